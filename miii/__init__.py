@@ -1,0 +1,60 @@
+"""miii: mechanistic interpretability on irreducible integers.
+
+Train a small transformer on number theory, and see what it learned::
+
+    import miii
+
+    config = miii.RunConfig(task=miii.ModularAddition(p=113))
+    run = miii.runs.record("runs/mine", miii.train(config))
+    acts = miii.capture(run.model(), run.task().tokens)
+
+Everything is loaded at its first use, so that ``import miii`` costs next to nothing beside torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from miii import analysis, jobs, plots, runs
+    from miii.config import RECIPES, RunConfig, recipe
+    from miii.errors import InputError
+    from miii.model.tap import SITES, capture, identity, intervene, zero_head
+    from miii.model.transformer import ModelConfig, Transformer
+    from miii.optim import OPTIMIZERS, SGD, AdamW, Muon
+    from miii.tasks import TASKS, ModularAddition, Task
+    from miii.training import Evaluation, Step, train
+
+_HOMES = {
+    "miii.config": ("RECIPES", "RunConfig", "recipe"),
+    "miii.errors": ("InputError",),
+    "miii.model.tap": ("SITES", "capture", "identity", "intervene", "zero_head"),
+    "miii.model.transformer": ("ModelConfig", "Transformer"),
+    "miii.optim": ("OPTIMIZERS", "SGD", "AdamW", "Muon"),
+    "miii.tasks": ("TASKS", "ModularAddition", "Task"),
+    "miii.training": ("Evaluation", "Step", "train"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULES = ("analysis", "jobs", "plots", "runs")
+
+__all__ = [
+    *("AdamW", "Evaluation", "InputError", "ModelConfig", "ModularAddition", "Muon", "OPTIMIZERS", "RECIPES"),
+    *("RunConfig", "SGD", "SITES", "Step", "TASKS", "Task", "Transformer", "analysis", "capture", "identity"),
+    *("intervene", "jobs", "plots", "recipe", "runs", "train", "zero_head"),
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        value = getattr(import_module(_HOME_OF[name]), name)
+    elif name in _MODULES:
+        value = import_module(f"miii.{name}")
+    else:
+        raise AttributeError(f"module 'miii' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

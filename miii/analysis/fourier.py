@@ -1,0 +1,160 @@
+"""Fourier analysis over Z_p: which frequencies a matrix over the tokens 0 .. p - 1 is made of.
+
+The basis is Nanda et al.'s: the constant, then cos 2 pi k n / p and sin 2 pi k n / p for k = 1 .. p // 2, each of unit
+length; for even p the last frequency, the Nyquist frequency p / 2, has no sine.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from miii.errors import InputError
+from miii.model.transformer import Transformer
+
+
+def basis(p: int) -> Float[Tensor, "component p"]:
+    """The orthonormal Fourier basis of Z_p in float64: rows constant, cos 1, sin 1, cos 2, sin 2, ...
+
+    Raises:
+        InputError: ``p`` is below 2.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), section 4 and appendix B.
+    """
+    if p < 2:
+        raise InputError(f"p must be at least 2 (got {p}).")
+    n = torch.arange(p, dtype=torch.float64)
+    rows = [torch.ones(p, dtype=torch.float64)]
+    for k in range(1, p // 2 + 1):
+        angle = 2 * math.pi * k * n / p
+        rows += [angle.cos()] if 2 * k == p else [angle.cos(), angle.sin()]
+    matrix = torch.stack(rows)
+    return matrix / matrix.norm(dim=1, keepdim=True)
+
+
+def frequency_of(p: int) -> list[int]:
+    """The frequency k of each row of ``basis(p)``: 0, 1, 1, 2, 2, ... Source: as ``basis``."""
+    return [(i + 1) // 2 for i in range(p)]
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """What a matrix W [p, d] over the tokens is made of.
+
+    Attributes:
+        p: the modulus; frequencies are 1 .. p // 2.
+        cos_norm, sin_norm: length of the component of W along each basis row, by frequency.
+        constant_norm: the same for the constant.
+        power: cos_norm^2 + sin_norm^2 as a share of all the power beside the constant.
+        key_frequencies: those that ``key_frequencies`` picks.
+
+    Source: Nanda et al. 2023, section 4.1 and figure 3.
+    """
+
+    p: int
+    cos_norm: Float[Tensor, " frequency"]
+    sin_norm: Float[Tensor, " frequency"]
+    constant_norm: float
+    power: Float[Tensor, " frequency"]
+    key_frequencies: tuple[int, ...]
+
+
+def spectrum(W: Float[Tensor, "p d"]) -> Spectrum:
+    """The spectrum of a matrix over the tokens 0 .. p - 1, in float64.
+
+    By Parseval, constant_norm^2 + sum of cos_norm^2 + sin_norm^2 is the sum of the squares of W.
+
+    Source: Nanda et al. 2023, section 4.1.
+    """
+    p = W.shape[0]
+    norms = (basis(p) @ W.double()).norm(dim=1)
+    cos, sin = norms[1::2], norms[2::2]
+    sin = torch.cat([sin, sin.new_zeros(len(cos) - len(sin))])
+    power = cos.square() + sin.square()
+    power = power / power.sum().clamp_min(torch.finfo(torch.float64).tiny)
+    return Spectrum(p, cos, sin, norms[0].item(), power, key_frequencies(power))
+
+
+def key_frequencies(power: Float[Tensor, " frequency"]) -> tuple[int, ...]:
+    """The one rule for key frequencies, ascending: those above ten times the median power.
+
+    In a matrix without structure the power of each frequency is near the median; what was learned stands orders of
+    magnitude above it. At least one frequency in two must be noise for the rule to hold.
+
+    Source: own rule; no threshold is published (Nanda et al. 2023 pick them by eye).
+    """
+    return tuple((torch.nonzero(power > 10 * power.median())[:, 0] + 1).tolist())
+
+
+def operand_embedding(model: Transformer, p: int) -> Float[Tensor, "p d_model"]:
+    """W_E of the tokens 0 .. p - 1, without the "=" and other tokens that are no operands.
+
+    Raises:
+        InputError: the model has fewer than ``p`` tokens.
+
+    Source: own design.
+    """
+    if model.W_E.shape[0] < p:
+        raise InputError(f"p must be at most the model's {model.W_E.shape[0]} tokens (got {p}).")
+    return model.W_E[:p]
+
+
+def embedding_spectrum(model: Transformer, p: int | None = None) -> Spectrum:
+    """The spectrum of a model's embedding; ``p`` is the number of outputs unless given.
+
+    Raises:
+        InputError: the model has fewer than ``p`` tokens.
+
+    Source: Nanda et al. 2023, figure 3.
+    """
+    return spectrum(operand_embedding(model, p or model.W_U.shape[1]))
+
+
+@dataclass(frozen=True)
+class Circle:
+    """The embeddings in the plane of one frequency: where each token 0 .. p - 1 lies.
+
+    Attributes:
+        xy: coordinates of the tokens, in units of the embedding.
+        variance: share of the embedding's variance over the tokens that lies in this plane.
+
+    Source: Nanda et al. 2023, section 4.1; the circle of Liu et al. 2022 (arXiv 2205.10343).
+    """
+
+    frequency: int
+    xy: Float[Tensor, "p 2"]
+    variance: float
+
+
+def circle(W: Float[Tensor, "p d"], frequency: int) -> Circle:
+    """Project the rows of W on the plane spanned by its cosine and sine directions at ``frequency``.
+
+    The directions are W's own components (basis row @ W), made orthonormal, so an exact circle is drawn as one and
+    two unequal or oblique directions are drawn as an ellipse.
+
+    Raises:
+        InputError: ``frequency`` is not in 1 .. p // 2.
+
+    Source: Nanda et al. 2023, section 4.1.
+    """
+    p = W.shape[0]
+    if not 1 <= frequency <= p // 2:
+        raise InputError(f"frequency must be in 1 .. {p // 2} (got {frequency}).")
+    W = W.double() - W.double().mean(0)
+    rows = basis(p)[2 * frequency - 1 : 2 * frequency + 1]
+    components = rows @ W
+    Q = torch.linalg.qr(components.T).Q
+    signs = torch.sign((components * Q.T).sum(1))
+    xy = W @ (Q * signs)
+    if xy.shape[1] == 1:  # the Nyquist frequency has a cosine only
+        xy = torch.cat([xy, torch.zeros_like(xy)], dim=1)
+    total = W.square().sum().clamp_min(torch.finfo(torch.float64).tiny)
+    return Circle(frequency, xy, (xy.square().sum() / total).item())
+
+
+def singular_values(W: Float[Tensor, "p d"]) -> Float[Tensor, " rank"]:
+    """The singular values of W with the mean over tokens removed, descending. Source: Nanda et al. 2023, figure 4."""
+    W = W.double()
+    return torch.linalg.svdvals(W - W.mean(0))

@@ -1,0 +1,79 @@
+"""A training run, as one frozen value. The command line, the app's form and the run's JSON are all made from it."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from miii.errors import Frozen, InputError
+from miii.model.transformer import ModelConfig
+from miii.optim import AdamW, Optimizer
+from miii.tasks import ModularAddition
+
+
+class RunConfig(Frozen):
+    """Task, model, optimiser and how long: all that decides a run's weights on one kind of machine.
+
+    The defaults are the recipe ``fast``.
+
+    Raises:
+        InputError: a field is unknown or out of range, or the batch is larger than the training split.
+
+    Source: own design; for the recipes see ``RECIPES``.
+    """
+
+    task: ModularAddition = ModularAddition()
+    model: ModelConfig = ModelConfig()
+    optimizer: Optimizer = AdamW()
+    steps: int = Field(400, ge=1, le=10_000_000, description="the schedule's length, and the last step")
+    steps_after_grok: int | None = Field(
+        None, ge=0, description="stop this many steps after test accuracy reaches 0.99; none trains to the last step"
+    )
+    schedule: Literal["constant", "cosine", "linear"] = Field("cosine", description="how the learning rate falls")
+    warmup_steps: int = Field(10, ge=0, description="steps over which the learning rate rises from 0")
+    batch_size: int | None = Field(None, ge=1, description="training pairs a step; none takes all of them")
+    slow_lambda: float = Field(0.0, ge=0, le=100, description="slow-gradient amplification: its weight; 0 is off")
+    slow_alpha: float = Field(0.98, ge=0, lt=1, description="slow-gradient amplification: decay of the average")
+    eval_every: int = Field(10, ge=1, description="steps from one evaluation to the next")
+    snapshots: int = Field(40, ge=1, le=1000, description="about how many snapshots, spaced evenly in log step")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto takes bfloat16 where the processor has it in hardware"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto takes a GPU where there is one")
+    threads: int | None = Field(None, ge=1, le=1024, description="processor threads; none leaves torch's own choice")
+
+    @model_validator(mode="after")
+    def _batch_fits(self) -> "RunConfig":
+        if self.batch_size is not None and self.batch_size > self.task.n_train:
+            raise InputError(
+                f"batch_size must be at most the {self.task.n_train} training pairs (got {self.batch_size})."
+            )
+        return self
+
+
+#: Recipes by name: the fields in which they differ from one another. The task is the user's.
+RECIPES: dict[str, dict[str, Any]] = {
+    # Groks in seconds; the cosine then keeps the solution and cleans it up. Chosen by search: docs/LOG.md.
+    "fast": {},
+    # Nanda et al. 2023 (arXiv 2301.05217), section 3 and appendix A, exactly.
+    "literature": {
+        "optimizer": {"name": "adamw", "lr": 1e-3, "weight_decay": 1.0, "beta1": 0.9, "beta2": 0.98},
+        "steps": 40_000,
+        "schedule": "constant",
+        "warmup_steps": 10,
+        "eval_every": 100,
+        "precision": "float32",
+    },
+}
+
+
+def recipe(name: str = "fast", **changes: Any) -> RunConfig:
+    """The recipe's config with some fields changed, as in ``recipe("literature", task=ModularAddition(p=59))``.
+
+    Raises:
+        InputError: the recipe is unknown, or a change does not fit.
+
+    Source: ``RECIPES``.
+    """
+    if name not in RECIPES:
+        raise InputError(f"recipe must be one of {', '.join(RECIPES)} (got {name!r}).")
+    return RunConfig(**{**RECIPES[name], **changes})

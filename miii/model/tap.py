@@ -1,0 +1,121 @@
+"""One tap, no hooks: read or replace any named activation of a forward pass.
+
+A model passes every named activation through ``tap(name, value) -> value``. ``capture`` writes them down,
+``intervene`` replaces some. Because a tap is a plain function, gradients with respect to activations and
+``torch.func.vmap`` over trajectories need nothing further.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from miii.errors import InputError
+
+Tap = Callable[[str, Tensor], Tensor]
+
+#: Every site and its axes. A site inside a block is met as ``"<layer>.<site>"``, such as ``"0.pattern"``.
+SITES: dict[str, tuple[str, ...]] = {
+    "embed": ("batch", "pos", "d_model"),
+    "pos_embed": ("pos", "d_model"),
+    "resid_pre": ("batch", "pos", "d_model"),
+    "q": ("batch", "pos", "head", "d_head"),
+    "k": ("batch", "pos", "head", "d_head"),
+    "v": ("batch", "pos", "head", "d_head"),
+    "scores": ("batch", "head", "query", "key"),
+    "pattern": ("batch", "head", "query", "key"),
+    "z": ("batch", "pos", "head", "d_head"),
+    "attn_out": ("batch", "pos", "d_model"),
+    "resid_mid": ("batch", "pos", "d_model"),
+    "mlp_pre": ("batch", "pos", "d_mlp"),
+    "mlp_post": ("batch", "pos", "d_mlp"),
+    "mlp_out": ("batch", "pos", "d_model"),
+    "resid_post": ("batch", "pos", "d_model"),
+    "logits": ("batch", "pos", "d_vocab_out"),
+}
+
+
+def identity(name: str, value: Tensor) -> Tensor:
+    """The tap that leaves everything as it is: any shape in, the same tensor out. Source: own design."""
+    return value
+
+
+def capture(
+    model: nn.Module, tokens: Int[Tensor, "batch pos"], names: Collection[str] | None = None
+) -> dict[str, Tensor]:
+    """Run the model and write down its activations.
+
+    Args:
+        names: the activations to keep, such as ``{"0.pattern", "logits"}``; all of them if None.
+
+    Returns:
+        Activations by name; ``SITES`` gives their axes.
+
+    Raises:
+        InputError: a name was never met.
+
+    Source: TransformerLens' ``run_with_cache``, as one function.
+    """
+    kept: dict[str, Tensor] = {}
+    met: list[str] = []
+
+    def write_down(name: str, value: Tensor) -> Tensor:
+        met.append(name)
+        if names is None or name in names:
+            kept[name] = value
+        return value
+
+    model(tokens, tap=write_down)
+    _all_met(names or (), met)
+    return kept
+
+
+def intervene(
+    model: nn.Module,
+    tokens: Int[Tensor, "batch pos"],
+    changes: Mapping[str, Tensor | Callable[[Tensor], Tensor]],
+) -> Float[Tensor, "batch pos d_vocab_out"]:
+    """Run the model with some activations replaced, and return its logits.
+
+    Args:
+        changes: by activation name, either the value to put there or a function from the value met to the value to
+            go on with, such as ``{"0.z": zero_head(0)}``.
+
+    Raises:
+        InputError: a name was never met, or a replacement has another shape than what it replaces.
+
+    Source: TransformerLens' ``run_with_hooks``; activation patching as in Heimersheim and Nanda (arXiv 2404.15255).
+    """
+    met: list[str] = []
+
+    def replace(name: str, value: Tensor) -> Tensor:
+        met.append(name)
+        if name not in changes:
+            return value
+        change = changes[name]
+        new = change if isinstance(change, Tensor) else change(value)
+        if new.shape != value.shape:
+            raise InputError(f"{name} must keep its shape {tuple(value.shape)} (got {tuple(new.shape)}).")
+        return new
+
+    logits: Tensor = model(tokens, tap=replace)
+    _all_met(changes, met)
+    return logits
+
+
+def zero_head(head: int) -> Callable[[Tensor], Tensor]:
+    """A change for ``z`` [batch, pos, head, d_head] that silences one head: zero ablation. Source: own design."""
+
+    def change(z: Tensor) -> Tensor:
+        keep = torch.ones(z.shape[-2], 1, dtype=z.dtype, device=z.device)
+        keep[head] = 0
+        return z * keep
+
+    return change
+
+
+def _all_met(names: Collection[str] | Mapping[str, object], met: list[str]) -> None:
+    missing = sorted(set(names) - set(met))
+    if missing:
+        raise InputError(f"{', '.join(missing)} is not an activation of this model; it has {', '.join(met)}.")

@@ -1,0 +1,170 @@
+"""Optimisers by name, the schedule of their learning rate, and slow-gradient amplification."""
+
+import math
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from miii.errors import Frozen
+
+LearningRate = Annotated[float, Field(gt=0, le=10, description="learning rate after the warm-up")]
+WeightDecay = Annotated[
+    float, Field(ge=0, le=100, description="decoupled weight decay, times the learning rate a step")
+]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+class AdamW(Frozen):
+    """Adam with decoupled weight decay. Source: Loshchilov and Hutter (arXiv 1711.05101)."""
+
+    name: Literal["adamw"] = "adamw"
+    lr: LearningRate = 2e-2
+    weight_decay: WeightDecay = 2.0
+    beta1: Beta = Field(0.9, description="decay of the mean of the gradient")
+    beta2: Beta = Field(0.98, description="decay of the mean of its square")
+
+
+class SGD(Frozen):
+    """Stochastic gradient descent with momentum. Source: Sutskever et al. 2013."""
+
+    name: Literal["sgd"] = "sgd"
+    lr: LearningRate = 1e-1
+    weight_decay: WeightDecay = 1e-3
+    momentum: Beta = Field(0.9, description="decay of the velocity")
+
+
+class Muon(Frozen):
+    """Orthogonalised momentum on the matrices inside the blocks, AdamW on all else.
+
+    Source: Jordan et al. 2024, as in ``torch.optim.Muon``.
+    """
+
+    name: Literal["muon"] = "muon"
+    lr: LearningRate = 2e-2
+    weight_decay: WeightDecay = 0.1
+    momentum: Beta = Field(0.95, description="decay of the velocity")
+    adamw_lr: Annotated[float, Field(gt=0, le=10)] = Field(1e-3, description="learning rate of embeddings and biases")
+    beta1: Beta = Field(0.9, description="decay of the mean of the gradient, for embeddings and biases")
+    beta2: Beta = Field(0.98, description="decay of the mean of its square, for embeddings and biases")
+
+
+Optimizer = Annotated[AdamW | SGD | Muon, Field(discriminator="name")]
+
+OPTIMIZERS: dict[str, type[AdamW] | type[SGD] | type[Muon]] = {"adamw": AdamW, "sgd": SGD, "muon": Muon}
+
+SCHEDULES = {
+    "constant": lambda progress: 1.0,
+    "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
+    "linear": lambda progress: 1 - progress,
+}
+
+
+def lr_factor(step: int, steps: int, warmup_steps: int, schedule: str) -> float:
+    """What the learning rate is multiplied by at ``step`` (1 .. steps): a linear warm-up times the schedule.
+
+    Raises:
+        KeyError: the schedule is not one of ``SCHEDULES``.
+
+    Source: cosine from Loshchilov and Hutter (arXiv 1608.03983), without restarts.
+    """
+    warmup = min(1.0, step / warmup_steps) if warmup_steps else 1.0
+    return warmup * SCHEDULES[schedule](min(1.0, (step - 1) / steps))
+
+
+class Stepper:
+    """An optimiser on a model's weights, with everything it remembers as plain tensors.
+
+    Args:
+        slow_lambda: weight of the moving average of the gradient that is added to it; 0 switches it off.
+        slow_alpha: decay of that average.
+
+    Source: slow-gradient amplification (Grokfast-EMA), Lee et al. 2024 (arXiv 2405.20233), algorithm 2.
+    """
+
+    def __init__(
+        self, model: nn.Module, config: AdamW | SGD | Muon, slow_lambda: float = 0.0, slow_alpha: float = 0.98
+    ) -> None:
+        self.weights = dict(model.named_parameters())
+        self.slow_lambda, self.slow_alpha = slow_lambda, slow_alpha
+        self.slow = {n: torch.zeros_like(w) for n, w in self.weights.items()} if slow_lambda else {}
+        self.twins: dict[str, Tensor] = {}
+        matrices = {n for n, w in self.weights.items() if config.name == "muon" and "blocks." in n and ".W_" in n}
+        rest = [w for n, w in self.weights.items() if n not in matrices]
+        fused = all(w.device.type in ("cpu", "cuda") for w in rest)
+        self.optimizers: list[torch.optim.Optimizer]
+        match config:
+            case AdamW():
+                betas = (config.beta1, config.beta2)
+                decay = config.weight_decay
+                self.optimizers = [torch.optim.AdamW(rest, config.lr, betas, weight_decay=decay, fused=fused)]
+            case SGD():
+                self.optimizers = [torch.optim.SGD(rest, config.lr, config.momentum, weight_decay=config.weight_decay)]
+            case Muon():
+                # torch's Muon takes matrices: a head's weights go in side by side, as [d_model, head * d_head]
+                self.twins = {n: nn.Parameter(_matrix(n, self.weights[n].detach())) for n in sorted(matrices)}
+                betas, decay = (config.beta1, config.beta2), config.weight_decay
+                twins: Iterable[Tensor] = self.twins.values()
+                self.optimizers = [
+                    torch.optim.Muon(twins, config.lr, weight_decay=decay, momentum=config.momentum),
+                    torch.optim.AdamW(rest, config.adamw_lr, betas, weight_decay=decay, fused=fused),
+                ]
+        self.base_lr = [group["lr"] for optimizer in self.optimizers for group in optimizer.param_groups]
+
+    @torch.no_grad()
+    def step(self, factor: float) -> None:
+        """One update from the gradients at ``factor`` times the learning rate; the gradients are dropped."""
+        for name, average in self.slow.items():
+            grad = self.weights[name].grad
+            assert grad is not None
+            average.lerp_(grad, 1 - self.slow_alpha)
+            grad.add_(average, alpha=self.slow_lambda)
+        for name, twin in self.twins.items():
+            twin.grad = _matrix(name, self.weights[name].grad)
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        for group, lr in zip(groups, self.base_lr, strict=True):
+            group["lr"] = lr * factor
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        for name, twin in self.twins.items():
+            weight = self.weights[name]
+            weight.copy_(_unmatrix(name, twin, weight.shape))
+            weight.grad = None
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything the next step depends on beside the weights, by name."""
+        state = {f"slow.{name}": average for name, average in self.slow.items()}
+        for i, optimizer in enumerate(self.optimizers):
+            for j, memory in optimizer.state_dict()["state"].items():
+                state |= {f"optimizer.{i}.{j}.{key}": torch.as_tensor(value) for key, value in memory.items()}
+        return state
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take up where :meth:`state` was written, the weights already in place."""
+        for name, average in self.slow.items():
+            average.copy_(state[f"slow.{name}"])
+        for i, optimizer in enumerate(self.optimizers):
+            memory: dict[int, dict[str, Tensor]] = {}
+            for name, value in state.items():
+                if name.startswith(f"optimizer.{i}."):
+                    _, _, j, key = name.split(".")
+                    memory.setdefault(int(j), {})[key] = value.clone()
+            optimizer.load_state_dict({"state": memory, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _matrix(name: str, weight: Tensor | None) -> Tensor:
+    assert weight is not None
+    if weight.ndim == 2:
+        return weight.clone()
+    return (weight.flatten(0, 1) if name.endswith("W_O") else weight.transpose(0, 1).flatten(1)).contiguous()
+
+
+def _unmatrix(name: str, matrix: Tensor, shape: torch.Size) -> Tensor:
+    if len(shape) == 2:
+        return matrix
+    if name.endswith("W_O"):
+        return matrix.unflatten(0, shape[:2])
+    return matrix.unflatten(1, (shape[0], shape[2])).transpose(0, 1)

@@ -1,0 +1,97 @@
+"""Modular arithmetic on two operands: every pair (a, b) of Z_p with the answer c."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Int
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from miii.errors import Frozen, InputError
+from miii.tasks.task import Task
+
+Operation = Literal["add", "sub", "mul", "quadratic", "shuffled", "relabelled"]
+
+
+class ModularAddition(Frozen):
+    """All p^2 pairs as the tokens ``a b =``, the answer read at ``=``.
+
+    ``shuffled`` (addition's labels in random order) and ``relabelled`` (addition under a random renaming of the
+    tokens) are controls: the first has nothing to learn, the second has addition in an order that no analysis of the
+    tokens' numbers can see.
+
+    Raises:
+        InputError: ``p`` below 2, ``train_fraction`` outside (0, 1), or a split that leaves a side empty.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), section 3; the operations are Power et al.'s (arXiv 2201.02177).
+    """
+
+    operation: Operation = Field("add", description="what c is: a + b, a - b, a * b, a^2 + ab + b^2, or a control")
+    p: int = Field(113, ge=2, le=1024, description="the modulus; operands and answers are 0 .. p - 1")
+    train_fraction: float = Field(0.3, gt=0, lt=1, description="share of the p^2 pairs used for training")
+    seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
+
+    @model_validator(mode="after")
+    def _both_sides(self) -> "ModularAddition":
+        if not 0 < self.n_train < self.p**2:
+            raise InputError(
+                f"train_fraction must leave at least one of the {self.p**2} pairs on each side "
+                f"(got {self.train_fraction}, which trains on {self.n_train})."
+            )
+        return self
+
+    @property
+    def n_train(self) -> int:
+        """How many pairs train."""
+        return int(self.train_fraction * self.p**2)
+
+    @property
+    def name(self) -> str:
+        """A short name for titles and folders, such as ``add-113``."""
+        return f"{self.operation}-{self.p}"
+
+    def build(self) -> Task:
+        """Enumerate the pairs in the order a * p + b: tokens [p^2, 3], labels [p^2], train_mask [p^2]."""
+        p = self.p
+        generator = torch.Generator().manual_seed(self.seed)
+        a, b = torch.arange(p).repeat_interleave(p), torch.arange(p).repeat(p)
+        train_mask = torch.zeros(p * p, dtype=torch.bool)
+        train_mask[torch.randperm(p * p, generator=generator)[: self.n_train]] = True
+        return Task(
+            tokens=torch.stack([a, b, torch.full_like(a, p)], dim=1),
+            labels=answers(self.operation, a, b, p, generator),
+            train_mask=train_mask,
+            d_vocab=p + 1,
+            d_vocab_out=p,
+            token_names=(*map(str, range(p)), "="),
+        )
+
+
+def answers(
+    operation: Operation, a: Int[Tensor, " pairs"], b: Int[Tensor, " pairs"], p: int, generator: torch.Generator
+) -> Int[Tensor, " pairs"]:
+    """The answer c of each pair, in 0 .. p - 1.
+
+    ``generator`` draws the order of ``shuffled`` and the renaming of ``relabelled``.
+
+    Raises:
+        InputError: ``operation`` is unknown.
+
+    Source: Power et al. 2022 (arXiv 2201.02177), appendix A.1; the two controls are this project's.
+    """
+    match operation:
+        case "add":
+            return (a + b) % p
+        case "sub":
+            return (a - b) % p
+        case "mul":
+            return (a * b) % p
+        case "quadratic":
+            return (a * a + a * b + b * b) % p
+        case "shuffled":
+            return ((a + b) % p)[torch.randperm(len(a), generator=generator)]
+        case "relabelled":
+            name = torch.randperm(p, generator=generator)
+            number = torch.argsort(name)
+            return name[(number[a] + number[b]) % p]
+    raise InputError(f"operation must be one of {', '.join(Operation.__args__)} (got {operation!r}).")
