@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from miii import analysis, jobs, plots, runs
+    from miii import analysis as analysis
+    from miii import jobs as jobs
+    from miii import plots as plots
+    from miii import runs as runs
     from miii.config import RECIPES, RunConfig, recipe
     from miii.errors import InputError
     from miii.model.tap import SITES, capture, identity, intervene, zero_head

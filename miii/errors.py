@@ -22,40 +22,43 @@ class Frozen(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise InputError(sentence(error)) from None
+            raise InputError(sentence(error, type(self))) from None
 
 
-def sentence(error: ValidationError) -> str:
-    """The first problem of a pydantic error as one sentence, such as ``p must be at least 2 (got 1).``
+def sentence(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first problem of a pydantic error as one sentence, such as ``p must be at least 2 and at most 9 (got 1).``
 
-    Source: own design; the constraint names are pydantic's (``errors()[0]["type"]`` and ``["ctx"]``).
+    Source: own design; the kinds of problem are pydantic's (``errors()[0]["type"]``).
     """
     first = error.errors()[0]
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, ValueError):
         return str(inner)
-    field = ".".join(str(part) for part in first["loc"]) or "value"
+    # Field names are unique across a config, so the last one says it all: "p", not "task.p".
+    field = str(first["loc"][-1]) if first["loc"] else "value"
     context, kind = first.get("ctx", {}), first["type"]
     if kind == "extra_forbidden":
-        return f"{field} is not a known field of {error.title}."
+        return f"{field} is not a known field; {model.__name__} has {', '.join(model.model_fields)}."
     if kind == "missing":
         return f"{field} is required."
-    wanted = {
-        "greater_than_equal": "at least {ge}",
-        "greater_than": "greater than {gt}",
-        "less_than_equal": "at most {le}",
-        "less_than": "less than {lt}",
+    kinds = {
         "literal_error": "one of {expected}",
         "union_tag_invalid": "one of {expected_tags}",
-        "int_parsing": "an integer",
-        "int_type": "an integer",
-        "int_from_float": "an integer",
-        "float_parsing": "a number",
-        "float_type": "a number",
+        "int": "an integer",
+        "float": "a number",
         "finite_number": "a finite number",
-        "bool_parsing": "true or false",
+        "bool": "true or false",
         "string_type": "text",
-    }.get(kind)
-    if wanted is None:
+    }
+    wanted = kinds.get(kind, kinds.get(kind.partition("_")[0], "")).format(**context)
+    bounds = _bounds(model, field)
+    if not wanted and not bounds:
         return f"{field}: {first['msg'][0].lower()}{first['msg'][1:]} (got {first['input']!r})."
-    return f"{field} must be {wanted.format(**context)} (got {first['input']!r})."
+    return f"{field} must be {' '.join(part for part in (wanted, bounds) if part)} (got {first['input']!r})."
+
+
+def _bounds(model: type[BaseModel], field: str) -> str:
+    words = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
+    metadata = model.model_fields[field].metadata if field in model.model_fields else []
+    limits = [(name, getattr(limit, name)) for limit in metadata for name in words if hasattr(limit, name)]
+    return " and ".join(f"{words[name]} {value}" for name, value in limits)

@@ -1,0 +1,280 @@
+"""The command line: each command parses, calls the library, and prints."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, make_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+import miii
+from miii import flat, runs
+from miii.config import RECIPES, RunConfig, recipe
+from miii.errors import InputError
+from miii.sweep import grid, sweep
+from miii.tasks import TASKS
+from miii.training import Step, train
+
+
+def _flag(text: str, metavar: str) -> Any:
+    """Text on the command line: the config turns it into a number, or says in one sentence why it cannot."""
+    return Annotated[str | None, tyro.conf.arg(help=text, metavar=metavar, help_behavior_hint="")]
+
+
+def _metavar(annotation: Any) -> str:
+    inner = [kind for kind in get_args(annotation) if kind is not type(None)]
+    if get_origin(annotation) is Literal:
+        return "{" + ",".join(inner) + "}"
+    if inner:  # an optional number
+        return f"{_metavar(inner[0])}|none"
+    return {int: "INT", float: "FLOAT", bool: "{true,false}"}[annotation]
+
+
+def _option_fields() -> list[tuple[str, Any, Any]]:
+    """A flag for each option of a run; an absent one means what the recipe says."""
+    fast = flat.values(RunConfig())
+    fields: list[tuple[str, Any, Any]] = []
+    for option in flat.options():
+        if option.name == "operation":  # the positional argument TASK
+            continue
+        default = str(fast[option.name]).lower() if option.name in fast else "not used"
+        fields.append(
+            (option.name, _flag(f"{option.description} [fast: {default}]", _metavar(option.annotation)), None)
+        )
+    return fields
+
+
+Task = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="what to learn", metavar="{" + ",".join(TASKS) + "}")]
+Recipe = Annotated[str, tyro.conf.arg(help="where the options start from", metavar="{" + ",".join(RECIPES) + "}")]
+Json = Annotated[bool, tyro.conf.arg(help="print one JSON object on stdout")]
+Out = Annotated[
+    Path | None, tyro.conf.arg(help="folder of the run [a new one in runs/]", metavar="DIR", help_behavior_hint="")
+]
+SweepOut = Annotated[Path, tyro.conf.arg(help="folder of the sweep, with a run below it for each setting")]
+Seeds = Annotated[int, tyro.conf.arg(help="how many seeds: 0 .. seeds - 1")]
+Grid = Annotated[tuple[str, ...], tyro.conf.arg(help="settings such as lr=0.01,0.02 weight_decay=1,2")]
+
+Train: Any = make_dataclass(
+    "Train",
+    [
+        ("task", Task),
+        ("recipe", Recipe, "fast"),
+        ("out", Out, None),
+        ("json", Json, False),
+        *_option_fields(),
+    ],
+    frozen=True,
+    kw_only=True,
+)
+Train.__doc__ = "Train a network, and write the run."
+
+Sweep: Any = make_dataclass(
+    "Sweep",
+    [
+        ("task", Task),
+        ("recipe", Recipe, "fast"),
+        ("out", SweepOut),
+        ("seeds", Seeds, 1),
+        ("grid", Grid, ()),
+        ("json", Json, False),
+        *[item for item in _option_fields() if item[0] != "seed"],
+    ],
+    frozen=True,
+    kw_only=True,
+)
+Sweep.__doc__ = "Train a grid of settings and seeds, one after the other; skips what is finished."
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Go on with a run that was stopped or killed."""
+
+    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="name or folder of the run")]
+    json: Json = False
+
+
+@dataclass(frozen=True)
+class Runs:
+    """List the runs in runs/ and checkpoints/."""
+
+    json: Annotated[bool, tyro.conf.arg(help="print a JSON array on stdout")] = False
+
+
+@dataclass(frozen=True)
+class Ship:
+    """Copy a finished run, small enough to be committed."""
+
+    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="name or folder of the run")]
+    out: Annotated[Path, tyro.conf.arg(help="folder of the copy")]
+    snapshots: Annotated[int, tyro.conf.arg(help="how many snapshots to keep")] = 14
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command ``miii``: 0 on success, 2 on bad input, 130 when stopped by Ctrl-C.
+
+    Source: own design.
+    """
+    commands = {"train": Train, "resume": Resume, "sweep": Sweep, "runs": Runs, "ship": Ship}
+    named = tuple(Annotated[command, tyro.conf.subcommand(name)] for name, command in commands.items())
+    union: Any = Union[named]  # noqa: UP007 - made from a dict
+    if (arguments or sys.argv[1:])[:1] == ["--version"]:
+        print(miii.__version__)
+        return 0
+    chosen = tyro.cli(  # type: ignore[call-overload]
+        union,
+        prog="miii",
+        description="See what a network learned about numbers.",
+        args=arguments,
+        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+    )
+    try:
+        return COMMANDS[type(chosen)](chosen)
+    except InputError as error:
+        print(f"miii: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 0
+
+
+def _train(chosen: Any) -> int:
+    config = _config(chosen)
+    out = chosen.out if chosen.out is not None else runs.new_folder(config)
+    return _drain(out, train(config), config, chosen.json)
+
+
+def _resume(chosen: Resume) -> int:
+    run = runs.open(chosen.run)
+    return _drain(run.folder, runs.resume(run.folder.absolute()), run.config, chosen.json)
+
+
+def _drain(out: Path, steps: Iterator[Step], config: RunConfig, as_json: bool) -> int:
+    if out.exists() and not (out / "resume.safetensors").exists():  # said before any work is done
+        raise InputError(f"out must be a folder that does not exist yet (got {str(out)!r}).")
+    followed = runs.follow(out, steps)
+    with _stopping() as stopped, _progress() as progress:
+        bar = progress.add_task(out.name, total=config.steps, note="")
+        for step in followed:
+            if step.evaluation is not None:
+                progress.update(bar, completed=step.step, note=f"test {step.evaluation.test_accuracy:.1%}")
+            if stopped:
+                break
+        followed.close()
+    result = runs.open(out.absolute()).result
+    assert result is not None
+    if as_json:
+        print(json.dumps(result | {"run": str(out)}))
+    else:
+        _print_result(result | {"run": str(out)})
+    return 130 if stopped else 0
+
+
+def _sweep(chosen: Any) -> int:
+    choices: dict[str, Sequence[Any]] = {}
+    for setting in chosen.grid:
+        name, _, listed = setting.partition("=")
+        choices[name] = [_value(name, text) for text in listed.split(",") if text]
+    if chosen.seeds < 1:
+        raise InputError(f"seeds must be at least 1 (got {chosen.seeds}).")
+    configs = grid(_config(chosen), choices | {"seed": range(chosen.seeds)})
+    with _stopping() as stopped, _progress() as progress:
+        bars = {name: progress.add_task(name, total=config.steps, note="") for name, config in configs.items()}
+        steps = sweep(chosen.out, configs)
+        for name, step in steps:
+            if step.evaluation is not None:
+                progress.update(bars[name], completed=step.step, note=f"test {step.evaluation.test_accuracy:.1%}")
+            if stopped:
+                break
+        steps.close()  # type: ignore[attr-defined]
+    done = [runs.open((chosen.out / name).absolute()) for name in configs if (chosen.out / name).exists()]
+    _print_runs(done, chosen.json)
+    return 130 if stopped else 0
+
+
+def _runs(chosen: Runs) -> int:
+    _print_runs(runs.every(), chosen.json)
+    return 0
+
+
+def _ship(chosen: Ship) -> int:
+    print(runs.ship(runs.open(chosen.run), chosen.out, chosen.snapshots).folder)
+    return 0
+
+
+COMMANDS: dict[Any, Any] = {Train: _train, Resume: _resume, Sweep: _sweep, Runs: _runs, Ship: _ship}
+
+
+def _config(chosen: Any) -> RunConfig:
+    if chosen.task not in TASKS:
+        raise InputError(f"task must be one of {', '.join(TASKS)} (got {chosen.task!r}).")
+    names = [option.name for option in flat.options() if hasattr(chosen, option.name)]
+    given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
+    changes = {name: _value(name, text) for name, text in given.items()}
+    return flat.change(recipe(chosen.recipe), {"operation": chosen.task} | changes)
+
+
+def _value(name: str, text: str) -> str | None:
+    return None if text == "none" and name != "biases" else text  # "none" is one of the choices of biases
+
+
+@contextmanager
+def _stopping() -> Iterator[list[int]]:
+    """A list that is empty until Ctrl-C or a request to end arrives: the run is then written and left resumable."""
+    stopped: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, _: stopped.append(number)) for number in signals]
+    try:
+        yield stopped
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+    )
+
+
+class _Rate(TextColumn):
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Any) -> Any:
+        from rich.text import Text
+
+        return Text(f"{task.speed:.0f} steps/s" if task.speed else "", style="progress.data.speed")
+
+
+def _print_result(result: dict[str, Any]) -> None:
+    for name, value in result.items():
+        print(f"{name:16} {'-' if value is None else value}")
+
+
+def _print_runs(found: list[runs.Run], as_json: bool) -> None:
+    rows = [runs.row(run) for run in found]
+    if as_json:
+        print(json.dumps(rows))
+    elif rows:
+        import pandas as pd
+
+        print(pd.DataFrame(rows).to_string(index=False, na_rep="-", float_format="{:.4g}".format))
+    else:
+        print("There is no run yet: miii train add")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

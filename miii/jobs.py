@@ -1,0 +1,179 @@
+"""Training in the background: one thread trains, the others read. Nothing here knows of any user interface."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from miii import runs
+from miii.config import RunConfig
+from miii.errors import InputError
+from miii.training import Evaluation, Step, train
+
+Status = Literal["queued", "running", "stopping", "stopped", "finished", "failed"]
+OVER: tuple[Status, ...] = ("stopped", "finished", "failed")  #: the states that a job does not leave
+
+
+@dataclass
+class Job:
+    """One run in the background. Its attributes are written by the training thread and read by all others.
+
+    Attributes:
+        step: the newest step; evaluation: the newest evaluation, a few steps older at most.
+        message: why it failed, in one sentence.
+
+    Source: own design.
+    """
+
+    folder: Path
+    config: RunConfig
+    status: Status = "queued"
+    step: Step | None = None
+    evaluation: Evaluation | None = None
+    message: str = ""
+    stop: threading.Event = field(default_factory=threading.Event)
+    _times: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=50))
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.folder.name
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.status in OVER
+
+    @property
+    def rate(self) -> float | None:
+        """Steps a second over the last fifty steps, evaluations included; None before there are two."""
+        times = list(self._times)
+        if len(times) < 2 or times[-1][0] == times[0][0]:
+            return None
+        return (times[-1][1] - times[0][1]) / (times[-1][0] - times[0][0])
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the last step at the present rate; None while there is no rate."""
+        rate = self.rate
+        return None if not rate or self.step is None else (self.config.steps - self.step.step) / rate
+
+    def run(self, steps: Callable[[], Iterator[Step]]) -> None:
+        """Train to the end or until ``stop`` is set, writing the run; errors end up in ``message``."""
+        try:
+            self.status = "running"
+            followed = runs.follow(self.folder, steps())
+            for step in followed:
+                self.step = step
+                self.evaluation = step.evaluation or self.evaluation
+                self._times.append((time.perf_counter(), step.step))
+                if self.stop.is_set():
+                    break
+            followed.close()
+            self.status = "stopped" if self.stop.is_set() and not (self.step and self.step.last) else "finished"
+        except Exception as error:  # the thread must not die silently, whatever happened
+            known = isinstance(error, InputError)
+            self.message = str(error) if known else f"Training failed: {type(error).__name__}: {error}."
+            self.status = "failed"
+
+
+class Jobs:
+    """A queue of jobs and the threads that work on them.
+
+    Args:
+        workers: how many jobs train at once. More than one slows each of them down.
+
+    Source: own design.
+    """
+
+    def __init__(self, workers: int = 1) -> None:
+        self._lock = threading.Condition()
+        self._queue: deque[tuple[Job, Callable[[], Iterator[Step]]]] = deque()
+        self._jobs: dict[str, Job] = {}
+        self._closed = False
+        self._threads = [threading.Thread(target=self._work, daemon=True, name=f"miii-{i}") for i in range(workers)]
+        for thread in self._threads:
+            thread.start()
+
+    def start(self, folder: str | Path, config: RunConfig) -> Job:
+        """Queue a new run.
+
+        Raises:
+            InputError: the folder exists, or a job is about to make it.
+        """
+        folder = Path(folder)
+        if folder.exists():
+            raise InputError(f"name must be one that no run has yet (got {folder.name!r}).")
+        return self._submit(folder, config, lambda: train(config))
+
+    def resume(self, run: runs.Run) -> Job:
+        """Queue a stopped run, to go on where it stopped.
+
+        Raises:
+            InputError: it has ended, is being written, or is queued already.
+        """
+        if not run.can_resume:
+            raise InputError(f"{run.name} has nothing to resume.")
+        return self._submit(run.folder, run.config, lambda: runs.resume(run.folder.absolute()))
+
+    def _submit(self, folder: Path, config: RunConfig, steps: Callable[[], Iterator[Step]]) -> Job:
+        with self._lock:
+            if folder.name in self._jobs and not self._jobs[folder.name].over:
+                raise InputError(f"name must be one that no job has (got {folder.name!r}).")
+            job = Job(folder, config)
+            self._jobs[folder.name] = job
+            self._queue.append((job, steps))
+            self._lock.notify()
+        return job
+
+    def get(self, name: str) -> Job | None:
+        """The newest job of that run, or None."""
+        return self._jobs.get(name)
+
+    def all(self) -> list[Job]:
+        """Every job since the start, in order of their submission."""
+        return list(self._jobs.values())
+
+    def ahead(self, job: Job) -> int:
+        """How many jobs are queued or running before this one gets its turn."""
+        with self._lock:
+            waiting = [queued for queued, _ in self._queue]
+            running = sum(1 for other in self._jobs.values() if other.status in ("running", "stopping"))
+            return waiting.index(job) + running if job in waiting else 0
+
+    def stop(self, job: Job) -> None:
+        """Stop a job after its present step, or take it out of the queue; a started run can be resumed."""
+        with self._lock:
+            job.stop.set()
+            if job.status == "queued":
+                self._queue = deque(item for item in self._queue if item[0] is not job)
+                job.status = "stopped"
+            elif job.status == "running":
+                job.status = "stopping"
+
+    def close(self) -> None:
+        """Stop everything and wait for it: each started run is written and can be resumed."""
+        for job in self.all():
+            if not job.over:
+                self.stop(job)
+        with self._lock:
+            self._closed = True
+            self._lock.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                while not self._queue and not self._closed:
+                    self._lock.wait()
+                if not self._queue:
+                    return
+                job, steps = self._queue.popleft()
+                if job.stop.is_set():
+                    continue
+                job.status = "running"
+            job.run(steps)

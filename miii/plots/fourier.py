@@ -1,0 +1,114 @@
+"""Spectra, circles and singular values."""
+
+import altair as alt
+import pandas as pd
+from jaxtyping import Float
+from torch import Tensor
+
+from miii.analysis.fourier import Circle, Spectrum
+from miii.plots.style import ACCENT, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart
+
+
+def spectrum(values: Spectrum) -> Chart:
+    """Length of the embedding's cosine and sine components by frequency, the key frequencies labelled.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), figure 3.
+    """
+    frequencies = range(1, len(values.power) + 1)
+    frame = pd.DataFrame(
+        {
+            "frequency": [*frequencies, *frequencies],
+            "part": ["cos"] * len(values.power) + ["sin"] * len(values.power),
+            "norm": [*values.cos_norm.tolist(), *values.sin_norm.tolist()],
+        }
+    )
+    bars = (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("frequency:O", title="frequency k", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            xOffset="part:N",
+            y=alt.Y("norm:Q", title="length of the component"),
+            color=alt.Color(
+                "part:N",
+                title=None,
+                scale=alt.Scale(domain=["cos", "sin"], range=[MAIN, ACCENT]),
+                legend=alt.Legend(orient="top"),
+            ),
+            tooltip=["frequency:O", "part:N", alt.Tooltip("norm:Q", format=".3f")],
+        )
+    )
+    keys = [
+        {"frequency": k, "norm": max(values.cos_norm[k - 1].item(), values.sin_norm[k - 1].item()), "key": f"k = {k}"}
+        for k in values.key_frequencies
+    ]
+    # the labels are there even if empty: the chart's specification stays the same from step to step
+    marks = (
+        alt.Chart(pd.DataFrame(keys, columns=["frequency", "norm", "key"]))
+        .mark_text(dy=-8, fontWeight="bold", color=ACCENT)
+        .encode(x="frequency:O", y="norm:Q", text="key:N")
+    )
+    return alt.layer(bars, marks).properties(title="Spectrum of the embedding", height=HEIGHT)
+
+
+def circle(values: Circle, size: int = 260) -> Chart:
+    """The tokens in the plane of one frequency, joined in steps of the frequency's inverse so that a circle is drawn.
+
+    Source: Liu et al. 2022 (arXiv 2205.10343), figure 1.
+    """
+    p = len(values.xy)
+    frame = pd.DataFrame({"token": range(p), "x": values.xy[:, 0].tolist(), "y": values.xy[:, 1].tolist()})
+    frame["turn"] = frame["token"] * values.frequency % p
+    reach = float(values.xy.abs().max()) * 1.1 or 1.0
+    scale = alt.Scale(domain=[-reach, reach], nice=False)
+    base = alt.Chart(frame).encode(
+        x=alt.X("x:Q", title="cosine direction", scale=scale), y=alt.Y("y:Q", title="sine direction", scale=scale)
+    )
+    line = base.mark_line(color=MUTED, strokeWidth=1, opacity=0.6).encode(order="turn:Q")
+    color = alt.Color("token:Q", title="token", scale=alt.Scale(scheme=SEQUENTIAL), legend=None)
+    points = base.mark_circle(size=45, opacity=1).encode(color=color, tooltip=["token:Q"])
+    title = f"k = {values.frequency}: {values.variance:.1%} of the variance"
+    return alt.layer(line, points).properties(title=title, width=size, height=size)
+
+
+def singular_values(values: Float[Tensor, " rank"]) -> alt.Chart:
+    """Singular values, the largest first. Source: Nanda et al. 2023, figure 4."""
+    frame = pd.DataFrame({"rank": range(1, len(values) + 1), "value": values.tolist()})
+    return (
+        alt.Chart(frame)
+        .mark_bar(color=MAIN)
+        .encode(
+            x=alt.X("rank:O", title="rank", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            y=alt.Y("value:Q", title="singular value"),
+            tooltip=["rank:O", alt.Tooltip("value:Q", format=".3f")],
+        )
+        .properties(title="Singular values of the embedding", height=HEIGHT)
+    )
+
+
+def power_over_training(power: Float[Tensor, "snapshot frequency"], steps: list[int]) -> alt.Chart:
+    """Share of the embedding's power at each frequency, snapshot by snapshot.
+
+    Args:
+        steps: the step of each snapshot.
+
+    Source: Nanda et al. 2023, figure 7.
+    """
+    rows = [
+        {"step": step, "frequency": k + 1, "power": value}
+        for step, shares in zip(steps, power.tolist(), strict=True)
+        for k, value in enumerate(shares)
+    ]
+    return (
+        alt.Chart(pd.DataFrame(rows))
+        .mark_rect()
+        .encode(
+            x=alt.X("step:O", title="step of the snapshot", axis=alt.Axis(labelAngle=-45, labelOverlap=True)),
+            y=alt.Y("frequency:O", title="frequency k", axis=alt.Axis(labelOverlap=True), sort="descending"),
+            color=alt.Color(
+                "power:Q", title="share of power", scale=alt.Scale(scheme=SEQUENTIAL), legend=alt.Legend(format="%")
+            ),
+            tooltip=["step:O", "frequency:O", alt.Tooltip("power:Q", format=".2%")],
+        )
+        .properties(title="Power of each frequency over training", height=HEIGHT)
+    )
