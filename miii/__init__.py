@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from miii.config import RECIPES, RunConfig, recipe
     from miii.errors import InputError
     from miii.model.tap import SITES, capture, identity, intervene, zero_head
-    from miii.model.transformer import ModelConfig, Transformer
+    from miii.model.transformer import ModelConfig, Transformer, answer
     from miii.optim import OPTIMIZERS, SGD, AdamW, Muon
     from miii.tasks import TASKS, ModularAddition, Task
     from miii.training import Evaluation, Step, train
@@ -33,7 +33,7 @@ _HOMES = {
     "miii.config": ("RECIPES", "RunConfig", "recipe"),
     "miii.errors": ("InputError",),
     "miii.model.tap": ("SITES", "capture", "identity", "intervene", "zero_head"),
-    "miii.model.transformer": ("ModelConfig", "Transformer"),
+    "miii.model.transformer": ("ModelConfig", "Transformer", "answer"),
     "miii.optim": ("OPTIMIZERS", "SGD", "AdamW", "Muon"),
     "miii.tasks": ("TASKS", "ModularAddition", "Task"),
     "miii.training": ("Evaluation", "Step", "train"),
@@ -42,9 +42,32 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = ("analysis", "jobs", "plots", "runs")
 
 __all__ = [
-    *("AdamW", "Evaluation", "InputError", "ModelConfig", "ModularAddition", "Muon", "OPTIMIZERS", "RECIPES"),
-    *("RunConfig", "SGD", "SITES", "Step", "TASKS", "Task", "Transformer", "analysis", "capture", "identity"),
-    *("intervene", "jobs", "plots", "recipe", "runs", "train", "zero_head"),
+    "OPTIMIZERS",
+    "RECIPES",
+    "SGD",
+    "SITES",
+    "TASKS",
+    "AdamW",
+    "Evaluation",
+    "InputError",
+    "ModelConfig",
+    "ModularAddition",
+    "Muon",
+    "RunConfig",
+    "Step",
+    "Task",
+    "Transformer",
+    "analysis",
+    "answer",
+    "capture",
+    "identity",
+    "intervene",
+    "jobs",
+    "plots",
+    "recipe",
+    "runs",
+    "train",
+    "zero_head",
 ]
 
 

@@ -13,8 +13,8 @@ from miii.config import RunConfig
 from miii.errors import InputError
 from miii.training import Evaluation, Step, train
 
-Status = Literal["queued", "running", "stopping", "stopped", "finished", "failed"]
-OVER: tuple[Status, ...] = ("stopped", "finished", "failed")  #: the states that a job does not leave
+Status = Literal["queued", "running", "pausing", "stopping", "paused", "stopped", "finished", "failed"]
+OVER: tuple[Status, ...] = ("paused", "stopped", "finished", "failed")  #: the states that a job does not leave
 
 
 @dataclass
@@ -64,7 +64,6 @@ class Job:
     def run(self, steps: Callable[[], Iterator[Step]]) -> None:
         """Train to the end or until ``stop`` is set, writing the run; errors end up in ``message``."""
         try:
-            self.status = "running"
             followed = runs.follow(self.folder, steps())
             for step in followed:
                 self.step = step
@@ -73,7 +72,10 @@ class Job:
                 if self.stop.is_set():
                     break
             followed.close()
-            self.status = "stopped" if self.stop.is_set() and not (self.step and self.step.last) else "finished"
+            if self.step is not None and self.step.last:
+                self.status = "finished"
+            else:
+                self.status = "paused" if self.status == "pausing" else "stopped"
         except Exception as error:  # the thread must not die silently, whatever happened
             known = isinstance(error, InputError)
             self.message = str(error) if known else f"Training failed: {type(error).__name__}: {error}."
@@ -141,18 +143,25 @@ class Jobs:
         """How many jobs are queued or running before this one gets its turn."""
         with self._lock:
             waiting = [queued for queued, _ in self._queue]
-            running = sum(1 for other in self._jobs.values() if other.status in ("running", "stopping"))
+            running = sum(1 for other in self._jobs.values() if other.status in ("running", "pausing", "stopping"))
             return waiting.index(job) + running if job in waiting else 0
 
     def stop(self, job: Job) -> None:
         """Stop a job after its present step, or take it out of the queue; a started run can be resumed."""
         with self._lock:
-            job.stop.set()
             if job.status == "queued":
                 self._queue = deque(item for item in self._queue if item[0] is not job)
                 job.status = "stopped"
-            elif job.status == "running":
+            elif not job.over:
                 job.status = "stopping"
+            job.stop.set()
+
+    def pause(self, job: Job) -> None:
+        """Stop a running job after its present step, to be gone on with by ``resume``; its place goes to the next."""
+        with self._lock:
+            if job.status == "running":
+                job.status = "pausing"
+                job.stop.set()
 
     def close(self) -> None:
         """Stop everything and wait for it: each started run is written and can be resumed."""

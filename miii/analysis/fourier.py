@@ -5,7 +5,8 @@ length; for even p the last frequency, the Nyquist frequency p / 2, has no sine.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -48,7 +49,7 @@ class Spectrum:
         cos_norm, sin_norm: length of the component of W along each basis row, by frequency.
         constant_norm: the same for the constant.
         power: cos_norm^2 + sin_norm^2 as a share of all the power beside the constant.
-        key_frequencies: those that ``key_frequencies`` picks.
+        key_frequencies: ``key_frequencies(power)``, or the model's where the matrix is a part of one.
 
     Source: Nanda et al. 2023, section 4.1 and figure 3.
     """
@@ -78,38 +79,76 @@ def spectrum(W: Float[Tensor, "p d"]) -> Spectrum:
 
 
 def key_frequencies(power: Float[Tensor, " frequency"]) -> tuple[int, ...]:
-    """The one rule for key frequencies, ascending: those above ten times the median power.
+    """The one rule for key frequencies, ascending: those above the widest gap.
 
-    In a matrix without structure the power of each frequency is near the median; what was learned stands orders of
-    magnitude above it. At least one frequency in two must be noise for the rule to hold.
+    The powers are sorted, and cut where the ratio of one to the next is largest (among the stronger half). If what
+    stands above the cut is not at least ten times the median, there is no structure and there are none.
 
     Source: own rule; no threshold is published (Nanda et al. 2023 pick them by eye).
     """
-    return tuple((torch.nonzero(power > 10 * power.median())[:, 0] + 1).tolist())
+    ordered = power.double().sort(descending=True)
+    values = ordered.values.clamp_min(torch.finfo(torch.float64).tiny)
+    half = max(1, len(values) // 2)
+    ratios = values[:half] / values[1 : half + 1] if len(values) > 1 else values.new_ones(1)
+    cut = int(ratios.argmax()) + 1
+    if values[cut - 1] < 10 * values.median():
+        return ()
+    return tuple(sorted((ordered.indices[:cut] + 1).tolist()))
 
 
-def operand_embedding(model: Transformer, p: int) -> Float[Tensor, "p d_model"]:
-    """W_E of the tokens 0 .. p - 1, without the "=" and other tokens that are no operands.
+def neuron_logit(model: Transformer) -> Float[Tensor, "d_mlp d_vocab_out"]:
+    """W_L = W_out W_U, the map from the last block's neurons to the logits. Source: Nanda et al. 2023, section 4.2."""
+    return model.blocks[-1].W_out @ model.W_U
+
+
+def model_key_frequencies(model: Transformer, p: int | None = None) -> tuple[int, ...]:
+    """The key frequencies of a model: the rule on the geometric mean of the power in W_E and in W_L.
+
+    A frequency is used if it is both read from the tokens and written to the logits; either alone can be an accident
+    of the initial weights, or of how neighbouring tokens were trained. ``p`` is the number of outputs unless given.
 
     Raises:
         InputError: the model has fewer than ``p`` tokens.
 
-    Source: own design.
+    Source: own rule, on the two matrices that Nanda et al. 2023 look at (sections 4.1 and 4.2).
     """
+    read, written = spectrum(operand_embedding(model, p)).power, spectrum(neuron_logit(model).T).power
+    return key_frequencies((read * written).sqrt())
+
+
+def operand_embedding(model: Transformer, p: int | None = None) -> Float[Tensor, "p d_model"]:
+    """W_E of the tokens 0 .. p - 1, without "=" and other tokens that are no operands.
+
+    ``p`` is the number of outputs unless given.
+
+    Raises:
+        InputError: the model has fewer than ``p`` tokens.
+
+    Source: Nanda et al. 2023, section 4.1.
+    """
+    p = model.W_U.shape[1] if p is None else p
     if model.W_E.shape[0] < p:
         raise InputError(f"p must be at most the model's {model.W_E.shape[0]} tokens (got {p}).")
     return model.W_E[:p]
 
 
 def embedding_spectrum(model: Transformer, p: int | None = None) -> Spectrum:
-    """The spectrum of a model's embedding; ``p`` is the number of outputs unless given.
+    """The spectrum of a model's embedding, with the model's key frequencies; ``p`` as in ``operand_embedding``.
 
     Raises:
         InputError: the model has fewer than ``p`` tokens.
 
     Source: Nanda et al. 2023, figure 3.
     """
-    return spectrum(operand_embedding(model, p or model.W_U.shape[1]))
+    return replace(spectrum(operand_embedding(model, p)), key_frequencies=model_key_frequencies(model, p))
+
+
+def power_over_training(matrices: Iterable[Float[Tensor, "p d"]]) -> Float[Tensor, "snapshot frequency"]:
+    """The power of each frequency, snapshot by snapshot: each row sums to 1.
+
+    Source: Nanda et al. 2023, figure 7.
+    """
+    return torch.stack([spectrum(W).power for W in matrices])
 
 
 @dataclass(frozen=True)

@@ -165,6 +165,13 @@ class Transformer(nn.Module):
         return tap("logits", add_bias(resid @ self.W_U, self.b_U))
 
 
+def answer(model: Transformer, tokens: Int[Tensor, "batch pos"]) -> Int[Tensor, " batch"]:
+    """What the model answers: the largest logit at the last position. Source: Nanda et al. 2023, section 3."""
+    with torch.no_grad():
+        best: Tensor = model(tokens)[:, -1].argmax(-1)
+        return best
+
+
 def causal_mask(n: int, device: torch.device) -> Tensor:
     """True where a query [n] may not see a key [n]: the keys after it. Source: Vaswani et al. 2017, section 3.2.3."""
     return torch.ones(n, n, dtype=torch.bool, device=device).triu(1)

@@ -2,6 +2,7 @@
 
 from miii.plots.attention import over_inputs, pattern
 from miii.plots.fourier import circle, power_over_training, singular_values, spectrum
+from miii.plots.frame import frame
 from miii.plots.heatmap import heatmap
 from miii.plots.training import accuracy, answers, class_balance, loss, split, weight_norm
 
@@ -10,6 +11,7 @@ __all__ = [
     "answers",
     "circle",
     "class_balance",
+    "frame",
     "heatmap",
     "loss",
     "over_inputs",

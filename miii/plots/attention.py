@@ -37,7 +37,7 @@ def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart
     return layered.facet(facet=alt.Facet("head:N", title=None), columns=4)
 
 
-def over_inputs(weight: Float[Tensor, "a b"], head: int, key: str, size: int = 300) -> alt.Chart:
+def over_inputs(weight: Float[Tensor, "a b"], head: int, key: str, size: int = 340) -> alt.Chart:
     """One head's attention from the last position to one key, as a function of both operands.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 5.

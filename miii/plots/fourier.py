@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from miii.analysis.fourier import Circle, Spectrum
-from miii.plots.style import ACCENT, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart
+from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, top_legend
 
 
 def spectrum(values: Spectrum) -> Chart:
@@ -33,7 +33,7 @@ def spectrum(values: Spectrum) -> Chart:
                 "part:N",
                 title=None,
                 scale=alt.Scale(domain=["cos", "sin"], range=[MAIN, ACCENT]),
-                legend=alt.Legend(orient="top"),
+                legend=top_legend(),
             ),
             tooltip=["frequency:O", "part:N", alt.Tooltip("norm:Q", format=".3f")],
         )
@@ -48,10 +48,10 @@ def spectrum(values: Spectrum) -> Chart:
         .mark_text(dy=-8, fontWeight="bold", color=ACCENT)
         .encode(x="frequency:O", y="norm:Q", text="key:N")
     )
-    return alt.layer(bars, marks).properties(title="Spectrum of the embedding", height=HEIGHT)
+    return alt.layer(bars, marks).properties(title="Spectrum of the embedding", height=HEIGHT, autosize=FLUID)
 
 
-def circle(values: Circle, size: int = 260) -> Chart:
+def circle(values: Circle, size: int = 220) -> Chart:
     """The tokens in the plane of one frequency, joined in steps of the frequency's inverse so that a circle is drawn.
 
     Source: Liu et al. 2022 (arXiv 2205.10343), figure 1.
@@ -68,7 +68,7 @@ def circle(values: Circle, size: int = 260) -> Chart:
     color = alt.Color("token:Q", title="token", scale=alt.Scale(scheme=SEQUENTIAL), legend=None)
     points = base.mark_circle(size=45, opacity=1).encode(color=color, tooltip=["token:Q"])
     title = f"k = {values.frequency}: {values.variance:.1%} of the variance"
-    return alt.layer(line, points).properties(title=title, width=size, height=size)
+    return alt.layer(line, points).properties(title=title, width=size, height=size, autosize=FIXED)
 
 
 def singular_values(values: Float[Tensor, " rank"]) -> alt.Chart:
@@ -82,7 +82,7 @@ def singular_values(values: Float[Tensor, " rank"]) -> alt.Chart:
             y=alt.Y("value:Q", title="singular value"),
             tooltip=["rank:O", alt.Tooltip("value:Q", format=".3f")],
         )
-        .properties(title="Singular values of the embedding", height=HEIGHT)
+        .properties(title="Singular values of the embedding", height=HEIGHT, autosize=FLUID)
     )
 
 
@@ -110,5 +110,5 @@ def power_over_training(power: Float[Tensor, "snapshot frequency"], steps: list[
             ),
             tooltip=["step:O", "frequency:O", alt.Tooltip("power:Q", format=".2%")],
         )
-        .properties(title="Power of each frequency over training", height=HEIGHT)
+        .properties(title="Power of each frequency over training", height=HEIGHT, autosize=FLUID)
     )

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from miii.plots.style import DIVERGING, SEQUENTIAL
+from miii.plots.style import DIVERGING, FIXED, SEQUENTIAL, top_legend
 
 
 def heatmap(
@@ -18,7 +18,7 @@ def heatmap(
     row: str,
     column: str,
     value: str,
-    size: int = 380,
+    size: int = 340,
     domain: tuple[float, float] | None = None,
     diverging: bool = False,
 ) -> alt.Chart:
@@ -26,7 +26,7 @@ def heatmap(
 
     Args:
         title, row, column, value: what the reader sees, with units.
-        size: width in pixels; the height follows the matrix's shape.
+        size: width in pixels, rounded to whole pixels a cell; the height follows the matrix's shape.
         domain: the values at the ends of the colour scale; the matrix's own unless given.
         diverging: colours around 0, for values with a sign.
 
@@ -36,7 +36,10 @@ def heatmap(
     if diverging:
         low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
     scale = alt.Scale(scheme=DIVERGING if diverging else SEQUENTIAL, domain=[low, high])
-    color = alt.Color("value:Q", title=value, scale=scale)
+    legend = alt.Legend(
+        orient="top", gradientLength=size // 2, titleOrient="left", titleAnchor="middle", offset=4, padding=0
+    )
+    color = alt.Color("value:Q", title=value, scale=scale, legend=legend)
     texts = [" ".join(f"{x:.4g}" for x in line) for line in matrix.double().tolist()]
     shown = alt.Tooltip("value:Q", title=value, format=".4g")
     return _cells(texts, matrix.shape, color, shown, (row, column), size).properties(title=title)
@@ -51,14 +54,14 @@ def categories(
     row: str,
     column: str,
     value: str,
-    size: int = 380,
+    size: int = 340,
 ) -> alt.Chart:
     """Draw a matrix of integers that stand for labels. Source: own design."""
     color = alt.Color(
         "label:N",
         title=value,
         scale=alt.Scale(domain=list(labels), range=list(colors)),
-        legend=alt.Legend(orient="top", title=None, columns=2, labelLimit=200),
+        legend=top_legend(columns=len(labels), labelLimit=200),
     )
     texts = [" ".join(map(str, line)) for line in codes.tolist()]
     names = "[" + ",".join(f"'{label}'" for label in labels) + "]"
@@ -72,6 +75,7 @@ def _cells(
     # A row of the data is a row of the matrix, as text, and is split in the browser: a 113 x 113 heatmap is 113 rows,
     # below Altair's limit of 5,000, a fifth of the bytes, and its specification stays the same when its values change.
     row, column = names
+    cell = max(1, round(size / shape[1]))  # whole pixels: fractions would draw a lattice of gaps between the cells
     tooltip = [alt.Tooltip("row:Q", title=row), alt.Tooltip("column:Q", title=column), shown]
     return (
         alt.Chart(pd.DataFrame({"row": np.arange(len(texts)), "cells": texts}))
@@ -86,7 +90,7 @@ def _cells(
             color=color,
             tooltip=tooltip,
         )
-        .properties(width=size, height=max(60, round(size * shape[0] / shape[1])))
+        .properties(width=cell * shape[1], height=cell * shape[0], autosize=FIXED)
     )
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from miii.plots.heatmap import categories
-from miii.plots.style import HEIGHT, MAIN, MUTED, TEST, TRAIN, WRONG
+from miii.plots.style import FLUID, HEIGHT, MAIN, MUTED, TEST, TRAIN, WRONG, top_legend
 from miii.tasks import Task
 
 SPLITS = {"train": TRAIN, "test": TEST}
@@ -44,11 +44,11 @@ def weight_norm(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
         alt.Chart(metrics)
         .mark_line(color=MAIN, clip=True)
         .encode(x=_steps(metrics, steps), y=y, tooltip=["step:Q", alt.Tooltip("weight_norm:Q", format=".2f")])
-        .properties(title="Weight norm", height=HEIGHT)
+        .properties(title="Weight norm", height=HEIGHT, autosize=FLUID)
     )
 
 
-def split(task: Task, p: int, size: int = 480) -> alt.Chart:
+def split(task: Task, p: int, size: int = 340) -> alt.Chart:
     """The p x p table of all pairs, with those marked that train. Source: Nanda et al. 2023, figure 2."""
     return categories(
         task.train_mask.int().view(p, p),
@@ -62,7 +62,7 @@ def split(task: Task, p: int, size: int = 480) -> alt.Chart:
     )
 
 
-def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, size: int = 380) -> alt.Chart:
+def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, size: int = 340) -> alt.Chart:
     """The p x p grid of right and wrong answers, by split. Source: own design."""
     codes = torch.where(correct, 0, 2) + (~task.train_mask).int()
     return categories(
@@ -88,12 +88,12 @@ def class_balance(task: Task) -> alt.Chart:
         alt.Chart(pd.DataFrame(counts))
         .mark_bar()
         .encode(
-            x=alt.X("label:Q", title="answer c", bin=alt.Bin(step=1), axis=alt.Axis(tickCount=12)),
+            x=alt.X("label:O", title="answer c", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
             y=alt.Y("sum(pairs):Q", title="pairs"),
             color=_split_color(),
-            tooltip=["label:Q", "split:N", "sum(pairs):Q"],
+            tooltip=["label:O", "split:N", "sum(pairs):Q"],
         )
-        .properties(title="Pairs with each answer", height=HEIGHT)
+        .properties(title="Pairs with each answer", height=HEIGHT, autosize=FLUID)
     )
 
 
@@ -111,13 +111,13 @@ def _curves(metrics: pd.DataFrame, kind: str, y: alt.Y, title: str, steps: int |
             strokeDash=alt.StrokeDash("split:N", sort=list(SPLITS), legend=None),
             tooltip=["step:Q", "split:N", alt.Tooltip("value:Q", title=kind, format=".4g")],
         )
-        .properties(title=title, height=HEIGHT)
+        .properties(title=title, height=HEIGHT, autosize=FLUID)
     )
 
 
 def _split_color() -> alt.Color:
     scale = alt.Scale(domain=list(SPLITS), range=list(SPLITS.values()))
-    return alt.Color("split:N", title=None, scale=scale, legend=alt.Legend(orient="top"))
+    return alt.Color("split:N", title=None, scale=scale, legend=top_legend())
 
 
 def _steps(metrics: pd.DataFrame, steps: int | None) -> alt.X:

@@ -1,0 +1,46 @@
+"""The front door: page configuration, navigation, and the run picker in the sidebar."""
+
+import streamlit as st
+
+from pages._ui import jobs, pick
+
+st.set_page_config(page_title="miii", page_icon=":material/all_inclusive:", layout="wide")
+
+# The scripts lie one level below pages/: Streamlit would run those right inside it without app.py on a cold deep link.
+page = st.navigation(
+    {
+        "Learn": [
+            st.Page(
+                "pages/learn/train.py",
+                title="Train",
+                icon=":material/play_circle:",
+                default=True,
+                help="Train a transformer on modular arithmetic and watch it grok, live.",
+            ),
+            st.Page(
+                "pages/learn/data.py",
+                title="Data",
+                icon=":material/grid_on:",
+                help="What the network is shown: every pair, its answer, its tokens, and which pairs train.",
+            ),
+        ],
+        "Inside": [
+            st.Page(
+                "pages/inside/attention.py",
+                title="Attention",
+                icon=":material/visibility:",
+                help="Where each head looks, for one input and over all of them.",
+            ),
+            st.Page(
+                "pages/inside/fourier.py",
+                title="Fourier",
+                icon=":material/graphic_eq:",
+                help="The frequencies that the embedding is made of, and how they arise during training.",
+            ),
+        ],
+    }
+)
+jobs.prepare()
+with st.sidebar:
+    pick.run_picker()
+page.run()

@@ -1,0 +1,81 @@
+"""Which run and which snapshot a page shows: chosen in the sidebar, kept in the URL."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+import miii
+from miii import runs
+from miii.errors import InputError
+from pages._ui.jobs import registry
+
+RUN, STEP = "run", "step"  # the keys of the widgets, and so the names in the URL
+
+
+@dataclass(frozen=True)
+class Picked:
+    """A run and one of its snapshots."""
+
+    run: runs.Run
+    step: int
+
+
+def names() -> list[str]:
+    """Every run that can be chosen: on disk, and those whose job waits for its turn."""
+    on_disk = [run.name for run in runs.every()]
+    return [job.name for job in reversed(registry().all()) if job.name not in on_disk and not job.over] + on_disk
+
+
+def run_picker() -> None:
+    """The run, in the sidebar of every page."""
+    options = names()
+    asked = st.query_params.get(RUN)
+    if asked is not None and asked not in options:
+        st.warning(f"There is no run named “{asked}” here; showing another one.", icon=":material/link_off:")
+    if st.session_state.get(RUN) not in options:
+        st.session_state.pop(RUN, None)
+    st.selectbox(
+        "Run",
+        options,
+        key=RUN,
+        bind="query-params",
+        help="Runs trained here or on the command line, then those that came with miii. The choice is part of the URL.",
+    )
+
+
+def run_name() -> str | None:
+    """The name chosen in the sidebar; None where there is no run at all."""
+    return st.session_state.get(RUN)
+
+
+def run_and_step() -> Picked:
+    """The chosen run, and one of its snapshots by a slider; stops the page where there is none yet."""
+    name = run_name()
+    if name is None:
+        st.info("There is no run yet. Train one first.", icon=":material/play_circle:")
+        st.page_link("pages/learn/train.py", label="Go to Train")
+        st.stop()
+    try:
+        run = miii.runs.open(name)
+        steps = run.steps
+    except InputError as error:
+        steps, waiting = [], registry().get(name)
+        if waiting is None:
+            st.error(str(error))
+            st.stop()
+    if not steps:
+        st.info(f"{name} has not begun to train; its first snapshot appears here with its first step.")
+        st.stop()
+    if st.session_state.get(STEP) not in steps:
+        st.session_state.pop(STEP, None)
+    step = steps[-1]
+    if len(steps) > 1:
+        step = st.select_slider(
+            "Training step of the snapshot",
+            steps,
+            value=steps[-1],
+            key=STEP,
+            bind="query-params",
+            help="Snapshots are spaced evenly in log step. Arrow keys move from one to the next.",
+        )
+    return Picked(run, step)

@@ -1,0 +1,235 @@
+"""Train a network and watch it grok."""
+
+from functools import partial
+
+import streamlit as st
+
+import miii
+from miii import plots, runs
+from miii.errors import InputError
+from miii.jobs import Job
+from pages._ui import form
+from pages._ui.jobs import registry
+from pages._ui.pick import RUN, run_name
+
+POLL = 0.4  # seconds between two looks at a running job
+LIMIT = 211  # the largest p whose p x p grid is fluid in a browser
+
+jobs = registry()
+
+
+def start(config: miii.RunConfig) -> None:
+    folder = runs.new_folder(config, taken=[job.name for job in jobs.all()])
+    try:
+        jobs.start(folder, config)
+    except InputError as error:
+        st.session_state["message"] = str(error)
+    else:
+        st.session_state[RUN] = folder.name
+        st.session_state.pop("step", None)
+
+
+def resume(run: runs.Run) -> None:
+    try:
+        jobs.resume(run)
+    except InputError as error:
+        st.session_state["message"] = str(error)
+
+
+st.title("Watch a network learn to add")
+st.markdown(
+    r"""
+A small transformer is shown 30 % of all sums $a + b \bmod p$ and asked for the rest. First it **memorises**: training
+accuracy rises to 100 % while test accuracy stays at chance. Then, long after there is nothing left to gain on the pairs it
+sees, it **groks**: it finds a way to add, and the pairs it has never seen fall into place. Press Start.
+"""
+)
+
+config = None
+try:
+    config = form.run_form()
+    if config.task.p > LIMIT:
+        raise InputError(f"p must be at most {LIMIT} in the app; the command line goes to 1024 (got {config.task.p}).")
+except InputError as error:
+    config = None
+    st.error(str(error), icon=":material/edit:")
+
+with st.container(horizontal=True, gap="small"):
+    st.button(
+        "Start",
+        type="primary",
+        icon=":material/play_arrow:",
+        on_click=start,
+        args=(config,),
+        disabled=config is None,
+        help="Train a new run. One trains at a time; a second one waits for its turn.",
+    )
+    if config is not None:
+        with st.popover("Code", icon=":material/code:", type="tertiary", help="The same run from a script or a shell"):
+            st.code(form.code(config, f"runs/{config.task.name}"), language="python")
+            st.code(form.command(config), language="bash")
+if "message" in st.session_state:
+    st.error(st.session_state.pop("message"))
+
+
+def status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:
+    """What is said of the run, and the icon beside it."""
+    if job is not None and job.status == "queued":
+        ahead = jobs.ahead(job)
+        return f"Queued: {ahead} {'job is' if ahead == 1 else 'jobs are'} ahead.", ":material/hourglass_empty:"
+    if job is not None and job.status == "failed":
+        return job.message, ":material/error:"
+    if job is not None and not job.over:
+        return {"running": "Training", "stopping": "Stopping", "pausing": "Pausing"}[job.status], ":material/sync:"
+    if run is None:
+        return "Stopped before its first step.", ":material/stop:"
+    if run.running:
+        return "Training in another process", ":material/sync:"
+    result = run.result
+    if result is None:
+        return "Interrupted: it can be resumed." if run.can_resume else "Interrupted.", ":material/stop:"
+    if job is not None and job.status == "paused":
+        return f"Paused at step {result['steps']:,}", ":material/pause:"
+    if result["stopped"]:
+        return f"Stopped at step {result['steps']:,}", ":material/stop:"
+    return f"Finished at step {result['steps']:,}", ":material/check:"
+
+
+def progress(job: Job | None, run: runs.Run | None, config: miii.RunConfig) -> None:
+    """The bar with step, rate and time left; the buttons that act on the run."""
+    text, icon = status(job, run)
+    rows = run.rows() if run is not None else []
+    at = job.step.step if job is not None and job.step is not None else rows[-1]["step"] if rows else 0
+    note = f"step {at:,} of {config.steps:,}"
+    if job is not None and job.status == "running" and job.rate:
+        note += f" · {job.rate:.0f} steps/s · {job.seconds_left or 0:.0f} s left"
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.markdown(f"{icon} **{text}**", width="content")
+        if job is not None and not job.over:
+            st.button(
+                "Pause",
+                icon=":material/pause:",
+                on_click=jobs.pause,
+                args=(job,),
+                disabled=job.status != "running",
+                help="Write everything down after this step; Resume goes on to the very same weights",
+            )
+            st.button(
+                "Stop",
+                icon=":material/stop:",
+                on_click=jobs.stop,
+                args=(job,),
+                disabled=job.status not in ("queued", "running"),
+                help="End the run after this step and keep what it has",
+            )
+        elif run is not None and run.can_resume:
+            st.button(
+                "Resume",
+                icon=":material/play_arrow:",
+                on_click=resume,
+                args=(run,),
+                help="Go on where it stopped, to the very weights that an uninterrupted run ends in",
+            )
+    st.progress(min(1.0, at / config.steps), text=note)
+
+
+def numbers(run: runs.Run, rows: list[dict[str, float]]) -> None:
+    last = rows[-1]
+    grokked = next((row for row in rows if row["test_accuracy"] >= 0.99), None)
+    with st.container(horizontal=True):
+        st.metric("Training accuracy", f"{last['train_accuracy']:.1%}", border=True)
+        st.metric("Test accuracy", f"{last['test_accuracy']:.1%}", border=True, help="On pairs it has never been shown")
+        st.metric(
+            "Grokked at step",
+            f"{grokked['step']:,.0f}" if grokked else "not yet",
+            border=True,
+            help="The first evaluated step with 99 % test accuracy",
+        )
+        st.metric(
+            "Seconds to grok", f"{grokked['seconds']:.1f}" if grokked else "not yet", border=True, help="Wall clock"
+        )
+
+
+def figures(job: Job | None, run: runs.Run) -> None:
+    metrics, steps, p = run.metrics(), run.config.steps, run.config.task.p
+    if run.result is not None:
+        steps = run.result["steps"]
+    left, right = st.columns(2)
+    with left:
+        st.altair_chart(
+            plots.loss(metrics, steps), key="loss", alt="Loss of the training and test split over the steps, log scale."
+        )
+        st.altair_chart(plots.accuracy(metrics, steps), key="accuracy", alt="Accuracy of both splits over the steps.")
+    with right:
+        if p <= LIMIT:
+            correct = job.evaluation.correct if job is not None and job.evaluation is not None else None
+            if correct is None:
+                correct = right_answers(run.name, run.steps[-1], run.folder.stat().st_mtime)
+            st.altair_chart(
+                plots.answers(correct, built(run.config.task), p),
+                key="answers",
+                width="content",
+                alt=f"Grid of all {p} by {p} pairs: which are answered right, in the training and in the test split.",
+            )
+        st.altair_chart(
+            plots.weight_norm(metrics, steps),
+            key="norm",
+            alt="Length of the vector of all weights over the steps.",
+        )
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def built(task: miii.ModularAddition) -> miii.Task:
+    return task.build()
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def right_answers(name: str, step: int, stamp: float):  # type: ignore[no-untyped-def]
+    run = miii.runs.open(name)
+    task = run.task()
+    return miii.answer(run.model(step), task.tokens) == task.labels
+
+
+def as_csv(run: runs.Run) -> str:
+    return run.metrics().to_csv(index=False)
+
+
+def show(name: str, live: bool) -> None:
+    """Everything about one run; called again and again while it trains."""
+    job = jobs.get(name)
+    try:
+        run = runs.open(name)
+        rows = run.rows()
+    except InputError as error:
+        if job is None:
+            st.error(str(error))
+            return
+        run, rows = None, []
+    if live and (job is None or job.over):
+        st.rerun()  # the last look: from here on nothing moves, so nothing polls
+    config = job.config if job is not None else run.config if run is not None else None
+    if config is not None:
+        progress(job, run, config)
+    if run is None or not rows or not run.steps:
+        return
+    numbers(run, rows)
+    figures(job, run)
+
+
+chosen = run_name()
+if chosen is not None:
+    st.header(chosen, anchor="run", divider="gray")
+    job = jobs.get(chosen)
+    live = job is not None and not job.over
+    st.fragment(show, run_every=POLL if live else None)(chosen, live)
+    finished = next((run for run in runs.every() if run.name == chosen and run.rows()), None)
+    if finished is not None and not live:
+        st.download_button(
+            "Metrics as CSV",
+            partial(as_csv, finished),
+            f"{chosen}.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            help="One row an evaluation: step, seconds, losses in nats, accuracies, weight norm",
+        )
