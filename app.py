@@ -1,24 +1,28 @@
 """The front door: page configuration, navigation, and the run picker in the sidebar."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from pages._ui import jobs, pick
 
-st.set_page_config(page_title="miii", page_icon=":material/all_inclusive:", layout="wide")
+st.set_page_config(page_title="miii", page_icon=Path(__file__).parent / "pages" / "_ui" / "icon.png", layout="wide")
 
-# The scripts lie one level below pages/: Streamlit would run those right inside it without app.py on a cold deep link.
+train = "pages/train.py"
 page = st.navigation(
     {
         "Learn": [
             st.Page(
-                "pages/learn/train.py",
+                train,
                 title="Train",
                 icon=":material/play_circle:",
                 default=True,
                 help="Train a transformer on modular arithmetic and watch it grok, live.",
             ),
+            # the default page has the bare address; this one makes /train lead there too
+            st.Page(train, title="Train", url_path="train", visibility="hidden"),
             st.Page(
-                "pages/learn/data.py",
+                "pages/data.py",
                 title="Data",
                 icon=":material/grid_on:",
                 help="What the network is shown: every pair, its answer, its tokens, and which pairs train.",
@@ -26,13 +30,13 @@ page = st.navigation(
         ],
         "Inside": [
             st.Page(
-                "pages/inside/attention.py",
+                "pages/attention.py",
                 title="Attention",
                 icon=":material/visibility:",
                 help="Where each head looks, for one input and over all of them.",
             ),
             st.Page(
-                "pages/inside/fourier.py",
+                "pages/fourier.py",
                 title="Fourier",
                 icon=":material/graphic_eq:",
                 help="The frequencies that the embedding is made of, and how they arise during training.",

@@ -52,8 +52,7 @@ def run_and_step() -> Picked:
     """The chosen run, and one of its snapshots by a slider; stops the page where there is none yet."""
     name = run_name()
     if name is None:
-        st.info("There is no run yet. Train one first.", icon=":material/play_circle:")
-        st.page_link("pages/learn/train.py", label="Go to Train")
+        st.info("There is no run yet. Train one first, on the page Train.", icon=":material/play_circle:")
         st.stop()
     try:
         run = miii.runs.open(name)

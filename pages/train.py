@@ -8,9 +8,11 @@ import miii
 from miii import plots, runs
 from miii.errors import InputError
 from miii.jobs import Job
-from pages._ui import form
+from pages._ui import form, front
 from pages._ui.jobs import registry
 from pages._ui.pick import RUN, run_name
+
+front.door()
 
 POLL = 0.4  # seconds between two looks at a running job
 LIMIT = 211  # the largest p whose p x p grid is fluid in a browser

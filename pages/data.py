@@ -8,7 +8,10 @@ from miii import plots
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import TASKS, Task
+from pages._ui import front
 from pages._ui.cell import cell
+
+front.door()
 
 LIMIT = 211  # a table of more than 44,521 cells is no longer fluid in a browser
 

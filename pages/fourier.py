@@ -5,8 +5,11 @@ import streamlit as st
 import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
+from pages._ui import front
 from pages._ui.cell import cell, stamp_of
 from pages._ui.pick import run_and_step
+
+front.door()
 
 st.title("Fourier")
 st.markdown(
