@@ -8,19 +8,16 @@ from pages._ui import jobs, pick
 
 st.set_page_config(page_title="miii", page_icon=Path(__file__).parent / "pages" / "_ui" / "icon.png", layout="wide")
 
-train = "pages/train.py"
 page = st.navigation(
     {
         "Learn": [
             st.Page(
-                train,
+                "pages/train.py",
                 title="Train",
                 icon=":material/play_circle:",
                 default=True,
                 help="Train a transformer on modular arithmetic and watch it grok, live.",
             ),
-            # the default page has the bare address; this one makes /train lead there too
-            st.Page(train, title="Train", url_path="train", visibility="hidden"),
             st.Page(
                 "pages/data.py",
                 title="Data",

@@ -6,7 +6,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used; the text is one sentence that names the field and the valid values."""
+    """What the user gave cannot be used; the text is one sentence that names the field and the valid values.
+
+    Source: own design.
+    """
 
 
 class Frozen(BaseModel):
@@ -14,11 +17,13 @@ class Frozen(BaseModel):
 
     Raises:
         InputError: a field is unknown, missing or out of range.
+
+    Source: own design, on pydantic's BaseModel.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         try:
             super().__init__(**values)
         except ValidationError as error:

@@ -112,12 +112,12 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
     whole = examples.rows(train_rows), labels[train_rows]
     evaluate = _evaluator(model, task)
     kept = set(snapshot_steps(config.steps, config.snapshots))
-    begun, step_seconds, factor = time.perf_counter(), 0.0, 0.0
+    begun, step_seconds = time.perf_counter(), 0.0
 
     for step in range(start, config.steps + 1):
+        factor = lr_factor(step, config.steps, config.warmup_steps, config.schedule) if step else 0.0
         if step > start:
             batch, answers = whole if config.batch_size is None else _batch(config, step, examples, labels, train_rows)
-            factor = lr_factor(step, config.steps, config.warmup_steps, config.schedule)
             step_began = time.perf_counter()
             with torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16):
                 loss = F.cross_entropy(fast.answer_logits(model, batch), answers)
@@ -131,6 +131,7 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
         seconds = before + time.perf_counter() - begun
         if evaluation is not None and grokked_at is None and evaluation.test_accuracy >= GROKKED:
             grokked_at, seconds_to_grok = step, seconds
+            last = last or config.steps_after_grok == 0
         clock = (step, seconds, grokked_at, seconds_to_grok)
         yield Step(
             config=config,
@@ -149,6 +150,16 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
             return
 
 
+def state_shapes(config: RunConfig) -> dict[str, tuple[int, ...]]:
+    """The names of the tensors of ``Step.state`` after a step of this config, and their shapes. Source: own design."""
+    model = build_model(config, config.task.build())
+    stepper = Stepper(model, config.optimizer, config.slow_lambda, config.slow_alpha)
+    for weight in model.parameters():
+        weight.grad = torch.zeros_like(weight)
+    stepper.step(0.0)
+    return {name: tuple(value.shape) for name, value in _state(model, stepper, (1, 0.0, None, None)).items()}
+
+
 def _weights(model: Transformer) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
@@ -160,7 +171,9 @@ def _batch(
     assert config.batch_size is not None
     per_epoch = len(train_rows) // config.batch_size
     epoch, i = divmod(step - 1, per_epoch)
-    generator = torch.Generator().manual_seed((config.task.seed << 32) + epoch)
+    # torch's generator on the CPU heeds the lower 32 bits of a seed only, so both are mixed into those
+    mixed = int(np.random.SeedSequence([config.task.seed, epoch]).generate_state(1)[0])
+    generator = torch.Generator().manual_seed(mixed)
     order = torch.randperm(len(train_rows), generator=generator)[i * config.batch_size : (i + 1) * config.batch_size]
     rows = train_rows[order.to(train_rows.device)]
     return examples.rows(rows), labels[rows]

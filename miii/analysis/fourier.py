@@ -87,7 +87,8 @@ def key_frequencies(power: Float[Tensor, " frequency"]) -> tuple[int, ...]:
     Source: own rule; no threshold is published (Nanda et al. 2023 pick them by eye).
     """
     ordered = power.double().sort(descending=True)
-    values = ordered.values.clamp_min(torch.finfo(torch.float64).tiny)
+    # Below a trillionth of the largest there are rounding errors, whose own gaps mean nothing.
+    values = ordered.values.clamp_min(max(1e-12 * power.max().item(), torch.finfo(torch.float64).tiny))
     half = max(1, len(values) // 2)
     ratios = values[:half] / values[1 : half + 1] if len(values) > 1 else values.new_ones(1)
     cut = int(ratios.argmax()) + 1
@@ -108,12 +109,14 @@ def model_key_frequencies(model: Transformer, p: int | None = None) -> tuple[int
     of the initial weights, or of how neighbouring tokens were trained. ``p`` is the number of outputs unless given.
 
     Raises:
-        InputError: the model has fewer than ``p`` tokens.
+        InputError: ``p`` is below 2, or the model has fewer tokens.
 
     Source: own rule, on the two matrices that Nanda et al. 2023 look at (sections 4.1 and 4.2).
     """
-    read, written = spectrum(operand_embedding(model, p)).power, spectrum(neuron_logit(model).T).power
-    return key_frequencies((read * written).sqrt())
+    read = spectrum(operand_embedding(model, p))
+    if read.p != model.W_U.shape[1]:  # the answers are no elements of Z_p, so W_L has no frequencies there
+        return read.key_frequencies
+    return key_frequencies((read.power * spectrum(neuron_logit(model).T).power).sqrt())
 
 
 def operand_embedding(model: Transformer, p: int | None = None) -> Float[Tensor, "p d_model"]:
@@ -122,13 +125,13 @@ def operand_embedding(model: Transformer, p: int | None = None) -> Float[Tensor,
     ``p`` is the number of outputs unless given.
 
     Raises:
-        InputError: the model has fewer than ``p`` tokens.
+        InputError: ``p`` is below 2, or the model has fewer tokens.
 
     Source: Nanda et al. 2023, section 4.1.
     """
     p = model.W_U.shape[1] if p is None else p
-    if model.W_E.shape[0] < p:
-        raise InputError(f"p must be at most the model's {model.W_E.shape[0]} tokens (got {p}).")
+    if not 2 <= p <= model.W_E.shape[0]:
+        raise InputError(f"p must be at least 2 and at most the model's {model.W_E.shape[0]} tokens (got {p}).")
     return model.W_E[:p]
 
 
@@ -136,7 +139,7 @@ def embedding_spectrum(model: Transformer, p: int | None = None) -> Spectrum:
     """The spectrum of a model's embedding, with the model's key frequencies; ``p`` as in ``operand_embedding``.
 
     Raises:
-        InputError: the model has fewer than ``p`` tokens.
+        InputError: ``p`` is below 2, or the model has fewer tokens.
 
     Source: Nanda et al. 2023, figure 3.
     """
@@ -184,8 +187,9 @@ def circle(W: Float[Tensor, "p d"], frequency: int) -> Circle:
     W = W.double() - W.double().mean(0)
     rows = basis(p)[2 * frequency - 1 : 2 * frequency + 1]
     components = rows @ W
+    components[components.norm(dim=1) <= 1e-7 * W.norm()] = 0  # a direction made of rounding errors is none
     Q = torch.linalg.qr(components.T).Q
-    signs = torch.sign((components * Q.T).sum(1))
+    signs = torch.sign((components[: Q.shape[1]] * Q.T).sum(1))
     xy = W @ (Q * signs)
     if xy.shape[1] == 1:  # the Nyquist frequency has a cosine only
         xy = torch.cat([xy, torch.zeros_like(xy)], dim=1)

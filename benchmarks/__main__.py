@@ -1,0 +1,77 @@
+"""``python -m benchmarks [NAME ...]``: run the measurements and print one Markdown table.
+
+    python -m benchmarks                    all of them: about six minutes, and once as long to install TransformerLens
+    python -m benchmarks step import        some of them
+    python -m benchmarks --json FILE        write the raw numbers too
+
+Nothing else should run on the machine meanwhile. Progress goes to stderr, the table to stdout.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import app, grok, imports, step
+from benchmarks.table import ROOT, Result, Row, Unavailable, machine, machine_row, markdown, say
+
+BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
+    "grok": lambda options: grok.run(options.seeds),
+    "step": lambda options: step.run(options.venv, options.repetitions, options.steps),
+    "import": lambda options: imports.run(),
+    "app": lambda options: app.run(),
+}
+
+
+def main() -> int:
+    """Run what is named; 0 if all goals were met, 1 if one was missed, 2 if a benchmark could not run."""
+    options = _options()
+    facts = machine()
+    rows, raw, ran = [machine_row(facts)], {"machine": facts}, True
+    for name in options.names or BENCHMARKS:
+        say(f"{name} ...")
+        try:
+            result = BENCHMARKS[name](options)
+        except Unavailable as reason:
+            result, ran = Result([Row(name, f"could not run: {reason}")]), False
+        rows += result.rows
+        raw[name] = result.raw
+    print(markdown(rows))
+    if options.json:
+        options.json.write_text(json.dumps({**raw, "rows": [vars(row) for row in rows]}, indent=1) + "\n")
+    return 2 if not ran else int(any(row.met is False for row in rows))
+
+
+def _options() -> Any:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the raw numbers there")
+    parser.add_argument("--seeds", type=_positive, default=10, help="grok: seeds 0 .. SEEDS - 1 (default: 10)")
+    parser.add_argument("--repetitions", type=_positive, default=9, help="step: turns of each side (default: 9)")
+    parser.add_argument("--steps", type=_positive, default=20, help="step: steps a turn (default: 20)")
+    parser.add_argument(
+        "--venv", type=Path, default=ROOT / ".venv-transformer-lens", metavar="FOLDER",
+        help="step: TransformerLens' own virtual environment, made there on first use (default: %(default)s)",
+    )  # fmt: skip
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"NAME must be one of {', '.join(BENCHMARKS)} (got {unknown[0]!r}).")
+    if options.json and not options.json.absolute().parent.is_dir():
+        parser.error(f"--json must be a file in a folder that exists (got {str(options.json)!r}).")
+    return options
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1 (got {value})")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

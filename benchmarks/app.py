@@ -1,0 +1,304 @@
+"""The app on a real server in a real browser: first paint, page switches while a job trains, Stop, memory."""
+
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile, say, spread
+
+# What the app is expected to show, and what Streamlit 1.67's frontend calls its parts.
+PAGES = ("Data", "Train", "Attention", "Fourier")  #: names of the links in the sidebar
+TRAIN, START, STOP = "Train", "Start", "Stop"  #: the page of the job, and its buttons
+STOPPED = r"\bStopped\b"  #: text on that page once Stop has taken effect, as a regular expression
+MAIN = '[data-testid="stMain"]'
+HEADING = f"{MAIN} h1"
+NAVIGATION = "stSidebarNav"
+IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+
+CHROMIUM = "/usr/bin/chromium"
+BROWSER_ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+FIRST_PAINTS, SWITCHES, STOPS = 3, 24, 3  #: how often each is measured
+FIRST_PAINT, SWITCH, STOP_WITHIN, MEMORY = 5.0, 1.0, 1.0, 690  #: the goals: seconds, seconds, seconds, MB
+PATIENCE = 60_000  #: milliseconds after which something that does not appear counts as broken
+
+# Conditions on the page, asked once a frame: Playwright's own waiting looks every half second only.
+_PAINTED = "heading => document.querySelector(heading)?.checkVisibility()"
+_SHOWN = """([heading, idle, text]) => document.querySelector(idle) !== null
+    && [...document.querySelectorAll(heading)].some(h => text === null ? h.innerText : h.innerText.trim() === text)"""
+_SAYS = "text => new RegExp(text).test(document.body.innerText)"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running Streamlit server, and when its process was spawned (``time.perf_counter``)."""
+
+    url: str
+    pid: int
+    began: float
+
+
+def run(app: Path = ROOT / "app.py") -> Result:
+    """Measure all of it; runs that are trained meanwhile go to a temporary folder."""
+    if not app.exists():
+        raise Unavailable(f"there is no {app}.")
+    if not Path(CHROMIUM).exists():
+        raise Unavailable(f"there is no {CHROMIUM}: apt-get install chromium.")
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        raise Unavailable('playwright is not installed: pip install -e ".[test]".') from None
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_ARGUMENTS)
+            paints = []
+            for turn in range(FIRST_PAINTS):
+                paints.append(first_paint(browser, app))
+                say(f"app: first paint {turn + 1}: {paints[-1]:.2f} s")
+            session = use(browser, app)
+            browser.close()
+    except Error as error:
+        raise Unavailable(f"the browser failed: {' '.join(str(error).split())[:300]}") from None
+    return Result(_rows(paints, session), {"first_paint": paints, **session})
+
+
+def _rows(paints: list[float], session: dict[str, Any]) -> list[Row]:
+    switches = [switch["seconds"] for switch in session["switches"]]
+    slowest = max(session["switches"], key=lambda switch: switch["seconds"])["to"]
+    return [
+        at_most(
+            f"app: first paint from a cold start (process spawned until the heading shows), median of {len(paints)}",
+            statistics.median(paints), FIRST_PAINT, "s", spread(paints),
+        ),
+        at_most(
+            f"app: page switch while a job trains (click until heading shown and script idle), p95 of {len(switches)}",
+            percentile(switches, 0.95), SWITCH, "s",
+            f" (median {statistics.median(switches):.2f}, slowest {max(switches):.2f} to {slowest})",
+        ),
+        at_most(
+            f'app: Stop (click until "Stopped" shows), slowest of {len(session["stops"])}',
+            max(session["stops"]), STOP_WITHIN, "s", spread(session["stops"]),
+        ),
+        at_most(
+            "app: peak resident memory of the server's processes, trained runs open on every page and jobs run",
+            session["peak_mb"], MEMORY, "MB", f" ({session['final_mb']:.0f} at the end)", digits=0,
+        ),
+    ]  # fmt: skip
+
+
+def first_paint(browser: Any, app: Path) -> float:
+    """Seconds from spawning a fresh server until the heading is visible in a fresh browser context."""
+    with serving(app) as server:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(server.url, wait_until="commit", timeout=PATIENCE)
+        page.wait_for_function(_PAINTED, arg=HEADING, timeout=PATIENCE)
+        took = time.perf_counter() - server.began
+        context.close()
+    return took
+
+
+def use(browser: Any, app: Path) -> dict[str, Any]:
+    """One session with one server: switch pages while a job trains, stop jobs, and watch the memory."""
+    with serving(app) as server, watching(server.pid) as peak:
+        page = browser.new_context().new_page()
+        page.goto(server.url, timeout=PATIENCE)
+        headings = _headings(page)
+        switches = _switches(page, headings)
+        stops = [_stop(page) for _ in range(STOPS)]
+        for name in PAGES:  # the trained runs, open
+            switch(page, name, headings[name])
+        final = megabytes(server.pid)
+        return {
+            "headings": headings,
+            "switches": switches,
+            "stops": stops,
+            "peak_mb": max(peak(), megabytes(server.pid, "VmHWM")),
+            "final_mb": final,
+        }
+
+
+def _headings(page: Any) -> dict[str, str]:
+    """The heading of each page, read at leisure: by it a switch is known to have happened."""
+    headings = {}
+    for name in PAGES:
+        _link(page, name).click(timeout=PATIENCE)
+        page.wait_for_timeout(1000)
+        page.wait_for_function(_SHOWN, arg=[HEADING, IDLE, None], timeout=PATIENCE)
+        headings[name] = page.locator(HEADING).first.inner_text().strip()
+    if len(set(headings.values())) < len(headings):
+        raise Unavailable(f"the pages' headings must differ, to tell when one has been switched to (got {headings}).")
+    return headings
+
+
+def _switches(page: Any, headings: dict[str, str]) -> list[dict[str, Any]]:
+    """Rounds over all pages; a round counts only if the job trained from its start to its end."""
+    kept: list[dict[str, Any]] = []
+    others = [name for name in PAGES if name != TRAIN]
+    switch(page, TRAIN, headings[TRAIN])
+    for turn in range(10 * SWITCHES):
+        if len(kept) >= SWITCHES:
+            return kept
+        _train(page)
+        order = others[turn % len(others) :] + others[: turn % len(others)]
+        taken = [{"to": to, "seconds": switch(page, to, headings[to])} for to in [*order, TRAIN]]
+        if _trains(page):
+            kept += taken
+            say("app: page switches: " + ", ".join(f"{one['to']} {one['seconds']:.2f} s" for one in taken))
+    raise Unavailable(f"no job trained long enough for {SWITCHES} page switches (got {len(kept)}).")
+
+
+def switch(page: Any, name: str, heading: str) -> float:
+    """Seconds from clicking a page in the sidebar until its heading is there and its script has ended."""
+    began = time.perf_counter()
+    _link(page, name).click(timeout=PATIENCE)
+    page.wait_for_function(_SHOWN, arg=[HEADING, IDLE, heading], timeout=PATIENCE)
+    return time.perf_counter() - began
+
+
+def _stop(page: Any) -> float:
+    """Seconds from clicking Stop until the page says so, for a job that has trained for a second."""
+    _train(page)
+    page.wait_for_timeout(1000)
+    if not _trains(page):
+        raise Unavailable("a job ended by itself before it could be stopped.")
+    began = time.perf_counter()
+    _button(page, STOP).click(timeout=PATIENCE)
+    page.wait_for_function(_SAYS, arg=STOPPED, timeout=PATIENCE)
+    took = time.perf_counter() - began
+    say(f"app: Stop: {took:.2f} s")
+    _until(page, lambda: not _button(page, STOP, disabled=False).count(), f"{STOP} can still be pressed after {STOP}")
+    return took
+
+
+def _train(page: Any) -> None:
+    """See to it that a job trains; the page is the one with the buttons."""
+    if not _trains(page):
+        _button(page, START).click(timeout=PATIENCE)
+        _until(page, lambda: _trains(page), f"no job that can be stopped follows {START}")
+
+
+def _trains(page: Any) -> bool:
+    return bool(_button(page, STOP, disabled=False).count()) and not page.evaluate(_SAYS, STOPPED)
+
+
+def _until(page: Any, condition: Callable[[], bool], otherwise: str) -> None:
+    for _ in range(PATIENCE // 50):
+        if condition():
+            return
+        page.wait_for_timeout(50)
+    raise Unavailable(f"{otherwise}.")
+
+
+def _button(page: Any, name: str, **state: bool) -> Any:
+    # within the page: Streamlit's own header has a Stop button too, while a script runs
+    return page.locator(MAIN).get_by_role("button", name=name, exact=True, **state)
+
+
+def _link(page: Any, name: str) -> Any:
+    return page.get_by_test_id(NAVIGATION).get_by_role("link", name=name, exact=True)
+
+
+@contextmanager
+def serving(app: Path) -> Iterator[Server]:
+    """``streamlit run`` on a free port, until it answers; its whole process group is ended afterwards."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = {"server.headless": "true", "server.port": port, "server.address": "127.0.0.1"}
+    flags = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
+    with tempfile.TemporaryDirectory() as runs, tempfile.TemporaryFile() as words:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", str(app), *flags],
+            cwd=app.parent,
+            env={**os.environ, "MIII_RUNS": runs},
+            stdin=subprocess.DEVNULL,
+            stdout=words,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            while not _answers(port):
+                if process.poll() is not None or time.perf_counter() - began > PATIENCE / 1000:
+                    raise Unavailable("the server does not start.")
+                time.sleep(0.01)
+            yield Server(f"http://127.0.0.1:{port}/", process.pid, began)
+        except Exception as error:
+            words.seek(0)
+            state = "still runs" if process.poll() is None else f"has ended with exit code {process.returncode}"
+            said = " ".join(words.read().decode(errors="replace").split())[-300:]
+            raise Unavailable(f"{' '.join(str(error).split())[:300]} (the server {state}; it said: {said})") from error
+        finally:
+            with suppress(ProcessLookupError):  # the whole group has ended by itself
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def watching(pid: int, every: float = 0.2) -> Iterator[Any]:
+    """Watch a process and its descendants; gives a function that tells the largest sum so far, in MB."""
+    sums, ended = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(every):
+            sums[0] = max(sums[0], megabytes(pid))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield lambda: sums[0]
+    finally:
+        ended.set()
+        thread.join()
+
+
+def megabytes(pid: int, which: str = "VmRSS") -> float:
+    """Resident memory of a process and its descendants in MB (10^6 bytes): ``VmRSS`` now, ``VmHWM`` each one's peak."""
+    return sum(_kilobytes(member, which) for member in family(pid)) * 1024 / 1e6
+
+
+def _kilobytes(pid: int, which: str) -> int:
+    try:
+        found = re.search(rf"^{which}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except OSError:  # it has ended
+        return 0
+    return int(found[1]) if found else 0
+
+
+def family(pid: int) -> list[int]:
+    """The process and all its descendants that live, by /proc."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:  # "pid (name) state parent ...", where the name may hold anything
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+    members = [pid]
+    for member in members:  # grows while it is walked
+        members += [child for child, parent in parents.items() if parent == member]
+    return members

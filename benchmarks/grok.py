@@ -1,0 +1,113 @@
+"""How soon and how surely the default recipe groks addition modulo 113: one fresh process a seed, one after another."""
+
+import json
+import statistics
+import subprocess
+import sys
+from typing import Any
+
+from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, say, spread
+
+MEDIAN_STEP, MEDIAN_SECONDS = 150, 2.5  #: the goals
+
+
+def run(seeds: int) -> Result:
+    """Train seeds 0 .. ``seeds`` - 1 and sum them up."""
+    runs = []
+    for seed in range(seeds):
+        one = _fresh(seed)
+        runs.append(one)
+        say(f"grok: seed {seed}: {_brief(one)}")
+    return Result(_rows(runs), {"runs": runs})
+
+
+def _brief(one: dict[str, Any]) -> str:
+    end = f"test accuracy {one['test_accuracy']:.4f} at step {one['steps']}, {one['seconds']:.1f} s"
+    if one["grokked_at"] is None:
+        return f"did not grok; {end}"
+    at = f"grokked at step {one['grokked_at']}, {one['seconds_to_grok']:.2f} s"
+    return f"{at}; from there on at least {one['lowest_after']:.4f}; {end}"
+
+
+def _rows(runs: list[dict[str, Any]]) -> list[Row]:
+    n = len(runs)
+    grokked = [one for one in runs if one["grokked_at"] is not None]
+    stayed = [one for one in grokked if one["stayed"]]
+    seconds = [one["seconds_to_grok"] for one in grokked]
+    total = [one["seconds"] for one in runs]
+    # a seed that never groks counts as infinitely late, so that losing one cannot improve the median
+    late = [float("inf")] * (n - len(grokked))
+    at = statistics.median([one["grokked_at"] for one in grokked] + late)
+    to = statistics.median(seconds + late)
+    what = f"grok (p = 113, 30 % train, default recipe, seeds 0 to {n - 1})"
+    return [
+        Row(f"{what}: reach test accuracy 0.99", f"{len(grokked)} of {n}", f"{n} of {n}", len(grokked) == n),
+        Row(
+            "grok: >= 0.99 at every later evaluation until the end",
+            f"{len(stayed)} of {n}",
+            f"{n} of {n}",
+            len(stayed) == n,
+        ),
+        at_most("grok: grokked_at, median", None if at == float("inf") else at, MEDIAN_STEP, "steps", digits=0),
+        at_most(
+            "grok: seconds_to_grok, median (min to max), evaluations included",
+            None if to == float("inf") else to,
+            MEDIAN_SECONDS,
+            "s",
+            spread(seconds) if seconds else "",
+        ),
+        Row(
+            "grok: whole run to the end of the schedule, median (min to max)",
+            f"{statistics.median(total):.1f} s{spread(total, 1)}",
+        ),
+        Row("grok: final test accuracy, lowest seed", f"{min(one['test_accuracy'] for one in runs):.4f}"),
+        Row(
+            "grok: step within these runs, median over seeds",
+            f"{statistics.median(one['ms_per_step'] for one in runs):.1f} ms",
+        ),
+    ]
+
+
+def _fresh(seed: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.grok", str(seed)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise Unavailable(f"seed {seed} ended with exit code {done.returncode}.")
+    value: dict[str, Any] = json.loads(done.stdout)
+    return value
+
+
+def one_seed(seed: int) -> dict[str, Any]:
+    """Train one seed with the default recipe in this process, through ``miii.train``."""
+    import torch
+
+    import miii
+    from miii.training import GROKKED
+
+    config = miii.recipe(task=miii.ModularAddition(p=113, train_fraction=0.3, seed=seed))
+    evaluated: list[tuple[int, float]] = []
+    step_seconds: list[float] = []
+    for step in miii.train(config):
+        if step.step:
+            step_seconds.append(step.step_seconds)
+        if step.evaluation is not None:
+            evaluated.append((step.step, step.evaluation.test_accuracy))
+    at = step.grokked_at
+    after = [accuracy for when, accuracy in evaluated if at is not None and when >= at]
+    return {
+        "seed": seed,
+        "grokked_at": at,
+        "seconds_to_grok": step.seconds_to_grok,
+        "lowest_after": min(after, default=None),
+        "stayed": bool(after) and min(after) >= GROKKED,
+        "steps": step.step,
+        "seconds": step.seconds,
+        "test_accuracy": evaluated[-1][1],
+        "ms_per_step": 1000 * statistics.median(step_seconds),
+        "threads": torch.get_num_threads(),
+        "evaluations": evaluated,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(one_seed(int(sys.argv[1]))))

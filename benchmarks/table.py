@@ -1,0 +1,100 @@
+"""What a benchmark comes to: rows of one Markdown table, and the raw numbers behind them."""
+
+import datetime
+import math
+import os
+import platform
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]  #: the repository: every process of the benchmarks starts here
+
+
+class Unavailable(Exception):
+    """A benchmark cannot run on this machine; the text says what is missing, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. ``met`` is None where there is no goal."""
+
+    what: str
+    measured: str
+    goal: str = ""
+    met: bool | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """A benchmark's rows and its raw numbers."""
+
+    rows: list[Row]
+    raw: dict[str, Any] = field(default_factory=dict)
+
+
+def at_most(what: str, value: float | None, goal: float, unit: str, note: str = "", digits: int = 2) -> Row:
+    """A row whose goal is an upper bound; a value of None was never reached and misses it."""
+    measured = "never" if value is None else f"{value:.{digits}f} {unit}".rstrip()
+    return Row(what, measured + note, f"<= {goal:g} {unit}".rstrip(), value is not None and value <= goal)
+
+
+def at_least(what: str, value: float, goal: float, unit: str, note: str = "", digits: int = 1) -> Row:
+    """A row whose goal is a lower bound."""
+    return Row(what, f"{value:.{digits}f} {unit}".rstrip() + note, f">= {goal:g} {unit}".rstrip(), value >= goal)
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """``(min to max)`` of the values, to stand behind their median."""
+    return f" ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The value at ``share`` of the sorted values: the nearest rank at or above it, never interpolated."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def markdown(rows: Iterable[Row]) -> str:
+    """The rows as one Markdown table."""
+    marks = {True: "yes", False: "**no**", None: ""}
+    lines = ["| what | measured | goal | met |", "|---|---|---|---|"]
+    lines += [f"| {row.what} | {row.measured} | {row.goal} | {marks[row.met]} |" for row in rows]
+    return "\n".join(lines)
+
+
+def machine() -> dict[str, Any]:
+    """Where and when: processor, cores, torch's default threads, versions, load before the run, date in UTC."""
+    import torch
+
+    import miii
+    from miii import hardware
+
+    return {
+        "processor": hardware.processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "precision": str(hardware.precision()).removeprefix("torch."),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "miii": miii.__version__,
+        "load": round(os.getloadavg()[0], 2),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def machine_row(facts: dict[str, Any]) -> Row:
+    """The machine as the table's first row."""
+    return Row(
+        "machine",
+        f"{facts['processor']}, {facts['cores']} cores, {facts['threads']} torch threads, "
+        f"precision auto = {facts['precision']}, torch {facts['torch']}, Python {facts['python']}, "
+        f"miii {facts['miii']}, {facts['date']}, load average before {facts['load']}",
+    )
+
+
+def say(text: str) -> None:
+    """Progress, on stderr: stdout is for the table."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,76 @@
+"""Sides of a comparison, each in its own process, asked in turn: one JSON object a line on stdin and stdout.
+
+The standard library only: a side may run in another virtual environment.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from benchmarks.table import Unavailable
+
+Request = dict[str, Any]
+Answer = dict[str, Any]
+Prepared = tuple[Answer, Callable[[Request], Answer]]  #: what a side says of itself, and one repetition of it
+
+
+def serve(prepare: Callable[[], Prepared]) -> None:
+    """In the worker: prepare, say so, then answer each request by one repetition, until stdin ends.
+
+    ``prepare`` does the imports too: stdout is kept for the answers, and whatever a library prints goes to stderr.
+    """
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)
+        ready, repetition = prepare()
+        print(json.dumps(ready), file=answers, flush=True)
+        for line in sys.stdin:
+            print(json.dumps(repetition(json.loads(line))), file=answers, flush=True)
+
+
+class Worker:
+    """In the parent: a worker that waits for its turn. ``ready`` is what it said of itself."""
+
+    def __init__(self, name: str, process: "subprocess.Popen[str]") -> None:
+        self.name, self.process = name, process
+        self.ready = self._answer()
+
+    def ask(self, request: Request) -> Answer:
+        """One repetition."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):  # then there is no answer either
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> Answer:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise Unavailable(f"{self.name} ended with exit code {self.process.wait()}; its words are on stderr.")
+        answer: Answer = json.loads(line)
+        return answer
+
+
+@contextmanager
+def worker(
+    python: str | Path, module: str, *arguments: str, cwd: Path, env: dict[str, str] | None = None
+) -> Iterator[Worker]:
+    """Start ``python -m module arguments`` as a worker, and end it when the block is left."""
+    process = subprocess.Popen(
+        [str(python), "-m", module, *arguments],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield Worker(module, process)
+    finally:
+        process.kill()
+        process.wait()

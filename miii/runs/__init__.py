@@ -1,0 +1,31 @@
+"""A run is a folder: written while it trains, readable at any moment, by anyone.
+
+    config.json                    the RunConfig
+    provenance.json                versions, processor, precision, threads, date
+    metrics.jsonl                  a line an evaluation, appended
+    snapshots/<step>.safetensors   weights; float16 on the way, float32 at the end
+    resume.safetensors             what going on needs; absent from finished runs
+    result.json                    written when the run has ended
+
+Every file but ``metrics.jsonl`` is written beside its place and moved there, so that a reader never sees half of one.
+"""
+
+from miii.runs.read import Run, every, homes, new_folder, open, row
+from miii.runs.write import discard, follow, provenance, record, resume, ship, summary, thin
+
+__all__ = [
+    "Run",
+    "discard",
+    "every",
+    "follow",
+    "homes",
+    "new_folder",
+    "open",
+    "provenance",
+    "record",
+    "resume",
+    "row",
+    "ship",
+    "summary",
+    "thin",
+]

@@ -1,0 +1,155 @@
+"""What the tests share. The shapes in miii's signatures are checked in all of them."""
+
+import contextlib
+import hashlib
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+# Before the first import of miii, or it stays unchecked. The tower: an int may stand where a float is asked for.
+install_import_hook("miii", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+torch.set_num_threads(1)
+
+import miii  # noqa: E402
+
+SMALL: dict[str, Any] = {
+    "task": {"p": 7, "train_fraction": 0.5},
+    "model": {"d_model": 8, "n_heads": 2, "d_mlp": 16},
+    "optimizer": {"name": "adamw"},
+    "steps": 24,
+    "eval_every": 5,
+    "snapshots": 6,
+    "precision": "float32",
+    "device": "cpu",
+    "threads": 1,
+}
+
+
+@pytest.fixture(scope="session")
+def small_config() -> Callable[..., miii.RunConfig]:
+    """A config that trains in a tenth of a second; dicts among the changes are merged into the small ones."""
+
+    def config(**changes: Any) -> miii.RunConfig:
+        values = dict(SMALL)
+        for name, value in changes.items():
+            keep = isinstance(value, dict) and name in ("task", "model")
+            values[name] = {**values[name], **value} if keep else value
+        return miii.RunConfig(**values)
+
+    return config
+
+
+@pytest.fixture(scope="session")
+def small_run(small_config, tmp_path_factory) -> miii.runs.Run:
+    """A finished run. Shared: never write into it, see ``run_copy``."""
+    return miii.runs.record(tmp_path_factory.mktemp("shared") / "small", miii.train(small_config()))
+
+
+@pytest.fixture(scope="session")
+def stopped_run(small_config, tmp_path_factory) -> miii.runs.Run:
+    """A run stopped by hand at step 13 of 24. Shared: never write into it, see ``stopped_copy``."""
+    folder = tmp_path_factory.mktemp("shared") / "stopped"
+    steps = miii.runs.follow(folder, miii.train(small_config()))
+    for step in steps:
+        if step.step == 13:
+            steps.close()
+    return miii.runs.open(folder)
+
+
+@pytest.fixture
+def run_copy(small_run, tmp_path) -> Path:
+    """The folder of a finished run, to be spoilt."""
+    return Path(shutil.copytree(small_run.folder, tmp_path / "copy"))
+
+
+@pytest.fixture
+def stopped_copy(stopped_run, tmp_path) -> Path:
+    """The folder of a stopped run, to be resumed or spoilt."""
+    return Path(shutil.copytree(stopped_run.folder, tmp_path / "stopped"))
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    """An empty place where run names are looked up first."""
+    monkeypatch.setenv("MIII_RUNS", str(tmp_path / "runs"))
+    (tmp_path / "runs").mkdir()
+    return tmp_path / "runs"
+
+
+@pytest.fixture(scope="session")
+def tree() -> Callable[[Path], dict[str, str]]:
+    """What lies below a folder, by relative path: the hash of each file's content."""
+
+    def read(folder: Path) -> dict[str, str]:
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def one_sentence() -> Callable[..., contextlib.AbstractContextManager[None]]:
+    """Within it an InputError is raised whose text is one sentence that holds all the given words."""
+
+    @contextlib.contextmanager
+    def check(*words: str) -> Iterator[None]:
+        with pytest.raises(miii.InputError) as caught:
+            yield
+        text = str(caught.value)
+        assert text.endswith(".")
+        assert "\n" not in text
+        assert not re.search(r"[.!?] +[A-Z]", text), f"more than one sentence: {text}"
+        assert all(word in text for word in words), f"{words} not all in: {text}"
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def same() -> Callable[[dict[str, torch.Tensor], dict[str, torch.Tensor]], bool]:
+    """Whether two sets of tensors agree in names, types and every bit."""
+
+    def compare(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+        return a.keys() == b.keys() and all(a[n].dtype == b[n].dtype and torch.equal(a[n], b[n]) for n in a)
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def adder() -> Callable[..., miii.Transformer]:
+    """A network whose weights are written down by hand so that it adds modulo an odd p, exactly.
+
+    Per frequency w the embedding of n is (cos wn, sin wn). Queries are zero, so attention is uniform and hands
+    C = cos wa + cos wb and S = sin wa + sin wb to "=". Square neurons make C^2 - S^2 = 2 (1 + cos w(a-b)) cos w(a+b)
+    and 2 C S = 2 (1 + cos w(a-b)) sin w(a+b), so that the logits are a sum of 2 (1 + cos w(a-b)) cos w(a+b-c): largest
+    at c = a + b, because the first factor is positive for odd p.
+    """
+
+    def build(p: int, frequencies: tuple[int, ...], n_heads: int = 1, scale: float = 1.0) -> miii.Transformer:
+        K = len(frequencies)
+        config = miii.ModelConfig(d_model=4 * K, n_heads=n_heads, d_mlp=3 * K, act="square", biases="none")
+        model = miii.Transformer(config, d_vocab=p + 1, d_vocab_out=p, n_ctx=3)
+        block, dh = model.blocks[0], config.d_head
+        assert dh >= 2 * K, "a head must be wide enough to carry the embedding"
+        angle = 2 * torch.pi * torch.outer(torch.arange(p), torch.tensor(frequencies)).double() / p
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.zero_()
+            model.W_E[:p, :K], model.W_E[:p, K : 2 * K] = angle.cos(), angle.sin()
+            block.W_V[:, : 2 * K, : 2 * K] = torch.eye(2 * K)
+            block.W_O[:, : 2 * K, : 2 * K] = torch.eye(2 * K) * 3 / n_heads  # attention is 1/3 on each of a, b, =
+            for k in range(K):
+                neurons = 3 * k + torch.arange(3)
+                block.W_in[k, neurons] = torch.tensor([1.0, 0.0, 1.0])  # C, S, C + S
+                block.W_in[K + k, neurons] = torch.tensor([0.0, 1.0, 1.0])
+                block.W_out[neurons, 2 * K + k] = torch.tensor([1.0, -1.0, 0.0])  # C^2 - S^2
+                block.W_out[neurons, 3 * K + k] = torch.tensor([-1.0, -1.0, 1.0])  # 2 C S
+            model.W_U[2 * K : 3 * K], model.W_U[3 * K :] = scale * angle.cos().T, scale * angle.sin().T
+        return model
+
+    return build

@@ -1,0 +1,699 @@
+"""Each page of the app, run whole: what it says agrees with the library, and it never shows a trace."""
+
+import importlib
+import json
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+import pytest
+import streamlit as st
+from safetensors.torch import load_file, save_file
+from streamlit.testing.v1 import AppTest
+
+import miii
+from miii import RunConfig, analysis, flat, runs
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not in path.parts]
+PAGES = {path.stem: path.relative_to(ROOT).as_posix() for path in SCRIPTS}
+WITH_RUN = [name for name in PAGES if name != "data"]
+WITH_STEP = ["attention", "fourier"]
+LONG = 1_000_000
+#: A form's values for a network that trains in no time.
+TINY = {"p": 5, "d_model": 8, "n_heads": 2, "d_mlp": 8, "train_fraction": 0.5, "eval_every": 5, "precision": "float32"}
+
+
+@pytest.fixture(scope="session")
+def made(small_config, adder, tmp_path_factory) -> Path:
+    """A run whose last snapshot adds modulo 11, exactly, by the frequencies 2 and 3."""
+    folder = tmp_path_factory.mktemp("shared") / "adds"
+    shape = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "act": "square", "biases": "none"}
+    miii.runs.record(folder, miii.train(small_config(task={"p": 11}, model=shape, steps=30)))
+    save_file(adder(11, (2, 3), n_heads=2).state_dict(), folder / "snapshots" / "30.safetensors")
+    return folder
+
+
+@pytest.fixture
+def adds(made, home) -> runs.Run:
+    """That run, where the app looks for runs."""
+    return runs.open(shutil.copytree(made, home / "adds"))
+
+
+@pytest.fixture(autouse=True)
+def server(home, monkeypatch) -> Iterator[None]:
+    """A server of one's own: no cached result and no job of the test before."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(ROOT)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    yield
+    registry().close()
+    registry.clear()
+
+
+def ui(module: str) -> Any:
+    return importlib.import_module(f"pages._ui.{module}")
+
+
+class registry:
+    """The app's own job registry, importable once the repository is on the path."""
+
+    def __new__(cls) -> Any:
+        return ui("jobs").registry()
+
+    @staticmethod
+    def clear() -> None:
+        ui("jobs").registry.clear()
+
+
+def visit(page: str, **query: object) -> AppTest:
+    """Open a page as a link with these query parameters does."""
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    at.switch_page(PAGES[page])
+    for name, value in query.items():
+        at.query_params[name] = str(value)
+    return at.run()
+
+
+def fine(at: AppTest) -> None:
+    assert not at.exception, at.exception[0].stack_trace
+    assert len(at.title) == 1
+
+
+def texts(at: AppTest) -> str:
+    kinds = (at.markdown, at.caption, at.info, at.error, at.warning)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def button(at: AppTest, label: str) -> Any:
+    return next(button for button in at.button if button.label == label)
+
+
+def fill(at: AppTest, **values: Any) -> AppTest:
+    """Fill in the form on the Train page."""
+    for name, value in values.items():
+        kind = "fast" if f"form-fast-{name}" in at.session_state else "fast-adamw"
+        at.get_by_key(f"form-{kind}-{name}").set_value(value)
+    return at.run()
+
+
+def wait(until: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+# ---- every page ----
+
+
+def test_the_pages_of_the_app_are_these():
+    assert PAGES.keys() >= {"train", "data", "attention", "fourier"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_shows_a_run_with_one_title_and_no_complaint(adds, page):
+    at = visit(page)
+    fine(at)
+    assert not at.error
+    assert not at.warning
+    assert at.selectbox(key="run").value == "adds"
+    charts = at.get("vega_lite_chart")
+    assert charts
+    assert all(chart.proto.alt for chart in charts), "a chart without alt text"
+    assert not any(text.value.lstrip().startswith("# ") for text in at.markdown), "a second title"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_of_an_app_without_runs_says_what_to_do(home, tmp_path, monkeypatch, page):
+    monkeypatch.setattr("miii.runs.read.homes", lambda: (home, tmp_path / "checkpoints"))
+    at = visit(page)
+    fine(at)
+    assert not at.error
+    assert at.selectbox(key="run").options == []
+    if page in WITH_STEP:
+        assert "There is no run yet" in at.info[0].value
+    else:
+        assert at.number_input
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_visited_after_the_others_is_the_same(adds, page):
+    at = visit(page)
+    for other in [name for name in PAGES if name != page]:
+        fine(at.switch_page(PAGES[other]).run())
+    at.switch_page(PAGES[page]).run()
+    fine(at)
+    assert texts(at) == texts(visit(page))
+
+
+# ---- which run, which step ----
+
+
+def test_the_picker_lists_runs_by_name_the_newest_first(adds, home, run_copy):
+    shutil.copytree(run_copy, home / "older")
+    (home / "older" / "config.json").touch()
+    import os
+
+    os.utime(home / "older" / "config.json", (0, 0))
+    at = visit("data")
+    assert at.selectbox(key="run").options[:2] == ["adds", "older"]
+    shipped = [run.name for run in runs.every()][2:]
+    assert at.selectbox(key="run").options[2:] == shipped
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_run_in_the_url_is_the_one_shown(adds, home, run_copy, page):
+    shutil.copytree(run_copy, home / "other")
+    for name in ("other", "adds"):
+        at = visit(page, run=name)
+        fine(at)
+        assert not at.warning
+        assert at.selectbox(key="run").value == name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_unknown_run_in_the_url_gives_another_with_a_note(adds, page):
+    at = visit(page, run="nosuch")
+    fine(at)
+    assert "nosuch" in at.warning[0].value
+    assert at.selectbox(key="run").value == "adds"
+    at.run()  # and the note is gone once the URL says what is shown
+    assert not at.warning
+
+
+@pytest.mark.parametrize("page", WITH_STEP)
+def test_a_step_in_the_url_is_the_one_shown(adds, page):
+    at = visit(page, run="adds", step=adds.steps[1])
+    fine(at)
+    assert int(at.select_slider(key="step").value) == adds.steps[1]
+    assert f"step {adds.steps[1]}" in texts(at).lower()
+
+
+@pytest.mark.parametrize("page", WITH_STEP)
+@pytest.mark.parametrize("step", [29, -1, "x", ""])
+def test_an_unknown_step_in_the_url_gives_the_last_one(adds, page, step):
+    assert step not in adds.steps
+    at = visit(page, run="adds", step=step)
+    fine(at)
+    assert not at.error
+    assert int(at.select_slider(key="step").value) == adds.steps[-1]
+
+
+@pytest.mark.parametrize("page", WITH_STEP)
+def test_another_run_brings_its_own_steps(adds, home, run_copy, page):
+    other = runs.open(shutil.copytree(run_copy, home / "other"))
+    at = visit(page, run="adds", step=adds.steps[-2])
+    at.selectbox(key="run").select("other").run()
+    fine(at)
+    assert [int(step) for step in at.select_slider(key="step").options] == other.steps
+
+
+@pytest.mark.parametrize("page", WITH_STEP)
+def test_a_run_with_one_snapshot_needs_no_slider(adds, page):
+    for step in adds.steps[:-1]:
+        (adds.folder / "snapshots" / f"{step}.safetensors").unlink()
+    at = visit(page)
+    fine(at)
+    assert len(at.select_slider) == 0
+    assert f"step {adds.steps[-1]}" in texts(at).lower()
+
+
+# ---- runs that are half-written or spoilt ----
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_run_that_has_only_begun_is_no_error(adds, page):
+    shutil.rmtree(adds.folder / "snapshots")
+    (adds.folder / "snapshots").mkdir()
+    for name in ("metrics.jsonl", "result.json"):
+        (adds.folder / name).unlink()
+    at = visit(page, run="adds")
+    fine(at)
+    assert not at.error
+    if page in WITH_STEP:
+        assert "adds has not begun to train" in at.info[0].value
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def widen(path: Path) -> None:
+    weights = load_file(path)
+    save_file({**weights, "W_E": weights["W_E"].repeat(1, 2)}, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "pages"),
+    [
+        ("snapshots/30.safetensors", truncate, WITH_RUN),
+        ("snapshots/30.safetensors", widen, WITH_RUN),
+        ("snapshots/0.safetensors", truncate, ["fourier"]),
+        ("metrics.jsonl", lambda path: path.write_text("{\n" + path.read_text()), ["train"]),
+        ("result.json", truncate, ["train"]),
+    ],
+    ids=["half a snapshot", "a snapshot of another shape", "half an old snapshot", "bad metrics", "half a result"],
+)
+def test_a_spoilt_run_is_a_sentence_that_names_the_file(adds, name, spoil, pages):
+    spoil(adds.folder / name)
+    for page in pages:
+        at = visit(page, run="adds")
+        fine(at)
+        assert any(Path(name).name in error.value for error in at.error), f"{page} says nothing of {name}"
+        for other in PAGES:
+            fine(at.switch_page(PAGES[other]).run())
+
+
+def test_a_run_whose_config_is_spoilt_is_not_offered(adds, home, run_copy):
+    shutil.copytree(run_copy, home / "other")
+    truncate(adds.folder / "config.json")
+    for page in PAGES:
+        at = visit(page, run="adds")
+        fine(at)
+        assert "adds" not in at.selectbox(key="run").options
+        assert "adds" in at.warning[0].value
+
+
+# ---- Data ----
+
+
+def test_data_says_what_the_task_is():
+    at = visit("data", operation="mul", p=7, fraction=0.4, seed=3)
+    fine(at)
+    config = miii.ModularAddition(operation="mul", p=7, train_fraction=0.4, seed=3)
+    task = config.build()
+    assert [metric.value for metric in at.metric] == ["49", str(config.n_train), str(49 - config.n_train), "8"]
+    table = at.dataframe[0].value
+    assert table["a"].tolist() == task.tokens[:, 0].tolist()
+    assert table["b"].tolist() == task.tokens[:, 1].tolist()
+    assert table["c"].tolist() == task.labels.tolist()
+    assert (table["split"] == "train").tolist() == task.train_mask.tolist()
+    assert table["tokens"][8] == "1 1 ="
+
+
+def test_data_shows_how_the_chosen_pair_becomes_tokens():
+    at = visit("data", p=7)
+    at.slider[1].set_value(3 * 7 + 5).run()
+    fine(at)
+    assert "**(3, 5)**" in texts(at)
+    assert "`3 5 =`" in texts(at)
+    assert "`[3, 5, 7]`" in texts(at)
+    assert "is **1**" in texts(at)
+
+
+@pytest.mark.parametrize("operation", list(miii.TASKS))
+def test_data_shows_every_operation(operation):
+    at = visit("data", p=5)
+    at.selectbox(key="operation").select(operation).run()
+    fine(at)
+    labels = miii.ModularAddition(operation=operation, p=5).build().labels
+    assert at.dataframe[0].value["c"].tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("p", [2, 3, 211])
+def test_data_shows_the_smallest_and_the_largest(p):
+    at = visit("data")
+    at.number_input(key="p").set_value(p).run()
+    fine(at)
+    assert not at.error
+    assert at.metric[0].value == f"{p * p:,}"
+
+
+def test_data_with_a_split_that_leaves_a_side_empty_says_so_in_a_sentence():
+    at = visit("data")
+    at.number_input(key="p").set_value(2)
+    at.slider(key="fraction").set_value(0.01).run()
+    fine(at)
+    assert len(at.error) == 1
+    assert "train_fraction must leave at least one of the 4 pairs on each side" in at.error[0].value
+    assert not at.get("vega_lite_chart")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"p": 1}, {"p": 212}, {"p": "x"}, {"p": 2.5}, {"fraction": 7}, {"operation": "divide"}, {"seed": -1}, {"p": ""}],
+    ids=str,
+)
+def test_data_with_a_bad_value_in_the_url_shows_no_trace(query):
+    at = visit("data", **query)
+    fine(at)
+    assert at.metric or at.error
+
+
+# ---- Attention ----
+
+
+@pytest.mark.parametrize("step", [0, 30])
+def test_attention_answers_for_the_chosen_pair_as_the_network_does(adds, step):
+    at = visit("attention", run="adds", step=step)
+    task, model = adds.task(), adds.model(step)
+    answers = model(task.tokens).argmax(-1).tolist()
+    for a, b in ((3, 9), (10, 0), (7, 7)):
+        at.number_input(key="a").set_value(a)
+        at.number_input(key="b").set_value(b).run()
+        fine(at)
+        answer, truth = answers[a * 11 + b], (a + b) % 11
+        said = next(text.value for text in at.markdown if text.value.startswith("At step"))
+        assert f"At step {step} the network answers **{answer}** for ({a}, {b})" in said
+        assert ("right" in said) == (answer == truth)
+        assert f"in the {'train' if task.train_mask[a * 11 + b] else 'test'} split" in said
+    assert step == 0 or answers == task.labels.tolist()
+
+
+def test_attention_draws_what_the_network_does(adds):
+    at = visit("attention", run="adds", a=3, b=9, head=1)
+    fine(at)
+    # this network attends uniformly to "a", "b" and "=", by construction
+    assert at.dataframe[0].value[["to a", "to b", "to ="]].to_numpy() == pytest.approx(1 / 3)
+    titles = [json.loads(chart.proto.spec).get("title") for chart in at.get("vega_lite_chart")]
+    assert {"Head 1: attention to a", "Head 1: attention to b"} <= set(titles)
+
+
+def test_attention_of_a_smaller_run_takes_a_pair_that_it_has(adds, home, run_copy):
+    other = runs.open(shutil.copytree(run_copy, home / "other"))
+    assert other.config.task.p == 7
+    at = visit("attention", run="adds", a=10, b=9)
+    at.selectbox(key="run").select("other").run()
+    fine(at)
+    assert at.number_input(key="a").value <= 6
+    assert at.number_input(key="b").value <= 6
+    assert "the network answers" in texts(at)
+
+
+@pytest.mark.parametrize("query", [{"a": 11}, {"a": -1}, {"b": "x"}, {"head": 7}, {"head": "x"}, {"layer": 3}], ids=str)
+def test_attention_with_a_bad_value_in_the_url_shows_no_trace(adds, query):
+    at = visit("attention", run="adds", **query)
+    fine(at)
+    assert "the network answers" in texts(at)
+
+
+def test_attention_of_a_deeper_network_has_a_layer_to_choose(home, small_config):
+    config = small_config(model={"n_layers": 2}, steps=5)
+    run = runs.record(home / "deep", miii.train(config))
+    at = visit("attention", run="deep")
+    at.segmented_control(key="layer").set_value(1).run()
+    fine(at)
+    means = analysis.attention.over_inputs(run.model(), run.task().tokens, 1).mean()
+    shown = at.dataframe[0].value[["to a", "to b", "to ="]].to_numpy()
+    assert shown == pytest.approx(means.numpy(), abs=1e-6)
+
+
+def test_attention_of_a_run_with_fewer_heads_takes_a_head_that_it_has(adds, home, small_config):
+    runs.record(home / "one head", miii.train(small_config(model={"n_heads": 1}, steps=5)))
+    at = visit("attention", run="adds", head=1)
+    at.selectbox(key="run").select("one head").run()
+    fine(at)
+    assert "Head 0: attention to a" in [json.loads(c.proto.spec).get("title") for c in at.get("vega_lite_chart")]
+
+
+# ---- Fourier ----
+
+
+def test_fourier_says_other_things_at_other_steps(adds):
+    at = visit("fourier", run="adds")
+    said = {}
+    for step in (0, 30):
+        at.select_slider(key="step").set_value(step).run()
+        fine(at)
+        spectrum = analysis.fourier.embedding_spectrum(adds.model(step))
+        listed = ", ".join(map(str, spectrum.key_frequencies)) or "none"
+        assert f"**Key frequencies at step {step}: {listed}**" in texts(at)
+        said[step] = listed
+    assert said[30] == "2, 3"
+    assert said[0] != said[30]
+    assert "4 of 8 directions hold 99 %" in texts(at)  # two circles
+
+
+def test_fourier_draws_the_key_frequencies_as_circles_and_any_other_on_request(adds):
+    def drawn(at: AppTest) -> list[str]:
+        specs = [json.loads(chart.proto.spec) for chart in at.get("vega_lite_chart")]
+        return [spec["title"] for spec in specs if spec["title"].startswith("k = ")]
+
+    at = visit("fourier", run="adds")
+    assert drawn(at) == ["k = 2: 50.0% of the variance", "k = 3: 50.0% of the variance"]
+    at.number_input[0].set_value(5).run()
+    fine(at)
+    assert drawn(at)[2:] == ["k = 5: 0.0% of the variance"]
+
+
+def test_fourier_follows_a_run_while_it_grows(adds):
+    kept = adds.folder / "snapshots" / "30.safetensors"
+    kept.rename(adds.folder / "later")
+    at = visit("fourier", run="adds")
+    before = adds.steps[-1]
+    assert int(at.select_slider(key="step").value) == before
+    (adds.folder / "later").rename(kept)
+    at.run()
+    fine(at)
+    assert [int(step) for step in at.select_slider(key="step").options][-1] == 30
+
+
+@pytest.mark.parametrize("p", [2, 3, 4])
+@pytest.mark.parametrize("page", WITH_STEP)
+def test_the_smallest_tasks_can_be_looked_at(home, small_config, page, p):
+    runs.record(home / "least", miii.train(small_config(task={"p": p}, steps=3)))
+    at = visit(page, run="least")
+    fine(at)
+    assert not at.error
+
+
+# ---- Train: the form ----
+
+
+def test_the_form_has_a_widget_for_every_option_with_its_default_and_its_help(adds):
+    at = visit("train")
+    values = flat.values(RunConfig())
+    for option in flat.options():
+        if option.name in ("device", "threads") or option.name not in values:  # the server's; another optimizer's
+            continue
+        keys = [f"form-{scope}-{option.name}" for scope in ("fast", "fast-adamw")]
+        widget = at.get_by_key(next(key for key in keys if key in at.session_state))
+        assert widget.value == values[option.name]
+        assert widget.help == option.description
+
+
+def test_a_recipe_brings_its_own_values():
+    at = visit("train")
+    at.segmented_control(key="recipe").set_value("literature").run()
+    fine(at)
+    assert at.number_input(key="form-literature-steps").value == 40_000
+    assert at.number_input(key="form-literature-adamw-lr").value == 1e-3
+    assert at.selectbox(key="form-literature-adamw-schedule").value == "constant"
+
+
+def test_another_optimizer_brings_its_own_options():
+    at = visit("train")
+    at.selectbox(key="form-fast-optimizer").select("sgd").run()
+    fine(at)
+    assert at.number_input(key="form-fast-sgd-momentum").value == miii.SGD().momentum
+    assert "form-fast-sgd-beta1" not in at.session_state
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"n_heads": 3}, "n_heads must divide d_model"),
+        ({"p": 1}, "p must be at least 2"),
+        ({"p": None}, "p must be an integer"),
+        ({"p": 212}, "p must be at most 211 in the app"),
+        ({"train_fraction": 1.5}, "train_fraction must be greater than 0 and less than 1"),
+        ({"p": 2, "train_fraction": 0.1}, "train_fraction must leave at least one of the 4 pairs on each side"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"batch_size": 5000}, "batch_size must be at most the 3830 training pairs"),
+        ({"lr": 0.0}, "lr must be greater than 0"),
+    ],
+    ids=str,
+)
+def test_a_bad_value_in_the_form_is_one_sentence_and_nothing_can_be_started(values, words):
+    at = fill(visit("train"), **values)
+    fine(at)
+    assert len(at.error) == 1
+    assert at.error[0].value.startswith(words)
+    assert button(at, "Start").disabled
+    at = fill(at, **{name: flat.values(RunConfig())[name] for name in values})
+    assert not at.error
+    assert not button(at, "Start").disabled
+
+
+CONFIGS = {
+    "fast": miii.recipe("fast"),
+    "literature": miii.recipe("literature"),
+    "all else": RunConfig(
+        task={"operation": "relabelled", "p": 7, "train_fraction": 0.5, "seed": 3},
+        model={"n_layers": 2, "d_model": 8, "n_heads": 4, "d_mlp": 12, "act": "gelu", "biases": "all", "causal": False},
+        optimizer=miii.Muon(lr=0.5, adamw_lr=0.25),
+        batch_size=5,
+        steps_after_grok=0,
+        slow_lambda=0.5,
+    ),
+    "sgd with a learning rate that is adamw's default": RunConfig(optimizer=miii.SGD(lr=miii.AdamW().lr)),
+    "muon with a weight decay that is adamw's default": RunConfig(optimizer=miii.Muon(weight_decay=2.0)),
+}
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_the_command_shown_trains_the_same_run(config, monkeypatch, tmp_path, capsys):
+    from miii import cli
+
+    asked = []
+
+    def train(config: RunConfig) -> Iterator:
+        asked.append(config)
+        raise miii.InputError("that was all.")
+
+    monkeypatch.setattr("miii.cli.train", train)
+    program, *arguments = shlex.split(ui("form").command(config))
+    assert program == "miii"
+    assert cli.main([*arguments, "--out", str(tmp_path / "D")]) == 2
+    assert capsys.readouterr().err == "miii: that was all.\n"
+    assert asked == [config]
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_the_script_shown_trains_the_same_run(config, monkeypatch):
+    asked = {}
+    monkeypatch.setattr("miii.runs.record", lambda folder, steps: asked.update(folder=folder, steps=steps))
+    monkeypatch.setattr("miii.train", lambda config: config, raising=False)
+    exec(ui("form").code(config, "runs/mine"), {})
+    assert asked == {"folder": "runs/mine", "steps": config}
+
+
+# ---- Train: jobs ----
+
+
+def test_start_trains_a_run_that_is_then_on_disk(home):
+    at = fill(visit("train"), **TINY, steps=20, seed=4)
+    button(at, "Start").click().run()
+    fine(at)
+    job = registry().get("add-5-seed4")
+    wait(lambda: job.over)
+    assert (job.status, job.message) == ("finished", "")
+    run = runs.open("add-5-seed4")
+    assert run.folder == home / "add-5-seed4"
+    assert {name: flat.values(run.config)[name] for name in TINY} == TINY
+    at.run()
+    fine(at)
+    assert at.selectbox(key="run").value == "add-5-seed4"
+    assert "Finished at step 20" in texts(at)
+    assert at.progress[0].value == 100
+    assert at.progress[0].text.startswith("step 20 of 20")
+    assert at.metric[0].value == f"{run.metrics()['train_accuracy'].iloc[-1]:.1%}"
+    assert {button.label for button in at.button} == {"Start"}
+    fine(at.switch_page(PAGES["fourier"]).run())
+    assert at.selectbox(key="run").value == "add-5-seed4"
+
+
+def test_starting_twice_makes_two_runs_and_the_second_waits(home):
+    at = fill(visit("train"), **TINY, steps=LONG)
+    button(at, "Start").click().run()
+    first = registry().get("add-5-seed0")
+    wait(lambda: first.step is not None and first.step.step > 10)
+    at.run()
+    fine(at)
+    assert "**Training**" in texts(at)
+    assert "steps/s" in at.progress[0].text
+    assert "s left" in at.progress[0].text
+
+    button(at, "Start").click().run()
+    fine(at)
+    second = registry().get("add-5-seed0-2")
+    assert second.status == "queued"
+    assert at.selectbox(key="run").value == "add-5-seed0-2"
+    assert "Queued: 1 job is ahead." in texts(at)
+    assert button(at, "Pause").disabled
+    for page in WITH_STEP:  # the waiting run can be chosen everywhere, and says that there is nothing yet
+        fine(at.switch_page(PAGES[page]).run())
+        assert "has not begun to train" in at.info[0].value
+    at.switch_page(PAGES["train"]).run()
+    fine(at)
+
+    button(at, "Stop").click().run()  # the one that waits
+    fine(at)
+    assert second.status == "stopped"
+    assert not (home / "add-5-seed0-2").exists()
+    assert first.status == "running"
+
+
+def test_a_job_can_be_paused_resumed_and_stopped():
+    at = fill(visit("train"), **TINY, steps=LONG)
+    button(at, "Start").click().run()
+    name = "add-5-seed0"
+    for label, status, said in (("Pause", "paused", "Paused at step"), ("Stop", "stopped", "Stopped at step")):
+        job = registry().get(name)
+        wait(lambda job=job: job.step is not None and job.step.step > 5)
+        at.run()
+        button(at, label).click().run()
+        wait(lambda job=job: job.over)
+        assert job.status == status
+        at.run()
+        fine(at)
+        assert said in texts(at)
+        assert {button.label for button in at.button} == {"Start", "Resume"}
+        button(at, "Resume").click().run()
+        fine(at)
+        assert registry().get(name) is not job
+    assert runs.open(name).running
+
+
+def test_a_second_tab_sees_the_same_job():
+    at = fill(visit("train"), **TINY, steps=LONG)
+    button(at, "Start").click().run()
+    job = registry().get("add-5-seed0")
+    wait(lambda: job.step is not None)
+    tab = visit("train")
+    fine(tab)
+    assert tab.selectbox(key="run").value == "add-5-seed0"
+    button(tab, "Stop").click().run()
+    wait(lambda: job.over)
+    at.run()
+    assert "Stopped at step" in texts(at)
+
+
+def test_a_job_that_fails_says_why(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    at = fill(visit("train"), **TINY, steps=20)
+    monkeypatch.setattr("miii.runs.write.save_file", full)
+    button(at, "Start").click().run()
+    job = registry().get("add-5-seed0")
+    wait(lambda: job.over)
+    at.run()
+    fine(at)
+    assert "could not be written: No space left on device." in texts(at)
+
+
+def test_a_run_that_was_stopped_elsewhere_can_be_resumed_here(home, stopped_copy, small_run, same):
+    shutil.move(stopped_copy, home / "half")
+    at = visit("train", run="half")
+    fine(at)
+    assert "Stopped at step 13" in texts(at)
+    button(at, "Resume").click().run()
+    wait(lambda: registry().get("half").over)
+    at.run()
+    fine(at)
+    assert "Finished at step 24" in texts(at)
+    assert same(runs.open("half").weights(), small_run.weights())
+
+
+def test_a_run_that_was_killed_can_be_resumed(home, stopped_copy):
+    shutil.move(stopped_copy, home / "killed")
+    (home / "killed" / "result.json").unlink()
+    at = visit("train", run="killed")
+    fine(at)
+    assert "Interrupted: it can be resumed." in texts(at)
+    assert button(at, "Resume")
+
+
+def test_a_run_that_another_process_writes_is_said_to_be(adds):
+    with filelock.FileLock(adds.folder / ".lock"):
+        at = visit("train", run="adds")
+        fine(at)
+        assert "Training in another process" in texts(at)
+        assert {button.label for button in at.button} == {"Start"}

@@ -1,0 +1,297 @@
+"""Values in, charts out: complete, labelled, with their numbers to take away."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from miii import ModularAddition, plots
+from miii.analysis import fourier
+from miii.plots.style import Chart
+
+P = 113  # 12,769 cells, above Altair's limit of 5,000 rows
+TASK = ModularAddition(p=P).build()
+SMALL = ModularAddition(p=5, train_fraction=0.5).build()
+STEPS = [0, 1, 10, 100]
+
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
+
+
+def waves(frequency: int) -> torch.Tensor:
+    """An embedding of 13 tokens that is one circle and a little noise."""
+    angle = 2 * torch.pi * frequency * torch.arange(13) / 13
+    return torch.stack([angle.cos(), angle.sin()], dim=1) @ torch.eye(2, 6) + 1e-4 * noise(13, 6)
+
+
+METRICS = pd.DataFrame(
+    {
+        "step": STEPS,
+        "train_loss": [4.7, 1.5, 1e-3, 1e-7],
+        "test_loss": [4.8, 9.0, 3.0, 2e-3],
+        "train_accuracy": [0.01, 0.5, 1.0, 1.0],
+        "test_accuracy": [0.01, 0.02, 0.5, 0.995],
+        "weight_norm": [30.0, 29.5, 25.25, 20.125],
+    }
+)
+CHARTS: dict[str, Callable[[], Chart]] = {
+    "accuracy": lambda: plots.accuracy(METRICS),
+    "answers": lambda: plots.answers(noise(P * P) > 0.5, TASK, P),
+    "circle": lambda: plots.circle(fourier.circle(waves(2), 2)),
+    "class_balance": lambda: plots.class_balance(TASK),
+    "heatmap": lambda: plots.heatmap(noise(P, P), title="Share", row="a", column="b", value="share"),
+    "loss": lambda: plots.loss(METRICS),
+    "over_inputs": lambda: plots.over_inputs(noise(P, P), 2, "a"),
+    "pattern": lambda: plots.pattern(noise(4, 3, 3), ["5", "8", "="]),
+    "power_over_training": lambda: plots.power_over_training(noise(4, P // 2), STEPS),
+    "singular_values": lambda: plots.singular_values(noise(6)),
+    "spectrum": lambda: plots.spectrum(fourier.spectrum(waves(2))),
+    "split": lambda: plots.split(TASK, P),
+    "weight_norm": lambda: plots.weight_norm(METRICS),
+}
+
+
+def encodings(spec: Any) -> Iterator[dict[str, Any]]:
+    """Every encoding within a specification, those of layers and facets too."""
+    if isinstance(spec, dict):
+        if "encoding" in spec:
+            yield spec["encoding"]
+        for value in spec.values():
+            yield from encodings(value)
+    elif isinstance(spec, list):
+        for value in spec:
+            yield from encodings(value)
+
+
+def bare(chart: Chart) -> dict[str, Any]:
+    """The specification without its data: what a browser builds a chart from, once."""
+
+    def strip(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: strip(below) for key, below in value.items() if key not in ("data", "datasets")}
+        return [strip(below) for below in value] if isinstance(value, list) else value
+
+    return strip(chart.to_dict())
+
+
+def test_every_function_is_drawn_here():
+    assert CHARTS.keys() == set(plots.__all__) - {"frame"}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_is_whole(name):
+    spec = CHARTS[name]().to_dict()
+    assert sum(len(rows) for rows in spec["datasets"].values()) > 0
+    json.dumps(spec, allow_nan=False)  # what a browser cannot read it would not draw
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_says_what_it_shows(name):
+    spec = CHARTS[name]().to_dict()
+    assert isinstance(spec.get("title"), str), f"{name} has no title"
+    axes = [encoding[axis] for encoding in encodings(spec) for axis in ("x", "y") if axis in encoding]
+    titles = [axis.get("title") for axis in axes]
+    assert {"x", "y"} <= {axis for encoding in encodings(spec) for axis in encoding}
+    assert sum(bool(title) for title in titles) >= 2, f"{name} has axes without a title: {titles}"
+    assert all(axis.get("title") != "" for axis in axes)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"), [("loss", "nats"), ("power_over_training", "share"), ("accuracy", "%"), ("weight_norm", "length")]
+)
+def test_a_chart_says_in_what_it_counts(name, unit):
+    assert unit in json.dumps(bare(CHARTS[name]()))
+
+
+# ---- the numbers of a chart ----
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (P, P)])
+def test_a_heatmap_gives_back_its_matrix(shape):
+    matrix = noise(*shape)
+    got = plots.frame(plots.heatmap(matrix, title="t", row="a", column="b", value="c"))
+    assert got.columns.tolist() == ["row", "column", "value"]
+    assert got["row"].tolist() == [row for row in range(shape[0]) for _ in range(shape[1])]
+    assert got["column"].tolist() == [*range(shape[1])] * shape[0]
+    back = torch.tensor(got["value"].to_numpy(), dtype=torch.float32).view(shape)
+    assert torch.equal(back, matrix)
+
+
+@pytest.mark.parametrize("values", [[[0.0, 1024.0], [-1e-9, 3e20]], [[float("nan"), 1.0], [float("inf"), -1.0]]])
+def test_a_heatmap_gives_back_what_is_large_small_or_no_number(values):
+    matrix = torch.tensor(values)
+    got = plots.frame(plots.heatmap(matrix, title="t", row="a", column="b", value="c", domain=(0, 1)))["value"]
+    assert torch.equal(torch.tensor(got.to_numpy()).float().nan_to_num(7), matrix.flatten().nan_to_num(7))
+
+
+def test_a_heatmap_of_integers_gives_back_integers():
+    labels = TASK.labels.view(P, P)
+    got = plots.frame(plots.heatmap(labels, title="t", row="a", column="b", value="c"))["value"]
+    assert got.tolist() == TASK.labels.tolist()
+
+
+def test_over_inputs_gives_back_its_weights():
+    weight = noise(P, P)
+    got = plots.frame(plots.over_inputs(weight, 0, "b"))["value"]
+    assert torch.equal(torch.tensor(got.to_numpy()).float(), weight.flatten())
+
+
+def test_a_split_gives_back_who_trains():
+    got = plots.frame(plots.split(TASK, P))["value"]
+    assert got.tolist() == TASK.train_mask.int().tolist()
+
+
+def test_answers_gives_back_who_is_right_in_which_split():
+    correct = torch.arange(25) % 3 == 0
+    chart = plots.answers(correct, SMALL, 5)
+    labels = bare(chart)["encoding"]["color"]["scale"]["domain"]
+    shown = [labels[int(code)] for code in plots.frame(chart)["value"]]
+    assert shown == [
+        f"{'train' if train else 'test'}, {'right' if right else 'wrong'}"
+        for train, right in zip(SMALL.train_mask.tolist(), correct.tolist(), strict=True)
+    ]
+
+
+def test_class_balance_counts_every_pair_once():
+    got = plots.frame(plots.class_balance(SMALL))
+    counts = got.groupby(["split", "label"])["pairs"].sum()
+    for name, mask in (("train", SMALL.train_mask), ("test", ~SMALL.train_mask)):
+        assert counts[name].tolist() == SMALL.labels[mask].bincount(minlength=5).tolist()
+    assert got["pairs"].sum() == 25
+
+
+@pytest.mark.parametrize(("draw", "kind"), [(plots.loss, "loss"), (plots.accuracy, "accuracy")])
+def test_curves_give_back_both_splits(draw, kind):
+    got = plots.frame(draw(METRICS))
+    for split in ("train", "test"):
+        rows = got[got["split"] == split]
+        assert rows["step"].tolist() == STEPS
+        assert rows["value"].tolist() == METRICS[f"{split}_{kind}"].tolist()
+
+
+def test_the_weight_norm_gives_back_its_steps():
+    got = plots.frame(plots.weight_norm(METRICS))
+    assert got[["step", "weight_norm"]].equals(METRICS[["step", "weight_norm"]])
+
+
+def test_a_spectrum_gives_back_both_parts():
+    values = fourier.spectrum(waves(2))
+    got = plots.frame(plots.spectrum(values))
+    for part, norms in (("cos", values.cos_norm), ("sin", values.sin_norm)):
+        rows = got[got["part"] == part]
+        assert rows["frequency"].tolist() == [1, 2, 3, 4, 5, 6]
+        assert rows["norm"].tolist() == norms.tolist()
+
+
+def test_a_spectrum_labels_its_key_frequencies():
+    values = fourier.spectrum(waves(2))
+    assert values.key_frequencies == (2,)
+    marks = plots.spectrum(values).layer[1].data
+    assert marks["key"].tolist() == ["k = 2"]
+    assert marks["norm"].tolist() == [max(values.cos_norm[1].item(), values.sin_norm[1].item())]
+
+
+def test_a_circle_gives_back_every_token_in_the_order_of_its_angle():
+    values = fourier.circle(waves(2), 2)
+    got = plots.frame(plots.circle(values))
+    assert got["token"].tolist() == list(range(13))
+    assert got[["x", "y"]].to_numpy().tolist() == values.xy.tolist()
+    xy = got.sort_values("turn")[["x", "y"]].to_numpy()
+    steps = np.linalg.norm(np.diff(xy, axis=0), axis=1)
+    assert steps.max() < 1.1 * steps.min()  # neighbours on the line are neighbours on the circle
+
+
+def test_a_pattern_gives_back_every_weight():
+    weights = noise(2, 3, 3)
+    got = plots.frame(plots.pattern(weights, ["5", "5", "="]))
+    assert got["weight"].tolist() == weights.flatten().tolist()
+    assert got["query"].tolist() == [name for _ in range(2) for name in ("0: 5", "1: 5", "2: =") for _ in range(3)]
+    assert got["key"].tolist() == ["0: 5", "1: 5", "2: ="] * 6
+    assert got["head"].tolist() == ["head 0"] * 9 + ["head 1"] * 9
+
+
+def test_power_over_training_gives_back_every_share():
+    power = noise(4, 6)
+    got = plots.frame(plots.power_over_training(power, STEPS))
+    assert got["power"].tolist() == power.flatten().tolist()
+    assert got["step"].tolist() == [step for step in STEPS for _ in range(6)]
+    assert got["frequency"].tolist() == [1, 2, 3, 4, 5, 6] * 4
+
+
+def test_singular_values_come_back_by_rank():
+    values = noise(6).sort(descending=True).values
+    got = plots.frame(plots.singular_values(values))
+    assert got["rank"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert got["value"].tolist() == values.tolist()
+
+
+# ---- live updates, and files ----
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda: plots.answers(noise(P * P) > 0.5, TASK, P), lambda: plots.answers(noise(P * P) > 0.9, TASK, P)),
+        (lambda: plots.split(TASK, P), lambda: plots.split(ModularAddition(p=P, seed=1).build(), P)),
+        (lambda: plots.loss(METRICS, 400), lambda: plots.loss(METRICS[:2], 400)),
+        (lambda: plots.accuracy(METRICS, 400), lambda: plots.accuracy(METRICS[:2], 400)),
+        (lambda: plots.weight_norm(METRICS, 400), lambda: plots.weight_norm(METRICS[:2], 400)),
+        (lambda: plots.over_inputs(noise(P, P), 0, "a"), lambda: plots.over_inputs(noise(P, P).T, 0, "a")),
+        (
+            lambda: plots.spectrum(fourier.spectrum(waves(2))),
+            lambda: plots.spectrum(fourier.spectrum(noise(13, 6))),  # without any key frequency
+        ),
+    ],
+    ids=["answers", "split", "loss", "accuracy", "weight_norm", "over_inputs", "spectrum"],
+)
+def test_other_values_change_the_data_and_nothing_else(one, other):
+    assert bare(one()) == bare(other())
+    assert one().to_dict()["datasets"] != other().to_dict()["datasets"]
+
+
+def test_the_axis_of_steps_reaches_to_where_training_will_end():
+    assert bare(plots.loss(METRICS, 400))["encoding"]["x"]["scale"]["domain"] == [0, 400]
+    assert bare(plots.loss(METRICS))["encoding"]["x"]["scale"]["domain"] == [0, 100]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (P, P), (P, 3)])
+def test_a_heatmaps_cells_are_whole_pixels(shape):
+    spec = bare(plots.heatmap(noise(*shape), title="t", row="a", column="b", value="c"))
+    cell = spec["width"] // shape[1]
+    assert cell >= 1
+    assert (spec["width"], spec["height"]) == (cell * shape[1], cell * shape[0])
+
+
+def test_a_diverging_heatmap_is_centred_on_zero():
+    matrix = torch.tensor([[-3.0, 1.0]])
+    spec = bare(plots.heatmap(matrix, title="t", row="a", column="b", value="c", diverging=True))
+    assert spec["encoding"]["color"]["scale"]["domain"] == [-3, 3]
+
+
+@pytest.mark.parametrize("name", ["heatmap", "pattern", "spectrum"])
+def test_a_chart_saves_itself_as_a_page(tmp_path, name):
+    CHARTS[name]().save(tmp_path / "chart.html")
+    text = (tmp_path / "chart.html").read_text()
+    assert "<html" in text
+    assert json.loads(json.dumps(bare(CHARTS[name]())["$schema"])) in text
+
+
+@pytest.mark.parametrize("name", ["heatmap", "pattern"])
+def test_a_chart_saves_itself_as_an_image(tmp_path, name):
+    pytest.importorskip("vl_convert")
+    CHARTS[name]().save(tmp_path / "chart.png")
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_layers_do_not_add_to_the_titles_of_the_axes(tmp_path):
+    pytest.importorskip("vl_convert")
+    CHARTS["spectrum"]().save(tmp_path / "chart.svg")
+    drawn = re.findall(r"<text[^>]*>([^<]*)</text>", (tmp_path / "chart.svg").read_text())
+    assert {"frequency k", "length of the component", "Spectrum of the embedding", "k = 2"} <= set(drawn)
+    assert not any("," in text for text in drawn)  # Vega-Lite joins titles that differ with a comma

@@ -1,0 +1,343 @@
+"""Runs, opened by name or folder, whole or spoilt."""
+
+import json
+import os
+import shutil
+import time
+
+import filelock
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import miii
+from miii.runs import read
+from miii.training import train
+
+COLUMNS = ["step", "seconds", "lr_factor", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm"]
+
+
+# ---- opening ----
+
+
+def test_a_run_is_opened_by_folder(small_run, small_config):
+    for given in (small_run.folder, str(small_run.folder)):
+        run = miii.runs.open(given)
+        assert run == small_run
+        assert run.config == small_config()
+        assert run.name == "small"
+
+
+def test_a_name_is_looked_up_in_runs_then_in_checkpoints(small_run, home, tmp_path, monkeypatch):
+    monkeypatch.setattr(read, "__file__", str(tmp_path / "miii" / "runs" / "read.py"))
+    checkpoints = tmp_path / "checkpoints"
+    assert miii.runs.homes() == (home, checkpoints)
+    shutil.copytree(small_run.folder, checkpoints / "mine")
+    assert miii.runs.open("mine").folder == checkpoints / "mine"
+    shutil.copytree(small_run.folder, home / "mine")
+    assert miii.runs.open("mine").folder == home / "mine"
+    assert [run.folder for run in miii.runs.every()] == [home / "mine"]
+
+
+def test_a_folder_in_the_working_folder_is_found_by_its_name(small_run, home, tmp_path, monkeypatch):
+    shutil.copytree(small_run.folder, tmp_path / "here" / "mine")
+    monkeypatch.chdir(tmp_path / "here")
+    assert miii.runs.open("mine").config == small_run.config
+    monkeypatch.chdir(tmp_path)
+    assert miii.runs.open("here/mine").config == small_run.config
+
+
+def test_without_miii_runs_the_home_is_below_the_working_folder(monkeypatch):
+    monkeypatch.delenv("MIII_RUNS", raising=False)
+    runs, checkpoints = miii.runs.homes()
+    assert str(runs) == "runs"
+    assert (checkpoints.parent / "miii" / "__init__.py").exists()
+
+
+def test_an_unknown_name_lists_the_runs_there_are(small_run, home, one_sentence):
+    shutil.copytree(small_run.folder, home / "mine")
+    with one_sentence("run must be one of", "mine", "'yours'"):
+        miii.runs.open("yours")
+
+
+@pytest.mark.parametrize("given", ["nowhere/to/be/found", "/nowhere", "nowhere"])
+def test_a_missing_folder_is_refused(home, given, one_sentence):
+    with one_sentence("run", given):
+        miii.runs.open(given)
+
+
+def test_a_folder_without_a_config_is_refused(home, one_sentence):
+    (home / "half").mkdir()
+    for given in ("half", home / "half"):
+        with one_sentence("half", "config.json"):
+            miii.runs.open(given)
+
+
+def test_every_run_newest_first_without_what_is_no_run(small_run, home):
+    for i, name in enumerate(("old", "new", "broken", "empty")):
+        shutil.copytree(small_run.folder, home / name)
+        stamp = time.time() + 10 * i
+        os.utime(home / name / "config.json", (stamp, stamp))
+    (home / "broken" / "config.json").write_text("{")
+    (home / "empty" / "config.json").unlink()
+    (home / "a file").touch()
+    assert [run.name for run in miii.runs.every() if run.folder.parent == home] == ["new", "old"]
+
+
+def test_a_run_that_was_killed_while_its_folder_was_being_made_is_none(small_run, home):
+    shutil.copytree(small_run.folder, home / ".mine.123")
+    assert [run.name for run in miii.runs.every() if run.folder.parent == home] == []
+
+
+def test_no_homes_no_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIII_RUNS", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(read, "__file__", str(tmp_path / "miii" / "runs" / "read.py"))
+    assert miii.runs.every() == []
+
+
+# ---- reading ----
+
+
+def test_metrics_are_a_table_with_a_row_an_evaluation(small_run, small_config):
+    table = small_run.metrics()
+    assert list(table.columns) == COLUMNS
+    assert {name: str(kind) for name, kind in table.dtypes.items()} == {"step": "int64"} | dict.fromkeys(
+        COLUMNS[1:], "float64"
+    )
+    steps = [step for step in train(small_config()) if step.evaluation]
+    assert table["step"].tolist() == [step.step for step in steps]
+    for name in COLUMNS[3:]:
+        assert table[name].tolist() == [getattr(step.evaluation, name) for step in steps]
+    assert table["lr_factor"].tolist() == pytest.approx([step.lr_factor for step in steps], abs=1e-6)
+    assert table["seconds"].is_monotonic_increasing
+
+
+def test_metrics_of_a_run_that_has_just_begun_are_empty_with_all_their_columns(run_copy):
+    (run_copy / "metrics.jsonl").unlink()
+    table = miii.runs.open(run_copy).metrics()
+    assert isinstance(table, pd.DataFrame)
+    assert list(table.columns) == COLUMNS
+    assert len(table) == 0
+
+
+@pytest.mark.parametrize("cut", [1, 10, 100])
+def test_a_line_that_is_still_being_written_is_left_out(run_copy, cut):
+    path = run_copy / "metrics.jsonl"
+    whole = path.read_text()
+    rows = miii.runs.open(run_copy).rows()
+    path.write_text(whole[:-cut])
+    assert miii.runs.open(run_copy).rows() == rows[:-1]
+    path.write_text(whole + whole.splitlines()[0][:cut])
+    assert miii.runs.open(run_copy).rows() == rows
+
+
+@pytest.mark.parametrize("line", [b"{broken\n", b"\xff\xfe\n", b"3\n"])
+def test_a_spoilt_line_in_the_middle_is_told(run_copy, line, one_sentence):
+    path = run_copy / "metrics.jsonl"
+    path.write_bytes(line + path.read_bytes())
+    with one_sentence("metrics.jsonl"):
+        miii.runs.open(run_copy).metrics()
+
+
+def test_diverged_losses_survive_the_file(run_copy):
+    path = run_copy / "metrics.jsonl"
+    row = json.loads(path.read_text().splitlines()[0]) | {"train_loss": float("nan"), "test_loss": float("inf")}
+    path.write_text(json.dumps(row) + "\n")
+    table = miii.runs.open(run_copy).metrics()
+    assert table["train_loss"].isna().all()
+    assert table["test_loss"].tolist() == [float("inf")]
+
+
+def test_snapshots_are_float16_on_the_way_and_float32_at_the_end(small_run, small_config):
+    trained = {step.step: step.weights for step in train(small_config()) if step.weights}
+    assert small_run.steps == sorted(trained)
+    for step, weights in trained.items():
+        stored = load_file(small_run.folder / "snapshots" / f"{step}.safetensors")
+        last = step == 24
+        assert {value.dtype for value in stored.values()} == {torch.float32 if last else torch.float16}
+        for name, value in small_run.weights(step).items():
+            assert value.dtype == torch.float32
+            assert torch.equal(value, weights[name] if last else weights[name].half().float())
+
+
+def test_the_last_snapshot_is_the_one_unless_another_is_asked_for(small_run, same):
+    assert same(small_run.weights(), small_run.weights(24))
+    assert not same(small_run.weights(), small_run.weights(0))
+    assert same(dict(small_run.model().state_dict()), small_run.weights(24))
+    assert same(dict(small_run.model(0).state_dict()), small_run.weights(0))
+
+
+def test_a_model_is_for_looking_at(small_run):
+    model = small_run.model()
+    assert not model.training
+    assert not any(weight.requires_grad for weight in model.parameters())
+    task = small_run.task()
+    right = (model(task.tokens)[:, -1].argmax(-1) == task.labels)[~task.train_mask].double().mean().item()
+    assert right == small_run.result["test_accuracy"]
+
+
+def test_the_task_is_the_one_that_was_trained_on(small_run):
+    task, again = small_run.task(), small_run.config.task.build()
+    assert torch.equal(task.tokens, again.tokens)
+    assert torch.equal(task.labels, again.labels)
+    assert torch.equal(task.train_mask, again.train_mask)
+
+
+@pytest.mark.parametrize("step", [3, -1, 25])
+def test_a_step_without_a_snapshot_lists_those_there_are(small_run, step, one_sentence):
+    with one_sentence("step", "small", "0, 1", "24", f"(got {step})"):
+        small_run.model(step)
+
+
+def test_a_run_without_snapshots_says_so(run_copy, one_sentence):
+    shutil.rmtree(run_copy / "snapshots")
+    assert miii.runs.open(run_copy).steps == []
+    with one_sentence("snapshot", "copy"):
+        miii.runs.open(run_copy).model()
+
+
+def test_files_that_are_no_snapshots_are_passed_over(run_copy):
+    before = miii.runs.open(run_copy).steps
+    for name in (".24.safetensors.part", "best.safetensors", "-3.safetensors", "7.txt"):
+        (run_copy / "snapshots" / name).touch()
+    assert miii.runs.open(run_copy).steps == before
+
+
+def test_a_run_without_provenance_or_result_is_still_a_run(run_copy):
+    (run_copy / "provenance.json").unlink()
+    (run_copy / "result.json").unlink()
+    run = miii.runs.open(run_copy)
+    assert run.provenance == {}
+    assert run.result is None
+    assert run.model() is not None
+
+
+def test_running_is_whether_the_lock_is_held(run_copy):
+    run = miii.runs.open(run_copy)
+    assert not run.running
+    with filelock.FileLock(run_copy / read.LOCK):
+        assert run.running
+        assert not run.can_resume
+    assert not run.running
+    (run_copy / read.LOCK).unlink(missing_ok=True)
+    assert not run.running
+    assert not (run_copy / read.LOCK).exists()  # looking leaves no trace in a shipped run
+
+
+def test_a_finished_run_cannot_be_resumed_and_a_stopped_one_can(small_run, stopped_run):
+    assert not small_run.can_resume
+    assert stopped_run.can_resume
+
+
+# ---- listing ----
+
+
+@pytest.mark.parametrize(
+    ("spoil", "status"),
+    [
+        (lambda f: None, "done"),
+        (lambda f: (f / "result.json").unlink(), "unfinished"),
+        (lambda f: (f / "result.json").write_text(json.dumps({"stopped": True, "grokked_at": 5})), "stopped"),
+    ],
+)
+def test_a_row_says_where_a_run_stands(run_copy, spoil, status):
+    spoil(run_copy)
+    run = miii.runs.open(run_copy)
+    row, last = miii.runs.row(run), run.rows()[-1]
+    assert (row["run"], row["task"], row["seed"], row["status"]) == ("copy", "add-7", 0, status)
+    assert (row["steps"], row["test_accuracy"], row["seconds"]) == (24, last["test_accuracy"], last["seconds"])
+    assert row["grokked_at"] == (5 if status == "stopped" else None)
+    assert row["folder"] == str(run_copy)
+    assert json.loads(json.dumps(row)) == row
+
+
+def test_a_row_of_a_run_being_written(run_copy):
+    with filelock.FileLock(run_copy / read.LOCK):
+        assert miii.runs.row(miii.runs.open(run_copy))["status"] == "running"
+
+
+def test_a_row_of_a_run_without_evaluations(run_copy):
+    (run_copy / "metrics.jsonl").unlink()
+    (run_copy / "result.json").unlink()
+    row = miii.runs.row(miii.runs.open(run_copy))
+    assert (row["status"], row["steps"], row["test_accuracy"], row["grokked_at"]) == ("unfinished", None, None, None)
+
+
+def test_a_new_folder_has_a_name_of_its_own(home, small_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(read, "__file__", str(tmp_path / "miii" / "runs" / "read.py"))
+    config = small_config(task={"operation": "sub", "seed": 3})
+    for name in ("sub-7-seed3", "sub-7-seed3-2", "sub-7-seed3-3"):
+        assert miii.runs.new_folder(config) == home / name
+        (home / name).mkdir()
+    (tmp_path / "checkpoints" / "sub-7-seed3-4").mkdir(parents=True)
+    assert miii.runs.new_folder(config) == home / "sub-7-seed3-5"
+    assert miii.runs.new_folder(config, taken=["sub-7-seed3-5"]) == home / "sub-7-seed3-6"
+    assert miii.runs.new_folder(small_config()) == home / "add-7-seed0"
+
+
+# ---- what does not fit together ----
+
+
+def change_config(folder, **changes):
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    for name, value in changes.items():
+        config[name] = {**config[name], **value} if isinstance(value, dict) else value
+    path.write_text(json.dumps(config))
+
+
+def spoil_weights(change):
+    def spoil(folder):
+        path = folder / "snapshots" / "24.safetensors"
+        weights = load_file(path)
+        change(weights)
+        save_file(weights, path)
+
+    return spoil
+
+
+def truncate(folder, size):
+    path = folder / "snapshots" / "24.safetensors"
+    path.write_bytes(path.read_bytes()[:size])
+
+
+SPOILT = {
+    "no config": (lambda f: (f / "config.json").unlink(), ["config.json"]),
+    "broken json": (lambda f: (f / "config.json").write_text('{"task": {"p": 7'), ["config.json"]),
+    "empty config": (lambda f: (f / "config.json").write_text(""), ["config.json"]),
+    "not text": (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\x00"), ["config.json"]),
+    "a list": (lambda f: (f / "config.json").write_text("[1]"), ["config.json", "object"]),
+    "unknown key": (lambda f: change_config(f, epochs=3), ["config.json", "epochs"]),
+    "a key that python uses": (lambda f: change_config(f, self=3), ["config.json", "self"]),
+    "bad value": (lambda f: change_config(f, task={"p": 1}), ["config.json", "p must be at least 2"]),
+    "bad task": (lambda f: change_config(f, task=[1]), ["config.json", "task"]),
+    "another width": (lambda f: change_config(f, model={"d_mlp": 17}), ["24.safetensors", "blocks.0.W_in", "(8, 17)"]),
+    "another depth": (lambda f: change_config(f, model={"n_layers": 2}), ["24.safetensors", "blocks.1"]),
+    "another modulus": (lambda f: change_config(f, task={"p": 11}), ["24.safetensors", "W_E", "(12, 8)", "(8, 8)"]),
+    "other biases": (lambda f: change_config(f, model={"biases": "none"}), ["24.safetensors", "b_in"]),
+    "a weight too few": (spoil_weights(lambda w: w.pop("W_U")), ["24.safetensors", "W_U"]),
+    "a weight too many": (spoil_weights(lambda w: w.update(W_X=w["W_U"].clone())), ["24.safetensors", "W_X"]),
+    "truncated": (lambda f: truncate(f, -10), ["24.safetensors"]),
+    "truncated header": (lambda f: truncate(f, 20), ["24.safetensors"]),
+    "empty weights": (lambda f: truncate(f, 0), ["24.safetensors"]),
+    "a pickle": (lambda f: torch.save({"W_E": torch.ones(2)}, f / "snapshots" / "24.safetensors"), ["24.safetensors"]),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_a_spoilt_run_gives_one_sentence_and_stays_as_it_is(run_copy, spoil, one_sentence, tree):
+    change, words = SPOILT[spoil]
+    change(run_copy)
+    before = tree(run_copy)
+    with one_sentence(str(run_copy), *words):
+        miii.runs.open(run_copy).model()
+    assert tree(run_copy) == before
+
+
+@pytest.mark.parametrize("name", ["provenance.json", "result.json"])
+def test_spoilt_notes_of_a_run_give_one_sentence(run_copy, name, one_sentence):
+    (run_copy / name).write_text("{")
+    run = miii.runs.open(run_copy)
+    with one_sentence(name):
+        getattr(run, name.removesuffix(".json"))

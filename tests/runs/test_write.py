@@ -1,0 +1,604 @@
+"""Runs, written: whole, stopped, killed, without room on the disk, and by two at once."""
+
+import contextlib
+import datetime
+import errno
+import itertools
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import filelock
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import miii
+from miii import hardware
+from miii.runs import write
+from miii.training import train
+
+PROVENANCE = {"miii", "commit", "torch", "python", "system", "processor", "device", "precision", "threads", "date"}
+RESULT = {"run", "steps", "stopped", "grokked_at", "seconds_to_grok", "seconds", "train_accuracy", "test_accuracy"}
+RESULT |= {"train_loss", "test_loss", "ms_per_step"}
+
+
+def drain(steps):
+    for step in steps:
+        last = step
+    return last
+
+
+def leftovers(folder):
+    """Half-written files beside and below a run's folder."""
+    return [path for path in folder.parent.rglob(".*") if path.name != ".lock"]
+
+
+# ---- a whole run ----
+
+
+def test_a_recorded_run_is_all_there_and_readable(small_run):
+    assert {path.name for path in small_run.folder.iterdir()} - {".lock"} == {
+        "config.json",
+        "provenance.json",
+        "metrics.jsonl",
+        "snapshots",
+        "result.json",
+    }
+    assert leftovers(small_run.folder) == []
+    assert miii.RunConfig(**json.loads((small_run.folder / "config.json").read_text())) == small_run.config
+
+
+def test_whoever_may_read_a_run_s_config_may_read_its_weights(small_run):
+    """The app shows any run folder, whoever wrote it."""
+    wanted = (small_run.folder / "config.json").stat().st_mode
+    assert {path.stat().st_mode for path in (small_run.folder / "snapshots").iterdir()} == {wanted}
+
+
+def test_recording_does_not_change_training(small_run, small_config, same):
+    assert same(small_run.weights(), drain(train(small_config())).weights)
+
+
+def test_the_result_is_what_the_run_came_to(small_run):
+    result, last = small_run.result, small_run.rows()[-1]
+    assert set(result) == RESULT
+    assert (result["run"], result["steps"], result["stopped"], result["grokked_at"]) == ("small", 24, False, None)
+    assert result["seconds_to_grok"] is None
+    assert {n: result[n] for n in last.keys() & RESULT if n != "seconds"} == {
+        n: last[n] for n in last.keys() & RESULT if n != "seconds"
+    }
+    assert 0 < result["ms_per_step"] < 1000 * result["seconds"]
+    assert result["seconds"] == pytest.approx(last["seconds"], abs=1e-3)
+
+
+def test_provenance_says_where_a_run_comes_from(small_run):
+    origin = small_run.provenance
+    assert set(origin) == PROVENANCE
+    assert origin["miii"] == miii.__version__
+    assert origin["torch"] == torch.__version__
+    assert (origin["device"], origin["precision"], origin["threads"]) == ("cpu", "float32", 1)
+    assert origin["processor"] == hardware.processor()
+    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(origin["date"])
+    assert datetime.timedelta(seconds=-2) < age < datetime.timedelta(hours=1)
+
+
+def test_provenance_says_what_auto_took(monkeypatch):
+    for in_hardware, taken in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(hardware, "_bfloat16_in_hardware", lambda where, answer=in_hardware: answer)
+        assert miii.runs.provenance(miii.RunConfig(device="cpu"))["precision"] == taken
+    assert miii.runs.provenance(miii.RunConfig(device="cpu"))["threads"] == torch.get_num_threads()
+
+
+def test_the_commit_is_git_s_where_miii_lies_in_a_repository(monkeypatch, tmp_path):
+    root = Path(miii.__file__).parents[1]
+    if (root / ".git").exists():
+
+        def resolve(name):
+            command = ["git", "-C", str(root), "rev-parse", f"{name}^{{commit}}"]
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+        commit = miii.runs.provenance(miii.RunConfig())["commit"]
+        assert resolve(commit.removesuffix("-dirty")) == resolve("HEAD")
+    monkeypatch.setattr(miii, "__file__", str(tmp_path / "site-packages" / "miii" / "__init__.py"))
+    assert miii.runs.provenance(miii.RunConfig())["commit"] is None
+
+
+def test_follow_passes_every_step_on(small_config, tmp_path):
+    assert [step.step for step in miii.runs.follow(tmp_path / "run", train(small_config()))] == list(range(25))
+
+
+def test_a_run_can_be_read_after_each_step(small_config, tmp_path):
+    for step in miii.runs.follow(tmp_path / "run", train(small_config())):
+        run = miii.runs.open(tmp_path / "run")
+        assert run.running
+        assert run.steps[-1] <= step.step
+        assert run.rows()[-1]["step"] <= step.step
+        assert run.model() is not None
+        assert run.result is None
+
+
+def test_folders_on_the_way_are_made(small_config, tmp_path):
+    assert miii.runs.record(tmp_path / "a" / "b" / "run", train(small_config(steps=1))).steps == [0, 1]
+
+
+def test_a_relative_folder_will_do(small_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = miii.runs.record("mine", train(small_config(steps=1)))
+    monkeypatch.chdir("/")
+    assert run.folder.is_absolute()
+    assert run.steps == [0, 1]
+
+
+# ---- bad input ----
+
+
+@pytest.mark.parametrize("make", [lambda p: p.mkdir(), lambda p: p.touch(), lambda p: (p / "deep").mkdir(parents=True)])
+def test_out_that_exists_is_refused_and_left_alone(small_config, tmp_path, make, one_sentence):
+    out = tmp_path / "out"
+    make(out)
+    before = sorted(tmp_path.rglob("*"))
+    with one_sentence("out", str(out)):
+        miii.runs.record(out, train(small_config()))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("copy", ["run_copy", "stopped_copy"])
+def test_a_run_is_not_overwritten(small_config, copy, request, one_sentence, tree):
+    folder = request.getfixturevalue(copy)
+    before = tree(folder)
+    with one_sentence("out", str(folder)):
+        miii.runs.record(folder, train(small_config()))
+    assert tree(folder) == before
+
+
+def test_a_config_that_cannot_run_leaves_no_folder(small_config, tmp_path, monkeypatch, one_sentence):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with one_sentence("device"):
+        miii.runs.record(tmp_path / "run", train(small_config(device="cuda")))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_a_folder_should_be_is_told(small_config, tmp_path, one_sentence):
+    (tmp_path / "file").touch()
+    with one_sentence("could not be written", "file/run"):
+        miii.runs.record(tmp_path / "file" / "run", train(small_config()))
+
+
+# ---- stopping and resuming ----
+
+
+def assert_the_same_run(resumed, whole, same):
+    """Bit for bit: weights and losses; and each evaluation stands there once."""
+    assert same(resumed.weights(), whole.weights())
+    left, right = (run.metrics().drop(columns="seconds") for run in (resumed, whole))
+    assert left["step"].tolist() == right["step"].tolist()
+    for name in left.columns:
+        assert left[name].tolist() == right[name].tolist(), name
+    assert resumed.config == whole.config
+    assert set(whole.steps) <= set(resumed.steps)
+    assert {n: v for n, v in resumed.result.items() if n in ("steps", "stopped", "grokked_at", "test_loss")} == {
+        n: v for n, v in whole.result.items() if n in ("steps", "stopped", "grokked_at", "test_loss")
+    }
+
+
+def test_a_stopped_run_holds_its_last_weights_and_says_that_it_was_stopped(stopped_run):
+    assert stopped_run.result["stopped"] is True
+    assert stopped_run.result["steps"] == 13
+    assert stopped_run.steps[-1] == 13
+    state = load_file(stopped_run.folder / "resume.safetensors")
+    assert all(torch.equal(value, state[f"weights.{name}"]) for name, value in stopped_run.weights().items())
+    assert not stopped_run.running
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(stopped_copy, small_run, same):
+    drain(miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy)))
+    resumed = miii.runs.open(stopped_copy)
+    assert_the_same_run(resumed, small_run, same)
+    assert not (stopped_copy / "resume.safetensors").exists()
+    assert not resumed.can_resume
+    assert leftovers(stopped_copy) == []
+
+
+def test_a_run_may_be_stopped_again_and_again(stopped_copy, small_run, same):
+    for stop in (13, 14, 20, 23):
+        steps = miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy))
+        for step in steps:
+            if step.step == stop:
+                steps.close()
+        assert miii.runs.open(stopped_copy).result["steps"] == stop
+    drain(miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy)))
+    assert_the_same_run(miii.runs.open(stopped_copy), small_run, same)
+
+
+def test_resuming_goes_on_with_the_clock(stopped_copy):
+    before = miii.runs.open(stopped_copy).rows()[-1]["seconds"]
+    drain(miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy)))
+    assert miii.runs.open(stopped_copy).rows()[-1]["seconds"] > before
+    assert miii.runs.open(stopped_copy).metrics()["seconds"].is_monotonic_increasing
+
+
+def test_the_steps_from_a_stopped_run_on_begin_where_it_stopped(stopped_copy):
+    assert [step.step for step in miii.runs.resume(stopped_copy)] == list(range(13, 25))
+
+
+def test_a_finished_run_has_nothing_to_resume(run_copy, one_sentence, tree):
+    before = tree(run_copy)
+    with one_sentence("copy", "resume"):
+        miii.runs.resume(run_copy)
+    assert tree(run_copy) == before
+
+
+def test_a_missing_run_has_nothing_to_resume(home, one_sentence):
+    with one_sentence("nowhere"):
+        miii.runs.resume("nowhere")
+
+
+def cut(path, size):
+    path.write_bytes(path.read_bytes()[:size])
+
+
+def change_config(folder, **changes):
+    config = json.loads((folder / "config.json").read_text())
+    for name, value in changes.items():
+        config[name] = {**config[name], **value} if name in ("task", "model") else value
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def forget(folder, name):
+    state = load_file(folder / "resume.safetensors")
+    del state[name]
+    write.save_file(state, folder / "resume.safetensors")
+
+
+UNFIT = {
+    "truncated": lambda f: cut(f / "resume.safetensors", -10),
+    "empty": lambda f: cut(f / "resume.safetensors", 0),
+    "another width": lambda f: change_config(f, model={"d_mlp": 17}),
+    "another depth": lambda f: change_config(f, model={"n_layers": 2}),
+    "another optimiser": lambda f: change_config(f, optimizer={"name": "sgd"}),
+    "slow gradients": lambda f: change_config(f, slow_lambda=1.0),
+    "no clock": lambda f: forget(f, "clock"),
+    "no weight": lambda f: forget(f, "weights.W_U"),
+    "no memory of the optimiser": lambda f: forget(f, "stepper.optimizer.0.0.exp_avg"),
+}
+
+
+@pytest.mark.parametrize("spoil", UNFIT)
+def test_what_resuming_needs_must_fit_the_config(stopped_copy, spoil, one_sentence, tree):
+    UNFIT[spoil](stopped_copy)
+    before = tree(stopped_copy)
+    with one_sentence("resume.safetensors"):
+        drain(miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy)))
+    assert tree(stopped_copy) == before
+
+
+@pytest.mark.parametrize("line", ["{broken\n", "3\n", "{}\n"])
+def test_spoilt_metrics_are_told_before_anything_is_written(stopped_copy, line, one_sentence, tree):
+    path = stopped_copy / "metrics.jsonl"
+    path.write_text(line + path.read_text())
+    before = tree(stopped_copy)
+    with one_sentence("metrics.jsonl"):
+        drain(miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy)))
+    assert tree(stopped_copy) == before
+    assert not miii.runs.open(stopped_copy).running
+
+
+def test_a_killed_run_s_half_written_line_is_cut_off(stopped_copy, small_run, same):
+    with (stopped_copy / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 15, "sec')
+    drain(miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy)))
+    assert_the_same_run(miii.runs.open(stopped_copy), small_run, same)
+
+
+def test_what_a_killed_run_wrote_after_its_resume_point_is_written_again(stopped_copy, small_run, same):
+    spoilt = {**small_run.rows()[-1], "test_loss": -1.0}
+    with (stopped_copy / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({**spoilt, "step": 15}) + "\n")
+    (stopped_copy / "snapshots" / "19.safetensors").write_bytes(b"half")
+    drain(miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy)))
+    resumed = miii.runs.open(stopped_copy)
+    assert_the_same_run(resumed, small_run, same)
+    assert 19 not in resumed.steps
+
+
+def test_the_resume_file_is_replaced_while_training_and_taken_away_at_the_end(small_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "RESUME_EVERY", 0.0)
+    path = tmp_path / "run" / "resume.safetensors"
+    for step in miii.runs.follow(tmp_path / "run", train(small_config())):
+        if not step.last:
+            assert load_file(path)["clock"][0] == step.step
+            assert leftovers(tmp_path / "run") == []
+    assert not path.exists()
+
+
+# ---- a killed process ----
+
+CHILD = """
+import sys, time, torch
+torch.set_num_threads(1)
+import miii, miii.runs.write
+miii.runs.write.RESUME_EVERY = 0.1
+folder, config = sys.argv[1], miii.RunConfig.model_validate_json(sys.argv[2])
+def slowly(steps):  # so that the kill comes long before the end, on any machine
+    for step in steps:
+        time.sleep(0.02)
+        yield step
+miii.runs.record(folder, slowly(miii.train(config)))
+"""
+
+
+def wait_until(condition, process, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, f"the child ended by itself: {process.stderr.read()}"
+        assert time.monotonic() < end, "the child took too long"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"optimizer": {"name": "muon"}, "slow_lambda": 2.0, "batch_size": 7, "precision": "bfloat16"}],
+    ids=["adamw", "muon-slow-batches-bfloat16"],
+)
+def test_a_run_killed_in_the_middle_and_resumed_is_the_run_never_killed(changes, small_config, tmp_path, same):
+    config = small_config(steps=300, eval_every=10, snapshots=30, **changes)
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-c", CHILD, str(folder), config.model_dump_json()]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        resume = folder / "resume.safetensors"
+        wait_until(resume.exists, child)
+        saved = int(load_file(resume)["clock"][0])
+
+        def further():
+            return miii.runs.open(folder).rows()[-1]["step"] > saved + 20
+
+        wait_until(further, child)
+        assert miii.runs.open(folder).running
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stderr.close()
+    assert child.returncode == -signal.SIGKILL
+    killed = miii.runs.open(folder)
+    assert not killed.running  # the system has given its lock back
+    assert killed.can_resume
+    assert killed.result is None
+    assert 0 < killed.rows()[-1]["step"] < 300
+    assert killed.model() is not None
+
+    drain(miii.runs.follow(folder, miii.runs.resume(folder)))
+    whole = miii.runs.record(tmp_path / "whole", train(config))
+    assert_the_same_run(miii.runs.open(folder), whole, same)
+    assert miii.runs.open(folder).steps == whole.steps
+
+
+# ---- two at once ----
+
+
+def test_a_second_writer_is_refused_while_the_first_goes_on(small_config, tmp_path, monkeypatch, one_sentence, tree):
+    monkeypatch.setattr(write, "RESUME_EVERY", 0.0)
+    folder = tmp_path / "run"
+    first = miii.runs.follow(folder, train(small_config()))
+    for _ in range(5):
+        next(first)
+    before = tree(folder)
+    with one_sentence("being written", str(folder)):
+        next(miii.runs.follow(folder, miii.runs.resume(folder)))
+    with one_sentence("out", str(folder)):
+        next(miii.runs.follow(folder, train(small_config())))
+    assert tree(folder) == before
+    drain(first)
+    assert miii.runs.open(folder).result["steps"] == 24
+    assert not miii.runs.open(folder).running
+
+
+def test_a_second_writer_that_comes_too_late_is_refused(stopped_copy, one_sentence, tree):
+    late = miii.runs.resume(stopped_copy)
+    drain(miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy)))
+    before = tree(stopped_copy)
+    with one_sentence("out", str(stopped_copy)):
+        drain(miii.runs.follow(stopped_copy, late))
+    assert tree(stopped_copy) == before
+
+
+def test_an_error_while_training_gives_the_lock_back(small_config, tmp_path):
+    def failing():
+        yield from (step for step in train(small_config()) if step.step < 3)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        drain(miii.runs.follow(tmp_path / "run", failing()))
+    assert not miii.runs.open(tmp_path / "run").running
+
+
+# ---- a full disk ----
+
+
+@contextlib.contextmanager
+def room_for(size):
+    """Files cannot grow beyond so many bytes: writing really fails, in Python and in safetensors' own code."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def assert_readable(run):
+    """What a run that ended in the middle must still be."""
+    assert leftovers(run.folder) == []
+    assert not run.running
+    assert len(run.rows()) > 0
+    assert run.metrics()["step"].is_monotonic_increasing
+    for step in run.steps:
+        run.model(step)
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 5])
+def test_a_full_disk_gives_one_sentence_and_leaves_a_readable_run(
+    small_config, tmp_path, monkeypatch, fails_at, one_sentence
+):
+    """Snapshots fail from a certain one on, after some of their bytes."""
+    calls, save = [], write.save_file
+
+    def full(tensors, path):
+        calls.append(path)
+        if len(calls) > fails_at:
+            Path(path).write_bytes(b"some")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(tensors, path)
+
+    monkeypatch.setattr(write, "save_file", full)
+    with one_sentence(str(tmp_path / "run"), "could not be written", "No space left on device"):
+        miii.runs.record(tmp_path / "run", train(small_config()))
+    run = miii.runs.open(tmp_path / "run")
+    assert len(run.steps) == fails_at
+    assert_readable(run)
+
+
+def test_no_room_for_a_snapshot(small_config, tmp_path, one_sentence):
+    # 2.1 kB in float16, 3.5 kB in float32: only the last one does not fit
+    with room_for(3000), one_sentence(str(tmp_path / "run"), "could not be written"):
+        miii.runs.record(tmp_path / "run", train(small_config()))
+    run = miii.runs.open(tmp_path / "run")
+    assert len(run.steps) > 3
+    assert 24 not in run.steps
+    assert_readable(run)
+
+
+def test_no_room_for_another_evaluation(small_config, tmp_path, one_sentence):
+    with room_for(12_000), one_sentence(str(tmp_path / "run"), "could not be written"):
+        miii.runs.record(tmp_path / "run", train(small_config(steps=200, eval_every=1)))
+    run = miii.runs.open(tmp_path / "run")
+    assert 20 < len(run.rows()) < 200
+    assert_readable(run)
+
+
+def test_no_room_to_begin_with(small_config, tmp_path, one_sentence):
+    with room_for(10), one_sentence(str(tmp_path / "run"), "could not be written"):
+        miii.runs.record(tmp_path / "run", train(small_config()))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_room_for_the_resume_file_keeps_the_one_before(small_config, tmp_path, monkeypatch, one_sentence):
+    monkeypatch.setattr(write, "RESUME_EVERY", 0.0)
+    folder = tmp_path / "run"
+    steps = miii.runs.follow(folder, train(small_config()))
+    for step in steps:
+        if step.step == 6:
+            break
+    before = (folder / "resume.safetensors").read_bytes()
+    with room_for(8000), one_sentence("could not be written"):
+        drain(steps)
+    assert (folder / "resume.safetensors").read_bytes() == before
+    assert_readable(miii.runs.open(folder))
+
+
+def test_a_run_that_found_no_room_goes_on_when_there_is_some(small_config, tmp_path, monkeypatch, small_run, same):
+    monkeypatch.setattr(write, "RESUME_EVERY", 0.0)
+    folder = tmp_path / "run"
+    steps = miii.runs.follow(folder, train(small_config()))
+    for step in steps:
+        if step.step == 6:
+            break
+    with room_for(8000), pytest.raises(miii.InputError):
+        drain(steps)
+    drain(miii.runs.follow(folder, miii.runs.resume(folder)))
+    assert_the_same_run(miii.runs.open(folder), small_run, same)
+
+
+def test_no_room_when_a_run_is_stopped(small_config, tmp_path, one_sentence):
+    steps = miii.runs.follow(tmp_path / "run", train(small_config()))
+    for step in steps:
+        if step.step == 13:
+            break
+    with room_for(10), one_sentence("could not be written"):
+        steps.close()
+    assert_readable(miii.runs.open(tmp_path / "run"))
+
+
+# ---- shipping ----
+
+
+def test_a_shipped_run_is_the_run_without_resume_and_with_fewer_snapshots(small_run, tmp_path, same):
+    shipped = miii.runs.ship(small_run, tmp_path / "out" / "shipped", snapshots=3)
+    assert {path.name for path in shipped.folder.iterdir()} == {
+        "config.json",
+        "provenance.json",
+        "metrics.jsonl",
+        "result.json",
+        "snapshots",
+    }
+    assert len(shipped.steps) == 3
+    assert (shipped.steps[0], shipped.steps[-1]) == (0, 24)
+    assert shipped.config == small_run.config
+    assert shipped.rows() == small_run.rows()
+    assert shipped.result == small_run.result
+    for step in shipped.steps:
+        assert same(shipped.weights(step), small_run.weights(step))
+
+
+def test_shipping_leaves_the_run_alone(run_copy, tmp_path, tree):
+    (run_copy / "resume.safetensors").touch()
+    before = tree(run_copy)
+    shipped = miii.runs.ship(miii.runs.open(run_copy), tmp_path / "shipped")
+    assert tree(run_copy) == before
+    assert not (shipped.folder / "resume.safetensors").exists()
+
+
+def test_shipping_over_something_is_refused(small_run, run_copy, one_sentence, tree):
+    before = tree(run_copy)
+    with one_sentence("out", str(run_copy)):
+        miii.runs.ship(small_run, run_copy)
+    assert tree(run_copy) == before
+
+
+def test_shipping_a_run_that_has_not_ended_is_refused(run_copy, tmp_path, one_sentence):
+    (run_copy / "result.json").unlink()
+    with one_sentence("copy", "not ended"):
+        miii.runs.ship(miii.runs.open(run_copy), tmp_path / "shipped")
+    assert not (tmp_path / "shipped").exists()
+
+
+@pytest.mark.parametrize("snapshots", [1, 0, -1])
+def test_shipping_keeps_at_least_the_first_and_the_last_snapshot(small_run, tmp_path, snapshots, one_sentence):
+    with one_sentence("snapshots must be at least 2", str(snapshots)):
+        miii.runs.ship(small_run, tmp_path / "shipped", snapshots)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_shipping_to_a_full_disk_is_told_and_leaves_nothing_half(small_run, tmp_path, one_sentence):
+    with room_for(2000), one_sentence("could not be written", str(tmp_path / "shipped")):
+        miii.runs.ship(small_run, tmp_path / "shipped")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- discarding ----
+
+
+def test_a_run_is_deleted_unless_someone_is_writing_it(run_copy, one_sentence, tree):
+    before = tree(run_copy)
+    with filelock.FileLock(run_copy / ".lock"), one_sentence("copy", "being written"):
+        miii.runs.discard(miii.runs.open(run_copy))
+    assert tree(run_copy) == before | {".lock": tree(run_copy)[".lock"]}
+    miii.runs.discard(miii.runs.open(run_copy))
+    assert not run_copy.exists()
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 13, 14, 20])
+def test_thinning_keeps_the_ends_and_spaces_evenly(n):
+    steps = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 350, 390, 400]
+    kept = miii.runs.thin(steps, n)
+    assert len(kept) == min(n, len(steps))
+    assert (kept[0], kept[-1]) == (0, 400)
+    places = [steps.index(step) for step in kept]
+    gaps = [b - a for a, b in itertools.pairwise(places)]
+    assert max(gaps) - min(gaps) <= 1
+    assert miii.runs.thin([], n) == []

@@ -1,0 +1,124 @@
+"""Modular arithmetic against double loops in plain Python."""
+
+import pytest
+import torch
+
+from miii.tasks import TASKS, ModularAddition
+
+FORMULAS = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "quadratic": lambda a, b: a**2 + a * b + b**2,
+}
+SIZES = [2, 3, 4, 7, 12]
+
+
+def build(operation="add", p=7, **changes):
+    return ModularAddition(
+        operation=operation, p=p, train_fraction=changes.pop("train_fraction", 0.5), **changes
+    ).build()
+
+
+def table(task, p):
+    return task.labels.reshape(p, p).tolist()
+
+
+@pytest.mark.parametrize("p", [*SIZES, 113])
+@pytest.mark.parametrize("operation", FORMULAS)
+def test_labels_are_those_of_a_double_loop(operation, p):
+    expected = [[FORMULAS[operation](a, b) % p for b in range(p)] for a in range(p)]
+    assert table(build(operation, p), p) == expected
+
+
+@pytest.mark.parametrize("p", SIZES)
+@pytest.mark.parametrize("operation", TASKS)
+def test_every_pair_stands_there_once_with_the_equals_sign(operation, p):
+    task = build(operation, p)
+    assert task.tokens.tolist() == [[a, b, p] for a in range(p) for b in range(p)]
+    assert task.labels.shape == task.train_mask.shape == (p * p,)
+    assert 0 <= task.labels.min() <= task.labels.max() < p
+    assert (task.d_vocab, task.d_vocab_out, task.n_ctx) == (p + 1, p, 3)
+    assert task.token_names == (*map(str, range(p)), "=")
+
+
+@pytest.mark.parametrize(("p", "fraction", "n"), [(113, 0.3, 3830), (7, 0.5, 24), (2, 0.25, 1), (3, 0.99, 8)])
+def test_the_split_has_the_size_it_says(p, fraction, n):
+    task = ModularAddition(p=p, train_fraction=fraction)
+    assert task.n_train == n
+    assert task.build().train_mask.sum().item() == n
+
+
+def test_a_seed_gives_the_same_split_and_another_seed_another():
+    first, again, other = (build(p=23, seed=seed).train_mask for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_the_split_is_random_over_the_pairs():
+    # each row and each column of the table gives about its share, over many seeds
+    drawn = torch.stack([build(p=13, train_fraction=0.3, seed=seed).train_mask for seed in range(200)]).double()
+    share = drawn.reshape(200, 13, 13).mean(0)
+    assert share.mean().item() == pytest.approx(50 / 169)
+    assert (share - 50 / 169).abs().max() < 5 * (0.3 * 0.7 / 200) ** 0.5
+
+
+@pytest.mark.parametrize("operation", FORMULAS)
+def test_the_seed_changes_the_split_and_not_the_answers(operation):
+    assert torch.equal(build(operation, 23, seed=0).labels, build(operation, 23, seed=1).labels)
+
+
+@pytest.mark.parametrize("operation", TASKS)
+def test_the_operation_does_not_change_the_split(operation):
+    assert torch.equal(build(operation, 23, seed=3).train_mask, build("add", 23, seed=3).train_mask)
+
+
+def test_shuffled_keeps_how_often_each_answer_occurs_and_nothing_else():
+    added, shuffled = build("add", 23), build("shuffled", 23)
+    assert torch.equal(added.labels.bincount(), shuffled.labels.bincount())
+    agree = (added.labels == shuffled.labels).double().mean().item()
+    assert agree < 4 / 23  # chance is 1/23
+
+
+@pytest.mark.parametrize("operation", ["shuffled", "relabelled"])
+def test_the_controls_are_drawn_from_the_seed(operation):
+    first, again, other = (build(operation, 23, seed=seed).labels for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def renaming(c: list[list[int]]) -> list[int]:
+    """The names of 0, 1, 2, ...: found from the table alone, as the multiples of an element of full order."""
+    p = len(c)
+    zero = next(e for e in range(p) if all(c[e][b] == b for b in range(p)))
+    for one in range(p):
+        names = [zero]
+        while len(names) < p:
+            names.append(c[names[-1]][one])
+        if len(set(names)) == p:
+            return names
+    raise AssertionError("no element generates the table: it is no addition")
+
+
+@pytest.mark.parametrize("p", [2, 4, 7, 12, 23])
+def test_relabelled_is_addition_under_other_names(p):
+    c = table(build("relabelled", p, seed=5), p)
+    name = renaming(c)
+    assert sorted(name) == list(range(p))
+    assert all(c[name[i]][name[j]] == name[(i + j) % p] for i in range(p) for j in range(p))
+
+
+def test_relabelled_is_not_addition_under_the_old_names():
+    assert not torch.equal(build("relabelled", 23).labels, build("add", 23).labels)
+
+
+@pytest.mark.parametrize("p", [7, 23])
+def test_shuffled_is_no_addition_under_any_names(p):
+    with pytest.raises((AssertionError, StopIteration)):
+        renaming(table(build("shuffled", p), p))
+
+
+@pytest.mark.parametrize("operation", TASKS)
+def test_tasks_by_name(operation):
+    task = TASKS[operation](p=7, seed=4)
+    assert (task.operation, task.p, task.seed, task.name) == (operation, 7, 4, f"{operation}-7")

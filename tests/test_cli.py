@@ -1,0 +1,518 @@
+"""The command line: numbers on stdout, progress on stderr, and one sentence with exit code 2 for bad input."""
+
+import json
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+import miii
+from miii import RunConfig, cli, flat, runs
+
+ROOT = Path(__file__).parents[1]
+SMALL = ("p=11", "train-fraction=0.5", "d-model=8", "n-heads=2", "d-mlp=16", "threads=1", "precision=float32")
+TINY = [f"--{setting}" for setting in SMALL]
+KEYS = {
+    "run",
+    "steps",
+    "grokked_at",
+    "seconds_to_grok",
+    "seconds",
+    "train_accuracy",
+    "test_accuracy",
+    "train_loss",
+    "test_loss",
+    "ms_per_step",
+}
+
+
+@pytest.fixture(autouse=True)
+def here(home, tmp_path, monkeypatch) -> Path:
+    """Each test in an empty folder of its own, with ``runs`` in it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def miii_says(capsys):
+    """Run the command in this process: exit code, stdout, stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as left:  # tyro's own way out
+            code = left.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def strict_json(text: str):
+    """Parse JSON as its standard has it, without Python's NaN and Infinity."""
+
+    def refuse(name: str):
+        raise AssertionError(f"{name} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+# ---- train ----
+
+
+def test_train_prints_one_json_object_that_agrees_with_the_run(miii_says):
+    code, out, err = miii_says("train", "add", *TINY, "--steps", 20, "--seed", 3, "--out", "D", "--json")
+    assert code == 0
+    assert out.count("\n") == 1
+    said, run = strict_json(out), runs.open(Path("D").absolute())
+    assert said.keys() >= KEYS
+    assert said["run"] == "D"
+    assert {**said, "run": run.name} == run.result
+    last = run.metrics().iloc[-1]
+    assert said["steps"] == 20 == last["step"] == run.steps[-1]
+    for name in ("train_accuracy", "test_accuracy", "train_loss", "test_loss"):
+        assert said[name] == last[name]
+    assert said["grokked_at"] is None
+    assert said["seconds_to_grok"] is None
+    assert 0 < said["ms_per_step"] * 20 / 1000 <= said["seconds"] + 1e-3 * 20
+    assert "20/20" in err
+    assert "steps/s" in err
+
+
+def test_train_says_when_it_grokked(miii_says, monkeypatch):
+    monkeypatch.setattr("miii.training.GROKKED", 0.0)  # every evaluation counts, so the first one does
+    arguments = ("--steps", 20, "--steps-after-grok", 7, "--eval-every", 5, "--out", "D", "--json")
+    _, out, _ = miii_says("train", "add", *TINY, *arguments)
+    said = strict_json(out)
+    assert (said["grokked_at"], said["steps"], said["stopped"]) == (0, 7, False)
+    assert 0 <= said["seconds_to_grok"] <= said["seconds"]
+
+
+def test_a_run_that_fell_apart_is_still_json(miii_says):
+    arguments = ("--optimizer", "sgd", "--lr", 10, "--momentum", 0.99, "--steps", 100, "--out", "D", "--json")
+    _, out, _ = miii_says("train", "add", *TINY, *arguments)
+    assert runs.open(Path("D").absolute()).metrics()["train_loss"].isna().iloc[-1]
+    assert strict_json(out)["train_loss"] is None
+
+
+def test_train_without_json_lists_the_same_numbers(miii_says):
+    code, out, _ = miii_says("train", "add", *TINY, "--steps", 5, "--out", "D")
+    assert code == 0
+    lines = dict(line.split() for line in out.splitlines())
+    result = runs.open(Path("D").absolute()).result
+    assert result is not None
+    assert lines.keys() == result.keys()
+    assert lines["test_loss"] == str(result["test_loss"])
+    assert lines["grokked_at"] == "-"
+
+
+def test_train_without_out_makes_a_new_run_at_each_call(miii_says, home):
+    for _ in range(2):
+        assert miii_says("train", "sub", *TINY, "--steps", 1)[0] == 0
+    assert sorted(path.name for path in home.iterdir()) == ["sub-11-seed0", "sub-11-seed0-2"]
+    assert runs.open("sub-11-seed0").config.task.operation == "sub"
+
+
+@pytest.mark.parametrize("kind", ["adamw", "sgd", "muon"])
+def test_every_option_of_a_run_is_a_flag(miii_says, kind):
+    base = RunConfig(task={"p": 5}, model={"d_model": 6, "n_heads": 3, "d_mlp": 4}, steps=2, threads=1)
+    others = {"operation": "mul", "causal": False, "biases": "none", "device": "cpu", "slow_lambda": 0.5, "seed": 4}
+    config = flat.change(base, {**others, "optimizer": kind, "lr": 0.03, "schedule": "linear", "batch_size": 3})
+    values = flat.values(config)
+    flags = [x for name, v in values.items() if name != "operation" for x in (f"--{name.replace('_', '-')}", v)]
+    code, _, err = miii_says("train", values["operation"], *(str(flag).lower() for flag in flags), "--out", "D")
+    assert code == 0, err
+    assert runs.open(Path("D").absolute()).config == config
+
+
+def test_a_recipe_is_where_the_options_start_from(miii_says):
+    arguments = ("--recipe", "literature", "--steps", 1, "--eval-every", 1, "--out", "D")
+    assert miii_says("train", "add", *TINY, *arguments)[0] == 0
+    config = runs.open(Path("D").absolute()).config
+    assert config.optimizer == miii.recipe("literature").optimizer
+    assert (config.schedule, config.steps, config.task.p) == ("constant", 1, 11)
+
+
+# ---- bad input ----
+
+
+def sentence(code: int, out: str, err: str) -> str:
+    """What was said, once it is clear that nothing else was: not a progress bar, not a trace, nothing on stdout."""
+    assert (code, out) == (2, "")
+    assert err.startswith("miii: ")
+    assert err.endswith(".\n")
+    assert err.count("\n") == 1
+    return err.removeprefix("miii: ")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        *[(f"--p {p}", ["p must be", "at least 2", p]) for p in ("1", "0", "-3", "2.5", "x", "1e400")],
+        ("--p none", ["p must be an integer", "at least 2"]),
+        *[
+            (f"--train-fraction {value}", ["train_fraction must be", "greater than 0 and less than 1", value])
+            for value in ("0", "1", "1.5", "-1", "nan", "inf", "x")
+        ],
+        ("--p 2 --train-fraction 0.1", ["train_fraction must leave at least one of the 4 pairs on each side", "0.1"]),
+        ("--n-heads 3", ["n_heads must divide d_model", "1, 2, 4, 8", "3"]),
+        ("--d-model 0", ["d_model must be", "at least 1"]),
+        ("--recipe slow", ["recipe must be one of fast, literature", "'slow'"]),
+        ("--optimizer adam", ["optimizer must be one of adamw, sgd, muon", "'adam'"]),
+        ("--optimizer sgd --beta1 0.5", ["beta1", "sgd"]),
+        ("--batch-size 61", ["batch_size must be at most the 60 training pairs", "61"]),
+        ("--lr 0", ["lr must be", "greater than 0"]),
+        ("--weight-decay nan", ["weight_decay must be", "at least 0", "nan"]),
+        ("--steps 0", ["steps must be", "at least 1"]),
+        ("--seed -1", ["seed must be", "at least 0"]),
+        ("--precision float16", ["precision must be one of", "bfloat16", "'float16'"]),
+        ("--device tpu", ["device must be one of", "cuda", "'tpu'"]),
+        ("--causal perhaps", ["causal must be true or false", "'perhaps'"]),
+    ],
+)
+def test_a_bad_value_is_one_sentence_and_changes_nothing(miii_says, here, tree, flags, words):
+    before = tree(here)
+    said = sentence(*miii_says("train", "add", *TINY, "--steps", "5", "--out", "D", *flags.split()))
+    assert all(word in said for word in words), said
+    assert tree(here) == before
+    assert not Path("D").exists()
+
+
+def test_an_unknown_task_is_one_sentence(miii_says):
+    said = sentence(*miii_says("train", "divide", "--out", "D"))
+    assert "task must be one of add, sub, mul, quadratic, shuffled, relabelled (got 'divide')" in said
+    assert not Path("D").exists()
+
+
+@pytest.mark.parametrize("made", ["finished", "stopped", "folder", "file"])
+def test_an_out_that_exists_is_refused_and_left_alone(miii_says, here, tree, run_copy, stopped_copy, made):
+    out = {"finished": run_copy, "stopped": stopped_copy, "folder": here / "folder", "file": here / "file"}[made]
+    (here / "folder").mkdir()
+    (here / "folder" / "notes.txt").write_text("mine")
+    (here / "file").write_text("mine")
+    before = tree(here)
+    said = sentence(*miii_says("train", "add", *TINY, "--steps", "5", "--out", out))
+    assert f"out must be a folder that does not exist yet (got {str(out)!r})" in said
+    assert tree(here) == before
+
+
+@pytest.mark.parametrize("out", ["file/D", "x" * 300])
+def test_an_out_that_cannot_be_made_is_one_sentence(miii_says, here, tree, out):
+    (here / "file").write_text("mine")
+    before = tree(here)
+    code, stdout, err = miii_says("train", "add", *TINY, "--steps", "5", "--out", out)
+    assert (code, stdout) == (2, "")
+    assert out in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert tree(here) == before
+
+
+@contextmanager
+def disk_of(bytes_a_file: int):
+    """No file may grow beyond this many bytes: the system refuses, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_a_file, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("room", [0, 400], ids=["at once", "after the config"])
+def test_a_disk_that_is_full_from_the_start_leaves_nothing_behind(miii_says, here, room):
+    with disk_of(room):
+        code, out, err = miii_says("train", "add", *TINY, "--steps", "5", "--out", "D")
+    assert (code, out) == (2, "")
+    assert re.search(r"^miii: D could not be written: .*\.$", err.splitlines()[-1])
+    assert "Traceback" not in err
+    assert [path.name for path in here.rglob("*")] == ["runs"]  # nor a hidden folder, half made
+    assert miii_says("train", "add", *TINY, "--steps", "5", "--out", "D")[0] == 0  # and once there is room, it works
+
+
+@pytest.mark.parametrize("part", ["snapshot", "metrics", "result"])
+def test_a_disk_that_fills_up_leaves_a_readable_run(miii_says, monkeypatch, part):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    write_text = Path.write_text
+    if part == "snapshot":
+        monkeypatch.setattr("miii.runs.write.save_file", full)
+    elif part == "metrics":
+        monkeypatch.setattr("miii.training.Evaluation.row", full)
+    else:
+
+        def write(path, text):
+            return full() if "result" in path.name else write_text(path, text)
+
+        monkeypatch.setattr(Path, "write_text", write)
+    code, out, err = miii_says("train", "add", *TINY, "--steps", "5", "--out", "D")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1] == "miii: D could not be written: No space left on device."
+    assert runs.open(Path("D").absolute()).config.task.p == 11
+    assert list(Path("D").rglob("*.part")) == []
+    assert miii_says("runs")[0] == 0
+
+
+def test_a_full_disk_leaves_no_half_of_a_shipped_copy(miii_says, here, run_copy, tree):
+    before = tree(here)
+    with disk_of(400):
+        said = sentence(*miii_says("ship", run_copy, "--out", "shipped"))
+    assert "shipped" in said
+    assert tree(here) == before
+    assert not Path("shipped").exists()
+
+
+def test_resuming_a_missing_run_is_one_sentence(miii_says, home, run_copy):
+    run_copy.rename(home / "mine")
+    said = sentence(*miii_says("resume", "yours"))
+    assert "run must be one of" in said
+    assert "mine" in said
+    assert "'yours'" in said
+
+
+def test_resuming_a_folder_without_config_is_one_sentence(miii_says, here, tree):
+    (here / "folder").mkdir()
+    (here / "folder" / "notes.txt").write_text("mine")
+    before = tree(here)
+    assert "config.json" in sentence(*miii_says("resume", "folder"))
+    assert tree(here) == before
+
+
+def test_resuming_a_finished_run_is_one_sentence(miii_says, run_copy, tree):
+    before = tree(run_copy)
+    assert "nothing to resume" in sentence(*miii_says("resume", run_copy))
+    assert tree(run_copy) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("config.json", lambda path: path.write_text("{")),
+        ("config.json", lambda path: path.write_text(path.read_text().replace('"d_model": 8', '"d_model": 7'))),
+        ("config.json", lambda path: path.write_text(path.read_text().replace('"d_mlp": 16', '"d_mlp": 15'))),
+        ("resume.safetensors", lambda path: path.write_bytes(path.read_bytes()[:100])),
+        ("resume.safetensors", lambda path: path.write_bytes(b"")),
+        ("resume.safetensors", lambda path: save_file({"clock": load_file(path)["clock"]}, path)),
+        ("metrics.jsonl", lambda path: path.write_text("{\n" + path.read_text())),
+    ],
+    ids=["half a config", "no config", "another config", "half", "empty", "weights gone", "bad metrics"],
+)
+def test_resuming_a_spoilt_run_says_which_file_and_changes_nothing(miii_says, stopped_copy, tree, name, spoil):
+    spoil(stopped_copy / name)
+    before = tree(stopped_copy)
+    code, out, err = miii_says("resume", stopped_copy)
+    assert (code, out) == (2, "")
+    assert name in err.splitlines()[-1]
+    assert tree(stopped_copy) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["train"],
+        ["train", "add", "--width", "3"],
+        ["train", "add", "--p"],
+        ["train", "add", "sub"],
+        ["learn"],
+        ["sweep", "add"],
+        ["sweep", "add", "--out", "D", "--seeds", "x"],
+        ["ship", "mine"],
+        ["ship", "mine", "--out", "D", "--snapshots", "x"],
+        ["resume"],
+        ["runs", "mine"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_exit_code_2(miii_says, monkeypatch, here, arguments):
+    monkeypatch.setattr(sys, "argv", ["pytest", "--version"])  # what pytest was called with is none of its business
+    code, out, err = miii_says(*arguments)
+    assert (code, out) == (2, "")
+    assert err
+    assert [path.name for path in here.rglob("*")] == ["runs"]
+
+
+# ---- runs, ship, help ----
+
+
+def test_runs_lists_what_there_is(miii_says, home, run_copy, stopped_copy):
+    run_copy.rename(home / "whole")
+    stopped_copy.rename(home / "half")
+    code, out, err = miii_says("runs", "--json")
+    assert (code, err) == (0, "")
+    listed = {row["run"]: row for row in strict_json(out)}
+    assert listed["whole"] == runs.row(runs.open("whole"))
+    assert (listed["whole"]["status"], listed["whole"]["steps"]) == ("done", 24)
+    assert listed["half"]["status"] == "stopped"
+    code, out, err = miii_says("runs")
+    assert (code, err) == (0, "")
+    for name in ("whole", "half"):
+        assert sum(name in line.split() for line in out.splitlines()) == 1
+
+
+def test_runs_lists_the_others_when_one_is_spoilt(miii_says, home, run_copy, stopped_copy):
+    run_copy.rename(home / "whole")
+    stopped_copy.rename(home / "half")
+    (home / "half" / "metrics.jsonl").write_text("{\n")
+    code, out, _ = miii_says("runs", "--json")
+    assert code == 0
+    assert "whole" in [row["run"] for row in strict_json(out)]
+
+
+def test_runs_without_any_says_how_to_make_one(miii_says, monkeypatch, here):
+    monkeypatch.setattr("miii.runs.read.homes", lambda: (here / "runs", here / "checkpoints"))
+    code, out, _ = miii_says("runs")
+    assert code == 0
+    assert "miii train add" in out
+    assert strict_json(miii_says("runs", "--json")[1]) == []
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_ship_copies_a_run_small(miii_says, small_run, same, n):
+    code, out, _ = miii_says("ship", small_run.folder, "--out", "shipped", "--snapshots", n)
+    assert code == 0
+    assert Path(out.strip()) == Path("shipped").absolute()
+    copy = runs.open(Path("shipped").absolute())
+    assert len(copy.steps) == n
+    assert (copy.steps[0], copy.steps[-1]) == (small_run.steps[0], small_run.steps[-1])
+    assert same(copy.weights(), small_run.weights())
+
+
+@pytest.mark.parametrize("n", ["1", "0", "-1"])
+def test_ship_needs_a_first_and_a_last_snapshot(miii_says, small_run, n):
+    said = sentence(*miii_says("ship", small_run.folder, "--out", "shipped", "--snapshots", n))
+    assert said.startswith("snapshots must be at least 2")
+    assert not Path("shipped").exists()
+
+
+def test_ship_leaves_what_exists_alone(miii_says, small_run, run_copy, tree):
+    before = tree(run_copy)
+    assert "out must be a folder that does not exist yet" in sentence(
+        *miii_says("ship", small_run.folder, "--out", run_copy)
+    )
+    assert tree(run_copy) == before
+
+
+def test_help_lists_every_option_with_what_it_is(miii_says):
+    code, out, _ = miii_says("train", "--help")
+    assert code == 0
+    text = " ".join(out.replace("│", " ").split())  # without the box and its line ends
+    for option in flat.options():
+        if option.name != "operation":  # that one is the task, by position
+            flag = f"--{option.name.replace('_', '-')}"
+            assert re.search(rf"{flag} \S+ {re.escape(option.description)}", text), f"{flag} is missing"
+    assert "{add,sub,mul,quadratic,shuffled,relabelled} what to learn" in text
+    assert "--recipe {fast,literature}" in text
+
+
+def test_help_lists_every_command(miii_says):
+    code, out, _ = miii_says("--help")
+    assert code == 0
+    for command in ("train", "resume", "sweep", "runs", "ship"):
+        assert re.search(rf"\b{command}\b", out)
+
+
+def test_version_is_the_package_version(miii_says):
+    assert miii_says("--version")[:2] == (0, f"{miii.__version__}\n")
+
+
+@pytest.mark.parametrize("command", ["train", "runs", "sweep", "resume", "ship"])
+def test_the_readme_documents_every_command(command):
+    assert re.search(rf"\bmiii {command}\b", (ROOT / "README.md").read_text())
+
+
+# ---- sweep ----
+
+
+def test_sweep_trains_a_grid_and_says_what_came_of_it(miii_says, here):
+    arguments = ("sweep", "add", *TINY, "--steps", 4, "--out", "S", "--seeds", 2, "--grid", "lr=0.01,0.02", "--json")
+    code, out, err = miii_says(*arguments)
+    assert code == 0, err
+    rows = strict_json(out)
+    assert {(row["run"], row["seed"], row["status"], row["steps"]) for row in rows} == {
+        (f"lr={lr},seed={seed}", seed, "done", 4) for lr in ("0.01", "0.02") for seed in (0, 1)
+    }
+    assert {path.name for path in (here / "S").iterdir()} == {row["run"] for row in rows}
+
+
+def test_sweep_again_trains_nothing(miii_says, here, tree):
+    arguments = ("sweep", "add", *TINY, "--steps", 4, "--out", "S", "--seeds", 2)
+    miii_says(*arguments)
+    before = tree(here)
+    assert miii_says(*arguments)[0] == 0
+    assert tree(here) == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--grid p=7,1", ["p must be", "at least 2", "1"]),
+        ("--grid lr=0.1 --grid-size 3", None),
+        ("--grid width=3", ["width is not an option"]),
+        ("--grid lr=", ["grid must give at least one value"]),
+        ("--grid lr", ["grid must give at least one value"]),
+        ("--grid seed=1,2", ["seed"]),
+        ("--seeds 0", ["seeds must be at least 1"]),
+    ],
+)
+def test_a_bad_sweep_trains_nothing(miii_says, here, flags, words):
+    said = miii_says("sweep", "add", *TINY, "--steps", "4", "--out", "S", *flags.split())
+    if words is None:
+        assert said[0] == 2
+    else:
+        assert all(word in sentence(*said) for word in words)
+    assert not (here / "S").exists()
+
+
+# ---- processes ----
+
+
+def process(*arguments: object, **options) -> subprocess.Popen:
+    command = [sys.executable, "-m", "miii.cli", *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, **options)
+
+
+def test_the_command_as_a_process_says_and_returns_the_same():
+    refused = process("train", "add", "--p", "1", "--out", "D")
+    out, err = refused.communicate(timeout=60)
+    assert sentence(refused.returncode, out, err).startswith("p must be at least 2")
+    assert not Path("D").exists()
+
+
+def test_ctrl_c_leaves_a_run_that_resumes_to_the_same_weights(miii_says, here, same):
+    steps = 1500
+    arguments = ("train", "add", *TINY, "--steps", steps, "--eval-every", 50)
+    training = process(*arguments, "--out", "stopped", "--json")
+    metrics, deadline = here / "stopped" / "metrics.jsonl", time.monotonic() + 60
+    while not (metrics.exists() and metrics.read_text().count("\n") > 2):
+        assert training.poll() is None, training.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    training.send_signal(signal.SIGINT)
+    out, err = training.communicate(timeout=60)
+    assert training.returncode == 130, err
+    assert "Traceback" not in err
+    said, stopped = strict_json(out), runs.open(here / "stopped")
+    assert 0 < said["steps"] < steps
+    assert said["stopped"] is True
+    assert stopped.can_resume
+    assert stopped.steps[-1] == said["steps"]
+    stopped.model()
+
+    code, out, _ = miii_says("resume", here / "stopped", "--json")
+    assert code == 0
+    assert strict_json(out)["steps"] == steps
+    assert miii_says(*arguments, "--out", "whole")[0] == 0
+    whole, resumed = runs.open(here / "whole"), runs.open(here / "stopped")
+    assert same(resumed.weights(), whole.weights())
+    assert not resumed.can_resume
+    timeless = [run.metrics().drop(columns="seconds") for run in (whole, resumed)]
+    assert timeless[0].equals(timeless[1])

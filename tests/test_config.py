@@ -1,0 +1,141 @@
+"""A run as one value: round trips, and every bad value in one sentence."""
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+import miii
+from miii import OPTIMIZERS, RECIPES, RunConfig, recipe
+
+CONFIGS = [
+    RunConfig(),
+    *(recipe(name) for name in RECIPES),
+    *(RunConfig(optimizer={"name": name}) for name in OPTIMIZERS),
+    RunConfig(
+        task=miii.ModularAddition(operation="quadratic", p=11, train_fraction=0.1 + 0.2, seed=2**31 - 1),
+        model=miii.ModelConfig(n_layers=3, d_model=6, n_heads=3, d_mlp=1, act="gelu", biases="all", causal=False),
+        optimizer=miii.Muon(lr=1 / 3, momentum=0.0),
+        steps_after_grok=0,
+        batch_size=7,
+        slow_lambda=2,
+        threads=3,
+    ),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_json_round_trip(config):
+    assert RunConfig(**json.loads(config.model_dump_json())) == config
+    assert RunConfig(**json.loads(json.dumps(config.model_dump(mode="json")))) == config
+
+
+BAD = [
+    ({"task": {"p": 1}}, "p", "2"),
+    ({"task": {"p": 0}}, "p", "2"),
+    ({"task": {"p": -113}}, "p", "2"),
+    ({"task": {"p": 7.5}}, "p", "integer"),
+    ({"task": {"p": "seven"}}, "p", "integer"),
+    ({"task": {"p": None}}, "p", "integer"),
+    ({"task": {"p": float("nan")}}, "p", "number"),
+    ({"task": {"p": "9" * 5000}}, "p", "integer"),
+    ({"task": {"p": 1025}}, "p", "1024"),
+    ({"task": {"train_fraction": 0}}, "train_fraction", "greater than 0"),
+    ({"task": {"train_fraction": -0.1}}, "train_fraction", "greater than 0"),
+    ({"task": {"train_fraction": 1}}, "train_fraction", "less than 1"),
+    ({"task": {"train_fraction": 1.5}}, "train_fraction", "less than 1"),
+    ({"task": {"train_fraction": float("nan")}}, "train_fraction", "nan"),
+    ({"task": {"train_fraction": float("inf")}}, "train_fraction", "less than 1"),
+    ({"task": {"train_fraction": "a third"}}, "train_fraction", "number"),
+    ({"task": {"p": 3, "train_fraction": 0.1}}, "train_fraction", "9 pairs"),  # int(.9) trains on none
+    ({"task": {"operation": "div"}}, "operation", "'relabelled'"),
+    ({"task": {"seed": -1}}, "seed", "0"),
+    ({"task": {"q": 3}}, "q", "ModularAddition"),
+    ({"task": 113}, "task", "ModularAddition"),
+    ({"model": {"n_heads": 3}}, "n_heads", "1, 2, 4, 8, 16, 32, 64, 128"),
+    ({"model": {"d_model": 10}}, "n_heads", "1, 2, 5, 10"),
+    ({"model": {"n_heads": 0}}, "n_heads", "1"),
+    ({"model": {"n_layers": 0}}, "n_layers", "1"),
+    ({"model": {"act": "tanh"}}, "act", "'square'"),
+    ({"model": {"biases": True}}, "biases", "'mlp'"),
+    ({"model": {"norm": "rms"}}, "norm", "ModelConfig"),
+    ({"optimizer": {"name": "adam"}}, "optimizer", "'adamw', 'sgd', 'muon'"),
+    ({"optimizer": {"lr": 1}}, "optimizer", "name"),
+    ({"optimizer": None}, "optimizer", "None"),
+    ({"optimizer": {"name": "adamw", "lr": 0}}, "lr", "greater than 0"),
+    ({"optimizer": {"name": "adamw", "lr": float("nan")}}, "lr", "nan"),
+    ({"optimizer": {"name": "adamw", "beta1": 1}}, "beta1", "less than 1"),
+    ({"optimizer": {"name": "sgd", "beta1": 0.9}}, "beta1", "SGD"),
+    ({"steps": 0}, "steps", "1"),
+    ({"steps_after_grok": -1}, "steps_after_grok", "0"),
+    ({"schedule": "exponential"}, "schedule", "'cosine'"),
+    ({"warmup_steps": -1}, "warmup_steps", "0"),
+    ({"batch_size": 0}, "batch_size", "1"),
+    ({"batch_size": 3831}, "batch_size", "3830"),
+    ({"slow_alpha": 1}, "slow_alpha", "less than 1"),
+    ({"slow_lambda": -1}, "slow_lambda", "0"),
+    ({"eval_every": 0}, "eval_every", "1"),
+    ({"snapshots": 0}, "snapshots", "1"),
+    ({"precision": "float16"}, "precision", "'bfloat16'"),
+    ({"device": "tpu"}, "device", "'cuda'"),
+    ({"threads": 0}, "threads", "1"),
+    ({"epochs": 3}, "epochs", "RunConfig"),
+]
+
+
+@pytest.mark.parametrize(("values", "field", "hint"), BAD)
+def test_a_bad_value_gives_one_sentence_with_the_field_and_what_is_valid(values, field, hint, one_sentence):
+    with one_sentence(field, hint):
+        RunConfig(**values)
+
+
+def test_the_largest_batch_is_the_training_split():
+    assert RunConfig(batch_size=3830).batch_size == RunConfig().task.n_train
+
+
+def test_a_config_cannot_be_changed():
+    config = RunConfig()
+    with pytest.raises(ValidationError, match="frozen"):
+        config.steps = 3
+    with pytest.raises(ValidationError, match="frozen"):
+        config.task.p = 7
+
+
+def test_equal_configs_are_one_key():
+    assert len({RunConfig(), RunConfig(steps=400), RunConfig(steps=401)}) == 2
+
+
+def test_fast_is_the_default():
+    assert recipe() == recipe("fast") == RunConfig()
+
+
+def test_an_unknown_recipe_lists_the_valid_ones(one_sentence):
+    with one_sentence("recipe", "slow", *RECIPES):
+        recipe("slow")
+
+
+def test_a_recipe_takes_changes():
+    config = recipe("literature", steps=7, task=miii.ModularAddition(p=59))
+    assert (config.steps, config.task.p, config.schedule) == (7, 59, "constant")
+
+
+def test_a_bad_change_to_a_recipe_is_refused(one_sentence):
+    with one_sentence("steps"):
+        recipe("literature", steps=0)
+
+
+def test_literature_is_nanda_et_al():
+    config = recipe("literature")
+    task, model, adamw = config.task, config.model, config.optimizer
+    assert (task.operation, task.p, task.train_fraction) == ("add", 113, 0.3)
+    assert (model.n_layers, model.d_model, model.n_heads, model.d_head, model.d_mlp) == (1, 128, 4, 32, 512)
+    assert (model.act, model.biases, model.causal) == ("relu", "mlp", True)
+    assert isinstance(adamw, miii.AdamW)
+    assert (adamw.lr, adamw.weight_decay, adamw.beta1, adamw.beta2) == (1e-3, 1.0, 0.9, 0.98)
+    assert (config.steps, config.warmup_steps, config.schedule) == (40_000, 10, "constant")
+    assert (config.batch_size, config.slow_lambda, config.precision) == (None, 0, "float32")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_leaves_the_task_to_the_user(name):
+    assert "task" not in RECIPES[name]

@@ -1,0 +1,73 @@
+"""What importing miii brings along. Each question needs a fresh interpreter."""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+
+import pytest
+
+import miii
+
+HEAVY = {"altair", "pandas", "streamlit", "sympy", "torch", "pydantic", "tyro", "rich", "safetensors", "filelock"}
+
+
+def modules_after(code: str) -> set[str]:
+    """The top-level modules that are loaded once some code has run."""
+    ask = f"{code}\nimport json, sys; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", ask], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+EVERYTHING = """
+import importlib, pkgutil, miii
+for module in pkgutil.walk_packages(miii.__path__, "miii."):
+    importlib.import_module(module.name)
+for name in miii.__all__:
+    getattr(miii, name)
+"""
+
+
+def test_import_miii_alone_brings_nothing_heavy():
+    assert modules_after("import miii") & HEAVY == set()
+
+
+def test_training_and_reading_bring_nothing_for_charts_and_formulas():
+    loaded = modules_after("import miii\nfrom miii import RunConfig, analysis, capture, runs, train")
+    assert "torch" in loaded
+    assert loaded & {"altair", "pandas", "streamlit", "sympy", "tyro", "rich"} == set()
+
+
+def test_no_module_of_the_library_brings_streamlit():
+    loaded = modules_after(EVERYTHING)
+    assert "altair" in loaded  # the question was asked of everything
+    assert "streamlit" not in loaded
+
+
+def test_the_question_finds_what_is_imported():
+    assert "sympy" not in modules_after("import miii")
+    assert "colorsys" in modules_after("import miii, colorsys")
+
+
+@pytest.mark.parametrize("name", miii.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(miii, name) is not None
+    assert name in dir(miii)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        miii.nothing  # noqa: B018
+
+
+def test_a_name_is_the_same_object_wherever_it_is_imported_from():
+    from miii.config import RunConfig
+    from miii.tasks import ModularAddition
+
+    assert miii.RunConfig is RunConfig
+    assert miii.ModularAddition is ModularAddition
+
+
+def test_the_version_is_the_installed_one():
+    assert miii.__version__ == importlib.metadata.version("miii")

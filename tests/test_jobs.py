@@ -1,0 +1,318 @@
+"""Training in the background: a queue, and a thread that works on it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from types import SimpleNamespace
+
+import pytest
+
+from miii import InputError, RunConfig, runs
+from miii.jobs import Job, Jobs
+from miii.training import Step, train
+
+LONG = 1_000_000  # steps: an hour, so whoever ends it was asked to
+
+
+@pytest.fixture
+def jobs() -> Iterator[Jobs]:
+    made = Jobs()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def long(small_config) -> RunConfig:
+    """Trains for an hour unless stopped; evaluates seldom, so that it is the steps that count."""
+    return small_config(steps=LONG, eval_every=100)
+
+
+def wait(until: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def begun(job: Job, steps: int = 3) -> None:
+    wait(lambda: job.over or (job.step is not None and job.step.step >= steps))
+    assert job.status == "running", job.message
+
+
+def test_a_job_writes_the_run_that_recording_it_would(jobs, small_config, small_run, tmp_path, same):
+    job = jobs.start(tmp_path / "run", small_config())
+    wait(lambda: job.over)
+    assert (job.status, job.message) == ("finished", "")
+    run = runs.open(tmp_path / "run")
+    assert same(run.weights(), small_run.weights())
+    assert run.steps == small_run.steps
+    assert job.step is not None
+    assert job.step.last
+    assert job.evaluation is job.step.evaluation
+    assert jobs.get("run") is job
+    assert jobs.all() == [job]
+
+
+def test_one_job_trains_and_the_others_wait_for_their_turn(jobs, long, small_config, tmp_path):
+    names = ("first", "second", "third")
+    first, second, third = (jobs.start(tmp_path / n, long if n == "first" else small_config()) for n in names)
+    begun(first)
+    assert [job.status for job in (first, second, third)] == ["running", "queued", "queued"]
+    assert [jobs.ahead(job) for job in (first, second, third)] == [0, 1, 2]
+    assert [path.name for path in tmp_path.iterdir()] == ["first"]
+    assert [job.name for job in jobs.all()] == list(names)
+    jobs.stop(first)
+    wait(lambda: third.over)
+    assert [job.status for job in (first, second, third)] == ["stopped", "finished", "finished"]
+    assert [jobs.ahead(job) for job in (first, second, third)] == [0, 0, 0]
+
+
+def test_two_workers_train_two_jobs_at_once(long, tmp_path):
+    both = Jobs(workers=2)
+    try:
+        first, second = both.start(tmp_path / "a", long), both.start(tmp_path / "b", long)
+        begun(first)
+        begun(second)
+    finally:
+        both.close()
+    assert (first.status, second.status) == ("stopped", "stopped")
+
+
+def test_a_running_job_stops_within_a_second_and_can_be_resumed(jobs, long, tmp_path):
+    job = jobs.start(tmp_path / "run", long)
+    begun(job)
+    asked = time.monotonic()
+    jobs.stop(job)
+    assert job.status in ("stopping", "stopped")
+    wait(lambda: job.over)
+    assert time.monotonic() - asked < 1
+    assert job.status == "stopped"
+    run = runs.open(tmp_path / "run")
+    assert job.step is not None
+    assert run.steps[-1] == job.step.step == run.result["steps"]
+    assert run.result["stopped"]
+    assert run.can_resume
+    run.model()
+    again = jobs.resume(run)
+    assert jobs.get("run") is again is not job
+    begun(again, job.step.step + 1)
+
+
+def test_a_queued_job_that_is_stopped_never_begins(jobs, long, small_config, tmp_path):
+    first, second = jobs.start(tmp_path / "first", long), jobs.start(tmp_path / "second", long)
+    third = jobs.start(tmp_path / "third", small_config())
+    begun(first)
+    jobs.stop(second)
+    assert (second.status, jobs.ahead(third)) == ("stopped", 1)
+    jobs.stop(first)
+    wait(lambda: third.over)
+    assert third.status == "finished"
+    assert not (tmp_path / "second").exists()
+    assert second.step is None
+
+
+def test_stopping_a_job_that_is_over_changes_nothing(jobs, small_config, tmp_path):
+    job = jobs.start(tmp_path / "run", small_config())
+    wait(lambda: job.over)
+    jobs.stop(job)
+    jobs.pause(job)
+    assert job.status == "finished"
+
+
+def test_pausing_and_resuming_ends_in_the_weights_of_an_uninterrupted_run(jobs, small_config, tmp_path, same):
+    config = small_config(steps=400, eval_every=50)
+    job = jobs.start(tmp_path / "paused", config)
+    for steps in (20, 60):
+        begun(job, steps)
+        jobs.pause(job)
+        wait(lambda job=job: job.over)
+        assert job.status == "paused"
+        assert runs.open(tmp_path / "paused").can_resume
+        job = jobs.resume(runs.open(tmp_path / "paused"))
+    wait(lambda: job.over)
+    assert job.status == "finished"
+    whole, paused = runs.record(tmp_path / "whole", train(config)), runs.open(tmp_path / "paused")
+    assert same(paused.weights(), whole.weights())
+    assert paused.metrics().drop(columns="seconds").equals(whole.metrics().drop(columns="seconds"))
+
+
+def test_a_stop_that_comes_just_as_the_job_ends_leaves_it_over(jobs, small_config, tmp_path, monkeypatch):
+    look, gate = Job.over.fget, threading.Event()
+
+    def gated(config: RunConfig) -> Iterator[Step]:
+        for step in train(config):
+            yield step
+            if step.step == 5:
+                gate.wait(30)
+
+    def late(job: Job) -> bool:
+        """Let the job end between this look and what is made of it, if nothing keeps it from ending."""
+        was, deadline = look(job), time.monotonic() + 1
+        gate.set()
+        while not look(job) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return was
+
+    monkeypatch.setattr("miii.jobs.train", gated)
+    job = jobs.start(tmp_path / "run", small_config())
+    wait(lambda: job.step is not None and job.step.step == 5)
+    with monkeypatch.context() as patched:
+        patched.setattr(Job, "over", property(late))
+        jobs.stop(job)
+    wait(lambda: job.over, seconds=5)
+    assert job.status == "finished"
+
+
+def test_pausing_gives_the_turn_to_the_next(jobs, long, tmp_path):
+    first, second = jobs.start(tmp_path / "first", long), jobs.start(tmp_path / "second", long)
+    begun(first)
+    jobs.pause(second)  # it has not begun, so there is nothing to pause
+    assert second.status == "queued"
+    jobs.pause(first)
+    begun(second)
+    again = jobs.resume(runs.open(tmp_path / "first"))
+    assert (first.status, again.status, jobs.ahead(again)) == ("paused", "queued", 1)
+
+
+# ---- what goes wrong ----
+
+
+def test_a_name_that_a_run_or_a_job_has_is_refused(jobs, long, small_config, tmp_path, one_sentence):
+    (tmp_path / "taken").mkdir()
+    with one_sentence("name", "'taken'"):
+        jobs.start(tmp_path / "taken", small_config())
+    first, second = jobs.start(tmp_path / "first", long), jobs.start(tmp_path / "second", long)
+    begun(first)
+    for name in ("first", "second"):
+        with one_sentence("name", name):
+            jobs.start(tmp_path / name, small_config())
+    assert jobs.all() == [first, second]
+
+
+def test_a_run_that_has_ended_or_is_being_written_cannot_be_resumed(jobs, long, small_run, tmp_path, one_sentence):
+    with one_sentence("nothing to resume", small_run.name):
+        jobs.resume(small_run)
+    job = jobs.start(tmp_path / "run", long)
+    begun(job)
+    with pytest.raises(InputError, match="run"):
+        jobs.resume(runs.open(tmp_path / "run"))
+    assert jobs.all() == [job]
+
+
+def test_a_run_cannot_be_queued_twice(jobs, long, stopped_copy, tmp_path, one_sentence):
+    begun(jobs.start(tmp_path / "first", long))
+    jobs.resume(runs.open(stopped_copy))
+    with one_sentence("name", stopped_copy.name):
+        jobs.resume(runs.open(stopped_copy))
+
+
+def test_a_folder_that_appears_meanwhile_fails_the_job_and_is_left_alone(jobs, long, tmp_path, tree):
+    first, second = jobs.start(tmp_path / "first", long), jobs.start(tmp_path / "second", long)
+    begun(first)
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second" / "notes.txt").write_text("mine")
+    before = tree(tmp_path / "second")
+    jobs.stop(first)
+    wait(lambda: second.over)
+    assert second.status == "failed"
+    assert "must be a folder that does not exist yet" in second.message
+    assert tree(tmp_path / "second") == before
+
+
+def failing(config: RunConfig) -> Iterator[Step]:
+    for step in train(config):
+        if step.step == 5:
+            raise RuntimeError("the sky fell")
+        yield step
+
+
+def test_an_error_in_the_steps_is_a_sentence_and_the_next_job_trains(jobs, long, small_config, tmp_path, monkeypatch):
+    monkeypatch.setattr("miii.jobs.train", failing)
+    broken = jobs.start(tmp_path / "broken", small_config())
+    wait(lambda: broken.over)
+    assert broken.status == "failed"
+    assert "the sky fell" in broken.message
+    assert broken.message.endswith(".")
+    assert "\n" not in broken.message
+    run = runs.open(tmp_path / "broken")
+    assert not run.running  # nobody holds it any more
+    assert run.metrics()["step"].tolist() == [0, 1]
+    monkeypatch.setattr("miii.jobs.train", train)
+    begun(jobs.start(tmp_path / "next", long))
+
+
+def test_a_full_disk_fails_the_job_with_a_sentence(jobs, small_config, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("miii.runs.write.save_file", full)
+    job = jobs.start(tmp_path / "run", small_config())
+    wait(lambda: job.over)
+    assert job.status == "failed"
+    assert job.message == f"{tmp_path / 'run'} could not be written: No space left on device."
+
+
+def test_after_a_failure_the_name_can_be_tried_again(jobs, small_config, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("miii.runs.write._write_json", full)
+        job = jobs.start(tmp_path / "run", small_config())
+        wait(lambda: job.over)
+    assert job.status == "failed"
+    again = jobs.start(tmp_path / "run", small_config())
+    wait(lambda: again.over)
+    assert (again.status, again.message) == ("finished", "")
+
+
+# ---- the end, and the clock ----
+
+
+def test_closing_stops_everything_and_leaves_what_can_be_resumed(long, tmp_path):
+    jobs = Jobs()
+    first, second = jobs.start(tmp_path / "first", long), jobs.start(tmp_path / "second", long)
+    begun(first)
+    jobs.close()
+    assert (first.status, second.status) == ("stopped", "stopped")
+    assert runs.open(tmp_path / "first").can_resume
+    assert not (tmp_path / "second").exists()
+    assert not any(thread.is_alive() for thread in jobs._threads)
+    jobs.close()  # twice does no harm
+
+
+@pytest.fixture
+def tenths(monkeypatch) -> None:
+    """A clock that is a tenth of a second later at every look; a job looks once a step."""
+    ticks = count()
+    monkeypatch.setattr("miii.jobs.time", SimpleNamespace(perf_counter=lambda: next(ticks) / 10))
+
+
+@pytest.mark.usefixtures("tenths")
+@pytest.mark.parametrize("at", [1, 20, 90])
+def test_rate_and_time_left_are_those_of_the_steps(small_config, tmp_path, at):
+    config = small_config(steps=100)
+    job = Job(tmp_path / "run", config)
+    assert (job.rate, job.seconds_left) == (None, None)
+
+    def steps() -> Iterator[Step]:
+        for step in train(config):
+            if step.step == at:
+                job.stop.set()
+            yield step
+
+    job.run(steps)
+    assert job.status == "stopped"
+    assert job.rate == pytest.approx(10)
+    assert job.seconds_left == pytest.approx((100 - at) / 10)
+
+
+@pytest.mark.usefixtures("tenths")
+def test_one_step_is_too_few_for_a_rate(small_config, tmp_path):
+    job = Job(tmp_path / "run", small_config())
+    job.stop.set()
+    job.run(lambda: train(job.config))
+    assert job.step is not None
+    assert job.step.step == 0
+    assert (job.rate, job.seconds_left) == (None, None)

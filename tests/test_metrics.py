@@ -1,0 +1,41 @@
+"""Numbers from logits and labels."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from miii import metrics
+
+
+@pytest.mark.parametrize("gap", [16.5, 18.0, 25.0, 30.0])
+def test_losses_that_vanish_in_float32_are_resolved(gap):
+    logits, label = torch.tensor([[gap, 0.0]]), torch.tensor([0])
+    exact = math.log1p(math.exp(-gap))
+    assert exact < 1e-7
+    assert metrics.cross_entropy(logits, label).item() == pytest.approx(exact, rel=1e-2)
+    if gap >= 18:  # the reason why float64 is needed: the same in float32 is nothing
+        assert F.cross_entropy(logits, label).item() == 0.0
+
+
+def test_cross_entropy_is_one_float64_number_an_example():
+    logits = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 1, 2, 3, 4, 0])
+    expected = [math.log(sum(map(math.exp, row))) - row[c] for row, c in zip(logits.tolist(), labels, strict=True)]
+    loss = metrics.cross_entropy(logits, labels)
+    assert loss.dtype == torch.float64
+    assert loss.tolist() == pytest.approx(expected, rel=1e-12)
+
+
+def test_uniform_logits_cost_log_of_the_number_of_answers():
+    assert metrics.cross_entropy(torch.zeros(1, 113), torch.tensor([7])).item() == pytest.approx(math.log(113))
+
+
+def test_correct_compares_the_largest_logit_with_the_label():
+    logits = torch.tensor([[1.0, 2.0, 0.0], [3.0, 2.0, 0.0], [0.0, -1.0, 5.0]])
+    assert metrics.correct(logits, torch.tensor([1, 1, 2])).tolist() == [True, False, True]
+
+
+def test_logits_that_are_not_numbers_are_never_right():
+    assert metrics.correct(torch.full((3, 4), torch.nan), torch.tensor([1, 2, 3])).tolist() == [False] * 3
