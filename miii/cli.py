@@ -92,7 +92,7 @@ Sweep.__doc__ = "Train a grid of settings and seeds, one after the other; skips 
 
 
 @dataclass(frozen=True)
-class Resume:
+class _Resume:
     """Go on with a run that was stopped or killed."""
 
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="name or folder of the run")]
@@ -100,14 +100,14 @@ class Resume:
 
 
 @dataclass(frozen=True)
-class Runs:
+class _Runs:
     """List the runs in runs/ and checkpoints/."""
 
     json: Annotated[bool, tyro.conf.arg(help="print a JSON array on stdout")] = False
 
 
 @dataclass(frozen=True)
-class Ship:
+class _Ship:
     """Copy a finished run, small enough to be committed."""
 
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="name or folder of the run")]
@@ -120,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     Source: own design.
     """
-    commands = {"train": Train, "resume": Resume, "sweep": Sweep, "runs": Runs, "ship": Ship}
+    commands = {"train": Train, "resume": _Resume, "sweep": Sweep, "runs": _Runs, "ship": _Ship}
     named = tuple(Annotated[command, tyro.conf.subcommand(name)] for name, command in commands.items())
     union: Any = Union[named]  # noqa: UP007 - made from a dict
     if (arguments or sys.argv[1:])[:1] == ["--version"]:
@@ -148,7 +148,7 @@ def _train(chosen: Any) -> int:
     return _drain(out, train(config), config, chosen.json)
 
 
-def _resume(chosen: Resume) -> int:
+def _resume(chosen: _Resume) -> int:
     run = runs.open(chosen.run)
     return _drain(run.folder, runs.resume(run.folder.absolute()), run.config, chosen.json)
 
@@ -196,17 +196,17 @@ def _sweep(chosen: Any) -> int:
     return 130 if stopped else 0
 
 
-def _runs(chosen: Runs) -> int:
+def _runs(chosen: _Runs) -> int:
     _print_runs(runs.every(), chosen.json)
     return 0
 
 
-def _ship(chosen: Ship) -> int:
+def _ship(chosen: _Ship) -> int:
     print(runs.ship(runs.open(chosen.run), chosen.out, chosen.snapshots).folder)
     return 0
 
 
-COMMANDS: dict[Any, Any] = {Train: _train, Resume: _resume, Sweep: _sweep, Runs: _runs, Ship: _ship}
+COMMANDS: dict[Any, Any] = {Train: _train, _Resume: _resume, Sweep: _sweep, _Runs: _runs, _Ship: _ship}
 
 
 def _config(chosen: Any) -> RunConfig:

@@ -33,7 +33,7 @@ class RunConfig(Frozen):
     batch_size: int | None = Field(None, ge=1, description="training pairs a step; none takes all of them")
     slow_lambda: float = Field(0.0, ge=0, le=100, description="slow-gradient amplification: its weight; 0 is off")
     slow_alpha: float = Field(0.98, ge=0, lt=1, description="slow-gradient amplification: decay of the average")
-    eval_every: int = Field(10, ge=1, description="steps from one evaluation to the next")
+    eval_every: int = Field(20, ge=1, description="steps from one evaluation to the next")
     snapshots: int = Field(40, ge=1, le=1000, description="about how many snapshots, spaced evenly in log step")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto takes bfloat16 where the processor has it in hardware"

@@ -46,6 +46,8 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{field} is not a known field; {model.__name__} has {', '.join(model.model_fields)}."
     if kind == "missing":
         return f"{field} is required."
+    if kind == "union_tag_not_found":
+        return f"{field} needs a {context['discriminator']} that says which kind it is (got {first['input']!r})."
     kinds = {
         "literal_error": "one of {expected}",
         "union_tag_invalid": "one of {expected_tags}",

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -76,6 +76,8 @@ class Job:
                 self.status = "finished"
             else:
                 self.status = "paused" if self.status == "pausing" else "stopped"
+            # a step that is over must not keep the network, its optimiser and their gradients alive
+            self.step = self.step and replace(self.step, weights=None, state=dict)
         except Exception as error:  # the thread must not die silently, whatever happened
             known = isinstance(error, InputError)
             self.message = str(error) if known else f"Training failed: {type(error).__name__}: {error}."

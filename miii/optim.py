@@ -32,7 +32,7 @@ class SGD(Frozen):
 
     name: Literal["sgd"] = "sgd"
     lr: LearningRate = 1e-1
-    weight_decay: WeightDecay = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, le=100)] = Field(1e-3, description="L2 penalty, added to the gradient")
     momentum: Beta = Field(0.9, description="decay of the velocity")
 
 

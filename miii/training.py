@@ -19,7 +19,7 @@ from miii.optim import Stepper, lr_factor
 from miii.tasks import Task
 
 GROKKED = 0.99  #: test accuracy from which a run counts as having grokked
-CHUNK = 4096  #: examples evaluated at a time
+CHUNK = 2048  #: examples evaluated at a time
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class Step:
     """One step of training. Step 0 is the network before it.
 
     Attributes:
-        seconds: wall clock since the first step began, evaluations included, pauses excluded.
+        seconds: wall clock since the first step began, evaluations and the consumer's own work included; the time
+            between stopping and resuming is not.
         step_seconds: what this update took.
         evaluation: on every ``eval_every``-th step, the first and the last; None between.
         weights: float32 weights on the CPU, on the steps of ``snapshot_steps`` and the last; None between.

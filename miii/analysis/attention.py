@@ -10,7 +10,7 @@ from miii.errors import InputError
 from miii.model.tap import capture
 from miii.model.transformer import Transformer
 
-CHUNK = 8192  #: examples run at a time
+CHUNK = 1024  #: examples run at a time: more need more memory and are no faster
 
 
 def pattern(model: Transformer, tokens: Int[Tensor, " pos"], layer: int = 0) -> Float[Tensor, "head query key"]:

@@ -105,9 +105,17 @@ def intervene(
 
 
 def zero_head(head: int) -> Callable[[Tensor], Tensor]:
-    """A change for ``z`` [batch, pos, head, d_head] that silences one head: zero ablation. Source: own design."""
+    """A change for ``z`` [batch, pos, head, d_head] that silences one head: zero ablation.
+
+    Raises:
+        InputError: when it meets a ``z`` without that head.
+
+    Source: own design.
+    """
 
     def change(z: Tensor) -> Tensor:
+        if not 0 <= head < z.shape[-2]:
+            raise InputError(f"head must be in 0 .. {z.shape[-2] - 1} (got {head}).")
         keep = torch.ones(z.shape[-2], 1, dtype=z.dtype, device=z.device)
         keep[head] = 0
         return z * keep

@@ -108,7 +108,7 @@ def resume(folder: str | Path) -> Iterator[Step]:
 
 
 def ship(run: Run, folder: str | Path, snapshots: int = 14) -> Run:
-    """Copy a finished run with fewer snapshots and without what resuming needs: small enough to be committed.
+    """Copy a run that has ended with fewer snapshots and without what resuming needs: small enough to be committed.
 
     Raises:
         InputError: ``folder`` exists or cannot be written, the run has not ended, or ``snapshots`` is below 2.
