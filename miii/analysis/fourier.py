@@ -26,12 +26,11 @@ def basis(p: int) -> Float[Tensor, "component p"]:
     """
     if p < 2:
         raise InputError(f"p must be at least 2 (got {p}).")
-    n = torch.arange(p, dtype=torch.float64)
-    rows = [torch.ones(p, dtype=torch.float64)]
-    for k in range(1, p // 2 + 1):
-        angle = 2 * math.pi * k * n / p
-        rows += [angle.cos()] if 2 * k == p else [angle.cos(), angle.sin()]
-    matrix = torch.stack(rows)
+    n = torch.arange(p)
+    # k n is reduced modulo p first, in integers: the angle is then exact to the last bit
+    angle = 2 * math.pi / p * (n[1 : p // 2 + 1, None] * n % p).double()
+    pairs = torch.stack([angle.cos(), angle.sin()], dim=1).flatten(0, 1)
+    matrix = torch.cat([torch.ones(1, p, dtype=torch.float64), pairs])[:p]  # an even p has no last sine
     return matrix / matrix.norm(dim=1, keepdim=True)
 
 

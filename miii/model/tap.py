@@ -5,6 +5,7 @@ A model passes every named activation through ``tap(name, value) -> value``. ``c
 ``torch.func.vmap`` over trajectories need nothing further.
 """
 
+import contextlib
 from collections.abc import Callable, Collection, Mapping
 
 import torch
@@ -47,7 +48,8 @@ def capture(
     """Run the model and write down its activations.
 
     Args:
-        names: the activations to keep, such as ``{"0.pattern", "logits"}``; all of them if None.
+        names: the activations to keep, such as ``{"0.pattern", "logits"}``; all of them if None. The run ends with the
+            last of them: what comes after is not computed.
 
     Returns:
         Activations by name; ``SITES`` gives their axes.
@@ -64,11 +66,18 @@ def capture(
         met.append(name)
         if names is None or name in names:
             kept[name] = value
+            if names is not None and len(kept) == len(set(names)):
+                raise _Enough
         return value
 
-    model(tokens, tap=write_down)
-    _all_met(names or (), met)
+    with contextlib.suppress(_Enough):
+        model(tokens, tap=write_down)
+        _all_met(names or (), met)
     return kept
+
+
+class _Enough(Exception):
+    """Ends a forward pass of which nothing more is wanted."""
 
 
 def intervene(
