@@ -21,8 +21,8 @@ class AdamW(Frozen):
     """Adam with decoupled weight decay. Source: Loshchilov and Hutter (arXiv 1711.05101)."""
 
     name: Literal["adamw"] = "adamw"
-    lr: LearningRate = 2e-2
-    weight_decay: WeightDecay = 2.0
+    lr: LearningRate = 1.75e-2
+    weight_decay: WeightDecay = 2.5
     beta1: Beta = Field(0.9, description="decay of the mean of the gradient")
     beta2: Beta = Field(0.98, description="decay of the mean of its square")
 
