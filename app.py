@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from miii.errors import InputError
 from pages._ui import jobs, pick
 
 st.set_page_config(page_title="miii", page_icon=Path(__file__).parent / "pages" / "_ui" / "icon.png", layout="wide")
@@ -44,4 +45,7 @@ page = st.navigation(
 jobs.prepare()
 with st.sidebar:
     pick.run_picker()
-page.run()
+try:
+    page.run()
+except InputError as error:  # such as a spoilt file of the run that is shown
+    st.error(str(error), icon=":material/error:")

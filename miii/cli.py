@@ -1,6 +1,7 @@
 """The command line: each command parses, calls the library, and prints."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -123,7 +124,8 @@ def main(arguments: list[str] | None = None) -> int:
     commands = {"train": Train, "resume": _Resume, "sweep": Sweep, "runs": _Runs, "ship": _Ship}
     named = tuple(Annotated[command, tyro.conf.subcommand(name)] for name, command in commands.items())
     union: Any = Union[named]  # noqa: UP007 - made from a dict
-    if (arguments or sys.argv[1:])[:1] == ["--version"]:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["--version"]:
         print(miii.__version__)
         return 0
     chosen = tyro.cli(  # type: ignore[call-overload]
@@ -145,6 +147,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _train(chosen: Any) -> int:
     config = _config(chosen)
     out = chosen.out if chosen.out is not None else runs.new_folder(config)
+    if os.path.lexists(out):  # said before any work is done
+        raise InputError(f"out must be a folder that does not exist yet (got {str(out)!r}).")
     return _drain(out, train(config), config, chosen.json)
 
 
@@ -154,8 +158,6 @@ def _resume(chosen: _Resume) -> int:
 
 
 def _drain(out: Path, steps: Iterator[Step], config: RunConfig, as_json: bool) -> int:
-    if out.exists() and not (out / "resume.safetensors").exists():  # said before any work is done
-        raise InputError(f"out must be a folder that does not exist yet (got {str(out)!r}).")
     followed = runs.follow(out, steps)
     with _stopping() as stopped, _progress() as progress:
         bar = progress.add_task(out.name, total=config.steps, note="")
@@ -179,6 +181,8 @@ def _sweep(chosen: Any) -> int:
     for setting in chosen.grid:
         name, _, listed = setting.partition("=")
         choices[name] = [_value(name, text) for text in listed.split(",") if text]
+    if "seed" in choices:
+        raise InputError("grid must not hold seed: the option --seeds says how many there are.")
     if chosen.seeds < 1:
         raise InputError(f"seeds must be at least 1 (got {chosen.seeds}).")
     configs = grid(_config(chosen), choices | {"seed": range(chosen.seeds)})
@@ -271,7 +275,8 @@ def _print_runs(found: list[runs.Run], as_json: bool) -> None:
     elif rows:
         import pandas as pd
 
-        print(pd.DataFrame(rows).to_string(index=False, na_rep="-", float_format="{:.4g}".format))
+        table = pd.DataFrame(rows).astype(object)
+        print(table.where(table.notna(), "-").to_string(index=False, float_format="{:.4g}".format))
     else:
         print("There is no run yet: miii train add")
 

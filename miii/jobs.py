@@ -35,6 +35,7 @@ class Job:
     evaluation: Evaluation | None = None
     message: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     _times: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=50))
 
     @property
@@ -72,16 +73,18 @@ class Job:
                 if self.stop.is_set():
                     break
             followed.close()
-            if self.step is not None and self.step.last:
-                self.status = "finished"
-            else:
-                self.status = "paused" if self.status == "pausing" else "stopped"
             # a step that is over must not keep the network, its optimiser and their gradients alive
             self.step = self.step and replace(self.step, weights=None, state=dict)
+            with self.lock:  # or a stop that comes at this moment would be written over the end
+                if self.step is not None and self.step.last:
+                    self.status = "finished"
+                else:
+                    self.status = "paused" if self.status == "pausing" else "stopped"
         except Exception as error:  # the thread must not die silently, whatever happened
             known = isinstance(error, InputError)
             self.message = str(error) if known else f"Training failed: {type(error).__name__}: {error}."
-            self.status = "failed"
+            with self.lock:
+                self.status = "failed"
 
 
 class Jobs:
@@ -150,7 +153,7 @@ class Jobs:
 
     def stop(self, job: Job) -> None:
         """Stop a job after its present step, or take it out of the queue; a started run can be resumed."""
-        with self._lock:
+        with self._lock, job.lock:
             if job.status == "queued":
                 self._queue = deque(item for item in self._queue if item[0] is not job)
                 job.status = "stopped"
@@ -160,7 +163,7 @@ class Jobs:
 
     def pause(self, job: Job) -> None:
         """Stop a running job after its present step, to be gone on with by ``resume``; its place goes to the next."""
-        with self._lock:
+        with self._lock, job.lock:
             if job.status == "running":
                 job.status = "pausing"
                 job.stop.set()

@@ -84,9 +84,6 @@ cell(
 
 st.header("Are they circles?", anchor="circles")
 shown = keys or tuple((spectrum.power.argsort(descending=True)[:3] + 1).tolist())
-options = list(dict.fromkeys([*shown, *range(1, p // 2 + 1)]))
-if st.session_state.get("frequency") not in options:
-    st.session_state.pop("frequency", None)
 chosen = st.pills(
     "Key frequencies" if keys else "The strongest frequencies (none is a key frequency)",
     shown,

@@ -198,6 +198,13 @@ def as_csv(run: runs.Run) -> str:
 
 def show(name: str, live: bool) -> None:
     """Everything about one run; called again and again while it trains."""
+    try:
+        everything(name, live)
+    except InputError as error:  # a fragment's errors do not reach app.py
+        st.error(str(error), icon=":material/error:")
+
+
+def everything(name: str, live: bool) -> None:
     job = jobs.get(name)
     try:
         run = runs.open(name)

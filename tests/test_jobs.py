@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from types import SimpleNamespace
 
+import filelock
 import pytest
 
 from miii import InputError, RunConfig, runs
@@ -218,6 +219,17 @@ def test_a_folder_that_appears_meanwhile_fails_the_job_and_is_left_alone(jobs, l
     assert second.status == "failed"
     assert "must be a folder that does not exist yet" in second.message
     assert tree(tmp_path / "second") == before
+
+
+def test_someone_who_only_looks_does_not_keep_a_job_from_beginning(jobs, long, stopped_copy, tmp_path):
+    first, second = jobs.start(tmp_path / "first", long), jobs.resume(runs.open(stopped_copy))
+    begun(first)
+    looking = filelock.FileLock(stopped_copy / ".lock", thread_local=False)  # for a moment, as Run.running does
+    looking.acquire()
+    threading.Timer(0.05, looking.release).start()
+    jobs.stop(first)
+    wait(lambda: second.over)
+    assert (second.status, second.message) == ("finished", "")
 
 
 def failing(config: RunConfig) -> Iterator[Step]:

@@ -34,7 +34,8 @@ def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart
     text_color = alt.condition("datum.weight > 0.55", alt.value("black"), alt.value("white"))
     texts = base.mark_text().encode(text=alt.Text("weight:Q", format=".2f"), color=text_color)
     layered = alt.layer(cells, texts).properties(width=150, height=150)
-    return layered.facet(facet=alt.Facet("head:N", title=None), columns=4)
+    facets = layered.facet(facet=alt.Facet("head:N", title=None), columns=4)
+    return facets.properties(title="Where each head looks")
 
 
 def over_inputs(weight: Float[Tensor, "a b"], head: int, key: str, size: int = 340) -> alt.Chart:

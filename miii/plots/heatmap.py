@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import altair as alt
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Int, Real
 from torch import Tensor
 
 from miii.plots.style import DIVERGING, FIXED, SEQUENTIAL, top_legend
 
 
 def heatmap(
-    matrix: Float[Tensor, "row column"],
+    matrix: Real[Tensor, "row column"],
     *,
     title: str,
     row: str,
@@ -40,7 +40,8 @@ def heatmap(
         orient="top", gradientLength=size // 2, titleOrient="left", titleAnchor="middle", offset=4, padding=0
     )
     color = alt.Color("value:Q", title=value, scale=scale, legend=legend)
-    texts = [" ".join(f"{x:.4g}" for x in line) for line in matrix.double().tolist()]
+    # nine digits give every float32 back
+    texts = [" ".join(f"{x:.9g}" for x in line) for line in matrix.double().tolist()]
     shown = alt.Tooltip("value:Q", title=value, format=".4g")
     return _cells(texts, matrix.shape, color, shown, (row, column), size).properties(title=title)
 

@@ -240,17 +240,17 @@ def new_folder(config: RunConfig, taken: Collection[str] = ()) -> Path:
 
 def row(run: Run) -> dict[str, Any]:
     """A run as a row of a listing: name, task, where it stands, and how well it does. Source: own design."""
-    rows = run.rows()
-    result = run.result
+    try:
+        rows, result = run.rows(), run.result
+        status = "unfinished" if result is None else "stopped" if result["stopped"] else "done"
+    except InputError:  # one spoilt run must not hide the others
+        rows, result, status = [], None, "spoilt"
     last = rows[-1] if rows else {}
-    status = (
-        "running" if run.running else "unfinished" if result is None else "stopped" if result["stopped"] else "done"
-    )
     return {
         "run": run.name,
         "task": run.config.task.name,
         "seed": run.config.task.seed,
-        "status": status,
+        "status": "running" if run.running else status,
         "steps": last.get("step"),
         "grokked_at": result and result["grokked_at"],
         "test_accuracy": last.get("test_accuracy"),

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import math
 import os
 import platform
 import shutil
@@ -201,7 +202,7 @@ def summary(run: Run, step: Step, step_seconds: list[float]) -> dict[str, Any]:
         "grokked_at": step.grokked_at,
         "seconds_to_grok": _rounded(step.seconds_to_grok),
         "seconds": _rounded(step.seconds),
-        **{name: last.get(name) for name in ("train_accuracy", "test_accuracy", "train_loss", "test_loss")},
+        **{name: _finite(last.get(name)) for name in ("train_accuracy", "test_accuracy", "train_loss", "test_loss")},
         "ms_per_step": _rounded(1000 * statistics.median(step_seconds)) if step_seconds else None,
     }
 
@@ -223,7 +224,8 @@ class _Writer:
             with _made_whole(folder) as making:
                 _write_json(making / "config.json", first.config.model_dump(mode="json"))
                 _write_json(making / "provenance.json", provenance(first.config))
-        lock = filelock.FileLock(folder / LOCK, timeout=0, thread_local=False)
+        # with a little patience: who only looks whether someone writes holds it for a moment (Run.running)
+        lock = filelock.FileLock(folder / LOCK, timeout=0.5, poll_interval=0.01, thread_local=False)
         try:
             lock.acquire()
         except filelock.Timeout:
@@ -303,6 +305,10 @@ def _write(path: Path, write: Callable[[Path], object]) -> None:
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     _write(path, lambda beside: beside.write_text(json.dumps(value, indent=2) + "\n"))
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None  # JSON has no NaN
 
 
 def _rounded(value: float | None) -> float | None:

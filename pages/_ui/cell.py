@@ -48,9 +48,11 @@ def source(make: Callable[..., Chart], arguments: dict[str, Any]) -> str:
     code = textwrap.dedent(inspect.getsource(make))
     function = ast.parse(code).body[0]
     assert isinstance(function, ast.FunctionDef)
-    body = textwrap.dedent("\n".join(code.splitlines()[function.body[0].lineno - 1 :]))
+    lines, last = code.splitlines(), function.body[-1].lineno - 1
+    lines[last] = lines[last].replace("return ", "", 1)
+    body = textwrap.dedent("\n".join(lines[function.body[0].lineno - 1 :]))
     given = "\n".join(f"{name} = {value!r}" for name, value in arguments.items())
-    return f"{IMPORTS}\n\n{given}\n\n{body.replace('return ', '')}"
+    return f"{IMPORTS}\n\n{given}\n\n{body}"
 
 
 def stamp_of(run: Run) -> float:

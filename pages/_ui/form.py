@@ -93,7 +93,8 @@ def code(config: RunConfig, folder: str) -> str:
 
 def command(config: RunConfig) -> str:
     """The command that trains the same run; options at the recipe's values are left out."""
-    default = flat.values(RunConfig())
+    optimizer = {"optimizer": config.optimizer.name}  # whose own defaults the command line takes up with its name
+    default = flat.values(flat.change(RunConfig(), optimizer)) | {"optimizer": RunConfig().optimizer.name}
     given = [
         f"--{name.replace('_', '-')} {str(value).lower()}"
         for name, value in flat.values(config).items()

@@ -32,11 +32,13 @@ def run_picker() -> None:
     asked = st.query_params.get(RUN)
     if asked is not None and asked not in options:
         st.warning(f"There is no run named “{asked}” here; showing another one.", icon=":material/link_off:")
-    if st.session_state.get(RUN) not in options:
-        st.session_state.pop(RUN, None)
+    if st.session_state.get(RUN, asked) not in options:
+        st.session_state[RUN] = options[0] if options else None
+    # no default: a value equal to it would be left out of the URL, and a copied link would show another run tomorrow
     st.selectbox(
         "Run",
         options,
+        index=None,
         key=RUN,
         bind="query-params",
         help="Runs trained here or on the command line, then those that came with miii. The choice is part of the URL.",
