@@ -52,7 +52,7 @@ class Step:
         seconds: wall clock since the first step began, evaluations and the consumer's own work included; the time
             between stopping and resuming is not.
         step_seconds: what this update took.
-        evaluation: on every ``eval_every``-th step, the first and the last; None between.
+        evaluation: on every ``eval_every``-th step from 0 on, and the last; None between.
         weights: float32 weights on the CPU, on the steps of ``snapshot_steps`` and the last; None between.
         state: all that resuming from here needs, as tensors by name. Call it before asking for the next step.
 
@@ -96,6 +96,7 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
     """
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    hardware.reuse_freed_memory()
     device, dtype = hardware.device(config.device), hardware.precision(config.precision, config.device)
     task = config.task.build()
     model = build_model(config, task).to(device)
@@ -113,13 +114,14 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
     whole = examples.rows(train_rows), labels[train_rows]
     evaluate = _evaluator(model, task)
     kept = set(snapshot_steps(config.steps, config.snapshots))
-    begun, step_seconds = time.perf_counter(), 0.0
+    begun, step_seconds = 0.0, 0.0
 
     for step in range(start, config.steps + 1):
         factor = lr_factor(step, config.steps, config.warmup_steps, config.schedule) if step else 0.0
         if step > start:
             batch, answers = whole if config.batch_size is None else _batch(config, step, examples, labels, train_rows)
             step_began = time.perf_counter()
+            begun = begun or step_began
             with torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16):
                 loss = F.cross_entropy(fast.answer_logits(model, batch), answers)
             loss.backward()
@@ -128,8 +130,8 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
         last = step == config.steps
         if grokked_at is not None and config.steps_after_grok is not None:
             last = last or step >= grokked_at + config.steps_after_grok
-        evaluation = evaluate() if step % config.eval_every == 0 or last or step == 1 else None
-        seconds = before + time.perf_counter() - begun
+        evaluation = evaluate() if step % config.eval_every == 0 or last else None
+        seconds = before + (time.perf_counter() - begun if begun else 0.0)
         if evaluation is not None and grokked_at is None and evaluation.test_accuracy >= GROKKED:
             grokked_at, seconds_to_grok = step, seconds
             last = last or config.steps_after_grok == 0
