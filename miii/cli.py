@@ -12,7 +12,15 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 import miii
 from miii import flat, runs
@@ -162,8 +170,7 @@ def _drain(out: Path, steps: Iterator[Step], config: RunConfig, as_json: bool) -
     with _stopping() as stopped, _progress() as progress:
         bar = progress.add_task(out.name, total=config.steps, note="")
         for step in followed:
-            if step.evaluation is not None:
-                progress.update(bar, completed=step.step, note=f"test {step.evaluation.test_accuracy:.1%}")
+            _show(progress, bar, step)
             if stopped:
                 break
         followed.close()
@@ -190,8 +197,7 @@ def _sweep(chosen: Any) -> int:
         bars = {name: progress.add_task(name, total=config.steps, note="") for name, config in configs.items()}
         steps = sweep(chosen.out, configs)
         for name, step in steps:
-            if step.evaluation is not None:
-                progress.update(bars[name], completed=step.step, note=f"test {step.evaluation.test_accuracy:.1%}")
+            _show(progress, bars[name], step)
             if stopped:
                 break
         steps.close()  # type: ignore[attr-defined]
@@ -251,6 +257,12 @@ def _progress() -> Progress:
         TextColumn("{task.fields[note]}"),
         console=console,
     )
+
+
+def _show(progress: Progress, bar: TaskID, step: Step) -> None:
+    progress.update(bar, completed=step.step)
+    if step.evaluation is not None:
+        progress.update(bar, note=f"test {step.evaluation.test_accuracy:.1%}")
 
 
 class _Rate(TextColumn):

@@ -127,7 +127,7 @@ def test_steps_evaluations_and_snapshots_come_when_they_should(small_config):
     config = small_config(steps=23, eval_every=5, snapshots=6)
     steps = list(train(config))
     assert [step.step for step in steps] == list(range(24))
-    assert [step.step for step in steps if step.evaluation] == [0, 1, 5, 10, 15, 20, 23]
+    assert [step.step for step in steps if step.evaluation] == [0, 5, 10, 15, 20, 23]
     assert [step.step for step in steps if step.weights] == snapshot_steps(23, 6)
     assert [step.step for step in steps if step.last] == [23]
     assert all(a.seconds <= b.seconds for a, b in itertools.pairwise(steps))
