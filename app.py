@@ -17,8 +17,11 @@ page = st.navigation(
                 title="Train",
                 icon=":material/play_circle:",
                 default=True,
+                url_path="start",
                 help="Train a transformer on modular arithmetic and watch it grok, live.",
             ),
+            # the default page has the bare address alone; /train is what people write
+            st.Page("pages/train.py", title="Train", url_path="train", visibility="hidden"),
             st.Page(
                 "pages/data.py",
                 title="Data",

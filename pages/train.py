@@ -38,6 +38,12 @@ def resume(run: runs.Run) -> None:
         st.session_state["message"] = str(error)
 
 
+def stop(job: Job) -> None:
+    if job.status == "queued":
+        st.session_state["note"] = f"{job.name} was taken out of the queue; nothing of it was trained."
+    jobs.stop(job)
+
+
 st.title("Watch a network learn to add")
 st.markdown(
     r"""
@@ -70,6 +76,8 @@ with st.container(horizontal=True, gap="small"):
         with st.popover("Code", icon=":material/code:", type="tertiary", help="The same run from a script or a shell"):
             st.code(form.code(config, f"runs/{config.task.name}"), language="python")
             st.code(form.command(config), language="bash")
+if "note" in st.session_state:
+    st.info(st.session_state.pop("note"), icon=":material/stop:")
 if "message" in st.session_state:
     st.error(st.session_state.pop("message"))
 
@@ -119,7 +127,7 @@ def progress(job: Job | None, run: runs.Run | None, config: miii.RunConfig) -> N
             st.button(
                 "Stop",
                 icon=":material/stop:",
-                on_click=jobs.stop,
+                on_click=stop,
                 args=(job,),
                 disabled=job.status not in ("queued", "running"),
                 help="End the run after this step and keep what it has",

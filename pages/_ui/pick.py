@@ -30,7 +30,7 @@ def run_picker() -> None:
     """The run, in the sidebar of every page."""
     options = names()
     asked = st.query_params.get(RUN)
-    if asked is not None and asked not in options:
+    if RUN not in st.session_state and asked is not None and asked not in options:
         st.warning(f"There is no run named “{asked}” here; showing another one.", icon=":material/link_off:")
     if st.session_state.get(RUN, asked) not in options:
         st.session_state[RUN] = options[0] if options else None
@@ -39,6 +39,7 @@ def run_picker() -> None:
         "Run",
         options,
         index=None,
+        required=True,
         key=RUN,
         bind="query-params",
         help="Runs trained here or on the command line, then those that came with miii. The choice is part of the URL.",

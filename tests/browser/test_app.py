@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 pytestmark = pytest.mark.browser
 
@@ -14,13 +14,14 @@ PAGES = {
     "/attention": "Attention",
     "/fourier": "Fourier",
 }
+WIDTH = 1280  # pixels
 PATIENCE = 60_000  # milliseconds; the other core is busy with the rest of the suite
 expect.set_options(timeout=PATIENCE)
 
 
-def visit(browser: Browser, url: str, scheme: str = "light", width: int = 1280) -> tuple[Page, list[str]]:
+def visit(browser: Browser, url: str, scheme: str = "light") -> tuple[Page, list[str]]:
     """A page in a fresh browser, and the console errors that it will have made."""
-    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})  # type: ignore[arg-type]
+    context = browser.new_context(color_scheme=scheme, viewport={"width": WIDTH, "height": 900})  # type: ignore[arg-type]
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     errors: list[str] = []
@@ -37,6 +38,11 @@ def settled(page: Page) -> None:
     """Wait until the script has run and its charts are drawn."""
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     page.wait_for_function("document.querySelectorAll('[data-testid=stSkeleton]').length === 0")
+
+
+def button(page: Page, name: str) -> Locator:
+    """A button of ours: Streamlit's own header has a Stop too, while the script runs."""
+    return page.get_by_test_id("stMain").get_by_role("button", name=name, exact=True)
 
 
 def no_exception(page: Page) -> None:
@@ -59,11 +65,11 @@ def test_a_cold_server_answers_a_deep_link_with_that_page_in_the_app(
     page.context.close()
 
 
-def test_pages_draw_in_both_themes_and_on_a_phone_without_errors(chromium: Browser, server: str) -> None:
+def test_pages_draw_in_both_themes_without_errors(chromium: Browser, server: str) -> None:
     backgrounds = {}
-    for scheme, width in (("light", 1280), ("dark", 1280), ("dark", 390)):
+    for scheme in ("light", "dark"):
         for path in ("/", "/data", "/attention", "/fourier"):
-            page, errors = visit(chromium, server + path, scheme, width)
+            page, errors = visit(chromium, server + path, scheme)
             expect(page.locator("h1")).to_have_text(PAGES[path])
             settled(page)
             no_exception(page)
@@ -71,7 +77,7 @@ def test_pages_draw_in_both_themes_and_on_a_phone_without_errors(chromium: Brows
             color = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
             backgrounds.setdefault(scheme, set()).add(color)
             wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
-            assert wide <= width, f"{path} is {wide} pixels wide on a screen of {width}"
+            assert wide <= WIDTH, f"{path} is {wide} pixels wide"
             page.context.close()
     assert backgrounds["light"] == {"rgb(255, 255, 255)"}
     assert backgrounds["dark"] == {"rgb(16, 22, 29)"}
@@ -83,7 +89,7 @@ def test_start_watch_reload_second_tab_queue_and_stop(chromium: Browser, server:
     page.get_by_label("steps", exact=True).fill("5000")
     page.get_by_label("steps", exact=True).press("Enter")
     settled(page)
-    page.get_by_role("button", name="Start", exact=True).click()
+    button(page, "Start").click()
     expect(page.get_by_text("Training", exact=True)).to_be_visible()
     progress = page.get_by_text("of 5,000 ·")
     expect(progress).to_be_visible()
@@ -97,18 +103,19 @@ def test_start_watch_reload_second_tab_queue_and_stop(chromium: Browser, server:
     other, other_errors = visit(chromium, page.url)
     expect(other.get_by_text("Training", exact=True)).to_be_visible()
     settled(other)
-    other.get_by_role("button", name="Start", exact=True).click()
+    button(other, "Start").click()
     expect(other.get_by_text("Queued: 1 job is ahead.")).to_be_visible()
-    other.get_by_role("button", name="Stop", exact=True).click()
-    expect(other.get_by_text("Stopped before its first step.")).to_be_visible()
+    button(other, "Stop").click()
+    expect(other.get_by_text("was taken out of the queue")).to_be_visible()
+    expect(other.get_by_text("Training", exact=True)).to_be_visible()  # the other run is shown again
 
     page.get_by_role("link", name="Fourier").click()
     expect(page.locator("h1")).to_have_text("Fourier")
     page.get_by_role("link", name="Train").click()
     expect(page.get_by_text("Training", exact=True)).to_be_visible()
-    page.get_by_role("button", name="Stop", exact=True).click()
+    button(page, "Stop").click()
     expect(page.get_by_text("Stopped at step")).to_be_visible()
-    expect(page.get_by_role("button", name="Resume", exact=True)).to_be_visible()
+    expect(button(page, "Resume")).to_be_visible()
     no_exception(page)
     assert errors == []
     assert other_errors == []
