@@ -20,6 +20,7 @@ from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile
 
 # What the app is expected to show, and what Streamlit 1.67's frontend calls its parts.
 PAGES = ("Data", "Train", "Attention", "Fourier")  #: names of the links in the sidebar
+STEPS = "20000"  #: of the job that trains meanwhile
 TRAIN, START, STOP = "Train", "Start", "Stop"  #: the page of the job, and its buttons
 STOPPED = r"\bStopped\b"  #: text on that page once Stop has taken effect, as a regular expression
 MAIN = '[data-testid="stMain"]'
@@ -189,6 +190,11 @@ def _stop(page: Any) -> float:
 def _train(page: Any) -> None:
     """See to it that a job trains; the page is the one with the buttons."""
     if not _trains(page):
+        field = page.get_by_label("steps", exact=True)  # long enough that it does not end in the middle of a round
+        if field.input_value() != STEPS:
+            field.fill(STEPS)
+            field.press("Enter")
+            page.wait_for_function(_SHOWN, arg=[HEADING, IDLE, None], timeout=PATIENCE)
         _button(page, START).click(timeout=PATIENCE)
         _until(page, lambda: _trains(page), f"no job that can be stopped follows {START}")
 

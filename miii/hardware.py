@@ -53,7 +53,7 @@ def reuse_freed_memory() -> None:
     """Have the C library keep what torch frees instead of giving it back: a fifth less time for a small network.
 
     A step frees and takes the same few MB again and again; by default each of them is mapped and cleared anew. Up to
-    256 MB are kept. Does nothing where the C library is not glibc.
+    128 MB are kept. Does nothing where the C library is not glibc.
 
     Source: mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD; measured with ``python -m benchmarks grok``.
     """
@@ -62,7 +62,7 @@ def reuse_freed_memory() -> None:
     except (OSError, AttributeError):
         return
     mallopt(-3, 32 << 20)
-    mallopt(-1, 256 << 20)
+    mallopt(-1, 128 << 20)
 
 
 def processor() -> str:

@@ -1,5 +1,7 @@
 """Training in the background: one thread trains, the others read. Nothing here knows of any user interface."""
 
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -47,6 +49,13 @@ class Job:
     def over(self) -> bool:
         """Whether nothing more will come of it."""
         return self.status in OVER
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the job is over, for so many seconds at most; whether it is."""
+        end = time.monotonic() + seconds
+        while not self.over and time.monotonic() < end:
+            time.sleep(0.01)
+        return self.over
 
     @property
     def rate(self) -> float | None:
@@ -180,6 +189,7 @@ class Jobs:
             thread.join()
 
     def _work(self) -> None:
+        _be_nice()
         while True:
             with self._lock:
                 while not self._queue and not self._closed:
@@ -191,3 +201,9 @@ class Jobs:
                     continue
                 job.status = "running"
             job.run(steps)
+
+
+def _be_nice() -> None:
+    """On Linux a thread has a priority of its own: whoever reads a page goes before the job that trains."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)

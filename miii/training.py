@@ -19,7 +19,7 @@ from miii.optim import Stepper, lr_factor
 from miii.tasks import Task
 
 GROKKED = 0.99  #: test accuracy from which a run counts as having grokked
-CHUNK = 2048  #: examples evaluated at a time
+CHUNK = 1024  #: examples evaluated at a time
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ def stop(job: Job) -> None:
     if job.status == "queued":
         st.session_state["note"] = f"{job.name} was taken out of the queue; nothing of it was trained."
     jobs.stop(job)
+    job.wait(0.5)  # the present step, and writing the run down
 
 
 st.title("Watch a network learn to add")
@@ -222,15 +223,14 @@ def everything(name: str, live: bool) -> None:
             st.error(str(error))
             return
         run, rows = None, []
-    if live and (job is None or job.over):
-        st.rerun()  # the last look: from here on nothing moves, so nothing polls
     config = job.config if job is not None else run.config if run is not None else None
     if config is not None:
         progress(job, run, config)
-    if run is None or not rows or not run.steps:
-        return
-    numbers(run, rows)
-    figures(job, run)
+    if run is not None and rows and run.steps:
+        numbers(run, rows)
+        figures(job, run)
+    if live and (job is None or job.over):
+        st.rerun()  # that was the last look: from here on nothing moves, so nothing polls
 
 
 chosen = run_name()

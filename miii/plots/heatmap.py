@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Int, Real
 from torch import Tensor
 
-from miii.plots.style import DIVERGING, FIXED, SEQUENTIAL, top_legend
+from miii.plots.style import CANVAS, DIVERGING, FIXED, SEQUENTIAL, top_legend
 
 
 def heatmap(
@@ -91,7 +91,7 @@ def _cells(
             color=color,
             tooltip=tooltip,
         )
-        .properties(width=cell * shape[1], height=cell * shape[0], autosize=FIXED)
+        .properties(width=cell * shape[1], height=cell * shape[0], autosize=FIXED, usermeta=CANVAS)
     )
 
 

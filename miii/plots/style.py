@@ -17,6 +17,9 @@ HEIGHT = 240  #: pixels of a chart that has no reason for another height
 FIXED: Final = alt.AutoSizeParams(type="pad")  #: width and height as given
 FLUID: Final = alt.AutoSizeParams(type="fit-x", contains="padding")  #: as wide as the page
 
+#: Streamlit draws charts as SVG, which for a 113 x 113 heatmap is 12,769 elements of the page
+CANVAS: Final = {"embedOptions": {"renderer": "canvas"}}
+
 
 def top_legend(**options: Any) -> alt.Legend:
     """A legend in one line above the plot, close to it. Source: own design."""
