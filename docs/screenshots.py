@@ -8,7 +8,7 @@ from playwright.sync_api import sync_playwright
 HERE = Path(__file__).parent
 RUN = "add-113"
 PICTURES = {
-    "train": (f"/?run={RUN}", 1100),
+    "train": (f"/?run={RUN}", 1560),
     "attention": (f"/attention?run={RUN}", 1250),
     "fourier": (f"/fourier?run={RUN}", 1700),
 }
@@ -23,7 +23,7 @@ def main(address: str = "http://localhost:8501") -> None:
             page.goto(address + path)
             page.wait_for_selector("h1")
             page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-            page.wait_for_timeout(3000)  # charts fade in
+            page.wait_for_timeout(5000)  # charts fade in
             page.screenshot(path=HERE / f"{name}.png")
         browser.close()
 

@@ -78,8 +78,8 @@ cell(
     name=name,
     stamp=(stamp, len(picked.run.steps)),
     alt="Heatmap of the share of power of each frequency, from the first to the last snapshot.",
-    see="Each column is a snapshot. While the network memorises, all frequencies are alike; the few that survive take "
-    "over before the test accuracy rises.",
+    see="Each column is a snapshot. Random weights have all frequencies alike; where the network learns to add, a few "
+    "take over and the rest fade.",
 )
 
 st.header("Are they circles?", anchor="circles")

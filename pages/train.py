@@ -48,9 +48,9 @@ def stop(job: Job) -> None:
 st.title("Watch a network learn to add")
 st.markdown(
     r"""
-A small transformer is shown 30 % of all sums $a + b \bmod p$ and asked for the rest. First it **memorises**: training
-accuracy rises to 100 % while test accuracy stays at chance. Then, long after there is nothing left to gain on the pairs it
-sees, it **groks**: it finds a way to add, and the pairs it has never seen fall into place. Press Start.
+A small transformer is shown 30 % of all sums $a + b \bmod p$ and asked for the rest. First it **memorises**: it gets the
+pairs that it is shown right, and the others wrong. Then it **groks**: it finds a way to add, and the pairs it has never seen
+fall into place. Press Start.
 """
 )
 

@@ -7,6 +7,7 @@ import streamlit as st
 from miii import RECIPES, RunConfig, flat, recipe
 from miii.flat import Option
 
+WIDTH = 140  # pixels: the main options fit in one row
 MAIN = ("operation", "p", "train_fraction", "seed", "steps")  # shown at once; the rest is one click away
 HIDDEN = ("device", "threads")  # the server's own affair
 TITLES = {"task": "Task", "model": "Model", "optimizer": "Optimizer", "run": "Run"}
@@ -66,16 +67,16 @@ def _widget(option: Option, default: Any, scope: str) -> Any:
     kinds = [kind for kind in get_args(option.annotation) if kind is not type(None)]
     if get_origin(option.annotation) is Literal:
         choices = _choices(option.annotation)
-        return st.selectbox(label, choices, choices.index(default), key=key, help=option.description, width=180)
+        return st.selectbox(label, choices, choices.index(default), key=key, help=option.description, width=WIDTH)
     if option.annotation is bool:
         return st.toggle(label, default, key=key, help=option.description)
     kind = kinds[0] if kinds else option.annotation
     # value and bounds are checked by the config itself, whose sentence names the field and what is valid
     if kind is int:
         return st.number_input(
-            label, value=default, step=1, key=key, help=option.description, placeholder="none", width=180
+            label, value=default, step=1, key=key, help=option.description, placeholder="none", width=WIDTH
         )
-    return st.number_input(label, value=default, step=None, format="%g", key=key, help=option.description, width=180)
+    return st.number_input(label, value=default, step=None, format="%g", key=key, help=option.description, width=WIDTH)
 
 
 def code(config: RunConfig, folder: str) -> str:

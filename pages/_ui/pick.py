@@ -39,7 +39,6 @@ def run_picker() -> None:
         "Run",
         options,
         index=None,
-        required=True,
         key=RUN,
         bind="query-params",
         help="Runs trained here or on the command line, then those that came with miii. The choice is part of the URL.",
