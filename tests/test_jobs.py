@@ -249,7 +249,7 @@ def test_an_error_in_the_steps_is_a_sentence_and_the_next_job_trains(jobs, long,
     assert "\n" not in broken.message
     run = runs.open(tmp_path / "broken")
     assert not run.running  # nobody holds it any more
-    assert run.metrics()["step"].tolist() == [0, 1]
+    assert run.metrics()["step"].tolist() == [0]  # what was written before stays readable
     monkeypatch.setattr("miii.jobs.train", train)
     begun(jobs.start(tmp_path / "next", long))
 
