@@ -31,7 +31,7 @@ def run_form() -> RunConfig:
     values = flat.values(base)
     options = {option.name: option for option in flat.options()}
     changes: dict[str, Any] = {}
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="small"):
         for field in MAIN:
             changes[field] = _widget(options[field], values[field], name)
     with st.expander("All options", icon=":material/tune:"):
