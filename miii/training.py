@@ -13,6 +13,7 @@ from torch import Tensor
 
 from miii import hardware, metrics
 from miii.config import RunConfig
+from miii.errors import InputError
 from miii.model import fast
 from miii.model.transformer import Transformer
 from miii.optim import Stepper, lr_factor
@@ -92,8 +93,13 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
     Args:
         state: what ``Step.state`` gave, to go on from there to the very same weights.
 
+    Raises:
+        InputError: at the first step, if the task does not say which pairs train.
+
     Source: the loop of Nanda et al. 2023; the fast path is ``miii.model.fast``.
     """
+    if config.task.train_fraction is None:
+        raise InputError("train_fraction must be a number in (0, 1) for training (got none, which means unknown).")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     hardware.reuse_freed_memory()
@@ -112,7 +118,7 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
     train_rows = task.train_mask.nonzero()[:, 0].to(device)
     labels = task.labels.to(device)
     whole = examples.rows(train_rows), labels[train_rows]
-    evaluate = _evaluator(model, task)
+    evaluate = evaluator(model, task)
     kept = set(snapshot_steps(config.steps, config.snapshots))
     begun, step_seconds = 0.0, 0.0
 
@@ -182,7 +188,11 @@ def _batch(
     return examples.rows(rows), labels[rows]
 
 
-def _evaluator(model: Transformer, task: Task) -> Callable[[], Evaluation]:
+def evaluator(model: Transformer, task: Task) -> Callable[[], Evaluation]:
+    """A function that evaluates the model as it is when called; a split without examples comes to NaN.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), section 5.1; in float64, because losses near 1e-7 vanish in float32.
+    """
     # MPS has no float64: there the evaluation runs on the CPU.
     device = model.W_E.device if model.W_E.device.type != "mps" else torch.device("cpu")
     with torch.device(device):

@@ -270,7 +270,7 @@ def test_after_a_failure_the_name_can_be_tried_again(jobs, small_config, tmp_pat
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("miii.runs.write._write_json", full)
+        patched.setattr("miii.runs.write.write_json", full)
         job = jobs.start(tmp_path / "run", small_config())
         wait(lambda: job.over)
     assert job.status == "failed"

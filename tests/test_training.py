@@ -10,7 +10,7 @@ import torch
 import miii
 from miii import training
 from miii.model import fast
-from miii.training import build_model, snapshot_steps, train
+from miii.training import build_model, evaluator, snapshot_steps, train
 
 VARIANTS = [
     pytest.param({"optimizer": {"name": name}, "slow_lambda": slow, "batch_size": batch}, id=f"{name}-{slow}-{batch}")
@@ -376,3 +376,25 @@ def test_a_device_that_is_not_there_is_refused(small_config, monkeypatch, one_se
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with one_sentence("device", "cuda"):
         next(train(small_config(device="cuda")))
+
+
+# ---- an unknown split ----
+
+
+def test_a_task_whose_split_is_unknown_cannot_be_trained(small_config, one_sentence):
+    config = small_config(task={"train_fraction": None})
+    with one_sentence("train_fraction must be a number in (0, 1) for training", "none"):
+        next(train(config))
+
+
+def test_a_task_whose_split_is_unknown_has_no_batches(small_config, one_sentence):
+    with one_sentence("batch_size", "0 training pairs"):
+        small_config(task={"train_fraction": None}, batch_size=1)
+
+
+def test_an_evaluation_without_training_pairs_is_that_of_all_pairs(small_config):
+    config = small_config(task={"train_fraction": None})
+    task = config.task.build()
+    evaluation = evaluator(build_model(config, task), task)()
+    assert math.isnan(evaluation.train_loss)
+    assert evaluation.test_accuracy == evaluation.correct.double().mean().item()

@@ -10,11 +10,13 @@
 Every file but ``metrics.jsonl`` is written beside its place and moved there, so that a reader never sees half of one.
 """
 
+from miii.runs.manage import adopt, discard, ship, thin
 from miii.runs.read import Run, every, homes, new_folder, open, row
-from miii.runs.write import discard, follow, provenance, record, resume, ship, summary, thin
+from miii.runs.write import follow, provenance, record, resume, summary
 
 __all__ = [
     "Run",
+    "adopt",
     "discard",
     "every",
     "follow",

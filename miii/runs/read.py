@@ -2,8 +2,9 @@
 
 import contextlib
 import json
+import math
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -68,6 +69,11 @@ class Run:
         return sorted(int(path.stem) for path in names if path.stem.isdecimal())
 
     @property
+    def imported(self) -> bool:
+        """Whether the network was not trained here (``adopt``), so that there is no training to show."""
+        return "format" in self.provenance
+
+    @property
     def running(self) -> bool:
         """Whether someone is writing the run now."""
         if not (self.folder / LOCK).exists():
@@ -91,7 +97,7 @@ class Run:
         return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(METRICS))
 
     def rows(self) -> list[dict[str, float]]:
-        """The lines of ``metrics.jsonl``; a last line that is still being written is left out.
+        """The lines of ``metrics.jsonl``, NaN for null; a last line that is still being written is left out.
 
         Raises:
             InputError: a line is no JSON object.
@@ -105,7 +111,7 @@ class Run:
             raise InputError(f"{path} must hold one JSON object a line ({error}).") from None
         if not all(isinstance(row, dict) for row in rows):
             raise InputError(f"{path} must hold one JSON object a line.")
-        return rows
+        return [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
 
     def task(self) -> Task:
         """The task with ``tokens`` [examples, pos], ``labels`` [examples] and ``train_mask`` [examples]."""
@@ -134,14 +140,7 @@ class Run:
             loaded = load_file(path)
         except (SafetensorError, OSError) as error:
             raise InputError(f"{path} is not a readable safetensors file ({error}).") from None
-        wanted = {name: tuple(value.shape) for name, value in self._empty.state_dict().items()}
-        found = {name: tuple(value.shape) for name, value in loaded.items()}
-        if wanted != found:
-            name = next(n for n in sorted(wanted.keys() | found.keys()) if wanted.get(n) != found.get(n))
-            raise InputError(
-                f"{path} does not fit its config.json: {name} must be {wanted.get(name, 'absent')} "
-                f"(got {found.get(name, 'nothing')})."
-            )
+        check_fit(path, {name: tuple(value.shape) for name, value in self._empty.state_dict().items()}, loaded)
         return {name: value.float() for name, value in loaded.items()}
 
     @cached_property
@@ -215,6 +214,28 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def check_fit(path: Path, wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:
+    """Check that the tensors of a file have the names and shapes that the run's config asks for.
+
+    Raises:
+        InputError: one of them does not.
+
+    Source: own design.
+    """
+    shapes = {name: tuple(value.shape) for name, value in found.items()}
+    if wanted != shapes:
+        name = next(n for n in sorted(wanted.keys() | shapes.keys()) if wanted.get(n) != shapes.get(n))
+        raise InputError(
+            f"{path} does not fit its config.json: {name} must be {wanted.get(name, 'absent')} "
+            f"(got {shapes.get(name, 'nothing')})."
+        )
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None where it is not finite: JSON has no NaN. Source: RFC 8259, section 6."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _read_config(path: Path) -> RunConfig:
     values = read_json(path)
     try:
@@ -242,7 +263,8 @@ def row(run: Run) -> dict[str, Any]:
     """A run as a row of a listing: name, task, where it stands, and how well it does. Source: own design."""
     try:
         rows, result = run.rows(), run.result
-        status = "unfinished" if result is None else "stopped" if result["stopped"] else "done"
+        ended = "imported" if run.imported else "done"
+        status = "unfinished" if result is None else "stopped" if result["stopped"] else ended
     except InputError:  # one spoilt run must not hide the others
         rows, result, status = [], None, "spoilt"
     last = rows[-1] if rows else {}
@@ -253,7 +275,7 @@ def row(run: Run) -> dict[str, Any]:
         "status": "running" if run.running else status,
         "steps": last.get("step"),
         "grokked_at": result and result["grokked_at"],
-        "test_accuracy": last.get("test_accuracy"),
-        "seconds": last.get("seconds"),
+        "test_accuracy": finite(last.get("test_accuracy")),
+        "seconds": finite(last.get("seconds")),
         "folder": str(run.folder),
     }

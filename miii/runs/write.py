@@ -2,15 +2,12 @@
 
 import datetime
 import json
-import math
-import os
 import platform
 import shutil
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +22,8 @@ import miii
 from miii import hardware
 from miii.config import RunConfig
 from miii.errors import InputError
-from miii.runs.read import LOCK, Run, open
+from miii.runs.atomic import whole_file, whole_folder, write_json
+from miii.runs.read import LOCK, Run, check_fit, finite, open
 from miii.training import Step, state_shapes, train
 
 RESUME_EVERY = 5.0  #: seconds from one writing of resume.safetensors to the next
@@ -96,74 +94,10 @@ def resume(folder: str | Path) -> Iterator[Step]:
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} must be a readable safetensors file ({error}).") from None
     wanted = state_shapes(run.config)
-    found = {name: tuple(value.shape) for name, value in state.items()}
     if "clock" in state and state["clock"].numel() and state["clock"][0] == 0:  # before the first step
         wanted = {name: shape for name, shape in wanted.items() if not name.startswith("stepper.optimizer.")}
-    if wanted != found:
-        name = next(n for n in sorted(wanted.keys() | found.keys()) if wanted.get(n) != found.get(n))
-        raise InputError(
-            f"{path} does not fit its config.json: {name} must be {wanted.get(name, 'absent')} "
-            f"(got {found.get(name, 'nothing')})."
-        )
+    check_fit(path, wanted, state)
     return train(run.config, state)
-
-
-def ship(run: Run, folder: str | Path, snapshots: int = 14) -> Run:
-    """Copy a run that has ended with fewer snapshots and without what resuming needs: small enough to be committed.
-
-    Raises:
-        InputError: ``folder`` exists or cannot be written, the run has not ended, or ``snapshots`` is below 2.
-
-    Source: own design.
-    """
-    folder = Path(folder)
-    if folder.exists():
-        raise InputError(f"out must be a folder that does not exist yet (got {str(folder)!r}).")
-    if run.result is None:
-        raise InputError(f"{run.name} has not ended, so it cannot be shipped.")
-    if snapshots < 2:
-        raise InputError(f"snapshots must be at least 2, the first and the last (got {snapshots}).")
-    try:
-        with _made_whole(folder) as making:
-            for name in ("config.json", "provenance.json", "metrics.jsonl", "result.json"):
-                shutil.copy2(run.folder / name, making / name)
-            for step in thin(run.steps, snapshots):
-                shutil.copy2(run.folder / "snapshots" / f"{step}.safetensors", making / "snapshots")
-    except OSError as error:
-        raise InputError(f"{folder} could not be written: {error.strerror or error}.") from None
-    return open(folder.absolute())
-
-
-@contextmanager
-def _made_whole(folder: Path) -> Iterator[Path]:
-    """A run's new folder to be filled under another name: it appears whole, or not at all."""
-    making = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        (making / "snapshots").mkdir(parents=True)
-        yield making
-        making.rename(folder)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-
-
-def discard(run: Run) -> None:
-    """Delete a run that nobody is writing.
-
-    Raises:
-        InputError: someone is writing it.
-
-    Source: own design.
-    """
-    if run.running:
-        raise InputError(f"{run.name} is being written: stop it first.")
-    shutil.rmtree(run.folder)
-
-
-def thin(steps: list[int], n: int) -> list[int]:
-    """``n`` of the steps, the first and last among them, evenly spaced in their order. Source: own design."""
-    if len(steps) <= n:
-        return steps
-    return [steps[round(i * (len(steps) - 1) / (n - 1))] for i in range(n)]
 
 
 def provenance(config: RunConfig) -> dict[str, Any]:
@@ -202,7 +136,7 @@ def summary(run: Run, step: Step, step_seconds: list[float]) -> dict[str, Any]:
         "grokked_at": step.grokked_at,
         "seconds_to_grok": _rounded(step.seconds_to_grok),
         "seconds": _rounded(step.seconds),
-        **{name: _finite(last.get(name)) for name in ("train_accuracy", "test_accuracy", "train_loss", "test_loss")},
+        **{name: finite(last.get(name)) for name in ("train_accuracy", "test_accuracy", "train_loss", "test_loss")},
         "ms_per_step": _rounded(1000 * statistics.median(step_seconds)) if step_seconds else None,
     }
 
@@ -221,9 +155,9 @@ class _Writer:
         if folder.exists() and not going_on:
             raise InputError(f"out must be a folder that does not exist yet (got {str(folder)!r}).")
         if not going_on:
-            with _made_whole(folder) as making:
-                _write_json(making / "config.json", first.config.model_dump(mode="json"))
-                _write_json(making / "provenance.json", provenance(first.config))
+            with whole_folder(folder) as making:
+                write_json(making / "config.json", first.config.model_dump(mode="json"))
+                write_json(making / "provenance.json", provenance(first.config))
         # with a little patience: who only looks whether someone writes holds it for a moment (Run.running)
         lock = filelock.FileLock(folder / LOCK, timeout=0.5, poll_interval=0.01, thread_local=False)
         try:
@@ -259,7 +193,7 @@ class _Writer:
             weights = {n.removeprefix("weights."): v for n, v in state.items() if n.startswith("weights.")}
             self._snapshot(weights, torch.float32)
             self._save_state(state)
-        _write_json(self.folder / "result.json", summary(open(self.folder.absolute()), self.step, self.step_seconds))
+        write_json(self.folder / "result.json", summary(open(self.folder.absolute()), self.step, self.step_seconds))
 
     def _snapshot(self, weights: dict[str, Tensor], dtype: torch.dtype) -> None:
         kept = {name: value.to(dtype) for name, value in weights.items()}
@@ -274,7 +208,7 @@ class _Writer:
             save_file(tensors, path)
             shutil.copymode(self.folder / "config.json", path)  # safetensors lets nobody but the owner read
 
-        _write(place, write)
+        whole_file(place, write)
 
 
 def _cut_back(folder: Path, first: Step) -> None:
@@ -285,30 +219,11 @@ def _cut_back(folder: Path, first: Step) -> None:
         kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < end]
     except (ValueError, TypeError, KeyError):
         raise InputError(f"{folder / 'metrics.jsonl'} must hold one JSON object with a step on each line.") from None
-    _write(folder / "metrics.jsonl", lambda path: path.write_text("".join(kept)))
+    whole_file(folder / "metrics.jsonl", lambda path: path.write_text("".join(kept)))
     for path in (folder / "snapshots").glob("*.safetensors"):
         if int(path.stem) > first.step:
             path.unlink()
     (folder / "result.json").unlink(missing_ok=True)
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        write(beside)
-        beside.replace(path)
-    except SafetensorError as error:  # safetensors' own wrapping of a full disk
-        raise OSError(str(error)) from None
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    _write(path, lambda beside: beside.write_text(json.dumps(value, indent=2) + "\n"))
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None  # JSON has no NaN
 
 
 def _rounded(value: float | None) -> float | None:

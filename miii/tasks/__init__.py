@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import get_args
 
-from miii.errors import InputError
 from miii.tasks.modular import ModularAddition, Operation
 from miii.tasks.task import Task
 
@@ -12,4 +11,4 @@ TASKS: dict[str, Callable[..., ModularAddition]] = {
     operation: partial(ModularAddition, operation=operation) for operation in get_args(Operation)
 }
 
-__all__ = ["TASKS", "InputError", "ModularAddition", "Operation", "Task"]
+__all__ = ["TASKS", "ModularAddition", "Operation", "Task"]

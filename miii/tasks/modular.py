@@ -20,6 +20,9 @@ class ModularAddition(Frozen):
     tokens) are controls: the first has nothing to learn, the second has addition in an order that no analysis of the
     tokens' numbers can see.
 
+    ``train_fraction`` is None where nobody knows which pairs trained, as for other people's weights: no pair is marked
+    then, and nothing can be trained on the task.
+
     Raises:
         InputError: ``p`` below 2, ``train_fraction`` outside (0, 1), or a split that leaves a side empty.
 
@@ -28,12 +31,13 @@ class ModularAddition(Frozen):
 
     operation: Operation = Field("add", description="what c is: a + b, a - b, a * b, a^2 + ab + b^2, or a control")
     p: int = Field(113, ge=2, le=1024, description="the modulus; operands and answers are 0 .. p - 1")
-    train_fraction: float = Field(0.3, gt=0, lt=1, description="share of the p^2 pairs used for training")
+    train_fraction: float | None = Field(0.3, gt=0, lt=1, description="share of the p^2 pairs used for training")
+    balanced: bool = Field(False, description="whether every answer has the same number of training pairs, up to one")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
 
     @model_validator(mode="after")
     def _both_sides(self) -> "ModularAddition":
-        if not 0 < self.n_train < self.p**2:
+        if self.train_fraction is not None and not 0 < self.n_train < self.p**2:
             raise InputError(
                 f"train_fraction must leave at least one of the {self.p**2} pairs on each side "
                 f"(got {self.train_fraction}, which trains on {self.n_train})."
@@ -42,8 +46,13 @@ class ModularAddition(Frozen):
 
     @property
     def n_train(self) -> int:
-        """How many pairs train."""
-        return int(self.train_fraction * self.p**2)
+        """How many pairs are known to train."""
+        return 0 if self.train_fraction is None else int(self.train_fraction * self.p**2)
+
+    @property
+    def multipliers(self) -> tuple[int, int]:
+        """The alpha and beta of the answer alpha a + beta b to look for: the difference's, or the sum's."""
+        return (1, -1) if self.operation == "sub" else (1, 1)
 
     @property
     def name(self) -> str:
@@ -55,16 +64,30 @@ class ModularAddition(Frozen):
         p = self.p
         generator = torch.Generator().manual_seed(self.seed)
         a, b = torch.arange(p).repeat_interleave(p), torch.arange(p).repeat(p)
+        order = torch.randperm(p * p, generator=generator)
+        labels = answers(self.operation, a, b, p, generator)
+        if self.balanced:
+            order = _in_turn(order, labels)
         train_mask = torch.zeros(p * p, dtype=torch.bool)
-        train_mask[torch.randperm(p * p, generator=generator)[: self.n_train]] = True
+        train_mask[order[: self.n_train]] = True
         return Task(
             tokens=torch.stack([a, b, torch.full_like(a, p)], dim=1),
-            labels=answers(self.operation, a, b, p, generator),
+            labels=labels,
             train_mask=train_mask,
             d_vocab=p + 1,
             d_vocab_out=p,
             token_names=(*map(str, range(p)), "="),
         )
+
+
+def _in_turn(order: Int[Tensor, " pairs"], labels: Int[Tensor, " pairs"]) -> Int[Tensor, " pairs"]:
+    """The pairs in another order: the first of each answer, then the second of each, and so on."""
+    by_answer = torch.argsort(labels[order], stable=True)
+    counts = torch.bincount(labels)
+    starts = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
+    turn = torch.empty_like(order)
+    turn[by_answer] = torch.arange(len(order)) - starts  # the how-manieth of its answer a pair is
+    return order[torch.argsort(turn, stable=True)]
 
 
 def answers(

@@ -26,3 +26,8 @@ class Task:
     def n_ctx(self) -> int:
         """How many positions an example has."""
         return self.tokens.shape[1]
+
+    @property
+    def split_known(self) -> bool:
+        """Whether it is known which examples train: of imported weights it may not be, and none is marked then."""
+        return bool(self.train_mask.any())

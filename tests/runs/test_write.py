@@ -3,7 +3,6 @@
 import contextlib
 import datetime
 import errno
-import itertools
 import json
 import os
 import resource
@@ -13,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-import filelock
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -522,83 +520,3 @@ def test_no_room_when_a_run_is_stopped(small_config, tmp_path, one_sentence):
     with room_for(10), one_sentence("could not be written"):
         steps.close()
     assert_readable(miii.runs.open(tmp_path / "run"))
-
-
-# ---- shipping ----
-
-
-def test_a_shipped_run_is_the_run_without_resume_and_with_fewer_snapshots(small_run, tmp_path, same):
-    shipped = miii.runs.ship(small_run, tmp_path / "out" / "shipped", snapshots=3)
-    assert {path.name for path in shipped.folder.iterdir()} == {
-        "config.json",
-        "provenance.json",
-        "metrics.jsonl",
-        "result.json",
-        "snapshots",
-    }
-    assert len(shipped.steps) == 3
-    assert (shipped.steps[0], shipped.steps[-1]) == (0, 24)
-    assert shipped.config == small_run.config
-    assert shipped.rows() == small_run.rows()
-    assert shipped.result == small_run.result
-    for step in shipped.steps:
-        assert same(shipped.weights(step), small_run.weights(step))
-
-
-def test_shipping_leaves_the_run_alone(run_copy, tmp_path, tree):
-    (run_copy / "resume.safetensors").touch()
-    before = tree(run_copy)
-    shipped = miii.runs.ship(miii.runs.open(run_copy), tmp_path / "shipped")
-    assert tree(run_copy) == before
-    assert not (shipped.folder / "resume.safetensors").exists()
-
-
-def test_shipping_over_something_is_refused(small_run, run_copy, one_sentence, tree):
-    before = tree(run_copy)
-    with one_sentence("out", str(run_copy)):
-        miii.runs.ship(small_run, run_copy)
-    assert tree(run_copy) == before
-
-
-def test_shipping_a_run_that_has_not_ended_is_refused(run_copy, tmp_path, one_sentence):
-    (run_copy / "result.json").unlink()
-    with one_sentence("copy", "not ended"):
-        miii.runs.ship(miii.runs.open(run_copy), tmp_path / "shipped")
-    assert not (tmp_path / "shipped").exists()
-
-
-@pytest.mark.parametrize("snapshots", [1, 0, -1])
-def test_shipping_keeps_at_least_the_first_and_the_last_snapshot(small_run, tmp_path, snapshots, one_sentence):
-    with one_sentence("snapshots must be at least 2", str(snapshots)):
-        miii.runs.ship(small_run, tmp_path / "shipped", snapshots)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_shipping_to_a_full_disk_is_told_and_leaves_nothing_half(small_run, tmp_path, one_sentence):
-    with room_for(2000), one_sentence("could not be written", str(tmp_path / "shipped")):
-        miii.runs.ship(small_run, tmp_path / "shipped")
-    assert list(tmp_path.iterdir()) == []
-
-
-# ---- discarding ----
-
-
-def test_a_run_is_deleted_unless_someone_is_writing_it(run_copy, one_sentence, tree):
-    before = tree(run_copy)
-    with filelock.FileLock(run_copy / ".lock"), one_sentence("copy", "being written"):
-        miii.runs.discard(miii.runs.open(run_copy))
-    assert tree(run_copy) == before | {".lock": tree(run_copy)[".lock"]}
-    miii.runs.discard(miii.runs.open(run_copy))
-    assert not run_copy.exists()
-
-
-@pytest.mark.parametrize("n", [2, 3, 5, 13, 14, 20])
-def test_thinning_keeps_the_ends_and_spaces_evenly(n):
-    steps = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 350, 390, 400]
-    kept = miii.runs.thin(steps, n)
-    assert len(kept) == min(n, len(steps))
-    assert (kept[0], kept[-1]) == (0, 400)
-    places = [steps.index(step) for step in kept]
-    gaps = [b - a for a, b in itertools.pairwise(places)]
-    assert max(gaps) - min(gaps) <= 1
-    assert miii.runs.thin([], n) == []

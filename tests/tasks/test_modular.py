@@ -49,6 +49,17 @@ def test_the_split_has_the_size_it_says(p, fraction, n):
     assert task.build().train_mask.sum().item() == n
 
 
+@pytest.mark.parametrize("p", SIZES)
+@pytest.mark.parametrize("operation", TASKS)
+def test_an_unknown_split_marks_no_pair_and_changes_no_answer(operation, p):
+    unknown = ModularAddition(operation=operation, p=p, train_fraction=None, seed=3)
+    known = ModularAddition(operation=operation, p=p, train_fraction=0.5, seed=3)
+    assert (unknown.n_train, unknown.build().split_known, known.build().split_known) == (0, False, True)
+    assert not unknown.build().train_mask.any()
+    assert torch.equal(unknown.build().labels, known.build().labels)
+    assert ModularAddition(**unknown.model_dump(mode="json")) == unknown
+
+
 def test_a_seed_gives_the_same_split_and_another_seed_another():
     first, again, other = (build(p=23, seed=seed).train_mask for seed in (0, 0, 1))
     assert torch.equal(first, again)
@@ -122,3 +133,28 @@ def test_shuffled_is_no_addition_under_any_names(p):
 def test_tasks_by_name(operation):
     task = TASKS[operation](p=7, seed=4)
     assert (task.operation, task.p, task.seed, task.name) == (operation, 7, 4, f"{operation}-7")
+
+
+@pytest.mark.parametrize("operation", ["add", "sub", "relabelled"])
+@pytest.mark.parametrize(("p", "fraction"), [(7, 0.3), (12, 0.5), (113, 0.3)])
+def test_a_balanced_split_has_as_many_training_pairs_of_each_answer(operation, p, fraction):
+    config = ModularAddition(operation=operation, p=p, train_fraction=fraction, balanced=True)
+    task = config.build()
+    counts = torch.bincount(task.labels[task.train_mask], minlength=p)
+    assert counts.sum() == config.n_train
+    assert counts.max() - counts.min() <= 1
+
+
+def test_balancing_changes_the_split_alone_and_the_seed_still_draws_it():
+    plain, balanced = (ModularAddition(p=23, balanced=value).build() for value in (False, True))
+    assert torch.equal(plain.labels, balanced.labels)
+    assert not torch.equal(plain.train_mask, balanced.train_mask)
+    other = ModularAddition(p=23, balanced=True, seed=1).build()
+    assert not torch.equal(other.train_mask, balanced.train_mask)
+
+
+def test_an_answer_with_few_pairs_gives_all_it_has():
+    task = ModularAddition(operation="quadratic", p=11, train_fraction=0.8, balanced=True).build()
+    counts, trained = torch.bincount(task.labels), torch.bincount(task.labels[task.train_mask], minlength=11)
+    least = trained[trained < counts]
+    assert ((trained == counts) | (trained >= least.max() - 1)).all()

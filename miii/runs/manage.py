@@ -1,0 +1,115 @@
+"""Runs as folders: adopted from elsewhere, shipped, deleted."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from miii.config import RunConfig
+from miii.errors import InputError
+from miii.model.transformer import Transformer
+from miii.runs.atomic import whole_file, whole_folder, write_json
+from miii.runs.read import Run, finite, open
+from miii.runs.write import provenance
+from miii.training import Evaluation, evaluator
+
+SPLIT = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")  #: the numbers that need a known split
+
+
+def adopt(folder: str | Path, config: RunConfig, model: Transformer, format: str, **origin: str) -> Run:
+    """Make a run of a network that was not trained here: one snapshot, as step 0, and what it comes to on its task.
+
+    Where the split is unknown, ``metrics.jsonl`` has null for its sides, and ``loss`` and ``accuracy`` over all pairs.
+
+    Args:
+        config: its task and model are the network's; of the rest nothing is known, and nothing is shown.
+        format: what the network came as, such as ``"transformer-lens"``; ``provenance.json`` has it, and ``origin``.
+
+    Raises:
+        InputError: ``folder`` exists or cannot be written, or the network is not the one that ``config`` describes.
+
+    Source: own design.
+    """
+    folder = Path(folder)
+    if os.path.lexists(folder):
+        raise InputError(f"out must be a folder that does not exist yet (got {str(folder)!r}).")
+    task = config.task.build()
+    sizes = {"d_vocab": model.W_E.shape[0], "d_vocab_out": model.W_U.shape[1], "n_ctx": model.W_pos.shape[0]}
+    if model.config != config.model or any(size != getattr(task, name) for name, size in sizes.items()):
+        raise InputError(f"config must have the network's own model and sizes (got {model.config!r} and {sizes}).")
+    numbers = _numbers(evaluator(model, task)(), task.split_known)
+    whole = provenance(config)
+    here = {name: whole[name] for name in ("miii", "commit", "torch", "python", "system", "date")}  # no training's
+    result: dict[str, Any] = {"run": folder.name, "steps": 0, "stopped": False}
+    result |= dict.fromkeys(("grokked_at", "seconds_to_grok", "seconds"))
+    result |= {name: finite(numbers[name]) for name in SPLIT} | {"ms_per_step": None}
+    weights = {name: value.detach().cpu().float().contiguous() for name, value in model.state_dict().items()}
+    try:
+        with whole_folder(folder) as making:
+            write_json(making / "config.json", config.model_dump(mode="json"))
+            write_json(making / "provenance.json", here | {"format": format} | origin)
+            row = {"step": 0, "seconds": None, "lr_factor": None, **numbers}
+            (making / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+            snapshot = making / "snapshots" / "0.safetensors"
+            whole_file(snapshot, lambda path: save_file(weights, path))
+            shutil.copymode(making / "config.json", snapshot)  # safetensors lets nobody but the owner read
+            write_json(making / "result.json", result)
+    except OSError as error:
+        raise InputError(f"{folder} could not be written: {error.strerror or error}.") from None
+    return open(folder.absolute())
+
+
+def _numbers(evaluation: Evaluation, split_known: bool) -> dict[str, float | None]:
+    if split_known:
+        return {**evaluation.row()}
+    overall = {"loss": evaluation.test_loss, "accuracy": evaluation.test_accuracy}  # no example is known to train
+    return dict.fromkeys(SPLIT) | {"weight_norm": evaluation.weight_norm} | overall
+
+
+def ship(run: Run, folder: str | Path, snapshots: int = 14) -> Run:
+    """Copy a run that has ended with fewer snapshots and without what resuming needs: small enough to be committed.
+
+    Raises:
+        InputError: ``folder`` exists or cannot be written, the run has not ended, or ``snapshots`` is below 2.
+
+    Source: own design.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise InputError(f"out must be a folder that does not exist yet (got {str(folder)!r}).")
+    if run.result is None:
+        raise InputError(f"{run.name} has not ended, so it cannot be shipped.")
+    if snapshots < 2:
+        raise InputError(f"snapshots must be at least 2, the first and the last (got {snapshots}).")
+    try:
+        with whole_folder(folder) as making:
+            for name in ("config.json", "provenance.json", "metrics.jsonl", "result.json"):
+                shutil.copy2(run.folder / name, making / name)
+            for step in thin(run.steps, snapshots):
+                shutil.copy2(run.folder / "snapshots" / f"{step}.safetensors", making / "snapshots")
+    except OSError as error:
+        raise InputError(f"{folder} could not be written: {error.strerror or error}.") from None
+    return open(folder.absolute())
+
+
+def discard(run: Run) -> None:
+    """Delete a run that nobody is writing.
+
+    Raises:
+        InputError: someone is writing it.
+
+    Source: own design.
+    """
+    if run.running:
+        raise InputError(f"{run.name} is being written: stop it first.")
+    shutil.rmtree(run.folder)
+
+
+def thin(steps: list[int], n: int) -> list[int]:
+    """``n`` of the steps, the first and last among them, evenly spaced in their order. Source: own design."""
+    if len(steps) <= n:
+        return steps
+    return [steps[round(i * (len(steps) - 1) / (n - 1))] for i in range(n)]

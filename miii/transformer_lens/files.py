@@ -1,0 +1,139 @@
+"""Files of weights: other people's read without trusting them and made into a run, miii's own written for others."""
+
+import hashlib
+import os
+import pickle
+import warnings
+import zipfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from miii import runs
+from miii.config import RunConfig
+from miii.errors import InputError
+from miii.model.transformer import Transformer
+from miii.runs.atomic import whole_file
+from miii.tasks import ModularAddition
+from miii.transformer_lens.state import check_dense, from_state_dict, printable, to_state_dict
+
+
+def read_file(path: str | Path, allow_pt: bool = True) -> dict[str, Tensor]:
+    """The tensors of a file by name: ``.safetensors``, or ``.pt`` and ``.pth`` through torch's restricted loader.
+
+    Args:
+        allow_pt: False takes safetensors alone, as a server should that reads strangers' files.
+
+    Raises:
+        InputError: the file is missing, damaged, of another kind, or holds anything but dense tensors by name.
+
+    Source: safetensors' format; ``torch.load(weights_only=True)``, which runs no code of the file's.
+    """
+    path = Path(path)
+    if not os.path.exists(path):
+        raise InputError(f"file must exist (got {str(path)!r}).")
+    if not os.path.isfile(path):
+        raise InputError(f"file must be a file, not a folder or a device (got {str(path)!r}).")
+    kinds = (".safetensors", ".pt", ".pth") if allow_pt else (".safetensors",)
+    if path.suffix.lower() not in kinds:
+        raise InputError(f"file must end in {' or '.join(kinds)} (got {path.name!r}).")
+    loaded = _load_safetensors(path) if path.suffix.lower() == ".safetensors" else _load_pt(path)
+    if not isinstance(loaded, dict):
+        raise InputError(f"{path} must hold tensors by name, as a state dict does (got {type(loaded).__name__}).")
+    for name, value in loaded.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            got = f"{type(value).__name__} under {printable(str(name))}"
+            raise InputError(f"{path} must hold tensors by name and nothing else, as a state dict does (got {got}).")
+        check_dense(name, value)
+        if value.nbytes > value.untyped_storage().nbytes():  # a file of a few bytes could ask for all memory
+            raise InputError(f"{printable(name)} must have all its numbers in the file (got one number repeated).")
+    return loaded
+
+
+def import_run(
+    file: str | Path,
+    out: str | Path,
+    task: ModularAddition,
+    act: str = "relu",
+    causal: bool = True,
+    allow_pt: bool = True,
+) -> tuple[runs.Run, tuple[str, ...]]:
+    """Make a run of a file with a HookedTransformer's state dict; nothing is written unless all of it fits.
+
+    Args:
+        out: the folder of the run.
+        task: what the network was trained on. A ``train_fraction`` says that it was trained on miii's own split of that
+            fraction and seed; None that nobody knows.
+        act, causal: as ``from_state_dict``. allow_pt: as ``read_file``.
+
+    Returns:
+        The run, with one snapshot as step 0; and the names of the tensors that were left out, printable.
+
+    Raises:
+        InputError: as ``read_file``, ``from_state_dict`` and ``runs.adopt``.
+
+    Source: own design.
+    """
+    file = Path(file)
+    model, extras = from_state_dict(read_file(file, allow_pt), task.p, act, causal)
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    config = RunConfig(task=task, model=model.config)
+    return runs.adopt(out, config, model, format="transformer-lens", file=file.name, sha256=digest), extras
+
+
+def write_file(model: Transformer, path: str | Path) -> None:
+    """Write a network as a safetensors file in TransformerLens' names; it appears whole or not at all.
+
+    Raises:
+        InputError: ``path`` exists, does not end in .safetensors, or cannot be written.
+
+    Source: ``to_state_dict``.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".safetensors":
+        raise InputError(f"out must end in .safetensors (got {str(path)!r}).")
+    if os.path.lexists(path):
+        raise InputError(f"out must be a file that does not exist yet (got {str(path)!r}).")
+
+    def write(beside: Path) -> None:
+        beside.touch()
+        mode = beside.stat().st_mode
+        save_file(to_state_dict(model), beside)
+        beside.chmod(mode)  # safetensors lets nobody but the owner read
+
+    try:
+        whole_file(path, write)
+    except OSError as error:
+        raise InputError(f"{path} could not be written: {error.strerror or error}.") from None
+
+
+def _load_safetensors(path: Path) -> object:
+    try:
+        return load_file(path)
+    except Exception as error:  # a hostile header may raise anything
+        raise InputError(f"{path} is not a readable safetensors file ({type(error).__name__}).") from None
+
+
+def _load_pt(path: Path) -> object:
+    try:
+        unpacked = _unpacked_size(path)
+        if unpacked <= path.stat().st_size:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise InputError(f"{path} must hold tensors and nothing else: torch's restricted loader refuses it.") from None
+    except Exception as error:  # a hostile pickle may raise anything
+        raise InputError(f"{path} is not a readable torch file ({type(error).__name__}).") from None
+    raise InputError(f"{path} must not unpack to more than its own size (got {unpacked} bytes).")
+
+
+def _unpacked_size(path: Path) -> int:
+    """What the parts of a zip file add up to: torch.save never compresses, an attacker does. 0 for any other file."""
+    if not zipfile.is_zipfile(path):
+        return 0
+    with zipfile.ZipFile(path) as archive:
+        return sum(entry.file_size for entry in archive.infolist())

@@ -1,0 +1,192 @@
+"""TransformerLens' names and miii's: from a HookedTransformer's state dict to a network, and back.
+
+The layouts are the same. A state dict does not say which activation the neurons have, whether attention is causal, or
+whether there is a norm without weights (``LNPre``, ``RMSPre``): the first two are asked for, the third shows in how
+well the network does.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from miii.errors import InputError
+from miii.model.transformer import ModelConfig, Transformer
+
+KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  #: what weights may be; they become float32
+BUFFERS = ("attn.mask", "attn.IGNORE")  #: a block's tensors that are no weights, in TransformerLens 1 to 3
+HOMES = {"W_E": "embed", "W_pos": "pos_embed", "W_U": "unembed", "b_U": "unembed"}
+MLP = ("W_in", "b_in", "W_out", "b_out")
+NORM = re.compile(r"(^|\.)(ln[^.]*|[^.]*norm[^.]*)\.", re.IGNORECASE)  # ln1.w, ln_final.b, attn.q_norm.w, embed.ln.w
+GATED = re.compile(r"\.mlp\.(W_gate|b_gate|experts)")
+BLOCK = re.compile(r"blocks\.(0|[1-9][0-9]{0,3})\.")
+
+
+def from_state_dict(
+    state: Mapping[str, Tensor], p: int, act: str = "relu", causal: bool = True
+) -> tuple[Transformer, tuple[str, ...]]:
+    """The network of a HookedTransformer's state dict, in float32 and with all biases; and what was left out.
+
+    Args:
+        p: the modulus: the numbers are the tokens 0 .. p - 1, "=" is token p, and there is a logit for each number.
+        act: what its neurons do, "relu", "gelu" or "square".
+        causal: whether a position sees only itself and those before it.
+
+    Returns:
+        The network, and the names of the tensors that have no place in it, printable.
+
+    Raises:
+        InputError: a name is missing, a shape does not fit, there is a norm or a gate, or a weight is no finite number.
+
+    Source: TransformerLens' ``HookedTransformer``.
+    """
+    for name, value in state.items():
+        _check_known(name)
+        check_dense(name, value)
+    n_layers = 1 + max((int(block[1]) for name in state if (block := BLOCK.match(name))), default=0)
+    names = {ours: _theirs(ours) for ours in _shapes({"n_layers": n_layers, "d_model": 1, "n_heads": 1}, 1)}
+    missing = [theirs for theirs in names.values() if theirs not in state]
+    if missing:
+        raise InputError(f"state dict must hold every weight of a HookedTransformer (it lacks {_listed(missing)}).")
+    sizes = _sizes(state, p) | {"n_layers": n_layers, "act": act, "causal": causal}
+    for ours, shape in _shapes(sizes, p).items():  # before a byte is allocated
+        if state[names[ours]].shape != shape:
+            raise InputError(f"{names[ours]} must be {_times(shape)} (got {_times(state[names[ours]].shape)}).")
+    buffers = {f"blocks.{layer}.{name}" for layer in range(n_layers) for name in BUFFERS}
+    for name in sorted(buffers & state.keys()):
+        _check_mask(name, state[name])
+    model = Transformer(ModelConfig(biases="all", **sizes), p + 1, p, 3)
+    model.load_state_dict({ours: _weight(theirs, state[theirs]) for ours, theirs in names.items()})
+    known = buffers | {*names.values()}
+    return model.requires_grad_(False).eval(), tuple(printable(name) for name in state if name not in known)
+
+
+def to_state_dict(model: Transformer) -> dict[str, Tensor]:
+    """The network's weights as ``HookedTransformer.load_state_dict(..., strict=False)`` takes them, float32 on the CPU.
+
+    Biases that the network lacks are zero. TransformerLens' own config must say the rest: ``normalization_type=None``,
+    the activation, and ``attention_dir="bidirectional"`` where attention is not causal.
+
+    Source: TransformerLens' ``HookedTransformer``.
+    """
+    ours = model.state_dict()
+    shapes = _shapes(model.config.model_dump(exclude={"biases"}), model.W_U.shape[1])
+    return {
+        _theirs(name): ours[name].detach().float().cpu().clone() if name in ours else torch.zeros(shape)
+        for name, shape in shapes.items()
+    }
+
+
+def left_out(extras: Collection[str]) -> str:
+    """A sentence that warns of the tensors that ``from_state_dict`` left out. Source: own design."""
+    verb = "is" if len(extras) == 1 else "are"
+    return f"{_listed(extras)} {verb} no part of a HookedTransformer and left out."
+
+
+def check_dense(name: str, value: Tensor) -> None:
+    """Check that a tensor holds its numbers, one after the other.
+
+    Raises:
+        InputError: it is nested, on the meta device, quantised or sparse.
+
+    Source: own design.
+    """
+    kinds = {"nested": value.is_nested, "meta": value.is_meta, "quantised": value.is_quantized}
+    kinds["sparse"] = value.layout is not torch.strided
+    for kind, it_is in kinds.items():
+        if it_is:
+            raise InputError(f"{printable(name)} must be a dense tensor that holds its numbers (got a {kind} one).")
+
+
+def printable(name: str) -> str:
+    """A name out of a file, safe in a terminal, a log and a page: no control characters, no markup, not too long.
+
+    Source: own design.
+    """
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "?", name[:100])
+    return safe if len(name) <= 100 else f"{safe}..."
+
+
+def _check_known(name: str) -> None:
+    if NORM.search(name):
+        raise InputError(
+            f"{printable(name)} belongs to a normalisation, which miii's networks do not have: "
+            "only a HookedTransformer with normalization_type=None can be read."
+        )
+    if GATED.search(name):
+        raise InputError(
+            f"{printable(name)} belongs to a gated MLP, which miii's networks do not have: "
+            "only a HookedTransformer with gated_mlp=False can be read."
+        )
+
+
+def _sizes(state: Mapping[str, Tensor], p: int) -> dict[str, Any]:
+    """The sizes that the tensors' shapes say, where they fit the task and one another."""
+    d_vocab, d_model = _axes(state, "embed.W_E", "d_vocab", "d_model")
+    n_ctx, _ = _axes(state, "pos_embed.W_pos", "n_ctx", "d_model")
+    n_heads, _, d_head = _axes(state, "blocks.0.attn.W_Q", "n_heads", "d_model", "d_head")
+    _, d_mlp = _axes(state, "blocks.0.mlp.W_in", "d_model", "d_mlp")
+    _, d_vocab_out = _axes(state, "unembed.W_U", "d_model", "d_vocab_out")
+    if d_vocab != p + 1:
+        raise InputError(
+            f'd_vocab must be p + 1 = {p + 1}, the numbers and "=" as token {p} (embed.W_E has {d_vocab}).'
+        )
+    if d_vocab_out != p:
+        own = ", as TransformerLens has where d_vocab_out is not set" if d_vocab_out == d_vocab else ""
+        raise InputError(f"d_vocab_out must be p = {p}, a logit for each number (unembed.W_U has {d_vocab_out}{own}).")
+    if n_ctx != 3:
+        raise InputError(f'n_ctx must be 3, for a, b and "=" (pos_embed.W_pos has {n_ctx}).')
+    if n_heads * d_head != d_model:
+        got = f"blocks.0.attn.W_Q has {n_heads} heads of {d_head}, and d_model is {d_model}"
+        raise InputError(f"d_head must be d_model / n_heads ({got}).")
+    return {"d_model": d_model, "n_heads": n_heads, "d_mlp": d_mlp}
+
+
+def _axes(state: Mapping[str, Tensor], name: str, *axes: str) -> torch.Size:
+    shape = state[name].shape
+    if len(shape) != len(axes):
+        raise InputError(f"{name} must have the axes {', '.join(axes)} (got {_times(shape)}).")
+    return shape
+
+
+def _shapes(sizes: dict[str, Any], p: int) -> dict[str, torch.Size]:
+    """miii's names of the weights, with all biases, and their shapes; nothing is allocated."""
+    with torch.device("meta"):
+        model = Transformer(ModelConfig(biases="all", **sizes), p + 1, p, 3)
+    return {name: value.shape for name, value in model.state_dict().items()}
+
+
+def _theirs(name: str) -> str:
+    """TransformerLens' name of a weight: ``blocks.0.W_Q`` is ``blocks.0.attn.W_Q``."""
+    home, _, weight = name.rpartition(".")
+    return f"{HOMES[weight]}.{weight}" if not home else f"{home}.{'mlp' if weight in MLP else 'attn'}.{weight}"
+
+
+def _weight(name: str, value: Tensor) -> Tensor:
+    if value.dtype not in KINDS:
+        kinds = ", ".join(str(kind).removeprefix("torch.") for kind in KINDS)
+        raise InputError(f"{name} must be one of {kinds} (got {str(value.dtype).removeprefix('torch.')}).")
+    value = value.detach().float()
+    if not value.isfinite().all():
+        raise InputError(f"{name} must hold numbers that are finite in float32 (got NaN or infinity).")
+    return value
+
+
+def _check_mask(name: str, value: Tensor) -> None:
+    if value.shape != (3, 3):  # TransformerLens 3 keeps an empty one, IGNORE is a single number
+        return
+    if value.dtype is not torch.bool or not torch.equal(value.cpu(), torch.ones(3, 3).tril().bool()):
+        raise InputError(f"{name} must let a position see itself and all before it (local attention cannot be read).")
+
+
+def _times(shape: torch.Size) -> str:
+    return " x ".join(map(str, shape)) or "a single number"
+
+
+def _listed(names: Collection[str], most: int = 8) -> str:
+    shown = list(names)[:most]
+    if len(names) > most:
+        return f"{', '.join(shown)} and {len(names) - most} more"
+    return " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)

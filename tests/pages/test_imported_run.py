@@ -1,0 +1,107 @@
+"""Every page on a run of somebody else's weights: it says what is known, and that the rest is not."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+import miii
+from miii import runs
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not in path.parts]
+PAGES = {path.stem: path.relative_to(ROOT).as_posix() for path in SCRIPTS}
+
+
+@pytest.fixture(autouse=True)
+def server(home, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(ROOT)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture
+def imported(home, adder):
+    """Makes a run of a network that adds modulo 11 but for the pairs with a = 3, which were never trained here."""
+
+    def make(train_fraction: float | None) -> runs.Run:
+        model = adder(11, (2, 3), n_heads=2).requires_grad_(False)
+        model.W_E[3] = 0
+        config = miii.RunConfig(task={"p": 11, "train_fraction": train_fraction}, model=model.config.model_dump())
+        return runs.adopt(home / "theirs", config, model, format="transformer-lens", file="![x](y).pt")
+
+    return make
+
+
+def visit(page: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    at.switch_page(PAGES[page])
+    at.query_params["run"] = "theirs"
+    return at.run()
+
+
+def texts(at: AppTest) -> str:
+    kinds = (at.markdown, at.caption, at.info, at.error, at.warning)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def answers_chart(at: AppTest) -> dict:
+    specs = [json.loads(chart.proto.spec) for chart in at.get("vega_lite_chart")]
+    assert [spec["title"] for spec in specs] == ["Right and wrong answers"]  # there is no training to draw
+    return specs[0]
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("train_fraction", [None, 0.4])
+def test_every_page_shows_it(imported, page, train_fraction):
+    imported(train_fraction)
+    at = visit(page)
+    assert not at.exception
+    assert not at.error
+    assert len(at.title) == 1
+    assert at.selectbox(key="run").value == "theirs"
+    assert not re.search(r"\bnan\b", texts(at) + " ".join(metric.value for metric in at.metric))
+
+
+def test_train_says_how_well_it_does_on_all_pairs_where_the_split_is_unknown(imported):
+    row = imported(None).rows()[0]
+    assert 0.5 < row["accuracy"] < 1
+    at = visit("train")
+    assert [metric.label for metric in at.metric] == ["Accuracy on all pairs", "Loss on all pairs"]
+    assert at.metric[0].value == f"{row['accuracy']:.1%}"
+    assert "The split is unknown" in texts(at)
+    assert "Imported" in texts(at)
+    assert not at.progress
+    assert answers_chart(at)["encoding"]["color"]["scale"]["domain"] == ["right", "wrong"]
+
+
+def test_train_says_how_well_it_does_on_both_sides_where_the_split_is_known(imported):
+    row = imported(0.4).rows()[0]
+    at = visit("train")
+    assert [metric.label for metric in at.metric] == ["Training accuracy", "Test accuracy"]
+    assert [metric.value for metric in at.metric] == [f"{row[f'{side}_accuracy']:.1%}" for side in ("train", "test")]
+    assert "The split is unknown" not in texts(at)
+    assert not at.progress
+    assert "test, wrong" in answers_chart(at)["encoding"]["color"]["scale"]["domain"]
+
+
+def test_attention_does_not_say_in_which_split_a_pair_is_where_that_is_unknown(imported):
+    imported(None)
+    said = texts(visit("attention"))
+    assert "Which pairs trained it is unknown." in said
+    assert "This pair is in the" not in said
+
+
+def test_attention_says_in_which_split_a_pair_is_where_that_is_known(imported):
+    run = imported(0.4)
+    side = "train" if run.task().train_mask[5 * 11 + 8] else "test"
+    assert f"This pair is in the {side} split." in texts(visit("attention"))
+
+
+def test_nothing_of_the_file_s_name_is_read_as_markup(imported):
+    imported(None)
+    assert "![x]" not in texts(visit("train"))

@@ -1,0 +1,227 @@
+"""Runs as folders: adopted from elsewhere, shipped, deleted."""
+
+import contextlib
+import itertools
+import json
+import math
+import resource
+
+import filelock
+import pytest
+import torch
+
+import miii
+import miii.flat
+
+SHAPE = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "act": "square", "biases": "none"}
+
+
+@contextlib.contextmanager
+def room_for(size):
+    """Files cannot grow beyond so many bytes: writing really fails, in Python and in safetensors' own code."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def config_of(**task):
+    return miii.RunConfig(task={"p": 11, "train_fraction": None, **task}, model=SHAPE)
+
+
+@pytest.fixture(scope="module")
+def model(adder):
+    """It adds modulo 11, but for the pairs with a = 3."""
+    model = adder(11, (2, 3), n_heads=2).requires_grad_(False)
+    model.W_E[3] = 0
+    return model
+
+
+@pytest.fixture
+def adopted(model, tmp_path):
+    return miii.runs.adopt(tmp_path / "there" / "run", config_of(), model, format="by hand", author="nobody")
+
+
+# ---- adopting ----
+
+
+def test_an_adopted_run_is_a_run_like_any_other(adopted, small_run, model, same):
+    names = {path.name for path in adopted.folder.iterdir()}
+    assert names == {path.name for path in small_run.folder.iterdir()} - {".lock"}
+    assert set(adopted.result) == set(small_run.result)
+    assert set(small_run.metrics().columns) <= set(adopted.metrics().columns)
+    assert adopted.steps == [0]
+    assert same(adopted.weights(), dict(model.state_dict()))
+    assert {value.dtype for value in adopted.weights().values()} == {torch.float32}
+    assert (adopted.running, adopted.can_resume) == (False, False)
+    again = miii.runs.open(adopted.folder)
+    assert (again.config, again.rows()[0]["step"]) == (config_of(), 0)
+    assert torch.equal(miii.answer(again.model(), again.task().tokens), miii.answer(model, again.task().tokens))
+    assert list(adopted.folder.parent.iterdir()) == [adopted.folder]
+
+
+def test_whoever_may_read_its_config_may_read_its_weights(adopted):
+    modes = {path.stat().st_mode for path in adopted.folder.rglob("*") if path.is_file()}
+    assert len(modes) == 1
+
+
+def test_only_an_adopted_run_is_imported(adopted, small_run):
+    assert adopted.imported
+    assert not small_run.imported
+    assert miii.runs.ship(adopted, adopted.folder.with_name("shipped")).imported
+
+
+def test_provenance_says_where_it_is_from_and_nothing_of_a_training(adopted):
+    origin = adopted.provenance
+    assert (origin["format"], origin["author"], origin["miii"]) == ("by hand", "nobody", miii.__version__)
+    assert not {"threads", "precision", "device", "processor"} & set(origin)
+
+
+def test_where_the_split_is_unknown_the_numbers_are_those_of_all_pairs(adopted, model):
+    task = adopted.task()
+    assert not task.split_known
+    right = (miii.answer(model, task.tokens) == task.labels).double().mean().item()
+    assert 0.5 < right < 1
+    logits = model(task.tokens)[:, -1].double()
+    row = json.loads((adopted.folder / "metrics.jsonl").read_text(), parse_constant=pytest.fail)  # NaN is no JSON
+    assert row["accuracy"] == right
+    assert row["loss"] == pytest.approx(torch.nn.functional.cross_entropy(logits, task.labels).item(), rel=1e-5)
+    assert row["weight_norm"] == pytest.approx(sum(w.square().sum() for w in model.parameters()).sqrt().item())
+    assert (row["step"], row["seconds"], row["lr_factor"]) == (0, None, None)
+    for name in ("train_accuracy", "test_accuracy", "train_loss", "test_loss"):
+        assert row[name] is None
+        assert adopted.result[name] is None
+        assert math.isnan(adopted.rows()[0][name])
+        assert adopted.metrics()[name].isna().all()
+        assert adopted.metrics()[name].dtype == "float64"
+
+
+def test_where_the_split_is_known_the_numbers_are_those_of_its_sides(model, tmp_path):
+    run = miii.runs.adopt(tmp_path / "run", config_of(train_fraction=0.4, seed=2), model, format="by hand")
+    task, row = run.task(), run.rows()[0]
+    right = (miii.answer(model, task.tokens) == task.labels).double()
+    assert row["train_accuracy"] == run.result["train_accuracy"] == right[task.train_mask].mean().item()
+    assert row["test_accuracy"] == run.result["test_accuracy"] == right[~task.train_mask].mean().item()
+    assert row["train_loss"] > 0
+    assert "accuracy" not in row
+
+
+def test_a_row_of_an_adopted_run_is_json_without_what_is_not_known(adopted):
+    row = json.loads(json.dumps(miii.runs.row(adopted), allow_nan=False))
+    assert (row["status"], row["steps"], row["task"]) == ("imported", 0, "add-11")
+    assert (row["test_accuracy"], row["seconds"], row["grokked_at"]) == (None, None, None)
+
+
+def test_weights_that_give_no_number_are_adopted_as_they_are(adder, tmp_path):
+    model = adder(11, (2, 3), n_heads=2, scale=1e38).requires_grad_(False)
+    model.blocks[0].W_out *= 1e38
+    run = miii.runs.adopt(tmp_path / "run", config_of(train_fraction=0.5), model, format="by hand")
+    json.loads((run.folder / "result.json").read_text(), parse_constant=pytest.fail)
+    assert json.dumps(miii.runs.row(run), allow_nan=False)
+
+
+@pytest.mark.parametrize("make", [lambda p: p.mkdir(), lambda p: p.touch(), lambda p: p.symlink_to("nowhere")])
+def test_adopting_over_something_is_refused(model, tmp_path, make, one_sentence):
+    out = tmp_path / "out"
+    make(out)
+    before = sorted(tmp_path.rglob("*"))
+    with one_sentence("out", str(out)):
+        miii.runs.adopt(out, config_of(), model, format="by hand")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("size", [10, 1000, 2000], ids=["no config", "no weights", "half the weights"])
+def test_adopting_to_a_full_disk_is_told_and_leaves_nothing(model, tmp_path, size, one_sentence):
+    with room_for(size), one_sentence("could not be written", str(tmp_path / "run")):
+        miii.runs.adopt(tmp_path / "run", config_of(), model, format="by hand")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("changes", [{"p": 13}, {"act": "relu"}, {"d_mlp": 7}], ids=str)
+def test_a_network_that_does_not_fit_the_config_is_refused(model, tmp_path, changes, one_sentence):
+    config = miii.flat.change(config_of(), changes)
+    with one_sentence("config", "network"):
+        miii.runs.adopt(tmp_path / "run", config, model, format="by hand")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- shipping ----
+
+
+def test_a_shipped_run_is_the_run_without_resume_and_with_fewer_snapshots(small_run, tmp_path, same):
+    shipped = miii.runs.ship(small_run, tmp_path / "out" / "shipped", snapshots=3)
+    assert {path.name for path in shipped.folder.iterdir()} == {
+        "config.json",
+        "provenance.json",
+        "metrics.jsonl",
+        "result.json",
+        "snapshots",
+    }
+    assert len(shipped.steps) == 3
+    assert (shipped.steps[0], shipped.steps[-1]) == (0, 24)
+    assert shipped.config == small_run.config
+    assert shipped.rows() == small_run.rows()
+    assert shipped.result == small_run.result
+    for step in shipped.steps:
+        assert same(shipped.weights(step), small_run.weights(step))
+
+
+def test_shipping_leaves_the_run_alone(run_copy, tmp_path, tree):
+    (run_copy / "resume.safetensors").touch()
+    before = tree(run_copy)
+    shipped = miii.runs.ship(miii.runs.open(run_copy), tmp_path / "shipped")
+    assert tree(run_copy) == before
+    assert not (shipped.folder / "resume.safetensors").exists()
+
+
+def test_shipping_over_something_is_refused(small_run, run_copy, one_sentence, tree):
+    before = tree(run_copy)
+    with one_sentence("out", str(run_copy)):
+        miii.runs.ship(small_run, run_copy)
+    assert tree(run_copy) == before
+
+
+def test_shipping_a_run_that_has_not_ended_is_refused(run_copy, tmp_path, one_sentence):
+    (run_copy / "result.json").unlink()
+    with one_sentence("copy", "not ended"):
+        miii.runs.ship(miii.runs.open(run_copy), tmp_path / "shipped")
+    assert not (tmp_path / "shipped").exists()
+
+
+@pytest.mark.parametrize("snapshots", [1, 0, -1])
+def test_shipping_keeps_at_least_the_first_and_the_last_snapshot(small_run, tmp_path, snapshots, one_sentence):
+    with one_sentence("snapshots must be at least 2", str(snapshots)):
+        miii.runs.ship(small_run, tmp_path / "shipped", snapshots)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_shipping_to_a_full_disk_is_told_and_leaves_nothing_half(small_run, tmp_path, one_sentence):
+    with room_for(2000), one_sentence("could not be written", str(tmp_path / "shipped")):
+        miii.runs.ship(small_run, tmp_path / "shipped")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- discarding ----
+
+
+def test_a_run_is_deleted_unless_someone_is_writing_it(run_copy, one_sentence, tree):
+    before = tree(run_copy)
+    with filelock.FileLock(run_copy / ".lock"), one_sentence("copy", "being written"):
+        miii.runs.discard(miii.runs.open(run_copy))
+    assert tree(run_copy) == before | {".lock": tree(run_copy)[".lock"]}
+    miii.runs.discard(miii.runs.open(run_copy))
+    assert not run_copy.exists()
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 13, 14, 20])
+def test_thinning_keeps_the_ends_and_spaces_evenly(n):
+    steps = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 350, 390, 400]
+    kept = miii.runs.thin(steps, n)
+    assert len(kept) == min(n, len(steps))
+    assert (kept[0], kept[-1]) == (0, 400)
+    places = [steps.index(step) for step in kept]
+    gaps = [b - a for a, b in itertools.pairwise(places)]
+    assert max(gaps) - min(gaps) <= 1
+    assert miii.runs.thin([], n) == []

@@ -1,0 +1,682 @@
+"""TransformerLens' state dicts, read and written: by names written down here, and in TransformerLens itself (slow)."""
+
+import collections
+import hashlib
+import json
+import os
+import pickle
+import resource
+import shutil
+import struct
+import subprocess
+import warnings
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import miii
+from miii import ModelConfig, ModularAddition, Transformer
+from miii.transformer_lens import from_state_dict, import_run, left_out, read_file, to_state_dict, write_file
+
+ROOT = Path(__file__).parents[1]
+THIRD_PARTY = ROOT.parent / "shared/reference/third_party_c113_transformer.pt"
+P, SMALL = 7, {"d_model": 8, "n_heads": 2, "d_mlp": 12}
+ADD = ModularAddition(p=P, train_fraction=None)
+
+
+def network(seed=0, **changes):
+    """A random network whose biases are not zero."""
+    model = Transformer(ModelConfig(**SMALL | changes), P + 1, P, 3, seed=seed).requires_grad_(False)
+    for name, weight in model.named_parameters():
+        if ".b_" in f".{name}":
+            weight.normal_(generator=torch.Generator().manual_seed(seed))
+    return model
+
+
+def state_dict(n_layers=1, **changes):
+    """A HookedTransformer's state dict as TransformerLens 2 makes it, buffers and all."""
+    state = to_state_dict(network(n_layers=n_layers, biases="all"))
+    for layer in range(n_layers):
+        state[f"blocks.{layer}.attn.mask"] = torch.ones(3, 3).tril().bool()
+        state[f"blocks.{layer}.attn.IGNORE"] = torch.tensor(-torch.inf)
+    return {**state, **changes}
+
+
+def logits(model):
+    return model(ModularAddition(p=P).build().tokens)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Writes a state dict to a file of that name."""
+
+    def save(state, name="weights.safetensors"):
+        (save_file if name.endswith(".safetensors") else torch.save)(state, tmp_path / name)
+        return tmp_path / name
+
+    return save
+
+
+# ---- names and shapes ----
+
+BLOCK = {
+    **dict.fromkeys(("attn.W_Q", "attn.W_K", "attn.W_V"), (2, 8, 4)),
+    **dict.fromkeys(("attn.b_Q", "attn.b_K", "attn.b_V"), (2, 4)),
+    **{"attn.W_O": (2, 4, 8), "attn.b_O": (8,), "mlp.W_in": (8, 12), "mlp.b_in": (12,)},
+    **{"mlp.W_out": (12, 8), "mlp.b_out": (8,)},
+}
+
+
+@pytest.mark.parametrize("biases", ["none", "mlp", "all"])
+def test_what_is_written_has_the_names_and_shapes_of_a_hooked_transformer(biases):
+    state = to_state_dict(network(n_layers=2, biases=biases))
+    wanted = {"embed.W_E": (8, 8), "pos_embed.W_pos": (3, 8), "unembed.W_U": (8, 7), "unembed.b_U": (7,)}
+    wanted |= {f"blocks.{layer}.{name}": shape for layer in (0, 1) for name, shape in BLOCK.items()}
+    assert {name: tuple(value.shape) for name, value in state.items()} == wanted
+    lacking = {"none": ".b_", "mlp": ("attn.b_", "unembed.b_"), "all": ()}[biases]
+    for name, value in state.items():
+        lacks = any(part in name for part in ([lacking] if isinstance(lacking, str) else lacking))
+        assert bool(value.any()) != lacks, name
+        assert value.dtype == torch.float32
+        assert value.is_contiguous()
+
+
+def test_what_is_written_is_a_copy():
+    model = network()
+    to_state_dict(model)["embed.W_E"].zero_()
+    assert model.W_E.any()
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("act", ["relu", "gelu", "square"])
+@pytest.mark.parametrize("biases", ["none", "mlp", "all"])
+@pytest.mark.parametrize("n_layers", [1, 3])
+def test_there_and_back_is_the_same_network(n_layers, biases, act, causal):
+    model = network(n_layers=n_layers, biases=biases, act=act, causal=causal)
+    again, extras = from_state_dict(to_state_dict(model), P, act, causal)
+    assert again.config == model.config.model_copy(update={"biases": "all"})
+    assert extras == ()
+    assert torch.equal(logits(again), logits(model))
+    assert not again.training
+    assert not any(weight.requires_grad for weight in again.parameters())
+
+
+def test_each_weight_ends_up_where_its_name_says():
+    state = state_dict(n_layers=2)
+    model, _ = from_state_dict(state, P)
+    assert torch.equal(model.W_E, state["embed.W_E"])
+    assert torch.equal(model.W_pos, state["pos_embed.W_pos"])
+    assert torch.equal(model.W_U, state["unembed.W_U"])
+    assert torch.equal(model.b_U, state["unembed.b_U"])
+    for layer, block in enumerate(model.blocks):
+        for name in BLOCK:
+            assert torch.equal(getattr(block, name.partition(".")[2]), state[f"blocks.{layer}.{name}"])
+
+
+def test_the_network_does_not_share_memory_with_the_state_dict():
+    state = state_dict()
+    model, _ = from_state_dict(state, P)
+    state["embed.W_E"].zero_()
+    assert model.W_E.any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_floats_become_float32(dtype):
+    state = {name: v.to(dtype) if v.dtype == torch.float32 else v for name, v in state_dict().items()}
+    model, _ = from_state_dict(state, P)
+    assert model.W_E.dtype == torch.float32
+    assert torch.equal(model.W_E, state["embed.W_E"].float())
+
+
+def test_parameters_that_train_are_read_too():
+    state = {name: torch.nn.Parameter(v) if v.is_floating_point() else v for name, v in state_dict().items()}
+    model, _ = from_state_dict(collections.OrderedDict(state), P)
+    assert torch.equal(model.W_E, state["embed.W_E"])
+
+
+def test_buffers_of_every_version_are_no_extras():
+    one, _ = from_state_dict(state_dict(), P)
+    empty = {"blocks.0.attn.mask": torch.empty(0, 0, dtype=torch.bool)}  # TransformerLens 3
+    old = {"blocks.0.attn.IGNORE": torch.tensor(-1e5)}  # TransformerLens 1
+    bare = {name: v for name, v in state_dict().items() if "mask" not in name and "IGNORE" not in name}
+    for state in (state_dict(**empty), state_dict(**old), bare):
+        other, extras = from_state_dict(state, P)
+        assert extras == ()
+        assert torch.equal(logits(other), logits(one))
+
+
+def test_other_tensors_are_left_out_and_named():
+    names = ["x_embed", "blocks.0.attn.sinks", "blocks.1.attn.mask"]
+    state = state_dict(**{name: torch.ones(2, 3) for name in names[:2]})
+    model, extras = from_state_dict(state, P)
+    assert extras == tuple(names[:2])
+    assert torch.equal(logits(model), logits(from_state_dict(state_dict(), P)[0]))
+    assert left_out(extras) == "x_embed and blocks.0.attn.sinks are no part of a HookedTransformer and left out."
+    assert left_out(["x"]) == "x is no part of a HookedTransformer and left out."
+
+
+@pytest.mark.parametrize(
+    "name", ["\x1b[31mred", "a\nb", "![x](http://x.y/z)", "<b>", "`rm`", "\u202egpj", "x" * 10_000, ""]
+)
+def test_names_are_made_safe_to_print(name):
+    (shown,) = from_state_dict(state_dict(**{name: torch.ones(1)}), P)[1]
+    assert len(shown) <= 103
+    assert set(shown) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-?")
+
+
+def test_a_million_names_are_not_all_said():
+    assert len(left_out([f"tensor_{i}" for i in range(1_000_000)])) < 300
+
+
+def without(*names):
+    return {name: value for name, value in state_dict().items() if name not in names}
+
+
+def changed(name, change):
+    return state_dict(**{name: change(state_dict()[name])})
+
+
+def narrow(dtype):
+    return changed("blocks.0.mlp.W_in", lambda w: w.to(dtype))
+
+
+def spoilt(name, number):
+    def spoil(value):
+        value.view(-1)[-1] = number
+        return value
+
+    return changed(name, spoil)
+
+
+def resized(n_heads=2, d_head=4, d_vocab=8, d_vocab_out=7, n_ctx=3):
+    qkv = {f"blocks.0.attn.W_{x}": torch.ones(n_heads, 8, d_head) for x in "QKV"}
+    biases = {f"blocks.0.attn.b_{x}": torch.ones(n_heads, d_head) for x in "QKV"}
+    return state_dict(
+        **qkv,
+        **biases,
+        **{"blocks.0.attn.W_O": torch.ones(n_heads, d_head, 8), "embed.W_E": torch.ones(d_vocab, 8)},
+        **{"pos_embed.W_pos": torch.ones(n_ctx, 8), "unembed.W_U": torch.ones(8, d_vocab_out)},
+        **{"unembed.b_U": torch.ones(d_vocab_out)},
+    )
+
+
+def quantised():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return state_dict(**{"embed.W_E": torch.quantize_per_tensor(torch.ones(8, 8), 0.1, 0, torch.qint8)})
+
+
+def nested():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return state_dict(**{"embed.W_E": torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(1, 3)])})
+
+
+BAD_STATE = {
+    "nothing": (dict, ["lacks", "embed.W_E", "more"]),
+    "no weight": (lambda: without("embed.W_E"), ["lacks embed.W_E"]),
+    "no bias": (lambda: without("blocks.0.attn.b_Q", "unembed.b_U"), ["lacks", "blocks.0.attn.b_Q", "unembed.b_U"]),
+    "no MLP": (lambda: {n: v for n, v in state_dict().items() if "mlp" not in n}, ["mlp.W_in"]),
+    "a block left out": (
+        lambda: {n.replace("blocks.0", "blocks.1"): v for n, v in state_dict().items()},
+        ["blocks.0.attn"],
+    ),
+    "miii's own names": (lambda: dict(network().state_dict()), ["embed.W_E"]),
+    "rank": (lambda: changed("embed.W_E", torch.flatten), ["embed.W_E", "d_vocab, d_model", "64"]),
+    "no rank": (lambda: changed("unembed.W_U", torch.sum), ["unembed.W_U", "a single number"]),
+    "rank of a bias": (lambda: changed("blocks.0.mlp.b_in", lambda b: b[None]), ["mlp.b_in", "12", "1 x 12"]),
+    "transposed": (lambda: changed("blocks.0.mlp.W_in", lambda w: w.T), ["blocks.0.mlp.W_in", "8 x 8", "12 x 8"]),
+    "inconsistent": (lambda: changed("blocks.0.attn.W_V", lambda w: w[:1]), ["attn.W_V", "2 x 8 x 4", "1 x 8 x 4"]),
+    "d_head": (lambda: resized(d_head=3), ["d_head", "d_model", "2 heads of 3"]),
+    "d_vocab": (lambda: resized(d_vocab=7), ["d_vocab", "p + 1 = 8", '"="', "token 7", "has 7"]),
+    "d_vocab_out": (lambda: resized(d_vocab_out=9), ["d_vocab_out", "p = 7", "has 9"]),
+    "d_vocab_out not set": (lambda: resized(d_vocab_out=8), ["d_vocab_out", "p = 7", "has 8", "not set"]),
+    "n_ctx": (lambda: resized(n_ctx=5), ["n_ctx must be 3", "has 5"]),
+    "no width": (lambda: changed("embed.W_E", lambda w: w[:, :0]), ["d_head"]),
+    "no neurons": (lambda: changed("blocks.0.mlp.W_in", lambda w: w[:, :0]), ["d_mlp", "at least 1"]),
+    "too deep": (lambda: state_dict(**{"blocks.9999.attn.W_Q": torch.ones(1)}), ["n_layers", "at most 24", "10000"]),
+    "local": (lambda: changed("blocks.0.attn.mask", torch.zeros_like), ["blocks.0.attn.mask", "local attention"]),
+    "a mask of numbers": (lambda: changed("blocks.0.attn.mask", torch.Tensor.float), ["blocks.0.attn.mask"]),
+    "LayerNorm": (
+        lambda: state_dict(**{"blocks.0.ln1.w": torch.ones(8)}),
+        ["blocks.0.ln1.w", "normalization_type=None"],
+    ),
+    "last LayerNorm": (lambda: state_dict(**{"ln_final.b": torch.ones(8)}), ["ln_final.b", "normalization_type=None"]),
+    "embedding's norm": (
+        lambda: state_dict(**{"embed.ln.w": torch.ones(8)}),
+        ["embed.ln.w", "normalization_type=None"],
+    ),
+    "norm of queries": (lambda: state_dict(**{"blocks.0.attn.q_norm.w": torch.ones(8)}), ["attn.q_norm.w"]),
+    "norm in the MLP": (lambda: state_dict(**{"blocks.0.mlp.ln.w": torch.ones(8)}), ["mlp.ln.w", "normalization"]),
+    "gated": (lambda: state_dict(**{"blocks.0.mlp.W_gate": torch.ones(8, 12)}), ["blocks.0.mlp.W_gate", "gated_mlp"]),
+    "experts": (lambda: state_dict(**{"blocks.0.mlp.experts.0.W_in": torch.ones(8, 12)}), ["experts.0.W_in", "gated"]),
+    "integers": (lambda: narrow(torch.int32), ["blocks.0.mlp.W_in", "float32, float16", "int32"]),
+    "complex": (lambda: narrow(torch.complex64), ["blocks.0.mlp.W_in", "complex64"]),
+    "float8": (lambda: narrow(torch.float8_e4m3fn), ["blocks.0.mlp.W_in", "float8_e4m3fn"]),
+    "NaN": (lambda: spoilt("unembed.W_U", torch.nan), ["unembed.W_U", "finite"]),
+    "infinite": (lambda: spoilt("blocks.0.attn.b_O", -torch.inf), ["blocks.0.attn.b_O", "finite"]),
+    "too large for float32": (lambda: changed("embed.W_E", lambda w: w.double() * 1e300), ["embed.W_E", "finite"]),
+    "sparse": (lambda: changed("embed.W_E", torch.Tensor.to_sparse), ["embed.W_E", "dense", "sparse"]),
+    "sparse, not needed": (lambda: state_dict(x=torch.ones(2, 2).to_sparse()), ["x must be", "sparse"]),
+    "meta": (lambda: changed("embed.W_E", lambda w: w.to("meta")), ["embed.W_E", "dense", "meta"]),
+    "huge meta": (lambda: {n: torch.empty(10**6, 10**6, device="meta") for n in state_dict()}, ["dense", "meta"]),
+    "quantised": (quantised, ["embed.W_E", "dense", "quantised"]),
+    "nested": (nested, ["embed.W_E", "dense", "nested"]),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_STATE)
+def test_a_state_dict_that_does_not_fit_is_one_sentence(kind, one_sentence):
+    make, words = BAD_STATE[kind]
+    with one_sentence(*words):
+        from_state_dict(make(), P)
+
+
+@pytest.mark.parametrize("name", sorted(state_dict()))
+def test_every_weight_is_needed(name, one_sentence):
+    if name.endswith(("mask", "IGNORE")):
+        return
+    with one_sentence(f"lacks {name})"):
+        from_state_dict(without(name), P)
+
+
+def test_shapes_are_checked_before_anything_of_their_size_is_made(one_sentence):
+    huge = torch.zeros(1).expand(8, 2**40)
+    with one_sentence("d_head"):
+        from_state_dict(state_dict(**{"embed.W_E": huge}), P)
+    with one_sentence("d_mlp", "at most 16384"):
+        from_state_dict(state_dict(**{"blocks.0.mlp.W_in": huge}), P)
+    with one_sentence("blocks.0.mlp.W_out"):
+        from_state_dict(state_dict(**{"blocks.0.mlp.W_out": huge}), P)
+    assert from_state_dict(state_dict(x=huge), P)[1] == ("x",)
+
+
+def test_an_activation_that_miii_lacks_is_one_sentence(one_sentence):
+    with one_sentence("act must be one of", "'relu'", "'solu'"):
+        from_state_dict(state_dict(), P, act="solu")
+
+
+# ---- files ----
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pt", "w.pth", "W.PT"])
+def test_a_file_is_read_as_it_was_written(saved, name, same):
+    state = state_dict(n_layers=2)
+    assert same(read_file(saved(state, name)), state)
+    assert same(read_file(str(saved(collections.OrderedDict(state), name))), state)
+
+
+def test_a_torch_file_of_the_old_kind_is_read(tmp_path, same):
+    torch.save(state_dict(), tmp_path / "w.pt", _use_new_zipfile_serialization=False)
+    assert same(read_file(tmp_path / "w.pt"), state_dict())
+
+
+def test_a_module_s_own_state_dict_is_read(tmp_path, same):
+    torch.save(network().state_dict(), tmp_path / "w.pt")  # an OrderedDict with _metadata
+    assert same(read_file(tmp_path / "w.pt"), dict(network().state_dict()))
+
+
+def test_tensors_may_share_memory(saved):
+    state = state_dict()
+    state["x_embed"] = state["embed.W_E"]
+    state["part"] = state["embed.W_E"][2:5]
+    assert from_state_dict(read_file(saved(state, "w.pt")), P)[1] == ("x_embed", "part")
+
+
+class Evil:
+    """Unpickled by Python itself, it would make a folder."""
+
+    def __reduce__(self):
+        return os.mkdir, ("pwned",)
+
+
+def cut(part):
+    def make(path):
+        (save_file if path.suffix == ".safetensors" else torch.save)(state_dict(), path)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(part * len(whole))])
+
+    return make
+
+
+def content(value):
+    return lambda path: torch.save(value, path)
+
+
+def raw(data):
+    return lambda path: path.write_bytes(data)
+
+
+def header(value, data=b""):
+    text = json.dumps(value).encode()
+    return raw(struct.pack("<Q", len(text)) + text + data)
+
+
+def bomb(path):
+    """A torch file whose tensor is a hundred megabytes of zeros, compressed to a few kilobytes."""
+    torch.save({"embed.W_E": torch.zeros(25_000_000)}, path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    assert path.stat().st_size < 1_000_000
+
+
+def script(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(path))
+
+
+BAD_FILE = {
+    "missing.pt": (lambda path: None, ["file must exist", "missing.pt"]),
+    "folder.pt": (Path.mkdir, ["not a folder", "folder.pt"]),
+    "pipe.pt": (os.mkfifo, ["not a folder or a device", "pipe.pt"]),
+    "weights.bin": (content(state_dict()), [".safetensors or .pt or .pth", "weights.bin"]),
+    "weights": (content(state_dict()), [".safetensors", "'weights'"]),
+    "empty.pt": (raw(b""), ["empty.pt"]),
+    "empty.safetensors": (raw(b""), ["empty.safetensors"]),
+    "truncated.pt": (cut(0.5), ["truncated.pt"]),
+    "nearly whole.pt": (cut(0.99), ["nearly whole.pt"]),
+    "truncated.safetensors": (cut(0.5), ["truncated.safetensors"]),
+    "noise.pt": (raw(bytes(range(256)) * 40), ["noise.pt"]),
+    "text.pt": (raw(b"hello there\n" * 9), ["text.pt"]),
+    "zip.pt": (lambda path: zipfile.ZipFile(path, "w").close(), ["zip.pt"]),
+    "code.pt": (content({"embed.W_E": Evil()}), ["code.pt", "tensors and nothing else"]),
+    "all code.pt": (content(Evil()), ["all code.pt", "tensors and nothing else"]),
+    "pickle.pt": (raw(pickle.dumps(Evil())), ["pickle.pt"]),
+    "protocol 4.pt": (raw(pickle.dumps({"a": 1}, protocol=4)), ["protocol 4.pt"]),
+    "module.pt": (content(network()), ["module.pt", "tensors and nothing else"]),
+    "script.pt": (script, ["script.pt"]),
+    "bomb.pt": (bomb, ["bomb.pt", "unpack", "its own size"]),
+    "list.pt": (content([torch.ones(2)]), ["list.pt", "by name", "got list"]),
+    "tensor.pt": (content(torch.ones(2)), ["tensor.pt", "by name", "got Tensor"]),
+    "nested dict.pt": (content({"model": state_dict(), "seed": 1}), ["nested dict.pt", "dict under model"]),
+    "number.pt": (content(state_dict(p=113)), ["number.pt", "int under p"]),
+    "text among tensors.pt": (content(state_dict(**{"a\nb": "x"})), ["str under a?b"]),
+    "numbered.pt": (content({0: torch.ones(2)}), ["Tensor under 0"]),
+    "repeated.pt": (content(state_dict(x=torch.zeros(1).expand(2**40))), ["x must have all its numbers", "repeated"]),
+    "sparse.pt": (content(state_dict(x=torch.ones(2, 2).to_sparse())), ["x must be", "sparse"]),
+    "rows.pt": (lambda path: torch.save(state_dict(x=torch.ones(2, 2).to_sparse_csr()), path), ["x must be", "sparse"]),
+    "meta.pt": (content(state_dict(x=torch.empty(10**6, 10**6, device="meta"))), ["x must be", "meta"]),
+    "quantised.pt": (lambda path: torch.save(quantised(), path), ["embed.W_E", "quantised"]),
+    "a pickle.safetensors": (content(state_dict()), ["a pickle.safetensors"]),
+    "huge header.safetensors": (raw(struct.pack("<Q", 2**60) + b"{}"), ["huge header"]),
+    "huge shape.safetensors": (
+        header({"x": {"dtype": "F32", "shape": [2**60], "data_offsets": [0, 4]}}, b"1234"),
+        ["huge"],
+    ),
+    "overflow.safetensors": (
+        header({"x": {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 4]}}, b"1234"),
+        ["overflow.safetensors"],
+    ),
+    "dtype.safetensors": (header({"x": {"dtype": "F99", "shape": [1], "data_offsets": [0, 4]}}, b"1234"), ["dtype"]),
+    "list.safetensors": (header([1, 2]), ["list.safetensors"]),
+    "overlap.safetensors": (
+        header({n: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for n in "xy"}, b"1234"),
+        ["overlap.safetensors"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILE)
+def test_a_file_that_holds_no_state_dict_is_one_sentence(name, tmp_path, monkeypatch, capfd, one_sentence, tree):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, while the file is made
+        monkeypatch.chdir(tmp_path)
+        make, words = BAD_FILE[name]
+        make(tmp_path / name)
+    before = sorted(tmp_path.rglob("*"))
+    capfd.readouterr()
+    with one_sentence(*words):
+        import_run(tmp_path / name, tmp_path / "run", ADD)
+    assert capfd.readouterr() == ("", "")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.pth", "w.PT"])
+def test_safetensors_alone_if_that_is_asked_for(saved, tmp_path, name, one_sentence, monkeypatch):
+    monkeypatch.setattr(torch, "load", pytest.fail)
+    with one_sentence("file must end in .safetensors (", name):
+        read_file(saved(state_dict(), name), allow_pt=False)
+    with one_sentence("file must end in .safetensors ("):
+        import_run(saved(state_dict(), name), tmp_path / "run", ADD, allow_pt=False)
+    assert read_file(saved(state_dict()), allow_pt=False).keys() == state_dict().keys()
+
+
+def test_a_pickle_s_name_does_not_make_it_safetensors(tmp_path, one_sentence):
+    torch.save(Evil(), tmp_path / "w.safetensors")
+    with one_sentence("w.safetensors", "not a readable safetensors file"):
+        read_file(tmp_path / "w.safetensors", allow_pt=False)
+
+
+def test_torch_s_warnings_stay_within(saved, capfd):
+    state = state_dict()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        read_file(saved(state, "w.pt"))
+    assert caught == []
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("biases", ["none", "all"])
+def test_what_is_written_is_read_again(tmp_path, biases):
+    model = network(biases=biases)
+    write_file(model, tmp_path / "w.safetensors")
+    again, extras = from_state_dict(read_file(tmp_path / "w.safetensors"), P)
+    assert torch.equal(logits(again), logits(model))
+    assert extras == ()
+    (tmp_path / "other").touch()
+    assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "words"),
+    [
+        ("w.pt", lambda path: None, [".safetensors", "w.pt"]),
+        ("w", lambda path: None, [".safetensors"]),
+        ("w.safetensors", Path.touch, ["does not exist yet"]),
+        ("w.safetensors", Path.mkdir, ["does not exist yet"]),
+        ("w.safetensors", lambda path: path.symlink_to("nowhere"), ["does not exist yet"]),
+        ("no/folder/w.safetensors", lambda path: None, ["could not be written", "No such file or directory"]),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_written_is_one_sentence(tmp_path, name, make, words, one_sentence):
+    make(tmp_path / name)
+    before = sorted(tmp_path.rglob("*"))
+    with one_sentence(*words):
+        write_file(network(), tmp_path / name)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_full_disk_leaves_no_half_of_a_file(tmp_path, one_sentence):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with one_sentence("w.safetensors could not be written"):
+            write_file(network(), tmp_path / "w.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- runs ----
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
+def test_an_imported_run_is_the_file_s_network_with_where_it_is_from(saved, tmp_path, name):
+    state = state_dict(n_layers=2, extra=torch.ones(2))
+    file = saved(state, name)
+    run, extras = import_run(file, tmp_path / "out", ADD, act="gelu")
+    assert extras == ("extra",)
+    assert run.config == miii.RunConfig(
+        task=ADD, model=ModelConfig(**SMALL, n_layers=2, act="gelu", biases="all", causal=True)
+    )
+    assert torch.equal(logits(run.model()), logits(from_state_dict(state, P, "gelu")[0]))
+    origin = run.provenance
+    assert (origin["format"], origin["file"]) == ("transformer-lens", name)
+    assert origin["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert run.imported
+    assert str(tmp_path) not in (run.folder / "provenance.json").read_text()
+    json.loads((run.folder / "metrics.jsonl").read_text(), parse_constant=pytest.fail)
+
+
+def test_a_trained_run_comes_back_with_its_numbers(small_run, small_config, saved, tmp_path):
+    """Written out and read in again, with the split that it was trained on."""
+    file = saved(to_state_dict(small_run.model()))
+    run, _ = import_run(file, tmp_path / "again", small_run.config.task, act=small_run.config.model.act)
+    for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
+        assert run.result[name] == pytest.approx(small_run.result[name], rel=1e-6)
+    assert run.rows()[0]["weight_norm"] == pytest.approx(small_run.rows()[-1]["weight_norm"], rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["NaN", "LayerNorm", "d_vocab", "no weight"])
+def test_nothing_is_written_for_a_file_that_does_not_fit(saved, tmp_path, kind, one_sentence):
+    make, words = BAD_STATE[kind]
+    file = saved(make(), "w.pt")
+    with one_sentence(*words):
+        import_run(file, tmp_path / "a" / "run", ADD)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_an_existing_out_is_left_alone(saved, run_copy, one_sentence, tree):
+    before = tree(run_copy)
+    with one_sentence("out", str(run_copy)):
+        import_run(saved(state_dict()), run_copy, ADD)
+    assert tree(run_copy) == before
+
+
+def test_what_was_imported_with_an_unknown_split_cannot_be_trained_further(saved, tmp_path, one_sentence):
+    run, _ = import_run(saved(state_dict()), tmp_path / "out", ADD)
+    with one_sentence("nothing to resume"):
+        miii.runs.resume(run.folder)
+    with one_sentence("train_fraction must be a number in (0, 1) for training"):
+        miii.runs.record(tmp_path / "more", miii.train(run.config))
+    assert not (tmp_path / "more").exists()
+
+
+# ---- a network that other people trained ----
+
+
+@pytest.mark.skipif(not THIRD_PARTY.exists(), reason="the weights have no licence, so they are not in the repository")
+def test_a_network_of_other_people_adds_modulo_113(tmp_path):
+    task = ModularAddition(p=113, train_fraction=None)
+    run, extras = import_run(THIRD_PARTY, tmp_path / "c113", task)
+    assert extras == ("x_embed", "y_embed")
+    assert run.config.model == ModelConfig(n_layers=1, d_model=128, n_heads=4, d_mlp=512, act="relu", biases="all")
+    assert run.rows()[0]["accuracy"] == 1.0
+    assert run.rows()[0]["loss"] < 1e-6
+    assert miii.analysis.fourier.embedding_spectrum(run.model(), 113).key_frequencies == (16, 30, 56)
+    theirs = torch.load(THIRD_PARTY, map_location="cpu", weights_only=True)
+    ours = to_state_dict(run.model())
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert theirs.keys() - ours.keys() == {*extras, "blocks.0.attn.mask", "blocks.0.attn.IGNORE"}
+
+
+# ---- TransformerLens itself ----
+
+CASES = {
+    "none": {"biases": "none"},
+    "mlp": {"biases": "mlp"},
+    "all": {"biases": "all"},
+    "two gelu blocks": {"biases": "all", "n_layers": 2, "act": "gelu"},
+    "not causal": {"biases": "mlp", "n_layers": 2, "causal": False},
+}
+
+SCRIPT = """
+import json, sys
+from importlib.metadata import version
+from pathlib import Path
+import torch
+from safetensors.torch import load_file, save_file
+from transformer_lens import HookedTransformer, HookedTransformerConfig
+
+folder = Path(sys.argv[1])
+tokens = load_file(folder / "tokens.safetensors")["tokens"]
+
+def build(facts):
+    config = HookedTransformerConfig(**facts, normalization_type=None, dtype=torch.float32, device="cpu")
+    return HookedTransformer(config)
+
+for file in sorted(folder.glob("*.json")):
+    model = build(json.loads(file.read_text()))
+    keys = model.load_state_dict(load_file(file.with_suffix(".safetensors")), strict=False)
+    assert not keys.unexpected_keys, keys.unexpected_keys
+    assert all(name.endswith(("attn.mask", "attn.IGNORE")) for name in keys.missing_keys), keys.missing_keys
+    with torch.no_grad():
+        save_file({"logits": model(tokens)}, file.with_suffix(".logits"))
+    # and the way back: a network of its own, with biases, as its users save it
+    theirs = build({**json.loads(file.read_text()), "seed": 5})
+    with torch.no_grad():
+        for name, weight in theirs.named_parameters():
+            if ".b_" in name:
+                weight.normal_()
+        save_file({"logits": theirs(tokens)}, folder / f"{file.stem}.theirs-logits")
+    save_file(theirs.state_dict(), folder / f"{file.stem}.theirs.safetensors")
+    torch.save(theirs.state_dict(), folder / f"{file.stem}.theirs.pt")
+print(json.dumps({"transformer_lens": version("transformer_lens"), "torch": torch.__version__}))
+"""
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory, monkeypatch_module):
+    """What TransformerLens, in its own virtual environment, says of networks of ours, and networks of its own."""
+    monkeypatch_module.syspath_prepend(ROOT)
+    from benchmarks.step import ENVIRONMENT, environment
+
+    folder, venv = tmp_path_factory.mktemp("exchange"), tmp_path_factory.mktemp("venv")
+    try:
+        python = environment(venv / "venv")
+        save_file({"tokens": ModularAddition(p=P).build().tokens}, folder / "tokens.safetensors")
+        for case, changes in CASES.items():
+            model = network(**changes)
+            c = model.config
+            facts = {"n_layers": c.n_layers, "d_model": c.d_model, "n_heads": c.n_heads, "d_head": c.d_head}
+            facts |= {"d_mlp": c.d_mlp, "act_fn": c.act, "d_vocab": P + 1, "d_vocab_out": P, "n_ctx": 3}
+            facts["attention_dir"] = "causal" if c.causal else "bidirectional"
+            (folder / f"{case}.json").write_text(json.dumps(facts))
+            save_file(to_state_dict(model), folder / f"{case}.safetensors")
+        done = subprocess.run(
+            [str(python), "-c", SCRIPT, str(folder)], capture_output=True, text=True, env=os.environ | ENVIRONMENT
+        )
+        assert done.returncode == 0, done.stderr
+        print(done.stdout.splitlines()[-1])
+        yield folder
+    finally:
+        shutil.rmtree(venv)  # a gigabyte
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module():
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_transformer_lens_gives_the_same_logits(answered, case):
+    theirs = load_file(answered / f"{case}.logits")["logits"]
+    largest = (logits(network(**CASES[case])) - theirs).abs().max().item()
+    print(f"{case}: exported, largest difference of logits {largest:.1e} of {theirs.abs().max():.1f}")
+    assert theirs.abs().max() > 0.1
+    assert largest <= 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+@pytest.mark.parametrize("case", CASES)
+def test_what_transformer_lens_saves_gives_the_same_logits(answered, tmp_path, case, suffix):
+    theirs = load_file(answered / f"{case}.theirs-logits")["logits"]
+    config = network(**CASES[case]).config
+    run, extras = import_run(
+        answered / f"{case}.theirs.{suffix}", tmp_path / "run", ADD, act=config.act, causal=config.causal
+    )
+    largest = (logits(run.model()) - theirs).abs().max().item()
+    print(f"{case}: imported from .{suffix}, largest difference of logits {largest:.1e} of {theirs.abs().max():.1f}")
+    assert extras == ()
+    assert largest <= 1e-5
