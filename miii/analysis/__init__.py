@@ -1,5 +1,45 @@
 """What a network learned: each analysis takes values and returns a small frozen dataclass."""
 
-from miii.analysis import attention, fourier
+from miii.analysis import (
+    ablation,
+    attention,
+    circuits,
+    decomposition,
+    direct,
+    formula,
+    fourier,
+    fourier2d,
+    grid,
+    heads,
+    neurons,
+    patching,
+    paths,
+    phases,
+    planted,
+    progress,
+    steering,
+    trajectory,
+    verdict,
+)
 
-__all__ = ["attention", "fourier"]
+__all__ = [
+    "ablation",
+    "attention",
+    "circuits",
+    "decomposition",
+    "direct",
+    "formula",
+    "fourier",
+    "fourier2d",
+    "grid",
+    "heads",
+    "neurons",
+    "patching",
+    "paths",
+    "phases",
+    "planted",
+    "progress",
+    "steering",
+    "trajectory",
+    "verdict",
+]

@@ -145,6 +145,14 @@ def embedding_spectrum(model: Transformer, p: int | None = None) -> Spectrum:
     return replace(spectrum(operand_embedding(model, p)), key_frequencies=model_key_frequencies(model, p))
 
 
+def neuron_logit_spectrum(model: Transformer) -> Spectrum:
+    """The spectrum of ``neuron_logit`` over the answers, with the model's key frequencies.
+
+    Source: Nanda et al. 2023, section 4.2.
+    """
+    return replace(spectrum(neuron_logit(model).T), key_frequencies=model_key_frequencies(model))
+
+
 def power_over_training(matrices: Iterable[Float[Tensor, "p d"]]) -> Float[Tensor, "snapshot frequency"]:
     """The power of each frequency, snapshot by snapshot: each row sums to 1.
 

@@ -48,16 +48,39 @@ def answer_logits(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_voca
 
     Source: own design; equality in float64 is tested in tests/model/test_fast.py.
     """
+    z, resid = _at_answer(model, plan)
+    block, W_U = model.blocks[-1], model.W_U
+    # under autocast products are bfloat16 and sums with float32 are float32: the large matrices stay bfloat16
+    post = block.act(_neurons(block, z, resid))
+    constant = add_bias(add_bias(add_bias(resid, block.b_O), block.b_out) @ W_U, model.b_U)
+    return post @ (block.W_out @ W_U) + z @ (block.W_O.flatten(0, 1) @ W_U) + constant
+
+
+def answer_neurons(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_mlp"]:
+    """``mlp_pre`` of the last block at the last position. Source: as ``answer_logits``."""
+    return _neurons(model.blocks[-1], *_at_answer(model, plan))
+
+
+def _at_answer(model: Transformer, plan: Plan) -> tuple[Float[Tensor, "batch heads"], Float[Tensor, "rows d_model"]]:
+    """The last block's z, heads side by side, and the residual stream before it, at the last position.
+
+    The residual stream may be one row for the whole batch.
+    """
     distinct = model.W_E[plan.token] + model.W_pos[plan.position]
     *before, last = model.blocks
     if not before:
-        return _read(model, last, *_first_and_last(last, distinct, plan))
+        z, resid = _first_and_last(last, distinct, plan)
+        return z.flatten(1), resid
     resid = _first(before[0], distinct, plan)
     for block in before[1:]:
         resid = block(resid)
     q = last.heads(resid[:, -1], "Q")
-    z = _attend_last(q, last.heads(resid, "K"), last.heads(resid, "V"))
-    return _read(model, last, z, resid[:, -1])
+    return _attend_last(q, last.heads(resid, "K"), last.heads(resid, "V")).flatten(1), resid[:, -1]
+
+
+def _neurons(block: Block, z: Tensor, resid: Tensor) -> Float[Tensor, "batch d_mlp"]:
+    pre = z @ (block.W_O.flatten(0, 1) @ block.W_in)
+    return pre + add_bias(add_bias(resid, block.b_O) @ block.W_in, block.b_in).to(pre.dtype)
 
 
 def _gather(table: Float[Tensor, "distinct *rest"], index: Int[Tensor, "batch *pos"]) -> Tensor:
@@ -94,16 +117,3 @@ def _attend_last(
 ) -> Float[Tensor, "batch head d_head"]:
     scores = torch.einsum("bhd,bphd->bhp", q, k) / math.sqrt(q.shape[-1])
     return torch.einsum("bhp,bphd->bhd", torch.softmax(scores, dim=-1), v)
-
-
-def _read(
-    model: Transformer, block: Block, z: Float[Tensor, "batch head d_head"], resid: Float[Tensor, "rows d_model"]
-) -> Float[Tensor, "batch d_vocab_out"]:
-    """From z and the residual stream before the block to the logits; resid may be one row for the whole batch."""
-    z, W_O, W_U = z.flatten(1), block.W_O.flatten(0, 1), model.W_U
-    resid = add_bias(resid, block.b_O)
-    # under autocast products are bfloat16 and sums with float32 are float32: the large matrices stay bfloat16
-    pre = z @ (W_O @ block.W_in)
-    post = block.act(pre + add_bias(resid @ block.W_in, block.b_in).to(pre.dtype))
-    constant = add_bias(add_bias(resid, block.b_out) @ W_U, model.b_U)
-    return post @ (block.W_out @ W_U) + z @ (W_O @ W_U) + constant

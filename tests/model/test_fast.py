@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from miii.model import fast
+from miii.model.tap import capture
 from miii.model.transformer import ModelConfig, Transformer
 from miii.tasks import ModularAddition
 
@@ -65,6 +66,40 @@ def test_logits_are_the_plain_forward_s(n_layers, last_varies):
     model = network(3, n_layers=n_layers, biases="all")
     tokens, _ = examples(3, last_varies)
     assert_exact(fast.answer_logits(model, fast.plan(tokens)), model(tokens)[:, -1], "logits")
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("biases", ["none", "mlp", "all"])
+@pytest.mark.parametrize("n_layers", [1, 2, 3])
+@pytest.mark.parametrize("last_varies", [False, True])
+def test_neurons_are_the_last_block_s_at_the_last_position(n_layers, biases, causal, last_varies):
+    model = network(4, n_layers=n_layers, biases=biases, causal=causal)
+    tokens, _ = examples(4, last_varies)
+    site = f"{n_layers - 1}.mlp_pre"
+    expected = capture(model, tokens, {site})[site][:, -1]
+    found = fast.answer_neurons(model, fast.plan(tokens))
+    assert_exact(found, expected, site)
+    rows = torch.tensor([5, 0, 5])
+    assert_exact(fast.answer_neurons(model, fast.plan(tokens).rows(rows)), expected[rows], site)
+
+
+@pytest.mark.parametrize("n_layers", [1, 2])
+def test_neurons_have_the_gradients_of_the_plain_forward(n_layers):
+    model = network(3, n_layers=n_layers, biases="all")
+    tokens, _ = examples(3, False)
+    site = f"{n_layers - 1}.mlp_pre"
+
+    def gradients(neurons):
+        model.zero_grad()
+        neurons.square().sum().backward()
+        return {name: weight.grad for name, weight in model.named_parameters()}
+
+    plain = gradients(capture(model, tokens, {site})[site][:, -1])
+    for name, grad in gradients(fast.answer_neurons(model, fast.plan(tokens))).items():
+        if plain[name] is None:  # what comes after the neurons
+            assert grad is None
+        else:
+            assert_exact(grad, plain[name], name)
 
 
 def test_a_comparison_with_other_weights_fails():

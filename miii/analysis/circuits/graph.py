@@ -1,0 +1,197 @@
+"""A transformer as a graph: which part's output is read by which part's input, at which position.
+
+The residual stream is a sum, so whatever reads it at a position reads every part that wrote there before. An edge is
+one such part for one reader. It stays at its position: only attention moves between positions, inside a head, which
+reads queries where it stands, and keys and values wherever it may look.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Node:
+    """A part of the network at one position: the embedding, a head, an MLP or the logits.
+
+    Attributes:
+        layer: the block, for heads and MLPs.
+        head: which head of the block, for heads.
+
+    Source: Conmy et al. 2023 (arXiv 2304.14997), section 2; own naming.
+    """
+
+    kind: Literal["embed", "head", "mlp", "logits"]
+    position: int
+    layer: int | None = None
+    head: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What, and behind the @ at which position: ``embed@0``, ``0.h3@2``, ``0.mlp@2``, ``logits@2``."""
+        return self.input("")
+
+    def input(self, which: str) -> str:
+        """The name of one of a head's inputs, such as ``0.h3.q@2``; with "" the node's own."""
+        block = "" if self.layer is None else f"{self.layer}."
+        part = self.kind if self.head is None else f"h{self.head}"
+        return f"{block}{part}{which and f'.{which}'}@{self.position}"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One part's output as one input hears it.
+
+    Attributes:
+        source: what writes.
+        target: what reads, at the same position. A head's key or value at that position is heard by the head wherever
+            it may look there from; see ``Graph.feeds``.
+        which: "q", "k" or "v" where a head reads, else "".
+
+    Source: Conmy et al. 2023, section 2; heads read through three separate inputs, as in their code.
+    """
+
+    source: Node
+    target: Node
+    which: Literal["", "q", "k", "v"] = ""
+
+    @property
+    def reader(self) -> str:
+        """The name of the input, such as ``0.h3.k@0``."""
+        return self.target.input(self.which)
+
+    @property
+    def name(self) -> str:
+        """Such as ``embed@0 -> 0.h3.k@0``."""
+        return f"{self.source.name} -> {self.reader}"
+
+    @property
+    def kind(self) -> str:
+        """What kind of input reads: "q", "k", "v", "mlp" or "logits"."""
+        return self.which or self.target.kind
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Every edge from which some path leads to the logits at the last position, where the answer is read.
+
+    Writers are the embedding, then block by block the heads and the MLP; readers block by block the queries, keys and
+    values of the heads and the MLP, then the logits. ``index`` gives each edge its reader, position and writer. Edges
+    are ordered by reader, position, writer: none depends on a later one.
+
+    Source: Conmy et al. 2023, section 2; edges with positions as in Haklay et al. 2025 (arXiv 2502.04577).
+    """
+
+    n_layers: int
+    n_heads: int
+    n_ctx: int
+    causal: bool
+
+    @property
+    def n_writers(self) -> int:
+        """The embedding, and each block's heads and MLP."""
+        return 1 + self.n_layers * (self.n_heads + 1)
+
+    @property
+    def n_readers(self) -> int:
+        """The three inputs of each head, the MLPs, and the logits."""
+        return self.n_layers * (3 * self.n_heads + 1) + 1
+
+    @cached_property
+    def index(self) -> Int[Tensor, "edges 3"]:
+        """Reader, position and writer of each edge."""
+        rows: list[tuple[int, int, int]] = []
+        for reader in range(self.n_readers):
+            layer, place = divmod(reader, 3 * self.n_heads + 1)
+            mlp, logits = place == 3 * self.n_heads, layer == self.n_layers
+            # what a block writes is read by later heads wherever it stands, but after the last block at the end only
+            end_only = logits or (layer == self.n_layers - 1 and (mlp or place < self.n_heads))
+            writers = self.n_writers if logits else 1 + layer * (self.n_heads + 1) + mlp * self.n_heads
+            positions = range(self.n_ctx - 1 if end_only else 0, self.n_ctx)
+            rows += [(reader, position, writer) for position in positions for writer in range(writers)]
+        return torch.tensor(rows)
+
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """All edges, in order."""
+        return tuple(self._edge(*row) for row in self.index.tolist())
+
+    @cached_property
+    def feeds(self) -> tuple[tuple[Node, ...], ...]:
+        """For each edge the nodes whose output depends on it at once: one, or a head wherever it looks back from."""
+        return tuple(
+            tuple(Node("head", query, edge.target.layer, edge.target.head) for query in self._lookers(edge.target))
+            if edge.which in ("k", "v")
+            else (edge.target,)
+            for edge in self.edges
+        )
+
+    def live(self, kept: Bool[Tensor, " edges"]) -> Bool[Tensor, " edges"]:
+        """The edges that are kept and lead to the logits along edges that are kept too."""
+        live, heard = torch.zeros_like(kept), {Node("logits", self.n_ctx - 1)}
+        for i in reversed(kept.nonzero().flatten().tolist()):
+            if not heard.isdisjoint(self.feeds[i]):
+                live[i] = True
+                heard.add(self.edges[i].source)
+        return live
+
+    def paths(self, edges: Iterable[int]) -> dict[str, frozenset[int]]:
+        """For each edge and node, by name, which of some edges lie with it on a path along these edges."""
+        order = sorted(edges)
+        before: dict[Node, frozenset[int]] = {}
+        after: dict[Node, frozenset[int]] = {}
+        upto: dict[int, frozenset[int]] = {}
+        onward: dict[int, frozenset[int]] = {}
+        empty: frozenset[int] = frozenset()
+        for i in order:
+            upto[i] = before.get(self.edges[i].source, empty) | {i}
+            before |= {node: before.get(node, empty) | upto[i] for node in self.feeds[i]}
+        for i in reversed(order):
+            onward[i] = empty.union(*(after.get(node, empty) for node in self.feeds[i])) | {i}
+            after[self.edges[i].source] = after.get(self.edges[i].source, empty) | onward[i]
+        nodes = {node.name: before.get(node, empty) | after.get(node, empty) for node in before | after}
+        return nodes | {self.edges[i].name: upto[i] | onward[i] for i in order}
+
+    def first_stage(self, kept: Bool[Tensor, " edges"]) -> int:
+        """The first of attention 0, MLP 0, attention 1, ..., logits that hears an edge which is not kept."""
+        missing = self.index[~kept, 0]
+        if not len(missing):
+            return 2 * self.n_layers
+        layer, place = divmod(int(missing.min()), 3 * self.n_heads + 1)
+        return 2 * layer + (place == 3 * self.n_heads)
+
+    def matrix(self, kept: Bool[Tensor, " edges"]) -> Bool[Tensor, "reader pos writer"]:
+        """Which writers each reader hears at each position; what is no edge of the graph is not heard."""
+        matrix = torch.zeros(self.n_readers, self.n_ctx, self.n_writers, dtype=torch.bool)
+        matrix[tuple(self.index.T)] = kept
+        return matrix
+
+    def of_edges(self, matrix: Float[Tensor, "reader pos writer"]) -> Float[Tensor, " edges"]:
+        """Those entries of a matrix that are edges, in the order of ``edges``."""
+        return matrix[tuple(self.index.T)]
+
+    def _edge(self, reader: int, position: int, writer: int) -> Edge:
+        layer, place = divmod(reader, 3 * self.n_heads + 1)
+        source = self._writer(writer, position)
+        if layer == self.n_layers:
+            return Edge(source, Node("logits", position))
+        if place == 3 * self.n_heads:
+            return Edge(source, Node("mlp", position, layer))
+        which: Literal["q", "k", "v"] = ("q", "k", "v")[place // self.n_heads]
+        return Edge(source, Node("head", position, layer, place % self.n_heads), which)
+
+    def _writer(self, writer: int, position: int) -> Node:
+        if not writer:
+            return Node("embed", position)
+        layer, place = divmod(writer - 1, self.n_heads + 1)
+        return Node("mlp", position, layer) if place == self.n_heads else Node("head", position, layer, place)
+
+    def _lookers(self, head: Node) -> range:
+        """The positions from which a head may look at the position of ``head``, and is heard itself."""
+        first = head.position if self.causal else 0
+        return range(self.n_ctx - 1 if head.layer == self.n_layers - 1 else first, self.n_ctx)

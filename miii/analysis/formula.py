@@ -1,0 +1,248 @@
+"""A network's logits as a formula: a sum of cos 2 pi (k a + l b - m c) / p, fitted to half of the pairs."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from miii import metrics
+from miii.errors import InputError
+from miii.tasks import ModularAddition
+
+if TYPE_CHECKING:
+    import sympy
+
+
+@dataclass(frozen=True)
+class Term:
+    """``amplitude * cos(2 pi (a k_a + b k_b - c k_c) / p + phase)``: two parameters, and three integers.
+
+    Attributes:
+        k_a, k_b: in -(p // 2) .. p // 2.
+        k_c: in 1 .. p // 2.
+        amplitude: in logits, not negative.
+        phase: in radians, -pi .. pi.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.2, with three frequencies in place of one.
+    """
+
+    k_a: int
+    k_b: int
+    k_c: int
+    amplitude: float
+    phase: float
+
+
+@dataclass(frozen=True)
+class Formula:
+    """Logits of answer c to (a, b) as a sum of terms.
+
+    Source: Nanda et al. 2023, section 4.2: logits ~ sum_k alpha_k cos(w_k (a + b - c)).
+    """
+
+    p: int
+    terms: tuple[Term, ...]
+
+    def logits(self) -> Float[Tensor, "pairs p"]:
+        """The formula's logits for all pairs in the order a * p + b, in float64."""
+        n = torch.arange(self.p)
+        out = torch.zeros(self.p**2, self.p, dtype=torch.float64)
+        for term in self.terms:
+            of_pair = _angle(self.p, (term.k_a * n[:, None] + term.k_b * n).flatten()) + term.phase
+            of_answer = _angle(self.p, term.k_c * n)
+            # cos(x - y), as two outer products
+            out.addr_(of_pair.cos(), of_answer.cos(), alpha=term.amplitude)
+            out.addr_(of_pair.sin(), of_answer.sin(), alpha=term.amplitude)
+        return out
+
+    @property
+    def multipliers(self) -> tuple[int, int] | None:
+        """The (alpha, beta) for which the terms are waves in alpha a + beta b - c; None where they disagree.
+
+        (1, 1) says that the formula is about the sum, (1, -1) about the difference. Terms that disagree are passed over
+        if all of them together have less than 1 % of the squared amplitudes. None without any term. Several may hold
+        where each k_c has a divisor in common with p (at the Nyquist frequency sum and difference are one): then it is
+        the first of (1, 1), (1, -1), (-1, 1), (-1, -1).
+        """
+        p = self.p
+        candidates = [(1, 1), (1, -1), (-1, 1), (-1, -1)]
+        for term in self.terms:
+            if math.gcd(term.k_c, p) == 1:
+                inverse = pow(term.k_c, -1, p)
+                candidates.append((_centred(term.k_a * inverse, p), _centred(term.k_b * inverse, p)))
+
+        def weight(alpha: int, beta: int) -> float:
+            waves = [t for t in self.terms if (t.k_a - alpha * t.k_c) % p == 0 and (t.k_b - beta * t.k_c) % p == 0]
+            return math.fsum(t.amplitude**2 for t in waves)
+
+        best = max(candidates, key=lambda found: weight(*found))
+        return best if weight(*best) > 0.99 * math.fsum(t.amplitude**2 for t in self.terms) else None
+
+    def sympy(self, digits: int | None = None) -> "sympy.Expr":
+        """The formula as a SymPy expression in the symbols a, b and c, all integers.
+
+        Args:
+            digits: significant digits of amplitudes and phases; all of them if None.
+        """
+        import sympy
+
+        a, b, c = sympy.symbols("a b c", integer=True)
+        number = sympy.Float if digits is None else lambda value: sympy.Float(value, digits)
+        return sympy.Add(
+            *(
+                number(t.amplitude)
+                * sympy.cos(2 * sympy.pi * (t.k_a * a + t.k_b * b - t.k_c * c) / self.p + number(t.phase))
+                for t in self.terms
+            ),
+            evaluate=False,
+        )
+
+    def latex_terms(self, digits: int = 3) -> list[str]:
+        """Each term in LaTeX, amplitudes to some significant digits, phases to as many decimals."""
+        parts = []
+        for t in self.terms:
+            inner = _linear(t, self.p)
+            if round(t.phase, digits):
+                inner += f" {'-' if t.phase < 0 else '+'} {abs(t.phase):.{digits}f}"
+            amplitude, _, power = f"{t.amplitude:.{digits}g}".partition("e")
+            times = rf" \cdot 10^{{{int(power)}}}" if power else ""
+            parts.append(rf"{amplitude}{times}\cos\!\left({inner}\right)")
+        return parts
+
+    def latex(self, digits: int = 3) -> str:
+        """The formula in LaTeX on one line, numbers as in ``latex_terms``; ``0`` if empty."""
+        return " + ".join(self.latex_terms(digits)) or "0"
+
+
+def _linear(term: Term, p: int) -> str:
+    """``2 pi k / p (a + b - c)`` where the three frequencies agree up to sign, else all of them one by one."""
+    if abs(term.k_a) == abs(term.k_b) == term.k_c:
+        first, second = ("" if term.k_a > 0 else "-"), ("+" if term.k_b > 0 else "-")
+        return rf"\tfrac{{2\pi \cdot {term.k_c}}}{{{p}}}({first}a {second} b - c)"
+    texts = [f"{value:+d}{name}" for value, name in ((term.k_a, "a"), (term.k_b, "b"), (-term.k_c, "c")) if value]
+    return rf"\tfrac{{2\pi}}{{{p}}}({' '.join(texts).removeprefix('+')})"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A formula fitted to one half of the pairs, and how well it does.
+
+    Attributes:
+        variance_explained: held-out R^2 of the logits, of their variance over the pairs: each answer's mean over the
+            fitted half depends on no input and is taken off first. 1 is perfect; below 0 is worse than that mean; 0
+            where the logits do not vary.
+        argmax_agreement: share of the held-out pairs at which the formula's largest logit is the network's.
+        kl: mean KL divergence from the network's answer distribution to the formula's on the held-out pairs, in nats.
+        accuracy, loss: of the formula alone, run in place of the network on all pairs; loss in nats. They prove nothing
+            alone, for cos w (a + b - c) contains the answer.
+
+    Source: Nanda et al. 2023, section 4.2; the held-out half is this project's.
+    """
+
+    formula: Formula
+    variance_explained: float
+    argmax_agreement: float
+    kl: float
+    accuracy: float
+    loss: float
+
+
+def check_task(config: ModularAddition) -> None:
+    """Whether the answer is a sum in Z_p, so that a formula of its waves can be asked for.
+
+    The controls ``shuffled`` and ``relabelled`` are let pass: what they are for is that no such formula fits.
+
+    Raises:
+        InputError: the operation is another.
+
+    Source: own design.
+    """
+    if config.operation in ("mul", "quadratic"):
+        raise InputError(
+            "operation must be one of add, sub, shuffled, relabelled to have a formula: its answer must be a sum of "
+            f"the operands in Z_p (got {config.operation!r})."
+        )
+
+
+def fit(
+    logits: Float[Tensor, "pairs p"],
+    labels: Int[Tensor, " pairs"],
+    frequencies: Sequence[int],
+    seed: int = 0,
+) -> Fit:
+    """Fit one term to each frequency of the answer, on half of the pairs drawn by ``seed``, and test it on the rest.
+
+    Which wave in (a, b) goes with a frequency k of c is not given: it is the strongest of the whole 2-D spectrum, all
+    p^2 - 1 pairs of frequencies (k_a, k_b), so a network that does not add gets another formula, or a poor one.
+
+    Args:
+        logits: for every pair in the order a * p + b.
+        labels: the right answers, for ``accuracy`` and ``loss``.
+        frequencies: of c, such as the key frequencies.
+
+    Raises:
+        InputError: a frequency is not in 1 .. p // 2.
+
+    Source: as ``Fit``.
+    """
+    p = logits.shape[1]
+    wrong = [k for k in frequencies if not 1 <= k <= p // 2]
+    if wrong:
+        raise InputError(f"frequencies must be in 1 .. {p // 2} (got {wrong[0]}).")
+    logits = logits.double() - logits.double().mean(1, keepdim=True)
+    fitted = torch.zeros(p * p, dtype=torch.bool)
+    fitted[torch.randperm(p * p, generator=torch.Generator().manual_seed(seed))[: p * p // 2]] = True
+    waves = torch.fft.fft(logits, dim=1)
+    formula = Formula(p, tuple(_term(waves[:, k], fitted, p, k) for k in sorted(set(frequencies))))
+
+    own = formula.logits()
+    rest = logits - own
+    residual = (rest[~fitted] - rest[fitted].mean(0)).square().sum()
+    total = (logits[~fitted] - logits[fitted].mean(0)).square().sum()
+    log_p, log_q = torch.log_softmax(logits[~fitted], 1), torch.log_softmax(own[~fitted], 1)
+    return Fit(
+        formula=formula,
+        variance_explained=(1 - residual / total).item() if total > 0 else 0.0,
+        argmax_agreement=(logits.argmax(1) == own.argmax(1))[~fitted].double().mean().item(),
+        kl=(log_p.exp() * (log_p - log_q)).sum(1).mean().item(),
+        accuracy=metrics.correct(own, labels).double().mean().item(),
+        loss=metrics.cross_entropy(own, labels).mean().item(),
+    )
+
+
+def _term(wave: Tensor, fitted: Bool[Tensor, " pairs"], p: int, k: int) -> Term:
+    """The best term at one frequency of c; ``wave`` [pairs] is the sum over c of logits * exp(-i w_k c)."""
+    wave = wave - wave[fitted].mean()  # a constant beside the term, fitted with it
+    known = torch.where(fitted, wave, 0).view(p, p)
+    # logits in exp(i (w (k_a a + k_b b) - w k c)) appear in the conjugate wave at (k_a, k_b)
+    at = int(torch.fft.fft2(known.conj()).abs().argmax())
+    k_a, k_b = _centred(at // p, p), _centred(at % p, p)
+    n = torch.arange(p)
+    angle = _angle(p, (k_a * n[:, None] + k_b * n).flatten())[fitted]
+    cos, sin = angle.cos() - angle.cos().mean(), angle.sin() - angle.sin().mean()
+    # At the Nyquist frequency cos(pi c) has no sine beside it: the wave is real, and counts once where others do twice.
+    scale = 1 / p if 2 * k == p else 2 / p
+    real = torch.stack([cos, -sin], dim=1)
+    imaginary = torch.stack([sin, cos], dim=1)
+    design = real if 2 * k == p else torch.cat([real, imaginary])
+    target = wave[fitted].conj().resolve_conj() * scale
+    x, y = (torch.linalg.pinv(design) @ (target.real if 2 * k == p else torch.cat([target.real, target.imag]))).tolist()
+    # At the Nyquist frequency c and -c are one, and all signs may be turned: say the first that has any with a plus.
+    if 2 * k == p and (k_a if 2 * k_a % p else k_b) < 0:
+        k_a, k_b, y = _centred(-k_a, p), _centred(-k_b, p), -y
+    return Term(k_a, k_b, k, math.hypot(x, y), math.atan2(y, x))
+
+
+def _centred(k: int, p: int) -> int:
+    """The representative of k modulo p in -(p // 2) .. p // 2; p / 2 itself for an even p."""
+    k %= p
+    return k - p if 2 * k > p else k
+
+
+def _angle(p: int, turns: Tensor) -> Tensor:
+    # reduced modulo p in integers, so that the angle is exact to the last bit
+    return 2 * math.pi / p * (turns % p).double()
