@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from miii import jobs as jobs
     from miii import plots as plots
     from miii import runs as runs
+    from miii import transformer_lens as transformer_lens
     from miii.config import RECIPES, RunConfig, recipe
     from miii.errors import InputError
     from miii.model.tap import SITES, capture, identity, intervene, zero_head
@@ -39,7 +40,7 @@ _HOMES = {
     "miii.training": ("Evaluation", "Step", "train"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_MODULES = ("analysis", "jobs", "plots", "runs")
+_MODULES = ("analysis", "jobs", "plots", "runs", "transformer_lens")
 
 __all__ = [
     "OPTIMIZERS",
@@ -67,6 +68,7 @@ __all__ = [
     "recipe",
     "runs",
     "train",
+    "transformer_lens",
     "zero_head",
 ]
 

@@ -1,14 +1,13 @@
-"""The command line: each command parses, calls the library, and prints."""
+"""The commands that train: ``train``, ``resume``, ``sweep``."""
 
 import json
 import os
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 from rich.console import Console
@@ -22,8 +21,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-import miii
 from miii import flat, runs
+from miii.cli.printing import Json, RunName, print_runs, print_values
 from miii.config import RECIPES, RunConfig, recipe
 from miii.errors import InputError
 from miii.sweep import grid, sweep
@@ -61,7 +60,6 @@ def _option_fields() -> list[tuple[str, Any, Any]]:
 
 Task = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="what to learn", metavar="{" + ",".join(TASKS) + "}")]
 Recipe = Annotated[str, tyro.conf.arg(help="where the options start from", metavar="{" + ",".join(RECIPES) + "}")]
-Json = Annotated[bool, tyro.conf.arg(help="print one JSON object on stdout")]
 Out = Annotated[
     Path | None, tyro.conf.arg(help="folder of the run [a new one in runs/]", metavar="DIR", help_behavior_hint="")
 ]
@@ -101,58 +99,14 @@ Sweep.__doc__ = "Train a grid of settings and seeds, one after the other; skips 
 
 
 @dataclass(frozen=True)
-class _Resume:
+class Resume:
     """Go on with a run that was stopped or killed."""
 
-    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="name or folder of the run")]
+    run: RunName
     json: Json = False
 
 
-@dataclass(frozen=True)
-class _Runs:
-    """List the runs in runs/ and checkpoints/."""
-
-    json: Annotated[bool, tyro.conf.arg(help="print a JSON array on stdout")] = False
-
-
-@dataclass(frozen=True)
-class _Ship:
-    """Copy a finished run, small enough to be committed."""
-
-    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="name or folder of the run")]
-    out: Annotated[Path, tyro.conf.arg(help="folder of the copy")]
-    snapshots: Annotated[int, tyro.conf.arg(help="how many snapshots to keep")] = 14
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command ``miii``: 0 on success, 2 on bad input, 130 when stopped by Ctrl-C.
-
-    Source: own design.
-    """
-    commands = {"train": Train, "resume": _Resume, "sweep": Sweep, "runs": _Runs, "ship": _Ship}
-    named = tuple(Annotated[command, tyro.conf.subcommand(name)] for name, command in commands.items())
-    union: Any = Union[named]  # noqa: UP007 - made from a dict
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["--version"]:
-        print(miii.__version__)
-        return 0
-    chosen = tyro.cli(  # type: ignore[call-overload]
-        union,
-        prog="miii",
-        description="See what a network learned about numbers.",
-        args=arguments,
-        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
-    )
-    try:
-        return COMMANDS[type(chosen)](chosen)
-    except InputError as error:
-        print(f"miii: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        return 0
-
-
-def _train(chosen: Any) -> int:
+def run_train(chosen: Any) -> int:
     config = _config(chosen)
     out = chosen.out if chosen.out is not None else runs.new_folder(config)
     if os.path.lexists(out):  # said before any work is done
@@ -160,7 +114,7 @@ def _train(chosen: Any) -> int:
     return _drain(out, train(config), config, chosen.json)
 
 
-def _resume(chosen: _Resume) -> int:
+def run_resume(chosen: Resume) -> int:
     run = runs.open(chosen.run)
     return _drain(run.folder, runs.resume(run.folder.absolute()), run.config, chosen.json)
 
@@ -179,11 +133,11 @@ def _drain(out: Path, steps: Iterator[Step], config: RunConfig, as_json: bool) -
     if as_json:
         print(json.dumps(result | {"run": str(out)}))
     else:
-        _print_result(result | {"run": str(out)})
+        print_values(result | {"run": str(out)})
     return 130 if stopped else 0
 
 
-def _sweep(chosen: Any) -> int:
+def run_sweep(chosen: Any) -> int:
     choices: dict[str, Sequence[Any]] = {}
     for setting in chosen.grid:
         name, _, listed = setting.partition("=")
@@ -202,21 +156,8 @@ def _sweep(chosen: Any) -> int:
                 break
         steps.close()  # type: ignore[attr-defined]
     done = [runs.open((chosen.out / name).absolute()) for name in configs if (chosen.out / name).exists()]
-    _print_runs(done, chosen.json)
+    print_runs(done, chosen.json)
     return 130 if stopped else 0
-
-
-def _runs(chosen: _Runs) -> int:
-    _print_runs(runs.every(), chosen.json)
-    return 0
-
-
-def _ship(chosen: _Ship) -> int:
-    print(runs.ship(runs.open(chosen.run), chosen.out, chosen.snapshots).folder)
-    return 0
-
-
-COMMANDS: dict[Any, Any] = {Train: _train, _Resume: _resume, Sweep: _sweep, _Runs: _runs, _Ship: _ship}
 
 
 def _config(chosen: Any) -> RunConfig:
@@ -273,25 +214,3 @@ class _Rate(TextColumn):
         from rich.text import Text
 
         return Text(f"{task.speed:.0f} steps/s" if task.speed else "", style="progress.data.speed")
-
-
-def _print_result(result: dict[str, Any]) -> None:
-    for name, value in result.items():
-        print(f"{name:16} {'-' if value is None else value}")
-
-
-def _print_runs(found: list[runs.Run], as_json: bool) -> None:
-    rows = [runs.row(run) for run in found]
-    if as_json:
-        print(json.dumps(rows))
-    elif rows:
-        import pandas as pd
-
-        table = pd.DataFrame(rows).astype(object)
-        print(table.where(table.notna(), "-").to_string(index=False, float_format="{:.4g}".format))
-    else:
-        print("There is no run yet: miii train add")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

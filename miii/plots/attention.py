@@ -1,12 +1,14 @@
 """Attention as pictures."""
 
+from collections.abc import Sequence
+
 import altair as alt
 import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
 from miii.plots.heatmap import heatmap
-from miii.plots.style import SEQUENTIAL, Chart
+from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, top_legend
 
 
 def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart:
@@ -24,7 +26,7 @@ def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart
         for q in range(weights.shape[1])
         for k in range(weights.shape[2])
     ]
-    x = alt.X("key:N", title="looks at (key)", sort=marks, axis=alt.Axis(labelAngle=0))
+    x = alt.X("key:N", title="looks at (key)", sort=marks, axis=alt.Axis(labelAngle=0, labelFlush=False))
     y = alt.Y("query:N", title="who looks (query)", sort=marks)
     base = alt.Chart(pd.DataFrame(rows)).encode(x=x, y=y)
     color = alt.Color("weight:Q", title="weight", scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, 1]))
@@ -45,3 +47,68 @@ def over_inputs(weight: Float[Tensor, "a b"], head: int, key: str, size: int = 3
     """
     title = f"Head {head}: attention to {key}"
     return heatmap(weight, title=title, row="a", column="b", value="weight", size=size, domain=(0.0, 1.0))
+
+
+def attention_spectrum(power: Float[Tensor, "frequency frequency"], head: int, key: str, size: int = 340) -> alt.Chart:
+    """Share of the variance of one head's attention by the frequencies of a and of b; 0 is the constant.
+
+    Source: Nanda et al. 2023, section 4 and figure 6.
+    """
+    title = f"Head {head}: spectrum of attention to {key}"
+    domain = (0.0, power.max().item() or 1.0)
+    row, column = "frequency of a", "frequency of b"
+    return heatmap(power, title=title, row=row, column=column, value="share of variance", size=size, domain=domain)
+
+
+def token_scores(scores: Float[Tensor, "pos key"], names: Sequence[str], head: int) -> alt.Chart:
+    """Score of a key token at each position, for one query: a line a position.
+
+    Args:
+        names: what stands at each position.
+
+    Source: the row of a QK circuit, Elhage et al. 2021.
+    """
+    rows = [
+        {"position": name, "token": token, "score": score}
+        for name, line in zip(names, scores.tolist(), strict=True)
+        for token, score in enumerate(line)
+    ]
+    colors = alt.Scale(domain=list(names), range=[MAIN, ACCENT, MUTED][: len(names)])
+    return (
+        alt.Chart(pd.DataFrame(rows))
+        .mark_line()
+        .encode(
+            x=alt.X("token:Q", title="key token", scale=alt.Scale(domain=[0, scores.shape[1] - 1], nice=False)),
+            y=alt.Y("score:Q", title="score (before the softmax)", scale=alt.Scale(zero=False)),
+            color=alt.Color("position:N", scale=colors, legend=top_legend(labelExpr="'at position ' + datum.label")),
+            # the curves are the same but for a shift, and may lie on each other
+            strokeDash=alt.StrokeDash("position:N", sort=list(names), legend=None),
+            tooltip=["position:N", "token:Q", alt.Tooltip("score:Q", format=".3f")],
+        )
+        .properties(title=f"Head {head}: scores from the last position", height=HEIGHT, autosize=FLUID)
+    )
+
+
+def qk(scores: Float[Tensor, "query key"], head: int, size: int = 340) -> alt.Chart:
+    """A QK circuit: scores of query tokens (rows) and key tokens (columns), each row less its mean.
+
+    What is added to all of a row's scores is lost in the softmax over equal positions.
+
+    Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
+    """
+    centred = scores - scores.mean(1, keepdim=True)
+    title = f"Head {head}: who asks for whom (QK)"
+    return heatmap(
+        centred, title=title, row="query token", column="key token", value="score", size=size, diverging=True
+    )
+
+
+def ov(logits: Float[Tensor, "token d_vocab_out"], head: int, size: int = 340) -> alt.Chart:
+    """An OV circuit: what attending to a token (row) adds to the logit of each answer (column).
+
+    Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
+    """
+    title = f"Head {head}: what it writes (OV)"
+    return heatmap(
+        logits, title=title, row="token attended to", column="answer", value="logit", size=size, diverging=True
+    )

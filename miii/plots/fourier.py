@@ -6,11 +6,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from miii.analysis.fourier import Circle, Spectrum
+from miii.analysis.fourier2d import Spectrum2D
+from miii.plots.heatmap import heatmap
 from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, top_legend
 
 
-def spectrum(values: Spectrum) -> Chart:
-    """Length of the embedding's cosine and sine components by frequency, the key frequencies labelled.
+def spectrum(values: Spectrum, title: str = "Spectrum of the embedding") -> Chart:
+    """Length of a matrix's cosine and sine components by frequency, the key frequencies labelled.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 3.
     """
@@ -48,7 +50,7 @@ def spectrum(values: Spectrum) -> Chart:
         .mark_text(dy=-8, fontWeight="bold", color=ACCENT)
         .encode(x="frequency:O", y="norm:Q", text="key:N")
     )
-    return alt.layer(bars, marks).properties(title="Spectrum of the embedding", height=HEIGHT, autosize=FLUID)
+    return alt.layer(bars, marks).properties(title=title, height=HEIGHT, autosize=FLUID)
 
 
 def circle(values: Circle, size: int = 220) -> Chart:
@@ -71,7 +73,7 @@ def circle(values: Circle, size: int = 220) -> Chart:
     return alt.layer(line, points).properties(title=title, width=size, height=size, autosize=FIXED)
 
 
-def singular_values(values: Float[Tensor, " rank"]) -> alt.Chart:
+def singular_values(values: Float[Tensor, " rank"], title: str = "Singular values of the embedding") -> alt.Chart:
     """Singular values, the largest first. Source: Nanda et al. 2023, figure 4."""
     frame = pd.DataFrame({"rank": range(1, len(values) + 1), "value": values.tolist()})
     return (
@@ -82,12 +84,26 @@ def singular_values(values: Float[Tensor, " rank"]) -> alt.Chart:
             y=alt.Y("value:Q", title="singular value"),
             tooltip=["rank:O", alt.Tooltip("value:Q", format=".3f")],
         )
-        .properties(title="Singular values of the embedding", height=HEIGHT, autosize=FLUID)
+        .properties(title=title, height=HEIGHT, autosize=FLUID)
     )
 
 
+def spectrum_2d(values: Spectrum2D, size: int = 400) -> alt.Chart:
+    """Power over (a, b) by the frequency of either operand, as a power of ten of its share of the variance.
+
+    The colours reach from 1e-6 to 1 at every step, so that snapshots can be compared.
+
+    Source: Nanda et al. 2023, figure 6.
+    """
+    shown = values.power.clamp_min(1e-6).log10()
+    title = "Which products of waves?"
+    value = "share of variance (log10)"
+    row, column = "frequency in a", "frequency in b"
+    return heatmap(shown, title=title, row=row, column=column, value=value, size=size, domain=(-6.0, 0.0))
+
+
 def power_over_training(power: Float[Tensor, "snapshot frequency"], steps: list[int]) -> alt.Chart:
-    """Share of the embedding's power at each frequency, snapshot by snapshot.
+    """Share of power at each frequency, snapshot by snapshot.
 
     Args:
         steps: the step of each snapshot.

@@ -1,5 +1,7 @@
 """One palette for both themes: colour-blind safe (Okabe and Ito's hues), 3 : 1 or more on white and on near black."""
 
+import math
+from collections.abc import Iterable
 from typing import Any, Final
 
 import altair as alt
@@ -9,6 +11,8 @@ Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 TRAIN, TEST = "#0f83c4", "#d3691f"
 MAIN, ACCENT, MUTED = "#0f83c4", "#d3691f", "#87919b"
 WRONG = "#c2477f"
+#: for names, up to eight of them (Okabe and Ito, 3 : 1 or more on both themes)
+CATEGORY: Final = ["#0f83c4", "#d3691f", "#c2477f", "#0a9b77", "#8b7a00", "#7a6ad8", "#87919b", "#b04a3a"]
 SEQUENTIAL: Final = "viridis"  #: for magnitudes
 DIVERGING: Final = "blueorange"  #: for values around 0
 HEIGHT = 240  #: pixels of a chart that has no reason for another height
@@ -24,3 +28,19 @@ CANVAS: Final = {"embedOptions": {"renderer": "canvas"}}
 def top_legend(**options: Any) -> alt.Legend:
     """A legend in one line above the plot, close to it. Source: own design."""
     return alt.Legend(orient="top", title=None, offset=4, padding=0, **options)
+
+
+def log_axis(values: Iterable[float]) -> alt.Axis:
+    """The axis of a logarithmic scale with a line at every power of ten, or at 1, 2 and 5 of the few that there are.
+
+    Args:
+        values: what is drawn; all above 0.
+
+    Source: own design.
+    """
+    logs = [math.log10(value) for value in values]
+    low, high = math.floor(min(logs)), math.ceil(max(logs))
+    steps = (1, 2, 5) if high - low < 3 else (1,)
+    every = 1 + (high - low) // 9
+    ticks = [step * 10.0**k for k in range(low, high + 1, every) for step in steps]
+    return alt.Axis(values=ticks, format="~g")

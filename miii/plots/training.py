@@ -63,12 +63,16 @@ def split(task: Task, p: int, size: int = 340) -> alt.Chart:
 
 
 def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, size: int = 340) -> alt.Chart:
-    """The p x p grid of right and wrong answers, by split. Source: own design."""
+    """The p x p grid of right and wrong answers, by split where it is known. Source: own design."""
+    labels = ["train, right", "test, right", "train, wrong", "test, wrong"]
+    colors = [TRAIN, "#7cc0e8", WRONG, "#33333c"]
     codes = torch.where(correct, 0, 2) + (~task.train_mask).int()
+    if not task.split_known:
+        labels, colors, codes = ["right", "wrong"], [TRAIN, WRONG], (~correct).int()
     return categories(
         codes.view(p, p),
-        ["train, right", "test, right", "train, wrong", "test, wrong"],
-        [TRAIN, "#7cc0e8", WRONG, "#33333c"],
+        labels,
+        colors,
         title="Right and wrong answers",
         row="a",
         column="b",

@@ -1,0 +1,53 @@
+"""The command line: each command parses, calls the library, and prints."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, Union
+
+import tyro
+
+import miii
+from miii.cli import files, inside, training
+from miii.errors import InputError
+
+#: Every command: its arguments, and what it does with them.
+COMMANDS: dict[str, tuple[Any, Callable[[Any], int]]] = {
+    "train": (training.Train, training.run_train),
+    "resume": (training.Resume, training.run_resume),
+    "sweep": (training.Sweep, training.run_sweep),
+    "analyze": (inside.Analyze, inside.run_analyze),
+    "progress": (inside.Progress, inside.run_progress),
+    "formula": (inside.Formula, inside.run_formula),
+    "circuit": (inside.Circuit, inside.run_circuit),
+    "runs": (files.Runs, files.run_runs),
+    "ship": (files.Ship, files.run_ship),
+    "import": (files.Import, files.run_import),
+    "export-weights": (files.ExportWeights, files.run_export_weights),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command ``miii``: 0 on success, 2 on bad input, 130 when stopped by Ctrl-C.
+
+    Source: own design.
+    """
+    named = tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, (kind, _) in COMMANDS.items())
+    union: Any = Union[named]  # noqa: UP007 - made from a dict
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["--version"]:
+        print(miii.__version__)
+        return 0
+    chosen = tyro.cli(  # type: ignore[call-overload]
+        union,
+        prog="miii",
+        description="See what a network learned about numbers.",
+        args=arguments,
+        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+    )
+    try:
+        return next(run for kind, run in COMMANDS.values() if type(chosen) is kind)(chosen)
+    except InputError as error:
+        print(f"miii: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 0

@@ -1,0 +1,99 @@
+"""The commands on files: ``runs``, ``ship``, ``import``, ``export-weights``."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from miii import runs, transformer_lens
+from miii.cli.printing import RunName, Step, print_runs
+from miii.errors import InputError
+from miii.model.transformer import ACTIVATIONS
+from miii.tasks import TASKS, ModularAddition
+
+Format = Annotated[Literal["transformer-lens"], tyro.conf.arg(help="whose names and layouts the weights have")]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """List the runs in runs/ and checkpoints/."""
+
+    json: Annotated[bool, tyro.conf.arg(help="print a JSON array on stdout")] = False
+
+
+@dataclass(frozen=True)
+class Ship:
+    """Copy a finished run, small enough to be committed."""
+
+    run: RunName
+    out: Annotated[Path, tyro.conf.arg(help="folder of the copy")]
+    snapshots: Annotated[int, tyro.conf.arg(help="how many snapshots to keep")] = 14
+
+
+@dataclass(frozen=True)
+class Import:
+    """Make a run of other people's weights."""
+
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="a .safetensors file, or a .pt of tensors alone")]
+    out: Annotated[Path, tyro.conf.arg(help="folder of the run")]
+    format: Format = "transformer-lens"
+    task: Annotated[str, tyro.conf.arg(help="what it was trained on", metavar="{" + ",".join(TASKS) + "}")] = "add"
+    p: Annotated[int, tyro.conf.arg(help="the modulus")] = 113
+    act: Annotated[str, tyro.conf.arg(help="its activation", metavar="{" + ",".join(ACTIVATIONS) + "}")] = "relu"
+    causal: Annotated[bool, tyro.conf.arg(help="whether a position sees only itself and those before it")] = True
+    train_fraction: Annotated[
+        str, tyro.conf.arg(help="share of the pairs that trained it, in this project's split", metavar="unknown|FLOAT")
+    ] = "unknown"
+    seed: Annotated[int, tyro.conf.arg(help="of the split, where it is known")] = 0
+
+
+@dataclass(frozen=True)
+class ExportWeights:
+    """Write a network's weights for other people's tools."""
+
+    run: RunName
+    out: Annotated[Path, tyro.conf.arg(help="the file to write, ending in .safetensors")]
+    format: Format = "transformer-lens"
+    step: Step = None
+
+
+def run_runs(chosen: Runs) -> int:
+    """Print the runs. Source: ``miii.runs``."""
+    print_runs(runs.every(), chosen.json)
+    return 0
+
+
+def run_ship(chosen: Ship) -> int:
+    """Copy, and print the copy's folder. Source: ``miii.runs``."""
+    print(runs.ship(runs.open(chosen.run), chosen.out, chosen.snapshots).folder)
+    return 0
+
+
+def run_import(chosen: Import) -> int:
+    """Import, and print the run's folder; tensors that have no place are named on stderr.
+
+    Raises:
+        InputError: an option has no such value.
+
+    Source: ``miii.transformer_lens``.
+    """
+    if chosen.task not in TASKS:
+        raise InputError(f"task must be one of {', '.join(TASKS)} (got {chosen.task!r}).")
+    values = {"operation": chosen.task, "p": chosen.p, "seed": chosen.seed}
+    fraction = None if chosen.train_fraction == "unknown" else chosen.train_fraction
+    task = ModularAddition(**values, train_fraction=fraction)
+    run, extras = transformer_lens.import_run(chosen.file, chosen.out, task, chosen.act, chosen.causal)
+    if extras:
+        print(f"miii: {transformer_lens.left_out(extras)}", file=sys.stderr)
+    print(run.folder)
+    return 0
+
+
+def run_export_weights(chosen: ExportWeights) -> int:
+    """Export, and print the file. Source: ``miii.transformer_lens``."""
+    run = runs.open(chosen.run)
+    transformer_lens.write_file(run.model(chosen.step), chosen.out)
+    print(chosen.out)
+    return 0

@@ -1,0 +1,124 @@
+"""The commands that look inside: ``analyze``, ``progress``, ``formula``, ``circuit``."""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+
+from miii import runs
+from miii.analysis import circuits, formula, fourier, grid, phases, trajectory, verdict
+from miii.cli.printing import Json, RunName, Step, print_values
+
+Method = Annotated[str, tyro.conf.arg(help="how edges are scored", metavar="{" + ",".join(circuits.METHODS) + "}")]
+
+
+@dataclass(frozen=True)
+class Analyze:
+    """Take a network apart, and decide whether it performs modular addition."""
+
+    run: RunName
+    step: Step = None
+    json: Json = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Measure every snapshot of a run, and mark the phases of its training."""
+
+    run: RunName
+    json: Json = False
+
+
+@dataclass(frozen=True)
+class Formula:
+    """Write the network's logits as a formula, and run the formula in its place."""
+
+    run: RunName
+    step: Step = None
+    json: Json = False
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """Score every edge of the network, and measure how few of them do its work."""
+
+    run: RunName
+    method: Method = "exact"
+    step: Step = None
+    examples: Annotated[int, tyro.conf.arg(help="pairs, each with a corrupted partner")] = circuits.EXAMPLES
+    seed: Annotated[int, tyro.conf.arg(help="draws the pairs and their partners")] = 0
+    json: Json = False
+
+
+def run_analyze(chosen: Analyze) -> int:
+    """Print the report. Source: ``analysis.verdict``."""
+    run = runs.open(chosen.run)
+    report = verdict.analyze(run.model(chosen.step), run.task()).to_json()
+    _print(_where(run, chosen.step) | report, chosen.json)
+    return 0
+
+
+def run_progress(chosen: Progress) -> int:
+    """Print one row a snapshot, and the phases. Source: ``analysis.trajectory`` and ``analysis.phases``."""
+    run = runs.open(chosen.run)
+    models = ((step, run.model(step)) for step in run.steps)
+    keys = fourier.model_key_frequencies(run.model(), grid.modulus(run.task()))
+    frame = trajectory.trajectory(models, run.task(), keys, run.config.task.multipliers).frame()
+    marked = phases.phases(frame)
+    if chosen.json:
+        rows = frame.to_dict("records")
+        listed = [{"name": phase.name, "start": phase.start, "end": phase.end} for phase in marked]
+        print(json.dumps({"run": run.name, "key_frequencies": list(keys), "phases": listed, "snapshots": rows}))
+    else:
+        table = frame.astype(object).where(frame.notna(), "-")
+        print(table.to_string(index=False, float_format="{:.4g}".format))
+        for phase in marked:
+            print(f"{phase.name}: steps {phase.start} to {phase.end}")
+    return 0
+
+
+def run_formula(chosen: Formula) -> int:
+    """Print the formula and how it does. Source: ``analysis.formula``."""
+    run = runs.open(chosen.run)
+    formula.check_task(run.config.task)
+    model, task = run.model(chosen.step), run.task()
+    keys = fourier.model_key_frequencies(model, grid.modulus(task))
+    fit = formula.fit(grid.logits(model, task), task.labels, keys)
+    values = {
+        "key_frequencies": list(keys),
+        "sympy": str(fit.formula.sympy()),
+        "latex": fit.formula.latex(),
+        "variance_explained": fit.variance_explained,
+        "argmax_agreement": fit.argmax_agreement,
+        "kl": fit.kl,
+        "accuracy": fit.accuracy,
+        "loss": fit.loss,
+    }
+    _print(_where(run, chosen.step) | values, chosen.json)
+    return 0
+
+
+def run_circuit(chosen: Circuit) -> int:
+    """Print the edges and how faithful the best of them are. Source: ``analysis.circuits``."""
+    run = runs.open(chosen.run)
+    model, task = run.model(chosen.step), run.task()
+    found = circuits.find(model, task, chosen.method, examples=chosen.examples, seed=chosen.seed)
+    values = _where(run, chosen.step) | found.to_json()
+    if chosen.json:
+        print(json.dumps(values))
+    else:
+        for edge in values.pop("edges"):
+            print(f"{edge['score']:12.5g}  {edge['source']} -> {edge['target']}")
+        curve = values.pop("faithfulness")
+        print_values(values)
+        print("faithfulness     " + ", ".join(f"{point['edges']}: {point['f']:.3g}" for point in curve or ()))
+    return 0
+
+
+def _where(run: runs.Run, step: int | None) -> dict[str, Any]:
+    return {"run": run.name, "step": run.steps[-1] if step is None else step}
+
+
+def _print(values: dict[str, Any], as_json: bool) -> None:
+    print(json.dumps(values)) if as_json else print_values(values)

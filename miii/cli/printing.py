@@ -1,0 +1,47 @@
+"""What the commands share: common arguments, and how results are printed."""
+
+import json
+from typing import Annotated, Any
+
+import tyro
+
+from miii import runs
+
+RunName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="name or folder of the run")]
+Json = Annotated[bool, tyro.conf.arg(help="print one JSON object on stdout")]
+Step = Annotated[
+    int | None, tyro.conf.arg(help="step of the snapshot [the last one]", metavar="INT", help_behavior_hint="")
+]
+
+
+def print_values(values: dict[str, Any]) -> None:
+    """Names and values, one pair a line; None as "-". Source: own design."""
+    width = max(16, *map(len, values))
+    for name, value in values.items():
+        print(f"{name:{width}} {_text(value)}")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_text(item)}" for key, item in value.items()) or "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value)) or "-"
+    return str(value)
+
+
+def print_runs(found: list[runs.Run], as_json: bool) -> None:
+    """Runs as a table, or as a JSON array. Source: own design."""
+    rows = [runs.row(run) for run in found]
+    if as_json:
+        print(json.dumps(rows))
+    elif rows:
+        import pandas as pd
+
+        table = pd.DataFrame(rows).astype(object)
+        print(table.where(table.notna(), "-").to_string(index=False, float_format="{:.4g}".format))
+    else:
+        print("There is no run yet: miii train add")
