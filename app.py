@@ -40,7 +40,31 @@ page = st.navigation(
                 "pages/fourier.py",
                 title="Fourier",
                 icon=":material/graphic_eq:",
-                help="The frequencies that the embedding is made of, and how they arise during training.",
+                help="The frequencies that the network is made of, and how they arise during training.",
+            ),
+            st.Page(
+                "pages/neurons.py",
+                title="Neurons",
+                icon=":material/hub:",
+                help="What each neuron computes: its frequency, its phases, what it reads and writes.",
+            ),
+            st.Page(
+                "pages/circuits.py",
+                title="Circuits",
+                icon=":material/account_tree:",
+                help="Which edges of the network make the answer: found automatically, checked against the truth.",
+            ),
+            st.Page(
+                "pages/progress.py",
+                title="Progress",
+                icon=":material/trending_up:",
+                help="What accuracy does not show while the network learns, and the phases of its training.",
+            ),
+            st.Page(
+                "pages/formula.py",
+                title="Formula",
+                icon=":material/function:",
+                help="The network as a formula, and the evidence: does it perform modular addition?",
             ),
         ],
     }

@@ -1,6 +1,6 @@
 """``python -m benchmarks [NAME ...]``: run the measurements and print one Markdown table.
 
-    python -m benchmarks                    all of them: about six minutes, and once as long to install TransformerLens
+    python -m benchmarks                    all of them: about ten minutes, and once as long to install TransformerLens
     python -m benchmarks step import        some of them
     python -m benchmarks --json FILE        write the raw numbers too
 
@@ -14,13 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import app, grok, imports, step
+from benchmarks import analysis, app, grok, imports, step, verdict
 from benchmarks.table import ROOT, Result, Row, Unavailable, machine, machine_row, markdown, say
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "grok": lambda options: grok.run(options.seeds),
     "step": lambda options: step.run(options.venv, options.repetitions, options.steps),
     "import": lambda options: imports.run(),
+    "analysis": lambda options: analysis.run(),
+    "verdict": lambda options: verdict.run(options.seeds),
     "app": lambda options: app.run(),
 }
 
@@ -50,7 +52,7 @@ def _options() -> Any:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(BENCHMARKS)} (default: all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the raw numbers there")
-    parser.add_argument("--seeds", type=_positive, default=10, help="grok: seeds 0 .. SEEDS - 1 (default: 10)")
+    parser.add_argument("--seeds", type=_positive, default=10, help="grok, verdict: seeds 0 .. SEEDS - 1 (default: 10)")
     parser.add_argument("--repetitions", type=_positive, default=9, help="step: turns of each side (default: 9)")
     parser.add_argument("--steps", type=_positive, default=20, help="step: steps a turn (default: 20)")
     parser.add_argument(

@@ -10,7 +10,8 @@ RUN = "add-113"
 PICTURES = {
     "train": (f"/?run={RUN}", 1560),
     "attention": (f"/attention?run={RUN}", 1250),
-    "fourier": (f"/fourier?run={RUN}", 1700),
+    "formula": (f"/formula?run={RUN}", 1250),
+    "circuits": (f"/circuits?run={RUN}", 900),
 }
 
 

@@ -10,10 +10,10 @@ from miii.plots.style import Chart
 from miii.tasks import TASKS, Task
 from pages._ui import front
 from pages._ui.cell import cell
+from pages._ui.form import LIMIT
 
 front.door()
 
-LIMIT = 211  # a table of more than 44,521 cells is no longer fluid in a browser
 
 FORMULAS = {
     "add": r"c = a + b \bmod p",
@@ -102,7 +102,7 @@ with left:
         **values,
         width="content",
         alt=f"Grid of {p} by {p} pairs; {config.n_train} training pairs are marked, scattered at random.",
-        see="The seed scatters the training pairs; no row or column is left out.",
+        see="The seed scatters the training pairs over the whole table.",
     )
 with right:
     cell(

@@ -6,7 +6,8 @@ import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
 from pages._ui import front
-from pages._ui.cell import cell, stamp_of
+from pages._ui.cell import cell, shared, stamp_of
+from pages._ui.form import LIMIT
 from pages._ui.pick import run_and_step
 
 front.door()
@@ -33,6 +34,22 @@ def embedding_spectrum(name: str, step: int) -> Chart:
     return plots.spectrum(spectrum)
 
 
+def neuron_logit_spectrum(name: str, step: int) -> Chart:
+    run = miii.runs.open(name)
+    spectrum = analysis.fourier.neuron_logit_spectrum(run.model(step))
+    return plots.spectrum(spectrum, "Spectrum of the neuron-to-logit map")
+
+
+@shared
+def products(name: str, step: int, site: str) -> analysis.fourier2d.Spectrum2D:
+    run = miii.runs.open(name)
+    return analysis.fourier2d.site_spectrum(run.model(step), run.task(), site)
+
+
+def site_spectrum(name: str, step: int, site: str) -> Chart:
+    return plots.spectrum_2d(products(name, step, site))
+
+
 def power_over_training(name: str) -> Chart:
     run = miii.runs.open(name)
     embeddings = [run.weights(step)["W_E"][: run.config.task.p] for step in run.steps]
@@ -53,7 +70,9 @@ def singular_values(name: str, step: int) -> Chart:
 
 
 st.header("Which frequencies is the embedding made of?", anchor="spectrum")
-spectrum = analysis.fourier.embedding_spectrum(picked.run.model(step), p)
+model = picked.run.model(step)
+spectrum = analysis.fourier.embedding_spectrum(model, p)
+gini = analysis.progress.gini(analysis.progress.component_norms(analysis.fourier.operand_embedding(model, p)))
 keys = spectrum.key_frequencies
 share = sum(spectrum.power[k - 1].item() for k in keys)
 listed = ", ".join(map(str, keys)) or "none"
@@ -69,8 +88,55 @@ cell(
         if keys
         else "; the embedding has no clear rhythm here."
     )
-    + " The rule: sort the frequencies by their power in embedding and neuron-to-logit map, and cut at the widest gap; without a clear one there are none.",
+    + " The rule: sort the frequencies by their power in embedding and neuron-to-logit map, and cut at the widest gap; without a clear one there are none."
+    + f" Gini coefficient of the components' lengths: {gini:.2f} (0: all alike, 1: one has everything).",
 )
+
+st.header("Which frequencies does it write?", anchor="neuron-logit")
+W_L = analysis.fourier.neuron_logit(model).T
+written = analysis.progress.gini(analysis.progress.component_norms(W_L))
+cell(
+    neuron_logit_spectrum,
+    name=name,
+    step=step,
+    stamp=stamp,
+    alt=f"Bars of the cosine and sine lengths of the map from neurons to logits by frequency at step {step}.",
+    see=r"$W_L = W_\mathrm{out} W_U$ says what each neuron of the last block adds to each answer; here over the answers $c$. "
+    f"Gini coefficient {written:.2f}; effective rank {analysis.progress.effective_rank(W_L):.1f} "
+    f"(of at most {min(W_L.shape)}).",
+)
+
+st.header("Which products of waves are inside?", anchor="products")
+layers = range(picked.run.config.model.n_layers)
+sites = [
+    f"{layer}.{site}" for layer in layers for site in ("pattern", "z", "attn_out", "mlp_pre", "mlp_post", "mlp_out")
+]
+site = st.selectbox(
+    "Activation, at the last position",
+    [*sites, "logits"],
+    index=len(sites),
+    key="site",
+    bind="query-params",
+    width=260,
+    help="Any activation is a function of both operands; all of its components are taken together",
+)
+if analysis.grid.MIN_P <= p <= LIMIT:
+    single = products(name, step, site).single()
+    strongest = [int(k) + 1 for k in single.argsort(descending=True)[:5]]
+    told = ", ".join(f"{k} ({single[k - 1]:.1%})" for k in strongest) if single.any() else "none, it does not vary"
+    cell(
+        site_spectrum,
+        name=name,
+        step=step,
+        site=site,
+        stamp=stamp,
+        width="content",
+        alt=f"Power of {site} by the frequency in a and in b at step {step}; strongest single frequencies: {told}.",
+        see="Row and column 0 hold waves of one operand alone; the diagonal holds products of two waves of the same frequency, "
+        f"which is what $\\cos w_k(a+b)$ is made of. Strongest frequencies, in one operand or both: {told}.",
+    )
+else:
+    st.caption(f"p must be in {analysis.grid.MIN_P} .. {LIMIT} for the products of waves over all pairs (got {p}).")
 
 st.header("When do they arise?", anchor="training")
 cell(
@@ -78,8 +144,8 @@ cell(
     name=name,
     stamp=(stamp, len(picked.run.steps)),
     alt="Heatmap of the share of power of each frequency, from the first to the last snapshot.",
-    see="Each column is a snapshot. Random weights have all frequencies alike; where the network learns to add, a few "
-    "take over and the rest fade.",
+    see="Each column is a snapshot. Random weights have all frequencies about alike; where the network learns to add on "
+    "circles, a few take over and the rest fade.",
 )
 
 st.header("Are they circles?", anchor="circles")
@@ -115,11 +181,12 @@ for i, k in enumerate(frequencies):
         )
 st.caption(
     f"Dots are the tokens 0 to {p - 1}; the line joins them in the order of their angle $w_k n$. A circle walked once "
-    "around means that the embedding at this frequency is a clock with $p$ ticks."
+    "around means that the embedding at this frequency is a clock, with $p$ ticks if $k$ and $p$ have no common divisor."
 )
 
 st.header("How many directions does it use?", anchor="rank")
-values = analysis.fourier.singular_values(analysis.fourier.operand_embedding(picked.run.model(step), p))
+W_E = analysis.fourier.operand_embedding(model, p)
+values = analysis.fourier.singular_values(W_E)
 few = int((values.square().cumsum(0) / values.square().sum() < 0.99).sum()) + 1
 cell(
     singular_values,
@@ -127,5 +194,6 @@ cell(
     step=step,
     stamp=stamp,
     alt=f"Singular values of the embedding at step {step}, descending; {few} of {len(values)} hold 99 % of its variance.",
-    see=f"{few} of {len(values)} directions hold 99 % of the variance over the tokens. Each circle needs two.",
+    see=f"{few} of {len(values)} directions hold 99 % of the variance over the tokens; effective rank "
+    f"{analysis.progress.effective_rank(W_E):.1f}. Each circle needs two.",
 )

@@ -8,6 +8,7 @@ import miii
 from miii import plots, runs
 from miii.errors import InputError
 from miii.jobs import Job
+from miii.training import GROKKED
 from pages._ui import form, front
 from pages._ui.jobs import registry
 from pages._ui.pick import RUN, run_name
@@ -15,7 +16,6 @@ from pages._ui.pick import RUN, run_name
 front.door()
 
 POLL = 0.4  # seconds between two looks at a running job
-LIMIT = 211  # the largest p whose p x p grid is fluid in a browser
 
 jobs = registry()
 
@@ -48,7 +48,7 @@ def stop(job: Job) -> None:
 st.title("Watch a network learn to add")
 st.markdown(
     r"""
-A small transformer is shown 30 % of all sums $a + b \bmod p$ and asked for the rest. First it **memorises**: it gets the
+A small transformer is shown a part of all sums $a + b \bmod p$ and asked for the rest. First it **memorises**: it gets the
 pairs that it is shown right, and the others wrong. Then it **groks**: it finds a way to add, and the pairs it has never seen
 fall into place. Press Start.
 """
@@ -57,8 +57,10 @@ fall into place. Press Start.
 config = None
 try:
     config = form.run_form()
-    if config.task.p > LIMIT:
-        raise InputError(f"p must be at most {LIMIT} in the app; the command line goes to 1024 (got {config.task.p}).")
+    if config.task.p > form.LIMIT:
+        raise InputError(
+            f"p must be at most {form.LIMIT} in the app; the command line goes to 1024 (got {config.task.p})."
+        )
 except InputError as error:
     config = None
     st.error(str(error), icon=":material/edit:")
@@ -101,15 +103,16 @@ def status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:
         return "Interrupted: it can be resumed." if run.can_resume else "Interrupted.", ":material/stop:"
     if job is not None and job.status == "paused":
         return f"Paused at step {result['steps']:,}", ":material/pause:"
+    if run.imported:
+        return "Imported: it was trained elsewhere, so there is no training to show", ":material/download:"
     if result["stopped"]:
         return f"Stopped at step {result['steps']:,}", ":material/stop:"
     return f"Finished at step {result['steps']:,}", ":material/check:"
 
 
-def progress(job: Job | None, run: runs.Run | None, config: miii.RunConfig) -> None:
+def progress(job: Job | None, run: runs.Run | None, config: miii.RunConfig, rows: list[dict[str, float]]) -> None:
     """The bar with step, rate and time left; the buttons that act on the run."""
     text, icon = status(job, run)
-    rows = run.rows() if run is not None else []
     at = job.step.step if job is not None and job.step is not None else rows[-1]["step"] if rows else 0
     note = f"step {at:,} of {config.steps:,}"
     if job is not None and job.status == "running" and job.rate:
@@ -141,15 +144,24 @@ def progress(job: Job | None, run: runs.Run | None, config: miii.RunConfig) -> N
                 args=(run,),
                 help="Go on where it stopped, to the very weights that an uninterrupted run ends in",
             )
-    st.progress(min(1.0, at / config.steps), text=note)
+    if run is None or not run.imported:
+        st.progress(min(1.0, at / config.steps), text=note)
 
 
 def numbers(run: runs.Run, rows: list[dict[str, float]]) -> None:
     last = rows[-1]
-    grokked = next((row for row in rows if row["test_accuracy"] >= 0.99), None)
+    if run.config.task.train_fraction is None:
+        with st.container(horizontal=True):
+            st.metric("Accuracy on all pairs", f"{last['accuracy']:.1%}", border=True)
+            st.metric("Loss on all pairs", f"{last['loss']:.2g}", border=True, help="Mean cross-entropy in nats")
+        st.caption("The split is unknown: the weights do not say which pairs trained them.")
+        return
+    grokked = next((row for row in rows if row["test_accuracy"] >= GROKKED), None)
     with st.container(horizontal=True):
         st.metric("Training accuracy", f"{last['train_accuracy']:.1%}", border=True)
         st.metric("Test accuracy", f"{last['test_accuracy']:.1%}", border=True, help="On pairs it has never been shown")
+        if run.imported:
+            return
         st.metric(
             "Grokked at step",
             f"{grokked['step']:,.0f}" if grokked else "not yet",
@@ -162,7 +174,10 @@ def numbers(run: runs.Run, rows: list[dict[str, float]]) -> None:
 
 
 def figures(job: Job | None, run: runs.Run) -> None:
-    metrics, steps, p = run.metrics(), run.config.steps, run.config.task.p
+    if run.imported:
+        grid(job, run)
+        return
+    metrics, steps = run.metrics(), run.config.steps
     if run.result is not None:
         steps = run.result["steps"]
     left, right = st.columns(2)
@@ -172,21 +187,28 @@ def figures(job: Job | None, run: runs.Run) -> None:
         )
         st.altair_chart(plots.accuracy(metrics, steps), key="accuracy", alt="Accuracy of both splits over the steps.")
     with right:
-        if p <= LIMIT:
-            correct = job.evaluation.correct if job is not None and job.evaluation is not None else None
-            if correct is None:
-                correct = right_answers(run.name, run.steps[-1], run.folder.stat().st_mtime)
-            st.altair_chart(
-                plots.answers(correct, built(run.config.task), p),
-                key="answers",
-                width="content",
-                alt=f"Grid of all {p} by {p} pairs: which are answered right, in the training and in the test split.",
-            )
+        grid(job, run)
         st.altair_chart(
             plots.weight_norm(metrics, steps),
             key="norm",
             alt="Length of the vector of all weights over the steps.",
         )
+
+
+def grid(job: Job | None, run: runs.Run) -> None:
+    task, p = run.config.task, run.config.task.p
+    if p > form.LIMIT:
+        return
+    correct = job.evaluation.correct if job is not None and job.evaluation is not None else None
+    if correct is None:
+        correct = right_answers(run.name, run.steps[-1], run.folder.stat().st_mtime)
+    splits = "" if task.train_fraction is None else ", in the training and in the test split"
+    st.altair_chart(
+        plots.answers(correct, built(task), p),
+        key="answers",
+        width="content",
+        alt=f"Grid of all {p} by {p} pairs: which are answered right{splits}.",
+    )
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -225,7 +247,7 @@ def everything(name: str, live: bool) -> None:
         run, rows = None, []
     config = job.config if job is not None else run.config if run is not None else None
     if config is not None:
-        progress(job, run, config)
+        progress(job, run, config, rows)
     if run is not None and rows and run.steps:
         numbers(run, rows)
         figures(job, run)

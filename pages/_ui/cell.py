@@ -8,19 +8,23 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable
-from typing import Any, Literal
+from functools import wraps
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import streamlit as st
 
+import miii
 from miii import plots
 from miii.plots.style import Chart
 from miii.runs import Run
 
 IMPORTS = "import miii\nfrom miii import analysis, plots"
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def cell(
-    make: Callable[..., Chart],
+    make: Callable[..., Chart | tuple[Chart, ...]],
     *,
     alt: str,
     see: str = "",
@@ -30,29 +34,67 @@ def cell(
 ) -> None:
     """Run ``make(**arguments)``, or remember what it gave, and show its chart with its code and its numbers.
 
+    Several charts that one computation gives stand two by two.
+
     Args:
-        alt: what the chart shows, for those who cannot see it.
+        alt: what the chart shows, for those who cannot see it; of several charts, each one's title goes before it.
         see: what there is to see in it, below the chart.
         stamp: anything that changes with the files that the chart is read from; see ``stamp_of``.
     """
     name = "-".join([make.__name__, *(str(value) for key, value in arguments.items() if key not in ("name", "step"))])
-    chart = _made(make, inspect.getsource(make), tuple(arguments.items()), stamp)
-    st.altair_chart(chart, width=width, alt=alt, key=f"chart-{name}")
+    made = _made(make, source(make, {}), tuple(arguments.items()), stamp)
+    if isinstance(made, tuple):
+        rows = [st.columns(2) for _ in made[::2]]  # so that the two of each row begin at the same height
+        for i, chart in enumerate(made):
+            with rows[i // 2][i % 2]:
+                st.altair_chart(chart, width=width, alt=f"{chart.title}. {alt}", key=f"chart-{name}-{i}")
+                _tools(f"{name}-{i + 1}", source(make, arguments), chart)
+    else:
+        st.altair_chart(made, width=width, alt=alt, key=f"chart-{name}")
     if see:
         st.caption(see)
-    _tools(name, source(make, arguments), chart)
+    if not isinstance(made, tuple):
+        _tools(name, source(make, arguments), made)
 
 
-def source(make: Callable[..., Chart], arguments: dict[str, Any]) -> str:
-    """The function's body as a cell of a notebook: its arguments assigned above, its return value as the last line."""
-    code = textwrap.dedent(inspect.getsource(make))
-    function = ast.parse(code).body[0]
-    assert isinstance(function, ast.FunctionDef)
-    lines, last = code.splitlines(), function.body[-1].lineno - 1
+def shared(function: Callable[P, T]) -> Callable[P, T]:
+    """Compute what several cells and sentences of a page need only once: a decorator.
+
+    The function takes the name of a run, and other plain values. Its source is a part of the code of every cell that
+    calls it.
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def once(*args: P.args, **kwargs: P.kwargs) -> T:
+        given = signature.bind(*args, **kwargs).arguments
+        return _computed(function, source(function, {}), tuple(given.items()), stamp_of(miii.runs.open(given["name"])))
+
+    return once
+
+
+def source(make: Callable[..., Any], arguments: dict[str, Any]) -> str:
+    """The function's body as a cell of a notebook: its arguments assigned above, its return value as the last line.
+
+    Before them stand the ``shared`` functions that it calls.
+    """
+    lines, function = _parsed(make)
+    names = dict.fromkeys(node.id for node in ast.walk(function) if isinstance(node, ast.Name))
+    called = [make.__globals__[name] for name in names if hasattr(make.__globals__.get(name), "__wrapped__")]
+    helpers = [_parsed(helper.__wrapped__) for helper in called]
+    last = function.body[-1].lineno - 1
     lines[last] = lines[last].replace("return ", "", 1)
     body = textwrap.dedent("\n".join(lines[function.body[0].lineno - 1 :]))
     given = "\n".join(f"{name} = {value!r}" for name, value in arguments.items())
-    return f"{IMPORTS}\n\n{given}\n\n{body}"
+    defined = ["\n".join(code[node.lineno - 1 :]) for code, node in helpers]  # without their decorator
+    return "\n\n".join(part for part in (IMPORTS, *defined, given, body) if part)
+
+
+def _parsed(function: Callable[..., Any]) -> tuple[list[str], ast.FunctionDef]:
+    code = textwrap.dedent(inspect.getsource(function))
+    node = ast.parse(code).body[0]
+    assert isinstance(node, ast.FunctionDef)
+    return code.splitlines(), node
 
 
 def stamp_of(run: Run) -> float:
@@ -88,6 +130,11 @@ def _tools(name: str, code: str, chart: Chart) -> None:
         )
 
 
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _computed(_function: Callable[..., T], code: str, arguments: tuple, stamp: object) -> T:
+    return _function(**dict(arguments))
+
+
 @st.cache_resource(max_entries=256, show_spinner=False)
-def _made(_make: Callable[..., Chart], code: str, arguments: tuple, stamp: object) -> Chart:
+def _made(_make: Callable[..., Any], code: str, arguments: tuple, stamp: object) -> Any:
     return _make(**dict(arguments))

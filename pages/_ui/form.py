@@ -7,6 +7,7 @@ import streamlit as st
 from miii import RECIPES, RunConfig, flat, recipe
 from miii.flat import Option
 
+LIMIT = 211  # the largest p whose p x p grid, 44,521 cells, is fluid in a browser
 WIDTH = 140  # pixels: the main options fit in one row
 MAIN = ("operation", "p", "train_fraction", "seed", "steps")  # shown at once; the rest is one click away
 HIDDEN = ("device", "threads")  # the server's own affair

@@ -1,12 +1,15 @@
 """Which run and which snapshot a page shows: chosen in the sidebar, kept in the URL."""
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 import streamlit as st
 
 import miii
 from miii import runs
+from miii.analysis import grid
 from miii.errors import InputError
+from pages._ui.form import LIMIT
 from pages._ui.jobs import registry
 
 RUN, STEP = "run", "step"  # the keys of the widgets, and so the names in the URL
@@ -50,8 +53,36 @@ def run_name() -> str | None:
     return st.session_state.get(RUN)
 
 
+def all_pairs(run: runs.Run) -> int:
+    """The p of a task made of all pairs of Z_p; says so and stops the page where there is none to analyse."""
+    small_enough(run)
+    try:
+        return grid.modulus(run.task())
+    except InputError as error:
+        _stop(run, str(error))
+
+
+def small_enough(run: runs.Run) -> int:
+    """The p of a run; says so and stops the page where the grid of all pairs is too large for the app."""
+    p = run.config.task.p
+    if p > LIMIT:
+        _stop(run, f"p must be at most {LIMIT} in the app (got {p}).")
+    return p
+
+
+def _stop(run: runs.Run, why: str) -> NoReturn:
+    st.info(f"{run.name} cannot be shown here: {why}", icon=":material/info:")
+    st.stop()
+
+
 def run_and_step() -> Picked:
     """The chosen run, and one of its snapshots by a slider; stops the page where there is none yet."""
+    run = chosen_run()
+    return Picked(run, _step(run.steps))
+
+
+def chosen_run() -> runs.Run:
+    """The chosen run; stops the page where it has no snapshot yet."""
     name = run_name()
     if name is None:
         st.info("There is no run yet. Train one first, on the page Train.", icon=":material/play_circle:")
@@ -67,6 +98,10 @@ def run_and_step() -> Picked:
     if not steps:
         st.info(f"{name} has not begun to train; its first snapshot appears here with its first step.")
         st.stop()
+    return run
+
+
+def _step(steps: list[int]) -> int:
     if st.session_state.get(STEP) not in steps:
         st.session_state.pop(STEP, None)
     step = steps[-1]
@@ -79,4 +114,4 @@ def run_and_step() -> Picked:
             bind="query-params",
             help="Snapshots are spaced evenly in log step. Arrow keys move from one to the next.",
         )
-    return Picked(run, step)
+    return step

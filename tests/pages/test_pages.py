@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not in path.parts]
 PAGES = {path.stem: path.relative_to(ROOT).as_posix() for path in SCRIPTS}
 WITH_RUN = [name for name in PAGES if name != "data"]
-WITH_STEP = ["attention", "fourier"]
+WITH_STEP = ["attention", "circuits", "formula", "fourier", "neurons"]
 LONG = 1_000_000
 #: A form's values for a network that trains in no time.
 TINY = {"p": 5, "d_model": 8, "n_heads": 2, "d_mlp": 8, "train_fraction": 0.5, "eval_every": 5, "precision": "float32"}
@@ -546,7 +546,7 @@ def test_the_command_shown_trains_the_same_run(config, monkeypatch, tmp_path, ca
         asked.append(config)
         raise miii.InputError("that was all.")
 
-    monkeypatch.setattr("miii.cli.train", train)
+    monkeypatch.setattr("miii.cli.training.train", train)
     program, *arguments = shlex.split(ui("form").command(config))
     assert program == "miii"
     assert cli.main([*arguments, "--out", str(tmp_path / "D")]) == 2

@@ -1,0 +1,116 @@
+"""What ``analyze`` says of networks of which the truth is known: grokked ones, and controls. Several seeds of each."""
+
+import statistics
+from typing import Any
+
+from benchmarks.table import Result, Row, say
+
+SEEDS, CONTROL_SEEDS = 10, 5
+
+#: Options that each control changes in the recipe ``fast``. None of them may be called modular addition.
+CONTROLS: dict[str, dict[str, Any]] = {
+    "untrained": {"steps": 1},
+    "shuffled labels, without weight decay": {
+        "operation": "shuffled", "weight_decay": 0, "lr": 1e-3, "schedule": "constant", "steps": 600,
+    },
+    "10 % for training, without weight decay": {
+        "train_fraction": 0.1, "weight_decay": 0, "lr": 1e-3, "schedule": "constant",
+    },
+    "98 % for training, without weight decay": {"train_fraction": 0.98, "weight_decay": 0},
+    "relabelled": {"operation": "relabelled"},
+}  # fmt: skip
+
+
+def run(seeds: int = SEEDS, controls: int = CONTROL_SEEDS) -> Result:
+    """Train and take apart the default recipe's seeds, with the usual split and a balanced one, and the controls'."""
+    grokked = [_one("default recipe", {"seed": seed}) for seed in range(seeds)]
+    balanced = [_one("balanced split", {"seed": seed, "balanced": True}) for seed in range(seeds)]
+    found = {
+        name: [_one(name, changes | {"seed": seed}) for seed in range(controls)] for name, changes in CONTROLS.items()
+    }
+    rows = [*_goals(grokked), *_beside(grokked, balanced), *_controls(found)]
+    return Result(rows, {"grokked": grokked, "balanced": balanced, "controls": found})
+
+
+def _one(name: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Train one network, and analyse its last weights (of "untrained", its first)."""
+    import miii
+    from miii import flat
+    from miii.analysis import decomposition, grid, verdict
+
+    config = flat.change(miii.recipe(), changes)
+    task = config.task.build()
+    model = miii.Transformer(config.model, task.d_vocab, task.d_vocab_out, task.n_ctx)
+    for step in miii.train(config):
+        if step.weights is not None:
+            model.load_state_dict(step.weights)
+        if name == "untrained":
+            break
+    report = verdict.analyze(model.requires_grad_(False), task).to_json()
+    say(
+        f"verdict: {name}, seed {config.task.seed}: {report['verdict']}; train {report['train_accuracy']:.3f}, "
+        f"test {report['test_accuracy']:.3f}, R^2 {report['logit_variance_explained']:.3f}, "
+        f"agreement {report['argmax_agreement']:.4f}, steering {report['steering_accuracy']:.4f} "
+        f"(minimum {report['steering_minimum']:.4f}, control {report['steering_control']:.4f})"
+    )
+    shares = decomposition.shares(grid.logits(model, task), report["key_frequencies"])
+    return {"seed": config.task.seed, "grokked_at": step.grokked_at, "shares": shares} | report
+
+
+def _goals(reports: list[dict[str, Any]]) -> list[Row]:
+    n = len(reports)
+    rows = [
+        Row(
+            f"verdict: default recipe, seeds 0 to {n - 1}: modular addition",
+            f"{sum(report['verdict'] == 'modular addition' for report in reports)} of {n}",
+            f"{n} of {n}",
+            all(report["verdict"] == "modular addition" for report in reports),
+        )
+    ]
+    for name, goal, digits in (
+        ("logit_variance_explained", 0.95, 3),
+        ("argmax_agreement", 0.999, 4),
+        ("steering_accuracy", 0.99, 4),
+        ("steering_minimum", 0.95, 4),
+    ):
+        values = [report[name] for report in reports]
+        enough = sum(value >= goal for value in values)
+        spread = f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+        rows.append(
+            Row(
+                f"verdict: {name}, median (range)",
+                f"{spread}; {enough} of {n} reach the goal",
+                f">= {goal}",
+                enough == n,
+            )
+        )
+    below = sum(report["restricted_loss"] <= report["loss"] for report in reports)
+    rows.append(Row("verdict: restricted loss at most the network's", f"{below} of {n}", f"{n} of {n}", below == n))
+    return rows
+
+
+def _beside(grokked: list[dict[str, Any]], balanced: list[dict[str, Any]]) -> list[Row]:
+    """What the logits hold beside the formula, with splits drawn at random and with balanced ones."""
+    rows = []
+    for name, reports in (("default recipe", grokked), ("balanced split", balanced)):
+        for kind in reports[0]["shares"]:
+            values = [report["shares"][kind] for report in reports]
+            text = f"{statistics.median(values):.1%} ({min(values):.1%} to {max(values):.1%})"
+            rows.append(Row(f"verdict: {name}: variance in “{kind}”, median (range)", text))
+    return rows
+
+
+def _controls(found: dict[str, list[dict[str, Any]]]) -> list[Row]:
+    rows = []
+    for name, reports in found.items():
+        claimed = sum(report["verdict"] == "modular addition" for report in reports)
+        r2 = [report["logit_variance_explained"] for report in reports]
+        steered = max(report["steering_accuracy"] for report in reports)
+        right = statistics.median(report["accuracy"] for report in reports)
+        said = ", ".join(sorted({report["verdict"] for report in reports}))
+        text = (
+            f"{claimed} of {len(reports)} ({said}; R^2 {min(r2):.2f} to {max(r2):.2f}; "
+            f"steering at most {steered:.2f}; accuracy {right:.2f})"
+        )
+        rows.append(Row(f"verdict: control “{name}” called modular addition", text, "0", claimed == 0))
+    return rows

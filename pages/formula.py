@@ -1,0 +1,260 @@
+"""The network as a formula, and the evidence that it computes it."""
+
+import json
+
+import streamlit as st
+
+import miii
+from miii import analysis, plots
+from miii.analysis import verdict
+from miii.errors import InputError
+from miii.plots.style import Chart
+from pages._ui import front
+from pages._ui.cell import cell, shared, stamp_of
+from pages._ui.pick import all_pairs, run_and_step
+
+front.door()
+
+st.title("Formula")
+st.markdown(
+    r"""
+If the network adds modulo $p$ on circles, then its $p^3$ logits should be a handful of cosines:
+
+$$\mathrm{logit}(c \mid a, b) \approx \sum_k \alpha_k \cos\left(\tfrac{2 \pi k}{p} (a + b - c) + \varphi_k\right).$$
+
+Here that is put to the test. Which waves go into the formula is not given: for each key frequency of $c$, the strongest
+wave in $(a, b)$ is taken out of **all** that there are, so a network that does something else gets another formula, or a poor
+one. It is fitted on half of the pairs, and judged on the other half.
+"""
+)
+
+picked = run_and_step()
+run, name, step, stamp = picked.run, picked.run.name, picked.step, stamp_of(picked.run)
+p = all_pairs(run)
+try:
+    analysis.formula.check_task(run.config.task)
+except InputError as error:
+    st.info(f"There is no formula to ask for: {error}", icon=":material/info:")
+    st.stop()
+
+
+@shared
+def analyzed(name: str, step: int) -> analysis.verdict.Report:
+    run = miii.runs.open(name)
+    return analysis.verdict.analyze(run.model(step), run.task())
+
+
+@shared
+def fitted(name: str, step: int, at: int) -> analysis.formula.Fit:
+    run = miii.runs.open(name)
+    keys = analysis.fourier.model_key_frequencies(run.model(step))
+    logits = analysis.grid.logits(run.model(at), run.task())
+    return analysis.formula.fit(logits, run.task().labels, keys)
+
+
+@shared
+def right(name: str, step: int) -> float:
+    run = miii.runs.open(name)
+    logits = analysis.grid.logits(run.model(step), run.task())
+    return (logits.argmax(1) == run.task().labels).double().mean().item()
+
+
+def terms(name: str, step: int) -> Chart:
+    return plots.terms(fitted(name, step, step).formula)
+
+
+def kinds(name: str, step: int, other: int | None) -> Chart:
+    run = miii.runs.open(name)
+    keys = [term.k_c for term in fitted(name, step, step).formula.terms]
+    found = {}
+    for at in (step,) if other is None else (step, other):
+        logits = analysis.grid.logits(run.model(at), run.task())
+        found[f"step {at}"] = analysis.decomposition.shares(logits, keys, run.config.task.multipliers)
+    return plots.kinds(found)
+
+
+def steering(name: str, step: int) -> Chart:
+    run = miii.runs.open(name)
+    formula = fitted(name, step, step).formula
+    keys = [term.k_c for term in formula.terms]
+    steered = analysis.steering.steer(run.model(step), run.task(), keys, formula.multipliers or (1, 1))
+    return plots.steering(steered)
+
+
+with st.spinner("Weighing the evidence …", show_time=True):
+    report, fit = analyzed(name, step), fitted(name, step, step)
+keys = report.key_frequencies
+asked = "a - b" if run.config.task.multipliers[1] < 0 else "a + b"
+added = report.computes or "a + b"
+
+st.header("The verdict", anchor="verdict")
+if report.verdict == "modular addition":
+    st.success(
+        f"**Modular addition**: at step {step} the network computes $c = {added}$ modulo {p} on circles.",
+        icon=":material/verified:",
+    )
+elif report.verdict == "memorised":
+    st.warning(
+        f"**Memorised**: at step {step} the network answers {report.train_accuracy:.1%} of its training pairs right, and "
+        f"{report.test_accuracy:.1%} of the others.",
+        icon=":material/inventory_2:",
+    )
+else:
+    st.info(
+        f"**None**: at step {step} not all of the evidence for modular addition, in this order of the tokens, is there.",
+        icon=":material/help:",
+    )
+st.dataframe(
+    [
+        {"evidence": text, "measured": measured, "asked for": asked}
+        for text, measured, asked in (
+            (
+                "variance of the logits explained by the formula",
+                report.logit_variance_explained,
+                verdict.VARIANCE_EXPLAINED,
+            ),
+            ("same answer as the network", report.argmax_agreement, verdict.ARGMAX_AGREEMENT),
+            (f"steering: answers {added} + s, mean over s", report.steering_accuracy, verdict.STEERING_ACCURACY),
+            (f"steering: answers {added} + s, worst s", report.steering_minimum, verdict.STEERING_MINIMUM),
+            (f"steering's control: still answers {added}", report.steering_control, verdict.STEERING_CONTROL),
+        )
+    ],
+    hide_index=True,
+    width="content",
+    column_config={
+        "measured": st.column_config.NumberColumn(format="percent"),
+        "asked for": st.column_config.NumberColumn("at least", format="percent"),
+    },
+)
+st.caption(
+    "All must hold, and the formula must be one in ± a ± b − c. The first two are measured on pairs that the formula was "
+    "not fitted to. That the formula answers right is no evidence, see below."
+    + ("" if report.train_accuracy is not None else " Which pairs trained it is unknown, so memory cannot be told.")
+)
+
+st.header("The formula", anchor="formula")
+if fit.formula.terms:
+    lines = r" \\ &+ ".join(fit.formula.latex_terms())
+    st.latex(rf"\begin{{aligned}} \mathrm{{logit}}(c \mid a, b) \approx{{}}& {lines} \end{{aligned}}")
+    cell(
+        terms,
+        name=name,
+        step=step,
+        stamp=stamp,
+        alt=f"Amplitudes of the formula's {len(fit.formula.terms)} terms at step {step}.",
+        see="Two parameters a term, amplitude and phase (in radians), and three integers: "
+        + (
+            f"all terms that weigh are waves in ${report.computes} - c$."
+            if report.computes
+            else "they do not agree on one combination of $a$ and $b$."
+        ),
+    )
+    st.download_button(
+        "SymPy",
+        lambda: str(fit.formula.sympy()) + "\n",
+        f"{name}-{step}-formula.txt",
+        "text/plain",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+        help="The formula as a SymPy expression with all digits",
+    )
+else:
+    st.markdown("The network has no key frequency at this step, so the formula is **0**: it explains nothing.")
+
+st.header("Run the formula instead of the network", anchor="instead")
+st.markdown(
+    r"""
+A sum of $\cos w_k(a + b - c)$ with positive amplitudes is largest at $c = a + b$, whatever it was fitted to: it *contains* the
+sum. So its accuracy proves nothing. What does is how much of the network it explains. Compare the same fit, at the same
+frequencies, on an earlier snapshot.
+"""
+)
+earlier = [at for at in run.steps if at < step]
+other: int | None = None
+if earlier:
+    grokked = next((row["step"] for row in run.rows() if row["test_accuracy"] >= 0.5), step)
+    offered = [at for at in earlier if at < grokked] or earlier
+    other = offered[-1]
+    if len(earlier) > 1:
+        other = st.select_slider(
+            "Earlier snapshot",
+            earlier,
+            value=other,
+            key=f"other-{name}-{step}",
+            help="The last one before half of the test pairs are answered right is offered, if there is one",
+        )
+else:
+    st.caption("There is no earlier snapshot to compare with.")
+if keys:
+    columns = {step: fit} if other is None else {other: fitted(name, step, other), step: fit}
+    measures = {
+        "network answers right": {at: right(name, at) for at in columns},
+        "formula answers right": {at: found.accuracy for at, found in columns.items()},
+        "variance of the logits explained": {at: found.variance_explained for at, found in columns.items()},
+        "same answer as the network": {at: found.argmax_agreement for at, found in columns.items()},
+    }
+    st.dataframe(
+        [{"measure": text} | {f"step {at}": value for at, value in row.items()} for text, row in measures.items()],
+        hide_index=True,
+        width="content",
+        column_config={f"step {at}": st.column_config.NumberColumn(format="percent") for at in columns},
+    )
+    divergence = " and ".join(f"{found.kl:.3g} nats at step {at}" for at, found in columns.items())
+    st.caption(
+        f"KL divergence from the network to the formula: {divergence}. Loss of the formula at step {step}: {fit.loss:.3g} nats; "
+        f"of the network: {report.loss:.3g}."
+    )
+else:
+    st.caption("Without a key frequency there is no formula to run.")
+
+st.header("What else does the network do?", anchor="beside")
+cell(
+    kinds,
+    name=name,
+    step=step,
+    other=other,
+    stamp=stamp,
+    alt="Stacked bars of the logits' variance by kind of wave at step "
+    + f"{step}{'' if other is None else f' and step {other}'}.",
+    see=f"“The formula's waves” are here those in ${asked} - c$ at the key frequencies of step {step}; “the sum” is ${asked}$. “The "
+    "sum, unlike from answer to answer” is a wave in the sum that one answer follows differently from the next. "
+    f"What depends on the answer alone, {report.constant_share:.1%} of the logits' squares at step {step}, is no variance over "
+    "the pairs and left out.",
+)
+
+st.header("Turn it, and see what it answers", anchor="steering")
+st.markdown(
+    rf"""
+The strongest evidence is to *use* what was found. In the output of the last MLP, each key frequency $k$ has a plane in which
+$\cos w_k({added})$ and $\sin w_k({added})$ stand, found by regression. Turn all these planes by the angle $w_k s$, touch nothing
+else, and a network that works as the formula says must answer ${added} + s$. Turning as many planes of other frequencies must
+change nothing.
+"""
+)
+if keys:
+    with st.spinner("Turning …", show_time=True):
+        cell(
+            steering,
+            name=name,
+            step=step,
+            stamp=stamp,
+            alt=f"Share of all pairs answered with s more, for every s, and of the control, at step {step}.",
+            see=f"Mean over s: {report.steering_accuracy:.2%} of all pairs, at worst {report.steering_minimum:.2%}. Control: "
+            f"{report.steering_control:.2%} still answered with ${added}$.",
+        )
+else:
+    st.caption("Without key frequencies there is nothing to turn.")
+
+st.header("All that was measured", anchor="report")
+st.json(report.to_json(), expanded=False)
+st.download_button(
+    "JSON",
+    lambda: json.dumps(report.to_json(), indent=2),
+    f"{name}-{step}.json",
+    "application/json",
+    icon=":material/download:",
+    type="tertiary",
+    on_click="ignore",
+    help="What `miii analyze --json` prints",
+)

@@ -1,0 +1,275 @@
+"""The neurons of the last block, all of them and one by one."""
+
+import streamlit as st
+
+import miii
+from miii import analysis, plots
+from miii.analysis.ablation import Kind
+from miii.analysis.neurons import SINGLE
+from miii.plots.style import Chart
+from pages._ui import front
+from pages._ui.cell import cell, shared, stamp_of
+from pages._ui.pick import all_pairs, run_and_step
+
+front.door()
+
+st.title("Neurons")
+st.markdown(
+    r"""
+A neuron that sees $\cos w_k a$ and $\cos w_k b$ can multiply them, if only roughly, for a bent function of a sum holds the
+product; and products are what $\cos w_k(a+b)$ is made of. So if the network adds, each neuron should keep to **one
+frequency**, read the operands at some **phase**, and write to the answers at the phase that it has read.
+"""
+)
+
+picked = run_and_step()
+run, name, step, stamp = picked.run, picked.run.name, picked.step, stamp_of(picked.run)
+p = all_pairs(run)
+added, phase = (
+    ("a - b", r"\varphi_a - \varphi_b") if run.config.task.multipliers[1] < 0 else ("a + b", r"\varphi_a + \varphi_b")
+)
+if run.config.model.n_layers > 1:
+    st.caption(f"Shown are the neurons of the last block, {run.config.model.n_layers - 1}.")
+
+
+@shared
+def taken_apart(name: str, step: int) -> analysis.neurons.Neurons:
+    run = miii.runs.open(name)
+    return analysis.neurons.neurons(run.model(step), run.task(), run.config.task.multipliers)
+
+
+def clusters(name: str, step: int) -> Chart:
+    return plots.clusters(taken_apart(name, step))
+
+
+def single_frequency(name: str, step: int) -> Chart:
+    return plots.single_frequency(taken_apart(name, step))
+
+
+def phases(name: str, step: int) -> Chart:
+    return plots.phases(taken_apart(name, step))
+
+
+def power_over_training(name: str) -> Chart:
+    run = miii.runs.open(name)
+    models = (run.model(step) for step in run.steps)
+    power = analysis.neurons.power_over_training(models, run.task())
+    return plots.power_over_training(power, run.steps)
+
+
+def activation(name: str, step: int, neuron: int) -> Chart:
+    run = miii.runs.open(name)
+    model = run.model(step)
+    post = model.blocks[-1].act(analysis.grid.neurons(model, run.task()))
+    return plots.activation(post[:, neuron], neuron)
+
+
+def reads(name: str, step: int, neuron: int) -> Chart:
+    run = miii.runs.open(name)
+    p = run.config.task.p
+    pre = analysis.grid.neurons(run.model(step), run.task())[:, neuron].view(p, p)
+    return plots.reads(pre.mean(1), pre.mean(0), neuron)
+
+
+def writes(name: str, step: int, neuron: int) -> Chart:
+    run = miii.runs.open(name)
+    row = analysis.fourier.neuron_logit(run.model(step))[neuron]
+    return plots.writes(row, neuron)
+
+
+def spectrum(name: str, step: int, neuron: int) -> Chart:
+    run = miii.runs.open(name)
+    model = run.model(step)
+    post = model.blocks[-1].act(analysis.grid.neurons(model, run.task()))
+    return plots.spectrum_2d(analysis.fourier2d.spectrum(post[:, neuron]), size=340)
+
+
+def silenced(name: str, step: int, kind: Kind) -> Chart:
+    run = miii.runs.open(name)
+    clusters = taken_apart(name, step).clusters()
+    groups, names = list(clusters.values()), [f"k = {k}" for k in clusters]
+    return plots.ablation(analysis.ablation.neurons(run.model(step), run.task(), kind, groups=groups, names=names))
+
+
+with st.spinner("Taking the neurons apart …", show_time=True):
+    neurons = taken_apart(name, step)
+live = int(neurons.alive.sum())
+found = neurons.clusters()
+
+st.header("One frequency each?", anchor="frequencies")
+with st.container(horizontal=True):
+    st.metric(
+        "Live neurons",
+        live,
+        border=True,
+        help="Those that vary over the pairs: more than a millionth of what the most varying one does",
+    )
+    st.metric(
+        "Dead neurons",
+        neurons.dead,
+        border=True,
+        help="Those that hardly vary over the pairs: they write the same whatever a and b are",
+    )
+    st.metric(
+        "Of a single frequency",
+        f"{neurons.single_frequency:.0%}",
+        border=True,
+        help=f"Share of the live neurons with more than {SINGLE:.0%} of their variance in one frequency",
+    )
+    st.metric(
+        "Read and write agree",
+        f"{neurons.alignment[neurons.alive].mean():.3f}" if live else "–",
+        border=True,
+        help="Mean cosine between the phase a live neuron reads and the phase it writes; 1 is perfect, 0 is chance",
+    )
+listed = ", ".join(f"{len(members)} at k = {k}" for k, members in found.items()) or "none"
+left, right = st.columns(2)
+with left:
+    cell(
+        clusters,
+        name=name,
+        step=step,
+        stamp=stamp,
+        alt=f"Live neurons by their strongest frequency at step {step}; of a single frequency: {listed}.",
+        see=f"Neurons of a single frequency: {listed}.",
+    )
+with right:
+    cell(
+        single_frequency,
+        name=name,
+        step=step,
+        stamp=stamp,
+        alt=f"Histogram of the neurons' share of variance in their strongest frequency; {neurons.single_frequency:.0%} "
+        f"are above {SINGLE:.0%}.",
+        see="The share counts waves in $a$, in $b$, and products of both, all at that frequency. The line marks "
+        f"{SINGLE:.0%}.",
+    )
+
+st.header("Do they write what they read?", anchor="phases")
+st.markdown(
+    rf"""
+A neuron driven by $\cos(w_k a + \varphi_a) + \cos(w_k b + \varphi_b)$ contains $\cos(w_k({added}) + {phase})$. If it writes
+$\cos(w_k c + \varphi_c)$ to the answers with $\varphi_c = {phase}$, it pulls at $c = {added}$; neurons of many phases
+together make a clean wave.
+"""
+)
+cell(
+    phases,
+    name=name,
+    step=step,
+    stamp=stamp,
+    alt=f"Phase written against the difference of phase read and phase written for neurons of one frequency, step {step}.",
+    see="Dots on the line write exactly the phase that they read. Their spread along it shows how evenly the phases are "
+    "taken."
+    if found
+    else "No neuron has a single frequency here, so there are no phases to compare.",
+)
+
+st.header("What if a cluster falls silent?", anchor="silenced")
+if found:
+    kind = st.segmented_control(
+        "Replace its neurons by",
+        ["mean", "zero", "interchange"],
+        default="mean",
+        required=True,
+        key="silenced",
+        bind="query-params",
+        help="Their mean over all pairs, zero, or what they are on another pair with another answer",
+    )
+    kind = kind or "mean"  # an empty value in the URL gives None
+    cell(
+        silenced,
+        name=name,
+        step=step,
+        kind=kind,
+        stamp=stamp,
+        alt=f"Loss over all pairs with each cluster of neurons replaced by its {kind}, on a log scale.",
+        see="Each bar starts at the loss of the whole network. A cluster that does nothing has no bar.",
+    )
+else:
+    st.caption("There is no cluster of neurons of a single frequency at this step.")
+
+st.header("One neuron", anchor="neuron")
+order = neurons.share.argsort(descending=True)
+with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    frequency = st.selectbox(
+        "Among those of frequency",
+        ["any", *map(str, found)],
+        key="frequency",
+        bind="query-params",
+        width=220,
+        help="Offers the purest neuron of that frequency first",
+    )
+    members = [int(j) for j in order if frequency == "any" or str(int(neurons.frequency[j])) == frequency]
+    neuron = st.number_input(
+        "Neuron",
+        0,
+        len(neurons.share) - 1,
+        members[0],
+        key=f"neuron-{frequency}",
+        width=160,
+        help="Any neuron by its number; the purest one of the chosen frequency is offered",
+    )
+neuron = int(neuron)
+if bool(neurons.alive[neuron]):
+    st.markdown(
+        f"Neuron **{neuron}**: frequency **{int(neurons.frequency[neuron])}** with {neurons.share[neuron]:.1%} of its variance; "
+        f"reads $\\varphi_a$ = {neurons.phase_a[neuron]:.2f} and $\\varphi_b$ = {neurons.phase_b[neuron]:.2f}, "
+        f"writes $\\varphi_c$ = {neurons.phase_out[neuron]:.2f} (radians)."
+    )
+else:
+    st.markdown(f"Neuron **{neuron}** is dead: it hardly varies over the pairs.")
+left, right = st.columns(2)
+with left:
+    cell(
+        activation,
+        name=name,
+        step=step,
+        neuron=neuron,
+        stamp=stamp,
+        width="content",
+        alt=f"Activation of neuron {neuron} for every pair of operands at step {step}.",
+    )
+with right:
+    cell(
+        spectrum,
+        name=name,
+        step=step,
+        neuron=neuron,
+        stamp=stamp,
+        width="content",
+        alt=f"Two-dimensional spectrum of neuron {neuron} over both operands at step {step}.",
+    )
+left, right = st.columns(2)
+with left:
+    cell(
+        reads,
+        name=name,
+        step=step,
+        neuron=neuron,
+        stamp=stamp,
+        alt=f"Mean input of neuron {neuron} by either operand at step {step}.",
+    )
+with right:
+    cell(
+        writes,
+        name=name,
+        step=step,
+        neuron=neuron,
+        stamp=stamp,
+        alt=f"What neuron {neuron} adds to each answer's logit at step {step}.",
+    )
+st.caption(
+    "On the map of activations, stripes along a diagonal are a function of the sum or of the difference; a checkerboard is a "
+    "product of two waves."
+)
+
+st.header("When do the neurons find their frequencies?", anchor="training")
+with st.spinner(f"Taking the neurons of {len(run.steps)} snapshots apart …", show_time=True):
+    cell(
+        power_over_training,
+        name=name,
+        stamp=(stamp, len(run.steps)),
+        alt="Heatmap of the mean share of each frequency in the live neurons, from the first to the last snapshot.",
+        see="Each column is a snapshot; the share of each frequency in a neuron's variance, averaged over the live neurons.",
+    )

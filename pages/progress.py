@@ -1,0 +1,76 @@
+"""Progress measures over the whole training of a run, with its phases."""
+
+import streamlit as st
+
+import miii
+from miii import analysis, plots
+from miii.plots.style import Chart
+from pages._ui import front
+from pages._ui.cell import cell, stamp_of
+from pages._ui.pick import all_pairs, chosen_run
+
+front.door()
+
+st.title("Progress")
+st.markdown(
+    r"""
+Accuracy jumps; what brings it about grows. Nanda et al. found that a network which groks builds its circuit before its test
+accuracy shows it. These measures look at the circuit itself: project the logits on the waves $\cos w_k(a+b)$ and
+$\sin w_k(a+b)$ of the key frequencies (of $a - b$, where the task is a difference), and keep nothing else (**restricted loss**)
+or everything else (**excluded loss**).
+"""
+)
+
+run = chosen_run()
+all_pairs(run)
+name, stamp = run.name, (stamp_of(run), len(run.steps))
+
+
+def progress(name: str) -> tuple[Chart, ...]:
+    run = miii.runs.open(name)
+    keys = analysis.fourier.model_key_frequencies(run.model())
+    models = ((step, run.model(step)) for step in run.steps)
+    measured = analysis.trajectory.trajectory(models, run.task(), keys, run.config.task.multipliers).frame()
+    return plots.progress(measured, analysis.phases.phases(measured))
+
+
+keys = analysis.fourier.model_key_frequencies(run.model())
+st.markdown(
+    f"**Key frequencies, taken from the last snapshot: {', '.join(map(str, keys))}.**"
+    if keys
+    else "**The last snapshot has no key frequency.** So nothing is left for the restricted loss but the mean, and nothing is "
+    "excluded."
+)
+if not run.task().split_known:
+    st.caption("Which pairs trained it is unknown, so the losses are over all pairs, and no phases are marked.")
+with st.spinner(f"Measuring {len(run.steps)} snapshots …", show_time=True):
+    cell(
+        progress,
+        name=name,
+        stamp=stamp,
+        alt=f"Lines over the steps of the {len(run.steps)} snapshots of {name}.",
+    )
+
+st.header("How to read it", anchor="reading")
+st.markdown(
+    r"""
+- **Restricted loss**: where a network groks by waves of the key frequencies, it falls while the circuit forms, before the test
+  loss does. Where it ends below the network's own loss, what the network does beside its circuit only harms it.
+- **Excluded loss**, over the training pairs where they are known: it rises as memory is given up for the circuit. The same with
+  one key frequency alone taken away says how much hangs on each.
+- **Phases**, marked by a rule: *memorisation* until the excluded loss is lowest; *circuit formation* until the test loss has
+  fallen to half of its peak; *cleanup* until 99 % of the test pairs are right. A phase that does not end is
+  the last one.
+- **Sum of squared weights**: memory is expensive. Under weight decay it falls when the memorised part is cleaned up.
+- **Gini coefficient** of the lengths of the Fourier components: 0 if all frequencies are alike, near 1 if one has everything.
+- **Active frequencies**: those whose power in the neurons is above mean + 2 standard deviations, of each snapshot alone, or of
+  all snapshots together.
+- **Gradient symmetricity** (are $a$ and $b$ used alike?), **distance irrelevance** (does the right logit not depend on $a - b$?)
+  and **circularity** (are the embedding's first principal components waves?) were made to tell the “clock” from the “pizza”
+  algorithm. Later work disputes that there are just these two: read them together, and with the Formula page.
+"""
+)
+st.caption(
+    "Nanda et al. 2023 (arXiv 2301.05217), section 5; Zhong et al. 2023 (arXiv 2306.17844), section 4. The rule for the phases "
+    "is miii's own."
+)

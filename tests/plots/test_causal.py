@@ -1,0 +1,180 @@
+"""Charts of heads, ablations and patches: their numbers, and that a browser can draw them."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+import torch
+
+import miii
+from miii import analysis, plots
+from miii.analysis.ablation import Ablations
+from miii.analysis.direct import Contributions
+from miii.analysis.patching import Patch, Sweep
+
+NAMES = ["a", "b", "="]
+
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+
+
+def ablations(n: int, kind: str = "mean", loss: torch.Tensor | None = None) -> Ablations:
+    loss = noise(n).exp().double() if loss is None else loss
+    return Ablations("head", kind, tuple(f"0.{i}" for i in range(n)), loss, torch.rand(n).double(), 0.5, 0.875)
+
+
+PATCHES = Sweep(
+    (
+        Patch("embed", None, 0, None, 0.5),
+        Patch("z", 0, 2, None, 1.25),
+        Patch("z", 0, 2, 1, -0.25),
+        Patch("z", 0, 1, 1, 0.0),
+    ),
+    3.0,
+    -3.0,
+)
+CHARTS = {
+    "ablation": lambda: plots.ablation(ablations(4)),
+    "many ablations": lambda: plots.ablation(ablations(100)),
+    "attention_spectrum": lambda: plots.attention_spectrum(noise(6, 6).square(), 1, "a"),
+    "no spectrum": lambda: plots.attention_spectrum(torch.zeros(6, 6), 1, "a"),
+    "contributions": lambda: plots.contributions(Contributions(("embedding", "head 0.0"), noise(2, 9))),
+    "ov": lambda: plots.ov(noise(8, 7), 0),
+    "patching": lambda: plots.patching(PATCHES, NAMES),
+    "qk": lambda: plots.qk(noise(8, 8), 0),
+    "token_scores": lambda: plots.token_scores(noise(2, 7), ["a", "b"], 0),
+}
+
+
+def encodings(spec: Any) -> list[dict[str, Any]]:
+    """Every encoding within a specification, those of layers too."""
+    below = spec.values() if isinstance(spec, dict) else spec if isinstance(spec, list) else ()
+    own = [spec["encoding"]] if isinstance(spec, dict) and "encoding" in spec else []
+    return own + [found for value in below for found in encodings(value)]
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_is_whole_and_says_what_it_shows(name):
+    spec = CHARTS[name]().to_dict()
+    json.dumps(spec, allow_nan=False)
+    assert sum(len(rows) for rows in spec["datasets"].values()) > 0
+    assert isinstance(spec["title"], str)
+    for axis in ("x", "y"):
+        assert any(encoding[axis].get("title") for encoding in encodings(spec) if axis in encoding)
+
+
+# ---- heads ----
+
+
+def test_a_qk_circuit_is_shown_less_what_the_softmax_loses():
+    scores = noise(8, 8)
+    shown = torch.tensor(plots.frame(plots.qk(scores + 100 * noise(8, 1), 0))["value"].to_numpy()).float().view(8, 8)
+    torch.testing.assert_close(shown, scores - scores.mean(1, keepdim=True), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("chart", [plots.ov, plots.qk])
+def test_circuits_have_their_colours_around_zero(chart):
+    scale = next(e["color"]["scale"] for e in encodings(chart(noise(8, 8), 0).to_dict()) if "color" in e)
+    assert scale["domain"][0] == -scale["domain"][1]
+
+
+def test_a_spectrum_of_nothing_is_drawn():
+    spec = CHARTS["no spectrum"]().to_dict()
+    assert next(e["color"]["scale"]["domain"] for e in encodings(spec) if "color" in e) == [0, 1]
+
+
+def test_token_scores_gives_back_its_scores():
+    scores = noise(2, 7)
+    frame = plots.frame(plots.token_scores(scores, ["a", "b"], 3))
+    assert frame["position"].tolist() == ["a"] * 7 + ["b"] * 7
+    assert frame["token"].tolist() == [*range(7)] * 2
+    assert frame["score"].tolist() == scores.flatten().tolist()
+
+
+def test_contributions_gives_back_means_and_deviations(adder):
+    task = miii.ModularAddition(p=11).build()
+    values = analysis.direct.contributions(adder(11, (2, 3)), task.tokens, task.labels)
+    frame = plots.frame(plots.contributions(values))
+    assert frame["part"].tolist() == ["embedding", "head 0.0", "MLP 0", "biases"]
+    assert frame["logit"].tolist() == values.mean().tolist()
+    assert frame["deviation"].tolist() == pytest.approx(values.values.std(1, correction=0).tolist())
+
+
+# ---- ablations ----
+
+
+def test_an_ablation_gives_back_its_numbers_beside_the_whole_network_s():
+    values = ablations(4)
+    frame = plots.frame(plots.ablation(values))
+    assert frame["name"].tolist() == list(values.names)
+    assert frame["loss"].tolist() == values.loss.tolist()
+    assert frame["accuracy"].tolist() == values.accuracy.tolist()
+    assert set(frame["baseline"]) == {0.5}
+    title = plots.ablation(values).to_dict()["title"]
+    assert "0.5 nats" in title
+    assert "87.5%" in title
+
+
+def test_many_ablations_are_ordered_by_loss():
+    values = ablations(100)
+    frame = plots.frame(plots.ablation(values))
+    assert frame["loss"].tolist() == values.loss.sort(descending=True).values.tolist()
+    assert frame["rank"].tolist() == list(range(1, 101))
+    assert dict(zip(frame["name"], frame["loss"], strict=True)) == dict(
+        zip(values.names, values.loss.tolist(), strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("zero", "zero"), ("mean", "its mean"), ("interchange", "interchanged"), ("removed", "removed")],
+)
+def test_an_ablation_says_what_stood_in(kind, said):
+    assert said in plots.ablation(ablations(2, kind)).to_dict()["title"]
+
+
+def test_a_loss_of_zero_has_a_place_on_the_logarithmic_axis_and_stays_zero_in_the_numbers():
+    chart = plots.ablation(ablations(2, loss=torch.tensor([0.0, 1.0]).double()))
+    assert plots.frame(chart)["loss"].tolist() == [0.0, 1.0]
+    spec = chart.to_dict()
+    calculated = [step["calculate"] for layer in spec["layer"] for step in layer["transform"]]
+    assert all("max(1e-12" in text for text in calculated)
+    ys = [encoding["y"] for encoding in encodings(spec) if "y" in encoding]
+    assert all("_shown" in y["field"] and y["scale"] == {"type": "log"} for y in ys)
+
+
+# ---- patches ----
+
+
+def test_patching_shows_whole_activations_or_single_heads():
+    whole = plots.frame(plots.patching(PATCHES, NAMES))
+    assert whole.to_numpy().tolist() == [["embed", "0: a", 0.5], ["0.z", "2: =", 1.25]]
+    heads = plots.frame(plots.patching(PATCHES, NAMES, by_head=True, title="Heads"))
+    assert heads.to_numpy().tolist() == [["0.z head 1", "2: =", -0.25], ["0.z head 1", "1: b", 0.0]]
+    assert plots.patching(PATCHES, NAMES, title="Heads").to_dict()["title"] == "Heads"
+
+
+def test_patching_s_colours_reach_what_lies_beyond_both_runs():
+    for by_head, domain in ((False, [0, 1.25]), (True, [-0.25, 1])):
+        spec = plots.patching(PATCHES, NAMES, by_head=by_head).to_dict()
+        assert next(e["color"]["scale"]["domain"] for e in encodings(spec) if "color" in e) == domain
+
+
+@pytest.mark.parametrize("values", [(math.nan, math.nan), (math.nan, 0.5)])
+def test_where_there_is_no_number_none_is_drawn(values):
+    sweep = Sweep(tuple(Patch("embed", None, pos, None, value) for pos, value in enumerate(values)), 0.0, 0.0)
+    spec = plots.patching(sweep, NAMES).to_dict()
+    json.dumps(spec, allow_nan=False)
+    assert next(e["color"]["scale"]["domain"] for e in encodings(spec) if "color" in e) == [0, 1]
+    texts = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "text")
+    assert texts["transform"] == [{"filter": "isValid(datum.value)"}]
+
+
+def test_patching_draws_what_a_sweep_of_paths_gives(adder):
+    task = miii.ModularAddition(p=11).build()
+    sweep = analysis.paths.sweep(adder(11, (2, 3), n_heads=2), task, [analysis.paths.Node("mlp_pre", 0)])
+    frame = plots.frame(plots.patching(sweep, NAMES, by_head=True))
+    assert set(frame["site"]) == {"0.z head 0", "0.z head 1"}
+    assert frame["value"].sum() > 0.5
