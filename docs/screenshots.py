@@ -9,7 +9,6 @@ HERE = Path(__file__).parent
 RUN = "add-113"
 PICTURES = {
     "train": (f"/?run={RUN}", 1560),
-    "attention": (f"/attention?run={RUN}", 1250),
     "formula": (f"/formula?run={RUN}", 1250),
     "circuits": (f"/circuits?run={RUN}", 900),
 }

@@ -47,9 +47,14 @@ with st.container(horizontal=True, gap="medium"):
         "Share for training", 0.01, 0.99, 0.3, 0.01, key="fraction", bind="query-params", width=240, help="Of all pairs"
     )
     seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", width=140, help="Draws the split")
+    balanced = st.toggle(
+        "Balanced", key="balanced", bind="query-params", help="As many training pairs for every answer, up to one"
+    )
 
 try:
-    config = miii.ModularAddition(operation=operation, p=int(p), train_fraction=fraction, seed=int(seed))
+    config = miii.ModularAddition(
+        operation=operation, p=int(p), train_fraction=fraction, balanced=balanced, seed=int(seed)
+    )
 except InputError as error:
     st.error(str(error))
     st.stop()
@@ -69,19 +74,19 @@ def table(config: miii.ModularAddition) -> pd.DataFrame:
     return pd.DataFrame({"a": a, "b": b, "c": task.labels.numpy(), "split": split, "tokens": names})
 
 
-def split(operation: str, p: int, train_fraction: float, seed: int) -> Chart:
-    config = miii.ModularAddition(operation=operation, p=p, train_fraction=train_fraction, seed=seed)
+def split(operation: str, p: int, train_fraction: float, balanced: bool, seed: int) -> Chart:
+    config = miii.ModularAddition(operation=operation, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed)
     return plots.split(config.build(), p)
 
 
-def answers(operation: str, p: int, train_fraction: float, seed: int) -> Chart:
-    config = miii.ModularAddition(operation=operation, p=p, train_fraction=train_fraction, seed=seed)
+def answers(operation: str, p: int, train_fraction: float, balanced: bool, seed: int) -> Chart:
+    config = miii.ModularAddition(operation=operation, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed)
     labels = config.build().labels.view(p, p)
     return plots.heatmap(labels, title="The answer to every pair", row="a", column="b", value="c")
 
 
-def class_balance(operation: str, p: int, train_fraction: float, seed: int) -> Chart:
-    config = miii.ModularAddition(operation=operation, p=p, train_fraction=train_fraction, seed=seed)
+def class_balance(operation: str, p: int, train_fraction: float, balanced: bool, seed: int) -> Chart:
+    config = miii.ModularAddition(operation=operation, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed)
     return plots.class_balance(config.build())
 
 

@@ -83,11 +83,7 @@ cell(
     stamp=stamp,
     alt=f"Bars of the embedding's cosine and sine lengths by frequency at step {step}; key frequencies: {listed}.",
     see=f"**Key frequencies at step {step}: {listed}**"
-    + (
-        f", {share:.0%} of the embedding's power beside its mean."
-        if keys
-        else "; the embedding has no clear rhythm here."
-    )
+    + (f", {share:.0%} of the embedding's power beside its mean." if keys else "; none stands out clearly here.")
     + " The rule: sort the frequencies by their power in embedding and neuron-to-logit map, and cut at the widest gap; without a clear one there are none."
     + f" Gini coefficient of the components' lengths: {gini:.2f} (0: all alike, 1: one has everything).",
 )

@@ -38,8 +38,8 @@ keys = analysis.fourier.model_key_frequencies(run.model())
 st.markdown(
     f"**Key frequencies, taken from the last snapshot: {', '.join(map(str, keys))}.**"
     if keys
-    else "**The last snapshot has no key frequency.** So nothing is left for the restricted loss but the mean, and nothing is "
-    "excluded."
+    else "**The last snapshot has no key frequency.** So nothing is left for the restricted loss but the mean, nothing is "
+    "excluded, and there are no phases to mark."
 )
 if not run.task().split_known:
     st.caption("Which pairs trained it is unknown, so the losses are over all pairs, and no phases are marked.")

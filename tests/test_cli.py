@@ -424,7 +424,7 @@ def test_version_is_the_package_version(miii_says):
     assert miii_says("--version")[:2] == (0, f"{miii.__version__}\n")
 
 
-@pytest.mark.parametrize("command", ["train", "runs", "sweep", "resume", "ship"])
+@pytest.mark.parametrize("command", cli.COMMANDS)
 def test_the_readme_documents_every_command(command):
     assert re.search(rf"\bmiii {command}\b", (ROOT / "README.md").read_text())
 

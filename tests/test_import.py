@@ -9,7 +9,8 @@ import pytest
 
 import miii
 
-HEAVY = {"altair", "pandas", "streamlit", "sympy", "torch", "pydantic", "tyro", "rich", "safetensors", "filelock"}
+FOR_CHARTS_AND_FORMULAS = {"altair", "pandas", "scipy", "sklearn", "streamlit", "sympy"}
+HEAVY = {*FOR_CHARTS_AND_FORMULAS, "torch", "pydantic", "tyro", "rich", "safetensors", "filelock"}
 
 
 def modules_after(code: str) -> set[str]:
@@ -34,9 +35,22 @@ def test_import_miii_alone_brings_nothing_heavy():
 
 
 def test_training_and_reading_bring_nothing_for_charts_and_formulas():
-    loaded = modules_after("import miii\nfrom miii import RunConfig, analysis, capture, runs, train")
+    loaded = modules_after("import miii\nfrom miii import RunConfig, analysis, capture, runs, train, transformer_lens")
     assert "torch" in loaded
-    assert loaded & {"altair", "pandas", "streamlit", "sympy", "tyro", "rich"} == set()
+    assert loaded & {*FOR_CHARTS_AND_FORMULAS, "tyro", "rich"} == set()
+
+
+VERDICT = """
+from miii import ModelConfig, ModularAddition, Transformer, analysis
+model = Transformer(ModelConfig(d_model=8, n_heads=2, d_mlp=6), d_vocab=12, d_vocab_out=11, n_ctx=3, seed=0)
+task = ModularAddition(p=11).build()
+assert analysis.verdict.analyze(model, task).verdict == "none"
+assert analysis.circuits.find(model, task, "eap").edges
+"""
+
+
+def test_a_verdict_and_a_circuit_bring_nothing_for_charts_and_formulas():
+    assert modules_after(VERDICT) & FOR_CHARTS_AND_FORMULAS == set()
 
 
 def test_no_module_of_the_library_brings_streamlit():

@@ -484,7 +484,6 @@ def test_what_is_written_is_read_again(tmp_path, biases):
         ("w.safetensors", lambda path: path.symlink_to("nowhere"), ["does not exist yet"]),
         ("no/folder/w.safetensors", lambda path: None, ["could not be written", "No such file or directory"]),
     ],
-    ids=str,
 )
 def test_what_cannot_be_written_is_one_sentence(tmp_path, name, make, words, one_sentence):
     make(tmp_path / name)

@@ -65,6 +65,7 @@ class Neurons:
         }
 
 
+@torch.no_grad()
 def neurons(model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 1)) -> Neurons:
     """Take the neurons of the last block apart.
 

@@ -31,15 +31,16 @@ def phases(measures: "pd.DataFrame") -> tuple[Phase, ...]:
     - afterwards: the rest.
 
     A phase that does not end is the last one, and one that would begin at its end is left out. Where the split is
-    unknown there are none.
+    unknown, or nothing was excluded for want of key frequencies, there are none.
 
     Args:
-        measures: as ``Trajectory.frame`` gives them: step, excluded_loss, test_loss, test_accuracy; a row a snapshot.
+        measures: as ``Trajectory.frame`` gives them: step, train_loss, excluded_loss, test_loss, test_accuracy; a row a
+            snapshot.
 
     Source: own rule for the phases of Nanda et al. 2023, section 5.2.
     """
     rows = measures.dropna(subset=["test_loss", "test_accuracy"]).reset_index(drop=True)
-    if rows.empty:
+    if rows.empty or (rows["excluded_loss"] == rows["train_loss"]).all():
         return ()
     last = len(rows) - 1
     lowest, peak = int(rows["excluded_loss"].argmin()), int(rows["test_loss"].argmax())

@@ -50,6 +50,7 @@ class Point:
     embedding: Float[Tensor, " frequency"]
 
 
+@torch.no_grad()
 def measure(
     model: Transformer, task: Task, frequencies: Sequence[int], multipliers: tuple[int, int] = (1, 1), step: int = 0
 ) -> Point:

@@ -31,7 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
 
     Source: own design.
     """
-    named = tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, (kind, _) in COMMANDS.items())
+    named = tuple(
+        # the first sentence of the docstring: where the rest comes from is no help to who asks for help
+        Annotated[kind, tyro.conf.subcommand(name, description=kind.__doc__.partition("\n")[0])]
+        for name, (kind, _) in COMMANDS.items()
+    )
     union: Any = Union[named]  # noqa: UP007 - made from a dict
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["--version"]:

@@ -18,14 +18,20 @@ Format = Annotated[Literal["transformer-lens"], tyro.conf.arg(help="whose names 
 
 @dataclass(frozen=True)
 class Runs:
-    """List the runs in runs/ and checkpoints/."""
+    """List the runs in runs/ and checkpoints/.
+
+    Source: ``miii.runs``.
+    """
 
     json: Annotated[bool, tyro.conf.arg(help="print a JSON array on stdout")] = False
 
 
 @dataclass(frozen=True)
 class Ship:
-    """Copy a finished run, small enough to be committed."""
+    """Copy a finished run, small enough to be committed.
+
+    Source: ``miii.runs``.
+    """
 
     run: RunName
     out: Annotated[Path, tyro.conf.arg(help="folder of the copy")]
@@ -34,7 +40,10 @@ class Ship:
 
 @dataclass(frozen=True)
 class Import:
-    """Make a run of other people's weights."""
+    """Make a run of other people's weights.
+
+    Source: ``miii.transformer_lens``.
+    """
 
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="a .safetensors file, or a .pt of tensors alone")]
     out: Annotated[Path, tyro.conf.arg(help="folder of the run")]
@@ -51,7 +60,10 @@ class Import:
 
 @dataclass(frozen=True)
 class ExportWeights:
-    """Write a network's weights for other people's tools."""
+    """Write a network's weights for other people's tools.
+
+    Source: ``miii.transformer_lens``.
+    """
 
     run: RunName
     out: Annotated[Path, tyro.conf.arg(help="the file to write, ending in .safetensors")]

@@ -15,7 +15,10 @@ Method = Annotated[str, tyro.conf.arg(help="how edges are scored", metavar="{" +
 
 @dataclass(frozen=True)
 class Analyze:
-    """Take a network apart, and decide whether it performs modular addition."""
+    """Take a network apart, and decide whether it performs modular addition.
+
+    Source: ``analysis.verdict``.
+    """
 
     run: RunName
     step: Step = None
@@ -24,7 +27,10 @@ class Analyze:
 
 @dataclass(frozen=True)
 class Progress:
-    """Measure every snapshot of a run, and mark the phases of its training."""
+    """Measure every snapshot of a run, and mark the phases of its training.
+
+    Source: ``analysis.trajectory`` and ``analysis.phases``.
+    """
 
     run: RunName
     json: Json = False
@@ -32,7 +38,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Formula:
-    """Write the network's logits as a formula, and run the formula in its place."""
+    """Write the network's logits as a formula, and run the formula in its place.
+
+    Source: ``analysis.formula``.
+    """
 
     run: RunName
     step: Step = None
@@ -41,7 +50,10 @@ class Formula:
 
 @dataclass(frozen=True)
 class Circuit:
-    """Score every edge of the network, and measure how few of them do its work."""
+    """Score every edge of the network, and measure how few of them do its work.
+
+    Source: ``analysis.circuits``.
+    """
 
     run: RunName
     method: Method = "exact"
@@ -105,6 +117,11 @@ def run_circuit(chosen: Circuit) -> int:
     model, task = run.model(chosen.step), run.task()
     found = circuits.find(model, task, chosen.method, examples=chosen.examples, seed=chosen.seed)
     values = _where(run, chosen.step) | found.to_json()
+    if chosen.method != "exact":
+        truth = circuits.find(model, task, "exact", examples=chosen.examples, seed=chosen.seed)
+        compared = circuits.agreement(found, truth)
+        values |= {"spearman": compared.spearman, "auroc": compared.auroc}
+        values |= {"spearman_heard": compared.spearman_heard, "auroc_heard": compared.auroc_heard}
     if chosen.json:
         print(json.dumps(values))
     else:

@@ -100,13 +100,23 @@ Sweep.__doc__ = "Train a grid of settings and seeds, one after the other; skips 
 
 @dataclass(frozen=True)
 class Resume:
-    """Go on with a run that was stopped or killed."""
+    """Go on with a run that was stopped or killed.
+
+    Source: ``miii.runs``.
+    """
 
     run: RunName
     json: Json = False
 
 
 def run_train(chosen: Any) -> int:
+    """Train, and print what came of it: 0 on success, 130 when stopped by Ctrl-C.
+
+    Raises:
+        InputError: the folder exists, or an option has no such value.
+
+    Source: ``miii.training``.
+    """
     config = _config(chosen)
     out = chosen.out if chosen.out is not None else runs.new_folder(config)
     if os.path.lexists(out):  # said before any work is done
@@ -115,6 +125,7 @@ def run_train(chosen: Any) -> int:
 
 
 def run_resume(chosen: Resume) -> int:
+    """Go on, and print what came of it; exit codes as of ``run_train``. Source: ``miii.runs``."""
     run = runs.open(chosen.run)
     return _drain(run.folder, runs.resume(run.folder.absolute()), run.config, chosen.json)
 
@@ -138,6 +149,13 @@ def _drain(out: Path, steps: Iterator[Step], config: RunConfig, as_json: bool) -
 
 
 def run_sweep(chosen: Any) -> int:
+    """Train what the grid asks for, and print a row a run; exit codes as of ``run_train``.
+
+    Raises:
+        InputError: an option or a setting of the grid has no such value.
+
+    Source: ``miii.sweep``.
+    """
     choices: dict[str, Sequence[Any]] = {}
     for setting in chosen.grid:
         name, _, listed = setting.partition("=")

@@ -57,7 +57,7 @@ def kinds(shares: Mapping[str, Mapping[str, float]]) -> alt.Chart:
         alt.Chart(pd.DataFrame(rows))
         .mark_bar()
         .encode(
-            y=alt.Y("network:N", title=None, sort=None),
+            y=alt.Y("network:N", title="network", sort=None),
             x=alt.X(
                 "share:Q",
                 title="share of the logits' variance over the pairs",

@@ -76,9 +76,12 @@ def _stop(run: runs.Run, why: str) -> NoReturn:
 
 
 def run_and_step() -> Picked:
-    """The chosen run, and one of its snapshots by a slider; stops the page where there is none yet."""
+    """The chosen run, and one of its snapshots by a slider; stops the page where there is nothing to look at."""
     run = chosen_run()
-    return Picked(run, _step(run.steps))
+    picked = Picked(run, _step(run.steps))
+    if not all(value.isfinite().all() for value in run.weights(picked.step).values()):
+        _stop(run, f"its weights at step {picked.step} are not finite, for its training fell apart.")
+    return picked
 
 
 def chosen_run() -> runs.Run:

@@ -118,7 +118,6 @@ def test_a_sender_after_its_receivers_sends_nothing():
         ([Node("k", 0)], {"embed"}),
         ([Node("v", 1), Node("mlp_pre", 1)], {"embed", "0.z", "0.mlp_out", "1.z"}),
     ],
-    ids=str,
 )
 def test_the_sweep_has_every_sender_before_the_receivers(receivers, senders):
     found = paths.sweep(MODEL, TASK, receivers, couples=COUPLES)

@@ -9,7 +9,7 @@ STEPS = [0, 10, 20, 30, 40, 50, 60]
 
 
 def run(excluded, test_loss, test_accuracy):
-    columns = {"excluded_loss": excluded, "test_loss": test_loss, "test_accuracy": test_accuracy}
+    columns = {"train_loss": 0.5, "excluded_loss": excluded, "test_loss": test_loss, "test_accuracy": test_accuracy}
     return pd.DataFrame({"step": STEPS[: len(excluded)]} | columns)
 
 
@@ -108,3 +108,7 @@ def test_one_snapshot_is_one_phase():
 
 def test_no_snapshot_has_none():
     assert phases(GROKS.head(0)) == ()
+
+
+def test_without_key_frequencies_nothing_is_excluded_and_there_are_none():
+    assert phases(GROKS.assign(train_loss=GROKS["excluded_loss"])) == ()

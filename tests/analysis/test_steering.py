@@ -76,6 +76,13 @@ def test_a_sum_does_not_follow_as_a_difference_does(waves):
     assert steering.steer(model, SUB, KEYS, (1, -1)).mean < 0.2
 
 
+def test_weights_that_require_gradients_can_be_steered_too(waves):
+    model = planted.from_formula(waves(P, KEYS)).requires_grad_(True)
+    found = steering.steer(model, TASK, KEYS)
+    assert found.minimum == 1
+    assert not found.accuracy.requires_grad
+
+
 # ---- controls ----
 
 
@@ -117,6 +124,14 @@ def test_the_seed_draws_the_control(waves):
 def test_order_and_repetition_of_the_frequencies_do_not_matter(waves):
     model = planted.from_formula(waves(P, KEYS))
     assert steering.steer(model, TASK, (9, 2, 5, 2)).frequencies == KEYS
+
+
+def test_a_network_that_prefers_no_answer_gives_none():
+    model = random_network()
+    for weight in model.parameters():
+        weight.zero_()
+    found = steering.steer(model, TASK, KEYS)
+    assert found.accuracy.max() == found.control_accuracy.max() == 0
 
 
 def test_an_untrained_network_cannot_be_steered():

@@ -108,6 +108,14 @@ def test_a_difference_is_measured_as_one(waves):
     assert wrong.restricted_loss > 2
 
 
+def test_weights_that_require_gradients_leave_no_graph_behind(networks):
+    model = copy.deepcopy(networks[0][1]).requires_grad_(True)
+    point = trajectory.measure(model, TASK, KEYS)
+    assert not point.power.requires_grad
+    assert not point.embedding.requires_grad
+    assert point.gradient_symmetricity == trajectory.measure(networks[0][1], TASK, KEYS).gradient_symmetricity
+
+
 def test_networks_are_taken_one_at_a_time(networks):
     """The one before is let go when the next is asked for."""
     alive: list[weakref.ref] = []

@@ -63,7 +63,7 @@ def lookup(p, labels, rows):
 EVIDENCE = {
     "variance_explained": 0.8,
     "argmax_agreement": 0.99,
-    "steering_accuracy": 0.95,
+    "steering_accuracy": 0.9,
     "steering_minimum": 0.85,
     "steering_control": 0.95,
     "multipliers": (1, 1),
@@ -94,7 +94,7 @@ def test_at_every_threshold_it_is_modular_addition(changes):
         {"variance_explained": 0.7999},
         {"variance_explained": -5.0},
         {"argmax_agreement": 0.9899},
-        {"steering_accuracy": 0.9499},
+        {"steering_accuracy": 0.8999},
         {"steering_minimum": 0.8499},
         {"steering_control": 0.9499},
         {"multipliers": None},

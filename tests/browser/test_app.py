@@ -13,7 +13,14 @@ PAGES = {
     "/data": "Data",
     "/attention": "Attention",
     "/fourier": "Fourier",
+    "/neurons": "Neurons",
+    "/circuits": "Circuits",
+    "/progress": "Progress",
+    "/formula": "Formula",
 }
+#: How many charts the pages show of the run that comes with miii.
+CHARTS = {"/data": 3, "/attention": 10, "/fourier": 8, "/neurons": 9, "/circuits": 6, "/progress": 8, "/formula": 3}
+BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
 WIDTH = 1280  # pixels
 PATIENCE = 60_000  # milliseconds; the other core is busy with the rest of the suite
 expect.set_options(timeout=PATIENCE)
@@ -40,9 +47,28 @@ def settled(page: Page) -> None:
     page.wait_for_function("document.querySelectorAll('[data-testid=stSkeleton]').length === 0")
 
 
+def drawn(page: Page, charts: int) -> None:
+    """Wait until so many charts stand there, each with a drawing in it that has a size."""
+    expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(charts)
+    page.wait_for_function(
+        """[...document.querySelectorAll('[data-testid=stVegaLiteChart]')].every(chart => {
+            const drawing = chart.querySelector('svg.marks, canvas.marks');
+            return drawing !== null && drawing.getBoundingClientRect().height > 50;
+        })"""
+    )
+
+
 def button(page: Page, name: str) -> Locator:
     """A button of ours: Streamlit's own header has a Stop too, while the script runs."""
     return page.get_by_test_id("stMain").get_by_role("button", name=name, exact=True)
+
+
+def background(page: Page) -> str:
+    return page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+
+
+def width(page: Page) -> int:
+    return page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
 
 
 def no_exception(page: Page) -> None:
@@ -53,34 +79,34 @@ def no_exception(page: Page) -> None:
 def test_a_cold_server_answers_a_deep_link_with_that_page_in_the_app(
     chromium: Browser, start_server: Callable[[], str], path: str
 ) -> None:
-    page, errors = visit(chromium, start_server() + path)
+    scheme = "dark" if path in CHARTS else "light"
+    page, errors = visit(chromium, start_server() + path, scheme)
     expect(page.locator("h1")).to_have_text(PAGES[path])
     # without app.py there would be no navigation of ours and no run picker
     expect(page.get_by_test_id("stSidebar").get_by_text("Run", exact=True)).to_be_visible()
-    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(4)
+    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(8)
     settled(page)
     no_exception(page)
+    if path in CHARTS:
+        drawn(page, CHARTS[path])
+    assert background(page) == BACKGROUNDS[scheme]
+    assert width(page) <= WIDTH
     expect(page.get_by_text("Page not found")).to_have_count(0)
     assert errors == []
     page.context.close()
 
 
 def test_pages_draw_in_both_themes_without_errors(chromium: Browser, server: str) -> None:
-    backgrounds = {}
-    for scheme in ("light", "dark"):
-        for path in ("/", "/data", "/attention", "/fourier"):
+    for scheme in BACKGROUNDS:
+        for path in ("/", "/data"):
             page, errors = visit(chromium, server + path, scheme)
             expect(page.locator("h1")).to_have_text(PAGES[path])
             settled(page)
             no_exception(page)
             assert errors == []
-            color = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
-            backgrounds.setdefault(scheme, set()).add(color)
-            wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
-            assert wide <= WIDTH, f"{path} is {wide} pixels wide"
+            assert background(page) == BACKGROUNDS[scheme]
+            assert width(page) <= WIDTH
             page.context.close()
-    assert backgrounds["light"] == {"rgb(255, 255, 255)"}
-    assert backgrounds["dark"] == {"rgb(16, 22, 29)"}
 
 
 def test_start_watch_reload_second_tab_queue_and_stop(chromium: Browser, server: str) -> None:

@@ -4,13 +4,15 @@ import ast
 import importlib
 import inspect
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
+from safetensors.torch import save_file
 
 import miii
 from miii import plots, runs
@@ -21,18 +23,28 @@ SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not 
 #: A value for each argument that a page's cell functions take.
 ARGUMENTS: dict[str, Any] = {
     "name": "small",
-    "step": 24,
+    "step": 30,
+    "other": 0,
     "a": 2,
     "b": 5,
     "layer": 0,
     "head": 1,
     "key": 1,
     "k": 3,
+    "neuron": 4,
+    "site": "0.mlp_post",
+    "kind": "mean",
+    "method": "eap",
+    "edges": 5,
+    "by_head": True,
     "operation": "add",
     "p": 7,
     "train_fraction": 0.5,
+    "balanced": False,
     "seed": 0,
 }
+#: Where a function of this name needs another.
+INSTEAD: dict[str, dict[str, Any]] = {"path_patching": {"site": "k"}}
 
 
 def called(script: Path) -> list[str]:
@@ -45,17 +57,34 @@ def called(script: Path) -> list[str]:
 CELLS = [(script, name) for script in SCRIPTS for name in dict.fromkeys(called(script))]
 
 
+def is_shared(node: ast.AST) -> bool:
+    """Whether it is a function that several cells of a page share."""
+    return isinstance(node, ast.FunctionDef) and [ast.unparse(name) for name in node.decorator_list] == ["shared"]
+
+
 def function(script: Path, name: str) -> Callable[..., Any]:
-    """A page's function, without running the page: only its imports from miii and its own definition."""
+    """A page's function, without running the page: only its own definition, what it shares, and their imports."""
     body = [
         node
         for node in ast.parse(script.read_text()).body
         if (isinstance(node, ast.FunctionDef) and node.name == name)
-        or (isinstance(node, ast.Import | ast.ImportFrom) and "miii" in ast.unparse(node))
+        or is_shared(node)
+        or (isinstance(node, ast.Import | ast.ImportFrom) and re.search(r"miii|_ui\.cell", ast.unparse(node)))
     ]
     space: dict[str, Any] = {}
     exec(compile(ast.Module(body, []), script, "exec"), space)
     return space[name]
+
+
+def arguments_of(make: Callable[..., Any]) -> dict[str, Any]:
+    values = ARGUMENTS | INSTEAD.get(make.__name__, {})
+    return {argument: values[argument] for argument in inspect.signature(make).parameters}
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two cells show the same: a chart, or several."""
+    ones, others = (made if isinstance(made, tuple) else (made,) for made in (one, other))
+    return [chart.to_dict() for chart in ones] == [chart.to_dict() for chart in others]
 
 
 def run_cell(code: str) -> Any:
@@ -68,24 +97,28 @@ def run_cell(code: str) -> Any:
     return eval(compile(ast.Expression(last.value), "cell", "eval"), space)
 
 
-@pytest.fixture(autouse=True)
-def app(monkeypatch) -> None:
-    monkeypatch.chdir(ROOT)
-    monkeypatch.syspath_prepend(ROOT)
-
-
 @pytest.fixture
-def cell(app) -> Any:
+def cell(server) -> Any:
     return importlib.import_module("pages._ui.cell")
 
 
+@pytest.fixture(scope="session")
+def made(small_config, adder, tmp_path_factory) -> Path:
+    """A run whose last network has key frequencies and neurons that keep to them."""
+    folder = tmp_path_factory.mktemp("shared") / "small"
+    shape = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "biases": "none"}
+    miii.runs.record(folder, miii.train(small_config(task={"p": 11}, model=shape, steps=30, snapshots=3)))
+    save_file(adder(11, (2, 3), n_heads=2).state_dict(), folder / "snapshots" / "30.safetensors")
+    return folder
+
+
 @pytest.fixture
-def small(home, small_run) -> runs.Run:
-    return runs.open(shutil.copytree(small_run.folder, home / "small"))
+def small(home, made) -> runs.Run:
+    return runs.open(shutil.copytree(made, home / "small"))
 
 
 def test_the_pages_have_cells():
-    assert {name for _, name in CELLS} >= {"split", "pattern", "over_inputs", "embedding_spectrum", "circle"}
+    assert {name for _, name in CELLS} >= {"split", "pattern", "circle", "clusters", "circuit", "progress", "steering"}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
@@ -99,18 +132,18 @@ def test_every_cell_is_a_function_of_the_page_called_by_its_name(script):
 @pytest.mark.parametrize(("script", "name"), CELLS, ids=[f"{script.stem}-{name}" for script, name in CELLS])
 def test_the_code_of_a_cell_runs_by_itself_and_gives_its_chart(cell, small, script, name):
     make = function(script, name)
-    arguments = {argument: ARGUMENTS[argument] for argument in inspect.signature(make).parameters}
+    arguments = arguments_of(make)
     code = cell.source(make, arguments)
     assert "streamlit" not in code
-    assert run_cell(code).to_dict() == make(**arguments).to_dict()
+    assert same(run_cell(code), make(**arguments))
 
 
 @pytest.mark.parametrize(("script", "name"), CELLS, ids=[f"{script.stem}-{name}" for script, name in CELLS])
 def test_the_code_of_a_cell_is_the_function_line_by_line(cell, script, name):
     make = function(script, name)
-    arguments = {argument: ARGUMENTS[argument] for argument in inspect.signature(make).parameters}
+    arguments = arguments_of(make)
     body = [line.strip().removeprefix("return ") for line in inspect.getsource(make).splitlines()[1:]]
-    assert cell.source(make, arguments).splitlines()[-len(body) :] == body
+    assert [line.strip() for line in cell.source(make, arguments).splitlines()[-len(body) :]] == body
 
 
 def returning(name: str, step: int) -> Chart:
@@ -123,18 +156,63 @@ def returning(name: str, step: int) -> Chart:
 def test_the_code_of_a_cell_loses_no_more_than_its_return(cell, small):
     arguments = {"name": "small", "step": 0}
     code = cell.source(returning, arguments)
-    assert run_cell(code).to_dict() == returning(**arguments).to_dict()
+    assert same(run_cell(code), returning(**arguments))
 
 
-@pytest.mark.parametrize("step", [0, 24])
-def test_a_page_shows_the_code_of_the_charts_that_it_shows(small, step):
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    at.switch_page(next(script for script in SCRIPTS if script.stem == "fourier").relative_to(ROOT).as_posix())
-    at.query_params["run"], at.query_params["step"] = "small", str(step)
-    at.run()
-    assert not at.exception
+SHARING = """
+from pages._ui.cell import shared
+import miii
+from miii import plots
+
+@shared
+def counted(name: str, step: int) -> list[int]:
+    CALLS.append(step)
+    return [*CALLS]
+
+def first(name: str, step: int):
+    return counted(name, step)
+
+def second(name: str):
+    return [*(counted(name, at) for at in (0, 30)), counted(name, step=0)]
+"""
+
+
+@pytest.fixture
+def sharing(small, tmp_path) -> dict[str, Any]:
+    """Two cells that share a computation, and the steps at which that was made."""
+    space: dict[str, Any] = {"CALLS": []}
+    path = tmp_path / "page.py"
+    path.write_text(SHARING)
+    exec(compile(SHARING, path, "exec"), space)
+    return space
+
+
+def test_what_cells_share_is_computed_once(sharing):
+    assert sharing["first"]("small", 0) == [0]
+    assert sharing["second"]("small") == [[0], [0, 30], [0]]
+    assert sharing["CALLS"] == [0, 30]
+
+
+def test_what_cells_share_is_computed_anew_when_the_run_is_written_anew(sharing, small):
+    sharing["first"]("small", 0)
+    os.utime(small.folder / "config.json", (0, 0))
+    assert sharing["first"]("small", 0) == [0, 0]
+
+
+def test_the_code_of_a_cell_has_what_it_shares_in_it(cell, sharing):
+    shown = cell.source(sharing["second"], {"name": "small"})
+    assert shown.count("def counted(name: str, step: int) -> list[int]:") == 1
+    assert "shared" not in shown
+    assert run_cell(shown.replace("CALLS.append(step)", "CALLS = [step]")) == [[0], [30], [0]]
+
+
+@pytest.mark.parametrize(
+    ("page", "step"), [("fourier", 0), ("fourier", 30), ("neurons", 30), ("formula", 30), ("attention", 30)]
+)
+def test_a_page_shows_the_code_of_the_charts_that_it_shows(small, visit, page, step):
+    at = visit(page, run="small", step=step)
     charts, codes = at.get("vega_lite_chart"), [code.value for code in at.code]
-    assert len(charts) == len(codes) > 3
+    assert len(charts) == len(codes) >= 3
     for chart, code in zip(charts, codes, strict=True):
         assert run_cell(code).to_dict()["title"] == json.loads(chart.proto.spec)["title"]
         assert f"step = {step}\n" in code or "run.steps" in code

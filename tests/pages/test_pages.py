@@ -24,6 +24,17 @@ SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not 
 PAGES = {path.stem: path.relative_to(ROOT).as_posix() for path in SCRIPTS}
 WITH_RUN = [name for name in PAGES if name != "data"]
 WITH_STEP = ["attention", "circuits", "formula", "fourier", "neurons"]
+INSIDE = [*WITH_STEP, "progress"]  # which show nothing where there is no run
+WIDGETS = (
+    "button",
+    "button_group",
+    "download_button",
+    "number_input",
+    "select_slider",
+    "selectbox",
+    "slider",
+    "toggle",
+)
 LONG = 1_000_000
 #: A form's values for a network that trains in no time.
 TINY = {"p": 5, "d_model": 8, "n_heads": 2, "d_mlp": 8, "train_fraction": 0.5, "eval_every": 5, "precision": "float32"}
@@ -87,8 +98,13 @@ def fine(at: AppTest) -> None:
 
 
 def texts(at: AppTest) -> str:
-    kinds = (at.markdown, at.caption, at.info, at.error, at.warning)
+    kinds = (at.markdown, at.caption, at.info, at.success, at.error, at.warning)
     return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def said_and_drawn(at: AppTest) -> str:
+    """What a page says, its charts' descriptions with it; all in lower case."""
+    return "\n".join([texts(at), *(chart.proto.alt for chart in at.get("vega_lite_chart"))]).lower()
 
 
 def button(at: AppTest, label: str) -> Any:
@@ -114,7 +130,7 @@ def wait(until: Callable[[], object], seconds: float = 30) -> None:
 
 
 def test_the_pages_of_the_app_are_these():
-    assert PAGES.keys() >= {"train", "data", "attention", "fourier"}
+    assert PAGES.keys() == {"train", "data", *INSIDE}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -127,6 +143,10 @@ def test_a_page_shows_a_run_with_one_title_and_no_complaint(adds, page):
     charts = at.get("vega_lite_chart")
     assert charts
     assert all(chart.proto.alt for chart in charts), "a chart without alt text"
+    for kind in WIDGETS:
+        for widget in at.get(kind):
+            assert widget.proto.label, f"a {kind} without a label"
+            assert widget.proto.help, f"{widget.proto.label} does not say what it is for"
     assert not any(text.value.lstrip().startswith("# ") for text in at.markdown), "a second title"
 
 
@@ -137,20 +157,17 @@ def test_a_page_of_an_app_without_runs_says_what_to_do(home, tmp_path, monkeypat
     fine(at)
     assert not at.error
     assert at.selectbox(key="run").options == []
-    if page in WITH_STEP:
+    if page in INSIDE:
         assert "There is no run yet" in at.info[0].value
     else:
         assert at.number_input
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_visited_after_the_others_is_the_same(adds, page):
-    at = visit(page)
-    for other in [name for name in PAGES if name != page]:
-        fine(at.switch_page(PAGES[other]).run())
-    at.switch_page(PAGES[page]).run()
-    fine(at)
-    assert texts(at) == texts(visit(page))
+def test_a_page_visited_after_the_others_is_the_same(adds):
+    at = visit("train")
+    for page in [*PAGES, *reversed(PAGES)]:
+        fine(at.switch_page(PAGES[page]).run())
+        assert texts(at) == texts(visit(page))
 
 
 # ---- which run, which step ----
@@ -190,11 +207,12 @@ def test_a_step_in_the_url_is_the_one_shown(adds, page):
     at = visit(page, run="adds", step=adds.steps[1])
     fine(at)
     assert int(at.select_slider(key="step").value) == adds.steps[1]
-    assert f"step {adds.steps[1]}" in texts(at).lower()
+    assert f"step {adds.steps[1]}" in said_and_drawn(at)
 
 
-@pytest.mark.parametrize("page", WITH_STEP)
-@pytest.mark.parametrize("step", [29, -1, "x", ""])
+@pytest.mark.parametrize(
+    ("page", "step"), [*((page, "x") for page in WITH_STEP), *(("attention", step) for step in (29, -1, ""))]
+)
 def test_an_unknown_step_in_the_url_gives_the_last_one(adds, page, step):
     assert step not in adds.steps
     at = visit(page, run="adds", step=step)
@@ -219,7 +237,7 @@ def test_a_run_with_one_snapshot_needs_no_slider(adds, page):
     at = visit(page)
     fine(at)
     assert len(at.select_slider) == 0
-    assert f"step {adds.steps[-1]}" in texts(at).lower()
+    assert f"step {adds.steps[-1]}" in said_and_drawn(at)
 
 
 # ---- runs that are half-written or spoilt ----
@@ -234,7 +252,7 @@ def test_a_run_that_has_only_begun_is_no_error(adds, page):
     at = visit(page, run="adds")
     fine(at)
     assert not at.error
-    if page in WITH_STEP:
+    if page in INSIDE:
         assert "adds has not begun to train" in at.info[0].value
 
 
@@ -252,7 +270,7 @@ def widen(path: Path) -> None:
     [
         ("snapshots/30.safetensors", truncate, WITH_RUN),
         ("snapshots/30.safetensors", widen, WITH_RUN),
-        ("snapshots/0.safetensors", truncate, ["fourier"]),
+        ("snapshots/0.safetensors", truncate, ["fourier", "neurons", "progress"]),
         ("metrics.jsonl", lambda path: path.write_text("{\n" + path.read_text()), ["train"]),
         ("result.json", truncate, ["train"]),
     ],
@@ -264,8 +282,7 @@ def test_a_spoilt_run_is_a_sentence_that_names_the_file(adds, name, spoil, pages
         at = visit(page, run="adds")
         fine(at)
         assert any(Path(name).name in error.value for error in at.error), f"{page} says nothing of {name}"
-        for other in PAGES:
-            fine(at.switch_page(PAGES[other]).run())
+        fine(at.switch_page(PAGES["data"]).run())
 
 
 def test_a_run_whose_config_is_spoilt_is_not_offered(adds, home, run_copy):
@@ -606,7 +623,7 @@ def test_starting_twice_makes_two_runs_and_the_second_waits(home):
     assert at.selectbox(key="run").value == "add-5-seed0-2"
     assert "Queued: 1 job is ahead." in texts(at)
     assert button(at, "Pause").disabled
-    for page in WITH_STEP:  # the waiting run can be chosen everywhere, and says that there is nothing yet
+    for page in INSIDE:  # the waiting run can be chosen everywhere, and says that there is nothing yet
         fine(at.switch_page(PAGES[page]).run())
         assert "has not begun to train" in at.info[0].value
     at.switch_page(PAGES["train"]).run()

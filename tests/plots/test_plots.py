@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import test_causal  # the charts of the other files here are held to the same rules
+import test_inside
 import torch
 
 from miii import ModularAddition, plots
@@ -41,6 +43,8 @@ METRICS = pd.DataFrame(
     }
 )
 CHARTS: dict[str, Callable[[], Chart]] = {
+    **{name: chart for name, chart in test_causal.CHARTS.items() if name in plots.__all__},
+    **test_inside.CHARTS,
     "accuracy": lambda: plots.accuracy(METRICS),
     "answers": lambda: plots.answers(noise(P * P) > 0.5, TASK, P),
     "circle": lambda: plots.circle(fourier.circle(waves(2), 2)),
@@ -81,7 +85,7 @@ def bare(chart: Chart) -> dict[str, Any]:
 
 
 def test_every_function_is_drawn_here():
-    assert CHARTS.keys() == set(plots.__all__) - {"frame"}
+    assert CHARTS.keys() == set(plots.__all__) - {"frame", "progress"}  # which gives several of ``measures``
 
 
 @pytest.mark.parametrize("name", CHARTS)

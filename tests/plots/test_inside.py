@@ -1,0 +1,305 @@
+"""Charts of neurons, progress and formulas: their numbers, and that they are drawn where there is nothing to show."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+import miii
+from miii import analysis, plots
+from miii.analysis.decomposition import KINDS
+from miii.analysis.formula import Formula, Term
+from miii.analysis.fourier2d import Spectrum2D
+from miii.analysis.neurons import Neurons
+from miii.analysis.phases import Phase
+from miii.analysis.steering import Steering
+from miii.plots.style import Chart, log_axis
+
+P = 13
+
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+
+
+#: Six neurons: two of frequency 2, one of 5, a mixed one, and two that are dead.
+NEURONS = Neurons(
+    p=P,
+    alive=torch.tensor([True, True, False, True, True, False]),
+    frequency=torch.tensor([2, 5, 0, 2, 3, 0]),
+    share=torch.tensor([0.99, 0.9, 0.0, 0.95, 0.5, 0.0], dtype=torch.float64),
+    phase_a=torch.zeros(6),
+    phase_b=torch.zeros(6),
+    phase_out=torch.tensor([0.5, -3.0, 0.0, 1.0, 2.0, 0.0]),
+    phase_error=torch.tensor([0.0, 0.25, 0.0, -3.0, 1.5, 0.0]),
+    alignment=torch.ones(6),
+    power=torch.full((P // 2,), 1 / 6),
+)
+DEAD = replace(NEURONS, alive=torch.zeros(6, dtype=torch.bool), frequency=torch.zeros(6, dtype=torch.int64))
+FORMULA = Formula(P, (Term(2, 2, 2, 10.0, 0.5), Term(-5, 3, 5, 1.5, -3.0)))
+STEERED = Steering((2, 5), torch.linspace(0.9, 1, P - 1), (1, 3), torch.linspace(1, 0.8, P - 1))
+SHARES = dict(zip(KINDS, (0.5, 0.25, 0.125, 0.0625, 0.0625), strict=True))
+SPECTRUM = Spectrum2D(P, torch.tensor([[0.0, 0.25], [0.5, 0.25]]))
+PHASES = (Phase("memorisation", 0, 10), Phase("circuit formation", 10, 100), Phase("afterwards", 100, 1000))
+
+
+@cache
+def trajectory(train_fraction: float | None = 0.5, frequencies: tuple[int, ...] = (2, 5)) -> pd.DataFrame:
+    """Four networks without training, as if they were snapshots of one run."""
+    task = miii.ModularAddition(p=P, train_fraction=train_fraction).build()
+    config = miii.ModelConfig(d_model=8, n_heads=2, d_mlp=12)
+    models = ((step, miii.Transformer(config, P + 1, P, 3, seed=step)) for step in (0, 10, 100, 1000))
+    return analysis.trajectory.trajectory(models, task, frequencies).frame()
+
+
+@cache
+def circuit(method: str) -> analysis.circuits.Circuit:
+    config = miii.ModelConfig(d_model=8, n_heads=1, d_mlp=6)
+    task = miii.ModularAddition(p=5, train_fraction=0.5).build()
+    return analysis.circuits.find(miii.Transformer(config, 6, 5, 3, seed=0), task, method, examples=6)
+
+
+CHARTS: dict[str, Callable[[], Chart]] = {
+    "activation": lambda: plots.activation(noise(P * P), 3),
+    "circuit": lambda: plots.circuit(circuit("exact"), 5),
+    "clusters": lambda: plots.clusters(NEURONS),
+    "edge_agreement": lambda: plots.edge_agreement(circuit("eap"), circuit("exact")),
+    "faithfulness": lambda: plots.faithfulness([circuit("exact"), circuit("eap")]),
+    "kinds": lambda: plots.kinds({"step 400": SHARES, "step 52": SHARES}),
+    "measures": lambda: plots.measures(trajectory(), {"loss": "all"}, title="Loss", y="nats", phases=PHASES, log=True),
+    "phases": lambda: plots.phases(NEURONS),
+    "reads": lambda: plots.reads(noise(P), noise(P) + 1, 3),
+    "single_frequency": lambda: plots.single_frequency(NEURONS),
+    "spectrum_2d": lambda: plots.spectrum_2d(SPECTRUM),
+    "steering": lambda: plots.steering(STEERED),
+    "terms": lambda: plots.terms(FORMULA),
+    "writes": lambda: plots.writes(noise(P), 3),
+}
+
+
+def bare(value: Any) -> Any:
+    """A specification without its data: what a browser builds a chart from, once."""
+    if isinstance(value, dict):
+        return {key: bare(below) for key, below in value.items() if key not in ("data", "datasets")}
+    return [bare(below) for below in value] if isinstance(value, list) else value
+
+
+def drawn(chart: Chart, folder: Any) -> str:
+    """The chart as an image, as a browser draws it."""
+    json.dumps(chart.to_dict(), allow_nan=False)
+    pytest.importorskip("vl_convert")
+    chart.save(folder / "chart.svg")
+    text = (folder / "chart.svg").read_text()
+    assert "NaN" not in text
+    return text
+
+
+# ---- neurons ----
+
+
+def test_clusters_counts_the_live_neurons_of_each_frequency():
+    got = plots.frame(plots.clusters(NEURONS))
+    pure = got["kind"].str.startswith("more than 85%")
+    assert got[pure].set_index("frequency")["size"].to_dict() == {2: 2, 5: 1}
+    assert got[~pure].set_index("frequency")["size"].to_dict() == {3: 1}
+
+
+def test_single_frequency_gives_back_the_share_of_every_live_neuron():
+    got = plots.frame(plots.single_frequency(NEURONS))
+    assert got["neuron"].tolist() == [0, 1, 3, 4]
+    assert got["share"].tolist() == [0.99, 0.9, 0.95, 0.5]
+    assert got["kind"].tolist() == ["more than 85% in one frequency"] * 3 + ["mixed"]
+
+
+def test_phases_gives_back_the_live_neurons_of_one_frequency_in_units_of_pi():
+    got = plots.frame(plots.phases(NEURONS))
+    assert got["neuron"].tolist() == [0, 1, 3]
+    assert got["frequency"].tolist() == [2, 5, 2]
+    assert got["written"].tolist() == pytest.approx([0.5 / math.pi, -3 / math.pi, 1 / math.pi])
+    assert got["error"].tolist() == pytest.approx([0, 0.25 / math.pi, -3 / math.pi])
+
+
+def test_an_activation_gives_back_its_grid():
+    values = noise(P * P)
+    got = plots.frame(plots.activation(values, 3))
+    assert torch.equal(torch.tensor(got["value"].to_numpy()).float(), values)
+    assert (got["row"] * P + got["column"]).tolist() == list(range(P * P))
+
+
+def test_what_a_neuron_reads_and_writes_is_shown_less_its_mean():
+    of_a, of_b, row = noise(P), noise(P).flip(0) + 3, noise(P) - 7
+    got = plots.frame(plots.reads(of_a, of_b, 0))
+    for name, wave in (("a", of_a), ("b", of_b)):
+        rows = got[got["operand"] == name]
+        assert rows["token"].tolist() == list(range(P))
+        assert rows["input"].tolist() == pytest.approx((wave - wave.mean()).tolist())
+    got = plots.frame(plots.writes(row, 0))
+    assert got["answer"].tolist() == list(range(P))
+    assert got["logit"].tolist() == pytest.approx((row - row.mean()).tolist())
+
+
+def test_a_spectrum_over_both_operands_gives_back_its_powers_of_ten():
+    chart = plots.spectrum_2d(SPECTRUM)
+    assert plots.frame(chart)["value"].tolist() == pytest.approx([-6, math.log10(0.25), math.log10(0.5), -0.60206])
+    assert chart.to_dict()["encoding"]["color"]["scale"]["domain"] == [-6, 0]
+
+
+@pytest.mark.parametrize("draw", [plots.clusters, plots.single_frequency, plots.phases])
+def test_a_network_whose_neurons_are_all_dead_is_drawn(draw, tmp_path):
+    chart = draw(DEAD)
+    assert len(plots.frame(chart)) == 0
+    assert chart.to_dict()["title"] in drawn(chart, tmp_path)
+
+
+# ---- formula ----
+
+
+def test_terms_gives_back_every_term():
+    got = plots.frame(plots.terms(FORMULA))
+    assert got["term"].tolist() == ["2a +2b -2c", "-5a +3b -5c"]
+    assert got["amplitude"].tolist() == [10.0, 1.5]
+    assert got["phase"].tolist() == [0.5, -3.0]
+
+
+def test_a_formula_without_terms_is_drawn(tmp_path):
+    chart = plots.terms(Formula(P, ()))
+    assert len(plots.frame(chart)) == 0
+    assert "Terms of the formula" in drawn(chart, tmp_path)
+
+
+@pytest.mark.parametrize("names", [["step 400"], ["step 400", "step 52"]])
+def test_kinds_gives_back_every_share(names):
+    got = plots.frame(plots.kinds(dict.fromkeys(names, SHARES)))
+    for name in names:
+        rows = got[got["network"] == name].sort_values("order")
+        assert dict(zip(rows["kind"], rows["share"], strict=True)) == SHARES
+        assert rows["kind"].tolist() == list(KINDS)
+
+
+def test_steering_gives_back_both_turns_for_every_s():
+    got = plots.frame(plots.steering(STEERED))
+    names = plots.steering(STEERED).to_dict()["encoding"]["color"]["scale"]["domain"]
+    for name, values in zip(names, (STEERED.accuracy, STEERED.control_accuracy), strict=True):
+        rows = got[got["turned"] == name]
+        assert rows["s"].tolist() == list(range(1, P))
+        assert rows["share"].tolist() == values.tolist()
+
+
+# ---- progress ----
+
+
+def test_measures_gives_back_its_columns():
+    frame = trajectory()
+    chart = plots.measures(frame, {"train_loss": "train", "test_loss": "test"}, title="Losses", y="nats")
+    got = plots.frame(chart)
+    for column, name in (("train_loss", "train"), ("test_loss", "test")):
+        rows = got[got["measure"] == name]
+        assert rows["step"].tolist() == [0, 10, 100, 1000]
+        assert rows["at"].tolist() == [0.7, 10, 100, 1000]  # a logarithmic axis has no place for 0
+        assert rows["value"].tolist() == frame[column].tolist()
+
+
+def test_phases_are_marked_where_they_begin():
+    marks = plots.measures(trajectory(), {"loss": "all"}, title="Loss", y="nats", phases=PHASES).layer[1].data
+    assert marks["at"].tolist() == [0.7, 10, 100]
+    assert marks["phase"].tolist() == ["memorisation", "circuit formation", "afterwards"]
+    labels = CHARTS["measures"]().to_dict()["layer"][2]
+    assert labels["encoding"]["text"]["field"] == "phase"
+
+
+def test_a_column_without_any_number_is_left_out():
+    columns = {"loss": "all pairs", "train_loss": "train"}
+    chart = plots.measures(trajectory(None), columns, title="Losses", y="nats")
+    assert set(plots.frame(chart)["measure"]) == {"all pairs"}
+    assert chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["all pairs"]
+
+
+def test_a_loss_of_zero_has_a_place_on_the_logarithmic_axis(tmp_path):
+    frame = pd.DataFrame({"step": [0, 1, 10], "loss": [1.0, 0.5, 0.0]})
+    chart = plots.measures(frame, {"loss": "all"}, title="Loss", y="nats", log=True)
+    assert plots.frame(chart)["value"].tolist() == [1.0, 0.5, 1e-12]
+    drawn(chart, tmp_path)
+
+
+def test_large_numbers_are_written_out_and_counts_are_whole(tmp_path):
+    squares = pd.DataFrame({"step": [0, 10], "squares": [1000.0, 1800.0]})
+    text = drawn(plots.measures(squares, {"squares": "all"}, title="Squares", y="sum"), tmp_path)
+    assert "1,800" in text
+    assert "e+3" not in text
+    counts = pd.DataFrame({"step": [0, 10], "count": [0, 3]})
+    text = drawn(plots.measures(counts, {"count": "all"}, title="Frequencies", y="count"), tmp_path)
+    assert "0.5" not in re.findall(r"<text[^>]*>([^<]*)</text>", text)
+
+
+@pytest.mark.parametrize("train_fraction", [0.5, None])
+def test_progress_shows_every_measure_once(train_fraction):
+    frame = trajectory(train_fraction)
+    charts = plots.progress(frame, PHASES if train_fraction else ())
+    titles = [chart.to_dict()["title"] for chart in charts]
+    assert len(set(titles)) == len(charts) == 8
+    shown = [
+        rows["value"].tolist() for chart in charts for _, rows in plots.frame(chart).groupby("measure", sort=False)
+    ]
+    own = {"step", "loss", "accuracy", "dead_neurons"} if train_fraction else {"step", "dead_neurons"}
+    columns = [name for name in frame if name not in own and frame[name].notna().any()]
+    for name in columns:
+        assert frame[name].astype(float).tolist() in shown, f"{name} is not shown"
+    assert len(shown) == len(columns) + 1  # the excluded loss stands twice
+    for chart in charts:
+        json.dumps(chart.to_dict(), allow_nan=False)
+
+
+def test_progress_of_a_network_without_key_frequencies(tmp_path):
+    without = plots.progress(trajectory(frequencies=()))[2]
+    assert set(plots.frame(without)["measure"]) == {"all"}
+    drawn(without, tmp_path)
+
+
+def test_progress_of_one_snapshot_is_drawn(tmp_path):
+    for chart in plots.progress(trajectory().iloc[:1]):
+        drawn(chart, tmp_path)
+
+
+@pytest.mark.parametrize("values", [[1.0], [0.5, 3.0], [2e-3, 8.0], [1e-12, 5.0], [1e-30, 1e30]])
+def test_a_logarithmic_axis_has_some_lines_at_round_numbers(values):
+    ticks = log_axis(values).to_dict()["values"]
+    assert 3 <= len(ticks) <= 12
+    assert all(f"{tick:.0e}"[0] in "125" for tick in ticks)
+    assert min(ticks) <= min(values)
+    assert max(ticks) >= max(values) / 1e10
+
+
+# ---- from step to step ----
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda: plots.clusters(NEURONS), lambda: plots.clusters(DEAD)),
+        (lambda: plots.single_frequency(NEURONS), lambda: plots.single_frequency(DEAD)),
+        (lambda: plots.phases(NEURONS), lambda: plots.phases(DEAD)),
+        (lambda: plots.reads(noise(P), noise(P), 1), lambda: plots.reads(noise(P).flip(0), noise(P), 1)),
+        (lambda: plots.writes(noise(P), 1), lambda: plots.writes(noise(P).flip(0), 1)),
+        (lambda: plots.spectrum_2d(SPECTRUM), lambda: plots.spectrum_2d(replace(SPECTRUM, power=torch.zeros(2, 2)))),
+        (lambda: plots.terms(FORMULA), lambda: plots.terms(Formula(P, ()))),
+        (
+            lambda: plots.kinds({"step 400": SHARES, "step 52": SHARES}),
+            lambda: plots.kinds({"step 249": dict.fromkeys(KINDS, 0.0)}),
+        ),
+        (
+            lambda: plots.steering(STEERED),
+            lambda: plots.steering(replace(STEERED, accuracy=torch.zeros(P - 1), frequencies=())),
+        ),
+    ],
+    ids=["clusters", "single_frequency", "phases", "reads", "writes", "spectrum_2d", "terms", "kinds", "steering"],
+)
+def test_another_step_changes_the_data_and_nothing_else(one, other):
+    assert bare(one().to_dict()) == bare(other().to_dict())
+    assert one().to_dict()["datasets"] != other().to_dict()["datasets"]
