@@ -18,7 +18,7 @@ page = st.navigation(
                 icon=":material/play_circle:",
                 default=True,
                 url_path="start",
-                help="Train a transformer on modular arithmetic and watch it grok, live.",
+                help="Train a transformer on modular arithmetic, primes, residues or a puzzle, and watch it live.",
             ),
             # the default page has the bare address alone; /train is what people write
             st.Page("pages/train.py", title="Train", url_path="train", visibility="hidden"),
@@ -55,6 +55,12 @@ page = st.navigation(
                 help="Which edges of the network make the answer: found automatically, checked against the truth.",
             ),
             st.Page(
+                "pages/sieve.py",
+                title="Sieve",
+                icon=":material/filter_alt:",
+                help="What a network on primes, residues or theorems learned: does it add digits modulo q?",
+            ),
+            st.Page(
                 "pages/progress.py",
                 title="Progress",
                 icon=":material/trending_up:",
@@ -65,6 +71,12 @@ page = st.navigation(
                 title="Formula",
                 icon=":material/function:",
                 help="The network as a formula, and the evidence: does it perform modular addition?",
+            ),
+            st.Page(
+                "pages/results.py",
+                title="Results",
+                icon=":material/fact_check:",
+                help="The draft's results chapter, filled: every number from a run that came with miii.",
             ),
         ],
     }

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from miii.model.tap import SITES, capture, identity, intervene, zero_head
     from miii.model.transformer import ModelConfig, Transformer, answer
     from miii.optim import OPTIMIZERS, SGD, AdamW, Muon
-    from miii.tasks import TASKS, ModularAddition, Task
+    from miii.tasks import KINDS, MIU, TASKS, ModularAddition, Primes, Residues, Target, Task
     from miii.training import Evaluation, Step, train
 
 _HOMES = {
@@ -36,13 +36,15 @@ _HOMES = {
     "miii.model.tap": ("SITES", "capture", "identity", "intervene", "zero_head"),
     "miii.model.transformer": ("ModelConfig", "Transformer", "answer"),
     "miii.optim": ("OPTIMIZERS", "SGD", "AdamW", "Muon"),
-    "miii.tasks": ("TASKS", "ModularAddition", "Task"),
+    "miii.tasks": ("KINDS", "MIU", "TASKS", "ModularAddition", "Primes", "Residues", "Target", "Task"),
     "miii.training": ("Evaluation", "Step", "train"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = ("analysis", "jobs", "plots", "runs", "transformer_lens")
 
 __all__ = [
+    "KINDS",
+    "MIU",
     "OPTIMIZERS",
     "RECIPES",
     "SGD",
@@ -54,8 +56,11 @@ __all__ = [
     "ModelConfig",
     "ModularAddition",
     "Muon",
+    "Primes",
+    "Residues",
     "RunConfig",
     "Step",
+    "Target",
     "Task",
     "Transformer",
     "analysis",

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from miii.errors import Frozen, InputError
 from miii.model.transformer import ModelConfig
 from miii.optim import AdamW, Optimizer
-from miii.tasks import ModularAddition
+from miii.tasks import AnyTask, ModularAddition
 
 
 class RunConfig(Frozen):
@@ -21,16 +21,20 @@ class RunConfig(Frozen):
     Source: own design; for the recipes see ``RECIPES``.
     """
 
-    task: ModularAddition = ModularAddition()
+    task: AnyTask = ModularAddition()
     model: ModelConfig = ModelConfig()
     optimizer: Optimizer = AdamW()
     steps: int = Field(400, ge=1, le=10_000_000, description="the schedule's length, and the last step")
     steps_after_grok: int | None = Field(
-        None, ge=0, description="stop this many steps after test accuracy reaches 0.99; none trains to the last step"
+        None,
+        ge=0,
+        description="stop this many steps after test accuracy reaches 0.99 (primes: after the validation AUCs say that "
+        "it sieves by 3); none trains to the last step",
     )
+    seconds: float | None = Field(None, gt=0, description="stop after so many seconds; none does not look at the clock")
     schedule: Literal["constant", "cosine", "linear"] = Field("cosine", description="how the learning rate falls")
     warmup_steps: int = Field(10, ge=0, description="steps over which the learning rate rises from 0")
-    batch_size: int | None = Field(None, ge=1, description="training pairs a step; none takes all of them")
+    batch_size: int | None = Field(None, ge=1, description="training examples a step; none takes all of them")
     slow_lambda: float = Field(0.0, ge=0, le=100, description="slow-gradient amplification: its weight; 0 is off")
     slow_alpha: float = Field(0.98, ge=0, lt=1, description="slow-gradient amplification: decay of the average")
     eval_every: int = Field(20, ge=1, description="steps from one evaluation to the next")
@@ -45,7 +49,7 @@ class RunConfig(Frozen):
     def _batch_fits(self) -> "RunConfig":
         if self.batch_size is not None and self.batch_size > self.task.n_train:
             raise InputError(
-                f"batch_size must be at most the {self.task.n_train} training pairs (got {self.batch_size})."
+                f"batch_size must be at most the {self.task.n_train} training examples (got {self.batch_size})."
             )
         return self
 
@@ -66,14 +70,52 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
+#: The recipe ``fast`` of the other kinds of task. Chosen by search: docs/LOG.md.
+FAST: dict[str, dict[str, Any]] = {
+    "modular": {},
+    "primes": {
+        "model": {"n_heads": 1},
+        "optimizer": {"name": "muon", "weight_decay": 0.2},
+        "batch_size": 1024,
+        "steps": 2000,
+        "steps_after_grok": 0,
+        "warmup_steps": 30,
+        "eval_every": 50,
+    },
+    "residues": {
+        "optimizer": {"name": "adamw", "lr": 5e-3, "weight_decay": 1.0},
+        "batch_size": 1024,
+        "steps": 20_000,
+        "warmup_steps": 30,
+        "eval_every": 500,
+    },
+    "miu": {
+        "model": {"positions": "none"},
+        "optimizer": {"name": "muon", "weight_decay": 0.01},
+        "batch_size": 512,
+        "steps": 3000,
+        "warmup_steps": 30,
+        "eval_every": 50,
+    },
+}
+
+
 def recipe(name: str = "fast", **changes: Any) -> RunConfig:
     """The recipe's config with some fields changed, as in ``recipe("literature", task=ModularAddition(p=59))``.
 
-    Raises:
-        InputError: the recipe is unknown, or a change does not fit.
+    What ``fast`` is depends on the kind of task; the others are modular arithmetic's.
 
-    Source: ``RECIPES``.
+    Raises:
+        InputError: the recipe is unknown or not one of the task's kind, or a change does not fit.
+
+    Source: ``RECIPES``, ``FAST``.
     """
     if name not in RECIPES:
         raise InputError(f"recipe must be one of {', '.join(RECIPES)} (got {name!r}).")
-    return RunConfig(**{**RECIPES[name], **changes})
+    kind = changes["task"].kind if "task" in changes else "modular"
+    if kind != "modular" and name != "fast":
+        raise InputError(f"recipe must be fast for {kind} (got {name!r}, which is modular arithmetic's).")
+    base = FAST[kind] if name == "fast" else RECIPES[name]
+    if "task" in changes and base.get("batch_size", 0) > changes["task"].n_train:
+        base = base | {"batch_size": None}  # a recipe's batch that is larger than a small task: all of it
+    return RunConfig(**{**base, **changes})

@@ -39,11 +39,14 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, ValueError):
         return str(inner)
-    # Field names are unique across a config, so the last one says it all: "p", not "task.p".
-    field = str(first["loc"][-1]) if first["loc"] else "value"
+    # Field names are unique across a config, so the last one says it all: "p", not "task.p". Numbers are places in
+    # a list.
+    field = next((part for part in reversed(first["loc"]) if isinstance(part, str)), "value")
     context, kind = first.get("ctx", {}), first["type"]
     if kind == "extra_forbidden":
         return f"{field} is not a known field; {model.__name__} has {', '.join(model.model_fields)}."
+    if kind == "model_type":  # in a choice of models the last name is the choice's own
+        field = str(first["loc"][0])
     if kind == "missing":
         return f"{field} is required."
     if kind == "union_tag_not_found":

@@ -1,19 +1,22 @@
 """A RunConfig as a flat list of options: the command line and the app's form are made from it.
 
 Every field of the task, model, optimiser and run has a name of its own, so the nesting can be dropped. The options of
-the optimisers are laid side by side; one that the chosen optimiser does not have is refused.
+the kinds of task are laid side by side, and so are those of the optimisers; one that the chosen task or optimiser does
+not have is refused.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from miii.config import RunConfig
+from miii.config import RunConfig, recipe
 from miii.errors import InputError
 from miii.model.transformer import ModelConfig
 from miii.optim import OPTIMIZERS
-from miii.tasks import ModularAddition
+from miii.tasks import KINDS, TASKS, named
 
 
 @dataclass(frozen=True)
@@ -29,55 +32,92 @@ class Option:
     description: str
 
 
+#: The parts of a config that are one of several models: by the option that chooses, which field says so, and which
+#: there are.
+CHOICES: dict[str, tuple[str, Mapping[str, type[BaseModel]], str]] = {
+    "task": ("kind", KINDS, "what kind of task is learned"),
+    "optimizer": ("name", OPTIMIZERS, "how gradients become steps"),
+}
+
+
 def options() -> list[Option]:
     """All options of a run, in the order task, model, optimizer, run. Source: the fields of ``RunConfig``."""
-    found = [_option(name, "task", field) for name, field in ModularAddition.model_fields.items()]
+    found = _chosen("task")
     found += [_option(name, "model", field) for name, field in ModelConfig.model_fields.items()]
-    names = Literal[tuple(OPTIMIZERS)]  # type: ignore[valid-type]
-    found.append(Option("optimizer", "optimizer", names, "how gradients become steps"))
-    seen = {"name"}
-    for kind in OPTIMIZERS.values():
-        for name, field in kind.model_fields.items():
-            if name not in seen:
-                found.append(_option(name, "optimizer", field))
-                seen.add(name)
+    found += _chosen("optimizer")
     nested = ("task", "model", "optimizer")
     return found + [_option(name, "run", field) for name, field in RunConfig.model_fields.items() if name not in nested]
 
 
+def _chosen(part: Literal["task", "optimizer"]) -> list[Option]:
+    tag, kinds, description = CHOICES[part]
+    names = Literal[tuple(kinds)]  # type: ignore[valid-type]
+    found: dict[str, Option] = {part: Option(part, part, names, description)}
+    for kind in kinds.values():
+        for name, field in kind.model_fields.items():
+            if name != tag:
+                found.setdefault(name, _option(name, part, field))
+    return list(found.values())
+
+
 def values(config: RunConfig) -> dict[str, Any]:
-    """The config's values by option name; options of other optimisers are absent. Source: own design."""
+    """The config's values by option name; options of other tasks and optimisers are absent. Source: own design."""
     dumped = config.model_dump()
     task, model, optimizer = dumped.pop("task"), dumped.pop("model"), dumped.pop("optimizer")
-    return {**task, **model, "optimizer": optimizer.pop("name"), **optimizer, **dumped}
+    task.pop("kind", None)
+    return {"task": config.task.kind, **task, **model, "optimizer": optimizer.pop("name"), **optimizer, **dumped}
 
 
 def change(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
-    """The config with some options changed by name; a change of optimiser takes up the new one's defaults.
+    """The config with some options changed by name; a change of task or optimiser takes up the new one's defaults.
 
     Raises:
-        InputError: an option is unknown, out of range, or not one of the chosen optimiser's.
+        InputError: an option is unknown, out of range, or not one of the chosen task's or optimiser's.
 
     Source: own design.
     """
     part_of = {option.name: option.part for option in options()}
     dumped = config.model_dump()
-    kind = changes.get("optimizer", dumped["optimizer"]["name"])
-    if kind not in OPTIMIZERS:
-        raise InputError(f"optimizer must be one of {', '.join(OPTIMIZERS)} (got {kind!r}).")
-    if kind != dumped["optimizer"]["name"]:
-        dumped["optimizer"] = {"name": kind}
+    now = {"task": config.task.kind, "optimizer": config.optimizer.name}
+    kinds: dict[str, str] = {}
+    for part, (tag, known, _) in CHOICES.items():
+        kind = changes.get(part, now[part])
+        if kind not in known:
+            raise InputError(f"{part} must be one of {', '.join(known)} (got {kind!r}).")
+        if kind != now[part]:
+            dumped[part] = {tag: kind} if kind != "modular" else {}
+        kinds[part] = kind
     for name, value in changes.items():
         if name not in part_of:
             raise InputError(f"{name} is not an option of a run; the options are {', '.join(part_of)}.")
-        if name == "optimizer":
+        if name in CHOICES:
             continue
         part = part_of[name]
-        if part == "optimizer" and name not in OPTIMIZERS[kind].model_fields:
-            has = [field for field in OPTIMIZERS[kind].model_fields if field != "name"]
-            raise InputError(f"{name} is not an option of the optimizer {kind}, which has {', '.join(has)}.")
+        if part in CHOICES:
+            tag, known, _ = CHOICES[part]
+            has = [field for field in known[kinds[part]].model_fields if field != tag]
+            if name not in has:
+                raise InputError(f"{name} is not an option of the {part} {kinds[part]}, which has {', '.join(has)}.")
         (dumped if part == "run" else dumped[part])[name] = value
     return RunConfig(**dumped)
+
+
+def made(name: str, task: str, changes: dict[str, Any]) -> RunConfig:
+    """The recipe's config for a task, by its name in ``TASKS``, with some options changed by name.
+
+    Raises:
+        InputError: the recipe or the task is unknown, or as ``change``.
+
+    Source: own design.
+    """
+    if task not in TASKS:
+        raise InputError(f"task must be one of {', '.join(TASKS)} (got {task!r}).")
+    kind = named(task)
+    given = {field: value for field, value in TASKS[task].items() if field != "kind"}
+    own = {field: value for field, value in changes.items() if field in KINDS[kind].model_fields}
+    # the task first: what a recipe takes for a batch depends on it
+    asked = change(RunConfig(task=KINDS[kind](**given)), own).task
+    return change(recipe(name, task=asked), changes)
 
 
 def _option(name: str, part: Literal["task", "model", "optimizer", "run"], field: FieldInfo) -> Option:

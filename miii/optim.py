@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from miii.errors import Frozen
+from miii.muon import Orthogonal
 
 LearningRate = Annotated[float, Field(gt=0, le=10, description="learning rate after the warm-up")]
 WeightDecay = Annotated[
@@ -39,7 +40,7 @@ class SGD(Frozen):
 class Muon(Frozen):
     """Orthogonalised momentum on the matrices inside the blocks, AdamW on all else.
 
-    Source: Jordan et al. 2024, as in ``torch.optim.Muon``.
+    Source: Jordan et al. 2024; ``miii.muon``.
     """
 
     name: Literal["muon"] = "muon"
@@ -87,7 +88,7 @@ class Stepper:
     def __init__(
         self, model: nn.Module, config: AdamW | SGD | Muon, slow_lambda: float = 0.0, slow_alpha: float = 0.98
     ) -> None:
-        self.weights = dict(model.named_parameters())
+        self.weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         self.slow_lambda, self.slow_alpha = slow_lambda, slow_alpha
         self.slow = {n: torch.zeros_like(w) for n, w in self.weights.items()} if slow_lambda else {}
         self.twins: dict[str, Tensor] = {}
@@ -108,7 +109,7 @@ class Stepper:
                 betas, decay = (config.beta1, config.beta2), config.weight_decay
                 twins: Iterable[Tensor] = self.twins.values()
                 self.optimizers = [
-                    torch.optim.Muon(twins, config.lr, weight_decay=decay, momentum=config.momentum),
+                    Orthogonal(twins, config.lr, weight_decay=decay, momentum=config.momentum),
                     torch.optim.AdamW(rest, config.adamw_lr, betas, weight_decay=decay, fused=fused),
                 ]
         self.base_lr = [group["lr"] for optimizer in self.optimizers for group in optimizer.param_groups]
@@ -159,7 +160,8 @@ def _matrix(name: str, weight: Tensor | None) -> Tensor:
     assert weight is not None
     if weight.ndim == 2:
         return weight.clone()
-    return (weight.flatten(0, 1) if name.endswith("W_O") else weight.transpose(0, 1).flatten(1)).contiguous()
+    # a clone even where one head needs no moving: the copy must not share the weight's memory
+    return (weight.flatten(0, 1) if name.endswith("W_O") else weight.transpose(0, 1).flatten(1)).clone().contiguous()
 
 
 def _unmatrix(name: str, matrix: Tensor, shape: torch.Size) -> Tensor:

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from miii import hardware, metrics
@@ -17,17 +17,33 @@ from miii.errors import InputError
 from miii.model import fast
 from miii.model.transformer import Transformer
 from miii.optim import Stepper, lr_factor
-from miii.tasks import Task
+from miii.tasks import Task, miu, primes, residues
 
 GROKKED = 0.99  #: test accuracy from which a run counts as having grokked
 CHUNK = 1024  #: examples evaluated at a time
+ALL = 20_000  #: up to so many examples are all evaluated
+SIDE = 5_000  #: of more, so many of each side, and all that decide when to stop
+
+#: Further measures by the kind of task, over the examples that decide when to stop.
+SCORES: dict[str, Callable[[Task, np.ndarray, np.ndarray], dict[str, float]]] = {
+    "primes": primes.scores,
+    "residues": residues.scores,
+    "miu": miu.scores,
+}
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Both splits in float64: mean cross-entropy in nats, share of right answers, and which examples are right.
 
-    ``weight_norm`` is the square root of the sum of all squared weights.
+    Of a large task the same random part is evaluated each time. A task of several targets has the sum of their
+    weighted losses.
+
+    Attributes:
+        weight_norm: the square root of the sum of all squared weights.
+        rows: the examples evaluated, ascending.
+        correct: which of them are right.
+        scores: further measures of the task, on its validation part, or on the test split where it has none.
 
     Source: Nanda et al. 2023, section 5.1.
     """
@@ -37,12 +53,24 @@ class Evaluation:
     train_accuracy: float
     test_accuracy: float
     weight_norm: float
-    correct: Bool[Tensor, " examples"]
+    correct: Bool[Tensor, " evaluated"]
+    rows: Int[Tensor, " evaluated"]
+    scores: dict[str, float]
 
     def row(self) -> dict[str, float]:
         """The numbers, without the examples."""
         names = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | self.scores
+
+    def grokked(self) -> bool:
+        """Whether the network has learned the rule: 99 % test accuracy, of each target where there are several.
+
+        For primes the accuracy says nothing, since "composite" is the best guess until late: there both areas under
+        the ROC curve must reach ``primes.SIEVED`` on the validation part.
+        """
+        if "auc_3" in self.scores:
+            return all(self.scores[name] >= least for name, least in zip(("auc", "auc_3"), primes.SIEVED, strict=True))
+        return self.scores.get("accuracy_worst", self.test_accuracy) >= GROKKED
 
 
 @dataclass(frozen=True)
@@ -94,7 +122,7 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
         state: what ``Step.state`` gave, to go on from there to the very same weights.
 
     Raises:
-        InputError: at the first step, if the task does not say which pairs train.
+        InputError: at the first step, if the task does not say which examples train.
 
     Source: the loop of Nanda et al. 2023; the fast path is ``miii.model.fast``.
     """
@@ -115,30 +143,31 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
         stepper.load_state({n.removeprefix("stepper."): v for n, v in state.items() if n.startswith("stepper.")})
 
     examples = fast.plan(task.tokens.to(device))
-    train_rows = task.train_mask.nonzero()[:, 0].to(device)
-    labels = task.labels.to(device)
-    whole = examples.rows(train_rows), labels[train_rows]
-    evaluate = evaluator(model, task)
+    rows = task.step_mask.nonzero()[:, 0]
+    batches = _batches(config, rows, task.chances)
+    loss_of = _loss(task, device)
+    evaluate = evaluator(model, task, SCORES.get(config.task.kind))
     kept = set(snapshot_steps(config.steps, config.snapshots))
     begun, step_seconds = 0.0, 0.0
 
     for step in range(start, config.steps + 1):
         factor = lr_factor(step, config.steps, config.warmup_steps, config.schedule) if step else 0.0
         if step > start:
-            batch, answers = whole if config.batch_size is None else _batch(config, step, examples, labels, train_rows)
+            chosen = batches(step)
             step_began = time.perf_counter()
             begun = begun or step_began
             with torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16):
-                loss = F.cross_entropy(fast.answer_logits(model, batch), answers)
+                loss = loss_of(fast.answer_logits(model, examples.rows(chosen)), chosen)
             loss.backward()
             stepper.step(factor)
             step_seconds = time.perf_counter() - step_began
-        last = step == config.steps
+        seconds = before + (time.perf_counter() - begun if begun else 0.0)
+        last = step == config.steps or (config.seconds is not None and seconds >= config.seconds)
         if grokked_at is not None and config.steps_after_grok is not None:
             last = last or step >= grokked_at + config.steps_after_grok
         evaluation = evaluate() if step % config.eval_every == 0 or last else None
         seconds = before + (time.perf_counter() - begun if begun else 0.0)
-        if evaluation is not None and grokked_at is None and evaluation.test_accuracy >= GROKKED:
+        if evaluation is not None and grokked_at is None and evaluation.grokked():
             grokked_at, seconds_to_grok = step, seconds
             last = last or config.steps_after_grok == 0
         clock = (step, seconds, grokked_at, seconds_to_grok)
@@ -173,23 +202,76 @@ def _weights(model: Transformer) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
-def _batch(
-    config: RunConfig, step: int, examples: fast.Plan, labels: Tensor, train_rows: Tensor
-) -> tuple[fast.Plan, Tensor]:
-    # Each epoch is a permutation drawn from (seed, epoch); a step's batch needs no memory of the steps before it.
-    assert config.batch_size is not None
-    per_epoch = len(train_rows) // config.batch_size
-    epoch, i = divmod(step - 1, per_epoch)
-    # torch's generator on the CPU heeds the lower 32 bits of a seed only, so both are mixed into those
-    mixed = int(np.random.SeedSequence([config.task.seed, epoch]).generate_state(1)[0])
-    generator = torch.Generator().manual_seed(mixed)
-    order = torch.randperm(len(train_rows), generator=generator)[i * config.batch_size : (i + 1) * config.batch_size]
-    rows = train_rows[order.to(train_rows.device)]
-    return examples.rows(rows), labels[rows]
+def _batches(
+    config: RunConfig, rows: Int[Tensor, " train"], chances: Float[Tensor, " examples"] | None
+) -> Callable[[int], Int[Tensor, " batch"]]:
+    """The examples of a step, drawn from the seed and the step alone: none depends on the steps before.
+
+    Evenly, each epoch is a permutation; by ``chances``, each step draws anew.
+    """
+    size = config.batch_size
+    if size is None:
+        return lambda step: rows
+    if chances is not None:
+        heap = chances[rows].double().cumsum(0)
+
+        def drawn(step: int) -> Tensor:
+            mixed = int(np.random.SeedSequence([config.task.seed, step]).generate_state(1)[0])
+            u = torch.rand(size, generator=torch.Generator().manual_seed(mixed), dtype=torch.float64)
+            return rows[torch.searchsorted(heap, u * heap[-1]).clamp(max=len(rows) - 1)]
+
+        return drawn
+    per_epoch = len(rows) // size
+
+    @lru_cache(maxsize=1)
+    def permuted(epoch: int) -> Tensor:
+        # torch's generator on the CPU heeds the lower 32 bits of a seed only, so both are mixed into those
+        mixed = int(np.random.SeedSequence([config.task.seed, epoch]).generate_state(1)[0])
+        return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(mixed))]
+
+    def batch(step: int) -> Tensor:
+        epoch, i = divmod(step - 1, per_epoch)
+        return permuted(epoch)[i * size : (i + 1) * size]
+
+    return batch
 
 
-def evaluator(model: Transformer, task: Task) -> Callable[[], Evaluation]:
+def _loss(task: Task, device: torch.device) -> Callable[[Float[Tensor, "batch logits"], Tensor], Tensor]:
+    """The sum of the targets' mean cross-entropies, each times its weight."""
+    sizes = [target.size for target in task.targets]
+    labels = [target.labels.to(device) for target in task.targets]
+    weights = [target.weight for target in task.targets]
+
+    def loss(logits: Tensor, rows: Tensor) -> Tensor:
+        # one split, whose gradient is one concatenation: a slice's would be a whole array of zeros for each target
+        asked = zip(logits.split(sizes, dim=1), labels, weights, strict=True)
+        parts = [weight * F.cross_entropy(part, answers[rows]) for part, answers, weight in asked if weight]
+        return torch.stack(parts).sum() if len(parts) > 1 else parts[0]
+
+    return loss
+
+
+def _evaluated(task: Task) -> Int[Tensor, " evaluated"]:
+    examples = len(task.labels)
+    if examples <= ALL:
+        return torch.arange(examples)
+    generator = torch.Generator().manual_seed(0)
+    parts = []
+    for mask in (task.step_mask, ~task.train_mask):
+        rows = mask.nonzero()[:, 0]
+        parts.append(rows[torch.randperm(len(rows), generator=generator)[:SIDE]])
+    if task.val_mask is not None:
+        parts.append(task.val_mask.nonzero()[:, 0])
+    return torch.cat(parts).sort().values
+
+
+def evaluator(
+    model: Transformer, task: Task, scores: Callable[[Task, np.ndarray, np.ndarray], dict[str, float]] | None = None
+) -> Callable[[], Evaluation]:
     """A function that evaluates the model as it is when called; a split without examples comes to NaN.
+
+    Args:
+        scores: further measures, from the task, logits and the numbers of their examples.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 5.1; in float64, because losses near 1e-7 vanish in float32.
     """
@@ -197,23 +279,35 @@ def evaluator(model: Transformer, task: Task) -> Callable[[], Evaluation]:
     device = model.W_E.device if model.W_E.device.type != "mps" else torch.device("cpu")
     with torch.device(device):
         double = Transformer(model.config, task.d_vocab, task.d_vocab_out, task.n_ctx).double()
-    examples = fast.plan(task.tokens.to(device))
-    chunks = [examples.rows(rows) for rows in torch.arange(len(task.labels), device=device).split(CHUNK)]
-    labels, train = task.labels.to(device), task.train_mask.to(device)
+    rows = _evaluated(task)
+    examples = fast.plan(task.tokens.to(device)).rows(rows.to(device))
+    chunks = [examples.rows(chunk) for chunk in torch.arange(len(rows), device=device).split(CHUNK)]
+    targets = [
+        (task.logits_of(target.name), target.labels[rows].to(device), target.weight)
+        for target in task.targets
+        if target.weight
+    ]
+    judged = targets if task.judged == "all" else targets[:1]
+    train, test = task.step_mask[rows].to(device), ~task.train_mask[rows].to(device)
+    stopping = (test if task.val_mask is None else task.val_mask[rows].to(device)).nonzero()[:, 0]
 
     @torch.no_grad()
     def evaluate() -> Evaluation:
         for target, source in zip(double.parameters(), model.parameters(), strict=True):
             target.copy_(source)
         logits = torch.cat([fast.answer_logits(double, chunk) for chunk in chunks])
-        loss, right = metrics.cross_entropy(logits, labels), metrics.correct(logits, labels)
+        losses = [weight * metrics.cross_entropy(logits[:, where], labels) for where, labels, weight in targets]
+        loss = torch.stack(losses).sum(0)
+        right = torch.stack([metrics.correct(logits[:, where], labels) for where, labels, _ in judged]).all(0)
         return Evaluation(
             train_loss=loss[train].mean().item(),
-            test_loss=loss[~train].mean().item(),
+            test_loss=loss[test].mean().item(),
             train_accuracy=right[train].double().mean().item(),
-            test_accuracy=right[~train].double().mean().item(),
+            test_accuracy=right[test].double().mean().item(),
             weight_norm=torch.stack([weight.square().sum() for weight in double.parameters()]).sum().sqrt().item(),
             correct=right.cpu(),
+            rows=rows,
+            scores=scores(task, logits[stopping].cpu().numpy(), rows[stopping.cpu()].numpy()) if scores else {},
         )
 
     return evaluate

@@ -6,9 +6,9 @@ import streamlit as st
 from torch import Tensor
 
 import miii
-from miii import analysis, plots
+from miii import ModularAddition, analysis, plots
 from miii.plots.style import Chart
-from pages._ui import front
+from pages._ui import front, looks
 from pages._ui.cell import cell, shared, stamp_of
 from pages._ui.pick import run_and_step, small_enough
 
@@ -17,24 +17,20 @@ front.door()
 st.title("Attention")
 st.markdown(
     r"""
-The answer is read at the token “=”, which knows neither operand: whatever it says of $a$ and $b$ has come to it through
-attention, $z = \mathrm{softmax}\left(q k^\top / \sqrt{d_\mathrm{head}}\right) v$, one pattern a head. If the network adds,
-it should take from both operands, and take about as much from either.
+The answer is read at the last token, which knows none of the others: whatever it says of them has come to it through
+attention, $z = \mathrm{softmax}\left(q k^\top / \sqrt{d_\mathrm{head}}\right) v$, one pattern a head. If a network adds two
+numbers, it should take from both, and take about as much from either.
 """
 )
 
 picked = run_and_step()
-run, step, p = picked.run, picked.step, small_enough(picked.run)
+run, step = picked.run, picked.step
+if not isinstance(run.config.task, ModularAddition):
+    looks.show(run, step)
+    st.stop()
+p = small_enough(run, run.config.task)
 n_layers, n_heads = run.config.model.n_layers, run.config.model.n_heads
 stamp = stamp_of(run)
-
-
-def pattern(name: str, step: int, a: int, b: int, layer: int) -> Chart:
-    run = miii.runs.open(name)
-    task = run.task()
-    tokens = task.tokens[a * run.config.task.p + b]
-    weights = analysis.attention.pattern(run.model(step), tokens, layer)
-    return plots.pattern(weights, [task.token_names[token] for token in tokens])
 
 
 @shared
@@ -51,7 +47,7 @@ def rhythm(name: str, step: int, layer: int) -> analysis.attention.Rhythm:
 
 
 def over_inputs(name: str, step: int, layer: int, head: int, key: int) -> Chart:
-    p = miii.runs.open(name).config.task.p
+    p = miii.runs.open(name).task().d_vocab_out
     weight = looked(name, step, layer).weight[head, key]
     return plots.over_inputs(weight.view(p, p), head, "ab"[key])
 
@@ -62,32 +58,15 @@ with st.container(horizontal=True, gap="medium"):
     b = st.number_input(
         "b", 0, p - 1, min(8, p - 1), key="b", bind="query-params", width=140, help="The second operand"
     )
-    layer = 0
-    if n_layers > 1:
-        layer = st.segmented_control(
-            "Layer", range(n_layers), default=0, required=True, key="layer", bind="query-params", help="Which block"
-        )
-        layer = layer or 0  # an empty value in the URL gives None
-answer = int(miii.answer(run.model(step), run.task().tokens[a * p + b][None]))
-truth = int(run.task().labels[a * p + b])
+    layer = looks.choose_layer(n_layers)
+example = int(a) * p + int(b)
+answer = int(miii.answer(run.model(step), run.task().tokens[example][None]))
+truth = int(run.task().labels[example])
 verdict = "right" if answer == truth else f"wrong, it is {truth}"
-split = "train" if run.task().train_mask[a * p + b] else "test"
+split = "train" if run.task().train_mask[example] else "test"
 known = f"This pair is in the {split} split." if run.task().split_known else "Which pairs trained it is unknown."
 st.markdown(f"At step {step} the network answers **{answer}** for ({a}, {b}): {verdict}. {known}")
-cell(
-    pattern,
-    name=run.name,
-    step=step,
-    a=int(a),
-    b=int(b),
-    layer=int(layer),
-    stamp=stamp,
-    width="content",
-    alt=f"Attention pattern of each of {n_heads} heads for {a}, {b} and = at step {step}.",
-    see="Each row sums to 1. Only the last row, the one of “=”, reaches the answer."
-    if n_layers == 1
-    else "Each row sums to 1. The answer is read in the last row, the one of “=”.",
-)
+looks.show_pattern(run, step, example, layer)
 
 st.header("All inputs", anchor="inputs")
 head = st.segmented_control(
@@ -100,7 +79,7 @@ head = st.segmented_control(
     help="Each head has a pattern of its own",
 )
 head = head or 0
-shown: dict[str, Any] = {"name": run.name, "step": step, "layer": int(layer), "head": int(head), "stamp": stamp}
+shown: dict[str, Any] = {"name": run.name, "step": step, "layer": layer, "head": int(head), "stamp": stamp}
 columns = st.columns(2)
 for column, key in zip(columns, (0, 1), strict=True):
     with column:
@@ -156,11 +135,11 @@ for column, key in zip(columns, (0, 1), strict=True):
             key=key,
             width="content",
             alt=f"Share of the variance of head {head}'s attention to {'ab'[key]} by the frequencies of a and b at step {step}.",
-            see=in_words(rhythm(run.name, step, int(layer)), int(head), key),
+            see=in_words(rhythm(run.name, step, layer), int(head), key),
         )
 
 st.header("Heads side by side", anchor="heads")
-means = looked(run.name, step, int(layer)).mean().tolist()
+means = looked(run.name, step, layer).mean().tolist()
 st.dataframe(
     [{"head": h, "to a": to_a, "to b": to_b, "to =": to_end} for h, (to_a, to_b, to_end) in enumerate(means)],
     hide_index=True,
@@ -186,7 +165,7 @@ each answer. Neither depends on an input, so both can be read off the weights.
 
 def token_scores(name: str, step: int, layer: int, head: int) -> Chart:
     run = miii.runs.open(name)
-    p = run.config.task.p
+    p = run.task().d_vocab_out
     equals = run.task().tokens[0, -1:]
     scores = analysis.heads.qk(run.model(step), layer, equals)[head, 0]
     return plots.token_scores(scores[:2, :p], ["a", "b"], head)
@@ -194,20 +173,20 @@ def token_scores(name: str, step: int, layer: int, head: int) -> Chart:
 
 def qk(name: str, step: int, layer: int, head: int) -> Chart:
     run = miii.runs.open(name)
-    p = run.config.task.p
+    p = run.task().d_vocab_out
     scores = analysis.heads.qk(run.model(step), layer)[head, :, 0, :p]
     return plots.qk(scores, head)
 
 
 def ov(name: str, step: int, layer: int, head: int) -> Chart:
     run = miii.runs.open(name)
-    p = run.config.task.p
+    p = run.task().d_vocab_out
     return plots.ov(analysis.heads.ov(run.model(step), layer)[head, :p], head)
 
 
 model = run.model(step)
-scores = analysis.heads.qk(model, int(layer), run.task().tokens[0, -1:])[int(head), 0, :2, :p]
-written = analysis.heads.ov(model, int(layer))[int(head), :p]
+scores = analysis.heads.qk(model, layer, run.task().tokens[0, -1:])[int(head), 0, :2, :p]
+written = analysis.heads.ov(model, layer)[int(head), :p]
 deviation, shift = float(scores[0].std(correction=0)), float((scores[1] - scores[0]).mean())
 cell(
     token_scores,

@@ -8,7 +8,7 @@ from miii.errors import InputError
 from miii.plots.style import Chart
 from pages._ui import front
 from pages._ui.cell import cell, shared, stamp_of
-from pages._ui.pick import all_pairs, run_and_step
+from pages._ui.pick import all_pairs, modular_run, step_of
 
 front.door()
 
@@ -21,8 +21,8 @@ with another answer, and see what becomes of the answer. The edges that matter a
 """
 )
 
-picked = run_and_step()
-run, name, step, stamp = picked.run, picked.run.name, picked.step, stamp_of(picked.run)
+run, task = modular_run("the edges that make the answer")
+name, step, stamp = run.name, step_of(run), stamp_of(run)
 METHODS = {
     "exact": "every edge corrupted by itself, and the network run again: the truth",
     "acdc": "edges corrupted one after another from the output back, kept out where the answers hardly change (Conmy et al.)",
@@ -252,7 +252,7 @@ cell(
 )
 
 st.header("Which frequencies does the answer need?", anchor="frequencies")
-all_pairs(run)
+all_pairs(run, task)
 cell(
     without_frequencies,
     name=name,

@@ -11,7 +11,7 @@ from miii.errors import InputError
 from miii.plots.style import Chart
 from pages._ui import front
 from pages._ui.cell import cell, shared, stamp_of
-from pages._ui.pick import all_pairs, run_and_step
+from pages._ui.pick import all_pairs, modular_run, step_of
 
 front.door()
 
@@ -28,11 +28,11 @@ one. It is fitted on half of the pairs, and judged on the other half.
 """
 )
 
-picked = run_and_step()
-run, name, step, stamp = picked.run, picked.run.name, picked.step, stamp_of(picked.run)
-p = all_pairs(run)
+run, task = modular_run("the logits as a formula")
+name, step, stamp = run.name, step_of(run), stamp_of(run)
+p = all_pairs(run, task)
 try:
-    analysis.formula.check_task(run.config.task)
+    analysis.formula.check_task(task)
 except InputError as error:
     st.info(f"There is no formula to ask for: {error}", icon=":material/info:")
     st.stop()
@@ -65,6 +65,7 @@ def terms(name: str, step: int) -> Chart:
 
 def kinds(name: str, step: int, other: int | None) -> Chart:
     run = miii.runs.open(name)
+    assert isinstance(run.config.task, miii.ModularAddition)
     keys = [term.k_c for term in fitted(name, step, step).formula.terms]
     found = {}
     for at in (step,) if other is None else (step, other):
@@ -84,7 +85,7 @@ def steering(name: str, step: int) -> Chart:
 with st.spinner("Weighing the evidence …", show_time=True):
     report, fit = analyzed(name, step), fitted(name, step, step)
 keys = report.key_frequencies
-asked = "a - b" if run.config.task.multipliers[1] < 0 else "a + b"
+asked = "a - b" if task.multipliers[1] < 0 else "a + b"
 added = report.computes or "a + b"
 
 st.header("The verdict", anchor="verdict")

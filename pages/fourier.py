@@ -8,7 +8,7 @@ from miii.plots.style import Chart
 from pages._ui import front
 from pages._ui.cell import cell, shared, stamp_of
 from pages._ui.form import LIMIT
-from pages._ui.pick import run_and_step
+from pages._ui.pick import modular_run, step_of
 
 front.door()
 
@@ -23,9 +23,8 @@ which circles there are.
 """
 )
 
-picked = run_and_step()
-name, step, p = picked.run.name, picked.step, picked.run.config.task.p
-stamp = stamp_of(picked.run)
+run, task = modular_run("the frequencies")
+name, step, p, stamp = run.name, step_of(run), task.p, stamp_of(run)
 
 
 def embedding_spectrum(name: str, step: int) -> Chart:
@@ -52,25 +51,25 @@ def site_spectrum(name: str, step: int, site: str) -> Chart:
 
 def power_over_training(name: str) -> Chart:
     run = miii.runs.open(name)
-    embeddings = [run.weights(step)["W_E"][: run.config.task.p] for step in run.steps]
+    embeddings = [run.weights(step)["W_E"][: run.task().d_vocab_out] for step in run.steps]
     power = analysis.fourier.power_over_training(embeddings)
     return plots.power_over_training(power, run.steps)
 
 
 def circle(name: str, step: int, k: int) -> Chart:
     run = miii.runs.open(name)
-    W = analysis.fourier.operand_embedding(run.model(step), run.config.task.p)
+    W = analysis.fourier.operand_embedding(run.model(step), run.task().d_vocab_out)
     return plots.circle(analysis.fourier.circle(W, k))
 
 
 def singular_values(name: str, step: int) -> Chart:
     run = miii.runs.open(name)
-    W = analysis.fourier.operand_embedding(run.model(step), run.config.task.p)
+    W = analysis.fourier.operand_embedding(run.model(step), run.task().d_vocab_out)
     return plots.singular_values(analysis.fourier.singular_values(W))
 
 
 st.header("Which frequencies is the embedding made of?", anchor="spectrum")
-model = picked.run.model(step)
+model = run.model(step)
 spectrum = analysis.fourier.embedding_spectrum(model, p)
 gini = analysis.progress.gini(analysis.progress.component_norms(analysis.fourier.operand_embedding(model, p)))
 keys = spectrum.key_frequencies
@@ -103,7 +102,7 @@ cell(
 )
 
 st.header("Which products of waves are inside?", anchor="products")
-layers = range(picked.run.config.model.n_layers)
+layers = range(run.config.model.n_layers)
 sites = [
     f"{layer}.{site}" for layer in layers for site in ("pattern", "z", "attn_out", "mlp_pre", "mlp_post", "mlp_out")
 ]
@@ -138,7 +137,7 @@ st.header("When do they arise?", anchor="training")
 cell(
     power_over_training,
     name=name,
-    stamp=(stamp, len(picked.run.steps)),
+    stamp=(stamp, len(run.steps)),
     alt="Heatmap of the share of power of each frequency, from the first to the last snapshot.",
     see="Each column is a snapshot. Random weights have all frequencies about alike; where the network learns to add on "
     "circles, a few take over and the rest fade.",

@@ -9,7 +9,7 @@ from miii.analysis.neurons import SINGLE
 from miii.plots.style import Chart
 from pages._ui import front
 from pages._ui.cell import cell, shared, stamp_of
-from pages._ui.pick import all_pairs, run_and_step
+from pages._ui.pick import all_pairs, modular_run, step_of
 
 front.door()
 
@@ -22,12 +22,10 @@ frequency**, read the operands at some **phase**, and write to the answers at th
 """
 )
 
-picked = run_and_step()
-run, name, step, stamp = picked.run, picked.run.name, picked.step, stamp_of(picked.run)
-p = all_pairs(run)
-added, phase = (
-    ("a - b", r"\varphi_a - \varphi_b") if run.config.task.multipliers[1] < 0 else ("a + b", r"\varphi_a + \varphi_b")
-)
+run, task = modular_run("the frequencies of the neurons")
+name, step, stamp = run.name, step_of(run), stamp_of(run)
+p = all_pairs(run, task)
+added, phase = ("a - b", r"\varphi_a - \varphi_b") if task.multipliers[1] < 0 else ("a + b", r"\varphi_a + \varphi_b")
 if run.config.model.n_layers > 1:
     st.caption(f"Shown are the neurons of the last block, {run.config.model.n_layers - 1}.")
 
@@ -35,6 +33,7 @@ if run.config.model.n_layers > 1:
 @shared
 def taken_apart(name: str, step: int) -> analysis.neurons.Neurons:
     run = miii.runs.open(name)
+    assert isinstance(run.config.task, miii.ModularAddition)
     return analysis.neurons.neurons(run.model(step), run.task(), run.config.task.multipliers)
 
 
@@ -66,7 +65,7 @@ def activation(name: str, step: int, neuron: int) -> Chart:
 
 def reads(name: str, step: int, neuron: int) -> Chart:
     run = miii.runs.open(name)
-    p = run.config.task.p
+    p = run.task().d_vocab_out
     pre = analysis.grid.neurons(run.model(step), run.task())[:, neuron].view(p, p)
     return plots.reads(pre.mean(1), pre.mean(0), neuron)
 

@@ -7,7 +7,7 @@ from miii import analysis, plots
 from miii.plots.style import Chart
 from pages._ui import front
 from pages._ui.cell import cell, stamp_of
-from pages._ui.pick import all_pairs, chosen_run
+from pages._ui.pick import all_pairs, modular_run
 
 front.door()
 
@@ -21,13 +21,14 @@ or everything else (**excluded loss**).
 """
 )
 
-run = chosen_run()
-all_pairs(run)
+run, task = modular_run("how the circuit grows")
+all_pairs(run, task)
 name, stamp = run.name, (stamp_of(run), len(run.steps))
 
 
 def progress(name: str) -> tuple[Chart, ...]:
     run = miii.runs.open(name)
+    assert isinstance(run.config.task, miii.ModularAddition)
     keys = analysis.fourier.model_key_frequencies(run.model())
     models = ((step, run.model(step)) for step in run.steps)
     measured = analysis.trajectory.trajectory(models, run.task(), keys, run.config.task.multipliers).frame()

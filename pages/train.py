@@ -1,15 +1,17 @@
-"""Train a network and watch it grok."""
+"""Train a network and watch it learn."""
 
 from functools import partial
 
+import pandas as pd
 import streamlit as st
+from jaxtyping import Bool
+from torch import Tensor
 
 import miii
-from miii import plots, runs
+from miii import ModularAddition, plots, runs
 from miii.errors import InputError
 from miii.jobs import Job
-from miii.training import GROKKED
-from pages._ui import form, front
+from pages._ui import form, front, learned
 from pages._ui.jobs import registry
 from pages._ui.pick import RUN, run_name
 
@@ -45,25 +47,21 @@ def stop(job: Job) -> None:
     job.wait(0.5)  # the present step, and writing the run down
 
 
-st.title("Watch a network learn to add")
-st.markdown(
-    r"""
-A small transformer is shown a part of all sums $a + b \bmod p$ and asked for the rest. First it **memorises**: it gets the
-pairs that it is shown right, and the others wrong. Then it **groks**: it finds a way to add, and the pairs it has never seen
-fall into place. Press Start.
-"""
-)
-
+story = st.container()  # above the form, which says what it is about
 config = None
 try:
     config = form.run_form()
-    if config.task.p > form.LIMIT:
+    if isinstance(config.task, ModularAddition) and config.task.p > form.LIMIT:
         raise InputError(
             f"p must be at most {form.LIMIT} in the app; the command line goes to 1024 (got {config.task.p})."
         )
 except InputError as error:
     config = None
     st.error(str(error), icon=":material/edit:")
+with story:
+    title, text = learned.STORIES[form.chosen_kind()]
+    st.title(title)
+    st.markdown(text)
 
 with st.container(horizontal=True, gap="small"):
     st.button(
@@ -114,9 +112,13 @@ def progress(job: Job | None, run: runs.Run | None, config: miii.RunConfig, rows
     """The bar with step, rate and time left; the buttons that act on the run."""
     text, icon = status(job, run)
     at = job.step.step if job is not None and job.step is not None else rows[-1]["step"] if rows else 0
-    note = f"step {at:,} of {config.steps:,}"
+    most = "at most " if config.steps_after_grok is not None or config.seconds is not None else ""
+    note = f"step {at:,} of {most}{config.steps:,}"
     if job is not None and job.status == "running" and job.rate:
-        note += f" · {job.rate:.0f} steps/s · {job.seconds_left or 0:.0f} s left"
+        left = job.seconds_left or 0
+        if config.seconds is not None and job.step is not None:
+            left = min(left, max(0, config.seconds - job.step.seconds))
+        note += f" · {job.rate:.0f} steps/s · {most}{left:.0f} s left"
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown(f"{icon} **{text}**", width="content")
         if job is not None and not job.over:
@@ -145,32 +147,8 @@ def progress(job: Job | None, run: runs.Run | None, config: miii.RunConfig, rows
                 help="Go on where it stopped, to the very weights that an uninterrupted run ends in",
             )
     if run is None or not run.imported:
-        st.progress(min(1.0, at / config.steps), text=note)
-
-
-def numbers(run: runs.Run, rows: list[dict[str, float]]) -> None:
-    last = rows[-1]
-    if run.config.task.train_fraction is None:
-        with st.container(horizontal=True):
-            st.metric("Accuracy on all pairs", f"{last['accuracy']:.1%}", border=True)
-            st.metric("Loss on all pairs", f"{last['loss']:.2g}", border=True, help="Mean cross-entropy in nats")
-        st.caption("The split is unknown: the weights do not say which pairs trained them.")
-        return
-    grokked = next((row for row in rows if row["test_accuracy"] >= GROKKED), None)
-    with st.container(horizontal=True):
-        st.metric("Training accuracy", f"{last['train_accuracy']:.1%}", border=True)
-        st.metric("Test accuracy", f"{last['test_accuracy']:.1%}", border=True, help="On pairs it has never been shown")
-        if run.imported:
-            return
-        st.metric(
-            "Grokked at step",
-            f"{grokked['step']:,.0f}" if grokked else "not yet",
-            border=True,
-            help="The first evaluated step with 99 % test accuracy",
-        )
-        st.metric(
-            "Seconds to grok", f"{grokked['seconds']:.1f}" if grokked else "not yet", border=True, help="Wall clock"
-        )
+        ended = run is not None and run.result is not None and not run.result["stopped"]
+        st.progress(1.0 if ended else min(1.0, at / config.steps), text=note)
 
 
 def figures(job: Job | None, run: runs.Run) -> None:
@@ -180,44 +158,61 @@ def figures(job: Job | None, run: runs.Run) -> None:
     metrics, steps = run.metrics(), run.config.steps
     if run.result is not None:
         steps = run.result["steps"]
+    kind = run.config.task.kind
     left, right = st.columns(2)
     with left:
-        st.altair_chart(
-            plots.loss(metrics, steps), key="loss", alt="Loss of the training and test split over the steps, log scale."
-        )
-        st.altair_chart(plots.accuracy(metrics, steps), key="accuracy", alt="Accuracy of both splits over the steps.")
+        if kind == "modular":
+            loss(metrics, steps)
+            accuracy(metrics, steps)
+        else:
+            learned.figure(kind, metrics, steps)
     with right:
-        grid(job, run)
-        st.altair_chart(
-            plots.weight_norm(metrics, steps),
-            key="norm",
-            alt="Length of the vector of all weights over the steps.",
-        )
+        if kind == "modular":
+            grid(job, run)
+        else:
+            loss(metrics, steps)
+            if kind != "miu":  # whose own figure has it
+                accuracy(metrics, steps)
+    with right if kind == "modular" else left:
+        alt = "Length of the vector of all weights over the steps."
+        st.altair_chart(plots.weight_norm(metrics, steps), key="norm", alt=alt)
+
+
+def loss(metrics: pd.DataFrame, steps: int) -> None:
+    alt = "Loss of the training and test split over the steps, log scale."
+    st.altair_chart(plots.loss(metrics, steps), key="loss", alt=alt)
+
+
+def accuracy(metrics: pd.DataFrame, steps: int) -> None:
+    st.altair_chart(plots.accuracy(metrics, steps), key="accuracy", alt="Accuracy of both splits over the steps.")
 
 
 def grid(job: Job | None, run: runs.Run) -> None:
-    task, p = run.config.task, run.config.task.p
-    if p > form.LIMIT:
+    """Which pairs are answered right; other tasks are no square of pairs."""
+    task = run.config.task
+    if not isinstance(task, ModularAddition) or task.p > form.LIMIT:
         return
-    correct = job.evaluation.correct if job is not None and job.evaluation is not None else None
-    if correct is None:
+    found = job.evaluation if job is not None else None
+    if found is not None and len(found.rows) == task.p**2:
+        correct = found.correct
+    else:  # of a large p only a part is evaluated while it trains
         correct = right_answers(run.name, run.steps[-1], run.folder.stat().st_mtime)
     splits = "" if task.train_fraction is None else ", in the training and in the test split"
     st.altair_chart(
-        plots.answers(correct, built(task), p),
+        plots.answers(correct, built(task), task.p),
         key="answers",
         width="content",
-        alt=f"Grid of all {p} by {p} pairs: which are answered right{splits}.",
+        alt=f"Grid of all {task.p} by {task.p} pairs: which are answered right{splits}.",
     )
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def built(task: miii.ModularAddition) -> miii.Task:
+def built(task: ModularAddition) -> miii.Task:
     return task.build()
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def right_answers(name: str, step: int, stamp: float):  # type: ignore[no-untyped-def]
+def right_answers(name: str, step: int, stamp: float) -> Bool[Tensor, " examples"]:
     run = miii.runs.open(name)
     task = run.task()
     return miii.answer(run.model(step), task.tokens) == task.labels
@@ -249,7 +244,7 @@ def everything(name: str, live: bool) -> None:
     if config is not None:
         progress(job, run, config, rows)
     if run is not None and rows and run.steps:
-        numbers(run, rows)
+        learned.numbers(run, rows)
         figures(job, run)
     if live and (job is None or job.over):
         st.rerun()  # that was the last look: from here on nothing moves, so nothing polls
@@ -270,5 +265,5 @@ if chosen is not None:
             "text/csv",
             icon=":material/download:",
             on_click="ignore",
-            help="One row an evaluation: step, seconds, losses in nats, accuracies, weight norm",
+            help="One row an evaluation: step, seconds, losses in nats, accuracies, weight norm, and the task's own measures",
         )

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,15 @@ SMALL: dict[str, Any] = {
 
 @pytest.fixture(scope="session")
 def small_config() -> Callable[..., miii.RunConfig]:
-    """A config that trains in a tenth of a second; dicts among the changes are merged into the small ones."""
+    """A config that trains in a tenth of a second; dicts among the changes are merged into the small ones.
+
+    A task that names its kind stands alone.
+    """
 
     def config(**changes: Any) -> miii.RunConfig:
         values = dict(SMALL)
         for name, value in changes.items():
-            keep = isinstance(value, dict) and name in ("task", "model")
+            keep = isinstance(value, dict) and name in ("task", "model") and "kind" not in value
             values[name] = {**values[name], **value} if keep else value
         return miii.RunConfig(**values)
 
@@ -151,5 +154,63 @@ def adder() -> Callable[..., miii.Transformer]:
                 block.W_out[neurons, 3 * K + k] = torch.tensor([-1.0, -1.0, 1.0])  # 2 C S
             model.W_U[2 * K : 3 * K], model.W_U[3 * K :] = scale * angle.cos().T, scale * angle.sin().T
         return model
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def summer() -> Callable[..., miii.Transformer]:
+    """A network whose weights are written down by hand so that it adds up a number for each token, and looks it up.
+
+    Queries are zero, so attention is uniform and hands the sum of the tokens' values to the last position. ReLU neurons
+    with a kink at every integer draw the line through ``answer`` at the integers from -reach to 2 reach, and the logit
+    of 1 is that line: exactly ``answer(sum)`` as long as the sum stays between.
+    """
+
+    def build(
+        values: Sequence[float],
+        n_ctx: int,
+        answer: Callable[[int], float],
+        reach: int,
+        shares: Sequence[float] = (1.0,),
+        d_model: int = 8,
+    ) -> miii.Transformer:
+        kinks = torch.arange(-reach, 2 * reach + 1)
+        drawn = torch.tensor([float(answer(int(k))) for k in kinks])
+        slopes = torch.diff(drawn, append=drawn[-1:])
+        bends = torch.diff(slopes, prepend=torch.zeros(1))
+        config = miii.ModelConfig(d_model=d_model, n_heads=len(shares), d_mlp=len(kinks), biases="mlp")
+        model = miii.Transformer(config, d_vocab=len(values), d_vocab_out=2, n_ctx=n_ctx)
+        block = model.blocks[0]
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.zero_()
+            model.W_E[:, 0] = torch.tensor(values)
+            for head, share in enumerate(shares):
+                block.W_V[head, 0, 0] = 1
+                block.W_O[head, 0, 1] = share * n_ctx
+            block.W_in[1], block.b_in[:] = 1, -kinks.float()
+            block.W_out[:, 2], block.b_out[2] = bends, drawn[0]
+            model.W_U[2, 1] = 1
+        return model.requires_grad_(False)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def residue_adder(summer) -> Callable[..., miii.Transformer]:
+    """A network that adds digit * base^place mod q at each place, and says 1 unless the sum is a multiple of q.
+
+    With ``integers`` it adds the digits as they are: it gives the same answers modulo 3 in base 10, but by looking up
+    a sum of integers.
+    """
+
+    def build(task: miii.Primes, q: int, integers: bool = False, shares: Sequence[float] = (1.0,)) -> miii.Transformer:
+        assert task.tokens == "place"
+        digits = [(place, digit) for place in range(task.width) for digit in range(task.base)]
+        powers = [pow(task.base, task.width - 1 - place, q) for place in range(task.width)]
+        values = [float(digit if integers else digit * powers[place] % q) for place, digit in digits]
+        reach = task.width * (task.base if integers else q)
+        return summer([*values, 0.0], task.width + 1, lambda n: 1.0 if n % q else -1.0, reach, shares)
 
     return build

@@ -15,10 +15,23 @@ from safetensors.torch import load_file, save_file
 
 import miii
 from miii import RunConfig, cli, flat, runs
+from miii.tasks import name_of
 
 ROOT = Path(__file__).parents[1]
 SMALL = ("p=11", "train-fraction=0.5", "d-model=8", "n-heads=2", "d-mlp=16", "threads=1", "precision=float32")
 TINY = [f"--{setting}" for setting in SMALL]
+TASK_FLAGS = {
+    "add": "--p 11 --train-fraction 0.5",
+    "primes": "--low 100 --high 999 --batch-size 64",
+    "residues": "--p 11",
+    "miu": "--longest 5 --longest-test 8 --n 200",
+}
+SCORES = {
+    "add": set(),
+    "primes": {"auc", "auc_3", "auc_7", "auc_11", "auc_13"},
+    "residues": {"accuracy_worst", "accuracy_2", "accuracy_3", "accuracy_5", "accuracy_7"},
+    "miu": {"accuracy_as_long", "accuracy_longer"},
+}
 KEYS = {
     "run",
     "steps",
@@ -62,6 +75,12 @@ def strict_json(text: str):
         raise AssertionError(f"{name} is not JSON")
 
     return json.loads(text, parse_constant=refuse)
+
+
+def tiny(task: str, *more: object) -> list[str]:
+    """``miii train`` of a small network on a small task of any kind, into D."""
+    network = [flag for flag in TINY if not flag.startswith(("--p=", "--train-fraction="))]
+    return ["train", task, *network, *TASK_FLAGS[task].split(), "--out", "D", *map(str, more)]
 
 
 # ---- train ----
@@ -125,9 +144,9 @@ def test_every_option_of_a_run_is_a_flag(miii_says, kind):
     base = RunConfig(task={"p": 5}, model={"d_model": 6, "n_heads": 3, "d_mlp": 4}, steps=2, threads=1)
     others = {"operation": "mul", "causal": False, "biases": "none", "device": "cpu", "slow_lambda": 0.5, "seed": 4}
     config = flat.change(base, {**others, "optimizer": kind, "lr": 0.03, "schedule": "linear", "batch_size": 3})
-    values = flat.values(config)
-    flags = [x for name, v in values.items() if name != "operation" for x in (f"--{name.replace('_', '-')}", v)]
-    code, _, err = miii_says("train", values["operation"], *(str(flag).lower() for flag in flags), "--out", "D")
+    values = {name: value for name, value in flat.values(config).items() if name not in ("task", "operation")}
+    flags = [x for name, v in values.items() for x in (f"--{name.replace('_', '-')}", v)]
+    code, _, err = miii_says("train", "mul", *(str(flag).lower() for flag in flags), "--out", "D")
     assert code == 0, err
     assert runs.open(Path("D").absolute()).config == config
 
@@ -138,6 +157,75 @@ def test_a_recipe_is_where_the_options_start_from(miii_says):
     config = runs.open(Path("D").absolute()).config
     assert config.optimizer == miii.recipe("literature").optimizer
     assert (config.schedule, config.steps, config.task.p) == ("constant", 1, 11)
+
+
+@pytest.mark.parametrize("task", TASK_FLAGS)
+def test_every_kind_of_task_trains_and_says_what_came_of_it(miii_says, task):
+    code, out, err = miii_says(*tiny(task, "--steps", 4, "--eval-every", 2, "--json"))
+    assert code == 0, err
+    said, run = strict_json(out), runs.open(Path("D").absolute())
+    assert said.keys() == KEYS | SCORES[task] | {"stopped"}
+    assert {**said, "run": run.name} == run.result
+    assert name_of(run.config.task) == task
+    rows = [strict_json(line) for line in (Path("D") / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [0, 2, 4]
+    for name in ("train_accuracy", "test_accuracy", "train_loss", "test_loss", *SCORES[task]):
+        assert said[name] == rows[-1][name], name
+    assert set(run.metrics().columns) == rows[0].keys()
+    assert run.model()(run.task().tokens).shape[-1] == run.task().d_vocab_out
+
+
+@pytest.mark.parametrize("task", ["primes", "residues", "miu"])
+def test_every_option_of_another_task_is_a_flag(miii_says, task):
+    kinds = {
+        "primes": {"low": 50, "base": 12, "leading_zeros": False, "candidates": "coprime", "tokens": "place"}
+        | {"sampling": "log", "sample": 300, "split": "residue", "residues": (5, 7), "seed": 3, "high": 2_000},
+        "residues": {"p": 13, "train_fraction": 0.25, "masked": (2, 11), "seed": 3},
+        "miu": {"longest": 6, "longest_test": 7, "n": 150, "train_fraction": 0.75, "seed": 3},
+    }
+    base = {"model": {"d_model": 6, "n_heads": 3, "d_mlp": 4, "positions": "none"}, "steps": 2, "threads": 1}
+    config = RunConfig(task={"kind": task, **kinds[task]}, **base)
+    values = {name: value for name, value in flat.values(config).items() if name != "task"}
+    texts = {n: ",".join(map(str, v)) if isinstance(v, tuple) else str(v).lower() for n, v in values.items()}
+    flags = [x for name, text in texts.items() for x in (f"--{name.replace('_', '-')}", text)]
+    code, _, err = miii_says("train", task, *flags, "--out", "D")
+    assert code == 0, err
+    assert runs.open(Path("D").absolute()).config == config
+
+
+@pytest.mark.parametrize(("given", "residues"), [("3,7", (3, 7)), ("3", (3,)), ("none", ())])
+def test_residues_are_a_list(miii_says, given, residues):
+    assert miii_says(*tiny("primes", "--steps", 1, "--residues", given))[0] == 0
+    assert runs.open(Path("D").absolute()).config.task.residues == residues
+
+
+@pytest.mark.parametrize(("given", "masked"), [("2,7", (2, 7)), ("none", ())])
+def test_masked_is_a_list(miii_says, given, masked):
+    assert miii_says(*tiny("residues", "--steps", 1, "--masked", given))[0] == 0
+    assert runs.open(Path("D").absolute()).config.task.masked == masked
+
+
+def test_positions_none_is_a_choice_and_no_absence(miii_says):
+    assert miii_says(*tiny("miu", "--steps", 1, "--positions", "none", "--biases", "none"))[0] == 0
+    model = runs.open(Path("D").absolute()).config.model
+    assert (model.positions, model.biases) == ("none", "none")
+
+
+def test_seconds_end_a_run(miii_says):
+    code, out, _ = miii_says(*tiny("miu", "--steps", 10**6, "--eval-every", 10**6, "--seconds", 0.5, "--json"))
+    said = strict_json(out)
+    assert code == 0
+    assert 0.5 <= said["seconds"] < 30
+    assert 0 < said["steps"] < 10**6
+    assert said["stopped"] is False
+    assert said["accuracy_longer"] is not None  # the last step is evaluated
+    assert "nothing to resume" in sentence(*miii_says("resume", "D"))
+
+
+def test_each_kind_of_task_starts_from_its_own_recipe(miii_says):
+    assert miii_says("train", "primes", "--steps", 1, "--threads", 1, "--high", 13_000, "--out", "D")[0] == 0
+    config = runs.open(Path("D").absolute()).config
+    assert config == miii.recipe(task=miii.Primes(high=13_000), steps=1, threads=1)
 
 
 # ---- bad input ----
@@ -167,7 +255,7 @@ def sentence(code: int, out: str, err: str) -> str:
         ("--recipe slow", ["recipe must be one of fast, literature", "'slow'"]),
         ("--optimizer adam", ["optimizer must be one of adamw, sgd, muon", "'adam'"]),
         ("--optimizer sgd --beta1 0.5", ["beta1", "sgd"]),
-        ("--batch-size 61", ["batch_size must be at most the 60 training pairs", "61"]),
+        ("--batch-size 61", ["batch_size must be at most the 60 training examples", "61"]),
         ("--lr 0", ["lr must be", "greater than 0"]),
         ("--weight-decay nan", ["weight_decay must be", "at least 0", "nan"]),
         ("--steps 0", ["steps must be", "at least 1"]),
@@ -185,9 +273,57 @@ def test_a_bad_value_is_one_sentence_and_changes_nothing(miii_says, here, tree, 
     assert not Path("D").exists()
 
 
+@pytest.mark.parametrize(
+    ("task", "flags", "words"),
+    [
+        *[("primes", f"--base {base}", ["base must be", "at least 2", base]) for base in ("1", "0", "-2", "1001", "x")],
+        ("primes", "--low 300 --high 200", ["low must be at most high", "300 > 200"]),
+        ("primes", "--high 100000001", ["high must be", "at most 100000000", "100000001"]),
+        ("primes", "--low 1000 --high 100000000", ["10 to 5,000,000 integers", "sample", "99,999,001"]),
+        ("primes", "--low 24 --high 28", ["low and high must hold 10 to 5,000,000 integers", "5"]),
+        ("primes", "--low 114 --high 126", ["split must leave at least one prime on each side", "training"]),
+        ("primes", "--low 24 --high 36 --split range --train-fraction 0.9", ["prime on each side", "none for test"]),
+        ("primes", "--low 114 --high 137 --split range", ["prime on each side", "0.5", "none for training"]),
+        ("primes", "--residues 4", ["residues must be primes below 1000", "4"]),
+        ("primes", "--residues 3,x", ["residues must be an integer", "'x'"]),
+        ("primes", "--p 7", ["p is not an option of the task primes", "low, high, base"]),
+        ("primes", "--batch-size 100000", ["batch_size must be at most the", "training examples", "100000"]),
+        ("primes", "--recipe literature", ["recipe must be fast for primes", "'literature'"]),
+        ("residues", "--p 2", ["p must be", "at least 3", "2"]),
+        ("residues", "--base 10", ["base is not an option of the task residues", "masked"]),
+        ("residues", "--masked 2,3,5,7", ["masked must leave at least one of 2, 3, 5, 7"]),
+        ("miu", "--longest 40", ["longest_test must be at least longest, 40 letters", "8"]),
+        ("miu", "--n 99", ["n must be", "at least 100", "99"]),
+        ("miu", "--positions some", ["positions must be one of", "'none'", "'some'"]),
+        ("add", "--low 10", ["low is not an option of the task modular", "operation, p"]),
+        ("add", "--seconds 0", ["seconds must be", "greater than 0", "0"]),
+        ("add", "--seconds soon", ["seconds must be a number", "'soon'"]),
+    ],
+)
+def test_a_bad_value_of_any_task_is_one_sentence_and_changes_nothing(miii_says, here, tree, task, flags, words):
+    before = tree(here)
+    said = sentence(*miii_says(*tiny(task, "--steps", 2), *flags.split()))
+    assert all(word in said for word in words), said
+    assert tree(here) == before
+    assert not Path("D").exists()
+
+
+@pytest.mark.parametrize("task", ["primes", "residues", "miu", "divide"])
+def test_import_takes_modular_arithmetic_alone(miii_says, here, tree, small_run, task):
+    assert miii_says("export-weights", small_run.folder, "--out", "weights.safetensors")[0] == 0
+    before = tree(here)
+    said = sentence(*miii_says("import", "weights.safetensors", "--out", "D", "--p", 7, "--task", task))
+    assert said == f"task must be one of add, sub, mul, quadratic, shuffled, relabelled (got '{task}').\n"
+    assert tree(here) == before
+    assert miii_says("import", "weights.safetensors", "--out", "D", "--p", 7, "--task", "sub")[0] == 0
+
+
 def test_an_unknown_task_is_one_sentence(miii_says):
     said = sentence(*miii_says("train", "divide", "--out", "D"))
-    assert "task must be one of add, sub, mul, quadratic, shuffled, relabelled (got 'divide')" in said
+    assert (
+        "task must be one of add, sub, mul, quadratic, shuffled, relabelled, primes, residues, miu (got 'divide')"
+        in said
+    )
     assert not Path("D").exists()
 
 
@@ -385,10 +521,16 @@ def test_ship_copies_a_run_small(miii_says, small_run, same, n):
     assert same(copy.weights(), small_run.weights())
 
 
-@pytest.mark.parametrize("n", ["1", "0", "-1"])
-def test_ship_needs_a_first_and_a_last_snapshot(miii_says, small_run, n):
-    said = sentence(*miii_says("ship", small_run.folder, "--out", "shipped", "--snapshots", n))
-    assert said.startswith("snapshots must be at least 2")
+@pytest.mark.parametrize(("n", "steps"), [("1", [24]), ("0", [])])
+def test_ship_may_keep_the_last_snapshot_alone_or_none(miii_says, small_run, n, steps):
+    assert miii_says("ship", small_run.folder, "--out", "shipped", "--snapshots", n)[0] == 0
+    assert runs.open(Path("shipped").absolute()).steps == steps
+    assert miii_says("runs")[0] == 0
+
+
+def test_ship_cannot_keep_fewer_than_none(miii_says, small_run):
+    said = sentence(*miii_says("ship", small_run.folder, "--out", "shipped", "--snapshots", "-1"))
+    assert said.startswith("snapshots must be at least 0")
     assert not Path("shipped").exists()
 
 
@@ -405,10 +547,10 @@ def test_help_lists_every_option_with_what_it_is(miii_says):
     assert code == 0
     text = " ".join(out.replace("│", " ").split())  # without the box and its line ends
     for option in flat.options():
-        if option.name != "operation":  # that one is the task, by position
+        if option.name not in ("task", "operation"):  # those are the task, by position
             flag = f"--{option.name.replace('_', '-')}"
             assert re.search(rf"{flag} \S+ {re.escape(option.description)}", text), f"{flag} is missing"
-    assert "{add,sub,mul,quadratic,shuffled,relabelled} what to learn" in text
+    assert "{add,sub,mul,quadratic,shuffled,relabelled,primes,residues,miu} what to learn" in text
     assert "--recipe {fast,literature}" in text
 
 
@@ -441,6 +583,15 @@ def test_sweep_trains_a_grid_and_says_what_came_of_it(miii_says, here):
         (f"lr={lr},seed={seed}", seed, "done", 4) for lr in ("0.01", "0.02") for seed in (0, 1)
     }
     assert {path.name for path in (here / "S").iterdir()} == {row["run"] for row in rows}
+
+
+def test_a_sweep_of_another_task(miii_says, here):
+    settings = [*tiny("primes", "--steps", 2, "--grid", "base=10,12", "tokens=digit,place", "--json")[1:]]
+    code, out, err = miii_says("sweep", *settings)
+    assert code == 0, err
+    assert {row["run"] for row in strict_json(out)} == {
+        f"base={base},tokens={tokens},seed=0" for base in (10, 12) for tokens in ("digit", "place")
+    }
 
 
 def test_sweep_again_trains_nothing(miii_says, here, tree):

@@ -6,12 +6,21 @@ import pytest
 from pydantic import ValidationError
 
 import miii
-from miii import OPTIMIZERS, RECIPES, RunConfig, recipe
+from miii import KINDS, OPTIMIZERS, RECIPES, RunConfig, recipe
+from miii.config import FAST
 
 CONFIGS = [
     RunConfig(),
     *(recipe(name) for name in RECIPES),
     *(RunConfig(optimizer={"name": name}) for name in OPTIMIZERS),
+    *(recipe(task=kind()) for kind in KINDS.values()),
+    RunConfig(
+        task=miii.Primes(low=2, high=500, base=7, candidates="coprime", split="residue", residues=(3, 5), sample=100),
+        model=miii.ModelConfig(positions="none"),
+        seconds=0.5,
+    ),
+    RunConfig(task=miii.Residues(p=11, masked=(2, 3), train_fraction=0.1 + 0.2)),
+    RunConfig(task=miii.MIU(longest=5, longest_test=7, n=100)),
     RunConfig(
         task=miii.ModularAddition(operation="quadratic", p=11, train_fraction=0.1 + 0.2, seed=2**31 - 1),
         model=miii.ModelConfig(n_layers=3, d_model=6, n_heads=3, d_mlp=1, act="gelu", biases="all", causal=False),
@@ -28,6 +37,20 @@ CONFIGS = [
 def test_json_round_trip(config):
     assert RunConfig(**json.loads(config.model_dump_json())) == config
     assert RunConfig(**json.loads(json.dumps(config.model_dump(mode="json")))) == config
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_kind_says_which_task_it_is(kind):
+    config = RunConfig(task={"kind": kind} if kind != "modular" else {})
+    assert type(config.task) is KINDS[kind]
+    assert config.task.kind == kind
+    assert type(RunConfig(**json.loads(config.model_dump_json())).task) is KINDS[kind]
+
+
+def test_a_config_from_before_there_were_other_tasks_is_modular():
+    dumped = RunConfig(task=miii.ModularAddition(p=59)).model_dump(mode="json")
+    assert "kind" not in dumped["task"]
+    assert RunConfig(**dumped).task == miii.ModularAddition(p=59)
 
 
 BAD = [
@@ -52,6 +75,18 @@ BAD = [
     ({"task": {"seed": -1}}, "seed", "0"),
     ({"task": {"q": 3}}, "q", "ModularAddition"),
     ({"task": 113}, "task", "ModularAddition"),
+    ({"task": {"kind": "prime"}}, "task", "'primes'"),
+    ({"task": {"kind": "primes", "p": 113}}, "p", "Primes"),
+    ({"task": {"kind": "primes", "base": 1}}, "base", "2"),
+    ({"task": {"kind": "primes", "low": 30, "high": 20}}, "low", "empty"),
+    ({"task": {"kind": "primes", "low": 24, "high": 36, "split": "range", "train_fraction": 0.9}}, "split", "prime"),
+    ({"task": {"kind": "residues", "p": 2}}, "p", "3"),
+    ({"task": {"kind": "miu", "longest": 40}}, "longest_test", "40"),
+    ({"model": {"positions": "some"}}, "positions", "'none'"),
+    ({"seconds": 0}, "seconds", "greater than 0"),
+    ({"seconds": -1}, "seconds", "greater than 0"),
+    ({"seconds": "soon"}, "seconds", "number"),
+    ({"task": {"kind": "primes"}, "batch_size": 40501}, "batch_size", "40500"),
     ({"model": {"n_heads": 3}}, "n_heads", "1, 2, 4, 8, 16, 32, 64, 128"),
     ({"model": {"d_model": 10}}, "n_heads", "1, 2, 5, 10"),
     ({"model": {"n_heads": 0}}, "n_heads", "1"),
@@ -134,6 +169,36 @@ def test_literature_is_nanda_et_al():
     assert (adamw.lr, adamw.weight_decay, adamw.beta1, adamw.beta2) == (1e-3, 1.0, 0.9, 0.98)
     assert (config.steps, config.warmup_steps, config.schedule) == (40_000, 10, "constant")
     assert (config.batch_size, config.slow_lambda, config.precision) == (None, 0, "float32")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fast_depends_on_the_kind_of_task(kind):
+    task = KINDS[kind]()
+    config, plain = recipe(task=task), RunConfig(task=task)
+    assert config == recipe("fast", task=task) == RunConfig(**FAST[kind], task=task)
+    for name in set(RunConfig.model_fields) - set(FAST[kind]):
+        assert getattr(config, name) == getattr(plain, name), name
+    assert recipe(task=task, steps=7).steps == 7
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "modular"])
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "fast"])
+def test_other_recipes_are_modular_arithmetic_s(kind, name, one_sentence):
+    with one_sentence("recipe must be fast", kind, name):
+        recipe(name, task=KINDS[kind]())
+
+
+def test_primes_stop_as_soon_as_they_sieve():
+    config = recipe(task=miii.Primes())
+    assert (config.steps_after_grok, config.task.low, config.task.high) == (0, 10_000, 99_999)
+    assert config.task.label_only
+    assert config.batch_size is not None  # a step on 40,000 integers would take seconds
+
+
+@pytest.mark.parametrize("kind", FAST)
+def test_fast_leaves_the_task_to_the_user(kind):
+    assert "task" not in FAST[kind]
+    assert FAST.keys() == KINDS.keys()
 
 
 @pytest.mark.parametrize("name", RECIPES)

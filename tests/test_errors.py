@@ -24,6 +24,7 @@ class Sample(Frozen):
     pair: tuple[int, int] = (1, 2)
     finite: float = Field(0.0, allow_inf_nan=False)
     whole: int | None = None
+    several: tuple[int, ...] = ()
 
     @model_validator(mode="after")
     def _together(self) -> "Sample":
@@ -57,8 +58,11 @@ class Needed(Frozen):
         ({"inner": {"unknown": 1}}, "unknown is not a known field; Inner has size."),
         (
             {"unknown": 1},
-            "unknown is not a known field; Sample has count, share, kind, flag, text, inner, pair, finite, whole.",
+            "unknown is not a known field; "
+            "Sample has count, share, kind, flag, text, inner, pair, finite, whole, several.",
         ),
+        ({"several": [1, "x"]}, "several must be an integer (got 'x')."),  # not "1", its place in the list
+        ({"inner": 3}, "inner: input should be a valid dictionary or instance of Inner (got 3)."),
         ({"count": 5, "kind": "two"}, "count must not be 5 where kind is two."),
     ],
 )

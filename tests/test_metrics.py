@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -39,3 +40,26 @@ def test_correct_compares_the_largest_logit_with_the_label():
 
 def test_logits_that_are_not_numbers_are_never_right():
     assert metrics.correct(torch.full((3, 4), torch.nan), torch.tensor([1, 2, 3])).tolist() == [False] * 3
+
+
+def test_auc_is_how_often_a_positive_scores_above_a_negative():
+    generator = np.random.default_rng(0)
+    score, positive = generator.integers(0, 6, 80) / 5, generator.random(80) < 0.3  # with ties
+    pairs = [(a > b) + (a == b) / 2 for a in score[positive] for b in score[~positive]]
+    assert metrics.auc(score, positive) == pytest.approx(sum(pairs) / len(pairs))
+    assert metrics.auc(-score, positive) == pytest.approx(1 - sum(pairs) / len(pairs))
+
+
+@pytest.mark.parametrize(
+    ("score", "positive"),
+    [
+        ([1.0, 2.0], [True, True]),
+        ([1.0, 2.0], [False, False]),
+        ([], []),
+        ([1.0, math.nan], [True, False]),
+        ([1.0, math.inf], [True, False]),
+    ],
+    ids=["all positive", "none positive", "none at all", "nan", "infinite"],
+)
+def test_auc_without_both_kinds_or_of_a_network_that_fell_apart_is_no_number(score, positive):
+    assert math.isnan(metrics.auc(np.array(score), np.array(positive, dtype=bool)))

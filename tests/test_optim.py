@@ -175,6 +175,22 @@ def test_muon_leaves_all_else_to_adamw():
         assert torch.equal(after, expected[name]) != hidden, name
 
 
+@pytest.mark.parametrize("config", [AdamW(), SGD(), Muon()], ids=lambda c: c.name)
+def test_a_weight_that_takes_no_gradient_is_left_alone(config):
+    net, whole = model(), model()
+    frozen = {"W_E", "blocks.0.W_in", "blocks.0.W_Q"}
+    for name in frozen:
+        net.get_parameter(name).requires_grad_(False)
+    before = weights(net)
+    for each in (net, whole):
+        stepper = Stepper(each, config, slow_lambda=1.0)
+        set_grads(each)
+        stepper.step(1.0)
+    expected = weights(whole)
+    for name, after in weights(net).items():
+        assert torch.equal(after, before[name] if name in frozen else expected[name]), name
+
+
 @pytest.mark.parametrize("slow_lambda", [0.0, 2.0])
 @pytest.mark.parametrize("config", [AdamW(), SGD(), SGD(momentum=0.0), Muon()], ids=lambda c: c.name)
 def test_a_state_loaded_into_a_new_stepper_takes_the_same_next_step(config, slow_lambda, same):

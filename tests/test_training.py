@@ -147,6 +147,17 @@ def test_weights_handed_out_are_float32_copies(small_config, same):
     assert {value.dtype for value in kept.values()} == {torch.float32}
 
 
+def test_without_positions_there_is_nothing_to_train_at_the_places(small_config, same):
+    config = small_config(model={"positions": "none"})
+    steps = list(train(config))
+    assert steps[-1].weights["W_pos"].count_nonzero() == 0
+    assert not torch.equal(steps[-1].weights["W_E"], steps[0].weights["W_E"])
+    state = next(step.state() for step in train(config) if step.step == 13)
+    assert not [name for name in state if name.startswith("stepper.") and "W_pos" in name]
+    assert same(final(train(config, state)), steps[-1].weights)
+    assert not same(final(train(small_config())), steps[-1].weights)
+
+
 def test_a_step_lowers_the_loss(small_config):
     config = small_config(model={"d_model": 32, "d_mlp": 64}, steps=100, task={"train_fraction": 0.8})
     losses = [step.evaluation.train_loss for step in train(config) if step.evaluation]
@@ -388,7 +399,7 @@ def test_a_task_whose_split_is_unknown_cannot_be_trained(small_config, one_sente
 
 
 def test_a_task_whose_split_is_unknown_has_no_batches(small_config, one_sentence):
-    with one_sentence("batch_size", "0 training pairs"):
+    with one_sentence("batch_size", "0 training examples"):
         small_config(task={"train_fraction": None}, batch_size=1)
 
 

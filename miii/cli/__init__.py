@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], int]]] = {
     "resume": (training.Resume, training.run_resume),
     "sweep": (training.Sweep, training.run_sweep),
     "analyze": (inside.Analyze, inside.run_analyze),
+    "residues": (inside.Residues, inside.run_residues),
     "progress": (inside.Progress, inside.run_progress),
     "formula": (inside.Formula, inside.run_formula),
     "circuit": (inside.Circuit, inside.run_circuit),

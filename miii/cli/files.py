@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import tyro
 
@@ -11,7 +11,9 @@ from miii import runs, transformer_lens
 from miii.cli.printing import RunName, Step, print_runs
 from miii.errors import InputError
 from miii.model.transformer import ACTIVATIONS
-from miii.tasks import TASKS, ModularAddition
+from miii.tasks import ModularAddition, Operation
+
+OPERATIONS = get_args(Operation)
 
 Format = Annotated[Literal["transformer-lens"], tyro.conf.arg(help="whose names and layouts the weights have")]
 
@@ -48,7 +50,7 @@ class Import:
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="a .safetensors file, or a .pt of tensors alone")]
     out: Annotated[Path, tyro.conf.arg(help="folder of the run")]
     format: Format = "transformer-lens"
-    task: Annotated[str, tyro.conf.arg(help="what it was trained on", metavar="{" + ",".join(TASKS) + "}")] = "add"
+    task: Annotated[str, tyro.conf.arg(help="what it was trained on", metavar="{" + ",".join(OPERATIONS) + "}")] = "add"
     p: Annotated[int, tyro.conf.arg(help="the modulus")] = 113
     act: Annotated[str, tyro.conf.arg(help="its activation", metavar="{" + ",".join(ACTIVATIONS) + "}")] = "relu"
     causal: Annotated[bool, tyro.conf.arg(help="whether a position sees only itself and those before it")] = True
@@ -91,8 +93,8 @@ def run_import(chosen: Import) -> int:
 
     Source: ``miii.transformer_lens``.
     """
-    if chosen.task not in TASKS:
-        raise InputError(f"task must be one of {', '.join(TASKS)} (got {chosen.task!r}).")
+    if chosen.task not in OPERATIONS:
+        raise InputError(f"task must be one of {', '.join(OPERATIONS)} (got {chosen.task!r}).")
     values = {"operation": chosen.task, "p": chosen.p, "seed": chosen.seed}
     fraction = None if chosen.train_fraction == "unknown" else chosen.train_fraction
     task = ModularAddition(**values, train_fraction=fraction)

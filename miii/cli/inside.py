@@ -1,4 +1,4 @@
-"""The commands that look inside: ``analyze``, ``progress``, ``formula``, ``circuit``."""
+"""The commands that look inside: ``analyze``, ``residues``, ``progress``, ``formula``, ``circuit``."""
 
 import json
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from miii import runs
-from miii.analysis import circuits, formula, fourier, grid, phases, trajectory, verdict
+from miii import runs, tasks
+from miii.analysis import circuits, formula, fourier, grid, multitask, phases, sieve, trajectory, verdict
 from miii.cli.printing import Json, RunName, Step, print_values
+from miii.errors import InputError
 
 Method = Annotated[str, tyro.conf.arg(help="how edges are scored", metavar="{" + ",".join(circuits.METHODS) + "}")]
 
@@ -63,9 +64,47 @@ class Circuit:
     json: Json = False
 
 
+@dataclass(frozen=True)
+class Residues:
+    """Ask what a network on primes, MIU or residues learned, and whether it adds.
+
+    Source: ``analysis.sieve`` and ``analysis.multitask``.
+    """
+
+    run: RunName
+    step: Step = None
+    shuffled: Annotated[
+        str | None, tyro.conf.arg(help="a run with shuffled labels, as the probes' control", metavar="RUN")
+    ] = None
+    save: Annotated[bool, tyro.conf.arg(help="keep the report of the last snapshot in the run's folder")] = False
+    json: Json = False
+
+
+def run_residues(chosen: Residues) -> int:
+    """Print the report. Source: ``analysis.sieve.report`` and ``analysis.multitask``.
+
+    Raises:
+        InputError: another step than the last is to be kept, or the run's task is modular arithmetic.
+    """
+    run = runs.open(chosen.run)
+    if chosen.save and chosen.step is not None:
+        raise InputError("save keeps the report of the last snapshot, so step must be left out.")
+    if isinstance(run.config.task, tasks.Residues):
+        found = _where(run, chosen.step)
+        found |= multitask.report(run.model(chosen.step), run.task(), run.config.task)
+    else:
+        control = runs.open(chosen.shuffled) if chosen.shuffled else None
+        found = sieve.report.report(run, chosen.step, control)
+    if chosen.save:
+        runs.save_report(run, found)
+    _print(found, chosen.json)
+    return 0
+
+
 def run_analyze(chosen: Analyze) -> int:
     """Print the report. Source: ``analysis.verdict``."""
     run = runs.open(chosen.run)
+    _modular(run)
     report = verdict.analyze(run.model(chosen.step), run.task()).to_json()
     _print(_where(run, chosen.step) | report, chosen.json)
     return 0
@@ -74,9 +113,10 @@ def run_analyze(chosen: Analyze) -> int:
 def run_progress(chosen: Progress) -> int:
     """Print one row a snapshot, and the phases. Source: ``analysis.trajectory`` and ``analysis.phases``."""
     run = runs.open(chosen.run)
+    _modular(run)
     models = ((step, run.model(step)) for step in run.steps)
     keys = fourier.model_key_frequencies(run.model(), grid.modulus(run.task()))
-    frame = trajectory.trajectory(models, run.task(), keys, run.config.task.multipliers).frame()
+    frame = trajectory.trajectory(models, run.task(), keys, _modular(run).multipliers).frame()
     marked = phases.phases(frame)
     if chosen.json:
         rows = frame.to_dict("records")
@@ -93,7 +133,7 @@ def run_progress(chosen: Progress) -> int:
 def run_formula(chosen: Formula) -> int:
     """Print the formula and how it does. Source: ``analysis.formula``."""
     run = runs.open(chosen.run)
-    formula.check_task(run.config.task)
+    formula.check_task(_modular(run))
     model, task = run.model(chosen.step), run.task()
     keys = fourier.model_key_frequencies(model, grid.modulus(task))
     fit = formula.fit(grid.logits(model, task), task.labels, keys)
@@ -131,6 +171,14 @@ def run_circuit(chosen: Circuit) -> int:
         print_values(values)
         print("faithfulness     " + ", ".join(f"{point['edges']}: {point['f']:.3g}" for point in curve or ()))
     return 0
+
+
+def _modular(run: runs.Run) -> tasks.ModularAddition:
+    if not isinstance(run.config.task, tasks.ModularAddition):
+        raise InputError(
+            f"run must be one on modular arithmetic for this command ({run.name} is on {run.config.task.kind})."
+        )
+    return run.config.task
 
 
 def _where(run: runs.Run, step: int | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from miii.cli.printing import Json, RunName, print_runs, print_values
 from miii.config import RECIPES, RunConfig, recipe
 from miii.errors import InputError
 from miii.sweep import grid, sweep
-from miii.tasks import TASKS
+from miii.tasks import KINDS, TASKS
 from miii.training import Step, train
 
 
@@ -39,6 +39,8 @@ def _metavar(annotation: Any) -> str:
     inner = [kind for kind in get_args(annotation) if kind is not type(None)]
     if get_origin(annotation) is Literal:
         return "{" + ",".join(inner) + "}"
+    if get_origin(annotation) is tuple:
+        return "INT,INT,..."
     if inner:  # an optional number
         return f"{_metavar(inner[0])}|none"
     return {int: "INT", float: "FLOAT", bool: "{true,false}"}[annotation]
@@ -46,16 +48,28 @@ def _metavar(annotation: Any) -> str:
 
 def _option_fields() -> list[tuple[str, Any, Any]]:
     """A flag for each option of a run; an absent one means what the recipe says."""
-    fast = flat.values(RunConfig())
+    fast = {kind: flat.values(recipe("fast", task=config())) for kind, config in KINDS.items()}
     fields: list[tuple[str, Any, Any]] = []
     for option in flat.options():
-        if option.name == "operation":  # the positional argument TASK
+        if option.name in ("task", "operation"):  # the positional argument TASK
             continue
-        default = str(fast[option.name]).lower() if option.name in fast else "not used"
-        fields.append(
-            (option.name, _flag(f"{option.description} [fast: {default}]", _metavar(option.annotation)), None)
-        )
+        text = f"{option.description} [{_defaults(option.name, fast)}]"
+        fields.append((option.name, _flag(text, _metavar(option.annotation)), None))
     return fields
+
+
+def _defaults(name: str, fast: Mapping[str, Mapping[str, Any]]) -> str:
+    """What an option is by default, for each kind of task that has it and differs from modular arithmetic."""
+    found = {kind: _text(values[name]) for kind, values in fast.items() if name in values}
+    common = found.pop("modular", None)
+    told = [f"{kind}: {value}" for kind, value in found.items() if value != common]
+    return ", ".join(([f"fast: {common}"] if common is not None else []) + told) or "not used"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    return str(value).lower()
 
 
 Task = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="what to learn", metavar="{" + ",".join(TASKS) + "}")]
@@ -179,16 +193,15 @@ def run_sweep(chosen: Any) -> int:
 
 
 def _config(chosen: Any) -> RunConfig:
-    if chosen.task not in TASKS:
-        raise InputError(f"task must be one of {', '.join(TASKS)} (got {chosen.task!r}).")
-    names = [option.name for option in flat.options() if hasattr(chosen, option.name)]
+    names = [option.name for option in flat.options() if hasattr(chosen, option.name) and option.name != "task"]
     given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
-    changes = {name: _value(name, text) for name, text in given.items()}
-    return flat.change(recipe(chosen.recipe), {"operation": chosen.task} | changes)
+    return flat.made(chosen.recipe, chosen.task, {name: _value(name, text) for name, text in given.items()})
 
 
-def _value(name: str, text: str) -> str | None:
-    return None if text == "none" and name != "biases" else text  # "none" is one of the choices of biases
+def _value(name: str, text: str) -> Any:
+    if text != "none" or name in ("biases", "positions"):  # of which "none" is one of the choices
+        return text
+    return () if name in ("residues", "masked") else None
 
 
 @contextmanager

@@ -52,6 +52,9 @@ def answer_logits(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_voca
     block, W_U = model.blocks[-1], model.W_U
     # under autocast products are bfloat16 and sums with float32 are float32: the large matrices stay bfloat16
     post = block.act(_neurons(block, z, resid))
+    if W_U.shape[1] > W_U.shape[0]:  # more answers than directions to say them in: those are the shorter way
+        written = post @ block.W_out + z @ block.W_O.flatten(0, 1)
+        return add_bias((written + add_bias(add_bias(resid, block.b_O), block.b_out)) @ W_U, model.b_U)
     constant = add_bias(add_bias(add_bias(resid, block.b_O), block.b_out) @ W_U, model.b_U)
     return post @ (block.W_out @ W_U) + z @ (block.W_O.flatten(0, 1) @ W_U) + constant
 

@@ -35,6 +35,7 @@ class ModelConfig(Frozen):
     d_mlp: int = Field(512, ge=1, le=16384, description="neurons of a block")
     act: Literal["relu", "gelu", "square"] = Field("relu", description="what a neuron does to its input")
     biases: Literal["mlp", "all", "none"] = Field("mlp", description="which linear maps have a bias")
+    positions: Literal["learned", "none"] = Field("learned", description="whether a place of the input has a vector")
     causal: bool = Field(True, description="whether a position sees only itself and those before it")
 
     @model_validator(mode="after")
@@ -140,7 +141,11 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.W_E = nn.Parameter(torch.empty(d_vocab, config.d_model))
-        self.W_pos = nn.Parameter(torch.empty(n_ctx, config.d_model))
+        self.W_pos: Tensor
+        if config.positions == "learned":
+            self.W_pos = nn.Parameter(torch.empty(n_ctx, config.d_model))
+        else:
+            self.register_buffer("W_pos", torch.zeros(n_ctx, config.d_model))
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))  # type: ignore[assignment]
         self.W_U = nn.Parameter(torch.empty(config.d_model, d_vocab_out))
         self.register_parameter("b_U", nn.Parameter(torch.empty(d_vocab_out)) if config.biases == "all" else None)

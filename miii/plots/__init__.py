@@ -3,49 +3,83 @@
 from miii.plots.attention import attention_spectrum, ov, over_inputs, pattern, qk, token_scores
 from miii.plots.causal import ablation, contributions, patching
 from miii.plots.circuit import circuit, edge_agreement, faithfulness
+from miii.plots.digits import digit_plane, head_attention, head_sums, probe_map
 from miii.plots.formula import kinds, steering, terms
 from miii.plots.fourier import circle, power_over_training, singular_values, spectrum, spectrum_2d
 from miii.plots.frame import frame
 from miii.plots.heatmap import heatmap
+from miii.plots.integers import density, last_digits, polar, split_counts, split_rows, ulam, wheel
 from miii.plots.neurons import activation, clusters, phases, reads, single_frequency, writes
 from miii.plots.progress import measures, progress
-from miii.plots.training import accuracy, answers, class_balance, loss, split, weight_norm
+from miii.plots.reach import active_frequencies, evidence_by_count, head_digits, reach, right_by_target
+from miii.plots.sieve import crossings, evidence_moves, sieve_depth, sieve_oracles
+from miii.plots.tasks import chance, digit_split, loss_weights, string_counts, string_lengths, string_split
+from miii.plots.training import accuracy, answers, by_length, by_prime, class_balance, loss, sieving, split, weight_norm
 
 __all__ = [
     "ablation",
     "accuracy",
     "activation",
+    "active_frequencies",
     "answers",
     "attention_spectrum",
+    "by_length",
+    "by_prime",
+    "chance",
     "circle",
     "circuit",
     "class_balance",
     "clusters",
     "contributions",
+    "crossings",
+    "density",
+    "digit_plane",
+    "digit_split",
     "edge_agreement",
+    "evidence_by_count",
+    "evidence_moves",
     "faithfulness",
     "frame",
+    "head_attention",
+    "head_digits",
+    "head_sums",
     "heatmap",
     "kinds",
+    "last_digits",
     "loss",
+    "loss_weights",
     "measures",
     "ov",
     "over_inputs",
     "patching",
     "pattern",
     "phases",
+    "polar",
     "power_over_training",
+    "probe_map",
     "progress",
     "qk",
+    "reach",
     "reads",
+    "right_by_target",
+    "sieve_depth",
+    "sieve_oracles",
+    "sieving",
     "single_frequency",
     "singular_values",
     "spectrum",
     "spectrum_2d",
     "split",
+    "split_counts",
+    "split_rows",
     "steering",
+    "string_counts",
+    "string_lengths",
+    "string_split",
     "terms",
     "token_scores",
+    "ulam",
     "weight_norm",
+    "wheel",
     "writes",
 ]

@@ -1,16 +1,22 @@
 """Curves and grids of a run while it trains, and of the task before it does."""
 
+from collections.abc import Mapping
+
 import altair as alt
+import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
 from miii.plots.heatmap import categories
-from miii.plots.style import FLUID, HEIGHT, MAIN, MUTED, TEST, TRAIN, WRONG, top_legend
+from miii.plots.style import CATEGORY, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, TEST, TRAIN, WRONG, Chart, top_legend
 from miii.tasks import Task
+from miii.tasks.primes import SIEVED
 
 SPLITS = {"train": TRAIN, "test": TEST}
+LENGTHS = {"train_accuracy": "training", "accuracy_as_long": "test, as long", "accuracy_longer": "test, longer"}
+MOST = 4_000  #: points of a chart; Altair refuses more than 5,000, and no screen shows them
 
 
 def loss(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
@@ -35,6 +41,74 @@ def accuracy(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
     """
     y = alt.Y("value:Q", title="right answers", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
     return _curves(metrics, "accuracy", y, "Accuracy", steps)
+
+
+def sieving(metrics: pd.DataFrame, steps: int | None = None) -> Chart:
+    """How well primes are told from composites over the steps: from all, and from those of each smallest factor.
+
+    Dashed is what a run must reach to count as sieving by 3.
+
+    Args:
+        steps: where the axis ends; the last row unless given.
+
+    Source: own design; the criterion is ``miii.tasks.primes.SIEVED``.
+    """
+    columns = [name for name in map(str, metrics.columns) if name.partition("_")[0] == "auc"]
+    long = _long(metrics, {name: name.removeprefix("auc").removeprefix("_") or "all" for name in columns})
+    asked = pd.DataFrame({"line": ["all", "3"], "value": SIEVED, "step": 0, "text": [f"asked: {x}" for x in SIEVED]})
+    names = list(long["line"].unique())
+    scale = alt.Scale(domain=names, range=CATEGORY[: len(names)])
+    color = alt.Color("line:N", scale=scale, legend=top_legend())
+    # a scale that does not follow the data: 0.5 is chance, and a little below it is noise
+    y = alt.Y("value:Q", title="area under the ROC curve", scale=alt.Scale(domain=[0.4, 1]))
+    shown = [
+        "step:Q",
+        alt.Tooltip("line:N", title="smallest factor"),
+        alt.Tooltip("value:Q", title="AUC", format=".4f"),
+    ]
+    lines = alt.Chart(long).mark_line(clip=True).encode(x=_steps(metrics, steps), y=y, color=color, tooltip=shown)
+    rules = alt.Chart(asked).mark_rule(strokeDash=[4, 4]).encode(y=y, color=color, tooltip="text:N")
+    texts = alt.Chart(asked).mark_text(align="left", dx=4, dy=8)
+    texts = texts.encode(x=_steps(metrics, steps), y=y, color=color, text="text:N")
+    return alt.layer(lines, rules, texts).properties(
+        title="AUC by smallest prime factor", height=HEIGHT, autosize=FLUID
+    )
+
+
+def by_prime(metrics: pd.DataFrame) -> alt.Chart:
+    """Share of right answers to n mod q over the steps, a row for each q. Source: own design."""
+    columns = [name for name in map(str, metrics.columns) if name.startswith("accuracy_") and name != "accuracy_worst"]
+    long = _long(metrics, {name: name.removeprefix("accuracy_") for name in columns})
+    color = alt.Color("value:Q", title="right", scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, 1]))
+    return (
+        alt.Chart(long)
+        .mark_rect()
+        .encode(
+            x=alt.X("step:O", title="step", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            y=alt.Y("line:O", title="modulo", sort=list(long["line"].unique()), axis=alt.Axis(labelOverlap=True)),
+            color=color.legend(format="%", orient="top", titleOrient="left", titleAnchor="middle", offset=4, padding=0),
+            tooltip=[
+                "step:Q",
+                alt.Tooltip("line:N", title="modulo"),
+                alt.Tooltip("value:Q", title="right", format=".2%"),
+            ],
+        )
+        .properties(title="Right answers by modulus", height=max(HEIGHT, 10 * len(columns)), autosize=FLUID)
+    )
+
+
+def by_length(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
+    """Share of right answers over the steps, for strings as long as those in training and for longer ones.
+
+    Args:
+        steps: where the axis ends; the last row unless given.
+
+    Source: own design.
+    """
+    names = {column: name for column, name in LENGTHS.items() if column in metrics}
+    y = alt.Y("value:Q", title="right answers", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
+    colors = dict(zip(names.values(), CATEGORY, strict=False))
+    return _lines(metrics, names, y, "Right answers by the length of the string", colors, steps, ".2%")
 
 
 def weight_norm(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
@@ -102,21 +176,44 @@ def class_balance(task: Task) -> alt.Chart:
 
 
 def _curves(metrics: pd.DataFrame, kind: str, y: alt.Y, title: str, steps: int | None) -> alt.Chart:
-    long = pd.concat(
-        [pd.DataFrame({"step": metrics["step"], "value": metrics[f"{name}_{kind}"], "split": name}) for name in SPLITS]
-    )
+    return _lines(metrics, {f"{name}_{kind}": name for name in SPLITS}, y, title, SPLITS, steps, ".4g")
+
+
+def _lines(
+    metrics: pd.DataFrame,
+    names: Mapping[str, str],
+    y: alt.Y,
+    title: str,
+    colors: Mapping[str, str],
+    steps: int | None,
+    shown: str,
+) -> alt.Chart:
+    """A line for each of some columns, which are given new names."""
+    scale = alt.Scale(domain=list(colors), range=list(colors.values()))
     return (
-        alt.Chart(long)
+        alt.Chart(_long(metrics, names))
         .mark_line(clip=True)
         .encode(
             x=_steps(metrics, steps),
             y=y,
-            color=_split_color(),
-            strokeDash=alt.StrokeDash("split:N", sort=list(SPLITS), legend=None),
-            tooltip=["step:Q", "split:N", alt.Tooltip("value:Q", title=kind, format=".4g")],
+            color=alt.Color("line:N", title=None, scale=scale, legend=top_legend()),
+            strokeDash=alt.StrokeDash("line:N", sort=list(colors), legend=None),
+            tooltip=["step:Q", "line:N", alt.Tooltip("value:Q", format=shown)],
         )
         .properties(title=title, height=HEIGHT, autosize=FLUID)
     )
+
+
+def _long(metrics: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Some columns below one another as step, value, line; of many rows a part, evenly, with the first and the last."""
+    most = max(2, MOST // max(1, len(names)))
+    if len(metrics) > most:
+        metrics = metrics.iloc[np.linspace(0, len(metrics) - 1, most).round().astype(int)]
+    parts = [
+        pd.DataFrame({"step": metrics["step"], "value": metrics[column], "line": name})
+        for column, name in names.items()
+    ]
+    return pd.concat(parts)
 
 
 def _split_color() -> alt.Color:

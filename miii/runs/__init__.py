@@ -6,13 +6,14 @@
     snapshots/<step>.safetensors   weights; float16 on the way, float32 at the end
     resume.safetensors             what going on needs; absent from finished runs
     result.json                    written when the run has ended
+    report.json                    what was measured of the last network, where someone kept it
 
 Every file but ``metrics.jsonl`` is written beside its place and moved there, so that a reader never sees half of one.
 """
 
 from miii.runs.manage import adopt, discard, ship, thin
 from miii.runs.read import Run, every, homes, new_folder, open, row
-from miii.runs.write import follow, provenance, record, resume, summary
+from miii.runs.write import follow, provenance, record, resume, save_report, summary
 
 __all__ = [
     "Run",
@@ -27,6 +28,7 @@ __all__ = [
     "record",
     "resume",
     "row",
+    "save_report",
     "ship",
     "summary",
     "thin",

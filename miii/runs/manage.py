@@ -72,8 +72,11 @@ def _numbers(evaluation: Evaluation, split_known: bool) -> dict[str, float | Non
 def ship(run: Run, folder: str | Path, snapshots: int = 14) -> Run:
     """Copy a run that has ended with fewer snapshots and without what resuming needs: small enough to be committed.
 
+    Args:
+        snapshots: how many; 1 keeps the last, 0 none: then there is nothing to take apart, only what was measured.
+
     Raises:
-        InputError: ``folder`` exists or cannot be written, the run has not ended, or ``snapshots`` is below 2.
+        InputError: ``folder`` exists or cannot be written, the run has not ended, or ``snapshots`` is below 0.
 
     Source: own design.
     """
@@ -82,12 +85,13 @@ def ship(run: Run, folder: str | Path, snapshots: int = 14) -> Run:
         raise InputError(f"out must be a folder that does not exist yet (got {str(folder)!r}).")
     if run.result is None:
         raise InputError(f"{run.name} has not ended, so it cannot be shipped.")
-    if snapshots < 2:
-        raise InputError(f"snapshots must be at least 2, the first and the last (got {snapshots}).")
+    if snapshots < 0:
+        raise InputError(f"snapshots must be at least 0 (got {snapshots}).")
     try:
         with whole_folder(folder) as making:
-            for name in ("config.json", "provenance.json", "metrics.jsonl", "result.json"):
-                shutil.copy2(run.folder / name, making / name)
+            for name in ("config.json", "provenance.json", "metrics.jsonl", "result.json", "report.json"):
+                if name != "report.json" or run.report is not None:
+                    shutil.copy2(run.folder / name, making / name)
             for step in thin(run.steps, snapshots):
                 shutil.copy2(run.folder / "snapshots" / f"{step}.safetensors", making / "snapshots")
     except OSError as error:
@@ -109,7 +113,7 @@ def discard(run: Run) -> None:
 
 
 def thin(steps: list[int], n: int) -> list[int]:
-    """``n`` of the steps, the first and last among them, evenly spaced in their order. Source: own design."""
-    if len(steps) <= n:
-        return steps
+    """``n`` of the steps, the last and then the first among them, evenly spaced in their order. Source: own design."""
+    if len(steps) <= n or n < 2:
+        return steps[len(steps) - n :] if n < len(steps) else steps
     return [steps[round(i * (len(steps) - 1) / (n - 1))] for i in range(n)]

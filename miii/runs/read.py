@@ -57,6 +57,12 @@ class Run:
         return read_json(self.folder / "result.json") if (self.folder / "result.json").exists() else None
 
     @property
+    def report(self) -> dict[str, Any] | None:
+        """What was measured of its last network (``miii residues RUN --save``), or None where nobody did."""
+        path = self.folder / "report.json"
+        return read_json(path) if path.exists() else None
+
+    @property
     def provenance(self) -> dict[str, Any]:
         """Versions, processor, precision, threads and date; empty where the folder does not say."""
         path = self.folder / "provenance.json"

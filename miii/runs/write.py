@@ -23,7 +23,7 @@ from miii import hardware
 from miii.config import RunConfig
 from miii.errors import InputError
 from miii.runs.atomic import whole_file, whole_folder, write_json
-from miii.runs.read import LOCK, Run, check_fit, finite, open
+from miii.runs.read import LOCK, METRICS, Run, check_fit, finite, open
 from miii.training import Step, state_shapes, train
 
 RESUME_EVERY = 5.0  #: seconds from one writing of resume.safetensors to the next
@@ -137,8 +137,31 @@ def summary(run: Run, step: Step, step_seconds: list[float]) -> dict[str, Any]:
         "seconds_to_grok": _rounded(step.seconds_to_grok),
         "seconds": _rounded(step.seconds),
         **{name: finite(last.get(name)) for name in ("train_accuracy", "test_accuracy", "train_loss", "test_loss")},
+        **{name: finite(value) for name, value in last.items() if name not in METRICS},
         "ms_per_step": _rounded(1000 * statistics.median(step_seconds)) if step_seconds else None,
     }
+
+
+def save_report(run: Run, report: dict[str, Any]) -> None:
+    """Keep what was measured of a run's last network beside it, NaN as null.
+
+    Raises:
+        InputError: the run's folder cannot be written.
+
+    Source: own design.
+    """
+    try:
+        write_json(run.folder / "report.json", _without_nan(report))
+    except OSError as error:
+        raise InputError(f"{run.folder} could not be written: {error.strerror or error}.") from None
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return finite(value) if isinstance(value, float) else value
 
 
 @dataclass
@@ -178,8 +201,9 @@ class _Writer:
             self.step_seconds.append(step.step_seconds)
         if step.evaluation is not None:
             row = {"step": step.step, "seconds": round(step.seconds, 4), "lr_factor": round(step.lr_factor, 6)}
+            row |= step.evaluation.row()
             with (self.folder / "metrics.jsonl").open("a") as file:
-                file.write(json.dumps(row | step.evaluation.row()) + "\n")
+                file.write(json.dumps({name: finite(value) for name, value in row.items()}) + "\n")
         if step.weights is not None:
             self._snapshot(step.weights, torch.float32 if step.last else torch.float16)
         if time.perf_counter() - self.saved_at > RESUME_EVERY and not step.last:

@@ -1,14 +1,67 @@
 """The tasks, by the names that the command line and the app give them."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args
 
+from pydantic import Discriminator, Tag
+
+from miii.tasks.miu import MIU
 from miii.tasks.modular import ModularAddition, Operation
-from miii.tasks.task import Task
+from miii.tasks.primes import Primes
+from miii.tasks.residues import Residues
+from miii.tasks.task import Target, Task
 
-TASKS: dict[str, Callable[..., ModularAddition]] = {
-    operation: partial(ModularAddition, operation=operation) for operation in get_args(Operation)
+
+def _kind(value: Any) -> Any:
+    # configs from before there were other tasks do not name theirs
+    return value.get("kind", "modular") if isinstance(value, Mapping) else getattr(value, "kind", "modular")
+
+
+#: Any task's config; ``kind`` says which, and is absent for modular arithmetic.
+AnyTask = Annotated[
+    Annotated[ModularAddition, Tag("modular")]
+    | Annotated[Primes, Tag("primes")]
+    | Annotated[Residues, Tag("residues")]
+    | Annotated[MIU, Tag("miu")],
+    Discriminator(_kind),
+]
+
+#: The kinds of task, each a config that builds a ``Task``.
+KINDS: dict[str, type[ModularAddition] | type[Primes] | type[Residues] | type[MIU]] = {
+    "modular": ModularAddition,
+    "primes": Primes,
+    "residues": Residues,
+    "miu": MIU,
 }
 
-__all__ = ["TASKS", "ModularAddition", "Operation", "Task"]
+#: What ``miii train`` can be asked to learn: the operations of modular arithmetic, and the other kinds.
+TASKS: dict[str, dict[str, Any]] = {
+    **{operation: {"operation": operation} for operation in get_args(Operation)},
+    **{kind: {"kind": kind} for kind in KINDS if kind != "modular"},
+}
+
+
+def named(name: str) -> str:
+    """The kind of a task by its name in ``TASKS``. Source: own design."""
+    return TASKS[name].get("kind", "modular")
+
+
+def name_of(task: ModularAddition | Primes | Residues | MIU) -> str:
+    """The name in ``TASKS`` of a task's config. Source: own design."""
+    return task.operation if isinstance(task, ModularAddition) else task.kind
+
+
+__all__ = [
+    "KINDS",
+    "MIU",
+    "TASKS",
+    "AnyTask",
+    "ModularAddition",
+    "Operation",
+    "Primes",
+    "Residues",
+    "Target",
+    "Task",
+    "name_of",
+    "named",
+]

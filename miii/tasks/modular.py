@@ -45,6 +45,11 @@ class ModularAddition(Frozen):
         return self
 
     @property
+    def kind(self) -> str:
+        """What kind of task this is, by its name in ``KINDS``."""
+        return "modular"
+
+    @property
     def n_train(self) -> int:
         """How many pairs are known to train."""
         return 0 if self.train_fraction is None else int(self.train_fraction * self.p**2)

@@ -1,17 +1,45 @@
 """A form for a run, made from the config: each option's widget, help text and default come from its field."""
 
+from dataclasses import replace
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
-from miii import RECIPES, RunConfig, flat, recipe
+from miii import KINDS, OPTIMIZERS, RECIPES, TASKS, RunConfig, flat, recipe
 from miii.flat import Option
+from miii.tasks import name_of, named
+from miii.tasks.primes import PRESETS
 
 LIMIT = 211  # the largest p whose p x p grid, 44,521 cells, is fluid in a browser
 WIDTH = 140  # pixels: the main options fit in one row
-MAIN = ("operation", "p", "train_fraction", "seed", "steps")  # shown at once; the rest is one click away
+#: By the kind of task, the options that are shown at once; the rest is one click away.
+MAIN = {
+    "modular": ("p", "train_fraction", "seed", "steps"),
+    "primes": ("low", "high", "base", "train_fraction", "seed", "steps", "seconds"),
+    "residues": ("p", "train_fraction", "seed", "steps"),
+    "miu": ("longest", "longest_test", "train_fraction", "seed", "steps"),
+}
+CHOSEN = ("task", "operation")  # said by the name of the task
 HIDDEN = ("device", "threads")  # the server's own affair
 TITLES = {"task": "Task", "model": "Model", "optimizer": "Optimizer", "run": "Run"}
+
+
+def choose_task() -> str:
+    """The name of what is to be learned, one of ``TASKS``."""
+    return st.selectbox(
+        "Task",
+        list(TASKS),
+        key="task",
+        bind="query-params",
+        width=2 * WIDTH,
+        help="add, sub, mul, quadratic: modular arithmetic; shuffled and relabelled are its controls. primes: is an integer "
+        "prime? residues: a number modulo every prime below p. miu: is a string a theorem of Hofstadter's puzzle?",
+    )
+
+
+def chosen_kind() -> str:
+    """The kind of task that the form is about."""
+    return named(st.session_state["task"])
 
 
 def run_form() -> RunConfig:
@@ -20,42 +48,71 @@ def run_form() -> RunConfig:
     Raises:
         InputError: the values do not fit together.
     """
-    name = st.segmented_control(
-        "Recipe",
-        list(RECIPES),
-        default="fast",
-        required=True,
-        key="recipe",
-        help="fast groks in seconds. literature has the hyperparameters of Nanda et al. 2023, and takes many minutes.",
-    )
-    base = recipe(name)
-    values = flat.values(base)
-    options = {option.name: option for option in flat.options()}
+    name, start, bounds = "fast", "", {}
+    with st.container(horizontal=True, gap="medium"):
+        task = choose_task()
+        kind = named(task)
+        if kind == "modular":
+            name = st.segmented_control(
+                "Recipe",
+                list(RECIPES),
+                default="fast",
+                required=True,
+                key="recipe",
+                help="fast groks in seconds. literature has the hyperparameters of Nanda et al. 2023, and takes many minutes.",
+            )
+        if kind == "primes":
+            start = st.segmented_control(
+                "Range",
+                list(PRESETS),
+                default="table 1",
+                required=True,
+                key="range",
+                bind="query-params",
+                help="What low and high begin with: text, the four-digit integers that the paper's text speaks of; "
+                "table 1, the five-digit ones of its Table 1.",
+            )
+            start = start or "table 1"  # an empty value in the URL gives None
+            bounds = dict(zip(("low", "high"), PRESETS[start], strict=True))
+    base = recipe(name, task=KINDS[kind](**TASKS[task]))
+    values = flat.values(base) | bounds
+    options = _options(kind, values["optimizer"])
+    scope = f"{kind}-{name}"
     changes: dict[str, Any] = {}
     with st.container(horizontal=True, gap="small"):
-        for field in MAIN:
-            changes[field] = _widget(options[field], values[field], name)
+        for field in MAIN[kind]:
+            changes[field] = _widget(options[field], values[field], f"{scope}-{start}" if field in bounds else scope)
     with st.expander("All options", icon=":material/tune:"):
-        kind = st.selectbox(
+        chosen = st.selectbox(
             "optimizer",
             _choices(options["optimizer"].annotation),
             index=_choices(options["optimizer"].annotation).index(values["optimizer"]),
-            key=f"form-{name}-optimizer",
+            key=f"form-{scope}-optimizer",
             help=options["optimizer"].description,
         )
-        values = flat.values(flat.change(base, {"optimizer": kind}))
-        changes["optimizer"] = kind
+        values, options = flat.values(flat.change(base, {"optimizer": chosen})), _options(kind, chosen)
+        changes["optimizer"] = chosen
         for part, title in TITLES.items():
             fields = [o for o in options.values() if o.part == part and o.name in values and o.name != "optimizer"]
-            shown = [option for option in fields if option.name not in (*MAIN, *HIDDEN)]
+            shown = [option for option in fields if option.name not in (*MAIN[kind], *CHOSEN, *HIDDEN)]
             if not shown:
                 continue
             st.markdown(f"**{title}**")
             columns = st.columns(4)
             for i, option in enumerate(shown):
                 with columns[i % 4]:
-                    changes[option.name] = _widget(option, values[option.name], f"{name}-{kind}")
+                    changes[option.name] = _widget(option, values[option.name], f"{scope}-{chosen}")
     return flat.change(base, changes)
+
+
+def _options(kind: str, optimizer: str) -> dict[str, Option]:
+    """All options by name; one that several tasks or optimizers have is described as the chosen one does."""
+    found = {option.name: option for option in flat.options()}
+    for model in (KINDS[kind], OPTIMIZERS[optimizer]):
+        for name, field in model.model_fields.items():
+            if name in found and field.description:
+                found[name] = replace(found[name], description=field.description)
+    return found
 
 
 def _choices(annotation: Any) -> list[str]:
@@ -71,38 +128,55 @@ def _widget(option: Option, default: Any, scope: str) -> Any:
         return st.selectbox(label, choices, choices.index(default), key=key, help=option.description, width=WIDTH)
     if option.annotation is bool:
         return st.toggle(label, default, key=key, help=option.description)
+    if get_origin(option.annotation) is tuple:
+        listed = ",".join(map(str, default))
+        return st.text_input(label, listed, key=key, help=option.description, placeholder="none", width=WIDTH)
     kind = kinds[0] if kinds else option.annotation
     # value and bounds are checked by the config itself, whose sentence names the field and what is valid
-    if kind is int:
-        return st.number_input(
-            label, value=default, step=1, key=key, help=option.description, placeholder="none", width=WIDTH
-        )
-    return st.number_input(label, value=default, step=None, format="%g", key=key, help=option.description, width=WIDTH)
+    how: dict[str, Any] = {"step": 1} if kind is int else {"step": None, "format": "%g"}
+    return st.number_input(
+        label, value=default, key=key, help=option.description, placeholder="none", width=WIDTH, **how
+    )
 
 
 def code(config: RunConfig, folder: str) -> str:
-    """The lines of Python that train the same run; fields at their defaults are left out."""
-    default = RunConfig()
+    """The lines of Python that train the same run, from whatever makes them short: the defaults, or a recipe."""
+    starts = {"miii.recipe(": recipe(task=type(config.task)())}
+    if config.task.kind == "modular":
+        starts = {"miii.RunConfig(": RunConfig(), 'miii.recipe("literature", ': recipe("literature")}
+    made = min((_call(start, default, config) for start, default in starts.items()), key=len)
+    return f"import miii\n\nconfig = {made}\nrun = miii.runs.record({folder!r}, miii.train(config))"
+
+
+def _call(start: str, default: RunConfig, config: RunConfig) -> str:
+    """The call that makes the config from another one, whose values are left out."""
     parts = []
     for field in RunConfig.model_fields:
         value = getattr(config, field)
-        if value != getattr(default, field):
+        # a recipe is one of a kind of task, so another than modular arithmetic has to be named
+        if value != getattr(default, field) or (field == "task" and config.task.kind != "modular"):
             parts.append(f"    {field}={_python(value)},")
     given = "\n".join(parts)
-    body = f"\n{given}\n" if given else ""
-    return f"import miii\n\nconfig = miii.RunConfig({body})\nrun = miii.runs.record({folder!r}, miii.train(config))"
+    return f"{start}\n{given}\n)" if given else f"{start.removesuffix(', ')})"
 
 
 def command(config: RunConfig) -> str:
     """The command that trains the same run; options at the recipe's values are left out."""
-    optimizer = {"optimizer": config.optimizer.name}  # whose own defaults the command line takes up with its name
-    default = flat.values(flat.change(RunConfig(), optimizer)) | {"optimizer": RunConfig().optimizer.name}
+    name = name_of(config.task)
+    fast = recipe(task=KINDS[named(name)](**TASKS[name]))
+    # an optimizer's own defaults are what the command line takes up with its name
+    default = flat.values(flat.change(fast, {"optimizer": config.optimizer.name})) | {"optimizer": fast.optimizer.name}
     given = [
-        f"--{name.replace('_', '-')} {str(value).lower()}"
-        for name, value in flat.values(config).items()
-        if name != "operation" and value != default.get(name)
+        f"--{option.replace('_', '-')} {_text(value)}"
+        for option, value in flat.values(config).items()
+        if option not in CHOSEN and value != default[option]
     ]
-    return " ".join(["miii train", config.task.operation, *given])
+    return " ".join(["miii train", name, *given])
+
+
+def _text(value: Any) -> str:
+    """A value as the command line reads it."""
+    return (",".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value).lower()
 
 
 def _python(value: Any) -> str:

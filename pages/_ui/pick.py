@@ -6,7 +6,7 @@ from typing import NoReturn
 import streamlit as st
 
 import miii
-from miii import runs
+from miii import ModularAddition, runs
 from miii.analysis import grid
 from miii.errors import InputError
 from pages._ui.form import LIMIT
@@ -53,21 +53,46 @@ def run_name() -> str | None:
     return st.session_state.get(RUN)
 
 
-def all_pairs(run: runs.Run) -> int:
+#: What the other kinds of task are about.
+ABOUT = {
+    "primes": "learns which integers are prime",
+    "residues": "learns the residues of a number",
+    "miu": "learns which strings are theorems",
+}
+
+
+def modular_run(shows: str) -> tuple[runs.Run, ModularAddition]:
+    """The chosen run and its task; where that is another than modular arithmetic, says what the page is for and stops.
+
+    Args:
+        shows: what the page shows, as in "This page shows ... of a network".
+    """
+    run = chosen_run()
+    task = run.config.task
+    if not isinstance(task, ModularAddition):
+        st.info(
+            f"This page shows {shows} of a network that calculates with pairs of numbers modulo p; {run.name} "
+            f"{ABOUT[task.kind]}, and what it has learned is on the page Sieve.",
+            icon=":material/signpost:",
+        )
+        st.stop()
+    return run, task
+
+
+def all_pairs(run: runs.Run, task: ModularAddition) -> int:
     """The p of a task made of all pairs of Z_p; says so and stops the page where there is none to analyse."""
-    small_enough(run)
+    small_enough(run, task)
     try:
         return grid.modulus(run.task())
     except InputError as error:
         _stop(run, str(error))
 
 
-def small_enough(run: runs.Run) -> int:
+def small_enough(run: runs.Run, task: ModularAddition) -> int:
     """The p of a run; says so and stops the page where the grid of all pairs is too large for the app."""
-    p = run.config.task.p
-    if p > LIMIT:
-        _stop(run, f"p must be at most {LIMIT} in the app (got {p}).")
-    return p
+    if task.p > LIMIT:
+        _stop(run, f"p must be at most {LIMIT} in the app (got {task.p}).")
+    return task.p
 
 
 def _stop(run: runs.Run, why: str) -> NoReturn:
@@ -78,10 +103,15 @@ def _stop(run: runs.Run, why: str) -> NoReturn:
 def run_and_step() -> Picked:
     """The chosen run, and one of its snapshots by a slider; stops the page where there is nothing to look at."""
     run = chosen_run()
-    picked = Picked(run, _step(run.steps))
-    if not all(value.isfinite().all() for value in run.weights(picked.step).values()):
-        _stop(run, f"its weights at step {picked.step} are not finite, for its training fell apart.")
-    return picked
+    return Picked(run, step_of(run))
+
+
+def step_of(run: runs.Run) -> int:
+    """One of a run's snapshots by a slider; stops the page where its weights are not numbers."""
+    step = _step(run.steps)
+    if not all(value.isfinite().all() for value in run.weights(step).values()):
+        _stop(run, f"its weights at step {step} are not finite, for its training fell apart.")
+    return step
 
 
 def chosen_run() -> runs.Run:

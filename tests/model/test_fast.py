@@ -9,12 +9,12 @@ from miii.model.tap import capture
 from miii.model.transformer import ModelConfig, Transformer
 from miii.tasks import ModularAddition
 
-D_VOCAB, D_OUT = 8, 7
+D_VOCAB, D_OUT = 8, 7  # more answers than d_model; fewer are computed in another order
 
 
-def network(n_ctx, **config):
+def network(n_ctx, d_out=D_OUT, **config):
     config = ModelConfig(d_model=6, n_heads=2, d_mlp=9, **config)
-    model = Transformer(config, D_VOCAB, D_OUT, n_ctx, seed=0).double()
+    model = Transformer(config, D_VOCAB, d_out, n_ctx, seed=0).double()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -23,12 +23,12 @@ def network(n_ctx, **config):
     return model
 
 
-def examples(n_ctx, last_varies, batch=40):
+def examples(n_ctx, last_varies, batch=40, d_out=D_OUT):
     generator = torch.Generator().manual_seed(2)
     tokens = torch.randint(D_VOCAB, (batch, n_ctx), generator=generator)
     if not last_varies:
         tokens[:, -1] = D_VOCAB - 1
-    return tokens, torch.randint(D_OUT, (batch,), generator=generator)
+    return tokens, torch.randint(d_out, (batch,), generator=generator)
 
 
 def loss_and_gradients(model, logits, labels):
@@ -49,13 +49,29 @@ def assert_exact(found, expected, name):
 @pytest.mark.parametrize("biases", ["none", "mlp", "all"])
 @pytest.mark.parametrize("act", ["relu", "gelu", "square"])
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
-def test_loss_and_every_gradient_are_the_plain_forward_s(n_layers, act, biases, causal, n_ctx, last_varies):
-    model = network(n_ctx, n_layers=n_layers, act=act, biases=biases, causal=causal)
-    tokens, labels = examples(n_ctx, last_varies)
+@pytest.mark.parametrize("d_out", [4, 7])
+def test_loss_and_every_gradient_are_the_plain_forward_s(n_layers, act, biases, causal, n_ctx, last_varies, d_out):
+    model = network(n_ctx, d_out, n_layers=n_layers, act=act, biases=biases, causal=causal)
+    tokens, labels = examples(n_ctx, last_varies, d_out=d_out)
     plain_loss, plain = loss_and_gradients(model, model(tokens)[:, -1], labels)
     loss, grads = loss_and_gradients(model, fast.answer_logits(model, fast.plan(tokens)), labels)
     assert_exact(loss, plain_loss, "loss")
     assert all(grad is not None for grad in grads.values())
+    for name, grad in plain.items():
+        assert_exact(grads[name], grad, name)
+
+
+@pytest.mark.parametrize("last_varies", [False, True], ids=["last-fixed", "last-varies"])
+@pytest.mark.parametrize("causal", [True, False], ids=["causal", "full"])
+@pytest.mark.parametrize("d_out", [2, 7])
+@pytest.mark.parametrize("n_layers", [1, 2, 3])
+def test_without_positions_loss_and_every_gradient_are_the_plain_forward_s(n_layers, d_out, causal, last_varies):
+    model = network(4, d_out, n_layers=n_layers, causal=causal, positions="none")
+    tokens, labels = examples(4, last_varies, d_out=d_out)
+    plain_loss, plain = loss_and_gradients(model, model(tokens)[:, -1], labels)
+    loss, grads = loss_and_gradients(model, fast.answer_logits(model, fast.plan(tokens)), labels)
+    assert_exact(loss, plain_loss, "loss")
+    assert "W_pos" not in grads
     for name, grad in plain.items():
         assert_exact(grads[name], grad, name)
 

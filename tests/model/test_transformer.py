@@ -96,6 +96,29 @@ def test_a_shorter_input_takes_the_first_positions():
     torch.testing.assert_close(model(batch[:, :2]), model(batch)[:, :2])
 
 
+@pytest.mark.parametrize("n_layers", [1, 2])
+@pytest.mark.parametrize("causal", [True, False])
+def test_without_positions_the_vectors_of_the_places_are_zero(causal, n_layers):
+    config = ModelConfig(n_layers=n_layers, d_model=6, n_heads=3, d_mlp=7, causal=causal, positions="none")
+    model, batch = randomised(config), tokens(batch=2)
+    assert torch.equal(model.W_pos, torch.zeros(4, 6, dtype=torch.float64))
+    assert model.state_dict()["W_pos"].shape == (4, 6)  # written with the others, so that files look alike
+    assert "W_pos" not in dict(model.named_parameters())
+    torch.testing.assert_close(model(batch), torch.stack([by_hand(model, e) for e in batch]), rtol=1e-11, atol=1e-11)
+    assert capture(model, batch)["pos_embed"].count_nonzero() == 0
+
+
+def test_without_positions_and_mask_the_order_of_the_tokens_is_not_seen():
+    blind, seeing = (
+        randomised(ModelConfig(d_model=6, n_heads=3, d_mlp=7, causal=False, positions=positions))
+        for positions in ("none", "learned")
+    )
+    batch = tokens()
+    moved = batch[:, [1, 2, 0, 3]]
+    torch.testing.assert_close(blind(batch)[:, -1], blind(moved)[:, -1], rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(seeing(batch)[:, -1], seeing(moved)[:, -1])
+
+
 def test_weights_have_transformer_lens_names_and_layouts():
     config = ModelConfig(d_model=6, n_heads=3, d_mlp=7, biases="all")
     shapes = {n: tuple(w.shape) for n, w in Transformer(config, 10, 9, 4).state_dict().items()}

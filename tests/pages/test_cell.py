@@ -19,14 +19,14 @@ from miii import plots, runs
 from miii.plots.style import Chart
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not in path.parts]
+SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not in path.parts or "data_" in path.name]
+SCRIPTS.append(ROOT / "pages" / "_ui" / "looks.py")  # a part of a page
 #: A value for each argument that a page's cell functions take.
 ARGUMENTS: dict[str, Any] = {
     "name": "small",
     "step": 30,
     "other": 0,
-    "a": 2,
-    "b": 5,
+    "example": 27,
     "layer": 0,
     "head": 1,
     "key": 1,
@@ -42,6 +42,22 @@ ARGUMENTS: dict[str, Any] = {
     "train_fraction": 0.5,
     "balanced": False,
     "seed": 0,
+    "low": 1000,
+    "high": 1999,
+    "base": 10,
+    "candidates": "all",
+    "sample": None,
+    "split": "random",
+    "q": 7,
+    "others": True,
+    "side": 7,
+    "start": 1,
+    "asked": "mod 3",
+    "basis": False,
+    "masked": "",
+    "longest": 5,
+    "longest_test": 7,
+    "n": 200,
 }
 #: Where a function of this name needs another.
 INSTEAD: dict[str, dict[str, Any]] = {"path_patching": {"site": "k"}}
@@ -142,7 +158,9 @@ def test_the_code_of_a_cell_runs_by_itself_and_gives_its_chart(cell, small, scri
 def test_the_code_of_a_cell_is_the_function_line_by_line(cell, script, name):
     make = function(script, name)
     arguments = arguments_of(make)
-    body = [line.strip().removeprefix("return ") for line in inspect.getsource(make).splitlines()[1:]]
+    written = inspect.getsource(make)
+    begin = ast.parse(written).body[0].body[0].lineno - 1  # below a signature of one or of several lines
+    body = [line.strip().removeprefix("return ") for line in written.splitlines()[begin:]]
     assert [line.strip() for line in cell.source(make, arguments).splitlines()[-len(body) :]] == body
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
 
 import miii
 from miii import analysis, runs
@@ -22,7 +23,6 @@ TRAINED: dict[str, dict[str, Any]] = {
     "seven": {"task": {"p": 7}, "model": TINY},
     "mul": {"task": {"p": 11, "operation": "mul"}, "model": TINY},
     "quadratic": {"task": {"p": 11, "operation": "quadratic"}, "model": TINY},
-    "shuffled": {"task": {"p": 11, "operation": "shuffled"}, "model": TINY},
     "relabelled": {"task": {"p": 11, "operation": "relabelled"}, "model": TINY},
     "even": {"task": {"p": 12}, "model": TINY},
     "two layers": {"task": {"p": 11}, "model": {**TINY, "n_layers": 2, "biases": "all", "act": "gelu"}},
@@ -73,26 +73,43 @@ def run(zoo, monkeypatch) -> Callable[[str], runs.Run]:
     return runs.open
 
 
-RUNS = [*TRAINED, "adds", "subtracts", "adds hours", "zeros"]
+VERDICTS = {
+    "adds": "**Modular addition**: at step 0 the network computes $c = a + b$ modulo 13 on circles.",
+    "subtracts": "**Modular addition**: at step 0 the network computes $c = a - b$ modulo 13 on circles.",
+    "adds hours": "**Modular addition**: at step 0 the network computes $c = a + b$ modulo 12 on circles.",
+    "memorised": "**Memorised**: at step 150 the network answers 100.0% of its training pairs right, and",
+    "untrained": "**None**: at step 1 not all of the evidence for modular addition, in this order of the tokens,",
+    "relabelled": "**None**: at step 12 not all",
+    "zeros": "**None**: at step 0 not all",
+}
+
+#: One of each kind that a page may have to say something else of.
+RUNS = ["untrained", "seven", "mul", "even", "two layers", "memorised", "adds", "subtracts", "zeros"]
+
+
+def sound(at: AppTest, page: str, name: str) -> None:
+    """What holds for every page: no complaint, numbers where numbers belong, charts that a browser can read."""
+    assert not at.error, page
+    assert not at.warning or (page == "formula" and name == "memorised")
+    assert at.selectbox(key="run").value == name
+    numbers = "\n".join(element.value for kind in (at.markdown, at.caption, at.info, at.metric) for element in kind)
+    assert not re.search(r"\b(nan|inf|None)\b", numbers.replace("**None**", "")), page
+    for chart in at.get("vega_lite_chart"):
+        assert chart.proto.alt
+        json.dumps(json.loads(chart.proto.spec), allow_nan=False)
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_every_page_shows_it(run, visit, texts, name):
+def test_every_page_shows_it(run, visit, name):
     shown = run(name)
     for page in PAGES:
+        if page == "formula" and name in VERDICTS:  # looked at below
+            continue
         at = visit(page, run=name)
-        assert not at.error, page
-        assert not at.warning or (page == "formula" and name == "memorised")
-        assert at.selectbox(key="run").value == name
-        numbers = texts(at) + " ".join(metric.value for metric in at.metric)
-        assert not re.search(r"\b(nan|inf|None)\b", numbers.replace("**None**", "")), page
-        charts = at.get("vega_lite_chart")
-        for chart in charts:
-            assert chart.proto.alt
-            json.dumps(json.loads(chart.proto.spec), allow_nan=False)
+        sound(at, page, name)
         refused = page in GROUP and shown.config.task.p < 11
-        unanswerable = page == "formula" and shown.config.task.operation in ("mul", "quadratic")
-        assert bool(charts) != (refused or unanswerable), page
+        unanswerable = page == "formula" and shown.config.task.operation == "mul"
+        assert bool(at.get("vega_lite_chart")) != (refused or unanswerable), page
 
 
 @pytest.mark.parametrize("page", GROUP)
@@ -120,7 +137,7 @@ def test_there_is_no_formula_of_another_operation(run, visit, name):
     assert not at.dataframe
 
 
-@pytest.mark.parametrize("page", [*GROUP, "attention"])
+@pytest.mark.parametrize("page", ["neurons", "attention"])
 def test_a_p_too_large_for_the_app_is_one_sentence(home, visit, page):
     config = miii.RunConfig(task={"p": 223, "train_fraction": 0.5}, model=TINY)
     model = miii.Transformer(config.model, 224, 223, 3, seed=0)
@@ -131,7 +148,7 @@ def test_a_p_too_large_for_the_app_is_one_sentence(home, visit, page):
     ]
 
 
-@pytest.mark.parametrize("page", PAGES[1:])
+@pytest.mark.parametrize("page", ["attention", "fourier", "circuits", "progress"])
 def test_a_network_that_fell_apart_is_one_sentence(home, visit, page):
     model = nothing(11)
     with torch.no_grad():
@@ -145,22 +162,13 @@ def test_a_network_that_fell_apart_is_one_sentence(home, visit, page):
     assert not at.get("vega_lite_chart")
 
 
-VERDICTS = {
-    "adds": "**Modular addition**: at step 0 the network computes $c = a + b$ modulo 13 on circles.",
-    "subtracts": "**Modular addition**: at step 0 the network computes $c = a - b$ modulo 13 on circles.",
-    "adds hours": "**Modular addition**: at step 0 the network computes $c = a + b$ modulo 12 on circles.",
-    "memorised": "**Memorised**: at step 150 the network answers 100.0% of its training pairs right, and",
-    "untrained": "**None**: at step 1 not all of the evidence for modular addition, in this order of the tokens,",
-    "relabelled": "**None**: at step 12 not all",
-    "zeros": "**None**: at step 0 not all",
-}
-
-
 @pytest.mark.parametrize("name", VERDICTS)
 def test_the_verdict_is_the_library_s(run, visit, texts, name):
     shown = run(name)
     report = analysis.verdict.analyze(shown.model(), shown.task())
     at = visit("formula", run=name)
+    sound(at, "formula", name)
+    assert at.get("vega_lite_chart")
     verdicts = [box.value for box in (*at.success, *at.warning, *at.info)]
     assert len(verdicts) == 1
     assert verdicts[0].startswith(VERDICTS[name])

@@ -3,12 +3,13 @@
 import importlib
 import json
 import os
+import re
 import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import filelock
 import pytest
@@ -18,10 +19,12 @@ from streamlit.testing.v1 import AppTest
 
 import miii
 from miii import RunConfig, analysis, flat, runs
+from miii.tasks import Operation, named
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not in path.parts]
-PAGES = {path.stem: path.relative_to(ROOT).as_posix() for path in SCRIPTS}
+ELSEWHERE = ("sieve", "results")  # tested in test_sieve_page.py and test_results.py: they show other runs than these
+PAGES = {path.stem: path.relative_to(ROOT).as_posix() for path in SCRIPTS if path.stem not in ELSEWHERE}
 WITH_RUN = [name for name in PAGES if name != "data"]
 WITH_STEP = ["attention", "circuits", "formula", "fourier", "neurons"]
 INSIDE = [*WITH_STEP, "progress"]  # which show nothing where there is no run
@@ -114,9 +117,17 @@ def button(at: AppTest, label: str) -> Any:
 def fill(at: AppTest, **values: Any) -> AppTest:
     """Fill in the form on the Train page."""
     for name, value in values.items():
-        kind = "fast" if f"form-fast-{name}" in at.session_state else "fast-adamw"
-        at.get_by_key(f"form-{kind}-{name}").set_value(value)
+        at.get_by_key(widget_key(at, name)).set_value(value)
     return at.run()
+
+
+def widget_key(at: AppTest, name: str) -> str:
+    """The key of an option's widget, whatever the recipe or the optimizer it belongs to."""
+    shown = [
+        widget.key or "" for kind in ("number_input", "selectbox", "text_input", "toggle") for widget in at.get(kind)
+    ]
+    (key,) = (key for key in shown if re.fullmatch(rf"form-.*-{name}", key))
+    return key
 
 
 def wait(until: Callable[[], object], seconds: float = 30) -> None:
@@ -130,12 +141,13 @@ def wait(until: Callable[[], object], seconds: float = 30) -> None:
 
 
 def test_the_pages_of_the_app_are_these():
-    assert PAGES.keys() == {"train", "data", *INSIDE}
+    assert {path.stem for path in SCRIPTS} == {"train", "data", *INSIDE, *ELSEWHERE}
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_shows_a_run_with_one_title_and_no_complaint(adds, page):
-    at = visit(page)
+def test_a_page_shows_the_run_in_the_url_with_one_title_and_no_complaint(adds, home, run_copy, page):
+    shutil.copytree(run_copy, home / "newer")
+    at = visit(page, run="adds")
     fine(at)
     assert not at.error
     assert not at.warning
@@ -150,7 +162,7 @@ def test_a_page_shows_a_run_with_one_title_and_no_complaint(adds, page):
     assert not any(text.value.lstrip().startswith("# ") for text in at.markdown), "a second title"
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", ["train", "data", "attention", "progress"])
 def test_a_page_of_an_app_without_runs_says_what_to_do(home, tmp_path, monkeypatch, page):
     monkeypatch.setattr("miii.runs.read.homes", lambda: (home, tmp_path / "checkpoints"))
     at = visit(page)
@@ -164,10 +176,10 @@ def test_a_page_of_an_app_without_runs_says_what_to_do(home, tmp_path, monkeypat
 
 
 def test_a_page_visited_after_the_others_is_the_same(adds):
-    at = visit("train")
+    at, alone = visit("train"), {page: texts(visit(page)) for page in PAGES}
     for page in [*PAGES, *reversed(PAGES)]:
         fine(at.switch_page(PAGES[page]).run())
-        assert texts(at) == texts(visit(page))
+        assert texts(at) == alone[page]
 
 
 # ---- which run, which step ----
@@ -182,17 +194,7 @@ def test_the_picker_lists_runs_by_name_the_newest_first(adds, home, run_copy):
     assert at.selectbox(key="run").options[2:] == shipped
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_run_in_the_url_is_the_one_shown(adds, home, run_copy, page):
-    shutil.copytree(run_copy, home / "other")
-    for name in ("other", "adds"):
-        at = visit(page, run=name)
-        fine(at)
-        assert not at.warning
-        assert at.selectbox(key="run").value == name
-
-
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", ["data", "attention"])
 def test_an_unknown_run_in_the_url_gives_another_with_a_note(adds, page):
     at = visit(page, run="nosuch")
     fine(at)
@@ -210,9 +212,7 @@ def test_a_step_in_the_url_is_the_one_shown(adds, page):
     assert f"step {adds.steps[1]}" in said_and_drawn(at)
 
 
-@pytest.mark.parametrize(
-    ("page", "step"), [*((page, "x") for page in WITH_STEP), *(("attention", step) for step in (29, -1, ""))]
-)
+@pytest.mark.parametrize(("page", "step"), [("fourier", "x"), *(("attention", step) for step in ("x", 29, -1, ""))])
 def test_an_unknown_step_in_the_url_gives_the_last_one(adds, page, step):
     assert step not in adds.steps
     at = visit(page, run="adds", step=step)
@@ -221,7 +221,7 @@ def test_an_unknown_step_in_the_url_gives_the_last_one(adds, page, step):
     assert int(at.select_slider(key="step").value) == adds.steps[-1]
 
 
-@pytest.mark.parametrize("page", WITH_STEP)
+@pytest.mark.parametrize("page", ["attention", "formula"])
 def test_another_run_brings_its_own_steps(adds, home, run_copy, page):
     other = runs.open(shutil.copytree(run_copy, home / "other"))
     at = visit(page, run="adds", step=adds.steps[-2])
@@ -230,7 +230,7 @@ def test_another_run_brings_its_own_steps(adds, home, run_copy, page):
     assert [int(step) for step in at.select_slider(key="step").options] == other.steps
 
 
-@pytest.mark.parametrize("page", WITH_STEP)
+@pytest.mark.parametrize("page", ["fourier", "neurons", "formula"])
 def test_a_run_with_one_snapshot_needs_no_slider(adds, page):
     for step in adds.steps[:-1]:
         (adds.folder / "snapshots" / f"{step}.safetensors").unlink()
@@ -243,7 +243,7 @@ def test_a_run_with_one_snapshot_needs_no_slider(adds, page):
 # ---- runs that are half-written or spoilt ----
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", ["train", "attention", "progress"])
 def test_a_run_that_has_only_begun_is_no_error(adds, page):
     shutil.rmtree(adds.folder / "snapshots")
     (adds.folder / "snapshots").mkdir()
@@ -269,7 +269,7 @@ def widen(path: Path) -> None:
     ("name", "spoil", "pages"),
     [
         ("snapshots/30.safetensors", truncate, WITH_RUN),
-        ("snapshots/30.safetensors", widen, WITH_RUN),
+        ("snapshots/30.safetensors", widen, ["train", "fourier"]),
         ("snapshots/0.safetensors", truncate, ["fourier", "neurons", "progress"]),
         ("metrics.jsonl", lambda path: path.write_text("{\n" + path.read_text()), ["train"]),
         ("result.json", truncate, ["train"]),
@@ -282,13 +282,13 @@ def test_a_spoilt_run_is_a_sentence_that_names_the_file(adds, name, spoil, pages
         at = visit(page, run="adds")
         fine(at)
         assert any(Path(name).name in error.value for error in at.error), f"{page} says nothing of {name}"
-        fine(at.switch_page(PAGES["data"]).run())
+    fine(at.switch_page(PAGES["data"]).run())
 
 
 def test_a_run_whose_config_is_spoilt_is_not_offered(adds, home, run_copy):
     shutil.copytree(run_copy, home / "other")
     truncate(adds.folder / "config.json")
-    for page in PAGES:
+    for page in ("data", "train"):
         at = visit(page, run="adds")
         fine(at)
         assert "adds" not in at.selectbox(key="run").options
@@ -299,7 +299,7 @@ def test_a_run_whose_config_is_spoilt_is_not_offered(adds, home, run_copy):
 
 
 def test_data_says_what_the_task_is():
-    at = visit("data", operation="mul", p=7, fraction=0.4, seed=3)
+    at = visit("data", task="mul", p=7, fraction=0.4, seed=3)
     fine(at)
     config = miii.ModularAddition(operation="mul", p=7, train_fraction=0.4, seed=3)
     task = config.build()
@@ -322,10 +322,10 @@ def test_data_shows_how_the_chosen_pair_becomes_tokens():
     assert "is **1**" in texts(at)
 
 
-@pytest.mark.parametrize("operation", list(miii.TASKS))
+@pytest.mark.parametrize("operation", get_args(Operation))
 def test_data_shows_every_operation(operation):
     at = visit("data", p=5)
-    at.selectbox(key="operation").select(operation).run()
+    at.selectbox(key="task").select(operation).run()
     fine(at)
     labels = miii.ModularAddition(operation=operation, p=5).build().labels
     assert at.dataframe[0].value["c"].tolist() == labels.tolist()
@@ -352,7 +352,7 @@ def test_data_with_a_split_that_leaves_a_side_empty_says_so_in_a_sentence():
 
 @pytest.mark.parametrize(
     "query",
-    [{"p": 1}, {"p": 212}, {"p": "x"}, {"p": 2.5}, {"fraction": 7}, {"operation": "divide"}, {"seed": -1}, {"p": ""}],
+    [{"p": 1}, {"p": 212}, {"p": "x"}, {"p": 2.5}, {"fraction": 7}, {"task": "divide"}, {"seed": -1}, {"p": ""}],
     ids=str,
 )
 def test_data_with_a_bad_value_in_the_url_shows_no_trace(query):
@@ -469,8 +469,8 @@ def test_fourier_follows_a_run_while_it_grows(adds):
     assert [int(step) for step in at.select_slider(key="step").options][-1] == 30
 
 
-@pytest.mark.parametrize("p", [2, 3, 4])
-@pytest.mark.parametrize("page", WITH_STEP)
+@pytest.mark.parametrize("p", [2, 3])
+@pytest.mark.parametrize("page", ["attention", "fourier", "circuits"])  # the others ask for a larger one
 def test_the_smallest_tasks_can_be_looked_at(home, small_config, page, p):
     runs.record(home / "least", miii.train(small_config(task={"p": p}, steps=3)))
     at = visit(page, run="least")
@@ -481,58 +481,117 @@ def test_the_smallest_tasks_can_be_looked_at(home, small_config, page, p):
 # ---- Train: the form ----
 
 
-def test_the_form_has_a_widget_for_every_option_with_its_default_and_its_help(adds):
-    at = visit("train")
-    values = flat.values(RunConfig())
-    for option in flat.options():
-        if option.name in ("device", "threads") or option.name not in values:  # the server's; another optimizer's
+@pytest.mark.parametrize("task", ["add", "primes", "residues", "miu"])
+def test_the_form_has_a_widget_for_every_option_with_its_default_and_its_help(task):
+    at = visit("train", task=task)
+    fine(at)
+    assert at.selectbox(key="task").value == task
+    config = miii.recipe(task=miii.KINDS[named(task)]())
+    options = {option.name: option.description for option in flat.options()}
+    for part in (config.optimizer, config.task):  # an option of several tasks is said as the chosen one has it
+        options |= {name: field.description for name, field in type(part).model_fields.items() if field.description}
+    for name, value in flat.values(config).items():
+        if name in ("task", "operation", "device", "threads"):  # said by the task's name, and the server's own
             continue
-        keys = [f"form-{scope}-{option.name}" for scope in ("fast", "fast-adamw")]
-        widget = at.get_by_key(next(key for key in keys if key in at.session_state))
-        assert widget.value == values[option.name]
-        assert widget.help == option.description
+        widget = at.get_by_key(widget_key(at, name))
+        assert widget.value == (",".join(map(str, value)) if isinstance(value, tuple) else value)
+        assert widget.help == options[name]
 
 
 def test_a_recipe_brings_its_own_values():
     at = visit("train")
     at.segmented_control(key="recipe").set_value("literature").run()
     fine(at)
-    assert at.number_input(key="form-literature-steps").value == 40_000
-    assert at.number_input(key="form-literature-adamw-lr").value == 1e-3
-    assert at.selectbox(key="form-literature-adamw-schedule").value == "constant"
+    for name, value in {"steps": 40_000, "lr": 1e-3, "schedule": "constant"}.items():
+        assert at.get_by_key(widget_key(at, name)).value == value
 
 
 def test_another_optimizer_brings_its_own_options():
     at = visit("train")
-    at.selectbox(key="form-fast-optimizer").select("sgd").run()
+    at.get_by_key(widget_key(at, "optimizer")).select("sgd").run()
     fine(at)
-    assert at.number_input(key="form-fast-sgd-momentum").value == miii.SGD().momentum
-    assert "form-fast-sgd-beta1" not in at.session_state
+    assert at.get_by_key(widget_key(at, "momentum")).value == miii.SGD().momentum
+    assert "L2" in at.get_by_key(widget_key(at, "weight_decay")).help
+    with pytest.raises(ValueError, match="unpack"):
+        widget_key(at, "beta1")
+
+
+def test_another_task_brings_its_own_form_and_a_range_its_own_bounds():
+    at = visit("train")
+    titles = {at.title[0].value}
+    for task in ("primes", "residues", "miu"):
+        at.selectbox(key="task").select(task).run()
+        fine(at)
+        assert "recipe" not in [control.key for control in at.segmented_control]  # there is only fast
+        titles.add(at.title[0].value)
+        assert f"miii train {task}" in at.code[1].value
+    assert len(titles) == 4
+    at = visit("train", task="primes", range="text")
+    assert [at.get_by_key(widget_key(at, name)).value for name in ("low", "high")] == [1000, 9999]
+    at.segmented_control(key="range").set_value("table 1").run()
+    fine(at)
+    assert [at.get_by_key(widget_key(at, name)).value for name in ("low", "high")] == [10_000, 99_999]
+
+
+@pytest.mark.parametrize("value", ["nosuch", ""])
+def test_an_unknown_task_or_range_in_the_url_shows_no_trace(value):
+    fine(visit("train", task=value))
+    fine(visit("train", task="primes", range=value))
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("task", "cases"),
     [
-        ({"n_heads": 3}, "n_heads must divide d_model"),
-        ({"p": 1}, "p must be at least 2"),
-        ({"p": 212}, "p must be at most 211 in the app"),
-        ({"train_fraction": 1.5}, "train_fraction must be greater than 0 and less than 1"),
-        ({"p": 2, "train_fraction": 0.1}, "train_fraction must leave at least one of the 4 pairs on each side"),
-        ({"steps": 0}, "steps must be at least 1"),
-        ({"batch_size": 5000}, "batch_size must be at most the 3830 training pairs"),
-        ({"lr": 0.0}, "lr must be greater than 0"),
+        (
+            "add",
+            [
+                ({"n_heads": 3}, "n_heads must divide d_model"),
+                ({"p": 1}, "p must be at least 2"),
+                ({"p": 212}, "p must be at most 211 in the app"),
+                ({"train_fraction": 1.5}, "train_fraction must be greater than 0 and less than 1"),
+                ({"p": 2, "train_fraction": 0.1}, "train_fraction must leave at least one of the 4 pairs on each side"),
+                ({"steps": 0}, "steps must be at least 1"),
+                ({"batch_size": 5000}, "batch_size must be at most the 3830 training examples"),
+                ({"lr": 0.0}, "lr must be greater than 0"),
+            ],
+        ),
+        (
+            "primes",
+            [
+                ({"low": 50_000, "high": 40_000}, "low must be at most high, so that the range is not empty"),
+                ({"low": 10, "high": 100_000_000}, "low and high must hold 10 to 5,000,000 integers"),
+                ({"high": 10**9}, "high must be at least 2 and at most 100000000"),
+                ({"base": 1}, "base must be at least 2"),
+                ({"low": 24, "high": 36, "train_fraction": 0.1}, "split must leave at least one prime on each side"),
+                ({"residues": "3,4"}, "residues must be primes below 1000 (got 4)"),
+                ({"residues": "3,x"}, "residues must be an integer (got 'x')"),
+                ({"seconds": 0.0}, "seconds must be greater than 0"),
+            ],
+        ),
+        (
+            "residues",
+            [
+                ({"p": 258}, "p must be at least 3 and at most 257"),
+                ({"masked": "4"}, "masked must hold primes below p"),
+            ],
+        ),
+        ("miu", [({"longest_test": 9}, "longest_test must be at least longest, 24 letters (got 9)")]),
     ],
-    ids=str,
+    ids=["add", "primes", "residues", "miu"],
 )
-def test_a_bad_value_in_the_form_is_one_sentence_and_nothing_can_be_started(values, words):
-    at = fill(visit("train"), **values)
-    fine(at)
-    assert len(at.error) == 1
-    assert at.error[0].value.startswith(words)
-    assert button(at, "Start").disabled
-    at = fill(at, **{name: flat.values(RunConfig())[name] for name in values})
-    assert not at.error
-    assert not button(at, "Start").disabled
+def test_a_bad_value_in_the_form_is_one_sentence_and_nothing_can_be_started(home, task, cases):
+    at = visit("train", task=task)
+    for values, words in cases:
+        before = {name: at.get_by_key(widget_key(at, name)).value for name in values}
+        at = fill(at, **values)
+        fine(at)
+        assert len(at.error) == 1
+        assert at.error[0].value.startswith(words)
+        assert button(at, "Start").disabled
+        at = fill(at, **before)
+        assert not at.error
+        assert not button(at, "Start").disabled
+    assert not list(home.iterdir())
 
 
 CONFIGS = {
@@ -550,6 +609,20 @@ CONFIGS = {
     "muon with a weight decay that is adamw's default": RunConfig(
         optimizer=miii.Muon(weight_decay=miii.AdamW().weight_decay)
     ),
+    "fast primes": miii.recipe(task=miii.Primes()),
+    "other primes": miii.recipe(
+        task=miii.Primes(low=10, high=999, base=12, leading_zeros=False, residues=(5, 7), tokens="place", seed=2),
+        model=miii.ModelConfig(n_layers=2, biases="none"),
+        optimizer=miii.AdamW(lr=0.002),
+        batch_size=32,
+        seconds=120,
+        steps_after_grok=None,
+    ),
+    "primes with modular arithmetic's options": RunConfig(task=miii.Primes()),
+    "fast residues": miii.recipe(task=miii.Residues()),
+    "masked residues": miii.recipe(task=miii.Residues(p=11, masked=(2, 5)), steps=50),
+    "fast miu": miii.recipe(task=miii.MIU()),
+    "miu without places": miii.recipe(task=miii.MIU(longest=9), model=miii.ModelConfig(positions="none"), steps=7),
 }
 
 
@@ -580,6 +653,14 @@ def test_the_script_shown_trains_the_same_run(config, monkeypatch):
     assert asked == {"folder": "runs/mine", "steps": config}
 
 
+def test_the_script_shown_is_short():
+    code = ui("form").code
+    assert "config = miii.RunConfig()\n" in code(CONFIGS["fast"], "runs/mine")
+    assert 'config = miii.recipe("literature")\n' in code(CONFIGS["literature"], "runs/mine")
+    assert "config = miii.recipe(\n    task=miii.Primes(),\n)\n" in code(CONFIGS["fast primes"], "runs/mine")
+    assert ui("form").command(CONFIGS["fast primes"]) == "miii train primes"
+
+
 # ---- Train: jobs ----
 
 
@@ -603,6 +684,52 @@ def test_start_trains_a_run_that_is_then_on_disk(home):
     assert {button.label for button in at.button} == {"Start"}
     fine(at.switch_page(PAGES["fourier"]).run())
     assert at.selectbox(key="run").value == "add-5-seed4"
+
+
+def test_primes_are_trained_live(home):
+    tiny = {name: value for name, value in TINY.items() if name != "p"}
+    changes = {"residues": "3,7", "batch_size": 64, "steps": LONG, "seconds": 900}
+    at = fill(visit("train", task="primes", range="text"), **tiny, **changes)
+    button(at, "Start").click().run()
+    fine(at)
+    job = registry().get("primes-10-seed0")
+    wait(lambda: job.evaluation is not None and job.rate)
+    at.run()
+    fine(at)
+    assert "**Training**" in texts(at)
+    assert "of at most 1,000,000" in at.progress[0].text
+    assert int(re.search(r"at most (\d+) s left", at.progress[0].text)[1]) <= 900
+    button(at, "Stop").click().run()
+    wait(lambda: job.over)
+    at.run()
+    fine(at)
+    assert "Stopped at step" in texts(at)
+    run = runs.open(home / "primes-10-seed0")
+    assert (run.config.task.low, run.config.task.high, run.config.task.residues) == (1000, 9999, (3, 7))
+    assert at.metric[0].value == f"{run.rows()[-1]['auc']:.3f}"
+
+
+def test_a_run_that_ended_early_has_a_full_bar(home):
+    at = fill(visit("train"), **TINY, steps=LONG, seconds=0.1)
+    button(at, "Start").click().run()
+    job = registry().get("add-5-seed0")
+    wait(lambda: job.over)
+    assert (job.status, job.message) == ("finished", "")
+    at.run()
+    fine(at)
+    assert f"Finished at step {runs.open('add-5-seed0').result['steps']:,}" in texts(at)
+    assert at.progress[0].value == 100
+
+
+def test_the_grid_of_a_large_p_is_whole_though_a_part_is_evaluated():
+    at = fill(visit("train"), **TINY | {"p": 151}, steps=3)
+    button(at, "Start").click().run()
+    job = registry().get("add-151-seed0")
+    wait(lambda: job.over)
+    assert len(job.evaluation.rows) < 151 * 151
+    at.run()
+    fine(at)
+    assert "Right and wrong answers" in [json.loads(c.proto.spec)["title"] for c in at.get("vega_lite_chart")]
 
 
 def test_starting_twice_makes_two_runs_and_the_second_waits(home):

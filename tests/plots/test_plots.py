@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import test_causal  # the charts of the other files here are held to the same rules
+import test_curves
 import test_inside
+import test_integers_plots
+import test_sieve_plots
 import torch
 
 from miii import ModularAddition, plots
@@ -45,6 +48,9 @@ METRICS = pd.DataFrame(
 CHARTS: dict[str, Callable[[], Chart]] = {
     **{name: chart for name, chart in test_causal.CHARTS.items() if name in plots.__all__},
     **test_inside.CHARTS,
+    **test_integers_plots.CHARTS,
+    **test_curves.CHARTS,
+    **test_sieve_plots.CHARTS,
     "accuracy": lambda: plots.accuracy(METRICS),
     "answers": lambda: plots.answers(noise(P * P) > 0.5, TASK, P),
     "circle": lambda: plots.circle(fourier.circle(waves(2), 2)),
@@ -174,7 +180,7 @@ def test_class_balance_counts_every_pair_once():
 def test_curves_give_back_both_splits(draw, kind):
     got = plots.frame(draw(METRICS))
     for split in ("train", "test"):
-        rows = got[got["split"] == split]
+        rows = got[got["line"] == split]
         assert rows["step"].tolist() == STEPS
         assert rows["value"].tolist() == METRICS[f"{split}_{kind}"].tolist()
 

@@ -12,6 +12,7 @@ import torch
 
 import miii
 import miii.flat
+from miii.runs.manage import thin
 
 SHAPE = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "act": "square", "biases": "none"}
 
@@ -190,11 +191,40 @@ def test_shipping_a_run_that_has_not_ended_is_refused(run_copy, tmp_path, one_se
     assert not (tmp_path / "shipped").exists()
 
 
-@pytest.mark.parametrize("snapshots", [1, 0, -1])
-def test_shipping_keeps_at_least_the_first_and_the_last_snapshot(small_run, tmp_path, snapshots, one_sentence):
-    with one_sentence("snapshots must be at least 2", str(snapshots)):
-        miii.runs.ship(small_run, tmp_path / "shipped", snapshots)
+@pytest.mark.parametrize(("snapshots", "steps"), [(2, [0, 24]), (1, [24]), (0, [])])
+def test_the_fewest_snapshots_are_the_last_and_then_the_first(small_run, tmp_path, snapshots, steps, same):
+    shipped = miii.runs.ship(small_run, tmp_path / "shipped", snapshots)
+    assert shipped.steps == steps
+    assert shipped.result == small_run.result
+    if steps:
+        assert same(shipped.weights(), small_run.weights())
+
+
+@pytest.mark.parametrize("n", [*range(9), 100])
+@pytest.mark.parametrize("steps", [[], [3], [0, 3], [0, 1, 2, 5, 9, 24]], ids=len)
+def test_thinning_keeps_the_last_then_the_first_and_never_more(steps, n):
+    kept = thin(steps, n)
+    assert len(kept) == min(n, len(steps))
+    assert kept == sorted(set(kept) & set(steps))
+    assert kept[-1:] == (steps[-1:] if n else [])
+    assert n < 2 or kept[:1] == steps[:1]
+
+
+def test_fewer_than_no_snapshots_are_refused(small_run, tmp_path, one_sentence):
+    with one_sentence("snapshots must be at least 0", "-1"):
+        miii.runs.ship(small_run, tmp_path / "shipped", -1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_is_kept_beside_the_run_and_shipped_with_it(run_copy, tmp_path):
+    run = miii.runs.open(run_copy)
+    assert run.report is None
+    report = {"sieve_depth": 3, "auc_by_factor": {"3": 0.995, "7": math.nan}, "pairs": [[1, math.inf]], "verdict": "x"}
+    miii.runs.save_report(run, report)
+    expected = {"sieve_depth": 3, "auc_by_factor": {"3": 0.995, "7": None}, "pairs": [[1, None]], "verdict": "x"}
+    assert run.report == expected
+    assert json.loads((run_copy / "report.json").read_text(), parse_constant=pytest.fail) == expected
+    assert miii.runs.ship(run, tmp_path / "shipped", 1).report == expected
 
 
 def test_shipping_to_a_full_disk_is_told_and_leaves_nothing_half(small_run, tmp_path, one_sentence):

@@ -74,6 +74,18 @@ def test_the_result_is_what_the_run_came_to(small_run):
     assert result["seconds"] == pytest.approx(last["seconds"], abs=1e-3)
 
 
+def test_a_measure_that_is_no_number_is_null(small_config, tmp_path):
+    """Too few integers for one whose smallest factor is 13: the file stays JSON, and the table has NaN."""
+    config = small_config(task={"kind": "primes", "low": 100, "high": 150})
+    run = miii.runs.record(tmp_path / "run", train(config))
+    text = (run.folder / "metrics.jsonl").read_text()
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in text.splitlines()]
+    assert lines[-1]["auc_13"] is None
+    assert run.metrics()["auc_13"].isna().all()
+    assert run.result["auc_13"] is None
+    assert run.result.keys() == RESULT | {"auc", "auc_3", "auc_7", "auc_11", "auc_13"}
+
+
 def test_provenance_says_where_a_run_comes_from(small_run):
     origin = small_run.provenance
     assert set(origin) == PROVENANCE
@@ -340,8 +352,12 @@ def wait_until(condition, process, seconds=60):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"optimizer": {"name": "muon"}, "slow_lambda": 2.0, "batch_size": 7, "precision": "bfloat16"}],
-    ids=["adamw", "muon-slow-batches-bfloat16"],
+    [
+        {},
+        {"optimizer": {"name": "muon"}, "slow_lambda": 2.0, "batch_size": 7, "precision": "bfloat16"},
+        {"task": {"kind": "primes", "low": 100, "high": 6_000, "sampling": "log", "residues": (3,)}, "batch_size": 20},
+    ],
+    ids=["adamw", "muon-slow-batches-bfloat16", "primes-log"],
 )
 def test_a_run_killed_in_the_middle_and_resumed_is_the_run_never_killed(changes, small_config, tmp_path, same):
     config = small_config(steps=300, eval_every=10, snapshots=30, **changes)

@@ -1,9 +1,12 @@
 """Modular arithmetic against double loops in plain Python."""
 
+from typing import get_args
+
 import pytest
 import torch
 
-from miii.tasks import TASKS, ModularAddition
+import miii
+from miii.tasks import KINDS, TASKS, ModularAddition, Operation, name_of, named
 
 FORMULAS = {
     "add": lambda a, b: a + b,
@@ -12,6 +15,7 @@ FORMULAS = {
     "quadratic": lambda a, b: a**2 + a * b + b**2,
 }
 SIZES = [2, 3, 4, 7, 12]
+OPERATIONS = get_args(Operation)
 
 
 def build(operation="add", p=7, **changes):
@@ -32,7 +36,7 @@ def test_labels_are_those_of_a_double_loop(operation, p):
 
 
 @pytest.mark.parametrize("p", SIZES)
-@pytest.mark.parametrize("operation", TASKS)
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_pair_stands_there_once_with_the_equals_sign(operation, p):
     task = build(operation, p)
     assert task.tokens.tolist() == [[a, b, p] for a in range(p) for b in range(p)]
@@ -50,7 +54,7 @@ def test_the_split_has_the_size_it_says(p, fraction, n):
 
 
 @pytest.mark.parametrize("p", SIZES)
-@pytest.mark.parametrize("operation", TASKS)
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_an_unknown_split_marks_no_pair_and_changes_no_answer(operation, p):
     unknown = ModularAddition(operation=operation, p=p, train_fraction=None, seed=3)
     known = ModularAddition(operation=operation, p=p, train_fraction=0.5, seed=3)
@@ -79,7 +83,7 @@ def test_the_seed_changes_the_split_and_not_the_answers(operation):
     assert torch.equal(build(operation, 23, seed=0).labels, build(operation, 23, seed=1).labels)
 
 
-@pytest.mark.parametrize("operation", TASKS)
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_the_operation_does_not_change_the_split(operation):
     assert torch.equal(build(operation, 23, seed=3).train_mask, build("add", 23, seed=3).train_mask)
 
@@ -129,10 +133,31 @@ def test_shuffled_is_no_addition_under_any_names(p):
         renaming(table(build("shuffled", p), p))
 
 
-@pytest.mark.parametrize("operation", TASKS)
-def test_tasks_by_name(operation):
-    task = TASKS[operation](p=7, seed=4)
-    assert (task.operation, task.p, task.seed, task.name) == (operation, 7, 4, f"{operation}-7")
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_names_of_operations(operation):
+    task = ModularAddition(operation=operation, p=7, seed=4)
+    assert (task.kind, task.name, name_of(task)) == ("modular", f"{operation}-7", operation)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_s_name_says_its_kind_and_what_else_it_is(name):
+    config = miii.RunConfig(task=TASKS[name]).task
+    assert type(config) is KINDS[named(name)]
+    assert name_of(config) == name
+    assert config.kind == named(name)
+
+
+def test_the_tasks_are_the_operations_and_the_other_kinds():
+    assert list(TASKS) == [*OPERATIONS, "primes", "residues", "miu"]
+
+
+def test_one_target_is_the_answer():
+    task = build()
+    (target,) = task.targets
+    assert (target.name, target.size, target.weight) == ("answer", 7, 1.0)
+    assert torch.equal(target.labels, task.labels)
+    assert task.logits_of("answer") == slice(0, 7)
+    assert torch.equal(task.step_mask, task.train_mask)
 
 
 @pytest.mark.parametrize("operation", ["add", "sub", "relabelled"])

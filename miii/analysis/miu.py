@@ -1,0 +1,110 @@
+"""Derivations in Hofstadter's MIU system, step by step."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from miii.errors import InputError
+from miii.tasks.miu import is_theorem
+
+AXIOM = "MI"
+RULES = {  #: what each rule does
+    "axiom": "MI is given",
+    "I": "xI becomes xIU",
+    "II": "Mx becomes Mxx",
+    "III": "III becomes U",
+    "IV": "UU is dropped",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A string of a derivation, and which of ``RULES`` gave it. Source: own design."""
+
+    rule: str
+    string: str
+
+
+def rewrites(string: str) -> list[Step]:
+    """Everything that one rule makes of a string. Source: Hofstadter 1979, chapter I."""
+    body = string[1:]
+    found = [Step("I", f"{string}U")] if body.endswith("I") else []
+    found.append(Step("II", f"M{body}{body}"))
+    for rule, old, new in (("III", "III", "U"), ("IV", "UU", "")):
+        at = string.find(old)
+        while at >= 0:
+            found.append(Step(rule, string[:at] + new + string[at + len(old) :]))
+            at = string.find(old, at + 1)
+    return found
+
+
+def shortest(string: str, most: int = 20_000) -> tuple[Step, ...] | None:
+    """The shortest derivation through strings of up to 2 l + 1 symbols, for a string of l symbols.
+
+    Args:
+        most: how many strings are looked at; None is returned when these are not enough, or when there is none.
+
+    Raises:
+        InputError: the string is not M followed by letters I and U.
+
+    Source: breadth-first search over the rules of Hofstadter 1979, chapter I.
+    """
+    _check(string)
+    longest = max(2 * len(string) + 1, len(AXIOM))
+    came: dict[str, tuple[str, Step]] = {AXIOM: ("", Step("axiom", AXIOM))}
+    waiting = deque([AXIOM])
+    while waiting and string not in came and len(came) < most:
+        before = waiting.popleft()
+        for step in rewrites(before):
+            if len(step.string) <= longest and step.string not in came:
+                came[step.string] = (before, step)
+                waiting.append(step.string)
+    if string not in came:
+        return None
+    path = []
+    while string:
+        string, step = came[string]
+        path.append(step)
+    return tuple(reversed(path))
+
+
+def derivation(string: str) -> tuple[Step, ...]:
+    """A derivation of any theorem, made without search: double the I's until there are enough, then fold them.
+
+    Every U of the string is worth three I's. Doubling MI gives a power of 2, of which one of any two that follow each
+    other is as many as needed modulo 3; what is too much is folded to an even number of U's, and dropped.
+
+    Raises:
+        InputError: the string is no theorem.
+
+    Source: the proof that the count of I's decides, Hofstadter 1979, chapter IX (its converse, own wording).
+    """
+    _check(string)
+    if not is_theorem(string):
+        raise InputError(f"string must have a number of I's that 3 does not divide (got {string!r}).")
+    steps = [Step("axiom", AXIOM)]
+    body = string[1:]
+    wanted, have = body.count("I") + 3 * body.count("U"), 1
+    while have < wanted or (have - wanted) % 3:
+        have *= 2
+        steps.append(Step("II", "M" + "I" * have))
+    folds = (have - wanted) // 3
+    tail = ""
+    if folds % 2:
+        tail = "U"
+        steps.append(Step("I", f"M{'I' * have}U"))
+    for _ in range(folds):
+        have, tail = have - 3, tail + "U"
+        steps.append(Step("III", f"M{'I' * have}{tail}"))
+    while tail:
+        tail = tail[2:]
+        steps.append(Step("IV", f"M{'I' * have}{tail}"))
+    for i, letter in enumerate(body):
+        if letter == "U":
+            folded = body[: i + 1]
+            steps.append(Step("III", f"M{folded}{'I' * (wanted - folded.count('I') - 3 * folded.count('U'))}"))
+    return tuple(steps)
+
+
+def _check(string: str) -> None:
+    if string[:1] != "M" or not set(string[1:]) <= {"I", "U"}:
+        raise InputError(f"string must be M followed by letters I and U only (got {string!r}).")

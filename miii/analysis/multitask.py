@@ -1,0 +1,143 @@
+"""All residues at once: how well each is answered, which frequencies the neurons hold, and what each head looks at."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from miii.analysis.fourier import basis
+from miii.errors import InputError
+from miii.model import fast
+from miii.model.tap import capture
+from miii.model.transformer import Transformer
+from miii.tasks import Residues, Task
+
+CHUNK = 1024  #: numbers run at a time
+DEVIATIONS = 2.0  #: a frequency is active from so many standard deviations above the mean power
+ONE_DIGIT = 0.9  #: share of a head's attention to the digits from which it looks at one of them alone
+
+
+def check(config: object) -> Residues:
+    """The config of the task, if it is all residues at once.
+
+    Raises:
+        InputError: it is another task's.
+
+    Source: own design.
+    """
+    if not isinstance(config, Residues):
+        raise InputError(f"task must be residues for this analysis (got {getattr(config, 'name', config)}).")
+    return config
+
+
+@torch.no_grad()
+def accuracies(model: Transformer, task: Task) -> dict[str, float]:
+    """Share of held-out numbers whose largest logit is right, by target. Source: Syrkis 2024's preprint."""
+    rows = (~task.train_mask).nonzero()[:, 0]
+    logits = torch.cat([fast.answer_logits(model, fast.plan(chunk)) for chunk in task.tokens[rows].split(CHUNK)])
+    return {
+        target.name: (logits[:, task.logits_of(target.name)].argmax(1) == target.labels[rows]).double().mean().item()
+        for target in task.targets
+    }
+
+
+@torch.no_grad()
+def frequency_power(model: Transformer, task: Task, p: int) -> Float[Tensor, " frequency"]:
+    """The neurons' power at k = 1 .. p // 2 along either digit, over all p^2 numbers: the mean of their shares.
+
+    A neuron that is silent everywhere has no share.
+
+    Source: Syrkis 2024's preprint; the Fourier basis is Nanda et al.'s (arXiv 2301.05217), section 4.
+    """
+    last = len(model.blocks) - 1
+    sites = {f"{last}.mlp_post"}
+    seen = [capture(model, chunk, sites)[f"{last}.mlp_post"][:, -1] for chunk in task.tokens.split(CHUNK)]
+    neurons = torch.cat(seen).double().view(p, p, -1)  # x1, x0, neuron
+    neurons = neurons - neurons.mean((0, 1))
+    waves = basis(p)[1:]
+    power = torch.zeros(p // 2, neurons.shape[-1], dtype=torch.float64)
+    for digit in (0, 1):
+        along = waves @ neurons.movedim(digit, 0).flatten(1)
+        squares = along.square().view(p - 1, p, -1).sum(1)
+        power += squares.view(p // 2, 2, -1).sum(1)
+    total = neurons.square().sum((0, 1))
+    return (power / total.clamp(min=1e-12))[:, total > 0].mean(1) if (total > 0).any() else power.mean(1)
+
+
+@dataclass(frozen=True)
+class Active:
+    """Which frequencies are active at each step: power above mean + 2 standard deviations, by two rules.
+
+    Attributes:
+        within: the mean and deviation are those of the step's own frequencies; at most a fifth of them can be active.
+        overall: the mean and deviation are those of all steps and frequencies together.
+
+    Source: Syrkis 2024's preprint states the first; its code, and the counts that it reports, are the second's.
+    """
+
+    steps: tuple[int, ...]
+    power: Float[Tensor, "steps frequency"]
+    within: Bool[Tensor, "steps frequency"]
+    overall: Bool[Tensor, "steps frequency"]
+
+
+def active(steps: Iterable[int], power: Float[Tensor, "steps frequency"]) -> Active:
+    """Mark the active frequencies by both rules.
+
+    Source: Syrkis 2024's preprint.
+    """
+    within = power > power.mean(1, keepdim=True) + DEVIATIONS * power.std(1, correction=0, keepdim=True)
+    overall = power > power.mean() + DEVIATIONS * power.std(correction=0)
+    return Active(tuple(steps), power, within, overall)
+
+
+@dataclass(frozen=True)
+class Head:
+    """How a head of the last block divides its attention, where the answer is read: the mean over all numbers.
+
+    Attributes:
+        to: share that goes to x0, to x1, and to the answer's own position.
+        deviation: standard deviation of the first over the numbers.
+
+    Source: Syrkis 2024's preprint.
+    """
+
+    head: int
+    to: tuple[float, float, float]
+    deviation: float
+
+    @property
+    def one_digit(self) -> bool:
+        """Whether at least 90 % of what goes to the digits goes to one of them."""
+        digits = self.to[0] + self.to[1]
+        return max(self.to[:2]) >= ONE_DIGIT * digits
+
+
+@torch.no_grad()
+def heads(model: Transformer, task: Task) -> tuple[Head, ...]:
+    """Where each head of the last block looks. Source: Syrkis 2024's preprint, which finds one digit a head."""
+    name = f"{len(model.blocks) - 1}.pattern"
+    pattern = torch.cat([capture(model, chunk, {name})[name][:, :, -1] for chunk in task.tokens.split(CHUNK)]).double()
+    mean, deviation = pattern.mean(0), pattern[:, :, 0].std(0, correction=0)
+    return tuple(Head(h, tuple(mean[h].tolist()), deviation[h].item()) for h in range(mean.shape[0]))
+
+
+def report(model: Transformer, task: Task, config: Residues) -> dict[str, Any]:
+    """What ``miii residues RUN --json`` prints of a run on all residues.
+
+    Source: own design.
+    """
+    right = accuracies(model, task)
+    power = frequency_power(model, task, config.p)
+    now = active((0,), power.unsqueeze(0))
+    looking = heads(model, task)
+    return {
+        "accuracy": right,
+        "accuracy_worst": min(right.values()),
+        "active_frequencies": [k + 1 for k in range(len(power)) if now.within[0, k]],
+        "heads": [list(head.to) for head in looking],
+        "heads_look_at_one_digit": all(head.one_digit for head in looking),
+    }

@@ -1,0 +1,5 @@
+"""What a network that was asked for primes learned: which factors it sees, and how it adds digits to see them."""
+
+from miii.analysis.sieve import circuit, depth, digits, heads, interchange, numbers, plane, probes, report, steering
+
+__all__ = ["circuit", "depth", "digits", "heads", "interchange", "numbers", "plane", "probes", "report", "steering"]

@@ -1,0 +1,203 @@
+"""Addition, taken apart: what each digit adds to the sum, and whether its residue is all that counts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from miii import numbers
+from miii.analysis.sieve.numbers import side
+from miii.errors import InputError
+from miii.model.tap import capture
+from miii.model.transformer import Transformer, add_bias
+from miii.tasks import MIU, Primes, Task
+from miii.tasks.miu import LETTER_I
+
+MOST = 6000  #: integers of a side that are run
+RENAMINGS = 20  #: of the digits at random, for the share that chance explains
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What the last attention adds where the answer is read, split by head and by the place that it comes from.
+
+    Attributes:
+        n: the number whose residue is asked: an integer, coprime to the base; of an MIU string the number of its I's.
+        symbol: which digit or letter stands at each place.
+        parts: what each place adds to ``n``: digit * base^place, or 1 for an I. Over the places they add up to ``n``.
+        added: the contributions; over heads and places they add up to what attention adds, up to a constant and what
+            the answer's own position adds.
+        pattern: how much each head attends from the answer's position to each position, itself the last.
+        resid: ``resid_mid`` at the answer's position: the sum, as the neurons read it.
+
+    Source: Elhage et al. 2021 ("A Mathematical Framework for Transformer Circuits"), the OV circuit.
+    """
+
+    n: Int[np.ndarray, " integers"]
+    symbol: Int[np.ndarray, "integers place"]
+    parts: Int[np.ndarray, "integers place"]
+    added: Float[Tensor, "integers head place d_model"]
+    pattern: Float[Tensor, "integers head pos"]
+    resid: Float[Tensor, "integers d_model"]
+
+    def rows(self, rows: Bool[np.ndarray, " integers"] | Int[np.ndarray, " some"]) -> "Sum":
+        """Some of the integers."""
+        at = torch.from_numpy(np.arange(len(self.n))[rows])
+        return Sum(self.n[rows], self.symbol[rows], self.parts[rows], self.added[at], self.pattern[at], self.resid[at])
+
+
+@torch.no_grad()
+def of(
+    model: Transformer,
+    tokens: Int[Tensor, "integers pos"],
+    n: Int[np.ndarray, " integers"],
+    symbol: Int[np.ndarray, "integers place"],
+    parts: Int[np.ndarray, "integers place"],
+) -> Sum:
+    """Run the network on integers and split the sum: exact, since attention is linear in its values.
+
+    Raises:
+        InputError: an activation is not finite.
+
+    Source: Elhage et al. 2021, the OV circuit.
+    """
+    last = len(model.blocks) - 1
+    acts = capture(model, tokens, {f"{last}.{site}" for site in ("pattern", "v", "resid_mid")})
+    if not acts[f"{last}.resid_mid"].isfinite().all():
+        raise InputError("the network's activations must be finite: its training fell apart.")
+    pattern = acts[f"{last}.pattern"][:, :, -1]
+    written = torch.einsum("bphd,hdm->bhpm", acts[f"{last}.v"], model.blocks[last].W_O)
+    added = (pattern.unsqueeze(-1) * written)[:, :, :-1]
+    return Sum(n, symbol, parts, added, pattern, acts[f"{last}.resid_mid"][:, -1])
+
+
+def of_side(model: Transformer, task: Task, config: Primes | MIU, train: bool, seed: int = 0) -> Sum:
+    """As ``of``, for up to 6,000 examples of a side; of integers those coprime to the base: what the last digit does
+    not tell.
+
+    Raises:
+        InputError: as ``of``, or the side has no such integer.
+
+    Source: own design.
+    """
+    rows = side(task, train, len(task.labels), seed)
+    if isinstance(config, Primes):
+        rows = rows[np.gcd(task.facts["n"].numpy()[rows], config.base) == 1]
+    rows = np.random.default_rng(seed).permutation(rows)[:MOST]
+    if not len(rows):
+        raise InputError(f"the {'training' if train else 'test'} side must have integers coprime to the base.")
+    tokens = task.tokens[rows]
+    if isinstance(config, MIU):
+        letters = tokens[:, :-1].numpy()
+        return of(model, tokens, task.facts["I"].numpy()[rows], letters, (letters == LETTER_I).astype(np.int64))
+    n, places = task.facts["n"].numpy()[rows], config.width
+    digits = numbers.digits(n, config.base, places)
+    return of(model, tokens, n, digits, digits * config.base ** np.arange(places - 1, -1, -1))
+
+
+def evidence(model: Transformer, resid: Float[Tensor, "integers d_model"]) -> Float[Tensor, " integers"]:
+    """The logit of prime less that of composite, from the sum on: the last MLP and the unembedding.
+
+    Source: own design.
+    """
+    logits = add_bias((resid + model.blocks[-1].mlp(resid)) @ model.W_U, model.b_U)
+    return logits[:, 1] - logits[:, 0]
+
+
+def metric(model: Transformer, resid: Float[Tensor, "integers d_model"]) -> Float[Tensor, "d_model d_model"]:
+    """How strongly the evidence feels a move of the sum in each direction: the mean of the gradient's outer product.
+
+    Directions that nothing reads count nothing. It knows no residues, so a share of variance measured in it is not
+    given by its choice.
+
+    Source: own design; the active subspace of Constantine 2015.
+    """
+    x = resid.clone().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(evidence(model, x).sum(), x)
+    return gradient.T @ gradient / len(resid)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The share of the contributions' variance that the residue modulo q alone explains, as the output feels it.
+
+    Attributes:
+        by_place: for each digit's place by itself, the most significant first.
+        share: all places, weighted by their variance.
+        pooled: the same, when a residue must add the same at every place: a mean for each residue, not for each
+            residue and place. Where q is at least the base, this is the one that can fail.
+        chance: what ``share`` is when the symbols of every place exchange their residues at random.
+        by_digit: what the digit itself explains; the rest comes from the other digits, through attention's softmax.
+
+    Source: own design; R^2 of a one-way analysis of variance.
+    """
+
+    q: int
+    by_place: tuple[float, ...]
+    share: float
+    pooled: float
+    chance: float
+    by_digit: float
+
+
+def explained(sums: Sum, metric: Float[Tensor, "d_model d_model"], q: int, seed: int = 0) -> Explained:
+    """Split each place's variance between the residues of what the place adds to n.
+
+    Source: own design.
+    """
+    added = sums.added.sum(1)
+    centred, M = (added - added.mean(0)).double(), metric.double()
+    places = range(centred.shape[1])
+    whole = [_size(centred[:, i], M) for i in places]
+    # for each place: which symbol each integer has there, and the residue of what each symbol adds
+    symbols = [np.unique(sums.symbol[:, i], return_index=True, return_inverse=True) for i in places]
+    residues = [(sums.parts[first, i] % q, which) for i, (_, first, which) in zip(places, symbols, strict=True)]
+    between = [_between(centred[:, i], of[which], M) for i, (of, which) in zip(places, residues, strict=True)]
+    generator = np.random.default_rng(seed)
+    drawn = [
+        sum(
+            _between(centred[:, i], generator.permutation(of)[which], M)
+            for i, (of, which) in zip(places, residues, strict=True)
+        )
+        for _ in range(RENAMINGS)
+    ]
+    return Explained(
+        q=q,
+        by_place=tuple(b / w if w > 0 else float("nan") for b, w in zip(between, whole, strict=True)),
+        share=sum(between) / sum(whole),
+        pooled=_between(centred.flatten(0, 1), (sums.parts % q).ravel(), M) / sum(whole),
+        chance=float(np.mean(drawn)) / sum(whole),
+        by_digit=sum(_between(centred[:, i], which, M) for i, (_, which) in zip(places, residues, strict=True))
+        / sum(whole),
+    )
+
+
+def _size(x: Tensor, metric: Tensor) -> float:
+    return float(((x @ metric) * x).sum())
+
+
+def _between(x: Tensor, classes: np.ndarray, metric: Tensor) -> float:
+    """The sum of squares between classes of ``x``, whose mean over all is 0."""
+    found = 0.0
+    for name in np.unique(classes):
+        mine = x[torch.from_numpy(classes == name)]
+        found += len(mine) * _size(mine.mean(0, keepdim=True), metric)
+    return found
+
+
+def means(sums: Sum, q: int) -> tuple[Float[Tensor, "place residue d_model"], Bool[np.ndarray, "place residue"]]:
+    """What a digit adds on average, by its place and its residue, and which residues occur there.
+
+    Source: own design.
+    """
+    added, residues = sums.added.sum(1), sums.parts % q
+    places = added.shape[1]
+    found, occurs = torch.zeros(places, q, added.shape[-1]), np.zeros((places, q), dtype=bool)
+    for i in range(places):
+        for r in range(q):
+            mine = residues[:, i] == r
+            if mine.any():
+                found[i, r], occurs[i, r] = added[torch.from_numpy(mine), i].mean(0), True
+    return found, occurs

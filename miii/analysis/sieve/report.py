@@ -1,0 +1,153 @@
+"""All that is measured of a network that was asked for primes, and the verdict: by which primes does it add?"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from miii import runs
+from miii.analysis.sieve import circuit, depth, digits, interchange, numbers, probes, steering
+from miii.analysis.sieve.digits import Explained
+from miii.analysis.sieve.interchange import Crossing
+from miii.model.transformer import Transformer
+from miii.tasks import MIU, Primes, Task
+from miii.training import build_model
+
+EXPLAINED, CROSSES, KEEPS = 0.9, 0.95, 0.05  #: the bounds of the verdict's rule
+MODULI = 14  #: addition is looked for modulo the primes below it, and those that the network sieves by
+
+
+@dataclass(frozen=True)
+class Addition:
+    """The three measures of addition modulo q.
+
+    Source: own design; see the three modules.
+    """
+
+    q: int
+    explained: Explained
+    interchange: Crossing
+    steering: Crossing
+    base: int | None
+
+    @property
+    def variance_explained(self) -> float:
+        """The share of the contributions' variance that residues explain; the pooled one where q is at least the base.
+
+        There each digit has a residue of its own, so the share by place is 1 for any network.
+        """
+        by_place = self.base is None or self.q < self.base
+        return self.explained.share if by_place else self.explained.pooled
+
+    @property
+    def adds(self) -> bool:
+        """The verdict's rule: explained >= .9, both crossings >= .95, both controls <= .05."""
+        return (
+            self.variance_explained >= EXPLAINED
+            and min(self.interchange.accuracy, self.steering.accuracy) >= CROSSES
+            and max(self.interchange.control, self.steering.control) <= KEEPS
+        )
+
+
+def addition(
+    model: Transformer,
+    task: Task,
+    config: Primes | MIU,
+    moduli: Sequence[int],
+    seen: Collection[int] = (),
+) -> tuple[Addition, ...]:
+    """Measure addition modulo each of some primes.
+
+    Args:
+        seen: the primes that the network sieves by; the others of them are kept out of each measurement.
+
+    Raises:
+        InputError: as ``digits.of_side``.
+
+    Source: own design.
+    """
+    fitted, held_out = (digits.of_side(model, task, config, side) for side in (True, False))
+    base = config.base if isinstance(config, Primes) else None
+    return tuple(_measure(model, fitted, held_out, q, tuple(p for p in seen if p != q), base) for q in moduli)
+
+
+def _measure(
+    model: Transformer,
+    fitted: digits.Sum,
+    held_out: digits.Sum,
+    q: int,
+    others: tuple[int, ...],
+    base: int | None,
+) -> Addition:
+    free = np.all([fitted.n % other != 0 for other in others], axis=0) if others else np.ones(len(fitted.n), dtype=bool)
+    return Addition(
+        q=q,
+        explained=digits.explained(held_out, digits.metric(model, fitted.rows(free).resid), q),
+        interchange=interchange.interchange(model, fitted, held_out, q, others),
+        steering=steering.steer(model, fitted, held_out, q, others),
+        base=base,
+    )
+
+
+def asked(config: Primes, found: depth.Depth) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The moduli by which addition is looked for, those below 14 and those sieved by, and the latter alone.
+
+    Source: own design.
+    """
+    seen = tuple(factor.q for factor in found.factors if factor.low >= depth.LEAST)
+    return tuple(q for q in numbers.sieved(config, depth.LIMIT) if q < MODULI or q in seen), seen
+
+
+def report(run: runs.Run, step: int | None = None, shuffled: runs.Run | None = None) -> dict[str, Any]:
+    """What ``miii residues RUN --json`` prints of a run on primes or on MIU. Shares are in 0 .. 1, moduli are text.
+
+    Args:
+        shuffled: a run on the same examples with shuffled labels, as the probes' second control.
+
+    Raises:
+        InputError: a run's task is another.
+
+    Source: own design.
+    """
+    config = numbers.check(run.config.task)
+    model, task = run.model(step), run.task()
+    values: dict[str, Any] = {"run": run.name, "step": run.steps[-1] if step is None else step}
+    moduli: tuple[int, ...] = (3,)
+    seen: tuple[int, ...] = ()
+    if isinstance(config, Primes):
+        found = depth.depth(model, task, config)
+        moduli, seen = asked(config, found)
+        values |= {"label_only": config.label_only} | found.to_json()
+    added = addition(model, task, config, moduli, seen)
+    questions = ("base", *map(str, seen)) if isinstance(config, Primes) else ("3",)
+    networks = {"trained": model, "untrained": build_model(run.config, task).requires_grad_(False)}
+    if shuffled is not None:
+        networks["shuffled"] = shuffled.model()
+    read: dict[str, Any] = {"shuffled": None}
+    for name, network in networks.items():
+        best = probes.probe(network, task, moduli)
+        read[name] = {str(q): best.best(q) for q in moduli}
+    return values | {
+        "probe_r2": read,
+        "digit_variance_explained": {str(a.q): a.variance_explained for a in added},
+        "digit_variance_chance": {str(a.q): a.explained.chance for a in added},
+        "interchange_accuracy": {str(a.q): a.interchange.accuracy for a in added},
+        "interchange_control": {str(a.q): a.interchange.control for a in added},
+        "steering_accuracy": {str(a.q): a.steering.accuracy for a in added},
+        "steering_control": {str(a.q): a.steering.control for a in added},
+        "circuits": {name: circuit.find(model, task, config, name).to_json() for name in questions},
+        "verdict": verdict(added),
+    }
+
+
+def verdict(added: tuple[Addition, ...]) -> str:
+    """ "adds digits modulo 3 and 7", or "does not add digits modulo a prime".
+
+    Source: ``Addition.adds``.
+    """
+    passed = [str(each.q) for each in added if each.adds]
+    if not passed:
+        return "does not add digits modulo a prime"
+    listed = passed[0] if len(passed) == 1 else f"{', '.join(passed[:-1])} and {passed[-1]}"
+    return f"adds digits modulo {listed}"

@@ -1,0 +1,74 @@
+"""Integers: their digits, their smallest prime factors, and the draft paper's table of them, in NumPy."""
+
+import math
+
+import numpy as np
+from jaxtyping import Int
+
+LARGEST = 10**8  #: the largest integer that is asked about: its sieve takes a second or two
+BLOCK = 1 << 20  #: integers sieved at a time
+
+
+def primes_below(limit: int) -> tuple[int, ...]:
+    """The primes q < ``limit``, ascending. Source: SymPy's sieve."""
+    import sympy  # half a second, which modular arithmetic does not need
+
+    return tuple(int(q) for q in sympy.sieve.primerange(2, limit)) if limit > 2 else ()
+
+
+def smallest_prime_factor(n: Int[np.ndarray, " integers"]) -> Int[np.ndarray, " integers"]:
+    """The smallest prime factor of each integer, itself for a prime, 0 for 0 and 1.
+
+    Takes time with the span of the integers, not with their number.
+
+    Source: the sieve of Eratosthenes, with the primes up to the root from SymPy's sieve.
+    """
+    found = np.zeros(len(n), dtype=np.int64)
+    if not len(n):
+        return found
+    order = np.argsort(n, kind="stable")
+    ascending, low, high = n[order], int(n.min()), int(n.max())
+    primes = primes_below(math.isqrt(high) + 1)
+    for begin in range(low, high + 1, BLOCK):
+        first, last = np.searchsorted(ascending, [begin, min(begin + BLOCK, high + 1)])
+        if first == last:
+            continue
+        block = np.zeros(min(BLOCK, high + 1 - begin), dtype=np.int32)
+        for q in reversed(primes):  # descending, so that the smallest factor is the one that stays
+            block[max(q * q, -(-begin // q) * q) - begin :: q] = q
+        mine = ascending[first:last]
+        factor = block[mine - begin]
+        found[order[first:last]] = np.where(factor == 0, np.where(mine > 1, mine, 0), factor)
+    return found
+
+
+def is_prime(n: Int[np.ndarray, " integers"]) -> np.ndarray:
+    """Whether each integer is prime. Source: ``smallest_prime_factor``."""
+    return (n > 1) & (smallest_prime_factor(n) == n)
+
+
+def digits(n: Int[np.ndarray, " integers"], base: int, width: int) -> Int[np.ndarray, "integers width"]:
+    """The last ``width`` digits of each integer, the most significant first. Source: own design."""
+    powers = base ** np.arange(width - 1, -1, -1, dtype=np.int64)
+    return n[:, None] // powers % base
+
+
+def width(n: int, base: int) -> int:
+    """How many digits ``n`` has in ``base``; 1 for 0. Source: own design."""
+    found = 1
+    while n >= base:
+        n //= base
+        found += 1
+    return found
+
+
+def table(low: int = 10_000, high: int = 99_999) -> Int[np.ndarray, "rows 8"]:
+    """Table 1 of the draft paper: one row for every ten integers.
+
+    Columns 0 to 3 are the integers that end in 1, 3, 7 and 9, columns 4 to 7 whether each is prime.
+
+    Source: the draft paper, Table 1.
+    """
+    tens = np.arange(-(-low // 10) * 10, high - 8, 10)
+    n = tens[:, None] + np.array([1, 3, 7, 9])
+    return np.hstack([n, is_prime(n.ravel()).reshape(n.shape).astype(np.int64)])

@@ -1,0 +1,93 @@
+"""The other tasks before any network sees them: residues of all primes at once, and the strings of MIU."""
+
+from collections.abc import Sequence
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Int
+
+from miii.plots.heatmap import categories
+from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, TEST, TRAIN, top_legend
+from miii.tasks import Task
+
+SPLITS = {"train": TRAIN, "test": TEST}
+ANSWERS = {"theorem": MAIN, "no theorem": ACCENT}
+
+
+def loss_weights(task: Task) -> alt.Chart:
+    """What each target's loss is multiplied by; masked ones have 0. Source: the weights 1 / log q of ``Residues``."""
+    return _bars(
+        task, "weight", "weight of the loss", [target.weight for target in task.targets], "Weight of each task"
+    )
+
+
+def chance(task: Task) -> alt.Chart:
+    """The share of right answers to each target of whoever always gives its commonest answer. Source: own design."""
+    best = [target.labels.bincount().max().item() / len(target.labels) for target in task.targets]
+    return _bars(task, "accuracy", "right by chance", best, "Accuracy by chance")
+
+
+def digit_split(task: Task, p: int, size: int = 340) -> alt.Chart:
+    """The p x p table of all n = x0 + p x1, with those marked that train. Source: own design."""
+    return categories(
+        task.train_mask.int().view(p, p),
+        ["test", "train"],
+        [MUTED, TRAIN],
+        title="Every number x0 + p x1",
+        row="x1",
+        column="x0",
+        value="split",
+        size=size,
+    )
+
+
+def string_lengths(length: Int[np.ndarray, " strings"], theorem: Bool[np.ndarray, " strings"]) -> alt.Chart:
+    """How many strings of each length are theorems. Source: own design."""
+    names = np.where(theorem, *ANSWERS)
+    return _stacked(length, names, ANSWERS, "length", "letters after M", "Theorems by length")
+
+
+def string_counts(count: Int[np.ndarray, " strings"], theorem: Bool[np.ndarray, " strings"]) -> alt.Chart:
+    """How many strings have each number of I's. Source: Hofstadter 1979, chapter IX."""
+    names = np.where(theorem, *ANSWERS)
+    return _stacked(count, names, ANSWERS, "I", "I's in the string", "Theorems by their number of I's")
+
+
+def string_split(length: Int[np.ndarray, " strings"], train: Bool[np.ndarray, " strings"]) -> alt.Chart:
+    """How many strings of each length train. Source: own design."""
+    return _stacked(length, np.where(train, *SPLITS), SPLITS, "length", "letters after M", "The split by length")
+
+
+def _bars(task: Task, name: str, title: str, values: Sequence[float], heading: str) -> alt.Chart:
+    asked = [target.name for target in task.targets]
+    return (
+        alt.Chart(pd.DataFrame({"task": asked, "answers": [t.size for t in task.targets], name: values}))
+        .mark_bar(color=MAIN)
+        .encode(
+            x=alt.X("task:N", sort=asked, title="task", axis=alt.Axis(labelAngle=-60, labelOverlap=True)),
+            y=alt.Y(f"{name}:Q", title=title),
+            tooltip=["task:N", "answers:Q", alt.Tooltip(f"{name}:Q", format=".4f")],
+        )
+        .properties(title=heading, height=HEIGHT, autosize=FLUID)
+    )
+
+
+def _stacked(
+    values: np.ndarray, names: np.ndarray, colors: dict[str, str], name: str, title: str, heading: str
+) -> alt.Chart:
+    """Bars of how many strings have each value, stacked by name."""
+    frame = pd.DataFrame({name: values, "kind": names}).groupby([name, "kind"], as_index=False).size()
+    frame = frame.rename(columns={"size": "strings"})
+    scale = alt.Scale(domain=list(colors), range=list(colors.values()))
+    return (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X(f"{name}:O", title=title, axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            y=alt.Y("strings:Q", title="strings"),
+            color=alt.Color("kind:N", scale=scale, legend=top_legend()),
+            tooltip=[f"{name}:O", "kind:N", alt.Tooltip("strings:Q", format=",")],
+        )
+        .properties(title=heading, height=HEIGHT, autosize=FLUID)
+    )

@@ -1,0 +1,163 @@
+"""Hofstadter's MIU puzzle: which strings can be derived? Arithmetic modulo 3 in a puzzle about letters."""
+
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from pydantic import Field, model_validator
+
+from miii.errors import Frozen, InputError
+from miii.tasks.task import Task, mask_of
+
+NAMES = ("I", "U", "M", "?", "·")  #: the tokens; the last is an empty place of the tape
+LETTER_I, LETTER_U, AXIOM, ASK, BLANK = range(5)
+
+
+class MIU(Frozen):
+    """Is M followed by a string over {I, U} a theorem of the MIU system? A tape holds M, the letters and ``?``.
+
+    The letters stand at random places of the tape, in their order, with blanks between them, so that every place is
+    met in training and longer strings can be asked. A model with ``positions`` none cannot see the places at all.
+
+    The theorems are the strings whose number of I's is not divisible by 3. Half of the strings of every length are
+    none, so neither syntax nor length gives the answer away. The number of I's is drawn evenly, then their places.
+
+    Strings of up to ``longest`` letters train; of each further length up to ``longest_test`` there are ``n`` / 20, and
+    those are only tested.
+
+    Raises:
+        InputError: ``longest_test`` is below ``longest``, or a split leaves a side empty.
+
+    Source: Hofstadter 1979, chapters I and IX; the draft paper, section 2.3. Randomised positions: Ruoss et al. 2023
+    (arXiv 2305.16843).
+    """
+
+    kind: Literal["miu"] = "miu"
+    longest: int = Field(24, ge=3, le=200, description="letters after M of the longest string in training")
+    longest_test: int = Field(36, ge=3, le=400, description="letters after M of the longest string in the test")
+    n: int = Field(20_000, ge=100, le=500_000, description="how many strings up to the training length")
+    train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the strings up to the training length")
+    seed: int = Field(0, ge=0, lt=2**31, description="fixes the strings, the split and the initial weights")
+
+    @model_validator(mode="after")
+    def _longer(self) -> "MIU":
+        if self.longest_test < self.longest:
+            raise InputError(
+                f"longest_test must be at least longest, {self.longest} letters (got {self.longest_test})."
+            )
+        if not 0 < self.n_train < self.n:
+            raise InputError(
+                f"train_fraction must leave at least one of the {self.n} strings on each side "
+                f"(got {self.train_fraction}, which trains on {self.n_train})."
+            )
+        return self
+
+    @property
+    def n_train(self) -> int:
+        """How many strings train."""
+        return int(self.train_fraction * self.n)
+
+    @property
+    def name(self) -> str:
+        """A short name for titles and folders, such as ``miu-24``."""
+        return f"miu-{self.longest}"
+
+    def build(self) -> Task:
+        """Strings in random order, the longer ones last: tokens [strings, longest_test + 2], labels 1 for theorems.
+
+        Facts: ``length``, the letters after M, and ``I``, how many of them are I.
+        """
+        generator = np.random.default_rng([self.seed, 0])
+        shorter = generator.integers(1, self.longest + 1, self.n)
+        longer = np.repeat(np.arange(self.longest + 1, self.longest_test + 1), max(1, self.n // 20))
+        length = np.concatenate([shorter, longer])
+        theorem = generator.random(len(length)) < 0.5
+        count = _counts(length, theorem, generator)
+        tokens = tape(length, count, self.longest_test, generator)
+        order = torch.from_numpy(generator.permutation(self.n))
+        return Task(
+            tokens=torch.from_numpy(tokens),
+            labels=torch.from_numpy(theorem.astype(np.int64)),
+            train_mask=mask_of(order[: self.n_train], len(length)),
+            d_vocab=len(NAMES),
+            d_vocab_out=2,
+            token_names=NAMES,
+            name="theorem",
+            facts=MappingProxyType({"length": torch.from_numpy(length), "I": torch.from_numpy(count)}),
+        )
+
+
+def scores(task: Task, logits: np.ndarray, rows: Int[np.ndarray, " rows"]) -> dict[str, float]:
+    """Share of right answers to test strings as long as those in training, and to longer ones. Source: own design."""
+    right = logits.argmax(1) == task.labels.numpy()[rows]
+    length = task.facts["length"].numpy()
+    longer = length[rows] > length[task.train_mask.numpy()].max()
+    found = {"accuracy_as_long": float(right[~longer].mean())}
+    return found | ({"accuracy_longer": float(right[longer].mean())} if longer.any() else {})
+
+
+def is_theorem(string: str) -> bool:
+    """Whether a string is derivable, by its count of I's.
+
+    Source: Hofstadter 1979, chapter IX; ``derivable`` derives.
+    """
+    return string[:1] == "M" and set(string[1:]) <= {"I", "U"} and string.count("I") % 3 != 0
+
+
+def derivable(longest: int) -> frozenset[str]:
+    """All theorems of up to ``longest`` letters after M, by applying the four rules to the axiom MI again and again.
+
+    A derivation may have to pass through longer strings: of up to 2 l + 1 symbols, for theorems of up to l symbols.
+
+    Source: Hofstadter 1979, chapter I: xI -> xIU, Mx -> Mxx, III -> U, UU -> nothing.
+    """
+    most = 2 * longest + 2
+    found, edge = {"MI"}, ["MI"]
+    while edge:
+        edge = [new for string in edge for new in _steps(string) if len(new) <= most + 1 and new not in found]
+        edge = sorted(set(edge))
+        found |= set(edge)
+    return frozenset(string for string in found if len(string) <= longest + 1)
+
+
+def _steps(string: str) -> list[str]:
+    x = string[1:]
+    steps = [f"M{x}{x}"]
+    if x.endswith("I"):
+        steps.append(f"{string}U")
+    for old, new in (("III", "U"), ("UU", "")):
+        at = string.find(old)
+        while at >= 0:
+            steps.append(string[:at] + new + string[at + len(old) :])
+            at = string.find(old, at + 1)
+    return steps
+
+
+def _counts(length: np.ndarray, theorem: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """How many I's each string has: evenly among the counts from 0 to its length that make it what it is."""
+    none = length // 3 + 1  # the multiples of 3 in 0 .. length
+    multiple = 3 * generator.integers(0, none)
+    k = generator.integers(0, length + 1 - none)
+    return np.where(theorem, k // 2 * 3 + k % 2 + 1, multiple)
+
+
+def tape(
+    length: Int[np.ndarray, " strings"], count: Int[np.ndarray, " strings"], places: int, generator: np.random.Generator
+) -> Int[np.ndarray, "strings pos"]:
+    """The tokens of strings with ``length`` letters, ``count`` of them I: M, letters at random places, ? at the end.
+
+    Source: randomised positions, Ruoss et al. 2023 (arXiv 2305.16843).
+    """
+    strings = len(length)
+    # the letters' order: which of a string's letters are I
+    drawn = np.where(np.arange(places) < length[:, None], generator.random((strings, places)), 2)
+    rank = np.argsort(np.argsort(drawn))
+    letters = np.where(rank < count[:, None], LETTER_I, LETTER_U)
+    # which places hold a letter
+    taken = np.argsort(np.argsort(generator.random((strings, places)))) < length[:, None]
+    which = np.cumsum(taken, axis=1) - 1
+    body = np.where(taken, np.take_along_axis(letters, np.maximum(which, 0), axis=1), BLANK)
+    ends = np.full((strings, 1), AXIOM), np.full((strings, 1), ASK)
+    return np.hstack([ends[0], body, ends[1]]).astype(np.int64)

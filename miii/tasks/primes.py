@@ -1,0 +1,232 @@
+"""Is an integer irreducible? Its digits as tokens, and the one bit."""
+
+import functools
+import math
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from pydantic import BeforeValidator, Field, model_validator
+
+from miii import metrics, numbers
+from miii.errors import Frozen, InputError
+from miii.tasks.task import Target, Task, mask_of
+
+MOST = 5_000_000  #: examples that fit into memory
+VALIDATION = 0.1  #: share of the training side on which training decides when to stop
+SIEVED = (0.90, 0.99)  #: ROC AUC, and AUC of primes against multiples of 3, from which a run has learned to sieve
+
+#: The ranges that the draft paper speaks of: its text has four digits, its Table 1 five.
+PRESETS = {"text": (1_000, 9_999), "table 1": (10_000, 99_999)}
+
+
+def _listed(value: Any) -> Any:
+    """A list from the command line: ``3,7,11``."""
+    return [part for part in value.split(",") if part] if isinstance(value, str) else value
+
+
+Primelist = Annotated[tuple[int, ...], BeforeValidator(_listed)]
+
+
+class Primes(Frozen):
+    """The integers of a range as digits and a last token ``?``, where the answer is read: prime (1) or not (0).
+
+    ``residues`` asks for n mod q beside it, for each of the given primes: information on factors that the label alone
+    does not give.
+
+    Raises:
+        InputError: an empty or too large range, a base outside 2 .. 1000, or a split that leaves a side without primes.
+
+    Source: the draft paper, sections 2.3 and 3.1 and Table 1.
+    """
+
+    kind: Literal["primes"] = "primes"
+    low: int = Field(10_000, ge=2, le=numbers.LARGEST, description="the first integer of the range")
+    high: int = Field(99_999, ge=2, le=numbers.LARGEST, description="the last integer of the range")
+    base: int = Field(10, ge=2, le=1000, description="the base of the digits")
+    leading_zeros: bool = Field(True, description="whether short integers begin with zeros, or with blanks")
+    candidates: Literal["all", "coprime"] = Field("all", description="all integers, or those coprime to the base")
+    tokens: Literal["digit", "place"] = Field(
+        "digit", description="whether a digit is the same token at every place, or a token of its own at each"
+    )
+    sampling: Literal["uniform", "log"] = Field(
+        "uniform", description="whether a step draws training integers evenly, or evenly in log n: short ones as often"
+    )
+    sample: int | None = Field(None, ge=10, le=MOST, description="how many integers, drawn at random; none takes all")
+    split: Literal["random", "range", "residue"] = Field(
+        "random", description="train on random integers, on those below a bound, or on whole classes modulo 97"
+    )
+    train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the integers used for training")
+    residues: Primelist = Field((), description="further targets: n modulo each of these primes, such as 3,7,11")
+    shuffled: bool = Field(False, description="the control: the labels in random order, nothing to be learned")
+    seed: int = Field(0, ge=0, lt=2**31, description="fixes the sample, the split and the initial weights")
+
+    @model_validator(mode="after")
+    def _has_integers(self) -> "Primes":
+        if self.low > self.high:
+            raise InputError(
+                f"low must be at most high, so that the range is not empty (got {self.low} > {self.high})."
+            )
+        if not 10 <= self.n_examples <= MOST:
+            raise InputError(
+                f"low and high must hold 10 to {MOST:,} integers, or sample must say how many to draw "
+                f"(got {self.n_examples:,})."
+            )
+        for q in self.residues:
+            if q not in numbers.primes_below(1000):
+                raise InputError(f"residues must be primes below 1000 (got {q}).")
+        if len(set(self.residues)) < len(self.residues):
+            raise InputError(f"residues must name each prime once (got {','.join(map(str, self.residues))}).")
+        n, spf, train = _split(self)
+        prime = n == spf
+        for side, mask in (("training", train), ("test", ~train)):
+            if not prime[mask].any():
+                raise InputError(
+                    f"split must leave at least one prime on each side (got {self.split!r} with train_fraction "
+                    f"{self.train_fraction}, which leaves none for {side})."
+                )
+        return self
+
+    @property
+    def n_examples(self) -> int:
+        """How many integers there are on both sides."""
+        whole = _rank(self, self.high + 1) - _rank(self, self.low)
+        return whole if self.sample is None else min(self.sample, whole)
+
+    @property
+    def n_train(self) -> int:
+        """How many integers steps are taken on: the training side without its validation part."""
+        train = int(_split(self)[2].sum())
+        return train - _n_validation(train)
+
+    @property
+    def width(self) -> int:
+        """How many digits an integer is shown with."""
+        return numbers.width(self.high, self.base)
+
+    @property
+    def name(self) -> str:
+        """A short name for titles and folders, such as ``primes-10``."""
+        return f"primes-{self.base}{'-shuffled' if self.shuffled else ''}"
+
+    @property
+    def label_only(self) -> bool:
+        """Whether nothing beside the label tells the network about factors: base 10, all integers, at most half."""
+        plain = self.base == 10 and self.candidates == "all" and not self.shuffled
+        return plain and not self.residues and self.train_fraction <= 0.5
+
+    @property
+    def token_names(self) -> tuple[str, ...]:
+        """What each token stands for: the digits (of the first place, the second, ...), ``?``, and a blank."""
+        shown = range(self.base)
+        if self.tokens == "place":
+            digits = [f"{digit}@{self.width - 1 - i}" for i in range(self.width) for digit in shown]
+        else:
+            digits = [str(digit) for digit in shown]
+        return (*digits, "?") if self.leading_zeros else (*digits, "?", "·")
+
+    def encode(self, n: Int[np.ndarray, " integers"]) -> Int[np.ndarray, "integers pos"]:
+        """Integers as tokens: the digits, the most significant first, and the token where the answer is read.
+
+        Raises:
+            InputError: an integer has more digits than those of the range.
+        """
+        if len(n) and not 0 <= n.min() <= n.max() < self.base**self.width:
+            raise InputError(f"n must be from 0 to {self.base**self.width - 1} (got {n.min()} to {n.max()}).")
+        asked = len(self.token_names) - (1 if self.leading_zeros else 2)
+        tokens = np.full((len(n), self.width + 1), asked, dtype=np.int64)
+        tokens[:, : self.width] = numbers.digits(n, self.base, self.width)
+        if self.tokens == "place":
+            tokens[:, : self.width] += self.base * np.arange(self.width)
+        if not self.leading_zeros:
+            tokens[:, : self.width][n[:, None] < self.base ** np.arange(self.width - 1, -1, -1)] = asked + 1
+        return tokens
+
+    def build(self) -> Task:
+        """The integers ascending: tokens [integers, width + 1], the most significant digit first, labels 0 or 1.
+
+        Facts: ``n`` and ``spf``, the smallest prime factor.
+        """
+        n, spf, train = _split(self)
+        examples = len(n)
+        digits = self.encode(n)
+        generator = np.random.default_rng([self.seed, 1])
+        labels = (n == spf).astype(np.int64)
+        if self.shuffled:
+            labels = np.random.default_rng([self.seed, 2]).permutation(labels)
+        rows = np.flatnonzero(train)
+        val = mask_of(torch.from_numpy(generator.permutation(rows)[: _n_validation(len(rows))]), examples)
+        whole = torch.from_numpy(n.copy())  # the cached arrays are read-only
+        return Task(
+            tokens=torch.from_numpy(digits),
+            labels=torch.from_numpy(labels),
+            train_mask=torch.from_numpy(train.copy()),
+            val_mask=val,
+            d_vocab=len(self.token_names),
+            d_vocab_out=2 + sum(self.residues),
+            token_names=self.token_names,
+            chances=torch.from_numpy(1 / n) if self.sampling == "log" else None,
+            name="prime",
+            more=tuple(Target(f"mod {q}", q, whole % q, 1 / math.log(q)) for q in self.residues),
+            facts=MappingProxyType({"n": whole, "spf": torch.from_numpy(spf.copy())}),
+        )
+
+
+def scores(task: Task, logits: np.ndarray, rows: Int[np.ndarray, " rows"]) -> dict[str, float]:
+    """ROC AUC of the difference of the two logits over some integers, of all and of each small factor's alone.
+
+    Source: the criterion of ``SIEVED``; ``metrics.auc``.
+    """
+    prime, spf = task.labels.numpy()[rows] == 1, task.facts["spf"].numpy()[rows]
+    score = logits[:, 1] - logits[:, 0]
+    found = {"auc": metrics.auc(score, prime)}
+    for q in (3, 7, 11, 13):
+        asked = prime | (spf == q)
+        found[f"auc_{q}"] = metrics.auc(score[asked], prime[asked])
+    return found
+
+
+def _n_validation(train: int) -> int:
+    return min(max(1, int(VALIDATION * train)), 20_000, train - 1)
+
+
+def _rank(config: Primes, n: int) -> int:
+    """How many integers from 0 to n - 1 are candidates."""
+    if config.candidates == "all":
+        return n
+    coprime = _coprime(config.base)
+    return n // config.base * len(coprime) + int(np.searchsorted(coprime, n % config.base))
+
+
+@functools.lru_cache(maxsize=8)
+def _coprime(base: int) -> np.ndarray:
+    return np.flatnonzero(np.gcd(np.arange(base), base) == 1)
+
+
+@functools.lru_cache(maxsize=4)
+def _split(config: Primes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The integers, their smallest prime factors, whether each trains. Read-only: the arrays are shared."""
+    generator = np.random.default_rng([config.seed, 0])
+    first, last = _rank(config, config.low), _rank(config, config.high + 1)
+    rank = np.arange(first, last)
+    if config.sample is not None and config.sample < last - first:
+        rank = first + np.sort(generator.choice(last - first, config.sample, replace=False))
+    n = rank
+    if config.candidates == "coprime":
+        coprime = _coprime(config.base)
+        n = rank // len(coprime) * config.base + coprime[rank % len(coprime)]
+    spf = numbers.smallest_prime_factor(n)
+    wanted = int(config.train_fraction * len(n))
+    train = np.zeros(len(n), dtype=bool)
+    match config.split:
+        case "random":
+            train[generator.permutation(len(n))[:wanted]] = True
+        case "range":
+            train[:wanted] = True
+        case "residue":
+            train = np.isin(n % 97, generator.permutation(97)[: round(config.train_fraction * 97)])
+    for array in (n, spf, train):
+        array.flags.writeable = False
+    return n, spf, train

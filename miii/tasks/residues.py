@@ -1,0 +1,103 @@
+"""All residues of a two-digit number at once: what the draft paper became."""
+
+import math
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from pydantic import Field, model_validator
+
+from miii import numbers
+from miii.errors import Frozen, InputError
+from miii.tasks.primes import Primelist
+from miii.tasks.task import Target, Task, mask_of, names_of
+
+
+class Residues(Frozen):
+    """n = x0 + p x1 as the tokens ``x0 x1 =``; asked are n mod q for every prime q < p, all at once.
+
+    The loss of a task with q answers is divided by log q. ``masked`` tasks are asked but not trained. ``basis`` is the
+    control without a modulus: the same tokens, and the two digits as the targets.
+
+    Raises:
+        InputError: ``p`` too small to leave a prime below it, a masked number that is no task, or an empty side.
+
+    Source: Syrkis 2024's preprint, "Mechanistic interpretability on (multi-task) irreducible integers".
+    """
+
+    kind: Literal["residues"] = "residues"
+    p: int = Field(113, ge=3, le=257, description="the base of the two digits; every prime below it is a task")
+    train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the p^2 numbers used for training")
+    masked: Primelist = Field((), description="primes whose loss counts nothing, such as 2,3,5,7")
+    basis: bool = Field(False, description="the control without a modulus: the digits themselves are asked")
+    seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
+
+    @model_validator(mode="after")
+    def _both_sides(self) -> "Residues":
+        if not 0 < self.n_train < self.p**2:
+            raise InputError(
+                f"train_fraction must leave at least one of the {self.p**2} numbers on each side "
+                f"(got {self.train_fraction}, which trains on {self.n_train})."
+            )
+        if self.basis and self.masked:
+            raise InputError(f"masked must be none where basis is true (got {','.join(map(str, self.masked))}).")
+        primes = self.primes
+        for q in self.masked:
+            if q not in primes:
+                raise InputError(f"masked must hold primes below p, {', '.join(map(str, primes))} (got {q}).")
+        if len(set(self.masked)) >= len(primes):
+            raise InputError(f"masked must leave at least one of {', '.join(map(str, primes))} to train on.")
+        return self
+
+    @property
+    def primes(self) -> tuple[int, ...]:
+        """The moduli, ascending; those of the control are its digits' base."""
+        return (self.p, self.p) if self.basis else numbers.primes_below(self.p)
+
+    @property
+    def n_train(self) -> int:
+        """How many numbers train."""
+        return int(self.train_fraction * self.p**2)
+
+    @property
+    def name(self) -> str:
+        """A short name for titles and folders, such as ``residues-113``."""
+        return f"{'basis' if self.basis else 'residues'}-{self.p}"
+
+    def build(self) -> Task:
+        """The numbers ascending: tokens [p^2, 3]; fact ``n``."""
+        n = torch.arange(self.p**2)
+        digits = n % self.p, n // self.p
+        generator = torch.Generator().manual_seed(self.seed)
+        order = torch.randperm(len(n), generator=generator)
+        if self.basis:
+            labels = [(f"x{i}", self.p, digit) for i, digit in enumerate(digits)]
+        else:
+            labels = [(f"mod {q}", q, n % q) for q in self.primes]
+        targets = [Target(name, q, answer, 0.0 if q in self.masked else 1 / math.log(q)) for name, q, answer in labels]
+        return Task(
+            tokens=torch.stack([*digits, torch.full_like(n, self.p)], dim=1),
+            labels=targets[0].labels,
+            train_mask=mask_of(order[: self.n_train], len(n)),
+            d_vocab=self.p + 1,
+            d_vocab_out=sum(target.size for target in targets),
+            token_names=names_of(self.p, "="),
+            weight=targets[0].weight,
+            name=targets[0].name,
+            more=tuple(targets[1:]),
+            judged="all",
+            facts=MappingProxyType({"n": n}),
+        )
+
+
+def scores(task: Task, logits: np.ndarray, rows: Int[np.ndarray, " rows"]) -> dict[str, float]:
+    """Share of right answers to each target, and the worst of those that are trained. Source: own design."""
+    found, worst = {}, 1.0
+    for target in task.targets:
+        right = logits[:, task.logits_of(target.name)].argmax(1) == target.labels.numpy()[rows]
+        found[f"accuracy_{target.name.removeprefix('mod ')}"] = float(right.mean())
+        if target.weight:
+            worst = min(worst, float(right.mean()))
+    return {"accuracy_worst": worst} | found

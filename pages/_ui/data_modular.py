@@ -1,0 +1,141 @@
+"""The Data page for modular arithmetic: every pair, its answer, its tokens, and which pairs train."""
+
+import pandas as pd
+import streamlit as st
+
+import miii
+from miii import plots
+from miii.errors import InputError
+from miii.plots.style import Chart
+from miii.tasks import Operation, Task
+from pages._ui.cell import cell
+from pages._ui.form import LIMIT
+
+FORMULAS = {
+    "add": r"c = a + b \bmod p",
+    "sub": r"c = a - b \bmod p",
+    "mul": r"c = a \cdot b \bmod p",
+    "quadratic": r"c = a^2 + ab + b^2 \bmod p",
+    "shuffled": r"c = (a + b \bmod p)\ \text{of a randomly chosen other pair}",
+    "relabelled": r"c = \pi\left(\pi^{-1}(a) + \pi^{-1}(b) \bmod p\right)\ \text{for a random renaming}\ \pi",
+}
+
+INTRO = """
+A task is a finite table: every pair of numbers below $p$, each with one answer. The network is shown the answers of some
+pairs, the **training split**, and is asked for the others, the **test split**. If it answers those, it cannot have looked
+them up.
+"""
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def built(config: miii.ModularAddition) -> Task:
+    return config.build()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def table(config: miii.ModularAddition) -> pd.DataFrame:
+    task = built(config)
+    a, b = task.tokens[:, 0].numpy(), task.tokens[:, 1].numpy()
+    names = [" ".join(task.token_names[token] for token in row) for row in task.tokens.tolist()]
+    split = ["train" if train else "test" for train in task.train_mask.tolist()]
+    return pd.DataFrame({"a": a, "b": b, "c": task.labels.numpy(), "split": split, "tokens": names})
+
+
+def split(operation: str, p: int, train_fraction: float, balanced: bool, seed: int) -> Chart:
+    config = miii.ModularAddition(operation=operation, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed)
+    return plots.split(config.build(), p)
+
+
+def answers(operation: str, p: int, train_fraction: float, balanced: bool, seed: int) -> Chart:
+    config = miii.ModularAddition(operation=operation, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed)
+    labels = config.build().labels.view(p, p)
+    return plots.heatmap(labels, title="The answer to every pair", row="a", column="b", value="c")
+
+
+def class_balance(operation: str, p: int, train_fraction: float, balanced: bool, seed: int) -> Chart:
+    config = miii.ModularAddition(operation=operation, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed)
+    return plots.class_balance(config.build())
+
+
+def page(operation: Operation) -> None:
+    """Everything below the choice of the task."""
+    st.markdown(INTRO)
+    with st.container(horizontal=True, gap="medium"):
+        p = st.number_input("p", 2, LIMIT, 113, key="p", bind="query-params", width=140, help="The modulus")
+        fraction = st.slider(
+            "Share for training",
+            0.01,
+            0.99,
+            0.3,
+            0.01,
+            key="fraction",
+            bind="query-params",
+            width=240,
+            help="Of all pairs",
+        )
+        seed = st.number_input(
+            "Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", width=140, help="Draws the split"
+        )
+        balanced = st.toggle(
+            "Balanced", key="balanced", bind="query-params", help="As many training pairs for every answer, up to one"
+        )
+
+    try:
+        config = miii.ModularAddition(
+            operation=operation, p=int(p), train_fraction=fraction, balanced=balanced, seed=int(seed)
+        )
+    except InputError as error:
+        st.error(str(error))
+        st.stop()
+
+    task = built(config)
+    st.latex(FORMULAS[operation])
+    with st.container(horizontal=True):
+        st.metric("Pairs", f"{len(task.labels):,}", border=True, help="p squared")
+        st.metric("For training", f"{config.n_train:,}", border=True)
+        st.metric("For testing", f"{len(task.labels) - config.n_train:,}", border=True)
+        st.metric("Tokens", f"{task.d_vocab:,}", border=True, help="The numbers 0 .. p - 1 and “=”")
+
+    values = config.model_dump()
+    st.header("Every pair", anchor="pairs")
+    left, right = st.columns(2)
+    with left:
+        cell(
+            split,
+            **values,
+            width="content",
+            alt=f"Grid of {p} by {p} pairs; {config.n_train} training pairs are marked, scattered at random.",
+            see="The seed scatters the training pairs over the whole table.",
+        )
+    with right:
+        cell(
+            answers,
+            **values,
+            width="content",
+            alt=f"Grid of {p} by {p} answers, coloured by c.",
+            see="What there is to be found. Addition is a band that runs around a doughnut.",
+        )
+
+    st.header("How a pair becomes tokens", anchor="tokens")
+    row = st.slider("Pair number", 0, len(task.labels) - 1, min(5 * int(p) + 8, len(task.labels) - 1), help="a p + b")
+    a, b = divmod(row, int(p))
+    st.markdown(
+        f"The pair **({a}, {b})** is shown as the three tokens `{table(config).tokens[row]}`, whose numbers are "
+        f"`{task.tokens[row].tolist()}`. To the network these are three rows of a table of vectors and nothing else: it is not "
+        f"told that 3 is one more than 2. The answer, read at the last token, is **{int(task.labels[row])}**; this pair is in "
+        f"the **{table(config).split[row]}** split."
+    )
+
+    st.header("Is any answer more common?", anchor="balance")
+    counts = task.labels.bincount(minlength=int(p))
+    cell(
+        class_balance,
+        **values,
+        alt="Stacked bars: how many training and test pairs have each answer.",
+        see=f"Each answer belongs to {counts.min()}{f' to {counts.max()}' if counts.max() > counts.min() else ''} of the pairs, so guessing the commonest one is right in "
+        f"{counts.max() / len(task.labels):.1%} of them.",
+    )
+
+    st.header("The table", anchor="table")
+    st.dataframe(table(config), hide_index=True, height=320)
+    st.caption("Hover for the table's own toolbar: search, download as CSV, full screen.")

@@ -1,0 +1,295 @@
+"""The Data page for primes: the integers of a range, as they are and as the network sees them."""
+
+import io
+from functools import partial
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import streamlit as st
+import sympy
+
+import miii
+from miii import analysis, numbers, plots
+from miii.errors import InputError
+from miii.plots.style import Chart
+from miii.tasks.primes import PRESETS, Primes
+from pages._ui import data_where
+from pages._ui.cell import cell
+
+OTHER = "other"
+SHOWN = 1000  # rows of the data set in the page; the rest is in the files
+
+INTRO = """
+Is an integer **irreducible**? The network is shown the digits of an integer as tokens and is told one bit: prime or not.
+Nothing says that a digit is a quantity, that its place gives it a weight, or that there is such a thing as a factor. Yet
+$n$ is divisible by $q$ when
+
+$$
+\\sum_i d_i\\, b^i \\equiv 0 \\pmod q
+$$
+
+for its digits $d_i$ in the base $b$: to know a prime, one has to **add modulo** $q$, for every $q$ that is in question.
+"""
+
+
+def last_digits(
+    low: int, high: int, base: int, candidates: str, sample: int | None, split: str, train_fraction: float, seed: int
+) -> Chart:
+    task = miii.Primes(
+        low=low,
+        high=high,
+        base=base,
+        candidates=candidates,
+        sample=sample,
+        split=split,
+        train_fraction=train_fraction,
+        seed=seed,
+    )
+    return plots.last_digits(analysis.integers.last_digits(analysis.integers.members(task), base))
+
+
+def the_split(
+    low: int, high: int, base: int, candidates: str, sample: int | None, split: str, train_fraction: float, seed: int
+) -> tuple[Chart, ...]:
+    task = miii.Primes(
+        low=low,
+        high=high,
+        base=base,
+        candidates=candidates,
+        sample=sample,
+        split=split,
+        train_fraction=train_fraction,
+        seed=seed,
+    )
+    members = analysis.integers.members(task)
+    return plots.split_rows(analysis.integers.rows(members)), plots.split_counts(members.counts())
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def counts(task: Primes) -> tuple[np.ndarray, float]:
+    """Composites and primes in each part, and the share of composites that their last digit gives away."""
+    members = analysis.integers.members(task)
+    given_away = np.gcd(members.n[~members.prime], task.base) > 1
+    return members.counts(), float(given_away.mean()) if len(given_away) else 0.0
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def beginning(task: Primes) -> pd.DataFrame:
+    return analysis.integers.table(task, SHOWN)
+
+
+def csv(task: Primes) -> bytes:
+    file = io.BytesIO()
+    pyarrow.csv.write_csv(pa.Table.from_pandas(analysis.integers.table(task), preserve_index=False), file)
+    return file.getvalue()
+
+
+def parquet(task: Primes) -> bytes:
+    return analysis.integers.table(task).to_parquet(index=False)
+
+
+def choose() -> Primes:
+    """The task that the controls say; where there is none such, a sentence instead of the page."""
+    with st.container(horizontal=True, gap="medium"):
+        preset = st.segmented_control(
+            "Range",
+            [*PRESETS, OTHER],
+            default="table 1",
+            required=True,
+            key="preset",
+            bind="query-params",
+            help="text: the four-digit integers, of which the paper's text speaks. table 1: the five-digit ones, which its "
+            f"Table 1 shows. {OTHER}: any, up to {numbers.LARGEST:,}.",
+        )
+        bounds: tuple[int | None, int | None] = PRESETS.get(preset or "table 1", (2, 1_000_000))
+        if preset == OTHER:  # what is out of bounds is for the config to say
+            bounds = number("Low", 2, "low", "The first integer"), number("High", 1_000_000, "high", "The last integer")
+        base = number("Base", 10, "base", "Of the digits, 2 to 1000")
+        candidates = choice(
+            "Candidates", "candidates", "All integers, or only those that have no factor in common with the base"
+        )
+        split = choice(
+            "Split", "split", "random: any integers train. range: the lower ones. residue: whole classes modulo 97"
+        )
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        fraction = st.slider(
+            "Share for training",
+            0.01,
+            0.99,
+            0.5,
+            0.01,
+            key="train_fraction",
+            bind="query-params",
+            width=190,
+            help="Of all integers; a tenth of it is held back for validation",
+        )
+        seed = number("Seed", 0, "seed", "Draws the split")
+        sample = st.number_input(
+            "Sample",
+            value=None,
+            step=1,
+            key="sample",
+            bind="query-params",
+            placeholder="all",
+            width=140,
+            help="How many integers, drawn at random: for ranges of more than five millions",
+        )
+        tokens = choice("Tokens", "tokens", "digit: a 3 is the same token at every place. place: another one at each")
+        zeros = st.toggle(
+            "Leading zeros",
+            True,
+            key="leading_zeros",
+            bind="query-params",
+            help="Short integers begin with zeros; otherwise with blanks",
+        )
+    try:
+        return miii.Primes(
+            low=bounds[0],
+            high=bounds[1],
+            base=base,
+            candidates=candidates,
+            split=split,
+            train_fraction=fraction,
+            seed=seed,
+            sample=sample,
+            tokens=tokens,
+            leading_zeros=zeros,
+        )
+    except InputError as error:
+        st.error(str(error))
+        st.stop()
+
+
+def number(label: str, default: int, key: str, says: str) -> int | None:
+    return st.number_input(label, value=default, step=1, key=key, bind="query-params", width=140, help=says)
+
+
+def choice(label: str, field: str, says: str) -> str:
+    options = list(get_args(Primes.model_fields[field].annotation))
+    return st.selectbox(label, options, key=field, bind="query-params", width=130, help=says)
+
+
+def page() -> None:
+    """Everything below the choice of the task."""
+    st.markdown(INTRO)
+    task = choose()
+    chosen = {
+        name: getattr(task, name)
+        for name in ("low", "high", "base", "candidates", "sample", "split", "train_fraction", "seed")
+    }
+    parts, given_away = counts(miii.Primes(**chosen))
+    total, primes = int(parts.sum()), int(parts[:, 1].sum())
+    with st.container(horizontal=True):
+        st.metric("Integers", f"{total:,}", border=True, help=f"From {task.low:,} to {task.high:,}")
+        st.metric("Primes", f"{primes:,}", border=True, help=f"{primes / total:.2%} of them")
+        for part, count in zip(("For training", "For validation", "For testing"), parts.sum(1), strict=True):
+            st.metric(part, f"{count:,}", border=True)
+        st.metric("Tokens", f"{len(task.token_names):,}", border=True, help="The digits, “?” and perhaps a blank")
+    table_1()
+    as_tokens(task)
+    data_where.section(task)
+    st.header("Does the last digit say it?", anchor="last-digit")
+    cell(
+        last_digits,
+        **chosen,
+        alt=f"Stacked bars: composites and primes by their last digit in base {task.base}.",
+        see=f"{given_away:.1%} of the composites end in a digit that has a factor in common with {task.base}. Whoever looks at "
+        f"the last digit alone tells primes from composites with a ROC AUC of about {0.5 + given_away / 2:.3f}; the rest "
+        "takes addition.",
+    )
+    st.header("Who trains?", anchor="split")
+    cell(the_split, **chosen, width="content", alt=f"The {total:,} integers in training, validation and test.")
+    st.caption(
+        f"Split “{task.split}”. In the picture the integers ascend row by row; where a cell stands for several, it has their "
+        "mixed colour. No step is taken on the validation part: it says when to stop."
+    )
+    st.header("The data set", anchor="table")
+    st.dataframe(beginning(task), hide_index=True, height=320)
+    name = f"primes-{task.low}-{task.high}-base-{task.base}"
+    st.caption(
+        f"The first {min(SHOWN, total):,} of {total:,} rows. spf is the smallest prime factor, digit_i the coefficient of "
+        f"{task.base} to the power i. The files have all rows; a million takes a second or two."
+    )
+    with st.container(horizontal=True):
+        for kind, make, media in (("CSV", csv, "text/csv"), ("Parquet", parquet, "application/vnd.apache.parquet")):
+            st.download_button(
+                kind,
+                partial(make, task),
+                f"{name}.{kind.lower()}",
+                media,
+                key=f"data-{kind}",
+                icon=":material/download:",
+                help=f"All {total:,} rows as {kind}",
+                on_click="ignore",
+            )
+
+
+def table_1() -> None:
+    """Table 1 of the draft paper: its rows as printed, and any other."""
+    st.header("Table 1 of the paper", anchor="table-1")
+    st.markdown(
+        "Four integers a row, those that end in 1, 3, 7 and 9 (columns 0 to 3), and whether each is irreducible (columns 4 to "
+        "7). These are its first two and its last two rows, as printed:"
+    )
+    rows = table_of_the_paper()
+    st.dataframe(rows.iloc[[0, 1, -2, -1]], hide_index=True, width=560)
+    row = st.number_input(
+        "Row",
+        0,
+        len(rows) - 1,
+        1000,
+        key="row",
+        bind="query-params",
+        width=140,
+        help="Any row of the table, counted from 0",
+    )
+    st.dataframe(rows.iloc[[int(row)]], hide_index=True, width=560)
+
+
+@st.cache_data(show_spinner=False)
+def table_of_the_paper() -> pd.DataFrame:
+    table = numbers.table(*PRESETS["table 1"])
+    return pd.DataFrame(table, columns=[str(i) for i in range(table.shape[1])])
+
+
+def as_tokens(task: Primes) -> None:
+    """A chosen integer as the network sees it."""
+    st.header("How an integer becomes tokens", anchor="tokens")
+    most = task.base**task.width - 1
+    n = st.number_input(
+        "Integer",
+        value=min(task.high, 10_007),
+        step=1,
+        key="integer",
+        bind="query-params",
+        width=160,
+        help=f"0 to {most}",
+    )
+    try:
+        encoded = task.encode(np.array([n if n is not None else -1], dtype=np.int64))[0]
+    except InputError as error:
+        st.error(str(error))
+        st.stop()
+    places = range(task.width - 1, -1, -1)
+    digits = numbers.digits(np.array([n]), task.base, task.width)[0]
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "position": range(task.width + 1),
+                "shown as": [task.token_names[token] for token in encoded],
+                "token": encoded,
+                "place value": [*(str(task.base**i) for i in places), "the answer is read here"],
+                "worth": [*(str(int(d) * task.base**i) for d, i in zip(digits, places, strict=True)), ""],
+            }
+        ),
+        hide_index=True,
+    )
+    factors = sympy.factorint(int(n))
+    product = r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in factors.items())
+    said = f"is **not prime**: ${n} = {product}$" if n > 1 else "is neither prime nor composite"
+    if factors == {n: 1} and n > 1:
+        said = "is **prime**"
+    st.markdown(f"To the network these are {task.width + 1} rows of a table of vectors. {n} {said}.")

@@ -1,0 +1,150 @@
+"""What there is to learn in each kind of task, and how far a run has got."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from miii import plots, runs
+from miii.plots.style import Chart
+from miii.tasks.primes import SIEVED
+from miii.training import GROKKED
+
+Row = Mapping[str, float]
+
+#: The title of the Train page and the words below it, by the kind of task that is chosen in the form.
+STORIES = {
+    "modular": (
+        "Watch a network learn to add",
+        r"""
+A small transformer is shown a part of all sums $a + b \bmod p$ and asked for the rest. First it **memorises**: it gets the
+pairs that it is shown right, and the others wrong. Then it **groks**: it finds a way to add, and the pairs it has never seen
+fall into place. Press Start.
+""",
+    ),
+    "primes": (
+        "Watch a network learn to sieve",
+        r"""
+A small transformer is shown the digits of an integer and told one bit: prime or not. Nobody tells it of factors. A last digit
+gives the multiples of 2 and 5 away; a multiple of 3 can only be told by **adding all digits modulo 3**. So the question is when
+it tells primes from numbers whose smallest prime factor is 3. Press Start.
+""",
+    ),
+    "residues": (
+        "Watch a network learn residues",
+        r"""
+A number $n = x_0 + p\,x_1$ is shown as its two digits, and asked are its residues modulo **every prime below** $p$, all at
+once. The loss of each question is divided by the logarithm of its modulus. Press Start.
+""",
+    ),
+    "miu": (
+        "Watch a network solve the MIU puzzle",
+        r"""
+Is a string of M, I and U a theorem of Hofstadter's puzzle? Only if its number of I's is **not divisible by 3**, whatever the
+rules of derivation look like. The network is told theorem or not, and then asked about longer strings than any that it has
+seen. Press Start.
+""",
+    ),
+}
+
+
+def grokked(row: Row) -> bool:
+    """Whether an evaluation counts as having learned the rule, as ``miii.training.Evaluation.grokked`` says."""
+    if "auc_3" in row:
+        return row["auc"] >= SIEVED[0] and row["auc_3"] >= SIEVED[1]
+    return row.get("accuracy_worst", row["test_accuracy"]) >= GROKKED
+
+
+def numbers(run: runs.Run, rows: Sequence[Row]) -> None:
+    """How well the network does now, in what counts for its task, and since when it has got it."""
+    last, kind = rows[-1], run.config.task.kind
+    if run.config.task.train_fraction is None:
+        with st.container(horizontal=True):
+            st.metric("Accuracy on all pairs", f"{last['accuracy']:.1%}", border=True)
+            st.metric("Loss on all pairs", f"{last['loss']:.2g}", border=True, help="Mean cross-entropy in nats")
+        st.caption("The split is unknown: the weights do not say which pairs trained them.")
+        return
+    since = next((row for row in rows if grokked(row)), None)
+    with st.container(horizontal=True):
+        for label, value, about in _measures(kind, last):
+            st.metric(label, value, border=True, help=about)
+        if run.imported:
+            return
+        word, to, about = SINCE[kind]
+        st.metric(f"{word} at step", f"{since['step']:,.0f}" if since else "not yet", border=True, help=about)
+        seconds = f"{since['seconds']:.1f}" if since else "not yet"
+        st.metric(f"Seconds to {to}", seconds, border=True, help="Wall clock")
+    if kind == "primes":
+        st.caption(
+            f"Accuracy says little here: most integers are composite, so “not prime” is right most of the time and long the best "
+            f"guess (now {last['test_accuracy']:.1%} of the test integers are answered right). The areas under the ROC curve ask "
+            "whether primes get a higher score than composites, wherever the threshold; 0.5 is chance. They are measured on "
+            "integers of the training half that no step is taken on."
+        )
+
+
+#: What is said of having learned the rule, and what counts as that; see ``grokked``.
+SINCE = {
+    "modular": ("Grokked", "grok", "The first evaluated step with 99 % test accuracy"),
+    "primes": (
+        "Sieves by 3",
+        "sieve by 3",
+        f"The first evaluated step with both areas at {SIEVED[0]:.2f} and {SIEVED[1]:.2f}",
+    ),
+    "residues": (
+        "Grokked",
+        "grok",
+        "The first evaluated step with 99 % of the test numbers right for every prime that is trained",
+    ),
+    "miu": ("Grokked", "grok", "The first evaluated step with 99 % test accuracy, longer strings included"),
+}
+
+
+def _measures(kind: str, row: Row) -> list[tuple[str, str, str | None]]:
+    """Label, value and help of what is shown of an evaluation."""
+    if kind == "primes":
+        return [
+            ("ROC AUC", _area(row["auc"]), f"Of primes against all composites; {SIEVED[0]:.2f} is asked for"),
+            (
+                "AUC against multiples of 3",
+                _area(row["auc_3"]),
+                f"Smallest prime factor 3; {SIEVED[1]:.2f} is asked for",
+            ),
+        ]
+    train = ("Training accuracy", f"{row['train_accuracy']:.1%}", None)
+    match kind:
+        case "residues":
+            every = ("All residues right", f"{row['test_accuracy']:.1%}", "Test numbers with no residue wrong")
+            worst = ("Worst prime", f"{row['accuracy_worst']:.1%}", "Test accuracy of the worst of the trained primes")
+            return [train, every, worst]
+        case "miu":
+            as_long = (
+                "Test, as long",
+                f"{row['accuracy_as_long']:.1%}",
+                "Strings as long as those in training",
+            )
+            if "accuracy_longer" not in row:
+                return [train, as_long]
+            longer = f"{row['accuracy_longer']:.1%}"
+            return [train, as_long, ("Test, longer", longer, "Strings longer than any in training")]
+    return [train, ("Test accuracy", f"{row['test_accuracy']:.1%}", "On pairs it has never been shown")]
+
+
+def _area(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def figure(kind: str, metrics: pd.DataFrame, steps: int) -> None:
+    """The figure that says most about a kind of task; modular arithmetic has its grid of pairs."""
+    if kind == "primes":
+        chart: Chart = plots.sieving(metrics, steps)
+        alt = "Area under the ROC curve over the steps: primes against all composites, and by smallest factor."
+    elif kind == "residues":
+        chart, alt = plots.by_prime(metrics), "Share of right answers over the steps, a row for each prime modulus."
+    elif kind == "miu":
+        chart = plots.by_length(metrics, steps)
+        alt = "Accuracy over the steps: training, test strings as long, and longer ones."
+    else:
+        return
+    st.altair_chart(chart, key="measure", alt=alt)

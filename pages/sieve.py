@@ -1,0 +1,27 @@
+"""What a network that was asked for primes, for all residues, or for theorems learned."""
+
+import streamlit as st
+
+from miii.tasks import MIU, Primes, Residues
+from pages._ui import front, sieve_miu, sieve_primes, sieve_residues
+from pages._ui.pick import chosen_run, step_of
+
+front.door()
+
+st.title("Sieve")
+run = chosen_run()
+task = run.config.task
+match task:
+    case Primes():
+        sieve_primes.page(run, task, step_of)
+    case MIU():
+        sieve_miu.page(run, task, step_of)
+    case Residues():
+        sieve_residues.page(run, task, step_of)
+    case _:
+        st.info(
+            "This page shows what a network learned that was asked for primes, for all residues of a number, or for the "
+            f"theorems of the MIU puzzle; {run.name} calculates with pairs of numbers modulo p, and what it has learned is on "
+            "the pages Fourier and Formula.",
+            icon=":material/signpost:",
+        )

@@ -1,0 +1,208 @@
+"""Addition, taken apart: networks that add by residues pass, those that add integers or nothing do not."""
+
+import numpy as np
+import pytest
+import torch
+
+import miii
+from miii.analysis import sieve
+from miii.analysis.sieve import digits, heads, interchange, plane, report
+from miii.model.tap import capture
+
+
+def test_a_network_that_adds_residues_passes(integers, built, residue_adder):
+    model = residue_adder(integers, 3)
+    (of_3, of_7) = report.addition(model, built, integers, (3, 7), (3,))
+    assert of_3.explained.share == pytest.approx(1)
+    assert of_3.explained.by_place == pytest.approx((1,) * 4)
+    assert of_3.explained.by_digit == pytest.approx(1)
+    assert of_3.explained.chance < 0.5
+    for crossing in (of_3.interchange, of_3.steering):
+        assert (crossing.accuracy, crossing.to_other, crossing.to_multiple) == (1, 1, 1)
+        assert crossing.control == 0
+        assert crossing.before == 1
+        assert crossing.midpoint == 0
+    assert of_3.adds
+    assert not of_7.adds
+    assert report.verdict((of_3, of_7)) == "adds digits modulo 3"
+
+
+def test_where_the_modulus_is_above_the_base_the_same_meaning_at_every_place_is_asked_for(
+    integers, built, residue_adder, untrained
+):
+    (found,) = report.addition(residue_adder(integers, 11), built, integers, (11,), (11,))
+    assert found.explained.share == pytest.approx(1)
+    assert found.variance_explained == found.explained.pooled
+    assert found.adds
+    (other,) = report.addition(untrained, built, integers, (11,))
+    assert other.explained.share == pytest.approx(other.explained.by_digit)  # for any network: it says nothing
+    assert other.variance_explained < 0.5
+
+
+def test_a_network_that_adds_integers_and_looks_the_sum_up_fails(integers, built, residue_adder):
+    model = residue_adder(integers, 3, integers=True)
+    rows = np.flatnonzero(~built.train_mask.numpy())
+    said = sieve.numbers.evidence(model, built.tokens[rows])
+    assert ((said < 0) == (built.facts["n"].numpy()[rows] % 3 == 0)).all()  # it answers right
+    (found,) = report.addition(model, built, integers, (3,), (3,))
+    assert found.explained.by_digit == pytest.approx(1)
+    assert found.explained.share < 0.3
+    assert found.steering.accuracy < 0.9
+    assert not found.adds
+    assert report.verdict((found,)) == "does not add digits modulo a prime"
+
+
+def test_an_untrained_network_fails(integers, built, untrained):
+    (found,) = report.addition(untrained, built, integers, (3,))
+    assert found.explained.share == pytest.approx(found.explained.chance, abs=0.15)
+    assert found.explained.share < 0.5
+    assert not found.adds
+
+
+def test_letters_are_counted_by_residues_too(summer):
+    config = miii.MIU(longest=9, longest_test=12, n=2000)
+    task = config.build()
+    model = summer([1.0, 0.0, 0.0, 0.0, 0.0], task.n_ctx, lambda n: 1.0 if n % 3 else -1.0, 16)
+    (found,) = report.addition(model, task, config, (3,))
+    assert found.explained.share == pytest.approx(1)
+    assert (found.interchange.accuracy, found.interchange.control) == (1, 0)
+    assert (found.steering.accuracy, found.steering.control) == (1, 0)
+    assert found.adds
+
+
+def test_the_verdict_lists_what_passed(integers, built, residue_adder):
+    (passed,) = report.addition(residue_adder(integers, 3), built, integers, (3,))
+    assert report.verdict((passed, passed)) == "adds digits modulo 3 and 3"
+    assert report.verdict((passed, passed, passed)) == "adds digits modulo 3, 3 and 3"
+    assert report.verdict(()) == "does not add digits modulo a prime"
+
+
+def test_the_shares_are_counted_from_the_evidence_that_is_kept(integers, built, residue_adder, untrained):
+    for model in (residue_adder(integers, 3), untrained):
+        (found,) = report.addition(model, built, integers, (3,))
+        for crossing in (found.interchange, found.steering):
+            crossed = {
+                (move.of, move.to): ((move.before > crossing.midpoint) != (move.after > crossing.midpoint)).mean()
+                for move in crossing.moves
+            }
+            assert crossed.keys() == {(of, to) for of in (True, False) for to in (True, False)}
+            assert crossed[True, False] == crossing.to_other
+            assert crossed[False, True] == crossing.to_multiple
+            assert (crossed[True, True] + crossed[False, False]) / 2 == pytest.approx(crossing.control)
+            own = [(move.before > crossing.midpoint) != move.of for move in crossing.moves]
+            assert all(side.all() for side in own)  # only those are changed that stood on their own side
+
+
+def test_the_other_sieved_primes_are_kept_out(integers, built, residue_adder):
+    model = residue_adder(integers, 3)
+    fitted, held_out = (digits.of_side(model, built, integers, side) for side in (True, False))
+    every = interchange.Sides.of(model, held_out, 3, ())
+    free = interchange.Sides.of(model, held_out, 3, (7, 13))
+    assert every.counted.all()
+    assert free.counted.tolist() == [n % 7 != 0 and n % 13 != 0 for n in held_out.n]
+    assert interchange.interchange(model, fitted, held_out, 3, (7, 13)).accuracy == 1
+
+
+# ---- the sum ----
+
+
+def test_the_contributions_add_up_to_what_attention_adds(integers, built, untrained):
+    rows = np.arange(0, 9000, 300)
+    n = built.facts["n"].numpy()[rows]
+    symbol = np.array([[int(digit) for digit in str(x)] for x in n])
+    sums = digits.of(untrained, built.tokens[rows], n, symbol, symbol * 10 ** np.arange(3, -1, -1))
+    acts = capture(untrained, built.tokens[rows])
+    own = torch.einsum("bh,bhd,hdm->bm", sums.pattern[:, :, -1], acts["0.v"][:, -1], untrained.blocks[0].W_O)
+    assert torch.allclose(sums.added.sum((1, 2)) + own, acts["0.attn_out"][:, -1], atol=1e-5)
+    assert torch.equal(sums.resid, acts["0.resid_mid"][:, -1])
+    logits = acts["logits"][:, -1]
+    assert torch.allclose(digits.evidence(untrained, sums.resid), logits[:, 1] - logits[:, 0], atol=1e-5)
+
+
+def test_the_integers_are_coprime_to_the_base_and_of_the_side(integers, built, untrained):
+    for train, mask in ((True, built.step_mask), (False, ~built.train_mask)):
+        sums = digits.of_side(untrained, built, integers, train)
+        allowed = set(built.facts["n"][mask].tolist())
+        assert set(sums.n.tolist()) == {n for n in allowed if n % 2 and n % 5}
+        assert (sums.parts.sum(1) == sums.n).all()
+
+
+def test_the_metric_is_that_of_the_evidence(integers, built, untrained):
+    resid = digits.of_side(untrained, built, integers, False).resid[:500]
+    M = digits.metric(untrained, resid)
+    step = 1e-3 * torch.randn(16, generator=torch.Generator().manual_seed(0))
+    moved = digits.evidence(untrained, resid + step) - digits.evidence(untrained, resid)
+    assert moved.square().mean().item() == pytest.approx((step @ M @ step).item(), rel=0.05)
+
+
+def test_activations_that_are_no_numbers_are_refused(integers, built, untrained, one_sentence):
+    broken = miii.Transformer(untrained.config, built.d_vocab, built.d_vocab_out, built.n_ctx, seed=0)
+    with torch.no_grad():
+        broken.W_pos[0, 0] = float("nan")
+    with one_sentence("finite"):
+        digits.of_side(broken, built, integers, False)
+    with one_sentence("finite"):
+        sieve.numbers.evidence(broken, built.tokens[:5])
+
+
+def test_a_side_without_integers_coprime_to_the_base_is_refused(integers, built, untrained, one_sentence):
+    even = built.facts["n"] % 2 == 0
+    task = miii.Task(**{**vars(built), "train_mask": even, "val_mask": None})
+    with one_sentence("training side", "coprime"):
+        digits.of_side(untrained, task, integers, True)
+
+
+# ---- heads, and the plane ----
+
+
+@pytest.mark.parametrize("shares", [(1.0,), (0.75, 0.25), (1.5, -0.5)])
+def test_each_head_is_given_its_share(integers, built, residue_adder, shares):
+    model = residue_adder(integers, 3, shares=shares)
+    sums = digits.of_side(model, built, integers, False)
+    found = heads.heads(sums, digits.metric(model, sums.resid), 3)
+    assert found.adds.sum(1).tolist() == pytest.approx(shares, abs=1e-5)
+    assert torch.allclose(found.attends, torch.full((len(shares), 5), 0.2))
+
+
+def test_heads_share_what_residues_explain(integers, built, untrained):
+    sums = digits.of_side(untrained, built, integers, False)
+    metric = digits.metric(untrained, sums.resid)
+    found, explained = heads.heads(sums, metric, 3), digits.explained(sums, metric, 3)
+    centred = (sums.added.sum(1) - sums.added.sum(1).mean(0)).double()
+    whole = torch.einsum("npd,de,npe->p", centred, metric.double(), centred)
+    by_place = whole * torch.tensor(explained.by_place)
+    assert found.adds.sum(0).tolist() == pytest.approx((by_place / by_place.sum()).tolist(), abs=1e-4)
+
+
+def test_the_plane_has_a_point_for_every_digit_that_occurs(integers, built, residue_adder):
+    model = residue_adder(integers, 3)
+    fitted, held_out = (digits.of_side(model, built, integers, side) for side in (True, False))
+    found = plane.plane(fitted, held_out, 3)
+    at = found.table
+    assert at.groupby("place")["digit"].apply(list).tolist() == [
+        list(range(1, 10)),
+        list(range(10)),
+        list(range(10)),
+        [1, 3, 7, 9],
+    ]
+    assert (at["residue"] == at["digit"] * 10 ** (3 - at["place"]) % 3).all()
+    assert at.groupby("place")["integers"].sum().tolist() == [len(held_out.n)] * 4
+    assert (found.share, found.first) == pytest.approx((1, 1))
+    for _, here in at.groupby("place"):
+        x = here.groupby("residue")["x"]
+        assert (x.max() - x.min()).max() < 1e-5  # digits of one residue are one point
+        steps = x.mean().diff().dropna()
+        assert steps.abs().tolist() == pytest.approx([1] * len(steps), abs=1e-5)  # the residues stand 1 apart
+        assert (here["x"] * here["integers"]).sum() / here["integers"].sum() == pytest.approx(0, abs=1e-5)
+
+
+def test_modulo_2_the_plane_is_a_line(residue_adder):
+    config = miii.Primes(low=100, high=999, base=3, tokens="place")
+    task, model = config.build(), residue_adder(config, 2)
+    fitted, held_out = (digits.of_side(model, task, config, side) for side in (True, False))
+    found = plane.plane(fitted, held_out, 2)
+    assert (found.table["y"] == 0).all()
+    assert found.share == found.first == pytest.approx(1)
+    (added,) = report.addition(model, task, config, (2,), (2,))
+    assert np.isnan(added.steering.control)  # there is one residue beside 0, so nothing to exchange it for
+    assert added.interchange.accuracy == 1

@@ -1,0 +1,162 @@
+"""Depth of sieve: scorers whose depth is known, and the bootstrap's interval."""
+
+import math
+
+import numpy as np
+import pytest
+from jaxtyping import TypeCheckError
+
+import miii
+from miii.analysis import sieve
+from miii.analysis.sieve import depth, numbers, probes
+
+
+@pytest.fixture
+def scorer(monkeypatch, integers, built, untrained):
+    """Judges a network whose evidence is the given function of n."""
+    powers = 10 ** np.arange(3, -1, -1)
+
+    def judge(score) -> depth.Depth:
+        def evidence(model, tokens):
+            n = (tokens[:, :4].numpy() % 10) @ powers
+            return score(n).astype(float)
+
+        monkeypatch.setattr(numbers, "evidence", evidence)
+        return depth.depth(untrained, built, integers)
+
+    return judge
+
+
+def divides_none(n, primes):
+    return np.all([(n % q != 0) | (n == q) for q in primes], axis=0)
+
+
+@pytest.mark.parametrize(("q", "primes"), [(3, (2, 5, 3)), (7, (2, 5, 3, 7)), (13, (2, 3, 5, 7, 11, 13))])
+def test_trial_division_has_its_own_depth_and_the_oracle_s_auc(scorer, q, primes):
+    found = scorer(lambda n: divides_none(n, primes))
+    assert found.sieve_depth == q
+    assert found.roc_auc == pytest.approx(found.oracles_and_base[q])
+    assert {f.q: f.auc for f in found.factors} == {f.q: 1.0 if f.q <= q else 0.5 for f in found.factors}
+    assert found.recall_primes == 1
+    assert found.threshold == 1
+
+
+def test_trial_division_without_the_base_s_larger_primes_is_the_other_oracle(scorer):
+    found = scorer(lambda n: divides_none(n, (2, 3)))  # 5 is above 3, but the last digit gives it away
+    assert found.roc_auc == pytest.approx(found.oracles[3])
+    assert found.oracles[3] < found.oracles_and_base[3]
+    assert found.sieve_depth == 3
+
+
+def test_a_factor_that_is_missed_ends_the_depth(scorer):
+    found = scorer(lambda n: divides_none(n, (2, 5, 3, 11, 13)))
+    assert found.sieve_depth == 3
+    assert [f.q for f in found.factors if f.low >= depth.LEAST] == [3, 11, 13]
+    assert sieve.report.asked(miii.Primes(), found) == ((3, 7, 11, 13), (3, 11, 13))
+
+
+def test_whoever_knows_the_primes_sieves_by_all_factors(scorer, built):
+    prime = set(built.facts["n"][built.labels == 1].tolist())
+    found = scorer(lambda n: np.array([x in prime for x in n.tolist()]))
+    assert found.sieve_depth == found.factors[-1].q
+    assert (found.roc_auc, found.average_precision, found.f1, found.recall_composites) == (1, 1, 1, 1)
+    assert found.primes + found.composites == int((~built.train_mask).sum())
+
+
+def test_whoever_knows_nothing_has_depth_1(scorer):
+    found = scorer(lambda n: np.zeros(len(n)))
+    assert found.sieve_depth == 1
+    assert found.roc_auc == 0.5
+    assert all((f.low, f.auc, f.high) == (0.5, 0.5, 0.5) for f in found.factors)
+
+
+def test_the_report_s_keys_are_text(scorer):
+    values = scorer(lambda n: divides_none(n, (2, 5, 3))).to_json()
+    assert values["auc_by_factor"]["3"] == 1
+    assert values["auc_by_factor"].keys() == values["oracle_auc"].keys() == values["auc_low_by_factor"].keys()
+    assert {"sieve_depth", "roc_auc", "average_precision", "recall_primes", "recall_composites"} <= values.keys()
+
+
+def test_the_factor_counts_its_held_out_composites(scorer, built):
+    found = scorer(lambda n: np.zeros(len(n)))
+    spf = built.facts["spf"][~built.train_mask]
+    composite = built.labels[~built.train_mask] == 0
+    assert [f.integers for f in found.factors] == [int(((spf == f.q) & composite).sum()) for f in found.factors]
+
+
+# ---- the interval ----
+
+
+def test_the_interval_covers_the_true_auc():
+    generator, shift = np.random.default_rng(1), 1.0
+    true = 0.5 * (1 + math.erf(shift / 2))  # of two normal scores a shift apart
+    inside = 0
+    for draw in range(40):
+        low, high = depth.bootstrap(generator.normal(shift, 1, 60), generator.normal(0, 1, 80), draw)
+        assert 0.02 < high - low < 0.3
+        inside += low <= true <= high
+    assert 33 <= inside <= 40  # 95 % of 40 are 38
+
+
+def test_the_interval_of_what_is_certain_is_a_point():
+    ones, zeros = np.ones(30), np.zeros(40)
+    assert depth.bootstrap(ones, zeros) == (1, 1)
+    assert depth.bootstrap(zeros, ones) == (0, 0)
+    assert depth.bootstrap(ones, np.ones(40)) == (0.5, 0.5)  # ties count half
+
+
+# ---- integers ----
+
+
+def test_a_side_leaves_the_validation_part_out(built):
+    rows = numbers.side(built, True, 10**6)
+    assert set(rows.tolist()) == set((built.train_mask & ~built.val_mask).nonzero()[:, 0].tolist())
+    few = numbers.side(built, False, 100)
+    assert len(few) == 100
+    assert not built.train_mask[few].any()
+    assert few.tolist() == sorted(set(few.tolist()))
+
+
+def test_only_primes_and_strings_are_spoken_of(one_sentence):
+    assert numbers.check(miii.MIU()) == miii.MIU()
+    with one_sentence("primes or miu", "add"):
+        numbers.check(miii.ModularAddition(p=5))
+
+
+def test_the_factors_are_those_that_the_base_does_not_give_away():
+    assert numbers.sieved(miii.Primes(), 14) == (3, 7, 11, 13)
+    assert numbers.sieved(miii.Primes(base=30), 14) == (7, 11, 13)
+
+
+# ---- probes ----
+
+
+def test_waves_are_the_characters():
+    got = probes.waves(np.array([0, 1, 5]), [(3, 1), (5, 2)])
+    third, fifth = 2 * np.pi / 3, 4 * np.pi / 5
+    assert got == pytest.approx(
+        np.array(
+            [
+                [1, 0, 1, 0],
+                [np.cos(third), np.sin(third), np.cos(fifth), np.sin(fifth)],
+                [np.cos(2 * third), np.sin(2 * third), 1, 0],
+            ]
+        )
+    )
+
+
+def test_a_residue_is_read_where_it_is_and_nowhere_else(integers, built, residue_adder, untrained):
+    found = probes.probe(residue_adder(integers, 3), built, (3, 7))
+    table = found.table.set_index(["q", "k", "site", "pos"])["r2"].sort_index()
+    assert len(table) == (1 + 3) * 5 * 5  # harmonics, sites, positions
+    assert table[3, 1, "0.mlp_post", 4] > 0.8  # kinks at every integer draw any function of the sum, if unpenalised
+    assert table[3, 1, "0.resid_pre"].max() < 0.1  # a digit alone does not tell
+    assert table[3, 1, "0.mlp_post"][:3].max() < 0.1  # before the last digit is seen
+    assert found.best(3) == table[3].max()
+    assert found.best(7) < 0.1
+    assert probes.probe(untrained, built, (3,)).best(3) < 0.2
+
+
+def test_the_shapes_are_checked(untrained):
+    with pytest.raises(TypeCheckError):
+        depth.bootstrap(np.ones((2, 2)), np.ones(3))

@@ -1,0 +1,80 @@
+"""All of it together: what is printed of a run, and which questions its circuits are found by."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.torch import save_file
+
+import miii
+from miii import runs
+from miii.analysis.sieve import circuit, depth, report
+
+
+@pytest.fixture(scope="session")
+def adds(integers, residue_adder, tmp_path_factory) -> runs.Run:
+    """A run whose last snapshot adds digits modulo 3. Shared: never write into it."""
+    folder, planted = tmp_path_factory.mktemp("adds") / "adds", residue_adder(integers, 3)
+    shape = {"d_model": 8, "n_heads": 1, "d_mlp": planted.config.d_mlp}
+    config = miii.recipe(task=integers, model=shape, steps=1, batch_size=None, precision="float32", threads=1)
+    runs.record(folder, miii.train(config))
+    save_file(planted.state_dict(), folder / "snapshots" / "1.safetensors")
+    return runs.open(folder)
+
+
+def test_the_report_holds_what_was_measured(adds, integers, built):
+    values = report.report(adds, shuffled=adds)
+    json.dumps(values, allow_nan=False)
+    found = depth.depth(adds.model(), built, integers)
+    assert {name: values[name] for name in found.to_json()} == found.to_json()
+    assert values["verdict"] == "adds digits modulo 3"
+    assert values["step"] == 1
+    assert values["digit_variance_explained"]["3"] == pytest.approx(1)
+    assert (values["interchange_accuracy"]["3"], values["interchange_control"]["3"]) == (1, 0)
+    assert (values["steering_accuracy"]["3"], values["steering_control"]["3"]) == (1, 0)
+    read = values["probe_r2"]
+    assert read["trained"] == read["shuffled"]  # the same run twice
+    assert read["trained"]["3"] > 0.8 > 0.2 > read["untrained"]["3"]
+    moduli = ["3", "7", "11", "13"]
+    assert [list(values[name]) for name in ("digit_variance_explained", "steering_control")] == [moduli, moduli]
+
+
+def test_the_report_of_another_snapshot_is_another(adds):
+    values = report.report(adds, 0)
+    assert (values["step"], values["sieve_depth"]) == (0, 1)
+    assert values["verdict"] == "does not add digits modulo a prime"
+    assert values["probe_r2"]["shuffled"] is None
+
+
+# ---- circuits ----
+
+
+def test_a_question_is_asked_of_examples_that_differ_in_nothing_else(integers, built):
+    held_out = built.facts["n"][~built.train_mask].numpy()
+    for asked, kept, yes in (
+        ("base", held_out, np.gcd(held_out, 10) == 1),
+        ("3", held_out[np.gcd(held_out, 10) == 1], None),
+    ):
+        task = circuit.question(built, integers, asked)
+        n = (task.tokens[:, :4].numpy() % 10) @ (10 ** np.arange(3, -1, -1))
+        assert sorted(n.tolist()) == sorted(kept.tolist())
+        wanted = np.gcd(n, 10) == 1 if yes is not None else n % 3 != 0
+        assert task.labels.tolist() == wanted.tolist()
+        assert task.d_vocab_out == 2
+
+
+def test_a_question_that_is_none_is_refused(integers, built, one_sentence):
+    with one_sentence("base or a prime", "nosuch"):
+        circuit.question(built, integers, "nosuch")
+
+
+def test_the_circuit_of_a_network_that_adds_is_every_digit_through_the_head_to_the_neurons(adds, integers, built):
+    found = circuit.find(adds.model(), built, integers, "3")
+    assert found.faithfulness >= circuit.FAITHFUL
+    assert found.without < 0.5
+    assert {name for name, _ in found.edges} == {
+        "0.mlp@4 -> logits@4",
+        "0.h0@4 -> 0.mlp@4",
+        *(f"embed@{place} -> 0.h0.v@{place}" for place in range(4)),
+    }
+    assert len(found.to_json()["edges"]) == len(found.edges)

@@ -1,0 +1,202 @@
+"""The pages on runs of primes, residues and MIU: what they say is what the run has, or where else to look."""
+
+import importlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+import miii
+from miii import analysis, runs
+from miii.tasks.primes import SIEVED
+from miii.training import Evaluation
+
+TINY: dict[str, Any] = {
+    "model": {"d_model": 8, "n_heads": 2, "d_mlp": 16},
+    "optimizer": {"name": "adamw"},
+    "steps": 12,
+    "batch_size": None,
+    "eval_every": 4,
+    "snapshots": 3,
+    "precision": "float32",
+    "threads": 1,
+}
+TASKS: dict[str, dict[str, Any]] = {
+    "primes": {"task": miii.Primes(low=100, high=999, candidates="coprime")},
+    "deep primes": {"task": miii.Primes(low=100, high=999, residues=(3, 7)), "model": {**TINY["model"], "n_layers": 2}},
+    "residues": {"task": miii.Residues(p=11, masked=(5,))},
+    "basis": {"task": miii.Residues(p=11, basis=True)},
+    "miu": {"task": miii.MIU(longest=9, longest_test=12, n=100)},
+    "short miu": {"task": miii.MIU(longest=9, longest_test=9, n=100)},
+}
+PAIRS = ["fourier", "neurons", "circuits", "progress", "formula"]  # the pages that are about pairs of numbers
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory) -> Path:
+    """A home of runs, one of each kind. Shared: never write into it."""
+    home = tmp_path_factory.mktemp("tasks")
+    for name, changes in TASKS.items():
+        runs.record(home / name, miii.train(miii.recipe(**TINY | changes)))
+    return home
+
+
+@pytest.fixture
+def run(zoo, monkeypatch) -> Callable[[str], runs.Run]:
+    monkeypatch.setenv("MIII_RUNS", str(zoo))
+    return runs.open
+
+
+def titles(at: AppTest) -> list[str]:
+    charts = at.get("vega_lite_chart")
+    assert all(chart.proto.alt for chart in charts)
+    return [json.loads(chart.proto.spec)["title"] for chart in charts]
+
+
+# ---- pages for pairs of numbers ----
+
+
+@pytest.mark.parametrize("page", PAIRS)
+def test_a_page_for_pairs_says_where_else_to_look(run, visit, page):
+    for name in ("primes", "residues", "miu") if page == PAIRS[0] else ("primes",):
+        run(name)
+        at = visit(page, run=name)
+        assert not at.error
+        (said,) = (info.value for info in at.info)
+        assert said.startswith("This page shows ")
+        assert f"; {name} learns " in said
+        assert said.endswith("what it has learned is on the page Sieve.")
+        assert not at.get("vega_lite_chart")
+        assert not at.select_slider  # nothing that would do nothing
+
+
+# ---- Attention ----
+
+
+@pytest.mark.parametrize("name", ["primes", "residues"])
+def test_attention_shows_one_example_and_the_mean(run, visit, texts, name):
+    shown = run(name)
+    task, step = shown.task(), shown.steps[-1]
+    n = task.facts["n"]
+    # the task has no even numbers: the next one is taken
+    asked, example = (500, int((n == 501).nonzero())) if name == "primes" else (17, 17)
+    at = visit("attention", run=name, n=asked)
+    assert not at.error
+    assert titles(at) == ["Where each head looks"]
+    assert f"example = {example}\n" in at.code[0].value
+    with torch.no_grad():
+        logits = shown.model()(task.tokens[example][None])[0, -1, task.logits_of(task.name)]
+    answer, truth = int(logits.argmax()), int(task.labels[example])
+    words = ("no", "yes") if name == "primes" else tuple(map(str, range(len(logits))))
+    tokens = " ".join(task.token_names[token] for token in task.tokens[example])
+    assert f"`{tokens}`: {task.name}? **{words[truth]}**; at step {step} the network says **{words[answer]}**" in texts(
+        at
+    )
+    assert f"in the {'train' if task.train_mask[example] else 'test'} split" in texts(at)
+    means = analysis.attention.over_inputs(shown.model(), task.tokens).mean()
+    table = at.dataframe[0].value
+    assert table.drop(columns="head").to_numpy() == pytest.approx(means.numpy(), abs=1e-6)
+
+
+def test_attention_of_a_deeper_network_has_a_layer_to_choose(run, visit):
+    shown = run("deep primes")
+    at = visit("attention", run="deep primes", layer=1)
+    means = analysis.attention.over_inputs(shown.model(), shown.task().tokens, 1).mean()
+    assert at.dataframe[0].value.drop(columns="head").to_numpy() == pytest.approx(means.numpy(), abs=1e-6)
+
+
+def test_attention_of_long_strings_is_a_table_and_its_mean_one_of_letters(run, visit):
+    shown = run("miu")
+    task, model = shown.task(), shown.model()
+    at = visit("attention", run="miu", example=7)
+    assert not at.error
+    assert titles(at) == []
+    table = at.dataframe[0].value
+    assert table["token"].tolist() == [task.token_names[token] for token in task.tokens[7]]
+    weights = analysis.attention.pattern(model, task.tokens[7])[:, -1]
+    assert table[["head 0", "head 1"]].to_numpy() == pytest.approx(weights.T.numpy(), abs=1e-6)
+    means = at.dataframe[1].value.drop(columns="head")
+    assert means.columns.tolist() == [f"to {letter}" for letter in task.token_names]
+    assert means.sum(axis=1).tolist() == pytest.approx([1, 1])
+    over = analysis.attention.over_inputs(model, task.tokens).weight
+    to_axiom = over[:, 0].mean(-1)  # M stands in the first place, and nowhere else
+    assert means["to M"].tolist() == pytest.approx(to_axiom.tolist())
+
+
+@pytest.mark.parametrize("query", [{"n": 7}, {"n": "x"}, {"n": ""}, {"layer": 3}], ids=str)
+def test_attention_with_a_bad_value_in_the_url_shows_no_trace(run, visit, query):
+    run("primes")
+    assert titles(visit("attention", run="primes", **query))
+
+
+# ---- Train ----
+
+FIGURES = {
+    "primes": ["AUC by smallest prime factor", "Weight norm", "Loss", "Accuracy"],
+    "residues": ["Right answers by modulus", "Weight norm", "Loss", "Accuracy"],
+    "basis": ["Right answers by modulus", "Weight norm", "Loss", "Accuracy"],
+    "miu": ["Right answers by the length of the string", "Weight norm", "Loss"],
+    "short miu": ["Right answers by the length of the string", "Weight norm", "Loss"],
+}
+MEASURES = {
+    "primes": {"ROC AUC": "auc", "AUC against multiples of 3": "auc_3"},
+    "residues": {
+        "Training accuracy": "train_accuracy",
+        "All residues right": "test_accuracy",
+        "Worst prime": "accuracy_worst",
+    },
+    "miu": {
+        "Training accuracy": "train_accuracy",
+        "Test, as long": "accuracy_as_long",
+        "Test, longer": "accuracy_longer",
+    },
+}
+MEASURES |= {"basis": MEASURES["residues"], "short miu": dict(list(MEASURES["miu"].items())[:2])}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_train_shows_what_counts_for_the_task(run, visit, texts, name):
+    row = run(name).rows()[-1]
+    at = visit("train", run=name)
+    assert not at.error
+    assert titles(at) == FIGURES[name]
+    shown = {metric.label: metric.value for metric in at.metric}
+    for label, column in MEASURES[name].items():
+        assert shown.pop(label) == (f"{row[column]:.3f}" if column.startswith("auc") else f"{row[column]:.1%}")
+    what = ("Sieves by 3", "sieve by 3") if name == "primes" else ("Grokked", "grok")
+    assert shown == {f"{what[0]} at step": "not yet", f"Seconds to {what[1]}": "not yet"}
+    assert ("Accuracy says little here" in texts(at)) == (name == "primes")
+
+
+def test_train_says_since_when_a_network_sieves(zoo, home, visit):
+    folder = Path(shutil.copytree(zoo / "primes", home / "sieves"))
+    rows = runs.open(folder).rows()
+    for row, areas in zip(rows, [(0.5, 0.999), (0.95, 0.98), SIEVED, (0.5, 0.5)], strict=True):
+        row["auc"], row["auc_3"] = areas
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shown = {metric.label: metric.value for metric in visit("train", run="sieves").metric}
+    assert shown["Sieves by 3 at step"] == "8"
+    assert shown["Seconds to sieve by 3"] == f"{rows[2]['seconds']:.1f}"
+
+
+@pytest.mark.parametrize("test_accuracy", [0.98, 0.99])
+@pytest.mark.parametrize(
+    "scores",
+    [
+        {},
+        *({"auc": auc, "auc_3": auc_3} for auc in (0.89, 0.9) for auc_3 in (0.98, 0.99, float("nan"))),
+        {"accuracy_worst": 0.98, "accuracy_2": 1.0},
+        {"accuracy_worst": 0.99},
+        {"accuracy_as_long": 1.0, "accuracy_longer": 0.9},
+    ],
+    ids=str,
+)
+def test_what_counts_as_learned_is_what_training_goes_by(server, test_accuracy, scores):
+    nothing = torch.zeros(0, dtype=torch.int64)
+    evaluation = Evaluation(1.0, 1.0, 1.0, test_accuracy, 1.0, nothing.bool(), nothing, scores)
+    assert importlib.import_module("pages._ui.learned").grokked(evaluation.row()) == evaluation.grokked()

@@ -1,0 +1,250 @@
+"""Charts of what networks on primes, residues and strings learned: they give back the numbers they are made of."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from miii import plots
+from miii.analysis.multitask import Head, active
+from miii.analysis.sieve.depth import Depth, Factor
+from miii.analysis.sieve.heads import Heads
+from miii.analysis.sieve.interchange import Crossing, Moved
+from miii.analysis.sieve.plane import Plane
+from miii.plots.digits import WRITTEN, place_names
+from miii.plots.style import Chart
+
+DEPTH = Depth(
+    factors=(Factor(3, 0.999, 0.998, 1.0, 900), Factor(7, 0.93, 0.91, 0.95, 300), Factor(11, 0.5, 0.35, 0.6, 80)),
+    sieve_depth=3,
+    roc_auc=0.91,
+    average_precision=0.4,
+    threshold=-0.5,
+    f1=0.5,
+    recall_primes=0.9,
+    recall_composites=0.8,
+    oracles={3: 0.86, 7: 0.92, 11: 0.94},
+    oracles_and_base={3: 0.9, 7: 0.92, 11: 0.94},
+    primes=100,
+    composites=900,
+)
+HEADS = Heads(3, torch.tensor([[0.3, 0.5, 0.2], [0.6, 0.3, 0.1]]), torch.tensor([[0.7, 0.5], [-0.3, 0.1]]))
+PLANE = Plane(
+    3,
+    pd.DataFrame(
+        [
+            {
+                "place": place,
+                "digit": digit,
+                "residue": digit % 3,
+                "x": float(digit % 3),
+                "y": 0.1 * digit,
+                "integers": 5,
+            }
+            for place in range(2)
+            for digit in range(10)
+        ]
+    ),
+    share=0.9,
+    first=0.8,
+)
+MOVES = (
+    Moved(True, False, np.array([-2.0, -1.0, -1.5]), np.array([1.0, 2.0, -0.5])),
+    Moved(False, True, np.array([2.0, 1.0]), np.array([-2.0, -1.0])),
+    Moved(False, False, np.array([2.0, 1.0]), np.array([1.5, 1.5])),
+)
+CROSSING = Crossing(3, 0.8, 2 / 3, 1.0, 0.0, 0.95, 5, 0.0, MOVES)
+PROBES = pd.DataFrame(
+    [
+        {"site": site, "pos": pos, "q": q, "k": k, "r2": pos / 10 + q / 100 + k / 1000}
+        for site in ("0.z", "0.mlp_post")
+        for pos in range(3)
+        for q, k in ((3, 1), (7, 1), (7, 2))
+    ]
+)
+STRINGS = pd.DataFrame(
+    {
+        "length": [1, 1, 2, 2, 3, 3],
+        "I": [0, 1, 1, 0, 3, 2],
+        "theorem": [False, True, True, False, False, True],
+        "right": [True, True, False, True, False, True],
+        "longer": [False] * 4 + [True] * 2,
+    }
+)
+POWER = torch.tensor([[0.1] * 10, [0.0] * 9 + [1.0], [0.2] * 8 + [0.9, 0.9]])
+
+CHARTS: dict[str, Callable[[], Chart]] = {
+    "active_frequencies": lambda: plots.active_frequencies(active((0, 5, 10), POWER)),
+    "crossings": lambda: plots.crossings({"interchange": CROSSING, "steering": replace(CROSSING, control=0.25)}),
+    "digit_plane": lambda: plots.digit_plane(PLANE, 10),
+    "evidence_by_count": lambda: plots.evidence_by_count(np.arange(8.0), np.array([0, 0, 0, 1, 1, 1, 2, 2])),
+    "evidence_moves": lambda: plots.evidence_moves(CROSSING, "Interchange"),
+    "head_attention": lambda: plots.head_attention(HEADS, ["10¹", "10⁰", "?"]),
+    "head_digits": lambda: plots.head_digits([Head(0, (0.9, 0.05, 0.05), 0.1), Head(1, (0.1, 0.2, 0.7), 0.0)]),
+    "head_sums": lambda: plots.head_sums(HEADS, ["10¹", "10⁰"]),
+    "probe_map": lambda: plots.probe_map({"trained": PROBES, "untrained": PROBES}, 7, 2, ["", "", "?"]),
+    "reach": lambda: plots.reach(STRINGS, "length", 2),
+    "right_by_target": lambda: plots.right_by_target({"mod 2": 1.0, "mod 3": 0.4}, {"mod 2": 0.5, "mod 3": 0.34}),
+    "sieve_depth": lambda: plots.sieve_depth(DEPTH),
+    "sieve_oracles": lambda: plots.sieve_oracles(DEPTH),
+}
+
+
+def test_depth_gives_back_its_factors():
+    got = plots.frame(CHARTS["sieve_depth"]())
+    assert got["q"].tolist() == [3, 7, 11]
+    for name in ("auc", "low", "high", "integers"):
+        assert got[name].tolist() == [getattr(factor, name) for factor in DEPTH.factors]
+    assert got["factor"].tolist() == ["told apart", "not told apart", "not told apart"]  # by the lower end
+    spec = CHARTS["sieve_depth"]().to_dict()
+    low, high = spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
+    assert low < 0.35  # the lowest interval is inside
+    assert high > 1
+
+
+def test_a_depth_without_factors_is_drawn():
+    empty = replace(DEPTH, factors=(), oracles={}, oracles_and_base={})
+    for draw in (plots.sieve_depth, plots.sieve_oracles):
+        assert len(plots.frame(draw(empty))) == 0
+        draw(empty).to_dict()
+
+
+def test_oracles_stand_beside_the_network():
+    got = plots.frame(CHARTS["sieve_oracles"]())
+    lines = {name: rows.set_index("q")["auc"].to_dict() for name, rows in got.groupby("line")}
+    assert lines == {"primes up to q": DEPTH.oracles, "also by the base's": DEPTH.oracles_and_base}
+    assert set(got["network"]) == {DEPTH.roc_auc}
+
+
+def test_the_plane_names_every_digit_above_its_point():
+    got = plots.frame(CHARTS["digit_plane"]())
+    assert got[["digit", "residue", "x", "y"]].equals(PLANE.table[["digit", "residue", "x", "y"]])
+    assert got["place"].tolist() == ["10¹"] * 10 + ["10⁰"] * 10
+    assert (got["label y"] > got["y"]).all()
+    for _, same in got.groupby(["place", "residue"]):
+        assert same["label x"].is_monotonic_increasing  # side by side, in the order of the digits
+        assert same["label x"].is_unique
+        assert same["label x"].mean() == pytest.approx(same["x"].mean())
+
+
+def test_digits_of_one_residue_that_lie_apart_are_named_apart():
+    table = PLANE.table.copy()
+    far = (table["digit"] == 4) & (table["place"] == 0)
+    table.loc[far, "x"] = -2.0
+    got = plots.frame(plots.digit_plane(Plane(3, table, 1, 1), 10))
+    assert got.loc[(got["digit"] == 4) & (got["place"] == "10¹"), "label x"].tolist() == [-2.0]
+    beside = got[got["digit"].isin([1, 7]) & (got["place"] == "10¹")]
+    assert beside["label x"].mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("q", [2, 8, 11])
+def test_the_plane_has_a_colour_for_every_residue(q):
+    table = PLANE.table.assign(residue=PLANE.table["digit"] % q)
+    spec = json.dumps(plots.digit_plane(Plane(q, table, 1, 1), 10).to_dict())
+    assert f'"domain": {list(range(q))}' in spec
+
+
+def test_places_are_powers():
+    assert place_names(10, 3) == ["10²", "10¹", "10⁰"]
+    assert place_names(2, 12)[0] == "2¹¹"
+
+
+@pytest.mark.parametrize(("name", "matrix"), [("head_attention", HEADS.attends), ("head_sums", HEADS.adds)])
+def test_heads_give_back_their_shares(name, matrix):
+    got = plots.frame(CHARTS[name]())
+    assert got["value"].tolist() == matrix.flatten().tolist()
+    assert got["head"].tolist() == [f"head {h}" for h in range(2) for _ in range(matrix.shape[1])]
+
+
+@pytest.mark.parametrize("places", [WRITTEN, WRITTEN + 1])
+def test_numbers_are_written_where_there_is_room(places):
+    values = Heads(3, torch.full((2, places), 1 / places), torch.full((2, places), 0.5 / places))
+    chart = plots.head_sums(values, [str(i) for i in range(places)])
+    assert len(chart.layer) == (2 if places == WRITTEN else 1)
+    assert chart.to_dict()["width"] <= 330  # two stand side by side
+
+
+def test_moves_are_shares_of_the_integers_before_and_after():
+    got = plots.frame(CHARTS["evidence_moves"]())
+    assert got.groupby(["change", "when"])["share"].sum().tolist() == pytest.approx([1] * 6)
+    change = got[(got["change"] == "multiples of 3 → others") & (got["when"] == "after")]
+    above = change.loc[change["from"] > CROSSING.midpoint, "share"].sum()
+    assert above == pytest.approx(2 / 3)
+    assert set(got["midpoint"]) == {0.0}
+    assert set(got["change"]) == {
+        "multiples of 3 → others",
+        "others → multiples of 3",
+        "control: others, kept",
+    }
+
+
+@pytest.mark.parametrize("moves", [(), (Moved(True, False, np.ones(3), np.ones(3)),)], ids=["none", "one value"])
+def test_moves_of_little_are_drawn(moves):
+    plots.evidence_moves(replace(CROSSING, moves=moves), "Steering").to_dict()
+
+
+def test_crossings_give_back_the_shares_and_say_what_is_asked_for():
+    got = plots.frame(CHARTS["crossings"]()).set_index(["change", "made"])
+    assert got.loc[("interchange", "made no multiple"), "share"] == CROSSING.to_other
+    assert got.loc[("interchange", "made a multiple"), "share"] == CROSSING.to_multiple
+    assert got.loc[("steering", "control"), "share"] == 0.25
+    assert got.loc[("steering", "control"), "asked for"] == "at most 5%"
+    assert got.loc[("steering", "made a multiple"), "asked for"] == "at least 95%"
+
+
+def test_shares_that_are_unknown_are_drawn_as_nothing():
+    unknown = replace(CROSSING, to_other=float("nan"), control=float("nan"))
+    json.dumps(plots.crossings({"steering": unknown}).to_dict(), allow_nan=False)
+
+
+def test_the_map_of_probes_holds_one_harmonic_of_each_network():
+    got = plots.frame(CHARTS["probe_map"]())
+    wanted = PROBES[(PROBES["q"] == 7) & (PROBES["k"] == 2)]
+    for name in ("trained", "untrained"):
+        assert got.loc[got["network"] == name, "r2"].tolist() == wanted["r2"].tolist()
+    assert got["position"].unique().tolist() == ["0", "1", "2: ?"]
+
+
+def test_right_answers_stand_beside_chance():
+    got = plots.frame(CHARTS["right_by_target"]()).set_index(["target", "who"])["accuracy"]
+    assert got.to_dict() == {
+        ("mod 2", "network"): 1.0,
+        ("mod 2", "commonest answer"): 0.5,
+        ("mod 3", "network"): 0.4,
+        ("mod 3", "commonest answer"): 0.34,
+    }
+
+
+def test_active_frequencies_are_counted_by_both_rules():
+    found = active((0, 5, 10), POWER)
+    got = plots.frame(CHARTS["active_frequencies"]())
+    for rule, marks in (("within the step", found.within), ("over all steps", found.overall)):
+        assert got.loc[got["rule"] == rule, "active"].tolist() == marks.sum(1).tolist()
+    assert found.within.sum(1).tolist() != found.overall.sum(1).tolist()  # or the rules would not be told apart
+
+
+def test_heads_divide_their_attention():
+    got = plots.frame(CHARTS["head_digits"]())
+    assert got["share"].tolist() == [0.9, 0.05, 0.05, 0.1, 0.2, 0.7]
+    assert got["to"].tolist() == ["x0", "x1", "="] * 2
+
+
+@pytest.mark.parametrize("by", ["length", "I"])
+def test_reach_is_the_share_of_right_answers(by):
+    got = plots.frame(plots.reach(STRINGS, by)).set_index([by, "answer"])
+    means = STRINGS.groupby([by, "theorem"])["right"].mean()
+    assert len(got) == len(means)
+    for (value, theorem), share in means.items():
+        assert got.loc[(value, "theorem" if theorem else "no theorem"), "accuracy"] == share
+
+
+def test_evidence_is_drawn_by_its_quartiles():
+    got = plots.frame(CHARTS["evidence_by_count"]()).set_index("I")
+    assert got["median"].tolist() == [1, 4, 6.5]
+    assert got.loc[0, ["low", "high"]].tolist() == [0.5, 1.5]
+    assert got["strings"].tolist() == [3, 3, 2]
+    assert got["answer"].tolist() == ["no theorem", "theorem", "theorem"]

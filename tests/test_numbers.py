@@ -1,0 +1,114 @@
+"""Integers against SymPy, and against loops in plain Python."""
+
+import numpy as np
+import pytest
+import sympy
+
+from miii import numbers
+
+#: The draft paper's Table 1, as it is printed.
+PRINTED = """
+10001 10003 10007 10009 0 0 1 1
+10011 10013 10017 10019 0 0 0 0
+99981 99983 99987 99989 0 0 0 1
+99991 99993 99997 99999 1 0 0 0
+"""
+
+
+def smallest(n: int) -> int:
+    """The smallest prime factor by SymPy, with the two integers that have none."""
+    return min(sympy.factorint(n)) if n > 1 else 0
+
+
+def found(*n: int) -> list[int]:
+    return numbers.smallest_prime_factor(np.array(n)).tolist()
+
+
+@pytest.mark.parametrize("limit", [-1, 0, 1, 2, 3, 4, 100, 7920])
+def test_primes_below_a_limit_are_sympy_s(limit):
+    assert numbers.primes_below(limit) == tuple(n for n in range(max(0, limit)) if sympy.isprime(n))
+
+
+@pytest.mark.parametrize("low", [0, 1, 2, 3, 4, 113, 9_990, 10**6, 10**8 - 300])
+def test_smallest_prime_factors_of_a_range_are_sympy_s(low):
+    n = range(low, low + 300)
+    assert found(*n) == [smallest(m) for m in n]
+
+
+def test_the_largest_integers_are_asked_too():
+    n = np.array([numbers.LARGEST - 11, numbers.LARGEST - 1, numbers.LARGEST])
+    assert numbers.smallest_prime_factor(n).tolist() == [smallest(int(m)) for m in n]
+    assert numbers.is_prime(n).tolist() == [True, False, False]  # 99,999,989 is the last prime below 10^8
+
+
+def test_integers_may_stand_in_any_order_and_more_than_once():
+    n = [49, 2, 97, 0, 49, 1, 9409, 35, 2]
+    assert found(*n) == [7, 2, 97, 0, 7, 0, 97, 5, 2]
+
+
+def test_no_integers_have_no_factors():
+    assert numbers.smallest_prime_factor(np.array([], dtype=np.int64)).tolist() == []
+
+
+@pytest.mark.parametrize("block", [1, 2, 7, 30, 64, 1000])
+@pytest.mark.parametrize("low", [0, 2, 8, 120, 9_409 - 65])
+def test_the_borders_of_blocks_are_not_seen(monkeypatch, block, low):
+    monkeypatch.setattr(numbers, "BLOCK", block)
+    n = range(low, low + 200)
+    assert found(*n) == [smallest(m) for m in n]
+
+
+def test_blocks_without_an_integer_are_passed_over(monkeypatch):
+    monkeypatch.setattr(numbers, "BLOCK", 10)
+    assert found(5, 9, 10, 3_001, 3_007) == [5, 3, 2, 3001, 31]
+
+
+def test_is_prime_is_sympy_s():
+    n = np.arange(5_000)
+    assert numbers.is_prime(n).tolist() == [bool(sympy.isprime(int(m))) for m in n]
+
+
+@pytest.mark.parametrize("base", [2, 3, 10, 317, 1000])
+def test_digits_add_up_to_the_integer(base):
+    n = np.array([0, 1, base - 1, base, base + 1, 12_345, 99_999, numbers.LARGEST])
+    width = numbers.width(numbers.LARGEST, base)
+    digits = numbers.digits(n, base, width)
+    assert digits.shape == (len(n), width)
+    assert 0 <= digits.min() <= digits.max() < base
+    for row, m in zip(digits.tolist(), n.tolist(), strict=True):
+        assert sum(digit * base**i for i, digit in enumerate(reversed(row))) == m
+
+
+def test_digits_read_as_they_are_written():
+    assert numbers.digits(np.array([10_007, 42]), 10, 5).tolist() == [[1, 0, 0, 0, 7], [0, 0, 0, 4, 2]]
+    assert numbers.digits(np.array([10_007]), 10, 3).tolist() == [[0, 0, 7]]  # the last three
+
+
+@pytest.mark.parametrize(
+    ("n", "base", "width"),
+    [(0, 10, 1), (9, 10, 1), (10, 10, 2), (99_999, 10, 5), (100_000, 10, 6), (7, 2, 3), (8, 2, 4), (10**6, 1000, 3)],
+)
+def test_width_counts_the_digits(n, base, width):
+    assert numbers.width(n, base) == width
+
+
+def test_table_1_is_as_printed():
+    rows = [[int(cell) for cell in line.split()] for line in PRINTED.strip().splitlines()]
+    table = numbers.table()
+    assert table[:2].tolist() == rows[:2]
+    assert table[-2:].tolist() == rows[2:]
+    assert table.shape == (9_000, 8)
+
+
+def test_every_row_of_the_table_is_sympy_s():
+    for row in numbers.table()[::37].tolist():
+        assert row[:4] == [row[0] // 10 * 10 + last for last in (1, 3, 7, 9)]
+        assert row[4:] == [int(sympy.isprime(n)) for n in row[:4]]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "tens"),
+    [(0, 99, range(0, 100, 10)), (95, 125, [100, 110]), (100, 109, [100]), (100, 108, []), (101, 109, [])],
+)
+def test_the_table_of_a_range_has_the_rows_that_lie_in_it(low, high, tens):
+    assert numbers.table(low, high)[:, 0].tolist() == [ten + 1 for ten in tens]

@@ -1,0 +1,102 @@
+"""The results that are shipped, computed anew from the shipped weights, and the page that shows them."""
+
+import math
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from miii import runs, tasks
+from miii.analysis import multitask, sieve
+
+ROOT = Path(__file__).parents[1]
+HOME = ROOT / "checkpoints"
+REPORTED = sorted(path.parent.name for path in HOME.glob("*/report.json"))
+LONG = {"miu-24"}  #: 38 positions to probe and 117 edges to corrupt: minutes
+SEEDS = sorted(path.parent for path in HOME.glob("seeds/*/config.json"))
+CLOSE = 2e-3  #: of a share: another processor rounds otherwise, and a few integers fall on the other side
+
+
+def anew(run):
+    if isinstance(run.config.task, tasks.Residues):
+        return multitask.report(run.model(), run.task(), run.config.task)
+    shuffled = HOME / f"{run.name}-shuffled"
+    return sieve.report.report(run, shuffled=runs.open(shuffled) if shuffled.exists() else None)
+
+
+def differences(shipped, measured, where=""):
+    """Where two reports differ by more than ``CLOSE`` of the larger one, or of 1."""
+    if isinstance(shipped, dict):
+        if shipped.keys() != measured.keys():
+            return [f"{where}: {shipped.keys() ^ measured.keys()}"]
+        return [found for key in shipped for found in differences(shipped[key], measured[key], f"{where}.{key}")]
+    if isinstance(shipped, float) and isinstance(measured, float):
+        close = math.isclose(shipped, measured, rel_tol=CLOSE, abs_tol=CLOSE)
+        return [] if close else [f"{where}: {shipped} and {measured}"]
+    same = shipped == measured or (shipped is None and isinstance(measured, float) and math.isnan(measured))
+    return [] if same else [f"{where}: {shipped} and {measured}"]
+
+
+def test_there_are_results():
+    assert "primes-10" in REPORTED
+    assert len(SEEDS) == 4
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in REPORTED]
+)
+def test_a_shipped_report_is_what_its_weights_give(name):
+    run = runs.open(HOME / name)
+    report = anew(run)
+    report.pop("run", None)
+    shipped = {key: value for key, value in run.report.items() if key in report}
+    assert shipped.keys() == report.keys()
+    assert differences(shipped, report) == []
+
+
+def test_the_difference_of_two_reports_is_seen():
+    assert differences({"a": {"b": 0.5}}, {"a": {"b": 0.51}}) == [".a.b: 0.5 and 0.51"]
+    assert differences({"a": 1.0}, {"b": 1.0})
+    assert differences({"a": None}, {"a": float("nan")}) == []
+
+
+@pytest.mark.parametrize("folder", SEEDS, ids=lambda folder: folder.name)
+def test_a_seed_differs_from_the_shipped_run_in_its_seed_alone(folder):
+    config, shipped = runs.open(folder).config, runs.open(HOME / "primes-10").config
+    same = config.model_copy(update={"task": config.task.model_copy(update={"seed": shipped.task.seed})})
+    assert same == shipped
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", SEEDS, ids=lambda folder: folder.name)
+def test_a_seed_trained_anew_gives_its_report(folder, tmp_path):
+    import miii
+
+    run = runs.record(tmp_path / "run", miii.train(runs.open(folder).config))
+    report = anew(run)
+    assert report["verdict"] == runs.open(folder).report["verdict"]
+
+
+def test_label_only_means_label_only():
+    task = runs.open(HOME / "primes-10").config.task
+    assert task.label_only
+    assert runs.open(HOME / "primes-10").report["label_only"] is True
+
+
+def test_the_page_shows_the_shipped_numbers(monkeypatch):
+    monkeypatch.setenv("MIII_RUNS", str(ROOT / "no-such-folder"))
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    page.switch_page("pages/results.py").run()
+    assert not page.exception
+    report = runs.open(HOME / "primes-10").report
+    table = page.dataframe[0].value
+    assert len(table) == 1 + len(SEEDS)
+    first = table.iloc[0]
+    assert first["run"] == "primes-10"
+    assert first["explained"] == report["digit_variance_explained"]["3"]
+    assert first["interchange"] == report["interchange_accuracy"]["3"]
+    assert first["steering"] == report["steering_accuracy"]["3"]
+    shown = {metric.label: metric.value for metric in page.metric}
+    assert shown["Depth, primes-10"] == str(report["sieve_depth"])
+    faithful = [metric.value for metric in page.metric if metric.label == "Faithfulness"]
+    assert faithful == [f"{report['circuits'][name]['faithfulness']:.3f}" for name in ("base", "3")]
