@@ -189,13 +189,16 @@ def open(name_or_folder: str | Path) -> Run:
 
 
 def every() -> list[Run]:
-    """All runs that can be opened in ``runs`` and ``checkpoints``, the newest first, shipped ones last.
+    """All runs that can be opened in ``runs``, the newest first, and then those in ``checkpoints``, by name.
 
     A name in ``runs`` hides the same in ``checkpoints``. Source: own design.
     """
     found: dict[str, Run] = {}
-    for home in homes():
-        configs = sorted(home.glob("*/config.json"), key=lambda path: -path.stat().st_mtime)
+    own, shipped = homes()
+    for home in (own, shipped):
+        configs = sorted(home.glob("*/config.json"))
+        if home == own:  # what a checkout wrote last says nothing
+            configs.sort(key=lambda path: -path.stat().st_mtime)
         for path in configs:
             if path.parent.name not in found and not path.parent.name.startswith("."):
                 with contextlib.suppress(InputError):
