@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from miii import transformer_lens as transformer_lens
     from miii.config import RECIPES, RunConfig, recipe
     from miii.errors import InputError
+    from miii.evaluation import Evaluation
     from miii.model.tap import SITES, capture, identity, intervene, zero_head
     from miii.model.transformer import ModelConfig, Transformer, answer
     from miii.optim import OPTIMIZERS, SGD, AdamW, Muon
     from miii.tasks import KINDS, MIU, TASKS, ModularAddition, Primes, Residues, Target, Task
-    from miii.training import Evaluation, Step, train
+    from miii.training import Step, train
 
 _HOMES = {
     "miii.config": ("RECIPES", "RunConfig", "recipe"),
@@ -37,7 +38,8 @@ _HOMES = {
     "miii.model.transformer": ("ModelConfig", "Transformer", "answer"),
     "miii.optim": ("OPTIMIZERS", "SGD", "AdamW", "Muon"),
     "miii.tasks": ("KINDS", "MIU", "TASKS", "ModularAddition", "Primes", "Residues", "Target", "Task"),
-    "miii.training": ("Evaluation", "Step", "train"),
+    "miii.evaluation": ("Evaluation",),
+    "miii.training": ("Step", "train"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = ("analysis", "jobs", "plots", "runs", "transformer_lens")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from miii.config import RunConfig, recipe
+from miii.config import FAST, RunConfig, recipe
 from miii.errors import InputError
 from miii.model.transformer import ModelConfig
 from miii.optim import OPTIMIZERS
@@ -66,6 +66,23 @@ def values(config: RunConfig) -> dict[str, Any]:
     task, model, optimizer = dumped.pop("task"), dumped.pop("model"), dumped.pop("optimizer")
     task.pop("kind", None)
     return {"task": config.task.kind, **task, **model, "optimizer": optimizer.pop("name"), **optimizer, **dumped}
+
+
+def defaults(kind: str) -> dict[str, Any]:
+    """What the recipe ``fast`` of a kind of task says, by option name: read off, without sieving the task's integers.
+
+    Source: ``FAST``.
+    """
+    fast = dict(FAST[kind])
+    model, optimizer = ModelConfig(**fast.pop("model", {})), fast.pop("optimizer", {"name": "adamw"})
+    chosen = OPTIMIZERS[optimizer["name"]](**optimizer)
+    task = KINDS[kind].model_construct()
+    return values(RunConfig.model_construct(task=task, model=model, optimizer=chosen, **fast))
+
+
+def text(value: Any) -> str:
+    """A value as the command line reads it. Source: own design."""
+    return (",".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value).lower()
 
 
 def change(config: RunConfig, changes: dict[str, Any]) -> RunConfig:

@@ -13,7 +13,8 @@ from typing import Literal
 from miii import runs
 from miii.config import RunConfig
 from miii.errors import InputError
-from miii.training import Evaluation, Step, train
+from miii.evaluation import Evaluation
+from miii.training import Step, train
 
 Status = Literal["queued", "running", "pausing", "stopping", "paused", "stopped", "finished", "failed"]
 OVER: tuple[Status, ...] = ("paused", "stopped", "finished", "failed")  #: the states that a job does not leave

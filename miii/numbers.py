@@ -1,12 +1,13 @@
 """Integers: their digits, their smallest prime factors, and the draft paper's table of them, in NumPy."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Int
 
 LARGEST = 10**8  #: the largest integer that is asked about: its sieve takes a second or two
-BLOCK = 1 << 20  #: integers sieved at a time
+BLOCK = 1 << 20  #: integers sieved at a time: they stay in the cache of a core
 
 
 def primes_below(limit: int) -> tuple[int, ...]:
@@ -14,6 +15,19 @@ def primes_below(limit: int) -> tuple[int, ...]:
     import sympy  # half a second, which modular arithmetic does not need
 
     return tuple(int(q) for q in sympy.sieve.primerange(2, limit)) if limit > 2 else ()
+
+
+def primes_between(low: int, high: int) -> Iterator[Int[np.ndarray, " primes"]]:
+    """The primes from ``low`` (2 or more) to ``high``, ascending, block after block.
+
+    Source: the sieve of Eratosthenes, with the primes up to the root from SymPy's sieve.
+    """
+    sieving = primes_below(math.isqrt(high) + 1)
+    for begin in range(low, high + 1, BLOCK):
+        prime = np.ones(min(BLOCK, high + 1 - begin), dtype=bool)
+        for q in sieving:
+            prime[max(q * q, -(-begin // q) * q) - begin :: q] = False
+        yield begin + np.flatnonzero(prime)
 
 
 def smallest_prime_factor(n: Int[np.ndarray, " integers"]) -> Int[np.ndarray, " integers"]:

@@ -106,7 +106,7 @@ def test_train_prints_one_json_object_that_agrees_with_the_run(miii_says):
 
 
 def test_train_says_when_it_grokked(miii_says, monkeypatch):
-    monkeypatch.setattr("miii.training.GROKKED", 0.0)  # every evaluation counts, so the first one does
+    monkeypatch.setattr("miii.evaluation.GROKKED", 0.0)  # every evaluation counts, so the first one does
     arguments = ("--steps", 20, "--steps-after-grok", 7, "--eval-every", 5, "--out", "D", "--json")
     _, out, _ = miii_says("train", "add", *TINY, *arguments)
     said = strict_json(out)
@@ -381,7 +381,10 @@ def test_a_disk_that_fills_up_leaves_a_readable_run(miii_says, monkeypatch, part
     if part == "snapshot":
         monkeypatch.setattr("miii.runs.write.save_file", full)
     elif part == "metrics":
-        monkeypatch.setattr("miii.training.Evaluation.row", full)
+        opened = Path.open
+        monkeypatch.setattr(
+            Path, "open", lambda path, mode="r", **o: full() if mode == "a" else opened(path, mode, **o)
+        )
     else:
 
         def write(path, text):

@@ -9,8 +9,9 @@ import torch
 
 import miii
 from miii import training
+from miii.evaluation import evaluator
 from miii.model import fast
-from miii.training import build_model, evaluator, snapshot_steps, train
+from miii.training import build_model, snapshot_steps, train
 
 VARIANTS = [
     pytest.param({"optimizer": {"name": name}, "slow_lambda": slow, "batch_size": batch}, id=f"{name}-{slow}-{batch}")

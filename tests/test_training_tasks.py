@@ -9,11 +9,12 @@ import pytest
 import torch
 
 import miii
-from miii import training
+from miii import evaluation, training
+from miii.evaluation import SCORES, Evaluation, _evaluated, evaluator
 from miii.metrics import auc
 from miii.model import fast
 from miii.tasks import primes
-from miii.training import Evaluation, build_model, evaluator, train
+from miii.training import build_model, train
 
 TASKS = {
     "primes": {"kind": "primes", "low": 100, "high": 699},
@@ -106,7 +107,7 @@ def test_what_is_reported_is_what_the_weights_do(task, small_config):
         assert step.evaluation.test_accuracy == right[test].double().mean().item()
         stopping = test if built.val_mask is None else built.val_mask
         rows = stopping.nonzero()[:, 0].numpy()
-        expected = training.SCORES[config.task.kind](built, logits[rows].numpy(), rows)
+        expected = SCORES[config.task.kind](built, logits[rows].numpy(), rows)
         assert step.evaluation.scores == pytest.approx(expected, nan_ok=True)
         assert step.evaluation.row().items() >= step.evaluation.scores.items()
 
@@ -283,7 +284,7 @@ def test_seconds_leave_the_schedule_and_the_weights_on_the_way_alone(clock, smal
 # ---- grokking ----
 
 
-def evaluation(test_accuracy=0.0, **scores):
+def evaluated(test_accuracy=0.0, **scores):
     values = dict.fromkeys(("train_loss", "test_loss", "train_accuracy", "weight_norm"), 1.0)
     one = torch.zeros(1, dtype=torch.int64)
     return Evaluation(**values, test_accuracy=test_accuracy, correct=one == 0, rows=one, scores=scores)
@@ -306,7 +307,7 @@ def evaluation(test_accuracy=0.0, **scores):
     ids=str,
 )
 def test_what_counts_as_grokked(given, grokked):
-    assert evaluation(**given).grokked() is grokked
+    assert evaluated(**given).grokked() is grokked
 
 
 def test_the_criterion_of_primes_is_the_one_that_is_told():
@@ -322,7 +323,7 @@ def test_training_stops_on_the_validation_part_and_not_on_the_test_split(small_c
         answers["rows"] = rows
         return plain(task, np.stack([0 * logits[:, 0], task.labels.numpy()[rows]], axis=1), rows)
 
-    monkeypatch.setitem(training.SCORES, "primes", told)
+    monkeypatch.setitem(SCORES, "primes", told)
     steps = list(train(config))
     assert [step.grokked_at for step in steps] == [0]
     assert answers["rows"].tolist() == config.task.build().val_mask.nonzero()[:, 0].tolist()
@@ -360,7 +361,7 @@ LARGE = {
 
 def looked_at(config):
     task = config.task.build()
-    return task, evaluator(build_model(config, task), task, training.SCORES[config.task.kind])()
+    return task, evaluator(build_model(config, task), task, SCORES[config.task.kind])()
 
 
 @pytest.mark.parametrize("task", LARGE)
@@ -368,8 +369,8 @@ def test_of_a_large_task_as_many_of_each_side_are_evaluated(task, small_config, 
     config = small_config(task=LARGE[task])
     whole, exact = looked_at(config)
     assert exact.rows.tolist() == list(range(len(whole.labels)))
-    monkeypatch.setattr(training, "ALL", len(whole.labels) - 1)
-    monkeypatch.setattr(training, "SIDE", 40)
+    monkeypatch.setattr(evaluation, "ALL", len(whole.labels) - 1)
+    monkeypatch.setattr(evaluation, "SIDE", 40)
     built, part = looked_at(config)
     rows = part.rows
     assert rows.tolist() == sorted(set(rows.tolist()))
@@ -391,8 +392,8 @@ def test_of_a_large_task_as_many_of_each_side_are_evaluated(task, small_config, 
 
 
 def test_the_same_examples_are_evaluated_each_time(small_config, monkeypatch):
-    monkeypatch.setattr(training, "ALL", 100)
-    monkeypatch.setattr(training, "SIDE", 40)
+    monkeypatch.setattr(evaluation, "ALL", 100)
+    monkeypatch.setattr(evaluation, "SIDE", 40)
     evaluations = [step.evaluation for step in train(small_config(task=LARGE["primes"])) if step.evaluation]
     assert len(evaluations) >= 5
     assert all(torch.equal(one.rows, evaluations[0].rows) for one in evaluations)
@@ -401,8 +402,8 @@ def test_the_same_examples_are_evaluated_each_time(small_config, monkeypatch):
 
 
 def test_a_side_with_fewer_examples_is_evaluated_whole(small_config, monkeypatch):
-    monkeypatch.setattr(training, "ALL", 100)
-    monkeypatch.setattr(training, "SIDE", 90)
+    monkeypatch.setattr(evaluation, "ALL", 100)
+    monkeypatch.setattr(evaluation, "SIDE", 90)
     task, found = looked_at(small_config(task={"kind": "residues", "p": 13, "train_fraction": 0.9}))
     assert (~task.train_mask).sum() == 17 == (~task.train_mask)[found.rows].sum()
     assert task.train_mask[found.rows].sum() == 90
@@ -412,5 +413,5 @@ def test_20_000_examples_are_all_evaluated_and_more_are_not(small_config):
     sizes = {}
     for high in (21_999, 22_000):
         task = small_config(task={"kind": "primes", "low": 2_000, "high": high}).task.build()
-        sizes[len(task.labels)] = len(training._evaluated(task))
+        sizes[len(task.labels)] = len(_evaluated(task))
     assert sizes == {20_000: 20_000, 20_001: 2 * 5_000 + 1_000}

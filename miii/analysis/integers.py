@@ -1,7 +1,6 @@
 """The integers of a task, counted and laid out before anything is drawn: millions of them in NumPy."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,13 +10,11 @@ from jaxtyping import Bool, Float, Int
 
 from miii import numbers
 from miii.errors import InputError
-from miii.tasks.primes import Primes, _n_validation, _split
+from miii.tasks.primes import PARTS, Primes, parts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PARTS = ("train", "validation", "test")  #: of a split; no step is taken on the validation part of the training side
-BLOCK = 1 << 20  #: integers sieved at a time: their bits stay in the cache of a core
 FEWEST = 50  #: integers in a bin, or its share of primes says nothing
 
 
@@ -49,11 +46,7 @@ class Members:
 
 def members(task: Primes) -> Members:
     """The integers of a task and its split, as ``task.build()`` has them, without their tokens. Source: own design."""
-    n, spf, train = _split(task)
-    part = np.where(train, 0, 2).astype(np.int8)
-    rows = np.flatnonzero(train)
-    part[np.random.default_rng([task.seed, 1]).permutation(rows)[: _n_validation(len(rows))]] = 1
-    return Members(n, spf, part)
+    return Members(*parts(task))
 
 
 def table(task: Primes, most: int | None = None) -> "pd.DataFrame":
@@ -74,8 +67,8 @@ def table(task: Primes, most: int | None = None) -> "pd.DataFrame":
         "spf": values.spf[:most].astype(np.int32),
         "split": pd.Categorical.from_codes(pd.Index(values.part[:most]), dtype=pd.CategoricalDtype(list(PARTS))),
     }
-    for i in reversed(range(task.width)):
-        columns[f"digit_{i}"] = (n // task.base**i % task.base).astype(np.int16)
+    digits = numbers.digits(n, task.base, task.width).astype(np.int16)
+    columns |= {f"digit_{task.width - 1 - i}": digits[:, i] for i in range(task.width)}
     return pd.DataFrame(columns)
 
 
@@ -114,7 +107,7 @@ def density(low: int, high: int, bins: int = 100) -> Density:
     bins = min(bins, max(1, (high - low + 1) // FEWEST))
     edges = np.linspace(low, high + 1, bins + 1).astype(np.int64)
     primes = np.zeros(bins, dtype=np.int64)
-    for found in _primes(low, high):
+    for found in numbers.primes_between(low, high):
         primes += np.bincount(np.searchsorted(edges, found, side="right") - 1, minlength=bins)
     li = expi(np.log(edges - 0.5))
     return Density(edges[:-1], edges[1:] - 1, primes, np.diff(li))
@@ -146,7 +139,7 @@ def classes(low: int, high: int, modulus: int) -> Classes:
     residues = np.arange(modulus)
     integers = (high - residues) // modulus - (low - 1 - residues) // modulus
     primes = np.zeros(modulus, dtype=np.int64)
-    for found in _primes(low, high):
+    for found in numbers.primes_between(low, high):
         primes += np.bincount(found % modulus, minlength=modulus)
     return Classes(integers, primes)
 
@@ -262,16 +255,6 @@ def rows(values: Members, columns: int = 320) -> Rows:
     counts = np.bincount(codes, minlength=len(begins) * columns * len(PARTS))
     ends = np.minimum(begins + each * columns, total) - 1
     return Rows(each, counts.reshape(len(begins), columns, len(PARTS)), values.n[begins], values.n[ends])
-
-
-def _primes(low: int, high: int) -> Iterator[Int[np.ndarray, " primes"]]:
-    """The primes of a range, block after block."""
-    sieving = numbers.primes_below(math.isqrt(high) + 1)
-    for begin in range(low, high + 1, BLOCK):
-        prime = np.ones(min(BLOCK, high + 1 - begin), dtype=bool)
-        for q in sieving:
-            prime[max(q * q, -(-begin // q) * q) - begin :: q] = False
-        yield begin + np.flatnonzero(prime)
 
 
 def _in_order(low: int, high: int, least: int) -> None:

@@ -1,10 +1,9 @@
 """Derivations in Hofstadter's MIU system, step by step."""
 
 from collections import deque
-from dataclasses import dataclass
 
 from miii.errors import InputError
-from miii.tasks.miu import is_theorem
+from miii.tasks.miu import Step, is_theorem, rewrites
 
 AXIOM = "MI"
 RULES = {  #: what each rule does
@@ -14,27 +13,6 @@ RULES = {  #: what each rule does
     "III": "III becomes U",
     "IV": "UU is dropped",
 }
-
-
-@dataclass(frozen=True)
-class Step:
-    """A string of a derivation, and which of ``RULES`` gave it. Source: own design."""
-
-    rule: str
-    string: str
-
-
-def rewrites(string: str) -> list[Step]:
-    """Everything that one rule makes of a string. Source: Hofstadter 1979, chapter I."""
-    body = string[1:]
-    found = [Step("I", f"{string}U")] if body.endswith("I") else []
-    found.append(Step("II", f"M{body}{body}"))
-    for rule, old, new in (("III", "III", "U"), ("IV", "UU", "")):
-        at = string.find(old)
-        while at >= 0:
-            found.append(Step(rule, string[:at] + new + string[at + len(old) :]))
-            at = string.find(old, at + 1)
-    return found
 
 
 def shortest(string: str, most: int = 20_000) -> tuple[Step, ...] | None:

@@ -23,7 +23,7 @@ from rich.progress import (
 
 from miii import flat, runs
 from miii.cli.printing import Json, RunName, print_runs, print_values
-from miii.config import RECIPES, RunConfig, recipe
+from miii.config import RECIPES, RunConfig
 from miii.errors import InputError
 from miii.sweep import grid, sweep
 from miii.tasks import KINDS, TASKS
@@ -48,7 +48,7 @@ def _metavar(annotation: Any) -> str:
 
 def _option_fields() -> list[tuple[str, Any, Any]]:
     """A flag for each option of a run; an absent one means what the recipe says."""
-    fast = {kind: flat.values(recipe("fast", task=config())) for kind, config in KINDS.items()}
+    fast = {kind: flat.defaults(kind) for kind in KINDS}
     fields: list[tuple[str, Any, Any]] = []
     for option in flat.options():
         if option.name in ("task", "operation"):  # the positional argument TASK
@@ -60,16 +60,10 @@ def _option_fields() -> list[tuple[str, Any, Any]]:
 
 def _defaults(name: str, fast: Mapping[str, Mapping[str, Any]]) -> str:
     """What an option is by default, for each kind of task that has it and differs from modular arithmetic."""
-    found = {kind: _text(values[name]) for kind, values in fast.items() if name in values}
+    found = {kind: flat.text(values[name]) for kind, values in fast.items() if name in values}
     common = found.pop("modular", None)
     told = [f"{kind}: {value}" for kind, value in found.items() if value != common]
     return ", ".join(([f"fast: {common}"] if common is not None else []) + told) or "not used"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(str, value)) or "none"
-    return str(value).lower()
 
 
 Task = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="what to learn", metavar="{" + ",".join(TASKS) + "}")]

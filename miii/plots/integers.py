@@ -10,8 +10,9 @@ import pandas as pd
 from jaxtyping import Int, UInt8
 from PIL import Image
 
-from miii.analysis.integers import PARTS, Classes, Density, Polar, Rows, Spiral
+from miii.analysis.integers import Classes, Density, Polar, Rows, Spiral
 from miii.plots.style import ACCENT, CANVAS, CATEGORY, FIXED, FLUID, HEIGHT, MAIN, MUTED, TRAIN, Chart, top_legend
+from miii.tasks.primes import PARTS
 
 PART_COLORS = (TRAIN, CATEGORY[3], MUTED)  #: of ``PARTS``
 SQUARE = 640  #: pixels of a picture's side, at most, unless it has more cells than that

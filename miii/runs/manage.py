@@ -10,11 +10,11 @@ from safetensors.torch import save_file
 
 from miii.config import RunConfig
 from miii.errors import InputError
+from miii.evaluation import Evaluation, evaluator
 from miii.model.transformer import Transformer
 from miii.runs.atomic import whole_file, whole_folder, write_json
 from miii.runs.read import Run, finite, open
 from miii.runs.write import provenance
-from miii.training import Evaluation, evaluator
 
 SPLIT = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")  #: the numbers that need a known split
 

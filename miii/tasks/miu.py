@@ -1,7 +1,7 @@
 """Hofstadter's MIU puzzle: which strings can be derived? Arithmetic modulo 3 in a puzzle about letters."""
 
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -116,23 +116,30 @@ def derivable(longest: int) -> frozenset[str]:
     most = 2 * longest + 2
     found, edge = {"MI"}, ["MI"]
     while edge:
-        edge = [new for string in edge for new in _steps(string) if len(new) <= most + 1 and new not in found]
-        edge = sorted(set(edge))
+        made = {step.string for string in edge for step in rewrites(string)}
+        edge = sorted(new for new in made - found if len(new) <= most + 1)
         found |= set(edge)
     return frozenset(string for string in found if len(string) <= longest + 1)
 
 
-def _steps(string: str) -> list[str]:
-    x = string[1:]
-    steps = [f"M{x}{x}"]
-    if x.endswith("I"):
-        steps.append(f"{string}U")
-    for old, new in (("III", "U"), ("UU", "")):
+class Step(NamedTuple):
+    """A string of a derivation, and the rule that gave it: I to IV, or "axiom". Source: own design."""
+
+    rule: str
+    string: str
+
+
+def rewrites(string: str) -> list[Step]:
+    """Everything that one rule makes of a string. Source: Hofstadter 1979, chapter I."""
+    body = string[1:]
+    found = [Step("I", f"{string}U")] if body.endswith("I") else []
+    found.append(Step("II", f"M{body}{body}"))
+    for rule, old, new in (("III", "III", "U"), ("IV", "UU", "")):
         at = string.find(old)
         while at >= 0:
-            steps.append(string[:at] + new + string[at + len(old) :])
+            found.append(Step(rule, string[:at] + new + string[at + len(old) :]))
             at = string.find(old, at + 1)
-    return steps
+    return found
 
 
 def _counts(length: np.ndarray, theorem: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -12,11 +12,14 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from miii import metrics, numbers
 from miii.errors import Frozen, InputError
-from miii.tasks.task import Target, Task, mask_of
+from miii.tasks.task import Target, Task
 
 MOST = 5_000_000  #: examples that fit into memory
-VALIDATION = 0.1  #: share of the training side on which training decides when to stop
+VALIDATION_SHARE = 0.1  #: of the training side, on which training decides when to stop
 SIEVED = (0.90, 0.99)  #: ROC AUC, and AUC of primes against multiples of 3, from which a run has learned to sieve
+
+PARTS = ("train", "validation", "test")  #: of a split; no step is taken on the validation part of the training side
+TRAIN, VALIDATION, TEST = range(3)
 
 #: The ranges that the draft paper speaks of: its text has four digits, its Table 1 five.
 PRESETS = {"text": (1_000, 9_999), "table 1": (10_000, 99_999)}
@@ -79,9 +82,9 @@ class Primes(Frozen):
                 raise InputError(f"residues must be primes below 1000 (got {q}).")
         if len(set(self.residues)) < len(self.residues):
             raise InputError(f"residues must name each prime once (got {','.join(map(str, self.residues))}).")
-        n, spf, train = _split(self)
+        n, spf, part = parts(self)
         prime = n == spf
-        for side, mask in (("training", train), ("test", ~train)):
+        for side, mask in (("training", part < TEST), ("test", part == TEST)):
             if not prime[mask].any():
                 raise InputError(
                     f"split must leave at least one prime on each side (got {self.split!r} with train_fraction "
@@ -98,8 +101,7 @@ class Primes(Frozen):
     @property
     def n_train(self) -> int:
         """How many integers steps are taken on: the training side without its validation part."""
-        train = int(_split(self)[2].sum())
-        return train - _n_validation(train)
+        return int((parts(self)[2] == TRAIN).sum())
 
     @property
     def width(self) -> int:
@@ -149,21 +151,16 @@ class Primes(Frozen):
 
         Facts: ``n`` and ``spf``, the smallest prime factor.
         """
-        n, spf, train = _split(self)
-        examples = len(n)
-        digits = self.encode(n)
-        generator = np.random.default_rng([self.seed, 1])
+        n, spf, part = parts(self)
         labels = (n == spf).astype(np.int64)
         if self.shuffled:
             labels = np.random.default_rng([self.seed, 2]).permutation(labels)
-        rows = np.flatnonzero(train)
-        val = mask_of(torch.from_numpy(generator.permutation(rows)[: _n_validation(len(rows))]), examples)
         whole = torch.from_numpy(n.copy())  # the cached arrays are read-only
         return Task(
-            tokens=torch.from_numpy(digits),
+            tokens=torch.from_numpy(self.encode(n)),
             labels=torch.from_numpy(labels),
-            train_mask=torch.from_numpy(train.copy()),
-            val_mask=val,
+            train_mask=torch.from_numpy(part < TEST),
+            val_mask=torch.from_numpy(part == VALIDATION),
             d_vocab=len(self.token_names),
             d_vocab_out=2 + sum(self.residues),
             token_names=self.token_names,
@@ -188,8 +185,39 @@ def scores(task: Task, logits: np.ndarray, rows: Int[np.ndarray, " rows"]) -> di
     return found
 
 
-def _n_validation(train: int) -> int:
-    return min(max(1, int(VALIDATION * train)), 20_000, train - 1)
+@functools.lru_cache(maxsize=4)
+def parts(config: Primes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The integers ascending, their smallest prime factors, and which of ``PARTS`` each is in.
+
+    Read-only: the arrays are shared.
+
+    Source: ``numbers.smallest_prime_factor``; the draws are from the seed.
+    """
+    generator = np.random.default_rng([config.seed, 0])
+    first, last = _rank(config, config.low), _rank(config, config.high + 1)
+    rank = np.arange(first, last)
+    if config.sample is not None and config.sample < last - first:
+        rank = first + np.sort(generator.choice(last - first, config.sample, replace=False))
+    n = rank
+    if config.candidates == "coprime":
+        coprime = _coprime(config.base)
+        n = rank // len(coprime) * config.base + coprime[rank % len(coprime)]
+    spf = numbers.smallest_prime_factor(n)
+    wanted = int(config.train_fraction * len(n))
+    part = np.full(len(n), TEST, dtype=np.int8)
+    match config.split:
+        case "random":
+            part[generator.permutation(len(n))[:wanted]] = TRAIN
+        case "range":
+            part[:wanted] = TRAIN
+        case "residue":
+            part[np.isin(n % 97, generator.permutation(97)[: round(config.train_fraction * 97)])] = TRAIN
+    side = np.flatnonzero(part == TRAIN)
+    validation = min(max(1, int(VALIDATION_SHARE * len(side))), 20_000, len(side) - 1)
+    part[np.random.default_rng([config.seed, 1]).permutation(side)[: max(0, validation)]] = VALIDATION
+    for array in (n, spf, part):
+        array.flags.writeable = False
+    return n, spf, part
 
 
 def _rank(config: Primes, n: int) -> int:
@@ -203,30 +231,3 @@ def _rank(config: Primes, n: int) -> int:
 @functools.lru_cache(maxsize=8)
 def _coprime(base: int) -> np.ndarray:
     return np.flatnonzero(np.gcd(np.arange(base), base) == 1)
-
-
-@functools.lru_cache(maxsize=4)
-def _split(config: Primes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The integers, their smallest prime factors, whether each trains. Read-only: the arrays are shared."""
-    generator = np.random.default_rng([config.seed, 0])
-    first, last = _rank(config, config.low), _rank(config, config.high + 1)
-    rank = np.arange(first, last)
-    if config.sample is not None and config.sample < last - first:
-        rank = first + np.sort(generator.choice(last - first, config.sample, replace=False))
-    n = rank
-    if config.candidates == "coprime":
-        coprime = _coprime(config.base)
-        n = rank // len(coprime) * config.base + coprime[rank % len(coprime)]
-    spf = numbers.smallest_prime_factor(n)
-    wanted = int(config.train_fraction * len(n))
-    train = np.zeros(len(n), dtype=bool)
-    match config.split:
-        case "random":
-            train[generator.permutation(len(n))[:wanted]] = True
-        case "range":
-            train[:wanted] = True
-        case "residue":
-            train = np.isin(n % 97, generator.permutation(97)[: round(config.train_fraction * 97)])
-    for array in (n, spf, train):
-        array.flags.writeable = False
-    return n, spf, train

@@ -7,11 +7,11 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots
-from miii.analysis.miu import RULES, Step
+from miii.analysis.miu import RULES
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Task
-from miii.tasks.miu import MIU
+from miii.tasks.miu import MIU, Step
 from pages._ui.cell import cell
 
 LONGEST, MOST = 120, 50_000  # letters, and strings, that a small server has memory for

@@ -167,16 +167,11 @@ def command(config: RunConfig) -> str:
     # an optimizer's own defaults are what the command line takes up with its name
     default = flat.values(flat.change(fast, {"optimizer": config.optimizer.name})) | {"optimizer": fast.optimizer.name}
     given = [
-        f"--{option.replace('_', '-')} {_text(value)}"
+        f"--{option.replace('_', '-')} {flat.text(value)}"
         for option, value in flat.values(config).items()
         if option not in CHOSEN and value != default[option]
     ]
     return " ".join(["miii train", name, *given])
-
-
-def _text(value: Any) -> str:
-    """A value as the command line reads it."""
-    return (",".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value).lower()
 
 
 def _python(value: Any) -> str:

@@ -7,9 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from miii import plots, runs
+from miii.evaluation import grokked
 from miii.plots.style import Chart
 from miii.tasks.primes import SIEVED
-from miii.training import GROKKED
 
 Row = Mapping[str, float]
 
@@ -47,13 +47,6 @@ seen. Press Start.
 """,
     ),
 }
-
-
-def grokked(row: Row) -> bool:
-    """Whether an evaluation counts as having learned the rule, as ``miii.training.Evaluation.grokked`` says."""
-    if "auc_3" in row:
-        return row["auc"] >= SIEVED[0] and row["auc_3"] >= SIEVED[1]
-    return row.get("accuracy_worst", row["test_accuracy"]) >= GROKKED
 
 
 def numbers(run: runs.Run, rows: Sequence[Row]) -> None:

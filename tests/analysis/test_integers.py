@@ -9,6 +9,7 @@ import sympy
 import miii
 from miii import numbers
 from miii.analysis import integers
+from miii.tasks.primes import PARTS
 
 TASKS = [
     miii.Primes(low=2, high=999),
@@ -49,7 +50,7 @@ def test_a_row_of_the_table_says_what_the_integer_is(task):
         assert sum(digit * task.base**i for i, digit in enumerate(digits)) == row.n
         assert all(0 <= digit < task.base for digit in digits)
     part = integers.members(task).part
-    assert table["split"].tolist() == [integers.PARTS[i] for i in part]
+    assert table["split"].tolist() == [PARTS[i] for i in part]
     assert integers.table(task, 7).equals(table[:7])
 
 

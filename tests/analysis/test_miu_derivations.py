@@ -5,25 +5,25 @@ import itertools
 import pytest
 
 from miii.analysis import miu
-from miii.tasks.miu import derivable, is_theorem
+from miii.tasks.miu import Step, derivable, is_theorem, rewrites
 
 SHORT = ["M" + "".join(letters) for length in range(7) for letters in itertools.product("IU", repeat=length)]
 
 
-def follows(steps: tuple[miu.Step, ...]) -> bool:
+def follows(steps: tuple[Step, ...]) -> bool:
     """Whether every step is what its rule makes of the string before."""
     pairs = itertools.pairwise(steps)
-    return steps[0] == miu.Step("axiom", "MI") and all(after in miu.rewrites(before.string) for before, after in pairs)
+    return steps[0] == Step("axiom", "MI") and all(after in rewrites(before.string) for before, after in pairs)
 
 
 def test_the_rules_are_hofstadters():
-    assert miu.rewrites("MI") == [miu.Step("I", "MIU"), miu.Step("II", "MII")]
-    assert miu.rewrites("MIIIUU") == [
-        miu.Step("II", "MIIIUUIIIUU"),
-        miu.Step("III", "MUUU"),
-        miu.Step("IV", "MIII"),
+    assert rewrites("MI") == [Step("I", "MIU"), Step("II", "MII")]
+    assert rewrites("MIIIUU") == [
+        Step("II", "MIIIUUIIIUU"),
+        Step("III", "MUUU"),
+        Step("IV", "MIII"),
     ]
-    assert [step.string for step in miu.rewrites("MUUU") if step.rule == "IV"] == ["MU", "MU"]
+    assert [step.string for step in rewrites("MUUU") if step.rule == "IV"] == ["MU", "MU"]
 
 
 @pytest.mark.parametrize("string", SHORT)
@@ -51,7 +51,7 @@ def test_search_finds_all_that_can_be_derived():
 
 
 def test_a_shortest_derivation_is_the_shortest():
-    assert miu.shortest("MI") == (miu.Step("axiom", "MI"),)
+    assert miu.shortest("MI") == (Step("axiom", "MI"),)
     assert [step.string for step in miu.shortest("MUI") or ()] == ["MI", "MII", "MIIII", "MUI"]
 
 

@@ -17,6 +17,7 @@ from miii import numbers, plots
 from miii.analysis import integers
 from miii.plots.integers import HALF, PART_COLORS, POINTERS, SQUARE
 from miii.plots.style import ACCENT, MAIN, Chart
+from miii.tasks.primes import PARTS
 
 PRIMES = miii.Primes(low=1000, high=1999)
 RESIDUES = miii.Residues(p=13, masked=(3,)).build()
@@ -159,13 +160,13 @@ def test_a_pixel_of_several_integers_has_their_mixed_colour():
 def test_the_rows_of_the_split_say_what_they_hold():
     got = plots.frame(CHARTS["split_rows"]())
     assert got["from"].tolist() == list(range(1000, 2000, 32))
-    for i, part in enumerate(integers.PARTS):
+    for i, part in enumerate(PARTS):
         assert got[part].sum() == (members().part == i).sum()
 
 
 def test_the_parts_of_the_split_come_back():
     got = plots.frame(CHARTS["split_counts"]()).pivot(index="split", columns="kind", values="integers")
-    assert got.loc[list(integers.PARTS), ["composite", "prime"]].to_numpy().tolist() == members().counts().tolist()
+    assert got.loc[list(PARTS), ["composite", "prime"]].to_numpy().tolist() == members().counts().tolist()
 
 
 def test_last_digits_come_back():

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from miii.analysis.sieve import digits
+from miii.analysis.sieve import digits, numbers
 from miii.model.transformer import Transformer
 
 FEWEST = 20  #: pairs that a share needs
@@ -131,7 +131,7 @@ class Sides:
         """Judge the integers that none of the ``others`` divides."""
         evidence = digits.evidence(model, sums.resid).numpy()
         multiple = sums.n % q == 0
-        counted = np.all([sums.n % other != 0 for other in others], axis=0) if others else multiple | ~multiple
+        counted = numbers.undivided(sums.n, others)
         low, high = (np.median(evidence[counted & (multiple == kind)]) for kind in (True, False))
         midpoint = float(low + high) / 2
         return cls(q, multiple, counted, evidence, evidence > midpoint, midpoint)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from miii import numbers
@@ -48,6 +48,11 @@ def sieved(config: Primes, limit: int) -> tuple[int, ...]:
     Source: own design.
     """
     return tuple(q for q in numbers.primes_below(limit) if config.base % q)
+
+
+def undivided(n: Int[np.ndarray, " integers"], by: tuple[int, ...]) -> Bool[np.ndarray, " integers"]:
+    """Which integers none of some primes divides: all of them, if there are no primes. Source: own design."""
+    return np.all([n % q != 0 for q in by], axis=0) if by else np.ones(len(n), dtype=bool)
 
 
 def side(task: Task, train: bool, most: int, seed: int = 0) -> Int[np.ndarray, " rows"]:

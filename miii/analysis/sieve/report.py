@@ -4,8 +4,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from miii import runs
 from miii.analysis.sieve import circuit, depth, digits, interchange, numbers, probes, steering
 from miii.analysis.sieve.digits import Explained
@@ -80,10 +78,10 @@ def _measure(
     others: tuple[int, ...],
     base: int | None,
 ) -> Addition:
-    free = np.all([fitted.n % other != 0 for other in others], axis=0) if others else np.ones(len(fitted.n), dtype=bool)
+    free = fitted.rows(numbers.undivided(fitted.n, others))
     return Addition(
         q=q,
-        explained=digits.explained(held_out, digits.metric(model, fitted.rows(free).resid), q),
+        explained=digits.explained(held_out, digits.metric(model, free.resid), q),
         interchange=interchange.interchange(model, fitted, held_out, q, others),
         steering=steering.steer(model, fitted, held_out, q, others),
         base=base,

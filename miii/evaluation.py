@@ -1,0 +1,136 @@
+"""How well a network does on both sides of the split, and whether it has learned the rule."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from miii import metrics
+from miii.model import fast
+from miii.model.transformer import Transformer
+from miii.tasks import Task, miu, primes, residues
+
+GROKKED = 0.99  #: test accuracy from which a run counts as having grokked
+CHUNK = 1024  #: examples evaluated at a time
+ALL = 20_000  #: up to so many examples are all evaluated
+SIDE = 5_000  #: of more, so many of each side, and all that decide when to stop
+
+#: Further measures by the kind of task, over the examples that decide when to stop.
+SCORES: dict[str, Callable[[Task, np.ndarray, np.ndarray], dict[str, float]]] = {
+    "primes": primes.scores,
+    "residues": residues.scores,
+    "miu": miu.scores,
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Both splits in float64: mean cross-entropy in nats, share of right answers, and which examples are right.
+
+    Of a large task the same random part is evaluated each time. A task of several targets has the sum of their
+    weighted losses.
+
+    Attributes:
+        weight_norm: the square root of the sum of all squared weights.
+        rows: the examples evaluated, ascending.
+        correct: which of them are right.
+        scores: further measures of the task, on its validation part, or on the test split where it has none.
+
+    Source: Nanda et al. 2023, section 5.1.
+    """
+
+    train_loss: float
+    test_loss: float
+    train_accuracy: float
+    test_accuracy: float
+    weight_norm: float
+    correct: Bool[Tensor, " evaluated"]
+    rows: Int[Tensor, " evaluated"]
+    scores: dict[str, float]
+
+    def row(self) -> dict[str, float]:
+        """The numbers, without the examples."""
+        names = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
+        return {name: getattr(self, name) for name in names} | self.scores
+
+    def grokked(self) -> bool:
+        """Whether the network has learned the rule; see ``grokked``."""
+        return grokked(self.row())
+
+
+def grokked(row: Mapping[str, float]) -> bool:
+    """Whether an evaluation's numbers say that the rule is learned: 99 % test accuracy, of each target if several.
+
+    For primes the accuracy says nothing, since "composite" is the best guess until late: there both areas under the
+    ROC curve must reach ``primes.SIEVED`` on the validation part.
+
+    Source: 99 % as in Power et al. 2022 (arXiv 2201.02177); ``SIEVED`` is own design.
+    """
+    if "auc_3" in row:
+        return all(row[name] >= least for name, least in zip(("auc", "auc_3"), primes.SIEVED, strict=True))
+    return row.get("accuracy_worst", row["test_accuracy"]) >= GROKKED
+
+
+def evaluator(
+    model: Transformer, task: Task, scores: Callable[[Task, np.ndarray, np.ndarray], dict[str, float]] | None = None
+) -> Callable[[], Evaluation]:
+    """A function that evaluates the model as it is when called; a split without examples comes to NaN.
+
+    Args:
+        scores: further measures, from the task, logits and the numbers of their examples.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), section 5.1; in float64, because losses near 1e-7 vanish in float32.
+    """
+    # MPS has no float64: there the evaluation runs on the CPU.
+    device = model.W_E.device if model.W_E.device.type != "mps" else torch.device("cpu")
+    with torch.device(device):
+        double = Transformer(model.config, task.d_vocab, task.d_vocab_out, task.n_ctx).double()
+    rows = _evaluated(task)
+    examples = fast.plan(task.tokens.to(device)).rows(rows.to(device))
+    chunks = [examples.rows(chunk) for chunk in torch.arange(len(rows), device=device).split(CHUNK)]
+    targets = [
+        (task.logits_of(target.name), target.labels[rows].to(device), target.weight)
+        for target in task.targets
+        if target.weight
+    ]
+    judged = targets if task.judged == "all" else targets[:1]
+    train, test = task.step_mask[rows].to(device), ~task.train_mask[rows].to(device)
+    stopping = (test if task.val_mask is None else task.val_mask[rows].to(device)).nonzero()[:, 0]
+
+    @torch.no_grad()
+    def evaluate() -> Evaluation:
+        for target, source in zip(double.parameters(), model.parameters(), strict=True):
+            target.copy_(source)
+        logits = torch.cat([fast.answer_logits(double, chunk) for chunk in chunks])
+        losses = [weight * metrics.cross_entropy(logits[:, where], labels) for where, labels, weight in targets]
+        loss = torch.stack(losses).sum(0)
+        right = torch.stack([metrics.correct(logits[:, where], labels) for where, labels, _ in judged]).all(0)
+        return Evaluation(
+            train_loss=loss[train].mean().item(),
+            test_loss=loss[test].mean().item(),
+            train_accuracy=right[train].double().mean().item(),
+            test_accuracy=right[test].double().mean().item(),
+            weight_norm=torch.stack([weight.square().sum() for weight in double.parameters()]).sum().sqrt().item(),
+            correct=right.cpu(),
+            rows=rows,
+            scores=scores(task, logits[stopping].cpu().numpy(), rows[stopping.cpu()].numpy()) if scores else {},
+        )
+
+    return evaluate
+
+
+def _evaluated(task: Task) -> Int[Tensor, " evaluated"]:
+    examples = len(task.labels)
+    if examples <= ALL:
+        return torch.arange(examples)
+    generator = torch.Generator().manual_seed(0)
+    parts = []
+    for mask in (task.step_mask, ~task.train_mask):
+        rows = mask.nonzero()[:, 0]
+        parts.append(rows[torch.randperm(len(rows), generator=generator)[:SIDE]])
+    if task.val_mask is not None:
+        parts.append(task.val_mask.nonzero()[:, 0])
+    return torch.cat(parts).sort().values
