@@ -35,6 +35,7 @@ class RunConfig(Frozen):
     schedule: Literal["constant", "cosine", "linear"] = Field("cosine", description="how the learning rate falls")
     warmup_steps: int = Field(10, ge=0, description="steps over which the learning rate rises from 0")
     batch_size: int | None = Field(None, ge=1, description="training examples a step; none takes all of them")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of the last block's neurons silenced at each step")
     slow_lambda: float = Field(0.0, ge=0, le=100, description="slow-gradient amplification: its weight; 0 is off")
     slow_alpha: float = Field(0.98, ge=0, lt=1, description="slow-gradient amplification: decay of the average")
     eval_every: int = Field(20, ge=1, description="steps from one evaluation to the next")

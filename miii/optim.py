@@ -38,7 +38,7 @@ class SGD(Frozen):
 
 
 class Muon(Frozen):
-    """Orthogonalised momentum on the matrices inside the blocks, AdamW on all else.
+    """Orthogonalised momentum on the matrices inside the blocks, and on W_E if wanted; AdamW on all else.
 
     Source: Jordan et al. 2024; ``miii.muon``.
     """
@@ -47,7 +47,11 @@ class Muon(Frozen):
     lr: LearningRate = 2e-2
     weight_decay: WeightDecay = 0.1
     momentum: Beta = Field(0.95, description="decay of the velocity")
+    embedding: bool = Field(False, description="whether W_E is orthogonalised as well")
     adamw_lr: Annotated[float, Field(gt=0, le=10)] = Field(1e-3, description="learning rate of embeddings and biases")
+    adamw_weight_decay: Annotated[float, Field(ge=0, le=100)] | None = Field(
+        None, description="weight decay of embeddings and biases; none takes weight_decay"
+    )
     beta1: Beta = Field(0.9, description="decay of the mean of the gradient, for embeddings and biases")
     beta2: Beta = Field(0.98, description="decay of the mean of its square, for embeddings and biases")
 
@@ -92,7 +96,10 @@ class Stepper:
         self.slow_lambda, self.slow_alpha = slow_lambda, slow_alpha
         self.slow = {n: torch.zeros_like(w) for n, w in self.weights.items()} if slow_lambda else {}
         self.twins: dict[str, Tensor] = {}
-        matrices = {n for n, w in self.weights.items() if config.name == "muon" and "blocks." in n and ".W_" in n}
+        matrices: set[str] = set()
+        if isinstance(config, Muon):
+            matrices = {n for n in self.weights if "blocks." in n and ".W_" in n}
+            matrices |= {"W_E"} & self.weights.keys() if config.embedding else set()
         rest = [w for n, w in self.weights.items() if n not in matrices]
         fused = all(w.device.type in ("cpu", "cuda") for w in rest)
         self.optimizers: list[torch.optim.Optimizer]
@@ -106,10 +113,11 @@ class Stepper:
             case Muon():
                 # torch's Muon takes matrices: a head's weights go in side by side, as [d_model, head * d_head]
                 self.twins = {n: nn.Parameter(_matrix(n, self.weights[n].detach())) for n in sorted(matrices)}
-                betas, decay = (config.beta1, config.beta2), config.weight_decay
+                betas, other = (config.beta1, config.beta2), config.adamw_weight_decay
+                decay = config.weight_decay if other is None else other
                 twins: Iterable[Tensor] = self.twins.values()
                 self.optimizers = [
-                    Orthogonal(twins, config.lr, weight_decay=decay, momentum=config.momentum),
+                    Orthogonal(twins, config.lr, weight_decay=config.weight_decay, momentum=config.momentum),
                     torch.optim.AdamW(rest, config.adamw_lr, betas, weight_decay=decay, fused=fused),
                 ]
         self.base_lr = [group["lr"] for optimizer in self.optimizers for group in optimizer.param_groups]

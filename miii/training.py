@@ -93,7 +93,7 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
     examples = fast.plan(task.tokens.to(device))
     rows = task.step_mask.nonzero()[:, 0]
     batches = _batches(config, rows, task.chances)
-    loss_of = _loss(task, device)
+    loss_of, kept_at = _loss(task, device), _kept(config, device)
     evaluate = evaluator(model, task, SCORES.get(config.task.kind))
     kept = set(snapshot_steps(config.steps, config.snapshots))
     begun, step_seconds = 0.0, 0.0
@@ -105,7 +105,7 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
             step_began = time.perf_counter()
             begun = begun or step_began
             with torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16):
-                loss = loss_of(fast.answer_logits(model, examples.rows(chosen)), chosen)
+                loss = loss_of(fast.answer_logits(model, examples.rows(chosen), kept_at(step, len(chosen))), chosen)
             loss.backward()
             stepper.step(factor)
             step_seconds = time.perf_counter() - step_began
@@ -181,9 +181,22 @@ def _batches(
     return batch
 
 
-def _generator(seed: int, number: int) -> torch.Generator:
-    # torch's generator on the CPU heeds the lower 32 bits of a seed only, so both are mixed into those
-    mixed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+def _kept(config: RunConfig, device: torch.device) -> Callable[[int, int], Float[Tensor, "batch d_mlp"] | None]:
+    """Dropout's mask of a step, drawn from the seed and the step alone: 0, or what makes up for those that are 0."""
+    share = 1 - config.dropout
+
+    def kept(step: int, examples: int) -> Tensor | None:
+        if share == 1:
+            return None
+        mask = torch.empty(examples, config.model.d_mlp)
+        return mask.bernoulli_(share, generator=_generator(config.task.seed, step, 1)).div_(share).to(device)
+
+    return kept
+
+
+def _generator(*numbers: int) -> torch.Generator:
+    # torch's generator on the CPU heeds the lower 32 bits of a seed only, so all are mixed into those
+    mixed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
     return torch.Generator().manual_seed(mixed)
 
 

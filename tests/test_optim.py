@@ -175,6 +175,30 @@ def test_muon_leaves_all_else_to_adamw():
         assert torch.equal(after, expected[name]) != hidden, name
 
 
+def test_muon_takes_the_embedding_as_well_if_told_to():
+    plain, whole = model(), model()
+    before = weights(plain)
+    for net, embedding in ((plain, False), (whole, True)):
+        set_grads(net)
+        Stepper(net, Muon(lr=0.1, weight_decay=0.0, embedding=embedding)).step(1.0)
+    changed = {name for name, after in weights(whole).items() if not torch.equal(after, weights(plain)[name])}
+    assert changed == {"W_E"}
+    moved = whole.W_E.detach() - before["W_E"]
+    values = torch.linalg.svdvals(moved) / (0.1 * max(1, moved.shape[0] / moved.shape[1]) ** 0.5)
+    assert 0.4 < values.min() <= values.max() < 1.5
+
+
+def test_muon_decays_what_adamw_moves_at_a_rate_of_its_own():
+    net = model()
+    before = weights(net)
+    for weight in net.parameters():
+        weight.grad = torch.zeros_like(weight)
+    Stepper(net, Muon(lr=0.1, weight_decay=0.5, adamw_lr=0.01, adamw_weight_decay=3.0)).step(1.0)
+    for name, after in weights(net).items():
+        hidden = "blocks." in name and ".W_" in name
+        torch.testing.assert_close(after, before[name] * (1 - (0.1 * 0.5 if hidden else 0.01 * 3.0)))
+
+
 @pytest.mark.parametrize("config", [AdamW(), SGD(), Muon()], ids=lambda c: c.name)
 def test_a_weight_that_takes_no_gradient_is_left_alone(config):
     net, whole = model(), model()

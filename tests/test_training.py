@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import miii
-from miii import training
+from miii import evaluation
 from miii.evaluation import evaluator
 from miii.model import fast
 from miii.training import build_model, snapshot_steps, train
@@ -18,7 +18,7 @@ VARIANTS = [
     for name in miii.OPTIMIZERS
     for slow in (0.0, 2.0)
     for batch in (None, 7)
-]
+] + [pytest.param({"dropout": 0.25}, id="dropout")]
 
 
 def final(steps):
@@ -43,13 +43,34 @@ def test_the_same_config_gives_the_same_weights(changes, small_config, same):
     assert same(final(train(config)), final(train(config)))
 
 
+def test_dropout_silences_its_share_of_the_neurons_anew_at_every_step(small_config, monkeypatch):
+    """Each neuron of each example by itself; the rest make up for the silent ones."""
+    masks, answer_logits = [], fast.answer_logits
+
+    def looked_at(model, plan, kept=None):
+        if kept is not None:
+            masks.append(kept)
+        return answer_logits(model, plan, kept)
+
+    monkeypatch.setattr(fast, "answer_logits", looked_at)
+    final(train(small_config(dropout=0.2, steps=3)))
+    one, two, three = masks
+    assert not torch.equal(one, two)
+    assert not torch.equal(two, three)
+    for mask in masks:
+        assert sorted(mask.unique().tolist()) == pytest.approx([0, 1.25])
+        assert 0.15 < (mask == 0).float().mean() < 0.25
+        assert (mask == 0).any(0).sum() > 1
+        assert (mask == 0).any(1).sum() > 1
+
+
 def test_torch_s_own_randomness_is_neither_read_nor_changed(small_config, same):
     torch.manual_seed(1)
-    first = final(train(small_config(batch_size=7)))
+    first = final(train(small_config(batch_size=7, dropout=0.1)))
     torch.manual_seed(2)
     expected = torch.rand(3)
     torch.manual_seed(2)
-    assert same(first, final(train(small_config(batch_size=7))))
+    assert same(first, final(train(small_config(batch_size=7, dropout=0.1))))
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -97,7 +118,11 @@ def test_the_clock_goes_on_too(small_config):
         {"optimizer": {"name": "adamw", "weight_decay": 0.5}},
         {"optimizer": {"name": "adamw", "beta1": 0.5}},
         {"optimizer": {"name": "sgd"}},
+        {"optimizer": {"name": "muon"}},
+        {"optimizer": {"name": "muon", "embedding": True}},
+        {"optimizer": {"name": "muon", "adamw_weight_decay": 2.0}},
         {"batch_size": 23},
+        {"dropout": 0.25},
         {"slow_lambda": 1.0},
         {"slow_lambda": 1.0, "slow_alpha": 0.5},
         {"schedule": "linear"},
@@ -108,7 +133,9 @@ def test_the_clock_goes_on_too(small_config):
     ids=str,
 )
 def test_no_option_is_without_effect(changes, small_config, same):
-    default = {"slow_lambda": 1.0} if "slow_alpha" in changes else {}
+    default: dict = {"slow_lambda": 1.0} if "slow_alpha" in changes else {}
+    if len(changes.get("optimizer", {})) > 1 and changes["optimizer"]["name"] == "muon":
+        default = {"optimizer": {"name": "muon"}}
     assert not same(final(train(small_config(**changes))), final(train(small_config(**default))))
 
 
@@ -214,7 +241,7 @@ def test_what_is_reported_is_what_the_weights_do(changes, small_config):
 
 def test_chunks_of_the_evaluation_make_no_difference(small_config, monkeypatch):
     whole = next(train(small_config())).evaluation
-    monkeypatch.setattr(training, "CHUNK", 10)
+    monkeypatch.setattr(evaluation, "CHUNK", 10)
     chunked = next(train(small_config())).evaluation
     assert chunked.row() == pytest.approx(whole.row(), rel=1e-12)
     assert torch.equal(chunked.correct, whole.correct)
@@ -301,10 +328,10 @@ def batches(monkeypatch):
     """The pairs (a, b) of every training batch, as they pass."""
     seen, plain = [], fast.answer_logits
 
-    def watch(model, plan):
+    def watch(model, plan, kept=None):
         if torch.is_grad_enabled():
             seen.append([tuple(row) for row in plan.token[plan.index][:, :2].tolist()])
-        return plain(model, plan)
+        return plain(model, plan, kept)
 
     monkeypatch.setattr(fast, "answer_logits", watch)
     return seen

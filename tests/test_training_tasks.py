@@ -175,11 +175,11 @@ def drawn(monkeypatch):
     """The integers of every training batch, as they pass."""
     seen, plain = [], fast.answer_logits
 
-    def watch(model, plan):
+    def watch(model, plan, kept=None):
         if torch.is_grad_enabled():
             digits = plan.token[plan.index][:, :-1]
             seen.append((digits * 10 ** torch.arange(digits.shape[1] - 1, -1, -1)).sum(1).tolist())
-        return plain(model, plan)
+        return plain(model, plan, kept)
 
     monkeypatch.setattr(fast, "answer_logits", watch)
     return seen

@@ -43,8 +43,13 @@ def plan(tokens: Int[Tensor, "batch pos"]) -> Plan:
     return Plan(distinct // n_ctx, distinct % n_ctx, index, readers, reader)
 
 
-def answer_logits(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_vocab_out"]:
+def answer_logits(
+    model: Transformer, plan: Plan, kept: Float[Tensor, "batch d_mlp"] | None = None
+) -> Float[Tensor, "batch d_vocab_out"]:
     """Logits at the last position: ``model(tokens)[:, -1]``, value and gradients, without the work that cancels.
+
+    Args:
+        kept: what the last block's ``mlp_post`` is multiplied by: dropout's mask.
 
     Source: own design; equality in float64 is tested in tests/model/test_fast.py.
     """
@@ -52,6 +57,8 @@ def answer_logits(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_voca
     block, W_U = model.blocks[-1], model.W_U
     # under autocast products are bfloat16 and sums with float32 are float32: the large matrices stay bfloat16
     post = block.act(_neurons(block, z, resid))
+    if kept is not None:
+        post = post * kept.to(post.dtype)
     if W_U.shape[1] > W_U.shape[0]:  # more answers than directions to say them in: those are the shorter way
         written = post @ block.W_out + z @ block.W_O.flatten(0, 1)
         return add_bias((written + add_bias(add_bias(resid, block.b_O), block.b_out)) @ W_U, model.b_U)

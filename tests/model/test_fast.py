@@ -84,6 +84,22 @@ def test_logits_are_the_plain_forward_s(n_layers, last_varies):
     assert_exact(fast.answer_logits(model, fast.plan(tokens)), model(tokens)[:, -1], "logits")
 
 
+@pytest.mark.parametrize("n_layers", [1, 2])
+@pytest.mark.parametrize("d_out", [4, 7])
+def test_a_mask_is_laid_on_the_last_block_s_neurons(n_layers, d_out):
+    model = network(3, d_out, n_layers=n_layers, biases="all")
+    tokens, _ = examples(3, False, d_out=d_out)
+    kept = torch.rand(len(tokens), 9, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+
+    def tap(name, value):
+        if name != f"{n_layers - 1}.mlp_post":
+            return value
+        return torch.cat([value[:, :-1], value[:, -1:] * kept[:, None]], 1)
+
+    found = fast.answer_logits(model, fast.plan(tokens), kept)
+    assert_exact(found, model(tokens, tap)[:, -1], "logits")
+
+
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("biases", ["none", "mlp", "all"])
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
