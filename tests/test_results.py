@@ -19,7 +19,7 @@ CLOSE = 2e-3  #: of a share: another processor rounds otherwise, and a few integ
 
 def anew(run):
     if isinstance(run.config.task, tasks.Residues):
-        return multitask.report(run.model(), run.task(), run.config.task)
+        return multitask.report(run)
     shuffled = HOME / f"{run.name}-shuffled"
     return sieve.report.report(run, shuffled=runs.open(shuffled) if shuffled.exists() else None)
 

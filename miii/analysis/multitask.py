@@ -13,6 +13,7 @@ from miii.errors import InputError
 from miii.model import fast
 from miii.model.tap import capture
 from miii.model.transformer import Transformer
+from miii.runs import Run
 from miii.tasks import Residues, Task
 
 CHUNK = 1024  #: numbers run at a time
@@ -83,6 +84,10 @@ class Active:
     within: Bool[Tensor, "steps frequency"]
     overall: Bool[Tensor, "steps frequency"]
 
+    def counts(self, marks: Bool[Tensor, "steps frequency"]) -> dict[str, int]:
+        """How many are active at each step, by one of the rules."""
+        return {str(step): int(count) for step, count in zip(self.steps, marks.sum(1), strict=True)}
+
 
 def active(steps: Iterable[int], power: Float[Tensor, "steps frequency"]) -> Active:
     """Mark the active frequencies by both rules.
@@ -125,19 +130,44 @@ def heads(model: Transformer, task: Task) -> tuple[Head, ...]:
     return tuple(Head(h, tuple(mean[h].tolist()), deviation[h].item()) for h in range(mean.shape[0]))
 
 
-def report(model: Transformer, task: Task, config: Residues) -> dict[str, Any]:
-    """What ``miii residues RUN --json`` prints of a run on all residues.
+def over_training(run: Run) -> Active:
+    """The active frequencies of every snapshot.
+
+    A shipped run has few of its snapshots left; of the others its report still has the power.
+
+    Raises:
+        InputError: the run's task is another.
+
+    Source: Syrkis 2024's preprint.
+    """
+    config, task = check(run.config.task), run.task()
+    reported = (run.report or {}).get("frequency_power", {})
+    power = {int(step): torch.tensor(values, dtype=torch.float64) for step, values in reported.items()}
+    power |= {step: frequency_power(run.model(step), task, config.p) for step in run.steps}
+    steps = sorted(power)
+    return active(steps, torch.stack([power[step] for step in steps]))
+
+
+def report(run: Run, step: int | None = None) -> dict[str, Any]:
+    """What ``miii residues RUN --json`` prints of a run on all residues; ``frequency_power`` is that of each snapshot.
+
+    Raises:
+        InputError: the run's task is another, or it has no such step.
 
     Source: own design.
     """
-    right = accuracies(model, task)
-    power = frequency_power(model, task, config.p)
-    now = active((0,), power.unsqueeze(0))
-    looking = heads(model, task)
+    config, task, model = check(run.config.task), run.task(), run.model(step)
+    right, looking, training = accuracies(model, task), heads(model, task), over_training(run)
+    now = active((0,), frequency_power(model, task, config.p).unsqueeze(0))
     return {
+        "run": run.name,
+        "step": run.steps[-1] if step is None else step,
         "accuracy": right,
         "accuracy_worst": min(right.values()),
-        "active_frequencies": [k + 1 for k in range(len(power)) if now.within[0, k]],
+        "active_frequencies": (now.within[0].nonzero()[:, 0] + 1).tolist(),
+        "active_within": training.counts(training.within),
+        "active_overall": training.counts(training.overall),
+        "frequency_power": {str(s): power.tolist() for s, power in zip(training.steps, training.power, strict=True)},
         "heads": [list(head.to) for head in looking],
         "heads_look_at_one_digit": all(head.one_digit for head in looking),
     }

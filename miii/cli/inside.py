@@ -90,13 +90,14 @@ def run_residues(chosen: Residues) -> int:
     if chosen.save and chosen.step is not None:
         raise InputError("save keeps the report of the last snapshot, so step must be left out.")
     if isinstance(run.config.task, tasks.Residues):
-        found = _where(run, chosen.step)
-        found |= multitask.report(run.model(chosen.step), run.task(), run.config.task)
+        found = multitask.report(run, chosen.step)
     else:
         control = runs.open(chosen.shuffled) if chosen.shuffled else None
         found = sieve.report.report(run, chosen.step, control)
     if chosen.save:
         runs.save_report(run, found)
+    if not chosen.json:
+        found.pop("frequency_power", None)  # thousands of numbers, for a program to read
     _print(found, chosen.json)
     return 0
 

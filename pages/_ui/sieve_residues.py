@@ -28,14 +28,7 @@ def looking(name: str, step: int) -> tuple[analysis.multitask.Head, ...]:
 
 @shared
 def frequencies(name: str) -> analysis.multitask.Active:
-    import torch  # here, so that the code below the figure has it
-
-    run = miii.runs.open(name)
-    config = run.config.task
-    assert isinstance(config, miii.Residues)
-    task, p = run.task(), config.p
-    power = torch.stack([analysis.multitask.frequency_power(run.model(step), task, p) for step in run.steps])
-    return analysis.multitask.active(run.steps, power)
+    return analysis.multitask.over_training(miii.runs.open(name))
 
 
 def right_by_target(name: str, step: int) -> Chart:
@@ -131,7 +124,7 @@ the count rises and falls again; here that means that its peak is at least twice
             )
         st.caption(
             "; ".join(
-                f"{rule}: {counted(marks.sum(1).tolist(), run.steps)}"
+                f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))}"
                 for rule, marks in (("Within the step", active.within), ("over all steps", active.overall))
             )
             + "."

@@ -1,0 +1,157 @@
+"""All residues at once: what is counted is what planted neurons, heads and answers hold."""
+
+import numpy as np
+import pytest
+import torch
+
+import miii
+from miii import runs
+from miii.analysis import multitask
+from miii.model.transformer import ModelConfig
+from miii.training import build_model, train
+
+P = 11
+TASK = miii.Residues(p=P)
+MODEL = ModelConfig(d_model=8, n_heads=2, d_mlp=6)
+
+
+@pytest.fixture
+def config(small_config):
+    return small_config(task=TASK, model=MODEL, steps=4, snapshots=4, batch_size=None)
+
+
+@pytest.fixture
+def model(config):
+    return build_model(config, TASK.build()).requires_grad_(False)
+
+
+@pytest.fixture
+def planted(monkeypatch):
+    """Neurons set by hand, as functions of x0 and x1 [p^2]."""
+
+    def plant(*neurons):
+        def seen(model, tokens, sites):
+            x0, x1 = tokens[:, 0].double(), tokens[:, 1].double()
+            values = torch.stack([neuron(x0, x1) for neuron in neurons], -1)
+            return dict.fromkeys(sites, values[:, None])
+
+        monkeypatch.setattr(multitask, "capture", seen)
+
+    return plant
+
+
+def wave(x, k, phase=0.4):
+    return torch.cos(2 * np.pi * k * x / P + phase)
+
+
+def test_accuracy_is_the_share_of_held_out_numbers_answered_right(model):
+    task = TASK.build()
+    rows = ~task.train_mask
+    logits = model(task.tokens)[:, -1][rows]
+    n = task.facts["n"][rows]
+    begin = 0
+    found = multitask.accuracies(model, task)
+    assert list(found) == [f"mod {q}" for q in TASK.primes]
+    for q in TASK.primes:
+        right = logits[:, begin : begin + q].argmax(1) == n % q
+        assert found[f"mod {q}"] == pytest.approx(right.double().mean().item())
+        begin += q
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+@pytest.mark.parametrize("digit", [0, 1])
+def test_a_wave_in_one_digit_is_all_at_its_frequency(planted, model, k, digit):
+    planted(lambda *x: wave(x[digit], k), lambda *x: torch.full_like(x[0], 7.0))  # the second neuron never changes
+    power = multitask.frequency_power(model, TASK.build(), P)
+    assert power.shape == (P // 2,)
+    assert power.tolist() == pytest.approx([float(i + 1 == k) for i in range(P // 2)], abs=1e-9)
+
+
+def test_the_neurons_shares_are_averaged_whatever_their_size(planted, model):
+    planted(lambda x0, x1: wave(x0, 2), lambda x0, x1: 100 * wave(x0, 4) + 3)
+    power = multitask.frequency_power(model, TASK.build(), P)
+    assert power.tolist() == pytest.approx([0, 0.5, 0, 0.5, 0], abs=1e-9)
+
+
+def test_a_product_counts_along_both_digits(planted, model):
+    planted(lambda x0, x1: wave(x0, 2) * wave(x1, 5))
+    power = multitask.frequency_power(model, TASK.build(), P)
+    assert power.tolist() == pytest.approx([0, 1, 0, 0, 1], abs=1e-9)
+
+
+def test_silent_neurons_have_no_power(planted, model):
+    planted(lambda x0, x1: torch.zeros_like(x0))
+    assert multitask.frequency_power(model, TASK.build(), P).tolist() == [0.0] * (P // 2)
+
+
+def test_the_two_rules_of_what_is_active():
+    even = torch.full((20,), 1.0, dtype=torch.float64)
+    peak = even.clone()
+    peak[3] = 9.0
+    high = even * 3
+    high[7] = 9.0
+    power = torch.stack([even, peak, high])
+    found = multitask.active((0, 10, 20), power)
+    assert found.counts(found.within) == {"0": 0, "10": 1, "20": 1}
+    assert found.within[1].nonzero().tolist() == [[3]]
+    bound = power.mean() + 2 * power.std(correction=0)
+    assert torch.equal(found.overall, power > bound)
+    assert found.counts(found.overall) == {"0": 0, "10": 1, "20": 1}
+
+
+def test_a_head_that_looks_evenly_looks_at_no_digit_alone(model):
+    for block in model.blocks:
+        block.W_Q.zero_()
+    for head in multitask.heads(model, TASK.build()):
+        assert head.to == pytest.approx((1 / 3,) * 3)
+        assert head.deviation == pytest.approx(0, abs=1e-7)
+        assert not head.one_digit
+
+
+@pytest.mark.parametrize("digit", [0, 1])
+def test_a_head_that_looks_at_one_digit_is_seen(model, digit):
+    """Its keys tell the places apart, and the query at "=" asks for one of them."""
+    block = model.blocks[0]
+    model.W_E.zero_()
+    model.W_E[P] = torch.eye(8)[0]
+    model.W_pos.zero_()
+    model.W_pos[digit] = torch.eye(8)[1]
+    block.W_Q.zero_()
+    block.W_K.zero_()
+    block.W_Q[1, 0, 0], block.W_K[1, 1, 0] = 20.0, 1.0
+    even, looks = multitask.heads(model, TASK.build())
+    assert not even.one_digit
+    assert looks.one_digit
+    assert looks.to[digit] > 0.99
+
+
+def test_the_report_of_a_run_is_what_the_functions_say(config, tmp_path):
+    run = runs.record(tmp_path / "run", train(config))
+    report, task = multitask.report(run), run.task()
+    assert report["accuracy"] == multitask.accuracies(run.model(), task)
+    assert report["accuracy_worst"] == min(report["accuracy"].values())
+    assert report["step"] == run.steps[-1] == 4
+    power = {str(step): multitask.frequency_power(run.model(step), task, P).tolist() for step in run.steps}
+    assert report["frequency_power"] == power
+    assert set(report["active_within"]) == set(report["active_overall"]) == set(power)
+    assert len(report["active_frequencies"]) == report["active_within"]["4"]
+    first = multitask.report(run, step=0)
+    assert first["step"] == 0
+    assert first["accuracy"] == multitask.accuracies(run.model(0), task)
+
+
+def test_a_thinned_run_still_knows_the_power_of_the_snapshots_that_it_lost(config, tmp_path):
+    run = runs.record(tmp_path / "run", train(config))
+    whole = multitask.report(run)
+    runs.save_report(run, whole)
+    for path in sorted((run.folder / "snapshots").iterdir())[1:-1]:
+        path.unlink()
+    lost = runs.open(tmp_path / "run")
+    assert len(lost.steps) < len(whole["frequency_power"])
+    assert multitask.report(lost) == whole
+
+
+def test_another_task_is_refused_in_one_sentence(small_config, tmp_path, one_sentence):
+    run = runs.record(tmp_path / "run", train(small_config(steps=1)))
+    with one_sentence("residues"):
+        multitask.report(run)
