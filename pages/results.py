@@ -5,6 +5,7 @@ import streamlit as st
 
 from miii import runs
 from pages._ui import front
+from pages._ui.cell import csv
 
 front.door()
 
@@ -42,17 +43,7 @@ def table(frame: pd.DataFrame, name: str) -> None:
             column: st.column_config.NumberColumn(format="%.3f") for column in frame.select_dtypes("number").columns
         },
     )
-    st.download_button(
-        "CSV",
-        lambda: frame.to_csv(index=False),
-        f"{name}.csv",
-        "text/csv",
-        key=f"csv-{name}",
-        icon=":material/download:",
-        type="tertiary",
-        help="The numbers of this table",
-        on_click="ignore",
-    )
+    csv(lambda: frame, name, "The numbers of this table")
 
 
 st.title("Results")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar
 
+import pandas as pd
 import streamlit as st
 
 import miii
@@ -106,17 +107,7 @@ def _tools(name: str, code: str, chart: Chart) -> None:
     with st.container(horizontal=True, gap="small"):
         with st.popover("Code", icon=":material/code:", type="tertiary", help="The code that made this figure"):
             st.code(code, language="python")
-        st.download_button(
-            "CSV",
-            lambda: plots.frame(chart).to_csv(index=False),
-            f"{name}.csv",
-            "text/csv",
-            key=f"csv-{name}",
-            icon=":material/download:",
-            type="tertiary",
-            help="The numbers of this figure",
-            on_click="ignore",
-        )
+        csv(lambda: plots.frame(chart), name, "The numbers of this figure")
         st.download_button(
             "Chart",
             lambda: chart.to_html(),
@@ -128,6 +119,21 @@ def _tools(name: str, code: str, chart: Chart) -> None:
             help="This figure as a page of its own, from which it can be saved as PNG or SVG",
             on_click="ignore",
         )
+
+
+def csv(numbers: Callable[[], pd.DataFrame], name: str, says: str) -> None:
+    """A button that downloads numbers; they are made when it is pressed."""
+    st.download_button(
+        "CSV",
+        lambda: numbers().to_csv(index=False),
+        f"{name}.csv",
+        "text/csv",
+        key=f"csv-{name}",
+        icon=":material/download:",
+        type="tertiary",
+        help=says,
+        on_click="ignore",
+    )
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -13,6 +13,7 @@ from miii.plots.style import Chart
 from miii.tasks import Task
 from miii.tasks.miu import MIU, Step
 from pages._ui.cell import cell
+from pages._ui.inputs import number, train_fraction
 
 LONGEST, MOST = 120, 50_000  # letters, and strings, that a small server has memory for
 LETTERS = 40  # of a string to be derived
@@ -61,17 +62,7 @@ def page() -> None:
         longest = number("Longest trained", 24, "longest", "Letters after M of the longest string in training")
         longest_test = number("Longest tested", 36, "longest_test", f"Letters after M, at most {LONGEST}")
         n = number("Strings", 20_000, "strings", "How many strings up to the training length")
-        fraction = st.slider(
-            "Share for training",
-            0.01,
-            0.99,
-            0.5,
-            0.01,
-            key="train_fraction",
-            bind="query-params",
-            width=190,
-            help="Of the strings up to the training length; longer ones are only tested",
-        )
+        fraction = train_fraction("Of the strings up to the training length; longer ones are only tested")
         seed = number("Seed", 0, "seed", "Draws the strings and the split")
     try:
         config = MIU(longest=longest, longest_test=longest_test, n=n, train_fraction=fraction, seed=seed)
@@ -112,10 +103,6 @@ def page() -> None:
     )
     tape(task)
     derive()
-
-
-def number(label: str, default: int, key: str, says: str) -> int | None:
-    return st.number_input(label, value=default, step=1, key=key, bind="query-params", width=140, help=says)
 
 
 def tape(task: Task) -> None:

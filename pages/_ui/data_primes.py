@@ -18,6 +18,7 @@ from miii.plots.style import Chart
 from miii.tasks.primes import PRESETS, Primes
 from pages._ui import data_where
 from pages._ui.cell import cell
+from pages._ui.inputs import number, train_fraction
 
 OTHER = "other"
 SHOWN = 1000  # rows of the data set in the page; the rest is in the files
@@ -115,17 +116,7 @@ def choose() -> Primes:
             "Split", "split", "random: any integers train. range: the lower ones. residue: whole classes modulo 97"
         )
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        fraction = st.slider(
-            "Share for training",
-            0.01,
-            0.99,
-            0.5,
-            0.01,
-            key="train_fraction",
-            bind="query-params",
-            width=190,
-            help="Of all integers; a tenth of it is held back for validation",
-        )
+        fraction = train_fraction("Of all integers; a tenth of it is held back for validation")
         seed = number("Seed", 0, "seed", "Draws the split")
         sample = st.number_input(
             "Sample",
@@ -161,10 +152,6 @@ def choose() -> Primes:
     except InputError as error:
         st.error(str(error))
         st.stop()
-
-
-def number(label: str, default: int, key: str, says: str) -> int | None:
-    return st.number_input(label, value=default, step=1, key=key, bind="query-params", width=140, help=says)
 
 
 def choice(label: str, field: str, says: str) -> str:

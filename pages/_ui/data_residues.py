@@ -10,6 +10,7 @@ from miii.tasks import Task
 from miii.tasks.residues import Residues
 from pages._ui.cell import cell
 from pages._ui.form import LIMIT
+from pages._ui.inputs import number, train_fraction
 
 INTRO = """
 What the paper became: a number $n = x_0 + p\\,x_1$ is shown as its two digits $x_0, x_1$ in the base $p$, and asked are its
@@ -51,20 +52,8 @@ def page() -> None:
             width=140,
             help=f"Of the digits, 3 to {LIMIT}",
         )
-        fraction = st.slider(
-            "Share for training",
-            0.01,
-            0.99,
-            0.5,
-            0.01,
-            key="train_fraction",
-            bind="query-params",
-            width=190,
-            help="Of all numbers",
-        )
-        seed = st.number_input(
-            "Seed", value=0, step=1, key="seed", bind="query-params", width=140, help="Draws the split"
-        )
+        fraction = train_fraction("Of all numbers")
+        seed = number("Seed", 0, "seed", "Draws the split")
         masked = st.text_input(
             "Masked",
             key="masked",

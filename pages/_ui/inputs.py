@@ -1,0 +1,15 @@
+"""Controls that several forms share; each is kept in the URL under its key."""
+
+import streamlit as st
+
+
+def number(label: str, default: int, key: str, says: str) -> int | None:
+    """A whole number without bounds: what the task makes of it says in a sentence what it must be."""
+    return st.number_input(label, value=default, step=1, key=key, bind="query-params", width=140, help=says)
+
+
+def train_fraction(says: str) -> float:
+    """How much trains."""
+    return st.slider(
+        "Share for training", 0.01, 0.99, 0.5, 0.01, key="train_fraction", bind="query-params", width=190, help=says
+    )
