@@ -158,16 +158,16 @@ def _batches(
     Evenly, each epoch is a permutation; by ``chances``, each step draws anew.
     """
     size = config.batch_size
-    if size is None:
-        return lambda step: rows
     if chances is not None:
         heap = chances[rows].double().cumsum(0)
 
         def drawn(step: int) -> Tensor:
-            u = torch.rand(size, generator=_generator(config.task.seed, step), dtype=torch.float64)
+            u = torch.rand(size or len(rows), generator=_generator(config.task.seed, step), dtype=torch.float64)
             return rows[torch.searchsorted(heap, u * heap[-1]).clamp(max=len(rows) - 1)]
 
         return drawn
+    if size is None:
+        return lambda step: rows
     per_epoch = len(rows) // size
 
     @lru_cache(maxsize=1)

@@ -30,7 +30,7 @@ def measures(reports: dict[str, dict], q: str) -> pd.DataFrame:
             "its control ": [report["steering_control"][q] for report in reports.values()],
             "probe": [report["probe_r2"]["trained"][q] for report in reports.values()],
             "untrained": [report["probe_r2"]["untrained"][q] for report in reports.values()],
-            "verdict": [report["verdict"] for report in reports.values()],
+            "passes": ["yes" if f"modulo {q}" in report["verdict"] else "no" for report in reports.values()],
         }
     )
 
@@ -44,6 +44,16 @@ def table(frame: pd.DataFrame, name: str) -> None:
         },
     )
     csv(lambda: frame, name, "The numbers of this table")
+
+
+def circuit(found: dict, title: str, name: str) -> None:
+    st.subheader(title)
+    with st.container(horizontal=True):
+        st.metric("Faithfulness", f"{found['faithfulness']:.3f}", border=True)
+        st.metric("Without", f"{found['without']:.3f}", border=True)
+        st.metric("Edges", len(found["edges"]), border=True)
+    edges = pd.DataFrame({"edge": list(found["edges"]), "worth in logits": list(found["edges"].values())})
+    table(edges, name)
 
 
 st.title("Results")
@@ -71,7 +81,7 @@ seeds = {path.parent.name: runs.open(path.parent).report for path in sorted(HOME
 reports = {"primes-10": primes} | {name: report for name, report in seeds.items() if report is not None}
 frame = measures(reports, "3")
 table(frame, "addition-modulo-3")
-passed = sum("adds digits modulo 3" in verdict for verdict in frame.verdict)
+passed = int((frame.passes == "yes").sum())
 st.markdown(
     f"""
 - **Explained**: the share of what the digits add to the sum that their residue modulo 3 alone explains. *Add as integers,
@@ -103,13 +113,7 @@ for question, title in QUESTIONS.items():
     found = primes["circuits"].get(question)
     if found is None:
         continue
-    st.subheader(title)
-    with st.container(horizontal=True):
-        st.metric("Faithfulness", f"{found['faithfulness']:.3f}", border=True)
-        st.metric("Without", f"{found['without']:.3f}", border=True)
-        st.metric("Edges", len(found["edges"]), border=True)
-    edges = pd.DataFrame({"edge": list(found["edges"]), "worth in logits": list(found["edges"].values())})
-    table(edges, f"circuit-{question}")
+    circuit(found, title, f"circuit-{question}")
 st.markdown(
     """
 An edge `embed@4 -> 0.h0.k@4` is how the token at position 4, the last digit, sets the key of head 0 there; `.v` its value; position
@@ -156,3 +160,4 @@ of 3. A network that is shown strings and one bit, without positions:
     with st.container(horizontal=True):
         st.metric("Held-out strings as long as those in training", f"{last['accuracy_as_long']:.2%}", border=True)
         st.metric("Longer strings", f"{last['accuracy_longer']:.2%}", border=True)
+    circuit(miu["circuits"]["3"], "Circuit 3: is the number of I's a multiple of 3?", "circuit-miu")

@@ -185,10 +185,11 @@ def drawn(monkeypatch):
     return seen
 
 
-def test_log_sampling_draws_n_with_chance_1_over_n(drawn, small_config):
-    config = small_config(
-        task={"kind": "primes", "low": 10, "high": 1_009, "sampling": "log"}, batch_size=450, steps=40, eval_every=40
-    )
+@pytest.mark.parametrize("batch_size", [450, None])
+def test_log_sampling_draws_n_with_chance_1_over_n(drawn, small_config, batch_size):
+    """Without a batch size, as many as there are."""
+    task = {"kind": "primes", "low": 10, "high": 1_009, "sampling": "log"}
+    config = small_config(task=task, batch_size=batch_size, steps=40, eval_every=40)
     for _ in train(config):
         pass
     task = config.task.build()

@@ -141,9 +141,22 @@ def over_training(run: Run) -> Active:
     Source: Syrkis 2024's preprint.
     """
     config, task = check(run.config.task), run.task()
-    reported = (run.report or {}).get("frequency_power", {})
-    power = {int(step): torch.tensor(values, dtype=torch.float64) for step, values in reported.items()}
-    power |= {step: frequency_power(run.model(step), task, config.p) for step in run.steps}
+    known = {} if run.report is None else _power(run.report)
+    power = known | {step: frequency_power(run.model(step), task, config.p) for step in run.steps}
+    return _active_of(power)
+
+
+def reported(report: dict[str, Any]) -> Active:
+    """The active frequencies of every snapshot that a report tells of. Source: as ``over_training``."""
+    return _active_of(_power(report))
+
+
+def _power(report: dict[str, Any]) -> dict[int, Tensor]:
+    told = report.get("frequency_power", {})
+    return {int(step): torch.tensor(values, dtype=torch.float64) for step, values in told.items()}
+
+
+def _active_of(power: dict[int, Tensor]) -> Active:
     steps = sorted(power)
     return active(steps, torch.stack([power[step] for step in steps]))
 

@@ -143,7 +143,7 @@ def summary(run: Run, step: Step, step_seconds: list[float]) -> dict[str, Any]:
 
 
 def save_report(run: Run, report: dict[str, Any]) -> None:
-    """Keep what was measured of a run's last network beside it, NaN as null.
+    """Keep what was measured of a run's last network beside it, NaN as null, without the name, which may change.
 
     Raises:
         InputError: the run's folder cannot be written.
@@ -151,7 +151,9 @@ def save_report(run: Run, report: dict[str, Any]) -> None:
     Source: own design.
     """
     try:
-        write_json(run.folder / "report.json", _without_nan(report))
+        write_json(
+            run.folder / "report.json", _without_nan({key: value for key, value in report.items() if key != "run"})
+        )
     except OSError as error:
         raise InputError(f"{run.folder} could not be written: {error.strerror or error}.") from None
 

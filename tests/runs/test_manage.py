@@ -220,7 +220,7 @@ def test_a_report_is_kept_beside_the_run_and_shipped_with_it(run_copy, tmp_path)
     run = miii.runs.open(run_copy)
     assert run.report is None
     report = {"sieve_depth": 3, "auc_by_factor": {"3": 0.995, "7": math.nan}, "pairs": [[1, math.inf]], "verdict": "x"}
-    miii.runs.save_report(run, report)
+    miii.runs.save_report(run, {"run": "a name that the folder may lose"} | report)
     expected = {"sieve_depth": 3, "auc_by_factor": {"3": 0.995, "7": None}, "pairs": [[1, None]], "verdict": "x"}
     assert run.report == expected
     assert json.loads((run_copy / "report.json").read_text(), parse_constant=pytest.fail) == expected
