@@ -75,7 +75,7 @@ def losses_and_right(config, logits):
 # ---- the loss ----
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [name for name in TASKS if name != "primes log"])  # whose steps draw at random
 def test_a_step_goes_down_the_sum_of_the_weighted_losses(task, small_config):
     config = small_config(task=TASKS[task], optimizer=DESCENT, schedule="constant", warmup_steps=0, steps=1)
     first, last = train(config)
