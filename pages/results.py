@@ -3,9 +3,12 @@
 import pandas as pd
 import streamlit as st
 
-from miii import runs
+from miii import analysis, plots, runs
+from miii.plots.style import Chart
 from pages._ui import front
-from pages._ui.cell import csv
+from pages._ui.cell import cell, csv
+from pages._ui.sieve_residues import ASKED as SOLVED
+from pages._ui.sieve_residues import counted
 
 front.door()
 
@@ -16,6 +19,12 @@ NOTE = "Every number on this page was measured on a run that came with miii, and
 def shipped(name: str) -> dict | None:
     """The report of a run that came with miii; None where there is none."""
     return runs.open(HOME / name).report if (HOME / name / "config.json").exists() else None
+
+
+def active_frequencies(name: str) -> Chart:
+    report = runs.open(name).report
+    assert report is not None
+    return plots.active_frequencies(analysis.multitask.reported(report))
 
 
 def measures(reports: dict[str, dict], q: str) -> pd.DataFrame:
@@ -161,3 +170,36 @@ of 3. A network that is shown strings and one bit, without positions:
         st.metric("Held-out strings as long as those in training", f"{last['accuracy_as_long']:.2%}", border=True)
         st.metric("Longer strings", f"{last['accuracy_longer']:.2%}", border=True)
     circuit(miu["circuits"]["3"], "Circuit 3: is the number of I's a multiple of 3?", "circuit-miu")
+
+residues = shipped("residues-113")
+if residues is not None:
+    run = runs.open(HOME / "residues-113")
+    st.header("All residues at once", anchor="residues")
+    st.markdown(
+        r"""
+What the paper became: $n = x_0 + 113\,x_1$ as two tokens, and asked at once are $n \bmod q$ for every prime $q < 113$. Held-out
+numbers answered right:
+"""
+    )
+    right = residues["accuracy"]
+    with st.container(horizontal=True):
+        st.metric(
+            "Tasks with at least 99.5 %", f"{sum(x >= SOLVED for x in right.values())} of {len(right)}", border=True
+        )
+        st.metric("Worst task", f"{residues['accuracy_worst']:.2%}", border=True)
+        st.metric("Minutes on two cores", f"{run.rows()[-1]['seconds'] / 60:.0f}", border=True)
+    looking = [max(x0, x1) / (x0 + x1) for x0, x1, _ in residues["heads"]]
+    yes = residues["heads_look_at_one_digit"]
+    st.markdown(
+        "**Does each head look at one digit**, as the preprint found? "
+        + ("Yes" if yes else "No")
+        + f": of what the heads give to the digits, {', '.join(f'{share:.0%}' for share in looking)} go to one of them."
+    )
+    active = analysis.multitask.reported(residues)
+    cell(active_frequencies, name=run.name, alt="Active frequencies by snapshot, by both rules.")
+    told = (("within each step", active.within), ("over all steps together", active.overall))
+    st.markdown(
+        "**Do active frequencies rise and fall** while it generalises, as the preprint reports? "
+        + "; ".join(f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))}" for rule, marks in told)
+        + "."
+    )
