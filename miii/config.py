@@ -36,6 +36,7 @@ class RunConfig(Frozen):
     warmup_steps: int = Field(10, ge=0, description="steps over which the learning rate rises from 0")
     batch_size: int | None = Field(None, ge=1, description="training examples a step; none takes all of them")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of the last block's neurons silenced at each step")
+    dropout_steps: int | None = Field(None, ge=1, description="dropout ends after so many steps; none keeps it up")
     slow_lambda: float = Field(0.0, ge=0, le=100, description="slow-gradient amplification: its weight; 0 is off")
     slow_alpha: float = Field(0.98, ge=0, lt=1, description="slow-gradient amplification: decay of the average")
     eval_every: int = Field(20, ge=1, description="steps from one evaluation to the next")
@@ -84,11 +85,21 @@ FAST: dict[str, dict[str, Any]] = {
         "eval_every": 50,
     },
     "residues": {
-        "optimizer": {"name": "adamw", "lr": 5e-3, "weight_decay": 1.0},
+        "model": {"d_model": 256, "d_mlp": 1024},
+        "optimizer": {
+            "name": "muon",
+            "lr": 0.04,
+            "weight_decay": 0.3,
+            "embedding": True,
+            "adamw_lr": 0.01,
+            "adamw_weight_decay": 1.0,
+        },
         "batch_size": 1024,
-        "steps": 20_000,
+        "steps": 5000,
+        "dropout": 0.2,
+        "dropout_steps": 1500,
         "warmup_steps": 30,
-        "eval_every": 500,
+        "eval_every": 250,
     },
     "miu": {
         "model": {"positions": "none"},

@@ -183,10 +183,10 @@ def _batches(
 
 def _kept(config: RunConfig, device: torch.device) -> Callable[[int, int], Float[Tensor, "batch d_mlp"] | None]:
     """Dropout's mask of a step, drawn from the seed and the step alone: 0, or what makes up for those that are 0."""
-    share = 1 - config.dropout
+    share, until = 1 - config.dropout, config.steps if config.dropout_steps is None else config.dropout_steps
 
     def kept(step: int, examples: int) -> Tensor | None:
-        if share == 1:
+        if share == 1 or step > until:
             return None
         mask = torch.empty(examples, config.model.d_mlp)
         return mask.bernoulli_(share, generator=_generator(config.task.seed, step, 1)).div_(share).to(device)

@@ -18,7 +18,7 @@ VARIANTS = [
     for name in miii.OPTIMIZERS
     for slow in (0.0, 2.0)
     for batch in (None, 7)
-] + [pytest.param({"dropout": 0.25}, id="dropout")]
+] + [pytest.param({"dropout": 0.25, "dropout_steps": 9}, id="dropout")]
 
 
 def final(steps):
@@ -53,8 +53,8 @@ def test_dropout_silences_its_share_of_the_neurons_anew_at_every_step(small_conf
         return answer_logits(model, plan, kept)
 
     monkeypatch.setattr(fast, "answer_logits", looked_at)
-    final(train(small_config(dropout=0.2, steps=3)))
-    one, two, three = masks
+    final(train(small_config(dropout=0.2, dropout_steps=3, steps=5)))
+    one, two, three = masks  # and none after those steps
     assert not torch.equal(one, two)
     assert not torch.equal(two, three)
     for mask in masks:
@@ -123,6 +123,7 @@ def test_the_clock_goes_on_too(small_config):
         {"optimizer": {"name": "muon", "adamw_weight_decay": 2.0}},
         {"batch_size": 23},
         {"dropout": 0.25},
+        {"dropout": 0.25, "dropout_steps": 3},
         {"slow_lambda": 1.0},
         {"slow_lambda": 1.0, "slow_alpha": 0.5},
         {"schedule": "linear"},
@@ -136,6 +137,8 @@ def test_no_option_is_without_effect(changes, small_config, same):
     default: dict = {"slow_lambda": 1.0} if "slow_alpha" in changes else {}
     if len(changes.get("optimizer", {})) > 1 and changes["optimizer"]["name"] == "muon":
         default = {"optimizer": {"name": "muon"}}
+    if "dropout_steps" in changes:
+        default = {"dropout": 0.25}
     assert not same(final(train(small_config(**changes))), final(train(small_config(**default))))
 
 
