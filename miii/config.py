@@ -32,7 +32,9 @@ class RunConfig(Frozen):
         "it sieves by 3); none trains to the last step",
     )
     seconds: float | None = Field(None, gt=0, description="stop after so many seconds; none does not look at the clock")
-    schedule: Literal["constant", "cosine", "linear"] = Field("cosine", description="how the learning rate falls")
+    schedule: Literal["constant", "cosine", "linear", "trapezoid"] = Field(
+        "cosine", description="how the learning rate falls"
+    )
     warmup_steps: int = Field(10, ge=0, description="steps over which the learning rate rises from 0")
     batch_size: int | None = Field(None, ge=1, description="training examples a step; none takes all of them")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of the last block's neurons silenced at each step")
@@ -95,7 +97,8 @@ FAST: dict[str, dict[str, Any]] = {
             "adamw_weight_decay": 1.0,
         },
         "batch_size": 1024,
-        "steps": 5000,
+        "steps": 7000,
+        "schedule": "trapezoid",
         "dropout": 0.2,
         "dropout_steps": 1500,
         "warmup_steps": 30,

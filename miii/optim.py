@@ -64,6 +64,7 @@ SCHEDULES = {
     "constant": lambda progress: 1.0,
     "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
     "linear": lambda progress: 1 - progress,
+    "trapezoid": lambda progress: min(1.0, 5 * (1 - progress)),  # constant, and linear in the last fifth
 }
 
 
@@ -73,7 +74,8 @@ def lr_factor(step: int, steps: int, warmup_steps: int, schedule: str) -> float:
     Raises:
         KeyError: the schedule is not one of ``SCHEDULES``.
 
-    Source: cosine from Loshchilov and Hutter (arXiv 1608.03983), without restarts.
+    Source: cosine from Loshchilov and Hutter (arXiv 1608.03983), without restarts; trapezoid from Hu et al. 2024
+    (arXiv 2404.06395), "warmup-stable-decay".
     """
     warmup = min(1.0, step / warmup_steps) if warmup_steps else 1.0
     return warmup * SCHEDULES[schedule](min(1.0, (step - 1) / steps))

@@ -2,12 +2,14 @@
 
 import itertools
 import math
+from typing import get_args
 
 import pytest
 import torch
 
+from miii.config import RunConfig
 from miii.model.transformer import ModelConfig, Transformer
-from miii.optim import OPTIMIZERS, SGD, AdamW, Muon, Stepper, lr_factor
+from miii.optim import OPTIMIZERS, SCHEDULES, SGD, AdamW, Muon, Stepper, lr_factor
 
 CONFIG = ModelConfig(d_model=8, n_heads=2, d_mlp=16, biases="all")
 
@@ -29,7 +31,7 @@ def weights(net):
     return {name: weight.detach().clone() for name, weight in net.named_parameters()}
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "linear"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_warm_up_is_linear_and_then_the_schedule_begins(schedule):
     plain = [lr_factor(step, 100, 0, schedule) for step in range(1, 101)]
     warmed = [lr_factor(step, 100, 10, schedule) for step in range(1, 101)]
@@ -51,6 +53,16 @@ def test_linear_and_cosine_fall_from_one_towards_zero():
     assert lr_factor(26, 50, 0, "linear") == pytest.approx(0.5)
     assert lr_factor(26, 50, 0, "cosine") == pytest.approx(0.5)
     assert lr_factor(11, 40, 0, "cosine") == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
+
+
+def test_a_trapezoid_stays_and_falls_linearly_in_its_last_fifth():
+    factors = [lr_factor(step, 50, 0, "trapezoid") for step in range(1, 51)]
+    assert factors[:41] == [1.0] * 41
+    assert factors[41:] == pytest.approx([0.1 * k for k in range(9, 0, -1)])
+
+
+def test_every_schedule_can_be_chosen():
+    assert set(get_args(RunConfig.model_fields["schedule"].annotation)) == set(SCHEDULES)
 
 
 def test_a_warm_up_longer_than_the_run_never_reaches_one():
