@@ -57,7 +57,7 @@ def test_linear_and_cosine_fall_from_one_towards_zero():
 
 def test_a_trapezoid_stays_and_falls_linearly_in_its_last_fifth():
     factors = [lr_factor(step, 50, 0, "trapezoid") for step in range(1, 51)]
-    assert factors[:41] == [1.0] * 41
+    assert factors[:41] == pytest.approx([1.0] * 41)
     assert factors[41:] == pytest.approx([0.1 * k for k in range(9, 0, -1)])
 
 
