@@ -82,10 +82,9 @@ class Primes(Frozen):
                 raise InputError(f"residues must be primes below 1000 (got {q}).")
         if len(set(self.residues)) < len(self.residues):
             raise InputError(f"residues must name each prime once (got {','.join(map(str, self.residues))}).")
-        n, spf, part = parts(self)
-        prime = n == spf
-        for side, mask in (("training", part < TEST), ("test", part == TEST)):
-            if not prime[mask].any():
+        _, *found = _counts(self)
+        for side, primes in zip(("training", "test"), found, strict=True):
+            if not primes:
                 raise InputError(
                     f"split must leave at least one prime on each side (got {self.split!r} with train_fraction "
                     f"{self.train_fraction}, which leaves none for {side})."
@@ -101,7 +100,7 @@ class Primes(Frozen):
     @property
     def n_train(self) -> int:
         """How many integers steps are taken on: the training side without its validation part."""
-        return int((parts(self)[2] == TRAIN).sum())
+        return _counts(self)[0]
 
     @property
     def width(self) -> int:
@@ -218,6 +217,17 @@ def parts(config: Primes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     for array in (n, spf, part):
         array.flags.writeable = False
     return n, spf, part
+
+
+@functools.lru_cache(maxsize=256)
+def _counts(config: Primes) -> tuple[int, int, int]:
+    """How many integers steps are taken on, and the primes of both sides: kept for more configs than the integers are.
+
+    A page reads the config of every run each time that it is drawn.
+    """
+    n, spf, part = parts(config)
+    prime = n == spf
+    return int((part == TRAIN).sum()), int(prime[part < TEST].sum()), int(prime[part == TEST].sum())
 
 
 def _rank(config: Primes, n: int) -> int:
