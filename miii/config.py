@@ -127,6 +127,8 @@ def recipe(name: str = "fast", **changes: Any) -> RunConfig:
     """
     if name not in RECIPES:
         raise InputError(f"recipe must be one of {', '.join(RECIPES)} (got {name!r}).")
+    if "task" in changes:  # a dict is welcome as well
+        changes["task"] = RunConfig(task=changes["task"]).task
     kind = changes["task"].kind if "task" in changes else "modular"
     if kind != "modular" and name != "fast":
         raise InputError(f"recipe must be fast for {kind} (got {name!r}, which is modular arithmetic's).")

@@ -179,6 +179,7 @@ def test_fast_depends_on_the_kind_of_task(kind):
     for name in set(RunConfig.model_fields) - set(FAST[kind]):
         assert getattr(config, name) == getattr(plain, name), name
     assert recipe(task=task, steps=7).steps == 7
+    assert recipe(task=task.model_dump()) == config
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "modular"])
