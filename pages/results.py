@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+import miii
 from miii import analysis, plots, runs
 from miii.plots.style import Chart
 from pages._ui import front
@@ -22,7 +23,7 @@ def shipped(name: str) -> dict | None:
 
 
 def active_frequencies(name: str) -> Chart:
-    report = runs.open(name).report
+    report = miii.runs.open(name).report
     assert report is not None
     return plots.active_frequencies(analysis.multitask.reported(report))
 
@@ -196,7 +197,12 @@ numbers answered right:
         + f": of what the heads give to the digits, {', '.join(f'{share:.0%}' for share in looking)} go to one of them."
     )
     active = analysis.multitask.reported(residues)
-    cell(active_frequencies, name=run.name, alt="Active frequencies by snapshot, by both rules.")
+    cell(
+        active_frequencies,
+        name=run.name,
+        alt="Active frequencies by snapshot, by both rules.",
+        see=f"Measured on the {len(active.steps)} snapshots of its training, of which the last came with miii.",
+    )
     told = (("within each step", active.within), ("over all steps together", active.overall))
     st.markdown(
         "**Do active frequencies rise and fall** while it generalises, as the preprint reports? "

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
 from miii import runs, tasks
@@ -101,3 +102,24 @@ def test_the_page_shows_the_shipped_numbers(monkeypatch):
     faithful = [metric.value for metric in page.metric if metric.label == "Faithfulness"]
     found = [report["circuits"]["base"], report["circuits"]["3"], runs.open(HOME / "miu-24").report["circuits"]["3"]]
     assert faithful == [f"{circuit['faithfulness']:.3f}" for circuit in found]
+
+
+def test_the_page_tells_of_all_residues(monkeypatch):
+    monkeypatch.setenv("MIII_RUNS", str(ROOT / "no-such-folder"))
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    page.switch_page("pages/results.py").run()
+    assert not page.exception
+    report = runs.open(HOME / "residues-113").report
+    shown = {metric.label: metric.value for metric in page.metric}
+    solved = sum(accuracy >= 0.995 for accuracy in report["accuracy"].values())
+    assert shown["Tasks with at least 99.5 %"] == f"{solved} of 29"
+    assert shown["Worst task"] == f"{min(report['accuracy'].values()):.2%}"
+    active = multitask.active(
+        sorted(map(int, report["frequency_power"])),
+        torch.tensor([report["frequency_power"][str(step)] for step in sorted(map(int, report["frequency_power"]))]),
+    )
+    (told,) = [block.value for block in page.markdown if "rise and fall" in block.value]
+    for marks, rule in ((active.within, "within each step"), (active.overall, "over all steps together")):
+        counts = marks.sum(1).tolist()
+        assert f"{rule}: {counts[0]} at first, at most {max(counts)} " in told
+        assert f"{counts[-1]} at last" in told

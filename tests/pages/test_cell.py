@@ -60,7 +60,7 @@ ARGUMENTS: dict[str, Any] = {
     "n": 200,
 }
 #: Where a function of this name needs another.
-INSTEAD: dict[str, dict[str, Any]] = {"path_patching": {"site": "k"}}
+INSTEAD: dict[str, dict[str, Any]] = {"path_patching": {"site": "k"}, "active_frequencies": {"name": "residues-113"}}
 
 
 def called(script: Path) -> list[str]:
