@@ -188,7 +188,7 @@ numbers answered right:
             "Tasks with at least 99.5 %", f"{sum(x >= SOLVED for x in right.values())} of {len(right)}", border=True
         )
         st.metric("Worst task", f"{residues['accuracy_worst']:.2%}", border=True)
-        st.metric("Minutes on two cores", f"{run.rows()[-1]['seconds'] / 60:.0f}", border=True)
+        st.metric("Minutes of training", f"{run.rows()[-1]['seconds'] / 60:.0f}", border=True)
     looking = [max(x0, x1) / (x0 + x1) for x0, x1, _ in residues["heads"]]
     yes = residues["heads_look_at_one_digit"]
     st.markdown(
@@ -205,7 +205,7 @@ numbers answered right:
     )
     told = (("within each step", active.within), ("over all steps together", active.overall))
     st.markdown(
-        "**Do active frequencies rise and fall** while it generalises, as the preprint reports? "
+        "**Do active frequencies rise and fall** while it generalises, as the preprint reports? Counted "
         + "; ".join(f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))}" for rule, marks in told)
         + "."
     )
