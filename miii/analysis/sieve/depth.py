@@ -15,7 +15,7 @@ LEAST = 0.95  #: the AUC that tells primes from the multiples of a factor, at it
 RESAMPLES = 1000
 LIMIT = 32  #: factors asked for are below it
 FEWEST = 20  #: composites of a smallest factor that a bootstrap needs
-MOST = 200_000  #: integers of a side that are run
+MOST = 50_000  #: integers of a side that are run
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Depth:
 
 
 def depth(model: Transformer, task: Task, config: Primes, seed: int = 0) -> Depth:
-    """Judge the held-out integers, at most 200,000 of them drawn at random.
+    """Judge the held-out integers, at most 50,000 of them drawn at random.
 
     Raises:
         InputError: a logit is not finite.
