@@ -34,11 +34,10 @@ def check(config: object) -> Residues:
     return config
 
 
-@torch.no_grad()
 def accuracies(model: Transformer, task: Task) -> dict[str, float]:
     """Share of held-out numbers whose largest logit is right, by target. Source: Syrkis 2024's preprint."""
     rows = (~task.train_mask).nonzero()[:, 0]
-    logits = torch.cat([fast.answer_logits(model, fast.plan(chunk)) for chunk in task.tokens[rows].split(CHUNK)])
+    logits = fast.answers(model, task.tokens[rows])
     return {
         target.name: (logits[:, task.logits_of(target.name)].argmax(1) == target.labels[rows]).double().mean().item()
         for target in task.targets
@@ -169,15 +168,17 @@ def report(run: Run, step: int | None = None) -> dict[str, Any]:
 
     Source: own design.
     """
-    config, task, model = check(run.config.task), run.task(), run.model(step)
+    check(run.config.task)
+    task, model = run.task(), run.model(step)
+    shown = run.steps[-1] if step is None else step
     right, looking, training = accuracies(model, task), heads(model, task), over_training(run)
-    now = active((0,), frequency_power(model, task, config.p).unsqueeze(0))
+    now = training.within[training.steps.index(shown)]
     return {
         "run": run.name,
-        "step": run.steps[-1] if step is None else step,
+        "step": shown,
         "accuracy": right,
         "accuracy_worst": min(right.values()),
-        "active_frequencies": (now.within[0].nonzero()[:, 0] + 1).tolist(),
+        "active_frequencies": (now.nonzero()[:, 0] + 1).tolist(),
         "active_within": training.counts(training.within),
         "active_overall": training.counts(training.overall),
         "frequency_power": {str(s): power.tolist() for s, power in zip(training.steps, training.power, strict=True)},

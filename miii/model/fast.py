@@ -15,6 +15,8 @@ from torch import Tensor
 
 from miii.model.transformer import Block, Transformer, add_bias, causal_mask
 
+CHUNK = 2048  #: examples that ``answers`` runs at a time
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -64,6 +66,12 @@ def answer_logits(
         return add_bias((written + add_bias(add_bias(resid, block.b_O), block.b_out)) @ W_U, model.b_U)
     constant = add_bias(add_bias(add_bias(resid, block.b_O), block.b_out) @ W_U, model.b_U)
     return post @ (block.W_out @ W_U) + z @ (block.W_O.flatten(0, 1) @ W_U) + constant
+
+
+@torch.no_grad()
+def answers(model: Transformer, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch d_vocab_out"]:
+    """``answer_logits`` of any number of examples, a chunk at a time, without gradients. Source: own design."""
+    return torch.cat([answer_logits(model, plan(chunk)) for chunk in tokens.split(CHUNK)])
 
 
 def answer_neurons(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_mlp"]:

@@ -1,7 +1,6 @@
 """Integers put to a network: which of them, and what it answers."""
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -10,8 +9,6 @@ from miii.errors import InputError
 from miii.model import fast
 from miii.model.transformer import Transformer
 from miii.tasks import MIU, Primes, Task
-
-CHUNK = 2048  #: integers run at a time
 
 
 def check(config: object) -> Primes | MIU:
@@ -27,7 +24,6 @@ def check(config: object) -> Primes | MIU:
     return config
 
 
-@torch.no_grad()
 def evidence(model: Transformer, tokens: Int[Tensor, "integers pos"]) -> Float[np.ndarray, " integers"]:
     """How much the network speaks for "prime": the logit of prime less that of composite.
 
@@ -36,7 +32,7 @@ def evidence(model: Transformer, tokens: Int[Tensor, "integers pos"]) -> Float[n
 
     Source: own design; of two classes the logits' difference is all that softmax sees.
     """
-    logits = torch.cat([fast.answer_logits(model, fast.plan(chunk))[:, :2] for chunk in tokens.split(CHUNK)])
+    logits = fast.answers(model, tokens)[:, :2]
     if not logits.isfinite().all():
         raise InputError("the network's logits must be finite: its training fell apart.")
     return (logits[:, 1] - logits[:, 0]).double().numpy()
