@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from miii.config import RECIPES, RunConfig, recipe
     from miii.errors import InputError
     from miii.evaluation import Evaluation
+    from miii.model.config import ModelConfig
     from miii.model.tap import SITES, capture, identity, intervene, zero_head
-    from miii.model.transformer import ModelConfig, Transformer, answer
+    from miii.model.transformer import Transformer, answer
     from miii.optim import OPTIMIZERS, SGD, AdamW, Muon
     from miii.tasks import KINDS, MIU, TASKS, ModularAddition, Primes, Residues, Target, Task
     from miii.training import Step, train
@@ -35,7 +36,8 @@ _HOMES = {
     "miii.config": ("RECIPES", "RunConfig", "recipe"),
     "miii.errors": ("InputError",),
     "miii.model.tap": ("SITES", "capture", "identity", "intervene", "zero_head"),
-    "miii.model.transformer": ("ModelConfig", "Transformer", "answer"),
+    "miii.model.config": ("ModelConfig",),
+    "miii.model.transformer": ("Transformer", "answer"),
     "miii.optim": ("OPTIMIZERS", "SGD", "AdamW", "Muon"),
     "miii.tasks": ("KINDS", "MIU", "TASKS", "ModularAddition", "Primes", "Residues", "Target", "Task"),
     "miii.evaluation": ("Evaluation",),

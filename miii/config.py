@@ -1,11 +1,13 @@
 """A training run, as one frozen value. The command line, the app's form and the run's JSON are all made from it."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from miii.errors import Frozen, InputError
-from miii.model.transformer import ModelConfig
+from miii.metrics import LossName
+from miii.model.config import ModelConfig
 from miii.optim import AdamW, Optimizer
 from miii.tasks import AnyTask, ModularAddition
 
@@ -24,6 +26,7 @@ class RunConfig(Frozen):
     task: AnyTask = ModularAddition()
     model: ModelConfig = ModelConfig()
     optimizer: Optimizer = AdamW()
+    loss: LossName = Field("cross-entropy", description="what is made small, and reported: in nats but for squared")
     steps: int = Field(400, ge=1, le=10_000_000, description="the schedule's length, and the last step")
     steps_after_grok: int | None = Field(
         None,
@@ -39,8 +42,6 @@ class RunConfig(Frozen):
     batch_size: int | None = Field(None, ge=1, description="training examples a step; none takes all of them")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of the last block's neurons silenced at each step")
     dropout_steps: int | None = Field(None, ge=1, description="dropout ends after so many steps; none keeps it up")
-    slow_lambda: float = Field(0.0, ge=0, le=100, description="slow-gradient amplification: its weight; 0 is off")
-    slow_alpha: float = Field(0.98, ge=0, lt=1, description="slow-gradient amplification: decay of the average")
     eval_every: int = Field(20, ge=1, description="steps from one evaluation to the next")
     snapshots: int = Field(40, ge=1, le=1000, description="about how many snapshots, spaced evenly in log step")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
@@ -48,6 +49,20 @@ class RunConfig(Frozen):
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto takes a GPU where there is one")
     threads: int | None = Field(None, ge=1, le=1024, description="processor threads; none leaves torch's own choice")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older(cls, values: Any) -> Any:
+        """Configs from before there was an optimiser of this name have its two fields beside the optimiser."""
+        if not isinstance(values, Mapping) or "slow_lambda" not in values:
+            return values
+        values = dict(values)
+        slow = {name: values.pop(name) for name in ("slow_lambda", "slow_alpha") if name in values}
+        if slow["slow_lambda"]:
+            if values["optimizer"]["name"] != "adamw":
+                raise InputError("slow_lambda must be 0 for another optimizer than slow-gradient.")
+            values["optimizer"] = values["optimizer"] | slow | {"name": "slow-gradient"}
+        return values
 
     @model_validator(mode="after")
     def _batch_fits(self) -> "RunConfig":

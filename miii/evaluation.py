@@ -28,7 +28,9 @@ SCORES: dict[str, Callable[[Task, np.ndarray, np.ndarray], dict[str, float]]] = 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Both splits in float64: mean cross-entropy in nats, share of right answers, and which examples are right.
+    """Both splits in float64: mean loss, share of right answers, and which examples are right.
+
+    The loss is the run's own: cross-entropy in nats, unless it has another.
 
     Of a large task the same random part is evaluated each time. A task of several targets has the sum of their
     weighted losses.
@@ -75,11 +77,15 @@ def grokked(row: Mapping[str, float]) -> bool:
 
 
 def evaluator(
-    model: Transformer, task: Task, scores: Callable[[Task, np.ndarray, np.ndarray], dict[str, float]] | None = None
+    model: Transformer,
+    task: Task,
+    loss: metrics.LossName = "cross-entropy",
+    scores: Callable[[Task, np.ndarray, np.ndarray], dict[str, float]] | None = None,
 ) -> Callable[[], Evaluation]:
     """A function that evaluates the model as it is when called; a split without examples comes to NaN.
 
     Args:
+        loss: which loss is reported.
         scores: further measures, from the task, logits and the numbers of their examples.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 5.1; in float64, because losses near 1e-7 vanish in float32.
@@ -105,12 +111,12 @@ def evaluator(
         for target, source in zip(double.parameters(), model.parameters(), strict=True):
             target.copy_(source)
         logits = torch.cat([fast.answer_logits(double, chunk) for chunk in chunks])
-        losses = [weight * metrics.cross_entropy(logits[:, where], labels) for where, labels, weight in targets]
-        loss = torch.stack(losses).sum(0)
+        losses = [weight * metrics.LOSSES[loss](logits[:, where], labels) for where, labels, weight in targets]
+        each = torch.stack(losses).sum(0)
         right = torch.stack([metrics.correct(logits[:, where], labels) for where, labels, _ in judged]).all(0)
         return Evaluation(
-            train_loss=loss[train].mean().item(),
-            test_loss=loss[test].mean().item(),
+            train_loss=each[train].mean().item(),
+            test_loss=each[test].mean().item(),
             train_accuracy=right[train].double().mean().item(),
             test_accuracy=right[test].double().mean().item(),
             weight_norm=torch.stack([weight.square().sum() for weight in double.parameters()]).sum().sqrt().item(),

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from miii.config import FAST, RunConfig, recipe
 from miii.errors import InputError
-from miii.model.transformer import ModelConfig
+from miii.model.config import ModelConfig
 from miii.optim import OPTIMIZERS
 from miii.tasks import KINDS, TASKS, named
 

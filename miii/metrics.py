@@ -1,6 +1,10 @@
 """Plain functions from logits and labels to numbers, in float64: losses near 1e-7 vanish in float32."""
 
+from collections.abc import Callable
+from typing import Literal
+
 import numpy as np
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -9,6 +13,33 @@ from torch import Tensor
 def cross_entropy(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
     """Cross-entropy of each example in nats, computed in float64. Source: Nanda et al. 2023, appendix A."""
     return F.cross_entropy(logits.double(), labels, reduction="none")
+
+
+def stablemax(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+    """-log of the label's share of s(x), s(x) = x + 1 from 0 on and 1 / (1 - x) below: no exponential saturates.
+
+    Source: Prieto et al. 2025 (arXiv 2501.04697), section 4.1.
+    """
+    size = torch.where(logits >= 0, logits.clamp(min=0).log1p(), -(-logits.clamp(max=0)).log1p())
+    return torch.logsumexp(size, dim=-1) - size.gather(-1, labels[:, None])[:, 0]
+
+
+def squared(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+    """The squared distance of the logits from 1 at the label and 0 elsewhere.
+
+    Source: Gromov 2023 (arXiv 2301.02679), equation 5, summed over the answers.
+    """
+    return logits.square().sum(-1) - 2 * logits.gather(-1, labels[:, None])[:, 0] + 1
+
+
+LossName = Literal["cross-entropy", "stablemax", "squared"]
+
+#: Losses of each example, in the precision of the logits.
+LOSSES: dict[LossName, Callable[[Tensor, Tensor], Tensor]] = {
+    "cross-entropy": lambda logits, labels: F.cross_entropy(logits, labels, reduction="none"),
+    "stablemax": stablemax,
+    "squared": squared,
+}
 
 
 def correct(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " batch"]) -> Bool[Tensor, " batch"]:

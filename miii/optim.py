@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -26,6 +27,27 @@ class AdamW(Frozen):
     weight_decay: WeightDecay = 2.5
     beta1: Beta = Field(0.9, description="decay of the mean of the gradient")
     beta2: Beta = Field(0.98, description="decay of the mean of its square")
+
+
+class SlowGradient(AdamW):
+    """AdamW on gradients whose slow part is amplified: g + slow_lambda times the moving average of g.
+
+    Source: Grokfast-EMA, Lee et al. 2024 (arXiv 2405.20233), algorithm 2.
+    """
+
+    name: Literal["slow-gradient"] = "slow-gradient"  # type: ignore[assignment]
+    slow_lambda: float = Field(2.0, ge=0, le=100, description="weight of the gradient's moving average")
+    slow_alpha: float = Field(0.98, ge=0, lt=1, description="decay of that average")
+
+
+class OrthogonalGradient(AdamW):
+    """AdamW on gradients without their part along the weights, which changes the weights' size and no answer.
+
+    Source: Prieto et al. 2025 (arXiv 2501.04697), section 5, with the gradient's length kept.
+    """
+
+    name: Literal["orthogonal-gradient"] = "orthogonal-gradient"  # type: ignore[assignment]
+    weight_decay: WeightDecay = 0.0
 
 
 class SGD(Frozen):
@@ -56,9 +78,18 @@ class Muon(Frozen):
     beta2: Beta = Field(0.98, description="decay of the mean of its square, for embeddings and biases")
 
 
-Optimizer = Annotated[AdamW | SGD | Muon, Field(discriminator="name")]
+AnyOptimizer = AdamW | SGD | Muon | SlowGradient | OrthogonalGradient
+Optimizer = Annotated[AnyOptimizer, Field(discriminator="name")]
 
-OPTIMIZERS: dict[str, type[AdamW] | type[SGD] | type[Muon]] = {"adamw": AdamW, "sgd": SGD, "muon": Muon}
+MATRICES = ("W_Q", "W_K", "W_V", "W_O", "W_in", "W_out")  #: of a block, as Muon takes them
+
+OPTIMIZERS: dict[str, type[AdamW] | type[SGD] | type[Muon]] = {
+    "adamw": AdamW,
+    "sgd": SGD,
+    "muon": Muon,
+    "slow-gradient": SlowGradient,
+    "orthogonal-gradient": OrthogonalGradient,
+}
 
 SCHEDULES = {
     "constant": lambda progress: 1.0,
@@ -84,23 +115,18 @@ def lr_factor(step: int, steps: int, warmup_steps: int, schedule: str) -> float:
 class Stepper:
     """An optimiser on a model's weights, with everything it remembers as plain tensors.
 
-    Args:
-        slow_lambda: weight of the moving average of the gradient that is added to it; 0 switches it off.
-        slow_alpha: decay of that average.
-
-    Source: slow-gradient amplification (Grokfast-EMA), Lee et al. 2024 (arXiv 2405.20233), algorithm 2.
+    Source: see the configs.
     """
 
-    def __init__(
-        self, model: nn.Module, config: AdamW | SGD | Muon, slow_lambda: float = 0.0, slow_alpha: float = 0.98
-    ) -> None:
+    def __init__(self, model: nn.Module, config: AnyOptimizer) -> None:
         self.weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-        self.slow_lambda, self.slow_alpha = slow_lambda, slow_alpha
-        self.slow = {n: torch.zeros_like(w) for n, w in self.weights.items()} if slow_lambda else {}
+        self.config = config
+        amplified = isinstance(config, SlowGradient)
+        self.slow = {n: torch.zeros_like(w) for n, w in self.weights.items()} if amplified else {}
         self.twins: dict[str, Tensor] = {}
         matrices: set[str] = set()
         if isinstance(config, Muon):
-            matrices = {n for n in self.weights if "blocks." in n and ".W_" in n}
+            matrices = {n for n in self.weights if n.startswith("blocks.") and n.split(".")[-1] in MATRICES}
             matrices |= {"W_E"} & self.weights.keys() if config.embedding else set()
         rest = [w for n, w in self.weights.items() if n not in matrices]
         fused = all(w.device.type in ("cpu", "cuda") for w in rest)
@@ -127,11 +153,16 @@ class Stepper:
     @torch.no_grad()
     def step(self, factor: float) -> None:
         """One update from the gradients at ``factor`` times the learning rate; the gradients are dropped."""
-        for name, average in self.slow.items():
-            grad = self.weights[name].grad
-            assert grad is not None
-            average.lerp_(grad, 1 - self.slow_alpha)
-            grad.add_(average, alpha=self.slow_lambda)
+        if isinstance(self.config, SlowGradient):
+            for name, average in self.slow.items():
+                grad = self.weights[name].grad
+                assert grad is not None
+                average.lerp_(grad, 1 - self.config.slow_alpha)
+                grad.add_(average, alpha=self.config.slow_lambda)
+        if isinstance(self.config, OrthogonalGradient):
+            for weight in self.weights.values():
+                assert weight.grad is not None
+                weight.grad.copy_(across(weight.grad, weight))
         for name, twin in self.twins.items():
             twin.grad = _matrix(name, self.weights[name].grad)
         groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
@@ -164,6 +195,13 @@ class Stepper:
                     _, _, j, key = name.split(".")
                     memory.setdefault(int(j), {})[key] = value.clone()
             optimizer.load_state_dict({"state": memory, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def across(grad: Float[Tensor, "*shape"], weight: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The gradient less its part along the weight, as long as before. Source: as ``OrthogonalGradient``."""
+    flat, along = grad.flatten(), weight.flatten()
+    rest = flat - (along @ flat) / (along @ along + 1e-30) * along
+    return (rest * (flat.norm() / (rest.norm() + 1e-30))).view_as(grad)
 
 
 def _matrix(name: str, weight: Tensor | None) -> Tensor:

@@ -7,7 +7,6 @@ from functools import lru_cache, partial
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from miii import hardware
 from miii.config import RunConfig
 from miii.errors import InputError
 from miii.evaluation import SCORES, Evaluation, evaluator
+from miii.metrics import LOSSES, LossName
 from miii.model import fast
 from miii.model.transformer import Transformer
 from miii.optim import Stepper, lr_factor
@@ -86,15 +86,15 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
     if state is not None:
         start, before, grokked_at, seconds_to_grok = _clock_from(state)
         model.load_state_dict({n: state[f"weights.{n}"] for n in model.state_dict()})
-    stepper = Stepper(model, config.optimizer, config.slow_lambda, config.slow_alpha)
+    stepper = Stepper(model, config.optimizer)
     if state is not None:
         stepper.load_state({n.removeprefix("stepper."): v for n, v in state.items() if n.startswith("stepper.")})
 
     examples = fast.plan(task.tokens.to(device))
     rows = task.step_mask.nonzero()[:, 0]
     batches = _batches(config, rows, task.chances)
-    loss_of, kept_at = _loss(task, device), _kept(config, device)
-    evaluate = evaluator(model, task, SCORES.get(config.task.kind))
+    loss_of, kept_at = _loss(task, config.loss, device), _kept(config, device)
+    evaluate = evaluator(model, task, config.loss, SCORES.get(config.task.kind))
     kept = set(snapshot_steps(config.steps, config.snapshots))
     begun, step_seconds = 0.0, 0.0
 
@@ -139,7 +139,7 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
 def state_shapes(config: RunConfig) -> dict[str, tuple[int, ...]]:
     """The names of the tensors of ``Step.state`` after a step of this config, and their shapes. Source: own design."""
     model = build_model(config, config.task.build())
-    stepper = Stepper(model, config.optimizer, config.slow_lambda, config.slow_alpha)
+    stepper = Stepper(model, config.optimizer)
     for weight in model.parameters():
         weight.grad = torch.zeros_like(weight)
     stepper.step(0.0)
@@ -200,8 +200,11 @@ def _generator(*numbers: int) -> torch.Generator:
     return torch.Generator().manual_seed(mixed)
 
 
-def _loss(task: Task, device: torch.device) -> Callable[[Float[Tensor, "batch logits"], Tensor], Tensor]:
-    """The sum of the targets' mean cross-entropies, each times its weight."""
+def _loss(
+    task: Task, name: LossName, device: torch.device
+) -> Callable[[Float[Tensor, "batch logits"], Tensor], Tensor]:
+    """The sum of the targets' mean losses, each times its weight."""
+    of = LOSSES[name]
     sizes = [target.size for target in task.targets]
     labels = [target.labels.to(device) for target in task.targets]
     weights = [target.weight for target in task.targets]
@@ -209,7 +212,7 @@ def _loss(task: Task, device: torch.device) -> Callable[[Float[Tensor, "batch lo
     def loss(logits: Tensor, rows: Tensor) -> Tensor:
         # one split, whose gradient is one concatenation: a slice's would be a whole array of zeros for each target
         asked = zip(logits.split(sizes, dim=1), labels, weights, strict=True)
-        parts = [weight * F.cross_entropy(part, answers[rows]) for part, answers, weight in asked if weight]
+        parts = [weight * of(part, answers[rows]).mean() for part, answers, weight in asked if weight]
         return torch.stack(parts).sum() if len(parts) > 1 else parts[0]
 
     return loss

@@ -139,10 +139,10 @@ def test_train_without_out_makes_a_new_run_at_each_call(miii_says, home):
     assert runs.open("sub-11-seed0").config.task.operation == "sub"
 
 
-@pytest.mark.parametrize("kind", ["adamw", "sgd", "muon"])
+@pytest.mark.parametrize("kind", miii.OPTIMIZERS)
 def test_every_option_of_a_run_is_a_flag(miii_says, kind):
     base = RunConfig(task={"p": 5}, model={"d_model": 6, "n_heads": 3, "d_mlp": 4}, steps=2, threads=1)
-    others = {"operation": "mul", "causal": False, "biases": "none", "device": "cpu", "slow_lambda": 0.5, "seed": 4}
+    others = {"operation": "mul", "causal": False, "biases": "none", "device": "cpu", "loss": "squared", "seed": 4}
     config = flat.change(base, {**others, "optimizer": kind, "lr": 0.03, "schedule": "linear", "batch_size": 3})
     values = {name: value for name, value in flat.values(config).items() if name not in ("task", "operation")}
     flags = [x for name, v in values.items() for x in (f"--{name.replace('_', '-')}", v)]

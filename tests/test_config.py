@@ -27,7 +27,6 @@ CONFIGS = [
         optimizer=miii.Muon(lr=1 / 3, momentum=0.0),
         steps_after_grok=0,
         batch_size=7,
-        slow_lambda=2,
         threads=3,
     ),
 ]
@@ -93,7 +92,7 @@ BAD = [
     ({"model": {"n_layers": 0}}, "n_layers", "1"),
     ({"model": {"act": "tanh"}}, "act", "'square'"),
     ({"model": {"biases": True}}, "biases", "'mlp'"),
-    ({"model": {"norm": "rms"}}, "norm", "ModelConfig"),
+    ({"model": {"normalisation": "rms"}}, "norm", "ModelConfig"),
     ({"optimizer": {"name": "adam"}}, "optimizer", "'adamw', 'sgd', 'muon'"),
     ({"optimizer": {"lr": 1}}, "optimizer", "name"),
     ({"optimizer": None}, "optimizer", "None"),
@@ -107,8 +106,9 @@ BAD = [
     ({"warmup_steps": -1}, "warmup_steps", "0"),
     ({"batch_size": 0}, "batch_size", "1"),
     ({"batch_size": 3831}, "batch_size", "3830"),
-    ({"slow_alpha": 1}, "slow_alpha", "less than 1"),
-    ({"slow_lambda": -1}, "slow_lambda", "0"),
+    ({"optimizer": {"name": "slow-gradient", "slow_alpha": 1}}, "slow_alpha", "less than 1"),
+    ({"optimizer": {"name": "slow-gradient", "slow_lambda": -1}}, "slow_lambda", "0"),
+    ({"loss": "nosuch"}, "loss", "'cross-entropy', 'stablemax' or 'squared'"),
     ({"eval_every": 0}, "eval_every", "1"),
     ({"snapshots": 0}, "snapshots", "1"),
     ({"precision": "float16"}, "precision", "'bfloat16'"),
@@ -168,7 +168,7 @@ def test_literature_is_nanda_et_al():
     assert isinstance(adamw, miii.AdamW)
     assert (adamw.lr, adamw.weight_decay, adamw.beta1, adamw.beta2) == (1e-3, 1.0, 0.9, 0.98)
     assert (config.steps, config.warmup_steps, config.schedule) == (40_000, 10, "constant")
-    assert (config.batch_size, config.slow_lambda, config.precision) == (None, 0, "float32")
+    assert (config.batch_size, config.loss, config.precision) == (None, "cross-entropy", "float32")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -205,3 +205,15 @@ def test_fast_leaves_the_task_to_the_user(kind):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_leaves_the_task_to_the_user(name):
     assert "task" not in RECIPES[name]
+
+
+def test_configs_from_before_slow_gradients_were_an_optimizer_are_read():
+    older = {"optimizer": {"name": "adamw", "lr": 0.5}, "slow_lambda": 0.0, "slow_alpha": 0.9}
+    assert RunConfig(**older) == RunConfig(optimizer=miii.AdamW(lr=0.5))
+    amplified = RunConfig(**{**older, "slow_lambda": 3.0}).optimizer
+    assert (amplified.name, amplified.lr, amplified.slow_lambda, amplified.slow_alpha) == ("slow-gradient", 0.5, 3, 0.9)
+
+
+def test_configs_from_before_slow_gradients_were_an_optimizer_of_another_are_refused(one_sentence):
+    with one_sentence("slow_lambda", "slow-gradient"):
+        RunConfig(optimizer={"name": "sgd"}, slow_lambda=3.0)

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from miii import (
     KINDS,
     MIU,
+    OPTIMIZERS,
     RECIPES,
     SGD,
     AdamW,
@@ -93,7 +94,7 @@ def test_values_may_be_text_as_on_the_command_line(config):
 
 
 @pytest.mark.parametrize("task", KINDS)
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_values_are_the_chosen_kinds_and_everyone_elses(task, optimizer):
     config = flat.change(RunConfig(), {"task": task, "optimizer": optimizer})
     own = {*type(config.task).model_fields, *type(config.optimizer).model_fields} - set(TAGS.values())
@@ -103,10 +104,11 @@ def test_values_are_the_chosen_kinds_and_everyone_elses(task, optimizer):
 
 @pytest.mark.parametrize(
     ("task", "optimizer"),
-    [("modular", "adamw"), ("modular", "sgd"), ("modular", "muon")] + [(k, "adamw") for k in KINDS if k != "modular"],
+    [("modular", optimizer) for optimizer in OPTIMIZERS] + [(k, "adamw") for k in KINDS if k != "modular"],
 )
 def test_each_option_changes_itself_and_nothing_else(task, optimizer):
-    few = {"low": 100, "high": 999} if task == "primes" else {}
+    # a block that goes with every mixer and norm
+    few = {"block": "pre-norm"} | ({"low": 100, "high": 999} if task == "primes" else {})
     base = flat.change(RunConfig(), {"task": task, "optimizer": optimizer, **few})
     before = flat.values(base)
     for name in before.keys() - set(TAGS):

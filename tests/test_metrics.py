@@ -1,6 +1,7 @@
 """Numbers from logits and labels."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -63,3 +64,37 @@ def test_auc_is_how_often_a_positive_scores_above_a_negative():
 )
 def test_auc_without_both_kinds_or_of_a_network_that_fell_apart_is_no_number(score, positive):
     assert math.isnan(metrics.auc(np.array(score), np.array(positive, dtype=bool)))
+
+
+def test_stablemax_is_its_definition():
+    logits = torch.tensor([[3.0, -2.0, 0.0], [-4.0, 1.0, 0.5]], dtype=torch.float64)
+    sizes = [[4.0, 1 / 3, 1.0], [1 / 5, 2.0, 1.5]]
+    expected = [-math.log(1 / 3 / sum(sizes[0])), -math.log(2 / sum(sizes[1]))]
+    torch.testing.assert_close(
+        metrics.stablemax(logits, torch.tensor([1, 1])), torch.tensor(expected, dtype=torch.float64)
+    )
+
+
+def test_stablemax_has_finite_gradients_where_softmax_saturates():
+    logits = torch.tensor([[1e6, -1e6, 0.0]], requires_grad=True)
+    metrics.stablemax(logits, torch.tensor([1])).sum().backward()
+    assert logits.grad.isfinite().all()
+    assert logits.grad.abs().min() > 0
+
+
+def test_squared_is_the_distance_from_the_label():
+    logits, labels = torch.randn(5, 4, dtype=torch.float64), torch.tensor([0, 3, 1, 1, 2])
+    expected = (logits - torch.nn.functional.one_hot(labels, 4)).square().sum(1)
+    torch.testing.assert_close(metrics.squared(logits, labels), expected)
+    assert metrics.squared(torch.eye(4), torch.arange(4)).tolist() == [0, 0, 0, 0]
+
+
+def test_the_losses_have_the_names_of_the_option():
+    assert list(metrics.LOSSES) == list(get_args(metrics.LossName))
+    logits, labels = torch.randn(5, 4), torch.tensor([0, 3, 1, 1, 2])
+    torch.testing.assert_close(
+        metrics.LOSSES["cross-entropy"](logits, labels).double(),
+        metrics.cross_entropy(logits, labels),
+        rtol=1e-5,
+        atol=1e-6,
+    )

@@ -8,8 +8,20 @@ import pytest
 import torch
 
 from miii.config import RunConfig
-from miii.model.transformer import ModelConfig, Transformer
-from miii.optim import OPTIMIZERS, SCHEDULES, SGD, AdamW, Muon, Stepper, lr_factor
+from miii.model.config import ModelConfig
+from miii.model.transformer import Transformer
+from miii.optim import (
+    OPTIMIZERS,
+    SCHEDULES,
+    SGD,
+    AdamW,
+    Muon,
+    OrthogonalGradient,
+    SlowGradient,
+    Stepper,
+    across,
+    lr_factor,
+)
 
 CONFIG = ModelConfig(d_model=8, n_heads=2, d_mlp=16, biases="all")
 
@@ -145,16 +157,48 @@ def test_a_step_drops_the_gradients(config):
 def test_slow_gradients_are_added_as_in_the_paper():
     net, alpha, amount = model(), 0.8, 3.0
     before = weights(net)
-    stepper = Stepper(net, SGD(lr=0.1, weight_decay=0.0, momentum=0.0), slow_lambda=amount, slow_alpha=alpha)
+    stepper = Stepper(net, SlowGradient(slow_lambda=amount, slow_alpha=alpha))
+    twin = model()
+    by_hand = Stepper(twin, AdamW())
     one = set_grads(net, 1)
     stepper.step(1.0)
     two = set_grads(net, 2)
     stepper.step(1.0)
+    first = {name: (1 - alpha) * one[name] for name in before}
+    second = {name: alpha * first[name] + (1 - alpha) * two[name] for name in before}
+    for grads, slow in ((one, first), (two, second)):
+        for name, weight in twin.named_parameters():
+            weight.grad = grads[name] + amount * slow[name]
+        by_hand.step(1.0)
     for name, after in weights(net).items():
-        first = (1 - alpha) * one[name]
-        second = alpha * first + (1 - alpha) * two[name]
-        moved = one[name] + amount * first + two[name] + amount * second
-        torch.testing.assert_close(after, before[name] - 0.1 * moved)
+        torch.testing.assert_close(after, weights(twin)[name])
+
+
+def test_gradients_across_the_weights_are_as_long_and_turn_them_only():
+    net = model()
+    grads = set_grads(net, 1)
+    for name, weight in weights(net).items():
+        if not weight.any():  # a bias of zeros has no direction, and keeps its gradient
+            torch.testing.assert_close(across(grads[name], weight), grads[name])
+            continue
+        found = across(grads[name], weight)
+        assert (found * weight).sum().abs() < 1e-5 * weight.norm() * found.norm()
+        torch.testing.assert_close(found.norm(), grads[name].norm())
+        difference = grads[name] / grads[name].norm() - found / found.norm()
+        assert difference.norm() > 0
+
+
+def test_an_orthogonal_gradient_is_adamw_s_on_what_is_across():
+    net, twin = model(), model()
+    stepper, by_hand = Stepper(net, OrthogonalGradient(lr=0.01)), Stepper(twin, AdamW(lr=0.01, weight_decay=0.0))
+    for seed in (1, 2):
+        grads = set_grads(net, seed)
+        for name, weight in twin.named_parameters():
+            weight.grad = across(grads[name], weight.detach())
+        stepper.step(1.0)
+        by_hand.step(1.0)
+    for name, after in weights(net).items():
+        torch.testing.assert_close(after, weights(twin)[name])
 
 
 def test_muon_moves_each_matrix_by_a_nearly_orthogonal_one():
@@ -211,7 +255,7 @@ def test_muon_decays_what_adamw_moves_at_a_rate_of_its_own():
         torch.testing.assert_close(after, before[name] * (1 - (0.1 * 0.5 if hidden else 0.01 * 3.0)))
 
 
-@pytest.mark.parametrize("config", [AdamW(), SGD(), Muon()], ids=lambda c: c.name)
+@pytest.mark.parametrize("config", [kind() for kind in OPTIMIZERS.values()], ids=lambda c: c.name)
 def test_a_weight_that_takes_no_gradient_is_left_alone(config):
     net, whole = model(), model()
     frozen = {"W_E", "blocks.0.W_in", "blocks.0.W_Q"}
@@ -219,7 +263,7 @@ def test_a_weight_that_takes_no_gradient_is_left_alone(config):
         net.get_parameter(name).requires_grad_(False)
     before = weights(net)
     for each in (net, whole):
-        stepper = Stepper(each, config, slow_lambda=1.0)
+        stepper = Stepper(each, config)
         set_grads(each)
         stepper.step(1.0)
     expected = weights(whole)
@@ -227,17 +271,16 @@ def test_a_weight_that_takes_no_gradient_is_left_alone(config):
         assert torch.equal(after, before[name] if name in frozen else expected[name]), name
 
 
-@pytest.mark.parametrize("slow_lambda", [0.0, 2.0])
-@pytest.mark.parametrize("config", [AdamW(), SGD(), SGD(momentum=0.0), Muon()], ids=lambda c: c.name)
-def test_a_state_loaded_into_a_new_stepper_takes_the_same_next_step(config, slow_lambda, same):
+@pytest.mark.parametrize("config", [*(kind() for kind in OPTIMIZERS.values()), SGD(momentum=0.0)], ids=lambda c: c.name)
+def test_a_state_loaded_into_a_new_stepper_takes_the_same_next_step(config, same):
     net, twin = model(seed=0), model(seed=1)
-    stepper = Stepper(net, config, slow_lambda)
+    stepper = Stepper(net, config)
     for seed in (1, 2):
         set_grads(net, seed)
         stepper.step(1.0)
     twin.load_state_dict(net.state_dict())
     state = {name: value.clone() for name, value in stepper.state().items()}
-    other = Stepper(twin, config, slow_lambda)
+    other = Stepper(twin, config)
     other.load_state(state)
     assert same(other.state(), state)
     for each, updated in ((stepper, net), (other, twin)):

@@ -226,7 +226,9 @@ def test_even_sampling_takes_no_integer_twice_in_an_epoch(drawn, small_config):
 
 @pytest.mark.parametrize("at", [1, 13])
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("changes", [{"batch_size": 20, "slow_lambda": 2.0}, {"optimizer": {"name": "muon"}}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"batch_size": 20, "optimizer": {"name": "slow-gradient"}}, {"optimizer": {"name": "muon"}}], ids=str
+)
 def test_going_on_from_a_state_is_never_having_stopped(task, changes, at, small_config, same):
     config = small_config(task=TASKS[task], steps=16, **changes)
     whole, state = [], None
@@ -362,7 +364,7 @@ LARGE = {
 
 def looked_at(config):
     task = config.task.build()
-    return task, evaluator(build_model(config, task), task, SCORES[config.task.kind])()
+    return task, evaluator(build_model(config, task), task, scores=SCORES[config.task.kind])()
 
 
 @pytest.mark.parametrize("task", LARGE)

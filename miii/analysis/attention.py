@@ -52,7 +52,8 @@ def over_inputs(model: Transformer, tokens: Int[Tensor, "examples pos"], layer: 
     Source: Nanda et al. 2023, figure 5.
     """
     check_layer(model, layer)
-    if layer == 0 and tokens.shape[1] == len(model.W_pos):  # scores depend on the token and position alone
+    # there scores depend on the token and the position alone
+    if layer == 0 and model.config.plain and tokens.shape[1] == model.n_ctx:
         queries, query = tokens[:, -1].unique(return_inverse=True)
         scores = qk(model, 0, queries)
         found = torch.stack([scores[:, query, pos, token] for pos, token in enumerate(tokens.T)], dim=1)
@@ -76,8 +77,8 @@ def at_end(
     check_layer(model, layer)
     names = f"{layer}.z", f"{layer}.resid_pre"
     with torch.no_grad():
-        if layer == 0 and tokens.shape[1] == len(model.W_pos):
-            embedded = model.W_E + model.W_pos[:, None]
+        if layer == 0 and model.config.plain and tokens.shape[1] == model.n_ctx:
+            embedded = model.W_E + model.places()[:, None]
             v, weight = model.blocks[0].heads(embedded, "V"), over_inputs(model, tokens).weight
             terms = [weight[:, pos].T[..., None] * v[pos, token] for pos, token in enumerate(tokens.T)]
             return torch.stack(terms).sum(0), embedded[-1, tokens[:, -1]]

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from miii.analysis.attention import at_end
 from miii.analysis.heads import CHUNK, centred
-from miii.model.transformer import Transformer, add_bias
+from miii.model.block import add_bias
+from miii.model.transformer import Transformer
 
 
 def head_logits(
@@ -18,11 +19,12 @@ def head_logits(
     """What each head writes straight to the logits of every example: its z W_O W_U, less the mean over the answers.
 
     Raises:
-        InputError: there is no such layer.
+        InputError: there is no such layer, or the blocks are not plain.
 
     Source: direct logit attribution, Elhage et al. 2021 and Wang et al. 2022 (arXiv 2211.00593), section 3.1.
     """
     z, _ = at_end(model, tokens, layer)
+    model.config.must_be_plain("direct writing to the logits")
     with torch.no_grad():
         to_logits = model.blocks[layer].W_O @ centred(model.W_U)
         return einsum(z, to_logits, "examples head d, head d out -> head examples out")
@@ -69,6 +71,7 @@ def contributions(
     Source: direct logit attribution, Elhage et al. 2021; Nanda et al. 2023 (arXiv 2301.05217), appendix A, find that
     the logits come from the MLP.
     """
+    model.config.must_be_plain("direct writing to the logits")
     toward = centred(model.W_U.detach()).T  # by answer: the direction that raises its logit above the mean
     names = ["embedding"]
     for layer in range(model.config.n_layers):
@@ -81,7 +84,7 @@ def contributions(
 @torch.no_grad()
 def _written(model: Transformer, tokens: Tensor, to: Tensor, answers: Tensor) -> Float[Tensor, "part examples"]:
     """What each part writes along a direction ``to`` [examples, d_model] of each example's own."""
-    rows = [((model.W_E[tokens[:, -1]] + model.W_pos[tokens.shape[1] - 1]) * to).sum(-1)]
+    rows = [((model.W_E[tokens[:, -1]] + model.places()[tokens.shape[1] - 1]) * to).sum(-1)]
     for layer, block in enumerate(model.blocks):
         z, resid = at_end(model, tokens, layer)
         heads = einsum(z, block.W_O, "examples head d, head d m -> head examples m")
@@ -92,7 +95,7 @@ def _written(model: Transformer, tokens: Tensor, to: Tensor, answers: Tensor) ->
 
 def _from_biases(model: Transformer, to: Tensor, answers: Tensor) -> Tensor:
     """What b_O of every block and b_U add; zeros for a model without them."""
-    constant = torch.zeros_like(model.W_pos[0])
+    constant = torch.zeros_like(model.W_E[0])
     for block in model.blocks:
         constant = add_bias(constant, block.b_O)
     found = to @ constant

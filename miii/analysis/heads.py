@@ -30,16 +30,17 @@ def qk(
         queries: the query tokens; all of them unless given.
 
     Raises:
-        InputError: there is no such layer.
+        InputError: there is no such layer, or the blocks are not plain.
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", section on QK and OV circuits.
     """
     check_layer(model, layer)
+    model.config.must_be_plain("a head's own matrices")
     block = model.blocks[layer]
     with torch.no_grad():
         asking = torch.arange(len(model.W_E)) if queries is None else queries
-        q = block.heads(model.W_E[asking] + model.W_pos[-1], "Q")
-        k = block.heads(model.W_E[None] + model.W_pos[:, None], "K")
+        q = block.heads(model.W_E[asking] + model.places()[-1], "Q")
+        k = block.heads(model.W_E[None] + model.places()[:, None], "K")
         return einsum(q, k, "query head d, pos key head d -> head query pos key") / math.sqrt(q.shape[-1])
 
 
@@ -51,18 +52,19 @@ def ov(model: Transformer, layer: int = 0, pos: int | None = None) -> Float[Tens
     The mean over the answers is taken off because softmax does not see it.
 
     Raises:
-        InputError: there is no such layer or position.
+        InputError: there is no such layer or position, or the blocks are not plain.
 
     Source: Elhage et al. 2021, section on QK and OV circuits.
     """
     check_layer(model, layer)
-    n_ctx = len(model.W_pos)
+    model.config.must_be_plain("a head's own matrices")
+    n_ctx = model.n_ctx
     if pos is not None and not 0 <= pos < n_ctx:
         raise InputError(f"pos must be in 0 .. {n_ctx - 1}, or none (got {pos}).")
     block = model.blocks[layer]
     with torch.no_grad():
         alone = einsum(model.W_E, block.W_V, "token d_model, head d_model d -> token head d")
-        v = alone if pos is None else block.heads(model.W_E + model.W_pos[pos], "V")
+        v = alone if pos is None else block.heads(model.W_E + model.places()[pos], "V")
         return einsum(v, block.W_O, centred(model.W_U), "token head d, head d m, m out -> head token out")
 
 

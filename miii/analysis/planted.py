@@ -8,7 +8,8 @@ from torch import Tensor
 
 from miii.analysis.formula import Formula
 from miii.errors import InputError
-from miii.model.transformer import ModelConfig, Transformer
+from miii.model.config import ModelConfig
+from miii.model.transformer import Transformer
 
 HINGES = 8  #: kinks on either side of 0 with which ReLU neurons draw a parabola
 PHASES = 4  #: phases of the neurons of one term

@@ -1,6 +1,6 @@
 """Steering: turn the planes in which a network holds a + b, and see whether it answers a + b + s."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -82,8 +82,7 @@ def steer(
     drawn = torch.randperm(len(others), generator=torch.Generator().manual_seed(seed))[: len(keys)]
     control = tuple(sorted(others[i] for i in drawn.tolist()))
 
-    block = model.blocks[-1]
-    out = block.act(grid.neurons(model, task)) @ block.W_out  # mlp_out, but for a constant
+    out, answers = _written(model, task)
     out = (out - out.mean(0)).double()
     logits = grid.logits(model, task).float()
     combined = grid.combined(p, multipliers)
@@ -93,15 +92,13 @@ def steer(
     write = basis(p) @ means
     read = torch.linalg.pinv(out.T @ out, rtol=1e-9, hermitian=True) @ write.T * p
     inside = out @ read  # [pairs, p]: what the activations say that the waves are
-    to_logits = write @ model.W_U.double()
-    to_logits = to_logits - to_logits.mean(1, keepdim=True)
 
     def turned(chosen: tuple[int, ...], moves: bool) -> Float[Tensor, " shifts"]:
         rows = [row for k in chosen for row in range(2 * k - 1, min(2 * k + 1, p))]
         waves, moved, found = inside[:, rows].float(), torch.empty_like(logits), []
         for s in range(1, p):
             turn = _turn(p, chosen, s) - torch.eye(len(rows), dtype=torch.float64)
-            torch.addmm(logits, waves, (turn.T @ to_logits[rows]).float(), out=moved)
+            answers(waves, (turn.T @ write[rows]).float(), moved)
             asked = ((combined + s * moves) % p)[:, None]
             score = moved.gather(1, asked)[:, 0]
             # the largest of the others is found faster than where the largest of all is; a tie is no answer
@@ -112,6 +109,27 @@ def steer(
         right = (logits.argmax(1) == combined).double().mean()
         return Steering(keys, torch.zeros(p - 1, dtype=torch.float64), control, right.expand(p - 1))
     return Steering(keys, turned(keys, moves=True), control, turned(control, moves=False))
+
+
+#: Puts into the last argument the logits of a network whose last neurons write waves @ write [d, d_model] more.
+Answers = Callable[[Tensor, Tensor, Tensor], object]
+
+
+def _written(model: Transformer, task: Task) -> tuple[Float[Tensor, "examples d_model"], Answers]:
+    """What the last neurons write, up to a constant, and how the logits follow from what is added to it."""
+    block, last = model.blocks[-1], len(model.blocks) - 1
+    if model.config.plain:  # linear from there on
+        logits = grid.logits(model, task).float()
+        to_logits = (model.W_U - model.W_U.mean(1, keepdim=True)).float()
+        out = block.act(grid.neurons(model, task)) @ block.W_out
+        return out, lambda waves, write, found: torch.addmm(logits, waves, write @ to_logits, out=found)
+    before = "attn_out" if block.wiring.parallel else "resid_mid"
+    mid, out = (grid.activations(model, task, f"{last}.{site}") for site in (before, "mlp_out"))
+
+    def answers(waves: Tensor, write: Tensor, found: Tensor) -> None:
+        found.copy_(model.unembed(block.close(mid, out + (waves @ write).to(out.dtype))))
+
+    return out, answers
 
 
 def _turn(p: int, frequencies: tuple[int, ...], s: int) -> Float[Tensor, "d d"]:

@@ -10,7 +10,7 @@ import tyro
 from miii import runs, transformer_lens
 from miii.cli.printing import RunName, Step, print_runs
 from miii.errors import InputError
-from miii.model.transformer import ACTIVATIONS
+from miii.model.block import ACTIVATIONS
 from miii.tasks import ModularAddition, Operation
 
 OPERATIONS = get_args(Operation)

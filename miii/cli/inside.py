@@ -8,7 +8,7 @@ import tyro
 
 from miii import runs, tasks
 from miii.analysis import circuits, formula, fourier, grid, multitask, phases, sieve, trajectory, verdict
-from miii.cli.printing import Json, RunName, Step, print_values
+from miii.cli.printing import Json, RunName, Step, parts, print_values
 from miii.errors import InputError
 
 Method = Annotated[str, tyro.conf.arg(help="how edges are scored", metavar="{" + ",".join(circuits.METHODS) + "}")]
@@ -93,7 +93,8 @@ def run_residues(chosen: Residues) -> int:
         found = multitask.report(run, chosen.step)
     else:
         control = runs.open(chosen.shuffled) if chosen.shuffled else None
-        found = sieve.report.report(run, chosen.step, control)
+        with parts(run.name) as progress:
+            found = sieve.report.report(run, chosen.step, control, progress)
     if chosen.save:
         runs.save_report(run, found)
     if not chosen.json:

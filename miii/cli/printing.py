@@ -1,9 +1,13 @@
 """What the commands share: common arguments, and how results are printed."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from miii import runs
 
@@ -12,6 +16,18 @@ Json = Annotated[bool, tyro.conf.arg(help="print one JSON object on stdout")]
 Step = Annotated[
     int | None, tyro.conf.arg(help="step of the snapshot [the last one]", metavar="INT", help_behavior_hint="")
 ]
+
+
+@contextmanager
+def parts(name: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr for work in parts; call what it gives with the parts done, those to do, and what comes next.
+
+    Source: own design.
+    """
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(TextColumn(name), *columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=1)
+        yield lambda done, todo, what: bar.update(task, completed=done, total=todo, description=what)
 
 
 def print_values(values: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ Three facts are used. An embedding depends on (token, position) alone, so the fi
 are computed once for each distinct pair: 2 p + 1 rows in place of 3 p^2. The answer is read at the last position, so
 the last block needs its queries and neurons there only. And without a norm, whatever attention writes is read by
 W_in and W_U linearly, so W_O W_in and W_O W_U are multiplied first and the residual stream is never written out.
+All three hold for plain blocks with attention; of the other networks only the second is used.
 """
 
 import math
@@ -13,7 +14,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from miii.model.transformer import Block, Transformer, add_bias, causal_mask
+from miii.model.block import Block, add_bias
+from miii.model.mixers import causal_mask
+from miii.model.tap import Tap, identity
+from miii.model.transformer import Transformer
+from miii.model.wiring import LAST
 
 CHUNK = 2048  #: examples that ``answers`` runs at a time
 
@@ -55,6 +60,8 @@ def answer_logits(
 
     Source: own design; equality in float64 is tested in tests/model/test_fast.py.
     """
+    if not model.config.plain:
+        return _at_last(model, plan, kept)
     z, resid = _at_answer(model, plan)
     block, W_U = model.blocks[-1], model.W_U
     # under autocast products are bfloat16 and sums with float32 are float32: the large matrices stay bfloat16
@@ -76,7 +83,24 @@ def answers(model: Transformer, tokens: Int[Tensor, "batch pos"]) -> Float[Tenso
 
 def answer_neurons(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_mlp"]:
     """``mlp_pre`` of the last block at the last position. Source: as ``answer_logits``."""
+    if not model.config.plain:
+        found: dict[str, Tensor] = {}
+        site = f"{len(model.blocks) - 1}.mlp_pre"
+        _at_last(model, plan, tap=lambda name, value: found.setdefault(name, value) if name == site else value)
+        return found[site][:, -1]
     return _neurons(model.blocks[-1], *_at_answer(model, plan))
+
+
+def _at_last(
+    model: Transformer, plan: Plan, kept: Float[Tensor, "batch d_mlp"] | None = None, tap: Tap = identity
+) -> Float[Tensor, "batch d_vocab_out"]:
+    """The plain forward, whose last block computes the last position alone."""
+    site = f"{len(model.blocks) - 1}.mlp_post"
+
+    def dropped(name: str, value: Tensor) -> Tensor:
+        return value * kept[:, None].to(value.dtype) if kept is not None and name == site else tap(name, value)
+
+    return model(plan.token[plan.index], dropped, LAST)[:, -1]
 
 
 def _at_answer(model: Transformer, plan: Plan) -> tuple[Float[Tensor, "batch heads"], Float[Tensor, "rows d_model"]]:
@@ -84,7 +108,7 @@ def _at_answer(model: Transformer, plan: Plan) -> tuple[Float[Tensor, "batch hea
 
     The residual stream may be one row for the whole batch.
     """
-    distinct = model.W_E[plan.token] + model.W_pos[plan.position]
+    distinct = model.W_E[plan.token] + model.places()[plan.position]
     *before, last = model.blocks
     if not before:
         z, resid = _first_and_last(last, distinct, plan)

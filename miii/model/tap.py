@@ -13,14 +13,18 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from miii.errors import InputError
+from miii.model.config import ModelConfig
+from miii.model.wiring import BLOCKS
 
 Tap = Callable[[str, Tensor], Tensor]
 
-#: Every site and its axes. A site inside a block is met as ``"<layer>.<site>"``, such as ``"0.pattern"``.
+#: Every site and its axes. A site inside a block is met as ``"<layer>.<site>"``, such as ``"0.pattern"``. Which of them
+#: a network has depends on its blocks: see ``sites``.
 SITES: dict[str, tuple[str, ...]] = {
     "embed": ("batch", "pos", "d_model"),
     "pos_embed": ("pos", "d_model"),
     "resid_pre": ("batch", "pos", "d_model"),
+    "ln1": ("batch", "pos", "d_model"),
     "q": ("batch", "pos", "head", "d_head"),
     "k": ("batch", "pos", "head", "d_head"),
     "v": ("batch", "pos", "head", "d_head"),
@@ -29,12 +33,36 @@ SITES: dict[str, tuple[str, ...]] = {
     "z": ("batch", "pos", "head", "d_head"),
     "attn_out": ("batch", "pos", "d_model"),
     "resid_mid": ("batch", "pos", "d_model"),
+    "ln2": ("batch", "pos", "d_model"),
     "mlp_pre": ("batch", "pos", "d_mlp"),
     "mlp_post": ("batch", "pos", "d_mlp"),
     "mlp_out": ("batch", "pos", "d_model"),
     "resid_post": ("batch", "pos", "d_model"),
+    "ln_final": ("batch", "pos", "d_model"),
     "logits": ("batch", "pos", "d_vocab_out"),
 }
+
+#: Those that are met once, and not in every block.
+OUTSIDE = ("embed", "pos_embed", "ln_final", "logits")
+
+
+def sites(config: ModelConfig) -> tuple[str, ...]:
+    """The sites of ``SITES`` that a network of this shape has; those inside a block without its layer.
+
+    Queries, keys and scores are attention's; a pattern has also the mean; the norms' outputs are sites where they are
+    read; and side by side with the mixer, the neurons have nothing in the middle.
+
+    Source: own design.
+    """
+    wiring = BLOCKS[config.block]
+    missing = set()
+    if config.mixer != "attention":
+        missing |= {"q", "k", "scores"} | ({"pattern"} if config.mixer != "mean" else set())
+    if wiring.norm != "pre" or config.norm_kind == "none":
+        missing |= {"ln1", "ln2", "ln_final"}
+    if wiring.parallel:
+        missing |= {"resid_mid", "ln2"}
+    return tuple(name for name in SITES if name not in missing)
 
 
 def identity(name: str, value: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def adopt(folder: str | Path, config: RunConfig, model: Transformer, format: str
     if os.path.lexists(folder):
         raise InputError(f"out must be a folder that does not exist yet (got {str(folder)!r}).")
     task = config.task.build()
-    sizes = {"d_vocab": model.W_E.shape[0], "d_vocab_out": model.W_U.shape[1], "n_ctx": model.W_pos.shape[0]}
+    sizes = {"d_vocab": model.W_E.shape[0], "d_vocab_out": model.W_U.shape[1], "n_ctx": model.n_ctx}
     if model.config != config.model or any(size != getattr(task, name) for name, size in sizes.items()):
         raise InputError(f"config must have the network's own model and sizes (got {model.config!r} and {sizes}).")
     numbers = _numbers(evaluator(model, task)(), task.split_known)

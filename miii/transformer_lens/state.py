@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from miii.errors import InputError
-from miii.model.transformer import ModelConfig, Transformer
+from miii.model.config import ModelConfig
+from miii.model.transformer import Transformer
 
 KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  #: what weights may be; they become float32
 BUFFERS = ("attn.mask", "attn.IGNORE")  #: a block's tensors that are no weights, in TransformerLens 1 to 3

@@ -6,7 +6,7 @@ import torch
 
 import miii
 from miii.analysis import lengths
-from miii.model.transformer import ModelConfig
+from miii.model.config import ModelConfig
 from miii.training import build_model
 
 TASK = miii.MIU(longest=5, longest_test=8, n=200)

@@ -7,7 +7,7 @@ import torch
 import miii
 from miii import runs
 from miii.analysis import multitask
-from miii.model.transformer import ModelConfig
+from miii.model.config import ModelConfig
 from miii.training import build_model, train
 
 P = 11

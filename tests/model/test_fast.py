@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from miii.model import fast
+from miii.model.config import ModelConfig
 from miii.model.tap import capture
-from miii.model.transformer import ModelConfig, Transformer
+from miii.model.transformer import Transformer
 from miii.tasks import ModularAddition
 
 D_VOCAB, D_OUT = 8, 7  # more answers than d_model; fewer are computed in another order

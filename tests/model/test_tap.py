@@ -4,16 +4,24 @@ import pytest
 import torch
 from torch.func import functional_call, stack_module_state, vmap
 
-from miii.model.tap import SITES, capture, identity, intervene, zero_head
-from miii.model.transformer import ModelConfig, Transformer
+from miii.model.config import ModelConfig
+from miii.model.tap import OUTSIDE, SITES, capture, identity, intervene, sites, zero_head
+from miii.model.transformer import Transformer
 
 # All sizes differ, so that no two axes can be confused.
 SIZE = {"batch": 5, "pos": 3, "query": 3, "key": 3, "d_model": 14, "head": 2, "d_head": 7, "d_mlp": 11}
 SIZE |= {"d_vocab_out": 9}
 LAYERS = 2
-OUTSIDE = ("embed", "pos_embed", "logits")  # the sites that are met once, and not in every block
-NAMES = [name for name in SITES if name in OUTSIDE]
-NAMES += [f"{layer}.{name}" for layer in range(LAYERS) for name in SITES if name not in OUTSIDE]
+CONFIG = ModelConfig(n_layers=LAYERS, d_model=14, n_heads=2, d_mlp=11, biases="all")
+
+
+def names(config):
+    """The activations of a network: the sites of its kind, in every block or once."""
+    found = [name for name in sites(config) if name in OUTSIDE]
+    return found + [f"{layer}.{name}" for layer in range(LAYERS) for name in sites(config) if name not in OUTSIDE]
+
+
+NAMES = names(CONFIG)
 
 
 def site(name):
@@ -22,8 +30,7 @@ def site(name):
 
 @pytest.fixture
 def model():
-    config = ModelConfig(n_layers=LAYERS, d_model=14, n_heads=2, d_mlp=11, biases="all")
-    return Transformer(config, d_vocab=10, d_vocab_out=9, n_ctx=3, seed=0).double().requires_grad_(False)
+    return Transformer(CONFIG, d_vocab=10, d_vocab_out=9, n_ctx=3, seed=0).double().requires_grad_(False)
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import TypeCheckError
 
 import miii
+from miii.model.config import ModelConfig
 from miii.model.tap import capture
-from miii.model.transformer import ModelConfig, Transformer
+from miii.model.transformer import Transformer
 
 
 def randomised(config, d_vocab=10, d_vocab_out=9, n_ctx=4, seed=0):

@@ -603,7 +603,7 @@ CONFIGS = {
         optimizer=miii.Muon(lr=0.5, adamw_lr=0.25),
         batch_size=5,
         steps_after_grok=0,
-        slow_lambda=0.5,
+        loss="stablemax",
     ),
     "sgd with a learning rate that is adamw's default": RunConfig(optimizer=miii.SGD(lr=miii.AdamW().lr)),
     "muon with a weight decay that is adamw's default": RunConfig(

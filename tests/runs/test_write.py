@@ -271,7 +271,7 @@ UNFIT = {
     "another width": lambda f: change_config(f, model={"d_mlp": 17}),
     "another depth": lambda f: change_config(f, model={"n_layers": 2}),
     "another optimiser": lambda f: change_config(f, optimizer={"name": "sgd"}),
-    "slow gradients": lambda f: change_config(f, slow_lambda=1.0),
+    "slow gradients": lambda f: change_config(f, optimizer={"name": "slow-gradient"}),
     "no clock": lambda f: forget(f, "clock"),
     "no weight": lambda f: forget(f, "weights.W_U"),
     "no memory of the optimiser": lambda f: forget(f, "stepper.optimizer.0.0.exp_avg"),
@@ -354,10 +354,10 @@ def wait_until(condition, process, seconds=60):
     "changes",
     [
         {},
-        {"optimizer": {"name": "muon"}, "slow_lambda": 2.0, "batch_size": 7, "precision": "bfloat16"},
+        {"optimizer": {"name": "muon"}, "batch_size": 7, "precision": "bfloat16"},
         {"task": {"kind": "primes", "low": 100, "high": 6_000, "sampling": "log", "residues": (3,)}, "batch_size": 20},
     ],
-    ids=["adamw", "muon-slow-batches-bfloat16", "primes-log"],
+    ids=["adamw", "muon-batches-bfloat16", "primes-log"],
 )
 def test_a_run_killed_in_the_middle_and_resumed_is_the_run_never_killed(changes, small_config, tmp_path, same):
     config = small_config(steps=300, eval_every=10, snapshots=30, **changes)

@@ -24,7 +24,8 @@ from miii.analysis.attention import at_end
 from miii.analysis.heads import check_layer
 from miii.analysis.patching import partners
 from miii.errors import InputError
-from miii.model.transformer import Transformer, add_bias
+from miii.model.block import add_bias
+from miii.model.transformer import Transformer
 from miii.tasks import Task
 
 Kind = Literal["zero", "mean", "interchange"]
@@ -52,7 +53,8 @@ def heads(
     check_kind(kind)
     rows, end = every_example(task, examples), model.config.n_layers - 1
     tokens, labels, scores = task.tokens[rows], task.labels[rows], []
-    for layer in range(end):
+    plain = model.config.plain
+    for layer in range(end if plain else end + 1):
         site = f"{layer}.z"
         z = activation(model, task, site)
         other = _stand_in(z, kind, task, rows, seed)
@@ -60,9 +62,11 @@ def heads(
             changed = z[rows]
             changed[..., head, :] = other[..., head, :]
             scores.append(score(answers_with(model, tokens, site, changed), labels))
+    names = [f"{layer}.{head}" for layer in range(end + 1) for head in range(model.config.n_heads)]
+    if not plain:
+        return collected("head", kind, names, [score(answers(model, task, rows), labels), *scores])
     z, resid = at_end(model, task.tokens, end)
     whole, *last = _without_heads(model, z[rows], resid[rows], _stand_in(z, kind, task, rows, seed), labels)
-    names = [f"{layer}.{head}" for layer in range(end + 1) for head in range(model.config.n_heads)]
     return collected("head", kind, names, [whole, *scores, *last])
 
 
@@ -79,8 +83,8 @@ def neurons(
 ) -> Ablations:
     """Silence neurons at every position: each alone, or group by group.
 
-    In the last layer the logits are linear in the neurons: what is left is the network's logits less
-    (post - stand-in) W_out W_U, exactly, without running it again. In earlier layers it is run once a group.
+    In the last layer of plain blocks the logits are linear in the neurons: what is left is the network's logits less
+    (post - stand-in) W_out W_U, exactly, without running it again. Elsewhere it is run once a group.
 
     Args:
         groups: the neurons silenced together, such as those of one frequency; each neuron alone unless given.
@@ -107,9 +111,10 @@ def neurons(
 
     rows, site = every_example(task, examples), f"{layer}.mlp_post"
     tokens, labels, base = task.tokens[rows], task.labels[rows], answers(model, task, rows)
-    post = activation(model, task, site, at_end=layer == end)
+    linear = layer == end and model.config.plain
+    post = activation(model, task, site, at_end=linear)
     excess = post[rows] - _stand_in(post, kind, task, rows, seed)
-    if layer < end:
+    if not linear:
         post = post[rows]
         changed = (post.index_add(-1, group, excess[..., group], alpha=-1) for group in together)
         ablated = (answers_with(model, tokens, site, values) for values in changed)

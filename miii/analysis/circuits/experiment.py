@@ -11,8 +11,9 @@ from torch import Tensor
 
 from miii.analysis.circuits.graph import Graph
 from miii.errors import InputError
+from miii.model.block import add_bias
 from miii.model.tap import capture
-from miii.model.transformer import Transformer, add_bias
+from miii.model.transformer import Transformer
 from miii.tasks import Task
 
 Progress = Callable[[int, int], None]  #: told how much is done, and of how much
@@ -104,15 +105,17 @@ def experiment(model: Transformer, task: Task, examples: int = EXAMPLES, seed: i
         seed: fixes the draw.
 
     Raises:
-        InputError: ``examples`` is below 1, the task has one answer only, or it does not fit the model.
+        InputError: the blocks are not plain, ``examples`` is below 1, the task has one answer only, or it does not fit
+            the model.
 
     Source: own design, after Conmy et al. 2023, section 3.
     """
+    model.config.must_be_plain("circuits")
     if examples < 1:
         raise InputError(f"examples must be at least 1 (got {examples}).")
     if len(task.labels.unique()) < 2:
         raise InputError("task must have examples with different answers (got one answer for all).")
-    has = (model.W_E.shape[0], model.W_U.shape[1], model.W_pos.shape[0])
+    has = (model.W_E.shape[0], model.W_U.shape[1], model.n_ctx)
     if (task.d_vocab, task.d_vocab_out, task.n_ctx) != has:
         raise InputError(
             f"task must have the model's {has[0]} tokens, {has[1]} answers and {has[2]} positions "

@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from miii.analysis.circuits.experiment import Experiment
-from miii.model.transformer import Block, causal_mask
+from miii.model.block import Block
+from miii.model.mixers import causal_mask
 
 ALL, LAST = slice(None), slice(-1, None)
 

@@ -17,14 +17,16 @@ from miii.tasks import MIU, Primes, Task
 
 MOST = 20_000  #: examples that pairs are drawn from
 FAITHFUL = 0.9  #: of the way from all edges corrupted to none
+EXACT = 150  #: up to so many edges that carry anything, each is patched by itself; of more, gradients tell
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The circuit behind one question, by exact patching of every edge.
+    """The circuit behind one question.
 
     Attributes:
         question: ``base``: is it coprime to the base (the last digit)? ``3``: does 3 divide it, among those that are?
+        method: how edges are ranked, by its name in ``circuits.METHODS``: exact for up to ``EXACT`` edges, else eap-ig.
         edges: the fewest best edges that bring 90 % of the evidence back, by name, with what each is worth in logits.
         faithfulness: what these edges alone bring back, 1 being all of it.
         without: what all others bring back when these are corrupted: the circuit's ablation.
@@ -33,13 +35,19 @@ class Asked:
     """
 
     question: str
+    method: str
     edges: tuple[tuple[str, float], ...]
     faithfulness: float
     without: float
 
     def to_json(self) -> dict[str, Any]:
         """The circuit by name."""
-        return {"edges": dict(self.edges), "faithfulness": self.faithfulness, "without": self.without}
+        return {
+            "method": self.method,
+            "edges": dict(self.edges),
+            "faithfulness": self.faithfulness,
+            "without": self.without,
+        }
 
 
 def question(task: Task, config: Primes | MIU, asked: str) -> Task:
@@ -76,20 +84,21 @@ def question(task: Task, config: Primes | MIU, asked: str) -> Task:
 
 
 def find(model: Transformer, task: Task, config: Primes | MIU, asked: str, seed: int = 0) -> Asked:
-    """Corrupt every edge by itself, and take the best ones until they do.
+    """Score every edge, and take the best ones until they do.
 
     Raises:
         InputError: as ``question``.
 
-    Source: ``analysis.circuits.exact``.
+    Source: ``analysis.circuits``.
     """
     drawn = circuits.experiment(model, question(task, config, asked), seed=seed)
-    scores = circuits.exact(drawn)
+    method = "exact" if int((~drawn.silent).sum()) <= EXACT else "eap-ig"
+    scores = circuits.METHODS[method](drawn, None)
     order = circuits.ranking(scores)
     found = circuits.faithfulness(drawn, order)
     size = found.smallest(FAITHFUL)
     if size is None:
-        return Asked(asked, (), float("nan"), float("nan"))
+        return Asked(asked, method, (), float("nan"), float("nan"))
     kept = torch.zeros(len(order), dtype=torch.bool)
     kept[order[:size]] = True
 
@@ -99,6 +108,7 @@ def find(model: Transformer, task: Task, config: Primes | MIU, asked: str, seed:
 
     return Asked(
         question=asked,
+        method=method,
         edges=tuple((drawn.graph.edges[i].name, scores[i].item()) for i in order[:size].tolist()),
         faithfulness=brought(kept),
         without=brought(~kept),

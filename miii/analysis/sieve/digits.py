@@ -11,7 +11,7 @@ from miii import numbers
 from miii.analysis.sieve.numbers import side
 from miii.errors import InputError
 from miii.model.tap import capture
-from miii.model.transformer import Transformer, add_bias
+from miii.model.transformer import Transformer
 from miii.tasks import MIU, Primes, Task
 from miii.tasks.miu import LETTER_I
 
@@ -59,16 +59,22 @@ def of(
     """Run the network on integers and split the sum: exact, since attention is linear in its values.
 
     Raises:
-        InputError: an activation is not finite.
+        InputError: an activation is not finite, or the blocks add nothing up before their neurons.
 
     Source: Elhage et al. 2021, the OV circuit.
     """
-    last = len(model.blocks) - 1
+    last, config = len(model.blocks) - 1, model.config
+    wiring = model.blocks[last].wiring
+    if config.mixer not in ("attention", "mean") or wiring.norm == "post" or wiring.parallel:
+        raise InputError(
+            "model must mix positions by attention or the mean, in blocks other than vaswani and sas-p, for its sum to "
+            f"be split by digits (got block {config.block!r} and mixer {config.mixer!r})."
+        )
     acts = capture(model, tokens, {f"{last}.{site}" for site in ("pattern", "v", "resid_mid")})
     if not acts[f"{last}.resid_mid"].isfinite().all():
         raise InputError("the network's activations must be finite: its training fell apart.")
     pattern = acts[f"{last}.pattern"][:, :, -1]
-    written = torch.einsum("bphd,hdm->bhpm", acts[f"{last}.v"], model.blocks[last].W_O)
+    written = model.blocks[last].written(acts[f"{last}.v"])
     added = (pattern.unsqueeze(-1) * written)[:, :, :-1]
     return Sum(n, symbol, parts, added, pattern, acts[f"{last}.resid_mid"][:, -1])
 
@@ -102,7 +108,7 @@ def evidence(model: Transformer, resid: Float[Tensor, "integers d_model"]) -> Fl
 
     Source: own design.
     """
-    logits = add_bias((resid + model.blocks[-1].mlp(resid)) @ model.W_U, model.b_U)
+    logits = model.unembed(model.blocks[-1].after(resid))
     return logits[:, 1] - logits[:, 0]
 
 

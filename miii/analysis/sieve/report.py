@@ -1,6 +1,6 @@
 """All that is measured of a network that was asked for primes, and the verdict: by which primes does it add?"""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,11 +97,17 @@ def asked(config: Primes, found: depth.Depth) -> tuple[tuple[int, ...], tuple[in
     return tuple(q for q in numbers.sieved(config, depth.LIMIT) if q < MODULI or q in seen), seen
 
 
-def report(run: runs.Run, step: int | None = None, shuffled: runs.Run | None = None) -> dict[str, Any]:
+def report(
+    run: runs.Run,
+    step: int | None = None,
+    shuffled: runs.Run | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> dict[str, Any]:
     """What ``miii residues RUN --json`` prints of a run on primes or on MIU. Shares are in 0 .. 1, moduli are text.
 
     Args:
         shuffled: a run on the same examples with shuffled labels, as the probes' second control.
+        progress: told how many parts are done, of how many, and what is measured next.
 
     Raises:
         InputError: a run's task is another.
@@ -110,6 +116,8 @@ def report(run: runs.Run, step: int | None = None, shuffled: runs.Run | None = N
     """
     config = numbers.check(run.config.task)
     model, task = run.model(step), run.task()
+    tell = progress or (lambda done, todo, what: None)
+    tell(0, 1, "depth of sieve")
     values: dict[str, Any] = {"run": run.name, "step": run.steps[-1] if step is None else step}
     moduli: tuple[int, ...] = (3,)
     seen: tuple[int, ...] = ()
@@ -117,15 +125,23 @@ def report(run: runs.Run, step: int | None = None, shuffled: runs.Run | None = N
         found = depth.depth(model, task, config)
         moduli, seen = asked(config, found)
         values |= {"label_only": config.label_only} | found.to_json()
-    added = addition(model, task, config, moduli, seen)
     questions = ("base", *map(str, seen)) if isinstance(config, Primes) else ("3",)
     networks = {"trained": model, "untrained": build_model(run.config, task).requires_grad_(False)}
     if shuffled is not None:
         networks["shuffled"] = shuffled.model()
+    todo = 2 + len(networks) + len(questions)
+    tell(1, todo, "addition")
+    added = addition(model, task, config, moduli, seen)
     read: dict[str, Any] = {"shuffled": None}
-    for name, network in networks.items():
+    for done, (name, network) in enumerate(networks.items(), 2):
+        tell(done, todo, f"probes, {name}")
         best = probes.probe(network, task, moduli)
         read[name] = {str(q): best.best(q) for q in moduli}
+    found_circuits = {}
+    for done, name in enumerate(questions, 2 + len(networks)):
+        tell(done, todo, f"circuit of {name}")
+        found_circuits[name] = circuit.find(model, task, config, name).to_json()
+    tell(todo, todo, "done")
     return values | {
         "probe_r2": read,
         "digit_variance_explained": {str(a.q): a.variance_explained for a in added},
@@ -134,7 +150,7 @@ def report(run: runs.Run, step: int | None = None, shuffled: runs.Run | None = N
         "interchange_control": {str(a.q): a.interchange.control for a in added},
         "steering_accuracy": {str(a.q): a.steering.accuracy for a in added},
         "steering_control": {str(a.q): a.steering.control for a in added},
-        "circuits": {name: circuit.find(model, task, config, name).to_json() for name in questions},
+        "circuits": found_circuits,
         "verdict": verdict(added),
     }
 
