@@ -35,8 +35,9 @@ class RunConfig(Frozen):
         "it sieves by 3); none trains to the last step",
     )
     seconds: float | None = Field(None, gt=0, description="stop after so many seconds; none does not look at the clock")
-    schedule: Literal["constant", "cosine", "linear", "trapezoid"] = Field(
-        "cosine", description="how the learning rate falls; trapezoid: in the last fifth of the steps"
+    schedule: Literal["constant", "cosine", "linear", "trapezoid", "half"] = Field(
+        "cosine",
+        description="how the learning rate falls; trapezoid: in the last fifth of the steps, half: in the second half",
     )
     warmup_steps: int = Field(10, ge=0, description="steps over which the learning rate rises from 0")
     batch_size: int | None = Field(None, ge=1, description="training examples a step; none takes all of them")

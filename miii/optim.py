@@ -96,6 +96,7 @@ SCHEDULES = {
     "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
     "linear": lambda progress: 1 - progress,
     "trapezoid": lambda progress: min(1.0, 5 * (1 - progress)),  # constant, and linear in the last fifth
+    "half": lambda progress: min(1.0, 2 * (1 - progress)),  # the same, in the second half
 }
 
 

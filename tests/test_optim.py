@@ -67,6 +67,12 @@ def test_linear_and_cosine_fall_from_one_towards_zero():
     assert lr_factor(11, 40, 0, "cosine") == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
 
 
+def test_half_stays_and_falls_linearly_in_its_second_half():
+    factors = [lr_factor(step, 50, 0, "half") for step in range(1, 51)]
+    assert factors[:26] == [1.0] * 26
+    assert factors[26:] == pytest.approx([2 * (50 - i) / 50 for i in range(26, 50)])
+
+
 def test_a_trapezoid_stays_and_falls_linearly_in_its_last_fifth():
     factors = [lr_factor(step, 50, 0, "trapezoid") for step in range(1, 51)]
     assert factors[:41] == pytest.approx([1.0] * 41)

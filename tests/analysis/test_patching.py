@@ -7,7 +7,7 @@ import torch
 
 import miii
 from miii.analysis import patching
-from miii.model.tap import SITES, capture, intervene
+from miii.model.tap import OUTSIDE, SITES, capture, intervene, sites
 
 TASK = miii.ModularAddition(p=5).build()
 COUPLES = patching.corruption(TASK.labels, 12)
@@ -113,8 +113,8 @@ def test_every_patch_is_the_run_patched_by_hand(n_layers):
 def test_the_sweep_covers_every_site_position_and_head():
     found = {(p.site, p.layer, p.pos, p.head) for p in patching.sweep(network(2), TASK, COUPLES).patches}
     expected = set()
-    for site, axes in SITES.items():
-        layers = [None] if site in ("embed", "pos_embed", "logits") else [0, 1]
+    for site in sites(network(2).config):
+        axes, layers = SITES[site], [None] if site in OUTSIDE else [0, 1]
         heads = [None, 0, 1] if "head" in axes else [None]
         if "batch" in axes:
             expected |= {(site, layer, pos, head) for layer in layers for pos in range(3) for head in heads}

@@ -1,0 +1,248 @@
+"""Architectures on equal terms: what each run is, how its training went, and what its network computes."""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from miii import runs
+from miii.analysis import attention, verdict
+from miii.config import RunConfig
+from miii.errors import InputError
+from miii.runs.atomic import write_text
+from miii.tasks import ModularAddition, Primes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ADDS = "adds"  #: the measure that says whether a network was found to add
+
+#: What is measured of a network, in the order of the table, and what each is.
+MEASURES: dict[str, str] = {
+    ADDS: "whether it was found to add: the verdict modular addition, or adds digits modulo 3",
+    "accuracy": "right answers on the test split at the end, or the ROC AUC of primes",
+    "key_frequencies": "how many key frequencies (addition)",
+    "explained": "variance that a formula of those waves explains; of primes: that residues modulo 3 explain",
+    "steering": "share of answers that follow when the planes are turned",
+    "single_frequency": "share of live neurons with more than 85 % of their variance in one frequency (addition)",
+    "gradient_symmetricity": "clock and pizza: how alike the gradients by a and by b are (addition)",
+    "distance_irrelevance": "clock and pizza: how little the right logit hangs on a - b (addition)",
+    "attention_entropy": "of the pattern at the answer, in nats, mean over heads and examples; none without a pattern",
+    "sieve_depth": "the largest prime up to which every factor is seen (primes)",
+}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One run of a comparison.
+
+    Attributes:
+        architecture: what its network is made of and trained by, in the names of the options.
+        terms: what all runs of a comparison share: task without its seed, and budget.
+        parameters: numbers that are trained.
+        measures: those of ``MEASURES`` that its task has; None where they cannot be taken.
+        curve: (step, accuracy on the test split, or validation AUC of primes).
+
+    Source: own design.
+    """
+
+    run: str
+    architecture: str
+    terms: dict[str, Any]
+    seed: int
+    parameters: int
+    steps: int
+    grokked_at: int | None
+    seconds_to_grok: float | None
+    ms_per_step: float | None
+    measures: dict[str, float | int | None]
+    curve: tuple[tuple[int, float], ...]
+
+
+def architecture(config: RunConfig) -> str:
+    """Block and mixer, and what else is not as usual, such as ``pre-norm, gru`` or ``plain, stablemax``.
+
+    Source: own design.
+    """
+    model, usual = config.model, RunConfig.model_fields
+    named = [model.block]
+    named += [] if model.norm == "auto" else [f"norm {model.norm}"]
+    named += [] if model.mixer == "attention" else [model.mixer]
+    named += [] if model.n_layers == 1 else [f"{model.n_layers} layers"]
+    named += [] if model.act == "relu" else [model.act]
+    named += [] if config.loss == usual["loss"].default else [config.loss]
+    named += [] if config.optimizer.name in ("adamw", "muon") else [config.optimizer.name]
+    return ", ".join(named)
+
+
+def terms(config: RunConfig) -> dict[str, Any]:
+    """What runs must share to be compared: the task without its seed, examples a step, and steps.
+
+    Source: own design.
+    """
+    task = config.task.model_dump(exclude={"seed"})
+    return {"task": task, "batch_size": config.batch_size, "steps": config.steps, "seconds": config.seconds}
+
+
+def measured(run: runs.Run) -> Compared:
+    """Measure the last network of a finished run, and read off how its training went.
+
+    Raises:
+        InputError: the run's task is neither modular arithmetic nor primes, or it has not ended.
+
+    Source: own design.
+    """
+    config, task = run.config, run.config.task
+    if not isinstance(task, ModularAddition | Primes):
+        raise InputError(f"run must be on modular arithmetic or primes to be compared ({run.name} is on {task.kind}).")
+    result = run.result
+    if result is None:
+        raise InputError(f"run must have ended to be compared ({run.name} has not).")
+    of = _of_primes if isinstance(task, Primes) else _of_addition
+    column = "auc" if isinstance(task, Primes) else "test_accuracy"
+    model = run.model()
+    return Compared(
+        run=run.name,
+        architecture=architecture(config),
+        terms=terms(config),
+        seed=task.seed,
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        steps=result["steps"],
+        grokked_at=result["grokked_at"],
+        seconds_to_grok=result["seconds_to_grok"],
+        ms_per_step=result["ms_per_step"],
+        measures=of(run) | {"attention_entropy": _entropy(run)},
+        curve=tuple((int(row["step"]), float(row[column])) for row in run.rows()),
+    )
+
+
+def _of_addition(run: runs.Run) -> dict[str, float | int | None]:
+    found = verdict.analyze(run.model(), run.task())
+    return {
+        ADDS: int(found.verdict == "modular addition"),
+        "accuracy": found.test_accuracy,
+        "key_frequencies": len(found.key_frequencies),
+        "explained": found.logit_variance_explained,
+        "steering": found.steering_accuracy,
+        "single_frequency": found.neurons_single_frequency,
+        "gradient_symmetricity": found.gradient_symmetricity,
+        "distance_irrelevance": found.distance_irrelevance,
+    }
+
+
+def _of_primes(run: runs.Run) -> dict[str, float | int | None]:
+    from miii.analysis.sieve import depth, report
+
+    config, model, task = run.config.task, run.model(), run.task()
+    assert isinstance(config, Primes)
+    judged = depth.depth(model, task, config)
+    found: dict[str, float | int | None] = {"accuracy": judged.roc_auc, "sieve_depth": judged.sieve_depth}
+    try:
+        (added,) = report.addition(model, task, config, (3,))
+    except InputError:  # what its blocks write does not add up, so there is nothing to split
+        return found | {ADDS: None, "explained": None, "steering": None}
+    return found | {
+        ADDS: int(added.adds),
+        "explained": added.variance_explained,
+        "steering": added.steering.accuracy,
+    }
+
+
+def _entropy(run: runs.Run) -> float | None:
+    if run.config.model.mixer not in ("attention", "mean"):
+        return None
+    weight = attention.over_inputs(run.model(), run.task().tokens[:EXAMPLES], run.config.model.n_layers - 1).weight
+    if weight.min() < 0:  # a shaped pattern is no distribution
+        return None
+    share = weight / weight.sum(1, keepdim=True)
+    return float(-(share * share.clamp_min(1e-30).log()).sum(1).mean())
+
+
+EXAMPLES = 4096  #: over which the entropy is a mean
+
+
+def compare(found: Sequence[Compared]) -> "pd.DataFrame":
+    """One row a run: architecture, seed, training, and ``MEASURES``.
+
+    Raises:
+        InputError: there is no run, or they do not share their terms.
+
+    Source: own design.
+    """
+    import pandas as pd
+
+    if not found:
+        raise InputError("runs must be at least one (got none).")
+    for other in found[1:]:
+        if other.terms != found[0].terms:
+            where = next(name for name in other.terms if other.terms[name] != found[0].terms[name])
+            raise InputError(
+                f"runs must share their {where} to be compared on equal terms (got {found[0].terms[where]!r} in "
+                f"{found[0].run} and {other.terms[where]!r} in {other.run})."
+            )
+    rows = [{k: v for k, v in asdict(each).items() if k not in ("terms", "measures", "curve")} for each in found]
+    rows = [row | each.measures for row, each in zip(rows, found, strict=True)]
+    names = [name for name in MEASURES if any(name in each.measures for each in found)]
+    return pd.DataFrame(rows)[[*(name for name in rows[0] if name not in MEASURES), *names]]
+
+
+def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """One row an architecture, over its seeds: how many grok, and of every number the median, least and most.
+
+    Columns ``grokked_at``, ``grokked_at_low``, ``grokked_at_high`` and so on; of the steps to grok over those that did.
+
+    Source: own design.
+    """
+    import pandas as pd
+
+    numbers = [name for name in frame.columns if name not in ("run", "architecture", "seed", "steps", ADDS)]
+    rows = []
+    for name, group in frame.groupby("architecture", sort=False):
+        row: dict[str, Any] = {
+            "architecture": name,
+            "seeds": len(group),
+            "grokked": int(group["grokked_at"].notna().sum()),
+            ADDS: int(group[ADDS].sum()) if group[ADDS].notna().any() else None,
+        }
+        for number in numbers:
+            values = [float(value) for value in group[number] if value is not None and not math.isnan(float(value))]
+            row[number] = statistics.median(values) if values else None
+            row[f"{number}_low"], row[f"{number}_high"] = (min(values), max(values)) if values else (None, None)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def curves(found: Iterable[Compared]) -> "pd.DataFrame":
+    """One row an evaluation: architecture, seed, step, value. Source: own design."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {"architecture": each.architecture, "seed": each.seed, "step": step, "value": value}
+            for each in found
+            for step, value in each.curve
+        ]
+    )
+
+
+def save(path: Path, found: Iterable[Compared]) -> None:
+    """Write a comparison, a JSON object a line. Source: own design."""
+    write_text(path, "".join(json.dumps(asdict(each), allow_nan=False) + "\n" for each in found))
+
+
+def load(path: Path) -> tuple[Compared, ...]:
+    """Read what ``save`` wrote.
+
+    Raises:
+        InputError: the file cannot be read, or a line is no such object.
+
+    Source: own design.
+    """
+    try:
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        return tuple(Compared(**line | {"curve": tuple((s, v) for s, v in line["curve"])}) for line in lines)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} must hold one compared run a line ({error}).") from None
