@@ -17,10 +17,9 @@ def coordinates(s: Int[Tensor, "*integers"], side: int = SIDE) -> Int[Tensor, "*
 
     Source: Lee and Kim's sparse encoding, with 150 for ``side``.
     """
-    if s.numel() and not 0 <= s.min() <= s.max() < side**3:
-        raise InputError(
-            f"s must be from 0 to {side**3 - 1:,}, the last cell of the grid (got {s.min()} to {s.max()})."
-        )
+    outside = s[(s < 0) | (s >= side**3)]
+    if outside.numel():
+        raise InputError(f"s must be from 0 to {side**3 - 1:,}, the grid's last cell (got {outside[0]}).")
     return torch.stack([s // side**2, s % side**2 // side, s % side], dim=-1)
 
 
