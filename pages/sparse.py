@@ -21,11 +21,10 @@ SIEVES = (5, 7, 13)
 
 
 def judges() -> tuple[Chart, Chart]:
-    home = miii.runs.homes()[1] / "sparse"
-    grid, digits = miii.sparse.files.open(home / "grid"), miii.runs.open(home / "primes-210").report
-    assert digits is not None
-    networks = {"sparse grid": grid.judged, "digits in base 210": miii.sparse.judge.Judged.from_json(digits)}
-    low, high = grid.config.middle, grid.config.end
+    home, read = miii.runs.homes()[1] / "sparse", miii.sparse.files.report
+    networks = {"sparse grid": read(home / "grid"), "digits in base 210": read(home / "primes-210")}
+    ranges = miii.sparse.files.open(home / "grid").config
+    low, high = ranges.middle, ranges.end
     by = {"by 2, 3, 5": (2, 3, 5), "by 2, 3, 5, 7": (2, 3, 5, 7), "by 2 to 13": (2, 3, 5, 7, 11, 13)}
     sieves = {name: miii.sparse.judge.sieve_recall(low, high, primes) for name, primes in by.items()}
     recalls = plots.recalls({name: found.test for name, found in networks.items()}, sieves)
@@ -71,16 +70,15 @@ if not (HOME / "grid" / "config.json").exists():
     st.info("The networks that came with miii are not here.", icon=":material/info:")
     st.stop()
 
-grid, run = sparse.files.open(HOME / "grid"), miii.runs.open(HOME / "primes-210")
-assert run.report is not None
-config, judged, digits = grid.config, grid.judged, Judged.from_json(run.report)
+grid, digits = sparse.files.open(HOME / "grid"), sparse.files.report(HOME / "primes-210")
+config, judged = grid.config, grid.judged
 exact = counted(config.middle, config.end)
 
 st.header("What the figures are worth", anchor="worth")
 st.markdown(
     f"""
-Two networks, each trained on the {config.n_train:,} integers from {config.low:,} on, with nothing but the label of each, and judged on
-the next {config.n_test:,}. One reads the grid. The other is a transformer of one layer that reads three digits in base 210; since
+Two networks, each trained on the {config.n_train:,} integers from {config.low:,} on, with nothing but the label of each (one in fifty is
+kept for validation by the second, and decides nothing), and judged on the next {config.n_test:,}. One reads the grid. The other is a transformer of one layer that reads three digits in base 210; since
 $210 = 2 \\cdot 3 \\cdot 5 \\cdot 7$ its last digit tells of one prime more, so the base **assists** it, exactly as 150 assists the
 grid. Both say “prime” from a threshold on that is chosen on the training integers alone. Beside them, counted, what trial division
 comes to:
@@ -89,7 +87,7 @@ comes to:
 cell(
     judges,
     alt="Recall on composites of two networks and of trial division; and what each network tells apart by smallest factor.",
-    stamp=(HOME / "grid" / "result.json").stat().st_mtime,
+    stamp=(HOME / "grid" / "report.json").stat().st_mtime,
 )
 frame = table({"network on the sparse grid": judged, "transformer on digits in base 210": digits}, exact)
 st.dataframe(
@@ -110,8 +108,8 @@ network tells primes from multiples of 5 (AUC {of[5]:.3f}), and from multiples o
 of sieve is {judged.sieve_depth}. A recall of 79 % on composites is what the last coordinate gives away.
 
 The transformer on digits beats it, at {digits.test.composites:.3%} of the composites and {digits.test.primes:.3%} of the primes, for the
-same reason: its last digit tells of 7 too (depth {digits.sieve_depth}). Neither network adds anything up. To see the next factor,
-either would have to add its digits modulo that prime, as the network on the page Sieve adds its digits modulo 3.
+same reason: its last digit tells of 7 too (depth {digits.sieve_depth}). Neither network adds its digits up. To see the next factor,
+it would have to add them modulo that prime, as the network on the page Sieve does modulo 3.
 
 Both meet digits that they have never seen: below a million, the first coordinate is at most {(config.middle - 1) // config.side**2}, and
 in base 210 the first digit at most {(config.middle - 1) // 210**2}; among the held-out integers they go up to
@@ -127,11 +125,11 @@ st.markdown(
     f"""
 The grid has {config.side**3:,} cells, {config.side**3 * 4 / 1e6:.1f} MB as floats, for one integer, and it is never built. The convolution moves a kernel of
 {kernel} × {kernel} × {kernel} entries by {kernel} cells at a time, so each cell is met once, and a single 1 picks out **one entry of
-the kernel**: the convolution is a lookup. All of the {patches**3:,} patches without the 1 hold the bias, whatever the integer.
+the kernel**: the convolution is a lookup. Those of the {patches**3:,} patches that are without the 1 hold the bias, whatever the integer.
 """
 )
 s = number(
-    "Integer", 2_027_039, "n", "Any integer of the grid, from 0 on; what the network was trained on ends at a million."
+    "Integer", 1_234_567, "n", "Any integer of the grid, from 0 on; what the network was trained on ends at a million."
 )
 try:
     if s is None:
@@ -146,7 +144,7 @@ except InputError as error:
 with st.container(horizontal=True):
     st.metric("Cell", f"({', '.join(map(str, cells))})", border=True)
     st.metric("Patch", f"({', '.join(map(str, patch[0].tolist()))})", border=True)
-    st.metric("Entry of the kernel", f"{entry.item()} of {kernel**3}", border=True)
+    st.metric("Kernel entry", f"{entry.item()} of {kernel**3}", border=True)
     st.metric("s mod 2, 3, 5", ", ".join(str(cells[2] % q) for q in (2, 3, 5)), border=True)
     st.metric("Network", "prime" if seen >= judged.threshold else "composite", border=True)
 spf = int(numbers.smallest_prime_factor(np.array([s]))[0])

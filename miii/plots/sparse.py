@@ -80,5 +80,5 @@ def seen_factors(networks: Mapping[str, Judged]) -> Chart:
                 alt.Tooltip("integers:Q", title="composites", format=","),
             ],
         )
-        .properties(title="Primes against composites, by smallest factor", height=220, autosize=FLUID)
+        .properties(title="Primes against composites, by smallest factor", height=170, autosize=FLUID)
     )

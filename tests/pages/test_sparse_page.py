@@ -13,9 +13,7 @@ HOME = runs.homes()[1] / "sparse"
 
 @pytest.fixture
 def shipped() -> tuple[Judged, Judged]:
-    report = runs.open(HOME / "primes-210").report
-    assert report is not None
-    return sparse.files.open(HOME / "grid").judged, Judged.from_json(report)
+    return sparse.files.report(HOME / "grid"), sparse.files.report(HOME / "primes-210")
 
 
 def test_the_figures_are_those_of_the_results_and_of_trial_division(visit, texts, shipped):
@@ -65,7 +63,7 @@ def test_an_integer_has_its_place(visit, texts, s, cell, patch, entry, residues,
     assert {metric.label: metric.value for metric in at.metric} == {
         "Cell": cell,
         "Patch": patch,
-        "Entry of the kernel": entry,
+        "Kernel entry": entry,
         "s mod 2, 3, 5": residues,
         "Network": says,
     }

@@ -24,8 +24,7 @@ def digits() -> runs.Run:
 
 
 def reported(run: runs.Run) -> Judged:
-    assert run.report is not None
-    return Judged.from_json(run.report)
+    return sparse.files.report(run.folder)
 
 
 def sieved(low: int, high: int, *primes: int) -> np.ndarray:

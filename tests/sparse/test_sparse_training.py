@@ -71,7 +71,8 @@ def test_a_folder_gives_back_what_was_kept(last, tmp_path, same):
     assert again.config == SMALL
     assert same(again.network().state_dict(), last.network.state_dict())
     assert again.judged == kept.judged == files.judged(last.network)
-    assert sorted(path.name for path in kept.folder.iterdir()) == ["config.json", "result.json", "weights.safetensors"]
+    names = ["config.json", "report.json", "result.json", "weights.safetensors"]
+    assert sorted(path.name for path in kept.folder.iterdir()) == names
 
 
 def test_a_folder_that_cannot_be_is_one_sentence(last, tmp_path, one_sentence):
