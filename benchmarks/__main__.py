@@ -1,6 +1,6 @@
 """``python -m benchmarks [NAME ...]``: run the measurements and print one Markdown table.
 
-    python -m benchmarks                    all of them: about ten minutes, and once as long to install TransformerLens
+    python -m benchmarks                    all of them: about 12 minutes, and once as long to install TransformerLens
     python -m benchmarks step import        some of them
     python -m benchmarks --json FILE        write the raw numbers too
 
