@@ -1,6 +1,6 @@
 """``python -m benchmarks [NAME ...]``: run the measurements and print one Markdown table.
 
-    python -m benchmarks                    all of them: about ten minutes, and once as long to install TransformerLens
+    python -m benchmarks                    all of them: about 12 minutes, and once as long to install TransformerLens
     python -m benchmarks step import        some of them
     python -m benchmarks --json FILE        write the raw numbers too
 
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import analysis, app, grok, imports, sieve, step, verdict
+from benchmarks import analysis, app, grok, imports, sieve, sparse, step, verdict
 from benchmarks.table import ROOT, Result, Row, Unavailable, machine, machine_row, markdown, say
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "analysis": lambda options: analysis.run(),
     "verdict": lambda options: verdict.run(options.seeds),
     "sieve": lambda options: sieve.run(min(options.seeds, 5)),
+    "sparse": lambda options: sparse.run(),
     "app": lambda options: app.run(),
 }
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from miii import jobs as jobs
     from miii import plots as plots
     from miii import runs as runs
+    from miii import sparse as sparse
     from miii import transformer_lens as transformer_lens
     from miii.config import RECIPES, RunConfig, recipe
     from miii.errors import InputError
@@ -44,7 +45,7 @@ _HOMES = {
     "miii.training": ("Step", "train"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_MODULES = ("analysis", "jobs", "plots", "runs", "transformer_lens")
+_MODULES = ("analysis", "jobs", "plots", "runs", "sparse", "transformer_lens")
 
 __all__ = [
     "KINDS",
@@ -76,6 +77,7 @@ __all__ = [
     "plots",
     "recipe",
     "runs",
+    "sparse",
     "train",
     "transformer_lens",
     "zero_head",

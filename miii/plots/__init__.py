@@ -13,6 +13,7 @@ from miii.plots.neurons import activation, clusters, phases, reads, single_frequ
 from miii.plots.progress import measures, progress
 from miii.plots.reach import active_frequencies, evidence_by_count, head_digits, reach, right_by_target
 from miii.plots.sieve import crossings, evidence_moves, sieve_depth, sieve_oracles
+from miii.plots.sparse import recalls, seen_factors
 from miii.plots.tasks import chance, digit_split, loss_weights, string_counts, string_lengths, string_split
 from miii.plots.training import accuracy, answers, by_length, by_prime, class_balance, loss, sieving, split, weight_norm
 
@@ -61,7 +62,9 @@ __all__ = [
     "qk",
     "reach",
     "reads",
+    "recalls",
     "right_by_target",
+    "seen_factors",
     "sieve_depth",
     "sieve_oracles",
     "sieving",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from miii import metrics
 from miii.analysis.sieve import numbers
@@ -98,22 +98,10 @@ def depth(model: Transformer, task: Task, config: Primes, seed: int = 0) -> Dept
     threshold = float(thresholds[f1.argmax()])
     said = score >= threshold
     unknown = np.gcd(task.facts["n"].numpy()[test], config.base) == 1
-    factors = []
-    for q in numbers.sieved(config, LIMIT):
-        against = spf == q
-        if (against & ~prime).sum() >= FEWEST:
-            low, high = bootstrap(score[prime], score[against & ~prime], seed)
-            asked = prime | against
-            auc = metrics.auc(score[asked], prime[asked])
-            factors.append(Factor(q, auc, low, high, int((against & ~prime).sum())))
-    reached = 1
-    for factor in factors:
-        if factor.low < LEAST:
-            break
-        reached = factor.q
+    factors = by_factor(score, spf, prime, numbers.sieved(config, LIMIT), seed)
     return Depth(
-        factors=tuple(factors),
-        sieve_depth=reached,
+        factors=factors,
+        sieve_depth=reached(factors),
         roc_auc=metrics.auc(score, prime),
         average_precision=float(average_precision_score(prime, score)),
         threshold=threshold,
@@ -125,6 +113,40 @@ def depth(model: Transformer, task: Task, config: Primes, seed: int = 0) -> Dept
         primes=int(prime.sum()),
         composites=int((~prime).sum()),
     )
+
+
+def by_factor(
+    score: Float[np.ndarray, " integers"],
+    spf: Int[np.ndarray, " integers"],
+    prime: Bool[np.ndarray, " integers"],
+    moduli: tuple[int, ...],
+    seed: int = 0,
+) -> tuple[Factor, ...]:
+    """Primes against the composites of each smallest factor, of those factors that at least 20 composites have.
+
+    Source: own design.
+    """
+    factors = []
+    for q in moduli:
+        against = (spf == q) & ~prime
+        if against.sum() >= FEWEST:
+            low, high = bootstrap(score[prime], score[against], seed)
+            asked = prime | against
+            factors.append(Factor(q, metrics.auc(score[asked], prime[asked]), low, high, int(against.sum())))
+    return tuple(factors)
+
+
+def reached(factors: tuple[Factor, ...]) -> int:
+    """The largest q up to which every factor's lower bound is at least .95; 1 where already the first is below.
+
+    Source: own design.
+    """
+    found = 1
+    for factor in factors:
+        if factor.low < LEAST:
+            break
+        found = factor.q
+    return found
 
 
 def bootstrap(

@@ -1,0 +1,73 @@
+"""The sparse grid at its paper's ranges, a digit transformer that beats it there, and trial division beside both.
+
+The folders that came with miii (``checkpoints/sparse``) were made by ``grid`` and ``digits``.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import miii
+from benchmarks.table import Result, Row, say
+from miii import numbers, runs, sparse
+from miii.config import RunConfig
+from miii.sparse.judge import Judged, Recall
+from miii.sparse.network import PAPER, GridConfig
+
+PRIMES, GRID, DIGITS = 0.99, 0.787, 0.828  #: recalls: on primes, and on composites by the grid and by digits
+SIEVES = (5, 7, 13)  #: trial division by the primes up to each
+
+
+def run() -> Result:
+    """Train both, and measure them on the two million integers after their million."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = {"grid": grid(Path(folder) / "grid").judged, "digits": digits(Path(folder) / "digits")[1]}
+    rows = [
+        *_rows(found["grid"], "sparse grid, 10^6 integers for training", GRID),
+        *_rows(found["digits"], "digits in base 210, 10^6 integers for training", DIGITS),
+    ]
+    low, high = GridConfig(**PAPER).middle, GridConfig(**PAPER).end
+    sieves = {q: sparse.judge.sieve_recall(low, high, numbers.primes_below(q + 1)) for q in SIEVES}
+    rows += [Row(f"trial division by the primes up to {q}", _said(recall)) for q, recall in sieves.items()]
+    return Result(rows, {name: each.to_json() for name, each in found.items()})
+
+
+def grid(folder: Path) -> sparse.files.Grid:
+    """Train the network on the grid, and keep it in a folder."""
+    steps = sparse.training.train(GridConfig(**PAPER))
+    found = sparse.files.save(folder, next(step for step in steps if step.last))
+    say(f"sparse: grid {found.judged}")
+    return found
+
+
+def digits_config() -> RunConfig:
+    """The same ranges as digits in base 210, of which the last one tells whether 2, 3, 5 or 7 divides."""
+    ranges = GridConfig(**PAPER)
+    share = (ranges.n_train + 0.02) / (ranges.n_train + ranges.n_test)  # a little more: floats round down
+    task = miii.Primes(low=ranges.low, high=ranges.end - 1, base=210, split="range", train_fraction=share)
+    changes: dict[str, Any] = {"steps": 1000, "steps_after_grok": None, "eval_every": 250, "threads": 1}
+    return miii.recipe(task=task, snapshots=1, **changes)
+
+
+def digits(folder: Path) -> tuple[runs.Run, Judged]:
+    """Train the transformer on digits, keep its run in a folder, and its figures as the run's report."""
+    config = digits_config()
+    run = runs.record(folder, miii.train(config))
+    assert isinstance(config.task, miii.Primes)
+    found = sparse.judge.of_digits(run.model(), run.task(), config.task)
+    runs.save_report(run, found.to_json())
+    say(f"sparse: digits {found}")
+    return run, found
+
+
+def _rows(found: Judged, what: str, goal: float) -> list[Row]:
+    recall = found.test
+    return [
+        Row(f"{what}: recall on held-out primes", f"{recall.primes:.4f}", f">= {PRIMES}", recall.primes >= PRIMES),
+        Row(f"{what}: on composites", f"{recall.composites:.5f}", f">= {goal}", recall.composites >= goal),
+        Row(f"{what}: depth of sieve", str(found.sieve_depth)),
+    ]
+
+
+def _said(recall: Recall) -> str:
+    return f"primes {recall.primes:.0%}, composites {recall.composites:.5f}"

@@ -1,0 +1,108 @@
+"""A trained network as a folder: ``config.json``, ``weights.safetensors``, and ``report.json``: what it is worth."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from miii.errors import InputError
+from miii.runs.atomic import whole_file, whole_folder, write_json
+from miii.runs.read import check_fit, read_json
+from miii.sparse.judge import Judged, judge
+from miii.sparse.network import GridConfig, GridNetwork, evidence
+from miii.sparse.training import Step
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A folder, opened for reading.
+
+    Source: own design.
+    """
+
+    folder: Path
+    config: GridConfig
+
+    @property
+    def judged(self) -> Judged:
+        """What it came to on both ranges."""
+        return report(self.folder)
+
+    def network(self) -> GridNetwork:
+        """The network after the last step.
+
+        Raises:
+            InputError: the weights cannot be read, or do not fit the config.
+        """
+        path, network = self.folder / "weights.safetensors", GridNetwork(self.config)
+        try:
+            weights = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{path} is not a readable safetensors file ({error}).") from None
+        check_fit(path, {name: tuple(value.shape) for name, value in network.state_dict().items()}, weights)
+        network.load_state_dict(weights)
+        return network.requires_grad_(False).eval()
+
+
+def judged(network: GridNetwork) -> Judged:
+    """Judge a network on the ranges of its config. Source: ``judge``."""
+    config = network.config
+    train = evidence(network, config.low, config.middle).numpy()
+    test = evidence(network, config.middle, config.end).numpy()
+    return judge(train, test, np.arange(config.low, config.end))
+
+
+def save(folder: str | Path, last: Step) -> Grid:
+    """Judge a network after its last step, and keep it.
+
+    Raises:
+        InputError: ``folder`` exists or cannot be written.
+
+    Source: own design.
+    """
+    folder = Path(folder)
+    if os.path.lexists(folder):
+        raise InputError(f"folder must not exist yet (got {str(folder)!r}).")
+    network = last.network.eval()
+    found = judged(network).to_json()
+    try:
+        with whole_folder(folder) as making:
+            write_json(making / "config.json", last.config.model_dump(mode="json"))
+            write_json(making / "result.json", {"steps": last.step, "seconds": round(last.seconds, 1)})
+            write_json(making / "report.json", found)
+            weights = making / "weights.safetensors"
+            whole_file(weights, lambda path: save_file(network.state_dict(), path))
+            shutil.copymode(making / "config.json", weights)  # safetensors lets nobody but the owner read
+            (making / "snapshots").rmdir()
+    except OSError as error:
+        raise InputError(f"{folder} could not be written: {error.strerror or error}.") from None
+    return open(folder)
+
+
+def open(folder: str | Path) -> Grid:
+    """Open a folder that ``save`` wrote.
+
+    Raises:
+        InputError: there is none, or its config cannot be read.
+
+    Source: own design.
+    """
+    folder = Path(folder)
+    return Grid(folder, GridConfig(**read_json(folder / "config.json")))
+
+
+def report(folder: Path) -> Judged:
+    """What a folder's ``report.json`` says: one that ``save`` wrote, or that of a run judged by ``of_digits``.
+
+    Reads nothing else: to open a run on three million integers takes a second, and the memory of them.
+
+    Raises:
+        InputError: the file cannot be read.
+
+    Source: own design.
+    """
+    return Judged.from_json(read_json(folder / "report.json"))

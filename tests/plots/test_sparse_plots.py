@@ -1,0 +1,33 @@
+"""Charts of judges of primes: what they draw is what they were given."""
+
+import pytest
+
+from miii import plots
+from miii.analysis.sieve.depth import Factor
+from miii.sparse.judge import Judged, Recall
+
+
+@pytest.fixture
+def judged() -> Judged:
+    factors = (Factor(2, 1.0, 1.0, 1.0, 500), Factor(3, 0.5, 0.45, 0.55, 100))
+    return Judged(-1.0, Recall(1.0, 0.5), Recall(0.99, 0.6), 2, factors, 10, 20)
+
+
+def test_recalls_stand_by_the_composites_found(judged):
+    chart = plots.recalls({"network": judged.test}, {"by 2, 3": Recall(1.0, 0.66), "by 2": Recall(1.0, 0.5)})
+    frame = plots.frame(chart)
+    assert frame[["judge", "kind", "composites", "primes"]].values.tolist() == [
+        ["by 2", "trial division", 0.5, 1.0],
+        ["network", "network", 0.6, 0.99],
+        ["by 2, 3", "trial division", 0.66, 1.0],
+    ]
+    chart.to_dict()
+
+
+def test_each_network_has_a_line_over_the_factors(judged):
+    chart = plots.seen_factors({"a": judged, "b": judged})
+    frame = plots.frame(chart)
+    assert frame["network"].tolist() == ["a", "a", "b", "b"]
+    assert frame["q"].tolist() == [2, 3, 2, 3]
+    assert frame["auc"].tolist() == [1.0, 0.5] * 2
+    chart.to_dict()

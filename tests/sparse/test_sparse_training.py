@@ -1,0 +1,97 @@
+"""Training: it learns, the same from the same seed, and only from training integers."""
+
+import json
+
+import pytest
+import torch
+
+from miii import numbers
+from miii.sparse import files, judge, training
+from miii.sparse.network import GridConfig
+
+SMALL = GridConfig(
+    side=30, kernel=3, n_train=15_000, n_test=10_000, length=8, d_model=32, batch_size=64, steps=250, n_blocks=1
+)
+
+
+@pytest.fixture(scope="module")
+def last() -> training.Step:
+    return next(step for step in training.train(SMALL) if step.last)
+
+
+def test_steps_are_counted_and_the_last_says_so():
+    steps = list(training.train(SMALL.model_copy(update={"steps": 3})))
+    assert [step.step for step in steps] == [1, 2, 3]
+    assert [step.last for step in steps] == [False, False, True]
+    assert steps[0].seconds <= steps[2].seconds
+
+
+def test_training_is_the_same_from_the_same_seed_and_another_from_another(same):
+    def weights(seed: int) -> dict[str, torch.Tensor]:
+        config = SMALL.model_copy(update={"steps": 5, "seed": seed})
+        return next(step for step in training.train(config) if step.last).network.state_dict()
+
+    assert same(weights(1), weights(1))
+    assert not same(weights(1), weights(2))
+
+
+def test_training_asks_for_the_labels_of_training_integers_alone(monkeypatch):
+    asked: list[int] = []
+    plain = numbers.is_prime
+
+    def is_prime(n):
+        asked.extend(n.tolist())
+        return plain(n)
+
+    monkeypatch.setattr(numbers, "is_prime", is_prime)
+    list(training.train(SMALL.model_copy(update={"steps": 3})))
+    assert (min(asked), max(asked)) == (SMALL.low, SMALL.middle - 1)
+
+
+def test_a_training_range_of_one_kind_is_one_sentence(one_sentence):
+    between = GridConfig(low=114, n_train=12, length=4)  # 113 and 127 are neighbours among the primes
+    with one_sentence("low and n_train", "both kinds"):
+        next(training.train(between))
+
+
+def test_a_small_grid_learns_to_sieve_by_2_3_and_5(last):
+    """30 = 2 * 3 * 5, so a grid of side 30 gives the same away."""
+    found = files.judged(last.network)
+    exact = judge.sieve_recall(SMALL.middle, SMALL.end, (2, 3, 5))
+    assert found.sieve_depth == 5
+    assert found.test.composites == pytest.approx(exact.composites, abs=0.01)
+    assert found.test.primes >= 0.99
+    assert {f.q for f in found.factors} >= {2, 3, 5, 7}
+    assert next(f.auc for f in found.factors if f.q == 7) < 0.6
+
+
+def test_a_folder_gives_back_what_was_kept(last, tmp_path, same):
+    kept = files.save(tmp_path / "grid", last)
+    again = files.open(tmp_path / "grid")
+    assert again.config == SMALL
+    assert same(again.network().state_dict(), last.network.state_dict())
+    assert again.judged == kept.judged == files.judged(last.network)
+    names = ["config.json", "report.json", "result.json", "weights.safetensors"]
+    assert sorted(path.name for path in kept.folder.iterdir()) == names
+
+
+def test_a_folder_that_cannot_be_is_one_sentence(last, tmp_path, one_sentence):
+    (tmp_path / "there").mkdir()
+    with one_sentence("folder must not exist yet", "there"):
+        files.save(tmp_path / "there", last)
+    (tmp_path / "file").write_text("")
+    with one_sentence("could not be written"):
+        files.save(tmp_path / "file" / "grid", last)
+    with one_sentence("must hold a JSON object"):
+        files.open(tmp_path / "nowhere")
+
+
+def test_weights_that_do_not_fit_are_one_sentence(last, tmp_path, one_sentence):
+    folder = files.save(tmp_path / "grid", last).folder
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "d_model": 16}))
+    with one_sentence("does not fit its config.json"):
+        files.open(folder).network()
+    (folder / "weights.safetensors").write_bytes(b"spoilt")
+    with one_sentence("not a readable safetensors file"):
+        files.open(folder).network()
