@@ -67,6 +67,12 @@ page = st.navigation(
                 help="Primes from a single 1 in 150 x 150 x 150 zeros, and what recalls of 99 % and 79 % are worth.",
             ),
             st.Page(
+                "pages/compare.py",
+                title="Compare",
+                icon=":material/balance:",
+                help="Blocks and mixers on equal terms: which of them grok, how soon, and by the same algorithm?",
+            ),
+            st.Page(
                 "pages/progress.py",
                 title="Progress",
                 icon=":material/trending_up:",

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -81,6 +81,8 @@ class Muon(Frozen):
 AnyOptimizer = AdamW | SGD | Muon | SlowGradient | OrthogonalGradient
 Optimizer = Annotated[AnyOptimizer, Field(discriminator="name")]
 
+#: What multiplies is not pulled to 0, and neither are norms: a network would have to hold them up against it.
+GAINS = ("alpha", "beta", "gamma", "mlp_gain", "mixer_gain", "decay")
 MATRICES = ("W_Q", "W_K", "W_V", "W_O", "W_in", "W_out")  #: of a block, as Muon takes them
 
 OPTIMIZERS: dict[str, type[AdamW] | type[SGD] | type[Muon]] = {
@@ -129,8 +131,11 @@ class Stepper:
         if isinstance(config, Muon):
             matrices = {n for n in self.weights if n.startswith("blocks.") and n.split(".")[-1] in MATRICES}
             matrices |= {"W_E"} & self.weights.keys() if config.embedding else set()
-        rest = [w for n, w in self.weights.items() if n not in matrices]
-        fused = all(w.device.type in ("cpu", "cuda") for w in rest)
+        free = [w for n, w in self.weights.items() if n.split(".")[-1] in GAINS or ".ln" in f".{n}"]
+        gains: list[dict[str, Any]] = [{"params": free, "weight_decay": 0.0}] if free else []
+        among = {id(w) for w in free} | {id(self.weights[n]) for n in matrices}
+        rest = [{"params": [w for w in self.weights.values() if id(w) not in among]}, *gains]
+        fused = all(w.device.type in ("cpu", "cuda") for w in self.weights.values())
         self.optimizers: list[torch.optim.Optimizer]
         match config:
             case AdamW():

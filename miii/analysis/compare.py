@@ -12,7 +12,7 @@ from miii import runs
 from miii.analysis import attention, verdict
 from miii.config import RunConfig
 from miii.errors import InputError
-from miii.runs.atomic import write_text
+from miii.runs.atomic import whole_file
 from miii.tasks import ModularAddition, Primes
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def architecture(config: RunConfig) -> str:
     Source: own design.
     """
     model, usual = config.model, RunConfig.model_fields
-    named = [model.block]
+    named: list[str] = [model.block]
     named += [] if model.norm == "auto" else [f"norm {model.norm}"]
     named += [] if model.mixer == "attention" else [model.mixer]
     named += [] if model.n_layers == 1 else [f"{model.n_layers} layers"]
@@ -85,6 +85,25 @@ def terms(config: RunConfig) -> dict[str, Any]:
     """
     task = config.task.model_dump(exclude={"seed"})
     return {"task": task, "batch_size": config.batch_size, "steps": config.steps, "seconds": config.seconds}
+
+
+def on_equal_terms(named: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Refuse runs, by name and terms, that differ in more than their networks, losses, optimisers and seeds.
+
+    Raises:
+        InputError: there is no run, or they do not share their terms.
+
+    Source: own design.
+    """
+    if not named:
+        raise InputError("runs must be at least one (got none).")
+    (first, shared), *others = named
+    for name, own in others:
+        for what in (what for what in shared if own[what] != shared[what]):
+            raise InputError(
+                f"runs must share their {what} to be compared on equal terms (got {shared[what]!r} in {first} and "
+                f"{own[what]!r} in {name})."
+            )
 
 
 def measured(run: runs.Run) -> Compared:
@@ -174,15 +193,7 @@ def compare(found: Sequence[Compared]) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    if not found:
-        raise InputError("runs must be at least one (got none).")
-    for other in found[1:]:
-        if other.terms != found[0].terms:
-            where = next(name for name in other.terms if other.terms[name] != found[0].terms[name])
-            raise InputError(
-                f"runs must share their {where} to be compared on equal terms (got {found[0].terms[where]!r} in "
-                f"{found[0].run} and {other.terms[where]!r} in {other.run})."
-            )
+    on_equal_terms([(each.run, each.terms) for each in found])
     rows = [{k: v for k, v in asdict(each).items() if k not in ("terms", "measures", "curve")} for each in found]
     rows = [row | each.measures for row, each in zip(rows, found, strict=True)]
     names = [name for name in MEASURES if any(name in each.measures for each in found)]
@@ -230,7 +241,8 @@ def curves(found: Iterable[Compared]) -> "pd.DataFrame":
 
 def save(path: Path, found: Iterable[Compared]) -> None:
     """Write a comparison, a JSON object a line. Source: own design."""
-    write_text(path, "".join(json.dumps(asdict(each), allow_nan=False) + "\n" for each in found))
+    lines = "".join(json.dumps(asdict(each), allow_nan=False) + "\n" for each in found)
+    whole_file(path, lambda beside: beside.write_text(lines))
 
 
 def load(path: Path) -> tuple[Compared, ...]:

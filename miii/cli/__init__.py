@@ -7,7 +7,7 @@ from typing import Annotated, Any, Union
 import tyro
 
 import miii
-from miii.cli import files, inside, training
+from miii.cli import comparing, files, inside, training
 from miii.errors import InputError
 
 #: Every command: its arguments, and what it does with them.
@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], int]]] = {
     "progress": (inside.Progress, inside.run_progress),
     "formula": (inside.Formula, inside.run_formula),
     "circuit": (inside.Circuit, inside.run_circuit),
+    "compare": (comparing.Compare, comparing.run_compare),
     "runs": (files.Runs, files.run_runs),
     "ship": (files.Ship, files.run_ship),
     "import": (files.Import, files.run_import),

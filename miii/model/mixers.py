@@ -49,13 +49,13 @@ def attend(
     scores = einsum(q, k, "batch query head d, batch key head d -> batch head query key") / math.sqrt(q.shape[-1])
     # E-SPA's target stands in the scores, so that it is seen where they are
     target, totals = block.target(scores.shape[-1], at)
-    scores = scores if target is None else scores + target
+    scores = scores if target is None else scores + target.to(scores.dtype)
     if block.causal:
         scores = scores.masked_fill(causal_mask(scores.shape[-1], scores.device)[at], -torch.inf)
     scores = tap("scores", scores)
     pattern = torch.softmax(scores, dim=-1)
     if totals is not None:
-        pattern = pattern * totals
+        pattern = pattern * totals.to(pattern.dtype)
     pattern = tap("pattern", block.shaped(pattern, at))
     return einsum(pattern, v, "batch head query key, batch key head d -> batch query head d")
 

@@ -3,6 +3,7 @@
 from miii.plots.attention import attention_spectrum, ov, over_inputs, pattern, qk, token_scores
 from miii.plots.causal import ablation, contributions, patching
 from miii.plots.circuit import circuit, edge_agreement, faithfulness
+from miii.plots.compare import learning, spread
 from miii.plots.digits import digit_plane, head_attention, head_sums, probe_map
 from miii.plots.formula import kinds, steering, terms
 from miii.plots.fourier import circle, power_over_training, singular_values, spectrum, spectrum_2d
@@ -46,6 +47,7 @@ __all__ = [
     "head_sums",
     "heatmap",
     "kinds",
+    "learning",
     "last_digits",
     "loss",
     "loss_weights",
@@ -75,6 +77,7 @@ __all__ = [
     "split",
     "split_counts",
     "split_rows",
+    "spread",
     "steering",
     "string_counts",
     "string_lengths",

@@ -1,0 +1,68 @@
+"""Architectures beside each other: how their accuracy rose, and the numbers with their spread over seeds."""
+
+import altair as alt
+import pandas as pd
+
+from miii.plots.style import CATEGORY, FLUID, HEIGHT, MAIN, Chart
+
+DASHES = ([1, 0], [6, 3], [2, 2])  #: when there are more architectures than colours
+ROW = 26  #: pixels of an architecture
+
+
+def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
+    """One line a run; click an architecture in the legend to see it alone, and beside it to see all again.
+
+    Args:
+        curves: columns architecture, seed, step, value, as ``analysis.compare.curves`` gives them.
+        title: what the value is.
+        chance: where the axis begins.
+
+    Source: own design.
+    """
+    names = list(dict.fromkeys(curves["architecture"]))
+    chosen = alt.selection_point(fields=["architecture"], bind="legend")
+    scale = alt.Scale(domain=names, range=[CATEGORY[i % len(CATEGORY)] for i in range(len(names))])
+    dash = alt.Scale(domain=names, range=[list(DASHES[i // len(CATEGORY) % len(DASHES)]) for i in range(len(names))])
+    legend = alt.Legend(orient="right", title=None, symbolStrokeWidth=3, labelLimit=220)
+    return (
+        alt.Chart(curves)
+        .mark_line(clip=True, strokeWidth=1.5)
+        .encode(
+            x=alt.X("step:Q", title="step"),
+            y=alt.Y("value:Q", title=title, scale=alt.Scale(domain=[chance, 1]), axis=alt.Axis(format="%")),
+            color=alt.Color("architecture:N", scale=scale, legend=legend),
+            strokeDash=alt.StrokeDash("architecture:N", scale=dash, legend=legend),
+            detail="seed:N",
+            opacity=alt.when(chosen).then(alt.value(0.9)).otherwise(alt.value(0.06)),
+            tooltip=["architecture:N", "seed:N", "step:Q", alt.Tooltip("value:Q", format=".2%")],
+        )
+        .add_params(chosen)
+        .properties(title="Every run", height=HEIGHT + 80, autosize=FLUID)
+    )
+
+
+def spread(summary: pd.DataFrame, measure: str, title: str) -> Chart:
+    """A measure's median by architecture as a point, and its least and most over the seeds as a line.
+
+    Args:
+        summary: as ``analysis.compare.summary`` gives it.
+
+    Source: own design.
+    """
+    known = summary[summary[measure].notna()]
+    order = list(summary["architecture"])
+    y = alt.Y("architecture:N", sort=order, title=None, axis=alt.Axis(labelLimit=200), scale=alt.Scale(domain=order))
+    x = alt.X(f"{measure}:Q", title=title, scale=alt.Scale(zero=False, padding=12))
+    shown = [
+        "architecture:N",
+        alt.Tooltip(f"{measure}:Q", title="median", format=".4~g"),
+        alt.Tooltip(f"{measure}_low:Q", title="least", format=".4~g"),
+        alt.Tooltip(f"{measure}_high:Q", title="most", format=".4~g"),
+        "seeds:Q",
+    ]
+    base = alt.Chart(known).encode(y=y, tooltip=shown)
+    lines = base.mark_rule(strokeWidth=3, opacity=0.45, color=MAIN).encode(
+        x=alt.X(f"{measure}_low:Q", title=title), x2=f"{measure}_high:Q"
+    )
+    points = base.mark_point(filled=True, size=90, color=MAIN, opacity=1).encode(x=x)
+    return alt.layer(lines, points).properties(title=title, height=ROW * len(order), autosize=FLUID)

@@ -1,0 +1,108 @@
+"""What the page Compare says of a comparison: its table, and the finding in words, from its numbers."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from miii.analysis.compare import ADDS, MEASURES
+
+#: What is known of training, by column.
+TRAINING = {
+    "grokked_at": "step at which 99 % of the test split was first right; of primes, at which it first sieved by 3",
+    "seconds_to_grok": "seconds until then, on the machine where it was measured",
+    "ms_per_step": "milliseconds of a step without evaluation, on one thread of that machine",
+    "parameters": "numbers that are trained",
+}
+SAYS = TRAINING | MEASURES
+WHOLE = ("grokked_at", "parameters", "key_frequencies", "sieve_depth")
+
+
+def table(summary: pd.DataFrame, known: list[str]) -> pd.DataFrame:
+    """How many of the seeds grok and add, and the medians."""
+    counts = pd.DataFrame(
+        {
+            "architecture": summary["architecture"],
+            "grok": [f"{n} of {of}" for n, of in zip(summary["grokked"], summary["seeds"], strict=True)],
+            "add": [
+                "-" if pd.isna(n) else f"{int(n)} of {of}"
+                for n, of in zip(summary[ADDS], summary["seeds"], strict=True)
+            ],
+        }
+    )
+    return pd.concat([counts, summary[known].astype(float)], axis=1)
+
+
+def columns(known: list[str]) -> dict[str, Any]:
+    """How each column is written, and what it is."""
+    config: dict[str, Any] = {
+        "grok": st.column_config.TextColumn(help="How many of the seeds reach it within the steps."),
+        "add": st.column_config.TextColumn(help=MEASURES[ADDS]),
+    }
+    for name in known:
+        form = "%.0f" if name in WHOLE or name == "ms_per_step" else "%.3g"
+        config[name] = st.column_config.NumberColumn(name.replace("_", " "), format=form, help=SAYS[name])
+    return config
+
+
+def listed(names: list[str]) -> str:
+    """Names in a sentence."""
+    return ", ".join(f"*{name}*" for name in names) or "none"
+
+
+def finding(comparison: str, summary: pd.DataFrame) -> str:
+    """What the comparison says, with its figures; and what to doubt of it."""
+    if comparison == "depth":
+        return _depth(summary)
+    seeds = int(summary["seeds"].max())
+    grokked = summary[summary["grokked"] == summary["seeds"]].sort_values("grokked_at")
+    some = summary[(summary["grokked"] > 0) & (summary["grokked"] < summary["seeds"])]
+    never = summary[summary["grokked"] == 0]
+    alike = grokked[grokked[ADDS] == grokked["seeds"]]
+    unknown = grokked[grokked[ADDS].isna()]
+    what = "adds digits modulo 3" if comparison == "primes" else "modular addition"
+    lines = [
+        f"**{len(grokked)} of {len(summary)}** architectures grok with all {seeds} seeds"
+        + (
+            f"; soonest {listed(list(grokked['architecture'][:1]))} (median step {grokked['grokked_at'].iloc[0]:.0f}), "
+            f"latest {listed(list(grokked['architecture'][-1:]))} ({grokked['grokked_at'].iloc[-1]:.0f})."
+            if len(grokked)
+            else "."
+        ),
+        f"With some seeds only: {listed(list(some['architecture']))}. With none in these steps: "
+        f"{listed(list(never['architecture']))}.",
+        f"**The same algorithm?** Of those that grok with every seed, {len(alike)} get the verdict *{what}* with every seed: "
+        f"{listed(list(alike['architecture']))}."
+        + (f" What {listed(list(unknown['architecture']))} write cannot be split by digits." if len(unknown) else ""),
+        "**Doubts**: the learning rate and weight decay are those found for *plain* with attention, so the others may be "
+        "slower than they need to be; “none in these steps” is no “never”; and seconds were measured beside other work.",
+    ]
+    return "\n\n".join(lines)
+
+
+def _depth(summary: pd.DataFrame) -> str:
+    lines = []
+    for n in (2, 6, 12):
+        rows = {
+            name.split(",")[0]: row
+            for name, row in summary.set_index("architecture").iterrows()
+            if f", {n} layers" in str(name)
+        }
+        if len(rows) < 2:
+            continue
+        told = [
+            f"*{name}* {int(row['grokked'])} of {int(row['seeds'])}"
+            + (f" at step {row['grokked_at']:.0f} (median)" if row["grokked"] else "")
+            + f", test accuracy at the end {row['accuracy']:.3f}"
+            for name, row in rows.items()
+        ]
+        both = all(row["grokked"] for row in rows.values())
+        ratio = rows["no-shortcut"]["grokked_at"] / rows["pre-norm"]["grokked_at"] if both else None
+        lines.append(
+            f"- **{n} layers**: {'; '.join(told)}." + (f" That is {ratio:.1f} times the steps." if ratio else "")
+        )
+    return (
+        "He et al. claim that blocks without skips and norms reach the same accuracy as those with both, in more steps. Here:\n\n"
+        + "\n".join(lines)
+        + "\n\n**Doubts**: small networks (d_model 64) on one small task, few seeds, and one learning rate for both."
+    )

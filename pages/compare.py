@@ -1,0 +1,166 @@
+"""Architectures on equal terms: which of them grok, how soon, and whether they compute the same."""
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+import miii
+from miii import analysis, plots, runs
+from miii.analysis.compare import ADDS, MEASURES, Compared
+from miii.errors import InputError
+from miii.model.wiring import BLOCKS, MIXERS, pairs
+from miii.plots.style import Chart
+from pages._ui import compared, front
+from pages._ui.cell import cell, csv, stamp_of
+
+front.door()
+
+OWN = "runs of yours"
+TITLES = {"add-113": "addition modulo 113", "primes": "primes of five digits", "depth": "depth 2, 6 and 12"}
+
+
+def every_run(comparison: str) -> Chart:
+    home = miii.runs.homes()[1] / "architectures"
+    found = analysis.compare.load(home / f"{comparison}.jsonl")
+    title = "validation AUC" if comparison == "primes" else "right answers, test split"
+    return plots.learning(analysis.compare.curves(found), title, 0.5 if comparison == "primes" else 0.0)
+
+
+def one_measure(comparison: str, measure: str) -> Chart:
+    home = miii.runs.homes()[1] / "architectures"
+    found = analysis.compare.load(home / f"{comparison}.jsonl")
+    summary = analysis.compare.summary(analysis.compare.compare(found))
+    return plots.spread(summary, measure, measure.replace("_", " "))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def measured(name: str, stamp: float) -> Compared:
+    return analysis.compare.measured(runs.open(name))
+
+
+st.title("Compare")
+st.markdown(
+    """
+What does a transformer need? The draft sets attention beside convolution and recurrence, and speaks of blocks without skips and
+norms. Here each of them is a choice of two words, `--block` and `--mixer`, and learns the same task from the same split in the same
+number of steps. The networks are then taken apart by the same measures.
+"""
+)
+
+home = runs.homes()[1] / "architectures"
+shipped = [path.stem for path in sorted(home.glob("*.jsonl"))]
+chosen = st.segmented_control(
+    "Comparison",
+    [*shipped, OWN],
+    default=shipped[0] if shipped else OWN,
+    required=True,
+    key="comparison",
+    bind="query-params",
+    format_func=lambda name: TITLES.get(name, name),
+    help="Comparisons that came with miii, five seeds each, or any runs on one task, split and budget.",
+)
+
+
+def choose_own() -> list[Compared]:
+    names = [
+        run.name for run in runs.every() if run.result is not None and run.config.task.kind in ("modular", "primes")
+    ]
+    wanted = st.multiselect(
+        "Runs",
+        names,
+        default=names[:1],
+        key="runs",
+        bind="query-params",
+        help="Finished runs on modular arithmetic or primes that share task, examples a step and steps.",
+    )
+    found = []
+    with st.spinner("Taking the networks apart ..."):
+        for name in wanted:
+            run = runs.open(name)
+            found.append(measured(name, stamp_of(run)))
+    return found
+
+
+def load(name: str) -> list[Compared]:
+    path: Path = home / f"{name}.jsonl"
+    return list(analysis.compare.load(path))
+
+
+found = choose_own() if chosen == OWN else load(str(chosen))
+try:
+    frame = analysis.compare.compare(found)
+except InputError as error:
+    st.info(str(error), icon=":material/balance:")
+    st.stop()
+summary = analysis.compare.summary(frame)
+known = [
+    name for name in (*compared.TRAINING, *MEASURES) if name in summary and name != ADDS and summary[name].notna().any()
+]
+
+st.header("One table", anchor="table")
+st.dataframe(
+    compared.table(summary, known), hide_index=True, column_config=compared.columns(known), key="table", width="stretch"
+)
+csv(lambda: summary, f"compare-{chosen}", "Medians, least and most over the seeds")
+with st.expander("Every run", icon=":material/table_rows:"):
+    st.dataframe(frame, hide_index=True, key="frame")
+    csv(lambda: frame, f"compare-{chosen}-runs", "One row a run")
+with st.expander("What the columns are", icon=":material/help:"):
+    st.markdown(
+        "\n".join(
+            f"- **{name.replace('_', ' ')}**: {says}" for name, says in compared.SAYS.items() if name in (*known, ADDS)
+        )
+    )
+
+st.header("How they learn", anchor="curves")
+if chosen == OWN:
+    title = "validation AUC" if "sieve_depth" in frame else "right answers, test split"
+    curve = plots.learning(analysis.compare.curves(found), title)
+    st.altair_chart(curve, key="own-curves", alt="The test accuracy of every run over its steps.")
+else:
+    cell(
+        every_run,
+        comparison=str(chosen),
+        stamp=(home / f"{chosen}.jsonl").stat().st_mtime,
+        alt="A line for every run: how much it answers right over its steps, coloured by architecture.",
+        see="Click an architecture in the legend to see it alone, and beside the legend to see all again.",
+    )
+
+st.header("What they compute", anchor="measures")
+measure = st.selectbox(
+    "Measure",
+    known,
+    index=known.index("explained") if "explained" in known else 0,
+    key="measure",
+    bind="query-params",
+    format_func=lambda name: name.replace("_", " "),
+    help="What the figure compares: medians over the seeds, and their least and most.",
+    width=320,
+)
+if chosen == OWN:
+    st.altair_chart(plots.spread(summary, measure, measure), key="own-spread", alt=f"{measure} by architecture.")
+else:
+    cell(
+        one_measure,
+        comparison=str(chosen),
+        measure=measure,
+        stamp=(home / f"{chosen}.jsonl").stat().st_mtime,
+        alt=f"{measure} by architecture: the median over the seeds as a point, least and most as a line.",
+        see=compared.SAYS.get(measure, ""),
+    )
+if chosen != OWN:
+    st.markdown(compared.finding(str(chosen), summary))
+
+st.header("Which go together", anchor="pairs")
+st.markdown("Blocks that shape an attention matrix need attention; all others take every mixer.")
+grid = pd.DataFrame(
+    [
+        {"block": block} | {mixer: "yes" if why is None else "no" for mixer, why in row.items()}
+        for block, row in pairs().items()
+    ]
+)
+st.dataframe(grid, hide_index=True, key="pairs")
+left, right = st.columns(2)
+left.markdown("\n".join(f"- **{name}**: {wiring.about}" for name, wiring in BLOCKS.items()))
+right.markdown("\n".join(f"- **{name}**: {says}" for name, says in MIXERS.items()))
