@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Int
@@ -167,4 +167,4 @@ def answers(
             return name[(number[a] + number[b]) % p]
         case "expr" if expression is not None:
             return torch.tensor(parse(expression).table(p))[a, b]
-    raise InputError(f"operation must be one of {', '.join(Operation.__args__)} (got {operation!r}).")
+    raise InputError(f"operation must be one of {', '.join(get_args(Operation))} (got {operation!r}).")

@@ -38,6 +38,7 @@ ARGUMENTS: dict[str, Any] = {
     "edges": 5,
     "by_head": True,
     "operation": "add",
+    "expression": None,
     "p": 7,
     "train_fraction": 0.5,
     "balanced": False,
