@@ -235,10 +235,9 @@ def _sympy(tree: Tree) -> "sympy.Expr":
         return left
     right = _sympy(tree.right)
     match tree.operator:
-        case "+":
-            return sympy.Add(left, right, evaluate=False)
-        case "-":
-            return sympy.Add(left, sympy.Mul(-1, right, evaluate=False), evaluate=False)
+        case "+" | "-":
+            added = right if tree.operator == "+" else sympy.Mul(-1, right, evaluate=False)
+            return sympy.Add(*(left.args if left.is_Add else (left,)), added, evaluate=False)
         case "/":
             return sympy.Mul(left, sympy.Pow(right, -1, evaluate=False), evaluate=False)
         case "**":
