@@ -28,6 +28,12 @@ page = st.navigation(
                 icon=":material/grid_on:",
                 help="What the network is shown: every pair, its answer, its tokens, and which pairs train.",
             ),
+            st.Page(
+                "pages/symbolic.py",
+                title="Symbolic",
+                icon=":material/join_inner:",
+                help="A function as a program and as a network: logic, and a formula that you type.",
+            ),
         ],
         "Inside": [
             st.Page(

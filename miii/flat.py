@@ -130,11 +130,10 @@ def made(name: str, task: str, changes: dict[str, Any]) -> RunConfig:
     if task not in TASKS:
         raise InputError(f"task must be one of {', '.join(TASKS)} (got {task!r}).")
     kind = named(task)
-    given = {field: value for field, value in TASKS[task].items() if field != "kind"}
-    own = {field: value for field, value in changes.items() if field in KINDS[kind].model_fields}
+    known = KINDS[kind].model_fields
+    own = {field: value for field, value in (TASKS[task] | changes).items() if field in known and field != "kind"}
     # the task first: what a recipe takes for a batch depends on it
-    asked = change(RunConfig(task=KINDS[kind](**given)), own).task
-    return change(recipe(name, task=asked), changes)
+    return change(recipe(name, task=KINDS[kind](**own)), changes)
 
 
 def _option(name: str, part: Literal["task", "model", "optimizer", "run"], field: FieldInfo) -> Option:

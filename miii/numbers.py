@@ -76,6 +76,12 @@ def width(n: int, base: int) -> int:
     return found
 
 
+def centred(k: int, p: int) -> int:
+    """The representative of k modulo p in -(p // 2) .. p // 2; p / 2 itself for an even p. Source: own design."""
+    k %= p
+    return k - p if 2 * k > p else k
+
+
 def table(low: int = 10_000, high: int = 99_999) -> Int[np.ndarray, "rows 8"]:
     """Table 1 of the draft paper: one row for every ten integers.
 

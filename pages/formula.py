@@ -8,6 +8,7 @@ import miii
 from miii import analysis, plots
 from miii.analysis import verdict
 from miii.errors import InputError
+from miii.expression import in_words
 from miii.plots.style import Chart
 from pages._ui import front
 from pages._ui.cell import cell, shared, stamp_of
@@ -85,7 +86,7 @@ def steering(name: str, step: int) -> Chart:
 with st.spinner("Weighing the evidence …", show_time=True):
     report, fit = analyzed(name, step), fitted(name, step, step)
 keys = report.key_frequencies
-asked = "a - b" if task.multipliers[1] < 0 else "a + b"
+asked = in_words(*task.multipliers)
 added = report.computes or "a + b"
 
 st.header("The verdict", anchor="verdict")
@@ -104,6 +105,11 @@ else:
     st.info(
         f"**None**: at step {step} not all of the evidence for modular addition, in this order of the tokens, is there.",
         icon=":material/help:",
+    )
+if {abs(multiplier) for multiplier in task.multipliers} != {1}:
+    st.caption(
+        f"The task is ${asked}$, a sum of multiples. The verdict asks for waves in $\\pm a \\pm b$, so of this task the evidence below "
+        "is what counts: it is measured for the combination that the formula itself found."
     )
 st.dataframe(
     [

@@ -6,6 +6,7 @@ import miii
 from miii import analysis, plots
 from miii.analysis.ablation import Kind
 from miii.analysis.neurons import SINGLE
+from miii.expression import in_words
 from miii.plots.style import Chart
 from pages._ui import front
 from pages._ui.cell import cell, shared, stamp_of
@@ -25,7 +26,13 @@ frequency**, read the operands at some **phase**, and write to the answers at th
 run, task = modular_run("the frequencies of the neurons")
 name, step, stamp = run.name, step_of(run), stamp_of(run)
 p = all_pairs(run, task)
-added, phase = ("a - b", r"\varphi_a - \varphi_b") if task.multipliers[1] < 0 else ("a + b", r"\varphi_a + \varphi_b")
+added = in_words(*task.multipliers)
+phase = added.replace("a", r"\varphi_a").replace("b", r"\varphi_b")
+if {abs(multiplier) for multiplier in task.multipliers} != {1}:
+    st.caption(
+        f"The task is ${added}$, a sum of multiples: a neuron that makes it has another frequency in $a$ than in $b$, so it does not "
+        "count as one of a single frequency, and its phases say nothing."
+    )
 if run.config.model.n_layers > 1:
     st.caption(f"Shown are the neurons of the last block, {run.config.model.n_layers - 1}.")
 

@@ -16,7 +16,7 @@ st.markdown(
     r"""
 Accuracy jumps; what brings it about grows. Nanda et al. found that a network which groks builds its circuit before its test
 accuracy shows it. These measures look at the circuit itself: project the logits on the waves $\cos w_k(a+b)$ and
-$\sin w_k(a+b)$ of the key frequencies (of $a - b$, where the task is a difference), and keep nothing else (**restricted loss**)
+$\sin w_k(a+b)$ of the key frequencies (of $a - b$ or another sum, where the task is that), and keep nothing else (**restricted loss**)
 or everything else (**excluded loss**).
 """
 )

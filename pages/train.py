@@ -59,7 +59,7 @@ except InputError as error:
     config = None
     st.error(str(error), icon=":material/edit:")
 with story:
-    title, text = learned.STORIES[form.chosen_kind()]
+    title, text = learned.story(form.chosen_task())
     st.title(title)
     st.markdown(text)
 

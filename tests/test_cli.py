@@ -313,7 +313,7 @@ def test_import_takes_modular_arithmetic_alone(miii_says, here, tree, small_run,
     assert miii_says("export-weights", small_run.folder, "--out", "weights.safetensors")[0] == 0
     before = tree(here)
     said = sentence(*miii_says("import", "weights.safetensors", "--out", "D", "--p", 7, "--task", task))
-    assert said == f"task must be one of add, sub, mul, quadratic, shuffled, relabelled (got '{task}').\n"
+    assert said == f"task must be one of add, sub, mul, quadratic, shuffled, relabelled, expr (got '{task}').\n"
     assert tree(here) == before
     assert miii_says("import", "weights.safetensors", "--out", "D", "--p", 7, "--task", "sub")[0] == 0
 
@@ -321,7 +321,7 @@ def test_import_takes_modular_arithmetic_alone(miii_says, here, tree, small_run,
 def test_an_unknown_task_is_one_sentence(miii_says):
     said = sentence(*miii_says("train", "divide", "--out", "D"))
     assert (
-        "task must be one of add, sub, mul, quadratic, shuffled, relabelled, primes, residues, miu (got 'divide')"
+        "task must be one of add, sub, mul, quadratic, shuffled, relabelled, expr, primes, residues, miu (got 'divide')"
         in said
     )
     assert not Path("D").exists()
@@ -553,7 +553,7 @@ def test_help_lists_every_option_with_what_it_is(miii_says):
         if option.name not in ("task", "operation"):  # those are the task, by position
             flag = f"--{option.name.replace('_', '-')}"
             assert re.search(rf"{flag} \S+ {re.escape(option.description)}", text), f"{flag} is missing"
-    assert "{add,sub,mul,quadratic,shuffled,relabelled,primes,residues,miu} what to learn" in text
+    assert "{add,sub,mul,quadratic,shuffled,relabelled,expr,primes,residues,miu} what to learn" in text
     assert "--recipe {fast,literature}" in text
 
 

@@ -34,6 +34,7 @@ CONFIGS = {
     ),
     "residues": recipe(task=Residues(p=31, masked=(2, 5)), model=ModelConfig(biases="none")),
     "basis": recipe(task=Residues(p=5, basis=True, seed=3)),
+    "expr": recipe(task=ModularAddition(operation="expr", expression="a - 2*b % p", p=7)),
     "miu": recipe(task=MIU(longest=5, longest_test=9, n=200), model=ModelConfig(positions="none"), seconds=60),
 }
 TAGS = {"task": "kind", "optimizer": "name"}  # the fields that choose, which are options under the part's own name
@@ -97,7 +98,7 @@ def test_values_may_be_text_as_on_the_command_line(config):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_values_are_the_chosen_kinds_and_everyone_elses(task, optimizer):
     config = flat.change(RunConfig(), {"task": task, "optimizer": optimizer})
-    own = {*type(config.task).model_fields, *type(config.optimizer).model_fields} - set(TAGS.values())
+    own = {*type(config.task).model_fields, *type(config.optimizer).model_fields} - {*TAGS.values(), "expression"}
     shared = {name for name, option in OPTIONS.items() if option.part not in TAGS}
     assert flat.values(config).keys() == own | shared | set(TAGS)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from miii import metrics
 from miii.errors import InputError
+from miii.numbers import centred
 from miii.tasks import ModularAddition
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Formula:
         for term in self.terms:
             if math.gcd(term.k_c, p) == 1:
                 inverse = pow(term.k_c, -1, p)
-                candidates.append((_centred(term.k_a * inverse, p), _centred(term.k_b * inverse, p)))
+                candidates.append((centred(term.k_a * inverse, p), centred(term.k_b * inverse, p)))
 
         def weight(alpha: int, beta: int) -> float:
             waves = [t for t in self.terms if (t.k_a - alpha * t.k_c) % p == 0 and (t.k_b - beta * t.k_c) % p == 0]
@@ -154,13 +155,19 @@ class Fit:
 def check_task(config: ModularAddition) -> None:
     """Whether the answer is a sum in Z_p, so that a formula of its waves can be asked for.
 
-    The controls ``shuffled`` and ``relabelled`` are let pass: what they are for is that no such formula fits.
+    A custom task is one if its expression is alpha a + beta b + gamma modulo p, alpha and beta with an inverse. The
+    controls ``shuffled`` and ``relabelled`` are let pass: what they are for is that no such formula fits.
 
     Raises:
         InputError: the operation is another.
 
     Source: own design.
     """
+    if config.operation == "expr" and config.modular_sum is None:
+        raise InputError(
+            "expression must be a sum of multiples of a and of b in Z_p to have a formula, such as 3*a - b "
+            f"(got {config.expression!r})."
+        )
     if config.operation in ("mul", "quadratic"):
         raise InputError(
             "operation must be one of add, sub, shuffled, relabelled to have a formula: its answer must be a sum of "
@@ -220,7 +227,7 @@ def _term(wave: Tensor, fitted: Bool[Tensor, " pairs"], p: int, k: int) -> Term:
     known = torch.where(fitted, wave, 0).view(p, p)
     # logits in exp(i (w (k_a a + k_b b) - w k c)) appear in the conjugate wave at (k_a, k_b)
     at = int(torch.fft.fft2(known.conj()).abs().argmax())
-    k_a, k_b = _centred(at // p, p), _centred(at % p, p)
+    k_a, k_b = centred(at // p, p), centred(at % p, p)
     n = torch.arange(p)
     angle = _angle(p, (k_a * n[:, None] + k_b * n).flatten())[fitted]
     cos, sin = angle.cos() - angle.cos().mean(), angle.sin() - angle.sin().mean()
@@ -233,14 +240,8 @@ def _term(wave: Tensor, fitted: Bool[Tensor, " pairs"], p: int, k: int) -> Term:
     x, y = (torch.linalg.pinv(design) @ (target.real if 2 * k == p else torch.cat([target.real, target.imag]))).tolist()
     # At the Nyquist frequency c and -c are one, and all signs may be turned: say the first that has any with a plus.
     if 2 * k == p and (k_a if 2 * k_a % p else k_b) < 0:
-        k_a, k_b, y = _centred(-k_a, p), _centred(-k_b, p), -y
+        k_a, k_b, y = centred(-k_a, p), centred(-k_b, p), -y
     return Term(k_a, k_b, k, math.hypot(x, y), math.atan2(y, x))
-
-
-def _centred(k: int, p: int) -> int:
-    """The representative of k modulo p in -(p // 2) .. p // 2; p / 2 itself for an even p."""
-    k %= p
-    return k - p if 2 * k > p else k
 
 
 def _angle(p: int, turns: Tensor) -> Tensor:

@@ -37,6 +37,7 @@ def from_formula(
 
     with x = w k_a a + theta_a, y = w k_b b + theta_b; written to the answers as cos(2 phi_j + w k_c c + ...), they sum
     to the term, and the part in x - y cancels. The phases theta and the term's own sit in embedding and unembedding.
+    Of an operand that a term does not have, k_a or k_b of 0, the wave is the constant 1.
 
     With "square" this is exact. With "relu" each parabola on [-2, 2] is drawn by 2 * hinges neurons, straight between
     its kinks, and a logit is off by at most the sum of the amplitudes / hinges^2. The residual stream is turned by a
@@ -49,7 +50,7 @@ def from_formula(
         seed: draws the rotation and the idle heads.
 
     Raises:
-        InputError: the formula has no term or a frequency that is not in 1 .. p // 2, there are fewer than two heads,
+        InputError: the formula has no term or a frequency above p // 2, or k_c below 1, there are fewer than two heads,
             one hinge or no dead neurons, or not one phase for each frequency.
 
     Source: own design; the neurons are Gromov's (arXiv 2301.02679), equations 7 to 10, with a difference in place of
@@ -59,10 +60,12 @@ def from_formula(
     used = sorted({abs(k) for term in formula.terms for k in (term.k_a, term.k_b)})
     if not used:
         raise InputError("formula must have at least one term (got none).")
-    wrong = [t for t in formula.terms if not all(1 <= k <= p // 2 for k in (abs(t.k_a), abs(t.k_b), t.k_c))]
+    wrong = [t for t in formula.terms if max(abs(t.k_a), abs(t.k_b), t.k_c) > p // 2 or t.k_c < 1]
     if wrong:
         found = (wrong[0].k_a, wrong[0].k_b, wrong[0].k_c)
-        raise InputError(f"formula must have frequencies in 1 .. {p // 2}, k_a and k_b of either sign (got {found}).")
+        raise InputError(
+            f"formula must have frequencies in 1 .. {p // 2}, k_a and k_b also of 0 or below (got {found})."
+        )
     for name, value, least in (("n_heads", n_heads, 2), ("hinges", hinges, 1), ("dead_neurons", dead_neurons, 0)):
         if value < least:
             raise InputError(f"{name} must be at least {least} (got {value}).")

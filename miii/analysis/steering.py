@@ -20,10 +20,11 @@ class Steering:
 
     Attributes:
         frequencies: those whose planes were turned.
-        accuracy: share of all p^2 pairs at which the turned network answers alpha a + beta b + s, by s.
+        accuracy: share of all p^2 pairs at which the turned network answers alpha a + beta b + s, by s; where the task
+            is that sum and a constant gamma more, alpha a + beta b + gamma + s.
         control_frequencies: as many others (all of them, where fewer are left), drawn by seed, whose planes were turned
             in the same way.
-        control_accuracy: share at which the network then still answers alpha a + beta b, by s.
+        control_accuracy: share at which the network then still answers as without s, by s.
 
     Source: own design, on the planes of Nanda et al. 2023 (arXiv 2301.05217), section 4.2. Turning a circle is Engels
     et al.'s (arXiv 2405.14860), section 5; that the directions to write along and to read by differ is Haufe et al.'s
@@ -86,6 +87,8 @@ def steer(
     out = (out - out.mean(0)).double()
     logits = grid.logits(model, task).float()
     combined = grid.combined(p, multipliers)
+    beyond = (task.labels - combined) % p
+    right = task.labels if (beyond == beyond[0]).all() else combined
     # every value of the combination is met equally often, so the regression is a mean over the pairs of each value,
     # and a Fourier transform of that
     means = torch.zeros(p, out.shape[1], dtype=out.dtype).index_add(0, combined, out) / p
@@ -99,15 +102,15 @@ def steer(
         for s in range(1, p):
             turn = _turn(p, chosen, s) - torch.eye(len(rows), dtype=torch.float64)
             answers(waves, (turn.T @ write[rows]).float(), moved)
-            asked = ((combined + s * moves) % p)[:, None]
+            asked = ((right + s * moves) % p)[:, None]
             score = moved.gather(1, asked)[:, 0]
             # the largest of the others is found faster than where the largest of all is; a tie is no answer
             found.append((score > moved.scatter_(1, asked, -torch.inf).amax(1)).double().mean())
         return torch.stack(found)
 
     if not keys:
-        right = (logits.argmax(1) == combined).double().mean()
-        return Steering(keys, torch.zeros(p - 1, dtype=torch.float64), control, right.expand(p - 1))
+        share = (logits.argmax(1) == right).double().mean()
+        return Steering(keys, torch.zeros(p - 1, dtype=torch.float64), control, share.expand(p - 1))
     return Steering(keys, turned(keys, moves=True), control, turned(control, moves=False))
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from miii import metrics
 from miii.analysis import formula, fourier, grid, neurons, progress, steering
+from miii.expression import in_words
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
@@ -119,7 +120,7 @@ def analyze(model: Transformer, task: Task) -> Report:
             train_accuracy,
             test_accuracy,
         ),
-        computes=_in_words(found) if found else None,
+        computes=in_words(*found) if found else None,
         accuracy=right.mean().item(),
         loss=losses.full,
         train_accuracy=train_accuracy,
@@ -189,10 +190,3 @@ def decide(
     if train_accuracy is None or test_accuracy is None:
         return "none"
     return "memorised" if train_accuracy >= TRAINED and test_accuracy < NOT_GENERALISED else "none"
-
-
-def _in_words(multipliers: tuple[int, int]) -> str:
-    """(1, -1) as "a - b", (-2, 3) as "-2a + 3b", (0, 1) as "b"."""
-    named = zip(multipliers, "ab", strict=True)
-    parts = [f"{'-' if m < 0 else '+'} {'' if abs(m) == 1 else abs(m)}{name}" for m, name in named if m]
-    return parts[0].removeprefix("+ ").replace("- ", "-") + "".join(f" {part}" for part in parts[1:])

@@ -51,6 +51,9 @@ class Import:
     out: Annotated[Path, tyro.conf.arg(help="folder of the run")]
     format: Format = "transformer-lens"
     task: Annotated[str, tyro.conf.arg(help="what it was trained on", metavar="{" + ",".join(OPERATIONS) + "}")] = "add"
+    expression: Annotated[
+        str | None, tyro.conf.arg(help="the formula of the task expr", metavar="TEXT", help_behavior_hint="")
+    ] = None
     p: Annotated[int, tyro.conf.arg(help="the modulus")] = 113
     act: Annotated[str, tyro.conf.arg(help="its activation", metavar="{" + ",".join(ACTIVATIONS) + "}")] = "relu"
     causal: Annotated[bool, tyro.conf.arg(help="whether a position sees only itself and those before it")] = True
@@ -95,7 +98,7 @@ def run_import(chosen: Import) -> int:
     """
     if chosen.task not in OPERATIONS:
         raise InputError(f"task must be one of {', '.join(OPERATIONS)} (got {chosen.task!r}).")
-    values = {"operation": chosen.task, "p": chosen.p, "seed": chosen.seed}
+    values = {"operation": chosen.task, "expression": chosen.expression, "p": chosen.p, "seed": chosen.seed}
     fraction = None if chosen.train_fraction == "unknown" else chosen.train_fraction
     task = ModularAddition(**values, train_fraction=fraction)
     run, extras = transformer_lens.import_run(chosen.file, chosen.out, task, chosen.act, chosen.causal)

@@ -43,7 +43,7 @@ def _metavar(annotation: Any) -> str:
         return "INT,INT,..."
     if inner:  # an optional number
         return f"{_metavar(inner[0])}|none"
-    return {int: "INT", float: "FLOAT", bool: "{true,false}"}[annotation]
+    return {int: "INT", float: "FLOAT", bool: "{true,false}", str: "TEXT"}[annotation]
 
 
 def _option_fields() -> list[tuple[str, Any, Any]]:

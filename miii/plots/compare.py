@@ -1,5 +1,7 @@
 """Architectures beside each other: how their accuracy rose, and the numbers with their spread over seeds."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -53,7 +55,7 @@ def spread(summary: pd.DataFrame, measure: str, title: str) -> Chart:
     order = list(summary["architecture"])
     y = alt.Y("architecture:N", sort=order, title=None, axis=alt.Axis(labelLimit=200), scale=alt.Scale(domain=order))
     x = alt.X(f"{measure}:Q", title=title, scale=alt.Scale(zero=False, padding=12))
-    shown = [
+    shown: list[Any] = [
         "architecture:N",
         alt.Tooltip(f"{measure}:Q", title="median", format=".4~g"),
         alt.Tooltip(f"{measure}_low:Q", title="least", format=".4~g"),

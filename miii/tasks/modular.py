@@ -1,16 +1,19 @@
 """Modular arithmetic on two operands: every pair (a, b) of Z_p with the answer c."""
 
-from typing import Literal
+import math
+from collections.abc import Callable
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Int
-from pydantic import Field, model_validator
+from pydantic import Field, model_serializer, model_validator
 from torch import Tensor
 
 from miii.errors import Frozen, InputError
+from miii.expression import EXAMPLE, parse
 from miii.tasks.task import Task
 
-Operation = Literal["add", "sub", "mul", "quadratic", "shuffled", "relabelled"]
+Operation = Literal["add", "sub", "mul", "quadratic", "shuffled", "relabelled", "expr"]
 
 
 class ModularAddition(Frozen):
@@ -18,13 +21,14 @@ class ModularAddition(Frozen):
 
     ``shuffled`` (addition's labels in random order) and ``relabelled`` (addition under a random renaming of the
     tokens) are controls: the first has nothing to learn, the second has addition in an order that no analysis of the
-    tokens' numbers can see.
+    tokens' numbers can see. ``expr`` has the answer that ``expression`` says, a formula as in ``miii.expression``.
 
     ``train_fraction`` is None where nobody knows which pairs trained, as for other people's weights: no pair is marked
     then, and nothing can be trained on the task.
 
     Raises:
-        InputError: ``p`` below 2, ``train_fraction`` outside (0, 1), or a split that leaves a side empty.
+        InputError: ``p`` below 2, ``train_fraction`` outside (0, 1), a split that leaves a side empty, or an expression
+            that is missing, not asked for, no formula, constant, or has no value at some pair.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 3; the operations are Power et al.'s (arXiv 2201.02177).
     """
@@ -34,6 +38,9 @@ class ModularAddition(Frozen):
     train_fraction: float | None = Field(0.3, gt=0, lt=1, description="share of the p^2 pairs used for training")
     balanced: bool = Field(False, description="whether every answer has the same number of training pairs, up to one")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
+    expression: str | None = Field(
+        None, description=f"what c is in the task expr: a formula in a, b and p, such as {EXAMPLE}"
+    )
 
     @model_validator(mode="after")
     def _both_sides(self) -> "ModularAddition":
@@ -43,6 +50,24 @@ class ModularAddition(Frozen):
                 f"(got {self.train_fraction}, which trains on {self.n_train})."
             )
         return self
+
+    @model_validator(mode="after")
+    def _its_expression(self) -> "ModularAddition":
+        if self.operation == "expr":
+            if self.expression is None:
+                raise InputError(f"expression is required for the task expr: a formula such as {EXAMPLE}.")
+            parse(self.expression).table(self.p)
+        elif self.expression is not None:
+            raise InputError(
+                f"expression must be none for the task {self.operation}, for expr is the one that has it "
+                f"(got {self.expression!r})."
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: Callable[["ModularAddition"], dict[str, Any]]) -> dict[str, Any]:
+        # an expression is written where there is one: what is written of all other tasks stays as it always was
+        return {name: value for name, value in handler(self).items() if (name, value) != ("expression", None)}
 
     @property
     def kind(self) -> str:
@@ -55,9 +80,22 @@ class ModularAddition(Frozen):
         return 0 if self.train_fraction is None else int(self.train_fraction * self.p**2)
 
     @property
+    def modular_sum(self) -> tuple[int, int, int] | None:
+        """(alpha, beta, gamma) where the answer is alpha a + beta b + gamma modulo p, alpha and beta with an inverse.
+
+        None for every other task: for an answer that is no such sum, and for the controls.
+        """
+        if self.expression is not None:
+            found = parse(self.expression).linear(self.p)
+            return (
+                found if found is not None and math.gcd(found[0], self.p) == math.gcd(found[1], self.p) == 1 else None
+            )
+        return {"add": (1, 1, 0), "sub": (1, -1, 0)}.get(self.operation)
+
+    @property
     def multipliers(self) -> tuple[int, int]:
-        """The alpha and beta of the answer alpha a + beta b to look for: the difference's, or the sum's."""
-        return (1, -1) if self.operation == "sub" else (1, 1)
+        """The alpha and beta of the answer alpha a + beta b to look for: ``modular_sum``'s, or else the sum's."""
+        return (1, 1) if self.modular_sum is None else self.modular_sum[:2]
 
     @property
     def name(self) -> str:
@@ -70,7 +108,7 @@ class ModularAddition(Frozen):
         generator = torch.Generator().manual_seed(self.seed)
         a, b = torch.arange(p).repeat_interleave(p), torch.arange(p).repeat(p)
         order = torch.randperm(p * p, generator=generator)
-        labels = answers(self.operation, a, b, p, generator)
+        labels = answers(self.operation, a, b, p, generator, self.expression)
         if self.balanced:
             order = _in_turn(order, labels)
         train_mask = torch.zeros(p * p, dtype=torch.bool)
@@ -96,14 +134,19 @@ def _in_turn(order: Int[Tensor, " pairs"], labels: Int[Tensor, " pairs"]) -> Int
 
 
 def answers(
-    operation: Operation, a: Int[Tensor, " pairs"], b: Int[Tensor, " pairs"], p: int, generator: torch.Generator
+    operation: Operation,
+    a: Int[Tensor, " pairs"],
+    b: Int[Tensor, " pairs"],
+    p: int,
+    generator: torch.Generator,
+    expression: str | None = None,
 ) -> Int[Tensor, " pairs"]:
     """The answer c of each pair, in 0 .. p - 1.
 
-    ``generator`` draws the order of ``shuffled`` and the renaming of ``relabelled``.
+    ``generator`` draws the order of ``shuffled`` and the renaming of ``relabelled``; ``expression`` is for ``expr``.
 
     Raises:
-        InputError: ``operation`` is unknown.
+        InputError: ``operation`` is unknown, or as ``miii.expression``.
 
     Source: Power et al. 2022 (arXiv 2201.02177), appendix A.1; the two controls are this project's.
     """
@@ -122,4 +165,6 @@ def answers(
             name = torch.randperm(p, generator=generator)
             number = torch.argsort(name)
             return name[(number[a] + number[b]) % p]
-    raise InputError(f"operation must be one of {', '.join(Operation.__args__)} (got {operation!r}).")
+        case "expr" if expression is not None:
+            return torch.tensor(parse(expression).table(p))[a, b]
+    raise InputError(f"operation must be one of {', '.join(get_args(Operation))} (got {operation!r}).")

@@ -84,7 +84,7 @@ def _depth(summary: pd.DataFrame) -> str:
     lines = []
     for n in (2, 6, 12):
         rows = {
-            name.split(",")[0]: row
+            str(name).split(",")[0]: row
             for name, row in summary.set_index("architecture").iterrows()
             if f", {n} layers" in str(name)
         }

@@ -6,10 +6,11 @@ import streamlit as st
 import miii
 from miii import plots
 from miii.errors import InputError
+from miii.expression import parse
 from miii.plots.style import Chart
 from miii.tasks import Operation, Task
 from pages._ui.cell import cell
-from pages._ui.form import LIMIT
+from pages._ui.form import LIMIT, type_expression
 
 FORMULAS = {
     "add": r"c = a + b \bmod p",
@@ -41,25 +42,34 @@ def table(config: miii.ModularAddition) -> pd.DataFrame:
     return pd.DataFrame({"a": a, "b": b, "c": task.labels.numpy(), "split": split, "tokens": names})
 
 
-def split(operation: str, p: int, train_fraction: float, balanced: bool, seed: int) -> Chart:
-    config = miii.ModularAddition(operation=operation, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed)
+def split(operation: str, expression: str | None, p: int, train_fraction: float, balanced: bool, seed: int) -> Chart:
+    config = miii.ModularAddition(
+        operation=operation, expression=expression, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed
+    )
     return plots.split(config.build(), p)
 
 
-def answers(operation: str, p: int, train_fraction: float, balanced: bool, seed: int) -> Chart:
-    config = miii.ModularAddition(operation=operation, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed)
+def answers(operation: str, expression: str | None, p: int, train_fraction: float, balanced: bool, seed: int) -> Chart:
+    config = miii.ModularAddition(
+        operation=operation, expression=expression, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed
+    )
     labels = config.build().labels.view(p, p)
     return plots.heatmap(labels, title="The answer to every pair", row="a", column="b", value="c")
 
 
-def class_balance(operation: str, p: int, train_fraction: float, balanced: bool, seed: int) -> Chart:
-    config = miii.ModularAddition(operation=operation, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed)
+def class_balance(
+    operation: str, expression: str | None, p: int, train_fraction: float, balanced: bool, seed: int
+) -> Chart:
+    config = miii.ModularAddition(
+        operation=operation, expression=expression, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed
+    )
     return plots.class_balance(config.build())
 
 
 def page(operation: Operation) -> None:
     """Everything below the choice of the task."""
     st.markdown(INTRO)
+    expression = type_expression() if operation == "expr" else None
     with st.container(horizontal=True, gap="medium"):
         p = st.number_input("p", 2, LIMIT, 113, key="p", bind="query-params", width=140, help="The modulus")
         fraction = st.slider(
@@ -82,21 +92,26 @@ def page(operation: Operation) -> None:
 
     try:
         config = miii.ModularAddition(
-            operation=operation, p=int(p), train_fraction=fraction, balanced=balanced, seed=int(seed)
+            operation=operation,
+            expression=expression,
+            p=int(p),
+            train_fraction=fraction,
+            balanced=balanced,
+            seed=int(seed),
         )
     except InputError as error:
         st.error(str(error))
         st.stop()
 
     task = built(config)
-    st.latex(FORMULAS[operation])
+    st.latex(FORMULAS[operation] if expression is None else f"c = {parse(expression).latex()}")
     with st.container(horizontal=True):
         st.metric("Pairs", f"{len(task.labels):,}", border=True, help="p squared")
         st.metric("For training", f"{config.n_train:,}", border=True)
         st.metric("For testing", f"{len(task.labels) - config.n_train:,}", border=True)
         st.metric("Tokens", f"{task.d_vocab:,}", border=True, help="The numbers 0 .. p - 1 and “=”")
 
-    values = config.model_dump()
+    values = {"expression": expression} | config.model_dump()
     st.header("Every pair", anchor="pairs")
     left, right = st.columns(2)
     with left:

@@ -1,11 +1,13 @@
 """A form for a run, made from the config: each option's widget, help text and default come from its field."""
 
+import shlex
 from dataclasses import replace
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
 from miii import KINDS, OPTIMIZERS, RECIPES, TASKS, RunConfig, flat, recipe
+from miii.expression import EXAMPLE
 from miii.flat import Option
 from miii.tasks import name_of, named
 from miii.tasks.primes import PRESETS
@@ -20,6 +22,7 @@ MAIN = {
     "miu": ("longest", "longest_test", "train_fraction", "seed", "steps"),
 }
 CHOSEN = ("task", "operation")  # said by the name of the task
+BESIDE = ("expression",)  # has a widget beside the task
 HIDDEN = ("device", "threads")  # the server's own affair
 TITLES = {"task": "Task", "model": "Model", "optimizer": "Optimizer", "run": "Run"}
 
@@ -32,14 +35,27 @@ def choose_task() -> str:
         key="task",
         bind="query-params",
         width=2 * WIDTH,
-        help="add, sub, mul, quadratic: modular arithmetic; shuffled and relabelled are its controls. primes: is an integer "
-        "prime? residues: a number modulo every prime below p. miu: is a string a theorem of Hofstadter's puzzle?",
+        help="add, sub, mul, quadratic: modular arithmetic; shuffled and relabelled are its controls; expr is a formula of your "
+        "own. primes: is an integer prime? residues: a number modulo every prime below p. miu: is a string a theorem of Hofstadter's puzzle?",
     )
 
 
-def chosen_kind() -> str:
-    """The kind of task that the form is about."""
-    return named(st.session_state["task"])
+def type_expression(default: str = EXAMPLE) -> str:
+    """The formula of a custom task, as text."""
+    return st.text_input(
+        "Expression",
+        default,
+        key="expression",
+        bind="query-params",
+        width=2 * WIDTH,
+        help="What c is, modulo p: a formula in a, b and p with + - * / **, parentheses, and % p if you like. A division is by "
+        f"the inverse modulo p. For example {EXAMPLE}",
+    )
+
+
+def chosen_task() -> str:
+    """The name of the task that the form is about."""
+    return st.session_state["task"]
 
 
 def run_form() -> RunConfig:
@@ -49,9 +65,13 @@ def run_form() -> RunConfig:
         InputError: the values do not fit together.
     """
     name, start, bounds = "fast", "", {}
+    changes: dict[str, Any] = {}
     with st.container(horizontal=True, gap="medium"):
         task = choose_task()
-        kind = named(task)
+        kind, given = named(task), dict(TASKS[task])
+        if task == "expr":
+            changes["expression"] = type_expression()
+            given["expression"] = EXAMPLE  # holds for every p; what was typed is checked last, with all the rest
         if kind == "modular":
             name = st.segmented_control(
                 "Recipe",
@@ -74,11 +94,10 @@ def run_form() -> RunConfig:
             )
             start = start or "table 1"  # an empty value in the URL gives None
             bounds = dict(zip(("low", "high"), PRESETS[start], strict=True))
-    base = recipe(name, task=KINDS[kind](**TASKS[task]))
+    base = recipe(name, task=KINDS[kind](**given))
     values = flat.values(base) | bounds
     options = _options(kind, values["optimizer"])
     scope = f"{kind}-{name}"
-    changes: dict[str, Any] = {}
     with st.container(horizontal=True, gap="small"):
         for field in MAIN[kind]:
             changes[field] = _widget(options[field], values[field], f"{scope}-{start}" if field in bounds else scope)
@@ -94,7 +113,7 @@ def run_form() -> RunConfig:
         changes["optimizer"] = chosen
         for part, title in TITLES.items():
             fields = [o for o in options.values() if o.part == part and o.name in values and o.name != "optimizer"]
-            shown = [option for option in fields if option.name not in (*MAIN[kind], *CHOSEN, *HIDDEN)]
+            shown = [option for option in fields if option.name not in (*MAIN[kind], *CHOSEN, *BESIDE, *HIDDEN)]
             if not shown:
                 continue
             st.markdown(f"**{title}**")
@@ -163,13 +182,15 @@ def _call(start: str, default: RunConfig, config: RunConfig) -> str:
 def command(config: RunConfig) -> str:
     """The command that trains the same run; options at the recipe's values are left out."""
     name = name_of(config.task)
-    fast = recipe(task=KINDS[named(name)](**TASKS[name]))
+    custom = {"expression": EXAMPLE} if name == "expr" else {}  # any will do: it is always said
+    fast = recipe(task=KINDS[named(name)](**TASKS[name], **custom))
     # an optimizer's own defaults are what the command line takes up with its name
     default = flat.values(flat.change(fast, {"optimizer": config.optimizer.name})) | {"optimizer": fast.optimizer.name}
     given = [
-        f"--{option.replace('_', '-')} {flat.text(value)}"
+        # with an equals sign, for a formula may begin with a minus
+        f"--{option.replace('_', '-')}{'=' if option in custom else ' '}{shlex.quote(flat.text(value))}"
         for option, value in flat.values(config).items()
-        if option not in CHOSEN and value != default[option]
+        if option in custom or (option not in CHOSEN and value != default[option])
     ]
     return " ".join(["miii train", name, *given])
 

@@ -9,11 +9,12 @@ import streamlit as st
 from miii import plots, runs
 from miii.evaluation import grokked
 from miii.plots.style import Chart
+from miii.tasks import named
 from miii.tasks.primes import SIEVED
 
 Row = Mapping[str, float]
 
-#: The title of the Train page and the words below it, by the kind of task that is chosen in the form.
+#: The title of the Train page and the words below it, by the kind of task that is chosen in the form, or by its name.
 STORIES = {
     "modular": (
         "Watch a network learn to add",
@@ -21,6 +22,14 @@ STORIES = {
 A small transformer is shown a part of all sums $a + b \bmod p$ and asked for the rest. First it **memorises**: it gets the
 pairs that it is shown right, and the others wrong. Then it **groks**: it finds a way to add, and the pairs it has never seen
 fall into place. Press Start.
+""",
+    ),
+    "expr": (
+        "Watch a network learn a formula of yours",
+        r"""
+A small transformer is shown the values of a formula at a part of all pairs $(a, b)$, modulo $p$, and asked for the rest. It
+**groks** some formulas and only learns others by heart, and the share of the pairs decides which: modulo 59, half of them are
+enough for $a + b$, while $3a - b + 7$ is learned by heart from half, and grokked from 0.7. Type one, and press Start.
 """,
     ),
     "primes": (
@@ -47,6 +56,11 @@ seen. Press Start.
 """,
     ),
 }
+
+
+def story(task: str) -> tuple[str, str]:
+    """What the Train page says of a task, by its name in ``TASKS``."""
+    return STORIES[task] if task in STORIES else STORIES[named(task)]
 
 
 def numbers(run: runs.Run, rows: Sequence[Row]) -> None:

@@ -356,6 +356,13 @@ def test_a_task_that_is_no_sum_is_refused(one_sentence, operation):
         formula.check_task(miii.ModularAddition(operation=operation))
 
 
+def test_a_custom_task_is_let_pass_if_it_is_a_sum(one_sentence):
+    formula.check_task(miii.ModularAddition(operation="expr", expression="3*a - b + 7"))
+    for expression in ("a*b", "a + 3"):
+        with one_sentence("expression must be a sum of multiples of a and of b in Z_p", "3*a - b", repr(expression)):
+            formula.check_task(miii.ModularAddition(operation="expr", expression=expression))
+
+
 @pytest.mark.parametrize("operation", ["add", "sub", "shuffled", "relabelled"])
 def test_a_task_that_is_a_sum_or_a_control_is_let_pass(operation):
     formula.check_task(miii.ModularAddition(operation=operation))

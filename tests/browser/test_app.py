@@ -11,6 +11,7 @@ PAGES = {
     "/": "Watch a network learn to add",
     "/train": "Watch a network learn to add",
     "/data": "Data",
+    "/symbolic": "Symbolic",
     "/attention": "Attention",
     "/fourier": "Fourier",
     "/neurons": "Neurons",
@@ -19,7 +20,16 @@ PAGES = {
     "/formula": "Formula",
 }
 #: How many charts the pages show of the run that comes with miii.
-CHARTS = {"/data": 3, "/attention": 10, "/fourier": 8, "/neurons": 9, "/circuits": 6, "/progress": 8, "/formula": 3}
+CHARTS = {
+    "/data": 3,
+    "/symbolic": 3,
+    "/attention": 10,
+    "/fourier": 8,
+    "/neurons": 9,
+    "/circuits": 6,
+    "/progress": 8,
+    "/formula": 3,
+}
 BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
 WIDTH = 1280  # pixels
 PATIENCE = 60_000  # milliseconds; the other core is busy with the rest of the suite
@@ -84,7 +94,7 @@ def test_a_cold_server_answers_a_deep_link_with_that_page_in_the_app(
     expect(page.locator("h1")).to_have_text(PAGES[path])
     # without app.py there would be no navigation of ours and no run picker
     expect(page.get_by_test_id("stSidebar").get_by_text("Run", exact=True)).to_be_visible()
-    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(10)
+    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(11)
     settled(page)
     no_exception(page)
     if path in CHARTS:

@@ -38,6 +38,7 @@ ARGUMENTS: dict[str, Any] = {
     "edges": 5,
     "by_head": True,
     "operation": "add",
+    "expression": None,
     "p": 7,
     "train_fraction": 0.5,
     "balanced": False,
@@ -60,7 +61,13 @@ ARGUMENTS: dict[str, Any] = {
     "n": 200,
 }
 #: Where a function of this name needs another.
-INSTEAD: dict[str, dict[str, Any]] = {"path_patching": {"site": "k"}, "active_frequencies": {"name": "residues-113"}}
+INSTEAD: dict[str, dict[str, Any]] = {
+    "path_patching": {"site": "k"},
+    "active_frequencies": {"name": "residues-113"},
+    "values": {"expression": "a*b", "p": 7},
+    "compiled_spectrum": {"expression": "3*a - b + 7", "p": 11},
+    "compiled_clusters": {"expression": "3*a - b + 7", "p": 11},
+}
 
 
 def called(script: Path) -> list[str]:

@@ -24,6 +24,8 @@ TRAINED: dict[str, dict[str, Any]] = {
     "mul": {"task": {"p": 11, "operation": "mul"}, "model": TINY},
     "quadratic": {"task": {"p": 11, "operation": "quadratic"}, "model": TINY},
     "relabelled": {"task": {"p": 11, "operation": "relabelled"}, "model": TINY},
+    "custom": {"task": {"p": 11, "operation": "expr", "expression": "(a*b + 3*a) % p"}, "model": TINY},
+    "multiples": {"task": {"p": 11, "operation": "expr", "expression": "3*a - b + 7"}, "model": TINY},
     "even": {"task": {"p": 12}, "model": TINY},
     "two layers": {"task": {"p": 11}, "model": {**TINY, "n_layers": 2, "biases": "all", "act": "gelu"}},
     "memorised": {
@@ -84,7 +86,19 @@ VERDICTS = {
 }
 
 #: One of each kind that a page may have to say something else of.
-RUNS = ["untrained", "seven", "mul", "even", "two layers", "memorised", "adds", "subtracts", "zeros"]
+RUNS = [
+    "untrained",
+    "seven",
+    "mul",
+    "custom",
+    "multiples",
+    "even",
+    "two layers",
+    "memorised",
+    "adds",
+    "subtracts",
+    "zeros",
+]
 
 
 def sound(at: AppTest, page: str, name: str) -> None:
@@ -108,7 +122,7 @@ def test_every_page_shows_it(run, visit, name):
         at = visit(page, run=name)
         sound(at, page, name)
         refused = page in GROUP and shown.config.task.p < 11
-        unanswerable = page == "formula" and shown.config.task.operation == "mul"
+        unanswerable = page == "formula" and name in ("mul", "custom")
         assert bool(at.get("vega_lite_chart")) != (refused or unanswerable), page
 
 
@@ -126,6 +140,23 @@ def test_circuits_of_a_small_p_are_shown_but_for_the_frequencies(run, visit):
     at = visit("circuits", run="seven")
     assert len(at.get("vega_lite_chart")) == 5
     assert "p must be at least 11" in at.info[0].value
+
+
+def test_there_is_no_formula_of_an_expression_that_is_no_sum(run, visit):
+    run("custom")
+    at = visit("formula", run="custom")
+    assert [info.value for info in at.info] == [
+        "There is no formula to ask for: expression must be a sum of multiples of a and of b in Z_p to have a formula, "
+        "such as 3*a - b (got '(a*b + 3*a) % p')."
+    ]
+
+
+@pytest.mark.parametrize("page", ["formula", "neurons"])
+def test_a_sum_of_multiples_is_spoken_of_as_one(run, visit, texts, page):
+    run("multiples")
+    assert "The task is $3a - b$, a sum of multiples" in texts(visit(page, run="multiples"))
+    run("adds")
+    assert "a sum of multiples" not in texts(visit(page, run="adds"))
 
 
 @pytest.mark.parametrize("name", ["mul", "quadratic"])

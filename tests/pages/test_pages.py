@@ -19,11 +19,13 @@ from streamlit.testing.v1 import AppTest
 
 import miii
 from miii import RunConfig, analysis, flat, runs
+from miii.expression import EXAMPLE
 from miii.tasks import Operation, named
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not in path.parts]
-ELSEWHERE = ("sieve", "results", "sparse")  # tested in files of their own: they show other runs than these
+# tested in files of their own: they show other runs than these, or none
+ELSEWHERE = ("sieve", "results", "sparse", "symbolic", "compare")
 PAGES = {path.stem: path.relative_to(ROOT).as_posix() for path in SCRIPTS if path.stem not in ELSEWHERE}
 WITH_RUN = [name for name in PAGES if name != "data"]
 WITH_STEP = ["attention", "circuits", "formula", "fourier", "neurons"]
@@ -327,7 +329,8 @@ def test_data_shows_every_operation(operation):
     at = visit("data", p=5)
     at.selectbox(key="task").select(operation).run()
     fine(at)
-    labels = miii.ModularAddition(operation=operation, p=5).build().labels
+    custom = {"expression": EXAMPLE} if operation == "expr" else {}
+    labels = miii.ModularAddition(operation=operation, p=5, **custom).build().labels
     assert at.dataframe[0].value["c"].tolist() == labels.tolist()
 
 
@@ -533,6 +536,37 @@ def test_another_task_brings_its_own_form_and_a_range_its_own_bounds():
     assert [at.get_by_key(widget_key(at, name)).value for name in ("low", "high")] == [10_000, 99_999]
 
 
+@pytest.mark.parametrize("page", ["train", "data"])
+def test_a_task_may_be_a_formula_of_one_s_own(page):
+    at = visit(page, task="expr", expression="3*a - b")
+    fine(at)
+    assert not at.error
+    box = at.text_input(key="expression")
+    assert box.value == "3*a - b"
+    for text, words in {
+        "a +": "expression must be a formula such as",
+        "__import__('os')": "expression must be made of a, b, p",
+        "a - a": "expression must depend on a or b modulo 113",
+        "a / b": "expression must divide by what has an inverse modulo 113",
+        "": "expression must be a formula such as",
+    }.items():
+        at = box.set_value(text).run()
+        fine(at)
+        assert len(at.error) == 1
+        assert at.error[0].value.startswith(words)
+        if page == "train":
+            assert button(at, "Start").disabled
+    at = box.set_value("a*b + 1").run()
+    fine(at)
+    assert not at.error
+    if page == "train":
+        assert "miii train expr --expression='a*b + 1'" in at.code[1].value
+        assert "formula of yours" in at.title[0].value
+    else:
+        assert r"c = \left(a b + 1\right) \bmod p" in at.latex[0].value
+        assert at.dataframe[0].value["c"].tolist() == [(a * b + 1) % 113 for a in range(113) for b in range(113)]
+
+
 @pytest.mark.parametrize("value", ["nosuch", ""])
 def test_an_unknown_task_or_range_in_the_url_shows_no_trace(value):
     fine(visit("train", task=value))
@@ -576,8 +610,9 @@ def test_an_unknown_task_or_range_in_the_url_shows_no_trace(value):
             ],
         ),
         ("miu", [({"longest_test": 9}, "longest_test must be at least longest, 24 letters (got 9)")]),
+        ("expr", [({"p": 1}, "p must be at least 2"), ({"p": 212}, "p must be at most 211 in the app")]),
     ],
-    ids=["add", "primes", "residues", "miu"],
+    ids=["add", "primes", "residues", "miu", "expr"],
 )
 def test_a_bad_value_in_the_form_is_one_sentence_and_nothing_can_be_started(home, task, cases):
     at = visit("train", task=task)
@@ -621,6 +656,8 @@ CONFIGS = {
     "primes with modular arithmetic's options": RunConfig(task=miii.Primes()),
     "fast residues": miii.recipe(task=miii.Residues()),
     "masked residues": miii.recipe(task=miii.Residues(p=11, masked=(2, 5)), steps=50),
+    "custom": miii.recipe(task={"operation": "expr", "expression": "-a*b + 3*(a % p)", "p": 59}, steps=50),
+    "custom by the book": miii.recipe("literature", task={"operation": "expr", "expression": EXAMPLE, "seed": 1}),
     "fast miu": miii.recipe(task=miii.MIU()),
     "miu without places": miii.recipe(task=miii.MIU(longest=9), model=miii.ModelConfig(positions="none"), steps=7),
 }

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import miii
+from miii.expression import EXAMPLE
 from miii.tasks import KINDS, TASKS, ModularAddition, Operation, name_of, named
 
 FORMULAS = {
@@ -18,10 +19,13 @@ SIZES = [2, 3, 4, 7, 12]
 OPERATIONS = get_args(Operation)
 
 
+def config(operation="add", **changes):
+    expression = {"expression": EXAMPLE} if operation == "expr" else {}
+    return ModularAddition(operation=operation, **expression | changes)
+
+
 def build(operation="add", p=7, **changes):
-    return ModularAddition(
-        operation=operation, p=p, train_fraction=changes.pop("train_fraction", 0.5), **changes
-    ).build()
+    return config(operation, p=p, **{"train_fraction": 0.5} | changes).build()
 
 
 def table(task, p):
@@ -56,8 +60,8 @@ def test_the_split_has_the_size_it_says(p, fraction, n):
 @pytest.mark.parametrize("p", SIZES)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_an_unknown_split_marks_no_pair_and_changes_no_answer(operation, p):
-    unknown = ModularAddition(operation=operation, p=p, train_fraction=None, seed=3)
-    known = ModularAddition(operation=operation, p=p, train_fraction=0.5, seed=3)
+    unknown = config(operation, p=p, train_fraction=None, seed=3)
+    known = config(operation, p=p, train_fraction=0.5, seed=3)
     assert (unknown.n_train, unknown.build().split_known, known.build().split_known) == (0, False, True)
     assert not unknown.build().train_mask.any()
     assert torch.equal(unknown.build().labels, known.build().labels)
@@ -135,16 +139,17 @@ def test_shuffled_is_no_addition_under_any_names(p):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_names_of_operations(operation):
-    task = ModularAddition(operation=operation, p=7, seed=4)
+    task = config(operation, p=7, seed=4)
     assert (task.kind, task.name, name_of(task)) == ("modular", f"{operation}-7", operation)
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_s_name_says_its_kind_and_what_else_it_is(name):
-    config = miii.RunConfig(task=TASKS[name]).task
-    assert type(config) is KINDS[named(name)]
-    assert name_of(config) == name
-    assert config.kind == named(name)
+    more = {"expression": EXAMPLE} if name == "expr" else {}
+    task = miii.RunConfig(task=TASKS[name] | more).task
+    assert type(task) is KINDS[named(name)]
+    assert name_of(task) == name
+    assert task.kind == named(name)
 
 
 def test_the_tasks_are_the_operations_and_the_other_kinds():
@@ -163,10 +168,10 @@ def test_one_target_is_the_answer():
 @pytest.mark.parametrize("operation", ["add", "sub", "relabelled"])
 @pytest.mark.parametrize(("p", "fraction"), [(7, 0.3), (12, 0.5), (113, 0.3)])
 def test_a_balanced_split_has_as_many_training_pairs_of_each_answer(operation, p, fraction):
-    config = ModularAddition(operation=operation, p=p, train_fraction=fraction, balanced=True)
-    task = config.build()
+    balanced = ModularAddition(operation=operation, p=p, train_fraction=fraction, balanced=True)
+    task = balanced.build()
     counts = torch.bincount(task.labels[task.train_mask], minlength=p)
-    assert counts.sum() == config.n_train
+    assert counts.sum() == balanced.n_train
     assert counts.max() - counts.min() <= 1
 
 
@@ -183,3 +188,73 @@ def test_an_answer_with_few_pairs_gives_all_it_has():
     counts, trained = torch.bincount(task.labels), torch.bincount(task.labels[task.train_mask], minlength=11)
     least = trained[trained < counts]
     assert ((trained == counts) | (trained >= least.max() - 1)).all()
+
+
+# ---- custom tasks ----
+
+
+@pytest.mark.parametrize("p", [2, 7, 12, 113])
+def test_a_custom_task_has_the_labels_that_its_expression_says(p):
+    expected = [[(a * b + 3 * a) % p for b in range(p)] for a in range(p)]
+    assert table(build("expr", p, expression="(a*b + 3*a) % p"), p) == expected
+
+
+@pytest.mark.parametrize(
+    ("operation", "expression"),
+    [("add", "a + b"), ("sub", "a - b"), ("mul", "a*b"), ("quadratic", "a**2 + a*b + b**2")],
+)
+def test_an_expression_for_an_operation_gives_the_same_task(operation, expression):
+    own, custom = build(operation, 23, seed=3), build("expr", 23, seed=3, expression=expression)
+    assert torch.equal(own.labels, custom.labels)
+    assert torch.equal(own.train_mask, custom.train_mask)
+
+
+@pytest.mark.parametrize(
+    ("expression", "p", "found"),
+    [
+        ("a + b", 59, (1, 1, 0)),
+        ("b - a", 59, (-1, 1, 0)),
+        ("3*a - 2*b + 70", 59, (3, -2, 11)),
+        ("a/2 + b", 59, (-29, 1, 0)),
+        ("3*a + b", 12, None),  # 3 a has only four values
+        ("b + 3", 59, None),
+        ("a*b", 59, None),
+    ],
+)
+def test_a_custom_task_knows_whether_it_is_a_sum_of_multiples(expression, p, found):
+    task = config("expr", expression=expression, p=p)
+    assert task.modular_sum == found
+    assert task.multipliers == ((1, 1) if found is None else found[:2])
+
+
+@pytest.mark.parametrize(("operation", "multipliers"), [("add", (1, 1)), ("sub", (1, -1)), ("mul", (1, 1))])
+def test_the_other_operations_multipliers_are_what_they_were(operation, multipliers):
+    assert ModularAddition(operation=operation).multipliers == multipliers
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"operation": "expr"}, ["expression is required for the task expr", "(a*b + 3*a) % p"]),
+        ({"operation": "mul", "expression": "a*b"}, ["expression must be none for the task mul", "'a*b'"]),
+        ({"operation": "expr", "expression": "a - a"}, ["expression must depend on a or b modulo 7", "'a - a'"]),
+        ({"operation": "expr", "expression": "a + 7/p"}, ["divide by what has an inverse modulo 7", "divisor 0"]),
+        ({"operation": "expr", "expression": "x + 1"}, ["expression must be made of a, b, p", "'x'"]),
+        ({"operation": "expr", "expression": 3}, ["expression must be text"]),
+    ],
+    ids=str,
+)
+def test_a_custom_task_that_is_none_is_one_sentence(one_sentence, fields, words):
+    with one_sentence(*words):
+        ModularAddition(p=7, **fields)
+    with one_sentence(*words):  # as a run's file is read
+        miii.RunConfig(task={"p": 7, **fields})
+
+
+def test_an_expression_is_written_where_there_is_one_and_nothing_else_has_changed():
+    before = {"operation": "add", "p": 113, "train_fraction": 0.3, "balanced": False, "seed": 0}
+    assert ModularAddition().model_dump() == ModularAddition().model_dump(mode="json") == before
+    assert ModularAddition(**before) == ModularAddition()
+    custom = config("expr", p=7)
+    assert custom.model_dump(mode="json") == before | {"operation": "expr", "expression": EXAMPLE, "p": 7}
+    assert miii.RunConfig.model_validate_json(miii.RunConfig(task=custom).model_dump_json()).task == custom

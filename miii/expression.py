@@ -1,0 +1,245 @@
+"""Formulas in a and b modulo p that a user types: read without running anything, and tabulated."""
+
+import ast
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from jaxtyping import Int
+
+from miii.errors import InputError
+from miii.numbers import centred
+
+if TYPE_CHECKING:
+    import sympy
+
+EXAMPLE: Final = "(a*b + 3*a) % p"
+LENGTH: Final = 200  #: characters of a text, which bounds the nodes too: each takes one at least
+DEPTH: Final = 40  #: operations inside one another
+NUMBER: Final = 10**6  #: the largest number that is written out
+POWER: Final = 1000  #: the largest exponent; those of a power of a power count as their product
+LARGEST_P: Final = 1024  #: the table has p^2 cells; products of two of its values stay far below 2^63
+
+WORD = re.compile(r"\w+|.", re.DOTALL)
+SYMBOLS: Final = frozenset("abp+-*/%() ")
+OPERATORS: Final[dict[type[ast.operator], str]] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.Mod: "%",
+    ast.Pow: "**",
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operation on two parts, each a number, a name or another operation. Source: own design."""
+
+    operator: str
+    left: "Tree"
+    right: "Tree"
+
+
+Tree = Node | int | str
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A formula in the names a, b and p, made by ``parse``; ``tree`` is all that is ever calculated with.
+
+    Everything is meant modulo p. So p itself is 0, ``% p`` may stand anywhere and changes nothing, and ``/`` multiplies
+    by the inverse. 0**0 is 1.
+
+    Source: own design.
+    """
+
+    text: str
+    tree: Tree
+
+    def table(self, p: int) -> Int[np.ndarray, "p p"]:
+        """The value at every pair (a, b), a down and b across, in 0 .. p - 1.
+
+        Raises:
+            InputError: p is not in 2 .. 1024, something is divided by what has no inverse modulo p at some pair, or
+                every pair has the same value.
+        """
+        if not 2 <= p <= LARGEST_P:
+            raise InputError(f"p must be at least 2 and at most {LARGEST_P} (got {p}).")
+        values = np.broadcast_to(_values(self.tree, p), (p, p))
+        if (values == values[0, 0]).all():
+            raise InputError(
+                f"expression must depend on a or b modulo {p}, as a + b does (got {self.text!r}, which is "
+                f"{values[0, 0]} for every pair)."
+            )
+        return values
+
+    def linear(self, p: int) -> tuple[int, int, int] | None:
+        """The (alpha, beta, gamma) of which it is the modular sum alpha a + beta b + gamma; None if it is none.
+
+        Told by the values at all pairs, which are all that a network ever sees: so a**59 modulo 59 is a, by Fermat.
+        alpha and beta are the ones nearest to 0, gamma is in 0 .. p - 1.
+
+        Raises:
+            InputError: as ``table``.
+        """
+        values = self.table(p)
+        gamma = int(values[0, 0])
+        alpha, beta = int(values[1, 0]) - gamma, int(values[0, 1]) - gamma
+        n = np.arange(p)
+        if not np.array_equal(values, (alpha * n[:, None] + beta * n + gamma) % p):
+            return None
+        return centred(alpha, p), centred(beta, p), gamma
+
+    def sympy(self) -> "sympy.Expr":
+        """The formula in SymPy as it was typed, unevaluated, in the integer symbols a, b and p; ``% p`` is left out."""
+        return _sympy(self.tree)
+
+    def latex(self) -> str:
+        r"""The formula in LaTeX as it was typed, with one ``\bmod p`` at the end."""
+        import sympy
+
+        formula = self.sympy()
+        inner = sympy.latex(formula, order="none")
+        return rf"\left({inner}\right) \bmod p" if isinstance(formula, sympy.Add) else rf"{inner} \bmod p"
+
+
+def parse(text: str) -> Expression:
+    """Read a formula in a, b, p, whole numbers, + - * / ** % and parentheses, such as ``(a*b + 3*a) % p``.
+
+    Python's own parser says how it is nested; nothing is ever run. Before it sees the text, all but those names, digits
+    and signs is refused, and of what it finds all but the operations in ``OPERATORS`` and the signs. ``%`` has p alone
+    behind it, ``**`` a whole number.
+
+    Raises:
+        InputError: the text is no such formula, or too long, too deep, or of too large numbers.
+
+    Source: own design; SymPy's ``sympify`` and ``parse_expr`` evaluate Python, and are not used.
+    """
+    if len(text) > LENGTH:
+        raise InputError(f"expression must have at most {LENGTH} characters (got {len(text)}).")
+    for word in WORD.findall(text):
+        if word not in SYMBOLS and not (word.isascii() and word.isdigit()):
+            raise _not_made_of(word)
+    formula = text.strip(" ")
+    try:
+        body = ast.parse(formula, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise InputError(f"expression must be a formula such as {EXAMPLE} (got {text!r}).") from None
+    return Expression(text, _tree(body, formula, 0, 1))
+
+
+def in_words(alpha: int, beta: int, gamma: int = 0) -> str:
+    """(1, -1) as "a - b", (-2, 3) as "-2a + 3b", (0, 1, 5) as "b + 5". Source: own design."""
+    signed = [(m, ("" if abs(m) == 1 else str(abs(m))) + name) for m, name in ((alpha, "a"), (beta, "b")) if m]
+    signed += [(gamma, str(abs(gamma)))] if gamma or not signed else []
+    first = ("-" if signed[0][0] < 0 else "") + signed[0][1]
+    return first + "".join(f" {'-' if m < 0 else '+'} {word}" for m, word in signed[1:])
+
+
+def _not_made_of(found: str) -> InputError:
+    return InputError(
+        "expression must be made of a, b, p, whole numbers, + - * / ** % and parentheses, with a * between factors "
+        f"(got {found!r})."
+    )
+
+
+def _tree(node: ast.expr, text: str, depth: int, power: int) -> Tree:
+    """What a node of Python's parser says, if it may; ``power`` is the exponent that it is raised to from outside."""
+    if depth > DEPTH:
+        raise InputError(f"expression must have at most {DEPTH} operations inside one another (got {text!r}).")
+    match node:
+        case ast.Name(id="a" | "b" | "p" as name):
+            return name
+        case ast.Constant(value=int() as value) if type(value) is int:
+            if value > NUMBER:
+                raise InputError(f"expression must have numbers of at most {NUMBER} (got {value}).")
+            return value
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _tree(operand, text, depth + 1, power)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            inner = _tree(operand, text, depth + 1, power)
+            return -inner if isinstance(inner, int) else Node("*", -1, inner)
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            exponent = right.value if isinstance(right, ast.Constant) else None
+            if type(exponent) is not int or exponent * power > POWER:
+                raise InputError(
+                    f"expression must have whole numbers from 0 to {POWER} as exponents, those of a power of a power "
+                    f"multiplied (got {ast.get_source_segment(text, node)!r})."
+                )
+            return Node("**", _tree(left, text, depth + 1, max(1, exponent * power)), exponent)
+        case ast.BinOp(left=left, op=ast.Mod(), right=right):
+            if not (isinstance(right, ast.Name) and right.id == "p"):
+                raise InputError(f"expression must have p alone behind % (got {ast.get_source_segment(text, node)!r}).")
+            return Node("%", _tree(left, text, depth + 1, power), "p")
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
+            parts = (_tree(part, text, depth + 1, power) for part in (left, right))
+            return Node(OPERATORS[type(op)], *parts)
+    raise _not_made_of(ast.get_source_segment(text, node) or text)
+
+
+def _values(tree: Tree, p: int) -> Int[np.ndarray, "rows columns"]:
+    """The values modulo p; a down and b across, or 1 where it is not in it. Reduced after each operation."""
+    if isinstance(tree, int):
+        return np.array([[tree % p]])
+    if isinstance(tree, str):
+        n = np.arange(p)
+        return {"a": n[:, None], "b": n[None, :], "p": np.array([[0]])}[tree]
+    left = _values(tree.left, p)
+    if tree.operator == "%":
+        return left
+    if tree.operator == "**":
+        exponent = tree.right
+        assert isinstance(exponent, int)
+        return _looked_up(lambda n: pow(n, exponent, p), p)[left]
+    right = _values(tree.right, p)
+    if tree.operator == "/":
+        _check_divisor(right, p)
+        right = _looked_up(lambda n: pow(n, -1, p) if math.gcd(n, p) == 1 else 0, p)[right]
+    match tree.operator:
+        case "+":
+            return (left + right) % p
+        case "-":
+            return (left - right) % p
+    return left * right % p
+
+
+def _looked_up(function: Callable[[int], int], p: int) -> Int[np.ndarray, " p"]:
+    """A function's values at 0 .. p - 1: there are never more to know of it."""
+    return np.array([function(n) for n in range(p)])
+
+
+def _check_divisor(divisor: Int[np.ndarray, "rows columns"], p: int) -> None:
+    none = np.gcd(divisor, p) != 1
+    if none.any():
+        a, b = (int(at) for at in np.argwhere(np.broadcast_to(none, (p, p)))[0])
+        works = next((n for n in range(2, p) if math.gcd(n, p) == 1), 1)
+        raise InputError(
+            f"expression must divide by what has an inverse modulo {p} at every pair, such as {works} "
+            f"(got the divisor {np.broadcast_to(divisor, (p, p))[a, b]} at a = {a}, b = {b})."
+        )
+
+
+def _sympy(tree: Tree) -> "sympy.Expr":
+    import sympy  # half a second, which a table does not need
+
+    if isinstance(tree, int):
+        return sympy.Integer(tree)
+    if isinstance(tree, str):
+        return sympy.Symbol(tree, integer=True)
+    left = _sympy(tree.left)
+    if tree.operator == "%":
+        return left
+    right = _sympy(tree.right)
+    match tree.operator:
+        case "+" | "-":
+            added = right if tree.operator == "+" else sympy.Mul(-1, right, evaluate=False)
+            return sympy.Add(*(left.args if left.is_Add else (left,)), added, evaluate=False)
+        case "/":
+            return sympy.Mul(left, sympy.Pow(right, -1, evaluate=False), evaluate=False)
+        case "**":
+            return sympy.Pow(left, right, evaluate=False)
+    return sympy.Mul(left, right, evaluate=False)

@@ -1,0 +1,270 @@
+"""Symbolic and sub-symbolic: the same function as a program and as a network, small enough to see through both."""
+
+import streamlit as st
+
+import miii
+from miii import analysis, plots, runs
+from miii.analysis.verdict import Report
+from miii.errors import InputError
+from miii.expression import in_words, parse
+from miii.plots.style import Chart
+from pages._ui import front, symbolic_logic
+from pages._ui.cell import cell, shared, stamp_of
+from pages._ui.form import LIMIT, type_expression
+from pages._ui.jobs import registry
+from pages._ui.pick import RUN
+
+front.door()
+
+POLL = 0.4  # seconds between two looks at a running job
+jobs = registry()
+
+
+def values(expression: str, p: int) -> Chart:
+    task = miii.ModularAddition(operation="expr", expression=expression, p=p).build()
+    return plots.heatmap(task.labels.view(p, p), title="The value at every pair", row="a", column="b", value="c")
+
+
+@shared
+def analyzed(name: str, step: int) -> analysis.verdict.Report:
+    run = miii.runs.open(name)
+    return analysis.verdict.analyze(run.model(step), run.task())
+
+
+@shared
+def taken_apart(name: str, step: int) -> analysis.neurons.Neurons:
+    run = miii.runs.open(name)
+    assert isinstance(run.config.task, miii.ModularAddition)
+    return analysis.neurons.neurons(run.model(step), analysis.compiled.plain(run.config.task))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def compiled(task: miii.ModularAddition) -> tuple[Report, analysis.neurons.Neurons]:
+    """The compiled network, measured as the trained one."""
+    model = analysis.compiled.network(task)
+    return analysis.verdict.analyze(model, task.build()), analysis.neurons.neurons(model, analysis.compiled.plain(task))
+
+
+def trained_spectrum(name: str, step: int) -> Chart:
+    return plots.spectrum(
+        analysis.fourier.embedding_spectrum(miii.runs.open(name).model(step)), "Trained: the embedding"
+    )
+
+
+def trained_clusters(name: str, step: int) -> Chart:
+    return plots.clusters(taken_apart(name, step)).properties(title="Trained: the neurons")
+
+
+def compiled_spectrum(expression: str, p: int) -> Chart:
+    task = miii.ModularAddition(operation="expr", expression=expression, p=p)
+    model = analysis.compiled.network(task)
+    return plots.spectrum(analysis.fourier.embedding_spectrum(model), "Compiled: the embedding")
+
+
+def compiled_clusters(expression: str, p: int) -> Chart:
+    task = miii.ModularAddition(operation="expr", expression=expression, p=p)
+    model = analysis.compiled.network(task)
+    found = analysis.neurons.neurons(model, analysis.compiled.plain(task))
+    return plots.clusters(found).properties(title="Compiled: the neurons")
+
+
+def start(config: miii.RunConfig) -> None:
+    folder = runs.new_folder(config, taken=[job.name for job in jobs.all()])
+    try:
+        jobs.start(folder, config)
+    except InputError as error:
+        st.session_state["message"] = str(error)
+    else:
+        st.session_state[RUN] = folder.name
+        st.session_state.pop("step", None)
+
+
+def stop(name: str) -> None:
+    job = jobs.get(name)
+    if job is not None:
+        jobs.stop(job)
+        job.wait(0.5)  # the present step, and writing the run down
+
+
+def recorded(config: miii.RunConfig) -> str | None:
+    """The newest run of that very config, on its way or on disk."""
+    of_jobs = (job.name for job in reversed(jobs.all()) if job.config == config and not job.over)
+    on_disk = (run.name for run in runs.every() if run.config == config and run.steps)
+    return next(of_jobs, None) or next(on_disk, None)
+
+
+def watch(name: str) -> None:
+    """The bar of a run that trains; called again and again."""
+    job = jobs.get(name)
+    if job is None or job.over:
+        st.rerun()
+    at = 0 if job.step is None else job.step.step
+    right = "" if job.evaluation is None else f" · test accuracy {job.evaluation.test_accuracy:.1%}"
+    ahead = "Waiting for its turn · " if job.status == "queued" else ""
+    st.progress(min(1.0, at / job.config.steps), text=f"{ahead}step {at:,} of {job.config.steps:,}{right}")
+    st.button(
+        "Stop",
+        icon=":material/stop:",
+        on_click=stop,
+        args=(name,),
+        disabled=job.status not in ("queued", "running"),
+        help="End the run after this step and keep what it has",
+    )
+
+
+def said(report: Report, neurons: analysis.neurons.Neurons) -> list[str]:
+    """What is compared of a network, in words; in the order of ``MEASURES``."""
+    return [
+        f"{report.accuracy:.1%}",
+        f"{report.loss:.2g}",
+        ", ".join(map(str, report.key_frequencies)) or "none",
+        report.computes or "nothing that they agree on",
+        f"{report.logit_variance_explained:.1%}",
+        f"{report.argmax_agreement:.1%}",
+        f"{report.steering_accuracy:.1%}",
+        str(int(neurons.alive.sum())),
+        f"{neurons.single_frequency:.1%}",
+    ]
+
+
+MEASURES = [
+    "answers right, of all pairs",
+    "loss, in nats",
+    "key frequencies",
+    "the formula's waves are in",
+    "variance of the logits that the formula explains",
+    "same answer as the formula",
+    "steering: answers s more",
+    "live neurons",
+    "of them of a single frequency",
+]
+
+st.title("Symbolic")
+st.markdown(
+    """
+A program is made of parts that mean something by themselves; a network is made of weights that do not. The paper calls the one
+**symbolic** and the other **sub-symbolic**, and shows a function as both. Here are both, small enough to be checked in every row.
+"""
+)
+symbolic_logic.section()
+
+st.header("A formula of your own", anchor="formula")
+st.markdown(
+    """
+The same with arithmetic modulo $p$. Type a formula: you get its table, a network **trained** on a part of the table, and, where
+the formula is a sum of multiples of $a$ and $b$, a network **compiled** from it, every weight written down without any training.
+"""
+)
+with st.container(horizontal=True, gap="medium"):
+    text = type_expression("3*a - b + 7")
+    asked = st.number_input(
+        "p", value=59, step=1, key="p", bind="query-params", width=140, help=f"The modulus, 2 to {LIMIT}"
+    )
+    fraction = st.slider(
+        "Share for training", 0.01, 0.99, 0.7, 0.01, key="share", bind="query-params", width=240, help="Of all pairs"
+    )
+try:
+    if asked is None or asked > LIMIT:
+        raise InputError(f"p must be at least 2 and at most {LIMIT} in the app (got {asked}).")
+    p, formula = int(asked), parse(text)
+    task = miii.ModularAddition(operation="expr", expression=text, p=p, train_fraction=fraction)
+    total = formula.linear(p)
+except InputError as error:
+    st.error(str(error), icon=":material/edit:")
+    st.stop()
+config = miii.recipe(task=task)
+name = recorded(config)
+job = jobs.get(name) if name is not None else None
+live = job is not None and not job.over
+
+left, right = st.columns([5, 4], gap="medium")
+with left:
+    cell(
+        values,
+        expression=text,
+        p=p,
+        width="content",
+        alt=f"Grid of {p} by {p} values of {text} modulo {p}.",
+        see="A sum of multiples is a pattern of parallel stripes; any other formula is not.",
+    )
+with right:
+    st.latex(f"c = {formula.latex()}")
+    if total is None:
+        st.markdown(
+            "**No modular sum**: at some pairs its value is not that of any $\\alpha a + \\beta b + \\gamma$. So there is no network "
+            "compiled from it here, and no formula of waves to expect in the trained one."
+        )
+    else:
+        st.markdown(
+            f"**A modular sum**: at every pair it is ${in_words(*total)}$ modulo {p}. So a network can be compiled from it: with "
+            rf"$\cos$ and $\sin$ of a few frequencies as embedding, one head for each operand, neurons that multiply waves, and "
+            f"answers that read $\\cos w_k({in_words(*total)} - c)$."
+        )
+    st.button(
+        "Train",
+        type="primary",
+        icon=":material/play_arrow:",
+        on_click=start,
+        args=(config,),
+        disabled=live,
+        help=f"A network on {task.n_train:,} of the {p * p:,} pairs by the recipe fast; it is kept as a run like any other",
+    )
+    if "message" in st.session_state:
+        st.error(st.session_state.pop("message"))
+    if live and name is not None:
+        st.fragment(watch, run_every=POLL)(name)
+    elif name is None:
+        st.caption("No network has been trained on this formula, p and share yet.")
+    else:
+        st.caption(f"Trained: the run {name}. The pages under Inside show more of it.")
+
+st.header("Inside the two", anchor="inside")
+done = runs.open(name) if name is not None and not live else None
+if done is None and total is None:
+    st.caption("There is nothing to compare yet: train a network.")
+    st.stop()
+if p < analysis.grid.MIN_P:
+    st.info(f"p must be at least {analysis.grid.MIN_P} to tell frequencies apart (got {p}).", icon=":material/info:")
+    st.stop()
+columns: dict[str, list[str]] = {"measure": MEASURES}
+with st.spinner("Taking the networks apart …", show_time=True):
+    if done is not None:
+        step = done.steps[-1]
+        columns["trained"] = said(analyzed(done.name, step), taken_apart(done.name, step))
+    if total is not None:
+        columns["compiled"] = said(*compiled(task))
+st.dataframe(columns, hide_index=True, width="content")
+st.caption(
+    "The formula is fitted to half of the pairs and judged on the rest; steering turns the planes of the key frequencies by the "
+    "angle of every s, see the page Formula. "
+    + (
+        f"Neurons are looked at over the multiples that the formula adds, for a neuron of ${in_words(*total)}$ has another "
+        "frequency in $a$ than in $b$."
+        if task.modular_sum is not None and total is not None and {abs(m) for m in total[:2]} != {1}
+        else ""
+    )
+)
+left, right = st.columns(2)
+if done is not None:
+    with left:
+        step, stamp = done.steps[-1], stamp_of(done)
+        cell(
+            trained_spectrum,
+            name=done.name,
+            step=step,
+            stamp=stamp,
+            alt="Length of the trained embedding's waves by frequency.",
+        )
+        cell(
+            trained_clusters,
+            name=done.name,
+            step=step,
+            stamp=stamp,
+            alt="Neurons of the trained network by their strongest frequency.",
+        )
+if total is not None:
+    with right if done is not None else left:
+        cell(compiled_spectrum, expression=text, p=p, alt="Length of the compiled embedding's waves by frequency.")
+        cell(
+            compiled_clusters, expression=text, p=p, alt="Neurons of the compiled network by their strongest frequency."
+        )
