@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import analysis, app, grok, imports, sieve, sparse, step, verdict
+from benchmarks import analysis, app, architectures, grok, imports, sieve, sparse, step, verdict
 from benchmarks.table import ROOT, Result, Row, Unavailable, machine, machine_row, markdown, say
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "verdict": lambda options: verdict.run(options.seeds),
     "sieve": lambda options: sieve.run(min(options.seeds, 5)),
     "sparse": lambda options: sparse.run(),
+    "architectures": lambda options: architectures.run(min(options.seeds, 5)),
     "app": lambda options: app.run(),
 }
 

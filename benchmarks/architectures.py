@@ -4,9 +4,12 @@ The files that came with miii (``checkpoints/architectures``) were made by it::
 
     python -m benchmarks architectures          about two hours on one thread; goes on where it was stopped
 
-Runs are made in a folder beside the checkout, measured, and thrown away: what is kept is a line each.
+Runs are made in a temporary folder, measured, and thrown away: what is kept is a line each, and what was tried to
+choose each architecture's optimiser.
 """
 
+import json
+import math
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,6 +20,8 @@ from benchmarks.table import ROOT, Result, Row, say
 from miii.analysis import compare
 from miii.config import RunConfig
 from miii.model.config import ModelConfig
+from miii.optim import AnyOptimizer
+from miii.runs.atomic import write_json
 
 HOME = ROOT / "checkpoints" / "architectures"
 SEEDS = 5
@@ -39,13 +44,21 @@ ARCHITECTURES: tuple[dict[str, Any], ...] = (
 DEPTHS = (2, 6, 12)
 
 
+#: Two optimisers for each comparison: each architecture takes the first if it groks by it in half of the steps, on a
+#: seed that is not counted, and else the one that does better there.
+OPTIMIZERS: dict[str, tuple[AnyOptimizer, ...]] = {
+    "add-113": (miii.AdamW(), miii.AdamW(lr=5e-3, weight_decay=5.0)),
+    "primes": (miii.Muon(weight_decay=0.2), miii.Muon(lr=1e-2, weight_decay=0.1)),
+    "depth": (miii.AdamW(lr=2e-3, weight_decay=2.0), miii.AdamW(lr=5e-3, weight_decay=2.0)),
+}
+TRIED = 100  #: that seed
+
+
 def addition(seed: int) -> list[RunConfig]:
-    """Addition modulo 113 by the recipe ``fast``, for 600 steps."""
+    """Addition modulo 113 by the recipe ``fast``, in at most 600 steps; a network is measured 150 after it grokked."""
+    changes: dict[str, Any] = {"steps": 600, "steps_after_grok": 150, "eval_every": 25, "snapshots": 1, "threads": 1}
     task = miii.ModularAddition(seed=seed)
-    return [
-        miii.recipe(task=task, model=ModelConfig(**model), steps=600, eval_every=25, snapshots=1, threads=1)
-        for model in ARCHITECTURES
-    ]
+    return [miii.recipe(task=task, model=ModelConfig(**model), **changes) for model in ARCHITECTURES]
 
 
 def primes(seed: int) -> list[RunConfig]:
@@ -60,9 +73,8 @@ def depths(seed: int) -> list[RunConfig]:
     task = miii.ModularAddition(p=59, train_fraction=0.5, seed=seed)
     size = {"d_model": 64, "d_mlp": 256, "act": "tailored"}
     changes: dict[str, Any] = {"steps": 800, "batch_size": 512, "eval_every": 20, "snapshots": 1, "threads": 1}
-    optimizer = miii.AdamW(lr=2e-3, weight_decay=2.0)
     return [
-        miii.recipe(task=task, optimizer=optimizer, model=ModelConfig(**size, n_layers=n, block=block), **changes)
+        miii.recipe(task=task, model=ModelConfig(**size, n_layers=n, block=block), **changes)
         for n in DEPTHS
         for block in ("pre-norm", "no-shortcut")
     ]
@@ -94,18 +106,51 @@ def made(name: str, seeds: int) -> list[compare.Compared]:
     """The runs of a comparison, each trained and measured unless its line is there already."""
     place = HOME / f"{name}.jsonl"
     found = {(each.architecture, each.seed): each for each in (compare.load(place) if place.exists() else ())}
+    best = chosen(name)
     for seed in range(seeds):
         for config in COMPARISONS[name](seed):
             which = (compare.architecture(config), seed)
-            if which in found:
-                continue
-            folder = Path(tempfile.mkdtemp()) / "run"
-            try:
-                run = miii.runs.record(folder, miii.train(config))
-                found[which] = compare.measured(run)
-            finally:
-                shutil.rmtree(folder.parent, ignore_errors=True)
-            say(f"architectures: {name}, {which}, grokked at {found[which].grokked_at}, {found[which].measures}")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            compare.save(place, found.values())
+            if which not in found:
+                found[which] = _measured(_with(config, name, best[which[0]]))
+                compare.save(place, found.values())
     return list(found.values())
+
+
+def chosen(name: str) -> dict[str, int]:
+    """Which of ``OPTIMIZERS`` each architecture takes."""
+    place = HOME / "optimizers.json"
+    kept = json.loads(place.read_text()) if place.exists() else {}
+    tried = kept.setdefault(name, {})
+    for config in COMPARISONS[name](TRIED):
+        of = tried.setdefault(compare.architecture(config), [])
+        for i in range(len(of), len(OPTIMIZERS[name])):
+            if of and of[0]["grokked_at"] is not None and of[0]["grokked_at"] <= config.steps / 2:
+                break
+            tried_config = _with(config, name, i).model_copy(update={"steps_after_grok": 0})
+            last = next(step for step in miii.train(tried_config) if step.last)
+            assert last.evaluation is not None
+            accuracy = last.evaluation.scores.get("auc", last.evaluation.test_accuracy)
+            optimizer = OPTIMIZERS[name][i].model_dump()
+            of.append({"optimizer": optimizer, "grokked_at": last.grokked_at, "accuracy": accuracy})
+            say(f"architectures: {compare.architecture(config)}, tried {of[-1]}")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_json(place, kept)
+
+    def rank(result: dict[str, Any]) -> tuple[float, float]:
+        return (math.inf if result["grokked_at"] is None else result["grokked_at"], -result["accuracy"])
+
+    return {which: min(range(len(of)), key=lambda i: rank(of[i])) for which, of in tried.items()}
+
+
+def _with(config: RunConfig, name: str, optimizer: int) -> RunConfig:
+    return config.model_copy(update={"optimizer": OPTIMIZERS[name][optimizer]})
+
+
+def _measured(config: RunConfig) -> compare.Compared:
+    folder = Path(tempfile.mkdtemp()) / "run"
+    try:
+        found = compare.measured(miii.runs.record(folder, miii.train(config)))
+    finally:
+        shutil.rmtree(folder.parent, ignore_errors=True)
+    say(f"architectures: {found.architecture}, seed {found.seed}, grokked at {found.grokked_at}, {found.measures}")
+    return found

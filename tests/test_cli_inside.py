@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import miii
 from miii import cli, runs
-from miii.analysis import circuits, formula, fourier, grid, phases, planted, trajectory, verdict
+from miii.analysis import circuits, compare, formula, fourier, grid, phases, planted, trajectory, verdict
 from miii.analysis.formula import Formula, Term
 
 KEYS = (2, 5, 9)
@@ -442,3 +442,43 @@ def test_no_run_yet_says_how_to_make_one(capsys):
 
     print_runs([], as_json=False)
     assert "miii train add" in capsys.readouterr().out
+
+
+# ---- compare ----
+
+
+@pytest.fixture
+def two_runs(home):
+    """Two networks on the same task, split and budget, and one on another."""
+    for name, changes in (("a", {}), ("b", {"block": "pre-norm"}), ("c", {"p": 13})):
+        base = miii.RunConfig(
+            task={"p": 11, "train_fraction": 0.5}, model={"d_model": 8, "n_heads": 2, "d_mlp": 8}, steps=2, threads=1
+        )
+        runs.record(home / name, miii.train(miii.flat.change(base, changes)))
+    return home
+
+
+def test_compare_prints_a_row_a_run(two_runs, miii_says):
+    code, out, _ = miii_says("compare", "a", "b", "--json")
+    assert code == 0
+    rows = json.loads(out)
+    assert [row["architecture"] for row in rows] == ["plain", "pre-norm"]
+    measured = compare.measured(runs.open("b"))
+    assert rows[1]["parameters"] == measured.parameters
+    assert rows[1]["explained"] == measured.measures["explained"]
+    assert rows[0]["grokked_at"] is None
+
+
+def test_compare_prints_a_row_an_architecture(two_runs, miii_says):
+    code, out, _ = miii_says("compare", "a", "b", "--summary", "--json")
+    assert code == 0
+    assert [(row["architecture"], row["seeds"]) for row in json.loads(out)] == [("plain", 1), ("pre-norm", 1)]
+    code, out, _ = miii_says("compare", "a")
+    assert code == 0
+    assert "plain" in out
+
+
+def test_compare_refuses_other_terms_before_it_measures(two_runs, miii_says):
+    code, out, err = miii_says("compare", "a", "c")
+    assert (code, out) == (2, "")
+    assert "equal terms" in err

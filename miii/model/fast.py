@@ -4,7 +4,7 @@ Three facts are used. An embedding depends on (token, position) alone, so the fi
 are computed once for each distinct pair: 2 p + 1 rows in place of 3 p^2. The answer is read at the last position, so
 the last block needs its queries and neurons there only. And without a norm, whatever attention writes is read by
 W_in and W_U linearly, so W_O W_in and W_O W_U are multiplied first and the residual stream is never written out.
-All three hold for plain blocks with attention; of the other networks only the second is used.
+All three hold for plain blocks with attention; of the other networks the first two are used.
 """
 
 import math
@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from miii.model.block import Block, add_bias
+from miii.model.block import Block, add_bias, gather
 from miii.model.mixers import causal_mask
 from miii.model.tap import Tap, identity
 from miii.model.transformer import Transformer
-from miii.model.wiring import LAST
+from miii.model.wiring import ALL, LAST
 
 CHUNK = 2048  #: examples that ``answers`` runs at a time
 
@@ -94,13 +94,20 @@ def answer_neurons(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_mlp
 def _at_last(
     model: Transformer, plan: Plan, kept: Float[Tensor, "batch d_mlp"] | None = None, tap: Tap = identity
 ) -> Float[Tensor, "batch d_vocab_out"]:
-    """The plain forward, whose last block computes the last position alone."""
+    """The first two of the three facts: the first block from distinct rows, the last block at the last position."""
     site = f"{len(model.blocks) - 1}.mlp_post"
 
     def dropped(name: str, value: Tensor) -> Tensor:
         return value * kept[:, None].to(value.dtype) if kept is not None and name == site else tap(name, value)
 
-    return model(plan.token[plan.index], dropped, LAST)[:, -1]
+    resid, last = model.W_E[plan.token] + model.places()[plan.position], len(model.blocks) - 1
+    rows: Tensor | None = plan.index
+    for layer, block in enumerate(model.blocks):
+        where, first = LAST if layer == last else ALL, layer == 0
+        resid = block(
+            resid, lambda name, value, layer=layer: dropped(f"{layer}.{name}", value), where, rows if first else None
+        )
+    return model.unembed(resid)[:, -1]
 
 
 def _at_answer(model: Transformer, plan: Plan) -> tuple[Float[Tensor, "batch heads"], Float[Tensor, "rows d_model"]]:
@@ -125,32 +132,26 @@ def _neurons(block: Block, z: Tensor, resid: Tensor) -> Float[Tensor, "batch d_m
     return pre + add_bias(add_bias(resid, block.b_O) @ block.W_in, block.b_in).to(pre.dtype)
 
 
-def _gather(table: Float[Tensor, "distinct *rest"], index: Int[Tensor, "batch *pos"]) -> Tensor:
-    # index_select's backward is several times as fast as those of table[index] and F.embedding
-    rows = table.index_select(0, index.flatten())
-    return rows.unflatten(0, index.shape)
-
-
 def _first_and_last(block: Block, distinct: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
     """z [batch, head, d_head] and the residual stream at the last position, for a model of one block."""
     q, k, v = block.heads(distinct[plan.readers], "Q"), block.heads(distinct, "K"), block.heads(distinct, "V")
     if len(plan.readers) == 1:  # the answer is always read at the same token: scores depend on the key alone
-        scores = _gather((k * q).sum(-1), plan.index)
+        scores = gather((k * q).sum(-1), plan.index)
         pattern = torch.softmax(scores / math.sqrt(q.shape[-1]), dim=1)
         # in full precision: many rows add to one value's gradient
-        z = (pattern.unsqueeze(-1) * _gather(v.to(distinct.dtype), plan.index)).sum(1)
+        z = (pattern.unsqueeze(-1) * gather(v.to(distinct.dtype), plan.index)).sum(1)
         return z, distinct[plan.readers]
-    z = _attend_last(_gather(q, plan.reader), _gather(k, plan.index), _gather(v, plan.index))
-    return z, _gather(distinct[plan.readers], plan.reader)
+    z = _attend_last(gather(q, plan.reader), gather(k, plan.index), gather(v, plan.index))
+    return z, gather(distinct[plan.readers], plan.reader)
 
 
 def _first(block: Block, distinct: Tensor, plan: Plan) -> Float[Tensor, "batch pos d_model"]:
-    q, k, v = (_gather(block.heads(distinct, which), plan.index).transpose(1, 2) for which in ("Q", "K", "V"))
+    q, k, v = (gather(block.heads(distinct, which), plan.index).transpose(1, 2) for which in ("Q", "K", "V"))
     scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
     if block.causal:
         scores = scores.masked_fill(causal_mask(scores.shape[-1], scores.device), -torch.inf)
     z = (torch.softmax(scores, dim=-1) @ v).transpose(1, 2)
-    resid = _gather(distinct, plan.index) + add_bias(z.flatten(-2) @ block.W_O.flatten(0, 1), block.b_O)
+    resid = gather(distinct, plan.index) + add_bias(z.flatten(-2) @ block.W_O.flatten(0, 1), block.b_O)
     return resid + block.mlp(resid)
 
 

@@ -1,7 +1,8 @@
 """How positions exchange information: from values v [batch, pos, head, d_head] to what each position hears, z.
 
 A mixer is two functions: the shapes of the weights that it adds to a block, and the mixing itself. ``at`` says which
-positions are asked for, all or the last alone; what comes back is theirs.
+positions are asked for, all or the last alone; what comes back is theirs. What a mixer reads beside the values it asks
+``read`` for: a linear map of what the block hears, of one kind at some positions, such as the queries at the last.
 """
 
 import math
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from miii.model.config import ModelConfig
 from miii.model.tap import Tap
+from miii.model.wiring import ALL
 
 if TYPE_CHECKING:
     from miii.model.block import Block
@@ -29,23 +31,27 @@ class Mixer:
 
     Attributes:
         shapes: the weights that a block needs for it, beside W_V and W_O, from the config and the number of positions.
-        mix: block, what the mixer reads [batch, pos, d_model], v, tap, at -> z [batch, query, head, d_head].
+        mix: block, read, v, tap, at -> z [batch, query, head, d_head].
 
     Source: own design; the draft paper's equations 4 to 6.
     """
 
     shapes: Callable[[ModelConfig, int], Shapes]
-    mix: Callable[["Block", Tensor, Tensor, Tap, slice], Tensor]
+    mix: Callable[["Block", "Read", Tensor, Tap, slice], Tensor]
+
+
+#: From "Q" or "K" and the positions asked for to [batch, pos, head, d_head].
+Read = Callable[[str, slice], Tensor]
 
 
 def attend(
-    block: "Block", heard: Tensor, v: Float[Tensor, "batch key head d_head"], tap: Tap, at: slice
+    block: "Block", read: Read, v: Float[Tensor, "batch key head d_head"], tap: Tap, at: slice
 ) -> Float[Tensor, "batch query head d_head"]:
     """z = A v, with A = softmax(q k / sqrt d_head), shaped as the block's wiring says.
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), equation 1; the draft paper's equation 4, which is misprinted.
     """
-    q, k = tap("q", block.heads(heard[:, at], "Q")), tap("k", block.heads(heard, "K"))
+    q, k = tap("q", read("Q", at)), tap("k", read("K", ALL))
     scores = einsum(q, k, "batch query head d, batch key head d -> batch head query key") / math.sqrt(q.shape[-1])
     # E-SPA's target stands in the scores, so that it is seen where they are
     target, totals = block.target(scores.shape[-1], at)
@@ -60,14 +66,14 @@ def attend(
     return einsum(pattern, v, "batch head query key, batch key head d -> batch query head d")
 
 
-def average(block: "Block", heard: Tensor, v: Tensor, tap: Tap, at: slice) -> Tensor:
+def average(block: "Block", read: Read, v: Tensor, tap: Tap, at: slice) -> Tensor:
     """z = the mean of the values of all visible positions, for each head alike. Source: own design."""
     even = uniform(v.shape[1], block.causal, v)[at]
     pattern = tap("pattern", even.expand(v.shape[0], v.shape[2], *even.shape))
     return einsum(pattern, v, "batch head query key, batch key head d -> batch query head d")
 
 
-def convolve(block: "Block", heard: Tensor, v: Tensor, tap: Tap, at: slice) -> Tensor:
+def convolve(block: "Block", read: Read, v: Tensor, tap: Tap, at: slice) -> Tensor:
     """z[i] = sum over j of W_conv[i - j] v[j], for each channel by itself. Source: the draft paper's equation 5."""
     n = v.shape[1]
     lag = torch.arange(n, device=v.device)[at, None] - torch.arange(n, device=v.device)
@@ -78,7 +84,7 @@ def convolve(block: "Block", heard: Tensor, v: Tensor, tap: Tap, at: slice) -> T
     return einsum(kernel, v, "head d query key, batch key head d -> batch query head d")
 
 
-def convolve_spectra(block: "Block", heard: Tensor, v: Tensor, tap: Tap, at: slice) -> Tensor:
+def convolve_spectra(block: "Block", read: Read, v: Tensor, tap: Tap, at: slice) -> Tensor:
     """The same as ``convolve``, as a product of spectra: padded, so that nothing comes round from the end.
 
     Source: the convolution theorem; the draft paper's introduction.
@@ -93,7 +99,7 @@ def convolve_spectra(block: "Block", heard: Tensor, v: Tensor, tap: Tap, at: sli
     return whole[..., begin : begin + n].permute(0, 3, 1, 2)[:, at]
 
 
-def gate(block: "Block", heard: Tensor, v: Tensor, tap: Tap, at: slice) -> Tensor:
+def gate(block: "Block", read: Read, v: Tensor, tap: Tap, at: slice) -> Tensor:
     """z = the states of torch's gated recurrent unit on the values, d_model wide.
 
     Source: Cho et al. 2014 (arXiv 1406.1078), as in ``torch.nn.GRU``; the draft paper's equation 6.
@@ -103,7 +109,7 @@ def gate(block: "Block", heard: Tensor, v: Tensor, tap: Tap, at: slice) -> Tenso
     return states.unflatten(-1, v.shape[2:])[:, at]
 
 
-def scan(block: "Block", heard: Tensor, v: Tensor, tap: Tap, at: slice) -> Tensor:
+def scan(block: "Block", read: Read, v: Tensor, tap: Tap, at: slice) -> Tensor:
     """z[i] = a z[i - 1] + v[i], a = sigmoid(decay) for each channel, in log2(positions) steps.
 
     Each step adds what stands twice as far back as the last one's, which is right because the recurrence is linear.
