@@ -56,12 +56,19 @@ def table(frame: pd.DataFrame, name: str) -> None:
     csv(lambda: frame, name, "The numbers of this table")
 
 
+FOUND = {
+    "exact": "Found by exact patching: every edge was corrupted by itself.",
+    "eap-ig": "Found by gradients (EAP-IG), for there are too many edges to corrupt each by itself; measured by patching.",
+}
+
+
 def circuit(found: dict, title: str, name: str) -> None:
     st.subheader(title)
     with st.container(horizontal=True):
         st.metric("Faithfulness", f"{found['faithfulness']:.3f}", border=True)
         st.metric("Without", f"{found['without']:.3f}", border=True)
         st.metric("Edges", len(found["edges"]), border=True)
+    st.caption(FOUND[found["method"]])
     edges = pd.DataFrame({"edge": list(found["edges"]), "worth in logits": list(found["edges"].values())})
     table(edges, name)
 
@@ -110,8 +117,8 @@ The rule of the verdict: explained at least .9, both crossings at least .95, bot
 st.header("Circuits", anchor="circuits")
 st.markdown(
     """
-Each circuit is found on held-out examples that differ in one question only: every edge of the network is corrupted by itself,
-and the best edges are taken until they bring back 90 % of the difference that the question makes to the answer. *Faithfulness* is
+Each circuit is found on held-out examples that differ in one question only: every edge of the network is scored by what its
+corruption does, and the best edges are taken until they bring back 90 % of the difference that the question makes to the answer. *Faithfulness* is
 what the circuit brings back alone; *without* is what all other edges bring back when the circuit is corrupted.
 """
 )
