@@ -26,13 +26,12 @@ from miii.runs.atomic import write_json
 HOME = ROOT / "checkpoints" / "architectures"
 SEEDS = 5
 
-#: Block and mixer, each as the fields of ``ModelConfig`` in which it differs from the recipe's network.
+#: Block and mixer, each as the fields of ``ModelConfig`` in which it differs from the recipe's network. Two are left out
+#: that lie between ``pre-norm`` and ``sas``; what they did on one seed is in docs/LOG.md.
 ARCHITECTURES: tuple[dict[str, Any], ...] = (
     {},
     {"block": "vaswani"},
     {"block": "pre-norm"},
-    {"block": "value-skipinit"},
-    {"block": "shaped"},
     {"block": "sas"},
     {"block": "sas-p"},
     {"block": "no-shortcut"},
@@ -62,15 +61,20 @@ def addition(seed: int) -> list[RunConfig]:
 
 
 def primes(seed: int) -> list[RunConfig]:
-    """Primes of five digits by their recipe, for 1,000 steps; nothing stops earlier."""
-    base = miii.recipe(task=miii.Primes(seed=seed), steps_after_grok=None, steps=1000, snapshots=1, threads=1)
+    """Primes of five digits by their recipe, in at most 800 steps; a network is measured 200 after it sieves by 3."""
+    changes: dict[str, Any] = {"steps": 800, "steps_after_grok": 200, "snapshots": 1, "threads": 1}
+    base = miii.recipe(task=miii.Primes(seed=seed), **changes)
     own = base.model.model_dump()
-    return [base.model_copy(update={"model": ModelConfig(**own | model)}) for model in ARCHITECTURES]
+    return [base.model_copy(update={"model": ModelConfig(**own | model)}) for model in ARCHITECTURES if _few(model)]
+
+
+def _few(model: dict[str, Any]) -> bool:
+    return model.get("block") != "sas-p" and model.get("mixer") != "recurrence"
 
 
 def depths(seed: int) -> list[RunConfig]:
     """Addition modulo 59 in narrow deep networks: with shortcuts and norms, and without either."""
-    task = miii.ModularAddition(p=59, train_fraction=0.5, seed=seed)
+    task = miii.ModularAddition(p=59, train_fraction=0.5, seed=seed)  # half, so that it is learned soon
     size = {"d_model": 64, "d_mlp": 256, "act": "tailored"}
     changes: dict[str, Any] = {"steps": 800, "batch_size": 512, "eval_every": 20, "snapshots": 1, "threads": 1}
     return [

@@ -3,12 +3,12 @@
 from typing import Any
 
 import streamlit as st
-from torch import Tensor
 
 import miii
 from miii import ModularAddition, analysis, plots
+from miii.model.tap import sites
 from miii.plots.style import Chart
-from pages._ui import front, looks
+from pages._ui import front, looks, written
 from pages._ui.cell import cell, shared, stamp_of
 from pages._ui.pick import run_and_step, small_enough
 
@@ -29,6 +29,12 @@ if not isinstance(run.config.task, ModularAddition):
     looks.show(run, step)
     st.stop()
 p = small_enough(run, run.config.task)
+if "pattern" not in sites(run.config.model):
+    st.info(
+        f"{run.name} has no attention: its positions exchange information by {run.config.model.mixer}, which has no pattern.",
+        icon=":material/info:",
+    )
+    st.stop()
 n_layers, n_heads = run.config.model.n_layers, run.config.model.n_heads
 stamp = stamp_of(run)
 
@@ -96,13 +102,6 @@ st.caption(
 )
 
 
-def strongest(shares: Tensor) -> str:
-    """The strongest two of the frequencies 1 .. p // 2 and their shares, in words."""
-    top = shares.topk(min(2, len(shares)))
-    listed = " and ".join(f"$k = {k + 1}$ ({share:.0%})" for share, k in zip(*(x.tolist() for x in top), strict=True))
-    return f"The strongest frequencies: {listed}."
-
-
 def in_words(rhythm: analysis.attention.Rhythm, head: int, key: int) -> str:
     """What is to be said of the spectrum of one head's attention to one key."""
     single = rhythm.single()[head, key]
@@ -110,7 +109,7 @@ def in_words(rhythm: analysis.attention.Rhythm, head: int, key: int) -> str:
         return "The weight is the same for all pairs, so there is no rhythm to find."
     return (
         f"The weight deviates from its mean by {rhythm.deviation[head, key]:.2g}. {rhythm.of_a()[head, key]:.0%} of the "
-        f"variance depends on $a$ alone, {rhythm.of_b()[head, key]:.0%} on $b$ alone, the rest on both. {strongest(single)}"
+        f"variance depends on $a$ alone, {rhythm.of_b()[head, key]:.0%} on $b$ alone, the rest on both. {written.strongest(single)}"
     )
 
 
@@ -148,106 +147,14 @@ st.dataframe(
 )
 st.caption("Mean attention from “=” over all pairs. The table's own toolbar searches and downloads it.")
 
-st.header("What does a head look for, and what does it write?", anchor="circuits")
-st.markdown(
-    r"""
-A head's four matrices act only in pairs. $W_E W_Q W_K^\top W_E^\top$, the **QK circuit**, scores every token against every
-other: it says where the head looks. $W_E W_V W_O W_U$, the **OV circuit**, says what looking there adds to the logit of
-each answer. Neither depends on an input, so both can be read off the weights.
-"""
-    + (
-        ""
-        if layer == 0
-        else "\n\nIn this layer they are the direct paths: the head reads what earlier blocks wrote, too."
+if run.config.model.plain:
+    written.show(run, step, layer, int(head))
+else:
+    st.info(
+        f"What a head looks for and what it writes cannot be read off the matrices of {run.name}, and its logits are no sum of "
+        f"what the parts wrote: its blocks are {run.config.model.block}. What follows holds for it as well.",
+        icon=":material/info:",
     )
-)
-
-
-def token_scores(name: str, step: int, layer: int, head: int) -> Chart:
-    run = miii.runs.open(name)
-    p = run.task().d_vocab_out
-    equals = run.task().tokens[0, -1:]
-    scores = analysis.heads.qk(run.model(step), layer, equals)[head, 0]
-    return plots.token_scores(scores[:2, :p], ["a", "b"], head)
-
-
-def qk(name: str, step: int, layer: int, head: int) -> Chart:
-    run = miii.runs.open(name)
-    p = run.task().d_vocab_out
-    scores = analysis.heads.qk(run.model(step), layer)[head, :, 0, :p]
-    return plots.qk(scores, head)
-
-
-def ov(name: str, step: int, layer: int, head: int) -> Chart:
-    run = miii.runs.open(name)
-    p = run.task().d_vocab_out
-    return plots.ov(analysis.heads.ov(run.model(step), layer)[head, :p], head)
-
-
-model = run.model(step)
-scores = analysis.heads.qk(model, layer, run.task().tokens[0, -1:])[int(head), 0, :2, :p]
-written = analysis.heads.ov(model, layer)[int(head), :p]
-deviation, shift = float(scores[0].std(correction=0)), float((scores[1] - scores[0]).mean())
-cell(
-    token_scores,
-    **shown,
-    alt=f"Score of head {head} from = to every token at either position at step {step}.",
-    see="“=” gives the same score to every token: this head cannot tell them apart."
-    if deviation < analysis.attention.CONSTANT
-    else f"Two operands share the attention by the difference of their scores. Over the tokens the scores deviate by "
-    f"{deviation:.2g}; at position $b$ each is {abs(shift):.2g} {'lower' if shift < 0 else 'higher'} than at $a$. "
-    + strongest(analysis.fourier.spectrum(scores[0][:, None]).power),
-)
-columns = st.columns(2)
-with columns[0]:
-    cell(
-        qk,
-        **shown,
-        width="content",
-        alt=f"Head {head}'s score of every query token against every key token at step {step}.",
-        see=f"Each row is drawn less its mean, which the softmax does not see. Only the last row is ever used: token {p} is "
-        "“=”, which alone asks at the last position.",
-    )
-with columns[1]:
-    cell(
-        ov,
-        **shown,
-        width="content",
-        alt=f"What head {head} adds to the logit of each answer for every token it attends to at step {step}.",
-        see="It writes nothing to the logits directly."
-        if not written.any()
-        else f"A head's own vote, {float(written.std(correction=0)):.2g} logits strong (standard deviation). "
-        + strongest(analysis.fourier.spectrum(written).power),
-    )
-
-st.header("Who writes the answer?", anchor="writers")
-st.markdown(
-    "Without a norm the logits are a sum of what every part of the network wrote, so each part's own contribution to the "
-    "logit of the correct answer can be told. What a head adds by way of the neurons counts as theirs."
-)
-
-
-@shared
-def written_by(name: str, step: int) -> analysis.direct.Contributions:
-    run = miii.runs.open(name)
-    task = run.task()
-    return analysis.direct.contributions(run.model(step), task.tokens, task.labels)
-
-
-def contributions(name: str, step: int) -> Chart:
-    return plots.contributions(written_by(name, step))
-
-
-parts = written_by(run.name, step)
-cell(
-    contributions,
-    name=run.name,
-    step=step,
-    stamp=stamp,
-    alt=f"Mean direct contribution of every head and MLP to the correct answer's logit at step {step}.",
-    see=f"Over all pairs the logit of the correct answer is {parts.total():.3g} above the mean of all answers. The heads "
-    f"write {parts.of('head'):.3g} of it directly, the MLP{'s' if n_layers > 1 else ''} {parts.of('MLP'):.3g}.",
-)
 
 st.header("What if a head falls silent?", anchor="silence")
 st.markdown(

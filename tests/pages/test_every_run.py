@@ -28,6 +28,9 @@ TRAINED: dict[str, dict[str, Any]] = {
     "multiples": {"task": {"p": 11, "operation": "expr", "expression": "3*a - b + 7"}, "model": TINY},
     "even": {"task": {"p": 12}, "model": TINY},
     "two layers": {"task": {"p": 11}, "model": {**TINY, "n_layers": 2, "biases": "all", "act": "gelu"}},
+    "normed": {"task": {"p": 11}, "model": {**TINY, "n_layers": 2, "block": "pre-norm"}},
+    "side by side": {"task": {"p": 11}, "model": {**TINY, "block": "sas-p"}},
+    "recurrent": {"task": {"p": 11}, "model": {**TINY, "mixer": "gru"}},
     "memorised": {
         "task": {"p": 11, "operation": "shuffled", "train_fraction": 0.4},
         "model": {"n_heads": 1, "d_model": 32, "d_mlp": 64},
@@ -94,6 +97,9 @@ RUNS = [
     "multiples",
     "even",
     "two layers",
+    "normed",
+    "side by side",
+    "recurrent",
     "memorised",
     "adds",
     "subtracts",
@@ -123,6 +129,7 @@ def test_every_page_shows_it(run, visit, name):
         sound(at, page, name)
         refused = page in GROUP and shown.config.task.p < 11
         unanswerable = page == "formula" and name in ("mul", "custom")
+        unanswerable |= page == "attention" and name == "recurrent"  # which has no pattern
         assert bool(at.get("vega_lite_chart")) != (refused or unanswerable), page
 
 
