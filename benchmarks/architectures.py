@@ -26,8 +26,8 @@ from miii.runs.atomic import write_json
 HOME = ROOT / "checkpoints" / "architectures"
 SEEDS = 5
 
-#: Block and mixer, each as the fields of ``ModelConfig`` in which it differs from the recipe's network. Two are left out
-#: that lie between ``pre-norm`` and ``sas``; what they did on one seed is in docs/LOG.md.
+#: Block and mixer, each as the fields of ``ModelConfig`` in which it differs from the recipe's network. Two are left
+#: out that lie between ``pre-norm`` and ``sas``; what they did on one seed is in docs/LOG.md.
 ARCHITECTURES: tuple[dict[str, Any], ...] = (
     {},
     {"block": "vaswani"},
