@@ -8,6 +8,7 @@ All three hold for plain blocks with attention; of the other networks only the s
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,7 +19,8 @@ from miii.model.block import Block, add_bias
 from miii.model.mixers import causal_mask
 from miii.model.tap import Tap, identity
 from miii.model.transformer import Transformer
-from miii.model.wiring import LAST
+from miii.model.wiring import ALL, LAST
+from miii.tasks.task import Task
 
 CHUNK = 2048  #: examples that ``answers`` runs at a time
 
@@ -61,7 +63,7 @@ def answer_logits(
     Source: own design; equality in float64 is tested in tests/model/test_fast.py.
     """
     if not model.config.plain:
-        return _at_last(model, plan, kept)
+        return _forward(model, plan, kept)[:, -1]
     z, resid = _at_answer(model, plan)
     block, W_U = model.blocks[-1], model.W_U
     # under autocast products are bfloat16 and sums with float32 are float32: the large matrices stay bfloat16
@@ -75,6 +77,18 @@ def answer_logits(
     return post @ (block.W_out @ W_U) + z @ (block.W_O.flatten(0, 1) @ W_U) + constant
 
 
+def all_logits(
+    model: Transformer, plan: Plan, kept: Float[Tensor, "batch d_mlp"] | None = None
+) -> Float[Tensor, "batch pos d_vocab_out"]:
+    """Logits at every position, by the plain forward, with the same dropout as ``answer_logits``. Source: own design."""
+    return _forward(model, plan, kept, at=ALL)
+
+
+def logits_for(task: Task) -> Callable[[Transformer, Plan, Tensor | None], Tensor]:
+    """``answer_logits``, or ``all_logits`` for a task that asks at every position. Source: own design."""
+    return answer_logits if task.next_tokens is None else all_logits
+
+
 @torch.no_grad()
 def answers(model: Transformer, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch d_vocab_out"]:
     """``answer_logits`` of any number of examples, a chunk at a time, without gradients. Source: own design."""
@@ -86,21 +100,25 @@ def answer_neurons(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_mlp
     if not model.config.plain:
         found: dict[str, Tensor] = {}
         site = f"{len(model.blocks) - 1}.mlp_pre"
-        _at_last(model, plan, tap=lambda name, value: found.setdefault(name, value) if name == site else value)
+        _forward(model, plan, tap=lambda name, value: found.setdefault(name, value) if name == site else value)
         return found[site][:, -1]
     return _neurons(model.blocks[-1], *_at_answer(model, plan))
 
 
-def _at_last(
-    model: Transformer, plan: Plan, kept: Float[Tensor, "batch d_mlp"] | None = None, tap: Tap = identity
-) -> Float[Tensor, "batch d_vocab_out"]:
-    """The plain forward, whose last block computes the last position alone."""
+def _forward(
+    model: Transformer,
+    plan: Plan,
+    kept: Float[Tensor, "batch d_mlp"] | None = None,
+    tap: Tap = identity,
+    at: slice = LAST,
+) -> Float[Tensor, "batch query d_vocab_out"]:
+    """The plain forward, whose last block computes the last position alone, or all."""
     site = f"{len(model.blocks) - 1}.mlp_post"
 
     def dropped(name: str, value: Tensor) -> Tensor:
         return value * kept[:, None].to(value.dtype) if kept is not None and name == site else tap(name, value)
 
-    return model(plan.token[plan.index], dropped, LAST)[:, -1]
+    return model(plan.token[plan.index], dropped, at)
 
 
 def _at_answer(model: Transformer, plan: Plan) -> tuple[Float[Tensor, "batch heads"], Float[Tensor, "rows d_model"]]:
