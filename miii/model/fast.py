@@ -80,7 +80,7 @@ def answer_logits(
 def all_logits(
     model: Transformer, plan: Plan, kept: Float[Tensor, "batch d_mlp"] | None = None
 ) -> Float[Tensor, "batch pos d_vocab_out"]:
-    """Logits at every position, by the plain forward, with the same dropout as ``answer_logits``. Source: own design."""
+    """Logits at every position, by the plain forward; dropout as in ``answer_logits``. Source: own design."""
     return _forward(model, plan, kept, at=ALL)
 
 

@@ -12,6 +12,14 @@ from miii.plots.integers import density, last_digits, polar, split_counts, split
 from miii.plots.neurons import activation, clusters, phases, reads, single_frequency, writes
 from miii.plots.progress import measures, progress
 from miii.plots.reach import active_frequencies, evidence_by_count, head_digits, reach, right_by_target
+from miii.plots.rollout import (
+    rollout_carries,
+    rollout_digits,
+    rollout_integers,
+    rollout_labels,
+    vector_similarity,
+    written,
+)
 from miii.plots.sieve import crossings, evidence_moves, sieve_depth, sieve_oracles
 from miii.plots.sparse import recalls, seen_factors
 from miii.plots.tasks import chance, digit_split, loss_weights, string_counts, string_lengths, string_split
@@ -64,6 +72,10 @@ __all__ = [
     "reads",
     "recalls",
     "right_by_target",
+    "rollout_carries",
+    "rollout_digits",
+    "rollout_integers",
+    "rollout_labels",
     "seen_factors",
     "sieve_depth",
     "sieve_oracles",
@@ -82,7 +94,9 @@ __all__ = [
     "terms",
     "token_scores",
     "ulam",
+    "vector_similarity",
     "weight_norm",
     "wheel",
     "writes",
+    "written",
 ]

@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-
 UNASKED = -1  #: in ``Task.next_tokens``, where nothing is asked
 
 
