@@ -22,8 +22,27 @@ from miii.plots.rollout import (
 )
 from miii.plots.sieve import crossings, evidence_moves, sieve_depth, sieve_oracles
 from miii.plots.sparse import recalls, seen_factors
-from miii.plots.tasks import chance, digit_split, loss_weights, string_counts, string_lengths, string_split
-from miii.plots.training import accuracy, answers, by_length, by_prime, class_balance, loss, sieving, split, weight_norm
+from miii.plots.tasks import (
+    chance,
+    digit_split,
+    loss_weights,
+    split_blocks,
+    string_counts,
+    string_lengths,
+    string_split,
+)
+from miii.plots.training import (
+    accuracy,
+    answers,
+    by_length,
+    by_prime,
+    by_token,
+    class_balance,
+    loss,
+    sieving,
+    split,
+    weight_norm,
+)
 
 __all__ = [
     "ablation",
@@ -34,6 +53,7 @@ __all__ = [
     "attention_spectrum",
     "by_length",
     "by_prime",
+    "by_token",
     "chance",
     "circle",
     "circuit",
@@ -85,6 +105,7 @@ __all__ = [
     "spectrum",
     "spectrum_2d",
     "split",
+    "split_blocks",
     "split_counts",
     "split_rows",
     "steering",

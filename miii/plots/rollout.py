@@ -69,7 +69,7 @@ def rollout_integers(report: Mapping[str, Any]) -> Chart:
 
 
 def rollout_labels(report: Mapping[str, Any]) -> Chart:
-    """Area under the ROC curve of the labels, after the network's own frames and after true ones. Source: own design."""
+    """Areas under the ROC curve of the labels, after the network's own frames and the true ones. Source: own design."""
     names = {"label_auc": "after its own frames", "label_auc_true": "after the true frames"}
     rows = [
         {"who": words, "ahead": row["ahead"], "auc": row[name]}
@@ -126,17 +126,13 @@ def _shares(
     domain: Sequence[float] = (0, 1),
 ) -> Chart:
     scale = alt.Scale(domain=list(colors), range=list(colors.values()))
+    ticks = "%" if shown.endswith("%") else ".2f"
     return (
         alt.Chart(pd.DataFrame(rows))
         .mark_line(point={"size": 40})
         .encode(
             x=alt.X("ahead:O", title="frames ahead", axis=alt.Axis(labelAngle=0)),
-            y=alt.Y(
-                f"{name}:Q",
-                title=title,
-                scale=alt.Scale(domain=list(domain)),
-                axis=alt.Axis(format="%" if shown.endswith("%") else ".2f"),
-            ),
+            y=alt.Y(f"{name}:Q", title=title, scale=alt.Scale(domain=list(domain)), axis=alt.Axis(format=ticks)),
             color=alt.Color("who:N", scale=scale, legend=top_legend()),
             strokeDash=alt.StrokeDash("who:N", sort=list(colors), legend=None),
             tooltip=["ahead:O", "who:N", alt.Tooltip(f"{name}:Q", format=shown)],
