@@ -481,7 +481,7 @@ def test_the_smallest_tasks_can_be_looked_at(home, small_config, page, p):
 # ---- Train: the form ----
 
 
-@pytest.mark.parametrize("task", ["add", "primes", "residues", "miu"])
+@pytest.mark.parametrize("task", ["add", "primes", "residues", "miu", "frames"])
 def test_the_form_has_a_widget_for_every_option_with_its_default_and_its_help(task):
     at = visit("train", task=task)
     fine(at)
@@ -519,13 +519,13 @@ def test_another_optimizer_brings_its_own_options():
 def test_another_task_brings_its_own_form_and_a_range_its_own_bounds():
     at = visit("train")
     titles = {at.title[0].value}
-    for task in ("primes", "residues", "miu"):
+    for task in ("primes", "residues", "miu", "frames"):
         at.selectbox(key="task").select(task).run()
         fine(at)
         assert "recipe" not in [control.key for control in at.segmented_control]  # there is only fast
         titles.add(at.title[0].value)
         assert f"miii train {task}" in at.code[1].value
-    assert len(titles) == 4
+    assert len(titles) == 5
     at = visit("train", task="primes", range="text")
     assert [at.get_by_key(widget_key(at, name)).value for name in ("low", "high")] == [1000, 9999]
     at.segmented_control(key="range").set_value("table 1").run()
@@ -576,8 +576,15 @@ def test_an_unknown_task_or_range_in_the_url_shows_no_trace(value):
             ],
         ),
         ("miu", [({"longest_test": 9}, "longest_test must be at least longest, 24 letters (got 9)")]),
+        (
+            "frames",
+            [
+                ({"high": 1_050}, "high must be at least low + 108"),
+                ({"positions": "learned", "causal": False}, "causal must be true for predict everything"),
+            ],
+        ),
     ],
-    ids=["add", "primes", "residues", "miu"],
+    ids=["add", "primes", "residues", "miu", "frames"],
 )
 def test_a_bad_value_in_the_form_is_one_sentence_and_nothing_can_be_started(home, task, cases):
     at = visit("train", task=task)

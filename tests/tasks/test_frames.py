@@ -70,7 +70,8 @@ def test_no_integer_of_a_held_out_sequence_occurs_in_training(seed, train_fracti
     task = config.build()
     n = task.facts["first"][:, None] + task.facts["step"][:, None] * torch.arange(config.frames)
     trained, held_out = set(n[task.train_mask].ravel().tolist()), set(n[~task.train_mask].ravel().tolist())
-    assert trained and held_out
+    assert trained
+    assert held_out
     assert not trained & held_out
     side = trains(config)
     assert all(side[np.array(sorted(trained)) - config.low])
