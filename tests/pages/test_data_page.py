@@ -317,6 +317,5 @@ def test_a_sequence_of_frames_is_the_task_s(visit, texts):
     assert metrics(at)["For training"] == f"{int(task.train_mask.sum()):,}"
     side = "train" if task.train_mask[50] else "test"
     assert f"in the **{side}** split" in texts(at)
-    assert f"From {task.facts['first'][50]} to {task.facts['last'][50]} in steps of {task.facts['step'][50]}" in texts(
-        at
-    )
+    first, last, step = (int(task.facts[name][50]) for name in ("first", "last", "step"))
+    assert f"From {first} to {last} in steps of {step}" in texts(at)
