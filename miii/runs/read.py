@@ -151,8 +151,9 @@ class Run:
 
     @cached_property
     def _empty(self) -> Transformer:
+        task = self._task  # whose tensors are built where tensors belong
         with torch.device("meta"):
-            return Transformer.of(self.config.model, self._task)
+            return Transformer.of(self.config.model, task)
 
     def model(self, step: int | None = None) -> Transformer:
         """The network at a snapshot, in float32 on the CPU; at the last one if ``step`` is None.

@@ -119,15 +119,17 @@ def _measures(kind: str, row: Row) -> list[tuple[str, str, str | None]]:
             ),
         ]
     if kind == "frames":
-        shares: list[tuple[str, str, str | None]] = [
-            ("Digits", f"{row['digits']:.1%}", "Right on held-out sequences, given the true frames before"),
-            ("Integers", f"{row['integers']:.1%}", "Right in all digits; 99 % is asked for"),
-        ]
-        areas: list[tuple[str, str, str | None]] = [
+        shown: list[tuple[str, str, str | None]] = [
             ("Label, ROC AUC", _area(row["auc"]), "Of the last label on held-out sequences"),
             ("Beyond the last digit", _area(row["auc_coprime"]), "ROC AUC of the integers coprime to the base alone"),
         ]
-        return (shares if "digits" in row else []) + areas
+        if "digits" not in row:  # asked for labels alone
+            return shown
+        return [
+            ("Digits", f"{row['digits']:.1%}", "Right on held-out sequences, given the true frames before"),
+            ("Integers", f"{row['integers']:.1%}", "Right in all digits; 99 % is asked for"),
+            *shown,
+        ]
     train = ("Training accuracy", f"{row['train_accuracy']:.1%}", None)
     match kind:
         case "residues":
