@@ -146,9 +146,9 @@ FAST: dict[str, dict[str, Any]] = {
         "model": {"n_layers": 2, "d_model": 64, "d_mlp": 256, "positions": "frames"},
         "optimizer": {"name": "muon", "weight_decay": 0.01},
         "batch_size": 256,
-        "steps": 1000,
+        "steps": 500,
         "warmup_steps": 30,
-        "eval_every": 100,
+        "eval_every": 25,
     },
 }
 
