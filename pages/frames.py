@@ -18,7 +18,7 @@ from pages._ui.pick import ABOUT, chosen_run, step_of
 MOST = 12  # frames ahead
 
 INTRO = r"""
-A world model in the style of GAIA-1, with integers for images. Everything is a token: a **condition** $+d$ that says how far the
+GAIA-1-style, with integers for images: everything is a token: a **condition** $+d$ that says how far the
 next integer is away, the **digits**, the most significant first, and the **label**, prime or composite. A causal decoder predicts
 the next token; the conditions are given. What it writes becomes what it reads, so one wrong digit spoils all that follows.
 
@@ -137,7 +137,6 @@ else:
         )
         for label, value, says in (
             ("Labels, ROC AUC", held["auc"], "Of the last label of held-out sequences, after the true frames"),
-            ("Last digit alone", report["context"]["digit"], "The ROC AUC of whoever looks at the last digit only"),
             ("Beyond the last digit", held["auc_coprime"], "ROC AUC of integers coprime to the base; 0.5 is chance"),
             (
                 "Labels before would give",
@@ -147,6 +146,10 @@ else:
             ),
         ):
             st.metric(label, "–" if value is None else f"{value:.3f}", border=True, help=says)
+    st.caption(
+        f"Whoever looks at the last digit alone labels with a ROC AUC of {report['context']['digit'] or 0.5:.3f}, and of "
+        f"{report['context']['labels'] or 0.5:.3f} with the labels of the frames before as well."
+    )
     cell(
         by_frame,
         name=run.name,

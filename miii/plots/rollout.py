@@ -69,8 +69,13 @@ def rollout_integers(report: Mapping[str, Any]) -> Chart:
 
 
 def rollout_labels(report: Mapping[str, Any]) -> Chart:
-    """Areas under the ROC curve of the labels, after the network's own frames and the true ones. Source: own design."""
-    names = {"label_auc": "after its own frames", "label_auc_true": "after the true frames"}
+    """Areas under the ROC curve of the labels, after the network's own frames and after the true ones.
+
+    Beside them that of the last digit alone.
+
+    Source: own design.
+    """
+    names = {"label_auc": "own frames", "label_auc_true": "true frames"}
     rows = [
         {"who": words, "ahead": row["ahead"], "auc": row[name]}
         for name, words in names.items()
@@ -78,8 +83,8 @@ def rollout_labels(report: Mapping[str, Any]) -> Chart:
         if row[name] is not None
     ]
     digit = report["context"]["digit"]
-    rows += [{"who": "last digit alone", "ahead": row["ahead"], "auc": digit} for row in report["rollout"]]
-    colors = dict(zip([*names.values(), "last digit alone"], (MAIN, ACCENT, MUTED), strict=True))
+    rows += [{"who": "last digit", "ahead": row["ahead"], "auc": digit} for row in report["rollout"]]
+    colors = dict(zip([*names.values(), "last digit"], (MAIN, ACCENT, MUTED), strict=True))
     return _shares(rows, "auc", "ROC AUC", "Is it prime? Labels by frame", colors, ".3f", [0.4, 1])
 
 
@@ -134,7 +139,6 @@ def _shares(
             x=alt.X("ahead:O", title="frames ahead", axis=alt.Axis(labelAngle=0)),
             y=alt.Y(f"{name}:Q", title=title, scale=alt.Scale(domain=list(domain)), axis=alt.Axis(format=ticks)),
             color=alt.Color("who:N", scale=scale, legend=top_legend()),
-            strokeDash=alt.StrokeDash("who:N", sort=list(colors), legend=None),
             tooltip=["ahead:O", "who:N", alt.Tooltip(f"{name}:Q", format=shown)],
         )
         .properties(title=heading, height=HEIGHT, autosize=FLUID)

@@ -55,7 +55,7 @@ def titles(at: AppTest) -> list[str]:
     return [json.loads(chart.proto.spec)["title"] for chart in charts]
 
 
-def test_a_run_is_rolled_out_and_scored(run, visit):
+def test_a_run_is_rolled_out_and_scored(run, visit, texts):
     shown = run("writes")
     at = visit("frames", run="writes")
     assert not at.error
@@ -65,11 +65,11 @@ def test_a_run_is_rolled_out_and_scored(run, visit):
     wanted = {
         "Integers right, 2 ahead": f"{found['rollout'][-1]['integers']:.1%}",
         "Labels, ROC AUC": f"{held['auc']:.3f}",
-        "Last digit alone": f"{context['digit']:.3f}",
         "Beyond the last digit": f"{held['auc_coprime']:.3f}",
         "Labels before would give": f"{context['labels_coprime']:.3f}",
     }
     assert {metric.label: metric.value for metric in at.metric} == wanted
+    assert f"ROC AUC of {context['digit']:.3f}, and of {context['labels']:.3f} with" in texts(at)
     assert all(code.value.startswith("import miii") for code in at.code)
 
 

@@ -64,7 +64,7 @@ def test_integers_stand_beside_both_controls(report):
 
 def test_labels_that_cannot_be_scored_are_left_out(report):
     frame = plots.frame(plots.rollout_labels(report))
-    assert frame[frame["who"] == "last digit alone"]["auc"].tolist() == [0.8, 0.8]
+    assert frame[frame["who"] == "last digit"]["auc"].tolist() == [0.8, 0.8]
     scored = [row[name] for name in ("label_auc", "label_auc_true") for row in report["rollout"]]
     assert len(frame) == 2 + sum(value is not None for value in scored)
 
