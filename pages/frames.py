@@ -18,9 +18,9 @@ from pages._ui.pick import ABOUT, chosen_run, step_of
 MOST = 12  # frames ahead
 
 INTRO = r"""
-GAIA-1-style, with integers for images: everything is a token: a **condition** $+d$ that says how far the
-next integer is away, the **digits**, the most significant first, and the **label**, prime or composite. A causal decoder predicts
-the next token; the conditions are given. What it writes becomes what it reads, so one wrong digit spoils all that follows.
+GAIA-1-style, with integers for images. Everything is a token: a **condition** $+d$ that says how far the next integer is away,
+the **digits**, the most significant first, and the **label**, prime or composite. A causal decoder predicts the next token; the
+conditions are given. What it writes becomes what it reads, so one wrong digit spoils all that follows.
 
 A token's place is two places: the frame that it is in, and its slot there. Position $i$ of a frame of $F$ tokens has the vector
 
@@ -33,12 +33,12 @@ so that what holds for the tens of one frame holds for those of the next.
 def frames_written(name: str, step: int, n: int, d: int, ahead: int) -> Chart:
     run = miii.runs.open(name)
     config = analysis.rollout.check(run.config.task)
-    rolled = analysis.rollout.roll(run.model(step), config, np.array([n]), np.array([d]), ahead)
+    rolled = analysis.rollout.roll_one(run.model(step), config, n, d, ahead)
     return plots.written(rolled)
 
 
 @shared
-def scored(name: str, step: int, ahead: int) -> dict[str, Any]:
+def scored(name: str, step: int, ahead: int) -> dict[str, object]:
     return analysis.rollout.report(miii.runs.open(name), step, ahead)
 
 
@@ -106,8 +106,8 @@ else:
         )
         st.stop()
     try:
-        trained = not analysis.rollout.unseen(task, np.array([n]))[0]
-        seen = "may be in training" if trained else "is in no training sequence"
+        fresh = analysis.rollout.unseen(task, np.array([n]))[0]
+        seen = "is in no training sequence" if fresh else "may be in training"
         cell(
             frames_written,
             name=run.name,
@@ -126,7 +126,7 @@ else:
 
     st.header("How far is it right?", anchor="scores")
     with st.spinner("Writing …", show_time=True):
-        report = scored(run.name, step, ahead)
+        report: dict[str, Any] = scored(run.name, step, ahead)
     far, held = report["rollout"][-1], report["held_out"]
     with st.container(horizontal=True):
         st.metric(

@@ -81,6 +81,17 @@ def roll(
     return Rollout(config, n[:, 1:], whole[:, 1:].numpy(), made, _integers(config, made), score, told)
 
 
+def roll_one(model: Network, config: Frames, n: int, step: int, ahead: int | None = None) -> Rollout:
+    """The roll-out of a single first integer.
+
+    Raises:
+        InputError: as ``roll``.
+
+    Source: as ``roll``.
+    """
+    return roll(model, config, np.array([n]), np.array([step]), ahead)
+
+
 def _written(
     model: Network, config: Frames, whole: Int[Tensor, "batch all slot"]
 ) -> tuple[Tensor, Float[Tensor, "batch frame"], Float[Tensor, "batch frame"]]:

@@ -56,6 +56,11 @@ def test_whoever_adds_writes_the_true_frames():
     assert rolled.score[0].tolist() == [1, -1]
 
 
+def test_one_first_integer_is_a_roll_out_of_one():
+    rolled = rollout.roll_one(adder(), TASK, 197, 2)
+    assert rolled.said.tolist() == [[199, 201]]
+
+
 def test_beyond_a_sequence_the_window_slides():
     lengths = set()
 

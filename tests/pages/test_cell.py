@@ -58,9 +58,18 @@ ARGUMENTS: dict[str, Any] = {
     "longest": 5,
     "longest_test": 7,
     "n": 200,
+    "d": 3,
+    "ahead": 2,
+    "frames": 3,
+    "largest_step": 4,
 }
+FRAMES = {"name": "frames-10", "step": 500}
 #: Where a function of this name needs another.
-INSTEAD: dict[str, dict[str, Any]] = {"path_patching": {"site": "k"}, "active_frequencies": {"name": "residues-113"}}
+INSTEAD: dict[str, dict[str, Any]] = {
+    "path_patching": {"site": "k"},
+    "active_frequencies": {"name": "residues-113"},
+    **dict.fromkeys(("frames_written", "by_frame", "one_ahead", "places"), FRAMES),
+}
 
 
 def called(script: Path) -> list[str]:
