@@ -18,7 +18,7 @@ page = st.navigation(
                 icon=":material/play_circle:",
                 default=True,
                 url_path="start",
-                help="Train a transformer on modular arithmetic, primes, residues or a puzzle, and watch it live.",
+                help="Train a transformer on arithmetic, primes, residues, a puzzle or frames, and watch it live.",
             ),
             # the default page has the bare address alone; /train is what people write
             st.Page("pages/train.py", title="Train", url_path="train", visibility="hidden"),
@@ -65,6 +65,12 @@ page = st.navigation(
                 title="Sieve",
                 icon=":material/filter_alt:",
                 help="What a network on primes, residues or theorems learned: does it add digits modulo q?",
+            ),
+            st.Page(
+                "pages/frames.py",
+                title="Frames",
+                icon=":material/view_carousel:",
+                help="A network that writes the next integers and their labels, frame by frame: how far is it right?",
             ),
             st.Page(
                 "pages/sparse.py",

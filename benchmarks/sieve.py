@@ -52,7 +52,7 @@ def claim(config: RunConfig) -> dict[str, Any]:
     assert isinstance(config.task, Primes)
     assert last.weights is not None
     task = config.task.build()
-    model = Transformer(config.model, task.d_vocab, task.d_vocab_out, task.n_ctx)
+    model = Transformer.of(config.model, task)
     model.load_state_dict(last.weights)
     model.requires_grad_(False)
     (added,) = report.addition(model, task, config.task, (3,))

@@ -40,7 +40,7 @@ def _one(name: str, changes: dict[str, Any]) -> dict[str, Any]:
 
     config = flat.change(miii.recipe(), changes)
     task = config.task.build()
-    model = miii.Transformer(config.model, task.d_vocab, task.d_vocab_out, task.n_ctx)
+    model = miii.Transformer.of(config.model, task)
     for step in miii.train(config):
         if step.weights is not None:
             model.load_state_dict(step.weights)

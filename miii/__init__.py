@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from miii.model.tap import SITES, capture, identity, intervene, zero_head
     from miii.model.transformer import Transformer, answer
     from miii.optim import OPTIMIZERS, SGD, AdamW, Muon
-    from miii.tasks import KINDS, MIU, TASKS, ModularAddition, Primes, Residues, Target, Task
+    from miii.tasks import KINDS, MIU, TASKS, Frames, ModularAddition, Primes, Residues, Target, Task
     from miii.training import Step, train
 
 _HOMES = {
@@ -40,7 +40,7 @@ _HOMES = {
     "miii.model.config": ("ModelConfig",),
     "miii.model.transformer": ("Transformer", "answer"),
     "miii.optim": ("OPTIMIZERS", "SGD", "AdamW", "Muon"),
-    "miii.tasks": ("KINDS", "MIU", "TASKS", "ModularAddition", "Primes", "Residues", "Target", "Task"),
+    "miii.tasks": ("KINDS", "MIU", "TASKS", "Frames", "ModularAddition", "Primes", "Residues", "Target", "Task"),
     "miii.evaluation": ("Evaluation",),
     "miii.training": ("Step", "train"),
 }
@@ -57,6 +57,7 @@ __all__ = [
     "TASKS",
     "AdamW",
     "Evaluation",
+    "Frames",
     "InputError",
     "ModelConfig",
     "ModularAddition",

@@ -9,7 +9,7 @@ from miii.errors import Frozen, InputError
 from miii.metrics import LossName
 from miii.model.config import ModelConfig
 from miii.optim import AdamW, Optimizer
-from miii.tasks import AnyTask, ModularAddition
+from miii.tasks import AnyTask, Frames, ModularAddition
 
 
 class RunConfig(Frozen):
@@ -64,6 +64,20 @@ class RunConfig(Frozen):
                 raise InputError("slow_lambda must be 0 for another optimizer than slow-gradient.")
             values["optimizer"] = values["optimizer"] | slow | {"name": "slow-gradient"}
         return values
+
+    @model_validator(mode="after")
+    def _frames_fit(self) -> "RunConfig":
+        if not isinstance(self.task, Frames):
+            if self.model.positions == "frames":
+                raise InputError(
+                    f"positions must be learned or none for the task {self.task.kind}, which has no frames "
+                    "(got 'frames')."
+                )
+        elif self.task.predict == "everything" and not self.model.causal:
+            raise InputError(
+                "causal must be true for predict everything: else the next token stands there to be read (got false)."
+            )
+        return self
 
     @model_validator(mode="after")
     def _batch_fits(self) -> "RunConfig":
@@ -127,6 +141,14 @@ FAST: dict[str, dict[str, Any]] = {
         "steps": 3000,
         "warmup_steps": 30,
         "eval_every": 50,
+    },
+    "frames": {
+        "model": {"n_layers": 2, "d_model": 64, "d_mlp": 256, "positions": "frames"},
+        "optimizer": {"name": "muon", "weight_decay": 0.01},
+        "batch_size": 256,
+        "steps": 500,
+        "warmup_steps": 30,
+        "eval_every": 25,
     },
 }
 

@@ -11,18 +11,21 @@ from torch import Tensor
 from miii import metrics
 from miii.model import fast
 from miii.model.transformer import Transformer
-from miii.tasks import Task, miu, primes, residues
+from miii.tasks import Task, frames, miu, primes, residues
 
 GROKKED = 0.99  #: test accuracy from which a run counts as having grokked
 CHUNK = 1024  #: examples evaluated at a time
 ALL = 20_000  #: up to so many examples are all evaluated
 SIDE = 5_000  #: of more, so many of each side, and all that decide when to stop
 
+EVERYWHERE = 5  #: where every position is asked, which takes longer, so many times fewer
+
 #: Further measures by the kind of task, over the examples that decide when to stop.
 SCORES: dict[str, Callable[[Task, np.ndarray, np.ndarray], dict[str, float]]] = {
     "primes": primes.scores,
     "residues": residues.scores,
     "miu": miu.scores,
+    "frames": frames.scores,
 }
 
 
@@ -67,13 +70,15 @@ def grokked(row: Mapping[str, float]) -> bool:
     """Whether an evaluation's numbers say that the rule is learned: 99 % test accuracy, of each target if several.
 
     For primes the accuracy says nothing, since "composite" is the best guess until late: there both areas under the
-    ROC curve must reach ``primes.SIEVED`` on the validation part.
+    ROC curve must reach ``primes.SIEVED`` on the validation part. Frames whose digits are predicted are learned when
+    99 % of the integers are right in all digits: their labels never are.
 
     Source: 99 % as in Power et al. 2022 (arXiv 2201.02177); ``SIEVED`` is own design.
     """
     if "auc_3" in row:
         return all(row[name] >= least for name, least in zip(("auc", "auc_3"), primes.SIEVED, strict=True))
-    return row.get("accuracy_worst", row["test_accuracy"]) >= GROKKED
+    learned = next((name for name in ("accuracy_worst", "integers") if name in row), "test_accuracy")
+    return row[learned] >= GROKKED
 
 
 def evaluator(
@@ -86,17 +91,20 @@ def evaluator(
 
     Args:
         loss: which loss is reported.
-        scores: further measures, from the task, logits and the numbers of their examples.
+        scores: further measures, from the task, logits and the numbers of their examples; the logits at every position
+            where the task asks at all of them.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 5.1; in float64, because losses near 1e-7 vanish in float32.
     """
     # MPS has no float64: there the evaluation runs on the CPU.
     device = model.W_E.device if model.W_E.device.type != "mps" else torch.device("cpu")
     with torch.device(device):
-        double = Transformer(model.config, task.d_vocab, task.d_vocab_out, task.n_ctx).double()
+        double = Transformer.of(model.config, task).double()
     rows = _evaluated(task)
     examples = fast.plan(task.tokens.to(device)).rows(rows.to(device))
     chunks = [examples.rows(chunk) for chunk in torch.arange(len(rows), device=device).split(CHUNK)]
+    logits_of = fast.logits_for(task)
+    following = None if task.next_tokens is None else task.next_tokens[rows].to(device)
     targets = [
         (task.logits_of(target.name), target.labels[rows].to(device), target.weight)
         for target in task.targets
@@ -110,10 +118,14 @@ def evaluator(
     def evaluate() -> Evaluation:
         for target, source in zip(double.parameters(), model.parameters(), strict=True):
             target.copy_(source)
-        logits = torch.cat([fast.answer_logits(double, chunk) for chunk in chunks])
-        losses = [weight * metrics.LOSSES[loss](logits[:, where], labels) for where, labels, weight in targets]
-        each = torch.stack(losses).sum(0)
-        right = torch.stack([metrics.correct(logits[:, where], labels) for where, labels, _ in judged]).all(0)
+        logits = torch.cat([logits_of(double, chunk, None) for chunk in chunks])
+        last = logits if following is None else logits[:, -1]
+        if following is None:
+            losses = [weight * metrics.LOSSES[loss](last[:, where], labels) for where, labels, weight in targets]
+            each = torch.stack(losses).sum(0)
+        else:
+            each = metrics.next_token(metrics.LOSSES[loss], logits, following)
+        right = torch.stack([metrics.correct(last[:, where], labels) for where, labels, _ in judged]).all(0)
         return Evaluation(
             train_loss=each[train].mean().item(),
             test_loss=each[test].mean().item(),
@@ -129,14 +141,14 @@ def evaluator(
 
 
 def _evaluated(task: Task) -> Int[Tensor, " evaluated"]:
-    examples = len(task.labels)
-    if examples <= ALL:
+    examples, share = len(task.labels), 1 if task.next_tokens is None else EVERYWHERE
+    if examples <= ALL // share:
         return torch.arange(examples)
     generator = torch.Generator().manual_seed(0)
     parts = []
     for mask in (task.step_mask, ~task.train_mask):
         rows = mask.nonzero()[:, 0]
-        parts.append(rows[torch.randperm(len(rows), generator=generator)[:SIDE]])
+        parts.append(rows[torch.randperm(len(rows), generator=generator)[: SIDE // share]])
     if task.val_mask is not None:
         parts.append(task.val_mask.nonzero()[:, 0])
     return torch.cat(parts).sort().values

@@ -42,6 +42,21 @@ LOSSES: dict[LossName, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+def next_token(
+    loss: Callable[[Tensor, Tensor], Tensor],
+    logits: Float[Tensor, "batch pos d_vocab"],
+    following: Int[Tensor, "batch pos"],
+) -> Float[Tensor, " batch"]:
+    """The mean loss of each example over the positions at which something is asked: ``following`` is not negative.
+
+    Source: the next-token loss, masked, as in Hu et al. 2023 (arXiv 2309.17080), section 2.2.
+    """
+    asked = following >= 0
+    losses = loss(logits[asked], following[asked])
+    each = torch.zeros(following.shape, dtype=losses.dtype, device=losses.device).masked_scatter(asked, losses)
+    return each.sum(1) / asked.sum(1)
+
+
 def correct(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " batch"]) -> Bool[Tensor, " batch"]:
     """Whether the largest logit is the label's. Source: argmax accuracy, as in Power et al. 2022."""
     return logits.argmax(-1) == labels

@@ -14,7 +14,7 @@ from miii import hardware
 from miii.config import RunConfig
 from miii.errors import InputError
 from miii.evaluation import SCORES, Evaluation, evaluator
-from miii.metrics import LOSSES, LossName
+from miii.metrics import LOSSES, LossName, next_token
 from miii.model import fast
 from miii.model.transformer import Transformer
 from miii.optim import Stepper, lr_factor
@@ -57,7 +57,7 @@ def snapshot_steps(steps: int, snapshots: int) -> list[int]:
 
 def build_model(config: RunConfig, task: Task) -> Transformer:
     """The run's network with its initial weights, in float32 on the CPU. Source: see ``Transformer``."""
-    return Transformer(config.model, task.d_vocab, task.d_vocab_out, task.n_ctx, seed=config.task.seed)
+    return Transformer.of(config.model, task, seed=config.task.seed)
 
 
 def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator[Step]:
@@ -93,6 +93,7 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
     examples = fast.plan(task.tokens.to(device))
     rows = task.step_mask.nonzero()[:, 0]
     batches = _batches(config, rows, task.chances)
+    logits_of = fast.logits_for(task)
     loss_of, kept_at = _loss(task, config.loss, device), _kept(config, device)
     evaluate = evaluator(model, task, config.loss, SCORES.get(config.task.kind))
     kept = set(snapshot_steps(config.steps, config.snapshots))
@@ -105,7 +106,7 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
             step_began = time.perf_counter()
             begun = begun or step_began
             with torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16):
-                loss = loss_of(fast.answer_logits(model, examples.rows(chosen), kept_at(step, len(chosen))), chosen)
+                loss = loss_of(logits_of(model, examples.rows(chosen), kept_at(step, len(chosen))), chosen)
             loss.backward()
             stepper.step(factor)
             step_seconds = time.perf_counter() - step_began
@@ -202,9 +203,12 @@ def _generator(*numbers: int) -> torch.Generator:
 
 def _loss(
     task: Task, name: LossName, device: torch.device
-) -> Callable[[Float[Tensor, "batch logits"], Tensor], Tensor]:
-    """The sum of the targets' mean losses, each times its weight."""
+) -> Callable[[Float[Tensor, "batch *pos logits"], Tensor], Tensor]:
+    """The sum of the targets' mean losses, each times its weight; of a task that asks at every position, the mean."""
     of = LOSSES[name]
+    if task.next_tokens is not None:
+        following = task.next_tokens.to(device)
+        return lambda logits, rows: next_token(of, logits, following[rows]).mean()
     sizes = [target.size for target in task.targets]
     labels = [target.labels.to(device) for target in task.targets]
     weights = [target.weight for target in task.targets]

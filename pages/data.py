@@ -3,7 +3,7 @@
 import streamlit as st
 
 from miii.tasks import TASKS, named
-from pages._ui import data_miu, data_modular, data_primes, data_residues, front
+from pages._ui import data_frames, data_miu, data_modular, data_primes, data_residues, front
 from pages._ui.form import choose_task
 
 front.door()
@@ -16,5 +16,7 @@ match named(task):
         data_residues.page()
     case "miu":
         data_miu.page()
+    case "frames":
+        data_frames.page()
     case _:
         data_modular.page(TASKS[task]["operation"])

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from miii.tasks import MIU, Primes, Residues
+from miii.tasks import MIU, Frames, Primes, Residues
 from pages._ui import front, sieve_miu, sieve_primes, sieve_residues
-from pages._ui.pick import chosen_run, step_of
+from pages._ui.pick import ABOUT, chosen_run, step_of
 
 front.door()
 
@@ -18,6 +18,12 @@ match task:
         sieve_miu.page(run, task, step_of)
     case Residues():
         sieve_residues.page(run, task, step_of)
+    case Frames():
+        st.info(
+            "This page shows what a network learned that was asked one thing about a number or a string; "
+            f"{run.name} {ABOUT[task.kind]}, and what it has learned is on the page Frames.",
+            icon=":material/signpost:",
+        )
     case _:
         st.info(
             "This page shows what a network learned that was asked for primes, for all residues of a number, or for the "

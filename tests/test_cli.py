@@ -25,12 +25,14 @@ TASK_FLAGS = {
     "primes": "--low 100 --high 999 --batch-size 64",
     "residues": "--p 11",
     "miu": "--longest 5 --longest-test 8 --n 200",
+    "frames": "--low 100 --high 399 --frames 3 --largest-step 3 --batch-size 64",
 }
 SCORES = {
     "add": set(),
     "primes": {"auc", "auc_3", "auc_7", "auc_11", "auc_13"},
     "residues": {"accuracy_worst", "accuracy_2", "accuracy_3", "accuracy_5", "accuracy_7"},
     "miu": {"accuracy_as_long", "accuracy_longer"},
+    "frames": {"auc", "auc_coprime", "digits", "integers"},
 }
 KEYS = {
     "run",
@@ -175,13 +177,15 @@ def test_every_kind_of_task_trains_and_says_what_came_of_it(miii_says, task):
     assert run.model()(run.task().tokens).shape[-1] == run.task().d_vocab_out
 
 
-@pytest.mark.parametrize("task", ["primes", "residues", "miu"])
+@pytest.mark.parametrize("task", ["primes", "residues", "miu", "frames"])
 def test_every_option_of_another_task_is_a_flag(miii_says, task):
     kinds = {
         "primes": {"low": 50, "base": 12, "leading_zeros": False, "candidates": "coprime", "tokens": "place"}
         | {"sampling": "log", "sample": 300, "split": "residue", "residues": (5, 7), "seed": 3, "high": 2_000},
         "residues": {"p": 13, "train_fraction": 0.25, "masked": (2, 11), "seed": 3},
         "miu": {"longest": 6, "longest_test": 7, "n": 150, "train_fraction": 0.75, "seed": 3},
+        "frames": {"low": 50, "high": 800, "base": 7, "frames": 3, "largest_step": 5, "predict": "label"}
+        | {"sample": 300, "train_fraction": 0.25, "seed": 3},
     }
     base = {"model": {"d_model": 6, "n_heads": 3, "d_mlp": 4, "positions": "none"}, "steps": 2, "threads": 1}
     config = RunConfig(task={"kind": task, **kinds[task]}, **base)
@@ -295,6 +299,10 @@ def test_a_bad_value_is_one_sentence_and_changes_nothing(miii_says, here, tree, 
         ("miu", "--longest 40", ["longest_test must be at least longest, 40 letters", "8"]),
         ("miu", "--n 99", ["n must be", "at least 100", "99"]),
         ("miu", "--positions some", ["positions must be one of", "'none'", "'some'"]),
+        ("add", "--positions frames", ["positions must be learned or none for the task modular", "'frames'"]),
+        ("frames", "--causal false", ["causal must be true for predict everything"]),
+        ("frames", "--high 120", ["high must be at least low + 24, so that there are two blocks", "120"]),
+        ("frames", "--predict digits", ["predict must be one of", "'digits'"]),
         ("add", "--low 10", ["low is not an option of the task modular", "operation, p"]),
         ("add", "--seconds 0", ["seconds must be", "greater than 0", "0"]),
         ("add", "--seconds soon", ["seconds must be a number", "'soon'"]),
@@ -308,7 +316,7 @@ def test_a_bad_value_of_any_task_is_one_sentence_and_changes_nothing(miii_says, 
     assert not Path("D").exists()
 
 
-@pytest.mark.parametrize("task", ["primes", "residues", "miu", "divide"])
+@pytest.mark.parametrize("task", ["primes", "residues", "miu", "frames", "divide"])
 def test_import_takes_modular_arithmetic_alone(miii_says, here, tree, small_run, task):
     assert miii_says("export-weights", small_run.folder, "--out", "weights.safetensors")[0] == 0
     before = tree(here)
@@ -320,10 +328,8 @@ def test_import_takes_modular_arithmetic_alone(miii_says, here, tree, small_run,
 
 def test_an_unknown_task_is_one_sentence(miii_says):
     said = sentence(*miii_says("train", "divide", "--out", "D"))
-    assert (
-        "task must be one of add, sub, mul, quadratic, shuffled, relabelled, expr, primes, residues, miu (got 'divide')"
-        in said
-    )
+    names = "add, sub, mul, quadratic, shuffled, relabelled, expr, primes, residues, miu, frames"
+    assert f"task must be one of {names} (got 'divide')" in said
     assert not Path("D").exists()
 
 
@@ -553,7 +559,7 @@ def test_help_lists_every_option_with_what_it_is(miii_says):
         if option.name not in ("task", "operation"):  # those are the task, by position
             flag = f"--{option.name.replace('_', '-')}"
             assert re.search(rf"{flag} \S+ {re.escape(option.description)}", text), f"{flag} is missing"
-    assert "{add,sub,mul,quadratic,shuffled,relabelled,expr,primes,residues,miu} what to learn" in text
+    assert "{add,sub,mul,quadratic,shuffled,relabelled,expr,primes,residues,miu,frames} what to learn" in text
     assert "--recipe {fast,literature}" in text
 
 

@@ -13,6 +13,7 @@ from miii import (
     RECIPES,
     SGD,
     AdamW,
+    Frames,
     ModelConfig,
     ModularAddition,
     Muon,
@@ -36,6 +37,7 @@ CONFIGS = {
     "basis": recipe(task=Residues(p=5, basis=True, seed=3)),
     "expr": recipe(task=ModularAddition(operation="expr", expression="a - 2*b % p", p=7)),
     "miu": recipe(task=MIU(longest=5, longest_test=9, n=200), model=ModelConfig(positions="none"), seconds=60),
+    "frames": recipe(task=Frames(low=100, high=999, frames=3, largest_step=4, predict="label"), batch_size=32),
 }
 TAGS = {"task": "kind", "optimizer": "name"}  # the fields that choose, which are options under the part's own name
 # a valid value that doubling or halving would not give
@@ -109,7 +111,8 @@ def test_values_are_the_chosen_kinds_and_everyone_elses(task, optimizer):
 )
 def test_each_option_changes_itself_and_nothing_else(task, optimizer):
     # a block that goes with every mixer and norm
-    few = {"block": "pre-norm"} | ({"low": 100, "high": 999} if task == "primes" else {})
+    own = {"primes": {"low": 100, "high": 999}, "frames": {"predict": "label"}}  # of labels alone, all may be seen
+    few = {"block": "pre-norm"} | own.get(task, {})
     base = flat.change(RunConfig(), {"task": task, "optimizer": optimizer, **few})
     before = flat.values(base)
     for name in before.keys() - set(TAGS):
@@ -167,8 +170,11 @@ def test_the_config_that_is_changed_stays_as_it_was():
         ({"task": "primes", "operation": "add"}, ["operation is not an option of the task primes"]),
         ({"task": "residues", "residues": (3,)}, ["residues is not an option of the task residues", "masked"]),
         ({"task": "miu", "base": 3}, ["base is not an option of the task miu", "longest_test"]),
-        ({"task": "add"}, ["task must be one of modular, primes, residues, miu", "'add'"]),
-        ({"task": None}, ["task must be one of modular, primes, residues, miu", "None"]),
+        ({"task": "primes", "frames": 3}, ["frames is not an option of the task primes"]),
+        ({"positions": "frames"}, ["positions must be learned or none for the task modular", "'frames'"]),
+        ({"task": "frames", "causal": False}, ["causal must be true for predict everything"]),
+        ({"task": "add"}, ["task must be one of modular, primes, residues, miu, frames", "'add'"]),
+        ({"task": None}, ["task must be one of modular, primes, residues, miu, frames", "None"]),
         ({"kind": "primes"}, ["kind is not an option of a run", "task"]),
         ({"task": "primes", "base": 1}, ["base must be", "at least 2", "1"]),
         ({"task": "primes", "residues": "3,x"}, ["residues", "'x'"]),

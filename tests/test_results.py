@@ -8,7 +8,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from miii import runs, tasks
-from miii.analysis import multitask, sieve
+from miii.analysis import multitask, rollout, sieve
 
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / "checkpoints"
@@ -22,6 +22,8 @@ CLOSE = 2e-3  #: of a share: another processor rounds otherwise, and a few integ
 def anew(run):
     if isinstance(run.config.task, tasks.Residues):
         return multitask.report(run)
+    if isinstance(run.config.task, tasks.Frames):
+        return rollout.report(run)
     if run.name in DEPTH_ALONE:
         config = run.config.task
         found = sieve.depth.depth(run.model(), run.task(), config).to_json()
@@ -36,6 +38,9 @@ def differences(shipped, measured, where=""):
         if shipped.keys() != measured.keys():
             return [f"{where}: {shipped.keys() ^ measured.keys()}"]
         return [found for key in shipped for found in differences(shipped[key], measured[key], f"{where}.{key}")]
+    if isinstance(shipped, list) and isinstance(measured, list) and len(shipped) == len(measured):
+        pairs = enumerate(zip(shipped, measured, strict=True))
+        return [found for i, (one, other) in pairs for found in differences(one, other, f"{where}.{i}")]
     if isinstance(shipped, float) and isinstance(measured, float):
         close = math.isclose(shipped, measured, rel_tol=CLOSE, abs_tol=CLOSE)
         return [] if close else [f"{where}: {shipped} and {measured}"]
@@ -63,6 +68,8 @@ def test_a_shipped_report_is_what_its_weights_give(name):
 def test_the_difference_of_two_reports_is_seen():
     assert differences({"a": {"b": 0.5}}, {"a": {"b": 0.51}}) == [".a.b: 0.5 and 0.51"]
     assert differences({"a": 1.0}, {"b": 1.0})
+    assert differences({"a": [1.0, [0.5]]}, {"a": [1.0, [0.51]]}) == [".a.1.0: 0.5 and 0.51"]
+    assert differences({"a": [1.0]}, {"a": [1.0, 2.0]})
     assert differences({"a": None}, {"a": float("nan")}) == []
 
 

@@ -24,7 +24,10 @@ TASKS = {
     "residues masked": {"kind": "residues", "p": 7, "masked": (3,)},
     "basis": {"kind": "residues", "p": 7, "basis": True},
     "miu": {"kind": "miu", "longest": 5, "longest_test": 8, "n": 100},
+    "labels": {"kind": "frames", "low": 100, "high": 399, "frames": 3, "largest_step": 3, "predict": "label"},
 }
+#: Where every position is asked.
+EVERYTHING = TASKS["labels"] | {"predict": "everything"}
 DESCENT = {"name": "sgd", "lr": 0.5, "momentum": 0.0, "weight_decay": 0.0}
 
 
@@ -36,7 +39,7 @@ def final(steps):
 def logits_of(config, weights, rows=None):
     """The plain forward in float64, at the position of the answer."""
     task = config.task.build()
-    model = miii.Transformer(config.model, task.d_vocab, task.d_vocab_out, task.n_ctx)
+    model = miii.Transformer.of(config.model, task)
     model.load_state_dict(weights)
     return model.double()(task.tokens if rows is None else task.tokens[rows])[:, -1]
 
@@ -49,6 +52,8 @@ def questions(config):
     match asked:
         case miii.MIU():
             return [("theorem", 2, task.labels, 1.0)]
+        case miii.Frames():
+            return [("prime", 2, task.labels, 1.0)]
         case miii.Primes():
             more = [(f"mod {q}", q, n % q, 1 / math.log(q)) for q in asked.residues]
             return [("prime", 2, task.labels, 1.0), *more]
@@ -110,6 +115,67 @@ def test_what_is_reported_is_what_the_weights_do(task, small_config):
         expected = SCORES[config.task.kind](built, logits[rows].numpy(), rows)
         assert step.evaluation.scores == pytest.approx(expected, nan_ok=True)
         assert step.evaluation.row().items() >= step.evaluation.scores.items()
+
+
+def next_token_losses(logits, following):
+    """Each example's mean cross-entropy over what is asked of it, in a loop."""
+    found = []
+    for row, asked in zip(logits.log_softmax(-1), following.tolist(), strict=True):
+        found.append(-torch.stack([row[i, token] for i, token in enumerate(asked) if token >= 0]).mean())
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("positions", ["frames", "learned"])
+@pytest.mark.parametrize("changes", [{}, {"block": "pre-norm", "mixer": "gru"}], ids=str)
+def test_where_everything_is_asked_a_step_goes_down_every_loss(positions, changes, small_config):
+    descent = {"optimizer": DESCENT, "schedule": "constant", "warmup_steps": 0, "steps": 1}
+    shape = {"d_model": 8, "n_heads": 2, "d_mlp": 8, "positions": positions, **changes}
+    config = small_config(task=EVERYTHING, model=shape, **descent)
+    first, last = train(config)
+    built = config.task.build()
+    model = build_model(config, built).double()
+    logits = model(built.tokens)
+    losses = next_token_losses(logits, built.next_tokens)
+    losses[built.step_mask].mean().backward()
+    test = ~built.train_mask
+    assert first.evaluation.train_loss == pytest.approx(losses[built.step_mask].mean().item(), rel=1e-9)
+    assert first.evaluation.test_loss == pytest.approx(losses[test].mean().item(), rel=1e-9)
+    right = logits[:, -1].argmax(-1) == built.labels
+    assert first.evaluation.correct.tolist() == right.tolist()
+    assert first.evaluation.test_accuracy == right[test].double().mean().item()
+    rows = test.nonzero()[:, 0].numpy()
+    expected = SCORES["frames"](built, logits.detach()[rows].numpy(), rows)
+    assert first.evaluation.scores == pytest.approx(expected, nan_ok=True)
+    for name, weight in model.named_parameters():
+        torch.testing.assert_close(last.weights[name].double(), weight.detach() - 0.5 * weight.grad, rtol=0, atol=1e-6)
+
+
+def test_dropout_silences_the_same_neurons_at_every_position(small_config):
+    config = small_config(task=EVERYTHING)
+    task = config.task.build()
+    model = build_model(config, task)
+    kept = torch.ones(4, config.model.d_mlp)
+    kept[:, ::2] = 0
+    plan = fast.plan(task.tokens).rows(torch.arange(4))
+    found = fast.all_logits(model, plan, kept)
+    with torch.no_grad():
+        model.blocks[-1].W_out[::2] = 0
+    torch.testing.assert_close(found, model(task.tokens[:4]))
+
+
+def test_of_a_task_that_asks_everywhere_fewer_examples_are_evaluated(small_config, monkeypatch):
+    config = small_config(task=EVERYTHING)
+    examples = len(config.task.build().labels)
+    monkeypatch.setattr(evaluation, "ALL", 5 * examples)
+    assert len(_evaluated(config.task.build())) == examples
+    monkeypatch.setattr(evaluation, "ALL", 5 * examples - 1)
+    monkeypatch.setattr(evaluation, "SIDE", 100)
+    assert len(_evaluated(config.task.build())) == 40
+
+
+@pytest.mark.parametrize(("integers", "learned"), [(0.989, False), (0.99, True)])
+def test_frames_are_learned_when_the_integers_are_right(integers, learned):
+    assert evaluation.grokked({"test_accuracy": 0.5, "integers": integers}) == learned
 
 
 def test_a_masked_target_takes_no_part_in_training(small_config, same):
@@ -359,6 +425,7 @@ LARGE = {
     "primes": {"kind": "primes", "low": 100, "high": 699, "residues": (3,)},
     "residues": {"kind": "residues", "p": 13},
     "miu": {"kind": "miu", "longest": 5, "longest_test": 8, "n": 200},
+    "frames": TASKS["labels"],
 }
 
 

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], int]]] = {
     "sweep": (training.Sweep, training.run_sweep),
     "analyze": (inside.Analyze, inside.run_analyze),
     "residues": (inside.Residues, inside.run_residues),
+    "rollout": (inside.Rollout, inside.run_rollout),
     "progress": (inside.Progress, inside.run_progress),
     "formula": (inside.Formula, inside.run_formula),
     "circuit": (inside.Circuit, inside.run_circuit),

@@ -1,4 +1,4 @@
-"""The commands that look inside: ``analyze``, ``residues``, ``progress``, ``formula``, ``circuit``."""
+"""The commands that look inside: ``analyze``, ``residues``, ``rollout``, ``progress``, ``formula``, ``circuit``."""
 
 import json
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import tyro
 
 from miii import runs, tasks
-from miii.analysis import circuits, formula, fourier, grid, multitask, phases, sieve, trajectory, verdict
+from miii.analysis import circuits, formula, fourier, grid, multitask, phases, rollout, sieve, trajectory, verdict
 from miii.cli.printing import Json, RunName, Step, parts, print_values
 from miii.errors import InputError
 
@@ -80,6 +80,54 @@ class Residues:
     json: Json = False
 
 
+@dataclass(frozen=True)
+class Rollout:
+    """Let a network on frames write the next integers and their labels, and score them.
+
+    Source: ``analysis.rollout``.
+    """
+
+    run: RunName
+    step: Step = None
+    ahead: Annotated[
+        int | None,
+        tyro.conf.arg(help="frames that it writes [those of a sequence]", metavar="INT", help_behavior_hint=""),
+    ] = None
+    save: Annotated[bool, tyro.conf.arg(help="keep the report of the last snapshot in the run's folder")] = False
+    json: Json = False
+
+
+def run_rollout(chosen: Rollout) -> int:
+    """Print the report. Source: ``analysis.rollout``.
+
+    Raises:
+        InputError: another step than the last is to be kept, or the run's task is another.
+    """
+    run = runs.open(chosen.run)
+    _last_if_kept(chosen.save, chosen.step)
+    found = rollout.report(run, chosen.step, chosen.ahead)
+    if chosen.save:
+        runs.save_report(run, found)
+    if chosen.json:
+        print(json.dumps(found))
+        return 0
+    tables = {name: found.pop(name) for name in ("rollout", "untrained")}
+    for name in ("copy", "by_carries"):  # for a program to read
+        found.pop(name)
+    print_values(found)
+    for name, rows in tables.items():
+        print()
+        print(name)
+        for row in rows:
+            print_values(row)
+    return 0
+
+
+def _last_if_kept(save: bool, step: int | None) -> None:
+    if save and step is not None:
+        raise InputError("save keeps the report of the last snapshot, so step must be left out.")
+
+
 def run_residues(chosen: Residues) -> int:
     """Print the report. Source: ``analysis.sieve.report`` and ``analysis.multitask``.
 
@@ -87,8 +135,7 @@ def run_residues(chosen: Residues) -> int:
         InputError: another step than the last is to be kept, or the run's task is modular arithmetic.
     """
     run = runs.open(chosen.run)
-    if chosen.save and chosen.step is not None:
-        raise InputError("save keeps the report of the last snapshot, so step must be left out.")
+    _last_if_kept(chosen.save, chosen.step)
     if isinstance(run.config.task, tasks.Residues):
         found = multitask.report(run, chosen.step)
     else:

@@ -8,6 +8,7 @@ All three hold for plain blocks with attention; of the other networks the first 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,6 +20,7 @@ from miii.model.mixers import causal_mask
 from miii.model.tap import Tap, identity
 from miii.model.transformer import Transformer
 from miii.model.wiring import ALL, LAST
+from miii.tasks.task import Task
 
 CHUNK = 2048  #: examples that ``answers`` runs at a time
 
@@ -61,7 +63,7 @@ def answer_logits(
     Source: own design; equality in float64 is tested in tests/model/test_fast.py.
     """
     if not model.config.plain:
-        return _at_last(model, plan, kept)
+        return _forward(model, plan, kept)[:, -1]
     z, resid = _at_answer(model, plan)
     block, W_U = model.blocks[-1], model.W_U
     # under autocast products are bfloat16 and sums with float32 are float32: the large matrices stay bfloat16
@@ -75,6 +77,18 @@ def answer_logits(
     return post @ (block.W_out @ W_U) + z @ (block.W_O.flatten(0, 1) @ W_U) + constant
 
 
+def all_logits(
+    model: Transformer, plan: Plan, kept: Float[Tensor, "batch d_mlp"] | None = None
+) -> Float[Tensor, "batch pos d_vocab_out"]:
+    """Logits at every position, by the plain forward; dropout as in ``answer_logits``. Source: own design."""
+    return _forward(model, plan, kept, at=ALL)
+
+
+def logits_for(task: Task) -> Callable[[Transformer, Plan, Tensor | None], Tensor]:
+    """``answer_logits``, or ``all_logits`` for a task that asks at every position. Source: own design."""
+    return answer_logits if task.next_tokens is None else all_logits
+
+
 @torch.no_grad()
 def answers(model: Transformer, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch d_vocab_out"]:
     """``answer_logits`` of any number of examples, a chunk at a time, without gradients. Source: own design."""
@@ -86,15 +100,19 @@ def answer_neurons(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_mlp
     if not model.config.plain:
         found: dict[str, Tensor] = {}
         site = f"{len(model.blocks) - 1}.mlp_pre"
-        _at_last(model, plan, tap=lambda name, value: found.setdefault(name, value) if name == site else value)
+        _forward(model, plan, tap=lambda name, value: found.setdefault(name, value) if name == site else value)
         return found[site][:, -1]
     return _neurons(model.blocks[-1], *_at_answer(model, plan))
 
 
-def _at_last(
-    model: Transformer, plan: Plan, kept: Float[Tensor, "batch d_mlp"] | None = None, tap: Tap = identity
-) -> Float[Tensor, "batch d_vocab_out"]:
-    """The first two of the three facts: the first block from distinct rows, the last block at the last position."""
+def _forward(
+    model: Transformer,
+    plan: Plan,
+    kept: Float[Tensor, "batch d_mlp"] | None = None,
+    tap: Tap = identity,
+    at: slice = LAST,
+) -> Float[Tensor, "batch query d_vocab_out"]:
+    """The first two of the three facts: the first block from distinct rows, the last where it is asked."""
     site = f"{len(model.blocks) - 1}.mlp_post"
 
     def dropped(name: str, value: Tensor) -> Tensor:
@@ -103,11 +121,10 @@ def _at_last(
     resid, last = model.W_E[plan.token] + model.places()[plan.position], len(model.blocks) - 1
     rows: Tensor | None = plan.index
     for layer, block in enumerate(model.blocks):
-        where, first = LAST if layer == last else ALL, layer == 0
-        resid = block(
-            resid, lambda name, value, layer=layer: dropped(f"{layer}.{name}", value), where, rows if first else None
-        )
-    return model.unembed(resid)[:, -1]
+        asked = at if layer == last else ALL
+        resid = block(resid, lambda name, value, layer=layer: dropped(f"{layer}.{name}", value), asked, rows)
+        rows = None
+    return model.unembed(resid)
 
 
 def _at_answer(model: Transformer, plan: Plan) -> tuple[Float[Tensor, "batch heads"], Float[Tensor, "rows d_model"]]:

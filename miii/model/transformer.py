@@ -16,6 +16,7 @@ from miii.model.block import Block, Norm, add_bias
 from miii.model.config import ModelConfig
 from miii.model.tap import Tap, identity
 from miii.model.wiring import ALL, BLOCKS, LAST
+from miii.tasks.task import Task
 
 
 class Transformer(nn.Module):
@@ -67,6 +68,11 @@ class Transformer(nn.Module):
         self.register_parameter("b_U", nn.Parameter(torch.empty(d_vocab_out)) if config.biases == "all" else None)
         if seed is not None:
             self._draw(torch.Generator().manual_seed(seed), d_vocab)
+
+    @classmethod
+    def of(cls, config: ModelConfig, task: Task, seed: int | None = None) -> "Transformer":
+        """A network of the task's sizes."""
+        return cls(config, task.d_vocab, task.d_vocab_out, task.n_ctx, seed, task.frame)
 
     @torch.no_grad()
     def _draw(self, generator: torch.Generator, d_vocab: int) -> None:

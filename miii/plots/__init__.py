@@ -13,10 +13,37 @@ from miii.plots.integers import density, last_digits, polar, split_counts, split
 from miii.plots.neurons import activation, clusters, phases, reads, single_frequency, writes
 from miii.plots.progress import measures, progress
 from miii.plots.reach import active_frequencies, evidence_by_count, head_digits, reach, right_by_target
+from miii.plots.rollout import (
+    rollout_carries,
+    rollout_digits,
+    rollout_integers,
+    rollout_labels,
+    vector_similarity,
+    written,
+)
 from miii.plots.sieve import crossings, evidence_moves, sieve_depth, sieve_oracles
 from miii.plots.sparse import recalls, seen_factors
-from miii.plots.tasks import chance, digit_split, loss_weights, string_counts, string_lengths, string_split
-from miii.plots.training import accuracy, answers, by_length, by_prime, class_balance, loss, sieving, split, weight_norm
+from miii.plots.tasks import (
+    chance,
+    digit_split,
+    loss_weights,
+    split_blocks,
+    string_counts,
+    string_lengths,
+    string_split,
+)
+from miii.plots.training import (
+    accuracy,
+    answers,
+    by_length,
+    by_prime,
+    by_token,
+    class_balance,
+    loss,
+    sieving,
+    split,
+    weight_norm,
+)
 
 __all__ = [
     "ablation",
@@ -27,6 +54,7 @@ __all__ = [
     "attention_spectrum",
     "by_length",
     "by_prime",
+    "by_token",
     "chance",
     "circle",
     "circuit",
@@ -66,6 +94,10 @@ __all__ = [
     "reads",
     "recalls",
     "right_by_target",
+    "rollout_carries",
+    "rollout_digits",
+    "rollout_integers",
+    "rollout_labels",
     "seen_factors",
     "sieve_depth",
     "sieve_oracles",
@@ -75,6 +107,7 @@ __all__ = [
     "spectrum",
     "spectrum_2d",
     "split",
+    "split_blocks",
     "split_counts",
     "split_rows",
     "spread",
@@ -85,7 +118,9 @@ __all__ = [
     "terms",
     "token_scores",
     "ulam",
+    "vector_similarity",
     "weight_norm",
     "wheel",
     "writes",
+    "written",
 ]

@@ -59,6 +59,31 @@ def string_split(length: Int[np.ndarray, " strings"], train: Bool[np.ndarray, " 
     return _stacked(length, np.where(train, *SPLITS), SPLITS, "length", "letters after M", "The split by length")
 
 
+def split_blocks(train: Bool[np.ndarray, " integers"], low: int, block: int) -> alt.Chart:
+    """The blocks of consecutive integers, from ``low`` on, by side. Source: the split of ``Frames``."""
+    begin = np.arange(0, len(train), block)
+    frame = pd.DataFrame(
+        {
+            "first": low + begin,
+            "last": low + np.minimum(begin + block, len(train)) - 1,
+            "split": np.where(train[begin], *SPLITS),
+        }
+    )
+    scale = alt.Scale(domain=list(SPLITS), range=list(SPLITS.values()))
+    x = alt.X("first:Q", title="integer", scale=alt.Scale(domain=[low, low + len(train) - 1], nice=False))
+    return (
+        alt.Chart(frame)
+        .mark_bar(stroke="white", strokeWidth=0.5)
+        .encode(
+            x=x,
+            x2="last:Q",
+            color=alt.Color("split:N", scale=scale, legend=top_legend()),
+            tooltip=["first:Q", "last:Q", "split:N"],
+        )
+        .properties(title="The split by blocks of integers", height=40, autosize=FLUID)
+    )
+
+
 def _bars(task: Task, name: str, title: str, values: Sequence[float], heading: str) -> alt.Chart:
     asked = [target.name for target in task.targets]
     return (

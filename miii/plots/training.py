@@ -15,6 +15,12 @@ from miii.tasks import Task
 from miii.tasks.primes import SIEVED
 
 SPLITS = {"train": TRAIN, "test": TEST}
+TOKENS = {
+    "digits": "digits",
+    "integers": "integers",
+    "auc": "label, ROC AUC",
+    "auc_coprime": "the same beyond the last digit",
+}
 LENGTHS = {"train_accuracy": "training", "accuracy_as_long": "test, as long", "accuracy_longer": "test, longer"}
 MOST = 4_000  #: points of a chart; Altair refuses more than 5,000, and no screen shows them
 
@@ -109,6 +115,20 @@ def by_length(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
     y = alt.Y("value:Q", title="right answers", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
     colors = dict(zip(names.values(), CATEGORY, strict=False))
     return _lines(metrics, names, y, "Right answers by the length of the string", colors, steps, ".2%")
+
+
+def by_token(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
+    """How well frames are continued over the steps: digits and integers right, and the areas of the last label.
+
+    Args:
+        steps: where the axis ends; the last row unless given.
+
+    Source: own design; the measures are ``miii.tasks.frames.scores``.
+    """
+    names = {column: name for column, name in TOKENS.items() if column in metrics}
+    y = alt.Y("value:Q", title="share right, or area", scale=alt.Scale(domain=[0, 1]))
+    colors = dict(zip(names.values(), CATEGORY, strict=False))
+    return _lines(metrics, names, y, "Held-out frames, given the true ones before", colors, steps, ".4f")
 
 
 def weight_norm(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:

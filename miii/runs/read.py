@@ -151,9 +151,9 @@ class Run:
 
     @cached_property
     def _empty(self) -> Transformer:
-        task = self._task
+        task = self._task  # whose tensors are built where tensors belong
         with torch.device("meta"):
-            return Transformer(self.config.model, task.d_vocab, task.d_vocab_out, task.n_ctx)
+            return Transformer.of(self.config.model, task)
 
     def model(self, step: int | None = None) -> Transformer:
         """The network at a snapshot, in float32 on the CPU; at the last one if ``step`` is None.
@@ -162,7 +162,7 @@ class Run:
             InputError: as ``weights``.
         """
         weights = self.weights(step)
-        model = Transformer(self.config.model, self._task.d_vocab, self._task.d_vocab_out, self._task.n_ctx)
+        model = Transformer.of(self.config.model, self._task)
         model.load_state_dict(weights)
         return model.requires_grad_(False).eval()
 

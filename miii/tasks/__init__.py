@@ -5,6 +5,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Discriminator, Tag
 
+from miii.tasks.frames import Frames
 from miii.tasks.miu import MIU
 from miii.tasks.modular import ModularAddition, Operation
 from miii.tasks.primes import Primes
@@ -22,16 +23,18 @@ AnyTask = Annotated[
     Annotated[ModularAddition, Tag("modular")]
     | Annotated[Primes, Tag("primes")]
     | Annotated[Residues, Tag("residues")]
-    | Annotated[MIU, Tag("miu")],
+    | Annotated[MIU, Tag("miu")]
+    | Annotated[Frames, Tag("frames")],
     Discriminator(_kind),
 ]
 
 #: The kinds of task, each a config that builds a ``Task``.
-KINDS: dict[str, type[ModularAddition] | type[Primes] | type[Residues] | type[MIU]] = {
+KINDS: dict[str, type[ModularAddition] | type[Primes] | type[Residues] | type[MIU] | type[Frames]] = {
     "modular": ModularAddition,
     "primes": Primes,
     "residues": Residues,
     "miu": MIU,
+    "frames": Frames,
 }
 
 #: What ``miii train`` can be asked to learn: the operations of modular arithmetic, and the other kinds.
@@ -46,7 +49,7 @@ def named(name: str) -> str:
     return TASKS[name].get("kind", "modular")
 
 
-def name_of(task: ModularAddition | Primes | Residues | MIU) -> str:
+def name_of(task: ModularAddition | Primes | Residues | MIU | Frames) -> str:
     """The name in ``TASKS`` of a task's config. Source: own design."""
     return task.operation if isinstance(task, ModularAddition) else task.kind
 
@@ -56,6 +59,7 @@ __all__ = [
     "MIU",
     "TASKS",
     "AnyTask",
+    "Frames",
     "ModularAddition",
     "Operation",
     "Primes",

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+UNASKED = -1  #: in ``Task.next_tokens``, where nothing is asked
+
 
 @dataclass(frozen=True)
 class Target:
@@ -39,6 +41,9 @@ class Task:
         weight: what the first target's loss is multiplied by.
         more: further targets, in the order of their logits.
         judged: whether an example is right when its first target is, or when all that are trained are.
+        frame: how many positions a frame has, where the tokens come in frames.
+        next_tokens: what is asked at every position, ``UNASKED`` where nothing is: the loss is over all of it, and the
+            logits of the first target are tokens. None asks at the last position alone.
         facts: what is known of each example beside its labels and is never shown to the network, such as ``n``.
 
     Source: own design; see the tasks that build it for theirs.
@@ -56,6 +61,8 @@ class Task:
     name: str = "answer"
     more: tuple[Target, ...] = ()
     judged: Literal["first", "all"] = "first"
+    frame: int | None = None
+    next_tokens: Int[Tensor, "examples pos"] | None = None
     facts: Mapping[str, Int[Tensor, " examples"]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property

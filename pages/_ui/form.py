@@ -20,6 +20,7 @@ MAIN = {
     "primes": ("low", "high", "base", "train_fraction", "seed", "steps", "seconds"),
     "residues": ("p", "train_fraction", "seed", "steps"),
     "miu": ("longest", "longest_test", "train_fraction", "seed", "steps"),
+    "frames": ("low", "high", "base", "frames", "predict", "train_fraction", "seed", "steps"),
 }
 CHOSEN = ("task", "operation")  # said by the name of the task
 BESIDE = ("expression",)  # has a widget beside the task
@@ -36,7 +37,8 @@ def choose_task() -> str:
         bind="query-params",
         width=2 * WIDTH,
         help="add, sub, mul, quadratic: modular arithmetic; shuffled and relabelled are its controls; expr is a formula of your "
-        "own. primes: is an integer prime? residues: a number modulo every prime below p. miu: is a string a theorem of Hofstadter's puzzle?",
+        "own. primes: is an integer prime? residues: a number modulo every prime below p. miu: is a string a theorem of Hofstadter's "
+        "puzzle? frames: the next integer of a progression, digit by digit, and its label.",
     )
 
 

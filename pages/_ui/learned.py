@@ -55,6 +55,14 @@ rules of derivation look like. The network is told theorem or not, and then aske
 seen. Press Start.
 """,
     ),
+    "frames": (
+        "Watch a network write integers",
+        r"""
+A sequence of frames: a condition $+d$, the digits of an integer, and whether it is prime; the next frame has the integer that is
+$d$ larger. A small causal decoder predicts **the next token**, so to be right it has to **add, with carries**, the first digit
+first. The integers that it is tested on occur in no training sequence. Press Start.
+""",
+    ),
 }
 
 
@@ -105,6 +113,11 @@ SINCE = {
         "The first evaluated step with 99 % of the test numbers right for every prime that is trained",
     ),
     "miu": ("Grokked", "grok", "The first evaluated step with 99 % test accuracy, longer strings included"),
+    "frames": (
+        "Adds",
+        "add",
+        "The first evaluated step with 99 % of the held-out integers right in all digits; of labels alone, with 99 % of those",
+    ),
 }
 
 
@@ -118,6 +131,18 @@ def _measures(kind: str, row: Row) -> list[tuple[str, str, str | None]]:
                 _area(row["auc_3"]),
                 f"Smallest prime factor 3; {SIEVED[1]:.2f} is asked for",
             ),
+        ]
+    if kind == "frames":
+        shown: list[tuple[str, str, str | None]] = [
+            ("Label, ROC AUC", _area(row["auc"]), "Of the last label on held-out sequences"),
+            ("Beyond the last digit", _area(row["auc_coprime"]), "ROC AUC of the integers coprime to the base alone"),
+        ]
+        if "digits" not in row:  # asked for labels alone
+            return shown
+        return [
+            ("Digits", f"{row['digits']:.1%}", "Right on held-out sequences, given the true frames before"),
+            ("Integers", f"{row['integers']:.1%}", "Right in all digits; 99 % is asked for"),
+            *shown,
         ]
     train = ("Training accuracy", f"{row['train_accuracy']:.1%}", None)
     match kind:
@@ -152,6 +177,9 @@ def figure(kind: str, metrics: pd.DataFrame, steps: int) -> None:
     elif kind == "miu":
         chart = plots.by_length(metrics, steps)
         alt = "Accuracy over the steps: training, test strings as long, and longer ones."
+    elif kind == "frames":
+        chart = plots.by_token(metrics, steps)
+        alt = "Digits, integers and labels over the steps: shares right, and areas under the ROC curve."
     else:
         return
     st.altair_chart(chart, key="measure", alt=alt)

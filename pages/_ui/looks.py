@@ -79,7 +79,7 @@ def show(run: Run, step: int) -> None:
     shown = [task.token_names[token] for token in tokens]
     with torch.no_grad():
         answer = int(model(tokens[None])[0, -1, task.logits_of(task.name)].argmax())
-    truth, said = (_in_words(kind, value) for value in (int(task.labels[example]), answer))
+    truth, said = (_in_words(task, kind, value) for value in (int(task.labels[example]), answer))
     st.markdown(
         f"`{' '.join(shown)}`: {task.name}? **{truth}**; at step {step} the network says **{said}**. "
         f"This one is in the {'train' if task.train_mask[example] else 'test'} split."
@@ -128,7 +128,9 @@ def _choose_example(task: miii.Task) -> int:
     return int(torch.searchsorted(n, int(chosen)))
 
 
-def _in_words(kind: str, answer: int) -> str:
+def _in_words(task: miii.Task, kind: str, answer: int) -> str:
+    if task.frame is not None:  # any token may be said
+        return ("no", "yes")[answer] if answer < 2 else f"the token {task.token_names[answer]}"
     return str(answer) if kind == "residues" else ("no", "yes")[answer]
 
 

@@ -58,7 +58,10 @@ ABOUT = {
     "primes": "learns which integers are prime",
     "residues": "learns the residues of a number",
     "miu": "learns which strings are theorems",
+    "frames": "learns to write the next integer and its label",
 }
+
+HOME = {"frames": "Frames"}  #: the page that shows what they have learned, where it is not Sieve
 
 
 def modular_run(shows: str) -> tuple[runs.Run, ModularAddition]:
@@ -72,7 +75,7 @@ def modular_run(shows: str) -> tuple[runs.Run, ModularAddition]:
     if not isinstance(task, ModularAddition):
         st.info(
             f"This page shows {shows} of a network that calculates with pairs of numbers modulo p; {run.name} "
-            f"{ABOUT[task.kind]}, and what it has learned is on the page Sieve.",
+            f"{ABOUT[task.kind]}, and what it has learned is on the page {HOME.get(task.kind, 'Sieve')}.",
             icon=":material/signpost:",
         )
         st.stop()

@@ -201,3 +201,18 @@ def test_weights_set_by_hand_add_exactly(adder, p, frequencies, n_heads):
 def test_weights_set_by_hand_attend_evenly(adder):
     pattern = capture(adder(7, (1,), 2), miii.ModularAddition(p=7).build().tokens)["0.pattern"]
     torch.testing.assert_close(pattern[:, :, -1], torch.full((49, 2, 3), 1 / 3))
+
+
+def test_a_network_of_a_task_has_its_sizes_and_its_frames():
+    task = miii.Frames(low=100, high=399, frames=3, largest_step=3).build()
+    config = miii.ModelConfig(d_model=8, n_heads=2, d_mlp=6, positions="frames")
+    model = miii.Transformer.of(config, task, seed=3)
+    assert model.W_E.shape == (task.d_vocab, 8)
+    assert model.W_U.shape == (8, task.d_vocab_out)
+    assert (model.W_step.shape, model.W_slot.shape) == ((3, 8), (5, 8))
+    places = model.places()
+    assert len(places) == task.n_ctx == 14
+    for i in range(14):
+        assert torch.equal(places[i], model.W_step[i // 5] + model.W_slot[i % 5])
+    same = miii.Transformer(config, task.d_vocab, task.d_vocab_out, task.n_ctx, 3, 5)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True))

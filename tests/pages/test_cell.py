@@ -59,7 +59,12 @@ ARGUMENTS: dict[str, Any] = {
     "longest": 5,
     "longest_test": 7,
     "n": 200,
+    "d": 3,
+    "ahead": 2,
+    "frames": 3,
+    "largest_step": 4,
 }
+FRAMES = {"name": "frames-10", "step": 500}
 #: Where a function of this name needs another.
 INSTEAD: dict[str, dict[str, Any]] = {
     "path_patching": {"site": "k"},
@@ -67,6 +72,7 @@ INSTEAD: dict[str, dict[str, Any]] = {
     "values": {"expression": "a*b", "p": 7},
     "compiled_spectrum": {"expression": "3*a - b + 7", "p": 11},
     "compiled_clusters": {"expression": "3*a - b + 7", "p": 11},
+    **dict.fromkeys(("frames_written", "by_frame", "one_ahead", "places"), FRAMES),
 }
 
 

@@ -14,13 +14,14 @@ from streamlit.testing.v1 import AppTest
 import miii
 from miii import analysis
 
-KINDS = ("primes", "residues", "miu")
+KINDS = ("primes", "residues", "miu", "frames")
 #: Of every kind a task that is built and drawn in no time.
 LITTLE: dict[str, Any] = {
     "add": {"p": 7},
     "primes": {"preset": "other", "low": 100, "high": 400, "side": 51, "reach": 100},
     "residues": {"digit_base": 11},
     "miu": {"strings": 200, "longest": 6, "longest_test": 8},
+    "frames": {"low": 100, "high": 399, "frames": 3, "largest_step": 3},
 }
 SMALL = {"task": "primes", **LITTLE["primes"]}
 WIDGETS = ("button", "button_group", "download_button", "number_input", "selectbox", "slider", "text_input", "toggle")
@@ -59,6 +60,7 @@ def test_from_task_to_task_and_back(visit, texts):
     at = visit("data", p=7)
     for task, title in (
         ("miu", "Theorems by length"),
+        ("frames", "The split by blocks of integers"),
         ("residues", "Every number, asked mod 7"),
         ("add", "Every pair (a, b)"),
     ):
@@ -87,6 +89,9 @@ def test_every_figure_has_its_code_and_its_numbers(visit):
         ({"task": "primes", "integer": 1000}, "n must be from 0 to 999"),
         ({"task": "residues", "digit_base": 251}, "p must be at most 211 in the app"),
         ({"task": "residues", "masked": "two"}, "masked must be an integer"),
+        ({"task": "frames", "high": 120}, "high must be at least low + 24"),
+        ({"task": "frames", "low": 10_000, "high": 199_999}, "high must be at most low + 133332 in the app"),
+        ({"task": "frames", "frames": 1}, "frames must be at least 2"),
         ({"task": "miu", "longest": 40}, "longest_test must be at least longest"),
         ({"task": "miu", "longest_test": 121}, "longest_test must be at most 120"),
         ({"task": "miu", "string": "UMI"}, "string must be M followed by letters I and U only"),
@@ -296,3 +301,21 @@ def test_what_is_no_theorem_is_said_to_be_none(visit, texts, asked):
     at = visit("data", task="miu", **LITTLE["miu"], string=asked)
     assert f"M{asked.removeprefix('M')} is no theorem" in texts(at)
     assert not at.dataframe
+
+
+# ---- frames ----
+
+
+def test_a_sequence_of_frames_is_the_task_s(visit, texts):
+    at = visit("data", task="frames", **LITTLE["frames"], sequence=50)
+    task = miii.Frames(**LITTLE["frames"]).build()
+    table = at.dataframe[0].value
+    assert table["token"].tolist() == [task.token_names[token] for token in task.tokens[50]]
+    asked = ["" if token < 0 else task.token_names[token] for token in task.next_tokens[50].tolist()]
+    assert table["asked next"].tolist() == asked
+    assert metrics(at)["Sequences"] == f"{len(task.labels):,}"
+    assert metrics(at)["For training"] == f"{int(task.train_mask.sum()):,}"
+    side = "train" if task.train_mask[50] else "test"
+    assert f"in the **{side}** split" in texts(at)
+    first, last, step = (int(task.facts[name][50]) for name in ("first", "last", "step"))
+    assert f"From {first} to {last} in steps of {step}" in texts(at)

@@ -36,7 +36,11 @@ def answers_chart(at: AppTest) -> dict:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if page not in ("train", "data", "sieve", "results", "sparse", "symbolic", "compare")],
+    [
+        page
+        for page in PAGES
+        if page not in ("train", "data", "sieve", "frames", "results", "sparse", "symbolic", "compare")
+    ],
 )
 def test_every_page_shows_it(imported, visit, texts, page):
     imported(0.4)  # test_every_run has one whose split is unknown

@@ -33,6 +33,8 @@ TASKS: dict[str, dict[str, Any]] = {
     "basis": {"task": miii.Residues(p=11, basis=True)},
     "miu": {"task": miii.MIU(longest=9, longest_test=12, n=100)},
     "short miu": {"task": miii.MIU(longest=9, longest_test=9, n=100)},
+    "frames": {"task": miii.Frames(low=100, high=399, frames=3, largest_step=3)},
+    "labels": {"task": miii.Frames(low=100, high=399, frames=3, largest_step=3, predict="label")},
 }
 PAIRS = ["fourier", "neurons", "circuits", "progress", "formula"]  # the pages that are about pairs of numbers
 
@@ -63,14 +65,14 @@ def titles(at: AppTest) -> list[str]:
 
 @pytest.mark.parametrize("page", PAIRS)
 def test_a_page_for_pairs_says_where_else_to_look(run, visit, page):
-    for name in ("primes", "residues", "miu") if page == PAIRS[0] else ("primes",):
+    for name in ("primes", "residues", "miu", "frames") if page == PAIRS[0] else ("primes",):
         run(name)
         at = visit(page, run=name)
         assert not at.error
         (said,) = (info.value for info in at.info)
         assert said.startswith("This page shows ")
         assert f"; {name} learns " in said
-        assert said.endswith("what it has learned is on the page Sieve.")
+        assert said.endswith(f"what it has learned is on the page {'Frames' if name == 'frames' else 'Sieve'}.")
         assert not at.get("vega_lite_chart")
         assert not at.select_slider  # nothing that would do nothing
 
@@ -128,6 +130,19 @@ def test_attention_of_long_strings_is_a_table_and_its_mean_one_of_letters(run, v
     assert means["to M"].tolist() == pytest.approx(to_axiom.tolist())
 
 
+@pytest.mark.parametrize(("name", "example"), [("frames", 3), ("labels", 40)])
+def test_attention_of_frames_says_whatever_token_the_network_says(run, visit, texts, name, example):
+    shown = run(name)
+    task = shown.task()
+    at = visit("attention", run=name, example=example)
+    assert not at.error
+    with torch.no_grad():
+        token = int(shown.model()(task.tokens[example][None])[0, -1].argmax())
+    said = ("no", "yes")[token] if token < 2 else f"the token {task.token_names[token]}"
+    truth = ("no", "yes")[int(task.labels[example])]
+    assert f"prime? **{truth}**; at step 12 the network says **{said}**" in texts(at)
+
+
 @pytest.mark.parametrize("query", [{"n": 7}, {"n": "x"}, {"n": ""}, {"layer": 3}], ids=str)
 def test_attention_with_a_bad_value_in_the_url_shows_no_trace(run, visit, query):
     run("primes")
@@ -142,6 +157,8 @@ FIGURES = {
     "basis": ["Right answers by modulus", "Weight norm", "Loss", "Accuracy"],
     "miu": ["Right answers by the length of the string", "Weight norm", "Loss"],
     "short miu": ["Right answers by the length of the string", "Weight norm", "Loss"],
+    "frames": ["Held-out frames, given the true ones before", "Weight norm", "Loss", "Accuracy"],
+    "labels": ["Held-out frames, given the true ones before", "Weight norm", "Loss", "Accuracy"],
 }
 MEASURES = {
     "primes": {"ROC AUC": "auc", "AUC against multiples of 3": "auc_3"},
@@ -155,8 +172,15 @@ MEASURES = {
         "Test, as long": "accuracy_as_long",
         "Test, longer": "accuracy_longer",
     },
+    "frames": {
+        "Digits": "digits",
+        "Integers": "integers",
+        "Label, ROC AUC": "auc",
+        "Beyond the last digit": "auc_coprime",
+    },
 }
 MEASURES |= {"basis": MEASURES["residues"], "short miu": dict(list(MEASURES["miu"].items())[:2])}
+MEASURES["labels"] = dict(list(MEASURES["frames"].items())[2:])
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -168,7 +192,8 @@ def test_train_shows_what_counts_for_the_task(run, visit, texts, name):
     shown = {metric.label: metric.value for metric in at.metric}
     for label, column in MEASURES[name].items():
         assert shown.pop(label) == (f"{row[column]:.3f}" if column.startswith("auc") else f"{row[column]:.1%}")
-    what = ("Sieves by 3", "sieve by 3") if name == "primes" else ("Grokked", "grok")
+    words = {"primes": ("Sieves by 3", "sieve by 3"), "frames": ("Adds", "add"), "labels": ("Adds", "add")}
+    what = words.get(name, ("Grokked", "grok"))
     assert shown == {f"{what[0]} at step": "not yet", f"Seconds to {what[1]}": "not yet"}
     assert ("Accuracy says little here" in texts(at)) == (name == "primes")
 
@@ -193,6 +218,8 @@ def test_train_says_since_when_a_network_sieves(zoo, home, visit):
         {"accuracy_worst": 0.98, "accuracy_2": 1.0},
         {"accuracy_worst": 0.99},
         {"accuracy_as_long": 1.0, "accuracy_longer": 0.9},
+        {"digits": 1.0, "integers": 0.98, "auc": 0.8, "auc_coprime": 0.5},
+        {"digits": 1.0, "integers": 0.99, "auc": 0.8, "auc_coprime": 0.5},
     ],
     ids=str,
 )

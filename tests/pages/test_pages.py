@@ -25,7 +25,7 @@ from miii.tasks import Operation, named
 ROOT = Path(__file__).parents[2]
 SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not in path.parts]
 # tested in files of their own: they show other runs than these, or none
-ELSEWHERE = ("sieve", "results", "sparse", "symbolic", "compare")
+ELSEWHERE = ("sieve", "frames", "results", "sparse", "symbolic", "compare")
 PAGES = {path.stem: path.relative_to(ROOT).as_posix() for path in SCRIPTS if path.stem not in ELSEWHERE}
 WITH_RUN = [name for name in PAGES if name != "data"]
 WITH_STEP = ["attention", "circuits", "formula", "fourier", "neurons"]
@@ -484,7 +484,7 @@ def test_the_smallest_tasks_can_be_looked_at(home, small_config, page, p):
 # ---- Train: the form ----
 
 
-@pytest.mark.parametrize("task", ["add", "primes", "residues", "miu"])
+@pytest.mark.parametrize("task", ["add", "primes", "residues", "miu", "frames"])
 def test_the_form_has_a_widget_for_every_option_with_its_default_and_its_help(task):
     at = visit("train", task=task)
     fine(at)
@@ -522,13 +522,13 @@ def test_another_optimizer_brings_its_own_options():
 def test_another_task_brings_its_own_form_and_a_range_its_own_bounds():
     at = visit("train")
     titles = {at.title[0].value}
-    for task in ("primes", "residues", "miu"):
+    for task in ("primes", "residues", "miu", "frames"):
         at.selectbox(key="task").select(task).run()
         fine(at)
         assert "recipe" not in [control.key for control in at.segmented_control]  # there is only fast
         titles.add(at.title[0].value)
         assert f"miii train {task}" in at.code[1].value
-    assert len(titles) == 4
+    assert len(titles) == 5
     at = visit("train", task="primes", range="text")
     assert [at.get_by_key(widget_key(at, name)).value for name in ("low", "high")] == [1000, 9999]
     at.segmented_control(key="range").set_value("table 1").run()
@@ -611,8 +611,15 @@ def test_an_unknown_task_or_range_in_the_url_shows_no_trace(value):
         ),
         ("miu", [({"longest_test": 9}, "longest_test must be at least longest, 24 letters (got 9)")]),
         ("expr", [({"p": 1}, "p must be at least 2"), ({"p": 212}, "p must be at most 211 in the app")]),
+        (
+            "frames",
+            [
+                ({"high": 1_050}, "high must be at least low + 108"),
+                ({"positions": "learned", "causal": False}, "causal must be true for predict everything"),
+            ],
+        ),
     ],
-    ids=["add", "primes", "residues", "miu", "expr"],
+    ids=["add", "primes", "residues", "miu", "expr", "frames"],
 )
 def test_a_bad_value_in_the_form_is_one_sentence_and_nothing_can_be_started(home, task, cases):
     at = visit("train", task=task)

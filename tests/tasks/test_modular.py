@@ -153,7 +153,7 @@ def test_a_task_s_name_says_its_kind_and_what_else_it_is(name):
 
 
 def test_the_tasks_are_the_operations_and_the_other_kinds():
-    assert list(TASKS) == [*OPERATIONS, "primes", "residues", "miu"]
+    assert list(TASKS) == [*OPERATIONS, "primes", "residues", "miu", "frames"]
 
 
 def test_one_target_is_the_answer():

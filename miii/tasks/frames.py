@@ -1,0 +1,222 @@
+"""Frames of tokens, each a condition, an integer's digits and its label: what comes next, and is it prime?"""
+
+import functools
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field, model_validator
+
+from miii import metrics, numbers
+from miii.errors import Frozen, InputError
+from miii.tasks.task import UNASKED, Task, names_of
+
+MOST = 5_000_000  #: pairs of a first integer and a step that are looked through
+TOKENS = 20_000_000  #: of all sequences together, that fit into memory
+LABELS = ("composite", "prime")  #: the first two tokens, so that a label is the token of its own number
+
+
+class Frames(Frozen):
+    """Sequences of frames [condition][digits][label] of the integers n, n + d, n + 2 d, ...; the condition says d.
+
+    The last label is not shown: it is the answer, read at the last position. ``predict`` everything asks for more, at
+    every position: the digits of all frames but the first, and all labels. The digits of the first frame cannot be
+    known, and the conditions are given, not predicted, so neither counts.
+
+    The range is cut into blocks, of which a random share trains. A sequence stands on a side if all of its integers do;
+    those with integers on both sides are left out. So no integer of a held-out sequence occurs in training at all.
+
+    Raises:
+        InputError: the range is empty, too large, or too small for two blocks, or a side lacks primes or composites.
+
+    Source: in the style of GAIA-1 (Hu et al. 2023, arXiv 2309.17080), section 2, with integers for images; the draft
+    paper cites it.
+    """
+
+    kind: Literal["frames"] = "frames"
+    low: int = Field(1_000, ge=2, le=numbers.LARGEST, description="the first integer of the range")
+    high: int = Field(9_999, ge=2, le=numbers.LARGEST, description="the last integer of the range")
+    base: int = Field(10, ge=2, le=1000, description="the base of the digits")
+    frames: int = Field(4, ge=2, le=32, description="frames of a sequence, each an integer with its label")
+    largest_step: int = Field(9, ge=1, le=1000, description="consecutive integers differ by 1 to so much")
+    predict: Literal["everything", "label"] = Field(
+        "everything", description="what is learned: digits and labels at every position, or the last label alone"
+    )
+    sample: int | None = Field(None, ge=10, le=MOST, description="how many sequences, drawn at random; none takes all")
+    train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the blocks of integers used for training")
+    seed: int = Field(0, ge=0, lt=2**31, description="fixes the sample, the split and the initial weights")
+
+    @model_validator(mode="after")
+    def _has_sequences(self) -> "Frames":
+        if self.low > self.high:
+            raise InputError(
+                f"low must be at most high, so that the range is not empty (got {self.low} > {self.high})."
+            )
+        integers = self.high - self.low + 1
+        if integers * self.largest_step > MOST:
+            raise InputError(
+                f"low and high must hold at most {MOST // self.largest_step:,} integers, {MOST:,} / largest_step "
+                f"(got {integers:,})."
+            )
+        if integers <= self.block:
+            raise InputError(
+                f"high must be at least low + {self.block}, so that there are two blocks of {self.block} integers, "
+                f"4 (frames - 1) largest_step (got {self.high} with low {self.low})."
+            )
+        examples, _, *found = _counts(self)
+        if examples * self.n_ctx > TOKENS:
+            raise InputError(
+                f"sample must be at most {TOKENS // self.n_ctx:,} sequences of {self.n_ctx} tokens (got {examples:,})."
+            )
+        for (side, label), count in zip(
+            [(s, x) for s in ("training", "test") for x in LABELS[::-1]], found, strict=True
+        ):
+            if not count:
+                raise InputError(
+                    f"train_fraction must leave sequences that end in primes and in composites on each side (got "
+                    f"{self.train_fraction}, which leaves none that ends in a {label} for {side})."
+                )
+        return self
+
+    @property
+    def width(self) -> int:
+        """How many digits an integer is shown with."""
+        return numbers.width(self.high, self.base)
+
+    @property
+    def frame(self) -> int:
+        """How many tokens a frame has."""
+        return self.width + 2
+
+    @property
+    def n_ctx(self) -> int:
+        """How many tokens a sequence has: all but its last label."""
+        return self.frames * self.frame - 1
+
+    @property
+    def block(self) -> int:
+        """How many consecutive integers stand on the same side: four times what a sequence can span."""
+        return 4 * (self.frames - 1) * self.largest_step
+
+    @property
+    def n_train(self) -> int:
+        """How many sequences train."""
+        return _counts(self)[1]
+
+    @property
+    def name(self) -> str:
+        """A short name for titles and folders, such as ``frames-10``."""
+        return f"frames-{self.base}{'-label' if self.predict == 'label' else ''}"
+
+    @property
+    def token_names(self) -> tuple[str, ...]:
+        """What each token stands for: the two labels, the digits, the conditions."""
+        return (*LABELS, *names_of(self.base), *(f"+{d}" for d in range(1, self.largest_step + 1)))
+
+    def encode(
+        self, n: Int[np.ndarray, "sequences frame"], step: Int[np.ndarray, " sequences"], prime: np.ndarray
+    ) -> Int[np.ndarray, "sequences frame slot"]:
+        """Integers, the step between them and whether they are prime as whole frames, with their labels."""
+        digit = numbers.digits(n.ravel(), self.base, self.width).reshape(*n.shape, self.width)
+        condition = np.broadcast_to(step[:, None], n.shape) + (len(LABELS) + self.base - 1)
+        return np.concatenate([condition[..., None], digit + len(LABELS), prime[..., None].astype(np.int64)], axis=-1)
+
+    def build(self) -> Task:
+        """The sequences, ascending by first integer and step: tokens [sequences, frames (width + 2) - 1].
+
+        Facts: ``first`` and ``last``, integers; ``step``; ``coprime``, whether the last is coprime to the base.
+        """
+        first, step, train = parts(self)
+        n = first[:, None] + step[:, None] * np.arange(self.frames)
+        whole = self.encode(n, step, prime_between(self.low, self.high)[n - self.low])
+        flat = torch.from_numpy(whole).flatten(1)
+        asked = np.zeros((self.frames, self.frame), dtype=bool)
+        asked[1:, 1:-1] = asked[:, -1] = True
+        following = flat.masked_fill(~torch.from_numpy(asked).flatten(), UNASKED)[:, 1:]
+        facts = {"first": first, "step": step, "last": n[:, -1], "coprime": (np.gcd(n[:, -1], self.base) == 1) + 0}
+        return Task(
+            tokens=flat[:, :-1].clone(),
+            labels=flat[:, -1].clone(),
+            train_mask=torch.from_numpy(train.copy()),  # the cached arrays are read-only
+            d_vocab=len(self.token_names),
+            d_vocab_out=len(self.token_names if self.predict == "everything" else LABELS),
+            token_names=self.token_names,
+            name="prime",
+            facts=MappingProxyType({name: torch.from_numpy(value.copy()) for name, value in facts.items()}),
+            frame=self.frame,
+            next_tokens=following.clone() if self.predict == "everything" else None,
+        )
+
+
+def scores(
+    task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
+) -> dict[str, float]:
+    """Areas under the ROC curve of the last label, of all integers and of those whose last digit says nothing.
+
+    Where everything is predicted, also the share of digits, and of integers in all their digits, that are right given
+    the frames before: both from the second frame on.
+
+    Source: own design; ``metrics.auc``.
+    """
+    last = logits if task.next_tokens is None else logits[:, -1]
+    prime, coprime = task.labels.numpy()[rows] == 1, task.facts["coprime"].numpy()[rows] == 1
+    score = last[:, 1] - last[:, 0]
+    found = {"auc": metrics.auc(score, prime), "auc_coprime": metrics.auc(score[coprime], prime[coprime])}
+    if task.next_tokens is not None and task.frame is not None:
+        right = logits.argmax(-1) == task.next_tokens.numpy()[rows]
+        # a position is right about the next one, so a frame's digits stand one slot to the left
+        digits = np.pad(right, ((0, 0), (0, 1))).reshape(len(rows), -1, task.frame)[:, 1:, :-2]
+        found |= {"digits": float(digits.mean()), "integers": float(digits.all(-1).mean())}
+    return found
+
+
+@functools.lru_cache(maxsize=4)
+def prime_between(low: int, high: int) -> Bool[np.ndarray, " integers"]:
+    """Whether each integer from ``low`` to ``high`` is prime; read-only. Source: ``numbers.is_prime``."""
+    found = numbers.is_prime(np.arange(low, high + 1))
+    found.flags.writeable = False
+    return found
+
+
+def trains(config: Frames) -> Bool[np.ndarray, " integers"]:
+    """Whether each integer of the range stands in a block that trains. Source: own design; drawn from the seed."""
+    integers = config.high - config.low + 1
+    blocks = -(-integers // config.block)
+    chosen = np.zeros(blocks, dtype=bool)
+    wanted = min(max(1, round(config.train_fraction * blocks)), blocks - 1)
+    chosen[np.random.default_rng([config.seed, 0]).permutation(blocks)[:wanted]] = True
+    return np.repeat(chosen, config.block)[:integers]
+
+
+@functools.lru_cache(maxsize=4)
+def parts(config: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The first integers of the sequences, their steps, and which train; ascending, and read-only.
+
+    Source: own design; the draws are from the seed.
+    """
+    side = trains(config).astype(np.int8)
+    found = []
+    for step in range(1, config.largest_step + 1):
+        first = np.arange(len(side) - (config.frames - 1) * step)
+        count = np.sum([side[first + i * step] for i in range(config.frames)], axis=0)
+        whole = first[(count == 0) | (count == config.frames)]
+        found.append(np.stack([whole + config.low, np.full(len(whole), step), side[whole]]))
+    first, step, train = np.concatenate(found, axis=1)
+    order = np.lexsort((step, first))
+    if config.sample is not None and config.sample < len(order):
+        order = order[np.sort(np.random.default_rng([config.seed, 1]).choice(len(order), config.sample, replace=False))]
+    arrays = first[order], step[order], train[order] == 1
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays
+
+
+@functools.lru_cache(maxsize=256)
+def _counts(config: Frames) -> tuple[int, ...]:
+    """How many sequences there are, and train; then how many end in primes and in composites, by side."""
+    first, step, train = parts(config)
+    prime = prime_between(config.low, config.high)[first + (config.frames - 1) * step - config.low]
+    ends = [int((mask & label).sum()) for mask in (train, ~train) for label in (prime, ~prime)]
+    return len(first), int(train.sum()), *ends

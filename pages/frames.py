@@ -1,0 +1,185 @@
+"""What a network on frames writes by itself: the next integers, digit by digit, and their labels."""
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+import miii
+from miii import analysis, plots
+from miii.errors import InputError
+from miii.plots.style import Chart
+from miii.tasks import Frames
+from pages._ui import front
+from pages._ui.cell import cell, shared, stamp_of
+from pages._ui.inputs import number
+from pages._ui.pick import ABOUT, chosen_run, step_of
+
+MOST = 12  # frames ahead
+
+INTRO = r"""
+GAIA-1-style, with integers for images. Everything is a token: a **condition** $+d$ that says how far the next integer is away,
+the **digits**, the most significant first, and the **label**, prime or composite. A causal decoder predicts the next token; the
+conditions are given. What it writes becomes what it reads, so one wrong digit spoils all that follows.
+
+A token's place is two places: the frame that it is in, and its slot there. Position $i$ of a frame of $F$ tokens has the vector
+
+$$W_{\mathrm{pos}}[i] = W_{\mathrm{step}}[\lfloor i / F \rfloor] + W_{\mathrm{slot}}[i \bmod F],$$
+
+so that what holds for the tens of one frame holds for those of the next.
+"""
+
+
+def frames_written(name: str, step: int, n: int, d: int, ahead: int) -> Chart:
+    run = miii.runs.open(name)
+    config = analysis.rollout.check(run.config.task)
+    rolled = analysis.rollout.roll_one(run.model(step), config, n, d, ahead)
+    return plots.written(rolled)
+
+
+@shared
+def scored(name: str, step: int, ahead: int) -> dict[str, object]:
+    return analysis.rollout.report(miii.runs.open(name), step, ahead)
+
+
+def by_frame(name: str, step: int, ahead: int) -> tuple[Chart, ...]:
+    report = scored(name, step, ahead)
+    return plots.rollout_integers(report), plots.rollout_labels(report)
+
+
+def one_ahead(name: str, step: int, ahead: int) -> tuple[Chart, ...]:
+    report = scored(name, step, ahead)
+    base = analysis.rollout.check(miii.runs.open(name).config.task).base
+    return plots.rollout_digits(report, base), plots.rollout_carries(report)
+
+
+def places(name: str, step: int) -> tuple[Chart, ...]:
+    model = miii.runs.open(name).model(step)
+    return plots.vector_similarity(model.W_step, "step"), plots.vector_similarity(model.W_slot, "slot")
+
+
+front.door()
+st.title("Frames")
+run = chosen_run()
+task = run.config.task
+if not isinstance(task, Frames):
+    what = ABOUT.get(task.kind, "calculates with pairs of numbers modulo p")
+    where = "Sieve" if task.kind in ABOUT else "Fourier"
+    st.info(
+        f"This page shows what a network writes that learned frames of integers and their labels; {run.name} {what}, and what it "
+        f"has learned is on the page {where}.",
+        icon=":material/signpost:",
+    )
+    st.stop()
+st.markdown(INTRO)
+step, stamp = step_of(run), stamp_of(run)
+
+if task.predict == "label":
+    st.info(
+        f"{run.name} was asked for the last label alone (predict label), so it writes no frames; how well it labels is on the "
+        "page Train.",
+        icon=":material/signpost:",
+    )
+else:
+    ahead = st.slider(
+        "Frames ahead",
+        1,
+        MOST,
+        min(task.frames - 1, MOST),
+        key="ahead",
+        bind="query-params",
+        width=320,
+        help=f"A sequence in training has {task.frames - 1} after the first. Beyond that the oldest frame is forgotten.",
+    )
+    try:
+        first, steps = analysis.rollout.starts(task, ahead, 1)
+    except InputError as error:
+        st.error(str(error))
+        st.stop()
+    st.header("What does it write?", anchor="written")
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        n = number("First integer", int(first[0]), "n", f"At most {task.width} digits, also after the last step")
+        d = number("Step d", int(steps[0]), "d", f"From one integer to the next, 1 to {task.largest_step}")
+    if n is None or d is None or not (2 <= n < task.base**task.width and 1 <= d <= task.largest_step):
+        st.error(
+            f"n must be from 2 to {task.base**task.width - 1} and d from 1 to {task.largest_step} (got {n} and {d})."
+        )
+        st.stop()
+    try:
+        fresh = analysis.rollout.unseen(task, np.array([n]))[0]
+        seen = "is in no training sequence" if fresh else "may be in training"
+        cell(
+            frames_written,
+            name=run.name,
+            step=step,
+            n=int(n),
+            d=int(d),
+            ahead=ahead,
+            stamp=stamp,
+            width="content",
+            alt=f"The {ahead} frames that the network writes after {n} with +{d} at step {step}, wrong tokens marked.",
+            see=f"Each token is the likeliest after those before it; {n} {seen}.",
+        )
+    except InputError as error:
+        st.error(str(error))
+        st.stop()
+
+    st.header("How far is it right?", anchor="scores")
+    with st.spinner("Writing …", show_time=True):
+        report: dict[str, Any] = scored(run.name, step, ahead)
+    far, held = report["rollout"][-1], report["held_out"]
+    with st.container(horizontal=True):
+        st.metric(
+            f"Integers right, {ahead} ahead",
+            f"{far['integers']:.1%}",
+            border=True,
+            help=f"In all digits, of {report['sequences']:,} roll-outs from held-out first frames",
+        )
+        for label, value, says in (
+            ("Labels, ROC AUC", held["auc"], "Of the last label of held-out sequences, after the true frames"),
+            ("Beyond the last digit", held["auc_coprime"], "ROC AUC of integers coprime to the base; 0.5 is chance"),
+            (
+                "Labels before would give",
+                report["context"]["labels_coprime"],
+                "The same, of a table of the last digit, the step and the labels of the frames before: of three terms with "
+                "a step that 3 does not divide, one is a multiple of 3",
+            ),
+        ):
+            st.metric(label, "–" if value is None else f"{value:.3f}", border=True, help=says)
+    st.caption(
+        f"Whoever looks at the last digit alone labels with a ROC AUC of {report['context']['digit'] or 0.5:.3f}, and of "
+        f"{report['context']['labels'] or 0.5:.3f} with the labels of the frames before as well."
+    )
+    cell(
+        by_frame,
+        name=run.name,
+        step=step,
+        ahead=ahead,
+        stamp=stamp,
+        alt=f"By frames ahead at step {step}: share of integers right, and area under the ROC curve of labels.",
+        see="The same network before training, and whoever repeats the first frame, are the controls. Labels are scored on integers "
+        "that no training sequence has; after its own frames, on the integer that the network wrote.",
+    )
+    cell(
+        one_ahead,
+        name=run.name,
+        step=step,
+        ahead=ahead,
+        stamp=stamp,
+        alt=f"One frame ahead at step {step}: digits right by place, and integers right by the number of carries.",
+        see="High digits are right by repeating, unless a carry reaches them: the test of adding is the right-hand side.",
+    )
+
+st.header("Steps and slots", anchor="places")
+if run.config.model.positions == "frames":
+    cell(
+        places,
+        name=run.name,
+        step=step,
+        stamp=stamp,
+        width="content",
+        alt=f"Cosines between the vectors of the steps, and between those of the slots, at step {step}.",
+        see=f"Slot 0 is the condition, 1 to {task.width} are the digits, {task.width + 1} is the label. At first all are near 0.",
+    )
+else:
+    st.markdown(f"This network has positions “{run.config.model.positions}”, so no vectors of steps and slots.")

@@ -1,0 +1,85 @@
+"""The charts of roll-outs hold the numbers that they are drawn from."""
+
+import numpy as np
+import pytest
+import torch
+
+import miii
+from miii import plots
+from miii.analysis import rollout
+
+TASK = miii.Frames(low=100, high=999, frames=3, largest_step=4)
+
+
+def stuck(tokens, at):
+    """Writes the first digit again and again, and calls everything prime."""
+    logits = torch.zeros(len(tokens), 1, len(TASK.token_names))
+    slot = tokens.shape[1] % TASK.frame
+    logits[:, 0] = torch.nn.functional.one_hot(tokens[:, 1], len(TASK.token_names)).float()
+    if slot == TASK.frame - 1:
+        logits[:, 0] = torch.tensor([0.0, 1.0] + [0.0] * 14)
+    return logits
+
+
+@pytest.fixture(scope="module")
+def rolled():
+    return rollout.roll(stuck, TASK, np.array([197, 440]), np.array([2, 4]))
+
+
+@pytest.fixture(scope="module")
+def report(rolled):
+    found = rollout.scores(rolled)
+    first, step = np.array([197, 440]), np.array([2, 4])
+    return {
+        "rollout": found,
+        "untrained": [row | {"integers": 0.0} for row in found],
+        "copy": rollout.copied(rolled, first).tolist(),
+        "by_carries": rollout.by_carries(rolled, first, step),
+        "context": {"digit": 0.8},
+    }
+
+
+def test_every_token_is_there_and_the_wrong_ones_say_the_truth(rolled):
+    frame = plots.frame(plots.written(rolled))
+    assert len(frame) == 2 * TASK.frame
+    one = frame[frame["frame"] == "1 ahead"].set_index("slot")
+    assert one["written"].to_dict() == {"step": "+2", "10^2": "1", "10^1": "1", "10^0": "1", "label": "prime"}
+    assert one["truth"].to_dict() == {"step": "+2", "10^2": "1", "10^1": "9", "10^0": "9", "label": "prime"}
+    assert one["is"].to_dict() == {
+        **{"step": "given", "10^2": "right", "10^1": "wrong", "10^0": "wrong", "label": "right"}
+    }
+    assert one["shown"]["10^1"] == "1 (9)"
+    assert one["shown"]["label"] == "prime"
+    other = plots.frame(plots.written(rolled, 1))
+    assert set(other["truth"]) == {"+4", "4", "8", "composite"}
+
+
+def test_integers_stand_beside_both_controls(report):
+    frame = plots.frame(plots.rollout_integers(report))
+    assert sorted(frame["who"].unique()) == ["network", "repeats the first frame", "untrained"]
+    network = frame[frame["who"] == "network"]
+    # 444 is 440 + 4: the stuck one is right once, and wrong from then on
+    assert network["integers"].tolist() == [0.5, 0.0] == [row["integers"] for row in report["rollout"]]
+
+
+def test_labels_that_cannot_be_scored_are_left_out(report):
+    frame = plots.frame(plots.rollout_labels(report))
+    assert frame[frame["who"] == "last digit"]["auc"].tolist() == [0.8, 0.8]
+    scored = [row[name] for name in ("label_auc", "label_auc_true") for row in report["rollout"]]
+    assert len(frame) == 2 + sum(value is not None for value in scored)
+
+
+def test_digits_and_carries_are_bars(report):
+    digits = plots.frame(plots.rollout_digits(report, 10))
+    shown = digits[digits["who"] == "network"].set_index("place")["digits"]
+    assert shown.to_dict() == {"10^2": 1.0, "10^1": 0.5, "10^0": 0.5}
+    copy = digits[digits["who"] == "repeats the first frame"]["digits"]
+    assert copy.tolist() == [1.0, 1.0, 0.0]
+    carries = plots.frame(plots.rollout_carries(report))
+    assert carries[["carries", "sequences", "integers"]].to_numpy().tolist() == [[0, 2, 0.5]]
+
+
+def test_similarity_is_drawn_from_minus_1_to_1():
+    chart = plots.vector_similarity(torch.eye(3), "slot").to_dict()
+    assert chart["title"] == "Similarity of the slots' vectors"
+    assert "-1" in str(chart["encoding"]["color"]["scale"]["domain"])
