@@ -103,7 +103,8 @@ page = st.navigation(
                 help="The draft's results chapter, filled: every number from a run that came with miii.",
             ),
         ],
-    }
+    },
+    expanded=True,  # or the last pages hide behind “View more”
 )
 jobs.prepare()
 with st.sidebar:
