@@ -12,7 +12,7 @@ from pages._ui import front, symbolic_logic
 from pages._ui.cell import cell, shared, stamp_of
 from pages._ui.form import LIMIT, type_expression
 from pages._ui.jobs import registry
-from pages._ui.pick import RUN
+from pages._ui.pick import start
 
 front.door()
 
@@ -66,17 +66,6 @@ def compiled_clusters(expression: str, p: int) -> Chart:
     model = analysis.compiled.network(task)
     found = analysis.neurons.neurons(model, analysis.compiled.plain(task))
     return plots.clusters(found).properties(title="Compiled: the neurons")
-
-
-def start(config: miii.RunConfig) -> None:
-    folder = runs.new_folder(config, taken=[job.name for job in jobs.all()])
-    try:
-        jobs.start(folder, config)
-    except InputError as error:
-        st.session_state["message"] = str(error)
-    else:
-        st.session_state[RUN] = folder.name
-        st.session_state.pop("step", None)
 
 
 def stop(name: str) -> None:

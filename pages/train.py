@@ -13,24 +13,13 @@ from miii.errors import InputError
 from miii.jobs import Job
 from pages._ui import form, front, learned
 from pages._ui.jobs import registry
-from pages._ui.pick import RUN, run_name
+from pages._ui.pick import run_name, start
 
 front.door()
 
 POLL = 0.4  # seconds between two looks at a running job
 
 jobs = registry()
-
-
-def start(config: miii.RunConfig) -> None:
-    folder = runs.new_folder(config, taken=[job.name for job in jobs.all()])
-    try:
-        jobs.start(folder, config)
-    except InputError as error:
-        st.session_state["message"] = str(error)
-    else:
-        st.session_state[RUN] = folder.name
-        st.session_state.pop("step", None)
 
 
 def resume(run: runs.Run) -> None:

@@ -53,6 +53,18 @@ def run_name() -> str | None:
     return st.session_state.get(RUN)
 
 
+def start(config: miii.RunConfig) -> None:
+    """Train a new run in the background, and choose it; what is wrong is kept as ``message`` for the page to say."""
+    folder = runs.new_folder(config, taken=[job.name for job in registry().all()])
+    try:
+        registry().start(folder, config)
+    except InputError as error:
+        st.session_state["message"] = str(error)
+    else:
+        st.session_state[RUN] = folder.name
+        st.session_state.pop(STEP, None)
+
+
 #: What the other kinds of task are about.
 ABOUT = {
     "primes": "learns which integers are prime",
