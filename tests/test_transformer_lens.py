@@ -679,3 +679,15 @@ def test_what_transformer_lens_saves_gives_the_same_logits(answered, tmp_path, c
     print(f"{case}: imported from .{suffix}, largest difference of logits {largest:.1e} of {theirs.abs().max():.1f}")
     assert extras == ()
     assert largest <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"block": "pre-norm"}, ("plain", "pre-norm")), ({"mixer": "mean"}, ("plain", "mean"))],
+    ids=str,
+)
+def test_what_transformer_lens_cannot_hold_is_not_written(changes, words, one_sentence, tmp_path):
+    model = network(**changes)
+    with one_sentence("TransformerLens", *words):
+        write_file(model, tmp_path / "x.safetensors")
+    assert list(tmp_path.iterdir()) == []

@@ -70,8 +70,14 @@ def to_state_dict(model: Transformer) -> dict[str, Tensor]:
     Biases that the network lacks are zero. TransformerLens' own config must say the rest: ``normalization_type=None``,
     the activation, and ``attention_dir="bidirectional"`` where attention is not causal.
 
+    Raises:
+        InputError: the blocks are not plain, or positions come in frames: TransformerLens has no such network.
+
     Source: TransformerLens' ``HookedTransformer``.
     """
+    model.config.must_be_plain("TransformerLens")
+    if model.config.positions == "frames":
+        raise InputError("positions must be learned or none for TransformerLens, which has no frames (got 'frames').")
     ours = model.state_dict()
     shapes = _shapes(model.config.model_dump(exclude={"biases"}), model.W_U.shape[1])
     return {
