@@ -12,6 +12,7 @@ import json
 import math
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +115,17 @@ def made(name: str, seeds: int) -> list[compare.Compared]:
     for seed in range(seeds):
         for config in COMPARISONS[name](seed):
             which = (compare.architecture(config), seed)
-            if which not in found:
-                found[which] = _measured(_with(config, name, best[which[0]]))
+            config = _with(config, name, best[which[0]])
+            if which not in found or not _same(found[which], config):
+                measured = _measured(config)
+                # the runs of a seed share one folder name, so it is told by what it is of
+                found[which] = replace(measured, run=f"{name}, {which[0]}, seed {seed}")
                 compare.save(place, found.values())
     return list(found.values())
+
+
+def _same(kept: compare.Compared, config: RunConfig) -> bool:
+    return kept.terms == compare.terms(config) and kept.optimizer == compare.optimizer(config)
 
 
 def chosen(name: str) -> dict[str, int]:
@@ -127,15 +135,17 @@ def chosen(name: str) -> dict[str, int]:
     tried = kept.setdefault(name, {})
     for config in COMPARISONS[name](TRIED):
         of = tried.setdefault(compare.architecture(config), [])
-        for i in range(len(of), len(OPTIMIZERS[name])):
+        wanted = [optimizer.model_dump() for optimizer in OPTIMIZERS[name]]
+        if [result["optimizer"] for result in of] != wanted[: len(of)]:
+            of.clear()
+        for i in range(len(of), len(wanted)):
             if of and of[0]["grokked_at"] is not None and of[0]["grokked_at"] <= config.steps / 2:
                 break
             tried_config = _with(config, name, i).model_copy(update={"steps_after_grok": 0})
             last = next(step for step in miii.train(tried_config) if step.last)
             assert last.evaluation is not None
             accuracy = last.evaluation.scores.get("auc", last.evaluation.test_accuracy)
-            optimizer = OPTIMIZERS[name][i].model_dump()
-            of.append({"optimizer": optimizer, "grokked_at": last.grokked_at, "accuracy": accuracy})
+            of.append({"optimizer": wanted[i], "grokked_at": last.grokked_at, "accuracy": accuracy})
             say(f"architectures: {compare.architecture(config)}, tried {of[-1]}")
             place.parent.mkdir(parents=True, exist_ok=True)
             write_json(place, kept)

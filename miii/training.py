@@ -205,7 +205,11 @@ def _loss(
     task: Task, name: LossName, device: torch.device
 ) -> Callable[[Float[Tensor, "batch *pos logits"], Tensor], Tensor]:
     """The sum of the targets' mean losses, each times its weight; of a task that asks at every position, the mean."""
-    of = LOSSES[name]
+
+    def of(logits: Tensor, labels: Tensor) -> Tensor:
+        # autocast knows that cross-entropy needs more than bfloat16, and knows no other loss
+        return LOSSES[name](logits.float() if logits.dtype is torch.bfloat16 else logits, labels)
+
     if task.next_tokens is not None:
         following = task.next_tokens.to(device)
         return lambda logits, rows: next_token(of, logits, following[rows]).mean()

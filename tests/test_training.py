@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import miii
-from miii import evaluation
+from miii import evaluation, training
 from miii.evaluation import evaluator
 from miii.model import fast
 from miii.training import build_model, snapshot_steps, train
@@ -445,3 +445,22 @@ def test_an_evaluation_without_training_pairs_is_that_of_all_pairs(small_config)
     evaluation = evaluator(build_model(config, task), task)()
     assert math.isnan(evaluation.train_loss)
     assert evaluation.test_accuracy == evaluation.correct.double().mean().item()
+
+
+@pytest.mark.parametrize("name", ["cross-entropy", "stablemax", "squared"])
+def test_a_loss_is_computed_in_float32_whatever_the_logits_are(name):
+    """In bfloat16 a loss of .01 is 0, and so is its gradient: what StableMax is there to prevent."""
+    task = miii.ModularAddition(p=5).build()
+    rows = torch.arange(len(task.labels))
+    logits = torch.randn(len(rows), 5, generator=torch.Generator().manual_seed(0)) * 4
+    logits[rows, task.labels] += 20
+
+    def gradient(logits, autocast):
+        logits = logits.clone().requires_grad_(True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            training._loss(task, name, torch.device("cpu"))(logits, rows).backward()
+        return logits.grad.float()
+
+    rounded = logits.bfloat16()
+    expected = gradient(rounded.float(), False)
+    torch.testing.assert_close(gradient(rounded, True), expected, rtol=1e-2, atol=1e-6)

@@ -8,17 +8,27 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from miii import runs
+import torch
+
+from miii import flat, runs
 from miii.analysis import attention, verdict
 from miii.config import RunConfig
 from miii.errors import InputError
+from miii.model.tap import sites
+from miii.model.transformer import Transformer
 from miii.runs.atomic import whole_file
-from miii.tasks import ModularAddition, Primes
+from miii.tasks import ModularAddition, Primes, Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ADDS = "adds"  #: the measure that says whether a network was found to add
+
+#: The fields of a config that runs must share, beside the task.
+TERMS = (
+    *("batch_size", "steps", "seconds", "steps_after_grok", "eval_every", "schedule", "warmup_steps"),
+    *("dropout", "dropout_steps"),
+)
 
 #: What is measured of a network, in the order of the table, and what each is.
 MEASURES: dict[str, str] = {
@@ -41,7 +51,8 @@ class Compared:
 
     Attributes:
         architecture: what its network is made of and trained by, in the names of the options.
-        terms: what all runs of a comparison share: task without its seed, and budget.
+        optimizer: which, at what learning rate and decay.
+        terms: what all runs of a comparison share: task without its seed, budget, schedule and dropout.
         parameters: numbers that are trained.
         measures: those of ``MEASURES`` that its task has; None where they cannot be taken.
         curve: (step, accuracy on the test split, or validation AUC of primes).
@@ -51,6 +62,7 @@ class Compared:
 
     run: str
     architecture: str
+    optimizer: str
     terms: dict[str, Any]
     seed: int
     parameters: int
@@ -63,32 +75,43 @@ class Compared:
 
 
 def architecture(config: RunConfig) -> str:
-    """Block and mixer, and what else is not as usual, such as ``pre-norm, gru`` or ``plain, stablemax``.
+    """Block and mixer, and what else is not as in the task's recipe, such as ``pre-norm, gru`` or ``plain, stablemax``.
 
     Source: own design.
     """
-    model, usual = config.model, RunConfig.model_fields
+    model, usual = config.model, flat.defaults(config.task.kind)
     named: list[str] = [model.block]
-    named += [] if model.norm == "auto" else [f"norm {model.norm}"]
     named += [] if model.mixer == "attention" else [model.mixer]
-    named += [] if model.n_layers == 1 else [f"{model.n_layers} layers"]
-    named += [] if model.act == "relu" else [model.act]
-    named += [] if config.loss == usual["loss"].default else [config.loss]
-    named += [] if config.optimizer.name in ("adamw", "muon") else [config.optimizer.name]
+    named += [] if model.n_layers == usual["n_layers"] else [f"{model.n_layers} layers"]
+    named += [] if model.act == usual["act"] else [model.act]
+    said = ("block", "mixer", "n_layers", "act")
+    named += [
+        f"{name} {flat.text(value)}"
+        for name, value in model.model_dump().items()
+        if name not in said and value != usual[name]
+    ]
+    named += [value for value in (config.loss,) if value != usual["loss"]]
+    named += [value for value in (config.optimizer.name,) if value != usual["optimizer"]]
     return ", ".join(named)
 
 
+def optimizer(config: RunConfig) -> str:
+    """The optimiser in a few words, such as ``adamw, lr 0.0175, decay 2.5``. Source: own design."""
+    chosen = config.optimizer
+    return f"{chosen.name}, lr {chosen.lr:g}, decay {chosen.weight_decay:g}"
+
+
 def terms(config: RunConfig) -> dict[str, Any]:
-    """What runs must share to be compared: the task without its seed, examples a step, and steps.
+    """What runs must share to be compared: the task without its seed, the budget, schedule, dropout and evaluations.
 
     Source: own design.
     """
-    task = config.task.model_dump(exclude={"seed"})
-    return {"task": task, "batch_size": config.batch_size, "steps": config.steps, "seconds": config.seconds}
+    dumped = config.model_dump()
+    return {"task": config.task.model_dump(exclude={"seed"})} | {name: dumped[name] for name in TERMS}
 
 
 def on_equal_terms(named: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    """Refuse runs, by name and terms, that differ in more than their networks, losses, optimisers and seeds.
+    """Refuse runs, by name and terms, that do not share their ``terms``.
 
     Raises:
         InputError: there is no run, or they do not share their terms.
@@ -118,14 +141,15 @@ def measured(run: runs.Run) -> Compared:
     if not isinstance(task, ModularAddition | Primes):
         raise InputError(f"run must be on modular arithmetic or primes to be compared ({run.name} is on {task.kind}).")
     result = run.result
-    if result is None:
-        raise InputError(f"run must have ended to be compared ({run.name} has not).")
+    if result is None or result["stopped"]:
+        raise InputError(f"run must have come to its end to be compared ({run.name} has not).")
     of = _of_primes if isinstance(task, Primes) else _of_addition
     column = "auc" if isinstance(task, Primes) else "test_accuracy"
-    model = run.model()
+    model, examples = run.model(), run.task()
     return Compared(
         run=run.name,
         architecture=architecture(config),
+        optimizer=optimizer(config),
         terms=terms(config),
         seed=task.seed,
         parameters=sum(weight.numel() for weight in model.parameters()),
@@ -133,13 +157,13 @@ def measured(run: runs.Run) -> Compared:
         grokked_at=result["grokked_at"],
         seconds_to_grok=result["seconds_to_grok"],
         ms_per_step=result["ms_per_step"],
-        measures=of(run) | {"attention_entropy": _entropy(run)},
+        measures=of(run, model) | {"attention_entropy": _entropy(model, examples)},
         curve=tuple((int(row["step"]), float(row[column])) for row in run.rows()),
     )
 
 
-def _of_addition(run: runs.Run) -> dict[str, float | int | None]:
-    found = verdict.analyze(run.model(), run.task())
+def _of_addition(run: runs.Run, model: Transformer) -> dict[str, float | int | None]:
+    found = verdict.analyze(model, run.task())
     return {
         ADDS: int(found.verdict == "modular addition"),
         "accuracy": found.test_accuracy,
@@ -152,10 +176,10 @@ def _of_addition(run: runs.Run) -> dict[str, float | int | None]:
     }
 
 
-def _of_primes(run: runs.Run) -> dict[str, float | int | None]:
+def _of_primes(run: runs.Run, model: Transformer) -> dict[str, float | int | None]:
     from miii.analysis.sieve import depth, report
 
-    config, model, task = run.config.task, run.model(), run.task()
+    config, task = run.config.task, run.task()
     assert isinstance(config, Primes)
     judged = depth.depth(model, task, config)
     found: dict[str, float | int | None] = {"accuracy": judged.roc_auc, "sieve_depth": judged.sieve_depth}
@@ -170,17 +194,18 @@ def _of_primes(run: runs.Run) -> dict[str, float | int | None]:
     }
 
 
-def _entropy(run: runs.Run) -> float | None:
-    if run.config.model.mixer not in ("attention", "mean"):
+def _entropy(model: Transformer, task: Task) -> float | None:
+    if "pattern" not in sites(model.config):
         return None
-    weight = attention.over_inputs(run.model(), run.task().tokens[:EXAMPLES], run.config.model.n_layers - 1).weight
+    drawn = torch.randperm(len(task.tokens), generator=torch.Generator().manual_seed(0))[:EXAMPLES]
+    weight = attention.over_inputs(model, task.tokens[drawn], model.config.n_layers - 1).weight
     if weight.min() < 0:  # a shaped pattern is no distribution
         return None
     share = weight / weight.sum(1, keepdim=True)
     return float(-(share * share.clamp_min(1e-30).log()).sum(1).mean())
 
 
-EXAMPLES = 4096  #: over which the entropy is a mean
+EXAMPLES = 4096  #: drawn at random, over which the entropy is a mean
 
 
 def compare(found: Sequence[Compared]) -> "pd.DataFrame":
@@ -201,7 +226,7 @@ def compare(found: Sequence[Compared]) -> "pd.DataFrame":
 
 
 def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """One row an architecture, over its seeds: how many grok, and of every number the median, least and most.
+    """One row an architecture and optimiser, over its seeds: how many grok, of every number the median, least and most.
 
     Columns ``grokked_at``, ``grokked_at_low``, ``grokked_at_high`` and so on; of the steps to grok over those that did.
 
@@ -209,11 +234,13 @@ def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
     """
     import pandas as pd
 
-    numbers = [name for name in frame.columns if name not in ("run", "architecture", "seed", "steps", ADDS)]
+    names = ("run", "architecture", "optimizer", "seed", "steps", ADDS)
+    numbers = [name for name in frame.columns if name not in names]
     rows = []
-    for name, group in frame.groupby("architecture", sort=False):
+    for (name, by), group in frame.groupby(["architecture", "optimizer"], sort=False):
         row: dict[str, Any] = {
             "architecture": name,
+            "optimizer": by,
             "seeds": len(group),
             "grokked": int(group["grokked_at"].notna().sum()),
             ADDS: int(group[ADDS].sum()) if group[ADDS].notna().any() else None,
@@ -227,12 +254,12 @@ def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def curves(found: Iterable[Compared]) -> "pd.DataFrame":
-    """One row an evaluation: architecture, seed, step, value. Source: own design."""
+    """One row an evaluation: run, architecture, seed, step, value. Source: own design."""
     import pandas as pd
 
     return pd.DataFrame(
         [
-            {"architecture": each.architecture, "seed": each.seed, "step": step, "value": value}
+            {"run": each.run, "architecture": each.architecture, "seed": each.seed, "step": step, "value": value}
             for each in found
             for step, value in each.curve
         ]

@@ -15,7 +15,7 @@ def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
     """One line a run; click an architecture in the legend to see it alone, and beside it to see all again.
 
     Args:
-        curves: columns architecture, seed, step, value, as ``analysis.compare.curves`` gives them.
+        curves: columns run, architecture, seed, step, value, as ``analysis.compare.curves`` gives them.
         title: what the value is.
         chance: where the axis begins.
 
@@ -34,7 +34,7 @@ def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
             y=alt.Y("value:Q", title=title, scale=alt.Scale(domain=[chance, 1]), axis=alt.Axis(format="%")),
             color=alt.Color("architecture:N", scale=scale, legend=legend),
             strokeDash=alt.StrokeDash("architecture:N", scale=dash, legend=legend),
-            detail="seed:N",
+            detail=["seed:N", "run:N"],
             opacity=alt.when(chosen).then(alt.value(0.9)).otherwise(alt.value(0.06)),
             tooltip=["architecture:N", "seed:N", "step:Q", alt.Tooltip("value:Q", format=".2%")],
         )

@@ -13,6 +13,7 @@ from miii.model.wiring import BLOCKS, MIXERS, refusal
 
 PAIRS = [(block, mixer) for block in BLOCKS for mixer in MIXERS if refusal(block, mixer, "auto", True) is None]
 SMALL = {"d_model": 8, "n_heads": 2, "d_mlp": 12}
+SIZE = "d_model 8, n_heads 2, d_mlp 12"
 
 
 def trained(folder, seed=0, task=None, **changes) -> runs.Run:
@@ -41,7 +42,8 @@ def measured(pair) -> list[compare.Compared]:
 def test_a_run_is_read_off_and_taken_apart(pair, measured):
     run, found = pair[0], measured[0]
     report = verdict.analyze(run.model(), run.task())
-    assert (found.run, found.architecture, found.seed, found.steps) == ("a", "plain", 0, 4)
+    assert (found.run, found.architecture, found.seed, found.steps) == ("a", f"plain, {SIZE}", 0, 4)
+    assert found.optimizer == "adamw, lr 0.0175, decay 2.5"
     assert found.parameters == sum(weight.numel() for weight in run.model().parameters())
     assert found.measures["explained"] == report.logit_variance_explained
     assert found.measures["steering"] == report.steering_accuracy
@@ -56,8 +58,8 @@ def test_a_run_is_read_off_and_taken_apart(pair, measured):
     ("changes", "name"),
     [
         ({}, "plain"),
-        ({"model": {"block": "sas", "norm": "none", "n_layers": 2}}, "sas, norm none, 2 layers"),
-        ({"model": {"mixer": "gru", "act": "gelu"}}, "plain, gru, gelu"),
+        ({"model": {"block": "sas", "norm": "none", "n_layers": 2}}, "sas, 2 layers, norm none"),
+        ({"model": {"mixer": "gru", "act": "gelu", "d_model": 64}}, "plain, gru, gelu, d_model 64"),
         ({"loss": "stablemax", "optimizer": {"name": "orthogonal-gradient"}}, "plain, stablemax, orthogonal-gradient"),
     ],
     ids=str,
@@ -88,7 +90,7 @@ def test_the_table_has_a_row_a_run_and_the_summary_one_an_architecture(measured)
     assert frame["run"].tolist() == ["a", "b", "c"]
     assert "sieve_depth" not in frame
     told = compare.summary(frame)
-    assert told["architecture"].tolist() == ["plain", "pre-norm, mean"]
+    assert told["architecture"].tolist() == [f"plain, {SIZE}", f"pre-norm, mean, {SIZE}"]
     assert (told["seeds"].tolist(), told["grokked"].tolist()) == ([2, 1], [0, 0])
     two = [each.measures["gradient_symmetricity"] for each in measured[:2]]
     row = told.iloc[0]
@@ -124,7 +126,12 @@ def test_a_spoilt_comparison_is_refused(text, tmp_path, one_sentence):
 
 @pytest.mark.parametrize(
     ("changes", "what"),
-    [({"steps": 5}, "steps"), ({"batch_size": 7}, "batch_size"), ({"task": miii.ModularAddition(p=13)}, "task")],
+    [
+        ({"steps": 5}, "steps"),
+        ({"batch_size": 7}, "batch_size"),
+        ({"schedule": "linear"}, "schedule"),
+        ({"task": miii.ModularAddition(p=13)}, "task"),
+    ],
     ids=str,
 )
 def test_runs_on_other_terms_are_refused(changes, what, pair, tmp_path, one_sentence):
@@ -149,5 +156,15 @@ def test_a_run_that_has_not_ended_is_refused(tmp_path, one_sentence, pair):
 
     copy = shutil.copytree(pair[0].folder, tmp_path / "copy")
     (copy / "result.json").unlink()
-    with one_sentence("ended", "copy"):
+    with one_sentence("come to its end", "copy"):
         compare.measured(runs.open(copy))
+
+
+def test_a_run_that_was_stopped_is_refused(stopped_run, one_sentence):
+    with one_sentence("come to its end", "stopped"):
+        compare.measured(stopped_run)
+
+
+def test_another_learning_rate_is_another_row(measured):
+    found = [measured[0], dataclasses.replace(measured[0], optimizer="adamw, lr 1, decay 0")]
+    assert compare.summary(compare.compare(found))["seeds"].tolist() == [1, 1]

@@ -6,8 +6,8 @@ from miii import plots
 
 
 def test_every_run_has_a_line():
-    rows = [(f"net {i}", seed, step, 0.1 * step) for i in range(10) for seed in (0, 1) for step in (0, 1, 2)]
-    curves = pd.DataFrame(rows, columns=["architecture", "seed", "step", "value"])
+    rows = [("a run", f"net {i}", seed, step, 0.1 * step) for i in range(10) for seed in (0, 1) for step in (0, 1, 2)]
+    curves = pd.DataFrame(rows, columns=["run", "architecture", "seed", "step", "value"])
     chart = plots.learning(curves, "right answers")
     pd.testing.assert_frame_equal(plots.frame(chart), curves)
     spec = chart.to_dict()
