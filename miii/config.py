@@ -57,12 +57,12 @@ class RunConfig(Frozen):
         """Configs from before there was an optimiser of this name have its two fields beside the optimiser."""
         if not isinstance(values, Mapping) or "slow_lambda" not in values:
             return values
-        values = dict(values)
+        values, chosen = dict(values), values.get("optimizer", {"name": "adamw"})
         slow = {name: values.pop(name) for name in ("slow_lambda", "slow_alpha") if name in values}
         if slow["slow_lambda"]:
-            if values["optimizer"]["name"] != "adamw":
-                raise InputError("slow_lambda must be 0 for another optimizer than slow-gradient.")
-            values["optimizer"] = values["optimizer"] | slow | {"name": "slow-gradient"}
+            if not isinstance(chosen, Mapping) or chosen.get("name") != "adamw":
+                raise InputError("slow_lambda must be 0 but for adamw, whose amplified kind is slow-gradient.")
+            values["optimizer"] = {**chosen, **slow, "name": "slow-gradient"}
         return values
 
     @model_validator(mode="after")

@@ -41,7 +41,7 @@ class SlowGradient(AdamW):
 
 
 class OrthogonalGradient(AdamW):
-    """AdamW on gradients without their part along the weights, which changes the weights' size and no answer.
+    """AdamW on gradients without their part along the weights, which mostly scales the logits. Gains keep theirs.
 
     Source: Prieto et al. 2025 (arXiv 2501.04697), section 5, with the gradient's length kept.
     """
@@ -131,7 +131,7 @@ class Stepper:
         if isinstance(config, Muon):
             matrices = {n for n in self.weights if n.startswith("blocks.") and n.split(".")[-1] in MATRICES}
             matrices |= {"W_E"} & self.weights.keys() if config.embedding else set()
-        free = [w for n, w in self.weights.items() if n.split(".")[-1] in GAINS or ".ln" in f".{n}"]
+        free = [w for n, w in self.weights.items() if _free(n)]
         gains: list[dict[str, Any]] = [{"params": free, "weight_decay": 0.0}] if free else []
         among = {id(w) for w in free} | {id(self.weights[n]) for n in matrices}
         rest = [{"params": [w for w in self.weights.values() if id(w) not in among]}, *gains]
@@ -166,9 +166,10 @@ class Stepper:
                 average.lerp_(grad, 1 - self.config.slow_alpha)
                 grad.add_(average, alpha=self.config.slow_lambda)
         if isinstance(self.config, OrthogonalGradient):
-            for weight in self.weights.values():
+            for name, weight in self.weights.items():
                 assert weight.grad is not None
-                weight.grad.copy_(across(weight.grad, weight))
+                if not _free(name):
+                    weight.grad.copy_(across(weight.grad, weight))
         for name, twin in self.twins.items():
             twin.grad = _matrix(name, self.weights[name].grad)
         groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
@@ -204,10 +205,18 @@ class Stepper:
 
 
 def across(grad: Float[Tensor, "*shape"], weight: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """The gradient less its part along the weight, as long as before. Source: as ``OrthogonalGradient``."""
+    """The gradient less its part along the weight, as long as before; 0 where nothing is left of it but rounding.
+
+    Source: as ``OrthogonalGradient``.
+    """
     flat, along = grad.flatten(), weight.flatten()
     rest = flat - (along @ flat) / (along @ along + 1e-30) * along
+    rest = torch.where(rest.norm() > 1e-6 * flat.norm(), rest, 0.0)
     return (rest * (flat.norm() / (rest.norm() + 1e-30))).view_as(grad)
+
+
+def _free(name: str) -> bool:
+    return name.split(".")[-1] in GAINS or ".ln" in f".{name}"
 
 
 def _matrix(name: str, weight: Tensor | None) -> Tensor:

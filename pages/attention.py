@@ -25,16 +25,16 @@ numbers, it should take from both, and take about as much from either.
 
 picked = run_and_step()
 run, step = picked.run, picked.step
-if not isinstance(run.config.task, ModularAddition):
-    looks.show(run, step)
-    st.stop()
-p = small_enough(run, run.config.task)
 if "pattern" not in sites(run.config.model):
     st.info(
         f"{run.name} has no attention: its positions exchange information by {run.config.model.mixer}, which has no pattern.",
         icon=":material/info:",
     )
     st.stop()
+if not isinstance(run.config.task, ModularAddition):
+    looks.show(run, step)
+    st.stop()
+p = small_enough(run, run.config.task)
 n_layers, n_heads = run.config.model.n_layers, run.config.model.n_heads
 stamp = stamp_of(run)
 

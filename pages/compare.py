@@ -12,7 +12,7 @@ from miii.errors import InputError
 from miii.model.wiring import BLOCKS, MIXERS, pairs
 from miii.plots.style import Chart
 from pages._ui import compared, front
-from pages._ui.cell import cell, csv, stamp_of
+from pages._ui.cell import cell, csv
 
 front.door()
 
@@ -64,7 +64,9 @@ chosen = st.segmented_control(
 
 def choose_own() -> list[Compared]:
     names = [
-        run.name for run in runs.every() if run.result is not None and run.config.task.kind in ("modular", "primes")
+        run.name
+        for run in runs.every()
+        if run.result is not None and not run.result["stopped"] and run.config.task.kind in ("modular", "primes")
     ]
     wanted = st.multiselect(
         "Runs",
@@ -74,12 +76,10 @@ def choose_own() -> list[Compared]:
         bind="query-params",
         help="Finished runs on modular arithmetic or primes that share task, examples a step and steps.",
     )
-    found = []
+    opened = [runs.open(name) for name in wanted]
+    analysis.compare.on_equal_terms([(run.name, analysis.compare.terms(run.config)) for run in opened])
     with st.spinner("Taking the networks apart ..."):
-        for name in wanted:
-            run = runs.open(name)
-            found.append(measured(name, stamp_of(run)))
-    return found
+        return [measured(run.name, (run.folder / "result.json").stat().st_mtime) for run in opened]
 
 
 def load(name: str) -> list[Compared]:
@@ -87,8 +87,8 @@ def load(name: str) -> list[Compared]:
     return list(analysis.compare.load(path))
 
 
-found = choose_own() if chosen == OWN else load(str(chosen))
 try:
+    found = choose_own() if chosen == OWN else load(str(chosen))
     frame = analysis.compare.compare(found)
 except InputError as error:
     st.info(str(error), icon=":material/balance:")

@@ -11,6 +11,7 @@ import miii
 from miii import ModularAddition, plots, runs
 from miii.errors import InputError
 from miii.jobs import Job
+from miii.metrics import LossName
 from pages._ui import form, front, learned
 from pages._ui.jobs import registry
 from pages._ui.pick import run_name, start
@@ -151,7 +152,7 @@ def figures(job: Job | None, run: runs.Run) -> None:
     left, right = st.columns(2)
     with left:
         if kind == "modular":
-            loss(metrics, steps)
+            loss(metrics, steps, run.config.loss)
             accuracy(metrics, steps)
         else:
             learned.figure(kind, metrics, steps)
@@ -159,7 +160,7 @@ def figures(job: Job | None, run: runs.Run) -> None:
         if kind == "modular":
             grid(job, run)
         else:
-            loss(metrics, steps)
+            loss(metrics, steps, run.config.loss)
             if kind != "miu":  # whose own figure has it
                 accuracy(metrics, steps)
     with right if kind == "modular" else left:
@@ -167,9 +168,9 @@ def figures(job: Job | None, run: runs.Run) -> None:
         st.altair_chart(plots.weight_norm(metrics, steps), key="norm", alt=alt)
 
 
-def loss(metrics: pd.DataFrame, steps: int) -> None:
+def loss(metrics: pd.DataFrame, steps: int, name: LossName) -> None:
     alt = "Loss of the training and test split over the steps, log scale."
-    st.altair_chart(plots.loss(metrics, steps), key="loss", alt=alt)
+    st.altair_chart(plots.loss(metrics, steps, "squared error" if name == "squared" else "nats"), key="loss", alt=alt)
 
 
 def accuracy(metrics: pd.DataFrame, steps: int) -> None:
@@ -254,5 +255,5 @@ if chosen is not None:
             "text/csv",
             icon=":material/download:",
             on_click="ignore",
-            help="One row an evaluation: step, seconds, losses in nats, accuracies, weight norm, and the task's own measures",
+            help="One row an evaluation: step, seconds, losses (in nats, but for squared error), accuracies, weight norm, and the task's own measures",
         )

@@ -215,5 +215,7 @@ def test_configs_from_before_slow_gradients_were_an_optimizer_are_read():
 
 
 def test_configs_from_before_slow_gradients_were_an_optimizer_of_another_are_refused(one_sentence):
-    with one_sentence("slow_lambda", "slow-gradient"):
-        RunConfig(optimizer={"name": "sgd"}, slow_lambda=3.0)
+    for optimizer in ({"name": "sgd"}, miii.AdamW(), None):
+        with one_sentence("slow_lambda", "slow-gradient"):
+            RunConfig(optimizer=optimizer, slow_lambda=3.0)
+    assert RunConfig(slow_lambda=3.0).optimizer.name == "slow-gradient"

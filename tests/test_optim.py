@@ -194,6 +194,11 @@ def test_gradients_across_the_weights_are_as_long_and_turn_them_only():
         assert difference.norm() > 0
 
 
+def test_what_has_no_across_keeps_no_rounding():
+    grad, weight = torch.tensor([-0.719]), torch.tensor([-0.403])
+    assert across(grad, weight).tolist() == [0.0]
+
+
 def test_an_orthogonal_gradient_is_adamw_s_on_what_is_across():
     net, twin = model(), model()
     stepper, by_hand = Stepper(net, OrthogonalGradient(lr=0.01)), Stepper(twin, AdamW(lr=0.01, weight_decay=0.0))

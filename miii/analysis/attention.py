@@ -16,7 +16,7 @@ CONSTANT = 1e-6  #: attention that deviates less over the inputs is constant: th
 
 
 def pattern(model: Transformer, tokens: Int[Tensor, " pos"], layer: int = 0) -> Float[Tensor, "head query key"]:
-    """The attention pattern of every head for one input: each row sums to 1.
+    """The attention pattern of every head for one input: each row sums to 1, but in blocks that shape their attention.
 
     Raises:
         InputError: there is no such layer.
@@ -30,7 +30,9 @@ def pattern(model: Transformer, tokens: Int[Tensor, " pos"], layer: int = 0) -> 
 
 @dataclass(frozen=True)
 class OverInputs:
-    """What the last position attends to, over all examples: ``weight[head, key, example]``, summing to 1 over keys.
+    """What the last position attends to, over all examples: ``weight[head, key, example]``.
+
+    It sums to 1 over keys, but in blocks that shape their attention.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 5.
     """

@@ -17,6 +17,7 @@ from miii.errors import InputError
 from miii.model.tap import sites
 from miii.model.transformer import Transformer
 from miii.runs.atomic import whole_file
+from miii.runs.read import finite
 from miii.tasks import ModularAddition, Primes, Task
 
 if TYPE_CHECKING:
@@ -145,7 +146,8 @@ def measured(run: runs.Run) -> Compared:
         raise InputError(f"run must have come to its end to be compared ({run.name} has not).")
     of = _of_primes if isinstance(task, Primes) else _of_addition
     column = "auc" if isinstance(task, Primes) else "test_accuracy"
-    model, examples = run.model(), run.task()
+    model = run.model()
+    measures = of(run, model) | {"attention_entropy": _entropy(model, run.task())}
     return Compared(
         run=run.name,
         architecture=architecture(config),
@@ -157,8 +159,8 @@ def measured(run: runs.Run) -> Compared:
         grokked_at=result["grokked_at"],
         seconds_to_grok=result["seconds_to_grok"],
         ms_per_step=result["ms_per_step"],
-        measures=of(run, model) | {"attention_entropy": _entropy(model, examples)},
-        curve=tuple((int(row["step"]), float(row[column])) for row in run.rows()),
+        measures={name: finite(value) for name, value in measures.items()},
+        curve=tuple((int(row["step"]), row[column]) for row in run.rows() if math.isfinite(row[column])),
     )
 
 

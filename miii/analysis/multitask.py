@@ -11,7 +11,7 @@ from torch import Tensor
 from miii.analysis.fourier import basis
 from miii.errors import InputError
 from miii.model import fast
-from miii.model.tap import capture
+from miii.model.tap import capture, sites
 from miii.model.transformer import Transformer
 from miii.runs import Run
 from miii.tasks import Residues, Task
@@ -122,7 +122,12 @@ class Head:
 
 @torch.no_grad()
 def heads(model: Transformer, task: Task) -> tuple[Head, ...]:
-    """Where each head of the last block looks. Source: Syrkis 2024's preprint, which finds one digit a head."""
+    """Where each head of the last block looks; none where positions exchange information by something else.
+
+    Source: Syrkis 2024's preprint, which finds one digit a head.
+    """
+    if "pattern" not in sites(model.config):
+        return ()
     name = f"{len(model.blocks) - 1}.pattern"
     pattern = torch.cat([capture(model, chunk, {name})[name][:, :, -1] for chunk in task.tokens.split(CHUNK)]).double()
     mean, deviation = pattern.mean(0), pattern[:, :, 0].std(0, correction=0)

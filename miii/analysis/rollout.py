@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from miii import evaluation, metrics, numbers
+from miii.analysis import context
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.model.wiring import LAST
@@ -62,8 +63,8 @@ def roll(
     Beyond that the window slides: the oldest frame is forgotten, and the others are seen one step earlier.
 
     Raises:
-        InputError: ``ahead`` is below 1, a last integer has more digits than those of the range, or the network was
-            asked for labels alone.
+        InputError: ``ahead`` is below 1, a first integer below 2, a step none of the task's, a last integer longer than
+            those of the range, or the network was asked for labels alone.
 
     Source: in the style of Hu et al. 2023 (arXiv 2309.17080), section 2.4.
     """
@@ -71,6 +72,11 @@ def roll(
     ahead = config.frames - 1 if ahead is None else ahead
     if ahead < 1:
         raise InputError(f"ahead must be at least 1 (got {ahead}).")
+    if first.min(initial=2) < 2:
+        raise InputError(f"first must be at least 2 (got {first.min()}).")
+    if not ((step >= 1) & (step <= config.largest_step)).all():
+        wrong = step[(step < 1) | (step > config.largest_step)][0]
+        raise InputError(f"step must be at least 1 and at most {config.largest_step} (got {wrong}).")
     largest, most = int((first + ahead * step).max(initial=0)), config.base**config.width - 1
     if largest > most:
         raise InputError(f"first + ahead step must be at most {most}, which has {config.width} digits (got {largest}).")
@@ -203,32 +209,6 @@ def starts(
     return first[rows], step[rows]
 
 
-def context(task: Task, base: int) -> dict[str, float | None]:
-    """What labels can be told without any arithmetic on the integer: areas under the ROC curve on the held-out side.
-
-    ``digit``: by the share of primes in training with the same last digit. ``labels``: with the same step and labels
-    of the frames before, too, of which some say whether 3 divides the last integer. ``..._coprime``: of the integers
-    coprime to the base alone.
-
-    Source: own design.
-    """
-    assert task.frame is not None
-    label, train = task.labels.numpy(), task.train_mask.numpy()
-    held, coprime = ~train, task.facts["coprime"].numpy() == 1
-    digit = task.facts["last"].numpy() % base
-    before = task.tokens[:, task.frame - 1 :: task.frame].numpy()
-    keys = {"digit": digit[:, None], "labels": np.column_stack([digit, task.facts["step"].numpy(), before])}
-    found = {}
-    for name, key in keys.items():
-        which = np.unique(key, axis=0, return_inverse=True)[1].ravel()
-        count = np.bincount(which[train], minlength=which.max() + 1)
-        primes = np.bincount(which[train], label[train], minlength=which.max() + 1)
-        share = ((primes + label[train].mean()) / (count + 1))[which]  # of what training lacks: the overall share
-        found[name] = _auc(share[held], label[held] == 1)
-        found[f"{name}_coprime"] = _auc(share[held & coprime], label[held & coprime] == 1)
-    return found
-
-
 def similarity(vectors: Float[Tensor, "vectors d_model"]) -> Float[Tensor, "vectors vectors"]:
     """The cosines between vectors, such as W_step's or W_slot's. Source: own design."""
     return (
@@ -275,7 +255,7 @@ def report(run: Run, step: int | None = None, ahead: int | None = None) -> dict[
         "step": run.steps[-1] if step is None else step,
         "sequences": len(first),
         "held_out": held_out(model, task),
-        "context": context(task, config.base),
+        "context": context.context(task, config.base),
         "by_carries": by_carries(rolled, first, steps),
         "rollout": scores(rolled),
         "untrained": scores(roll(untrained, config, first, steps, ahead)),

@@ -95,7 +95,9 @@ class Block(nn.Module):
         for name in ("b_Q", "b_K", "b_V", "b_O", "b_in", "b_out"):
             self.register_parameter(name, nn.Parameter(torch.empty(biases[name])) if name in biases else None)
         if config.mixer == "gru":
-            self.gru = nn.GRU(d, d, batch_first=True)
+            # torch draws its weights at once, and from its own generator: they are drawn anew, and its state is kept
+            with torch.random.fork_rng(devices=[]):
+                self.gru = nn.GRU(d, d, bias=config.biases != "none", batch_first=True)
         for name, parts in {"value-skipinit": ("alpha", "beta"), "shaped": ("alpha", "beta", "gamma")}.items():
             if self.wiring.shape == name:  # one of each a head
                 for part in parts:
@@ -107,7 +109,7 @@ class Block(nn.Module):
             wanted = config.norm_kind != "none" and not (self.wiring.parallel and name == "ln2")
             setattr(self, name, Norm(config.norm_kind, d) if wanted else None)
         if self.wiring.shape == "e-spa":
-            self.register_buffer("espa", signal.target(layer, config.n_layers, n_ctx), persistent=False)
+            self.espa = signal.target(layer, config.n_layers, n_ctx)  # no buffer: not every device has float64
 
     def initial(self) -> dict[str, float | str]:
         """The weights that are not drawn like the others: a constant, "orthogonal", or "neurons": by their number.
@@ -173,7 +175,8 @@ class Block(nn.Module):
             return None, None
         matrix = self.espa[:n, :n][at]
         totals = matrix.sum(-1, keepdim=True)
-        return (matrix / totals).log(), totals
+        like = self.W_in
+        return (matrix / totals).log().to(like.device, like.dtype), totals.to(like.device, like.dtype)
 
     def shaped(
         self, pattern: Float[Tensor, "batch head query key"], at: slice

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from miii.plots.heatmap import heatmap
-from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, top_legend
+from miii.plots.style import ACCENT, DIVERGING, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, top_legend
 
 
 def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart:
@@ -29,7 +29,11 @@ def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart
     x = alt.X("key:N", title="looks at (key)", sort=marks, axis=alt.Axis(labelAngle=0, labelFlush=False))
     y = alt.Y("query:N", title="who looks (query)", sort=marks)
     base = alt.Chart(pd.DataFrame(rows)).encode(x=x, y=y)
-    color = alt.Color("weight:Q", title="weight", scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, 1]))
+    most = max(1.0, weights.abs().max().item())
+    scale = alt.Scale(scheme=SEQUENTIAL, domain=[0, most])
+    if weights.min() < 0:  # shaped attention
+        scale = alt.Scale(scheme=DIVERGING, domain=[-most, most])
+    color = alt.Color("weight:Q", title="weight", scale=scale)
     cells = base.mark_rect().encode(
         color=color, tooltip=["head", "query", "key", alt.Tooltip("weight:Q", format=".4f")]
     )
@@ -46,7 +50,12 @@ def over_inputs(weight: Float[Tensor, "a b"], head: int, key: str, size: int = 3
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 5.
     """
     title = f"Head {head}: attention to {key}"
-    return heatmap(weight, title=title, row="a", column="b", value="weight", size=size, domain=(0.0, 1.0))
+    return heatmap(weight, title=title, row="a", column="b", value="weight", size=size, domain=_domain(weight))
+
+
+def _domain(weight: Float[Tensor, "a b"]) -> tuple[float, float]:
+    """0 to 1, and further where shaped attention goes further."""
+    return min(0.0, weight.min().item()), max(1.0, weight.max().item())
 
 
 def attention_spectrum(power: Float[Tensor, "frequency frequency"], head: int, key: str, size: int = 340) -> alt.Chart:

@@ -77,10 +77,11 @@ def split_blocks(train: Bool[np.ndarray, " integers"], low: int, block: int) -> 
         .encode(
             x=x,
             x2="last:Q",
-            color=alt.Color("split:N", scale=scale, legend=top_legend()),
+            y=alt.Y("split:N", title="side", sort=list(SPLITS)),
+            color=alt.Color("split:N", scale=scale, legend=None),
             tooltip=["first:Q", "last:Q", "split:N"],
         )
-        .properties(title="The split by blocks of integers", height=40, autosize=FLUID)
+        .properties(title="The split by blocks of integers", height=60, autosize=FLUID)
     )
 
 

@@ -25,16 +25,17 @@ LENGTHS = {"train_accuracy": "training", "accuracy_as_long": "test, as long", "a
 MOST = 4_000  #: points of a chart; Altair refuses more than 5,000, and no screen shows them
 
 
-def loss(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
-    """Cross-entropy of both splits over the steps, on a log scale; ``metrics`` as ``Run.metrics`` gives them.
+def loss(metrics: pd.DataFrame, steps: int | None = None, unit: str = "nats") -> alt.Chart:
+    """The loss of both splits over the steps, on a log scale; ``metrics`` as ``Run.metrics`` gives them.
 
     Args:
         steps: where the axis ends; the last row unless given.
+        unit: what the loss counts in.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 1.
     """
     scale = alt.Scale(type="log", nice=False)
-    return _curves(metrics, "loss", alt.Y("value:Q", title="loss (nats, log scale)", scale=scale), "Loss", steps)
+    return _curves(metrics, "loss", alt.Y("value:Q", title=f"loss ({unit}, log scale)", scale=scale), "Loss", steps)
 
 
 def accuracy(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:

@@ -101,8 +101,12 @@ def report(folder: Path) -> Judged:
     Reads nothing else: to open a run on three million integers takes a second, and the memory of them.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or is a report of another kind.
 
     Source: own design.
     """
-    return Judged.from_json(read_json(folder / "report.json"))
+    path = folder / "report.json"
+    try:
+        return Judged.from_json(read_json(path))
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} must be the report of a judge of primes ({error!r}).") from None

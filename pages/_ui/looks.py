@@ -7,6 +7,7 @@ import torch
 
 import miii
 from miii import analysis, plots
+from miii.model.wiring import BLOCKS
 from miii.plots.style import Chart
 from miii.runs import Run
 from pages._ui.cell import cell, shared, stamp_of
@@ -48,6 +49,13 @@ def choose_layer(n_layers: int) -> int:
     return int(layer or 0)  # an empty value in the URL gives None
 
 
+def _sums(run: Run, what: str) -> str:
+    """What the weights of a row come to, which hangs on the block."""
+    if BLOCKS[run.config.model.block].shape == "softmax":
+        return f"{what} sum{'s' if what == 'Each row' else ''} to 1."
+    return f"{what} need not sum to 1 in blocks that shape their attention, and single weights may be below 0."
+
+
 def show_pattern(run: Run, step: int, example: int, layer: int) -> None:
     """What every position of an example looks at, head by head."""
     task = run.task()
@@ -62,9 +70,9 @@ def show_pattern(run: Run, step: int, example: int, layer: int) -> None:
         stamp=stamp_of(run),
         width="content",
         alt=f"Attention pattern of each of {run.config.model.n_heads} heads for {shown} at step {step}.",
-        see=f"Each row sums to 1. Only {last}, reaches the answer."
+        see=f"{_sums(run, 'Each row')} Only {last}, reaches the answer."
         if run.config.model.n_layers == 1
-        else f"Each row sums to 1. The answer is read in {last}.",
+        else f"{_sums(run, 'Each row')} The answer is read in {last}.",
     )
 
 
@@ -91,7 +99,7 @@ def show(run: Run, step: int) -> None:
     else:
         weights = analysis.attention.pattern(model, tokens, layer)[:, -1]
         _table(weights.T.tolist(), {"position": list(range(task.n_ctx)), "token": shown}, "head", range(len(weights)))
-        st.caption("What the last position, where the answer is read, looks at. Each head's weights sum to 1.")
+        st.caption("What the last position, where the answer is read, looks at. " + _sums(run, "Each head's weights"))
 
     st.header("On average", anchor="inputs")
     every = -(-len(task.labels) // MANY)

@@ -7,7 +7,7 @@ import torch
 
 import miii
 from miii import runs
-from miii.analysis import rollout
+from miii.analysis import context, rollout
 from miii.training import build_model, train
 
 TASK = miii.Frames(low=100, high=999, frames=3, largest_step=4)
@@ -154,7 +154,7 @@ def test_starts_are_held_out():
 
 def test_context_knows_what_the_last_digit_and_earlier_labels_say():
     task = miii.Frames(low=1000, high=9999, frames=4).build()
-    found = rollout.context(task, 10)
+    found = context.context(task, 10)
     last, held = task.facts["last"].numpy(), ~task.train_mask.numpy()
     prime = task.labels.numpy() == 1
     digit = np.isin(last % 10, (1, 3, 7, 9)).astype(float)

@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import test_causal  # the charts of the other files here are held to the same rules
+import test_compare_plots
 import test_curves
 import test_inside
 import test_integers_plots
+import test_rollout_plots
 import test_sieve_plots
+import test_sparse_plots
 import torch
 
 from miii import ModularAddition, plots
@@ -51,6 +54,9 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     **test_integers_plots.CHARTS,
     **test_curves.CHARTS,
     **test_sieve_plots.CHARTS,
+    **test_sparse_plots.CHARTS,
+    **test_compare_plots.CHARTS,
+    **test_rollout_plots.CHARTS,
     "accuracy": lambda: plots.accuracy(METRICS),
     "answers": lambda: plots.answers(noise(P * P) > 0.5, TASK, P),
     "circle": lambda: plots.circle(fourier.circle(waves(2), 2)),

@@ -1,6 +1,7 @@
 """The charts of roll-outs hold the numbers that they are drawn from."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -21,15 +22,15 @@ def stuck(tokens, at):
     return logits
 
 
-@pytest.fixture(scope="module")
-def rolled():
-    return rollout.roll(stuck, TASK, np.array([197, 440]), np.array([2, 4]))
+FIRST, STEP = np.array([197, 440]), np.array([2, 4])
 
 
-@pytest.fixture(scope="module")
-def report(rolled):
-    found = rollout.scores(rolled)
-    first, step = np.array([197, 440]), np.array([2, 4])
+def rolled_by_the_stuck() -> rollout.Rollout:
+    return rollout.roll(stuck, TASK, FIRST, STEP)
+
+
+def reported(rolled):
+    found, first, step = rollout.scores(rolled), FIRST, STEP
     return {
         "rollout": found,
         "untrained": [row | {"integers": 0.0} for row in found],
@@ -37,6 +38,30 @@ def report(rolled):
         "by_carries": rollout.by_carries(rolled, first, step),
         "context": {"digit": 0.8},
     }
+
+
+@pytest.fixture(scope="module")
+def rolled():
+    return rolled_by_the_stuck()
+
+
+@pytest.fixture(scope="module")
+def report(rolled):
+    return reported(rolled)
+
+
+CHARTS = {
+    "written": lambda: plots.written(rolled_by_the_stuck()),
+    "rollout_integers": lambda: plots.rollout_integers(reported(rolled_by_the_stuck())),
+    "rollout_labels": lambda: plots.rollout_labels(reported(rolled_by_the_stuck())),
+    "rollout_digits": lambda: plots.rollout_digits(reported(rolled_by_the_stuck()), 10),
+    "rollout_carries": lambda: plots.rollout_carries(reported(rolled_by_the_stuck())),
+    "vector_similarity": lambda: plots.vector_similarity(torch.eye(3), "slot"),
+    "split_blocks": lambda: plots.split_blocks(np.array([True, True, False, False]), 100, 2),
+    "by_token": lambda: plots.by_token(
+        pd.DataFrame({"step": [0, 1], "digits": [0.1, 0.9], "integers": [0.0, 0.5], "auc": [0.5, 0.8]})
+    ),
+}
 
 
 def test_every_token_is_there_and_the_wrong_ones_say_the_truth(rolled):

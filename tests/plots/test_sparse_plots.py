@@ -6,11 +6,17 @@ from miii import plots
 from miii.analysis.sieve.depth import Factor
 from miii.sparse.judge import Judged, Recall
 
+FACTORS = (Factor(2, 1.0, 1.0, 1.0, 500), Factor(3, 0.5, 0.45, 0.55, 100))
+JUDGED = Judged(-1.0, Recall(1.0, 0.5), Recall(0.99, 0.6), 2, FACTORS, 10, 20)
+CHARTS = {
+    "recalls": lambda: plots.recalls({"network": JUDGED.test}, {"by 2": Recall(1.0, 0.5)}),
+    "seen_factors": lambda: plots.seen_factors({"a": JUDGED, "b": JUDGED}),
+}
+
 
 @pytest.fixture
 def judged() -> Judged:
-    factors = (Factor(2, 1.0, 1.0, 1.0, 500), Factor(3, 0.5, 0.45, 0.55, 100))
-    return Judged(-1.0, Recall(1.0, 0.5), Recall(0.99, 0.6), 2, factors, 10, 20)
+    return JUDGED
 
 
 def test_recalls_stand_by_the_composites_found(judged):

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from miii.analysis.sieve import numbers
-from miii.model.tap import capture
+from miii.model.tap import capture, sites
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
@@ -54,11 +54,12 @@ def probe(model: Transformer, task: Task, moduli: Sequence[int], seed: int = 0) 
     train, test = (numbers.side(task, which, INTEGERS, seed) for which in (True, False))
     n = task.facts["n" if "n" in task.facts else "I"].numpy()
     names = [(q, k) for q in moduli for k in range(1, q // 2 + 1)]
-    wanted = {f"{layer}.{site}" for layer in range(len(model.blocks)) for site in SITES}
+    has = [site for site in SITES if site in sites(model.config)]
+    wanted = [f"{layer}.{site}" for layer in range(len(model.blocks)) for site in has]
     seen = {side: capture(model, task.tokens[rows], wanted) for side, rows in ((True, train), (False, test))}
     aims = {True: waves(n[train], names), False: waves(n[test], names)}
     found = []
-    for site in (f"{layer}.{site}" for layer in range(len(model.blocks)) for site in SITES):
+    for site in wanted:
         for pos in range(task.n_ctx):
             x, held = (_flat(seen[side][site], pos) for side in (True, False))
             mean, scale = x.mean(0), x.std(0)

@@ -8,6 +8,7 @@ from miii import runs
 from miii.analysis.sieve import circuit, depth, digits, interchange, numbers, probes, steering
 from miii.analysis.sieve.digits import Explained
 from miii.analysis.sieve.interchange import Crossing
+from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import MIU, Primes, Task
 from miii.training import build_model
@@ -109,6 +110,8 @@ def report(
         shuffled: a run on the same examples with shuffled labels, as the probes' second control.
         progress: told how many parts are done, of how many, and what is measured next.
 
+    Of a network whose blocks add nothing up before their neurons, or are not plain, addition and circuits stay empty.
+
     Raises:
         InputError: a run's task is another.
 
@@ -126,12 +129,17 @@ def report(
         moduli, seen = asked(config, found)
         values |= {"label_only": config.label_only} | found.to_json()
     questions = ("base", *map(str, seen)) if isinstance(config, Primes) else ("3",)
+    if not model.config.plain:  # circuits need parts that add up
+        questions = ()
     networks = {"trained": model, "untrained": build_model(run.config, task).requires_grad_(False)}
     if shuffled is not None:
         networks["shuffled"] = shuffled.model()
     todo = 2 + len(networks) + len(questions)
     tell(1, todo, "addition")
-    added = addition(model, task, config, moduli, seen)
+    try:
+        added = addition(model, task, config, moduli, seen)
+    except InputError:  # what its blocks write is no sum, so there is nothing to split
+        added = ()
     read: dict[str, Any] = {"shuffled": None}
     for done, (name, network) in enumerate(networks.items(), 2):
         tell(done, todo, f"probes, {name}")
@@ -151,7 +159,7 @@ def report(
         "steering_accuracy": {str(a.q): a.steering.accuracy for a in added},
         "steering_control": {str(a.q): a.steering.control for a in added},
         "circuits": found_circuits,
-        "verdict": verdict(added),
+        "verdict": verdict(added) if added else "cannot be split by digits",
     }
 
 
