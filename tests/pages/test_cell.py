@@ -63,6 +63,8 @@ ARGUMENTS: dict[str, Any] = {
     "ahead": 2,
     "frames": 3,
     "largest_step": 4,
+    "comparison": "add-113",
+    "measure": "explained",
 }
 FRAMES = {"name": "frames-10", "step": 500}
 #: Where a function of this name needs another.
