@@ -44,12 +44,12 @@ ARCHITECTURES: tuple[dict[str, Any], ...] = (
 DEPTHS = (2, 6, 12)
 
 
-#: Two optimisers for each comparison: each architecture takes the first if it groks by it in half of the steps, on a
-#: seed that is not counted, and else the one that does better there.
+#: Two optimisers for each comparison but that of depths: an architecture takes the first if it groks by it in half of
+#: the steps, on a seed that is not counted, and else the one that does better there.
 OPTIMIZERS: dict[str, tuple[AnyOptimizer, ...]] = {
     "add-113": (miii.AdamW(), miii.AdamW(lr=5e-3, weight_decay=5.0)),
     "primes": (miii.Muon(weight_decay=0.2), miii.Muon(lr=1e-2, weight_decay=0.1)),
-    "depth": (miii.AdamW(lr=2e-3, weight_decay=2.0), miii.AdamW(lr=5e-3, weight_decay=2.0)),
+    "depth": (miii.AdamW(lr=5e-3, weight_decay=1.0),),
 }
 TRIED = 100  #: that seed
 
@@ -74,10 +74,13 @@ def _few(model: dict[str, Any]) -> bool:
 
 
 def depths(seed: int) -> list[RunConfig]:
-    """Addition modulo 59 in narrow deep networks: with shortcuts and norms, and without either."""
-    task = miii.ModularAddition(p=59, train_fraction=0.5, seed=seed)  # half, so that it is learned soon
+    """Addition modulo 59 in narrow deep networks, with shortcuts and norms and without either, until 99 % are right.
+
+    Nine tenths of the pairs train: the question is how soon deep networks can be trained, not how soon they grok.
+    """
+    task = miii.ModularAddition(p=59, train_fraction=0.9, seed=seed)
     size = {"d_model": 64, "d_mlp": 256, "act": "tailored"}
-    changes: dict[str, Any] = {"steps": 800, "batch_size": 512, "eval_every": 20, "snapshots": 1, "threads": 1}
+    changes: dict[str, Any] = {"steps": 800, "steps_after_grok": 0, "batch_size": 512, "snapshots": 1, "threads": 1}
     return [
         miii.recipe(task=task, model=ModelConfig(**size, n_layers=n, block=block), **changes)
         for n in DEPTHS
@@ -130,6 +133,8 @@ def _same(kept: compare.Compared, config: RunConfig) -> bool:
 
 def chosen(name: str) -> dict[str, int]:
     """Which of ``OPTIMIZERS`` each architecture takes."""
+    if len(OPTIMIZERS[name]) == 1:
+        return dict.fromkeys(map(compare.architecture, COMPARISONS[name](TRIED)), 0)
     place = HOME / "optimizers.json"
     kept = json.loads(place.read_text()) if place.exists() else {}
     tried = kept.setdefault(name, {})

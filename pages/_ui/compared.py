@@ -103,7 +103,8 @@ def _depth(summary: pd.DataFrame) -> str:
             f"- **{n} layers**: {'; '.join(told)}." + (f" That is {ratio:.1f} times the steps." if ratio else "")
         )
     return (
-        "He et al. claim that blocks without skips and norms reach the same accuracy as those with both, in more steps. Here:\n\n"
+        "He et al. claim that blocks without skips and norms reach the same accuracy as those with both, in more steps. Here 99 % "
+        "of the test split, in at most 800 steps:\n\n"
         + "\n".join(lines)
-        + "\n\n**Doubts**: small networks (d_model 64) on one small task, few seeds, and the better of two learning rates for each."
+        + "\n\n**Doubts**: small networks (d_model 64) on one small task, few seeds, and one learning rate for all."
     )

@@ -20,7 +20,7 @@ from miii.plots.style import Chart
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not in path.parts or "data_" in path.name]
-SCRIPTS.append(ROOT / "pages" / "_ui" / "looks.py")  # a part of a page
+SCRIPTS += [ROOT / "pages" / "_ui" / f"{name}.py" for name in ("looks", "written", "edges")]  # parts of pages
 #: A value for each argument that a page's cell functions take.
 ARGUMENTS: dict[str, Any] = {
     "name": "small",
