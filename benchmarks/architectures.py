@@ -80,7 +80,7 @@ def depths(seed: int) -> list[RunConfig]:
     """
     task = miii.ModularAddition(p=59, train_fraction=0.9, seed=seed)
     size = {"d_model": 64, "d_mlp": 256, "act": "tailored"}
-    changes: dict[str, Any] = {"steps": 800, "steps_after_grok": 0, "batch_size": 512, "snapshots": 1, "threads": 1}
+    changes: dict[str, Any] = {"steps": 1500, "steps_after_grok": 0, "batch_size": 512, "snapshots": 1, "threads": 1}
     return [
         miii.recipe(task=task, model=ModelConfig(**size, n_layers=n, block=block), **changes)
         for n in DEPTHS

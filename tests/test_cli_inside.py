@@ -327,7 +327,7 @@ def test_a_checkpoint_of_another_shape_is_refused(sentence, miii_says, planted_r
     ("flags", "words"),
     [
         ("--task divide", ["task must be one of add, sub", "'divide'"]),
-        ("--act tanh", ["act must be one of 'relu', 'gelu' or 'square'", "'tanh'"]),
+        ("--act tanh", ["act must be one of 'relu', 'gelu', 'square' or 'tailored'", "'tanh'"]),
         ("--train-fraction 2", ["train_fraction must be", "less than 1", "2"]),
         ("--train-fraction some", ["train_fraction must be", "'some'"]),
         ("--p 1", ["p must be", "at least 2"]),

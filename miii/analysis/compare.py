@@ -269,7 +269,8 @@ def curves(found: Iterable[Compared]) -> "pd.DataFrame":
 
 
 def save(path: Path, found: Iterable[Compared]) -> None:
-    """Write a comparison, a JSON object a line. Source: own design."""
+    """Write a comparison, a JSON object a line; the folder is made if need be. Source: own design."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(asdict(each), allow_nan=False) + "\n" for each in found)
     whole_file(path, lambda beside: beside.write_text(lines))
 
