@@ -17,7 +17,6 @@ from pages._ui.cell import cell, csv
 front.door()
 
 OWN = "runs of yours"
-TITLES = {"add-113": "addition modulo 113", "primes": "primes of five digits", "depth": "depth 2, 6 and 12"}
 
 
 def every_run(comparison: str) -> Chart:
@@ -57,8 +56,8 @@ chosen = st.segmented_control(
     required=True,
     key="comparison",
     bind="query-params",
-    format_func=lambda name: TITLES.get(name, name),
-    help="Comparisons that came with miii, five seeds each, or any runs on one task, split and budget.",
+    help="add-113: addition modulo 113; primes: of five digits, each by five seeds; depth: 2, 6 and 12 layers with and without "
+    "shortcuts. Or any runs on one task, split and budget.",
 )
 
 
@@ -128,16 +127,18 @@ else:
     )
 
 st.header("What they compute", anchor="measures")
-measure = st.selectbox(
-    "Measure",
-    known,
-    index=known.index("explained") if "explained" in known else 0,
-    key="measure",
-    bind="query-params",
-    format_func=lambda name: name.replace("_", " "),
-    help="What the figure compares: medians over the seeds, and their least and most.",
-    width=320,
-)
+worded = {name.replace("_", " "): name for name in known}
+measure = worded[
+    st.selectbox(
+        "Measure",
+        list(worded),
+        index=known.index("explained") if "explained" in known else 0,
+        key="measure",
+        bind="query-params",
+        help="What the figure compares: medians over the seeds, and their least and most.",
+        width=320,
+    )
+]
 if chosen == OWN:
     st.altair_chart(plots.spread(summary, measure, measure), key="own-spread", alt=f"{measure} by architecture.")
 else:

@@ -1,5 +1,6 @@
 """The page Compare: its numbers are those of the comparisons that came with miii, or of the runs that are chosen."""
 
+import json
 import math
 
 import pandas as pd
@@ -64,8 +65,10 @@ def test_depths_are_told_with_their_ratio():
 
 
 def test_a_measure_can_be_chosen(visit):
-    at = visit("compare", comparison="add-113", measure="single_frequency")
-    assert at.selectbox(key="measure").value == "single_frequency"
+    at = visit("compare", comparison="add-113", measure="single frequency")
+    assert at.selectbox(key="measure").value == "single frequency"
+    title = json.loads(at.get("vega_lite_chart")[-1].proto.spec)["title"]
+    assert title == "single frequency"
 
 
 @pytest.fixture
