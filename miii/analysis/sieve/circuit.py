@@ -17,8 +17,8 @@ from miii.tasks import MIU, Primes, Task
 
 MOST = 20_000  #: examples that pairs are drawn from
 FAITHFUL = 0.9  #: of the way from all edges corrupted to none
-#: Up to so many edges that carry anything, each is patched by itself; of more, gradients tell. Exact is worth minutes: of
-#: MIU's 297 edges it finds a circuit of 31, and gradients one of 268.
+#: Up to so many edges that carry anything, each is patched by itself; of more, gradients tell. Exact is worth minutes:
+#: of MIU's 297 edges it finds a circuit of 31, and gradients one of 268.
 EXACT = 400
 
 
