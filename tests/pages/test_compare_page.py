@@ -1,7 +1,9 @@
 """The page Compare: its numbers are those of the comparisons that came with miii, or of the runs that are chosen."""
 
+import importlib
 import json
 import math
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,10 +12,14 @@ import miii
 from miii import runs
 from miii.analysis import compare
 from miii.model.wiring import pairs
-from pages._ui import compared
 
 HOME = runs.homes()[1] / "architectures"
 SHIPPED = sorted(path.stem for path in HOME.glob("*.jsonl"))
+
+
+@pytest.fixture
+def compared(server) -> Any:
+    return importlib.import_module("pages._ui.compared")
 
 
 def of(name: str) -> pd.DataFrame:
@@ -42,7 +48,7 @@ def test_the_table_is_the_comparison(name, visit, texts):
     assert all(chart.proto.alt for chart in at.get("vega_lite_chart"))
 
 
-def test_the_finding_counts_what_the_summary_holds():
+def test_the_finding_counts_what_the_summary_holds(compared):
     told = of("add-113")
     every = told[told["grokked"] == told["seeds"]].sort_values("grokked_at")
     said = compared.finding("add-113", told)
@@ -52,7 +58,7 @@ def test_the_finding_counts_what_the_summary_holds():
         assert f"*{name}*" in said.partition("With none")[2]
 
 
-def test_depths_are_told_with_their_ratio():
+def test_depths_are_told_with_their_ratio(compared):
     told = of("depth")
     said = compared.finding("depth", told)
     for n in (2, 6, 12):
