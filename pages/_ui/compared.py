@@ -78,7 +78,7 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
         "**Doubts**: each architecture has the better of two optimisers, told on one seed that is not counted, and two are few; "
         "“none in these steps” is no “never”; and seconds were measured beside other work."
         + (
-            " Networks are measured 200 steps after they sieve by 3; trained on for 2,000 steps they add more cleanly: see the page "
+            " They were trained in bfloat16, which is harder here: see docs/LOG.md. Networks are measured 200 steps after they sieve by 3; trained on for 2,000 steps they add more cleanly: see the page "
             "Results. *mean* cannot single out the last digit, so it can sieve by 3 without being good at primes."
             if comparison == "primes"
             else ""
