@@ -83,9 +83,9 @@ def steer(
     drawn = torch.randperm(len(others), generator=torch.Generator().manual_seed(seed))[: len(keys)]
     control = tuple(sorted(others[i] for i in drawn.tolist()))
 
-    out, answers = _written(model, task)
-    out = (out - out.mean(0)).double()
     logits = grid.logits(model, task).float()
+    out, answers = _written(model, task, logits)
+    out = (out - out.mean(0)).double()
     combined = grid.combined(p, multipliers)
     beyond = (task.labels - combined) % p
     right = task.labels if (beyond == beyond[0]).all() else combined
@@ -118,11 +118,12 @@ def steer(
 Answers = Callable[[Tensor, Tensor, Tensor], object]
 
 
-def _written(model: Transformer, task: Task) -> tuple[Float[Tensor, "examples d_model"], Answers]:
+def _written(
+    model: Transformer, task: Task, logits: Float[Tensor, "examples d_vocab_out"]
+) -> tuple[Float[Tensor, "examples d_model"], Answers]:
     """What the last neurons write, up to a constant, and how the logits follow from what is added to it."""
     block, last = model.blocks[-1], len(model.blocks) - 1
     if model.config.plain:  # linear from there on
-        logits = grid.logits(model, task).float()
         to_logits = (model.W_U - model.W_U.mean(1, keepdim=True)).float()
         out = block.act(grid.neurons(model, task)) @ block.W_out
         return out, lambda waves, write, found: torch.addmm(logits, waves, write @ to_logits, out=found)
