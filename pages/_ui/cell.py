@@ -4,9 +4,7 @@ A cell is made by a plain function of plain values. Its source is what is shown 
 ``miii`` is installed, it gives the same figure.
 """
 
-import ast
 import inspect
-import textwrap
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar
@@ -16,10 +14,10 @@ import streamlit as st
 
 import miii
 from miii import plots
+from miii.notebook.source import source
 from miii.plots.style import Chart
 from miii.runs import Run
 
-IMPORTS = "import miii\nfrom miii import analysis, plots"
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -72,30 +70,6 @@ def shared(function: Callable[P, T]) -> Callable[P, T]:
         return _computed(function, source(function, {}), tuple(given.items()), stamp_of(miii.runs.open(given["name"])))
 
     return once
-
-
-def source(make: Callable[..., Any], arguments: dict[str, Any]) -> str:
-    """The function's body as a cell of a notebook: its arguments assigned above, its return value as the last line.
-
-    Before them stand the ``shared`` functions that it calls.
-    """
-    lines, function = _parsed(make)
-    names = dict.fromkeys(node.id for node in ast.walk(function) if isinstance(node, ast.Name))
-    called = [make.__globals__[name] for name in names if hasattr(make.__globals__.get(name), "__wrapped__")]
-    helpers = [_parsed(helper.__wrapped__) for helper in called]
-    last = function.body[-1].lineno - 1
-    lines[last] = lines[last].replace("return ", "", 1)
-    body = textwrap.dedent("\n".join(lines[function.body[0].lineno - 1 :]))
-    given = "\n".join(f"{name} = {value!r}" for name, value in arguments.items())
-    defined = ["\n".join(code[node.lineno - 1 :]) for code, node in helpers]  # without their decorator
-    return "\n\n".join(part for part in (IMPORTS, *defined, given, body) if part)
-
-
-def _parsed(function: Callable[..., Any]) -> tuple[list[str], ast.FunctionDef]:
-    code = textwrap.dedent(inspect.getsource(function))
-    node = ast.parse(code).body[0]
-    assert isinstance(node, ast.FunctionDef)
-    return code.splitlines(), node
 
 
 def stamp_of(run: Run) -> float:

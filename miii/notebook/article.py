@@ -1,0 +1,106 @@
+"""The frame of an article: a template for ``miii.notebook.html``, which escapes what it is filled with."""
+
+ARTICLE = r"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ title }}</title>
+<link rel="stylesheet" href="{{ katex }}.css">
+<style>
+:root { color-scheme: light dark; --line: #d5d9de; --quiet: #59636e; --back: #f4f6f8; }
+@media (prefers-color-scheme: dark) { :root { --line: #3a424b; --quiet: #9aa5b1; --back: #1b2128; } }
+body { margin: 0 auto; max-width: 52rem; padding: 1rem; font: 1rem/1.6 system-ui, sans-serif; }
+body { overflow-wrap: break-word; }
+article + article { margin-top: 5rem; }
+h1 { margin: 1rem 0 0; line-height: 1.2; }
+h2 { margin-top: 2.5rem; line-height: 1.25; }
+.of, figcaption { color: var(--quiet); }
+figure { margin: 1.5rem 0; }
+.charts { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1fr); }
+.chart, .text, .math.block { overflow-x: auto; }
+.chart.vega-embed { width: 100%; box-sizing: border-box; }
+details { margin: .5rem 0; }
+.vega-embed details { margin: 0; }
+summary { cursor: pointer; color: var(--quiet); }
+pre { overflow-x: auto; padding: .75rem; background: var(--back); border-radius: .4rem; }
+pre { font-size: .8rem; line-height: 1.45; }
+table { border-collapse: collapse; font-size: .9rem; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: left; }
+@media (min-width: 48rem) { .charts.several { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
+</style>
+</head>
+<body>
+{% if pages | length > 1 %}
+<nav><ul>
+{% for page in pages %}
+<li><a href="#page-{{ loop.index }}">{{ page.title }}</a></li>
+{% endfor %}
+</ul></nav>
+{% endif %}
+{% for page in pages %}
+<article>
+<h1 id="page-{{ loop.index }}">{{ page.title }}</h1>
+{% if page.run is not none or page.link %}
+<p class="of">
+{% if page.run is not none %}
+Run <code>{{ page.run }}</code>{% if page.step is not none %}, step {{ page.step }}{% endif %}.
+{% endif %}
+{% if page.link %}
+<a href="{{ page.link }}">This page in the app</a>
+{% endif %}
+</p>
+{% endif %}
+{% for block in page.blocks %}
+{% if block.charts is defined %}
+<figure aria-label="{{ block.alt }}">
+<div class="charts{{ ' several' if block.charts | length > 1 }}">
+{% for chart in block.charts %}
+<div>
+<div class="chart" data-name="{{ block.name }}">{{ block.alt }}</div>
+<script type="application/json">{{ chart }}</script>
+</div>
+{% endfor %}
+</div>
+{% if block.see %}
+<figcaption>{{ block.see }}</figcaption>
+{% endif %}
+<details><summary>Code</summary>
+<pre><code>{{ block.code }}</code></pre>
+</details>
+</figure>
+{% else %}
+<div class="text">{{ block.text }}</div>
+{% endif %}
+{% endfor %}
+</article>
+{% endfor %}
+<script src="{{ katex }}.js"></script>
+{% for script in vega %}
+<script src="{{ script }}"></script>
+{% endfor %}
+<script>
+for (const formula of document.querySelectorAll(".math")) {
+  const displayMode = formula.classList.contains("block");
+  katex.render(formula.textContent, formula, { displayMode, throwOnError: false });
+}
+</script>
+<script>
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+function draw() {
+  for (const chart of document.querySelectorAll(".chart")) {
+    vegaEmbed(chart, JSON.parse(chart.nextElementSibling.textContent), {
+      mode: "vega-lite",
+      theme: dark.matches ? "dark" : undefined,
+      config: { background: "transparent" },
+      actions: { export: true, source: false, compiled: false, editor: false },
+      downloadFileName: chart.dataset.name,
+    }).catch((error) => { chart.textContent = error; });
+  }
+}
+draw();
+dark.addEventListener("change", draw);
+</script>
+</body>
+</html>
+"""

@@ -1,0 +1,102 @@
+"""Pages as a Jupyter notebook that makes their figures anew from the run's name alone."""
+
+import ast
+import symtable
+from collections.abc import Iterator, Mapping, Sequence
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from miii.notebook import table
+from miii.notebook.cells import Figure, Page, Text
+from miii.notebook.source import IMPORTS, assigned, parts
+
+PYTHON = {
+    "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+    "language_info": {"name": "python"},
+}
+#: What every notebook begins with. Without a theme, charts that are as wide as the page in the app are 300 pixels wide;
+#: altair refuses to draw more than 5,000 rows unless asked to.
+SETUP = f"""from functools import cache
+
+import altair as alt
+
+{IMPORTS}
+
+alt.data_transformers.disable_max_rows()
+
+
+@alt.theme.register("wide", enable=True)
+def wide() -> alt.theme.ThemeConfig:
+    return {{"config": {{"view": {{"continuousWidth": 640}}}}}}"""
+HOW = """\
+To run it, install miii (`pip install -e .` in a checkout of https://github.com/syrkis/miii) and run all cells. The run
+is looked up by its name in `runs/` below the notebook's folder, or where the environment variable `MIII_RUNS` says,
+then among those that came with miii. Another name or step in the next cell shows another run's figures; what the text
+says stays as it was."""
+
+
+def notebook(pages: Sequence[Page]) -> nbformat.NotebookNode:
+    """A notebook (nbformat 4.5) of pages of the app, in which nothing has run yet; the same pages give the same bytes.
+
+    Args:
+        pages: one or more; those that show a run show the same one.
+
+    Source: own design.
+    """
+    first = next((page for page in pages if page.run is not None), pages[0])
+    known = {name: value for name, value in (("name", first.run), ("step", first.step)) if value is not None}
+    written = [*_opening(pages, first), new_code_cell("\n\n".join(part for part in (SETUP, assigned(known)) if part))]
+    held = {name: assigned({name: value}) for name, value in known.items()}
+    for page in pages:
+        if len(pages) > 1:
+            written.append(new_markdown_cell(_heading(page)))
+        for cell in page.cells:
+            if isinstance(cell, Figure):
+                code, held = _code(cell, held)
+                written.append(new_code_cell(code, metadata={"alt": cell.alt}))
+                written += [new_markdown_cell(cell.see)] if cell.see else []
+            else:
+                written.append(new_markdown_cell(cell.markdown if isinstance(cell, Text) else table.markdown(cell)))
+    for i, cell in enumerate(written):
+        cell["id"] = f"cell-{i}"  # nbformat's own are random
+    return new_notebook(cells=written, metadata=PYTHON)
+
+
+def _opening(pages: Sequence[Page], first: Page) -> Iterator[nbformat.NotebookNode]:
+    shows = "" if first.run is None else f"Run `{first.run}`"
+    if shows and first.step is not None:
+        shows += f", step {first.step}"
+    heading = _heading(pages[0]) if len(pages) == 1 else f"# {first.run or 'miii'}"
+    yield new_markdown_cell("\n\n".join(part for part in (heading, shows and f"{shows}.", HOW) if part))
+
+
+def _heading(page: Page) -> str:
+    return f"# {page.title}" + (f"\n\n[This page in the app]({page.link})" if page.link else "")
+
+
+def _code(figure: Figure, held: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """A figure's cell, where these names already hold what these lines gave them; and what names hold after it."""
+    cell = parts(figure.make, figure.arguments)
+    helpers = {name: f"@cache\n{code}" for name, code in cell.helpers}
+    given = {name: assigned({name: value}) for name, value in figure.arguments.items()}
+    new = [code for name, code in helpers.items() if held.get(name) != code]
+    new.append("\n".join(line for name, line in given.items() if held.get(name) != line))
+    body = _each_shown(cell.body) if cell.several else cell.body
+    after = {**held, **helpers, **given}
+    for name in _bound(body):
+        after.pop(name, None)
+    return "\n\n".join(part for part in (*new, body) if part), after
+
+
+def _each_shown(body: str) -> str:
+    """Show all charts of a tuple: of the value of a cell, Jupyter shows a tuple as text."""
+    value = ast.get_source_segment(body, ast.parse(body).body[-1]) or ""
+    above, _, comment = body.rpartition(value)
+    return f"{above}display(*({value})){comment}"
+
+
+def _bound(code: str) -> list[str]:
+    """The names that a cell gives new values to."""
+    symbols = symtable.symtable(code, "cell", "exec").get_symbols()
+    return [symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()]

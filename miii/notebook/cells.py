@@ -1,0 +1,75 @@
+"""What a page is made of, from top to bottom."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from miii.plots.style import Chart
+
+
+@dataclass(frozen=True)
+class Text:
+    """Prose.
+
+    Args:
+        markdown: with formulas between dollar signs.
+
+    Source: own design.
+    """
+
+    markdown: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart, or several that one computation gives, by the function that makes it.
+
+    Args:
+        make: a plain function of plain values, whose source is shown; see ``miii.notebook.source``.
+        arguments: the values, each of which can be written down (``repr``).
+        alt: what the chart shows, for those who cannot see it.
+        see: what there is to see in it, as Markdown.
+
+    Source: own design.
+    """
+
+    make: "Callable[..., Chart | tuple[Chart, ...]]"
+    arguments: Mapping[str, Any]
+    alt: str
+    see: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers as measured. Source: own design."""
+
+    frame: "pd.DataFrame"
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the app, as it stood when it was exported.
+
+    Args:
+        cells: without the title.
+        run: the name of the run that it shows; None where it shows no run in particular.
+        step: of the snapshot that it shows.
+        link: where the page itself is to be found.
+
+    Source: own design.
+    """
+
+    title: str
+    cells: tuple[Text | Figure | Table, ...]
+    run: str | None = None
+    step: int | None = None
+    link: str = ""
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The figures alone, in their order."""
+        return tuple(cell for cell in self.cells if isinstance(cell, Figure))

@@ -1,0 +1,31 @@
+"""A table of numbers as Markdown."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from miii.notebook.cells import Table
+
+ROWS = 50  #: of a longer table, the first so many are written
+NOTE = "As measured when this was exported; the code does not compute it anew."
+
+
+def markdown(table: Table) -> str:
+    """The table below its title, and a note of where its numbers are from. Source: own design, in GitHub's Markdown."""
+    frame = table.frame
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index(names=[name or "" for name in frame.index.names])
+    header = [_text(name) for name in frame.columns]
+    rows = [[_text(value) for value in row] for row in frame.head(ROWS).itertuples(index=False, name=None)]
+    lines = [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
+    note = NOTE if len(frame) <= ROWS else f"{NOTE} The first {ROWS} of {len(frame):,} rows."
+    return "\n\n".join(part for part in (table.title and f"**{table.title}**", "\n".join(lines), f"*{note}*") if part)
+
+
+def _text(value: Any) -> str:
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return " ".join(str(value).replace("|", "\\|").split())

@@ -1,0 +1,159 @@
+"""A notebook runs by itself, and shows the very charts of the page."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import altair as alt
+import nbformat
+import pandas as pd
+import pytest
+
+import miii
+from miii import analysis, plots
+from miii.notebook.build import notebook
+from miii.notebook.cells import Figure, Page, Table, Text
+from miii.plots.style import Chart
+
+
+def shared(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def once(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return once
+
+
+@shared
+def spectrum_of(name: str, step: int) -> analysis.fourier.Spectrum:
+    return analysis.fourier.embedding_spectrum(miii.runs.open(name).model(step))
+
+
+def spectrum(name: str, step: int) -> Chart:
+    return plots.spectrum(spectrum_of(name, step))
+
+
+def both(name: str, step: int, k: int) -> tuple[Chart, ...]:
+    W = analysis.fourier.operand_embedding(miii.runs.open(name).model(step), 7)
+    power = spectrum_of(name, step)
+    return plots.circle(
+        analysis.fourier.circle(W, k)
+    ), plots.spectrum(power, "the same")  # fmt: skip
+
+
+def overwriting(name: str, step: int, k: int) -> Chart:
+    spectrum_of = analysis.fourier.embedding_spectrum
+    k = k + step
+    return plots.spectrum(spectrum_of(miii.runs.open(name).model(step)), f"{k}")
+
+
+def large(n: int) -> Chart:
+    import altair
+    import pandas
+
+    return altair.Chart(pandas.DataFrame({"n": range(n)})).mark_point().encode(x="n:Q")
+
+
+@pytest.fixture
+def page(small) -> Page:
+    first, last = small.steps[0], small.steps[-1]
+    at = {"name": "small", "step": last}
+    frame = pd.DataFrame({"measure": ["a|b", "none"], "value": [0.123456, float("nan")], "n": [3, 4]})
+    return Page(
+        "Fourier",
+        (
+            Text("Tokens lie on **circles** of $w_k = 2 \\pi k / p$."),
+            Figure(spectrum, at, "Bars by frequency.", "Some are *longer*."),
+            Figure(both, at | {"k": 2}, "A circle and bars."),
+            Figure(overwriting, at | {"k": 2}, "Bars."),
+            Figure(both, at | {"k": 2}, "A circle and bars again."),
+            Figure(spectrum, {"name": "small", "step": first}, "Bars, at first."),
+            Table(frame, "What was measured"),
+        ),
+        run="small",
+        step=last,
+        link="http://localhost:8501/fourier?run=small",
+    )
+
+
+def codes(written: nbformat.NotebookNode) -> list[str]:
+    return [cell.source for cell in written.cells if cell.cell_type == "code"]
+
+
+def texts(written: nbformat.NotebookNode) -> list[str]:
+    return [cell.source for cell in written.cells if cell.cell_type == "markdown"]
+
+
+def made(page: Page) -> list[list[dict[str, Any]]]:
+    """The charts of a page, as a wide output shows them."""
+    charts = [figure.make(**figure.arguments) for figure in page.figures]
+    several = [chart if isinstance(chart, tuple) else (chart,) for chart in charts]
+    with alt.theme.enable("default"), alt.data_transformers.disable_max_rows():
+        specs = [[chart.to_dict() for chart in one] for one in several]
+    for spec in (spec for one in specs for spec in one):
+        spec["config"] = {"view": {"continuousWidth": 640}}
+    return specs
+
+
+def test_a_notebook_shows_the_charts_of_its_page(page, charts):
+    shown = charts(notebook([page]))
+    assert shown[0] == []  # of setting up there is nothing to see
+    assert shown[1:] == made(page)
+
+
+def test_what_cells_share_is_defined_once_until_a_name_is_taken(page):
+    cells = codes(notebook([page]))
+    assert [cell.count("@cache\ndef spectrum_of(name: str, step: int)") for cell in cells] == [0, 1, 0, 0, 1, 0]
+
+
+def test_a_cell_assigns_what_is_not_assigned_yet(page, small):
+    cells = codes(notebook([page]))
+    assert cells[0].endswith(f"name = 'small'\nstep = {small.steps[-1]}")
+    assigned = [[line for line in cell.splitlines() if line.startswith(("name =", "step =", "k = "))] for cell in cells]
+    assert assigned[1:] == [[], ["k = 2"], ["k = k + step"], ["k = 2"], [f"step = {small.steps[0]}"]]
+
+
+def test_prose_stands_where_it_stood_and_what_to_see_below_its_chart(page, small):
+    first, *rest = texts(notebook([page]))
+    assert first.startswith("# Fourier\n\n[This page in the app](http://localhost:8501/fourier?run=small)")
+    assert f"Run `small`, step {small.steps[-1]}." in first
+    assert "pip install" in first
+    assert rest[0] == page.cells[0].markdown
+    assert rest[1] == "Some are *longer*."
+    kinds = [cell.cell_type[0] for cell in notebook([page]).cells]
+    assert "".join(kinds) == "mcmcmccccm"
+
+
+def test_a_figure_keeps_its_alternative_text(page):
+    figures = [cell for cell in notebook([page]).cells if cell.cell_type == "code"][1:]
+    assert [cell.metadata["alt"] for cell in figures] == [figure.alt for figure in page.figures]
+
+
+def test_several_pages_are_one_notebook(page, charts):
+    other = Page("Attention", (Figure(spectrum, page.figures[0].arguments, "Bars."),), run="small", step=page.step)
+    about = Page("Data", (Text("Numbers."),))
+    written = notebook([about, page, other])
+    assert [text.split("\n")[0] for text in texts(written) if text.startswith("#")] == [
+        "# small",
+        "# Data",
+        "# Fourier",
+        "# Attention",
+    ]
+    assert len(charts(written)) == 7
+
+
+def test_a_page_without_a_run_names_none(charts):
+    written = notebook([Page("Data", (Figure(large, {"n": 6000}, "Dots."),))])
+    assert "Run `" not in texts(written)[0]
+    assert "name =" not in codes(written)[0]
+    (shown,) = charts(written)[1]  # more rows than altair takes without being asked
+    assert [len(rows) for rows in shown["datasets"].values()] == [6000]
+
+
+def test_the_same_page_gives_the_same_bytes(page):
+    assert nbformat.writes(notebook([page])) == nbformat.writes(notebook([page]))
+    written = notebook([page, page])
+    nbformat.validate(written)
+    assert (written.nbformat, written.nbformat_minor) == (4, 5)
+    ids = [cell.id for cell in written.cells]
+    assert len(ids) == len(set(ids))

@@ -1,0 +1,85 @@
+"""The source of a cell's function, taken apart."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import miii
+from miii import analysis, plots
+from miii.notebook.source import IMPORTS, parts, source
+from miii.plots.style import Chart
+
+
+def shared(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def once(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return once
+
+
+@shared
+def opened(name: str) -> miii.runs.Run:
+    return miii.runs.open(name)
+
+
+@shared
+def norms(name: str, step: int) -> list[float]:
+    return opened(name).model(step).W_E.norm(dim=1).tolist()
+
+
+@shared
+def countdown(n: int) -> int:
+    return n and countdown(n - 1)
+
+
+def spectrum(name: str, step: int) -> Chart:
+    spectrum = analysis.fourier.embedding_spectrum(opened(name).model(step))
+    # a comment that says return stays
+    return plots.spectrum(spectrum)
+
+
+def longest(name: str, step: int) -> float:
+    return max(norms(name, step)) + len(opened(name).steps)
+
+
+def both(name: str, step: int) -> tuple[Chart, ...]:
+    return spectrum(name, step), spectrum(name, step)
+
+
+def zero() -> int:
+    return countdown(3)
+
+
+def test_a_cell_has_its_arguments_above_its_body():
+    cell = parts(spectrum, {"name": "it's", "step": 3})
+    assert cell.given == 'name = "it\'s"\nstep = 3'
+    assert cell.body.splitlines() == [
+        "spectrum = analysis.fourier.embedding_spectrum(opened(name).model(step))",
+        "# a comment that says return stays",
+        "plots.spectrum(spectrum)",
+    ]
+    assert cell.helpers == (("opened", "def opened(name: str) -> miii.runs.Run:\n    return miii.runs.open(name)"),)
+
+
+def test_a_shared_function_comes_after_those_that_it_calls_and_each_once():
+    cell = parts(longest, {})
+    assert [name for name, _ in cell.helpers] == ["opened", "norms"]
+    assert "shared" not in str(cell)
+    assert [name for name, _ in parts(zero, {}).helpers] == ["countdown"]
+
+
+def test_a_cell_of_several_charts_says_so():
+    assert parts(both, {}).several
+    assert not parts(spectrum, {}).several
+    assert not parts(longest, {}).several
+
+
+def test_a_source_runs_by_itself(small_run):
+    arguments = {"name": str(small_run.folder), "step": small_run.steps[-1]}
+    code = source(longest, arguments)
+    assert code.startswith(IMPORTS)
+    above, _, last = code.rpartition("\n")
+    space: dict[str, Any] = {}
+    exec(above, space)
+    assert eval(last, space) == longest(**arguments)
