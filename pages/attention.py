@@ -7,9 +7,11 @@ import streamlit as st
 import miii
 from miii import ModularAddition, analysis, plots
 from miii.model.tap import sites
+from miii.plots.heatmap import CELL
 from miii.plots.style import Chart
-from pages._ui import front, looks, say, written
+from pages._ui import front, links, looks, say, written
 from pages._ui.cell import cell, shared, stamp_of
+from pages._ui.inputs import whole
 from pages._ui.pick import run_and_step, small_enough
 
 front.door()
@@ -60,12 +62,10 @@ def over_inputs(name: str, step: int, layer: int, head: int, key: int) -> Chart:
 
 say.header("One input", anchor="input")
 with st.container(horizontal=True, gap="medium"):
-    a = st.number_input("a", 0, p - 1, min(5, p - 1), key="a", bind="query-params", width=140, help="The first operand")
-    b = st.number_input(
-        "b", 0, p - 1, min(8, p - 1), key="b", bind="query-params", width=140, help="The second operand"
-    )
+    a = whole("a", 0, p - 1, min(5, p - 1), "a", "The first operand") or 0
+    b = whole("b", 0, p - 1, min(8, p - 1), "b", "The second operand") or 0
     layer = looks.choose_layer(n_layers)
-example = int(a) * p + int(b)
+example = a * p + b
 answer = int(miii.answer(run.model(step), run.task().tokens[example][None]))
 truth = int(run.task().labels[example])
 verdict = "right" if answer == truth else f"wrong, it is {truth}"
@@ -73,6 +73,13 @@ split = "train" if run.task().train_mask[example] else "test"
 known = f"This pair is in the {split} split." if run.task().split_known else "Which pairs trained it is unknown."
 say.text(f"At step {step} the network answers **{answer}** for ({a}, {b}): {verdict}. {known}")
 looks.show_pattern(run, step, example, layer)
+
+links.to("follow", "Follow this pair through the whole network", ":material/route:")
+
+
+def look_at(cell: dict[str, int]) -> None:
+    st.session_state["a"], st.session_state["b"] = cell["row"], cell["column"]
+
 
 say.header("All inputs", anchor="inputs")
 head = st.segmented_control(
@@ -94,10 +101,11 @@ for column, key in zip(columns, (0, 1), strict=True):
             **shown,
             key=key,
             width="content",
+            pick=(CELL, look_at),
             alt=f"Attention of head {head} from = to {'ab'[key]} for every pair of operands at step {step}.",
         )
 say.caption(
-    "Every cell is one input (a, b). Stripes along one axis: the weight follows one operand alone. That they repeat: it "
+    "Every cell is one input (a, b); a click on it looks at that input above. Stripes along one axis: the weight follows one operand alone. That they repeat: it "
     "follows it in a rhythm, as it would by reading the operand's angles on the circles of the Fourier page."
 )
 

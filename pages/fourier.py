@@ -5,9 +5,10 @@ import streamlit as st
 import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
-from pages._ui import front, say
+from pages._ui import front, links, say
 from pages._ui.cell import cell, shared, stamp_of
 from pages._ui.form import LIMIT
+from pages._ui.inputs import whole
 from pages._ui.pick import modular_run, step_of
 
 front.door()
@@ -75,17 +76,41 @@ gini = analysis.progress.gini(analysis.progress.component_norms(analysis.fourier
 keys = spectrum.key_frequencies
 share = sum(spectrum.power[k - 1].item() for k in keys)
 listed = ", ".join(map(str, keys)) or "none"
+
+
+def look_closer(bar: dict[str, int]) -> None:
+    st.session_state["k"] = bar["frequency"]
+
+
 cell(
     embedding_spectrum,
     name=name,
     step=step,
     stamp=stamp,
+    pick=("frequency", look_closer),
     alt=f"Bars of the embedding's cosine and sine lengths by frequency at step {step}; key frequencies: {listed}.",
     see=f"**Key frequencies at step {step}: {listed}**"
     + (f", {share:.0%} of the embedding's power beside its mean." if keys else "; none stands out clearly here.")
     + " The rule: sort the frequencies by their power in embedding and neuron-to-logit map, and cut at the widest gap; without a clear one there are none."
     + f" Gini coefficient of the components' lengths: {gini:.2f} (0: all alike, 1: one has everything).",
 )
+
+with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    k = whole(
+        "One frequency",
+        1,
+        p // 2,
+        None,
+        "k",
+        "Click a bar, or type it: its circle is drawn below, and its neurons found",
+    )
+    if k is not None:
+        links.to("neurons", f"Its neurons (k = {k})", ":material/hub:", frequency=k)
+if k is not None:
+    say.text(
+        f"Frequency {k} has {spectrum.power[k - 1].item():.1%} of the embedding's power beside its mean; its cosine is "
+        f"{spectrum.cos_norm[k - 1].item():.2f} long, its sine {spectrum.sin_norm[k - 1].item():.2f}."
+    )
 
 say.header("Which frequencies does it write?", anchor="neuron-logit")
 W_L = analysis.fourier.neuron_logit(model).T
@@ -144,35 +169,28 @@ cell(
 )
 
 say.header("Are they circles?", anchor="circles")
-shown = keys or tuple((spectrum.power.argsort(descending=True)[:3] + 1).tolist())
+shown = [str(key) for key in keys or (spectrum.power.argsort(descending=True)[:3] + 1).tolist()]
 chosen = st.pills(
     "Key frequencies" if keys else "The strongest frequencies (none is a key frequency)",
     shown,
     selection_mode="multi",
     default=shown[:3],
-    help="Each is drawn in the plane of its own cosine and sine directions in the embedding.",
+    key="circles",
+    bind="query-params",
+    help="Each is drawn in the plane of its own cosine and sine directions in the embedding. Any other can be chosen above.",
 )
-other = st.number_input(
-    "Another frequency",
-    min_value=1,
-    max_value=p // 2,
-    value=None,
-    placeholder=f"1 to {p // 2}",
-    width=200,
-    help="Any frequency can be looked at; one that is not a key frequency gives a tangle.",
-)
-frequencies = list(dict.fromkeys([*chosen, *([other] if other else [])]))
+frequencies = list(dict.fromkeys([*map(int, chosen), *([k] if k else [])]))
 columns = st.columns(3)
-for i, k in enumerate(frequencies):
+for i, frequency in enumerate(frequencies):
     with columns[i % 3]:
         cell(
             circle,
             name=name,
             step=step,
-            k=int(k),
+            k=frequency,
             stamp=stamp,
             width="content",
-            alt=f"The tokens in the plane of frequency {k} at step {step}.",
+            alt=f"The tokens in the plane of frequency {frequency} at step {step}.",
         )
 say.caption(
     f"Dots are the tokens 0 to {p - 1}; the line joins them in the order of their angle $w_k n$. A circle walked once "

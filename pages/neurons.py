@@ -7,9 +7,11 @@ from miii import analysis, plots
 from miii.analysis.ablation import Kind
 from miii.analysis.neurons import SINGLE
 from miii.expression import in_words
+from miii.plots.heatmap import CELL
 from miii.plots.style import Chart
-from pages._ui import front, say
+from pages._ui import front, links, say
 from pages._ui.cell import cell, shared, stamp_of
+from pages._ui.inputs import whole
 from pages._ui.pick import all_pairs, modular_run, step_of
 
 front.door()
@@ -128,6 +130,28 @@ with st.container(horizontal=True):
         border=True,
         help="Mean cosine between the phase a live neuron reads and the phase it writes; 1 is perfect, 0 is chance",
     )
+
+
+def purest(frequency: str) -> int:
+    """The neuron with the largest share of its variance in one frequency, among those of that one."""
+    order = neurons.share.argsort(descending=True).tolist()
+    return next((j for j in order if frequency in ("any", str(int(neurons.frequency[j])))), order[0])
+
+
+def look_at_frequency(bar: dict[str, int]) -> None:
+    known = str(bar["frequency"]) in map(str, found)
+    st.session_state["frequency"] = str(bar["frequency"]) if known else "any"
+    st.session_state["neuron"] = purest(str(bar["frequency"]))
+
+
+def look_at_neuron(dot: dict[str, int]) -> None:
+    st.session_state["frequency"], st.session_state["neuron"] = "any", dot["neuron"]
+
+
+def look_at_pair(cell: dict[str, int]) -> None:
+    st.session_state["a"], st.session_state["b"] = cell["row"], cell["column"]
+
+
 listed = ", ".join(f"{len(members)} at k = {k}" for k, members in found.items()) or "none"
 left, right = st.columns(2)
 with left:
@@ -136,8 +160,9 @@ with left:
         name=name,
         step=step,
         stamp=stamp,
+        pick=("frequency", look_at_frequency),
         alt=f"Live neurons by their strongest frequency at step {step}; of a single frequency: {listed}.",
-        see=f"Neurons of a single frequency: {listed}.",
+        see=f"Neurons of a single frequency: {listed}. A click on a bar shows its purest neuron [below](#neuron).",
     )
 with right:
     cell(
@@ -164,9 +189,10 @@ cell(
     name=name,
     step=step,
     stamp=stamp,
+    pick=("neuron", look_at_neuron),
     alt=f"Phase written against the difference of phase read and phase written for neurons of one frequency, step {step}.",
     see="Dots on the line write exactly the phase that they read. Their spread along it shows how evenly the phases are "
-    "taken."
+    "taken. A click on a dot shows that neuron [below](#neuron)."
     if found
     else "No neuron has a single frequency here, so there are no phases to compare.",
 )
@@ -196,7 +222,6 @@ else:
     say.caption("There is no cluster of neurons of a single frequency at this step.")
 
 say.header("One neuron", anchor="neuron")
-order = neurons.share.argsort(descending=True)
 with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
     frequency = st.selectbox(
         "Among those of frequency",
@@ -204,19 +229,21 @@ with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         key="frequency",
         bind="query-params",
         width=220,
-        help="Offers the purest neuron of that frequency first",
+        on_change=lambda: st.session_state.update(neuron=purest(st.session_state["frequency"])),
+        help="Offers the purest neuron of that frequency",
     )
-    members = [int(j) for j in order if frequency == "any" or str(int(neurons.frequency[j])) == frequency]
-    neuron = st.number_input(
-        "Neuron",
-        0,
-        len(neurons.share) - 1,
-        members[0],
-        key=f"neuron-{frequency}",
-        width=160,
-        help="Any neuron by its number; the purest one of the chosen frequency is offered",
+    neuron = (
+        whole(
+            "Neuron",
+            0,
+            len(neurons.share) - 1,
+            purest(frequency or "any"),
+            "neuron",
+            "Any neuron by its number; the purest one of the chosen frequency is offered",
+        )
+        or 0
     )
-neuron = int(neuron)
+    links.to("fourier", "Back to the frequencies", ":material/graphic_eq:")
 if bool(neurons.alive[neuron]):
     say.text(
         f"Neuron **{neuron}**: frequency **{int(neurons.frequency[neuron])}** with {neurons.share[neuron]:.1%} of its variance; "
@@ -234,6 +261,7 @@ with left:
         neuron=neuron,
         stamp=stamp,
         width="content",
+        pick=(CELL, look_at_pair),
         alt=f"Activation of neuron {neuron} for every pair of operands at step {step}.",
     )
 with right:
@@ -267,8 +295,12 @@ with right:
     )
 say.caption(
     "On the map of activations, stripes along a diagonal are a function of the sum or of the difference; a checkerboard is a "
-    "product of two waves."
+    "product of two waves. A click on a cell chooses that pair."
 )
+
+if "a" in st.session_state and "b" in st.session_state:
+    a, b = st.session_state["a"], st.session_state["b"]
+    links.to("follow", f"Follow the pair ({a}, {b}) through the network", ":material/route:")
 
 say.header("When do the neurons find their frequencies?", anchor="training")
 with st.spinner(f"Taking the neurons of {len(run.steps)} snapshots apart …", show_time=True):

@@ -8,11 +8,13 @@ from torch import Tensor
 from miii.analysis.fourier import Circle, Spectrum
 from miii.analysis.fourier2d import Spectrum2D
 from miii.plots.heatmap import heatmap
-from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, top_legend
+from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, clicked, top_legend
 
 
 def spectrum(values: Spectrum, title: str = "Spectrum of the embedding") -> Chart:
     """Length of a matrix's cosine and sine components by frequency, the key frequencies labelled.
+
+    A click on a bar selects ``frequency``.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 3.
     """
@@ -39,9 +41,11 @@ def spectrum(values: Spectrum, title: str = "Spectrum of the embedding") -> Char
             ),
             tooltip=["frequency:O", "part:N", alt.Tooltip("norm:Q", format=".3f")],
         )
+        .add_params(clicked("frequency", "frequency"))
+        .properties(name="marks")
     )
     keys = [
-        {"frequency": k, "norm": max(values.cos_norm[k - 1].item(), values.sin_norm[k - 1].item()), "key": f"k = {k}"}
+        {"frequency": k, "norm": max(values.cos_norm[k - 1].item(), values.sin_norm[k - 1].item()), "key": str(k)}
         for k in values.key_frequencies
     ]
     # the labels are there even if empty: the chart's specification stays the same from step to step

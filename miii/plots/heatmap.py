@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Real, UInt8
 from torch import Tensor
 
 from miii.plots.image import url
-from miii.plots.style import BLUE_ORANGE, CANVAS, FIXED, VIRIDIS, top_legend
+from miii.plots.style import BLUE_ORANGE, CANVAS, FIXED, VIRIDIS, clicked, top_legend
 
 CELL: Final = "cell"  #: the selection that a click on a cell makes: row and column
 COLUMNS: Final = ["image", "cells", "rows", "columns"]  #: of the one row of a heatmap's data
@@ -120,7 +120,6 @@ def _chart(
         zoom=False,
         mark=alt.BrushConfig(fillOpacity=0, strokeOpacity=0),
     )
-    chosen = alt.selection_point(name=CELL, fields=["row", "column"], on="click", toggle=False)
 
     def under(axis: str, n: int) -> str:
         return f"pointer_{axis} ? clamp(floor(pointer_{axis}[1] / {cell}), 0, {n - 1}) : 0"
@@ -144,7 +143,8 @@ def _chart(
             url="image:N",
             tooltip=[alt.Tooltip("row:Q", title=names[0]), alt.Tooltip("column:Q", title=names[1]), shown],
         )
-        .add_params(pointer, chosen)
+        .add_params(pointer, clicked(CELL, "row", "column"))
+        .properties(name="marks")
     )
     legend = alt.Chart(ends).mark_square(opacity=0, size=0, tooltip=None).encode(color=color)
     whole = alt.LayerChart(layer=[picture, legend])

@@ -10,13 +10,15 @@ from torch import Tensor
 
 from miii.analysis.neurons import SINGLE, Neurons
 from miii.plots.heatmap import heatmap
-from miii.plots.style import ACCENT, CATEGORY, FLUID, HEIGHT, MAIN, MUTED, Chart, top_legend
+from miii.plots.style import ACCENT, CATEGORY, FLUID, HEIGHT, MAIN, MUTED, Chart, clicked, top_legend
 
 KINDS = {f"more than {SINGLE:.0%} in one frequency": MAIN, "mixed": MUTED}
 
 
 def clusters(values: Neurons) -> Chart:
     """How many live neurons have each frequency, those of a single one and the mixed apart.
+
+    A click on a bar selects ``frequency``.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.2.
     """
@@ -30,6 +32,8 @@ def clusters(values: Neurons) -> Chart:
             color=_kind_color(),
             tooltip=["frequency:O", "kind:N", alt.Tooltip("size:Q", title="neurons")],
         )
+        .add_params(clicked("frequency", "frequency"))
+        .properties(name="marks")
     )
     # layered as the next chart is, and so with its plot at the same height where they stand side by side
     return alt.layer(bars).properties(title="Neurons by frequency", height=HEIGHT, autosize=FLUID)
@@ -62,7 +66,7 @@ def single_frequency(values: Neurons) -> Chart:
 def phases(values: Neurons) -> Chart:
     """Phase written, against how far the phase read is off it: one dot a live neuron of a single frequency.
 
-    A neuron at 0 pulls at the very answer that it has read.
+    A neuron at 0 pulls at the very answer that it has read. A click on a dot selects ``neuron``.
 
     Source: Gromov 2023 (arXiv 2301.02679), equations 7 to 10.
     """
@@ -87,6 +91,8 @@ def phases(values: Neurons) -> Chart:
             color=alt.Color("frequency:N", title="frequency k", scale=alt.Scale(range=CATEGORY)),
             tooltip=["neuron:Q", "frequency:N", alt.Tooltip("error:Q", title="off by (π)", format=".3f")],
         )
+        .add_params(clicked("neuron", "neuron"))
+        .properties(name="marks")
     )
     line = alt.Chart(pd.DataFrame({"error": [0.0]})).mark_rule(color=MUTED, strokeDash=[4, 4]).encode(y="error:Q")
     return alt.layer(dots, line).properties(title="Do neurons write what they read?", height=HEIGHT, autosize=FLUID)

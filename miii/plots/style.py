@@ -36,6 +36,16 @@ FLUID: Final = alt.AutoSizeParams(type="fit-x", contains="padding")  #: as wide 
 CANVAS: Final = {"embedOptions": {"renderer": "canvas"}}
 
 
+def clicked(name: str, *fields: str) -> alt.Parameter:
+    """A selection of what a click on a mark says in these fields, for whoever draws the chart to listen to.
+
+    The chart needs a name of its own: the one that Altair gives changes with the data.
+
+    Source: own design.
+    """
+    return alt.selection_point(name=name, fields=list(fields), on="click", toggle=False)
+
+
 def top_legend(**options: Any) -> alt.Legend:
     """A legend in one line above the plot, close to it. Source: own design."""
     return alt.Legend(orient="top", title=None, offset=4, padding=0, **options)

@@ -13,3 +13,17 @@ def train_fraction(says: str) -> float:
     return st.slider(
         "Share for training", 0.01, 0.99, 0.5, 0.01, key="train_fraction", bind="query-params", width=190, help=says
     )
+
+
+def whole(label: str, low: int, high: int, default: int | None, key: str, says: str, width: int = 140) -> int | None:
+    """A whole number from ``low`` to ``high``, kept from page to page and from run to run where it is one of them.
+
+    None only where ``default`` is and nothing was chosen.
+    """
+    kept = st.session_state.get(key)
+    if kept is not None and not low <= kept <= high:
+        del st.session_state[key]  # another run has fewer
+    placeholder = f"{low} to {high}" if default is None else None
+    return st.number_input(
+        label, low, high, default, 1, key=key, bind="query-params", width=width, placeholder=placeholder, help=says
+    )

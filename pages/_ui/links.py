@@ -1,8 +1,15 @@
-"""What a link asked for and could not have: said once, above the page."""
+"""Links within the app, and what a link asked for and could not have: said once, above the page."""
 
 import streamlit as st
 
 NOTES, ASKED = "link_notes", "link_asked"
+
+
+def to(page: str, label: str, icon: str, **changed: object) -> None:
+    """A link to another page that shows the same run, step and inputs there, but for what is changed."""
+    # without query parameters of its own, a link would clear those of the address
+    kept = dict(st.query_params) | {name: str(value) for name, value in changed.items()}
+    st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params=kept)
 
 
 def begin() -> None:
