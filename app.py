@@ -29,6 +29,12 @@ page = st.navigation(
                 help="What the network is shown: every pair, its answer, its tokens, and which pairs train.",
             ),
             st.Page(
+                "pages/try.py",
+                title="Try it",
+                icon=":material/route:",
+                help="Your own numbers, followed through the network: tokens, attention, neurons, logits, answer.",
+            ),
+            st.Page(
                 "pages/symbolic.py",
                 title="Symbolic",
                 icon=":material/join_inner:",
