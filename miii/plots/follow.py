@@ -24,7 +24,7 @@ from miii.plots.style import (
 )
 
 WRITTEN = 12  #: as many positions can have their weights written in their cells
-KINDS = {"the answer": ACCENT, "runner-up": MAIN, "the truth": WRONG, "other answers": MUTED}
+KINDS = {"answer": ACCENT, "runner-up": MAIN, "truth": WRONG, "others": MUTED}
 ROW = 42  #: pixels from one wave to the next
 REACH = 0.45  #: of the way to the next, for the largest of them
 
@@ -43,10 +43,10 @@ def looks_at(weights: Float[Tensor, "head pos"], names: Sequence[str]) -> Chart:
         for h, line in enumerate(weights.tolist())
         for mark, name, weight in zip(marks, names, line, strict=True)
     ]
-    most = max(1.0, weights.abs().max().item())
+    few = len(marks) <= WRITTEN
+    most = max(1.0 if few else 1e-9, weights.abs().max().item())
     signed = weights.min().item() < 0  # shaped attention
     scale = alt.Scale(scheme=DIVERGING if signed else SEQUENTIAL, domain=[-most if signed else 0, most])
-    few = len(marks) <= WRITTEN
     short = alt.Axis(labelAngle=0, orient="top", labelFlush=False, labelExpr="split(datum.label, ': ')[1]")
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X("position:N", title="token looked at", sort=marks, axis=short),
@@ -91,7 +91,7 @@ def neurons_write(written: Written, post: Float[Tensor, " neuron"], most: int = 
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            y=alt.Y("neuron:N", title="neuron", sort=None),
+            y=alt.Y("neuron:N", title="neuron", sort=None, axis=alt.Axis(labelFlush=False)),
             x=alt.X("logits:Q", title="logits that it adds"),
             color=alt.Color(
                 "writes:N", scale=alt.Scale(domain=domain, range=colors), legend=top_legend() if several else None
@@ -112,10 +112,10 @@ def answer_logits(said: Said, truth: int) -> Chart:
 
     Source: own design.
     """
-    kind = ["other answers"] * len(said.logits)
+    kind = ["others"] * len(said.logits)
     kind[said.runner_up] = "runner-up"
-    kind[truth] = "the truth"
-    kind[said.answer] = "the answer"
+    kind[truth] = "truth"
+    kind[said.answer] = "answer"
     frame = pd.DataFrame(
         {
             "c": range(len(kind)),
@@ -132,13 +132,14 @@ def answer_logits(said: Said, truth: int) -> Chart:
         alt.Tooltip("probability:Q", format=".2%"),
         "kind:N",
     ]
-    colors = alt.Scale(domain=list(KINDS), range=list(KINDS.values()))
+    shown = [name for name in KINDS if name in kind]
+    colors = alt.Scale(domain=shown, range=[KINDS[name] for name in shown])
     bars = (
         alt.Chart(frame)
         .mark_bar()
         .encode(x=x, y=y, color=alt.Color("kind:N", scale=colors, legend=top_legend()), tooltip=tooltip)
     )
-    marked = frame[frame["kind"] != "other answers"].assign(end=lambda rows: rows["logit"].clip(lower=0))
+    marked = frame[frame["kind"] != "others"].assign(end=lambda rows: rows["logit"].clip(lower=0))
     names = (
         alt.Chart(marked)
         .mark_text(dy=-8, fontWeight="bold")
@@ -203,7 +204,12 @@ def agreeing(waves: Waves, answer: int, most: int = 5) -> Chart:
     axis = alt.Axis(values=[place for _, place, _ in lines], labelExpr=f"{{{names}}}[datum.value]", ticks=False)
     low, high = frame["height"].min(), max(frame["height"].max(), lowest + len(strongest) - 1 + REACH)
     y = alt.Y("height:Q", title="logits by frequency", axis=axis, scale=alt.Scale(domain=[low, high], nice=False))
-    x = alt.X("c:Q", title="answer c", scale=alt.Scale(domain=[0, len(total) - 1], nice=False))
+    x = alt.X(
+        "c:Q",
+        title="answer c",
+        scale=alt.Scale(domain=[0, len(total) - 1], nice=False),
+        axis=alt.Axis(tickMinStep=1),
+    )
     domain = [name for name, *_ in lines]
     colors = alt.Scale(domain=domain, range=[*CATEGORY[: len(strongest)], MUTED])
     base = alt.Chart(frame).encode(x=x, y=y, color=alt.Color("line:N", scale=colors, legend=None))
@@ -211,7 +217,7 @@ def agreeing(waves: Waves, answer: int, most: int = 5) -> Chart:
     here = base.transform_filter(f"datum.c === {answer}").mark_circle(size=70, opacity=1).encode(tooltip=tooltip)
     rule = alt.Chart(pd.DataFrame({"c": [answer]})).mark_rule(color=ACCENT, strokeDash=[4, 4]).encode(x="c:Q")
     return alt.layer(base.mark_line(strokeWidth=1.5).encode(tooltip=tooltip), rule, here).properties(
-        title=f"They agree at c = {answer}" if len(strongest) > 1 else f"The wave at c = {answer}",
+        title="The highest waves, and the sum of all",
         height=round(ROW * (high - low)),
         autosize=FLUID,
     )

@@ -13,6 +13,7 @@ from miii.analysis.sieve.suspect import Suspect
 from miii.plots.reach import ANSWERS
 from miii.plots.style import ACCENT, CATEGORY, FIXED, FLUID, HEIGHT, MAIN, MUTED, Chart, top_legend
 
+NEAR = 0.06  #: of the picture: stations no further apart share a label
 LABELLED = 7  #: residues that have a colour each; of more, multiples and others have
 
 
@@ -71,6 +72,9 @@ def digit_walk(
     steps = pd.DataFrame(path, columns=["x", "y"])
     steps["digit"] = ["start", *digits]
     steps["order"] = range(len(steps))
+    steps["label"] = _together(
+        path, ["start", *(f"+{digit}" for digit in digits)], NEAR * float(np.ptp(values.crowd, 0).max())
+    )
     axis = alt.Axis(labels=False, ticks=False, tickCount=3, domain=False)
     x = alt.X("x:Q", title="first direction", axis=axis, scale=alt.Scale(zero=False))
     y = alt.Y("y:Q", title="second direction", axis=axis, scale=alt.Scale(zero=False))
@@ -79,7 +83,7 @@ def digit_walk(
     )
     dots = (
         alt.Chart(crowd)
-        .mark_circle(size=22, opacity=0.5)
+        .mark_circle(size=22, opacity=0.4)
         .encode(
             x=x,
             y=y,
@@ -93,10 +97,20 @@ def digit_walk(
     end = base.transform_filter(f"datum.order === {len(digits)}").mark_point(
         size=260, strokeWidth=3, color=MUTED, shape="diamond"
     )
-    texts = base.mark_text(dx=9, dy=-9, fontSize=13, fontWeight="bold", color=MUTED).encode(text="digit:N")
+    texts = base.mark_text(dx=9, dy=-9, fontSize=13, fontWeight="bold", color=MUTED).encode(text="label:N")
     return alt.layer(dots, way.encode(order="order:Q"), end, texts).properties(
         title=f"How the sum of {n} is made, modulo {q}", width=size, height=size, autosize=FIXED
     )
+
+
+def _together(path: Float[np.ndarray, "stations 2"], names: Sequence[str], near: float) -> list[str]:
+    """The labels of stations, those of a place that is met again at its first station."""
+    labels = list(names)
+    for i, name in enumerate(names):
+        first = int((np.linalg.norm(path[: i + 1] - path[i], axis=1) <= near).argmax())
+        if first < i:
+            labels[first], labels[i] = f"{labels[first]} {name}".strip(), ""
+    return labels
 
 
 def evidence_by_letter(string: str, evidence: Float[np.ndarray, " letters"]) -> Chart:

@@ -81,7 +81,8 @@ def section(run: Run, task: Primes, step: int, n: int, found: analysis.follow.Th
     )
     st.caption(
         f"In logits; medians over held-out integers. The AUC is the chance that a multiple's place makes the evidence fall further than another's: "
-        f"from {LEAST} on, q counts as seen, and is suspected where the fall is nearer the multiples'."
+        f"from {LEAST} on, q counts as seen, and is suspected where the fall is nearer the multiples'. A place modulo a large q holds nearly all that digits say, so the evidence may fall at it "
+        "without its telling multiples."
     )
     _walk(run, step, n, measured, suspected)
 
