@@ -37,6 +37,12 @@ page = st.navigation(
                 "What the network is shown: every pair, its answer, its tokens, and which pairs train.",
             ),
             at(
+                "try",
+                "Try it",
+                "route",
+                "Your own numbers, followed through the network: tokens, attention, neurons, logits, answer.",
+            ),
+            at(
                 "symbolic",
                 "Symbolic",
                 "join_inner",

@@ -74,7 +74,7 @@ known = f"This pair is in the {split} split." if run.task().split_known else "Wh
 say.text(f"At step {step} the network answers **{answer}** for ({a}, {b}): {verdict}. {known}")
 looks.show_pattern(run, step, example, layer)
 
-links.to("follow", "Follow this pair through the whole network", ":material/route:")
+links.to("try", "Follow this pair through the whole network", ":material/route:")
 
 
 def look_at(cell: dict[str, int]) -> None:

@@ -300,7 +300,7 @@ say.caption(
 
 if "a" in st.session_state and "b" in st.session_state:
     a, b = st.session_state["a"], st.session_state["b"]
-    links.to("follow", f"Follow the pair ({a}, {b}) through the network", ":material/route:")
+    links.to("try", f"Follow the pair ({a}, {b}) through the network", ":material/route:")
 
 say.header("When do the neurons find their frequencies?", anchor="training")
 with st.spinner(f"Taking the neurons of {len(run.steps)} snapshots apart …", show_time=True):

@@ -5,6 +5,7 @@ from miii.plots.causal import ablation, contributions, patching
 from miii.plots.circuit import circuit, edge_agreement, faithfulness
 from miii.plots.compare import learning, spread
 from miii.plots.digits import digit_plane, head_attention, head_sums, probe_map
+from miii.plots.follow import agreeing, answer_logits, argued, looks_at, neurons_write
 from miii.plots.formula import kinds, steering, terms
 from miii.plots.fourier import circle, power_over_training, singular_values, spectrum, spectrum_2d
 from miii.plots.frame import frame
@@ -24,6 +25,7 @@ from miii.plots.rollout import (
 )
 from miii.plots.sieve import crossings, evidence_moves, sieve_depth, sieve_oracles
 from miii.plots.sparse import recalls, seen_factors
+from miii.plots.suspect import digit_walk, evidence_beside, evidence_by_letter
 from miii.plots.tasks import (
     chance,
     digit_split,
@@ -51,7 +53,10 @@ __all__ = [
     "accuracy",
     "activation",
     "active_frequencies",
+    "agreeing",
+    "answer_logits",
     "answers",
+    "argued",
     "attention_spectrum",
     "by_length",
     "by_prime",
@@ -66,8 +71,11 @@ __all__ = [
     "density",
     "digit_plane",
     "digit_split",
+    "digit_walk",
     "edge_agreement",
+    "evidence_beside",
     "evidence_by_count",
+    "evidence_by_letter",
     "evidence_moves",
     "faithfulness",
     "frame",
@@ -78,9 +86,11 @@ __all__ = [
     "kinds",
     "last_digits",
     "learning",
+    "looks_at",
     "loss",
     "loss_weights",
     "measures",
+    "neurons_write",
     "ov",
     "over_inputs",
     "patching",

@@ -88,6 +88,23 @@ class MIU(Frozen):
             facts=MappingProxyType({"length": torch.from_numpy(length), "I": torch.from_numpy(count)}),
         )
 
+    def encode(self, string: str) -> Int[np.ndarray, " pos"]:
+        """A string as its tape: the letters at random places, in their order, the same places for all of its length.
+
+        Raises:
+            InputError: it is not M followed by letters I and U, or has too few or too many of them for the tape.
+        """
+        body = string[1:]
+        if string[:1] != "M" or not set(body) <= {"I", "U"} or not 1 <= len(body) <= self.longest_test:
+            raise InputError(
+                f"string must be M followed by 1 to {self.longest_test} letters, each I or U (got {string!r})."
+            )
+        tape = np.full(self.longest_test + 2, BLANK, dtype=np.int64)
+        tape[0], tape[-1] = AXIOM, ASK
+        places = np.random.default_rng(len(body)).choice(self.longest_test, len(body), replace=False)
+        tape[1 + np.sort(places)] = [NAMES.index(letter) for letter in body]
+        return tape
+
 
 def scores(task: Task, logits: np.ndarray, rows: Int[np.ndarray, " rows"]) -> dict[str, float]:
     """Share of right answers to test strings as long as those in training, and to longer ones. Source: own design."""

@@ -13,6 +13,7 @@ import pytest
 import test_causal  # the charts of the other files here are held to the same rules
 import test_compare_plots
 import test_curves
+import test_follow_plots
 import test_inside
 import test_integers_plots
 import test_rollout_plots
@@ -57,6 +58,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     **test_inside.CHARTS,
     **test_integers_plots.CHARTS,
     **test_curves.CHARTS,
+    **test_follow_plots.CHARTS,
     **test_sieve_plots.CHARTS,
     **test_sparse_plots.CHARTS,
     **test_compare_plots.CHARTS,

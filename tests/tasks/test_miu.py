@@ -216,3 +216,20 @@ def test_json_round_trip():
     asked = MIU(longest=5, longest_test=7, n=200, seed=3)
     assert MIU(**asked.model_dump(mode="json")) == asked
     assert MIU.model_validate_json(asked.model_dump_json()) == asked
+
+
+@pytest.mark.parametrize("string", ["MI", "MUUUU", "MIUIUIUIUIUIUI"])
+def test_a_string_of_one_s_own_is_a_tape(string):
+    config = MIU(longest=9, longest_test=14)
+    tape = config.encode(string)
+    assert len(tape) == 16
+    spelled = [NAMES[token] for token in tape]
+    assert (spelled[0], spelled[-1]) == ("M", "?")
+    assert "".join(spelled).replace("·", "") == f"{string}?"
+    assert (tape == config.encode(string)).all()
+
+
+@pytest.mark.parametrize("string", ["", "M", "I", "IM", "mi", "MIX", "MI ", "M" + "I" * 15])
+def test_what_is_no_string_for_the_tape_is_one_sentence(string, one_sentence):
+    with one_sentence("string", "M followed by 1 to 14 letters", repr(string)):
+        MIU(longest=9, longest_test=14).encode(string)

@@ -1,5 +1,31 @@
 """What a network that was asked for primes learned: which factors it sees, and how it adds digits to see them."""
 
-from miii.analysis.sieve import circuit, depth, digits, heads, interchange, numbers, plane, probes, report, steering
+from miii.analysis.sieve import (
+    beside,
+    circuit,
+    depth,
+    digits,
+    heads,
+    interchange,
+    numbers,
+    plane,
+    probes,
+    report,
+    steering,
+    suspect,
+)
 
-__all__ = ["circuit", "depth", "digits", "heads", "interchange", "numbers", "plane", "probes", "report", "steering"]
+__all__ = [
+    "beside",
+    "circuit",
+    "depth",
+    "digits",
+    "heads",
+    "interchange",
+    "numbers",
+    "plane",
+    "probes",
+    "report",
+    "steering",
+    "suspect",
+]

@@ -86,16 +86,12 @@ def depth(model: Transformer, task: Task, config: Primes, seed: int = 0) -> Dept
 
     Source: own design; metrics by scikit-learn.
     """
-    from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve
+    from sklearn.metrics import average_precision_score, f1_score
 
     test, train = (numbers.side(task, which, MOST, seed) for which in (False, True))
     score = numbers.evidence(model, task.tokens[test])
     prime, spf = task.labels.numpy()[test] == 1, task.facts["spf"].numpy()[test]
-    seen, answers = numbers.evidence(model, task.tokens[train]), task.labels.numpy()[train]
-    precision, recall, thresholds = precision_recall_curve(answers, seen)
-    both = precision + recall
-    f1 = np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)[:-1]
-    threshold = float(thresholds[f1.argmax()])
+    threshold = best_threshold(numbers.evidence(model, task.tokens[train]), task.labels.numpy()[train] == 1)
     said = score >= threshold
     unknown = np.gcd(task.facts["n"].numpy()[test], config.base) == 1
     factors = by_factor(score, spf, prime, numbers.sieved(config, LIMIT), seed)
@@ -113,6 +109,19 @@ def depth(model: Transformer, task: Task, config: Primes, seed: int = 0) -> Dept
         primes=int(prime.sum()),
         composites=int((~prime).sum()),
     )
+
+
+def best_threshold(score: Float[np.ndarray, " integers"], prime: Bool[np.ndarray, " integers"]) -> float:
+    """The evidence from which on to say "prime" for the best F1 on these integers.
+
+    Source: own design; precision and recall by scikit-learn.
+    """
+    from sklearn.metrics import precision_recall_curve
+
+    precision, recall, thresholds = precision_recall_curve(prime, score)
+    both = precision + recall
+    f1 = np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)[:-1]
+    return float(thresholds[f1.argmax()])
 
 
 def by_factor(

@@ -1,0 +1,223 @@
+"""One input on its way through a network: attention, neurons, logits, and the waves that argued for the answer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+from jaxtyping import Float
+from torch import Tensor
+
+from miii.analysis.follow import Said, Waves, Written
+from miii.plots.style import (
+    ACCENT,
+    CATEGORY,
+    DIVERGING,
+    FLUID,
+    HEIGHT,
+    MAIN,
+    MUTED,
+    SEQUENTIAL,
+    WRONG,
+    Chart,
+    top_legend,
+)
+
+WRITTEN = 12  #: as many positions can have their weights written in their cells
+KINDS = {"answer": ACCENT, "runner-up": MAIN, "truth": WRONG, "others": MUTED}
+ROW = 42  #: pixels from one wave to the next
+REACH = 0.45  #: of the way to the next, for the largest of them
+
+
+def looks_at(weights: Float[Tensor, "head pos"], names: Sequence[str]) -> Chart:
+    """How much each head attends from the last position to each position, for one input.
+
+    Args:
+        names: what stands at each position.
+
+    Source: Vaswani et al. 2017 (arXiv 1706.03762), figure 3; one row of each head's.
+    """
+    marks = [f"{i}: {name}" for i, name in enumerate(names)]
+    rows = [
+        {"head": f"head {h}", "position": mark, "token": name, "weight": weight}
+        for h, line in enumerate(weights.tolist())
+        for mark, name, weight in zip(marks, names, line, strict=True)
+    ]
+    few = len(marks) <= WRITTEN
+    most = max(1.0 if few else 1e-9, weights.abs().max().item())
+    signed = weights.min().item() < 0  # shaped attention
+    scale = alt.Scale(scheme=DIVERGING if signed else SEQUENTIAL, domain=[-most if signed else 0, most])
+    short = alt.Axis(labelAngle=0, orient="top", labelFlush=False, labelExpr="split(datum.label, ': ')[1]")
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X("position:N", title="token looked at", sort=marks, axis=short),
+        y=alt.Y("head:N", title="head", sort=None, axis=alt.Axis(labelFlush=False)),
+    )
+    color = alt.Color("weight:Q", title="weight", scale=scale, legend=None if few else top_legend(format="%"))
+    tooltip: list[Any] = ["head:N", "position:N", alt.Tooltip("weight:Q", format=".4f")]
+    layers = [base.mark_rect().encode(color=color, tooltip=tooltip)]
+    if few:
+        bright = alt.condition("datum.weight > 0.55", alt.value("black"), alt.value("white"))
+        layers.append(base.mark_text().encode(text=alt.Text("weight:Q", format=".0%"), color=bright))
+    return alt.layer(*layers).properties(
+        title="Where it looks from the last token", width=alt.Step(56 if few else 17), height=alt.Step(26)
+    )
+
+
+def neurons_write(written: Written, post: Float[Tensor, " neuron"], most: int = 12) -> Chart:
+    """The neurons that add or take off most, coloured by the frequency of what they write where there are several.
+
+    Args:
+        post: their activations.
+
+    Source: ``analysis.follow.Written``.
+    """
+    strongest = written.strongest(most)
+    frame = pd.DataFrame(
+        {
+            "neuron": [f"neuron {i}" for i in strongest],
+            "logits": written.added[strongest].tolist(),
+            "activation": post[strongest].tolist(),
+            "k": written.frequency[strongest].tolist(),
+            "share": written.share[strongest].tolist(),
+        }
+    )
+    size = frame["logits"].abs().groupby(frame["k"]).sum().sort_values(ascending=False, kind="stable")
+    named = size.index[: len(CATEGORY) - 1].tolist()
+    frame["writes"] = [f"k = {k}" if k in named else "another k" for k in frame["k"]]
+    domain = [f"k = {k}" for k in named] + ["another k"] * (len(size) > len(named))
+    colors = [*CATEGORY[: len(named)], MUTED][: len(domain)]
+    several = len(domain) > 1
+    return (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            y=alt.Y("neuron:N", title="neuron", sort=None, axis=alt.Axis(labelFlush=False)),
+            x=alt.X("logits:Q", title="logits that it adds"),
+            color=alt.Color(
+                "writes:N", scale=alt.Scale(domain=domain, range=colors), legend=top_legend() if several else None
+            ),
+            tooltip=[
+                "neuron:N",
+                alt.Tooltip("logits:Q", format=".3f"),
+                alt.Tooltip("activation:Q", format=".3f"),
+                *([alt.Tooltip("k:Q"), alt.Tooltip("share:Q", format=".0%")] if several else []),
+            ],
+        )
+        .properties(title="The neurons that argue loudest", height=alt.Step(20), autosize=FLUID)
+    )
+
+
+def answer_logits(said: Said, truth: int) -> Chart:
+    """The logit of every answer, less their mean; the answer, the runner-up and the truth marked.
+
+    Source: own design.
+    """
+    kind = ["others"] * len(said.logits)
+    kind[said.runner_up] = "runner-up"
+    kind[truth] = "truth"
+    kind[said.answer] = "answer"
+    frame = pd.DataFrame(
+        {
+            "c": range(len(kind)),
+            "logit": said.logits.tolist(),
+            "probability": said.probability.tolist(),
+            "kind": kind,
+        }
+    )
+    x = alt.X("c:O", title="answer c", axis=alt.Axis(labelAngle=0, labelOverlap=True))
+    y = alt.Y("logit:Q", title="logit above the mean", scale=alt.Scale(padding=14))  # pixels, for the numbers
+    tooltip: list[Any] = [
+        "c:O",
+        alt.Tooltip("logit:Q", format=".3f"),
+        alt.Tooltip("probability:Q", format=".2%"),
+        "kind:N",
+    ]
+    shown = [name for name in KINDS if name in kind]
+    colors = alt.Scale(domain=shown, range=[KINDS[name] for name in shown])
+    bars = (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(x=x, y=y, color=alt.Color("kind:N", scale=colors, legend=top_legend()), tooltip=tooltip)
+    )
+    marked = frame[frame["kind"] != "others"].assign(end=lambda rows: rows["logit"].clip(lower=0))
+    names = (
+        alt.Chart(marked)
+        .mark_text(dy=-8, fontWeight="bold")
+        .encode(x=x, y=alt.Y("end:Q"), text="c:O", color=alt.Color("kind:N", scale=colors, legend=None))
+    )
+    return alt.layer(bars, names).properties(title="What it says", height=HEIGHT, autosize=FLUID)
+
+
+def argued(waves: Waves, answer: int, runner_up: int) -> Chart:
+    """How many logits each frequency argues for the answer, and for the runner-up.
+
+    Source: ``analysis.follow.Waves``.
+    """
+    names = {f"for {answer}, the answer": (answer, ACCENT), f"for {runner_up}, the runner-up": (runner_up, MAIN)}
+    frame = pd.DataFrame(
+        [
+            {"k": k, "for": name, "logits": value, "height": height}
+            for name, (c, _) in names.items()
+            for k, (value, height) in enumerate(
+                zip(waves.wave[:, c].tolist(), waves.agreement(c).tolist(), strict=True), 1
+            )
+        ]
+    )
+    colors = alt.Scale(domain=list(names), range=[color for _, color in names.values()])
+    return (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("k:O", title="frequency k", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            xOffset=alt.XOffset("for:N", sort=list(names)),
+            y=alt.Y("logits:Q", title="logits that it argues"),
+            color=alt.Color("for:N", scale=colors, legend=top_legend(labelLimit=260)),
+            tooltip=[
+                "k:O",
+                "for:N",
+                alt.Tooltip("logits:Q", format=".3f"),
+                alt.Tooltip("height:Q", title="of its crest", format=".0%"),
+            ],
+        )
+        .properties(title="Which frequency argued for it", height=HEIGHT, autosize=FLUID)
+    )
+
+
+def agreeing(waves: Waves, answer: int, most: int = 5) -> Chart:
+    """The strongest waves over the answers, one above another, and below them the sum of all, on one scale.
+
+    Source: ``analysis.follow.Waves``.
+    """
+    strongest, total = waves.strongest(most), waves.wave.sum(0)
+    unit = max(waves.amplitude.max().item(), 1e-9) / REACH
+    lowest = max(1, -int(-(total.max().item() / unit + REACH) // 1))  # where there is room above the sum
+    lines = [(f"k = {k}", lowest + len(strongest) - i, waves.wave[k - 1]) for i, k in enumerate(strongest, 1)]
+    lines.append(("all", 0, total))
+    frame = pd.DataFrame(
+        [
+            {"line": name, "c": c, "logit": value, "height": place + value / unit}
+            for name, place, values in lines
+            for c, value in enumerate(values.tolist())
+        ]
+    )
+    names = ", ".join(f"'{place}': '{name}'" for name, place, _ in lines)
+    axis = alt.Axis(values=[place for _, place, _ in lines], labelExpr=f"{{{names}}}[datum.value]", ticks=False)
+    low, high = frame["height"].min(), max(frame["height"].max(), lowest + len(strongest) - 1 + REACH)
+    y = alt.Y("height:Q", title="logits by frequency", axis=axis, scale=alt.Scale(domain=[low, high], nice=False))
+    x = alt.X(
+        "c:Q",
+        title="answer c",
+        scale=alt.Scale(domain=[0, len(total) - 1], nice=False),
+        axis=alt.Axis(tickMinStep=1),
+    )
+    domain = [name for name, *_ in lines]
+    colors = alt.Scale(domain=domain, range=[*CATEGORY[: len(strongest)], MUTED])
+    base = alt.Chart(frame).encode(x=x, y=y, color=alt.Color("line:N", scale=colors, legend=None))
+    tooltip: list[Any] = ["line:N", "c:Q", alt.Tooltip("logit:Q", format=".3f")]
+    here = base.transform_filter(f"datum.c === {answer}").mark_circle(size=70, opacity=1).encode(tooltip=tooltip)
+    rule = alt.Chart(pd.DataFrame({"c": [answer]})).mark_rule(color=ACCENT, strokeDash=[4, 4]).encode(x="c:Q")
+    return alt.layer(base.mark_line(strokeWidth=1.5).encode(tooltip=tooltip), rule, here).properties(
+        title="The highest waves, and the sum of all",
+        height=round(ROW * (high - low)),
+        autosize=FLUID,
+    )

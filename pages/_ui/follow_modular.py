@@ -1,0 +1,114 @@
+"""The page Try it for a network that calculates with pairs of numbers."""
+
+import random
+
+import streamlit as st
+
+import miii
+from miii import ModularAddition, analysis
+from miii.expression import in_words
+from miii.runs import Run
+from pages._ui import followed, say
+from pages._ui.cell import shared
+from pages._ui.pick import small_enough
+
+
+@shared
+def wrong(name: str, step: int) -> list[int]:
+    run = miii.runs.open(name)
+    return analysis.follow.wrong(run.model(step), run.task()).tolist()
+
+
+def page(run: Run, task: ModularAddition, step: int) -> None:
+    """One pair, from its tokens to the frequencies that argued for the answer."""
+    p = small_enough(run, task)
+    say.text(
+        "Type a pair of numbers and follow it through the network, station by station, to the answer. Every number below is of this one "
+        "pair; the links lead to where a part is taken apart over all pairs."
+    )
+    example = _choose(run, step, p)
+    built = run.task()
+    a, b = divmod(example, p)
+    shown = " ".join(built.token_names[token] for token in built.tokens[example])
+    truth = int(built.labels[example])
+    found = followed.through(run.name, step, shown)
+    said = analysis.follow.said(found.logits)
+    _verdict(said, truth, step)
+
+    say.header("1 · What it is shown", anchor="tokens")
+    side = "trained it" if built.train_mask[example] else "was held out, so it has never seen the answer"
+    say.text(
+        f"`{shown}`: three **tokens**. To the network a token is a name without a meaning, not a number: it has a vector of "
+        f"{run.config.model.d_model} numbers for each, and another for each place. "
+        + (f"This pair {side}." if built.split_known else "Which pairs trained it is unknown.")
+    )
+    followed.link(run, step, "data", "Data shows every pair, and which of them train")
+    followed.where(run, step, shown)
+    followed.link(run, step, "attention", "Attention takes the heads apart", a=a, b=b)
+    followed.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {said.answer} above the mean")
+    followed.link(run, step, "neurons", "Neurons shows all of them over all pairs")
+    say.header("4 · What it says", anchor="says")
+    say.text(
+        "What all parts have written is added up: a **logit** for every possible answer. The largest is the answer."
+    )
+    followed.logits(run, step, shown, built.name, truth)
+    added = "the right answer" if task.modular_sum is None else f"${in_words(*task.modular_sum)}$"
+    followed.frequencies(run, step, shown, built.name, added)
+    followed.link(run, step, "fourier", "Fourier shows where these frequencies come from")
+    followed.link(run, step, "formula", "Formula asks whether these waves are the whole network")
+
+
+def _choose(run: Run, step: int, p: int) -> int:
+    missed = wrong(run.name, step)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        a = st.number_input(
+            "a",
+            0,
+            p - 1,
+            min(5, p - 1),
+            key="a",
+            bind="query-params",
+            width=140,
+            help=f"The first operand, 0 to {p - 1}",
+        )
+        b = st.number_input(
+            "b",
+            0,
+            p - 1,
+            min(8, p - 1),
+            key="b",
+            bind="query-params",
+            width=140,
+            help=f"The second operand, 0 to {p - 1}",
+        )
+        st.button(
+            "Another pair",
+            icon=":material/casino:",
+            on_click=_take,
+            args=(range(p * p), p),
+            help="Any of the pairs, at random",
+        )
+        st.button(
+            "One that it gets wrong",
+            icon=":material/error:",
+            on_click=_take,
+            args=(missed, p),
+            disabled=not missed,
+            help=f"At this step it answers {len(missed):,} of {p * p:,} pairs wrong; one of them, at random",
+        )
+    return int(a) * p + int(b)
+
+
+def _take(examples: "range | list[int]", p: int) -> None:
+    st.session_state["a"], st.session_state["b"] = divmod(random.choice(examples), p)
+
+
+def _verdict(said: analysis.follow.Said, truth: int, step: int) -> None:
+    right = said.answer == truth
+    with st.container(horizontal=True):
+        say.metric("It answers", said.answer, border=True, help=f"The answer of the largest logit at step {step}")
+        say.metric("The truth", truth, border=True, help="What the task says")
+        say.metric("It is", "right" if right else "wrong", border=True, help="Whether the two agree")
+        say.metric(
+            "Sure by", f"{said.probability[said.answer]:.1%}", border=True, help="The softmax probability of its answer"
+        )

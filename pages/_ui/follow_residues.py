@@ -1,0 +1,140 @@
+"""The page Try it for a network that was asked for all residues at once."""
+
+import random
+
+import streamlit as st
+import sympy
+
+from miii import analysis
+from miii.runs import Run
+from miii.tasks import Residues, Task
+from pages._ui import followed, say
+
+
+def page(run: Run, task: Residues, step: int) -> None:
+    """One number, from its two digits to all its residues."""
+    p, built = task.p, run.task()
+    last = p * p - 1
+    say.text(
+        f"Type a number and follow it through the network to its residues, station by station. {len(built.targets)} answers are given at "
+        "once; the logits and the waves below are those of one of them."
+    )
+    names = [target.name for target in built.targets]
+    if st.session_state.get("asked") not in names:
+        st.session_state.pop("asked", None)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        n = st.number_input(
+            "n",
+            0,
+            last,
+            min(2026, last),
+            key="n",
+            bind="query-params",
+            width=160,
+            help=f"Any whole number from 0 to {last:,}: those of two digits in base {p}",
+        )
+        asked = st.selectbox(
+            "Asked",
+            names,
+            index=min(3, len(names) - 1),
+            key="asked",
+            bind="query-params",
+            width=140,
+            help="Whose logits and waves are shown",
+        )
+        st.button(
+            "Another number",
+            icon=":material/casino:",
+            on_click=_take,
+            args=(last,),
+            help="Any of the numbers, at random",
+        )
+    n = int(n)
+    target = asked or names[0]
+    shown = " ".join(built.token_names[token] for token in built.tokens[n])
+    found = followed.through(run.name, step, shown)
+    says = {t.name: analysis.follow.said(found.logits[built.logits_of(t.name)]) for t in built.targets}
+    truths = {t.name: int(t.labels[n]) for t in built.targets}
+    right = sum(says[name].answer == truths[name] for name in names)
+    with st.container(horizontal=True):
+        say.metric(
+            "Right answers", f"{right} of {len(names)}", border=True, help="Of all that it is asked of this number"
+        )
+        say.metric(f"It answers, {target}", says[target].answer, border=True, help="The answer of the largest logit")
+        say.metric(f"The truth, {target}", truths[target], border=True, help="What the task says")
+        say.metric(
+            "Sure by",
+            f"{says[target].probability[says[target].answer]:.1%}",
+            border=True,
+            help=f"The softmax probability of its answer to {target}",
+        )
+
+    say.header("1 · What it is shown", anchor="tokens")
+    side = "trained it" if built.train_mask[n] else "was held out"
+    say.text(
+        f"{n:,} = {n % p} + {p} · {n // p} is shown as `{shown}`, its two digits in base {p}. This number {side}. To the network a token is a "
+        f"name without a meaning: it has a vector of {run.config.model.d_model} numbers for each, and another for each place."
+    )
+    followed.link(run, step, "data", "Data shows every number, and which of them train")
+    followed.where(run, step, shown)
+    followed.link(run, step, "attention", "Attention shows it for all positions, and on average", n=n)
+    said = says[target]
+    followed.neurons(
+        run, step, shown, target, said.answer, None, f"the logit of {said.answer} to {target}, above the mean"
+    )
+    say.header("4 · What it says", anchor="says")
+    say.text(
+        f"What all parts have written is added up: a **logit** for every answer of every task. Here those of **{target}**."
+    )
+    followed.logits(run, step, shown, target, truths[target])
+    _all(built, says, truths)
+    if not task.basis:
+        _divisors(n, says)
+    followed.frequencies(run, step, shown, target, "the right answer")
+    followed.link(run, step, "sieve", "Sieve shows how many of all numbers it answers right")
+
+
+def _take(last: int) -> None:
+    st.session_state["n"] = random.randint(0, last)
+
+
+def _all(task: Task, says: dict[str, analysis.follow.Said], truths: dict[str, int]) -> None:
+    with st.expander(f"All {len(says)} answers"):
+        st.dataframe(
+            [
+                {
+                    "asked": name,
+                    "it answers": said.answer,
+                    "the truth": truths[name],
+                    "right": said.answer == truths[name],
+                    "sure by": float(said.probability[said.answer]),
+                }
+                for name, said in says.items()
+            ],
+            hide_index=True,
+            width="content",
+            column_config={"sure by": st.column_config.NumberColumn(format="percent")},
+        )
+        say.caption(
+            f"The largest logit of each task, beside the truth, and its softmax probability. Guessing {task.name} is worth least."
+        )
+
+
+def _divisors(n: int, says: dict[str, analysis.follow.Said]) -> None:
+    """The primes that it takes for divisors, beside the true ones."""
+    named = [int(name.removeprefix("mod ")) for name, said in says.items() if said.answer == 0]
+    true = sorted(sympy.primefactors(n)) if n else []
+    product = (
+        r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in sympy.factorint(n).items()) if n > 1 else ""
+    )
+    suspected = ", ".join(map(str, named)) or "none"
+    truth = f"The truth: ${n} = {product}$." if product else f"The truth: {n} has no prime factorisation."
+    missed = [q for q in true if f"mod {q}" in says and q not in named]
+    false = [q for q in named if n and q not in true]
+    doubts = [f"it misses {', '.join(map(str, missed))}"] * bool(missed) + [
+        f"{', '.join(map(str, false))} do not divide it"
+    ] * bool(false)
+    say.text(
+        f"An answer of 0 to mod q says that q divides the number. **Divisors that it suspects: {suspected}.** {truth}"
+        + (f" So {' and '.join(doubts)}." if doubts else "")
+    )

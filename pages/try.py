@@ -1,0 +1,29 @@
+"""Your own input, followed through the network: what it looks at, what it says, and who argued for that."""
+
+import streamlit as st
+
+from miii.tasks import MIU, ModularAddition, Primes, Residues
+from pages._ui import follow_miu, follow_modular, follow_primes, follow_residues, front, say
+from pages._ui.pick import run_and_step
+
+front.door()
+
+say.title("Try it")
+picked = run_and_step()
+run, step = picked.run, picked.step
+match run.config.task:
+    case ModularAddition() as task:
+        follow_modular.page(run, task, step)
+    case Primes() as task:
+        follow_primes.page(run, task, step)
+    case Residues() as task:
+        follow_residues.page(run, task, step)
+    case MIU() as task:
+        follow_miu.page(run, task, step)
+    case _:
+        st.info(
+            f"This page follows one number, pair or string to its answer; {run.name} writes a whole sequence, frame by frame, and what "
+            "it writes after your own first frames is on the page Frames.",
+            icon=":material/signpost:",
+        )
+        st.page_link("pages/frames.py", label="Frames", icon=":material/view_carousel:", query_params={"run": run.name})

@@ -1,0 +1,230 @@
+"""One input, followed: its parts add up to its logits, and a network of known waves is seen to have them."""
+
+import math
+
+import pytest
+import torch
+
+import miii
+from miii.analysis import attention, direct, follow
+from miii.tasks.miu import NAMES
+
+P, FREQUENCIES = 11, (2, 3)
+PAIRS = [(0, 0), (3, 4), (10, 10), (7, 2)]
+
+
+@pytest.fixture(scope="module")
+def adds(adder):
+    return adder(P, FREQUENCIES, n_heads=2).requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def task():
+    return miii.ModularAddition(p=P, train_fraction=0.5).build()
+
+
+@pytest.fixture(scope="module")
+def untrained(task):
+    config = miii.ModelConfig(d_model=16, n_heads=2, d_mlp=24, biases="all", act="gelu", n_layers=2)
+    return miii.Transformer.of(config, task, seed=0).requires_grad_(False)
+
+
+def shown(a: int, b: int) -> str:
+    return f"{a} {b} ="
+
+
+# ---- what it is shown, and what is met on the way ----
+
+
+def test_tokens_are_read_by_their_names(task):
+    assert follow.tokens_of(task, shown(3, 10)).tolist() == [3, 10, 11]
+    primes = miii.Primes(low=100, high=999, tokens="place", leading_zeros=False)
+    written = " ".join(primes.token_names[token] for token in primes.encode(torch.tensor([42]).numpy())[0])
+    assert written == "· 4@1 2@0 ?"
+    assert follow.tokens_of(primes.build(), written).tolist() == primes.encode(torch.tensor([42]).numpy())[0].tolist()
+
+
+@pytest.mark.parametrize("text", ["", "3 4", "3 4 = =", "3 11 =", "3 x =", "3 4 ?"])
+def test_what_is_no_input_is_one_sentence(task, text, one_sentence):
+    with one_sentence("input", "3 of the task's tokens", repr(text)):
+        follow.tokens_of(task, text)
+
+
+def test_what_is_met_is_what_the_network_computes(untrained, task):
+    tokens = follow.tokens_of(task, shown(5, 8))
+    found = follow.through(untrained, tokens)
+    acts = miii.capture(untrained, tokens[None])
+    assert torch.equal(found.logits, acts["logits"][0, -1])
+    assert torch.equal(found.pre, acts["1.mlp_pre"][0, -1])
+    assert torch.equal(found.post, acts["1.mlp_post"][0, -1])
+    assert len(found.patterns) == 2
+    for layer, pattern in enumerate(found.patterns):
+        assert torch.equal(pattern, attention.pattern(untrained, tokens, layer)[:, -1])
+
+
+def test_a_network_without_attention_has_no_pattern(task):
+    model = miii.Transformer.of(miii.ModelConfig(d_model=8, n_heads=1, d_mlp=8, mixer="gru"), task, seed=0)
+    assert follow.through(model, task.tokens[7]).patterns == ()
+
+
+def test_a_network_that_fell_apart_is_refused(adder, task, one_sentence):
+    broken = adder(P, FREQUENCIES)
+    with torch.no_grad():
+        broken.W_U[0, 0] = torch.nan
+    with one_sentence("model", "finite logits"):
+        follow.through(broken, task.tokens[0])
+
+
+# ---- what it says ----
+
+
+def test_an_answer_its_probability_and_its_lead():
+    said = follow.said(torch.tensor([1.0, 4.0, 3.0, 4.0]))
+    assert (said.answer, said.runner_up) == (1, 3)  # of equal ones the first
+    assert said.lead == 0
+    assert said.logits.tolist() == [-2, 1, 0, 1]
+    weights = [math.exp(x) for x in (1, 4, 3, 4)]
+    assert said.probability.tolist() == pytest.approx([w / sum(weights) for w in weights])
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_the_answer_is_the_network_s(untrained, task, pair):
+    tokens = follow.tokens_of(task, shown(*pair))
+    said = follow.said(follow.through(untrained, tokens).logits)
+    assert said.answer == int(miii.answer(untrained, tokens[None]))
+
+
+def test_the_pairs_that_it_gets_wrong(adds, untrained, task):
+    assert follow.wrong(adds, task).tolist() == []
+    wrong = (miii.answer(untrained, task.tokens) != task.labels).nonzero()[:, 0]
+    assert len(wrong) > 0
+    assert torch.equal(follow.wrong(untrained, task), wrong)
+
+
+# ---- which frequency argued for it ----
+
+
+@pytest.mark.parametrize("p", [2, 3, 7, 12, 113])
+def test_the_waves_add_up_to_the_logits(p):
+    logits = 5 * torch.randn(p, generator=torch.Generator().manual_seed(p))
+    waves = follow.waves(logits)
+    assert waves.wave.shape == (p // 2, p)
+    centred = logits.double() - logits.double().mean()
+    assert torch.allclose(waves.wave.sum(0), centred, atol=1e-4)
+    best, next_best = logits.sort(descending=True).indices[:2].tolist()
+    assert waves.lead(best, next_best).sum().item() == pytest.approx(
+        float(centred[best] - centred[next_best]), abs=1e-4
+    )
+
+
+@pytest.mark.parametrize("p", [7, 12])
+def test_each_wave_has_one_frequency_an_amplitude_and_a_phase(p):
+    waves = follow.waves(torch.randn(p, generator=torch.Generator().manual_seed(0)))
+    c = torch.arange(p).double()
+    for k in range(1, p // 2 + 1):
+        turn = 2 * math.pi * k / p
+        expected = waves.amplitude[k - 1] * torch.cos(turn * c - waves.phase[k - 1])
+        assert torch.allclose(waves.wave[k - 1], expected, atol=1e-9)
+        crest = waves.crest(3)[k - 1]
+        assert abs(crest - 3) <= p / (2 * k) + 1e-9
+        assert torch.cos(turn * crest - waves.phase[k - 1]).item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_every_planted_frequency_argues_most_for_the_sum(adds, task, pair):
+    a, b = pair
+    logits = follow.through(adds, follow.tokens_of(task, shown(a, b))).logits
+    waves, said = follow.waves(logits), follow.said(logits)
+    truth = (a + b) % P
+    assert said.answer == truth
+    assert sorted(waves.strongest(2)) == list(FREQUENCIES)
+    for k in FREQUENCIES:
+        height = 2 * (1 + math.cos(2 * math.pi * k * (a - b) / P))
+        assert waves.peak[k - 1] == truth
+        assert waves.wave[k - 1, truth].item() == pytest.approx(height, abs=1e-4)
+        assert waves.agreement(truth)[k - 1].item() == pytest.approx(1)
+        assert waves.crest(truth)[k - 1].item() == pytest.approx(truth, abs=1e-4)
+    others = [k for k in range(1, P // 2 + 1) if k not in FREQUENCIES]
+    assert all(waves.wave[k - 1].abs().max() < 1e-4 for k in others)
+
+
+def test_of_equal_crests_the_first_is_taken():
+    c = torch.arange(12)
+    assert follow.waves(torch.cos(2 * math.pi * 3 * (c - 6) / 12)).peak[2] == 2  # and 6, and 10
+
+
+def test_equal_logits_have_no_wave():
+    waves = follow.waves(torch.zeros(7))
+    assert waves.agreement(3).tolist() == [0, 0, 0]
+    assert waves.lead(3, 4).tolist() == [0, 0, 0]
+
+
+# ---- what the neurons write ----
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_what_neurons_write_is_what_their_mlp_writes(task, layers):
+    config = miii.ModelConfig(d_model=16, n_heads=2, d_mlp=24, biases="none", n_layers=layers)
+    model = miii.Transformer.of(config, task, seed=0).requires_grad_(False)
+    row = 5 * P + 8
+    found = follow.through(model, task.tokens[row])
+    answer = int(task.labels[row])
+    added = follow.written(model, found.post, slice(None), answer, None).added
+    parts = direct.contributions(model, task.tokens[[row]], task.labels[[row]])
+    whole = dict(zip(parts.names, parts.values[:, 0].tolist(), strict=True))
+    assert added.sum().item() == pytest.approx(whole[f"MLP {layers - 1}"], abs=1e-4)
+    against = follow.written(model, found.post, slice(None), answer, 0).added
+    mean = follow.written(model, found.post, slice(None), 0, None).added
+    assert torch.allclose(against, added - mean, atol=1e-9)
+
+
+def test_neurons_of_a_known_network_write_at_their_frequency(adds, task):
+    found = follow.through(adds, task.tokens[3 * P + 4])
+    written = follow.written(adds, found.post, slice(None), 7, None)
+    assert written.frequency.tolist() == [2, 2, 2, 3, 3, 3]
+    assert written.share.tolist() == pytest.approx([1.0] * 6)
+    said = follow.said(found.logits)
+    assert written.added.sum().item() == pytest.approx(said.logits[7].item(), abs=1e-4)  # it has nothing else
+    by_k = [written.added[written.frequency == k].sum().item() for k in FREQUENCIES]
+    waves = follow.waves(found.logits)
+    assert by_k == pytest.approx([waves.wave[k - 1, 7].item() for k in FREQUENCIES], abs=1e-4)
+    sizes = written.added.abs()[written.strongest(6)].tolist()
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_of_one_target_only_its_own_logits_count(task):
+    residues = miii.Residues(p=11).build()
+    config = miii.ModelConfig(d_model=16, n_heads=2, d_mlp=24)
+    model = miii.Transformer.of(config, residues, seed=0).requires_grad_(False)
+    post = follow.through(model, residues.tokens[100]).post
+    where = residues.logits_of("mod 5")
+    added = follow.written(model, post, where, 2, None).added
+    rows = (model.blocks[0].W_out @ model.W_U)[:, where].double()
+    assert torch.allclose(added, post.double() * (rows[:, 2] - rows.mean(1)), atol=1e-6)
+
+
+def test_a_silent_row_has_no_frequency(adder):
+    model = adder(P, FREQUENCIES).requires_grad_(False)
+    model.blocks[0].W_out[0] = 0
+    written = follow.written(model, torch.ones(6), slice(None), 0, None)
+    assert written.frequency.tolist()[0] == 0
+    assert written.added[0] == 0
+
+
+def test_neurons_whose_parts_do_not_add_up_are_refused(task, one_sentence):
+    model = miii.Transformer.of(miii.ModelConfig(d_model=8, n_heads=1, d_mlp=8, block="pre-norm"), task, seed=0)
+    with one_sentence("model", "plain blocks", "pre-norm"):
+        follow.written(model, torch.zeros(8), slice(None), 0, None)
+
+
+# ---- letter by letter ----
+
+
+def test_the_beginnings_of_a_string_keep_their_places():
+    config = miii.MIU(longest=5, longest_test=9, n=100)
+    tape = torch.from_numpy(config.encode("MIUI"))
+    found = follow.prefixes(tape)
+    spelled = ["".join(NAMES[token] for token in row) for row in found.tolist()]
+    assert [text.replace("·", "") for text in spelled] == ["MI?", "MIU?", "MIUI?"]
+    assert torch.equal(found[-1], tape)
+    assert all(torch.equal(row[row == 1], tape[row == 1]) for row in found)
