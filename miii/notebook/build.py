@@ -46,7 +46,7 @@ def notebook(pages: Sequence[Page]) -> nbformat.NotebookNode:
     """
     first = next((page for page in pages if page.run is not None), pages[0])
     known = {name: value for name, value in (("name", first.run), ("step", first.step)) if value is not None}
-    written = [*_opening(pages, first), new_code_cell("\n\n".join(part for part in (SETUP, assigned(known)) if part))]
+    written = [*_opening(pages, first), new_code_cell("\n\n\n".join(part for part in (SETUP, assigned(known)) if part))]
     held = {name: assigned({name: value}) for name, value in known.items()}
     for page in pages:
         if len(pages) > 1:

@@ -4,7 +4,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import altair as alt
 import nbformat
 import pandas as pd
 import pytest
@@ -84,18 +83,7 @@ def texts(written: nbformat.NotebookNode) -> list[str]:
     return [cell.source for cell in written.cells if cell.cell_type == "markdown"]
 
 
-def made(page: Page) -> list[list[dict[str, Any]]]:
-    """The charts of a page, as a wide output shows them."""
-    charts = [figure.make(**figure.arguments) for figure in page.figures]
-    several = [chart if isinstance(chart, tuple) else (chart,) for chart in charts]
-    with alt.theme.enable("default"), alt.data_transformers.disable_max_rows():
-        specs = [[chart.to_dict() for chart in one] for one in several]
-    for spec in (spec for one in specs for spec in one):
-        spec["config"] = {"view": {"continuousWidth": 640}}
-    return specs
-
-
-def test_a_notebook_shows_the_charts_of_its_page(page, charts):
+def test_a_notebook_shows_the_charts_of_its_page(page, charts, made):
     shown = charts(notebook([page]))
     assert shown[0] == []  # of setting up there is nothing to see
     assert shown[1:] == made(page)
