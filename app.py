@@ -1,115 +1,125 @@
-"""The front door: page configuration, navigation, and the run picker in the sidebar."""
+"""The front door: page configuration, navigation, and what stands beside every page."""
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from miii.errors import InputError
-from pages._ui import jobs, pick
+from pages._ui import jobs, links, pick, say, share
 
 st.set_page_config(page_title="miii", page_icon=Path(__file__).parent / "pages" / "_ui" / "icon.png", layout="wide")
+
+
+def at(file: str, title: str, icon: str, says: str, **options: Any) -> StreamlitPage:
+    """A page of the navigation."""
+    return st.Page(f"pages/{file}.py", title=title, icon=f":material/{icon}:", help=says, **options)
+
 
 page = st.navigation(
     {
         "Learn": [
-            st.Page(
-                "pages/train.py",
-                title="Train",
-                icon=":material/play_circle:",
+            at(
+                "train",
+                "Train",
+                "play_circle",
+                "Train a transformer on arithmetic, primes, residues, a puzzle or frames, and watch it live.",
                 default=True,
                 url_path="start",
-                help="Train a transformer on arithmetic, primes, residues, a puzzle or frames, and watch it live.",
             ),
             # the default page has the bare address alone; /train is what people write
-            st.Page("pages/train.py", title="Train", url_path="train", visibility="hidden"),
-            st.Page(
-                "pages/data.py",
-                title="Data",
-                icon=":material/grid_on:",
-                help="What the network is shown: every pair, its answer, its tokens, and which pairs train.",
+            at("train", "Train", "play_circle", "", url_path="train", visibility="hidden"),
+            at(
+                "data",
+                "Data",
+                "grid_on",
+                "What the network is shown: every pair, its answer, its tokens, and which pairs train.",
             ),
-            st.Page(
-                "pages/symbolic.py",
-                title="Symbolic",
-                icon=":material/join_inner:",
-                help="A function as a program and as a network: logic, and a formula that you type.",
+            at(
+                "symbolic",
+                "Symbolic",
+                "join_inner",
+                "A function as a program and as a network: logic, and a formula that you type.",
             ),
         ],
         "Inside": [
-            st.Page(
-                "pages/attention.py",
-                title="Attention",
-                icon=":material/visibility:",
-                help="Where each head looks, for one input and over all of them.",
+            at("attention", "Attention", "visibility", "Where each head looks, for one input and over all of them."),
+            at(
+                "fourier",
+                "Fourier",
+                "graphic_eq",
+                "The frequencies that the network is made of, and how they arise during training.",
             ),
-            st.Page(
-                "pages/fourier.py",
-                title="Fourier",
-                icon=":material/graphic_eq:",
-                help="The frequencies that the network is made of, and how they arise during training.",
+            at(
+                "neurons",
+                "Neurons",
+                "hub",
+                "What each neuron computes: its frequency, its phases, what it reads and writes.",
             ),
-            st.Page(
-                "pages/neurons.py",
-                title="Neurons",
-                icon=":material/hub:",
-                help="What each neuron computes: its frequency, its phases, what it reads and writes.",
+            at(
+                "circuits",
+                "Circuits",
+                "account_tree",
+                "Which edges of the network make the answer: found automatically, checked against the truth.",
             ),
-            st.Page(
-                "pages/circuits.py",
-                title="Circuits",
-                icon=":material/account_tree:",
-                help="Which edges of the network make the answer: found automatically, checked against the truth.",
+            at(
+                "progress",
+                "Progress",
+                "trending_up",
+                "What accuracy does not show while the network learns, and the phases of its training.",
             ),
-            st.Page(
-                "pages/sieve.py",
-                title="Sieve",
-                icon=":material/filter_alt:",
-                help="What a network on primes, residues or theorems learned: does it add digits modulo q?",
+            at(
+                "formula",
+                "Formula",
+                "function",
+                "The network as a formula, and the evidence: does it perform modular addition?",
             ),
-            st.Page(
-                "pages/frames.py",
-                title="Frames",
-                icon=":material/view_carousel:",
-                help="A network that writes the next integers and their labels, frame by frame: how far is it right?",
+        ],
+        "Beyond sums": [
+            at(
+                "sieve",
+                "Sieve",
+                "filter_alt",
+                "What a network on primes, residues or theorems learned: does it add digits modulo q?",
             ),
-            st.Page(
-                "pages/sparse.py",
-                title="Sparse grid",
-                icon=":material/grid_4x4:",
-                help="Primes from a single 1 in 150 x 150 x 150 zeros, and what recalls of 99 % and 79 % are worth.",
+            at(
+                "frames",
+                "Frames",
+                "view_carousel",
+                "A network that writes the next integers and their labels, frame by frame: how far is it right?",
             ),
-            st.Page(
-                "pages/compare.py",
-                title="Compare",
-                icon=":material/balance:",
-                help="Blocks and mixers on equal terms: which of them grok, how soon, and by the same algorithm?",
+            at(
+                "sparse",
+                "Sparse grid",
+                "grid_4x4",
+                "Primes from a single 1 in 150 x 150 x 150 zeros, and what recalls of 99 % and 79 % are worth.",
             ),
-            st.Page(
-                "pages/progress.py",
-                title="Progress",
-                icon=":material/trending_up:",
-                help="What accuracy does not show while the network learns, and the phases of its training.",
+            at(
+                "compare",
+                "Compare",
+                "balance",
+                "Blocks and mixers on equal terms: which of them grok, how soon, and by the same algorithm?",
             ),
-            st.Page(
-                "pages/formula.py",
-                title="Formula",
-                icon=":material/function:",
-                help="The network as a formula, and the evidence: does it perform modular addition?",
-            ),
-            st.Page(
-                "pages/results.py",
-                title="Results",
-                icon=":material/fact_check:",
-                help="The draft's results chapter, filled: every number from a run that came with miii.",
+            at(
+                "results",
+                "Results",
+                "fact_check",
+                "The draft's results chapter, filled: every number from a run that came with miii.",
             ),
         ],
     },
-    expanded=True,  # or the last pages hide behind “View more”
+    position="top",
 )
 jobs.prepare()
+links.begin()
+notes = st.container()
 with st.sidebar:
     pick.run_picker()
+    share.page(page.title, say.begin())
 try:
     page.run()
 except InputError as error:  # such as a spoilt file of the run that is shown
     st.error(str(error), icon=":material/error:")
+finally:
+    links.end(notes)

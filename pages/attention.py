@@ -8,14 +8,14 @@ import miii
 from miii import ModularAddition, analysis, plots
 from miii.model.tap import sites
 from miii.plots.style import Chart
-from pages._ui import front, looks, written
+from pages._ui import front, looks, say, written
 from pages._ui.cell import cell, shared, stamp_of
 from pages._ui.pick import run_and_step, small_enough
 
 front.door()
 
-st.title("Attention")
-st.markdown(
+say.title("Attention")
+say.text(
     r"""
 The answer is read at the last token, which knows none of the others: whatever it says of them has come to it through
 attention, $z = \mathrm{softmax}\left(q k^\top / \sqrt{d_\mathrm{head}}\right) v$, one pattern a head. If a network adds two
@@ -58,7 +58,7 @@ def over_inputs(name: str, step: int, layer: int, head: int, key: int) -> Chart:
     return plots.over_inputs(weight.view(p, p), head, "ab"[key])
 
 
-st.header("One input", anchor="input")
+say.header("One input", anchor="input")
 with st.container(horizontal=True, gap="medium"):
     a = st.number_input("a", 0, p - 1, min(5, p - 1), key="a", bind="query-params", width=140, help="The first operand")
     b = st.number_input(
@@ -71,10 +71,10 @@ truth = int(run.task().labels[example])
 verdict = "right" if answer == truth else f"wrong, it is {truth}"
 split = "train" if run.task().train_mask[example] else "test"
 known = f"This pair is in the {split} split." if run.task().split_known else "Which pairs trained it is unknown."
-st.markdown(f"At step {step} the network answers **{answer}** for ({a}, {b}): {verdict}. {known}")
+say.text(f"At step {step} the network answers **{answer}** for ({a}, {b}): {verdict}. {known}")
 looks.show_pattern(run, step, example, layer)
 
-st.header("All inputs", anchor="inputs")
+say.header("All inputs", anchor="inputs")
 head = st.segmented_control(
     "Head",
     range(n_heads),
@@ -96,7 +96,7 @@ for column, key in zip(columns, (0, 1), strict=True):
             width="content",
             alt=f"Attention of head {head} from = to {'ab'[key]} for every pair of operands at step {step}.",
         )
-st.caption(
+say.caption(
     "Every cell is one input (a, b). Stripes along one axis: the weight follows one operand alone. That they repeat: it "
     "follows it in a rhythm, as it would by reading the operand's angles on the circles of the Fourier page."
 )
@@ -113,8 +113,8 @@ def in_words(rhythm: analysis.attention.Rhythm, head: int, key: int) -> str:
     )
 
 
-st.header("In which rhythm does it look?", anchor="rhythm")
-st.markdown(
+say.header("In which rhythm does it look?", anchor="rhythm")
+say.text(
     "Products of a wave in $a$ and a wave in $b$ add up to any picture above. If the head reads angles on a few circles, "
     "few of them are needed: in the first column waves in $a$ alone, in the first row waves in $b$ alone."
 )
@@ -137,15 +137,15 @@ for column, key in zip(columns, (0, 1), strict=True):
             see=in_words(rhythm(run.name, step, layer), int(head), key),
         )
 
-st.header("Heads side by side", anchor="heads")
+say.header("Heads side by side", anchor="heads")
 means = looked(run.name, step, layer).mean().tolist()
-st.dataframe(
+say.table(
     [{"head": h, "to a": to_a, "to b": to_b, "to =": to_end} for h, (to_a, to_b, to_end) in enumerate(means)],
-    hide_index=True,
     width="content",
     column_config={name: st.column_config.NumberColumn(format="percent") for name in ("to a", "to b", "to =")},
+    name="heads",
 )
-st.caption("Mean attention from “=” over all pairs. The table's own toolbar searches and downloads it.")
+say.caption("Mean attention from “=” over all pairs. The table's own toolbar searches and downloads it.")
 
 if run.config.model.plain:
     written.show(run, step, layer, int(head))
@@ -156,8 +156,8 @@ else:
         icon=":material/info:",
     )
 
-st.header("What if a head falls silent?", anchor="silence")
-st.markdown(
+say.header("What if a head falls silent?", anchor="silence")
+say.text(
     "To see whether the network needs a head, put something else in the place of what it found. **zero** takes away all that "
     "it writes; its **mean** over all pairs only what it says of this one; an **interchange** puts in what it found for "
     "another pair with another answer, and so misleads."

@@ -6,14 +6,14 @@ import miii
 from miii import analysis, plots
 from miii.model.tap import sites
 from miii.plots.style import Chart
-from pages._ui import edges, front
+from pages._ui import edges, front, say
 from pages._ui.cell import cell, shared, stamp_of
 from pages._ui.pick import all_pairs, modular_run, step_of
 
 front.door()
 
-st.title("Circuits")
-st.markdown(
+say.title("Circuits")
+say.text(
     """
 A network is a graph: every part (the embedding, each head, each MLP) writes, and every later part reads, at some position. An
 edge is one part's output as one input hears it. **Corrupt** an edge, that is, let it carry what it would carry for another pair
@@ -58,7 +58,7 @@ else:
         icon=":material/info:",
     )
 
-st.header("Which activations carry the answer?", anchor="patching")
+say.header("Which activations carry the answer?", anchor="patching")
 by_head = st.toggle(
     "Head by head", key="by-head", bind="query-params", help="Single heads in place of whole activations"
 )
@@ -77,7 +77,7 @@ cell(
     "corrupted one: where these two hardly differ, as without training, the shares mean little.",
 )
 
-st.header("On which paths?", anchor="paths")
+say.header("On which paths?", anchor="paths")
 last, heads = run.config.model.n_layers - 1, range(run.config.model.n_heads)
 receivers: dict[str, tuple[str, int | None, int | None]] = {"logits": ("logits", None, None)}
 receivers[f"MLP {last}"] = ("mlp_pre", last, None)
@@ -109,7 +109,7 @@ cell(
     see="Only what the receiver hears of the sender is replaced; all other paths stay as in the corrupted run.",
 )
 
-st.header("Which frequencies does the answer need?", anchor="frequencies")
+say.header("Which frequencies does the answer need?", anchor="frequencies")
 all_pairs(run, task)
 cell(
     without_frequencies,

@@ -11,8 +11,8 @@ from miii.analysis.compare import ADDS, MEASURES, Compared
 from miii.errors import InputError
 from miii.model.wiring import BLOCKS, MIXERS, pairs
 from miii.plots.style import Chart
-from pages._ui import compared, front
-from pages._ui.cell import cell, csv
+from pages._ui import compared, front, say
+from pages._ui.cell import cell
 
 front.door()
 
@@ -38,8 +38,8 @@ def measured(name: str, stamp: float) -> Compared:
     return analysis.compare.measured(runs.open(name))
 
 
-st.title("Compare")
-st.markdown(
+say.title("Compare")
+say.text(
     """
 What does a transformer need? The draft sets attention beside convolution and recurrence, and speaks of blocks without skips and
 norms. Here each of them is a choice of two words, `--block` and `--mixer`, and learns the same task from the same split in the same
@@ -97,22 +97,18 @@ known = [
     name for name in (*compared.TRAINING, *MEASURES) if name in summary and name != ADDS and summary[name].notna().any()
 ]
 
-st.header("One table", anchor="table")
-st.dataframe(
-    compared.table(summary, known), hide_index=True, column_config=compared.columns(known), key="table", width="stretch"
-)
-csv(lambda: summary, f"compare-{chosen}", "Medians, least and most over the seeds")
+say.header("One table", anchor="table")
+say.table(compared.table(summary, known), column_config=compared.columns(known), width="stretch", name="compare")
 with st.expander("Every run", icon=":material/table_rows:"):
-    st.dataframe(frame, hide_index=True, key="frame")
-    csv(lambda: frame, f"compare-{chosen}-runs", "One row a run")
+    say.table(frame, name="compare-runs")
 with st.expander("What the columns are", icon=":material/help:"):
-    st.markdown(
+    say.text(
         "\n".join(
             f"- **{name.replace('_', ' ')}**: {says}" for name, says in compared.SAYS.items() if name in (*known, ADDS)
         )
     )
 
-st.header("How they learn", anchor="curves")
+say.header("How they learn", anchor="curves")
 if chosen == OWN:
     title = "validation AUC" if "sieve_depth" in frame else "right answers, test split"
     curve = plots.learning(analysis.compare.curves(found), title)
@@ -126,7 +122,7 @@ else:
         see="Click an architecture in the legend to see it alone, and beside the legend to see all again.",
     )
 
-st.header("What they compute", anchor="measures")
+say.header("What they compute", anchor="measures")
 worded = {name.replace("_", " "): name for name in known}
 measure = worded[
     st.selectbox(
@@ -151,17 +147,17 @@ else:
         see=compared.SAYS.get(measure, ""),
     )
 if chosen != OWN:
-    st.markdown(compared.finding(str(chosen), summary))
+    say.text(compared.finding(str(chosen), summary))
 
-st.header("Which go together", anchor="pairs")
-st.markdown("Blocks that shape an attention matrix need attention; all others take every mixer.")
+say.header("Which go together", anchor="pairs")
+say.text("Blocks that shape an attention matrix need attention; all others take every mixer.")
 grid = pd.DataFrame(
     [
         {"block": block} | {mixer: "yes" if why is None else "no" for mixer, why in row.items()}
         for block, row in pairs().items()
     ]
 )
-st.dataframe(grid, hide_index=True, key="pairs")
+say.table(grid, name="pairs-of-blocks-and-mixers")
 left, right = st.columns(2)
 left.markdown("\n".join(f"- **{name}**: {wiring.about}" for name, wiring in BLOCKS.items()))
 right.markdown("\n".join(f"- **{name}**: {says}" for name, says in MIXERS.items()))

@@ -1,13 +1,11 @@
 """What the network is shown."""
 
-import streamlit as st
-
 from miii.tasks import TASKS, named
-from pages._ui import data_frames, data_miu, data_modular, data_primes, data_residues, front
+from pages._ui import data_frames, data_miu, data_modular, data_primes, data_residues, front, say
 from pages._ui.form import choose_task
 
 front.door()
-st.title("Data")
+say.title("Data")
 task = choose_task()
 match named(task):
     case "primes":

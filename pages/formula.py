@@ -10,14 +10,14 @@ from miii.analysis import verdict
 from miii.errors import InputError
 from miii.expression import in_words
 from miii.plots.style import Chart
-from pages._ui import front
+from pages._ui import front, say
 from pages._ui.cell import cell, shared, stamp_of
 from pages._ui.pick import all_pairs, modular_run, step_of
 
 front.door()
 
-st.title("Formula")
-st.markdown(
+say.title("Formula")
+say.text(
     r"""
 If the network adds modulo $p$ on circles, then its $p^3$ logits should be a handful of cosines:
 
@@ -89,7 +89,7 @@ keys = report.key_frequencies
 asked = in_words(*task.multipliers)
 added = report.computes or "a + b"
 
-st.header("The verdict", anchor="verdict")
+say.header("The verdict", anchor="verdict")
 if report.verdict == "modular addition":
     st.success(
         f"**Modular addition**: at step {step} the network computes $c = {added}$ modulo {p} on circles.",
@@ -107,11 +107,11 @@ else:
         icon=":material/help:",
     )
 if {abs(multiplier) for multiplier in task.multipliers} != {1}:
-    st.caption(
+    say.caption(
         f"The task is ${asked}$, a sum of multiples. The verdict asks for waves in $\\pm a \\pm b$, so of this task the evidence below "
         "is what counts: it is measured for the combination that the formula itself found."
     )
-st.dataframe(
+say.table(
     [
         {"evidence": text, "measured": measured, "asked for": asked}
         for text, measured, asked in (
@@ -126,23 +126,23 @@ st.dataframe(
             (f"steering's control: still answers {added}", report.steering_control, verdict.STEERING_CONTROL),
         )
     ],
-    hide_index=True,
     width="content",
     column_config={
         "measured": st.column_config.NumberColumn(format="percent"),
         "asked for": st.column_config.NumberColumn("at least", format="percent"),
     },
+    name="evidence",
 )
-st.caption(
+say.caption(
     "All must hold, and the formula must be one in ± a ± b − c. The first two are measured on pairs that the formula was "
     "not fitted to. That the formula answers right is no evidence, see below."
     + ("" if report.train_accuracy is not None else " Which pairs trained it is unknown, so memory cannot be told.")
 )
 
-st.header("The formula", anchor="formula")
+say.header("The formula", anchor="formula")
 if fit.formula.terms:
     lines = r" \\ &+ ".join(fit.formula.latex_terms())
-    st.latex(rf"\begin{{aligned}} \mathrm{{logit}}(c \mid a, b) \approx{{}}& {lines} \end{{aligned}}")
+    say.latex(rf"\begin{{aligned}} \mathrm{{logit}}(c \mid a, b) \approx{{}}& {lines} \end{{aligned}}")
     cell(
         terms,
         name=name,
@@ -167,10 +167,10 @@ if fit.formula.terms:
         help="The formula as a SymPy expression with all digits",
     )
 else:
-    st.markdown("The network has no key frequency at this step, so the formula is **0**: it explains nothing.")
+    say.text("The network has no key frequency at this step, so the formula is **0**: it explains nothing.")
 
-st.header("Run the formula instead of the network", anchor="instead")
-st.markdown(
+say.header("Run the formula instead of the network", anchor="instead")
+say.text(
     r"""
 A sum of $\cos w_k(a + b - c)$ with positive amplitudes is largest at $c = a + b$, whatever it was fitted to: it *contains* the
 sum. So its accuracy proves nothing. What does is how much of the network it explains. Compare the same fit, at the same
@@ -192,7 +192,7 @@ if earlier:
             help="The last one before half of the test pairs are answered right is offered, if there is one",
         )
 else:
-    st.caption("There is no earlier snapshot to compare with.")
+    say.caption("There is no earlier snapshot to compare with.")
 if keys:
     columns = {step: fit} if other is None else {other: fitted(name, step, other), step: fit}
     measures = {
@@ -201,21 +201,21 @@ if keys:
         "variance of the logits explained": {at: found.variance_explained for at, found in columns.items()},
         "same answer as the network": {at: found.argmax_agreement for at, found in columns.items()},
     }
-    st.dataframe(
+    say.table(
         [{"measure": text} | {f"step {at}": value for at, value in row.items()} for text, row in measures.items()],
-        hide_index=True,
         width="content",
         column_config={f"step {at}": st.column_config.NumberColumn(format="percent") for at in columns},
+        name="terms",
     )
     divergence = " and ".join(f"{found.kl:.3g} nats at step {at}" for at, found in columns.items())
-    st.caption(
+    say.caption(
         f"KL divergence from the network to the formula: {divergence}. Loss of the formula at step {step}: {fit.loss:.3g} nats; "
         f"of the network: {report.loss:.3g}."
     )
 else:
-    st.caption("Without a key frequency there is no formula to run.")
+    say.caption("Without a key frequency there is no formula to run.")
 
-st.header("What else does the network do?", anchor="beside")
+say.header("What else does the network do?", anchor="beside")
 cell(
     kinds,
     name=name,
@@ -229,15 +229,15 @@ cell(
     f"What depends on the answer alone, {report.constant_share:.1%} of the logits' squares at step {step}, is no variance over "
     "the pairs and left out.",
 )
-st.caption(
+say.caption(
     "Measured for addition modulo 113 by the default recipe: a split drawn at random gives some answers more training pairs than "
     "others, and the networks treat these answers a little differently. With as many training pairs of each answer (the option "
     "“balanced” of the Train page) the formula explains 95.5 % of the variance on average over ten seeds, in place of 93.2 % "
     "(docs/LOG.md)."
 )
 
-st.header("Turn it, and see what it answers", anchor="steering")
-st.markdown(
+say.header("Turn it, and see what it answers", anchor="steering")
+say.text(
     rf"""
 The strongest evidence is to *use* what was found. In the output of the last MLP, each key frequency $k$ has a plane in which
 $\cos w_k({added})$ and $\sin w_k({added})$ stand, found by regression. Turn all these planes by the angle $w_k s$, touch nothing
@@ -257,9 +257,9 @@ if keys:
             f"{report.steering_control:.2%} still answered with ${added}$.",
         )
 else:
-    st.caption("Without key frequencies there is nothing to turn.")
+    say.caption("Without key frequencies there is nothing to turn.")
 
-st.header("All that was measured", anchor="report")
+say.header("All that was measured", anchor="report")
 st.json(report.to_json(), expanded=False)
 st.download_button(
     "JSON",

@@ -5,15 +5,15 @@ import streamlit as st
 import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
-from pages._ui import front
+from pages._ui import front, say
 from pages._ui.cell import cell, shared, stamp_of
 from pages._ui.form import LIMIT
 from pages._ui.pick import modular_run, step_of
 
 front.door()
 
-st.title("Fourier")
-st.markdown(
+say.title("Fourier")
+say.text(
     r"""
 Nobody tells the network that its tokens are numbers, let alone that they lie on a circle: each of the tokens
 $0 \dots p-1$ starts as a random vector. If it learns to add modulo $p$ the way Nanda et al. found, these vectors end up on
@@ -68,7 +68,7 @@ def singular_values(name: str, step: int) -> Chart:
     return plots.singular_values(analysis.fourier.singular_values(W))
 
 
-st.header("Which frequencies is the embedding made of?", anchor="spectrum")
+say.header("Which frequencies is the embedding made of?", anchor="spectrum")
 model = run.model(step)
 spectrum = analysis.fourier.embedding_spectrum(model, p)
 gini = analysis.progress.gini(analysis.progress.component_norms(analysis.fourier.operand_embedding(model, p)))
@@ -87,7 +87,7 @@ cell(
     + f" Gini coefficient of the components' lengths: {gini:.2f} (0: all alike, 1: one has everything).",
 )
 
-st.header("Which frequencies does it write?", anchor="neuron-logit")
+say.header("Which frequencies does it write?", anchor="neuron-logit")
 W_L = analysis.fourier.neuron_logit(model).T
 written = analysis.progress.gini(analysis.progress.component_norms(W_L))
 cell(
@@ -101,7 +101,7 @@ cell(
     f"(of at most {min(W_L.shape)}).",
 )
 
-st.header("Which products of waves are inside?", anchor="products")
+say.header("Which products of waves are inside?", anchor="products")
 layers = range(run.config.model.n_layers)
 sites = [
     f"{layer}.{site}" for layer in layers for site in ("pattern", "z", "attn_out", "mlp_pre", "mlp_post", "mlp_out")
@@ -131,9 +131,9 @@ if analysis.grid.MIN_P <= p <= LIMIT:
         f"which is what $\\cos w_k(a+b)$ is made of. Strongest frequencies, in one operand or both: {told}.",
     )
 else:
-    st.caption(f"p must be in {analysis.grid.MIN_P} .. {LIMIT} for the products of waves over all pairs (got {p}).")
+    say.caption(f"p must be in {analysis.grid.MIN_P} .. {LIMIT} for the products of waves over all pairs (got {p}).")
 
-st.header("When do they arise?", anchor="training")
+say.header("When do they arise?", anchor="training")
 cell(
     power_over_training,
     name=name,
@@ -143,7 +143,7 @@ cell(
     "circles, a few take over and the rest fade.",
 )
 
-st.header("Are they circles?", anchor="circles")
+say.header("Are they circles?", anchor="circles")
 shown = keys or tuple((spectrum.power.argsort(descending=True)[:3] + 1).tolist())
 chosen = st.pills(
     "Key frequencies" if keys else "The strongest frequencies (none is a key frequency)",
@@ -174,12 +174,12 @@ for i, k in enumerate(frequencies):
             width="content",
             alt=f"The tokens in the plane of frequency {k} at step {step}.",
         )
-st.caption(
+say.caption(
     f"Dots are the tokens 0 to {p - 1}; the line joins them in the order of their angle $w_k n$. A circle walked once "
     "around means that the embedding at this frequency is a clock, with $p$ ticks if $k$ and $p$ have no common divisor."
 )
 
-st.header("How many directions does it use?", anchor="rank")
+say.header("How many directions does it use?", anchor="rank")
 W_E = analysis.fourier.operand_embedding(model, p)
 values = analysis.fourier.singular_values(W_E)
 few = int((values.square().cumsum(0) / values.square().sum() < 0.99).sum()) + 1

@@ -10,7 +10,7 @@ from miii import analysis, plots
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Frames
-from pages._ui import front
+from pages._ui import front, say
 from pages._ui.cell import cell, shared, stamp_of
 from pages._ui.inputs import number
 from pages._ui.pick import ABOUT, chosen_run, step_of
@@ -59,7 +59,7 @@ def places(name: str, step: int) -> tuple[Chart, ...]:
 
 
 front.door()
-st.title("Frames")
+say.title("Frames")
 run = chosen_run()
 task = run.config.task
 if not isinstance(task, Frames):
@@ -71,7 +71,7 @@ if not isinstance(task, Frames):
         icon=":material/signpost:",
     )
     st.stop()
-st.markdown(INTRO)
+say.text(INTRO)
 step, stamp = step_of(run), stamp_of(run)
 
 if task.predict == "label":
@@ -96,7 +96,7 @@ else:
     except InputError as error:
         st.error(str(error))
         st.stop()
-    st.header("What does it write?", anchor="written")
+    say.header("What does it write?", anchor="written")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         n = number("First integer", int(first[0]), "n", f"At most {task.width} digits, also after the last step")
         d = number("Step d", int(steps[0]), "d", f"From one integer to the next, 1 to {task.largest_step}")
@@ -124,12 +124,12 @@ else:
         st.error(str(error))
         st.stop()
 
-    st.header("How far is it right?", anchor="scores")
+    say.header("How far is it right?", anchor="scores")
     with st.spinner("Writing …", show_time=True):
         report: dict[str, Any] = scored(run.name, step, ahead)
     far, held = report["rollout"][-1], report["held_out"]
     with st.container(horizontal=True):
-        st.metric(
+        say.metric(
             f"Integers right, {ahead} ahead",
             f"{far['integers']:.1%}",
             border=True,
@@ -145,8 +145,8 @@ else:
                 "a step that 3 does not divide, one is a multiple of 3",
             ),
         ):
-            st.metric(label, "–" if value is None else f"{value:.3f}", border=True, help=says)
-    st.caption(
+            say.metric(label, "–" if value is None else f"{value:.3f}", border=True, help=says)
+    say.caption(
         f"Whoever looks at the last digit alone labels with a ROC AUC of {report['context']['digit'] or 0.5:.3f}, and of "
         f"{report['context']['labels'] or 0.5:.3f} with the labels of the frames before as well."
     )
@@ -170,7 +170,7 @@ else:
         see="High digits are right by repeating, unless a carry reaches them: the test of adding is the right-hand side.",
     )
 
-st.header("Steps and slots", anchor="places")
+say.header("Steps and slots", anchor="places")
 if run.config.model.positions == "frames":
     cell(
         places,
@@ -182,4 +182,4 @@ if run.config.model.positions == "frames":
         see=f"Slot 0 is the condition, 1 to {task.width} are the digits, {task.width + 1} is the label. At first all are near 0.",
     )
 else:
-    st.markdown(f"This network has positions “{run.config.model.positions}”, so no vectors of steps and slots.")
+    say.text(f"This network has positions “{run.config.model.positions}”, so no vectors of steps and slots.")

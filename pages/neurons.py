@@ -8,14 +8,14 @@ from miii.analysis.ablation import Kind
 from miii.analysis.neurons import SINGLE
 from miii.expression import in_words
 from miii.plots.style import Chart
-from pages._ui import front
+from pages._ui import front, say
 from pages._ui.cell import cell, shared, stamp_of
 from pages._ui.pick import all_pairs, modular_run, step_of
 
 front.door()
 
-st.title("Neurons")
-st.markdown(
+say.title("Neurons")
+say.text(
     r"""
 A neuron that sees $\cos w_k a$ and $\cos w_k b$ can multiply them, if only roughly, for a bent function of a sum holds the
 product; and products are what $\cos w_k(a+b)$ is made of. So if the network adds, each neuron should keep to **one
@@ -29,12 +29,12 @@ p = all_pairs(run, task)
 added = in_words(*task.multipliers)
 phase = added.replace("a", r"\varphi_a").replace("b", r"\varphi_b")
 if {abs(multiplier) for multiplier in task.multipliers} != {1}:
-    st.caption(
+    say.caption(
         f"The task is ${added}$, a sum of multiples: a neuron that makes it has another frequency in $a$ than in $b$, so it does not "
         "count as one of a single frequency, and its phases say nothing."
     )
 if run.config.model.n_layers > 1:
-    st.caption(f"Shown are the neurons of the last block, {run.config.model.n_layers - 1}.")
+    say.caption(f"Shown are the neurons of the last block, {run.config.model.n_layers - 1}.")
 
 
 @shared
@@ -102,27 +102,27 @@ with st.spinner("Taking the neurons apart …", show_time=True):
 live = int(neurons.alive.sum())
 found = neurons.clusters()
 
-st.header("One frequency each?", anchor="frequencies")
+say.header("One frequency each?", anchor="frequencies")
 with st.container(horizontal=True):
-    st.metric(
+    say.metric(
         "Live neurons",
         live,
         border=True,
         help="Those that vary over the pairs: more than a millionth of what the most varying one does",
     )
-    st.metric(
+    say.metric(
         "Dead neurons",
         neurons.dead,
         border=True,
         help="Those that hardly vary over the pairs: they write the same whatever a and b are",
     )
-    st.metric(
+    say.metric(
         "Of a single frequency",
         f"{neurons.single_frequency:.0%}",
         border=True,
         help=f"Share of the live neurons with more than {SINGLE:.0%} of their variance in one frequency",
     )
-    st.metric(
+    say.metric(
         "Read and write agree",
         f"{neurons.alignment[neurons.alive].mean():.3f}" if live else "–",
         border=True,
@@ -151,8 +151,8 @@ with right:
         f"{SINGLE:.0%}.",
     )
 
-st.header("Do they write what they read?", anchor="phases")
-st.markdown(
+say.header("Do they write what they read?", anchor="phases")
+say.text(
     rf"""
 A neuron driven by $\cos(w_k a + \varphi_a) + \cos(w_k b + \varphi_b)$ contains $\cos(w_k({added}) + {phase})$. If it writes
 $\cos(w_k c + \varphi_c)$ to the answers with $\varphi_c = {phase}$, it pulls at $c = {added}$; neurons of many phases
@@ -171,7 +171,7 @@ cell(
     else "No neuron has a single frequency here, so there are no phases to compare.",
 )
 
-st.header("What if a cluster falls silent?", anchor="silenced")
+say.header("What if a cluster falls silent?", anchor="silenced")
 if found:
     kind = st.segmented_control(
         "Replace its neurons by",
@@ -193,9 +193,9 @@ if found:
         see="Each bar starts at the loss of the whole network. A cluster that does nothing has no bar.",
     )
 else:
-    st.caption("There is no cluster of neurons of a single frequency at this step.")
+    say.caption("There is no cluster of neurons of a single frequency at this step.")
 
-st.header("One neuron", anchor="neuron")
+say.header("One neuron", anchor="neuron")
 order = neurons.share.argsort(descending=True)
 with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
     frequency = st.selectbox(
@@ -218,13 +218,13 @@ with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
     )
 neuron = int(neuron)
 if bool(neurons.alive[neuron]):
-    st.markdown(
+    say.text(
         f"Neuron **{neuron}**: frequency **{int(neurons.frequency[neuron])}** with {neurons.share[neuron]:.1%} of its variance; "
         f"reads $\\varphi_a$ = {neurons.phase_a[neuron]:.2f} and $\\varphi_b$ = {neurons.phase_b[neuron]:.2f}, "
         f"writes $\\varphi_c$ = {neurons.phase_out[neuron]:.2f} (radians)."
     )
 else:
-    st.markdown(f"Neuron **{neuron}** is dead: it hardly varies over the pairs.")
+    say.text(f"Neuron **{neuron}** is dead: it hardly varies over the pairs.")
 left, right = st.columns(2)
 with left:
     cell(
@@ -265,12 +265,12 @@ with right:
         stamp=stamp,
         alt=f"What neuron {neuron} adds to each answer's logit at step {step}.",
     )
-st.caption(
+say.caption(
     "On the map of activations, stripes along a diagonal are a function of the sum or of the difference; a checkerboard is a "
     "product of two waves."
 )
 
-st.header("When do the neurons find their frequencies?", anchor="training")
+say.header("When do the neurons find their frequencies?", anchor="training")
 with st.spinner(f"Taking the neurons of {len(run.steps)} snapshots apart …", show_time=True):
     cell(
         power_over_training,

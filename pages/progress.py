@@ -5,14 +5,14 @@ import streamlit as st
 import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
-from pages._ui import front
+from pages._ui import front, say
 from pages._ui.cell import cell, stamp_of
 from pages._ui.pick import all_pairs, modular_run
 
 front.door()
 
-st.title("Progress")
-st.markdown(
+say.title("Progress")
+say.text(
     r"""
 Accuracy jumps; what brings it about grows. Nanda et al. found that a network which groks builds its circuit before its test
 accuracy shows it. These measures look at the circuit itself: project the logits on the waves $\cos w_k(a+b)$ and
@@ -36,14 +36,14 @@ def progress(name: str) -> tuple[Chart, ...]:
 
 
 keys = analysis.fourier.model_key_frequencies(run.model())
-st.markdown(
+say.text(
     f"**Key frequencies, taken from the last snapshot: {', '.join(map(str, keys))}.**"
     if keys
     else "**The last snapshot has no key frequency.** So nothing is left for the restricted loss but the mean, nothing is "
     "excluded, and there are no phases to mark."
 )
 if not run.task().split_known:
-    st.caption("Which pairs trained it is unknown, so the losses are over all pairs, and no phases are marked.")
+    say.caption("Which pairs trained it is unknown, so the losses are over all pairs, and no phases are marked.")
 with st.spinner(f"Measuring {len(run.steps)} snapshots …", show_time=True):
     cell(
         progress,
@@ -52,8 +52,8 @@ with st.spinner(f"Measuring {len(run.steps)} snapshots …", show_time=True):
         alt=f"Lines over the steps of the {len(run.steps)} snapshots of {name}.",
     )
 
-st.header("How to read it", anchor="reading")
-st.markdown(
+say.header("How to read it", anchor="reading")
+say.text(
     r"""
 - **Restricted loss**: where a network groks by waves of the key frequencies, it falls while the circuit forms, before the test
   loss does. Where it ends below the network's own loss, what the network does beside its circuit only harms it.
@@ -71,7 +71,7 @@ st.markdown(
   algorithm. Later work disputes that there are just these two: read them together, and with the Formula page.
 """
 )
-st.caption(
+say.caption(
     "Nanda et al. 2023 (arXiv 2301.05217), section 5; Zhong et al. 2023 (arXiv 2306.17844), section 4. The rule for the phases "
     "is miii's own."
 )

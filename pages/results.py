@@ -7,9 +7,10 @@ import miii
 from miii import analysis, plots, runs
 from miii.plots.style import Chart
 from pages._ui import front
-from pages._ui.cell import cell, csv
+from pages._ui.cell import cell
 from pages._ui.sieve_residues import ASKED as SOLVED
 from pages._ui.sieve_residues import counted
+from pages._ui.take import csv
 
 front.door()
 

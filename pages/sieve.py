@@ -3,12 +3,12 @@
 import streamlit as st
 
 from miii.tasks import MIU, Frames, Primes, Residues
-from pages._ui import front, sieve_miu, sieve_primes, sieve_residues
+from pages._ui import front, say, sieve_miu, sieve_primes, sieve_residues
 from pages._ui.pick import ABOUT, chosen_run, step_of
 
 front.door()
 
-st.title("Sieve")
+say.title("Sieve")
 run = chosen_run()
 task = run.config.task
 match task:

@@ -10,8 +10,8 @@ from miii import numbers, plots, sparse
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.sparse.judge import Judged, Recall
-from pages._ui import front
-from pages._ui.cell import cell, csv
+from pages._ui import front, say
+from pages._ui.cell import cell
 from pages._ui.inputs import number
 
 front.door()
@@ -52,8 +52,8 @@ def table(networks: dict[str, Judged], sieves: dict[int, Recall]) -> pd.DataFram
     ).sort_values("recall on composites", kind="stable")
 
 
-st.title("Sparse grid")
-st.markdown(
+say.title("Sparse grid")
+say.text(
     r"""
 Lee and Kim show a network each integer $s$ as a single 1 in a cube of $150^3$ zeros, and let it read a sequence of consecutive
 integers by a convolution and a transformer:
@@ -74,8 +74,8 @@ grid, digits = sparse.files.open(HOME / "grid"), sparse.files.report(HOME / "pri
 config, judged = grid.config, grid.judged
 exact = counted(config.middle, config.end)
 
-st.header("What the figures are worth", anchor="worth")
-st.markdown(
+say.header("What the figures are worth", anchor="worth")
+say.text(
     f"""
 Two networks, each trained on the {config.n_train:,} integers from {config.low:,} on, with nothing but the label of each (one in fifty is
 kept for validation by the second, and decides nothing), and judged on the next {config.n_test:,}. One reads the grid. The other is a transformer of one layer that reads three digits in base 210; since
@@ -90,17 +90,16 @@ cell(
     stamp=(HOME / "grid" / "report.json").stat().st_mtime,
 )
 frame = table({"network on the sparse grid": judged, "transformer on digits in base 210": digits}, exact)
-st.dataframe(
+say.table(
     frame,
-    hide_index=True,
     column_config={
         "recall on primes": st.column_config.NumberColumn(format="%.4f"),
         "recall on composites": st.column_config.NumberColumn(format="%.5f"),
     },
+    name="sparse-recalls",
 )
-csv(lambda: frame, "sparse-recalls", "The numbers of this table")
 of = {q: next(f.auc for f in judged.factors if f.q == q) for q in (5, 7)}
-st.markdown(
+say.text(
     f"""
 **Trial division by 2, 3 and 5 calls {exact[5].composites:.3%} of these composites composite, and loses no prime.** The network on the
 grid comes to {judged.test.composites:.3%}, at {judged.test.primes:.3%} of the primes. That is the headline, and the whole of it: the
@@ -119,9 +118,9 @@ training integers, to .1 %, the middle one is taken, which lies far from both he
 """
 )
 
-st.header("One integer in the grid", anchor="integer")
+say.header("One integer in the grid", anchor="integer")
 kernel, patches = config.kernel, config.side // config.kernel
-st.markdown(
+say.text(
     f"""
 The grid has {config.side**3:,} cells, {config.side**3 * 4 / 1e6:.1f} MB as floats, for one integer, and it is never built. The convolution moves a kernel of
 {kernel} × {kernel} × {kernel} entries by {kernel} cells at a time, so each cell is met once, and a single 1 picks out **one entry of
@@ -142,14 +141,14 @@ except InputError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
 with st.container(horizontal=True):
-    st.metric("Cell", f"({', '.join(map(str, cells))})", border=True)
-    st.metric("Patch", f"({', '.join(map(str, patch[0].tolist()))})", border=True)
-    st.metric("Kernel entry", f"{entry.item()} of {kernel**3}", border=True)
-    st.metric("s mod 2, 3, 5", ", ".join(str(cells[2] % q) for q in (2, 3, 5)), border=True)
-    st.metric("Network", "prime" if seen >= judged.threshold else "composite", border=True)
+    say.metric("Cell", f"({', '.join(map(str, cells))})", border=True)
+    say.metric("Patch", f"({', '.join(map(str, patch[0].tolist()))})", border=True)
+    say.metric("Kernel entry", f"{entry.item()} of {kernel**3}", border=True)
+    say.metric("s mod 2, 3, 5", ", ".join(str(cells[2] % q) for q in (2, 3, 5)), border=True)
+    say.metric("Network", "prime" if seen >= judged.threshold else "composite", border=True)
 spf = int(numbers.smallest_prime_factor(np.array([s]))[0])
 truth = {s: "prime", 0: "neither prime nor composite"}.get(spf, f"composite, and its smallest factor is {spf}")
-st.markdown(
+say.text(
     f"The network's evidence is {seen:.2f}, the threshold {judged.threshold:.2f}. In truth {s:,} is **{truth}**. "
     f"{s:,} mod 2, 3 and 5 is the last coordinate, {cells[2]}, mod 2, 3 and 5, because all three divide {config.side}."
 )

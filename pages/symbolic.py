@@ -8,7 +8,7 @@ from miii.analysis.verdict import Report
 from miii.errors import InputError
 from miii.expression import in_words, parse
 from miii.plots.style import Chart
-from pages._ui import front, symbolic_logic
+from pages._ui import front, say, symbolic_logic
 from pages._ui.cell import cell, shared, stamp_of
 from pages._ui.form import LIMIT, type_expression
 from pages._ui.jobs import registry
@@ -128,8 +128,8 @@ MEASURES = [
     "of them of a single frequency",
 ]
 
-st.title("Symbolic")
-st.markdown(
+say.title("Symbolic")
+say.text(
     """
 A program is made of parts that mean something by themselves; a network is made of weights that do not. The paper calls the one
 **symbolic** and the other **sub-symbolic**, and shows a function as both. Here are both, small enough to be checked in every row.
@@ -137,8 +137,8 @@ A program is made of parts that mean something by themselves; a network is made 
 )
 symbolic_logic.section()
 
-st.header("A formula of your own", anchor="formula")
-st.markdown(
+say.header("A formula of your own", anchor="formula")
+say.text(
     """
 The same with arithmetic modulo $p$. Type a formula: you get its table, a network **trained** on a part of the table, and, where
 the formula is a sum of multiples of $a$ and $b$, a network **compiled** from it, every weight written down without any training.
@@ -177,14 +177,14 @@ with left:
         see="A sum of multiples is a pattern of parallel stripes; any other formula is not.",
     )
 with right:
-    st.latex(f"c = {formula.latex()}")
+    say.latex(f"c = {formula.latex()}")
     if total is None:
-        st.markdown(
+        say.text(
             "**No modular sum**: at some pairs its value is not that of any $\\alpha a + \\beta b + \\gamma$. So there is no network "
             "compiled from it here, and no formula of waves to expect in the trained one."
         )
     else:
-        st.markdown(
+        say.text(
             f"**A modular sum**: at every pair it is ${in_words(*total)}$ modulo {p}. So a network can be compiled from it: with "
             rf"$\cos$ and $\sin$ of a few frequencies as embedding, one head for each operand, neurons that multiply waves, and "
             f"answers that read $\\cos w_k({in_words(*total)} - c)$."
@@ -203,14 +203,14 @@ with right:
     if live and name is not None:
         st.fragment(watch, run_every=POLL)(name)
     elif name is None:
-        st.caption("No network has been trained on this formula, p and share yet.")
+        say.caption("No network has been trained on this formula, p and share yet.")
     else:
-        st.caption(f"Trained: the run {name}. The pages under Inside show more of it.")
+        say.caption(f"Trained: the run {name}. The pages under Inside show more of it.")
 
-st.header("Inside the two", anchor="inside")
+say.header("Inside the two", anchor="inside")
 done = runs.open(name) if name is not None and not live else None
 if done is None and total is None:
-    st.caption("There is nothing to compare yet: train a network.")
+    say.caption("There is nothing to compare yet: train a network.")
     st.stop()
 if p < analysis.grid.MIN_P:
     st.info(f"p must be at least {analysis.grid.MIN_P} to tell frequencies apart (got {p}).", icon=":material/info:")
@@ -222,8 +222,8 @@ with st.spinner("Taking the networks apart …", show_time=True):
         columns["trained"] = said(analyzed(done.name, step), taken_apart(done.name, step))
     if total is not None:
         columns["compiled"] = said(*compiled(task))
-st.dataframe(columns, hide_index=True, width="content")
-st.caption(
+say.table(columns, width="content", name="compared")
+say.caption(
     "The formula is fitted to half of the pairs and judged on the rest; steering turns the planes of the key frequencies by the "
     "angle of every s, see the page Formula. "
     + (

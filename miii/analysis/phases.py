@@ -1,4 +1,4 @@
-"""The phases of a run that groks: memorisation, circuit formation, cleanup."""
+"""The phases of a run that groks: memorisation, circuit formation, cleanup; and what its curves alone show of them."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -60,3 +60,30 @@ def phases(measures: "pd.DataFrame") -> tuple[Phase, ...]:
         if start == last:
             return tuple(found)
     return (*found, Phase("afterwards", steps[start], steps[last]))
+
+
+def outline(measures: "pd.DataFrame", grokked_at: int | None) -> tuple[Phase, ...]:
+    """What the curves of training alone tell, without a look inside: cheap enough to stand beside everything.
+
+    - memorises: until 99 % of the training examples are right; left out where they never are, as among primes;
+    - generalises: from there until the run has grokked by its task's own criterion;
+    - has grokked: the rest.
+
+    Args:
+        measures: as ``Run.metrics`` gives them: step, train_accuracy; a row an evaluation.
+        grokked_at: the step at which the run grokked, or None.
+
+    Source: own rule; the curves are those of Power et al. 2022 (arXiv 2201.02177), figure 1.
+    """
+    rows = measures.dropna(subset=["train_accuracy"])
+    if rows.empty or grokked_at is None:
+        return ()
+    known = rows.loc[rows["train_accuracy"] >= GENERALISED, "step"]
+    first, last = int(rows["step"].iloc[0]), int(rows["step"].iloc[-1])
+    memorised = min(int(known.iloc[0]), grokked_at) if len(known) else first
+    found = (
+        Phase("memorises", first, memorised),
+        Phase("generalises", memorised, grokked_at),
+        Phase("has grokked", grokked_at, last),
+    )
+    return tuple(phase for phase in found if phase.end > phase.start)

@@ -11,6 +11,7 @@ from miii.plots.frame import frame
 from miii.plots.heatmap import heatmap
 from miii.plots.integers import density, last_digits, polar, split_counts, split_rows, ulam, wheel
 from miii.plots.neurons import activation, clusters, phases, reads, single_frequency, writes
+from miii.plots.picture import picture
 from miii.plots.progress import measures, progress
 from miii.plots.reach import active_frequencies, evidence_by_count, head_digits, reach, right_by_target
 from miii.plots.rollout import (
@@ -85,6 +86,7 @@ __all__ = [
     "patching",
     "pattern",
     "phases",
+    "picture",
     "polar",
     "power_over_training",
     "probe_map",

@@ -44,7 +44,7 @@ def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart
     return facets.properties(title="Where each head looks")
 
 
-def over_inputs(weight: Float[Tensor, "a b"], head: int, key: str, size: int = 340) -> alt.Chart:
+def over_inputs(weight: Float[Tensor, "a b"], head: int, key: str, size: int = 340) -> alt.LayerChart:
     """One head's attention from the last position to one key, as a function of both operands.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 5.
@@ -58,7 +58,9 @@ def _domain(weight: Float[Tensor, "a b"]) -> tuple[float, float]:
     return min(0.0, weight.min().item()), max(1.0, weight.max().item())
 
 
-def attention_spectrum(power: Float[Tensor, "frequency frequency"], head: int, key: str, size: int = 340) -> alt.Chart:
+def attention_spectrum(
+    power: Float[Tensor, "frequency frequency"], head: int, key: str, size: int = 340
+) -> alt.LayerChart:
     """Share of the variance of one head's attention by the frequencies of a and of b; 0 is the constant.
 
     Source: Nanda et al. 2023, section 4 and figure 6.
@@ -98,7 +100,7 @@ def token_scores(scores: Float[Tensor, "pos key"], names: Sequence[str], head: i
     )
 
 
-def qk(scores: Float[Tensor, "query key"], head: int, size: int = 340) -> alt.Chart:
+def qk(scores: Float[Tensor, "query key"], head: int, size: int = 340) -> alt.LayerChart:
     """A QK circuit: scores of query tokens (rows) and key tokens (columns), each row less its mean.
 
     What is added to all of a row's scores is lost in the softmax over equal positions.
@@ -112,7 +114,7 @@ def qk(scores: Float[Tensor, "query key"], head: int, size: int = 340) -> alt.Ch
     )
 
 
-def ov(logits: Float[Tensor, "token d_vocab_out"], head: int, size: int = 340) -> alt.Chart:
+def ov(logits: Float[Tensor, "token d_vocab_out"], head: int, size: int = 340) -> alt.LayerChart:
     """An OV circuit: what attending to a token (row) adds to the logit of each answer (column).
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".

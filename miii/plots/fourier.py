@@ -88,7 +88,7 @@ def singular_values(values: Float[Tensor, " rank"], title: str = "Singular value
     )
 
 
-def spectrum_2d(values: Spectrum2D, size: int = 400) -> alt.Chart:
+def spectrum_2d(values: Spectrum2D, size: int = 400) -> alt.LayerChart:
     """Power over (a, b) by the frequency of either operand, as a power of ten of its share of the variance.
 
     The colours reach from 1e-6 to 1 at every step, so that snapshots can be compared.

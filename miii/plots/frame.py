@@ -3,8 +3,10 @@
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
+from miii.plots.heatmap import COLUMNS
 from miii.plots.style import Chart
 
 
@@ -17,8 +19,10 @@ def frame(chart: Chart) -> pd.DataFrame:
     while not isinstance(inner.data, pd.DataFrame):  # a facet or a stack of layers: the first layer's
         inner = inner.layer[0] if isinstance(inner, alt.LayerChart) else inner.spec
     data = inner.data
-    if list(data.columns) != ["row", "cells"]:
+    if list(data.columns) != COLUMNS:
         return data
-    cells = data.set_index("row")["cells"].str.split(" ").explode().astype(float).rename("value").reset_index()
-    cells.insert(1, "column", cells.groupby("row").cumcount())
-    return cells
+    rows, columns = int(data["rows"].item()), int(data["columns"].item())
+    values = np.array(data["cells"].item().split(" "), dtype=float)
+    return pd.DataFrame(
+        {"row": np.arange(rows).repeat(columns), "column": np.tile(np.arange(columns), rows), "value": values}
+    )

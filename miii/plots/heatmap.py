@@ -1,14 +1,19 @@
-"""A matrix as colours, with the value of every cell under the pointer."""
+"""A matrix as one image, with the value of the cell under the pointer, and a cell that can be chosen."""
 
 from collections.abc import Sequence
+from typing import Any, Final
 
 import altair as alt
 import numpy as np
 import pandas as pd
-from jaxtyping import Int, Real
+from jaxtyping import Float, Int, Real, UInt8
 from torch import Tensor
 
-from miii.plots.style import CANVAS, DIVERGING, FIXED, SEQUENTIAL, top_legend
+from miii.plots.image import url
+from miii.plots.style import BLUE_ORANGE, CANVAS, FIXED, VIRIDIS, top_legend
+
+CELL: Final = "cell"  #: the selection that a click on a cell makes: row and column
+COLUMNS: Final = ["image", "cells", "rows", "columns"]  #: of the one row of a heatmap's data
 
 
 def heatmap(
@@ -21,8 +26,8 @@ def heatmap(
     size: int = 340,
     domain: tuple[float, float] | None = None,
     diverging: bool = False,
-) -> alt.Chart:
-    """Draw a matrix; axes count from 0.
+) -> alt.LayerChart:
+    """Draw a matrix; axes count from 0. What is no number stays empty.
 
     Args:
         title, row, column, value: what the reader sees, with units.
@@ -32,18 +37,31 @@ def heatmap(
 
     Source: own design.
     """
+    values = matrix.double().numpy()
     low, high = domain or (float(matrix.min()), float(matrix.max()))
     if diverging:
         low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
-    scale = alt.Scale(scheme=DIVERGING if diverging else SEQUENTIAL, domain=[low, high])
+    colors = BLUE_ORANGE if diverging else VIRIDIS
     legend = alt.Legend(
         orient="top", gradientLength=size // 2, titleOrient="left", titleAnchor="middle", offset=4, padding=0
     )
+    # its ends are data, so that a chart of other values is the same chart with other data
+    scale = alt.Scale(range=colors, interpolate="rgb", nice=False, zero=False)
     color = alt.Color("value:Q", title=value, scale=scale, legend=legend)
     # nine digits give every float32 back
-    texts = [" ".join(f"{x:.9g}" for x in line) for line in matrix.double().tolist()]
+    texts = [f"{x:.9g}" for x in values.ravel().tolist()]
     shown = alt.Tooltip("value:Q", title=value, format=".4g")
-    return _cells(texts, matrix.shape, color, shown, (row, column), size).properties(title=title)
+    return _chart(
+        _pixels(values, low, high, colors),
+        texts,
+        pd.DataFrame({"value": [low, high]}),
+        color,
+        shown,
+        (row, column),
+        size,
+        "toNumber(datum.text)",
+        title,
+    )
 
 
 def categories(
@@ -56,45 +74,104 @@ def categories(
     column: str,
     value: str,
     size: int = 340,
-) -> alt.Chart:
+) -> alt.LayerChart:
     """Draw a matrix of integers that stand for labels. Source: own design."""
     color = alt.Color(
-        "label:N",
+        "value:N",
         title=value,
         scale=alt.Scale(domain=list(labels), range=list(colors)),
-        legend=top_legend(columns=len(labels), labelLimit=200),
+        legend=top_legend(columns=len(labels), labelLimit=200, symbolType="square", symbolOpacity=1),
     )
-    texts = [" ".join(map(str, line)) for line in codes.tolist()]
     names = "[" + ",".join(f"'{label}'" for label in labels) + "]"
-    chart = _cells(texts, codes.shape, color, alt.Tooltip("label:N", title=value), (row, column), size)
-    return chart.transform_calculate(label=f"{names}[datum.value]").properties(title=title)
-
-
-def _cells(
-    texts: list[str], shape: Sequence[int], color: alt.Color, shown: alt.Tooltip, names: tuple[str, str], size: int
-) -> alt.Chart:
-    # A row of the data is a row of the matrix, as text, and is split in the browser: a 113 x 113 heatmap is 113 rows,
-    # below Altair's limit of 5,000, a fifth of the bytes, and its specification stays the same when its values change.
-    row, column = names
-    cell = max(1, round(size / shape[1]))  # whole pixels: fractions would draw a lattice of gaps between the cells
-    tooltip = [alt.Tooltip("row:Q", title=row), alt.Tooltip("column:Q", title=column), shown]
-    return (
-        alt.Chart(pd.DataFrame({"row": np.arange(len(texts)), "cells": texts}))
-        .transform_calculate(cell="split(datum.cells, ' ')")
-        .transform_flatten(["cell"])
-        .transform_window(number="row_number()", groupby=["row"])
-        .transform_calculate(value="toNumber(datum.cell)", column="datum.number - 1")
-        .mark_rect()
-        .encode(
-            x=alt.X("column:O", title=column, axis=_axis(shape[1])),
-            y=alt.Y("row:O", title=row, axis=_axis(shape[0])),
-            color=color,
-            tooltip=tooltip,
-        )
-        .properties(width=cell * shape[1], height=cell * shape[0], autosize=FIXED, usermeta=CANVAS)
+    return _chart(
+        _rgba(colors)[codes.numpy()],
+        [str(code) for code in codes.flatten().tolist()],
+        pd.DataFrame({"value": list(labels)}),
+        color,
+        alt.Tooltip("value:N", title=value),
+        (row, column),
+        size,
+        f"{names}[datum.text]",
+        title,
     )
+
+
+def _chart(
+    pixels: UInt8[np.ndarray, "row column 4"],
+    texts: list[str],
+    ends: pd.DataFrame,
+    color: alt.Color,
+    shown: alt.Tooltip,
+    names: tuple[str, str],
+    size: int,
+    value: str,
+    title: str,
+) -> alt.LayerChart:
+    # A rectangle a cell would cost a quarter of a second for 113 x 113 cells, at every change. So the picture is one
+    # image, and its one datum says which cell is under the pointer: the interval selection does nothing but follow it.
+    rows, columns = pixels.shape[:2]
+    cell = max(1, round(size / columns))  # whole pixels, so that all cells are alike
+    width, height = cell * columns, cell * rows
+    pointer = alt.selection_interval(
+        name="pointer",
+        encodings=["x", "y"],
+        on="[pointermove, pointerout] > pointermove",
+        translate=False,
+        zoom=False,
+        mark=alt.BrushConfig(fillOpacity=0, strokeOpacity=0),
+    )
+    chosen = alt.selection_point(name=CELL, fields=["row", "column"], on="click", toggle=False)
+
+    def under(axis: str, n: int) -> str:
+        return f"pointer_{axis} ? clamp(floor(pointer_{axis}[1] / {cell}), 0, {n - 1}) : 0"
+
+    data = pd.DataFrame([[url(pixels), " ".join(texts), rows, columns]], columns=COLUMNS)
+    picture = (
+        alt.Chart(data)
+        .transform_calculate(
+            row=under("y", rows), column=under("x", columns), left="-0.5", right=f"{columns - 0.5}", top="-0.5"
+        )
+        .transform_calculate(
+            bottom=f"{rows - 0.5}", text="split(datum.cells, ' ')[datum.row * datum.columns + datum.column]"
+        )
+        .transform_calculate(value=value)
+        .mark_image(smooth=False, aspect=False)
+        .encode(
+            x=alt.X("left:Q", title=names[1], scale=_scale(-0.5, columns - 0.5), axis=_axis(columns)),
+            x2="right:Q",
+            y=alt.Y("top:Q", title=names[0], scale=_scale(rows - 0.5, -0.5), axis=_axis(rows)),
+            y2="bottom:Q",
+            url="image:N",
+            tooltip=[alt.Tooltip("row:Q", title=names[0]), alt.Tooltip("column:Q", title=names[1]), shown],
+        )
+        .add_params(pointer, chosen)
+    )
+    legend = alt.Chart(ends).mark_square(opacity=0, size=0, tooltip=None).encode(color=color)
+    whole = alt.LayerChart(layer=[picture, legend])
+    return whole.properties(title=title, width=width, height=height, autosize=FIXED, usermeta=CANVAS)
+
+
+def _pixels(
+    values: Float[np.ndarray, "row column"], low: float, high: float, colors: Sequence[str]
+) -> UInt8[np.ndarray, "row column 4"]:
+    """The colours of a scale from low to high; what is no number is transparent."""
+    share = np.nan_to_num((values - low) / ((high - low) or 1.0), posinf=1.0, neginf=0.0).clip(0, 1)
+    table = _rgba(colors).astype(float)
+    mixed = [np.interp(share * (len(table) - 1), np.arange(len(table)), table[:, i]) for i in range(4)]
+    pixels = np.stack(mixed, axis=-1).round().astype(np.uint8)
+    pixels[np.isnan(values)] = 0
+    return pixels
+
+
+def _rgba(colors: Sequence[str]) -> UInt8[np.ndarray, "color 4"]:
+    return np.array([[*bytes.fromhex(color.removeprefix("#")), 255] for color in colors], dtype=np.uint8)
+
+
+def _scale(start: float, end: float) -> alt.Scale:
+    return alt.Scale(domain=[start, end], nice=False, zero=False)
 
 
 def _axis(n: int) -> alt.Axis:
     every = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, n) if n / step <= 12)
-    return alt.Axis(values=list(range(0, n, every)), labelAngle=0, ticks=True, domain=False)
+    options: dict[str, Any] = {"labelAngle": 0, "ticks": True, "domain": False, "grid": False, "format": "d"}
+    return alt.Axis(values=list(range(0, n, every)), **options)

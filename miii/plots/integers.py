@@ -1,16 +1,14 @@
 """Integers before any network sees them: how dense the primes are, where they fall, and who trains."""
 
-import base64
-import io
 import math
 
 import altair as alt
 import numpy as np
 import pandas as pd
 from jaxtyping import Int, UInt8
-from PIL import Image
 
 from miii.analysis.integers import Classes, Density, Polar, Rows, Spiral
+from miii.plots.image import url
 from miii.plots.style import ACCENT, CANVAS, CATEGORY, FIXED, FLUID, HEIGHT, MAIN, MUTED, TRAIN, Chart, top_legend
 from miii.tasks.primes import PARTS
 
@@ -252,18 +250,9 @@ def _picture(
     """
     cell = max(1, size // pixels.shape[1])
     width, height = cell * pixels.shape[1], cell * pixels.shape[0]
-    # a palette: a third of the bytes of full colour
-    colors_used, codes = np.unique(pixels.reshape(-1, 4).view(np.uint32), return_inverse=True)
-    image = Image.fromarray(pixels)
-    if len(colors_used) <= 256:
-        image = Image.fromarray(codes.reshape(pixels.shape[:2]).astype(np.uint8))
-        image.putpalette(colors_used.view(np.uint8).tobytes(), "RGBA")
-    file = io.BytesIO()
-    image.resize((width, height), Image.Resampling.NEAREST).save(file, "PNG", optimize=True)
-    url = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
     (x, left, right, across), (y, bottom, top, up) = axes["x"], axes["y"]
-    middle = pd.DataFrame({"x": [sum(across) / 2], "y": [sum(up) / 2], "url": [url]})
-    drawn = alt.Chart(middle).mark_image(width=width, height=height).encode(x="x:Q", y="y:Q", url="url:N")
+    middle = pd.DataFrame({"x": [sum(across) / 2], "y": [sum(up) / 2], "url": [url(pixels)]})
+    drawn = alt.Chart(middle).mark_image(width=width, height=height, smooth=False).encode(x="x:Q", y="y:Q", url="url:N")
     kinds = pd.DataFrame({"kind": list(colors), "x": across[0], "y": up[0]})
     legend = alt.Legend(
         orient="top", title=None, offset=4, padding=0, symbolOpacity=1, symbolType="square", labelLimit=200

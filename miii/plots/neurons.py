@@ -92,7 +92,7 @@ def phases(values: Neurons) -> Chart:
     return alt.layer(dots, line).properties(title="Do neurons write what they read?", height=HEIGHT, autosize=FLUID)
 
 
-def activation(values: Float[Tensor, " pairs"], neuron: int, size: int = 340) -> alt.Chart:
+def activation(values: Float[Tensor, " pairs"], neuron: int, size: int = 340) -> alt.LayerChart:
     """One neuron's activation for every pair (a, b). Source: Nanda et al. 2023, figure 6."""
     p = math.isqrt(len(values))
     title = f"Neuron {neuron} after its activation function"

@@ -8,6 +8,11 @@ import altair as alt
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
+
+def _colors(digits: str) -> list[str]:
+    return [f"#{digits[i : i + 6]}" for i in range(0, len(digits), 6)]
+
+
 TRAIN, TEST = "#0f83c4", "#d3691f"
 MAIN, ACCENT, MUTED = "#0f83c4", "#d3691f", "#87919b"
 WRONG = "#c2477f"
@@ -15,6 +20,12 @@ WRONG = "#c2477f"
 CATEGORY: Final = ["#0f83c4", "#d3691f", "#c2477f", "#0a9b77", "#8b7a00", "#7a6ad8", "#87919b", "#b04a3a"]
 SEQUENTIAL: Final = "viridis"  #: for magnitudes
 DIVERGING: Final = "blueorange"  #: for values around 0
+#: their colours, between which Vega interpolates (vega-scale, palettes.js), for images, which are coloured here
+VIRIDIS: Final = _colors(
+    "440154470e61481a6c482575472f7d443a834144873d4e8a39568c35608d31688e2d708e2a788e27818e23888e21918d"
+    "1f988b1fa08822a8842ab07f35b77943bf7154c56866cc5d7ad1518fd744a5db36bcdf27d2e21be9e51afde725"
+)
+BLUE_ORANGE: Final = _colors("134b852f78b35da2cb9dcae1d2e5eff2f0ebfce0bafbbf74e8932fc5690d994a07")
 HEIGHT = 240  #: pixels of a chart that has no reason for another height
 
 # Sizes are those of the plot itself; Streamlit's theme would otherwise take title and legend out of them.

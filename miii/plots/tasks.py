@@ -28,7 +28,7 @@ def chance(task: Task) -> alt.Chart:
     return _bars(task, "accuracy", "right by chance", best, "Accuracy by chance")
 
 
-def digit_split(task: Task, p: int, size: int = 340) -> alt.Chart:
+def digit_split(task: Task, p: int, size: int = 340) -> alt.LayerChart:
     """The p x p table of all n = x0 + p x1, with those marked that train. Source: own design."""
     return categories(
         task.train_mask.int().view(p, p),

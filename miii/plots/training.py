@@ -143,7 +143,7 @@ def weight_norm(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
     )
 
 
-def split(task: Task, p: int, size: int = 340) -> alt.Chart:
+def split(task: Task, p: int, size: int = 340) -> alt.LayerChart:
     """The p x p table of all pairs, with those marked that train. Source: Nanda et al. 2023, figure 2."""
     return categories(
         task.train_mask.int().view(p, p),
@@ -157,7 +157,7 @@ def split(task: Task, p: int, size: int = 340) -> alt.Chart:
     )
 
 
-def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, size: int = 340) -> alt.Chart:
+def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, size: int = 340) -> alt.LayerChart:
     """The p x p grid of right and wrong answers, by split where it is known. Source: own design."""
     labels = ["train, right", "test, right", "train, wrong", "test, wrong"]
     colors = [TRAIN, "#7cc0e8", WRONG, "#33333c"]

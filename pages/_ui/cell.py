@@ -7,19 +7,23 @@ A cell is made by a plain function of plain values. Its source is what is shown 
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-import pandas as pd
 import streamlit as st
 
 import miii
-from miii import plots
+from miii.errors import InputError
+from miii.notebook.cells import Figure
 from miii.notebook.source import source
 from miii.plots.style import Chart
 from miii.runs import Run
+from pages._ui import beside, say, take
+from pages._ui.draw import Drawing, Width, draw, drawing
 
 P = ParamSpec("P")
 T = TypeVar("T")
+#: What a cell's function may stumble over in a run that it was not chosen for: another p, fewer heads, other tokens.
+UNFIT = (InputError, AssertionError, IndexError, KeyError, ValueError, RuntimeError)
 
 
 def cell(
@@ -28,32 +32,60 @@ def cell(
     alt: str,
     see: str = "",
     stamp: object = None,
-    width: Literal["stretch", "content"] = "stretch",
+    width: Width = "stretch",
+    pick: tuple[str, Callable[[dict[str, Any]], None]] | None = None,
     **arguments: Any,
 ) -> None:
     """Run ``make(**arguments)``, or remember what it gave, and show its chart with its code and its numbers.
 
-    Several charts that one computation gives stand two by two.
+    Several charts that one computation gives stand two by two. Where another run is to stand beside the chosen one, its
+    chart by the same function stands beside each chart.
 
     Args:
         alt: what the chart shows, for those who cannot see it; of several charts, each one's title goes before it.
         see: what there is to see in it, below the chart.
         stamp: anything that changes with the files that the chart is read from; see ``stamp_of``.
+        pick: see ``draw``.
     """
     name = "-".join([make.__name__, *(str(value) for key, value in arguments.items() if key not in ("name", "step"))])
-    made = _made(make, source(make, {}), tuple(arguments.items()), stamp)
-    if isinstance(made, tuple):
-        rows = [st.columns(2) for _ in made[::2]]  # so that the two of each row begin at the same height
-        for i, chart in enumerate(made):
-            with rows[i // 2][i % 2]:
-                st.altair_chart(chart, width=width, alt=f"{chart.title}. {alt}", key=f"chart-{name}-{i}")
-                _tools(f"{name}-{i + 1}", source(make, arguments), chart)
+    say.keep(Figure(make, arguments, alt, see))
+    other = beside.instead(arguments)
+    if other is None:
+        _charts(make, arguments, stamp, alt, width, name, pick)
     else:
-        st.altair_chart(made, width=width, alt=alt, key=f"chart-{name}")
+        with st.container(horizontal=True, gap="medium"):
+            with st.container(width=beside.WIDTH):
+                st.markdown(f"**{beside.label(arguments)}**")
+                _charts(make, arguments, stamp, alt, width, name, pick)
+            with st.container(width=beside.WIDTH):
+                st.markdown(f"**{beside.label(other)}**")
+                try:
+                    _charts(make, other, stamp_of(miii.runs.open(other["name"])), alt, width, f"{name}-beside", None)
+                except UNFIT as error:
+                    why = f": {error}" if isinstance(error, InputError) else "."
+                    st.info(f"This figure cannot be drawn of {other['name']}{why}", icon=":material/balance:")
     if see:
         st.caption(see)
-    if not isinstance(made, tuple):
-        _tools(name, source(make, arguments), made)
+    take.away(name, make, arguments, lambda: _made(make, source(make, {}), tuple(arguments.items()), stamp)[0])
+
+
+def _charts(
+    make: Callable[..., Any],
+    arguments: dict[str, Any],
+    stamp: object,
+    alt: str,
+    width: Width,
+    name: str,
+    pick: tuple[str, Callable[[dict[str, Any]], None]] | None,
+) -> None:
+    made, drawings = _made(make, source(make, {}), tuple(arguments.items()), stamp)
+    if isinstance(made, tuple):
+        rows = [st.columns(2) for _ in made[::2]]  # so that the two of each row begin at the same height
+        for i, (chart, drawn) in enumerate(zip(made, drawings, strict=True)):
+            with rows[i // 2][i % 2]:
+                draw(drawn, width=width, alt=f"{chart.title}. {alt}", key=f"chart-{name}-{i}")
+    else:
+        draw(drawings[0], width=width, alt=alt, key=f"chart-{name}", pick=pick)
 
 
 def shared(function: Callable[P, T]) -> Callable[P, T]:
@@ -77,44 +109,14 @@ def stamp_of(run: Run) -> float:
     return (run.folder / "config.json").stat().st_mtime
 
 
-def _tools(name: str, code: str, chart: Chart) -> None:
-    with st.container(horizontal=True, gap="small"):
-        with st.popover("Code", icon=":material/code:", type="tertiary", help="The code that made this figure"):
-            st.code(code, language="python")
-        csv(lambda: plots.frame(chart), name, "The numbers of this figure")
-        st.download_button(
-            "Chart",
-            lambda: chart.to_html(),
-            f"{name}.html",
-            "text/html",
-            key=f"html-{name}",
-            icon=":material/download:",
-            type="tertiary",
-            help="This figure as a page of its own, from which it can be saved as PNG or SVG",
-            on_click="ignore",
-        )
-
-
-def csv(numbers: Callable[[], pd.DataFrame], name: str, says: str) -> None:
-    """A button that downloads numbers; they are made when it is pressed."""
-    st.download_button(
-        "CSV",
-        lambda: numbers().to_csv(index=False),
-        f"{name}.csv",
-        "text/csv",
-        key=f"csv-{name}",
-        icon=":material/download:",
-        type="tertiary",
-        help=says,
-        on_click="ignore",
-    )
-
-
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _computed(_function: Callable[..., T], code: str, arguments: tuple, stamp: object) -> T:
     return _function(**dict(arguments))
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
-def _made(_make: Callable[..., Any], code: str, arguments: tuple, stamp: object) -> Any:
-    return _make(**dict(arguments))
+def _made(
+    _make: Callable[..., Any], code: str, arguments: tuple, stamp: object
+) -> tuple[Chart | tuple[Chart, ...], list[Drawing]]:
+    made = _make(**dict(arguments))
+    return made, [drawing(chart) for chart in (made if isinstance(made, tuple) else (made,))]

@@ -9,6 +9,7 @@ from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Frames, Task
 from miii.tasks.task import UNASKED
+from pages._ui import say
 from pages._ui.cell import cell
 from pages._ui.inputs import number, train_fraction
 
@@ -34,7 +35,7 @@ def blocks(low: int, high: int, frames: int, largest_step: int, train_fraction: 
 
 def page() -> None:
     """Everything below the choice of the task."""
-    st.markdown(INTRO)
+    say.text(INTRO)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         low = number("Low", 1_000, "low", "The first integer")
         high = number("High", 9_999, "high", "The last integer")
@@ -64,19 +65,19 @@ def page() -> None:
     task = built(config)
     total, ends = len(task.labels), int(task.labels.sum())
     with st.container(horizontal=True):
-        st.metric("Sequences", f"{total:,}", border=True, help="Those with integers on both sides are left out")
-        st.metric("For training", f"{config.n_train:,}", border=True)
-        st.metric("For testing", f"{total - config.n_train:,}", border=True)
-        st.metric("End in a prime", f"{ends / total:.1%}", border=True, help=f"{ends:,} of them")
-        st.metric("Tokens", f"{task.d_vocab}", border=True, help="The two labels, the digits, the conditions")
-    st.header("A sequence", anchor="sequence")
+        say.metric("Sequences", f"{total:,}", border=True, help="Those with integers on both sides are left out")
+        say.metric("For training", f"{config.n_train:,}", border=True)
+        say.metric("For testing", f"{total - config.n_train:,}", border=True)
+        say.metric("End in a prime", f"{ends / total:.1%}", border=True, help=f"{ends:,} of them")
+        say.metric("Tokens", f"{task.d_vocab}", border=True, help="The two labels, the digits, the conditions")
+    say.header("A sequence", anchor="sequence")
     row = int(
         st.number_input(
             "Sequence", 0, total - 1, 0, key="sequence", bind="query-params", width=160, help="Ascending by integer"
         )
     )
     sequence(task, row)
-    st.header("Who trains?", anchor="split")
+    say.header("Who trains?", anchor="split")
     cell(
         blocks,
         low=config.low,
@@ -96,7 +97,7 @@ def sequence(task: Task, row: int) -> None:
     assert task.frame is not None
     assert task.next_tokens is not None
     tokens, following = task.tokens[row].tolist(), task.next_tokens[row].tolist()
-    st.dataframe(
+    say.table(
         pd.DataFrame(
             {
                 "frame": [i // task.frame for i in range(task.n_ctx)],
@@ -105,10 +106,10 @@ def sequence(task: Task, row: int) -> None:
                 "asked next": ["" if token == UNASKED else task.token_names[token] for token in following],
             }
         ),
-        hide_index=True,
+        name="sequences",
     )
     first, step, last = (int(task.facts[name][row]) for name in ("first", "step", "last"))
-    st.markdown(
+    say.text(
         f"From {first} to {last} in steps of {step}; the last label, **{task.token_names[task.labels[row]]}**, is asked and not shown. "
         "The digits of the first frame cannot be known, and conditions are given: neither counts. This sequence is in the "
         f"**{'train' if task.train_mask[row] else 'test'}** split."

@@ -12,6 +12,7 @@ from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Task
 from miii.tasks.miu import MIU, Step
+from pages._ui import say
 from pages._ui.cell import cell
 from pages._ui.inputs import number, train_fraction
 
@@ -57,7 +58,7 @@ def shortest(string: str) -> tuple[Step, ...] | None:
 
 def page() -> None:
     """Everything below the choice of the task."""
-    st.markdown(INTRO)
+    say.text(INTRO)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         longest = number("Longest trained", 24, "longest", "Letters after M of the longest string in training")
         longest_test = number("Longest tested", 36, "longest_test", f"Letters after M, at most {LONGEST}")
@@ -77,12 +78,12 @@ def page() -> None:
     task = built(config)
     strings, theorem = len(task.labels), int(task.labels.sum())
     with st.container(horizontal=True):
-        st.metric("Strings", f"{strings:,}", border=True)
-        st.metric("Theorems", f"{theorem / strings:.1%}", border=True, help=f"{theorem:,} of them")
-        st.metric("For training", f"{config.n_train:,}", border=True)
-        st.metric("For testing", f"{strings - config.n_train:,}", border=True)
-        st.metric("Longer, only tested", f"{strings - config.n:,}", border=True)
-    st.header("Does length give it away?", anchor="balance")
+        say.metric("Strings", f"{strings:,}", border=True)
+        say.metric("Theorems", f"{theorem / strings:.1%}", border=True, help=f"{theorem:,} of them")
+        say.metric("For training", f"{config.n_train:,}", border=True)
+        say.metric("For testing", f"{strings - config.n_train:,}", border=True)
+        say.metric("Longer, only tested", f"{strings - config.n:,}", border=True)
+    say.header("Does length give it away?", anchor="balance")
     given: dict[str, Any] = {"longest": config.longest, "longest_test": config.longest_test, "n": config.n}
     cell(
         theorems,
@@ -92,7 +93,7 @@ def page() -> None:
         see="About half of the strings of every length are theorems, and all are well-formed, so neither length nor syntax helps. "
         "The number of I's decides, and only modulo 3.",
     )
-    st.header("Who trains?", anchor="split")
+    say.header("Who trains?", anchor="split")
     cell(
         string_split,
         **given,
@@ -107,14 +108,14 @@ def page() -> None:
 
 def tape(task: Task) -> None:
     """A chosen string as the network sees it."""
-    st.header("A string on its tape", anchor="tape")
+    say.header("A string on its tape", anchor="tape")
     last = len(task.labels) - 1
     row = int(st.number_input("String number", 0, last, 0, help=f"0 to {last}; the longest come last", width=160))
     names = [task.token_names[token] for token in task.tokens[row].tolist()]
     st.code(" ".join(names), language=None, wrap_lines=True)
     count, answer = int(task.facts["I"][row]), "a **theorem**" if task.labels[row] else "**no theorem**"
     string = "".join(name for name in names if name in "MIU")
-    st.markdown(
+    say.text(
         f"`{string}` has {task.facts['length'][row]} letters after M, of which {count} are I: {count} mod 3 = {count % 3}, so it "
         f"is {answer}. It is in the **{'train' if task.train_mask[row] else 'test'}** split. Blanks (·) between the letters let "
         "every place of the tape be met in training; the answer is read at ?."
@@ -123,7 +124,7 @@ def tape(task: Task) -> None:
 
 def derive() -> None:
     """Whether a string is a theorem, and how."""
-    st.header("Derive one yourself", anchor="derive")
+    say.header("Derive one yourself", anchor="derive")
     asked = st.text_input(
         "M followed by",
         "UIIUIIU",
@@ -141,15 +142,13 @@ def derive() -> None:
         st.error(str(error))
         st.stop()
     if count % 3 == 0:
-        st.markdown(
+        say.text(
             f"**{string} is no theorem.** It has {count} I's, which 3 divides, and no rule leads there: the number of I's begins "
             "at 1, and neither doubling nor taking 3 away makes 3 divide it."
         )
         return
     how = "the shortest, by search" if found else "made by rule, as a search would have to look at too many strings"
     steps = found or analysis.miu.derivation(string)
-    st.markdown(
-        f"**{string} is a theorem.** It has {count} I's, and {count} mod 3 = {count % 3}. A derivation ({how}):"
-    )
+    say.text(f"**{string} is a theorem.** It has {count} I's, and {count} mod 3 = {count % 3}. A derivation ({how}):")
     rows = [{"step": i, "rule": s.rule, "what it does": RULES[s.rule], "string": s.string} for i, s in enumerate(steps)]
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    say.table(pd.DataFrame(rows), name="derivation")

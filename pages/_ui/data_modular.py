@@ -9,6 +9,7 @@ from miii.errors import InputError
 from miii.expression import parse
 from miii.plots.style import Chart
 from miii.tasks import Operation, Task
+from pages._ui import say
 from pages._ui.cell import cell
 from pages._ui.form import LIMIT, type_expression
 
@@ -68,7 +69,7 @@ def class_balance(
 
 def page(operation: Operation) -> None:
     """Everything below the choice of the task."""
-    st.markdown(INTRO)
+    say.text(INTRO)
     expression = type_expression() if operation == "expr" else None
     with st.container(horizontal=True, gap="medium"):
         p = st.number_input("p", 2, LIMIT, 113, key="p", bind="query-params", width=140, help="The modulus")
@@ -104,15 +105,15 @@ def page(operation: Operation) -> None:
         st.stop()
 
     task = built(config)
-    st.latex(FORMULAS[operation] if expression is None else f"c = {parse(expression).latex()}")
+    say.latex(FORMULAS[operation] if expression is None else f"c = {parse(expression).latex()}")
     with st.container(horizontal=True):
-        st.metric("Pairs", f"{len(task.labels):,}", border=True, help="p squared")
-        st.metric("For training", f"{config.n_train:,}", border=True)
-        st.metric("For testing", f"{len(task.labels) - config.n_train:,}", border=True)
-        st.metric("Tokens", f"{task.d_vocab:,}", border=True, help="The numbers 0 .. p - 1 and “=”")
+        say.metric("Pairs", f"{len(task.labels):,}", border=True, help="p squared")
+        say.metric("For training", f"{config.n_train:,}", border=True)
+        say.metric("For testing", f"{len(task.labels) - config.n_train:,}", border=True)
+        say.metric("Tokens", f"{task.d_vocab:,}", border=True, help="The numbers 0 .. p - 1 and “=”")
 
     values = {"expression": expression} | config.model_dump()
-    st.header("Every pair", anchor="pairs")
+    say.header("Every pair", anchor="pairs")
     left, right = st.columns(2)
     with left:
         cell(
@@ -131,17 +132,17 @@ def page(operation: Operation) -> None:
             see="What there is to be found. Addition is a band that runs around a doughnut.",
         )
 
-    st.header("How a pair becomes tokens", anchor="tokens")
+    say.header("How a pair becomes tokens", anchor="tokens")
     row = st.slider("Pair number", 0, len(task.labels) - 1, min(5 * int(p) + 8, len(task.labels) - 1), help="a p + b")
     a, b = divmod(row, int(p))
-    st.markdown(
+    say.text(
         f"The pair **({a}, {b})** is shown as the three tokens `{table(config).tokens[row]}`, whose numbers are "
         f"`{task.tokens[row].tolist()}`. To the network these are three rows of a table of vectors and nothing else: it is not "
         f"told that 3 is one more than 2. The answer, read at the last token, is **{int(task.labels[row])}**; this pair is in "
         f"the **{table(config).split[row]}** split."
     )
 
-    st.header("Is any answer more common?", anchor="balance")
+    say.header("Is any answer more common?", anchor="balance")
     counts = task.labels.bincount(minlength=int(p))
     cell(
         class_balance,
@@ -151,6 +152,6 @@ def page(operation: Operation) -> None:
         f"{counts.max() / len(task.labels):.1%} of them.",
     )
 
-    st.header("The table", anchor="table")
-    st.dataframe(table(config), hide_index=True, height=320)
-    st.caption("Hover for the table's own toolbar: search, download as CSV, full screen.")
+    say.header("The table", anchor="table")
+    say.table(table(config), height=320, name="pairs")
+    say.caption("Hover for the table's own toolbar: search, download as CSV, full screen.")

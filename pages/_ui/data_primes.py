@@ -16,7 +16,7 @@ from miii import analysis, numbers, plots
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks.primes import PRESETS, Primes
-from pages._ui import data_where
+from pages._ui import data_where, say
 from pages._ui.cell import cell
 from pages._ui.inputs import number, train_fraction
 
@@ -161,7 +161,7 @@ def choice(label: str, field: str, says: str) -> str:
 
 def page() -> None:
     """Everything below the choice of the task."""
-    st.markdown(INTRO)
+    say.text(INTRO)
     task = choose()
     chosen = {
         name: getattr(task, name)
@@ -170,15 +170,15 @@ def page() -> None:
     parts, given_away = counts(miii.Primes(**chosen))
     total, primes = int(parts.sum()), int(parts[:, 1].sum())
     with st.container(horizontal=True):
-        st.metric("Integers", f"{total:,}", border=True, help=f"From {task.low:,} to {task.high:,}")
-        st.metric("Primes", f"{primes:,}", border=True, help=f"{primes / total:.2%} of them")
+        say.metric("Integers", f"{total:,}", border=True, help=f"From {task.low:,} to {task.high:,}")
+        say.metric("Primes", f"{primes:,}", border=True, help=f"{primes / total:.2%} of them")
         for part, count in zip(("For training", "For validation", "For testing"), parts.sum(1), strict=True):
-            st.metric(part, f"{count:,}", border=True)
-        st.metric("Tokens", f"{len(task.token_names):,}", border=True, help="The digits, “?” and perhaps a blank")
+            say.metric(part, f"{count:,}", border=True)
+        say.metric("Tokens", f"{len(task.token_names):,}", border=True, help="The digits, “?” and perhaps a blank")
     table_1()
     as_tokens(task)
     data_where.section(task)
-    st.header("Does the last digit say it?", anchor="last-digit")
+    say.header("Does the last digit say it?", anchor="last-digit")
     cell(
         last_digits,
         **chosen,
@@ -187,16 +187,16 @@ def page() -> None:
         f"the last digit alone tells primes from composites with a ROC AUC of about {0.5 + given_away / 2:.3f}; the rest "
         "takes addition.",
     )
-    st.header("Who trains?", anchor="split")
+    say.header("Who trains?", anchor="split")
     cell(the_split, **chosen, width="content", alt=f"The {total:,} integers in training, validation and test.")
-    st.caption(
+    say.caption(
         f"Split “{task.split}”. In the picture the integers ascend row by row; where a cell stands for several, it has their "
         "mixed colour. No step is taken on the validation part: it says when to stop."
     )
-    st.header("The data set", anchor="table")
-    st.dataframe(beginning(task), hide_index=True, height=320)
+    say.header("The data set", anchor="table")
+    say.table(beginning(task), height=320, name="integers")
     name = f"primes-{task.low}-{task.high}-base-{task.base}"
-    st.caption(
+    say.caption(
         f"The first {min(SHOWN, total):,} of {total:,} rows. spf is the smallest prime factor, digit_i the coefficient of "
         f"{task.base} to the power i. The files have all rows; a million takes a second or two."
     )
@@ -216,13 +216,13 @@ def page() -> None:
 
 def table_1() -> None:
     """Table 1 of the draft paper: its rows as printed, and any other."""
-    st.header("Table 1 of the paper", anchor="table-1")
-    st.markdown(
+    say.header("Table 1 of the paper", anchor="table-1")
+    say.text(
         "Four integers a row, those that end in 1, 3, 7 and 9 (columns 0 to 3), and whether each is irreducible (columns 4 to "
         "7). These are its first two and its last two rows, as printed:"
     )
     rows = table_of_the_paper()
-    st.dataframe(rows.iloc[[0, 1, -2, -1]], hide_index=True, width=560)
+    say.table(rows.iloc[[0, 1, -2, -1]], width=560, name="table-1")
     row = st.number_input(
         "Row",
         0,
@@ -233,7 +233,7 @@ def table_1() -> None:
         width=140,
         help="Any row of the table, counted from 0",
     )
-    st.dataframe(rows.iloc[[int(row)]], hide_index=True, width=560)
+    say.table(rows.iloc[[int(row)]], width=560, name="one-row")
 
 
 @st.cache_data(show_spinner=False)
@@ -244,7 +244,7 @@ def table_of_the_paper() -> pd.DataFrame:
 
 def as_tokens(task: Primes) -> None:
     """A chosen integer as the network sees it."""
-    st.header("How an integer becomes tokens", anchor="tokens")
+    say.header("How an integer becomes tokens", anchor="tokens")
     most = task.base**task.width - 1
     n = st.number_input(
         "Integer",
@@ -262,7 +262,7 @@ def as_tokens(task: Primes) -> None:
         st.stop()
     places = range(task.width - 1, -1, -1)
     digits = numbers.digits(np.array([n]), task.base, task.width)[0]
-    st.dataframe(
+    say.table(
         pd.DataFrame(
             {
                 "position": range(task.width + 1),
@@ -272,11 +272,11 @@ def as_tokens(task: Primes) -> None:
                 "worth": [*(str(int(d) * task.base**i) for d, i in zip(digits, places, strict=True)), ""],
             }
         ),
-        hide_index=True,
+        name="loss-weights",
     )
     factors = sympy.factorint(int(n))
     product = r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in factors.items())
     said = f"is **not prime**: ${n} = {product}$" if n > 1 else "is neither prime nor composite"
     if factors == {n: 1} and n > 1:
         said = "is **prime**"
-    st.markdown(f"To the network these are {task.width + 1} rows of a table of vectors. {n} {said}.")
+    say.text(f"To the network these are {task.width + 1} rows of a table of vectors. {n} {said}.")

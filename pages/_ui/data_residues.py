@@ -8,6 +8,7 @@ from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Task
 from miii.tasks.residues import Residues
+from pages._ui import say
 from pages._ui.cell import cell
 from pages._ui.form import LIMIT
 from pages._ui.inputs import number, train_fraction
@@ -41,7 +42,7 @@ def tasks(p: int, basis: bool, masked: str) -> tuple[Chart, ...]:
 
 def page() -> None:
     """Everything below the choice of the task."""
-    st.markdown(INTRO)
+    say.text(INTRO)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         p = st.number_input(
             "p",
@@ -74,14 +75,14 @@ def page() -> None:
         st.stop()
     task, p = built(config), config.p
     with st.container(horizontal=True):
-        st.metric("Numbers", f"{p**2:,}", border=True, help="p squared")
-        st.metric("For training", f"{config.n_train:,}", border=True)
-        st.metric("For testing", f"{p**2 - config.n_train:,}", border=True)
-        st.metric("Tasks", f"{len(task.targets)}", border=True, help="One for every prime below p")
-        st.metric("Logits", f"{task.d_vocab_out:,}", border=True, help="One for every answer of every task")
+        say.metric("Numbers", f"{p**2:,}", border=True, help="p squared")
+        say.metric("For training", f"{config.n_train:,}", border=True)
+        say.metric("For testing", f"{p**2 - config.n_train:,}", border=True)
+        say.metric("Tasks", f"{len(task.targets)}", border=True, help="One for every prime below p")
+        say.metric("Logits", f"{task.d_vocab_out:,}", border=True, help="One for every answer of every task")
     numbers_and_split(config, task)
     as_tokens(task, p)
-    st.header("The tasks", anchor="tasks")
+    say.header("The tasks", anchor="tasks")
     cell(
         tasks,
         p=p,
@@ -96,7 +97,7 @@ def page() -> None:
 def numbers_and_split(config: Residues, task: Task) -> None:
     """One task's answers and the split, over all numbers."""
     p, names = config.p, [target.name for target in task.targets]
-    st.header("Every number", anchor="numbers")
+    say.header("Every number", anchor="numbers")
     if st.session_state.get("asked") not in names:
         st.session_state.pop("asked", None)
     asked = st.selectbox(
@@ -133,13 +134,13 @@ def numbers_and_split(config: Residues, task: Task) -> None:
 
 def as_tokens(task: Task, p: int) -> None:
     """A chosen number as the network sees it."""
-    st.header("How a number becomes tokens", anchor="tokens")
+    say.header("How a number becomes tokens", anchor="tokens")
     last = p**2 - 1
     n = st.slider("n", 0, last, min(1_000, last), key=f"number-{p}", help="Any of the numbers")
     shown = " ".join(task.token_names[token] for token in task.tokens[n].tolist())
     split = "train" if task.train_mask[n] else "test"
     residues = ", ".join(f"{target.name}: {int(target.labels[n])}" for target in task.targets)
-    st.markdown(
+    say.text(
         f"**{n}** = {n % p} + {p} · {n // p} is shown as `{shown}`, whose numbers are `{task.tokens[n].tolist()}`; it is in "
         f"the **{split}** split. Asked are {residues}."
     )

@@ -7,6 +7,7 @@ import streamlit as st
 from miii import analysis, numbers, plots
 from miii.plots.style import Chart
 from miii.tasks.primes import Primes
+from pages._ui import say
 from pages._ui.cell import cell
 
 
@@ -28,7 +29,7 @@ def ulam(side: int, start: int, q: int | None) -> Chart:
 
 def section(task: Primes) -> None:
     """Where the primes are: by size, by residue, by angle, in a spiral."""
-    st.header("How dense are the primes?", anchor="density")
+    say.header("How dense are the primes?", anchor="density")
     cell(
         density,
         low=task.low,
@@ -37,7 +38,7 @@ def section(task: Primes) -> None:
         see="Every integer of the range is counted, also those that are not in the data set. Near n, one in ln n is prime: a "
         "network that knows only the size of its integer can say no more than this.",
     )
-    st.header("Residues", anchor="residues")
+    say.header("Residues", anchor="residues")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         q = int(st.number_input("Modulus q", 2, 120, 30, key="q", bind="query-params", width=140, help="2 to 120"))
         reach = int(
@@ -87,7 +88,7 @@ def section(task: Primes) -> None:
             + ". 44 radians are nearly 7 turns, so the integers lie on 44 arms, their classes modulo 44; primes keep to the "
             "20 arms coprime to 44.",
         )
-    st.header("Ulam's spiral", anchor="ulam")
+    say.header("Ulam's spiral", anchor="ulam")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         side = st.slider("Side", 51, 801, 201, 50, key="side", bind="query-params", width=240, help="Integers a side")
         start = st.number_input(

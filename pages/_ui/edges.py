@@ -7,6 +7,7 @@ from miii import analysis, plots
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.runs import Run
+from pages._ui import say
 from pages._ui.cell import cell, shared, stamp_of
 
 METHODS = {
@@ -38,7 +39,7 @@ def edge_agreement(name: str, step: int, method: str) -> Chart:
 def show(run: Run, step: int) -> None:
     """The first three sections of the page Circuits; stops it where there is nothing to score."""
     name, stamp = run.name, stamp_of(run)
-    st.header("The circuit", anchor="circuit")
+    say.header("The circuit", anchor="circuit")
     method = st.segmented_control(
         "Method",
         list(METHODS),
@@ -82,27 +83,27 @@ def show(run: Run, step: int) -> None:
         )
         + "Point at an edge or a node to follow the paths through it; a click holds them.",
     )
-    st.caption(
+    say.caption(
         f"Metric: {shown.metric}. Corruption: {shown.corruption}. {shown.examples} examples. The network scores {shown.faithfulness.m_full:.3g}, "
         f"fully corrupted {shown.faithfulness.m_empty:.3g}."
     )
     with st.expander(f"All {total} edges"):
-        st.dataframe(
+        say.table(
             [
                 {"rank": i, "from": edge.source.name, "to": edge.reader, "score": score}
                 for i, (edge, score) in enumerate(zip(shown.edges, shown.scores, strict=True), 1)
             ],
-            hide_index=True,
             width="content",
             column_config={"score": st.column_config.NumberColumn(format="%.4g")},
+            name="edges",
         )
-        st.caption(
+        say.caption(
             "The largest threshold, in nats, at which the edge is still kept."
             if method == "acdc"
             else "In logits: by so much the metric falls without the edge, or is expected to by a method of gradients."
         )
 
-    st.header("How few edges are enough?", anchor="faithfulness")
+    say.header("How few edges are enough?", anchor="faithfulness")
     with st.spinner("Scoring the edges by every method …", show_time=True):
         every = {which: found(name, step, which) for which in METHODS}
     agreements = {which: analysis.circuits.agreement(every[which], every["exact"]) for which in METHODS}
@@ -116,7 +117,7 @@ def show(run: Run, step: int) -> None:
         if shown.faithfulness.f
         else "The network scores on corrupted input what it scores on its own, so there is nothing for a circuit to do, and no curve.",
     )
-    st.dataframe(
+    say.table(
         [
             {
                 "method": which,
@@ -130,20 +131,20 @@ def show(run: Run, step: int) -> None:
             }
             for which, circuit_ in every.items()
         ],
-        hide_index=True,
         width="content",
         column_config={
             key: st.column_config.NumberColumn(format="%.3f")
             for key in ("CPR", "CMD", "Spearman", "AUROC", "Spearman, heard", "AUROC, heard")
         },
+        name="faithfulness-by-method",
     )
-    st.caption(
+    say.caption(
         "CPR is the area under f, CMD the area of |1 − f| (0 is best). Spearman and AUROC compare a method's ranking with the exact one; "
         f"true edges are the smallest exactly ranked set with f ≥ 0.95. {agreements['exact'].silent} of {total} edges carry the same in both "
         "runs and score 0 by any method; “heard” leaves them out."
     )
 
-    st.header("Does the cheap method see what is true?", anchor="agreement")
+    say.header("Does the cheap method see what is true?", anchor="agreement")
     cheap = st.segmented_control(
         "Compare with exact",
         [which for which in METHODS if which != "exact"],

@@ -10,6 +10,7 @@ from miii import analysis, plots
 from miii.model.wiring import BLOCKS
 from miii.plots.style import Chart
 from miii.runs import Run
+from pages._ui import say
 from pages._ui.cell import cell, shared, stamp_of
 
 SHORT = 12  # positions: a picture of more would be too fine
@@ -79,7 +80,7 @@ def show_pattern(run: Run, step: int, example: int, layer: int) -> None:
 def show(run: Run, step: int) -> None:
     """The page Attention for a task that is no grid of pairs."""
     task, kind = run.task(), run.config.task.kind
-    st.header("One example", anchor="input")
+    say.header("One example", anchor="input")
     with st.container(horizontal=True, gap="medium"):
         example = _choose_example(task)
         layer = choose_layer(run.config.model.n_layers)
@@ -88,27 +89,27 @@ def show(run: Run, step: int) -> None:
     with torch.no_grad():
         answer = int(model(tokens[None])[0, -1, task.logits_of(task.name)].argmax())
     truth, said = (_in_words(task, kind, value) for value in (int(task.labels[example]), answer))
-    st.markdown(
+    say.text(
         f"`{' '.join(shown)}`: {task.name}? **{truth}**; at step {step} the network says **{said}**. "
         f"This one is in the {'train' if task.train_mask[example] else 'test'} split."
     )
     if kind == "primes":
-        st.caption("Most integers are composite, so “no” is the best guess until the network knows several factors.")
+        say.caption("Most integers are composite, so “no” is the best guess until the network knows several factors.")
     if task.n_ctx <= SHORT:
         show_pattern(run, step, example, layer)
     else:
         weights = analysis.attention.pattern(model, tokens, layer)[:, -1]
         _table(weights.T.tolist(), {"position": list(range(task.n_ctx)), "token": shown}, "head", range(len(weights)))
-        st.caption("What the last position, where the answer is read, looks at. " + _sums(run, "Each head's weights"))
+        say.caption("What the last position, where the answer is read, looks at. " + _sums(run, "Each head's weights"))
 
-    st.header("On average", anchor="inputs")
+    say.header("On average", anchor="inputs")
     every = -(-len(task.labels) // MANY)
     if kind == "miu":  # the letters stand at random places
         means, to = mean_by_token(run.name, step, layer, every), list(task.token_names)
     else:
         means, to = mean_by_position(run.name, step, layer, every), [str(i) for i in range(task.n_ctx)]
     _table(means, {"head": list(range(len(means)))}, "to" if kind == "miu" else "to position", to)
-    st.caption(
+    say.caption(
         f"Mean attention from the last position over {len(task.labels[::every]):,} examples; position 0 is the first token."
         if kind != "miu"
         else f"Mean attention from “?” to all letters of a kind over {len(task.labels[::every]):,} strings; · is an empty place."
@@ -146,4 +147,4 @@ def _table(rows: list[list[float]], first: dict[str, list], word: str, columns: 
     names = [f"{word} {column}" for column in columns]
     shares = dict(zip(names, zip(*rows, strict=True), strict=True))
     format_ = {name: st.column_config.NumberColumn(format="percent") for name in names}
-    st.dataframe(first | shares, hide_index=True, width="content", column_config=format_)
+    say.table(first | shares, width="content", column_config=format_, name="looks")

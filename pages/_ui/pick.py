@@ -8,11 +8,17 @@ import streamlit as st
 import miii
 from miii import ModularAddition, runs
 from miii.analysis import grid
+from miii.analysis.phases import Phase, outline
 from miii.errors import InputError
+from pages._ui import links
+from pages._ui.beside import BESIDE
+from pages._ui.cell import stamp_of
 from pages._ui.form import LIMIT
 from pages._ui.jobs import registry
+from pages._ui.player import player
 
-RUN, STEP = "run", "step"  # the keys of the widgets, and so the names in the URL
+RUN, STEP = "run", "step"  #: keys of what is chosen, and names in the URL
+IN_URL = "step_in_url"  #: what was last written there
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,25 @@ def run_picker() -> None:
         key=RUN,
         bind="query-params",
         help="Runs trained here or on the command line, then those that came with miii. The choice is part of the URL.",
+    )
+    _beside_picker(options)
+
+
+def _beside_picker(options: list[str]) -> None:
+    """A second run, whose figures stand beside the first one's."""
+    kinds = {run.name: run.config.task.kind for run in runs.every()}
+    chosen = str(st.session_state.get(RUN))
+    alike = [name for name in options if name != chosen and kinds.get(name) == kinds.get(chosen)]
+    if st.session_state.get(BESIDE, st.query_params.get(BESIDE)) not in alike:
+        st.session_state[BESIDE] = None
+    st.selectbox(
+        "Beside it",
+        alike,
+        index=None,
+        key=BESIDE,
+        bind="query-params",
+        placeholder="no other run",
+        help="A second run on a task of the same kind: each figure of it stands beside the first one's, at its nearest snapshot.",
     )
 
 
@@ -123,7 +148,7 @@ def run_and_step() -> Picked:
 
 def step_of(run: runs.Run) -> int:
     """One of a run's snapshots by a slider; stops the page where its weights are not numbers."""
-    step = _step(run.steps)
+    step = _step(run)
     if not all(value.isfinite().all() for value in run.weights(step).values()):
         _stop(run, f"its weights at step {step} are not finite, for its training fell apart.")
     return step
@@ -149,17 +174,34 @@ def chosen_run() -> runs.Run:
     return run
 
 
-def _step(steps: list[int]) -> int:
-    if st.session_state.get(STEP) not in steps:
-        st.session_state.pop(STEP, None)
-    step = steps[-1]
+def _step(run: runs.Run) -> int:
+    """The chosen snapshot; the last one as long as none is chosen, also of a run that still trains."""
+    steps, asked = run.steps, st.query_params.get(STEP)
+    if asked is not None and asked != st.session_state.get(IN_URL):  # a link, or a way back
+        known = asked.isdecimal() and int(asked) in steps
+        if not known:
+            links.note(f"step must be one of {', '.join(map(str, steps))} (got {asked}); showing {steps[-1]}.")
+        st.session_state[STEP] = int(asked) if known else None
+    step = st.session_state.get(STEP)
+    if step not in steps or step == steps[-1]:
+        st.session_state[STEP], step = None, steps[-1]
+    _write(None if step == steps[-1] else str(step))
     if len(steps) > 1:
-        step = st.select_slider(
-            "Training step of the snapshot",
-            steps,
-            value=steps[-1],
-            key=STEP,
-            bind="query-params",
-            help="Snapshots are spaced evenly in log step. Arrow keys move from one to the next.",
-        )
+        with st.bottom:
+            player(steps, step, _phases(run.name, stamp_of(run), len(steps)))
     return step
+
+
+def _write(step: str | None) -> None:
+    if step is None:
+        st.query_params.pop(STEP, None)
+    elif st.query_params.get(STEP) != step:
+        st.query_params[STEP] = step
+    st.session_state[IN_URL] = step
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _phases(name: str, stamp: float, snapshots: int) -> tuple[Phase, ...]:
+    run = runs.open(name)
+    grokked_at = (run.result or {}).get("grokked_at")
+    return outline(run.metrics(), grokked_at) if run.rows() else ()

@@ -10,6 +10,7 @@ from miii.analysis.sieve.interchange import Crossing
 from miii.analysis.sieve.report import CROSSES, EXPLAINED, KEEPS
 from miii.plots.style import Chart
 from miii.runs import Run
+from pages._ui import say
 from pages._ui.cell import cell, shared, stamp_of
 
 CHANGES = {"interchange": "Interchange", "steering": "Steering"}
@@ -50,9 +51,9 @@ def probe_map(name: str, step: int, moduli: tuple[int, ...], q: int, k: int, shu
 
 def section(run: Run, step: int, q: int, seen: tuple[int, ...], things: str = "integers") -> None:
     """Interchange and steering."""
-    st.header("Does it use the sum?", anchor="change")
+    say.header("Does it use the sum?", anchor="change")
     others = [p for p in seen if p != q]
-    st.markdown(
+    say.text(
         f"""
 What can be seen inside need not be used. So change the sum, and nothing else, and see whether the network changes its mind.
 **Interchange** gives an example another one's place in the {max(1, q - 1)} direction{"s" if q > 2 else ""} in which residues modulo
@@ -94,7 +95,7 @@ the two classes' medians.
             f"{percent(crossing.before)} of all.",
         )
     else:
-        st.caption(f"There are too few {things} on either side of the midpoint to be changed.")
+        say.caption(f"There are too few {things} on either side of the midpoint to be changed.")
     cell(
         crossings,
         name=run.name,
@@ -114,8 +115,8 @@ the two classes' medians.
 
 def probes(run: Run, step: int, moduli: tuple[int, ...], q: int) -> None:
     """Linear probes at every site and position, computed only when asked for."""
-    st.header("Where can the residue be read?", anchor="probes")
-    st.markdown(
+    say.header("Where can the residue be read?", anchor="probes")
+    say.text(
         r"""
 A **probe** is a linear regression from an activation to $\cos \frac{2\pi k n}{q}$ and $\sin \frac{2\pi k n}{q}$, fitted on
 training examples; $R^2$ is measured on held-out ones. The residue of the whole number should be readable only after attention has
@@ -157,7 +158,7 @@ added the digits up, at the position where the answer is read. What an untrained
         best = {"trained": probed(run.name, step, moduli, True).best(q)}
         best["untrained"] = probed(run.name, step, moduli, False).best(q)
     listed = "; ".join(f"{name} {value:.3f}" for name, value in best.items())
-    st.caption(
+    say.caption(
         f"Best R² for {q}, over harmonics, sites and positions: {listed}. Below 0 a probe is worse than the mean. "
         + (
             f"The control with shuffled labels is {control}."
@@ -179,8 +180,8 @@ def shuffled_twin(run: Run) -> str | None:
 
 def verdict(run: Run, step: int, moduli: tuple[int, ...], seen: tuple[int, ...], q: int) -> None:
     """The rule, and what it gives."""
-    st.header("The verdict", anchor="verdict")
-    st.markdown(
+    say.header("The verdict", anchor="verdict")
+    say.text(
         f"""
 The rule: a network **adds digits modulo q** if the residue explains at least {EXPLAINED:.0%} of the variance of what digits add,
 at least {CROSSES:.0%} cross after interchange and after steering, and at most {KEEPS:.0%} in either control. All must hold, on held-out
@@ -202,7 +203,7 @@ examples.
         st.info(f"At step {step} the network **{said}**.", icon=":material/help:")
     else:
         st.info(f"At step {step} the network **does not add digits modulo {q}** by this rule.", icon=":material/help:")
-    st.dataframe(
+    say.table(
         [
             {
                 "q": each.q,
@@ -216,12 +217,12 @@ examples.
             }
             for each in found
         ],
-        hide_index=True,
         width="content",
         column_config={
             name: st.column_config.NumberColumn(format="percent")
             for name in ("explained", "by chance", "interchange", "its control", "steering", "control of steering")
         },
+        name="change",
     )
 
 

@@ -10,7 +10,7 @@ from miii import analysis, plots
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import MIU
-from pages._ui import sieve_change
+from pages._ui import say, sieve_change
 from pages._ui.cell import cell, shared, stamp_of
 
 ABOUT = """
@@ -45,11 +45,11 @@ def evidence_by_count(name: str, step: int) -> Chart:
 
 def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot."""
-    st.markdown(ABOUT)
+    say.text(ABOUT)
     step = step_of(run)
     stamp = stamp_of(run)
-    st.header("How far does it reach?", anchor="reach")
-    st.markdown(
+    say.header("How far does it reach?", anchor="reach")
+    say.text(
         f"Asked are fresh strings of every length up to {task.longest_test} letters, their letters drawn as by fair coins; training had "
         f"up to {task.longest} letters, the dashed line."
     )
@@ -63,12 +63,12 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
         for label, part in shown.items():
             if len(part):
                 value = analysis.lengths.balanced(part)
-                st.metric(
+                say.metric(
                     label, f"{value:.1%}", border=True, help="Mean of the accuracies on theorems and on other strings"
                 )
     cell(reach, name=run.name, step=step, stamp=stamp, alt=f"Accuracy on theorems and on other strings at step {step}.")
 
-    st.header("Does it count modulo 3?", anchor="count")
+    say.header("Does it count modulo 3?", anchor="count")
     cell(
         evidence_by_count,
         name=run.name,
@@ -79,15 +79,15 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
         "for many.",
     )
 
-    st.header("Taken apart", anchor="apart")
-    st.markdown(
+    say.header("Taken apart", anchor="apart")
+    say.text(
         "The same measures as for primes: each I should add the same turn of a third, wherever it stands. A string has many places, so "
         "this takes half a minute."
     )
     if st.toggle("Take the sum apart", key="apart", bind="query-params", help="Interchange, steering, and the verdict"):
         with st.spinner("Measuring …", show_time=True):
             explained = sieve_change.added(run.name, step, 3, ()).explained
-        st.markdown(
+        say.text(
             f"As the output feels it, whether there is an I explains **{explained.share:.1%}** of the variance of what places add; the same "
             f"at all places, {explained.pooled:.1%}. The rest comes from the other letters, through attention's softmax."
         )

@@ -13,7 +13,7 @@ from miii.analysis.sieve.depth import LEAST
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Primes
-from pages._ui import sieve_change
+from pages._ui import say, sieve_change
 from pages._ui.cell import cell, shared, stamp_of
 
 ABOUT = r"""
@@ -63,14 +63,14 @@ def heads(name: str, step: int, q: int) -> tuple[Chart, Chart]:
 
 def page(run: Run, task: Primes, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot."""
-    st.markdown(ABOUT)
+    say.text(ABOUT)
     name, step = run.name, step_of(run)
     with st.spinner("Judging the held-out integers …", show_time=True):
         depth = judged(name, step)
     depth_of_sieve(run, step, depth)
     moduli, seen = analysis.sieve.report.asked(task, depth)
-    st.header("What does each digit add?", anchor="digits")
-    st.markdown(
+    say.header("What does each digit add?", anchor="digits")
+    say.text(
         rf"""
 Attention is a sum: from each place, each head takes what the digit there has to say, and the neurons read the total. If the
 network adds modulo $q$, all that counts of a digit is its **residue**, digit · ${task.base}^\mathrm{{place}} \bmod q$: digits
@@ -96,8 +96,8 @@ with the same residue must add the same. A network that adds integers and looks 
 
 def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.depth.Depth) -> None:
     """Which smallest factors it sees."""
-    st.header("How far does it sieve?", anchor="depth")
-    st.markdown(
+    say.header("How far does it sieve?", anchor="depth")
+    say.text(
         f"""
 Take the composites whose **smallest** prime factor is $q$, and the primes: are the primes given more evidence? The area under
 the ROC curve (AUC) is the chance that they are; 0.5 is a guess. A network that tries all primes up to $q$ has an AUC of 1 for each
@@ -108,15 +108,15 @@ of them. The **sieve depth** is the largest $q$ up to which the AUC is at least 
         f"Recall at {depth.threshold:.2f}, the threshold of best F1 on training integers; F1 is {depth.f1:.3f} there"
     )
     with st.container(horizontal=True):
-        st.metric(
+        say.metric(
             "Sieve depth", depth.sieve_depth, border=True, help="1: not even the first factor is told from primes"
         )
-        st.metric("ROC AUC", f"{depth.roc_auc:.3f}", border=True, help="Of primes against all composites")
-        st.metric(
+        say.metric("ROC AUC", f"{depth.roc_auc:.3f}", border=True, help="Of primes against all composites")
+        say.metric(
             "Average precision", f"{depth.average_precision:.3f}", border=True, help="Area under precision and recall"
         )
-        st.metric("Primes found", f"{depth.recall_primes:.1%}", border=True, help=threshold)
-        st.metric("Composites found", f"{depth.recall_composites:.1%}", border=True, help=threshold)
+        say.metric("Primes found", f"{depth.recall_primes:.1%}", border=True, help=threshold)
+        say.metric("Composites found", f"{depth.recall_composites:.1%}", border=True, help=threshold)
     seen = [factor for factor in depth.factors if factor.low >= LEAST]
     first = next((factor for factor in depth.factors if factor.low < LEAST), None)
     passed = f"Told from primes: {', '.join(str(f.q) for f in seen)}." if seen else "No factor is told from primes."
@@ -128,7 +128,7 @@ of them. The **sieve depth** is the largest $q$ up to which the AUC is at least 
         stamp=stamp_of(run),
         alt=f"Step {step}; sieve depth {depth.sieve_depth}, ROC AUC {depth.roc_auc:.3f}.",
     )
-    st.caption(
+    say.caption(
         f"{passed}{failed} Measured on {depth.primes:,} primes and {depth.composites:,} composites that it never trained on. "
         f"Accuracy says nothing here: whoever always answers “composite” is right "
         f"{depth.composites / (depth.primes + depth.composites):.1%} of the time. Right: trial division by all primes up to q, and also by those that divide the base, "
@@ -171,29 +171,29 @@ def what_digits_add(run: Run, step: int, q: int) -> None:
 def how_much(config: Primes, q: int, explained: analysis.sieve.digits.Explained) -> None:
     """What the residue explains of the digits' contributions."""
     places = plots.digits.place_names(config.base, config.width)
-    st.markdown(
+    say.text(
         f"As the output feels it, the residue modulo {q} explains **{explained.share:.1%}** of the variance of what digits add; "
         f"renamed at random, it explains {explained.chance:.1%}. The digit itself explains {explained.by_digit:.1%}: no residue "
         f"can explain more. One and the same meaning of a residue at all places explains {explained.pooled:.1%}."
     )
     if q >= config.base:
-        st.caption(
+        say.caption(
             f"{q} is at least the base {config.base}: each digit has a residue of its own, so the residue by place explains as much "
             "as the digit in any network. The verdict goes by the last of these shares."
         )
-    st.dataframe(
+    say.table(
         {place: [share] for place, share in zip(places, explained.by_place, strict=True)},
-        hide_index=True,
         width="content",
         column_config={place: st.column_config.NumberColumn(format="percent") for place in places},
+        name="auc-by-factor",
     )
-    st.caption(f"Share explained by the residue modulo {q}, place by place.")
+    say.caption(f"Share explained by the residue modulo {q}, place by place.")
 
 
 def who_adds(run: Run, step: int, q: int) -> None:
     """Heads."""
-    st.header("Who adds?", anchor="heads")
-    st.markdown(
+    say.header("Who adds?", anchor="heads")
+    say.text(
         "Attention is the summing operation: a head that attends evenly takes from every digit alike. The right picture splits what "
         "residues add among heads and places; its shares add up to 100 %."
     )
@@ -210,7 +210,7 @@ def who_adds(run: Run, step: int, q: int) -> None:
         alt=f"A row for each of {len(most)} heads, a column for each place, at step {step}.",
     )
     shares = ", ".join(f"head {h} {round(share, 2) + 0.0:.0%}" for h, share in enumerate(most.tolist()))
-    st.caption(
+    say.caption(
         f"Together over the places: {shares}. Digits get {evenness.sum(1).min():.0%} to {evenness.sum(1).max():.0%} of a head's "
         "attention, the answer's own position the rest."
     )
@@ -218,7 +218,7 @@ def who_adds(run: Run, step: int, q: int) -> None:
 
 def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.sieve.depth.Depth) -> None:
     """One integer: the evidence, the truth, and the residues of its digits."""
-    st.header("Try a number", anchor="try")
+    say.header("Try a number", anchor="try")
     n = st.number_input(
         "n",
         task.low,
@@ -246,21 +246,21 @@ def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.siev
     product = r" \cdot ".join(f"{p}^{{{k}}}" if k > 1 else str(p) for p, k in factors.items())
     said = "prime" if evidence >= depth.threshold else "composite"
     with st.container(horizontal=True):
-        st.metric("Evidence", f"{evidence:.2f}", border=True, help="The logit of prime less that of composite")
-        st.metric(
+        say.metric("Evidence", f"{evidence:.2f}", border=True, help="The logit of prime less that of composite")
+        say.metric(
             "It says",
             said,
             border=True,
             help=f"Prime from {depth.threshold:.2f} on, the threshold of best F1 in training",
         )
-        st.metric("The truth", "prime" if prime else "composite", border=True)
-    st.markdown(f"${n} = {product}$, a number {side}.")
+        say.metric("The truth", "prime" if prime else "composite", border=True)
+    say.text(f"${n} = {product}$, a number {side}.")
     digits = [int(digit) for digit in numbers.digits(np.array([n]), task.base, task.width)[0]]
     residues = [digit * task.base ** (task.width - 1 - i) % q for i, digit in enumerate(digits)]
     table = pd.DataFrame([digits, residues], columns=plots.digits.place_names(task.base, task.width))
     table.insert(0, "", ["digit", f"digit · place mod {q}"])
-    st.dataframe(table, hide_index=True, width="content")
-    st.markdown(
+    say.table(table, width="content", name="circuit-edges")
+    say.text(
         rf"${' + '.join(map(str, residues))} \equiv {n % q} \pmod{{{q}}}$"
         + (f": {q} divides {n}." if n % q == 0 else ".")
     )

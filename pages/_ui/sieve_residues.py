@@ -9,6 +9,7 @@ from miii import analysis, plots
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Residues
+from pages._ui import say
 from pages._ui.cell import cell, shared, stamp_of
 
 ASKED = 0.995  #: of the right answers, from which a task counts as solved
@@ -50,7 +51,7 @@ def active_frequencies(name: str) -> tuple[Chart, Chart]:
 def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot, and the frequencies over training."""
     asked = "its two digits" if task.basis else f"$n$ modulo every prime below {task.p}"
-    st.markdown(
+    say.text(
         f"The network sees the digits of $n = x_0 + {task.p} x_1$ and is asked for {asked}, all at once."
         + (
             ""
@@ -59,20 +60,20 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         )
     )
     step, stamp = step_of(run), stamp_of(run)
-    st.header("What does it answer right?", anchor="right")
+    say.header("What does it answer right?", anchor="right")
     with st.spinner("Asking …", show_time=True):
         found = right(run.name, step)
     worst = min(found, key=lambda name: found[name])
     solved = sum(value >= ASKED for value in found.values())
     with st.container(horizontal=True):
-        st.metric(
+        say.metric(
             "Tasks solved",
             f"{solved} of {len(found)}",
             border=True,
             help=f"At least {ASKED:.1%} of the held-out numbers right",
         )
-        st.metric("Worst", worst, border=True, help="The task with the fewest right answers")
-        st.metric("Its accuracy", f"{found[worst]:.1%}", border=True, help="On held-out numbers")
+        say.metric("Worst", worst, border=True, help="The task with the fewest right answers")
+        say.metric("Its accuracy", f"{found[worst]:.1%}", border=True, help="On held-out numbers")
     masked = [f"mod {q}" for q in task.masked]
     cell(
         right_by_target,
@@ -84,7 +85,7 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         + (f" Never trained: {', '.join(masked)}." if masked else ""),
     )
 
-    st.header("Does each head look at one digit?", anchor="heads")
+    say.header("Does each head look at one digit?", anchor="heads")
     with st.spinner("Looking …", show_time=True):
         heads = looking(run.name, step)
     single = [head.head for head in heads if head.one_digit]
@@ -102,8 +103,8 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         + f" give at least {analysis.multitask.ONE_DIGIT:.0%} of what goes to the digits to one of them.",
     )
 
-    st.header("How many frequencies are active?", anchor="frequencies")
-    st.markdown(
+    say.header("How many frequencies are active?", anchor="frequencies")
+    say.text(
         f"""
 The neurons are waves in the digits. A frequency is **active** if its power is more than {analysis.multitask.DEVIATIONS:.0f} standard
 deviations above the mean; the preprint takes mean and deviation within each step, its code over all steps together. It reports that
@@ -122,7 +123,7 @@ the count rises and falls again; here that means that its peak is at least twice
                 stamp=(stamp, count),
                 alt="Active frequencies by snapshot, by both rules, and the power of each frequency.",
             )
-        st.caption(
+        say.caption(
             "; ".join(
                 f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))}"
                 for rule, marks in (("Within the step", active.within), ("over all steps", active.overall))

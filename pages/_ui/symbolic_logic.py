@@ -8,6 +8,7 @@ import streamlit as st
 
 from miii.analysis import logic
 from miii.analysis.logic import Function, TwoLayers
+from pages._ui import say
 
 PRINTED = """
 function xor(a, b, c)
@@ -54,10 +55,10 @@ FUNCTIONS = {
 
 def section() -> None:
     """Everything about logic."""
-    st.header("As the paper prints it", anchor="printed")
+    say.header("As the paper prints it", anchor="printed")
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown("**Symbolic**: a program, printed under the name xor.")
+        say.text("**Symbolic**: a program, printed under the name xor.")
         st.code(PRINTED.strip(), language="lua")
         printed = pd.DataFrame(logic.inputs(3).astype(bool), columns=["a", "b", "c"])
         for name, function in (
@@ -68,14 +69,14 @@ def section() -> None:
             printed[name] = logic.truth(function, 3)
         _table(printed)
         equal, odd = (int((printed["program"] == printed[name]).sum()) for name in ("not all equal", "xor"))
-        st.markdown(
+        say.text(
             f"It takes three inputs, and computes ***not all equal***: the two agree in {equal} of {len(printed)} rows. With xor, an "
             f"odd number of true inputs, it agrees in {odd}."
         )
     with right:
-        st.markdown("**Sub-symbolic**: equation 3, said to do the same.")
+        say.text("**Sub-symbolic**: equation 3, said to do the same.")
         W = _matrix(logic.PRINTED_MATRIX)
-        st.latex(rf"f(x) = \sigma\left({W} {W}\, x\right) > 0")
+        say.latex(rf"f(x) = \sigma\left({W} {W}\, x\right) > 0")
         values = logic.printed_network()
         network = pd.DataFrame(logic.inputs(2).astype(bool), columns=["a", "b"])
         for i in range(2):
@@ -87,14 +88,14 @@ def section() -> None:
         printed_matrix = np.array(logic.PRINTED_MATRIX)
         product = _matrix((printed_matrix @ printed_matrix).tolist())
         always = "always" if (values > 0).all() else "not always"
-        st.markdown(
+        say.text(
             rf"It takes two inputs and gives two numbers, σ₁ and σ₂. Between its matrices there is **no nonlinearity**, so they are one linear "
             rf"map, ${product}$. And a sigmoid lies between 0 and 1: it is {always} above 0, so every answer is yes. Compared with "
             r"$\tfrac12$ instead, the first number never says yes, and the second says $a$. No choice of one linear map helps: xor "
             "is the function that a single layer cannot compute."
         )
 
-    st.header("Weights that do", anchor="weights")
+    say.header("Weights that do", anchor="weights")
     chosen = st.segmented_control(
         "Function",
         list(FUNCTIONS),
@@ -108,15 +109,15 @@ def section() -> None:
     net, n = shown.network, len(shown.network.first[0])
     left, right = st.columns([5, 6], gap="medium")
     with left:
-        st.markdown("**Symbolic**")
+        say.text("**Symbolic**")
         st.code(shown.program, language="python")
-        st.markdown("**Sub-symbolic**")
+        say.text("**Sub-symbolic**")
         bias = _matrix([[value] for value in net.bias])
-        st.latex(
+        say.latex(
             rf"\begin{{aligned}} h &= \mathrm{{ReLU}}\left({_matrix(net.first)} x + {bias}\right) \\[1ex] "
             rf"f(x) &= {_matrix([net.second])}\, h {net.threshold:+g} > 0 \end{{aligned}}"
         )
-        st.markdown(shown.see)
+        say.text(shown.see)
     with right:
         table = pd.DataFrame(logic.inputs(n).astype(bool), columns=list("abc"[:n]))
         table["program"] = logic.truth(shown.function, n)
@@ -126,13 +127,13 @@ def section() -> None:
         table["network"] = net.output() > 0
         _table(table)
         right_rows = int((table["network"] == table["program"]).sum())
-        st.markdown(f"The network says what the program says in **{right_rows} of {len(table)}** rows.")
+        say.text(f"The network says what the program says in **{right_rows} of {len(table)}** rows.")
 
 
 def _table(values: pd.DataFrame) -> None:
     """A truth table, all of whose rows and columns are in sight."""
     widths = {name: st.column_config.Column(width=max(38, 18 + 7 * len(name))) for name in values.columns}
-    st.dataframe(values.round(3), hide_index=True, height="content", column_config=widths)
+    say.table(values.round(3), height="content", column_config=widths, name="truth-table")
 
 
 def _matrix(rows: list[tuple[int, ...]] | list[list[int]] | tuple[tuple[int, ...], ...]) -> str:

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from miii.analysis.phases import Phase, phases
+from miii.analysis.phases import Phase, outline, phases
 
 STEPS = [0, 10, 20, 30, 40, 50, 60]
 
@@ -112,3 +112,23 @@ def test_no_snapshot_has_none():
 
 def test_without_key_frequencies_nothing_is_excluded_and_there_are_none():
     assert phases(GROKS.assign(train_loss=GROKS["excluded_loss"])) == ()
+
+
+def outlined(train_accuracy, grokked_at):
+    columns = {"step": STEPS[: len(train_accuracy)], "train_accuracy": train_accuracy}
+    return [(phase.name, phase.start, phase.end) for phase in outline(pd.DataFrame(columns), grokked_at)]
+
+
+def test_the_outline_is_read_off_the_curves():
+    known = [0.0, 0.5, 0.99, 1.0, 1.0, 1.0, 1.0]
+    assert outlined(known, 45) == [("memorises", 0, 20), ("generalises", 20, 45), ("has grokked", 45, 60)]
+    assert outlined(known, 60) == [("memorises", 0, 20), ("generalises", 20, 60)]
+
+
+def test_the_outline_of_a_run_that_never_knows_its_training_examples_by_heart():
+    assert outlined([0.5, 0.7, 0.8, 0.8], 15) == [("generalises", 0, 15), ("has grokked", 15, 30)]
+
+
+def test_a_run_that_has_not_grokked_has_no_outline():
+    assert outlined([0.0, 1.0, 1.0], None) == []
+    assert outlined([float("nan")], 10) == []

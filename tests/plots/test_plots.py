@@ -1,5 +1,7 @@
 """Values in, charts out: complete, labelled, with their numbers to take away."""
 
+import base64
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -17,10 +19,12 @@ import test_rollout_plots
 import test_sieve_plots
 import test_sparse_plots
 import torch
+from PIL import Image
 
 from miii import ModularAddition, plots
 from miii.analysis import fourier
-from miii.plots.style import Chart
+from miii.plots.heatmap import CELL
+from miii.plots.style import BLUE_ORANGE, MUTED, TRAIN, VIRIDIS, Chart
 
 P = 113  # 12,769 cells, above Altair's limit of 5,000 rows
 TASK = ModularAddition(p=P).build()
@@ -96,6 +100,24 @@ def bare(chart: Chart) -> dict[str, Any]:
     return strip(chart.to_dict())
 
 
+def pixels(chart: Chart) -> np.ndarray:
+    """The image of a heatmap, pixel by pixel."""
+    address = chart.layer[0].data["image"].item()
+    file = io.BytesIO(base64.b64decode(address.removeprefix("data:image/png;base64,")))
+    return np.asarray(Image.open(file).convert("RGBA"))
+
+
+def hexed(color: str) -> list[int]:
+    return [int(color[i : i + 2], 16) for i in (1, 3, 5)] + [255]
+
+
+def _mixed(colors: list[str], share: float) -> list[int]:
+    """Between the two neighbouring colours of a scale."""
+    at = share * (len(colors) - 1)
+    one, other = hexed(colors[int(at)]), hexed(colors[min(int(at) + 1, len(colors) - 1)])
+    return [round(a + (at - int(at)) * (b - a)) for a, b in zip(one, other, strict=True)]
+
+
 def test_every_function_is_drawn_here():
     assert CHARTS.keys() == set(plots.__all__) - {"frame", "progress"}  # which gives several of ``measures``
 
@@ -166,7 +188,7 @@ def test_a_split_gives_back_who_trains():
 def test_answers_gives_back_who_is_right_in_which_split():
     correct = torch.arange(25) % 3 == 0
     chart = plots.answers(correct, SMALL, 5)
-    labels = bare(chart)["encoding"]["color"]["scale"]["domain"]
+    labels = bare(chart)["layer"][1]["encoding"]["color"]["scale"]["domain"]
     shown = [labels[int(code)] for code in plots.frame(chart)["value"]]
     assert shown == [
         f"{'train' if train else 'test'}, {'right' if right else 'wrong'}"
@@ -286,8 +308,31 @@ def test_a_heatmaps_cells_are_whole_pixels(shape):
 
 def test_a_diverging_heatmap_is_centred_on_zero():
     matrix = torch.tensor([[-3.0, 1.0]])
-    spec = bare(plots.heatmap(matrix, title="t", row="a", column="b", value="c", diverging=True))
-    assert spec["encoding"]["color"]["scale"]["domain"] == [-3, 3]
+    chart = plots.heatmap(matrix, title="t", row="a", column="b", value="c", diverging=True)
+    assert chart.layer[1].data["value"].tolist() == [-3, 3]
+    assert pixels(chart)[0].tolist() == [hexed(BLUE_ORANGE[0]), _mixed(BLUE_ORANGE, 2 / 3)]
+
+
+def test_a_heatmap_is_an_image_with_a_pixel_for_each_cell_in_the_colours_of_its_legend():
+    matrix = torch.tensor([[0.0, 1.0, 0.5], [0.25, float("nan"), 2.0]])
+    chart = plots.heatmap(matrix, title="t", row="a", column="b", value="c", domain=(0, 1))
+    got = pixels(chart)
+    assert got[0].tolist() == [hexed(VIRIDIS[0]), hexed(VIRIDIS[-1]), _mixed(VIRIDIS, 0.5)]
+    assert got[1, 0].tolist() == _mixed(VIRIDIS, 0.25)
+    assert got[1, 1].tolist() == [0, 0, 0, 0]  # no number, no colour
+    assert got[1, 2].tolist() == hexed(VIRIDIS[-1])
+    assert bare(chart)["layer"][1]["encoding"]["color"]["scale"]["range"] == VIRIDIS
+
+
+def test_categories_have_their_own_colours():
+    got = pixels(plots.split(SMALL, 5)).reshape(25, 4)
+    assert got.tolist() == [hexed(TRAIN if train else MUTED) for train in SMALL.train_mask.tolist()]
+
+
+def test_a_cell_can_be_chosen():
+    spec = bare(plots.heatmap(noise(3, 5), title="t", row="a", column="b", value="c"))
+    (chosen,) = [param for param in spec["params"] if param["name"] == CELL]
+    assert chosen["select"]["fields"] == ["row", "column"]
 
 
 @pytest.mark.parametrize("name", ["heatmap", "pattern", "spectrum"])

@@ -1,0 +1,71 @@
+"""A chart on a page: worked out once, sent again and again, and heard when something in it is chosen."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+import streamlit as st
+
+from miii.plots.style import Chart
+
+Width = Literal["stretch", "content"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart as Streamlit sends it: the specification, and the data that it names.
+
+    The names do not change with the data, so a chart of other values is the same chart to the browser, which then changes
+    it in place.
+    """
+
+    spec: str
+    data: Mapping[str, pd.DataFrame]
+
+
+def drawing(chart: Chart) -> Drawing:
+    """What a browser needs of a chart. Altair's own checks are left to the tests: they cost more than the rest."""
+    spec = chart.to_dict(validate=False)
+    datasets = spec.pop("datasets", {})
+    names = {old: f"data-{i}" for i, old in enumerate(datasets)}
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, dict):
+            if value.keys() == {"name"} and value["name"] in names:
+                return {"name": names[value["name"]]}
+            return {key: renamed(below) for key, below in value.items()}
+        return [renamed(below) for below in value] if isinstance(value, list) else value
+
+    return Drawing(json.dumps(renamed(spec)), {names[old]: pd.DataFrame(rows) for old, rows in datasets.items()})
+
+
+def draw(
+    what: Chart | Drawing,
+    *,
+    alt: str,
+    key: str,
+    width: Width = "stretch",
+    pick: tuple[str, Callable[[dict[str, Any]], None]] | None = None,
+) -> None:
+    """Show a chart.
+
+    Args:
+        alt: what it shows, for those who cannot see it.
+        pick: the name of a point selection of the chart, and what is to be done with the point before the page runs
+            again. A widget must do the same for those who have no pointer.
+    """
+    made = what if isinstance(what, Drawing) else drawing(what)
+    spec = json.loads(made.spec) | {"datasets": dict(made.data)}
+    if pick is None:
+        st.vega_lite_chart(spec, width=width, alt=alt, key=key)
+        return
+    name, chosen = pick
+
+    def heard() -> None:
+        points = st.session_state[key].selection.get(name)
+        if points:
+            chosen(points[0])
+
+    st.vega_lite_chart(spec, width=width, alt=alt, key=key, on_select=heard, selection_mode=[name])

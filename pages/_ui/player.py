@@ -1,0 +1,34 @@
+"""The one slider of steps: it plays the training, marks its phases, and every figure follows.
+
+Streamlit's own sliders wait a fifth of a second after each move before the page hears of it, and know of no phases.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from miii.analysis.phases import Phase
+
+_HERE = Path(__file__).parent
+_PLAYER = st.components.v2.component(
+    "miii_player",
+    html=(_HERE / "player.html").read_text(),
+    css=(_HERE / "player.css").read_text(),
+    js=(_HERE / "player.js").read_text(),
+)
+KEY = "player"
+
+
+def player(steps: Sequence[int], step: int, phases: Sequence[Phase]) -> None:
+    """Show the slider at ``step``; a move sets ``st.session_state["step"]`` before the page runs again."""
+    marks = [{"name": phase.name, "from": phase.start, "to": phase.end} for phase in phases]
+    _PLAYER(
+        key=KEY,
+        data={"steps": list(steps), "step": step, "phases": marks},
+        on_step_change=_moved,
+    )
+
+
+def _moved() -> None:
+    st.session_state["step"] = int(st.session_state[KEY]["step"])

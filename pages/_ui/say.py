@@ -1,0 +1,79 @@
+"""What a page says, said and remembered: a page can be exported as it stands."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from miii.notebook.cells import Figure, Table, Text
+from pages._ui.take import csv
+
+KEPT = "notes"  #: where the session keeps what its page said
+
+
+def begin() -> list[Text | Figure | Table]:
+    """A new page: nothing has been said."""
+    kept: list[Text | Figure | Table] = []
+    st.session_state[KEPT] = kept
+    return kept
+
+
+def keep(note: Text | Figure | Table) -> None:
+    """Remember a part of the page."""
+    st.session_state.setdefault(KEPT, []).append(note)
+
+
+def title(text: str) -> None:
+    """The page's title, of which there is one."""
+    st.title(text)
+    keep(Text(f"# {text}"))
+
+
+def header(text: str, **options: Any) -> None:
+    """Where a chapter begins; ``anchor`` is its address."""
+    st.header(text, **options)
+    keep(Text(f"## {text}"))
+
+
+def subheader(text: str, **options: Any) -> None:
+    """Where a part of a chapter begins."""
+    st.subheader(text, **options)
+    keep(Text(f"### {text}"))
+
+
+def text(markdown: str, **options: Any) -> None:
+    """Prose."""
+    st.markdown(markdown, **options)
+    keep(Text(markdown))
+
+
+def caption(markdown: str, **options: Any) -> None:
+    """Small print."""
+    st.caption(markdown, **options)
+    keep(Text(markdown))
+
+
+def latex(formula: str, **options: Any) -> None:
+    """A formula in a line of its own."""
+    st.latex(formula, **options)
+    keep(Text(f"$$\n{formula}\n$$"))
+
+
+def metric(label: str, value: object, **options: Any) -> None:
+    """A number with a name."""
+    st.metric(label, value, **options)  # type: ignore[arg-type]
+    keep(Text(f"**{label}**: {value}"))
+
+
+def table(rows: Any, name: str, says: str = "The numbers of this table", **options: Any) -> None:
+    """Numbers in rows, to be taken away as CSV.
+
+    Args:
+        rows: whatever a data frame can be made of.
+        name: of the file, and of the widgets.
+        options: as ``st.dataframe`` takes them.
+    """
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
+    st.dataframe(frame, hide_index=True, key=f"table-{name}", **options)
+    keep(Table(frame))
+    csv(lambda: frame, name, says)

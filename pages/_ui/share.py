@@ -1,0 +1,46 @@
+"""A page to take away: as a notebook that makes its figures anew, and as an article."""
+
+from collections.abc import Callable
+
+import nbformat
+import streamlit as st
+
+from miii.notebook.build import notebook
+from miii.notebook.cells import Figure, Page, Table, Text
+from miii.notebook.html import html
+from pages._ui.pick import RUN, STEP
+
+
+def page(title: str, kept: list[Text | Figure | Table]) -> None:
+    """Two buttons.
+
+    Args:
+        kept: what the page says, which it will have said when a button is pressed.
+    """
+    run, step, link = st.session_state.get(RUN), st.session_state.get(STEP), st.context.url or ""
+
+    def made() -> Page:
+        about = {figure.arguments.get("name") for figure in kept if isinstance(figure, Figure)} - {None}
+        return Page(title, tuple(kept[1:]), run if about else None, step if about else None, link)
+
+    file = "-".join(part for part in ("miii", title.lower().replace(" ", "-"), run) if part)
+    with st.container(horizontal=True, gap="small"):
+        _button("Notebook", lambda: _ipynb(made()), f"{file}.ipynb", "application/x-ipynb+json", "a Jupyter notebook")
+        _button("Article", lambda: html([made()]), f"{file}.html", "text/html", "a page of its own, with live figures")
+
+
+def _ipynb(made: Page) -> str:
+    return nbformat.writes(notebook([made]))
+
+
+def _button(label: str, data: Callable[[], str], file: str, mime: str, says: str) -> None:
+    st.download_button(
+        label,
+        data,
+        file,
+        mime,
+        key=f"share-{label}",
+        icon=":material/download:",
+        help=f"This page, as it stands, as {says}",
+        on_click="ignore",
+    )

@@ -1,0 +1,69 @@
+"""What a figure gives away: its code, its numbers, and itself as a picture or a page."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from miii import plots
+from miii.notebook.source import source
+from miii.plots.style import Chart
+
+
+def away(
+    name: str, make: Callable[..., Any], arguments: dict[str, Any], made: Callable[[], Chart | tuple[Chart, ...]]
+) -> None:
+    """A popover below a figure; nothing of it is worked out before it is opened.
+
+    Args:
+        name: of the files, and of the widgets.
+        made: gives the figure.
+    """
+    inside = st.popover(
+        "Code and data",
+        icon=":material/code:",
+        type="tertiary",
+        key=f"take-{name}",
+        on_change="rerun",
+        help="The code that made this figure, its numbers as CSV, and the figure as PNG, SVG or a page of its own",
+    )
+    if not inside.open:
+        return
+    charts = made()
+    with inside:
+        st.code(source(make, arguments), language="python")
+        for i, chart in enumerate(charts if isinstance(charts, tuple) else (charts,)):
+            file = f"{name}-{i + 1}" if isinstance(charts, tuple) else name
+            if isinstance(charts, tuple):
+                st.caption(str(chart.title))
+            with st.container(horizontal=True, gap="small"):
+                csv(lambda chart=chart: plots.frame(chart), file, "The numbers of this figure")  # type: ignore[misc]
+                for kind, mime in (("png", "image/png"), ("svg", "image/svg+xml")):
+                    _button(
+                        kind.upper(),
+                        lambda chart=chart, kind=kind: plots.picture(chart, kind),  # type: ignore[misc]
+                        f"{file}.{kind}",
+                        mime,
+                        f"This figure as a {kind.upper()} file",
+                    )
+                _button("HTML", chart.to_html, f"{file}.html", "text/html", "This figure as a page, alive")
+
+
+def csv(numbers: Callable[[], pd.DataFrame], name: str, says: str) -> None:
+    """A button that downloads numbers; they are made when it is pressed."""
+    _button("CSV", lambda: numbers().to_csv(index=False), f"{name}.csv", "text/csv", says)
+
+
+def _button(label: str, data: Callable[[], Any], file: str, mime: str, says: str) -> None:
+    st.download_button(
+        label,
+        data,
+        file,
+        mime,
+        key=f"download-{file}",
+        icon=":material/download:",
+        type="tertiary",
+        help=says,
+        on_click="ignore",
+    )
