@@ -18,7 +18,7 @@ PATIENCE = 3600  # seconds that a page may take
 
 def pages() -> list[str]:
     """The names of all pages, as in the URL, in the order of the app's navigation."""
-    return list(dict.fromkeys(re.findall(r'"pages/(\w+)\.py"', (ROOT / "app.py").read_text())))
+    return list(dict.fromkeys(re.findall(r'\bat\(\s*"(\w+)"', (ROOT / "app.py").read_text())))
 
 
 def record(page: str, run: str, step: int | None = None, **query: str) -> Page:

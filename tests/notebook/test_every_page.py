@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
 #: Runs that came with miii, for the pages that show nothing of modular arithmetic.
 SHIPPED = [("frames", "frames-10"), ("sieve", "primes-10"), ("sieve", "miu-24"), ("sieve", "residues-113")]
-OTHERS = [page for page in PAGES if page not in dict(SHIPPED)]
+WITHOUT = ["train"]  #: what is being trained is watched, and changes
+OTHERS = [page for page in PAGES if page not in (*WITHOUT, *dict(SHIPPED))]
 
 
 @pytest.fixture
@@ -21,6 +22,12 @@ def record(app, adds):
 
 def test_every_page_is_in_the_navigation(app):
     assert sorted(importlib.import_module("pages._ui.headless").pages()) == PAGES
+
+
+@pytest.mark.parametrize("page", WITHOUT)
+def test_a_page_without_figures_says_so(record, one_sentence, page):
+    with one_sentence("no figure"):
+        record(page, "adds")
 
 
 @pytest.mark.parametrize(("page", "run"), SHIPPED)
