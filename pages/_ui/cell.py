@@ -6,7 +6,7 @@ A cell is made by a plain function of plain values. Its source is what is shown 
 
 import inspect
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
@@ -66,7 +66,7 @@ def cell(
                     st.info(f"This figure cannot be drawn of {other['name']}{why}", icon=":material/balance:")
     if see:
         st.caption(see)
-    take.away(name, make, arguments, lambda: _made(make, source(make, {}), tuple(arguments.items()), stamp)[0])
+    take.away(name, make, arguments, lambda: _made(make, _code(make), tuple(arguments.items()), stamp)[0])
 
 
 def _charts(
@@ -78,7 +78,7 @@ def _charts(
     name: str,
     pick: tuple[str, Callable[[dict[str, Any]], None]] | None,
 ) -> None:
-    made, drawings = _made(make, source(make, {}), tuple(arguments.items()), stamp)
+    made, drawings = _made(make, _code(make), tuple(arguments.items()), stamp)
     if isinstance(made, tuple):
         rows = [st.columns(2) for _ in made[::2]]  # so that the two of each row begin at the same height
         for i, (chart, drawn) in enumerate(zip(made, drawings, strict=True)):
@@ -99,7 +99,7 @@ def shared(function: Callable[P, T]) -> Callable[P, T]:
     @wraps(function)
     def once(*args: P.args, **kwargs: P.kwargs) -> T:
         given = signature.bind(*args, **kwargs).arguments
-        return _computed(function, source(function, {}), tuple(given.items()), stamp_of(miii.runs.open(given["name"])))
+        return _computed(function, _code(function), tuple(given.items()), stamp_of(miii.runs.open(given["name"])))
 
     return once
 
@@ -107,6 +107,11 @@ def shared(function: Callable[P, T]) -> Callable[P, T]:
 def stamp_of(run: Run) -> float:
     """Changes when a run of the same name is written anew."""
     return (run.folder / "config.json").stat().st_mtime
+
+
+@cache
+def _code(function: Callable[..., Any]) -> str:
+    return source(function, {})
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
