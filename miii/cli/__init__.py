@@ -7,7 +7,7 @@ from typing import Annotated, Any, Union
 import tyro
 
 import miii
-from miii.cli import comparing, files, inside, training
+from miii.cli import comparing, export, files, inside, training
 from miii.errors import InputError
 
 #: Every command: its arguments, and what it does with them.
@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], int]]] = {
     "runs": (files.Runs, files.run_runs),
     "ship": (files.Ship, files.run_ship),
     "import": (files.Import, files.run_import),
+    "export": (export.Export, export.run_export),
     "export-weights": (files.ExportWeights, files.run_export_weights),
 }
 

@@ -92,7 +92,7 @@ function draw() {
     vegaEmbed(chart, JSON.parse(chart.nextElementSibling.textContent), {
       mode: "vega-lite",
       theme: dark.matches ? "dark" : undefined,
-      config: { background: "transparent" },
+      config: { background: "transparent", axis: { gridColor: dark.matches ? "#3a424b" : "#e1e5ea" } },
       actions: { export: true, source: false, compiled: false, editor: false },
       downloadFileName: chart.dataset.name,
     }).catch((error) => { chart.textContent = error; });

@@ -2,7 +2,7 @@
 
 import ast
 import symtable
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -29,11 +29,12 @@ alt.data_transformers.disable_max_rows()
 @alt.theme.register("wide", enable=True)
 def wide() -> alt.theme.ThemeConfig:
     return {{"config": {{"view": {{"continuousWidth": 640}}}}}}"""
-HOW = """\
-To run it, install miii (`pip install -e .` in a checkout of https://github.com/syrkis/miii) and run all cells. The run
-is looked up by its name in `runs/` below the notebook's folder, or where the environment variable `MIII_RUNS` says,
-then among those that came with miii. Another name or step in the next cell shows another run's figures; what the text
-says stays as it was."""
+INSTALL = """\
+To run it, install miii (`pip install -e .` in a checkout of https://github.com/syrkis/miii) and run all cells."""
+WHERE = """\
+A run is looked up by its name in `runs/` below the notebook's folder, or where the environment variable `MIII_RUNS`
+says, then among those that came with miii."""
+OTHERS = "Another name or step in the next cell shows another run's figures; what the text says stays as it was."
 
 
 def notebook(pages: Sequence[Page]) -> nbformat.NotebookNode:
@@ -46,7 +47,7 @@ def notebook(pages: Sequence[Page]) -> nbformat.NotebookNode:
     """
     first = next((page for page in pages if page.run is not None), pages[0])
     known = {name: value for name, value in (("name", first.run), ("step", first.step)) if value is not None}
-    written = [*_opening(pages, first), new_code_cell("\n\n".join(part for part in (SETUP, assigned(known)) if part))]
+    written = [_opening(pages, first), new_code_cell("\n\n\n".join(part for part in (SETUP, assigned(known)) if part))]
     held = {name: assigned({name: value}) for name, value in known.items()}
     for page in pages:
         if len(pages) > 1:
@@ -57,18 +58,21 @@ def notebook(pages: Sequence[Page]) -> nbformat.NotebookNode:
                 written.append(new_code_cell(code, metadata={"alt": cell.alt}))
                 written += [new_markdown_cell(cell.see)] if cell.see else []
             else:
-                written.append(new_markdown_cell(cell.markdown if isinstance(cell, Text) else table.markdown(cell)))
+                written.append(
+                    new_markdown_cell(cell.markdown.strip() if isinstance(cell, Text) else table.markdown(cell))
+                )
     for i, cell in enumerate(written):
         cell["id"] = f"cell-{i}"  # nbformat's own are random
     return new_notebook(cells=written, metadata=PYTHON)
 
 
-def _opening(pages: Sequence[Page], first: Page) -> Iterator[nbformat.NotebookNode]:
-    shows = "" if first.run is None else f"Run `{first.run}`"
-    if shows and first.step is not None:
-        shows += f", step {first.step}"
+def _opening(pages: Sequence[Page], first: Page) -> nbformat.NotebookNode:
     heading = _heading(pages[0]) if len(pages) == 1 else f"# {first.run or 'miii'}"
-    yield new_markdown_cell("\n\n".join(part for part in (heading, shows and f"{shows}.", HOW) if part))
+    shows = "" if first.run is None else f"Run `{first.run}`" + ("" if first.step is None else f", step {first.step}")
+    how = [INSTALL]
+    how += [WHERE] if any("name" in figure.arguments for page in pages for figure in page.figures) else []
+    how += [OTHERS] if shows else []
+    return new_markdown_cell("\n\n".join(part for part in (heading, shows and f"{shows}.", "\n".join(how)) if part))
 
 
 def _heading(page: Page) -> str:

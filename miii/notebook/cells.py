@@ -44,7 +44,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers as measured. Source: own design."""
+    """Numbers as measured.
+
+    Args:
+        frame: whose index is not shown.
+
+    Source: own design.
+    """
 
     frame: "pd.DataFrame"
     title: str = ""

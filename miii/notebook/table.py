@@ -14,8 +14,6 @@ NOTE = "As measured when this was exported; the code does not compute it anew."
 def markdown(table: Table) -> str:
     """The table below its title, and a note of where its numbers are from. Source: own design, in GitHub's Markdown."""
     frame = table.frame
-    if not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index(names=[name or "" for name in frame.index.names])
     header = [_text(name) for name in frame.columns]
     rows = [[_text(value) for value in row] for row in frame.head(ROWS).itertuples(index=False, name=None)]
     lines = [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
@@ -27,5 +25,5 @@ def _text(value: Any) -> str:
     if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
     return " ".join(str(value).replace("|", "\\|").split())

@@ -67,7 +67,7 @@ def section() -> None:
             ("xor", logic.xor),
         ):
             printed[name] = logic.truth(function, 3)
-        _table(printed)
+        _table(printed, "printed-program")
         equal, odd = (int((printed["program"] == printed[name]).sum()) for name in ("not all equal", "xor"))
         say.text(
             f"It takes three inputs, and computes ***not all equal***: the two agree in {equal} of {len(printed)} rows. With xor, an "
@@ -84,7 +84,7 @@ def section() -> None:
         for i in range(2):
             network[f"σ {'₁₂'[i]} > 0"] = values[:, i] > 0
         network["xor"] = logic.truth(logic.xor, 2)
-        _table(network)
+        _table(network, "printed-network")
         printed_matrix = np.array(logic.PRINTED_MATRIX)
         product = _matrix((printed_matrix @ printed_matrix).tolist())
         always = "always" if (values > 0).all() else "not always"
@@ -125,15 +125,15 @@ def section() -> None:
             table[f"h{'₁₂₃'[i]}"] = unit
         table["output"] = net.output()
         table["network"] = net.output() > 0
-        _table(table)
+        _table(table, "truth-table")
         right_rows = int((table["network"] == table["program"]).sum())
         say.text(f"The network says what the program says in **{right_rows} of {len(table)}** rows.")
 
 
-def _table(values: pd.DataFrame) -> None:
+def _table(values: pd.DataFrame, name: str) -> None:
     """A truth table, all of whose rows and columns are in sight."""
     widths = {name: st.column_config.Column(width=max(38, 18 + 7 * len(name))) for name in values.columns}
-    say.table(values.round(3), height="content", column_config=widths, name="truth-table")
+    say.table(values.round(3), height="content", column_config=widths, name=name)
 
 
 def _matrix(rows: list[tuple[int, ...]] | list[list[int]] | tuple[tuple[int, ...], ...]) -> str:

@@ -4,7 +4,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import altair as alt
 import nbformat
 import pandas as pd
 import pytest
@@ -62,7 +61,7 @@ def page(small) -> Page:
     return Page(
         "Fourier",
         (
-            Text("Tokens lie on **circles** of $w_k = 2 \\pi k / p$."),
+            Text("\nTokens lie on **circles** of $w_k = 2 \\pi k / p$."),
             Figure(spectrum, at, "Bars by frequency.", "Some are *longer*."),
             Figure(both, at | {"k": 2}, "A circle and bars."),
             Figure(overwriting, at | {"k": 2}, "Bars."),
@@ -84,18 +83,7 @@ def texts(written: nbformat.NotebookNode) -> list[str]:
     return [cell.source for cell in written.cells if cell.cell_type == "markdown"]
 
 
-def made(page: Page) -> list[list[dict[str, Any]]]:
-    """The charts of a page, as a wide output shows them."""
-    charts = [figure.make(**figure.arguments) for figure in page.figures]
-    several = [chart if isinstance(chart, tuple) else (chart,) for chart in charts]
-    with alt.theme.enable("default"), alt.data_transformers.disable_max_rows():
-        specs = [[chart.to_dict() for chart in one] for one in several]
-    for spec in (spec for one in specs for spec in one):
-        spec["config"] = {"view": {"continuousWidth": 640}}
-    return specs
-
-
-def test_a_notebook_shows_the_charts_of_its_page(page, charts):
+def test_a_notebook_shows_the_charts_of_its_page(page, charts, made):
     shown = charts(notebook([page]))
     assert shown[0] == []  # of setting up there is nothing to see
     assert shown[1:] == made(page)
@@ -118,7 +106,8 @@ def test_prose_stands_where_it_stood_and_what_to_see_below_its_chart(page, small
     assert first.startswith("# Fourier\n\n[This page in the app](http://localhost:8501/fourier?run=small)")
     assert f"Run `small`, step {small.steps[-1]}." in first
     assert "pip install" in first
-    assert rest[0] == page.cells[0].markdown
+    assert "looked up by its name" in first
+    assert rest[0] == page.cells[0].markdown.strip()
     assert rest[1] == "Some are *longer*."
     kinds = [cell.cell_type[0] for cell in notebook([page]).cells]
     assert "".join(kinds) == "mcmcmccccm"
@@ -145,6 +134,7 @@ def test_several_pages_are_one_notebook(page, charts):
 def test_a_page_without_a_run_names_none(charts):
     written = notebook([Page("Data", (Figure(large, {"n": 6000}, "Dots."),))])
     assert "Run `" not in texts(written)[0]
+    assert "looked up by its name" not in texts(written)[0]
     assert "name =" not in codes(written)[0]
     (shown,) = charts(written)[1]  # more rows than altair takes without being asked
     assert [len(rows) for rows in shown["datasets"].values()] == [6000]

@@ -8,23 +8,22 @@ from miii.notebook.table import NOTE, ROWS, markdown
 
 
 def test_a_table_stands_below_its_title_and_says_what_it_is():
-    frame = pd.DataFrame({"measure": ["a|b", "two\nlines"], "value": [0.123456, float("nan")], "n": [3, 4]})
+    frame = pd.DataFrame({"measure": ["a|b", "two\nlines"], "value": [0.123456, 226687.6], "n": [3, 4]}, index=[7, 2])
     assert markdown(Table(frame, "What was measured")).split("\n") == [
         "**What was measured**",
         "",
         "| measure | value | n |",
         "| --- | --- | --- |",
         "| a\\|b | 0.1235 | 3 |",
-        "| two lines | – | 4 |",
+        "| two lines | 226,688 | 4 |",
         "",
         f"*{NOTE}*",
     ]
 
 
-def test_names_of_rows_are_a_column():
-    frame = pd.DataFrame({"right": [0.5, None]}, index=pd.Index([2, 3], name="q"))
-    assert markdown(Table(frame)).startswith("| q | right |\n| --- | --- |\n| 2 | 0.5 |\n| 3 | – |\n\n*")
-    assert markdown(Table(pd.DataFrame({"right": [True]}, index=["add"]))).startswith("|  | right |\n")
+def test_what_is_not_there_is_a_dash():
+    frame = pd.DataFrame({"grokked at": [None, 3], "share": [float("nan"), 1e-7], "adds": [True, None]})
+    assert markdown(Table(frame)).splitlines()[2:4] == ["| – | – | True |", "| 3 | 1e-07 | – |"]
 
 
 def test_of_a_long_table_the_first_rows_stand_there():

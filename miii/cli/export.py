@@ -1,0 +1,107 @@
+"""The command ``export``: pages of the app as a file."""
+
+import importlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from miii import runs
+from miii.cli.printing import RunName, Step
+from miii.errors import InputError
+from miii.notebook.cells import Page
+from miii.runs.atomic import whole_file
+
+APP = Path(__file__).parents[2]  #: the pages lie beside the package, and are no part of it
+ENDING = {"notebook": ".ipynb", "html": ".html"}
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write what the app shows of a run as a Jupyter notebook or an HTML page.
+
+    Source: ``miii.notebook``.
+    """
+
+    run: RunName
+    to: Annotated[Literal["notebook", "html"], tyro.conf.arg(help="the kind of file")]
+    out: Annotated[Path, tyro.conf.arg(help="the file to write, ending in .ipynb or .html")]
+    page: Annotated[
+        str | None,
+        tyro.conf.arg(help="one page, such as fourier [all that show the run]", metavar="NAME", help_behavior_hint=""),
+    ] = None
+    step: Step = None
+
+
+def run_export(chosen: Export) -> int:
+    """Export, and print the file; a line on stderr for each page.
+
+    Raises:
+        InputError: an option has no such value, there is nothing to show, or the file exists or cannot be written.
+
+    Source: ``miii.notebook``.
+    """
+    out = chosen.out
+    if out.suffix.lower() != ENDING[chosen.to]:
+        raise InputError(f"out must end in {ENDING[chosen.to]} (got {str(out)!r}).")
+    if os.path.lexists(out) or not out.parent.is_dir():  # said before any work is done
+        raise InputError(f"out must be a file that does not exist yet, in a folder that does (got {str(out)!r}).")
+    run = runs.open(chosen.run)
+    if run.folder.resolve() not in [listed.folder.resolve() for listed in runs.every()]:
+        raise InputError(f"run must be one that `miii runs` lists, to be found by its name alone (got {chosen.run!r}).")
+    run.weights(chosen.step)
+    pages = list(_pages(run.name, chosen.step, chosen.page))
+    if not pages:
+        raise InputError(f"No page has anything to show of {run.name}.")
+    text = _written(pages, chosen.to)
+    try:
+        whole_file(out, lambda beside: beside.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{out} could not be written: {error.strerror or error}.") from None
+    print(out)
+    return 0
+
+
+def _pages(run: str, step: int | None, wanted: str | None) -> Iterator[Page]:
+    """The page that is wanted; or, if that is None, every page with a figure of the run."""
+    app = _app()
+    names = app.pages()
+    if wanted not in (None, *names):
+        raise InputError(f"page must be one of {', '.join(names)} (got {wanted!r}).")
+    for name in names if wanted is None else [wanted]:
+        begun = time.perf_counter()
+        try:
+            page: Page = app.record(name, run, step)
+        except InputError as error:
+            if wanted is not None:
+                raise InputError(f"{name} has nothing to export of {run}: {error}") from None
+            continue
+        if wanted is not None or page.run is not None:
+            many = "1 figure" if len(page.figures) == 1 else f"{len(page.figures)} figures"
+            print(f"{name}: {many}, {time.perf_counter() - begun:.1f} s", file=sys.stderr)
+            yield page
+
+
+def _app() -> Any:
+    """The app without a browser. The library does not know it, so it is found by its place."""
+    if not (APP / "app.py").exists():
+        raise InputError(f"export needs the app, which comes with a checkout of miii and is not in {APP}.")
+    sys.path.insert(0, str(APP))
+    return importlib.import_module("pages._ui.headless")
+
+
+def _written(pages: list[Page], to: str) -> str:
+    if to == "html":
+        from miii.notebook.html import html
+
+        return html(pages)
+    import nbformat
+
+    from miii.notebook.build import notebook
+
+    return nbformat.writes(notebook(pages)) + "\n"

@@ -1,0 +1,57 @@
+"""A page without a browser: what it shows of a run, to be exported."""
+
+import logging
+import re
+from pathlib import Path
+from urllib.parse import urlencode
+
+from streamlit.logger import set_log_level
+from streamlit.testing.v1 import AppTest
+
+from miii.errors import InputError
+from miii.notebook.cells import Figure, Page, Text
+
+ROOT = Path(__file__).parents[2]
+ADDRESS = "http://localhost:8501"  # where ``streamlit run app.py`` shows it
+PATIENCE = 3600  # seconds that a page may take
+
+
+def pages() -> list[str]:
+    """The names of all pages, as in the URL, in the order of the app's navigation."""
+    return list(dict.fromkeys(re.findall(r'\bat\(\s*"(\w+)"', (ROOT / "app.py").read_text())))
+
+
+def record(page: str, run: str, step: int | None = None, **query: str) -> Page:
+    """Open a page as a link to it does, and keep what it says and shows.
+
+    The page is one of a run where any of its figures is.
+
+    Args:
+        page: one of ``pages()``.
+        run: the name of a run that the sidebar lists.
+        step: of one of its snapshots; the last one if None.
+        query: what else stands in the link.
+
+    Raises:
+        InputError: the page shows no figure; the text is what it says instead.
+    """
+    set_log_level(logging.ERROR)  # it warns of every cached result that there is no browser
+    asked = {"run": run} | ({} if step is None else {"step": str(step)}) | query
+    at = AppTest.from_file(ROOT / "app.py", default_timeout=PATIENCE)
+    at.switch_page(f"pages/{page}.py")
+    for name, value in asked.items():
+        at.query_params[name] = value
+    at.run()
+    if at.exception:
+        raise RuntimeError(at.exception[0].message)
+    title = at.title[0].value
+    said = at.session_state.get("notes", ())
+    cells = tuple(cell for cell in said if cell != Text(f"# {title}"))
+    figures = [cell for cell in cells if isinstance(cell, Figure)]
+    if not figures:
+        why = [box.value for box in (*at.error, *at.info)]
+        raise InputError(why[0] if why else "It shows no figure.")
+    own = [figure.arguments for figure in figures if figure.arguments.get("name") == run]
+    at_step = next((arguments["step"] for arguments in own if "step" in arguments), None)
+    link = f"{ADDRESS}/{page}?{urlencode(asked)}"
+    return Page(title, cells, run if own else None, at_step, link)
