@@ -1,13 +1,14 @@
 """Progress measures over the whole training of a run, with its phases."""
 
+import pandas as pd
 import streamlit as st
 
 import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
 from pages._ui import front, say
-from pages._ui.cell import cell, stamp_of
-from pages._ui.pick import all_pairs, modular_run
+from pages._ui.cell import cell, shared, stamp_of
+from pages._ui.pick import all_pairs, modular_run, step_of
 
 front.door()
 
@@ -23,16 +24,22 @@ or everything else (**excluded loss**).
 
 run, task = modular_run("how the circuit grows")
 all_pairs(run, task)
-name, stamp = run.name, (stamp_of(run), len(run.steps))
+name, step, stamp = run.name, step_of(run), (stamp_of(run), len(run.steps))
 
 
-def progress(name: str) -> tuple[Chart, ...]:
+@shared
+def measured(name: str, snapshots: int) -> pd.DataFrame:
     run = miii.runs.open(name)
     assert isinstance(run.config.task, miii.ModularAddition)
     keys = analysis.fourier.model_key_frequencies(run.model())
-    models = ((step, run.model(step)) for step in run.steps)
-    measured = analysis.trajectory.trajectory(models, run.task(), keys, run.config.task.multipliers).frame()
-    return plots.progress(measured, analysis.phases.phases(measured))
+    models = ((step, run.model(step)) for step in run.steps[:snapshots])
+    return analysis.trajectory.trajectory(models, run.task(), keys, run.config.task.multipliers).frame()
+
+
+def progress(name: str, step: int, snapshots: int) -> tuple[Chart, ...]:
+    measures = measured(name, snapshots)
+    charts = plots.progress(measures, analysis.phases.phases(measures))
+    return tuple(plots.at_step(chart, step, "at") for chart in charts)
 
 
 keys = analysis.fourier.model_key_frequencies(run.model())
@@ -48,6 +55,8 @@ with st.spinner(f"Measuring {len(run.steps)} snapshots …", show_time=True):
     cell(
         progress,
         name=name,
+        step=step,
+        snapshots=len(run.steps),
         stamp=stamp,
         alt=f"Lines over the steps of the {len(run.steps)} snapshots of {name}.",
     )

@@ -4,17 +4,16 @@ from functools import partial
 
 import pandas as pd
 import streamlit as st
-from jaxtyping import Bool
-from torch import Tensor
 
 import miii
 from miii import ModularAddition, plots, runs
 from miii.errors import InputError
 from miii.jobs import Job
 from miii.metrics import LossName
-from pages._ui import form, front, learned
+from pages._ui import form, front, learned, say, trained
+from pages._ui.draw import draw
 from pages._ui.jobs import registry
-from pages._ui.pick import run_name, start
+from pages._ui.pick import run_name, start, step_of
 
 front.door()
 
@@ -50,8 +49,8 @@ except InputError as error:
     st.error(str(error), icon=":material/edit:")
 with story:
     title, text = learned.story(form.chosen_task())
-    st.title(title)
-    st.markdown(text)
+    say.title(title)
+    say.text(text)
 
 with st.container(horizontal=True, gap="small"):
     st.button(
@@ -142,13 +141,8 @@ def progress(job: Job | None, run: runs.Run | None, config: miii.RunConfig, rows
 
 
 def figures(job: Job | None, run: runs.Run) -> None:
-    if run.imported:
-        grid(job, run)
-        return
-    metrics, steps = run.metrics(), run.config.steps
-    if run.result is not None:
-        steps = run.result["steps"]
-    kind = run.config.task.kind
+    """The curves so far, and the newest answers."""
+    metrics, steps, kind = run.metrics(), run.config.steps, run.config.task.kind
     left, right = st.columns(2)
     with left:
         if kind == "modular":
@@ -164,48 +158,35 @@ def figures(job: Job | None, run: runs.Run) -> None:
             if kind != "miu":  # whose own figure has it
                 accuracy(metrics, steps)
     with right if kind == "modular" else left:
-        alt = "Length of the vector of all weights over the steps."
-        st.altair_chart(plots.weight_norm(metrics, steps), key="norm", alt=alt)
+        draw(plots.weight_norm(metrics, steps), key="norm", alt="Length of the vector of all weights over the steps.")
 
 
 def loss(metrics: pd.DataFrame, steps: int, name: LossName) -> None:
     alt = "Loss of the training and test split over the steps, log scale."
-    st.altair_chart(plots.loss(metrics, steps, "squared error" if name == "squared" else "nats"), key="loss", alt=alt)
+    draw(plots.loss(metrics, steps, "squared error" if name == "squared" else "nats"), key="loss", alt=alt)
 
 
 def accuracy(metrics: pd.DataFrame, steps: int) -> None:
-    st.altair_chart(plots.accuracy(metrics, steps), key="accuracy", alt="Accuracy of both splits over the steps.")
+    draw(plots.accuracy(metrics, steps), key="accuracy", alt="Accuracy of both splits over the steps.")
 
 
 def grid(job: Job | None, run: runs.Run) -> None:
-    """Which pairs are answered right; other tasks are no square of pairs."""
+    """Which pairs are answered right at the newest evaluation; of a large p only a part is evaluated while it trains."""
     task = run.config.task
-    if not isinstance(task, ModularAddition) or task.p > form.LIMIT:
-        return
     found = job.evaluation if job is not None else None
-    if found is not None and len(found.rows) == task.p**2:
-        correct = found.correct
-    else:  # of a large p only a part is evaluated while it trains
-        correct = right_answers(run.name, run.steps[-1], run.folder.stat().st_mtime)
-    splits = "" if task.train_fraction is None else ", in the training and in the test split"
-    st.altair_chart(
-        plots.answers(correct, built(task), task.p),
+    if not isinstance(task, ModularAddition) or task.p > form.LIMIT or found is None or len(found.rows) != task.p**2:
+        return
+    draw(
+        plots.answers(found.correct, built(task), task.p),
         key="answers",
         width="content",
-        alt=f"Grid of all {task.p} by {task.p} pairs: which are answered right{splits}.",
+        alt=f"Grid of all {task.p} by {task.p} pairs: which are answered right, in the training and in the test split.",
     )
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def built(task: ModularAddition) -> miii.Task:
     return task.build()
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def right_answers(name: str, step: int, stamp: float) -> Bool[Tensor, " examples"]:
-    run = miii.runs.open(name)
-    task = run.task()
-    return miii.answer(run.model(step), task.tokens) == task.labels
 
 
 def as_csv(run: runs.Run) -> str:
@@ -235,14 +216,17 @@ def everything(name: str, live: bool) -> None:
         progress(job, run, config, rows)
     if run is not None and rows and run.steps:
         learned.numbers(run, rows)
-        figures(job, run)
+        if live:
+            figures(job, run)
+        else:
+            trained.show(run, step_of(run))
     if live and (job is None or job.over):
         st.rerun()  # that was the last look: from here on nothing moves, so nothing polls
 
 
 chosen = run_name()
 if chosen is not None:
-    st.header(chosen, anchor="run", divider="gray")
+    say.header(chosen, anchor="run", divider="gray")
     job = jobs.get(chosen)
     live = job is not None and not job.over
     st.fragment(show, run_every=POLL if live else None)(chosen, live)

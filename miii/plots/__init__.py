@@ -38,6 +38,7 @@ from miii.plots.tasks import (
 from miii.plots.training import (
     accuracy,
     answers,
+    at_step,
     by_length,
     by_prime,
     by_token,
@@ -57,6 +58,7 @@ __all__ = [
     "answer_logits",
     "answers",
     "argued",
+    "at_step",
     "attention_spectrum",
     "by_length",
     "by_prime",

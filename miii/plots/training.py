@@ -176,6 +176,23 @@ def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, size: int = 
     )
 
 
+def at_step(chart: Chart, step: int, x: str = "step") -> alt.LayerChart:
+    """A chart over the steps with a line where a snapshot stands.
+
+    Args:
+        x: the field of the chart's x axis; ``at`` where steps are logarithmic and 0 stands at 0.7.
+
+    Source: own design.
+    """
+    lines = chart.copy()
+    options = {name: getattr(chart, name) for name in ("title", "height", "autosize")}
+    for name in options:  # which belong to the whole, not to its layers
+        setattr(lines, name, alt.Undefined)
+    where = pd.DataFrame({"step": [step], "at": [max(0.7, step)]})
+    rule = alt.Chart(where).mark_rule(color=MUTED, strokeWidth=2).encode(x=f"{x}:Q", tooltip="step:Q")
+    return alt.LayerChart(layer=[lines, rule]).properties(**options)
+
+
 def class_balance(task: Task) -> alt.Chart:
     """How many examples of each split have each label. Source: own design."""
     counts = [

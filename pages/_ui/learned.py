@@ -11,6 +11,7 @@ from miii.evaluation import grokked
 from miii.plots.style import Chart
 from miii.tasks import named
 from miii.tasks.primes import SIEVED
+from pages._ui.draw import draw
 
 Row = Mapping[str, float]
 
@@ -182,4 +183,4 @@ def figure(kind: str, metrics: pd.DataFrame, steps: int) -> None:
         alt = "Digits, integers and labels over the steps: shares right, and areas under the ROC curve."
     else:
         return
-    st.altair_chart(chart, key="measure", alt=alt)
+    draw(chart, key="measure", alt=alt)

@@ -65,6 +65,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     **test_rollout_plots.CHARTS,
     "accuracy": lambda: plots.accuracy(METRICS),
     "answers": lambda: plots.answers(noise(P * P) > 0.5, TASK, P),
+    "at_step": lambda: plots.at_step(plots.loss(METRICS), 10),
     "circle": lambda: plots.circle(fourier.circle(waves(2), 2)),
     "class_balance": lambda: plots.class_balance(TASK),
     "heatmap": lambda: plots.heatmap(noise(P, P), title="Share", row="a", column="b", value="share"),
@@ -218,6 +219,16 @@ def test_curves_give_back_both_splits(draw, kind):
 def test_the_weight_norm_gives_back_its_steps():
     got = plots.frame(plots.weight_norm(METRICS))
     assert got[["step", "weight_norm"]].equals(METRICS[["step", "weight_norm"]])
+
+
+def test_a_snapshot_stands_on_the_curves_at_its_step():
+    curves = plots.loss(METRICS, 400)
+    chart = plots.at_step(curves, 10)
+    assert plots.frame(chart).equals(plots.frame(curves))
+    assert chart.layer[1].data["step"].tolist() == [10]
+    assert (chart.title, chart.height) == (curves.title, curves.height)
+    assert bare(chart) == bare(plots.at_step(plots.loss(METRICS[:2], 400), 100))
+    assert bare(plots.at_step(curves, 0, "at"))["layer"][1]["encoding"]["x"]["field"] == "at"
 
 
 def test_a_spectrum_gives_back_both_parts():
