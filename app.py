@@ -103,13 +103,21 @@ page = st.navigation(
                 help="The draft's results chapter, filled: every number from a run that came with miii.",
             ),
         ],
+        "Runs": [
+            st.Page(
+                "pages/runs.py",
+                title="Runs",
+                icon=":material/inventory_2:",
+                help="All runs: find one, rename it, delete it, carry it to another machine and back.",
+            ),
+        ],
     },
     expanded=True,  # or the last pages hide behind “View more”
 )
-jobs.prepare()
-with st.sidebar:
-    pick.run_picker()
 try:
+    jobs.prepare()
+    with st.sidebar:
+        pick.run_picker()
     page.run()
-except InputError as error:  # such as a spoilt file of the run that is shown
+except InputError as error:  # such as a spoilt file of the run that is shown, or a setting that is none
     st.error(str(error), icon=":material/error:")

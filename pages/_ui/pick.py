@@ -9,8 +9,9 @@ import miii
 from miii import ModularAddition, runs
 from miii.analysis import grid
 from miii.errors import InputError
+from pages._ui import rights, settings
 from pages._ui.form import LIMIT
-from pages._ui.jobs import registry
+from pages._ui.jobs import registry, waiting
 
 RUN, STEP = "run", "step"  # the keys of the widgets, and so the names in the URL
 
@@ -57,7 +58,9 @@ def start(config: miii.RunConfig) -> None:
     """Train a new run in the background, and choose it; what is wrong is kept as ``message`` for the page to say."""
     folder = runs.new_folder(config, taken=[job.name for job in registry().all()])
     try:
+        settings.check_start(config, len(waiting()))
         registry().start(folder, config)
+        rights.own(folder.name)
     except InputError as error:
         st.session_state["message"] = str(error)
     else:
