@@ -199,13 +199,12 @@ at, **carried** to another machine and brought back, and tidied up.
 """
 )
 if rights.adopt():
-    st.session_state[SAID] = "You may change the runs of the secret link that you opened."
+    st.success("You may change the runs of the secret link that you opened.", icon=":material/key:")
 found = settings.read()
 if found.shared:
     lasts = "" if settings.lasting() else " **Its disk does not last**: download what you want to keep."
     st.info(f"This server is shared.{lasts} {found.sentence()}", icon=":material/group:")
     secret()
-messages()
 
 search = st.text_input(
     "Search",
@@ -225,6 +224,7 @@ if names:
         selection_mode="single-row",
         key=f"runs-{hash(tuple(names))}",  # another list has another row chosen: none
         width="stretch",
+        placeholder="–",
     )
     rows = [names[row] for row in event["selection"]["rows"] if row < len(names)]
     if rows != st.session_state.get(SEEN):
@@ -246,6 +246,7 @@ elif search:
 else:
     st.info("There is no run yet. Train one on the page Train, or bring one in below.", icon=":material/play_circle:")
 
+messages()  # here, where the buttons above and below have eyes on them
 st.header("Bring a run in", anchor="bring")
 st.markdown(
     "From a laptop, a cluster, or somebody else. Nothing in a file is trusted: only JSON and safetensors are read, and a run is made "

@@ -104,11 +104,15 @@ def _bytes(run: runs.Run) -> int:
 
 COLUMNS: dict[str, Any] = {
     "run": st.column_config.TextColumn(pinned=True, help="The name, which is the folder's."),
-    "task": st.column_config.TextColumn(help="What the network is trained on."),
+    "task": st.column_config.TextColumn(width=240, help="What the network is trained on."),
     "state": st.column_config.TextColumn(help="Training, queued, done, stopped, unfinished, imported or spoilt."),
+    "from": st.column_config.TextColumn(
+        help="Shipped runs came with miii and can only be read; the others were trained here, uploaded or imported."
+    ),
     "steps": st.column_config.NumberColumn(format="localized", help="The last step that was evaluated."),
     "accuracy": st.column_config.NumberColumn(
-        format="percent", help="On the test split at the end; over all pairs where the split is unknown."
+        format="percent",
+        help="On the test split at the end: all residues of a number right, where all are asked; over all pairs, where the split is unknown.",
     ),
     "auc": st.column_config.NumberColumn(
         "ROC AUC", format="%.3f", help="Of primes against composites at the end, for primes and frames."
@@ -118,7 +122,4 @@ COLUMNS: dict[str, Any] = {
     ),
     "MB": st.column_config.NumberColumn(format="%.1f", help="Megabytes on the disk."),
     "date": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", help="When its training began, in UTC."),
-    "from": st.column_config.TextColumn(
-        help="Shipped runs came with miii and can only be read; the others were trained here, uploaded or imported."
-    ),
 }
