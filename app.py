@@ -19,6 +19,20 @@ def at(file: str, title: str, icon: str, says: str, **options: Any) -> Streamlit
 
 page = st.navigation(
     {
+        "": [
+            at(
+                "try",
+                "Try it",
+                "route",
+                "Your own numbers, followed through the network: tokens, attention, neurons, logits, answer.",
+            ),
+            at(
+                "runs",
+                "Runs",
+                "inventory_2",
+                "All runs: find one, rename it, delete it, carry it to another machine and back.",
+            ),
+        ],
         "Learn": [
             at(
                 "train",
@@ -35,12 +49,6 @@ page = st.navigation(
                 "Data",
                 "grid_on",
                 "What the network is shown: every pair, its answer, its tokens, and which pairs train.",
-            ),
-            at(
-                "try",
-                "Try it",
-                "route",
-                "Your own numbers, followed through the network: tokens, attention, neurons, logits, answer.",
             ),
             at(
                 "symbolic",
@@ -117,15 +125,15 @@ page = st.navigation(
     },
     position="top",
 )
-jobs.prepare()
 links.begin()
 notes = st.container()
-with st.sidebar:
-    pick.run_picker()
-    share.page(page.title, say.begin())
 try:
+    jobs.prepare()
+    with st.sidebar:
+        pick.run_picker()
+        share.page(page.title, say.begin())
     page.run()
-except InputError as error:  # such as a spoilt file of the run that is shown
+except InputError as error:  # such as a spoilt file of the run that is shown, or a setting that is none
     st.error(str(error), icon=":material/error:")
 finally:
     links.end(notes)

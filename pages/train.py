@@ -10,9 +10,9 @@ from miii import ModularAddition, plots, runs
 from miii.errors import InputError
 from miii.jobs import Job
 from miii.metrics import LossName
-from pages._ui import form, front, learned, say, trained
+from pages._ui import form, front, learned, rights, say, settings, trained
 from pages._ui.draw import draw
-from pages._ui.jobs import registry
+from pages._ui.jobs import registry, waiting
 from pages._ui.pick import run_name, start, step_of
 
 front.door()
@@ -24,12 +24,21 @@ jobs = registry()
 
 def resume(run: runs.Run) -> None:
     try:
+        rights.check(run.name)
+        settings.check_start(run.config, len(waiting()))
         jobs.resume(run)
     except InputError as error:
         st.session_state["message"] = str(error)
 
 
+def pause(job: Job) -> None:
+    if rights.why_not(job.name) is None:
+        jobs.pause(job)
+
+
 def stop(job: Job) -> None:
+    if rights.why_not(job.name) is not None:
+        return
     if job.status == "queued":
         st.session_state["note"] = f"{job.name} was taken out of the queue; nothing of it was trained."
     jobs.stop(job)
@@ -44,6 +53,7 @@ try:
         raise InputError(
             f"p must be at most {form.LIMIT} in the app; the command line goes to 1024 (got {config.task.p})."
         )
+    settings.check_steps(config)
 except InputError as error:
     config = None
     st.error(str(error), icon=":material/edit:")
@@ -66,6 +76,8 @@ with st.container(horizontal=True, gap="small"):
         with st.popover("Code", icon=":material/code:", type="tertiary", help="The same run from a script or a shell"):
             st.code(form.code(config, f"runs/{config.task.name}"), language="python")
             st.code(form.command(config), language="bash")
+if limits := settings.read().sentence():
+    st.caption(limits)
 if "note" in st.session_state:
     st.info(st.session_state.pop("note"), icon=":material/stop:")
 if "message" in st.session_state:
@@ -97,7 +109,9 @@ def status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:
     return f"Finished at step {result['steps']:,}", ":material/check:"
 
 
-def progress(job: Job | None, run: runs.Run | None, config: miii.RunConfig, rows: list[dict[str, float]]) -> None:
+def progress(
+    name: str, job: Job | None, run: runs.Run | None, config: miii.RunConfig, rows: list[dict[str, float]]
+) -> None:
     """The bar with step, rate and time left; the buttons that act on the run."""
     text, icon = status(job, run)
     at = job.step.step if job is not None and job.step is not None else rows[-1]["step"] if rows else 0
@@ -108,24 +122,25 @@ def progress(job: Job | None, run: runs.Run | None, config: miii.RunConfig, rows
         if config.seconds is not None and job.step is not None:
             left = min(left, max(0, config.seconds - job.step.seconds))
         note += f" · {job.rate:.0f} steps/s · {most}{left:.0f} s left"
+    why_not = rights.why_not(name)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown(f"{icon} **{text}**", width="content")
         if job is not None and not job.over:
             st.button(
                 "Pause",
                 icon=":material/pause:",
-                on_click=jobs.pause,
+                on_click=pause,
                 args=(job,),
-                disabled=job.status != "running",
-                help="Write everything down after this step; Resume goes on to the very same weights",
+                disabled=why_not is not None or job.status != "running",
+                help=why_not or "Write everything down after this step; Resume goes on to the very same weights",
             )
             st.button(
                 "Stop",
                 icon=":material/stop:",
                 on_click=stop,
                 args=(job,),
-                disabled=job.status not in ("queued", "running"),
-                help="End the run after this step and keep what it has",
+                disabled=why_not is not None or job.status not in ("queued", "running"),
+                help=why_not or "End the run after this step and keep what it has",
             )
         elif run is not None and run.can_resume:
             st.button(
@@ -133,7 +148,8 @@ def progress(job: Job | None, run: runs.Run | None, config: miii.RunConfig, rows
                 icon=":material/play_arrow:",
                 on_click=resume,
                 args=(run,),
-                help="Go on where it stopped, to the very weights that an uninterrupted run ends in",
+                disabled=why_not is not None,
+                help=why_not or "Go on where it stopped, to the very weights that an uninterrupted run ends in",
             )
     if run is None or not run.imported:
         ended = run is not None and run.result is not None and not run.result["stopped"]
@@ -213,7 +229,7 @@ def everything(name: str, live: bool) -> None:
         run, rows = None, []
     config = job.config if job is not None else run.config if run is not None else None
     if config is not None:
-        progress(job, run, config, rows)
+        progress(name, job, run, config, rows)
     if run is not None and rows and run.steps:
         learned.numbers(run, rows)
         if live:
@@ -229,7 +245,10 @@ if chosen is not None:
     say.header(chosen, anchor="run", divider="gray")
     job = jobs.get(chosen)
     live = job is not None and not job.over
-    st.fragment(show, run_every=POLL if live else None)(chosen, live)
+    if live:
+        st.fragment(show, run_every=POLL)(chosen, live)
+    else:
+        show(chosen, live)
     finished = next((run for run in runs.every() if run.name == chosen and run.rows()), None)
     if finished is not None and not live:
         st.download_button(

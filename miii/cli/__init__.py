@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], int]]] = {
     "circuit": (inside.Circuit, inside.run_circuit),
     "compare": (comparing.Compare, comparing.run_compare),
     "runs": (files.Runs, files.run_runs),
+    "pack": (files.Pack, files.run_pack),
+    "unpack": (files.Unpack, files.run_unpack),
     "ship": (files.Ship, files.run_ship),
     "import": (files.Import, files.run_import),
     "export": (export.Export, export.run_export),

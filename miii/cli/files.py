@@ -1,4 +1,4 @@
-"""The commands on files: ``runs``, ``ship``, ``import``, ``export-weights``."""
+"""The commands on files: ``runs``, ``pack``, ``unpack``, ``ship``, ``import``, ``export-weights``."""
 
 import sys
 from dataclasses import dataclass
@@ -26,6 +26,30 @@ class Runs:
     """
 
     json: Annotated[bool, tyro.conf.arg(help="print a JSON array on stdout")] = False
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Write a run as one zip file, for the app or another machine.
+
+    Source: ``miii.runs``.
+    """
+
+    run: RunName
+    out: Annotated[Path, tyro.conf.arg(help="the file to write, ending in .zip")]
+
+
+@dataclass(frozen=True)
+class Unpack:
+    """Make a run of a zip file, which is checked and not trusted.
+
+    Source: ``miii.runs``.
+    """
+
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="a zip file such as pack writes")]
+    name: Annotated[
+        str | None, tyro.conf.arg(help="the run's name [the one in the file]", metavar="NAME", help_behavior_hint="")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +103,19 @@ class ExportWeights:
 def run_runs(chosen: Runs) -> int:
     """Print the runs. Source: ``miii.runs``."""
     print_runs(runs.every(), chosen.json)
+    return 0
+
+
+def run_pack(chosen: Pack) -> int:
+    """Pack, and print the file. Source: ``miii.runs``."""
+    runs.write_pack(runs.open(chosen.run), chosen.out)
+    print(chosen.out)
+    return 0
+
+
+def run_unpack(chosen: Unpack) -> int:
+    """Unpack into ``runs``, and print the run's folder. Source: ``miii.runs``."""
+    print(runs.unpack(chosen.file, chosen.name).folder)
     return 0
 
 

@@ -11,25 +11,39 @@
 Every file but ``metrics.jsonl`` is written beside its place and moved there, so that a reader never sees half of one.
 """
 
-from miii.runs.manage import adopt, discard, ship, thin
-from miii.runs.read import Run, every, homes, new_folder, open, row
+from miii.runs.bundle import pack, unpack, unpack_files, write_pack
+from miii.runs.change import discard, rename, restore, trash
+from miii.runs.checks import LIMITS, Limits, check_size
+from miii.runs.manage import adopt, ship, thin
+from miii.runs.read import Run, every, free_folder, homes, new_folder, open, row
 from miii.runs.write import follow, provenance, record, resume, save_report, summary
 
 __all__ = [
+    "LIMITS",
+    "Limits",
     "Run",
     "adopt",
+    "check_size",
     "discard",
     "every",
     "follow",
+    "free_folder",
     "homes",
     "new_folder",
     "open",
+    "pack",
     "provenance",
     "record",
+    "rename",
+    "restore",
     "resume",
     "row",
     "save_report",
     "ship",
     "summary",
     "thin",
+    "trash",
+    "unpack",
+    "unpack_files",
+    "write_pack",
 ]

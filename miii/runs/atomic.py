@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from safetensors import SafetensorError
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
     """A run's new folder, to be filled under another name beside its place. Source: own design."""
-    making = folder.with_name(f".{folder.name}.{os.getpid()}")
+    making = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         (making / "snapshots").mkdir(parents=True)
         yield making

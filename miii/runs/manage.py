@@ -1,4 +1,4 @@
-"""Runs as folders: adopted from elsewhere, shipped, deleted."""
+"""Runs as folders: adopted from elsewhere, shipped, thinned."""
 
 import json
 import os
@@ -97,19 +97,6 @@ def ship(run: Run, folder: str | Path, snapshots: int = 14) -> Run:
     except OSError as error:
         raise InputError(f"{folder} could not be written: {error.strerror or error}.") from None
     return open(folder.absolute())
-
-
-def discard(run: Run) -> None:
-    """Delete a run that nobody is writing.
-
-    Raises:
-        InputError: someone is writing it.
-
-    Source: own design.
-    """
-    if run.running:
-        raise InputError(f"{run.name} is being written: stop it first.")
-    shutil.rmtree(run.folder)
 
 
 def thin(steps: list[int], n: int) -> list[int]:

@@ -261,11 +261,20 @@ def new_folder(config: RunConfig, taken: Collection[str] = ()) -> Path:
 
     Source: own design.
     """
-    home = homes()[0]
-    stem = f"{config.task.name}-seed{config.task.seed}"
+    return free_folder(f"{config.task.name}-seed{config.task.seed}", taken)
+
+
+def free_folder(stem: str, taken: Collection[str] = ()) -> Path:
+    """A folder in ``runs`` that does not exist yet, of this name or, where that is taken, with a number behind it.
+
+    Args:
+        taken: as of ``new_folder``.
+
+    Source: own design.
+    """
     taken = {*taken, *(path.name for place in homes() for path in place.glob(f"{stem}*"))}
     name = next(n for n in (stem, *(f"{stem}-{i}" for i in range(2, len(taken) + 3))) if n not in taken)
-    return home / name
+    return homes()[0] / name
 
 
 def row(run: Run) -> dict[str, Any]:

@@ -59,6 +59,7 @@ def import_run(
     act: str = "relu",
     causal: bool = True,
     allow_pt: bool = True,
+    limits: runs.Limits | None = None,
 ) -> tuple[runs.Run, tuple[str, ...]]:
     """Make a run of a file with a HookedTransformer's state dict; nothing is written unless all of it fits.
 
@@ -67,12 +68,13 @@ def import_run(
         task: what the network was trained on. A ``train_fraction`` says that it was trained on miii's own split of that
             fraction and seed; None that nobody knows.
         act, causal: as ``from_state_dict``. allow_pt: as ``read_file``.
+        limits: how large the network may be, for a server that reads strangers' files.
 
     Returns:
         The run, with one snapshot as step 0; and the names of the tensors that were left out, printable.
 
     Raises:
-        InputError: as ``read_file``, ``from_state_dict`` and ``runs.adopt``.
+        InputError: as ``read_file``, ``from_state_dict``, ``runs.check_size`` and ``runs.adopt``.
 
     Source: own design.
     """
@@ -81,6 +83,8 @@ def import_run(
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     config = RunConfig(task=task, model=model.config)
+    if limits is not None:
+        runs.check_size(config, limits)
     return runs.adopt(out, config, model, format="transformer-lens", file=file.name, sha256=digest), extras
 
 

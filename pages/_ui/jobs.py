@@ -3,7 +3,8 @@
 import streamlit as st
 import torch
 
-from miii.jobs import Jobs
+from miii.jobs import Job, Jobs
+from pages._ui import settings
 
 
 @st.cache_resource(show_spinner=False, on_release=Jobs.close)
@@ -14,5 +15,11 @@ def registry() -> Jobs:
 
 @st.cache_resource(show_spinner=False)
 def prepare() -> None:
-    """Once a server: one torch thread, because two beside a busy interpreter are many times slower than one."""
+    """Once a server: where runs are written; one torch thread, for two beside a busy interpreter are much slower."""
+    settings.prepare()
     torch.set_num_threads(1)
+
+
+def waiting() -> list[Job]:
+    """The jobs that train or wait for their turn."""
+    return [job for job in registry().all() if not job.over]

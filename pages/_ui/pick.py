@@ -10,11 +10,11 @@ from miii import ModularAddition, runs
 from miii.analysis import grid
 from miii.analysis.phases import Phase, outline
 from miii.errors import InputError
-from pages._ui import links
+from pages._ui import links, rights, settings
 from pages._ui.beside import BESIDE
 from pages._ui.cell import stamp_of
 from pages._ui.form import LIMIT
-from pages._ui.jobs import registry
+from pages._ui.jobs import registry, waiting
 from pages._ui.player import player
 
 RUN, STEP = "run", "step"  #: keys of what is chosen, and names in the URL
@@ -82,7 +82,9 @@ def start(config: miii.RunConfig) -> None:
     """Train a new run in the background, and choose it; what is wrong is kept as ``message`` for the page to say."""
     folder = runs.new_folder(config, taken=[job.name for job in registry().all()])
     try:
+        settings.check_start(config, len(waiting()))
         registry().start(folder, config)
+        rights.own(folder.name)
     except InputError as error:
         st.session_state["message"] = str(error)
     else:

@@ -1,4 +1,4 @@
-"""Runs as folders: adopted from elsewhere, shipped, deleted."""
+"""Runs as folders: adopted from elsewhere, shipped, thinned."""
 
 import contextlib
 import itertools
@@ -6,7 +6,6 @@ import json
 import math
 import resource
 
-import filelock
 import pytest
 import torch
 
@@ -233,16 +232,7 @@ def test_shipping_to_a_full_disk_is_told_and_leaves_nothing_half(small_run, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-# ---- discarding ----
-
-
-def test_a_run_is_deleted_unless_someone_is_writing_it(run_copy, one_sentence, tree):
-    before = tree(run_copy)
-    with filelock.FileLock(run_copy / ".lock"), one_sentence("copy", "being written"):
-        miii.runs.discard(miii.runs.open(run_copy))
-    assert tree(run_copy) == before | {".lock": tree(run_copy)[".lock"]}
-    miii.runs.discard(miii.runs.open(run_copy))
-    assert not run_copy.exists()
+# ---- thinning ----
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 13, 14, 20])

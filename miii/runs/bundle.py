@@ -1,0 +1,268 @@
+"""A run as one file, to be carried elsewhere: a zip of JSON and safetensors, hostile until every part of it is checked.
+
+Nothing of the file is trusted: names are taken from a short list, bytes are counted while they are read, no pickle is
+opened, and what is written is made anew from the values that were checked.
+"""
+
+import datetime
+import io
+import json
+import os
+import re
+import shutil
+import stat
+import zipfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from safetensors.torch import save_file
+
+from miii.config import RunConfig
+from miii.errors import InputError
+from miii.runs import checks
+from miii.runs.atomic import whole_file, whole_folder, write_json
+from miii.runs.change import NAME
+from miii.runs.checks import LIMITS, Limits
+from miii.runs.read import Run, free_folder, open
+
+FILES = ("config.json", "provenance.json", "metrics.jsonl", "result.json", "report.json")
+SNAPSHOT = re.compile(r"snapshots/(0|[1-9][0-9]{0,7})\.safetensors")
+TOP = re.compile(r"[^/\\\x00-\x1f]{1,200}")  #: the folder in which they may lie
+LEFT = (".lock", "resume.safetensors", ".DS_Store")  #: lie in folders of runs and are no part of a bundle: not read
+DIRECTORY = 1_000_000  #: bytes that the list of a zip's entries may take
+T = TypeVar("T")
+
+Read = Callable[[int], bytes]  #: the beginning of a file, of so many bytes at most
+
+
+def pack(run: Run) -> bytes:
+    """A run as a zip file: what it has of its JSON and its snapshots, in one folder of the run's name.
+
+    Of a run that is being written, all that is whole.
+
+    Raises:
+        InputError: the run cannot be read.
+
+    Source: own design.
+    """
+    whole = io.BytesIO()
+    places = [run.folder / name for name in FILES]
+    places += [run.folder / "snapshots" / f"{step}.safetensors" for step in run.steps]
+    try:
+        with zipfile.ZipFile(whole, "w") as archive:
+            for place in places:
+                if place.exists():
+                    # without a date, so that the same run gives the same bytes
+                    entry = zipfile.ZipInfo(f"{run.name}/{place.relative_to(run.folder).as_posix()}")
+                    entry.external_attr = (stat.S_IFREG | 0o644) << 16
+                    if place.suffix != ".safetensors":  # weights hardly shrink
+                        entry.compress_type = zipfile.ZIP_DEFLATED
+                    archive.writestr(entry, place.read_bytes())
+    except OSError as error:
+        raise InputError(f"{run.folder} could not be read: {error.strerror or error}.") from None
+    return whole.getvalue()
+
+
+def write_pack(run: Run, path: str | Path) -> None:
+    """Write what ``pack`` gives; the file appears whole or not at all.
+
+    Raises:
+        InputError: ``path`` exists, does not end in .zip, or cannot be written.
+
+    Source: own design.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".zip":
+        raise InputError(f"out must end in .zip (got {str(path)!r}).")
+    if os.path.lexists(path):
+        raise InputError(f"out must be a file that does not exist yet (got {str(path)!r}).")
+    whole = pack(run)
+    try:
+        whole_file(path, lambda beside: beside.write_bytes(whole))
+    except OSError as error:
+        raise InputError(f"{path} could not be written: {error.strerror or error}.") from None
+
+
+def unpack(
+    file: str | Path | bytes, name: str | None = None, taken: Collection[str] = (), limits: Limits = LIMITS
+) -> Run:
+    """Make a run in ``runs`` of a zip file such as ``pack`` gives; nothing is written unless all of it is right.
+
+    Args:
+        name: the run's name; the file's own unless given. Where it is taken, a number is put behind it.
+        taken: further names to avoid, such as those of waiting jobs.
+
+    Raises:
+        InputError: the file is no plain zip file, holds anything but one run, or is too large.
+
+    Source: own design.
+    """
+    with _zip(_bytes(file, limits), limits) as archive:
+        entries = {entry.orig_filename: entry for entry in archive.infolist() if not _folder(entry)}
+        if len(entries) < sum(not _folder(entry) for entry in archive.infolist()):
+            raise InputError("zip file must hold each file once.")
+        for entry in entries.values():
+            _check_entry(entry)
+
+        def reader(entry: zipfile.ZipInfo) -> Read:
+            return lambda most: _read_entry(archive, entry, most)
+
+        return _take_in({path: reader(entry) for path, entry in entries.items()}, name, taken, limits)
+
+
+def unpack_files(
+    files: Mapping[str, bytes | memoryview],
+    name: str | None = None,
+    taken: Collection[str] = (),
+    limits: Limits = LIMITS,
+) -> Run:
+    """Make a run in ``runs`` of the files of a run's folder, by their paths in it; else as ``unpack``.
+
+    Raises:
+        InputError: they are anything but one run, or too large.
+
+    Source: own design.
+    """
+
+    def reader(data: bytes | memoryview) -> Read:
+        return lambda most: bytes(data[:most])
+
+    return _take_in({path: reader(data) for path, data in files.items()}, name, taken, limits)
+
+
+def _bytes(file: str | Path | bytes, limits: Limits) -> bytes:
+    try:
+        size = len(file) if isinstance(file, bytes) else Path(file).stat().st_size
+        if size > limits.nbytes:
+            raise InputError(f"file must have at most {limits.nbytes:,} bytes (got {size:,}).")
+        return file if isinstance(file, bytes) else Path(file).read_bytes()
+    except OSError as error:
+        raise InputError(f"file must be one that can be read: {file!s} ({error.strerror or error}).") from None
+
+
+@contextmanager
+def _zip(data: bytes, limits: Limits) -> Iterator[zipfile.ZipFile]:
+    _check_end(data, limits)
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except Exception:  # a hostile list of entries may raise anything
+        raise InputError("file must be a readable zip file.") from None
+    with archive:
+        yield archive
+
+
+def _check_end(data: bytes, limits: Limits) -> None:
+    """The end of a zip file says how long the list of its entries is, which is read whole: so it is looked at first."""
+    if data[-22:-18] != b"PK\5\6" or data[-2:] != b"\0\0":
+        raise InputError("file must be a readable zip file without a comment.")
+    # where there is a locator before the end, the length is said in another place
+    if int.from_bytes(data[-10:-6], "little") > DIRECTORY or data[-42:-38] == b"PK\6\7":
+        raise InputError(f"zip file must hold at most {limits.files:,} files.")
+
+
+def _folder(entry: zipfile.ZipInfo) -> bool:
+    return entry.orig_filename.endswith("/") and entry.file_size == 0
+
+
+def _check_entry(entry: zipfile.ZipInfo) -> None:
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        raise InputError("zip file must hold files and folders alone, no links.")
+    if entry.flag_bits & 1:
+        raise InputError("zip file must not be encrypted.")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError("zip file must be compressed in the common way, or not at all.")
+
+
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:
+    try:
+        with archive.open(entry) as file:
+            return file.read(most)
+    except Exception:  # a damaged or hostile entry may raise anything
+        raise InputError("file must be a readable zip file.") from None
+
+
+def _take_in(given: Mapping[str, Read], name: str | None, taken: Collection[str], limits: Limits) -> Run:
+    if len(given) > limits.files:
+        raise InputError(f"run must have at most {limits.files:,} files (got {len(given):,}).")
+    if name is not None and not NAME.fullmatch(name):
+        raise InputError(f"name must be letters, digits, dots, underscores and hyphens (got {name[:100]!r}).")
+    top, files = _inside(given)
+    if "config.json" not in files:
+        raise InputError("run must have a config.json, in its folder or beside its other files.")
+    left = limits.nbytes
+
+    def read(path: str, most: int) -> bytes:
+        nonlocal left
+        data = files[path](min(left, most) + 1)
+        if len(data) > min(left, most):
+            raise InputError(
+                f"run must have at most {limits.nbytes:,} bytes unpacked, and {limits.json_bytes:,} in a file of JSON "
+                f"({path} is too large)."
+            )
+        left -= len(data)
+        return data
+
+    def checked(path: str, check: Callable[[bytes], T]) -> T | None:
+        return check(read(path, limits.json_bytes)) if path in files else None
+
+    config = checks.read_config(read("config.json", limits.json_bytes))
+    checks.check_size(config, limits)
+    provenance = checked("provenance.json", checks.read_provenance) or {}
+    rows = checked("metrics.jsonl", lambda data: checks.read_rows(data, config))
+    result = checked("result.json", lambda data: checks.read_result(data, config))
+    report = checked("report.json", checks.read_report)
+    snapshots = [path for path in files if path not in FILES]
+    wanted = checks.shapes(config, config.task.build()) if snapshots else {}
+    folder = free_folder(name or _named(top, config), taken)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    try:
+        with whole_folder(folder) as making:
+            write_json(making / "config.json", config.model_dump(mode="json"))
+            write_json(making / "provenance.json", provenance | {"uploaded": now})
+            if rows is not None:
+                (making / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+            if result is not None:
+                write_json(making / "result.json", result | {"run": folder.name})
+            if report is not None:
+                write_json(making / "report.json", report)
+            for path in snapshots:
+                if int(Path(path).stem) > config.steps:
+                    raise InputError(f"{path} must be of a step of the run, {config.steps} at most.")
+                tensors = checks.read_snapshot(path, read(path, limits.nbytes), wanted)
+                whole_file(making / path, partial(save_file, tensors))
+                shutil.copymode(making / "config.json", making / path)  # safetensors lets nobody but the owner read
+    except OSError as error:
+        raise InputError(f"{folder} could not be written: {error.strerror or error}.") from None
+    return open(folder.absolute())
+
+
+def _inside(given: Mapping[str, Read]) -> tuple[str, dict[str, Read]]:
+    """The folder that all files lie in, if any, and the files by their names in it."""
+    found: dict[str, Read] = {}
+    tops: set[str] = set()
+    for path, read in given.items():
+        if path.startswith("__MACOSX/") or path.rpartition("/")[2] in LEFT:
+            continue
+        top, name = ("", path) if _known(path) else path.split("/", 1) if "/" in path else ("", "")
+        if not _known(name) or (name != path and not TOP.fullmatch(top)) or top in (".", ".."):
+            got = re.sub(r"[^A-Za-z0-9_./-]", "?", path[:100])
+            raise InputError(f"run must hold {', '.join(FILES)} and snapshots/STEP.safetensors alone (got {got}).")
+        found[name] = read
+        tops.add(top)
+    if len(tops) > 1:
+        raise InputError("run must lie in one folder, or in none.")
+    return next(iter(tops), ""), found
+
+
+def _known(name: str) -> bool:
+    return name in FILES or SNAPSHOT.fullmatch(name) is not None
+
+
+def _named(top: str, config: RunConfig) -> str:
+    """What a run is to be called whose folder was called ``top``: a sweep's has commas and equals signs."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", top)[:60].strip(".-")
+    return name or f"{config.task.name}-seed{config.task.seed}"

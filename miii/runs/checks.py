@@ -1,0 +1,286 @@
+"""What the files of a stranger's run must hold: every value is checked, every size known, before anything is built."""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from miii.config import RunConfig
+from miii.errors import InputError
+from miii.model.transformer import Transformer
+from miii.runs.read import METRICS
+from miii.tasks import MIU, Frames, ModularAddition, Primes, Residues, Task
+from miii.tasks.frames import parts
+
+KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  #: what weights may be
+DEEPEST = 12  #: objects and lists within one another
+COLUMN = re.compile(r"[A-Za-z0-9_]{1,60}")  #: what a number of an evaluation may be called
+SEEN, MEAN = 50_000, 2_000  #: examples that an analysis looks at together; over which it averages attention
+
+#: The numbers of an evaluation that the app shows of each kind of task beside ``METRICS``.
+SHOWN = {
+    "modular": (),
+    "primes": ("auc", "auc_3"),
+    "residues": ("accuracy_worst",),
+    "miu": ("accuracy_as_long",),
+    "frames": ("auc", "auc_coprime"),
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a stranger's run may be.
+
+    Attributes:
+        files: how many files; nbytes: of all of them together, unpacked; json_bytes: of each that holds JSON.
+        p: the largest modulus; tokens: of all examples together; parameters: the network's weights.
+        activations: numbers that one site of the network comes to, over the examples of an analysis.
+
+    Source: own design.
+    """
+
+    files: int = 1100
+    nbytes: int = 200_000_000
+    json_bytes: int = 10_000_000
+    p: int = 1024
+    tokens: int = 20_000_000
+    parameters: int = 10_000_000
+    activations: int = 2**28
+
+
+LIMITS = Limits()
+
+
+def check_size(config: RunConfig, limits: Limits = LIMITS) -> None:
+    """Check that a config asks for no more than a server can bear; neither task nor network is built.
+
+    Raises:
+        InputError: it asks for more.
+
+    Source: own design.
+    """
+    task, model = config.task, config.model
+    if isinstance(task, ModularAddition | Residues) and task.p > limits.p:
+        raise InputError(f"p must be at most {limits.p} here (got {task.p}).")
+    sizes = _sizes(task)
+    tokens = sizes.examples * (sizes.n_ctx + sizes.questions)
+    if tokens > limits.tokens:
+        raise InputError(
+            f"task must have at most {limits.tokens:,} tokens and answers in all examples together (got {tokens:,})."
+        )
+    seen = min(sizes.examples, SEEN) * model.n_layers
+    attended = min(sizes.examples, MEAN) * model.n_layers * model.n_heads * sizes.n_ctx**2
+    activations = max(seen * max(model.d_mlp, model.d_model), attended)
+    if activations > limits.activations:
+        raise InputError(
+            f"model must have at most {limits.activations:,} activations of one kind over the examples of its task "
+            f"(got {activations:,})."
+        )
+    block = 4 * model.d_model**2 + 2 * model.d_model * model.d_mlp
+    parameters = model.n_layers * block + model.d_model * (sizes.vocabulary + sizes.n_ctx)
+    if parameters > limits.parameters:
+        raise InputError(f"model must have at most {limits.parameters:,} parameters (got {parameters:,}).")
+
+
+class _Sizes(NamedTuple):
+    """Of a task: its examples at most, the tokens and the answers of each, and the tokens and logits that there are."""
+
+    examples: int
+    n_ctx: int
+    questions: int
+    vocabulary: int
+
+
+def _sizes(task: ModularAddition | Primes | Residues | MIU | Frames) -> _Sizes:
+    match task:
+        case Primes():
+            logits = 2 + sum(task.residues)
+            return _Sizes(task.n_examples, task.width + 1, 1 + len(task.residues), len(task.token_names) + logits)
+        case MIU():
+            longer = (task.longest_test - task.longest) * max(1, task.n // 20)
+            return _Sizes(task.n + longer, task.longest_test + 2, 1, 8)
+        case Frames():
+            return _Sizes(len(parts(task)[0]), task.n_ctx, 1, 2 * len(task.token_names))
+        case Residues():
+            return _Sizes(task.p**2, 3, len(task.primes), task.p + 1 + sum(task.primes))
+    return _Sizes(task.p**2, 3, 1, 2 * task.p + 1)
+
+
+def shapes(config: RunConfig, task: Task) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of the network's tensors, without the network. Source: own design."""
+    with torch.device("meta"):
+        model = Transformer.of(config.model, task)
+    return {name: tuple(value.shape) for name, value in model.state_dict().items()}
+
+
+def read_object(name: str, data: bytes) -> dict[str, Any]:
+    """The JSON object in a file, of finite numbers and not too deep.
+
+    Raises:
+        InputError: the file holds anything else.
+
+    Source: RFC 8259.
+    """
+    try:
+        value = json.loads(data.decode(), parse_float=_finite, parse_constant=_finite)
+        if isinstance(value, dict) and not _deep(value, DEEPEST):
+            return value
+    except (ValueError, RecursionError):
+        pass
+    raise InputError(f"{name} must hold a JSON object of finite numbers, no deeper than {DEEPEST}.")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _deep(value: Any, left: int) -> bool:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return left < 0 or any(_deep(item, left - 1) for item in inside)
+
+
+def read_config(data: bytes) -> RunConfig:
+    """The config of a run.
+
+    Raises:
+        InputError: it is none.
+
+    Source: own design.
+    """
+    values = read_object("config.json", data)
+    try:
+        return RunConfig(**values)
+    except InputError as error:
+        raise InputError(f"config.json is not a run's config: {error}") from None
+    except (TypeError, ValueError, RecursionError, OverflowError):  # a hostile value may raise anything
+        raise InputError("config.json is not a run's config.") from None
+
+
+def read_rows(data: bytes, config: RunConfig) -> list[dict[str, Any]]:
+    """The rows of ``metrics.jsonl``; a last line that is still being written is left out.
+
+    Raises:
+        InputError: a row is no object with a whole step of the config, later than the row before, and the numbers that
+            the app shows.
+
+    Source: own design.
+    """
+    needed = {*METRICS, *SHOWN[config.task.kind]}
+    needed |= {"accuracy", "loss"} if config.task.train_fraction is None else set()
+    rows: list[dict[str, Any]] = []
+    for i, line in enumerate(data.rpartition(b"\n")[0].split(b"\n") if data else []):
+        row = read_object(f"metrics.jsonl, line {i + 1},", line)
+        for name, value in row.items():
+            if not COLUMN.fullmatch(name) or not (value is None or _number(value)):
+                raise InputError(f"metrics.jsonl must hold numbers by name (line {i + 1} does not).")
+        if missing := sorted(needed - row.keys()):
+            raise InputError(f"metrics.jsonl must have {', '.join(missing)} in each row (line {i + 1} has not).")
+        if not _whole(row["step"], config.steps) or (rows and row["step"] <= rows[-1]["step"]):
+            raise InputError(
+                f"metrics.jsonl must have a whole step in each row, ascending and at most {config.steps} "
+                f"(line {i + 1} has not)."
+            )
+        rows.append(row)
+    return rows
+
+
+def read_result(data: bytes, config: RunConfig) -> dict[str, Any]:
+    """The object of ``result.json``.
+
+    Raises:
+        InputError: it has not what every result has, or holds anything but plain values.
+
+    Source: ``summary``.
+    """
+    result = read_object("result.json", data)
+    _check_plain("result.json", result)
+    named = ("stopped", "steps", "grokked_at", "seconds_to_grok", "ms_per_step")
+    if missing := [name for name in named if name not in result]:
+        raise InputError(f"result.json must have {', '.join(missing)}.")
+    if not isinstance(result["stopped"], bool):
+        raise InputError("stopped must be true or false in result.json.")
+    if not _whole(result["steps"], config.steps):
+        raise InputError(f"steps must be a whole number of at most {config.steps} in result.json.")
+    if result["grokked_at"] is not None and not _whole(result["grokked_at"], config.steps):
+        raise InputError(f"grokked_at must be a whole number of at most {config.steps}, or null, in result.json.")
+    for name in ("seconds_to_grok", "ms_per_step"):
+        if result[name] is not None and not _number(result[name]):
+            raise InputError(f"{name} must be a number, or null, in result.json.")
+    return result
+
+
+def read_provenance(data: bytes) -> dict[str, Any]:
+    """The object of ``provenance.json``.
+
+    Raises:
+        InputError: it holds anything but plain values.
+
+    Source: ``provenance``.
+    """
+    found = read_object("provenance.json", data)
+    _check_plain("provenance.json", found)
+    return found
+
+
+def read_report(data: bytes) -> dict[str, Any]:
+    """The object of ``report.json``. What the app reads of it, the power of each frequency, is checked.
+
+    Raises:
+        InputError: it is none, or its ``frequency_power`` is no list of numbers for each step.
+
+    Source: ``save_report``.
+    """
+    report = read_object("report.json", data)
+    power = report.get("frequency_power", {})
+    if not isinstance(power, dict) or not all(
+        step.isdecimal() and isinstance(values, list) and all(map(_number, values)) for step, values in power.items()
+    ):
+        raise InputError("frequency_power must be a list of numbers for each step in report.json.")
+    if len({len(values) for values in power.values()}) > 1:
+        raise InputError("frequency_power must have the same length at each step in report.json.")
+    return report
+
+
+def read_snapshot(name: str, data: bytes, wanted: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """The tensors of a snapshot, in the names and shapes that the config asks for.
+
+    Raises:
+        InputError: the file is no readable safetensors file, or holds other tensors.
+
+    Source: safetensors' format.
+    """
+    try:
+        found = safetensors.torch.load(data)
+    except Exception:  # a hostile header may raise anything
+        raise InputError(f"{name} must be a readable safetensors file.") from None
+    for weight in sorted(wanted.keys() | found.keys()):
+        if weight not in wanted:
+            raise InputError(f"{name} must hold the tensors that its config.json asks for (got another one).")
+        got = tuple(found[weight].shape) if weight in found else "nothing"
+        if got != wanted[weight]:
+            raise InputError(f"{name} does not fit its config.json: {weight} must be {wanted[weight]} (got {got}).")
+        if found[weight].dtype not in KINDS:
+            raise InputError(f"{weight} must hold floating-point numbers in {name} (got {found[weight].dtype}).")
+    return found
+
+
+def _check_plain(name: str, values: dict[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict | list) or len(key) > 100 or (isinstance(value, str) and len(value) > 500):
+            raise InputError(f"{name} must hold plain values by name: short text, numbers, true, false and null.")
+
+
+def _whole(value: Any, most: int) -> bool:
+    return type(value) is int and 0 <= value <= most
+
+
+def _number(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)

@@ -1,0 +1,256 @@
+"""All runs: find one, look at it, carry it away, rename it, delete it; and bring others in."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from miii import runs
+from miii.errors import InputError
+from pages._ui import bring, front, listing, rights, say, settings
+from pages._ui.bring import CHOSEN, NOTE, SAID, WRONG
+from pages._ui.cell import csv
+from pages._ui.jobs import registry, waiting
+from pages._ui.pick import RUN, STEP
+from pages._ui.take import csv
+
+front.door()
+
+BESIDE = "beside"  # the run that pages compare with
+DELETED = "runs-deleted"
+SEEN = "runs-seen"  # the row of the table that was looked at last
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """A run that can be brought back: its name, where it lies, and whose it was."""
+
+    name: str
+    place: Path
+    note: str | None
+
+
+def busy() -> list[str]:
+    return [job.name for job in waiting()]
+
+
+def look_at(name: str) -> None:
+    st.session_state[RUN] = name
+    st.session_state.pop(STEP, None)
+    st.session_state[SAID] = f"{name} is now the run that every page shows."
+
+
+def compare(name: str) -> None:
+    st.session_state[BESIDE] = name
+    st.session_state[SAID] = f"{name} now stands beside {st.session_state[RUN]}, to be compared with it."
+
+
+def follow(old: str, new: str | None) -> None:
+    """What was said of a run under its old name holds under the new one."""
+    for key in (RUN, BESIDE, CHOSEN):
+        if st.session_state.get(key) == old:
+            st.session_state[key] = new
+
+
+def rename(name: str, field: str) -> None:
+    try:
+        rights.check(name)
+        idle(name)
+        run = runs.rename(runs.open(name), st.session_state[field].strip(), [job.name for job in registry().all()])
+        rights.own(run.name, rights.release(name))
+    except InputError as error:
+        st.session_state[WRONG] = str(error)
+    else:
+        follow(name, run.name)
+        st.session_state[SAID] = f"{name} is called {run.name} now."
+
+
+def delete(name: str) -> None:
+    try:
+        rights.check(name)
+        idle(name)
+        place = runs.trash(runs.open(name))
+    except InputError as error:
+        st.session_state[WRONG] = str(error)
+    else:
+        st.session_state[DELETED] = Deleted(name, place, rights.release(name))
+        follow(name, None)
+
+
+def undo(deleted: Deleted) -> None:
+    st.session_state.pop(DELETED, None)
+    try:
+        run = runs.restore(deleted.place, busy())
+        rights.own(run.name, deleted.note)
+    except InputError as error:
+        st.session_state[WRONG] = str(error)
+    else:
+        st.session_state[CHOSEN] = run.name
+        st.session_state[SAID] = f"{run.name} is back."
+
+
+def idle(name: str) -> None:
+    if name in busy():
+        raise InputError(f"{name} trains or waits for its turn: stop it first, on the page Train.")
+
+
+def packed(name: str) -> bytes:
+    return runs.pack(runs.open(name))
+
+
+def messages() -> None:
+    """What came of the last press of a button."""
+    if SAID in st.session_state:
+        st.success(st.session_state.pop(SAID), icon=":material/check:")
+    if NOTE in st.session_state:
+        st.info(st.session_state.pop(NOTE), icon=":material/info:")
+    if WRONG in st.session_state:
+        st.error(st.session_state.pop(WRONG), icon=":material/error:")
+    deleted = st.session_state.get(DELETED)
+    if deleted is not None:
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            say.text(f":material/delete: {deleted.name} was deleted.", width="content")
+            st.button(
+                "Undo",
+                icon=":material/undo:",
+                on_click=undo,
+                args=(deleted,),
+                help="Bring it back as it was. It is kept for an hour at least.",
+            )
+
+
+def actions(name: str) -> None:
+    """What can be done with the chosen run."""
+    on_disk = name in {run.name for run in runs.every()}
+    why = rights.why_not(name)
+    if why is None and name in busy():
+        why = "It trains or waits for its turn: stop it first, on the page Train."
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            "Open",
+            type="primary",
+            icon=":material/visibility:",
+            on_click=look_at,
+            args=(name,),
+            help="Make it the run that every page shows, as the sidebar does",
+        )
+        st.button(
+            "Compare",
+            icon=":material/balance:",
+            on_click=compare,
+            args=(name,),
+            disabled=not on_disk or name == st.session_state.get(RUN),
+            help="Set it beside the run in the sidebar, where that is another one",
+        )
+        st.download_button(
+            "Download",
+            partial(packed, name),
+            f"{name}.zip",
+            "application/zip",
+            icon=":material/download:",
+            on_click="ignore",
+            disabled=not on_disk,
+            help="The run as a zip file: its config, its metrics, its results and its snapshots. It can be brought in below, or by `miii unpack`",
+        )
+        with st.popover(
+            "Rename",
+            icon=":material/edit:",
+            disabled=why is not None or not on_disk,
+            help=why or "Give it another name",
+        ):
+            field = f"rename-{name}"
+            st.text_input(
+                "New name", name, key=field, max_chars=80, help="Letters, digits, dots, underscores and hyphens"
+            )
+            st.button(
+                "Rename",
+                key="rename",
+                on_click=rename,
+                args=(name, field),
+                disabled=why is not None,
+                help=why or "The folder is renamed; links with the old name show another run",
+            )
+        st.button(
+            "Delete",
+            icon=":material/delete:",
+            on_click=delete,
+            args=(name,),
+            disabled=why is not None or not on_disk,
+            help=why or "Delete it; this can be undone for a while",
+        )
+
+
+def secret() -> None:
+    with st.popover(
+        "Secret link", icon=":material/key:", help="What lets you change your runs from another tab, or tomorrow"
+    ):
+        say.text(
+            "Whoever opens this link may stop, rename and delete the runs that you make in this tab, so keep it for yourself: "
+            "after a reload of the page, it is what brings your rights back."
+        )
+        st.code(rights.link(), language=None)
+
+
+say.title("Runs")
+say.text(
+    """
+A run is a folder: what was trained, how it went, and the weights on the way. Here are all of them, to be **found** and looked
+at, **carried** to another machine and brought back, and tidied up.
+"""
+)
+if rights.adopt():
+    st.success("You may change the runs of the secret link that you opened.", icon=":material/key:")
+found = settings.read()
+if found.shared:
+    lasts = "" if settings.lasting() else " **Its disk does not last**: download what you want to keep."
+    st.info(f"This server is shared.{lasts} {found.sentence()}", icon=":material/group:")
+    secret()
+
+search = st.text_input(
+    "Search",
+    key="search",
+    bind="query-params",
+    placeholder="add 113",
+    help="Shows the runs whose name, task, state or origin has every one of these words",
+)
+table = listing.table(waiting(), search or "")
+names = list(table["run"])
+if names:
+    event = st.dataframe(
+        table,
+        hide_index=True,
+        column_config=listing.COLUMNS,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"runs-{hash(tuple(names))}",  # another list has another row chosen: none
+        width="stretch",
+        placeholder="–",
+    )
+    rows = [names[row] for row in event["selection"]["rows"] if row < len(names)]
+    if rows != st.session_state.get(SEEN):
+        st.session_state[SEEN] = rows
+        st.session_state[CHOSEN] = rows[0] if rows else st.session_state.get(CHOSEN)
+    csv(lambda: table, "runs", "The table above")
+    if st.session_state.get(CHOSEN) not in names:
+        shown = st.session_state.get(RUN)
+        st.session_state[CHOSEN] = shown if shown in names else names[0]
+    chosen = st.selectbox(
+        "Chosen run",
+        names,
+        key=CHOSEN,
+        help="What the buttons below act on; a click on a row of the table chooses it too",
+    )
+    actions(chosen)
+elif search:
+    st.info(f"No run has all of these words: {' '.join(search.split())}", icon=":material/search_off:")
+else:
+    st.info("There is no run yet. Train one on the page Train, or bring one in below.", icon=":material/play_circle:")
+
+messages()  # here, where the buttons above and below have eyes on them
+say.header("Bring a run in", anchor="bring")
+say.text(
+    "From a laptop, a cluster, or somebody else. Nothing in a file is trusted: only JSON and safetensors are read, and a run is made "
+    "of them only if every part fits the rest."
+)
+bring.panel()
