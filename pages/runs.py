@@ -10,7 +10,6 @@ from miii import runs
 from miii.errors import InputError
 from pages._ui import bring, front, listing, rights, say, settings
 from pages._ui.bring import CHOSEN, NOTE, SAID, WRONG
-from pages._ui.cell import csv
 from pages._ui.jobs import registry, waiting
 from pages._ui.pick import RUN, STEP
 from pages._ui.take import csv
