@@ -80,7 +80,7 @@ def categories(
         "value:N",
         title=value,
         scale=alt.Scale(domain=list(labels), range=list(colors)),
-        legend=top_legend(columns=len(labels), labelLimit=200, symbolType="square", symbolOpacity=1),
+        legend=top_legend(columns=2, labelLimit=200, symbolType="square", symbolOpacity=1),
     )
     names = "[" + ",".join(f"'{label}'" for label in labels) + "]"
     return _chart(

@@ -65,8 +65,7 @@ def show(run: Run, step: int) -> None:
             else:
                 cell(loss, name=name, step=step, stamp=stamp, alt="Loss of both splits over the steps, log scale.")
                 cell(accuracy, name=name, step=step, stamp=stamp, alt="Accuracy of both splits over the steps.")
-            if kind != "modular":
-                cell(weight_norm, name=name, step=step, stamp=stamp, alt="Length of all weights over the steps.")
+            cell(weight_norm, name=name, step=step, stamp=stamp, alt="Length of all weights over the steps.")
         with right:
             if kind != "modular":
                 cell(loss, name=name, step=step, stamp=stamp, alt="Loss of both splits over the steps, log scale.")
@@ -75,8 +74,6 @@ def show(run: Run, step: int) -> None:
     if kind == "modular":
         with right:
             _grid(run, step, stamp)
-            if not run.imported:
-                cell(weight_norm, name=name, step=step, stamp=stamp, alt="Length of all weights over the steps.")
 
 
 def _choose(chosen: dict[str, int]) -> None:
