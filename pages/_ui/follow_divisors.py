@@ -17,7 +17,7 @@ from pages._ui.cell import cell, shared, stamp_of
 
 
 @shared
-def suspects(name: str, step: int) -> list[Suspect]:
+def suspects(name: str, step: int) -> list[analysis.sieve.suspect.Suspect]:
     run = miii.runs.open(name)
     model, task, config = run.model(step), run.task(), run.config.task
     assert isinstance(config, miii.Primes)
