@@ -137,10 +137,7 @@ def _verdict(task: Primes, n: int, measured: list[Suspect], falls: dict[int, flo
         )
     elif measured and not suspected:
         parts.append(f"**It suspects no divisor** of those that it sees in this sum, {', '.join(map(str, seen))}.")
-    product = (
-        r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in sympy.factorint(n).items()) if n > 1 else ""
-    )
-    parts.append(f"**The truth**: ${n} = {product}$." if product else f"**The truth**: {n} has no prime factors.")
+    parts.append(f"**The truth**: {followed.factors(n)}.")
     return " ".join(parts)
 
 

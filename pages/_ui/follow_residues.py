@@ -3,7 +3,6 @@
 import random
 
 import streamlit as st
-import sympy
 
 from miii import analysis
 from miii.runs import Run
@@ -113,19 +112,12 @@ def _all(task: Task, answers: dict[str, analysis.follow.Said], truths: dict[str,
 
 def _divisors(n: int, answers: dict[str, analysis.follow.Said]) -> None:
     """The primes that it takes for divisors, beside the true ones."""
-    named = [int(name.removeprefix("mod ")) for name, said in answers.items() if said.answer == 0]
-    true = sorted(sympy.primefactors(n)) if n else []
-    product = (
-        r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in sympy.factorint(n).items()) if n > 1 else ""
-    )
-    suspected = ", ".join(map(str, named)) or "none"
-    truth = f"The truth: ${n} = {product}$." if product else f"The truth: {n} has no prime factorisation."
-    missed = [q for q in true if f"mod {q}" in answers and q not in named]
-    false = [q for q in named if n and q not in true]
-    doubts = [f"it misses {', '.join(map(str, missed))}"] * bool(missed) + [
-        f"{', '.join(map(str, false))} do not divide it"
-    ] * bool(false)
+    says = {int(name.removeprefix("mod ")): said.answer == 0 for name, said in answers.items()}
+    suspected = ", ".join(str(q) for q, divides in says.items() if divides) or "none"
+    missed = ", ".join(str(q) for q, divides in says.items() if not divides and n % q == 0)
+    false = ", ".join(str(q) for q, divides in says.items() if divides and n % q)
+    doubts = " and ".join([f"misses {missed}"] * bool(missed) + [f"is wrong about {false}"] * bool(false))
     st.markdown(
-        f"An answer of 0 to mod q says that q divides the number. **Divisors that it suspects: {suspected}.** {truth}"
-        + (f" So {' and '.join(doubts)}." if doubts else "")
+        f"An answer of 0 to mod q says that q divides the number. **Divisors that it suspects: {suspected}.** The truth: "
+        f"{followed.factors(n)}." + (f" So it {doubts}." if doubts else "")
     )

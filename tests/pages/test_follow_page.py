@@ -1,5 +1,6 @@
 """The page Try it: what it says of one input is what the library finds, for every kind of task."""
 
+import importlib
 import json
 import shutil
 from collections.abc import Callable
@@ -63,7 +64,8 @@ def metrics(at: AppTest) -> dict[str, str]:
 
 def links(at: AppTest) -> dict[str, str]:
     """Where the page leads to: the query of each link by its page."""
-    return {link.proto.page: link.proto.query_string for link in at.get("page_link")}
+    urls = [link.proto.url for link in at.get("link_button")]
+    return dict(url.split("?") for url in urls)
 
 
 # ---- pairs ----
@@ -164,7 +166,7 @@ def test_a_divisor_is_suspected_where_it_divides(opened, texts, n, suspects):
     for q in (2, 5):
         assert (f"By its last digit it is a multiple of {q}" in said) == (n % q == 0)
     factors = " \\cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in sympy.factorint(n).items())
-    assert f"**The truth**: ${n} = {factors}$" in said
+    assert f"**The truth**: ${n} = {factors}$." in said
     run = runs.open("primes-10")
     evidence = analysis.sieve.numbers.evidence(run.model(), run.task().tokens[run.task().facts["n"] == n])[0]
     assert metrics(at)["Evidence"] == f"{evidence:.2f}"
@@ -178,7 +180,8 @@ def test_integers_that_the_task_lacks_are_followed_and_said_to_be_strange(opened
     at = opened(run="primes-10", n=n)
     assert metrics(at)["The truth"] == truth
     assert "It is not between 10,000 and 99,999, so the network has met nothing like it." in texts(at)
-    assert ("no prime factors" in texts(at)) == (n < 2)
+    truth = {17: "17 is prime", 21: "$21 = 3 \\cdot 7$"}.get(n, f"{n} has no prime factors")
+    assert f"**The truth**: {truth}." in texts(at)
 
 
 def test_an_untrained_network_suspects_nothing(opened, texts):
@@ -253,7 +256,27 @@ def test_all_residues_of_a_number_stand_beside_the_truth(opened, texts):
 @pytest.mark.parametrize("n", [0, 1, 12_768])
 def test_the_numbers_at_both_ends_are_followed(opened, texts, n):
     at = opened(run="residues-113", n=n)
-    assert ("has no prime factorisation" in texts(at)) == (n < 2)
+    assert ("has no prime factors" in texts(at)) == (n < 2)
+
+
+@pytest.mark.parametrize(
+    ("n", "answers", "said"),
+    [
+        (
+            30,
+            {2: 0, 3: 1, 7: 0},
+            "suspects: 2, 7.** The truth: $30 = 2 \\cdot 3 \\cdot 5$. So it misses 3 and is wrong about 7.",
+        ),
+        (8, {2: 1, 3: 2}, "suspects: none.** The truth: $8 = 2^{3}$. So it misses 2."),
+        (0, {2: 0, 3: 0}, "suspects: 2, 3.** The truth: 0 has no prime factors."),
+    ],
+)
+def test_divisors_that_it_misses_or_makes_up_are_told(server, monkeypatch, n, answers, said):
+    page = importlib.import_module("pages._ui.follow_residues")
+    written: list[str] = []
+    monkeypatch.setattr(page.st, "markdown", written.append)
+    page._divisors(n, {f"mod {q}": follow.said(-(torch.arange(q) != c).float()) for q, c in answers.items()})
+    assert written[0].endswith(said)
 
 
 def test_the_control_without_a_modulus_has_no_divisors(home, opened, texts):
@@ -297,7 +320,7 @@ def test_what_is_no_string_is_one_sentence(visit, string):
 def test_frames_have_a_page_of_their_own(opened):
     at = opened(run="frames-10")
     assert "on the page Frames" in at.info[0].value
-    assert links(at) == {"frames": "run=frames-10"}
+    assert [link.proto.page for link in at.get("page_link")] == ["frames"]
 
 
 @pytest.mark.parametrize(
