@@ -26,4 +26,4 @@ match run.config.task:
             "it writes after your own first frames is on the page Frames.",
             icon=":material/signpost:",
         )
-        st.page_link("pages/frames.py", label="Frames", icon=":material/view_carousel:", query_params={"run": run.name})
+        st.page_link("pages/frames.py", label="Frames", icon=":material/view_carousel:")

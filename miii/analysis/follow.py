@@ -15,6 +15,8 @@ from miii.model.transformer import Transformer
 from miii.tasks import Task
 from miii.tasks.miu import BLANK, LETTER_I, LETTER_U
 
+FLAT = 0.01  #: of the highest wave, below which another one is not worth a look
+
 
 @dataclass(frozen=True)
 class Through:
@@ -141,8 +143,9 @@ class Waves:
         return answer + torch.atan2(off.sin(), off.cos()) / turn
 
     def strongest(self, most: int) -> list[int]:
-        """The frequencies k of the highest waves, the highest first."""
-        return (self.amplitude.argsort(descending=True, stable=True)[:most] + 1).tolist()
+        """The frequencies k of the highest waves, the highest first; none below a hundredth of the highest."""
+        high = int((self.amplitude >= FLAT * self.amplitude.max()).sum())
+        return (self.amplitude.argsort(descending=True, stable=True)[: min(most, high)] + 1).tolist()
 
 
 def waves(logits: Float[Tensor, " answers"]) -> Waves:

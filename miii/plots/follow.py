@@ -13,6 +13,7 @@ from miii.plots.style import (
     ACCENT,
     CATEGORY,
     DIVERGING,
+    FIXED,
     FLUID,
     HEIGHT,
     MAIN,
@@ -58,9 +59,8 @@ def looks_at(weights: Float[Tensor, "head pos"], names: Sequence[str]) -> Chart:
     if few:
         bright = alt.condition("datum.weight > 0.55", alt.value("black"), alt.value("white"))
         layers.append(base.mark_text().encode(text=alt.Text("weight:Q", format=".0%"), color=bright))
-    return alt.layer(*layers).properties(
-        title="Where it looks from the last token", width=alt.Step(56 if few else 17), height=alt.Step(26)
-    )
+    fixed: dict[str, Any] = {"width": alt.Step(44), "autosize": FIXED} if few else {"autosize": FLUID}
+    return alt.layer(*layers).properties(title="Where it looks from the last token", height=alt.Step(26), **fixed)
 
 
 def neurons_write(written: Written, post: Float[Tensor, " neuron"], most: int = 12) -> Chart:

@@ -26,7 +26,7 @@ def evidence_beside(values: Beside, evidence: float, name: str) -> Chart:
     Source: own design.
     """
     kinds = values.table["kind"].tolist()
-    x: dict[str, Any] = {"title": "evidence (logit of prime less that of composite)", "scale": alt.Scale(zero=False)}
+    x: dict[str, Any] = {"title": "evidence for prime, in logits", "scale": alt.Scale(zero=False)}
     y = alt.Y("kind:N", title="held-out integers", sort=kinds, axis=alt.Axis(labelLimit=240))
     tooltip: list[Any] = ["kind:N", "integers:Q"] + [
         alt.Tooltip(f"{part}:Q", format=".2f") for part in ("low", "first", "median", "third", "high")
@@ -54,7 +54,7 @@ def evidence_beside(values: Beside, evidence: float, name: str) -> Chart:
 
 
 def digit_walk(
-    values: Suspect, path: Float[np.ndarray, "stations 2"], digits: Sequence[str], n: int, size: int = 380
+    values: Suspect, path: Float[np.ndarray, "stations 2"], digits: Sequence[str], n: int, size: int = 300
 ) -> Chart:
     """The way of one integer's sum through the plane of residues, digit by digit, among the sums of others.
 
@@ -134,7 +134,7 @@ def evidence_by_letter(string: str, evidence: Float[np.ndarray, " letters"]) -> 
     x = alt.X(
         "letter:Q", title="letter after M", axis=axis, scale=alt.Scale(domain=[0.5, len(letters) + 0.5], nice=False)
     )
-    y = alt.Y("evidence:Q", title="evidence (logit of theorem less that of none)")
+    y = alt.Y("evidence:Q", title="evidence for theorem, in logits")
     tooltip: list[Any] = [
         "string:N",
         alt.Tooltip("I:Q", title="I's so far"),

@@ -17,7 +17,7 @@ from pages._ui.cell import cell, shared, stamp_of
 
 
 @shared
-def suspects(name: str, step: int) -> list[Suspect]:
+def suspects(name: str, step: int) -> list[analysis.sieve.suspect.Suspect]:
     run = miii.runs.open(name)
     model, task, config = run.model(step), run.task(), run.config.task
     assert isinstance(config, miii.Primes)
@@ -59,7 +59,7 @@ def section(run: Run, task: Primes, step: int, n: int, found: analysis.follow.Th
     say.text(_verdict(task, n, measured, falls, others))
     if not measured:
         return
-    st.dataframe(
+    say.table(
         [
             {
                 "q": each.q,
@@ -72,12 +72,12 @@ def section(run: Run, task: Primes, step: int, n: int, found: analysis.follow.Th
             }
             for each in measured
         ],
-        hide_index=True,
         width="content",
         column_config={
             name: st.column_config.NumberColumn(format="%.2f")
             for name in ("evidence falls by", "by a multiple's place", "by another's", "AUC")
         },
+        name="suspects",
     )
     say.caption(
         f"In logits; medians over held-out integers. The AUC is the chance that a multiple's place makes the evidence fall further than another's: "
@@ -96,7 +96,7 @@ def _asked(run: Run, task: Primes, n: int, found: analysis.follow.Through) -> No
         f"This network was also asked for n modulo {', '.join(map(str, task.residues))}. An answer of 0 says that q divides it: "
         f"**{', '.join(map(str, named)) or 'none of them'}**."
     )
-    st.dataframe(
+    say.table(
         [
             {
                 "q": q,
@@ -107,9 +107,9 @@ def _asked(run: Run, task: Primes, n: int, found: analysis.follow.Through) -> No
             }
             for q, said in says.items()
         ],
-        hide_index=True,
         width="content",
         column_config={"sure by": st.column_config.NumberColumn(format="percent")},
+        name="digit-evidence",
     )
 
 
@@ -137,10 +137,7 @@ def _verdict(task: Primes, n: int, measured: list[Suspect], falls: dict[int, flo
         )
     elif measured and not suspected:
         parts.append(f"**It suspects no divisor** of those that it sees in this sum, {', '.join(map(str, seen))}.")
-    product = (
-        r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in sympy.factorint(n).items()) if n > 1 else ""
-    )
-    parts.append(f"**The truth**: ${n} = {product}$." if product else f"**The truth**: {n} has no prime factors.")
+    parts.append(f"**The truth**: {followed.factors(n)}.")
     return " ".join(parts)
 
 

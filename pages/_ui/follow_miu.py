@@ -16,6 +16,7 @@ from pages._ui import followed, say
 from pages._ui.cell import cell, stamp_of
 
 WORDS = ("no theorem", "theorem")
+EXAMPLE = "MIIUIUII"
 
 
 def evidence_by_letter(name: str, step: int, string: str) -> Chart:
@@ -33,10 +34,11 @@ def page(run: Run, task: MIU, step: int) -> None:
         "Type a string and follow it through the network, station by station, to its verdict: can it be derived in the MIU puzzle? "
         "It can unless 3 divides the number of its I's; nobody has told the network."
     )
+    if not st.session_state.get("string", st.query_params.get("string")):
+        st.session_state["string"] = EXAMPLE  # no default of the widget: the button sets it, too
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         string = st.text_input(
             "String",
-            "MIIUIUII",
             key="string",
             bind="query-params",
             width=320,
@@ -49,7 +51,7 @@ def page(run: Run, task: MIU, step: int) -> None:
             args=(task.longest,),
             help=f"Up to {task.longest} letters, the most that it trained on, at random",
         )
-    string = (string or "MIIUIUII").strip().upper()
+    string = (string or EXAMPLE).strip().upper()
     built = run.task()
     try:
         tape = task.encode(string)

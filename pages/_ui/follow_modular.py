@@ -61,26 +61,8 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
 def _choose(run: Run, step: int, p: int) -> int:
     missed = wrong(run.name, step)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        a = st.number_input(
-            "a",
-            0,
-            p - 1,
-            min(5, p - 1),
-            key="a",
-            bind="query-params",
-            width=140,
-            help=f"The first operand, 0 to {p - 1}",
-        )
-        b = st.number_input(
-            "b",
-            0,
-            p - 1,
-            min(8, p - 1),
-            key="b",
-            bind="query-params",
-            width=140,
-            help=f"The second operand, 0 to {p - 1}",
-        )
+        a = followed.whole("a", min(5, p - 1), 0, p - 1, 140, f"The first operand, 0 to {p - 1}")
+        b = followed.whole("b", min(8, p - 1), 0, p - 1, 140, f"The second operand, 0 to {p - 1}")
         st.button(
             "Another pair",
             icon=":material/casino:",
@@ -96,7 +78,7 @@ def _choose(run: Run, step: int, p: int) -> int:
             disabled=not missed,
             help=f"At this step it answers {len(missed):,} of {p * p:,} pairs wrong; one of them, at random",
         )
-    return int(a) * p + int(b)
+    return a * p + b
 
 
 def _take(examples: "range | list[int]", p: int) -> None:

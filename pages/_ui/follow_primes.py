@@ -8,7 +8,6 @@ import sympy
 
 import miii
 from miii import analysis, plots
-from miii.analysis.sieve.beside import Beside
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Primes, Task
@@ -17,7 +16,7 @@ from pages._ui.cell import cell, shared, stamp_of
 
 
 @shared
-def beside(name: str, step: int) -> Beside:
+def beside(name: str, step: int) -> analysis.sieve.beside.Beside:
     run = miii.runs.open(name)
     config = run.config.task
     assert isinstance(config, miii.Primes)
@@ -90,16 +89,8 @@ def page(run: Run, task: Primes, step: int) -> None:
 def _choose(run: Run, step: int, task: Primes) -> int:
     last = task.base**task.width - 1
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        n = st.number_input(
-            "n",
-            0,
-            last,
-            min(max(task.low, 30_031), task.high),
-            key="n",
-            bind="query-params",
-            width=180,
-            help=f"Any integer of up to {task.width} digits in base {task.base}, 0 to {last:,}; the network knows {task.low:,} to {task.high:,}",
-        )
+        says = f"Any integer of up to {task.width} digits in base {task.base}, 0 to {last:,}; the network knows {task.low:,} to {task.high:,}"
+        n = followed.whole("n", min(max(task.low, 30_031), task.high), 0, last, 180, says)
         st.button(
             "Another integer",
             icon=":material/casino:",
@@ -114,7 +105,7 @@ def _choose(run: Run, step: int, task: Primes) -> int:
             args=(run.name, step),
             help="One of those held-out integers that it judges wrong, at random",
         )
-    return int(n)
+    return n
 
 
 def _take(integers: range) -> None:

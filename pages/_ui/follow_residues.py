@@ -3,7 +3,6 @@
 import random
 
 import streamlit as st
-import sympy
 
 from miii import analysis
 from miii.runs import Run
@@ -23,16 +22,8 @@ def page(run: Run, task: Residues, step: int) -> None:
     if st.session_state.get("asked") not in names:
         st.session_state.pop("asked", None)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        n = st.number_input(
-            "n",
-            0,
-            last,
-            min(2026, last),
-            key="n",
-            bind="query-params",
-            width=160,
-            help=f"Any whole number from 0 to {last:,}: those of two digits in base {p}",
-        )
+        says = f"Any whole number from 0 to {last:,}: those of two digits in base {p}"
+        n = followed.whole("n", min(2026, last), 0, last, 160, says)
         asked = st.selectbox(
             "Asked",
             names,
@@ -49,22 +40,21 @@ def page(run: Run, task: Residues, step: int) -> None:
             args=(last,),
             help="Any of the numbers, at random",
         )
-    n = int(n)
     target = asked or names[0]
     shown = " ".join(built.token_names[token] for token in built.tokens[n])
     found = followed.through(run.name, step, shown)
-    says = {t.name: analysis.follow.said(found.logits[built.logits_of(t.name)]) for t in built.targets}
+    answers = {t.name: analysis.follow.said(found.logits[built.logits_of(t.name)]) for t in built.targets}
     truths = {t.name: int(t.labels[n]) for t in built.targets}
-    right = sum(says[name].answer == truths[name] for name in names)
+    right = sum(answers[name].answer == truths[name] for name in names)
     with st.container(horizontal=True):
         say.metric(
             "Right answers", f"{right} of {len(names)}", border=True, help="Of all that it is asked of this number"
         )
-        say.metric(f"It answers, {target}", says[target].answer, border=True, help="The answer of the largest logit")
+        say.metric(f"It answers, {target}", answers[target].answer, border=True, help="The answer of the largest logit")
         say.metric(f"The truth, {target}", truths[target], border=True, help="What the task says")
         say.metric(
             "Sure by",
-            f"{says[target].probability[says[target].answer]:.1%}",
+            f"{answers[target].probability[answers[target].answer]:.1%}",
             border=True,
             help=f"The softmax probability of its answer to {target}",
         )
@@ -78,7 +68,7 @@ def page(run: Run, task: Residues, step: int) -> None:
     followed.link(run, step, "data", "Data shows every number, and which of them train")
     followed.where(run, step, shown)
     followed.link(run, step, "attention", "Attention shows it for all positions, and on average", n=n)
-    said = says[target]
+    said = answers[target]
     followed.neurons(
         run, step, shown, target, said.answer, None, f"the logit of {said.answer} to {target}, above the mean"
     )
@@ -87,9 +77,9 @@ def page(run: Run, task: Residues, step: int) -> None:
         f"What all parts have written is added up: a **logit** for every answer of every task. Here those of **{target}**."
     )
     followed.logits(run, step, shown, target, truths[target])
-    _all(built, says, truths)
+    _all(built, answers, truths)
     if not task.basis:
-        _divisors(n, says)
+        _divisors(n, answers)
     followed.frequencies(run, step, shown, target, "the right answer")
     followed.link(run, step, "sieve", "Sieve shows how many of all numbers it answers right")
 
@@ -98,9 +88,9 @@ def _take(last: int) -> None:
     st.session_state["n"] = random.randint(0, last)
 
 
-def _all(task: Task, says: dict[str, analysis.follow.Said], truths: dict[str, int]) -> None:
-    with st.expander(f"All {len(says)} answers"):
-        st.dataframe(
+def _all(task: Task, answers: dict[str, analysis.follow.Said], truths: dict[str, int]) -> None:
+    with st.expander(f"All {len(answers)} answers"):
+        say.table(
             [
                 {
                     "asked": name,
@@ -109,32 +99,25 @@ def _all(task: Task, says: dict[str, analysis.follow.Said], truths: dict[str, in
                     "right": said.answer == truths[name],
                     "sure by": float(said.probability[said.answer]),
                 }
-                for name, said in says.items()
+                for name, said in answers.items()
             ],
-            hide_index=True,
             width="content",
             column_config={"sure by": st.column_config.NumberColumn(format="percent")},
+            name="residues",
         )
         say.caption(
             f"The largest logit of each task, beside the truth, and its softmax probability. Guessing {task.name} is worth least."
         )
 
 
-def _divisors(n: int, says: dict[str, analysis.follow.Said]) -> None:
+def _divisors(n: int, answers: dict[str, analysis.follow.Said]) -> None:
     """The primes that it takes for divisors, beside the true ones."""
-    named = [int(name.removeprefix("mod ")) for name, said in says.items() if said.answer == 0]
-    true = sorted(sympy.primefactors(n)) if n else []
-    product = (
-        r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in sympy.factorint(n).items()) if n > 1 else ""
-    )
-    suspected = ", ".join(map(str, named)) or "none"
-    truth = f"The truth: ${n} = {product}$." if product else f"The truth: {n} has no prime factorisation."
-    missed = [q for q in true if f"mod {q}" in says and q not in named]
-    false = [q for q in named if n and q not in true]
-    doubts = [f"it misses {', '.join(map(str, missed))}"] * bool(missed) + [
-        f"{', '.join(map(str, false))} do not divide it"
-    ] * bool(false)
+    says = {int(name.removeprefix("mod ")): said.answer == 0 for name, said in answers.items()}
+    suspected = ", ".join(str(q) for q, divides in says.items() if divides) or "none"
+    missed = ", ".join(str(q) for q, divides in says.items() if not divides and n % q == 0)
+    false = ", ".join(str(q) for q, divides in says.items() if divides and n % q)
+    doubts = " and ".join([f"misses {missed}"] * bool(missed) + [f"is wrong about {false}"] * bool(false))
     say.text(
-        f"An answer of 0 to mod q says that q divides the number. **Divisors that it suspects: {suspected}.** {truth}"
-        + (f" So {' and '.join(doubts)}." if doubts else "")
+        f"An answer of 0 to mod q says that q divides the number. **Divisors that it suspects: {suspected}.** The truth: "
+        f"{followed.factors(n)}." + (f" So it {doubts}." if doubts else "")
     )

@@ -1,8 +1,10 @@
 """The steps of the page Try it that every task has: tokens, attention, neurons, logits, and waves over the answers."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
+import sympy
 
 import miii
 from miii import analysis, plots
@@ -15,6 +17,15 @@ from pages._ui.cell import cell, shared, stamp_of
 NEURONS = 12  # that are shown by themselves
 WAVES = 5
 AGREES = 0.9  # of its height: a wave that has more argues for the answer as well as it can
+
+
+def whole(key: str, default: int, low: int, high: int, width: int, says: str) -> int:
+    """A whole number that is typed, or drawn by a button: so the widget has no default of its own."""
+    asked = str(st.session_state.get(key, st.query_params.get(key, "")))
+    if not (asked.isdecimal() and low <= int(asked) <= high):
+        st.session_state[key] = default
+    found = st.number_input(key, low, high, None, 1, key=key, bind="query-params", width=width, help=says)
+    return default if found is None else int(found)
 
 
 @shared
@@ -51,9 +62,20 @@ def agreeing(name: str, step: int, shown: str, target: str) -> Chart:
 
 
 def link(run: Run, step: int, page: str, label: str, **query: object) -> None:
-    """A link to the page where a part is taken apart, of the same run, step and input."""
-    asked = {"run": run.name, "step": str(step)} | {key: str(value) for key, value in query.items()}
-    st.page_link(f"pages/{page}.py", label=label, icon=":material/arrow_forward:", query_params=asked)
+    """A link to the page where a part is taken apart, of the same run, step and input, beside this one.
+
+    ``st.page_link`` drops those values that widgets of this page keep in the URL, too.
+    """
+    asked = urlencode({"run": run.name, "step": step} | query)
+    st.link_button(label, f"{page}?{asked}", type="tertiary", icon=":material/arrow_outward:", help="In a new tab")
+
+
+def factors(n: int) -> str:
+    """The truth about an integer, as a sentence without its end."""
+    if n < 2:
+        return f"{n} has no prime factors"
+    product = r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in sympy.factorint(n).items())
+    return f"{n} is prime" if sympy.isprime(n) else f"${n} = {product}$"
 
 
 def where(run: Run, step: int, shown: str) -> None:
@@ -89,7 +111,7 @@ def where(run: Run, step: int, shown: str) -> None:
         shown=shown,
         layer=layer,
         stamp=stamp_of(run),
-        width="content",
+        width="content" if len(names) <= plots.follow.WRITTEN else "stretch",
         alt=f"Attention of {len(weights)} heads from the last token of {shown}: {listed}.",
         see=f"Looking: {listed}{'; and so on' if len(best) > 4 else ''}. {sums}",
     )
@@ -153,7 +175,7 @@ def logits(run: Run, step: int, shown: str, target: str, truth: int) -> analysis
         truth=truth,
         stamp=stamp_of(run),
         alt=f"Logit of each of {len(said.logits)} answers; the largest is that of {said.answer}.",
-        see=f"**{said.answer}** has a logit of {said.logits[said.answer]:.2f} above the mean, {said.lead:.2f} more than the runner-up "
+        see=f"At step {step} **{said.answer}** has a logit of {said.logits[said.answer]:.2f} above the mean, {said.lead:.2f} more than the runner-up "
         f"{said.runner_up}; the softmax makes {said.probability[said.answer]:.1%} of that, and {said.probability[said.runner_up]:.1%} of the runner-up's."
         + ("" if truth == said.answer else f" The truth, {truth}, has {said.logits[truth]:.2f}."),
     )

@@ -11,6 +11,7 @@ PAGES = {
     "/": "Watch a network learn to add",
     "/train": "Watch a network learn to add",
     "/data": "Data",
+    "/try": "Try it",
     "/symbolic": "Symbolic",
     "/attention": "Attention",
     "/fourier": "Fourier",
@@ -26,6 +27,7 @@ PAGES = {
 #: How many charts the pages show of the run that comes with miii.
 CHARTS = {
     "/data": 3,
+    "/try": 5,
     "/symbolic": 3,
     "/attention": 10,
     "/fourier": 8,

@@ -19,7 +19,11 @@ from miii import plots, runs
 from miii.plots.style import Chart
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not in path.parts or "data_" in path.name]
+SCRIPTS = [
+    path
+    for path in sorted((ROOT / "pages").rglob("*.py"))
+    if "_ui" not in path.parts or path.name.startswith(("data_", "follow"))
+]
 SCRIPTS += [ROOT / "pages" / "_ui" / f"{name}.py" for name in ("looks", "written", "edges")]  # parts of pages
 #: A value for each argument that a page's cell functions take.
 ARGUMENTS: dict[str, Any] = {
@@ -65,8 +69,14 @@ ARGUMENTS: dict[str, Any] = {
     "largest_step": 4,
     "comparison": "add-113",
     "measure": "explained",
+    "shown": "5 8 =",
+    "target": "answer",
+    "truth": 2,
+    "answer": 2,
+    "string": "MIIU",
 }
 FRAMES = {"name": "frames-10", "step": 500}
+PRIMES = {"name": "primes-10", "step": 2000, "shown": "1 2 3 4 5 ?", "n": 12345, "q": 3}
 #: Where a function of this name needs another.
 INSTEAD: dict[str, dict[str, Any]] = {
     "path_patching": {"site": "k"},
@@ -74,6 +84,8 @@ INSTEAD: dict[str, dict[str, Any]] = {
     "values": {"expression": "a*b", "p": 7},
     "compiled_spectrum": {"expression": "3*a - b + 7", "p": 11},
     "compiled_clusters": {"expression": "3*a - b + 7", "p": 11},
+    "evidence_by_letter": {"name": "miu-24", "step": 3000},
+    **dict.fromkeys(("evidence_beside", "digit_walk"), PRIMES),
     **dict.fromkeys(("frames_written", "by_frame", "one_ahead", "places"), FRAMES),
 }
 
@@ -240,7 +252,8 @@ def test_the_code_of_a_cell_has_what_it_shares_in_it(cell, sharing):
 
 
 @pytest.mark.parametrize(
-    ("page", "step"), [("fourier", 0), ("fourier", 30), ("neurons", 30), ("formula", 30), ("attention", 30)]
+    ("page", "step"),
+    [("fourier", 0), ("fourier", 30), ("neurons", 30), ("formula", 30), ("attention", 30), ("try", 30)],
 )
 def test_a_page_shows_the_code_of_the_charts_that_it_shows(small, visit, page, step):
     at = visit(page, run="small", step=step)

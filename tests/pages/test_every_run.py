@@ -15,7 +15,7 @@ from miii import analysis, runs
 from miii.analysis import planted
 from miii.analysis.formula import Formula, Term
 
-PAGES = ["train", "attention", "fourier", "neurons", "circuits", "progress", "formula"]
+PAGES = ["train", "try", "attention", "fourier", "neurons", "circuits", "progress", "formula"]
 GROUP = ["neurons", "progress", "formula"]  # which need the frequencies of Z_p for everything they show
 TINY = {"n_heads": 1, "d_model": 8, "d_mlp": 12}
 TRAINED: dict[str, dict[str, Any]] = {

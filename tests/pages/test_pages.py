@@ -28,7 +28,7 @@ SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not 
 ELSEWHERE = ("sieve", "frames", "results", "sparse", "symbolic", "compare", "runs")
 PAGES = {path.stem: path.relative_to(ROOT).as_posix() for path in SCRIPTS if path.stem not in ELSEWHERE}
 WITH_RUN = [name for name in PAGES if name != "data"]
-WITH_STEP = ["attention", "circuits", "formula", "fourier", "neurons"]
+WITH_STEP = ["attention", "circuits", "formula", "fourier", "neurons", "try"]
 INSIDE = [*WITH_STEP, "progress"]  # which show nothing where there is no run
 WIDGETS = (
     "button",
