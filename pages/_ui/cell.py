@@ -6,8 +6,9 @@ A cell is made by a plain function of plain values. Its source is what is shown 
 
 import inspect
 from collections.abc import Callable
-from functools import cache, wraps
-from typing import Any, ParamSpec, TypeVar
+from functools import wraps
+from types import CodeType
+from typing import Any, Final, ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -22,6 +23,8 @@ from pages._ui.draw import Drawing, Width, draw, drawing
 
 P = ParamSpec("P")
 T = TypeVar("T")
+#: A page makes its functions anew each time it runs; their code stays.
+_SOURCES: Final[dict[CodeType, str]] = {}
 #: What a cell's function may stumble over in a run that it was not chosen for: another p, fewer heads, other tokens.
 UNFIT = (InputError, AssertionError, IndexError, KeyError, ValueError, RuntimeError)
 
@@ -109,9 +112,10 @@ def stamp_of(run: Run) -> float:
     return (run.folder / "config.json").stat().st_mtime
 
 
-@cache
 def _code(function: Callable[..., Any]) -> str:
-    return source(function, {})
+    if function.__code__ not in _SOURCES:
+        _SOURCES[function.__code__] = source(function, {})
+    return _SOURCES[function.__code__]
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
