@@ -99,7 +99,7 @@ def test_a_cold_server_answers_a_deep_link_with_that_page_in_the_app(
     expect(page.locator("h1")).to_have_text(PAGES[path])
     # without app.py there would be no navigation of ours and no run picker
     expect(page.get_by_test_id("stSidebar").get_by_text("Run", exact=True)).to_be_visible()
-    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(14)
+    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(15)
     settled(page)
     no_exception(page)
     if path in CHARTS:
