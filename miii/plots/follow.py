@@ -94,7 +94,9 @@ def neurons_write(written: Written, post: Float[Tensor, " neuron"], most: int = 
             y=alt.Y("neuron:N", title="neuron", sort=None, axis=alt.Axis(labelFlush=False)),
             x=alt.X("logits:Q", title="logits that it adds"),
             color=alt.Color(
-                "writes:N", scale=alt.Scale(domain=domain, range=colors), legend=top_legend() if several else None
+                "writes:N",
+                scale=alt.Scale(domain=domain, range=colors),
+                legend=top_legend(columns=5) if several else None,
             ),
             tooltip=[
                 "neuron:N",

@@ -175,7 +175,7 @@ def test_there_is_no_formula_of_another_operation(run, visit, name):
     assert not at.dataframe
 
 
-@pytest.mark.parametrize("page", ["neurons", "attention"])
+@pytest.mark.parametrize("page", ["neurons", "attention", "try"])
 def test_a_p_too_large_for_the_app_is_one_sentence(home, visit, page):
     config = miii.RunConfig(task={"p": 223, "train_fraction": 0.5}, model=TINY)
     model = miii.Transformer(config.model, 224, 223, 3, seed=0)
@@ -186,7 +186,7 @@ def test_a_p_too_large_for_the_app_is_one_sentence(home, visit, page):
     ]
 
 
-@pytest.mark.parametrize("page", ["attention", "fourier", "circuits", "progress"])
+@pytest.mark.parametrize("page", ["try", "attention", "fourier", "circuits", "progress"])
 def test_a_network_that_fell_apart_is_one_sentence(home, visit, page):
     model = nothing(11)
     with torch.no_grad():
