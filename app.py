@@ -11,17 +11,26 @@ st.set_page_config(page_title="miii", page_icon=Path(__file__).parent / "pages" 
 
 page = st.navigation(
     {
+        "Read": [
+            st.Page(
+                "pages/paper.py",
+                title="Paper",
+                icon=":material/article:",
+                default=True,
+                url_path="start",
+                help="What was asked, what was found and what was not, every figure from a run that came with miii.",
+            ),
+            # the default page has the bare address alone; /paper is what people write, and /results is in old links
+            st.Page("pages/paper.py", title="Paper", url_path="paper", visibility="hidden"),
+            st.Page("pages/paper.py", title="Paper", url_path="results", visibility="hidden"),
+        ],
         "Learn": [
             st.Page(
                 "pages/train.py",
                 title="Train",
                 icon=":material/play_circle:",
-                default=True,
-                url_path="start",
                 help="Train a transformer on arithmetic, primes, residues, a puzzle or frames, and watch it live.",
             ),
-            # the default page has the bare address alone; /train is what people write
-            st.Page("pages/train.py", title="Train", url_path="train", visibility="hidden"),
             st.Page(
                 "pages/data.py",
                 title="Data",
@@ -95,12 +104,6 @@ page = st.navigation(
                 title="Formula",
                 icon=":material/function:",
                 help="The network as a formula, and the evidence: does it perform modular addition?",
-            ),
-            st.Page(
-                "pages/results.py",
-                title="Results",
-                icon=":material/fact_check:",
-                help="The draft's results chapter, filled: every number from a run that came with miii.",
             ),
         ],
     },

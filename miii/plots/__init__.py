@@ -3,6 +3,7 @@
 from miii.plots.attention import attention_spectrum, ov, over_inputs, pattern, qk, token_scores
 from miii.plots.causal import ablation, contributions, patching
 from miii.plots.circuit import circuit, edge_agreement, faithfulness
+from miii.plots.clock import clock
 from miii.plots.compare import learning, spread
 from miii.plots.digits import digit_plane, head_attention, head_sums, probe_map
 from miii.plots.formula import kinds, steering, terms
@@ -10,6 +11,7 @@ from miii.plots.fourier import circle, power_over_training, singular_values, spe
 from miii.plots.frame import frame
 from miii.plots.heatmap import heatmap
 from miii.plots.integers import density, last_digits, polar, split_counts, split_rows, ulam, wheel
+from miii.plots.networks import addition_by_network, depth_by_network, readers
 from miii.plots.neurons import activation, clusters, phases, reads, single_frequency, writes
 from miii.plots.progress import measures, progress
 from miii.plots.reach import active_frequencies, evidence_by_count, head_digits, reach, right_by_target
@@ -35,6 +37,7 @@ from miii.plots.tasks import (
 from miii.plots.training import (
     accuracy,
     answers,
+    answers_over_training,
     by_length,
     by_prime,
     by_token,
@@ -50,7 +53,9 @@ __all__ = [
     "accuracy",
     "activation",
     "active_frequencies",
+    "addition_by_network",
     "answers",
+    "answers_over_training",
     "attention_spectrum",
     "by_length",
     "by_prime",
@@ -59,10 +64,12 @@ __all__ = [
     "circle",
     "circuit",
     "class_balance",
+    "clock",
     "clusters",
     "contributions",
     "crossings",
     "density",
+    "depth_by_network",
     "digit_plane",
     "digit_split",
     "edge_agreement",
@@ -91,6 +98,7 @@ __all__ = [
     "progress",
     "qk",
     "reach",
+    "readers",
     "reads",
     "recalls",
     "right_by_target",

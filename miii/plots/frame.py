@@ -17,8 +17,9 @@ def frame(chart: Chart) -> pd.DataFrame:
     while not isinstance(inner.data, pd.DataFrame):  # a facet or a stack of layers: the first layer's
         inner = inner.layer[0] if isinstance(inner, alt.LayerChart) else inner.spec
     data = inner.data
-    if list(data.columns) != ["row", "cells"]:
+    if "cells" not in data:
         return data
-    cells = data.set_index("row")["cells"].str.split(" ").explode().astype(float).rename("value").reset_index()
-    cells.insert(1, "column", cells.groupby("row").cumcount())
+    where = [name for name in data.columns if name != "cells"]  # the row, and of several matrices which one
+    cells = data.set_index(where)["cells"].str.split(" ").explode().astype(float).rename("value").reset_index()
+    cells.insert(len(where), "column", cells.groupby(where).cumcount())
     return cells

@@ -1,6 +1,6 @@
 """A matrix as colours, with the value of every cell under the pointer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import altair as alt
 import numpy as np
@@ -64,10 +64,76 @@ def categories(
         scale=alt.Scale(domain=list(labels), range=list(colors)),
         legend=top_legend(columns=len(labels), labelLimit=200),
     )
-    texts = [" ".join(map(str, line)) for line in codes.tolist()]
-    names = "[" + ",".join(f"'{label}'" for label in labels) + "]"
-    chart = _cells(texts, codes.shape, color, alt.Tooltip("label:N", title=value), (row, column), size)
-    return chart.transform_calculate(label=f"{names}[datum.value]").properties(title=title)
+    chart = _cells(_lines(codes.tolist()), codes.shape, color, alt.Tooltip("label:N", title=value), (row, column), size)
+    return chart.transform_calculate(label=_label(labels)).properties(title=title)
+
+
+def panels(
+    codes: Mapping[str, Int[Tensor, "row column"]],
+    labels: Sequence[str],
+    colors: Sequence[str],
+    *,
+    title: str,
+    row: str,
+    column: str,
+    value: str,
+    columns: int = 2,
+    size: int = 150,
+) -> alt.FacetChart:
+    """Draw several such matrices of one shape under one legend, each below its name. Source: own design.
+
+    Args:
+        codes: the matrices by name.
+        columns: how many stand beside one another.
+        size: width of each in pixels, rounded to whole pixels a cell.
+    """
+    frames = [
+        pd.DataFrame({"panel": name, "row": np.arange(len(matrix)), "cells": _lines(matrix.tolist())})
+        for name, matrix in codes.items()
+    ]
+    shape = next(iter(codes.values())).shape
+    cell = max(1, round(size / shape[1]))
+    color = alt.Color(
+        "label:N",
+        title=value,
+        scale=alt.Scale(domain=list(labels), range=list(colors)),
+        legend=top_legend(columns=2, labelLimit=200),
+    )
+    tooltip = [
+        alt.Tooltip("row:Q", title=row),
+        alt.Tooltip("column:Q", title=column),
+        alt.Tooltip("label:N", title=value),
+    ]
+    drawn = (
+        _split(alt.Chart(), ["panel", "row"])
+        .transform_calculate(label=_label(labels))
+        .mark_rect()
+        .encode(x=alt.X("column:O", axis=None), y=alt.Y("row:O", axis=None), color=color, tooltip=tooltip)
+        .properties(width=cell * shape[1], height=cell * shape[0])
+    )
+    facet = alt.Facet("panel:N", title=None, sort=list(codes), header=alt.Header(labelFontSize=12, labelPadding=4))
+    return drawn.facet(facet=facet, columns=columns, data=pd.concat(frames), spacing=14).properties(
+        title=title, usermeta=CANVAS
+    )
+
+
+def _label(labels: Sequence[str]) -> str:
+    names = ",".join(f"'{label}'" for label in labels)
+    return f"[{names}][datum.value]"
+
+
+def _lines(rows: list[list[int]]) -> list[str]:
+    return [" ".join(map(str, line)) for line in rows]
+
+
+def _split(chart: alt.Chart, groups: list[str]) -> alt.Chart:
+    """Rows of text as cells with a column and a value."""
+    return (
+        chart.transform_calculate(cell="split(datum.cells, ' ')")
+        .transform_flatten(["cell"])
+        .transform_window(number="row_number()", groupby=groups)
+        .transform_calculate(value="toNumber(datum.cell)", column="datum.number - 1")
+    )
 
 
 def _cells(
@@ -79,11 +145,7 @@ def _cells(
     cell = max(1, round(size / shape[1]))  # whole pixels: fractions would draw a lattice of gaps between the cells
     tooltip = [alt.Tooltip("row:Q", title=row), alt.Tooltip("column:Q", title=column), shown]
     return (
-        alt.Chart(pd.DataFrame({"row": np.arange(len(texts)), "cells": texts}))
-        .transform_calculate(cell="split(datum.cells, ' ')")
-        .transform_flatten(["cell"])
-        .transform_window(number="row_number()", groupby=["row"])
-        .transform_calculate(value="toNumber(datum.cell)", column="datum.number - 1")
+        _split(alt.Chart(pd.DataFrame({"row": np.arange(len(texts)), "cells": texts})), ["row"])
         .mark_rect()
         .encode(
             x=alt.X("column:O", title=column, axis=_axis(shape[1])),

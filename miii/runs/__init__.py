@@ -12,7 +12,7 @@ Every file but ``metrics.jsonl`` is written beside its place and moved there, so
 """
 
 from miii.runs.manage import adopt, discard, ship, thin
-from miii.runs.read import Run, every, homes, new_folder, open, row
+from miii.runs.read import Run, every, homes, new_folder, open, row, shipped
 from miii.runs.write import follow, provenance, record, resume, save_report, summary
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "row",
     "save_report",
     "ship",
+    "shipped",
     "summary",
     "thin",
 ]
