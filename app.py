@@ -21,6 +21,17 @@ page = st.navigation(
     {
         "": [
             at(
+                "paper",
+                "Paper",
+                "article",
+                "What was asked, what was found and what was not, every figure from a run that came with miii.",
+                default=True,
+                url_path="start",
+            ),
+            # the default page has the bare address alone; /paper is what people write, and /results is in old links
+            at("paper", "Paper", "article", "", url_path="paper", visibility="hidden"),
+            at("paper", "Paper", "article", "", url_path="results", visibility="hidden"),
+            at(
                 "try",
                 "Try it",
                 "route",
@@ -39,11 +50,7 @@ page = st.navigation(
                 "Train",
                 "play_circle",
                 "Train a transformer on arithmetic, primes, residues, a puzzle or frames, and watch it live.",
-                default=True,
-                url_path="start",
             ),
-            # the default page has the bare address alone; /train is what people write
-            at("train", "Train", "play_circle", "", url_path="train", visibility="hidden"),
             at(
                 "data",
                 "Data",
@@ -114,12 +121,6 @@ page = st.navigation(
                 "Compare",
                 "balance",
                 "Blocks and mixers on equal terms: which of them grok, how soon, and by the same algorithm?",
-            ),
-            at(
-                "results",
-                "Results",
-                "fact_check",
-                "The draft's results chapter, filled: every number from a run that came with miii.",
             ),
         ],
     },

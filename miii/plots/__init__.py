@@ -3,6 +3,7 @@
 from miii.plots.attention import attention_spectrum, ov, over_inputs, pattern, qk, token_scores
 from miii.plots.causal import ablation, contributions, patching
 from miii.plots.circuit import circuit, edge_agreement, faithfulness
+from miii.plots.clock import clock
 from miii.plots.compare import learning, spread
 from miii.plots.digits import digit_plane, head_attention, head_sums, probe_map
 from miii.plots.follow import agreeing, answer_logits, argued, looks_at, neurons_write
@@ -11,6 +12,7 @@ from miii.plots.fourier import circle, power_over_training, singular_values, spe
 from miii.plots.frame import frame
 from miii.plots.heatmap import heatmap
 from miii.plots.integers import density, last_digits, polar, split_counts, split_rows, ulam, wheel
+from miii.plots.networks import addition_by_network, depth_by_network, readers
 from miii.plots.neurons import activation, clusters, phases, reads, single_frequency, writes
 from miii.plots.picture import picture
 from miii.plots.progress import measures, progress
@@ -38,6 +40,7 @@ from miii.plots.tasks import (
 from miii.plots.training import (
     accuracy,
     answers,
+    answers_over_training,
     at_step,
     by_length,
     by_prime,
@@ -54,9 +57,11 @@ __all__ = [
     "accuracy",
     "activation",
     "active_frequencies",
+    "addition_by_network",
     "agreeing",
     "answer_logits",
     "answers",
+    "answers_over_training",
     "argued",
     "at_step",
     "attention_spectrum",
@@ -67,10 +72,12 @@ __all__ = [
     "circle",
     "circuit",
     "class_balance",
+    "clock",
     "clusters",
     "contributions",
     "crossings",
     "density",
+    "depth_by_network",
     "digit_plane",
     "digit_split",
     "digit_walk",
@@ -105,6 +112,7 @@ __all__ = [
     "progress",
     "qk",
     "reach",
+    "readers",
     "reads",
     "recalls",
     "right_by_target",

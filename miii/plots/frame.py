@@ -19,10 +19,14 @@ def frame(chart: Chart) -> pd.DataFrame:
     while not isinstance(inner.data, pd.DataFrame):  # a facet or a stack of layers: the first layer's
         inner = inner.layer[0] if isinstance(inner, alt.LayerChart) else inner.spec
     data = inner.data
-    if list(data.columns) != COLUMNS:
-        return data
-    rows, columns = int(data["rows"].item()), int(data["columns"].item())
-    values = np.array(data["cells"].item().split(" "), dtype=float)
+    return data if not set(COLUMNS) <= set(data.columns) else pd.concat([_cells(row) for _, row in data.iterrows()])
+
+
+def _cells(matrix: pd.Series) -> pd.DataFrame:
+    """The cells of a matrix, and of several which one."""
+    rows, columns = matrix["rows"], matrix["columns"]
+    which = {name: matrix[name] for name in map(str, matrix.index) if name not in COLUMNS}
+    values = np.array(matrix["cells"].split(" "), dtype=float)
     return pd.DataFrame(
-        {"row": np.arange(rows).repeat(columns), "column": np.tile(np.arange(columns), rows), "value": values}
+        which | {"row": np.arange(rows).repeat(columns), "column": np.tile(np.arange(columns), rows), "value": values}
     )

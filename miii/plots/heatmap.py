@@ -1,6 +1,6 @@
 """A matrix as one image, with the value of the cell under the pointer, and a cell that can be chosen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import altair as alt
@@ -93,6 +93,52 @@ def categories(
         size,
         f"{names}[datum.text]",
         title,
+    )
+
+
+def panels(
+    codes: Mapping[str, Int[Tensor, "row column"]],
+    labels: Sequence[str],
+    colors: Sequence[str],
+    *,
+    title: str,
+    row: str,
+    column: str,
+    columns: int = 2,
+    size: int = 150,
+) -> alt.FacetChart:
+    """Draw several such matrices of one shape under one legend, each below its name.
+
+    Args:
+        codes: the matrices by name.
+        columns: how many stand beside one another.
+        size: width of each in pixels, rounded to whole pixels a cell.
+
+    Source: own design.
+    """
+    table, (rows, across) = _rgba(colors), next(iter(codes.values())).shape
+    data = [
+        [name, url(table[matrix.numpy()]), " ".join(map(str, matrix.flatten().tolist())), rows, across]
+        for name, matrix in codes.items()
+    ]
+    cell = max(1, round(size / across))
+    legend = top_legend(columns=2, labelLimit=200, symbolType="square", symbolOpacity=1)
+    named = alt.Color(datum=labels[0], scale=alt.Scale(domain=list(labels), range=list(colors)), legend=legend)
+    base = alt.Chart().transform_calculate(left="-0.5", right=f"{across - 0.5}", top="-0.5", bottom=f"{rows - 0.5}")
+    pictures = base.mark_image(smooth=False, aspect=False).encode(
+        x=alt.X("left:Q", title=column, scale=_scale(-0.5, across - 0.5), axis=_axis(across)),
+        x2="right:Q",
+        y=alt.Y("top:Q", title=row, scale=_scale(rows - 0.5, -0.5), axis=_axis(rows)),
+        y2="bottom:Q",
+        url="image:N",
+        tooltip="panel:N",
+    )
+    drawn = alt.layer(pictures, base.mark_square(opacity=0, size=0, tooltip=None).encode(color=named))
+    facet = alt.Facet("panel:N", title=None, sort=list(codes), header=alt.Header(labelFontSize=12, labelPadding=4))
+    return (
+        drawn.properties(width=cell * across, height=cell * rows)
+        .facet(facet=facet, columns=columns, data=pd.DataFrame(data, columns=["panel", *COLUMNS]), spacing=14)
+        .properties(title=title, usermeta=CANVAS)
     )
 
 

@@ -6,10 +6,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 
-from miii.plots.heatmap import categories
+from miii.plots.heatmap import categories, panels
 from miii.plots.style import CATEGORY, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, TEST, TRAIN, WRONG, Chart, top_legend
 from miii.tasks import Task
 from miii.tasks.primes import SIEVED
@@ -159,11 +159,7 @@ def split(task: Task, p: int, size: int = 340) -> alt.LayerChart:
 
 def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, size: int = 340) -> alt.LayerChart:
     """The p x p grid of right and wrong answers, by split where it is known. Source: own design."""
-    labels = ["train, right", "test, right", "train, wrong", "test, wrong"]
-    colors = [TRAIN, "#7cc0e8", WRONG, "#33333c"]
-    codes = torch.where(correct, 0, 2) + (~task.train_mask).int()
-    if not task.split_known:
-        labels, colors, codes = ["right", "wrong"], [TRAIN, WRONG], (~correct).int()
+    codes, labels, colors = _answers(correct, task)
     return categories(
         codes.view(p, p),
         labels,
@@ -174,6 +170,33 @@ def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, size: int = 
         value="answer",
         size=size,
     )
+
+
+def answers_over_training(correct: Mapping[int, Bool[Tensor, " examples"]], task: Task, p: int) -> Chart:
+    """Small grids of right and wrong answers at several snapshots, two beside one another.
+
+    Args:
+        correct: which pairs are answered right, by the step of the snapshot.
+
+    Source: own design.
+    """
+    drawn = {step: _answers(right, task) for step, right in correct.items()}
+    _, labels, colors = next(iter(drawn.values()))
+    named = {
+        f"step {step}: {right.double().mean().item():.0%} right": drawn[step][0].view(p, p)
+        for step, right in correct.items()
+    }
+    title = "Right and wrong answers, as it learns"
+    return panels(named, labels, colors, title=title, row="a", column="b")
+
+
+def _answers(correct: Bool[Tensor, " examples"], task: Task) -> tuple[Int[Tensor, " examples"], list[str], list[str]]:
+    """Codes of right and wrong answers by split where it is known, what they stand for, and their colours."""
+    if not task.split_known:
+        return (~correct).int(), ["right", "wrong"], [TRAIN, WRONG]
+    codes = torch.where(correct, 0, 2) + (~task.train_mask).int()
+    labels = ["train, right", "test, right", "train, wrong", "test, wrong"]
+    return codes, labels, [TRAIN, "#7cc0e8", WRONG, "#33333c"]
 
 
 def at_step(chart: Chart, step: int, x: str = "step") -> alt.LayerChart:

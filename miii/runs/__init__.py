@@ -15,7 +15,7 @@ from miii.runs.bundle import pack, unpack, unpack_files, write_pack
 from miii.runs.change import discard, rename, restore, trash
 from miii.runs.checks import LIMITS, Limits, check_size
 from miii.runs.manage import adopt, ship, thin
-from miii.runs.read import Run, every, free_folder, homes, new_folder, open, row
+from miii.runs.read import Run, every, free_folder, homes, new_folder, open, row, shipped
 from miii.runs.write import follow, provenance, record, resume, save_report, summary
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "row",
     "save_report",
     "ship",
+    "shipped",
     "summary",
     "thin",
     "trash",

@@ -188,6 +188,17 @@ def open(name_or_folder: str | Path) -> Run:
     )
 
 
+def shipped(name: str) -> Run:
+    """Open a run that came with miii, whatever runs of that name there are besides: ``seeds/primes-10-seed1``.
+
+    Raises:
+        InputError: there is no such run, or its config cannot be read.
+
+    Source: own design.
+    """
+    return open(homes()[1] / name)
+
+
 def every() -> list[Run]:
     """All runs that can be opened in ``runs``, the newest first, and then those in ``checkpoints``, by name.
 

@@ -18,6 +18,7 @@ from pages._ui.jobs import registry, waiting
 from pages._ui.player import player
 
 RUN, STEP = "run", "step"  #: keys of what is chosen, and names in the URL
+ASKED = "asked"  #: the run that the URL named when the page was last run
 IN_URL = "step_in_url"  #: what was last written there
 
 
@@ -39,6 +40,9 @@ def run_picker() -> None:
     """The run, in the sidebar of every page."""
     options = names()
     asked = st.query_params.get(RUN)
+    if asked in options and asked != st.session_state.get(ASKED):  # a link that names a run was followed
+        st.session_state[RUN] = asked
+    st.session_state[ASKED] = asked
     if RUN not in st.session_state and asked is not None and asked not in options:
         st.warning(f"There is no run named “{asked}” here; showing another one.", icon=":material/link_off:")
     if st.session_state.get(RUN, asked) not in options:

@@ -1,0 +1,82 @@
+"""The paper as a notebook: the first page."""
+
+import streamlit as st
+
+from miii import runs
+from miii.tasks import ModularAddition
+from pages._ui import (
+    front,
+    paper_addition,
+    paper_background,
+    paper_discussion,
+    paper_errata,
+    paper_method,
+    paper_more,
+    paper_primes,
+    paper_question,
+    paper_references,
+    paper_strings,
+    say,
+)
+from pages._ui.paper_parts import SEEDS, five, listed, report, there
+
+front.door()
+
+COLUMN = 860  # pixels: longer lines are hard to read
+CONTENTS = {
+    "1 Question": "question",
+    "2 Background": "background",
+    "3 Method": "method",
+    "4 Results": "results",
+    "5 Discussion": "discussion",
+    "6 Errata": "errata",
+    "7 References": "references",
+}
+
+
+def abstract() -> str:
+    """The claim in three sentences, whose numbers are read from the runs."""
+    added, result = report("add-113"), runs.shipped("add-113").result
+    config, primes = runs.shipped("add-113").config.task, five()
+    assert result is not None
+    assert isinstance(config, ModularAddition)
+    waves, passed = len(added["key_frequencies"]), sum("modulo 3" in each["verdict"] for each in primes.values())
+    explained = min(each["digit_variance_explained"]["3"] for each in primes.values())
+    deepest = max(each["sieve_depth"] for each in primes.values())
+    return (
+        f"A network of one layer that is shown {config.train_fraction:.0%} of the sums $a + b$ modulo {config.p} answers the others "
+        f"too after {result['grokked_at']} steps, because it has put the numbers on {waves} circles, on which adding is turning: a "
+        f"sum of {waves} cosines explains {added['logit_variance_explained']:.1%} of what it says, and whoever turns its circles "
+        f"from outside makes it answer a chosen number more in {added['steering_accuracy']:.2%} of all cases. "
+        f"Networks that see the digits of integers and are told one bit, prime or not, find by themselves that digits added "
+        f"modulo 3 give a factor away: in all of {len(primes)}, begun from {len(primes)} seeds, what a digit adds is set to at least "
+        f"{explained:.1%} by its residue modulo 3, and {passed} of them pass every test that we ask of the claim. "
+        f"Told labels alone, none sees a factor beyond {deepest}; what else was tried and not reached is said where it was tried."
+    )
+
+
+with st.container(horizontal_alignment="center"), st.container(width=COLUMN):
+    say.title("Asked for primes, it learned to add")
+    say.caption(
+        "The draft *Mechanistic Interpretability on Irreducible Unsigned-Integer Identifiers* by Noah Syrkis, carried out, in words of "
+        "our own. Every number here is read from a network that came with miii, and below every figure are its code and its numbers."
+    )
+    if there("add-113", *SEEDS):
+        with st.container(border=True):
+            say.text(f"**Abstract.** {abstract()}")
+    say.text(" · ".join(f"[{name}](#{anchor})" for name, anchor in CONTENTS.items()))
+    say.caption(
+        f"In five minutes: {listed(['the abstract', 'chapter 1', 'the first figures of 4.1 and 4.2'])}. No machine learning is "
+        "needed for them. Whoever wants definitions finds them in chapter 2, and the rules by which we judge in chapter 3."
+    )
+    paper_question.chapter()
+    paper_background.chapter()
+    paper_method.chapter()
+    say.header("4 Results", anchor="results")
+    paper_addition.section()
+    paper_primes.section()
+    paper_strings.section()
+    paper_more.section()
+    paper_discussion.chapter()
+    paper_errata.chapter()
+    paper_references.chapter()
