@@ -137,4 +137,5 @@ try:
 except InputError as error:  # such as a spoilt file of the run that is shown, or a setting that is none
     st.error(str(error), icon=":material/error:")
 finally:
+    say.end()
     links.end(notes)

@@ -1,5 +1,7 @@
 """Chapter 7 of the paper: the draft's references, put right, and those that are new here."""
 
+from pages._ui import say
+
 ARXIV = "https://arxiv.org/abs/"
 
 #: The draft's references, in its numbers: authors and title, year, number at arXiv, and what is to be said of it.

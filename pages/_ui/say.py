@@ -9,18 +9,25 @@ from miii.notebook.cells import Figure, Table, Text
 from pages._ui.take import csv
 
 KEPT = "notes"  #: where the session keeps what its page said
+OPEN = "notes_open"  #: whether the page is being said; a fragment that runs again says nothing new
 
 
 def begin() -> list[Text | Figure | Table]:
     """A new page: nothing has been said."""
     kept: list[Text | Figure | Table] = []
-    st.session_state[KEPT] = kept
+    st.session_state[KEPT], st.session_state[OPEN] = kept, True
     return kept
+
+
+def end() -> None:
+    """The page has been said."""
+    st.session_state[OPEN] = False
 
 
 def keep(note: Text | Figure | Table) -> None:
     """Remember a part of the page."""
-    st.session_state.setdefault(KEPT, []).append(note)
+    if st.session_state.get(OPEN):
+        st.session_state[KEPT].append(note)
 
 
 def title(text: str) -> None:
