@@ -51,7 +51,8 @@ def clock(a: int, b: int, p: int, size: int = 280) -> Chart:
     numbers = (
         alt.Chart(hours if p <= LABELLED else hours[hours["is"] == "the sum"])
         .mark_text(fontSize=13)
-        .encode(x=alt.X("label_x:Q", scale=scale), y=alt.Y("label_y:Q", scale=scale), text="hour:O", color=marked)
+        .encode(x=alt.X("label_x:Q", scale=scale, axis=None), y=alt.Y("label_y:Q", scale=scale, axis=None))
+        .encode(text="hour:O", color=marked)
     )
     arcs = alt.Chart(turns).mark_line(strokeWidth=6, strokeCap="round").encode(x=x, y=y, order="order:Q", color=color)
     rays = alt.Chart(hands).mark_rule(strokeWidth=2, opacity=0.6).encode(x=x, y=y, x2="x0:Q", y2="y0:Q", color=color)

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from miii import runs
-from pages._ui import say
+from pages._ui import links, say
 from pages._ui.cell import stamp_of
 
 SEEDS = ("primes-10", *(f"seeds/primes-10-seed{seed}" for seed in (1, 2, 3, 4)))  #: the five networks on primes
@@ -39,9 +39,7 @@ def stamp(name: str) -> float:
 
 def apart(page: str, label: str, **query: str) -> None:
     """A link to the page where what was just shown can be taken apart."""
-    st.page_link(
-        f"pages/{page}.py", label=f"Take it apart: {label}", icon=":material/arrow_forward:", query_params=query
-    )
+    links.to(page, f"Take it apart: {label}", ":material/arrow_forward:", **{"step": None, **query})
 
 
 def table(frame: pd.DataFrame, name: str, form: str = "%.3f", **said: str) -> None:
