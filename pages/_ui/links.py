@@ -25,7 +25,7 @@ def begin() -> None:
     """A new run of the page, or of the one that a link leads to; what the address asked for first is remembered."""
     going, step = st.session_state.pop(GOING, None), st.session_state.get("step")
     if going is not None:
-        st.switch_page(f"pages/{going}.py", query_params=None if step is None else {"step": str(step)})
+        st.switch_page(f"pages/{going}.py", query_params={} if step is None else {"step": str(step)})
     st.session_state[NOTES] = []
     if ASKED not in st.session_state:
         st.session_state[ASKED] = dict(st.query_params)
