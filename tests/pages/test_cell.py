@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from safetensors.torch import save_file
+from shown import codes
 
 import miii
 from miii import plots, runs
@@ -257,8 +258,8 @@ def test_the_code_of_a_cell_has_what_it_shares_in_it(cell, sharing):
 )
 def test_a_page_shows_the_code_of_the_charts_that_it_shows(small, visit, page, step):
     at = visit(page, run="small", step=step)
-    charts, codes = at.get("vega_lite_chart"), [code.value for code in at.code]
-    assert len(charts) == len(codes) >= 3
-    for chart, code in zip(charts, codes, strict=True):
+    charts, shown = at.get("vega_lite_chart"), codes(at)
+    assert len(charts) == len(shown) >= 3
+    for chart, code in zip(charts, shown, strict=True):
         assert run_cell(code).to_dict()["title"] == json.loads(chart.proto.spec)["title"]
         assert f"step = {step}\n" in code or "run.steps" in code
