@@ -108,7 +108,12 @@ def panels(
         _split(alt.Chart(), ["panel", "row"])
         .transform_calculate(label=_label(labels))
         .mark_rect()
-        .encode(x=alt.X("column:O", axis=None), y=alt.Y("row:O", axis=None), color=color, tooltip=tooltip)
+        .encode(
+            x=alt.X("column:O", title=column, axis=None),
+            y=alt.Y("row:O", title=row, axis=None),
+            color=color,
+            tooltip=tooltip,
+        )
         .properties(width=cell * shape[1], height=cell * shape[0])
     )
     facet = alt.Facet("panel:N", title=None, sort=list(codes), header=alt.Header(labelFontSize=12, labelPadding=4))

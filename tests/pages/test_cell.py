@@ -19,7 +19,11 @@ from miii import plots, runs
 from miii.plots.style import Chart
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not in path.parts or "data_" in path.name]
+SCRIPTS = [
+    path
+    for path in sorted((ROOT / "pages").rglob("*.py"))
+    if "_ui" not in path.parts or path.name.startswith(("data_", "paper_"))
+]
 SCRIPTS += [ROOT / "pages" / "_ui" / f"{name}.py" for name in ("looks", "written", "edges")]  # parts of pages
 #: A value for each argument that a page's cell functions take.
 ARGUMENTS: dict[str, Any] = {
@@ -65,7 +69,11 @@ ARGUMENTS: dict[str, Any] = {
     "largest_step": 4,
     "comparison": "add-113",
     "measure": "explained",
+    "a": 11,
+    "b": 3,
+    "steps": (38, 83),
 }
+ADDER = {"step": 83, "k": 15}  # of add-113
 FRAMES = {"name": "frames-10", "step": 500}
 #: Where a function of this name needs another.
 INSTEAD: dict[str, dict[str, Any]] = {
@@ -74,6 +82,9 @@ INSTEAD: dict[str, dict[str, Any]] = {
     "values": {"expression": "a*b", "p": 7},
     "compiled_spectrum": {"expression": "3*a - b + 7", "p": 11},
     "compiled_clusters": {"expression": "3*a - b + 7", "p": 11},
+    "clock": {"p": 12},
+    "circle_of_the_adder": ADDER,
+    "frames_that_it_writes": {"n": 1987},
     **dict.fromkeys(("frames_written", "by_frame", "one_ahead", "places"), FRAMES),
 }
 

@@ -25,7 +25,7 @@ from miii.tasks import Operation, named
 ROOT = Path(__file__).parents[2]
 SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not in path.parts]
 # tested in files of their own: they show other runs than these, or none
-ELSEWHERE = ("sieve", "frames", "results", "sparse", "symbolic", "compare")
+ELSEWHERE = ("paper", "sieve", "frames", "sparse", "symbolic", "compare")
 PAGES = {path.stem: path.relative_to(ROOT).as_posix() for path in SCRIPTS if path.stem not in ELSEWHERE}
 WITH_RUN = [name for name in PAGES if name != "data"]
 WITH_STEP = ["attention", "circuits", "formula", "fourier", "neurons"]
