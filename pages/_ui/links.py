@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from pages._ui.say import KEPT
+
 NOTES, ASKED, GOING = "link_notes", "link_asked", "link_going"
 
 
@@ -12,7 +14,7 @@ def to(page: str, label: str, icon: str, **changed: object) -> None:
         changed: values of widgets by their keys, there or here.
     """
     # not st.page_link: of the address it keeps the run twice, and nothing that a widget of this page has bound
-    key = "-".join(["to", page, label, *map(str, changed.values())])
+    key = f"to-{len(st.session_state.get(KEPT, []))}-{page}-{label}"  # of several alike, by its place on the page
     st.button(label, icon=icon, type="tertiary", key=key, on_click=_go, args=(page, changed), help=f"Opens {page}")
 
 
