@@ -74,10 +74,9 @@ def test_from_task_to_task_and_back(visit, texts):
 def test_every_figure_has_its_code_and_its_numbers(visit):
     for kind in KINDS:
         at = visit("data", task=kind, **LITTLE[kind])
-        charts, labels = at.get("vega_lite_chart"), [button.proto.label for button in at.get("download_button")]
-        assert labels.count("Chart") == len(charts)
-        assert labels.count("CSV") >= len(charts)
-        assert len(codes(at)) == len(charts)
+        charts = at.get("vega_lite_chart")
+        assert len(codes(at)) == len(charts) > 0
+        assert all(code.startswith("import miii") for code in codes(at))
 
 
 @pytest.mark.parametrize(
@@ -275,7 +274,7 @@ def test_miu_shows_the_strings_of_the_task(visit, texts):
     for row in (0, 1, 2, 219):
         tape.set_value(row).run()
         shown = " ".join(task.token_names[token] for token in task.tokens[row].tolist())
-        assert shown in codes(at)
+        assert shown in [code.value for code in at.code]
         string = "".join(letter for letter in shown if letter in "MIU")
         said = next(text.value for text in at.markdown if text.value.startswith("`M"))
         assert said.startswith(f"`{string}` has {len(string) - 1} letters after M, of which {string.count('I')} are I")

@@ -62,7 +62,7 @@ def drawn(at: AppTest, title: str) -> Any:
     """The rows behind the chart of a title, as the code below it gives them."""
     for code in codes(at):
         tree: dict[str, Any] = {}
-        body, _, last = code.value.rpartition("\n")
+        body, _, last = code.rpartition("\n")
         exec(body, tree)
         made = eval(last, tree)
         for chart in made if isinstance(made, tuple) else (made,):
