@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from miii.errors import InputError
-from pages._ui import jobs, links, pick, say, share
+from pages._ui import jobs, links, memory, pick, say, share
 
 UI = Path(__file__).parent / "pages" / "_ui"
 st.set_page_config(page_title="miii", page_icon=UI / "icon.png", layout="wide")
@@ -141,3 +141,4 @@ except InputError as error:  # such as a spoilt file of the run that is shown, o
 finally:
     say.end()
     links.end(notes)
+    memory.give_back()

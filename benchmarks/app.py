@@ -179,11 +179,11 @@ def _stop(page: Any) -> float:
     if not _trains(page):
         raise Unavailable("a job ended by itself before it could be stopped.")
     began = time.perf_counter()
-    _button(page, STOP).click(timeout=PATIENCE)
+    button(page, STOP).click(timeout=PATIENCE)
     page.wait_for_function(_SAYS, arg=STOPPED, timeout=PATIENCE)
     took = time.perf_counter() - began
     say(f"app: Stop: {took:.2f} s")
-    _until(page, lambda: not _button(page, STOP, disabled=False).count(), f"{STOP} can still be pressed after {STOP}")
+    _until(page, lambda: not button(page, STOP, disabled=False).count(), f"{STOP} can still be pressed after {STOP}")
     return took
 
 
@@ -195,12 +195,12 @@ def _train(page: Any) -> None:
             field.fill(STEPS)
             field.press("Enter")
             page.wait_for_function(_SHOWN, arg=[HEADING, IDLE, None], timeout=PATIENCE)
-        _button(page, START).click(timeout=PATIENCE)
+        button(page, START).click(timeout=PATIENCE)
         _until(page, lambda: _trains(page), f"no job that can be stopped follows {START}")
 
 
 def _trains(page: Any) -> bool:
-    return bool(_button(page, STOP, disabled=False).count()) and not page.evaluate(_SAYS, STOPPED)
+    return bool(button(page, STOP, disabled=False).count()) and not page.evaluate(_SAYS, STOPPED)
 
 
 def _until(page: Any, condition: Callable[[], bool], otherwise: str) -> None:
@@ -211,7 +211,8 @@ def _until(page: Any, condition: Callable[[], bool], otherwise: str) -> None:
     raise Unavailable(f"{otherwise}.")
 
 
-def _button(page: Any, name: str, **state: bool) -> Any:
+def button(page: Any, name: str, **state: bool) -> Any:
+    """A button of the page, by its name."""
     # within the page: Streamlit's own header has a Stop button too, while a script runs
     return page.locator(MAIN).get_by_role("button", name=name, exact=True, **state)
 
@@ -221,7 +222,7 @@ def _link(page: Any, name: str) -> Any:
 
 
 @contextmanager
-def serving(app: Path) -> Iterator[Server]:
+def serving(app: Path, **environment: str) -> Iterator[Server]:
     """``streamlit run`` on a free port, until it answers; its whole process group is ended afterwards."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -233,7 +234,7 @@ def serving(app: Path) -> Iterator[Server]:
         process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", str(app), *flags],
             cwd=app.parent,
-            env={**os.environ, "MIII_RUNS": runs},
+            env={**os.environ, **environment, "MIII_RUNS": runs},
             stdin=subprocess.DEVNULL,
             stdout=words,
             stderr=subprocess.STDOUT,

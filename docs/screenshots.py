@@ -1,30 +1,39 @@
 """Take the README's pictures from the real app: ``streamlit run app.py``, then ``python docs/screenshots.py``."""
 
+import io
 import sys
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).parent
-RUN = "add-113"
-PICTURES = {
-    "train": (f"/?run={RUN}", 1560),
-    "formula": (f"/formula?run={RUN}", 1250),
-    "circuits": (f"/circuits?run={RUN}", 900),
-}
+sys.path.insert(0, str(HERE.parent))
+
+from pages._ui import headless  # noqa: E402
+
+WIDTH, HEIGHT, COLOURS = 1280, 900, 256
+#: What a page shows where it is not the run that adds.
+RUNS = {"try": "primes-10", "sieve": "primes-10", "frames": "frames-10"}
+DONE = """document.querySelector('[data-testid="stApp"][data-test-script-state="notRunning"]') !== null
+    && document.querySelectorAll('[data-testid=stSkeleton], [data-testid=stSpinner]').length === 0"""
 
 
 def main(address: str = "http://localhost:8501") -> None:
-    """One picture a page, in the light theme, 1280 pixels wide."""
+    """One picture a page, in the light theme."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        for name, (path, height) in PICTURES.items():
-            page = browser.new_page(viewport={"width": 1280, "height": height}, color_scheme="light")
-            page.goto(address + path)
+        for name in headless.pages():
+            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+            page.set_default_timeout(300_000)
+            page.goto(f"{address}/{name}?run={RUNS.get(name, 'add-113')}")
             page.wait_for_selector("h1")
-            page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-            page.wait_for_timeout(5000)  # charts fade in
-            page.screenshot(path=HERE / f"{name}.png")
+            page.wait_for_timeout(1000)
+            page.wait_for_function(DONE)
+            page.wait_for_timeout(3000)  # charts fade in
+            picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            picture.quantize(COLOURS, dither=Image.Dither.NONE).save(HERE / f"{name}.png", optimize=True)
+            page.close()
         browser.close()
 
 

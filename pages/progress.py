@@ -28,7 +28,7 @@ name, step, stamp = run.name, step_of(run), (stamp_of(run), len(run.steps))
 
 
 @shared
-def measured(name: str, snapshots: int) -> pd.DataFrame:
+def measured(name: str, snapshots: int) -> "pd.DataFrame":
     run = miii.runs.open(name)
     assert isinstance(run.config.task, miii.ModularAddition)
     keys = analysis.fourier.model_key_frequencies(run.model())

@@ -62,7 +62,8 @@ def over_inputs(model: Transformer, tokens: Int[Tensor, "examples pos"], layer: 
         return OverInputs(layer, found.softmax(1))
     name = f"{layer}.pattern"
     with torch.no_grad():
-        chunks = [capture(model, chunk, {name})[name][:, :, -1] for chunk in tokens.split(CHUNK)]
+        # cloned, since a view would keep the other queries
+        chunks = [capture(model, chunk, {name})[name][:, :, -1].clone() for chunk in tokens.split(CHUNK)]
     return OverInputs(layer, torch.cat(chunks).permute(1, 2, 0).contiguous())
 
 
@@ -84,8 +85,11 @@ def at_end(
             v, weight = model.blocks[0].heads(embedded, "V"), over_inputs(model, tokens).weight
             terms = [weight[:, pos].T[..., None] * v[pos, token] for pos, token in enumerate(tokens.T)]
             return torch.stack(terms).sum(0), embedded[-1, tokens[:, -1]]
-        chunks = [capture(model, chunk, set(names)) for chunk in tokens.split(CHUNK)]
-        z, resid = (torch.cat([acts[name][:, -1] for acts in chunks]) for name in names)
+        chunks = [
+            {name: value[:, -1].clone() for name, value in capture(model, chunk, set(names)).items()}
+            for chunk in tokens.split(CHUNK)
+        ]
+        z, resid = (torch.cat([acts[name] for acts in chunks]) for name in names)
         return z, resid
 
 

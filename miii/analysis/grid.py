@@ -61,10 +61,9 @@ def activations(model: Transformer, task: Task, name: str) -> Float[Tensor, "exa
     """
     if name == "pos_embed":
         raise InputError("name must be an activation that each example has for itself (got pos_embed).")
-    with torch.no_grad():
-        chunks = [capture(model, chunk, {name})[name] for chunk in task.tokens.split(CHUNK)]
     last = (slice(None), slice(None), -1) if name.endswith(("pattern", "scores")) else (slice(None), -1)
-    return torch.cat([chunk[last] for chunk in chunks])
+    with torch.no_grad():  # cloned, since a view would keep the other positions
+        return torch.cat([capture(model, chunk, {name})[name][last].clone() for chunk in task.tokens.split(CHUNK)])
 
 
 def neurons(model: Transformer, task: Task) -> Float[Tensor, "examples d_mlp"]:

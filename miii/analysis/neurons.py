@@ -81,8 +81,7 @@ def neurons(model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 1
     p = grid.modulus(task)
     pre = grid.neurons(model, task)
     post = model.blocks[-1].act(pre)
-    spectrum = fourier2d.transform(post.view(p, p, -1))
-    blocks = fourier2d.block_power(spectrum)
+    blocks = fourier2d.powers(post.view(p, p, -1))
     squares = blocks.sum((0, 1))
     blocks[0, 0] = 0
     variance = blocks.sum((0, 1))
@@ -94,8 +93,7 @@ def neurons(model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 1
     frequency = torch.where(alive, best + 1, 0)
 
     # the waves of a alone and of b alone in the neuron's input, and of c in its output
-    grid_pre = pre.view(p, p, -1).double()
-    in_a, in_b = grid_pre.mean(1), grid_pre.mean(0)
+    in_a, in_b = (pre.view(p, p, -1).mean(axis, dtype=torch.float64) for axis in (1, 0))
     phase_a, phase_b = _phase(in_a, frequency), _phase(in_b, frequency)
     phase_out = _phase(fourier.neuron_logit(model).T.double(), frequency)
     error = multipliers[0] * phase_a + multipliers[1] * phase_b - phase_out

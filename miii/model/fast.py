@@ -22,7 +22,7 @@ from miii.model.transformer import Transformer
 from miii.model.wiring import ALL, LAST
 from miii.tasks.task import Task
 
-CHUNK = 2048  #: examples that ``answers`` runs at a time
+CHUNK = 512  #: examples that ``answers`` runs at a time
 
 
 @dataclass(frozen=True)

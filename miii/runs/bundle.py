@@ -214,7 +214,7 @@ def _take_in(given: Mapping[str, Read], name: str | None, taken: Collection[str]
     provenance = checked("provenance.json", checks.read_provenance) or {}
     rows = checked("metrics.jsonl", lambda data: checks.read_rows(data, config))
     result = checked("result.json", lambda data: checks.read_result(data, config))
-    report = checked("report.json", checks.read_report)
+    report = checked("report.json", lambda data: checks.read_report(data, config))
     snapshots = [path for path in files if path not in FILES]
     wanted = checks.shapes(config, config.task.build()) if snapshots else {}
     folder = free_folder(name or _named(top, config), taken)

@@ -230,15 +230,17 @@ def read_provenance(data: bytes) -> dict[str, Any]:
     return found
 
 
-def read_report(data: bytes) -> dict[str, Any]:
-    """The object of ``report.json``. What the app reads of it, the power of each frequency, is checked.
+def read_report(data: bytes, config: RunConfig) -> dict[str, Any]:
+    """The object of ``report.json``. What the app reads of it, of all residues the power of each frequency, is checked.
 
     Raises:
-        InputError: it is none, or its ``frequency_power`` is no list of numbers for each step.
+        InputError: it is none, or of all residues, and its ``frequency_power`` is no list of numbers for each step.
 
     Source: ``save_report``.
     """
     report = read_object("report.json", data)
+    if not isinstance(config.task, Residues):  # whose reports have one number by that name
+        return report
     power = report.get("frequency_power", {})
     if not isinstance(power, dict) or not all(
         step.isdecimal() and isinstance(values, list) and all(map(_number, values)) for step, values in power.items()

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from types import CodeType
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -18,7 +18,7 @@ from miii.notebook.cells import Figure
 from miii.notebook.source import source
 from miii.plots.style import Chart
 from miii.runs import Run
-from pages._ui import beside, say, take
+from pages._ui import beside, memory, say, take
 from pages._ui.draw import Drawing, Width, draw, drawing
 
 P = ParamSpec("P")
@@ -27,6 +27,13 @@ T = TypeVar("T")
 _SOURCES: Final[dict[CodeType, str]] = {}
 #: What a cell's function may stumble over in a run that it was not chosen for: another p, fewer heads, other tokens.
 UNFIT = (InputError, AssertionError, IndexError, KeyError, ValueError, RuntimeError)
+
+
+class Titled(NamedTuple):
+    """A chart as it is kept."""
+
+    title: str
+    drawing: Drawing
 
 
 def cell(
@@ -69,7 +76,7 @@ def cell(
                     st.info(f"This figure cannot be drawn of {other['name']}{why}", icon=":material/balance:")
     if see:
         st.caption(see)
-    take.away(name, make, arguments, lambda: _made(make, _code(make), tuple(arguments.items()), stamp)[0])
+    take.away(name, make, arguments, lambda: _chart(make, _code(make), tuple(arguments.items()), stamp))
 
 
 def _charts(
@@ -81,14 +88,14 @@ def _charts(
     name: str,
     pick: tuple[str, Callable[[dict[str, Any]], None]] | None,
 ) -> None:
-    made, drawings = _made(make, _code(make), tuple(arguments.items()), stamp)
-    if isinstance(made, tuple):
-        rows = [st.columns(2) for _ in made[::2]]  # so that the two of each row begin at the same height
-        for i, (chart, drawn) in enumerate(zip(made, drawings, strict=True)):
+    drawn = _drawn(make, _code(make), tuple(arguments.items()), stamp)
+    if not isinstance(drawn, Titled):
+        rows = [st.columns(2) for _ in drawn[::2]]  # so that the two of each row begin at the same height
+        for i, each in enumerate(drawn):
             with rows[i // 2][i % 2]:
-                draw(drawn, width=width, alt=f"{chart.title}. {alt}", key=f"chart-{name}-{i}")
+                draw(each.drawing, width=width, alt=f"{each.title}. {alt}", key=f"chart-{name}-{i}")
     else:
-        draw(drawings[0], width=width, alt=alt, key=f"chart-{name}", pick=pick)
+        draw(drawn.drawing, width=width, alt=alt, key=f"chart-{name}", pick=pick)
 
 
 def shared(function: Callable[P, T]) -> Callable[P, T]:
@@ -120,12 +127,25 @@ def _code(function: Callable[..., Any]) -> str:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _computed(_function: Callable[..., T], code: str, arguments: tuple, stamp: object) -> T:
-    return _function(**dict(arguments))
+    found = _function(**dict(arguments))
+    memory.give_back()
+    return found
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
-def _made(
-    _make: Callable[..., Any], code: str, arguments: tuple, stamp: object
-) -> tuple[Chart | tuple[Chart, ...], list[Drawing]]:
+def _drawn(_make: Callable[..., Any], code: str, arguments: tuple, stamp: object) -> Titled | tuple[Titled, ...]:
     made = _make(**dict(arguments))
-    return made, [drawing(chart) for chart in (made if isinstance(made, tuple) else (made,))]
+    found = tuple(map(_titled, made)) if isinstance(made, tuple) else _titled(made)
+    del made  # its rows are Python objects, many times as large as what is drawn of them
+    memory.give_back()
+    return found
+
+
+def _titled(chart: Chart) -> Titled:
+    return Titled(str(chart.title), drawing(chart))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _chart(_make: Callable[..., Any], code: str, arguments: tuple, stamp: object) -> Chart | tuple[Chart, ...]:
+    """The chart itself, for those who take it away."""
+    return _make(**dict(arguments))

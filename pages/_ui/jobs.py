@@ -4,7 +4,7 @@ import streamlit as st
 import torch
 
 from miii.jobs import Job, Jobs
-from pages._ui import settings
+from pages._ui import memory, settings
 
 
 @st.cache_resource(show_spinner=False, on_release=Jobs.close)
@@ -15,8 +15,9 @@ def registry() -> Jobs:
 
 @st.cache_resource(show_spinner=False)
 def prepare() -> None:
-    """Once a server: where runs are written; one torch thread, for two beside a busy interpreter are much slower."""
+    """Once a server: where runs are written; few heaps; one torch thread, for two beside a busy interpreter are much slower."""
     settings.prepare()
+    memory.few_arenas()
     torch.set_num_threads(1)
 
 

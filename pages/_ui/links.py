@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from pages._ui.say import KEPT
+
 NOTES, ASKED, GOING = "link_notes", "link_asked", "link_going"
 
 
@@ -12,7 +14,7 @@ def to(page: str, label: str, icon: str, **changed: object) -> None:
         changed: values of widgets by their keys, there or here.
     """
     # not st.page_link: of the address it keeps the run twice, and nothing that a widget of this page has bound
-    key = "-".join(["to", page, label, *map(str, changed.values())])
+    key = f"to-{len(st.session_state.get(KEPT, []))}-{page}-{label}"  # of several alike, by its place on the page
     st.button(label, icon=icon, type="tertiary", key=key, on_click=_go, args=(page, changed), help=f"Opens {page}")
 
 
@@ -25,7 +27,7 @@ def begin() -> None:
     """A new run of the page, or of the one that a link leads to; what the address asked for first is remembered."""
     going, step = st.session_state.pop(GOING, None), st.session_state.get("step")
     if going is not None:
-        st.switch_page(f"pages/{going}.py", query_params=None if step is None else {"step": str(step)})
+        st.switch_page(f"pages/{going}.py", query_params={} if step is None else {"step": str(step)})
     st.session_state[NOTES] = []
     if ASKED not in st.session_state:
         st.session_state[ASKED] = dict(st.query_params)

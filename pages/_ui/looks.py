@@ -147,4 +147,4 @@ def _table(rows: list[list[float]], first: dict[str, list], word: str, columns: 
     names = [f"{word} {column}" for column in columns]
     shares = dict(zip(names, zip(*rows, strict=True), strict=True))
     format_ = {name: st.column_config.NumberColumn(format="percent") for name in names}
-    say.table(first | shares, width="content", column_config=format_, name="looks")
+    say.table(first | shares, width="content", column_config=format_, name=f"looks-{word.replace(' ', '-')}")

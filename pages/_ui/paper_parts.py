@@ -37,9 +37,14 @@ def stamp(name: str) -> float:
     return stamp_of(runs.shipped(name))
 
 
-def apart(page: str, label: str, **query: str) -> None:
-    """A link to the page where what was just shown can be taken apart."""
-    links.to(page, f"Take it apart: {label}", ":material/arrow_forward:", **{"step": None, **query})
+def link(page: str, label: str, **query: str) -> None:
+    """A way to a page of the app, with what it shall show."""
+    links.to(page, label, ":material/arrow_forward:", **{"step": None, **query})
+
+
+def apart(page: str, **query: str) -> None:
+    """The way to the page where what was just shown can be taken apart."""
+    link(page, f"Take it apart: {page.capitalize()}", **query)
 
 
 def table(frame: pd.DataFrame, name: str, form: str = "%.3f", **said: str) -> None:

@@ -2,12 +2,9 @@
 
 from collections.abc import Callable
 
-import nbformat
 import streamlit as st
 
-from miii.notebook.build import notebook
 from miii.notebook.cells import Figure, Page, Table, Text
-from miii.notebook.html import html
 from pages._ui.pick import RUN, STEP
 
 
@@ -26,11 +23,21 @@ def page(title: str, kept: list[Text | Figure | Table]) -> None:
     file = "-".join(part for part in ("miii", title.lower().replace(" ", "-"), run) if part)
     with st.container(horizontal=True, gap="small"):
         _button("Notebook", lambda: _ipynb(made()), f"{file}.ipynb", "application/x-ipynb+json", "a Jupyter notebook")
-        _button("Article", lambda: html([made()]), f"{file}.html", "text/html", "a page of its own, with live figures")
+        _button("Article", lambda: _html(made()), f"{file}.html", "text/html", "a page of its own, with live figures")
 
 
 def _ipynb(made: Page) -> str:
+    import nbformat  # like what it fills, only needed by those who press the button
+
+    from miii.notebook.build import notebook
+
     return nbformat.writes(notebook([made]))
+
+
+def _html(made: Page) -> str:
+    from miii.notebook.html import html
+
+    return html([made])
 
 
 def _button(label: str, data: Callable[[], str], file: str, mime: str, says: str) -> None:

@@ -199,7 +199,7 @@ def test_every_control_says_what_it_does(mine, visit, shared):
 
 def test_the_table_can_be_taken_away(mine, visit):
     at = visit("runs")
-    assert "csv-runs" in [widget.key for widget in at.get("download_button")]
+    assert "download-runs.csv" in [widget.key for widget in at.get("download_button")]
 
 
 # ---- what is done with a run ----
@@ -221,13 +221,15 @@ def test_compare_sets_it_beside_the_run(mine, visit, texts):
 
 def test_a_renamed_run_keeps_its_place_everywhere(mine, home, visit, texts):
     at = choose(visit("runs", run="mine"), "mine")
-    at.session_state["beside"] = "mine"
     at.text_input(key="rename-mine").set_value(" better ").run()
     press(at, "Rename", "rename")
     assert (home / "better" / "config.json").exists()
     assert listed(at)[0] == at.selectbox(key="chosen").value == at.session_state["run"] == "better"
-    assert at.session_state["beside"] == "better"
     assert "mine is called better now" in texts(at)
+    at = visit("runs", run="add-113", beside="better")
+    choose(at, "better").text_input(key="rename-better").set_value("best").run()
+    press(at, "Rename", "rename")
+    assert (at.session_state["run"], at.session_state["beside"]) == ("add-113", "best")
 
 
 def test_a_run_that_began_to_train_a_moment_ago_is_left_alone(stopped_run, home, registry, visit):

@@ -367,8 +367,6 @@ BAD_FILES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "seconds in words": ("result.json", lambda data: edited(data, seconds_to_grok="x"), "seconds_to_grok must be"),
     "a result with objects": ("result.json", lambda data: edited(data, run={}), "plain values"),
     "long provenance": ("provenance.json", lambda data: edited(data, commit="x" * 10_000), "plain values"),
-    "a power in words": ("report.json", lambda data: b'{"frequency_power": {"1": ["x"]}}', "frequency_power"),
-    "powers of two lengths": ("report.json", lambda data: b'{"frequency_power": {"1": [1], "2": [1, 2]}}', "length"),
     "a pickle by another name": (STEP, lambda data: pickle.dumps({"W_E": [1]}), "readable safetensors"),
     "a header longer than the file": (STEP, lambda data: header(b"{}", 2**62), "readable safetensors"),
     "a header of NaN": (STEP, lambda data: header(b'{"W_E": NaN}'), "readable safetensors"),
@@ -389,6 +387,20 @@ def test_a_hostile_file_is_refused_and_leaves_nothing(files, home, one_sentence,
     with one_sentence(word):
         runs.unpack_files(files | {name: change(files.get(name, b"{}"))})
     assert not list(home.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("power", "word"),
+    [({"1": ["x"]}, "list of numbers"), ({"1": 0.5}, "list of numbers"), ({"1": [1], "2": [1, 2]}, "length")],
+)
+def test_the_power_that_the_app_reads_of_all_residues_is_checked(files, home, one_sentence, power, word):
+    report = json.dumps({"frequency_power": power}).encode()
+    config = json.dumps(miii.RunConfig(task=miii.Residues(p=7)).model_dump(mode="json")).encode()
+    with one_sentence("frequency_power", word):
+        runs.unpack(zipped({"config.json": config, "report.json": report}))
+    assert not list(home.iterdir())
+    # of another task it is something else, which is kept as it is
+    assert runs.unpack(zipped(files | {"report.json": report})).report == {"frequency_power": power}
 
 
 def test_a_network_that_fell_apart_is_a_run_all_the_same(files, home):

@@ -1,6 +1,7 @@
 """Addition, taken apart: what each digit adds to the sum, and whether its residue is all that counts."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from miii.tasks import MIU, Primes, Task
 from miii.tasks.miu import LETTER_I
 
 MOST = 6000  #: integers of a side that are run
+CHUNK = 1000  #: of them at a time
 RENAMINGS = 20  #: of the digits at random, for the share that chance explains
 
 
@@ -27,8 +29,8 @@ class Sum:
         n: the number whose residue is asked: an integer, coprime to the base; of an MIU string the number of its I's.
         symbol: which digit or letter stands at each place.
         parts: what each place adds to ``n``: digit * base^place, or 1 for an I. Over the places they add up to ``n``.
-        added: the contributions; over heads and places they add up to what attention adds, up to a constant and what
-            the answer's own position adds.
+        heard: what each head takes from each place: the values there times the attention to it.
+        W_O: how each head writes what it hears.
         pattern: how much each head attends from the answer's position to each position, itself the last.
         resid: ``resid_mid`` at the answer's position: the sum, as the neurons read it.
 
@@ -38,14 +40,24 @@ class Sum:
     n: Int[np.ndarray, " integers"]
     symbol: Int[np.ndarray, "integers place"]
     parts: Int[np.ndarray, "integers place"]
-    added: Float[Tensor, "integers head place d_model"]
+    heard: Float[Tensor, "integers head place d_head"]
+    W_O: Float[Tensor, "head d_head d_model"]
     pattern: Float[Tensor, "integers head pos"]
     resid: Float[Tensor, "integers d_model"]
 
     def rows(self, rows: Bool[np.ndarray, " integers"] | Int[np.ndarray, " some"]) -> "Sum":
         """Some of the integers."""
         at = torch.from_numpy(np.arange(len(self.n))[rows])
-        return Sum(self.n[rows], self.symbol[rows], self.parts[rows], self.added[at], self.pattern[at], self.resid[at])
+        heard, pattern, resid = self.heard[at], self.pattern[at], self.resid[at]
+        return Sum(self.n[rows], self.symbol[rows], self.parts[rows], heard, self.W_O, pattern, resid)
+
+    @cached_property
+    def added(self) -> Float[Tensor, "integers place d_model"]:
+        """The contributions of all heads together.
+
+        Over places they add up to what attention adds, up to a constant and what the answer's own position adds.
+        """
+        return torch.einsum("nhpd,hdm->npm", self.heard, self.W_O)
 
 
 @torch.no_grad()
@@ -70,13 +82,20 @@ def of(
             "model must mix positions by attention or the mean, in blocks other than vaswani and sas-p, for its sum to "
             f"be split by digits (got block {config.block!r} and mixer {config.mixer!r})."
         )
-    acts = capture(model, tokens, {f"{last}.{site}" for site in ("pattern", "v", "resid_mid")})
-    if not acts[f"{last}.resid_mid"].isfinite().all():
+    chunks = [_heard(model, chunk, last) for chunk in tokens.split(CHUNK)]
+    heard, pattern, resid = (torch.cat(part) for part in zip(*chunks, strict=True))
+    if not resid.isfinite().all():
         raise InputError("the network's activations must be finite: its training fell apart.")
-    pattern = acts[f"{last}.pattern"][:, :, -1]
-    written = model.blocks[last].written(acts[f"{last}.v"])
-    added = (pattern.unsqueeze(-1) * written)[:, :, :-1]
-    return Sum(n, symbol, parts, added, pattern, acts[f"{last}.resid_mid"][:, -1])
+    width = config.n_heads * config.d_head
+    own = torch.eye(width).view(config.n_heads, config.d_head, width)  # without W_O a head has channels of its own
+    return Sum(n, symbol, parts, heard, model.blocks[last].W_O if wiring.projections else own, pattern, resid)
+
+
+def _heard(model: Transformer, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor, Tensor]:
+    acts = capture(model, tokens, {f"{layer}.{site}" for site in ("pattern", "v", "resid_mid")})
+    pattern = acts[f"{layer}.pattern"][:, :, -1].clone()  # a view would keep all the other positions
+    heard = pattern.unsqueeze(-1) * acts[f"{layer}.v"].transpose(1, 2)
+    return heard[:, :, :-1].clone(), pattern, acts[f"{layer}.resid_mid"][:, -1].clone()
 
 
 def of_side(model: Transformer, task: Task, config: Primes | MIU, train: bool, seed: int = 0) -> Sum:
@@ -153,7 +172,7 @@ def explained(sums: Sum, metric: Float[Tensor, "d_model d_model"], q: int, seed:
 
     Source: own design.
     """
-    added = sums.added.sum(1)
+    added = sums.added
     centred, M = (added - added.mean(0)).double(), metric.double()
     places = range(centred.shape[1])
     whole = [_size(centred[:, i], M) for i in places]
@@ -198,7 +217,7 @@ def means(sums: Sum, q: int) -> tuple[Float[Tensor, "place residue d_model"], Bo
 
     Source: own design.
     """
-    added, residues = sums.added.sum(1), sums.parts % q
+    added, residues = sums.added, sums.parts % q
     places = added.shape[1]
     found, occurs = torch.zeros(places, q, added.shape[-1]), np.zeros((places, q), dtype=bool)
     for i in range(places):

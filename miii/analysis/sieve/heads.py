@@ -36,12 +36,14 @@ def heads(sums: Sum, metric: Float[Tensor, "d_model d_model"], q: int) -> Heads:
     Source: own design; a decomposition of variance into covariances.
     """
     M, residues = metric.double(), sums.parts % q
-    adds = torch.zeros(sums.added.shape[1:3], dtype=torch.float64)
+    adds = torch.zeros(sums.heard.shape[1:3], dtype=torch.float64)
+    W_O = sums.W_O.double()
     for place in range(adds.shape[1]):
         here, which = np.unique(residues[:, place], return_inverse=True)
-        member = torch.nn.functional.one_hot(torch.from_numpy(which), len(here)).to(sums.added.dtype)
-        total = torch.einsum("nr,nhd->rhd", member, sums.added[:, :, place]).double()
+        member = torch.nn.functional.one_hot(torch.from_numpy(which), len(here)).to(sums.heard.dtype)
+        heard = torch.einsum("nr,nhd->rhd", member, sums.heard[:, :, place]).double()
+        total = torch.einsum("rhd,hdm->rhm", heard, W_O)
         count = member.sum(0).double()
         means = total / count[:, None, None] - total.sum(0) / count.sum()
         adds[:, place] = torch.einsum("r,rhd,de,re->h", count, means, M, means.sum(1))
-    return Heads(q, sums.pattern.mean(0), (adds / adds.sum()).to(sums.added.dtype))
+    return Heads(q, sums.pattern.mean(0), (adds / adds.sum()).to(sums.heard.dtype))

@@ -50,7 +50,7 @@ def plane(fitted: digits.Sum, held_out: digits.Sum, q: int) -> Plane:
     rows, inside, whole = [], np.zeros(2), 0.0
     for place in range(held_out.parts.shape[1]):
         symbols, first, which = np.unique(held_out.symbol[:, place], return_index=True, return_inverse=True)
-        added = held_out.added[:, :, place].sum(1)
+        added = held_out.added[:, place]
         member = torch.nn.functional.one_hot(torch.from_numpy(which), len(symbols)).to(added.dtype)
         count = member.sum(0).double()
         total = (member.T @ added).double()

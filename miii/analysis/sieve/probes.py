@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SITES = ("resid_pre", "z", "resid_mid", "mlp_post", "resid_post")  #: inside a block
 INTEGERS = 3000  #: of each side
+CHUNK = 500  #: of them at a time
 RIDGE = 1e-2  #: penalty, for features scaled to variance 1
 
 
@@ -56,12 +57,13 @@ def probe(model: Transformer, task: Task, moduli: Sequence[int], seed: int = 0) 
     names = [(q, k) for q in moduli for k in range(1, q // 2 + 1)]
     has = [site for site in SITES if site in sites(model.config)]
     wanted = [f"{layer}.{site}" for layer in range(len(model.blocks)) for site in has]
-    seen = {side: capture(model, task.tokens[rows], wanted) for side, rows in ((True, train), (False, test))}
+    tokens = {True: task.tokens[train], False: task.tokens[test]}
     aims = {True: waves(n[train], names), False: waves(n[test], names)}
     found = []
     for site in wanted:
+        seen = {side: _values(model, some, site) for side, some in tokens.items()}
         for pos in range(task.n_ctx):
-            x, held = (_flat(seen[side][site], pos) for side in (True, False))
+            x, held = (seen[side][:, pos].double().numpy() for side in (True, False))
             mean, scale = x.mean(0), x.std(0)
             scale = np.where(scale > 0, scale, 1)
             fitted = Ridge(alpha=RIDGE * len(x)).fit((x - mean) / scale, aims[True])
@@ -81,5 +83,6 @@ def waves(n: Int[np.ndarray, " integers"], names: Sequence[tuple[int, int]]) -> 
     return np.stack([np.cos(angle), np.sin(angle)], axis=2).reshape(len(n), -1)
 
 
-def _flat(value: Tensor, pos: int) -> np.ndarray:
-    return value[:, pos].flatten(1).double().numpy()
+def _values(model: Transformer, tokens: Int[Tensor, "integers pos"], site: str) -> Float[Tensor, "integers pos size"]:
+    """One site at a time, and few integers at a time: all sites of a large network do not fit on a small server."""
+    return torch.cat([capture(model, some, {site})[site].flatten(2) for some in tokens.split(CHUNK)])

@@ -61,7 +61,7 @@ class Suspect:
 
     def path(self, one: digits.Sum) -> Float[np.ndarray, "stations 2"]:
         """Where an integer's sum stands before its first digit is added, after it, after the second, and so on."""
-        steps = one.added[0].sum(0)
+        steps = one.added[0]
         stations = torch.cat([torch.zeros_like(steps[:1]), steps.cumsum(0)])
         return self._place.plane(one.resid[0] - steps.sum(0) + stations)
 

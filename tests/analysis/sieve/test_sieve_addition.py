@@ -113,7 +113,7 @@ def test_the_contributions_add_up_to_what_attention_adds(integers, built, untrai
     sums = digits.of(untrained, built.tokens[rows], n, symbol, symbol * 10 ** np.arange(3, -1, -1))
     acts = capture(untrained, built.tokens[rows])
     own = torch.einsum("bh,bhd,hdm->bm", sums.pattern[:, :, -1], acts["0.v"][:, -1], untrained.blocks[0].W_O)
-    assert torch.allclose(sums.added.sum((1, 2)) + own, acts["0.attn_out"][:, -1], atol=1e-5)
+    assert torch.allclose(sums.added.sum(1) + own, acts["0.attn_out"][:, -1], atol=1e-5)
     assert torch.equal(sums.resid, acts["0.resid_mid"][:, -1])
     logits = acts["logits"][:, -1]
     assert torch.allclose(digits.evidence(untrained, sums.resid), logits[:, 1] - logits[:, 0], atol=1e-5)
@@ -168,7 +168,7 @@ def test_heads_share_what_residues_explain(integers, built, untrained):
     sums = digits.of_side(untrained, built, integers, False)
     metric = digits.metric(untrained, sums.resid)
     found, explained = heads.heads(sums, metric, 3), digits.explained(sums, metric, 3)
-    centred = (sums.added.sum(1) - sums.added.sum(1).mean(0)).double()
+    centred = (sums.added - sums.added.mean(0)).double()
     whole = torch.einsum("npd,de,npe->p", centred, metric.double(), centred)
     by_place = whole * torch.tensor(explained.by_place)
     assert found.adds.sum(0).tolist() == pytest.approx((by_place / by_place.sum()).tolist(), abs=1e-4)

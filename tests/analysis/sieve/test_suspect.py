@@ -63,7 +63,7 @@ def test_the_walk_ends_where_the_sum_stands(sides, by_three, integers):
     assert by_three.residues[5] == n % 3
     steps = np.diff(path, axis=0)
     assert np.linalg.norm(steps, axis=1) == pytest.approx(
-        [abs(float(part.norm())) for part in one.added[0].sum(0)], abs=1e-4
+        [abs(float(part.norm())) for part in one.added[0]], abs=1e-4
     )  # all of what these digits add lies in the plane
 
 
