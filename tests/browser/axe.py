@@ -12,7 +12,9 @@ FORBIDDEN = ("serious", "critical")
 RUN = """async () => {
     const found = await axe.run(document, {resultTypes: ["violations"]});
     return found.violations.map(({id, impact, nodes}) => ({
-        id, impact, nodes: nodes.map(({target, html}) => ({target: target.flat().join(" "), html: html.slice(0, 200)}))
+        id, impact, nodes: nodes.map((node) => ({
+            target: node.target.flat().join(" "), html: node.html.slice(0, 200), why: node.failureSummary,
+        }))
     }));
 }"""
 
@@ -33,7 +35,7 @@ def fetched(folder: Path) -> Path:
 
 
 def barriers(page: Page, script: Path) -> list[dict[str, Any]]:
-    """What is serious or critical: the rule, where, and the HTML there."""
+    """What is serious or critical: the rule, where, the HTML there, and why."""
     if not page.evaluate("'axe' in window"):
         page.add_script_tag(path=script)
     return [

@@ -16,7 +16,7 @@ def pointed(page: Page, figure: Locator, words: str, across: list[float], down: 
     assert box is not None
     for x in across:
         page.mouse.move(box["x"] + x * box["width"], box["y"] + down * box["height"])
-        page.wait_for_timeout(100)
+        page.wait_for_timeout(250)
         tooltip = page.locator("#vg-tooltip-element.visible")
         found = re.search(words, tooltip.inner_text()) if tooltip.count() else None
         if found:
@@ -34,7 +34,7 @@ def test_a_pair_of_the_grid_is_followed_and_the_way_back(chromium: Browser, warm
         page.goto(warm + link("train"))
         settled(page)
         grid = page.get_by_label(re.compile("^Grid of all 113 by 113 pairs"))
-        a, b = pointed(page, grid, r"a\D+(\d+)\s+b\D+(\d+)", [0.4], 0.7)
+        a, b = pointed(page, grid, r"a\D+(\d+)\s+b\D+(\d+)", [0.3, 0.4, 0.5], 0.55)
         assert (a, b) != (5, 8)  # what is offered first
         clicked(page)
         expect(main(page).get_by_label("a", exact=True)).to_have_value(str(a))
@@ -56,7 +56,7 @@ def test_a_frequency_leads_to_its_neurons(chromium: Browser, warm: str) -> None:
         settled(page)
         bars = page.get_by_label(re.compile("^Bars of the embedding's cosine and sine lengths"))
         # half-way up, where only key frequencies reach
-        (k,) = pointed(page, bars, r"frequency\D+(\d+)", [i / 200 for i in range(20, 200)], 0.6)
+        (k,) = pointed(page, bars, r"frequency\D+(\d+)", [i / 150 for i in range(15, 150)], 0.6)
         clicked(page)
         expect(main(page).get_by_label("One frequency", exact=True)).to_have_value(str(k))
         main(page).get_by_role("button", name=f"Its neurons (k = {k})").click()

@@ -29,7 +29,7 @@ def fourier(page: Page) -> None:
 
 
 def neurons(page: Page) -> None:
-    number(page, "Neuron", 6)
+    number(page, "Neuron", 7)
 
 
 def train(page: Page) -> None:
@@ -39,8 +39,8 @@ def train(page: Page) -> None:
 #: What is set by hand on a page, what it then says, and what the address then has.
 VIEWS: dict[str, tuple[Callable[[Page], None], str, str]] = {
     "attention": (attention, r"At step \d+ the network answers \d+ for \(3, 9\).*", "head=1"),
-    "fourier": (fourier, r"Frequency 4 has .* long\.", "k=4"),
-    "neurons": (neurons, r"Neuron 6.*", "neuron=6"),
+    "fourier": (fourier, r"Frequency 4 has .*", "k=4"),
+    "neurons": (neurons, r"Neuron 7.*", "neuron=7"),
     "train": (train, r".*Follow \(10, 8\) through the network", "a=10"),
 }
 

@@ -84,6 +84,7 @@ def test_a_good_zip_is_a_run_and_ten_bad_ones_are_sentences(
             assert text.endswith(".")
             assert not re.search(r"[.!?] +[A-Z]", text), text
             assert not list((tmp_path / "runs").iterdir())
+            settled(page)
         brought(page, "good.zip", packed)
         expect(main(page).get_by_text("eleven is here")).to_be_visible()
         assert [path.name for path in (tmp_path / "runs").iterdir()] == ["eleven"]
