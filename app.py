@@ -11,7 +11,7 @@ from pages._ui import jobs, links, memory, pick, say, share
 
 UI = Path(__file__).parent / "pages" / "_ui"
 st.set_page_config(page_title="miii", page_icon=UI / "icon.png", layout="wide")
-st.html(UI / "phone.css")
+st.html(UI / "app.css")
 
 
 def at(file: str, title: str, icon: str, says: str, **options: Any) -> StreamlitPage:

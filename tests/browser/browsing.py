@@ -94,7 +94,7 @@ def settled(page: Page) -> None:
     """Wait until the script has run and its charts are drawn."""
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     page.wait_for_function(
-        """document.querySelectorAll('[data-testid=stSkeleton]').length === 0
+        """document.querySelector('[data-testid=stSkeleton], [data-stale=true]') === null
             && [...document.querySelectorAll('[data-testid=stVegaLiteChart]')].every(chart => {
                 const drawing = chart.querySelector('svg.marks, canvas.marks');
                 return drawing !== null && drawing.getBoundingClientRect().height > 50
@@ -116,3 +116,10 @@ def button(page: Page, name: str) -> Locator:
 def slider(page: Page) -> Locator:
     """The slider of steps below every page."""
     return page.get_by_label("Training step of the snapshot")
+
+
+def number(page: Page, label: str, value: int) -> None:
+    """Type a number into a field of the page."""
+    field = main(page).get_by_label(label, exact=True)
+    field.fill(str(value))
+    field.press("Enter")

@@ -9,6 +9,9 @@ import pytest
 from browsing import serving
 from playwright.sync_api import Browser, sync_playwright
 
+import miii
+from miii import runs
+
 CHROMIUM = os.environ.get("MIII_CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [
     "--no-sandbox",
@@ -45,8 +48,15 @@ def server(start_server: Callable[[], str]) -> str:
     return start_server()
 
 
+@pytest.fixture(scope="session")
+def eleven(small_config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small run that every page can show."""
+    folder = tmp_path_factory.mktemp("shared") / "eleven"
+    return runs.record(folder, miii.train(small_config(task={"p": 11}))).folder
+
+
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory, small_run) -> Iterator[str]:
+def warm(tmp_path_factory: pytest.TempPathFactory, eleven: Path) -> Iterator[str]:
     """One server for a whole file, which has a small run beside those that came with miii."""
-    with serving(tmp_path_factory.mktemp("server") / "runs", (small_run.folder,)) as address:
+    with serving(tmp_path_factory.mktemp("server") / "runs", (eleven,)) as address:
         yield address

@@ -1,8 +1,12 @@
-"""Every page of the app, in both themes and on two widths: it stands there, whole, and nothing goes wrong."""
+"""Every page of the app in both themes: whole on two widths, without errors, and with no barrier for anybody."""
 
 import importlib
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
+from axe import barriers, fetched
 from browsing import BACKGROUNDS, ROOT, link, main, reader, settled
 from playwright.sync_api import Browser, expect
 
@@ -10,6 +14,8 @@ pytestmark = pytest.mark.browser
 
 PHONE = {"width": 390, "height": 844}
 LAPTOP = {"width": 1280, "height": 900}
+#: What axe-core finds serious in Streamlit's own frame, as (rule, where its selector begins, why it is not ours).
+FRAME: tuple[tuple[str, str, str], ...] = ()
 
 
 @pytest.fixture
@@ -19,8 +25,19 @@ def pages(monkeypatch) -> list[str]:
     return importlib.import_module("pages._ui.headless").pages()
 
 
+@pytest.fixture(scope="session")
+def axe_core(pytestconfig: pytest.Config) -> Path:
+    """The script of axe-core, from npm; pytest's own cache keeps it."""
+    try:
+        return fetched(pytestconfig.cache.mkdir("axe-core"))
+    except (OSError, subprocess.SubprocessError) as error:
+        if os.environ.get("MIII_REQUIRE_BROWSER"):
+            raise
+        pytest.skip(f"axe-core cannot be had from npm: {error}")
+
+
 @pytest.mark.parametrize("scheme", BACKGROUNDS)
-def test_every_page_stands_there(chromium: Browser, warm: str, pages: list[str], scheme: str) -> None:
+def test_every_page_stands_there(chromium: Browser, warm: str, pages: list[str], axe_core: Path, scheme: str) -> None:
     assert len(pages) > 10
     with reader(chromium, scheme) as (page, errors):
         for name in pages:
@@ -33,6 +50,13 @@ def test_every_page_stands_there(chromium: Browser, warm: str, pages: list[str],
                 expect(page.get_by_test_id("stException")).to_have_count(0)
                 within = "main => main.scrollWidth <= main.clientWidth && main.clientWidth <= window.innerWidth"
                 assert main(page).evaluate(within), f"{name} is wider than {size['width']} pixels"
+                if size is LAPTOP:
+                    found = barriers(page, axe_core)
+                    assert [one for one in found if not framed(one)] == [], name
             background = page.get_by_test_id("stApp").evaluate("app => getComputedStyle(app).backgroundColor")
             assert background == BACKGROUNDS[scheme], name
             assert errors == [], name
+
+
+def framed(barrier: dict[str, str]) -> bool:
+    return any(barrier["rule"] == rule and barrier["target"].startswith(where) for rule, where, _ in FRAME)

@@ -4,20 +4,18 @@ import shutil
 from pathlib import Path
 
 import pytest
-import vl_convert
-from playwright.sync_api import Browser, Page, Route
+from cdn import delivers
+from playwright.sync_api import Browser, Page
 
 import miii
 from miii import analysis, plots
 from miii.notebook import cells
-from miii.notebook.html import CDN, html
+from miii.notebook.html import html
 from miii.plots.style import Chart
 
 pytestmark = pytest.mark.browser
 
 PHONE = {"width": 390, "height": 844}
-#: Formulas are typeset by a library that no Python package brings: this one says what it was given.
-KATEX = "window.katex = { render: (text, at, options) => { at.textContent = `${options.displayMode}: ${text}`; } };"
 
 
 def spectrum(name: str, step: int) -> Chart:
@@ -46,25 +44,12 @@ def article(small_run, home, tmp_path) -> Path:
     return path
 
 
-def delivered(route: Route) -> None:
-    """What the content delivery network would send; all of Vega is in the one bundle that comes with vl-convert."""
-    url = route.request.url
-    assert url.startswith(CDN)
-    if url.endswith(".css"):
-        route.fulfill(body="", content_type="text/css")
-    elif "katex" in url:
-        route.fulfill(body=KATEX, content_type="text/javascript")
-    else:
-        body = vl_convert.javascript_bundle() if "vega-embed@" in url else ""
-        route.fulfill(body=body, content_type="text/javascript")
-
-
 def read(browser: Browser, path: Path, scheme: str) -> tuple[Page, list[str]]:
     page = browser.new_context(color_scheme=scheme, viewport=PHONE).new_page()  # type: ignore[arg-type]
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.route("**/*", lambda route: delivered(route) if route.request.url.startswith("http") else route.continue_())
+    delivers(page)
     page.goto(path.as_uri())
     page.wait_for_function("document.querySelectorAll('.chart :is(svg.marks, canvas)').length === 3")
     return page, errors
