@@ -9,7 +9,9 @@ from streamlit.navigation.page import StreamlitPage
 from miii.errors import InputError
 from pages._ui import jobs, links, memory, pick, say, share
 
-st.set_page_config(page_title="miii", page_icon=Path(__file__).parent / "pages" / "_ui" / "icon.png", layout="wide")
+UI = Path(__file__).parent / "pages" / "_ui"
+st.set_page_config(page_title="miii", page_icon=UI / "icon.png", layout="wide")
+st.html(UI / "phone.css")
 
 
 def at(file: str, title: str, icon: str, says: str, **options: Any) -> StreamlitPage:

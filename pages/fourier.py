@@ -105,7 +105,7 @@ with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         "Click a bar, or type it: its circle is drawn below, and its neurons found",
     )
     if k is not None:
-        links.to("neurons", f"Its neurons (k = {k})", ":material/hub:", frequency=k)
+        links.to("neurons", f"Its neurons (k = {k})", ":material/hub:", frequency=str(k))
 if k is not None:
     say.text(
         f"Frequency {k} has {spectrum.power[k - 1].item():.1%} of the embedding's power beside its mean; its cosine is "

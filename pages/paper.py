@@ -32,6 +32,13 @@ CONTENTS = {
     "6 Errata": "errata",
     "7 References": "references",
 }
+RESULTS = {
+    "4.1 Addition": "addition",
+    "4.2 Primes": "primes",
+    "4.3 Strings": "miu",
+    "4.4 Other numbers": "other",
+    "4.5 What is not reached": "ledger",
+}
 
 
 def abstract() -> str:
@@ -44,13 +51,13 @@ def abstract() -> str:
     explained = min(each["digit_variance_explained"]["3"] for each in primes.values())
     deepest = max(each["sieve_depth"] for each in primes.values())
     return (
-        f"A network of one layer that is shown {config.train_fraction:.0%} of the sums $a + b$ modulo {config.p} answers the others "
+        f"**Abstract.** A network of one layer that is shown {config.train_fraction:.0%} of the sums $a + b$ modulo {config.p} answers the others "
         f"too after {result['grokked_at']} steps, because it has put the numbers on {waves} circles, on which adding is turning: a "
         f"sum of {waves} cosines explains {added['logit_variance_explained']:.1%} of what it says, and whoever turns its circles "
-        f"from outside makes it answer a chosen number more in {added['steering_accuracy']:.2%} of all cases. "
+        f"from outside makes it answer a chosen number more in {added['steering_accuracy']:.2%} of all cases.\n\n"
         f"Networks that see the digits of integers and are told one bit, prime or not, find by themselves that digits added "
-        f"modulo 3 give a factor away: in all of {len(primes)}, begun from {len(primes)} seeds, what a digit adds is set to at least "
-        f"{explained:.1%} by its residue modulo 3, and {passed} of them pass every test that we ask of the claim. "
+        f"modulo 3 give a factor away: in each of {len(primes)}, which differ in their seed alone, the residue modulo 3 explains at least "
+        f"{explained:.1%} of what a digit adds, and {passed} of them pass every test that we ask of the claim.\n\n"
         f"Told labels alone, none sees a factor beyond {deepest}; what else was tried and not reached is said where it was tried."
     )
 
@@ -63,8 +70,9 @@ with st.container(horizontal_alignment="center"), st.container(width=COLUMN):
     )
     if there("add-113", *SEEDS):
         with st.container(border=True):
-            say.text(f"**Abstract.** {abstract()}")
-    say.text(" · ".join(f"[{name}](#{anchor})" for name, anchor in CONTENTS.items()))
+            say.text(abstract())
+    for names in (CONTENTS, RESULTS):
+        say.text(" · ".join(f"[{name}](#{anchor})" for name, anchor in names.items()))
     say.caption(
         f"In five minutes: {listed(['the abstract', 'chapter 1', 'the first figures of 4.1 and 4.2'])}. No machine learning is "
         "needed for them. Whoever wants definitions finds them in chapter 2, and the rules by which we judge in chapter 3."

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from miii.tasks import MIU, ModularAddition, Primes, Residues
-from pages._ui import follow_miu, follow_modular, follow_primes, follow_residues, front, say
+from pages._ui import follow_miu, follow_modular, follow_primes, follow_residues, front, links, say
 from pages._ui.pick import run_and_step
 
 front.door()
@@ -26,4 +26,4 @@ match run.config.task:
             "it writes after your own first frames is on the page Frames.",
             icon=":material/signpost:",
         )
-        st.page_link("pages/frames.py", label="Frames", icon=":material/view_carousel:")
+        links.to("frames", "Frames", ":material/view_carousel:")

@@ -38,7 +38,8 @@ def clock(a: int, b: int, p: int, size: int = 280) -> Chart:
         [{"turn": name, "x0": 0.0, "y0": 0.0} | _at(n / p, RING[name]) for name, n in (("a", a), ("b more", a + b))]
     )
     scale = alt.Scale(domain=[-1.3, 1.3], nice=False)
-    x, y = alt.X("x:Q", scale=scale, axis=None), alt.Y("y:Q", scale=scale, axis=None)
+    x = alt.X("x:Q", title="to the right", scale=scale, axis=None)
+    y = alt.Y("y:Q", title="up", scale=scale, axis=None)
     colors = alt.Scale(domain=[*RING, "the sum"], range=[MAIN, ACCENT, ACCENT])
     color = alt.Color("turn:N", scale=colors, legend=top_legend(values=list(RING)))
     marked = alt.condition("datum.is === 'the sum'", alt.value(ACCENT), alt.value(MUTED))
@@ -51,7 +52,12 @@ def clock(a: int, b: int, p: int, size: int = 280) -> Chart:
     numbers = (
         alt.Chart(hours if p <= LABELLED else hours[hours["is"] == "the sum"])
         .mark_text(fontSize=13)
-        .encode(x=alt.X("label_x:Q", scale=scale), y=alt.Y("label_y:Q", scale=scale), text="hour:O", color=marked)
+        .encode(
+            x=alt.X("label_x:Q", scale=scale, axis=None),
+            y=alt.Y("label_y:Q", scale=scale, axis=None),
+            text="hour:O",
+            color=marked,
+        )
     )
     arcs = alt.Chart(turns).mark_line(strokeWidth=6, strokeCap="round").encode(x=x, y=y, order="order:Q", color=color)
     rays = alt.Chart(hands).mark_rule(strokeWidth=2, opacity=0.6).encode(x=x, y=y, x2="x0:Q", y2="y0:Q", color=color)

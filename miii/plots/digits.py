@@ -21,10 +21,14 @@ def place_names(base: int, places: int) -> list[str]:
     return [f"{base}{str(i).translate(SUPERSCRIPT)}" for i in range(places - 1, -1, -1)]
 
 
-def digit_plane(values: Plane, base: int, size: int = 210) -> Chart:
+def digit_plane(values: Plane, base: int, size: int = 210, columns: int = 3) -> Chart:
     """What each digit adds at each place, a point a digit, coloured by digit * base^place modulo q.
 
     Names stand above the points; those of digits of one residue whose points are close stand side by side.
+
+    Args:
+        size: width and height of each place in pixels.
+        columns: how many places stand beside one another.
 
     Source: ``analysis.sieve.plane``.
     """
@@ -74,7 +78,7 @@ def digit_plane(values: Plane, base: int, size: int = 210) -> Chart:
         .encode(x=alt.X("label x:Q"), y=alt.Y("label y:Q"), text="digit:N", color=alt.Color("residue:O", scale=colors))
     )
     layered = alt.layer(points, texts, data=frame).properties(width=size, height=size)
-    facets = layered.facet(facet=alt.Facet("place:N", title=None, sort=names), columns=3)
+    facets = layered.facet(facet=alt.Facet("place:N", title=None, sort=names), columns=columns)
     return facets.properties(title="What each digit adds, place by place")
 
 

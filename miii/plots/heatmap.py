@@ -123,8 +123,10 @@ def panels(
     ]
     cell = max(1, round(size / across))
     legend = top_legend(columns=2, labelLimit=200, symbolType="square", symbolOpacity=1)
-    named = alt.Color(datum=labels[0], scale=alt.Scale(domain=list(labels), range=list(colors)), legend=legend)
-    base = alt.Chart().transform_calculate(left="-0.5", right=f"{across - 0.5}", top="-0.5", bottom=f"{rows - 0.5}")
+    named = alt.Color("label:N", scale=alt.Scale(domain=list(labels), range=list(colors)), legend=legend)
+    base = alt.Chart().transform_calculate(
+        left="-0.5", right=f"{across - 0.5}", top="-0.5", bottom=f"{rows - 0.5}", label=f"'{labels[0]}'"
+    )
     pictures = base.mark_image(smooth=False, aspect=False).encode(
         x=alt.X("left:Q", title=column, scale=_scale(-0.5, across - 0.5), axis=_axis(across)),
         x2="right:Q",

@@ -12,7 +12,7 @@ from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Primes
-from pages._ui import followed, say
+from pages._ui import followed, links, say
 from pages._ui.cell import cell, shared, stamp_of
 
 
@@ -175,4 +175,4 @@ def _walk(run: Run, step: int, n: int, measured: list[Suspect], suspected: list[
             else "Shown are two directions of more."
         ),
     )
-    followed.link(run, step, "sieve", "Sieve shows what each digit adds, over all integers", n=n, modulus=q)
+    links.to("sieve", "Sieve shows what each digit adds, over all integers", ":material/arrow_forward:", n=n, modulus=q)

@@ -12,7 +12,7 @@ from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import MIU
 from miii.tasks.miu import is_theorem
-from pages._ui import followed, say
+from pages._ui import followed, links, say
 from pages._ui.cell import cell, stamp_of
 
 WORDS = ("no theorem", "theorem")
@@ -77,9 +77,9 @@ def page(run: Run, task: MIU, step: int) -> None:
         f"`{shown}`: a tape of {len(tape)} **tokens**. Its {len(string) - 1} letters stand at places drawn at random, as in training, with blanks "
         f"(·) between them, and “?” asks.{longer}"
     )
-    followed.link(run, step, "data", "Data shows the strings, and which of them train")
+    links.to("data", "Data shows the strings, and which of them train", ":material/arrow_forward:")
     followed.where(run, step, shown)
-    followed.link(run, step, "attention", "Attention shows it on average")
+    links.to("attention", "Attention shows it on average", ":material/arrow_forward:")
     what = "the evidence, the logit of theorem less that of none"
     followed.neurons(run, step, shown, built.name, 1, 0, what)
     say.header("4 · What it says", anchor="says")
@@ -106,7 +106,7 @@ def page(run: Run, task: MIU, step: int) -> None:
         alt=f"Evidence for theorem after each of {len(by_letter)} letters; the last is {by_letter[-1]:.2f}.",
         see=f"Above the dashed line it says theorem. It is right about {right} of the {len(by_letter)} beginnings of this string; the colour is the truth.",
     )
-    followed.link(run, step, "sieve", "Sieve asks whether it counts modulo 3 over all strings")
+    links.to("sieve", "Sieve asks whether it counts modulo 3 over all strings", ":material/arrow_forward:")
 
 
 def _take(longest: int) -> None:

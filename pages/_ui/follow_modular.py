@@ -8,7 +8,7 @@ import miii
 from miii import ModularAddition, analysis
 from miii.expression import in_words
 from miii.runs import Run
-from pages._ui import followed, say
+from pages._ui import followed, links, say
 from pages._ui.cell import shared
 from pages._ui.pick import small_enough
 
@@ -42,11 +42,11 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
         f"{run.config.model.d_model} numbers for each, and another for each place. "
         + (f"This pair {side}." if built.split_known else "Which pairs trained it is unknown.")
     )
-    followed.link(run, step, "data", "Data shows every pair, and which of them train")
+    links.to("data", "Data shows every pair, and which of them train", ":material/arrow_forward:")
     followed.where(run, step, shown)
-    followed.link(run, step, "attention", "Attention takes the heads apart", a=a, b=b)
+    links.to("attention", "Attention takes the heads apart", ":material/arrow_forward:", a=a, b=b)
     followed.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {said.answer} above the mean")
-    followed.link(run, step, "neurons", "Neurons shows all of them over all pairs")
+    links.to("neurons", "Neurons shows all of them over all pairs", ":material/arrow_forward:")
     say.header("4 · What it says", anchor="says")
     say.text(
         "What all parts have written is added up: a **logit** for every possible answer. The largest is the answer."
@@ -54,8 +54,8 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     followed.logits(run, step, shown, built.name, truth)
     added = "the right answer" if task.modular_sum is None else f"${in_words(*task.modular_sum)}$"
     followed.frequencies(run, step, shown, built.name, added)
-    followed.link(run, step, "fourier", "Fourier shows where these frequencies come from")
-    followed.link(run, step, "formula", "Formula asks whether these waves are the whole network")
+    links.to("fourier", "Fourier shows where these frequencies come from", ":material/arrow_forward:")
+    links.to("formula", "Formula asks whether these waves are the whole network", ":material/arrow_forward:")
 
 
 def _choose(run: Run, step: int, p: int) -> int:

@@ -11,7 +11,7 @@ from miii import analysis, plots
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Primes, Task
-from pages._ui import follow_divisors, followed, say
+from pages._ui import follow_divisors, followed, links, say
 from pages._ui.cell import cell, shared, stamp_of
 
 
@@ -60,9 +60,9 @@ def page(run: Run, task: Primes, step: int) -> None:
         f"`{shown}`: {task.width} digits in base {task.base}, each a **token**, and “?”, where the answer is read. {_side(built, task, n)} To the "
         f"network a token is a name without a meaning: it has a vector of {run.config.model.d_model} numbers for each, and another for each place."
     )
-    followed.link(run, step, "data", "Data shows the integers, and which of them train")
+    links.to("data", "Data shows the integers, and which of them train", ":material/arrow_forward:")
     followed.where(run, step, shown)
-    followed.link(run, step, "attention", "Attention shows it for all positions, and on average", n=n)
+    links.to("attention", "Attention shows it for all positions, and on average", ":material/arrow_forward:", n=n)
     followed.neurons(run, step, shown, built.name, 1, 0, "the evidence, the logit of prime less that of composite")
     say.header("4 · What it says", anchor="says")
     say.text(
@@ -82,7 +82,7 @@ def page(run: Run, task: Primes, step: int) -> None:
         + "".join(f"; the median of held-out primes is {median:.2f}" for median in of_primes)
         + ". Bars are the middle half of each kind, lines reach from 5 to 95 %. Kinds that lie with the primes are those that it cannot tell from them.",
     )
-    followed.link(run, step, "sieve", "Sieve measures how far it tells them apart", n=n)
+    links.to("sieve", "Sieve measures how far it tells them apart", ":material/arrow_forward:", n=n)
     follow_divisors.section(run, task, step, n, found, others)
 
 

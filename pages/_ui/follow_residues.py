@@ -7,7 +7,7 @@ import streamlit as st
 from miii import analysis
 from miii.runs import Run
 from miii.tasks import Residues, Task
-from pages._ui import followed, say
+from pages._ui import followed, links, say
 
 
 def page(run: Run, task: Residues, step: int) -> None:
@@ -65,9 +65,9 @@ def page(run: Run, task: Residues, step: int) -> None:
         f"{n:,} = {n % p} + {p} · {n // p} is shown as `{shown}`, its two digits in base {p}. This number {side}. To the network a token is a "
         f"name without a meaning: it has a vector of {run.config.model.d_model} numbers for each, and another for each place."
     )
-    followed.link(run, step, "data", "Data shows every number, and which of them train")
+    links.to("data", "Data shows every number, and which of them train", ":material/arrow_forward:")
     followed.where(run, step, shown)
-    followed.link(run, step, "attention", "Attention shows it for all positions, and on average", n=n)
+    links.to("attention", "Attention shows it for all positions, and on average", ":material/arrow_forward:", n=n)
     said = answers[target]
     followed.neurons(
         run, step, shown, target, said.answer, None, f"the logit of {said.answer} to {target}, above the mean"
@@ -81,7 +81,7 @@ def page(run: Run, task: Residues, step: int) -> None:
     if not task.basis:
         _divisors(n, answers)
     followed.frequencies(run, step, shown, target, "the right answer")
-    followed.link(run, step, "sieve", "Sieve shows how many of all numbers it answers right")
+    links.to("sieve", "Sieve shows how many of all numbers it answers right", ":material/arrow_forward:")
 
 
 def _take(last: int) -> None:

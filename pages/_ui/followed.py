@@ -1,7 +1,6 @@
 """The steps of the page Try it that every task has: tokens, attention, neurons, logits, and waves over the answers."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 import streamlit as st
 import sympy
@@ -59,15 +58,6 @@ def argued(name: str, step: int, shown: str, target: str) -> Chart:
 def agreeing(name: str, step: int, shown: str, target: str) -> Chart:
     logits = through(name, step, shown).logits[miii.runs.open(name).task().logits_of(target)]
     return plots.agreeing(analysis.follow.waves(logits), analysis.follow.said(logits).answer)
-
-
-def link(run: Run, step: int, page: str, label: str, **query: object) -> None:
-    """A link to the page where a part is taken apart, of the same run, step and input, beside this one.
-
-    ``st.page_link`` drops those values that widgets of this page keep in the URL, too.
-    """
-    asked = urlencode({"run": run.name, "step": step} | query)
-    st.link_button(label, f"{page}?{asked}", type="tertiary", icon=":material/arrow_outward:", help="In a new tab")
 
 
 def factors(n: int) -> str:

@@ -2,18 +2,32 @@
 
 import streamlit as st
 
-NOTES, ASKED = "link_notes", "link_asked"
+from pages._ui.say import KEPT
+
+NOTES, ASKED, GOING = "link_notes", "link_asked", "link_going"
 
 
 def to(page: str, label: str, icon: str, **changed: object) -> None:
-    """A link to another page that shows the same run, step and inputs there, but for what is changed."""
-    # without query parameters of its own, a link would clear those of the address
-    kept = dict(st.query_params) | {name: str(value) for name, value in changed.items()}
-    st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params=kept)
+    """A way to another page that shows the same run, step and inputs there, but for what is changed.
+
+    Args:
+        changed: values of widgets by their keys, there or here.
+    """
+    # not st.page_link: of the address it keeps the run twice, and nothing that a widget of this page has bound
+    key = f"to-{len(st.session_state.get(KEPT, []))}-{page}-{label}"  # of several alike, by its place on the page
+    st.button(label, icon=icon, type="tertiary", key=key, on_click=_go, args=(page, changed), help=f"Opens {page}")
+
+
+def _go(page: str, changed: dict[str, object]) -> None:
+    st.session_state.update(changed)
+    st.session_state[GOING] = page
 
 
 def begin() -> None:
-    """A new run of the page; what the address asked for is remembered at the first one of a session."""
+    """A new run of the page, or of the one that a link leads to; what the address asked for first is remembered."""
+    going, step = st.session_state.pop(GOING, None), st.session_state.get("step")
+    if going is not None:
+        st.switch_page(f"pages/{going}.py", query_params={} if step is None else {"step": str(step)})
     st.session_state[NOTES] = []
     if ASKED not in st.session_state:
         st.session_state[ASKED] = dict(st.query_params)

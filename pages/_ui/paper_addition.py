@@ -75,8 +75,8 @@ of chapter 2, one frequency a row, at every snapshot of its training:
     )
     circles(sorted(found["frequency_power"], key=found["frequency_power"].get, reverse=True)[:CIRCLES], run.steps)
     with st.container(horizontal=True):
-        apart("fourier", "every frequency", run="add-113")
-        apart("neurons", "what each neuron does", run="add-113")
+        apart("fourier", run="add-113")
+        apart("neurons", run="add-113")
     say.text(
         f"""
 **The network as a formula.** If it adds on these circles, its {run.task().d_vocab_out ** 3:,} logits are a handful of cosines. Which waves go into the formula is
@@ -86,6 +86,7 @@ not given: for each key frequency the strongest wave of all is taken. What comes
     terms = formula_of("add-113").formula.latex_terms()
     lines = r" \\ &+ ".join(terms)
     say.latex(rf"\begin{{aligned}} \mathrm{{logit}}(c \mid a, b) \approx{{}}& {lines} \end{{aligned}}")
+    astray(formula_of("add-113").formula)
     say.text(
         f"""
 Such a sum is largest at $c = a + b$ whatever it is fitted to, so that it answers right proves nothing. What counts is how much of the network it explains on
@@ -112,7 +113,19 @@ nothing else, and it should answer *a + b + s*:
         f"The verdict is therefore: **{found['verdict']}**. Not all is explained: {1 - found['logit_variance_explained']:.1%} of the variance is something else, a part of it "
         "because some answers had more training pairs than others."
     )
-    apart("formula", "the verdict, for any run and step", run="add-113")
+    apart("formula", run="add-113")
+
+
+def astray(formula: analysis.formula.Formula) -> None:
+    """Says which terms are no waves in a + b - c, and how little they weigh."""
+    p, square = formula.p, sum(term.amplitude**2 for term in formula.terms)
+    other = [term for term in formula.terms if (term.k_a - term.k_c) % p or (term.k_b - term.k_c) % p]
+    if other:
+        weigh = sum(term.amplitude**2 for term in other) / square
+        say.caption(
+            f"Of frequency {listed([str(term.k_c) for term in other])} the strongest wave is none in $a + b - c$. It has {weigh:.1%} of the squared "
+            "amplitudes, and we leave it as it was found."
+        )
 
 
 @st.fragment

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages._ui import paper_glossary, say
-from pages._ui.paper_parts import apart
+from pages._ui.paper_parts import link
 
 
 def chapter() -> None:
@@ -17,18 +17,20 @@ exchange information; in the other, each is worked on alone, by **neurons**: $x 
 $\mathrm{ReLU}(x) = \max(0, x)$. The answer is read at the last position. For the exchange there are three ways on offer, attention, convolution and
 recurrence:
 
-$$A(X) = \mathrm{softmax}\!\left(\frac{Q K^\top}{\sqrt d}\right) V, \qquad Q, K, V = X W_Q,\ X W_K,\ X W_V,$$
+$$A(X) = \mathrm{softmax}\!\left(\frac{Q K^\top}{\sqrt d}\right) V,$$
 
-$$C(X)_i = \sum_j X_{i-j}\, W_j, \qquad\qquad R(X)_i = f\big(x_i,\ R(X)_{i-1}\big).$$
+$$C(X)_i = \sum_j X_{i-j}\, W_j,$$
 
-Attention is a weighted mean whose weights the input itself chooses: position $i$ asks (its row of $Q$), each position $j$ offers a key (of $K$), and
+$$R(X)_i = f\big(x_i,\ R(X)_{i-1}\big),$$
+
+with $Q = X W_Q$, $K = X W_K$ and $V = X W_V$ of $d$ columns each. Attention is a weighted mean whose weights the input itself chooses: position $i$ asks (its row of $Q$), each position $j$ offers a key (of $K$), and
 what it then gives is its value (of $V$). **A mean is a sum**, so attention is the part that could add. Around these moves stand skips, norms and
 projections (Vaswani et al.); He and Hofmann take most of them away, and chapter 4.4 measures what that costs here.
 """
     )
     with st.container(horizontal=True):
-        apart("attention", "where heads look", run="add-113")
-        apart("compare", "which of the three is needed", comparison="add-113")
+        link("attention", "See where heads look: Attention", run="add-113")
+        link("compare", "See which of the three is needed: Compare", comparison="add-113")
     say.subheader("Symbolic, and not", anchor="symbolic")
     say.text(
         """
@@ -38,7 +40,7 @@ Reverse-engineering goes from the second to the first: *mechanistic interpretabi
 let a program find the parts that matter, and Belcák et al. collect sequences on which to try such things.
 """
     )
-    apart("symbolic", "a function as a program and as a network")
+    link("symbolic", "See one function both ways: Symbolic")
     say.subheader("Waves on a clock", anchor="waves")
     say.text(
         r"""

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages._ui import say
-from pages._ui.paper_parts import apart
+from pages._ui.paper_parts import link
 
 LOG = Path(__file__).parents[2] / "docs" / "LOG.md"
 
@@ -23,7 +23,7 @@ def chapter() -> None:
         """
 **What it means.** The draft's claim holds, and is smaller than it sounds. A transformer that is only told *prime* or *not* does discover modular addition: modulo 3, in base 10,
 where each digit weighs the same wherever it stands. It does not discover sieving. The next primes need another weight for each place, bring less, and are beyond what labels alone taught any network
-of ours. What a network can *hold* and what it *finds* are different things: told residues as well, the same architecture with one layer more sieves on.
+of ours. What a network can *hold* and what it *finds* are different things: told residues as well, a network with one layer more sieves on.
 
 **Generalisation.** The networks are right on integers they never saw of the same length. Where something new comes, they are not: longer strings with more I's than any in training, and of the
 larger moduli the held-out half. Recall and accuracy flatter all of them, since most composites fall to the last digit; depth of sieve does not.
@@ -48,5 +48,5 @@ modulo 3 by a mechanism that our measures miss. And whether any of it says somet
 """
     )
     with st.container(horizontal=True):
-        apart("train", "train a network of your own")
-        apart("progress", "watch a circuit form", run="add-113")
+        link("train", "Train one: Train")
+        link("progress", "Watch a circuit form: Progress", run="add-113")

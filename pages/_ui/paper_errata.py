@@ -12,10 +12,11 @@ import torch
 import miii
 from miii import numbers, runs
 from miii.analysis import logic, miu
+from miii.notebook.cells import Table
 from miii.tasks.miu import is_theorem
 from miii.tasks.primes import PRESETS
 from pages._ui import say
-from pages._ui.paper_parts import apart
+from pages._ui.paper_parts import link
 from pages._ui.take import csv
 
 #: The four rows of Table 1 as the draft prints them.
@@ -47,7 +48,7 @@ def digits() -> Erratum:
     truth = [int(sympy.isprime(n)) for row in TABLE_1 for n in row[:4]]
     agree = sum(a == b for a, b in zip(printed, truth, strict=True))
     return Erratum(
-        "3.1 and Table 1",
+        "Section 3.1 and Table 1",
         '"The dataset consists of four-digit integers", and Table 1 shows 10001 to 99999.',
         f"The table has {' or '.join(map(str, sorted(wide)))} digits, and only what ends in 1, 3, 7 or 9. There are {four[0]:,} integers of four digits, {four[1]:,} of them prime, and "
         f"{five[0]:,} of five, {five[1]:,} prime. The table's labels are right.",
@@ -60,7 +61,7 @@ def dependence() -> Erratum:
     needed = list(sympy.primerange(2, math.isqrt(EXAMPLE) + 1))
     free = all(EXAMPLE % q for q in needed)
     return Erratum(
-        "2.3",
+        "Section 2.3",
         f"Whether {EXAMPLE} is prime depends on the {BEFORE} natural numbers before it.",
         f"On {len(needed)} of them: {', '.join(map(str, needed))}, the primes up to its square root.",
         f"{EXAMPLE} is {'not ' if free else ''}divisible by one of them, and SymPy calls it {'prime' if sympy.isprime(EXAMPLE) else 'composite'}.",
@@ -75,7 +76,7 @@ def puzzle() -> Erratum:
         for name in ("MIII", "MIIUII")
     }
     return Erratum(
-        "2.3, footnote 1",
+        "Section 2.3, footnote 1",
         "Hofstadter's MIII puzzle.",
         "It is the MU puzzle, in the MIU system. The initials of the title are MIIUII.",
         f"{told['MIII']}; {told['MIIUII']}"
@@ -88,12 +89,12 @@ def equation_3() -> Erratum:
     values = logic.printed_network()
     yes = int((values > 0).sum())
     W = np.array(logic.PRINTED_MATRIX)
-    product = (W @ W).tolist()
+    product = r" \\ ".join(" & ".join(map(str, row)) for row in (W @ W).tolist())
     fixed = logic.not_all_equal_network(2)
     return Erratum(
         "Equation 3",
         r"$f(x) = \sigma(W W x) > 0$ computes xor.",
-        f"Between its matrices stands no nonlinearity, so they are one, {product}; no linear map is xor. And a sigmoid is above 0 whatever it is given. Two layers with a ReLU between them do.",
+        f"Between its matrices stands no nonlinearity, so they are one, $\\begin{{bmatrix}} {product} \\end{{bmatrix}}$; no linear map is xor. And a sigmoid is above 0 whatever it is given. Two layers with a ReLU between them do.",
         f"Run on all inputs: {yes} of {values.size} numbers are above 0; the network of the page Symbolic is right on {int(((fixed.output() > 0) == logic.truth(logic.xor, 2)).sum())} of 4.",
     )
 
@@ -115,7 +116,7 @@ def equation_4() -> Erratum:
     """Attention as printed."""
     found = ""
     if (runs.homes()[1] / "add-113" / "config.json").exists():
-        found = f"In add-113, on all pairs of five tokens, pattern and mean computed so differ from the network's by at most {attention_error():.0e}."
+        found = f"In add-113, on all pairs of five tokens, pattern and mean computed so differ from the network's by at most {attention_error():.1g}."
     return Erratum(
         "Equation 4",
         "$A(X) = K Q^t / V$",
@@ -149,13 +150,13 @@ def rest() -> list[Erratum]:
             "Reference 4",
             "Cover and Thomas, *Elements of Information Theory*, automate the reverse-engineering.",
             "That is a textbook of 2006. The work meant is reference 3, Conmy et al., which the next sentence cites for the same.",
-            "Read in the references themselves.",
+            "From the two entries.",
         ),
         Erratum(
             "Reference 1",
             "Belcák et al. confirm it.",
-            "FACT is a set of tasks on integer sequences: to classify, continue and unmask them. It finds no circuits.",
-            "Read in the paper.",
+            "FACT is a set of tasks on integer sequences: to classify, continue and unmask them. It is not about circuits.",
+            "From the reference.",
         ),
         Erratum(
             "Section 1",
@@ -164,13 +165,13 @@ def rest() -> list[Erratum]:
             "By definition.",
         ),
         Erratum(
-            "3.2",
+            "Section 3.2",
             "The model is in the style of GAIA-1 (reference 8).",
             "GAIA-1 predicts the next token of interleaved frames. A yes or no about one integer needs no such model; we trained both.",
             "Section 4.4: the decoder adds, and labels by the last digit alone.",
         ),
         Erratum(
-            "Abstract and 4",
+            "Abstract and section 4",
             '"We show that the model has learned to perform modular addition."',
             "True modulo 3, of most networks and not of all; the draft shows nothing, its results are filler.",
             "Section 4.2.",
@@ -191,13 +192,12 @@ def _primes(low: int, high: int) -> int:
 def chapter() -> None:
     """The table."""
     say.header("6 Errata", anchor="errata")
-    say.text(
-        "What the draft says that is not so. Whatever can be checked by running it was run when this page was opened."
-    )
+    say.text("What the draft says that is not so. Whatever can be checked by running it is run by this page.")
     names = {"where": "where", "says": "the draft says", "true": "what is true", "checked": "how it was checked"}
     frame = pd.DataFrame([{title: getattr(each, name) for name, title in names.items()} for each in errata()])
+    say.keep(Table(frame))
     st.table(frame, border="horizontal", hide_index=True)
     csv(lambda: frame, "errata", "This table")
     with st.container(horizontal=True):
-        apart("symbolic", "equation 3 and the program")
-        apart("data", "Table 1", task="primes")
+        link("symbolic", "Equation 3 and the program: Symbolic")
+        link("data", "Table 1: Data", task="primes")

@@ -9,10 +9,12 @@ from miii.analysis.phases import GENERALISED
 from miii.analysis.sieve import circuit, depth
 from miii.analysis.sieve.report import CROSSES, EXPLAINED, KEEPS
 from miii.evaluation import GROKKED
+from miii.notebook.cells import Table
 from miii.tasks.primes import SIEVED
 from pages._ui import say
-from pages._ui.paper_parts import apart, table
+from pages._ui.paper_parts import link
 from pages._ui.sieve_residues import ASKED
+from pages._ui.take import csv
 
 #: The runs of the paper, and what each was asked for.
 RUNS = {
@@ -26,33 +28,33 @@ RUNS = {
 }
 
 
-def recipe(config: RunConfig) -> dict[str, object]:
-    """A run's network and training in a row."""
+def recipe(config: RunConfig) -> dict[str, str]:
+    """A run's network and training."""
     model, optimizer = config.model, config.optimizer
     return {
-        "for training": f"{config.task.train_fraction or 0:.0%}",
-        "layers": model.n_layers,
-        "heads": model.n_heads,
-        "d_model": model.d_model,
-        "neurons": model.d_mlp,
+        "of it for training": f"{config.task.train_fraction or 0:.0%}",
+        "layers": str(model.n_layers),
+        "heads": str(model.n_heads),
+        "d_model": str(model.d_model),
+        "neurons": f"{model.d_mlp:,}",
+        "positions": model.positions,
         "optimiser": optimizer.name,
         "learning rate": f"{optimizer.lr:g}",
         "weight decay": f"{optimizer.weight_decay:g}",
         "batch": "all" if config.batch_size is None else f"{config.batch_size:,}",
-        "steps": config.steps,
+        "steps": f"{config.steps:,}",
     }
 
 
 def recipes() -> pd.DataFrame:
-    """Every run of the paper in a row."""
-    rows = []
+    """Every run of the paper, a column each."""
+    columns: dict[str, dict[str, str]] = {}
     for name, asked in RUNS.items():
         if (runs.homes()[1] / name / "config.json").exists():
             run = runs.shipped(name)
             seconds = run.result["seconds"] if run.result else 0.0
-            row: dict[str, object] = {"run": name, "asked": asked}
-            rows.append(row | recipe(run.config) | {"minutes": f"{seconds / 60:.1f}"})
-    return pd.DataFrame(rows)
+            columns[name] = {"asked": asked} | recipe(run.config) | {"minutes of training": f"{seconds / 60:.1f}"}
+    return pd.DataFrame(columns)
 
 
 def criteria() -> pd.DataFrame:
@@ -103,15 +105,16 @@ random; a tenth of the training side says when to stop and trains nothing. The d
 or 9; we take all of them, because who looks at the last digit alone should be seen to do so.
 """
     )
-    apart("data", "the data, and Table 1", task="primes")
+    link("data", "See the data, and Table 1: Data", task="primes")
     say.text(
         """
-**Networks and training.** Transformers of one layer (two where it says so), ReLU, without norms, their positions learned unless the task has none.
-Every run came with miii, and can be trained anew from its row:
+**Networks and training.** Transformers with ReLU and without norms. Every run came with miii, and its whole recipe is in its `config.json`:
 """
     )
     frame = recipes()
-    table(frame, "recipes", "%d")
+    say.keep(Table(frame))
+    st.table(frame, border="horizontal")
+    csv(lambda: frame.rename_axis("setting").reset_index(), "recipes", "The numbers of this table")
     say.text(
         """
 **Controls.** Each measure has one of its own: the same network before training, the same network on shuffled labels, digits renamed at random, as many other

@@ -5,12 +5,14 @@ import streamlit as st
 import miii
 from miii import analysis, plots, runs
 from miii.analysis.compare import ADDS
+from miii.errors import InputError
 from miii.plots.style import Chart
+from miii.tasks import Frames
 from pages._ui import say
 from pages._ui.cell import cell
 from pages._ui.compared import listed as emphasised
 from pages._ui.paper_ledger import ledger
-from pages._ui.paper_parts import apart, report, stamp, there
+from pages._ui.paper_parts import apart, link, report, stamp, there
 from pages._ui.sieve_residues import ASKED, counted
 
 ARCHITECTURES = "architectures/add-113.jsonl"
@@ -25,8 +27,10 @@ def active_over_training() -> Chart:
     return plots.active_frequencies(analysis.multitask.reported(report or {}))
 
 
-def integers_written() -> Chart:
-    return plots.rollout_integers(miii.runs.shipped("frames-10").report or {})
+def frames_that_it_writes(n: int, d: int) -> Chart:
+    run = miii.runs.shipped("frames-10")
+    config = analysis.rollout.check(run.config.task)
+    return plots.written(analysis.rollout.roll_one(run.model(), config, n, d, 3))
 
 
 def composites_found() -> Chart:
@@ -95,7 +99,7 @@ of its own. Right answers on held-out numbers, one modulus a row:
         f"Does each head look at one digit alone, as it also reports? {yes}: of what the heads give to the digits, "
         f"{', '.join(f'{share:.0%}' for share in looking)} go to one of them."
     )
-    apart("sieve", "all residues", run="residues-113")
+    apart("sieve", run="residues-113")
 
 
 def frames() -> None:
@@ -105,17 +109,55 @@ def frames() -> None:
     say.text(
         """
 **In the style of GAIA-1.** The draft's model is "in the style of" a world model for driving, which writes frames of tokens. Ours writes frames $[+d][\\text{digits}][\\text{prime?}]$: how
-far to go, the integer that comes then, and its label. Left alone, it writes on:
+far to go, the integer that comes then, and its label. Left alone, it writes on. Give it a first integer:
 """
     )
-    cell(
-        integers_written,
-        stamp=stamp("frames-10"),
-        alt="Share of integers right in all digits by frames ahead, beside the untrained network and repetition.",
-        see=f"It adds, carries included. Of labels it knows the last digit only: ROC AUC {held['auc']:.3f}, where the last digit alone gives {context['digit']:.3f}; beyond the last digit "
-        f"{held['auc_coprime']:.3f}, where the labels before would give {context['labels_coprime']:.3f}.",
+    write()
+    ahead = found["rollout"]
+    say.caption(
+        f"Of {found['sequences']:,} first integers that no training sequence has, it writes {ahead[0]['integers']:.1%} right one frame ahead, and "
+        f"{ahead[-1]['integers']:.1%} {ahead[-1]['ahead']} ahead: it adds, carries included. Of labels it knows the last digit only: ROC AUC {held['auc']:.3f}, where the last digit alone gives {context['digit']:.3f}; beyond the last digit "
+        f"{held['auc_coprime']:.3f}, where the labels before would give {context['labels_coprime']:.3f}."
     )
-    apart("frames", "let it write", run="frames-10")
+    apart("frames", run="frames-10")
+
+
+@st.fragment
+def write() -> None:
+    """Three frames after an integer of choice."""
+    task = runs.shipped("frames-10").config.task
+    assert isinstance(task, Frames)
+    with st.container(horizontal=True, gap="small"):
+        n = st.number_input(
+            "First integer",
+            task.low,
+            task.high,
+            min(1_987, task.high),
+            key="first",
+            width=170,
+            help=f"Any from {task.low:,} to {task.high:,}",
+        )
+        d = st.number_input(
+            "Step",
+            1,
+            task.largest_step,
+            min(7, task.largest_step),
+            key="by",
+            width=120,
+            help="From one integer to the next",
+        )
+    try:
+        with st.container(height=300, border=False):  # a phone is narrower than three frames: they scroll in here
+            cell(
+                frames_that_it_writes,
+                n=int(n or task.low),
+                d=int(d or 1),
+                stamp=stamp("frames-10"),
+                width="content",
+                alt=f"The three frames that the network writes after {n} with +{d}, wrong tokens marked with the truth.",
+            )
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
 
 
 def sparse() -> None:
@@ -135,7 +177,7 @@ grid's last coordinate says at a glance whether 2, 3 or 5 divides:
         see=f"The network on the grid finds {found.test.composites:.3%} of {found.n_test:,} held-out integers' composites, as trial division by 2, 3 and 5 does. One on digits in base 210, whose last digit also tells of 7, "
         f"finds {digits.test.composites:.3%}. Neither adds.",
     )
-    apart("sparse", "one integer in the grid")
+    link("sparse", "Take it apart: Sparse grid")
 
 
 def architectures() -> None:
@@ -155,4 +197,4 @@ def architectures() -> None:
         alt="The variance that the formula explains, by architecture: median over five seeds, and least and most.",
         see=f"{len(every)} of {len(summary)} grok with every seed. Of these, {emphasised(list(alike['architecture']))} get the verdict *modular addition* with every seed: neither skips nor norms are needed to add on circles.",
     )
-    apart("compare", "every architecture and measure", comparison="add-113")
+    apart("compare", comparison="add-113")

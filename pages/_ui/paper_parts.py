@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from miii import runs
-from pages._ui import say
+from pages._ui import links, say
 from pages._ui.cell import stamp_of
 
 SEEDS = ("primes-10", *(f"seeds/primes-10-seed{seed}" for seed in (1, 2, 3, 4)))  #: the five networks on primes
@@ -37,11 +37,14 @@ def stamp(name: str) -> float:
     return stamp_of(runs.shipped(name))
 
 
-def apart(page: str, label: str, **query: str) -> None:
-    """A link to the page where what was just shown can be taken apart."""
-    st.page_link(
-        f"pages/{page}.py", label=f"Take it apart: {label}", icon=":material/arrow_forward:", query_params=query
-    )
+def link(page: str, label: str, **query: str) -> None:
+    """A way to a page of the app, with what it shall show."""
+    links.to(page, label, ":material/arrow_forward:", **{"step": None, **query})
+
+
+def apart(page: str, **query: str) -> None:
+    """The way to the page where what was just shown can be taken apart."""
+    link(page, f"Take it apart: {page.capitalize()}", **query)
 
 
 def table(frame: pd.DataFrame, name: str, form: str = "%.3f", **said: str) -> None:

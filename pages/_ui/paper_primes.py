@@ -11,7 +11,7 @@ from miii.analysis.sieve.report import CROSSES, EXPLAINED, KEEPS
 from miii.plots.style import Chart
 from pages._ui import say
 from pages._ui.cell import cell, shared
-from pages._ui.paper_parts import SEEDS, apart, five, listed, report, stamp, table, there
+from pages._ui.paper_parts import SEEDS, apart, five, link, listed, report, stamp, table, there
 
 
 def sieving_of_the_primes() -> Chart:
@@ -30,7 +30,7 @@ def plane_of(name: str) -> analysis.sieve.plane.Plane:
 
 
 def plane_of_digits() -> Chart:
-    return plots.digit_plane(plane_of("primes-10"), 10)
+    return plots.digit_plane(plane_of("primes-10"), 10, size=126, columns=2)
 
 
 def five_networks() -> Chart:
@@ -51,6 +51,9 @@ def depth_of_sieve() -> Chart:
     return plots.depth_by_network({name: miii.runs.shipped(name).report or {} for name in names})
 
 
+QUESTIONS = {"base": "1: is the last digit 1, 3, 7 or 9?", "3": "2: do the digits add up to a multiple of 3?"}
+
+
 def measures(reports: dict[str, dict[str, Any]], q: str = "3") -> pd.DataFrame:
     """The evidence for addition modulo q, a row a network, each measure before its control."""
     return pd.DataFrame(
@@ -69,17 +72,26 @@ def measures(reports: dict[str, dict[str, Any]], q: str = "3") -> pd.DataFrame:
     )
 
 
-def circuit(found: dict[str, Any], name: str) -> None:
-    """How faithful a circuit is, and its edges."""
-    with st.container(horizontal=True):
-        say.metric(
-            "Faithfulness", f"{found['faithfulness']:.3f}", border=True, help="What the circuit alone brings back"
-        )
-        say.metric("Without", f"{found['without']:.3f}", border=True, help="What all other edges bring back")
-        say.metric("Edges", len(found["edges"]), border=True, help="The fewest that are faithful enough")
-    with st.expander("Its edges", icon=":material/share:"):
-        edges = pd.DataFrame({"edge": list(found["edges"]), "worth in logits": list(found["edges"].values())})
-        table(edges, name)
+def circuit_table(found: dict[str, dict[str, Any]], name: str) -> None:
+    """How faithful circuits are, by the question that each answers, and their edges."""
+    frame = pd.DataFrame(
+        {
+            "question": list(found),
+            "faithfulness": [each["faithfulness"] for each in found.values()],
+            "without": [each["without"] for each in found.values()],
+            "edges": [str(len(each["edges"])) for each in found.values()],
+        }
+    )
+    table(
+        frame,
+        f"circuits-{name}",
+        faithfulness="What the circuit alone brings back of the difference that the question makes",
+        without="What all other edges bring back when the circuit is corrupted",
+        edges="The fewest that are faithful enough",
+    )
+    with st.expander("Every edge", icon=":material/share:"):
+        edges = [(question, edge, worth) for question, each in found.items() for edge, worth in each["edges"].items()]
+        table(pd.DataFrame(edges, columns=["question", "edge", "worth in logits"]), f"edges-{name}")
 
 
 def section() -> None:
@@ -99,8 +111,8 @@ factor whether primes get more evidence than the composites of which it is the s
         sieving_of_the_primes,
         stamp=stamp("primes-10"),
         alt="Area under the ROC curve over the steps: of all, and against the composites of each smallest factor 3, 7, 11, 13.",
-        see=f"For a while it knows the last digit and nothing else. Then, by step {result['grokked_at']}, multiples of 3 fall apart from primes at once; 7, 11 and 13 stay at "
-        f"0.5, a coin's. On all held-out integers: ROC AUC {primes['roc_auc']:.3f}, where trial division by 2, 3 and 5 has {primes['oracle_auc_and_base']['3']:.3f}.",
+        see=f"By step {result['grokked_at']} it tells primes from multiples of 3, in one rise from a coin's 0.5; at 7, 11 and 13 it goes on guessing. "
+        f"On all held-out integers: ROC AUC {primes['roc_auc']:.3f}, where trial division by 2, 3 and 5 has {primes['oracle_auc_and_base']['3']:.3f}.",
     )
     say.text(
         """
@@ -110,14 +122,25 @@ them apart.
 """
     )
     plane = plane_of("primes-10")
-    cell(
-        plane_of_digits,
-        stamp=stamp("primes-10"),
-        width="content",
-        alt="For each place a dot a digit, coloured by its residue modulo 3: three heaps a place.",
-        see=f"What each digit adds, place by place, in the two directions in which residues differ most; {plane.share:.0%} of these means' variance lies in them. Ten digits, three heaps.",
-    )
-    apart("sieve", "any network on primes, factor by factor", run="primes-10")
+    left, right = st.columns([1, 1], gap="medium", vertical_alignment="center")
+    with left:
+        cell(
+            plane_of_digits,
+            stamp=stamp("primes-10"),
+            width="content",
+            alt="For each place a dot a digit, coloured by its residue modulo 3: three heaps a place.",
+        )
+    with right:
+        say.text(
+            f"""
+**Ten digits, three heaps.** Each square is a place, from the ten thousands to the units. Each dot is a digit, and where it lies is what it adds to the total
+on average, seen in the two directions in which residues differ most; {plane.share:.0%} of the variance of these means lies in them.
+
+1, 4 and 7 add the same thing; so do 2, 5 and 8; so do 3, 6 and 9. And the heaps lie alike in the first four squares: a residue means the same wherever its digit stands. Of the
+units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by their last digit.
+"""
+        )
+        apart("sieve", run="primes-10")
     reports = five()
     frame = measures(reports)
     passed = int((frame["passes"] == "yes").sum())
@@ -142,7 +165,7 @@ them apart.
     failed = list(frame[frame["passes"] == "no"]["network"])
     say.text(
         f"The best probe reads the residue with $R^2$ from {frame['probe'].min():.2f} to {frame['probe'].max():.2f}; before training, and on shuffled labels "
-        f"({report('primes-10')['probe_r2']['shuffled']['3']:.2f}), with none. "
+        f"({abs(primes['probe_r2']['shuffled']['3']):.2f}), with none. "
         + (
             f"{listed(failed).capitalize()} {'misses' if len(failed) == 1 else 'miss'} a bound of steering: **not reached** by all."
             if failed
@@ -159,12 +182,10 @@ def circuits(primes: dict[str, Any]) -> None:
     say.text(
         """
 **Circuits 1 and 2.** The draft promises three circuits. Each is found on held-out examples that differ in one question only: every edge is corrupted by itself, and the
-best are taken until they bring back nine tenths of the difference that the question makes. First: is the last digit 1, 3, 7 or 9?
+best are taken until they bring back nine tenths of the difference that the question makes:
 """
     )
-    circuit(found["base"], "circuit-base")
-    say.text("Second: do the digits add up to a multiple of 3?")
-    circuit(found["3"], "circuit-3")
+    circuit_table({title: found[asked] for asked, title in QUESTIONS.items()}, "primes")
     say.text(
         """
 **Attention weights 1 and 2.** Both circuits have the same head, the same neurons and the same output. They differ in what they read, and how:
@@ -178,8 +199,8 @@ best are taken until they bring back nine tenths of the difference that the ques
         "does two things: it points, and it adds.",
     )
     with st.container(horizontal=True):
-        apart("circuits", "edges, of a network that adds pairs", run="add-113")
-        apart("attention", "where this head looks", run="primes-10")
+        link("circuits", "See the edges of the adder: Circuits", run="add-113")
+        apart("attention", run="primes-10")
 
 
 def depth(fraction: float) -> None:
@@ -191,8 +212,7 @@ def depth(fraction: float) -> None:
     assert isinstance(asked, miii.Primes)
     say.text(
         f"""
-**How deep?** 3 is the easiest: all places weigh the same. With labels alone, in base 10, we saw no network go further; what was tried is in the log of chapter 5. If it is also told the residues modulo {listed(list(map(str, asked.residues)))}, a network of two layers goes further, so the limit is in what labels teach, not in what such a network can
-hold:
+**How deep?** 3 is the easiest: all places weigh the same. With labels alone, in base 10, we saw no network go further; what was tried is in the log of chapter 5. If it is also told the residues modulo {listed(list(map(str, asked.residues)))}, a network of two layers goes further, so more can be held than labels taught:
 """
     )
     cell(
@@ -202,5 +222,5 @@ hold:
         see=f"Depth of sieve: {alone['sieve_depth']} by labels alone, {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and {assisted['roc_auc']:.3f}. A line drops from each dot to the lower bound of its 95 % interval; dashed is what it must reach.",
     )
     with st.container(horizontal=True):
-        apart("sieve", "the assisted network", run="primes-10-assisted")
-        apart("train", "train one with residues", task="primes")
+        apart("sieve", run="primes-10-assisted")
+        link("train", "Train one of your own: Train", task="primes")

@@ -14,7 +14,7 @@ from miii.plots.style import Chart
 from miii.tasks import ModularAddition, Primes
 from pages._ui import say
 from pages._ui.cell import cell, shared
-from pages._ui.paper_parts import apart, stamp, there
+from pages._ui.paper_parts import apart, link, stamp, there
 
 HOURS = 12
 MOMENTS = (
@@ -107,7 +107,7 @@ other is to find the rule. Which does it take?
 """
     )
     steps = moments(rows, run.steps)
-    left, right = st.columns([1, 1], gap="medium", vertical_alignment="center")
+    left, right = st.columns([5, 4], gap="medium", vertical_alignment="center")
     with left:
         cell(
             accuracy_of_the_adder,
@@ -131,8 +131,8 @@ steps lie between them.
 """
     )
     with st.container(horizontal=True):
-        apart("train", "watch it learn", run="add-113")
-        apart("progress", "what accuracy hides", run="add-113")
+        link("train", "Watch it learn: Train", run="add-113")
+        apart("progress", run="add-113")
 
 
 def story(rows: list[dict[str, float]], p: int) -> str:
@@ -155,9 +155,9 @@ def primes() -> None:
         r"""
 An integer is divisible by 3 when its digits add up to a multiple of 3. That is because 10, 100 and 1,000 all leave 1 when divided by 3, so a
 digit counts the same wherever it stands. Whoever adds digits on a clock of **three** hours rules out every multiple of 3 at a glance. The same goes
-for every prime $q$, with a clock of $q$ hours and a weight for each place:
+for every prime $q$, with a clock of $q$ hours and a weight for each place: an integer with the digits $d_i$ is divisible by $q$ when
 
-$$n = \sum_i d_i\, 10^i \quad\text{is divisible by } q \text{ when}\quad \sum_i d_i\, (10^i \bmod q) \equiv 0 \pmod q.$$
+$$\sum_i d_i\, (10^i \bmod q) \equiv 0 \pmod q.$$
 
 So **to see whether a number is prime is to add, modulo one prime after another**. A network was shown the digits of half of the integers from
 10,000 to 99,999, and of each it was told one bit: prime, or not. Of factors, places or addition it was told nothing.
@@ -196,12 +196,17 @@ def try_a_number() -> None:
     three = "so 3 divides it" if n % 3 == 0 else "so 3 does not divide it"
     say.text(
         f"${' + '.join(map(str, digits))} = {sum(digits)} \\equiv {sum(digits) % 3} \\pmod 3$, {three}. The network's evidence for "
-        f"*prime* is **{evidence:+.1f}**; in truth it is {truth}."
+        f"*prime* is **{signed(evidence)}**; in truth it is {truth}."
     )
     say.caption(
         "Evidence is the logit of prime less that of composite: far below zero where the network is sure of *composite*. Most integers that "
-        "pass its tests are composite too, so it never gets far above zero."
+        "pass its tests are composite too, so it never gets above zero: a little below is the most that it has to say for a prime."
     )
+
+
+def signed(value: float) -> str:
+    """A number with its sign, as it is set in print."""
+    return f"{value:+.1f}".replace("-", "−")
 
 
 def evidence_of(run: Any, task: Primes, n: int) -> float:

@@ -10,7 +10,7 @@ from miii.tasks import MIU
 from pages._ui import say
 from pages._ui.cell import cell
 from pages._ui.paper_parts import apart, report, stamp, table, there
-from pages._ui.paper_primes import circuit, measures
+from pages._ui.paper_primes import circuit_table, measures
 
 
 def accuracy_of_the_strings() -> Chart:
@@ -55,7 +55,7 @@ derived when the number of its I's is **not divisible by 3**. A network without 
         )
     say.caption(
         f"Held-out strings of up to {task.longest} letters, as in training: {last['accuracy_as_long']:.1%} right; longer ones, up to {task.longest_test}: "
-        f"{last['accuracy_longer']:.1%}. Right: three I's more, and the evidence is where it was."
+        f"{last['accuracy_longer']:.1%}. Right: the evidence swings with a period of three, as far as it has seen; of more than {task.longest} I's it never saw any, and there it falls away."
     )
     table(measures({"miu-24": found}), "miu")
     short = [
@@ -76,6 +76,6 @@ derived when the number of its I's is **not divisible by 3**. A network without 
             else "It passes every test."
         )
     )
-    say.text("**Circuit 3.** Is the number of I's a multiple of 3?")
-    circuit(found["circuits"]["3"], "circuit-miu")
-    apart("sieve", "strings, by length and count", run="miu-24")
+    say.text("**Circuit 3.** The draft's third, found in the same way:")
+    circuit_table({"3: is the number of I's a multiple of 3?": found["circuits"]["3"]}, "strings")
+    apart("sieve", run="miu-24")

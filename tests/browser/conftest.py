@@ -1,19 +1,14 @@
 """A real server and a real browser: Debian's chromium, driven by Playwright."""
 
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from browsing import serving
 from playwright.sync_api import Browser, sync_playwright
 
-ROOT = Path(__file__).parents[2]
 CHROMIUM = os.environ.get("MIII_CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [
     "--no-sandbox",
@@ -41,37 +36,17 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[Callable[[], str]]:
     """Starts a cold server with runs of its own, and gives its address."""
-    processes = []
-
-    def start() -> str:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        options = ["--server.headless=true", f"--server.port={port}", "--server.address=127.0.0.1"]
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", *options]
-        environment = os.environ | {"MIII_RUNS": str(tmp_path / "runs")}
-        with (tmp_path / "server.log").open("w") as log:
-            processes.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log))
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
-                return f"http://127.0.0.1:{port}"
-            except OSError:
-                time.sleep(0.1)
-        raise AssertionError((tmp_path / "server.log").read_text())
-
-    yield start
-    for process in processes:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    shutil.rmtree(tmp_path / "runs", ignore_errors=True)
+    with ExitStack() as servers:
+        yield lambda: servers.enter_context(serving(tmp_path / "runs"))
 
 
 @pytest.fixture
 def server(start_server: Callable[[], str]) -> str:
     return start_server()
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory, small_run) -> Iterator[str]:
+    """One server for a whole file, which has a small run beside those that came with miii."""
+    with serving(tmp_path_factory.mktemp("server") / "runs", (small_run.folder,)) as address:
+        yield address

@@ -8,7 +8,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 pytestmark = pytest.mark.browser
 
 PAGES = {
-    "/": "Watch a network learn to add",
+    "/": "Asked for primes, it learned to add",
+    "/paper": "Asked for primes, it learned to add",
     "/train": "Watch a network learn to add",
     "/data": "Data",
     "/try": "Try it",
@@ -26,6 +27,7 @@ PAGES = {
 }
 #: How many charts the pages show of the run that comes with miii.
 CHARTS = {
+    "/": 21,
     "/data": 3,
     "/try": 5,
     "/symbolic": 3,
@@ -126,7 +128,7 @@ def test_pages_draw_in_both_themes_without_errors(chromium: Browser, server: str
 
 
 def test_start_watch_reload_second_tab_queue_and_stop(chromium: Browser, server: str) -> None:
-    page, errors = visit(chromium, server)
+    page, errors = visit(chromium, f"{server}/train")
     settled(page)
     page.get_by_label("steps", exact=True).fill("5000")
     page.get_by_label("steps", exact=True).press("Enter")

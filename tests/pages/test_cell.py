@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from safetensors.torch import save_file
+from shown import codes
 
 import miii
 from miii import plots, runs
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = [
     path
     for path in sorted((ROOT / "pages").rglob("*.py"))
-    if "_ui" not in path.parts or path.name.startswith(("data_", "follow"))
+    if "_ui" not in path.parts or path.name.startswith(("data_", "paper_", "follow"))
 ]
 SCRIPTS += [ROOT / "pages" / "_ui" / f"{name}.py" for name in ("looks", "written", "edges")]  # parts of pages
 #: A value for each argument that a page's cell functions take.
@@ -69,12 +70,16 @@ ARGUMENTS: dict[str, Any] = {
     "largest_step": 4,
     "comparison": "add-113",
     "measure": "explained",
+    "a": 11,
+    "b": 3,
+    "steps": (38, 83),
     "shown": "5 8 =",
     "target": "answer",
     "truth": 2,
     "answer": 2,
     "string": "MIIU",
 }
+ADDER = {"step": 83, "k": 15}  # of add-113
 FRAMES = {"name": "frames-10", "step": 500}
 PRIMES = {"name": "primes-10", "step": 2000, "shown": "1 2 3 4 5 ?", "n": 12345, "q": 3}
 #: Where a function of this name needs another.
@@ -86,6 +91,9 @@ INSTEAD: dict[str, dict[str, Any]] = {
     "compiled_clusters": {"expression": "3*a - b + 7", "p": 11},
     "evidence_by_letter": {"name": "miu-24", "step": 3000},
     **dict.fromkeys(("evidence_beside", "digit_walk"), PRIMES),
+    "clock": {"p": 12},
+    "circle_of_the_adder": ADDER,
+    "frames_that_it_writes": {"n": 1987},
     **dict.fromkeys(("frames_written", "by_frame", "one_ahead", "places"), FRAMES),
 }
 
@@ -257,8 +265,8 @@ def test_the_code_of_a_cell_has_what_it_shares_in_it(cell, sharing):
 )
 def test_a_page_shows_the_code_of_the_charts_that_it_shows(small, visit, page, step):
     at = visit(page, run="small", step=step)
-    charts, codes = at.get("vega_lite_chart"), [code.value for code in at.code]
-    assert len(charts) == len(codes) >= 3
-    for chart, code in zip(charts, codes, strict=True):
+    charts, shown = at.get("vega_lite_chart"), codes(at)
+    assert len(charts) == len(shown) >= 3
+    for chart, code in zip(charts, shown, strict=True):
         assert run_cell(code).to_dict()["title"] == json.loads(chart.proto.spec)["title"]
         assert f"step = {step}\n" in code or "run.steps" in code

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sympy
+from shown import codes
 from streamlit.testing.v1 import AppTest
 
 import miii
@@ -76,7 +77,7 @@ def test_every_figure_has_its_code_and_its_numbers(visit):
         charts, labels = at.get("vega_lite_chart"), [button.proto.label for button in at.get("download_button")]
         assert labels.count("Chart") == len(charts)
         assert labels.count("CSV") >= len(charts)
-        assert sum(code.value.startswith("import miii") for code in at.code) == len(charts)
+        assert len(codes(at)) == len(charts)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +275,7 @@ def test_miu_shows_the_strings_of_the_task(visit, texts):
     for row in (0, 1, 2, 219):
         tape.set_value(row).run()
         shown = " ".join(task.token_names[token] for token in task.tokens[row].tolist())
-        assert shown in [code.value for code in at.code]
+        assert shown in codes(at)
         string = "".join(letter for letter in shown if letter in "MIU")
         said = next(text.value for text in at.markdown if text.value.startswith("`M"))
         assert said.startswith(f"`{string}` has {len(string) - 1} letters after M, of which {string.count('I')} are I")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from safetensors.torch import save_file
+from shown import codes, move
 from streamlit.testing.v1 import AppTest
 
 import miii
@@ -54,7 +55,7 @@ def charts(at: AppTest) -> dict[str, dict]:
 def data(at: AppTest, n: int) -> Any:
     """The rows behind the n-th chart of a page, as its code gives them."""
     tree: dict[str, Any] = {}
-    code, _, last = at.code[n].value.rpartition("\n")
+    code, _, last = codes(at)[n].rpartition("\n")
     exec(code, tree)
     return plots.frame(eval(last, tree))
 
@@ -117,7 +118,7 @@ def test_neurons_silences_the_clusters_in_the_chosen_way(pure, visit):
 def test_a_frequency_that_another_step_does_not_have_is_let_go(pure, visit):
     at = visit("neurons", run="pure", frequency="2")
     assert at.selectbox(key="frequency").value == "2"
-    at.select_slider(key="step").set_value(pure.steps[0]).run()
+    move(at, pure.steps[0])
     assert not at.exception
     assert at.selectbox(key="frequency").value == "any"
 
@@ -197,7 +198,7 @@ def test_progress_draws_the_trajectory(adds, visit):
     assert [json.loads(chart.proto.spec)["title"] for chart in shown] == [chart.title for chart in wanted]
     assert all(chart.proto.alt.startswith(f"{made.title}. ") for chart, made in zip(shown, wanted, strict=True))
     tree: dict[str, Any] = {}
-    code, _, last = at.code[0].value.rpartition("\n")
+    code, _, last = codes(at)[0].rpartition("\n")
     exec(code, tree)
     for chart, made in zip(eval(last, tree), wanted, strict=True):
         assert plots.frame(chart).equals(plots.frame(made))
@@ -285,4 +286,4 @@ def test_a_choice_is_the_same_wherever_it_is_made(pure, visit, page):
     clicked = visit(page, run="pure")
     clicked.selectbox(key=key).select(value).run()
     assert captions(linked) == captions(clicked)
-    assert [code.value for code in linked.code] == [code.value for code in clicked.code]
+    assert codes(linked) == codes(clicked)

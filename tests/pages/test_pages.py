@@ -15,6 +15,7 @@ import filelock
 import pytest
 import streamlit as st
 from safetensors.torch import load_file, save_file
+from shown import move, player, stands_at
 from streamlit.testing.v1 import AppTest
 
 import miii
@@ -25,7 +26,7 @@ from miii.tasks import Operation, named
 ROOT = Path(__file__).parents[2]
 SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not in path.parts]
 # tested in files of their own: they show other runs than these, or none
-ELSEWHERE = ("sieve", "frames", "results", "sparse", "symbolic", "compare", "runs")
+ELSEWHERE = ("paper", "sieve", "frames", "sparse", "symbolic", "compare", "runs")
 PAGES = {path.stem: path.relative_to(ROOT).as_posix() for path in SCRIPTS if path.stem not in ELSEWHERE}
 WITH_RUN = [name for name in PAGES if name != "data"]
 WITH_STEP = ["attention", "circuits", "formula", "fourier", "neurons", "try"]
@@ -210,7 +211,7 @@ def test_an_unknown_run_in_the_url_gives_another_with_a_note(adds, page):
 def test_a_step_in_the_url_is_the_one_shown(adds, page):
     at = visit(page, run="adds", step=adds.steps[1])
     fine(at)
-    assert int(at.select_slider(key="step").value) == adds.steps[1]
+    assert stands_at(at) == adds.steps[1]
     assert f"step {adds.steps[1]}" in said_and_drawn(at)
 
 
@@ -220,7 +221,7 @@ def test_an_unknown_step_in_the_url_gives_the_last_one(adds, page, step):
     at = visit(page, run="adds", step=step)
     fine(at)
     assert not at.error
-    assert int(at.select_slider(key="step").value) == adds.steps[-1]
+    assert stands_at(at) == adds.steps[-1]
 
 
 @pytest.mark.parametrize("page", ["attention", "formula"])
@@ -229,7 +230,7 @@ def test_another_run_brings_its_own_steps(adds, home, run_copy, page):
     at = visit(page, run="adds", step=adds.steps[-2])
     at.selectbox(key="run").select("other").run()
     fine(at)
-    assert [int(step) for step in at.select_slider(key="step").options] == other.steps
+    assert (player(at) or {})["steps"] == other.steps
 
 
 @pytest.mark.parametrize("page", ["fourier", "neurons", "formula"])
@@ -238,7 +239,7 @@ def test_a_run_with_one_snapshot_needs_no_slider(adds, page):
         (adds.folder / "snapshots" / f"{step}.safetensors").unlink()
     at = visit(page)
     fine(at)
-    assert len(at.select_slider) == 0
+    assert player(at) is None
     assert f"step {adds.steps[-1]}" in said_and_drawn(at)
 
 
@@ -437,7 +438,7 @@ def test_fourier_says_other_things_at_other_steps(adds):
     at = visit("fourier", run="adds")
     said = {}
     for step in (0, 30):
-        at.select_slider(key="step").set_value(step).run()
+        move(at, step)
         fine(at)
         spectrum = analysis.fourier.embedding_spectrum(adds.model(step))
         listed = ", ".join(map(str, spectrum.key_frequencies)) or "none"
@@ -465,11 +466,11 @@ def test_fourier_follows_a_run_while_it_grows(adds):
     kept.rename(adds.folder / "later")
     at = visit("fourier", run="adds")
     before = adds.steps[-1]
-    assert int(at.select_slider(key="step").value) == before
+    assert stands_at(at) == before
     (adds.folder / "later").rename(kept)
     at.run()
     fine(at)
-    assert [int(step) for step in at.select_slider(key="step").options][-1] == 30
+    assert (player(at) or {})["steps"][-1] == 30
 
 
 @pytest.mark.parametrize("p", [2, 3])

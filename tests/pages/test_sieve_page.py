@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from safetensors.torch import save_file
+from shown import codes
 from streamlit.testing.v1 import AppTest
 
 import miii
@@ -59,7 +60,7 @@ def titles(at: AppTest) -> list[str]:
 
 def drawn(at: AppTest, title: str) -> Any:
     """The rows behind the chart of a title, as the code below it gives them."""
-    for code in at.code:
+    for code in codes(at):
         tree: dict[str, Any] = {}
         body, _, last = code.value.rpartition("\n")
         exec(body, tree)

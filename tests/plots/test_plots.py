@@ -16,6 +16,7 @@ import test_curves
 import test_follow_plots
 import test_inside
 import test_integers_plots
+import test_network_plots
 import test_rollout_plots
 import test_sieve_plots
 import test_sparse_plots
@@ -57,6 +58,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     **{name: chart for name, chart in test_causal.CHARTS.items() if name in plots.__all__},
     **test_inside.CHARTS,
     **test_integers_plots.CHARTS,
+    **test_network_plots.CHARTS,
     **test_curves.CHARTS,
     **test_follow_plots.CHARTS,
     **test_sieve_plots.CHARTS,
@@ -65,6 +67,9 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     **test_rollout_plots.CHARTS,
     "accuracy": lambda: plots.accuracy(METRICS),
     "answers": lambda: plots.answers(noise(P * P) > 0.5, TASK, P),
+    "answers_over_training": lambda: plots.answers_over_training(
+        {1: noise(P * P) > 0.9, 9: noise(P * P) > 0.1}, TASK, P
+    ),
     "at_step": lambda: plots.at_step(plots.loss(METRICS), 10),
     "circle": lambda: plots.circle(fourier.circle(waves(2), 2)),
     "class_balance": lambda: plots.class_balance(TASK),
@@ -186,6 +191,18 @@ def test_over_inputs_gives_back_its_weights():
 def test_a_split_gives_back_who_trains():
     got = plots.frame(plots.split(TASK, P))["value"]
     assert got.tolist() == TASK.train_mask.int().tolist()
+
+
+def test_answers_over_training_give_back_every_snapshot():
+    early, late = torch.arange(25) == 3, torch.arange(25) != 3
+    chart = plots.answers_over_training({10: early, 90: late}, SMALL, 5)
+    got = plots.frame(chart)
+    assert got.columns.tolist() == ["panel", "row", "column", "value"]
+    assert got["panel"].unique().tolist() == ["step 10: 4% right", "step 90: 96% right"]
+    test = (~SMALL.train_mask).int()
+    for name, right in (("step 10: 4% right", early), ("step 90: 96% right", late)):
+        codes = torch.where(right, 0, 2) + test
+        assert got[got["panel"] == name]["value"].tolist() == codes.tolist()
 
 
 def test_answers_gives_back_who_is_right_in_which_split():

@@ -96,6 +96,17 @@ def test_no_homes_no_runs(tmp_path, monkeypatch):
     assert miii.runs.every() == []
 
 
+def test_a_shipped_run_is_found_whatever_else_has_its_name(small_run, home, tmp_path, monkeypatch):
+    monkeypatch.setattr(read, "__file__", str(tmp_path / "miii" / "runs" / "read.py"))
+    for place in (home / "mine", tmp_path / "checkpoints" / "mine", tmp_path / "checkpoints" / "seeds" / "one"):
+        shutil.copytree(small_run.folder, place)
+    assert miii.runs.shipped("mine").folder == tmp_path / "checkpoints" / "mine"
+    assert miii.runs.shipped("seeds/one").name == "one"
+    shutil.rmtree(tmp_path / "checkpoints")
+    with pytest.raises(miii.InputError):
+        miii.runs.shipped("mine")
+
+
 # ---- reading ----
 
 

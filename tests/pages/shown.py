@@ -1,0 +1,38 @@
+"""What a visited page shows, where AppTest itself has no word for it."""
+
+import json
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+from miii.notebook.cells import Figure
+from miii.notebook.source import source
+
+
+def figures(at: AppTest) -> list[Figure]:
+    """The cells with a figure, from top to bottom."""
+    return [note for note in at.session_state["notes"] if isinstance(note, Figure)]
+
+
+def codes(at: AppTest) -> list[str]:
+    """The code of every figure, as its popover shows it."""
+    return [source(figure.make, figure.arguments) for figure in figures(at)]
+
+
+def player(at: AppTest) -> dict[str, Any] | None:
+    """Steps, step and phases of the slider below the page; None where there is none."""
+    found = at.get("bidi_component")
+    return json.loads(found[0].proto.json) if found else None
+
+
+def stands_at(at: AppTest) -> int:
+    """The step that the slider stands at."""
+    shown = player(at)
+    assert shown is not None
+    return shown["step"]
+
+
+def move(at: AppTest, to: int) -> AppTest:
+    """The slider is moved."""
+    at.session_state["step"] = to
+    return at.run()
