@@ -1,6 +1,6 @@
 """``python -m benchmarks [NAME ...]``: run the measurements and print one Markdown table.
 
-    python -m benchmarks                    all of them: about 25 minutes, and once as long to install TransformerLens
+    python -m benchmarks                    all of them: about 30 minutes, and once as long to install TransformerLens
     python -m benchmarks step import        some of them
     python -m benchmarks --json FILE        write the raw numbers too
 
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import analysis, app, architectures, grok, imports, sharing, sieve, sparse, step, verdict
+from benchmarks import analysis, app, architectures, figures, grok, imports, sharing, sieve, sparse, step, verdict
 from benchmarks.table import ROOT, Result, Row, Unavailable, machine, machine_row, markdown, say
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "sparse": lambda options: sparse.run(),
     "architectures": lambda options: architectures.run(min(options.seeds, 5)),
     "app": lambda options: app.run(),
+    "figures": lambda options: figures.run(),
     "sharing": lambda options: sharing.run(),
 }
 

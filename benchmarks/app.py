@@ -19,13 +19,14 @@ from typing import Any
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile, say, spread
 
 # What the app is expected to show, and what Streamlit 1.67's frontend calls its parts.
-PAGES = ("Data", "Train", "Attention", "Fourier")  #: names of the links in the sidebar
+#: Names of the links in the navigation, and the section that each is in.
+PAGES = {"Data": "Learn", "Train": "Learn", "Attention": "Inside", "Fourier": "Inside"}
 STEPS = "20000"  #: of the job that trains meanwhile
 TRAIN, START, STOP = "Train", "Start", "Stop"  #: the page of the job, and its buttons
 STOPPED = r"\bStopped\b"  #: text on that page once Stop has taken effect, as a regular expression
 MAIN = '[data-testid="stMain"]'
 HEADING = f"{MAIN} h1"
-NAVIGATION = "stSidebarNav"
+SECTION, LINK = "stTopNavSection", "stTopNavDropdownLink"
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
 CHROMIUM = "/usr/bin/chromium"
@@ -165,9 +166,10 @@ def _switches(page: Any, headings: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def switch(page: Any, name: str, heading: str) -> float:
-    """Seconds from clicking a page in the sidebar until its heading is there and its script has ended."""
+    """Seconds from clicking a page in the navigation until its heading is there and its script has ended."""
+    link = _link(page, name)
     began = time.perf_counter()
-    _link(page, name).click(timeout=PATIENCE)
+    link.click(timeout=PATIENCE)
     page.wait_for_function(_SHOWN, arg=[HEADING, IDLE, heading], timeout=PATIENCE)
     return time.perf_counter() - began
 
@@ -218,7 +220,12 @@ def button(page: Any, name: str, **state: bool) -> Any:
 
 
 def _link(page: Any, name: str) -> Any:
-    return page.get_by_test_id(NAVIGATION).get_by_role("link", name=name, exact=True)
+    """The link of a page, with its section opened, if it is not open yet."""
+    link = page.get_by_test_id(LINK).filter(has_text=name)
+    if not link.count():
+        page.get_by_test_id(SECTION).filter(has_text=PAGES[name]).click(timeout=PATIENCE)
+        link.wait_for(timeout=PATIENCE)
+    return link
 
 
 @contextmanager

@@ -167,7 +167,7 @@ class Run:
         return model.requires_grad_(False).eval()
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def _built(task: AnyTask) -> Task:
     """Kept for the next who opens the run: a million integers take half a second and 120 MB."""
     return task.build()

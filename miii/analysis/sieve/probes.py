@@ -61,7 +61,8 @@ def probe(model: Transformer, task: Task, moduli: Sequence[int], seed: int = 0) 
     aims = {True: waves(n[train], names), False: waves(n[test], names)}
     found = []
     for site in wanted:
-        seen = {side: _values(model, some, site) for side, some in tokens.items()}
+        seen: dict[bool, Tensor] = {}  # those of the site before are let go first
+        seen |= {side: _values(model, some, site) for side, some in tokens.items()}
         for pos in range(task.n_ctx):
             x, held = (seen[side][:, pos].double().numpy() for side in (True, False))
             mean, scale = x.mean(0), x.std(0)

@@ -18,6 +18,7 @@ from miii.tasks import Primes
 
 OTHERS = 64  #: integers that are given another one's place
 CROWD = 1000  #: held-out integers that stand beside the one that is followed
+CHUNK = 50  #: integers whose places are given at a time, each to all of the others
 MEASURED = 300  #: held-out integers of each kind, multiples of q and others, that the fall is measured on
 
 
@@ -75,10 +76,13 @@ class _Place:
 
     @torch.no_grad()
     def falls(self, model: Transformer, sums: Float[Tensor, "integers d_model"]) -> Float[np.ndarray, " integers"]:
+        after = torch.cat([self._after(model, some) for some in sums.split(CHUNK)])
+        return (digits.evidence(model, self.given).double().mean() - after).numpy()
+
+    def _after(self, model: Transformer, sums: Tensor) -> Tensor:
         own, there = self.given @ self.directions, sums @ self.directions
         moved = self.given + (there[:, None] - own) @ self.directions.T
-        after = digits.evidence(model, moved.flatten(0, 1)).view(len(sums), -1).double().mean(1)
-        return (digits.evidence(model, self.given).double().mean() - after).numpy()
+        return digits.evidence(model, moved.flatten(0, 1)).view(len(sums), -1).double().mean(1)
 
     def plane(self, sums: Float[Tensor, "integers d_model"]) -> Float[np.ndarray, "integers 2"]:
         xy = sums @ self.directions[:, :2]
