@@ -5,7 +5,6 @@ import importlib
 import json
 import re
 from pathlib import Path
-from urllib.parse import parse_qs
 
 import pytest
 import sympy
@@ -56,14 +55,19 @@ def test_every_entry_of_the_contents_leads_to_a_heading(paper):
     assert set(listed) <= anchors
 
 
-def test_every_link_leads_to_a_page_and_to_a_run_that_is_here(paper):
-    links = [link.proto for link in paper.get("page_link")]
-    assert len(links) > 20
-    pages = {path.stem for path in (ROOT / "pages").glob("*.py")}
-    for link in links:
-        assert link.page in pages
-        for run in parse_qs(link.query_string).get("run", []):
-            assert (HOME / run / "config.json").exists()
+def test_every_link_leads_to_a_page_and_to_a_run_that_is_here():
+    scripts = [ROOT / "pages" / "paper.py", *(ROOT / "pages" / "_ui").glob("paper_*.py")]
+    calls = [node for path in scripts for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    links = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in ("link", "apart")]
+    leading = [call for call in links if isinstance(call.args[0], ast.Constant)]
+    assert len(leading) > 20
+    for call in leading:
+        assert (ROOT / "pages" / f"{call.args[0].value}.py").exists()
+        for query in call.keywords:
+            if query.arg == "run":
+                assert (HOME / query.value.value / "config.json").exists()
+            if query.arg == "comparison":
+                assert (HOME / "architectures" / f"{query.value.value}.jsonl").exists()
 
 
 def test_a_link_chooses_its_run_in_an_app_that_shows_another(visit):
