@@ -25,7 +25,7 @@ PAGES = {
 }
 #: How many charts the pages show of the run that comes with miii.
 CHARTS = {
-    "/": 21,
+    "/": 20,
     "/data": 3,
     "/symbolic": 3,
     "/attention": 10,

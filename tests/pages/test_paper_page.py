@@ -44,7 +44,7 @@ def test_the_page_opens_with_one_title_and_no_complaint(paper):
     assert not paper.warning
     assert not paper.info
     charts = paper.get("vega_lite_chart")
-    assert len(charts) == 21
+    assert len(charts) == 20
     assert all(chart.proto.alt for chart in charts)
 
 
@@ -238,11 +238,20 @@ def test_the_frames_go_on_from_the_integer(paper):
     assert any("after 5000 with +7" in chart.proto.alt for chart in paper.get("vega_lite_chart"))
 
 
-def test_the_log_is_read_when_it_is_asked_for(paper, texts):
+def test_what_takes_long_is_done_when_it_is_asked_for(paper, texts):
     assert "Smaller betas grok soonest" not in texts(paper)
+    paper.session_state["log"] = paper.session_state["turned"] = True
+    paper.run()
+    assert not paper.exception
+    assert "Smaller betas grok soonest" in texts(paper)
+    assert len(paper.get("vega_lite_chart")) == 21
+    assert f"on {read('add-113')['steering_minimum']:.2%} at worst" in texts(paper)
+
+
+def test_the_log_has_no_heading_as_large_as_the_page_s(server):
     log = importlib.import_module("pages._ui.paper_discussion").log()
     assert "Smaller betas grok soonest" in log
-    assert not [line for line in log.splitlines() if re.match(r"#{1,4} ", line)]  # no heading as large as the page's
+    assert not [line for line in log.splitlines() if re.match(r"#{1,4} ", line)]
 
 
 # ---- errata ----
