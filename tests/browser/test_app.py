@@ -27,7 +27,7 @@ PAGES = {
 }
 #: How many charts the pages show of the run that comes with miii.
 CHARTS = {
-    "/": 21,
+    "/": 20,
     "/data": 3,
     "/try": 5,
     "/symbolic": 3,
