@@ -42,7 +42,7 @@ def test_one_notebook_of_all_other_pages_shows_their_charts(record, charts, made
     assert [page.title for page in shown if page.run is None] == [
         "Compare",
         "Data",
-        "Results",
+        "Asked for primes, it learned to add",
         "Sparse grid",
         "Symbolic",
     ]

@@ -52,12 +52,12 @@ def test_without_a_page_all_that_show_the_run_are_exported(says):
     code, _, err = says("residues-113", "--to", "html", "--out", "all.html")
     assert code == 0
     names = [line.partition(":")[0] for line in err.splitlines()]
-    assert names == ["attention", "sieve", "results"]
+    assert names == ["try", "train", "attention", "sieve"]
     text = Path("all.html").read_text()
-    assert [title for title in ("Attention", "Sieve", "Results", "Fourier") if f'">{title}</h1>' in text] == [
+    assert [title for title in ("Try it", "Attention", "Sieve", "Fourier") if f'">{title}</h1>' in text] == [
+        "Try it",
         "Attention",
         "Sieve",
-        "Results",
     ]
 
 

@@ -73,6 +73,7 @@ ARGUMENTS: dict[str, Any] = {
     "a": 11,
     "b": 3,
     "steps": (38, 83),
+    "snapshots": 3,
     "shown": "5 8 =",
     "target": "answer",
     "truth": 2,

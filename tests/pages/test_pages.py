@@ -726,7 +726,7 @@ def test_start_trains_a_run_that_is_then_on_disk(home):
     assert at.progress[0].value == 100
     assert at.progress[0].text.startswith("step 20 of 20")
     assert at.metric[0].value == f"{run.metrics()['train_accuracy'].iloc[-1]:.1%}"
-    assert {button.label for button in at.button} == {"Start"}
+    assert {button.label for button in at.button if not str(button.key).startswith("to-")} == {"Start"}
     fine(at.switch_page(PAGES["fourier"]).run())
     assert at.selectbox(key="run").value == "add-5-seed4"
 
@@ -822,7 +822,7 @@ def test_a_job_can_be_paused_resumed_and_stopped():
         at.run()
         fine(at)
         assert said in texts(at)
-        assert {button.label for button in at.button} == {"Start", "Resume"}
+        assert {button.label for button in at.button if not str(button.key).startswith("to-")} == {"Start", "Resume"}
         button(at, "Resume").click().run()
         fine(at)
         assert registry().get(name) is not job
@@ -884,4 +884,4 @@ def test_a_run_that_another_process_writes_is_said_to_be(adds):
         at = visit("train", run="adds")
         fine(at)
         assert "Training in another process" in texts(at)
-        assert {button.label for button in at.button} == {"Start"}
+        assert {button.label for button in at.button if not str(button.key).startswith("to-")} == {"Start"}
