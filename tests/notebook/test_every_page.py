@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
 #: Runs that came with miii, for the pages that show nothing of modular arithmetic.
 SHIPPED = [("frames", "frames-10"), ("sieve", "primes-10"), ("sieve", "miu-24"), ("sieve", "residues-113")]
-WITHOUT = ["train"]  #: what is being trained is watched, and changes
+WITHOUT = ["runs"]  #: it lists runs, and draws none
 OTHERS = [page for page in PAGES if page not in (*WITHOUT, *dict(SHIPPED))]
 
 
