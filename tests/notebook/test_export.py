@@ -64,7 +64,7 @@ def test_without_a_page_all_that_show_the_run_are_exported(says):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ("adds --to html --out f.html --page nope", ["page must be one of train, data,", "formula", "(got 'nope')"]),
+        ("adds --to html --out f.html --page nope", ["page must be one of paper, try,", "formula", "(got 'nope')"]),
         ("adds --to html --out f.ipynb", ["out must end in .html (got 'f.ipynb')"]),
         ("adds --to notebook --out f.html", ["out must end in .ipynb"]),
         ("adds --to html --out here.html", ["out must be a file that does not exist yet", "'here.html'"]),
