@@ -79,7 +79,7 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
         "“none in these steps” is no “never”; and seconds were measured beside other work."
         + (
             " They were trained in bfloat16, which is harder here: see docs/LOG.md. Networks are measured 200 steps after they sieve by 3; trained on for 2,000 steps they add more cleanly: see the page "
-            "Results. *mean* cannot single out the last digit, so it can sieve by 3 without being good at primes."
+            "Paper. *mean* cannot single out the last digit, so it can sieve by 3 without being good at primes."
             if comparison == "primes"
             else ""
         ),
