@@ -14,10 +14,11 @@ def pointed(page: Page, figure: Locator, words: str, across: list[float], down: 
     figure.scroll_into_view_if_needed()
     box = figure.locator("canvas.marks").bounding_box()
     assert box is not None
+    tooltip = page.locator("#vg-tooltip-element.visible")
     for x in across:
-        page.mouse.move(box["x"] + x * box["width"], box["y"] + down * box["height"])
-        page.wait_for_timeout(250)
-        tooltip = page.locator("#vg-tooltip-element.visible")
+        for _ in range(2):  # a matrix says where the pointer was before its last move
+            page.mouse.move(box["x"] + x * box["width"], box["y"] + down * box["height"])
+            page.wait_for_timeout(150)
         found = re.search(words, tooltip.inner_text()) if tooltip.count() else None
         if found:
             return tuple(map(int, found.groups()))
@@ -27,6 +28,17 @@ def pointed(page: Page, figure: Locator, words: str, across: list[float], down: 
 def clicked(page: Page) -> None:
     page.mouse.down()
     page.mouse.up()
+
+
+def back(page: Page, title: str) -> None:
+    """Press Back until the page before is there: Streamlit notes some changes of an address as visits of their own."""
+    for _ in range(3):
+        page.go_back()
+        page.wait_for_timeout(1000)
+        settled(page)
+        if page.locator("h1").inner_text() == title:
+            return
+    raise AssertionError(f"the way back does not lead to {title}, but to {page.url}")
 
 
 def test_a_pair_of_the_grid_is_followed_and_the_way_back(chromium: Browser, warm: str) -> None:
@@ -45,9 +57,7 @@ def test_a_pair_of_the_grid_is_followed_and_the_way_back(chromium: Browser, warm
         expect(main(page).get_by_label("a", exact=True)).to_have_value(str(a))
         expect(main(page).get_by_label("b", exact=True)).to_have_value("100")
         settled(page)
-        page.go_back()
-        expect(page.locator("h1")).to_have_text("Watch a network learn to add")
-        settled(page)
+        back(page, "Watch a network learn to add")
 
 
 def test_a_frequency_leads_to_its_neurons(chromium: Browser, warm: str) -> None:
@@ -63,9 +73,7 @@ def test_a_frequency_leads_to_its_neurons(chromium: Browser, warm: str) -> None:
         expect(page.locator("h1")).to_have_text("Neurons")
         expect(main(page).get_by_text(re.compile(rf"^Neuron \d+: frequency {k} with"))).to_be_visible()
         settled(page)
-        page.go_back()
-        expect(page.locator("h1")).to_have_text("Fourier")
-        settled(page)
+        back(page, "Fourier")
         number(page, "One frequency", 3)  # the same without a pointer
         expect(main(page).get_by_text(re.compile(r"^Frequency 3 has"))).to_be_visible()
         expect(main(page).get_by_role("button", name="Its neurons (k = 3)")).to_be_visible()
