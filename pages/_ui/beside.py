@@ -8,6 +8,7 @@ import miii
 from miii.errors import InputError
 
 BESIDE = "beside"  #: the key of the widget, and so the name in the URL
+SNAPSHOTS = frozenset({"step", "other"})  #: what cells call the step of a snapshot
 WIDTH = 470  #: pixels of each of the two; where there is no room for both they stand one above the other
 
 
@@ -26,9 +27,16 @@ def instead(arguments: dict[str, Any]) -> dict[str, Any] | None:
     if not steps:
         return None
     changed = arguments | {"name": other}
-    if "step" in arguments:
-        changed["step"] = min(steps, key=lambda step: abs(step - arguments["step"]))
+    for argument in SNAPSHOTS & arguments.keys():
+        if arguments[argument] is not None:
+            changed[argument] = _nearest(steps, arguments[argument])
+    if "snapshots" in arguments:
+        changed["snapshots"] = len(steps)
     return changed
+
+
+def _nearest(steps: list[int], to: int) -> int:
+    return min(steps, key=lambda step: abs(step - to))
 
 
 def label(arguments: dict[str, Any]) -> str:

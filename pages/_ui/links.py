@@ -30,7 +30,7 @@ def begin() -> None:
         st.switch_page(f"pages/{going}.py", query_params={} if step is None else {"step": str(step)})
     st.session_state[NOTES] = []
     if ASKED not in st.session_state:
-        st.session_state[ASKED] = dict(st.query_params)
+        st.session_state[ASKED] = {name: st.query_params.get_all(name) for name in st.query_params}
 
 
 def note(text: str) -> None:
@@ -40,21 +40,20 @@ def note(text: str) -> None:
 
 def end(place: st.delta_generator.DeltaGenerator) -> None:
     """Say what could not be had: what was noted, and the values that a widget did not take."""
-    asked: dict[str, str] = st.session_state.get(ASKED, {})
-    for name, value in asked.items():
-        if name in ("run", "step", "beside", "key") or name not in st.session_state:
+    asked: dict[str, list[str]] = st.session_state.get(ASKED, {})
+    for name, values in asked.items():
+        if name in ("run", "step", "beside", "key") or name not in st.session_state or not any(values):
             continue
         shown = st.session_state[name]
-        if not _same(value, shown):
-            note(f"{name} could not be {value} here; showing {_said(shown)}.")
+        several = isinstance(shown, list | tuple)
+        if sorted(values) != sorted(map(str, shown)) if several else not _same(values[-1], shown):
+            note(f"{name} could not be {', '.join(values)} here; showing {_said(shown)}.")
     st.session_state[ASKED] = {}
     for text in st.session_state[NOTES]:
         place.warning(f"The link asked for something that is not here: {text}", icon=":material/link_off:")
 
 
 def _same(asked: str, shown: object) -> bool:
-    if isinstance(shown, list | tuple):
-        return all(asked == str(item) or str(item) in asked for item in shown) and bool(shown)
     if isinstance(shown, bool):
         return asked.lower() in (("true", "1") if shown else ("false", "0"))
     try:
@@ -64,4 +63,6 @@ def _same(asked: str, shown: object) -> bool:
 
 
 def _said(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "nothing"
     return "nothing" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

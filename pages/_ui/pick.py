@@ -64,7 +64,10 @@ def _beside_picker(options: list[str]) -> None:
     kinds = {run.name: run.config.task.kind for run in runs.every()}
     chosen = str(st.session_state.get(RUN))
     alike = [name for name in options if name != chosen and kinds.get(name) == kinds.get(chosen)]
-    if st.session_state.get(BESIDE, st.query_params.get(BESIDE)) not in alike:
+    asked = st.query_params.get(BESIDE)
+    if BESIDE not in st.session_state and asked and asked not in alike:
+        links.note(f"{BESIDE} must be another run on a task of the same kind (got {asked}); showing none.")
+    if st.session_state.get(BESIDE, asked) not in alike:
         st.session_state[BESIDE] = None
     st.selectbox(
         "Beside it",

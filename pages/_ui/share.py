@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from miii.notebook.cells import Figure, Page, Table, Text
-from pages._ui.pick import RUN, STEP
+from pages._ui.pick import RUN
 
 
 def page(title: str, kept: list[Text | Figure | Table]) -> None:
@@ -14,11 +14,13 @@ def page(title: str, kept: list[Text | Figure | Table]) -> None:
     Args:
         kept: what the page says, which it will have said when a button is pressed.
     """
-    run, step, link = st.session_state.get(RUN), st.session_state.get(STEP), st.context.url or ""
+    run, link = st.session_state.get(RUN), st.context.url or ""
 
     def made() -> Page:
-        about = {figure.arguments.get("name") for figure in kept if isinstance(figure, Figure)} - {None}
-        return Page(title, tuple(kept[1:]), run if about else None, step if about else None, link)
+        shown = [note.arguments for note in kept if isinstance(note, Figure)]
+        own = [arguments for arguments in shown if run is not None and arguments.get("name") == run]
+        step = next((arguments["step"] for arguments in own if "step" in arguments), None)
+        return Page(title, tuple(kept[1:]), run if own else None, step, link)
 
     file = "-".join(part for part in ("miii", title.lower().replace(" ", "-"), run) if part)
     with st.container(horizontal=True, gap="small"):

@@ -1,11 +1,17 @@
 """What the tests of pages share: a server of one's own for each, visits, and runs of every kind."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
+from safetensors.torch import save_file
+from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.testing.v1 import AppTest
+
+import miii
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +33,7 @@ def visit() -> Callable[..., AppTest]:
         at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
         at.switch_page(f"pages/{page}.py")
         for name, value in query.items():
-            at.query_params[name] = str(value)
+            at.query_params[name] = list(map(str, value)) if isinstance(value, list) else str(value)
         at.run()
         assert not at.exception
         assert len(at.title) == 1
@@ -45,3 +51,38 @@ def texts() -> Callable[[AppTest], str]:
         return "\n".join(element.value for kind in kinds for element in kind)
 
     return read
+
+
+@pytest.fixture(scope="session")
+def made_adding(small_config, adder, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("shared") / "adding"
+    shape = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "biases": "none"}
+    miii.runs.record(folder, miii.train(small_config(task={"p": 11}, model=shape, steps=30, snapshots=4)))
+    save_file(adder(11, (2, 3), n_heads=2).state_dict(), folder / "snapshots" / "30.safetensors")
+    return folder
+
+
+@pytest.fixture
+def adding(made_adding, home) -> miii.runs.Run:
+    """A run modulo 11: its last network has key frequencies, and neurons that keep to one each; the others have not."""
+    return miii.runs.open(shutil.copytree(made_adding, home / "adding"))
+
+
+@pytest.fixture
+def gives(monkeypatch) -> Callable[[AppTest, str], Any]:
+    """What a download button gives when it is pressed, by its key."""
+    files: dict[str, Callable[[], Any]] = {}
+    add = MediaFileManager.add_deferred
+
+    def kept(self: MediaFileManager, made: Callable[[], Any], *args: Any, **options: Any) -> str:
+        name = add(self, made, *args, **options)
+        files[name] = made
+        return name
+
+    monkeypatch.setattr(MediaFileManager, "add_deferred", kept)
+
+    def press(at: AppTest, key: str) -> Any:
+        (button,) = (button for button in at.get("download_button") if button.key == key)
+        return files[button.proto.deferred_file_id]()
+
+    return press

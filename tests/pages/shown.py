@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
 from miii.notebook.cells import Figure
@@ -36,3 +37,25 @@ def move(at: AppTest, to: int) -> AppTest:
     """The slider is moved."""
     at.session_state["step"] = to
     return at.run()
+
+
+def drag(at: AppTest, to: int) -> AppTest:
+    """The slider is moved, and says so as it does in a browser."""
+    (slider,) = at.get("bidi_component")
+    return _heard(at, WidgetState(id=slider.proto.id, json_value=json.dumps({"step": to})))
+
+
+def click(at: AppTest, key: str, selection: str, **point: int) -> AppTest:
+    """A point of a chart is chosen."""
+    (chart,) = (chart for chart in at.get("vega_lite_chart") if chart.key == key)
+    chosen = {"selection": {selection: [point] if point else []}}
+    return _heard(at, WidgetState(id=chart.proto.id, string_value=json.dumps(chosen)))
+
+
+def _heard(at: AppTest, state: WidgetState) -> AppTest:
+    """The page runs again because of a widget that AppTest cannot move."""
+    states = at._tree.get_widget_states()
+    states.widgets.append(state)
+    at._run(states)
+    assert not at.exception
+    return at

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sympy
-from shown import codes
+from shown import codes, figures
 from streamlit.testing.v1 import AppTest
 
 import miii
@@ -74,8 +74,10 @@ def test_from_task_to_task_and_back(visit, texts):
 def test_every_figure_has_its_code_and_its_numbers(visit):
     for kind in KINDS:
         at = visit("data", task=kind, **LITTLE[kind])
-        charts = at.get("vega_lite_chart")
-        assert 0 < len(codes(at)) <= len(charts)  # one computation may give two
+        shown = [json.loads(chart.proto.spec)["title"] for chart in at.get("vega_lite_chart")]
+        made = [figure.make(**figure.arguments) for figure in figures(at)]  # one computation may give two
+        assert shown == [chart.title for each in made for chart in (each if isinstance(each, tuple) else (each,))]
+        assert len(at.get("popover")) == len(made) > 0
         assert all(code.startswith("import miii") for code in codes(at))
 
 

@@ -10,6 +10,7 @@ import pytest
 import sympy
 import torch
 from safetensors.torch import save_file
+from shown import stands_at
 from streamlit.testing.v1 import AppTest
 
 import miii
@@ -62,10 +63,10 @@ def metrics(at: AppTest) -> dict[str, str]:
     return {metric.label: metric.value for metric in at.metric}
 
 
-def links(at: AppTest) -> dict[str, str]:
-    """Where the page leads to: the query of each link by its page."""
-    urls = [link.proto.url for link in at.get("link_button")]
-    return dict(url.split("?") for url in urls)
+def ways(at: AppTest) -> dict[str, str]:
+    """The keys of the buttons that lead to other pages, by page."""
+    keys = [button.key for button in at.button if (button.key or "").startswith("to-")]
+    return {key.split("-")[2]: key for key in keys}
 
 
 # ---- pairs ----
@@ -125,10 +126,17 @@ def test_a_pair_that_it_gets_wrong_is_wrong(adds, opened, texts):
     assert "The truth, " in texts(at)
 
 
-def test_links_lead_to_the_same_run_step_and_pair(adds, opened):
-    found = links(opened(run="adds", step=0, a=3, b=4))
-    assert set(found) >= {"data", "attention", "neurons", "fourier", "formula"}
-    assert found["attention"] == "run=adds&step=0&a=3&b=4"
+@pytest.mark.parametrize("page", ["data", "attention", "neurons", "fourier", "formula"])
+def test_ways_lead_to_the_same_run_step_and_pair(adds, opened, page):
+    at = opened(run="adds", step=0, a=3, b=4)
+    at.button(key=ways(at)[page]).click().run()
+    assert not at.exception
+    assert not at.warning
+    assert at.title[0].value == page.capitalize()
+    assert at.selectbox(key="run").value == "adds"
+    assert page == "data" or stands_at(at) == 0
+    if page == "attention":
+        assert (at.number_input(key="a").value, at.number_input(key="b").value) == (3, 4)
 
 
 @pytest.mark.parametrize("query", [{"a": 11}, {"a": -1}, {"b": "x"}, {"a": ""}, {"layer": 5}, {"step": 7}], ids=str)
@@ -320,7 +328,9 @@ def test_what_is_no_string_is_one_sentence(visit, string):
 def test_frames_have_a_page_of_their_own(opened):
     at = opened(run="frames-10")
     assert "on the page Frames" in at.info[0].value
-    assert [link.proto.page for link in at.get("page_link")] == ["frames"]
+    assert list(ways(at)) == ["frames"]
+    at.button(key=ways(at)["frames"]).click().run()
+    assert at.title[0].value == "Frames"
 
 
 @pytest.mark.parametrize(

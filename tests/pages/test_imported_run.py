@@ -31,7 +31,8 @@ def imported(home, adder):
 def answers_chart(at: AppTest) -> dict:
     specs = [json.loads(chart.proto.spec) for chart in at.get("vega_lite_chart")]
     assert [spec["title"] for spec in specs] == ["Right and wrong answers"]  # there is no training to draw
-    return specs[0]
+    (legend,) = (layer for layer in specs[0]["layer"] if "color" in layer["encoding"])
+    return legend
 
 
 @pytest.mark.parametrize(

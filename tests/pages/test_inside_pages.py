@@ -96,7 +96,7 @@ def test_neurons_offers_the_purest_neuron_of_the_chosen_frequency(pure, visit):
         at.selectbox(key="frequency").select(str(frequency)).run()
         assert not at.exception
         purest = int(members[found.share[members].argmax()])
-        neuron = int(at.number_input(key=f"neuron-{frequency}").value)
+        neuron = int(at.number_input(key="neuron").value)
         assert found.share[neuron] == found.share[purest]
         assert f"Neuron **{neuron}**: frequency **{frequency}** with {found.share[neuron]:.1%}" in markdown(at)
         assert f"$\\varphi_c$ = {found.phase_out[neuron]:.2f}" in markdown(at)
@@ -125,11 +125,11 @@ def test_a_frequency_that_another_step_does_not_have_is_let_go(pure, visit):
 
 def test_a_neuron_that_another_run_does_not_have_is_let_go(adds, other, visit):
     at = visit("neurons", run="adds")
-    at.number_input(key="neuron-any").set_value(5).run()
+    at.number_input(key="neuron").set_value(5).run()
     assert "Neuron **5**" in markdown(at)
     at.selectbox(key="run").select("other").run()
     assert not at.exception
-    assert int(at.number_input(key="neuron-any").value) < 4
+    assert int(at.number_input(key="neuron").value) < 4
 
 
 # ---- Circuits ----

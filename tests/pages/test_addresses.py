@@ -1,0 +1,146 @@
+"""Addresses: what a link asks for is shown or said to be missing, and a way to another page keeps the rest."""
+
+import importlib
+
+import pytest
+from shown import move, stands_at
+from streamlit.testing.v1 import AppTest
+
+ABOVE = "The link asked for something that is not here: "
+
+
+def notes(at: AppTest) -> list[str]:
+    return [warning.value.removeprefix(ABOVE) for warning in at.warning if warning.value.startswith(ABOVE)]
+
+
+def follow(at: AppTest, label: str) -> AppTest:
+    """Press the one way to another page of these words."""
+    (button,) = (button for button in at.button if button.label == label)
+    button.click().run()
+    assert not at.exception
+    return at
+
+
+# ---- what an address asks for ----
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "value", "shown"),
+    [
+        ("fourier", "site", "nosuch", "logits"),
+        ("fourier", "k", "6", "nothing"),
+        ("fourier", "k", "x", "nothing"),
+        ("fourier", "circles", "5", "2, 3"),
+        ("attention", "a", "11", "5"),
+        ("attention", "b", "-1", "8"),
+        ("attention", "head", "2", "0"),
+        ("attention", "kind", "nosuch", "mean"),
+        ("circuits", "by-head", "perhaps", "False"),
+        ("circuits", "receiver", "MLP 9", "logits"),
+        ("neurons", "frequency", "4", "any"),
+        ("data", "task", "divide", "add"),
+        ("data", "fraction", "7", "0.3"),
+    ],
+)
+def test_a_value_that_there_is_not_falls_back_and_is_noted_once(adding, visit, page, name, value, shown):
+    at = visit(page, run="adding", **{name: value})
+    assert not at.error
+    assert notes(at) == [f"{name} could not be {value} here; showing {shown}."]
+    assert at.title[0].value in at.session_state["notes"][0].markdown
+    at.run()
+    assert not at.warning
+
+
+def test_several_broken_values_are_all_noted(adding, visit):
+    at = visit("attention", run="adding", a=99, kind="nosuch", step=29)
+    steps = ", ".join(map(str, adding.steps))
+    assert sorted(notes(at)) == [
+        "a could not be 99 here; showing 5.",
+        "kind could not be nosuch here; showing mean.",
+        f"step must be one of {steps} (got 29); showing 30.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "asked"),
+    [
+        ("fourier", {"k": 5, "site": "0.mlp_post", "step": 0}),
+        ("fourier", {"circles": [2]}),
+        ("fourier", {"circles": [3, 2]}),
+        ("attention", {"a": 3, "b": 10, "head": 1, "kind": "zero"}),
+        ("circuits", {"by-head": "true", "receiver": "MLP 0", "method": "eap"}),
+        ("neurons", {"frequency": 3, "neuron": 4, "silenced": "zero"}),
+        ("data", {"task": "mul", "p": 7, "fraction": 0.4, "seed": 3}),
+        ("fourier", {"of no widget": "at all"}),
+        ("fourier", {"site": "", "k": ""}),
+        ("attention", {"head": ""}),
+    ],
+    ids=str,
+)
+def test_what_can_be_had_is_shown_without_a_word(adding, visit, page, asked):
+    at = visit(page, run="adding", **asked)
+    assert not at.warning
+    assert not at.error
+    for name, value in asked.items():
+        if name not in ("step", "of no widget") and value != "":
+            shown = at.session_state[name]
+            several = isinstance(value, list)
+            assert set(shown) == set(map(str, value)) if several else str(shown).lower() == str(value).lower(), name
+
+
+def test_several_values_of_one_name_are_compared_as_one(adding, visit):
+    at = visit("fourier", run="adding", circles=[2, 5])
+    assert notes(at) == ["circles could not be 2, 5 here; showing 2."]
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown", "same"),
+    [
+        ("7", 7, True),
+        ("7.0", 7, True),
+        ("0.50", 0.5, True),
+        ("8", 7, False),
+        ("7", "7", True),
+        ("mean", "mean", True),
+        ("mean", None, False),
+        ("1", True, True),
+        ("false", False, True),
+        ("perhaps", False, False),
+    ],
+)
+def test_what_counts_as_the_value_asked_for(server, asked, shown, same):
+    assert importlib.import_module("pages._ui.links")._same(asked, shown) == same
+
+
+# ---- ways to other pages ----
+
+
+@pytest.mark.parametrize(
+    ("page", "chosen", "label", "title", "kept"),
+    [
+        ("attention", {"a": 3, "b": 9}, "Follow this pair through the whole network", "Try it", {"a": 3, "b": 9}),
+        ("fourier", {"k": 3}, "Its neurons (k = 3)", "Neurons", {"frequency": "3"}),
+        ("neurons", {"neuron": 4}, "Back to the frequencies", "Fourier", {}),
+        ("train", {"a": 10, "b": 2}, "Follow (10, 2) through the network", "Try it", {"a": 10, "b": 2}),
+        ("try", {"a": 4, "b": 9}, "Attention takes the heads apart", "Attention", {"a": 4, "b": 9}),
+    ],
+)
+@pytest.mark.parametrize("last", [True, False])
+def test_a_way_to_another_page_keeps_run_step_and_inputs(adding, visit, page, chosen, label, title, kept, last):
+    step = adding.steps[-1 if last else 1]
+    # at an untrained step a frequency has no neurons of its own, so that none can be chosen there
+    kept = {name: "any" if name == "frequency" and not last else value for name, value in kept.items()}
+    at = follow(visit(page, run="adding", step=step, **chosen), label)
+    assert at.title[0].value == title
+    assert not at.warning
+    assert at.selectbox(key="run").value == "adding"
+    assert stands_at(at) == step
+    assert {name: at.session_state[name] for name in kept} == kept
+
+
+def test_a_way_there_and_back_is_where_one_was(adding, visit):
+    at = move(visit("fourier", run="adding", k=3), adding.steps[1])
+    follow(at, "Its neurons (k = 3)")
+    follow(at, "Back to the frequencies")
+    assert at.title[0].value == "Fourier"
+    assert stands_at(at) == adding.steps[1]
