@@ -22,7 +22,7 @@ from pages._ui.settings import UPLOAD
 
 CHOSEN = "chosen"  # the run that the buttons of the page act on
 SAID, NOTE, WRONG = "runs-said", "runs-note", "runs-wrong"  # what came of the last press of a button
-BROUGHT = "runs-brought"  # how many runs came in this session: another number is an empty uploader
+BROUGHT = "runs-brought"  # how many files were taken in or refused: another number is an empty uploader
 COMMAND = "miii import FILE --task add --p 113 --out runs/theirs"
 
 
@@ -126,17 +126,20 @@ def _add(kind: str, make: Callable[[], runs.Run] | None) -> None:
         icon=":material/add:",
         disabled=make is None,
         on_click=_take_in,
-        args=(make,),
+        args=(make, kind == "weights"),
         help="Checks everything, and makes a run of it only if all is right.",
     )
 
 
-def _take_in(make: Callable[[], runs.Run]) -> None:
+def _take_in(make: Callable[[], runs.Run], again: bool) -> None:
+    """What the button does; ``again``: a refused file may be right with another task or modulus, and stays."""
     try:
         run = make()
         rights.own(run.name)
     except InputError as error:
         st.session_state[WRONG] = str(error)
+        # else the next file would take the place of this one, and Streamlit sometimes loses one that does
+        st.session_state[BROUGHT] += not again
     else:
         st.session_state[BROUGHT] += 1
         st.session_state[CHOSEN] = st.session_state[RUN] = run.name
