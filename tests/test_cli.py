@@ -512,7 +512,7 @@ def test_runs_lists_the_others_when_one_is_spoilt(miii_says, home, run_copy, sto
 
 
 def test_runs_without_any_says_how_to_make_one(miii_says, monkeypatch, here):
-    monkeypatch.setattr("miii.runs.read.homes", lambda: (here / "runs", here / "checkpoints"))
+    monkeypatch.setattr("miii.runs.find.homes", lambda: (here / "runs", here / "checkpoints"))
     code, out, _ = miii_says("runs")
     assert code == 0
     assert "miii train add" in out

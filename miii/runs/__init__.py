@@ -14,8 +14,9 @@ Every file but ``metrics.jsonl`` is written beside its place and moved there, so
 from miii.runs.bundle import pack, unpack, unpack_files, write_pack
 from miii.runs.change import discard, rename, restore, trash
 from miii.runs.checks import LIMITS, Limits, check_size
+from miii.runs.find import every, free_folder, homes, new_folder, open, row, shipped
 from miii.runs.manage import adopt, ship, thin
-from miii.runs.read import Run, every, free_folder, homes, new_folder, open, row, shipped
+from miii.runs.read import Run
 from miii.runs.write import follow, provenance, record, resume, save_report, summary
 
 __all__ = [

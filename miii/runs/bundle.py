@@ -26,7 +26,8 @@ from miii.runs import checks
 from miii.runs.atomic import whole_file, whole_folder, write_json
 from miii.runs.change import NAME
 from miii.runs.checks import LIMITS, Limits
-from miii.runs.read import Run, free_folder, open
+from miii.runs.find import free_folder, open
+from miii.runs.read import Run
 
 FILES = ("config.json", "provenance.json", "metrics.jsonl", "result.json", "report.json")
 SNAPSHOT = re.compile(r"snapshots/(0|[1-9][0-9]{0,7})\.safetensors")

@@ -8,7 +8,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from miii.errors import InputError
-from miii.runs.read import Run, free_folder, homes, open
+from miii.runs.find import free_folder, homes, open
+from miii.runs.read import Run
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")  #: what a run may be called
 DELETED = ".deleted"  #: beside the runs; what lies in it can be brought back

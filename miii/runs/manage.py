@@ -13,7 +13,8 @@ from miii.errors import InputError
 from miii.evaluation import Evaluation, evaluator
 from miii.model.transformer import Transformer
 from miii.runs.atomic import whole_file, whole_folder, write_json
-from miii.runs.read import Run, finite, open
+from miii.runs.find import open
+from miii.runs.read import Run, finite
 from miii.runs.write import provenance
 
 SPLIT = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")  #: the numbers that need a known split

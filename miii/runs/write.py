@@ -23,7 +23,8 @@ from miii import hardware
 from miii.config import RunConfig
 from miii.errors import InputError
 from miii.runs.atomic import whole_file, whole_folder, write_json
-from miii.runs.read import LOCK, METRICS, Run, check_fit, finite, open
+from miii.runs.find import open
+from miii.runs.read import LOCK, METRICS, Run, check_fit, finite
 from miii.training import Step, state_shapes, train
 
 RESUME_EVERY = 5.0  #: seconds from one writing of resume.safetensors to the next

@@ -81,7 +81,7 @@ def test_a_link_chooses_its_run_in_an_app_that_shows_another(visit):
 
 
 def test_the_page_says_what_is_missing(home, tmp_path, monkeypatch):
-    monkeypatch.setattr("miii.runs.read.homes", lambda: (home, tmp_path / "nowhere"))
+    monkeypatch.setattr("miii.runs.find.homes", lambda: (home, tmp_path / "nowhere"))
     monkeypatch.setattr("miii.runs.homes", lambda: (home, tmp_path / "nowhere"))
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     at.switch_page("pages/paper.py").run()

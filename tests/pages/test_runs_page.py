@@ -151,9 +151,9 @@ def test_a_search_without_a_hit_says_so(mine, visit, texts):
 
 
 def test_a_place_without_runs_says_what_to_do(home, visit, texts, tmp_path, monkeypatch):
-    from miii.runs import read
+    from miii.runs import find
 
-    monkeypatch.setattr(read, "__file__", str(tmp_path / "miii" / "runs" / "read.py"))
+    monkeypatch.setattr(find, "__file__", str(tmp_path / "miii" / "runs" / "find.py"))
     at = visit("runs")
     assert "There is no run yet" in texts(at)
     assert len(at.file_uploader) == 3

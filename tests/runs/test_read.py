@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import miii
-from miii.runs import read
+from miii.runs import find, read
 from miii.training import train
 
 COLUMNS = ["step", "seconds", "lr_factor", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm"]
@@ -30,7 +30,7 @@ def test_a_run_is_opened_by_folder(small_run, small_config):
 
 
 def test_a_name_is_looked_up_in_runs_then_in_checkpoints(small_run, home, tmp_path, monkeypatch):
-    monkeypatch.setattr(read, "__file__", str(tmp_path / "miii" / "runs" / "read.py"))
+    monkeypatch.setattr(find, "__file__", str(tmp_path / "miii" / "runs" / "find.py"))
     checkpoints = tmp_path / "checkpoints"
     assert miii.runs.homes() == (home, checkpoints)
     shutil.copytree(small_run.folder, checkpoints / "mine")
@@ -92,12 +92,12 @@ def test_a_run_that_was_killed_while_its_folder_was_being_made_is_none(small_run
 
 def test_no_homes_no_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("MIII_RUNS", str(tmp_path / "nowhere"))
-    monkeypatch.setattr(read, "__file__", str(tmp_path / "miii" / "runs" / "read.py"))
+    monkeypatch.setattr(find, "__file__", str(tmp_path / "miii" / "runs" / "find.py"))
     assert miii.runs.every() == []
 
 
 def test_a_shipped_run_is_found_whatever_else_has_its_name(small_run, home, tmp_path, monkeypatch):
-    monkeypatch.setattr(read, "__file__", str(tmp_path / "miii" / "runs" / "read.py"))
+    monkeypatch.setattr(find, "__file__", str(tmp_path / "miii" / "runs" / "find.py"))
     for place in (home / "mine", tmp_path / "checkpoints" / "mine", tmp_path / "checkpoints" / "seeds" / "one"):
         shutil.copytree(small_run.folder, place)
     assert miii.runs.shipped("mine").folder == tmp_path / "checkpoints" / "mine"
@@ -276,7 +276,7 @@ def test_a_row_of_a_run_without_evaluations(run_copy):
 
 
 def test_a_new_folder_has_a_name_of_its_own(home, small_config, tmp_path, monkeypatch):
-    monkeypatch.setattr(read, "__file__", str(tmp_path / "miii" / "runs" / "read.py"))
+    monkeypatch.setattr(find, "__file__", str(tmp_path / "miii" / "runs" / "find.py"))
     config = small_config(task={"operation": "sub", "seed": 3})
     for name in ("sub-7-seed3", "sub-7-seed3-2", "sub-7-seed3-3"):
         assert miii.runs.new_folder(config) == home / name
