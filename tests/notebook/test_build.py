@@ -1,26 +1,15 @@
 """A notebook runs by itself, and shows the very charts of the page."""
 
-import functools
-from collections.abc import Callable
-from typing import Any
-
 import nbformat
 import pandas as pd
 import pytest
+from wrapped import shared
 
 import miii
 from miii import analysis, plots
 from miii.notebook.build import notebook
 from miii.notebook.cells import Figure, Page, Table, Text
 from miii.plots.style import Chart
-
-
-def shared(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def once(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    return once
 
 
 @shared

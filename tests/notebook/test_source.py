@@ -1,21 +1,13 @@
 """The source of a cell's function, taken apart."""
 
-import functools
-from collections.abc import Callable
 from typing import Any
+
+from wrapped import shared
 
 import miii
 from miii import analysis, plots
 from miii.notebook.source import IMPORTS, parts, source
 from miii.plots.style import Chart
-
-
-def shared(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def once(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    return once
 
 
 @shared

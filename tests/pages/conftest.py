@@ -54,12 +54,26 @@ def texts() -> Callable[[AppTest], str]:
 
 
 @pytest.fixture(scope="session")
-def made_adding(small_config, adder, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("shared") / "adding"
-    shape = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "biases": "none"}
-    miii.runs.record(folder, miii.train(small_config(task={"p": 11}, model=shape, steps=30, snapshots=4)))
-    save_file(adder(11, (2, 3), n_heads=2).state_dict(), folder / "snapshots" / "30.safetensors")
-    return folder
+def recorded_adder(small_config, adder, tmp_path_factory) -> Callable[..., Path]:
+    """The folder of a run modulo 11 whose last snapshot adds, exactly, by the frequencies 2 and 3.
+
+    The other snapshots are of a network that was hardly trained.
+    """
+
+    def record(name: str, scale: float = 1.0, act: str = "relu", **changes: Any) -> Path:
+        folder = tmp_path_factory.mktemp("shared") / name
+        shape = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "act": act, "biases": "none"}
+        miii.runs.record(folder, miii.train(small_config(task={"p": 11}, model=shape, steps=30, **changes)))
+        weights = adder(11, (2, 3), n_heads=2, scale=scale).state_dict()
+        save_file(weights, folder / "snapshots" / "30.safetensors")
+        return folder
+
+    return record
+
+
+@pytest.fixture(scope="session")
+def made_adding(recorded_adder) -> Path:
+    return recorded_adder("adding", snapshots=4)
 
 
 @pytest.fixture

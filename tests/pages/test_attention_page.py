@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
 import miii
@@ -18,13 +17,9 @@ KINDS = ["zero", "mean", "interchange"]
 
 
 @pytest.fixture(scope="session")
-def made(small_config, adder, tmp_path_factory) -> Path:
+def made(recorded_adder) -> Path:
     """A run whose last snapshot adds modulo 11, exactly, by the frequencies 2 and 3; the others are untrained."""
-    folder = tmp_path_factory.mktemp("shared") / "adds"
-    shape = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "act": "square", "biases": "none"}
-    miii.runs.record(folder, miii.train(small_config(task={"p": 11}, model=shape, steps=30)))
-    save_file(adder(11, (2, 3), n_heads=2, scale=10.0).state_dict(), folder / "snapshots" / "30.safetensors")
-    return folder
+    return recorded_adder("adds", scale=10.0, act="square")
 
 
 @pytest.fixture

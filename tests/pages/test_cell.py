@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import save_file
 from shown import codes
 
 import miii
@@ -25,7 +24,9 @@ SCRIPTS = [
     for path in sorted((ROOT / "pages").rglob("*.py"))
     if "_ui" not in path.parts or path.name.startswith(("data_", "paper_", "follow"))
 ]
-SCRIPTS += [ROOT / "pages" / "_ui" / f"{name}.py" for name in ("looks", "written", "edges")]  # parts of pages
+SCRIPTS += [
+    ROOT / "pages" / "_ui" / f"{name}.py" for name in ("looks", "written", "edges", "one_neuron", "trained")
+]  # parts of pages
 #: A value for each argument that a page's cell functions take.
 ARGUMENTS: dict[str, Any] = {
     "name": "small",
@@ -85,6 +86,7 @@ FRAMES = {"name": "frames-10", "step": 500}
 PRIMES = {"name": "primes-10", "step": 2000, "shown": "1 2 3 4 5 ?", "n": 12345, "q": 3}
 #: Where a function of this name needs another.
 INSTEAD: dict[str, dict[str, Any]] = {
+    "measure": {"name": "primes-10"},
     "path_patching": {"site": "k"},
     "active_frequencies": {"name": "residues-113"},
     "values": {"expression": "a*b", "p": 7},
@@ -155,13 +157,9 @@ def cell(server) -> Any:
 
 
 @pytest.fixture(scope="session")
-def made(small_config, adder, tmp_path_factory) -> Path:
+def made(recorded_adder) -> Path:
     """A run whose last network has key frequencies and neurons that keep to them."""
-    folder = tmp_path_factory.mktemp("shared") / "small"
-    shape = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "biases": "none"}
-    miii.runs.record(folder, miii.train(small_config(task={"p": 11}, model=shape, steps=30, snapshots=3)))
-    save_file(adder(11, (2, 3), n_heads=2).state_dict(), folder / "snapshots" / "30.safetensors")
-    return folder
+    return recorded_adder("small", snapshots=3)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import sympy
 import torch
-from safetensors.torch import save_file
 from shown import stands_at
 from streamlit.testing.v1 import AppTest
 
@@ -28,13 +27,9 @@ MODULAR = [
 
 
 @pytest.fixture(scope="session")
-def made(small_config, adder, tmp_path_factory) -> Path:
+def made(recorded_adder) -> Path:
     """A run whose last snapshot adds modulo 11, exactly, by the frequencies 2 and 3; the others are untrained."""
-    folder = tmp_path_factory.mktemp("shared") / "adds"
-    shape = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "act": "square", "biases": "none"}
-    miii.runs.record(folder, miii.train(small_config(task={"p": 11}, model=shape, steps=30)))
-    save_file(adder(11, (2, 3), n_heads=2, scale=3.0).state_dict(), folder / "snapshots" / "30.safetensors")
-    return folder
+    return recorded_adder("adds", scale=3.0, act="square")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import save_file
 from shown import codes, move
 from streamlit.testing.v1 import AppTest
 
@@ -15,13 +14,9 @@ from miii import analysis, plots, runs
 
 
 @pytest.fixture(scope="session")
-def made(small_config, adder, tmp_path_factory) -> Path:
+def made(recorded_adder) -> Path:
     """A run whose last snapshot adds modulo 11, exactly, by the frequencies 2 and 3; the others are untrained."""
-    folder = tmp_path_factory.mktemp("shared") / "adds"
-    shape = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "act": "square", "biases": "none"}
-    miii.runs.record(folder, miii.train(small_config(task={"p": 11}, model=shape, steps=30, snapshots=4)))
-    save_file(adder(11, (2, 3), n_heads=2, scale=3.0).state_dict(), folder / "snapshots" / "30.safetensors")
-    return folder
+    return recorded_adder("adds", scale=3.0, act="square", snapshots=4)
 
 
 @pytest.fixture

@@ -47,13 +47,9 @@ TINY = {"p": 5, "d_model": 8, "n_heads": 2, "d_mlp": 8, "train_fraction": 0.5, "
 
 
 @pytest.fixture(scope="session")
-def made(small_config, adder, tmp_path_factory) -> Path:
+def made(recorded_adder) -> Path:
     """A run whose last snapshot adds modulo 11, exactly, by the frequencies 2 and 3."""
-    folder = tmp_path_factory.mktemp("shared") / "adds"
-    shape = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "act": "square", "biases": "none"}
-    miii.runs.record(folder, miii.train(small_config(task={"p": 11}, model=shape, steps=30)))
-    save_file(adder(11, (2, 3), n_heads=2).state_dict(), folder / "snapshots" / "30.safetensors")
-    return folder
+    return recorded_adder("adds", act="square")
 
 
 @pytest.fixture
@@ -167,7 +163,7 @@ def test_a_page_shows_the_run_in_the_url_with_one_title_and_no_complaint(adds, h
 
 @pytest.mark.parametrize("page", ["train", "data", "attention", "progress"])
 def test_a_page_of_an_app_without_runs_says_what_to_do(home, tmp_path, monkeypatch, page):
-    monkeypatch.setattr("miii.runs.read.homes", lambda: (home, tmp_path / "checkpoints"))
+    monkeypatch.setattr("miii.runs.find.homes", lambda: (home, tmp_path / "checkpoints"))
     at = visit(page)
     fine(at)
     assert not at.error
