@@ -24,6 +24,7 @@ PAGES = {"Data": "Learn", "Train": "Learn", "Attention": "Inside", "Fourier": "I
 STEPS = "20000"  #: of the job that trains meanwhile
 TRAIN, START, STOP = "Train", "Start", "Stop"  #: the page of the job, and its buttons
 STOPPED = r"\bStopped\b"  #: text on that page once Stop has taken effect, as a regular expression
+SLIDER = "Training step of the snapshot"  #: label of the slider below every page
 MAIN = '[data-testid="stMain"]'
 HEADING = f"{MAIN} h1"
 SECTION, LINK = "stTopNavSection", "stTopNavDropdownLink"

@@ -5,12 +5,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.app import BROWSER_ARGUMENTS, CHROMIUM, HEADING, IDLE, PATIENCE, serving
+from benchmarks.app import BROWSER_ARGUMENTS, CHROMIUM, HEADING, IDLE, PATIENCE, SLIDER, serving
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile, say
 
 RUN = "add-113"
 MOVED = ("fourier", "attention", "neurons")  #: pages on which the slider is moved
-SLIDER = "Training step of the snapshot"
 MOVES, HEATMAPS = 20, 5  #: how often each is measured
 MOVE, HEATMAP = 0.2, 0.3  #: the goals, in seconds
 SIZES = {"113 x 113": HEATMAP, "128 x 512": None}
@@ -115,9 +114,8 @@ def _moves(page: Any, url: str) -> list[float]:
     """Seconds of each move between the last two snapshots; the first two moves load them and do not count."""
     _open(page, url)
     slider = page.get_by_role("slider", name=SLIDER)
-    return [_taken(page, lambda key=key: slider.press(key)) for key in ["ArrowLeft", "ArrowRight"] * (MOVES // 2 + 1)][
-        2:
-    ]
+    keys = ["ArrowLeft", "ArrowRight"] * (MOVES // 2 + 1)
+    return [_taken(page, lambda key=key: slider.press(key)) for key in keys][2:]
 
 
 def _heatmap(page: Any, size: str) -> float:

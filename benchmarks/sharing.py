@@ -18,7 +18,6 @@ SECONDS, SHORT, LONG = 600, 150, 3000  #: of the whole; steps of a run that ends
 SLOPE = 5.0  #: MB a minute, over the last half: the goal for "flat"
 READ = "add-113"  #: the run that is read
 PAGES = ("fourier", "attention", "data")  #: what a reader goes through; the last one has no slider
-SLIDER = "Training step of the snapshot"
 
 
 @dataclass
@@ -171,7 +170,7 @@ def _read(url: str, session: Session, name: str) -> None:
     page.goto(f"{url}{name}?run={READ}&a={a}&b={b}")
     _settled(session)
     session.pages += 1
-    slider = page.get_by_role("slider", name=SLIDER)
+    slider = page.get_by_role("slider", name=app.SLIDER)
     if name != PAGES[-1]:
         slider.press("ArrowLeft")
         page.wait_for_function("new URL(location).searchParams.has('step')")

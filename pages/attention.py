@@ -11,7 +11,7 @@ from miii.plots.heatmap import CELL
 from miii.plots.style import Chart
 from pages._ui import front, links, looks, say, written
 from pages._ui.cell import cell, shared, stamp_of
-from pages._ui.inputs import whole
+from pages._ui.inputs import choose_pair, whole
 from pages._ui.pick import run_and_step, small_enough
 
 front.door()
@@ -77,10 +77,6 @@ looks.show_pattern(run, step, example, layer)
 links.to("try", "Follow this pair through the whole network", ":material/route:")
 
 
-def look_at(cell: dict[str, int]) -> None:
-    st.session_state["a"], st.session_state["b"] = cell["row"], cell["column"]
-
-
 say.header("All inputs", anchor="inputs")
 head = st.segmented_control(
     "Head",
@@ -101,7 +97,7 @@ for column, key in zip(columns, (0, 1), strict=True):
             **shown,
             key=key,
             width="content",
-            pick=(CELL, look_at),
+            pick=(CELL, choose_pair),
             alt=f"Attention of head {head} from = to {'ab'[key]} for every pair of operands at step {step}.",
         )
 say.caption(

@@ -7,11 +7,9 @@ from miii import analysis, plots
 from miii.analysis.ablation import Kind
 from miii.analysis.neurons import SINGLE
 from miii.expression import in_words
-from miii.plots.heatmap import CELL
 from miii.plots.style import Chart
-from pages._ui import front, links, say
+from pages._ui import front, one_neuron, say
 from pages._ui.cell import cell, shared, stamp_of
-from pages._ui.inputs import whole
 from pages._ui.pick import all_pairs, modular_run, step_of
 
 front.door()
@@ -65,33 +63,6 @@ def power_over_training(name: str) -> Chart:
     return plots.power_over_training(power, run.steps)
 
 
-def activation(name: str, step: int, neuron: int) -> Chart:
-    run = miii.runs.open(name)
-    model = run.model(step)
-    post = model.blocks[-1].act(analysis.grid.neurons(model, run.task()))
-    return plots.activation(post[:, neuron], neuron)
-
-
-def reads(name: str, step: int, neuron: int) -> Chart:
-    run = miii.runs.open(name)
-    p = run.task().d_vocab_out
-    pre = analysis.grid.neurons(run.model(step), run.task())[:, neuron].view(p, p)
-    return plots.reads(pre.mean(1), pre.mean(0), neuron)
-
-
-def writes(name: str, step: int, neuron: int) -> Chart:
-    run = miii.runs.open(name)
-    row = analysis.fourier.neuron_logit(run.model(step))[neuron]
-    return plots.writes(row, neuron)
-
-
-def spectrum(name: str, step: int, neuron: int) -> Chart:
-    run = miii.runs.open(name)
-    model = run.model(step)
-    post = model.blocks[-1].act(analysis.grid.neurons(model, run.task()))
-    return plots.spectrum_2d(analysis.fourier2d.spectrum(post[:, neuron]), size=340)
-
-
 def silenced(name: str, step: int, kind: Kind) -> Chart:
     run = miii.runs.open(name)
     clusters = taken_apart(name, step).clusters()
@@ -132,24 +103,8 @@ with st.container(horizontal=True):
     )
 
 
-def purest(frequency: str) -> int:
-    """The neuron with the largest share of its variance in one frequency, among those of that one."""
-    order = neurons.share.argsort(descending=True).tolist()
-    return next((j for j in order if frequency in ("any", str(int(neurons.frequency[j])))), order[0])
-
-
 def look_at_frequency(bar: dict[str, int]) -> None:
-    known = str(bar["frequency"]) in map(str, found)
-    st.session_state["frequency"] = str(bar["frequency"]) if known else "any"
-    st.session_state["neuron"] = purest(str(bar["frequency"]))
-
-
-def look_at_neuron(dot: dict[str, int]) -> None:
-    st.session_state["frequency"], st.session_state["neuron"] = "any", dot["neuron"]
-
-
-def look_at_pair(cell: dict[str, int]) -> None:
-    st.session_state["a"], st.session_state["b"] = cell["row"], cell["column"]
+    one_neuron.choose_frequency(neurons, str(bar["frequency"]))
 
 
 listed = ", ".join(f"{len(members)} at k = {k}" for k, members in found.items()) or "none"
@@ -189,7 +144,7 @@ cell(
     name=name,
     step=step,
     stamp=stamp,
-    pick=("neuron", look_at_neuron),
+    pick=("neuron", one_neuron.choose),
     alt=f"Phase written against the difference of phase read and phase written for neurons of one frequency, step {step}.",
     see="Dots on the line write exactly the phase that they read. Their spread along it shows how evenly the phases are "
     "taken. A click on a dot shows that neuron [below](#neuron)."
@@ -221,86 +176,7 @@ if found:
 else:
     say.caption("There is no cluster of neurons of a single frequency at this step.")
 
-say.header("One neuron", anchor="neuron")
-with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-    frequency = st.selectbox(
-        "Among those of frequency",
-        ["any", *map(str, found)],
-        key="frequency",
-        bind="query-params",
-        width=220,
-        on_change=lambda: st.session_state.update(neuron=purest(st.session_state["frequency"])),
-        help="Offers the purest neuron of that frequency",
-    )
-    neuron = (
-        whole(
-            "Neuron",
-            0,
-            len(neurons.share) - 1,
-            purest(frequency or "any"),
-            "neuron",
-            "Any neuron by its number; the purest one of the chosen frequency is offered",
-        )
-        or 0
-    )
-    links.to("fourier", "Back to the frequencies", ":material/graphic_eq:")
-if bool(neurons.alive[neuron]):
-    say.text(
-        f"Neuron **{neuron}**: frequency **{int(neurons.frequency[neuron])}** with {neurons.share[neuron]:.1%} of its variance; "
-        f"reads $\\varphi_a$ = {neurons.phase_a[neuron]:.2f} and $\\varphi_b$ = {neurons.phase_b[neuron]:.2f}, "
-        f"writes $\\varphi_c$ = {neurons.phase_out[neuron]:.2f} (radians)."
-    )
-else:
-    say.text(f"Neuron **{neuron}** is dead: it hardly varies over the pairs.")
-left, right = st.columns(2)
-with left:
-    cell(
-        activation,
-        name=name,
-        step=step,
-        neuron=neuron,
-        stamp=stamp,
-        width="content",
-        pick=(CELL, look_at_pair),
-        alt=f"Activation of neuron {neuron} for every pair of operands at step {step}.",
-    )
-with right:
-    cell(
-        spectrum,
-        name=name,
-        step=step,
-        neuron=neuron,
-        stamp=stamp,
-        width="content",
-        alt=f"Two-dimensional spectrum of neuron {neuron} over both operands at step {step}.",
-    )
-left, right = st.columns(2)
-with left:
-    cell(
-        reads,
-        name=name,
-        step=step,
-        neuron=neuron,
-        stamp=stamp,
-        alt=f"Mean input of neuron {neuron} by either operand at step {step}.",
-    )
-with right:
-    cell(
-        writes,
-        name=name,
-        step=step,
-        neuron=neuron,
-        stamp=stamp,
-        alt=f"What neuron {neuron} adds to each answer's logit at step {step}.",
-    )
-say.caption(
-    "On the map of activations, stripes along a diagonal are a function of the sum or of the difference; a checkerboard is a "
-    "product of two waves. A click on a cell chooses that pair."
-)
-
-if "a" in st.session_state and "b" in st.session_state:
-    a, b = st.session_state["a"], st.session_state["b"]
-    links.to("try", f"Follow the pair ({a}, {b}) through the network", ":material/route:")
+one_neuron.show(run, step, neurons)
 
 say.header("When do the neurons find their frequencies?", anchor="training")
 with st.spinner(f"Taking the neurons of {len(run.steps)} snapshots apart …", show_time=True):

@@ -9,6 +9,7 @@ import streamlit as st
 from miii import runs
 from miii.errors import InputError
 from pages._ui import bring, front, listing, rights, say, settings
+from pages._ui.beside import BESIDE
 from pages._ui.bring import CHOSEN, NOTE, SAID, WRONG
 from pages._ui.jobs import registry, waiting
 from pages._ui.pick import RUN, STEP
@@ -16,7 +17,6 @@ from pages._ui.take import csv
 
 front.door()
 
-BESIDE = "beside"  # the run that pages compare with
 DELETED = "runs-deleted"
 SEEN = "runs-seen"  # the row of the table that was looked at last
 
@@ -89,9 +89,14 @@ def undo(deleted: Deleted) -> None:
         st.session_state[SAID] = f"{run.name} is back."
 
 
+def why_busy(name: str) -> str | None:
+    """Why a run cannot be changed now; None where nothing is done with it."""
+    return f"{name} trains or waits for its turn: stop it first, on the page Train." if name in busy() else None
+
+
 def idle(name: str) -> None:
-    if name in busy():
-        raise InputError(f"{name} trains or waits for its turn: stop it first, on the page Train.")
+    if why := why_busy(name):
+        raise InputError(why)
 
 
 def packed(name: str) -> bytes:
@@ -122,9 +127,7 @@ def messages() -> None:
 def actions(name: str) -> None:
     """What can be done with the chosen run."""
     on_disk = name in {run.name for run in runs.every()}
-    why = rights.why_not(name)
-    if why is None and name in busy():
-        why = "It trains or waits for its turn: stop it first, on the page Train."
+    why = rights.why_not(name) or why_busy(name)
     with st.container(horizontal=True, gap="small"):
         st.button(
             "Open",

@@ -1,6 +1,6 @@
 """What a page is made of, from top to bottom."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,20 @@ class Page:
     run: str | None = None
     step: int | None = None
     link: str = ""
+
+    @classmethod
+    def of(cls, title: str, notes: "Sequence[Text | Figure | Table]", run: str | None, link: str) -> "Page":
+        """What a page said and showed, as a page of a run if any of its figures is of that one, and of their step.
+
+        Args:
+            notes: with the title, as a heading of the first order.
+            run: the name of the run that was chosen.
+        """
+        cells = tuple(note for note in notes if not (isinstance(note, Text) and note.markdown.startswith("# ")))
+        shown = [cell.arguments for cell in cells if isinstance(cell, Figure)]
+        own = [arguments for arguments in shown if run is not None and arguments.get("name") == run]
+        step = next((arguments["step"] for arguments in own if "step" in arguments), None)
+        return cls(title, cells, run if own else None, step, link)
 
     @property
     def figures(self) -> tuple[Figure, ...]:

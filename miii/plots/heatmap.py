@@ -76,12 +76,7 @@ def categories(
     size: int = 340,
 ) -> alt.LayerChart:
     """Draw a matrix of integers that stand for labels. Source: own design."""
-    color = alt.Color(
-        "value:N",
-        title=value,
-        scale=alt.Scale(domain=list(labels), range=list(colors)),
-        legend=top_legend(columns=2, labelLimit=200, symbolType="square", symbolOpacity=1),
-    )
+    color = _named("value:N", labels, colors).title(value)
     names = "[" + ",".join(f"'{label}'" for label in labels) + "]"
     return _chart(
         _rgba(colors)[codes.numpy()],
@@ -122,20 +117,9 @@ def panels(
         for name, matrix in codes.items()
     ]
     cell = max(1, round(size / across))
-    legend = top_legend(columns=2, labelLimit=200, symbolType="square", symbolOpacity=1)
-    named = alt.Color("label:N", scale=alt.Scale(domain=list(labels), range=list(colors)), legend=legend)
-    base = alt.Chart().transform_calculate(
-        left="-0.5", right=f"{across - 0.5}", top="-0.5", bottom=f"{rows - 0.5}", label=f"'{labels[0]}'"
-    )
-    pictures = base.mark_image(smooth=False, aspect=False).encode(
-        x=alt.X("left:Q", title=column, scale=_scale(-0.5, across - 0.5), axis=_axis(across)),
-        x2="right:Q",
-        y=alt.Y("top:Q", title=row, scale=_scale(rows - 0.5, -0.5), axis=_axis(rows)),
-        y2="bottom:Q",
-        url="image:N",
-        tooltip="panel:N",
-    )
-    drawn = alt.layer(pictures, base.mark_square(opacity=0, size=0, tooltip=None).encode(color=named))
+    base = alt.Chart().transform_calculate(label=f"'{labels[0]}'")
+    pictures = _image(base, (rows, across), (row, column)).encode(tooltip="panel:N")
+    drawn = alt.layer(pictures, _legend(base, _named("label:N", labels, colors)))
     facet = alt.Facet("panel:N", title=None, sort=list(codes), header=alt.Header(labelFontSize=12, labelPadding=4))
     return (
         drawn.properties(width=cell * across, height=cell * rows)
@@ -173,15 +157,27 @@ def _chart(
         return f"pointer_{axis} ? clamp(floor(pointer_{axis}[1] / {cell}), 0, {n - 1}) : 0"
 
     data = pd.DataFrame([[url(pixels), " ".join(texts), rows, columns]], columns=COLUMNS)
-    picture = (
+    cells = (
         alt.Chart(data)
-        .transform_calculate(
-            row=under("y", rows), column=under("x", columns), left="-0.5", right=f"{columns - 0.5}", top="-0.5"
-        )
-        .transform_calculate(
-            bottom=f"{rows - 0.5}", text="split(datum.cells, ' ')[datum.row * datum.columns + datum.column]"
-        )
+        .transform_calculate(row=under("y", rows), column=under("x", columns))
+        .transform_calculate(text="split(datum.cells, ' ')[datum.row * datum.columns + datum.column]")
         .transform_calculate(value=value)
+    )
+    picture = (
+        _image(cells, (rows, columns), names)
+        .encode(tooltip=[alt.Tooltip("row:Q", title=names[0]), alt.Tooltip("column:Q", title=names[1]), shown])
+        .add_params(pointer, clicked(CELL, "row", "column"))
+        .properties(name="marks")
+    )
+    whole = alt.LayerChart(layer=[picture, _legend(alt.Chart(ends), color)])
+    return whole.properties(title=title, width=width, height=height, autosize=FIXED, usermeta=CANVAS)
+
+
+def _image(chart: alt.Chart, shape: tuple[int, int], names: tuple[str, str]) -> alt.Chart:
+    """The field ``image``, over axes that count cells."""
+    rows, columns = shape
+    return (
+        chart.transform_calculate(left="-0.5", right=f"{columns - 0.5}", top="-0.5", bottom=f"{rows - 0.5}")
         .mark_image(smooth=False, aspect=False)
         .encode(
             x=alt.X("left:Q", title=names[1], scale=_scale(-0.5, columns - 0.5), axis=_axis(columns)),
@@ -189,14 +185,18 @@ def _chart(
             y=alt.Y("top:Q", title=names[0], scale=_scale(rows - 0.5, -0.5), axis=_axis(rows)),
             y2="bottom:Q",
             url="image:N",
-            tooltip=[alt.Tooltip("row:Q", title=names[0]), alt.Tooltip("column:Q", title=names[1]), shown],
         )
-        .add_params(pointer, clicked(CELL, "row", "column"))
-        .properties(name="marks")
     )
-    legend = alt.Chart(ends).mark_square(opacity=0, size=0, tooltip=None).encode(color=color)
-    whole = alt.LayerChart(layer=[picture, legend])
-    return whole.properties(title=title, width=width, height=height, autosize=FIXED, usermeta=CANVAS)
+
+
+def _legend(chart: alt.Chart, color: alt.Color) -> alt.Chart:
+    """Nothing but the legend: the pixels are coloured already."""
+    return chart.mark_square(opacity=0, size=0, tooltip=None).encode(color=color)
+
+
+def _named(field: str, labels: Sequence[str], colors: Sequence[str]) -> alt.Color:
+    legend = top_legend(columns=2, labelLimit=200, symbolType="square", symbolOpacity=1)
+    return alt.Color(field, scale=alt.Scale(domain=list(labels), range=list(colors)), legend=legend)
 
 
 def _pixels(

@@ -11,7 +11,7 @@ from miii.tasks.residues import Residues
 from pages._ui import say
 from pages._ui.cell import cell
 from pages._ui.form import LIMIT
-from pages._ui.inputs import number, train_fraction
+from pages._ui.inputs import number, target, train_fraction
 
 INTRO = """
 What the paper became: a number $n = x_0 + p\\,x_1$ is shown as its two digits $x_0, x_1$ in the base $p$, and asked are its
@@ -98,17 +98,7 @@ def numbers_and_split(config: Residues, task: Task) -> None:
     """One task's answers and the split, over all numbers."""
     p, names = config.p, [target.name for target in task.targets]
     say.header("Every number", anchor="numbers")
-    if st.session_state.get("asked") not in names:
-        st.session_state.pop("asked", None)
-    asked = st.selectbox(
-        "Asked",
-        names,
-        index=min(3, len(names) - 1),
-        key="asked",
-        bind="query-params",
-        width=140,
-        help="Which of the tasks the left picture shows",
-    )
+    asked = target(names, "Which of the tasks the left picture shows")
     left, right = st.columns(2)
     with left:
         cell(

@@ -7,7 +7,7 @@ import streamlit as st
 from miii import analysis
 from miii.runs import Run
 from miii.tasks import Residues, Task
-from pages._ui import followed, links, say
+from pages._ui import followed, inputs, links, say
 
 
 def page(run: Run, task: Residues, step: int) -> None:
@@ -19,20 +19,10 @@ def page(run: Run, task: Residues, step: int) -> None:
         "once; the logits and the waves below are those of one of them."
     )
     names = [target.name for target in built.targets]
-    if st.session_state.get("asked") not in names:
-        st.session_state.pop("asked", None)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         says = f"Any whole number from 0 to {last:,}: those of two digits in base {p}"
         n = followed.whole("n", min(2026, last), 0, last, 160, says)
-        asked = st.selectbox(
-            "Asked",
-            names,
-            index=min(3, len(names) - 1),
-            key="asked",
-            bind="query-params",
-            width=140,
-            help="Whose logits and waves are shown",
-        )
+        target = inputs.target(names, "Whose logits and waves are shown")
         st.button(
             "Another number",
             icon=":material/casino:",
@@ -40,7 +30,6 @@ def page(run: Run, task: Residues, step: int) -> None:
             args=(last,),
             help="Any of the numbers, at random",
         )
-    target = asked or names[0]
     shown = " ".join(built.token_names[token] for token in built.tokens[n])
     found = followed.through(run.name, step, shown)
     answers = {t.name: analysis.follow.said(found.logits[built.logits_of(t.name)]) for t in built.targets}

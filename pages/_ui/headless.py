@@ -9,7 +9,8 @@ from streamlit.logger import set_log_level
 from streamlit.testing.v1 import AppTest
 
 from miii.errors import InputError
-from miii.notebook.cells import Figure, Page, Text
+from miii.notebook.cells import Page
+from pages._ui.say import KEPT
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "http://localhost:8501"  # where ``streamlit run app.py`` shows it
@@ -44,14 +45,9 @@ def record(page: str, run: str, step: int | None = None, **query: str) -> Page:
     at.run()
     if at.exception:
         raise RuntimeError(at.exception[0].message)
-    title = at.title[0].value
-    said = at.session_state.get("notes", ())
-    cells = tuple(cell for cell in said if cell != Text(f"# {title}"))
-    figures = [cell for cell in cells if isinstance(cell, Figure)]
-    if not figures:
+    link = f"{ADDRESS}/{page}?{urlencode(asked)}"
+    shown = Page.of(at.title[0].value, at.session_state.get(KEPT, ()), run, link)
+    if not shown.figures:
         why = [box.value for box in (*at.error, *at.info)]
         raise InputError(why[0] if why else "It shows no figure.")
-    own = [figure.arguments for figure in figures if figure.arguments.get("name") == run]
-    at_step = next((arguments["step"] for arguments in own if "step" in arguments), None)
-    link = f"{ADDRESS}/{page}?{urlencode(asked)}"
-    return Page(title, cells, run if own else None, at_step, link)
+    return shown

@@ -15,6 +15,21 @@ def train_fraction(says: str) -> float:
     )
 
 
+def choose_pair(cell: dict[str, int]) -> None:
+    """What a click on a cell of a square of pairs means: from now on that pair is looked at."""
+    st.session_state["a"], st.session_state["b"] = cell["row"], cell["column"]
+
+
+def target(names: list[str], says: str) -> str:
+    """Which of several questions about a number."""
+    if st.session_state.get("asked") not in names:
+        st.session_state.pop("asked", None)
+    asked = st.selectbox(
+        "Asked", names, index=min(3, len(names) - 1), key="asked", bind="query-params", width=140, help=says
+    )
+    return asked or names[0]
+
+
 def whole(label: str, low: int, high: int, default: int | None, key: str, says: str, width: int = 140) -> int | None:
     """A whole number from ``low`` to ``high``, kept from page to page and from run to run where it is one of them.
 

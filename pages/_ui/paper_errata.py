@@ -12,12 +12,10 @@ import torch
 import miii
 from miii import numbers, runs
 from miii.analysis import logic, miu
-from miii.notebook.cells import Table
 from miii.tasks.miu import is_theorem
 from miii.tasks.primes import PRESETS
 from pages._ui import say
-from pages._ui.paper_parts import link
-from pages._ui.take import csv
+from pages._ui.paper_parts import link, printed
 
 #: The four rows of Table 1 as the draft prints them.
 TABLE_1 = (
@@ -195,9 +193,7 @@ def chapter() -> None:
     say.text("What the draft says that is not so. Whatever can be checked by running it is run by this page.")
     names = {"where": "where", "says": "the draft says", "true": "what is true", "checked": "how it was checked"}
     frame = pd.DataFrame([{title: getattr(each, name) for name, title in names.items()} for each in errata()])
-    say.keep(Table(frame))
-    st.table(frame, border="horizontal", hide_index=True)
-    csv(lambda: frame, "errata", "This table")
+    printed(frame, "errata", "This table", hide_index=True)
     with st.container(horizontal=True):
         link("symbolic", "Equation 3 and the program: Symbolic")
         link("data", "Table 1: Data", task="primes")

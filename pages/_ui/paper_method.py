@@ -9,12 +9,10 @@ from miii.analysis.phases import GENERALISED
 from miii.analysis.sieve import circuit, depth
 from miii.analysis.sieve.report import CROSSES, EXPLAINED, KEEPS
 from miii.evaluation import GROKKED
-from miii.notebook.cells import Table
 from miii.tasks.primes import SIEVED
 from pages._ui import say
-from pages._ui.paper_parts import link
+from pages._ui.paper_parts import link, printed
 from pages._ui.sieve_residues import ASKED
-from pages._ui.take import csv
 
 #: The runs of the paper, and what each was asked for.
 RUNS = {
@@ -111,10 +109,7 @@ or 9; we take all of them, because who looks at the last digit alone should be s
 **Networks and training.** Transformers with ReLU and without norms. Every run came with miii, and its whole recipe is in its `config.json`:
 """
     )
-    frame = recipes()
-    say.keep(Table(frame))
-    st.table(frame, border="horizontal")
-    csv(lambda: frame.rename_axis("setting").reset_index(), "recipes", "The numbers of this table")
+    printed(recipes().rename_axis("setting"), "recipes")
     say.text(
         """
 **Controls.** Each measure has one of its own: the same network before training, the same network on shuffled labels, digits renamed at random, as many other

@@ -6,8 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from miii import runs
+from miii.notebook.cells import Table
 from pages._ui import links, say
 from pages._ui.cell import stamp_of
+from pages._ui.take import csv
 
 SEEDS = ("primes-10", *(f"seeds/primes-10-seed{seed}" for seed in (1, 2, 3, 4)))  #: the five networks on primes
 
@@ -61,6 +63,14 @@ def table(frame: pd.DataFrame, name: str, form: str = "%.3f", **said: str) -> No
         for column in map(str, frame.columns)
     }
     say.table(frame, name, column_config=columns)
+
+
+def printed(frame: pd.DataFrame, name: str, says: str = "The numbers of this table", **options: Any) -> None:
+    """A short table that is read like text, and can be taken away; an index with a name is its first column."""
+    whole = frame.reset_index() if frame.index.name else frame
+    say.keep(Table(whole))
+    st.table(frame, border="horizontal", **options)
+    csv(lambda: whole, name, says)
 
 
 def listed(names: list[str]) -> str:

@@ -30,15 +30,10 @@ class Picked:
     step: int
 
 
-def names() -> list[str]:
-    """Every run that can be chosen: on disk, and those whose job waits for its turn."""
-    on_disk = [run.name for run in runs.every()]
-    return [job.name for job in reversed(registry().all()) if job.name not in on_disk and not job.over] + on_disk
-
-
 def run_picker() -> None:
     """The run, in the sidebar of every page."""
-    options = names()
+    kinds = {run.name: run.config.task.kind for run in runs.every()}
+    options = [*(job.name for job in reversed(waiting()) if job.name not in kinds), *kinds]
     asked = st.query_params.get(RUN)
     if asked in options and asked != st.session_state.get(ASKED):  # a link that names a run was followed
         st.session_state[RUN] = asked
@@ -56,12 +51,15 @@ def run_picker() -> None:
         bind="query-params",
         help="Runs trained here or on the command line, then those that came with miii. The choice is part of the URL.",
     )
-    _beside_picker(options)
+    _beside_picker(options, kinds)
 
 
-def _beside_picker(options: list[str]) -> None:
-    """A second run, whose figures stand beside the first one's."""
-    kinds = {run.name: run.config.task.kind for run in runs.every()}
+def _beside_picker(options: list[str], kinds: dict[str, str]) -> None:
+    """A second run, whose figures stand beside the first one's.
+
+    Args:
+        kinds: of the tasks of the runs that are on disk.
+    """
     chosen = str(st.session_state.get(RUN))
     alike = [name for name in options if name != chosen and kinds.get(name) == kinds.get(chosen)]
     asked = st.query_params.get(BESIDE)

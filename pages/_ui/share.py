@@ -17,10 +17,7 @@ def page(title: str, kept: list[Text | Figure | Table]) -> None:
     run, link = st.session_state.get(RUN), st.context.url or ""
 
     def made() -> Page:
-        shown = [note.arguments for note in kept if isinstance(note, Figure)]
-        own = [arguments for arguments in shown if run is not None and arguments.get("name") == run]
-        step = next((arguments["step"] for arguments in own if "step" in arguments), None)
-        return Page(title, tuple(kept[1:]), run if own else None, step, link)
+        return Page.of(title, kept, run, link)
 
     file = "-".join(part for part in ("miii", title.lower().replace(" ", "-"), run) if part)
     with st.container(horizontal=True, gap="small"):

@@ -10,7 +10,7 @@ from miii.runs import Run
 from pages._ui import links
 from pages._ui.cell import cell, stamp_of
 from pages._ui.form import LIMIT
-from pages._ui.inputs import whole
+from pages._ui.inputs import choose_pair, whole
 
 FIGURES = {
     "primes": "Area under the ROC curve over the steps: primes against all composites, and by smallest factor.",
@@ -57,27 +57,25 @@ def answers(name: str, step: int) -> Chart:
 def show(run: Run, step: int) -> None:
     """Every figure of a run that does not train now."""
     name, kind, stamp = run.name, run.config.task.kind, (stamp_of(run), len(run.rows()))
+
+    def curves() -> None:
+        cell(loss, name=name, step=step, stamp=stamp, alt="Loss of both splits over the steps, log scale.")
+        if kind != "miu":  # whose own figure has it
+            cell(accuracy, name=name, step=step, stamp=stamp, alt="Accuracy of both splits over the steps.")
+
     left, right = st.columns(2)
     if not run.imported:
         with left:
-            if kind != "modular":
-                cell(measure, name=name, stamp=stamp, alt=FIGURES[kind])
+            if kind == "modular":
+                curves()
             else:
-                cell(loss, name=name, step=step, stamp=stamp, alt="Loss of both splits over the steps, log scale.")
-                cell(accuracy, name=name, step=step, stamp=stamp, alt="Accuracy of both splits over the steps.")
+                cell(measure, name=name, stamp=stamp, alt=FIGURES[kind])
             cell(weight_norm, name=name, step=step, stamp=stamp, alt="Length of all weights over the steps.")
-        with right:
-            if kind != "modular":
-                cell(loss, name=name, step=step, stamp=stamp, alt="Loss of both splits over the steps, log scale.")
-                if kind != "miu":  # whose own figure has it
-                    cell(accuracy, name=name, step=step, stamp=stamp, alt="Accuracy of both splits over the steps.")
-    if kind == "modular":
-        with right:
+    with right:
+        if kind == "modular":
             _grid(run, step, stamp)
-
-
-def _choose(chosen: dict[str, int]) -> None:
-    st.session_state["a"], st.session_state["b"] = chosen["row"], chosen["column"]
+        elif not run.imported:
+            curves()
 
 
 def _grid(run: Run, step: int, stamp: object) -> None:
@@ -92,7 +90,7 @@ def _grid(run: Run, step: int, stamp: object) -> None:
         step=step,
         stamp=stamp,
         width="content",
-        pick=(CELL, _choose),
+        pick=(CELL, choose_pair),
         alt=f"Grid of all {p} by {p} pairs: which are answered right at step {step}{splits}.",
         see="A click on a pair, or its numbers below, chooses one to be looked at closely.",
     )
