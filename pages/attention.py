@@ -98,7 +98,7 @@ for column, key in zip(columns, (0, 1), strict=True):
             key=key,
             width="content",
             pick=(CELL, choose_pair),
-            alt=f"Attention of head {head} from = to {'ab'[key]} for every pair of operands at step {step}.",
+            alt=f"Attention of head {head} from = to {'ab'[key]} for every pair of operands.",
         )
 say.caption(
     "Every cell is one input (a, b); a click on it looks at that input above. Stripes along one axis: the weight follows one operand alone. That they repeat: it "
@@ -137,7 +137,7 @@ for column, key in zip(columns, (0, 1), strict=True):
             **shown,
             key=key,
             width="content",
-            alt=f"Share of the variance of head {head}'s attention to {'ab'[key]} by the frequencies of a and b at step {step}.",
+            alt=f"Share of the variance of head {head}'s attention to {'ab'[key]} by the frequencies of a and b.",
             see=in_words(rhythm(run.name, step, layer), int(head), key),
         )
 
@@ -200,7 +200,7 @@ cell(
     step=step,
     kind=kind,
     stamp=stamp,
-    alt=f"Loss of the network with each of its heads silenced in turn at step {step}, beside that of the whole network.",
+    alt="Loss of the network with each of its heads silenced in turn, beside that of the whole network.",
     see=f"Over all pairs the whole network's loss is {found.baseline_loss:.3g} nats, with {found.baseline_accuracy:.1%} of the "
     f"answers right; {f'{without[0]} (the most), {without[1]} (the least)' if len(found.names) > 1 else without[0]}.",
 )

@@ -148,7 +148,7 @@ if fit.formula.terms:
         name=name,
         step=step,
         stamp=stamp,
-        alt=f"Amplitudes of the formula's {len(fit.formula.terms)} terms at step {step}.",
+        alt="Amplitudes of the formula's terms.",
         see="Two parameters a term, amplitude and phase (in radians), and three integers: "
         + (
             f"all terms that weigh are waves in ${report.computes} - c$."
@@ -222,8 +222,7 @@ cell(
     step=step,
     other=other,
     stamp=stamp,
-    alt="Stacked bars of the logits' variance by kind of wave at step "
-    + f"{step}{'' if other is None else f' and step {other}'}.",
+    alt="Stacked bars of the logits' variance by kind of wave.",
     see=f"“The formula's waves” are here those in ${asked} - c$ at the key frequencies of step {step}; “the sum” is ${asked}$. “The "
     "sum, unlike from answer to answer” is a wave in the sum that one answer follows differently from the next. "
     f"What depends on the answer alone, {report.constant_share:.1%} of the logits' squares at step {step}, is no variance over "
@@ -252,7 +251,7 @@ if keys:
             name=name,
             step=step,
             stamp=stamp,
-            alt=f"Share of all pairs answered with s more, for every s, and of the control, at step {step}.",
+            alt="Share of all pairs answered with s more, for every s, and of the control.",
             see=f"Mean over s: {report.steering_accuracy:.2%} of all pairs, at worst {report.steering_minimum:.2%}. Control: "
             f"{report.steering_control:.2%} still answered with ${added}$.",
         )

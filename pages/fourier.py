@@ -88,7 +88,7 @@ cell(
     step=step,
     stamp=stamp,
     pick=("frequency", look_closer),
-    alt=f"Bars of the embedding's cosine and sine lengths by frequency at step {step}; key frequencies: {listed}.",
+    alt="Bars of the embedding's cosine and sine lengths by frequency; the key frequencies are marked.",
     see=f"**Key frequencies at step {step}: {listed}**"
     + (f", {share:.0%} of the embedding's power beside its mean." if keys else "; none stands out clearly here.")
     + " The rule: sort the frequencies by their power in embedding and neuron-to-logit map, and cut at the widest gap; without a clear one there are none."
@@ -120,7 +120,7 @@ cell(
     name=name,
     step=step,
     stamp=stamp,
-    alt=f"Bars of the cosine and sine lengths of the map from neurons to logits by frequency at step {step}.",
+    alt="Bars of the cosine and sine lengths of the map from neurons to logits by frequency.",
     see=r"$W_L = W_\mathrm{out} W_U$ says what each neuron of the last block adds to each answer; here over the answers $c$. "
     f"Gini coefficient {written:.2f}; effective rank {analysis.progress.effective_rank(W_L):.1f} "
     f"(of at most {min(W_L.shape)}).",
@@ -151,7 +151,7 @@ if analysis.grid.MIN_P <= p <= LIMIT:
         site=site,
         stamp=stamp,
         width="content",
-        alt=f"Power of {site} by the frequency in a and in b at step {step}; strongest single frequencies: {told}.",
+        alt=f"Power of {site} by the frequency in a and in b.",
         see="Row and column 0 hold waves of one operand alone; the diagonal holds products of two waves of the same frequency, "
         f"which is what $\\cos w_k(a+b)$ is made of. Strongest frequencies, in one operand or both: {told}.",
     )
@@ -190,7 +190,7 @@ for i, frequency in enumerate(frequencies):
             k=frequency,
             stamp=stamp,
             width="content",
-            alt=f"The tokens in the plane of frequency {frequency} at step {step}.",
+            alt=f"The tokens in the plane of frequency {frequency}.",
         )
 say.caption(
     f"Dots are the tokens 0 to {p - 1}; the line joins them in the order of their angle $w_k n$. A circle walked once "
@@ -206,7 +206,7 @@ cell(
     name=name,
     step=step,
     stamp=stamp,
-    alt=f"Singular values of the embedding at step {step}, descending; {few} of {len(values)} hold 99 % of its variance.",
+    alt="Singular values of the embedding, descending.",
     see=f"{few} of {len(values)} directions hold 99 % of the variance over the tokens; effective rank "
     f"{analysis.progress.effective_rank(W_E):.1f}. Each circle needs two.",
 )

@@ -117,7 +117,7 @@ else:
             ahead=ahead,
             stamp=stamp,
             width="content",
-            alt=f"The {ahead} frames that the network writes after {n} with +{d} at step {step}, wrong tokens marked.",
+            alt=f"The {ahead} frames that the network writes after {n} with +{d}, wrong tokens marked.",
             see=f"Each token is the likeliest after those before it; {n} {seen}.",
         )
     except InputError as error:
@@ -156,7 +156,7 @@ else:
         step=step,
         ahead=ahead,
         stamp=stamp,
-        alt=f"By frames ahead at step {step}: share of integers right, and area under the ROC curve of labels.",
+        alt="By frames ahead: share of integers right, and area under the ROC curve of labels.",
         see="The same network before training, and whoever repeats the first frame, are the controls. Labels are scored on integers "
         "that no training sequence has; after its own frames, on the integer that the network wrote.",
     )
@@ -166,7 +166,7 @@ else:
         step=step,
         ahead=ahead,
         stamp=stamp,
-        alt=f"One frame ahead at step {step}: digits right by place, and integers right by the number of carries.",
+        alt="One frame ahead: digits right by place, and integers right by the number of carries.",
         see="High digits are right by repeating, unless a carry reaches them: the test of adding is the right-hand side.",
     )
 
@@ -178,7 +178,7 @@ if run.config.model.positions == "frames":
         step=step,
         stamp=stamp,
         width="content",
-        alt=f"Cosines between the vectors of the steps, and between those of the slots, at step {step}.",
+        alt="Cosines between the vectors of the steps, and between those of the slots.",
         see=f"Slot 0 is the condition, 1 to {task.width} are the digits, {task.width + 1} is the label. At first all are near 0.",
     )
 else:

@@ -116,7 +116,7 @@ with left:
         step=step,
         stamp=stamp,
         pick=("frequency", look_at_frequency),
-        alt=f"Live neurons by their strongest frequency at step {step}; of a single frequency: {listed}.",
+        alt="Bars of the live neurons by their strongest frequency.",
         see=f"Neurons of a single frequency: {listed}. A click on a bar shows its purest neuron [below](#neuron).",
     )
 with right:
@@ -125,10 +125,9 @@ with right:
         name=name,
         step=step,
         stamp=stamp,
-        alt=f"Histogram of the neurons' share of variance in their strongest frequency; {neurons.single_frequency:.0%} "
-        f"are above {SINGLE:.0%}.",
-        see="The share counts waves in $a$, in $b$, and products of both, all at that frequency. The line marks "
-        f"{SINGLE:.0%}.",
+        alt="Histogram of the neurons' share of variance in their strongest frequency.",
+        see="The share counts waves in $a$, in $b$, and products of both, all at that frequency. "
+        f"{neurons.single_frequency:.0%} are above {SINGLE:.0%}, the line.",
     )
 
 say.header("Do they write what they read?", anchor="phases")
@@ -145,7 +144,7 @@ cell(
     step=step,
     stamp=stamp,
     pick=("neuron", one_neuron.choose),
-    alt=f"Phase written against the difference of phase read and phase written for neurons of one frequency, step {step}.",
+    alt="Phase written against the difference of phase read and phase written for neurons of one frequency.",
     see="Dots on the line write exactly the phase that they read. Their spread along it shows how evenly the phases are "
     "taken. A click on a dot shows that neuron [below](#neuron)."
     if found

@@ -59,9 +59,8 @@ def ablation(values: Ablations) -> Chart:
     base = alt.Chart(frame).transform_calculate(
         **{f"{name}_shown": f"max({FLOOR}, datum.{name})" for name in ("loss", "baseline")}
     )
-    scale = alt.Scale(type="log")
-    drawn = [max(FLOOR, value) for value in (*frame["loss"], values.baseline_loss)]
-    y = alt.Y("loss_shown:Q", title="loss (nats, log scale)", scale=scale, axis=log_axis(drawn))
+    scale = alt.Scale(type="log", padding=20)  # pixels, for the line of words above the bars
+    y = alt.Y("loss_shown:Q", title="loss (nats, log scale)", scale=scale, axis=log_axis())
     tooltip = [
         alt.Tooltip("name:N", title=values.part),
         alt.Tooltip("loss:Q", title="loss (nats)", format=".4g"),
@@ -71,9 +70,11 @@ def ablation(values: Ablations) -> Chart:
     bars = base.mark_bar(color=MAIN).encode(x=x, y=y, y2="baseline_shown", tooltip=tooltip)
     rule = base.mark_rule(color=ACCENT, strokeWidth=2).encode(y=alt.Y("mean(baseline_shown):Q", scale=scale))
     kind = {"removed": "removed", "zero": "set to zero", "mean": "set to its mean"}.get(values.kind, "interchanged")
-    accuracy = f"{values.baseline_accuracy:.1%} right"
-    title = f"Loss with a part {kind}; the line is the whole network: {values.baseline_loss:.3g} nats, {accuracy}"
-    return alt.layer(bars, rule).properties(title=title, height=HEIGHT, autosize=FLUID)
+    whole = f"— the whole network: {values.baseline_loss:.3g} nats, {values.baseline_accuracy:.1%} right"
+    said = alt.Chart(pd.DataFrame({"whole": [whole]})).mark_text(color=ACCENT, align="right", baseline="top")
+    said = said.encode(x=alt.value("width"), y=alt.value(4), text="whole:N")
+    layered = alt.layer(bars, rule, said)
+    return layered.properties(title=f"Loss with a part {kind}", height=HEIGHT, autosize=FLUID)
 
 
 def patching(
@@ -98,17 +99,19 @@ def patching(
             site = place if patch.head is None else f"{place} head {patch.head}"
             rows.append({"site": site, "position": f"{patch.pos}: {names[patch.pos]}", "value": patch.value})
     frame = pd.DataFrame(rows, columns=["site", "position", "value"])
-    low, high = min(0.0, float(frame["value"].min())), max(1.0, float(frame["value"].max()))
     base = alt.Chart(frame).encode(
         x=alt.X("position:N", title="position", sort=None, axis=alt.Axis(labelAngle=0, orient="top", labelFlush=False)),
         y=alt.Y("site:N", title="patched", sort=None, axis=alt.Axis(labelFlush=False)),
     )
     color = alt.Color(
-        "value:Q", title="share carried over", scale=alt.Scale(scheme=SEQUENTIAL, domain=[low, high]), legend=None
+        "value:Q",
+        title="share carried over",
+        scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, 1], clamp=True),
+        legend=None,
     )
     tooltip = ["site:N", "position:N", alt.Tooltip("value:Q", title="share carried over", format=".4f")]
     cells = base.mark_rect().encode(color=color, tooltip=tooltip)
-    bright = alt.condition(f"datum.value > {low + 0.55 * (high - low)}", alt.value("black"), alt.value("white"))
+    bright = alt.condition("datum.value > 0.55", alt.value("black"), alt.value("white"))
     texts = (
         base.transform_filter("isValid(datum.value)")
         .mark_text()

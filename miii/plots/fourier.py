@@ -65,16 +65,22 @@ def circle(values: Circle, size: int = 220) -> Chart:
     p = len(values.xy)
     frame = pd.DataFrame({"token": range(p), "x": values.xy[:, 0].tolist(), "y": values.xy[:, 1].tolist()})
     frame["turn"] = frame["token"] * values.frequency % p
-    reach = float(values.xy.abs().max()) * 1.1 or 1.0
-    scale = alt.Scale(domain=[-reach, reach], nice=False)
+    scale = alt.Scale(zero=False, nice=False)
     base = alt.Chart(frame).encode(
         x=alt.X("x:Q", title="cosine direction", scale=scale), y=alt.Y("y:Q", title="sine direction", scale=scale)
     )
     line = base.mark_line(color=MUTED, strokeWidth=1, opacity=0.6).encode(order="turn:Q")
     color = alt.Color("token:Q", title="token", scale=alt.Scale(scheme=SEQUENTIAL), legend=None)
     points = base.mark_circle(size=45, opacity=1).encode(color=color, tooltip=["token:Q"])
-    title = f"k = {values.frequency}: {values.variance:.1%} of the variance"
-    return alt.layer(line, points).properties(title=title, width=size, height=size, autosize=FIXED)
+    # What differs from step to step is data, the ends of the axes too: Vega changes it in place, and a chart that says
+    # anything else is compiled anew.
+    reach = float(values.xy.abs().max()) * 1.1 or 1.0
+    corners = alt.Chart(pd.DataFrame({"x": [-reach, reach], "y": [-reach, reach]})).mark_point(opacity=0)
+    share = alt.Chart(pd.DataFrame({"text": [f"{values.variance:.1%} of the variance"]}))
+    middle = alt.value(size / 2)
+    share = share.mark_text(color=MUTED, fontSize=11).encode(x=middle, y=middle, text="text:N")
+    layered = alt.layer(line, points, corners.encode(x="x:Q", y="y:Q"), share)
+    return layered.properties(title=f"k = {values.frequency}", width=size, height=size, autosize=FIXED)
 
 
 def singular_values(values: Float[Tensor, " rank"], title: str = "Singular values of the embedding") -> alt.Chart:

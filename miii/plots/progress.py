@@ -77,7 +77,7 @@ def measures(
         axis=alt.Axis(format="~s", values=[v for v in (1, 10, 100, 1000, 10_000, 100_000) if v <= end]),
     )
     if log:
-        scale, axis = alt.Scale(type="log"), log_axis(long["value"].dropna())
+        scale, axis = alt.Scale(type="log"), log_axis()
     elif percent:
         scale, axis = alt.Scale(domain=[0, 1]), alt.Axis(format="%")
     else:

@@ -1,7 +1,5 @@
 """One palette for both themes: colour-blind safe (Okabe and Ito's hues), 3 : 1 or more on white and on near black."""
 
-import math
-from collections.abc import Iterable
 from typing import Any, Final
 
 import altair as alt
@@ -51,17 +49,18 @@ def top_legend(**options: Any) -> alt.Legend:
     return alt.Legend(orient="top", title=None, offset=4, padding=0, **options)
 
 
-def log_axis(values: Iterable[float]) -> alt.Axis:
-    """The axis of a logarithmic scale with a line at every power of ten, or at 1, 2 and 5 of the few that there are.
+def log_axis() -> alt.Axis:
+    """The vertical axis of a logarithmic scale: lines at powers of ten, or at 1, 2 and 5 of the few that there are.
 
-    Args:
-        values: what is drawn; all above 0.
+    The browser decides by what is drawn, so that a chart of other values is the same chart.
 
     Source: own design.
     """
-    logs = [math.log10(value) for value in values]
-    low, high = math.floor(min(logs)), math.ceil(max(logs))
-    steps = (1, 2, 5) if high - low < 3 else (1,)
-    every = 1 + (high - low) // 9
-    ticks = [step * 10.0**k for k in range(low, high + 1, every) for step in steps]
-    return alt.Axis(values=ticks, format="~g")
+    decades = range(-12, 7)
+    few, all_of_them, every_second = (
+        [float(f"{step}e{k}") for k in decades[::every] for step in steps]
+        for steps, every in (((1, 2, 5), 1), ((1,), 1), ((1,), 2))
+    )
+    span = "log(domain('y')[1] / domain('y')[0]) / LN10"
+    values = alt.expr(f"{span} < 2.5 ? {few} : {span} < 9.5 ? {all_of_them} : {every_second}")
+    return alt.Axis(values=values, format="~g")

@@ -52,8 +52,9 @@ def cell(
     chart by the same function stands beside each chart.
 
     Args:
-        alt: what the chart shows, for those who cannot see it; of several charts, each one's title goes before it.
-        see: what there is to see in it, below the chart.
+        alt: what the chart shows, for those who cannot see it; of several charts, each one's title goes before it. It is the
+            same at every step: Vega takes it for a part of the chart, and a chart that is another is compiled anew.
+        see: what there is to see in it, below the chart; what its numbers say is said here.
         stamp: anything that changes with the files that the chart is read from; see ``stamp_of``.
         pick: see ``draw``.
     """

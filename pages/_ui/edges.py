@@ -75,8 +75,9 @@ def show(run: Run, step: int) -> None:
         edges=edges,
         stamp=stamp,
         width="content",
-        alt=f"Graph of the {edges} most important of {total} edges by {method} at step {step}; strongest: {shown.edges[0].name}.",
-        see=(
+        alt=f"Graph of the {edges} most important of {total} edges by {method}.",
+        see=f"The strongest is {shown.edges[0].name}. "
+        + (
             ""
             if f is None
             else f"With these {edges} edges alone, and all others corrupted, faithfulness is **{f:.3f}**. "
@@ -112,7 +113,7 @@ def show(run: Run, step: int) -> None:
         name=name,
         step=step,
         stamp=stamp,
-        alt=f"Faithfulness over the number of edges for {', '.join(METHODS)} at step {step}.",
+        alt=f"Faithfulness over the number of edges for {', '.join(METHODS)}.",
         see="f = 1 does what the network does, f = 0 what it does on corrupted input; a circuit may leave that range."
         if shown.faithfulness.f
         else "The network scores on corrupted input what it scores on its own, so there is nothing for a circuit to do, and no curve.",
@@ -162,7 +163,7 @@ def show(run: Run, step: int) -> None:
         method=cheap,
         stamp=stamp,
         width="content",
-        alt=f"Score of every edge by {cheap} over its exact score at step {step}.",
+        alt=f"Score of every edge by {cheap} over its exact score.",
         see="ACDC scores in nats, the exact method in logits: the order of the points can be compared, their values cannot."
         if cheap == "acdc"
         else "A method of gradients sees the slope where the network stands. If an attention weight would be far off with the "

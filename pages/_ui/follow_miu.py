@@ -103,8 +103,8 @@ def page(run: Run, task: MIU, step: int) -> None:
         step=step,
         string=string,
         stamp=stamp_of(run),
-        alt=f"Evidence for theorem after each of {len(by_letter)} letters; the last is {by_letter[-1]:.2f}.",
-        see=f"Above the dashed line it says theorem. It is right about {right} of the {len(by_letter)} beginnings of this string; the colour is the truth.",
+        alt=f"Evidence for theorem after each of {len(by_letter)} letters.",
+        see=f"The last is {by_letter[-1]:.2f}. Above the dashed line it says theorem. It is right about {right} of the {len(by_letter)} beginnings of this string; the colour is the truth.",
     )
     links.to("sieve", "Sieve asks whether it counts modulo 3 over all strings", ":material/arrow_forward:")
 

@@ -77,8 +77,8 @@ def page(run: Run, task: Primes, step: int) -> None:
         shown=shown,
         n=n,
         stamp=stamp_of(run),
-        alt=f"Evidence of held-out integers by kind; a line at {evidence:.2f}, that of {n}, and one at {others.threshold:.2f}.",
-        see=f"The evidence of {n} is {evidence:.2f}"
+        alt=f"Evidence of held-out integers by kind; a line at that of {n}, and one at the threshold.",
+        see=f"The evidence of {n} is {evidence:.2f}, the threshold {others.threshold:.2f}"
         + "".join(f"; the median of held-out primes is {median:.2f}" for median in of_primes)
         + ". Bars are the middle half of each kind, lines reach from 5 to 95 %. Kinds that lie with the primes are those that it cannot tell from them.",
     )

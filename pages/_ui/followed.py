@@ -102,7 +102,7 @@ def where(run: Run, step: int, shown: str) -> None:
         layer=layer,
         stamp=stamp_of(run),
         width="content" if len(names) <= plots.follow.WRITTEN else "stretch",
-        alt=f"Attention of {len(weights)} heads from the last token of {shown}: {listed}.",
+        alt=f"Attention of {len(weights)} heads from the last token of {shown}.",
         see=f"Looking: {listed}{'; and so on' if len(best) > 4 else ''}. {sums}",
     )
 
@@ -147,7 +147,7 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
         answer=answer,
         other=other,
         stamp=stamp_of(run),
-        alt=f"Bars of the {len(top)} neurons that add most to {what}; the strongest is neuron {top[0]} with {added[top[0]]:.2f}.",
+        alt=f"Bars of the {len(top)} neurons that add most to {what}.",
         see=f"All neurons together add {added.sum():.2f} to {what}; the loudest, neuron {top[0]}, {added[top[0]]:+.2f} with an activation of "
         f"{found.post[top[0]]:.2f} (its input was {found.pre[top[0]]:.2f}). The {len(top)} shown add {added[top].sum():+.2f}.{frequencies}",
     )
@@ -164,7 +164,7 @@ def logits(run: Run, step: int, shown: str, target: str, truth: int) -> analysis
         target=target,
         truth=truth,
         stamp=stamp_of(run),
-        alt=f"Logit of each of {len(said.logits)} answers; the largest is that of {said.answer}.",
+        alt=f"Logit of each of {len(said.logits)} answers.",
         see=f"At step {step} **{said.answer}** has a logit of {said.logits[said.answer]:.2f} above the mean, {said.lead:.2f} more than the runner-up "
         f"{said.runner_up}; the softmax makes {said.probability[said.answer]:.1%} of that, and {said.probability[said.runner_up]:.1%} of the runner-up's."
         + ("" if truth == said.answer else f" The truth, {truth}, has {said.logits[truth]:.2f}."),
@@ -200,7 +200,7 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
         argued,
         **arguments,
         stamp=stamp_of(run),
-        alt=f"Bars by frequency: logits argued for {said.answer} and for {said.runner_up}. For {said.answer}: {listed}.",
+        alt="Bars by frequency: logits argued for the answer and for the runner-up.",
         see=f"**For {said.answer}**: {listed}, all others together {rest:+.2f}; they add up to its {said.logits[said.answer]:.2f}. Against the "
         f"runner-up {said.runner_up}, **k = {best}** argued most: {lead[best - 1]:+.2f} of a lead of {said.lead:.2f}.",
     )
@@ -212,7 +212,7 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
         agreeing,
         **arguments,
         stamp=stamp_of(run),
-        alt=f"The strongest {len(strongest)} waves over the answers, and the sum of all waves below; a line at {said.answer}.",
+        alt=f"The strongest {len(strongest)} waves over the answers, and the sum of all waves below; a line at the answer.",
         see=f"The crest of each nearest to {said.answer}, and how much of its height it has at {said.answer}, the dashed line: {crests}. {agree} of "
         f"these {len(strongest)} have more than {AGREES:.0%}. Below is the sum of all waves, on the same scale.",
     )

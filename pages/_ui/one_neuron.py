@@ -101,7 +101,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             stamp=stamp,
             width="content",
             pick=(CELL, choose_pair),
-            alt=f"Activation of neuron {neuron} for every pair of operands at step {step}.",
+            alt=f"Activation of neuron {neuron} for every pair of operands.",
         )
     with right:
         cell(
@@ -111,7 +111,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             neuron=neuron,
             stamp=stamp,
             width="content",
-            alt=f"Two-dimensional spectrum of neuron {neuron} over both operands at step {step}.",
+            alt=f"Two-dimensional spectrum of neuron {neuron} over both operands.",
         )
     left, right = st.columns(2)
     with left:
@@ -121,7 +121,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             step=step,
             neuron=neuron,
             stamp=stamp,
-            alt=f"Mean input of neuron {neuron} by either operand at step {step}.",
+            alt=f"Mean input of neuron {neuron} by either operand.",
         )
     with right:
         cell(
@@ -130,7 +130,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             step=step,
             neuron=neuron,
             stamp=stamp,
-            alt=f"What neuron {neuron} adds to each answer's logit at step {step}.",
+            alt=f"What neuron {neuron} adds to each answer's logit.",
         )
     say.caption(
         "On the map of activations, stripes along a diagonal are a function of the sum or of the difference; a checkerboard is a "

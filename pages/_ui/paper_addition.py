@@ -159,7 +159,7 @@ def circles(strongest: list[str], steps: list[int]) -> None:
                 k=int(k),
                 stamp=stamp("add-113"),
                 width="content",
-                alt=f"The tokens in the plane of frequency {k} at step {step}.",
+                alt=f"The tokens in the plane of frequency {k}.",
             )
     say.caption(
         "Colours go from 0 to the last token; the line joins tokens in the order of their angle. At first a tangle, at last a clock, walked once around."

@@ -90,7 +90,7 @@ the two classes' medians.
             change=change or "interchange",
             stamp=stamp_of(run),
             width="content",
-            alt=f"Distributions of the evidence before and after the change, modulo {q}, at step {step}.",
+            alt=f"Distributions of the evidence before and after the change, modulo {q}.",
             see=f"The dashed line is the midpoint. Changed are the {things} that stood on their own side of it before: "
             f"{percent(crossing.before)} of all.",
         )
@@ -103,9 +103,7 @@ the two classes' medians.
         q=q,
         seen=seen,
         stamp=stamp_of(run),
-        alt=f"Bars: interchange {percent(addition.interchange.accuracy)}, its control "
-        f"{percent(addition.interchange.control)}; steering {percent(addition.steering.accuracy)}, its control "
-        f"{percent(addition.steering.control)}.",
+        alt="Bars of interchange and of steering, each beside its control.",
         see=f"Modulo {q}, {percent(addition.interchange.accuracy)} cross after an interchange (control "
         f"{percent(addition.interchange.control)}) and {percent(addition.steering.accuracy)} after steering (control "
         f"{percent(addition.steering.control)}); {addition.interchange.pairs:,} and {addition.steering.pairs:,} {things} were changed. "

@@ -66,7 +66,7 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
                 say.metric(
                     label, f"{value:.1%}", border=True, help="Mean of the accuracies on theorems and on other strings"
                 )
-    cell(reach, name=run.name, step=step, stamp=stamp, alt=f"Accuracy on theorems and on other strings at step {step}.")
+    cell(reach, name=run.name, step=step, stamp=stamp, alt="Accuracy on theorems and on other strings.")
 
     say.header("Does it count modulo 3?", anchor="count")
     cell(
@@ -74,7 +74,7 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
         name=run.name,
         step=step,
         stamp=stamp,
-        alt=f"Evidence for theorem by the number of I's, with its middle half, at step {step}.",
+        alt="Evidence for theorem by the number of I's, with its middle half.",
         see="Held-out strings; dots are medians, bars the middle half. Counting modulo 3 is a wave of period 3, the same for few I's and "
         "for many.",
     )

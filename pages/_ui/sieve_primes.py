@@ -126,7 +126,7 @@ of them. The **sieve depth** is the largest $q$ up to which the AUC is at least 
         name=run.name,
         step=step,
         stamp=stamp_of(run),
-        alt=f"Step {step}; sieve depth {depth.sieve_depth}, ROC AUC {depth.roc_auc:.3f}.",
+        alt="AUC of primes against the composites of each smallest prime factor, beside trial division.",
     )
     say.caption(
         f"{passed}{failed} Measured on {depth.primes:,} primes and {depth.composites:,} composites that it never trained on. "
@@ -207,7 +207,7 @@ def who_adds(run: Run, step: int, q: int) -> None:
         q=q,
         stamp=stamp_of(run),
         width="content",
-        alt=f"A row for each of {len(most)} heads, a column for each place, at step {step}.",
+        alt=f"A row for each of {len(most)} heads, a column for each place.",
     )
     shares = ", ".join(f"head {h} {round(share, 2) + 0.0:.0%}" for h, share in enumerate(most.tolist()))
     say.caption(

@@ -80,8 +80,8 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         name=run.name,
         step=step,
         stamp=stamp,
-        alt=f"Accuracy of each of {len(found)} tasks at step {step}; the worst, {worst}, has {found[worst]:.1%}.",
-        see="Held-out numbers. Grey is what the commonest answer alone gives."
+        alt=f"Accuracy of each of {len(found)} tasks.",
+        see=f"The worst, {worst}, has {found[worst]:.1%}. Held-out numbers. Grey is what the commonest answer alone gives."
         + (f" Never trained: {', '.join(masked)}." if masked else ""),
     )
 
@@ -94,7 +94,7 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         name=run.name,
         step=step,
         stamp=stamp,
-        alt=f"Bars of the attention of each of {len(heads)} heads to x0, x1 and itself at step {step}.",
+        alt=f"Bars of the attention of each of {len(heads)} heads to x0, x1 and itself.",
         see=(
             f"Yes: each of the {len(heads)} heads"
             if len(single) == len(heads)

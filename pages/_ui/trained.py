@@ -91,7 +91,7 @@ def _grid(run: Run, step: int, stamp: object) -> None:
         stamp=stamp,
         width="content",
         pick=(CELL, choose_pair),
-        alt=f"Grid of all {p} by {p} pairs: which are answered right at step {step}{splits}.",
+        alt=f"Grid of all {p} by {p} pairs: which are answered right{splits}.",
         see="A click on a pair, or its numbers below, chooses one to be looked at closely.",
     )
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):

@@ -56,6 +56,26 @@ def test_every_name_in_a_specification_has_its_data(adding, visit):
             assert set(named(spec)) == {dataset.name for dataset in chart.proto.datasets}
 
 
+#: Graphs of other edges, and axes as long as the largest score.
+REDRAWN = ("Circuit", "Score of each edge")
+
+
+@pytest.mark.parametrize("page", ["fourier", "neurons", "attention", "formula", "progress", "circuits"])
+def test_from_step_to_step_a_page_s_charts_are_the_same_with_other_numbers(adding, visit, page):
+    """Vega changes the numbers of a chart in place; if anything else differs, it compiles the chart anew."""
+    query = {"run": "adding", "circles": "2", "frequency": "2", "neuron": 0}
+    early, late = (sent(visit(page, **query, step=step)) for step in adding.steps[-2:])
+    alike = set(early) & set(late)
+    assert alike
+    assert not [title for title in alike if early[title] != late[title] and not title.startswith(REDRAWN)]
+
+
+def sent(at: Any) -> dict[str, tuple[str, str]]:
+    """The specification and the description of each chart of a page, by its title."""
+    protos = [chart.proto for chart in at.get("vega_lite_chart")]
+    return {json.loads(proto.spec)["title"]: (proto.spec, proto.alt) for proto in protos}
+
+
 def named(value: Any) -> list[str]:
     """The data that a specification asks for by name."""
     below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
