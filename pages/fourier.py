@@ -1,6 +1,7 @@
 """Fourier analysis of the embedding, over training."""
 
 import streamlit as st
+import torch
 
 import miii
 from miii import analysis, plots
@@ -28,10 +29,31 @@ run, task = modular_run("the frequencies")
 name, step, p, stamp = run.name, step_of(run), task.p, stamp_of(run)
 
 
-def embedding_spectrum(name: str, step: int) -> Chart:
+@shared
+def embedding(name: str, step: int) -> torch.Tensor:
     run = miii.runs.open(name)
-    spectrum = analysis.fourier.embedding_spectrum(run.model(step))
-    return plots.spectrum(spectrum)
+    return analysis.fourier.operand_embedding(run.model(step), run.task().d_vocab_out)
+
+
+@shared
+def neuron_logit(name: str, step: int) -> torch.Tensor:
+    return analysis.fourier.neuron_logit(miii.runs.open(name).model(step)).T
+
+
+@shared
+def directions(name: str, step: int, written: bool) -> tuple[torch.Tensor, float, float]:
+    W = neuron_logit(name, step) if written else embedding(name, step)
+    gini = analysis.progress.gini(analysis.progress.component_norms(W))
+    return analysis.fourier.singular_values(W), analysis.progress.effective_rank(W), gini
+
+
+@shared
+def frequencies_read(name: str, step: int) -> analysis.fourier.Spectrum:
+    return analysis.fourier.embedding_spectrum(miii.runs.open(name).model(step))
+
+
+def embedding_spectrum(name: str, step: int) -> Chart:
+    return plots.spectrum(frequencies_read(name, step))
 
 
 def neuron_logit_spectrum(name: str, step: int) -> Chart:
@@ -58,21 +80,15 @@ def power_over_training(name: str) -> Chart:
 
 
 def circle(name: str, step: int, k: int) -> Chart:
-    run = miii.runs.open(name)
-    W = analysis.fourier.operand_embedding(run.model(step), run.task().d_vocab_out)
-    return plots.circle(analysis.fourier.circle(W, k))
+    return plots.circle(analysis.fourier.circle(embedding(name, step), k))
 
 
 def singular_values(name: str, step: int) -> Chart:
-    run = miii.runs.open(name)
-    W = analysis.fourier.operand_embedding(run.model(step), run.task().d_vocab_out)
-    return plots.singular_values(analysis.fourier.singular_values(W))
+    return plots.singular_values(directions(name, step, written=False)[0])
 
 
 say.header("Which frequencies is the embedding made of?", anchor="spectrum")
-model = run.model(step)
-spectrum = analysis.fourier.embedding_spectrum(model, p)
-gini = analysis.progress.gini(analysis.progress.component_norms(analysis.fourier.operand_embedding(model, p)))
+spectrum, (values, rank, gini) = frequencies_read(name, step), directions(name, step, written=False)
 keys = spectrum.key_frequencies
 share = sum(spectrum.power[k - 1].item() for k in keys)
 listed = ", ".join(map(str, keys)) or "none"
@@ -113,8 +129,7 @@ if k is not None:
     )
 
 say.header("Which frequencies does it write?", anchor="neuron-logit")
-W_L = analysis.fourier.neuron_logit(model).T
-written = analysis.progress.gini(analysis.progress.component_norms(W_L))
+all_written, rank_written, gini_written = directions(name, step, written=True)
 cell(
     neuron_logit_spectrum,
     name=name,
@@ -122,8 +137,7 @@ cell(
     stamp=stamp,
     alt="Bars of the cosine and sine lengths of the map from neurons to logits by frequency.",
     see=r"$W_L = W_\mathrm{out} W_U$ says what each neuron of the last block adds to each answer; here over the answers $c$. "
-    f"Gini coefficient {written:.2f}; effective rank {analysis.progress.effective_rank(W_L):.1f} "
-    f"(of at most {min(W_L.shape)}).",
+    f"Gini coefficient {gini_written:.2f}; effective rank {rank_written:.1f} (of at most {len(all_written)}).",
 )
 
 say.header("Which products of waves are inside?", anchor="products")
@@ -198,8 +212,6 @@ say.caption(
 )
 
 say.header("How many directions does it use?", anchor="rank")
-W_E = analysis.fourier.operand_embedding(model, p)
-values = analysis.fourier.singular_values(W_E)
 few = int((values.square().cumsum(0) / values.square().sum() < 0.99).sum()) + 1
 cell(
     singular_values,
@@ -208,5 +220,5 @@ cell(
     stamp=stamp,
     alt="Singular values of the embedding, descending.",
     see=f"{few} of {len(values)} directions hold 99 % of the variance over the tokens; effective rank "
-    f"{analysis.progress.effective_rank(W_E):.1f}. Each circle needs two.",
+    f"{rank:.1f}. Each circle needs two.",
 )

@@ -156,7 +156,7 @@ def run_and_step() -> Picked:
 def step_of(run: runs.Run) -> int:
     """One of a run's snapshots by a slider; stops the page where its weights are not numbers."""
     step = _step(run)
-    if not all(value.isfinite().all() for value in run.weights(step).values()):
+    if not _finite(run.name, step, stamp_of(run)):
         _stop(run, f"its weights at step {step} are not finite, for its training fell apart.")
     return step
 
@@ -205,6 +205,11 @@ def _write(step: str | None) -> None:
     elif st.query_params.get(STEP) != step:
         st.query_params[STEP] = step
     st.session_state[IN_URL] = step
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _finite(name: str, step: int, stamp: float) -> bool:
+    return all(value.isfinite().all() for value in runs.open(name).weights(step).values())
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
