@@ -30,18 +30,18 @@ name, step, p, stamp = run.name, step_of(run), task.p, stamp_of(run)
 
 
 @shared
-def embedding(name: str, step: int) -> torch.Tensor:
+def embedding(name: str, step: int) -> "torch.Tensor":
     run = miii.runs.open(name)
     return analysis.fourier.operand_embedding(run.model(step), run.task().d_vocab_out)
 
 
 @shared
-def neuron_logit(name: str, step: int) -> torch.Tensor:
+def neuron_logit(name: str, step: int) -> "torch.Tensor":
     return analysis.fourier.neuron_logit(miii.runs.open(name).model(step)).T
 
 
 @shared
-def directions(name: str, step: int, written: bool) -> tuple[torch.Tensor, float, float]:
+def directions(name: str, step: int, written: bool) -> "tuple[torch.Tensor, float, float]":
     W = neuron_logit(name, step) if written else embedding(name, step)
     gini = analysis.progress.gini(analysis.progress.component_norms(W))
     return analysis.fourier.singular_values(W), analysis.progress.effective_rank(W), gini
