@@ -1,5 +1,6 @@
 """Optimisers by name, the schedule of their learning rate, and slow-gradient amplification."""
 
+import inspect
 import math
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
@@ -176,7 +177,7 @@ class Stepper:
         for group, lr in zip(groups, self.base_lr, strict=True):
             group["lr"] = lr * factor
         for optimizer in self.optimizers:
-            optimizer.step()
+            inspect.unwrap(type(optimizer).step)(optimizer)  # see _without_compiler
             optimizer.zero_grad()
         for name, twin in self.twins.items():
             weight = self.weights[name]
@@ -202,6 +203,20 @@ class Stepper:
                     _, _, j, key = name.split(".")
                     memory.setdefault(int(j), {})[key] = value.clone()
             optimizer.load_state_dict({"state": memory, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _without_compiler() -> None:
+    """Keep torch's optimizers from importing its compiler, which costs 80 MB and a second and is then not used.
+
+    Each of these methods asks its function for an attribute, and makes it with the compiler if it has none.
+    ``Optimizer.step`` cannot be told so; it is called without its wrappers, under ``no_grad``.
+    """
+    for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+        bare = inspect.unwrap(getattr(torch.optim.Optimizer, name))
+        vars(bare).setdefault("__dynamo_disable", bare)
+
+
+_without_compiler()
 
 
 def across(grad: Float[Tensor, "*shape"], weight: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

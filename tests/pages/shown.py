@@ -15,6 +15,11 @@ def figures(at: AppTest) -> list[Figure]:
     return [note for note in at.session_state["notes"] if isinstance(note, Figure)]
 
 
+def steps_drawn(at: AppTest) -> set[int]:
+    """The snapshots that the figures are drawn of."""
+    return {figure.arguments["step"] for figure in figures(at) if "step" in figure.arguments}
+
+
 def codes(at: AppTest) -> list[str]:
     """The code of every figure, as its popover shows it."""
     return [source(figure.make, figure.arguments) for figure in figures(at)]
