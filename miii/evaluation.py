@@ -14,7 +14,7 @@ from miii.model.transformer import Transformer
 from miii.tasks import Task, frames, miu, primes, residues
 
 GROKKED = 0.99  #: test accuracy from which a run counts as having grokked
-CHUNK = 1024  #: examples evaluated at a time
+CHUNK = 1024  #: examples evaluated at a time; of those asked at every position, which need more memory each, 128
 ALL = 20_000  #: up to so many examples are all evaluated
 SIDE = 5_000  #: of more, so many of each side, and all that decide when to stop
 
@@ -102,7 +102,8 @@ def evaluator(
         double = Transformer.of(model.config, task).double()
     rows = _evaluated(task)
     examples = fast.plan(task.tokens.to(device)).rows(rows.to(device))
-    chunks = [examples.rows(chunk) for chunk in torch.arange(len(rows), device=device).split(CHUNK)]
+    at_once = CHUNK if task.next_tokens is None else CHUNK // 8
+    chunks = [examples.rows(chunk) for chunk in torch.arange(len(rows), device=device).split(at_once)]
     logits_of = fast.logits_for(task)
     following = None if task.next_tokens is None else task.next_tokens[rows].to(device)
     targets = [

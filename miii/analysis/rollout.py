@@ -20,7 +20,7 @@ from miii.tasks import Frames, Task, frames
 from miii.training import build_model
 
 SEQUENCES = 1000  #: held-out first frames that a report begins with
-CHUNK = 500  #: of them at a time
+CHUNK = 100  #: of them at a time
 
 #: Tokens [batch, pos] and ``LAST`` to logits [batch, 1, d_vocab]: a network, or anything that answers like one.
 Network = Callable[..., Tensor]

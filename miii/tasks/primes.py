@@ -15,6 +15,7 @@ from miii.errors import Frozen, InputError
 from miii.tasks.task import Target, Task
 
 MOST = 5_000_000  #: examples that fit into memory
+CHUNK = 100_000  #: of them turned into tokens at a time, for what is needed meanwhile does not fit beside them
 VALIDATION_SHARE = 0.1  #: of the training side, on which training decides when to stop
 SIEVED = (0.90, 0.99)  #: ROC AUC, and AUC of primes against multiples of 3, from which a run has learned to sieve
 
@@ -138,11 +139,13 @@ class Primes(Frozen):
             raise InputError(f"n must be from 0 to {self.base**self.width - 1} (got {n.min()} to {n.max()}).")
         asked = len(self.token_names) - (1 if self.leading_zeros else 2)
         tokens = np.full((len(n), self.width + 1), asked, dtype=np.int64)
-        tokens[:, : self.width] = numbers.digits(n, self.base, self.width)
-        if self.tokens == "place":
-            tokens[:, : self.width] += self.base * np.arange(self.width)
-        if not self.leading_zeros:
-            tokens[:, : self.width][n[:, None] < self.base ** np.arange(self.width - 1, -1, -1)] = asked + 1
+        for begin in range(0, len(n), CHUNK):
+            some, shown = n[begin : begin + CHUNK], tokens[begin : begin + CHUNK, : self.width]
+            shown[:] = numbers.digits(some, self.base, self.width)
+            if self.tokens == "place":
+                shown += self.base * np.arange(self.width)
+            if not self.leading_zeros:
+                shown[some[:, None] < self.base ** np.arange(self.width - 1, -1, -1)] = asked + 1
         return tokens
 
     def build(self) -> Task:

@@ -17,7 +17,7 @@ from miii.tasks import MIU, Primes, Task
 from miii.tasks.miu import LETTER_I
 
 MOST = 6000  #: integers of a side that are run
-CHUNK = 1000  #: of them at a time
+CHUNK = 200  #: of them at a time
 RENAMINGS = 20  #: of the digits at random, for the share that chance explains
 
 
@@ -172,30 +172,32 @@ def explained(sums: Sum, metric: Float[Tensor, "d_model d_model"], q: int, seed:
 
     Source: own design.
     """
-    added = sums.added
-    centred, M = (added - added.mean(0)).double(), metric.double()
-    places = range(centred.shape[1])
-    whole = [_size(centred[:, i], M) for i in places]
+    added, M = sums.added, metric.double()
+    mean, places = added.mean(0), range(added.shape[1])
     # for each place: which symbol each integer has there, and the residue of what each symbol adds
     symbols = [np.unique(sums.symbol[:, i], return_index=True, return_inverse=True) for i in places]
     residues = [(sums.parts[first, i] % q, which) for i, (_, first, which) in zip(places, symbols, strict=True)]
-    between = [_between(centred[:, i], of[which], M) for i, (of, which) in zip(places, residues, strict=True)]
     generator = np.random.default_rng(seed)
-    drawn = [
-        sum(
-            _between(centred[:, i], generator.permutation(of)[which], M)
-            for i, (of, which) in zip(places, residues, strict=True)
-        )
-        for _ in range(RENAMINGS)
-    ]
+    renamed = [[generator.permutation(of) for of, _ in residues] for _ in range(RENAMINGS)]
+    whole, between, by_digit, drawn = [], [], 0.0, 0.0
+    sizes, totals = np.zeros(q), torch.zeros(q, added.shape[-1], dtype=torch.float64)
+    for i, (of, which) in zip(places, residues, strict=True):  # place by place, since all of them need much memory
+        x = (added[:, i] - mean[i]).double()
+        whole.append(_size(x, M))
+        between.append(_between(x, of[which], M))
+        by_digit += _between(x, which, M)
+        drawn += sum(_between(x, names[i][which], M) for names in renamed)
+        pooled = sums.parts[:, i] % q
+        sizes += np.bincount(pooled, minlength=q)
+        totals.index_add_(0, torch.from_numpy(pooled), x)
+    means = totals / torch.from_numpy(sizes.clip(1))[:, None]
     return Explained(
         q=q,
         by_place=tuple(b / w if w > 0 else float("nan") for b, w in zip(between, whole, strict=True)),
         share=sum(between) / sum(whole),
-        pooled=_between(centred.flatten(0, 1), (sums.parts % q).ravel(), M) / sum(whole),
-        chance=float(np.mean(drawn)) / sum(whole),
-        by_digit=sum(_between(centred[:, i], which, M) for i, (_, which) in zip(places, residues, strict=True))
-        / sum(whole),
+        pooled=float((((means @ M) * means).sum(1) * torch.from_numpy(sizes)).sum()) / sum(whole),
+        chance=drawn / RENAMINGS / sum(whole),
+        by_digit=by_digit / sum(whole),
     )
 
 

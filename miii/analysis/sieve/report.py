@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from miii import runs
 from miii.analysis.sieve import circuit, depth, digits, interchange, numbers, probes, steering
 from miii.analysis.sieve.digits import Explained
@@ -79,10 +81,10 @@ def _measure(
     others: tuple[int, ...],
     base: int | None,
 ) -> Addition:
-    free = fitted.rows(numbers.undivided(fitted.n, others))
+    free = fitted.resid[torch.from_numpy(numbers.undivided(fitted.n, others))]
     return Addition(
         q=q,
-        explained=digits.explained(held_out, digits.metric(model, free.resid), q),
+        explained=digits.explained(held_out, digits.metric(model, free), q),
         interchange=interchange.interchange(model, fitted, held_out, q, others),
         steering=steering.steer(model, fitted, held_out, q, others),
         base=base,
