@@ -14,6 +14,10 @@ st.set_page_config(page_title="miii", page_icon=UI / "icon.png", layout="wide")
 st.html(UI / "app.css")
 
 
+#: Pages that show runs of their own: there is nothing beside which another could stand.
+BY_THEMSELVES = ("Paper", "Symbolic", "Sparse grid", "Compare")
+
+
 def at(file: str, title: str, icon: str, says: str, **options: Any) -> StreamlitPage:
     """A page of the navigation."""
     return st.Page(f"pages/{file}.py", title=title, icon=f":material/{icon}:", help=says, **options)
@@ -133,7 +137,7 @@ notes = st.container()
 try:
     jobs.prepare()
     with st.sidebar:
-        pick.run_picker()
+        pick.run_picker(beside=page.title not in BY_THEMSELVES)
         share.page(page.title, say.begin())
     page.run()
 except InputError as error:  # such as a spoilt file of the run that is shown, or a setting that is none

@@ -91,20 +91,23 @@ added = report.computes or "a + b"
 
 say.header("The verdict", anchor="verdict")
 if report.verdict == "modular addition":
-    st.success(
+    say.box(
+        "success",
         f"**Modular addition**: at step {step} the network computes $c = {added}$ modulo {p} on circles.",
-        icon=":material/verified:",
+        "verified",
     )
 elif report.verdict == "memorised":
-    st.warning(
+    say.box(
+        "warning",
         f"**Memorised**: at step {step} the network answers {report.train_accuracy:.1%} of its training pairs right, and "
         f"{report.test_accuracy:.1%} of the others.",
-        icon=":material/inventory_2:",
+        "inventory_2",
     )
 else:
-    st.info(
+    say.box(
+        "info",
         f"**None**: at step {step} not all of the evidence for modular addition, in this order of the tokens, is there.",
-        icon=":material/help:",
+        "help",
     )
 if {abs(multiplier) for multiplier in task.multipliers} != {1}:
     say.caption(

@@ -1,6 +1,7 @@
 """What the tests share. The shapes in miii's signatures are checked in all of them."""
 
 import contextlib
+import functools
 import hashlib
 import re
 import shutil
@@ -11,10 +12,13 @@ from typing import Any
 import pytest
 import torch
 from jaxtyping import install_import_hook
+from streamlit.components.v2 import manifest_scanner
 
 # Before the first import of miii, or it stays unchecked. The tower: an int may stand where a float is asked for.
 install_import_hook("miii", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 torch.set_num_threads(1)
+# AppTest reads what every installed package says of itself, a tenth of a second, each time that a page is drawn.
+manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 import miii  # noqa: E402
 

@@ -1,6 +1,9 @@
 """Links within the app, and what a link asked for and could not have: said once, above the page."""
 
+from contextlib import suppress
+
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from pages._ui.say import KEPT
 
@@ -20,14 +23,19 @@ def to(page: str, label: str, icon: str, **changed: object) -> None:
 
 def _go(page: str, changed: dict[str, object]) -> None:
     st.session_state.update(changed)
-    st.session_state[GOING] = page
+    st.session_state[GOING] = page, {name: str(value) for name, value in changed.items() if value is not None}
 
 
 def begin() -> None:
     """A new run of the page, or of the one that a link leads to; what the address asked for first is remembered."""
-    going, step = st.session_state.pop(GOING, None), st.session_state.get("step")
+    going = st.session_state.pop(GOING, None)
     if going is not None:
-        st.switch_page(f"pages/{going}.py", query_params={} if step is None else {"step": str(step)})
+        page, changed = going
+        step = st.session_state.get("step")
+        query = {} if step is None else {"step": str(step)}
+        with suppress(StreamlitAPIException):  # one of them belongs to a widget of this page, which sets it by itself
+            st.switch_page(f"pages/{page}.py", query_params=changed | query)
+        st.switch_page(f"pages/{page}.py", query_params=query)
     st.session_state[NOTES] = []
     if ASKED not in st.session_state:
         st.session_state[ASKED] = {name: st.query_params.get_all(name) for name in st.query_params}

@@ -1,7 +1,6 @@
 """Chapter 3 of the paper: data, networks, training, controls and criteria, all read from the runs and the library."""
 
 import pandas as pd
-import streamlit as st
 
 from miii import RunConfig, runs
 from miii.analysis import multitask, verdict
@@ -119,4 +118,4 @@ themselves.
 **Criteria.** The same for all networks, and read here from the library that applies them:
 """
     )
-    st.table(criteria(), border="horizontal", hide_index=True)
+    printed(criteria(), "criteria", hide_index=True)

@@ -12,7 +12,7 @@ from pages._ui import say
 from pages._ui.cell import cell
 from pages._ui.compared import listed as emphasised
 from pages._ui.paper_ledger import ledger
-from pages._ui.paper_parts import apart, link, report, stamp, there
+from pages._ui.paper_parts import apart, link, printed, report, stamp, there
 from pages._ui.sieve_residues import ASKED, counted
 
 ARCHITECTURES = "architectures/add-113.jsonl"
@@ -61,7 +61,7 @@ def section() -> None:
         architectures()
     say.subheader("4.5 What is reached, and what is not", anchor="ledger")
     say.text("All of it at a glance, with what was asked for. What is not reached is not hidden in the text above.")
-    st.table(ledger(), border="horizontal", hide_index=True)
+    printed(ledger(), "ledger", hide_index=True)
 
 
 def residues() -> None:

@@ -30,8 +30,12 @@ class Picked:
     step: int
 
 
-def run_picker() -> None:
-    """The run, in the sidebar of every page."""
+def run_picker(beside: bool) -> None:
+    """The run, in the sidebar of every page.
+
+    Args:
+        beside: whether the page can show a second one.
+    """
     kinds = {run.name: run.config.task.kind for run in runs.every()}
     options = [*(job.name for job in reversed(waiting()) if job.name not in kinds), *kinds]
     asked = st.query_params.get(RUN)
@@ -51,13 +55,14 @@ def run_picker() -> None:
         bind="query-params",
         help="Runs trained here or on the command line, then those that came with miii. The choice is part of the URL.",
     )
-    _beside_picker(options, kinds)
+    _beside_picker(options, kinds, beside)
 
 
-def _beside_picker(options: list[str], kinds: dict[str, str]) -> None:
+def _beside_picker(options: list[str], kinds: dict[str, str], shown: bool) -> None:
     """A second run, whose figures stand beside the first one's.
 
     Args:
+        shown: whether the page can show it; the choice is kept for those that can.
         kinds: of the tasks of the runs that are on disk.
     """
     chosen = str(st.session_state.get(RUN))
@@ -73,7 +78,8 @@ def _beside_picker(options: list[str], kinds: dict[str, str]) -> None:
         index=None,
         key=BESIDE,
         bind="query-params",
-        placeholder="no other run",
+        placeholder="no other run" if shown else "not on this page",
+        disabled=not shown,
         help="A second run on a task of the same kind: each figure of it stands beside the first one's, at its nearest snapshot.",
     )
 

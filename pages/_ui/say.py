@@ -1,6 +1,6 @@
 """What a page says, said and remembered: a page can be exported as it stands."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
@@ -58,6 +58,12 @@ def caption(markdown: str, **options: Any) -> None:
     """Small print."""
     st.caption(markdown, **options)
     keep(Text(markdown))
+
+
+def box(kind: Literal["success", "info", "warning"], markdown: str, icon: str) -> None:
+    """What a page comes to, in a coloured box."""
+    {"success": st.success, "info": st.info, "warning": st.warning}[kind](markdown, icon=f":material/{icon}:")
+    keep(Text(f"> {markdown}"))
 
 
 def latex(formula: str, **options: Any) -> None:

@@ -196,11 +196,11 @@ examples.
         found = tuple(added(run.name, step, p, seen) for p in (moduli if every else (q,)))
     said = analysis.sieve.report.verdict(found)
     if any(each.adds for each in found):
-        st.success(f"At step {step} the network **{said}**.", icon=":material/verified:")
+        say.box("success", f"At step {step} the network **{said}**.", "verified")
     elif every:
-        st.info(f"At step {step} the network **{said}**.", icon=":material/help:")
+        say.box("info", f"At step {step} the network **{said}**.", "help")
     else:
-        st.info(f"At step {step} the network **does not add digits modulo {q}** by this rule.", icon=":material/help:")
+        say.box("info", f"At step {step} the network **does not add digits modulo {q}** by this rule.", "help")
     say.table(
         [
             {

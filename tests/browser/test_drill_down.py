@@ -71,6 +71,7 @@ def test_a_frequency_leads_to_its_neurons(chromium: Browser, warm: str) -> None:
         expect(main(page).get_by_label("One frequency", exact=True)).to_have_value(str(k))
         main(page).get_by_role("button", name=f"Its neurons (k = {k})").click()
         expect(page.locator("h1")).to_have_text("Neurons")
+        page.wait_for_url(f"**frequency={k}**")
         expect(main(page).get_by_text(re.compile(rf"^Neuron \d+: frequency {k} with"))).to_be_visible()
         settled(page)
         back(page, "Fourier")
