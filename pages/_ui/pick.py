@@ -55,14 +55,16 @@ def run_picker(beside: bool) -> None:
         bind="query-params",
         help="Runs trained here or on the command line, then those that came with miii. The choice is part of the URL.",
     )
-    _beside_picker(options, kinds, beside)
+    if beside:
+        _beside_picker(options, kinds)
+    elif BESIDE in st.session_state:
+        st.session_state[BESIDE] = st.session_state[BESIDE]  # or it would be forgotten, like all that is not shown
 
 
-def _beside_picker(options: list[str], kinds: dict[str, str], shown: bool) -> None:
+def _beside_picker(options: list[str], kinds: dict[str, str]) -> None:
     """A second run, whose figures stand beside the first one's.
 
     Args:
-        shown: whether the page can show it; the choice is kept for those that can.
         kinds: of the tasks of the runs that are on disk.
     """
     chosen = str(st.session_state.get(RUN))
@@ -78,8 +80,7 @@ def _beside_picker(options: list[str], kinds: dict[str, str], shown: bool) -> No
         index=None,
         key=BESIDE,
         bind="query-params",
-        placeholder="no other run" if shown else "not on this page",
-        disabled=not shown,
+        placeholder="no other run",
         help="A second run on a task of the same kind: each figure of it stands beside the first one's, at its nearest snapshot.",
     )
 

@@ -159,3 +159,11 @@ def test_the_arguments_of_the_other_figure(beside, second, monkeypatch, argument
     assert beside.instead(arguments) == wanted
     monkeypatch.setattr("streamlit.session_state", {"beside": "gone"})
     assert beside.instead(arguments) is None
+
+
+def test_the_choice_outlasts_a_page_that_has_no_place_for_it(adding, second, visit):
+    at = visit("fourier", run="adding", beside="second")
+    at.switch_page("pages/compare.py").run()
+    assert "beside" not in [box.key for box in at.selectbox]
+    at.switch_page("pages/fourier.py").run()
+    assert at.selectbox(key="beside").value == "second"
