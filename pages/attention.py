@@ -60,13 +60,19 @@ def over_inputs(name: str, step: int, layer: int, head: int, key: int) -> Chart:
     return plots.over_inputs(weight.view(p, p), head, "ab"[key])
 
 
+@shared
+def answered(name: str, step: int, example: int) -> int:
+    run = miii.runs.open(name)
+    return int(miii.answer(run.model(step), run.task().tokens[example][None]))
+
+
 say.header("One input", anchor="input")
 with st.container(horizontal=True, gap="medium"):
     a = whole("a", 0, p - 1, min(5, p - 1), "a", "The first operand") or 0
     b = whole("b", 0, p - 1, min(8, p - 1), "b", "The second operand") or 0
     layer = looks.choose_layer(n_layers)
 example = a * p + b
-answer = int(miii.answer(run.model(step), run.task().tokens[example][None]))
+answer = answered(run.name, step, example)
 truth = int(run.task().labels[example])
 verdict = "right" if answer == truth else f"wrong, it is {truth}"
 split = "train" if run.task().train_mask[example] else "test"

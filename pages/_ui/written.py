@@ -3,12 +3,14 @@
 from typing import Any
 
 import streamlit as st
+import torch
 from torch import Tensor
 
 import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
 from miii.runs import Run
+from pages._ui import say
 from pages._ui.cell import cell, shared, stamp_of
 
 
@@ -19,12 +21,16 @@ def strongest(shares: Tensor) -> str:
     return f"The strongest frequencies: {listed}."
 
 
-def token_scores(name: str, step: int, layer: int, head: int) -> Chart:
+@shared
+def scored(name: str, step: int, layer: int, head: int) -> "torch.Tensor":
     run = miii.runs.open(name)
     p = run.task().d_vocab_out
     equals = run.task().tokens[0, -1:]
-    scores = analysis.heads.qk(run.model(step), layer, equals)[head, 0]
-    return plots.token_scores(scores[:2, :p], ["a", "b"], head)
+    return analysis.heads.qk(run.model(step), layer, equals)[head, 0, :2, :p]
+
+
+def token_scores(name: str, step: int, layer: int, head: int) -> Chart:
+    return plots.token_scores(scored(name, step, layer, head), ["a", "b"], head)
 
 
 def qk(name: str, step: int, layer: int, head: int) -> Chart:
@@ -34,10 +40,14 @@ def qk(name: str, step: int, layer: int, head: int) -> Chart:
     return plots.qk(scores, head)
 
 
-def ov(name: str, step: int, layer: int, head: int) -> Chart:
+@shared
+def votes(name: str, step: int, layer: int, head: int) -> "torch.Tensor":
     run = miii.runs.open(name)
-    p = run.task().d_vocab_out
-    return plots.ov(analysis.heads.ov(run.model(step), layer)[head, :p], head)
+    return analysis.heads.ov(run.model(step), layer)[head, : run.task().d_vocab_out]
+
+
+def ov(name: str, step: int, layer: int, head: int) -> Chart:
+    return plots.ov(votes(name, step, layer, head), head)
 
 
 @shared
@@ -56,8 +66,8 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
     stamp = stamp_of(run)
     shown: dict[str, Any] = {"name": run.name, "step": step, "layer": layer, "head": head, "stamp": stamp}
     p, n_layers = run.task().d_vocab_out, run.config.model.n_layers
-    st.header("What does a head look for, and what does it write?", anchor="circuits")
-    st.markdown(
+    say.header("What does a head look for, and what does it write?", anchor="circuits")
+    say.text(
         r"""
     A head's four matrices act only in pairs. $W_E W_Q W_K^\top W_E^\top$, the **QK circuit**, scores every token against every
     other: it says where the head looks. $W_E W_V W_O W_U$, the **OV circuit**, says what looking there adds to the logit of
@@ -69,9 +79,7 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
             else "\n\nIn this layer they are the direct paths: the head reads what earlier blocks wrote, too."
         )
     )
-    model = run.model(step)
-    scores = analysis.heads.qk(model, layer, run.task().tokens[0, -1:])[head, 0, :2, :p]
-    written = analysis.heads.ov(model, layer)[head, :p]
+    scores, written = scored(run.name, step, layer, head), votes(run.name, step, layer, head)
     deviation, shift = float(scores[0].std(correction=0)), float((scores[1] - scores[0]).mean())
     cell(
         token_scores,
@@ -105,8 +113,8 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
             + strongest(analysis.fourier.spectrum(written).power),
         )
 
-    st.header("Who writes the answer?", anchor="writers")
-    st.markdown(
+    say.header("Who writes the answer?", anchor="writers")
+    say.text(
         "Without a norm the logits are a sum of what every part of the network wrote, so each part's own contribution to the "
         "logit of the correct answer can be told. What a head adds by way of the neurons counts as theirs."
     )
