@@ -62,6 +62,19 @@ def is_prime(n: Int[np.ndarray, " integers"]) -> np.ndarray:
     return (n > 1) & (smallest_prime_factor(n) == n)
 
 
+def factors(n: int) -> dict[int, int]:
+    """The prime factors of ``n`` (0 or more) and how often each divides it, ascending; 0 and 1 have none.
+
+    Source: trial division.
+    """
+    found: dict[int, int] = {}
+    for q in primes_below(math.isqrt(n) + 1):
+        while n and n % q == 0:
+            found[q] = found.get(q, 0) + 1
+            n //= q
+    return found | {n: 1} if n > 1 else found
+
+
 def digits(n: Int[np.ndarray, " integers"], base: int, width: int) -> Int[np.ndarray, "integers width"]:
     """The last ``width`` digits of each integer, the most significant first. Source: own design."""
     powers = base ** np.arange(width - 1, -1, -1, dtype=np.int64)

@@ -24,6 +24,12 @@ def found(*n: int) -> list[int]:
     return numbers.smallest_prime_factor(np.array(n)).tolist()
 
 
+@pytest.mark.parametrize("n", [*range(200), 10_007, 30_031, 2**20, 99_999_989, 10**8])
+def test_factors_are_sympy_s(n):
+    assert numbers.factors(n) == {int(q): k for q, k in sympy.factorint(n).items() if n}
+    assert (numbers.factors(n) == {n: 1}) == sympy.isprime(n)
+
+
 @pytest.mark.parametrize("limit", [-1, 0, 1, 2, 3, 4, 100, 7920])
 def test_primes_below_a_limit_are_sympy_s(limit):
     assert numbers.primes_below(limit) == tuple(n for n in range(max(0, limit)) if sympy.isprime(n))

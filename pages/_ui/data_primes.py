@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import streamlit as st
-import sympy
 
 import miii
 from miii import analysis, numbers, plots
@@ -274,7 +273,7 @@ def as_tokens(task: Primes) -> None:
         ),
         name="loss-weights",
     )
-    factors = sympy.factorint(int(n))
+    factors = numbers.factors(int(n))
     product = r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in factors.items())
     said = f"is **not prime**: ${n} = {product}$" if n > 1 else "is neither prime nor composite"
     if factors == {n: 1} and n > 1:

@@ -1,10 +1,9 @@
 """The last step of the page Try it for a network that was asked for primes: which divisor it suspects."""
 
 import streamlit as st
-import sympy
 
 import miii
-from miii import analysis, plots
+from miii import analysis, numbers, plots
 from miii.analysis.sieve.beside import LIMIT, Beside
 from miii.analysis.sieve.depth import LEAST
 from miii.analysis.sieve.suspect import OTHERS, Suspect
@@ -115,7 +114,7 @@ def _asked(run: Run, task: Primes, n: int, found: analysis.follow.Through) -> No
 
 def _verdict(task: Primes, n: int, measured: list[Suspect], falls: dict[int, float], others: Beside) -> str:
     """What it suspects, beside the truth."""
-    told = [q for q in sympy.primefactors(task.base) if n % q == 0 and others.told(q)]
+    told = [q for q in numbers.factors(task.base) if n % q == 0 and others.told(q)]
     suspected = [each for each in measured if each.suspects(falls[each.q])]
     seen = [each.q for each in measured if each.seen]
     parts = []

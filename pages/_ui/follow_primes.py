@@ -4,10 +4,9 @@ import random
 
 import numpy as np
 import streamlit as st
-import sympy
 
 import miii
-from miii import analysis, plots
+from miii import analysis, numbers, plots
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Primes, Task
@@ -44,7 +43,7 @@ def page(run: Run, task: Primes, step: int) -> None:
         others = beside(run.name, step)
     evidence = float(found.logits[1] - found.logits[0])
     says = "prime" if evidence >= others.threshold else "composite"
-    truth = "prime" if sympy.isprime(n) else "composite" if n > 1 else "neither"
+    truth = "prime" if numbers.factors(n) == {n: 1} else "composite" if n > 1 else "neither"
     with st.container(horizontal=True):
         say.metric(
             "It says",

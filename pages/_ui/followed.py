@@ -3,10 +3,9 @@
 from typing import Any
 
 import streamlit as st
-import sympy
 
 import miii
-from miii import analysis, plots
+from miii import analysis, numbers, plots
 from miii.model.wiring import BLOCKS
 from miii.plots.style import Chart
 from miii.runs import Run
@@ -64,8 +63,8 @@ def factors(n: int) -> str:
     """The truth about an integer, as a sentence without its end."""
     if n < 2:
         return f"{n} has no prime factors"
-    product = r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in sympy.factorint(n).items())
-    return f"{n} is prime" if sympy.isprime(n) else f"${n} = {product}$"
+    product = r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in numbers.factors(n).items())
+    return f"{n} is prime" if numbers.factors(n) == {n: 1} else f"${n} = {product}$"
 
 
 def where(run: Run, step: int, shown: str) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import streamlit as st
-import sympy
 import torch
 
 import miii
@@ -43,7 +42,7 @@ def digits() -> Erratum:
     four, five = counts["text"], counts["table 1"]
     wide = {len(str(row[i])) for row in TABLE_1 for i in range(4)}
     printed = [label for row in TABLE_1 for label in row[4:]]
-    truth = [int(sympy.isprime(n)) for row in TABLE_1 for n in row[:4]]
+    truth = [int(numbers.factors(n) == {n: 1}) for row in TABLE_1 for n in row[:4]]
     agree = sum(a == b for a, b in zip(printed, truth, strict=True))
     return Erratum(
         "Section 3.1 and Table 1",
@@ -56,13 +55,13 @@ def digits() -> Erratum:
 
 def dependence() -> Erratum:
     """On how many numbers the answer depends."""
-    needed = list(sympy.primerange(2, math.isqrt(EXAMPLE) + 1))
+    needed = list(numbers.primes_below(math.isqrt(EXAMPLE) + 1))
     free = all(EXAMPLE % q for q in needed)
     return Erratum(
         "Section 2.3",
         f"Whether {EXAMPLE} is prime depends on the {BEFORE} natural numbers before it.",
         f"On {len(needed)} of them: {', '.join(map(str, needed))}, the primes up to its square root.",
-        f"{EXAMPLE} is {'not ' if free else ''}divisible by one of them, and SymPy calls it {'prime' if sympy.isprime(EXAMPLE) else 'composite'}.",
+        f"{EXAMPLE} is {'not ' if free else ''}divisible by one of them, so it is {'prime' if numbers.factors(EXAMPLE) == {EXAMPLE: 1} else 'composite'}.",
     )
 
 

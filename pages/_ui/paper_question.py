@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-import sympy
 import torch
 
 import miii
@@ -190,9 +189,9 @@ def try_a_number() -> None:
     n = int(chosen or task.low)
     evidence = evidence_of(run, task, n)
     digits = [int(digit) for digit in numbers.digits(np.array([n]), task.base, task.width)[0]]
-    factors = sympy.factorint(n)
+    factors = numbers.factors(n)
     product = r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in factors.items())
-    truth = "prime" if sympy.isprime(n) else f"${product}$"
+    truth = "prime" if numbers.factors(n) == {n: 1} else f"${product}$"
     three = "so 3 divides it" if n % 3 == 0 else "so 3 does not divide it"
     say.text(
         f"${' + '.join(map(str, digits))} = {sum(digits)} \\equiv {sum(digits) % 3} \\pmod 3$, {three}. The network's evidence for "

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import streamlit as st
-import sympy
 
 import miii
 from miii import analysis, numbers, plots
@@ -233,7 +232,7 @@ def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.siev
     built = run.task()
     tokens = task.encode(np.array([n]))
     evidence = float(analysis.sieve.numbers.evidence(run.model(step), built.tokens.new_tensor(tokens))[0])
-    prime = bool(sympy.isprime(n))
+    prime = numbers.factors(n) == {n: 1}
     where = (built.facts["n"] == n).nonzero()[:, 0].tolist()
     side = (
         "not in its data"
@@ -242,7 +241,7 @@ def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.siev
         if built.train_mask[where[0]]
         else "that it has never seen"
     )
-    factors = sympy.factorint(n)
+    factors = numbers.factors(n)
     product = r" \cdot ".join(f"{p}^{{{k}}}" if k > 1 else str(p) for p, k in factors.items())
     said = "prime" if evidence >= depth.threshold else "composite"
     with st.container(horizontal=True):
