@@ -32,7 +32,7 @@ def clicked(page: Page) -> None:
 
 def back(page: Page, title: str) -> None:
     """Press Back until the page before is there: Streamlit notes some changes of an address as visits of their own."""
-    for _ in range(3):
+    for _ in range(6):  # a visit for each value that the next page has in its address
         page.go_back()
         page.wait_for_timeout(1000)
         settled(page)
@@ -66,7 +66,7 @@ def test_a_frequency_leads_to_its_neurons(chromium: Browser, warm: str) -> None:
         settled(page)
         bars = page.get_by_label(re.compile("^Bars of the embedding's cosine and sine lengths"))
         # half-way up, where only key frequencies reach
-        (k,) = pointed(page, bars, r"frequency\D+(\d+)", [i / 150 for i in range(15, 150)], 0.6)
+        (k,) = pointed(page, bars, r"frequency\D+(\d+)", [i / 100 for i in range(10, 100)], 0.6)
         clicked(page)
         expect(main(page).get_by_label("One frequency", exact=True)).to_have_value(str(k))
         main(page).get_by_role("button", name=f"Its neurons (k = {k})").click()
