@@ -17,6 +17,7 @@ from miii.plots.style import Chart
 from miii.tasks.primes import PRESETS, Primes
 from pages._ui import data_where, say
 from pages._ui.cell import cell
+from pages._ui.factored import product
 from pages._ui.inputs import number, train_fraction
 
 OTHER = "other"
@@ -274,8 +275,7 @@ def as_tokens(task: Primes) -> None:
         name="loss-weights",
     )
     factors = numbers.factors(int(n))
-    product = r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in factors.items())
-    said = f"is **not prime**: ${n} = {product}$" if n > 1 else "is neither prime nor composite"
+    said = f"is **not prime**: ${n} = {product(factors)}$" if n > 1 else "is neither prime nor composite"
     if factors == {n: 1} and n > 1:
         said = "is **prime**"
     say.text(f"To the network these are {task.width + 1} rows of a table of vectors. {n} {said}.")

@@ -11,6 +11,7 @@ from miii.plots.style import Chart
 from miii.runs import Run
 from pages._ui import looks, say
 from pages._ui.cell import cell, shared, stamp_of
+from pages._ui.factored import product
 
 NEURONS = 12  # that are shown by themselves
 WAVES = 5
@@ -63,8 +64,8 @@ def factors(n: int) -> str:
     """The truth about an integer, as a sentence without its end."""
     if n < 2:
         return f"{n} has no prime factors"
-    product = r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in numbers.factors(n).items())
-    return f"{n} is prime" if numbers.factors(n) == {n: 1} else f"${n} = {product}$"
+    found = numbers.factors(n)
+    return f"{n} is prime" if found == {n: 1} else f"${n} = {product(found)}$"
 
 
 def where(run: Run, step: int, shown: str) -> None:

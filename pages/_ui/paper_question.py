@@ -13,6 +13,7 @@ from miii.plots.style import Chart
 from miii.tasks import ModularAddition, Primes
 from pages._ui import say
 from pages._ui.cell import cell, shared
+from pages._ui.factored import product
 from pages._ui.paper_parts import apart, link, stamp, there
 
 HOURS = 12
@@ -190,8 +191,7 @@ def try_a_number() -> None:
     evidence = evidence_of(run, task, n)
     digits = [int(digit) for digit in numbers.digits(np.array([n]), task.base, task.width)[0]]
     factors = numbers.factors(n)
-    product = r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in factors.items())
-    truth = "prime" if numbers.factors(n) == {n: 1} else f"${product}$"
+    truth = "prime" if factors == {n: 1} else f"${product(factors)}$"
     three = "so 3 divides it" if n % 3 == 0 else "so 3 does not divide it"
     say.text(
         f"${' + '.join(map(str, digits))} = {sum(digits)} \\equiv {sum(digits) % 3} \\pmod 3$, {three}. The network's evidence for "

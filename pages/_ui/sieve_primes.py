@@ -14,6 +14,7 @@ from miii.runs import Run
 from miii.tasks import Primes
 from pages._ui import say, sieve_change
 from pages._ui.cell import cell, shared, stamp_of
+from pages._ui.factored import product
 
 ABOUT = r"""
 A number is prime if no smaller prime $q$ divides it, and $q$ divides it if its digits, each times its power of the base,
@@ -232,7 +233,8 @@ def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.siev
     built = run.task()
     tokens = task.encode(np.array([n]))
     evidence = float(analysis.sieve.numbers.evidence(run.model(step), built.tokens.new_tensor(tokens))[0])
-    prime = numbers.factors(n) == {n: 1}
+    factors = numbers.factors(n)
+    prime = factors == {n: 1}
     where = (built.facts["n"] == n).nonzero()[:, 0].tolist()
     side = (
         "not in its data"
@@ -241,8 +243,6 @@ def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.siev
         if built.train_mask[where[0]]
         else "that it has never seen"
     )
-    factors = numbers.factors(n)
-    product = r" \cdot ".join(f"{p}^{{{k}}}" if k > 1 else str(p) for p, k in factors.items())
     said = "prime" if evidence >= depth.threshold else "composite"
     with st.container(horizontal=True):
         say.metric("Evidence", f"{evidence:.2f}", border=True, help="The logit of prime less that of composite")
@@ -253,7 +253,7 @@ def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.siev
             help=f"Prime from {depth.threshold:.2f} on, the threshold of best F1 in training",
         )
         say.metric("The truth", "prime" if prime else "composite", border=True)
-    say.text(f"${n} = {product}$, a number {side}.")
+    say.text(f"${n} = {product(factors)}$, a number {side}.")
     digits = [int(digit) for digit in numbers.digits(np.array([n]), task.base, task.width)[0]]
     residues = [digit * task.base ** (task.width - 1 - i) % q for i, digit in enumerate(digits)]
     table = pd.DataFrame([digits, residues], columns=plots.digits.place_names(task.base, task.width))
