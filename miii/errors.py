@@ -1,15 +1,40 @@
-"""Bad input, said in one sentence."""
+"""User-facing errors: one sentence that names the field, the value received and what is valid."""
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+LONGEST: Final = 1000  #: characters of a message; a longer one loses its middle
+QUOTED: Final = 100  #: characters of a value that a message repeats
+
 
 class InputError(ValueError):
-    """What the user gave cannot be used; the text is one sentence that names the field and the valid values.
+    """The user's input is invalid; the text is one sentence that names the field and the valid values.
 
-    Source: own design.
+    A message of more than ``LONGEST`` characters loses its middle, since it may repeat a value of any size.
     """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(shortened(text, LONGEST))
+
+
+def shortened(text: str, most: int) -> str:
+    """Return the text, or its beginning and end with an ellipsis between, at most ``most`` characters."""
+    if len(text) <= most:
+        return text
+    head = (most - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
+
+
+def quoted(value: object) -> str:
+    """Return ``repr(value)`` for a message, at most ``QUOTED`` characters, without building a long one."""
+    if isinstance(value, str | bytes) and len(value) > 2 * QUOTED:
+        value = value[:QUOTED] + value[-QUOTED:]  # type: ignore[operator]
+    if isinstance(value, list | tuple | dict | set | frozenset) and len(value) > QUOTED:
+        return f"{type(value).__name__} of {len(value):,} items"
+    if isinstance(value, int) and abs(value) >= 10**QUOTED:
+        return f"an integer of {value.bit_length():,} bits"
+    return shortened(repr(value), QUOTED)
 
 
 class Frozen(BaseModel):
@@ -17,8 +42,6 @@ class Frozen(BaseModel):
 
     Raises:
         InputError: a field is unknown, missing or out of range.
-
-    Source: own design, on pydantic's BaseModel.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -31,9 +54,9 @@ class Frozen(BaseModel):
 
 
 def sentence(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first problem of a pydantic error as one sentence, such as ``p must be at least 2 and at most 9 (got 1).``
+    """Return the first problem of a pydantic error as one sentence: ``p must be at least 2 and at most 9 (got 1).``
 
-    Source: own design; the kinds of problem are pydantic's (``errors()[0]["type"]``).
+    The kinds of problem are pydantic's (``errors()[0]["type"]``).
     """
     first = error.errors()[0]
     inner = first.get("ctx", {}).get("error")
@@ -44,13 +67,14 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
     field = next((part for part in reversed(first["loc"]) if isinstance(part, str)), "value")
     context, kind = first.get("ctx", {}), first["type"]
     if kind == "extra_forbidden":
+        field = field if field.isidentifier() and len(field) <= QUOTED else quoted(field)
         return f"{field} is not a known field; {model.__name__} has {', '.join(model.model_fields)}."
     if kind == "model_type":  # in a choice of models the last name is the choice's own
         field = str(first["loc"][0])
     if kind == "missing":
         return f"{field} is required."
     if kind == "union_tag_not_found":
-        return f"{field} needs a {context['discriminator']} that says which kind it is (got {first['input']!r})."
+        return f"{field} needs a {context['discriminator']} that says which kind it is (got {quoted(first['input'])})."
     kinds = {
         "literal_error": "one of {expected}",
         "union_tag_invalid": "one of {expected_tags}",
@@ -63,8 +87,8 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
     wanted = kinds.get(kind, kinds.get(kind.partition("_")[0], "")).format(**context)
     bounds = _bounds(model, field)
     if not wanted and not bounds:
-        return f"{field}: {first['msg'][0].lower()}{first['msg'][1:]} (got {first['input']!r})."
-    return f"{field} must be {' '.join(part for part in (wanted, bounds) if part)} (got {first['input']!r})."
+        return f"{field}: {first['msg'][0].lower()}{first['msg'][1:]} (got {quoted(first['input'])})."
+    return f"{field} must be {' '.join(part for part in (wanted, bounds) if part)} (got {quoted(first['input'])})."
 
 
 def _bounds(model: type[BaseModel], field: str) -> str:

@@ -94,6 +94,24 @@ def test_the_value_given_does_not_break_the_line(value, one_sentence):
         Sample(count=value)
 
 
+def test_a_message_repeats_no_more_than_the_ends_of_a_long_value():
+    long = "x" * 3_000_000
+    cases = (
+        {"count": long},
+        {"kind": long},
+        {long: 1},
+        {"pair": (1,) * 1_000_000},
+        {"inner": {long: 1}},
+        {"text": [long]},
+    )
+    for values in (*cases, {"count": 10**4000}, {"flag": {str(i): i for i in range(10**5)}}):
+        with pytest.raises(InputError) as caught:
+            Sample(**values)
+        assert len(str(caught.value)) < 400
+    assert str(InputError(f"name must be short (got {long}).")).startswith("name must be short")
+    assert len(str(InputError(long))) == 1000
+
+
 def test_the_error_hides_pydantic():
     with pytest.raises(InputError) as caught:
         Sample(count=1)

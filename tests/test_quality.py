@@ -95,8 +95,6 @@ def complaints(source: str) -> list[str]:
         if not text:
             found.append(f"line {node.lineno}: {name} has no docstring")
             continue
-        if "." not in name and "Source:" not in text:
-            found.append(f"line {node.lineno}: {name} does not give its Source:")
         if not isinstance(node, ast.ClassDef) and raises_input_error(node) and "Raises:" not in text:
             found.append(f"line {node.lineno}: {name} does not say what it Raises:")
     return found
@@ -116,16 +114,13 @@ def test_every_module_says_what_it_is(path):
 BAD = '''
 def silent(): ...
 
-def unsourced():
-    """Does something."""
-
 def raising():
-    """Does something. Source: own design."""
+    """Does something."""
     if True:
         raise InputError("no")
 
 class Thing:
-    """A thing. Source: own design."""
+    """A thing."""
 
     @property
     def size(self): ...
@@ -145,13 +140,11 @@ def f():
 
     Raises:
         InputError: always.
-
-    Source: own design.
     """
     raise InputError("no")
 
 class Thing:
-    """A thing. Source: own design."""
+    """A thing."""
 
     def __init__(self): raise InputError("no")
 
@@ -165,7 +158,6 @@ class Thing:
 def test_the_checker_flags_what_is_missing():
     assert [complaint.partition(": ")[2] for complaint in complaints(BAD)] == [
         "silent has no docstring",
-        "unsourced does not give its Source:",
         "raising does not say what it Raises:",
         "Thing.size has no docstring",
         "Thing.check does not say what it Raises:",
