@@ -81,9 +81,10 @@ class RunConfig(Frozen):
 
     @model_validator(mode="after")
     def _batch_fits(self) -> "RunConfig":
-        if self.batch_size is not None and self.batch_size > self.task.n_train:
+        # by arithmetic: where the split has to be drawn to know more, training looks again
+        if self.batch_size is not None and self.batch_size > self.task.most_train:
             raise InputError(
-                f"batch_size must be at most the {self.task.n_train} training examples (got {self.batch_size})."
+                f"batch_size must be at most the {self.task.most_train} training examples (got {self.batch_size})."
             )
         return self
 
@@ -154,6 +155,12 @@ FAST: dict[str, dict[str, Any]] = {
 }
 
 
+def _surely_trains(task: AnyTask) -> float:
+    """How many examples train for certain, by arithmetic: half of the share, for blocks and classes leave some out."""
+    exact = task.most_train < task.sizes.examples
+    return task.most_train if exact else task.sizes.examples * (task.train_fraction or 0) / 2
+
+
 def recipe(name: str = "fast", **changes: Any) -> RunConfig:
     """The recipe's config with some fields changed, as in ``recipe("literature", task=ModularAddition(p=59))``.
 
@@ -172,6 +179,6 @@ def recipe(name: str = "fast", **changes: Any) -> RunConfig:
     if kind != "modular" and name != "fast":
         raise InputError(f"recipe must be fast for {kind} (got {name!r}, which is modular arithmetic's).")
     base = FAST[kind] if name == "fast" else RECIPES[name]
-    if "task" in changes and base.get("batch_size", 0) > changes["task"].n_train:
+    if "task" in changes and base.get("batch_size", 0) > _surely_trains(changes["task"]):
         base = base | {"batch_size": None}  # a recipe's batch that is larger than a small task: all of it
     return RunConfig(**{**base, **changes})

@@ -29,6 +29,10 @@ SCORES: dict[str, Callable[[Task, np.ndarray, np.ndarray], dict[str, float]]] = 
 }
 
 
+class Interrupted(Exception):
+    """An evaluation was asked to stop."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Both splits in float64: mean loss, share of right answers, and which examples are right.
@@ -86,8 +90,10 @@ def evaluator(
     task: Task,
     loss: metrics.LossName = "cross-entropy",
     scores: Callable[[Task, np.ndarray, np.ndarray], dict[str, float]] | None = None,
-) -> Callable[[], Evaluation]:
-    """A function that evaluates the model as it is when called; a split without examples comes to NaN.
+) -> Callable[..., Evaluation]:
+    """Return a function that evaluates the model as it is when called; a split without examples comes to NaN.
+
+    The function takes ``stop``, a callable that it asks between chunks, and raises ``Interrupted`` once that is true.
 
     Args:
         loss: which loss is reported.
@@ -116,10 +122,15 @@ def evaluator(
     stopping = (test if task.val_mask is None else task.val_mask[rows].to(device)).nonzero()[:, 0]
 
     @torch.no_grad()
-    def evaluate() -> Evaluation:
+    def evaluate(stop: Callable[[], bool] = lambda: False) -> Evaluation:
         for target, source in zip(double.parameters(), model.parameters(), strict=True):
             target.copy_(source)
-        logits = torch.cat([logits_of(double, chunk, None) for chunk in chunks])
+        found = []
+        for chunk in chunks:
+            if stop():
+                raise Interrupted
+            found.append(logits_of(double, chunk, None))
+        logits = torch.cat(found)
         last = logits if following is None else logits[:, -1]
         if following is None:
             losses = [weight * metrics.LOSSES[loss](last[:, where], labels) for where, labels, weight in targets]

@@ -32,29 +32,56 @@ def primes_between(low: int, high: int) -> Iterator[Int[np.ndarray, " primes"]]:
 
 
 def smallest_prime_factor(n: Int[np.ndarray, " integers"]) -> Int[np.ndarray, " integers"]:
-    """The smallest prime factor of each integer, itself for a prime, 0 for 0 and 1.
+    """Return the smallest prime factor of each integer, itself for a prime, 0 for 0 and 1.
 
-    Takes time with the span of the integers, not with their number.
+    A segmented sieve: its time grows with the span of the integers, its memory with their number. Integers in
+    ascending order need no copy.
 
     Source: the sieve of Eratosthenes.
     """
+    if (np.diff(n) < 0).any():
+        order = np.argsort(n, kind="stable")
+        found = np.empty_like(n)
+        found[order] = smallest_prime_factor(n[order])
+        return found
     found = np.zeros(len(n), dtype=np.int64)
     if not len(n):
         return found
-    order = np.argsort(n, kind="stable")
-    ascending, low, high = n[order], int(n.min()), int(n.max())
+    low, high = int(n[0]), int(n[-1])
     primes = primes_below(math.isqrt(high) + 1)
     for begin in range(low, high + 1, BLOCK):
-        first, last = np.searchsorted(ascending, [begin, min(begin + BLOCK, high + 1)])
+        first, last = np.searchsorted(n, [begin, min(begin + BLOCK, high + 1)])
         if first == last:
             continue
         block = np.zeros(min(BLOCK, high + 1 - begin), dtype=np.int32)
         for q in reversed(primes):  # descending, so that the smallest factor is the one that stays
             block[max(q * q, -(-begin // q) * q) - begin :: q] = q
-        mine = ascending[first:last]
+        mine = n[first:last]
         factor = block[mine - begin]
-        found[order[first:last]] = np.where(factor == 0, np.where(mine > 1, mine, 0), factor)
+        found[first:last] = np.where(factor == 0, np.where(mine > 1, mine, 0), factor)
     return found
+
+
+def sample(generator: np.random.Generator, most: int, size: int) -> Int[np.ndarray, " size"]:
+    """Draw ``size`` distinct integers of 0 .. most - 1, ascending, every subset equally likely.
+
+    Memory grows with ``size`` alone: ``Generator.choice`` lists all ``most`` of them.
+
+    Raises:
+        ValueError: ``size`` is larger than ``most``.
+    """
+    if size > most:
+        raise ValueError(f"size must be at most {most} (got {size}).")
+    if 2 * size > most:  # draw what is left out: the rest is listed, and less than twice as long
+        kept = np.ones(most, dtype=bool)
+        kept[sample(generator, most, most - size)] = False
+        return np.flatnonzero(kept)
+    drawn = np.empty(0, dtype=np.int64)
+    while len(drawn) < size:  # of what was drawn twice the first counts, so that the order stays random
+        drawn = np.concatenate([drawn, generator.integers(most, size=size - len(drawn))])
+        _, first = np.unique(drawn, return_index=True)
+        drawn = drawn[np.sort(first)]
+    return np.sort(drawn)
 
 
 def is_prime(n: Int[np.ndarray, " integers"]) -> np.ndarray:

@@ -13,12 +13,24 @@ from torch import Tensor
 from miii import hardware
 from miii.config import RunConfig
 from miii.errors import InputError
-from miii.evaluation import SCORES, Evaluation, evaluator
+from miii.evaluation import SCORES, Evaluation, Interrupted, evaluator
 from miii.metrics import LOSSES, LossName, next_token
 from miii.model import fast
 from miii.model.transformer import Transformer
 from miii.optim import Stepper, lr_factor
 from miii.tasks import Task
+
+
+class Diverged(InputError):
+    """Training met a loss or a weight that is not finite.
+
+    Attributes:
+        step: where it was met; every step yielded before has finite weights.
+    """
+
+    def __init__(self, step: int, what: str) -> None:
+        super().__init__(f"training diverged: {what} at step {step} is not finite; lower lr, or raise warmup_steps.")
+        self.step = step
 
 
 @dataclass(frozen=True)
@@ -29,7 +41,8 @@ class Step:
         seconds: wall clock since the first step began, evaluations and the consumer's own work included; the time
             between stopping and resuming is not.
         step_seconds: what this update took.
-        evaluation: on every ``eval_every``-th step from 0 on, and the last; None between.
+        evaluation: on every ``eval_every``-th step from 0 on, and the last; None between, and where ``stop`` cut it
+            short: then this is the last value, and resuming from it evaluates again.
         weights: float32 weights on the CPU, on the steps of ``snapshot_steps`` and the last; None between.
         state: all that resuming from here needs, as tensors by name. Call it before asking for the next step.
 
@@ -60,17 +73,22 @@ def build_model(config: RunConfig, task: Task) -> Transformer:
     return Transformer.of(config.model, task, seed=config.task.seed)
 
 
-def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator[Step]:
+def train(
+    config: RunConfig, state: dict[str, Tensor] | None = None, stop: Callable[[], bool] = lambda: False
+) -> Iterator[Step]:
     """Train, step by step; the first value is the network before training (or where ``state`` was written).
 
     Deterministic given config, device, precision and thread count: the batch of a step is drawn from the seed and
     the step alone. Closing the generator ends training.
 
     Args:
-        state: what ``Step.state`` gave, to go on from there to the very same weights.
+        state: what ``Step.state`` gave, to resume from there to the very same weights.
+        stop: asked before each step and within evaluations; once it is true, the step it was asked in is the last.
 
     Raises:
-        InputError: at the first step, if the task does not say which examples train.
+        InputError: at the first step, if the task does not say which examples train, has no data, or has fewer than
+            ``batch_size``.
+        Diverged: a loss or a weight is not finite.
 
     Source: the loop of Nanda et al. 2023; the fast path is ``miii.model.fast``.
     """
@@ -92,6 +110,8 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
 
     examples = fast.plan(task.tokens.to(device))
     rows = task.step_mask.nonzero()[:, 0]
+    if config.batch_size is not None and config.batch_size > len(rows):
+        raise InputError(f"batch_size must be at most the {len(rows)} training examples (got {config.batch_size}).")
     batches = _batches(config, rows, task.chances)
     logits_of = fast.logits_for(task)
     loss_of, kept_at = _loss(task, config.loss, device), _kept(config, device)
@@ -107,6 +127,8 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
             begun = begun or step_began
             with torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16):
                 loss = loss_of(logits_of(model, examples.rows(chosen), kept_at(step, len(chosen))), chosen)
+            if not loss.isfinite():
+                raise Diverged(step, "the training loss")
             loss.backward()
             stepper.step(factor)
             step_seconds = time.perf_counter() - step_began
@@ -114,7 +136,14 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
         last = step == config.steps or (config.seconds is not None and seconds >= config.seconds)
         if grokked_at is not None and config.steps_after_grok is not None:
             last = last or step >= grokked_at + config.steps_after_grok
-        evaluation = evaluate() if step % config.eval_every == 0 or last else None
+        due = step % config.eval_every == 0 or last
+        if (due or step in kept) and not all(weight.isfinite().all() for weight in model.parameters()):
+            raise Diverged(step, "a weight")
+        try:
+            evaluation = evaluate(stop) if due else None
+        except Interrupted:
+            evaluation, last = None, False
+        stopped = stop()
         seconds = before + (time.perf_counter() - begun if begun else 0.0)
         if evaluation is not None and grokked_at is None and evaluation.grokked():
             grokked_at, seconds_to_grok = step, seconds
@@ -133,7 +162,7 @@ def train(config: RunConfig, state: dict[str, Tensor] | None = None) -> Iterator
             weights=_weights(model) if step in kept or last else None,
             state=partial(_state, model, stepper, clock),
         )
-        if last:
+        if last or stopped:
             return
 
 

@@ -1,6 +1,7 @@
 """A run as one value: round trips, and every bad value in one sentence."""
 
 import json
+import tracemalloc
 
 import pytest
 from pydantic import ValidationError
@@ -121,7 +122,33 @@ BAD = [
 @pytest.mark.parametrize(("values", "field", "hint"), BAD)
 def test_a_bad_value_gives_one_sentence_with_the_field_and_what_is_valid(values, field, hint, one_sentence):
     with one_sentence(field, hint):
-        RunConfig(**values)
+        RunConfig(**values).task.build()
+
+
+def test_a_config_is_checked_by_arithmetic_alone(monkeypatch):
+    """Nothing is sieved, drawn or tabulated: a config comes out of a link or an upload."""
+
+    def worked(*_: object) -> None:
+        raise AssertionError("work was done")
+
+    for name in ("miii.numbers.smallest_prime_factor", "miii.numbers.sample", "miii.tasks.frames.prime_between"):
+        monkeypatch.setattr(name, worked)
+    for name in ("miii.tasks.primes._parts", "miii.tasks.frames.parts", "miii.tasks.modular.answers"):
+        monkeypatch.setattr(name, worked)
+    monkeypatch.setattr("miii.expression.Expression.table", worked)
+    wide = {"kind": "primes", "low": 2, "high": 10**8, "sample": 4_000_000, "base": 1000}
+    tasks = [wide | {"split": split, "candidates": candidates} for split in ("random", "range", "residue")
+             for candidates in ("all", "coprime")]  # fmt: skip
+    tasks.append({"kind": "frames", "low": 2, "high": 100_000, "largest_step": 50, "sample": 5_000})
+    tasks.append({"operation": "expr", "expression": "a*b*a*b*a*b", "p": 1024})
+    tracemalloc.start()
+    for task in tasks:
+        config = RunConfig(task=task, batch_size=512)
+        assert config.task.sizes.examples >= 5_000
+    assert tracemalloc.get_traced_memory()[1] < 2e6
+    tracemalloc.stop()
+    with pytest.raises(miii.InputError, match="168"):
+        RunConfig(task=wide | {"residues": [3] * 1_000_000})
 
 
 def test_the_largest_batch_is_the_training_split():

@@ -1,5 +1,7 @@
 """Integers against SymPy, and against loops in plain Python."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import sympy
@@ -118,3 +120,19 @@ def test_every_row_of_the_table_is_sympy_s():
 )
 def test_the_table_of_a_range_has_the_rows_that_lie_in_it(low, high, tens):
     assert numbers.table(low, high)[:, 0].tolist() == [ten + 1 for ten in tens]
+
+
+def test_a_sample_is_drawn_evenly_and_does_not_list_what_it_is_drawn_from():
+    generator = np.random.default_rng(0)
+    for most, size in ((7, 3), (7, 5), (10, 10), (9, 0)):
+        drawn = np.array([numbers.sample(generator, most, size) for _ in range(3000)])
+        assert (np.diff(drawn, axis=1) > 0).all()
+        counts = np.bincount(drawn.ravel(), minlength=most) / 3000
+        assert counts == pytest.approx(size / most, abs=5 * 0.5 / 3000**0.5)
+    tracemalloc.start()
+    drawn = numbers.sample(generator, 10**8, 10_000)
+    assert tracemalloc.get_traced_memory()[1] < 2e6
+    tracemalloc.stop()
+    assert len(set(drawn.tolist())) == 10_000
+    with pytest.raises(ValueError, match="at most 3"):
+        numbers.sample(generator, 3, 4)

@@ -10,15 +10,15 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 
 from miii import metrics, numbers
-from miii.errors import Frozen, InputError
-from miii.tasks.task import UNASKED, Task, names_of
+from miii.errors import InputError
+from miii.tasks.task import UNASKED, Sizes, Task, TaskConfig, names_of
 
 MOST = 5_000_000  #: pairs of a first integer and a step that are looked through
 TOKENS = 20_000_000  #: of all sequences together, that fit into memory
 LABELS = ("composite", "prime")  #: the first two tokens, so that a label is the token of its own number
 
 
-class Frames(Frozen):
+class Frames(TaskConfig):
     """Sequences of frames [condition][digits][label] of the integers n, n + d, n + 2 d, ...; the condition says d.
 
     The last label is not shown: it is the answer, read at the last position. ``predict`` everything asks for more, at
@@ -28,8 +28,10 @@ class Frames(Frozen):
     The range is cut into blocks, of which a random share trains. A sequence stands on a side if all of its integers do;
     those with integers on both sides are left out. So no integer of a held-out sequence occurs in training at all.
 
+    A config is checked by arithmetic alone; ``build`` raises where a side lacks primes or composites.
+
     Raises:
-        InputError: the range is empty, too large, or too small for two blocks, or a side lacks primes or composites.
+        InputError: the range is empty, too large, or too small for two blocks.
 
     Source: in the style of GAIA-1 (Hu et al. 2023, arXiv 2309.17080), section 2, with integers for images; the draft
     paper cites it.
@@ -65,20 +67,31 @@ class Frames(Frozen):
                 f"high must be at least low + {self.block}, so that there are two blocks of {self.block} integers, "
                 f"4 (frames - 1) largest_step (got {self.high} with low {self.low})."
             )
-        examples, _, *found = _counts(self)
-        if examples * self.n_ctx > TOKENS:
+        if self.most_examples * self.n_ctx > TOKENS:
             raise InputError(
-                f"sample must be at most {TOKENS // self.n_ctx:,} sequences of {self.n_ctx} tokens (got {examples:,})."
+                f"sample must be at most {TOKENS // self.n_ctx:,} sequences of {self.n_ctx} tokens "
+                f"(got {self.most_examples:,})."
             )
-        for (side, label), count in zip(
-            [(s, x) for s in ("training", "test") for x in LABELS[::-1]], found, strict=True
-        ):
-            if not count:
-                raise InputError(
-                    f"train_fraction must leave sequences that end in primes and in composites on each side (got "
-                    f"{self.train_fraction}, which leaves none that ends in a {label} for {side})."
-                )
         return self
+
+    @property
+    def most_examples(self) -> int:
+        """An upper bound of how many sequences there are, by arithmetic: those across two blocks may be left out."""
+        steps = self.largest_step
+        pairs = (self.high - self.low + 1) * steps - (self.frames - 1) * steps * (steps + 1) // 2
+        return pairs if self.sample is None else min(self.sample, pairs)
+
+    @property
+    def sizes(self) -> Sizes:
+        """Upper bounds of the sizes of ``build()``."""
+        d_vocab, everything = len(self.token_names), self.predict == "everything"
+        d_vocab_out = d_vocab if everything else len(LABELS)
+        return Sizes(self.most_examples, self.n_ctx, d_vocab, d_vocab_out, everywhere=everything)
+
+    @property
+    def most_train(self) -> int:
+        """An upper bound of ``n_train``, by arithmetic."""
+        return self.most_examples
 
     @property
     def width(self) -> int:
@@ -102,8 +115,8 @@ class Frames(Frozen):
 
     @property
     def n_train(self) -> int:
-        """How many sequences train."""
-        return _counts(self)[1]
+        """How many sequences train; the split is drawn for it."""
+        return int(parts(self)[2].sum())
 
     @property
     def name(self) -> str:
@@ -190,11 +203,12 @@ def trains(config: Frames) -> Bool[np.ndarray, " integers"]:
     return np.repeat(chosen, config.block)[:integers]
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=2)
 def parts(config: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The first integers of the sequences, their steps, and which train; ascending, and read-only.
+    """Return the first integers of the sequences, their steps, and which train; ascending, and read-only.
 
-    Source: own design; the draws are from the seed.
+    Raises:
+        InputError: a side has no sequence that ends in a prime, or none that ends in a composite.
     """
     side = trains(config).astype(np.int8)
     found = []
@@ -206,17 +220,20 @@ def parts(config: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     first, step, train = np.concatenate(found, axis=1)
     order = np.lexsort((step, first))
     if config.sample is not None and config.sample < len(order):
-        order = order[np.sort(np.random.default_rng([config.seed, 1]).choice(len(order), config.sample, replace=False))]
+        order = order[numbers.sample(np.random.default_rng([config.seed, 1]), len(order), config.sample)]
     arrays = first[order], step[order], train[order] == 1
+    _check_sides(config, *arrays)
     for array in arrays:
         array.flags.writeable = False
     return arrays
 
 
-@functools.lru_cache(maxsize=256)
-def _counts(config: Frames) -> tuple[int, ...]:
-    """How many sequences there are, and train; then how many end in primes and in composites, by side."""
-    first, step, train = parts(config)
+def _check_sides(config: Frames, first: np.ndarray, step: np.ndarray, train: np.ndarray) -> None:
     prime = prime_between(config.low, config.high)[first + (config.frames - 1) * step - config.low]
-    ends = [int((mask & label).sum()) for mask in (train, ~train) for label in (prime, ~prime)]
-    return len(first), int(train.sum()), *ends
+    for side, mask in (("training", train), ("test", ~train)):
+        for label, ends in zip(LABELS, (~prime, prime), strict=True):
+            if not (mask & ends).any():
+                raise InputError(
+                    f"train_fraction must leave sequences that end in primes and in composites on each side (got "
+                    f"{config.train_fraction}, which leaves none that ends in a {label} for {side})."
+                )

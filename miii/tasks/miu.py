@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Int
 from pydantic import Field, model_validator
 
-from miii.errors import Frozen, InputError
-from miii.tasks.task import Task, mask_of
+from miii.errors import InputError
+from miii.tasks.task import Sizes, Task, TaskConfig, mask_of
 
 NAMES = ("I", "U", "M", "?", "·")  #: the tokens; the last is an empty place of the tape
 LETTER_I, LETTER_U, AXIOM, ASK, BLANK = range(5)
 
 
-class MIU(Frozen):
+class MIU(TaskConfig):
     """Is M followed by a string over {I, U} a theorem of the MIU system? A tape holds M, the letters and ``?``.
 
     The letters stand at random places of the tape, in their order, with blanks between them, so that every place is
@@ -53,6 +53,12 @@ class MIU(Frozen):
                 f"(got {self.train_fraction}, which trains on {self.n_train})."
             )
         return self
+
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes of ``build()``."""
+        longer = (self.longest_test - self.longest) * max(1, self.n // 20)
+        return Sizes(self.n + longer, self.longest_test + 2, len(NAMES), 2)
 
     @property
     def n_train(self) -> int:

@@ -9,14 +9,14 @@ from jaxtyping import Int
 from pydantic import Field, model_serializer, model_validator
 from torch import Tensor
 
-from miii.errors import Frozen, InputError
+from miii.errors import InputError
 from miii.expression import EXAMPLE, parse
-from miii.tasks.task import Task
+from miii.tasks.task import Sizes, Task, TaskConfig
 
 Operation = Literal["add", "sub", "mul", "quadratic", "shuffled", "relabelled", "expr"]
 
 
-class ModularAddition(Frozen):
+class ModularAddition(TaskConfig):
     """All p^2 pairs as the tokens ``a b =``, the answer read at ``=``.
 
     ``shuffled`` (addition's labels in random order) and ``relabelled`` (addition under a random renaming of the
@@ -28,7 +28,8 @@ class ModularAddition(Frozen):
 
     Raises:
         InputError: ``p`` below 2, ``train_fraction`` outside (0, 1), a split that leaves a side empty, or an expression
-            that is missing, not asked for, no formula, constant, or has no value at some pair.
+            that is missing, not asked for, or no formula. ``build`` raises where it is constant or has no value at
+            some pair.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 3; the operations are Power et al.'s (arXiv 2201.02177).
     """
@@ -56,7 +57,7 @@ class ModularAddition(Frozen):
         if self.operation == "expr":
             if self.expression is None:
                 raise InputError(f"expression is required for the task expr: a formula such as {EXAMPLE}.")
-            parse(self.expression).table(self.p)
+            parse(self.expression)
         elif self.expression is not None:
             raise InputError(
                 f"expression must be none for the task {self.operation}, for expr is the one that has it "
@@ -73,6 +74,11 @@ class ModularAddition(Frozen):
     def kind(self) -> str:
         """What kind of task this is, by its name in ``KINDS``."""
         return "modular"
+
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes of ``build()``."""
+        return Sizes(self.p**2, 3, self.p + 1, self.p)
 
     @property
     def n_train(self) -> int:

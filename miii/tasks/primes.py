@@ -11,8 +11,8 @@ from jaxtyping import Int
 from pydantic import BeforeValidator, Field, model_validator
 
 from miii import metrics, numbers
-from miii.errors import Frozen, InputError
-from miii.tasks.task import Target, Task
+from miii.errors import InputError, quoted
+from miii.tasks.task import Sizes, Target, Task, TaskConfig
 
 MOST = 5_000_000  #: examples that fit into memory
 CHUNK = 100_000  #: of them turned into tokens at a time, for what is needed meanwhile does not fit beside them
@@ -31,17 +31,20 @@ def _listed(value: Any) -> Any:
     return [part for part in value.split(",") if part] if isinstance(value, str) else value
 
 
-Primelist = Annotated[tuple[int, ...], BeforeValidator(_listed)]
+Primelist = Annotated[tuple[int, ...], BeforeValidator(_listed), Field(max_length=len(numbers.primes_below(1000)))]
 
 
-class Primes(Frozen):
+class Primes(TaskConfig):
     """The integers of a range as digits and a last token ``?``, where the answer is read: prime (1) or not (0).
 
     ``residues`` asks for n mod q beside it, for each of the given primes: information on factors that the label alone
     does not give.
 
+    A config is checked by arithmetic alone. Nothing is sieved before ``build``, which raises where a side of the split
+    has no prime.
+
     Raises:
-        InputError: an empty or too large range, a base outside 2 .. 1000, or a split that leaves a side without primes.
+        InputError: an empty or too large range, or a base outside 2 .. 1000.
 
     Source: the draft paper, sections 2.3 and 3.1 and Table 1.
     """
@@ -78,18 +81,12 @@ class Primes(Frozen):
                 f"low and high must hold 10 to {MOST:,} integers, or sample must say how many to draw "
                 f"(got {self.n_examples:,})."
             )
+        known = numbers.primes_below(1000)
         for q in self.residues:
-            if q not in numbers.primes_below(1000):
-                raise InputError(f"residues must be primes below 1000 (got {q}).")
+            if q not in known:
+                raise InputError(f"residues must be primes below 1000 (got {quoted(q)}).")
         if len(set(self.residues)) < len(self.residues):
             raise InputError(f"residues must name each prime once (got {','.join(map(str, self.residues))}).")
-        _, *found = _counts(self)
-        for side, primes in zip(("training", "test"), found, strict=True):
-            if not primes:
-                raise InputError(
-                    f"split must leave at least one prime on each side (got {self.split!r} with train_fraction "
-                    f"{self.train_fraction}, which leaves none for {side})."
-                )
         return self
 
     @property
@@ -99,9 +96,24 @@ class Primes(Frozen):
         return whole if self.sample is None else min(self.sample, whole)
 
     @property
+    def sizes(self) -> Sizes:
+        """The sizes of ``build()``."""
+        d_vocab = self.base * (self.width if self.tokens == "place" else 1) + (1 if self.leading_zeros else 2)
+        return Sizes(self.n_examples, self.width + 1, d_vocab, 2 + sum(self.residues), 1 + len(self.residues))
+
+    @property
+    def most_train(self) -> int:
+        """An upper bound of ``n_train``, by arithmetic; exact but for a split by residue."""
+        side = int(self.train_fraction * self.n_examples)
+        return self.n_examples if self.split == "residue" else side - _validation(side)
+
+    @property
     def n_train(self) -> int:
-        """How many integers steps are taken on: the training side without its validation part."""
-        return _counts(self)[0]
+        """How many integers steps are taken on: the training side without its validation part.
+
+        A split by residue is drawn for it.
+        """
+        return int((parts(self)[2] == TRAIN).sum()) if self.split == "residue" else self.most_train
 
     @property
     def width(self) -> int:
@@ -187,24 +199,30 @@ def scores(task: Task, logits: np.ndarray, rows: Int[np.ndarray, " rows"]) -> di
     return found
 
 
-@functools.lru_cache(maxsize=4)
 def parts(config: Primes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The integers ascending, their smallest prime factors, and which of ``PARTS`` each is in.
+    """Return the integers ascending, their smallest prime factors, and which of ``PARTS`` each is in.
 
     Read-only: the arrays are shared.
 
-    Source: ``numbers.smallest_prime_factor``; the draws are from the seed.
+    Raises:
+        InputError: a side of the split has no prime.
     """
+    fields = ("low", "high", "base", "candidates", "sample", "split", "train_fraction", "seed")
+    return _parts(Primes(**{name: getattr(config, name) for name in fields}))  # how an integer is shown changes nothing
+
+
+@functools.lru_cache(maxsize=2)
+def _parts(config: Primes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     generator = np.random.default_rng([config.seed, 0])
     first, last = _rank(config, config.low), _rank(config, config.high + 1)
-    rank = np.arange(first, last)
     if config.sample is not None and config.sample < last - first:
-        rank = first + np.sort(generator.choice(last - first, config.sample, replace=False))
+        rank = first + numbers.sample(generator, last - first, config.sample)
+    else:
+        rank = np.arange(first, last)
     n = rank
     if config.candidates == "coprime":
         coprime = _coprime(config.base)
         n = rank // len(coprime) * config.base + coprime[rank % len(coprime)]
-    spf = numbers.smallest_prime_factor(n)
     wanted = int(config.train_fraction * len(n))
     part = np.full(len(n), TEST, dtype=np.int8)
     match config.split:
@@ -215,22 +233,23 @@ def parts(config: Primes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         case "residue":
             part[np.isin(n % 97, generator.permutation(97)[: round(config.train_fraction * 97)])] = TRAIN
     side = np.flatnonzero(part == TRAIN)
-    validation = min(max(1, int(VALIDATION_SHARE * len(side))), 20_000, len(side) - 1)
-    part[np.random.default_rng([config.seed, 1]).permutation(side)[: max(0, validation)]] = VALIDATION
+    part[np.random.default_rng([config.seed, 1]).permutation(side)[: _validation(len(side))]] = VALIDATION
+    spf = numbers.smallest_prime_factor(n)
+    prime = n == spf
+    for name, of_side in (("training", part < TEST), ("test", part == TEST)):
+        if not (prime & of_side).any():
+            raise InputError(
+                f"split must leave at least one prime on each side (got {config.split!r} with train_fraction "
+                f"{config.train_fraction}, which leaves none for {name})."
+            )
     for array in (n, spf, part):
         array.flags.writeable = False
     return n, spf, part
 
 
-@functools.lru_cache(maxsize=256)
-def _counts(config: Primes) -> tuple[int, int, int]:
-    """How many integers steps are taken on, and the primes of both sides: kept for more configs than the integers are.
-
-    A page reads the config of every run each time that it is drawn.
-    """
-    n, spf, part = parts(config)
-    prime = n == spf
-    return int((part == TRAIN).sum()), int(prime[part < TEST].sum()), int(prime[part == TEST].sum())
+def _validation(side: int) -> int:
+    """How many of a training side's integers are its validation part; one at least is left to train on."""
+    return max(0, min(max(1, int(VALIDATION_SHARE * side)), 20_000, side - 1))
 
 
 def _rank(config: Primes, n: int) -> int:

@@ -10,12 +10,12 @@ from jaxtyping import Int
 from pydantic import Field, model_validator
 
 from miii import numbers
-from miii.errors import Frozen, InputError
+from miii.errors import InputError
 from miii.tasks.primes import Primelist
-from miii.tasks.task import Target, Task, mask_of, names_of
+from miii.tasks.task import Sizes, Target, Task, TaskConfig, mask_of, names_of
 
 
-class Residues(Frozen):
+class Residues(TaskConfig):
     """n = x0 + p x1 as the tokens ``x0 x1 =``; asked are n mod q for every prime q < p, all at once.
 
     The loss of a task with q answers is divided by log q. ``masked`` tasks are asked but not trained. ``basis`` is the
@@ -55,6 +55,11 @@ class Residues(Frozen):
     def primes(self) -> tuple[int, ...]:
         """The moduli, ascending; those of the control are its digits' base."""
         return (self.p, self.p) if self.basis else numbers.primes_below(self.p)
+
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes of ``build()``."""
+        return Sizes(self.p**2, 3, self.p + 1, sum(self.primes), len(self.primes))
 
     @property
     def n_train(self) -> int:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from miii.errors import Frozen
 
 UNASKED = -1  #: in ``Task.next_tokens``, where nothing is asked
 
@@ -98,6 +100,42 @@ class Task:
                 return slice(begin, begin + target.size)
             begin += target.size
         raise KeyError(name)
+
+
+class Sizes(NamedTuple):
+    """How large the data of a task is, by arithmetic, before anything is built.
+
+    Attributes:
+        examples: how many there are, at most.
+        targets: how many answers each example has.
+        everywhere: whether the network is asked at every position.
+    """
+
+    examples: int
+    n_ctx: int
+    d_vocab: int
+    d_vocab_out: int
+    targets: int = 1
+    everywhere: bool = False
+
+
+class TaskConfig(Frozen):
+    """What every task's config answers without building its data."""
+
+    @property
+    def sizes(self) -> Sizes:
+        """Upper bounds of the sizes of ``build()``."""
+        raise NotImplementedError
+
+    @property
+    def n_train(self) -> int:
+        """How many examples steps are taken on; a split may have to be drawn for it."""
+        raise NotImplementedError
+
+    @property
+    def most_train(self) -> int:
+        """An upper bound of ``n_train``, by arithmetic alone."""
+        return self.n_train
 
 
 def names_of(symbols: int, *further: str) -> tuple[str, ...]:

@@ -150,7 +150,7 @@ def test_scores_are_counted_by_hand():
 )
 def test_bad_input_is_one_sentence(changes, words, one_sentence):
     with one_sentence(*words):
-        Frames(**SMALL | changes)
+        Frames(**SMALL | changes).build()
 
 
 def test_its_name_says_base_and_what_is_asked():

@@ -246,9 +246,9 @@ def test_the_other_operations_multipliers_are_what_they_were(operation, multipli
 )
 def test_a_custom_task_that_is_none_is_one_sentence(one_sentence, fields, words):
     with one_sentence(*words):
-        ModularAddition(p=7, **fields)
+        ModularAddition(p=7, **fields).build()
     with one_sentence(*words):  # as a run's file is read
-        miii.RunConfig(task={"p": 7, **fields})
+        miii.RunConfig(task={"p": 7, **fields}).task.build()
 
 
 def test_an_expression_is_written_where_there_is_one_and_nothing_else_has_changed():
