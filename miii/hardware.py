@@ -1,6 +1,7 @@
 """What this machine computes on, and in which precision."""
 
 import ctypes
+import os
 import platform
 from pathlib import Path
 from typing import Literal
@@ -63,6 +64,24 @@ def reuse_freed_memory() -> None:
         return
     mallopt(-3, 32 << 20)
     mallopt(-1, 128 << 20)
+
+
+def available_memory() -> int:
+    """Return how many bytes a new computation may take: what the system has left, within its container's limit.
+
+    Source: proc(5), MemAvailable; cgroups(7), memory.max and memory.current. Elsewhere all physical memory.
+    """
+    info, group = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+    if not info.exists():
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 4 << 30
+    lines = (line.split() for line in info.read_text().splitlines())
+    left = next(1024 * int(line[1]) for line in lines if line[0] == "MemAvailable:")
+    try:
+        most = (group / "memory.max").read_text().strip()
+        used = int((group / "memory.current").read_text())
+    except (OSError, ValueError):
+        return left
+    return left if most == "max" else min(left, int(most) - used)
 
 
 def processor() -> str:

@@ -1,5 +1,6 @@
 """Training in the background: one thread trains, the others read. Nothing here knows of any user interface."""
 
+import math
 import os
 import sys
 import threading
@@ -12,7 +13,7 @@ from typing import Literal
 
 from miii import runs
 from miii.config import RunConfig
-from miii.errors import InputError
+from miii.errors import InputError, quoted
 from miii.evaluation import Evaluation
 from miii.training import Step, train
 
@@ -26,9 +27,8 @@ class Job:
 
     Attributes:
         step: the newest step; evaluation: the newest evaluation, a few steps older at most.
-        message: why it failed, in one sentence.
-
-    Source: own design.
+        message: why it failed, or was stopped by the limit, in one sentence.
+        limit: wall-clock seconds for which it may train; None where it may as long as it takes.
     """
 
     folder: Path
@@ -37,8 +37,10 @@ class Job:
     step: Step | None = None
     evaluation: Evaluation | None = None
     message: str = ""
+    limit: float | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    _until: float = math.inf
     _times: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=50))
 
     @property
@@ -72,15 +74,23 @@ class Job:
         rate = self.rate
         return None if not rate or self.step is None else (self.config.steps - self.step.step) / rate
 
+    def stopping(self) -> bool:
+        """Whether training is to end: it was asked to, or has had its time. Training asks within a step, too."""
+        if not self.stop.is_set() and time.monotonic() > self._until:
+            self.message = f"Stopped after {self.limit:,.0f} seconds, the most that a run may train here."
+            self.stop.set()
+        return self.stop.is_set()
+
     def run(self, steps: Callable[[], Iterator[Step]]) -> None:
-        """Train to the end or until ``stop`` is set, writing the run; errors end up in ``message``."""
+        """Train to the end or until ``stopping``, writing the run; errors end up in ``message``."""
+        self._until = math.inf if self.limit is None else time.monotonic() + self.limit
         try:
             followed = runs.follow(self.folder, steps())
             for step in followed:
                 self.step = step
                 self.evaluation = step.evaluation or self.evaluation
                 self._times.append((time.perf_counter(), step.step))
-                if self.stop.is_set():
+                if self.stopping():
                     break
             followed.close()
             # a step that is over must not keep the network, its optimiser and their gradients alive
@@ -115,8 +125,11 @@ class Jobs:
         for thread in self._threads:
             thread.start()
 
-    def start(self, folder: str | Path, config: RunConfig) -> Job:
+    def start(self, folder: str | Path, config: RunConfig, limit: float | None = None) -> Job:
         """Queue a new run.
+
+        Args:
+            limit: wall-clock seconds after which it is stopped; None never stops it.
 
         Raises:
             InputError: the folder exists, or a job is about to make it.
@@ -124,24 +137,28 @@ class Jobs:
         folder = Path(folder)
         if folder.exists():
             raise InputError(f"name must be one that no run has yet (got {folder.name!r}).")
-        return self._submit(folder, config, lambda: train(config))
+        job = Job(folder, config, limit=limit)
+        return self._submit(job, lambda: train(config, stop=job.stopping))
 
-    def resume(self, run: runs.Run) -> Job:
-        """Queue a stopped run, to go on where it stopped.
+    def resume(self, run: runs.Run, limit: float | None = None) -> Job:
+        """Queue a stopped run, to be resumed where it stopped.
+
+        Args:
+            limit: as of ``start``.
 
         Raises:
             InputError: it has ended, is being written, or is queued already.
         """
         if not run.can_resume:
             raise InputError(f"{run.name} has nothing to resume.")
-        return self._submit(run.folder, run.config, lambda: runs.resume(run.folder.absolute()))
+        job = Job(run.folder, run.config, limit=limit)
+        return self._submit(job, lambda: runs.resume(run.folder.absolute(), job.stopping))
 
-    def _submit(self, folder: Path, config: RunConfig, steps: Callable[[], Iterator[Step]]) -> Job:
+    def _submit(self, job: Job, steps: Callable[[], Iterator[Step]]) -> Job:
         with self._lock:
-            if folder.name in self._jobs and not self._jobs[folder.name].over:
-                raise InputError(f"name must be one that no job has (got {folder.name!r}).")
-            job = Job(folder, config)
-            self._jobs[folder.name] = job
+            if job.name in self._jobs and not self._jobs[job.name].over:
+                raise InputError(f"name must be one that no job has (got {quoted(job.name)}).")
+            self._jobs[job.name] = job
             self._queue.append((job, steps))
             self._lock.notify()
         return job

@@ -11,6 +11,7 @@ import pytest
 
 from miii import InputError, RunConfig, runs
 from miii.jobs import Job, Jobs
+from miii.model import fast
 from miii.training import Step, train
 
 LONG = 1_000_000  # steps: an hour, so whoever ends it was asked to
@@ -53,6 +54,32 @@ def test_a_job_writes_the_run_that_recording_it_would(jobs, small_config, small_
     assert job.evaluation is job.step.evaluation
     assert jobs.get("run") is job
     assert jobs.all() == [job]
+
+
+def test_a_job_has_its_time_and_no_more(jobs, long, tmp_path):
+    job = jobs.start(tmp_path / "run", long, limit=0.5)
+    wait(lambda: job.over)
+    assert job.status == "stopped"
+    assert "0 seconds" in job.message
+    assert runs.open(tmp_path / "run").can_resume
+
+
+def test_a_stop_is_heard_within_an_evaluation(jobs, small_config, tmp_path, monkeypatch):
+    """Here each chunk of one waits: a network that takes minutes to evaluate is stopped all the same."""
+    monkeypatch.setattr("miii.evaluation.CHUNK", 1)
+    patient = fast.answer_logits
+
+    def slow(*args: object) -> object:
+        time.sleep(0.1)
+        return patient(*args)
+
+    monkeypatch.setattr("miii.model.fast.answer_logits", slow)
+    job = jobs.start(tmp_path / "run", small_config())
+    wait(lambda: job.status == "running")
+    time.sleep(0.3)
+    jobs.stop(job)
+    assert job.wait(1.5)  # 49 chunks take 5 s
+    assert job.status == "stopped"
 
 
 def test_one_job_trains_and_the_others_wait_for_their_turn(jobs, long, small_config, tmp_path):
@@ -141,7 +168,7 @@ def test_pausing_and_resuming_ends_in_the_weights_of_an_uninterrupted_run(jobs, 
 def test_a_stop_that_comes_just_as_the_job_ends_leaves_it_over(jobs, small_config, tmp_path, monkeypatch):
     look, gate = Job.over.fget, threading.Event()
 
-    def gated(config: RunConfig) -> Iterator[Step]:
+    def gated(config: RunConfig, stop: object) -> Iterator[Step]:
         for step in train(config):
             yield step
             if step.step == 5:
@@ -232,7 +259,7 @@ def test_someone_who_only_looks_does_not_keep_a_job_from_beginning(jobs, long, s
     assert (second.status, second.message) == ("finished", "")
 
 
-def failing(config: RunConfig) -> Iterator[Step]:
+def failing(config: RunConfig, stop: object) -> Iterator[Step]:
     for step in train(config):
         if step.step == 5:
             raise RuntimeError("the sky fell")
@@ -298,7 +325,9 @@ def test_closing_stops_everything_and_leaves_what_can_be_resumed(long, tmp_path)
 def tenths(monkeypatch) -> None:
     """A clock that is a tenth of a second later at every look; a job looks once a step."""
     ticks = count()
-    monkeypatch.setattr("miii.jobs.time", SimpleNamespace(perf_counter=lambda: next(ticks) / 10))
+    monkeypatch.setattr(
+        "miii.jobs.time", SimpleNamespace(perf_counter=lambda: next(ticks) / 10, monotonic=time.monotonic)
+    )
 
 
 @pytest.mark.usefixtures("tenths")

@@ -147,6 +147,40 @@ def test_no_option_is_without_effect(changes, small_config, same):
     assert not same(final(train(small_config(**changes))), final(train(small_config(**default))))
 
 
+def test_a_stop_ends_training_within_an_evaluation_and_loses_nothing(small_config, same, monkeypatch):
+    """Whenever it comes, from the first chunk of step 0 to the last of the last step."""
+    monkeypatch.setattr(evaluation, "CHUNK", 20)  # three chunks an evaluation
+    config = small_config(optimizer={"name": "muon"}, batch_size=7)
+    whole = list(train(config))
+    asked = itertools.count()
+    for _ in train(config, stop=lambda: next(asked) < 0):
+        pass
+    cut_short = 0
+    for after in range(0, next(asked), 5):
+        calls = itertools.count()
+        steps = list(train(config, stop=lambda calls=calls, after=after: next(calls) >= after))
+        last = steps[-1]
+        cut_short += last.evaluation is None and last.step % config.eval_every == 0
+        assert not last.last or last.step == config.steps
+        rest = [last] if last.last else list(train(config, last.state()))
+        rows = {step.step: told(step) for step in steps} | {step.step: told(step) for step in rest}
+        assert list(rows.values()) == [told(step) for step in whole]
+        assert same(rest[-1].weights, whole[-1].weights)
+    assert cut_short >= 3
+
+
+@pytest.mark.parametrize("task", [{"p": 7}, {"kind": "primes", "low": 100, "high": 400}])
+def test_training_ends_where_it_diverges_and_everything_before_is_finite(small_config, task):
+    for optimizer in ({"name": "sgd", "lr": 10.0}, {"name": "adamw", "lr": 10.0, "weight_decay": 1.0}):
+        config = small_config(task=task, loss="squared", optimizer=optimizer, steps=2000, snapshots=200, warmup_steps=0)
+        steps: list[training.Step] = []
+        with pytest.raises(training.Diverged, match=r"at step \d+ is not finite; lower lr") as caught:
+            steps.extend(train(config))
+        assert steps[-1].step == caught.value.step - 1
+        for step in steps:
+            assert step.weights is None or all(w.isfinite().all() for w in step.weights.values())
+
+
 @pytest.mark.parametrize("changes", [{"eval_every": 1}, {"snapshots": 20}, {"steps_after_grok": 10**6}], ids=str)
 def test_looking_does_not_change_what_is_seen(changes, small_config, same):
     assert same(final(train(small_config(**changes))), final(train(small_config())))

@@ -4,23 +4,22 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
+from miii import cost
 from miii.config import RunConfig
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.runs.read import METRICS
-from miii.tasks import MIU, Frames, ModularAddition, Primes, Residues, Task
-from miii.tasks.frames import parts
+from miii.tasks import ModularAddition, Residues, Task
 
 KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  #: what weights may be
 DEEPEST = 12  #: objects and lists within one another
 COLUMN = re.compile(r"[A-Za-z0-9_]{1,60}")  #: what a number of an evaluation may be called
-SEEN, MEAN = 50_000, 2_000  #: examples that an analysis looks at together; over which it averages attention
 
 #: The numbers of an evaluation that the app shows of each kind of task beside ``METRICS``.
 SHOWN = {
@@ -38,77 +37,34 @@ class Limits:
 
     Attributes:
         files: how many files; nbytes: of all of them together, unpacked; json_bytes: of each that holds JSON.
-        p: the largest modulus; tokens: of all examples together; parameters: the network's weights.
-        activations: numbers that one site of the network comes to, over the examples of an analysis.
-
-    Source: own design.
+        p: the largest modulus; memory: bytes that any page of the run may need.
     """
 
     files: int = 1100
     nbytes: int = 200_000_000
     json_bytes: int = 10_000_000
     p: int = 1024
-    tokens: int = 20_000_000
-    parameters: int = 10_000_000
-    activations: int = 2**28
+    memory: int = 4_000_000_000
 
 
 LIMITS = Limits()
 
 
 def check_size(config: RunConfig, limits: Limits = LIMITS) -> None:
-    """Check that a config asks for no more than a server can bear; neither task nor network is built.
+    """Check that a run is small enough to be looked at; neither task nor network is built.
 
     Raises:
-        InputError: it asks for more.
-
-    Source: own design.
+        InputError: its modulus is too large, or a page of it would need too much memory.
     """
-    task, model = config.task, config.model
+    task = config.task
     if isinstance(task, ModularAddition | Residues) and task.p > limits.p:
         raise InputError(f"p must be at most {limits.p} here (got {task.p}).")
-    sizes = _sizes(task)
-    tokens = sizes.examples * (sizes.n_ctx + sizes.questions)
-    if tokens > limits.tokens:
+    page, needs = max(cost.pages(config).items(), key=lambda item: item[1].nbytes)
+    if needs.nbytes > limits.memory:
         raise InputError(
-            f"task must have at most {limits.tokens:,} tokens and answers in all examples together (got {tokens:,})."
+            f"task and model must be small enough for {limits.memory / 1e6:,.0f} MB of memory (got about "
+            f"{needs.nbytes / 1e6:,.0f} MB for {page})."
         )
-    seen = min(sizes.examples, SEEN) * model.n_layers
-    attended = min(sizes.examples, MEAN) * model.n_layers * model.n_heads * sizes.n_ctx**2
-    activations = max(seen * max(model.d_mlp, model.d_model), attended)
-    if activations > limits.activations:
-        raise InputError(
-            f"model must have at most {limits.activations:,} activations of one kind over the examples of its task "
-            f"(got {activations:,})."
-        )
-    block = 4 * model.d_model**2 + 2 * model.d_model * model.d_mlp
-    parameters = model.n_layers * block + model.d_model * (sizes.vocabulary + sizes.n_ctx)
-    if parameters > limits.parameters:
-        raise InputError(f"model must have at most {limits.parameters:,} parameters (got {parameters:,}).")
-
-
-class _Sizes(NamedTuple):
-    """Of a task: its examples at most, the tokens and the answers of each, and the tokens and logits that there are."""
-
-    examples: int
-    n_ctx: int
-    questions: int
-    vocabulary: int
-
-
-def _sizes(task: ModularAddition | Primes | Residues | MIU | Frames) -> _Sizes:
-    match task:
-        case Primes():
-            logits = 2 + sum(task.residues)
-            return _Sizes(task.n_examples, task.width + 1, 1 + len(task.residues), len(task.token_names) + logits)
-        case MIU():
-            longer = (task.longest_test - task.longest) * max(1, task.n // 20)
-            return _Sizes(task.n + longer, task.longest_test + 2, 1, 8)
-        case Frames():
-            return _Sizes(len(parts(task)[0]), task.n_ctx, 1, 2 * len(task.token_names))
-        case Residues():
-            return _Sizes(task.p**2, 3, len(task.primes), task.p + 1 + sum(task.primes))
-    return _Sizes(task.p**2, 3, 1, 2 * task.p + 1)
 
 
 def shapes(config: RunConfig, task: Task) -> dict[str, tuple[int, ...]]:

@@ -7,7 +7,7 @@ import shutil
 import statistics
 import subprocess
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def record(folder: str | Path, steps: Iterator[Step]) -> Run:
     return open(Path(folder).absolute())
 
 
-def resume(folder: str | Path) -> Iterator[Step]:
+def resume(folder: str | Path, stop: Callable[[], bool] = lambda: False) -> Iterator[Step]:
     """The steps that a run has still to go, from where ``resume.safetensors`` was written.
 
     ``follow(folder, resume(folder))`` goes on writing it, to the very weights of a run that was never stopped.
@@ -98,7 +98,7 @@ def resume(folder: str | Path) -> Iterator[Step]:
     if "clock" in state and state["clock"].numel() and state["clock"][0] == 0:  # before the first step
         wanted = {name: shape for name, shape in wanted.items() if not name.startswith("stepper.optimizer.")}
     check_fit(path, wanted, state)
-    return train(run.config, state)
+    return train(run.config, state, stop)
 
 
 def provenance(config: RunConfig) -> dict[str, Any]:

@@ -99,7 +99,11 @@ class Primes(TaskConfig):
     def sizes(self) -> Sizes:
         """The sizes of ``build()``."""
         d_vocab = self.base * (self.width if self.tokens == "place" else 1) + (1 if self.leading_zeros else 2)
-        return Sizes(self.n_examples, self.width + 1, d_vocab, 2 + sum(self.residues), 1 + len(self.residues))
+        d_vocab_out, validation = 2 + sum(self.residues), _validation(int(self.train_fraction * self.n_examples))
+        return Sizes(
+            self.n_examples, self.width + 1, d_vocab, d_vocab_out, 1 + len(self.residues), validation=validation,
+            distinct=self.base * self.width + 1,
+        )  # fmt: skip
 
     @property
     def most_train(self) -> int:

@@ -109,6 +109,8 @@ class Sizes(NamedTuple):
         examples: how many there are, at most.
         targets: how many answers each example has.
         everywhere: whether the network is asked at every position.
+        validation: how many examples of the training side training decides on when to stop.
+        distinct: how many pairs of a token and a position occur; 0 where any token stands at any position.
     """
 
     examples: int
@@ -117,6 +119,8 @@ class Sizes(NamedTuple):
     d_vocab_out: int
     targets: int = 1
     everywhere: bool = False
+    validation: int = 0
+    distinct: int = 0
 
 
 class TaskConfig(Frozen):

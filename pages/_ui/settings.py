@@ -1,65 +1,93 @@
-"""What the environment says of this server: whether strangers share it, and how much may be trained on it."""
+"""What the environment says of this server: whether strangers share it, and how much each of them may use."""
 
 import os
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from miii import RunConfig, runs
-from miii.errors import InputError
+from miii import RunConfig, cost, runs
+from miii.errors import InputError, quoted
 from pages._ui.form import LIMIT
 
 CLOUD = Path("/mount/src")  # where Streamlit Community Cloud puts an app, which anyone may open then
-SHARED_STEPS, SHARED_JOBS = 3000, 3  # what a shared server allows unless it is told otherwise
-
-#: How large a run may be that comes from elsewhere, or that is trained on a shared server.
-UPLOAD = replace(runs.LIMITS, p=LIMIT, nbytes=100_000_000)
+MB = 1_000_000
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Attributes: shared, whether strangers use this server; the limits of training, None where there is none."""
+    """Limits of this server, None where there is none. Each is the environment variable ``MIII_`` and its name.
+
+    Attributes:
+        shared: whether strangers use this server.
+        max_steps: steps of a run.
+        max_seconds: wall-clock seconds for which a run may train before it is stopped.
+        max_jobs, max_own_jobs: runs that train or wait at a time, on the server and of one session.
+        max_memory: MB that training a run, or showing a page of it, may take beside the idle server.
+        max_disk: MB of all runs trained here or uploaded.
+    """
 
     shared: bool
     max_steps: int | None
+    max_seconds: int | None
     max_jobs: int | None
+    max_own_jobs: int | None
+    max_memory: int | None
+    max_disk: int | None
 
     def sentence(self) -> str:
-        """The limits in words; empty where there is none."""
+        """Return the limits of training in words; empty where there is none."""
         parts = []
         if self.max_steps is not None:
             parts.append(f"a run may have at most {self.max_steps:,} steps")
+        if self.max_seconds is not None:
+            parts.append(f"trains for at most {self.max_seconds:,} seconds")
         if self.max_jobs is not None:
             parts.append(
                 f"at most {self.max_jobs} {'run' if self.max_jobs == 1 else 'runs'} may train or wait at a time"
             )
-        return f"On this server {' and '.join(parts)}. The command line has no such limit." if parts else ""
+        if self.max_own_jobs is not None:
+            parts.append(f"at most {self.max_own_jobs} of them yours")
+        return f"On this server {', '.join(parts)}. The command line has no such limit." if parts else ""
+
+
+#: What a shared server allows unless the environment says otherwise.
+SHARED = {
+    "max_steps": 3000,
+    "max_seconds": 600,
+    "max_jobs": 3,
+    "max_own_jobs": 2,
+    "max_memory": 400,
+    "max_disk": 2000,
+}
 
 
 def read() -> Settings:
-    """The settings of the environment.
+    """Read the settings from the environment.
 
     Raises:
-        InputError: ``MIII_SHARED`` is neither 1 nor 0, or ``MIII_MAX_STEPS`` or ``MIII_MAX_JOBS`` no whole number.
+        InputError: ``MIII_SHARED`` is neither 1 nor 0, or a limit is no whole number of at least 1.
     """
-    said = os.environ.get("MIII_SHARED", "")
-    if said not in ("", "0", "1"):
-        raise InputError(f"MIII_SHARED must be 1 or 0 (got {said!r}).")
-    shared = said == "1" if said else Path(__file__).resolve().is_relative_to(CLOUD)
-    return Settings(
-        shared,
-        _number("MIII_MAX_STEPS", SHARED_STEPS if shared else None),
-        _number("MIII_MAX_JOBS", SHARED_JOBS if shared else None),
-    )
+    given = os.environ.get("MIII_SHARED", "")
+    if given not in ("", "0", "1"):
+        raise InputError(f"MIII_SHARED must be 1 or 0 (got {quoted(given)}).")
+    shared = given == "1" if given else Path(__file__).resolve().is_relative_to(CLOUD)
+    return Settings(shared, **{name: _number(f"MIII_{name.upper()}", most, shared) for name, most in SHARED.items()})
 
 
-def _number(name: str, default: int | None) -> int | None:
-    said = os.environ.get(name, "")
-    if not said:
-        return default
-    if not (said.isascii() and said.isdecimal() and int(said)):
-        raise InputError(f"{name} must be a whole number of at least 1 (got {said!r}).")
-    return int(said)
+def _number(name: str, default: int, shared: bool) -> int | None:
+    given = os.environ.get(name, "")
+    if not given:
+        return default if shared else None
+    if not (given.isascii() and given.isdecimal() and int(given)):
+        raise InputError(f"{name} must be a whole number of at least 1 (got {quoted(given)}).")
+    return int(given)
+
+
+def upload() -> runs.Limits:
+    """Return how large a run may be that comes from elsewhere."""
+    found = read()
+    memory = runs.LIMITS.memory if found.max_memory is None else found.max_memory * MB
+    return replace(runs.LIMITS, p=LIMIT, nbytes=100 * MB, memory=memory)
 
 
 def prepare() -> None:
@@ -75,32 +103,70 @@ def lasting() -> bool:
     return not runs.homes()[0].resolve().is_relative_to(Path(tempfile.gettempdir()).resolve())
 
 
-def check_start(config: RunConfig, busy: int) -> None:
+def check_start(config: RunConfig, busy: int, own: int) -> None:
     """Check that one more run may be trained.
 
     Args:
-        busy: how many runs train or wait already.
+        busy: how many runs train or wait already; own: how many of them are this session's.
 
     Raises:
-        InputError: it has too many steps, there are too many already, or it is too large for a shared server.
+        InputError: there are too many already, or the run is too large for this server.
     """
     found = read()
-    check_steps(config)
-    if found.shared:
-        runs.check_size(config, UPLOAD)
-    if found.max_jobs is not None and busy >= found.max_jobs:
+    check_run(config)
+    check_disk(cost.training(config).disk)
+    for most, given, whose in ((found.max_jobs, busy, "runs"), (found.max_own_jobs, own, "runs of yours")):
+        if most is not None and given >= most:
+            raise InputError(
+                f"{whose} that train or wait must be at most {most} on this server: start another one when one of "
+                f"them has ended (got {given + 1})."
+            )
+
+
+def check_run(config: RunConfig) -> None:
+    """Check that a run is small enough to be trained on this server.
+
+    Raises:
+        InputError: it has too many steps, or needs more memory, time for a step, or disk than it may have.
+    """
+    found = read()
+    if found.max_steps is not None and config.steps > found.max_steps:
+        raise InputError(f"steps must be at most {found.max_steps:,} on this server (got {config.steps:,}).")
+    needs = cost.training(config)
+    if found.max_memory is not None and needs.nbytes > found.max_memory * MB:
         raise InputError(
-            f"runs that train or wait must be at most {found.max_jobs} on this server: start another one when one of "
-            f"them has ended (got {busy + 1})."
+            f"training must need at most {found.max_memory:,} MB of memory on this server: lower batch_size, or the "
+            f"sizes of task and model (got about {needs.nbytes / MB:,.0f} MB)."
+        )
+    if found.shared and needs.step_seconds > STEP:
+        raise InputError(
+            f"a training step must take at most {STEP} seconds on this server: lower batch_size, or the sizes of task "
+            f"and model (got about {needs.step_seconds:.0f} seconds)."
         )
 
 
-def check_steps(config: RunConfig) -> None:
-    """Check that a run is short enough for this server.
+STEP = 5  #: seconds of a step on a shared server, for which Stop has to wait
+
+
+def check_disk(more: int) -> None:
+    """Check that a run's files have room.
+
+    Args:
+        more: bytes that it will have.
 
     Raises:
-        InputError: it is not.
+        InputError: with them the runs of this server would take more than they may.
     """
-    most = read().max_steps
-    if most is not None and config.steps > most:
-        raise InputError(f"steps must be at most {most:,} on this server (got {config.steps:,}).")
+    most = read().max_disk
+    if most is None:
+        return
+    used = sum(entry.stat().st_size for entry in _files(runs.homes()[0]))
+    if used + more > most * MB:
+        raise InputError(
+            f"runs must take at most {most:,} MB on this server, of which {used / MB:,.0f} MB are taken: lower "
+            f"snapshots, or delete a run (got {more / MB:,.0f} MB more)."
+        )
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []

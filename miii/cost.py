@@ -1,0 +1,137 @@
+"""What a run will cost, from its config alone: memory, operations, disk. Nothing is built to find out.
+
+The terms are the large arrays that training and each analysis hold at once; their weights are fitted to measurements.
+``python -m benchmarks cost`` measures again, and a test holds the estimates to a factor of 2.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from miii.config import RunConfig
+from miii.evaluation import ALL, CHUNK, EVERYWHERE, SIDE
+from miii.model.config import ModelConfig
+from miii.model.mixers import MIX
+from miii.model.wiring import BLOCKS
+from miii.optim import SGD, Muon
+from miii.tasks.task import Sizes
+from miii.training import snapshot_steps
+
+IDLE = 15_000_000  #: bytes that any work takes beside its arrays: thread stacks, the allocator's reserve, a chart
+RATE = 1.5e10  #: operations a second of one thread of a small server
+EXPONENT = 5  #: iterations of Muon's orthogonalization
+
+
+@dataclass(frozen=True)
+class Cost:
+    """An estimate.
+
+    Attributes:
+        nbytes: peak memory beside that of an idle process.
+        flops: floating-point operations of all matrix products, one multiply-add counted as two.
+        disk: bytes of the run's folder at its largest.
+        step_flops: of the longest part of training that cannot be stopped, one step.
+    """
+
+    nbytes: int
+    flops: float
+    disk: int = 0
+    step_flops: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes one thread of a small server, roughly."""
+        return self.flops / RATE
+
+    @property
+    def step_seconds(self) -> float:
+        """How long a step takes, roughly."""
+        return self.step_flops / RATE
+
+
+class _Forward(NamedTuple):
+    """Of one example: multiply-adds of a forward pass, and numbers that its backward pass needs kept."""
+
+    macs: float
+    kept: float
+
+
+def parameters(config: RunConfig) -> int:
+    """Return how many weights the network has, but for biases and gains."""
+    model, sizes = config.model, config.task.sizes
+    block = sum(math.prod(shape) for shape in MIX[model.mixer].shapes(model, sizes.n_ctx).values())
+    block += 2 * model.d_model**2 if BLOCKS[model.block].projections else 0
+    block += 6 * model.d_model**2 if model.mixer == "gru" else 0
+    block += 2 * model.d_model * model.d_mlp
+    return model.n_layers * block + model.d_model * (sizes.d_vocab + sizes.d_vocab_out + sizes.n_ctx)
+
+
+def training(config: RunConfig) -> Cost:
+    """Return what training to the last step costs, evaluations and the run's folder included."""
+    model, sizes, weights = config.model, config.task.sizes, parameters(config)
+    batch = min(config.batch_size or sizes.examples, config.task.most_train)
+    evaluated = _evaluated(sizes)
+    forward = _forward(model, sizes)
+    optimizer = {SGD: 1, Muon: 2.5}.get(type(config.optimizer), 2)
+    asked = sizes.n_ctx if sizes.everywhere else 1
+    held = _data(sizes) + weights * (4 + 4 + 4 * optimizer + 8 + 4 + 2)
+    step = 4 * batch * forward.kept * 1.15
+    at_once = min(evaluated, CHUNK // 8 if sizes.everywhere else CHUNK)
+    evaluation = 8 * at_once * forward.kept / model.n_layers / 2 + 8 * evaluated * asked * sizes.d_vocab_out * 2
+    evaluations = 1 + math.ceil(config.steps / config.eval_every)
+    a_step = 6 * (batch * forward.macs + _shared(model, sizes)) + _update(config)
+    chunks = math.ceil(evaluated / at_once)
+    an_evaluation = 2 * (evaluated * forward.macs + chunks * _shared(model, sizes))
+    flops = config.steps * a_step + evaluations * an_evaluation
+    # snapshots of 2 bytes a weight, the last of 4, and what resuming needs
+    disk = weights * (2 * len(snapshot_steps(config.steps, config.snapshots)) + 2 + 4 * (1 + optimizer))
+    disk += 400 * evaluations
+    return Cost(round(IDLE + held + max(step, evaluation)), flops, round(disk), a_step)
+
+
+def _evaluated(sizes: Sizes) -> int:
+    """How many examples an evaluation looks at."""
+    share = EVERYWHERE if sizes.everywhere else 1
+    if sizes.examples <= ALL // share:
+        return sizes.examples
+    return min(sizes.examples, 2 * SIDE // share + sizes.validation)
+
+
+def _data(sizes: Sizes) -> float:
+    """Bytes of a task's arrays, and of what finds its distinct tokens."""
+    return 8.0 * sizes.examples * (5 * sizes.n_ctx + sizes.targets + 8 + (sizes.n_ctx if sizes.everywhere else 0))
+
+
+def _forward(model: ModelConfig, sizes: Sizes) -> _Forward:
+    """The first block's reading is shared by all examples, and the last one computes the answer's position alone."""
+    d, m, h, n, out = model.d_model, model.d_mlp, model.n_heads, sizes.n_ctx, sizes.d_vocab_out
+    mixing = {"gru": 6 * d * d, "attention": 2 * d * d}.get(model.mixer, 0)
+    projected = 2 * d * d if BLOCKS[model.block].projections else 0
+    everywhere = sizes.everywhere
+    block_macs = n * (mixing + projected + 2 * d * m + 2 * n * d)
+    block_kept = n * (12 * d + 3 * m) + 4 * h * n * n
+    at = n if everywhere else 1
+    last_macs = at * (d * m + (d * m + d * d + d * out if out > d or not model.plain else (m + d) * out))
+    if model.n_layers > 1 or model.mixer == "gru":
+        last_macs += n * (mixing + projected)
+    last_kept = 2 * n * d + at * (2 * d + 3 * m + 2 * h * n + 2 * out)
+    if model.mixer == "gru":
+        last_kept += 12 * n * d
+    return _Forward((model.n_layers - 1) * block_macs + last_macs, (model.n_layers - 1) * block_kept + last_kept)
+
+
+def _shared(model: ModelConfig, sizes: Sizes) -> float:
+    """Multiply-adds of a call that all its examples share: what distinct tokens read, and products of weights."""
+    d, m, out = model.d_model, model.d_mlp, sizes.d_vocab_out
+    distinct = sizes.distinct or min(sizes.examples, sizes.d_vocab) * sizes.n_ctx
+    return 3 * distinct * d * d + (d * d * m + (m * d * out if out <= d else 0) if model.plain else 0)
+
+
+def _update(config: RunConfig) -> float:
+    """Operations of an optimizer's step beside the gradients: Muon multiplies its matrices with themselves."""
+    if not isinstance(config.optimizer, Muon):
+        return 0.0
+    d, m = config.model.d_model, config.model.d_mlp
+    small, large = min(d, m), max(d, m)
+    square, wide = 4 * 6 * d**3, 2 * (4 * small**2 * large + 2 * small**3)
+    return float(EXPONENT * config.model.n_layers * (square + wide))

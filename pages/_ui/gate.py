@@ -1,0 +1,105 @@
+"""Whether a page may be computed for a run here, and when its turn is. Asked before anything is computed."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from miii import RunConfig, cost, hardware, runs
+from miii.cost import Cost
+from miii.errors import InputError
+from pages._ui import settings
+from pages._ui.settings import MB
+
+OPEN = "gate"  #: what this session has agreed to, whatever it takes; True agrees to all
+LIGHT = 150  #: MB up to which a page of a shared server need not wait for a heavy one
+LIGHTS = 4  #: light pages that are computed at once
+LONG = 60  #: seconds that a page may take on a shared server, and that are asked about elsewhere
+SHARE = 0.5  #: of the memory that is left, above which one is asked on one's own machine
+
+
+@st.cache_resource(show_spinner=False)
+def _turns() -> tuple[threading.Semaphore, threading.Semaphore]:
+    """Places for light pages and for heavy ones, of all sessions."""
+    return threading.Semaphore(LIGHTS), threading.Semaphore(1)
+
+
+def of_run(page: str, names: list[str]) -> Cost:
+    """Return what a page needs for the runs that it shows; nothing for those that cannot be opened.
+
+    A run that came with miii is known to fit.
+    """
+    found, shipped = [], runs.homes()[1]
+    for name in names:
+        try:
+            run = runs.open(name)
+        except InputError:
+            continue  # the page says what is wrong with it
+        if run.folder.parent != shipped:
+            found.append(cost.pages(run.config).get(page, Cost(0, 0)))
+    return Cost(sum(each.nbytes for each in found), sum(each.flops for each in found))
+
+
+def check(needs: Cost, what: str) -> None:
+    """Check that something may be computed here; on one's own machine ask where it is a lot, and stop the page.
+
+    Args:
+        what: it is, as the subject of a sentence.
+
+    Raises:
+        InputError: it needs more than this server gives.
+    """
+    found, agreed = settings.read(), st.session_state.get(OPEN)
+    if found.max_memory is not None and needs.nbytes > found.max_memory * MB:
+        raise InputError(
+            f"{what} needs about {needs.nbytes / MB:,.0f} MB of memory, and this server gives a page at most "
+            f"{found.max_memory:,} MB: open the run with miii on a computer of your own."
+        )
+    if found.shared and needs.seconds > LONG:
+        raise InputError(
+            f"{what} needs about {needs.seconds:,.0f} seconds, and this server gives a page at most {LONG}: open the run "
+            "with miii on a computer of your own."
+        )
+    if found.shared or agreed is True or agreed == what or not _much(needs):
+        return
+    st.warning(
+        f"{what} needs about {needs.nbytes / MB:,.0f} MB of memory and {needs.seconds:,.0f} seconds.",
+        icon=":material/hourglass_top:",
+    )
+    st.button("Compute it", on_click=st.session_state.update, args=({OPEN: what},), icon=":material/play_arrow:")
+    st.stop()
+
+
+def _much(needs: Cost) -> bool:
+    return needs.nbytes > SHARE * hardware.available_memory() or needs.seconds > LONG
+
+
+def check_training(config: RunConfig) -> str | None:
+    """Return the question to ask before a run is trained on one's own machine; None where there is nothing to ask.
+
+    Raises:
+        InputError: this server does not train such a run.
+    """
+    settings.check_run(config)
+    needs = cost.training(config)
+    if settings.read().shared or not (needs.nbytes > SHARE * hardware.available_memory() or needs.disk > 2_000 * MB):
+        return None
+    return f"This run needs about {needs.nbytes / MB:,.0f} MB of memory and {needs.disk / MB:,.0f} MB of disk."
+
+
+@contextmanager
+def turn(needs: Cost) -> Iterator[None]:
+    """Wait until a page may be computed beside those of other sessions, on a shared server; elsewhere at once."""
+    if not settings.read().shared:
+        yield
+        return
+    places = _turns()[needs.nbytes > LIGHT * MB]
+    waiting = st.empty()
+    while not places.acquire(timeout=0.5):
+        waiting.caption("Waiting for the page of another visitor …")  # where a visitor who has left is let go
+    waiting.empty()
+    try:
+        yield
+    finally:
+        places.release()
