@@ -18,6 +18,12 @@ from miii.training import train
 COLUMNS = ["step", "seconds", "lr_factor", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm"]
 
 
+def change_json(path, **changes):
+    """Give a JSON object other values; ... takes a key out."""
+    values = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({name: value for name, value in values.items() if value is not ...}))
+
+
 # ---- opening ----
 
 
@@ -249,7 +255,7 @@ def test_a_finished_run_cannot_be_resumed_and_a_stopped_one_can(small_run, stopp
     [
         (lambda f: None, "done"),
         (lambda f: (f / "result.json").unlink(), "unfinished"),
-        (lambda f: (f / "result.json").write_text(json.dumps({"stopped": True, "grokked_at": 5})), "stopped"),
+        (lambda f: change_json(f / "result.json", stopped=True, grokked_at=5), "stopped"),
     ],
 )
 def test_a_row_says_where_a_run_stands(run_copy, spoil, status):
