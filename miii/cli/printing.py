@@ -57,7 +57,7 @@ def print_runs(found: list[runs.Run], as_json: bool, broken: Sequence[runs.Broke
     elif rows:
         import pandas as pd
 
-        table = pd.DataFrame(rows).astype(object).drop(columns="reason")
+        table = pd.DataFrame(rows, dtype=object).drop(columns="reason")
         print(table.where(table.notna(), "-").to_string(index=False, float_format="{:.4g}".format))
         for row in rows:
             if row["reason"] is not None:

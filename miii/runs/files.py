@@ -51,11 +51,8 @@ def find_text(path: Path) -> str | None:
     """
     try:
         found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path} must be a file, not a folder, a pipe or a device.")
-        if found.st_size > LARGEST:
-            raise InputError(f"{path} must have at most {LARGEST:,} bytes (got {found.st_size:,}).")
-        return path.read_bytes().decode()
+        plain = stat.S_ISREG(found.st_mode)
+        data = path.read_bytes() if plain and found.st_size <= LARGEST else b""
     except (FileNotFoundError, NotADirectoryError) as error:
         if path.is_symlink():
             raise unreadable(path, error) from None
@@ -64,10 +61,16 @@ def find_text(path: Path) -> str | None:
         if error.errno == errno.ENAMETOOLONG:
             return None
         raise unreadable(path, error) from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} must be text in UTF-8 ({brief(error)}).") from None
     except ValueError:  # a name that no file can have, with a null character
         return None
+    if not plain:
+        raise InputError(f"{path} must be a file, not a folder, a pipe or a device.")
+    if found.st_size > LARGEST:
+        raise InputError(f"{path} must have at most {LARGEST:,} bytes (got {found.st_size:,}).")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} must be text in UTF-8 ({brief(error)}).") from None
 
 
 def unreadable(path: Path, error: OSError) -> InputError:

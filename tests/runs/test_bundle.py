@@ -2,14 +2,19 @@
 
 import io
 import json
+import math
+import os
 import pickle
+import random
 import re
+import shutil
 import stat
 import struct
 import zipfile
 from collections.abc import Callable
 from typing import Any
 
+import filelock
 import pytest
 import torch
 from safetensors.torch import load, save
@@ -113,8 +118,8 @@ def test_a_folder_is_taken_in_as_it_lies_there(stopped_copy, home, same):
     found |= {"stopped/.lock": b"", "stopped/.DS_Store": b"x"}
     assert "stopped/resume.safetensors" in found
     run = runs.unpack_files(found)
-    assert (run.name, run.steps, run.can_resume) == ("stopped", runs.open(stopped_copy).steps, False)
-    assert not {".lock", ".DS_Store", "resume.safetensors"} & {path.name for path in run.folder.iterdir()}
+    assert (run.name, run.steps, run.can_resume) == ("stopped", runs.open(stopped_copy).steps, True)
+    assert not {".lock", ".DS_Store"} & {path.name for path in run.folder.iterdir()}
     assert same(run.weights(), runs.open(stopped_copy).weights())
 
 
@@ -141,6 +146,66 @@ def test_an_imported_run_comes_back(adder, home, tmp_path):
     config = miii.RunConfig(task={"p": 11, "train_fraction": None}, model=model.config.model_dump())
     theirs = runs.adopt(tmp_path / "theirs", config, model, format="by hand")
     assert runs.unpack(runs.pack(theirs)).imported
+
+
+def test_a_stopped_run_is_resumed_elsewhere_to_the_same_bits(
+    small_config, small_run, home, tmp_path, same, one_sentence
+):
+    for stop in (0, random.randint(1, 22), 23):
+        steps = runs.follow(tmp_path / str(stop), miii.train(small_config()))
+        for step in steps:
+            if step.step == stop:
+                steps.close()
+        here = runs.open(tmp_path / str(stop))
+        assert not runs.unpack(runs.pack(here), "without").can_resume
+        there = runs.unpack(runs.pack(here, resumable=True), f"there-{stop}")
+        assert there.can_resume
+        assert runs.pack(here, resumable=True) == runs.pack(here, resumable=True)
+        for _ in runs.follow(there.folder, runs.resume(there.folder)):
+            pass
+        done = runs.open(there.folder)
+        assert same(done.weights(), small_run.weights())
+        assert [row["test_loss"] for row in done.rows()] == [row["test_loss"] for row in small_run.rows()]
+        shutil.rmtree(home / "without")
+    with one_sentence("small", "has ended"):
+        runs.pack(small_run, resumable=True)
+    with filelock.FileLock(here.folder / ".lock"), one_sentence("someone is writing it"):
+        runs.pack(here, resumable=True)
+
+
+HOSTILE_STATES: dict[str, Callable[[bytes], bytes]] = {
+    "no tensors": lambda data: b"",
+    "a pickle": lambda data: pickle.dumps(1),
+    "a header longer than the file": lambda data: header(b"{}", 2**62),
+    "a hole": lambda data: header(HOLE),
+    "a tensor less": lambda data: save({n: t for n, t in load(data).items() if n != "weights.W_E"}),
+    "a tensor more": lambda data: save(load(data) | {"weights.more": torch.zeros(1)}),
+    "another shape": lambda data: save(load(data) | {"weights.W_U": torch.zeros(8, 8)}),
+    "whole numbers": lambda data: save({n: t.int() if n != "clock" else t for n, t in load(data).items()}),
+    "a step that is none": lambda data: save(load(data) | {"stepper.optimizer.0.0.step": torch.tensor(math.nan)}),
+    "no clock": lambda data: save({n: t for n, t in load(data).items() if n != "clock"}),
+    "a clock of text": lambda data: save(load(data) | {"clock": torch.zeros(4, dtype=torch.uint8)}),
+    "an endless clock": lambda data: save(load(data) | {"clock": torch.full((4,), math.inf, dtype=torch.float64)}),
+    "a negative clock": lambda data: save(load(data) | {"clock": torch.full((4,), -1.0, dtype=torch.float64)}),
+}
+
+
+def test_a_hostile_state_is_refused_and_leaves_nothing(stopped_run, home, one_sentence, monkeypatch):
+    with zipfile.ZipFile(io.BytesIO(runs.pack(stopped_run, resumable=True))) as archive:
+        given = {name.removeprefix("stopped/"): archive.read(name) for name in archive.namelist()}
+    for what, change in HOSTILE_STATES.items():
+        with one_sentence("resume.safetensors"):
+            runs.unpack(zipped(given | {"resume.safetensors": change(given["resume.safetensors"])}))
+            pytest.fail(f"{what} was taken in")
+        assert not list(home.iterdir()), what
+    # the config's size is looked at first: neither task nor network is built
+    giant = edited(given["config.json"], model={"d_model": 4096, "n_heads": 1, "d_mlp": 16384, "n_layers": 24})
+    monkeypatch.setattr("miii.runs.bundle.check_state", lambda *_: pytest.fail("was built"))
+    with one_sentence("parameters"):
+        runs.unpack(zipped(given | {"config.json": giant}))
+    # a run that has ended needs none
+    ended = edited(given["result.json"], stopped=False)
+    assert not runs.unpack(zipped(given | {"result.json": ended, "resume.safetensors": b"x"})).has_state
 
 
 def test_a_run_that_is_being_written_is_packed_as_far_as_it_is_whole(run_copy, home):
@@ -298,8 +363,10 @@ def test_a_file_larger_than_the_limit_is_not_opened(packed, home, one_sentence):
 def test_a_file_that_is_not_there_is_a_sentence(home, tmp_path, one_sentence):
     with one_sentence("nowhere.zip"):
         runs.unpack(tmp_path / "nowhere.zip")
-    with one_sentence("can be read"):
-        runs.unpack(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for endless in (tmp_path, tmp_path / "pipe", "/dev/zero", "x" * 5000):
+        with one_sentence("can be read"):
+            runs.unpack(endless)
 
 
 # ---- contents that are refused ----
