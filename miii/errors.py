@@ -11,11 +11,12 @@ QUOTED: Final = 100  #: characters of a value that a message repeats
 class InputError(ValueError):
     """The user's input is invalid; the text is one sentence that names the field and the valid values.
 
-    A message of more than ``LONGEST`` characters loses its middle, since it may repeat a value of any size.
+    A message of more than ``LONGEST`` characters loses its middle, since it may repeat a value of any size. What is no
+    text in it, such as the bytes of a file's name, is escaped.
     """
 
     def __init__(self, text: str) -> None:
-        super().__init__(shortened(text, LONGEST))
+        super().__init__(shortened(text, LONGEST).encode(errors="backslashreplace").decode())
 
 
 def shortened(text: str, most: int) -> str:

@@ -1,6 +1,8 @@
 """A grid of settings, trained one after the other: skips what is finished, and survives being stopped."""
 
 import itertools
+import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,22 +12,33 @@ from miii.config import RunConfig
 from miii.errors import InputError
 from miii.training import Step, train
 
+MOST = 10_000  #: runs of a grid
+
 
 def grid(base: RunConfig, choices: dict[str, Sequence[Any]]) -> dict[str, RunConfig]:
     """Every combination of the choices (option name -> values), named like ``lr=0.01,seed=3``.
 
     Raises:
-        InputError: an option is unknown or a value does not fit; nothing has been trained then.
+        InputError: an option is unknown, a value does not fit, or there are more than ``MOST`` combinations; nothing
+            has been trained then.
 
     Source: own design.
     """
     if not all(choices.values()):
         raise InputError("grid must give at least one value for every option.")
+    # no more than MOST of each are counted: a range may be longer than len can say
+    if math.prod(len(values[: MOST + 1]) for values in choices.values()) > MOST:
+        counted = ", ".join(f"{name}: {_many(values)}" for name, values in choices.items())
+        raise InputError(f"grid must give at most {MOST:,} runs (got the product of {counted}).")
     combinations = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
     return {
         ",".join(f"{name}={value}" for name, value in changes.items()): flat.change(base, changes)
         for changes in combinations
     }
+
+
+def _many(values: Sequence[Any]) -> str:
+    return f"over {MOST:,}" if len(values[: MOST + 1]) > MOST else f"{len(values):,}"
 
 
 def sweep(folder: str | Path, configs: dict[str, RunConfig]) -> Iterator[tuple[str, Step]]:
@@ -39,16 +52,13 @@ def sweep(folder: str | Path, configs: dict[str, RunConfig]) -> Iterator[tuple[s
     for name, config in configs.items():
         place = Path(folder) / name
         steps = train(config)
-        if place.exists():
+        if os.path.lexists(place):
             run = runs.open(place.absolute())
             if run.config != config:
                 raise InputError(f"{place} holds a run with another config; choose another folder for this sweep.")
             if run.result is not None and not run.result["stopped"]:
                 continue
-            if run.can_resume:
-                steps = runs.resume(place.absolute())
-            else:  # killed before its first few seconds: nothing to go on from
-                runs.discard(run)
+            steps = runs.resume(place.absolute())
         followed = runs.follow(place, steps)
         try:
             for step in followed:

@@ -167,13 +167,20 @@ def train(
 
 
 def state_shapes(config: RunConfig) -> dict[str, tuple[int, ...]]:
-    """The names of the tensors of ``Step.state`` after a step of this config, and their shapes. Source: own design."""
-    model = build_model(config, config.task.build())
-    stepper = Stepper(model, config.optimizer)
-    for weight in model.parameters():
-        weight.grad = torch.zeros_like(weight)
-    stepper.step(0.0)
-    return {name: tuple(value.shape) for name, value in _state(model, stepper, (1, 0.0, None, None)).items()}
+    """Return the names of the tensors of ``Step.state`` after a step of this config, and their shapes.
+
+    The task is built; of network and optimizer there are only the shapes.
+    """
+    task = config.task.build()
+    with torch.device("meta"):
+        model = Transformer.of(config.model, task)
+        stepper = Stepper(model, config.optimizer)
+        for weight in model.parameters():
+            weight.grad = torch.zeros_like(weight)
+        stepper.step(0.0)
+    tensors = {f"weights.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"stepper.{name}": value for name, value in stepper.state().items()}
+    return {name: tuple(value.shape) for name, value in tensors.items()} | {"clock": (4,)}
 
 
 def _weights(model: Transformer) -> dict[str, Tensor]:

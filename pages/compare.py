@@ -12,7 +12,7 @@ from miii.errors import InputError
 from miii.model.wiring import BLOCKS, MIXERS, pairs
 from miii.plots.style import Chart
 from pages._ui import compared, front, say
-from pages._ui.cell import cell
+from pages._ui.cell import cell, stamp_of
 
 front.door()
 
@@ -65,7 +65,7 @@ def choose_own() -> list[Compared]:
     names = [
         run.name
         for run in runs.every()
-        if run.result is not None and not run.result["stopped"] and run.config.task.kind in ("modular", "primes")
+        if run.config.task.kind in ("modular", "primes") and runs.row(run)["status"] in ("done", "imported")
     ]
     wanted = st.multiselect(
         "Runs",
@@ -78,7 +78,7 @@ def choose_own() -> list[Compared]:
     opened = [runs.open(name) for name in wanted]
     analysis.compare.on_equal_terms([(run.name, analysis.compare.terms(run.config)) for run in opened])
     with st.spinner("Taking the networks apart ..."):
-        return [measured(run.name, (run.folder / "result.json").stat().st_mtime) for run in opened]
+        return [measured(run.name, stamp_of(run, "result.json")) for run in opened]
 
 
 def load(name: str) -> list[Compared]:

@@ -99,8 +99,17 @@ def idle(name: str) -> None:
         raise InputError(why)
 
 
-def packed(name: str) -> bytes:
-    return runs.pack(runs.open(name))
+def packed(name: str, resumable: bool) -> bytes:
+    return runs.pack(runs.open(name), resumable)
+
+
+def has_state(name: str) -> bool:
+    """Whether a download of the run can be made that can be resumed."""
+    try:
+        run = runs.open(name)
+        return run.has_state and run.can_resume
+    except InputError:
+        return False
 
 
 def messages() -> None:
@@ -128,6 +137,13 @@ def actions(name: str) -> None:
     """What can be done with the chosen run."""
     on_disk = name in {run.name for run in runs.every()}
     why = rights.why_not(name) or why_busy(name)
+    resumable = on_disk and has_state(name)
+    if resumable:
+        resumable = st.checkbox(
+            "Download with training state",
+            key="download-state",
+            help="So that the run can be resumed where it is brought in: a larger file",
+        )
     with st.container(horizontal=True, gap="small"):
         st.button(
             "Open",
@@ -147,7 +163,7 @@ def actions(name: str) -> None:
         )
         st.download_button(
             "Download",
-            partial(packed, name),
+            partial(packed, name, resumable),
             f"{name}.zip",
             "application/zip",
             icon=":material/download:",
@@ -217,23 +233,27 @@ search = st.text_input(
     help="Shows the runs whose name, task, state or origin has every one of these words",
 )
 table = listing.table(waiting(), search or "")
-names = list(table["run"])
-if names:
+listed = list(table["run"])
+names = list(table["run"][table["state"] != listing.UNREADABLE])
+if listed:
     event = st.dataframe(
         table,
         hide_index=True,
         column_config=listing.COLUMNS,
+        column_order=listing.columns(table),
         on_select="rerun",
         selection_mode="single-row",
-        key=f"runs-{hash(tuple(names))}",  # another list has another row chosen: none
+        key=f"runs-{hash(tuple(listed))}",  # another list has another row chosen: none
         width="stretch",
         placeholder="–",
     )
-    rows = [names[row] for row in event["selection"]["rows"] if row < len(names)]
+    chosen_rows = [listed[row] for row in event["selection"]["rows"] if row < len(listed)]
+    rows = [name for name in chosen_rows if name in names]
     if rows != st.session_state.get(SEEN):
         st.session_state[SEEN] = rows
         st.session_state[CHOSEN] = rows[0] if rows else st.session_state.get(CHOSEN)
     csv(lambda: table, "runs", "The table above")
+if names:
     if st.session_state.get(CHOSEN) not in names:
         shown = st.session_state.get(RUN)
         st.session_state[CHOSEN] = shown if shown in names else names[0]
@@ -244,9 +264,9 @@ if names:
         help="What the buttons below act on; a click on a row of the table chooses it too",
     )
     actions(chosen)
-elif search:
+elif search and not listed:
     st.info(f"No run has all of these words: {' '.join(search.split())}", icon=":material/search_off:")
-else:
+elif not listed:
     st.info("There is no run yet. Train one on the page Train, or bring one in below.", icon=":material/play_circle:")
 
 messages()  # here, where the buttons above and below have eyes on them

@@ -75,10 +75,17 @@ def stop(name: str) -> None:
         job.wait(0.5)  # the present step, and writing the run down
 
 
+def _has_weights(run: runs.Run) -> bool:
+    try:
+        return bool(run.steps)
+    except InputError:  # a spoilt run must not hide the others
+        return False
+
+
 def recorded(config: miii.RunConfig) -> str | None:
     """The newest run of that very config, on its way or on disk."""
     of_jobs = (job.name for job in reversed(jobs.all()) if job.config == config and not job.over)
-    on_disk = (run.name for run in runs.every() if run.config == config and run.steps)
+    on_disk = (run.name for run in runs.every() if run.config == config and _has_weights(run))
     return next(of_jobs, None) or next(on_disk, None)
 
 

@@ -1,8 +1,11 @@
 """The command line: numbers on stdout, progress on stderr, and one sentence with exit code 2 for bad input."""
 
+import contextlib
 import json
+import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -484,6 +487,81 @@ def test_wrong_usage_is_exit_code_2(miii_says, monkeypatch, here, arguments):
     assert [path.name for path in here.rglob("*")] == ["runs"]
 
 
+NAMES = ("x" * 5000, "a\0b", "\udfff", "caf\udce9", "", "/", "..", "file/D", "/dev/null/x", "/dev/zero", "pipe", "dir")
+
+
+def test_a_name_that_cannot_be_is_one_sentence_and_never_endless(miii_says, here, run_copy, home, tree):
+    shutil.move(run_copy, home / "mine")
+    os.mkfifo(here / "pipe")
+    (here / "dir").mkdir()
+    (here / "file").write_text("mine")
+    (here / "w.safetensors").write_bytes((home / "mine" / "snapshots" / "24.safetensors").read_bytes())
+    before = tree(here)
+    for name in NAMES:
+        asked = [[command, name] for command in ("resume", "analyze", "progress", "formula", "circuit", "compare")]
+        asked += [["residues", name], ["rollout", name], ["unpack", name], ["import", name, "--out", "I"]]
+        asked += [["pack", name, "--out", "p.zip"], ["ship", name, "--out", "S"], ["unpack", "file", "--name", name]]
+        asked += [["export-weights", name, "--out", "w2.safetensors"], ["export", name, "--to=html", "--out=e.html"]]
+        if name != "caf\udce9":  # which a file may be called
+            asked += [["train", "add", *TINY, "--steps=1", "--out", name], ["ship", "mine", "--out", name]]
+            asked += [["import", "w.safetensors", "--p=7", "--out", name]]
+            far = name in ("x" * 5000, "a\0b", "\udfff", "file/D", "/dev/null/x")
+            ends = (("pack", "mine", ".zip"), ("export-weights", "mine", ".safetensors"), ("export", "mine", ".html"))
+            asked += [[*end[:2], "--out", name + end[2], *["--to=html"][: end[0] == "export"]] for end in ends if far]
+        for arguments in asked:
+            code, out, err = miii_says(*arguments)
+            assert (code, out) == (2, ""), arguments
+            assert "Traceback" not in err
+            assert err.splitlines()[-1].startswith("miii: ")
+            assert len(err.splitlines()[-1]) < 1100
+    assert tree(here) == before
+
+
+def test_a_file_that_is_not_called_in_text_is_a_file(miii_says, here):
+    name = "caf\udce9"
+    for arguments in (["train", "add", "--out", name], ["sweep", "add", "--out", f"{name}-all"]):
+        code, out, _ = miii_says(*arguments, *TINY, "--steps", 1)
+        assert code == 0
+        assert "caf\\udce9" in out
+    assert "caf\\udce9" in sentence(*miii_says("train", "add", *TINY, "--out", name))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--seeds 99999999999",
+        f"--seeds {10**30}",
+        "--seeds -1",
+        f"--seeds 101 --grid lr={','.join(map(str, range(1, 101)))}",
+        f"--grid {' '.join(name + '=' + ','.join(map(str, range(1, 300))) for name in ('lr', 'p', 'weight_decay'))}",
+    ],
+    ids=lambda flags: flags[:20],
+)
+def test_a_sweep_without_end_is_refused_at_once(miii_says, here, flags):
+    said = sentence(*miii_says("sweep", "add", *TINY[2:], "--out", "S", *flags.split()))
+    assert "at most 10,000" in said
+    assert not (here / "S").exists()
+
+
+def test_a_run_that_ended_at_its_first_step_is_resumed(miii_says, monkeypatch, here, same):
+    """Ctrl-C while step 0 is evaluated; then a kill before anything more was written."""
+    arguments = ("train", "add", *TINY, "--steps", 20, "--eval-every", 5)
+    assert miii_says(*arguments, "--out", "whole")[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("miii.cli.training._stopping", lambda: contextlib.nullcontext([signal.SIGINT]))
+        for name in ("stopped", "killed"):
+            assert miii_says(*arguments, "--out", name)[0] == 130
+    for name in ("result.json", "resume.safetensors"):
+        (here / "killed" / name).unlink()
+    for name in ("stopped", "killed"):
+        code, out, err = miii_says("resume", name, "--json")
+        assert (code, strict_json(out)["steps"]) == (0, 20), err
+        whole, resumed = (runs.open(here / folder) for folder in ("whole", name))
+        assert same(resumed.weights(), whole.weights())
+        assert [row["test_loss"] for row in resumed.rows()] == [row["test_loss"] for row in whole.rows()]
+        assert "it has ended" in sentence(*miii_says("resume", name))
+
+
 # ---- runs, ship, help ----
 
 
@@ -506,9 +584,23 @@ def test_runs_lists_the_others_when_one_is_spoilt(miii_says, home, run_copy, sto
     run_copy.rename(home / "whole")
     stopped_copy.rename(home / "half")
     (home / "half" / "metrics.jsonl").write_text("{\n")
-    code, out, _ = miii_says("runs", "--json")
-    assert code == 0
-    assert "whole" in [row["run"] for row in strict_json(out)]
+    (home / "none").mkdir()
+    (home / "none" / "config.json").write_text('{"epochs": 3}')
+    code, out, err = miii_says("runs", "--json")
+    assert (code, err) == (0, "")
+    listed = {row["run"]: row for row in strict_json(out)}
+    assert {name: listed[name]["status"] for name in ("whole", "half", "none")} == {
+        "whole": "done",
+        "half": "spoilt",
+        "none": "unreadable",
+    }
+    code, out, err = miii_says("runs")
+    assert (code, err) == (0, "")
+    for name, word in (("half", "metrics.jsonl"), ("none", "epochs")):
+        assert word in listed[name]["reason"]
+        assert [line for line in out.splitlines() if line.startswith(f"{name} is ")] == [
+            f"{name} is {listed[name]['status']}: {listed[name]['reason']}"
+        ]
 
 
 def test_runs_without_any_says_how_to_make_one(miii_says, monkeypatch, here):

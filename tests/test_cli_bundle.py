@@ -28,6 +28,21 @@ def test_a_run_goes_into_a_file_and_comes_out_of_it(miii_says, run_copy, home, t
     assert same(runs.open("mine").weights(), runs.open(run_copy).weights())
 
 
+def test_a_stopped_run_is_packed_with_its_state_on_request(miii_says, stopped_copy, small_run, home, tmp_path, same):
+    assert miii_says("pack", stopped_copy, "--out", tmp_path / "without.zip")[0] == 0
+    assert miii_says("pack", stopped_copy, "--out", tmp_path / "with.zip", "--resumable")[0] == 0
+    for name in ("without", "with"):
+        assert miii_says("unpack", tmp_path / f"{name}.zip", "--name", name)[0] == 0
+    code, out, err = miii_says("resume", "without")
+    assert (code, out) == (2, "")
+    assert "no training state" in err
+    assert miii_says("resume", "with")[0] == 0
+    assert same(runs.open("with").weights(), small_run.weights())
+    code, _, err = miii_says("pack", "with", "--out", tmp_path / "ended.zip", "--resumable")
+    assert (code, "it has ended" in err) == (2, True)
+    assert not (tmp_path / "ended.zip").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

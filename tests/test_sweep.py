@@ -36,6 +36,12 @@ def test_a_grid_is_every_combination_named_after_its_changes(small_config):
     assert list(found)[:2] == ["lr=0.01,optimizer=sgd,seed=0", "lr=0.01,optimizer=sgd,seed=1"]  # the last one fastest
 
 
+def test_a_grid_has_an_end(small_config, one_sentence):
+    for choices in ({"seed": range(10**30)}, {"lr": [0.1] * 101, "seed": range(100)}):
+        with one_sentence("grid must give at most 10,000 runs", "seed"):
+            grid(small_config(), choices)
+
+
 def test_a_grid_of_text_is_the_grid_of_its_numbers(small_config):
     texts = grid(small_config(), {"p": ["5", "7"], "batch_size": [None, "3"]})
     assert list(texts.values()) == list(grid(small_config(), {"p": [5, 7], "batch_size": [None, 3]}).values())

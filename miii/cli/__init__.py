@@ -1,5 +1,8 @@
 """The command line: each command parses, calls the library, and prints."""
 
+import dataclasses
+import io
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any, Union
@@ -8,7 +11,7 @@ import tyro
 
 import miii
 from miii.cli import comparing, export, files, inside, training
-from miii.errors import InputError
+from miii.errors import InputError, quoted, shortened
 
 #: Every command: its arguments, and what it does with them.
 COMMANDS: dict[str, tuple[Any, Callable[[Any], int]]] = {
@@ -54,10 +57,35 @@ def main(arguments: list[str] | None = None) -> int:
         args=arguments,
         config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
     )
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
     try:
+        _check_names(chosen)
         return next(run for kind, run in COMMANDS.values() if type(chosen) is kind)(chosen)
     except InputError as error:
         print(f"miii: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         return 0
+    except OSError as error:  # of a path that no command looked at first: too long, in a file, not permitted
+        place = shortened(str(error.filename or "a file"), 300)
+        print(f"miii: {place} cannot be used: {error.strerror or error}.", file=sys.stderr)
+        return 2
+
+
+def _check_names(chosen: Any) -> None:
+    """Check that every text of a command can be the name of a file: the system takes no null character.
+
+    Raises:
+        InputError: one cannot.
+    """
+    for field in dataclasses.fields(chosen):
+        value = getattr(chosen, field.name)
+        for text in value if isinstance(value, tuple) else (value,):
+            try:
+                known = not isinstance(text, str | os.PathLike) or b"\0" not in os.fsencode(text)
+            except UnicodeEncodeError:
+                known = False
+            if not known:
+                raise InputError(f"{field.name} must be text without null characters (got {quoted(str(text))}).")

@@ -1,5 +1,6 @@
 """The command ``export``: pages of the app as a file."""
 
+import contextlib
 import importlib
 import os
 import sys
@@ -51,6 +52,8 @@ def run_export(chosen: Export) -> int:
         raise InputError(f"out must end in {ENDING[chosen.to]} (got {str(out)!r}).")
     if os.path.lexists(out) or not out.parent.is_dir():  # said before any work is done
         raise InputError(f"out must be a file that does not exist yet, in a folder that does (got {str(out)!r}).")
+    with contextlib.suppress(FileNotFoundError):
+        out.lstat()  # raises what the command line tells: a name that is too long
     run = runs.open(chosen.run)
     if run.folder.resolve() not in [listed.folder.resolve() for listed in runs.every()]:
         raise InputError(f"run must be one that `miii runs` lists, to be found by its name alone (got {chosen.run!r}).")

@@ -37,6 +37,9 @@ class Pack:
 
     run: RunName
     out: Annotated[Path, tyro.conf.arg(help="the file to write, ending in .zip")]
+    resumable: Annotated[
+        bool, tyro.conf.arg(help="add the training state of a stopped run, so that it can be resumed elsewhere")
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -101,14 +104,14 @@ class ExportWeights:
 
 
 def run_runs(chosen: Runs) -> int:
-    """Print the runs. Source: ``miii.runs``."""
-    print_runs(runs.every(), chosen.json)
+    """Print the runs, and the folders among them that cannot be opened. Source: ``miii.runs``."""
+    print_runs(runs.every(), chosen.json, runs.broken())
     return 0
 
 
 def run_pack(chosen: Pack) -> int:
     """Pack, and print the file. Source: ``miii.runs``."""
-    runs.write_pack(runs.open(chosen.run), chosen.out)
+    runs.write_pack(runs.open(chosen.run), chosen.out, chosen.resumable)
     print(chosen.out)
     return 0
 

@@ -1,7 +1,7 @@
 """What the commands share: common arguments, and how results are printed."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -49,15 +49,18 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def print_runs(found: list[runs.Run], as_json: bool) -> None:
-    """Runs as a table, or as a JSON array. Source: own design."""
-    rows = [runs.row(run) for run in found]
+def print_runs(found: list[runs.Run], as_json: bool, broken: Sequence[runs.Broken] = ()) -> None:
+    """Print runs as a table, with a line below it for each that cannot be read; or as a JSON array."""
+    rows = [runs.row(run) for run in found] + [runs.broken_row(each) for each in broken]
     if as_json:
         print(json.dumps(rows))
     elif rows:
         import pandas as pd
 
-        table = pd.DataFrame(rows).astype(object)
+        table = pd.DataFrame(rows, dtype=object).drop(columns="reason")
         print(table.where(table.notna(), "-").to_string(index=False, float_format="{:.4g}".format))
+        for row in rows:
+            if row["reason"] is not None:
+                print(f"{row['run']} is {row['status']}: {row['reason']}")
     else:
         print("There is no run yet: miii train add")

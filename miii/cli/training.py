@@ -24,8 +24,8 @@ from rich.progress import (
 from miii import flat, runs
 from miii.cli.printing import Json, RunName, print_runs, print_values
 from miii.config import RECIPES, RunConfig
-from miii.errors import InputError
-from miii.sweep import grid, sweep
+from miii.errors import InputError, quoted
+from miii.sweep import MOST, grid, sweep
 from miii.tasks import KINDS, TASKS
 from miii.training import Step, train
 
@@ -108,7 +108,7 @@ Sweep.__doc__ = "Train a grid of settings and seeds, one after the other; skips 
 
 @dataclass(frozen=True)
 class Resume:
-    """Go on with a run that was stopped or killed.
+    """Resume a run that was stopped or killed.
 
     Source: ``miii.runs``.
     """
@@ -170,8 +170,8 @@ def run_sweep(chosen: Any) -> int:
         choices[name] = [_value(name, text) for text in listed.split(",") if text]
     if "seed" in choices:
         raise InputError("grid must not hold seed: the option --seeds says how many there are.")
-    if chosen.seeds < 1:
-        raise InputError(f"seeds must be at least 1 (got {chosen.seeds}).")
+    if not 1 <= chosen.seeds <= MOST:
+        raise InputError(f"seeds must be at least 1 and at most {MOST:,} (got {quoted(chosen.seeds)}).")
     configs = grid(_config(chosen), choices | {"seed": range(chosen.seeds)})
     with _stopping() as stopped, _progress() as progress:
         bars = {name: progress.add_task(name, total=config.steps, note="") for name, config in configs.items()}
@@ -181,7 +181,7 @@ def run_sweep(chosen: Any) -> int:
             if stopped:
                 break
         steps.close()  # type: ignore[attr-defined]
-    done = [runs.open((chosen.out / name).absolute()) for name in configs if (chosen.out / name).exists()]
+    done = [runs.open((chosen.out / name).absolute()) for name in configs if os.path.lexists(chosen.out / name)]
     print_runs(done, chosen.json)
     return 130 if stopped else 0
 

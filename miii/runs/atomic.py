@@ -1,22 +1,35 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, and what killed processes left of those that did not."""
 
+import contextlib
+import hashlib
 import json
 import os
+import platform
+import re
 import shutil
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from safetensors import SafetensorError
+
+HERE: Final = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  #: this computer, in the names of what it makes
+OWNED: Final = re.compile(r"\..+?(?:\.([0-9a-f]{8}))?\.([0-9]{1,18})\.([0-9]{1,24})", re.DOTALL)
+UNOWNED: Final = re.compile(r"\..+\.part|\.tmp[A-Za-z0-9]{6}", re.DOTALL)  #: their names do not say who makes them
+STALE: Final = 3600.0  #: seconds after which those are left over
+FOREIGN: Final = 86400.0  #: seconds after which what another computer was making is left over
 
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """A run's new folder, to be filled under another name beside its place. Source: own design."""
-    making = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}")
+    """Yield a run's new folder, to be filled under another name beside its place."""
+    making = _beside(folder)
     try:
+        shutil.rmtree(making, ignore_errors=True)  # of a process of the same number, long dead
         (making / "snapshots").mkdir(parents=True)
         yield making
         making.rename(folder)
@@ -25,17 +38,73 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def whole_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` write a file under another name beside its place, and move it there. Source: own design."""
-    beside = path.with_name(f".{path.name}.part")
+    """Let ``write`` write a file in a hidden folder beside its place, and move it there.
+
+    The folder's name says who owns it, and all that a library puts beside the file lies in it too.
+    """
+    making = _beside(path)
     try:
-        write(beside)
-        beside.replace(path)
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir()
+        write(making / path.name)
+        (making / path.name).replace(path)
     except SafetensorError as error:  # safetensors' own wrapping of a full disk
         raise OSError(str(error)) from None
     finally:
-        beside.unlink(missing_ok=True)
+        shutil.rmtree(making, ignore_errors=True)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """A JSON object as a whole file. Source: own design."""
+    """Write a JSON object as a whole file."""
     whole_file(path, lambda beside: beside.write_text(json.dumps(value, indent=2) + "\n"))
+
+
+def sweep(folder: Path, ours: bool = False) -> None:
+    """Remove what killed processes left half-made in a folder; what a live process may own stays.
+
+    Args:
+        ours: whether all that is hidden in the folder is miii's. Then names that do not say on which computer, or by
+            whom, they were made are removed too: by process number, or after ``STALE`` seconds.
+    """
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in list(entries):
+            with contextlib.suppress(OSError):
+                if not _left_over(entry, ours):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    os.unlink(entry.path)
+
+
+def _beside(path: Path) -> Path:
+    """Return where a file or folder is made; the name says by which thread of which process of which computer."""
+    return path.with_name(f".{path.name[:40]}.{HERE}.{os.getpid()}.{threading.get_ident()}")
+
+
+def _left_over(entry: os.DirEntry[str], ours: bool) -> bool:
+    owner = OWNED.fullmatch(entry.name)
+    if owner is None:
+        return ours and UNOWNED.fullmatch(entry.name) is not None and _age(entry) > STALE
+    where, process, thread = owner[1], int(owner[2]), int(owner[3])
+    if where is None and not ours:
+        return False
+    if where not in (None, HERE) or os.name == "nt":  # where asking for a process would end it
+        return _age(entry) > FOREIGN
+    return not _alive(process, thread)
+
+
+def _age(entry: os.DirEntry[str]) -> float:
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime
+
+
+def _alive(process: int, thread: int) -> bool:
+    if process == os.getpid():
+        return thread in sys._current_frames()
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        pass
+    return True

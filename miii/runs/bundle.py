@@ -18,46 +18,57 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from safetensors.torch import save_file
+from safetensors.torch import load, save_file
+from torch import Tensor
 
 from miii.config import RunConfig
-from miii.errors import InputError
+from miii.errors import InputError, quoted
 from miii.runs import checks
 from miii.runs.atomic import whole_file, whole_folder, write_json
 from miii.runs.change import NAME
 from miii.runs.checks import LIMITS, Limits
 from miii.runs.find import free_folder, open
-from miii.runs.read import Run
+from miii.runs.read import STATE, Run, why_not_resumable
+from miii.runs.state import check_state
 
 FILES = ("config.json", "provenance.json", "metrics.jsonl", "result.json", "report.json")
 SNAPSHOT = re.compile(r"snapshots/(0|[1-9][0-9]{0,7})\.safetensors")
 TOP = re.compile(r"[^/\\\x00-\x1f]{1,200}")  #: the folder in which they may lie
-LEFT = (".lock", "resume.safetensors", ".DS_Store")  #: lie in folders of runs and are no part of a bundle: not read
+LEFT = (".lock", ".DS_Store")  #: lie in folders of runs and are no part of a bundle: not read
 DIRECTORY = 1_000_000  #: bytes that the list of a zip's entries may take
 T = TypeVar("T")
 
 Read = Callable[[int], bytes]  #: the beginning of a file, of so many bytes at most
 
 
-def pack(run: Run) -> bytes:
-    """A run as a zip file: what it has of its JSON and its snapshots, in one folder of the run's name.
+def pack(run: Run, resumable: bool = False) -> bytes:
+    """Return a run as a zip file: what it has of its JSON and its snapshots, in one folder of the run's name.
 
     Of a run that is being written, all that is whole.
 
-    Raises:
-        InputError: the run cannot be read.
+    Args:
+        resumable: whether to add the training state of a stopped run, so that it can be resumed elsewhere; it is about
+            three times as large as a snapshot at full precision.
 
-    Source: own design.
+    Raises:
+        InputError: the run cannot be read, or has no training state to add.
     """
     whole = io.BytesIO()
     places = [run.folder / name for name in FILES]
     places += [run.folder / "snapshots" / f"{step}.safetensors" for step in run.steps]
+    if resumable:
+        if why := "someone is writing it" if run.running else run.why_not_resumable:
+            raise InputError(f"{run.name} has nothing to resume: {why}.")
+        if not run.has_state:
+            raise InputError(f"{run.name} has no training state yet: it was killed before that was first written.")
+        places.append(run.folder / STATE)
+    top = run.name.encode(errors="replace").decode()  # a folder's name need not be text
     try:
         with zipfile.ZipFile(whole, "w") as archive:
             for place in places:
-                if place.exists():
+                if place.is_file():
                     # without a date, so that the same run gives the same bytes
-                    entry = zipfile.ZipInfo(f"{run.name}/{place.relative_to(run.folder).as_posix()}")
+                    entry = zipfile.ZipInfo(f"{top}/{place.relative_to(run.folder).as_posix()}")
                     entry.external_attr = (stat.S_IFREG | 0o644) << 16
                     if place.suffix != ".safetensors":  # weights hardly shrink
                         entry.compress_type = zipfile.ZIP_DEFLATED
@@ -67,20 +78,18 @@ def pack(run: Run) -> bytes:
     return whole.getvalue()
 
 
-def write_pack(run: Run, path: str | Path) -> None:
+def write_pack(run: Run, path: str | Path, resumable: bool = False) -> None:
     """Write what ``pack`` gives; the file appears whole or not at all.
 
     Raises:
-        InputError: ``path`` exists, does not end in .zip, or cannot be written.
-
-    Source: own design.
+        InputError: ``path`` exists, does not end in .zip, or cannot be written; or as ``pack``.
     """
     path = Path(path)
     if path.suffix.lower() != ".zip":
         raise InputError(f"out must end in .zip (got {str(path)!r}).")
     if os.path.lexists(path):
         raise InputError(f"out must be a file that does not exist yet (got {str(path)!r}).")
-    whole = pack(run)
+    whole = pack(run, resumable)
     try:
         whole_file(path, lambda beside: beside.write_bytes(whole))
     except OSError as error:
@@ -136,6 +145,8 @@ def unpack_files(
 
 def _bytes(file: str | Path | bytes, limits: Limits) -> bytes:
     try:
+        if not isinstance(file, bytes) and not stat.S_ISREG(Path(file).stat().st_mode):  # the others may have no end
+            raise InputError(f"file must be one that can be read: {file!s} (it is a folder, a pipe or a device).")
         size = len(file) if isinstance(file, bytes) else Path(file).stat().st_size
         if size > limits.nbytes:
             raise InputError(f"file must have at most {limits.nbytes:,} bytes (got {size:,}).")
@@ -190,7 +201,7 @@ def _take_in(given: Mapping[str, Read], name: str | None, taken: Collection[str]
     if len(given) > limits.files:
         raise InputError(f"run must have at most {limits.files:,} files (got {len(given):,}).")
     if name is not None and not NAME.fullmatch(name):
-        raise InputError(f"name must be letters, digits, dots, underscores and hyphens (got {name[:100]!r}).")
+        raise InputError(f"name must be letters, digits, dots, underscores and hyphens (got {quoted(name)}).")
     top, files = _inside(given)
     if "config.json" not in files:
         raise InputError("run must have a config.json, in its folder or beside its other files.")
@@ -216,8 +227,10 @@ def _take_in(given: Mapping[str, Read], name: str | None, taken: Collection[str]
     rows = checked("metrics.jsonl", lambda data: checks.read_rows(data, config))
     result = checked("result.json", lambda data: checks.read_result(data, config))
     report = checked("report.json", lambda data: checks.read_report(data, config))
-    snapshots = [path for path in files if path not in FILES]
+    snapshots = [path for path in files if SNAPSHOT.fullmatch(path)]
+    goes_on = STATE in files and why_not_resumable(result, provenance, True) is None
     wanted = checks.shapes(config, config.task.build()) if snapshots else {}
+    state = _read_state(read(STATE, limits.nbytes), config) if goes_on else None
     folder = free_folder(name or _named(top, config), taken)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
@@ -233,12 +246,26 @@ def _take_in(given: Mapping[str, Read], name: str | None, taken: Collection[str]
             for path in snapshots:
                 if int(Path(path).stem) > config.steps:
                     raise InputError(f"{path} must be of a step of the run, {config.steps} at most.")
-                tensors = checks.read_snapshot(path, read(path, limits.nbytes), wanted)
-                whole_file(making / path, partial(save_file, tensors))
-                shutil.copymode(making / "config.json", making / path)  # safetensors lets nobody but the owner read
+                _save(making, path, checks.read_snapshot(path, read(path, limits.nbytes), wanted))
+            if state is not None:
+                _save(making, STATE, state)
     except OSError as error:
         raise InputError(f"{folder} could not be written: {error.strerror or error}.") from None
     return open(folder.absolute())
+
+
+def _read_state(data: bytes, config: RunConfig) -> dict[str, Tensor]:
+    try:
+        state = load(data)
+    except Exception:  # a hostile header may raise anything
+        raise InputError(f"{STATE} must be a readable safetensors file.") from None
+    check_state(STATE, state, config)
+    return state
+
+
+def _save(making: Path, path: str, tensors: dict[str, Tensor]) -> None:
+    whole_file(making / path, partial(save_file, tensors))
+    shutil.copymode(making / "config.json", making / path)  # safetensors lets nobody but the owner read
 
 
 def _inside(given: Mapping[str, Read]) -> tuple[str, dict[str, Read]]:
@@ -251,7 +278,8 @@ def _inside(given: Mapping[str, Read]) -> tuple[str, dict[str, Read]]:
         top, name = ("", path) if _known(path) else path.split("/", 1) if "/" in path else ("", "")
         if not _known(name) or (name != path and not TOP.fullmatch(top)) or top in (".", ".."):
             got = re.sub(r"[^A-Za-z0-9_./-]", "?", path[:100])
-            raise InputError(f"run must hold {', '.join(FILES)} and snapshots/STEP.safetensors alone (got {got}).")
+            known = ", ".join((*FILES, STATE))
+            raise InputError(f"run must hold {known} and snapshots/STEP.safetensors alone (got {got}).")
         found[name] = read
         tops.add(top)
     if len(tops) > 1:
@@ -260,7 +288,7 @@ def _inside(given: Mapping[str, Read]) -> tuple[str, dict[str, Read]]:
 
 
 def _known(name: str) -> bool:
-    return name in FILES or SNAPSHOT.fullmatch(name) is not None
+    return name in (*FILES, STATE) or SNAPSHOT.fullmatch(name) is not None
 
 
 def _named(top: str, config: RunConfig) -> str:

@@ -1,5 +1,6 @@
 """Runs of one's own, changed as a whole: renamed, deleted, brought back."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -7,7 +8,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from miii.errors import InputError
+from miii.errors import InputError, quoted
 from miii.runs.find import free_folder, homes, open
 from miii.runs.read import Run
 
@@ -31,10 +32,10 @@ def rename(run: Run, name: str, taken: Collection[str] = ()) -> Run:
     if not NAME.fullmatch(name):
         raise InputError(
             "name must be 1 to 80 letters, digits, dots, underscores and hyphens that do not begin with a dot "
-            f"(got {name[:100]!r})."
+            f"(got {quoted(name)})."
         )
     if name in taken or any(os.path.lexists(home / name) for home in homes()):
-        raise InputError(f"name must be one that no run has yet (got {name!r}).")
+        raise InputError(f"name must be one that no run has yet (got {quoted(name)}).")
     return open(_moved(run, run.folder.with_name(name)).absolute())
 
 
@@ -52,8 +53,9 @@ def trash(run: Run) -> Path:
     check_own(run)
     deleted = run.folder.parent / DELETED
     for place in deleted.glob("*"):
-        if time.time() - place.stat().st_mtime > KEPT:
-            shutil.rmtree(place, ignore_errors=True)
+        with contextlib.suppress(OSError):  # gone meanwhile
+            if time.time() - place.stat().st_mtime > KEPT:
+                shutil.rmtree(place, ignore_errors=True)
     return _moved(run, deleted / str(time.time_ns()) / run.name)
 
 
@@ -68,10 +70,13 @@ def restore(place: Path, taken: Collection[str] = ()) -> Run:
 
     Source: own design.
     """
-    if not (place / "config.json").is_file():
-        raise InputError(f"{place.name} was deleted too long ago to be brought back.")
-    run = open(_moved(open(place.absolute()), free_folder(place.name, taken)).absolute())
-    place.parent.rmdir()
+    try:
+        deleted = open(place.absolute())
+    except InputError:
+        raise InputError(f"{place.name} was deleted too long ago to be brought back.") from None
+    run = open(_moved(deleted, free_folder(place.name, taken)).absolute())
+    with contextlib.suppress(OSError):  # the next deletion ends it
+        place.parent.rmdir()
     return run
 
 
@@ -79,12 +84,15 @@ def discard(run: Run) -> None:
     """Delete a run that nobody is writing, for good.
 
     Raises:
-        InputError: someone is writing it.
+        InputError: someone is writing it, or it cannot be deleted.
 
     Source: own design.
     """
     _check_idle(run)
-    shutil.rmtree(run.folder)
+    try:
+        shutil.rmtree(run.folder)
+    except OSError as error:
+        raise InputError(f"{run.folder} could not be deleted: {error.strerror or error}.") from None
 
 
 def check_own(run: Run) -> None:

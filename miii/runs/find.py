@@ -1,14 +1,26 @@
 """Where runs are: found by name or by folder, listed, and given a place of their own."""
 
-import contextlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from miii.config import RunConfig
-from miii.errors import InputError
-from miii.runs.read import Run, finite, read_json
+from miii.errors import InputError, quoted
+from miii.runs.atomic import sweep
+from miii.runs.files import find_json, unreadable
+from miii.runs.read import Run, finite, locked
+
+#: What the row of a listing has.
+COLUMNS = ("run", "task", "seed", "status", "steps", "grokked_at", "test_accuracy", "seconds", "folder", "reason")
+
+
+class Broken(NamedTuple):
+    """A folder among the runs that cannot be opened, and why, in one sentence."""
+
+    name: str
+    folder: Path
+    reason: str
 
 
 def homes() -> tuple[Path, Path]:
@@ -30,10 +42,11 @@ def open(name_or_folder: str | Path) -> Run:
     given = Path(name_or_folder)
     places = [given] if given.is_absolute() or len(given.parts) > 1 else [home / given for home in homes()] + [given]
     for folder in places:
-        if (folder / "config.json").is_file():
-            return Run(folder, _read_config(folder / "config.json"))
-    if any(folder.is_dir() for folder in places):
-        raise InputError(f"{name_or_folder} is a folder without a config.json, so not a run, or not yet one.")
+        config = _config(folder)
+        if config is not None:
+            return Run(folder, config)
+    if any(os.path.isdir(folder) for folder in places):
+        raise InputError(f"{given} is a folder without a config.json, so not a run, or not yet one.")
     names = sorted({run.name for run in every()})
     raise InputError(
         f"run must be one of {', '.join(names) or '(there is none yet)'}, or a folder (got {str(given)!r})."
@@ -52,29 +65,93 @@ def shipped(name: str) -> Run:
 
 
 def every() -> list[Run]:
-    """All runs that can be opened in ``runs``, the newest first, and then those in ``checkpoints``, by name.
+    """Return all runs that can be opened in ``runs``, the newest first, and then those in ``checkpoints``, by name.
 
-    A name in ``runs`` hides the same in ``checkpoints``. Source: own design.
+    A name in ``runs`` hides the same in ``checkpoints``.
     """
-    found: dict[str, Run] = {}
+    return [found for found in _listed() if isinstance(found, Run)]
+
+
+def broken() -> list[Broken]:
+    """Return the folders that look like runs and cannot be opened, each with the reason, in the order of ``every``."""
+    return [found for found in _listed() if isinstance(found, Broken)]
+
+
+def tidy() -> None:
+    """Remove what killed processes left half-written in ``runs`` and in the folders there."""
+    home = homes()[0]
+    sweep(home, ours=True)
+    for folder in home.glob("*/"):
+        try:
+            if locked(folder):
+                continue
+        except InputError:
+            continue
+        sweep(folder, ours=True)
+        sweep(folder / "snapshots", ours=True)
+
+
+def _listed() -> list[Run | Broken]:
+    found: dict[str, Run | Broken] = {}
     own, shipped = homes()
     for home in (own, shipped):
-        configs = sorted(home.glob("*/config.json"))
+        here = list(_within(home))
         if home == own:  # what a checkout wrote last says nothing
-            configs.sort(key=lambda path: -path.stat().st_mtime)
-        for path in configs:
-            if path.parent.name not in found and not path.parent.name.startswith("."):
-                with contextlib.suppress(InputError):
-                    found[path.parent.name] = Run(path.parent, _read_config(path))
+            here.sort(key=lambda one: -_changed(one.folder))
+        for one in here:
+            found.setdefault(one.name, one)
     return list(found.values())
 
 
-def _read_config(path: Path) -> RunConfig:
-    values = read_json(path)
+def _within(home: Path) -> Iterator[Run | Broken]:
+    """The runs in a folder, by name; one that goes away meanwhile is left out."""
     try:
-        return RunConfig(**values)
+        names = sorted(os.listdir(home))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        yield Broken(home.name, home, str(unreadable(home, error)))
+        return
+    for name in names:
+        folder = home / name
+        if name.startswith("."):
+            continue
+        shown = os.fsencode(name).decode(errors="backslashreplace")
+        try:
+            if shown != name:
+                raise InputError(f"name must be text in UTF-8 (got {quoted(shown)}).")
+            if os.path.isdir(folder):
+                config = _config(folder)
+                if config is not None:
+                    yield Run(folder, config)
+            elif os.path.islink(folder) and not os.path.exists(folder):
+                raise InputError(f"{folder} is a link to a folder that is not there.")
+        except InputError as error:
+            yield Broken(shown, folder, str(error))
+
+
+def _changed(folder: Path) -> float:
+    """When a run began, 0 where nobody can tell."""
+    try:
+        return (folder / "config.json").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _config(folder: Path) -> RunConfig | None:
+    """The config of a run, None where there is none.
+
+    Raises:
+        InputError: there is one, and it cannot be read.
+    """
+    path = folder / "config.json"
+    values = find_json(path)
+    try:
+        return None if values is None else RunConfig(**values)
     except InputError as error:
         raise InputError(f"{path} is not a run's config: {error}") from None
+    except (TypeError, ValueError, RecursionError, OverflowError):  # a strange value may raise anything
+        raise InputError(f"{path} is not a run's config.") from None
 
 
 def new_folder(config: RunConfig, taken: Collection[str] = ()) -> Path:
@@ -102,22 +179,35 @@ def free_folder(stem: str, taken: Collection[str] = ()) -> Path:
 
 
 def row(run: Run) -> dict[str, Any]:
-    """A run as a row of a listing: name, task, where it stands, and how well it does. Source: own design."""
+    """Return a run as a row of a listing: name, task, where it stands, how well it does.
+
+    Where a file cannot be read, ``status`` is "spoilt" and ``reason`` says why; a folder that cannot even be opened is
+    ``broken_row``'s.
+    """
+    rows, result, reason = [], None, None
     try:
-        rows, result = run.rows(), run.result
+        rows, result, _ = run.rows(), run.result, run.steps  # the steps only to see whether they can be read
         ended = "imported" if run.imported else "done"
         status = "unfinished" if result is None else "stopped" if result["stopped"] else ended
-    except InputError:  # one spoilt run must not hide the others
-        rows, result, status = [], None, "spoilt"
+        status = "running" if run.running else status
+    except InputError as error:  # one spoilt run must not hide the others
+        rows, result, status, reason = [], None, "spoilt", str(error)
     last = rows[-1] if rows else {}
     return {
         "run": run.name,
         "task": run.config.task.name,
         "seed": run.config.task.seed,
-        "status": "running" if run.running else status,
+        "status": status,
         "steps": last.get("step"),
         "grokked_at": result and result["grokked_at"],
         "test_accuracy": finite(last.get("test_accuracy")),
         "seconds": finite(last.get("seconds")),
         "folder": str(run.folder),
+        "reason": reason,
     }
+
+
+def broken_row(found: Broken) -> dict[str, Any]:
+    """Return a folder that cannot be opened as a row like those of ``row``: its ``status`` is "unreadable"."""
+    known = {"run": found.name, "status": "unreadable", "folder": str(found.folder), "reason": found.reason}
+    return dict.fromkeys(COLUMNS) | known

@@ -82,7 +82,7 @@ def ship(run: Run, folder: str | Path, snapshots: int = 14) -> Run:
     Source: own design.
     """
     folder = Path(folder)
-    if folder.exists():
+    if os.path.lexists(folder):
         raise InputError(f"out must be a folder that does not exist yet (got {str(folder)!r}).")
     if run.result is None:
         raise InputError(f"{run.name} has not ended, so it cannot be shipped.")

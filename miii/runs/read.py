@@ -1,12 +1,15 @@
 """A run, opened for reading, finished or still being written."""
 
+import contextlib
 import json
 import math
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import filelock
 import torch
@@ -17,13 +20,21 @@ from torch import Tensor
 from miii.config import RunConfig
 from miii.errors import InputError
 from miii.model.transformer import Transformer
+from miii.runs.files import brief, check_result, find_json, find_text, is_number, unreadable
 from miii.tasks import AnyTask, Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 METRICS = ("step", "seconds", "lr_factor", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
 LOCK = ".lock"  #: held by whoever writes the run; released by the operating system if they are killed
+STATE = "resume.safetensors"  #: all that resuming needs; absent from finished runs
+SNAPSHOT: Final = re.compile(r"(0|[1-9][0-9]{0,17})\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -43,26 +54,43 @@ class Run:
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """What the run came to, or None while it has not ended."""
-        return read_json(self.folder / "result.json") if (self.folder / "result.json").exists() else None
+        """What the run came to, or None while it has not ended.
+
+        Raises:
+            InputError: the file cannot be read, or lacks what every result has.
+        """
+        path = self.folder / "result.json"
+        values = find_json(path)
+        if values is not None:
+            check_result(path, values)
+        return values
 
     @property
     def report(self) -> dict[str, Any] | None:
         """What was measured of its last network (``miii residues RUN --save``), or None where nobody did."""
-        path = self.folder / "report.json"
-        return read_json(path) if path.exists() else None
+        return find_json(self.folder / "report.json")
 
     @property
     def provenance(self) -> dict[str, Any]:
         """Versions, processor, precision, threads and date; empty where the folder does not say."""
-        path = self.folder / "provenance.json"
-        return read_json(path) if path.exists() else {}
+        return find_json(self.folder / "provenance.json") or {}
 
     @property
     def steps(self) -> list[int]:
-        """The steps of the snapshots, ascending."""
-        names = (self.folder / "snapshots").glob("*.safetensors")
-        return sorted(int(path.stem) for path in names if path.stem.isdecimal())
+        """The steps of the snapshots, ascending.
+
+        Raises:
+            InputError: the folder of the snapshots cannot be read.
+        """
+        place = self.folder / "snapshots"
+        try:
+            with os.scandir(place) as entries:
+                found = [(SNAPSHOT.fullmatch(entry.name), entry.path) for entry in entries]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise unreadable(place, error) from None
+        return sorted(int(name[1]) for name, path in found if name and os.path.isfile(path))
 
     @property
     def imported(self) -> bool:
@@ -71,19 +99,37 @@ class Run:
 
     @property
     def running(self) -> bool:
-        """Whether someone is writing the run now."""
-        if not (self.folder / LOCK).exists():
-            return False
-        try:
-            with filelock.FileLock(self.folder / LOCK, timeout=0):
-                return False
-        except filelock.Timeout:
-            return True
+        """Whether someone is writing the run now.
+
+        Raises:
+            InputError: its lock is there and cannot be read.
+        """
+        return locked(self.folder)
+
+    @property
+    def has_state(self) -> bool:
+        """Whether the folder holds what resuming anywhere but at step 0 needs."""
+        return os.path.lexists(self.folder / STATE)
+
+    @property
+    def why_not_resumable(self) -> str | None:
+        """Why training cannot go on from what the folder holds, as a clause; None if it can.
+
+        It goes on from ``resume.safetensors``, or from step 0 where the run was killed before that was written.
+
+        Raises:
+            InputError: result.json or provenance.json cannot be read.
+        """
+        return why_not_resumable(self.result, self.provenance, self.has_state)
 
     @property
     def can_resume(self) -> bool:
-        """Whether the run stopped before its last step, by hand or by being killed, and holds what going on needs."""
-        return (self.folder / "resume.safetensors").exists() and not self.running
+        """Whether the run stopped before its last step, by hand or by being killed, and nobody is writing it.
+
+        Raises:
+            InputError: as ``why_not_resumable`` and ``running``.
+        """
+        return self.why_not_resumable is None and not self.running
 
     def metrics(self) -> "pd.DataFrame":
         """One row an evaluation: step, seconds, lr_factor, losses in nats, accuracies, weight_norm."""
@@ -96,17 +142,19 @@ class Run:
         """The lines of ``metrics.jsonl``, NaN for null; a last line that is still being written is left out.
 
         Raises:
-            InputError: a line is no JSON object.
+            InputError: the file cannot be read, or a line is no JSON object of numbers with a whole ``step``.
         """
         path = self.folder / "metrics.jsonl"
-        if not path.exists():
-            return []
+        lines = (find_text(path) or "").rpartition("\n")[0].splitlines()
         try:
-            rows = [json.loads(line) for line in path.read_text().rpartition("\n")[0].splitlines()]
-        except ValueError as error:
-            raise InputError(f"{path} must hold one JSON object a line ({error}).") from None
-        if not all(isinstance(row, dict) for row in rows):
-            raise InputError(f"{path} must hold one JSON object a line.")
+            rows = [json.loads(line) for line in lines]
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path} must hold one JSON object a line ({brief(error)}).") from None
+        for number, row in enumerate(rows, 1):
+            if not isinstance(row, dict):
+                raise InputError(f"{path} must hold one JSON object a line (line {number} is none).")
+            if type(row.get("step")) is not int or not all(value is None or is_number(value) for value in row.values()):
+                raise InputError(f"{path} must hold a whole step and numbers by name in each line (got line {number}).")
         return [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
 
     def task(self) -> Task:
@@ -157,30 +205,54 @@ class Run:
         return model.requires_grad_(False).eval()
 
 
+def why_not_resumable(result: dict[str, Any] | None, provenance: dict[str, Any], has_state: bool) -> str | None:
+    """Return why a run with such files cannot go on training, as a clause; None if it can."""
+    if "format" in provenance:
+        return "it was not trained by miii"
+    if result is not None and not result["stopped"]:
+        return "it has ended"
+    if not has_state and (result is not None or "uploaded" in provenance):
+        return "this copy has no training state, which only a pack with --resumable carries"
+    return None
+
+
+def locked(folder: Path) -> bool:
+    """Return whether someone holds the lock of a run's folder; needs no permission to write, and writes nothing.
+
+    Raises:
+        InputError: the lock is there and cannot be read.
+    """
+    place = folder / LOCK
+    if fcntl is None:
+        try:
+            with filelock.FileLock(place, timeout=0) if place.exists() else contextlib.nullcontext():
+                return False
+        except filelock.Timeout:
+            return True
+    try:
+        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unreadable(place, error) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # fails exactly while a writer holds its own
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        raise unreadable(place, error) from None
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @lru_cache(maxsize=1)
 def _built(task: AnyTask) -> Task:
     """Kept for the next who opens the run: a million integers take half a second and 120 MB."""
     return task.build()
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        InputError: the file cannot be read, or holds anything else.
-
-    Source: own design.
-    """
-    try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} must hold a JSON object ({error}).") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{path} must hold a JSON object (got {type(value).__name__}).")
-    return value
-
-
-def check_fit(path: Path, wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:
+def check_fit(path: str | Path, wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:
     """Check that the tensors of a file have the names and shapes that the run's config asks for.
 
     Raises:

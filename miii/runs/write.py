@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import platform
 import shutil
 import statistics
@@ -14,18 +15,19 @@ from typing import Any
 
 import filelock
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 import miii
 from miii import hardware
 from miii.config import RunConfig
 from miii.errors import InputError
-from miii.runs.atomic import whole_file, whole_folder, write_json
-from miii.runs.find import open
-from miii.runs.read import LOCK, METRICS, Run, check_fit, finite
-from miii.training import Step, state_shapes, train
+from miii.runs.atomic import sweep, whole_file, whole_folder, write_json
+from miii.runs.files import find_text
+from miii.runs.find import homes, open
+from miii.runs.read import LOCK, METRICS, STATE, Run, finite
+from miii.runs.state import load_state
+from miii.training import Step, train
 
 RESUME_EVERY = 5.0  #: seconds from one writing of resume.safetensors to the next
 
@@ -75,30 +77,22 @@ def record(folder: str | Path, steps: Iterator[Step]) -> Run:
 
 
 def resume(folder: str | Path, stop: Callable[[], bool] = lambda: False) -> Iterator[Step]:
-    """The steps that a run has still to go, from where ``resume.safetensors`` was written.
+    """Return the steps that a run has still to go, from where ``resume.safetensors`` was written.
 
-    ``follow(folder, resume(folder))`` goes on writing it, to the very weights of a run that was never stopped.
+    A run that was killed before that starts anew, at step 0. ``follow(folder, resume(folder))`` goes on writing it, to
+    the very weights of a run that was never stopped.
 
     Raises:
-        InputError: the run has ended, or holds no readable resume.safetensors.
-
-    Source: own design.
+        InputError: the run has ended, this copy of it has no training state, or it cannot be read.
     """
     run = open(folder)
-    path = run.folder / "resume.safetensors"
-    if not path.exists():
-        raise InputError(
-            f"{run.name} has nothing to resume: it has ended, or was stopped before its first few seconds."
-        )
-    try:
-        state = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} must be a readable safetensors file ({error}).") from None
-    wanted = state_shapes(run.config)
-    if "clock" in state and state["clock"].numel() and state["clock"][0] == 0:  # before the first step
-        wanted = {name: shape for name, shape in wanted.items() if not name.startswith("stepper.optimizer.")}
-    check_fit(path, wanted, state)
-    return train(run.config, state, stop)
+    if why := run.why_not_resumable:
+        raise InputError(f"{run.name} has nothing to resume: {why}.")
+    return (_Resumed(**vars(step)) for step in train(run.config, load_state(run), stop))
+
+
+class _Resumed(Step):
+    """A step of a run that goes on in the folder it has."""
 
 
 def provenance(config: RunConfig) -> dict[str, Any]:
@@ -177,10 +171,13 @@ class _Writer:
 
     @classmethod
     def begin(cls, folder: Path, first: Step) -> "_Writer":
-        going_on = first.step > 0 and (folder / "resume.safetensors").exists()
-        if folder.exists() and not going_on:
+        sweep(folder.parent, ours=folder.absolute().parent == homes()[0].absolute())
+        going_on = isinstance(first, _Resumed)
+        if going_on:
+            open(folder.absolute())
+        elif os.path.lexists(folder):
             raise InputError(f"out must be a folder that does not exist yet (got {str(folder)!r}).")
-        if not going_on:
+        else:
             with whole_folder(folder) as making:
                 write_json(making / "config.json", first.config.model_dump(mode="json"))
                 write_json(making / "provenance.json", provenance(first.config))
@@ -192,7 +189,7 @@ class _Writer:
             raise InputError(f"{folder} is being written by another process: stop that one first.") from None
         try:
             if going_on:
-                _cut_back(folder, first)
+                _cut_back(open(folder.absolute()), first)
         except BaseException:
             lock.release()
             raise
@@ -213,21 +210,21 @@ class _Writer:
             self._save_state(step.state())
 
     def end(self) -> None:
-        if self.step.last:
-            (self.folder / "resume.safetensors").unlink(missing_ok=True)
-        else:
+        if not self.step.last:
             state = self.step.state()
             weights = {n.removeprefix("weights."): v for n, v in state.items() if n.startswith("weights.")}
             self._snapshot(weights, torch.float32)
             self._save_state(state)
         write_json(self.folder / "result.json", summary(open(self.folder.absolute()), self.step, self.step_seconds))
+        if self.step.last:  # after the result: killed between the two, the run has ended all the same
+            (self.folder / STATE).unlink(missing_ok=True)
 
     def _snapshot(self, weights: dict[str, Tensor], dtype: torch.dtype) -> None:
         kept = {name: value.to(dtype) for name, value in weights.items()}
         self._save(self.folder / "snapshots" / f"{self.step.step}.safetensors", kept)
 
     def _save_state(self, state: dict[str, Tensor]) -> None:
-        self._save(self.folder / "resume.safetensors", state)
+        self._save(self.folder / STATE, state)
         self.saved_at = time.perf_counter()
 
     def _save(self, place: Path, tensors: dict[str, Tensor]) -> None:
@@ -238,19 +235,32 @@ class _Writer:
         whole_file(place, write)
 
 
-def _cut_back(folder: Path, first: Step) -> None:
-    """Take away what a killed run wrote after its resume.safetensors; the steps from there on write it again."""
+def _cut_back(run: Run, first: Step) -> None:
+    """Take away what a killed run wrote after its resume.safetensors; the steps from there on write it again.
+
+    Raises:
+        InputError: the run cannot go on with this step, or its metrics cannot be read.
+    """
+    if (why := run.why_not_resumable) or run.config != first.config:
+        raise InputError(
+            f"out must be a folder that does not exist yet, or a run to go on with (got {str(run.folder)!r}: "
+            f"{why or 'it has another config'})."
+        )
     end = first.step if first.evaluation is not None else first.step + 1
-    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    metrics = run.folder / "metrics.jsonl"
+    lines = (find_text(metrics) or "").splitlines(keepends=True)
     try:
         kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < end]
-    except (ValueError, TypeError, KeyError):
-        raise InputError(f"{folder / 'metrics.jsonl'} must hold one JSON object with a step on each line.") from None
-    whole_file(folder / "metrics.jsonl", lambda path: path.write_text("".join(kept)))
-    for path in (folder / "snapshots").glob("*.safetensors"):
-        if int(path.stem) > first.step:
-            path.unlink()
-    (folder / "result.json").unlink(missing_ok=True)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InputError(f"{metrics} must hold one JSON object with a step on each line.") from None
+    if lines:
+        whole_file(metrics, lambda path: path.write_text("".join(kept)))
+    for step in run.steps:
+        if step > first.step:
+            (run.folder / "snapshots" / f"{step}.safetensors").unlink()
+    (run.folder / "result.json").unlink(missing_ok=True)
+    sweep(run.folder, ours=True)
+    sweep(run.folder / "snapshots", ours=True)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from miii.errors import InputError
 from miii.runs.atomic import whole_file, whole_folder, write_json
-from miii.runs.read import check_fit, read_json
+from miii.runs.files import read_json
+from miii.runs.read import check_fit
 from miii.sparse.judge import Judged, judge
 from miii.sparse.network import GridConfig, GridNetwork, evidence
 from miii.sparse.training import Step

@@ -115,9 +115,16 @@ def shared(function: Callable[P, T]) -> Callable[P, T]:
     return once
 
 
-def stamp_of(run: Run) -> float:
-    """Changes when a run of the same name is written anew."""
-    return (run.folder / "config.json").stat().st_mtime
+def stamp_of(run: Run, file: str = "config.json") -> float:
+    """Changes when a run of the same name is written anew.
+
+    Raises:
+        InputError: the run was renamed or deleted meanwhile.
+    """
+    try:
+        return (run.folder / file).stat().st_mtime
+    except OSError as error:
+        raise InputError(f"{run.name} cannot be read ({error.strerror or error}).") from None
 
 
 def _code(function: Callable[..., Any]) -> str:

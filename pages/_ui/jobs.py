@@ -3,6 +3,7 @@
 import streamlit as st
 import torch
 
+from miii import runs
 from miii.jobs import Job, Jobs
 from pages._ui import memory, settings
 
@@ -15,8 +16,9 @@ def registry() -> Jobs:
 
 @st.cache_resource(show_spinner=False)
 def prepare() -> None:
-    """Once a server: where runs are written; few heaps; one torch thread, for two beside a busy interpreter are much slower."""
+    """Once a server: where runs are written, without what killed processes left there; few heaps; one torch thread, for two beside a busy interpreter are much slower."""
     settings.prepare()
+    runs.tidy()
     memory.few_arenas()
     torch.set_num_threads(1)
 

@@ -1,5 +1,6 @@
 """The table of all runs: what each is about, how far it got, and where it comes from."""
 
+import contextlib
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ SUMS = {
     "shuffled": "a + b mod {p}, answers in random order",
     "relabelled": "a + b mod {p}, numbers renamed",
 }
+UNREADABLE = "unreadable"  #: the state of a folder that cannot even be opened
 STATES = {"queued": "queued", "running": "training", "pausing": "training", "stopping": "training"}
 
 
@@ -42,7 +44,9 @@ def words(config: RunConfig) -> str:
 
 
 def table(waiting: list[Job], search: str) -> pd.DataFrame:
-    """A row a run, in the order of the sidebar; those whose name, task or origin have every word of ``search``.
+    """Return a row a run, in the order of the sidebar, and then the folders that cannot be opened.
+
+    Only those whose name, task or origin have every word of ``search``.
 
     Args:
         waiting: the jobs that are not over.
@@ -52,6 +56,11 @@ def table(waiting: list[Job], search: str) -> pd.DataFrame:
     on_disk = {run.name for run in found}
     rows = [_row(job.name, job.config, "queued") for job in reversed(waiting) if job.name not in on_disk]
     rows += [_read(run, busy.get(run.name)) for run in found]
+    rows += [
+        dict.fromkeys(COLUMNS) | {"run": name, "state": UNREADABLE, "reason": reason}
+        for name, _, reason in runs.broken()
+        if name not in busy
+    ]
     asked = search.casefold().split()
     rows = [row for row in rows if all(word in _text(row) for word in asked)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -62,7 +71,7 @@ def table(waiting: list[Job], search: str) -> pd.DataFrame:
 
 
 def _text(row: dict[str, Any]) -> str:
-    return " ".join(str(row[name]) for name in ("run", "task", "state", "from")).casefold()
+    return " ".join(str(row[name] or "") for name in ("run", "task", "state", "from")).casefold()
 
 
 def _row(name: str, config: RunConfig, state: str, origin: str = "", **known: Any) -> dict[str, Any]:
@@ -73,7 +82,7 @@ def _row(name: str, config: RunConfig, state: str, origin: str = "", **known: An
 
 def _read(run: runs.Run, job: Job | None) -> dict[str, Any]:
     told = runs.row(run)
-    known: dict[str, Any] = {"steps": told["steps"], "grokked at": told["grokked_at"]}
+    known: dict[str, Any] = {"steps": told["steps"], "grokked at": told["grokked_at"], "reason": told["reason"]}
     state = STATES.get(job.status, told["status"]) if job is not None else told["status"].replace("running", "training")
     origin = "shipped" if run.folder.parent == runs.homes()[1] else ""
     try:
@@ -81,8 +90,8 @@ def _read(run: runs.Run, job: Job | None) -> dict[str, Any]:
         last = rows[-1] if rows else {}
         known |= {"accuracy": _accuracy(last), "auc": last.get("auc"), "date": _date(whence.get("date"))}
         origin = origin or ("uploaded" if "uploaded" in whence else "imported" if run.imported else "")
-    except InputError:  # a spoilt run must not hide the others
-        state = "spoilt"
+    except InputError as error:  # a spoilt run must not hide the others
+        state, known["reason"] = "spoilt", str(error)
     return _row(run.name, run.config, state, origin, MB=_bytes(run) / 1e6, **known)
 
 
@@ -99,13 +108,25 @@ def _date(said: object) -> datetime | None:
 
 
 def _bytes(run: runs.Run) -> int:
-    return sum(path.stat().st_size for path in (*run.folder.glob("*.*"), *run.folder.glob("snapshots/*.safetensors")))
+    found = 0
+    for path in (*run.folder.glob("*.*"), *run.folder.glob("snapshots/*.safetensors")):
+        with contextlib.suppress(OSError):  # renamed or deleted meanwhile
+            found += path.stat().st_size
+    return found
+
+
+def columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns to show: the reason only where there is one."""
+    return [name for name in COLUMNS if name != "reason" or table["reason"].notna().any()]
 
 
 COLUMNS: dict[str, Any] = {
     "run": st.column_config.TextColumn(pinned=True, help="The name, which is the folder's."),
     "task": st.column_config.TextColumn(width=240, help="What the network is trained on."),
-    "state": st.column_config.TextColumn(help="Training, queued, done, stopped, unfinished, imported or spoilt."),
+    "state": st.column_config.TextColumn(
+        help="Training, queued, done, stopped, unfinished, imported, spoilt or unreadable."
+    ),
+    "reason": st.column_config.TextColumn(help="Why a run cannot be read."),
     "from": st.column_config.TextColumn(
         help="Shipped runs came with miii and can only be read; the others were trained here, uploaded or imported."
     ),

@@ -170,7 +170,12 @@ def shuffled_twin(run: Run) -> str | None:
     """The run of the same name and ``-shuffled``, if it has the same examples and a snapshot."""
     name = f"{run.name}-shuffled"
     twin = next((other for other in runs.every() if other.name == name), None)
-    if twin is None or not twin.steps or "shuffled" not in type(run.config.task).model_fields:
+    if (
+        twin is None
+        or runs.row(twin)["reason"] is not None
+        or not twin.steps
+        or "shuffled" not in type(run.config.task).model_fields
+    ):
         return None
     alike = twin.config.task.model_dump(exclude={"shuffled"}) == run.config.task.model_dump(exclude={"shuffled"})
     return name if alike and twin.config.model == run.config.model else None

@@ -1,9 +1,15 @@
 """Runs, opened by name or folder, whole or spoilt."""
 
+import contextlib
+import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
+import threading
 import time
+from pathlib import Path
 
 import filelock
 import pandas as pd
@@ -16,6 +22,12 @@ from miii.runs import find, read
 from miii.training import train
 
 COLUMNS = ["step", "seconds", "lr_factor", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm"]
+
+
+def change_json(path, **changes):
+    """Give a JSON object other values; ... takes a key out."""
+    values = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({name: value for name, value in values.items() if value is not ...}))
 
 
 # ---- opening ----
@@ -241,7 +253,210 @@ def test_a_finished_run_cannot_be_resumed_and_a_stopped_one_can(small_run, stopp
     assert stopped_run.can_resume
 
 
+def test_asking_whether_someone_writes_needs_no_permission_to_write(run_copy, monkeypatch, one_sentence):
+    """Whoever asks may be another user, or on a disk that is mounted read-only."""
+    run, opened = miii.runs.open(run_copy), os.open
+
+    def read_only(path, flags, *more, **options):
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, flags, *more, **options)
+
+    with filelock.FileLock(run_copy / read.LOCK), monkeypatch.context() as patch:
+        patch.setattr(os, "open", read_only)
+        assert run.running
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", read_only)
+        assert not run.running
+        assert miii.runs.row(run)["status"] == "done"
+    (run_copy / read.LOCK).unlink(missing_ok=True)
+    (run_copy / read.LOCK).symlink_to(read.LOCK)  # a loop
+    with one_sentence(read.LOCK, "cannot be read"):
+        _ = run.running
+
+
+def test_a_writer_begins_while_others_look(small_config, tmp_path):
+    """Looking holds the lock for a moment; no writer may fail of it."""
+    folder, over = tmp_path / "run", threading.Event()
+
+    def look():
+        while not over.is_set():
+            read.locked(folder)
+            time.sleep(0)
+
+    lookers = [threading.Thread(target=look) for _ in range(2)]
+    for looker in lookers:
+        looker.start()
+    try:
+        for _ in range(5):
+            steps = miii.runs.follow(folder, train(small_config()))
+            next(steps)
+            assert miii.runs.open(folder).running
+            steps.close()
+            shutil.rmtree(folder)
+    finally:
+        over.set()
+        for looker in lookers:
+            looker.join()
+
+
 # ---- listing ----
+
+DEEP = "[" * 100_000
+BAD = {
+    "deep config": (lambda f: (f / "config.json").write_text('{"task": ' + DEEP), "too deep"),
+    "config from tomorrow": (lambda f: change_json(f / "config.json", epochs=3), "epochs"),
+    "config of another kind": (lambda f: change_json(f / "config.json", task={"kind": "chess"}), "config"),
+    "config in Latin-1": (lambda f: (f / "config.json").write_bytes(b'{"task": "\xe9"}'), "UTF-8"),
+    "config that is a folder": (lambda f: remade(f / "config.json", Path.mkdir), "config.json must be a file"),
+    "config that is a pipe": (lambda f: remade(f / "config.json", os.mkfifo), "config.json must be a file"),
+    "config without end": (
+        lambda f: remade(f / "config.json", lambda path: path.symlink_to("/dev/zero")),
+        "config.json must be a file",
+    ),
+    "config that is a link to nothing": (
+        lambda f: remade(f / "config.json", lambda path: path.symlink_to("nowhere")),
+        "config.json cannot be read",
+    ),
+    "config that is a loop": (
+        lambda f: remade(f / "config.json", lambda path: path.symlink_to("config.json")),
+        "config.json cannot be read",
+    ),
+    "giant config": (lambda f: os.truncate(f / "config.json", 10**10), "at most 200,000,000 bytes"),
+    "a link to nothing": (lambda f: [shutil.rmtree(f), f.symlink_to("nowhere")], "link"),
+}
+SPOILS = {
+    **{
+        f"result without {name}": (lambda f, name=name: change_json(f / "result.json", **{name: ...}), f"have {name}")
+        for name in ("stopped", "steps", "grokked_at", "seconds_to_grok", "ms_per_step")
+    },
+    **{
+        f"result with {name} of another type": (
+            lambda f, name=name: change_json(f / "result.json", **{name: ["x"]}),
+            f"{name} must be",
+        )
+        for name in ("stopped", "steps", "grokked_at", "seconds_to_grok", "ms_per_step")
+    },
+    "deep result": (lambda f: (f / "result.json").write_text('{"a": ' + DEEP), "too deep"),
+    "result that is a pipe": (lambda f: remade(f / "result.json", os.mkfifo), "result.json must be a file"),
+    "result that is a link to nothing": (
+        lambda f: remade(f / "result.json", lambda path: path.symlink_to("nowhere")),
+        "result.json cannot be read",
+    ),
+    "deep metrics": (lambda f: (f / "metrics.jsonl").write_text(DEEP + "\n"), "metrics.jsonl"),
+    "metrics in Latin-1": (lambda f: (f / "metrics.jsonl").write_bytes(b"\xe9\n"), "UTF-8"),
+    "metrics without steps": (lambda f: (f / "metrics.jsonl").write_text('{"test_loss": 1}\n'), "whole step"),
+    "metrics in words": (lambda f: (f / "metrics.jsonl").write_text('{"step": 1, "seconds": "x"}\n'), "numbers"),
+    "giant metrics": (lambda f: os.truncate(f / "metrics.jsonl", 10**10), "at most 200,000,000 bytes"),
+    "deep provenance": (lambda f: (f / "provenance.json").write_text('{"a": ' + DEEP), "too deep"),
+    "provenance in Latin-1": (lambda f: (f / "provenance.json").write_bytes(b'{"a": "\xe9"}'), "UTF-8"),
+    "snapshots that are a file": (
+        lambda f: [shutil.rmtree(f / "snapshots"), (f / "snapshots").touch()],
+        "snapshots cannot be read",
+    ),
+    "a lock that is a loop": (
+        lambda f: remade(f / ".lock", lambda path: path.symlink_to(".lock")),
+        ".lock cannot be read",
+    ),
+}
+
+
+def remade(path, make):
+    path.unlink(missing_ok=True)
+    make(path)
+
+
+def test_a_bad_neighbor_is_listed_with_its_reason_and_hides_nobody(small_run, home, tmp_path, one_sentence):
+    for name in ("a good one", "z good one"):
+        shutil.copytree(small_run.folder, home / name)
+    for name, (spoil, _) in {**BAD, **SPOILS}.items():
+        shutil.copytree(small_run.folder, home / name)
+        spoil(home / name)
+    shutil.copytree(small_run.folder, home / os.fsdecode(b"caf\xe9"))
+    broken = {found.name: found for found in miii.runs.broken()}
+    assert broken.keys() == {*BAD, "caf\\xe9"}
+    for name, (_, word) in BAD.items():
+        with one_sentence(word):
+            raise miii.InputError(broken[name].reason)
+        assert broken[name].folder == home / name
+        row = miii.runs.broken_row(broken[name])
+        assert (row["run"], row["status"], row["reason"]) == (name, "unreadable", broken[name].reason)
+    rows = {row["run"]: row for row in map(miii.runs.row, miii.runs.every()) if row["folder"].startswith(str(home))}
+    assert rows.keys() == {"a good one", "z good one", *SPOILS}
+    for name, (_, word) in SPOILS.items():
+        assert rows[name]["status"] == "spoilt", name
+        with one_sentence(word):
+            raise miii.InputError(rows[name]["reason"])
+        assert json.dumps(rows[name], allow_nan=False)
+    for name in ("a good one", "z good one"):
+        assert (rows[name]["status"], rows[name]["steps"], rows[name]["reason"]) == ("done", 24, None)
+    assert row.keys() == rows["a good one"].keys()
+
+
+def test_what_another_user_forbids_to_read_is_listed_too(small_run, home, monkeypatch):
+    """Root may read everything, so the system's refusal is played."""
+    for name in ("whole", "closed", "closed config", "closed metrics"):
+        shutil.copytree(small_run.folder, home / name)
+    closed = (home / "closed", home / "closed config" / "config.json", home / "closed metrics" / "metrics.jsonl")
+    stat, read_bytes = Path.stat, Path.read_bytes
+
+    def refuse(path, of, *more, **options):
+        if any(path.is_relative_to(place) and path != closed[0] for place in closed):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return of(path, *more, **options)
+
+    monkeypatch.setattr(Path, "stat", lambda path, **options: refuse(path, stat, **options))
+    monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(path, read_bytes))
+    assert [found.name for found in miii.runs.broken()] == ["closed", "closed config"]
+    assert all("Permission denied" in found.reason for found in miii.runs.broken())
+    rows = {row["run"]: row for row in map(miii.runs.row, miii.runs.every())}
+    assert rows["closed metrics"]["status"] == "spoilt"
+    assert "Permission denied" in rows["closed metrics"]["reason"]
+    assert rows["whole"]["status"] == "done"
+
+
+MOVER = """
+import itertools, pathlib, shutil, sys, time
+home, whole = map(pathlib.Path, sys.argv[1:])
+for i in itertools.count():
+    place = home / f"run-{i % 4}"
+    if i % 3:
+        place.rename(home / "away")
+        (home / "away").rename(place)
+    else:
+        shutil.rmtree(place)
+        shutil.copytree(whole, place)
+"""
+
+
+def test_listing_while_runs_are_renamed_and_deleted(small_run, home, tmp_path, monkeypatch):
+    """A run may go away between any two looks at it: it is left out then, or told in a sentence."""
+    monkeypatch.setattr(find, "__file__", str(tmp_path / "miii" / "runs" / "find.py"))
+    for name in ("run-0", "run-1", "run-2", "run-3", "stays"):
+        shutil.copytree(small_run.folder, home / name)
+    mover = subprocess.Popen([sys.executable, "-c", MOVER, str(home), str(small_run.folder)])
+    seen = set()
+    try:
+        for _ in range(200):
+            found = miii.runs.every()
+            seen |= {run.name for run in found}
+            assert "stays" in [run.name for run in found]
+            for run in found:
+                row = miii.runs.row(run)
+                assert run.name != "stays" or row["reason"] is None
+                with contextlib.suppress(miii.InputError):
+                    _ = run.can_resume, run.steps, run.report, run.provenance
+        assert mover.poll() is None
+    finally:
+        mover.kill()
+        mover.wait()
+    assert seen >= {"run-0", "stays"}
+
+
+def test_a_name_that_no_folder_can_have_is_told(home, one_sentence):
+    for name in ("x" * 5000, "a\0b", "x" * 300 + "/y", "\udfff", "/dev/null", "/dev/null/x", "/dev/zero"):
+        with one_sentence("run must be one of"):
+            miii.runs.open(name)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +464,7 @@ def test_a_finished_run_cannot_be_resumed_and_a_stopped_one_can(small_run, stopp
     [
         (lambda f: None, "done"),
         (lambda f: (f / "result.json").unlink(), "unfinished"),
-        (lambda f: (f / "result.json").write_text(json.dumps({"stopped": True, "grokked_at": 5})), "stopped"),
+        (lambda f: change_json(f / "result.json", stopped=True, grokked_at=5), "stopped"),
     ],
 )
 def test_a_row_says_where_a_run_stands(run_copy, spoil, status):

@@ -4,12 +4,15 @@ import contextlib
 import datetime
 import errno
 import json
+import math
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -243,6 +246,86 @@ def test_a_finished_run_has_nothing_to_resume(run_copy, one_sentence, tree):
     assert tree(run_copy) == before
 
 
+def stop_at(step, steps, folder):
+    """Follow a run until a step, and stop it there as the app and Ctrl-C do."""
+    followed = miii.runs.follow(folder, steps)
+    for done in followed:
+        if done.step == step:
+            followed.close()
+
+
+def stopped_while_evaluating(steps):
+    """As if Stop had come within the evaluation of step 0."""
+    for step in steps:
+        yield replace(step, evaluation=None) if step.step == 0 else step
+
+
+def kill(folder):
+    """As if killed before the first state was written."""
+    (folder / "result.json").unlink()
+    (folder / "resume.safetensors").unlink()
+
+
+def test_a_run_ended_at_any_moment_from_step_0_on_resumes_to_the_same_bits(small_config, tmp_path, same):
+    for optimizer in ("adamw", "muon"):
+        config = small_config(optimizer={"name": optimizer})
+        whole = miii.runs.record(tmp_path / optimizer / "whole", train(config))
+        for i, step in enumerate((0, 0, 0, 1, 13)):
+            folder = tmp_path / optimizer / str(i)
+            stop_at(step, stopped_while_evaluating(train(config)) if i == 1 else train(config), folder)
+            if i == 1:
+                run = miii.runs.open(folder)
+                assert (run.steps, run.rows(), run.result["stopped"], run.result["steps"]) == ([0], [], True, 0)
+                assert {value.dtype for value in load_file(folder / "snapshots" / "0.safetensors").values()} == {
+                    torch.float32
+                }
+            if i >= 2:
+                kill(folder)
+            if i == 2:  # nothing but what a run begins with
+                shutil.rmtree(folder / "snapshots")
+                (folder / "snapshots").mkdir()
+                (folder / "metrics.jsonl").unlink()
+            assert miii.runs.open(folder).can_resume
+            if i == 0:  # stopped at step 0 once more
+                stop_at(0, miii.runs.resume(folder), folder)
+            drain(miii.runs.follow(folder, miii.runs.resume(folder)))
+            resumed = miii.runs.open(folder)
+            assert_the_same_run(resumed, whole, same)
+            assert not resumed.can_resume
+
+
+def test_a_folder_is_gone_on_with_only_by_who_resumes_it(small_config, tmp_path, one_sentence, tree):
+    stop_at(0, train(small_config()), tmp_path / "run")
+    before = tree(tmp_path)
+    with one_sentence("out", str(tmp_path / "run")):
+        drain(miii.runs.follow(tmp_path / "run", train(small_config())))
+    with one_sentence("out", "another config"):
+        other = tmp_path / "other"
+        stop_at(0, train(small_config(steps=23)), other)
+        drain(miii.runs.follow(other, miii.runs.resume(tmp_path / "run")))
+    shutil.rmtree(other)
+    assert tree(tmp_path) == before
+
+
+def test_what_ended_or_came_without_its_state_is_never_resumed(small_run, stopped_copy, home, tmp_path, one_sentence):
+    state = (stopped_copy / "resume.safetensors").read_bytes()
+    uploaded = miii.runs.unpack(miii.runs.pack(miii.runs.open(stopped_copy)))
+    unfinished = miii.runs.unpack(miii.runs.pack(uploaded), "unfinished")
+    (unfinished.folder / "result.json").unlink()
+    finished = shutil.copytree(small_run.folder, tmp_path / "finished")
+    (finished / "resume.safetensors").write_bytes(state)  # killed between its result and the end of its state
+    shipped = miii.runs.ship(miii.runs.open(stopped_copy), tmp_path / "shipped")
+    for folder, word in (
+        (finished, "ended"),
+        (shipped.folder, "no training state"),
+        (uploaded.folder, "no training state"),
+        (unfinished.folder, "no training state"),
+    ):
+        assert not miii.runs.open(folder).can_resume
+        with one_sentence("nothing to resume", word):
+            miii.runs.resume(folder)
+
+
 def test_a_missing_run_has_nothing_to_resume(home, one_sentence):
     with one_sentence("nowhere"):
         miii.runs.resume("nowhere")
@@ -265,6 +348,11 @@ def forget(folder, name):
     write.save_file(state, folder / "resume.safetensors")
 
 
+def change_state(folder, **changes):
+    state = load_file(folder / "resume.safetensors") | changes
+    write.save_file(state, folder / "resume.safetensors")
+
+
 UNFIT = {
     "truncated": lambda f: cut(f / "resume.safetensors", -10),
     "empty": lambda f: cut(f / "resume.safetensors", 0),
@@ -273,6 +361,14 @@ UNFIT = {
     "another optimiser": lambda f: change_config(f, optimizer={"name": "sgd"}),
     "slow gradients": lambda f: change_config(f, optimizer={"name": "slow-gradient"}),
     "no clock": lambda f: forget(f, "clock"),
+    "a clock without end": lambda f: change_state(f, clock=torch.tensor([13, math.inf, math.nan, math.nan]).double()),
+    "a clock between steps": lambda f: change_state(f, clock=torch.tensor([12.5, 1, math.nan, math.nan]).double()),
+    "a clock beyond the last": lambda f: change_state(f, clock=torch.tensor([25, 1, math.nan, math.nan]).double()),
+    "a clock that is none": lambda f: change_state(f, clock=torch.tensor([math.nan] * 4).double()),
+    "another clock": lambda f: change_state(f, clock=torch.tensor([12, 1, math.nan, math.nan]).double()),
+    "half precision": lambda f: change_state(f, **{"weights.W_U": torch.zeros(8, 7).half()}),
+    "a folder": lambda f: [(f / "resume.safetensors").unlink(), (f / "resume.safetensors").mkdir()],
+    "a pipe": lambda f: [(f / "resume.safetensors").unlink(), os.mkfifo(f / "resume.safetensors")],
     "no weight": lambda f: forget(f, "weights.W_U"),
     "no memory of the optimiser": lambda f: forget(f, "stepper.optimizer.0.0.exp_avg"),
 }

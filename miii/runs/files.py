@@ -1,0 +1,115 @@
+"""The small files of a run's folder, read whatever they hold: gone, half, giant, of another kind, or being written."""
+
+import errno
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from miii.errors import QUOTED, InputError, quoted, shortened
+
+LARGEST: Final = 200_000_000  #: bytes of a file of JSON that is read
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Raises:
+        InputError: the file cannot be read, or holds anything else.
+    """
+    value = find_json(path)
+    if value is None:
+        raise InputError(f"{path} must hold a JSON object (there is no such file).")
+    return value
+
+
+def find_json(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object in a file, or None where there is no such file.
+
+    Raises:
+        InputError: as ``read_json``.
+    """
+    text = find_text(path)
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} must hold a JSON object ({brief(error)}).") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path} must hold a JSON object (got {type(value).__name__}).")
+    return value
+
+
+def find_text(path: Path) -> str | None:
+    """Return the text of a file, or None where there is no such file.
+
+    Raises:
+        InputError: it is a pipe or a device, which may be endless, cannot be read, has more than ``LARGEST`` bytes, or
+            is no text in UTF-8.
+    """
+    try:
+        found = path.stat()
+        plain = stat.S_ISREG(found.st_mode)
+        data = path.read_bytes() if plain and found.st_size <= LARGEST else b""
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if path.is_symlink():
+            raise unreadable(path, error) from None
+        return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise unreadable(path, error) from None
+    except ValueError:  # a name that no file can have, with a null character
+        return None
+    if not plain:
+        raise InputError(f"{path} must be a file, not a folder, a pipe or a device.")
+    if found.st_size > LARGEST:
+        raise InputError(f"{path} must have at most {LARGEST:,} bytes (got {found.st_size:,}).")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} must be text in UTF-8 ({brief(error)}).") from None
+
+
+def unreadable(path: Path, error: OSError) -> InputError:
+    """Return what to tell of a path that the system does not let one read."""
+    return InputError(f"{path} cannot be read ({error.strerror or error}).")
+
+
+def brief(error: Exception) -> str:
+    """Return in one line why a file could not be parsed."""
+    return "too deep" if isinstance(error, RecursionError) else shortened(str(error).replace("\n", " "), QUOTED)
+
+
+def check_result(path: Path, values: dict[str, Any]) -> None:
+    """Check that ``result.json`` has what every result has.
+
+    Raises:
+        InputError: a value is missing, or of another type.
+    """
+    for name, fits, wanted in RESULT:
+        if name not in values:
+            raise InputError(f"{path} must have {name}.")
+        if not fits(values[name]):
+            raise InputError(f"{name} must be {wanted} in {path} (got {quoted(values[name])}).")
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value of JSON is a number, NaN among them, that fits 64 bits."""
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int and is_number(value)
+
+
+#: What every result has: the name, whether a value fits, and what does.
+RESULT: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
+    ("stopped", lambda value: isinstance(value, bool), "true or false"),
+    ("steps", _whole, "a whole number"),
+    ("grokked_at", lambda value: value is None or _whole(value), "a whole number or null"),
+    ("seconds_to_grok", lambda value: value is None or is_number(value), "a number or null"),
+    ("ms_per_step", lambda value: value is None or is_number(value), "a number or null"),
+)

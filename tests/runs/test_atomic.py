@@ -1,0 +1,152 @@
+"""Files and folders that appear whole, and the end of what killed processes left half-made."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import miii
+from miii import runs
+from miii.runs import atomic
+from miii.training import train
+
+DEAD = 2**22 + 1  #: more than the largest number of a process
+
+
+def hidden(folder):
+    return sorted(path.name for path in folder.rglob(".*") if path.name != ".lock")
+
+
+KILLED = {
+    "folder": """
+with atomic.whole_folder(here / "made") as making:
+    (making / "config.json").write_text("{}")
+    print(flush=True), time.sleep(60)
+""",
+    "file": """
+def write(path):
+    path.with_name(".tmpAbC123").touch()  # as safetensors does
+    path.write_text("half")
+    print(flush=True), time.sleep(60)
+atomic.whole_file(here / "made.json", write)
+""",
+}
+
+
+def test_what_a_killed_process_was_making_is_swept_and_no_sooner(tmp_path):
+    for what, code in KILLED.items():
+        here = tmp_path / what
+        here.mkdir()
+        begin = f"import pathlib, sys, time\nfrom miii.runs import atomic\nhere = pathlib.Path({str(here)!r})\n"
+        child = subprocess.Popen([sys.executable, "-c", begin + code], stdout=subprocess.PIPE, text=True)
+        try:
+            child.stdout.readline()
+            before = hidden(here)
+            assert before
+            atomic.sweep(here, ours=True)
+            assert hidden(here) == before  # its owner lives
+        finally:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+            child.stdout.close()
+        atomic.sweep(here)  # even where not all that is hidden is miii's
+        assert list(here.iterdir()) == []
+
+
+def test_only_what_no_live_process_owns_is_swept(tmp_path):
+    me, other = threading.get_ident(), os.getppid()
+    old, ancient = time.time() - atomic.STALE - 1, time.time() - atomic.FOREIGN - 1
+    left = {  # what is left over, and since when
+        f".run.{DEAD}.1": None,
+        f".run.{atomic.HERE}.{DEAD}.1": None,
+        f".run.{os.getpid()}.1": None,  # a thread that ended
+        f".run.00000000.{other}.1": ancient,  # another computer's
+        ".config.json.part": old,
+        ".tmpAbC123": old,
+    }
+    kept = {
+        f".run.{other}.1": ancient,
+        f".run.{atomic.HERE}.{os.getpid()}.{me}": ancient,
+        f".run.00000000.{DEAD}.1": old,
+        ".metrics.jsonl.part": None,
+        ".tmpXyZ789": None,
+        ".deleted": ancient,
+        ".owners": ancient,
+        ".tmp": ancient,
+        ".lock": ancient,
+        f"run.{DEAD}.1": ancient,
+    }
+    for i, (name, since) in enumerate({**left, **kept}.items()):
+        (tmp_path / name).mkdir() if i % 2 else (tmp_path / name).touch()
+        if since is not None:
+            os.utime(tmp_path / name, (since, since))
+    atomic.sweep(tmp_path)  # elsewhere, what does not name this computer may be anyone's
+    assert {*left, *kept} - {path.name for path in tmp_path.iterdir()} == {
+        f".run.{atomic.HERE}.{DEAD}.1",
+        f".run.00000000.{other}.1",
+    }
+    atomic.sweep(tmp_path, ours=True)
+    assert {path.name for path in tmp_path.iterdir()} == kept.keys()
+    atomic.sweep(tmp_path / "nowhere", ours=True)
+
+
+def test_a_sweep_follows_no_link(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "kept").touch()
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / f".run.{DEAD}.1").symlink_to(tmp_path / "mine")
+    atomic.sweep(tmp_path / "home", ours=True)
+    assert list((tmp_path / "home").iterdir()) == []
+    assert (tmp_path / "mine" / "kept").exists()
+
+
+def test_a_name_made_is_one_that_is_swept(tmp_path):
+    for name in ("run", "x" * 80, "a.b", "1.2.3", "lr=0.1,seed=3", "é" * 100):
+        with atomic.whole_folder(tmp_path / name):
+            (made,) = hidden(tmp_path)
+            owner = re.fullmatch(atomic.OWNED, made)
+            assert owner is not None
+            assert (owner[1], int(owner[2]), int(owner[3])) == (atomic.HERE, os.getpid(), threading.get_ident())
+    assert hidden(tmp_path) == []
+
+
+def test_who_begins_to_write_sweeps_beside_and_within(stopped_copy, small_config, home):
+    for folder in (home, stopped_copy, stopped_copy / "snapshots"):
+        (folder / f".x.{DEAD}.1").mkdir()
+    runs.record(home / "run", train(small_config(steps=1)))
+    assert hidden(home) == []
+    for _ in runs.follow(stopped_copy, runs.resume(stopped_copy)):
+        pass
+    assert hidden(stopped_copy) == []
+
+
+def test_tidying_sweeps_every_run_that_nobody_writes(small_config, home):
+    runs.record(home / "ended", train(small_config(steps=1)))
+    writing = runs.follow(home / "written", train(small_config()))
+    next(writing)
+    for name in ("ended", "written"):
+        (home / name / "snapshots" / f".x.{DEAD}.1").mkdir()
+    (home / f".x.{DEAD}.1").mkdir()
+    runs.tidy()
+    assert hidden(home) == [f".x.{DEAD}.1"]
+    writing.close()
+    runs.tidy()
+    assert hidden(home) == []
+
+
+def test_a_leftover_of_the_same_name_is_no_hindrance(tmp_path):
+    """In a container every server is process 1."""
+    beside = atomic._beside(tmp_path / "made")
+    (beside / "snapshots").mkdir(parents=True)
+    with atomic.whole_folder(tmp_path / "made"):
+        pass
+    atomic._beside(tmp_path / "file").mkdir()
+    atomic.whole_file(tmp_path / "file", lambda path: path.write_text("x"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "made"]
+    with pytest.raises(miii.InputError):
+        runs.open(tmp_path / "made")
