@@ -54,6 +54,7 @@ class Compared:
         architecture: what its network is made of and trained by, in the names of the options.
         optimizer: which, at what learning rate and decay.
         terms: what all runs of a comparison share: task without its seed, budget, schedule and dropout.
+        seed: None where it is unknown, as ``Run.seed``.
         parameters: numbers that are trained.
         measures: those of ``MEASURES`` that its task has; None where they cannot be taken.
         curve: (step, accuracy on the test split, or validation AUC of primes).
@@ -65,7 +66,7 @@ class Compared:
     architecture: str
     optimizer: str
     terms: dict[str, Any]
-    seed: int
+    seed: int | None
     parameters: int
     steps: int
     grokked_at: int | None
@@ -153,7 +154,7 @@ def measured(run: runs.Run) -> Compared:
         architecture=architecture(config),
         optimizer=optimizer(config),
         terms=terms(config),
-        seed=task.seed,
+        seed=run.seed,
         parameters=sum(weight.numel() for weight in model.parameters()),
         steps=result["steps"],
         grokked_at=result["grokked_at"],

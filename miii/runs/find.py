@@ -113,7 +113,7 @@ def row(run: Run) -> dict[str, Any]:
     return {
         "run": run.name,
         "task": run.config.task.name,
-        "seed": run.config.task.seed,
+        "seed": run.seed,
         "status": "running" if run.running else status,
         "steps": last.get("step"),
         "grokked_at": result and result["grokked_at"],
