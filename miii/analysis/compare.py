@@ -23,7 +23,7 @@ from miii.tasks import ModularAddition, Primes, Task
 if TYPE_CHECKING:
     import pandas as pd
 
-ADDS = "adds"  #: the measure that says whether a network was found to add
+ADDS = "adds"  #: the measure that says whether a network gets the verdict of its task
 
 #: The fields of a config that runs must share, beside the task.
 TERMS = (
@@ -33,7 +33,7 @@ TERMS = (
 
 #: What is measured of a network, in the order of the table, and what each is.
 MEASURES: dict[str, str] = {
-    ADDS: "whether it was found to add: the verdict modular addition, or adds digits modulo 3",
+    ADDS: "the verdict modular addition; of primes: sums residues modulo 3",
     "accuracy": "right answers on the test split at the end, or the ROC AUC of primes",
     "key_frequencies": "how many key frequencies (addition)",
     "explained": "variance that a formula of those waves explains; of primes: that residues modulo 3 explain",

@@ -23,7 +23,7 @@ def accuracies(run: runs.Run) -> dict[str, float]:
     if not isinstance(claimed, ModularAddition):
         raise InputError(f"run must be on modular arithmetic ({run.name} is on {claimed.kind}).")
     predicted = answer(run.model(), run.task().tokens)
-    found = {claimed.operation: (predicted == run.task().labels).double().mean().item()}
+    found: dict[str, float] = {claimed.operation: (predicted == run.task().labels).double().mean().item()}
     for operation in get_args(Operation):
         if operation not in (claimed.operation, "expr"):
             other = ModularAddition(operation=operation, p=claimed.p, seed=claimed.seed, train_fraction=None)

@@ -37,7 +37,7 @@ enough for $a + b$, while $3a - b + 7$ is learned by heart from half, and grokke
         "Watch a network learn to sieve",
         r"""
 A small transformer is shown the digits of an integer and told one bit: prime or not. Nobody tells it of factors. A last digit
-gives the multiples of 2 and 5 away; a multiple of 3 can only be told by **adding all digits modulo 3**. So the question is when
+gives the multiples of 2 and 5 away; a multiple of 3 can only be told from **the sum of all digits** modulo 3. So the question is when
 it tells primes from numbers whose smallest prime factor is 3. Press Start.
 """,
     ),
