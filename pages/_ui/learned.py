@@ -29,7 +29,7 @@ fall into place. Press Start.
         "Watch a network learn a formula of yours",
         r"""
 A small transformer is shown the values of a formula at a part of all pairs $(a, b)$, modulo $p$, and asked for the rest. It
-**groks** some formulas and only learns others by heart, and the share of the pairs decides which: modulo 59, half of them are
+**groks** some formulas and only learns others by heart, and the share of the pairs decides which: modulo 59 (seed 0), half of them are
 enough for $a + b$, while $3a - b + 7$ is learned by heart from half, and grokked from 0.7. Type one, and press Start.
 """,
     ),
