@@ -32,9 +32,9 @@ def accuracies(run: runs.Run) -> dict[str, float]:
 
 
 def likelier(found: Mapping[str, float]) -> str | None:
-    """Return the operation that fits best where that is another than the claimed, first one; else None."""
+    """Return the operation that fits best, where it fits most pairs and is another than the claimed, first one."""
     best = max(found, key=found.__getitem__)  # the first of equals
-    return None if best == next(iter(found)) else best
+    return None if best == next(iter(found)) or found[best] < 0.5 else best
 
 
 def doubt(run: runs.Run, found: Mapping[str, float]) -> str | None:
@@ -46,14 +46,15 @@ def doubt(run: runs.Run, found: Mapping[str, float]) -> str | None:
     claimed, accuracy = next(iter(found.items()))
     if accuracy >= LIKELY:
         return None
-    model, best = run.config.model, likelier(found)
     text = f"only {accuracy:.1%} of all pairs are answered as {claimed} asks"
-    if best is not None:
-        text += f", and {found[best]:.1%} as {best} asks, which is the likelier reading"
-    if best is None or found[best] < LIKELY:
-        norms = "has LayerNorms" if model.block == "pre-norm" else "has no norms"
+    if better := likelier(found):
+        text += f", and {found[better]:.1%} as {better} asks, which is the likelier reading"
+    best = max(found, key=found.__getitem__)
+    if found[best] < LIKELY:
+        model = run.config.model
+        norms = "with LayerNorms" if model.block == "pre-norm" else "without norms"
         text += (
-            f"; no operation fits, so the network may differ from what was read: act {model.act}, "
-            f"causal {str(model.causal).lower()}, it {norms}"
+            f"; no operation fits (the best is {best}, with {found[best]:.1%}), so it may be another network than the one "
+            f"read: act {model.act}, causal {str(model.causal).lower()}, {norms}"
         )
     return f"{text}."
