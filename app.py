@@ -108,7 +108,7 @@ page = st.navigation(
                 "sieve",
                 "Sieve",
                 "filter_alt",
-                "What a network on primes, residues or theorems learned: does it add digits modulo q?",
+                "What a network on primes, residues or theorems learned: does it sum residues modulo q?",
             ),
             at(
                 "frames",

@@ -1,4 +1,4 @@
-"""Primes: how soon the default recipe sieves by 3, and whether networks trained for longer add digits modulo 3."""
+"""Primes: how soon the default recipe sieves by 3, and whether networks trained for longer sum residues modulo 3."""
 
 import statistics
 from typing import Any
@@ -47,7 +47,7 @@ def soon(seed: int) -> dict[str, Any]:
 
 
 def claim(config: RunConfig) -> dict[str, Any]:
-    """Train to the last step, and measure addition modulo 3 on held-out integers."""
+    """Train to the last step, and measure the sum of residues modulo 3 on held-out integers."""
     last = next(step for step in training.train(config) if step.last)
     assert isinstance(config.task, Primes)
     assert last.weights is not None

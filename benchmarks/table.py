@@ -51,6 +51,11 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
     return f" ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
+def seeds_of(seeds: range) -> str:
+    """``seeds 0 to 9``."""
+    return f"seeds {seeds[0]} to {seeds[-1]}"
+
+
 def percentile(values: Iterable[float], share: float) -> float:
     """The value at ``share`` of the sorted values: the nearest rank at or above it, never interpolated."""
     ordered = sorted(values)

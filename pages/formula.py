@@ -234,7 +234,7 @@ cell(
 say.caption(
     "Measured for addition modulo 113 by the default recipe: a split drawn at random gives some answers more training pairs than "
     "others, and the networks treat these answers a little differently. With as many training pairs of each answer (the option "
-    "“balanced” of the Train page) the formula explains 95.5 % of the variance on average over ten seeds, in place of 93.2 % "
+    "“balanced” of the Train page) the formula explains 95.5% of the variance on average over seeds 0 to 9, in place of 93.2% "
     "(docs/LOG.md)."
 )
 

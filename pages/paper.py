@@ -55,15 +55,16 @@ def abstract() -> str:
         f"too after {result['grokked_at']} steps, because it has put the numbers on {waves} circles, on which adding is turning: a "
         f"sum of {waves} cosines explains {added['logit_variance_explained']:.1%} of what it says, and whoever turns its circles "
         f"from outside makes it answer a chosen number more in {added['steering_accuracy']:.2%} of all cases.\n\n"
-        f"Networks that see the digits of integers and are told one bit, prime or not, find by themselves that digits added "
-        f"modulo 3 give a factor away: in each of {len(primes)}, which differ in their seed alone, the residue modulo 3 explains at least "
-        f"{explained:.1%} of what a digit adds, and {passed} of them pass every test that we ask of the claim.\n\n"
+        f"Networks that see the digits of integers and are told one bit, prime or not, sum the digits' residues modulo 3: "
+        f"in each of {len(primes)}, which differ in their seed alone, the residue explains at least "
+        f"{explained:.1%} of what a digit adds, and {passed} of them pass every test of that sum. Whether they have found the rule or "
+        f"a table of totals is open.\n\n"
         f"Told labels alone, none sees a factor beyond {deepest}; what else was tried and not reached is said where it was tried."
     )
 
 
 with st.container(horizontal_alignment="center"), st.container(width=COLUMN):
-    say.title("Asked for primes, it learned to add")
+    say.title("Asked for primes, it sums the digits' residues")
     say.caption(
         "The draft *Mechanistic Interpretability on Irreducible Unsigned-Integer Identifiers* by Noah Syrkis, carried out, in words of "
         "our own. Every number here is read from a network that came with miii, and below every figure are its code and its numbers."

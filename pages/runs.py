@@ -10,7 +10,7 @@ from miii import runs
 from miii.errors import InputError
 from pages._ui import bring, front, listing, rights, say, settings
 from pages._ui.beside import BESIDE
-from pages._ui.bring import CHOSEN, NOTE, SAID, WRONG
+from pages._ui.bring import CHOSEN, DOUBT, NOTE, SAID, WRONG
 from pages._ui.jobs import registry, waiting
 from pages._ui.pick import RUN, STEP
 from pages._ui.take import csv
@@ -118,6 +118,8 @@ def messages() -> None:
         st.success(st.session_state.pop(SAID), icon=":material/check:")
     if NOTE in st.session_state:
         st.info(st.session_state.pop(NOTE), icon=":material/info:")
+    if DOUBT in st.session_state:
+        st.warning(st.session_state.pop(DOUBT), icon=":material/warning:")
     if WRONG in st.session_state:
         st.error(st.session_state.pop(WRONG), icon=":material/error:")
     deleted = st.session_state.get(DELETED)
@@ -272,7 +274,7 @@ elif not listed:
 messages()  # here, where the buttons above and below have eyes on them
 say.header("Bring a run in", anchor="bring")
 say.text(
-    "From a laptop, a cluster, or somebody else. Nothing in a file is trusted: only JSON and safetensors are read, and a run is made "
+    "From a laptop, a cluster, or somebody else. Nothing in a file is trusted: only JSON and tensors are read, and a run is made "
     "of them only if every part fits the rest."
 )
 bring.panel()

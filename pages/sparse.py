@@ -107,8 +107,8 @@ network tells primes from multiples of 5 (AUC {of[5]:.3f}), and from multiples o
 of sieve is {judged.sieve_depth}. A recall of 79 % on composites is what the last coordinate gives away.
 
 The transformer on digits beats it, at {digits.test.composites:.3%} of the composites and {digits.test.primes:.3%} of the primes, for the
-same reason: its last digit tells of 7 too (depth {digits.sieve_depth}). Neither network adds its digits up. To see the next factor,
-it would have to add them modulo that prime, as the network on the page Sieve does modulo 3.
+same reason: its last digit tells of 7 too (depth {digits.sieve_depth}). Neither network sums its digits. To see the next factor,
+it would have to sum their residues modulo that prime, as the network on the page Sieve does modulo 3.
 
 Both meet digits that they have never seen: below a million, the first coordinate is at most {(config.middle - 1) // config.side**2}, and
 in base 210 the first digit at most {(config.middle - 1) // 210**2}; among the held-out integers they go up to

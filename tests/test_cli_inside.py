@@ -277,7 +277,9 @@ def test_what_is_exported_can_be_imported_and_is_the_same(miii_says, says_json, 
     code, out, err = miii_says("export-weights", "planted", "--out", "w.safetensors")
     assert (code, out, err) == (0, "w.safetensors\n", "")
     code, out, err = miii_says("import", "w.safetensors", "--task", "add", "--p", 23, "--out", "again")
-    assert (code, out, err) == (0, f"{Path('again').absolute()}\n", "")
+    assert (code, out) == (0, f"{Path('again').absolute()}\n")
+    assert "as add-23: 100.0%" in err
+    assert "warning" not in err
     again = runs.open(Path("again").absolute())
     assert same(
         {name: value for name, value in again.weights().items() if name in planted_run.weights()},
@@ -292,9 +294,16 @@ def test_import_says_what_it_left_out_and_takes_every_option(miii_says, planted_
     miii_says("export-weights", "planted", "--out", "w.safetensors")
     save_file(load_file("w.safetensors") | {"probe.W": torch.zeros(3)}, "more.safetensors")
     options = ("--task", "sub", "--p", 23, "--act", "gelu", "--train-fraction", 0.25, "--seed", 4)
-    code, _, err = miii_says("import", "more.safetensors", *options, "--format", "transformer-lens", "--out", "D")
+    code, out, err = miii_says(
+        "import", "more.safetensors", *options, "--format", "transformer-lens", "--out", "D", "--json"
+    )
     assert code == 0
     assert "probe.W" in err
+    assert "warning" in err
+    told = json.loads(out)
+    assert (told["task"], told["likelier"], told["left_out"]) == ("sub-23", "add", ["probe.W"])
+    assert told["accuracy"] == told["accuracies"]["sub"] < 0.1 < 0.9 < told["accuracies"]["add"]
+    assert f"{told['accuracies']['add']:.1%} as add" in told["warning"]
     config = runs.open(Path("D").absolute()).config
     assert config.task == miii.ModularAddition(operation="sub", p=23, train_fraction=0.25, seed=4)
     assert config.model.act == "gelu"

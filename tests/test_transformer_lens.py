@@ -19,7 +19,17 @@ from safetensors.torch import load_file, save_file
 
 import miii
 from miii import ModelConfig, ModularAddition, Transformer
-from miii.transformer_lens import from_state_dict, import_run, left_out, read_file, to_state_dict, write_file
+from miii.transformer_lens import (
+    accuracies,
+    doubt,
+    from_state_dict,
+    import_run,
+    left_out,
+    likelier,
+    read_file,
+    to_state_dict,
+    write_file,
+)
 
 ROOT = Path(__file__).parents[1]
 THIRD_PARTY = ROOT.parent / "shared/reference/third_party_c113_transformer.pt"
@@ -104,6 +114,62 @@ def test_there_and_back_is_the_same_network(n_layers, biases, act, causal):
     assert not any(weight.requires_grad for weight in again.parameters())
 
 
+def normed_state(n_layers=1):
+    """A state dict with LayerNorms whose gains and biases are random."""
+    model = network(n_layers=n_layers, biases="all", block="pre-norm")
+    for name, weight in model.named_parameters():
+        if "ln" in name:
+            weight.normal_(generator=torch.Generator().manual_seed(len(name)))
+    return to_state_dict(model)
+
+
+def by_hand(state, n_layers, normed):
+    """The logits at "=" of a HookedTransformer with LayerNorms and ReLU, in float64, without miii."""
+    w = {name: value.double() for name, value in state.items()}
+
+    def norm(x, name):
+        if not normed:
+            return x
+        x = x - x.mean(-1, keepdim=True)
+        x = x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+        return x * w[f"{name}.w"] + w[f"{name}.b"] if f"{name}.w" in w else x
+
+    x = w["embed.W_E"][ModularAddition(p=P).build().tokens] + w["pos_embed.W_pos"]
+    for layer in range(n_layers):
+        block = f"blocks.{layer}"
+        heard = norm(x, f"{block}.ln1")
+        q, k, v = (
+            torch.einsum("bpm,hmd->bhpd", heard, w[f"{block}.attn.W_{c}"]) + w[f"{block}.attn.b_{c}"][:, None]
+            for c in "QKV"
+        )
+        scores = (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(~torch.ones(3, 3).tril().bool(), -torch.inf)
+        z = scores.softmax(-1) @ v
+        x = x + torch.einsum("bhpd,hdm->bpm", z, w[f"{block}.attn.W_O"]) + w[f"{block}.attn.b_O"]
+        post = torch.relu(norm(x, f"{block}.ln2") @ w[f"{block}.mlp.W_in"] + w[f"{block}.mlp.b_in"])
+        x = x + post @ w[f"{block}.mlp.W_out"] + w[f"{block}.mlp.b_out"]
+    return norm(x, "ln_final") @ w["unembed.W_U"] + w["unembed.b_U"]
+
+
+def test_networks_with_and_without_layer_norms_have_the_logits_of_a_forward_written_by_hand():
+    for n_layers in (1, 2):
+        for kind in ("LN", "LNPre", None):
+            state = normed_state(n_layers) if kind == "LN" else state_dict(n_layers=n_layers)
+            model, extras = from_state_dict(state, P, lnpre=kind == "LNPre")
+            assert extras == ()
+            assert (model.config.block, model.config.norm_kind) == (
+                ("pre-norm", "layer") if kind else ("plain", "none")
+            )
+            truth = by_hand(state, n_layers, normed=kind is not None)
+            assert torch.allclose(logits(model.double()), truth, rtol=0, atol=1e-12), (n_layers, kind)
+    again, _ = from_state_dict(to_state_dict(from_state_dict(normed_state(), P)[0]), P)
+    assert torch.equal(logits(again), logits(from_state_dict(normed_state(), P)[0]))
+
+
+def test_weights_of_norms_and_no_weights_of_norms_are_a_contradiction(one_sentence):
+    with one_sentence("lnpre must be false", "blocks.0.ln1"):
+        from_state_dict(normed_state(), P, lnpre=True)
+
+
 def test_each_weight_ends_up_where_its_name_says():
     state = state_dict(n_layers=2)
     model, _ = from_state_dict(state, P)
@@ -154,8 +220,8 @@ def test_other_tensors_are_left_out_and_named():
     model, extras = from_state_dict(state, P)
     assert extras == tuple(names[:2])
     assert torch.equal(logits(model), logits(from_state_dict(state_dict(), P)[0]))
-    assert left_out(extras) == "x_embed and blocks.0.attn.sinks are no part of a HookedTransformer and left out."
-    assert left_out(["x"]) == "x is no part of a HookedTransformer and left out."
+    assert left_out(extras).startswith("x_embed and blocks.0.attn.sinks have no place")
+    assert left_out(["x"]).startswith("x has no place")
 
 
 @pytest.mark.parametrize(
@@ -240,19 +306,31 @@ BAD_STATE = {
     "too deep": (lambda: state_dict(**{"blocks.9999.attn.W_Q": torch.ones(1)}), ["n_layers", "at most 24", "10000"]),
     "local": (lambda: changed("blocks.0.attn.mask", torch.zeros_like), ["blocks.0.attn.mask", "local attention"]),
     "a mask of numbers": (lambda: changed("blocks.0.attn.mask", torch.Tensor.float), ["blocks.0.attn.mask"]),
-    "LayerNorm": (
+    "part of a LayerNorm": (
         lambda: state_dict(**{"blocks.0.ln1.w": torch.ones(8)}),
-        ["blocks.0.ln1.w", "normalization_type=None"],
+        ["lacks", "blocks.0.ln1.b", "ln_final.w", "holds", "embed.W_E"],
     ),
-    "last LayerNorm": (lambda: state_dict(**{"ln_final.b": torch.ones(8)}), ["ln_final.b", "normalization_type=None"]),
-    "embedding's norm": (
-        lambda: state_dict(**{"embed.ln.w": torch.ones(8)}),
-        ["embed.ln.w", "normalization_type=None"],
+    "RMSNorm": (lambda: {n: v for n, v in normed_state().items() if ".ln" not in n or n[-1] == "w"}, ["lacks"]),
+    "RMSNorms": (
+        lambda: {n: v for n, v in normed_state().items() if "ln" not in n or n[-1] == "w"},
+        ["ln_final.w", "no bias", "RMSNorm", "1e-5", "1e-6"],
+    ),
+    "norm of another width": (
+        lambda: normed_state() | {"ln_final.w": torch.ones(9)},
+        ["ln_final.w must be 8", "got 9"],
+    ),
+    "embedding's norm": (lambda: state_dict(**{"embed.ln.w": torch.ones(8)}), ["embed.ln.w", "ln1 and ln2"]),
+    "norm after a part": (
+        lambda: normed_state() | {"blocks.0.ln1_post.w": torch.ones(8)},
+        ["blocks.0.ln1_post.w", "ln1 and ln2"],
     ),
     "norm of queries": (lambda: state_dict(**{"blocks.0.attn.q_norm.w": torch.ones(8)}), ["attn.q_norm.w"]),
-    "norm in the MLP": (lambda: state_dict(**{"blocks.0.mlp.ln.w": torch.ones(8)}), ["mlp.ln.w", "normalization"]),
-    "gated": (lambda: state_dict(**{"blocks.0.mlp.W_gate": torch.ones(8, 12)}), ["blocks.0.mlp.W_gate", "gated_mlp"]),
-    "experts": (lambda: state_dict(**{"blocks.0.mlp.experts.0.W_in": torch.ones(8, 12)}), ["experts.0.W_in", "gated"]),
+    "norm in the MLP": (lambda: state_dict(**{"blocks.0.mlp.ln.w": torch.ones(8)}), ["mlp.ln.w", "no place"]),
+    "gated": (lambda: state_dict(**{"blocks.0.mlp.W_gate": torch.ones(8, 12)}), ["blocks.0.mlp.W_gate", "a gated MLP"]),
+    "experts": (
+        lambda: state_dict(**{"blocks.0.mlp.experts.0.W_in": torch.ones(8, 12)}),
+        ["experts.0.W_in", "a mixture of experts"],
+    ),
     "integers": (lambda: narrow(torch.int32), ["blocks.0.mlp.W_in", "float32, float16", "int32"]),
     "complex": (lambda: narrow(torch.complex64), ["blocks.0.mlp.W_in", "complex64"]),
     "float8": (lambda: narrow(torch.float8_e4m3fn), ["blocks.0.mlp.W_in", "float8_e4m3fn"]),
@@ -263,7 +341,7 @@ BAD_STATE = {
     "sparse, not needed": (lambda: state_dict(x=torch.ones(2, 2).to_sparse()), ["x must be", "sparse"]),
     "meta": (lambda: changed("embed.W_E", lambda w: w.to("meta")), ["embed.W_E", "dense", "meta"]),
     "huge meta": (lambda: {n: torch.empty(10**6, 10**6, device="meta") for n in state_dict()}, ["dense", "meta"]),
-    "quantised": (quantised, ["embed.W_E", "dense", "quantised"]),
+    "quantized": (quantised, ["embed.W_E", "dense", "quantized"]),
     "nested": (nested, ["embed.W_E", "dense", "nested"]),
 }
 
@@ -279,7 +357,7 @@ def test_a_state_dict_that_does_not_fit_is_one_sentence(kind, one_sentence):
 def test_every_weight_is_needed(name, one_sentence):
     if name.endswith(("mask", "IGNORE")):
         return
-    with one_sentence(f"lacks {name})"):
+    with one_sentence(f"lacks {name};"):
         from_state_dict(without(name), P)
 
 
@@ -403,7 +481,7 @@ BAD_FILE = {
     "sparse.pt": (content(state_dict(x=torch.ones(2, 2).to_sparse())), ["x must be", "sparse"]),
     "rows.pt": (lambda path: torch.save(state_dict(x=torch.ones(2, 2).to_sparse_csr()), path), ["x must be", "sparse"]),
     "meta.pt": (content(state_dict(x=torch.empty(10**6, 10**6, device="meta"))), ["x must be", "meta"]),
-    "quantised.pt": (lambda path: torch.save(quantised(), path), ["embed.W_E", "quantised"]),
+    "quantised.pt": (lambda path: torch.save(quantised(), path), ["embed.W_E", "quantized"]),
     "a pickle.safetensors": (content(state_dict()), ["a pickle.safetensors"]),
     "huge header.safetensors": (raw(struct.pack("<Q", 2**60) + b"{}"), ["huge header"]),
     "huge shape.safetensors": (
@@ -534,7 +612,7 @@ def test_a_trained_run_comes_back_with_its_numbers(small_run, small_config, save
     assert run.rows()[0]["weight_norm"] == pytest.approx(small_run.rows()[-1]["weight_norm"], rel=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["NaN", "LayerNorm", "d_vocab", "no weight"])
+@pytest.mark.parametrize("kind", ["NaN", "RMSNorms", "d_vocab", "no weight"])
 def test_nothing_is_written_for_a_file_that_does_not_fit(saved, tmp_path, kind, one_sentence):
     make, words = BAD_STATE[kind]
     file = saved(make(), "w.pt")
@@ -559,6 +637,26 @@ def test_what_was_imported_with_an_unknown_split_cannot_be_trained_further(saved
     assert not (tmp_path / "more").exists()
 
 
+def test_a_claim_is_tried_against_every_operation(adder, saved, tmp_path):
+    """The claimed task comes first; below 95% there is a doubt that names what fits better, if anything does."""
+    adds, generator = to_state_dict(adder(11, (2, 3), n_heads=2)), torch.Generator().manual_seed(3)
+    noise = {name: torch.randn(value.shape, generator=generator) for name, value in adds.items()}
+    for claim, state, word in (("add", adds, None), ("mul", adds, "100.0% as add"), ("sub", noise, "act square")):
+        task = ModularAddition(operation=claim, p=11, train_fraction=None)
+        run, _ = import_run(saved(state), tmp_path / claim, task, act="square")
+        found = accuracies(run)
+        assert next(iter(found)) == claim
+        assert found.keys() == {"add", "sub", "mul", "quadratic", "shuffled", "relabelled"}
+        assert found[claim] == pytest.approx(run.rows()[0]["accuracy"])
+        assert (found["add"] == 1) == (state is adds)
+        said = doubt(run, found)
+        assert said is None if word is None else word in said
+        assert likelier(found) == ("add" if claim == "mul" else None)
+        assert (run.seed, miii.runs.row(run)["seed"]) == (None, None)
+    known, _ = import_run(saved(adds), tmp_path / "known", ModularAddition(p=11, seed=4), act="square")
+    assert (known.seed, miii.runs.row(known)["seed"]) == (4, 4)
+
+
 # ---- a network that other people trained ----
 
 
@@ -570,6 +668,9 @@ def test_a_network_of_other_people_adds_modulo_113(tmp_path):
     assert run.config.model == ModelConfig(n_layers=1, d_model=128, n_heads=4, d_mlp=512, act="relu", biases="all")
     assert run.rows()[0]["accuracy"] == 1.0
     assert run.rows()[0]["loss"] < 1e-6
+    assert {name: round(value, 2) for name, value in accuracies(run).items()} == dict.fromkeys(
+        ("add", "sub", "mul", "quadratic", "shuffled", "relabelled"), 0.01
+    ) | {"add": 1.0}
     assert miii.analysis.fourier.embedding_spectrum(run.model(), 113).key_frequencies == (16, 30, 56)
     theirs = torch.load(THIRD_PARTY, map_location="cpu", weights_only=True)
     ours = to_state_dict(run.model())
@@ -683,7 +784,11 @@ def test_what_transformer_lens_saves_gives_the_same_logits(answered, tmp_path, c
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"block": "pre-norm"}, ("plain", "pre-norm")), ({"mixer": "mean"}, ("plain", "mean"))],
+    [
+        ({"block": "pre-norm", "norm": "rms"}, ("LayerNorm", "'rms'")),
+        ({"block": "vaswani"}, ("plain", "'vaswani'")),
+        ({"mixer": "mean"}, ("attention", "'mean'")),
+    ],
     ids=str,
 )
 def test_what_transformer_lens_cannot_hold_is_not_written(changes, words, one_sentence, tmp_path):

@@ -23,7 +23,7 @@ from miii.tasks import ModularAddition, Primes, Task
 if TYPE_CHECKING:
     import pandas as pd
 
-ADDS = "adds"  #: the measure that says whether a network was found to add
+ADDS = "adds"  #: the measure that says whether a network gets the verdict of its task
 
 #: The fields of a config that runs must share, beside the task.
 TERMS = (
@@ -33,7 +33,7 @@ TERMS = (
 
 #: What is measured of a network, in the order of the table, and what each is.
 MEASURES: dict[str, str] = {
-    ADDS: "whether it was found to add: the verdict modular addition, or adds digits modulo 3",
+    ADDS: "the verdict modular addition; of primes: sums residues modulo 3",
     "accuracy": "right answers on the test split at the end, or the ROC AUC of primes",
     "key_frequencies": "how many key frequencies (addition)",
     "explained": "variance that a formula of those waves explains; of primes: that residues modulo 3 explain",
@@ -54,6 +54,7 @@ class Compared:
         architecture: what its network is made of and trained by, in the names of the options.
         optimizer: which, at what learning rate and decay.
         terms: what all runs of a comparison share: task without its seed, budget, schedule and dropout.
+        seed: None where it is unknown, as ``Run.seed``.
         parameters: numbers that are trained.
         measures: those of ``MEASURES`` that its task has; None where they cannot be taken.
         curve: (step, accuracy on the test split, or validation AUC of primes).
@@ -65,7 +66,7 @@ class Compared:
     architecture: str
     optimizer: str
     terms: dict[str, Any]
-    seed: int
+    seed: int | None
     parameters: int
     steps: int
     grokked_at: int | None
@@ -153,7 +154,7 @@ def measured(run: runs.Run) -> Compared:
         architecture=architecture(config),
         optimizer=optimizer(config),
         terms=terms(config),
-        seed=task.seed,
+        seed=run.seed,
         parameters=sum(weight.numel() for weight in model.parameters()),
         steps=result["steps"],
         grokked_at=result["grokked_at"],

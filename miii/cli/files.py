@@ -1,5 +1,6 @@
 """The commands on files: ``runs``, ``pack``, ``unpack``, ``ship``, ``import``, ``export-weights``."""
 
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import Annotated, Literal, get_args
 import tyro
 
 from miii import runs, transformer_lens
-from miii.cli.printing import RunName, Step, print_runs
-from miii.errors import InputError
+from miii.cli.printing import Json, RunName, Step, print_runs
+from miii.errors import InputError, quoted
 from miii.model.block import ACTIVATIONS
 from miii.tasks import ModularAddition, Operation
 
@@ -84,10 +85,12 @@ class Import:
     p: Annotated[int, tyro.conf.arg(help="the modulus")] = 113
     act: Annotated[str, tyro.conf.arg(help="its activation", metavar="{" + ",".join(ACTIVATIONS) + "}")] = "relu"
     causal: Annotated[bool, tyro.conf.arg(help="whether a position sees only itself and those before it")] = True
+    lnpre: Annotated[bool, tyro.conf.arg(help="whether it has LayerNorms without weights (LNPre)")] = False
     train_fraction: Annotated[
         str, tyro.conf.arg(help="share of the pairs that trained it, in this project's split", metavar="unknown|FLOAT")
     ] = "unknown"
     seed: Annotated[int, tyro.conf.arg(help="of the split, where it is known")] = 0
+    json: Json = False
 
 
 @dataclass(frozen=True)
@@ -129,22 +132,36 @@ def run_ship(chosen: Ship) -> int:
 
 
 def run_import(chosen: Import) -> int:
-    """Import, and print the run's folder; tensors that have no place are named on stderr.
+    """Import, and print the run's folder; how well the claimed task fits, and what was left out, go to stderr.
 
     Raises:
         InputError: an option has no such value.
-
-    Source: ``miii.transformer_lens``.
     """
     if chosen.task not in OPERATIONS:
-        raise InputError(f"task must be one of {', '.join(OPERATIONS)} (got {chosen.task!r}).")
+        raise InputError(f"task must be one of {', '.join(OPERATIONS)} (got {quoted(chosen.task)}).")
     values = {"operation": chosen.task, "expression": chosen.expression, "p": chosen.p, "seed": chosen.seed}
     fraction = None if chosen.train_fraction == "unknown" else chosen.train_fraction
     task = ModularAddition(**values, train_fraction=fraction)
-    run, extras = transformer_lens.import_run(chosen.file, chosen.out, task, chosen.act, chosen.causal)
+    run, extras = transformer_lens.import_run(
+        chosen.file, chosen.out, task, chosen.act, chosen.causal, lnpre=chosen.lnpre
+    )
+    found = transformer_lens.accuracies(run)
     if extras:
         print(f"miii: {transformer_lens.left_out(extras)}", file=sys.stderr)
-    print(run.folder)
+    print(f"miii: accuracy over all pairs, as {task.name}: {found[task.operation]:.1%}", file=sys.stderr)
+    if warning := transformer_lens.doubt(run, found):
+        print(f"miii: warning: {warning}", file=sys.stderr)
+    told = {
+        "run": run.name,
+        "folder": str(run.folder),
+        "task": task.name,
+        "accuracy": found[task.operation],
+        "accuracies": found,
+        "likelier": transformer_lens.likelier(found),
+        "warning": warning,
+        "left_out": extras,
+    }
+    print(json.dumps(told) if chosen.json else run.folder)
     return 0
 
 

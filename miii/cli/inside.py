@@ -66,7 +66,7 @@ class Circuit:
 
 @dataclass(frozen=True)
 class Residues:
-    """Ask what a network on primes, MIU or residues learned, and whether it adds.
+    """Ask what a network on primes, MIU or residues learned, and whether it sums residues.
 
     Source: ``analysis.sieve`` and ``analysis.multitask``.
     """
@@ -147,6 +147,8 @@ def run_residues(chosen: Residues) -> int:
     if not chosen.json:
         found.pop("frequency_power", None)  # thousands of numbers, for a program to read
     _print(found, chosen.json)
+    if not chosen.json and found.get("verdict", "").startswith("sums"):
+        print(sieve.report.OPEN)
     return 0
 
 

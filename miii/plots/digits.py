@@ -1,4 +1,4 @@
-"""How a network adds digits: what each of them adds, which head adds it, and where the residue can be read."""
+"""How a network sums digits: what each of them adds, which head adds it, and where the residue can be read."""
 
 from collections.abc import Mapping, Sequence
 

@@ -196,7 +196,7 @@ def row(run: Run) -> dict[str, Any]:
     return {
         "run": run.name,
         "task": run.config.task.name,
-        "seed": run.config.task.seed,
+        "seed": run.seed,
         "status": status,
         "steps": last.get("step"),
         "grokked_at": result and result["grokked_at"],

@@ -98,6 +98,12 @@ class Run:
         return "format" in self.provenance
 
     @property
+    def seed(self) -> int | None:
+        """The seed of the split and of the initial weights; None for an imported run whose split is unknown."""
+        task = self.config.task
+        return None if self.imported and task.train_fraction is None else task.seed
+
+    @property
     def running(self) -> bool:
         """Whether someone is writing the run now.
 

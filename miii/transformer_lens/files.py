@@ -45,7 +45,10 @@ def read_file(path: str | Path, allow_pt: bool = True) -> dict[str, Tensor]:
     for name, value in loaded.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             got = f"{type(value).__name__} under {printable(str(name))}"
-            raise InputError(f"{path} must hold tensors by name and nothing else, as a state dict does (got {got}).")
+            raise InputError(
+                f"{path} must hold tensors by name and nothing else, as a state dict does (got {got}): save the "
+                "state dict alone."
+            )
         check_dense(name, value)
         if value.nbytes > value.untyped_storage().nbytes():  # a file of a few bytes could ask for all memory
             raise InputError(f"{printable(name)} must have all its numbers in the file (got one number repeated).")
@@ -60,6 +63,7 @@ def import_run(
     causal: bool = True,
     allow_pt: bool = True,
     limits: runs.Limits | None = None,
+    lnpre: bool = False,
 ) -> tuple[runs.Run, tuple[str, ...]]:
     """Make a run of a file with a HookedTransformer's state dict; nothing is written unless all of it fits.
 
@@ -67,7 +71,7 @@ def import_run(
         out: the folder of the run.
         task: what the network was trained on. A ``train_fraction`` says that it was trained on miii's own split of that
             fraction and seed; None that nobody knows.
-        act, causal: as ``from_state_dict``. allow_pt: as ``read_file``.
+        act, causal, lnpre: as ``from_state_dict``. allow_pt: as ``read_file``.
         limits: how large the network may be, for a server that reads strangers' files.
 
     Returns:
@@ -75,11 +79,9 @@ def import_run(
 
     Raises:
         InputError: as ``read_file``, ``from_state_dict``, ``runs.check_size`` and ``runs.adopt``.
-
-    Source: own design.
     """
     file = Path(file)
-    model, extras = from_state_dict(read_file(file, allow_pt), task.p, act, causal)
+    model, extras = from_state_dict(read_file(file, allow_pt), task.p, act, causal, lnpre)
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     config = RunConfig(task=task, model=model.config)

@@ -1,10 +1,13 @@
 """TransformerLens' names and miii's: from a HookedTransformer's state dict to a network, and back.
 
-The layouts are the same. A state dict does not say which activation the neurons have, whether attention is causal, or
-whether there is a norm without weights (``LNPre``, ``RMSPre``): the first two are asked for, the third shows in how
-well the network does.
+The layouts are the same. LayerNorms that have weights (``normalization_type="LN"``) are the block ``pre-norm``'s. A
+state dict does not say which activation the neurons have, whether attention is causal, or whether a LayerNorm's weights
+were folded into its neighbors (``LNPre``): all three are parameters.
+
+RMSNorms are refused. TransformerLens adds 1e-5 to the mean square and miii 1e-6, so the logits would differ.
 """
 
+import itertools
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -15,31 +18,35 @@ from torch import Tensor
 from miii.errors import InputError
 from miii.model.config import ModelConfig
 from miii.model.transformer import Transformer
+from miii.model.wiring import BlockName
 
 KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  #: what weights may be; they become float32
 BUFFERS = ("attn.mask", "attn.IGNORE")  #: a block's tensors that are no weights, in TransformerLens 1 to 3
 HOMES = {"W_E": "embed", "W_pos": "pos_embed", "W_U": "unembed", "b_U": "unembed"}
 MLP = ("W_in", "b_in", "W_out", "b_out")
 NORM = re.compile(r"(^|\.)(ln[^.]*|[^.]*norm[^.]*)\.", re.IGNORECASE)  # ln1.w, ln_final.b, attn.q_norm.w, embed.ln.w
-GATED = re.compile(r"\.mlp\.(W_gate|b_gate|experts)")
+PRE_NORM = re.compile(r"(blocks\.\d+\.ln[12]|ln_final)\.[wb]")  # those that the block pre-norm has a place for
+PARTS = {r"\.mlp\.[Wb]_gate": "a gated MLP", r"\.mlp\.experts": "a mixture of experts"}  # miii has neither
 BLOCK = re.compile(r"blocks\.(0|[1-9][0-9]{0,3})\.")
 
 
 def from_state_dict(
-    state: Mapping[str, Tensor], p: int, act: str = "relu", causal: bool = True
+    state: Mapping[str, Tensor], p: int, act: str = "relu", causal: bool = True, lnpre: bool = False
 ) -> tuple[Transformer, tuple[str, ...]]:
-    """The network of a HookedTransformer's state dict, in float32 and with all biases; and what was left out.
+    """Return the network of a HookedTransformer's state dict, in float32 with all biases, and what was left out.
 
     Args:
         p: the modulus: the numbers are the tokens 0 .. p - 1, "=" is token p, and there is a logit for each number.
         act: what its neurons do, "relu", "gelu" or "square".
         causal: whether a position sees only itself and those before it.
+        lnpre: whether it has LayerNorms without weights (``normalization_type="LNPre"``), of which a file has no trace.
 
     Returns:
         The network, and the names of the tensors that have no place in it, printable.
 
     Raises:
-        InputError: a name is missing, a shape does not fit, there is a norm or a gate, or a weight is no finite number.
+        InputError: a name is missing, a shape does not fit, a weight is not finite, or a part has no counterpart: an
+            RMSNorm, a norm elsewhere than before attention, MLP and unembedding, a gated MLP, experts.
 
     Source: TransformerLens' ``HookedTransformer``.
     """
@@ -47,35 +54,45 @@ def from_state_dict(
         _check_known(name)
         check_dense(name, value)
     n_layers = 1 + max((int(block[1]) for name in state if (block := BLOCK.match(name))), default=0)
-    names = {ours: _theirs(ours) for ours in _shapes({"n_layers": n_layers, "d_model": 1, "n_heads": 1}, 1)}
+    wiring = {"n_layers": n_layers, "block": _block(state, lnpre)}
+    names = {ours: _theirs(ours) for ours in _shapes(wiring | {"d_model": 1, "n_heads": 1}, 1)}
+    if lnpre:  # gains of 1 and biases of 0, as a network begins
+        names = {ours: theirs for ours, theirs in names.items() if not NORM.search(theirs)}
     missing = [theirs for theirs in names.values() if theirs not in state]
     if missing:
-        raise InputError(f"state dict must hold every weight of a HookedTransformer (it lacks {_listed(missing)}).")
-    sizes = _sizes(state, p) | {"n_layers": n_layers, "act": act, "causal": causal}
+        raise _incomplete(missing, state)
+    sizes = _sizes(state, p) | wiring | {"act": act, "causal": causal}
     for ours, shape in _shapes(sizes, p).items():  # before a byte is allocated
-        if state[names[ours]].shape != shape:
+        if ours in names and state[names[ours]].shape != shape:
             raise InputError(f"{names[ours]} must be {_times(shape)} (got {_times(state[names[ours]].shape)}).")
     buffers = {f"blocks.{layer}.{name}" for layer in range(n_layers) for name in BUFFERS}
     for name in sorted(buffers & state.keys()):
         _check_mask(name, state[name])
     model = Transformer(ModelConfig(biases="all", **sizes), p + 1, p, 3)
-    model.load_state_dict({ours: _weight(theirs, state[theirs]) for ours, theirs in names.items()})
+    weights = {ours: _weight(theirs, state[theirs]) for ours, theirs in names.items()}
+    model.load_state_dict(model.state_dict() | weights)
     known = buffers | {*names.values()}
     return model.requires_grad_(False).eval(), tuple(printable(name) for name in state if name not in known)
 
 
 def to_state_dict(model: Transformer) -> dict[str, Tensor]:
-    """The network's weights as ``HookedTransformer.load_state_dict(..., strict=False)`` takes them, float32 on the CPU.
+    """Return the weights as ``HookedTransformer.load_state_dict(..., strict=False)`` takes them, float32 on the CPU.
 
-    Biases that the network lacks are zero. TransformerLens' own config must say the rest: ``normalization_type=None``,
-    the activation, and ``attention_dir="bidirectional"`` where attention is not causal.
+    Biases that the network lacks are zero. TransformerLens' own config must say the rest: ``normalization_type`` None,
+    or "LN" for the block pre-norm, the activation, and ``attention_dir="bidirectional"`` where attention is not causal.
 
     Raises:
-        InputError: the blocks are not plain, or positions come in frames: TransformerLens has no such network.
+        InputError: the blocks are neither plain nor pre-norm with LayerNorm, they mix by something else than attention,
+            or positions come in frames.
 
     Source: TransformerLens' ``HookedTransformer``.
     """
-    model.config.must_be_plain("TransformerLens")
+    config = model.config
+    if not config.plain and (config.block, config.norm_kind, config.mixer) != ("pre-norm", "layer", "attention"):
+        got = f"block {config.block!r}, norm {config.norm_kind!r}, mixer {config.mixer!r}"
+        raise InputError(
+            f"model must have attention, and plain blocks or pre-norm with LayerNorm, for TransformerLens (got {got})."
+        )
     if model.config.positions == "frames":
         raise InputError("positions must be learned or none for TransformerLens, which has no frames (got 'frames').")
     ours = model.state_dict()
@@ -87,20 +104,22 @@ def to_state_dict(model: Transformer) -> dict[str, Tensor]:
 
 
 def left_out(extras: Collection[str]) -> str:
-    """A sentence that warns of the tensors that ``from_state_dict`` left out. Source: own design."""
-    verb = "is" if len(extras) == 1 else "are"
-    return f"{_listed(extras)} {verb} no part of a HookedTransformer and left out."
+    """Return a sentence that warns of the tensors that ``from_state_dict`` left out."""
+    verb = "has" if len(extras) == 1 else "have"
+    return (
+        f"{_listed(extras)} {verb} no place in the imported network and {'was' if verb == 'has' else 'were'} left out."
+    )
 
 
 def check_dense(name: str, value: Tensor) -> None:
     """Check that a tensor holds its numbers, one after the other.
 
     Raises:
-        InputError: it is nested, on the meta device, quantised or sparse.
+        InputError: it is nested, on the meta device, quantized or sparse.
 
     Source: own design.
     """
-    kinds = {"nested": value.is_nested, "meta": value.is_meta, "quantised": value.is_quantized}
+    kinds = {"nested": value.is_nested, "meta": value.is_meta, "quantized": value.is_quantized}
     kinds["sparse"] = value.layout is not torch.strided
     for kind, it_is in kinds.items():
         if it_is:
@@ -117,16 +136,37 @@ def printable(name: str) -> str:
 
 
 def _check_known(name: str) -> None:
-    if NORM.search(name):
+    if NORM.search(name) and not PRE_NORM.fullmatch(name):
         raise InputError(
-            f"{printable(name)} belongs to a normalisation, which miii's networks do not have: "
-            "only a HookedTransformer with normalization_type=None can be read."
+            f"{printable(name)} belongs to a norm that miii's networks have no place for: only ln1 and ln2 of each "
+            "block and ln_final, with w and b, can be read."
         )
-    if GATED.search(name):
+    for pattern, part in PARTS.items():
+        if re.search(pattern, name):
+            raise InputError(
+                f"{printable(name)} belongs to {part}, which miii's networks do not have: only a HookedTransformer "
+                "with plain MLPs can be read."
+            )
+
+
+def _block(state: Mapping[str, Tensor], lnpre: bool) -> BlockName:
+    """Return the block that has the norms of the file."""
+    found = [name for name in state if NORM.search(name)]
+    if lnpre and found:
+        raise InputError(f"lnpre must be false for a file that holds norms' weights (it has {printable(found[0])}).")
+    if "ln_final.w" in found and not any(name.endswith(".b") for name in found):
         raise InputError(
-            f"{printable(name)} belongs to a gated MLP, which miii's networks do not have: "
-            "only a HookedTransformer with gated_mlp=False can be read."
+            "ln_final.w has no bias ln_final.b beside it, so the norms are RMSNorms, which cannot be read exactly: "
+            "TransformerLens adds 1e-5 to the mean square and miii 1e-6; LayerNorms (LN) can be read."
         )
+    return "pre-norm" if found or lnpre else "plain"
+
+
+def _incomplete(missing: Collection[str], state: Mapping[str, Tensor]) -> InputError:
+    return InputError(
+        "state dict must hold every weight of a HookedTransformer of TransformerLens 1 to 3, by its name there "
+        f"(it lacks {_listed(missing)}; it holds {_listed(state, most=4) or 'nothing'})."
+    )
 
 
 def _sizes(state: Mapping[str, Tensor], p: int) -> dict[str, Any]:
@@ -168,6 +208,8 @@ def _shapes(sizes: dict[str, Any], p: int) -> dict[str, torch.Size]:
 def _theirs(name: str) -> str:
     """TransformerLens' name of a weight: ``blocks.0.W_Q`` is ``blocks.0.attn.W_Q``."""
     home, _, weight = name.rpartition(".")
+    if NORM.search(name):
+        return name
     return f"{HOMES[weight]}.{weight}" if not home else f"{home}.{'mlp' if weight in MLP else 'attn'}.{weight}"
 
 
@@ -193,7 +235,7 @@ def _times(shape: torch.Size) -> str:
 
 
 def _listed(names: Collection[str], most: int = 8) -> str:
-    shown = list(names)[:most]
+    shown = [printable(name) for name in itertools.islice(names, most)]
     if len(names) > most:
         return f"{', '.join(shown)} and {len(names) - most} more"
     return " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)

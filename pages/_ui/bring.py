@@ -9,21 +9,21 @@ from typing import Any, get_args
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from miii import ModularAddition, RunConfig, runs, transformer_lens
+from miii import ModularAddition, runs, transformer_lens
 from miii.errors import InputError
 from miii.model.block import ACTIVATIONS
 from miii.tasks import Operation
 from miii.transformer_lens.state import printable
-from pages._ui import rights, say
+from pages._ui import rights, say, settings
 from pages._ui.form import LIMIT
 from pages._ui.jobs import registry
 from pages._ui.pick import RUN
 from pages._ui.settings import UPLOAD
 
 CHOSEN = "chosen"  # the run that the buttons of the page act on
-SAID, NOTE, WRONG = "runs-said", "runs-note", "runs-wrong"  # what came of the last press of a button
+SAID, NOTE, DOUBT, WRONG = "runs-said", "runs-note", "runs-doubt", "runs-wrong"  # what came of the last press
 BROUGHT = "runs-brought"  # how many files were taken in or refused: another number is an empty uploader
-COMMAND = "miii import FILE --task add --p 113 --out runs/theirs"
+SAFE, OWN = ("safetensors",), ("safetensors", "pt", "pth")  # kinds of weights that a shared server reads, and one's own
 
 
 def panel() -> None:
@@ -54,14 +54,20 @@ def panel() -> None:
 
 def _weights(turn: int) -> None:
     say.text(
-        "Weights of a HookedTransformer of **TransformerLens** that calculates with pairs of numbers: tokens 0 to $p - 1$, and "
-        "“=” as token $p$. A file of weights does not say what it was trained on, so please do."
+        "Weights of a HookedTransformer of **TransformerLens** 1 to 3 that calculates with pairs of numbers: tokens 0 to $p - 1$, and "
+        "“=” as token $p$, without norms or with LayerNorm. A file of weights does not say what it was trained on, so please do."
     )
+    kinds = _kinds()
     file = st.file_uploader(
         "Weights",
-        type=["safetensors", "pt", "pth"],
+        type=list(kinds),
         key=f"weights-{turn}",
-        help=f"A .safetensors file of at most 50 MB. A .pt file is a program as much as data: only the command line reads it, with `{COMMAND}`.",
+        help="At most 50 MB. "
+        + (
+            "A .pt file is read by torch's restricted loader, which takes tensors alone."
+            if "pt" in kinds
+            else "A shared server reads .safetensors alone, for a .pt file is a program as much as data; `miii import` reads both."
+        ),
     )
     with st.container(horizontal=True, gap="small"):
         operation = st.selectbox(
@@ -83,7 +89,15 @@ def _weights(turn: int) -> None:
         causal = st.toggle(
             "Causal", True, key="weights-causal", help="Whether a position sees only itself and those before it"
         )
-    _add("weights", None if file is None else partial(_imported, file, operation, p, act, causal))
+        lnpre = st.toggle(
+            "LNPre", False, key="weights-lnpre", help="Whether it has LayerNorms without weights, which no file shows"
+        )
+    _add("weights", None if file is None else partial(_imported, file, operation, p, act, causal, lnpre))
+
+
+def _kinds() -> tuple[str, ...]:
+    """Return the endings of the files of weights that this server reads."""
+    return SAFE if settings.read().shared else OWN
 
 
 def _unzipped(file: UploadedFile) -> runs.Run:
@@ -94,28 +108,29 @@ def _unfolded(files: list[UploadedFile]) -> runs.Run:
     return runs.unpack_files({file.name: file.getbuffer() for file in files}, taken=_taken(), limits=UPLOAD)
 
 
-def _imported(file: UploadedFile, operation: str, p: int, act: str, causal: bool) -> runs.Run:
-    name = file.name
-    if not name.lower().endswith(".safetensors"):
-        raise InputError(
-            f"file must end in .safetensors in the app, and the command line reads .pt too: {COMMAND} "
-            f"(got {printable(name)})."
-        )
+def _imported(file: UploadedFile, operation: str, p: int, act: str, causal: bool, lnpre: bool) -> runs.Run:
     values: dict[str, Any] = {
         "operation": operation,
         "p": p,
     }  # an empty field gives no p, which the task says in a sentence
     task = ModularAddition(**values, train_fraction=None)
+    stem, ending = Path(file.name).stem[:60], Path(file.name).suffix.lower()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{printable(Path(name).stem[:60])}.safetensors"
+        path = Path(folder) / f"{printable(stem)}{printable(ending)}"
         path.write_bytes(file.getbuffer())
-        out = runs.new_folder(RunConfig(task=task), _taken())
+        out = runs.free_folder(f"{task.name}-imported", _taken())
         try:
-            run, extras = transformer_lens.import_run(path, out, task, act, causal, allow_pt=False, limits=UPLOAD)
+            run, extras = transformer_lens.import_run(
+                path, out, task, act, causal, allow_pt="pt" in _kinds(), limits=UPLOAD, lnpre=lnpre
+            )
         except InputError as error:  # where it lies for a moment says nothing to its owner
             raise InputError(str(error).replace(f"{folder}/", "")) from None
-    if extras:
-        st.session_state[NOTE] = transformer_lens.left_out(extras)
+    found = transformer_lens.accuracies(run)
+    notes = [f"Accuracy over all pairs, as {task.name}: {found[operation]:.1%}."]
+    notes += [transformer_lens.left_out(extras)] if extras else []
+    st.session_state[NOTE] = " ".join(notes)
+    if warning := transformer_lens.doubt(run, found):
+        st.session_state[DOUBT] = f"{run.name}: {warning}"
     return run
 
 

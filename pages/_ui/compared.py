@@ -61,7 +61,7 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
     never = summary[summary["grokked"] == 0]
     alike = grokked[grokked[ADDS] == grokked["seeds"]]
     unknown = grokked[grokked[ADDS].isna()]
-    what = "adds digits modulo 3" if comparison == "primes" else "modular addition"
+    what = "sums residues modulo 3" if comparison == "primes" else "modular addition"
     lines = [
         f"**{len(grokked)} of {len(summary)}** architectures grok with all {seeds} seeds"
         + (
@@ -78,7 +78,7 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
         "**Doubts**: each architecture has the better of two optimisers, told on one seed that is not counted, and two are few; "
         "“none in these steps” is no “never”; and seconds were measured beside other work."
         + (
-            " They were trained in bfloat16, which is harder here: see docs/LOG.md. Networks are measured 200 steps after they sieve by 3; trained on for 2,000 steps they add more cleanly: see the page "
+            " They were trained in bfloat16, which is harder here: see docs/LOG.md. Networks are measured 200 steps after they sieve by 3; trained on for 2,000 steps their sums are cleaner: see the page "
             "Paper. *mean* cannot single out the last digit, so it can sieve by 3 without being good at primes."
             if comparison == "primes"
             else ""

@@ -169,7 +169,7 @@ def _walk(run: Run, step: int, n: int, measured: list[Suspect], suspected: list[
         see=f"The line is this integer's sum, digit by digit; it ends at the diamond. Dots are the sums of {len(shown.residues)} held-out integers, "
         f"coprime to the base, coloured by their residue modulo {q}. {n} mod {q} is {n % q}. "
         + (
-            "Where the network adds modulo q, integers of one residue stand together in islands."
+            "Where the network sums residues modulo q, integers of one residue stand together in islands."
             if q <= 3
             else "Shown are two directions of more."
         ),

@@ -29,7 +29,7 @@ fall into place. Press Start.
         "Watch a network learn a formula of yours",
         r"""
 A small transformer is shown the values of a formula at a part of all pairs $(a, b)$, modulo $p$, and asked for the rest. It
-**groks** some formulas and only learns others by heart, and the share of the pairs decides which: modulo 59, half of them are
+**groks** some formulas and only learns others by heart, and the share of the pairs decides which: modulo 59 (seed 0), half of them are
 enough for $a + b$, while $3a - b + 7$ is learned by heart from half, and grokked from 0.7. Type one, and press Start.
 """,
     ),
@@ -37,7 +37,7 @@ enough for $a + b$, while $3a - b + 7$ is learned by heart from half, and grokke
         "Watch a network learn to sieve",
         r"""
 A small transformer is shown the digits of an integer and told one bit: prime or not. Nobody tells it of factors. A last digit
-gives the multiples of 2 and 5 away; a multiple of 3 can only be told by **adding all digits modulo 3**. So the question is when
+gives the multiples of 2 and 5 away; a multiple of 3 can only be told from **the sum of all digits** modulo 3. So the question is when
 it tells primes from numbers whose smallest prime factor is 3. Press Start.
 """,
     ),

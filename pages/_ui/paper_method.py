@@ -76,7 +76,7 @@ def criteria() -> pd.DataFrame:
         ),
         ("sees a factor", f"lower end of the AUC's 95 % interval ≥ {depth.LEAST}", "held-out, bootstrap"),
         (
-            "adds digits modulo q",
+            "sums residues modulo q",
             f"explained ≥ {EXPLAINED:.0%}, interchange and steering ≥ {CROSSES:.0%}, their controls ≤ {KEEPS:.0%}",
             "held-out",
         ),

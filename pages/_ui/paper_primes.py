@@ -1,5 +1,6 @@
-"""Section 4.2 of the paper: networks that were asked for primes, and add digits modulo 3."""
+"""Section 4.2 of the paper: networks that were asked for primes, and sum residues modulo 3."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -55,7 +56,7 @@ QUESTIONS = {"base": "1: is the last digit 1, 3, 7 or 9?", "3": "2: do the digit
 
 
 def measures(reports: dict[str, dict[str, Any]], q: str = "3") -> pd.DataFrame:
-    """The evidence for addition modulo q, a row a network, each measure before its control."""
+    """The evidence for a sum of residues modulo q, a row a network, each measure before its control."""
     return pd.DataFrame(
         {
             "network": list(reports),
@@ -96,11 +97,12 @@ def circuit_table(found: dict[str, dict[str, Any]], name: str) -> None:
 
 def section() -> None:
     """Everything about them."""
-    say.subheader("4.2 Primes: digits added modulo 3", anchor="primes")
+    say.subheader("4.2 Primes: residues, summed", anchor="primes")
     if not there(*SEEDS):
         return
     primes, result, config = report("primes-10"), runs.shipped("primes-10").result, runs.shipped("primes-10").config
     assert result is not None
+    assert isinstance(config.task, miii.Primes)
     say.text(
         """
 One layer, one head, five digits, one bit. Accuracy says nothing of primes, since whoever always says *composite* is mostly right. So we ask for each
@@ -116,7 +118,7 @@ factor whether primes get more evidence than the composites of which it is the s
     )
     say.text(
         """
-**Does it add, or know the multiples of 3 in some other way?** Attention is a mean, so each digit adds something of its own to the total at `?`. If what is added
+**Does it sum residues, or know the multiples of 3 in some other way?** Attention is a mean, so each digit adds something of its own to the total at `?`. If what is added
 up is residues, digits with the same residue must add the same, 1 like 4 and 7. A network that added integers, and looked the sum up afterwards, would tell
 them apart.
 """
@@ -171,6 +173,11 @@ units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by thei
             if failed
             else "All of them pass."
         )
+    )
+    totals = math.comb(config.task.width + 2, 2)
+    say.text(
+        f"**The rule, or a table?** The sum is shown; what the neurons make of it is open. {config.task.width} digits have only {totals} totals, one for "
+        "each count of the residues 0, 1 and 2, and a split at random leaves none of them out of training. A table of totals would pass these tests too."
     )
     circuits(primes)
     depth(config.task.train_fraction or 0.0)

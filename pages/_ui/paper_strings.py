@@ -4,7 +4,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots, runs
-from miii.analysis.sieve.report import CROSSES, EXPLAINED
+from miii.analysis.sieve.report import CROSSES, EXPLAINED, OPEN
 from miii.plots.style import Chart
 from miii.tasks import MIU
 from pages._ui import say
@@ -70,10 +70,10 @@ derived when the number of its I's is **not divisible by 3**. A network without 
     say.text(
         f"The verdict: *{found['verdict']}*. "
         + (
-            f"Below their bounds are {', '.join(short)}: **not reached**. It answers right, it counts in waves of three, and yet we cannot say that it adds modulo 3; it holds the "
-            "count of I's as a share of the string, and where a string has more I's than any in training, it fails."
+            f"Below their bounds are {', '.join(short)}: **not reached**. Its evidence swings with a period of three over the counts that it has seen. It holds the "
+            "count of I's as a share of the string, and where a string has more I's than any in training, it fails. Whether it has found a rule or a table of counts is open."
             if short
-            else "It passes every test."
+            else f"It passes every test of a sum of residues. {OPEN}"
         )
     )
     say.text("**Circuit 3.** The draft's third, found in the same way:")

@@ -7,7 +7,7 @@ import streamlit as st
 import miii
 from miii import analysis, plots, runs
 from miii.analysis.sieve.interchange import Crossing
-from miii.analysis.sieve.report import CROSSES, EXPLAINED, KEEPS
+from miii.analysis.sieve.report import CROSSES, EXPLAINED, KEEPS, OPEN
 from miii.plots.style import Chart
 from miii.runs import Run
 from pages._ui import say
@@ -186,9 +186,9 @@ def verdict(run: Run, step: int, moduli: tuple[int, ...], seen: tuple[int, ...],
     say.header("The verdict", anchor="verdict")
     say.text(
         f"""
-The rule: a network **adds digits modulo q** if the residue explains at least {EXPLAINED:.0%} of the variance of what digits add,
+The rule: a network **sums residues modulo q** if the residue explains at least {EXPLAINED:.0%} of the variance of what digits add,
 at least {CROSSES:.0%} cross after interchange and after steering, and at most {KEEPS:.0%} in either control. All must hold, on held-out
-examples.
+examples. A table of totals would pass as well as the rule of addition.
 """
     )
     every = len(moduli) == 1 or st.toggle(
@@ -201,11 +201,11 @@ examples.
         found = tuple(added(run.name, step, p, seen) for p in (moduli if every else (q,)))
     said = analysis.sieve.report.verdict(found)
     if any(each.adds for each in found):
-        say.box("success", f"At step {step} the network **{said}**.", "verified")
+        say.box("success", f"At step {step} the network **{said}**. {OPEN}", "verified")
     elif every:
         say.box("info", f"At step {step} the network **{said}**.", "help")
     else:
-        say.box("info", f"At step {step} the network **does not add digits modulo {q}** by this rule.", "help")
+        say.box("info", f"At step {step} the network **does not sum residues modulo {q}** by this rule.", "help")
     say.table(
         [
             {
@@ -216,7 +216,7 @@ examples.
                 "its control": _value(each.interchange.control),
                 "steering": _value(each.steering.accuracy),
                 "control of steering": _value(each.steering.control),
-                "adds modulo q": each.adds,
+                "sums residues": each.adds,
             }
             for each in found
         ],

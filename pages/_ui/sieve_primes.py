@@ -19,7 +19,7 @@ from pages._ui.factored import product
 ABOUT = r"""
 A number is prime if no smaller prime $q$ divides it, and $q$ divides it if its digits, each times its power of the base,
 add up to 0 modulo $q$: **primality is modular addition**. Nobody tells the network. Its last digit rules out 2 and 5; every
-other factor has to be found by adding. How far does it sieve, and does it add?
+other factor depends on all digits. How far does it sieve, and does it sum their residues?
 """
 
 
@@ -73,7 +73,7 @@ def page(run: Run, task: Primes, step_of: Callable[[Run], int]) -> None:
     say.text(
         rf"""
 Attention is a sum: from each place, each head takes what the digit there has to say, and the neurons read the total. If the
-network adds modulo $q$, all that counts of a digit is its **residue**, digit · ${task.base}^\mathrm{{place}} \bmod q$: digits
+network sums residues modulo $q$, all that counts of a digit is its **residue**, digit · ${task.base}^\mathrm{{place}} \bmod q$: digits
 with the same residue must add the same. A network that adds integers and looks the sum up afterwards would tell them apart.
 """
     )
@@ -137,7 +137,7 @@ of them. The **sieve depth** is the largest $q$ up to which the AUC is at least 
 
 
 def choose_modulus(moduli: tuple[int, ...], seen: tuple[int, ...]) -> int:
-    """By which prime the page looks for addition."""
+    """By which prime the page looks for a sum of residues."""
     chosen = st.segmented_control(
         "Modulus q",
         moduli,

@@ -42,7 +42,7 @@ def test_one_notebook_of_all_other_pages_shows_their_charts(record, charts, made
     assert [page.title for page in shown if page.run is None] == [
         "Compare",
         "Data",
-        "Asked for primes, it learned to add",
+        "Asked for primes, it sums the digits' residues",
         "Sparse grid",
         "Symbolic",
     ]

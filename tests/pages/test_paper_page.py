@@ -102,7 +102,7 @@ def test_the_numbers_of_the_abstract_are_those_of_the_runs(paper):
     reports = [read(name) for name in PRIMES]
     waves = len(added["key_frequencies"])
     least = min(report["digit_variance_explained"]["3"] for report in reports)
-    passed = sum(report["verdict"] == "adds digits modulo 3" for report in reports)
+    passed = sum(report["verdict"] == "sums residues modulo 3" for report in reports)
     expected = [
         f"{config['task']['train_fraction']:.0%}",
         f"modulo {config['task']['p']} ",

@@ -372,9 +372,11 @@ def test_weights_of_others_become_a_run(adder, home, visit, texts, same):
     at.number_input(key="weights-p").set_value(11).run()
     at.selectbox(key="weights-act").set_value("square").run()
     press(upload(at, "weights-0", ("their net.safetensors", data)), "Add to the runs", "add-weights")
-    run = runs.open("add-11-seed0")
-    assert "add-11-seed0 is here" in texts(at)
+    run = runs.open("add-11-imported")
+    assert "add-11-imported is here" in texts(at)
     assert "blocks.0.extra" in texts(at)
+    assert "as add-11: 100.0%" in texts(at)
+    assert not at.warning
     assert run.provenance["file"] == "their?net.safetensors"
     assert run.rows()[0]["accuracy"] == 1.0
     assert same(to_state_dict(run.model()), state)
@@ -383,8 +385,7 @@ def test_weights_of_others_become_a_run(adder, home, visit, texts, same):
 @pytest.mark.parametrize(
     ("name", "p", "word"),
     [
-        ("net.pt", 11, "miii import FILE"),
-        ("net.PTH", 11, "miii import FILE"),
+        ("net.pt", 11, "net.pt must hold tensors and nothing else"),
         ("net.safetensors", 12, "d_vocab must be p + 1"),
         ("net.safetensors", 1, "p must be at least 2"),
         ("bad.safetensors", 11, "not a readable safetensors file"),
@@ -399,6 +400,36 @@ def test_weights_that_do_not_fit_are_a_sentence(adder, home, visit, name, p, wor
     assert word in error.value
     assert "/" not in error.value.replace("runs/theirs", "").replace("d_model / n_heads", "")
     assert not list(home.iterdir())
+
+
+def test_a_false_claim_is_doubted_where_it_is_made(adder, home, visit):
+    at = visit("runs")
+    at.number_input(key="weights-p").set_value(11).run()
+    at.selectbox(key="weights-act").set_value("square").run()
+    at.selectbox(key="weights-task").set_value("mul").run()
+    data = save(to_state_dict(adder(11, (2, 3), n_heads=2)))
+    press(upload(at, "weights-0", ("net.safetensors", data)), "Add to the runs", "add-weights")
+    (warning,) = at.warning
+    assert "mul-11-imported" in warning.value
+    assert "100.0% as add" in warning.value
+
+
+def test_the_kinds_of_weights_on_offer_are_those_that_are_read(adder, home, visit, monkeypatch, tmp_path):
+    """On one's own machine .pt too; on a shared server not even one that gets by the chooser."""
+    torch.save(to_state_dict(adder(11, (2, 3), n_heads=2)), tmp_path / "x.pt")
+    for shared, kinds in (("0", [".safetensors", ".pt", ".pth"]), ("1", [".safetensors"])):
+        monkeypatch.setenv("MIII_SHARED", shared)
+        at = visit("runs")
+        at.number_input(key="weights-p").set_value(11).run()
+        assert list(at.file_uploader(key="weights-0").proto.type) == kinds
+        data = (tmp_path / "x.pt").read_bytes()
+        if shared == "1":
+            assert len(upload(at, "weights-0", ("x.pt", data)).exception) == 1  # Streamlit refuses its name
+            continue
+        for turn, name in enumerate(("x.pt", "x.PTH")):
+            press(upload(at, f"weights-{turn}", (name, data)), "Add to the runs", "add-weights")
+            assert not at.error
+    assert sorted(path.name for path in home.glob("add*")) == ["add-11-imported", "add-11-imported-2"]
 
 
 def test_weights_beyond_the_app_are_a_sentence(home, visit, adder):

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import miii
 from miii import analysis, plots, runs
+from miii.analysis.sieve.report import OPEN
 
 TASK = miii.Primes(low=1000, high=4999, tokens="place")
 TINY: dict[str, Any] = {
@@ -28,7 +29,7 @@ MODEL = {"d_model": 8, "n_heads": 2, "d_mlp": 16}
 
 @pytest.fixture(scope="session")
 def zoo(residue_adder, tmp_path_factory) -> Path:
-    """A home of runs, of which ``adds`` adds digits modulo 3 at its last step. Shared: never write into it."""
+    """A home of runs, of which ``adds`` sums residues modulo 3 at its last step. Shared: never write into it."""
     home = tmp_path_factory.mktemp("sieves")
     planted = residue_adder(TASK, 3, shares=(0.75, 0.25))
     shape = {**MODEL, "d_mlp": planted.config.d_mlp}
@@ -83,13 +84,13 @@ def test_a_network_that_adds_is_said_to_add(run, visit, texts):
     assert metrics["Average precision"] == f"{found.average_precision:.3f}"
     assert metrics["Primes found"] == f"{found.recall_primes:.1%}"
     assert "Told from primes: 3. The first that is not: 7" in texts(at)
-    assert [box.value for box in at.success] == ["At step 4 the network **adds digits modulo 3**."]
+    assert [box.value for box in at.success] == [f"At step 4 the network **sums residues modulo 3**. {OPEN}"]
     (added,) = analysis.sieve.report.addition(model, task, TASK, (3,), (3,))
     (row,) = at.dataframe[1].value.to_dict("records")
     assert row["explained"] == added.variance_explained == pytest.approx(1)
     assert (row["interchange"], row["its control"]) == (added.interchange.accuracy, added.interchange.control) == (1, 0)
     assert (row["steering"], row["control of steering"]) == (1, 0)
-    assert row["adds modulo q"]
+    assert row["sums residues"]
     assert "explains **100.0%** of the variance" in texts(at)
     assert "head 0 75%, head 1 25%" in texts(at)
     assert titles(at) == [
@@ -108,10 +109,10 @@ def test_an_untrained_network_is_not_said_to_add(run, visit, texts):
     at = visit("sieve", run="adds", step=0)
     assert not at.error
     assert not at.success
-    assert any("does not add digits modulo" in box.value for box in at.info)
+    assert any("does not sum residues modulo" in box.value for box in at.info)
     at.toggle(key="all").set_value(True).run()
     assert not at.exception
-    assert any(box.value.endswith("**does not add digits modulo a prime**.") for box in at.info)
+    assert any(box.value.endswith("**does not sum residues modulo a prime**.") for box in at.info)
     assert at.dataframe[1].value["q"].tolist() == [3, 7, 11, 13]
     assert "No factor is told from primes." in texts(at)
 
@@ -238,7 +239,7 @@ def test_strings_are_asked_by_length(run, visit, texts):
     assert crossed["change"].unique().tolist() == ["interchange", "steering"]
     reached = drawn(at, "Right answers by length")
     assert reached["strings"].sum() == len(strings)
-    assert "does not add digits modulo" in texts(at)
+    assert "does not sum residues modulo" in texts(at)
 
 
 def test_a_network_on_pairs_is_shown_the_way(run, visit):

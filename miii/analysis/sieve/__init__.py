@@ -1,4 +1,4 @@
-"""What a network that was asked for primes learned: which factors it sees, and how it adds digits to see them."""
+"""What a network that was asked for primes learned: which factors it sees, and what each digit adds to see them."""
 
 from miii.analysis.sieve import (
     beside,

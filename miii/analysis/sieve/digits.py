@@ -1,4 +1,4 @@
-"""Addition, taken apart: what each digit adds to the sum, and whether its residue is all that counts."""
+"""The sum, taken apart: what each digit adds to the sum, and whether its residue is all that counts."""
 
 from dataclasses import dataclass
 from functools import cached_property

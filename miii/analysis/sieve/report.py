@@ -1,4 +1,4 @@
-"""All that is measured of a network that was asked for primes, and the verdict: by which primes does it add?"""
+"""All that is measured of a network that was asked for primes, and the verdict: does it sum the digits' residues?"""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,15 @@ from miii.tasks import MIU, Primes, Task
 from miii.training import build_model
 
 EXPLAINED, CROSSES, KEEPS = 0.9, 0.95, 0.05  #: the bounds of the verdict's rule
-MODULI = 14  #: addition is looked for modulo the primes below it, and those that the network sieves by
+MODULI = 14  #: a sum of residues is looked for modulo the primes below it, and those that the network sieves by
+
+#: What the verdict leaves open: few digits have few totals, so a table of them would pass the rule as well.
+OPEN = "Whether it has found the rule or a table of totals is open."
 
 
 @dataclass(frozen=True)
 class Addition:
-    """The three measures of addition modulo q.
+    """The three measures of a sum of residues modulo q.
 
     Source: own design; see the three modules.
     """
@@ -58,7 +61,7 @@ def addition(
     moduli: Sequence[int],
     seen: Collection[int] = (),
 ) -> tuple[Addition, ...]:
-    """Measure addition modulo each of some primes.
+    """Measure the sum of residues modulo each of some primes.
 
     Args:
         seen: the primes that the network sieves by; the others of them are kept out of each measurement.
@@ -92,7 +95,7 @@ def _measure(
 
 
 def asked(config: Primes, found: depth.Depth) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The moduli by which addition is looked for, those below 14 and those sieved by, and the latter alone.
+    """The moduli by which a sum of residues is looked for, those below 14 and those sieved by, and the latter alone.
 
     Source: own design.
     """
@@ -166,12 +169,12 @@ def report(
 
 
 def verdict(added: tuple[Addition, ...]) -> str:
-    """ "adds digits modulo 3 and 7", or "does not add digits modulo a prime".
+    """Return "sums residues modulo 3 and 7", or "does not sum residues modulo a prime", by ``Addition.adds``.
 
-    Source: ``Addition.adds``.
+    The sum is what is shown; see ``OPEN``.
     """
     passed = [str(each.q) for each in added if each.adds]
     if not passed:
-        return "does not add digits modulo a prime"
+        return "does not sum residues modulo a prime"
     listed = passed[0] if len(passed) == 1 else f"{', '.join(passed[:-1])} and {passed[-1]}"
-    return f"adds digits modulo {listed}"
+    return f"sums residues modulo {listed}"

@@ -24,7 +24,7 @@ def test_a_network_that_adds_residues_passes(integers, built, residue_adder):
         assert crossing.midpoint == 0
     assert of_3.adds
     assert not of_7.adds
-    assert report.verdict((of_3, of_7)) == "adds digits modulo 3"
+    assert report.verdict((of_3, of_7)) == "sums residues modulo 3"
 
 
 def test_where_the_modulus_is_above_the_base_the_same_meaning_at_every_place_is_asked_for(
@@ -49,7 +49,7 @@ def test_a_network_that_adds_integers_and_looks_the_sum_up_fails(integers, built
     assert found.explained.share < 0.3
     assert found.steering.accuracy < 0.9
     assert not found.adds
-    assert report.verdict((found,)) == "does not add digits modulo a prime"
+    assert report.verdict((found,)) == "does not sum residues modulo a prime"
 
 
 def test_an_untrained_network_fails(integers, built, untrained):
@@ -72,9 +72,9 @@ def test_letters_are_counted_by_residues_too(summer):
 
 def test_the_verdict_lists_what_passed(integers, built, residue_adder):
     (passed,) = report.addition(residue_adder(integers, 3), built, integers, (3,))
-    assert report.verdict((passed, passed)) == "adds digits modulo 3 and 3"
-    assert report.verdict((passed, passed, passed)) == "adds digits modulo 3, 3 and 3"
-    assert report.verdict(()) == "does not add digits modulo a prime"
+    assert report.verdict((passed, passed)) == "sums residues modulo 3 and 3"
+    assert report.verdict((passed, passed, passed)) == "sums residues modulo 3, 3 and 3"
+    assert report.verdict(()) == "does not sum residues modulo a prime"
 
 
 def test_the_shares_are_counted_from_the_evidence_that_is_kept(integers, built, residue_adder, untrained):

@@ -13,7 +13,7 @@ from miii.analysis.sieve import circuit, depth, report
 
 @pytest.fixture(scope="session")
 def adds(integers, residue_adder, tmp_path_factory) -> runs.Run:
-    """A run whose last snapshot adds digits modulo 3. Shared: never write into it."""
+    """A run whose last snapshot sums residues modulo 3. Shared: never write into it."""
     folder, planted = tmp_path_factory.mktemp("adds") / "adds", residue_adder(integers, 3)
     shape = {"d_model": 8, "n_heads": 1, "d_mlp": planted.config.d_mlp}
     config = miii.recipe(task=integers, model=shape, steps=1, batch_size=None, precision="float32", threads=1)
@@ -27,7 +27,7 @@ def test_the_report_holds_what_was_measured(adds, integers, built):
     json.dumps(values, allow_nan=False)
     found = depth.depth(adds.model(), built, integers)
     assert {name: values[name] for name in found.to_json()} == found.to_json()
-    assert values["verdict"] == "adds digits modulo 3"
+    assert values["verdict"] == "sums residues modulo 3"
     assert values["step"] == 1
     assert values["digit_variance_explained"]["3"] == pytest.approx(1)
     assert (values["interchange_accuracy"]["3"], values["interchange_control"]["3"]) == (1, 0)
@@ -42,7 +42,7 @@ def test_the_report_holds_what_was_measured(adds, integers, built):
 def test_the_report_of_another_snapshot_is_another(adds):
     values = report.report(adds, 0)
     assert (values["step"], values["sieve_depth"]) == (0, 1)
-    assert values["verdict"] == "does not add digits modulo a prime"
+    assert values["verdict"] == "does not sum residues modulo a prime"
     assert values["probe_r2"]["shuffled"] is None
 
 
