@@ -60,7 +60,7 @@ def page() -> None:
                 f"{MOST:,} sequences (got {config.high})."
             )
     except InputError as error:
-        st.error(str(error))
+        say.error(error)
         st.stop()
     task = built(config)
     total, ends = len(task.labels), int(task.labels.sum())

@@ -73,7 +73,7 @@ def page() -> None:
                 f"(got {config.longest_test} and {config.n})."
             )
     except InputError as error:
-        st.error(str(error))
+        say.error(error)
         st.stop()
     task = built(config)
     strings, theorem = len(task.labels), int(task.labels.sum())
@@ -135,20 +135,21 @@ def derive() -> None:
         help="A string of the letters I and U; upper or lower case",
     )
     string = "M" + asked.strip().upper().removeprefix("M")
+    shown = say.escaped(string)
     count = string.count("I")
     try:
         found = shortest(string) if count % 3 else None
     except InputError as error:
-        st.error(str(error))
+        say.error(error)
         st.stop()
     if count % 3 == 0:
         say.text(
-            f"**{string} is no theorem.** It has {count} I's, which 3 divides, and no rule leads there: the number of I's begins "
+            f"**{shown} is no theorem.** It has {count} I's, which 3 divides, and no rule leads there: the number of I's begins "
             "at 1, and neither doubling nor taking 3 away makes 3 divide it."
         )
         return
     how = "the shortest, by search" if found else "made by rule, as a search would have to look at too many strings"
     steps = found or analysis.miu.derivation(string)
-    say.text(f"**{string} is a theorem.** It has {count} I's, and {count} mod 3 = {count % 3}. A derivation ({how}):")
+    say.text(f"**{shown} is a theorem.** It has {count} I's, and {count} mod 3 = {count % 3}. A derivation ({how}):")
     rows = [{"step": i, "rule": s.rule, "what it does": RULES[s.rule], "string": s.string} for i, s in enumerate(steps)]
     say.table(pd.DataFrame(rows), name="derivation")

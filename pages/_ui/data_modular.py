@@ -101,7 +101,7 @@ def page(operation: Operation) -> None:
             seed=int(seed),
         )
     except InputError as error:
-        st.error(str(error))
+        say.error(error)
         st.stop()
 
     task = built(config)

@@ -150,7 +150,7 @@ def choose() -> Primes:
             leading_zeros=zeros,
         )
     except InputError as error:
-        st.error(str(error))
+        say.error(error)
         st.stop()
 
 
@@ -258,7 +258,7 @@ def as_tokens(task: Primes) -> None:
     try:
         encoded = task.encode(np.array([n if n is not None else -1], dtype=np.int64))[0]
     except InputError as error:
-        st.error(str(error))
+        say.error(error)
         st.stop()
     places = range(task.width - 1, -1, -1)
     digits = numbers.digits(np.array([n]), task.base, task.width)[0]

@@ -123,10 +123,10 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
         f"{on} of them are above 0 here. Each then writes its own fixed pattern to the answers, as loudly as it is active."
     )
     if not run.config.model.plain:
-        st.info(
+        say.info(
             f"What single neurons add cannot be read off {run.name}: its blocks are {run.config.model.block} with "
             f"{run.config.model.mixer}, and their parts do not simply add up to the logits.",
-            icon=":material/info:",
+            icon="info",
         )
         return
     task, model = run.task(), run.model(step)
@@ -188,7 +188,7 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
         "at all other answers they drown each other out."
     )
     if waves.wave.abs().max() < 1e-6:
-        st.info("All answers have the same logit here, so there is no wave.", icon=":material/info:")
+        say.info("All answers have the same logit here, so there is no wave.")
         return
     for_it, lead = waves.wave[:, said.answer], waves.lead(said.answer, said.runner_up)
     order = for_it.argsort(descending=True).tolist()[: min(3, len(for_it))]

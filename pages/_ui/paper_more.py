@@ -157,7 +157,7 @@ def write() -> None:
                 alt=f"The three frames that the network writes after {n} with +{d}, wrong tokens marked with the truth.",
             )
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        say.error(error)
 
 
 def sparse() -> None:
