@@ -57,6 +57,15 @@ def came_back() -> bool:
     return context is not None and context.is_history_navigation
 
 
+def belongs_to_a_widget(name: str) -> bool:
+    """Whether a widget of the page is bound to this name in the URL."""
+    context = get_script_run_ctx()
+    if context is None:
+        return False
+    with context.session_state.query_params() as params:
+        return params.is_bound(name)
+
+
 def later() -> list[str]:
     """A list whose last string is the address of the page once it stands; empty where there is no browser."""
     st.session_state[LINK] = [""]

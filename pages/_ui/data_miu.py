@@ -14,7 +14,7 @@ from miii.tasks import Task
 from miii.tasks.miu import MIU, Step
 from pages._ui import say
 from pages._ui.cell import cell
-from pages._ui.inputs import number, train_fraction
+from pages._ui.inputs import number, train_fraction, whole
 
 LONGEST, MOST = 120, 50_000  # letters, and strings, that a small server has memory for
 LETTERS = 40  # of a string to be derived
@@ -110,7 +110,10 @@ def tape(task: Task) -> None:
     """A chosen string as the network sees it."""
     say.header("A string on its tape", anchor="tape")
     last = len(task.labels) - 1
-    row = int(st.number_input("String number", 0, last, 0, help=f"0 to {last}; the longest come last", width=160))
+    row = (
+        whole("String number", 0, last, 0, "string_number", f"0 to {last}; the longest come last", 160, linked=False)
+        or 0
+    )
     names = [task.token_names[token] for token in task.tokens[row].tolist()]
     st.code(" ".join(names), language=None, wrap_lines=True)
     count, answer = int(task.facts["I"][row]), "a **theorem**" if task.labels[row] else "**no theorem**"

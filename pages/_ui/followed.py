@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import streamlit as st
-
 import miii
 from miii import analysis, numbers, plots
 from miii.model.wiring import BLOCKS
@@ -16,15 +14,6 @@ from pages._ui.factored import product
 NEURONS = 12  # that are shown by themselves
 WAVES = 5
 AGREES = 0.9  # of its height: a wave that has more argues for the answer as well as it can
-
-
-def whole(key: str, default: int, low: int, high: int, width: int, says: str) -> int:
-    """A whole number that is typed, or drawn by a button: so the widget has no default of its own."""
-    asked = str(st.session_state.get(key, st.query_params.get(key, "")))
-    if not (asked.isdecimal() and low <= int(asked) <= high):
-        st.session_state[key] = default
-    found = st.number_input(key, low, high, None, 1, key=key, bind="query-params", width=width, help=says)
-    return default if found is None else int(found)
 
 
 @shared

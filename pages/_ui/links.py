@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from miii.errors import QUOTED, shortened
-from pages._ui import say
+from pages._ui import address, say
 
 NOTES, ASKED, GOING = "link_notes", "link_asked", "link_going"
 
@@ -52,7 +52,7 @@ def end(place: st.delta_generator.DeltaGenerator) -> None:
     """Say what could not be had: what was noted, and the values that a widget did not take."""
     asked: dict[str, list[str]] = st.session_state.get(ASKED, {})
     for name, values in asked.items():
-        if name in ("run", "step", "beside", "key") or name not in st.session_state or not any(values):
+        if name == "beside" or not address.belongs_to_a_widget(name) or not any(values):
             continue
         shown = st.session_state[name]
         several = isinstance(shown, list | tuple)
