@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from miii.errors import InputError
-from pages._ui import jobs, links, memory, pick, say, share
+from pages._ui import address, jobs, links, memory, pick, say, share
 
 UI = Path(__file__).parent / "pages" / "_ui"
 st.set_page_config(page_title="miii", page_icon=UI / "icon.png", layout="wide")
@@ -141,8 +141,9 @@ try:
         share.page(page.title, say.begin())
     page.run()
 except InputError as error:  # such as a spoilt file of the run that is shown, or a setting that is none
-    st.error(str(error), icon=":material/error:")
+    say.error(error)
 finally:
     say.end()
     links.end(notes)
+    address.end()
     memory.give_back()

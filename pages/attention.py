@@ -28,9 +28,9 @@ numbers, it should take from both, and take about as much from either.
 picked = run_and_step()
 run, step = picked.run, picked.step
 if "pattern" not in sites(run.config.model):
-    st.info(
+    say.info(
         f"{run.name} has no attention: its positions exchange information by {run.config.model.mixer}, which has no pattern.",
-        icon=":material/info:",
+        icon="info",
     )
     st.stop()
 if not isinstance(run.config.task, ModularAddition):
@@ -160,10 +160,10 @@ say.caption("Mean attention from “=” over all pairs. The table's own toolbar
 if run.config.model.plain:
     written.show(run, step, layer, int(head))
 else:
-    st.info(
+    say.info(
         f"What a head looks for and what it writes cannot be read off the matrices of {run.name}, and its logits are no sum of "
         f"what the parts wrote: its blocks are {run.config.model.block}. What follows holds for it as well.",
-        icon=":material/info:",
+        icon="info",
     )
 
 say.header("What if a head falls silent?", anchor="silence")

@@ -52,10 +52,10 @@ def without_frequencies(name: str, step: int) -> Chart:
 if run.config.model.plain:
     edges.show(run, step)
 else:
-    st.info(
+    say.info(
         f"The graph of {name} has no edges that add up: its blocks are {run.config.model.block}, and positions exchange information "
         f"by {run.config.model.mixer}. Whole activations can be patched all the same.",
-        icon=":material/info:",
+        icon="info",
     )
 
 say.header("Which activations carry the answer?", anchor="patching")

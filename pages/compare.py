@@ -90,7 +90,7 @@ try:
     found = choose_own() if chosen == OWN else load(str(chosen))
     frame = analysis.compare.compare(found)
 except InputError as error:
-    st.info(str(error), icon=":material/balance:")
+    say.info(error, icon="balance")
     st.stop()
 summary = analysis.compare.summary(frame)
 known = [

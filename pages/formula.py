@@ -35,7 +35,7 @@ p = all_pairs(run, task)
 try:
     analysis.formula.check_task(task)
 except InputError as error:
-    st.info(f"There is no formula to ask for: {error}", icon=":material/info:")
+    say.info(f"There is no formula to ask for: {error}")
     st.stop()
 
 

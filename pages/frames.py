@@ -65,20 +65,20 @@ task = run.config.task
 if not isinstance(task, Frames):
     what = ABOUT.get(task.kind, "calculates with pairs of numbers modulo p")
     where = "Sieve" if task.kind in ABOUT else "Fourier"
-    st.info(
+    say.info(
         f"This page shows what a network writes that learned frames of integers and their labels; {run.name} {what}, and what it "
         f"has learned is on the page {where}.",
-        icon=":material/signpost:",
+        icon="signpost",
     )
     st.stop()
 say.text(INTRO)
 step, stamp = step_of(run), stamp_of(run)
 
 if task.predict == "label":
-    st.info(
+    say.info(
         f"{run.name} was asked for the last label alone (predict label), so it writes no frames; how well it labels is on the "
         "page Train.",
-        icon=":material/signpost:",
+        icon="signpost",
     )
 else:
     ahead = st.slider(
@@ -94,14 +94,14 @@ else:
     try:
         first, steps = analysis.rollout.starts(task, ahead, 1)
     except InputError as error:
-        st.error(str(error))
+        say.error(error)
         st.stop()
     say.header("What does it write?", anchor="written")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         n = number("First integer", int(first[0]), "n", f"At most {task.width} digits, also after the last step")
         d = number("Step d", int(steps[0]), "d", f"From one integer to the next, 1 to {task.largest_step}")
     if n is None or d is None or not (2 <= n < task.base**task.width and 1 <= d <= task.largest_step):
-        st.error(
+        say.error(
             f"n must be from 2 to {task.base**task.width - 1} and d from 1 to {task.largest_step} (got {n} and {d})."
         )
         st.stop()
@@ -121,7 +121,7 @@ else:
             see=f"Each token is the likeliest after those before it; {n} {seen}.",
         )
     except InputError as error:
-        st.error(str(error))
+        say.error(error)
         st.stop()
 
     say.header("How far is it right?", anchor="scores")

@@ -18,6 +18,7 @@ from pages._ui.take import csv
 front.door()
 
 DELETED = "runs-deleted"
+LONGEST = 200  # characters of a search
 SEEN = "runs-seen"  # the row of the table that was looked at last
 
 
@@ -115,17 +116,17 @@ def has_state(name: str) -> bool:
 def messages() -> None:
     """What came of the last press of a button."""
     if SAID in st.session_state:
-        st.success(st.session_state.pop(SAID), icon=":material/check:")
+        say.success(st.session_state.pop(SAID))
     if NOTE in st.session_state:
-        st.info(st.session_state.pop(NOTE), icon=":material/info:")
+        say.info(st.session_state.pop(NOTE))
     if DOUBT in st.session_state:
-        st.warning(st.session_state.pop(DOUBT), icon=":material/warning:")
+        say.warning(st.session_state.pop(DOUBT))
     if WRONG in st.session_state:
-        st.error(st.session_state.pop(WRONG), icon=":material/error:")
+        say.error(st.session_state.pop(WRONG))
     deleted = st.session_state.get(DELETED)
     if deleted is not None:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            say.text(f":material/delete: {deleted.name} was deleted.", width="content")
+            say.text(f":material/delete: {say.escaped(deleted.name)} was deleted.", width="content")
             st.button(
                 "Undo",
                 icon=":material/undo:",
@@ -146,6 +147,7 @@ def actions(name: str) -> None:
             key="download-state",
             help="So that the run can be resumed where it is brought in: a larger file",
         )
+    says = None if why is None else say.escaped(why)
     with st.container(horizontal=True, gap="small"):
         st.button(
             "Open",
@@ -177,7 +179,7 @@ def actions(name: str) -> None:
             "Rename",
             icon=":material/edit:",
             disabled=why is not None or not on_disk,
-            help=why or "Give it another name",
+            help=says or "Give it another name",
         ):
             field = f"rename-{name}"
             st.text_input(
@@ -189,7 +191,7 @@ def actions(name: str) -> None:
                 on_click=rename,
                 args=(name, field),
                 disabled=why is not None,
-                help=why or "The folder is renamed; links with the old name show another run",
+                help=says or "The folder is renamed; links with the old name show another run",
             )
         st.button(
             "Delete",
@@ -197,7 +199,7 @@ def actions(name: str) -> None:
             on_click=delete,
             args=(name,),
             disabled=why is not None or not on_disk,
-            help=why or "Delete it; this can be undone for a while",
+            help=says or "Delete it; this can be undone for a while",
         )
 
 
@@ -220,11 +222,11 @@ at, **carried** to another machine and brought back, and tidied up.
 """
 )
 if rights.adopt():
-    st.success("You may change the runs of the secret link that you opened.", icon=":material/key:")
+    say.success("You may change the runs of the secret link that you opened.", icon="key")
 found = settings.read()
 if found.shared:
-    lasts = "" if settings.lasting() else " **Its disk does not last**: download what you want to keep."
-    st.info(f"This server is shared.{lasts} {found.sentence()}", icon=":material/group:")
+    lasts = "" if settings.lasting() else " Its disk does not last: download what you want to keep."
+    say.info(f"This server is shared.{lasts} {found.sentence()}", icon="group")
     secret()
 
 search = st.text_input(
@@ -232,6 +234,7 @@ search = st.text_input(
     key="search",
     bind="query-params",
     placeholder="add 113",
+    max_chars=LONGEST,
     help="Shows the runs whose name, task, state or origin has every one of these words",
 )
 table = listing.table(waiting(), search or "")
@@ -267,9 +270,9 @@ if names:
     )
     actions(chosen)
 elif search and not listed:
-    st.info(f"No run has all of these words: {' '.join(search.split())}", icon=":material/search_off:")
+    say.info(f"No run has all of these words: {' '.join(search.split())}", icon="search_off")
 elif not listed:
-    st.info("There is no run yet. Train one on the page Train, or bring one in below.", icon=":material/play_circle:")
+    say.info("There is no run yet. Train one on the page Train, or bring one in below.", icon="play_circle")
 
 messages()  # here, where the buttons above and below have eyes on them
 say.header("Bring a run in", anchor="bring")

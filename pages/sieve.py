@@ -1,7 +1,5 @@
 """What a network that was asked for primes, for all residues, or for theorems learned."""
 
-import streamlit as st
-
 from miii.tasks import MIU, Frames, Primes, Residues
 from pages._ui import front, say, sieve_miu, sieve_primes, sieve_residues
 from pages._ui.pick import ABOUT, chosen_run, step_of
@@ -19,15 +17,15 @@ match task:
     case Residues():
         sieve_residues.page(run, task, step_of)
     case Frames():
-        st.info(
+        say.info(
             "This page shows what a network learned that was asked one thing about a number or a string; "
             f"{run.name} {ABOUT[task.kind]}, and what it has learned is on the page Frames.",
-            icon=":material/signpost:",
+            icon="signpost",
         )
     case _:
-        st.info(
+        say.info(
             "This page shows what a network learned that was asked for primes, for all residues of a number, or for the "
             f"theorems of the MIU puzzle; {run.name} calculates with pairs of numbers modulo p, and what it has learned is on "
             "the pages Fourier and Formula.",
-            icon=":material/signpost:",
+            icon="signpost",
         )

@@ -67,7 +67,7 @@ of them tells at a glance whether 2, 3 or 5 divides $s$. What is left to be foun
 )
 
 if not (HOME / "grid" / "config.json").exists():
-    st.info("The networks that came with miii are not here.", icon=":material/info:")
+    say.info("The networks that came with miii are not here.")
     st.stop()
 
 grid, digits = sparse.files.open(HOME / "grid"), sparse.files.report(HOME / "primes-210")
@@ -138,7 +138,7 @@ try:
     patch, entry = sparse.encoding.patches(at, kernel, config.side)
     seen = sparse.network.evidence(grid.network(), s, min(s + config.length, config.side**3))[0].item()
 except InputError as error:
-    st.error(str(error), icon=":material/error:")
+    say.error(error)
     st.stop()
 with st.container(horizontal=True):
     say.metric("Cell", f"({', '.join(map(str, cells))})", border=True)

@@ -8,7 +8,7 @@ from miii.analysis.verdict import Report
 from miii.errors import InputError
 from miii.expression import in_words, parse
 from miii.plots.style import Chart
-from pages._ui import front, say, symbolic_logic
+from pages._ui import control, front, say, symbolic_logic
 from pages._ui.cell import cell, shared, stamp_of
 from pages._ui.form import LIMIT, type_expression
 from pages._ui.jobs import registry
@@ -16,7 +16,6 @@ from pages._ui.pick import start
 
 front.door()
 
-POLL = 0.4  # seconds between two looks at a running job
 jobs = registry()
 
 
@@ -68,13 +67,6 @@ def compiled_clusters(expression: str, p: int) -> Chart:
     return plots.clusters(found).properties(title="Compiled: the neurons")
 
 
-def stop(name: str) -> None:
-    job = jobs.get(name)
-    if job is not None:
-        jobs.stop(job)
-        job.wait(0.5)  # the present step, and writing the run down
-
-
 def _has_weights(run: runs.Run) -> bool:
     try:
         return bool(run.steps)
@@ -90,22 +82,12 @@ def recorded(config: miii.RunConfig) -> str | None:
 
 
 def watch(name: str) -> None:
-    """The bar of a run that trains; called again and again."""
+    """The control of a run that trains; called again and again."""
     job = jobs.get(name)
     if job is None or job.over:
         st.rerun()
-    at = 0 if job.step is None else job.step.step
     right = "" if job.evaluation is None else f" · test accuracy {job.evaluation.test_accuracy:.1%}"
-    ahead = "Waiting for its turn · " if job.status == "queued" else ""
-    st.progress(min(1.0, at / job.config.steps), text=f"{ahead}step {at:,} of {job.config.steps:,}{right}")
-    st.button(
-        "Stop",
-        icon=":material/stop:",
-        on_click=stop,
-        args=(name,),
-        disabled=job.status not in ("queued", "running"),
-        help="End the run after this step and keep what it has",
-    )
+    control.show(name, job, None, job.config, 0, right)
 
 
 def said(report: Report, neurons: analysis.neurons.Neurons) -> list[str]:
@@ -166,7 +148,7 @@ try:
     task = miii.ModularAddition(operation="expr", expression=text, p=p, train_fraction=fraction)
     total = formula.linear(p)
 except InputError as error:
-    st.error(str(error), icon=":material/edit:")
+    say.error(error, icon="edit")
     st.stop()
 config = miii.recipe(task=task)
 name = recorded(config)
@@ -205,14 +187,16 @@ with right:
         disabled=live,
         help=f"A network on {task.n_train:,} of the {p * p:,} pairs by the recipe fast; it is kept as a run like any other",
     )
-    if "message" in st.session_state:
-        st.error(st.session_state.pop("message"))
+    control.messages()
     if live and name is not None:
-        st.fragment(watch, run_every=POLL)(name)
+        st.fragment(watch, run_every=control.POLL)(name)
     elif name is None:
         say.caption("No network has been trained on this formula, p and share yet.")
     else:
-        say.caption(f"Trained: the run {name}. The pages under Inside show more of it.")
+        run = runs.open(name)
+        if run.can_resume:  # it was paused or stopped
+            control.show(name, job, run, config, run.steps[-1])
+        say.caption(f"Trained: the run {say.escaped(name)}. The pages under Inside show more of it.")
 
 say.header("Inside the two", anchor="inside")
 done = runs.open(name) if name is not None and not live else None
@@ -220,7 +204,7 @@ if done is None and total is None:
     say.caption("There is nothing to compare yet: train a network.")
     st.stop()
 if p < analysis.grid.MIN_P:
-    st.info(f"p must be at least {analysis.grid.MIN_P} to tell frequencies apart (got {p}).", icon=":material/info:")
+    say.info(f"p must be at least {analysis.grid.MIN_P} to tell frequencies apart (got {p}).")
     st.stop()
 columns: dict[str, list[str]] = {"measure": MEASURES}
 with st.spinner("Taking the networks apart …", show_time=True):

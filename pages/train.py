@@ -10,39 +10,14 @@ from miii import ModularAddition, plots, runs
 from miii.errors import InputError
 from miii.jobs import Job
 from miii.metrics import LossName
-from pages._ui import form, front, learned, rights, say, settings, trained
+from pages._ui import control, form, front, learned, say, settings, trained
 from pages._ui.draw import draw
-from pages._ui.jobs import registry, waiting
+from pages._ui.jobs import registry
 from pages._ui.pick import run_name, start, step_of
 
 front.door()
 
-POLL = 0.4  # seconds between two looks at a running job
-
 jobs = registry()
-
-
-def resume(run: runs.Run) -> None:
-    try:
-        rights.check(run.name)
-        settings.check_start(run.config, len(waiting()))
-        jobs.resume(run)
-    except InputError as error:
-        st.session_state["message"] = str(error)
-
-
-def pause(job: Job) -> None:
-    if rights.why_not(job.name) is None:
-        jobs.pause(job)
-
-
-def stop(job: Job) -> None:
-    if rights.why_not(job.name) is not None:
-        return
-    if job.status == "queued":
-        st.session_state["note"] = f"{job.name} was taken out of the queue; nothing of it was trained."
-    jobs.stop(job)
-    job.wait(0.5)  # the present step, and writing the run down
 
 
 story = st.container()  # above the form, which says what it is about
@@ -56,7 +31,7 @@ try:
     settings.check_steps(config)
 except InputError as error:
     config = None
-    st.error(str(error), icon=":material/edit:")
+    say.error(error, icon="edit")
 with story:
     title, text = learned.story(form.chosen_task())
     say.title(title)
@@ -78,82 +53,7 @@ with st.container(horizontal=True, gap="small"):
             st.code(form.command(config), language="bash")
 if limits := settings.read().sentence():
     st.caption(limits)
-if "note" in st.session_state:
-    st.info(st.session_state.pop("note"), icon=":material/stop:")
-if "message" in st.session_state:
-    st.error(st.session_state.pop("message"))
-
-
-def status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:
-    """What is said of the run, and the icon beside it."""
-    if job is not None and job.status == "queued":
-        ahead = jobs.ahead(job)
-        return f"Queued: {ahead} {'job is' if ahead == 1 else 'jobs are'} ahead.", ":material/hourglass_empty:"
-    if job is not None and job.status == "failed":
-        return job.message, ":material/error:"
-    if job is not None and not job.over:
-        return {"running": "Training", "stopping": "Stopping", "pausing": "Pausing"}[job.status], ":material/sync:"
-    if run is None:
-        return "Stopped before its first step.", ":material/stop:"
-    if run.running:
-        return "Training in another process", ":material/sync:"
-    result = run.result
-    if result is None:
-        return "Interrupted: it can be resumed." if run.can_resume else "Interrupted.", ":material/stop:"
-    if job is not None and job.status == "paused":
-        return f"Paused at step {result['steps']:,}", ":material/pause:"
-    if run.imported:
-        return "Imported: it was trained elsewhere, so there is no training to show", ":material/download:"
-    if result["stopped"]:
-        return f"Stopped at step {result['steps']:,}", ":material/stop:"
-    return f"Finished at step {result['steps']:,}", ":material/check:"
-
-
-def progress(
-    name: str, job: Job | None, run: runs.Run | None, config: miii.RunConfig, rows: list[dict[str, float]]
-) -> None:
-    """The bar with step, rate and time left; the buttons that act on the run."""
-    text, icon = status(job, run)
-    at = job.step.step if job is not None and job.step is not None else rows[-1]["step"] if rows else 0
-    most = "at most " if config.steps_after_grok is not None or config.seconds is not None else ""
-    note = f"step {at:,} of {most}{config.steps:,}"
-    if job is not None and job.status == "running" and job.rate:
-        left = job.seconds_left or 0
-        if config.seconds is not None and job.step is not None:
-            left = min(left, max(0, config.seconds - job.step.seconds))
-        note += f" · {job.rate:.0f} steps/s · {most}{left:.0f} s left"
-    why_not = rights.why_not(name)
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.markdown(f"{icon} **{text}**", width="content")
-        if job is not None and not job.over:
-            st.button(
-                "Pause",
-                icon=":material/pause:",
-                on_click=pause,
-                args=(job,),
-                disabled=why_not is not None or job.status != "running",
-                help=why_not or "Write everything down after this step; Resume goes on to the very same weights",
-            )
-            st.button(
-                "Stop",
-                icon=":material/stop:",
-                on_click=stop,
-                args=(job,),
-                disabled=why_not is not None or job.status not in ("queued", "running"),
-                help=why_not or "End the run after this step and keep what it has",
-            )
-        elif run is not None and run.can_resume:
-            st.button(
-                "Resume",
-                icon=":material/play_arrow:",
-                on_click=resume,
-                args=(run,),
-                disabled=why_not is not None,
-                help=why_not or "Go on where it stopped, to the very weights that an uninterrupted run ends in",
-            )
-    if run is None or not run.imported:
-        ended = run is not None and run.result is not None and not run.result["stopped"]
-        st.progress(1.0 if ended else min(1.0, at / config.steps), text=note)
+control.messages()
 
 
 def figures(job: Job | None, run: runs.Run) -> None:
@@ -214,7 +114,7 @@ def show(name: str, live: bool) -> None:
     try:
         everything(name, live)
     except InputError as error:  # a fragment's errors do not reach app.py
-        st.error(str(error), icon=":material/error:")
+        say.error(error)
 
 
 def everything(name: str, live: bool) -> None:
@@ -224,12 +124,12 @@ def everything(name: str, live: bool) -> None:
         rows = run.rows()
     except InputError as error:
         if job is None:
-            st.error(str(error))
+            say.error(error)
             return
         run, rows = None, []
     config = job.config if job is not None else run.config if run is not None else None
     if config is not None:
-        progress(name, job, run, config, rows)
+        control.show(name, job, run, config, int(rows[-1]["step"]) if rows else 0)
     if run is not None and rows and run.steps:
         learned.numbers(run, rows)
         if live:
@@ -242,11 +142,11 @@ def everything(name: str, live: bool) -> None:
 
 chosen = run_name()
 if chosen is not None:
-    say.header(chosen, anchor="run", divider="gray")
+    say.header(say.escaped(chosen), anchor="run", divider="gray")
     job = jobs.get(chosen)
     live = job is not None and not job.over
     if live:
-        st.fragment(show, run_every=POLL)(chosen, live)
+        st.fragment(show, run_every=control.POLL)(chosen, live)
     else:
         show(chosen, live)
     finished = next((run for run in runs.every() if run.name == chosen and run.rows()), None)

@@ -1,7 +1,5 @@
 """Your own input, followed through the network: what it looks at, what it says, and who argued for that."""
 
-import streamlit as st
-
 from miii.tasks import MIU, ModularAddition, Primes, Residues
 from pages._ui import follow_miu, follow_modular, follow_primes, follow_residues, front, links, say
 from pages._ui.pick import run_and_step
@@ -21,9 +19,9 @@ match run.config.task:
     case MIU() as task:
         follow_miu.page(run, task, step)
     case _:
-        st.info(
+        say.info(
             f"This page follows one number, pair or string to its answer; {run.name} writes a whole sequence, frame by frame, and what "
             "it writes after your own first frames is on the page Frames.",
-            icon=":material/signpost:",
+            icon="signpost",
         )
         links.to("frames", "Frames", ":material/view_carousel:")

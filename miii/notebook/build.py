@@ -3,12 +3,13 @@
 import ast
 import symtable
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from miii.notebook import table
-from miii.notebook.cells import Figure, Page, Text
+from miii.notebook.cells import Figure, Page, Text, escaped
 from miii.notebook.source import IMPORTS, assigned, parts
 
 PYTHON = {
@@ -67,8 +68,12 @@ def notebook(pages: Sequence[Page]) -> nbformat.NotebookNode:
 
 
 def _opening(pages: Sequence[Page], first: Page) -> nbformat.NotebookNode:
-    heading = _heading(pages[0]) if len(pages) == 1 else f"# {first.run or 'miii'}"
-    shows = "" if first.run is None else f"Run `{first.run}`" + ("" if first.step is None else f", step {first.step}")
+    heading = _heading(pages[0]) if len(pages) == 1 else f"# {escaped(first.run or 'miii')}"
+    shows = (
+        ""
+        if first.run is None
+        else f"Run `{first.run.replace('`', ' ')}`" + ("" if first.step is None else f", step {first.step}")
+    )
     how = [INSTALL]
     how += [WHERE] if any("name" in figure.arguments for page in pages for figure in page.figures) else []
     how += [OTHERS] if shows else []
@@ -76,7 +81,8 @@ def _opening(pages: Sequence[Page], first: Page) -> nbformat.NotebookNode:
 
 
 def _heading(page: Page) -> str:
-    return f"# {page.title}" + (f"\n\n[This page in the app]({page.link})" if page.link else "")
+    link = quote(page.link, safe="%/:?&=+#")  # a bracket or a space would end it
+    return f"# {page.title}" + (f"\n\n[This page in the app]({link})" if link else "")
 
 
 def _code(figure: Figure, held: Mapping[str, str]) -> tuple[str, dict[str, str]]:

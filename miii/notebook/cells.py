@@ -1,13 +1,42 @@
 """What a page is made of, from top to bottom."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from miii.errors import LONGEST, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from miii.plots.style import Chart
+
+JOINER: Final = "\u2060"  #: has no width and no meaning; it parts what Markdown would take for one word
+#: What Markdown reads as more than itself: characters, the beginning of a line, and words that no backslash protects,
+#: because they are looked for in the finished text (Streamlit's icons and colors, GitHub's bare links).
+_SPECIAL = re.compile(
+    r"""(?P<sign>[*`$<\[\]|~&]|(?<![^\W_])_|_(?![^\W_])|\A[-+\#>=]|(?<=\A\d)[.)]|(?<=\A\d\d)[.)])
+    |(?P<slash>\\)
+    |(?P<before>(?<=:)(?=[\w+/-])|(?<=www)(?=\.)|(?<=[\w.+-])(?=@))""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def escaped(value: object, most: int = LONGEST) -> str:
+    """Return foreign text as Markdown that shows it as it is, on one line and at most ``most`` characters of it.
+
+    Nothing in it becomes a link, an image, a formula, an icon or emphasis, on a page, in a notebook or in an article.
+    """
+    plain = shortened(str(value), most)
+    line = "".join(char if char.isprintable() else " " for char in plain).strip()
+    return _SPECIAL.sub(_protected, line)
+
+
+def _protected(found: re.Match[str]) -> str:
+    if found["sign"]:
+        return f"\\{found['sign']}"
+    return "&#92;" if found["slash"] else JOINER  # Jupyter takes two backslashes and a bracket for a formula
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from miii.notebook.cells import Table
+from miii.notebook.cells import Table, escaped
 
 ROWS = 50  #: of a longer table, the first so many are written
 NOTE = "As measured when this was exported; the code does not compute it anew."
@@ -26,4 +26,4 @@ def _text(value: Any) -> str:
         return "–"
     if isinstance(value, float):
         return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
-    return " ".join(str(value).replace("|", "\\|").split())
+    return " ".join(escaped(value).split())

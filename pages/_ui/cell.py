@@ -66,15 +66,15 @@ def cell(
     else:
         with st.container(horizontal=True, gap="medium"):
             with st.container(width=beside.WIDTH):
-                st.markdown(f"**{beside.label(arguments)}**")
+                st.markdown(f"**{say.escaped(beside.label(arguments))}**")
                 _charts(make, arguments, stamp, alt, width, name, pick)
             with st.container(width=beside.WIDTH):
-                st.markdown(f"**{beside.label(other)}**")
+                st.markdown(f"**{say.escaped(beside.label(other))}**")
                 try:
                     _charts(make, other, stamp_of(miii.runs.open(other["name"])), alt, width, f"{name}-beside", None)
                 except UNFIT as error:
                     why = f": {error}" if isinstance(error, InputError) else "."
-                    st.info(f"This figure cannot be drawn of {other['name']}{why}", icon=":material/balance:")
+                    say.info(f"This figure cannot be drawn of {other['name']}{why}", icon="balance")
     if see:
         st.caption(see)
     take.away(name, make, arguments, lambda: _chart(make, _code(make), tuple(arguments.items()), stamp))

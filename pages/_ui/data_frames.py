@@ -11,7 +11,7 @@ from miii.tasks import Frames, Task
 from miii.tasks.task import UNASKED
 from pages._ui import say
 from pages._ui.cell import cell
-from pages._ui.inputs import number, train_fraction
+from pages._ui.inputs import number, train_fraction, whole
 
 MOST = 400_000  # sequences that a small server has memory for
 
@@ -60,7 +60,7 @@ def page() -> None:
                 f"{MOST:,} sequences (got {config.high})."
             )
     except InputError as error:
-        st.error(str(error))
+        say.error(error)
         st.stop()
     task = built(config)
     total, ends = len(task.labels), int(task.labels.sum())
@@ -71,11 +71,7 @@ def page() -> None:
         say.metric("End in a prime", f"{ends / total:.1%}", border=True, help=f"{ends:,} of them")
         say.metric("Tokens", f"{task.d_vocab}", border=True, help="The two labels, the digits, the conditions")
     say.header("A sequence", anchor="sequence")
-    row = int(
-        st.number_input(
-            "Sequence", 0, total - 1, 0, key="sequence", bind="query-params", width=160, help="Ascending by integer"
-        )
-    )
+    row = whole("Sequence", 0, total - 1, 0, "sequence", f"0 to {total - 1}, ascending by integer", width=160) or 0
     sequence(task, row)
     say.header("Who trains?", anchor="split")
     cell(

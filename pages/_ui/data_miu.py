@@ -14,7 +14,7 @@ from miii.tasks import Task
 from miii.tasks.miu import MIU, Step
 from pages._ui import say
 from pages._ui.cell import cell
-from pages._ui.inputs import number, train_fraction
+from pages._ui.inputs import number, train_fraction, whole
 
 LONGEST, MOST = 120, 50_000  # letters, and strings, that a small server has memory for
 LETTERS = 40  # of a string to be derived
@@ -73,7 +73,7 @@ def page() -> None:
                 f"(got {config.longest_test} and {config.n})."
             )
     except InputError as error:
-        st.error(str(error))
+        say.error(error)
         st.stop()
     task = built(config)
     strings, theorem = len(task.labels), int(task.labels.sum())
@@ -110,7 +110,10 @@ def tape(task: Task) -> None:
     """A chosen string as the network sees it."""
     say.header("A string on its tape", anchor="tape")
     last = len(task.labels) - 1
-    row = int(st.number_input("String number", 0, last, 0, help=f"0 to {last}; the longest come last", width=160))
+    row = (
+        whole("String number", 0, last, 0, "string_number", f"0 to {last}; the longest come last", 160, linked=False)
+        or 0
+    )
     names = [task.token_names[token] for token in task.tokens[row].tolist()]
     st.code(" ".join(names), language=None, wrap_lines=True)
     count, answer = int(task.facts["I"][row]), "a **theorem**" if task.labels[row] else "**no theorem**"
@@ -135,20 +138,21 @@ def derive() -> None:
         help="A string of the letters I and U; upper or lower case",
     )
     string = "M" + asked.strip().upper().removeprefix("M")
+    shown = say.escaped(string)
     count = string.count("I")
     try:
         found = shortest(string) if count % 3 else None
     except InputError as error:
-        st.error(str(error))
+        say.error(error)
         st.stop()
     if count % 3 == 0:
         say.text(
-            f"**{string} is no theorem.** It has {count} I's, which 3 divides, and no rule leads there: the number of I's begins "
+            f"**{shown} is no theorem.** It has {count} I's, which 3 divides, and no rule leads there: the number of I's begins "
             "at 1, and neither doubling nor taking 3 away makes 3 divide it."
         )
         return
     how = "the shortest, by search" if found else "made by rule, as a search would have to look at too many strings"
     steps = found or analysis.miu.derivation(string)
-    say.text(f"**{string} is a theorem.** It has {count} I's, and {count} mod 3 = {count % 3}. A derivation ({how}):")
+    say.text(f"**{shown} is a theorem.** It has {count} I's, and {count} mod 3 = {count % 3}. A derivation ({how}):")
     rows = [{"step": i, "rule": s.rule, "what it does": RULES[s.rule], "string": s.string} for i, s in enumerate(steps)]
     say.table(pd.DataFrame(rows), name="derivation")

@@ -12,6 +12,7 @@ from miii.tasks import Operation, Task
 from pages._ui import say
 from pages._ui.cell import cell
 from pages._ui.form import LIMIT, type_expression
+from pages._ui.inputs import number
 
 FORMULAS = {
     "add": r"c = a + b \bmod p",
@@ -72,7 +73,7 @@ def page(operation: Operation) -> None:
     say.text(INTRO)
     expression = type_expression() if operation == "expr" else None
     with st.container(horizontal=True, gap="medium"):
-        p = st.number_input("p", 2, LIMIT, 113, key="p", bind="query-params", width=140, help="The modulus")
+        p = number("p", 113, "p", f"The modulus, 2 to {LIMIT}")
         fraction = st.slider(
             "Share for training",
             0.01,
@@ -84,27 +85,27 @@ def page(operation: Operation) -> None:
             width=240,
             help="Of all pairs",
         )
-        seed = st.number_input(
-            "Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", width=140, help="Draws the split"
-        )
+        seed = number("Seed", 0, "seed", "Draws the split")
         balanced = st.toggle(
             "Balanced", key="balanced", bind="query-params", help="As many training pairs for every answer, up to one"
         )
 
     try:
+        if p is not None and p > LIMIT:
+            raise InputError(f"p must be at least 2 and at most {LIMIT} in the app (got {p}).")
         config = miii.ModularAddition(
             operation=operation,
             expression=expression,
-            p=int(p),
+            p=p,
             train_fraction=fraction,
             balanced=balanced,
-            seed=int(seed),
+            seed=seed,
         )
     except InputError as error:
-        st.error(str(error))
+        say.error(error)
         st.stop()
 
-    task = built(config)
+    task, p, seed = built(config), config.p, config.seed
     say.latex(FORMULAS[operation] if expression is None else f"c = {parse(expression).latex()}")
     with st.container(horizontal=True):
         say.metric("Pairs", f"{len(task.labels):,}", border=True, help="p squared")
@@ -133,8 +134,8 @@ def page(operation: Operation) -> None:
         )
 
     say.header("How a pair becomes tokens", anchor="tokens")
-    row = st.slider("Pair number", 0, len(task.labels) - 1, min(5 * int(p) + 8, len(task.labels) - 1), help="a p + b")
-    a, b = divmod(row, int(p))
+    row = st.slider("Pair number", 0, len(task.labels) - 1, min(5 * p + 8, len(task.labels) - 1), help="a p + b")
+    a, b = divmod(row, p)
     say.text(
         f"The pair **({a}, {b})** is shown as the three tokens `{table(config).tokens[row]}`, whose numbers are "
         f"`{task.tokens[row].tolist()}`. To the network these are three rows of a table of vectors and nothing else: it is not "
@@ -143,7 +144,7 @@ def page(operation: Operation) -> None:
     )
 
     say.header("Is any answer more common?", anchor="balance")
-    counts = task.labels.bincount(minlength=int(p))
+    counts = task.labels.bincount(minlength=p)
     cell(
         class_balance,
         **values,

@@ -18,7 +18,7 @@ from miii.tasks.primes import PRESETS, Primes
 from pages._ui import data_where, say
 from pages._ui.cell import cell
 from pages._ui.factored import product
-from pages._ui.inputs import number, train_fraction
+from pages._ui.inputs import number, train_fraction, whole
 
 OTHER = "other"
 SHOWN = 1000  # rows of the data set in the page; the rest is in the files
@@ -150,7 +150,7 @@ def choose() -> Primes:
             leading_zeros=zeros,
         )
     except InputError as error:
-        st.error(str(error))
+        say.error(error)
         st.stop()
 
 
@@ -223,17 +223,8 @@ def table_1() -> None:
     )
     rows = table_of_the_paper()
     say.table(rows.iloc[[0, 1, -2, -1]], width=560, name="table-1")
-    row = st.number_input(
-        "Row",
-        0,
-        len(rows) - 1,
-        1000,
-        key="row",
-        bind="query-params",
-        width=140,
-        help="Any row of the table, counted from 0",
-    )
-    say.table(rows.iloc[[int(row)]], width=560, name="one-row")
+    row = whole("Row", 0, len(rows) - 1, 1000, "row", f"Any row of the table, 0 to {len(rows) - 1}")
+    say.table(rows.iloc[[row or 0]], width=560, name="one-row")
 
 
 @st.cache_data(show_spinner=False)
@@ -258,7 +249,7 @@ def as_tokens(task: Primes) -> None:
     try:
         encoded = task.encode(np.array([n if n is not None else -1], dtype=np.int64))[0]
     except InputError as error:
-        st.error(str(error))
+        say.error(error)
         st.stop()
     places = range(task.width - 1, -1, -1)
     digits = numbers.digits(np.array([n]), task.base, task.width)[0]

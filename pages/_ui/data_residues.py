@@ -4,7 +4,7 @@ import streamlit as st
 
 import miii
 from miii import plots
-from miii.errors import InputError
+from miii.errors import LONGEST, InputError
 from miii.plots.style import Chart
 from miii.tasks import Task
 from miii.tasks.residues import Residues
@@ -57,6 +57,7 @@ def page() -> None:
         seed = number("Seed", 0, "seed", "Draws the split")
         masked = st.text_input(
             "Masked",
+            max_chars=LONGEST,
             key="masked",
             bind="query-params",
             placeholder="such as 2,3,5,7",
@@ -71,7 +72,7 @@ def page() -> None:
         if config.p > LIMIT:
             raise InputError(f"p must be at most {LIMIT} in the app (got {p}).")
     except InputError as error:
-        st.error(str(error))
+        say.error(error)
         st.stop()
     task, p = built(config), config.p
     with st.container(horizontal=True):

@@ -9,6 +9,7 @@ from miii.plots.style import Chart
 from miii.tasks.primes import Primes
 from pages._ui import say
 from pages._ui.cell import cell
+from pages._ui.inputs import whole
 
 
 def density(low: int, high: int) -> Chart:
@@ -40,19 +41,19 @@ def section(task: Primes) -> None:
     )
     say.header("Residues", anchor="residues")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        q = int(st.number_input("Modulus q", 2, 120, 30, key="q", bind="query-params", width=140, help="2 to 120"))
-        reach = int(
-            st.number_input(
+        q = whole("Modulus q", 2, 120, 30, "q", "2 to 120") or 30
+        reach = (
+            whole(
                 "Polar plot up to",
                 10,
                 100_000,
                 2_500,
-                500,
-                key="reach",
-                bind="query-params",
+                "reach",
+                "The largest n in it, 10 to 100,000",
                 width=160,
-                help="The largest n in it",
+                step=500,
             )
+            or 2_500
         )
         others = st.toggle(
             "Integers that are neither",
@@ -91,23 +92,14 @@ def section(task: Primes) -> None:
     say.header("Ulam's spiral", anchor="ulam")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         side = st.slider("Side", 51, 801, 201, 50, key="side", bind="query-params", width=240, help="Integers a side")
-        start = st.number_input(
-            "Begins at",
-            0,
-            numbers.LARGEST - 801**2,
-            1,
-            key="start",
-            bind="query-params",
-            width=160,
-            help="In the middle",
-        )
+        start = whole("Begins at", 0, numbers.LARGEST - 801**2, 1, "start", "In the middle", width=160) or 0
         marked = st.toggle(
             "Mark multiples of q", key="marked", bind="query-params", help="Multiples of the modulus chosen above"
         )
     cell(
         ulam,
         side=int(side),
-        start=int(start),
+        start=start,
         q=q if marked else None,
         width="content",
         alt=f"A square spiral of the integers from {start} on, {side} a side, with the primes marked.",

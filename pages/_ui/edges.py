@@ -54,7 +54,7 @@ def show(run: Run, step: int) -> None:
         with st.spinner("Scoring the edges …", show_time=True):
             shown = found(name, step, method)
     except InputError as error:
-        st.info(f"This page cannot show {name}: {error}", icon=":material/info:")
+        say.info(f"This page cannot show {name}: {error}")
         st.stop()
     total = len(shown.edges)
     enough = shown.faithfulness.smallest(analysis.circuits.FAITHFUL)

@@ -51,7 +51,7 @@ def section(run: Run, task: Primes, step: int, n: int, found: analysis.follow.Th
             measured = suspects(run.name, step)
             one = analysis.sieve.suspect.sum_of(run.model(step), task, n)
     except InputError as error:
-        st.info(f"That cannot be asked of {run.name}: {error}", icon=":material/info:")
+        say.info(f"That cannot be asked of {run.name}: {error}")
         measured = []
     falls = {each.q: each.fall(run.model(step), one) for each in measured}
     suspected = [each.q for each in measured if each.suspects(falls[each.q])]

@@ -7,7 +7,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots
-from miii.errors import InputError
+from miii.errors import LONGEST, InputError
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import MIU
@@ -39,6 +39,7 @@ def page(run: Run, task: MIU, step: int) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         string = st.text_input(
             "String",
+            max_chars=LONGEST,
             key="string",
             bind="query-params",
             width=320,
@@ -56,7 +57,7 @@ def page(run: Run, task: MIU, step: int) -> None:
     try:
         tape = task.encode(string)
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        say.error(error)
         st.stop()
     shown = " ".join(built.token_names[token] for token in tape)
     said = analysis.follow.said(followed.through(run.name, step, shown).logits[built.logits_of(built.name)])

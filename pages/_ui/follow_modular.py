@@ -10,6 +10,7 @@ from miii.expression import in_words
 from miii.runs import Run
 from pages._ui import followed, links, say
 from pages._ui.cell import shared
+from pages._ui.inputs import whole
 from pages._ui.pick import small_enough
 
 
@@ -61,8 +62,8 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
 def _choose(run: Run, step: int, p: int) -> int:
     missed = wrong(run.name, step)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        a = followed.whole("a", min(5, p - 1), 0, p - 1, 140, f"The first operand, 0 to {p - 1}")
-        b = followed.whole("b", min(8, p - 1), 0, p - 1, 140, f"The second operand, 0 to {p - 1}")
+        a = whole("a", 0, p - 1, min(5, p - 1), "a", f"The first operand, 0 to {p - 1}") or 0
+        b = whole("b", 0, p - 1, min(8, p - 1), "b", f"The second operand, 0 to {p - 1}") or 0
         st.button(
             "Another pair",
             icon=":material/casino:",

@@ -12,6 +12,7 @@ from miii.runs import Run
 from miii.tasks import Primes, Task
 from pages._ui import follow_divisors, followed, links, say
 from pages._ui.cell import cell, shared, stamp_of
+from pages._ui.inputs import whole
 
 
 @shared
@@ -89,7 +90,7 @@ def _choose(run: Run, step: int, task: Primes) -> int:
     last = task.base**task.width - 1
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         says = f"Any integer of up to {task.width} digits in base {task.base}, 0 to {last:,}; the network knows {task.low:,} to {task.high:,}"
-        n = followed.whole("n", min(max(task.low, 30_031), task.high), 0, last, 180, says)
+        n = whole("n", 0, last, min(max(task.low, 30_031), task.high), "n", says, width=180) or 0
         st.button(
             "Another integer",
             icon=":material/casino:",

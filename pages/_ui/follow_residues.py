@@ -21,7 +21,7 @@ def page(run: Run, task: Residues, step: int) -> None:
     names = [target.name for target in built.targets]
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         says = f"Any whole number from 0 to {last:,}: those of two digits in base {p}"
-        n = followed.whole("n", min(2026, last), 0, last, 160, says)
+        n = inputs.whole("n", 0, last, min(2026, last), "n", says, width=160) or 0
         target = inputs.target(names, "Whose logits and waves are shown")
         st.button(
             "Another number",

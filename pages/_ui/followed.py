@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import streamlit as st
-
 import miii
 from miii import analysis, numbers, plots
 from miii.model.wiring import BLOCKS
@@ -16,15 +14,6 @@ from pages._ui.factored import product
 NEURONS = 12  # that are shown by themselves
 WAVES = 5
 AGREES = 0.9  # of its height: a wave that has more argues for the answer as well as it can
-
-
-def whole(key: str, default: int, low: int, high: int, width: int, says: str) -> int:
-    """A whole number that is typed, or drawn by a button: so the widget has no default of its own."""
-    asked = str(st.session_state.get(key, st.query_params.get(key, "")))
-    if not (asked.isdecimal() and low <= int(asked) <= high):
-        st.session_state[key] = default
-    found = st.number_input(key, low, high, None, 1, key=key, bind="query-params", width=width, help=says)
-    return default if found is None else int(found)
 
 
 @shared
@@ -123,10 +112,10 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
         f"{on} of them are above 0 here. Each then writes its own fixed pattern to the answers, as loudly as it is active."
     )
     if not run.config.model.plain:
-        st.info(
+        say.info(
             f"What single neurons add cannot be read off {run.name}: its blocks are {run.config.model.block} with "
             f"{run.config.model.mixer}, and their parts do not simply add up to the logits.",
-            icon=":material/info:",
+            icon="info",
         )
         return
     task, model = run.task(), run.model(step)
@@ -188,7 +177,7 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
         "at all other answers they drown each other out."
     )
     if waves.wave.abs().max() < 1e-6:
-        st.info("All answers have the same logit here, so there is no wave.", icon=":material/info:")
+        say.info("All answers have the same logit here, so there is no wave.")
         return
     for_it, lead = waves.wave[:, said.answer], waves.lead(said.answer, said.runner_up)
     order = for_it.argsort(descending=True).tolist()[: min(3, len(for_it))]

@@ -2,6 +2,10 @@
 
 import streamlit as st
 
+from pages._ui import links, say
+
+TYPED = "typed"  #: the numbers that were typed and may be refused, by key
+
 
 def number(label: str, default: int, key: str, says: str) -> int | None:
     """A whole number without bounds: what the task makes of it says in a sentence what it must be."""
@@ -30,15 +34,51 @@ def target(names: list[str], says: str) -> str:
     return asked or names[0]
 
 
-def whole(label: str, low: int, high: int, default: int | None, key: str, says: str, width: int = 140) -> int | None:
+def whole(
+    label: str,
+    low: int,
+    high: int,
+    default: int | None,
+    key: str,
+    says: str,
+    width: int = 140,
+    step: int = 1,
+    linked: bool = True,
+) -> int | None:
     """A whole number from ``low`` to ``high``, kept from page to page and from run to run where it is one of them.
 
-    None only where ``default`` is and nothing was chosen.
+    A number beyond the bounds is refused in a sentence, and ``default`` is shown: Streamlit's own bounds would leave the
+    page as it was, without a word. None only where ``default`` is and nothing was chosen.
+
+    Args:
+        linked: whether it stands in the URL.
     """
-    kept = st.session_state.get(key)
-    if kept is not None and not low <= kept <= high:
-        del st.session_state[key]  # another run has fewer
-    placeholder = f"{low} to {high}" if default is None else None
-    return st.number_input(
-        label, low, high, default, 1, key=key, bind="query-params", width=width, placeholder=placeholder, help=says
+    typed, kept = st.session_state.setdefault(TYPED, {}), st.session_state.get(key)
+    known = key in st.session_state
+    if kept is not None and not low <= kept <= high and typed.get(key) != kept:
+        st.session_state[key] = default  # another run has fewer
+    found = st.number_input(
+        label,
+        value=default,
+        step=step,
+        key=key,
+        bind="query-params" if linked else None,
+        on_change=_type,
+        args=(key,),
+        width=width,
+        placeholder=f"{low} to {high}" if default is None else None,
+        help=says,
     )
+    if found is None or low <= found <= high:
+        typed.pop(key, None)
+        return default if found is None else int(found)
+    shown = "nothing" if default is None else default
+    if known:
+        say.error(f"{label} must be a whole number from {low} to {high} (got {found}); showing {shown}.")
+    else:
+        links.note(f"{key} could not be {found} here; showing {shown}.")
+    return default
+
+
+def _type(key: str) -> None:
+    st.session_state.setdefault(TYPED, {})[key] = st.session_state[key]

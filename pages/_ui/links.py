@@ -5,7 +5,8 @@ from contextlib import suppress
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from pages._ui.say import KEPT
+from miii.errors import QUOTED, shortened
+from pages._ui import address, say
 
 NOTES, ASKED, GOING = "link_notes", "link_asked", "link_going"
 
@@ -17,7 +18,7 @@ def to(page: str, label: str, icon: str, **changed: object) -> None:
         changed: values of widgets by their keys, there or here.
     """
     # not st.page_link: of the address it keeps the run twice, and nothing that a widget of this page has bound
-    key = f"to-{len(st.session_state.get(KEPT, []))}-{page}-{label}"  # of several alike, by its place on the page
+    key = f"to-{len(st.session_state.get(say.KEPT, []))}-{page}-{label}"  # of several alike, by its place on the page
     st.button(label, icon=icon, type="tertiary", key=key, on_click=_go, args=(page, changed), help=f"Opens {page}")
 
 
@@ -31,8 +32,9 @@ def begin() -> None:
     going = st.session_state.pop(GOING, None)
     if going is not None:
         page, changed = going
-        step = st.session_state.get("step")
-        query = {} if step is None else {"step": str(step)}
+        query = {
+            name: str(st.session_state[name]) for name in ("run", "step") if st.session_state.get(name) is not None
+        }
         with suppress(StreamlitAPIException):  # one of them belongs to a widget of this page, which sets it by itself
             st.switch_page(f"pages/{page}.py", query_params=changed | query)
         st.switch_page(f"pages/{page}.py", query_params=query)
@@ -42,7 +44,7 @@ def begin() -> None:
 
 
 def note(text: str) -> None:
-    """Something that the link asked for is not there."""
+    """Something that the link asked for is not there: one plain sentence."""
     st.session_state.setdefault(NOTES, []).append(text)
 
 
@@ -50,15 +52,17 @@ def end(place: st.delta_generator.DeltaGenerator) -> None:
     """Say what could not be had: what was noted, and the values that a widget did not take."""
     asked: dict[str, list[str]] = st.session_state.get(ASKED, {})
     for name, values in asked.items():
-        if name in ("run", "step", "beside", "key") or name not in st.session_state or not any(values):
+        if name == "beside" or not address.belongs_to_a_widget(name) or not any(values):
             continue
         shown = st.session_state[name]
         several = isinstance(shown, list | tuple)
         if sorted(values) != sorted(map(str, shown)) if several else not _same(values[-1], shown):
-            note(f"{name} could not be {', '.join(values)} here; showing {_said(shown)}.")
+            listed = shortened(", ".join(values), QUOTED)
+            note(f"{name} could not be {listed} here; showing {shortened(_said(shown), QUOTED)}.")
     st.session_state[ASKED] = {}
-    for text in st.session_state[NOTES]:
-        place.warning(f"The link asked for something that is not here: {text}", icon=":material/link_off:")
+    with place:
+        for text in st.session_state[NOTES]:
+            say.warning(f"The link asked for something that is not here: {text}")
 
 
 def _same(asked: str, shown: object) -> bool:

@@ -12,6 +12,7 @@ from miii.plots.style import Chart
 from miii.runs import Run
 from pages._ui import say
 from pages._ui.cell import cell, shared, stamp_of
+from pages._ui.inputs import whole
 
 SHORT = 12  # positions: a picture of more would be too fine
 MANY = 2000  # examples that a mean is taken over
@@ -119,22 +120,13 @@ def show(run: Run, step: int) -> None:
 def _choose_example(task: miii.Task) -> int:
     if "n" not in task.facts:
         last = len(task.labels) - 1
-        return int(
-            st.number_input("Example", 0, last, 0, key="example", bind="query-params", width=160, help="Any one")
-        )
+        return whole("Example", 0, last, 0, "example", f"0 to {last}", width=160) or 0
     n = task.facts["n"]  # ascending
     low, high = int(n[0]), int(n[-1])
-    chosen = st.number_input(
-        "n",
-        low,
-        high,
-        (low + high) // 2,
-        key="n",
-        bind="query-params",
-        width=160,
-        help="If the task lacks it, the next",
+    chosen = whole(
+        "n", low, high, (low + high) // 2, "n", f"{low} to {high}; if the task lacks it, the next", width=160
     )
-    return int(torch.searchsorted(n, int(chosen)))
+    return int(torch.searchsorted(n, low if chosen is None else chosen))
 
 
 def _in_words(task: miii.Task, kind: str, answer: int) -> str:

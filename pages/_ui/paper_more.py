@@ -11,6 +11,7 @@ from miii.tasks import Frames
 from pages._ui import say
 from pages._ui.cell import cell
 from pages._ui.compared import listed as emphasised
+from pages._ui.inputs import whole
 from pages._ui.paper_ledger import ledger
 from pages._ui.paper_parts import apart, link, printed, report, stamp, there
 from pages._ui.sieve_residues import ASKED, counted
@@ -128,23 +129,25 @@ def write() -> None:
     task = runs.shipped("frames-10").config.task
     assert isinstance(task, Frames)
     with st.container(horizontal=True, gap="small"):
-        n = st.number_input(
+        n = whole(
             "First integer",
             task.low,
             task.high,
             min(1_987, task.high),
-            key="first",
+            "first",
+            f"Any from {task.low:,} to {task.high:,}",
             width=170,
-            help=f"Any from {task.low:,} to {task.high:,}",
+            linked=False,
         )
-        d = st.number_input(
+        d = whole(
             "Step",
             1,
             task.largest_step,
             min(7, task.largest_step),
-            key="by",
+            "by",
+            f"From one integer to the next, 1 to {task.largest_step}",
             width=120,
-            help="From one integer to the next",
+            linked=False,
         )
     try:
         with st.container(height=300, border=False):  # a phone is narrower than three frames: they scroll in here
@@ -157,7 +160,7 @@ def write() -> None:
                 alt=f"The three frames that the network writes after {n} with +{d}, wrong tokens marked with the truth.",
             )
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        say.error(error)
 
 
 def sparse() -> None:

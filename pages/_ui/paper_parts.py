@@ -18,7 +18,7 @@ def there(*names: str) -> bool:
     """Whether these runs came with miii; says so where one did not."""
     missing = [name for name in names if not (runs.homes()[1] / name / "config.json").exists()]
     if missing:
-        st.info(f"{', '.join(missing)}, which came with miii, is not here.", icon=":material/info:")
+        say.info(f"{', '.join(missing)}, which came with miii, is not here.")
     return not missing
 
 

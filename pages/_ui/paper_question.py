@@ -14,6 +14,7 @@ from miii.tasks import ModularAddition, Primes
 from pages._ui import say
 from pages._ui.cell import cell, shared
 from pages._ui.factored import product
+from pages._ui.inputs import whole
 from pages._ui.paper_parts import apart, link, stamp, there
 
 HOURS = 12
@@ -178,14 +179,15 @@ def try_a_number() -> None:
     run = runs.shipped("primes-10")
     task = run.config.task
     assert isinstance(task, Primes)
-    chosen = st.number_input(
+    chosen = whole(
         "Try one",
         task.low,
         task.high,
         10_007,
-        key="paper_n",
+        "paper_n",
+        f"Any integer from {task.low:,} to {task.high:,}",
         width=180,
-        help=f"Any integer from {task.low:,} to {task.high:,}",
+        linked=False,
     )
     n = int(chosen or task.low)
     evidence = evidence_of(run, task, n)

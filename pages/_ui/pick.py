@@ -9,8 +9,8 @@ import miii
 from miii import ModularAddition, runs
 from miii.analysis import grid
 from miii.analysis.phases import Phase, outline
-from miii.errors import InputError
-from pages._ui import links, rights, settings
+from miii.errors import QUOTED, InputError, shortened
+from pages._ui import address, links, rights, say, settings
 from pages._ui.beside import BESIDE
 from pages._ui.cell import stamp_of
 from pages._ui.form import LIMIT
@@ -18,8 +18,7 @@ from pages._ui.jobs import registry, waiting
 from pages._ui.player import player
 
 RUN, STEP = "run", "step"  #: keys of what is chosen, and names in the URL
-ASKED = "asked"  #: the run that the URL named when the page was last run
-IN_URL = "step_in_url"  #: what was last written there
+LONGEST, DIGITS = 500, 10  # characters of all steps in a sentence, and of one that may be meant
 
 
 @dataclass(frozen=True)
@@ -38,23 +37,22 @@ def run_picker(beside: bool) -> None:
     """
     kinds = {run.name: run.config.task.kind for run in runs.every()}
     options = [*(job.name for job in reversed(waiting()) if job.name not in kinds), *kinds]
-    asked = st.query_params.get(RUN)
-    if asked in options and asked != st.session_state.get(ASKED):  # a link that names a run was followed
+    asked = address.followed(RUN)
+    if asked in options:
         st.session_state[RUN] = asked
-    st.session_state[ASKED] = asked
-    if RUN not in st.session_state and asked is not None and asked not in options:
-        st.warning(f"There is no run named “{asked}” here; showing another one.", icon=":material/link_off:")
-    if st.session_state.get(RUN, asked) not in options:
+    elif asked is not None:
+        say.warning(f"There is no run named “{shortened(asked, QUOTED)}” here; showing another one.")
+    if st.session_state.get(RUN) not in options:
         st.session_state[RUN] = options[0] if options else None
-    # no default: a value equal to it would be left out of the URL, and a copied link would show another run tomorrow
+    # not bound to the URL by Streamlit, which leaves a value out of it that no widget has changed
     st.selectbox(
         "Run",
         options,
         index=None,
         key=RUN,
-        bind="query-params",
         help="Runs trained here or on the command line, then those that came with miii. The choice is part of the URL.",
     )
+    address.keep(st.session_state[RUN])
     if beside:
         _beside_picker(options, kinds)
     elif BESIDE in st.session_state:
@@ -71,7 +69,9 @@ def _beside_picker(options: list[str], kinds: dict[str, str]) -> None:
     alike = [name for name in options if name != chosen and kinds.get(name) == kinds.get(chosen)]
     asked = st.query_params.get(BESIDE)
     if BESIDE not in st.session_state and asked and asked not in alike:
-        links.note(f"{BESIDE} must be another run on a task of the same kind (got {asked}); showing none.")
+        links.note(
+            f"{BESIDE} must be another run on a task of the same kind (got {shortened(asked, QUOTED)}); showing none."
+        )
     if st.session_state.get(BESIDE, asked) not in alike:
         st.session_state[BESIDE] = None
     st.selectbox(
@@ -124,10 +124,10 @@ def modular_run(shows: str) -> tuple[runs.Run, ModularAddition]:
     run = chosen_run()
     task = run.config.task
     if not isinstance(task, ModularAddition):
-        st.info(
+        say.info(
             f"This page shows {shows} of a network that calculates with pairs of numbers modulo p; {run.name} "
             f"{ABOUT[task.kind]}, and what it has learned is on the page {HOME.get(task.kind, 'Sieve')}.",
-            icon=":material/signpost:",
+            icon="signpost",
         )
         st.stop()
     return run, task
@@ -150,7 +150,7 @@ def small_enough(run: runs.Run, task: ModularAddition) -> int:
 
 
 def _stop(run: runs.Run, why: str) -> NoReturn:
-    st.info(f"{run.name} cannot be shown here: {why}", icon=":material/info:")
+    say.info(f"{run.name} cannot be shown here: {why}")
     st.stop()
 
 
@@ -172,7 +172,7 @@ def chosen_run() -> runs.Run:
     """The chosen run; stops the page where it has no snapshot yet."""
     name = run_name()
     if name is None:
-        st.info("There is no run yet. Train one first, on the page Train.", icon=":material/play_circle:")
+        say.info("There is no run yet. Train one first, on the page Train.", icon="play_circle")
         st.stop()
     try:
         run = miii.runs.open(name)
@@ -180,38 +180,33 @@ def chosen_run() -> runs.Run:
     except InputError as error:
         steps, waiting = [], registry().get(name)
         if waiting is None:
-            st.error(str(error))
+            say.error(error)
             st.stop()
     if not steps:
-        st.info(f"{name} has not begun to train; its first snapshot appears here with its first step.")
+        say.info(f"{name} has not begun to train; its first snapshot appears here with its first step.")
         st.stop()
     return run
 
 
 def _step(run: runs.Run) -> int:
     """The chosen snapshot; the last one as long as none is chosen, also of a run that still trains."""
-    steps, asked = run.steps, st.query_params.get(STEP)
-    if asked is not None and asked != st.session_state.get(IN_URL):  # a link, or a way back
-        known = asked.isdecimal() and int(asked) in steps
+    steps, asked = run.steps, address.followed(STEP)
+    if asked is not None:
+        known = asked.isascii() and asked.isdecimal() and len(asked) < DIGITS and int(asked) in steps
         if not known:
-            links.note(f"step must be one of {', '.join(map(str, steps))} (got {asked}); showing {steps[-1]}.")
+            listed = shortened(", ".join(map(str, steps)), LONGEST)
+            links.note(f"step must be one of {listed} (got {shortened(asked, QUOTED)}); showing {steps[-1]}.")
         st.session_state[STEP] = int(asked) if known else None
+    elif address.came_back() and STEP not in st.query_params:
+        st.session_state[STEP] = None
     step = st.session_state.get(STEP)
     if step not in steps or step == steps[-1]:
         st.session_state[STEP], step = None, steps[-1]
-    _write(None if step == steps[-1] else str(step))
+    address.write(STEP, None if step == steps[-1] else str(step))
     if len(steps) > 1:
         with st.bottom:
             player(steps, step, _phases(run.name, stamp_of(run), len(steps)))
     return step
-
-
-def _write(step: str | None) -> None:
-    if step is None:
-        st.query_params.pop(STEP, None)
-    elif st.query_params.get(STEP) != step:
-        st.query_params[STEP] = step
-    st.session_state[IN_URL] = step
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

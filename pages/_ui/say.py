@@ -1,4 +1,8 @@
-"""What a page says, said and remembered: a page can be exported as it stands."""
+"""What a page says, said and remembered: a page can be exported as it stands.
+
+Text that is not our own (of a URL, a file, a run's name, an error) is plain: ``error``, ``warning``, ``info``, ``success``
+and ``header`` show it as it is, and ``escaped`` protects it within our own Markdown.
+"""
 
 from typing import Any, Literal
 
@@ -6,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from miii.notebook.cells import Figure, Table, Text
+from miii.notebook.cells import escaped as escaped
 from pages._ui.take import csv
 
 KEPT = "notes"  #: where the session keeps what its page said
@@ -58,6 +63,26 @@ def caption(markdown: str, **options: Any) -> None:
     """Small print."""
     st.caption(markdown, **options)
     keep(Text(markdown))
+
+
+def error(plain: object, icon: str = "error") -> None:
+    """Why something cannot be done, as plain text."""
+    st.error(escaped(plain), icon=f":material/{icon}:")
+
+
+def warning(plain: object, icon: str = "link_off") -> None:
+    """What is not as it was asked for, as plain text."""
+    st.warning(escaped(plain), icon=f":material/{icon}:")
+
+
+def info(plain: object, icon: str = "info") -> None:
+    """What there is to know of this page, as plain text."""
+    st.info(escaped(plain), icon=f":material/{icon}:")
+
+
+def success(plain: object, icon: str = "check") -> None:
+    """What has been done, as plain text."""
+    st.success(escaped(plain), icon=f":material/{icon}:")
 
 
 def box(kind: Literal["success", "info", "warning"], markdown: str, icon: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from miii.notebook.cells import Figure, Page, Table, Text
+from pages._ui import address
 from pages._ui.pick import RUN
 
 
@@ -14,10 +15,10 @@ def page(title: str, kept: list[Text | Figure | Table]) -> None:
     Args:
         kept: what the page says, which it will have said when a button is pressed.
     """
-    run, link = st.session_state.get(RUN), st.context.url or ""
+    run, where = st.session_state.get(RUN), address.later()
 
     def made() -> Page:
-        return Page.of(title, kept, run, link)
+        return Page.of(title, kept, run, where[-1])
 
     file = "-".join(part for part in ("miii", title.lower().replace(" ", "-"), run) if part)
     with st.container(horizontal=True, gap="small"):

@@ -159,16 +159,16 @@ added the digits up, at the position where the answer is read. What an untrained
     say.caption(
         f"Best R² for {q}, over harmonics, sites and positions: {listed}. Below 0 a probe is worse than the mean. "
         + (
-            f"The control with shuffled labels is {control}."
+            f"The control with shuffled labels is {say.escaped(control)}."
             if control
-            else f"There is no run named {run.name}-shuffled, so there is no control with shuffled labels."
+            else f"There is no run named {say.escaped(run.name)}-shuffled, so there is no control with shuffled labels."
         )
     )
 
 
 def shuffled_twin(run: Run) -> str | None:
     """The run of the same name and ``-shuffled``, if it has the same examples and a snapshot."""
-    name = f"{run.name}-shuffled"
+    name = f"{say.escaped(run.name)}-shuffled"
     twin = next((other for other in runs.every() if other.name == name), None)
     if (
         twin is None

@@ -15,6 +15,7 @@ from miii.tasks import Primes
 from pages._ui import say, sieve_change
 from pages._ui.cell import cell, shared, stamp_of
 from pages._ui.factored import product
+from pages._ui.inputs import whole
 
 ABOUT = r"""
 A number is prime if no smaller prime $q$ divides it, and $q$ divides it if its digits, each times its power of the base,
@@ -219,17 +220,16 @@ def who_adds(run: Run, step: int, q: int) -> None:
 def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.sieve.depth.Depth) -> None:
     """One integer: the evidence, the truth, and the residues of its digits."""
     say.header("Try a number", anchor="try")
-    n = st.number_input(
+    n = whole(
         "n",
         task.low,
         task.high,
         min(max(task.low, 30_031), task.high),
-        key="n",
-        bind="query-params",
+        "n",
+        f"Any integer from {task.low:,} to {task.high:,}",
         width=180,
-        help=f"Any integer from {task.low:,} to {task.high:,}",
     )
-    n = int(n)
+    n = task.low if n is None else n
     built = run.task()
     tokens = task.encode(np.array([n]))
     evidence = float(analysis.sieve.numbers.evidence(run.model(step), built.tokens.new_tensor(tokens))[0])

@@ -1,11 +1,12 @@
 """A copied address shows the same view in a fresh browser, on a server that has never seen it."""
 
+import importlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browsing import link, main, number, reader, serving, settled, slider
+from browsing import ROOT, link, main, number, reader, serving, settled, slider
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -70,3 +71,77 @@ def test_a_copied_address_is_the_same_view(chromium: Browser, warm: str, cold: s
         expect(slider(page)).to_have_attribute("aria-valuetext", str(at))
         expect(main(page).get_by_text("The link asked for something")).to_have_count(0)
         assert page.url == address.replace(warm, cold)
+
+
+def test_the_run_is_in_the_first_address_of_every_page(
+    chromium: Browser, start_server: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    address = start_server()  # the first page meets a cold server, each a fresh browser
+    for name in ["fourier", *importlib.import_module("pages._ui.headless").pages()]:
+        with reader(chromium) as (page, _):
+            page.goto(f"{address}/{name}?k=4" if name == "fourier" else f"{address}/{name}")
+            page.wait_for_url("**run=**")
+            settled(page)
+            chosen = page.get_by_test_id("stSidebar").get_by_role("combobox").first.input_value()
+            assert page.evaluate("new URL(location.href).searchParams.get('run')") == chosen != ""
+            assert page.evaluate("history.length") == 2  # the empty tab, and the page
+
+
+def test_back_leads_to_each_page_as_it_was_left(chromium: Browser, warm: str) -> None:
+    with reader(chromium) as (page, _):
+        page.goto(warm + "/neurons")
+        page.wait_for_url("**run=**")
+        settled(page)
+        run = page.get_by_test_id("stSidebar").get_by_role("combobox").first
+        chosen = run.input_value()
+        number(page, "Neuron", 3)
+        page.wait_for_url("**neuron=3**")
+        settled(page)
+        slider(page).press("ArrowLeft")
+        page.wait_for_url("**step=**")
+        settled(page)
+        left = page.url
+        pages = page.get_by_role("navigation", name="App pages")
+        pages.get_by_role("button", name="Inside", exact=True).click()
+        page.get_by_role("menuitem", name="Fourier").click()
+        page.wait_for_url("**/fourier?**step=**")
+        settled(page)
+        assert page.evaluate("history.length") == 3
+        page.evaluate("history.replaceState({}, '', '/fourier')")  # as an old bookmark has it
+        page.go_back()
+        expect(page.locator("h1")).to_have_text("Neurons")
+        settled(page)
+        assert page.url == left
+        expect(page.get_by_label("Neuron", exact=True)).to_have_value("3")
+        page.go_forward()
+        expect(page.locator("h1")).to_have_text("Fourier")
+        page.wait_for_url("**/fourier?**run=**")
+        settled(page)
+        expect(run).to_have_value(chosen)
+        expect(main(page).get_by_text("There is no run yet")).to_have_count(0)
+
+
+def test_a_number_beyond_its_bounds_is_refused_in_a_sentence(chromium: Browser, warm: str) -> None:
+    with reader(chromium) as (page, _):
+        page.goto(warm + link("try", a=2, b=3))
+        settled(page)
+        number(page, "a", 200)
+        expect(main(page).get_by_text("a must be a whole number from 0 to 112 (got 200); showing 5.")).to_be_visible()
+        expect(main(page).get_by_label("a", exact=True)).to_have_value("200")
+        number(page, "a", 7)
+        expect(main(page).get_by_test_id("stAlert")).to_have_count(0)
+        page.wait_for_url("**a=7**")
+
+
+def test_foreign_text_is_no_link_and_a_recommended_formula_can_be_copied(chromium: Browser, warm: str) -> None:
+    evil = "![x](http://x.test/x.png) [y](http://x.test) www.x.test $z$ :material/home: :material_home: :red[r]"
+    with reader(chromium) as (page, _):
+        page.goto(warm + link("train", run=evil))
+        said = page.get_by_test_id("stAlert").first
+        expect(said).to_contain_text("![x](http:")
+        expect(said.locator("a, img, .katex, [role=img]:not([data-testid])")).to_have_count(0)
+        page.goto(warm + link("symbolic", expression="a *"))
+        expect(
+            main(page).get_by_text("expression must be a formula such as (a*b + 3*a) % p (got 'a *').")
+        ).to_be_visible()

@@ -112,6 +112,51 @@ def test_what_counts_as_the_value_asked_for(server, asked, shown, same):
     assert importlib.import_module("pages._ui.links")._same(asked, shown) == same
 
 
+def test_a_typed_number_beyond_its_bounds_is_refused_in_a_sentence(adding, visit):
+    fields = [
+        ("try", "a", 11, "0 to 10", "5"),
+        ("attention", "b", -1, "0 to 10", "8"),
+        ("neurons", "neuron", 6, "0 to 5", "0"),
+        ("fourier", "k", 6, "1 to 5", "nothing"),
+        ("data", "row", 90_000, "0 to 22499", "1000"),
+        ("data", "q", 1, "2 to 120", "30"),
+    ]
+    for page, key, wrong, bounds, shown in fields:
+        at = visit(page, run="adding", **({"task": "primes"} if page == "data" else {}))
+        at.number_input(key=key).set_value(wrong).run()
+        (error,) = at.error
+        assert f"must be a whole number from {bounds} (got {wrong}); showing {shown}." in error.value, page
+        assert at.number_input(key=key).value == wrong
+        at.number_input(key=key).set_value(int(bounds.split()[0])).run()
+        assert not at.error
+        assert not at.warning
+
+
+def test_a_number_that_another_run_does_not_have_is_forgotten_without_a_word(adding, run_copy, visit):
+    run_copy.rename(adding.folder.parent / "seven")
+    at = visit("try", run="adding")
+    at.number_input(key="a").set_value(10).run()
+    at.selectbox(key="run").set_value("seven").run()
+    assert not at.error
+    assert at.number_input(key="a").value == 5
+
+
+def test_the_run_is_in_the_address_of_every_visit(adding, visit):
+    at = visit("fourier")
+    chosen = at.selectbox(key="run").value
+    assert f'("{chosen}")' in at.get("html")[0].proto.body  # at first the browser writes it
+    at.run()
+    assert at.query_params["run"] == chosen
+    at.selectbox(key="run").set_value("adding").run()
+    assert at.query_params["run"] == "adding"
+    at.query_params["run"] = chosen  # a way back
+    assert at.run().selectbox(key="run").value == chosen
+    del at.query_params["run"]  # to an address that names none
+    assert at.run().selectbox(key="run").value == chosen
+    assert at.query_params["run"] == chosen
+    assert "There is no run yet" not in "".join(info.value for info in at.info)
+
+
 # ---- ways to other pages ----
 
 

@@ -558,6 +558,27 @@ def test_only_who_started_a_run_may_stop_it_even_in_the_queue(shared, home, regi
     assert not button(first.run(), "Resume").disabled
 
 
+def test_no_page_lets_another_session_stop_a_run(shared, home, registry, visit, monkeypatch):
+    monkeypatch.setenv("MIII_MAX_STEPS", str(LONG))
+    control = importlib.import_module("pages._ui.control")
+    at = visit("train")
+    at.get_by_key("form-modular-fast-steps").set_value(LONG).run()
+    press(at, "Start")
+    first = press(visit("symbolic", expression="a*b + a", p=11), "Train")  # waits for the one above
+    name = registry.all()[-1].name
+    for page, query in (("symbolic", {"expression": "a*b + a", "p": 11}), ("train", {"run": name})):
+        second = visit(page, **query)
+        assert button(second, "Pause").disabled
+        assert button(second, "Stop").disabled
+    press_late(first, "Stop")
+    assert ["Only the session" in error.value for error in first.error] == [True]
+    for change in (control.pause, control.stop, control.resume):  # whatever calls it
+        change(name)
+        assert not registry.get(name).over
+    press(first.run(), "Stop")
+    assert registry.get(name).over
+
+
 # ---- limits ----
 
 
