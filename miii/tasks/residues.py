@@ -57,6 +57,11 @@ class Residues(Frozen):
         return (self.p, self.p) if self.basis else numbers.primes_below(self.p)
 
     @property
+    def trained(self) -> tuple[str, ...]:
+        """The names of the targets that are trained, over which the mean and the worst accuracy are taken."""
+        return ("x0", "x1") if self.basis else tuple(f"mod {q}" for q in self.primes if q not in self.masked)
+
+    @property
     def n_train(self) -> int:
         """How many numbers train."""
         return int(self.train_fraction * self.p**2)

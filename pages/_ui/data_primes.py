@@ -194,7 +194,7 @@ def page() -> None:
         "mixed colour. No step is taken on the validation part: it says when to stop."
     )
     say.header("The data set", anchor="table")
-    say.table(beginning(task), height=320, name="integers")
+    say.table(beginning(task), height=320, name="first-integers")
     name = f"primes-{task.low}-{task.high}-base-{task.base}"
     say.caption(
         f"The first {min(SHOWN, total):,} of {total:,} rows. spf is the smallest prime factor, digit_i the coefficient of "
@@ -233,7 +233,7 @@ def table_1() -> None:
         width=140,
         help="Any row of the table, counted from 0",
     )
-    say.table(rows.iloc[[int(row)]], width=560, name="one-row")
+    say.table(rows.iloc[[int(row)]], width=560, name="table-1-row")
 
 
 @st.cache_data(show_spinner=False)
@@ -272,7 +272,7 @@ def as_tokens(task: Primes) -> None:
                 "worth": [*(str(int(d) * task.base**i) for d, i in zip(digits, places, strict=True)), ""],
             }
         ),
-        name="loss-weights",
+        name="integer-as-tokens",
     )
     factors = numbers.factors(int(n))
     said = f"is **not prime**: ${n} = {product(factors)}$" if n > 1 else "is neither prime nor composite"
