@@ -1,6 +1,8 @@
 """How well a network does on both sides of the split, and whether it has learned the rule."""
 
-from collections.abc import Callable, Mapping
+import math
+import statistics
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +13,7 @@ from torch import Tensor
 from miii import metrics
 from miii.model import fast
 from miii.model.transformer import Transformer
-from miii.tasks import Task, frames, miu, primes, residues
+from miii.tasks import MIU, AnyTask, Frames, Primes, Residues, Task, frames, miu, primes, residues
 
 GROKKED = 0.99  #: test accuracy from which a run counts as having grokked
 CHUNK = 1024  #: examples evaluated at a time; of those asked at every position, which need more memory each, 128
@@ -85,6 +87,47 @@ def grokked(row: Mapping[str, float]) -> bool:
     return row[learned] >= GROKKED
 
 
+#: What a run has reached that meets ``grokked``, by a measure that its evaluations have; without any of these it groks.
+REACHED = {
+    "auc_3": "sieves by 3",
+    "accuracy_x0": "answers both digits",
+    "accuracy_worst": "answers every residue",
+    "accuracy_as_long": "tells theorems",
+    "integers": "predicts integers",
+    "auc_coprime": "predicts labels",
+}
+
+
+def reached(names: Collection[str]) -> str:
+    """Return what a run has reached once an evaluation with these measures meets ``grokked``, such as "sieves by 3"."""
+    return next((said for name, said in REACHED.items() if name in names), "grokked")
+
+
+def accuracy(task: AnyTask, row: Mapping[str, float]) -> tuple[float, str]:
+    """Return the accuracy that stands for a run in a listing, and what it is an accuracy of.
+
+    Of residues it is the mean over the targets that are trained, which "all residues right" (``test_accuracy``) is not;
+    of MIU that of the test strings longer than any in training. NaN where an evaluation lacks it.
+    """
+    if "accuracy" in row:
+        return row["accuracy"], "all pairs"
+    match task:
+        case Residues():
+            each = [row.get(f"accuracy_{name.removeprefix('mod ')}", math.nan) for name in task.trained]
+            return statistics.fmean(each), "mean over digits" if task.basis else "mean over primes"
+        case MIU() if "accuracy_longer" in row:
+            return row["accuracy_longer"], "longer strings"
+        case MIU():
+            of = "test strings"
+        case Primes():
+            of = "test integers"
+        case Frames():
+            of = "last labels"
+        case _:
+            of = "test pairs"
+    return row.get("test_accuracy", math.nan), of
+
+
 def evaluator(
     model: Transformer,
     task: Task,
@@ -106,7 +149,7 @@ def evaluator(
     device = model.W_E.device if model.W_E.device.type != "mps" else torch.device("cpu")
     with torch.device(device):
         double = Transformer.of(model.config, task).double()
-    rows = _evaluated(task)
+    rows = evaluated(task)
     examples = fast.plan(task.tokens.to(device)).rows(rows.to(device))
     at_once = CHUNK if task.next_tokens is None else CHUNK // 8
     chunks = [examples.rows(chunk) for chunk in torch.arange(len(rows), device=device).split(at_once)]
@@ -152,7 +195,8 @@ def evaluator(
     return evaluate
 
 
-def _evaluated(task: Task) -> Int[Tensor, " evaluated"]:
+def evaluated(task: Task) -> Int[Tensor, " evaluated"]:
+    """Return the examples that each evaluation asks, ascending: all of up to 20,000; of more, 5,000 of each side."""
     examples, share = len(task.labels), 1 if task.next_tokens is None else EVERYWHERE
     if examples <= ALL // share:
         return torch.arange(examples)

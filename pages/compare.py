@@ -98,9 +98,14 @@ known = [
 ]
 
 say.header("One table", anchor="table")
-say.table(compared.table(summary, known), column_config=compared.columns(known), width="stretch", name="compare")
+say.table(
+    compared.table(summary, known),
+    column_config=compared.columns(known),
+    width="stretch",
+    name="compared-architectures",
+)
 with st.expander("Every run", icon=":material/table_rows:"):
-    say.table(frame, name="compare-runs")
+    say.table(frame, name="compared-runs")
 with st.expander("What the columns are", icon=":material/help:"):
     say.text(
         "\n".join(

@@ -134,7 +134,7 @@ say.table(
         "measured": st.column_config.NumberColumn(format="percent"),
         "asked for": st.column_config.NumberColumn("at least", format="percent"),
     },
-    name="evidence",
+    name="verdict-evidence",
 )
 say.caption(
     "All must hold, and the formula must be one in ± a ± b − c. The first two are measured on pairs that the formula was "
@@ -170,7 +170,10 @@ if fit.formula.terms:
         help="The formula as a SymPy expression with all digits",
     )
 else:
-    say.text("The network has no key frequency at this step, so the formula is **0**: it explains nothing.")
+    say.text(
+        "The network has no key frequency at this step, so the formula is **0**: it explains nothing. Why there is none: "
+        f"{analysis.fourier.model_choice(run.model(step)).why_none}."
+    )
 
 say.header("Run the formula instead of the network", anchor="instead")
 say.text(
@@ -208,7 +211,7 @@ if keys:
         [{"measure": text} | {f"step {at}": value for at, value in row.items()} for text, row in measures.items()],
         width="content",
         column_config={f"step {at}": st.column_config.NumberColumn(format="percent") for at in columns},
-        name="terms",
+        name="network-and-formula",
     )
     divergence = " and ".join(f"{found.kl:.3g} nats at step {at}" for at, found in columns.items())
     say.caption(
@@ -266,7 +269,7 @@ st.json(report.to_json(), expanded=False)
 st.download_button(
     "JSON",
     lambda: json.dumps(report.to_json(), indent=2),
-    f"{name}-{step}.json",
+    f"{name}-{step}-analysis.json",
     "application/json",
     icon=":material/download:",
     type="tertiary",

@@ -52,6 +52,11 @@ def frequencies_read(name: str, step: int) -> analysis.fourier.Spectrum:
     return analysis.fourier.embedding_spectrum(miii.runs.open(name).model(step))
 
 
+@shared
+def why_none(name: str, step: int) -> str:
+    return analysis.fourier.model_choice(miii.runs.open(name).model(step)).why_none
+
+
 def embedding_spectrum(name: str, step: int) -> Chart:
     return plots.spectrum(frequencies_read(name, step))
 
@@ -106,8 +111,9 @@ cell(
     pick=("frequency", look_closer),
     alt="Bars of the embedding's cosine and sine lengths by frequency; the key frequencies are marked.",
     see=f"**Key frequencies at step {step}: {listed}**"
-    + (f", {share:.0%} of the embedding's power beside its mean." if keys else "; none stands out clearly here.")
-    + " The rule: sort the frequencies by their power in embedding and neuron-to-logit map, and cut at the widest gap; without a clear one there are none."
+    + (f", {share:.0%} of the embedding's power beside its mean." if keys else f": {why_none(name, step)}.")
+    + " The rule: sort the frequencies by their power in embedding and neuron-to-logit map, cut at the widest gap, and keep those above it "
+    f"if the weakest of them has at least {analysis.fourier.FLOOR} times the median power."
     + f" Gini coefficient of the components' lengths: {gini:.2f} (0: all alike, 1: one has everything).",
 )
 

@@ -38,16 +38,17 @@ def measured(name: str, snapshots: int) -> "pd.DataFrame":
 
 def progress(name: str, step: int, snapshots: int) -> tuple[Chart, ...]:
     measures = measured(name, snapshots)
-    charts = plots.progress(measures, analysis.phases.phases(measures))
+    charts = plots.progress(measures, analysis.phases.phases(miii.runs.open(name).metrics()))
     return tuple(plots.at_step(chart, step, "at") for chart in charts)
 
 
-keys = analysis.fourier.model_key_frequencies(run.model())
+choice = analysis.fourier.model_choice(run.model())
+keys = choice.frequencies
 say.text(
     f"**Key frequencies, taken from the last snapshot: {', '.join(map(str, keys))}.**"
     if keys
-    else "**The last snapshot has no key frequency.** So nothing is left for the restricted loss but the mean, nothing is "
-    "excluded, and there are no phases to mark."
+    else f"**The last snapshot has no key frequency**: {choice.why_none}. So nothing is left for the restricted loss but the "
+    "mean, and nothing is excluded."
 )
 if not run.task().split_known:
     say.caption("Which pairs trained it is unknown, so the losses are over all pairs, and no phases are marked.")
@@ -68,10 +69,10 @@ say.text(
   loss does. Where it ends below the network's own loss, what the network does beside its circuit only harms it.
 - **Excluded loss**, over the training pairs where they are known: it rises as memory is given up for the circuit. The same with
   one key frequency alone taken away says how much hangs on each.
-- **Phases**, marked by a rule: *memorisation* until the excluded loss is lowest; *circuit formation* until the test loss has
-  fallen to half of its peak; *cleanup* until 99 % of the test pairs are right. A phase that does not end is
-  the last one.
-- **Sum of squared weights**: memory is expensive. Under weight decay it falls when the memorised part is cleaned up.
+- **Phases**, marked on the curves of training, here and on the slider: *memorization* until the test loss is highest; *circuit
+  formation* until it has fallen to half of that; *cleanup* until 99% of the test pairs are right. A phase that does not end is
+  the last one; a run that never knows 99% of its training pairs has none.
+- **Sum of squared weights**: memory is expensive. Under weight decay it falls when the memorized part is cleaned up.
 - **Gini coefficient** of the lengths of the Fourier components: 0 if all frequencies are alike, near 1 if one has everything.
 - **Active frequencies**: those whose power in the neurons is above mean + 2 standard deviations, of each snapshot alone, or of
   all snapshots together.

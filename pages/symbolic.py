@@ -213,7 +213,7 @@ with st.spinner("Taking the networks apart …", show_time=True):
         columns["trained"] = said(analyzed(done.name, step), taken_apart(done.name, step))
     if total is not None:
         columns["compiled"] = said(*compiled(task))
-say.table(columns, width="content", name="compared")
+say.table(columns, width="content", name="trained-and-compiled")
 say.caption(
     "The formula is fitted to half of the pairs and judged on the rest; steering turns the planes of the key frequencies by the "
     "angle of every s, see the page Formula. "

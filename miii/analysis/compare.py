@@ -161,7 +161,7 @@ def measured(run: runs.Run) -> Compared:
         seconds_to_grok=result["seconds_to_grok"],
         ms_per_step=result["ms_per_step"],
         measures={name: finite(value) for name, value in measures.items()},
-        curve=tuple((int(row["step"]), row[column]) for row in run.rows() if math.isfinite(row[column])),
+        curve=tuple((int(row["step"]), row[column]) for row in run.rows() if math.isfinite(row.get(column, math.nan))),
     )
 
 

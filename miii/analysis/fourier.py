@@ -15,6 +15,8 @@ from torch import Tensor
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 
+FLOOR = 10  #: times the median power, which key frequencies must have
+
 
 def basis(p: int) -> Float[Tensor, "component p"]:
     """The orthonormal Fourier basis of Z_p in float64: rows constant, cos 1, sin 1, cos 2, sin 2, ...
@@ -77,13 +79,49 @@ def spectrum(W: Float[Tensor, "p d"]) -> Spectrum:
     return Spectrum(p, cos, sin, norms[0].item(), power, key_frequencies(power))
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What the rule for key frequencies found, and by what it decided.
+
+    Attributes:
+        frequencies: the key frequencies, ascending; none where those above the gap are too weak.
+        above: how many frequencies are above the widest gap.
+        gap: how many times the next one's power the weakest of them has.
+        height: how many times the median power it has; the rule asks for ``FLOOR``.
+
+    Without any power ``gap`` and ``height`` are 1.
+    """
+
+    frequencies: tuple[int, ...]
+    above: int
+    gap: float
+    height: float
+
+    @property
+    def why_none(self) -> str:
+        """Why there is no key frequency, as a part of a sentence; empty where there are some."""
+        if self.frequencies:
+            return ""
+        which = "the only frequency" if self.above == 1 else f"the weakest of the {self.above} frequencies"
+        return (
+            f"{which} above the widest gap has {self.height:.3g} times the median power, and at least {FLOOR} times "
+            "are required"
+        )
+
+
 def key_frequencies(power: Float[Tensor, " frequency"]) -> tuple[int, ...]:
-    """The one rule for key frequencies, ascending: those above the widest gap.
+    """Return the key frequencies, ascending; see ``choose``."""
+    return choose(power).frequencies
+
+
+def choose(power: Float[Tensor, " frequency"]) -> Choice:
+    """Apply the one rule for key frequencies: those above the widest gap, if they are strong enough.
 
     The powers are sorted, and cut where the ratio of one to the next is largest (among the stronger half). If what
-    stands above the cut is not at least ten times the median, there is no structure and there are none.
+    stands above the cut is not at least ten times the median, there is no structure and there are none: a gap there
+    always is, and it is this floor alone that decides whether there are any.
 
-    Source: own rule; no threshold is published (Nanda et al. 2023 pick them by eye).
+    Source: no threshold is published (Nanda et al. 2023 pick them by eye).
     """
     ordered = power.double().sort(descending=True)
     # Below a trillionth of the largest there are rounding errors, whose own gaps mean nothing.
@@ -91,14 +129,17 @@ def key_frequencies(power: Float[Tensor, " frequency"]) -> tuple[int, ...]:
     half = max(1, len(values) // 2)
     ratios = values[:half] / values[1 : half + 1] if len(values) > 1 else values.new_ones(1)
     cut = int(ratios.argmax()) + 1
-    if values[cut - 1] < 10 * values.median():
-        return ()
-    return tuple(sorted((ordered.indices[:cut] + 1).tolist()))
+    height = (values[cut - 1] / values.median()).item()
+    chosen = tuple(sorted((ordered.indices[:cut] + 1).tolist())) if height >= FLOOR else ()
+    return Choice(chosen, cut, ratios[cut - 1].item(), height)
 
 
 def neuron_logit(model: Transformer) -> Float[Tensor, "d_mlp d_vocab_out"]:
-    """W_L = W_out W_U, the map from the last block's neurons to the logits. Source: Nanda et al. 2023, section 4.2."""
-    return model.blocks[-1].W_out @ model.W_U
+    """W_L = W_out W_U in float64, the map from the last block's neurons to the logits.
+
+    Source: Nanda et al. 2023, section 4.2.
+    """
+    return model.blocks[-1].W_out.double() @ model.W_U.double()  # float32 overflows where both are large
 
 
 def model_key_frequencies(model: Transformer, p: int | None = None) -> tuple[int, ...]:
@@ -112,10 +153,19 @@ def model_key_frequencies(model: Transformer, p: int | None = None) -> tuple[int
 
     Source: own rule, on the two matrices that Nanda et al. 2023 look at (sections 4.1 and 4.2).
     """
+    return model_choice(model, p).frequencies
+
+
+def model_choice(model: Transformer, p: int | None = None) -> Choice:
+    """Return the key frequencies of a model as in ``model_key_frequencies``, and by what the rule decided.
+
+    Raises:
+        InputError: as ``model_key_frequencies``.
+    """
     read = spectrum(operand_embedding(model, p))
     if read.p != model.W_U.shape[1]:  # the answers are no elements of Z_p, so W_L has no frequencies there
-        return read.key_frequencies
-    return key_frequencies((read.power * spectrum(neuron_logit(model).T).power).sqrt())
+        return choose(read.power)
+    return choose((read.power * spectrum(neuron_logit(model).T).power).sqrt())
 
 
 def operand_embedding(model: Transformer, p: int | None = None) -> Float[Tensor, "p d_model"]:

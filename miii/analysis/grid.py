@@ -6,7 +6,7 @@ from torch import Tensor
 
 from miii.errors import InputError
 from miii.model import fast
-from miii.model.tap import capture
+from miii.model.tap import capture, must_be_finite
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
@@ -44,8 +44,7 @@ def logits(model: Transformer, task: Task) -> Float[Tensor, "examples d_vocab_ou
         examples = fast.plan(task.tokens)
         rows = torch.arange(len(task.labels)).split(CHUNK)
         found = torch.cat([fast.answer_logits(model, examples.rows(chunk)) for chunk in rows]).double()
-    if not found.isfinite().all():
-        raise InputError("model must give finite logits to be taken apart (got infinite or undefined ones).")
+    must_be_finite(found, "logits")
     return found - found.mean(1, keepdim=True)
 
 
@@ -74,7 +73,8 @@ def neurons(model: Transformer, task: Task) -> Float[Tensor, "examples d_mlp"]:
     with torch.no_grad():
         examples = fast.plan(task.tokens)
         rows = torch.arange(len(task.labels)).split(CHUNK)
-        return torch.cat([fast.answer_neurons(model, examples.rows(chunk)) for chunk in rows])
+        found = torch.cat([fast.answer_neurons(model, examples.rows(chunk)) for chunk in rows])
+    return must_be_finite(found, "mlp_pre")
 
 
 def combined(p: int, multipliers: tuple[int, int] = (1, 1)) -> Int[Tensor, " pairs"]:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from miii.evaluation import evaluated
 from miii.model import fast
 from miii.model.transformer import Transformer
-from miii.tasks import MIU
+from miii.tasks import MIU, Task, miu
 from miii.tasks.miu import tape
 
 if TYPE_CHECKING:
@@ -44,6 +45,16 @@ def by_length(model: Transformer, config: MIU, seed: int = 1) -> "pd.DataFrame":
             "longer": length > config.longest,
         }
     )
+
+
+def held_out(model: Transformer, task: Task) -> dict[str, float]:
+    """Return the accuracies of training's own evaluations: ``accuracy_as_long``, and ``accuracy_longer`` if any is.
+
+    Of the test strings that every evaluation asks; longer ones are longer than any in training.
+    """
+    rows = evaluated(task)
+    rows = rows[~task.train_mask[rows]]
+    return miu.scores(task, fast.answers(model, task.tokens[rows]).numpy(), rows.numpy())
 
 
 def balanced(strings: "pd.DataFrame") -> float:

@@ -1,6 +1,7 @@
 """All residues at once: how well each is answered, which frequencies the neurons hold, and what each head looks at."""
 
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from miii.analysis.fourier import basis
+from miii.analysis.fourier import basis, frequency_of
 from miii.errors import InputError
+from miii.evaluation import evaluated
 from miii.model import fast
 from miii.model.tap import capture, sites
 from miii.model.transformer import Transformer
@@ -35,13 +37,23 @@ def check(config: object) -> Residues:
 
 
 def accuracies(model: Transformer, task: Task) -> dict[str, float]:
-    """Share of held-out numbers whose largest logit is right, by target. Source: Syrkis 2024's preprint."""
-    rows = (~task.train_mask).nonzero()[:, 0]
+    """Share of held-out numbers whose largest logit is right, by target: of those that every evaluation asks.
+
+    Source: Syrkis 2024's preprint.
+    """
+    rows = evaluated(task)
+    rows = rows[~task.train_mask[rows]]
     logits = fast.answers(model, task.tokens[rows])
     return {
         target.name: (logits[:, task.logits_of(target.name)].argmax(1) == target.labels[rows]).double().mean().item()
         for target in task.targets
     }
+
+
+def over_targets(accuracy: Mapping[str, float], config: Residues) -> tuple[float, str]:
+    """Return the mean accuracy over the targets that are trained, and the name of the worst of them."""
+    trained = {name: accuracy[name] for name in config.trained}
+    return statistics.fmean(trained.values()), min(trained, key=trained.__getitem__)
 
 
 @torch.no_grad()
@@ -57,12 +69,11 @@ def frequency_power(model: Transformer, task: Task, p: int) -> Float[Tensor, " f
     seen = [capture(model, chunk, sites)[f"{last}.mlp_post"][:, -1] for chunk in task.tokens.split(CHUNK)]
     neurons = torch.cat(seen).double().view(p, p, -1)  # x1, x0, neuron
     neurons = neurons - neurons.mean((0, 1))
-    waves = basis(p)[1:]
+    waves, frequency = basis(p)[1:], torch.tensor(frequency_of(p)[1:])
     power = torch.zeros(p // 2, neurons.shape[-1], dtype=torch.float64)
     for digit in (0, 1):
         along = waves @ neurons.movedim(digit, 0).flatten(1)
-        squares = along.square().view(p - 1, p, -1).sum(1)
-        power += squares.view(p // 2, 2, -1).sum(1)
+        power.index_add_(0, frequency - 1, along.square().view(p - 1, p, -1).sum(1))
     total = neurons.square().sum((0, 1))
     return (power / total.clamp(min=1e-12))[:, total > 0].mean(1) if (total > 0).any() else power.mean(1)
 
@@ -173,16 +184,18 @@ def report(run: Run, step: int | None = None) -> dict[str, Any]:
 
     Source: own design.
     """
-    check(run.config.task)
+    config = check(run.config.task)
     task, model = run.task(), run.model(step)
     shown = run.steps[-1] if step is None else step
     right, looking, training = accuracies(model, task), heads(model, task), over_training(run)
+    mean, worst = over_targets(right, config)
     now = training.within[training.steps.index(shown)]
     return {
         "run": run.name,
         "step": shown,
         "accuracy": right,
-        "accuracy_worst": min(right.values()),
+        "accuracy_mean": mean,
+        "accuracy_worst": right[worst],
         "active_frequencies": (now.nonzero()[:, 0] + 1).tolist(),
         "active_within": training.counts(training.within),
         "active_overall": training.counts(training.overall),

@@ -1,12 +1,12 @@
-"""The phases of a run that groks: memorisation, circuit formation, cleanup; and what its curves alone show of them."""
+"""The phases of a run that groks: memorization, circuit formation, cleanup; of other tasks, what they reached."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from miii.evaluation import GROKKED, reached
+
 if TYPE_CHECKING:
     import pandas as pd
-
-GENERALISED = 0.99  #: test accuracy at which cleanup is over
 
 
 @dataclass(frozen=True)
@@ -22,34 +22,34 @@ class Phase:
 
 
 def phases(measures: "pd.DataFrame") -> tuple[Phase, ...]:
-    """Mark the phases of a run by a rule.
+    """Mark the phases of a run on modular arithmetic by the curves of its training.
 
-    - memorisation: until the excluded loss is lowest. From then on the training pairs, too, are answered by the key
-      frequencies, and less and less without them;
-    - circuit formation: from there until the test loss has fallen to half of its peak;
-    - cleanup: from there until the test accuracy first reaches 99 %;
+    - memorization: until the test loss is highest;
+    - circuit formation: from there until the test loss has fallen to half of that;
+    - cleanup: from there until the test accuracy first reaches 99 %: until the run has grokked;
     - afterwards: the rest.
 
-    A phase that does not end is the last one, and one that would begin at its end is left out. Where the split is
-    unknown, or nothing was excluded for want of key frequencies, there are none.
+    A phase that does not end is the last one, and one that would begin at its end is left out. There are none where the
+    split is unknown, or where 99 % of the training pairs are never known.
 
     Args:
-        measures: as ``Trajectory.frame`` gives them: step, train_loss, excluded_loss, test_loss, test_accuracy; a row a
-            snapshot.
+        measures: as ``Run.metrics`` gives them: step, train_accuracy, test_loss, test_accuracy; a row an evaluation.
 
-    Source: own rule for the phases of Nanda et al. 2023, section 5.2.
+    Source: the phases are those of Nanda et al. 2023, section 5.2. There memorization ends where the excluded loss is
+    lowest, which takes a look inside the network at every step.
     """
     rows = measures.dropna(subset=["test_loss", "test_accuracy"]).reset_index(drop=True)
-    if rows.empty or (rows["excluded_loss"] == rows["train_loss"]).all():
+    if rows.empty or not rows["train_accuracy"].max() >= GROKKED:
         return ()
     last = len(rows) - 1
-    lowest, peak = int(rows["excluded_loss"].argmin()), int(rows["test_loss"].argmax())
-    halved = rows.index[(rows["test_loss"] <= rows["test_loss"].max() / 2) & (rows.index > peak)]
-    generalised = rows.index[rows["test_accuracy"] >= GENERALISED]
+    grokked = rows.index[rows["test_accuracy"] >= GROKKED]
+    before = rows["test_loss"].head(int(grokked[0]) + 1 if len(grokked) else len(rows))  # what comes after is no peak
+    peak = int(before.argmax())
+    halved = rows.index[(rows["test_loss"] <= before.max() / 2) & (rows.index > peak)]
     ends = (
-        ("memorisation", lowest if lowest < last else None),
+        ("memorization", peak if peak < last else None),
         ("circuit formation", halved[0] if len(halved) else None),
-        ("cleanup", generalised[0] if len(generalised) else None),
+        ("cleanup", grokked[0] if len(grokked) else None),
     )
     found: list[Phase] = []
     steps, start = [int(step) for step in rows["step"]], 0
@@ -63,27 +63,20 @@ def phases(measures: "pd.DataFrame") -> tuple[Phase, ...]:
 
 
 def outline(measures: "pd.DataFrame", grokked_at: int | None) -> tuple[Phase, ...]:
-    """What the curves of training alone tell, without a look inside: cheap enough to stand beside everything.
+    """Return what is marked of a run on any task: its ``phases``, or since when it has what its task asks for.
 
-    - memorises: until 99 % of the training examples are right; left out where they never are, as among primes;
-    - generalises: from there until the run has grokked by its task's own criterion;
-    - has grokked: the rest.
+    Other tasks than modular arithmetic have a single mark, such as "sieves by 3", from the step that reached it.
 
     Args:
-        measures: as ``Run.metrics`` gives them: step, train_accuracy; a row an evaluation.
-        grokked_at: the step at which the run grokked, or None.
-
-    Source: own rule; the curves are those of Power et al. 2022 (arXiv 2201.02177), figure 1.
+        measures: as ``Run.metrics`` gives them; a row an evaluation.
+        grokked_at: the step at which the task's own criterion was met, or None.
     """
-    rows = measures.dropna(subset=["train_accuracy"])
-    if rows.empty or grokked_at is None:
-        return ()
-    known = rows.loc[rows["train_accuracy"] >= GENERALISED, "step"]
-    first, last = int(rows["step"].iloc[0]), int(rows["step"].iloc[-1])
-    memorised = min(int(known.iloc[0]), grokked_at) if len(known) else first
-    found = (
-        Phase("memorises", first, memorised),
-        Phase("generalises", memorised, grokked_at),
-        Phase("has grokked", grokked_at, last),
-    )
-    return tuple(phase for phase in found if phase.end > phase.start)
+    what = reached(measures.columns)
+    if what == "grokked":
+        return phases(measures)
+    return () if grokked_at is None else (Phase(what, grokked_at, int(measures["step"].iloc[-1])),)
+
+
+def phase_at(marked: tuple[Phase, ...], step: int) -> str | None:
+    """Return the name of the phase that a step is in; of two that meet there, the one that begins."""
+    return next((phase.name for phase in reversed(marked) if phase.start <= step <= phase.end), None)

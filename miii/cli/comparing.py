@@ -17,7 +17,7 @@ RunNames = Annotated[
 
 @dataclass(frozen=True)
 class Compare:
-    """Put runs beside each other: how soon each grokked, and what its network computes.
+    """Put runs beside each other: how soon each learned its task, and what its network computes.
 
     Source: ``analysis.compare``.
     """
@@ -49,5 +49,7 @@ def run_compare(chosen: Compare) -> int:
     if chosen.json:
         print(json.dumps(plain.to_dict("records")))
     else:
+        if "sieve_depth" in plain:  # on primes none groks
+            plain = plain.rename(columns=lambda name: name.replace("grokked", "sieved").replace("to_grok", "to_sieve"))
         print(plain.fillna("-").to_string(index=False, float_format="{:.4g}".format))
     return 0

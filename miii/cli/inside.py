@@ -168,7 +168,7 @@ def run_progress(chosen: Progress) -> int:
     models = ((step, run.model(step)) for step in run.steps)
     keys = fourier.model_key_frequencies(run.model(), grid.modulus(run.task()))
     frame = trajectory.trajectory(models, run.task(), keys, _modular(run).multipliers).frame()
-    marked = phases.phases(frame)
+    marked = phases.phases(run.metrics())
     if chosen.json:
         rows = frame.to_dict("records")
         listed = [{"name": phase.name, "start": phase.start, "end": phase.end} for phase in marked]

@@ -1,7 +1,7 @@
 """What the commands share: common arguments, and how results are printed."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from miii import runs
+from miii.evaluation import reached
 
 RunName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="name or folder of the run")]
 Json = Annotated[bool, tyro.conf.arg(help="print one JSON object on stdout")]
@@ -37,6 +38,17 @@ def print_values(values: dict[str, Any]) -> None:
         print(f"{name:{width}} {_text(value)}")
 
 
+def by_task(values: dict[str, Any], measures: Collection[str]) -> dict[str, Any]:
+    """Return the values with what JSON calls grokking under the name of what the task reaches, such as "sieves by 3".
+
+    Args:
+        measures: the names of an evaluation's measures, by which the task is known.
+    """
+    what = reached(measures)
+    names = {} if what == "grokked" else {"grokked_at": f"{what} at", "seconds_to_grok": "seconds until then"}
+    return {names.get(name, name): value for name, value in values.items()}
+
+
 def _text(value: Any) -> str:
     if value is None:
         return "-"
@@ -57,7 +69,9 @@ def print_runs(found: list[runs.Run], as_json: bool, broken: Sequence[runs.Broke
     elif rows:
         import pandas as pd
 
-        table = pd.DataFrame(rows, dtype=object).drop(columns="reason")
+        for run, row in zip(found, rows, strict=False):
+            row["reached"] = None if row["grokked_at"] is None else reached(run.rows()[-1])
+        table = pd.DataFrame(rows, dtype=object).drop(columns="reason").rename(columns={"grokked_at": "reached_at"})
         print(table.where(table.notna(), "-").to_string(index=False, float_format="{:.4g}".format))
         for row in rows:
             if row["reason"] is not None:

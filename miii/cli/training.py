@@ -22,7 +22,7 @@ from rich.progress import (
 )
 
 from miii import flat, runs
-from miii.cli.printing import Json, RunName, print_runs, print_values
+from miii.cli.printing import Json, RunName, by_task, print_runs, print_values
 from miii.config import RECIPES, RunConfig
 from miii.errors import InputError, quoted
 from miii.sweep import MOST, grid, sweep
@@ -152,7 +152,7 @@ def _drain(out: Path, steps: Iterator[Step], config: RunConfig, as_json: bool) -
     if as_json:
         print(json.dumps(result | {"run": str(out)}))
     else:
-        print_values(result | {"run": str(out)})
+        print_values(by_task(result, result) | {"run": str(out)})
     return 130 if stopped else 0
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from miii.model.block import Block, add_bias, gather
 from miii.model.mixers import causal_mask
-from miii.model.tap import Tap, identity
+from miii.model.tap import Tap, identity, must_be_finite
 from miii.model.transformer import Transformer
 from miii.model.wiring import ALL, LAST
 from miii.tasks.task import Task
@@ -91,8 +91,13 @@ def logits_for(task: Task) -> Callable[[Transformer, Plan, Tensor | None], Tenso
 
 @torch.no_grad()
 def answers(model: Transformer, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch d_vocab_out"]:
-    """``answer_logits`` of any number of examples, a chunk at a time, without gradients. Source: own design."""
-    return torch.cat([answer_logits(model, plan(chunk)) for chunk in tokens.split(CHUNK)])
+    """Return ``answer_logits`` of any number of examples, a chunk at a time, without gradients.
+
+    Raises:
+        InputError: a logit is not finite.
+    """
+    found = torch.cat([answer_logits(model, plan(chunk)) for chunk in tokens.split(CHUNK)])
+    return must_be_finite(found, "logits")
 
 
 def answer_neurons(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_mlp"]:

@@ -83,7 +83,7 @@ def capture(
         Activations by name; ``SITES`` gives their axes.
 
     Raises:
-        InputError: a name was never met.
+        InputError: a name was never met, or an activation that is kept is not finite.
 
     Source: TransformerLens' ``run_with_cache``, as one function.
     """
@@ -101,7 +101,21 @@ def capture(
     with contextlib.suppress(_Enough):
         model(tokens, tap=write_down)
         _all_met(names or (), met)
+    for name, value in kept.items():
+        if not name.endswith("scores"):  # those of later positions are minus infinity
+            must_be_finite(value, name)
     return kept
+
+
+def must_be_finite(values: Tensor, name: str) -> Tensor:
+    """Return the values as they are.
+
+    Raises:
+        InputError: one of them is infinite or NaN, so nothing can be measured of it.
+    """
+    if not values.isfinite().all():
+        raise InputError(f"{name} must be finite: the network's weights are not, or are so large that they overflow.")
+    return values
 
 
 class _Enough(Exception):

@@ -16,15 +16,12 @@ PYTHON = {
     "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
     "language_info": {"name": "python"},
 }
-#: What every notebook begins with. Without a theme, charts that are as wide as the page in the app are 300 pixels wide;
-#: altair refuses to draw more than 5,000 rows unless asked to.
+#: What every notebook begins with. Without a theme, charts that are as wide as the page in the app are 300 pixels wide.
 SETUP = f"""from functools import cache
 
 import altair as alt
 
 {IMPORTS}
-
-alt.data_transformers.disable_max_rows()
 
 
 @alt.theme.register("wide", enable=True)

@@ -73,8 +73,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
 
 def spec(chart: Chart) -> dict[str, Any]:
     """A chart's Vega-Lite: one that is as wide as the page in the app is as wide as its column. Source: own design."""
-    with alt.data_transformers.disable_max_rows():
-        made: dict[str, Any] = chart.to_dict()
+    made: dict[str, Any] = chart.to_dict()
     return made | {"width": "container"} if made.get("autosize") == FLUID.to_dict() else made
 
 

@@ -4,6 +4,9 @@ from typing import Any, Final
 
 import altair as alt
 
+# A chart of this package has as many rows as what it shows, such as one a neuron; Altair stops at 5,000 unless asked.
+alt.data_transformers.disable_max_rows()
+
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 

@@ -39,7 +39,7 @@ def loss(metrics: pd.DataFrame, steps: int | None = None, unit: str = "nats") ->
 
 
 def accuracy(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
-    """Share of right answers in both splits over the steps.
+    """Share of right answers in both splits over the steps; of all residues at once, of numbers with none wrong.
 
     Args:
         steps: where the axis ends; the last row unless given.
@@ -47,7 +47,8 @@ def accuracy(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
     Source: Power et al. 2022 (arXiv 2201.02177), figure 1.
     """
     y = alt.Y("value:Q", title="right answers", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
-    return _curves(metrics, "accuracy", y, "Accuracy", steps)
+    title = "All residues right" if "accuracy_worst" in metrics else "Accuracy"
+    return _curves(metrics, "accuracy", y, title, steps)
 
 
 def sieving(metrics: pd.DataFrame, steps: int | None = None) -> Chart:

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from miii.config import RunConfig
 from miii.errors import InputError
-from miii.evaluation import Evaluation, evaluator
+from miii.evaluation import SCORES, Evaluation, evaluator
 from miii.model.transformer import Transformer
 from miii.runs.atomic import whole_file, whole_folder, write_json
 from miii.runs.find import open
@@ -41,7 +41,7 @@ def adopt(folder: str | Path, config: RunConfig, model: Transformer, format: str
     sizes = {"d_vocab": model.W_E.shape[0], "d_vocab_out": model.W_U.shape[1], "n_ctx": model.n_ctx}
     if model.config != config.model or any(size != getattr(task, name) for name, size in sizes.items()):
         raise InputError(f"config must have the network's own model and sizes (got {model.config!r} and {sizes}).")
-    numbers = _numbers(evaluator(model, task)(), task.split_known)
+    numbers = _numbers(evaluator(model, task, scores=SCORES.get(config.task.kind))(), task.split_known)
     whole = provenance(config)
     here = {name: whole[name] for name in ("miii", "commit", "torch", "python", "system", "date")}  # no training's
     result: dict[str, Any] = {"run": folder.name, "steps": 0, "stopped": False}
@@ -65,7 +65,7 @@ def adopt(folder: str | Path, config: RunConfig, model: Transformer, format: str
 
 def _numbers(evaluation: Evaluation, split_known: bool) -> dict[str, float | None]:
     if split_known:
-        return {**evaluation.row()}
+        return {name: finite(value) for name, value in evaluation.row().items()}
     overall = {"loss": evaluation.test_loss, "accuracy": evaluation.test_accuracy}  # no example is known to train
     return dict.fromkeys(SPLIT) | {"weight_norm": evaluation.weight_norm} | overall
 

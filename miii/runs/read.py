@@ -203,9 +203,12 @@ class Run:
         """The network at a snapshot, in float32 on the CPU; at the last one if ``step`` is None.
 
         Raises:
-            InputError: as ``weights``.
+            InputError: as ``weights``, or a weight is not finite: training diverged, and nothing can be measured.
         """
         weights = self.weights(step)
+        if not all(value.isfinite().all() for value in weights.values()):
+            step = self.steps[-1] if step is None else step
+            raise InputError(f"{self.name} cannot be analyzed: its weights at step {step} are not finite.")
         model = Transformer.of(self.config.model, self._task)
         model.load_state_dict(weights)
         return model.requires_grad_(False).eval()

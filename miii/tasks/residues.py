@@ -62,6 +62,11 @@ class Residues(TaskConfig):
         return Sizes(self.p**2, 3, self.p + 1, sum(self.primes), len(self.primes))
 
     @property
+    def trained(self) -> tuple[str, ...]:
+        """The names of the targets that are trained, over which the mean and the worst accuracy are taken."""
+        return ("x0", "x1") if self.basis else tuple(f"mod {q}" for q in self.primes if q not in self.masked)
+
+    @property
     def n_train(self) -> int:
         """How many numbers train."""
         return int(self.train_fraction * self.p**2)

@@ -18,13 +18,22 @@ SAYS = TRAINING | MEASURES
 WHOLE = ("grokked_at", "parameters", "key_frequencies", "sieve_depth")
 
 
+LEARNS = ("grok", "sieve by 3")  #: what networks on sums and on primes do that learn their task
+LABELS = {"grokked_at": "learned at step", "seconds_to_grok": "seconds until then"}
+
+
+def learns(summary: pd.DataFrame) -> str:
+    """Which of ``LEARNS`` the networks of a comparison are looked at for."""
+    return LEARNS["sieve_depth" in summary]
+
+
 def table(summary: pd.DataFrame, known: list[str]) -> pd.DataFrame:
     """How many of the seeds grok and add, and the medians."""
     counts = pd.DataFrame(
         {
             "architecture": summary["architecture"],
             "optimizer": summary["optimizer"],
-            "grok": [f"{n} of {of}" for n, of in zip(summary["grokked"], summary["seeds"], strict=True)],
+            learns(summary): [f"{n} of {of}" for n, of in zip(summary["grokked"], summary["seeds"], strict=True)],
             "add": [
                 "-" if pd.isna(n) else f"{int(n)} of {of}"
                 for n, of in zip(summary[ADDS], summary["seeds"], strict=True)
@@ -37,12 +46,13 @@ def table(summary: pd.DataFrame, known: list[str]) -> pd.DataFrame:
 def columns(known: list[str]) -> dict[str, Any]:
     """How each column is written, and what it is."""
     config: dict[str, Any] = {
-        "grok": st.column_config.TextColumn(help="How many of the seeds reach it within the steps."),
+        **dict.fromkeys(LEARNS, st.column_config.TextColumn(help="How many of the seeds do within the steps.")),
         "add": st.column_config.TextColumn(help=MEASURES[ADDS]),
     }
     for name in known:
         form = "%.0f" if name in WHOLE or name == "ms_per_step" else "%.3g"
-        config[name] = st.column_config.NumberColumn(name.replace("_", " "), format=form, help=SAYS[name])
+        label = LABELS.get(name, name.replace("_", " "))
+        config[name] = st.column_config.NumberColumn(label, format=form, help=SAYS[name])
     return config
 
 
@@ -63,7 +73,7 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
     unknown = grokked[grokked[ADDS].isna()]
     what = "sums residues modulo 3" if comparison == "primes" else "modular addition"
     lines = [
-        f"**{len(grokked)} of {len(summary)}** architectures grok with all {seeds} seeds"
+        f"**{len(grokked)} of {len(summary)}** architectures {learns(summary)} with all {seeds} seeds"
         + (
             f"; soonest {listed(list(grokked['architecture'][:1]))} (median step {grokked['grokked_at'].iloc[0]:.0f}), "
             f"latest {listed(list(grokked['architecture'][-1:]))} ({grokked['grokked_at'].iloc[-1]:.0f})."
@@ -72,7 +82,7 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
         ),
         f"With some seeds only: {listed(list(some['architecture']))}. With none in these steps: "
         f"{listed(list(never['architecture']))}.",
-        f"**The same algorithm?** Of those that grok with every seed, {len(alike)} get the verdict *{what}* with every seed: "
+        f"**The same algorithm?** Of those that {learns(summary)} with every seed, {len(alike)} get the verdict *{what}* with every seed: "
         f"{listed(list(alike['architecture']))}."
         + (f" What {listed(list(unknown['architecture']))} write cannot be split by digits." if len(unknown) else ""),
         "**Doubts**: each architecture has the better of two optimisers, told on one seed that is not counted, and two are few; "

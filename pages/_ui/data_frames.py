@@ -102,7 +102,7 @@ def sequence(task: Task, row: int) -> None:
                 "asked next": ["" if token == UNASKED else task.token_names[token] for token in following],
             }
         ),
-        name="sequences",
+        name="sequence-as-tokens",
     )
     first, step, last = (int(task.facts[name][row]) for name in ("first", "step", "last"))
     say.text(

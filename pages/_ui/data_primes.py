@@ -194,7 +194,7 @@ def page() -> None:
         "mixed colour. No step is taken on the validation part: it says when to stop."
     )
     say.header("The data set", anchor="table")
-    say.table(beginning(task), height=320, name="integers")
+    say.table(beginning(task), height=320, name="first-integers")
     name = f"primes-{task.low}-{task.high}-base-{task.base}"
     say.caption(
         f"The first {min(SHOWN, total):,} of {total:,} rows. spf is the smallest prime factor, digit_i the coefficient of "
@@ -224,7 +224,7 @@ def table_1() -> None:
     rows = table_of_the_paper()
     say.table(rows.iloc[[0, 1, -2, -1]], width=560, name="table-1")
     row = whole("Row", 0, len(rows) - 1, 1000, "row", f"Any row of the table, 0 to {len(rows) - 1}")
-    say.table(rows.iloc[[row or 0]], width=560, name="one-row")
+    say.table(rows.iloc[[row or 0]], width=560, name="table-1-row")
 
 
 @st.cache_data(show_spinner=False)
@@ -263,7 +263,7 @@ def as_tokens(task: Primes) -> None:
                 "worth": [*(str(int(d) * task.base**i) for d, i in zip(digits, places, strict=True)), ""],
             }
         ),
-        name="loss-weights",
+        name="integer-as-tokens",
     )
     factors = numbers.factors(int(n))
     said = f"is **not prime**: ${n} = {product(factors)}$" if n > 1 else "is neither prime nor composite"

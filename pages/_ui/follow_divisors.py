@@ -108,7 +108,7 @@ def _asked(run: Run, task: Primes, n: int, found: analysis.follow.Through) -> No
         ],
         width="content",
         column_config={"sure by": st.column_config.NumberColumn(format="percent")},
-        name="digit-evidence",
+        name="residues-asked",
     )
 
 

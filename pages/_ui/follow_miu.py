@@ -34,8 +34,9 @@ def page(run: Run, task: MIU, step: int) -> None:
         "Type a string and follow it through the network, station by station, to its verdict: can it be derived in the MIU puzzle? "
         "It can unless 3 divides the number of its I's; nobody has told the network."
     )
-    if not st.session_state.get("string", st.query_params.get("string")):
-        st.session_state["string"] = EXAMPLE  # no default of the widget: the button sets it, too
+    example = EXAMPLE[: 1 + task.longest_test]
+    if st.session_state.get("string", st.query_params.get("string")) in (None, "", EXAMPLE):
+        st.session_state["string"] = example  # no default of the widget: the button sets it, too
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         string = st.text_input(
             "String",
@@ -52,7 +53,7 @@ def page(run: Run, task: MIU, step: int) -> None:
             args=(task.longest,),
             help=f"Up to {task.longest} letters, the most that it trained on, at random",
         )
-    string = (string or EXAMPLE).strip().upper()
+    string = (string or example).strip().upper()
     built = run.task()
     try:
         tape = task.encode(string)

@@ -92,7 +92,7 @@ def _all(task: Task, answers: dict[str, analysis.follow.Said], truths: dict[str,
             ],
             width="content",
             column_config={"sure by": st.column_config.NumberColumn(format="percent")},
-            name="residues",
+            name="answers-of-one-number",
         )
         say.caption(
             f"The largest logit of each task, beside the truth, and its softmax probability. Guessing {task.name} is worth least."

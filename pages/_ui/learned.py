@@ -7,9 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from miii import plots, runs
-from miii.evaluation import grokked
+from miii.evaluation import accuracy, grokked, reached
 from miii.plots.style import Chart
-from miii.tasks import named
+from miii.tasks import AnyTask, named
 from miii.tasks.primes import SIEVED
 from pages._ui.draw import draw
 
@@ -20,7 +20,7 @@ STORIES = {
     "modular": (
         "Watch a network learn to add",
         r"""
-A small transformer is shown a part of all sums $a + b \bmod p$ and asked for the rest. First it **memorises**: it gets the
+A small transformer is shown a part of all sums $a + b \bmod p$ and asked for the rest. First it **memorizes**: it gets the
 pairs that it is shown right, and the others wrong. Then it **groks**: it finds a way to add, and the pairs it has never seen
 fall into place. Press Start.
 """,
@@ -83,14 +83,14 @@ def numbers(run: runs.Run, rows: Sequence[Row]) -> None:
         return
     since = next((row for row in rows if grokked(row)), None)
     with st.container(horizontal=True):
-        for label, value, about in _measures(kind, last):
+        for label, value, about in _measures(run.config.task, last):
             st.metric(label, value, border=True, help=about)
         if run.imported:
             return
-        word, to, about = SINCE[kind]
-        st.metric(f"{word} at step", f"{since['step']:,.0f}" if since else "not yet", border=True, help=about)
+        what = reached(last).capitalize()
+        st.metric(f"{what} at step", f"{since['step']:,.0f}" if since else "not yet", border=True, help=SINCE[kind])
         seconds = f"{since['seconds']:.1f}" if since else "not yet"
-        st.metric(f"Seconds to {to}", seconds, border=True, help="Wall clock")
+        st.metric("Seconds until then", seconds, border=True, help="Wall clock")
     if kind == "primes":
         st.caption(
             f"Accuracy says little here: most integers are composite, so “not prime” is right most of the time and long the best "
@@ -100,72 +100,69 @@ def numbers(run: runs.Run, rows: Sequence[Row]) -> None:
         )
 
 
-#: What is said of having learned the rule, and what counts as that; see ``grokked``.
+#: What counts as having learned the rule, by the kind of task; see ``grokked`` and ``reached``.
 SINCE = {
-    "modular": ("Grokked", "grok", "The first evaluated step with 99 % test accuracy"),
-    "primes": (
-        "Sieves by 3",
-        "sieve by 3",
-        f"The first evaluated step with both areas at {SIEVED[0]:.2f} and {SIEVED[1]:.2f}",
-    ),
-    "residues": (
-        "Grokked",
-        "grok",
-        "The first evaluated step with 99 % of the test numbers right for every prime that is trained",
-    ),
-    "miu": ("Grokked", "grok", "The first evaluated step with 99 % test accuracy, longer strings included"),
-    "frames": (
-        "Adds",
-        "add",
-        "The first evaluated step with 99 % of the held-out integers right in all digits; of labels alone, with 99 % of those",
-    ),
+    "modular": "The first evaluated step with 99 % test accuracy",
+    "primes": f"The first evaluated step with both areas at {SIEVED[0]:.2f} and {SIEVED[1]:.2f}",
+    "residues": "The first evaluated step with 99 % of the test numbers right for every prime that is trained",
+    "miu": "The first evaluated step with 99 % test accuracy, longer strings included",
+    "frames": "The first evaluated step with 99 % of the held-out integers right in all digits; of labels alone, with 99 % of those",
 }
 
 
-def _measures(kind: str, row: Row) -> list[tuple[str, str, str | None]]:
+def _measures(task: AnyTask, row: Row) -> list[tuple[str, str, str | None]]:
     """Label, value and help of what is shown of an evaluation."""
+    kind = task.kind
     if kind == "primes":
         return [
-            ("ROC AUC", _area(row["auc"]), f"Of primes against all composites; {SIEVED[0]:.2f} is asked for"),
+            ("ROC AUC", _area(row.get("auc")), f"Of primes against all composites; {SIEVED[0]:.2f} is asked for"),
             (
                 "AUC against multiples of 3",
-                _area(row["auc_3"]),
+                _area(row.get("auc_3")),
                 f"Smallest prime factor 3; {SIEVED[1]:.2f} is asked for",
             ),
         ]
     if kind == "frames":
         shown: list[tuple[str, str, str | None]] = [
-            ("Label, ROC AUC", _area(row["auc"]), "Of the last label on held-out sequences"),
-            ("Beyond the last digit", _area(row["auc_coprime"]), "ROC AUC of the integers coprime to the base alone"),
+            ("Label, ROC AUC", _area(row.get("auc")), "Of the last label on held-out sequences"),
+            (
+                "Beyond the last digit",
+                _area(row.get("auc_coprime")),
+                "ROC AUC of the integers coprime to the base alone",
+            ),
         ]
         if "digits" not in row:  # asked for labels alone
             return shown
         return [
-            ("Digits", f"{row['digits']:.1%}", "Right on held-out sequences, given the true frames before"),
-            ("Integers", f"{row['integers']:.1%}", "Right in all digits; 99 % is asked for"),
+            ("Digits", _share(row.get("digits")), "Right on held-out sequences, given the true frames before"),
+            ("Integers", _share(row.get("integers")), "Right in all digits; 99 % is asked for"),
             *shown,
         ]
-    train = ("Training accuracy", f"{row['train_accuracy']:.1%}", None)
+    train = ("Training accuracy", _share(row.get("train_accuracy")), None)
     match kind:
         case "residues":
-            every = ("All residues right", f"{row['test_accuracy']:.1%}", "Test numbers with no residue wrong")
-            worst = ("Worst prime", f"{row['accuracy_worst']:.1%}", "Test accuracy of the worst of the trained primes")
-            return [train, every, worst]
+            value, of = accuracy(task, row)
+            mean = (of.capitalize(), _share(value), "Mean test accuracy over those that are trained")
+            every = ("All residues right", _share(row.get("test_accuracy")), "Test numbers with no residue wrong")
+            worst = _share(row.get("accuracy_worst"))
+            return [train, mean, every, ("Worst prime", worst, "Test accuracy of the worst of the trained primes")]
         case "miu":
-            as_long = (
-                "Test, as long",
-                f"{row['accuracy_as_long']:.1%}",
-                "Strings as long as those in training",
-            )
+            as_long = (AS_LONG, _share(row.get("accuracy_as_long")), "Strings as long as those in training")
             if "accuracy_longer" not in row:
                 return [train, as_long]
-            longer = f"{row['accuracy_longer']:.1%}"
-            return [train, as_long, ("Test, longer", longer, "Strings longer than any in training")]
-    return [train, ("Test accuracy", f"{row['test_accuracy']:.1%}", "On pairs it has never been shown")]
+            return [train, as_long, (LONGER, _share(row["accuracy_longer"]), "Strings longer than any in training")]
+    return [train, ("Test accuracy", _share(row.get("test_accuracy")), "On pairs it has never been shown")]
 
 
-def _area(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
+AS_LONG, LONGER = "Test, as long", "Test, longer"  #: accuracies on strings of MIU, on every page
+
+
+def _area(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:.1%}"
 
 
 def figure(kind: str, metrics: pd.DataFrame, steps: int) -> None:

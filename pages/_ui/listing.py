@@ -9,6 +9,7 @@ import streamlit as st
 
 from miii import RunConfig, runs
 from miii.errors import InputError
+from miii.evaluation import accuracy, reached
 from miii.jobs import Job
 from miii.tasks import MIU, Frames, ModularAddition, Primes, Residues
 from pages._ui import rights, settings
@@ -64,7 +65,7 @@ def table(waiting: list[Job], search: str) -> pd.DataFrame:
     asked = search.casefold().split()
     rows = [row for row in rows if all(word in _text(row) for word in asked)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    numbers = ["steps", "accuracy", "auc", "grokked at", "MB"]
+    numbers = ["steps", "accuracy", "auc", "reached at", "MB"]
     frame[numbers] = frame[numbers].astype(float)
     frame["date"] = pd.to_datetime(frame["date"], utc=True)
     return frame
@@ -82,22 +83,19 @@ def _row(name: str, config: RunConfig, state: str, origin: str = "", **known: An
 
 def _read(run: runs.Run, job: Job | None) -> dict[str, Any]:
     told = runs.row(run)
-    known: dict[str, Any] = {"steps": told["steps"], "grokked at": told["grokked_at"], "reason": told["reason"]}
+    known: dict[str, Any] = {"steps": told["steps"], "reached at": told["grokked_at"], "reason": told["reason"]}
     state = STATES.get(job.status, told["status"]) if job is not None else told["status"].replace("running", "training")
     origin = "shipped" if run.folder.parent == runs.homes()[1] else ""
     try:
         rows, whence = run.rows(), run.provenance
         last = rows[-1] if rows else {}
-        known |= {"accuracy": _accuracy(last), "auc": last.get("auc"), "date": _date(whence.get("date"))}
+        known |= dict(zip(("accuracy", "of"), accuracy(run.config.task, last), strict=True)) if last else {}
+        known |= {"reached": reached(last)} if told["grokked_at"] is not None else {}
+        known |= {"auc": last.get("auc"), "date": _date(whence.get("date"))}
         origin = origin or ("uploaded" if "uploaded" in whence else "imported" if run.imported else "")
     except InputError as error:  # a spoilt run must not hide the others
         state, known["reason"] = "spoilt", str(error)
     return _row(run.name, run.config, state, origin, MB=_bytes(run) / 1e6, **known)
-
-
-def _accuracy(last: dict[str, float]) -> float | None:
-    """On the test split; over everything where nobody knows which side was trained on."""
-    return last.get("accuracy", last.get("test_accuracy"))
 
 
 def _date(said: object) -> datetime | None:
@@ -133,14 +131,18 @@ COLUMNS: dict[str, Any] = {
     "steps": st.column_config.NumberColumn(format="localized", help="The last step that was evaluated."),
     "accuracy": st.column_config.NumberColumn(
         format="percent",
-        help="On the test split at the end: all residues of a number right, where all are asked; over all pairs, where the split is unknown.",
+        help="At the end, on what the next column names.",
+    ),
+    "of": st.column_config.TextColumn(
+        help="Held-out examples, but for all pairs where the split is unknown. Of residues, the mean over the moduli, not the share of numbers with all of them right."
     ),
     "auc": st.column_config.NumberColumn(
         "ROC AUC", format="%.3f", help="Of primes against composites at the end, for primes and frames."
     ),
-    "grokked at": st.column_config.NumberColumn(
-        format="localized", help="The step at which it first had learned the rule."
+    "reached": st.column_config.TextColumn(
+        help="What it has learned, where it meets its task's criterion: 99% right; for primes, two areas."
     ),
+    "reached at": st.column_config.NumberColumn(format="localized", help="The step at which it first met it."),
     "MB": st.column_config.NumberColumn(format="%.1f", help="Megabytes on the disk."),
     "date": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", help="When its training began, in UTC."),
 }

@@ -100,7 +100,8 @@ def show(run: Run, step: int) -> None:
         show_pattern(run, step, example, layer)
     else:
         weights = analysis.attention.pattern(model, tokens, layer)[:, -1]
-        _table(weights.T.tolist(), {"position": list(range(task.n_ctx)), "token": shown}, "head", range(len(weights)))
+        first = {"position": list(range(task.n_ctx)), "token": shown}
+        _table(weights.T.tolist(), first, "head", range(len(weights)), "attention-of-one-input")
         say.caption("What the last position, where the answer is read, looks at. " + _sums(run, "Each head's weights"))
 
     say.header("On average", anchor="inputs")
@@ -109,7 +110,8 @@ def show(run: Run, step: int) -> None:
         means, to = mean_by_token(run.name, step, layer, every), list(task.token_names)
     else:
         means, to = mean_by_position(run.name, step, layer, every), [str(i) for i in range(task.n_ctx)]
-    _table(means, {"head": list(range(len(means)))}, "to" if kind == "miu" else "to position", to)
+    word, name = ("to", "mean-attention-by-token") if kind == "miu" else ("to position", "mean-attention-by-position")
+    _table(means, {"head": list(range(len(means)))}, word, to, name)
     say.caption(
         f"Mean attention from the last position over {len(task.labels[::every]):,} examples; position 0 is the first token."
         if kind != "miu"
@@ -135,8 +137,8 @@ def _in_words(task: miii.Task, kind: str, answer: int) -> str:
     return str(answer) if kind == "residues" else ("no", "yes")[answer]
 
 
-def _table(rows: list[list[float]], first: dict[str, list], word: str, columns: Iterable[object]) -> None:
+def _table(rows: list[list[float]], first: dict[str, list], word: str, columns: Iterable[object], name: str) -> None:
     names = [f"{word} {column}" for column in columns]
     shares = dict(zip(names, zip(*rows, strict=True), strict=True))
     format_ = {name: st.column_config.NumberColumn(format="percent") for name in names}
-    say.table(first | shares, width="content", column_config=format_, name=f"looks-{word.replace(' ', '-')}")
+    say.table(first | shares, width="content", column_config=format_, name=name)

@@ -25,7 +25,7 @@ TERMS: dict[str, dict[str, str]] = {
     },
     "Waves": {
         "frequency $k$": r"the waves $\cos w_k n$ and $\sin w_k n$ over the tokens $n$, with $w_k = 2\pi k/p$ and $1 \le k \le \lfloor p/2 \rfloor$",
-        "key frequency": "one of those that stand out: sort all by their power in $W_E$ and in the neuron-to-logit map together, and cut at the widest gap; without a clear gap there is none",
+        "key frequency": "one of those that stand out: sort all by their power in $W_E$ and in the neuron-to-logit map together, and cut at the widest gap; those above it count if the weakest has at least ten times the median power",
         "formula": r"$\sum_k \alpha_k \cos(w_k(\pm a \pm b - c) + \varphi_k)$; for each key frequency of $c$ the strongest of *all* waves in $(a, b)$ is taken, fitted on half of the pairs, judged on the other half",
         "restricted loss": "the loss when logits keep nothing but the waves $\\cos w_k(a+b)$ and $\\sin w_k(a+b)$ of the key frequencies, and their mean",
         "excluded loss": "the loss, on training pairs, when logits keep everything but those waves",

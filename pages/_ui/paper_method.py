@@ -4,7 +4,6 @@ import pandas as pd
 
 from miii import RunConfig, runs
 from miii.analysis import multitask, verdict
-from miii.analysis.phases import GENERALISED
 from miii.analysis.sieve import circuit, depth
 from miii.analysis.sieve.report import CROSSES, EXPLAINED, KEEPS
 from miii.evaluation import GROKKED
@@ -87,7 +86,7 @@ def criteria() -> pd.DataFrame:
         ),
         ("task solved", f"≥ {ASKED:.1%} of the held-out numbers", "all residues at once"),
         ("head looks at one digit", f"≥ {multitask.ONE_DIGIT:.0%} of what it gives to digits", "mean over all numbers"),
-        ("cleanup is over", f"held-out accuracy ≥ {GENERALISED:.0%}", "phases of training"),
+        ("cleanup is over", f"held-out accuracy ≥ {GROKKED:.0%}", "phases of training"),
     ]
     return pd.DataFrame(rows, columns=["we say", "if", "measured"])
 

@@ -81,14 +81,14 @@ of its own. Right answers on held-out numbers, one modulus a row:
         moduli_over_training,
         stamp=stamp("residues-113"),
         alt="Heatmap of held-out accuracy by modulus over the steps: they are learned one after the other, the small ones first.",
-        see=f"Grokking, one modulus after the other, while it knows all training numbers by heart. At last {sum(x >= ASKED for x in right.values())} of {len(right)} have at least {ASKED:.1%}; the worst has "
+        see=f"One modulus is learned after the other, while it knows all training numbers by heart. At last {sum(x >= ASKED for x in right.values())} of {len(right)} have at least {ASKED:.1%}; the worst has "
         f"{found['accuracy_worst']:.1%}, after {run.rows()[-1]['seconds'] / 60:.0f} minutes.",
     )
     cell(
         active_over_training,
         stamp=stamp("residues-113"),
         alt="Active frequencies by snapshot, by both rules.",
-        see="Do active frequencies rise and fall while it generalises, as the preprint reports? "
+        see="Do active frequencies rise and fall while it learns, as the preprint reports? "
         + "; ".join(
             f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))}"
             for rule, marks in (("within each step", active.within), ("over all steps together", active.overall))

@@ -57,7 +57,7 @@ derived when the number of its I's is **not divisible by 3**. A network without 
         f"Held-out strings of up to {task.longest} letters, as in training: {last['accuracy_as_long']:.1%} right; longer ones, up to {task.longest_test}: "
         f"{last['accuracy_longer']:.1%}. Right: the evidence swings with a period of three, as far as it has seen; of more than {task.longest} I's it never saw any, and there it falls away."
     )
-    table(measures({"miu-24": found}), "miu")
+    table(measures({"miu-24": found}), "addition-miu-24")
     short = [
         name
         for name, value, bound in (

@@ -10,6 +10,7 @@ from miii.analysis.sieve.interchange import Crossing
 from miii.analysis.sieve.report import CROSSES, EXPLAINED, KEEPS, OPEN
 from miii.plots.style import Chart
 from miii.runs import Run
+from miii.runs.read import finite
 from pages._ui import say
 from pages._ui.cell import cell, shared, stamp_of
 
@@ -204,18 +205,24 @@ examples. A table of totals would pass as well as the rule of addition.
         say.box("success", f"At step {step} the network **{said}**. {OPEN}", "verified")
     elif every:
         say.box("info", f"At step {step} the network **{said}**.", "help")
-    else:
+    elif found[0].told:
         say.box("info", f"At step {step} the network **does not sum residues modulo {q}** by this rule.", "help")
+    else:
+        say.box(
+            "info",
+            f"At step {step} there are **too few examples to tell** whether it sums residues modulo {q}.",
+            "help",
+        )
     say.table(
         [
             {
                 "q": each.q,
-                "explained": each.variance_explained,
-                "by chance": each.explained.chance,
-                "interchange": _value(each.interchange.accuracy),
-                "its control": _value(each.interchange.control),
-                "steering": _value(each.steering.accuracy),
-                "control of steering": _value(each.steering.control),
+                "explained": finite(each.variance_explained),
+                "by chance": finite(each.explained.chance),
+                "interchange": finite(each.interchange.accuracy),
+                "its control": finite(each.interchange.control),
+                "steering": finite(each.steering.accuracy),
+                "control of steering": finite(each.steering.control),
                 "sums residues": each.adds,
             }
             for each in found
@@ -225,14 +232,10 @@ examples. A table of totals would pass as well as the rule of addition.
             name: st.column_config.NumberColumn(format="percent")
             for name in ("explained", "by chance", "interchange", "its control", "steering", "control of steering")
         },
-        name="change",
+        name="addition-by-modulus",
     )
 
 
-def percent(share: float) -> str:
+def percent(share: float, digits: int = 1) -> str:
     """A share in words; a dash where there was too little to measure."""
-    return "–" if math.isnan(share) else f"{share:.1%}"
-
-
-def _value(share: float) -> float | None:
-    return None if math.isnan(share) else share
+    return "–" if math.isnan(share) else f"{share:.{digits}%}"

@@ -10,7 +10,7 @@ from miii import analysis, plots
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import MIU
-from pages._ui import say, sieve_change
+from pages._ui import learned, say, sieve_change
 from pages._ui.cell import cell, shared, stamp_of
 
 ABOUT = """
@@ -18,6 +18,12 @@ M followed by I's and U's is a theorem of the MIU system unless the number of it
 it sees strings, and which of them can be derived. If it has learned the rule, it **counts modulo 3**, wherever the I's stand and
 however long the string is.
 """
+
+
+@shared
+def held_out(name: str, step: int) -> dict[str, float]:
+    run = miii.runs.open(name)
+    return analysis.lengths.held_out(run.model(step), run.task())
 
 
 @shared
@@ -49,23 +55,30 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
     step = step_of(run)
     stamp = stamp_of(run)
     say.header("How far does it reach?", anchor="reach")
-    say.text(
-        f"Asked are fresh strings of every length up to {task.longest_test} letters, their letters drawn as by fair coins; training had "
-        f"up to {task.longest} letters, the dashed line."
-    )
     with st.spinner("Asking …", show_time=True):
-        strings = asked(run.name, step)
-    shown = {
-        "Up to the training length": strings[~strings["longer"]],
-        "Longer": strings[strings["longer"]],
-    }
+        right, strings = held_out(run.name, step), asked(run.name, step)
     with st.container(horizontal=True):
-        for label, part in shown.items():
+        for label, name, about in (
+            (learned.AS_LONG, "accuracy_as_long", f"Held-out strings of up to {task.longest} letters, as in training"),
+            (
+                learned.LONGER,
+                "accuracy_longer",
+                f"Held-out strings of {task.longest + 1} to {task.longest_test} letters",
+            ),
+        ):
+            if name in right:
+                say.metric(label, f"{right[name]:.1%}", border=True, help=about)
+    say.text(
+        f"In a held-out string the number of I's is drawn evenly, so a long one may have more of them than any in training. Strings whose "
+        f"letters are drawn by **fair coins** have about half I's, and are easier: below are {analysis.lengths.STRINGS} fresh ones of every "
+        f"length up to {task.longest_test} letters. Training had up to {task.longest} letters, the dashed line."
+    )
+    fair = {"Fair coins, as long": strings[~strings["longer"]], "Fair coins, longer": strings[strings["longer"]]}
+    with st.container(horizontal=True):
+        for label, part in fair.items():
             if len(part):
-                value = analysis.lengths.balanced(part)
-                say.metric(
-                    label, f"{value:.1%}", border=True, help="Mean of the accuracies on theorems and on other strings"
-                )
+                about = "Mean of the accuracies on theorems and on other strings"
+                say.metric(label, f"{analysis.lengths.balanced(part):.1%}", border=True, help=about)
     cell(reach, name=run.name, step=step, stamp=stamp, alt="Accuracy on theorems and on other strings.")
 
     say.header("Does it count modulo 3?", anchor="count")
@@ -88,8 +101,8 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
         with st.spinner("Measuring …", show_time=True):
             explained = sieve_change.added(run.name, step, 3, ()).explained
         say.text(
-            f"As the output feels it, whether there is an I explains **{explained.share:.1%}** of the variance of what places add; the same "
-            f"at all places, {explained.pooled:.1%}. The rest comes from the other letters, through attention's softmax."
+            f"As the output feels it, whether there is an I explains **{sieve_change.percent(explained.share)}** of the variance of what places add; the same "
+            f"at all places, {sieve_change.percent(explained.pooled)}. The rest comes from the other letters, through attention's softmax."
         )
         sieve_change.section(run, step, 3, (), "strings")
         sieve_change.verdict(run, step, (3,), (), 3)

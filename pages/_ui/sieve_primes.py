@@ -1,5 +1,6 @@
 """The page Sieve for a network that was asked for primes."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,11 +12,13 @@ from miii import analysis, numbers, plots
 from miii.analysis.sieve.depth import LEAST
 from miii.plots.style import Chart
 from miii.runs import Run
+from miii.runs.read import finite
 from miii.tasks import Primes
 from pages._ui import say, sieve_change
 from pages._ui.cell import cell, shared, stamp_of
 from pages._ui.factored import product
 from pages._ui.inputs import whole
+from pages._ui.sieve_change import percent
 
 ABOUT = r"""
 A number is prime if no smaller prime $q$ divides it, and $q$ divides it if its digits, each times its power of the base,
@@ -112,12 +115,17 @@ of them. The **sieve depth** is the largest $q$ up to which the AUC is at least 
         say.metric(
             "Sieve depth", depth.sieve_depth, border=True, help="1: not even the first factor is told from primes"
         )
-        say.metric("ROC AUC", f"{depth.roc_auc:.3f}", border=True, help="Of primes against all composites")
+        say.metric(
+            "ROC AUC",
+            "–" if math.isnan(depth.roc_auc) else f"{depth.roc_auc:.3f}",
+            border=True,
+            help="Of primes against all composites",
+        )
         say.metric(
             "Average precision", f"{depth.average_precision:.3f}", border=True, help="Area under precision and recall"
         )
         say.metric("Primes found", f"{depth.recall_primes:.1%}", border=True, help=threshold)
-        say.metric("Composites found", f"{depth.recall_composites:.1%}", border=True, help=threshold)
+        say.metric("Composites found", percent(depth.recall_composites), border=True, help=threshold)
     seen = [factor for factor in depth.factors if factor.low >= LEAST]
     first = next((factor for factor in depth.factors if factor.low < LEAST), None)
     passed = f"Told from primes: {', '.join(str(f.q) for f in seen)}." if seen else "No factor is told from primes."
@@ -165,13 +173,16 @@ def what_digits_add(run: Run, step: int, q: int) -> None:
         width="content",
         alt=f"For each place a dot a digit, coloured by digit times {config.base}^place modulo {q}.",
         see=f"Each dot is what a digit adds on average, in the two directions in which residues modulo {q} differ most. "
-        f"{plane.share:.0%} of the variance of these means lies in them, {plane.first:.0%} in the first alone. The last digit is one that no divisor of {config.base} divides.",
+        f"{percent(plane.share, 0)} of the variance of these means lies in them, {percent(plane.first, 0)} in the first alone. The last digit is one that no divisor of {config.base} divides.",
     )
 
 
 def how_much(config: Primes, q: int, explained: analysis.sieve.digits.Explained) -> None:
     """What the residue explains of the digits' contributions."""
     places = plots.digits.place_names(config.base, config.width)
+    if math.isnan(explained.share):
+        say.text("What digits add does not vary, as the output feels it, so there is nothing for a residue to explain.")
+        return
     say.text(
         f"As the output feels it, the residue modulo {q} explains **{explained.share:.1%}** of the variance of what digits add; "
         f"renamed at random, it explains {explained.chance:.1%}. The digit itself explains {explained.by_digit:.1%}: no residue "
@@ -183,10 +194,10 @@ def how_much(config: Primes, q: int, explained: analysis.sieve.digits.Explained)
             "as the digit in any network. The verdict goes by the last of these shares."
         )
     say.table(
-        {place: [share] for place, share in zip(places, explained.by_place, strict=True)},
+        {place: [finite(share)] for place, share in zip(places, explained.by_place, strict=True)},
         width="content",
         column_config={place: st.column_config.NumberColumn(format="percent") for place in places},
-        name="auc-by-factor",
+        name="residue-share-by-place",
     )
     say.caption(f"Share explained by the residue modulo {q}, place by place.")
 
@@ -258,7 +269,7 @@ def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.siev
     residues = [digit * task.base ** (task.width - 1 - i) % q for i, digit in enumerate(digits)]
     table = pd.DataFrame([digits, residues], columns=plots.digits.place_names(task.base, task.width))
     table.insert(0, "", ["digit", f"digit · place mod {q}"])
-    say.table(table, width="content", name="circuit-edges")
+    say.table(table, width="content", name="digits-and-residues")
     say.text(
         rf"${' + '.join(map(str, residues))} \equiv {n % q} \pmod{{{q}}}$"
         + (f": {q} divides {n}." if n % q == 0 else ".")

@@ -63,7 +63,7 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
     say.header("What does it answer right?", anchor="right")
     with st.spinner("Asking …", show_time=True):
         found = right(run.name, step)
-    worst = min(found, key=lambda name: found[name])
+    mean, worst = analysis.multitask.over_targets(found, task)
     solved = sum(value >= ASKED for value in found.values())
     with st.container(horizontal=True):
         say.metric(
@@ -72,7 +72,13 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
             border=True,
             help=f"At least {ASKED:.1%} of the held-out numbers right",
         )
-        say.metric("Worst", worst, border=True, help="The task with the fewest right answers")
+        say.metric(
+            "Mean over digits" if task.basis else "Mean over primes",
+            f"{mean:.1%}",
+            border=True,
+            help="Mean accuracy on held-out numbers over those that are trained",
+        )
+        say.metric("Worst", worst, border=True, help="The trained task with the fewest right answers")
         say.metric("Its accuracy", f"{found[worst]:.1%}", border=True, help="On held-out numbers")
     masked = [f"mod {q}" for q in task.masked]
     cell(

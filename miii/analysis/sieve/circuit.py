@@ -13,6 +13,7 @@ from miii.analysis import circuits
 from miii.analysis.sieve import numbers
 from miii.errors import InputError
 from miii.model.transformer import Transformer
+from miii.runs.read import finite
 from miii.tasks import MIU, Primes, Task
 
 MOST = 20_000  #: examples that pairs are drawn from
@@ -33,6 +34,8 @@ class Asked:
         faithfulness: what these edges alone bring back, 1 being all of it.
         without: what all others bring back when these are corrupted: the circuit's ablation.
 
+    Without a circuit that does so, there are no edges, and both are NaN.
+
     Source: Conmy et al. 2023 (arXiv 2304.14997); faithfulness as in ``analysis.circuits``.
     """
 
@@ -43,12 +46,12 @@ class Asked:
     without: float
 
     def to_json(self) -> dict[str, Any]:
-        """The circuit by name."""
+        """The circuit by name; None for NaN."""
         return {
             "method": self.method,
             "edges": dict(self.edges),
-            "faithfulness": self.faithfulness,
-            "without": self.without,
+            "faithfulness": finite(self.faithfulness),
+            "without": finite(self.without),
         }
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from miii import metrics
 from miii.analysis.sieve import numbers
 from miii.model.transformer import Transformer
+from miii.runs.read import finite
 from miii.tasks import Primes, Task
 
 LEAST = 0.95  #: the AUC that tells primes from the multiples of a factor, at its lower bound
@@ -63,16 +64,16 @@ class Depth:
     composites: int
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers by name, moduli as text."""
+        """The numbers by name, moduli as text; None for what there is too little to measure."""
         return {
             "sieve_depth": self.sieve_depth,
             "auc_by_factor": {str(f.q): f.auc for f in self.factors},
             "auc_low_by_factor": {str(f.q): f.low for f in self.factors},
-            "roc_auc": self.roc_auc,
+            "roc_auc": finite(self.roc_auc),
             "average_precision": self.average_precision,
             "f1": self.f1,
             "recall_primes": self.recall_primes,
-            "recall_composites": self.recall_composites,
+            "recall_composites": finite(self.recall_composites),
             "oracle_auc": {str(q): value for q, value in self.oracles.items()},
             "oracle_auc_and_base": {str(q): value for q, value in self.oracles_and_base.items()},
         }
@@ -103,7 +104,7 @@ def depth(model: Transformer, task: Task, config: Primes, seed: int = 0) -> Dept
         threshold=threshold,
         f1=float(f1_score(prime, said)),
         recall_primes=float(said[prime].mean()),
-        recall_composites=float((~said[~prime]).mean()),
+        recall_composites=float((~said[~prime]).mean()) if not prime.all() else float("nan"),
         oracles={f.q: metrics.auc((prime | (spf > f.q)) * 1.0, prime) for f in factors},
         oracles_and_base={f.q: metrics.auc((prime | ((spf > f.q) & unknown)) * 1.0, prime) for f in factors},
         primes=int(prime.sum()),
@@ -114,8 +115,12 @@ def depth(model: Transformer, task: Task, config: Primes, seed: int = 0) -> Dept
 def best_threshold(score: Float[np.ndarray, " integers"], prime: Bool[np.ndarray, " integers"]) -> float:
     """The evidence from which on to say "prime" for the best F1 on these integers.
 
+    Without a prime among them it is 0, where the network's own answer turns.
+
     Source: own design; precision and recall by scikit-learn.
     """
+    if not prime.any():
+        return 0.0
     from sklearn.metrics import precision_recall_curve
 
     precision, recall, thresholds = precision_recall_curve(prime, score)

@@ -77,18 +77,22 @@ def of(
     """
     last, config = len(model.blocks) - 1, model.config
     wiring = model.blocks[last].wiring
-    if config.mixer not in ("attention", "mean") or wiring.norm == "post" or wiring.parallel:
+    if not splits(model):
         raise InputError(
             "model must mix positions by attention or the mean, in blocks other than vaswani and sas-p, for its sum to "
             f"be split by digits (got block {config.block!r} and mixer {config.mixer!r})."
         )
     chunks = [_heard(model, chunk, last) for chunk in tokens.split(CHUNK)]
     heard, pattern, resid = (torch.cat(part) for part in zip(*chunks, strict=True))
-    if not resid.isfinite().all():
-        raise InputError("the network's activations must be finite: its training fell apart.")
     width = config.n_heads * config.d_head
     own = torch.eye(width).view(config.n_heads, config.d_head, width)  # without W_O a head has channels of its own
     return Sum(n, symbol, parts, heard, model.blocks[last].W_O if wiring.projections else own, pattern, resid)
+
+
+def splits(model: Transformer) -> bool:
+    """Return whether the last block adds up what attention brings before its neurons read it."""
+    wiring = model.blocks[-1].wiring
+    return model.config.mixer in ("attention", "mean") and wiring.norm != "post" and not wiring.parallel
 
 
 def _heard(model: Transformer, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -156,6 +160,8 @@ class Explained:
         chance: what ``share`` is when the symbols of every place exchange their residues at random.
         by_digit: what the digit itself explains; the rest comes from the other digits, through attention's softmax.
 
+    Shares of contributions that do not vary are NaN.
+
     Source: own design; R^2 of a one-way analysis of variance.
     """
 
@@ -191,14 +197,19 @@ def explained(sums: Sum, metric: Float[Tensor, "d_model d_model"], q: int, seed:
         sizes += np.bincount(pooled, minlength=q)
         totals.index_add_(0, torch.from_numpy(pooled), x)
     means = totals / torch.from_numpy(sizes.clip(1))[:, None]
+    alike = float((((means @ M) * means).sum(1) * torch.from_numpy(sizes)).sum())
     return Explained(
         q=q,
-        by_place=tuple(b / w if w > 0 else float("nan") for b, w in zip(between, whole, strict=True)),
-        share=sum(between) / sum(whole),
-        pooled=float((((means @ M) * means).sum(1) * torch.from_numpy(sizes)).sum()) / sum(whole),
-        chance=drawn / RENAMINGS / sum(whole),
-        by_digit=by_digit / sum(whole),
+        by_place=tuple(_share(b, w) for b, w in zip(between, whole, strict=True)),
+        share=_share(sum(between), sum(whole)),
+        pooled=_share(alike, sum(whole)),
+        chance=_share(drawn / RENAMINGS, sum(whole)),
+        by_digit=_share(by_digit, sum(whole)),
     )
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else float("nan")
 
 
 def _size(x: Tensor, metric: Tensor) -> float:

@@ -17,7 +17,7 @@ class Heads:
     Attributes:
         attends: mean attention to each position, the answer's own the last.
         adds: share of the variance between residues that a head adds from a place. Over heads and places the shares
-            add up to 1; a head that takes off what the others add has a negative one.
+            add up to 1; a head that takes off what the others add has a negative one. All are 0 where nothing varies.
 
     Source: Elhage et al. 2021 ("A Mathematical Framework for Transformer Circuits"), the QK and OV circuits.
     """
@@ -46,4 +46,6 @@ def heads(sums: Sum, metric: Float[Tensor, "d_model d_model"], q: int) -> Heads:
         count = member.sum(0).double()
         means = total / count[:, None, None] - total.sum(0) / count.sum()
         adds[:, place] = torch.einsum("r,rhd,de,re->h", count, means, M, means.sum(1))
-    return Heads(q, sums.pattern.mean(0), (adds / adds.sum()).to(sums.heard.dtype))
+    whole = adds.sum()
+    shares = adds / whole if whole > 0 else torch.zeros_like(adds)
+    return Heads(q, sums.pattern.mean(0), shares.to(sums.heard.dtype))

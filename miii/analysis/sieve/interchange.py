@@ -47,6 +47,8 @@ class Crossing:
         midpoint: between the medians.
         moves: the evidence behind the shares, for each of the four changes that has enough integers.
 
+    A share of fewer than 20 pairs is NaN.
+
     Source: interchange interventions, Geiger et al. 2021 (arXiv 2106.02997).
     """
 
@@ -132,22 +134,27 @@ class Sides:
         evidence = digits.evidence(model, sums.resid).numpy()
         multiple = sums.n % q == 0
         counted = numbers.undivided(sums.n, others)
-        low, high = (np.median(evidence[counted & (multiple == kind)]) for kind in (True, False))
-        midpoint = float(low + high) / 2
+        both = [evidence[counted & (multiple == kind)] for kind in (True, False)]
+        midpoint = float(sum(map(np.median, both))) / 2 if all(map(len, both)) else float("nan")
         return cls(q, multiple, counted, evidence, evidence > midpoint, midpoint)
 
     def own(self, multiple: bool) -> Bool[np.ndarray, " integers"]:
         """The multiples (or the others) that stand on their own side: below the midpoint (or above it)."""
         return self.counted & (self.multiple == multiple) & (self.above != self.multiple)
 
-    def crossing(self, model: Transformer, change: Callable[[bool, bool], tuple[np.ndarray, Tensor]]) -> Crossing:
+    def crossing(
+        self,
+        model: Transformer,
+        change: Callable[[bool, bool], tuple[np.ndarray, Tensor]],
+        controls: tuple[bool, ...] = (True, False),
+    ) -> Crossing:
         """Count who crosses.
 
         Args:
             change: for what an integer is and what it is to become (whether a multiple of q), the rows that were
                 changed, and their new sums.
+            controls: the kinds that can be changed and stay what they are.
         """
-
         moves = []
 
         def share(of: bool, to: bool) -> tuple[float, int]:
@@ -159,14 +166,14 @@ class Sides:
             return float(((after > self.midpoint) != self.above[rows]).mean()), len(rows)
 
         (to_other, first), (to_multiple, second) = share(True, False), share(False, True)
-        stays = [(self.above != self.multiple)[self.counted & (self.multiple == kind)].mean() for kind in (True, False)]
+        own = [(self.above != self.multiple)[self.counted & (self.multiple == kind)] for kind in (True, False)]
         return Crossing(
             q=self.q,
             accuracy=(to_other + to_multiple) / 2,
             to_other=to_other,
             to_multiple=to_multiple,
-            control=float(np.mean([share(kind, kind)[0] for kind in (True, False)])),
-            before=float(np.mean(stays)),
+            control=float(np.mean([share(kind, kind)[0] for kind in controls])),
+            before=float(np.mean([side.mean() for side in own])) if all(map(len, own)) else float("nan"),
             pairs=first + second,
             midpoint=self.midpoint,
             moves=tuple(moves),

@@ -22,7 +22,7 @@ class Plane:
     place the mean over the integers is 0. Modulo 2 there is one direction, and ``y`` is 0.
 
     Attributes:
-        share: of the variance of the digits' contributions that lies in the plane.
+        share: of the variance of the digits' contributions that lies in the plane; NaN where they do not vary.
         first: the same of the first direction alone.
 
     Source: own design; principal components of class means.

@@ -1,6 +1,7 @@
 """All that is measured of a network that was asked for primes, and the verdict: does it sum the digits' residues?"""
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from miii.analysis.sieve.digits import Explained
 from miii.analysis.sieve.interchange import Crossing
 from miii.errors import InputError
 from miii.model.transformer import Transformer
+from miii.runs.read import finite
 from miii.tasks import MIU, Primes, Task
 from miii.training import build_model
 
@@ -46,12 +48,18 @@ class Addition:
 
     @property
     def adds(self) -> bool:
-        """The verdict's rule: explained >= .9, both crossings >= .95, both controls <= .05."""
-        return (
-            self.variance_explained >= EXPLAINED
-            and min(self.interchange.accuracy, self.steering.accuracy) >= CROSSES
-            and max(self.interchange.control, self.steering.control) <= KEEPS
+        """The verdict's rule: explained >= .9, both crossings >= .95, both controls <= .05, and all are measured."""
+        changes = self.interchange, self.steering
+        return self.variance_explained >= EXPLAINED and all(
+            change.accuracy >= CROSSES and change.control <= KEEPS for change in changes
         )
+
+    @property
+    def told(self) -> bool:
+        """Whether the rule decides: it holds, or a bound is missed, rather than too few examples to measure."""
+        changes = self.interchange, self.steering
+        missed = any(change.accuracy < CROSSES or change.control > KEEPS for change in changes)
+        return self.adds or missed or not self.variance_explained >= EXPLAINED
 
 
 def addition(
@@ -116,6 +124,8 @@ def report(
         progress: told how many parts are done, of how many, and what is measured next.
 
     Of a network whose blocks add nothing up before their neurons, or are not plain, addition and circuits stay empty.
+    A question that all examples answer alike has no circuit.
+    None stands for what there are too few examples to measure.
 
     Raises:
         InputError: a run's task is another.
@@ -143,7 +153,7 @@ def report(
     tell(1, todo, "addition")
     try:
         added = addition(model, task, config, moduli, seen)
-    except InputError:  # what its blocks write is no sum, so there is nothing to split
+    except InputError:  # what its blocks write is no sum, or no integer of a side is coprime to the base
         added = ()
     read: dict[str, Any] = {"shuffled": None}
     for done, (name, network) in enumerate(networks.items(), 2):
@@ -153,27 +163,31 @@ def report(
     found_circuits = {}
     for done, name in enumerate(questions, 2 + len(networks)):
         tell(done, todo, f"circuit of {name}")
-        found_circuits[name] = circuit.find(model, task, config, name).to_json()
+        with suppress(InputError):  # all examples have the same answer, so there is nothing to ask
+            found_circuits[name] = circuit.find(model, task, config, name).to_json()
     tell(todo, todo, "done")
     return values | {
         "probe_r2": read,
-        "digit_variance_explained": {str(a.q): a.variance_explained for a in added},
-        "digit_variance_chance": {str(a.q): a.explained.chance for a in added},
-        "interchange_accuracy": {str(a.q): a.interchange.accuracy for a in added},
-        "interchange_control": {str(a.q): a.interchange.control for a in added},
-        "steering_accuracy": {str(a.q): a.steering.accuracy for a in added},
-        "steering_control": {str(a.q): a.steering.control for a in added},
+        "digit_variance_explained": {str(a.q): finite(a.variance_explained) for a in added},
+        "digit_variance_chance": {str(a.q): finite(a.explained.chance) for a in added},
+        "interchange_accuracy": {str(a.q): finite(a.interchange.accuracy) for a in added},
+        "interchange_control": {str(a.q): finite(a.interchange.control) for a in added},
+        "steering_accuracy": {str(a.q): finite(a.steering.accuracy) for a in added},
+        "steering_control": {str(a.q): finite(a.steering.control) for a in added},
         "circuits": found_circuits,
-        "verdict": verdict(added) if added else "cannot be split by digits",
+        "verdict": verdict(added) if added or digits.splits(model) else "cannot be split by digits",
     }
 
 
 def verdict(added: tuple[Addition, ...]) -> str:
-    """Return "sums residues modulo 3 and 7", or "does not sum residues modulo a prime", by ``Addition.adds``.
+    """Return "sums residues modulo 3 and 7", "does not sum residues modulo a prime", or that too few examples tell.
+
 
     The sum is what is shown; see ``OPEN``.
     """
     passed = [str(each.q) for each in added if each.adds]
+    if not any(each.told for each in added):
+        return "has too few examples to tell whether it sums residues"
     if not passed:
         return "does not sum residues modulo a prime"
     listed = passed[0] if len(passed) == 1 else f"{', '.join(passed[:-1])} and {passed[-1]}"
