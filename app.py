@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from miii.errors import InputError
-from pages._ui import address, jobs, links, memory, pick, say, share
+from pages._ui import address, gate, jobs, links, memory, pick, say, share
 
 UI = Path(__file__).parent / "pages" / "_ui"
 st.set_page_config(page_title="miii", page_icon=UI / "icon.png", layout="wide")
@@ -139,7 +139,8 @@ try:
     with st.sidebar:
         pick.run_picker(beside=page.title not in BY_THEMSELVES)
         share.page(page.title, say.begin())
-    page.run()
+    with gate.turn(gate.admit(page)):
+        page.run()
 except InputError as error:  # such as a spoilt file of the run that is shown, or a setting that is none
     say.error(error)
 finally:

@@ -14,11 +14,12 @@ from miii.model.config import ModelConfig
 from miii.model.mixers import MIX
 from miii.model.wiring import BLOCKS
 from miii.optim import SGD, Muon
-from miii.tasks.task import Sizes
+from miii.tasks.task import Sizes, TaskConfig
 from miii.training import snapshot_steps
 
 IDLE = 15_000_000  #: bytes that any work takes beside its arrays: thread stacks, the allocator's reserve, a chart
 RATE = 1.5e10  #: operations a second of one thread of a small server
+SEEN, AVERAGED = 50_000, 2_000  #: examples that an analysis looks at together; over which it averages attention
 EXPONENT = 5  #: iterations of Muon's orthogonalization
 
 
@@ -47,6 +48,29 @@ class Cost:
     def step_seconds(self) -> float:
         """How long a step takes, roughly."""
         return self.step_flops / RATE
+
+
+#: By kind of task and page: how many numbers it holds for each of a site's of an example, and how many forward passes it
+#: takes over all examples, besides those for each head.
+_WHOLE = {
+    "attention": {"head": 13.0, "stream": 1.0, "neuron": 1.0, "below": 1.0, "passes": 5, "a head": 1},
+    "fourier": {"stream": 0.5, "neuron": 0.2, "logit": 4.0, "below": 1.0, "passes": 2},
+    "neurons": {"stream": 1.0, "neuron": 5.0, "below": 1.0, "passes": 20},
+    "circuits": {"head": 8.0, "stream": 4.0, "neuron": 2.0, "logit": 1.0, "below": 2.0, "passes": 20, "a head": 10},
+    "formula": {"stream": 1.0, "neuron": 1.0, "logit": 8.0, "below": 1.0, "passes": 10},
+    "progress": {"stream": 1.0, "neuron": 1.0, "logit": 6.0, "below": 1.0, "passes": 30},
+    "try": {"stream": 1.0, "neuron": 1.0, "logit": 2.0, "passes": 2},
+    "train": {"logit": 1.0, "passes": 2},
+}
+_SIEVED = {"sieve": {"stream": 0.9, "neuron": 0.3, "logit": 1.0, "below": 0.5, "passes": 10}}
+_LOOKED = {"attention": {"stream": 0.1, "passes": 1}, "try": {"stream": 0.1, "passes": 1}, "train": {"passes": 0}}
+ANALYSES: dict[str, dict[str, dict[str, float]]] = {
+    "modular": _WHOLE,
+    "primes": _SIEVED | _LOOKED,
+    "residues": _SIEVED | _LOOKED,
+    "miu": _SIEVED | _LOOKED,
+    "frames": {"frames": {"stream": 0.5, "below": 0.2, "passes": 20}} | _LOOKED,
+}
 
 
 class _Forward(NamedTuple):
@@ -87,6 +111,33 @@ def training(config: RunConfig) -> Cost:
     disk = weights * (2 * len(snapshot_steps(config.steps, config.snapshots)) + 2 + 4 * (1 + optimizer))
     disk += 400 * evaluations
     return Cost(round(IDLE + held + max(step, evaluation)), flops, round(disk), a_step)
+
+
+def data(task: TaskConfig) -> Cost:
+    """Return what building a task's data costs, and showing it."""
+    return Cost(round(IDLE + _data(task.sizes)), 0.0)
+
+
+def pages(config: RunConfig) -> dict[str, Cost]:
+    """Return what each page of the app that computes something of a run costs, by the page's name in the address."""
+    model, sizes = config.model, config.task.sizes
+    seen = min(sizes.examples, SEEN)
+    macs = _forward(model, sizes).macs
+    sites = {
+        "head": model.n_heads * (2 if sizes.n_ctx == 3 else 0),
+        "stream": sizes.n_ctx * model.d_model,
+        "neuron": model.d_mlp,
+        "logit": sizes.d_vocab_out,
+        "below": (model.n_layers - 1) * sizes.n_ctx * (model.d_model + model.d_mlp / 2),
+    }
+    patterns = min(sizes.examples, AVERAGED) * model.n_layers * model.n_heads * sizes.n_ctx**2
+    found = {}
+    for page, weights in ANALYSES[config.task.kind].items():
+        arrays = 4 * seen * sum(weights.get(site, 0.0) * size for site, size in sites.items())
+        held = 8 * sizes.examples * (2 * sizes.n_ctx + sizes.targets + 8)
+        passes = weights["passes"] + weights.get("a head", 0) * model.n_layers * model.n_heads
+        found[page] = Cost(round(IDLE + held + arrays + 4 * patterns), 2 * passes * seen * macs)
+    return found
 
 
 def _evaluated(sizes: Sizes) -> int:

@@ -10,7 +10,7 @@ from miii import ModularAddition, plots, runs
 from miii.errors import InputError
 from miii.jobs import Job
 from miii.metrics import LossName
-from pages._ui import control, form, front, learned, say, settings, trained
+from pages._ui import control, form, front, gate, learned, say, settings, trained
 from pages._ui.draw import draw
 from pages._ui.jobs import registry
 from pages._ui.pick import run_name, start, step_of
@@ -21,14 +21,14 @@ jobs = registry()
 
 
 story = st.container()  # above the form, which says what it is about
-config = None
+config, question = None, None
 try:
     config = form.run_form()
     if isinstance(config.task, ModularAddition) and config.task.p > form.LIMIT:
         raise InputError(
             f"p must be at most {form.LIMIT} in the app; the command line goes to 1024 (got {config.task.p})."
         )
-    settings.check_steps(config)
+    question = gate.check_training(config)
 except InputError as error:
     config = None
     say.error(error, icon="edit")
@@ -37,6 +37,9 @@ with story:
     say.title(title)
     say.text(text)
 
+if question is not None:
+    say.warning(question, icon="hourglass_top")
+    agreed = st.checkbox("Train it all the same", key="agreed")
 with st.container(horizontal=True, gap="small"):
     st.button(
         "Start",
@@ -44,7 +47,7 @@ with st.container(horizontal=True, gap="small"):
         icon=":material/play_arrow:",
         on_click=start,
         args=(config,),
-        disabled=config is None,
+        disabled=config is None or (question is not None and not agreed),
         help="Train a new run. One trains at a time; a second one waits for its turn.",
     )
     if config is not None:

@@ -18,7 +18,6 @@ from pages._ui import rights, say, settings
 from pages._ui.form import LIMIT
 from pages._ui.jobs import registry
 from pages._ui.pick import RUN
-from pages._ui.settings import UPLOAD
 
 CHOSEN = "chosen"  # the run that the buttons of the page act on
 SAID, NOTE, DOUBT, WRONG = "runs-said", "runs-note", "runs-doubt", "runs-wrong"  # what came of the last press
@@ -101,11 +100,13 @@ def _kinds() -> tuple[str, ...]:
 
 
 def _unzipped(file: UploadedFile) -> runs.Run:
-    return runs.unpack(file.getvalue(), taken=_taken(), limits=UPLOAD)
+    settings.check_disk(file.size)
+    return runs.unpack(file.getvalue(), taken=_taken(), limits=settings.upload())
 
 
 def _unfolded(files: list[UploadedFile]) -> runs.Run:
-    return runs.unpack_files({file.name: file.getbuffer() for file in files}, taken=_taken(), limits=UPLOAD)
+    settings.check_disk(sum(file.size for file in files))
+    return runs.unpack_files({file.name: file.getbuffer() for file in files}, taken=_taken(), limits=settings.upload())
 
 
 def _imported(file: UploadedFile, operation: str, p: int, act: str, causal: bool, lnpre: bool) -> runs.Run:
@@ -121,7 +122,7 @@ def _imported(file: UploadedFile, operation: str, p: int, act: str, causal: bool
         out = runs.free_folder(f"{task.name}-imported", _taken())
         try:
             run, extras = transformer_lens.import_run(
-                path, out, task, act, causal, allow_pt="pt" in _kinds(), limits=UPLOAD, lnpre=lnpre
+                path, out, task, act, causal, allow_pt="pt" in _kinds(), limits=settings.upload(), lnpre=lnpre
             )
         except InputError as error:  # where it lies for a moment says nothing to its owner
             raise InputError(str(error).replace(f"{folder}/", "")) from None

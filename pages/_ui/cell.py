@@ -23,6 +23,7 @@ from pages._ui.draw import Drawing, Width, draw, drawing
 
 P = ParamSpec("P")
 T = TypeVar("T")
+COMPUTED, DRAWN = 120_000_000, 60_000_000  #: bytes of results, and of drawings, that are kept
 #: A page makes its functions anew each time it runs; their code stays.
 _SOURCES: Final[dict[CodeType, str]] = {}
 #: What a cell's function may stumble over in a run that it was not chosen for: another p, fewer heads, other tokens.
@@ -133,20 +134,22 @@ def _code(function: Callable[..., Any]) -> str:
     return _SOURCES[function.__code__]
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _computed(_function: Callable[..., T], code: str, arguments: tuple, stamp: object) -> T:
-    found = _function(**dict(arguments))
-    memory.give_back()
-    return found
+@st.cache_resource(show_spinner=False)
+def _kept() -> tuple[memory.Kept, memory.Kept]:
+    """What all sessions share: what functions marked ``shared`` gave, and what is drawn of cells."""
+    return memory.Kept(COMPUTED), memory.Kept(DRAWN)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
-def _drawn(_make: Callable[..., Any], code: str, arguments: tuple, stamp: object) -> Titled | tuple[Titled, ...]:
-    made = _make(**dict(arguments))
-    found = tuple(map(_titled, made)) if isinstance(made, tuple) else _titled(made)
-    del made  # its rows are Python objects, many times as large as what is drawn of them
-    memory.give_back()
-    return found
+def _computed(function: Callable[..., T], code: str, arguments: tuple, stamp: object) -> T:
+    return _kept()[0].get((code, arguments, stamp), lambda: function(**dict(arguments)))
+
+
+def _drawn(make: Callable[..., Any], code: str, arguments: tuple, stamp: object) -> Titled | tuple[Titled, ...]:
+    def drawn() -> Titled | tuple[Titled, ...]:
+        made = make(**dict(arguments))
+        return tuple(map(_titled, made)) if isinstance(made, tuple) else _titled(made)
+
+    return _kept()[1].get((code, arguments, stamp), drawn)
 
 
 def _titled(chart: Chart) -> Titled:

@@ -20,10 +20,20 @@ def resume(name: str) -> None:
     try:
         rights.check(name)
         run = runs.open(name)
-        settings.check_start(run.config, len(waiting()))
-        registry().resume(run)
+        check_start(run.config)
+        registry().resume(run, settings.read().max_seconds)
     except InputError as error:
         st.session_state[WRONG] = str(error)
+
+
+def check_start(config: RunConfig) -> None:
+    """Check that this session may train one more run here.
+
+    Raises:
+        InputError: too many train or wait already, or the run is too large for this server.
+    """
+    busy = [job.name for job in waiting()]
+    settings.check_start(config, len(busy), sum(rights.why_not(name) is None for name in busy))
 
 
 def pause(name: str) -> None:
@@ -137,6 +147,8 @@ def _status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:
         return f"Paused at step {result['steps']:,}", "pause"
     if run.imported:
         return "Imported: it was trained elsewhere, so there is no training to show", "download"
+    if job is not None and job.message:
+        return job.message, "stop"
     if result["stopped"]:
         return f"Stopped at step {result['steps']:,}", "stop"
     return f"Finished at step {result['steps']:,}", "check"

@@ -4,12 +4,12 @@ import pandas as pd
 import streamlit as st
 
 import miii
-from miii import plots
+from miii import cost, plots
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Frames, Task
 from miii.tasks.task import UNASKED
-from pages._ui import say
+from pages._ui import gate, say
 from pages._ui.cell import cell
 from pages._ui.inputs import number, train_fraction, whole
 
@@ -62,6 +62,7 @@ def page() -> None:
     except InputError as error:
         say.error(error)
         st.stop()
+    gate.check(cost.data(config), "This data set")
     task = built(config)
     total, ends = len(task.labels), int(task.labels.sum())
     with st.container(horizontal=True):

@@ -6,13 +6,13 @@ import pandas as pd
 import streamlit as st
 
 import miii
-from miii import analysis, plots
+from miii import analysis, cost, plots
 from miii.analysis.miu import RULES
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Task
 from miii.tasks.miu import MIU, Step
-from pages._ui import say
+from pages._ui import gate, say
 from pages._ui.cell import cell
 from pages._ui.inputs import number, train_fraction, whole
 
@@ -75,6 +75,7 @@ def page() -> None:
     except InputError as error:
         say.error(error)
         st.stop()
+    gate.check(cost.data(config), "This data set")
     task = built(config)
     strings, theorem = len(task.labels), int(task.labels.sum())
     with st.container(horizontal=True):

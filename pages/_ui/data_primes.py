@@ -11,11 +11,11 @@ import pyarrow.csv
 import streamlit as st
 
 import miii
-from miii import analysis, numbers, plots
+from miii import analysis, cost, numbers, plots
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks.primes import PRESETS, Primes
-from pages._ui import data_where, say
+from pages._ui import data_where, gate, say
 from pages._ui.cell import cell
 from pages._ui.factored import product
 from pages._ui.inputs import number, train_fraction, whole
@@ -163,6 +163,7 @@ def page() -> None:
     """Everything below the choice of the task."""
     say.text(INTRO)
     task = choose()
+    gate.check(cost.data(task), "This data set")
     chosen = {
         name: getattr(task, name)
         for name in ("low", "high", "base", "candidates", "sample", "split", "train_fraction", "seed")

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from miii import RunConfig, cost, hardware, runs
 from miii.cost import Cost
 from miii.errors import InputError
-from pages._ui import settings
+from pages._ui import say, settings
+from pages._ui.beside import BESIDE
+from pages._ui.pick import RUN
 from pages._ui.settings import MB
 
 OPEN = "gate"  #: what this session has agreed to, whatever it takes; True agrees to all
@@ -25,7 +28,26 @@ def _turns() -> tuple[threading.Semaphore, threading.Semaphore]:
     return threading.Semaphore(LIGHTS), threading.Semaphore(1)
 
 
-def of_run(page: str, names: list[str]) -> Cost:
+def admit(page: StreamlitPage) -> Cost:
+    """Check that a page may be computed for the run in the sidebar, and the one beside it; stop it where it may not.
+
+    Returns:
+        What it needs.
+
+    Raises:
+        InputError: as ``check``.
+    """
+    names = [name for key in (RUN, BESIDE) if (name := st.session_state.get(key))]
+    needs = of_runs(page.url_path, names)
+    try:
+        check(needs, f"{page.title} of {' and '.join(names)}", page.title)
+    except InputError:
+        say.title(page.title)
+        raise
+    return needs
+
+
+def of_runs(page: str, names: list[str]) -> Cost:
     """Return what a page needs for the runs that it shows; nothing for those that cannot be opened.
 
     A run that came with miii is known to fit.
@@ -41,11 +63,12 @@ def of_run(page: str, names: list[str]) -> Cost:
     return Cost(sum(each.nbytes for each in found), sum(each.flops for each in found))
 
 
-def check(needs: Cost, what: str) -> None:
+def check(needs: Cost, what: str, title: str | None = None) -> None:
     """Check that something may be computed here; on one's own machine ask where it is a lot, and stop the page.
 
     Args:
         what: it is, as the subject of a sentence.
+        title: of a page that has none yet.
 
     Raises:
         InputError: it needs more than this server gives.
@@ -63,9 +86,11 @@ def check(needs: Cost, what: str) -> None:
         )
     if found.shared or agreed is True or agreed == what or not _much(needs):
         return
-    st.warning(
+    if title is not None:
+        say.title(title)
+    say.warning(
         f"{what} needs about {needs.nbytes / MB:,.0f} MB of memory and {needs.seconds:,.0f} seconds.",
-        icon=":material/hourglass_top:",
+        icon="hourglass_top",
     )
     st.button("Compute it", on_click=st.session_state.update, args=({OPEN: what},), icon=":material/play_arrow:")
     st.stop()

@@ -10,7 +10,7 @@ from miii import ModularAddition, runs
 from miii.analysis import grid
 from miii.analysis.phases import Phase, outline
 from miii.errors import QUOTED, InputError, shortened
-from pages._ui import address, links, rights, say, settings
+from pages._ui import address, control, links, rights, say, settings
 from pages._ui.beside import BESIDE
 from pages._ui.cell import stamp_of
 from pages._ui.form import LIMIT
@@ -94,10 +94,11 @@ def start(config: miii.RunConfig) -> None:
     """Train a new run in the background, and choose it; what is wrong is kept as ``message`` for the page to say."""
     folder = runs.new_folder(config, taken=[job.name for job in registry().all()])
     try:
-        settings.check_start(config, len(waiting()))
-        registry().start(folder, config)
-        rights.own(folder.name)
+        control.check_start(config)
+        rights.own(folder.name)  # before it trains, or another session's limit would not count it
+        registry().start(folder, config, settings.read().max_seconds)
     except InputError as error:
+        rights.release(folder.name)
         st.session_state["message"] = str(error)
     else:
         st.session_state[RUN] = folder.name
