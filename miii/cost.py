@@ -52,7 +52,7 @@ class Cost:
 
 #: By kind of task and page: how many numbers it holds for each of a site's of an example, and how many forward passes it
 #: takes over all examples, besides those for each head.
-_WHOLE = {
+_WHOLE: dict[str, dict[str, float]] = {
     "attention": {"head": 13.0, "stream": 1.0, "neuron": 1.0, "below": 1.0, "passes": 5, "a head": 1},
     "fourier": {"stream": 0.5, "neuron": 0.2, "logit": 4.0, "below": 1.0, "passes": 2},
     "neurons": {"stream": 1.0, "neuron": 5.0, "below": 1.0, "passes": 20},
@@ -62,8 +62,8 @@ _WHOLE = {
     "try": {"stream": 1.0, "neuron": 1.0, "logit": 2.0, "passes": 2},
     "train": {"logit": 1.0, "passes": 2},
 }
-_SIEVED = {"sieve": {"stream": 0.9, "neuron": 0.3, "logit": 1.0, "below": 0.5, "passes": 10}}
-_LOOKED = {"attention": {"stream": 0.1, "passes": 1}, "try": {"stream": 0.1, "passes": 1}, "train": {"passes": 0}}
+_SIEVED: dict[str, dict[str, float]] = {"sieve": {"stream": 0.9, "neuron": 0.3, "logit": 1.0, "below": 0.5, "passes": 10}}
+_LOOKED: dict[str, dict[str, float]] = {"attention": {"stream": 0.1, "passes": 1}, "try": {"stream": 0.1, "passes": 1}, "train": {"passes": 0}}
 ANALYSES: dict[str, dict[str, dict[str, float]]] = {
     "modular": _WHOLE,
     "primes": _SIEVED | _LOOKED,
