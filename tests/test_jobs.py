@@ -82,6 +82,17 @@ def test_a_stop_is_heard_within_an_evaluation(jobs, small_config, tmp_path, monk
     assert job.status == "stopped"
 
 
+def test_a_job_stopped_at_step_0_is_resumed_to_the_same_weights(jobs, small_config, small_run, tmp_path, same):
+    stopped = Job(tmp_path / "run", small_config())
+    stopped.stop.set()
+    stopped.run(lambda: train(small_config()))
+    assert (stopped.status, runs.open(tmp_path / "run").result["steps"]) == ("stopped", 0)
+    job = jobs.resume(runs.open(tmp_path / "run"))
+    wait(lambda: job.over)
+    assert (job.status, job.message) == ("finished", "")
+    assert same(runs.open(tmp_path / "run").weights(), small_run.weights())
+
+
 def test_one_job_trains_and_the_others_wait_for_their_turn(jobs, long, small_config, tmp_path):
     names = ("first", "second", "third")
     first, second, third = (jobs.start(tmp_path / n, long if n == "first" else small_config()) for n in names)

@@ -171,6 +171,50 @@ def test_a_spoilt_run_and_a_run_without_rows_are_rows_like_others(mine, home, vi
     assert told.loc[["spoilt", "empty"], ["accuracy", "steps"]].isna().all(axis=None)
 
 
+def test_a_folder_that_cannot_be_read_is_a_row_with_its_reason_and_spoils_no_page(mine, home, visit):
+    spoil: dict[str, Callable[[Path], object]] = {
+        "tomorrow": lambda f: (f / "config.json").write_text('{"epochs": 3}'),
+        "deep": lambda f: (f / "config.json").write_text("[" * 100_000),
+        "no-key": lambda f: (f / "result.json").write_text("{}"),
+        "latin": lambda f: (f / "metrics.jsonl").write_bytes(b"\xe9\n"),
+        "no-snapshots": lambda f: [shutil.rmtree(f / "snapshots"), (f / "snapshots").touch()],
+        "loop": lambda f: (f / ".lock").symlink_to(".lock"),
+    }
+    for name, change in spoil.items():
+        shutil.copytree(mine.folder, home / name, ignore=shutil.ignore_patterns(".lock"))
+        change(home / name)
+    at = visit("runs", run="mine")
+    told = table(at).set_index("run")
+    assert dict(told.loc[list(spoil), "state"]) == {"tomorrow": "unreadable", "deep": "unreadable"} | dict.fromkeys(
+        ("no-key", "latin", "no-snapshots", "loop"), "spoilt"
+    )
+    words = ("epochs", "too deep", "stopped", "UTF-8", "snapshots", ".lock")
+    for name, word in zip(spoil, words, strict=True):
+        assert word in told.loc[name, "reason"]
+    assert told.loc["mine", "state"] == "done"
+    assert not {"tomorrow", "deep"} & set(at.selectbox(key="chosen").options)
+    at.session_state[at.dataframe[0].key] = {
+        "selection": {"rows": [listed(at).index("deep")], "columns": [], "cells": []}
+    }
+    at.run()
+    assert not at.exception
+    choose(at, "no-key")
+    assert not at.exception
+    for page in ("train", "symbolic", "compare", "data"):
+        visit(page, run="mine", comparison="runs of yours")
+
+
+def test_a_stopped_run_is_downloaded_with_its_training_state_on_request(mine, stopped_run, home, visit):
+    shutil.copytree(stopped_run.folder, home / "stopped")
+    at = choose(visit("runs"), "mine")
+    assert not at.checkbox  # there is no state to take along
+    assert choose(at, "stopped").checkbox[0].value is False
+    at.checkbox[0].check().run()
+    assert not at.exception
+    press(upload(at, "zip-0", ("any.zip", runs.pack(stopped_run, resumable=True))), "Add to the runs", "add-zip")
+    assert runs.open("stopped-2").can_resume
+
+
 def test_other_peoples_weights_have_their_accuracy_on_all_pairs(adder, home, visit):
     model = adder(11, (2, 3), n_heads=2).requires_grad_(False)
     config = miii.RunConfig(task={"p": 11, "train_fraction": None}, model=model.config.model_dump())
