@@ -54,7 +54,7 @@ def doubt(run: runs.Run, found: Mapping[str, float]) -> str | None:
         model = run.config.model
         norms = "with LayerNorms" if model.block == "pre-norm" else "without norms"
         text += (
-            f"; no operation fits (the best is {best}, with {found[best]:.1%}), so it may be another network than the one "
-            f"read: act {model.act}, causal {str(model.causal).lower()}, {norms}"
+            f"; no operation fits (the best is {best}, with {found[best]:.1%}), so the network may be another than the "
+            f"one read: act {model.act}, causal {str(model.causal).lower()}, {norms}"
         )
     return f"{text}."
