@@ -30,7 +30,7 @@ def one_measure(comparison: str, measure: str) -> Chart:
     home = miii.runs.homes()[1] / "architectures"
     found = analysis.compare.load(home / f"{comparison}.jsonl")
     summary = analysis.compare.summary(analysis.compare.compare(found))
-    return plots.spread(summary, measure, measure.replace("_", " "))
+    return plots.spread(summary, measure, analysis.compare.label(measure))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -109,7 +109,9 @@ with st.expander("Every run", icon=":material/table_rows:"):
 with st.expander("What the columns are", icon=":material/help:"):
     say.text(
         "\n".join(
-            f"- **{name.replace('_', ' ')}**: {says}" for name, says in compared.SAYS.items() if name in (*known, ADDS)
+            f"- **{analysis.compare.label(name)}**: {says}"
+            for name, says in compared.SAYS.items()
+            if name in (*known, ADDS)
         )
     )
 
@@ -128,7 +130,7 @@ else:
     )
 
 say.header("What they compute", anchor="measures")
-worded = {name.replace("_", " "): name for name in known}
+worded = {analysis.compare.label(name): name for name in known}
 measure = worded[
     st.selectbox(
         "Measure",
@@ -141,7 +143,11 @@ measure = worded[
     )
 ]
 if chosen == OWN:
-    st.altair_chart(plots.spread(summary, measure, measure), key="own-spread", alt=f"{measure} by architecture.")
+    st.altair_chart(
+        plots.spread(summary, measure, analysis.compare.label(measure)),
+        key="own-spread",
+        alt=f"{measure} by architecture.",
+    )
 else:
     cell(
         one_measure,

@@ -47,7 +47,7 @@ keys = choice.frequencies
 say.text(
     f"**Key frequencies, taken from the last snapshot: {', '.join(map(str, keys))}.**"
     if keys
-    else f"**The last snapshot has no key frequency**: {choice.why_none}. So nothing is left for the restricted loss but the "
+    else f"**The last snapshot has no key frequency.** Why: {choice.why_none}. So nothing is left for the restricted loss but the "
     "mean, and nothing is excluded."
 )
 if not run.task().split_known:

@@ -46,6 +46,11 @@ MEASURES: dict[str, str] = {
 }
 
 
+def label(name: str) -> str:
+    """Return a column of ``compare`` in words; what learns its task need not grok."""
+    return {"grokked_at": "learned at step", "seconds_to_grok": "seconds until then"}.get(name, name.replace("_", " "))
+
+
 @dataclass(frozen=True)
 class Compared:
     """One run of a comparison.

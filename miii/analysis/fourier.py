@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from miii.errors import InputError
+from miii.model.tap import must_be_finite
 from miii.model.transformer import Transformer
 
 FLOOR = 10  #: times the median power, which key frequencies must have
@@ -135,11 +136,14 @@ def choose(power: Float[Tensor, " frequency"]) -> Choice:
 
 
 def neuron_logit(model: Transformer) -> Float[Tensor, "d_mlp d_vocab_out"]:
-    """W_L = W_out W_U in float64, the map from the last block's neurons to the logits.
+    """Return W_L = W_out W_U, the map from the last block's neurons to the logits.
+
+    Raises:
+        InputError: the weights are so large that their product is not finite.
 
     Source: Nanda et al. 2023, section 4.2.
     """
-    return model.blocks[-1].W_out.double() @ model.W_U.double()  # float32 overflows where both are large
+    return must_be_finite(model.blocks[-1].W_out @ model.W_U, "W_out W_U")
 
 
 def model_key_frequencies(model: Transformer, p: int | None = None) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from miii import runs
+from miii.errors import InputError
 from miii.evaluation import reached
 
 RunName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="name or folder of the run")]
@@ -28,7 +29,11 @@ def parts(name: str) -> Iterator[Callable[[int, int, str], None]]:
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(TextColumn(name), *columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=1)
-        yield lambda done, todo, what: bar.update(task, completed=done, total=todo, description=what)
+        try:
+            yield lambda done, todo, what: bar.update(task, completed=done, total=todo, description=what)
+        except InputError:  # all that is left to say is its sentence
+            bar.console.quiet = not bar.console.is_terminal
+            raise
 
 
 def print_values(values: dict[str, Any]) -> None:

@@ -114,7 +114,7 @@ def must_be_finite(values: Tensor, name: str) -> Tensor:
         InputError: one of them is infinite or NaN, so nothing can be measured of it.
     """
     if not values.isfinite().all():
-        raise InputError(f"{name} must be finite: the network's weights are not, or are so large that they overflow.")
+        raise InputError(f"model must give finite {name} to be taken apart (got infinite or undefined ones).")
     return values
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from miii.analysis.compare import ADDS, MEASURES
+from miii.analysis.compare import ADDS, MEASURES, label
 
 #: What is known of training, by column.
 TRAINING = {
@@ -19,7 +19,6 @@ WHOLE = ("grokked_at", "parameters", "key_frequencies", "sieve_depth")
 
 
 LEARNS = ("grok", "sieve by 3")  #: what networks on sums and on primes do that learn their task
-LABELS = {"grokked_at": "learned at step", "seconds_to_grok": "seconds until then"}
 
 
 def learns(summary: pd.DataFrame) -> str:
@@ -51,8 +50,7 @@ def columns(known: list[str]) -> dict[str, Any]:
     }
     for name in known:
         form = "%.0f" if name in WHOLE or name == "ms_per_step" else "%.3g"
-        label = LABELS.get(name, name.replace("_", " "))
-        config[name] = st.column_config.NumberColumn(label, format=form, help=SAYS[name])
+        config[name] = st.column_config.NumberColumn(label(name), format=form, help=SAYS[name])
     return config
 
 

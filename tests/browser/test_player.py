@@ -19,11 +19,12 @@ def test_keys_move_the_step_and_the_page_follows(chromium: Browser, warm: str) -
         expect(answered(page)).to_contain_text("At step 400 ")
         settled(page)
         assert page.locator(".phases span:not(.before)").all_inner_texts() == [
-            "memorises",
-            "generalises",
-            "has grokked",
+            "memorization",
+            "circuit formation",
+            "cleanup",
+            "afterwards",
         ]
-        expect(page.locator("output.at")).to_have_text("step 400 · has grokked")
+        expect(page.locator("output.at")).to_have_text("step 400 · afterwards")
         slider(page).press("ArrowLeft")
         page.wait_for_url("**step=**")
         before = int(re.findall(r"step=(\d+)", page.url)[0])

@@ -1,11 +1,13 @@
 """Every page on runs of every kind: it is drawn, shows numbers where numbers belong, and says why where it cannot."""
 
+import io
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
@@ -249,3 +251,91 @@ def test_progress_says_that_no_phase_is_marked_where_the_split_is_unknown(run, v
     run("zeros")
     assert "no phases are marked" in texts(visit("progress", run="zeros"))
     assert "no phases are marked" not in texts(visit("progress", run="adds"))
+
+
+# ---- small tasks, and what is said and given away of any ----
+
+SMALL = {
+    "two digits": {"kind": "primes", "low": 10, "high": 99},
+    "one digit": {"kind": "primes", "low": 2, "high": 96, "base": 97},
+    "few": {"kind": "primes", "low": 2, "high": 11},
+    "residues": {"kind": "residues", "p": 6},
+    "strings": {"kind": "miu", "longest": 3, "longest_test": 3, "n": 100},
+}
+EVERYTHING = {"apart": "true", "all": "true", "count": "true", "probes": "true"}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_smallest_tasks_are_shown(home, visit, name):
+    config = miii.RunConfig(task=SMALL[name], model=TINY)
+    for filled in (False, True):
+        model = miii.Transformer.of(config.model, config.task.build(), seed=0)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.mul_(filled)  # at first all answers are alike
+        run = runs.adopt(home / f"{name} {filled}", config, model, format="planted").name
+        for page, query in (("sieve", EVERYTHING), ("try", {}), ("attention", {}), ("train", {})):
+            sound(visit(page, run=run, **query), page, run)
+
+
+def test_why_there_is_no_key_frequency_is_the_reason_that_decided(run, visit, texts):
+    shown = run("untrained")
+    choice = analysis.fourier.model_choice(shown.model())
+    assert (choice.frequencies, choice.gap > 1, choice.height < analysis.fourier.FLOOR) == ((), True, True)
+    for page in ("fourier", "progress", "formula"):
+        said = texts(visit(page, run="untrained"))
+        assert f"{choice.height:.3g} times the median power" in said
+        assert "clear" not in said
+    assert analysis.fourier.model_choice(run("adds").model()).why_none == ""
+
+
+#: Tables by the name of their file: columns that tell what each holds.
+TABLES = {
+    ("sieve", "primes-10"): {
+        "residue-share-by-place": "10⁰",
+        "digits-and-residues": "10⁰",
+        "addition-by-modulus": "q",
+    },
+    ("formula", "add-113"): {"verdict-evidence": "evidence", "network-and-formula": "measure"},
+    ("attention", "add-113"): {"mean-attention-of-heads": "head"},
+    ("attention", "miu-24"): {"attention-of-one-input": "token", "mean-attention-by-token": "head"},
+    ("attention", "primes-10"): {"mean-attention-by-position": "head"},
+    ("try", "residues-113"): {"answers-of-one-number": "asked"},
+    ("data", "primes"): {"first-integers": "spf", "table-1": "0", "table-1-row": "0", "integer-as-tokens": "token"},
+    ("data", "frames"): {"sequence-as-tokens": "frame"},
+}
+
+
+def test_a_table_is_downloaded_under_the_name_of_what_it_holds(visit, gives):
+    held: dict[str, list[str]] = {}
+    for (page, of), wanted in TABLES.items():
+        at = visit(page, **{"task" if page == "data" else "run": of})
+        keys = [button.key for button in at.get("download_button") if button.key]
+        assert len(set(keys)) == len(keys)
+        charts = {figure.make.__name__ for figure in at.session_state["notes"] if hasattr(figure, "make")}
+        tables = [key.removeprefix("download-").removesuffix(".csv") for key in keys if key.endswith(".csv")]
+        assert not charts & set(tables)
+        for name, column in wanted.items():
+            columns = list(pd.read_csv(io.StringIO(gives(at, f"download-{name}.csv"))).columns)
+            assert column in columns, (name, columns)
+            assert held.setdefault(name, columns) == columns
+        assert set(wanted) <= set(tables)
+
+
+def test_quantities_of_one_name_have_one_value_on_every_page(visit):
+    def metrics(page, run):
+        return {metric.label: metric.value for metric in visit(page, run=run).metric}
+
+    listed = visit("runs").dataframe[0].value.set_index("run")
+    strings, residues = (metrics("train", name) for name in ("miu-24", "residues-113"))
+    sieve = metrics("sieve", "miu-24")
+    for label in ("Test, as long", "Test, longer"):
+        assert sieve[label] == strings[label]
+    assert (listed.loc["miu-24", "of"], f"{listed.loc['miu-24', 'accuracy']:.1%}") == (
+        "longer strings",
+        strings["Test, longer"],
+    )
+    assert listed.loc["residues-113", "of"] == "mean over primes"
+    mean = f"{listed.loc['residues-113', 'accuracy']:.1%}"
+    assert mean == residues["Mean over primes"] == metrics("sieve", "residues-113")["Mean over primes"] == "93.7%"
+    assert residues["All residues right"] == "12.4%"

@@ -189,7 +189,7 @@ def test_progress_draws_the_trajectory(adds, visit):
     at = visit("progress", run="adds")
     assert "**Key frequencies, taken from the last snapshot: 2, 3.**" in markdown(at)
     shown = at.get("vega_lite_chart")
-    wanted = plots.progress(frame, analysis.phases.phases(frame))
+    wanted = plots.progress(frame, analysis.phases.phases(adds.metrics()))
     assert [json.loads(chart.proto.spec)["title"] for chart in shown] == [chart.title for chart in wanted]
     assert all(chart.proto.alt.startswith(f"{made.title}. ") for chart, made in zip(shown, wanted, strict=True))
     tree: dict[str, Any] = {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save
@@ -96,12 +97,16 @@ def test_the_table_is_what_lies_on_the_disk(mine, visit):
     assert told.loc["mine", "from"] == "yours"
     assert told.loc["mine", "steps"] == row["steps"] == 24
     assert told.loc["mine", "accuracy"] == row["test_accuracy"]
+    assert told.loc["mine", "of"] == "test pairs"
     size = sum(path.stat().st_size for path in mine.folder.rglob("*") if path.suffix)
     assert told.loc["mine", "MB"] == pytest.approx(size / 1e6)
     assert told.loc["mine", "date"].isoformat() == mine.provenance["date"]
     shipped = runs.open("primes-10")
     assert told.loc["primes-10", "auc"] == shipped.rows()[-1]["auc"]
-    assert told.loc["primes-10", "grokked at"] == shipped.result["grokked_at"] == 350
+    assert told.loc["primes-10", "reached at"] == shipped.result["grokked_at"] == 350
+    assert told.loc["primes-10", "reached"] == "sieves by 3"
+    assert told.loc["add-113", "reached"] == "grokked"
+    assert pd.isna(told.loc["miu-24", "reached"])
     assert set(told.loc[SHIPPED, "from"]) == {"shipped"}
 
 

@@ -1,7 +1,10 @@
 """The slider of steps: None is the last snapshot, whatever that is by now; a step stands in the address."""
 
+import json
 import shutil
 
+import pandas as pd
+import pyarrow as pa
 import pytest
 from shown import drag, move, player, stands_at
 
@@ -87,3 +90,21 @@ def test_its_phases_are_those_of_the_library(home, visit):
     shown = (player(visit("fourier", run="mine")) or {})["phases"]
     assert shown == [{"name": phase.name, "from": phase.start, "to": phase.end} for phase in wanted]
     assert len(shown) > 1
+
+
+def test_slider_and_progress_agree_on_the_phase_of_every_snapshot(visit):
+    at = visit("progress", run="add-113")
+    slider = tuple(miii.analysis.phases.Phase(*phase.values()) for phase in player(at)["phases"])
+    chart = json.loads(at.get("vega_lite_chart")[0].proto.spec)
+    (marks,) = (rows for rows in _datasets(at.get("vega_lite_chart")[0]) if "phase" in rows)
+    begun = dict(zip(marks["phase"], marks["at"], strict=True))
+    assert chart["title"] == "Losses"
+    for step in runs.open("add-113").steps:
+        said = miii.analysis.phases.phase_at(slider, step)
+        drawn = max((name for name in begun if begun[name] <= max(step, 0.7)), key=begun.__getitem__)
+        assert said == drawn, step
+    assert miii.analysis.phases.phase_at(slider, 52) == "circuit formation"
+
+
+def _datasets(chart) -> list[pd.DataFrame]:
+    return [pa.ipc.open_stream(data.data.data).read_pandas() for data in chart.proto.datasets]

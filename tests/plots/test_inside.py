@@ -48,7 +48,7 @@ FORMULA = Formula(P, (Term(2, 2, 2, 10.0, 0.5), Term(-5, 3, 5, 1.5, -3.0)))
 STEERED = Steering((2, 5), torch.linspace(0.9, 1, P - 1), (1, 3), torch.linspace(1, 0.8, P - 1))
 SHARES = dict(zip(KINDS, (0.5, 0.25, 0.125, 0.0625, 0.0625), strict=True))
 SPECTRUM = Spectrum2D(P, torch.tensor([[0.0, 0.25], [0.5, 0.25]]))
-PHASES = (Phase("memorisation", 0, 10), Phase("circuit formation", 10, 100), Phase("afterwards", 100, 1000))
+PHASES = (Phase("memorization", 0, 10), Phase("circuit formation", 10, 100), Phase("afterwards", 100, 1000))
 
 
 @cache
@@ -209,7 +209,7 @@ def test_measures_gives_back_its_columns():
 def test_phases_are_marked_where_they_begin():
     marks = plots.measures(trajectory(), {"loss": "all"}, title="Loss", y="nats", phases=PHASES).layer[1].data
     assert marks["at"].tolist() == [0.7, 10, 100]
-    assert marks["phase"].tolist() == ["memorisation", "circuit formation", "afterwards"]
+    assert marks["phase"].tolist() == ["memorization", "circuit formation", "afterwards"]
     labels = CHARTS["measures"]().to_dict()["layer"][2]
     assert labels["encoding"]["text"]["field"] == "phase"
 

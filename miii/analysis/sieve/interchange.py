@@ -142,18 +142,12 @@ class Sides:
         """The multiples (or the others) that stand on their own side: below the midpoint (or above it)."""
         return self.counted & (self.multiple == multiple) & (self.above != self.multiple)
 
-    def crossing(
-        self,
-        model: Transformer,
-        change: Callable[[bool, bool], tuple[np.ndarray, Tensor]],
-        controls: tuple[bool, ...] = (True, False),
-    ) -> Crossing:
+    def crossing(self, model: Transformer, change: Callable[[bool, bool], tuple[np.ndarray, Tensor]]) -> Crossing:
         """Count who crosses.
 
         Args:
             change: for what an integer is and what it is to become (whether a multiple of q), the rows that were
                 changed, and their new sums.
-            controls: the kinds that can be changed and stay what they are.
         """
         moves = []
 
@@ -172,7 +166,7 @@ class Sides:
             accuracy=(to_other + to_multiple) / 2,
             to_other=to_other,
             to_multiple=to_multiple,
-            control=float(np.mean([share(kind, kind)[0] for kind in controls])),
+            control=float(np.mean([share(kind, kind)[0] for kind in (True, False)])),
             before=float(np.mean([side.mean() for side in own])) if all(map(len, own)) else float("nan"),
             pairs=first + second,
             midpoint=self.midpoint,

@@ -49,17 +49,24 @@ class Addition:
     @property
     def adds(self) -> bool:
         """The verdict's rule: explained >= .9, both crossings >= .95, both controls <= .05, and all are measured."""
-        changes = self.interchange, self.steering
-        return self.variance_explained >= EXPLAINED and all(
-            change.accuracy >= CROSSES and change.control <= KEEPS for change in changes
+        accuracies = self.interchange.accuracy, self.steering.accuracy
+        return (
+            self.variance_explained >= EXPLAINED
+            and all(accuracy >= CROSSES for accuracy in accuracies)
+            and all(control <= KEEPS for control in self._controls)
         )
 
     @property
     def told(self) -> bool:
         """Whether the rule decides: it holds, or a bound is missed, rather than too few examples to measure."""
-        changes = self.interchange, self.steering
-        missed = any(change.accuracy < CROSSES or change.control > KEEPS for change in changes)
+        missed = any(accuracy < CROSSES for accuracy in (self.interchange.accuracy, self.steering.accuracy))
+        missed = missed or any(control > KEEPS for control in self._controls)
         return self.adds or missed or not self.variance_explained >= EXPLAINED
+
+    @property
+    def _controls(self) -> tuple[float, ...]:
+        """Modulo 2 steering has none: there is one kind of non-multiple."""
+        return (self.interchange.control, self.steering.control)[: 1 if self.q == 2 else 2]
 
 
 def addition(

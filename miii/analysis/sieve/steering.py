@@ -24,8 +24,8 @@ def steer(
     s more at one place moves it. r is the digit's own residue digit * base^place mod q; the place is drawn at random
     among all but the last. s makes a non-multiple of a multiple of q, or the reverse; the control moves a non-multiple
     to another non-multiple, and a multiple by nothing but two moves that cancel: s at one place, -s at another.
-    Modulo 2 there is one kind of non-multiple, so the control is the multiples' alone. With one digit there is no
-    place to steer at, and with two there is no second one for the multiples' control: those shares are NaN.
+    Shares are NaN where there is nothing to steer: modulo 2 the control, since there is one kind of non-multiple; all
+    of them with one digit; with two the control, since multiples have no second place.
 
     Args:
         fitted: training integers, from which the mean contributions are taken.
@@ -47,7 +47,7 @@ def steer(
 
     def change(of: bool, to: bool) -> tuple[np.ndarray, Tensor]:
         rows = np.flatnonzero(sides.own(of))
-        if places - 1 < (2 if of and to else 1):
+        if places - 1 < (2 if of and to else 1) or (q == 2 and not of and not to):
             return rows[:0], held_out.resid[rows[:0]]
         now = n[rows] % q
         if of:
@@ -63,4 +63,4 @@ def steer(
             possible, step = possible & back, step + second
         return rows[possible], (held_out.resid[torch.from_numpy(rows)] + step)[torch.from_numpy(possible)]
 
-    return sides.crossing(model, change, controls=(True,) if q == 2 else (True, False))
+    return sides.crossing(model, change)
