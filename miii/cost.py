@@ -19,7 +19,6 @@ from miii.training import snapshot_steps
 
 IDLE = 15_000_000  #: bytes that any work takes beside its arrays: thread stacks, the allocator's reserve, a chart
 RATE = 1.5e10  #: operations a second of one thread of a small server
-SEEN, AVERAGED = 50_000, 2_000  #: examples that an analysis looks at together; over which it averages attention
 EXPONENT = 5  #: iterations of Muon's orthogonalization
 
 
@@ -50,27 +49,29 @@ class Cost:
         return self.step_flops / RATE
 
 
-#: By kind of task and page: how many numbers it holds for each of a site's of an example, and how many forward passes it
-#: takes over all examples, besides those for each head.
-_WHOLE: dict[str, dict[str, float]] = {
-    "attention": {"head": 13.0, "stream": 1.0, "neuron": 1.0, "below": 1.0, "passes": 5, "a head": 1},
-    "fourier": {"stream": 0.5, "neuron": 0.2, "logit": 4.0, "below": 1.0, "passes": 2},
-    "neurons": {"stream": 1.0, "neuron": 5.0, "below": 1.0, "passes": 20},
-    "circuits": {"head": 8.0, "stream": 4.0, "neuron": 2.0, "logit": 1.0, "below": 2.0, "passes": 20, "a head": 10},
-    "formula": {"stream": 1.0, "neuron": 1.0, "logit": 8.0, "below": 1.0, "passes": 10},
-    "progress": {"stream": 1.0, "neuron": 1.0, "logit": 6.0, "below": 1.0, "passes": 30},
-    "try": {"stream": 1.0, "neuron": 1.0, "logit": 2.0, "passes": 2},
-    "train": {"logit": 1.0, "passes": 2},
+Weights = dict[str, float]
+
+#: By kind of task and page: how many numbers an analysis holds for each of a site's of an example; how many forward
+#: passes it takes over all examples, through the last block and through those below it, and further ones for each head.
+_WHOLE: dict[str, Weights] = {
+    "attention": {"head": 13, "stream": 1, "neuron": 1, "below": 1, "passes": 4, "deep": 3, "a head": 1},
+    "fourier": {"stream": 0.5, "neuron": 0.2, "logit": 4, "below": 1, "passes": 1.5, "deep": 1},
+    "neurons": {"stream": 1, "neuron": 6.5, "below": 1, "passes": 5, "deep": 5},
+    "circuits": {"head": 8, "stream": 4, "neuron": 4, "logit": 1, "below": 2, "passes": 20, "deep": 20, "a head": 8},
+    "formula": {"stream": 1, "neuron": 6, "logit": 4, "below": 1, "passes": 9, "deep": 9},
+    "progress": {"stream": 1, "neuron": 7, "logit": 2, "below": 1, "passes": 6, "deep": 6},
+    "try": {"stream": 0.2, "neuron": 0.1, "logit": 1, "passes": 1.5, "deep": 1.5},
 }
-_SIEVED: dict[str, dict[str, float]] = {"sieve": {"stream": 0.9, "neuron": 0.3, "logit": 1.0, "below": 0.5, "passes": 10}}
-_LOOKED: dict[str, dict[str, float]] = {"attention": {"stream": 0.1, "passes": 1}, "try": {"stream": 0.1, "passes": 1}, "train": {"passes": 0}}
-ANALYSES: dict[str, dict[str, dict[str, float]]] = {
+_LOOKED: dict[str, Weights] = {"attention": {"pattern": 0.25, "passes": 0.1}, "try": {"pattern": 0.25, "passes": 0.1}}
+ANALYSES: dict[str, dict[str, Weights]] = {
     "modular": _WHOLE,
-    "primes": _SIEVED | _LOOKED,
-    "residues": _SIEVED | _LOOKED,
-    "miu": _SIEVED | _LOOKED,
-    "frames": {"frames": {"stream": 0.5, "below": 0.2, "passes": 20}} | _LOOKED,
+    "primes": _LOOKED | {"sieve": {"stream": 0.9, "neuron": 0.3, "logit": 1, "below": 0.1, "passes": 8, "deep": 1.5}},
+    "residues": _LOOKED | {"sieve": {"logit": 1, "neuron": 0.1, "passes": 1.2, "deep": 1.2}},
+    "miu": _LOOKED | {"sieve": {"pattern": 1, "passes": 2, "deep": 2}},
+    "frames": _LOOKED | {"frames": {"stream": 0.5, "below": 0.6, "passes": 4, "deep": 4}},
 }
+SEEN = {"frames": 6_000}  #: examples that an analysis looks at together, where it is not 50,000
+AVERAGED = 2_000  #: over which it averages attention
 
 
 class _Forward(NamedTuple):
@@ -121,22 +122,26 @@ def data(task: TaskConfig) -> Cost:
 def pages(config: RunConfig) -> dict[str, Cost]:
     """Return what each page of the app that computes something of a run costs, by the page's name in the address."""
     model, sizes = config.model, config.task.sizes
-    seen = min(sizes.examples, SEEN)
-    macs = _forward(model, sizes).macs
+    seen = min(sizes.examples, SEEN.get(config.task.kind, 50_000))
+    below = (model.n_layers - 1) * sizes.n_ctx
     sites = {
-        "head": model.n_heads * (2 if sizes.n_ctx == 3 else 0),
+        "head": 2 * model.n_heads,
         "stream": sizes.n_ctx * model.d_model,
         "neuron": model.d_mlp,
         "logit": sizes.d_vocab_out,
-        "below": (model.n_layers - 1) * sizes.n_ctx * (model.d_model + model.d_mlp / 2),
+        "below": below * (model.d_model + model.d_mlp / 2),
     }
+    last = _forward(model.model_copy(update={"n_layers": 1}), sizes).macs
+    deep = _forward(model, sizes).macs - last
     patterns = min(sizes.examples, AVERAGED) * model.n_layers * model.n_heads * sizes.n_ctx**2
+    data = 8 * sizes.examples * (sizes.n_ctx + sizes.targets + 2)
     found = {}
     for page, weights in ANALYSES[config.task.kind].items():
-        arrays = 4 * seen * sum(weights.get(site, 0.0) * size for site, size in sites.items())
-        held = 8 * sizes.examples * (2 * sizes.n_ctx + sizes.targets + 8)
-        passes = weights["passes"] + weights.get("a head", 0) * model.n_layers * model.n_heads
-        found[page] = Cost(round(IDLE + held + arrays + 4 * patterns), 2 * passes * seen * macs)
+        arrays = seen * sum(weights.get(site, 0.0) * size for site, size in sites.items())
+        arrays += weights.get("pattern", 0.0) * patterns
+        more = weights.get("a head", 0) * model.n_layers * model.n_heads
+        macs = (weights["passes"] + more) * last + (weights.get("deep", 0.0) + more) * deep
+        found[page] = Cost(round(IDLE + data + 4 * arrays), 2 * seen * macs)
     return found
 
 

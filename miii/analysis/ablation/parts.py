@@ -119,7 +119,7 @@ def neurons(
         changed = (post.index_add(-1, group, excess[..., group], alpha=-1) for group in together)
         ablated = (answers_with(model, tokens, site, values) for values in changed)
         return scored("neurons", kind, names, labels, base, ablated)
-    direction = fourier.neuron_logit(model).detach()
+    direction = fourier.neuron_logit(model).detach().to(base.dtype)
     if groups is None:
         return scored_along("neurons", kind, names, labels, base, excess, direction)
     ablated = (base - excess[:, group] @ direction[group] for group in together)
@@ -157,7 +157,7 @@ def _without_heads(
     Only the neurons at the last position are computed again. What the heads write is linear in z up to there, so one
     head's change is added to the whole network's values.
     """
-    block, W_U, to_logits = model.blocks[-1], model.W_U, fourier.neuron_logit(model)
+    block, W_U, to_logits = model.blocks[-1], model.W_U, fourier.neuron_logit(model).to(model.W_U.dtype)
     total = torch.zeros(1 + len(block.W_O), 2, dtype=torch.float64)
     for rows in torch.arange(len(labels)).split(CHUNK):  # what a chunk needs stays in the processor's cache
         mid = add_bias(resid[rows] + z[rows].flatten(1) @ block.W_O.flatten(0, 1), block.b_O)
