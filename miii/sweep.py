@@ -3,14 +3,14 @@
 import itertools
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from miii import flat, runs
 from miii.config import RunConfig
 from miii.errors import InputError
-from miii.training import Step, train
+from miii.training import Diverged, Step, train
 
 MOST = 10_000  #: runs of a grid
 
@@ -41,27 +41,34 @@ def _many(values: Sequence[Any]) -> str:
     return f"over {MOST:,}" if len(values[: MOST + 1]) > MOST else f"{len(values):,}"
 
 
-def sweep(folder: str | Path, configs: dict[str, RunConfig]) -> Iterator[tuple[str, Step]]:
+def sweep(
+    folder: str | Path, configs: dict[str, RunConfig], stop: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[str, Step]]:
     """Train each config into ``folder / name`` and pass its steps on; a finished run is skipped, a stopped one resumed.
+
+    A run that diverges ends, and the next one is trained.
+
+    Args:
+        stop: as of ``train``.
 
     Raises:
         InputError: a run cannot be written, or a folder of that name holds a run with another config.
-
-    Source: own design.
     """
     for name, config in configs.items():
         place = Path(folder) / name
-        steps = train(config)
+        steps = train(config, stop=stop)
         if os.path.lexists(place):
             run = runs.open(place.absolute())
             if run.config != config:
                 raise InputError(f"{place} holds a run with another config; choose another folder for this sweep.")
-            if run.result is not None and not run.result["stopped"]:
+            if run.result is not None and (not run.result["stopped"] or "diverged_at" in run.result):
                 continue
-            steps = runs.resume(place.absolute())
+            steps = runs.resume(place.absolute(), stop)
         followed = runs.follow(place, steps)
         try:
             for step in followed:
                 yield name, step
+        except Diverged:
+            pass
         finally:
             followed.close()

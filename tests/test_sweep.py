@@ -135,3 +135,15 @@ def test_a_run_that_someone_else_is_writing_is_refused(tmp_path, configs, one_se
     with one_sentence(name, "being written"):
         drain(tmp_path, configs)
     assert [step.step for _, step in writing] == list(range(1, 7))  # and it goes on undisturbed
+
+
+def test_a_run_that_diverges_does_not_end_the_sweep(small_config, tmp_path):
+    bad, good = {"name": "sgd", "lr": 10.0}, {"name": "sgd", "lr": 0.01}
+    configs = {
+        name: small_config(optimizer=optimizer, loss="squared", warmup_steps=0, steps=40)
+        for name, optimizer in (("a", bad), ("b", good))
+    }
+    for _ in range(2):  # and a second time it is left as it is
+        list(sweep(tmp_path / "sweep", configs))
+        found = [runs.row(runs.open(tmp_path / "sweep" / name))["status"] for name in configs]
+        assert found == ["diverged", "done"]

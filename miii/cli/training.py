@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, make_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -21,7 +24,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from miii import flat, runs
+from miii import cost, flat, hardware, runs
 from miii.cli.printing import Json, RunName, by_task, print_runs, print_values
 from miii.config import RECIPES, RunConfig
 from miii.errors import InputError, quoted
@@ -73,6 +76,7 @@ Out = Annotated[
 ]
 SweepOut = Annotated[Path, tyro.conf.arg(help="folder of the sweep, with a run below it for each setting")]
 Seeds = Annotated[int, tyro.conf.arg(help="how many seeds: 0 .. seeds - 1")]
+Yes = Annotated[bool, tyro.conf.arg(help="train without asking, whatever memory and disk it needs")]
 Grid = Annotated[tuple[str, ...], tyro.conf.arg(help="settings such as lr=0.01,0.02 weight_decay=1,2")]
 
 Train: Any = make_dataclass(
@@ -82,6 +86,7 @@ Train: Any = make_dataclass(
         ("recipe", Recipe, "fast"),
         ("out", Out, None),
         ("json", Json, False),
+        ("yes", Yes, False),
         *_option_fields(),
     ],
     frozen=True,
@@ -98,6 +103,7 @@ Sweep: Any = make_dataclass(
         ("seeds", Seeds, 1),
         ("grid", Grid, ()),
         ("json", Json, False),
+        ("yes", Yes, False),
         *[item for item in _option_fields() if item[0] != "seed"],
     ],
     frozen=True,
@@ -129,18 +135,39 @@ def run_train(chosen: Any) -> int:
     out = chosen.out if chosen.out is not None else runs.new_folder(config)
     if os.path.lexists(out):  # said before any work is done
         raise InputError(f"out must be a folder that does not exist yet (got {str(out)!r}).")
-    return _drain(out, train(config), config, chosen.json)
+    _check_cost([config], chosen.yes)
+    return _drain(out, partial(train, config), config, chosen.json)
 
 
 def run_resume(chosen: Resume) -> int:
     """Go on, and print what came of it; exit codes as of ``run_train``. Source: ``miii.runs``."""
     run = runs.open(chosen.run)
-    return _drain(run.folder, runs.resume(run.folder.absolute()), run.config, chosen.json)
+    return _drain(run.folder, partial(runs.resume, run.folder.absolute()), run.config, chosen.json)
 
 
-def _drain(out: Path, steps: Iterator[Step], config: RunConfig, as_json: bool) -> int:
-    followed = runs.follow(out, steps)
+def _check_cost(configs: Sequence[RunConfig], yes: bool) -> None:
+    """Ask before a run is trained for which this machine has too little memory or disk."""
+    needs = [cost.training(config) for config in configs]
+    nbytes, disk = max(each.nbytes for each in needs), sum(each.disk for each in needs)
+    memory, free = hardware.available_memory(), shutil.disk_usage(Path.cwd()).free
+    if yes or (nbytes <= memory and disk <= free):
+        return
+    text = (
+        f"training needs about {nbytes / 1e6:,.0f} MB of memory and {disk / 1e6:,.0f} MB of disk, and this machine has "
+        f"{memory / 1e6:,.0f} and {free / 1e6:,.0f} left"
+    )
+    if not sys.stdin.isatty():
+        raise InputError(f"{text}: train a smaller run, or pass --yes to train it all the same.")
+    if Console(stderr=True).input(f"{text[0].upper()}{text[1:]}. Train it all the same? [y/N] ").lower() not in (
+        "y",
+        "yes",
+    ):
+        raise InputError("nothing was trained.")
+
+
+def _drain(out: Path, steps: Callable[..., Iterator[Step]], config: RunConfig, as_json: bool) -> int:
     with _stopping() as stopped, _progress() as progress:
+        followed = runs.follow(out, steps(stop=lambda: bool(stopped)))
         bar = progress.add_task(out.name, total=config.steps, note="")
         for step in followed:
             _show(progress, bar, step)
@@ -173,9 +200,10 @@ def run_sweep(chosen: Any) -> int:
     if not 1 <= chosen.seeds <= MOST:
         raise InputError(f"seeds must be at least 1 and at most {MOST:,} (got {quoted(chosen.seeds)}).")
     configs = grid(_config(chosen), choices | {"seed": range(chosen.seeds)})
+    _check_cost(list(configs.values()), chosen.yes)
     with _stopping() as stopped, _progress() as progress:
         bars = {name: progress.add_task(name, total=config.steps, note="") for name, config in configs.items()}
-        steps = sweep(chosen.out, configs)
+        steps = sweep(chosen.out, configs, lambda: bool(stopped))
         for name, step in steps:
             _show(progress, bars[name], step)
             if stopped:

@@ -188,7 +188,8 @@ def row(run: Run) -> dict[str, Any]:
     try:
         rows, result, _ = run.rows(), run.result, run.steps  # the steps only to see whether they can be read
         ended = "imported" if run.imported else "done"
-        status = "unfinished" if result is None else "stopped" if result["stopped"] else ended
+        stopped = "diverged" if result is not None and "diverged_at" in result else "stopped"
+        status = "unfinished" if result is None else stopped if result["stopped"] else ended
         status = "running" if run.running else status
     except InputError as error:  # one spoilt run must not hide the others
         rows, result, status, reason = [], None, "spoilt", str(error)

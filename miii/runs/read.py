@@ -220,6 +220,8 @@ def why_not_resumable(result: dict[str, Any] | None, provenance: dict[str, Any],
         return "it was not trained by miii"
     if result is not None and not result["stopped"]:
         return "it has ended"
+    if result is not None and "diverged_at" in result:
+        return "its training diverged"
     if not has_state and (result is not None or "uploaded" in provenance):
         return "this copy has no training state, which only a pack with --resumable carries"
     return None

@@ -27,7 +27,7 @@ from miii.runs.files import find_text
 from miii.runs.find import homes, open
 from miii.runs.read import LOCK, METRICS, STATE, Run, finite
 from miii.runs.state import load_state
-from miii.training import Step, train
+from miii.training import Diverged, Step, train
 
 RESUME_EVERY = 5.0  #: seconds from one writing of resume.safetensors to the next
 
@@ -38,8 +38,7 @@ def follow(folder: str | Path, steps: Iterator[Step]) -> Generator[Step, None, N
     Raises:
         InputError: ``folder`` exists (and the steps do not go on from where it stands), is being written by someone
             else, or cannot be written: a full disk, no permission. What was written before stays readable.
-
-    Source: own design.
+        Diverged: as ``train``; the run is written with the step as ``diverged_at``, its last snapshot is finite.
     """
     folder = Path(folder)
     writer: _Writer | None = None
@@ -52,6 +51,10 @@ def follow(folder: str | Path, steps: Iterator[Step]) -> Generator[Step, None, N
                 yield step
         except GeneratorExit:
             pass
+        except Diverged as error:
+            if writer is not None:
+                writer.end(error.step)
+            raise
         if writer is not None:
             writer.end()
     except OSError as error:
@@ -209,18 +212,24 @@ class _Writer:
         if time.perf_counter() - self.saved_at > RESUME_EVERY and not step.last:
             self._save_state(step.state())
 
-    def end(self) -> None:
-        if not self.step.last:
+    def end(self, diverged_at: int | None = None) -> None:
+        """Write what the run came to; one that diverged keeps its snapshots, and cannot be resumed."""
+        if not self.step.last and diverged_at is None:
             state = self.step.state()
             weights = {n.removeprefix("weights."): v for n, v in state.items() if n.startswith("weights.")}
             self._snapshot(weights, torch.float32)
             self._save_state(state)
-        write_json(self.folder / "result.json", summary(open(self.folder.absolute()), self.step, self.step_seconds))
-        if self.step.last:  # after the result: killed between the two, the run has ended all the same
+        result = summary(open(self.folder.absolute()), self.step, self.step_seconds)
+        write_json(self.folder / "result.json", result | ({} if diverged_at is None else {"diverged_at": diverged_at}))
+        if (
+            self.step.last or diverged_at is not None
+        ):  # a kill after the result leaves an ended run
             (self.folder / STATE).unlink(missing_ok=True)
 
     def _snapshot(self, weights: dict[str, Tensor], dtype: torch.dtype) -> None:
         kept = {name: value.to(dtype) for name, value in weights.items()}
+        if not all(value.isfinite().all() for value in kept.values()):  # a weight beyond float16's range
+            kept = weights
         self._save(self.folder / "snapshots" / f"{self.step.step}.safetensors", kept)
 
     def _save_state(self, state: dict[str, Tensor]) -> None:

@@ -149,6 +149,8 @@ def _status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:
         return "Imported: it was trained elsewhere, so there is no training to show", "download"
     if job is not None and job.message:
         return job.message, "stop"
+    if "diverged_at" in result:
+        return f"Diverged at step {result['diverged_at']:,}: a smaller learning rate may help", "error"
     if result["stopped"]:
         return f"Stopped at step {result['steps']:,}", "stop"
     return f"Finished at step {result['steps']:,}", "check"

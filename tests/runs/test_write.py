@@ -632,3 +632,20 @@ def test_no_room_when_a_run_is_stopped(small_config, tmp_path, one_sentence):
     with room_for(10), one_sentence("could not be written"):
         steps.close()
     assert_readable(miii.runs.open(tmp_path / "run"))
+
+
+def test_a_run_that_diverges_says_where_and_keeps_finite_snapshots(small_config, tmp_path, one_sentence):
+    config = small_config(
+        loss="squared", optimizer={"name": "sgd", "lr": 10.0}, steps=500, snapshots=200, warmup_steps=0
+    )
+    with pytest.raises(miii.training.Diverged) as caught:
+        runs.record(tmp_path / "run", train(config))
+    run = runs.open(tmp_path / "run")
+    assert run.result["diverged_at"] == caught.value.step
+    assert runs.row(run)["status"] == "diverged"
+    assert all(value.isfinite().all() for step in run.steps for value in run.weights(step).values())
+    assert len(run.steps) >= 2
+    assert not run.can_resume
+    with one_sentence("diverged"):
+        runs.resume(tmp_path / "run")
+    assert runs.unpack(runs.pack(run), "again", taken=()).result["diverged_at"] == caught.value.step
