@@ -14,7 +14,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import analysis, app, architectures, figures, grok, imports, sharing, sieve, sparse, step, verdict
+from benchmarks import (
+    analysis,
+    app,
+    architectures,
+    cost,
+    figures,
+    grok,
+    hostile,
+    imports,
+    sharing,
+    sieve,
+    sparse,
+    step,
+    verdict,
+)
 from benchmarks.table import ROOT, Result, Row, Unavailable, machine, machine_row, markdown, say
 
 SETS = (range(10), range(10, 50))  #: the seeds the default recipe was chosen on, and others
@@ -31,6 +45,8 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "app": lambda options: app.run(),
     "figures": lambda options: figures.run(),
     "sharing": lambda options: sharing.run(),
+    "cost": lambda options: cost.run(),
+    "hostile": lambda options: hostile.run(),
 }
 
 

@@ -10,12 +10,85 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.table import ROOT, Result, Row, say
+from miii import RunConfig, cost
+
+FACTOR = 2.0  #: the goal: how many times too much or too little an estimate may be
+
+
+def _modular(p: int = 113, **more: Any) -> dict[str, Any]:
+    return {"task": {"p": p}, "steps": 2, "eval_every": 2, **more}
+
+
+def _of(kind: str, model: dict[str, Any] | None = None, batch: int | None = 1024, **task: Any) -> dict[str, Any]:
+    run = {"steps": 2, "eval_every": 2, "batch_size": batch, "model": model or {}}
+    return {"task": {"kind": kind, **task}, **run}
+
+
+#: What is measured, and of which runs: the first two are in the suite.
+CASES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("train", _modular(113, model={"n_layers": 2})),
+    ("fourier", _modular(211)),
+    ("train", _modular(211)),
+    ("train", _modular(113, model={"d_mlp": 4096})),
+    ("train", _modular(113, model={"d_model": 512, "d_mlp": 2048, "n_heads": 8})),
+    ("train", _modular(113, model={"block": "pre-norm", "n_layers": 4, "d_model": 64, "d_mlp": 256})),
+    ("train", _modular(113, model={"mixer": "gru"}, batch_size=1024)),
+    ("train", _modular(163, model={"mixer": "convolution"}, optimizer={"name": "muon"})),
+    ("train", _of("primes", batch=None)),
+    ("train", _of("primes", batch=None, base=2)),
+    ("train", _of("primes", low=2, high=1_000_000, residues=[3, 5, 7, 11, 13])),
+    ("train", _of("primes", low=2, high=100_000_000, sample=1_000_000)),
+    ("train", _of("primes", {"n_layers": 6, "d_model": 64, "d_mlp": 256}, 4096)),
+    ("train", _of("residues", p=113)),
+    ("train", _of("residues", p=211)),
+    ("train", _of("miu", batch=None)),
+    ("train", _of("miu", batch=512, longest=100, longest_test=200, n=5000)),
+    ("train", _of("frames", {"positions": "frames", "n_layers": 2, "d_model": 64, "d_mlp": 256}, 256)),
+    ("attention", _modular(113, model={"n_heads": 32})),
+    ("attention", _modular(163, model={"n_heads": 64})),
+    ("attention", _modular(113, model={"d_mlp": 2048})),
+    ("fourier", _modular(113, model={"n_layers": 3})),
+    ("neurons", _modular(113)),
+    ("neurons", _modular(113, model={"d_mlp": 2048})),
+    ("circuits", _modular(59)),
+    ("circuits", _modular(113)),
+    ("formula", _modular(113, model={"d_mlp": 2048})),
+    ("progress", _modular(113)),
+    ("sieve", _of("primes", {"n_heads": 1})),
+    ("sieve", _of("primes", {"n_heads": 4}, low=2, high=1_000_000)),
+    ("sieve", _of("residues", p=211)),
+    ("sieve", _of("miu", longest=60, longest_test=100, n=5000)),
+    ("frames", _of("frames", {"positions": "frames", "n_layers": 2, "d_model": 64, "d_mlp": 256}, 256)),
+)
+
+
+def run() -> Result:
+    """Measure every case, and compare."""
+    rows, raw = [], []
+    for what, config in CASES:
+        found, told = measured(what, config), estimated(what, config)
+        ratios = {name: getattr(told, name) / found[name] for name in ("nbytes", "disk", "flops") if found.get(name)}
+        say(f"cost: {what} {json.dumps(config)}: {', '.join(f'{name} {ratio:.2f}' for name, ratio in ratios.items())}")
+        raw.append({"what": what, "config": config, "found": found, "ratios": ratios})
+    for name, words in (("nbytes", "peak memory"), ("flops", "operations"), ("disk", "disk")):
+        ratios = [case["ratios"][name] for case in raw if name in case["ratios"] and case["ratios"][name]]
+        low, high = min(ratios), max(ratios)
+        what = f"cost: {words} told from the config, times what {len(ratios)} runs and pages took"
+        within = low >= 1 / FACTOR and high <= FACTOR
+        rows.append(Row(what, f"{low:.2f} to {high:.2f}", f"{1 / FACTOR:g} to {FACTOR:g}", within))
+    return Result(rows, {"cases": raw})
+
+
+def estimated(what: str, config: dict[str, Any]) -> cost.Cost:
+    """What the estimate says of the same."""
+    given = RunConfig(**config)
+    return cost.training(given) if what == "train" else cost.pages(given)[what]
 
 
 def measured(what: str, config: dict[str, Any], seconds: float = 300) -> dict[str, Any]:
@@ -34,28 +107,20 @@ def measured(what: str, config: dict[str, Any], seconds: float = 300) -> dict[st
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _resident() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return 1024 * int(line.split()[1])
-    raise RuntimeError("no VmRSS")
+def _resident(which: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(which))
 
 
 @contextlib.contextmanager
-def _peak(found: dict[str, Any]) -> Any:
+def _peak(found: dict[str, Any]) -> Iterator[None]:
     """Note the peak of resident memory beyond what is resident now, and the time."""
-    before, peak, stop = _resident(), 0, threading.Event()
-    Path("/proc/self/clear_refs").write_text("5")
+    before = _resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: proc(5)
     began = time.perf_counter()
-    try:
-        yield
-    finally:
-        found["seconds"] = time.perf_counter() - began
-        stop.set()
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM"):
-                peak = 1024 * int(line.split()[1])
-        found["nbytes"] = peak - before
+    yield
+    found["seconds"] = time.perf_counter() - began
+    found["nbytes"] = _resident("VmHWM") - before
 
 
 def _train(values: dict[str, Any]) -> dict[str, Any]:
@@ -112,11 +177,10 @@ def _page(page: str, values: dict[str, Any]) -> dict[str, Any]:
         at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600)
         at.switch_page(f"pages/{page}.py")
         at.query_params["run"] = name
+        at.session_state["gate"] = True  # whatever it takes
         at.run()
-        messages = [element.value for kind in (at.error, at.info, at.warning) for element in kind]
         if at.exception:
             raise RuntimeError(at.exception[0].value)
-        found["says"] = messages[:3]
 
     found: dict[str, Any] = {}
     small = {"modular": "add-113", "primes": "primes-10", "residues": "residues-113", "miu": "miu-24"}

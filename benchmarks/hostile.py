@@ -54,7 +54,9 @@ def run() -> Result:
             f"hostile: slowest page of a reader while two visitors attack for {SECONDS / 60:g} minutes "
             f"({found['links']} links, {found['uploads']} uploads, {found['starts']} runs asked for)",
             found["slowest"], PAGE, "s",
-            f" (median {percentile(found['seconds'], 0.5):.2f}, p95 {percentile(found['seconds'], 0.95):.2f}, of {len(found['seconds'])})",
+            " (median {:.2f}, p95 {:.2f}, of {})".format(
+                *(percentile(found["seconds"], share) for share in (0.5, 0.95)), len(found["seconds"])
+            ),
         ),
         at_most("hostile: peak resident memory of the server", found["peak_mb"], MEMORY, "MB", digits=0),
         Row("hostile: pages of the reader that broke", str(len(found["problems"])), "0", not found["problems"]),

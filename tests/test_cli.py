@@ -772,6 +772,8 @@ def test_ctrl_c_leaves_a_run_that_resumes_to_the_same_weights(miii_says, here, s
 
 
 def test_a_run_that_diverges_ends_in_an_error(home, capsys):
-    options = "--p 7 --d-model 8 --n-heads 2 --d-mlp 16 --optimizer sgd --lr 10 --loss squared --steps 300 --warmup-steps 0"
+    options = (
+        "--p 7 --d-model 8 --n-heads 2 --d-mlp 16 --optimizer sgd --lr 10 --loss squared --steps 300 --warmup-steps 0"
+    )
     assert cli.main(["train", "add", *options.split()]) == 2
     assert "diverged" in capsys.readouterr().err

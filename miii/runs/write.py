@@ -221,9 +221,7 @@ class _Writer:
             self._save_state(state)
         result = summary(open(self.folder.absolute()), self.step, self.step_seconds)
         write_json(self.folder / "result.json", result | ({} if diverged_at is None else {"diverged_at": diverged_at}))
-        if (
-            self.step.last or diverged_at is not None
-        ):  # a kill after the result leaves an ended run
+        if self.step.last or diverged_at is not None:  # a kill after the result leaves an ended run
             (self.folder / STATE).unlink(missing_ok=True)
 
     def _snapshot(self, weights: dict[str, Tensor], dtype: torch.dtype) -> None:

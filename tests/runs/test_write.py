@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 import miii
-from miii import hardware
+from miii import hardware, runs
 from miii.runs import write
 from miii.training import train
 
@@ -634,7 +634,7 @@ def test_no_room_when_a_run_is_stopped(small_config, tmp_path, one_sentence):
     assert_readable(miii.runs.open(tmp_path / "run"))
 
 
-def test_a_run_that_diverges_says_where_and_keeps_finite_snapshots(small_config, tmp_path, one_sentence):
+def test_a_run_that_diverges_says_where_and_keeps_finite_snapshots(small_config, home, tmp_path, one_sentence):
     config = small_config(
         loss="squared", optimizer={"name": "sgd", "lr": 10.0}, steps=500, snapshots=200, warmup_steps=0
     )
