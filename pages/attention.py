@@ -153,7 +153,7 @@ say.table(
     [{"head": h, "to a": to_a, "to b": to_b, "to =": to_end} for h, (to_a, to_b, to_end) in enumerate(means)],
     width="content",
     column_config={name: st.column_config.NumberColumn(format="percent") for name in ("to a", "to b", "to =")},
-    name="mean-attention-of-heads",
+    name="heads",
 )
 say.caption("Mean attention from “=” over all pairs. The table's own toolbar searches and downloads it.")
 

@@ -297,7 +297,7 @@ TABLES = {
         "addition-by-modulus": "q",
     },
     ("formula", "add-113"): {"verdict-evidence": "evidence", "network-and-formula": "measure"},
-    ("attention", "add-113"): {"mean-attention-of-heads": "head"},
+    ("attention", "add-113"): {"heads": "head"},
     ("attention", "miu-24"): {"attention-of-one-input": "token", "mean-attention-by-token": "head"},
     ("attention", "primes-10"): {"mean-attention-by-position": "head"},
     ("try", "residues-113"): {"answers-of-one-number": "asked"},
