@@ -524,6 +524,7 @@ def test_a_file_that_is_not_called_in_text_is_a_file(miii_says, here):
         assert code == 0
         assert "caf\\udce9" in out
     assert "caf\\udce9" in sentence(*miii_says("train", "add", *TINY, "--out", name))
+    assert miii_says("train", "add", "--out", "[/x] {y} %s", *TINY, "--steps", 1)[0] == 0  # markup elsewhere
 
 
 @pytest.mark.parametrize(

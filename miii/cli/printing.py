@@ -27,7 +27,12 @@ def parts(name: str) -> Iterator[Callable[[int, int, str], None]]:
     Source: own design.
     """
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(TextColumn(name), *columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
+    with Progress(
+        TextColumn(name, markup=False),
+        *columns,
+        TextColumn("{task.description}", markup=False),
+        console=Console(stderr=True),
+    ) as bar:
         task = bar.add_task("", total=1)
         try:
             yield lambda done, todo, what: bar.update(task, completed=done, total=todo, description=what)

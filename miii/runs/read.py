@@ -148,7 +148,7 @@ class Run:
         """The lines of ``metrics.jsonl``, NaN for null; a last line that is still being written is left out.
 
         Raises:
-            InputError: the file cannot be read, or a line is no JSON object of numbers with a whole ``step``.
+            InputError: the file cannot be read, or a line is no JSON object of numbers with those of ``METRICS``.
         """
         path = self.folder / "metrics.jsonl"
         lines = (find_text(path) or "").rpartition("\n")[0].splitlines()
@@ -161,6 +161,8 @@ class Run:
                 raise InputError(f"{path} must hold one JSON object a line (line {number} is none).")
             if type(row.get("step")) is not int or not all(value is None or is_number(value) for value in row.values()):
                 raise InputError(f"{path} must hold a whole step and numbers by name in each line (got line {number}).")
+            if missing := [name for name in METRICS if name not in row]:
+                raise InputError(f"{path} must hold {', '.join(missing)} in each line (line {number} does not).")
         return [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
 
     def task(self) -> Task:

@@ -347,6 +347,10 @@ SPOILS = {
     "metrics in Latin-1": (lambda f: (f / "metrics.jsonl").write_bytes(b"\xe9\n"), "UTF-8"),
     "metrics without steps": (lambda f: (f / "metrics.jsonl").write_text('{"test_loss": 1}\n'), "whole step"),
     "metrics in words": (lambda f: (f / "metrics.jsonl").write_text('{"step": 1, "seconds": "x"}\n'), "numbers"),
+    "metrics without losses": (
+        lambda f: (f / "metrics.jsonl").write_text('{"step": 1, "seconds": 1}\n'),
+        "train_loss, test_loss",
+    ),
     "giant metrics": (lambda f: os.truncate(f / "metrics.jsonl", 10**10), "at most 200,000,000 bytes"),
     "deep provenance": (lambda f: (f / "provenance.json").write_text('{"a": ' + DEEP), "too deep"),
     "provenance in Latin-1": (lambda f: (f / "provenance.json").write_bytes(b'{"a": "\xe9"}'), "UTF-8"),
@@ -419,6 +423,7 @@ MOVER = """
 import itertools, pathlib, shutil, sys, time
 home, whole = map(pathlib.Path, sys.argv[1:])
 for i in itertools.count():
+    time.sleep(0.001)
     place = home / f"run-{i % 4}"
     if i % 3:
         place.rename(home / "away")
