@@ -1,6 +1,6 @@
 """How soon and how surely the default recipe groks addition modulo 113: one fresh process a seed, one after another.
 
-The recipe was chosen on the first of the two sets of seeds. The second was drawn up afterwards.
+The recipe was chosen on seeds 0 to 9. Seeds 10 to 49 had no part in that.
 """
 
 import json
@@ -61,7 +61,14 @@ def _rows(runs: list[dict[str, Any]], which: str) -> list[Row]:
             f"{n} of {n}",
             len(stayed) == n,
         ),
-        at_most(f"{what}: grokked_at, median", None if at == float("inf") else at, MEDIAN_STEP, "steps", digits=0),
+        at_most(
+            f"{what}: grokked_at, median (range)",
+            None if at == float("inf") else at,
+            MEDIAN_STEP,
+            "steps",
+            spread([one["grokked_at"] for one in grokked], 0) if grokked else "",
+            digits=0,
+        ),
         at_most(
             f"{what}: seconds_to_grok, median (min to max), evaluations included",
             None if to == float("inf") else to,
