@@ -183,6 +183,15 @@ def test_a_way_to_another_page_keeps_run_step_and_inputs(adding, visit, page, ch
     assert {name: at.session_state[name] for name in kept} == kept
 
 
+def test_a_way_to_another_page_keeps_a_run_that_is_not_the_first(adding, run_copy, visit):
+    run_copy.rename(adding.folder.parent / "seven")
+    first, *others = visit("runs").selectbox(key="run").options
+    name = "adding" if first == "seven" else "seven"
+    assert name in others
+    at = follow(visit("attention", run=name), "Follow this pair through the whole network")
+    assert at.selectbox(key="run").value == at.query_params["run"] == name
+
+
 def test_a_way_there_and_back_is_where_one_was(adding, visit):
     at = move(visit("fourier", run="adding", k=3), adding.steps[1])
     follow(at, "Its neurons (k = 3)")
