@@ -33,6 +33,11 @@ def escaped(value: object, most: int = LONGEST) -> str:
     return _SPECIAL.sub(_protected, line)
 
 
+def unescaped(markdown: str) -> str:
+    """Return what ``escaped`` was given, for those who read no Markdown."""
+    return re.sub(r"\\(.)", r"\1", markdown).replace(JOINER, "").replace("&#92;", "\\")
+
+
 def _protected(found: re.Match[str]) -> str:
     if found["sign"]:
         return f"\\{found['sign']}"

@@ -24,8 +24,12 @@ STALE = (
 def followed(name: str) -> str | None:
     """What the URL says of a name, where a link or a way back has changed it; None where it is as it was written."""
     asked = st.query_params.get(name)
-    known = st.session_state.get(WRITTEN, {}).get(name)
-    return None if asked in (known, st.session_state.get(STALE, {}).get(name)) else asked
+    return None if asked in (written(name), st.session_state.get(STALE, {}).get(name)) else asked
+
+
+def written(name: str) -> str | None:
+    """What was put into the URL last."""
+    return st.session_state.get(WRITTEN, {}).get(name)
 
 
 def write(name: str, value: str | None) -> None:
@@ -76,7 +80,7 @@ def end() -> None:
     """The page stands: note its address."""
     base = (st.context.url or "").partition("?")[0]
     said = {name: st.query_params.get_all(name) for name in st.query_params}
-    run = st.session_state.get(WRITTEN, {}).get("run")  # which the browser itself writes at first
+    run = written("run")  # which the browser itself writes at first
     known = {} if run is None else {"run": [run]}
     if base and LINK in st.session_state:
         st.session_state[LINK].append(f"{base}?{urlencode(said | known, doseq=True)}")

@@ -9,7 +9,7 @@ from streamlit.logger import set_log_level
 from streamlit.testing.v1 import AppTest
 
 from miii.errors import InputError
-from miii.notebook.cells import Page
+from miii.notebook.cells import Page, unescaped
 from pages._ui.say import KEPT
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +48,6 @@ def record(page: str, run: str, step: int | None = None, **query: str) -> Page:
     link = f"{ADDRESS}/{page}?{urlencode(asked)}"
     shown = Page.of(at.title[0].value, at.session_state.get(KEPT, ()), run, link)
     if not shown.figures:
-        why = [box.value for box in (*at.error, *at.info)]
+        why = [unescaped(box.value) for box in (*at.error, *at.info)]
         raise InputError(why[0] if why else "It shows no figure.")
     return shown

@@ -42,8 +42,9 @@ def run_picker(beside: bool) -> None:
         st.session_state[RUN] = asked
     elif asked is not None:
         say.warning(f"There is no run named “{shortened(asked, QUOTED)}” here; showing another one.")
-    if st.session_state.get(RUN) not in options:
-        st.session_state[RUN] = options[0] if options else None
+    if st.session_state.get(RUN) not in options:  # a page that only leads to another one has no picker to keep it
+        kept = address.written(RUN)
+        st.session_state[RUN] = kept if kept in options else options[0] if options else None
     # not bound to the URL by Streamlit, which leaves a value out of it that no widget has changed
     st.selectbox(
         "Run",

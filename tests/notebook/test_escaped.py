@@ -7,7 +7,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from miii.errors import LONGEST
 from miii.expression import EXAMPLE
-from miii.notebook.cells import JOINER, escaped
+from miii.notebook.cells import JOINER, escaped, unescaped
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"]).use(dollarmath_plugin)
 FOREIGN = [
@@ -40,6 +40,7 @@ FOUND_LATER = re.compile(r"https?://|www\.|[\w.+-]@|:[\w+-]+:|:material[/_]|:[a-
 def test_it_is_shown_as_it_is_wherever_it_stands():
     for plain in FOREIGN:
         line = escaped(plain)
+        assert unescaped(line) == plain.strip()
         for before, after in (("", ""), ("Our own **words**: ", " and more.")):
             rendered = MARKDOWN.parse(f"{before}{line}{after}")
             assert [token.type for token in rendered] == ["paragraph_open", "inline", "paragraph_close"], plain

@@ -118,7 +118,7 @@ def test_a_typed_number_beyond_its_bounds_is_refused_in_a_sentence(adding, visit
         ("attention", "b", -1, "0 to 10", "8"),
         ("neurons", "neuron", 6, "0 to 5", "0"),
         ("fourier", "k", 6, "1 to 5", "nothing"),
-        ("data", "row", 90_000, "0 to 22499", "1000"),
+        ("data", "row", 90_000, "0 to 8999", "1000"),
         ("data", "q", 1, "2 to 120", "30"),
     ]
     for page, key, wrong, bounds, shown in fields:
@@ -181,6 +181,15 @@ def test_a_way_to_another_page_keeps_run_step_and_inputs(adding, visit, page, ch
     assert at.selectbox(key="run").value == "adding"
     assert stands_at(at) == step
     assert {name: at.session_state[name] for name in kept} == kept
+
+
+def test_a_way_to_another_page_keeps_a_run_that_is_not_the_first(adding, run_copy, visit):
+    run_copy.rename(adding.folder.parent / "seven")
+    first, *others = visit("runs").selectbox(key="run").options
+    name = "adding" if first == "seven" else "seven"
+    assert name in others
+    at = follow(visit("attention", run=name), "Follow this pair through the whole network")
+    assert at.selectbox(key="run").value == at.query_params["run"] == name
 
 
 def test_a_way_there_and_back_is_where_one_was(adding, visit):

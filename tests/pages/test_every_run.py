@@ -156,7 +156,7 @@ def test_there_is_no_formula_of_an_expression_that_is_no_sum(run, visit):
     at = visit("formula", run="custom")
     assert [info.value for info in at.info] == [
         "There is no formula to ask for: expression must be a sum of multiples of a and of b in Z_p to have a formula, "
-        "such as 3*a - b (got '(a*b + 3*a) % p')."
+        "such as 3\\*a - b (got '(a\\*b + 3\\*a) % p')."
     ]
 
 
