@@ -141,7 +141,7 @@ def pages(config: RunConfig) -> dict[str, Cost]:
         arrays += weights.get("pattern", 0.0) * patterns
         more = weights.get("a head", 0) * model.n_layers * model.n_heads
         macs = (weights["passes"] + more) * last + (weights.get("deep", 0.0) + more) * deep
-        found[page] = Cost(round(IDLE + data + 4 * arrays), 2 * seen * macs)
+        found[page] = Cost(round(IDLE + data + 12 * parameters(config) + 4 * arrays), 2 * seen * macs)
     return found
 
 

@@ -239,9 +239,10 @@ def _stopping() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _progress() -> Progress:
+@contextmanager
+def _progress() -> Iterator[Progress]:
     console = Console(stderr=True)
-    return Progress(
+    bars = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
@@ -251,6 +252,12 @@ def _progress() -> Progress:
         TextColumn("{task.fields[note]}", markup=False),
         console=console,
     )
+    with bars:
+        try:
+            yield bars
+        except InputError:  # all that is left to say is its sentence
+            console.quiet = not console.is_terminal
+            raise
 
 
 def _show(progress: Progress, bar: TaskID, step: Step) -> None:

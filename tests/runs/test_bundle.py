@@ -397,17 +397,17 @@ BAD_FILES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "giant model": (
         "config.json",
         lambda data: edited(data, model={"d_model": 4096, "n_heads": 1, "d_mlp": 16384, "n_layers": 24}),
-        "parameters",
+        "MB of memory",
     ),
     "wide model": (
         "config.json",
         lambda data: edited(data, model={"d_model": 1, "n_heads": 1, "d_mlp": 16384}, task={"p": 211}),
-        "activations",
+        "MB of memory",
     ),
     "giant strings": (
         "config.json",
         lambda data: edited(data, task={"kind": "miu", "longest": 3, "longest_test": 400, "n": 500_000}),
-        "tokens",
+        "MB of memory",
     ),
     "another p": ("config.json", lambda data: edited(data, task={"p": 11}), "W_E must be (12, 8) (got (8, 8))"),
     "rows that are no objects": ("metrics.jsonl", lambda data: b"1\n" + data, "metrics.jsonl"),
