@@ -646,13 +646,25 @@ def test_a_run_beyond_the_limit_of_steps_cannot_be_started(home, visit, texts, m
 def test_starting_checks_the_limits_whatever_page_asks(home, server, monkeypatch, registry, small_config, shared):
     settings = importlib.import_module("pages._ui.settings")
     monkeypatch.setenv("MIII_MAX_STEPS", "20")
-    with pytest.raises(miii.InputError, match="at most 20"):
-        settings.check_start(small_config(), 0)
-    with pytest.raises(miii.InputError, match="p must be at most 211"):
-        settings.check_start(small_config(task={"p": 223}, steps=5), 0)
-    settings.check_start(small_config(steps=20), 2)
-    with pytest.raises(miii.InputError, match="at most 3 on this server"):
-        settings.check_start(small_config(steps=20), 3)
+    small = small_config(steps=20)
+    settings.check_start(small, 2, 1)
+    wide = small_config(task={"kind": "primes", "low": 10**6, "high": 1_700_000, "base": 2}, steps=5)
+    deep = small_config(task={"p": 211}, model={"n_layers": 24, "d_mlp": 512, "d_model": 128}, steps=5)
+    for config, busy, own, words in (
+        (small_config(), 0, 0, "at most 20"),
+        (small, 3, 0, "runs that train or wait must be at most 3"),
+        (small, 2, 2, "runs of yours that train or wait must be at most 2"),
+        (wide, 0, 0, "MB of memory"),
+    ):
+        with pytest.raises(miii.InputError, match=words):
+            settings.check_start(config, busy, own)
+    monkeypatch.setenv("MIII_MAX_MEMORY", "100000")
+    with pytest.raises(miii.InputError, match="training step must take at most 5 seconds"):
+        settings.check_start(deep, 0, 0)
+    (home / "large").write_bytes(bytes(2_000_000))
+    monkeypatch.setenv("MIII_MAX_DISK", "2")
+    with pytest.raises(miii.InputError, match="of which 2 MB are taken"):
+        settings.check_start(small, 0, 0)
 
 
 def test_one_job_too_many_is_a_sentence(home, visit, monkeypatch, registry, small_config):
@@ -674,6 +686,8 @@ def test_one_job_too_many_is_a_sentence(home, visit, monkeypatch, registry, smal
         ("MIII_MAX_JOBS", "-1"),
         ("MIII_MAX_JOBS", "1.5"),
         ("MIII_MAX_JOBS", "٣"),
+        ("MIII_MAX_MEMORY", "0"),
+        ("MIII_MAX_DISK", "x" * 1000),
     ],
 )
 def test_a_setting_that_is_none_is_a_sentence_in_the_app(home, monkeypatch, name, value):
@@ -685,16 +699,17 @@ def test_a_setting_that_is_none_is_a_sentence_in_the_app(home, monkeypatch, name
 
 def test_nothing_is_limited_on_one_s_own_computer(server, home):
     settings = importlib.import_module("pages._ui.settings")
-    assert settings.read() == settings.Settings(False, None, None)
-    assert settings.read().sentence() == ""
+    found = settings.read()
+    assert (found.shared, found.sentence()) == (False, "")
+    assert {getattr(found, name) for name in settings.SHARED} == {None}
 
 
 def test_the_community_cloud_is_a_shared_server(server, home, monkeypatch):
     settings = importlib.import_module("pages._ui.settings")
     monkeypatch.setattr(settings, "CLOUD", Path(__file__).parents[2])
-    assert settings.read() == settings.Settings(True, 3000, 3)
+    assert settings.read() == settings.Settings(shared=True, **settings.SHARED)
     monkeypatch.setenv("MIII_SHARED", "0")
-    assert settings.read() == settings.Settings(False, None, None)
+    assert not settings.read().shared
 
 
 def test_a_shared_server_writes_into_a_temporary_folder_alone(shared, visit, small_run, tmp_path, monkeypatch):

@@ -201,7 +201,7 @@ def test_a_hostile_state_is_refused_and_leaves_nothing(stopped_run, home, one_se
     # the config's size is looked at first: neither task nor network is built
     giant = edited(given["config.json"], model={"d_model": 4096, "n_heads": 1, "d_mlp": 16384, "n_layers": 24})
     monkeypatch.setattr("miii.runs.bundle.check_state", lambda *_: pytest.fail("was built"))
-    with one_sentence("parameters"):
+    with one_sentence("MB of memory"):
         runs.unpack(zipped(given | {"config.json": giant}))
     # a run that has ended needs none
     ended = edited(given["result.json"], stopped=False)
