@@ -8,6 +8,7 @@ import streamlit as st
 import miii
 from miii import ModularAddition, plots, runs
 from miii.errors import InputError
+from miii.expression import parse
 from miii.jobs import Job
 from miii.metrics import LossName
 from pages._ui import control, form, front, gate, learned, say, settings, trained
@@ -28,6 +29,8 @@ try:
         raise InputError(
             f"p must be at most {form.LIMIT} in the app; the command line goes to 1024 (got {config.task.p})."
         )
+    if isinstance(config.task, ModularAddition) and config.task.expression is not None:
+        parse(config.task.expression).table(config.task.p)  # whether it has a value at every pair
     question = gate.check_training(config)
 except InputError as error:
     config = None

@@ -31,7 +31,8 @@ def _listed(value: Any) -> Any:
     return [part for part in value.split(",") if part] if isinstance(value, str) else value
 
 
-Primelist = Annotated[tuple[int, ...], BeforeValidator(_listed), Field(max_length=len(numbers.primes_below(1000)))]
+MODULI = numbers.primes_below(1000)  #: the primes that may be asked for as residues
+Primelist = Annotated[tuple[int, ...], BeforeValidator(_listed), Field(max_length=len(MODULI))]
 
 
 class Primes(TaskConfig):
@@ -81,9 +82,8 @@ class Primes(TaskConfig):
                 f"low and high must hold 10 to {MOST:,} integers, or sample must say how many to draw "
                 f"(got {self.n_examples:,})."
             )
-        known = numbers.primes_below(1000)
         for q in self.residues:
-            if q not in known:
+            if q not in MODULI:
                 raise InputError(f"residues must be primes below 1000 (got {quoted(q)}).")
         if len(set(self.residues)) < len(self.residues):
             raise InputError(f"residues must name each prime once (got {','.join(map(str, self.residues))}).")

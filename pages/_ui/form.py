@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 import streamlit as st
 
 from miii import KINDS, OPTIMIZERS, RECIPES, TASKS, RunConfig, flat, recipe
-from miii.expression import EXAMPLE
+from miii.expression import EXAMPLE, LENGTH
 from miii.flat import Option
 from miii.tasks import name_of, named
 from miii.tasks.primes import PRESETS
@@ -47,6 +47,7 @@ def type_expression(default: str = EXAMPLE) -> str:
     return st.text_input(
         "Expression",
         default,
+        max_chars=LENGTH,
         key="expression",
         bind="query-params",
         width=2 * WIDTH,

@@ -572,3 +572,20 @@ def test_spoilt_notes_of_a_run_give_one_sentence(run_copy, name, one_sentence):
     run = miii.runs.open(run_copy)
     with one_sentence(name):
         getattr(run, name.removesuffix(".json"))
+
+
+def test_many_runs_are_listed_without_looking_at_their_data(home, monkeypatch):
+    """Configs of as many runs as a server may have: each was once sieved anew on every page."""
+
+    def built(*_: object) -> None:
+        raise AssertionError("something was sieved")
+
+    monkeypatch.setattr("miii.tasks.primes._parts", built)
+    for seed in range(300):
+        (home / f"run-{seed}").mkdir()
+        task = {"kind": "primes", "low": 2, "high": 10**6, "seed": seed}
+        (home / f"run-{seed}" / "config.json").write_text(json.dumps({"task": task, "batch_size": 1024}))
+    began = time.perf_counter()
+    found = [run.config.task.seed for run in miii.runs.every() if run.folder.parent == home]
+    assert sorted(found) == list(range(300))
+    assert time.perf_counter() - began < 3
