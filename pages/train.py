@@ -42,7 +42,9 @@ with story:
 
 if question is not None:
     say.warning(question, icon="hourglass_top")
-    agreed = st.checkbox("Train it all the same", key="agreed")
+    agreed = st.checkbox(
+        "Train it all the same", key="agreed", help="A machine that runs out of memory may end the app"
+    )
 with st.container(horizontal=True, gap="small"):
     st.button(
         "Start",

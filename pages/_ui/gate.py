@@ -77,12 +77,12 @@ def check(needs: Cost, what: str, title: str | None = None) -> None:
     if found.max_memory is not None and needs.nbytes > found.max_memory * MB:
         raise InputError(
             f"{what} needs about {needs.nbytes / MB:,.0f} MB of memory, and this server gives a page at most "
-            f"{found.max_memory:,} MB: open the run with miii on a computer of your own."
+            f"{found.max_memory:,} MB: use miii on a computer of your own, or ask for less."
         )
     if found.shared and needs.seconds > LONG:
         raise InputError(
-            f"{what} needs about {needs.seconds:,.0f} seconds, and this server gives a page at most {LONG}: open the run "
-            "with miii on a computer of your own."
+            f"{what} needs about {needs.seconds:,.0f} seconds, and this server gives a page at most {LONG}: use miii on "
+            "a computer of your own, or ask for less."
         )
     if found.shared or agreed is True or agreed == what or not _much(needs):
         return
@@ -92,7 +92,13 @@ def check(needs: Cost, what: str, title: str | None = None) -> None:
         f"{what} needs about {needs.nbytes / MB:,.0f} MB of memory and {needs.seconds:,.0f} seconds.",
         icon="hourglass_top",
     )
-    st.button("Compute it", on_click=st.session_state.update, args=({OPEN: what},), icon=":material/play_arrow:")
+    st.button(
+        "Compute it",
+        on_click=st.session_state.update,
+        args=({OPEN: what},),
+        icon=":material/play_arrow:",
+        help="Until then nothing is computed; a page that is left stops at its next figure",
+    )
     st.stop()
 
 

@@ -73,10 +73,8 @@ def whole(
         typed.pop(key, None)
         return default if found is None else int(found)
     shown = "nothing" if default is None else default
-    if known:
-        say.error(f"{label} must be a whole number from {low} to {high} (got {found}); showing {shown}.")
-    else:
-        links.note(f"{key} could not be {found} here; showing {shown}.")
+    why = f"{label} must be a whole number from {low} to {high} (got {found}); showing {shown}."
+    say.error(why) if known else links.note(why)
     return default
 
 

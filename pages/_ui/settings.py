@@ -36,18 +36,20 @@ class Settings:
 
     def sentence(self) -> str:
         """Return the limits of training in words; empty where there is none."""
-        parts = []
+        of_run, of_jobs = [], []
         if self.max_steps is not None:
-            parts.append(f"a run may have at most {self.max_steps:,} steps")
+            of_run.append(f"have at most {self.max_steps:,} steps")
         if self.max_seconds is not None:
-            parts.append(f"trains for at most {self.max_seconds:,} seconds")
+            of_run.append(f"train for at most {self.max_seconds:,} seconds")
         if self.max_jobs is not None:
-            parts.append(
-                f"at most {self.max_jobs} {'run' if self.max_jobs == 1 else 'runs'} may train or wait at a time"
-            )
+            several = "run" if self.max_jobs == 1 else "runs"
+            of_jobs.append(f"at most {self.max_jobs} {several} may train or wait at a time")
         if self.max_own_jobs is not None:
-            parts.append(f"at most {self.max_own_jobs} of them yours")
-        return f"On this server {', '.join(parts)}. The command line has no such limit." if parts else ""
+            of_jobs.append(
+                f"at most {self.max_own_jobs} of {'them' if of_jobs else 'the runs that train or wait'} yours"
+            )
+        parts = ([f"a run may {' and '.join(of_run)}"] if of_run else []) + ([", ".join(of_jobs)] if of_jobs else [])
+        return f"On this server {'; '.join(parts)}. The command line has no such limit." if parts else ""
 
 
 #: What a shared server allows unless the environment says otherwise.

@@ -28,11 +28,11 @@ def follow(at: AppTest, label: str) -> AppTest:
     ("page", "name", "value", "shown"),
     [
         ("fourier", "site", "nosuch", "logits"),
-        ("fourier", "k", "6", "nothing"),
+        ("fourier", "k", "6", (1, 5, "nothing")),
         ("fourier", "k", "x", "nothing"),
         ("fourier", "circles", "5", "2, 3"),
-        ("attention", "a", "11", "5"),
-        ("attention", "b", "-1", "8"),
+        ("attention", "a", "11", (0, 10, 5)),
+        ("attention", "b", "-1", (0, 10, 8)),
         ("attention", "head", "2", "0"),
         ("attention", "kind", "nosuch", "mean"),
         ("circuits", "by-head", "perhaps", "False"),
@@ -45,7 +45,11 @@ def follow(at: AppTest, label: str) -> AppTest:
 def test_a_value_that_there_is_not_falls_back_and_is_noted_once(adding, visit, page, name, value, shown):
     at = visit(page, run="adding", **{name: value})
     assert not at.error
-    assert notes(at) == [f"{name} could not be {value} here; showing {shown}."]
+    if isinstance(shown, tuple):
+        assert notes(at) == ["{} must be a whole number from {} to {} (got {}); showing {}.".format(
+            "One frequency" if name == "k" else name, *shown[:2], value, shown[2])]  # fmt: skip
+    else:
+        assert notes(at) == [f"{name} could not be {value} here; showing {shown}."]
     assert at.title[0].value in at.session_state["notes"][0].markdown
     at.run()
     assert not at.warning
@@ -55,7 +59,7 @@ def test_several_broken_values_are_all_noted(adding, visit):
     at = visit("attention", run="adding", a=99, kind="nosuch", step=29)
     steps = ", ".join(map(str, adding.steps))
     assert sorted(notes(at)) == [
-        "a could not be 99 here; showing 5.",
+        "a must be a whole number from 0 to 10 (got 99); showing 5.",
         "kind could not be nosuch here; showing mean.",
         f"step must be one of {steps} (got 29); showing 30.",
     ]
