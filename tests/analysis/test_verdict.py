@@ -312,7 +312,7 @@ def test_a_network_that_always_says_the_same_explains_nothing(make):
 def test_a_network_that_has_fallen_apart_is_one_sentence(one_sentence, value):
     model = random_network()
     model.blocks[0].W_out[0] = value
-    with one_sentence("model must give finite logits"):
+    with one_sentence("model must give finite"):
         analyze(model, task())
 
 
