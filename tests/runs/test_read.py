@@ -347,6 +347,14 @@ SPOILS = {
     "metrics in Latin-1": (lambda f: (f / "metrics.jsonl").write_bytes(b"\xe9\n"), "UTF-8"),
     "metrics without steps": (lambda f: (f / "metrics.jsonl").write_text('{"test_loss": 1}\n'), "whole step"),
     "metrics in words": (lambda f: (f / "metrics.jsonl").write_text('{"step": 1, "seconds": "x"}\n'), "numbers"),
+    "metrics that are no text": (
+        lambda f: (f / "metrics.jsonl").write_text('{"step": 1, "\\ud800": 1}\n'),
+        "one JSON object a line",
+    ),
+    "provenance that is no text": (
+        lambda f: (f / "provenance.json").write_text('{"system": "\\uDFFF"}'),
+        "a JSON object",
+    ),
     "giant metrics": (lambda f: os.truncate(f / "metrics.jsonl", 10**10), "at most 200,000,000 bytes"),
     "deep provenance": (lambda f: (f / "provenance.json").write_text('{"a": ' + DEEP), "too deep"),
     "provenance in Latin-1": (lambda f: (f / "provenance.json").write_bytes(b'{"a": "\xe9"}'), "UTF-8"),
