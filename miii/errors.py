@@ -35,7 +35,10 @@ def quoted(value: object) -> str:
         return f"{type(value).__name__} of {len(value):,} items"
     if isinstance(value, int) and abs(value) >= 10**QUOTED:
         return f"an integer of {value.bit_length():,} bits"
-    return shortened(repr(value), QUOTED)
+    try:
+        return shortened(repr(value), QUOTED)
+    except RecursionError:
+        return f"{type(value).__name__} that is too deep"
 
 
 class Frozen(BaseModel):

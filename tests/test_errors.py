@@ -112,6 +112,15 @@ def test_a_message_repeats_no_more_than_the_ends_of_a_long_value():
     assert len(str(InputError(long))) == 1000
 
 
+def test_a_value_that_is_too_deep_to_be_repeated_is_told(one_sentence):
+    deep = []
+    for _ in range(5000):
+        deep = [deep]
+    for values in ({"count": deep}, {"kind": deep}, {"share": {"a": deep}}, {"unknown": deep}):
+        with one_sentence(next(iter(values))):
+            Sample(**values)
+
+
 def test_the_error_hides_pydantic():
     with pytest.raises(InputError) as caught:
         Sample(count=1)

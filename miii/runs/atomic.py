@@ -26,7 +26,8 @@ FOREIGN: Final = 86400.0  #: seconds after which what another computer was makin
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield a run's new folder, to be filled under another name beside its place."""
+    """Yield a run's new folder, to be filled under another name beside its place, which is swept before."""
+    sweep(folder.parent)
     making = _beside(folder)
     try:
         shutil.rmtree(making, ignore_errors=True)  # of a process of the same number, long dead
@@ -38,10 +39,11 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def whole_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` write a file in a hidden folder beside its place, and move it there.
+    """Let ``write`` write a file in a hidden folder beside its place, which is swept before, and move it there.
 
     The folder's name says who owns it, and all that a library puts beside the file lies in it too.
     """
+    sweep(path.parent)
     making = _beside(path)
     try:
         shutil.rmtree(making, ignore_errors=True)

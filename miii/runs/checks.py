@@ -1,6 +1,5 @@
 """What the files of a stranger's run must hold: every value is checked, every size known, before anything is built."""
 
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from miii import cost
 from miii.config import RunConfig
 from miii.errors import InputError
 from miii.model.transformer import Transformer
+from miii.runs.files import parsed
 from miii.runs.read import METRICS
 from miii.tasks import ModularAddition, Residues, Task
 
@@ -83,7 +83,7 @@ def read_object(name: str, data: bytes) -> dict[str, Any]:
     Source: RFC 8259.
     """
     try:
-        value = json.loads(data.decode(), parse_float=_finite, parse_constant=_finite)
+        value = parsed(data.decode(), parse_float=_finite, parse_constant=_finite)
         if isinstance(value, dict) and not _deep(value, DEEPEST):
             return value
     except (ValueError, RecursionError):

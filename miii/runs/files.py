@@ -34,11 +34,24 @@ def find_json(path: Path) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        value = json.loads(text)
+        value = parsed(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} must hold a JSON object ({brief(error)}).") from None
     if not isinstance(value, dict):
         raise InputError(f"{path} must hold a JSON object (got {type(value).__name__}).")
+    return value
+
+
+def parsed(text: str, **options: Any) -> Any:
+    """Return the value of a JSON text, with the options of ``json.loads``.
+
+    Raises:
+        ValueError: it is none, or a string in it is no text: half of a surrogate pair, which nothing can print.
+        RecursionError: it is too deep.
+    """
+    value = json.loads(text, **options)
+    if "\\ud" in text.lower():  # only an escape can say half of a pair
+        json.dumps(value, ensure_ascii=False).encode()
     return value
 
 

@@ -184,20 +184,20 @@ def row(run: Run) -> dict[str, Any]:
     Where a file cannot be read, ``status`` is "spoilt" and ``reason`` says why; a folder that cannot even be opened is
     ``broken_row``'s.
     """
-    rows, result, reason = [], None, None
+    rows, result, seed, reason = [], None, None, None
     try:
-        rows, result, _ = run.rows(), run.result, run.steps  # the steps only to see whether they can be read
+        rows, result, seed, _ = run.rows(), run.result, run.seed, run.steps  # the steps: whether they can be read
         ended = "imported" if run.imported else "done"
         stopped = "diverged" if result is not None and "diverged_at" in result else "stopped"
         status = "unfinished" if result is None else stopped if result["stopped"] else ended
         status = "running" if run.running else status
     except InputError as error:  # one spoilt run must not hide the others
-        rows, result, status, reason = [], None, "spoilt", str(error)
+        rows, result, seed, status, reason = [], None, None, "spoilt", str(error)
     last = rows[-1] if rows else {}
     return {
         "run": run.name,
         "task": run.config.task.name,
-        "seed": run.seed,
+        "seed": seed,
         "status": status,
         "steps": last.get("step"),
         "grokked_at": result and result["grokked_at"],

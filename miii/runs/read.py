@@ -1,7 +1,6 @@
 """A run, opened for reading, finished or still being written."""
 
 import contextlib
-import json
 import math
 import os
 import re
@@ -20,7 +19,7 @@ from torch import Tensor
 from miii.config import RunConfig
 from miii.errors import InputError
 from miii.model.transformer import Transformer
-from miii.runs.files import brief, check_result, find_json, find_text, is_number, unreadable
+from miii.runs.files import brief, check_result, find_json, find_text, is_number, parsed, unreadable
 from miii.tasks import AnyTask, Task
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ class Run:
         path = self.folder / "metrics.jsonl"
         lines = (find_text(path) or "").rpartition("\n")[0].splitlines()
         try:
-            rows = [json.loads(line) for line in lines]
+            rows = [parsed(line) for line in lines]
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path} must hold one JSON object a line ({brief(error)}).") from None
         for number, row in enumerate(rows, 1):

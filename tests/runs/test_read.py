@@ -350,6 +350,15 @@ SPOILS = {
     "metrics without losses": (
         lambda f: (f / "metrics.jsonl").write_text('{"step": 1, "seconds": 1}\n'),
         "train_loss, test_loss",
+
+
+    "metrics that are no text": (
+        lambda f: (f / "metrics.jsonl").write_text('{"step": 1, "\\ud800": 1}\n'),
+        "one JSON object a line",
+    ),
+    "provenance that is no text": (
+        lambda f: (f / "provenance.json").write_text('{"system": "\\uDFFF"}'),
+        "a JSON object",
     ),
     "giant metrics": (lambda f: os.truncate(f / "metrics.jsonl", 10**10), "at most 200,000,000 bytes"),
     "deep provenance": (lambda f: (f / "provenance.json").write_text('{"a": ' + DEEP), "too deep"),
