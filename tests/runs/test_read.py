@@ -350,8 +350,7 @@ SPOILS = {
     "metrics without losses": (
         lambda f: (f / "metrics.jsonl").write_text('{"step": 1, "seconds": 1}\n'),
         "train_loss, test_loss",
-
-
+    ),
     "metrics that are no text": (
         lambda f: (f / "metrics.jsonl").write_text('{"step": 1, "\\ud800": 1}\n'),
         "one JSON object a line",
