@@ -1,7 +1,8 @@
 """``python -m benchmarks [NAME ...]``: run the measurements and print one Markdown table.
 
-    python -m benchmarks                    all of them: about 30 minutes, and once as long to install TransformerLens
+    python -m benchmarks                    all but reliability: 30 minutes, and once as long to install TransformerLens
     python -m benchmarks step import        some of them
+    python -m benchmarks reliability        kills, full disks and hostile input, for two hours
     python -m benchmarks --json FILE        write the raw numbers too
 
 Nothing else should run on the machine meanwhile. Progress goes to stderr, the table to stdout.
@@ -23,6 +24,7 @@ from benchmarks import (
     grok,
     hostile,
     imports,
+    reliability,
     sharing,
     sieve,
     sparse,
@@ -47,7 +49,9 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "sharing": lambda options: sharing.run(),
     "cost": lambda options: cost.run(),
     "hostile": lambda options: hostile.run(),
+    "reliability": lambda options: reliability.run(options.minutes, options.short),
 }
+LONG = ("reliability",)  #: run only where they are named
 
 
 def _sets(seeds: int | None) -> tuple[range, ...]:
@@ -59,7 +63,7 @@ def main() -> int:
     options = _options()
     facts = machine()
     rows, raw, ran = [machine_row(facts)], {"machine": facts}, True
-    for name in options.names or BENCHMARKS:
+    for name in options.names or [name for name in BENCHMARKS if name not in LONG]:
         say(f"{name} ...")
         try:
             result = BENCHMARKS[name](options)
@@ -77,13 +81,17 @@ def _options() -> Any:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"which: {', '.join(BENCHMARKS)} (default: all but {', '.join(LONG)})"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the raw numbers there")
     parser.add_argument(
         "--seeds", type=_positive,
         help="grok, verdict: seeds 0 .. SEEDS - 1 alone (default: 0 to 9, and 10 to 49 as a second set)",
     )  # fmt: skip
     parser.add_argument("--repetitions", type=_positive, default=9, help="step: turns of each side (default: 9)")
+    parser.add_argument("--minutes", type=_positive, default=120, help="reliability: how long (default: 120)")
+    parser.add_argument("--short", action="store_true", help="reliability: a few of each, half a minute")
     parser.add_argument("--steps", type=_positive, default=20, help="step: steps a turn (default: 20)")
     parser.add_argument(
         "--venv", type=Path, default=ROOT / ".venv-transformer-lens", metavar="FOLDER",
