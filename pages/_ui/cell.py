@@ -23,7 +23,7 @@ from pages._ui.draw import Drawing, Width, draw, drawing
 
 P = ParamSpec("P")
 T = TypeVar("T")
-COMPUTED, DRAWN = 120_000_000, 60_000_000  #: bytes of results, and of drawings, that are kept
+COMPUTED, DRAWN = 60_000_000, 40_000_000  #: bytes of results, and of drawings, that are kept
 #: A page makes its functions anew each time it runs; their code stays.
 _SOURCES: Final[dict[CodeType, str]] = {}
 #: What a cell's function may stumble over in a run that it was not chosen for: another p, fewer heads, other tokens.

@@ -16,8 +16,8 @@ from pages._ui.pick import RUN
 from pages._ui.settings import MB
 
 OPEN = "gate"  #: what this session has agreed to, whatever it takes; True agrees to all
-LIGHT = 150  #: MB up to which a page of a shared server need not wait for a heavy one
-LIGHTS = 4  #: light pages that are computed at once
+LIGHT = 80  #: MB up to which a page of a shared server need not wait for a heavy one
+LIGHTS = 2  #: light pages that are computed at once
 LONG = 60  #: seconds that a page may take on a shared server, and that are asked about elsewhere
 SHARE = 0.5  #: of the memory that is left, above which one is asked on one's own machine
 

@@ -58,7 +58,7 @@ SHARED = {
     "max_seconds": 600,
     "max_jobs": 3,
     "max_own_jobs": 2,
-    "max_memory": 400,
+    "max_memory": 250,
     "max_disk": 2000,
 }
 

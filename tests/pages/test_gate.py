@@ -46,7 +46,7 @@ def test_a_link_cannot_take_a_shared_server_down(visit, home, wide, nothing_is_b
     for page in ("attention", "circuits", "neurons", "formula", "progress"):
         at = visit(page, run=wide)
         assert "needs about" in errors(at), page
-        assert "at most 400 MB" in errors(at), page
+        assert "at most 250 MB" in errors(at), page
     assert time.perf_counter() - began < 20
 
 
