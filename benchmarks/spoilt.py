@@ -35,7 +35,7 @@ def spoilt(value: Any, draw: random.Random, words: list[Any]) -> Any:
                 return value | {name: draw.choice(words)}
             case _:
                 return value | {name: spoilt(value[name], draw, words)}
-    if type(value) in (int, float) and draw.random() < 0.5:
+    if type(value) in (int, float) and abs(value) < 1e300 and draw.random() < 0.5:
         scaled = value * 10 ** draw.uniform(-3, 6)
         return round(scaled) if isinstance(value, int) and draw.random() < 0.9 else scaled
     match draw.randrange(10):

@@ -207,7 +207,7 @@ class Jobs:
             thread.join()
 
     def _work(self) -> None:
-        _be_nice()
+        be_nice()
         while True:
             with self._lock:
                 while not self._queue and not self._closed:
@@ -221,7 +221,7 @@ class Jobs:
             job.run(steps)
 
 
-def _be_nice() -> None:
-    """On Linux a thread has a priority of its own: whoever reads a page goes before the job that trains."""
+def be_nice() -> None:
+    """Let other threads go before this one, from now on: on Linux a thread has a priority of its own."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)

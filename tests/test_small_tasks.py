@@ -86,7 +86,7 @@ def test_what_is_too_little_to_measure_is_not_taken_for_measured():
     ):
         assert (found.adds, found.told) == (adds, told)
     assert "too few" in sieve.report.verdict((addition(accuracy=nan),))
-    assert "does not add" in sieve.report.verdict((addition(accuracy=nan), addition(accuracy=0.5)))
+    assert "does not sum" in sieve.report.verdict((addition(accuracy=nan), addition(accuracy=0.5)))
 
 
 def test_a_number_has_one_value_wherever_it_is_measured(small_config, tmp_path):

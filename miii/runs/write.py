@@ -128,7 +128,7 @@ def summary(run: Run, step: Step, step_seconds: list[float]) -> dict[str, Any]:
     rows = run.rows()
     last = rows[-1] if rows else {}
     return {
-        "run": run.name,
+        "run": os.fsencode(run.name).decode(errors="backslashreplace"),  # a name on disk may be no text
         "steps": step.step,
         "stopped": not step.last,
         "grokked_at": step.grokked_at,

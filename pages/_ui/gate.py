@@ -10,6 +10,7 @@ from streamlit.navigation.page import StreamlitPage
 from miii import RunConfig, cost, hardware, runs
 from miii.cost import Cost
 from miii.errors import InputError
+from miii.jobs import be_nice
 from pages._ui import say, settings
 from pages._ui.beside import BESIDE
 from pages._ui.pick import RUN
@@ -130,6 +131,8 @@ def turn(needs: Cost) -> Iterator[None]:
     while not places.acquire(timeout=0.5):
         waiting.caption("Waiting for the page of another visitor …")  # where a visitor who has left is let go
     waiting.empty()
+    if needs.nbytes > LIGHT * MB:
+        be_nice()  # those who read a light page meanwhile go first
     try:
         yield
     finally:
