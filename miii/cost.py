@@ -54,15 +54,26 @@ Weights = dict[str, float]
 #: By kind of task and page: how many numbers an analysis holds for each of a site's of an example; how many forward
 #: passes it takes over all examples, through the last block and through those below it, and further ones for each head.
 _WHOLE: dict[str, Weights] = {
-    "attention": {"head": 13, "stream": 1, "neuron": 1, "below": 1, "passes": 4, "deep": 3, "a head": 1},
+    "attention": {"head": 13, "stream": 1, "neuron": 1, "below": 1, "passes": 4, "deep": 3, "a head": 0.8},
     "fourier": {"stream": 0.5, "neuron": 0.2, "logit": 4, "below": 1, "passes": 1.5, "deep": 1},
     "neurons": {"stream": 1, "neuron": 6.5, "below": 1, "passes": 5, "deep": 5},
-    "circuits": {"head": 8, "stream": 4, "neuron": 4, "logit": 1, "below": 2, "passes": 20, "deep": 20, "a head": 8},
+    "circuits": {
+        "head": 40,
+        "stream": 4,
+        "neuron": 4,
+        "logit": 1,
+        "below": 2,
+        "passes": 20,
+        "deep": 20,
+        "a head": 8,
+        "examples": 12_000,
+    },
     "formula": {"stream": 1, "neuron": 6, "logit": 4, "below": 1, "passes": 9, "deep": 9},
     "progress": {"stream": 1, "neuron": 7, "logit": 2, "below": 1, "passes": 6, "deep": 6},
     "try": {"stream": 0.2, "neuron": 0.1, "logit": 1, "passes": 1.5, "deep": 1.5},
 }
 _LOOKED: dict[str, Weights] = {"attention": {"pattern": 0.25, "passes": 0.1}, "try": {"pattern": 0.25, "passes": 0.1}}
+#: ``examples`` stands where their number does not depend on the task.
 ANALYSES: dict[str, dict[str, Weights]] = {
     "modular": _WHOLE,
     "primes": _LOOKED | {"sieve": {"stream": 0.9, "neuron": 0.3, "logit": 1, "below": 0.1, "passes": 8, "deep": 1.5}},
@@ -137,11 +148,12 @@ def pages(config: RunConfig) -> dict[str, Cost]:
     data = 8 * sizes.examples * (sizes.n_ctx + sizes.targets + 2)
     found = {}
     for page, weights in ANALYSES[config.task.kind].items():
-        arrays = seen * sum(weights.get(site, 0.0) * size for site, size in sites.items())
+        examples = weights.get("examples", seen)
+        arrays = examples * sum(weights.get(site, 0.0) * size for site, size in sites.items())
         arrays += weights.get("pattern", 0.0) * patterns
         more = weights.get("a head", 0) * model.n_layers * model.n_heads
         macs = (weights["passes"] + more) * last + (weights.get("deep", 0.0) + more) * deep
-        found[page] = Cost(round(IDLE + data + 12 * parameters(config) + 4 * arrays), 2 * seen * macs)
+        found[page] = Cost(round(IDLE + data + 12 * parameters(config) + 4 * arrays), 2 * examples * macs)
     return found
 
 
