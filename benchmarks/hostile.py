@@ -70,7 +70,7 @@ def run() -> Result:
 
 
 def attack(seconds: float) -> dict[str, Any]:
-    """Attack a shared server with two sessions for about so many seconds, while a third reads.
+    """Attack a shared server with two sessions for about ``seconds``, while a third reads.
 
     Returns:
         ``seconds`` of each page that the reader opened, the ``slowest`` of them, its ``problems``; how many ``links``,

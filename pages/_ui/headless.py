@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from miii.errors import InputError
 from miii.notebook.cells import Page, unescaped
+from pages._ui.gate import OPEN
 from pages._ui.say import KEPT
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +41,7 @@ def record(page: str, run: str, step: int | None = None, **query: str) -> Page:
     asked = {"run": run} | ({} if step is None else {"step": str(step)}) | query
     at = AppTest.from_file(ROOT / "app.py", default_timeout=PATIENCE)
     at.switch_page(f"pages/{page}.py")
+    at.session_state[OPEN] = True  # an export was asked for, whatever it takes
     for name, value in asked.items():
         at.query_params[name] = value
     at.run()

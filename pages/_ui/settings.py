@@ -11,6 +11,7 @@ from pages._ui.form import LIMIT
 
 CLOUD = Path("/mount/src")  # where Streamlit Community Cloud puts an app, which anyone may open then
 MB = 1_000_000
+STEP = 5  #: seconds of a step on a shared server, for which Stop has to wait
 
 
 @dataclass(frozen=True)
@@ -145,9 +146,6 @@ def check_run(config: RunConfig) -> None:
             f"a training step must take at most {STEP} seconds on this server: lower batch_size, or the sizes of task "
             f"and model (got about {needs.step_seconds:.0f} seconds)."
         )
-
-
-STEP = 5  #: seconds of a step on a shared server, for which Stop has to wait
 
 
 def check_disk(more: int) -> None:

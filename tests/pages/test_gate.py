@@ -114,3 +114,9 @@ def test_results_are_kept_up_to_a_size(server):
     make("huge", 5_000_000)
     make("huge", 5_000_000)
     assert made[4:] == ["huge", "huge"]
+
+
+def test_an_export_is_not_asked_whether_it_may_be_costly(adding, monkeypatch):
+    monkeypatch.setattr(miii.hardware, "available_memory", lambda: 1_000_000)
+    headless = importlib.import_module("pages._ui.headless")
+    assert headless.record("fourier", "adding").figures
