@@ -10,7 +10,7 @@ import torch
 
 import miii
 from miii import evaluation, training
-from miii.evaluation import SCORES, Evaluation, _evaluated, evaluator
+from miii.evaluation import SCORES, Evaluation, evaluator
 from miii.metrics import auc
 from miii.model import fast
 from miii.tasks import primes
@@ -167,10 +167,10 @@ def test_of_a_task_that_asks_everywhere_fewer_examples_are_evaluated(small_confi
     config = small_config(task=EVERYTHING)
     examples = len(config.task.build().labels)
     monkeypatch.setattr(evaluation, "ALL", 5 * examples)
-    assert len(_evaluated(config.task.build())) == examples
+    assert len(evaluation.evaluated(config.task.build())) == examples
     monkeypatch.setattr(evaluation, "ALL", 5 * examples - 1)
     monkeypatch.setattr(evaluation, "SIDE", 100)
-    assert len(_evaluated(config.task.build())) == 40
+    assert len(evaluation.evaluated(config.task.build())) == 40
 
 
 @pytest.mark.parametrize(("integers", "learned"), [(0.989, False), (0.99, True)])
@@ -483,5 +483,5 @@ def test_20_000_examples_are_all_evaluated_and_more_are_not(small_config):
     sizes = {}
     for high in (21_999, 22_000):
         task = small_config(task={"kind": "primes", "low": 2_000, "high": high}).task.build()
-        sizes[len(task.labels)] = len(_evaluated(task))
+        sizes[len(task.labels)] = len(evaluation.evaluated(task))
     assert sizes == {20_000: 20_000, 20_001: 2 * 5_000 + 1_000}

@@ -10,8 +10,6 @@ from streamlit.testing.v1 import AppTest
 
 from miii.errors import InputError
 from miii.notebook.cells import Page, unescaped
-from pages._ui.gate import OPEN
-from pages._ui.say import KEPT
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "http://localhost:8501"  # where ``streamlit run app.py`` shows it
@@ -37,7 +35,10 @@ def record(page: str, run: str, step: int | None = None, **query: str) -> Page:
     Raises:
         InputError: the page shows no figure; the text is what it says instead.
     """
-    set_log_level(logging.ERROR)  # it warns of every cached result that there is no browser
+    set_log_level(logging.ERROR)  # Streamlit warns of every cached function, at its import, that there is no browser
+    from pages._ui.gate import OPEN
+    from pages._ui.say import KEPT
+
     asked = {"run": run} | ({} if step is None else {"step": str(step)}) | query
     at = AppTest.from_file(ROOT / "app.py", default_timeout=PATIENCE)
     at.switch_page(f"pages/{page}.py")

@@ -1,11 +1,12 @@
 // What one mounted player remembers between its renderings.
 const players = new WeakMap();
 const PAUSE = 700; // milliseconds between two steps while it plays
+const PATIENCE = 5000; // milliseconds that it waits for the page to follow a step
 
 export default function ({ parentElement, data, setStateValue }) {
   const find = (selector) => parentElement.querySelector(selector);
   const range = find("input"), play = find(".play"), at = find(".at"), bands = find(".phases");
-  const mine = players.get(parentElement) ?? { timer: null, sent: null };
+  const mine = players.get(parentElement) ?? { timer: null, sent: null, since: 0 };
   players.set(parentElement, mine);
   const { steps, phases } = data;
   const format = (step) => step.toLocaleString("en");
@@ -58,6 +59,7 @@ export default function ({ parentElement, data, setStateValue }) {
   const go = (index) => {
     range.value = String(index);
     mine.sent = steps[index];
+    mine.since = performance.now();
     say(mine.sent);
     setStateValue("step", mine.sent);
   };
@@ -72,13 +74,17 @@ export default function ({ parentElement, data, setStateValue }) {
     show();
   };
   const next = () => {
-    if (mine.sent !== null) return; // the page is not there yet
+    if (mine.sent !== null && performance.now() - mine.since < PATIENCE) return; // the page is not there yet
     const index = Number(range.value) + 1;
     if (index >= mine.steps.length) pause();
     else mine.go(index);
   };
   mine.go = go;
   mine.steps = steps;
+  if (mine.timer !== null) { // a rendering may have come with a cleanup, which stopped it
+    clearInterval(mine.timer);
+    mine.timer = setInterval(next, PAUSE);
+  }
 
   range.oninput = () => {
     if (mine.timer !== null) pause();
