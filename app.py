@@ -7,9 +7,10 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from miii.errors import InputError
-from pages._ui import address, gate, jobs, links, memory, pick, say, share
+from pages._kit import address, links, pick, say, share
+from pages._server import gate, jobs, memory
 
-UI = Path(__file__).parent / "pages" / "_ui"
+UI = Path(__file__).parent / "pages" / "_kit"
 st.set_page_config(page_title="miii", page_icon=UI / "icon.png", layout="wide")
 st.html(UI / "app.css")
 

@@ -91,7 +91,7 @@ def _rows(found: dict[str, Any]) -> list[Row]:
 
 
 def _names() -> list[str]:
-    from pages._ui import headless
+    from pages._kit import headless
 
     return headless.pages()
 

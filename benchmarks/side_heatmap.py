@@ -4,7 +4,7 @@ import streamlit as st
 import torch
 
 from miii import plots
-from pages._ui.draw import draw
+from pages._kit.draw import draw
 
 st.title("Heatmap")
 size = st.radio("Size", ["none", "113 x 113", "128 x 512"])

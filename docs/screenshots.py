@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from pages._ui import headless  # noqa: E402
+from pages._kit import headless  # noqa: E402
 
 WIDTH, HEIGHT, COLOURS = 1280, 900, 256
 #: What a page shows where it is not the run that adds.

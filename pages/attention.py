@@ -9,10 +9,11 @@ from miii import ModularAddition, analysis, plots
 from miii.model.tap import sites
 from miii.plots.heatmap import CELL
 from miii.plots.style import Chart
-from pages._ui import front, links, looks, say, written
-from pages._ui.cell import cell, shared, stamp_of
-from pages._ui.inputs import choose_pair, whole
-from pages._ui.pick import run_and_step, small_enough
+from pages._kit import front, links, say
+from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.inputs import choose_pair, whole
+from pages._kit.pick import run_and_step, small_enough
+from pages._parts.attention import looks, written
 
 front.door()
 

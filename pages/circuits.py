@@ -6,9 +6,10 @@ import miii
 from miii import analysis, plots
 from miii.model.tap import sites
 from miii.plots.style import Chart
-from pages._ui import edges, front, say
-from pages._ui.cell import cell, shared, stamp_of
-from pages._ui.pick import all_pairs, modular_run, step_of
+from pages._kit import front, say
+from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.pick import all_pairs, modular_run, step_of
+from pages._parts.circuits import edges
 
 front.door()
 

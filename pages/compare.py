@@ -11,8 +11,9 @@ from miii.analysis.compare import ADDS, MEASURES, Compared
 from miii.errors import InputError
 from miii.model.wiring import BLOCKS, MIXERS, pairs
 from miii.plots.style import Chart
-from pages._ui import compared, front, say
-from pages._ui.cell import cell, stamp_of
+from pages._kit import front, say
+from pages._kit.cell import cell, stamp_of
+from pages._parts.compare import compared
 
 front.door()
 

@@ -1,8 +1,13 @@
 """What the network is shown."""
 
 from miii.tasks import TASKS, named
-from pages._ui import data_frames, data_miu, data_modular, data_primes, data_residues, front, say
-from pages._ui.form import choose_task
+from pages._kit import front, say
+from pages._parts.train.form import choose_task
+from pages._tasks.frames import data as data_frames
+from pages._tasks.miu import data as data_miu
+from pages._tasks.modular import data as data_modular
+from pages._tasks.primes import data as data_primes
+from pages._tasks.residues import data as data_residues
 
 front.door()
 say.title("Data")

@@ -10,9 +10,9 @@ from miii.analysis import verdict
 from miii.errors import InputError
 from miii.expression import in_words
 from miii.plots.style import Chart
-from pages._ui import front, say
-from pages._ui.cell import cell, shared, stamp_of
-from pages._ui.pick import all_pairs, modular_run, step_of
+from pages._kit import front, say
+from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.pick import all_pairs, modular_run, step_of
 
 front.door()
 

@@ -6,11 +6,11 @@ import torch
 import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
-from pages._ui import front, links, say
-from pages._ui.cell import cell, shared, stamp_of
-from pages._ui.form import LIMIT
-from pages._ui.inputs import whole
-from pages._ui.pick import modular_run, step_of
+from pages._kit import front, links, say
+from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.inputs import whole
+from pages._kit.pick import modular_run, step_of
+from pages._parts.train.form import LIMIT
 
 front.door()
 

@@ -10,10 +10,10 @@ from miii import analysis, plots
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Frames
-from pages._ui import front, say
-from pages._ui.cell import cell, shared, stamp_of
-from pages._ui.inputs import number
-from pages._ui.pick import ABOUT, chosen_run, step_of
+from pages._kit import front, say
+from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.inputs import number
+from pages._kit.pick import ABOUT, chosen_run, step_of
 
 MOST = 12  # frames ahead
 

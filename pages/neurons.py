@@ -8,9 +8,10 @@ from miii.analysis.ablation import Kind
 from miii.analysis.neurons import SINGLE
 from miii.expression import in_words
 from miii.plots.style import Chart
-from pages._ui import front, one_neuron, say
-from pages._ui.cell import cell, shared, stamp_of
-from pages._ui.pick import all_pairs, modular_run, step_of
+from pages._kit import front, say
+from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.pick import all_pairs, modular_run, step_of
+from pages._parts.neurons import one as one_neuron
 
 front.door()
 

@@ -4,21 +4,18 @@ import streamlit as st
 
 from miii import runs
 from miii.tasks import ModularAddition
-from pages._ui import (
-    front,
-    paper_addition,
-    paper_background,
-    paper_discussion,
-    paper_errata,
-    paper_method,
-    paper_more,
-    paper_primes,
-    paper_question,
-    paper_references,
-    paper_strings,
-    say,
-)
-from pages._ui.paper_parts import SEEDS, five, listed, report, there
+from pages._kit import front, say
+from pages._parts.paper import addition as paper_addition
+from pages._parts.paper import background as paper_background
+from pages._parts.paper import discussion as paper_discussion
+from pages._parts.paper import errata as paper_errata
+from pages._parts.paper import method as paper_method
+from pages._parts.paper import more as paper_more
+from pages._parts.paper import primes as paper_primes
+from pages._parts.paper import question as paper_question
+from pages._parts.paper import references as paper_references
+from pages._parts.paper import strings as paper_strings
+from pages._parts.paper.parts import SEEDS, five, listed, report, there
 
 front.door()
 

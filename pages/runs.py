@@ -8,12 +8,14 @@ import streamlit as st
 
 from miii import runs
 from miii.errors import InputError
-from pages._ui import bring, front, listing, rights, say, settings
-from pages._ui.beside import BESIDE
-from pages._ui.bring import CHOSEN, DOUBT, NOTE, SAID, WRONG
-from pages._ui.jobs import registry, waiting
-from pages._ui.pick import RUN, STEP
-from pages._ui.take import csv
+from pages._kit import front, say
+from pages._kit.beside import BESIDE
+from pages._kit.pick import RUN, STEP
+from pages._kit.take import csv
+from pages._parts.runs import bring, listing
+from pages._parts.runs.bring import CHOSEN, DOUBT, NOTE, SAID, WRONG
+from pages._server import rights, settings
+from pages._server.jobs import registry, waiting
 
 front.door()
 

@@ -1,8 +1,11 @@
 """What a network that was asked for primes, for all residues, or for theorems learned."""
 
 from miii.tasks import MIU, Frames, Primes, Residues
-from pages._ui import front, say, sieve_miu, sieve_primes, sieve_residues
-from pages._ui.pick import ABOUT, chosen_run, step_of
+from pages._kit import front, say
+from pages._kit.pick import ABOUT, chosen_run, step_of
+from pages._tasks.miu import inside as sieve_miu
+from pages._tasks.primes import inside as sieve_primes
+from pages._tasks.residues import inside as sieve_residues
 
 front.door()
 

@@ -10,9 +10,9 @@ from miii import numbers, plots, sparse
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.sparse.judge import Judged, Recall
-from pages._ui import front, say
-from pages._ui.cell import cell
-from pages._ui.inputs import number
+from pages._kit import front, say
+from pages._kit.cell import cell
+from pages._kit.inputs import number
 
 front.door()
 

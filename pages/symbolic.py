@@ -8,11 +8,13 @@ from miii.analysis.verdict import Report
 from miii.errors import InputError
 from miii.expression import in_words, parse
 from miii.plots.style import Chart
-from pages._ui import control, front, say, symbolic_logic
-from pages._ui.cell import cell, shared, stamp_of
-from pages._ui.form import LIMIT, type_expression
-from pages._ui.jobs import registry
-from pages._ui.pick import start
+from pages._kit import front, say
+from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.pick import start
+from pages._parts.symbolic import logic as symbolic_logic
+from pages._parts.train.form import LIMIT, type_expression
+from pages._server import control
+from pages._server.jobs import registry
 
 front.door()
 

@@ -11,10 +11,12 @@ from miii.errors import InputError
 from miii.expression import parse
 from miii.jobs import Job
 from miii.metrics import LossName
-from pages._ui import control, form, front, gate, learned, say, settings, trained
-from pages._ui.draw import draw
-from pages._ui.jobs import registry
-from pages._ui.pick import run_name, start, step_of
+from pages._kit import front, say
+from pages._kit.draw import draw
+from pages._kit.pick import run_name, start, step_of
+from pages._parts.train import form, learned, trained
+from pages._server import control, gate, settings
+from pages._server.jobs import registry
 
 front.door()
 

@@ -1,8 +1,12 @@
 """Your own input, followed through the network: what it looks at, what it says, and who argued for that."""
 
 from miii.tasks import MIU, ModularAddition, Primes, Residues
-from pages._ui import follow_miu, follow_modular, follow_primes, follow_residues, front, links, say
-from pages._ui.pick import run_and_step
+from pages._kit import front, links, say
+from pages._kit.pick import run_and_step
+from pages._tasks.miu import follow as follow_miu
+from pages._tasks.modular import follow as follow_modular
+from pages._tasks.primes import follow as follow_primes
+from pages._tasks.residues import follow as follow_residues
 
 front.door()
 

@@ -95,7 +95,7 @@ def _app() -> Any:
     if not (APP / "app.py").exists():
         raise InputError(f"export needs the app, which comes with a checkout of miii and is not in {APP}.")
     sys.path.insert(0, str(APP))
-    return importlib.import_module("pages._ui.headless")
+    return importlib.import_module("pages._kit.headless")
 
 
 def _written(pages: list[Page], to: str) -> str:

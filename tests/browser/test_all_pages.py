@@ -22,7 +22,7 @@ FRAME: tuple[tuple[str, str, str], ...] = ()
 def pages(monkeypatch) -> list[str]:
     """From the navigation, so that no page is forgotten."""
     monkeypatch.syspath_prepend(ROOT)
-    return importlib.import_module("pages._ui.headless").pages()
+    return importlib.import_module("pages._kit.headless").pages()
 
 
 @pytest.fixture(scope="session")

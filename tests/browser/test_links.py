@@ -78,7 +78,7 @@ def test_the_run_is_in_the_first_address_of_every_page(
 ) -> None:
     monkeypatch.syspath_prepend(ROOT)
     address = start_server()  # the first page meets a cold server, each a fresh browser
-    for name in ["fourier", *importlib.import_module("pages._ui.headless").pages()]:
+    for name in ["fourier", *importlib.import_module("pages._kit.headless").pages()]:
         with reader(chromium) as (page, _):
             page.goto(f"{address}/{name}?k=4" if name == "fourier" else f"{address}/{name}")
             page.wait_for_url("**run=**")

@@ -17,11 +17,11 @@ OTHERS = [page for page in PAGES if page not in (*WITHOUT, *dict(SHIPPED))]
 
 @pytest.fixture
 def record(app, adds):
-    return importlib.import_module("pages._ui.headless").record
+    return importlib.import_module("pages._kit.headless").record
 
 
 def test_every_page_is_in_the_navigation(app):
-    assert sorted(importlib.import_module("pages._ui.headless").pages()) == PAGES
+    assert sorted(importlib.import_module("pages._kit.headless").pages()) == PAGES
 
 
 @pytest.mark.parametrize("page", WITHOUT)

@@ -113,7 +113,7 @@ def test_several_values_of_one_name_are_compared_as_one(adding, visit):
     ],
 )
 def test_what_counts_as_the_value_asked_for(server, asked, shown, same):
-    assert importlib.import_module("pages._ui.links")._same(asked, shown) == same
+    assert importlib.import_module("pages._kit.links")._same(asked, shown) == same
 
 
 def test_a_typed_number_beyond_its_bounds_is_refused_in_a_sentence(adding, visit):

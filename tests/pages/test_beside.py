@@ -22,7 +22,7 @@ def second(home, small_config) -> runs.Run:
 
 @pytest.fixture
 def beside(server) -> Any:
-    return importlib.import_module("pages._ui.beside")
+    return importlib.import_module("pages._kit.beside")
 
 
 def labels(at: AppTest) -> list[str]:
@@ -75,7 +75,7 @@ def test_the_other_chart_is_what_the_library_draws_of_the_other_run(adding, seco
     at = visit("fourier", run="adding", beside="second", step=step)
     figure = figures(at)[0]
     assert figure.arguments == {"name": "adding", "step": step}  # what is exported is the first
-    draw = importlib.import_module("pages._ui.draw")
+    draw = importlib.import_module("pages._kit.draw")
     for chart, name, shown in zip(
         at.get("vega_lite_chart")[:2], ("adding", "second"), (step, nearest(second, step)), strict=True
     ):

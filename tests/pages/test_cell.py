@@ -19,14 +19,7 @@ from miii import plots, runs
 from miii.plots.style import Chart
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = [
-    path
-    for path in sorted((ROOT / "pages").rglob("*.py"))
-    if "_ui" not in path.parts or path.name.startswith(("data_", "paper_", "follow"))
-]
-SCRIPTS += [
-    ROOT / "pages" / "_ui" / f"{name}.py" for name in ("looks", "written", "edges", "one_neuron", "trained")
-]  # parts of pages
+SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if not {"_kit", "_server"} & set(path.parts)]
 #: A value for each argument that a page's cell functions take.
 ARGUMENTS: dict[str, Any] = {
     "name": "small",
@@ -123,7 +116,7 @@ def function(script: Path, name: str) -> Callable[..., Any]:
         for node in ast.parse(script.read_text()).body
         if (isinstance(node, ast.FunctionDef) and node.name == name)
         or is_shared(node)
-        or (isinstance(node, ast.Import | ast.ImportFrom) and re.search(r"miii|_ui\.cell", ast.unparse(node)))
+        or (isinstance(node, ast.Import | ast.ImportFrom) and re.search(r"miii|_kit\.cell", ast.unparse(node)))
     ]
     space: dict[str, Any] = {}
     exec(compile(ast.Module(body, []), script, "exec"), space)
@@ -153,7 +146,7 @@ def run_cell(code: str) -> Any:
 
 @pytest.fixture
 def cell(server) -> Any:
-    return importlib.import_module("pages._ui.cell")
+    return importlib.import_module("pages._kit.cell")
 
 
 @pytest.fixture(scope="session")
@@ -212,7 +205,7 @@ def test_the_code_of_a_cell_loses_no_more_than_its_return(cell, small):
 
 
 SHARING = """
-from pages._ui.cell import shared
+from pages._kit.cell import shared
 import miii
 from miii import plots
 

@@ -29,7 +29,7 @@ WIDGETS = ("button", "button_group", "download_button", "number_input", "selectb
 
 
 def ui(module: str) -> Any:
-    return importlib.import_module(f"pages._ui.{module}")
+    return importlib.import_module(f"pages.{module}")
 
 
 def titles(at: AppTest) -> list[str]:
@@ -223,7 +223,7 @@ def test_what_the_last_digit_gives_away_is_the_share_that_is_said(visit, texts):
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_the_files_hold_the_whole_data_set(server, kind):
     task = miii.Primes(low=2, high=1500, base=12, split="range")
-    data = getattr(ui("data_primes"), kind)(task)
+    data = getattr(ui("_tasks.primes.data"), kind)(task)
     read = {"csv": pd.read_csv, "parquet": pd.read_parquet}[kind](io.BytesIO(data))
     expected = analysis.integers.table(task)
     assert read.columns.tolist() == ["n", "prime", "spf", "split", "digit_2", "digit_1", "digit_0"]

@@ -14,7 +14,7 @@ from miii import plots
 
 @pytest.fixture
 def drawing(server) -> Any:
-    return importlib.import_module("pages._ui.draw").drawing
+    return importlib.import_module("pages._kit.draw").drawing
 
 
 def heatmap(seed: int) -> plots.style.Chart:

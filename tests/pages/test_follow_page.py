@@ -275,7 +275,7 @@ def test_the_numbers_at_both_ends_are_followed(opened, texts, n):
     ],
 )
 def test_divisors_that_it_misses_or_makes_up_are_told(server, monkeypatch, n, answers, said):
-    page = importlib.import_module("pages._ui.follow_residues")
+    page = importlib.import_module("pages._tasks.residues.follow")
     written: list[str] = []
     monkeypatch.setattr(page.st, "markdown", written.append)
     page._divisors(n, {f"mod {q}": follow.said(-(torch.arange(q) != c).float()) for q, c in answers.items()})

@@ -15,7 +15,7 @@ import miii
 from miii import expression, runs
 
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py"))]
-DOOR = ROOT / "pages" / "_ui" / "say.py"
+DOOR = ROOT / "pages" / "_kit" / "say.py"
 #: In the name of a folder, too, so without a slash; it begins with what only it has.
 EVIL = "Zq![x](www.evil.test) [Sign in](mailto:a@evil.test) :red[b] :material_home: $c$ `d` *e* <i> | ~~f~~"
 RAW = re.compile(
@@ -29,7 +29,7 @@ LONG = EVIL + "y" * 60_000  # too long to be repeated
 
 @pytest.fixture
 def pages(server) -> list[str]:
-    return importlib.import_module("pages._ui.headless").pages()
+    return importlib.import_module("pages._kit.headless").pages()
 
 
 def markdown(at: AppTest) -> Iterator[str]:

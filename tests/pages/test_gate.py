@@ -75,7 +75,7 @@ def test_a_costly_run_is_asked_about_before_it_trains(visit, home, monkeypatch):
 def test_one_heavy_page_at_a_time_and_light_ones_beside_it(server, home, monkeypatch):
     """Sessions are threads here, as on the server."""
     monkeypatch.setenv("MIII_SHARED", "1")
-    gate, cost = importlib.import_module("pages._ui.gate"), miii.cost
+    gate, cost = importlib.import_module("pages._server.gate"), miii.cost
     heavy, light = cost.Cost(300_000_000, 0), cost.Cost(10_000_000, 0)
     running, most, lock = [0], [0], threading.Lock()
 
@@ -102,7 +102,7 @@ def test_one_heavy_page_at_a_time_and_light_ones_beside_it(server, home, monkeyp
 def test_results_are_kept_up_to_a_size(server):
     import numpy as np
 
-    memory = importlib.import_module("pages._ui.memory")
+    memory = importlib.import_module("pages._server.memory")
     kept, made = memory.Kept(1_000_000), []
 
     def make(name, size):
@@ -118,5 +118,5 @@ def test_results_are_kept_up_to_a_size(server):
 
 def test_an_export_is_not_asked_whether_it_may_be_costly(adding, monkeypatch):
     monkeypatch.setattr(miii.hardware, "available_memory", lambda: 1_000_000)
-    headless = importlib.import_module("pages._ui.headless")
+    headless = importlib.import_module("pages._kit.headless")
     assert headless.record("fourier", "adding").figures

@@ -240,4 +240,4 @@ def test_train_says_since_when_a_network_sieves(zoo, home, visit):
 def test_what_counts_as_learned_is_what_training_goes_by(server, test_accuracy, scores):
     nothing = torch.zeros(0, dtype=torch.int64)
     evaluation = Evaluation(1.0, 1.0, 1.0, test_accuracy, 1.0, nothing.bool(), nothing, scores)
-    assert importlib.import_module("pages._ui.learned").grokked(evaluation.row()) == evaluation.grokked()
+    assert importlib.import_module("pages._parts.train.learned").grokked(evaluation.row()) == evaluation.grokked()

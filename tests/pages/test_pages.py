@@ -24,7 +24,7 @@ from miii.expression import EXAMPLE
 from miii.tasks import Operation, named
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = [path for path in sorted((ROOT / "pages").rglob("*.py")) if "_ui" not in path.parts]
+SCRIPTS = [path for path in sorted((ROOT / "pages").glob("*.py"))]
 # tested in files of their own: they show other runs than these, or none
 ELSEWHERE = ("paper", "sieve", "frames", "sparse", "symbolic", "compare", "runs")
 PAGES = {path.stem: path.relative_to(ROOT).as_posix() for path in SCRIPTS if path.stem not in ELSEWHERE}
@@ -71,18 +71,18 @@ def server(home, monkeypatch) -> Iterator[None]:
 
 
 def ui(module: str) -> Any:
-    return importlib.import_module(f"pages._ui.{module}")
+    return importlib.import_module(f"pages.{module}")
 
 
 class registry:
     """The app's own job registry, importable once the repository is on the path."""
 
     def __new__(cls) -> Any:
-        return ui("jobs").registry()
+        return ui("_server.jobs").registry()
 
     @staticmethod
     def clear() -> None:
-        ui("jobs").registry.clear()
+        ui("_server.jobs").registry.clear()
 
 
 def visit(page: str, **query: object) -> AppTest:
@@ -672,7 +672,7 @@ def test_the_command_shown_trains_the_same_run(config, monkeypatch, tmp_path, ca
         raise miii.InputError("that was all.")
 
     monkeypatch.setattr("miii.cli.training.train", train)
-    program, *arguments = shlex.split(ui("form").command(config))
+    program, *arguments = shlex.split(ui("_parts.train.form").command(config))
     assert program == "miii"
     assert cli.main([*arguments, "--out", str(tmp_path / "D")]) == 2
     assert capsys.readouterr().err == "miii: that was all.\n"
@@ -684,16 +684,16 @@ def test_the_script_shown_trains_the_same_run(config, monkeypatch):
     asked = {}
     monkeypatch.setattr("miii.runs.record", lambda folder, steps: asked.update(folder=folder, steps=steps))
     monkeypatch.setattr("miii.train", lambda config: config, raising=False)
-    exec(ui("form").code(config, "runs/mine"), {})
+    exec(ui("_parts.train.form").code(config, "runs/mine"), {})
     assert asked == {"folder": "runs/mine", "steps": config}
 
 
 def test_the_script_shown_is_short():
-    code = ui("form").code
+    code = ui("_parts.train.form").code
     assert "config = miii.RunConfig()\n" in code(CONFIGS["fast"], "runs/mine")
     assert 'config = miii.recipe("literature")\n' in code(CONFIGS["literature"], "runs/mine")
     assert "config = miii.recipe(\n    task=miii.Primes(),\n)\n" in code(CONFIGS["fast primes"], "runs/mine")
-    assert ui("form").command(CONFIGS["fast primes"]) == "miii train primes"
+    assert ui("_parts.train.form").command(CONFIGS["fast primes"]) == "miii train primes"
 
 
 # ---- Train: jobs ----

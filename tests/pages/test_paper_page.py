@@ -29,7 +29,7 @@ def paper(visit) -> AppTest:
 
 @pytest.fixture
 def errata(server) -> dict:
-    found = importlib.import_module("pages._ui.paper_errata").errata()
+    found = importlib.import_module("pages._parts.paper.errata").errata()
     return {each.where: each for each in found}
 
 
@@ -57,7 +57,7 @@ def test_every_entry_of_the_contents_leads_to_a_heading(paper):
 
 
 def test_every_link_leads_to_a_page_and_to_a_run_that_is_here():
-    scripts = [ROOT / "pages" / "paper.py", *(ROOT / "pages" / "_ui").glob("paper_*.py")]
+    scripts = [ROOT / "pages" / "paper.py", *(ROOT / "pages" / "_parts" / "paper").glob("*.py")]
     calls = [node for path in scripts for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     links = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in ("link", "apart")]
     leading = [call for call in links if isinstance(call.args[0], ast.Constant)]
@@ -134,7 +134,7 @@ def test_the_story_of_the_curves_is_that_of_the_evaluations(paper):
 
 
 def test_the_grids_are_of_memory_then_of_the_rule(server):
-    question = importlib.import_module("pages._ui.paper_question")
+    question = importlib.import_module("pages._parts.paper.question")
     run = runs.shipped("add-113")
     steps = question.moments(run.rows(), run.steps)
     assert set(steps) <= set(run.steps)
@@ -176,7 +176,7 @@ def test_the_circuits_are_those_of_the_reports(paper):
 
 
 def test_what_is_not_reached_is_said(server):
-    ledger = importlib.import_module("pages._ui.paper_ledger").ledger()
+    ledger = importlib.import_module("pages._parts.paper.ledger").ledger()
     reached = dict(zip(ledger["goal"], ledger["reached"], strict=True))
     right = read("residues-113")["accuracy"]
     solved = sum(value >= 0.995 for value in right.values())
@@ -192,7 +192,7 @@ def test_what_is_not_reached_is_said(server):
 
 
 def test_the_recipes_are_those_of_the_configs(server):
-    recipes = importlib.import_module("pages._ui.paper_method").recipes()
+    recipes = importlib.import_module("pages._parts.paper.method").recipes()
     for name in recipes:
         config, result = read(name, "config.json"), read(name, "result.json")
         shown = recipes[name]
@@ -251,7 +251,7 @@ def test_what_takes_long_is_done_when_it_is_asked_for(paper, texts):
 
 
 def test_the_log_has_no_heading_as_large_as_the_page_s(server):
-    log = importlib.import_module("pages._ui.paper_discussion").log()
+    log = importlib.import_module("pages._parts.paper.discussion").log()
     assert "Smaller betas grok soonest" in log
     assert not [line for line in log.splitlines() if re.match(r"#{1,4} ", line)]
 
@@ -282,7 +282,7 @@ def test_equation_3_always_says_yes(errata):
 
 
 def test_equation_4_put_right_is_what_the_network_does(server):
-    assert importlib.import_module("pages._ui.paper_errata").attention_error() < 1e-5
+    assert importlib.import_module("pages._parts.paper.errata").attention_error() < 1e-5
 
 
 def test_the_other_errata_are_there(errata):
@@ -294,7 +294,7 @@ def test_the_other_errata_are_there(errata):
 
 
 def test_the_references_are_the_draft_s_fourteen(server):
-    references = importlib.import_module("pages._ui.paper_references")
+    references = importlib.import_module("pages._parts.paper.references")
     assert len(references.DRAFT) == 14
     assert "Elements of Information Theory" in references.DRAFT[3][0]
     assert all(re.fullmatch(r"\d{4}\.\d{5}|", entry[2]) for entry in (*references.DRAFT, *references.FURTHER))
@@ -302,7 +302,7 @@ def test_the_references_are_the_draft_s_fourteen(server):
 
 def test_no_measured_share_is_typed_into_a_chapter(server):
     typed = set()
-    for path in sorted((ROOT / "pages" / "_ui").glob("paper_*.py")):
+    for path in sorted((ROOT / "pages" / "_parts" / "paper").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 typed |= set(re.findall(r"(?<![.\d])\d+(?:\.\d+)? ?%", node.value))

@@ -26,7 +26,7 @@ LONG = 1_000_000
 @pytest.fixture(autouse=True)
 def registry(server) -> Iterator[Any]:
     """The app's jobs, of which none outlives the test."""
-    jobs = importlib.import_module("pages._ui.jobs")
+    jobs = importlib.import_module("pages._server.jobs")
     yield jobs.registry()
     jobs.registry().close()
     jobs.registry.clear()
@@ -122,7 +122,7 @@ def test_the_table_says_what_each_is_trained_on_in_words(visit):
 
 @pytest.mark.parametrize("operation", ["sub", "mul", "quadratic", "shuffled", "relabelled", "expr"])
 def test_every_operation_has_words(server, operation):
-    listing = importlib.import_module("pages._ui.listing")
+    listing = importlib.import_module("pages._parts.runs.listing")
     task = {"p": 7, "operation": operation} | ({"expression": "a*b + 3*a"} if operation == "expr" else {})
     words = listing.words(miii.RunConfig(task=task))
     assert "mod 7" in words
@@ -609,7 +609,7 @@ def test_only_who_started_a_run_may_stop_it_even_in_the_queue(shared, home, regi
 
 def test_no_page_lets_another_session_stop_a_run(shared, home, registry, visit, monkeypatch):
     monkeypatch.setenv("MIII_MAX_STEPS", str(LONG))
-    control = importlib.import_module("pages._ui.control")
+    control = importlib.import_module("pages._server.control")
     at = visit("train")
     at.get_by_key("form-modular-fast-steps").set_value(LONG).run()
     press(at, "Start")
@@ -644,7 +644,7 @@ def test_a_run_beyond_the_limit_of_steps_cannot_be_started(home, visit, texts, m
 
 
 def test_starting_checks_the_limits_whatever_page_asks(home, server, monkeypatch, registry, small_config, shared):
-    settings = importlib.import_module("pages._ui.settings")
+    settings = importlib.import_module("pages._server.settings")
     monkeypatch.setenv("MIII_MAX_STEPS", "20")
     small = small_config(steps=20)
     settings.check_start(small, 2, 1)
@@ -698,14 +698,14 @@ def test_a_setting_that_is_none_is_a_sentence_in_the_app(home, monkeypatch, name
 
 
 def test_nothing_is_limited_on_one_s_own_computer(server, home):
-    settings = importlib.import_module("pages._ui.settings")
+    settings = importlib.import_module("pages._server.settings")
     found = settings.read()
     assert (found.shared, found.sentence()) == (False, "")
     assert {getattr(found, name) for name in settings.SHARED} == {None}
 
 
 def test_the_community_cloud_is_a_shared_server(server, home, monkeypatch):
-    settings = importlib.import_module("pages._ui.settings")
+    settings = importlib.import_module("pages._server.settings")
     monkeypatch.setattr(settings, "CLOUD", Path(__file__).parents[2])
     assert settings.read() == settings.Settings(shared=True, **settings.SHARED)
     monkeypatch.setenv("MIII_SHARED", "0")

@@ -215,7 +215,7 @@ def test_residues_are_judged_task_by_task(run, visit, texts):
     ],
 )
 def test_counts_rise_and_fall_or_do_not(counts, words):
-    counted = importlib.import_module("pages._ui.sieve_residues").counted
+    counted = importlib.import_module("pages._tasks.residues.inside").counted
     assert counted(counts, [0, 10, 20]) == words
 
 

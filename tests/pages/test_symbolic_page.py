@@ -15,7 +15,7 @@ TASK = {"operation": "expr", "expression": "3*a - b", "p": 11, "train_fraction":
 @pytest.fixture(autouse=True)
 def registry(server):
     """The jobs of a server of one's own."""
-    jobs = importlib.import_module("pages._ui.jobs")
+    jobs = importlib.import_module("pages._server.jobs")
     yield jobs.registry()
     jobs.registry().close()
     jobs.registry.clear()

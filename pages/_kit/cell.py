@@ -1,0 +1,163 @@
+"""A cell of the notebook: why, the figure, what to see in it, the code that made it, and its numbers to take away.
+
+A cell is made by a plain function of plain values. Its source is what is shown and what ran: pasted into a script where
+``miii`` is installed, it gives the same figure.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from types import CodeType
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
+
+import streamlit as st
+
+import miii
+from miii.errors import InputError
+from miii.notebook.cells import Figure
+from miii.notebook.source import source
+from miii.plots.style import Chart
+from miii.runs import Run
+from pages._kit import beside, say, take
+from pages._kit.draw import Drawing, Width, draw, drawing
+from pages._server import memory
+
+P = ParamSpec("P")
+T = TypeVar("T")
+COMPUTED, DRAWN = 60_000_000, 40_000_000  #: bytes of results, and of drawings, that are kept
+#: A page makes its functions anew each time it runs; their code stays.
+_SOURCES: Final[dict[CodeType, str]] = {}
+#: What a cell's function may stumble over in a run that it was not chosen for: another p, fewer heads, other tokens.
+UNFIT = (InputError, AssertionError, IndexError, KeyError, ValueError, RuntimeError)
+
+
+class Titled(NamedTuple):
+    """A chart as it is kept."""
+
+    title: str
+    drawing: Drawing
+
+
+def cell(
+    make: Callable[..., Chart | tuple[Chart, ...]],
+    *,
+    alt: str,
+    see: str = "",
+    stamp: object = None,
+    width: Width = "stretch",
+    pick: tuple[str, Callable[[dict[str, Any]], None]] | None = None,
+    **arguments: Any,
+) -> None:
+    """Run ``make(**arguments)``, or remember what it gave, and show its chart with its code and its numbers.
+
+    Several charts that one computation gives stand two by two. Where another run is to stand beside the chosen one, its
+    chart by the same function stands beside each chart.
+
+    Args:
+        alt: what the chart shows, for those who cannot see it; of several charts, each one's title goes before it. It is the
+            same at every step: Vega takes it for a part of the chart, and a chart that is another is compiled anew.
+        see: what there is to see in it, below the chart; what its numbers say is said here.
+        stamp: anything that changes with the files that the chart is read from; see ``stamp_of``.
+        pick: see ``draw``.
+    """
+    name = "-".join([make.__name__, *(str(value) for key, value in arguments.items() if key not in ("name", "step"))])
+    say.keep(Figure(make, arguments, alt, see))
+    other = beside.instead(arguments)
+    if other is None:
+        _charts(make, arguments, stamp, alt, width, name, pick)
+    else:
+        with st.container(horizontal=True, gap="medium"):
+            with st.container(width=beside.WIDTH):
+                st.markdown(f"**{say.escaped(beside.label(arguments))}**")
+                _charts(make, arguments, stamp, alt, width, name, pick)
+            with st.container(width=beside.WIDTH):
+                st.markdown(f"**{say.escaped(beside.label(other))}**")
+                try:
+                    _charts(make, other, stamp_of(miii.runs.open(other["name"])), alt, width, f"{name}-beside", None)
+                except UNFIT as error:
+                    why = f": {error}" if isinstance(error, InputError) else "."
+                    say.info(f"This figure cannot be drawn of {other['name']}{why}", icon="balance")
+    if see:
+        st.caption(see)
+    take.away(name, make, arguments, lambda: _chart(make, _code(make), tuple(arguments.items()), stamp))
+
+
+def _charts(
+    make: Callable[..., Any],
+    arguments: dict[str, Any],
+    stamp: object,
+    alt: str,
+    width: Width,
+    name: str,
+    pick: tuple[str, Callable[[dict[str, Any]], None]] | None,
+) -> None:
+    drawn = _drawn(make, _code(make), tuple(arguments.items()), stamp)
+    if not isinstance(drawn, Titled):
+        rows = [st.columns(2) for _ in drawn[::2]]  # so that the two of each row begin at the same height
+        for i, each in enumerate(drawn):
+            with rows[i // 2][i % 2]:
+                draw(each.drawing, width=width, alt=f"{each.title}. {alt}", key=f"chart-{name}-{i}")
+    else:
+        draw(drawn.drawing, width=width, alt=alt, key=f"chart-{name}", pick=pick)
+
+
+def shared(function: Callable[P, T]) -> Callable[P, T]:
+    """Compute what several cells and sentences of a page need only once: a decorator.
+
+    The function takes the name of a run, and other plain values. Its source is a part of the code of every cell that
+    calls it.
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def once(*args: P.args, **kwargs: P.kwargs) -> T:
+        given = signature.bind(*args, **kwargs).arguments
+        return _computed(function, _code(function), tuple(given.items()), stamp_of(miii.runs.open(given["name"])))
+
+    return once
+
+
+def stamp_of(run: Run, file: str = "config.json") -> float:
+    """Changes when a run of the same name is written anew.
+
+    Raises:
+        InputError: the run was renamed or deleted meanwhile.
+    """
+    try:
+        return (run.folder / file).stat().st_mtime
+    except OSError as error:
+        raise InputError(f"{run.name} cannot be read ({error.strerror or error}).") from None
+
+
+def _code(function: Callable[..., Any]) -> str:
+    if function.__code__ not in _SOURCES:
+        _SOURCES[function.__code__] = source(function, {})
+    return _SOURCES[function.__code__]
+
+
+@st.cache_resource(show_spinner=False)
+def _kept() -> tuple[memory.Kept, memory.Kept]:
+    """What all sessions share: what functions marked ``shared`` gave, and what is drawn of cells."""
+    return memory.Kept(COMPUTED), memory.Kept(DRAWN)
+
+
+def _computed(function: Callable[..., T], code: str, arguments: tuple, stamp: object) -> T:
+    return _kept()[0].get((code, arguments, stamp), lambda: function(**dict(arguments)))
+
+
+def _drawn(make: Callable[..., Any], code: str, arguments: tuple, stamp: object) -> Titled | tuple[Titled, ...]:
+    def drawn() -> Titled | tuple[Titled, ...]:
+        made = make(**dict(arguments))
+        return tuple(map(_titled, made)) if isinstance(made, tuple) else _titled(made)
+
+    return _kept()[1].get((code, arguments, stamp), drawn)
+
+
+def _titled(chart: Chart) -> Titled:
+    return Titled(str(chart.title), drawing(chart))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _chart(_make: Callable[..., Any], code: str, arguments: tuple, stamp: object) -> Chart | tuple[Chart, ...]:
+    """The chart itself, for those who take it away."""
+    return _make(**dict(arguments))

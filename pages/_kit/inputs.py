@@ -1,0 +1,82 @@
+"""Controls that several forms share; each is kept in the URL under its key."""
+
+import streamlit as st
+
+from pages._kit import links, say
+
+TYPED = "typed"  #: the numbers that were typed and may be refused, by key
+
+
+def number(label: str, default: int, key: str, says: str) -> int | None:
+    """A whole number without bounds: what the task makes of it says in a sentence what it must be."""
+    return st.number_input(label, value=default, step=1, key=key, bind="query-params", width=140, help=says)
+
+
+def train_fraction(says: str) -> float:
+    """How much trains."""
+    return st.slider(
+        "Share for training", 0.01, 0.99, 0.5, 0.01, key="train_fraction", bind="query-params", width=190, help=says
+    )
+
+
+def choose_pair(cell: dict[str, int]) -> None:
+    """What a click on a cell of a square of pairs means: from now on that pair is looked at."""
+    st.session_state["a"], st.session_state["b"] = cell["row"], cell["column"]
+
+
+def target(names: list[str], says: str) -> str:
+    """Which of several questions about a number."""
+    if st.session_state.get("asked") not in names:
+        st.session_state.pop("asked", None)
+    asked = st.selectbox(
+        "Asked", names, index=min(3, len(names) - 1), key="asked", bind="query-params", width=140, help=says
+    )
+    return asked or names[0]
+
+
+def whole(
+    label: str,
+    low: int,
+    high: int,
+    default: int | None,
+    key: str,
+    says: str,
+    width: int = 140,
+    step: int = 1,
+    linked: bool = True,
+) -> int | None:
+    """A whole number from ``low`` to ``high``, kept from page to page and from run to run where it is one of them.
+
+    A number beyond the bounds is refused in a sentence, and ``default`` is shown: Streamlit's own bounds would leave the
+    page as it was, without a word. None only where ``default`` is and nothing was chosen.
+
+    Args:
+        linked: whether it stands in the URL.
+    """
+    typed, kept = st.session_state.setdefault(TYPED, {}), st.session_state.get(key)
+    known = key in st.session_state
+    if kept is not None and not low <= kept <= high and typed.get(key) != kept:
+        st.session_state[key] = default  # another run has fewer
+    found = st.number_input(
+        label,
+        value=default,
+        step=step,
+        key=key,
+        bind="query-params" if linked else None,
+        on_change=_type,
+        args=(key,),
+        width=width,
+        placeholder=f"{low} to {high}" if default is None else None,
+        help=says,
+    )
+    if found is None or low <= found <= high:
+        typed.pop(key, None)
+        return default if found is None else int(found)
+    shown = "nothing" if default is None else default
+    why = f"{label} must be a whole number from {low} to {high} (got {found}); showing {shown}."
+    say.error(why) if known else links.note(why)
+    return default
+
+
+def _type(key: str) -> None:
+    st.session_state.setdefault(TYPED, {})[key] = st.session_state[key]

@@ -1,0 +1,80 @@
+"""Links within the app, and what a link asked for and could not have: said once, above the page."""
+
+from contextlib import suppress
+
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+from miii.errors import QUOTED, shortened
+from pages._kit import address, say
+
+NOTES, ASKED, GOING = "link_notes", "link_asked", "link_going"
+
+
+def to(page: str, label: str, icon: str, **changed: object) -> None:
+    """A way to another page that shows the same run, step and inputs there, but for what is changed.
+
+    Args:
+        changed: values of widgets by their keys, there or here.
+    """
+    # not st.page_link: of the address it keeps the run twice, and nothing that a widget of this page has bound
+    key = f"to-{len(st.session_state.get(say.KEPT, []))}-{page}-{label}"  # of several alike, by its place on the page
+    st.button(label, icon=icon, type="tertiary", key=key, on_click=_go, args=(page, changed), help=f"Opens {page}")
+
+
+def _go(page: str, changed: dict[str, object]) -> None:
+    st.session_state.update(changed)
+    st.session_state[GOING] = page, {name: str(value) for name, value in changed.items() if value is not None}
+
+
+def begin() -> None:
+    """A new run of the page, or of the one that a link leads to; what the address asked for first is remembered."""
+    going = st.session_state.pop(GOING, None)
+    if going is not None:
+        page, changed = going
+        query = {
+            name: str(st.session_state[name]) for name in ("run", "step") if st.session_state.get(name) is not None
+        }
+        with suppress(StreamlitAPIException):  # one of them belongs to a widget of this page, which sets it by itself
+            st.switch_page(f"pages/{page}.py", query_params=changed | query)
+        st.switch_page(f"pages/{page}.py", query_params=query)
+    st.session_state[NOTES] = []
+    if ASKED not in st.session_state:
+        st.session_state[ASKED] = {name: st.query_params.get_all(name) for name in st.query_params}
+
+
+def note(text: str) -> None:
+    """Something that the link asked for is not there: one plain sentence."""
+    st.session_state.setdefault(NOTES, []).append(text)
+
+
+def end(place: st.delta_generator.DeltaGenerator) -> None:
+    """Say what could not be had: what was noted, and the values that a widget did not take."""
+    asked: dict[str, list[str]] = st.session_state.get(ASKED, {})
+    for name, values in asked.items():
+        if name == "beside" or not address.belongs_to_a_widget(name) or not any(values):
+            continue
+        shown = st.session_state[name]
+        several = isinstance(shown, list | tuple)
+        if sorted(values) != sorted(map(str, shown)) if several else not _same(values[-1], shown):
+            listed = shortened(", ".join(values), QUOTED)
+            note(f"{name} could not be {listed} here; showing {shortened(_said(shown), QUOTED)}.")
+    st.session_state[ASKED] = {}
+    with place:
+        for text in st.session_state[NOTES]:
+            say.warning(f"The link asked for something that is not here: {text}")
+
+
+def _same(asked: str, shown: object) -> bool:
+    if isinstance(shown, bool):
+        return asked.lower() in (("true", "1") if shown else ("false", "0"))
+    try:
+        return float(asked) == float(str(shown))
+    except ValueError:
+        return asked == str(shown)
+
+
+def _said(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "nothing"
+    return "nothing" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,53 @@
+"""A page to take away: as a notebook that makes its figures anew, and as an article."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from miii.notebook.cells import Figure, Page, Table, Text
+from pages._kit import address
+from pages._kit.pick import RUN
+
+
+def page(title: str, kept: list[Text | Figure | Table]) -> None:
+    """Two buttons.
+
+    Args:
+        kept: what the page says, which it will have said when a button is pressed.
+    """
+    run, where = st.session_state.get(RUN), address.later()
+
+    def made() -> Page:
+        return Page.of(title, kept, run, where[-1])
+
+    file = "-".join(part for part in ("miii", title.lower().replace(" ", "-"), run) if part)
+    with st.container(horizontal=True, gap="small"):
+        _button("Notebook", lambda: _ipynb(made()), f"{file}.ipynb", "application/x-ipynb+json", "a Jupyter notebook")
+        _button("Article", lambda: _html(made()), f"{file}.html", "text/html", "a page of its own, with live figures")
+
+
+def _ipynb(made: Page) -> str:
+    import nbformat  # like what it fills, only needed by those who press the button
+
+    from miii.notebook.build import notebook
+
+    return nbformat.writes(notebook([made]))
+
+
+def _html(made: Page) -> str:
+    from miii.notebook.html import html
+
+    return html([made])
+
+
+def _button(label: str, data: Callable[[], str], file: str, mime: str, says: str) -> None:
+    st.download_button(
+        label,
+        data,
+        file,
+        mime,
+        key=f"share-{label}",
+        icon=":material/download:",
+        help=f"This page, as it stands, as {says}",
+        on_click="ignore",
+    )

@@ -1,0 +1,166 @@
+"""Section 4.1 of the paper: the network that adds modulo 113, its circles, its formula and its verdict."""
+
+import pandas as pd
+import streamlit as st
+
+import miii
+from miii import analysis, plots, runs
+from miii.analysis import verdict
+from miii.plots.style import Chart
+from pages._kit import say
+from pages._kit.cell import cell, shared
+from pages._parts.paper.parts import apart, listed, report, stamp, there
+
+CIRCLES = 3  #: the strongest, drawn beside one another
+
+
+def power_of_the_adder() -> Chart:
+    run = miii.runs.shipped("add-113")
+    embeddings = [run.weights(step)["W_E"][: run.task().d_vocab_out] for step in run.steps]
+    return plots.power_over_training(analysis.fourier.power_over_training(embeddings), run.steps)
+
+
+def circle_of_the_adder(step: int, k: int) -> Chart:
+    run = miii.runs.shipped("add-113")
+    W = analysis.fourier.operand_embedding(run.model(step), run.task().d_vocab_out)
+    return plots.circle(analysis.fourier.circle(W, k), size=190)
+
+
+@shared
+def formula_of(name: str) -> analysis.formula.Fit:
+    run = miii.runs.shipped(name)
+    keys = analysis.fourier.model_key_frequencies(run.model())
+    return analysis.formula.fit(analysis.grid.logits(run.model(), run.task()), run.task().labels, keys)
+
+
+def steering_of_the_adder() -> Chart:
+    run = miii.runs.shipped("add-113")
+    keys = [term.k_c for term in formula_of("add-113").formula.terms]
+    return plots.steering(analysis.steering.steer(run.model(), run.task(), keys))
+
+
+def turned(see: str) -> None:
+    """What every turn did, for those who ask: it takes most of a second."""
+    with st.expander("Every turn", icon=":material/rotate_right:", on_change="rerun", key="turned") as part:
+        if part.open:
+            cell(
+                steering_of_the_adder,
+                stamp=stamp("add-113"),
+                alt="Share of all pairs that are answered with s more, for every s, and of the control.",
+                see=see,
+            )
+
+
+def evidence() -> pd.DataFrame:
+    """What the verdict asks for, and what was measured."""
+    found = report("add-113")
+    rows = [
+        ("variance of the logits that the formula explains", "logit_variance_explained", verdict.VARIANCE_EXPLAINED),
+        ("pairs on which the formula gives the network's answer", "argmax_agreement", verdict.ARGMAX_AGREEMENT),
+        ("steering: answers a + b + s, mean over s", "steering_accuracy", verdict.STEERING_ACCURACY),
+        ("steering: answers a + b + s, worst s", "steering_minimum", verdict.STEERING_MINIMUM),
+        ("control: other planes turned, still answers a + b", "steering_control", verdict.STEERING_CONTROL),
+    ]
+    return pd.DataFrame(
+        [{"evidence": text, "measured": found[field], "at least": bound} for text, field, bound in rows]
+    )
+
+
+def section() -> None:
+    """Everything about it."""
+    say.subheader("4.1 Addition is turning", anchor="addition")
+    if not there("add-113"):
+        return
+    found, run = report("add-113"), runs.shipped("add-113")
+    keys = found["key_frequencies"]
+    say.text(
+        rf"""
+Nobody tells the network that its {run.task().d_vocab_out} tokens are numbers; each begins as a random vector. Take those vectors apart into the waves
+of chapter 2, one frequency a row, at every snapshot of its training:
+"""
+    )
+    cell(
+        power_of_the_adder,
+        stamp=stamp("add-113"),
+        alt="Heatmap of the share of power of each frequency in the embedding, from the first to the last snapshot.",
+        see=f"All frequencies begin alike. Those that stay are {listed(list(map(str, keys)))}; with another seed they would be others.",
+    )
+    circles(sorted(found["frequency_power"], key=found["frequency_power"].get, reverse=True)[:CIRCLES], run.steps)
+    with st.container(horizontal=True):
+        apart("fourier", run="add-113")
+        apart("neurons", run="add-113")
+    say.text(
+        f"""
+**The network as a formula.** If it adds on these circles, its {run.task().d_vocab_out ** 3:,} logits are a handful of cosines. Which waves go into the formula is
+not given: for each key frequency the strongest wave of all is taken. What comes out, fitted on half of the pairs:
+"""
+    )
+    terms = formula_of("add-113").formula.latex_terms()
+    lines = r" \\ &+ ".join(terms)
+    say.latex(rf"\begin{{aligned}} \mathrm{{logit}}(c \mid a, b) \approx{{}}& {lines} \end{{aligned}}")
+    astray(formula_of("add-113").formula)
+    say.text(
+        f"""
+Such a sum is largest at $c = a + b$ whatever it is fitted to, so that it answers right proves nothing. What counts is how much of the network it explains on
+the other half of the pairs: **{found["logit_variance_explained"]:.1%}**. The strongest evidence is to use it. Turn the network's planes by the angle of *s*, touch
+nothing else, and it should answer *a + b + s*. It does:
+"""
+    )
+    turned(
+        f"It follows on {found['steering_accuracy']:.2%} of all pairs in the mean over *s*, and on {found['steering_minimum']:.2%} at worst. Turning as many "
+        f"other planes, it keeps its answer on {found['steering_control']:.2%}.",
+    )
+    say.table(
+        evidence(),
+        column_config={
+            "measured": st.column_config.NumberColumn(format="percent"),
+            "at least": st.column_config.NumberColumn(format="percent"),
+        },
+        name="evidence-add-113",
+    )
+    say.text(
+        f"The verdict is therefore: **{found['verdict']}**. Not all is explained: {1 - found['logit_variance_explained']:.1%} of the variance is something else, a part of it "
+        "because some answers had more training pairs than others."
+    )
+    apart("formula", run="add-113")
+
+
+def astray(formula: analysis.formula.Formula) -> None:
+    """Says which terms are no waves in a + b - c, and how little they weigh."""
+    p, square = formula.p, sum(term.amplitude**2 for term in formula.terms)
+    other = [term for term in formula.terms if (term.k_a - term.k_c) % p or (term.k_b - term.k_c) % p]
+    if other:
+        weigh = sum(term.amplitude**2 for term in other) / square
+        say.caption(
+            f"Of frequency {listed([str(term.k_c) for term in other])} the strongest wave is none in $a + b - c$. It has {weigh:.1%} of the squared "
+            "amplitudes, and we leave it as it was found."
+        )
+
+
+@st.fragment
+def circles(strongest: list[str], steps: list[int]) -> None:
+    """The strongest circles at a snapshot of choice."""
+    say.text(
+        "**Do they make circles?** Each dot is a token, drawn in the plane of one frequency. Move through its training:"
+    )
+    step = st.select_slider(
+        "Step of the snapshot",
+        steps,
+        value=steps[-1],
+        key="at",
+        bind="query-params",
+        help="Arrow keys move from one snapshot to the next",
+    )
+    for column, k in zip(st.columns(CIRCLES), strongest, strict=True):
+        with column:
+            cell(
+                circle_of_the_adder,
+                step=int(step),
+                k=int(k),
+                stamp=stamp("add-113"),
+                width="content",
+                alt=f"The tokens in the plane of frequency {k}.",
+            )
+    say.caption(
+        "Colours go from 0 to the last token; the line joins tokens in the order of their angle. At first a tangle, at last a clock, walked once around."
+    )

@@ -1,0 +1,198 @@
+"""Chapter 6 of the paper: what the draft says that is not so, each checked here and now."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+import torch
+
+import miii
+from miii import numbers, runs
+from miii.analysis import logic, miu
+from miii.tasks.miu import is_theorem
+from miii.tasks.primes import PRESETS
+from pages._kit import say
+from pages._parts.paper.parts import link, printed
+
+#: The four rows of Table 1 as the draft prints them.
+TABLE_1 = (
+    (10001, 10003, 10007, 10009, 0, 0, 1, 1),
+    (10011, 10013, 10017, 10019, 0, 0, 0, 0),
+    (99981, 99983, 99987, 99989, 0, 0, 0, 1),
+    (99991, 99993, 99997, 99999, 1, 0, 0, 0),
+)
+EXAMPLE, BEFORE = 101, 99  #: section 2.3: whether 101 is prime depends on the 99 preceding natural numbers
+
+
+@dataclass(frozen=True)
+class Erratum:
+    """One thing: where it stands, what the draft says, what is true, and how that was found."""
+
+    where: str
+    says: str
+    true: str
+    checked: str
+
+
+def digits() -> Erratum:
+    """Four digits or five."""
+    counts = {name: (high - low + 1, int(_primes(low, high))) for name, (low, high) in PRESETS.items()}
+    four, five = counts["text"], counts["table 1"]
+    wide = {len(str(row[i])) for row in TABLE_1 for i in range(4)}
+    printed = [label for row in TABLE_1 for label in row[4:]]
+    truth = [int(numbers.factors(n) == {n: 1}) for row in TABLE_1 for n in row[:4]]
+    agree = sum(a == b for a, b in zip(printed, truth, strict=True))
+    return Erratum(
+        "Section 3.1 and Table 1",
+        '"The dataset consists of four-digit integers", and Table 1 shows 10001 to 99999.',
+        f"The table has {' or '.join(map(str, sorted(wide)))} digits, and only what ends in 1, 3, 7 or 9. There are {four[0]:,} integers of four digits, {four[1]:,} of them prime, and "
+        f"{five[0]:,} of five, {five[1]:,} prime. The table's labels are right.",
+        f"Counted by a sieve, just now; {agree} of {len(printed)} printed labels agree with SymPy.",
+    )
+
+
+def dependence() -> Erratum:
+    """On how many numbers the answer depends."""
+    needed = list(numbers.primes_below(math.isqrt(EXAMPLE) + 1))
+    free = all(EXAMPLE % q for q in needed)
+    return Erratum(
+        "Section 2.3",
+        f"Whether {EXAMPLE} is prime depends on the {BEFORE} natural numbers before it.",
+        f"On {len(needed)} of them: {', '.join(map(str, needed))}, the primes up to its square root.",
+        f"{EXAMPLE} is {'not ' if free else ''}divisible by one of them, so it is {'prime' if numbers.factors(EXAMPLE) == {EXAMPLE: 1} else 'composite'}.",
+    )
+
+
+def puzzle() -> Erratum:
+    """The puzzle's name."""
+    steps = miu.shortest("MIIUII")
+    told = {
+        name: f"{name} has {name.count('I')} I's, so it {'can' if is_theorem(name) else 'cannot'} be derived"
+        for name in ("MIII", "MIIUII")
+    }
+    return Erratum(
+        "Section 2.3, footnote 1",
+        "Hofstadter's MIII puzzle.",
+        "It is the MU puzzle, in the MIU system. The initials of the title are MIIUII.",
+        f"{told['MIII']}; {told['MIIUII']}"
+        + (f", in {len(steps) - 1} steps: {' '.join(step.string for step in steps)}." if steps else "."),
+    )
+
+
+def equation_3() -> Erratum:
+    """The network that always says yes."""
+    values = logic.printed_network()
+    yes = int((values > 0).sum())
+    W = np.array(logic.PRINTED_MATRIX)
+    product = r" \\ ".join(" & ".join(map(str, row)) for row in (W @ W).tolist())
+    fixed = logic.not_all_equal_network(2)
+    return Erratum(
+        "Equation 3",
+        r"$f(x) = \sigma(W W x) > 0$ computes xor.",
+        f"Between its matrices stands no nonlinearity, so they are one, $\\begin{{bmatrix}} {product} \\end{{bmatrix}}$; no linear map is xor. And a sigmoid is above 0 whatever it is given. Two layers with a ReLU between them do.",
+        f"Run on all inputs: {yes} of {values.size} numbers are above 0; the network of the page Symbolic is right on {int(((fixed.output() > 0) == logic.truth(logic.xor, 2)).sum())} of 4.",
+    )
+
+
+def program() -> Erratum:
+    """The program that is not xor."""
+    printed = logic.truth(logic.printed_program, 3)
+    equal = int((printed == logic.truth(logic.not_all_equal, 3)).sum())
+    odd = int((printed == logic.truth(logic.xor, 3)).sum())
+    return Erratum(
+        "Section 2, the program",
+        "`xor(a, b, c)` is *not all and not none*.",
+        "That is *not all equal*. Of two inputs the two are one; of three, xor is true where an odd number is. And equation 3, said to do the same, takes two inputs.",
+        f"Run on all {len(printed)} inputs: it agrees with *not all equal* on {equal} and with xor on {odd}.",
+    )
+
+
+def equation_4() -> Erratum:
+    """Attention as printed."""
+    found = ""
+    if (runs.homes()[1] / "add-113" / "config.json").exists():
+        found = f"In add-113, on all pairs of five tokens, pattern and mean computed so differ from the network's by at most {attention_error():.1g}."
+    return Erratum(
+        "Equation 4",
+        "$A(X) = K Q^t / V$",
+        r"$A(X) = \mathrm{softmax}(Q K^\top / \sqrt d)\, V$. One cannot divide by $V$, the softmax is what makes it a mean, and queries come first, so that each row is what one position asks.",
+        found,
+    )
+
+
+def attention_error() -> float:
+    """The largest difference between a network's attention and the equation, put right."""
+    run = runs.shipped("add-113")
+    tokens = run.task().tokens[(run.task().tokens[:, :2] < 5).all(1)]
+    kept = miii.capture(run.model(), tokens, {"0.q", "0.k", "0.v", "0.z"})
+    q, k, v = (kept[f"0.{name}"].transpose(1, 2).double() for name in "qkv")
+    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    later = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+    z = scores.masked_fill(later, -torch.inf).softmax(-1) @ v
+    return float((z - kept["0.z"].transpose(1, 2)).abs().max())
+
+
+def rest() -> list[Erratum]:
+    """What needs no computer."""
+    return [
+        Erratum(
+            "Equations 5 and 6",
+            "$C(X) = X \\star K$ and $R(X_i, (R(X_{i-1}))) = f(X, X)$",
+            r"$R(X)_i = f(x_i, R(X)_{i-1})$. In 5, $K$ is a kernel, and not the keys of equation 4.",
+            "All three are mixers of the library; its convolution as a product of spectra is tested to be the same convolution.",
+        ),
+        Erratum(
+            "Reference 4",
+            "Cover and Thomas, *Elements of Information Theory*, automate the reverse-engineering.",
+            "That is a textbook of 2006. The work meant is reference 3, Conmy et al., which the next sentence cites for the same.",
+            "From the two entries.",
+        ),
+        Erratum(
+            "Reference 1",
+            "Belcák et al. confirm it.",
+            "FACT is a set of tasks on integer sequences: to classify, continue and unmask them. It is not about circuits.",
+            "From the reference.",
+        ),
+        Erratum(
+            "Section 1",
+            "$XW + b$ is linear; deep learning fits piece-wise linear functions; its first activation is a sigmoid.",
+            "$XW + b$ is affine, and piece-wise linear is what networks with ReLU are, not those with a sigmoid.",
+            "By definition.",
+        ),
+        Erratum(
+            "Section 3.2",
+            "The model is in the style of GAIA-1 (reference 8).",
+            "GAIA-1 predicts the next token of interleaved frames. A yes or no about one integer needs no such model; we trained both.",
+            "Section 4.4: the decoder adds, and labels by the last digit alone.",
+        ),
+        Erratum(
+            "Abstract and section 4",
+            '"We show that the model has learned to perform modular addition."',
+            "Of primes, most networks and not all of them sum residues modulo 3; whether they have found the rule or a table of totals is open. The draft shows nothing, its results are filler.",
+            "Section 4.2.",
+        ),
+    ]
+
+
+@st.cache_data(show_spinner=False)
+def errata() -> list[Erratum]:
+    """All of them, in the order in which they matter."""
+    return [digits(), equation_3(), equation_4(), program(), *rest()[:3], dependence(), puzzle(), *rest()[3:]]
+
+
+def _primes(low: int, high: int) -> int:
+    return sum(len(found) for found in numbers.primes_between(low, high))
+
+
+def chapter() -> None:
+    """The table."""
+    say.header("6 Errata", anchor="errata")
+    say.text("What the draft says that is not so. Whatever can be checked by running it is run by this page.")
+    names = {"where": "where", "says": "the draft says", "true": "what is true", "checked": "how it was checked"}
+    frame = pd.DataFrame([{title: getattr(each, name) for name, title in names.items()} for each in errata()])
+    printed(frame, "errata", "This table", hide_index=True)
+    with st.container(horizontal=True):
+        link("symbolic", "Equation 3 and the program: Symbolic")
+        link("data", "Table 1: Data", task="primes")

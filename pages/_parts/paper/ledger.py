@@ -1,0 +1,101 @@
+"""What the paper set out to reach, what was measured, and whether that is enough."""
+
+from typing import Any
+
+import pandas as pd
+
+import miii
+from miii import runs
+from miii.analysis import verdict
+from miii.analysis.sieve.report import CROSSES, EXPLAINED
+from pages._parts.paper.parts import SEEDS, five, report
+from pages._tasks.residues.inside import ASKED
+
+
+def ledger() -> pd.DataFrame:
+    """A row a goal, of the runs that are here."""
+    rows: list[dict[str, str]] = []
+
+    def row(goal: str, measured: str, asked: str, reached: bool) -> None:
+        rows.append({"goal": goal, "measured": measured, "asked for": asked, "reached": "yes" if reached else "**no**"})
+
+    if _here("add-113"):
+        added = report("add-113")
+        explained = added["logit_variance_explained"]
+        row("add-113 adds modulo 113", added["verdict"], "modular addition", added["verdict"] == "modular addition")
+        row(
+            "its formula explains it",
+            f"{explained:.1%}",
+            f"at least {verdict.VARIANCE_EXPLAINED:.0%}",
+            explained >= verdict.VARIANCE_EXPLAINED,
+        )
+    if _here(*SEEDS):
+        _primes(row)
+    if _here("primes-10-assisted"):
+        assisted = report("primes-10-assisted")
+        row(
+            "the same with residues as help",
+            f"depth {assisted['sieve_depth']}",
+            "beyond 3",
+            assisted["sieve_depth"] > 3,
+        )
+    if _here("miu-24"):
+        miu, last, sums = report("miu-24"), runs.shipped("miu-24").rows()[-1], "sums residues modulo 3"
+        row(
+            "MIU strings as long as in training",
+            f"{last['accuracy_as_long']:.1%}",
+            f"{0.99:.0%}",
+            last["accuracy_as_long"] >= 0.99,
+        )
+        row("longer MIU strings", f"{last['accuracy_longer']:.1%}", f"{0.99:.0%}", last["accuracy_longer"] >= 0.99)
+        row("counts I's modulo 3, by the rule", miu["verdict"], sums, miu["verdict"] == sums)
+    if _here("residues-113"):
+        found = report("residues-113")
+        solved = sum(value >= ASKED for value in found["accuracy"].values())
+        every = len(found["accuracy"])
+        row(f"all {every} residues at once", f"{solved} of {every}", f"{ASKED:.1%} of each", solved == every)
+        single = bool(found["heads_look_at_one_digit"])
+        row("each head looks at one digit", "yes" if single else "no", "yes, as the preprint says", single)
+    if _here("frames-10"):
+        _frames(row)
+    if _here("sparse/grid"):
+        grid = miii.sparse.files.open(runs.homes()[1] / "sparse" / "grid")
+        exact = miii.sparse.judge.sieve_recall(grid.config.middle, grid.config.end, (2, 3, 5)).composites
+        here = grid.judged.test.composites
+        row("sparse grid: beyond trial division by 2, 3, 5", f"{here:.4%}", f"more than {exact:.4%}", here > exact)
+    return pd.DataFrame(rows)
+
+
+def _here(*names: str) -> bool:
+    return all((runs.homes()[1] / name / "config.json").exists() for name in names)
+
+
+def _primes(row: Any) -> None:
+    found = five()
+    passed = sum("modulo 3" in each["verdict"] for each in found.values())
+    least = {
+        field: min(each[field]["3"] for each in found.values())
+        for field in ("digit_variance_explained", "interchange_accuracy", "steering_accuracy")
+    }
+    deepest = max(each["sieve_depth"] for each in found.values())
+    row("every network on primes sums residues", f"{passed} of {len(found)}", f"{len(found)}", passed == len(found))
+    row("and has found the rule, not a table of totals", "open", "right on totals kept out of training", False)
+    for field, goal, bound in (
+        ("digit_variance_explained", "residues explain what digits add, least", EXPLAINED),
+        ("interchange_accuracy", "interchange, least", CROSSES),
+        ("steering_accuracy", "steering, least", CROSSES),
+    ):
+        row(goal, f"{least[field]:.1%}", f"at least {bound:.0%}", least[field] >= bound)
+    row("sieves beyond 3 by labels alone", f"depth {deepest}", "beyond 3", deepest > 3)
+
+
+def _frames(row: Any) -> None:
+    found = report("frames-10")
+    first, held, context = found["rollout"][0]["integers"], found["held_out"], found["context"]
+    row("frames: the next integer", f"{first:.1%}", f"{0.99:.0%}", first >= 0.99)
+    row(
+        "frames: labels beyond the last digit",
+        f"AUC {held['auc_coprime']:.3f}",
+        f"{context['labels_coprime']:.3f}, by the labels before",
+        held["auc_coprime"] >= context["labels_coprime"],
+    )

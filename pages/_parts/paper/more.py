@@ -1,0 +1,203 @@
+"""Sections 4.4 and 4.5 of the paper: other questions about numbers, other networks, and what is reached of all of it."""
+
+import streamlit as st
+
+import miii
+from miii import analysis, plots, runs
+from miii.analysis.compare import ADDS
+from miii.errors import InputError
+from miii.plots.style import Chart
+from miii.tasks import Frames
+from pages._kit import say
+from pages._kit.cell import cell
+from pages._kit.inputs import whole
+from pages._parts.compare.compared import listed as emphasised
+from pages._parts.paper.ledger import ledger
+from pages._parts.paper.parts import apart, link, printed, report, stamp, there
+from pages._tasks.residues.inside import ASKED, counted
+
+ARCHITECTURES = "architectures/add-113.jsonl"
+
+
+def moduli_over_training() -> Chart:
+    return plots.by_prime(miii.runs.shipped("residues-113").metrics())
+
+
+def active_over_training() -> Chart:
+    report = miii.runs.shipped("residues-113").report
+    return plots.active_frequencies(analysis.multitask.reported(report or {}))
+
+
+def frames_that_it_writes(n: int, d: int) -> Chart:
+    run = miii.runs.shipped("frames-10")
+    config = analysis.rollout.check(run.config.task)
+    return plots.written(analysis.rollout.roll_one(run.model(), config, n, d, 3))
+
+
+def composites_found() -> Chart:
+    home, read = miii.runs.homes()[1] / "sparse", miii.sparse.files.report
+    networks = {"sparse grid": read(home / "grid").test, "digits in base 210": read(home / "primes-210").test}
+    ranges = miii.sparse.files.open(home / "grid").config
+    by = {"by 2, 3, 5": (2, 3, 5), "by 2, 3, 5, 7": (2, 3, 5, 7)}
+    sieve = miii.sparse.judge.sieve_recall
+    return plots.recalls(networks, {name: sieve(ranges.middle, ranges.end, primes) for name, primes in by.items()})
+
+
+def explained_by_architecture() -> Chart:
+    found = analysis.compare.load(miii.runs.homes()[1] / "architectures" / "add-113.jsonl")
+    summary = analysis.compare.summary(analysis.compare.compare(found))
+    return plots.spread(summary, "explained", "variance that the formula explains")
+
+
+def section() -> None:
+    """Every other question."""
+    say.subheader("4.4 Other numbers, other networks", anchor="other")
+    if there("residues-113"):
+        residues()
+    if there("frames-10"):
+        frames()
+    if there("sparse/grid", "sparse/primes-210"):
+        sparse()
+    if (runs.homes()[1] / ARCHITECTURES).exists():
+        architectures()
+    say.subheader("4.5 What is reached, and what is not", anchor="ledger")
+    say.text("All of it at a glance, with what was asked for. What is not reached is not hidden in the text above.")
+    printed(ledger(), "ledger", hide_index=True)
+
+
+def residues() -> None:
+    """What the paper became: all residues at once."""
+    found, run = report("residues-113"), runs.shipped("residues-113")
+    right = found["accuracy"]
+    looking = [max(x0, x1) / (x0 + x1) for x0, x1, _ in found["heads"]]
+    active = analysis.multitask.reported(found)
+    say.text(
+        r"""
+**All residues at once.** What the draft became: $n = x_0 + 113\,x_1$ as two tokens, and asked are $n \bmod q$ for all 29 primes below 113 together. Each is an addition
+of its own. Right answers on held-out numbers, one modulus a row:
+"""
+    )
+    cell(
+        moduli_over_training,
+        stamp=stamp("residues-113"),
+        alt="Heatmap of held-out accuracy by modulus over the steps: they are learned one after the other, the small ones first.",
+        see=f"One modulus is learned after the other, while it knows all training numbers by heart. At last {sum(x >= ASKED for x in right.values())} of {len(right)} have at least {ASKED:.1%}; the worst has "
+        f"{found['accuracy_worst']:.1%}, after {run.rows()[-1]['seconds'] / 60:.0f} minutes.",
+    )
+    cell(
+        active_over_training,
+        stamp=stamp("residues-113"),
+        alt="Active frequencies by snapshot, by both rules.",
+        see="Do active frequencies rise and fall while it learns, as the preprint reports? "
+        + "; ".join(
+            f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))}"
+            for rule, marks in (("within each step", active.within), ("over all steps together", active.overall))
+        )
+        + ".",
+    )
+    yes = "Yes" if found["heads_look_at_one_digit"] else "No"
+    say.text(
+        f"Does each head look at one digit alone, as it also reports? {yes}: of what the heads give to the digits, "
+        f"{', '.join(f'{share:.0%}' for share in looking)} go to one of them."
+    )
+    apart("sieve", run="residues-113")
+
+
+def frames() -> None:
+    """Frames that a decoder writes itself."""
+    found = report("frames-10")
+    held, context = found["held_out"], found["context"]
+    say.text(
+        """
+**In the style of GAIA-1.** The draft's model is "in the style of" a world model for driving, which writes frames of tokens. Ours writes frames $[+d][\\text{digits}][\\text{prime?}]$: how
+far to go, the integer that comes then, and its label. Left alone, it writes on. Give it a first integer:
+"""
+    )
+    write()
+    ahead = found["rollout"]
+    say.caption(
+        f"Of {found['sequences']:,} first integers that no training sequence has, it writes {ahead[0]['integers']:.1%} right one frame ahead, and "
+        f"{ahead[-1]['integers']:.1%} {ahead[-1]['ahead']} ahead: it adds, carries included. Of labels it knows the last digit only: ROC AUC {held['auc']:.3f}, where the last digit alone gives {context['digit']:.3f}; beyond the last digit "
+        f"{held['auc_coprime']:.3f}, where the labels before would give {context['labels_coprime']:.3f}."
+    )
+    apart("frames", run="frames-10")
+
+
+@st.fragment
+def write() -> None:
+    """Three frames after an integer of choice."""
+    task = runs.shipped("frames-10").config.task
+    assert isinstance(task, Frames)
+    with st.container(horizontal=True, gap="small"):
+        n = whole(
+            "First integer",
+            task.low,
+            task.high,
+            min(1_987, task.high),
+            "first",
+            f"Any from {task.low:,} to {task.high:,}",
+            width=170,
+            linked=False,
+        )
+        d = whole(
+            "Step",
+            1,
+            task.largest_step,
+            min(7, task.largest_step),
+            "by",
+            f"From one integer to the next, 1 to {task.largest_step}",
+            width=120,
+            linked=False,
+        )
+    try:
+        with st.container(height=300, border=False):  # a phone is narrower than three frames: they scroll in here
+            cell(
+                frames_that_it_writes,
+                n=int(n or task.low),
+                d=int(d or 1),
+                stamp=stamp("frames-10"),
+                width="content",
+                alt=f"The three frames that the network writes after {n} with +{d}, wrong tokens marked with the truth.",
+            )
+    except InputError as error:
+        say.error(error)
+
+
+def sparse() -> None:
+    """Lee and Kim's figures, and what they are worth."""
+    found = miii.sparse.files.report(runs.homes()[1] / "sparse" / "grid")
+    digits = miii.sparse.files.report(runs.homes()[1] / "sparse" / "primes-210")
+    say.text(
+        """
+**What a recall is worth.** Lee and Kim find 99 % of the primes and 79 % of the composites with an integer as a single 1 in a grid of $150^3$. But $150 = 2 \\cdot 3 \\cdot 5 \\cdot 5$, so the
+grid's last coordinate says at a glance whether 2, 3 or 5 divides:
+"""
+    )
+    cell(
+        composites_found,
+        stamp=(runs.homes()[1] / "sparse" / "grid" / "report.json").stat().st_mtime,
+        alt="Recall on composites of two networks and of trial division by 2, 3, 5 and by 2, 3, 5, 7.",
+        see=f"The network on the grid finds {found.test.composites:.3%} of {found.n_test:,} held-out integers' composites, as trial division by 2, 3 and 5 does. One on digits in base 210, whose last digit also tells of 7, "
+        f"finds {digits.test.composites:.3%}. Neither adds.",
+    )
+    link("sparse", "Take it apart: Sparse grid")
+
+
+def architectures() -> None:
+    """Ten architectures on equal terms."""
+    home = runs.homes()[1]
+    summary = analysis.compare.summary(analysis.compare.compare(analysis.compare.load(home / ARCHITECTURES)))
+    every = summary[summary["grokked"] == summary["seeds"]]
+    alike = every[every[ADDS] == every["seeds"]]
+    say.text(
+        """
+**What a transformer needs.** The same sums, the same split and the same budget for every block and mixer of chapter 2, with five seeds each. Do they find the same algorithm?
+"""
+    )
+    cell(
+        explained_by_architecture,
+        stamp=(home / ARCHITECTURES).stat().st_mtime,
+        alt="The variance that the formula explains, by architecture: median over five seeds, and least and most.",
+        see=f"{len(every)} of {len(summary)} grok with every seed. Of these, {emphasised(list(alike['architecture']))} get the verdict *modular addition* with every seed: neither skips nor norms are needed to add on circles.",
+    )
+    apart("compare", comparison="add-113")

@@ -1,0 +1,141 @@
+"""The first half of the page Symbolic: logic functions as programs, as networks, and as truth tables."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from miii.analysis import logic
+from miii.analysis.logic import Function, TwoLayers
+from pages._kit import say
+
+PRINTED = """
+function xor(a, b, c)
+    not (a and b and c) and
+    not (not a and not b and not c)
+end
+"""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A function that is shown both ways."""
+
+    program: str
+    function: Function
+    network: TwoLayers
+    see: str
+
+
+FUNCTIONS = {
+    "xor of two": Shown(
+        "def xor(a, b):\n    some = a or b\n    return some and not (a and b)",
+        logic.xor,
+        logic.not_all_equal_network(2),
+        "$h_1$ fires where none is true, $h_2$ where both are: the two clauses of the program. Of two inputs, xor and *not "
+        "all equal* are one.",
+    ),
+    "not all equal of three": Shown(
+        "def not_all_equal(a, b, c):\n    some = a or b or c\n    return some and not (a and b and c)",
+        logic.not_all_equal,
+        logic.not_all_equal_network(3),
+        "$h_1$ fires where none is true, $h_2$ where all are: the two clauses of the program. Here one can point at the part of "
+        "the network that is each part of the program.",
+    ),
+    "xor of three": Shown(
+        "def xor(a, b, c):\n    return (a + b + c) % 2 == 1",
+        logic.xor,
+        logic.xor_network(3),
+        "The hidden units bend a line at 0, 1 and 2 true inputs, so that the output goes 0, 1, 0, 1 with their number. It is addition "
+        "modulo 2, and no unit is any part of the program.",
+    ),
+}
+
+
+def section() -> None:
+    """Everything about logic."""
+    say.header("As the paper prints it", anchor="printed")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        say.text("**Symbolic**: a program, printed under the name xor.")
+        st.code(PRINTED.strip(), language="lua")
+        printed = pd.DataFrame(logic.inputs(3).astype(bool), columns=["a", "b", "c"])
+        for name, function in (
+            ("program", logic.printed_program),
+            ("not all equal", logic.not_all_equal),
+            ("xor", logic.xor),
+        ):
+            printed[name] = logic.truth(function, 3)
+        _table(printed, "printed-program")
+        equal, odd = (int((printed["program"] == printed[name]).sum()) for name in ("not all equal", "xor"))
+        say.text(
+            f"It takes three inputs, and computes ***not all equal***: the two agree in {equal} of {len(printed)} rows. With xor, an "
+            f"odd number of true inputs, it agrees in {odd}."
+        )
+    with right:
+        say.text("**Sub-symbolic**: equation 3, said to do the same.")
+        W = _matrix(logic.PRINTED_MATRIX)
+        say.latex(rf"f(x) = \sigma\left({W} {W}\, x\right) > 0")
+        values = logic.printed_network()
+        network = pd.DataFrame(logic.inputs(2).astype(bool), columns=["a", "b"])
+        for i in range(2):
+            network[f"σ {'₁₂'[i]}"] = values[:, i]
+        for i in range(2):
+            network[f"σ {'₁₂'[i]} > 0"] = values[:, i] > 0
+        network["xor"] = logic.truth(logic.xor, 2)
+        _table(network, "printed-network")
+        printed_matrix = np.array(logic.PRINTED_MATRIX)
+        product = _matrix((printed_matrix @ printed_matrix).tolist())
+        always = "always" if (values > 0).all() else "not always"
+        say.text(
+            rf"It takes two inputs and gives two numbers, σ₁ and σ₂. Between its matrices there is **no nonlinearity**, so they are one linear "
+            rf"map, ${product}$. And a sigmoid lies between 0 and 1: it is {always} above 0, so every answer is yes. Compared with "
+            r"$\tfrac12$ instead, the first number never says yes, and the second says $a$. No choice of one linear map helps: xor "
+            "is the function that a single layer cannot compute."
+        )
+
+    say.header("Weights that do", anchor="weights")
+    chosen = st.segmented_control(
+        "Function",
+        list(FUNCTIONS),
+        default="not all equal of three",
+        required=True,
+        key="function",
+        bind="query-params",
+        help="Each network is checked on its whole truth table, here and now",
+    )
+    shown = FUNCTIONS.get(chosen or "", FUNCTIONS["not all equal of three"])
+    net, n = shown.network, len(shown.network.first[0])
+    left, right = st.columns([5, 6], gap="medium")
+    with left:
+        say.text("**Symbolic**")
+        st.code(shown.program, language="python")
+        say.text("**Sub-symbolic**")
+        bias = _matrix([[value] for value in net.bias])
+        say.latex(
+            rf"\begin{{aligned}} h &= \mathrm{{ReLU}}\left({_matrix(net.first)} x + {bias}\right) \\[1ex] "
+            rf"f(x) &= {_matrix([net.second])}\, h {net.threshold:+g} > 0 \end{{aligned}}"
+        )
+        say.text(shown.see)
+    with right:
+        table = pd.DataFrame(logic.inputs(n).astype(bool), columns=list("abc"[:n]))
+        table["program"] = logic.truth(shown.function, n)
+        for i, unit in enumerate(net.hidden().T):
+            table[f"h{'₁₂₃'[i]}"] = unit
+        table["output"] = net.output()
+        table["network"] = net.output() > 0
+        _table(table, "truth-table")
+        right_rows = int((table["network"] == table["program"]).sum())
+        say.text(f"The network says what the program says in **{right_rows} of {len(table)}** rows.")
+
+
+def _table(values: pd.DataFrame, name: str) -> None:
+    """A truth table, all of whose rows and columns are in sight."""
+    widths = {name: st.column_config.Column(width=max(38, 18 + 7 * len(name))) for name in values.columns}
+    say.table(values.round(3), height="content", column_config=widths, name=name)
+
+
+def _matrix(rows: list[tuple[int, ...]] | list[list[int]] | tuple[tuple[int, ...], ...]) -> str:
+    inner = r" \\ ".join(" & ".join(map(str, row)) for row in rows)
+    return rf"\begin{{bmatrix}} {inner} \end{{bmatrix}}"

@@ -1,0 +1,157 @@
+"""The one control of a job, on every page that trains: how far it is, and the buttons that pause, stop and resume it.
+
+Who may press them is checked by what a button calls, for a disabled button alone keeps nobody from it.
+"""
+
+import streamlit as st
+
+from miii import RunConfig, runs
+from miii.errors import InputError
+from miii.jobs import Job
+from pages._kit import say
+from pages._server import rights, settings
+from pages._server.jobs import registry, waiting
+
+POLL = 0.4  # seconds between two looks at a running job
+NOTE, WRONG = "note", "message"  # what came of the last press of a button
+
+
+def resume(name: str) -> None:
+    """Train a run on from where it stopped."""
+    try:
+        rights.check(name)
+        run = runs.open(name)
+        check_start(run.config)
+        registry().resume(run, settings.read().max_seconds)
+    except InputError as error:
+        st.session_state[WRONG] = str(error)
+
+
+def check_start(config: RunConfig) -> None:
+    """Check that this session may train one more run here.
+
+    Raises:
+        InputError: too many train or wait already, or the run is too large for this server.
+    """
+    busy = [job.name for job in waiting()]
+    settings.check_start(config, len(busy), sum(rights.why_not(name) is None for name in busy))
+
+
+def pause(name: str) -> None:
+    """End a run after its present step, to be resumed."""
+    if (job := _mine(name)) is not None:
+        registry().pause(job)
+
+
+def stop(name: str) -> None:
+    """End a run after its present step, or take it out of the queue."""
+    job = _mine(name)
+    if job is None:
+        return
+    if job.status == "queued":
+        st.session_state[NOTE] = f"{name} was taken out of the queue; nothing of it was trained."
+    registry().stop(job)
+    job.wait(0.5)  # the present step, and writing the run down
+
+
+def _mine(name: str) -> Job | None:
+    """The job of a run that this session may change; where it may not, the page says why."""
+    try:
+        rights.check(name)
+    except InputError as error:
+        st.session_state[WRONG] = str(error)
+        return None
+    return registry().get(name)
+
+
+def messages() -> None:
+    """What came of the last press of a button."""
+    if NOTE in st.session_state:
+        say.info(st.session_state.pop(NOTE), icon="stop")
+    if WRONG in st.session_state:
+        say.error(st.session_state.pop(WRONG))
+
+
+def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at: int, more: str = "") -> None:
+    """The state of a run, the buttons that act on it, and its bar with step, rate and time left.
+
+    Args:
+        job: that trains it, or has.
+        run: what is on disk of it.
+        at: the step that it has come to, as far as the disk knows.
+        more: what else the bar says.
+    """
+    text, icon = _status(job, run)
+    why_not = rights.why_not(name)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.markdown(f":material/{icon}: **{say.escaped(text)}**", width="content")
+        if job is not None and not job.over:
+            st.button(
+                "Pause",
+                icon=":material/pause:",
+                on_click=pause,
+                args=(name,),
+                disabled=why_not is not None or job.status != "running",
+                help=why_not or "Write everything down after this step; Resume goes on to the very same weights",
+            )
+            st.button(
+                "Stop",
+                icon=":material/stop:",
+                on_click=stop,
+                args=(name,),
+                disabled=why_not is not None or job.status not in ("queued", "running"),
+                help=why_not or "End the run after this step and keep what it has",
+            )
+        elif run is not None and run.can_resume:
+            st.button(
+                "Resume",
+                icon=":material/play_arrow:",
+                on_click=resume,
+                args=(name,),
+                disabled=why_not is not None,
+                help=why_not or "Go on where it stopped, to the very weights that an uninterrupted run ends in",
+            )
+    if run is None or not run.imported:
+        at = job.step.step if job is not None and job.step is not None else at
+        ended = run is not None and run.result is not None and not run.result["stopped"]
+        st.progress(1.0 if ended else min(1.0, at / config.steps), text=_bar(job, config, at) + more)
+
+
+def _bar(job: Job | None, config: RunConfig, at: int) -> str:
+    most = "at most " if config.steps_after_grok is not None or config.seconds is not None else ""
+    note = f"step {at:,} of {most}{config.steps:,}"
+    if job is None or job.status != "running" or not job.rate:
+        return note
+    left = job.seconds_left or 0
+    if config.seconds is not None and job.step is not None:
+        left = min(left, max(0, config.seconds - job.step.seconds))
+    return f"{note} · {job.rate:.0f} steps/s · {most}{left:.0f} s left"
+
+
+def _status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:
+    """What is said of the run, and the icon beside it."""
+    if job is not None and job.status == "queued":
+        ahead = registry().ahead(job)
+        return f"Queued: {ahead} {'job is' if ahead == 1 else 'jobs are'} ahead.", "hourglass_empty"
+    if job is not None and job.status == "failed":
+        return job.message, "error"
+    if job is not None and not job.over:
+        return {"running": "Training", "stopping": "Stopping", "pausing": "Pausing"}[job.status], "sync"
+    if run is None:
+        return "Stopped before its first step.", "stop"
+    if run.running:
+        return "Training in another process", "sync"
+    result = run.result
+    if result is None:
+        return "Interrupted: it can be resumed." if run.can_resume else "Interrupted.", "stop"
+    if job is not None and job.status == "paused":
+        return f"Paused at step {result['steps']:,}", "pause"
+    if run.imported:
+        return "Imported: it was trained elsewhere, so there is no training to show", "download"
+    if job is not None and job.message:
+        return job.message, "stop"
+    if "diverged_at" in result:
+        return f"Diverged at step {result['diverged_at']:,}: a smaller learning rate may help", "error"
+    if result["stopped"]:
+        return f"Stopped at step {result['steps']:,}", "stop"
+    return f"Finished at step {result['steps']:,}", "check"

@@ -1,0 +1,140 @@
+"""Whether a page may be computed for a run here, and when its turn is. Asked before anything is computed."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from miii import RunConfig, cost, hardware, runs
+from miii.cost import Cost
+from miii.errors import InputError
+from miii.jobs import be_nice
+from pages._kit import say
+from pages._kit.beside import BESIDE
+from pages._kit.pick import RUN
+from pages._server import settings
+from pages._server.settings import MB
+
+OPEN = "gate"  #: what this session has agreed to, whatever it takes; True agrees to all
+LIGHT = 80  #: MB up to which a page of a shared server need not wait for a heavy one
+LIGHTS = 2  #: light pages that are computed at once
+LONG = 60  #: seconds that a page may take on a shared server, and that are asked about elsewhere
+SHARE = 0.5  #: of the memory that is left, above which one is asked on one's own machine
+
+
+@st.cache_resource(show_spinner=False)
+def _turns() -> tuple[threading.Semaphore, threading.Semaphore]:
+    """Places for light pages and for heavy ones, of all sessions."""
+    return threading.Semaphore(LIGHTS), threading.Semaphore(1)
+
+
+def admit(page: StreamlitPage) -> Cost:
+    """Check that a page may be computed for the run in the sidebar, and the one beside it; stop it where it may not.
+
+    Returns:
+        What it needs.
+
+    Raises:
+        InputError: as ``check``.
+    """
+    names = [name for key in (RUN, BESIDE) if (name := st.session_state.get(key))]
+    needs = of_runs(page.url_path, names)
+    try:
+        check(needs, f"{page.title} of {' and '.join(names)}", page.title)
+    except InputError:
+        say.title(page.title)
+        raise
+    return needs
+
+
+def of_runs(page: str, names: list[str]) -> Cost:
+    """Return what a page needs for the runs that it shows; nothing for those that cannot be opened.
+
+    A run that came with miii is known to fit.
+    """
+    found, shipped = [], runs.homes()[1]
+    for name in names:
+        try:
+            run = runs.open(name)
+        except InputError:
+            continue  # the page says what is wrong with it
+        if run.folder.parent != shipped:
+            found.append(cost.pages(run.config).get(page, Cost(0, 0)))
+    return Cost(sum(each.nbytes for each in found), sum(each.flops for each in found))
+
+
+def check(needs: Cost, what: str, title: str | None = None) -> None:
+    """Check that something may be computed here; on one's own machine ask where it is a lot, and stop the page.
+
+    Args:
+        what: it is, as the subject of a sentence.
+        title: of a page that has none yet.
+
+    Raises:
+        InputError: it needs more than this server gives.
+    """
+    found, agreed = settings.read(), st.session_state.get(OPEN)
+    if found.max_memory is not None and needs.nbytes > found.max_memory * MB:
+        raise InputError(
+            f"{what} needs about {needs.nbytes / MB:,.0f} MB of memory, and this server gives a page at most "
+            f"{found.max_memory:,} MB: use miii on a computer of your own, or ask for less."
+        )
+    if found.shared and needs.seconds > LONG:
+        raise InputError(
+            f"{what} needs about {needs.seconds:,.0f} seconds, and this server gives a page at most {LONG}: use miii on "
+            "a computer of your own, or ask for less."
+        )
+    if found.shared or agreed is True or agreed == what or not _much(needs):
+        return
+    if title is not None:
+        say.title(title)
+    say.warning(
+        f"{what} needs about {needs.nbytes / MB:,.0f} MB of memory and {needs.seconds:,.0f} seconds.",
+        icon="hourglass_top",
+    )
+    st.button(
+        "Compute it",
+        on_click=st.session_state.update,
+        args=({OPEN: what},),
+        icon=":material/play_arrow:",
+        help="Until then nothing is computed; a page that is left stops at its next figure",
+    )
+    st.stop()
+
+
+def _much(needs: Cost) -> bool:
+    return needs.nbytes > SHARE * hardware.available_memory() or needs.seconds > LONG
+
+
+def check_training(config: RunConfig) -> str | None:
+    """Return the question to ask before a run is trained on one's own machine; None where there is nothing to ask.
+
+    Raises:
+        InputError: this server does not train such a run.
+    """
+    settings.check_run(config)
+    needs = cost.training(config)
+    if settings.read().shared or not (needs.nbytes > SHARE * hardware.available_memory() or needs.disk > 2_000 * MB):
+        return None
+    return f"This run needs about {needs.nbytes / MB:,.0f} MB of memory and {needs.disk / MB:,.0f} MB of disk."
+
+
+@contextmanager
+def turn(needs: Cost) -> Iterator[None]:
+    """Wait until a page may be computed beside those of other sessions, on a shared server; elsewhere at once."""
+    if not settings.read().shared:
+        yield
+        return
+    places = _turns()[needs.nbytes > LIGHT * MB]
+    waiting = st.empty()
+    while not places.acquire(timeout=0.5):
+        waiting.caption("Waiting for the page of another visitor …")  # where a visitor who has left is let go
+    waiting.empty()
+    if needs.nbytes > LIGHT * MB:
+        be_nice()  # those who read a light page meanwhile go first
+    try:
+        yield
+    finally:
+        places.release()

@@ -1,0 +1,172 @@
+"""What the environment says of this server: whether strangers share it, and how much each of them may use."""
+
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from miii import RunConfig, cost, runs
+from miii.errors import InputError, quoted
+from pages._parts.train.form import LIMIT
+
+CLOUD = Path("/mount/src")  # where Streamlit Community Cloud puts an app, which anyone may open then
+MB = 1_000_000
+STEP = 5  #: seconds of a step on a shared server, for which Stop has to wait
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits of this server, None where there is none. Each is the environment variable ``MIII_`` and its name.
+
+    Attributes:
+        shared: whether strangers use this server.
+        max_steps: steps of a run.
+        max_seconds: wall-clock seconds for which a run may train before it is stopped.
+        max_jobs, max_own_jobs: runs that train or wait at a time, on the server and of one session.
+        max_memory: MB that training a run, or showing a page of it, may take beside the idle server.
+        max_disk: MB of all runs trained here or uploaded.
+    """
+
+    shared: bool
+    max_steps: int | None
+    max_seconds: int | None
+    max_jobs: int | None
+    max_own_jobs: int | None
+    max_memory: int | None
+    max_disk: int | None
+
+    def sentence(self) -> str:
+        """Return the limits of training in words; empty where there is none."""
+        of_run, of_jobs = [], []
+        if self.max_steps is not None:
+            of_run.append(f"have at most {self.max_steps:,} steps")
+        if self.max_seconds is not None:
+            of_run.append(f"train for at most {self.max_seconds:,} seconds")
+        if self.max_jobs is not None:
+            several = "run" if self.max_jobs == 1 else "runs"
+            of_jobs.append(f"at most {self.max_jobs} {several} may train or wait at a time")
+        if self.max_own_jobs is not None:
+            of_jobs.append(
+                f"at most {self.max_own_jobs} of {'them' if of_jobs else 'the runs that train or wait'} yours"
+            )
+        parts = ([f"a run may {' and '.join(of_run)}"] if of_run else []) + ([", ".join(of_jobs)] if of_jobs else [])
+        return f"On this server {'; '.join(parts)}. The command line has no such limit." if parts else ""
+
+
+#: What a shared server allows unless the environment says otherwise.
+SHARED = {
+    "max_steps": 3000,
+    "max_seconds": 600,
+    "max_jobs": 3,
+    "max_own_jobs": 2,
+    "max_memory": 250,
+    "max_disk": 2000,
+}
+
+
+def read() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        InputError: ``MIII_SHARED`` is neither 1 nor 0, or a limit is no whole number of at least 1.
+    """
+    given = os.environ.get("MIII_SHARED", "")
+    if given not in ("", "0", "1"):
+        raise InputError(f"MIII_SHARED must be 1 or 0 (got {quoted(given)}).")
+    shared = given == "1" if given else Path(__file__).resolve().is_relative_to(CLOUD)
+    return Settings(shared, **{name: _number(f"MIII_{name.upper()}", most, shared) for name, most in SHARED.items()})
+
+
+def _number(name: str, default: int, shared: bool) -> int | None:
+    given = os.environ.get(name, "")
+    if not given:
+        return default if shared else None
+    if not (given.isascii() and given.isdecimal() and int(given)):
+        raise InputError(f"{name} must be a whole number of at least 1 (got {quoted(given)}).")
+    return int(given)
+
+
+def upload() -> runs.Limits:
+    """Return how large a run may be that comes from elsewhere."""
+    found = read()
+    memory = runs.LIMITS.memory if found.max_memory is None else found.max_memory * MB
+    return replace(runs.LIMITS, p=LIMIT, nbytes=100 * MB, memory=memory)
+
+
+def prepare() -> None:
+    """On a shared server that does not say where runs belong, they go to a temporary folder."""
+    if read().shared and not os.environ.get("MIII_RUNS"):
+        folder = Path(tempfile.gettempdir()) / "miii-runs"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        os.environ["MIII_RUNS"] = str(folder)
+
+
+def lasting() -> bool:
+    """Whether what is written stays: a temporary folder may be emptied at any time."""
+    return not runs.homes()[0].resolve().is_relative_to(Path(tempfile.gettempdir()).resolve())
+
+
+def check_start(config: RunConfig, busy: int, own: int) -> None:
+    """Check that one more run may be trained.
+
+    Args:
+        busy: how many runs train or wait already; own: how many of them are this session's.
+
+    Raises:
+        InputError: there are too many already, or the run is too large for this server.
+    """
+    found = read()
+    check_run(config)
+    check_disk(cost.training(config).disk)
+    for most, given, whose in ((found.max_jobs, busy, "runs"), (found.max_own_jobs, own, "runs of yours")):
+        if most is not None and given >= most:
+            raise InputError(
+                f"{whose} that train or wait must be at most {most} on this server: start another one when one of "
+                f"them has ended (got {given + 1})."
+            )
+
+
+def check_run(config: RunConfig) -> None:
+    """Check that a run is small enough to be trained on this server.
+
+    Raises:
+        InputError: it has too many steps, or needs more memory, time for a step, or disk than it may have.
+    """
+    found = read()
+    if found.max_steps is not None and config.steps > found.max_steps:
+        raise InputError(f"steps must be at most {found.max_steps:,} on this server (got {config.steps:,}).")
+    needs = cost.training(config)
+    if found.max_memory is not None and needs.nbytes > found.max_memory * MB:
+        raise InputError(
+            f"training must need at most {found.max_memory:,} MB of memory on this server: lower batch_size, or the "
+            f"sizes of task and model (got about {needs.nbytes / MB:,.0f} MB)."
+        )
+    if found.shared and needs.step_seconds > STEP:
+        raise InputError(
+            f"a training step must take at most {STEP} seconds on this server: lower batch_size, or the sizes of task "
+            f"and model (got about {needs.step_seconds:.0f} seconds)."
+        )
+
+
+def check_disk(more: int) -> None:
+    """Check that a run's files have room.
+
+    Args:
+        more: bytes that it will have.
+
+    Raises:
+        InputError: with them the runs of this server would take more than they may.
+    """
+    most = read().max_disk
+    if most is None:
+        return
+    used = sum(entry.stat().st_size for entry in _files(runs.homes()[0]))
+    if used + more > most * MB:
+        raise InputError(
+            f"runs must take at most {most:,} MB on this server, of which {used / MB:,.0f} MB are taken: lower "
+            f"snapshots, or delete a run (got {more / MB:,.0f} MB more)."
+        )
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []

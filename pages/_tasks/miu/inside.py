@@ -1,0 +1,111 @@
+"""The page Sieve for a network that was asked which strings are theorems of the MIU puzzle."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+import miii
+from miii import analysis, plots
+from miii.plots.style import Chart
+from miii.runs import Run
+from miii.tasks import MIU
+from pages._kit import say
+from pages._kit.cell import cell, shared, stamp_of
+from pages._parts.sieve import change as sieve_change
+from pages._parts.train import learned
+
+ABOUT = """
+M followed by I's and U's is a theorem of the MIU system unless the number of its I's is divisible by 3. Nobody tells the network:
+it sees strings, and which of them can be derived. If it has learned the rule, it **counts modulo 3**, wherever the I's stand and
+however long the string is.
+"""
+
+
+@shared
+def held_out(name: str, step: int) -> dict[str, float]:
+    run = miii.runs.open(name)
+    return analysis.lengths.held_out(run.model(step), run.task())
+
+
+@shared
+def asked(name: str, step: int) -> "pd.DataFrame":  # a name that the code below the figure has no need of
+    run = miii.runs.open(name)
+    config = run.config.task
+    assert isinstance(config, miii.MIU)
+    return analysis.lengths.by_length(run.model(step), config)
+
+
+def reach(name: str, step: int) -> tuple[Chart, Chart]:
+    config = miii.runs.open(name).config.task
+    assert isinstance(config, miii.MIU)
+    strings = asked(name, step)
+    return plots.reach(strings, "length", config.longest), plots.reach(strings, "I")
+
+
+def evidence_by_count(name: str, step: int) -> Chart:
+    run = miii.runs.open(name)
+    task = run.task()
+    held_out = ~task.train_mask
+    evidence = analysis.sieve.numbers.evidence(run.model(step), task.tokens[held_out])
+    return plots.evidence_by_count(evidence, task.facts["I"][held_out].numpy())
+
+
+def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
+    """Everything about one snapshot."""
+    say.text(ABOUT)
+    step = step_of(run)
+    stamp = stamp_of(run)
+    say.header("How far does it reach?", anchor="reach")
+    with st.spinner("Asking …", show_time=True):
+        right, strings = held_out(run.name, step), asked(run.name, step)
+    with st.container(horizontal=True):
+        for label, name, about in (
+            (learned.AS_LONG, "accuracy_as_long", f"Held-out strings of up to {task.longest} letters, as in training"),
+            (
+                learned.LONGER,
+                "accuracy_longer",
+                f"Held-out strings of {task.longest + 1} to {task.longest_test} letters",
+            ),
+        ):
+            if name in right:
+                say.metric(label, f"{right[name]:.1%}", border=True, help=about)
+    say.text(
+        f"In a held-out string the number of I's is drawn evenly, so a long one may have more of them than any in training. Strings whose "
+        f"letters are drawn by **fair coins** have about half I's, and are easier: below are {analysis.lengths.STRINGS} fresh ones of every "
+        f"length up to {task.longest_test} letters. Training had up to {task.longest} letters, the dashed line."
+    )
+    fair = {"Fair coins, as long": strings[~strings["longer"]], "Fair coins, longer": strings[strings["longer"]]}
+    with st.container(horizontal=True):
+        for label, part in fair.items():
+            if len(part):
+                about = "Mean of the accuracies on theorems and on other strings"
+                say.metric(label, f"{analysis.lengths.balanced(part):.1%}", border=True, help=about)
+    cell(reach, name=run.name, step=step, stamp=stamp, alt="Accuracy on theorems and on other strings.")
+
+    say.header("Does it count modulo 3?", anchor="count")
+    cell(
+        evidence_by_count,
+        name=run.name,
+        step=step,
+        stamp=stamp,
+        alt="Evidence for theorem by the number of I's, with its middle half.",
+        see="Held-out strings; dots are medians, bars the middle half. Counting modulo 3 is a wave of period 3, the same for few I's and "
+        "for many.",
+    )
+
+    say.header("Taken apart", anchor="apart")
+    say.text(
+        "The same measures as for primes: each I should add the same turn of a third, wherever it stands. A string has many places, so "
+        "this takes half a minute."
+    )
+    if st.toggle("Take the sum apart", key="apart", bind="query-params", help="Interchange, steering, and the verdict"):
+        with st.spinner("Measuring …", show_time=True):
+            explained = sieve_change.added(run.name, step, 3, ()).explained
+        say.text(
+            f"As the output feels it, whether there is an I explains **{sieve_change.percent(explained.share)}** of the variance of what places add; the same "
+            f"at all places, {sieve_change.percent(explained.pooled)}. The rest comes from the other letters, through attention's softmax."
+        )
+        sieve_change.section(run, step, 3, (), "strings")
+        sieve_change.verdict(run, step, (3,), (), 3)
+    sieve_change.probes(run, step, (3,), 3)

@@ -1,0 +1,158 @@
+"""The Data page for modular arithmetic: every pair, its answer, its tokens, and which pairs train."""
+
+import pandas as pd
+import streamlit as st
+
+import miii
+from miii import plots
+from miii.errors import InputError
+from miii.expression import parse
+from miii.plots.style import Chart
+from miii.tasks import Operation, Task
+from pages._kit import say
+from pages._kit.cell import cell
+from pages._kit.inputs import number
+from pages._parts.train.form import LIMIT, type_expression
+
+FORMULAS = {
+    "add": r"c = a + b \bmod p",
+    "sub": r"c = a - b \bmod p",
+    "mul": r"c = a \cdot b \bmod p",
+    "quadratic": r"c = a^2 + ab + b^2 \bmod p",
+    "shuffled": r"c = (a + b \bmod p)\ \text{of a randomly chosen other pair}",
+    "relabelled": r"c = \pi\left(\pi^{-1}(a) + \pi^{-1}(b) \bmod p\right)\ \text{for a random renaming}\ \pi",
+}
+
+INTRO = """
+A task is a finite table: every pair of numbers below $p$, each with one answer. The network is shown the answers of some
+pairs, the **training split**, and is asked for the others, the **test split**. If it answers those, it cannot have looked
+them up.
+"""
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def built(config: miii.ModularAddition) -> Task:
+    return config.build()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def table(config: miii.ModularAddition) -> pd.DataFrame:
+    task = built(config)
+    a, b = task.tokens[:, 0].numpy(), task.tokens[:, 1].numpy()
+    names = [" ".join(task.token_names[token] for token in row) for row in task.tokens.tolist()]
+    split = ["train" if train else "test" for train in task.train_mask.tolist()]
+    return pd.DataFrame({"a": a, "b": b, "c": task.labels.numpy(), "split": split, "tokens": names})
+
+
+def split(operation: str, expression: str | None, p: int, train_fraction: float, balanced: bool, seed: int) -> Chart:
+    config = miii.ModularAddition(
+        operation=operation, expression=expression, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed
+    )
+    return plots.split(config.build(), p)
+
+
+def answers(operation: str, expression: str | None, p: int, train_fraction: float, balanced: bool, seed: int) -> Chart:
+    config = miii.ModularAddition(
+        operation=operation, expression=expression, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed
+    )
+    labels = config.build().labels.view(p, p)
+    return plots.heatmap(labels, title="The answer to every pair", row="a", column="b", value="c")
+
+
+def class_balance(
+    operation: str, expression: str | None, p: int, train_fraction: float, balanced: bool, seed: int
+) -> Chart:
+    config = miii.ModularAddition(
+        operation=operation, expression=expression, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed
+    )
+    return plots.class_balance(config.build())
+
+
+def page(operation: Operation) -> None:
+    """Everything below the choice of the task."""
+    say.text(INTRO)
+    expression = type_expression() if operation == "expr" else None
+    with st.container(horizontal=True, gap="medium"):
+        p = number("p", 113, "p", f"The modulus, 2 to {LIMIT}")
+        fraction = st.slider(
+            "Share for training",
+            0.01,
+            0.99,
+            0.3,
+            0.01,
+            key="fraction",
+            bind="query-params",
+            width=240,
+            help="Of all pairs",
+        )
+        seed = number("Seed", 0, "seed", "Draws the split")
+        balanced = st.toggle(
+            "Balanced", key="balanced", bind="query-params", help="As many training pairs for every answer, up to one"
+        )
+
+    try:
+        if p is not None and p > LIMIT:
+            raise InputError(f"p must be at least 2 and at most {LIMIT} in the app (got {p}).")
+        config = miii.ModularAddition(
+            operation=operation,
+            expression=expression,
+            p=p,
+            train_fraction=fraction,
+            balanced=balanced,
+            seed=seed,
+        )
+    except InputError as error:
+        say.error(error)
+        st.stop()
+
+    task, p, seed = built(config), config.p, config.seed
+    say.latex(FORMULAS[operation] if expression is None else f"c = {parse(expression).latex()}")
+    with st.container(horizontal=True):
+        say.metric("Pairs", f"{len(task.labels):,}", border=True, help="p squared")
+        say.metric("For training", f"{config.n_train:,}", border=True)
+        say.metric("For testing", f"{len(task.labels) - config.n_train:,}", border=True)
+        say.metric("Tokens", f"{task.d_vocab:,}", border=True, help="The numbers 0 .. p - 1 and “=”")
+
+    values = {"expression": expression} | config.model_dump()
+    say.header("Every pair", anchor="pairs")
+    left, right = st.columns(2)
+    with left:
+        cell(
+            split,
+            **values,
+            width="content",
+            alt=f"Grid of {p} by {p} pairs; {config.n_train} training pairs are marked, scattered at random.",
+            see="The seed scatters the training pairs over the whole table.",
+        )
+    with right:
+        cell(
+            answers,
+            **values,
+            width="content",
+            alt=f"Grid of {p} by {p} answers, coloured by c.",
+            see="What there is to be found. Addition is a band that runs around a doughnut.",
+        )
+
+    say.header("How a pair becomes tokens", anchor="tokens")
+    row = st.slider("Pair number", 0, len(task.labels) - 1, min(5 * p + 8, len(task.labels) - 1), help="a p + b")
+    a, b = divmod(row, p)
+    say.text(
+        f"The pair **({a}, {b})** is shown as the three tokens `{table(config).tokens[row]}`, whose numbers are "
+        f"`{task.tokens[row].tolist()}`. To the network these are three rows of a table of vectors and nothing else: it is not "
+        f"told that 3 is one more than 2. The answer, read at the last token, is **{int(task.labels[row])}**; this pair is in "
+        f"the **{table(config).split[row]}** split."
+    )
+
+    say.header("Is any answer more common?", anchor="balance")
+    counts = task.labels.bincount(minlength=p)
+    cell(
+        class_balance,
+        **values,
+        alt="Stacked bars: how many training and test pairs have each answer.",
+        see=f"Each answer belongs to {counts.min()}{f' to {counts.max()}' if counts.max() > counts.min() else ''} of the pairs, so guessing the commonest one is right in "
+        f"{counts.max() / len(task.labels):.1%} of them.",
+    )
+
+    say.header("The table", anchor="table")
+    say.table(table(config), height=320, name="pairs")
+    say.caption("Hover for the table's own toolbar: search, download as CSV, full screen.")

@@ -1,0 +1,98 @@
+"""The page Try it for a network that calculates with pairs of numbers."""
+
+import random
+
+import streamlit as st
+
+import miii
+from miii import ModularAddition, analysis
+from miii.expression import in_words
+from miii.runs import Run
+from pages._kit import links, say
+from pages._kit.cell import shared
+from pages._kit.inputs import whole
+from pages._kit.pick import small_enough
+from pages._parts.follow import followed
+
+
+@shared
+def wrong(name: str, step: int) -> list[int]:
+    run = miii.runs.open(name)
+    return analysis.follow.wrong(run.model(step), run.task()).tolist()
+
+
+def page(run: Run, task: ModularAddition, step: int) -> None:
+    """One pair, from its tokens to the frequencies that argued for the answer."""
+    p = small_enough(run, task)
+    say.text(
+        "Type a pair of numbers and follow it through the network, station by station, to the answer. Every number below is of this one "
+        "pair; the links lead to where a part is taken apart over all pairs."
+    )
+    example = _choose(run, step, p)
+    built = run.task()
+    a, b = divmod(example, p)
+    shown = " ".join(built.token_names[token] for token in built.tokens[example])
+    truth = int(built.labels[example])
+    found = followed.through(run.name, step, shown)
+    said = analysis.follow.said(found.logits)
+    _verdict(said, truth, step)
+
+    say.header("1 · What it is shown", anchor="tokens")
+    side = "trained it" if built.train_mask[example] else "was held out, so it has never seen the answer"
+    say.text(
+        f"`{shown}`: three **tokens**. To the network a token is a name without a meaning, not a number: it has a vector of "
+        f"{run.config.model.d_model} numbers for each, and another for each place. "
+        + (f"This pair {side}." if built.split_known else "Which pairs trained it is unknown.")
+    )
+    links.to("data", "Data shows every pair, and which of them train", ":material/arrow_forward:")
+    followed.where(run, step, shown)
+    links.to("attention", "Attention takes the heads apart", ":material/arrow_forward:", a=a, b=b)
+    followed.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {said.answer} above the mean")
+    links.to("neurons", "Neurons shows all of them over all pairs", ":material/arrow_forward:")
+    say.header("4 · What it says", anchor="says")
+    say.text(
+        "What all parts have written is added up: a **logit** for every possible answer. The largest is the answer."
+    )
+    followed.logits(run, step, shown, built.name, truth)
+    added = "the right answer" if task.modular_sum is None else f"${in_words(*task.modular_sum)}$"
+    followed.frequencies(run, step, shown, built.name, added)
+    links.to("fourier", "Fourier shows where these frequencies come from", ":material/arrow_forward:")
+    links.to("formula", "Formula asks whether these waves are the whole network", ":material/arrow_forward:")
+
+
+def _choose(run: Run, step: int, p: int) -> int:
+    missed = wrong(run.name, step)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        a = whole("a", 0, p - 1, min(5, p - 1), "a", f"The first operand, 0 to {p - 1}") or 0
+        b = whole("b", 0, p - 1, min(8, p - 1), "b", f"The second operand, 0 to {p - 1}") or 0
+        st.button(
+            "Another pair",
+            icon=":material/casino:",
+            on_click=_take,
+            args=(range(p * p), p),
+            help="Any of the pairs, at random",
+        )
+        st.button(
+            "One that it gets wrong",
+            icon=":material/error:",
+            on_click=_take,
+            args=(missed, p),
+            disabled=not missed,
+            help=f"At this step it answers {len(missed):,} of {p * p:,} pairs wrong; one of them, at random",
+        )
+    return a * p + b
+
+
+def _take(examples: "range | list[int]", p: int) -> None:
+    st.session_state["a"], st.session_state["b"] = divmod(random.choice(examples), p)
+
+
+def _verdict(said: analysis.follow.Said, truth: int, step: int) -> None:
+    right = said.answer == truth
+    with st.container(horizontal=True):
+        say.metric("It answers", said.answer, border=True, help=f"The answer of the largest logit at step {step}")
+        say.metric("The truth", truth, border=True, help="What the task says")
+        say.metric("It is", "right" if right else "wrong", border=True, help="Whether the two agree")
+        say.metric(
+            "Sure by", f"{said.probability[said.answer]:.1%}", border=True, help="The softmax probability of its answer"
+        )

@@ -1,0 +1,277 @@
+"""The page Sieve for a network that was asked for primes."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+import miii
+from miii import analysis, numbers, plots
+from miii.analysis.sieve.depth import LEAST
+from miii.plots.style import Chart
+from miii.runs import Run
+from miii.runs.read import finite
+from miii.tasks import Primes
+from pages._kit import say
+from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.factored import product
+from pages._kit.inputs import whole
+from pages._parts.sieve import change as sieve_change
+from pages._parts.sieve.change import percent
+
+ABOUT = r"""
+A number is prime if no smaller prime $q$ divides it, and $q$ divides it if its digits, each times its power of the base,
+add up to 0 modulo $q$: **primality is modular addition**. Nobody tells the network. Its last digit rules out 2 and 5; every
+other factor depends on all digits. How far does it sieve, and does it sum their residues?
+"""
+
+
+@shared
+def judged(name: str, step: int) -> analysis.sieve.depth.Depth:
+    run = miii.runs.open(name)
+    config = run.config.task
+    assert isinstance(config, miii.Primes)
+    return analysis.sieve.depth.depth(run.model(step), run.task(), config)
+
+
+@shared
+def summed(name: str, step: int, q: int) -> tuple[analysis.sieve.plane.Plane, analysis.sieve.heads.Heads]:
+    run = miii.runs.open(name)
+    model, task, config = run.model(step), run.task(), run.config.task
+    assert isinstance(config, miii.Primes)
+    fitted, held_out = (analysis.sieve.digits.of_side(model, task, config, side) for side in (True, False))
+    metric = analysis.sieve.digits.metric(model, fitted.resid)
+    plane = analysis.sieve.plane.plane(fitted, held_out, q)
+    return plane, analysis.sieve.heads.heads(held_out, metric, q)
+
+
+def sieve_depth(name: str, step: int) -> tuple[Chart, Chart]:
+    depth = judged(name, step)
+    return plots.sieve_depth(depth), plots.sieve_oracles(depth)
+
+
+def digit_plane(name: str, step: int, q: int) -> Chart:
+    config = miii.runs.open(name).config.task
+    assert isinstance(config, miii.Primes)
+    return plots.digit_plane(summed(name, step, q)[0], config.base)
+
+
+def heads(name: str, step: int, q: int) -> tuple[Chart, Chart]:
+    config = miii.runs.open(name).config.task
+    assert isinstance(config, miii.Primes)
+    places = plots.digits.place_names(config.base, config.width)
+    found = summed(name, step, q)[1]
+    return plots.head_attention(found, [*places, "?"]), plots.head_sums(found, places)
+
+
+def page(run: Run, task: Primes, step_of: Callable[[Run], int]) -> None:
+    """Everything about one snapshot."""
+    say.text(ABOUT)
+    name, step = run.name, step_of(run)
+    with st.spinner("Judging the held-out integers …", show_time=True):
+        depth = judged(name, step)
+    depth_of_sieve(run, step, depth)
+    moduli, seen = analysis.sieve.report.asked(task, depth)
+    say.header("What does each digit add?", anchor="digits")
+    say.text(
+        rf"""
+Attention is a sum: from each place, each head takes what the digit there has to say, and the neurons read the total. If the
+network sums residues modulo $q$, all that counts of a digit is its **residue**, digit · ${task.base}^\mathrm{{place}} \bmod q$: digits
+with the same residue must add the same. A network that adds integers and looks the sum up afterwards would tell them apart.
+"""
+    )
+    q = choose_modulus(moduli, seen)
+    with st.spinner("Taking the sum apart …", show_time=True):
+        what_digits_add(run, step, q)
+    explained = st.container()
+    who_adds(run, step, q)
+    waiting = st.container()  # what takes longer is filled in after the rest of the page is there
+    verdict = st.container()
+    try_a_number(run, task, step, q, depth)
+    with explained, st.spinner("Measuring …", show_time=True):
+        how_much(task, q, sieve_change.added(name, step, q, seen).explained)
+    with waiting:
+        sieve_change.section(run, step, q, seen)
+        sieve_change.probes(run, step, moduli, q)
+    with verdict:
+        sieve_change.verdict(run, step, moduli, seen, q)
+
+
+def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.depth.Depth) -> None:
+    """Which smallest factors it sees."""
+    say.header("How far does it sieve?", anchor="depth")
+    say.text(
+        f"""
+Take the composites whose **smallest** prime factor is $q$, and the primes: are the primes given more evidence? The area under
+the ROC curve (AUC) is the chance that they are; 0.5 is a guess. A network that tries all primes up to $q$ has an AUC of 1 for each
+of them. The **sieve depth** is the largest $q$ up to which the AUC is at least {LEAST}, at the lower end of its 95 % interval.
+"""
+    )
+    threshold = (
+        f"Recall at {depth.threshold:.2f}, the threshold of best F1 on training integers; F1 is {depth.f1:.3f} there"
+    )
+    with st.container(horizontal=True):
+        say.metric(
+            "Sieve depth", depth.sieve_depth, border=True, help="1: not even the first factor is told from primes"
+        )
+        say.metric(
+            "ROC AUC",
+            "–" if math.isnan(depth.roc_auc) else f"{depth.roc_auc:.3f}",
+            border=True,
+            help="Of primes against all composites",
+        )
+        say.metric(
+            "Average precision", f"{depth.average_precision:.3f}", border=True, help="Area under precision and recall"
+        )
+        say.metric("Primes found", f"{depth.recall_primes:.1%}", border=True, help=threshold)
+        say.metric("Composites found", percent(depth.recall_composites), border=True, help=threshold)
+    seen = [factor for factor in depth.factors if factor.low >= LEAST]
+    first = next((factor for factor in depth.factors if factor.low < LEAST), None)
+    passed = f"Told from primes: {', '.join(str(f.q) for f in seen)}." if seen else "No factor is told from primes."
+    failed = f" The first that is not: {first.q}, with an AUC of {first.auc:.3f}." if first else ""
+    cell(
+        sieve_depth,
+        name=run.name,
+        step=step,
+        stamp=stamp_of(run),
+        alt="AUC of primes against the composites of each smallest prime factor, beside trial division.",
+    )
+    say.caption(
+        f"{passed}{failed} Measured on {depth.primes:,} primes and {depth.composites:,} composites that it never trained on. "
+        f"Accuracy says nothing here: whoever always answers “composite” is right "
+        f"{depth.composites / (depth.primes + depth.composites):.1%} of the time. Right: trial division by all primes up to q, and also by those that divide the base, "
+        "on the same integers."
+    )
+
+
+def choose_modulus(moduli: tuple[int, ...], seen: tuple[int, ...]) -> int:
+    """By which prime the page looks for a sum of residues."""
+    chosen = st.segmented_control(
+        "Modulus q",
+        moduli,
+        default=seen[0] if seen else moduli[0],
+        required=True,
+        key="modulus",
+        bind="query-params",
+        help="The primes below 14 that do not divide the base, and those that it sieves by; the sections below are about it",
+    )
+    return int(chosen or moduli[0])  # an empty value in the URL gives None
+
+
+def what_digits_add(run: Run, step: int, q: int) -> None:
+    """The plane of residues."""
+    config = run.config.task
+    assert isinstance(config, Primes)
+    plane, _ = summed(run.name, step, q)
+    cell(
+        digit_plane,
+        name=run.name,
+        step=step,
+        q=q,
+        stamp=stamp_of(run),
+        width="content",
+        alt=f"For each place a dot a digit, coloured by digit times {config.base}^place modulo {q}.",
+        see=f"Each dot is what a digit adds on average, in the two directions in which residues modulo {q} differ most. "
+        f"{percent(plane.share, 0)} of the variance of these means lies in them, {percent(plane.first, 0)} in the first alone. The last digit is one that no divisor of {config.base} divides.",
+    )
+
+
+def how_much(config: Primes, q: int, explained: analysis.sieve.digits.Explained) -> None:
+    """What the residue explains of the digits' contributions."""
+    places = plots.digits.place_names(config.base, config.width)
+    if math.isnan(explained.share):
+        say.text("What digits add does not vary, as the output feels it, so there is nothing for a residue to explain.")
+        return
+    say.text(
+        f"As the output feels it, the residue modulo {q} explains **{explained.share:.1%}** of the variance of what digits add; "
+        f"renamed at random, it explains {explained.chance:.1%}. The digit itself explains {explained.by_digit:.1%}: no residue "
+        f"can explain more. One and the same meaning of a residue at all places explains {explained.pooled:.1%}."
+    )
+    if q >= config.base:
+        say.caption(
+            f"{q} is at least the base {config.base}: each digit has a residue of its own, so the residue by place explains as much "
+            "as the digit in any network. The verdict goes by the last of these shares."
+        )
+    say.table(
+        {place: [finite(share)] for place, share in zip(places, explained.by_place, strict=True)},
+        width="content",
+        column_config={place: st.column_config.NumberColumn(format="percent") for place in places},
+        name="residue-share-by-place",
+    )
+    say.caption(f"Share explained by the residue modulo {q}, place by place.")
+
+
+def who_adds(run: Run, step: int, q: int) -> None:
+    """Heads."""
+    say.header("Who adds?", anchor="heads")
+    say.text(
+        "Attention is the summing operation: a head that attends evenly takes from every digit alike. The right picture splits what "
+        "residues add among heads and places; its shares add up to 100 %."
+    )
+    found = summed(run.name, step, q)[1]
+    most = found.adds.sum(1)
+    evenness = found.attends[:, :-1]
+    cell(
+        heads,
+        name=run.name,
+        step=step,
+        q=q,
+        stamp=stamp_of(run),
+        width="content",
+        alt=f"A row for each of {len(most)} heads, a column for each place.",
+    )
+    shares = ", ".join(f"head {h} {round(share, 2) + 0.0:.0%}" for h, share in enumerate(most.tolist()))
+    say.caption(
+        f"Together over the places: {shares}. Digits get {evenness.sum(1).min():.0%} to {evenness.sum(1).max():.0%} of a head's "
+        "attention, the answer's own position the rest."
+    )
+
+
+def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.sieve.depth.Depth) -> None:
+    """One integer: the evidence, the truth, and the residues of its digits."""
+    say.header("Try a number", anchor="try")
+    n = whole(
+        "n",
+        task.low,
+        task.high,
+        min(max(task.low, 30_031), task.high),
+        "n",
+        f"Any integer from {task.low:,} to {task.high:,}",
+        width=180,
+    )
+    n = task.low if n is None else n
+    built = run.task()
+    tokens = task.encode(np.array([n]))
+    evidence = float(analysis.sieve.numbers.evidence(run.model(step), built.tokens.new_tensor(tokens))[0])
+    factors = numbers.factors(n)
+    prime = factors == {n: 1}
+    where = (built.facts["n"] == n).nonzero()[:, 0].tolist()
+    side = (
+        "not in its data"
+        if not where
+        else "in its training half"
+        if built.train_mask[where[0]]
+        else "that it has never seen"
+    )
+    said = "prime" if evidence >= depth.threshold else "composite"
+    with st.container(horizontal=True):
+        say.metric("Evidence", f"{evidence:.2f}", border=True, help="The logit of prime less that of composite")
+        say.metric(
+            "It says",
+            said,
+            border=True,
+            help=f"Prime from {depth.threshold:.2f} on, the threshold of best F1 in training",
+        )
+        say.metric("The truth", "prime" if prime else "composite", border=True)
+    say.text(f"${n} = {product(factors)}$, a number {side}.")
+    digits = [int(digit) for digit in numbers.digits(np.array([n]), task.base, task.width)[0]]
+    residues = [digit * task.base ** (task.width - 1 - i) % q for i, digit in enumerate(digits)]
+    table = pd.DataFrame([digits, residues], columns=plots.digits.place_names(task.base, task.width))
+    table.insert(0, "", ["digit", f"digit · place mod {q}"])
+    say.table(table, width="content", name="digits-and-residues")
+    say.text(
+        rf"${' + '.join(map(str, residues))} \equiv {n % q} \pmod{{{q}}}$"
+        + (f": {q} divides {n}." if n % q == 0 else ".")
+    )

@@ -1,0 +1,137 @@
+"""The Data page for residues: a number of two digits, and its remainders by every prime at once."""
+
+import streamlit as st
+
+import miii
+from miii import plots
+from miii.errors import LONGEST, InputError
+from miii.plots.style import Chart
+from miii.tasks import Task
+from miii.tasks.residues import Residues
+from pages._kit import say
+from pages._kit.cell import cell
+from pages._kit.inputs import number, target, train_fraction
+from pages._parts.train.form import LIMIT
+
+INTRO = """
+What the paper became: a number $n = x_0 + p\\,x_1$ is shown as its two digits $x_0, x_1$ in the base $p$, and asked are its
+remainders modulo **every prime** $q < p$, all at once. For each $q$ that is modular addition again, of $x_0$ and $p$ times
+$x_1$, and the network has to find room for all of them.
+"""
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def built(config: Residues) -> Task:
+    return config.build()
+
+
+def answers(p: int, basis: bool, asked: str) -> Chart:
+    task = miii.Residues(p=p, basis=basis).build()
+    labels = next(target.labels for target in task.targets if target.name == asked).view(p, p)
+    return plots.heatmap(labels, title=f"Every number, asked {asked}", row="x1", column="x0", value=asked)
+
+
+def digit_split(p: int, train_fraction: float, seed: int) -> Chart:
+    return plots.digit_split(miii.Residues(p=p, train_fraction=train_fraction, seed=seed).build(), p)
+
+
+def tasks(p: int, basis: bool, masked: str) -> tuple[Chart, ...]:
+    task = miii.Residues(p=p, basis=basis, masked=masked).build()
+    return plots.loss_weights(task), plots.chance(task)
+
+
+def page() -> None:
+    """Everything below the choice of the task."""
+    say.text(INTRO)
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        p = st.number_input(
+            "p",
+            value=113,
+            step=1,
+            key="digit_base",
+            bind="query-params",
+            width=140,
+            help=f"Of the digits, 3 to {LIMIT}",
+        )
+        fraction = train_fraction("Of all numbers")
+        seed = number("Seed", 0, "seed", "Draws the split")
+        masked = st.text_input(
+            "Masked",
+            max_chars=LONGEST,
+            key="masked",
+            bind="query-params",
+            placeholder="such as 2,3,5,7",
+            width=170,
+            help="Primes that are asked and not trained",
+        )
+        basis = st.toggle(
+            "Basis", key="basis", bind="query-params", help="The control: the digits themselves are asked"
+        )
+    try:
+        config = Residues(p=p, train_fraction=fraction, masked=masked, basis=basis, seed=seed)
+        if config.p > LIMIT:
+            raise InputError(f"p must be at most {LIMIT} in the app (got {p}).")
+    except InputError as error:
+        say.error(error)
+        st.stop()
+    task, p = built(config), config.p
+    with st.container(horizontal=True):
+        say.metric("Numbers", f"{p**2:,}", border=True, help="p squared")
+        say.metric("For training", f"{config.n_train:,}", border=True)
+        say.metric("For testing", f"{p**2 - config.n_train:,}", border=True)
+        say.metric("Tasks", f"{len(task.targets)}", border=True, help="One for every prime below p")
+        say.metric("Logits", f"{task.d_vocab_out:,}", border=True, help="One for every answer of every task")
+    numbers_and_split(config, task)
+    as_tokens(task, p)
+    say.header("The tasks", anchor="tasks")
+    cell(
+        tasks,
+        p=p,
+        basis=basis,
+        masked=masked,
+        alt="Bars, one a task.",
+        see="A guess among q answers costs log q nats, so the loss of each task is divided by log q: at chance all weigh the "
+        "same. Whoever always gives the commonest answer is right about once in q.",
+    )
+
+
+def numbers_and_split(config: Residues, task: Task) -> None:
+    """One task's answers and the split, over all numbers."""
+    p, names = config.p, [target.name for target in task.targets]
+    say.header("Every number", anchor="numbers")
+    asked = target(names, "Which of the tasks the left picture shows")
+    left, right = st.columns(2)
+    with left:
+        cell(
+            answers,
+            p=p,
+            basis=config.basis,
+            asked=asked,
+            width="content",
+            alt=f"Grid of {p} by {p} numbers x0 + {p} x1, coloured by {asked}.",
+            see=f"Stripes: modulo q, a step in x1 is worth p = {p} mod q.",
+        )
+    with right:
+        cell(
+            digit_split,
+            p=p,
+            train_fraction=config.train_fraction,
+            seed=config.seed,
+            width="content",
+            alt=f"Grid of {p} by {p} numbers; the {config.n_train} for training are marked, scattered at random.",
+            see="The seed scatters the training numbers over the whole table.",
+        )
+
+
+def as_tokens(task: Task, p: int) -> None:
+    """A chosen number as the network sees it."""
+    say.header("How a number becomes tokens", anchor="tokens")
+    last = p**2 - 1
+    n = st.slider("n", 0, last, min(1_000, last), key=f"number-{p}", help="Any of the numbers")
+    shown = " ".join(task.token_names[token] for token in task.tokens[n].tolist())
+    split = "train" if task.train_mask[n] else "test"
+    residues = ", ".join(f"{target.name}: {int(target.labels[n])}" for target in task.targets)
+    say.text(
+        f"**{n}** = {n % p} + {p} · {n // p} is shown as `{shown}`, whose numbers are `{task.tokens[n].tolist()}`; it is in "
+        f"the **{split}** split. Asked are {residues}."
+    )
