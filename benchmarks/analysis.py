@@ -60,8 +60,10 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 def measure() -> dict[str, Any]:
     """All figures, in this process."""
     import miii
-    from miii.analysis import circuits, fourier, planted, trajectory, verdict
-    from miii.analysis.formula import Formula, Term
+    from miii.analysis.causal import circuits
+    from miii.analysis.modular import fourier, trajectory, verdict
+    from miii.analysis.modular.formula import Formula, Term
+    from miii.analysis.oracles import planted
 
     run = miii.runs.open("add-113")
     model, task = run.model(), run.task()

@@ -19,10 +19,10 @@ from typing import Any
 import miii
 from benchmarks.table import ROOT, Result, Row, say
 from miii.analysis import compare
-from miii.config import RunConfig
 from miii.model.config import ModelConfig
-from miii.optim import AnyOptimizer
 from miii.runs.atomic import write_json
+from miii.training.config import RunConfig
+from miii.training.optim import AnyOptimizer
 
 HOME = ROOT / "checkpoints" / "architectures"
 SEEDS = 5

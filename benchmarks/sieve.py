@@ -6,9 +6,9 @@ from typing import Any
 from benchmarks.table import Result, Row, say
 from miii import recipe, training
 from miii.analysis.sieve import depth, probes, report
-from miii.config import RunConfig
 from miii.model.transformer import Transformer
 from miii.tasks import Primes
+from miii.training.config import RunConfig
 
 GOAL = 120  #: seconds
 

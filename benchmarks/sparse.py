@@ -10,9 +10,9 @@ from typing import Any
 import miii
 from benchmarks.table import Result, Row, say
 from miii import numbers, runs, sparse
-from miii.config import RunConfig
 from miii.sparse.judge import Judged, Recall
 from miii.sparse.network import PAPER, GridConfig
+from miii.training.config import RunConfig
 
 PRIMES, GRID, DIGITS = 0.99, 0.787, 0.828  #: recalls: on primes, and on composites by the grid and by digits
 SIEVES = (5, 7, 13)  #: trial division by the primes up to each

@@ -21,7 +21,7 @@ ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONWARNIN
 
 def run(venv: Path, repetitions: int, steps: int) -> Result:
     """Ask each side for ``steps`` steps, ``repetitions`` times, after one repetition that warms them up."""
-    from miii.optim import lr_factor
+    from miii.training.optim import lr_factor
 
     config, total = step_config("float32"), (1 + repetitions) * steps
     if total >= config.steps:

@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from miii import runs as runs
     from miii import sparse as sparse
     from miii import transformer_lens as transformer_lens
-    from miii.config import RECIPES, RunConfig, recipe
     from miii.errors import InputError
-    from miii.evaluation import Evaluation
     from miii.model.config import ModelConfig
     from miii.model.tap import SITES, capture, identity, intervene, zero_head
     from miii.model.transformer import Transformer, answer
-    from miii.optim import OPTIMIZERS, SGD, AdamW, Muon
     from miii.tasks import KINDS, MIU, TASKS, Frames, ModularAddition, Primes, Residues, Target, Task
     from miii.training import Step, train
+    from miii.training.config import RECIPES, RunConfig, recipe
+    from miii.training.evaluation import Evaluation
+    from miii.training.optim import OPTIMIZERS, SGD, AdamW, Muon
 
 _HOMES = {
-    "miii.config": ("RECIPES", "RunConfig", "recipe"),
+    "miii.training.config": ("RECIPES", "RunConfig", "recipe"),
     "miii.errors": ("InputError",),
     "miii.model.tap": ("SITES", "capture", "identity", "intervene", "zero_head"),
     "miii.model.config": ("ModelConfig",),
     "miii.model.transformer": ("Transformer", "answer"),
-    "miii.optim": ("OPTIMIZERS", "SGD", "AdamW", "Muon"),
+    "miii.training.optim": ("OPTIMIZERS", "SGD", "AdamW", "Muon"),
     "miii.tasks": ("KINDS", "MIU", "TASKS", "Frames", "ModularAddition", "Primes", "Residues", "Target", "Task"),
-    "miii.evaluation": ("Evaluation",),
+    "miii.training.evaluation": ("Evaluation",),
     "miii.training": ("Step", "train"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

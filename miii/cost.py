@@ -8,14 +8,14 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from miii.config import RunConfig
-from miii.evaluation import ALL, CHUNK, EVERYWHERE, SIDE
 from miii.model.config import ModelConfig
 from miii.model.mixers import MIX
 from miii.model.wiring import BLOCKS
-from miii.optim import SGD, Muon
 from miii.tasks.task import Sizes, TaskConfig
 from miii.training import snapshot_steps
+from miii.training.config import RunConfig
+from miii.training.evaluation import ALL, CHUNK, EVERYWHERE, SIDE
+from miii.training.optim import SGD, Muon
 
 IDLE = 15_000_000  #: bytes that any work takes beside its arrays: thread stacks, the allocator's reserve, a chart
 RATE = 1.5e10  #: operations a second of one thread of a small server

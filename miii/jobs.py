@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from miii import runs
-from miii.config import RunConfig
 from miii.errors import InputError, quoted
-from miii.evaluation import Evaluation
 from miii.training import Step, train
+from miii.training.config import RunConfig
+from miii.training.evaluation import Evaluation
 
 Status = Literal["queued", "running", "pausing", "stopping", "paused", "stopped", "finished", "failed"]
 OVER: tuple[Status, ...] = ("paused", "stopped", "finished", "failed")  #: the states that a job does not leave

@@ -133,3 +133,11 @@ def table(low: int = 10_000, high: int = 99_999) -> Int[np.ndarray, "rows 8"]:
     tens = np.arange(-(-low // 10) * 10, high - 8, 10)
     n = tens[:, None] + np.array([1, 3, 7, 9])
     return np.hstack([n, is_prime(n.ravel()).reshape(n.shape).astype(np.int64)])
+
+
+SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def place_names(base: int, places: int) -> list[str]:
+    """What a digit counts at each place, the most significant first: 10², 10¹, 10⁰."""
+    return [f"{base}{str(i).translate(SUPERSCRIPT)}" for i in range(places - 1, -1, -1)]

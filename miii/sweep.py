@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from miii import flat, runs
-from miii.config import RunConfig
+from miii import runs
 from miii.errors import InputError
-from miii.training import Diverged, Step, train
+from miii.training import Diverged, Step, flat, train
+from miii.training.config import RunConfig
 
 MOST = 10_000  #: runs of a grid
 

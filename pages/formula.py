@@ -6,7 +6,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots
-from miii.analysis import verdict
+from miii.analysis.modular import verdict
 from miii.errors import InputError
 from miii.expression import in_words
 from miii.plots.style import Chart

@@ -4,8 +4,8 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots
-from miii.analysis.ablation import Kind
-from miii.analysis.neurons import SINGLE
+from miii.analysis.causal.ablation import Kind
+from miii.analysis.modular.neurons import SINGLE
 from miii.expression import in_words
 from miii.plots.style import Chart
 from pages._kit import front, say

@@ -4,7 +4,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots, runs
-from miii.analysis.verdict import Report
+from miii.analysis.modular.verdict import Report
 from miii.errors import InputError
 from miii.expression import in_words, parse
 from miii.plots.style import Chart

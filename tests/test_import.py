@@ -76,8 +76,8 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_a_name_is_the_same_object_wherever_it_is_imported_from():
-    from miii.config import RunConfig
     from miii.tasks import ModularAddition
+    from miii.training.config import RunConfig
 
     assert miii.RunConfig is RunConfig
     assert miii.ModularAddition is ModularAddition

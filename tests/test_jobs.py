@@ -66,7 +66,7 @@ def test_a_job_has_its_time_and_no_more(jobs, long, tmp_path):
 
 def test_a_stop_is_heard_within_an_evaluation(jobs, small_config, tmp_path, monkeypatch):
     """Here each chunk of one waits: a network that takes minutes to evaluate is stopped all the same."""
-    monkeypatch.setattr("miii.evaluation.CHUNK", 1)
+    monkeypatch.setattr("miii.training.evaluation.CHUNK", 1)
     patient = fast.answer_logits
 
     def slow(*args: object) -> object:

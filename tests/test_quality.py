@@ -11,7 +11,7 @@ import torch
 from jaxtyping import TypeCheckError
 
 from miii import metrics
-from miii.analysis import fourier
+from miii.analysis.modular import fourier
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = sorted((ROOT / "miii").rglob("*.py"))

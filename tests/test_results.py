@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from miii import runs, tasks
-from miii.analysis import multitask, rollout, sieve, verdict
+from miii.analysis import multitask, rollout, sieve
+from miii.analysis.modular import verdict
 
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / "checkpoints"

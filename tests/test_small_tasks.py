@@ -9,7 +9,7 @@ import torch
 import miii
 from miii import cli, plots, runs
 from miii.analysis import lengths, multitask, sieve
-from miii.evaluation import accuracy
+from miii.training.evaluation import accuracy
 
 TASKS = {
     "two digits": {"kind": "primes", "low": 10, "high": 99},

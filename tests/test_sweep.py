@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from miii import RunConfig, flat, runs
+from miii import RunConfig, runs
 from miii.sweep import grid, sweep
+from miii.training import flat
 
 
 @pytest.fixture

@@ -1,37 +1,32 @@
 """What a network learned: each analysis takes values and returns a small frozen dataclass."""
 
 from miii.analysis import (
-    ablation,
-    attention,
-    circuits,
     compare,
-    compiled,
     context,
     decomposition,
-    direct,
     follow,
-    formula,
-    fourier,
-    fourier2d,
-    grid,
-    heads,
     integers,
     lengths,
     logic,
     miu,
     multitask,
-    neurons,
-    patching,
-    paths,
-    phases,
-    planted,
-    progress,
     rollout,
     sieve,
+)
+from miii.analysis.causal import ablation, attention, circuits, direct, heads, patching, paths
+from miii.analysis.modular import (
+    formula,
+    fourier,
+    fourier2d,
+    grid,
+    neurons,
+    phases,
+    progress,
     steering,
     trajectory,
     verdict,
 )
+from miii.analysis.oracles import compiled, planted
 
 __all__ = [
     "ablation",

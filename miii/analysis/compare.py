@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from miii import flat, runs
-from miii.analysis import attention, verdict
-from miii.config import RunConfig
+from miii import runs
+from miii.analysis.causal import attention
+from miii.analysis.modular import verdict
 from miii.errors import InputError
 from miii.model.tap import sites
 from miii.model.transformer import Transformer
 from miii.runs.atomic import whole_file
 from miii.runs.read import finite
 from miii.tasks import ModularAddition, Primes, Task
+from miii.training import flat
+from miii.training.config import RunConfig
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from miii.analysis.fourier import basis
+from miii.analysis.modular.fourier import basis
 from miii.errors import InputError
 from miii.model import fast
 from miii.model.tap import capture, sites

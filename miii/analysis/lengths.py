@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from miii.evaluation import evaluated
 from miii.model import fast
 from miii.model.transformer import Transformer
 from miii.tasks import MIU, Task, miu
 from miii.tasks.miu import tape
+from miii.training.evaluation import evaluated
 
 if TYPE_CHECKING:
     import pandas as pd

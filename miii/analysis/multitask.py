@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from miii.analysis.fourier import basis, frequency_of
+from miii.analysis.modular.fourier import basis, frequency_of
 from miii.errors import InputError
-from miii.evaluation import evaluated
 from miii.model import fast
 from miii.model.tap import capture, sites
 from miii.model.transformer import Transformer
 from miii.runs import Run
 from miii.tasks import Residues, Task
+from miii.training.evaluation import evaluated
 
 CHUNK = 1024  #: numbers run at a time
 DEVIATIONS = 2.0  #: a frequency is active from so many standard deviations above the mean power

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from miii import evaluation, metrics, numbers
+from miii import metrics, numbers
 from miii.analysis import context
 from miii.errors import InputError
 from miii.model.transformer import Transformer
@@ -17,7 +17,7 @@ from miii.model.wiring import LAST
 from miii.runs import Run
 from miii.runs.read import finite
 from miii.tasks import Frames, Task, frames
-from miii.training import build_model
+from miii.training import build_model, evaluation
 
 SEQUENCES = 1000  #: held-out first frames that a report begins with
 CHUNK = 100  #: of them at a time

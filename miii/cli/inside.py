@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import tyro
 
 from miii import runs, tasks
-from miii.analysis import circuits, formula, fourier, grid, multitask, phases, rollout, sieve, trajectory, verdict
+from miii.analysis import multitask, rollout, sieve
+from miii.analysis.causal import circuits
+from miii.analysis.modular import formula, fourier, grid, phases, trajectory, verdict
 from miii.cli.printing import Json, RunName, Step, parts, print_values
 from miii.errors import InputError
 

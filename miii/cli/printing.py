@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from miii import runs
 from miii.errors import InputError
-from miii.evaluation import reached
+from miii.training.evaluation import reached
 
 RunName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="name or folder of the run")]
 Json = Annotated[bool, tyro.conf.arg(help="print one JSON object on stdout")]

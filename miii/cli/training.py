@@ -24,13 +24,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from miii import cost, flat, hardware, runs
+from miii import cost, hardware, runs
 from miii.cli.printing import Json, RunName, by_task, print_runs, print_values
-from miii.config import RECIPES, RunConfig
 from miii.errors import InputError, quoted
 from miii.sweep import MOST, grid, sweep
 from miii.tasks import KINDS, TASKS
-from miii.training import Step, train
+from miii.training import Step, flat, train
+from miii.training.config import RECIPES, RunConfig
 
 
 def _flag(text: str, metavar: str) -> Any:

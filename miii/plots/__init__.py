@@ -1,22 +1,19 @@
 """Values in, ``altair.Chart`` out; nothing else. Every chart saves itself: ``plots.spectrum(s).save("s.html")``."""
 
-from miii.plots.attention import attention_spectrum, ov, over_inputs, pattern, qk, token_scores
-from miii.plots.causal import ablation, contributions, patching
-from miii.plots.circuit import circuit, edge_agreement, faithfulness
-from miii.plots.clock import clock
+from miii.plots.causal.attention import attention_spectrum, ov, over_inputs, pattern, qk, token_scores
+from miii.plots.causal.circuit import circuit, edge_agreement, faithfulness
+from miii.plots.causal.effects import ablation, contributions, patching
 from miii.plots.compare import learning, spread
-from miii.plots.digits import digit_plane, head_attention, head_sums, probe_map
 from miii.plots.follow import agreeing, answer_logits, argued, looks_at, neurons_write
-from miii.plots.formula import kinds, steering, terms
-from miii.plots.fourier import circle, power_over_training, singular_values, spectrum, spectrum_2d
 from miii.plots.frame import frame
 from miii.plots.heatmap import heatmap
 from miii.plots.integers import density, last_digits, polar, split_counts, split_rows, ulam, wheel
-from miii.plots.networks import addition_by_network, depth_by_network, readers
-from miii.plots.neurons import activation, clusters, phases, reads, single_frequency, writes
+from miii.plots.modular.clock import clock
+from miii.plots.modular.formula import kinds, steering, terms
+from miii.plots.modular.fourier import circle, power_over_training, singular_values, spectrum, spectrum_2d
+from miii.plots.modular.neurons import activation, clusters, phases, reads, single_frequency, writes
+from miii.plots.modular.progress import measures, progress
 from miii.plots.picture import picture
-from miii.plots.progress import measures, progress
-from miii.plots.reach import active_frequencies, evidence_by_count, head_digits, reach, right_by_target
 from miii.plots.rollout import (
     rollout_carries,
     rollout_digits,
@@ -25,9 +22,12 @@ from miii.plots.rollout import (
     vector_similarity,
     written,
 )
-from miii.plots.sieve import crossings, evidence_moves, sieve_depth, sieve_oracles
+from miii.plots.sieve.depth import crossings, evidence_moves, sieve_depth, sieve_oracles
+from miii.plots.sieve.digits import digit_plane, head_attention, head_sums, probe_map
+from miii.plots.sieve.networks import addition_by_network, depth_by_network, readers
+from miii.plots.sieve.reach import active_frequencies, evidence_by_count, head_digits, reach, right_by_target
+from miii.plots.sieve.suspect import digit_walk, evidence_beside, evidence_by_letter
 from miii.plots.sparse import recalls, seen_factors
-from miii.plots.suspect import digit_walk, evidence_beside, evidence_by_letter
 from miii.plots.tasks import (
     chance,
     digit_split,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from miii.analysis.circuits import Edge, Graph, Node
+from miii.analysis.causal.circuits import Edge, Graph, Node
 
 WIDTH, HEIGHT = 0.84, 0.3  #: of a node; from head to head, and from one depth to the next, is 1
 PORTS = {"q": -0.26, "k": 0.0, "v": 0.26}  #: where a head's inputs are, from its middle

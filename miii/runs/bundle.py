@@ -21,7 +21,6 @@ from typing import TypeVar
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from miii.config import RunConfig
 from miii.errors import InputError, quoted
 from miii.runs import checks
 from miii.runs.atomic import whole_file, whole_folder, write_json
@@ -30,6 +29,7 @@ from miii.runs.checks import LIMITS, Limits
 from miii.runs.find import free_folder, open
 from miii.runs.read import STATE, Run, why_not_resumable
 from miii.runs.state import check_state
+from miii.training.config import RunConfig
 
 FILES = ("config.json", "provenance.json", "metrics.jsonl", "result.json", "report.json")
 SNAPSHOT = re.compile(r"snapshots/(0|[1-9][0-9]{0,7})\.safetensors")

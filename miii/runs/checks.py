@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from miii import cost
-from miii.config import RunConfig
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.runs.files import parsed
 from miii.runs.read import METRICS
 from miii.tasks import ModularAddition, Residues, Task
+from miii.training.config import RunConfig
 
 KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  #: what weights may be
 DEEPEST = 12  #: objects and lists within one another

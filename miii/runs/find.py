@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from miii.config import RunConfig
 from miii.errors import InputError, quoted
 from miii.runs.atomic import sweep
 from miii.runs.files import find_json, unreadable
 from miii.runs.read import Run, finite, locked
+from miii.training.config import RunConfig
 
 #: What the row of a listing has.
 COLUMNS = ("run", "task", "seed", "status", "steps", "grokked_at", "test_accuracy", "seconds", "folder", "reason")

@@ -8,14 +8,14 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from miii.config import RunConfig
 from miii.errors import InputError
-from miii.evaluation import SCORES, Evaluation, evaluator
 from miii.model.transformer import Transformer
 from miii.runs.atomic import whole_file, whole_folder, write_json
 from miii.runs.find import open
 from miii.runs.read import Run, finite
 from miii.runs.write import provenance
+from miii.training.config import RunConfig
+from miii.training.evaluation import SCORES, Evaluation, evaluator
 
 SPLIT = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")  #: the numbers that need a known split
 

@@ -16,11 +16,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from miii.config import RunConfig
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.runs.files import brief, check_result, find_json, find_text, is_number, parsed, unreadable
 from miii.tasks import AnyTask, Task
+from miii.training.config import RunConfig
 
 if TYPE_CHECKING:
     import pandas as pd

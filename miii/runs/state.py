@@ -8,10 +8,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from miii.config import RunConfig
 from miii.errors import InputError
 from miii.runs.read import STATE, Run, check_fit
 from miii.training import state_shapes
+from miii.training.config import RunConfig
 
 
 def load_state(run: Run) -> dict[str, Tensor] | None:

@@ -20,7 +20,6 @@ from torch import Tensor
 
 import miii
 from miii import hardware
-from miii.config import RunConfig
 from miii.errors import InputError
 from miii.runs.atomic import sweep, whole_file, whole_folder, write_json
 from miii.runs.files import find_text
@@ -28,6 +27,7 @@ from miii.runs.find import homes, open
 from miii.runs.read import LOCK, METRICS, STATE, Run, finite
 from miii.runs.state import load_state
 from miii.training import Diverged, Step, train
+from miii.training.config import RunConfig
 
 RESUME_EVERY = 5.0  #: seconds from one writing of resume.safetensors to the next
 

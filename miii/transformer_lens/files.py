@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from miii import runs
-from miii.config import RunConfig
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.runs.atomic import whole_file
 from miii.tasks import ModularAddition
+from miii.training.config import RunConfig
 from miii.transformer_lens.state import check_dense, from_state_dict, printable, to_state_dict
 
 

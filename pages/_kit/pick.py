@@ -7,8 +7,8 @@ import streamlit as st
 
 import miii
 from miii import ModularAddition, runs
-from miii.analysis import grid
-from miii.analysis.phases import Phase, outline
+from miii.analysis.modular import grid
+from miii.analysis.modular.phases import Phase, outline
 from miii.errors import QUOTED, InputError, shortened
 from pages._kit import address, links, say
 from pages._kit.beside import BESIDE

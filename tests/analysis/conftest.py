@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import miii
-from miii.analysis.formula import Formula, Term
+from miii.analysis.modular.formula import Formula, Term
 
 
 @pytest.fixture(scope="session")

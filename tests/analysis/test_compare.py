@@ -8,7 +8,8 @@ import pytest
 
 import miii
 from miii import RunConfig, runs
-from miii.analysis import compare, verdict
+from miii.analysis import compare
+from miii.analysis.modular import verdict
 from miii.model.wiring import BLOCKS, MIXERS, refusal
 
 PAIRS = [(block, mixer) for block in BLOCKS for mixer in MIXERS if refusal(block, mixer, "auto", True) is None]

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import miii
-from miii.analysis import attention, direct, follow
+from miii.analysis import follow
+from miii.analysis.causal import attention, direct
 from miii.tasks.miu import NAMES
 
 P, FREQUENCIES = 11, (2, 3)

@@ -14,8 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 import miii
 from miii import analysis, runs
-from miii.analysis import planted
-from miii.analysis.formula import Formula, Term
+from miii.analysis.modular.formula import Formula, Term
+from miii.analysis.oracles import planted
 
 PAGES = ["train", "try", "attention", "fourier", "neurons", "circuits", "progress", "formula"]
 GROUP = ["neurons", "progress", "formula"]  # which need the frequencies of Z_p for everything they show

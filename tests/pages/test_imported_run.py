@@ -11,7 +11,7 @@ import miii
 from miii import runs
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = [path for path in sorted((ROOT / "pages").glob("*.py"))]
+SCRIPTS = sorted((ROOT / "pages").glob("*.py"))
 PAGES = [path.stem for path in SCRIPTS]
 
 

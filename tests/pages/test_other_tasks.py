@@ -14,8 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 import miii
 from miii import analysis, runs
-from miii.evaluation import Evaluation
 from miii.tasks.primes import SIEVED
+from miii.training.evaluation import Evaluation
 
 TINY: dict[str, Any] = {
     "model": {"d_model": 8, "n_heads": 2, "d_mlp": 16},

@@ -19,12 +19,13 @@ from shown import move, player, stands_at, steps_drawn
 from streamlit.testing.v1 import AppTest
 
 import miii
-from miii import RunConfig, analysis, flat, runs
+from miii import RunConfig, analysis, runs
 from miii.expression import EXAMPLE
 from miii.tasks import Operation, named
+from miii.training import flat
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = [path for path in sorted((ROOT / "pages").glob("*.py"))]
+SCRIPTS = sorted((ROOT / "pages").glob("*.py"))
 # tested in files of their own: they show other runs than these, or none
 ELSEWHERE = ("paper", "sieve", "frames", "sparse", "symbolic", "compare", "runs")
 PAGES = {path.stem: path.relative_to(ROOT).as_posix() for path in SCRIPTS if path.stem not in ELSEWHERE}

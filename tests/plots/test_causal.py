@@ -9,9 +9,9 @@ import torch
 
 import miii
 from miii import analysis, plots
-from miii.analysis.ablation import Ablations
-from miii.analysis.direct import Contributions
-from miii.analysis.patching import Patch, Sweep
+from miii.analysis.causal.ablation import Ablations
+from miii.analysis.causal.direct import Contributions
+from miii.analysis.causal.patching import Patch, Sweep
 
 NAMES = ["a", "b", "="]
 

@@ -9,9 +9,9 @@ import torch
 
 import miii
 from miii import plots as draw
-from miii.analysis import circuits
-from miii.plots.circuit import METHODS as METHOD_COLORS
-from miii.plots.circuit import READERS
+from miii.analysis.causal import circuits
+from miii.plots.causal.circuit import METHODS as METHOD_COLORS
+from miii.plots.causal.circuit import READERS
 from miii.plots.frame import frame
 
 METHODS = tuple(circuits.METHODS)

@@ -16,11 +16,11 @@ import torch
 import miii
 from miii import analysis, plots
 from miii.analysis.decomposition import KINDS
-from miii.analysis.formula import Formula, Term
-from miii.analysis.fourier2d import Spectrum2D
-from miii.analysis.neurons import Neurons
-from miii.analysis.phases import Phase
-from miii.analysis.steering import Steering
+from miii.analysis.modular.formula import Formula, Term
+from miii.analysis.modular.fourier2d import Spectrum2D
+from miii.analysis.modular.neurons import Neurons
+from miii.analysis.modular.phases import Phase
+from miii.analysis.modular.steering import Steering
 from miii.plots.style import Chart, log_axis
 
 P = 13

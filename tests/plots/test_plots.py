@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 
 from miii import ModularAddition, plots
-from miii.analysis import fourier
+from miii.analysis.modular import fourier
 from miii.plots.heatmap import CELL
 from miii.plots.style import BLUE_ORANGE, MUTED, TRAIN, VIRIDIS, Chart
 

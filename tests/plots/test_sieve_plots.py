@@ -15,7 +15,8 @@ from miii.analysis.sieve.depth import Depth, Factor
 from miii.analysis.sieve.heads import Heads
 from miii.analysis.sieve.interchange import Crossing, Moved
 from miii.analysis.sieve.plane import Plane
-from miii.plots.digits import WRITTEN, place_names
+from miii.numbers import place_names
+from miii.plots.sieve.digits import WRITTEN
 from miii.plots.style import Chart
 
 DEPTH = Depth(

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import miii
-import miii.flat
+import miii.training.flat
 from miii.runs.manage import thin
 
 SHAPE = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "act": "square", "biases": "none"}

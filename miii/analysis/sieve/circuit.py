@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from miii.analysis import circuits
+from miii.analysis.causal import circuits
 from miii.analysis.sieve import numbers
 from miii.errors import InputError
 from miii.model.transformer import Transformer

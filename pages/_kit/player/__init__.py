@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from miii.analysis.phases import Phase
+from miii.analysis.modular.phases import Phase
 
 _HERE = Path(__file__).parent
 _PLAYER = st.components.v2.component(

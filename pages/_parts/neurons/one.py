@@ -4,7 +4,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots
-from miii.analysis.neurons import Neurons
+from miii.analysis.modular.neurons import Neurons
 from miii.plots.heatmap import CELL
 from miii.plots.style import Chart
 from miii.runs import Run

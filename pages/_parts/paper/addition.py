@@ -5,7 +5,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots, runs
-from miii.analysis import verdict
+from miii.analysis.modular import verdict
 from miii.plots.style import Chart
 from pages._kit import say
 from pages._kit.cell import cell, shared

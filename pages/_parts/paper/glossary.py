@@ -1,8 +1,9 @@
 """The terms of the paper, each with its exact definition."""
 
-from miii.analysis import multitask, neurons, verdict
+from miii.analysis import multitask
+from miii.analysis.modular import neurons, verdict
 from miii.analysis.sieve import circuit, depth, report
-from miii.evaluation import GROKKED
+from miii.training.evaluation import GROKKED
 
 #: Terms by subject, with their definitions.
 TERMS: dict[str, dict[str, str]] = {

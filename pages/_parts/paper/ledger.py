@@ -6,7 +6,7 @@ import pandas as pd
 
 import miii
 from miii import runs
-from miii.analysis import verdict
+from miii.analysis.modular import verdict
 from miii.analysis.sieve.report import CROSSES, EXPLAINED
 from pages._parts.paper.parts import SEEDS, five, report
 from pages._tasks.residues.inside import ASKED

@@ -9,9 +9,9 @@ import streamlit as st
 
 from miii import RunConfig, runs
 from miii.errors import InputError
-from miii.evaluation import accuracy, reached
 from miii.jobs import Job
 from miii.tasks import MIU, Frames, ModularAddition, Primes, Residues
+from miii.training.evaluation import accuracy, reached
 from pages._server import rights, settings
 
 SUMS = {

@@ -6,11 +6,12 @@ from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
-from miii import KINDS, OPTIMIZERS, RECIPES, TASKS, RunConfig, flat, recipe
+from miii import KINDS, OPTIMIZERS, RECIPES, TASKS, RunConfig, recipe
 from miii.expression import EXAMPLE, LENGTH
-from miii.flat import Option
 from miii.tasks import name_of, named
 from miii.tasks.primes import PRESETS
+from miii.training import flat
+from miii.training.flat import Option
 
 LIMIT = 211  # the largest p whose p x p grid, 44,521 cells, is fluid in a browser
 WIDTH = 140  # pixels: the main options fit in one row

@@ -7,10 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from miii import plots, runs
-from miii.evaluation import accuracy, grokked, reached
 from miii.plots.style import Chart
 from miii.tasks import AnyTask, named
 from miii.tasks.primes import SIEVED
+from miii.training.evaluation import accuracy, grokked, reached
 from pages._kit.draw import draw
 
 Row = Mapping[str, float]

@@ -61,7 +61,7 @@ def digit_plane(name: str, step: int, q: int) -> Chart:
 def heads(name: str, step: int, q: int) -> tuple[Chart, Chart]:
     config = miii.runs.open(name).config.task
     assert isinstance(config, miii.Primes)
-    places = plots.digits.place_names(config.base, config.width)
+    places = numbers.place_names(config.base, config.width)
     found = summed(name, step, q)[1]
     return plots.head_attention(found, [*places, "?"]), plots.head_sums(found, places)
 
@@ -180,7 +180,7 @@ def what_digits_add(run: Run, step: int, q: int) -> None:
 
 def how_much(config: Primes, q: int, explained: analysis.sieve.digits.Explained) -> None:
     """What the residue explains of the digits' contributions."""
-    places = plots.digits.place_names(config.base, config.width)
+    places = numbers.place_names(config.base, config.width)
     if math.isnan(explained.share):
         say.text("What digits add does not vary, as the output feels it, so there is nothing for a residue to explain.")
         return
@@ -268,7 +268,7 @@ def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.siev
     say.text(f"${n} = {product(factors)}$, a number {side}.")
     digits = [int(digit) for digit in numbers.digits(np.array([n]), task.base, task.width)[0]]
     residues = [digit * task.base ** (task.width - 1 - i) % q for i, digit in enumerate(digits)]
-    table = pd.DataFrame([digits, residues], columns=plots.digits.place_names(task.base, task.width))
+    table = pd.DataFrame([digits, residues], columns=numbers.place_names(task.base, task.width))
     table.insert(0, "", ["digit", f"digit · place mod {q}"])
     say.table(table, width="content", name="digits-and-residues")
     say.text(

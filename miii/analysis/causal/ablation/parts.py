@@ -1,0 +1,171 @@
+"""Heads and neurons, silenced in turn."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from miii.analysis.causal.ablation.score import (
+    CHUNK,
+    Ablations,
+    activation,
+    answers,
+    answers_with,
+    collected,
+    every_example,
+    score,
+    scored,
+    scored_along,
+)
+from miii.analysis.causal.attention import at_end
+from miii.analysis.causal.heads import check_layer
+from miii.analysis.causal.patching import partners
+from miii.analysis.modular import fourier
+from miii.errors import InputError
+from miii.model.block import add_bias
+from miii.model.transformer import Transformer
+from miii.tasks import Task
+
+Kind = Literal["zero", "mean", "interchange"]
+
+
+def heads(
+    model: Transformer,
+    task: Task,
+    kind: Kind = "mean",
+    *,
+    examples: Int[Tensor, " scored"] | None = None,
+    seed: int = 0,
+) -> Ablations:
+    """Silence each head of each layer in turn: its z, at every position. Names are "layer.head".
+
+    Args:
+        examples: indices of those that are scored; all of them unless given.
+        seed: draws the partners of an interchange.
+
+    Raises:
+        InputError: ``kind`` is unknown.
+
+    Source: Michel et al. 2019 (arXiv 1905.10650), section 3; interchange: Geiger et al. 2021 (arXiv 2106.02997).
+    """
+    check_kind(kind)
+    rows, end = every_example(task, examples), model.config.n_layers - 1
+    tokens, labels, scores = task.tokens[rows], task.labels[rows], []
+    plain = model.config.plain
+    for layer in range(end if plain else end + 1):
+        site = f"{layer}.z"
+        z = activation(model, task, site)
+        other = _stand_in(z, kind, task, rows, seed)
+        for head in range(model.config.n_heads):
+            changed = z[rows]
+            changed[..., head, :] = other[..., head, :]
+            scores.append(score(answers_with(model, tokens, site, changed), labels))
+    names = [f"{layer}.{head}" for layer in range(end + 1) for head in range(model.config.n_heads)]
+    if not plain:
+        return collected("head", kind, names, [score(answers(model, task, rows), labels), *scores])
+    z, resid = at_end(model, task.tokens, end)
+    whole, *last = _without_heads(model, z[rows], resid[rows], _stand_in(z, kind, task, rows, seed), labels)
+    return collected("head", kind, names, [whole, *scores, *last])
+
+
+def neurons(
+    model: Transformer,
+    task: Task,
+    kind: Kind = "mean",
+    *,
+    groups: Sequence[Int[Tensor, " _"]] | None = None,
+    names: Sequence[str] | None = None,
+    layer: int | None = None,
+    examples: Int[Tensor, " scored"] | None = None,
+    seed: int = 0,
+) -> Ablations:
+    """Silence neurons at every position: each alone, or group by group.
+
+    In the last layer of plain blocks the logits are linear in the neurons: what is left is the network's logits less
+    (post - stand-in) W_out W_U, exactly, without running it again. Elsewhere it is run once a group.
+
+    Args:
+        groups: the neurons silenced together, such as those of one frequency; each neuron alone unless given.
+        names: of the groups; their numbers unless given.
+        layer: the last one unless given.
+        examples, seed: as in ``heads``.
+
+    Raises:
+        InputError: there is no such layer or neuron, a name is missing, or ``kind`` is unknown.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.4; the linear shortcut is own design.
+    """
+    check_kind(kind)
+    d_mlp, end = model.config.d_mlp, model.config.n_layers - 1
+    layer = end if layer is None else layer
+    check_layer(model, layer)
+    together = [torch.tensor([j]) for j in range(d_mlp)] if groups is None else [group.unique() for group in groups]
+    wrong = [int(j) for group in together for j in group if not 0 <= j < d_mlp]
+    if wrong:
+        raise InputError(f"groups must hold neurons in 0 .. {d_mlp - 1} (got {wrong[0]}).")
+    names = [str(i) for i in range(len(together))] if names is None else names
+    if len(names) != len(together):
+        raise InputError(f"names must be one for each of the {len(together)} groups (got {len(names)}).")
+
+    rows, site = every_example(task, examples), f"{layer}.mlp_post"
+    tokens, labels, base = task.tokens[rows], task.labels[rows], answers(model, task, rows)
+    linear = layer == end and model.config.plain
+    post = activation(model, task, site, at_end=linear)
+    excess = post[rows] - _stand_in(post, kind, task, rows, seed)
+    if not linear:
+        post = post[rows]
+        changed = (post.index_add(-1, group, excess[..., group], alpha=-1) for group in together)
+        ablated = (answers_with(model, tokens, site, values) for values in changed)
+        return scored("neurons", kind, names, labels, base, ablated)
+    direction = fourier.neuron_logit(model).detach().to(base.dtype)
+    if groups is None:
+        return scored_along("neurons", kind, names, labels, base, excess, direction)
+    ablated = (base - excess[:, group] @ direction[group] for group in together)
+    return scored("neurons", kind, names, labels, base, ablated)
+
+
+def check_kind(kind: str) -> None:
+    """Refuse a kind of ablation that there is not.
+
+    Raises:
+        InputError: ``kind`` is unknown.
+
+    Source: own design.
+    """
+    if kind not in get_args(Kind):
+        raise InputError(f"kind must be one of {', '.join(get_args(Kind))} (got {kind!r}).")
+
+
+def _stand_in(values: Tensor, kind: Kind, task: Task, rows: Tensor, seed: int) -> Float[Tensor, "scored_or_1 *axes"]:
+    if kind == "zero":
+        return torch.zeros_like(values[:1])
+    return values.mean(0, keepdim=True) if kind == "mean" else values[partners(task.labels, seed)[rows]]
+
+
+@torch.no_grad()
+def _without_heads(
+    model: Transformer,
+    z: Float[Tensor, "scored head d_head"],
+    resid: Float[Tensor, "scored d_model"],
+    other: Float[Tensor, "scored_or_1 head d_head"],
+    labels: Int[Tensor, " scored"],
+) -> list[tuple[float, float]]:
+    """Scores of the whole network, and of that with each head of the last layer silenced in turn.
+
+    Only the neurons at the last position are computed again. What the heads write is linear in z up to there, so one
+    head's change is added to the whole network's values.
+    """
+    block, W_U, to_logits = model.blocks[-1], model.W_U, fourier.neuron_logit(model).to(model.W_U.dtype)
+    total = torch.zeros(1 + len(block.W_O), 2, dtype=torch.float64)
+    for rows in torch.arange(len(labels)).split(CHUNK):  # what a chunk needs stays in the processor's cache
+        mid = add_bias(resid[rows] + z[rows].flatten(1) @ block.W_O.flatten(0, 1), block.b_O)
+        pre, direct = add_bias(mid @ block.W_in, block.b_in), add_bias(add_bias(mid, block.b_out) @ W_U, model.b_U)
+        logits = [block.act(pre) @ to_logits + direct]
+        changes = (other.expand_as(z)[rows] - z[rows]).unbind(1)
+        for change, W_O in zip(changes, block.W_O, strict=True):
+            post = block.act(pre + change @ (W_O @ block.W_in))
+            logits.append(post @ to_logits + direct + change @ (W_O @ W_U))
+        total += len(rows) * torch.tensor([score(some, labels[rows]) for some in logits], dtype=torch.float64)
+    return [(loss, accuracy) for loss, accuracy in (total / len(labels)).tolist()]

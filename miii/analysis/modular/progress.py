@@ -1,0 +1,206 @@
+"""Progress measures: what a network's accuracy does not show while it learns."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from miii import metrics
+from miii.analysis.modular import fourier, grid
+from miii.errors import InputError
+from miii.model.transformer import Transformer
+from miii.tasks import Task
+
+ROUNDING = 1e-6  #: what is smaller than this beside the whole is what float32 leaves of nothing
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Cross-entropy in nats, of the network and of what is left of it. Means over all pairs unless said otherwise.
+
+    Attributes:
+        full: of the network itself.
+        restricted: of its logits projected on cos and sin of w_k (alpha a + beta b), for the key frequencies k, plus
+            their mean over all pairs.
+        excluded: of its logits less those projections, over the training pairs (all pairs where the split is unknown).
+        excluded_alone: the same with one key frequency taken away, by frequency.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), section 5.1.
+    """
+
+    full: float
+    restricted: float
+    excluded: float
+    excluded_alone: dict[int, float]
+
+
+def losses(
+    logits: Float[Tensor, "pairs p"],
+    labels: Int[Tensor, " pairs"],
+    train_mask: Bool[Tensor, " pairs"],
+    frequencies: Sequence[int],
+    multipliers: tuple[int, int] = (1, 1),
+) -> Losses:
+    """Restricted and excluded loss; without any frequency the restricted logits are the mean alone.
+
+    Args:
+        logits: of every pair in the order a * p + b.
+
+    Raises:
+        InputError: a frequency is not in 1 .. p // 2.
+
+    Source: as ``Losses``.
+    """
+    p = logits.shape[1]
+    wrong = [k for k in frequencies if not 1 <= k <= p // 2]
+    if wrong:
+        raise InputError(f"frequencies must be in 1 .. {p // 2} (got {wrong[0]}).")
+    combined = grid.combined(p, multipliers)
+    logits = logits.double()
+    # the projection depends on alpha a + beta b alone: a table [value, c] for each frequency holds it
+    by_value = torch.zeros(p, p, dtype=torch.float64).index_add(0, combined, logits) / p
+    basis = fourier.basis(p)
+    tables = {
+        k: basis[2 * k - 1 : 2 * k + 1].T @ (basis[2 * k - 1 : 2 * k + 1] @ by_value) for k in sorted(set(frequencies))
+    }
+    together = sum(tables.values(), torch.zeros(p, p, dtype=torch.float64))
+    rows = train_mask if train_mask.any() else torch.ones_like(train_mask)
+    some, values, answers = logits[rows], combined[rows], labels[rows]
+
+    def without(table: Tensor) -> float:
+        return metrics.cross_entropy(some - table[values], answers).mean().item()
+
+    restricted = torch.log_softmax(together + logits.mean(0), 1)
+    return Losses(
+        full=metrics.cross_entropy(logits, labels).mean().item(),
+        restricted=-restricted[combined, labels].mean().item(),
+        excluded=without(together),
+        excluded_alone={k: without(table) for k, table in tables.items()},
+    )
+
+
+def gradient_symmetricity(model: Transformer, task: Task, n: int = 512, seed: int = 0) -> float:
+    """Mean cosine of the gradients of logit c to the embeddings of a and of b, over random (a, b, c).
+
+    1 means that a and b are used alike; -1 to 1. The logit is taken less the mean over the answers, as everywhere.
+    Triples whose gradient vanishes on one side are left out; 0 where none is left.
+
+    Args:
+        n: how many triples, drawn by ``seed`` with repetition.
+
+    Raises:
+        InputError: the task is not made of all pairs of Z_p.
+
+    Source: Zhong et al. 2023 (arXiv 2306.17844), section 4.1 and appendix.
+    """
+    p = grid.modulus(task)
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randint(p * p, (n,), generator=generator)
+    answers = torch.randint(p, (n,), generator=generator)
+    found: list[Tensor] = []
+
+    def watch(name: str, value: Tensor) -> Tensor:
+        if name != "embed":
+            return value
+        found.append(value.detach().requires_grad_())
+        return found[0]
+
+    with torch.enable_grad():
+        logits = model(task.tokens[rows], tap=watch)[:, -1]
+        chosen = (logits - logits.mean(1, keepdim=True)).gather(1, answers[:, None]).sum()
+        (gradient,) = torch.autograd.grad(chosen, found[0])
+    of_a, of_b = gradient[:, 0].double(), gradient[:, 1].double()
+    lengths = of_a.norm(dim=1) * of_b.norm(dim=1)
+    known = lengths > 0
+    cosines = (of_a * of_b).sum(1)[known] / lengths[known]
+    return cosines.mean().item() if known.any() else 0.0
+
+
+def distance_irrelevance(logits: Float[Tensor, "pairs p"], labels: Int[Tensor, " pairs"]) -> float:
+    """How little the right answer's logit depends on a - b: 0 where it depends on that alone, 1 where not at all.
+
+    The mean over a - b of its standard deviation over the pairs of that distance, divided by its standard deviation
+    over all pairs. A logit that varies by rounding alone gives 1.
+
+    Source: Zhong et al. 2023 (arXiv 2306.17844), section 4.2.
+    """
+    p = logits.shape[1]
+    right = logits.double().gather(1, labels[:, None])[:, 0].view(p, p)
+    n = torch.arange(p)
+    by_distance = right[(n + n[:, None]) % p, n]  # [a - b, b]
+    overall = right.std(correction=0)
+    if overall <= ROUNDING * right.abs().max():
+        return 1.0
+    return (by_distance.std(dim=1, correction=0).mean() / overall).item()
+
+
+def circularity(W: Float[Tensor, "p d"]) -> float:
+    """How much the embedding's first four principal components are waves: 1 where each is of a single frequency.
+
+    Mean over the components of the largest share of a frequency in the component's power; components that are rounding
+    alone are left out. Where two waves of different frequencies are equally strong, their components are not unique,
+    and any mixture of them may be found.
+
+    Source: Zhong et al. 2023 (arXiv 2306.17844), appendix on circularity.
+    """
+    W = W.double()
+    U, S, _ = torch.linalg.svd(W - W.mean(0), full_matrices=False)
+    components = U[:, :4][:, S[:4] > ROUNDING * W.norm()]
+    shares = [fourier.spectrum(column[:, None]).power.max().item() for column in components.T]
+    return sum(shares) / len(shares) if shares else 0.0
+
+
+def gini(norms: Float[Tensor, " n"]) -> float:
+    """The Gini coefficient: 0 where all are alike, (n - 1) / n where one has everything; 0 where all are 0.
+
+    Source: Nanda et al. 2023, section 5.1, of the norms of Fourier components.
+    """
+    ordered = norms.double().sort().values
+    n, total = len(ordered), ordered.sum()
+    if total <= 0:
+        return 0.0
+    rank = torch.arange(1, n + 1, dtype=torch.float64)
+    return ((2 * rank - n - 1) @ ordered / (n * total)).item()
+
+
+def component_norms(W: Float[Tensor, "p d"]) -> Float[Tensor, " component"]:
+    """Lengths of the components of W along every row of ``fourier.basis`` but the constant.
+
+    Source: Nanda et al. 2023, section 5.1.
+    """
+    return (fourier.basis(W.shape[0]) @ W.double()).norm(dim=1)[1:]
+
+
+def effective_rank(W: Float[Tensor, "p d"]) -> float:
+    """exp of the entropy of the singular values' shares, the mean over tokens removed: 1 .. min(p, d).
+
+    Source: Roy and Vetterli 2007 (EUSIPCO), definition 1.
+    """
+    values = fourier.singular_values(W)
+    shares = values / values.sum().clamp_min(torch.finfo(torch.float64).tiny)
+    return math.exp(torch.special.entr(shares).sum().item())
+
+
+def squared_weights(model: Transformer) -> float:
+    """The sum of all squared weights. Source: Nanda et al. 2023, section 5.1."""
+    return sum(weight.detach().double().square().sum().item() for weight in model.parameters())
+
+
+def active_frequencies(
+    power: Float[Tensor, "snapshots frequency"], together: bool = False
+) -> Int[Tensor, " snapshots"]:
+    """How many frequencies have a power above mean + 2 standard deviations, snapshot by snapshot.
+
+    Args:
+        power: of each frequency in the neurons, such as ``Neurons.power``.
+        together: take mean and deviation over all snapshots and frequencies at once, as that preprint's code does; else
+            each snapshot's own, by which at most a fifth of the frequencies can be active (Cantelli's inequality).
+
+    Source: the preprint that the paper became; its text gives one rule, its code the other.
+    """
+    deviation, mean = torch.std_mean(power.double(), dim=None if together else 1, correction=0, keepdim=True)
+    # by more than rounding: frequencies that all have the same power are not active
+    return (power > (mean + 2 * deviation) * (1 + 1e-9)).sum(1)

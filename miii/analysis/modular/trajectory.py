@@ -1,0 +1,146 @@
+"""Every measure of ``progress`` at every snapshot of a run."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from miii import metrics
+from miii.analysis.modular import fourier, grid, neurons, progress
+from miii.model.transformer import Transformer
+from miii.tasks import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Point:
+    """One snapshot, measured. Losses in nats over all pairs unless they say otherwise; see ``progress`` for the rest.
+
+    Attributes:
+        train_loss, test_loss, train_accuracy, test_accuracy: None where the split is unknown.
+        power: mean over the live neurons of the share of each frequency 1 .. p // 2; the embedding's in ``embedding``.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), section 5; Zhong et al. 2023 (arXiv 2306.17844), section 4.
+    """
+
+    step: int
+    loss: float
+    accuracy: float
+    train_loss: float | None
+    test_loss: float | None
+    train_accuracy: float | None
+    test_accuracy: float | None
+    restricted_loss: float
+    excluded_loss: float
+    excluded_alone: dict[int, float]
+    squared_weights: float
+    gini_embedding: float
+    gini_neuron_logit: float
+    gradient_symmetricity: float
+    distance_irrelevance: float
+    circularity: float
+    neurons_single_frequency: float
+    dead_neurons: int
+    power: Float[Tensor, " frequency"]
+    embedding: Float[Tensor, " frequency"]
+
+
+@torch.no_grad()
+def measure(
+    model: Transformer, task: Task, frequencies: Sequence[int], multipliers: tuple[int, int] = (1, 1), step: int = 0
+) -> Point:
+    """All measures of one network.
+
+    Args:
+        frequencies: those of restricted and excluded loss; of a trajectory, the key frequencies of its end.
+
+    Raises:
+        InputError: the task is not made of all pairs of Z_p, or a frequency is not in 1 .. p // 2.
+
+    Source: as ``Point``.
+    """
+    p = grid.modulus(task)
+    logits = grid.logits(model, task)
+    loss = progress.losses(logits, task.labels, task.train_mask, frequencies, multipliers)
+    each, right = metrics.cross_entropy(logits, task.labels), metrics.correct(logits, task.labels).double()
+    train, known = task.train_mask, task.split_known
+    W_E, W_L = fourier.operand_embedding(model, p), fourier.neuron_logit(model).T
+    of_neurons = neurons.neurons(model, task, multipliers)
+    return Point(
+        step=step,
+        loss=loss.full,
+        accuracy=right.mean().item(),
+        train_loss=each[train].mean().item() if known else None,
+        test_loss=each[~train].mean().item() if known else None,
+        train_accuracy=right[train].mean().item() if known else None,
+        test_accuracy=right[~train].mean().item() if known else None,
+        restricted_loss=loss.restricted,
+        excluded_loss=loss.excluded,
+        excluded_alone=loss.excluded_alone,
+        squared_weights=progress.squared_weights(model),
+        gini_embedding=progress.gini(progress.component_norms(W_E)),
+        gini_neuron_logit=progress.gini(progress.component_norms(W_L)),
+        gradient_symmetricity=progress.gradient_symmetricity(model, task),
+        distance_irrelevance=progress.distance_irrelevance(logits, task.labels),
+        circularity=progress.circularity(W_E),
+        neurons_single_frequency=of_neurons.single_frequency,
+        dead_neurons=of_neurons.dead,
+        power=of_neurons.power,
+        embedding=fourier.spectrum(W_E).power,
+    )
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A run, snapshot by snapshot.
+
+    Source: own design.
+    """
+
+    frequencies: tuple[int, ...]
+    points: tuple[Point, ...]
+
+    def power(self) -> Float[Tensor, "snapshots frequency"]:
+        """The share of each frequency in the neurons, one row a snapshot."""
+        return torch.stack([point.power for point in self.points])
+
+    def frame(self) -> "pd.DataFrame":
+        """One row a snapshot with every number; ``active_frequencies`` by both rules, ``excluded_<k>`` by frequency."""
+        import pandas as pd
+
+        tensors = ("power", "embedding", "excluded_alone")
+        rows = [
+            {f.name: getattr(point, f.name) for f in fields(Point) if f.name not in tensors}
+            | {f"excluded_{k}": value for k, value in point.excluded_alone.items()}
+            for point in self.points
+        ]
+        power = self.power()
+        return pd.DataFrame(rows).assign(
+            active_frequencies=progress.active_frequencies(power).tolist(),
+            active_frequencies_together=progress.active_frequencies(power, together=True).tolist(),
+        )
+
+
+def trajectory(
+    models: Iterable[tuple[int, Transformer]],
+    task: Task,
+    frequencies: Sequence[int],
+    multipliers: tuple[int, int] = (1, 1),
+) -> Trajectory:
+    """Measure snapshot by snapshot, with one network in memory at a time.
+
+    Args:
+        models: (step, network), such as ``((step, run.model(step)) for step in run.steps)``.
+
+    Raises:
+        InputError: as ``measure``.
+
+    Source: own design.
+    """
+    points = tuple(measure(model, task, frequencies, multipliers, step) for step, model in models)
+    return Trajectory(tuple(frequencies), points)

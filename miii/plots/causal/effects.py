@@ -1,0 +1,120 @@
+"""What writes the answer, what its loss costs, and what carries it over."""
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+from miii.analysis.causal.ablation import Ablations
+from miii.analysis.causal.direct import Contributions
+from miii.analysis.causal.patching import Sweep
+from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, log_axis
+
+LABELLED = 60  #: as many parts can have their names below the axis
+FLOOR = 1e-12  #: nats; a logarithmic axis has no place for a loss of 0
+
+
+def contributions(values: Contributions) -> Chart:
+    """Mean logit that each part of the network adds to the correct answer, above the mean over the answers.
+
+    Source: direct logit attribution, Wang et al. 2022 (arXiv 2211.00593), section 3.1.
+    """
+    means, deviations = values.mean().tolist(), values.values.std(1, correction=0).tolist()
+    base = alt.Chart(pd.DataFrame({"part": list(values.names), "logit": means, "deviation": deviations})).encode(
+        y=alt.Y("part:N", title="written by", sort=None)
+    )
+    x = alt.X(
+        "logit:Q",
+        title="logit of the correct answer above the mean of all answers",
+        scale=alt.Scale(nice=False, padding=40),  # pixels, for the numbers beside the bars
+    )
+    tooltip = [
+        "part:N",
+        alt.Tooltip("logit:Q", title="mean", format=".4f"),
+        alt.Tooltip("deviation:Q", title="standard deviation over the inputs", format=".4f"),
+    ]
+    bars = base.mark_bar(color=MAIN).encode(x=x, tooltip=tooltip)
+    texts = base.transform_calculate(end="max(0, datum.logit)").mark_text(align="left", dx=4, color=MUTED)
+    texts = texts.encode(x="end:Q", text=alt.Text("logit:Q", format=".2f"))
+    layered = alt.layer(bars, texts)
+    return layered.properties(title="Direct contributions to the answer", height=alt.Step(24), autosize=FLUID)
+
+
+def ablation(values: Ablations) -> Chart:
+    """Loss with each part silenced, as a bar from the whole network's loss, on a log scale.
+
+    Parts too many to be named are ordered by their loss.
+
+    Source: own design.
+    """
+    frame = pd.DataFrame({"name": values.names, "loss": values.loss.tolist(), "accuracy": values.accuracy.tolist()})
+    many = len(frame) > LABELLED
+    if many:
+        frame = frame.sort_values("loss", ascending=False, ignore_index=True)
+    frame["rank"] = frame.index + 1
+    frame["baseline"] = values.baseline_loss
+    title = f"{values.part}, by loss" if many else values.part
+    axis = alt.Axis(labelAngle=0, labelOverlap=True, ticks=False)
+    x = alt.X("rank:O" if many else "name:N", title=title, sort=None, axis=axis)
+    base = alt.Chart(frame).transform_calculate(
+        **{f"{name}_shown": f"max({FLOOR}, datum.{name})" for name in ("loss", "baseline")}
+    )
+    scale = alt.Scale(type="log", padding=20)  # pixels, for the line of words above the bars
+    y = alt.Y("loss_shown:Q", title="loss (nats, log scale)", scale=scale, axis=log_axis())
+    tooltip = [
+        alt.Tooltip("name:N", title=values.part),
+        alt.Tooltip("loss:Q", title="loss (nats)", format=".4g"),
+        alt.Tooltip("accuracy:Q", title="right answers", format=".2%"),
+        alt.Tooltip("baseline:Q", title="loss of the whole network", format=".4g"),
+    ]
+    bars = base.mark_bar(color=MAIN).encode(x=x, y=y, y2="baseline_shown", tooltip=tooltip)
+    rule = base.mark_rule(color=ACCENT, strokeWidth=2).encode(y=alt.Y("mean(baseline_shown):Q", scale=scale))
+    kind = {"removed": "removed", "zero": "set to zero", "mean": "set to its mean"}.get(values.kind, "interchanged")
+    whole = f"— the whole network: {values.baseline_loss:.3g} nats, {values.baseline_accuracy:.1%} right"
+    said = alt.Chart(pd.DataFrame({"whole": [whole]})).mark_text(color=ACCENT, align="right", baseline="top")
+    said = said.encode(x=alt.value("width"), y=alt.value(4), text="whole:N")
+    layered = alt.layer(bars, rule, said)
+    return layered.properties(title=f"Loss with a part {kind}", height=HEIGHT, autosize=FLUID)
+
+
+def patching(
+    values: Sweep,
+    names: Sequence[str],
+    *,
+    by_head: bool | None = False,
+    title: str = "Answer carried over by each activation",
+) -> Chart:
+    """The normalised logit difference of every patch, by site (rows) and position (columns), written in its cell.
+
+    Args:
+        names: what stands at each position.
+        by_head: the patches of single heads in place of those of whole activations; all of them if None.
+
+    Source: Meng et al. 2022 (arXiv 2202.05262), figure 1; TransformerLens' patching demo.
+    """
+    rows = []
+    for patch in values.patches:
+        if by_head is None or (patch.head is not None) == by_head:
+            place = patch.site if patch.layer is None else f"{patch.layer}.{patch.site}"
+            site = place if patch.head is None else f"{place} head {patch.head}"
+            rows.append({"site": site, "position": f"{patch.pos}: {names[patch.pos]}", "value": patch.value})
+    frame = pd.DataFrame(rows, columns=["site", "position", "value"])
+    base = alt.Chart(frame).encode(
+        x=alt.X("position:N", title="position", sort=None, axis=alt.Axis(labelAngle=0, orient="top", labelFlush=False)),
+        y=alt.Y("site:N", title="patched", sort=None, axis=alt.Axis(labelFlush=False)),
+    )
+    color = alt.Color(
+        "value:Q",
+        title="share carried over",
+        scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, 1], clamp=True),
+        legend=None,
+    )
+    tooltip = ["site:N", "position:N", alt.Tooltip("value:Q", title="share carried over", format=".4f")]
+    cells = base.mark_rect().encode(color=color, tooltip=tooltip)
+    bright = alt.condition("datum.value > 0.55", alt.value("black"), alt.value("white"))
+    texts = (
+        base.transform_filter("isValid(datum.value)")
+        .mark_text()
+        .encode(text=alt.Text("value:Q", format=".2f"), color=bright)
+    )
+    return alt.layer(cells, texts).properties(title=title, width=70 * len(names), height=alt.Step(22), autosize=FIXED)

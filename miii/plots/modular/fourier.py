@@ -1,0 +1,140 @@
+"""Spectra, circles and singular values."""
+
+import altair as alt
+import pandas as pd
+from jaxtyping import Float
+from torch import Tensor
+
+from miii.analysis.modular.fourier import Circle, Spectrum
+from miii.analysis.modular.fourier2d import Spectrum2D
+from miii.plots.heatmap import heatmap
+from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, clicked, top_legend
+
+
+def spectrum(values: Spectrum, title: str = "Spectrum of the embedding") -> Chart:
+    """Length of a matrix's cosine and sine components by frequency, the key frequencies labelled.
+
+    A click on a bar selects ``frequency``.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), figure 3.
+    """
+    frequencies = range(1, len(values.power) + 1)
+    frame = pd.DataFrame(
+        {
+            "frequency": [*frequencies, *frequencies],
+            "part": ["cos"] * len(values.power) + ["sin"] * len(values.power),
+            "norm": [*values.cos_norm.tolist(), *values.sin_norm.tolist()],
+        }
+    )
+    bars = (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("frequency:O", title="frequency k", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            xOffset="part:N",
+            y=alt.Y("norm:Q", title="length of the component"),
+            color=alt.Color(
+                "part:N",
+                title=None,
+                scale=alt.Scale(domain=["cos", "sin"], range=[MAIN, ACCENT]),
+                legend=top_legend(),
+            ),
+            tooltip=["frequency:O", "part:N", alt.Tooltip("norm:Q", format=".3f")],
+        )
+        .add_params(clicked("frequency", "frequency"))
+        .properties(name="marks")
+    )
+    keys = [
+        {"frequency": k, "norm": max(values.cos_norm[k - 1].item(), values.sin_norm[k - 1].item()), "key": str(k)}
+        for k in values.key_frequencies
+    ]
+    # the labels are there even if empty: the chart's specification stays the same from step to step
+    marks = (
+        alt.Chart(pd.DataFrame(keys, columns=["frequency", "norm", "key"]))
+        .mark_text(dy=-8, fontWeight="bold", color=ACCENT)
+        .encode(x="frequency:O", y="norm:Q", text="key:N")
+    )
+    return alt.layer(bars, marks).properties(title=title, height=HEIGHT, autosize=FLUID)
+
+
+def circle(values: Circle, size: int = 220) -> Chart:
+    """The tokens in the plane of one frequency, joined in steps of the frequency's inverse so that a circle is drawn.
+
+    Source: Liu et al. 2022 (arXiv 2205.10343), figure 1.
+    """
+    p = len(values.xy)
+    frame = pd.DataFrame({"token": range(p), "x": values.xy[:, 0].tolist(), "y": values.xy[:, 1].tolist()})
+    frame["turn"] = frame["token"] * values.frequency % p
+    scale = alt.Scale(zero=False, nice=False)
+    base = alt.Chart(frame).encode(
+        x=alt.X("x:Q", title="cosine direction", scale=scale), y=alt.Y("y:Q", title="sine direction", scale=scale)
+    )
+    line = base.mark_line(color=MUTED, strokeWidth=1, opacity=0.6).encode(order="turn:Q")
+    color = alt.Color("token:Q", title="token", scale=alt.Scale(scheme=SEQUENTIAL), legend=None)
+    points = base.mark_circle(size=45, opacity=1).encode(color=color, tooltip=["token:Q"])
+    # What differs from step to step is data, the ends of the axes too: Vega changes it in place, and a chart that says
+    # anything else is compiled anew.
+    reach = float(values.xy.abs().max()) * 1.1 or 1.0
+    corners = alt.Chart(pd.DataFrame({"x": [-reach, reach], "y": [-reach, reach]})).mark_point(opacity=0)
+    share = alt.Chart(pd.DataFrame({"text": [f"{values.variance:.1%} of the variance"]}))
+    middle = alt.value(size / 2)
+    share = share.mark_text(color=MUTED, fontSize=11).encode(x=middle, y=middle, text="text:N")
+    layered = alt.layer(line, points, corners.encode(x="x:Q", y="y:Q"), share)
+    return layered.properties(title=f"k = {values.frequency}", width=size, height=size, autosize=FIXED)
+
+
+def singular_values(values: Float[Tensor, " rank"], title: str = "Singular values of the embedding") -> alt.Chart:
+    """Singular values, the largest first. Source: Nanda et al. 2023, figure 4."""
+    frame = pd.DataFrame({"rank": range(1, len(values) + 1), "value": values.tolist()})
+    return (
+        alt.Chart(frame)
+        .mark_bar(color=MAIN)
+        .encode(
+            x=alt.X("rank:O", title="rank", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            y=alt.Y("value:Q", title="singular value"),
+            tooltip=["rank:O", alt.Tooltip("value:Q", format=".3f")],
+        )
+        .properties(title=title, height=HEIGHT, autosize=FLUID)
+    )
+
+
+def spectrum_2d(values: Spectrum2D, size: int = 400) -> alt.LayerChart:
+    """Power over (a, b) by the frequency of either operand, as a power of ten of its share of the variance.
+
+    The colours reach from 1e-6 to 1 at every step, so that snapshots can be compared.
+
+    Source: Nanda et al. 2023, figure 6.
+    """
+    shown = values.power.clamp_min(1e-6).log10()
+    title = "Which products of waves?"
+    value = "share of variance (log10)"
+    row, column = "frequency in a", "frequency in b"
+    return heatmap(shown, title=title, row=row, column=column, value=value, size=size, domain=(-6.0, 0.0))
+
+
+def power_over_training(power: Float[Tensor, "snapshot frequency"], steps: list[int]) -> alt.Chart:
+    """Share of power at each frequency, snapshot by snapshot.
+
+    Args:
+        steps: the step of each snapshot.
+
+    Source: Nanda et al. 2023, figure 7.
+    """
+    rows = [
+        {"step": step, "frequency": k + 1, "power": value}
+        for step, shares in zip(steps, power.tolist(), strict=True)
+        for k, value in enumerate(shares)
+    ]
+    return (
+        alt.Chart(pd.DataFrame(rows))
+        .mark_rect()
+        .encode(
+            x=alt.X("step:O", title="step of the snapshot", axis=alt.Axis(labelAngle=-45, labelOverlap=True)),
+            y=alt.Y("frequency:O", title="frequency k", axis=alt.Axis(labelOverlap=True), sort="descending"),
+            color=alt.Color(
+                "power:Q", title="share of power", scale=alt.Scale(scheme=SEQUENTIAL), legend=alt.Legend(format="%")
+            ),
+            tooltip=["step:O", "frequency:O", alt.Tooltip("power:Q", format=".2%")],
+        )
+        .properties(title="Power of each frequency over training", height=HEIGHT, autosize=FLUID)
+    )

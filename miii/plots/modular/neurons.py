@@ -1,0 +1,167 @@
+"""What the neurons of the last block do: their frequencies, and whether what they read and write agrees."""
+
+import math
+
+import altair as alt
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from miii.analysis.modular.neurons import SINGLE, Neurons
+from miii.plots.heatmap import heatmap
+from miii.plots.style import ACCENT, CATEGORY, FLUID, HEIGHT, MAIN, MUTED, Chart, clicked, top_legend
+
+KINDS = {f"more than {SINGLE:.0%} in one frequency": MAIN, "mixed": MUTED}
+
+
+def clusters(values: Neurons) -> Chart:
+    """How many live neurons have each frequency, those of a single one and the mixed apart.
+
+    A click on a bar selects ``frequency``.
+
+    Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.2.
+    """
+    counted = _live(values).groupby(["frequency", "kind"], as_index=False).size()
+    bars = (
+        alt.Chart(counted)
+        .mark_bar()
+        .encode(
+            x=alt.X("frequency:O", title="strongest frequency k", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            y=alt.Y("size:Q", title="neurons"),
+            color=_kind_color(),
+            tooltip=["frequency:O", "kind:N", alt.Tooltip("size:Q", title="neurons")],
+        )
+        .add_params(clicked("frequency", "frequency"))
+        .properties(name="marks")
+    )
+    # layered as the next chart is, and so with its plot at the same height where they stand side by side
+    return alt.layer(bars).properties(title="Neurons by frequency", height=HEIGHT, autosize=FLUID)
+
+
+def single_frequency(values: Neurons) -> Chart:
+    """The live neurons by the share of their variance in their strongest frequency.
+
+    Source: Nanda et al. 2023, section 4.2.
+    """
+    bars = (
+        alt.Chart(_live(values))
+        .mark_bar()
+        .encode(
+            x=alt.X(
+                "share:Q",
+                bin=alt.Bin(extent=[0, 1], step=0.05),
+                title="share of variance in the strongest frequency",
+                axis=alt.Axis(format="%"),
+            ),
+            y=alt.Y("count():Q", title="neurons"),
+            color=_kind_color(),
+            tooltip=["kind:N", alt.Tooltip("count():Q", title="neurons")],
+        )
+    )
+    rule = alt.Chart(pd.DataFrame({"share": [SINGLE]})).mark_rule(color=ACCENT, strokeWidth=2).encode(x="share:Q")
+    return alt.layer(bars, rule).properties(title="How pure are they?", height=HEIGHT, autosize=FLUID)
+
+
+def phases(values: Neurons) -> Chart:
+    """Phase written, against how far the phase read is off it: one dot a live neuron of a single frequency.
+
+    A neuron at 0 pulls at the very answer that it has read. A click on a dot selects ``neuron``.
+
+    Source: Gromov 2023 (arXiv 2301.02679), equations 7 to 10.
+    """
+    chosen = values.alive & (values.share > SINGLE)
+    frame = pd.DataFrame(
+        {
+            "neuron": chosen.nonzero()[:, 0].tolist(),
+            "frequency": values.frequency[chosen].tolist(),
+            "written": (values.phase_out[chosen] / math.pi).tolist(),
+            "error": (values.phase_error[chosen] / math.pi).tolist(),
+        }
+    )
+    names = "{'-1': '-π', '-0.5': '-π/2', '0': '0', '0.5': 'π/2', '1': 'π'}"
+    axis = alt.Axis(labelExpr=f"{names}[datum.value]", values=[-1, -0.5, 0, 0.5, 1])
+    scale = alt.Scale(domain=[-1, 1], nice=False)
+    dots = (
+        alt.Chart(frame)
+        .mark_circle(size=36, opacity=0.8)
+        .encode(
+            x=alt.X("written:Q", title="phase written to the answers", scale=scale, axis=axis),
+            y=alt.Y("error:Q", title="phase read less phase written", scale=scale, axis=axis),
+            color=alt.Color("frequency:N", title="frequency k", scale=alt.Scale(range=CATEGORY)),
+            tooltip=["neuron:Q", "frequency:N", alt.Tooltip("error:Q", title="off by (π)", format=".3f")],
+        )
+        .add_params(clicked("neuron", "neuron"))
+        .properties(name="marks")
+    )
+    line = alt.Chart(pd.DataFrame({"error": [0.0]})).mark_rule(color=MUTED, strokeDash=[4, 4]).encode(y="error:Q")
+    return alt.layer(dots, line).properties(title="Do neurons write what they read?", height=HEIGHT, autosize=FLUID)
+
+
+def activation(values: Float[Tensor, " pairs"], neuron: int, size: int = 340) -> alt.LayerChart:
+    """One neuron's activation for every pair (a, b). Source: Nanda et al. 2023, figure 6."""
+    p = math.isqrt(len(values))
+    title = f"Neuron {neuron} after its activation function"
+    return heatmap(values.view(p, p), title=title, row="a", column="b", value="activation", size=size)
+
+
+def writes(row: Float[Tensor, " d_vocab_out"], neuron: int) -> alt.Chart:
+    """What one neuron adds to each answer's logit when it is 1, the mean over the answers taken off.
+
+    Source: Nanda et al. 2023, section 4.2 (the neuron-logit map).
+    """
+    centred = (row - row.mean()).tolist()
+    return (
+        alt.Chart(pd.DataFrame({"answer": range(len(centred)), "logit": centred, "written to": "c"}))
+        .mark_line(point=alt.OverlayMarkDef(size=14))
+        .encode(
+            x=alt.X("answer:Q", title="answer c", scale=alt.Scale(domain=[0, len(centred) - 1], nice=False)),
+            y=alt.Y("logit:Q", title="logit per unit of activation"),
+            # a legend of one entry, so that the chart beside it begins as high
+            color=alt.Color("written to:N", scale=alt.Scale(domain=["c"], range=[MUTED]), legend=top_legend()),
+            tooltip=["answer:Q", alt.Tooltip("logit:Q", format=".4f")],
+        )
+        .properties(title=f"What neuron {neuron} writes", height=HEIGHT, autosize=FLUID)
+    )
+
+
+def reads(in_a: Float[Tensor, " p"], in_b: Float[Tensor, " p"], neuron: int) -> alt.Chart:
+    """The mean input of one neuron by a and by b, its overall mean taken off. Source: as ``writes``."""
+    waves = torch.stack([in_a - in_a.mean(), in_b - in_b.mean()]).tolist()
+    rows = [
+        {"operand": name, "token": token, "input": value}
+        for name, wave in zip("ab", waves, strict=True)
+        for token, value in enumerate(wave)
+    ]
+    return (
+        alt.Chart(pd.DataFrame(rows))
+        .mark_line(opacity=0.85)
+        .encode(
+            x=alt.X("token:Q", title="operand", scale=alt.Scale(domain=[0, len(in_a) - 1], nice=False)),
+            y=alt.Y("input:Q", title="mean input of the neuron"),
+            color=alt.Color(
+                "operand:N", title=None, scale=alt.Scale(domain=["a", "b"], range=[MAIN, ACCENT]), legend=top_legend()
+            ),
+            strokeDash=alt.StrokeDash("operand:N", legend=None),
+            tooltip=["operand:N", "token:Q", alt.Tooltip("input:Q", format=".4f")],
+        )
+        .properties(title=f"What neuron {neuron} reads", height=HEIGHT, autosize=FLUID)
+    )
+
+
+def _live(values: Neurons) -> pd.DataFrame:
+    """The live neurons, one a row: number, frequency, share, and whether that is a single frequency's."""
+    names, live = list(KINDS), values.alive
+    return pd.DataFrame(
+        {
+            "neuron": live.nonzero()[:, 0].tolist(),
+            "frequency": values.frequency[live].tolist(),
+            "share": values.share[live].tolist(),
+            "kind": [names[share <= SINGLE] for share in values.share[live].tolist()],
+        }
+    )
+
+
+def _kind_color() -> alt.Color:
+    scale = alt.Scale(domain=list(KINDS), range=list(KINDS.values()))
+    return alt.Color("kind:N", title=None, scale=scale, legend=top_legend(labelLimit=260))

@@ -1,0 +1,140 @@
+"""A RunConfig as a flat list of options: the command line and the app's form are made from it.
+
+Every field of the task, model, optimiser and run has a name of its own, so the nesting can be dropped. The options of
+the kinds of task are laid side by side, and so are those of the optimisers; one that the chosen task or optimiser does
+not have is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from miii.errors import InputError
+from miii.model.config import ModelConfig
+from miii.tasks import KINDS, TASKS, named
+from miii.training.config import FAST, RunConfig, recipe
+from miii.training.optim import OPTIMIZERS
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: its name, the part of the config that it lives in, its type, and a sentence for help texts.
+
+    Source: own design.
+    """
+
+    name: str
+    part: Literal["task", "model", "optimizer", "run"]
+    annotation: Any
+    description: str
+
+
+#: The parts of a config that are one of several models: by the option that chooses, which field says so, and which
+#: there are.
+CHOICES: dict[str, tuple[str, Mapping[str, type[BaseModel]], str]] = {
+    "task": ("kind", KINDS, "what kind of task is learned"),
+    "optimizer": ("name", OPTIMIZERS, "how gradients become steps"),
+}
+
+
+def options() -> list[Option]:
+    """All options of a run, in the order task, model, optimizer, run. Source: the fields of ``RunConfig``."""
+    found = _chosen("task")
+    found += [_option(name, "model", field) for name, field in ModelConfig.model_fields.items()]
+    found += _chosen("optimizer")
+    nested = ("task", "model", "optimizer")
+    return found + [_option(name, "run", field) for name, field in RunConfig.model_fields.items() if name not in nested]
+
+
+def _chosen(part: Literal["task", "optimizer"]) -> list[Option]:
+    tag, kinds, description = CHOICES[part]
+    names = Literal[tuple(kinds)]  # type: ignore[valid-type]
+    found: dict[str, Option] = {part: Option(part, part, names, description)}
+    for kind in kinds.values():
+        for name, field in kind.model_fields.items():
+            if name != tag:
+                found.setdefault(name, _option(name, part, field))
+    return list(found.values())
+
+
+def values(config: RunConfig) -> dict[str, Any]:
+    """The config's values by option name; options of other tasks and optimisers are absent. Source: own design."""
+    dumped = config.model_dump()
+    task, model, optimizer = dumped.pop("task"), dumped.pop("model"), dumped.pop("optimizer")
+    task.pop("kind", None)
+    return {"task": config.task.kind, **task, **model, "optimizer": optimizer.pop("name"), **optimizer, **dumped}
+
+
+def defaults(kind: str) -> dict[str, Any]:
+    """What the recipe ``fast`` of a kind of task says, by option name: read off, without sieving the task's integers.
+
+    Source: ``FAST``.
+    """
+    fast = dict(FAST[kind])
+    model, optimizer = ModelConfig(**fast.pop("model", {})), fast.pop("optimizer", {"name": "adamw"})
+    chosen = OPTIMIZERS[optimizer["name"]](**optimizer)
+    task = KINDS[kind].model_construct()
+    return values(RunConfig.model_construct(task=task, model=model, optimizer=chosen, **fast))
+
+
+def text(value: Any) -> str:
+    """A value as the command line reads it. Source: own design."""
+    return (",".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value).lower()
+
+
+def change(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
+    """The config with some options changed by name; a change of task or optimiser takes up the new one's defaults.
+
+    Raises:
+        InputError: an option is unknown, out of range, or not one of the chosen task's or optimiser's.
+
+    Source: own design.
+    """
+    part_of = {option.name: option.part for option in options()}
+    dumped = config.model_dump()
+    now = {"task": config.task.kind, "optimizer": config.optimizer.name}
+    kinds: dict[str, str] = {}
+    for part, (tag, known, _) in CHOICES.items():
+        kind = changes.get(part, now[part])
+        if kind not in known:
+            raise InputError(f"{part} must be one of {', '.join(known)} (got {kind!r}).")
+        if kind != now[part]:
+            dumped[part] = {tag: kind} if kind != "modular" else {}
+        kinds[part] = kind
+    for name, value in changes.items():
+        if name not in part_of:
+            raise InputError(f"{name} is not an option of a run; the options are {', '.join(part_of)}.")
+        if name in CHOICES:
+            continue
+        part = part_of[name]
+        if part in CHOICES:
+            tag, known, _ = CHOICES[part]
+            has = [field for field in known[kinds[part]].model_fields if field != tag]
+            if name not in has:
+                raise InputError(f"{name} is not an option of the {part} {kinds[part]}, which has {', '.join(has)}.")
+        (dumped if part == "run" else dumped[part])[name] = value
+    return RunConfig(**dumped)
+
+
+def made(name: str, task: str, changes: dict[str, Any]) -> RunConfig:
+    """The recipe's config for a task, by its name in ``TASKS``, with some options changed by name.
+
+    Raises:
+        InputError: the recipe or the task is unknown, or as ``change``.
+
+    Source: own design.
+    """
+    if task not in TASKS:
+        raise InputError(f"task must be one of {', '.join(TASKS)} (got {task!r}).")
+    kind = named(task)
+    known = KINDS[kind].model_fields
+    own = {field: value for field, value in (TASKS[task] | changes).items() if field in known and field != "kind"}
+    # the task first: what a recipe takes for a batch depends on it
+    return change(recipe(name, task=KINDS[kind](**own)), changes)
+
+
+def _option(name: str, part: Literal["task", "model", "optimizer", "run"], field: FieldInfo) -> Option:
+    return Option(name, part, field.annotation, field.description or "")

@@ -1,0 +1,111 @@
+"""Examples and their corruptions, and the run of which some edges are corrupted."""
+
+import pytest
+import torch
+
+import miii
+from miii.analysis.causal import circuits
+
+
+def names(drawn, kept) -> set[str]:
+    return {edge.name for edge, k in zip(drawn.graph.edges, kept.tolist(), strict=True) if k}
+
+
+# ---- examples ----
+
+
+def test_every_example_is_the_task_s_and_its_corruption_has_another_answer(network, task):
+    drawn = circuits.experiment(network(), task, examples=40, seed=3)
+    rows = {tuple(tokens): label for tokens, label in zip(task.tokens.tolist(), task.labels.tolist(), strict=True)}
+    for tokens, labels in ((drawn.tokens, drawn.labels), (drawn.corrupted, drawn.corrupted_labels)):
+        assert [rows[tuple(row)] for row in tokens.tolist()] == labels.tolist()
+    assert (drawn.labels != drawn.corrupted_labels).all()
+    assert len({tuple(row) for row in drawn.tokens.tolist()}) == 40
+    assert len(set(drawn.corrupted_labels.tolist())) == 7  # all other answers occur
+
+
+def test_a_draw_is_fixed_by_its_seed(network, task):
+    draws = [circuits.experiment(network(), task, examples=20, seed=seed) for seed in (0, 0, 1)]
+    assert torch.equal(draws[0].tokens, draws[1].tokens)
+    assert torch.equal(draws[0].corrupted, draws[1].corrupted)
+    assert not torch.equal(draws[0].tokens, draws[2].tokens)
+
+
+def test_more_examples_than_there_are_takes_all(network, task):
+    assert len(circuits.experiment(network(), task, examples=10_000).labels) == 49
+
+
+def test_the_model_is_left_as_it_is(small_run):
+    model = small_run.model()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    circuits.find(model, small_run.task(), "eap-ig", examples=8)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert {value.dtype for value in model.parameters()} == {torch.float32}
+    assert all(value.requires_grad == model.W_E.requires_grad for value in model.parameters())
+
+
+def test_what_cannot_be_drawn_is_refused(network, task, one_sentence):
+    with one_sentence("examples", "at least 1", "0"):
+        circuits.experiment(network(), task, examples=0)
+    same = miii.Task(
+        task.tokens, torch.zeros_like(task.labels), task.train_mask, task.d_vocab, task.d_vocab_out, task.token_names
+    )
+    with one_sentence("different answers"):
+        circuits.experiment(network(), same)
+    with one_sentence("8 tokens", "7 answers", "3 positions", "12, 11 and 3"):
+        circuits.experiment(network(), miii.ModularAddition(p=11).build())
+
+
+def test_edges_from_the_equals_sign_are_silent_and_no_others(drawn):
+    silent = {edge for edge, quiet in zip(drawn.graph.edges, drawn.silent.tolist(), strict=True) if quiet}
+    # the embedding of "=" is the same in every example; both-ways attention alone lets nothing else stay the same
+    assert {edge for edge in drawn.graph.edges if edge.source.name == "embed@2"} == silent
+
+
+# ---- runs ----
+
+
+def test_all_edges_are_the_run_itself_and_none_that_on_the_corruptions(drawn):
+    whole = torch.ones(len(drawn.graph.edges), dtype=torch.bool)
+    for start in (None, 0):
+        clean, corrupt = (drawn.logits(circuits.run(drawn, kept, start)) for kept in (whole, ~whole))
+        torch.testing.assert_close(clean, drawn.model(drawn.tokens)[:, -1], rtol=0, atol=1e-10)
+        torch.testing.assert_close(corrupt, drawn.model(drawn.corrupted)[:, -1], rtol=0, atol=1e-10)
+    assert not torch.allclose(clean, corrupt)
+
+
+@pytest.mark.parametrize("share", [0.15, 0.5, 0.9])
+def test_any_edges_are_a_run_from_the_definition(drawn, slow, share):
+    kept = torch.rand(len(drawn.graph.edges), generator=torch.Generator().manual_seed(4)) < share
+    expected = slow(drawn, names(drawn, kept)).logits()
+    torch.testing.assert_close(drawn.logits(circuits.run(drawn, kept)), expected, rtol=0, atol=1e-10)
+
+
+def test_edges_that_lead_nowhere_change_nothing(drawn):
+    generator = torch.Generator().manual_seed(5)
+    choices = (torch.rand(len(drawn.graph.edges), generator=generator) < 0.4 for _ in range(50))
+    kept = next(kept for kept in choices if 0 < drawn.graph.live(kept).sum() < kept.sum())
+    live = drawn.graph.live(kept)
+    runs = [circuits.run(drawn, edges) for edges in (kept, live, kept | drawn.silent)]
+    torch.testing.assert_close(runs[1], runs[0])
+    torch.testing.assert_close(runs[2], runs[0])
+
+
+def test_a_later_start_changes_nothing(drawn):
+    last = len(drawn.graph.edges) - 1
+    kept = torch.ones(last + 1, dtype=torch.bool)
+    kept[last] = False  # into the logits
+    torch.testing.assert_close(circuits.run(drawn, kept), circuits.run(drawn, kept, 0), rtol=0, atol=1e-10)
+
+
+def test_the_metric_is_the_difference_of_two_logits(drawn):
+    whole = torch.ones(len(drawn.graph.edges), dtype=torch.bool)
+    logits = drawn.model(drawn.tokens)[:, -1]
+    rows = torch.arange(len(logits))
+    expected = (logits[rows, drawn.labels] - logits[rows, drawn.corrupted_labels]).mean()
+    assert drawn.metric(circuits.run(drawn, whole)) == pytest.approx(expected.item(), abs=1e-10)
+
+
+def test_what_was_written_adds_up_to_the_residual_stream(drawn):
+    trace, bias = drawn.clean, sum(b.b_O for b in drawn.model.blocks if b.b_O is not None)
+    torch.testing.assert_close(trace.writes.sum(1) + bias, trace.resid[-1], rtol=0, atol=1e-10)

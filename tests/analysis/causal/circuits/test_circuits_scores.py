@@ -1,0 +1,222 @@
+"""The four methods, each against the definition of what it computes."""
+
+import math
+
+import pytest
+import torch
+
+import miii
+from miii.analysis.causal import circuits
+
+CHEAP = ("acdc", "eap", "eap-ig")
+
+
+def patched(drawn, edge, share: float = 1.0) -> float:
+    """The metric if one edge carries a share of the corrupted writing; by replacing one activation of the model."""
+    i = drawn.graph.edges.index(edge)
+    _, position, writer = drawn.graph.index[i].tolist()
+    change = share * (drawn.corrupt.writes - drawn.clean.writes)[position, writer]
+    model, layer, head = drawn.model, edge.target.layer, edge.target.head
+    if edge.kind == "logits":
+        name, there, change = "logits", (slice(None), position), change @ model.W_U
+    elif edge.kind == "mlp":
+        name, there, change = f"{layer}.mlp_pre", (slice(None), position), change @ model.blocks[layer].W_in
+    else:
+        W = getattr(model.blocks[layer], f"W_{edge.kind.upper()}")[head]
+        name, there, change = f"{layer}.{edge.kind}", (slice(None), position, head), change @ W
+
+    def replace(value):
+        value = value.clone()
+        value[there] += change
+        return value
+
+    logits = miii.intervene(model, drawn.tokens, {name: replace})[:, -1]
+    rows = torch.arange(len(logits))
+    return (logits[rows, drawn.labels] - logits[rows, drawn.corrupted_labels]).mean().item()
+
+
+# ---- exact ----
+
+
+def test_exact_scores_are_those_of_one_intervention_an_edge(drawn):
+    scores = circuits.exact(drawn)
+    whole = patched(drawn, drawn.graph.edges[0], 0.0)
+    expected = [whole - patched(drawn, edge) for edge in drawn.graph.edges]
+    torch.testing.assert_close(scores, torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-9)
+    assert scores.min() < -1e-3 < 1e-3 < scores.max()
+
+
+@pytest.mark.parametrize("weight", ["W_O", "W_V"])
+def test_edges_of_a_dead_head_score_exactly_0(dead_head, task, live, weight):
+    drawn = circuits.experiment(dead_head(weight), task)
+    for scores in (circuits.exact(drawn), circuits.eap(drawn), circuits.eap_ig(drawn), circuits.acdc_scores(drawn)):
+        alive = {edge.name for edge, score in zip(drawn.graph.edges, scores.tolist(), strict=True) if score != 0}
+        assert alive == live
+
+
+@pytest.mark.parametrize("weight", ["W_O", "W_V"])
+@pytest.mark.parametrize("method", CHEAP)
+def test_cheap_methods_find_the_live_edges_of_a_network_with_a_dead_head(dead_head, task, live, weight, method):
+    truth, found = (circuits.find(dead_head(weight), task, which) for which in ("exact", method))
+    assert {edge.name for edge in truth.edges[: len(live)]} == live
+    result = circuits.agreement(found, truth)
+    assert result.positives == len(live)
+    assert result.auroc == 1
+    assert truth.faithfulness.f[len(live)] == pytest.approx(1, abs=1e-12)
+    assert max(map(abs, truth.faithfulness.f[: len(live)])) < 0.95
+
+
+# ---- gradients ----
+
+
+def test_eap_is_the_derivative_by_the_share_of_an_edge_that_is_corrupted(network, task):
+    drawn = circuits.experiment(network(n_layers=2, biases="all"), task, examples=11)
+    scores, step = circuits.eap(drawn), 1e-4
+    for i, edge in enumerate(drawn.graph.edges):
+        slope = (patched(drawn, edge, -step) - patched(drawn, edge, step)) / (2 * step)
+        assert scores[i].item() == pytest.approx(slope, rel=1e-5, abs=1e-7), edge.name
+
+
+def test_eap_is_exact_into_the_logits(drawn):
+    into = torch.tensor([edge.kind == "logits" for edge in drawn.graph.edges])
+    for approximate in (circuits.eap(drawn), circuits.eap_ig(drawn)):
+        torch.testing.assert_close(approximate[into], circuits.exact(drawn)[into], rtol=0, atol=1e-9)
+
+
+def test_one_step_of_eap_ig_is_eap(drawn):
+    assert torch.equal(circuits.eap_ig(drawn, steps=1), circuits.eap(drawn))
+    assert not torch.allclose(circuits.eap_ig(drawn), circuits.eap(drawn))
+
+
+def test_integrated_gradients_by_the_embedding_add_up_to_the_whole_difference(network, task):
+    """Completeness: Sundararajan et al. 2017 (arXiv 1703.01365), proposition 1."""
+    drawn = circuits.experiment(network(), task, examples=11)
+    embed = torch.tensor([edge.source.kind == "embed" for edge in drawn.graph.edges])
+    whole = torch.ones_like(embed)
+    difference = drawn.metric(circuits.run(drawn, whole)) - drawn.metric(circuits.run(drawn, ~whole))
+    errors = [abs(circuits.eap_ig(drawn, steps=n)[embed].sum().item() - difference) for n in (5, 100)]
+    assert errors[1] < 0.05 * abs(difference)
+    assert errors[1] < errors[0] / 10  # the error of a sum of n terms falls like 1 / n
+
+
+# ---- ACDC ----
+
+
+def slow_acdc(drawn, slow, tau: float) -> set[str]:
+    """Algorithm 1 word by word: readers from the output to the input, for each its writers."""
+    logs = torch.log_softmax(drawn.model(drawn.tokens)[:, -1], -1)
+
+    def divergence(kept: set[str]) -> float:
+        other = torch.log_softmax(slow(drawn, kept).logits(), -1)
+        return torch.nn.functional.kl_div(other, logs, log_target=True, reduction="batchmean").item()
+
+    kept = {edge.name for edge in drawn.graph.edges}
+    readers = list(dict.fromkeys(edge.reader for edge in reversed(drawn.graph.edges)))
+    for reader in readers:
+        for edge in reversed([edge for edge in drawn.graph.edges if edge.reader == reader]):
+            without = kept - {edge.name}
+            if divergence(without) - divergence(kept) < tau:
+                kept = without
+    return kept
+
+
+@pytest.mark.parametrize("tau", [0.003, 0.03, 0.3])
+def test_acdc_is_its_algorithm(network, task, slow, tau):
+    drawn = circuits.experiment(network(biases="all"), task, examples=5)
+    kept = circuits.acdc(drawn, tau)
+    expected = slow_acdc(drawn, slow, tau)
+    assert {edge.name for edge, k in zip(drawn.graph.edges, kept.tolist(), strict=True) if k} == expected
+    assert len(expected) < len(kept)
+
+
+def test_acdc_keeps_less_with_a_larger_threshold(drawn):
+    kept = [circuits.acdc(drawn, tau).sum().item() for tau in (1e-6, 1e-3, 1e6)]
+    assert (~drawn.silent).sum() >= kept[0] > kept[1] > kept[2] == 0
+
+
+def test_acdc_scores_are_the_largest_threshold_survived(network, task):
+    drawn = circuits.experiment(network(), task, examples=5)
+    taus = (0.001, 0.00001, 0.0001)  # in any order
+    scores = circuits.acdc_scores(drawn, taus=taus)
+    kept = {tau: circuits.acdc(drawn, tau) for tau in taus}
+    expected = [max((tau for tau in taus if kept[tau][i]), default=0.0) for i in range(len(scores))]
+    assert scores.tolist() == expected
+    assert set(expected) == {0.0, *taus}
+
+
+@pytest.mark.parametrize("tau", [0.0, -1.0, math.nan])
+def test_acdc_wants_a_positive_threshold(network, task, one_sentence, tau):
+    with one_sentence("tau", "above 0", str(tau)):
+        circuits.acdc(circuits.experiment(network(), task, examples=2), tau)
+
+
+# ---- all methods ----
+
+
+def swap_heads(model: miii.Transformer) -> miii.Transformer:
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.split(".")[-1] in ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V"):
+                weight.copy_(weight.flip(0).clone())
+    return model
+
+
+# not ACDC: it asks the edges in turn, and what becomes of one depends on those before it
+@pytest.mark.parametrize("method", ["exact", "eap", "eap-ig"])
+def test_heads_in_another_order_have_the_scores_in_another_order(network, task, method):
+    def scores(model) -> dict[str, float]:
+        found = circuits.METHODS[method](circuits.experiment(model, task, examples=9), None)
+        edges = circuits.experiment(model, task, examples=1).graph.edges
+        return {edge.name: score for edge, score in zip(edges, found.tolist(), strict=True)}
+
+    before = scores(network(n_layers=2, biases="all"))
+    after = scores(swap_heads(network(n_layers=2, biases="all")))
+    swapped = {name.replace("h0", "h?").replace("h1", "h0").replace("h?", "h1"): s for name, s in before.items()}
+    assert after == pytest.approx(swapped, abs=1e-9)
+
+
+@pytest.mark.parametrize("method", ["exact", "eap", "eap-ig"])
+def test_answers_by_other_names_have_the_same_scores(network, task, method):
+    names = torch.randperm(7, generator=torch.Generator().manual_seed(0))
+    renamed = miii.Task(
+        task.tokens, names[task.labels], task.train_mask, task.d_vocab, task.d_vocab_out, task.token_names
+    )
+    model, other = network(biases="all"), network(biases="all")
+    with torch.no_grad():
+        other.W_U[:, names], other.b_U[names] = model.W_U.clone(), model.b_U.clone()
+    a, b = (
+        circuits.METHODS[method](circuits.experiment(*which, examples=9), None)
+        for which in ((model, task), (other, renamed))
+    )
+    torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("method", ["exact", "eap", "eap-ig"])
+def test_logits_twice_as_large_have_scores_twice_as_large(network, task, method):
+    model, other = network(biases="all"), network(biases="all")
+    with torch.no_grad():
+        other.W_U.mul_(2)
+        other.b_U.add_(5)  # the same for every answer
+    a, b = (circuits.METHODS[method](circuits.experiment(m, task, examples=9), None) for m in (model, other))
+    torch.testing.assert_close(2 * a, b, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", circuits.METHODS)
+def test_progress_is_told_to_the_end(network, task, method):
+    told = []
+    circuits.METHODS[method](circuits.experiment(network(), task, examples=3), lambda *done: told.append(done))
+    n = told[-1][1]
+    assert told == [(done, n) for done in range(1, n + 1)]
+
+
+def test_the_four_methods_on_a_network_that_learned_addition():
+    """The requirements on the shipped run: all edges in under 20 s on one thread, AUROC of EAP-IG at least 0.95."""
+    run = miii.runs.open("add-113")
+    model, task = run.model(), run.task()
+    truth, found = (circuits.find(model, task, method, examples=256) for method in ("exact", "eap-ig"))
+    result = circuits.agreement(found, truth)
+    assert (result.edges, result.silent) == (39, 14)
+    assert result.auroc >= 0.95
+    assert result.auroc_heard >= 0.95
+    assert result.spearman >= 0.95
+    assert truth.faithfulness.cmd < 0.35

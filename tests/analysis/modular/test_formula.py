@@ -1,0 +1,369 @@
+"""The formula that was planted is found, on half of the pairs, and says what it is."""
+
+import itertools
+import math
+import re
+
+import numpy as np
+import pytest
+import sympy
+import torch
+
+import miii
+from miii.analysis.modular import formula, fourier, grid
+from miii.analysis.modular.formula import Formula, Term
+from miii.analysis.oracles import planted
+
+
+def labels(p, operation="add"):
+    return miii.ModularAddition(p=p, operation=operation).build().labels
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def cosines(found):
+    """The formula's logits, term by term, by numpy."""
+    p = found.p
+    a, b, c = np.meshgrid(*[np.arange(p)] * 3, indexing="ij")
+    out = np.zeros((p, p, p))
+    for t in found.terms:
+        out += t.amplitude * np.cos(2 * np.pi * (t.k_a * a + t.k_b * b - t.k_c * c) / p + t.phase)
+    return out.reshape(p * p, p)
+
+
+def assert_same(found, planted, turn, amplitude=1e-9, phase=1e-9):
+    """That all terms are the same, amplitudes and phases to a tolerance."""
+    assert [(t.k_a, t.k_b, t.k_c) for t in found.terms] == [(t.k_a, t.k_b, t.k_c) for t in planted.terms]
+    for one, other in zip(found.terms, planted.terms, strict=True):
+        assert one.amplitude == pytest.approx(other.amplitude, abs=amplitude)
+        assert turn(one.phase - other.phase) == pytest.approx(0, abs=phase)
+
+
+# ---- planted truths ----
+
+SIGNS = [(1, 1), (1, -1), (-1, 1), (-1, -1)]
+PLANTED = [
+    *itertools.product([11, 59], [(1, 3, 5)], [*SIGNS, (1, 3), (2, 5)]),
+    *itertools.product([12], [(1, 4, 6), (2, 3, 5)], SIGNS),  # the Nyquist frequency, and divisors in common with p
+    (12, (2, 3, 5), (1, 3)),
+]
+
+
+@pytest.mark.parametrize(("p", "keys", "multipliers"), PLANTED)
+def test_amplitudes_and_phases_of_logits_are_found(waves, turn, p, keys, multipliers):
+    truth = waves(p, keys, multipliers, phases=(0.4, -2.0, 0.0))
+    fit = formula.fit(torch.from_numpy(cosines(truth)), labels(p), keys)
+    assert_same(fit.formula, truth, turn)
+    assert fit.formula.multipliers == multipliers
+    assert fit.variance_explained == pytest.approx(1)
+    assert (fit.argmax_agreement, fit.kl) == (1, pytest.approx(0, abs=1e-12))
+
+
+@pytest.mark.parametrize("multipliers", [(1, 1), (1, -1), (1, 3)])
+@pytest.mark.parametrize(("p", "keys"), [(11, (1, 4)), (12, (1, 6)), (59, (3, 7, 20)), (113, (16, 30, 56))])
+def test_a_square_network_s_frequencies_amplitudes_and_phases_are_found(waves, turn, p, keys, multipliers):
+    truth = waves(p, keys, multipliers, phases=(0.3, -1.2, 0.0)[: len(keys)] if p % 2 else (0.3, 0.0))
+    theta = (0.9, -2.0, 0.4, 1.5, 0.2, -0.7)[: len({abs(k) for t in truth.terms for k in (t.k_a, t.k_b)})]
+    model = planted.from_formula(truth, embedding_phases=theta)
+    found = fourier.model_key_frequencies(model)
+    assert found == keys
+    fit = formula.fit(grid.logits(model, miii.ModularAddition(p=p).build()), labels(p), found)
+    assert_same(fit.formula, truth, turn)
+    assert fit.formula.multipliers == multipliers
+    assert fit.variance_explained == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize("multipliers", [(1, 1), (1, -1), (1, 3)])
+@pytest.mark.parametrize(("p", "keys"), [(23, (2, 5, 9)), (12, (1, 5)), (59, (3, 7, 20))])
+def test_a_relu_network_s_are_found_to_its_own_tolerance(waves, turn, p, keys, multipliers):
+    truth = waves(p, keys, multipliers, phases=(0.3, -1.2, 2.2)[: len(keys)])
+    model = planted.from_formula(truth, act="relu")
+    assert fourier.model_key_frequencies(model) == keys
+    fit = formula.fit(grid.logits(model, miii.ModularAddition(p=p).build()), labels(p), keys)
+    assert_same(fit.formula, truth, turn, amplitude=sum(t.amplitude for t in truth.terms) / 8**2, phase=0.01)
+    assert fit.formula.multipliers == multipliers
+    assert fit.variance_explained > 0.999
+
+
+@pytest.mark.parametrize("act", ["square", "relu"])
+def test_under_noise_of_a_two_hundredth_phases_are_found_to_a_hundredth(waves, noisy, turn, act):
+    truth = waves(23, (2, 5, 9), phases=(0.3, -0.4, 0.1))
+    for seed in range(5):
+        model = noisy(planted.from_formula(truth, act=act, embedding_phases=(0.1, 0.8, 1.5)), 200, seed)
+        keys = fourier.model_key_frequencies(model)
+        assert keys == (2, 5, 9)
+        fit = formula.fit(grid.logits(model, miii.ModularAddition(p=23).build()), labels(23), keys)
+        assert_same(fit.formula, truth, turn, amplitude=0.1, phase=0.01)
+
+
+@pytest.mark.parametrize("act", ["square", "relu"])
+def test_under_noise_of_a_quarter_frequencies_are_still_found(waves, noisy, act):
+    truth = waves(23, (2, 5, 9), phases=(0.3, -0.4, 0.1))
+    for seed in range(5):
+        model = noisy(planted.from_formula(truth, act=act, embedding_phases=(0.1, 0.8, 1.5)), 4, seed)
+        keys = fourier.model_key_frequencies(model)
+        assert keys == (2, 5, 9)
+        fit = formula.fit(grid.logits(model, miii.ModularAddition(p=23).build()), labels(23), keys)
+        assert fit.formula.multipliers == (1, 1)
+
+
+def test_a_network_that_does_something_else_gets_a_poor_formula():
+    task = miii.ModularAddition(p=23, operation="mul").build()
+    logits = 20 * torch.nn.functional.one_hot(task.labels, 23).double()
+    fit = formula.fit(logits, task.labels, range(1, 12))
+    assert fit.variance_explained < 0.3
+    assert fit.argmax_agreement < 0.3
+    assert fit.formula.multipliers is None
+
+
+@pytest.mark.parametrize(("p", "k_a", "k_b"), [(12, 2, 3), (12, 6, 1), (12, 1, 6), (100, 2, -3), (100, 50, 1)])
+def test_at_the_nyquist_frequency_a_term_is_said_with_a_plus(p, k_a, k_b, turn):
+    """There c and -c are one, so that the signs of k_a, k_b and the phase can be turned all at once."""
+    turned = Formula(p, (Term(-k_a, -k_b, p // 2, 2.0, -0.7),)).logits()
+    for seed in range(5):  # rounding may prefer either
+        fit = formula.fit(turned + 1e-3 * random(p * p, p, seed=seed), labels(p), (p // 2,))
+        assert_same(fit.formula, Formula(p, (Term(k_a, k_b, p // 2, 2.0, 0.7),)), turn, amplitude=0.01, phase=0.01)
+
+
+def test_what_is_no_wave_in_the_sum_alone_is_left_over(adder):
+    """The logits of ``adder`` are 2 (1 + cos w (a - b)) cos w (a + b - c): the second part has half of the first's."""
+    task = miii.ModularAddition(p=23).build()
+    fit = formula.fit(grid.logits(adder(23, (3, 8), scale=5.0), task), task.labels, (3, 8))
+    assert fit.formula.multipliers == (1, 1)
+    assert [t.amplitude for t in fit.formula.terms] == pytest.approx([10, 10], rel=0.1)
+    assert fit.variance_explained == pytest.approx(2 / 3, abs=0.03)
+
+
+# ---- what it says ----
+
+
+def test_logits_are_the_sum_of_the_terms():
+    some = Formula(12, (Term(1, -2, 3, 2.0, 0.5), Term(6, 6, 6, 1.0, 0.0), Term(-5, 4, 1, 3.0, -3.0)))
+    np.testing.assert_allclose(some.logits().numpy(), cosines(some), atol=1e-12)
+    assert torch.equal(Formula(11, ()).logits(), torch.zeros(121, 11).double())
+
+
+@pytest.mark.parametrize(
+    ("p", "terms", "multipliers"),
+    [
+        (11, [], None),
+        (11, [(3, 3, 3, 1.0)], (1, 1)),
+        (11, [(-3, 3, 3, 1.0), (-1, 1, 1, 2.0)], (-1, 1)),
+        (11, [(2, -5, 2, 1.0)], (1, 3)),
+        (11, [(3, 3, 3, 1.0), (1, -1, 1, 1.0)], None),
+        (11, [(3, 3, 3, 10.0), (1, -1, 1, 0.99)], (1, 1)),  # under 1 % of the squares
+        (11, [(3, 3, 3, 10.0), (1, -1, 1, 1.01)], None),
+        (11, [(3, 3, 3, 10.0), (1, -1, 1, 0.8), (2, 3, 2, 0.8)], None),  # more than 1 % together
+        (12, [(2, 2, 2, 1.0)], (1, 1)),
+        (12, [(2, -2, 2, 1.0), (4, -4, 4, 1.0)], (1, -1)),
+        (12, [(2, 4, 2, 1.0)], None),  # no inverse of 2, and no sign
+        (12, [(6, 6, 6, 1.0)], (1, 1)),  # a sum as well as a difference
+        (12, [(1, -1, 1, 1.0), (6, 6, 6, 3.0)], (1, -1)),  # what the others say
+        (12, [(1, 3, 1, 1.0), (3, -3, 3, 3.0)], (1, 3)),  # 9 is -3 modulo 12
+        (12, [(1, 1, 1, 1.0), (6, 3, 6, 3.0)], None),
+    ],
+)
+def test_multipliers_are_what_all_terms_agree_on(p, terms, multipliers):
+    assert Formula(p, tuple(Term(*term, 0.3) for term in terms)).multipliers == multipliers
+
+
+SOME = Formula(11, (Term(2, 2, 2, 1234.5, 0.0), Term(3, -3, 3, 0.25, -1.25), Term(-1, 5, 4, 1e-7, 3.0)))
+
+
+def test_the_sympy_expression_evaluates_to_the_same_numbers():
+    expression = SOME.sympy()
+    a, b, c = sympy.symbols("a b c", integer=True)
+    assert expression.free_symbols == {a, b, c}
+    n = np.arange(11)
+    grids = np.meshgrid(n, n, n, indexing="ij")
+    values = sympy.lambdify((a, b, c), expression, "numpy")(*grids)
+    np.testing.assert_allclose(values.reshape(121, 11), SOME.logits().numpy(), rtol=0, atol=1e-9)
+
+
+def test_the_printed_expression_can_be_read_back():
+    names = {name: sympy.Symbol(name, integer=True) for name in "abc"}
+    again = sympy.sympify(str(SOME.sympy()), locals=names)
+    for a, b, c in itertools.product((0, 4, 7), repeat=3):
+        value = float(again.subs({names["a"]: a, names["b"]: b, names["c"]: c}))
+        assert value == pytest.approx(SOME.logits()[11 * a + b, c].item(), abs=1e-9)
+
+
+def test_sympy_rounds_to_the_digits_asked_for():
+    assert "1.2e+3*" in str(SOME.sympy(2)).replace("1.2e+03", "1.2e+3").replace(" ", "")
+    assert "1234.5" in str(SOME.sympy())
+
+
+def test_a_formula_without_terms_is_zero():
+    assert Formula(11, ()).sympy() == 0
+    assert Formula(11, ()).latex() == "0"
+
+
+def test_latex_says_each_term():
+    assert SOME.latex() == " + ".join(
+        [
+            r"1.23 \cdot 10^{3}\cos\!\left(\tfrac{2\pi \cdot 2}{11}(a + b - c)\right)",
+            r"0.25\cos\!\left(\tfrac{2\pi \cdot 3}{11}(a - b - c) - 1.250\right)",
+            r"1 \cdot 10^{-7}\cos\!\left(\tfrac{2\pi}{11}(-1a +5b -4c) + 3.000\right)",
+        ]
+    )
+
+
+def test_latex_is_well_formed(waves):
+    for multipliers in ((1, 1), (-1, -1), (1, 3), (4, 2)):
+        text = waves(12, (1, 5, 6), multipliers, phases=(1e-9, -3.1, 0.5)).latex()
+        assert text.count("{") == text.count("}") > 0
+        assert text.count(r"\left(") == text.count(r"\right)") == 3
+        assert set(re.findall(r"\\[a-z]+", text)) <= {r"\cos", r"\left", r"\right", r"\tfrac", r"\pi", r"\cdot"}
+        assert not re.search(r"inf|nan|\de", text)
+        assert "1e-09" not in text
+
+
+# ---- fitted on half, judged on the other ----
+
+P = 11
+KEYS = (2, 4)
+
+
+@pytest.fixture(scope="module")
+def blurred(waves):
+    """Logits of a formula that explains most of them but not all."""
+    return waves(P, KEYS, amplitudes=(3.0, 2.0), phases=(0.3, 0.0)).logits() + 0.8 * random(P * P, P)
+
+
+@pytest.fixture(scope="module")
+def fitted(blurred):
+    """Which pairs the formula depends on, found by disturbing them one at a time."""
+    plain = formula.fit(blurred, labels(P), KEYS).formula
+    depends = []
+    for pair in range(P * P):
+        disturbed = blurred.clone()
+        disturbed[pair] += random(P, seed=pair)
+        depends.append(formula.fit(disturbed, labels(P), KEYS).formula != plain)
+    return torch.tensor(depends)
+
+
+def test_the_formula_depends_on_half_of_the_pairs_and_no_other(fitted):
+    assert fitted.sum() == P * P // 2
+
+
+def test_the_seed_draws_the_half(blurred, fitted):
+    held_out = (~fitted).nonzero()[0]
+    disturbed = blurred.clone()
+    disturbed[held_out] += random(P)
+    seen = [
+        formula.fit(disturbed, labels(P), KEYS, seed).formula != formula.fit(blurred, labels(P), KEYS, seed).formula
+        for seed in range(8)
+    ]
+    assert seen[0] is False
+    assert True in seen
+
+
+def test_the_measures_are_those_of_the_other_half(blurred, fitted):
+    fit = formula.fit(blurred, labels(P), KEYS)
+    own, network, held_out = fit.formula.logits(), blurred - blurred.mean(1, keepdim=True), ~fitted
+    assert 0.7 < fit.variance_explained < 0.95
+    each_mean, rest_mean = network[fitted].mean(0), (network - own)[fitted].mean(0)
+    residual = ((network - own)[held_out] - rest_mean).square().sum()
+    expected = 1 - residual / (network[held_out] - each_mean).square().sum()
+    assert fit.variance_explained == pytest.approx(expected.item())
+    agreement = (own.argmax(1) == network.argmax(1))[held_out].double().mean().item()
+    assert fit.argmax_agreement == pytest.approx(agreement)
+    assert agreement < 1
+    q = torch.distributions.Categorical(logits=own[held_out])
+    p = torch.distributions.Categorical(logits=blurred[held_out])
+    assert fit.kl == pytest.approx(torch.distributions.kl_divergence(p, q).mean().item())
+
+
+def test_accuracy_and_loss_are_the_formula_s_own_on_all_pairs(blurred):
+    fit = formula.fit(blurred, labels(P), KEYS)
+    own, right = cosines(fit.formula), labels(P).numpy()
+    assert fit.accuracy == (own.argmax(1) == right).mean()
+    log_softmax = own - np.log(np.exp(own).sum(1, keepdims=True))
+    assert fit.loss == pytest.approx(-log_softmax[np.arange(P * P), right].mean())
+    other = formula.fit(blurred, (labels(P) + 1) % P, KEYS)
+    assert other.formula == fit.formula
+    assert other.accuracy < 0.1 < 0.9 < fit.accuracy
+
+
+def test_a_term_is_the_one_of_least_squares(blurred, fitted):
+    """Amplitude and phase solve the regression on the fitted pairs, with each answer's constant beside them."""
+    for term in formula.fit(blurred, labels(P), KEYS).formula.terms:
+        n = np.arange(P)
+        wave = np.exp(2j * np.pi * (term.k_a * n[:, None] + term.k_b * n).reshape(-1, 1) / P)
+        wave = wave * np.exp(-2j * np.pi * term.k_c * n / P)
+        target = blurred.numpy() - blurred.numpy().mean(1, keepdims=True)
+        kept = fitted.numpy()
+        design = np.stack([(x - x.mean(0)).ravel() for x in (wave.real[kept], -wave.imag[kept])], axis=1)
+        x, y = np.linalg.lstsq(design, (target[kept] - target[kept].mean(0)).ravel(), rcond=None)[0]
+        assert term.amplitude == pytest.approx(math.hypot(x, y))
+        assert term.phase == pytest.approx(math.atan2(y, x))
+
+
+def test_the_wave_is_the_strongest_of_all_pairs_of_frequencies():
+    p = 12
+    weak, strong = Formula(p, (Term(2, -3, 1, 1.0, 0.2),)), Formula(p, (Term(-5, 4, 1, 1.2, 0.7),))
+    fit = formula.fit(weak.logits() + strong.logits(), labels(p), (1,))
+    assert [(t.k_a, t.k_b, t.k_c) for t in fit.formula.terms] == [(-5, 4, 1)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_shuffled_logits_have_no_formula(waves, seed):
+    p, keys = 23, (2, 5, 9)
+    logits = waves(p, keys).logits()[torch.randperm(p * p, generator=torch.Generator().manual_seed(seed))]
+    fit = formula.fit(logits, labels(p), keys)
+    assert abs(fit.variance_explained) < 0.05
+    assert fit.argmax_agreement < 0.2
+
+
+def test_constants_of_answers_and_of_pairs_explain_nothing_and_cost_nothing(blurred):
+    plain = formula.fit(blurred, labels(P), KEYS)
+    moved = formula.fit(blurred + 1e4 * random(P, seed=1) + 1e4 * random(P * P, 1, seed=2), labels(P), KEYS)
+    assert moved.variance_explained == pytest.approx(plain.variance_explained, rel=1e-6)
+    for one, other in zip(moved.formula.terms, plain.formula.terms, strict=True):
+        assert (one.amplitude, one.phase) == (pytest.approx(other.amplitude), pytest.approx(other.phase))
+
+
+def test_without_frequencies_the_formula_is_nothing(blurred):
+    fit = formula.fit(blurred, labels(P), ())
+    assert fit.formula.terms == ()
+    assert fit.variance_explained == pytest.approx(0, abs=1e-12)
+    assert (fit.accuracy, fit.loss) == (pytest.approx(1 / P), pytest.approx(math.log(P)))
+
+
+@pytest.mark.parametrize("frequencies", [(), (2, 4)])
+def test_logits_that_do_not_vary_are_not_explained(frequencies):
+    for logits in (torch.zeros(P * P, P), torch.ones(P * P, 1) * torch.arange(P)):
+        fit = formula.fit(logits.double(), labels(P), frequencies)
+        assert fit.variance_explained == pytest.approx(0, abs=1e-9)
+        assert math.isfinite(fit.kl)
+
+
+def test_float32_logits_are_fitted_in_float64(blurred):
+    single, double = (formula.fit(blurred.to(kind), labels(P), KEYS) for kind in (torch.float32, torch.float64))
+    assert single.variance_explained == pytest.approx(double.variance_explained, rel=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [0, 6, -1])
+def test_a_frequency_that_is_none_is_refused(one_sentence, blurred, wrong):
+    with one_sentence("frequencies must be in 1 .. 5", f"(got {wrong})"):
+        formula.fit(blurred, labels(P), (2, wrong))
+
+
+@pytest.mark.parametrize("operation", ["mul", "quadratic"])
+def test_a_task_that_is_no_sum_is_refused(one_sentence, operation):
+    with one_sentence("operation must be one of add, sub, shuffled, relabelled", repr(operation)):
+        formula.check_task(miii.ModularAddition(operation=operation))
+
+
+def test_a_custom_task_is_let_pass_if_it_is_a_sum(one_sentence):
+    formula.check_task(miii.ModularAddition(operation="expr", expression="3*a - b + 7"))
+    for expression in ("a*b", "a + 3"):
+        with one_sentence("expression must be a sum of multiples of a and of b in Z_p", "3*a - b", repr(expression)):
+            formula.check_task(miii.ModularAddition(operation="expr", expression=expression))
+
+
+@pytest.mark.parametrize("operation", ["add", "sub", "shuffled", "relabelled"])
+def test_a_task_that_is_a_sum_or_a_control_is_let_pass(operation):
+    formula.check_task(miii.ModularAddition(operation=operation))

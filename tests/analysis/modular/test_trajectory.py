@@ -1,0 +1,146 @@
+"""A run measured snapshot by snapshot: the same numbers as from each network alone."""
+
+import copy
+import gc
+import math
+import weakref
+
+import pytest
+import torch
+
+import miii
+from miii import metrics
+from miii.analysis.modular import fourier, grid, neurons, phases, progress, trajectory
+from miii.analysis.oracles import planted
+
+P, KEYS = 11, (2, 4)
+TASK = miii.ModularAddition(p=P, train_fraction=0.4).build()
+UNKNOWN = miii.ModularAddition(p=P, train_fraction=None).build()
+
+
+@pytest.fixture(scope="module")
+def networks(waves, noisy):
+    """A network that sharpens, step by step."""
+    steps = {0: 1.5, 10: 4.0, 30: 50.0}  # how much stronger than the noise its weights are
+    formula = waves(P, KEYS)
+    return [
+        (step, noisy(planted.from_formula(formula, act="relu", dead_neurons=3), ratio, seed=1))
+        for step, ratio in steps.items()
+    ]
+
+
+@pytest.fixture(scope="module")
+def measured(networks):
+    return trajectory.trajectory(networks, TASK, KEYS)
+
+
+def test_a_point_holds_what_the_measures_say(networks, measured):
+    for (step, model), point in zip(networks, measured.points, strict=True):
+        logits, W_E = grid.logits(model, TASK), model.W_E[:P]
+        loss, right = metrics.cross_entropy(logits, TASK.labels), logits.argmax(1) == TASK.labels
+        train = TASK.train_mask
+        losses = progress.losses(logits, TASK.labels, train, KEYS)
+        of_neurons = neurons.neurons(model, TASK)
+        assert point.step == step
+        assert point.loss == pytest.approx(loss.mean().item())
+        assert point.accuracy == pytest.approx(right.double().mean().item())
+        assert point.train_loss == pytest.approx(loss[train].mean().item())
+        assert point.test_loss == pytest.approx(loss[~train].mean().item())
+        assert point.train_accuracy == pytest.approx(right[train].double().mean().item())
+        assert point.test_accuracy == pytest.approx(right[~train].double().mean().item())
+        assert (point.restricted_loss, point.excluded_loss) == (losses.restricted, losses.excluded)
+        assert point.excluded_alone == losses.excluded_alone
+        assert point.squared_weights == progress.squared_weights(model)
+        assert point.gini_embedding == progress.gini(progress.component_norms(W_E))
+        W_L = model.blocks[0].W_out @ model.W_U
+        assert point.gini_neuron_logit == progress.gini(progress.component_norms(W_L.T))
+        assert point.gradient_symmetricity == progress.gradient_symmetricity(model, TASK)
+        assert point.distance_irrelevance == progress.distance_irrelevance(logits, TASK.labels)
+        assert point.circularity == progress.circularity(W_E)
+        assert point.neurons_single_frequency == of_neurons.single_frequency
+        assert point.dead_neurons == of_neurons.dead
+        torch.testing.assert_close(point.power, of_neurons.power)
+        torch.testing.assert_close(point.embedding, fourier.spectrum(W_E).power)
+
+
+def test_the_planted_measures_move_as_they_should(measured):
+    frame = measured.frame()
+    for name in ("loss", "train_loss", "test_loss", "restricted_loss"):
+        assert frame[name].is_monotonic_decreasing
+    for name in ("accuracy", "gini_embedding", "gini_neuron_logit"):
+        assert frame[name].is_monotonic_increasing
+    assert frame["accuracy"].iloc[-1] == 1
+    assert frame["excluded_loss"].iloc[-1] == pytest.approx(math.log(P), abs=0.2)
+
+
+def test_the_frame_has_a_row_a_snapshot_and_every_number(measured):
+    frame = measured.frame()
+    assert frame["step"].tolist() == [0, 10, 30]
+    numbers = set(trajectory.Point.__dataclass_fields__) - {"power", "embedding", "excluded_alone"}
+    assert set(frame) == numbers | {"excluded_2", "excluded_4", "active_frequencies", "active_frequencies_together"}
+    assert frame["excluded_4"].tolist() == [point.excluded_alone[4] for point in measured.points]
+    power = torch.stack([point.power for point in measured.points])
+    torch.testing.assert_close(measured.power(), power)
+    assert frame["active_frequencies"].tolist() == progress.active_frequencies(power).tolist()
+    assert frame["active_frequencies_together"].tolist() == progress.active_frequencies(power, True).tolist()
+    assert frame.notna().all(axis=None)
+
+
+def test_where_the_split_is_unknown_its_sides_are_missing(networks):
+    found = trajectory.trajectory(networks, UNKNOWN, KEYS)
+    frame = found.frame()
+    sides = ["train_loss", "test_loss", "train_accuracy", "test_accuracy"]
+    assert frame[sides].isna().all(axis=None)
+    assert frame.drop(columns=sides).notna().all(axis=None)
+    assert phases.phases(frame) == ()
+
+
+def test_phases_are_marked_from_the_frame(measured):
+    found = phases.phases(measured.frame())
+    assert found[0].start == 0
+    assert found[-1].end == 30
+
+
+def test_a_difference_is_measured_as_one(waves):
+    sub = miii.ModularAddition(p=P, operation="sub").build()
+    model = planted.from_formula(waves(P, KEYS, (1, -1)))
+    right, wrong = (trajectory.measure(model, sub, KEYS, multipliers) for multipliers in ((1, -1), (1, 1)))
+    assert right.restricted_loss == pytest.approx(right.loss)
+    assert wrong.restricted_loss > 2
+
+
+def test_weights_that_require_gradients_leave_no_graph_behind(networks):
+    model = copy.deepcopy(networks[0][1]).requires_grad_(True)
+    point = trajectory.measure(model, TASK, KEYS)
+    assert not point.power.requires_grad
+    assert not point.embedding.requires_grad
+    assert point.gradient_symmetricity == trajectory.measure(networks[0][1], TASK, KEYS).gradient_symmetricity
+
+
+def test_networks_are_taken_one_at_a_time(networks):
+    """The one before is let go when the next is asked for."""
+    alive: list[weakref.ref] = []
+
+    def one_by_one():
+        for step, model in networks:
+            gc.collect()
+            assert sum(ref() is not None for ref in alive) <= 1
+            copied = copy.deepcopy(model)
+            alive.append(weakref.ref(copied))
+            yield step, copied
+            del copied
+
+    assert [point.step for point in trajectory.trajectory(one_by_one(), TASK, ()).points] == [0, 10, 30]
+
+
+def test_without_key_frequencies_nothing_is_excluded(networks):
+    frame = trajectory.trajectory(networks, TASK, ()).frame()
+    assert frame["excluded_loss"].tolist() == pytest.approx(frame["train_loss"].tolist())
+    assert not [name for name in frame if str(name).startswith("excluded_") and name != "excluded_loss"]
+
+
+def test_bad_input_is_one_sentence(one_sentence, networks, adder):
+    with one_sentence("frequencies must be in 1 .. 5", "6"):
+        trajectory.trajectory(networks, TASK, (6,))
+    with one_sentence("p must be at least 11", "7"):
+        trajectory.measure(adder(7, (1,)), miii.ModularAddition(p=7).build(), ())

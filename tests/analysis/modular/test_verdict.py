@@ -1,0 +1,340 @@
+"""The verdict: its rule, and what it says of networks whose truth is known."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+import miii
+from miii.analysis.modular.verdict import analyze, decide
+from miii.analysis.oracles import planted
+
+P, KEYS = 23, (2, 5, 9)
+
+#: What the issue of the command ``analyze`` promises, and what goes beyond it.
+PROMISED = {
+    *("accuracy", "loss", "key_frequencies", "frequency_power", "gini_embedding", "gini_neuron_logit"),
+    *("logit_variance_explained", "argmax_agreement", "kl", "restricted_loss", "excluded_loss"),
+    *("excluded_loss_split", "neurons_single_frequency", "dead_neurons", "gradient_symmetricity"),
+    *("distance_irrelevance", "circularity", "steering_accuracy", "steering_minimum", "formula_accuracy", "verdict"),
+}
+BESIDES = {
+    *("computes", "train_accuracy", "test_accuracy", "effective_rank_embedding", "effective_rank_neuron_logit"),
+    *("constant_share", "formula_loss", "excluded_loss_alone", "squared_weights", "neuron_phase_alignment"),
+    "steering_control",
+}
+
+
+def task(operation="add", p=P, **options):
+    return miii.ModularAddition(p=p, operation=operation, **options).build()
+
+
+def random_network(p=P, seed=0, **config):
+    config = miii.ModelConfig(**{"d_model": 32, "n_heads": 4, "d_mlp": 64} | config)
+    return miii.Transformer(config, p + 1, p, 3, seed=seed).requires_grad_(False)
+
+
+def lookup(p, labels, rows):
+    """A network with a neuron for each of these pairs, which fires for it alone and writes its answer."""
+    config = miii.ModelConfig(d_model=3 * (p + 3), n_heads=2, d_mlp=len(rows))
+    model = miii.Transformer(config, p + 1, p, 3).requires_grad_(False)
+    block, n = model.blocks[0], p + 3
+    for weight in model.parameters():
+        weight.zero_()
+    model.W_E[:p, :p] = torch.eye(p)
+    model.W_pos[:, p : p + 3] = torch.eye(3)
+    for head, place in enumerate((slice(n, n + p), slice(2 * n, 2 * n + p))):
+        block.W_Q[head, p + 2, 0] = 1
+        block.W_K[head, p + head, 0] = 80 * config.d_head**0.5
+        block.W_V[head, :p, :p] = torch.eye(p)
+        block.W_O[head, :p, place] = torch.eye(p)
+    neuron = torch.arange(len(rows))
+    block.W_in[n + rows // p, neuron] = block.W_in[2 * n + rows % p, neuron] = 2.0
+    block.b_in[:] = -3.0
+    block.W_out[neuron, labels[rows]] = 20.0
+    model.W_U[:p] = torch.eye(p)
+    return model
+
+
+# ---- the rule ----
+
+EVIDENCE = {
+    "variance_explained": 0.8,
+    "argmax_agreement": 0.99,
+    "steering_accuracy": 0.9,
+    "steering_minimum": 0.85,
+    "steering_control": 0.95,
+    "multipliers": (1, 1),
+    "train_accuracy": 1.0,
+    "test_accuracy": 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"multipliers": (1, -1)},
+        {"multipliers": (-1, 1)},
+        {"multipliers": (-1, -1)},
+        {"train_accuracy": None, "test_accuracy": None},
+        {"train_accuracy": 0.5, "test_accuracy": 0.5},  # whether it answers this task is another question
+    ],
+    ids=str,
+)
+def test_at_every_threshold_it_is_modular_addition(changes):
+    assert decide(**EVIDENCE | changes) == "modular addition"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"variance_explained": 0.7999},
+        {"variance_explained": -5.0},
+        {"argmax_agreement": 0.9899},
+        {"steering_accuracy": 0.8999},
+        {"steering_minimum": 0.8499},
+        {"steering_control": 0.9499},
+        {"multipliers": None},
+        {"multipliers": (1, 3)},
+        {"multipliers": (2, 1)},
+        {"multipliers": (2, 2)},
+        {"multipliers": (0, 1)},
+    ],
+    ids=str,
+)
+def test_if_one_piece_of_evidence_is_missing_it_is_none(changes):
+    assert decide(**EVIDENCE | changes) == "none"
+    assert decide(**EVIDENCE | changes | {"train_accuracy": None, "test_accuracy": None}) == "none"
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "expected"),
+    [
+        (1.0, 0.9499, "memorised"),
+        (0.99, 0.01, "memorised"),
+        (0.9899, 0.01, "none"),
+        (1.0, 0.95, "none"),
+        (0.3, 0.3, "none"),
+        (None, None, "none"),
+    ],
+)
+def test_without_evidence_the_two_sides_of_the_split_decide(train, test, expected):
+    without = {"variance_explained": 0.1, "train_accuracy": train, "test_accuracy": test}
+    assert decide(**EVIDENCE | without) == expected
+
+
+# ---- networks that add ----
+
+
+@pytest.mark.parametrize("act", ["square", "relu"])
+@pytest.mark.parametrize(
+    ("operation", "multipliers", "computes"), [("add", (1, 1), "a + b"), ("sub", (1, -1), "a - b")]
+)
+def test_planted_sums_and_differences_are_modular_addition(waves, act, operation, multipliers, computes):
+    model = planted.from_formula(waves(P, KEYS, multipliers), act=act, dead_neurons=4, n_heads=3).float()
+    found = analyze(model, task(operation))
+    assert (found.verdict, found.computes, found.key_frequencies) == ("modular addition", computes, KEYS)
+    assert found.accuracy == found.train_accuracy == found.test_accuracy == found.argmax_agreement == 1
+    assert found.logit_variance_explained > 0.999
+    assert found.kl < 1e-5
+    assert found.formula_accuracy == 1
+    assert found.formula_loss == pytest.approx(found.loss, rel=0.05)
+    assert found.restricted_loss == pytest.approx(found.loss, rel=0.05)
+    assert found.excluded_loss == pytest.approx(math.log(P), abs=0.1)
+    assert list(found.excluded_loss_alone) == list(KEYS)
+    assert (found.steering_accuracy, found.steering_minimum, found.steering_control) == (1, 1, 1)
+    assert found.dead_neurons == 4
+    assert found.neuron_phase_alignment > 0.999
+    assert found.frequency_power == pytest.approx(dict.fromkeys(KEYS, 1 / 3))
+    assert found.effective_rank_embedding == pytest.approx(6)
+    assert found.constant_share == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("p", "keys"), [(11, (2, 4)), (12, (1, 5)), (12, (1, 6)), (12, (2, 3, 5)), (15, (1, 3, 5)), (59, (3, 7, 20))]
+)
+@pytest.mark.parametrize("operation", ["add", "sub"])
+def test_whatever_the_modulus(waves, p, keys, operation):
+    multipliers = miii.ModularAddition(p=p, operation=operation).multipliers
+    found = analyze(planted.from_formula(waves(p, keys, multipliers)).float(), task(operation, p))
+    assert (found.verdict, found.key_frequencies, found.accuracy) == ("modular addition", keys, 1)
+    assert found.computes == {"add": "a + b", "sub": "a - b"}[operation]
+    assert found.steering_minimum == 1
+
+
+def test_minus_a_plus_b_is_modular_addition_of_minus_a(waves):
+    found = analyze(planted.from_formula(waves(P, KEYS, (-1, 1))).float(), task())
+    assert (found.verdict, found.computes) == ("modular addition", "-a + b")
+    assert found.accuracy < 0.1  # of this task it knows nothing
+
+
+def test_an_unknown_split_needs_no_memory(waves):
+    found = analyze(planted.from_formula(waves(P, KEYS)).float(), task(train_fraction=None))
+    assert (found.verdict, found.excluded_loss_split) == ("modular addition", "all")
+    assert found.train_accuracy is found.test_accuracy is None
+    assert analyze(random_network(), task()).excluded_loss_split == "train"
+
+
+def test_a_constant_of_each_answer_is_measured_and_does_not_hide_the_rest(waves):
+    model = planted.from_formula(waves(P, KEYS), dead_neurons=1, act="relu")
+    model.W_pos[2] += 3 * model.W_U[:, 4]  # "=" writes a constant that only the unembedding reads
+    found = analyze(model, task())
+    assert found.constant_share > 0.005
+    assert found.logit_variance_explained > 0.99
+
+
+# ---- networks that do not ----
+
+
+def test_another_combination_is_not_modular_addition(waves):
+    found = analyze(planted.from_formula(waves(P, KEYS, (1, 3))).float(), task())
+    assert (found.verdict, found.computes) == ("none", "a + 3b")
+    assert found.steering_accuracy == found.argmax_agreement == 1  # all else is there
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_untrained_network_is_none(seed):
+    found = analyze(random_network(seed=seed), task())
+    assert found.verdict == "none"
+    assert found.logit_variance_explained < 0.5
+    assert found.steering_accuracy < 0.5
+
+
+@pytest.mark.parametrize("share", [0.3, 0.98])
+def test_a_lookup_table_of_the_training_pairs_has_memorised(share):
+    table = task(p=13, train_fraction=share)
+    found = analyze(lookup(13, table.labels, table.train_mask.nonzero()[:, 0]), table)
+    assert found.train_accuracy == 1
+    assert found.test_accuracy < 0.5
+    assert found.verdict == "memorised"
+
+
+def test_a_lookup_table_of_all_pairs_is_none():
+    table = task(p=13)
+    found = analyze(lookup(13, table.labels, torch.arange(169)), table)
+    assert (found.accuracy, found.verdict) == (1, "none")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_addition_in_another_order_is_not_claimed_for_this_one(waves, seed):
+    """Tokens and answers renamed alike, at random: the algorithm is there, but not in the order of the numbers."""
+    model = planted.from_formula(waves(P, KEYS)).float()
+    name = torch.randperm(P, generator=torch.Generator().manual_seed(seed))
+    model.W_E[name], model.W_U[:, name] = model.W_E[:P].clone(), model.W_U.clone()
+    renamed = name[(name.argsort()[:, None] + name.argsort()) % P].flatten()
+    relabelled = replace(task(), labels=renamed)
+    found = analyze(model, relabelled)
+    assert found.accuracy == 1
+    assert found.verdict == "none"
+
+
+def test_multiplying_every_number_by_three_is_an_order_in_which_it_still_adds(waves):
+    """3a + 3b = 3 (a + b): the same network with other frequencies."""
+    model = planted.from_formula(waves(P, KEYS)).float()
+    name = 3 * torch.arange(P) % P
+    model.W_E[name], model.W_U[:, name] = model.W_E[:P].clone(), model.W_U.clone()
+    found = analyze(model, task())
+    assert (found.verdict, found.accuracy) == ("modular addition", 1)
+    thirds = [k * pow(3, -1, P) % P for k in KEYS]
+    assert found.key_frequencies == tuple(sorted(min(k, P - k) for k in thirds))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_that_the_formula_answers_right_is_not_enough(waves, noisy, seed):
+    """It holds the answer by itself, also where it was fitted to a network drowned in noise."""
+    found = analyze(noisy(planted.from_formula(waves(P, KEYS), act="relu"), 2, seed), task())
+    assert found.formula_accuracy > 0.95
+    assert found.accuracy < 0.7
+    assert found.verdict == "none"
+
+
+def test_a_network_whose_logits_are_more_than_the_formula_is_none(adder):
+    """``adder`` answers right; but its waves vary with a - b, and the formula explains two thirds of the logits."""
+    found = analyze(adder(P, KEYS), task())
+    assert found.accuracy == found.formula_accuracy == 1
+    assert found.logit_variance_explained == pytest.approx(2 / 3, abs=0.03)
+    assert found.verdict == "none"
+
+
+# ---- JSON ----
+
+
+def zeros(model):
+    for weight in model.parameters():
+        weight.zero_()
+    return model
+
+
+def constant(model):
+    """Without attention: the same logits for every pair."""
+    model.blocks[0].W_O.zero_()
+    return model
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda waves: (random_network(), task()),
+        lambda waves: (random_network(p=12), task(p=12)),
+        lambda waves: (random_network(p=15, n_layers=2, act="gelu", biases="all"), task(p=15, train_fraction=None)),
+        lambda waves: (zeros(random_network()), task()),
+        lambda waves: (constant(random_network()), task()),
+        lambda waves: (planted.from_formula(waves(12, (1, 6))), task(p=12)),
+        lambda waves: (planted.from_formula(waves(P, KEYS)).float(), task("mul")),
+        lambda waves: (planted.from_formula(waves(P, KEYS, amplitudes=(1e4, 1e4, 1e4))), task()),
+    ],
+    ids=["untrained", "even", "composite", "zeros", "constant", "nyquist", "another task", "huge"],
+)
+def test_every_value_is_json_as_its_standard_has_it(waves, make):
+    model, examples = make(waves)
+    report = analyze(model, examples).to_json()
+    assert report == json.loads(json.dumps(report, allow_nan=False))
+    assert report.keys() == PROMISED | BESIDES
+    assert report["verdict"] in ("modular addition", "memorised", "none")
+    assert report["key_frequencies"] == sorted(report["key_frequencies"])
+    assert list(report["frequency_power"]) == [str(k) for k in report["key_frequencies"]]
+    assert report["excluded_loss_split"] == ("train" if examples.split_known else "all")
+
+
+@pytest.mark.parametrize("make", [zeros, constant])
+def test_a_network_that_always_says_the_same_explains_nothing(make):
+    found = analyze(make(random_network()), task())
+    assert found.verdict == "none"
+    assert found.logit_variance_explained == pytest.approx(0, abs=1e-9)
+    assert found.dead_neurons == 64
+    assert found.loss >= math.log(P) - 1e-9
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_network_that_has_fallen_apart_is_one_sentence(one_sentence, value):
+    model = random_network()
+    model.blocks[0].W_out[0] = value
+    with one_sentence("model must give finite"):
+        analyze(model, task())
+
+
+def test_too_small_a_modulus_is_one_sentence(one_sentence):
+    with one_sentence("p must be at least 11", "7"):
+        analyze(random_network(p=7), task(p=7))
+
+
+@pytest.mark.parametrize(
+    ("multipliers", "words"),
+    [((1, 1), "a + b"), ((1, -1), "a - b"), ((-1, -1), "-a - b"), ((3, 1), "3a + b"), ((1, -4), "a - 4b")],
+)
+def test_what_it_computes_in_words(waves, multipliers, words):
+    model = planted.from_formula(waves(P, (2, 5), multipliers)).float()
+    assert analyze(model, task()).computes == words
+
+
+@pytest.mark.parametrize(("deaf", "words"), [(0, "2b"), (1, "2a")])
+def test_what_it_computes_from_one_operand(waves, deaf, words):
+    """With one head and the neurons of the differences silent, squares of the other operand's waves are left."""
+    model = planted.from_formula(waves(P, (2, 5))).float()
+    model.blocks[0].W_O[deaf] = 0
+    model.blocks[0].W_out[1::2] = 0
+    found = analyze(model, task())
+    assert (found.verdict, found.computes) == ("none", words)

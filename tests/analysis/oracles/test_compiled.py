@@ -1,0 +1,84 @@
+"""Networks compiled from sums: right at every pair, and what the analyses find in them is what was put in."""
+
+import pytest
+import torch
+
+import miii
+from miii import analysis
+from miii.analysis.modular import grid
+from miii.analysis.oracles import compiled
+
+
+def task(expression, p, **more):
+    return miii.ModularAddition(operation="expr", expression=expression, p=p, **{"train_fraction": 0.5} | more)
+
+
+def right(model, config):
+    built = config.build()
+    return (grid.logits(model, built).argmax(1) == built.labels).double().mean().item()
+
+
+@pytest.mark.parametrize("hinges", [1, 8])
+@pytest.mark.parametrize("p", [2, 3, 7, 11, 59, 113])
+@pytest.mark.parametrize("expression", ["a + b", "3*a - b + 7", "-a + 5*b + 1", "b + 3"])
+def test_it_answers_every_pair_right(expression, p, hinges):
+    config = task(expression, p)
+    assert right(compiled.network(config, hinges=hinges), config) == 1.0
+
+
+@pytest.mark.parametrize(("expression", "p"), [("6*a + b + 5", 12), ("2*a - 2*b + 1", 16), ("a/5 + b", 12)])
+def test_p_need_not_be_prime(expression, p):
+    assert right(compiled.network(task(expression, p)), task(expression, p)) == 1.0
+
+
+def test_any_frequencies_that_tell_the_answers_apart_will_do(one_sentence):
+    config = task("2*a + b + 3", 23)
+    model = compiled.network(config, frequencies=(3, 5, 9))
+    assert right(model, config) == 1.0
+    assert [term.k_c for term in compiled.formula(config, (9, 3, 5)).terms] == [3, 5, 9]
+    with one_sentence("frequencies must be in 1 .. 11", "12"):
+        compiled.network(config, frequencies=(3, 12))
+    with one_sentence("frequencies must have no divisor in common", "12", "[2, 4]"):
+        compiled.network(task("a + b", 12), frequencies=(2, 4))
+
+
+def test_operations_that_are_sums_compile_too_and_others_say_so(one_sentence):
+    for operation in ("add", "sub"):
+        config = miii.ModularAddition(operation=operation, p=23, train_fraction=0.5)
+        assert right(compiled.network(config), config) == 1.0
+    with one_sentence("task must be a modular sum to be compiled", "3*a - b + 7", "'mul'"):
+        compiled.network(miii.ModularAddition(operation="mul", p=23))
+    with one_sentence("task must be a modular sum to be compiled", "'a*b'"):
+        compiled.network(task("a*b", 23))
+
+
+def test_the_analyses_find_what_was_put_in():
+    config = task("3*a - b + 7", 23)
+    model, built = compiled.network(config, frequencies=(2, 5, 9)), config.build()
+    report = analysis.verdict.analyze(model, built)
+    assert set(report.key_frequencies) >= {2, 5, 9}
+    assert (report.accuracy, report.computes) == (1.0, "3a - b")
+    assert report.logit_variance_explained > 0.95
+    assert report.steering_accuracy == report.steering_control == 1.0  # the 7 is not lost
+    neurons = analysis.neurons.neurons(model, compiled.plain(config))
+    assert neurons.single_frequency == 1.0
+    assert set(neurons.clusters()) == {2, 5, 9}
+    assert neurons.alignment[neurons.alive].min() > 0.99
+    # in the task's own order a neuron has another frequency in a than in b
+    assert analysis.neurons.neurons(model, built, (3, -1)).single_frequency < 0.1
+
+
+@pytest.mark.parametrize("expression", ["3*a - b + 7", "a + b", "-a + 4*b - 2"])
+def test_the_plain_order_is_that_of_a_sum_of_the_same_examples(expression):
+    config = task(expression, 11)
+    plain, built = compiled.plain(config), config.build()
+    assert torch.equal(plain.labels, grid.combined(11))
+    rows = plain.tokens[:, 0] * 11 + plain.tokens[:, 1]
+    assert rows.sort().values.tolist() == list(range(121))
+    assert torch.equal(built.labels[rows], plain.labels)
+    assert torch.equal(built.train_mask[rows], plain.train_mask)
+
+
+def test_the_order_of_a_task_that_is_no_sum_is_its_own():
+    config = task("a*b", 11)
+    assert torch.equal(compiled.plain(config).tokens, config.build().tokens)

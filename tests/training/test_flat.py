@@ -1,0 +1,195 @@
+"""A RunConfig as a flat list of options, held against a walk of its own over pydantic's fields."""
+
+from collections import Counter
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import pytest
+from pydantic import BaseModel
+
+from miii import (
+    KINDS,
+    MIU,
+    OPTIMIZERS,
+    RECIPES,
+    SGD,
+    AdamW,
+    Frames,
+    ModelConfig,
+    ModularAddition,
+    Muon,
+    Primes,
+    Residues,
+    RunConfig,
+    recipe,
+)
+from miii.training import flat
+
+OPTIONS = {option.name: option for option in flat.options()}
+CONFIGS = {
+    **{name: recipe(name) for name in RECIPES},
+    "sgd": RunConfig(optimizer=SGD(lr=0.5, momentum=0.3), task=ModularAddition(operation="sub", p=7)),
+    "muon": RunConfig(optimizer=Muon(adamw_lr=0.25), model=ModelConfig(causal=False), threads=3),
+    "all optional": RunConfig(batch_size=7, steps_after_grok=0, threads=2, seconds=1.5, optimizer=AdamW(beta1=0.0)),
+    "primes": recipe(
+        task=Primes(low=100, high=2_000, base=12, leading_zeros=False, residues=(3, 7), sample=500), batch_size=64
+    ),
+    "residues": recipe(task=Residues(p=31, masked=(2, 5)), model=ModelConfig(biases="none")),
+    "basis": recipe(task=Residues(p=5, basis=True, seed=3)),
+    "expr": recipe(task=ModularAddition(operation="expr", expression="a - 2*b % p", p=7)),
+    "miu": recipe(task=MIU(longest=5, longest_test=9, n=200), model=ModelConfig(positions="none"), seconds=60),
+    "frames": recipe(task=Frames(low=100, high=999, frames=3, largest_step=4, predict="label"), batch_size=32),
+}
+TAGS = {"task": "kind", "optimizer": "name"}  # the fields that choose, which are options under the part's own name
+# a valid value that doubling or halving would not give
+OTHERS = {"sample": 300, "residues": (3, 11), "masked": (2,), "longest": 30}
+
+
+def leaves(model: type[BaseModel]) -> list[str]:
+    """Names of the fields that hold no further fields; a choice of models counts under the choice's own name."""
+    found: list[str] = []
+    for name, field in model.model_fields.items():
+        kinds = [field.annotation, *get_args(field.annotation)]
+        kinds = [get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in kinds]
+        kinds = [kind for kind in kinds if isinstance(kind, type)]
+        parts = [kind for kind in kinds if issubclass(kind, BaseModel)]
+        if len(parts) > 1:
+            below = {leaf for part in parts for leaf in leaves(part)} - {TAGS[name]}
+            found += [name, *below]
+        else:
+            found += leaves(parts[0]) if parts else [name]
+    return found
+
+
+def another(name: str, value: Any) -> Any:
+    """A valid value of the option that differs from the given one."""
+    if name in OTHERS:
+        return OTHERS[name]
+    annotation = OPTIONS[name].annotation
+    if get_origin(annotation) is Literal:
+        return next(choice for choice in get_args(annotation) if choice != value)
+    if isinstance(value, bool):
+        return not value
+    return value / 2 or 0.5 if isinstance(value, float) else (value or 0) * 2 or 1
+
+
+def test_every_leaf_of_the_config_is_exactly_one_option():
+    assert Counter(option.name for option in flat.options()) == Counter(leaves(RunConfig))
+
+
+@pytest.mark.parametrize("option", flat.options(), ids=lambda option: option.name)
+def test_an_option_says_what_it_is(option):
+    assert option.description.strip(), f"{option.name} has no description"
+    assert "\n" not in option.description
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_values_and_change_undo_each_other(config):
+    assert flat.change(RunConfig(), flat.values(config)) == config
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_values_may_be_text_as_on_the_command_line(config):
+    def text(value: Any) -> str | None:
+        return None if value is None else ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+    texts = {name: text(value) for name, value in flat.values(config).items()}
+    assert flat.change(RunConfig(), texts) == config
+
+
+@pytest.mark.parametrize("task", KINDS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_values_are_the_chosen_kinds_and_everyone_elses(task, optimizer):
+    config = flat.change(RunConfig(), {"task": task, "optimizer": optimizer})
+    own = {*type(config.task).model_fields, *type(config.optimizer).model_fields} - {*TAGS.values(), "expression"}
+    shared = {name for name, option in OPTIONS.items() if option.part not in TAGS}
+    assert flat.values(config).keys() == own | shared | set(TAGS)
+
+
+@pytest.mark.parametrize(
+    ("task", "optimizer"),
+    [("modular", optimizer) for optimizer in OPTIMIZERS] + [(k, "adamw") for k in KINDS if k != "modular"],
+)
+def test_each_option_changes_itself_and_nothing_else(task, optimizer):
+    # a block that goes with every mixer and norm
+    own = {"primes": {"low": 100, "high": 999}, "frames": {"predict": "label"}}  # of labels alone, all may be seen
+    few = {"block": "pre-norm"} | own.get(task, {})
+    base = flat.change(RunConfig(), {"task": task, "optimizer": optimizer, **few})
+    before = flat.values(base)
+    for name in before.keys() - set(TAGS):
+        value = another(name, before[name])
+        assert value != before[name]
+        assert flat.values(flat.change(base, {name: value})) == {**before, name: value}
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_another_task_brings_its_own_defaults_and_keeps_the_rest(task):
+    other = "miu" if task != "miu" else "residues"
+    base = flat.change(RunConfig(), {"task": other, "train_fraction": 0.123, "seed": 7, "lr": 0.5, "d_model": 64})
+    changed = flat.change(base, {"task": task})
+    assert changed.task == KINDS[task]()
+    assert (changed.model, changed.optimizer, changed.steps) == (base.model, base.optimizer, base.steps)
+    assert flat.change(base, {"task": task, "seed": 3}).task == KINDS[task](seed=3)
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_the_same_task_keeps_what_was_set(task):
+    base = flat.change(RunConfig(), {"task": task, "train_fraction": 0.25})
+    assert flat.change(base, {"task": task}) == base
+
+
+@pytest.mark.parametrize(("kind", "model"), [("adamw", AdamW), ("sgd", SGD), ("muon", Muon)])
+def test_another_optimizer_brings_its_own_defaults(kind, model):
+    other = "sgd" if kind == "adamw" else "adamw"
+    base = flat.change(RunConfig(), {"optimizer": other, "lr": 0.123})
+    assert flat.change(base, {"optimizer": kind}).optimizer == model()
+    assert flat.change(base, {"optimizer": kind, "lr": 0.5}).optimizer == model(lr=0.5)
+
+
+def test_the_same_optimizer_keeps_what_was_set():
+    base = flat.change(RunConfig(), {"lr": 0.123})
+    assert flat.change(base, {"optimizer": "adamw"}) == base
+
+
+def test_the_config_that_is_changed_stays_as_it_was():
+    config = RunConfig()
+    flat.change(config, {"p": 7, "optimizer": "sgd"})
+    assert config == RunConfig()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"width": 3}, ["width", "d_model", "train_fraction"]),
+        ({"momentum": 0.5}, ["momentum", "adamw", "beta1"]),
+        ({"optimizer": "sgd", "beta1": 0.5}, ["beta1", "sgd", "momentum"]),
+        ({"optimizer": "adam"}, ["optimizer", "adamw, sgd, muon", "'adam'"]),
+        ({"optimizer": None}, ["optimizer", "adamw, sgd, muon"]),
+        ({"name": "sgd"}, ["name", "optimizer"]),
+        ({"base": 10}, ["base", "the task modular", "operation, p, "]),
+        ({"task": "primes", "p": 7}, ["p is not an option of the task primes", "low, high, base"]),
+        ({"task": "primes", "operation": "add"}, ["operation is not an option of the task primes"]),
+        ({"task": "residues", "residues": (3,)}, ["residues is not an option of the task residues", "masked"]),
+        ({"task": "miu", "base": 3}, ["base is not an option of the task miu", "longest_test"]),
+        ({"task": "primes", "frames": 3}, ["frames is not an option of the task primes"]),
+        ({"positions": "frames"}, ["positions must be learned or none for the task modular", "'frames'"]),
+        ({"task": "frames", "causal": False}, ["causal must be true for predict everything"]),
+        ({"task": "add"}, ["task must be one of modular, primes, residues, miu, frames", "'add'"]),
+        ({"task": None}, ["task must be one of modular, primes, residues, miu, frames", "None"]),
+        ({"kind": "primes"}, ["kind is not an option of a run", "task"]),
+        ({"task": "primes", "base": 1}, ["base must be", "at least 2", "1"]),
+        ({"task": "primes", "residues": "3,x"}, ["residues", "'x'"]),
+        ({"seconds": 0}, ["seconds must be", "greater than 0"]),
+        ({"positions": "some"}, ["positions must be one of", "'none'", "'some'"]),
+        ({"p": "x"}, ["p must be an integer", "at least 2", "'x'"]),
+        ({"lr": "fast"}, ["lr must be a number", "'fast'"]),
+        ({"causal": "maybe"}, ["causal must be true or false", "'maybe'"]),
+        ({"schedule": "steep"}, ["schedule must be one of", "cosine", "'steep'"]),
+        ({"steps": None}, ["steps must be an integer"]),
+        ({"n_heads": 3}, ["n_heads must divide d_model", "3"]),
+        ({"p": 5, "batch_size": 8}, ["batch_size must be at most", "7 training examples"]),
+    ],
+    ids=str,
+)
+def test_a_change_that_does_not_fit_is_one_sentence(changes, words, one_sentence):
+    with one_sentence(*words):
+        flat.change(RunConfig(), changes)

@@ -1,0 +1,500 @@
+"""Training: the same weights every time, however often it is interrupted, and honest numbers."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import miii
+from miii import training
+from miii.model import fast
+from miii.training import build_model, evaluation, snapshot_steps, train
+from miii.training.evaluation import evaluator
+
+VARIANTS = [
+    pytest.param({"optimizer": {"name": name}, "batch_size": batch}, id=f"{name}-{batch}")
+    for name in miii.OPTIMIZERS
+    for batch in (None, 7)
+] + [pytest.param({"dropout": 0.25, "dropout_steps": 9}, id="dropout")]
+
+
+def final(steps):
+    *_, last = steps
+    return last.weights
+
+
+def told(step):
+    """What a step says of itself, beside the clock on the wall."""
+    row = None if step.evaluation is None else step.evaluation.row()
+    return step.step, step.lr_factor, step.grokked_at, step.last, step.weights is None, row
+
+
+def remembered(state):
+    """A state without the clock, which holds seconds."""
+    return {name: value for name, value in state.items() if name != "clock"}
+
+
+@pytest.mark.parametrize("changes", VARIANTS)
+def test_the_same_config_gives_the_same_weights(changes, small_config, same):
+    config = small_config(**changes)
+    assert same(final(train(config)), final(train(config)))
+
+
+def test_dropout_silences_its_share_of_the_neurons_anew_at_every_step(small_config, monkeypatch):
+    """Each neuron of each example by itself; the rest make up for the silent ones."""
+    masks, answer_logits = [], fast.answer_logits
+
+    def looked_at(model, plan, kept=None):
+        if kept is not None:
+            masks.append(kept)
+        return answer_logits(model, plan, kept)
+
+    monkeypatch.setattr(fast, "answer_logits", looked_at)
+    final(train(small_config(dropout=0.2, dropout_steps=3, steps=5)))
+    one, two, three = masks  # and none after those steps
+    assert not torch.equal(one, two)
+    assert not torch.equal(two, three)
+    for mask in masks:
+        assert sorted(mask.unique().tolist()) == pytest.approx([0, 1.25])
+        assert 0.15 < (mask == 0).float().mean() < 0.25
+        assert (mask == 0).any(0).sum() > 1
+        assert (mask == 0).any(1).sum() > 1
+
+
+def test_torch_s_own_randomness_is_neither_read_nor_changed(small_config, same):
+    torch.manual_seed(1)
+    first = final(train(small_config(batch_size=7, dropout=0.1)))
+    torch.manual_seed(2)
+    expected = torch.rand(3)
+    torch.manual_seed(2)
+    assert same(first, final(train(small_config(batch_size=7, dropout=0.1))))
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("at", [0, 1, 5, 13, 23])
+@pytest.mark.parametrize("changes", VARIANTS)
+def test_going_on_from_a_state_is_never_having_stopped(changes, at, small_config, same):
+    config = small_config(**changes)
+    whole, state = [], None
+    for step in train(config):
+        whole.append(step)
+        if step.step == at:
+            state = step.state()
+    rest = list(train(config, state))
+    assert same(rest[-1].weights, whole[-1].weights)
+    assert same(remembered(rest[-1].state()), remembered(whole[-1].state()))
+
+
+@pytest.mark.parametrize("at", [0, 1, 5, 13, 23])
+def test_the_steps_after_a_state_tell_what_they_would_have_told(at, small_config):
+    config = small_config()
+    whole, state = [], None
+    for step in train(config):
+        whole.append(step)
+        if step.step == at:
+            state = step.state()
+    rest = list(train(config, state))
+    assert [told(step) for step in rest] == [told(step) for step in whole[at:]]
+
+
+def test_the_clock_goes_on_too(small_config):
+    config = small_config()
+    state = next(step.state() for step in train(config) if step.step == 13)
+    state["clock"][1] = 100.0
+    assert next(train(config, state)).seconds >= 100.0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": {"seed": 1}},
+        {"task": {"operation": "sub"}},
+        {"model": {"act": "gelu"}},
+        {"model": {"biases": "all"}},
+        {"optimizer": {"name": "adamw", "lr": 1e-3}},
+        {"optimizer": {"name": "adamw", "weight_decay": 0.5}},
+        {"optimizer": {"name": "adamw", "beta1": 0.5}},
+        {"optimizer": {"name": "sgd"}},
+        {"optimizer": {"name": "muon"}},
+        {"optimizer": {"name": "muon", "embedding": True}},
+        {"optimizer": {"name": "muon", "adamw_weight_decay": 2.0}},
+        {"batch_size": 23},
+        {"dropout": 0.25},
+        {"dropout": 0.25, "dropout_steps": 3},
+        {"optimizer": {"name": "slow-gradient"}},
+        {"optimizer": {"name": "slow-gradient", "slow_lambda": 1.0}},
+        {"optimizer": {"name": "slow-gradient", "slow_alpha": 0.5}},
+        {"optimizer": {"name": "orthogonal-gradient"}},
+        {"loss": "stablemax"},
+        {"loss": "squared"},
+        {"schedule": "linear"},
+        {"schedule": "constant"},
+        {"warmup_steps": 0},
+        {"precision": "bfloat16"},
+    ],
+    ids=str,
+)
+def test_no_option_is_without_effect(changes, small_config, same):
+    default: dict = {}
+    if len(changes.get("optimizer", {})) > 1:
+        default = {"optimizer": {"name": changes["optimizer"]["name"]}}
+    if changes == {"optimizer": {"name": "orthogonal-gradient"}}:  # whose weight decay is another as well
+        default = {"optimizer": {"name": "adamw", "weight_decay": 0.0}}
+    if "dropout_steps" in changes:
+        default = {"dropout": 0.25}
+    assert not same(final(train(small_config(**changes))), final(train(small_config(**default))))
+
+
+def test_a_stop_ends_training_within_an_evaluation_and_loses_nothing(small_config, same, monkeypatch):
+    """Whenever it comes, from the first chunk of step 0 to the last of the last step."""
+    monkeypatch.setattr(evaluation, "CHUNK", 20)  # three chunks an evaluation
+    config = small_config(optimizer={"name": "muon"}, batch_size=7)
+    whole = list(train(config))
+    asked = itertools.count()
+    for _ in train(config, stop=lambda: next(asked) < 0):
+        pass
+    cut_short = 0
+    for after in range(0, next(asked), 5):
+        calls = itertools.count()
+        steps = list(train(config, stop=lambda calls=calls, after=after: next(calls) >= after))
+        last = steps[-1]
+        cut_short += last.evaluation is None and last.step % config.eval_every == 0
+        assert not last.last or last.step == config.steps
+        rest = [last] if last.last else list(train(config, last.state()))
+        rows = {step.step: told(step) for step in steps} | {step.step: told(step) for step in rest}
+        assert list(rows.values()) == [told(step) for step in whole]
+        assert same(rest[-1].weights, whole[-1].weights)
+    assert cut_short >= 3
+
+
+@pytest.mark.parametrize("task", [{"p": 7}, {"kind": "primes", "low": 100, "high": 400}])
+def test_training_ends_where_it_diverges_and_everything_before_is_finite(small_config, task):
+    for optimizer in ({"name": "sgd", "lr": 10.0}, {"name": "adamw", "lr": 10.0, "weight_decay": 1.0}):
+        config = small_config(task=task, loss="squared", optimizer=optimizer, steps=2000, snapshots=200, warmup_steps=0)
+        steps: list[training.Step] = []
+        with pytest.raises(training.Diverged, match=r"at step \d+ is not finite; lower lr") as caught:
+            steps.extend(train(config))
+        assert steps[-1].step == caught.value.step - 1
+        for step in steps:
+            assert step.weights is None or all(w.isfinite().all() for w in step.weights.values())
+
+
+@pytest.mark.parametrize("changes", [{"eval_every": 1}, {"snapshots": 20}, {"steps_after_grok": 10**6}], ids=str)
+def test_looking_does_not_change_what_is_seen(changes, small_config, same):
+    assert same(final(train(small_config(**changes))), final(train(small_config())))
+
+
+def test_the_first_step_is_the_network_before_training(small_config, same):
+    config = small_config()
+    first = next(train(config))
+    assert (first.step, first.lr_factor, first.step_seconds, first.last) == (0, 0.0, 0.0, False)
+    assert same(first.weights, build_model(config, config.task.build()).state_dict())
+
+
+def test_steps_evaluations_and_snapshots_come_when_they_should(small_config):
+    config = small_config(steps=23, eval_every=5, snapshots=6)
+    steps = list(train(config))
+    assert [step.step for step in steps] == list(range(24))
+    assert [step.step for step in steps if step.evaluation] == [0, 5, 10, 15, 20, 23]
+    assert [step.step for step in steps if step.weights] == snapshot_steps(23, 6)
+    assert [step.step for step in steps if step.last] == [23]
+    assert all(a.seconds <= b.seconds for a, b in itertools.pairwise(steps))
+    assert all(0 < step.step_seconds <= step.seconds for step in steps[1:])
+
+
+def test_weights_handed_out_are_float32_copies(small_config, same):
+    steps = train(small_config())
+    first = next(steps)
+    kept = {name: value.clone() for name, value in first.weights.items()}
+    state = remembered(first.state())
+    kept_state = {name: value.clone() for name, value in state.items()}
+    for _ in steps:
+        pass
+    assert same(first.weights, kept)
+    assert same(state, kept_state)
+    assert {value.dtype for value in kept.values()} == {torch.float32}
+
+
+def test_without_positions_there_is_nothing_to_train_at_the_places(small_config, same):
+    config = small_config(model={"positions": "none"})
+    steps = list(train(config))
+    assert steps[-1].weights["W_pos"].count_nonzero() == 0
+    assert not torch.equal(steps[-1].weights["W_E"], steps[0].weights["W_E"])
+    state = next(step.state() for step in train(config) if step.step == 13)
+    assert not [name for name in state if name.startswith("stepper.") and "W_pos" in name]
+    assert same(final(train(config, state)), steps[-1].weights)
+    assert not same(final(train(small_config())), steps[-1].weights)
+
+
+def test_a_step_lowers_the_loss(small_config):
+    config = small_config(model={"d_model": 32, "d_mlp": 64}, steps=100, task={"train_fraction": 0.8})
+    losses = [step.evaluation.train_loss for step in train(config) if step.evaluation]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize("name", miii.OPTIMIZERS)
+def test_every_matrix_moves_and_stays_finite(name, small_config):
+    steps = list(train(small_config(optimizer={"name": name})))
+    for weight, after in steps[-1].weights.items():
+        assert after.isfinite().all(), weight
+        assert not torch.equal(after, steps[0].weights[weight]), weight
+    assert all(value.isfinite().all() for value in remembered(steps[-1].state()).values())
+
+
+# ---- the numbers ----
+
+
+def by_numpy(weights, config):
+    """Losses and accuracies from the weights alone: the plain forward in float64, numpy from there."""
+    task = config.task.build()
+    model = miii.Transformer(config.model, task.d_vocab, task.d_vocab_out, task.n_ctx)
+    model.load_state_dict(weights)
+    with torch.no_grad():
+        logits = model.double()(task.tokens)[:, -1].numpy()
+    logits = logits - logits.max(1, keepdims=True)
+    labels, train_rows = task.labels.numpy(), task.train_mask.numpy()
+    right = logits.argmax(1) == labels
+    others = np.exp(logits)
+    own = logits[np.arange(len(labels)), labels]
+    loss = np.where(right, np.log1p(others.sum(1) - 1), np.log(others.sum(1))) - own
+    return {
+        "train_loss": loss[train_rows].mean(),
+        "test_loss": loss[~train_rows].mean(),
+        "train_accuracy": right[train_rows].mean(),
+        "test_accuracy": right[~train_rows].mean(),
+        "weight_norm": math.sqrt(sum(value.double().square().sum().item() for value in weights.values())),
+    }, right
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"model": {"n_layers": 2, "biases": "all"}}, {"precision": "bfloat16"}], ids=str
+)
+def test_what_is_reported_is_what_the_weights_do(changes, small_config):
+    config = small_config(**changes)
+    looked_at = [step for step in train(config) if step.evaluation and step.weights]
+    assert len(looked_at) >= 3
+    for step in looked_at:
+        row, right = by_numpy(step.weights, config)
+        assert step.evaluation.row() == pytest.approx(row, rel=1e-9, abs=1e-12)
+        assert step.evaluation.correct.tolist() == right.tolist()
+
+
+def test_chunks_of_the_evaluation_make_no_difference(small_config, monkeypatch):
+    whole = next(train(small_config())).evaluation
+    monkeypatch.setattr(evaluation, "CHUNK", 10)
+    chunked = next(train(small_config())).evaluation
+    assert chunked.row() == pytest.approx(whole.row(), rel=1e-12)
+    assert torch.equal(chunked.correct, whole.correct)
+
+
+@pytest.fixture
+def solved(adder, small_config):
+    """A config and a state at step 0 whose weights add exactly, so that the run begins with a test accuracy of 1."""
+
+    def start(scale=1.0, **changes):
+        model = adder(7, (1, 2, 3), scale=scale)
+        shape = model.config.model_dump()
+        config = small_config(model=shape, optimizer={"name": "sgd", "lr": 1e-9}, **changes)
+        state = {f"weights.{name}": value for name, value in model.state_dict().items()}
+        return config, state | {"clock": torch.tensor([0, 0, torch.nan, torch.nan], dtype=torch.float64)}
+
+    return start
+
+
+@pytest.mark.parametrize(("scale", "largest"), [(5.0, 1e-5), (7.0, 1e-8), (9.0, 1e-11)])
+def test_the_smallest_losses_are_resolved(solved, scale, largest):
+    config, state = solved(scale)
+    first = next(train(config, state))
+    row, _ = by_numpy(first.weights, config)
+    assert 0 < first.evaluation.test_loss < largest
+    assert first.evaluation.test_loss == pytest.approx(row["test_loss"], rel=1e-3)
+    assert first.evaluation.train_loss == pytest.approx(row["train_loss"], rel=1e-3)
+
+
+# ---- grokking ----
+
+
+@pytest.mark.parametrize("after", [0, 1, 7])
+def test_training_ends_so_many_steps_after_grokking(solved, after):
+    config, state = solved(steps_after_grok=after)
+    steps = list(train(config, state))
+    assert steps[-1].grokked_at == 0
+    assert steps[-1].step == after
+    assert [step.last for step in steps] == [False] * after + [True]
+    assert steps[-1].evaluation is not None
+    assert steps[-1].weights is not None
+
+
+def test_training_goes_to_the_end_unless_it_is_told_to_stop(solved):
+    config, state = solved(steps_after_grok=None)
+    assert [step.step for step in train(config, state)] == list(range(config.steps + 1))
+
+
+def test_the_schedule_s_end_comes_first(solved):
+    config, state = solved(steps_after_grok=1000)
+    assert list(train(config, state))[-1].step == config.steps
+
+
+def test_a_small_network_learns_to_add_and_the_first_evaluation_that_sees_it_is_told():
+    """The whole way, once: 80 % of the pairs modulo 31, from random weights to nearly every other pair right."""
+    config = miii.RunConfig(
+        task=miii.ModularAddition(p=31, train_fraction=0.8, seed=1),
+        model=miii.ModelConfig(d_model=64, d_mlp=256),
+        optimizer=miii.AdamW(lr=2e-2, weight_decay=2.0),
+        steps_after_grok=3,
+        precision="float32",
+        threads=1,
+    )
+    steps = list(train(config))
+    first = next(step.step for step in steps if step.evaluation and step.evaluation.test_accuracy >= 0.99)
+    assert 10 < first < 200
+    assert [step.grokked_at for step in steps] == [None] * first + [first] * 4
+    assert {step.seconds_to_grok for step in steps} == {None, steps[first].seconds}
+
+
+def test_grokking_is_remembered_when_training_goes_on(solved):
+    config, state = solved(steps_after_grok=9)
+    middle = next(step for step in train(config, state) if step.step == 4)
+    rest = list(train(config, middle.state()))
+    assert [step.step for step in rest] == [4, 5, 6, 7, 8, 9]
+    assert (rest[-1].grokked_at, rest[-1].seconds_to_grok) == (0, middle.seconds_to_grok)
+
+
+# ---- batches ----
+
+
+@pytest.fixture
+def batches(monkeypatch):
+    """The pairs (a, b) of every training batch, as they pass."""
+    seen, plain = [], fast.answer_logits
+
+    def watch(model, plan, kept=None):
+        if torch.is_grad_enabled():
+            seen.append([tuple(row) for row in plan.token[plan.index][:, :2].tolist()])
+        return plain(model, plan, kept)
+
+    monkeypatch.setattr(fast, "answer_logits", watch)
+    return seen
+
+
+@pytest.mark.parametrize(("batch_size", "per_epoch"), [(1, 24), (7, 3), (8, 3), (24, 1)])
+def test_an_epoch_takes_no_training_pair_twice(batches, small_config, batch_size, per_epoch):
+    config = small_config(batch_size=batch_size, steps=2 * per_epoch + 1)
+    for _ in train(config):
+        pass
+    task = config.task.build()
+    training_pairs = {tuple(row) for row in task.tokens[task.train_mask][:, :2].tolist()}
+    assert [len(batch) for batch in batches] == [batch_size] * config.steps
+    for epoch in (batches[:per_epoch], batches[per_epoch : 2 * per_epoch]):
+        pairs = list(itertools.chain(*epoch))
+        assert len(set(pairs)) == len(pairs) == per_epoch * batch_size
+        assert set(pairs) <= training_pairs
+
+
+def test_each_epoch_has_an_order_of_its_own_drawn_from_the_seed(batches, small_config):
+    for seed in (0, 0, 1):
+        for _ in train(small_config(batch_size=24, steps=2, task={"seed": seed})):
+            pass
+    # the splits of two seeds differ, so batches are compared by the ranks of their pairs
+    first, second, again, _, other, _ = [[sorted(batch).index(pair) for pair in batch] for batch in batches]
+    assert first == again
+    assert first != second
+    assert first != other
+    assert sorted(batches[0]) == sorted(batches[1])
+
+
+def test_the_full_batch_is_the_training_split(batches, small_config):
+    config = small_config(steps=3)
+    for _ in train(config):
+        pass
+    task = config.task.build()
+    assert batches == [[tuple(row) for row in task.tokens[task.train_mask][:, :2].tolist()]] * 3
+
+
+# ---- snapshots ----
+
+
+@pytest.mark.parametrize("snapshots", [1, 2, 3, 6, 40, 1000])
+@pytest.mark.parametrize("steps", [1, 2, 24, 400, 40_000])
+def test_snapshots_run_from_the_first_step_to_the_last(steps, snapshots):
+    kept = snapshot_steps(steps, snapshots)
+    assert kept[0] == 0
+    assert kept[-1] == steps
+    assert kept == sorted(set(kept))
+    assert len(kept) <= max(snapshots, 3)  # the two ends and step 1 are always among them
+
+
+def test_snapshots_are_spaced_in_log_step():
+    kept = snapshot_steps(40_000, 40)
+    ratios = [b / a for a, b in itertools.pairwise(kept) if a >= 100]
+    assert len(kept) >= 35
+    assert max(ratios) / min(ratios) < 1.02
+
+
+# ---- where it runs ----
+
+
+def test_bfloat16_trains_float32_weights(small_config):
+    weights = final(train(small_config(precision="bfloat16")))
+    assert {value.dtype for value in weights.values()} == {torch.float32}
+    exact = final(train(small_config()))
+    difference = torch.cat([(weights[n] - exact[n]).flatten() for n in exact]).norm()
+    assert 0 < difference < 0.2 * torch.cat([value.flatten() for value in exact.values()]).norm()
+
+
+def test_the_thread_count_is_the_config_s(small_config):
+    before = torch.get_num_threads()
+    try:
+        next(train(small_config(threads=2)))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_device_that_is_not_there_is_refused(small_config, monkeypatch, one_sentence):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with one_sentence("device", "cuda"):
+        next(train(small_config(device="cuda")))
+
+
+# ---- an unknown split ----
+
+
+def test_a_task_whose_split_is_unknown_cannot_be_trained(small_config, one_sentence):
+    config = small_config(task={"train_fraction": None})
+    with one_sentence("train_fraction must be a number in (0, 1) for training", "none"):
+        next(train(config))
+
+
+def test_a_task_whose_split_is_unknown_has_no_batches(small_config, one_sentence):
+    with one_sentence("batch_size", "0 training examples"):
+        small_config(task={"train_fraction": None}, batch_size=1)
+
+
+def test_an_evaluation_without_training_pairs_is_that_of_all_pairs(small_config):
+    config = small_config(task={"train_fraction": None})
+    task = config.task.build()
+    evaluation = evaluator(build_model(config, task), task)()
+    assert math.isnan(evaluation.train_loss)
+    assert evaluation.test_accuracy == evaluation.correct.double().mean().item()
+
+
+@pytest.mark.parametrize("name", ["cross-entropy", "stablemax", "squared"])
+def test_a_loss_is_computed_in_float32_whatever_the_logits_are(name):
+    """In bfloat16 a loss of .01 is 0, and so is its gradient: what StableMax is there to prevent."""
+    task = miii.ModularAddition(p=5).build()
+    rows = torch.arange(len(task.labels))
+    logits = torch.randn(len(rows), 5, generator=torch.Generator().manual_seed(0)) * 4
+    logits[rows, task.labels] += 20
+
+    def gradient(logits, autocast):
+        logits = logits.clone().requires_grad_(True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            training.loop._loss(task, name, torch.device("cpu"))(logits, rows).backward()
+        return logits.grad.float()
+
+    rounded = logits.bfloat16()
+    expected = gradient(rounded.float(), False)
+    torch.testing.assert_close(gradient(rounded, True), expected, rtol=1e-2, atol=1e-6)
