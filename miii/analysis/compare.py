@@ -65,8 +65,6 @@ class Compared:
         parameters: numbers that are trained.
         measures: those of ``MEASURES`` that its task has; None where they cannot be taken.
         curve: (step, accuracy on the test split, or validation AUC of primes).
-
-    Source: own design.
     """
 
     run: str
@@ -84,10 +82,7 @@ class Compared:
 
 
 def architecture(config: RunConfig) -> str:
-    """Block and mixer, and what else is not as in the task's recipe, such as ``pre-norm, gru`` or ``plain, stablemax``.
-
-    Source: own design.
-    """
+    """Block and mixer, and what else is not as in the task's recipe, such as ``pre-norm, gru`` or ``plain, stablemax``."""
     model, usual = config.model, flat.defaults(config.task.kind)
     named: list[str] = [model.block]
     named += [] if model.mixer == "attention" else [model.mixer]
@@ -105,16 +100,13 @@ def architecture(config: RunConfig) -> str:
 
 
 def optimizer(config: RunConfig) -> str:
-    """The optimiser in a few words, such as ``adamw, lr 0.0175, decay 2.5``. Source: own design."""
+    """The optimiser in a few words, such as ``adamw, lr 0.0175, decay 2.5``."""
     chosen = config.optimizer
     return f"{chosen.name}, lr {chosen.lr:g}, decay {chosen.weight_decay:g}"
 
 
 def terms(config: RunConfig) -> dict[str, Any]:
-    """What runs must share to be compared: the task without its seed, the budget, schedule, dropout and evaluations.
-
-    Source: own design.
-    """
+    """What runs must share to be compared: the task without its seed, the budget, schedule, dropout and evaluations."""
     dumped = config.model_dump()
     return {"task": config.task.model_dump(exclude={"seed"})} | {name: dumped[name] for name in TERMS}
 
@@ -124,8 +116,6 @@ def on_equal_terms(named: Sequence[tuple[str, dict[str, Any]]]) -> None:
 
     Raises:
         InputError: there is no run, or they do not share their terms.
-
-    Source: own design.
     """
     if not named:
         raise InputError("runs must be at least one (got none).")
@@ -143,8 +133,6 @@ def measured(run: runs.Run) -> Compared:
 
     Raises:
         InputError: the run's task is neither modular arithmetic nor primes, or it has not ended.
-
-    Source: own design.
     """
     config, task = run.config, run.config.task
     if not isinstance(task, ModularAddition | Primes):
@@ -223,8 +211,6 @@ def compare(found: Sequence[Compared]) -> "pd.DataFrame":
 
     Raises:
         InputError: there is no run, or they do not share their terms.
-
-    Source: own design.
     """
     import pandas as pd
 
@@ -239,8 +225,6 @@ def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
     """One row an architecture and optimiser, over its seeds: how many grok, of every number the median, least and most.
 
     Columns ``grokked_at``, ``grokked_at_low``, ``grokked_at_high`` and so on; of the steps to grok over those that did.
-
-    Source: own design.
     """
     import pandas as pd
 
@@ -264,7 +248,7 @@ def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def curves(found: Iterable[Compared]) -> "pd.DataFrame":
-    """One row an evaluation: run, architecture, seed, step, value. Source: own design."""
+    """One row an evaluation: run, architecture, seed, step, value."""
     import pandas as pd
 
     return pd.DataFrame(
@@ -277,7 +261,7 @@ def curves(found: Iterable[Compared]) -> "pd.DataFrame":
 
 
 def save(path: Path, found: Iterable[Compared]) -> None:
-    """Write a comparison, a JSON object a line; the folder is made if need be. Source: own design."""
+    """Write a comparison, a JSON object a line; the folder is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(asdict(each), allow_nan=False) + "\n" for each in found)
     whole_file(path, lambda beside: beside.write_text(lines))
@@ -288,8 +272,6 @@ def load(path: Path) -> tuple[Compared, ...]:
 
     Raises:
         InputError: the file cannot be read, or a line is no such object.
-
-    Source: own design.
     """
     try:
         lines = [json.loads(line) for line in path.read_text().splitlines()]

@@ -13,8 +13,6 @@ def context(task: Task, base: int) -> dict[str, float | None]:
     ``digit``: by the share of primes in training with the same last digit. ``labels``: with the same step and labels
     of the frames before, too, of which some say whether 3 divides the last integer. ``..._coprime``: of the integers
     coprime to the base alone.
-
-    Source: own design.
     """
     assert task.frame is not None
     label, train = task.labels.numpy(), task.train_mask.numpy()

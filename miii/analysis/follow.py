@@ -44,8 +44,6 @@ def tokens_of(task: Task, shown: str) -> Int[Tensor, " pos"]:
 
     Raises:
         InputError: the task has no such token, or has inputs of another length.
-
-    Source: own design.
     """
     names = shown.split()
     unknown = [name for name in names if name not in task.token_names]
@@ -63,8 +61,6 @@ def through(model: Transformer, tokens: Int[Tensor, " pos"]) -> Through:
 
     Raises:
         InputError: a logit is not finite: the network has fallen apart.
-
-    Source: own design.
     """
     last = len(model.blocks) - 1
     layers = range(len(model.blocks)) if "pattern" in sites(model.config) else ()
@@ -84,8 +80,6 @@ class Said:
         logits: less their mean over the answers, which softmax does not see; in float64.
         probability: the softmax.
         answer, runner_up: the answers of the largest and the second largest logit.
-
-    Source: own design.
     """
 
     logits: Float[Tensor, " answers"]
@@ -100,7 +94,7 @@ class Said:
 
 
 def said(logits: Float[Tensor, " answers"]) -> Said:
-    """What the logits of one target say; of equal ones the first. Source: own design."""
+    """What the logits of one target say; of equal ones the first."""
     exact = logits.double()
     first, second = exact.argsort(descending=True, stable=True)[:2].tolist()
     return Said(exact - exact.mean(), exact.softmax(0), first, second)
@@ -219,16 +213,13 @@ def written(
 
 
 def wrong(model: Transformer, task: Task) -> Int[Tensor, " rows"]:
-    """The examples that the network answers wrong, by its first target. Source: own design."""
+    """The examples that the network answers wrong, by its first target."""
     logits = fast.answers(model, task.tokens)[:, task.logits_of(task.name)]
     return (logits.argmax(1) != task.labels).nonzero()[:, 0]
 
 
 def prefixes(tape: Int[Tensor, " pos"]) -> Int[Tensor, "letters pos"]:
-    """The tapes of an MIU string's first letter, its first two, and so on: the places of the letters to come are blank.
-
-    Source: own design.
-    """
+    """The tapes of an MIU string's first letter, its first two, and so on: the places of the letters to come are blank."""
     letters = (tape == LETTER_I) | (tape == LETTER_U)
     come = letters.cumsum(0)
     counts = torch.arange(1, int(letters.sum()) + 1)

@@ -29,12 +29,12 @@ def not_all_equal(*inputs: bool) -> bool:
 
 
 def inputs(n: int) -> Int[np.ndarray, "rows n"]:
-    """All 2^n inputs as 0 and 1, counting up. Source: own design."""
+    """All 2^n inputs as 0 and 1, counting up."""
     return np.arange(2**n)[:, None] >> np.arange(n)[::-1] & 1
 
 
 def truth(function: Function, n: int) -> Bool[np.ndarray, " rows"]:
-    """The function's value at each of ``inputs(n)``. Source: own design."""
+    """The function's value at each of ``inputs(n)``."""
     return np.array([function(*map(bool, row)) for row in inputs(n)])
 
 
@@ -79,17 +79,12 @@ def not_all_equal_network(n: int) -> TwoLayers:
     """Not all equal of n inputs, with the program's two clauses as hidden units: none is true, all are true.
 
     Of two inputs that is xor.
-
-    Source: own design.
     """
     return TwoLayers(first=((-1,) * n, (1,) * n), bias=(1, 1 - n), second=(-1, -1), threshold=0.5)
 
 
 def xor_network(n: int) -> TwoLayers:
-    """Xor of n inputs: hidden units with a kink at each count of true ones, which draw a zigzag through 0, 1, 0, 1 ...
-
-    Source: own design.
-    """
+    """Xor of n inputs: hidden units with a kink at each count of true ones, which draw a zigzag through 0, 1, 0, 1 ..."""
     return TwoLayers(
         first=((1,) * n,) * n,
         bias=tuple(-count for count in range(n)),

@@ -28,8 +28,6 @@ def check(config: object) -> Residues:
 
     Raises:
         InputError: it is another task's.
-
-    Source: own design.
     """
     if not isinstance(config, Residues):
         raise InputError(f"task must be residues for this analysis (got {getattr(config, 'name', config)}).")
@@ -181,8 +179,6 @@ def report(run: Run, step: int | None = None) -> dict[str, Any]:
 
     Raises:
         InputError: the run's task is another, or it has no such step.
-
-    Source: own design.
     """
     config = check(run.config.task)
     task, model = run.task(), run.model(step)

@@ -122,10 +122,7 @@ def _integers(config: Frames, made: Int[np.ndarray, "sequences frame slot"]) -> 
 
 
 def copied(rolled: Rollout, first: Int[np.ndarray, " sequences"]) -> Float[np.ndarray, "frame slot"]:
-    """The control that has learned nothing but to repeat the first frame: share of right digits by frame and slot.
-
-    Source: own design.
-    """
+    """The control that has learned nothing but to repeat the first frame: share of right digits by frame and slot."""
     config = rolled.config
     digits = numbers.digits(first, config.base, config.width) + len(frames.LABELS)
     return (digits[:, None] == rolled.truth[..., 1:-1]).mean(0)
@@ -156,8 +153,6 @@ def scores(rolled: Rollout) -> list[dict[str, Any]]:
     sequence has: ``label_accuracy`` and ``label_auc`` after the network's own frames, against the truth about the
     integer that it wrote; ``..._true`` after the true frames. ``composite`` is the accuracy of saying composite always.
     None where there is nothing to score.
-
-    Source: own design.
     """
     found = []
     for i in range(rolled.n.shape[1]):
@@ -210,7 +205,7 @@ def starts(
 
 
 def similarity(vectors: Float[Tensor, "vectors d_model"]) -> Float[Tensor, "vectors vectors"]:
-    """The cosines between vectors, such as W_step's or W_slot's. Source: own design."""
+    """The cosines between vectors, such as W_step's or W_slot's."""
     return (
         torch.nn.functional.normalize(vectors.double(), dim=1)
         @ torch.nn.functional.normalize(vectors.double(), dim=1).T
@@ -222,8 +217,6 @@ def check(config: object) -> Frames:
 
     Raises:
         InputError: it is another.
-
-    Source: own design.
     """
     if not isinstance(config, Frames):
         kind = getattr(config, "kind", config)
@@ -241,8 +234,6 @@ def report(run: Run, step: int | None = None, ahead: int | None = None) -> dict[
 
     Raises:
         InputError: as ``roll``, or the run has no such step.
-
-    Source: own design.
     """
     config = check(run.config.task)
     task, model = run.task(), run.model(step)
@@ -272,7 +263,7 @@ def held_out(model: Transformer, task: Task) -> dict[str, float | None]:
 def by_carries(
     rolled: Rollout, first: Int[np.ndarray, " sequences"], step: Int[np.ndarray, " sequences"]
 ) -> list[dict[str, float]]:
-    """Share of integers right one frame ahead, by how often adding the step carries. Source: own design."""
+    """Share of integers right one frame ahead, by how often adding the step carries."""
     count, right = carries(first, step, rolled.config.base), rolled.said[:, 0] == rolled.n[:, 0]
     return [
         {"carries": int(c), "sequences": int((count == c).sum()), "integers": float(right[count == c].mean())}

@@ -110,10 +110,7 @@ def neurons_write(written: Written, post: Float[Tensor, " neuron"], most: int = 
 
 
 def answer_logits(said: Said, truth: int) -> Chart:
-    """The logit of every answer, less their mean; the answer, the runner-up and the truth marked.
-
-    Source: own design.
-    """
+    """The logit of every answer, less their mean; the answer, the runner-up and the truth marked."""
     kind = ["others"] * len(said.logits)
     kind[said.runner_up] = "runner-up"
     kind[truth] = "truth"

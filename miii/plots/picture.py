@@ -25,8 +25,6 @@ def picture(chart: Chart, kind: Literal["png", "svg"]) -> bytes:
 
     Raises:
         InputError: the chart cannot be drawn.
-
-    Source: own design.
     """
     command = [sys.executable, "-c", _DRAW, kind, str(SCALE)]
     done = subprocess.run(command, input=json.dumps(chart.to_dict()).encode(), capture_output=True)

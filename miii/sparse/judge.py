@@ -36,8 +36,6 @@ class Judged:
         threshold: of the evidence, from the training integers.
         train, test: recalls at it.
         sieve_depth: the largest prime up to which every factor is seen; see ``analysis.sieve.depth``.
-
-    Source: own design.
     """
 
     threshold: float
@@ -119,8 +117,6 @@ def judge(
 
     Raises:
         InputError: a side has no primes or no composites.
-
-    Source: own design.
     """
     spf = numbers.smallest_prime_factor(n)
     prime = n == spf

@@ -73,13 +73,11 @@ def check_layer(model: Transformer, layer: int) -> None:
 
     Raises:
         InputError: there is no such layer.
-
-    Source: own design.
     """
     if not 0 <= layer < model.config.n_layers:
         raise InputError(f"layer must be in 0 .. {model.config.n_layers - 1} (got {layer}).")
 
 
 def centred(W_U: Float[Tensor, "d_model d_vocab_out"]) -> Float[Tensor, "d_model d_vocab_out"]:
-    """W_U less its mean over the answers, which softmax does not see. Source: own design."""
+    """W_U less its mean over the answers, which softmax does not see."""
     return W_U - W_U.mean(1, keepdim=True)

@@ -25,7 +25,7 @@ HEAD_AXIS = {"q": 2, "k": 2, "v": 2, "z": 2, "scores": 1, "pattern": 1}
 
 @dataclass(frozen=True)
 class Couples:
-    """Indices of clean examples, and for each of a corrupted one with another answer. Source: own design."""
+    """Indices of clean examples, and for each of a corrupted one with another answer."""
 
     clean: Int[Tensor, " couples"]
     corrupt: Int[Tensor, " couples"]
@@ -92,10 +92,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Runs:
-    """The clean and the corrupted run of a set of couples: their tokens and every activation by name.
-
-    Source: own design.
-    """
+    """The clean and the corrupted run of a set of couples: their tokens and every activation by name."""
 
     tokens: Mapping[str, Int[Tensor, "couples pos"]]
     acts: Mapping[str, Mapping[str, Tensor]]
@@ -103,7 +100,7 @@ class Runs:
 
 
 def both_runs(model: Transformer, task: Task, couples: Couples) -> Runs:
-    """Run the network on both examples of every couple and keep all activations. Source: own design."""
+    """Run the network on both examples of every couple and keep all activations."""
     tokens = {"clean": task.tokens[couples.clean], "corrupt": task.tokens[couples.corrupt]}
     with torch.no_grad():
         acts = {name: capture(model, some) for name, some in tokens.items()}
@@ -121,8 +118,6 @@ class Patch:
         layer: None for sites outside the blocks.
         pos: the position; of scores and pattern the query's.
         head: None where all heads were patched at once, or there are none.
-
-    Source: own design.
     """
 
     site: str
@@ -134,7 +129,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Every patch, and the mean logit difference of the unpatched runs, in logits (nats). Source: own design."""
+    """Every patch, and the mean logit difference of the unpatched runs, in logits (nats)."""
 
     patches: tuple[Patch, ...]
     clean: float
@@ -169,7 +164,7 @@ def sweep(model: Transformer, task: Task, couples: Couples | None = None) -> Swe
 
 
 def rows(site: str, pos: int | None, head: int | None) -> tuple[slice | int, ...]:
-    """The index of one position and one head within an activation; None stands for all of them. Source: own design."""
+    """The index of one position and one head within an activation; None stands for all of them."""
     index: list[slice | int] = [slice(None)] * 3
     index[SITES[site].index("query" if "query" in SITES[site] else "pos")] = slice(None) if pos is None else pos
     if head is not None:
@@ -178,7 +173,7 @@ def rows(site: str, pos: int | None, head: int | None) -> tuple[slice | int, ...
 
 
 def put(values: Tensor, where: tuple[slice | int, ...]) -> Callable[[Tensor], Tensor]:
-    """A change for ``intervene`` that takes ``values`` at one index and leaves the rest. Source: own design."""
+    """A change for ``intervene`` that takes ``values`` at one index and leaves the rest."""
 
     def change(met: Tensor) -> Tensor:
         out = met.clone()

@@ -36,8 +36,6 @@ class Node:
         layer: None for embed and logits.
         head: None for all heads of the layer, and where there are none.
         pos: None for all positions.
-
-    Source: own design.
     """
 
     site: str

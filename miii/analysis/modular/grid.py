@@ -19,8 +19,6 @@ def modulus(task: Task) -> int:
 
     Raises:
         InputError: the task is another, or its p is too small to tell frequencies apart.
-
-    Source: own design.
     """
     p = task.d_vocab_out
     if task.n_ctx != 3 or len(task.labels) != p * p:
@@ -55,8 +53,6 @@ def activations(model: Transformer, task: Task, name: str) -> Float[Tensor, "exa
 
     Raises:
         InputError: ``name`` was never met, or is ``pos_embed``, which no example has for itself.
-
-    Source: own design.
     """
     if name == "pos_embed":
         raise InputError("name must be an activation that each example has for itself (got pos_embed).")
@@ -78,9 +74,6 @@ def neurons(model: Transformer, task: Task) -> Float[Tensor, "examples d_mlp"]:
 
 
 def combined(p: int, multipliers: tuple[int, int] = (1, 1)) -> Int[Tensor, " pairs"]:
-    """``(alpha a + beta b) mod p`` of every pair in the order a * p + b; (1, 1) is the sum, (1, -1) the difference.
-
-    Source: own design.
-    """
+    """``(alpha a + beta b) mod p`` of every pair in the order a * p + b; (1, 1) is the sum, (1, -1) the difference."""
     n = torch.arange(p)
     return ((multipliers[0] * n[:, None] + multipliers[1] * n) % p).flatten()

@@ -97,10 +97,7 @@ def measure(
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A run, snapshot by snapshot.
-
-    Source: own design.
-    """
+    """A run, snapshot by snapshot."""
 
     frequencies: tuple[int, ...]
     points: tuple[Point, ...]
@@ -139,8 +136,6 @@ def trajectory(
 
     Raises:
         InputError: as ``measure``.
-
-    Source: own design.
     """
     points = tuple(measure(model, task, frequencies, multipliers, step) for step, model in models)
     return Trajectory(tuple(frequencies), points)

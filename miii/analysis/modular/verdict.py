@@ -88,8 +88,6 @@ def analyze(model: Transformer, task: Task) -> Report:
 
     Raises:
         InputError: the task is not made of all pairs of Z_p, or p is below 11.
-
-    Source: own design.
     """
     p = grid.modulus(task)
     keys = fourier.model_key_frequencies(model, p)

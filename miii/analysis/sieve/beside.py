@@ -30,8 +30,6 @@ class Beside:
     Attributes:
         threshold: of the evidence, the one with the best F1 on the training integers that are run.
         wrong: the integers that are judged wrong by it.
-
-    Source: own design.
     """
 
     table: "pd.DataFrame"
@@ -50,8 +48,6 @@ def beside(model: Transformer, task: Task, config: Primes, seed: int = 0) -> Bes
 
     Raises:
         InputError: a logit is not finite.
-
-    Source: own design.
     """
     import pandas as pd
 

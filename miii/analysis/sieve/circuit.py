@@ -60,8 +60,6 @@ def question(task: Task, config: Primes | MIU, asked: str) -> Task:
 
     Raises:
         InputError: the question is no prime, and not ``base``.
-
-    Source: own design.
     """
     rows = numbers.side(task, False, MOST)
     n = task.facts["n" if isinstance(config, Primes) else "I"].numpy()[rows]

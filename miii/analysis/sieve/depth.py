@@ -46,8 +46,6 @@ class Depth:
         oracles: ROC AUC of trial division by all primes up to q, for each factor.
         oracles_and_base: the same with the primes that divide the base, which the last digit gives away.
         primes, composites: how many were judged.
-
-    Source: own design.
     """
 
     factors: tuple[Factor, ...]
@@ -136,10 +134,7 @@ def by_factor(
     moduli: tuple[int, ...],
     seed: int = 0,
 ) -> tuple[Factor, ...]:
-    """Primes against the composites of each smallest factor, of those factors that at least 20 composites have.
-
-    Source: own design.
-    """
+    """Primes against the composites of each smallest factor, of those factors that at least 20 composites have."""
     factors = []
     for q in moduli:
         against = (spf == q) & ~prime
@@ -151,10 +146,7 @@ def by_factor(
 
 
 def reached(factors: tuple[Factor, ...]) -> int:
-    """The largest q up to which every factor's lower bound is at least .95; 1 where already the first is below.
-
-    Source: own design.
-    """
+    """The largest q up to which every factor's lower bound is at least .95; 1 where already the first is below."""
     found = 1
     for factor in factors:
         if factor.low < LEAST:

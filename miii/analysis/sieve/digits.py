@@ -108,8 +108,6 @@ def of_side(model: Transformer, task: Task, config: Primes | MIU, train: bool, s
 
     Raises:
         InputError: as ``of``, or the side has no such integer.
-
-    Source: own design.
     """
     rows = side(task, train, len(task.labels), seed)
     if isinstance(config, Primes):
@@ -127,10 +125,7 @@ def of_side(model: Transformer, task: Task, config: Primes | MIU, train: bool, s
 
 
 def evidence(model: Transformer, resid: Float[Tensor, "integers d_model"]) -> Float[Tensor, " integers"]:
-    """The logit of prime less that of composite, from the sum on: the last MLP and the unembedding.
-
-    Source: own design.
-    """
+    """The logit of prime less that of composite, from the sum on: the last MLP and the unembedding."""
     logits = model.unembed(model.blocks[-1].after(resid))
     return logits[:, 1] - logits[:, 0]
 
@@ -174,10 +169,7 @@ class Explained:
 
 
 def explained(sums: Sum, metric: Float[Tensor, "d_model d_model"], q: int, seed: int = 0) -> Explained:
-    """Split each place's variance between the residues of what the place adds to n.
-
-    Source: own design.
-    """
+    """Split each place's variance between the residues of what the place adds to n."""
     added, M = sums.added, metric.double()
     mean, places = added.mean(0), range(added.shape[1])
     # for each place: which symbol each integer has there, and the residue of what each symbol adds
@@ -226,10 +218,7 @@ def _between(x: Tensor, classes: np.ndarray, metric: Tensor) -> float:
 
 
 def means(sums: Sum, q: int) -> tuple[Float[Tensor, "place residue d_model"], Bool[np.ndarray, "place residue"]]:
-    """What a digit adds on average, by its place and its residue, and which residues occur there.
-
-    Source: own design.
-    """
+    """What a digit adds on average, by its place and its residue, and which residues occur there."""
     added, residues = sums.added, sums.parts % q
     places = added.shape[1]
     found, occurs = torch.zeros(places, q, added.shape[-1]), np.zeros((places, q), dtype=bool)

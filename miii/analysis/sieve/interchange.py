@@ -20,8 +20,6 @@ class Moved:
 
     Attributes:
         of, to: whether they are multiples of q, and whether they are made to be; alike in the control.
-
-    Source: own design.
     """
 
     of: bool
@@ -116,10 +114,7 @@ def interchange(
 
 @dataclass(frozen=True)
 class Sides:
-    """Multiples of q and other integers, their evidence, the midpoint between them, and on which side each stands.
-
-    Source: own design.
-    """
+    """Multiples of q and other integers, their evidence, the midpoint between them, and on which side each stands."""
 
     q: int
     multiple: Bool[np.ndarray, " integers"]

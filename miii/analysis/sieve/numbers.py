@@ -16,8 +16,6 @@ def check(config: object) -> Primes | MIU:
 
     Raises:
         InputError: it is another task's.
-
-    Source: own design.
     """
     if not isinstance(config, Primes | MIU):
         raise InputError(f"task must be primes or miu for this analysis (got {getattr(config, 'name', config)}).")
@@ -37,22 +35,16 @@ def evidence(model: Transformer, tokens: Int[Tensor, "integers pos"]) -> Float[n
 
 
 def sieved(config: Primes, limit: int) -> tuple[int, ...]:
-    """The primes q < ``limit`` that do not divide the base: those that the last digit does not give away.
-
-    Source: own design.
-    """
+    """The primes q < ``limit`` that do not divide the base: those that the last digit does not give away."""
     return tuple(q for q in numbers.primes_below(limit) if config.base % q)
 
 
 def undivided(n: Int[np.ndarray, " integers"], by: tuple[int, ...]) -> Bool[np.ndarray, " integers"]:
-    """Which integers none of some primes divides: all of them, if there are no primes. Source: own design."""
+    """Which integers none of some primes divides: all of them, if there are no primes."""
     return np.all([n % q != 0 for q in by], axis=0) if by else np.ones(len(n), dtype=bool)
 
 
 def side(task: Task, train: bool, most: int, seed: int = 0) -> Int[np.ndarray, " rows"]:
-    """Up to ``most`` examples of the training side (less its validation part) or of the test side, drawn at random.
-
-    Source: own design.
-    """
+    """Up to ``most`` examples of the training side (less its validation part) or of the test side, drawn at random."""
     rows = np.flatnonzero((task.step_mask if train else ~task.train_mask).numpy())
     return np.sort(np.random.default_rng(seed).permutation(rows)[:most])

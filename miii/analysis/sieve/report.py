@@ -83,8 +83,6 @@ def addition(
 
     Raises:
         InputError: as ``digits.of_side``.
-
-    Source: own design.
     """
     fitted, held_out = (digits.of_side(model, task, config, side) for side in (True, False))
     base = config.base if isinstance(config, Primes) else None
@@ -110,10 +108,7 @@ def _measure(
 
 
 def asked(config: Primes, found: depth.Depth) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The moduli by which a sum of residues is looked for, those below 14 and those sieved by, and the latter alone.
-
-    Source: own design.
-    """
+    """The moduli by which a sum of residues is looked for, those below 14 and those sieved by, and the latter alone."""
     seen = tuple(factor.q for factor in found.factors if factor.low >= depth.LEAST)
     return tuple(q for q in numbers.sieved(config, depth.LIMIT) if q < MODULI or q in seen), seen
 
@@ -136,8 +131,6 @@ def report(
 
     Raises:
         InputError: a run's task is another.
-
-    Source: own design.
     """
     config = numbers.check(run.config.task)
     model, task = run.model(step), run.task()

@@ -181,8 +181,6 @@ def edge_agreement(found: Circuit, truth: Circuit) -> Chart:
     """Every edge's score by one method over its score by another, the exact one; on the line they are equal.
 
     Both axes are linear up to a thousandth of the largest score, and logarithmic beyond.
-
-    Source: own design.
     """
     kinds = dict(zip(("q", "k", "v", "mlp", "logits"), READERS, strict=True))
     score = dict(zip(found.edges, found.scores, strict=True))

@@ -114,8 +114,6 @@ def readers(edges: Mapping[str, float], places: Sequence[str], title: str) -> Ch
         edges: by name, as ``analysis.sieve.circuit`` gives them; edges that end elsewhere than in a key or a value are
             left out.
         places: what stands at each position.
-
-    Source: own design.
     """
     rows = []
     for name, worth in edges.items():

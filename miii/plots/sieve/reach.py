@@ -14,7 +14,7 @@ ANSWERS = {"theorem": MAIN, "no theorem": ACCENT}
 
 
 def right_by_target(accuracy: Mapping[str, float], chance: Mapping[str, float]) -> Chart:
-    """Share of right answers to each target, beside what its commonest answer alone gives. Source: own design."""
+    """Share of right answers to each target, beside what its commonest answer alone gives."""
     names = {"network": MAIN, "commonest answer": MUTED}
     frame = pd.DataFrame(
         [
@@ -103,8 +103,6 @@ def reach(strings: pd.DataFrame, by: str, longest: int | None = None) -> Chart:
         strings: as ``analysis.lengths.by_length`` gives them.
         by: the property, "length" or "I".
         longest: the longest string in training, for a line there.
-
-    Source: own design.
     """
     names = {"length": "letters after M", "I": "I's in the string"}
     frame = strings.groupby([by, "theorem"])["right"].agg(["mean", "size"]).reset_index()
@@ -132,8 +130,6 @@ def reach(strings: pd.DataFrame, by: str, longest: int | None = None) -> Chart:
 
 def evidence_by_count(evidence: Float[np.ndarray, " strings"], count: Int[np.ndarray, " strings"]) -> Chart:
     """The evidence for "theorem" by the number of I's: the median, and the middle half of the strings.
-
-    Source: own design.
     """
     strings = pd.DataFrame({"I": count, "evidence": evidence})
     found = strings.groupby("I")["evidence"].quantile(np.array([0.25, 0.5, 0.75])).unstack()

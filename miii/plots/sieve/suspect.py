@@ -22,8 +22,6 @@ def evidence_beside(values: Beside, evidence: float, name: str) -> Chart:
 
     Args:
         name: what the line stands for.
-
-    Source: own design.
     """
     kinds = values.table["kind"].tolist()
     x: dict[str, Any] = {"title": "evidence for prime, in logits", "scale": alt.Scale(zero=False)}
@@ -115,8 +113,6 @@ def _together(path: Float[np.ndarray, "stations 2"], names: Sequence[str], near:
 
 def evidence_by_letter(string: str, evidence: Float[np.ndarray, " letters"]) -> Chart:
     """The evidence for "theorem" after each letter of an MIU string: what the network says of what has come so far.
-
-    Source: own design.
     """
     letters = string[1:]
     counts = [letters[: i + 1].count("I") for i in range(len(letters))]

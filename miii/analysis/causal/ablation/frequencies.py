@@ -81,8 +81,6 @@ def remover(directions: str) -> Callable[[Tensor, Collection[int], int], Tensor]
 
     Raises:
         InputError: ``directions`` is neither "all" nor "sum".
-
-    Source: own design.
     """
     known = {"all": _without_products, "sum": _without_sum}
     if directions not in known:

@@ -131,8 +131,6 @@ def check_kind(kind: str) -> None:
 
     Raises:
         InputError: ``kind`` is unknown.
-
-    Source: own design.
     """
     if kind not in get_args(Kind):
         raise InputError(f"kind must be one of {', '.join(get_args(Kind))} (got {kind!r}).")

@@ -27,8 +27,6 @@ class Ablations:
         names: of the parts, in the order of the values.
         loss, accuracy: mean cross-entropy in nats and share of right answers with that part silenced.
         baseline_loss, baseline_accuracy: the same of the whole network.
-
-    Source: own design.
     """
 
     part: str
@@ -46,7 +44,7 @@ def score(logits: Float[Tensor, "scored d_vocab_out"], labels: Int[Tensor, " sco
 
 
 def collected(part: str, kind: str, names: Sequence[str], scores: Iterable[tuple[float, float]]) -> Ablations:
-    """Put scores together: the whole network's, then that with each part silenced. Source: own design."""
+    """Put scores together: the whole network's, then that with each part silenced."""
     (baseline_loss, baseline_accuracy), *ablated = scores
     loss, accuracy = torch.tensor(ablated, dtype=torch.float64).view(-1, 2).T
     return Ablations(part, kind, tuple(names), loss, accuracy, baseline_loss, baseline_accuracy)
@@ -60,7 +58,7 @@ def scored(
     base: Float[Tensor, "scored d_vocab_out"],
     ablated: Iterable[Float[Tensor, "scored d_vocab_out"]],
 ) -> Ablations:
-    """``collected`` from the logits of the whole network and of that with each part silenced. Source: own design."""
+    """``collected`` from the logits of the whole network and of that with each part silenced."""
     return collected(part, kind, names, (score(logits, labels) for logits in chain([base], ablated)))
 
 
@@ -77,8 +75,6 @@ def scored_along(
 
     The loss is log(1 + sum over wrong answers of exp(logit - logit of the right one)), which keeps its digits in
     float32 where it is small.
-
-    Source: own design.
     """
     loss, right = torch.zeros(2, len(direction), dtype=torch.float64)
     for rows in torch.arange(len(labels)).split(CHUNK):
@@ -106,7 +102,7 @@ def _ties_won(left: Tensor, highest: Tensor, labels: Tensor) -> int:
 
 
 def answers(model: Transformer, task: Task, examples: Int[Tensor, " scored"]) -> Float[Tensor, "scored d_vocab_out"]:
-    """The network's logits where the answer is read. Source: own design."""
+    """The network's logits where the answer is read."""
     with torch.no_grad():
         plan = fast.plan(task.tokens)
         return torch.cat([fast.answer_logits(model, plan.rows(rows)) for rows in examples.split(CHUNK)])
@@ -118,19 +114,19 @@ def answers_with(
     name: str,
     values: Float[Tensor, "scored *axes"],
 ) -> Float[Tensor, "scored d_vocab_out"]:
-    """The same with one activation replaced by ``values``. Source: own design."""
+    """The same with one activation replaced by ``values``."""
     with torch.no_grad():
         parts = zip(tokens.split(CHUNK), values.split(CHUNK), strict=True)
         return torch.cat([intervene(model, some, {name: value})[:, -1] for some, value in parts])
 
 
 def activation(model: Transformer, task: Task, name: str, *, at_end: bool = False) -> Float[Tensor, "examples *axes"]:
-    """An activation of every example, at all positions or (``at_end``) at the last one. Source: own design."""
+    """An activation of every example, at all positions or (``at_end``) at the last one."""
     with torch.no_grad():
         chunks = (capture(model, some, {name})[name] for some in task.tokens.split(CHUNK))
         return torch.cat([chunk[:, -1] if at_end else chunk for chunk in chunks])
 
 
 def every_example(task: Task, examples: Int[Tensor, " scored"] | None) -> Int[Tensor, " scored"]:
-    """The indices of the examples to score: all of them unless given. Source: own design."""
+    """The indices of the examples to score: all of them unless given."""
     return torch.arange(len(task.labels)) if examples is None else examples
