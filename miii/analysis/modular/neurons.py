@@ -79,7 +79,7 @@ def neurons(model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 1
     Source: as ``Neurons``.
     """
     p = grid.modulus(task)
-    pre = grid.neurons(model, task)
+    pre = grid.neuron_inputs(model, task)
     post = model.blocks[-1].act(pre)
     blocks = fourier2d.powers(post.view(p, p, -1))
     squares = blocks.sum((0, 1))
