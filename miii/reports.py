@@ -120,7 +120,9 @@ def active_frequencies(run: Run) -> multitask.Active:
     """
     config, task = multitask.check(run.config.task), run.task()
     known = {} if run.report is None else multitask.reported_power(run.report)
-    return multitask.active(known | {step: multitask.frequency_power(run.model(step), task, config.p) for step in run.steps})
+    return multitask.active(
+        known | {step: multitask.frequency_power(run.model(step), task, config.p) for step in run.steps}
+    )
 
 
 def report_rollout(run: Run, step: int | None = None, ahead: int | None = None) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def table(found: Sequence[Compared]) -> "pd.DataFrame":
 def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Return one row for each architecture and optimizer, over seeds: how many grok, and median, minimum and maximum.
 
-    Columns are ``grokked_at``, ``grokked_at_low``, ``grokked_at_high`` and so on. Steps to grok are over seeds that did.
+    Columns are ``grokked_at``, ``grokked_at_low``, ``grokked_at_high`` and so on, steps to grok over seeds that did.
     """
     import pandas as pd
 

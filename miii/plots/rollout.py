@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
-from miii.analysis.rollout import Rollout, similarity
+from miii.analysis.sequences.rollout import Rollout, similarity
 from miii.plots.heatmap import heatmap
 from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, WRONG, Chart, top_legend
 

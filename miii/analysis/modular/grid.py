@@ -65,6 +65,6 @@ def neuron_inputs(model: Transformer, task: Task) -> Float[Tensor, "examples d_m
 
 
 def combined(p: int, multipliers: tuple[int, int] = (1, 1)) -> Int[Tensor, " pairs"]:
-    """Return (alpha a + beta b) mod p of every pair, in the order a * p + b; (1, 1) gives a + b, (1, -1) gives a - b."""
+    """Return (alpha a + beta b) mod p of every pair, in the order a * p + b; (1, -1) gives a - b."""
     n = torch.arange(p)
     return ((multipliers[0] * n[:, None] + multipliers[1] * n) % p).flatten()

@@ -97,7 +97,7 @@ def analyze(model: Transformer, task: Task) -> Report:
     multipliers = found or (1, 1)
     steered = steering.steer(model, task, keys, multipliers)
     losses = progress.losses(logits, task.labels, task.train_mask, keys, multipliers)
-    of_neurons = neurons.neurons(model, task, multipliers)
+    of_neurons = neurons.describe(model, task, multipliers)
     right = metrics.correct(logits, task.labels).double()
     known, train = task.split_known, task.train_mask
     W_E, W_L = fourier.operand_embedding(model, p), fourier.neuron_logit(model).T

@@ -97,7 +97,7 @@ def moduli_to_test(config: Primes, found: Depth) -> tuple[tuple[int, ...], tuple
 
 
 def verdict(added: tuple[Addition, ...]) -> str:
-    """Return "sums residues modulo 3 and 7", "does not sum residues modulo a prime", or that there are too few examples.
+    """Return "sums residues modulo 3 and 7" or the like, or that it does not, or that there are too few examples.
 
     It shows the sum only; see ``OPEN``.
     """

@@ -168,9 +168,9 @@ def steer(
 ) -> Crossing:
     """Shift the residue by s at one place: add the mean contribution of residue r + s and subtract that of r.
 
-    Here r = digit * base^place mod q, at a place drawn at random among all but the last. Depending on s, a multiple of q
-    becomes a non-multiple or the reverse. The control moves a non-multiple to another non-multiple, and a multiple by
-    two shifts that cancel: s at one place, -s at another.
+    Here r = digit * base^place mod q, at a place drawn at random among all but the last. Depending on s, a multiple
+    of q becomes a non-multiple or the reverse. The control moves a non-multiple to another non-multiple, and a multiple
+    by two shifts that cancel: s at one place, -s at another.
 
     Shares are NaN where there is nothing to steer: the control modulo 2, which has only one kind of non-multiple;
     everything with one digit; and the control with two digits, where multiples have no second place.

@@ -9,7 +9,7 @@ import pandas as pd
 
 from miii.analysis.causal.circuits import Circuit, Edge, Graph, Node
 from miii.errors import InputError
-from miii.plots.layout import Layout
+from miii.plots.causal.layout import Layout
 from miii.plots.style import ACCENT, CATEGORY, FIXED, FLUID, HEIGHT, MAIN, MUTED, WRONG, Chart, top_legend
 
 METHODS = {"exact": MUTED, "acdc": ACCENT, "eap": WRONG, "eap-ig": MAIN}

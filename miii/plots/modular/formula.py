@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
-from miii.analysis.decomposition import KINDS
+from miii.analysis.modular.decomposition import KINDS
 from miii.analysis.modular.formula import Formula
 from miii.analysis.modular.steering import Steering
 from miii.plots.style import ACCENT, CATEGORY, FLUID, HEIGHT, MAIN, Chart, top_legend

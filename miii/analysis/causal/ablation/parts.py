@@ -65,7 +65,9 @@ def heads(
     if not plain:
         return from_scores("head", kind, names, [score(fast.answers(model, tokens), labels), *scores])
     z, resid = at_end(model, task.tokens, end)
-    baseline, *last = _scores_of_last_layer(model, z[rows], resid[rows], _replacement(z, kind, task, rows, seed), labels)
+    baseline, *last = _scores_of_last_layer(
+        model, z[rows], resid[rows], _replacement(z, kind, task, rows, seed), labels
+    )
     return from_scores("head", kind, names, [baseline, *scores, *last])
 
 
@@ -136,9 +138,7 @@ def check_kind(kind: str) -> None:
         raise InputError(f"kind must be one of {', '.join(get_args(Kind))} (got {kind!r}).")
 
 
-def _replacement(
-    values: Tensor, kind: Kind, task: Task, rows: Tensor, seed: int
-) -> Float[Tensor, "scored_or_1 *axes"]:
+def _replacement(values: Tensor, kind: Kind, task: Task, rows: Tensor, seed: int) -> Float[Tensor, "scored_or_1 *axes"]:
     """Return what replaces an activation of every example: zero, its mean, or its value on another example."""
     if kind == "zero":
         return torch.zeros_like(values[:1])
