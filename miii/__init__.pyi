@@ -2,6 +2,7 @@
 from miii import analysis as analysis
 from miii import jobs as jobs
 from miii import plots as plots
+from miii import reports as reports
 from miii import runs as runs
 from miii import sparse as sparse
 from miii import transformer_lens as transformer_lens

@@ -24,8 +24,6 @@ def picture(chart: Chart, kind: Literal["png", "svg"]) -> bytes:
 
     Raises:
         InputError: the chart cannot be drawn.
-
-    Source: own design.
     """
     done = platform.run_apart(_DRAW, [kind, str(SCALE)], json.dumps(chart.to_dict()))
     if done.returncode != 0:

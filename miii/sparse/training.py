@@ -17,8 +17,6 @@ class Step:
     """One step. ``loss`` is its batch's weighted cross-entropy in nats; ``seconds`` count from the first step.
 
     ``network`` is the one that is being trained: it changes with the next step.
-
-    Source: own design.
     """
 
     config: GridConfig
