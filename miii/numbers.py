@@ -117,7 +117,7 @@ def width(n: int, base: int) -> int:
     return found
 
 
-def centred(k: int, p: int) -> int:
+def centered(k: int, p: int) -> int:
     """The representative of k modulo p in -(p // 2) .. p // 2; p / 2 itself for an even p. Source: own design."""
     k %= p
     return k - p if 2 * k > p else k
