@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-
 BRIEFLY = """
 import json, random, sys
 from benchmarks import fuzz, interrupted, reliability
