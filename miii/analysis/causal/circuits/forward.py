@@ -1,4 +1,4 @@
-"""Running a network of which only some edges are whole: the others carry what the corrupted run wrote."""
+"""Run a network with only some edges intact: the others carry what the corrupted run wrote."""
 
 import math
 
@@ -16,47 +16,46 @@ ALL, LAST = slice(None), slice(-1, None)
 def run(
     experiment: Experiment, kept: Bool[Tensor, " edges"], start: int | None = None
 ) -> Float[Tensor, "batch d_model"]:
-    """The residual stream before the logits, at the last position, with every edge that is not kept corrupted.
+    """Return the residual stream before the logits, at the last position, with all edges corrupted that are not kept.
 
-    A reader's input is the sum of its writers' outputs: as computed in this run along the edges that are kept, as in
-    the corrupted run along the others. With all edges it is the run on the examples, with none that on their
-    corruptions.
+    A reader's input sums its writers' outputs: from this run along kept edges, from the corrupted run along the others.
+    All edges give the run on the examples, no edges the run on their corruptions.
 
     Args:
-        start: the first stage (attention 0, MLP 0, attention 1, ...) that is computed anew; by default the first that
-            hears an edge which is not kept. Before it everything is as in the run on the examples.
+        start: the first stage (attention 0, MLP 0, attention 1, ...) to recompute; if None, the first that reads along
+            an edge that is not kept. Earlier stages are taken from the run on the examples.
 
     Source: Conmy et al. 2023 (arXiv 2304.14997), algorithm 1; Hanna et al. 2024 (arXiv 2403.17806).
     """
     graph, written = experiment.graph, experiment.corrupt.writes
     heads, last_layer = graph.n_heads, graph.n_layers - 1
-    hears = graph.matrix(kept).transpose(0, 1).double()
+    reads = graph.matrix(kept).transpose(0, 1).double()
     differs = experiment.differs.flatten(2).clone()
     start = graph.first_stage(kept) if start is None else start
     for layer, block in enumerate(experiment.model.blocks):
         stage, reader, writer = 2 * layer, layer * (3 * heads + 1), 1 + layer * (heads + 1)
-        end = LAST if layer == last_layer else ALL  # nothing else that the last block writes is ever read
+        end = LAST if layer == last_layer else ALL  # no other output of the last block is read
         if start <= stage:
-            q = _heard(experiment, stage, hears[end, reader : reader + heads, :writer], differs[end])
-            both = _heard(experiment, stage, hears[:, reader + heads : reader + 3 * heads, :writer], differs)
+            q = _inputs(experiment, stage, reads[end, reader : reader + heads, :writer], differs[end])
+            both = _inputs(experiment, stage, reads[:, reader + heads : reader + 3 * heads, :writer], differs)
             new = slice(writer, writer + heads)
             differs[end, new] = (attend(block, q, *both.split(heads, dim=1)) - written[end, new]).flatten(2)
         writer += heads
         if start <= stage + 1:
-            mlp = _heard(experiment, stage + 1, hears[end, reader + 3 * heads, None, :writer], differs[end])
+            mlp = _inputs(experiment, stage + 1, reads[end, reader + 3 * heads, None, :writer], differs[end])
             differs[end, writer, None] = (block.mlp(mlp) - written[end, writer, None]).flatten(2)
-    return _heard(experiment, 2 * graph.n_layers, hears[LAST, -1, None], differs[LAST])[0, 0]
+    return _inputs(experiment, 2 * graph.n_layers, reads[LAST, -1, None], differs[LAST])[0, 0]
 
 
-def _heard(
+def _inputs(
     experiment: Experiment,
     stage: int,
-    hears: Float[Tensor, "pos reader writer"],
+    reads: Float[Tensor, "pos reader writer"],
     differs: Float[Tensor, "pos all_writers batch_d_model"],
 ) -> Float[Tensor, "pos reader batch d_model"]:
-    """What readers hear at the last positions: the corrupted run's residual stream and the differences they hear."""
-    n, _, writers = hears.shape
-    difference = (hears @ differs[:, :writers]).unflatten(-1, (len(experiment.labels), -1))
+    """Return readers' inputs at the last positions: the corrupted residual stream plus the differences they read."""
+    n, _, writers = reads.shape
+    difference = (reads @ differs[:, :writers]).unflatten(-1, (len(experiment.labels), -1))
     return experiment.corrupt.resid[stage, -n:, None] + difference
 
 
@@ -66,13 +65,12 @@ def attend(
     k: Float[Tensor, "key head batch d_model"],
     v: Float[Tensor, "key head batch d_model"],
 ) -> Float[Tensor, "query head batch d_model"]:
-    """What each head writes, without b_O, if each of its three inputs reads a residual stream of its own.
+    """Return what each head writes, without b_O, if its three inputs read separate residual streams.
 
-    Queries are those of the last positions.
+    Queries are given for the last positions.
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), equation 1, with three inputs a head as in Conmy et al. 2023.
     """
-
     q, k, v = _project(q, block.W_Q, block.b_Q), _project(k, block.W_K, block.b_K), _project(v, block.W_V, block.b_V)
     scores = torch.einsum("qhbd,khbd->hbqk", q, k) / math.sqrt(q.shape[-1])
     if block.causal:

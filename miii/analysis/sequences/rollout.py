@@ -1,4 +1,4 @@
-"""Frames that a network writes itself: from a first frame the next integers and their labels, beside the truth."""
+"""Roll-outs: a network writes the next frames, integers and labels, itself; compared with the truth."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,33 +10,31 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from miii import metrics, numbers
-from miii.analysis import context
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.model.wiring import LAST
-from miii.runs import Run
 from miii.runs.read import finite
 from miii.tasks import Frames, Task, frames
-from miii.training import build_model, evaluation
+from miii.training import evaluation
 
-SEQUENCES = 1000  #: held-out first frames that a report begins with
-CHUNK = 100  #: of them at a time
+SEQUENCES = 1000  #: held-out first frames of a report
+CHUNK = 100  #: sequences to write at once
 
-#: Tokens [batch, pos] and ``LAST`` to logits [batch, 1, d_vocab]: a network, or anything that answers like one.
+#: From tokens [batch, pos] and ``LAST`` to logits [batch, 1, d_vocab]: a network or a stand-in.
 Network = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """The frames after a first one, as they are and as a network wrote them; the conditions are given.
+    """The frames after a first one: the truth, and what a network wrote. Conditions are given.
 
     Attributes:
         n: the true integers.
         truth: their frames: condition, digits, label.
-        made: what the network wrote, each token the likeliest after those before it; the condition is the true one.
-        said: the integers that the digits of ``made`` come to, -1 where one of them is no digit.
-        score: logit of prime minus that of composite, after the network's own frames.
-        told: the same after the true frames.
+        made: what the network wrote, greedily; the condition is the true one.
+        integers: the integers in ``made``, -1 if a digit's slot holds another token.
+        score: logit of prime minus logit of composite, after the network's own frames.
+        score_true: the same after the true frames.
 
     Source: in the style of Hu et al. 2023 (arXiv 2309.17080), section 2.4, but greedy.
     """
@@ -45,9 +43,9 @@ class Rollout:
     n: Int[np.ndarray, "sequences frame"]
     truth: Int[np.ndarray, "sequences frame slot"]
     made: Int[np.ndarray, "sequences frame slot"]
-    said: Int[np.ndarray, "sequences frame"]
+    integers: Int[np.ndarray, "sequences frame"]
     score: Float[np.ndarray, "sequences frame"]
-    told: Float[np.ndarray, "sequences frame"]
+    score_true: Float[np.ndarray, "sequences frame"]
 
 
 @torch.no_grad()
@@ -58,13 +56,13 @@ def roll(
     step: Int[np.ndarray, " sequences"],
     ahead: int | None = None,
 ) -> Rollout:
-    """Write the ``ahead`` frames after the first; by default as many as a sequence of the task has.
+    """Write ``ahead`` frames after the first; by default as many as a sequence of the task has.
 
-    Beyond that the window slides: the oldest frame is forgotten, and the others are seen one step earlier.
+    Beyond the context, the window slides: it drops the oldest frame.
 
     Raises:
-        InputError: ``ahead`` is below 1, a first integer below 2, a step none of the task's, a last integer longer than
-            those of the range, or the network was asked for labels alone.
+        InputError: ``ahead`` is below 1, a first integer is below 2, a step is not the task's, a last integer has more
+            digits than the range, or the network predicts labels only.
 
     Source: in the style of Hu et al. 2023 (arXiv 2309.17080), section 2.4.
     """
@@ -83,17 +81,15 @@ def roll(
     n = first[:, None] + step[:, None] * np.arange(ahead + 1)
     whole = torch.from_numpy(config.encode(n, step, numbers.is_prime(n.ravel()).reshape(n.shape)))
     parts = [_written(model, config, chunk) for chunk in whole.split(CHUNK)]
-    made, score, told = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
-    return Rollout(config, n[:, 1:], whole[:, 1:].numpy(), made, _integers(config, made), score, told)
+    made, score, score_true = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
+    return Rollout(config, n[:, 1:], whole[:, 1:].numpy(), made, _integers(config, made), score, score_true)
 
 
 def roll_one(model: Network, config: Frames, n: int, step: int, ahead: int | None = None) -> Rollout:
-    """The roll-out of a single first integer.
+    """Return the roll-out of a single first integer.
 
     Raises:
         InputError: as ``roll``.
-
-    Source: as ``roll``.
     """
     return roll(model, config, np.array([n]), np.array([step]), ahead)
 
@@ -101,7 +97,7 @@ def roll_one(model: Network, config: Frames, n: int, step: int, ahead: int | Non
 def _written(
     model: Network, config: Frames, whole: Int[Tensor, "batch all slot"]
 ) -> tuple[Tensor, Float[Tensor, "batch frame"], Float[Tensor, "batch frame"]]:
-    made, score, told = whole[:, :1], [], []
+    made, score, score_true = whole[:, :1], [], []
     for i in range(1, whole.shape[1]):
         begin = max(0, i + 1 - config.frames)
         window = torch.cat([made[:, begin:].flatten(1), whole[:, i, :1]], dim=1)
@@ -111,8 +107,8 @@ def _written(
         score.append(logits[:, 1] - logits[:, 0])
         made = torch.cat([made, window[:, None, -config.frame :]], dim=1)
         logits = model(whole[:, begin : i + 1].flatten(1)[:, :-1], at=LAST)[:, -1]
-        told.append(logits[:, 1] - logits[:, 0])
-    return made[:, 1:], torch.stack(score, 1), torch.stack(told, 1)
+        score_true.append(logits[:, 1] - logits[:, 0])
+    return made[:, 1:], torch.stack(score, 1), torch.stack(score_true, 1)
 
 
 def _integers(config: Frames, made: Int[np.ndarray, "sequences frame slot"]) -> Int[np.ndarray, "sequences frame"]:
@@ -122,17 +118,14 @@ def _integers(config: Frames, made: Int[np.ndarray, "sequences frame slot"]) -> 
 
 
 def copied(rolled: Rollout, first: Int[np.ndarray, " sequences"]) -> Float[np.ndarray, "frame slot"]:
-    """The control that has learned nothing but to repeat the first frame: share of right digits by frame and slot.
-
-    Source: own design.
-    """
+    """Return the share of correct digits by frame and slot for a control that repeats the first frame."""
     config = rolled.config
     digits = numbers.digits(first, config.base, config.width) + len(frames.LABELS)
     return (digits[:, None] == rolled.truth[..., 1:-1]).mean(0)
 
 
 def carries(n: Int[np.ndarray, " integers"], step: Int[np.ndarray, " integers"], base: int) -> np.ndarray:
-    """How often adding ``step`` carries: (s(n) + s(step) - s(n + step)) / (base - 1), s the sum of the digits.
+    """Return the number of carries of n + step: (s(n) + s(step) - s(n + step)) / (base - 1), s the digit sum.
 
     Source: Kummer 1852, by Legendre's formula.
     """
@@ -144,37 +137,35 @@ def carries(n: Int[np.ndarray, " integers"], step: Int[np.ndarray, " integers"],
 
 
 def unseen(config: Frames, n: Int[np.ndarray, "*integers"]) -> Bool[np.ndarray, "*integers"]:
-    """Whether integers stand in no block that trains. Source: ``Frames``."""
+    """Return which integers are in no training block."""
     inside = (n >= config.low) & (n <= config.high)
     return ~(frames.trains(config)[np.where(inside, n - config.low, 0)] & inside)
 
 
 def scores(rolled: Rollout) -> list[dict[str, Any]]:
-    """How right each frame is, the first ahead first.
+    """Return the scores of each frame, nearest first.
 
-    ``integers`` and ``digits``: shares right, in all digits and by slot. Labels are scored on integers that no training
-    sequence has: ``label_accuracy`` and ``label_auc`` after the network's own frames, against the truth about the
-    integer that it wrote; ``..._true`` after the true frames. ``composite`` is the accuracy of saying composite always.
-    None where there is nothing to score.
-
-    Source: own design.
+    ``integers`` and ``digits`` are the shares correct in all digits and by slot. Labels are scored on integers outside
+    training: ``label_accuracy`` and ``label_auc`` after the network's own frames, for the integer that it wrote;
+    ``..._true`` after the true frames. ``composite`` is the accuracy of always predicting composite. None if there is
+    nothing to score.
     """
     found = []
     for i in range(rolled.n.shape[1]):
-        n, said, made, truth = rolled.n[:, i], rolled.said[:, i], rolled.made[:, i], rolled.truth[:, i]
+        n, integers, made, truth = rolled.n[:, i], rolled.integers[:, i], rolled.made[:, i], rolled.truth[:, i]
         fresh = unseen(rolled.config, n)
-        own = (said >= 0) & unseen(rolled.config, said)
-        prime, own_prime = truth[fresh, -1] == 1, numbers.is_prime(said[own])
-        told = rolled.told[fresh, i]
+        own = (integers >= 0) & unseen(rolled.config, integers)
+        prime, own_prime = truth[fresh, -1] == 1, numbers.is_prime(integers[own])
+        score_true = rolled.score_true[fresh, i]
         found.append(
             {
                 "ahead": i + 1,
-                "integers": float((said == n).mean()),
+                "integers": float((integers == n).mean()),
                 "digits": (made == truth)[:, 1:-1].mean(0).tolist(),
                 "label_accuracy": _mean(made[own, -1] == own_prime),
                 "label_auc": _auc(rolled.score[own, i], own_prime),
-                "label_accuracy_true": _mean((told > 0) == prime),
-                "label_auc_true": _auc(told, prime),
+                "label_accuracy_true": _mean((score_true > 0) == prime),
+                "label_auc_true": _auc(score_true, prime),
                 "composite": _mean(~prime),
             }
         )
@@ -192,12 +183,10 @@ def _auc(score: np.ndarray, prime: np.ndarray) -> float | None:
 def starts(
     config: Frames, ahead: int, sequences: int = SEQUENCES
 ) -> tuple[Int[np.ndarray, " sequences"], Int[np.ndarray, " sequences"]]:
-    """First integers and steps of held-out sequences, drawn at random, from which ``ahead`` frames keep their width.
+    """Draw first integers and steps of held-out sequences with ``ahead`` more frames of the same width.
 
     Raises:
         InputError: there is none.
-
-    Source: own design; the draw is from the task's seed.
     """
     first, step, train = frames.parts(config)
     rows = np.flatnonzero(~train & (first + ahead * step < config.base**config.width))
@@ -210,61 +199,27 @@ def starts(
 
 
 def similarity(vectors: Float[Tensor, "vectors d_model"]) -> Float[Tensor, "vectors vectors"]:
-    """The cosines between vectors, such as W_step's or W_slot's. Source: own design."""
-    return (
-        torch.nn.functional.normalize(vectors.double(), dim=1)
-        @ torch.nn.functional.normalize(vectors.double(), dim=1).T
-    )
+    """Return the cosine similarities between vectors, such as those of W_step or W_slot."""
+    units = torch.nn.functional.normalize(vectors.double(), dim=1)
+    return units @ units.T
 
 
 def check(config: object) -> Frames:
-    """The config, if it is one whose next frames a network has learned to write.
+    """Return the config of a task on frames with all tokens predicted.
 
     Raises:
-        InputError: it is another.
-
-    Source: own design.
+        InputError: it is another task's, or predicts labels only.
     """
     if not isinstance(config, Frames):
         kind = getattr(config, "kind", config)
-        raise InputError(f"run must be one on frames for a roll-out (its task is {kind}).")
+        raise InputError(f"run must be on frames for a roll-out (its task is {kind}).")
     if config.predict != "everything":
-        raise InputError("predict must be everything for a roll-out: this network was asked for labels alone.")
+        raise InputError("predict must be everything for a roll-out (this network predicts labels only).")
     return config
 
 
-def report(run: Run, step: int | None = None, ahead: int | None = None) -> dict[str, Any]:
-    """What ``miii rollout RUN --json`` prints: scores by frame ahead, of the network, an untrained one, and a copy.
-
-    ``held_out`` are the scores on all held-out sequences given the true frames, ``by_carries`` the share of integers
-    right one frame ahead by how often adding the step carries, ``context`` what could be told of labels by context.
-
-    Raises:
-        InputError: as ``roll``, or the run has no such step.
-
-    Source: own design.
-    """
-    config = check(run.config.task)
-    task, model = run.task(), run.model(step)
-    untrained = build_model(run.config, task).requires_grad_(False)
-    ahead = config.frames - 1 if ahead is None else ahead
-    first, steps = starts(config, ahead)
-    rolled = roll(model, config, first, steps, ahead)
-    return {
-        "run": run.name,
-        "step": run.steps[-1] if step is None else step,
-        "sequences": len(first),
-        "held_out": held_out(model, task),
-        "context": context.context(task, config.base),
-        "by_carries": by_carries(rolled, first, steps),
-        "rollout": scores(rolled),
-        "untrained": scores(roll(untrained, config, first, steps, ahead)),
-        "copy": copied(rolled, first).tolist(),
-    }
-
-
 def held_out(model: Transformer, task: Task) -> dict[str, float | None]:
-    """The task's scores of the held-out sequences that training evaluates. Source: ``tasks.frames.scores``."""
+    """Return the task's scores on the held-out sequences that training evaluates."""
     found = evaluation.evaluator(model, task, scores=frames.scores)().scores
     return {name: finite(value) for name, value in found.items()}
 
@@ -272,9 +227,33 @@ def held_out(model: Transformer, task: Task) -> dict[str, float | None]:
 def by_carries(
     rolled: Rollout, first: Int[np.ndarray, " sequences"], step: Int[np.ndarray, " sequences"]
 ) -> list[dict[str, float]]:
-    """Share of integers right one frame ahead, by how often adding the step carries. Source: own design."""
-    count, right = carries(first, step, rolled.config.base), rolled.said[:, 0] == rolled.n[:, 0]
+    """Return the share of correct integers one frame ahead, by the number of carries."""
+    count, right = carries(first, step, rolled.config.base), rolled.integers[:, 0] == rolled.n[:, 0]
     return [
         {"carries": int(c), "sequences": int((count == c).sum()), "integers": float(right[count == c].mean())}
         for c in np.unique(count)
     ]
+
+
+def auc_from_context(task: Task, base: int) -> dict[str, float | None]:
+    """Return the ROC AUC on held-out frames of labels predicted from context alone, without the integer.
+
+    ``digit`` predicts the share of primes in training with the same last digit. ``labels`` also uses the step and the
+    labels of the frames before, some of which tell whether 3 divides the last integer. ``..._coprime`` counts only
+    integers coprime to the base.
+    """
+    assert task.frame is not None
+    label, train = task.labels.numpy(), task.train_mask.numpy()
+    held, coprime = ~train, task.facts["coprime"].numpy() == 1
+    digit = task.facts["last"].numpy() % base
+    before = task.tokens[:, task.frame - 1 :: task.frame].numpy()
+    keys = {"digit": digit[:, None], "labels": np.column_stack([digit, task.facts["step"].numpy(), before])}
+    found = {}
+    for name, key in keys.items():
+        which = np.unique(key, axis=0, return_inverse=True)[1].ravel()
+        count = np.bincount(which[train], minlength=which.max() + 1)
+        primes = np.bincount(which[train], label[train], minlength=which.max() + 1)
+        share = ((primes + label[train].mean()) / (count + 1))[which]  # the overall share for keys that training lacks
+        found[name] = finite(metrics.auc(share[held], label[held] == 1))
+        found[f"{name}_coprime"] = finite(metrics.auc(share[held & coprime], label[held & coprime] == 1))
+    return found

@@ -7,8 +7,7 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
-from miii.analysis.sieve.heads import Heads
-from miii.analysis.sieve.plane import Plane
+from miii.analysis.sieve import Heads, Plane
 from miii.numbers import place_names
 from miii.plots.style import CATEGORY, DIVERGING, FIXED, SEQUENTIAL, Chart
 

@@ -6,7 +6,7 @@ from miii.errors import InputError
 from miii.tasks.miu import Step, is_theorem, rewrites
 
 AXIOM = "MI"
-RULES = {  #: what each rule does
+RULES = {  #: description of each rule
     "axiom": "MI is given",
     "I": "xI becomes xIU",
     "II": "Mx becomes Mxx",
@@ -16,13 +16,13 @@ RULES = {  #: what each rule does
 
 
 def shortest(string: str, most: int = 20_000) -> tuple[Step, ...] | None:
-    """The shortest derivation through strings of up to 2 l + 1 symbols, for a string of l symbols.
+    """Return the shortest derivation through strings of up to 2 l + 1 symbols, for a string of l symbols.
 
     Args:
-        most: how many strings are looked at; None is returned when these are not enough, or when there is none.
+        most: how many strings to search; returns None if these are not enough or there is no derivation.
 
     Raises:
-        InputError: the string is not M followed by letters I and U.
+        InputError: the string is not M followed by I and U.
 
     Source: breadth-first search over the rules of Hofstadter 1979, chapter I.
     """
@@ -46,15 +46,15 @@ def shortest(string: str, most: int = 20_000) -> tuple[Step, ...] | None:
 
 
 def derivation(string: str) -> tuple[Step, ...]:
-    """A derivation of any theorem, made without search: double the I's until there are enough, then fold them.
+    """Return a derivation of any theorem without search: double the I's until there are enough, then fold them.
 
-    Every U of the string is worth three I's. Doubling MI gives a power of 2, of which one of any two that follow each
-    other is as many as needed modulo 3; what is too much is folded to an even number of U's, and dropped.
+    Every U of the string counts as three I's. Doubling MI gives powers of 2, and of two consecutive powers one has the
+    required residue modulo 3. The surplus is folded to an even number of U's and dropped.
 
     Raises:
-        InputError: the string is no theorem.
+        InputError: the string is not a theorem.
 
-    Source: the proof that the count of I's decides, Hofstadter 1979, chapter IX (its converse, own wording).
+    Source: the proof that the count of I's decides, Hofstadter 1979, chapter IX.
     """
     _check(string)
     if not is_theorem(string):

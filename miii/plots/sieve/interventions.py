@@ -1,4 +1,4 @@
-"""How far a network that was asked for primes sieves, and whether it changes its mind when its sum is changed."""
+"""Interchange and steering of the sum: how the evidence moves, and how often it crosses the midpoint."""
 
 from collections.abc import Mapping
 
@@ -6,89 +6,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from miii.analysis.sieve.depth import LEAST, Depth
-from miii.analysis.sieve.interchange import Crossing
-from miii.analysis.sieve.report import CROSSES, KEEPS
-from miii.plots.style import ACCENT, CATEGORY, FLUID, HEIGHT, MAIN, MUTED, Chart, top_legend
+from miii.analysis.sieve import CROSSES, KEEPS, Crossing
+from miii.plots.style import ACCENT, CATEGORY, FLUID, MAIN, MUTED, Chart, top_legend
 
 BINS = 50  #: of a distribution
-SEEN = {"told apart": MAIN, "not told apart": ACCENT}
-
-
-def sieve_depth(values: Depth) -> Chart:
-    """AUC of primes against the composites of each smallest factor, with its 95 % interval and the bound.
-
-    Source: ``analysis.sieve.depth``.
-    """
-    frame = pd.DataFrame(
-        [{"q": f.q, "auc": f.auc, "low": f.low, "high": f.high, "integers": f.integers} for f in values.factors],
-        columns=["q", "auc", "low", "high", "integers"],
-    )
-    frame["factor"] = [list(SEEN)[low < LEAST] for low in frame["low"]]
-    frame["bound"] = LEAST
-    bottom = min([0.4, *frame["low"]])
-    scale = alt.Scale(domain=[max(0.0, bottom - 0.02), 1.01], nice=False)
-    y = alt.Y("auc:Q", title="AUC against primes", scale=scale)
-    base = alt.Chart(frame).encode(
-        x=alt.X("q:O", title="smallest prime factor of the composites", axis=alt.Axis(labelAngle=0)),
-        tooltip=[
-            alt.Tooltip("q:O", title="smallest factor"),
-            alt.Tooltip("auc:Q", title="AUC", format=".4f"),
-            alt.Tooltip("low:Q", title="95 % interval from", format=".4f"),
-            alt.Tooltip("high:Q", title="to", format=".4f"),
-            alt.Tooltip("integers:Q", title="composites", format=","),
-        ],
-    )
-    color = alt.Color(
-        "factor:N",
-        scale=alt.Scale(domain=list(SEEN), range=list(SEEN.values())),
-        legend=top_legend(symbolType="circle"),
-    )
-    return alt.layer(
-        base.mark_rule(strokeWidth=2).encode(
-            y=alt.Y("low:Q", title="AUC against primes", scale=scale), y2="high:Q", color=color
-        ),
-        base.mark_circle(size=70, opacity=1).encode(y=y, color=color),
-        alt.Chart(frame)
-        .mark_rule(color=MUTED, strokeDash=[5, 4])
-        .encode(y=alt.Y("min(bound):Q", title="AUC against primes", scale=scale)),
-    ).properties(title="Primes against composites, by smallest factor", height=HEIGHT, autosize=FLUID)
-
-
-def sieve_oracles(values: Depth) -> Chart:
-    """ROC AUC of the network, as a line, beside trial division by all primes up to each q.
-
-    Trial division has two lines: by all primes up to q, and by the primes that divide the base as well, which the last
-    digit gives away.
-
-    Source: ``analysis.sieve.depth``.
-    """
-    lines = {"also by the base's": values.oracles_and_base, "primes up to q": values.oracles}
-    frame = pd.DataFrame(
-        [{"q": q, "auc": auc, "line": name} for name, found in lines.items() for q, auc in found.items()],
-        columns=["q", "auc", "line"],
-    )
-    frame["network"] = values.roc_auc
-    scale, title = alt.Scale(zero=False, padding=14), "ROC AUC"
-    colors = alt.Scale(domain=[*lines, "network"], range=[MAIN, MUTED, ACCENT])
-    return alt.layer(
-        alt.Chart(frame)
-        .mark_line(point={"size": 45})
-        .encode(
-            x=alt.X("q:O", title="q", axis=alt.Axis(labelAngle=0)),
-            y=alt.Y("auc:Q", title=title, scale=scale),
-            color=alt.Color("line:N", scale=colors, legend=top_legend()),
-            tooltip=["line:N", "q:O", alt.Tooltip("auc:Q", title="ROC AUC", format=".4f")],
-        ),
-        alt.Chart(frame)
-        .transform_calculate(line="'network'")
-        .mark_rule(strokeWidth=2)
-        .encode(
-            y=alt.Y("mean(network):Q", title=title, scale=scale),
-            color=alt.Color("line:N", scale=colors),
-            tooltip=[alt.Tooltip("mean(network):Q", title="the network", format=".4f")],
-        ),
-    ).properties(title="The network beside trial division up to q", height=HEIGHT, autosize=FLUID)
 
 
 def evidence_moves(values: Crossing, name: str, size: int = 330) -> Chart:

@@ -1,4 +1,4 @@
-"""How far a network's answers to the MIU puzzle reach beyond the strings that it was trained on."""
+"""Accuracy on the MIU puzzle by string length, also beyond the lengths of training."""
 
 from typing import TYPE_CHECKING
 
@@ -14,19 +14,18 @@ from miii.training.evaluation import evaluated
 if TYPE_CHECKING:
     import pandas as pd
 
-STRINGS = 400  #: asked of each length
+STRINGS = 400  #: of each length
 
 
 def by_length(model: Transformer, config: MIU, seed: int = 1) -> "pd.DataFrame":
-    """Accuracy on fresh strings of every length up to the tape's, whose letters are drawn as by fair coins.
+    """Test a network on fresh strings of every length up to the tape's; each letter is drawn uniformly at random.
 
-    A string of L letters has about L / 2 I's, and two thirds of the strings are theorems; ``balanced`` is the mean of
-    the accuracies on theorems and on others.
+    A string of L letters has about L / 2 I's, and two thirds of the strings are theorems.
 
     Returns:
         One row a string: ``length``, ``I`` (how many), ``theorem``, ``right``, and ``longer`` than any in training.
 
-    Source: own design; the puzzle is Hofstadter's (1979).
+    Source: the puzzle: Hofstadter 1979.
     """
     import pandas as pd
 
@@ -34,23 +33,23 @@ def by_length(model: Transformer, config: MIU, seed: int = 1) -> "pd.DataFrame":
     length = np.repeat(np.arange(1, config.longest_test + 1), STRINGS)
     count = generator.binomial(length, 0.5)
     tokens = torch.from_numpy(tape(length, count, config.longest_test, generator))
-    said = fast.answers(model, tokens).argmax(1)
+    predicted = fast.answers(model, tokens).argmax(1)
     theorem = count % 3 != 0
     return pd.DataFrame(
         {
             "length": length,
             "I": count,
             "theorem": theorem,
-            "right": (said == 1).numpy() == theorem,
+            "right": (predicted == 1).numpy() == theorem,
             "longer": length > config.longest,
         }
     )
 
 
 def held_out(model: Transformer, task: Task) -> dict[str, float]:
-    """Return the accuracies of training's own evaluations: ``accuracy_as_long``, and ``accuracy_longer`` if any is.
+    """Return the task's scores on the test strings that training evaluates.
 
-    Of the test strings that every evaluation asks; longer ones are longer than any in training.
+    ``accuracy_as_long`` is on strings of lengths in training, ``accuracy_longer`` on longer ones, if there are any.
     """
     rows = evaluated(task)
     rows = rows[~task.train_mask[rows]]
@@ -58,5 +57,5 @@ def held_out(model: Transformer, task: Task) -> dict[str, float]:
 
 
 def balanced(strings: "pd.DataFrame") -> float:
-    """The mean of the accuracies on theorems and on strings that are none. Source: balanced accuracy, by definition."""
+    """Return the balanced accuracy: the mean of the accuracies on theorems and on other strings."""
     return float(strings.groupby("theorem")["right"].mean().mean())
