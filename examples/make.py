@@ -1,4 +1,4 @@
-"""Write the example notebooks: ``python examples/make.py``. Two are exported by ``miii export``, one is written here."""
+"""Write the example notebooks: ``python examples/make.py``. ``miii export`` writes two of them; one is written here."""
 
 import subprocess
 import sys
@@ -23,6 +23,7 @@ if importlib.util.find_spec("miii") is None:
     %pip install -q ./miii-repository
     os.environ["MIII_RUNS"] = "miii-repository/checkpoints\""""
 
+#: The third notebook. Markdown starts with a heading.
 TRAIN = [
     """# Train a network, look inside, verify
 
@@ -43,8 +44,8 @@ plots.spectrum(spectrum)""",
     """plots.circle(analysis.fourier.circle(model.W_E[:59], spectrum.key_frequencies[0]))""",
     """## Verify
 
-Test accuracy does not show how the network adds. The verdict does: a formula is fitted on half of the pairs and checked on the other half, and
-rotating the circles by *s* must shift the prediction by *s*.""",
+Test accuracy does not show how the network adds. The verdict does: a formula is fitted on half of the pairs
+and checked on the other half, and rotating the circles by *s* must shift the prediction by *s*.""",
     """report = analysis.verdict.analyze(model, task)
 print(report.verdict, f"R² {report.logit_variance_explained:.3f}", f"steering {report.steering_accuracy:.3f}")""",
     """## A control
@@ -61,10 +62,10 @@ def main() -> None:
     for page, run in EXPORTED.items():
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "exported.ipynb"
-            command = [sys.executable, "-m", "miii.cli", "export", run, "--to", "notebook", "--page", page, "--out", file]
-            subprocess.run([str(part) for part in command], check=True, cwd=HERE.parent)
+            options = ["--to", "notebook", "--page", page, "--out", str(file)]
+            subprocess.run([sys.executable, "-m", "miii.cli", "export", run, *options], check=True, cwd=HERE.parent)
             write(page, without_link(nbformat.read(file, as_version=4)))
-    cells = [new_code_cell(text) if i % 2 else new_markdown_cell(text) for i, text in enumerate(TRAIN)]
+    cells = [new_markdown_cell(text) if text.startswith("#") else new_code_cell(text) for text in TRAIN]
     write("train", new_notebook(cells=cells))
 
 
