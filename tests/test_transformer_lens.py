@@ -610,7 +610,7 @@ def test_a_claim_is_tried_against_every_operation(adder, saved, tmp_path):
     """The claimed task comes first; below 95% there is a doubt that names what fits better, if anything does."""
     adds, generator = to_state_dict(adder(11, (2, 3), n_heads=2)), torch.Generator().manual_seed(3)
     noise = {name: torch.randn(value.shape, generator=generator) for name, value in adds.items()}
-    for claim, state, word in (("add", adds, None), ("mul", adds, "as add it is 100.0%"), ("sub", noise, "act square")):
+    for claim, state, word in (("add", adds, None), ("mul", adds, "100.0% as add"), ("sub", noise, "act square")):
         task = ModularAddition(operation=claim, p=11, train_fraction=None)
         run, _ = import_run(saved(state), tmp_path / claim, task, act="square")
         found = accuracies(run)

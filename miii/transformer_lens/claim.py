@@ -46,9 +46,9 @@ def doubt(run: runs.Run, found: Mapping[str, float]) -> str | None:
     claimed, accuracy = next(iter(found.items()))
     if accuracy >= LIKELY:
         return None
-    text = f"the accuracy as {claimed} is only {accuracy:.1%} over all pairs"
+    text = f"the accuracy over all pairs is only {accuracy:.1%} as {claimed}"
     if better := likelier(found):
-        text += f"; as {better} it is {found[better]:.1%}, so {better} is likelier"
+        text += f", and {found[better]:.1%} as {better}, which is likelier"
     best = max(found, key=found.__getitem__)
     if found[best] < LIKELY:
         model = run.config.model
