@@ -63,7 +63,7 @@ def test_patterns_are_those_of_the_run_and_sum_to_one(small_run, tokens):
 def test_chunks_make_no_difference(tokens, monkeypatch):
     model = miii.Transformer(miii.ModelConfig(n_layers=2, d_model=8, n_heads=2, d_mlp=4, biases="none"), 8, 7, 3, 0)
     whole = attention.over_inputs(model, tokens, 1).weight
-    monkeypatch.setattr(attention, "CHUNK", 5)
+    monkeypatch.setattr("miii.analysis.activations.NUMBERS", 5 * 3 * 64)
     torch.testing.assert_close(attention.over_inputs(model, tokens, 1).weight, whole)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import miii
-from miii.analysis.causal import direct, heads
+from miii.analysis.causal import attention, direct
 from miii.model.tap import capture, intervene
 
 P = 5
@@ -78,14 +78,14 @@ def test_the_planted_network_answers_through_its_neurons_alone(adder):
     assert found.of("MLP") == pytest.approx(found.total(), rel=1e-5)
     assert found.total() > 1
     assert direct.head_logits(model, task.tokens).count_nonzero() == 0
-    assert heads.ov(model).count_nonzero() == 0
-    assert heads.qk(model).count_nonzero() == 0
+    assert attention.ov(model).count_nonzero() == 0
+    assert attention.qk(model).count_nonzero() == 0
 
 
 def test_chunks_make_no_difference(monkeypatch):
     model = network(2)
     whole = direct.contributions(model, TASK.tokens, TASK.labels).values, direct.head_logits(model, TASK.tokens, 1)
-    monkeypatch.setattr(direct, "CHUNK", 7)
+    monkeypatch.setattr("miii.analysis.activations.NUMBERS", 7 * 3 * 64)
     torch.testing.assert_close(direct.contributions(model, TASK.tokens, TASK.labels).values, whole[0])
     torch.testing.assert_close(direct.head_logits(model, TASK.tokens, 1), whole[1])
 

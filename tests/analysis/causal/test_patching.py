@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import miii
-from miii.analysis.causal import patching
+from miii.analysis.causal import partners, patching
 from miii.model.tap import OUTSIDE, SITES, capture, intervene, sites
 
 TASK = miii.ModularAddition(p=5).build()

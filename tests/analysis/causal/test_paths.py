@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from miii.analysis.causal.paths import Node
 
 import miii
-from miii.analysis.causal import patching
+from miii.analysis.causal import partners, patching
+from miii.analysis.causal.patching import Node
 from miii.model.tap import capture, intervene
 
 TASK = miii.ModularAddition(p=5).build()
