@@ -264,8 +264,8 @@ def report(run: Run, step: int | None = None, ahead: int | None = None) -> dict[
 
 
 def held_out(model: Transformer, task: Task) -> dict[str, float | None]:
-    """The task's scores of the held-out sequences that training evaluates. Source: ``tasks.frames.scores``."""
-    found = evaluation.evaluator(model, task, scores=frames.scores)().scores
+    """The task's scores of the held-out sequences that training evaluates. See ``Frames.scores``."""
+    found = evaluation.evaluator(model, task, scores=Frames.scores)().scores
     return {name: finite(value) for name, value in found.items()}
 
 

@@ -3,16 +3,19 @@
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, overload
 
 from miii.errors import InputError, quoted
 from miii.runs.atomic import sweep
 from miii.runs.files import find_json, unreadable
-from miii.runs.read import Run, finite, locked
+from miii.runs.read import Run, RunOn, finite, locked
+from miii.tasks import TaskConfig
 from miii.training.config import RunConfig
 
 #: What the row of a listing has.
 COLUMNS = ("run", "task", "seed", "status", "steps", "grokked_at", "test_accuracy", "seconds", "folder", "reason")
+
+T = TypeVar("T", bound=TaskConfig)
 
 
 class Broken(NamedTuple):
@@ -31,14 +34,29 @@ def homes() -> tuple[Path, Path]:
     return Path(os.environ.get("MIII_RUNS", "runs")), Path(__file__).parents[2] / "checkpoints"
 
 
-def open(name_or_folder: str | Path) -> Run:
+@overload
+def open(name_or_folder: str | Path) -> Run: ...
+@overload
+def open(name_or_folder: str | Path, task: type[T]) -> RunOn[T]: ...
+def open(name_or_folder: str | Path, task: type[TaskConfig] | None = None) -> Run:
     """Open a run by name (in ``runs``, then in ``checkpoints``) or by folder.
 
-    Raises:
-        InputError: there is no such run, or its config cannot be read.
+    Args:
+        task: the kind of task that the run must be on, as in ``open("primes-10", Primes)``.
 
-    Source: own design.
+    Raises:
+        InputError: there is no such run, its config cannot be read, or it is on another kind of task.
     """
+    run = _open(name_or_folder)
+    if task is None:
+        return run
+    if not isinstance(run.config.task, task):
+        wanted = task.model_fields["kind"].default
+        raise InputError(f"run must be on {wanted} (got {run.name}, which is on {run.config.task.kind}).")
+    return RunOn(run.folder, run.config)
+
+
+def _open(name_or_folder: str | Path) -> Run:
     given = Path(name_or_folder)
     places = [given] if given.is_absolute() or len(given.parts) > 1 else [home / given for home in homes()] + [given]
     for folder in places:

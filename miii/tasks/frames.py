@@ -1,8 +1,9 @@
 """Frames of tokens, each a condition, an integer's digits and its label: what comes next, and is it prime?"""
 
 import functools
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from pydantic import Field, model_validator
 
 from miii import metrics, numbers
 from miii.errors import InputError
-from miii.tasks.task import UNASKED, Sizes, Task, TaskConfig, names_of
+from miii.tasks.task import GROKKED, UNASKED, Sizes, Task, TaskConfig, names_of
 
 MOST = 5_000_000  #: pairs of a first integer and a step that are looked through
 TOKENS = 20_000_000  #: of all sequences together, that fit into memory
@@ -36,6 +37,21 @@ class Frames(TaskConfig):
     Source: in the style of GAIA-1 (Hu et al. 2023, arXiv 2309.17080), section 2, with integers for images; the draft
     paper cites it.
     """
+
+    summary = "frames: the next integer of a progression, digit by digit, and its label."
+    shown = ("auc", "auc_coprime")
+    examples = "last labels"
+    #: Chosen by search: docs/LOG.md.
+    recipes: ClassVar = {
+        "fast": {
+            "model": {"n_layers": 2, "d_model": 64, "d_mlp": 256, "positions": "frames"},
+            "optimizer": {"name": "muon", "weight_decay": 0.01},
+            "batch_size": 256,
+            "steps": 500,
+            "warmup_steps": 30,
+            "eval_every": 25,
+        }
+    }
 
     kind: Literal["frames"] = "frames"
     low: int = Field(1_000, ge=2, le=numbers.LARGEST, description="the first integer of the range")
@@ -94,13 +110,23 @@ class Frames(TaskConfig):
         return self.most_examples
 
     @property
+    def description(self) -> str:
+        """The frames, the range and the base."""
+        return f"{self.frames} frames, {self.low:,} to {self.high:,} in base {self.base}"
+
+    @property
+    def milestone(self) -> str:
+        """The integers; the labels if they alone are predicted."""
+        return "predicts integers" if self.predict == "everything" else "predicts labels"
+
+    @property
     def width(self) -> int:
         """How many digits an integer is shown with."""
         return numbers.width(self.high, self.base)
 
     @property
     def frame(self) -> int:
-        """How many tokens a frame has."""
+        """Tokens per frame."""
         return self.width + 2
 
     @property
@@ -162,27 +188,29 @@ class Frames(TaskConfig):
             next_tokens=following.clone() if self.predict == "everything" else None,
         )
 
+    @staticmethod
+    def scores(
+        task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
+    ) -> dict[str, float]:
+        """Return the ROC AUC of the last label, of all integers and of those coprime to the base.
 
-def scores(
-    task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
-) -> dict[str, float]:
-    """Areas under the ROC curve of the last label, of all integers and of those whose last digit says nothing.
+        If everything is predicted, also the share of correct digits, and of integers correct in all digits, given the
+        true frames before; both from the second frame on.
+        """
+        last = logits if task.next_tokens is None else logits[:, -1]
+        prime, coprime = task.labels.numpy()[rows] == 1, task.facts["coprime"].numpy()[rows] == 1
+        score = last[:, 1] - last[:, 0]
+        found = {"auc": metrics.auc(score, prime), "auc_coprime": metrics.auc(score[coprime], prime[coprime])}
+        if task.next_tokens is not None and task.frame is not None:
+            right = logits.argmax(-1) == task.next_tokens.numpy()[rows]
+            # a position predicts the next one, so a frame's digits stand one slot to the left
+            digits = np.pad(right, ((0, 0), (0, 1))).reshape(len(rows), -1, task.frame)[:, 1:, :-2]
+            found |= {"digits": float(digits.mean()), "integers": float(digits.all(-1).mean())}
+        return found
 
-    Where everything is predicted, also the share of digits, and of integers in all their digits, that are right given
-    the frames before: both from the second frame on.
-
-    Source: own design; ``metrics.auc``.
-    """
-    last = logits if task.next_tokens is None else logits[:, -1]
-    prime, coprime = task.labels.numpy()[rows] == 1, task.facts["coprime"].numpy()[rows] == 1
-    score = last[:, 1] - last[:, 0]
-    found = {"auc": metrics.auc(score, prime), "auc_coprime": metrics.auc(score[coprime], prime[coprime])}
-    if task.next_tokens is not None and task.frame is not None:
-        right = logits.argmax(-1) == task.next_tokens.numpy()[rows]
-        # a position is right about the next one, so a frame's digits stand one slot to the left
-        digits = np.pad(right, ((0, 0), (0, 1))).reshape(len(rows), -1, task.frame)[:, 1:, :-2]
-        found |= {"digits": float(digits.mean()), "integers": float(digits.all(-1).mean())}
-    return found
+    def learned(self, row: Mapping[str, float]) -> bool:
+        """Return whether 99% of the integers are correct in all digits; of labels alone, 99% of the labels."""
+        return row.get("integers", row["test_accuracy"]) >= GROKKED
 
 
 @functools.lru_cache(maxsize=4)

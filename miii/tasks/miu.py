@@ -1,11 +1,12 @@
 """Hofstadter's MIU puzzle: which strings can be derived? Arithmetic modulo 3 in a puzzle about letters."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 
 from miii.errors import InputError
@@ -34,6 +35,21 @@ class MIU(TaskConfig):
     (arXiv 2305.16843).
     """
 
+    summary = "miu: is a string a theorem of Hofstadter's puzzle?"
+    shown = ("accuracy_as_long",)
+    examples = "test strings"
+    #: Chosen by search: docs/LOG.md.
+    recipes: ClassVar = {
+        "fast": {
+            "model": {"positions": "none"},
+            "optimizer": {"name": "muon", "weight_decay": 0.01},
+            "batch_size": 512,
+            "steps": 3000,
+            "warmup_steps": 30,
+            "eval_every": 50,
+        }
+    }
+
     kind: Literal["miu"] = "miu"
     longest: int = Field(24, ge=3, le=200, description="letters after M of the longest string in training")
     longest_test: int = Field(36, ge=3, le=400, description="letters after M of the longest string in the test")
@@ -59,6 +75,16 @@ class MIU(TaskConfig):
         """The sizes of ``build()``."""
         longer = (self.longest_test - self.longest) * max(1, self.n // 20)
         return Sizes(self.n + longer, self.longest_test + 2, len(NAMES), 2)
+
+    @property
+    def description(self) -> str:
+        """The question and the longest string in training."""
+        return f"theorems of MIU, up to {self.longest} letters"
+
+    @property
+    def milestone(self) -> str:
+        """The rule, on strings of every length."""
+        return "tells theorems"
 
     @property
     def n_train(self) -> int:
@@ -111,14 +137,22 @@ class MIU(TaskConfig):
         tape[1 + np.sort(places)] = [NAMES.index(letter) for letter in body]
         return tape
 
+    @staticmethod
+    def scores(
+        task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
+    ) -> dict[str, float]:
+        """Return the accuracy on test strings as long as those in training, and on longer ones."""
+        right = logits.argmax(1) == task.labels.numpy()[rows]
+        length = task.facts["length"].numpy()
+        longer = length[rows] > length[task.train_mask.numpy()].max()
+        found = {"accuracy_as_long": float(right[~longer].mean())}
+        return found | ({"accuracy_longer": float(right[longer].mean())} if longer.any() else {})
 
-def scores(task: Task, logits: np.ndarray, rows: Int[np.ndarray, " rows"]) -> dict[str, float]:
-    """Share of right answers to test strings as long as those in training, and to longer ones. Source: own design."""
-    right = logits.argmax(1) == task.labels.numpy()[rows]
-    length = task.facts["length"].numpy()
-    longer = length[rows] > length[task.train_mask.numpy()].max()
-    found = {"accuracy_as_long": float(right[~longer].mean())}
-    return found | ({"accuracy_longer": float(right[longer].mean())} if longer.any() else {})
+    def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
+        """Return the accuracy on strings longer than any in training, where there are some."""
+        if "accuracy_longer" in row:
+            return row["accuracy_longer"], "longer strings"
+        return super().accuracy(row)
 
 
 def is_theorem(string: str) -> bool:

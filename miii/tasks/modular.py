@@ -1,17 +1,27 @@
 """Modular arithmetic on two operands: every pair (a, b) of Z_p with the answer c."""
 
 import math
-from collections.abc import Callable
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from jaxtyping import Int
-from pydantic import Field, model_serializer, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from miii.errors import InputError
 from miii.expression import EXAMPLE, parse
 from miii.tasks.task import Sizes, Task, TaskConfig
+
+#: The answer c by operation, as a formula in words; that of expr is its expression.
+SUMS = {
+    "add": "a + b mod {p}",
+    "sub": "a − b mod {p}",
+    "mul": "a · b mod {p}",
+    "quadratic": "a² + ab + b² mod {p}",
+    "shuffled": "a + b mod {p}, answers in random order",
+    "relabelled": "a + b mod {p}, numbers renamed",
+}
 
 Operation = Literal["add", "sub", "mul", "quadratic", "shuffled", "relabelled", "expr"]
 
@@ -34,6 +44,26 @@ class ModularAddition(TaskConfig):
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 3; the operations are Power et al.'s (arXiv 2201.02177).
     """
 
+    summary = (
+        "add, sub, mul, quadratic: modular arithmetic; shuffled and relabelled are its controls; expr is a formula of "
+        "your own."
+    )
+    examples = "test pairs"
+    recipes: ClassVar = {
+        # Groks in seconds; the cosine then keeps the solution and cleans it up. Chosen by search: docs/LOG.md.
+        "fast": {},
+        # Nanda et al. 2023 (arXiv 2301.05217), section 3 and appendix A, exactly.
+        "literature": {
+            "optimizer": {"name": "adamw", "lr": 1e-3, "weight_decay": 1.0, "beta1": 0.9, "beta2": 0.98},
+            "steps": 40_000,
+            "schedule": "constant",
+            "warmup_steps": 10,
+            "eval_every": 100,
+            "precision": "float32",
+        },
+    }
+
+    kind: Literal["modular"] = "modular"
     operation: Operation = Field("add", description="what c is: a + b, a - b, a * b, a^2 + ab + b^2, or a control")
     p: int = Field(113, ge=2, le=1024, description="the modulus; operands and answers are 0 .. p - 1")
     train_fraction: float | None = Field(0.3, gt=0, lt=1, description="share of the p^2 pairs used for training")
@@ -65,15 +95,22 @@ class ModularAddition(TaskConfig):
             )
         return self
 
-    @model_serializer(mode="wrap")
-    def _written(self, handler: Callable[["ModularAddition"], dict[str, Any]]) -> dict[str, Any]:
-        # an expression is written where there is one: what is written of all other tasks stays as it always was
-        return {name: value for name, value in handler(self).items() if (name, value) != ("expression", None)}
+    @classmethod
+    def names(cls) -> dict[str, dict[str, Any]]:
+        """Return the operations: each is a task of its own to the command line."""
+        return {operation: {"operation": operation} for operation in get_args(Operation)}
 
     @property
-    def kind(self) -> str:
-        """What kind of task this is, by its name in ``KINDS``."""
-        return "modular"
+    def task_name(self) -> str:
+        """The operation."""
+        return self.operation
+
+    @property
+    def description(self) -> str:
+        """The answer as a formula."""
+        if self.operation == "expr":
+            return f"{self.expression} mod {self.p}"
+        return SUMS[self.operation].format(p=self.p)
 
     @property
     def sizes(self) -> Sizes:
@@ -107,6 +144,10 @@ class ModularAddition(TaskConfig):
     def name(self) -> str:
         """A short name for titles and folders, such as ``add-113``."""
         return f"{self.operation}-{self.p}"
+
+    def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
+        """Return the accuracy on the test pairs, or on all pairs if the split is unknown."""
+        return (row["accuracy"], "all pairs") if "accuracy" in row else super().accuracy(row)
 
     def build(self) -> Task:
         """Enumerate the pairs in the order a * p + b: tokens [p^2, 3], labels [p^2], train_mask [p^2]."""

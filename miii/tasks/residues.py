@@ -1,18 +1,20 @@
 """All residues of a two-digit number at once: what the draft paper became."""
 
 import math
+import statistics
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 
 from miii import numbers
 from miii.errors import InputError
 from miii.tasks.primes import Primelist
-from miii.tasks.task import Sizes, Target, Task, TaskConfig, mask_of, names_of
+from miii.tasks.task import GROKKED, Sizes, Target, Task, TaskConfig, mask_of, names_of
 
 
 class Residues(TaskConfig):
@@ -26,6 +28,30 @@ class Residues(TaskConfig):
 
     Source: Syrkis 2024's preprint, "Mechanistic interpretability on (multi-task) irreducible integers".
     """
+
+    summary = "residues: a number modulo every prime below p."
+    shown = ("accuracy_worst",)
+    #: Chosen by search: docs/LOG.md.
+    recipes: ClassVar = {
+        "fast": {
+            "model": {"d_model": 256, "d_mlp": 1024},
+            "optimizer": {
+                "name": "muon",
+                "lr": 0.04,
+                "weight_decay": 0.3,
+                "embedding": True,
+                "adamw_lr": 0.01,
+                "adamw_weight_decay": 1.0,
+            },
+            "batch_size": 1024,
+            "steps": 7000,
+            "schedule": "trapezoid",
+            "dropout": 0.2,
+            "dropout_steps": 1500,
+            "warmup_steps": 30,
+            "eval_every": 250,
+        }
+    }
 
     kind: Literal["residues"] = "residues"
     p: int = Field(113, ge=3, le=257, description="the base of the two digits; every prime below it is a task")
@@ -67,6 +93,16 @@ class Residues(TaskConfig):
         return ("x0", "x1") if self.basis else tuple(f"mod {q}" for q in self.primes if q not in self.masked)
 
     @property
+    def description(self) -> str:
+        """The question and its base."""
+        return f"residues modulo every prime below {self.p}"
+
+    @property
+    def milestone(self) -> str:
+        """All targets that are trained."""
+        return "answers both digits" if self.basis else "answers every residue"
+
+    @property
     def n_train(self) -> int:
         """How many numbers train."""
         return int(self.train_fraction * self.p**2)
@@ -101,13 +137,24 @@ class Residues(TaskConfig):
             facts=MappingProxyType({"n": n}),
         )
 
+    @staticmethod
+    def scores(
+        task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
+    ) -> dict[str, float]:
+        """Return the accuracy of each target, and the worst of those that are trained."""
+        found, worst = {}, 1.0
+        for target in task.targets:
+            right = logits[:, task.logits_of(target.name)].argmax(1) == target.labels.numpy()[rows]
+            found[f"accuracy_{target.name.removeprefix('mod ')}"] = float(right.mean())
+            if target.weight:
+                worst = min(worst, float(right.mean()))
+        return {"accuracy_worst": worst} | found
 
-def scores(task: Task, logits: np.ndarray, rows: Int[np.ndarray, " rows"]) -> dict[str, float]:
-    """Share of right answers to each target, and the worst of those that are trained. Source: own design."""
-    found, worst = {}, 1.0
-    for target in task.targets:
-        right = logits[:, task.logits_of(target.name)].argmax(1) == target.labels.numpy()[rows]
-        found[f"accuracy_{target.name.removeprefix('mod ')}"] = float(right.mean())
-        if target.weight:
-            worst = min(worst, float(right.mean()))
-    return {"accuracy_worst": worst} | found
+    def learned(self, row: Mapping[str, float]) -> bool:
+        """Return whether the worst of the trained targets has 99% test accuracy."""
+        return row["accuracy_worst"] >= GROKKED
+
+    def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
+        """Return the mean over the trained targets; ``test_accuracy`` counts numbers with all residues correct."""
+        each = [row.get(f"accuracy_{name.removeprefix('mod ')}", math.nan) for name in self.trained]
+        return statistics.fmean(each), "mean over digits" if self.basis else "mean over primes"

@@ -17,7 +17,7 @@ from miii.model import fast
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 from miii.training.config import RunConfig
-from miii.training.evaluation import SCORES, Evaluation, Interrupted, evaluator
+from miii.training.evaluation import Evaluation, Interrupted, evaluator
 from miii.training.optim import Stepper, lr_factor
 
 
@@ -115,7 +115,7 @@ def train(
     batches = _batches(config, rows, task.chances)
     logits_of = fast.logits_for(task)
     loss_of, kept_at = _loss(task, config.loss, device), _kept(config, device)
-    evaluate = evaluator(model, task, config.loss, SCORES.get(config.task.kind))
+    evaluate = evaluator(model, task, config.loss, config.task.scores)
     kept = set(snapshot_steps(config.steps, config.snapshots))
     begun, step_seconds = 0.0, 0.0
 
@@ -145,7 +145,7 @@ def train(
             evaluation, last = None, False
         stopped = stop()
         seconds = before + (time.perf_counter() - begun if begun else 0.0)
-        if evaluation is not None and grokked_at is None and evaluation.grokked():
+        if evaluation is not None and grokked_at is None and config.task.learned(evaluation.row()):
             grokked_at, seconds_to_grok = step, seconds
             last = last or config.steps_after_grok == 0
         clock = (step, seconds, grokked_at, seconds_to_grok)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from miii.training.evaluation import GROKKED, reached
+from miii.tasks import TaskConfig
+from miii.tasks.task import GROKKED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +63,7 @@ def phases(measures: "pd.DataFrame") -> tuple[Phase, ...]:
     return (*found, Phase("afterwards", steps[start], steps[last]))
 
 
-def outline(measures: "pd.DataFrame", grokked_at: int | None) -> tuple[Phase, ...]:
+def outline(task: TaskConfig, measures: "pd.DataFrame", grokked_at: int | None) -> tuple[Phase, ...]:
     """Return what is marked of a run on any task: its ``phases``, or since when it has what its task asks for.
 
     Other tasks than modular arithmetic have a single mark, such as "sieves by 3", from the step that reached it.
@@ -71,10 +72,9 @@ def outline(measures: "pd.DataFrame", grokked_at: int | None) -> tuple[Phase, ..
         measures: as ``Run.metrics`` gives them; a row an evaluation.
         grokked_at: the step at which the task's own criterion was met, or None.
     """
-    what = reached(measures.columns)
-    if what == "grokked":
+    if task.milestone == "grokked":
         return phases(measures)
-    return () if grokked_at is None else (Phase(what, grokked_at, int(measures["step"].iloc[-1])),)
+    return () if grokked_at is None else (Phase(task.milestone, grokked_at, int(measures["step"].iloc[-1])),)
 
 
 def phase_at(marked: tuple[Phase, ...], step: int) -> str | None:
