@@ -40,10 +40,9 @@ RESULTS = {
 
 def abstract() -> str:
     """The claim in three sentences, whose numbers are read from the runs."""
-    added, result = report("add-113"), runs.shipped("add-113").result
-    config, primes = runs.shipped("add-113").config.task, five()
+    run, added, primes = runs.shipped("add-113", ModularAddition), report("add-113"), five()
+    config, result = run.task_config, run.result
     assert result is not None
-    assert isinstance(config, ModularAddition)
     waves, passed = len(added["key_frequencies"]), sum("modulo 3" in each["verdict"] for each in primes.values())
     explained = min(each["digit_variance_explained"]["3"] for each in primes.values())
     deepest = max(each["sieve_depth"] for each in primes.values())

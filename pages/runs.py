@@ -10,10 +10,11 @@ from miii import runs
 from miii.errors import InputError
 from pages._kit import front, say
 from pages._kit.beside import BESIDE
-from pages._kit.pick import RUN, STEP
+from pages._kit.run_picker import RUN
+from pages._kit.step_picker import STEP
 from pages._kit.take import csv
-from pages._parts.runs import bring, listing
-from pages._parts.runs.bring import CHOSEN, DOUBT, NOTE, SAID, WRONG
+from pages._parts.runs import importing, run_table
+from pages._parts.runs.importing import CHOSEN, DOUBT, NOTE, SAID, WRONG
 from pages._server import rights, settings
 from pages._server.jobs import registry, waiting
 
@@ -239,15 +240,15 @@ search = st.text_input(
     max_chars=LONGEST,
     help="Shows the runs whose name, task, state or origin has every one of these words",
 )
-table = listing.table(waiting(), search or "")
+table = run_table.table(waiting(), search or "")
 listed = list(table["run"])
-names = list(table["run"][table["state"] != listing.UNREADABLE])
+names = list(table["run"][table["state"] != run_table.UNREADABLE])
 if listed:
     event = st.dataframe(
         table,
         hide_index=True,
-        column_config=listing.COLUMNS,
-        column_order=listing.columns(table),
+        column_config=run_table.COLUMNS,
+        column_order=run_table.columns(table),
         on_select="rerun",
         selection_mode="single-row",
         key=f"runs-{hash(tuple(listed))}",  # another list has another row chosen: none
@@ -282,4 +283,4 @@ say.text(
     "From a laptop, a cluster, or somebody else. Nothing in a file is trusted: only JSON and tensors are read, and a run is made "
     "of them only if every part fits the rest."
 )
-bring.panel()
+importing.panel()

@@ -71,15 +71,18 @@ def _open(name_or_folder: str | Path) -> Run:
     )
 
 
-def shipped(name: str) -> Run:
-    """Open a run that came with miii, whatever runs of that name there are besides: ``seeds/primes-10-seed1``.
+@overload
+def shipped(name: str) -> Run: ...
+@overload
+def shipped(name: str, task: type[T]) -> RunOn[T]: ...
+def shipped(name: str, task: type[TaskConfig] | None = None) -> Run:
+    """Open a run that came with miii, even if another run has its name: ``seeds/primes-10-seed1``.
 
     Raises:
-        InputError: there is no such run, or its config cannot be read.
-
-    Source: own design.
+        InputError: as ``open``.
     """
-    return open(homes()[1] / name)
+    place = homes()[1] / name
+    return open(place) if task is None else open(place, task)
 
 
 def every() -> list[Run]:

@@ -231,7 +231,7 @@ class Primes(TaskConfig):
         return found
 
     def learned(self, row: Mapping[str, float]) -> bool:
-        """Return whether both areas reach ``SIEVED``. Accuracy is no guide: "composite" is the best guess until late."""
+        """Return whether both areas reach ``SIEVED``; accuracy says little of a label this rare."""
         return row["auc"] >= SIEVED[0] and row["auc_3"] >= SIEVED[1]
 
 

@@ -5,7 +5,7 @@ A cell is made by a plain function of plain values. Its source is what is shown 
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from types import CodeType
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
@@ -57,9 +57,11 @@ def cell(
         alt: what the chart shows, for those who cannot see it; of several charts, each one's title goes before it. It is the
             same at every step: Vega takes it for a part of the chart, and a chart that is another is compiled anew.
         see: what there is to see in it, below the chart; what its numbers say is said here.
-        stamp: anything that changes with the files that the chart is read from; see ``stamp_of``.
+        stamp: what else the chart depends on beside its arguments and the config of the run ``name``: the length of
+            growing metrics, or the time of another file.
         pick: see ``draw``.
     """
+    stamp = _stamp(arguments), stamp
     name = "-".join([make.__name__, *(str(value) for key, value in arguments.items() if key not in ("name", "step"))])
     say.keep(Figure(make, arguments, alt, see))
     other = beside.instead(arguments)
@@ -73,7 +75,7 @@ def cell(
             with st.container(width=beside.WIDTH):
                 st.markdown(f"**{say.escaped(beside.label(other))}**")
                 try:
-                    _charts(make, other, stamp_of(miii.runs.open(other["name"])), alt, width, f"{name}-beside", None)
+                    _charts(make, other, (_stamp(other), stamp[1]), alt, width, f"{name}-beside", None)
                 except UNFIT as error:
                     why = f": {error}" if isinstance(error, InputError) else "."
                     say.info(f"This figure cannot be drawn of {other['name']}{why}", icon="balance")
@@ -112,13 +114,18 @@ def shared(function: Callable[P, T]) -> Callable[P, T]:
     @wraps(function)
     def once(*args: P.args, **kwargs: P.kwargs) -> T:
         given = signature.bind(*args, **kwargs).arguments
-        return _computed(function, _code(function), tuple(given.items()), stamp_of(miii.runs.open(given["name"])))
+        return _computed(function, _code(function), tuple(given.items()), _stamp(given))
 
     return once
 
 
+def _stamp(arguments: Mapping[str, Any]) -> float | None:
+    """The stamp of the run that a function's arguments name; None if they name none."""
+    return stamp_of(miii.runs.open(arguments["name"])) if "name" in arguments else None
+
+
 def stamp_of(run: Run, file: str = "config.json") -> float:
-    """Changes when a run of the same name is written anew.
+    """Return a number that changes when a run of the same name is written again.
 
     Raises:
         InputError: the run was renamed or deleted meanwhile.

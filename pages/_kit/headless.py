@@ -1,7 +1,6 @@
 """A page without a browser: what it shows of a run, to be exported."""
 
 import logging
-import re
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -10,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from miii.errors import InputError
 from miii.notebook.cells import Page, unescaped
+from pages._kit.navigation import PAGES
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "http://localhost:8501"  # where ``streamlit run app.py`` shows it
@@ -18,7 +18,7 @@ PATIENCE = 3600  # seconds that a page may take
 
 def pages() -> list[str]:
     """The names of all pages, as in the URL, in the order of the app's navigation."""
-    return list(dict.fromkeys(re.findall(r'\bat\(\s*"(\w+)"', (ROOT / "app.py").read_text())))
+    return [entry.file for entry in PAGES]
 
 
 def record(page: str, run: str, step: int | None = None, **query: str) -> Page:

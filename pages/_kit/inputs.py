@@ -2,8 +2,10 @@
 
 import streamlit as st
 
+from miii import KINDS, TASKS
 from pages._kit import links, say
 
+TASK_WIDTH = 280  #: pixels of the choice of a task, and of what stands beside it
 TYPED = "typed"  #: the numbers that were typed and may be refused, by key
 
 
@@ -80,3 +82,15 @@ def whole(
 
 def _type(key: str) -> None:
     st.session_state.setdefault(TYPED, {})[key] = st.session_state[key]
+
+
+def choose_task() -> str:
+    """A task by its name, one of ``TASKS``."""
+    return st.selectbox(
+        "Task",
+        list(TASKS),
+        key="task",
+        bind="query-params",
+        width=TASK_WIDTH,
+        help=" ".join(kind.summary for kind in KINDS.values()),
+    )

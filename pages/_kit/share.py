@@ -6,7 +6,7 @@ import streamlit as st
 
 from miii.notebook.cells import Figure, Page, Table, Text
 from pages._kit import address
-from pages._kit.pick import RUN
+from pages._kit.run_picker import RUN
 
 
 def page(title: str, kept: list[Text | Figure | Table]) -> None:

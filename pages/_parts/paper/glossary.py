@@ -3,7 +3,7 @@
 from miii.analysis import multitask
 from miii.analysis.modular import neurons, verdict
 from miii.analysis.sieve import circuit, depth, report
-from miii.training.evaluation import GROKKED
+from miii.tasks.task import GROKKED
 
 #: Terms by subject, with their definitions.
 TERMS: dict[str, dict[str, str]] = {

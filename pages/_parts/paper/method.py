@@ -8,7 +8,7 @@ from miii.analysis.modular import verdict
 from miii.analysis.sieve import circuit, depth
 from miii.analysis.sieve.report import CROSSES, EXPLAINED, KEEPS
 from miii.tasks.primes import SIEVED
-from miii.training.evaluation import GROKKED
+from miii.tasks.task import GROKKED
 from pages._kit import say
 from pages._parts.paper.parts import link, printed
 from pages._tasks.residues.inside import ASKED

@@ -11,7 +11,7 @@ from miii.tasks import Frames
 from pages._kit import say
 from pages._kit.cell import cell
 from pages._kit.inputs import whole
-from pages._parts.compare.compared import listed as emphasised
+from pages._parts.compare.findings import listed as emphasised
 from pages._parts.paper.ledger import ledger
 from pages._parts.paper.parts import apart, link, printed, report, stamp, there
 from pages._tasks.residues.inside import ASKED, counted
@@ -126,8 +126,7 @@ far to go, the integer that comes then, and its label. Left alone, it writes on.
 @st.fragment
 def write() -> None:
     """Three frames after an integer of choice."""
-    task = runs.shipped("frames-10").config.task
-    assert isinstance(task, Frames)
+    task = runs.shipped("frames-10", Frames).task_config
     with st.container(horizontal=True, gap="small"):
         n = whole(
             "First integer",

@@ -22,10 +22,8 @@ def sieving_of_the_primes() -> Chart:
 
 @shared
 def plane_of(name: str) -> analysis.sieve.plane.Plane:
-    run = miii.runs.shipped(name)
-    config = run.config.task
-    assert isinstance(config, miii.Primes)
-    model, task = run.model(), run.task()
+    run = miii.runs.shipped(name, miii.Primes)
+    model, task, config = run.model(), run.task(), run.task_config
     fitted, held_out = (analysis.sieve.digits.of_side(model, task, config, side) for side in (True, False))
     return analysis.sieve.plane.plane(fitted, held_out, 3)
 
@@ -100,9 +98,9 @@ def section() -> None:
     say.subheader("4.2 Primes: residues, summed", anchor="primes")
     if not there(*SEEDS):
         return
-    primes, result, config = report("primes-10"), runs.shipped("primes-10").result, runs.shipped("primes-10").config
+    run, primes = runs.shipped("primes-10", miii.Primes), report("primes-10")
+    result, task = run.result, run.task_config
     assert result is not None
-    assert isinstance(config.task, miii.Primes)
     say.text(
         """
 One layer, one head, five digits, one bit. Accuracy says nothing of primes, since whoever always says *composite* is mostly right. So we ask for each
@@ -174,13 +172,13 @@ units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by thei
             else "All of them pass."
         )
     )
-    totals = math.comb(config.task.width + 2, 2)
+    totals = math.comb(task.width + 2, 2)
     say.text(
-        f"**The rule, or a table?** The sum is shown; what the neurons make of it is open. {config.task.width} digits have only {totals} totals, one for "
+        f"**The rule, or a table?** The sum is shown; what the neurons make of it is open. {task.width} digits have only {totals} totals, one for "
         "each count of the residues 0, 1 and 2, and a split at random leaves none of them out of training. A table of totals would pass these tests too."
     )
     circuits(primes)
-    depth(config.task.train_fraction or 0.0)
+    depth(task.train_fraction)
 
 
 def circuits(primes: dict[str, Any]) -> None:
@@ -215,8 +213,7 @@ def depth(fraction: float) -> None:
     if not there("primes-10-assisted"):
         return
     alone, assisted = report("primes-10"), report("primes-10-assisted")
-    asked = runs.shipped("primes-10-assisted").config.task
-    assert isinstance(asked, miii.Primes)
+    asked = runs.shipped("primes-10-assisted", miii.Primes).task_config
     say.text(
         f"""
 **How deep?** 3 is the easiest: all places weigh the same. With labels alone, in base 10, we saw no network go further; what was tried is in the log of chapter 5. If it is also told the residues modulo {listed(list(map(str, asked.residues)))}, a network of two layers goes further, so more can be held than labels taught:

@@ -31,9 +31,8 @@ def section() -> None:
     say.subheader("4.3 A puzzle about strings", anchor="miu")
     if not there("miu-24"):
         return
-    run, found = runs.shipped("miu-24"), report("miu-24")
-    task, last = run.config.task, run.rows()[-1]
-    assert isinstance(task, MIU)
+    run, found = runs.shipped("miu-24", MIU), report("miu-24")
+    task, last = run.task_config, run.rows()[-1]
     say.text(
         """
 The draft likens its question to Hofstadter's: which strings can be derived from MI by four rules about letters? It is the same question. A string M, then I's and U's, can be

@@ -12,7 +12,7 @@ from miii.plots.style import Chart
 from miii.runs import Run
 from miii.runs.read import finite
 from pages._kit import say
-from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.cell import cell, shared
 
 CHANGES = {"interchange": "Interchange", "steering": "Steering"}
 
@@ -89,7 +89,6 @@ the two classes' medians.
             q=q,
             seen=seen,
             change=change or "interchange",
-            stamp=stamp_of(run),
             width="content",
             alt=f"Distributions of the evidence before and after the change, modulo {q}.",
             see=f"The dashed line is the midpoint. Changed are the {things} that stood on their own side of it before: "
@@ -103,7 +102,6 @@ the two classes' medians.
         step=step,
         q=q,
         seen=seen,
-        stamp=stamp_of(run),
         alt="Bars of interchange and of steering, each beside its control.",
         see=f"Modulo {q}, {percent(addition.interchange.accuracy)} cross after an interchange (control "
         f"{percent(addition.interchange.control)}) and {percent(addition.steering.accuracy)} after steering (control "
@@ -150,7 +148,6 @@ added the digits up, at the position where the answer is read. What an untrained
             q=q,
             k=int(k),
             shuffled=control,
-            stamp=stamp_of(run),
             width="content",
             alt=f"Maps of R^2 by site and position for harmonic {k} of {q}, one a network.",
         )
