@@ -1,4 +1,4 @@
-"""All residues of a two-digit number at once: what the draft paper became."""
+"""All residues of a two-digit number at once: the task of the preprint that the draft paper became."""
 
 import math
 import statistics
@@ -18,13 +18,13 @@ from miii.tasks.task import GROKKED, Sizes, Target, Task, TaskConfig, mask_of, n
 
 
 class Residues(TaskConfig):
-    """n = x0 + p x1 as the tokens ``x0 x1 =``; asked are n mod q for every prime q < p, all at once.
+    """n = x0 + p x1 as the tokens ``x0 x1 =``, with n mod q as targets for every prime q < p, all at once.
 
-    The loss of a task with q answers is divided by log q. ``masked`` tasks are asked but not trained. ``basis`` is the
-    control without a modulus: the same tokens, and the two digits as the targets.
+    The loss of a target with q classes is divided by log q. ``masked`` targets are evaluated and not trained. ``basis``
+    is the control without a modulus: the same tokens, and the two digits as targets.
 
     Raises:
-        InputError: ``p`` too small to leave a prime below it, a masked number that is no task, or an empty side.
+        InputError: ``p`` leaves no prime below it, a masked number is no target, or a split is empty.
 
     Source: Syrkis 2024's preprint, "Mechanistic interpretability on (multi-task) irreducible integers".
     """
@@ -54,10 +54,10 @@ class Residues(TaskConfig):
     }
 
     kind: Literal["residues"] = "residues"
-    p: int = Field(113, ge=3, le=257, description="the base of the two digits; every prime below it is a task")
+    p: int = Field(113, ge=3, le=257, description="base of the two digits; every prime below it is a target")
     train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the p^2 numbers used for training")
-    masked: Primelist = Field((), description="primes whose loss counts nothing, such as 2,3,5,7")
-    basis: bool = Field(False, description="the control without a modulus: the digits themselves are asked")
+    masked: Primelist = Field((), description="primes that are not trained, such as 2,3,5,7")
+    basis: bool = Field(False, description="the control without a modulus: the digits themselves are the targets")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
 
     @model_validator(mode="after")
@@ -79,7 +79,7 @@ class Residues(TaskConfig):
 
     @property
     def primes(self) -> tuple[int, ...]:
-        """The moduli, ascending; those of the control are its digits' base."""
+        """The moduli, ascending; the control has the base of its digits."""
         return (self.p, self.p) if self.basis else numbers.primes_below(self.p)
 
     @property
@@ -89,7 +89,7 @@ class Residues(TaskConfig):
 
     @property
     def trained(self) -> tuple[str, ...]:
-        """The names of the targets that are trained, over which the mean and the worst accuracy are taken."""
+        """The names of the trained targets."""
         return ("x0", "x1") if self.basis else tuple(f"mod {q}" for q in self.primes if q not in self.masked)
 
     @property
@@ -104,7 +104,7 @@ class Residues(TaskConfig):
 
     @property
     def n_train(self) -> int:
-        """How many numbers train."""
+        """Numbers that train."""
         return int(self.train_fraction * self.p**2)
 
     @property
@@ -113,7 +113,7 @@ class Residues(TaskConfig):
         return f"{'basis' if self.basis else 'residues'}-{self.p}"
 
     def build(self) -> Task:
-        """The numbers ascending: tokens [p^2, 3]; fact ``n``."""
+        """Build the numbers, ascending: tokens [p^2, 3]; fact ``n``."""
         n = torch.arange(self.p**2)
         digits = n % self.p, n // self.p
         generator = torch.Generator().manual_seed(self.seed)
