@@ -6,11 +6,12 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from miii import platform
 from miii.errors import InputError
 from pages._kit import address, links, say, share
 from pages._kit.navigation import PAGES, Entry
 from pages._kit.run_picker import choose_run
-from pages._server import gate, jobs, memory
+from pages._server import gate, jobs
 
 KIT = Path(__file__).parent / "pages" / "_kit"
 st.set_page_config(page_title="miii", page_icon=KIT / "icon.png", layout="wide")
@@ -52,4 +53,4 @@ finally:
     say.end()
     links.end(notes)
     address.end()
-    memory.give_back()
+    platform.give_back_memory()

@@ -42,7 +42,7 @@ if run.config.model.n_layers > 1:
 @shared
 def taken_apart(name: str, step: int) -> analysis.neurons.Neurons:
     run = miii.runs.open(name, miii.ModularAddition)
-    return analysis.neurons.neurons(run.model(step), run.task(), run.task_config.multipliers)
+    return analysis.neurons.describe(run.model(step), run.task(), run.task_config.multipliers)
 
 
 def clusters(name: str, step: int) -> Chart:

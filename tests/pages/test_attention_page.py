@@ -163,7 +163,7 @@ def test_a_deeper_layer_s_circuits_are_said_to_be_direct_paths(home, small_confi
     fine(at)
     assert "direct paths" in "\n".join(text.value for text in at.markdown)
     p = run.config.task.p
-    scores = analysis.heads.qk(run.model(), 1, run.task().tokens[0, -1:])[0, 0, :2, :p]
+    scores = analysis.attention.qk(run.model(), 1, run.task().tokens[0, -1:])[0, 0, :2, :p]
     assert f"the scores deviate by {scores[0].std(correction=0):.2g};" in captions(at)
     shift = (scores[1] - scores[0]).mean()
     assert f"at position $b$ each is {shift.abs():.2g} {'lower' if shift < 0 else 'higher'} than at $a$" in captions(at)

@@ -33,7 +33,7 @@ def test_a_cell_of_a_grid_of_pairs_chooses_the_pair(adding, visit, page, chart):
 
 @pytest.mark.parametrize("k", [2, 3])
 def test_a_bar_of_the_clusters_shows_its_purest_neuron(adding, visit, texts, k):
-    found = analysis.neurons.neurons(adding.model(), adding.task())
+    found = analysis.neurons.describe(adding.model(), adding.task())
     members = found.clusters()[k]
     at = click(visit("neurons", run="adding"), "chart-clusters", "frequency", frequency=k)
     assert at.selectbox(key="frequency").value == str(k)
@@ -45,7 +45,7 @@ def test_a_bar_of_the_clusters_shows_its_purest_neuron(adding, visit, texts, k):
 
 def test_a_bar_without_a_cluster_shows_a_neuron_and_chooses_no_frequency(adding, visit):
     at = move(visit("neurons", run="adding"), adding.steps[0])
-    found = analysis.neurons.neurons(adding.model(adding.steps[0]), adding.task())
+    found = analysis.neurons.describe(adding.model(adding.steps[0]), adding.task())
     k = next(k for k in found.frequency.tolist() if k not in found.clusters())
     click(at, "chart-clusters", "frequency", frequency=k)
     assert at.selectbox(key="frequency").value == "any"

@@ -23,7 +23,7 @@ def compared(server) -> Any:
 
 
 def of(name: str) -> pd.DataFrame:
-    return compare.summary(compare.compare(compare.load(HOME / f"{name}.jsonl")))
+    return compare.summary(compare.table(compare.load(HOME / f"{name}.jsonl")))
 
 
 def test_there_are_comparisons_of_eight_architectures_and_five_seeds():
@@ -96,7 +96,7 @@ def test_runs_of_one_s_own_are_compared(visit, two):
     at = visit("compare", comparison="runs of yours")
     at.multiselect(key="runs").set_value(["first", "second"]).run()
     assert not at.exception
-    expected = compare.compare([compare.measured(run) for run in two])
+    expected = compare.table([compare.measured(run) for run in two])
     assert [name.partition(",")[0] for name in at.dataframe[0].value["architecture"]] == ["plain", "pre-norm"]
     assert at.dataframe[1].value["parameters"].tolist() == expected["parameters"].tolist()
 

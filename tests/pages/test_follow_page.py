@@ -74,8 +74,8 @@ def test_a_pair_is_followed_to_the_frequencies_that_argued(adds, opened, texts):
     assert metrics(at) | {"Sure by": ""} == {"It answers": "7", "The truth": "7", "It is": "right", "Sure by": ""}
     said = texts(at)
     assert "`3 4 =`: three **tokens**" in said
-    found = follow.through(adds.model(), adds.task().tokens[3 * 11 + 4])
-    waves, answer = follow.waves(found.logits), follow.said(found.logits)
+    found = follow.forward_pass(adds.model(), adds.task().tokens[3 * 11 + 4])
+    waves, answer = follow.waves(found.logits), follow.predict(found.logits)
     assert f"**For 7**: k = 2 {waves.wave[1, 7]:+.2f}, k = 3 {waves.wave[2, 7]:+.2f}" in said
     assert f"they add up to its {answer.logits[7]:.2f}" in said
     assert "k = 2 at 7.0 (100%), k = 3 at 7.0 (100%). 2 of these 2" in said
@@ -89,7 +89,7 @@ def test_an_untrained_network_is_followed_too(adds, opened, texts, step):
     shown = adds.steps[step]
     at = opened(run="adds", step=shown, a=3, b=4)
     assert titles(at) == MODULAR
-    found = follow.said(follow.through(adds.model(shown), adds.task().tokens[3 * 11 + 4]).logits)
+    found = follow.predict(follow.forward_pass(adds.model(shown), adds.task().tokens[3 * 11 + 4]).logits)
     assert metrics(at)["It answers"] == str(found.answer)
     assert metrics(at)["Sure by"] == f"{found.probability[found.answer]:.1%}"
 
@@ -111,7 +111,7 @@ def test_where_every_pair_is_right_none_is_offered_that_is_wrong(adds, opened):
 
 def test_a_pair_that_it_gets_wrong_is_wrong(adds, opened, texts):
     step = adds.steps[0]
-    wrong = set(follow.wrong(adds.model(step), adds.task()).tolist())
+    wrong = set(follow.wrong_examples(adds.model(step), adds.task()).tolist())
     at = opened(run="adds", step=step)
     for _ in range(3):
         next(button for button in at.button if button.label == "One that it gets wrong").click().run()
@@ -171,7 +171,7 @@ def test_a_divisor_is_suspected_where_it_divides(opened, texts, n, suspects):
     factors = " \\cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in sympy.factorint(n).items())
     assert f"**The truth**: ${n} = {factors}$." in said
     run = runs.open("primes-10")
-    evidence = analysis.sieve.numbers.evidence(run.model(), run.task().tokens[run.task().facts["n"] == n])[0]
+    evidence = analysis.sieve.evidence(run.model(), run.task().tokens[run.task().facts["n"] == n])[0]
     assert metrics(at)["Evidence"] == f"{evidence:.2f}"
     table = at.dataframe[0].value.set_index("q")
     assert table["it suspects q"].to_dict() == {3: suspects, 7: False, 11: False, 13: False}
@@ -278,7 +278,7 @@ def test_divisors_that_it_misses_or_makes_up_are_told(server, monkeypatch, n, an
     page = importlib.import_module("pages._tasks.residues.follow")
     written: list[str] = []
     monkeypatch.setattr(page.st, "markdown", written.append)
-    page._divisors(n, {f"mod {q}": follow.said(-(torch.arange(q) != c).float()) for q, c in answers.items()})
+    page._divisors(n, {f"mod {q}": follow.predict(-(torch.arange(q) != c).float()) for q, c in answers.items()})
     assert written[0].endswith(said)
 
 

@@ -69,7 +69,7 @@ def markdown(at: AppTest) -> str:
 @pytest.mark.parametrize("last", [True, False])
 def test_neurons_says_what_the_neurons_are(pure, visit, last):
     step = pure.steps[-1 if last else 0]
-    found = analysis.neurons.neurons(pure.model(step), pure.task())
+    found = analysis.neurons.describe(pure.model(step), pure.task())
     at = visit("neurons", run="pure", step=step)
     assert [metric.value for metric in at.metric] == [
         str(int(found.alive.sum())),
@@ -85,7 +85,7 @@ def test_neurons_says_what_the_neurons_are(pure, visit, last):
 
 
 def test_neurons_offers_the_purest_neuron_of_the_chosen_frequency(pure, visit):
-    found = analysis.neurons.neurons(pure.model(), pure.task())
+    found = analysis.neurons.describe(pure.model(), pure.task())
     at = visit("neurons", run="pure")
     for frequency, members in found.clusters().items():
         at.selectbox(key="frequency").select(str(frequency)).run()
@@ -99,7 +99,7 @@ def test_neurons_offers_the_purest_neuron_of_the_chosen_frequency(pure, visit):
 
 
 def test_neurons_silences_the_clusters_in_the_chosen_way(pure, visit):
-    found = analysis.neurons.neurons(pure.model(), pure.task()).clusters()
+    found = analysis.neurons.describe(pure.model(), pure.task()).clusters()
     groups, names = list(found.values()), [f"k = {k}" for k in found]
     at = visit("neurons", run="pure")
     for kind in ("mean", "zero", "interchange"):
@@ -185,11 +185,11 @@ def test_a_receiver_that_another_run_does_not_have_is_let_go(adds, other, visit)
 
 def test_progress_draws_the_trajectory(adds, visit):
     models = ((step, adds.model(step)) for step in adds.steps)
-    frame = analysis.trajectory.trajectory(models, adds.task(), (2, 3)).frame()
+    frame = analysis.trajectory.measure_all(models, adds.task(), (2, 3)).frame()
     at = visit("progress", run="adds")
     assert "**Key frequencies, taken from the last snapshot: 2, 3.**" in markdown(at)
     shown = at.get("vega_lite_chart")
-    wanted = plots.progress(frame, analysis.phases.phases(adds.metrics()))
+    wanted = plots.progress(frame, analysis.phases.mark(adds.metrics()))
     assert [json.loads(chart.proto.spec)["title"] for chart in shown] == [chart.title for chart in wanted]
     assert all(chart.proto.alt.startswith(f"{made.title}. ") for chart, made in zip(shown, wanted, strict=True))
     tree: dict[str, Any] = {}
