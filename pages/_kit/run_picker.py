@@ -16,22 +16,22 @@ RUN = "run"  #: the key of the widget, and the name in the URL
 
 
 def choose_run(beside: bool) -> None:
-    """The run, in the sidebar of every page.
+    """Choose the run, in the sidebar of every page.
 
     Args:
-        beside: whether the page can show a second one.
+        beside: whether the page can show a second run.
     """
     kinds = {run.name: run.config.task.kind for run in runs.every()}
     options = [*(job.name for job in reversed(waiting()) if job.name not in kinds), *kinds]
-    asked = address.followed(RUN)
+    asked = address.requested(RUN)
     if asked in options:
         st.session_state[RUN] = asked
     elif asked is not None:
         say.warning(f"There is no run named “{shortened(asked, QUOTED)}” here; showing another one.")
-    if st.session_state.get(RUN) not in options:  # a page that only leads to another one has no picker to keep it
-        kept = address.written(RUN)
+    if st.session_state.get(RUN) not in options:  # a page that only links elsewhere has no picker that keeps it
+        kept = address.last_written(RUN)
         st.session_state[RUN] = kept if kept in options else options[0] if options else None
-    # not bound to the URL by Streamlit, which leaves a value out of it that no widget has changed
+    # not bound by Streamlit, which leaves a value out of the URL until a widget changes it
     st.selectbox(
         "Run",
         options,
@@ -39,18 +39,18 @@ def choose_run(beside: bool) -> None:
         key=RUN,
         help="Runs trained here or on the command line, then those that came with miii. The choice is part of the URL.",
     )
-    address.keep(st.session_state[RUN])
+    address.keep_run(st.session_state[RUN])
     if beside:
         _beside_picker(options, kinds)
     elif BESIDE in st.session_state:
-        st.session_state[BESIDE] = st.session_state[BESIDE]  # or it would be forgotten, like all that is not shown
+        st.session_state[BESIDE] = st.session_state[BESIDE]  # Streamlit forgets the value of a hidden widget
 
 
 def _beside_picker(options: list[str], kinds: Mapping[str, str]) -> None:
-    """A second run, whose figures stand beside the first one's.
+    """Choose a second run, with figures beside those of the first.
 
     Args:
-        kinds: of the tasks of the runs that are on disk.
+        kinds: the kind of task of every run on disk.
     """
     chosen = str(st.session_state.get(RUN))
     alike = [name for name in options if name != chosen and kinds.get(name) == kinds.get(chosen)]
@@ -73,12 +73,12 @@ def _beside_picker(options: list[str], kinds: Mapping[str, str]) -> None:
 
 
 def run_name() -> str | None:
-    """The name chosen in the sidebar; None where there is no run at all."""
+    """Return the name chosen in the sidebar; None without runs."""
     return st.session_state.get(RUN)
 
 
 def chosen_run() -> runs.Run:
-    """The chosen run; stops the page where it has no snapshot yet."""
+    """Return the chosen run; stop the page if it has no snapshot yet."""
     name = run_name()
     if name is None:
         say.info("There is no run yet. Train one first, on the page Train.", icon="play_circle")

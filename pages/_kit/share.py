@@ -15,7 +15,7 @@ def page(title: str, kept: list[Text | Figure | Table]) -> None:
     Args:
         kept: what the page says, which it will have said when a button is pressed.
     """
-    run, where = st.session_state.get(RUN), address.later()
+    run, where = st.session_state.get(RUN), address.final_link()
 
     def made() -> Page:
         return Page.of(title, kept, run, where[-1])

@@ -25,13 +25,13 @@ class Picked:
 
 
 def run_and_step() -> Picked:
-    """The chosen run, and one of its snapshots by a slider; stops the page where there is nothing to look at."""
+    """Return the chosen run and step; stop the page if there is nothing to show."""
     run = chosen_run()
     return Picked(run, step_of(run))
 
 
 def step_of(run: runs.Run) -> int:
-    """One of a run's snapshots by a slider; stops the page where its weights are not numbers."""
+    """Return the step chosen with the player; stop the page if its weights are not finite."""
     step = _step(run)
     if not _finite(run.name, step, stamp_of(run)):
         refuse(run, f"its weights at step {step} are not finite, for its training fell apart.")
@@ -39,15 +39,15 @@ def step_of(run: runs.Run) -> int:
 
 
 def _step(run: runs.Run) -> int:
-    """The chosen snapshot; the last one as long as none is chosen, also of a run that still trains."""
-    steps, asked = run.steps, address.followed(STEP)
+    """Return the chosen step; the last one until another is chosen, also while the run trains."""
+    steps, asked = run.steps, address.requested(STEP)
     if asked is not None:
         known = asked.isascii() and asked.isdecimal() and len(asked) < DIGITS and int(asked) in steps
         if not known:
             listed = shortened(", ".join(map(str, steps)), LONGEST)
             links.note(f"step must be one of {listed} (got {shortened(asked, QUOTED)}); showing {steps[-1]}.")
         st.session_state[STEP] = int(asked) if known else None
-    elif address.came_back() and STEP not in st.query_params:
+    elif address.is_history_navigation() and STEP not in st.query_params:
         st.session_state[STEP] = None
     step = st.session_state.get(STEP)
     if step not in steps or step == steps[-1]:

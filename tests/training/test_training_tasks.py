@@ -395,7 +395,7 @@ LARGE = {
 
 def looked_at(config):
     task = config.task.build()
-    return task, evaluator(build_model(config, task), task, scores=SCORES[config.task.kind])()
+    return task, evaluator(build_model(config, task), task, scores=config.task.scores)()
 
 
 @pytest.mark.parametrize("task", LARGE)

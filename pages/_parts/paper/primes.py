@@ -12,7 +12,17 @@ from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS
 from miii.plots.style import Chart
 from pages._kit import say
 from pages._kit.cell import cell, shared
-from pages._parts.paper.parts import SEEDS, apart, five, link, listed, report, stamp, table, there
+from pages._parts.paper.parts import (
+    SEEDS,
+    available,
+    link,
+    link_details,
+    listed,
+    report,
+    reports_of_seeds,
+    stamp,
+    table,
+)
 
 
 def sieving_of_the_primes() -> Chart:
@@ -96,7 +106,7 @@ def circuit_table(found: dict[str, dict[str, Any]], name: str) -> None:
 def section() -> None:
     """Everything about them."""
     say.subheader("4.2 Primes: residues, summed", anchor="primes")
-    if not there(*SEEDS):
+    if not available(*SEEDS):
         return
     run, primes = runs.shipped("primes-10", miii.Primes), report("primes-10")
     result, task = run.result, run.task_config
@@ -140,8 +150,8 @@ on average, seen in the two directions in which residues differ most; {plane.sha
 units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by their last digit.
 """
         )
-        apart("sieve", run="primes-10")
-    reports = five()
+        link_details("sieve", run="primes-10")
+    reports = reports_of_seeds()
     frame = measures(reports)
     passed = int((frame["passes"] == "yes").sum())
     say.text(
@@ -205,12 +215,12 @@ best are taken until they bring back nine tenths of the difference that the ques
     )
     with st.container(horizontal=True):
         link("circuits", "See the edges of the adder: Circuits", run="add-113")
-        apart("attention", run="primes-10")
+        link_details("attention", run="primes-10")
 
 
 def depth(fraction: float) -> None:
     """How far they sieve."""
-    if not there("primes-10-assisted"):
+    if not available("primes-10-assisted"):
         return
     alone, assisted = report("primes-10"), report("primes-10-assisted")
     asked = runs.shipped("primes-10-assisted", miii.Primes).task_config
@@ -226,5 +236,5 @@ def depth(fraction: float) -> None:
         see=f"Depth of sieve: {alone['sieve_depth']} by labels alone, {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and {assisted['roc_auc']:.3f}. A line drops from each dot to the lower bound of its 95 % interval; dashed is what it must reach.",
     )
     with st.container(horizontal=True):
-        apart("sieve", run="primes-10-assisted")
+        link_details("sieve", run="primes-10-assisted")
         link("train", "Train one of your own: Train", task="primes")

@@ -15,7 +15,7 @@ from pages._kit import say
 from pages._kit.cell import cell, shared
 from pages._kit.inputs import whole
 from pages._kit.latex import product
-from pages._parts.paper.parts import apart, link, stamp, there
+from pages._parts.paper.parts import available, link, link_details, stamp
 
 HOURS = 12
 MOMENTS = (
@@ -64,9 +64,9 @@ Three hours after eleven it is two. A clock adds, and yet it has no digits, no c
 """
     )
     turn()
-    if there("add-113"):
+    if available("add-113"):
         learn()
-    if there("primes-10"):
+    if available("primes-10"):
         primes()
 
 
@@ -132,7 +132,7 @@ steps lie between them.
     )
     with st.container(horizontal=True):
         link("train", "Watch it learn: Train", run="add-113")
-        apart("progress", run="add-113")
+        link_details("progress", run="add-113")
 
 
 def story(rows: list[dict[str, float]], p: int) -> str:
