@@ -13,7 +13,7 @@ SHIPPED = ("add-113", "primes-10", "residues-113", "miu-24", "frames-10", "prime
 MOST = 2  #: how many times too much or too little an estimate may be
 
 
-def test_sizes_told_by_arithmetic_are_those_of_what_is_built():
+def test_sizes_match_the_built_tasks():
     tasks = [runs.shipped(name).config.task for name in SHIPPED]
     tasks += [
         miii.Primes(
@@ -35,14 +35,14 @@ def test_sizes_told_by_arithmetic_are_those_of_what_is_built():
             assert int(built.val_mask.sum()) == sizes.validation or task.split == "residue"
 
 
-def test_parameters_are_those_of_the_network():
+def test_parameters_match_the_network():
     for name in SHIPPED:
         run = runs.shipped(name)
         held = sum(weight.numel() for weight in run.model().parameters())
         assert cost.parameters(run.config) == pytest.approx(held, rel=0.03)
 
 
-def test_operations_are_those_that_are_counted():
+def test_operations_match_counted_ones():
     small = [{"p": 23}, {"kind": "primes", "low": 100, "high": 2_000}, {"kind": "residues", "p": 23}]
     shapes = [{}, {"n_layers": 2}, {"block": "pre-norm"}, {"d_model": 64, "d_mlp": 256}]
     optimizers = ["adamw", "muon"]
@@ -58,7 +58,7 @@ def test_operations_are_those_that_are_counted():
                 assert 1 / MOST < ratio < MOST, (config, ratio)
 
 
-def test_what_was_refused_by_nothing_costs_too_much_for_a_shared_server():
+def test_known_giants_cost_too_much_for_a_shared_server():
     """Runs that took 5 to 10 GB, in training or on a page."""
     primes = [int(q) for q in miii.numbers.primes_below(1000)]
     trained = [
@@ -80,13 +80,13 @@ def test_what_was_refused_by_nothing_costs_too_much_for_a_shared_server():
         assert all(page.nbytes < 2.5e8 and page.seconds < 60 for page in cost.pages(runs.shipped(name).config).values())
 
 
-def test_memory_and_disk_are_those_that_are_measured():
+def test_memory_and_disk_match_measurements():
     for what, config in measuring.CASES[:2]:
         _check(what, config)
 
 
 @pytest.mark.slow
-def test_memory_and_disk_of_every_case_are_those_that_are_measured():
+def test_memory_and_disk_of_every_case_match_measurements():
     for what, config in measuring.CASES:
         _check(what, config)
 

@@ -37,7 +37,7 @@ class Needed(Frozen):
     name: str
 
 
-def test_each_kind_of_problem_has_its_sentence():
+def test_each_kind_of_error_has_its_sentence():
     for values, text in [
         ({"count": 1}, "count must be at least 2 and at most 5 (got 1)."),
         ({"count": 6}, "count must be at least 2 and at most 5 (got 6)."),
@@ -74,24 +74,24 @@ def test_a_missing_field_is_named():
         Needed()
 
 
-def test_a_problem_without_words_of_its_own_is_still_one_sentence(one_sentence):
+def test_other_errors_are_one_sentence_too(one_sentence):
     for values in [{"pair": (1, 2, 3)}, {"pair": 3}, {"inner": 3}]:
         with one_sentence(*values):
             Sample(**values)
 
 
-def test_only_the_first_of_several_problems_is_told(one_sentence):
+def test_only_the_first_error_is_reported(one_sentence):
     with one_sentence("count"):
         Sample(count=1, share=2, kind="three")
 
 
-def test_the_value_given_does_not_break_the_line(one_sentence):
+def test_line_breaks_in_values_are_escaped(one_sentence):
     for value in ["two\nlines", {"a": "two\nlines"}]:
         with one_sentence("count", r"two\nlines"):
             Sample(count=value)
 
 
-def test_a_message_repeats_no_more_than_the_ends_of_a_long_value():
+def test_long_values_are_shortened():
     long = "x" * 3_000_000
     cases = (
         {"count": long},
@@ -109,7 +109,7 @@ def test_a_message_repeats_no_more_than_the_ends_of_a_long_value():
     assert len(str(InputError(long))) == 1000
 
 
-def test_a_value_that_is_too_deep_to_be_repeated_is_told(one_sentence):
+def test_deeply_nested_values_are_refused(one_sentence):
     deep = []
     for _ in range(5000):
         deep = [deep]
@@ -139,7 +139,7 @@ def test_a_bad_default_is_refused():
         Bad()
 
 
-def test_a_field_may_not_be_called_like_an_argument_of_the_constructor(one_sentence):
+def test_a_field_called_self_is_refused(one_sentence):
     # JSON from a file may hold any key, "self" among them
     with one_sentence("self", "Sample has"):
         Sample(**{"self": 1})

@@ -29,19 +29,19 @@ def test_auto_takes_a_gpu_where_there_is_one(machine):
         assert hardware.device("auto").type == taken
 
 
-def test_a_device_by_name_is_taken_although_there_is_a_better_one(machine):
+def test_a_named_device_is_taken(machine):
     machine(cuda=True)
     assert hardware.device("cpu").type == "cpu"
 
 
-def test_a_device_that_is_not_there_is_refused_with_those_that_are(machine, one_sentence):
+def test_a_missing_device_is_refused_with_the_present_ones(machine, one_sentence):
     for name in ["cuda", "mps"]:
         machine()
         with one_sentence("device", "cpu", name):
             hardware.device(name)
 
 
-def test_a_precision_by_name_is_taken_whatever_the_hardware(machine):
+def test_a_named_precision_is_taken(machine):
     for bf16 in [True, False]:
         machine(bf16=bf16)
         assert hardware.precision("float32", "cpu") is torch.float32
@@ -59,14 +59,14 @@ def test_auto_takes_float32_on_mps(machine):
     assert hardware.precision("auto", "mps") is torch.float32
 
 
-def test_a_torch_that_cannot_tell_means_float32(machine, monkeypatch):
+def test_without_torch_s_answer_precision_is_float32(machine, monkeypatch):
     machine(bf16=True)
     for kind in ("avx512_bf16", "amx_tile"):
         monkeypatch.delattr(torch.cpu, f"_is_{kind}_supported")
     assert hardware.precision("auto", "cpu") is torch.float32
 
 
-def test_the_processor_is_one_line_that_the_system_knows():
+def test_the_processor_is_named_by_the_system():
     name = hardware.processor()
     assert name == name.strip()
     assert "\n" not in name
@@ -75,7 +75,7 @@ def test_the_processor_is_one_line_that_the_system_knows():
         assert name in info.read_text()
 
 
-def test_the_processor_is_python_s_guess_where_the_system_does_not_say(monkeypatch):
+def test_the_processor_falls_back_to_python(monkeypatch):
     monkeypatch.setattr(Path, "exists", lambda self: False)
     monkeypatch.setattr(hardware.platform, "processor", lambda: "")
     monkeypatch.setattr(hardware.platform, "machine", lambda: "riscv")

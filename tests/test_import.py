@@ -30,11 +30,11 @@ for name in miii.__all__:
 """
 
 
-def test_import_miii_alone_brings_nothing_heavy():
+def test_importing_miii_loads_nothing_heavy():
     assert modules_after("import miii") & HEAVY == set()
 
 
-def test_training_and_reading_bring_nothing_for_charts_and_formulas():
+def test_training_loads_nothing_for_charts_and_formulas():
     loaded = modules_after("import miii\nfrom miii import RunConfig, analysis, capture, runs, train, transformer_lens")
     assert "torch" in loaded
     assert loaded & {*FOR_CHARTS_AND_FORMULAS, "tyro", "rich"} == set()
@@ -49,22 +49,22 @@ assert analysis.circuits.find(model, task, "eap").edges
 """
 
 
-def test_a_verdict_and_a_circuit_bring_nothing_for_charts_and_formulas():
+def test_a_verdict_loads_nothing_for_charts_and_formulas():
     assert modules_after(VERDICT) & FOR_CHARTS_AND_FORMULAS == set()
 
 
-def test_no_module_of_the_library_brings_streamlit():
+def test_no_module_loads_streamlit():
     loaded = modules_after(EVERYTHING)
     assert "altair" in loaded  # the question was asked of everything
     assert "streamlit" not in loaded
 
 
-def test_the_question_finds_what_is_imported():
+def test_loaded_modules_are_found():
     assert "sympy" not in modules_after("import miii")
     assert "colorsys" in modules_after("import miii, colorsys")
 
 
-def test_every_public_name_is_there():
+def test_every_public_name_can_be_imported():
     for name in miii.__all__:
         assert getattr(miii, name) is not None
         assert name in dir(miii)
@@ -75,7 +75,7 @@ def test_an_unknown_name_is_an_attribute_error():
         miii.nothing  # noqa: B018
 
 
-def test_a_name_is_the_same_object_wherever_it_is_imported_from():
+def test_public_names_are_the_same_objects():
     from miii.tasks import ModularAddition
     from miii.training.config import RunConfig
 

@@ -42,7 +42,7 @@ def begun(job: Job, steps: int = 3) -> None:
     assert job.status == "running", job.message
 
 
-def test_a_job_writes_the_run_that_recording_it_would(jobs, small_config, small_run, tmp_path, same):
+def test_a_job_writes_the_same_run_as_record(jobs, small_config, small_run, tmp_path, same):
     job = jobs.start(tmp_path / "run", small_config())
     wait(lambda: job.over)
     assert (job.status, job.message) == ("finished", "")
@@ -56,7 +56,7 @@ def test_a_job_writes_the_run_that_recording_it_would(jobs, small_config, small_
     assert jobs.all() == [job]
 
 
-def test_a_job_has_its_time_and_no_more(jobs, long, tmp_path):
+def test_a_job_stops_at_its_limit(jobs, long, tmp_path):
     job = jobs.start(tmp_path / "run", long, limit=0.5)
     wait(lambda: job.over)
     assert job.status == "stopped"
@@ -64,7 +64,7 @@ def test_a_job_has_its_time_and_no_more(jobs, long, tmp_path):
     assert runs.open(tmp_path / "run").can_resume
 
 
-def test_a_stop_is_heard_within_an_evaluation(jobs, small_config, tmp_path, monkeypatch):
+def test_a_stop_interrupts_an_evaluation(jobs, small_config, tmp_path, monkeypatch):
     """Here each chunk of one waits: a network that takes minutes to evaluate is stopped all the same."""
     monkeypatch.setattr("miii.training.evaluation.CHUNK", 1)
     patient = fast.answer_logits
@@ -93,7 +93,7 @@ def test_a_job_stopped_at_step_0_is_resumed_to_the_same_weights(jobs, small_conf
     assert same(runs.open(tmp_path / "run").weights(), small_run.weights())
 
 
-def test_one_job_trains_and_the_others_wait_for_their_turn(jobs, long, small_config, tmp_path):
+def test_one_job_trains_and_the_others_wait(jobs, long, small_config, tmp_path):
     names = ("first", "second", "third")
     first, second, third = (jobs.start(tmp_path / n, long if n == "first" else small_config()) for n in names)
     begun(first)
@@ -151,7 +151,7 @@ def test_a_queued_job_that_is_stopped_never_begins(jobs, long, small_config, tmp
     assert second.step is None
 
 
-def test_stopping_a_job_that_is_over_changes_nothing(jobs, small_config, tmp_path):
+def test_stopping_a_finished_job_changes_nothing(jobs, small_config, tmp_path):
     job = jobs.start(tmp_path / "run", small_config())
     wait(lambda: job.over)
     jobs.stop(job)
@@ -176,7 +176,7 @@ def test_pausing_and_resuming_ends_in_the_weights_of_an_uninterrupted_run(jobs, 
     assert paused.metrics().drop(columns="seconds").equals(whole.metrics().drop(columns="seconds"))
 
 
-def test_a_stop_that_comes_just_as_the_job_ends_leaves_it_over(jobs, small_config, tmp_path, monkeypatch):
+def test_a_stop_at_the_end_leaves_the_job_finished(jobs, small_config, tmp_path, monkeypatch):
     look, gate = Job.over.fget, threading.Event()
 
     def gated(config: RunConfig, stop: object) -> Iterator[Step]:
@@ -203,7 +203,7 @@ def test_a_stop_that_comes_just_as_the_job_ends_leaves_it_over(jobs, small_confi
     assert job.status == "finished"
 
 
-def test_pausing_gives_the_turn_to_the_next(jobs, long, tmp_path):
+def test_pausing_starts_the_next_job(jobs, long, tmp_path):
     first, second = jobs.start(tmp_path / "first", long), jobs.start(tmp_path / "second", long)
     begun(first)
     jobs.pause(second)  # it has not begun, so there is nothing to pause
@@ -217,7 +217,7 @@ def test_pausing_gives_the_turn_to_the_next(jobs, long, tmp_path):
 # ---- what goes wrong ----
 
 
-def test_a_name_that_a_run_or_a_job_has_is_refused(jobs, long, small_config, tmp_path, one_sentence):
+def test_a_taken_name_is_refused(jobs, long, small_config, tmp_path, one_sentence):
     (tmp_path / "taken").mkdir()
     with one_sentence("name", "'taken'"):
         jobs.start(tmp_path / "taken", small_config())
@@ -246,7 +246,7 @@ def test_a_run_cannot_be_queued_twice(jobs, long, stopped_copy, tmp_path, one_se
         jobs.resume(runs.open(stopped_copy))
 
 
-def test_a_folder_that_appears_meanwhile_fails_the_job_and_is_left_alone(jobs, long, tmp_path, tree):
+def test_a_folder_that_appears_meanwhile_fails_the_job(jobs, long, tmp_path, tree):
     first, second = jobs.start(tmp_path / "first", long), jobs.start(tmp_path / "second", long)
     begun(first)
     (tmp_path / "second").mkdir()
@@ -259,7 +259,7 @@ def test_a_folder_that_appears_meanwhile_fails_the_job_and_is_left_alone(jobs, l
     assert tree(tmp_path / "second") == before
 
 
-def test_someone_who_only_looks_does_not_keep_a_job_from_beginning(jobs, long, stopped_copy, tmp_path):
+def test_a_brief_lock_does_not_stop_a_job(jobs, long, stopped_copy, tmp_path):
     first, second = jobs.start(tmp_path / "first", long), jobs.resume(runs.open(stopped_copy))
     begun(first)
     looking = filelock.FileLock(stopped_copy / ".lock", thread_local=False)  # for a moment, as Run.running does
@@ -277,7 +277,7 @@ def failing(config: RunConfig, stop: object) -> Iterator[Step]:
         yield step
 
 
-def test_an_error_in_the_steps_is_a_sentence_and_the_next_job_trains(jobs, long, small_config, tmp_path, monkeypatch):
+def test_an_error_is_one_sentence_and_the_next_job_trains(jobs, long, small_config, tmp_path, monkeypatch):
     monkeypatch.setattr("miii.jobs.train", failing)
     broken = jobs.start(tmp_path / "broken", small_config())
     wait(lambda: broken.over)
@@ -303,7 +303,7 @@ def test_a_full_disk_fails_the_job_with_a_sentence(jobs, small_config, tmp_path,
     assert job.message == f"{tmp_path / 'run'} could not be written: No space left on device."
 
 
-def test_after_a_failure_the_name_can_be_tried_again(jobs, small_config, tmp_path, monkeypatch):
+def test_after_a_failure_the_name_is_free(jobs, small_config, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -320,7 +320,7 @@ def test_after_a_failure_the_name_can_be_tried_again(jobs, small_config, tmp_pat
 # ---- the end, and the clock ----
 
 
-def test_closing_stops_everything_and_leaves_what_can_be_resumed(long, tmp_path):
+def test_closing_stops_all_jobs(long, tmp_path):
     jobs = Jobs()
     first, second = jobs.start(tmp_path / "first", long), jobs.start(tmp_path / "second", long)
     begun(first)
@@ -343,7 +343,7 @@ def tenths(monkeypatch) -> None:
 
 @pytest.mark.usefixtures("tenths")
 @pytest.mark.parametrize("at", [1, 20, 90])
-def test_rate_and_time_left_are_those_of_the_steps(small_config, tmp_path, at):
+def test_rate_and_seconds_left(small_config, tmp_path, at):
     config = small_config(steps=100)
     job = Job(tmp_path / "run", config)
     assert (job.rate, job.seconds_left) == (None, None)

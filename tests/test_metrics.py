@@ -39,11 +39,11 @@ def test_correct_compares_the_largest_logit_with_the_label():
     assert metrics.correct(logits, torch.tensor([1, 1, 2])).tolist() == [True, False, True]
 
 
-def test_logits_that_are_not_numbers_are_never_right():
+def test_nan_logits_are_never_correct():
     assert metrics.correct(torch.full((3, 4), torch.nan), torch.tensor([1, 2, 3])).tolist() == [False] * 3
 
 
-def test_auc_is_how_often_a_positive_scores_above_a_negative():
+def test_auc_is_the_share_of_ordered_pairs():
     generator = np.random.default_rng(0)
     score, positive = generator.integers(0, 6, 80) / 5, generator.random(80) < 0.3  # with ties
     pairs = [(a > b) + (a == b) / 2 for a in score[positive] for b in score[~positive]]
@@ -51,7 +51,7 @@ def test_auc_is_how_often_a_positive_scores_above_a_negative():
     assert metrics.auc(-score, positive) == pytest.approx(1 - sum(pairs) / len(pairs))
 
 
-def test_auc_without_both_kinds_or_of_a_network_that_fell_apart_is_no_number():
+def test_auc_is_nan_without_both_kinds_or_finite_scores():
     for score, positive in [
         ([1.0, 2.0], [True, True]),
         ([1.0, 2.0], [False, False]),

@@ -67,7 +67,7 @@ def test_every_analysis_of_a_small_task_gives_numbers_or_one_sentence(home, smal
                 assert command in ("circuit", "analyze", "progress", "formula", "compare"), err
 
 
-def test_what_is_too_little_to_measure_is_not_taken_for_measured():
+def test_too_few_examples_are_not_evidence():
     def crossing(accuracy=1.0, control=0.0):
         return sieve.interchange.Crossing(3, accuracy, accuracy, accuracy, control, 1.0, 100, 0.0, ())
 
@@ -88,7 +88,7 @@ def test_what_is_too_little_to_measure_is_not_taken_for_measured():
     assert "does not sum" in sieve.verdict((addition(accuracy=nan), addition(accuracy=0.5)))
 
 
-def test_a_number_has_one_value_wherever_it_is_measured(small_config, tmp_path):
+def test_a_number_is_the_same_in_reports_and_evaluations(small_config, tmp_path):
     miu, residues = runs.shipped("miu-24"), runs.shipped("residues-113")
     assert lengths.held_out(miu.model(), miu.task()) == {
         name: miu.rows()[-1][name] for name in ("accuracy_as_long", "accuracy_longer")
@@ -113,7 +113,7 @@ def test_charts_of_many_rows_are_drawn_and_saved(tmp_path):
     assert len(plots.frame(plots.single_frequency(neurons))) > 5000
 
 
-def test_fourier_of_large_weights_is_that_of_small_ones_or_one_sentence(one_sentence):
+def test_fourier_does_not_depend_on_scale(one_sentence):
     model = miii.Transformer(miii.ModelConfig(d_model=8, n_heads=2, d_mlp=16), 12, 11, 3, seed=0)
     fourier = miii.analysis.fourier
     small = fourier.model_choice(model), fourier.embedding_spectrum(model).power

@@ -37,13 +37,13 @@ def test_a_grid_is_every_combination_named_after_its_changes(small_config):
     assert list(found)[:2] == ["lr=0.01,optimizer=sgd,seed=0", "lr=0.01,optimizer=sgd,seed=1"]  # the last one fastest
 
 
-def test_a_grid_has_an_end(small_config, one_sentence):
+def test_a_giant_grid_is_refused(small_config, one_sentence):
     for choices in ({"seed": range(10**30)}, {"lr": [0.1] * 101, "seed": range(100)}):
         with one_sentence("grid must give at most 10,000 runs", "seed"):
             grid(small_config(), choices)
 
 
-def test_a_grid_of_text_is_the_grid_of_its_numbers(small_config):
+def test_a_grid_takes_numbers_as_text(small_config):
     texts = grid(small_config(), {"p": ["5", "7"], "batch_size": [None, "3"]})
     assert list(texts.values()) == list(grid(small_config(), {"p": [5, 7], "batch_size": [None, 3]}).values())
 
@@ -80,7 +80,7 @@ def test_finished_runs_are_skipped_and_left_alone(tmp_path, configs):
     assert written(tmp_path) == before
 
 
-def test_a_sweep_that_was_stopped_goes_on_where_it_stood(tmp_path, configs, same):
+def test_a_stopped_sweep_resumes(tmp_path, configs, same):
     first, second, *rest = configs
     steps = sweep(tmp_path / "S", configs)
     for name, step in steps:
@@ -97,7 +97,7 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_stood(tmp_path, configs, same
         assert same(runs.open(tmp_path / "S" / name).weights(), runs.open(tmp_path / "whole" / name).weights())
 
 
-def test_a_run_killed_before_there_was_anything_to_resume_starts_anew(tmp_path, configs):
+def test_a_run_killed_without_state_starts_again(tmp_path, configs):
     name = next(iter(configs))
     drain(tmp_path, {name: configs[name]})
     (tmp_path / name / "result.json").unlink()  # as if killed: neither a result nor a state to resume
@@ -125,7 +125,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path, configs, one_sentence, tre
     assert tree(tmp_path) == before
 
 
-def test_a_run_that_someone_else_is_writing_is_refused(tmp_path, configs, one_sentence):
+def test_a_run_being_written_is_refused(tmp_path, configs, one_sentence):
     name, config = next(iter(configs.items()))
     writing = sweep(tmp_path, {name: config})
     next(writing)

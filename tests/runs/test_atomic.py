@@ -38,7 +38,7 @@ atomic.whole_file(here / "made.json", write)
 }
 
 
-def test_what_a_killed_process_was_making_is_swept_and_no_sooner(tmp_path):
+def test_a_sweep_removes_files_of_a_killed_process_only(tmp_path):
     for what, code in KILLED.items():
         here = tmp_path / what
         here.mkdir()
@@ -62,7 +62,7 @@ def test_what_a_killed_process_was_making_is_swept_and_no_sooner(tmp_path):
         assert [path.name for path in here.iterdir()] == ["next"]
 
 
-def test_only_what_no_live_process_owns_is_swept(tmp_path):
+def test_a_sweep_keeps_files_of_live_processes(tmp_path):
     me, other = threading.get_ident(), os.getppid()
     old, ancient = time.time() - atomic.STALE - 1, time.time() - atomic.FOREIGN - 1
     left = {  # what is left over, and since when
@@ -109,7 +109,7 @@ def test_a_sweep_follows_no_link(tmp_path):
     assert (tmp_path / "mine" / "kept").exists()
 
 
-def test_a_name_made_is_one_that_is_swept(tmp_path):
+def test_temporary_names_tell_their_owner(tmp_path):
     for name in ("run", "x" * 80, "a.b", "1.2.3", "lr=0.1,seed=3", "é" * 100):
         with atomic.whole_folder(tmp_path / name):
             (made,) = hidden(tmp_path)
@@ -119,7 +119,7 @@ def test_a_name_made_is_one_that_is_swept(tmp_path):
     assert hidden(tmp_path) == []
 
 
-def test_who_begins_to_write_sweeps_beside_and_within(stopped_copy, small_config, home):
+def test_writing_a_run_sweeps_its_folder_and_its_parent(stopped_copy, small_config, home):
     for folder in (home, stopped_copy, stopped_copy / "snapshots"):
         (folder / f".x.{DEAD}.1").mkdir()
     runs.record(home / "run", train(small_config(steps=1)))
@@ -129,7 +129,7 @@ def test_who_begins_to_write_sweeps_beside_and_within(stopped_copy, small_config
     assert hidden(stopped_copy) == []
 
 
-def test_tidying_sweeps_every_run_that_nobody_writes(small_config, home):
+def test_tidy_sweeps_runs_that_are_not_being_written(small_config, home):
     runs.record(home / "ended", train(small_config(steps=1)))
     writing = runs.follow(home / "written", train(small_config()))
     next(writing)
@@ -143,7 +143,7 @@ def test_tidying_sweeps_every_run_that_nobody_writes(small_config, home):
     assert hidden(home) == []
 
 
-def test_a_leftover_of_the_same_name_is_no_hindrance(tmp_path):
+def test_leftovers_of_the_same_name_are_replaced(tmp_path):
     """In a container every server is process 1."""
     beside = atomic._beside(tmp_path / "made")
     (beside / "snapshots").mkdir(parents=True)

@@ -66,7 +66,7 @@ def tensors(data: bytes) -> dict[str, torch.Tensor]:
 # ---- there and back ----
 
 
-def test_a_run_comes_back_as_it_was(small_run, packed, home, same, tree):
+def test_unpacking_restores_a_packed_run(small_run, packed, home, same, tree):
     run = runs.unpack(packed)
     assert run.folder == (home / "small").absolute()
     before, after = tree(small_run.folder), tree(run.folder)
@@ -92,7 +92,7 @@ def test_a_name_that_is_taken_gets_a_number(packed, home):
     assert runs.open("small-2").result["run"] == "small-2"
 
 
-def test_a_name_must_be_one(packed, home, one_sentence):
+def test_invalid_names_are_refused(packed, home, one_sentence):
     for name in ["", "..", ".hidden", "a/b", "a b", "a\n", "x" * 81]:
         with one_sentence("name must be"):
             runs.unpack(packed, name)
@@ -109,11 +109,11 @@ def test_a_name_must_be_one(packed, home, one_sentence):
         ("?/", "add-7-seed0"),
     ],
 )
-def test_a_run_is_called_as_its_folder_in_letters_that_are_safe(files, home, top, name):
+def test_the_folder_s_name_becomes_a_safe_name(files, home, top, name):
     assert runs.unpack(zipped(files, top)).name == name
 
 
-def test_a_folder_is_taken_in_as_it_lies_there(stopped_copy, home, same):
+def test_the_files_of_a_folder_are_unpacked(stopped_copy, home, same):
     found = {path.relative_to(stopped_copy.parent).as_posix(): path.read_bytes() for path in stopped_copy.rglob("*.*")}
     found |= {"stopped/.lock": b"", "stopped/.DS_Store": b"x"}
     assert "stopped/resume.safetensors" in found
@@ -123,13 +123,13 @@ def test_a_folder_is_taken_in_as_it_lies_there(stopped_copy, home, same):
     assert same(run.weights(), runs.open(stopped_copy).weights())
 
 
-def test_a_zip_that_a_desktop_made_is_taken_in(files, home):
+def test_a_zip_file_made_by_a_desktop_is_unpacked(files, home):
     made = {f"small/{name}": data for name, data in files.items()} | {"small/snapshots/": b"", "small/": b""}
     made |= {"small/.DS_Store": b"x", "__MACOSX/small/._config.json": b"x"}
     assert runs.unpack(zipped(made, "")).steps
 
 
-def test_a_run_of_every_kind_comes_back(home):
+def test_runs_of_every_task_are_restored(home):
     for name in ["add-113", "primes-10", "residues-113", "miu-24", "frames-10"]:
         shipped = runs.open(runs.homes()[1] / name)
         run = runs.unpack(runs.pack(shipped), f"{name}-again")
@@ -141,7 +141,7 @@ def test_a_run_of_every_kind_comes_back(home):
         )
 
 
-def test_an_imported_run_comes_back(adder, home, tmp_path):
+def test_an_imported_run_is_restored(adder, home, tmp_path):
     model = adder(11, (2, 3), n_heads=2).requires_grad_(False)
     config = miii.RunConfig(task={"p": 11, "train_fraction": None}, model=model.config.model_dump())
     theirs = runs.adopt(tmp_path / "theirs", config, model, format="by hand")
@@ -208,7 +208,7 @@ def test_a_hostile_state_is_refused_and_leaves_nothing(stopped_run, home, one_se
     assert not runs.unpack(zipped(given | {"result.json": ended, "resume.safetensors": b"x"})).has_state
 
 
-def test_a_run_that_is_being_written_is_packed_as_far_as_it_is_whole(run_copy, home):
+def test_a_run_being_written_is_packed_without_partial_lines(run_copy, home):
     with (run_copy / "metrics.jsonl").open("a") as file:
         file.write('{"step": 24, "tra')
     (run_copy / "result.json").unlink()
@@ -217,7 +217,7 @@ def test_a_run_that_is_being_written_is_packed_as_far_as_it_is_whole(run_copy, h
     assert run.result is None
 
 
-def test_no_owner_and_nothing_else_is_packed(run_copy):
+def test_only_known_files_are_packed(run_copy):
     (run_copy / "owner.json").write_text("{}")
     (run_copy / "snapshots" / "notes.txt").write_text("mine")
     with zipfile.ZipFile(io.BytesIO(runs.pack(runs.open(run_copy)))) as archive:
@@ -342,7 +342,7 @@ def test_a_bomb_is_stopped_while_it_unpacks(files, home, one_sentence):
     assert not list(home.iterdir())
 
 
-def test_bytes_are_counted_not_believed(files, home, one_sentence, monkeypatch):
+def test_bytes_are_counted_while_reading(files, home, one_sentence, monkeypatch):
     """A reader that never ends is asked for no more than the limit."""
     asked: list[int] = []
 
@@ -360,7 +360,7 @@ def test_a_file_larger_than_the_limit_is_not_opened(packed, home, one_sentence):
         runs.unpack(packed, limits=Limits(nbytes=1000))
 
 
-def test_a_file_that_is_not_there_is_a_sentence(home, tmp_path, one_sentence):
+def test_a_missing_or_endless_file_is_refused(home, tmp_path, one_sentence):
     with one_sentence("nowhere.zip"):
         runs.unpack(tmp_path / "nowhere.zip")
     os.mkfifo(tmp_path / "pipe")
@@ -464,7 +464,7 @@ def test_a_hostile_file_is_refused_and_leaves_nothing(files, home, one_sentence)
     ("power", "word"),
     [({"1": ["x"]}, "list of numbers"), ({"1": 0.5}, "list of numbers"), ({"1": [1], "2": [1, 2]}, "length")],
 )
-def test_the_power_that_the_app_reads_of_all_residues_is_checked(files, home, one_sentence, power, word):
+def test_frequency_power_of_a_residues_run_is_checked(files, home, one_sentence, power, word):
     report = json.dumps({"frequency_power": power}).encode()
     config = json.dumps(miii.RunConfig(task=miii.Residues(p=7)).model_dump(mode="json")).encode()
     with one_sentence("frequency_power", word):
@@ -474,7 +474,7 @@ def test_the_power_that_the_app_reads_of_all_residues_is_checked(files, home, on
     assert runs.unpack(zipped(files | {"report.json": report})).report == {"frequency_power": power}
 
 
-def test_a_network_that_fell_apart_is_a_run_all_the_same(files, home):
+def test_a_run_with_infinite_weights_is_unpacked(files, home):
     weights = {name: value * float("nan") for name, value in tensors(files[STEP]).items()}
     run = runs.unpack(zipped(files | {STEP: save(weights)}))
     assert run.weights()["W_E"].isnan().all()

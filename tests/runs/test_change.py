@@ -23,7 +23,7 @@ def act(request):
     return {"rename": lambda run: runs.rename(run, "other"), "trash": runs.trash}[request.param]
 
 
-def test_a_renamed_run_is_the_same_under_another_name(mine, home, tree, small_run):
+def test_renaming_keeps_the_files(mine, home, tree, small_run):
     before = tree(mine.folder)
     run = runs.rename(mine, "my_run-2.b")
     assert (run.name, run.folder) == ("my_run-2.b", (home / "my_run-2.b").absolute())
@@ -32,7 +32,7 @@ def test_a_renamed_run_is_the_same_under_another_name(mine, home, tree, small_ru
     assert run.config == small_run.config
 
 
-def test_a_name_is_letters_digits_and_a_few_signs(mine, one_sentence):
+def test_an_invalid_new_name_is_refused(mine, one_sentence):
     for name in ["", ".", "..", ".hidden", "a/b", "../b", "a b", "a\n", "é", "a=1", "x" * 81]:
         with one_sentence("name must be 1 to 80 letters"):
             runs.rename(mine, name)
@@ -52,20 +52,20 @@ def test_a_run_that_is_being_written_stays(mine, act, one_sentence):
     assert mine.folder.exists()
 
 
-def test_a_run_that_came_with_miii_stays(home, act, one_sentence):
+def test_a_shipped_run_stays(home, act, one_sentence):
     shipped = runs.open("add-113")
     with one_sentence("add-113", "shipped", "read-only"):
         act(shipped)
     assert shipped.folder.exists()
 
 
-def test_a_run_that_lies_elsewhere_stays(run_copy, home, act, one_sentence):
+def test_a_run_elsewhere_stays(run_copy, home, act, one_sentence):
     with one_sentence("run must be one in"):
         act(runs.open(run_copy))
     assert run_copy.exists()
 
 
-def test_a_folder_that_cannot_be_moved_is_a_sentence(mine, act, one_sentence, monkeypatch):
+def test_a_folder_that_cannot_be_moved_gives_one_sentence(mine, act, one_sentence, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
@@ -74,7 +74,7 @@ def test_a_folder_that_cannot_be_moved_is_a_sentence(mine, act, one_sentence, mo
         act(mine)
 
 
-def test_a_deleted_run_is_brought_back_as_it_was(mine, home, tree):
+def test_restore_brings_a_deleted_run_back(mine, home, tree):
     before = tree(mine.folder)
     place = runs.trash(mine)
     assert not mine.folder.exists()
@@ -86,7 +86,7 @@ def test_a_deleted_run_is_brought_back_as_it_was(mine, home, tree):
     assert not list((home / change.DELETED).iterdir())
 
 
-def test_a_deleted_run_whose_name_is_taken_by_now_gets_a_number(mine, home, run_copy, small_run):
+def test_a_restored_run_with_a_taken_name_gets_a_number(mine, home, run_copy, small_run):
     place = runs.trash(mine)
     shutil.copytree(small_run.folder, home / "mine")
     assert runs.restore(place, taken=["mine-2"]).name == "mine-3"
@@ -99,7 +99,7 @@ def test_two_deleted_runs_of_one_name_are_kept_apart(mine, home, small_run):
     assert [runs.restore(place).name for place in (second, first)] == ["mine", "mine-2"]
 
 
-def test_the_next_deletion_ends_what_was_deleted_long_before(mine, home, small_run, one_sentence):
+def test_deleting_removes_runs_deleted_long_before(mine, home, small_run, one_sentence):
     old = runs.trash(mine)
     then = time.time() - change.KEPT - 1
     os.utime(old.parent, (then, then))
@@ -111,7 +111,7 @@ def test_the_next_deletion_ends_what_was_deleted_long_before(mine, home, small_r
     assert runs.restore(new).name == "mine"
 
 
-def test_a_run_is_discarded_for_good_unless_someone_is_writing_it(run_copy, one_sentence, tree):
+def test_discard_removes_a_run_unless_it_is_being_written(run_copy, one_sentence, tree):
     before = tree(run_copy)
     with filelock.FileLock(run_copy / ".lock"), one_sentence("copy", "being written"):
         runs.discard(runs.open(run_copy))

@@ -62,7 +62,7 @@ def test_an_adopted_run_is_a_run_like_any_other(adopted, small_run, model, same)
     assert list(adopted.folder.parent.iterdir()) == [adopted.folder]
 
 
-def test_whoever_may_read_its_config_may_read_its_weights(adopted):
+def test_weights_have_the_permissions_of_the_config(adopted):
     modes = {path.stat().st_mode for path in adopted.folder.rglob("*") if path.is_file()}
     assert len(modes) == 1
 
@@ -73,13 +73,13 @@ def test_only_an_adopted_run_is_imported(adopted, small_run):
     assert miii.runs.ship(adopted, adopted.folder.with_name("shipped")).imported
 
 
-def test_provenance_says_where_it_is_from_and_nothing_of_a_training(adopted):
+def test_provenance_of_an_adopted_run_has_no_training(adopted):
     origin = adopted.provenance
     assert (origin["format"], origin["author"], origin["miii"]) == ("by hand", "nobody", miii.__version__)
     assert not {"threads", "precision", "device", "processor"} & set(origin)
 
 
-def test_where_the_split_is_unknown_the_numbers_are_those_of_all_pairs(adopted, model):
+def test_an_unknown_split_is_evaluated_on_all_pairs(adopted, model):
     task = adopted.task()
     assert not task.split_known
     right = (miii.answer(model, task.tokens) == task.labels).double().mean().item()
@@ -98,7 +98,7 @@ def test_where_the_split_is_unknown_the_numbers_are_those_of_all_pairs(adopted, 
         assert adopted.metrics()[name].dtype == "float64"
 
 
-def test_where_the_split_is_known_the_numbers_are_those_of_its_sides(model, tmp_path):
+def test_a_known_split_is_evaluated_by_its_parts(model, tmp_path):
     run = miii.runs.adopt(tmp_path / "run", config_of(train_fraction=0.4, seed=2), model, format="by hand")
     task, row = run.task(), run.rows()[0]
     right = (miii.answer(model, task.tokens) == task.labels).double()
@@ -108,13 +108,13 @@ def test_where_the_split_is_known_the_numbers_are_those_of_its_sides(model, tmp_
     assert "accuracy" not in row
 
 
-def test_a_row_of_an_adopted_run_is_json_without_what_is_not_known(adopted):
+def test_a_row_of_an_adopted_run_has_null_for_unknown_values(adopted):
     row = json.loads(json.dumps(miii.runs.row(adopted), allow_nan=False))
     assert (row["status"], row["steps"], row["task"]) == ("imported", 0, "add-11")
     assert (row["test_accuracy"], row["seconds"], row["grokked_at"]) == (None, None, None)
 
 
-def test_weights_that_give_no_number_are_adopted_as_they_are(adder, tmp_path):
+def test_weights_with_infinite_logits_are_adopted(adder, tmp_path):
     model = adder(11, (2, 3), n_heads=2, scale=1e38).requires_grad_(False)
     model.blocks[0].W_out *= 1e38
     run = miii.runs.adopt(tmp_path / "run", config_of(train_fraction=0.5), model, format="by hand")
@@ -123,7 +123,7 @@ def test_weights_that_give_no_number_are_adopted_as_they_are(adder, tmp_path):
 
 
 @pytest.mark.parametrize("make", [lambda p: p.mkdir(), lambda p: p.touch(), lambda p: p.symlink_to("nowhere")])
-def test_adopting_over_something_is_refused(model, tmp_path, make, one_sentence):
+def test_adopting_over_an_existing_path_is_refused(model, tmp_path, make, one_sentence):
     out = tmp_path / "out"
     make(out)
     before = sorted(tmp_path.rglob("*"))
@@ -132,8 +132,8 @@ def test_adopting_over_something_is_refused(model, tmp_path, make, one_sentence)
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_adopting_to_a_full_disk_is_told_and_leaves_nothing(model, tmp_path, one_sentence):
-    for size in [10, 1000, 2000]:
+def test_adopting_to_a_full_disk_leaves_nothing(model, tmp_path, one_sentence):
+    for size in (10, 1000, 2000):  # no config, no weights, half the weights
         with room_for(size), one_sentence("could not be written", str(tmp_path / "run")):
             miii.runs.adopt(tmp_path / "run", config_of(), model, format="by hand")
         assert list(tmp_path.iterdir()) == []
@@ -141,7 +141,7 @@ def test_adopting_to_a_full_disk_is_told_and_leaves_nothing(model, tmp_path, one
 
 def test_a_network_that_does_not_fit_the_config_is_refused(model, tmp_path, one_sentence):
     for changes in [{"p": 13}, {"act": "relu"}, {"d_mlp": 7}]:
-        config = miii.flat.change(config_of(), changes)
+        config = miii.training.flat.change(config_of(), changes)
         with one_sentence("config", "network"):
             miii.runs.adopt(tmp_path / "run", config, model, format="by hand")
         assert list(tmp_path.iterdir()) == []
@@ -176,7 +176,7 @@ def test_shipping_leaves_the_run_alone(run_copy, tmp_path, tree):
     assert not (shipped.folder / "resume.safetensors").exists()
 
 
-def test_shipping_over_something_is_refused(small_run, run_copy, one_sentence, tree):
+def test_shipping_over_an_existing_path_is_refused(small_run, run_copy, one_sentence, tree):
     before = tree(run_copy)
     with one_sentence("out", str(run_copy)):
         miii.runs.ship(small_run, run_copy)
@@ -191,7 +191,7 @@ def test_shipping_a_run_that_has_not_ended_is_refused(run_copy, tmp_path, one_se
 
 
 @pytest.mark.parametrize(("snapshots", "steps"), [(2, [0, 24]), (1, [24]), (0, [])])
-def test_the_fewest_snapshots_are_the_last_and_then_the_first(small_run, tmp_path, snapshots, steps, same):
+def test_few_snapshots_are_the_last_and_then_the_first(small_run, tmp_path, snapshots, steps, same):
     shipped = miii.runs.ship(small_run, tmp_path / "shipped", snapshots)
     assert shipped.steps == steps
     assert shipped.result == small_run.result
@@ -208,7 +208,7 @@ def test_thinning_keeps_the_last_then_the_first_and_never_more():
         assert n < 2 or kept[:1] == steps[:1]
 
 
-def test_fewer_than_no_snapshots_are_refused(small_run, tmp_path, one_sentence):
+def test_a_negative_number_of_snapshots_is_refused(small_run, tmp_path, one_sentence):
     with one_sentence("snapshots must be at least 0", "-1"):
         miii.runs.ship(small_run, tmp_path / "shipped", -1)
     assert list(tmp_path.iterdir()) == []
@@ -225,7 +225,7 @@ def test_a_report_is_kept_beside_the_run_and_shipped_with_it(run_copy, tmp_path)
     assert miii.runs.ship(run, tmp_path / "shipped", 1).report == expected
 
 
-def test_shipping_to_a_full_disk_is_told_and_leaves_nothing_half(small_run, tmp_path, one_sentence):
+def test_shipping_to_a_full_disk_leaves_nothing(small_run, tmp_path, one_sentence):
     with room_for(2000), one_sentence("could not be written", str(tmp_path / "shipped")):
         miii.runs.ship(small_run, tmp_path / "shipped")
     assert list(tmp_path.iterdir()) == []

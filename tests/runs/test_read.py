@@ -86,7 +86,7 @@ def test_a_folder_without_a_config_is_refused(home, one_sentence):
             miii.runs.open(given)
 
 
-def test_every_run_newest_first_without_what_is_no_run(small_run, home):
+def test_runs_are_listed_newest_first_without_other_folders(small_run, home):
     for i, name in enumerate(("old", "new", "broken", "empty")):
         shutil.copytree(small_run.folder, home / name)
         stamp = time.time() + 10 * i
@@ -97,18 +97,18 @@ def test_every_run_newest_first_without_what_is_no_run(small_run, home):
     assert [run.name for run in miii.runs.every() if run.folder.parent == home] == ["new", "old"]
 
 
-def test_a_run_that_was_killed_while_its_folder_was_being_made_is_none(small_run, home):
+def test_hidden_folders_are_not_listed(small_run, home):
     shutil.copytree(small_run.folder, home / ".mine.123")
     assert [run.name for run in miii.runs.every() if run.folder.parent == home] == []
 
 
-def test_no_homes_no_runs(tmp_path, monkeypatch):
+def test_without_folders_there_are_no_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("MIII_RUNS", str(tmp_path / "nowhere"))
     monkeypatch.setattr(find, "__file__", str(tmp_path / "miii" / "runs" / "find.py"))
     assert miii.runs.every() == []
 
 
-def test_a_shipped_run_is_found_whatever_else_has_its_name(small_run, home, tmp_path, monkeypatch):
+def test_shipped_ignores_other_runs_of_the_name(small_run, home, tmp_path, monkeypatch):
     monkeypatch.setattr(find, "__file__", str(tmp_path / "miii" / "runs" / "find.py"))
     for place in (home / "mine", tmp_path / "checkpoints" / "mine", tmp_path / "checkpoints" / "seeds" / "one"):
         shutil.copytree(small_run.folder, place)
@@ -136,7 +136,7 @@ def test_metrics_are_a_table_with_a_row_an_evaluation(small_run, small_config):
     assert table["seconds"].is_monotonic_increasing
 
 
-def test_metrics_of_a_run_that_has_just_begun_are_empty_with_all_their_columns(run_copy):
+def test_metrics_of_a_new_run_are_empty_with_all_columns(run_copy):
     (run_copy / "metrics.jsonl").unlink()
     table = miii.runs.open(run_copy).metrics()
     assert isinstance(table, pd.DataFrame)
@@ -145,7 +145,7 @@ def test_metrics_of_a_run_that_has_just_begun_are_empty_with_all_their_columns(r
 
 
 @pytest.mark.parametrize("cut", [1, 10, 100])
-def test_a_line_that_is_still_being_written_is_left_out(run_copy, cut):
+def test_an_unfinished_line_is_left_out(run_copy, cut):
     path = run_copy / "metrics.jsonl"
     whole = path.read_text()
     rows = miii.runs.open(run_copy).rows()
@@ -156,7 +156,7 @@ def test_a_line_that_is_still_being_written_is_left_out(run_copy, cut):
 
 
 @pytest.mark.parametrize("line", [b"{broken\n", b"\xff\xfe\n", b"3\n"])
-def test_a_spoilt_line_in_the_middle_is_told(run_copy, line, one_sentence):
+def test_a_broken_line_gives_one_sentence(run_copy, line, one_sentence):
     path = run_copy / "metrics.jsonl"
     path.write_bytes(line + path.read_bytes())
     with one_sentence("metrics.jsonl"):
@@ -172,7 +172,7 @@ def test_diverged_losses_survive_the_file(run_copy):
     assert table["test_loss"].tolist() == [float("inf")]
 
 
-def test_snapshots_are_float16_on_the_way_and_float32_at_the_end(small_run, small_config):
+def test_snapshots_are_float16_and_the_last_is_float32(small_run, small_config):
     trained = {step.step: step.weights for step in train(small_config()) if step.weights}
     assert small_run.steps == sorted(trained)
     for step, weights in trained.items():
@@ -184,14 +184,14 @@ def test_snapshots_are_float16_on_the_way_and_float32_at_the_end(small_run, smal
             assert torch.equal(value, weights[name] if last else weights[name].half().float())
 
 
-def test_the_last_snapshot_is_the_one_unless_another_is_asked_for(small_run, same):
+def test_the_last_snapshot_is_the_default(small_run, same):
     assert same(small_run.weights(), small_run.weights(24))
     assert not same(small_run.weights(), small_run.weights(0))
     assert same(dict(small_run.model().state_dict()), small_run.weights(24))
     assert same(dict(small_run.model(0).state_dict()), small_run.weights(0))
 
 
-def test_a_model_is_for_looking_at(small_run):
+def test_a_model_is_in_evaluation_mode_without_gradients(small_run):
     model = small_run.model()
     assert not model.training
     assert not any(weight.requires_grad for weight in model.parameters())
@@ -200,7 +200,7 @@ def test_a_model_is_for_looking_at(small_run):
     assert right == small_run.result["test_accuracy"]
 
 
-def test_the_task_is_the_one_that_was_trained_on(small_run):
+def test_the_task_is_the_trained_one(small_run):
     task, again = small_run.task(), small_run.config.task.build()
     assert torch.equal(task.tokens, again.tokens)
     assert torch.equal(task.labels, again.labels)
@@ -208,7 +208,7 @@ def test_the_task_is_the_one_that_was_trained_on(small_run):
 
 
 @pytest.mark.parametrize("step", [3, -1, 25])
-def test_a_step_without_a_snapshot_lists_those_there_are(small_run, step, one_sentence):
+def test_a_step_without_a_snapshot_lists_the_snapshots(small_run, step, one_sentence):
     with one_sentence("step", "small", "0, 1", "24", f"(got {step})"):
         small_run.model(step)
 
@@ -220,7 +220,7 @@ def test_a_run_without_snapshots_says_so(run_copy, one_sentence):
         miii.runs.open(run_copy).model()
 
 
-def test_files_that_are_no_snapshots_are_passed_over(run_copy):
+def test_other_files_among_snapshots_are_ignored(run_copy):
     before = miii.runs.open(run_copy).steps
     for name in (".24.safetensors.part", "best.safetensors", "-3.safetensors", "7.txt"):
         (run_copy / "snapshots" / name).touch()
@@ -236,7 +236,7 @@ def test_a_run_without_provenance_or_result_is_still_a_run(run_copy):
     assert run.model() is not None
 
 
-def test_running_is_whether_the_lock_is_held(run_copy):
+def test_running_tells_whether_the_lock_is_held(run_copy):
     run = miii.runs.open(run_copy)
     assert not run.running
     with filelock.FileLock(run_copy / read.LOCK):
@@ -253,7 +253,7 @@ def test_a_finished_run_cannot_be_resumed_and_a_stopped_one_can(small_run, stopp
     assert stopped_run.can_resume
 
 
-def test_asking_whether_someone_writes_needs_no_permission_to_write(run_copy, monkeypatch, one_sentence):
+def test_running_needs_no_permission_to_write(run_copy, monkeypatch, one_sentence):
     """Whoever asks may be another user, or on a disk that is mounted read-only."""
     run, opened = miii.runs.open(run_copy), os.open
 
@@ -275,7 +275,7 @@ def test_asking_whether_someone_writes_needs_no_permission_to_write(run_copy, mo
         _ = run.running
 
 
-def test_a_writer_begins_while_others_look(small_config, tmp_path):
+def test_a_writer_begins_while_others_check_the_lock(small_config, tmp_path):
     """Looking holds the lock for a moment; no writer may fail of it."""
     folder, over = tmp_path / "run", threading.Event()
 
@@ -378,7 +378,7 @@ def remade(path, make):
     make(path)
 
 
-def test_a_bad_neighbor_is_listed_with_its_reason_and_hides_nobody(small_run, home, tmp_path, one_sentence):
+def test_broken_runs_are_listed_with_reasons_and_hide_no_other(small_run, home, tmp_path, one_sentence):
     for name in ("a good one", "z good one"):
         shutil.copytree(small_run.folder, home / name)
     for name, (spoil, _) in {**BAD, **SPOILS}.items():
@@ -405,7 +405,7 @@ def test_a_bad_neighbor_is_listed_with_its_reason_and_hides_nobody(small_run, ho
     assert row.keys() == rows["a good one"].keys()
 
 
-def test_what_another_user_forbids_to_read_is_listed_too(small_run, home, monkeypatch):
+def test_runs_without_permission_to_read_are_listed(small_run, home, monkeypatch):
     """Root may read everything, so the system's refusal is played."""
     for name in ("whole", "closed", "closed config", "closed metrics"):
         shutil.copytree(small_run.folder, home / name)
@@ -466,7 +466,7 @@ def test_listing_while_runs_are_renamed_and_deleted(small_run, home, tmp_path, m
     assert seen >= {"run-0", "stays"}
 
 
-def test_a_name_that_no_folder_can_have_is_told(home, one_sentence):
+def test_impossible_names_are_refused(home, one_sentence):
     for name in ("x" * 5000, "a\0b", "x" * 300 + "/y", "\udfff", "/dev/null", "/dev/null/x", "/dev/zero"):
         with one_sentence("run must be one of"):
             miii.runs.open(name)
@@ -480,7 +480,7 @@ def test_a_name_that_no_folder_can_have_is_told(home, one_sentence):
         (lambda f: change_json(f / "result.json", stopped=True, grokked_at=5), "stopped"),
     ],
 )
-def test_a_row_says_where_a_run_stands(run_copy, spoil, status):
+def test_a_row_has_the_status_of_the_run(run_copy, spoil, status):
     spoil(run_copy)
     run = miii.runs.open(run_copy)
     row, last = miii.runs.row(run), run.rows()[-1]
@@ -564,7 +564,7 @@ SPOILT = {
 }
 
 
-def test_a_spoilt_run_gives_one_sentence_and_stays_as_it_is(small_run, tmp_path, one_sentence, tree):
+def test_a_broken_run_gives_one_sentence_and_is_not_changed(small_run, tmp_path, one_sentence, tree):
     for name, (change, words) in SPOILT.items():
         folder = tmp_path / name
         shutil.copytree(small_run.folder, folder)
@@ -576,14 +576,14 @@ def test_a_spoilt_run_gives_one_sentence_and_stays_as_it_is(small_run, tmp_path,
 
 
 @pytest.mark.parametrize("name", ["provenance.json", "result.json"])
-def test_spoilt_notes_of_a_run_give_one_sentence(run_copy, name, one_sentence):
+def test_broken_json_of_a_run_gives_one_sentence(run_copy, name, one_sentence):
     (run_copy / name).write_text("{")
     run = miii.runs.open(run_copy)
     with one_sentence(name):
         getattr(run, name.removesuffix(".json"))
 
 
-def test_many_runs_are_listed_without_looking_at_their_data(home, monkeypatch):
+def test_listing_many_runs_builds_no_data(home, monkeypatch):
     """Configs of as many runs as a server may have: each was once sieved anew on every page."""
 
     def built(*_: object) -> None:

@@ -43,7 +43,7 @@ def leftovers(folder):
 # ---- a whole run ----
 
 
-def test_a_recorded_run_is_all_there_and_readable(small_run):
+def test_a_recorded_run_has_all_its_files(small_run):
     assert {path.name for path in small_run.folder.iterdir()} - {".lock"} == {
         "config.json",
         "provenance.json",
@@ -55,7 +55,7 @@ def test_a_recorded_run_is_all_there_and_readable(small_run):
     assert miii.RunConfig(**json.loads((small_run.folder / "config.json").read_text())) == small_run.config
 
 
-def test_whoever_may_read_a_run_s_config_may_read_its_weights(small_run):
+def test_snapshots_have_the_permissions_of_the_config(small_run):
     """The app shows any run folder, whoever wrote it."""
     wanted = (small_run.folder / "config.json").stat().st_mode
     assert {path.stat().st_mode for path in (small_run.folder / "snapshots").iterdir()} == {wanted}
@@ -65,7 +65,7 @@ def test_recording_does_not_change_training(small_run, small_config, same):
     assert same(small_run.weights(), drain(train(small_config())).weights)
 
 
-def test_the_result_is_what_the_run_came_to(small_run):
+def test_the_result_has_the_last_numbers(small_run):
     result, last = small_run.result, small_run.rows()[-1]
     assert set(result) == RESULT
     assert (result["run"], result["steps"], result["stopped"], result["grokked_at"]) == ("small", 24, False, None)
@@ -77,7 +77,7 @@ def test_the_result_is_what_the_run_came_to(small_run):
     assert result["seconds"] == pytest.approx(last["seconds"], abs=1e-3)
 
 
-def test_a_measure_that_is_no_number_is_null(small_config, tmp_path):
+def test_nan_is_written_as_null(small_config, tmp_path):
     """Too few integers for one whose smallest factor is 13: the file stays JSON, and the table has NaN."""
     config = small_config(task={"kind": "primes", "low": 100, "high": 150})
     run = miii.runs.record(tmp_path / "run", train(config))
@@ -89,7 +89,7 @@ def test_a_measure_that_is_no_number_is_null(small_config, tmp_path):
     assert run.result.keys() == RESULT | {"auc", "auc_3", "auc_7", "auc_11", "auc_13"}
 
 
-def test_provenance_says_where_a_run_comes_from(small_run):
+def test_provenance_has_versions_and_machine(small_run):
     origin = small_run.provenance
     assert set(origin) == PROVENANCE
     assert origin["miii"] == miii.__version__
@@ -100,7 +100,7 @@ def test_provenance_says_where_a_run_comes_from(small_run):
     assert datetime.timedelta(seconds=-2) < age < datetime.timedelta(hours=1)
 
 
-def test_provenance_says_what_auto_took(monkeypatch):
+def test_provenance_resolves_auto(monkeypatch):
     for in_hardware, taken in ((True, "bfloat16"), (False, "float32")):
         monkeypatch.setattr(hardware, "_bfloat16_in_hardware", lambda where, answer=in_hardware: answer)
         assert miii.runs.provenance(miii.RunConfig(device="cpu"))["precision"] == taken
@@ -121,7 +121,7 @@ def test_the_commit_is_git_s_where_miii_lies_in_a_repository(monkeypatch, tmp_pa
     assert miii.runs.provenance(miii.RunConfig())["commit"] is None
 
 
-def test_follow_passes_every_step_on(small_config, tmp_path):
+def test_follow_yields_every_step(small_config, tmp_path):
     assert [step.step for step in miii.runs.follow(tmp_path / "run", train(small_config()))] == list(range(25))
 
 
@@ -135,11 +135,11 @@ def test_a_run_can_be_read_after_each_step(small_config, tmp_path):
         assert run.result is None
 
 
-def test_folders_on_the_way_are_made(small_config, tmp_path):
+def test_parent_folders_are_made(small_config, tmp_path):
     assert miii.runs.record(tmp_path / "a" / "b" / "run", train(small_config(steps=1))).steps == [0, 1]
 
 
-def test_a_relative_folder_will_do(small_config, tmp_path, monkeypatch):
+def test_a_relative_folder_works(small_config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = miii.runs.record("mine", train(small_config(steps=1)))
     monkeypatch.chdir("/")
@@ -176,7 +176,7 @@ def test_a_config_that_cannot_run_leaves_no_folder(small_config, tmp_path, monke
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_where_a_folder_should_be_is_told(small_config, tmp_path, one_sentence):
+def test_a_file_in_place_of_the_parent_gives_one_sentence(small_config, tmp_path, one_sentence):
     (tmp_path / "file").touch()
     with one_sentence("could not be written", "file/run"):
         miii.runs.record(tmp_path / "file" / "run", train(small_config()))
@@ -199,7 +199,7 @@ def assert_the_same_run(resumed, whole, same):
     }
 
 
-def test_a_stopped_run_holds_its_last_weights_and_says_that_it_was_stopped(stopped_run):
+def test_a_stopped_run_has_its_last_weights_and_state(stopped_run):
     assert stopped_run.result["stopped"] is True
     assert stopped_run.result["steps"] == 13
     assert stopped_run.steps[-1] == 13
@@ -208,7 +208,7 @@ def test_a_stopped_run_holds_its_last_weights_and_says_that_it_was_stopped(stopp
     assert not stopped_run.running
 
 
-def test_a_stopped_run_goes_on_to_the_same_weights(stopped_copy, small_run, same):
+def test_a_stopped_run_resumes_to_the_same_weights(stopped_copy, small_run, same):
     drain(miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy)))
     resumed = miii.runs.open(stopped_copy)
     assert_the_same_run(resumed, small_run, same)
@@ -228,14 +228,14 @@ def test_a_run_may_be_stopped_again_and_again(stopped_copy, small_run, same):
     assert_the_same_run(miii.runs.open(stopped_copy), small_run, same)
 
 
-def test_resuming_goes_on_with_the_clock(stopped_copy):
+def test_resuming_continues_the_clock(stopped_copy):
     before = miii.runs.open(stopped_copy).rows()[-1]["seconds"]
     drain(miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy)))
     assert miii.runs.open(stopped_copy).rows()[-1]["seconds"] > before
     assert miii.runs.open(stopped_copy).metrics()["seconds"].is_monotonic_increasing
 
 
-def test_the_steps_from_a_stopped_run_on_begin_where_it_stopped(stopped_copy):
+def test_resumed_steps_begin_where_the_run_stopped(stopped_copy):
     assert [step.step for step in miii.runs.resume(stopped_copy)] == list(range(13, 25))
 
 
@@ -266,7 +266,7 @@ def kill(folder):
     (folder / "resume.safetensors").unlink()
 
 
-def test_a_run_ended_at_any_moment_from_step_0_on_resumes_to_the_same_bits(small_config, tmp_path, same):
+def test_a_run_stopped_or_killed_at_any_step_resumes_to_the_same_bits(small_config, tmp_path, same):
     for optimizer in ("adamw", "muon"):
         config = small_config(optimizer={"name": optimizer})
         whole = miii.runs.record(tmp_path / optimizer / "whole", train(config))
@@ -294,7 +294,7 @@ def test_a_run_ended_at_any_moment_from_step_0_on_resumes_to_the_same_bits(small
             assert not resumed.can_resume
 
 
-def test_a_folder_is_gone_on_with_only_by_who_resumes_it(small_config, tmp_path, one_sentence, tree):
+def test_only_resumed_steps_continue_a_folder(small_config, tmp_path, one_sentence, tree):
     stop_at(0, train(small_config()), tmp_path / "run")
     before = tree(tmp_path)
     with one_sentence("out", str(tmp_path / "run")):
@@ -307,7 +307,7 @@ def test_a_folder_is_gone_on_with_only_by_who_resumes_it(small_config, tmp_path,
     assert tree(tmp_path) == before
 
 
-def test_what_ended_or_came_without_its_state_is_never_resumed(small_run, stopped_copy, home, tmp_path, one_sentence):
+def test_runs_without_training_state_are_never_resumed(small_run, stopped_copy, home, tmp_path, one_sentence):
     state = (stopped_copy / "resume.safetensors").read_bytes()
     uploaded = miii.runs.unpack(miii.runs.pack(miii.runs.open(stopped_copy)))
     unfinished = miii.runs.unpack(miii.runs.pack(uploaded), "unfinished")
@@ -374,7 +374,7 @@ UNFIT = {
 }
 
 
-def test_what_resuming_needs_must_fit_the_config(stopped_run, tmp_path, one_sentence, tree):
+def test_a_training_state_must_fit_the_config(stopped_run, tmp_path, one_sentence, tree):
     for name, spoil in UNFIT.items():
         folder = tmp_path / name
         shutil.copytree(stopped_run.folder, folder)
@@ -386,7 +386,7 @@ def test_what_resuming_needs_must_fit_the_config(stopped_run, tmp_path, one_sent
 
 
 @pytest.mark.parametrize("line", ["{broken\n", "3\n", "{}\n"])
-def test_spoilt_metrics_are_told_before_anything_is_written(stopped_copy, line, one_sentence, tree):
+def test_broken_metrics_are_refused_before_writing(stopped_copy, line, one_sentence, tree):
     path = stopped_copy / "metrics.jsonl"
     path.write_text(line + path.read_text())
     before = tree(stopped_copy)
@@ -403,7 +403,7 @@ def test_a_killed_run_s_half_written_line_is_cut_off(stopped_copy, small_run, sa
     assert_the_same_run(miii.runs.open(stopped_copy), small_run, same)
 
 
-def test_what_a_killed_run_wrote_after_its_resume_point_is_written_again(stopped_copy, small_run, same):
+def test_steps_after_the_saved_state_are_written_again(stopped_copy, small_run, same):
     spoilt = {**small_run.rows()[-1], "test_loss": -1.0}
     with (stopped_copy / "metrics.jsonl").open("a") as file:
         file.write(json.dumps({**spoilt, "step": 15}) + "\n")
@@ -414,7 +414,7 @@ def test_what_a_killed_run_wrote_after_its_resume_point_is_written_again(stopped
     assert 19 not in resumed.steps
 
 
-def test_the_resume_file_is_replaced_while_training_and_taken_away_at_the_end(small_config, tmp_path, monkeypatch):
+def test_the_training_state_is_replaced_and_finally_removed(small_config, tmp_path, monkeypatch):
     monkeypatch.setattr(write, "RESUME_EVERY", 0.0)
     path = tmp_path / "run" / "resume.safetensors"
     for step in miii.runs.follow(tmp_path / "run", train(small_config())):
@@ -457,7 +457,7 @@ def wait_until(condition, process, seconds=60):
     ],
     ids=["adamw", "muon-batches-bfloat16", "primes-log"],
 )
-def test_a_run_killed_in_the_middle_and_resumed_is_the_run_never_killed(changes, small_config, tmp_path, same):
+def test_a_killed_and_resumed_run_equals_a_whole_run(changes, small_config, tmp_path, same):
     config = small_config(steps=300, eval_every=10, snapshots=30, **changes)
     folder = tmp_path / "killed"
     command = [sys.executable, "-c", CHILD, str(folder), config.model_dump_json()]
@@ -493,7 +493,7 @@ def test_a_run_killed_in_the_middle_and_resumed_is_the_run_never_killed(changes,
 # ---- two at once ----
 
 
-def test_a_second_writer_is_refused_while_the_first_goes_on(small_config, tmp_path, monkeypatch, one_sentence, tree):
+def test_a_second_writer_is_refused(small_config, tmp_path, monkeypatch, one_sentence, tree):
     monkeypatch.setattr(write, "RESUME_EVERY", 0.0)
     folder = tmp_path / "run"
     first = miii.runs.follow(folder, train(small_config()))
@@ -510,7 +510,7 @@ def test_a_second_writer_is_refused_while_the_first_goes_on(small_config, tmp_pa
     assert not miii.runs.open(folder).running
 
 
-def test_a_second_writer_that_comes_too_late_is_refused(stopped_copy, one_sentence, tree):
+def test_resuming_after_another_writer_finished_is_refused(stopped_copy, one_sentence, tree):
     late = miii.runs.resume(stopped_copy)
     drain(miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy)))
     before = tree(stopped_copy)
@@ -519,7 +519,7 @@ def test_a_second_writer_that_comes_too_late_is_refused(stopped_copy, one_senten
     assert tree(stopped_copy) == before
 
 
-def test_an_error_while_training_gives_the_lock_back(small_config, tmp_path):
+def test_an_error_while_training_releases_the_lock(small_config, tmp_path):
     def failing():
         yield from (step for step in train(small_config()) if step.step < 3)
         raise ZeroDivisionError
@@ -613,7 +613,7 @@ def test_no_room_for_the_resume_file_keeps_the_one_before(small_config, tmp_path
     assert_readable(miii.runs.open(folder))
 
 
-def test_a_run_that_found_no_room_goes_on_when_there_is_some(small_config, tmp_path, monkeypatch, small_run, same):
+def test_a_run_resumes_after_a_full_disk(small_config, tmp_path, monkeypatch, small_run, same):
     monkeypatch.setattr(write, "RESUME_EVERY", 0.0)
     folder = tmp_path / "run"
     steps = miii.runs.follow(folder, train(small_config()))
@@ -636,7 +636,7 @@ def test_no_room_when_a_run_is_stopped(small_config, tmp_path, one_sentence):
     assert_readable(miii.runs.open(tmp_path / "run"))
 
 
-def test_a_run_that_diverges_says_where_and_keeps_finite_snapshots(small_config, home, tmp_path, one_sentence):
+def test_a_diverged_run_keeps_finite_snapshots(small_config, home, tmp_path, one_sentence):
     config = small_config(
         loss="squared", optimizer={"name": "sgd", "lr": 10.0}, steps=500, snapshots=200, warmup_steps=0
     )

@@ -47,7 +47,7 @@ def test_singular_values_come_near_one_and_singular_vectors_stay():
         torch.testing.assert_close(turned, turned.diagonal().diag(), rtol=0, atol=1e-10)
 
 
-def test_the_size_of_a_gradient_does_not_count():
+def test_the_size_of_a_gradient_does_not_matter():
     for factor in [1e-3, 1e4]:
         matrix = random((8, 32))
         torch.testing.assert_close(orthogonalize(factor * matrix), orthogonalize(matrix), rtol=0, atol=1e-5)
@@ -75,7 +75,7 @@ def test_the_update_is_torch_s_to_its_rounding():
             torch.testing.assert_close(mine.state[ours]["momentum_buffer"], torch_s.state[theirs]["momentum_buffer"])
 
 
-def test_without_nesterov_s_look_ahead_or_another_momentum_it_would_not_be():
+def test_other_momentum_is_outside_the_tolerance():
     """The tolerance above is no wider than it must be: each of these is outside it."""
     ours, theirs = (torch.nn.Parameter(torch.zeros(8, 32)) for _ in range(2))
     mine = Orthogonal([ours], lr=0.1, weight_decay=0.0, momentum=0.8)

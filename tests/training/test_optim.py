@@ -86,7 +86,7 @@ def test_a_warm_up_longer_than_the_run_never_reaches_one():
     assert max(lr_factor(step, 10, 40, "constant") for step in range(1, 11)) == 0.25
 
 
-def test_names_and_optimisers_agree():
+def test_names_and_optimizers_agree():
     assert {name: config().name for name, config in OPTIMIZERS.items()} == {name: name for name in OPTIMIZERS}
 
 
@@ -179,7 +179,7 @@ def test_slow_gradients_are_added_as_in_the_paper():
         torch.testing.assert_close(after, weights(twin)[name])
 
 
-def test_gradients_across_the_weights_are_as_long_and_turn_them_only():
+def test_orthogonal_gradients_keep_their_length():
     net = model()
     grads = set_grads(net, 1)
     for name, weight in weights(net).items():
@@ -193,12 +193,12 @@ def test_gradients_across_the_weights_are_as_long_and_turn_them_only():
         assert difference.norm() > 0
 
 
-def test_what_has_no_across_keeps_no_rounding():
+def test_a_gradient_along_the_weight_becomes_zero():
     grad, weight = torch.tensor([-0.719]), torch.tensor([-0.403])
     assert across(grad, weight).tolist() == [0.0]
 
 
-def test_an_orthogonal_gradient_is_adamw_s_on_what_is_across():
+def test_orthogonal_gradient_is_adamw_on_the_orthogonal_part():
     net, twin = model(), model()
     stepper, by_hand = Stepper(net, OrthogonalGradient(lr=0.01)), Stepper(twin, AdamW(lr=0.01, weight_decay=0.0))
     for seed in (1, 2):
@@ -229,7 +229,7 @@ def test_muon_moves_each_matrix_by_a_nearly_orthogonal_one():
         assert 0.4 < values.min() <= values.max() < 1.5, name
 
 
-def test_muon_leaves_all_else_to_adamw():
+def test_muon_leaves_other_weights_to_adamw():
     muon, adamw = model(), model()
     for net in (muon, adamw):
         set_grads(net)
@@ -241,7 +241,7 @@ def test_muon_leaves_all_else_to_adamw():
         assert torch.equal(after, expected[name]) != hidden, name
 
 
-def test_muon_takes_the_embedding_as_well_if_told_to():
+def test_muon_can_take_the_embedding():
     plain, whole = model(), model()
     before = weights(plain)
     for net, embedding in ((plain, False), (whole, True)):
@@ -254,7 +254,7 @@ def test_muon_takes_the_embedding_as_well_if_told_to():
     assert 0.4 < values.min() <= values.max() < 1.5
 
 
-def test_muon_decays_what_adamw_moves_at_a_rate_of_its_own():
+def test_adamw_within_muon_has_its_own_weight_decay():
     net = model()
     before = weights(net)
     for weight in net.parameters():
@@ -265,7 +265,7 @@ def test_muon_decays_what_adamw_moves_at_a_rate_of_its_own():
         torch.testing.assert_close(after, before[name] * (1 - (0.1 * 0.5 if hidden else 0.01 * 3.0)))
 
 
-def test_a_weight_that_takes_no_gradient_is_left_alone():
+def test_frozen_weights_do_not_change():
     for config in [kind() for kind in OPTIMIZERS.values()]:
         net, whole = model(), model()
         frozen = {"W_E", "blocks.0.W_in", "blocks.0.W_Q"}

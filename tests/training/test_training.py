@@ -34,7 +34,7 @@ def remembered(state):
     return {name: value for name, value in state.items() if name != "clock"}
 
 
-def test_dropout_silences_its_share_of_the_neurons_anew_at_every_step(small_config, monkeypatch):
+def test_dropout_draws_a_new_mask_at_every_step(small_config, monkeypatch):
     """Each neuron of each example by itself; the rest make up for the silent ones."""
     masks, answer_logits = [], fast.answer_logits
 
@@ -55,7 +55,7 @@ def test_dropout_silences_its_share_of_the_neurons_anew_at_every_step(small_conf
         assert (mask == 0).any(1).sum() > 1
 
 
-def test_torch_s_own_randomness_is_neither_read_nor_changed(small_config, same):
+def test_the_global_generator_is_not_used(small_config, same):
     torch.manual_seed(1)
     first = final(train(small_config(batch_size=7, dropout=0.1)))
     torch.manual_seed(2)
@@ -77,14 +77,14 @@ def test_resuming_from_any_step_gives_the_same_bits_and_reports(small_config, sa
             assert [told(step) for step in rest] == [told(step) for step, _ in whole[at:]], changes
 
 
-def test_the_clock_goes_on_too(small_config):
+def test_resuming_keeps_the_seconds(small_config):
     config = small_config()
     state = next(step.state() for step in train(config) if step.step == 13)
     state["clock"][1] = 100.0
     assert next(train(config, state)).seconds >= 100.0
 
 
-def test_no_option_is_without_effect(small_config, same):
+def test_every_option_changes_the_weights(small_config, same):
     for changes in [
         {"task": {"seed": 1}},
         {"task": {"operation": "sub"}},
@@ -121,7 +121,7 @@ def test_no_option_is_without_effect(small_config, same):
         assert not same(final(train(small_config(**changes))), final(train(small_config(**default))))
 
 
-def test_a_stop_ends_training_within_an_evaluation_and_loses_nothing(small_config, same, monkeypatch):
+def test_a_stop_interrupts_an_evaluation_and_loses_nothing(small_config, same, monkeypatch):
     """Whenever it comes, from the first chunk of step 0 to the last of the last step."""
     monkeypatch.setattr(evaluation, "CHUNK", 20)  # three chunks an evaluation
     config = small_config(optimizer={"name": "muon"}, batch_size=7)
@@ -143,7 +143,7 @@ def test_a_stop_ends_training_within_an_evaluation_and_loses_nothing(small_confi
     assert cut_short >= 3
 
 
-def test_training_ends_where_it_diverges_and_everything_before_is_finite(small_config):
+def test_divergence_ends_training_with_finite_weights(small_config):
     for task in [{"p": 7}, {"kind": "primes", "low": 100, "high": 400}]:
         for optimizer in ({"name": "sgd", "lr": 10.0}, {"name": "adamw", "lr": 10.0, "weight_decay": 1.0}):
             config = small_config(
@@ -157,19 +157,19 @@ def test_training_ends_where_it_diverges_and_everything_before_is_finite(small_c
                 assert step.weights is None or all(w.isfinite().all() for w in step.weights.values())
 
 
-def test_looking_does_not_change_what_is_seen(small_config, same):
+def test_evaluations_and_snapshots_do_not_change_training(small_config, same):
     for changes in [{"eval_every": 1}, {"snapshots": 20}, {"steps_after_grok": 10**6}]:
         assert same(final(train(small_config(**changes))), final(train(small_config())))
 
 
-def test_the_first_step_is_the_network_before_training(small_config, same):
+def test_step_0_is_the_untrained_network(small_config, same):
     config = small_config()
     first = next(train(config))
     assert (first.step, first.lr_factor, first.step_seconds, first.last) == (0, 0.0, 0.0, False)
     assert same(first.weights, build_model(config, config.task.build()).state_dict())
 
 
-def test_steps_evaluations_and_snapshots_come_when_they_should(small_config):
+def test_steps_of_evaluations_and_snapshots(small_config):
     config = small_config(steps=23, eval_every=5, snapshots=6)
     steps = list(train(config))
     assert [step.step for step in steps] == list(range(24))
@@ -180,7 +180,7 @@ def test_steps_evaluations_and_snapshots_come_when_they_should(small_config):
     assert all(0 < step.step_seconds <= step.seconds for step in steps[1:])
 
 
-def test_weights_handed_out_are_float32_copies(small_config, same):
+def test_weights_of_a_step_are_float32_copies(small_config, same):
     steps = train(small_config())
     first = next(steps)
     kept = {name: value.clone() for name, value in first.weights.items()}
@@ -193,7 +193,7 @@ def test_weights_handed_out_are_float32_copies(small_config, same):
     assert {value.dtype for value in kept.values()} == {torch.float32}
 
 
-def test_without_positions_there_is_nothing_to_train_at_the_places(small_config, same):
+def test_without_positions_their_vectors_stay_zero(small_config, same):
     config = small_config(model={"positions": "none"})
     steps = list(train(config))
     assert steps[-1].weights["W_pos"].count_nonzero() == 0
@@ -244,7 +244,7 @@ def by_numpy(weights, config):
     }, right
 
 
-def test_what_is_reported_is_what_the_weights_do(small_config):
+def test_evaluations_match_the_weights(small_config):
     for changes in [{}, {"model": {"n_layers": 2, "biases": "all"}}, {"precision": "bfloat16"}]:
         config = small_config(**changes)
         looked_at = [step for step in train(config) if step.evaluation and step.weights]
@@ -301,7 +301,7 @@ def test_training_ends_so_many_steps_after_grokking(solved):
         assert steps[-1].weights is not None
 
 
-def test_training_goes_to_the_end_unless_it_is_told_to_stop(solved):
+def test_training_runs_to_the_last_step_by_default(solved):
     config, state = solved(steps_after_grok=None)
     assert [step.step for step in train(config, state)] == list(range(config.steps + 1))
 
@@ -311,7 +311,7 @@ def test_the_schedule_s_end_comes_first(solved):
     assert list(train(config, state))[-1].step == config.steps
 
 
-def test_a_small_network_learns_to_add_and_the_first_evaluation_that_sees_it_is_told():
+def test_a_small_network_groks_addition():
     """The whole way, once: 80 % of the pairs modulo 31, from random weights to nearly every other pair right."""
     config = miii.RunConfig(
         task=miii.ModularAddition(p=31, train_fraction=0.8, seed=1),
@@ -328,7 +328,7 @@ def test_a_small_network_learns_to_add_and_the_first_evaluation_that_sees_it_is_
     assert {step.seconds_to_grok for step in steps} == {None, steps[first].seconds}
 
 
-def test_grokking_is_remembered_when_training_goes_on(solved):
+def test_resuming_remembers_grokking(solved):
     config, state = solved(steps_after_grok=9)
     middle = next(step for step in train(config, state) if step.step == 4)
     rest = list(train(config, middle.state()))
@@ -367,7 +367,7 @@ def test_an_epoch_takes_no_training_pair_twice(batches, small_config, batch_size
         assert set(pairs) <= training_pairs
 
 
-def test_each_epoch_has_an_order_of_its_own_drawn_from_the_seed(batches, small_config):
+def test_each_epoch_is_a_new_permutation_of_the_seed(batches, small_config):
     for seed in (0, 0, 1):
         for _ in train(small_config(batch_size=24, steps=2, task={"seed": seed})):
             pass
@@ -426,7 +426,7 @@ def test_the_thread_count_is_the_config_s(small_config):
         torch.set_num_threads(before)
 
 
-def test_a_device_that_is_not_there_is_refused(small_config, monkeypatch, one_sentence):
+def test_a_missing_device_is_refused(small_config, monkeypatch, one_sentence):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with one_sentence("device", "cuda"):
         next(train(small_config(device="cuda")))
@@ -435,18 +435,18 @@ def test_a_device_that_is_not_there_is_refused(small_config, monkeypatch, one_se
 # ---- an unknown split ----
 
 
-def test_a_task_whose_split_is_unknown_cannot_be_trained(small_config, one_sentence):
+def test_an_unknown_split_cannot_be_trained(small_config, one_sentence):
     config = small_config(task={"train_fraction": None})
     with one_sentence("train_fraction must be a number in (0, 1) for training", "none"):
         next(train(config))
 
 
-def test_a_task_whose_split_is_unknown_has_no_batches(small_config, one_sentence):
+def test_an_unknown_split_has_no_batches(small_config, one_sentence):
     with one_sentence("batch_size", "0 training examples"):
         small_config(task={"train_fraction": None}, batch_size=1)
 
 
-def test_an_evaluation_without_training_pairs_is_that_of_all_pairs(small_config):
+def test_without_training_pairs_all_pairs_are_evaluated(small_config):
     config = small_config(task={"train_fraction": None})
     task = config.task.build()
     evaluation = evaluator(build_model(config, task), task)()

@@ -29,7 +29,7 @@ def test_every_pair_trains_without_a_nan():
         assert after < before
 
 
-def test_every_loss_is_made_smaller_by_every_optimizer():
+def test_every_optimizer_lowers_every_loss():
     for optimizer, loss in itertools.product(["adamw", "muon", "slow-gradient", "orthogonal-gradient"], LOSSES):
         chosen = miii.OPTIMIZERS[optimizer](lr=1e-2, weight_decay=0.0)
         before, after = losses(model=miii.ModelConfig(**SMALL), loss=loss, optimizer=chosen)

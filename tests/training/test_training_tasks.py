@@ -79,7 +79,7 @@ def losses_and_right(config, logits):
 # ---- the loss ----
 
 
-def test_a_step_goes_down_the_sum_of_the_weighted_losses(small_config):
+def test_a_step_descends_the_sum_of_the_weighted_losses(small_config):
     for task in [name for name in TASKS if name != "primes log"]:
         config = small_config(task=TASKS[task], optimizer=DESCENT, schedule="constant", warmup_steps=0, steps=1)
         first, last = train(config)
@@ -94,7 +94,7 @@ def test_a_step_goes_down_the_sum_of_the_weighted_losses(small_config):
             )
 
 
-def test_what_is_reported_is_what_the_weights_do(small_config):
+def test_evaluations_match_the_weights(small_config):
     for task in TASKS:
         config = small_config(task=TASKS[task], snapshots=3, batch_size=20)
         looked_at = [step for step in train(config) if step.evaluation and step.weights]
@@ -126,7 +126,7 @@ def next_token_losses(logits, following):
     return torch.stack(found)
 
 
-def test_where_everything_is_asked_a_step_goes_down_every_loss(small_config):
+def test_a_step_descends_the_loss_at_every_position(small_config):
     for changes, positions in itertools.product([{}, {"block": "pre-norm", "mixer": "gru"}], ["frames", "learned"]):
         descent = {"optimizer": DESCENT, "schedule": "constant", "warmup_steps": 0, "steps": 1}
         shape = {"d_model": 8, "n_heads": 2, "d_mlp": 8, "positions": positions, **changes}
@@ -165,7 +165,7 @@ def test_dropout_silences_the_same_neurons_at_every_position(small_config):
     torch.testing.assert_close(found, model(task.tokens[:4]))
 
 
-def test_of_a_task_that_asks_everywhere_fewer_examples_are_evaluated(small_config, monkeypatch):
+def test_fewer_examples_with_a_target_at_every_position_are_evaluated(small_config, monkeypatch):
     config = small_config(task=EVERYTHING)
     examples = len(config.task.build().labels)
     monkeypatch.setattr(evaluation, "ALL", 5 * examples)
@@ -175,7 +175,7 @@ def test_of_a_task_that_asks_everywhere_fewer_examples_are_evaluated(small_confi
     assert len(evaluation.evaluated(config.task.build())) == 40
 
 
-def test_a_masked_target_takes_no_part_in_training(small_config, same):
+def test_a_masked_target_is_not_trained(small_config, same):
     plain, masked = (small_config(task=TASKS[name], optimizer=DESCENT) for name in ("residues", "residues masked"))
     task = masked.task.build()
     where = task.logits_of("mod 3")
@@ -267,7 +267,7 @@ def test_log_sampling_draws_n_with_chance_1_over_n(drawn, small_config, batch_si
         assert found == pytest.approx(share, abs=5 * math.sqrt(share * (1 - share) / 18_000)), (low, high)
 
 
-def test_every_step_draws_anew_from_the_seed_and_the_step(drawn, small_config):
+def test_batches_depend_on_the_seed_and_the_step(drawn, small_config):
     for seed in (0, 0, 1):
         for _ in train(small_config(task={**TASKS["primes log"], "seed": seed}, batch_size=64, steps=2)):
             pass
@@ -318,7 +318,7 @@ def test_training_stops_when_its_seconds_are_over(clock, small_config):
     assert steps[-1].weights is not None
 
 
-def test_no_seconds_do_not_look_at_the_clock(clock, small_config):
+def test_without_seconds_the_clock_does_not_stop_training(clock, small_config):
     assert list(train(small_config(steps=100, eval_every=100)))[-1].step == 100
 
 
@@ -333,7 +333,7 @@ def test_the_seconds_before_a_stop_count(clock, small_config):
     assert len(rest) < 0.6 * len(whole)
 
 
-def test_seconds_leave_the_schedule_and_the_weights_on_the_way_alone(clock, small_config):
+def test_seconds_do_not_change_schedule_and_weights(clock, small_config):
     cut, whole = (train(small_config(steps=1_000, seconds=seconds)) for seconds in (50, None))
     for a, b in zip(cut, whole, strict=False):
         assert a.lr_factor == b.lr_factor
@@ -344,7 +344,7 @@ def test_seconds_leave_the_schedule_and_the_weights_on_the_way_alone(clock, smal
 # ---- grokking ----
 
 
-def test_training_stops_on_the_validation_part_and_not_on_the_test_split(small_config, monkeypatch):
+def test_the_validation_part_decides_when_to_stop(small_config, monkeypatch):
     """A network that tells the primes of the validation part alone has reached what training stops at."""
     config = small_config(task=TASKS["primes"], steps_after_grok=0, eval_every=5)
     answers, plain = {}, miii.Primes.scores
@@ -396,7 +396,7 @@ def looked_at(config):
 
 
 @pytest.mark.parametrize("task", LARGE)
-def test_of_a_large_task_as_many_of_each_side_are_evaluated(task, small_config, monkeypatch):
+def test_a_large_task_is_evaluated_on_a_sample_of_each_split(task, small_config, monkeypatch):
     config = small_config(task=LARGE[task])
     whole, exact = looked_at(config)
     assert exact.rows.tolist() == list(range(len(whole.labels)))
@@ -432,7 +432,7 @@ def test_the_same_examples_are_evaluated_each_time(small_config, monkeypatch):
     assert rows.max() - rows.min() > 500  # drawn from the whole range
 
 
-def test_a_side_with_fewer_examples_is_evaluated_whole(small_config, monkeypatch):
+def test_a_small_split_is_evaluated_whole(small_config, monkeypatch):
     monkeypatch.setattr(evaluation, "ALL", 100)
     monkeypatch.setattr(evaluation, "SIDE", 90)
     task, found = looked_at(small_config(task={"kind": "residues", "p": 13, "train_fraction": 0.9}))
