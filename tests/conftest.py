@@ -1,4 +1,4 @@
-"""What the tests share. The shapes in miii's signatures are checked in all of them."""
+"""Shared fixtures. All tests check the shapes in miii's signatures."""
 
 import contextlib
 import functools
@@ -14,10 +14,10 @@ import torch
 from jaxtyping import install_import_hook
 from streamlit.components.v2 import manifest_scanner
 
-# Before the first import of miii, or it stays unchecked. The tower: an int may stand where a float is asked for.
+# Before the first import of miii. With the numeric tower an int is a valid float.
 install_import_hook("miii", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 torch.set_num_threads(1)
-# AppTest reads what every installed package says of itself, a tenth of a second, each time that a page is drawn.
+# AppTest reads the metadata of every installed package for each page it draws, which takes a tenth of a second.
 manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 import miii  # noqa: E402
@@ -39,7 +39,7 @@ SMALL: dict[str, Any] = {
 def small_config() -> Callable[..., miii.RunConfig]:
     """A config that trains in a tenth of a second; dicts among the changes are merged into the small ones.
 
-    A task that names its kind stands alone.
+    A task with a kind replaces the small one.
     """
 
     def config(**changes: Any) -> miii.RunConfig:
@@ -54,13 +54,13 @@ def small_config() -> Callable[..., miii.RunConfig]:
 
 @pytest.fixture(scope="session")
 def small_run(small_config, tmp_path_factory) -> miii.runs.Run:
-    """A finished run. Shared: never write into it, see ``run_copy``."""
+    """A finished run. Shared and read-only: see ``run_copy``."""
     return miii.runs.record(tmp_path_factory.mktemp("shared") / "small", miii.train(small_config()))
 
 
 @pytest.fixture(scope="session")
 def stopped_run(small_config, tmp_path_factory) -> miii.runs.Run:
-    """A run stopped by hand at step 13 of 24. Shared: never write into it, see ``stopped_copy``."""
+    """A run stopped at step 13 of 24. Shared and read-only: see ``stopped_copy``."""
     folder = tmp_path_factory.mktemp("shared") / "stopped"
     steps = miii.runs.follow(folder, miii.train(small_config()))
     for step in steps:
@@ -71,19 +71,19 @@ def stopped_run(small_config, tmp_path_factory) -> miii.runs.Run:
 
 @pytest.fixture
 def run_copy(small_run, tmp_path) -> Path:
-    """The folder of a finished run, to be spoilt."""
+    """A copy of a finished run's folder, to be changed."""
     return Path(shutil.copytree(small_run.folder, tmp_path / "copy"))
 
 
 @pytest.fixture
 def stopped_copy(stopped_run, tmp_path) -> Path:
-    """The folder of a stopped run, to be resumed or spoilt."""
+    """A copy of a stopped run's folder, to be resumed or changed."""
     return Path(shutil.copytree(stopped_run.folder, tmp_path / "stopped"))
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
-    """An empty place where run names are looked up first."""
+    """An empty ``MIII_RUNS``."""
     monkeypatch.setenv("MIII_RUNS", str(tmp_path / "runs"))
     (tmp_path / "runs").mkdir()
     return tmp_path / "runs"
@@ -91,7 +91,7 @@ def home(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture(scope="session")
 def tree() -> Callable[[Path], dict[str, str]]:
-    """What lies below a folder, by relative path: the hash of each file's content."""
+    """Returns the hash of each file below a folder, by relative path."""
 
     def read(folder: Path) -> dict[str, str]:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -102,7 +102,7 @@ def tree() -> Callable[[Path], dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def one_sentence() -> Callable[..., contextlib.AbstractContextManager[None]]:
-    """Within it an InputError is raised whose text is one sentence that holds all the given words."""
+    """A context that must raise an InputError: one sentence with all the given words."""
 
     @contextlib.contextmanager
     def check(*words: str) -> Iterator[None]:
@@ -119,7 +119,7 @@ def one_sentence() -> Callable[..., contextlib.AbstractContextManager[None]]:
 
 @pytest.fixture(scope="session")
 def same() -> Callable[[dict[str, torch.Tensor], dict[str, torch.Tensor]], bool]:
-    """Whether two sets of tensors agree in names, types and every bit."""
+    """Returns whether two sets of tensors agree in names, types and every bit."""
 
     def compare(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
         return a.keys() == b.keys() and all(a[n].dtype == b[n].dtype and torch.equal(a[n], b[n]) for n in a)
@@ -129,9 +129,9 @@ def same() -> Callable[[dict[str, torch.Tensor], dict[str, torch.Tensor]], bool]
 
 @pytest.fixture(scope="session")
 def adder() -> Callable[..., miii.Transformer]:
-    """A network whose weights are written down by hand so that it adds modulo an odd p, exactly.
+    """A network with hand-set weights that adds modulo an odd p, exactly.
 
-    Per frequency w the embedding of n is (cos wn, sin wn). Queries are zero, so attention is uniform and hands
+    Per frequency w the embedding of n is (cos wn, sin wn). Queries are zero, so uniform attention brings
     C = cos wa + cos wb and S = sin wa + sin wb to "=". Square neurons make C^2 - S^2 = 2 (1 + cos w(a-b)) cos w(a+b)
     and 2 C S = 2 (1 + cos w(a-b)) sin w(a+b), so that the logits are a sum of 2 (1 + cos w(a-b)) cos w(a+b-c): largest
     at c = a + b, because the first factor is positive for odd p.
@@ -164,11 +164,11 @@ def adder() -> Callable[..., miii.Transformer]:
 
 @pytest.fixture(scope="session")
 def summer() -> Callable[..., miii.Transformer]:
-    """A network whose weights are written down by hand so that it adds up a number for each token, and looks it up.
+    """A network with hand-set weights that adds up a number for each token, and looks up the sum.
 
-    Queries are zero, so attention is uniform and hands the sum of the tokens' values to the last position. ReLU neurons
+    Queries are zero, so uniform attention brings the sum of the tokens' values to the last position. ReLU neurons
     with a kink at every integer draw the line through ``answer`` at the integers from -reach to 2 reach, and the logit
-    of 1 is that line: exactly ``answer(sum)`` as long as the sum stays between.
+    of 1 is that line: exactly ``answer(sum)`` for sums in between.
     """
 
     def build(
@@ -203,10 +203,10 @@ def summer() -> Callable[..., miii.Transformer]:
 
 @pytest.fixture(scope="session")
 def residue_adder(summer) -> Callable[..., miii.Transformer]:
-    """A network that adds digit * base^place mod q at each place, and says 1 unless the sum is a multiple of q.
+    """A network that adds digit * base^place mod q over all places, and answers 1 unless q divides the sum.
 
-    With ``integers`` it adds the digits as they are: it gives the same answers modulo 3 in base 10, but by looking up
-    a sum of integers.
+    With ``integers`` it adds the digits themselves: modulo 3 in base 10 the answers are the same, but from a sum of
+    integers.
     """
 
     def build(task: miii.Primes, q: int, integers: bool = False, shares: Sequence[float] = (1.0,)) -> miii.Transformer:

@@ -1,4 +1,4 @@
-"""Costs told from a config alone, against what was built, counted and measured."""
+"""Estimated costs against built tasks, counted operations and measurements."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from miii import cost, runs
 from miii.training import train
 
 SHIPPED = ("add-113", "primes-10", "residues-113", "miu-24", "frames-10", "primes-10-assisted")
-MOST = 2  #: how many times too much or too little an estimate may be
+MOST = 2  #: largest factor between an estimate and the truth
 
 
 def test_sizes_match_the_built_tasks():
@@ -59,7 +59,7 @@ def test_operations_match_counted_ones():
 
 
 def test_known_giants_cost_too_much_for_a_shared_server():
-    """Runs that took 5 to 10 GB, in training or on a page."""
+    """These runs take 5 to 10 GB, in training or on a page."""
     primes = [int(q) for q in miii.numbers.primes_below(1000)]
     trained = [
         {"task": {"kind": "primes", "low": 10**6, "high": 1_700_000, "base": 2}},

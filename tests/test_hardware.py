@@ -1,6 +1,5 @@
-"""Device and precision, whatever this machine has."""
+"""Device and precision on simulated machines."""
 
-import itertools
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from miii import hardware
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Pretend that this machine has some devices, and bfloat16 in hardware or not."""
+    """Simulate devices, and bfloat16 in hardware or not."""
 
     def pretend(cuda: bool = False, mps: bool = False, bf16: bool = False) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
@@ -23,45 +22,26 @@ def machine(monkeypatch):
     return pretend
 
 
-def test_auto_takes_a_gpu_where_there_is_one(machine):
-    for cuda, mps, taken in [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")]:
+def test_auto_takes_a_gpu_if_there_is_one_and_a_named_device_is_taken_if_present(machine, one_sentence):
+    for cuda, mps, taken in ((True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")):
         machine(cuda=cuda, mps=mps)
         assert hardware.device("auto").type == taken
-
-
-def test_a_named_device_is_taken(machine):
-    machine(cuda=True)
-    assert hardware.device("cpu").type == "cpu"
-
-
-def test_a_missing_device_is_refused_with_the_present_ones(machine, one_sentence):
-    for name in ["cuda", "mps"]:
-        machine()
+        assert hardware.device("cpu").type == "cpu"
+    for name in ("cuda", "mps"):
         with one_sentence("device", "cpu", name):
             hardware.device(name)
 
 
-def test_a_named_precision_is_taken(machine):
-    for bf16 in [True, False]:
-        machine(bf16=bf16)
-        assert hardware.precision("float32", "cpu") is torch.float32
-        assert hardware.precision("bfloat16", "cpu") is torch.bfloat16
-
-
-def test_auto_takes_bfloat16_only_where_it_is_in_hardware(machine):
-    for device, (bf16, taken) in itertools.product(["cpu", "cuda"], [(True, torch.bfloat16), (False, torch.float32)]):
+def test_auto_takes_bfloat16_only_in_hardware_and_a_named_precision_is_taken(machine, monkeypatch):
+    for bf16 in (True, False):
         machine(cuda=True, bf16=bf16)
-        assert hardware.precision("auto", device) is taken
-
-
-def test_auto_takes_float32_on_mps(machine):
+        for device in ("cpu", "cuda"):
+            assert hardware.precision("auto", device) is (torch.bfloat16 if bf16 else torch.float32)
+            assert hardware.precision("float32", device) is torch.float32
+            assert hardware.precision("bfloat16", device) is torch.bfloat16
     machine(mps=True, bf16=True)
     assert hardware.precision("auto", "mps") is torch.float32
-
-
-def test_without_torch_s_answer_precision_is_float32(machine, monkeypatch):
-    machine(bf16=True)
-    for kind in ("avx512_bf16", "amx_tile"):
+    for kind in ("avx512_bf16", "amx_tile"):  # a torch that cannot tell
         monkeypatch.delattr(torch.cpu, f"_is_{kind}_supported")
     assert hardware.precision("auto", "cpu") is torch.float32
 

@@ -1,4 +1,4 @@
-"""What importing miii brings along. Each question needs a fresh interpreter."""
+"""Modules that importing miii loads, each asked of a fresh interpreter."""
 
 import importlib.metadata
 import json
@@ -14,7 +14,7 @@ HEAVY = {*FOR_CHARTS_AND_FORMULAS, "torch", "pydantic", "tyro", "rich", "safeten
 
 
 def modules_after(code: str) -> set[str]:
-    """The top-level modules that are loaded once some code has run."""
+    """The top-level modules loaded after some code."""
     ask = f"{code}\nimport json, sys; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", ask], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -55,7 +55,7 @@ def test_a_verdict_loads_nothing_for_charts_and_formulas():
 
 def test_no_module_loads_streamlit():
     loaded = modules_after(EVERYTHING)
-    assert "altair" in loaded  # the question was asked of everything
+    assert "altair" in loaded  # everything was imported
     assert "streamlit" not in loaded
 
 

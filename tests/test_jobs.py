@@ -1,4 +1,4 @@
-"""Training in the background: a queue, and a thread that works on it."""
+"""Training in the background: a queue and its thread."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from miii.jobs import Job, Jobs
 from miii.model import fast
 from miii.training import Step, train
 
-LONG = 1_000_000  # steps: an hour, so whoever ends it was asked to
+LONG = 1_000_000  # steps: an hour
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def jobs() -> Iterator[Jobs]:
 
 @pytest.fixture
 def long(small_config) -> RunConfig:
-    """Trains for an hour unless stopped; evaluates seldom, so that it is the steps that count."""
+    """Trains for an hour unless stopped, with few evaluations."""
     return small_config(steps=LONG, eval_every=100)
 
 
@@ -65,7 +65,7 @@ def test_a_job_stops_at_its_limit(jobs, long, tmp_path):
 
 
 def test_a_stop_interrupts_an_evaluation(jobs, small_config, tmp_path, monkeypatch):
-    """Here each chunk of one waits: a network that takes minutes to evaluate is stopped all the same."""
+    """Every chunk waits, as in a network that takes minutes to evaluate."""
     monkeypatch.setattr("miii.training.evaluation.CHUNK", 1)
     patient = fast.answer_logits
 
@@ -186,7 +186,7 @@ def test_a_stop_at_the_end_leaves_the_job_finished(jobs, small_config, tmp_path,
                 gate.wait(30)
 
     def late(job: Job) -> bool:
-        """Let the job end between this look and what is made of it, if nothing keeps it from ending."""
+        """Let the job end right after this check, if nothing prevents it."""
         was, deadline = look(job), time.monotonic() + 1
         gate.set()
         while not look(job) and time.monotonic() < deadline:
@@ -206,7 +206,7 @@ def test_a_stop_at_the_end_leaves_the_job_finished(jobs, small_config, tmp_path,
 def test_pausing_starts_the_next_job(jobs, long, tmp_path):
     first, second = jobs.start(tmp_path / "first", long), jobs.start(tmp_path / "second", long)
     begun(first)
-    jobs.pause(second)  # it has not begun, so there is nothing to pause
+    jobs.pause(second)  # it has not begun
     assert second.status == "queued"
     jobs.pause(first)
     begun(second)
@@ -262,7 +262,7 @@ def test_a_folder_that_appears_meanwhile_fails_the_job(jobs, long, tmp_path, tre
 def test_a_brief_lock_does_not_stop_a_job(jobs, long, stopped_copy, tmp_path):
     first, second = jobs.start(tmp_path / "first", long), jobs.resume(runs.open(stopped_copy))
     begun(first)
-    looking = filelock.FileLock(stopped_copy / ".lock", thread_local=False)  # for a moment, as Run.running does
+    looking = filelock.FileLock(stopped_copy / ".lock", thread_local=False)  # as Run.running does, briefly
     looking.acquire()
     threading.Timer(0.05, looking.release).start()
     jobs.stop(first)
@@ -286,33 +286,24 @@ def test_an_error_is_one_sentence_and_the_next_job_trains(jobs, long, small_conf
     assert broken.message.endswith(".")
     assert "\n" not in broken.message
     run = runs.open(tmp_path / "broken")
-    assert not run.running  # nobody holds it any more
+    assert not run.running  # the lock is released
     assert run.metrics()["step"].tolist() == [0]  # what was written before stays readable
     monkeypatch.setattr("miii.jobs.train", train)
     begun(jobs.start(tmp_path / "next", long))
 
 
-def test_a_full_disk_fails_the_job_with_a_sentence(jobs, small_config, tmp_path, monkeypatch):
+def test_a_full_disk_fails_the_job_with_a_sentence_and_frees_its_name(jobs, small_config, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("miii.runs.write.save_file", full)
-    job = jobs.start(tmp_path / "run", small_config())
-    wait(lambda: job.over)
-    assert job.status == "failed"
-    assert job.message == f"{tmp_path / 'run'} could not be written: No space left on device."
-
-
-def test_after_a_failure_the_name_is_free(jobs, small_config, tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr("miii.runs.write.write_json", full)
-        job = jobs.start(tmp_path / "run", small_config())
-        wait(lambda: job.over)
-    assert job.status == "failed"
-    again = jobs.start(tmp_path / "run", small_config())
+    for i, function in enumerate(("save_file", "write_json")):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"miii.runs.write.{function}", full)
+            job = jobs.start(tmp_path / f"run-{i}", small_config())
+            wait(lambda job=job: job.over)
+        assert job.status == "failed"
+        assert job.message == f"{tmp_path / f'run-{i}'} could not be written: No space left on device."
+    again = jobs.start(tmp_path / "run-1", small_config())
     wait(lambda: again.over)
     assert (again.status, again.message) == ("finished", "")
 
@@ -334,7 +325,7 @@ def test_closing_stops_all_jobs(long, tmp_path):
 
 @pytest.fixture
 def tenths(monkeypatch) -> None:
-    """A clock that is a tenth of a second later at every look; a job looks once a step."""
+    """A clock that advances a tenth of a second at every call; a job calls it once a step."""
     ticks = count()
     monkeypatch.setattr(
         "miii.jobs.time", SimpleNamespace(perf_counter=lambda: next(ticks) / 10, monotonic=time.monotonic)
@@ -342,29 +333,20 @@ def tenths(monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("tenths")
-@pytest.mark.parametrize("at", [1, 20, 90])
-def test_rate_and_seconds_left(small_config, tmp_path, at):
-    config = small_config(steps=100)
-    job = Job(tmp_path / "run", config)
-    assert (job.rate, job.seconds_left) == (None, None)
+def test_rate_and_seconds_left(small_config, tmp_path):
+    for at in (0, 1, 20, 90):
+        job = Job(tmp_path / str(at), small_config(steps=100))
+        assert (job.rate, job.seconds_left) == (None, None)
 
-    def steps() -> Iterator[Step]:
-        for step in train(config):
-            if step.step == at:
-                job.stop.set()
-            yield step
+        def steps(job=job, at=at) -> Iterator[Step]:
+            for step in train(job.config):
+                if step.step == at:
+                    job.stop.set()
+                yield step
 
-    job.run(steps)
-    assert job.status == "stopped"
-    assert job.rate == pytest.approx(10)
-    assert job.seconds_left == pytest.approx((100 - at) / 10)
-
-
-@pytest.mark.usefixtures("tenths")
-def test_one_step_is_too_few_for_a_rate(small_config, tmp_path):
-    job = Job(tmp_path / "run", small_config())
-    job.stop.set()
-    job.run(lambda: train(job.config))
-    assert job.step is not None
-    assert job.step.step == 0
-    assert (job.rate, job.seconds_left) == (None, None)
+        job.run(steps)
+        assert (job.status, job.step.step) == ("stopped", at)
+        if at == 0:  # one step is too few
+            assert (job.rate, job.seconds_left) == (None, None)
+        else:
+            assert (job.rate, job.seconds_left) == (pytest.approx(10), pytest.approx((100 - at) / 10))

@@ -1,4 +1,4 @@
-"""The smallest tasks of every kind, trained hardly or not at all: each analysis gives numbers, or one sentence."""
+"""Every analysis of a tiny task and a hardly trained network gives numbers, or one sentence."""
 
 import json
 import warnings
@@ -36,7 +36,7 @@ SHAPE = {"d_model": 8, "n_heads": 2, "d_mlp": 12}
 
 
 def networks(task):
-    """A network of zeros, whose answers are all alike, and one of random weights."""
+    """A network of zeros and one of random weights."""
     config = miii.RunConfig(task=task, model=SHAPE)
     for fill in (torch.zeros_like, torch.randn_like):
         model = miii.Transformer.of(config.model, config.task.build())
@@ -57,7 +57,7 @@ def test_every_analysis_of_a_small_task_gives_numbers_or_one_sentence(home, smal
     for run in ("trained", "zeros_like", "randn_like"):
         for command in (*COMMANDS[kind], "circuit"):
             with warnings.catch_warnings():
-                warnings.simplefilter("error")  # such as of the mean of nothing
+                warnings.simplefilter("error")  # such as the mean of nothing
                 code = cli.main([command, run, "--json"])
             out, err = capsys.readouterr()
             if code == 0:

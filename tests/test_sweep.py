@@ -1,4 +1,4 @@
-"""A grid of settings, one run after the other."""
+"""Grids of settings, and sweeps over them."""
 
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def test_a_stopped_sweep_resumes(tmp_path, configs, same):
 def test_a_run_killed_without_state_starts_again(tmp_path, configs):
     name = next(iter(configs))
     drain(tmp_path, {name: configs[name]})
-    (tmp_path / name / "result.json").unlink()  # as if killed: neither a result nor a state to resume
+    (tmp_path / name / "result.json").unlink()  # as if killed: no result and no training state
     assert drain(tmp_path, {name: configs[name]}) == [(name, step) for step in range(7)]
     assert runs.open(tmp_path / name).result is not None
 
@@ -131,7 +131,7 @@ def test_a_run_being_written_is_refused(tmp_path, configs, one_sentence):
     next(writing)
     with one_sentence(name, "being written"):
         drain(tmp_path, configs)
-    assert [step.step for _, step in writing] == list(range(1, 7))  # and it goes on undisturbed
+    assert [step.step for _, step in writing] == list(range(1, 7))  # and it continues
 
 
 def test_a_run_that_diverges_does_not_end_the_sweep(small_config, tmp_path):
@@ -140,7 +140,7 @@ def test_a_run_that_diverges_does_not_end_the_sweep(small_config, tmp_path):
         name: small_config(optimizer=optimizer, loss="squared", warmup_steps=0, steps=40)
         for name, optimizer in (("a", bad), ("b", good))
     }
-    for _ in range(2):  # and a second time it is left as it is
+    for _ in range(2):  # the second time it is skipped
         list(sweep(tmp_path / "sweep", configs))
         found = [runs.row(runs.open(tmp_path / "sweep" / name))["status"] for name in configs]
         assert found == ["diverged", "done"]

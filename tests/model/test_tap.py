@@ -10,7 +10,7 @@ from miii.model.config import ModelConfig
 from miii.model.tap import OUTSIDE, SITES, capture, identity, intervene, sites, zero_head
 from miii.model.transformer import Transformer
 
-# All sizes differ, so that no two axes can be confused.
+# All sizes differ, so no two axes can be confused.
 SIZE = {"batch": 5, "pos": 3, "query": 3, "key": 3, "d_model": 14, "head": 2, "d_head": 7, "d_mlp": 11}
 SIZE |= {"d_vocab_out": 9}
 LAYERS = 2

@@ -13,7 +13,7 @@ from miii.model.transformer import Transformer
 
 
 def randomized(config, d_vocab=10, d_vocab_out=9, n_ctx=4, seed=0):
-    """A float64 network whose biases are not zero."""
+    """A float64 network with nonzero biases."""
     model = Transformer(config, d_vocab, d_vocab_out, n_ctx, seed=seed).double()
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():

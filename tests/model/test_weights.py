@@ -1,4 +1,4 @@
-"""Weights as declared: first values, names, and what optimizers are told."""
+"""Declared weights: first values, names, weight decay and Muon's matrices."""
 
 import torch
 

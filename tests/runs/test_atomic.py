@@ -1,4 +1,4 @@
-"""Files and folders that appear whole, and the end of what killed processes left half-made."""
+"""Files and folders appear whole; unfinished files of killed processes are removed."""
 
 import os
 import re
@@ -54,7 +54,7 @@ def test_a_sweep_removes_files_of_a_killed_process_only(tmp_path):
             child.send_signal(signal.SIGKILL)
             child.wait()
             child.stdout.close()
-        if what == "file":  # whatever is made next beside it sweeps; even where not all that is hidden is miii's
+        if what == "file":  # the next write sweeps, even in a folder with other hidden files
             atomic.write_json(here / "next", {})
         else:
             with atomic.whole_folder(here / "next"):

@@ -1,4 +1,4 @@
-"""A run as a zip file: there and back, and every hostile file refused in a sentence that leaves nothing behind."""
+"""Pack and unpack runs as zip files; hostile files are refused in one sentence and leave nothing."""
 
 import io
 import json
@@ -46,7 +46,7 @@ def zipped(files: dict[str, Any], top: str = "bad/", **how: Any) -> bytes:
 
 
 def more(files: bytes, change: Callable[[zipfile.ZipFile], None]) -> bytes:
-    """A zip file with something more in it."""
+    """A zip file with a further entry."""
     whole = io.BytesIO(files)
     with zipfile.ZipFile(whole, "a") as archive:
         change(archive)
@@ -343,7 +343,7 @@ def test_a_bomb_is_stopped_while_it_unpacks(files, home, one_sentence):
 
 
 def test_bytes_are_counted_while_reading(files, home, one_sentence, monkeypatch):
-    """A reader that never ends is asked for no more than the limit."""
+    """An endless file is read up to the limit only."""
     asked: list[int] = []
 
     def endless(most: int) -> bytes:

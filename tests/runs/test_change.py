@@ -1,4 +1,4 @@
-"""Runs of one's own: renamed, deleted, brought back; never while they are written, nor those that came with miii."""
+"""Rename, delete and restore runs, but never shipped ones or runs being written."""
 
 import os
 import shutil
@@ -13,13 +13,13 @@ from miii.runs import change
 
 @pytest.fixture
 def mine(run_copy, home) -> runs.Run:
-    """A run of one's own, called mine."""
+    """A run in ``runs``, called mine."""
     return runs.open(shutil.move(run_copy, home / "mine"))
 
 
 @pytest.fixture(params=["rename", "trash"])
 def act(request):
-    """Does something to a run that only its owner may."""
+    """Changes a run, which is not always allowed."""
     return {"rename": lambda run: runs.rename(run, "other"), "trash": runs.trash}[request.param]
 
 

@@ -1,4 +1,4 @@
-"""Runs as folders: adopted from elsewhere, shipped, thinned."""
+"""Runs of external networks, and shipped copies."""
 
 import contextlib
 import itertools
@@ -18,7 +18,7 @@ SHAPE = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "act": "square", "biases": "non
 
 @contextlib.contextmanager
 def room_for(size):
-    """Files cannot grow beyond so many bytes: writing really fails, in Python and in safetensors' own code."""
+    """Limit the size of files, so writing fails in Python and in safetensors."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -33,7 +33,7 @@ def config_of(**task):
 
 @pytest.fixture(scope="module")
 def model(adder):
-    """It adds modulo 11, but for the pairs with a = 3."""
+    """It adds modulo 11, except for a = 3."""
     model = adder(11, (2, 3), n_heads=2).requires_grad_(False)
     model.W_E[3] = 0
     return model

@@ -1,4 +1,4 @@
-"""Runs, opened by name or folder, whole or spoilt."""
+"""Open, read and list runs, valid and broken."""
 
 import contextlib
 import errno
@@ -25,7 +25,7 @@ COLUMNS = ["step", "seconds", "lr_factor", "train_loss", "test_loss", "train_acc
 
 
 def change_json(path, **changes):
-    """Give a JSON object other values; ... takes a key out."""
+    """Change values of a JSON object; ... removes a key."""
     values = json.loads(path.read_text()) | changes
     path.write_text(json.dumps({name: value for name, value in values.items() if value is not ...}))
 
@@ -245,7 +245,7 @@ def test_running_tells_whether_the_lock_is_held(run_copy):
     assert not run.running
     (run_copy / read.LOCK).unlink(missing_ok=True)
     assert not run.running
-    assert not (run_copy / read.LOCK).exists()  # looking leaves no trace in a shipped run
+    assert not (run_copy / read.LOCK).exists()  # checking leaves no file in a shipped run
 
 
 def test_a_finished_run_cannot_be_resumed_and_a_stopped_one_can(small_run, stopped_run):
@@ -254,7 +254,7 @@ def test_a_finished_run_cannot_be_resumed_and_a_stopped_one_can(small_run, stopp
 
 
 def test_running_needs_no_permission_to_write(run_copy, monkeypatch, one_sentence):
-    """Whoever asks may be another user, or on a disk that is mounted read-only."""
+    """The reader may be another user, or the disk read-only."""
     run, opened = miii.runs.open(run_copy), os.open
 
     def read_only(path, flags, *more, **options):
@@ -276,7 +276,7 @@ def test_running_needs_no_permission_to_write(run_copy, monkeypatch, one_sentenc
 
 
 def test_a_writer_begins_while_others_check_the_lock(small_config, tmp_path):
-    """Looking holds the lock for a moment; no writer may fail of it."""
+    """Checking the lock holds it for a moment, which no writer may notice."""
     folder, over = tmp_path / "run", threading.Event()
 
     def look():
@@ -406,7 +406,7 @@ def test_broken_runs_are_listed_with_reasons_and_hide_no_other(small_run, home, 
 
 
 def test_runs_without_permission_to_read_are_listed(small_run, home, monkeypatch):
-    """Root may read everything, so the system's refusal is played."""
+    """Root may read everything, so the refusal is simulated."""
     for name in ("whole", "closed", "closed config", "closed metrics"):
         shutil.copytree(small_run.folder, home / name)
     closed = (home / "closed", home / "closed config" / "config.json", home / "closed metrics" / "metrics.jsonl")
@@ -443,7 +443,7 @@ for i in itertools.count():
 
 
 def test_listing_while_runs_are_renamed_and_deleted(small_run, home, tmp_path, monkeypatch):
-    """A run may go away between any two looks at it: it is left out then, or told in a sentence."""
+    """A run may vanish at any moment: it is left out, or gives one sentence."""
     monkeypatch.setattr(find, "__file__", str(tmp_path / "miii" / "runs" / "find.py"))
     for name in ("run-0", "run-1", "run-2", "run-3", "stays"):
         shutil.copytree(small_run.folder, home / name)
@@ -584,7 +584,7 @@ def test_broken_json_of_a_run_gives_one_sentence(run_copy, name, one_sentence):
 
 
 def test_listing_many_runs_builds_no_data(home, monkeypatch):
-    """Configs of as many runs as a server may have: each was once sieved anew on every page."""
+    """A server may have hundreds of runs on primes."""
 
     def built(*_: object) -> None:
         raise AssertionError("something was sieved")

@@ -1,4 +1,4 @@
-"""Runs, written: whole, stopped, killed, without room on the disk, and by two at once."""
+"""Write runs: whole, stopped, killed, on a full disk, and by two processes at once."""
 
 import contextlib
 import datetime
@@ -56,7 +56,7 @@ def test_a_recorded_run_has_all_its_files(small_run):
 
 
 def test_snapshots_have_the_permissions_of_the_config(small_run):
-    """The app shows any run folder, whoever wrote it."""
+    """The app shows run folders of other users."""
     wanted = (small_run.folder / "config.json").stat().st_mode
     assert {path.stat().st_mode for path in (small_run.folder / "snapshots").iterdir()} == {wanted}
 
@@ -78,7 +78,7 @@ def test_the_result_has_the_last_numbers(small_run):
 
 
 def test_nan_is_written_as_null(small_config, tmp_path):
-    """Too few integers for one whose smallest factor is 13: the file stays JSON, and the table has NaN."""
+    """No integer here has the smallest factor 13: the file stays JSON, and the table has NaN."""
     config = small_config(task={"kind": "primes", "low": 100, "high": 150})
     run = miii.runs.record(tmp_path / "run", train(config))
     text = (run.folder / "metrics.jsonl").read_text()
@@ -121,12 +121,9 @@ def test_the_commit_is_git_s_where_miii_lies_in_a_repository(monkeypatch, tmp_pa
     assert miii.runs.provenance(miii.RunConfig())["commit"] is None
 
 
-def test_follow_yields_every_step(small_config, tmp_path):
-    assert [step.step for step in miii.runs.follow(tmp_path / "run", train(small_config()))] == list(range(25))
-
-
-def test_a_run_can_be_read_after_each_step(small_config, tmp_path):
-    for step in miii.runs.follow(tmp_path / "run", train(small_config())):
+def test_follow_yields_every_step_and_the_run_can_be_read_after_each(small_config, tmp_path):
+    for expected, step in enumerate(miii.runs.follow(tmp_path / "run", train(small_config()))):
+        assert step.step == expected
         run = miii.runs.open(tmp_path / "run")
         assert run.running
         assert run.steps[-1] <= step.step
@@ -135,13 +132,9 @@ def test_a_run_can_be_read_after_each_step(small_config, tmp_path):
         assert run.result is None
 
 
-def test_parent_folders_are_made(small_config, tmp_path):
-    assert miii.runs.record(tmp_path / "a" / "b" / "run", train(small_config(steps=1))).steps == [0, 1]
-
-
-def test_a_relative_folder_works(small_config, tmp_path, monkeypatch):
+def test_a_relative_folder_and_its_parents_are_made(small_config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = miii.runs.record("mine", train(small_config(steps=1)))
+    run = miii.runs.record("a/b/mine", train(small_config(steps=1)))
     monkeypatch.chdir("/")
     assert run.folder.is_absolute()
     assert run.steps == [0, 1]
@@ -186,7 +179,7 @@ def test_a_file_in_place_of_the_parent_gives_one_sentence(small_config, tmp_path
 
 
 def assert_the_same_run(resumed, whole, same):
-    """Bit for bit: weights and losses; and each evaluation stands there once."""
+    """Weights and losses agree in every bit, and each evaluation is written once."""
     assert same(resumed.weights(), whole.weights())
     left, right = (run.metrics().drop(columns="seconds") for run in (resumed, whole))
     assert left["step"].tolist() == right["step"].tolist()
@@ -230,13 +223,10 @@ def test_a_run_may_be_stopped_again_and_again(stopped_copy, small_run, same):
 
 def test_resuming_continues_the_clock(stopped_copy):
     before = miii.runs.open(stopped_copy).rows()[-1]["seconds"]
-    drain(miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy)))
+    steps = miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy))
+    assert [step.step for step in steps] == list(range(13, 25))
     assert miii.runs.open(stopped_copy).rows()[-1]["seconds"] > before
     assert miii.runs.open(stopped_copy).metrics()["seconds"].is_monotonic_increasing
-
-
-def test_resumed_steps_begin_where_the_run_stopped(stopped_copy):
-    assert [step.step for step in miii.runs.resume(stopped_copy)] == list(range(13, 25))
 
 
 def test_a_finished_run_has_nothing_to_resume(run_copy, one_sentence, tree):
@@ -247,7 +237,7 @@ def test_a_finished_run_has_nothing_to_resume(run_copy, one_sentence, tree):
 
 
 def stop_at(step, steps, folder):
-    """Follow a run until a step, and stop it there as the app and Ctrl-C do."""
+    """Follow a run until a step, and stop it there."""
     followed = miii.runs.follow(folder, steps)
     for done in followed:
         if done.step == step:
@@ -255,7 +245,7 @@ def stop_at(step, steps, folder):
 
 
 def stopped_while_evaluating(steps):
-    """As if Stop had come within the evaluation of step 0."""
+    """As if stopped within the evaluation of step 0."""
     for step in steps:
         yield replace(step, evaluation=None) if step.step == 0 else step
 
@@ -358,7 +348,7 @@ UNFIT = {
     "empty": lambda f: cut(f / "resume.safetensors", 0),
     "another width": lambda f: change_config(f, model={"d_mlp": 17}),
     "another depth": lambda f: change_config(f, model={"n_layers": 2}),
-    "another optimiser": lambda f: change_config(f, optimizer={"name": "sgd"}),
+    "another optimizer": lambda f: change_config(f, optimizer={"name": "sgd"}),
     "slow gradients": lambda f: change_config(f, optimizer={"name": "slow-gradient"}),
     "no clock": lambda f: forget(f, "clock"),
     "a clock without end": lambda f: change_state(f, clock=torch.tensor([13, math.inf, math.nan, math.nan]).double()),
@@ -370,7 +360,7 @@ UNFIT = {
     "a folder": lambda f: [(f / "resume.safetensors").unlink(), (f / "resume.safetensors").mkdir()],
     "a pipe": lambda f: [(f / "resume.safetensors").unlink(), os.mkfifo(f / "resume.safetensors")],
     "no weight": lambda f: forget(f, "weights.W_U"),
-    "no memory of the optimiser": lambda f: forget(f, "stepper.optimizer.0.0.exp_avg"),
+    "no state of the optimizer": lambda f: forget(f, "stepper.optimizer.0.0.exp_avg"),
 }
 
 
@@ -432,7 +422,7 @@ torch.set_num_threads(1)
 import miii, miii.runs.write
 miii.runs.write.RESUME_EVERY = 0.1
 folder, config = sys.argv[1], miii.RunConfig.model_validate_json(sys.argv[2])
-def slowly(steps):  # so that the kill comes long before the end, on any machine
+def slowly(steps):  # the kill must come before the end on any machine
     for step in steps:
         time.sleep(0.02)
         yield step
@@ -478,7 +468,7 @@ def test_a_killed_and_resumed_run_equals_a_whole_run(changes, small_config, tmp_
         child.stderr.close()
     assert child.returncode == -signal.SIGKILL
     killed = miii.runs.open(folder)
-    assert not killed.running  # the system has given its lock back
+    assert not killed.running  # the system has released its lock
     assert killed.can_resume
     assert killed.result is None
     assert 0 < killed.rows()[-1]["step"] < 300
@@ -534,7 +524,7 @@ def test_an_error_while_training_releases_the_lock(small_config, tmp_path):
 
 @contextlib.contextmanager
 def room_for(size):
-    """Files cannot grow beyond so many bytes: writing really fails, in Python and in safetensors' own code."""
+    """Limit the size of files, so writing fails in Python and in safetensors."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -544,7 +534,7 @@ def room_for(size):
 
 
 def assert_readable(run):
-    """What a run that ended in the middle must still be."""
+    """An interrupted run must stay readable."""
     assert leftovers(run.folder) == []
     assert not run.running
     assert len(run.rows()) > 0
@@ -599,7 +589,7 @@ def test_no_room_to_begin_with(small_config, tmp_path, one_sentence):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_room_for_the_resume_file_keeps_the_one_before(small_config, tmp_path, monkeypatch, one_sentence):
+def test_a_full_disk_keeps_the_training_state_and_the_run_resumes(small_config, tmp_path, monkeypatch, small_run, same):
     monkeypatch.setattr(write, "RESUME_EVERY", 0.0)
     folder = tmp_path / "run"
     steps = miii.runs.follow(folder, train(small_config()))
@@ -607,21 +597,10 @@ def test_no_room_for_the_resume_file_keeps_the_one_before(small_config, tmp_path
         if step.step == 6:
             break
     before = (folder / "resume.safetensors").read_bytes()
-    with room_for(8000), one_sentence("could not be written"):
+    with room_for(8000), pytest.raises(miii.InputError, match="could not be written"):
         drain(steps)
     assert (folder / "resume.safetensors").read_bytes() == before
     assert_readable(miii.runs.open(folder))
-
-
-def test_a_run_resumes_after_a_full_disk(small_config, tmp_path, monkeypatch, small_run, same):
-    monkeypatch.setattr(write, "RESUME_EVERY", 0.0)
-    folder = tmp_path / "run"
-    steps = miii.runs.follow(folder, train(small_config()))
-    for step in steps:
-        if step.step == 6:
-            break
-    with room_for(8000), pytest.raises(miii.InputError):
-        drain(steps)
     drain(miii.runs.follow(folder, miii.runs.resume(folder)))
     assert_the_same_run(miii.runs.open(folder), small_run, same)
 

@@ -1,4 +1,4 @@
-"""Training: the same weights every time, however often it is interrupted, and honest numbers."""
+"""Training is deterministic and resumable, and its evaluations match its weights."""
 
 import itertools
 import math
@@ -24,18 +24,18 @@ def final(steps):
 
 
 def told(step):
-    """What a step says of itself, beside the clock on the wall."""
+    """The report of a step without its seconds."""
     row = None if step.evaluation is None else step.evaluation.row()
     return step.step, step.lr_factor, step.grokked_at, step.last, step.weights is None, row
 
 
 def remembered(state):
-    """A state without the clock, which holds seconds."""
+    """A state without its clock."""
     return {name: value for name, value in state.items() if name != "clock"}
 
 
 def test_dropout_draws_a_new_mask_at_every_step(small_config, monkeypatch):
-    """Each neuron of each example by itself; the rest make up for the silent ones."""
+    """Each neuron of each example independently, scaled by 1 / keep_prob."""
     masks, answer_logits = [], fast.answer_logits
 
     def looked_at(model, plan, kept=None):
@@ -114,7 +114,7 @@ def test_every_option_changes_the_weights(small_config, same):
         default: dict = {}
         if len(changes.get("optimizer", {})) > 1:
             default = {"optimizer": {"name": changes["optimizer"]["name"]}}
-        if changes == {"optimizer": {"name": "orthogonal-gradient"}}:  # whose weight decay is another as well
+        if changes == {"optimizer": {"name": "orthogonal-gradient"}}:  # which has another weight decay as well
             default = {"optimizer": {"name": "adamw", "weight_decay": 0.0}}
         if "dropout_steps" in changes:
             default = {"dropout": 0.25}
@@ -122,7 +122,7 @@ def test_every_option_changes_the_weights(small_config, same):
 
 
 def test_a_stop_interrupts_an_evaluation_and_loses_nothing(small_config, same, monkeypatch):
-    """Whenever it comes, from the first chunk of step 0 to the last of the last step."""
+    """At any moment, from the first chunk of step 0 to the last chunk of the last step."""
     monkeypatch.setattr(evaluation, "CHUNK", 20)  # three chunks an evaluation
     config = small_config(optimizer={"name": "muon"}, batch_size=7)
     whole = list(train(config))
@@ -223,7 +223,7 @@ def test_every_matrix_moves_and_stays_finite(small_config):
 
 
 def by_numpy(weights, config):
-    """Losses and accuracies from the weights alone: the plain forward in float64, numpy from there."""
+    """Losses and accuracies from the weights: the plain forward in float64, then NumPy."""
     task = config.task.build()
     model = miii.Transformer(config.model, task.d_vocab, task.d_vocab_out, task.n_ctx)
     model.load_state_dict(weights)
@@ -265,7 +265,7 @@ def test_chunks_of_the_evaluation_make_no_difference(small_config, monkeypatch):
 
 @pytest.fixture
 def solved(adder, small_config):
-    """A config and a state at step 0 whose weights add exactly, so that the run begins with a test accuracy of 1."""
+    """A config and a state at step 0 that adds exactly: test accuracy is 1 from the start."""
 
     def start(scale=1.0, **changes):
         model = adder(7, (1, 2, 3), scale=scale)
@@ -312,7 +312,7 @@ def test_the_schedule_s_end_comes_first(solved):
 
 
 def test_a_small_network_groks_addition():
-    """The whole way, once: 80 % of the pairs modulo 31, from random weights to nearly every other pair right."""
+    """Trained on 80% of the pairs modulo 31, from random weights."""
     config = miii.RunConfig(
         task=miii.ModularAddition(p=31, train_fraction=0.8, seed=1),
         model=miii.ModelConfig(d_model=64, d_mlp=256),
@@ -341,7 +341,7 @@ def test_resuming_remembers_grokking(solved):
 
 @pytest.fixture
 def batches(monkeypatch):
-    """The pairs (a, b) of every training batch, as they pass."""
+    """Records the pairs (a, b) of every training batch."""
     seen, plain = [], fast.answer_logits
 
     def watch(model, plan, kept=None):

@@ -1,4 +1,4 @@
-"""Every block with every mixer that goes with it, every loss and optimizer: they learn something of addition."""
+"""Every valid pair of block and mixer, and every loss and optimizer, lowers the training loss."""
 
 import itertools
 import math

@@ -25,7 +25,7 @@ TASKS = {
     "miu": {"kind": "miu", "longest": 5, "longest_test": 8, "n": 100},
     "labels": {"kind": "frames", "low": 100, "high": 399, "frames": 3, "largest_step": 3, "predict": "label"},
 }
-#: Where every position is asked.
+#: With a target at every position.
 EVERYTHING = TASKS["labels"] | {"predict": "everything"}
 DESCENT = {"name": "sgd", "lr": 0.5, "momentum": 0.0, "weight_decay": 0.0}
 
@@ -44,7 +44,7 @@ def logits_of(config, weights, rows=None):
 
 
 def questions(config):
-    """What is asked, written out anew: name, logits, labels and weight of every target."""
+    """The targets, written out: name, number of logits, labels and weight."""
     task = config.task.build()
     n = task.facts.get("n")
     asked = config.task
@@ -64,7 +64,7 @@ def questions(config):
 
 
 def losses_and_right(config, logits):
-    """Each example's loss, and whether each target with a weight is answered rightly."""
+    """Each example's loss, and whether each weighted target is correct."""
     begin, losses, right = 0, 0, []
     for _, size, labels, weight in questions(config):
         mine = logits[:, begin : begin + size]
@@ -119,7 +119,7 @@ def test_evaluations_match_the_weights(small_config):
 
 
 def next_token_losses(logits, following):
-    """Each example's mean cross-entropy over what is asked of it, in a loop."""
+    """Each example's mean cross-entropy over its targets, in a loop."""
     found = []
     for row, asked in zip(logits.log_softmax(-1), following.tolist(), strict=True):
         found.append(-torch.stack([row[i, token] for i, token in enumerate(asked) if token >= 0]).mean())
@@ -192,7 +192,7 @@ def test_a_masked_target_is_not_trained(small_config, same):
 
 
 def relabelled(monkeypatch, rows_of):
-    """Primes whose labels are turned around on some rows."""
+    """Flip the labels of primes on some rows."""
     build = miii.Primes.build
 
     def turned(config):
