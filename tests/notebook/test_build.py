@@ -95,7 +95,7 @@ def test_prose_stands_where_it_stood_and_what_to_see_below_its_chart(page, small
     assert first.startswith("# Fourier\n\n[This page in the app](http://localhost:8501/fourier?run=small)")
     assert f"Run `small`, step {small.steps[-1]}." in first
     assert "pip install" in first
-    assert "looked up by its name" in first
+    assert "looked up by name" in first
     assert rest[0] == page.cells[0].markdown.strip()
     assert rest[1] == "Some are *longer*."
     kinds = [cell.cell_type[0] for cell in notebook([page]).cells]
