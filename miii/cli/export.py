@@ -87,8 +87,8 @@ def _pages(run: str, step: int | None, wanted: str | None) -> Iterator[Page]:
 
 def _app() -> Any:
     """Import the app, which the library finds by its path only."""
-    if not (APP / "app.py").exists():
-        raise InputError(f"export needs the app, which comes with a checkout of miii and is not in {APP}.")
+    if not (APP / "pages" / "_kit" / "headless.py").exists():
+        raise InputError("export needs the app's pages: run it in a checkout of https://github.com/syrkis/miii.")
     sys.path.insert(0, str(APP))
     return importlib.import_module("pages._kit.headless")
 
