@@ -123,7 +123,7 @@ def test_several_pages_are_one_notebook(page, charts):
 def test_a_page_without_a_run_names_none(charts):
     written = notebook([Page("Data", (Figure(large, {"n": 6000}, "Dots."),))])
     assert "Run `" not in texts(written)[0]
-    assert "looked up by its name" not in texts(written)[0]
+    assert "looked up by name" not in texts(written)[0]
     assert "name =" not in codes(written)[0]
     (shown,) = charts(written)[1]  # more rows than altair takes without being asked
     assert [len(rows) for rows in shown["datasets"].values()] == [6000]
