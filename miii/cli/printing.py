@@ -1,7 +1,7 @@
 """What the commands share: common arguments, and how results are printed."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from miii import runs
 from miii.errors import InputError
-from miii.training.evaluation import reached
+from miii.tasks import TaskConfig
 
 RunName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="name or folder of the run")]
 Json = Annotated[bool, tyro.conf.arg(help="print one JSON object on stdout")]
@@ -45,13 +45,9 @@ def print_values(values: dict[str, Any]) -> None:
         print(f"{name:{width}} {_text(value)}")
 
 
-def by_task(values: dict[str, Any], measures: Collection[str]) -> dict[str, Any]:
-    """Return the values with grokking renamed to the goal of the task, such as "sieves by 3".
-
-    Args:
-        measures: names of an evaluation's measures, which identify the task.
-    """
-    what = reached(measures)
+def by_task(values: dict[str, Any], task: TaskConfig) -> dict[str, Any]:
+    """Return the values with the names of the task's milestone, such as "sieves by 3 at", in place of JSON's."""
+    what = task.milestone
     names = {} if what == "grokked" else {"grokked_at": f"{what} at", "seconds_to_grok": "seconds until then"}
     return {names.get(name, name): value for name, value in values.items()}
 
@@ -77,7 +73,7 @@ def print_runs(found: list[runs.Run], as_json: bool, broken: Sequence[runs.Broke
         import pandas as pd
 
         for run, row in zip(found, rows, strict=False):
-            row["reached"] = None if row["grokked_at"] is None else reached(run.rows()[-1])
+            row["reached"] = None if row["grokked_at"] is None else run.config.task.milestone
         table = pd.DataFrame(rows, dtype=object).drop(columns="reason").rename(columns={"grokked_at": "reached_at"})
         print(table.where(table.notna(), "-").to_string(index=False, float_format="{:.4g}".format))
         for row in rows:

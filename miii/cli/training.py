@@ -174,7 +174,7 @@ def _drain(out: Path, steps: Callable[..., Iterator[Step]], config: RunConfig, a
     if as_json:
         print(json.dumps(result | {"run": str(out)}))
     else:
-        print_values(by_task(result, result) | {"run": str(out)})
+        print_values(by_task(result, config.task) | {"run": str(out)})
     return 130 if stopped else 0
 
 

@@ -15,7 +15,7 @@ from miii.model.transformer import Transformer
 from miii.tasks import Task
 from miii.training.batches import batches, dropout_masks
 from miii.training.config import RunConfig
-from miii.training.evaluation import SCORES, Evaluation, Interrupted, evaluator
+from miii.training.evaluation import Evaluation, Interrupted, evaluator
 from miii.training.losses import loss_of
 from miii.training.optim import lr_factor
 from miii.training.state import Clock, Progress, begin, save_state
@@ -101,7 +101,7 @@ def train(
 
     batch, mask, loss_on = batches(config, task), dropout_masks(config, device), loss_of(task, config.loss, device)
     examples, logits = fast.plan(task.tokens.to(device)), fast.logits_for(task)
-    evaluate = evaluator(model, task, config.loss, SCORES.get(config.task.kind))
+    evaluate = evaluator(model, task, config.loss, config.task.scores)
     snapshots = set(snapshot_steps(config.steps, config.snapshots))
     clock, (_, _, grokked_at, seconds_to_grok) = Clock(start.seconds), start
 
@@ -125,7 +125,7 @@ def train(
         except Interrupted:
             evaluation, last = None, False
         stopped, seconds = stop(), clock.seconds
-        if evaluation is not None and grokked_at is None and evaluation.grokked():
+        if evaluation is not None and grokked_at is None and config.task.learned(evaluation.row()):
             grokked_at, seconds_to_grok = step, seconds
             last = last or config.steps_after_grok == 0
         yield Step(

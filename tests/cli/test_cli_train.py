@@ -12,7 +12,6 @@ from cli_checks import sentence, strict_json
 
 import miii
 from miii import RunConfig, runs
-from miii.tasks import name_of
 from miii.training import flat
 
 NETWORK = ["--d-model=8", "--n-heads=2", "--d-mlp=16", "--threads=1", "--precision=float32"]
@@ -69,7 +68,7 @@ def test_train_prints_the_result_of_the_run_as_json_and_as_lines(command):
 
 
 def test_train_reports_when_it_grokked(command_json, monkeypatch):
-    monkeypatch.setattr("miii.training.evaluation.GROKKED", 0.0)  # the first evaluation counts
+    monkeypatch.setattr("miii.tasks.task.GROKKED", 0.0)  # the first evaluation counts
     result = command_json("train", "add", *TINY, "--steps=20", "--steps-after-grok=7", "--eval-every=5", "--out", "D")
     assert (result["grokked_at"], result["steps"], result["stopped"]) == (0, 7, False)
     assert 0 <= result["seconds_to_grok"] <= result["seconds"]
@@ -88,7 +87,7 @@ def test_every_task_trains(command_json):
         result, run = command_json(*arguments), opened(task)
         assert result.keys() == KEYS | SCORES[task]
         assert {**result, "run": run.name} == run.result
-        assert name_of(run.config.task) == task
+        assert run.config.task.task_name == task
         rows = [strict_json(line) for line in (Path(task) / "metrics.jsonl").read_text().splitlines()]
         assert [row["step"] for row in rows] == [0, 2, 4]
         for name in ("train_accuracy", "test_accuracy", "train_loss", "test_loss", *SCORES[task]):
@@ -117,7 +116,7 @@ def test_every_option_of_a_run_is_a_flag(command):
         values = {key: value for key, value in flat.values(config).items() if key not in ("task", "operation")}
         texts = {k: ",".join(map(str, v)) if isinstance(v, tuple) else str(v).lower() for k, v in values.items()}
         flags = [x for key, text in texts.items() for x in (f"--{key.replace('_', '-')}", text)]
-        code, _, err = command("train", name_of(config.task), *flags, "--out", name)
+        code, _, err = command("train", config.task.task_name, *flags, "--out", name)
         assert code == 0, err
         assert opened(name).config == config
 
