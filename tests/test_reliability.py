@@ -12,7 +12,7 @@ import json, random, sys
 from benchmarks import fuzz, interrupted, reliability
 with reliability.at_home() as place:
     interrupted.prepare(place)
-    found = {kind: fuzz.fuzz(kind, 0, range(30)) for kind in fuzz.INPUTS}
+    found = {kind: fuzz.fuzz(kind, 0, range(15)) for kind in fuzz.INPUTS}
 print(json.dumps({what: [one.counts["inputs"], one.counts["refused"], one.lost] for what, one in found.items()}))
 """
 
@@ -29,7 +29,7 @@ def test_hostile_inputs_are_refused_and_lose_nothing():
     found = json.loads(run("-c", BRIEFLY, seconds=300).splitlines()[-1])
     assert len(found) == 6
     assert {what: lost for what, (_, _, lost) in found.items() if lost} == {}
-    assert {inputs for inputs, _, _ in found.values()} == {30}
+    assert {inputs for inputs, _, _ in found.values()} == {15}
     assert all(refused > 0 for _, refused, _ in found.values())
 
 

@@ -18,9 +18,7 @@ from typing import Any, Final
 from safetensors import SafetensorError
 
 HERE: Final = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  #: identifies this computer in temporary names
-OWNED: Final = re.compile(r"\..+?(?:\.([0-9a-f]{8}))?\.([0-9]{1,18})\.([0-9]{1,24})", re.DOTALL)
-UNOWNED: Final = re.compile(r"\..+\.part|\.tmp[A-Za-z0-9]{6}", re.DOTALL)  #: names that do not tell their owner
-STALE: Final = 3600.0  #: seconds after which files without an owner are stale
+OWNED: Final = re.compile(r"\..+?\.([0-9a-f]{8})\.([0-9]{1,18})\.([0-9]{1,24})", re.DOTALL)  #: see ``_beside``
 FOREIGN: Final = 86400.0  #: seconds after which another computer's files are stale
 
 
@@ -61,17 +59,12 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     whole_file(path, lambda beside: beside.write_text(json.dumps(value, indent=2) + "\n"))
 
 
-def sweep(folder: Path, ours: bool = False) -> None:
-    """Remove the unfinished files of killed processes from a folder, but none that a live process may own.
-
-    Args:
-        ours: whether every hidden file in the folder is miii's. Then names without a computer are removed by process
-            number, and names without an owner after ``STALE`` seconds.
-    """
+def sweep(folder: Path) -> None:
+    """Remove the unfinished files of killed processes from a folder, but none that a live process may own."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in list(entries):
             with contextlib.suppress(OSError):
-                if not _left_over(entry, ours):
+                if not _left_over(entry):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)
@@ -84,16 +77,13 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name[:40]}.{HERE}.{os.getpid()}.{threading.get_ident()}")
 
 
-def _left_over(entry: os.DirEntry[str], ours: bool) -> bool:
+def _left_over(entry: os.DirEntry[str]) -> bool:
     owner = OWNED.fullmatch(entry.name)
     if owner is None:
-        return ours and UNOWNED.fullmatch(entry.name) is not None and _age(entry) > STALE
-    where, process, thread = owner[1], int(owner[2]), int(owner[3])
-    if where is None and not ours:
         return False
-    if where not in (None, HERE) or os.name == "nt":  # where os.kill(process, 0) would end the process
+    if owner[1] != HERE or os.name == "nt":  # where os.kill(process, 0) would end the process
         return _age(entry) > FOREIGN
-    return not _alive(process, thread)
+    return not _alive(int(owner[2]), int(owner[3]))
 
 
 def _age(entry: os.DirEntry[str]) -> float:

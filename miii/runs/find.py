@@ -103,15 +103,15 @@ def broken() -> list[Broken]:
 def tidy() -> None:
     """Remove the unfinished files of killed processes from ``runs`` and its folders."""
     home = homes()[0]
-    sweep(home, ours=True)
+    sweep(home)
     for folder in home.glob("*/"):
         try:
             if locked(folder):
                 continue
         except InputError:
             continue
-        sweep(folder, ours=True)
-        sweep(folder / "snapshots", ours=True)
+        sweep(folder)
+        sweep(folder / "snapshots")
 
 
 def _listed() -> list[Run | Broken]:

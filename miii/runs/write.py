@@ -23,7 +23,7 @@ from miii import hardware
 from miii.errors import InputError
 from miii.runs.atomic import sweep, whole_file, whole_folder, write_json
 from miii.runs.files import find_text
-from miii.runs.find import homes, open
+from miii.runs.find import open
 from miii.runs.read import LOCK, METRICS, STATE, Run, finite
 from miii.runs.state import load_state
 from miii.training import Diverged, Step, train
@@ -165,7 +165,7 @@ class _Writer:
 
     @classmethod
     def begin(cls, folder: Path, first: Step) -> "_Writer":
-        sweep(folder.parent, ours=folder.absolute().parent == homes()[0].absolute())
+        sweep(folder.parent)
         resumed = isinstance(first, _Resumed)
         if resumed:
             open(folder.absolute())
@@ -257,8 +257,8 @@ def _cut_back(run: Run, first: Step) -> None:
         if step > first.step:
             (run.folder / "snapshots" / f"{step}.safetensors").unlink()
     (run.folder / "result.json").unlink(missing_ok=True)
-    sweep(run.folder, ours=True)
-    sweep(run.folder / "snapshots", ours=True)
+    sweep(run.folder)
+    sweep(run.folder / "snapshots")
 
 
 def _rounded(value: float | None) -> float | None:

@@ -48,7 +48,7 @@ def test_a_sweep_removes_files_of_a_killed_process_only(tmp_path):
             child.stdout.readline()
             before = hidden(here)
             assert before
-            atomic.sweep(here, ours=True)
+            atomic.sweep(here)
             assert hidden(here) == before  # its owner lives
         finally:
             child.send_signal(signal.SIGKILL)
@@ -63,48 +63,36 @@ def test_a_sweep_removes_files_of_a_killed_process_only(tmp_path):
 
 
 def test_a_sweep_keeps_files_of_live_processes(tmp_path):
-    me, other = threading.get_ident(), os.getppid()
-    old, ancient = time.time() - atomic.STALE - 1, time.time() - atomic.FOREIGN - 1
-    left = {  # what is left over, and since when
-        f".run.{DEAD}.1": None,
-        f".run.{atomic.HERE}.{DEAD}.1": None,
-        f".run.{os.getpid()}.1": None,  # a thread that ended
+    me, other, here = threading.get_ident(), os.getppid(), atomic.HERE
+    ancient, recent = time.time() - atomic.FOREIGN - 1, time.time() - atomic.FOREIGN + 60
+    left = {  # left over, and since when
+        f".run.{here}.{DEAD}.1": None,
+        f".run.{here}.{os.getpid()}.1": None,  # a thread that ended
         f".run.00000000.{other}.1": ancient,  # another computer's
-        ".config.json.part": old,
-        ".tmpAbC123": old,
     }
     kept = {
-        f".run.{other}.1": ancient,
-        f".run.{atomic.HERE}.{os.getpid()}.{me}": ancient,
-        f".run.00000000.{DEAD}.1": old,
-        ".metrics.jsonl.part": None,
-        ".tmpXyZ789": None,
+        f".run.{here}.{other}.1": ancient,
+        f".run.{here}.{os.getpid()}.{me}": ancient,
+        f".run.00000000.{DEAD}.1": recent,
         ".deleted": ancient,
-        ".owners": ancient,
-        ".tmp": ancient,
         ".lock": ancient,
-        f"run.{DEAD}.1": ancient,
+        f"run.{here}.{DEAD}.1": ancient,
     }
     for i, (name, since) in enumerate({**left, **kept}.items()):
         (tmp_path / name).mkdir() if i % 2 else (tmp_path / name).touch()
         if since is not None:
             os.utime(tmp_path / name, (since, since))
-    atomic.sweep(tmp_path)  # elsewhere, what does not name this computer may be anyone's
-    assert {*left, *kept} - {path.name for path in tmp_path.iterdir()} == {
-        f".run.{atomic.HERE}.{DEAD}.1",
-        f".run.00000000.{other}.1",
-    }
-    atomic.sweep(tmp_path, ours=True)
+    atomic.sweep(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == kept.keys()
-    atomic.sweep(tmp_path / "nowhere", ours=True)
+    atomic.sweep(tmp_path / "nowhere")
 
 
 def test_a_sweep_follows_no_link(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "kept").touch()
     (tmp_path / "home").mkdir()
-    (tmp_path / "home" / f".run.{DEAD}.1").symlink_to(tmp_path / "mine")
-    atomic.sweep(tmp_path / "home", ours=True)
+    (tmp_path / "home" / f".run.{atomic.HERE}.{DEAD}.1").symlink_to(tmp_path / "mine")
+    atomic.sweep(tmp_path / "home")
     assert list((tmp_path / "home").iterdir()) == []
     assert (tmp_path / "mine" / "kept").exists()
 
@@ -121,7 +109,7 @@ def test_temporary_names_tell_their_owner(tmp_path):
 
 def test_writing_a_run_sweeps_its_folder_and_its_parent(stopped_copy, small_config, home):
     for folder in (home, stopped_copy, stopped_copy / "snapshots"):
-        (folder / f".x.{DEAD}.1").mkdir()
+        (folder / f".x.{atomic.HERE}.{DEAD}.1").mkdir()
     runs.record(home / "run", train(small_config(steps=1)))
     assert hidden(home) == []
     for _ in runs.follow(stopped_copy, runs.resume(stopped_copy)):
@@ -134,10 +122,10 @@ def test_tidy_sweeps_runs_that_are_not_being_written(small_config, home):
     writing = runs.follow(home / "written", train(small_config()))
     next(writing)
     for name in ("ended", "written"):
-        (home / name / "snapshots" / f".x.{DEAD}.1").mkdir()
-    (home / f".x.{DEAD}.1").mkdir()
+        (home / name / "snapshots" / f".x.{atomic.HERE}.{DEAD}.1").mkdir()
+    (home / f".x.{atomic.HERE}.{DEAD}.1").mkdir()
     runs.tidy()
-    assert hidden(home) == [f".x.{DEAD}.1"]
+    assert hidden(home) == [f".x.{atomic.HERE}.{DEAD}.1"]
     writing.close()
     runs.tidy()
     assert hidden(home) == []
