@@ -7,7 +7,7 @@ import math
 import pytest
 
 import miii
-from miii import RunConfig, runs
+from miii import RunConfig, reports, runs
 from miii.analysis import compare
 from miii.analysis.modular import verdict
 from miii.model.wiring import BLOCKS, MIXERS, refusal
@@ -37,7 +37,7 @@ def pair(tmp_path_factory) -> list[runs.Run]:
 
 @pytest.fixture(scope="module")
 def measured(pair) -> list[compare.Compared]:
-    return [compare.measured(run) for run in pair]
+    return [reports.measure(run) for run in pair]
 
 
 def test_a_run_is_read_off_and_taken_apart(pair, measured):
@@ -71,7 +71,7 @@ def test_an_architecture_is_named_by_what_is_not_as_usual(changes, name):
 
 @pytest.mark.parametrize(("block", "mixer"), PAIRS)
 def test_every_pair_can_be_trained_and_measured(block, mixer, tmp_path):
-    found = compare.measured(trained(tmp_path / "run", model={"block": block, "mixer": mixer}))
+    found = reports.measure(trained(tmp_path / "run", model={"block": block, "mixer": mixer}))
     assert all(math.isfinite(value) for _, value in found.curve)
     assert {name for name, value in found.measures.items() if value is None} <= {"attention_entropy"}
     json.dumps(dataclasses.asdict(found), allow_nan=False)
@@ -80,7 +80,7 @@ def test_every_pair_can_be_trained_and_measured(block, mixer, tmp_path):
 @pytest.mark.parametrize("block", BLOCKS)
 def test_of_primes_depth_is_measured_and_addition_where_there_is_a_sum(block, tmp_path):
     task = miii.Primes(low=100, high=2999, seed=0)
-    found = compare.measured(trained(tmp_path / "run", task=task, model={"block": block}, batch_size=64)).measures
+    found = reports.measure(trained(tmp_path / "run", task=task, model={"block": block}, batch_size=64)).measures
     assert found["sieve_depth"] == 1
     assert (found["explained"] is None) == (block in ("vaswani", "sas-p"))
     assert 0 < found["accuracy"] < 1
@@ -149,7 +149,7 @@ def test_no_run_is_no_comparison(one_sentence):
 def test_another_kind_of_task_is_refused(tmp_path, one_sentence):
     run = trained(tmp_path / "run", task=miii.Residues(p=5))
     with one_sentence("modular arithmetic or primes", "residues"):
-        compare.measured(run)
+        reports.measure(run)
 
 
 def test_a_run_that_has_not_ended_is_refused(tmp_path, one_sentence, pair):
@@ -157,13 +157,13 @@ def test_a_run_that_has_not_ended_is_refused(tmp_path, one_sentence, pair):
 
     copy = shutil.copytree(pair[0].folder, tmp_path / "copy")
     (copy / "result.json").unlink()
-    with one_sentence("come to its end", "copy"):
-        compare.measured(runs.open(copy))
+    with one_sentence("must have finished", "copy"):
+        reports.measure(runs.open(copy))
 
 
 def test_a_run_that_was_stopped_is_refused(stopped_run, one_sentence):
-    with one_sentence("come to its end", "stopped"):
-        compare.measured(stopped_run)
+    with one_sentence("must have finished", "stopped"):
+        reports.measure(stopped_run)
 
 
 def test_another_learning_rate_is_another_row(measured):

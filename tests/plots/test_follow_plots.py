@@ -59,7 +59,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     "answer_logits": lambda: plots.answer_logits(follow.predict(logits()), 7),
     "argued": lambda: plots.argued(follow.waves(logits()), 5, 12),
     "digit_walk": lambda: plots.digit_walk(suspect(3), PATH, ["1", "0", "2"], 102),
-    "evidence_beside": lambda: plots.evidence_by_factor(BESIDE, -4.5, "12345"),
+    "evidence_by_factor": lambda: plots.evidence_by_factor(BESIDE, -4.5, "12345"),
     "evidence_by_letter": lambda: plots.evidence_by_letter("MIIUI", np.array([3.0, 2.0, 2.5, -4.0])),
     "looks_at": lambda: plots.looks_at(noise(2, 3).softmax(1), ["5", "5", "="]),
     "neurons_write": lambda: plots.neurons_write(written(), noise(20)),
@@ -163,7 +163,7 @@ def test_of_many_residues_multiples_stand_out():
 
 
 def test_evidence_stands_beside_that_of_others():
-    chart = CHARTS["evidence_beside"]()
+    chart = CHARTS["evidence_by_factor"]()
     assert plots.frame(chart).equals(TABLE)
     assert chart.layer[-1].data["at"].tolist() == [-4.5, -1.5]
 

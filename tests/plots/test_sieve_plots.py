@@ -76,7 +76,7 @@ STRINGS = pd.DataFrame(
 POWER = torch.tensor([[0.1] * 10, [0.0] * 9 + [1.0], [0.2] * 8 + [0.9, 0.9]])
 
 CHARTS: dict[str, Callable[[], Chart]] = {
-    "active_frequencies": lambda: plots.active_frequencies(active((0, 5, 10), POWER)),
+    "active_frequencies": lambda: plots.active_frequencies(active(dict(zip((0, 5, 10), POWER, strict=True)))),
     "crossings": lambda: plots.crossings({"interchange": CROSSING, "steering": replace(CROSSING, control=0.25)}),
     "digit_plane": lambda: plots.digit_plane(PLANE, 10),
     "evidence_by_count": lambda: plots.evidence_by_count(np.arange(8.0), np.array([0, 0, 0, 1, 1, 1, 2, 2])),
@@ -218,7 +218,7 @@ def test_right_answers_stand_beside_chance():
 
 
 def test_active_frequencies_are_counted_by_both_rules():
-    found = active((0, 5, 10), POWER)
+    found = active(dict(zip((0, 5, 10), POWER, strict=True)))
     got = plots.frame(CHARTS["active_frequencies"]())
     for rule, marks in (("within the step", found.within), ("over all steps", found.overall)):
         assert got.loc[got["rule"] == rule, "active"].tolist() == marks.sum(1).tolist()

@@ -107,7 +107,7 @@ def digits() -> miii.Primes:
 
 def test_a_digit_transformer_is_judged_by_its_evidence(digits, monkeypatch):
     task = digits.build()
-    monkeypatch.setattr(sieve.numbers, "evidence", lambda model, tokens: trial(task.facts["n"].numpy(), 2, 3, 5))
+    monkeypatch.setattr(sieve, "evidence", lambda model, tokens: trial(task.facts["n"].numpy(), 2, 3, 5))
     found = judge.of_digits(untrained(task), task, digits)
     assert found.n_train == int(task.train_mask.sum()) == 1499
     assert found.test == judge.sieve_recall(1_501, 3_000, (2, 3, 5))

@@ -99,7 +99,7 @@ def test_what_is_no_activation_of_the_examples_is_refused(one_sentence, name):
 @pytest.mark.parametrize("n_layers", [1, 2])
 def test_neurons_are_the_last_block_s_before_their_activation(n_layers):
     model, site = network(n_layers), f"{n_layers - 1}.mlp_pre"
-    torch.testing.assert_close(grid.neurons(model, TASK), grid.activations(model, TASK, site))
+    torch.testing.assert_close(grid.neuron_inputs(model, TASK), grid.activations(model, TASK, site))
 
 
 @pytest.mark.parametrize("multipliers", [(1, 1), (1, -1), (3, -4), (0, 1)])

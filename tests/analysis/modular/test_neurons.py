@@ -168,7 +168,7 @@ def test_neurons_that_fire_alike_for_every_pair_are_dead():
     model = random_network()
     model.blocks[0].W_V.zero_()  # "=" hears nothing of a and b
     found = neurons.describe(model, TASK)
-    assert grid.neurons(model, TASK).abs().max() > 0.1
+    assert grid.neuron_inputs(model, TASK).abs().max() > 0.1
     assert found.dead == 20
     assert (found.single_frequency, found.clusters()) == (0.0, {})
     assert torch.equal(found.power, torch.zeros(5).double())
