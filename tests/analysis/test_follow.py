@@ -45,10 +45,10 @@ def test_tokens_are_read_by_their_names(task):
     assert follow.tokens_of(primes.build(), written).tolist() == primes.encode(torch.tensor([42]).numpy())[0].tolist()
 
 
-@pytest.mark.parametrize("text", ["", "3 4", "3 4 = =", "3 11 =", "3 x =", "3 4 ?"])
-def test_what_is_no_input_is_one_sentence(task, text, one_sentence):
-    with one_sentence("input", "3 of the task's tokens", repr(text)):
-        follow.tokens_of(task, text)
+def test_what_is_no_input_is_one_sentence(task, one_sentence):
+    for text in ["", "3 4", "3 4 = =", "3 11 =", "3 x =", "3 4 ?"]:
+        with one_sentence("input", "3 of the task's tokens", repr(text)):
+            follow.tokens_of(task, text)
 
 
 def test_what_is_met_is_what_the_network_computes(untrained, task):
@@ -88,11 +88,11 @@ def test_an_answer_its_probability_and_its_lead():
     assert said.probability.tolist() == pytest.approx([w / sum(weights) for w in weights])
 
 
-@pytest.mark.parametrize("pair", PAIRS)
-def test_the_answer_is_the_network_s(untrained, task, pair):
-    tokens = follow.tokens_of(task, shown(*pair))
-    said = follow.predict(follow.forward_pass(untrained, tokens).logits)
-    assert said.answer == int(miii.answer(untrained, tokens[None]))
+def test_the_answer_is_the_network_s(untrained, task):
+    for pair in PAIRS:
+        tokens = follow.tokens_of(task, shown(*pair))
+        said = follow.predict(follow.forward_pass(untrained, tokens).logits)
+        assert said.answer == int(miii.answer(untrained, tokens[None]))
 
 
 def test_the_pairs_that_it_gets_wrong(adds, untrained, task):
@@ -105,48 +105,48 @@ def test_the_pairs_that_it_gets_wrong(adds, untrained, task):
 # ---- which frequency argued for it ----
 
 
-@pytest.mark.parametrize("p", [2, 3, 7, 12, 113])
-def test_the_waves_add_up_to_the_logits(p):
-    logits = 5 * torch.randn(p, generator=torch.Generator().manual_seed(p))
-    waves = follow.waves(logits)
-    assert waves.wave.shape == (p // 2, p)
-    centred = logits.double() - logits.double().mean()
-    assert torch.allclose(waves.wave.sum(0), centred, atol=1e-4)
-    best, next_best = logits.sort(descending=True).indices[:2].tolist()
-    assert waves.lead(best, next_best).sum().item() == pytest.approx(
-        float(centred[best] - centred[next_best]), abs=1e-4
-    )
+def test_the_waves_add_up_to_the_logits():
+    for p in [2, 3, 7, 12, 113]:
+        logits = 5 * torch.randn(p, generator=torch.Generator().manual_seed(p))
+        waves = follow.waves(logits)
+        assert waves.wave.shape == (p // 2, p)
+        centred = logits.double() - logits.double().mean()
+        assert torch.allclose(waves.wave.sum(0), centred, atol=1e-4)
+        best, next_best = logits.sort(descending=True).indices[:2].tolist()
+        assert waves.lead(best, next_best).sum().item() == pytest.approx(
+            float(centred[best] - centred[next_best]), abs=1e-4
+        )
 
 
-@pytest.mark.parametrize("p", [7, 12])
-def test_each_wave_has_one_frequency_an_amplitude_and_a_phase(p):
-    waves = follow.waves(torch.randn(p, generator=torch.Generator().manual_seed(0)))
-    c = torch.arange(p).double()
-    for k in range(1, p // 2 + 1):
-        turn = 2 * math.pi * k / p
-        expected = waves.amplitude[k - 1] * torch.cos(turn * c - waves.phase[k - 1])
-        assert torch.allclose(waves.wave[k - 1], expected, atol=1e-9)
-        crest = waves.crest(3)[k - 1]
-        assert abs(crest - 3) <= p / (2 * k) + 1e-9
-        assert torch.cos(turn * crest - waves.phase[k - 1]).item() == pytest.approx(1)
+def test_each_wave_has_one_frequency_an_amplitude_and_a_phase():
+    for p in [7, 12]:
+        waves = follow.waves(torch.randn(p, generator=torch.Generator().manual_seed(0)))
+        c = torch.arange(p).double()
+        for k in range(1, p // 2 + 1):
+            turn = 2 * math.pi * k / p
+            expected = waves.amplitude[k - 1] * torch.cos(turn * c - waves.phase[k - 1])
+            assert torch.allclose(waves.wave[k - 1], expected, atol=1e-9)
+            crest = waves.crest(3)[k - 1]
+            assert abs(crest - 3) <= p / (2 * k) + 1e-9
+            assert torch.cos(turn * crest - waves.phase[k - 1]).item() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("pair", PAIRS)
-def test_every_planted_frequency_argues_most_for_the_sum(adds, task, pair):
-    a, b = pair
-    logits = follow.forward_pass(adds, follow.tokens_of(task, shown(a, b))).logits
-    waves, said = follow.waves(logits), follow.predict(logits)
-    truth = (a + b) % P
-    assert said.answer == truth
-    assert sorted(waves.strongest(4)) == list(FREQUENCIES)
-    for k in FREQUENCIES:
-        height = 2 * (1 + math.cos(2 * math.pi * k * (a - b) / P))
-        assert waves.peak[k - 1] == truth
-        assert waves.wave[k - 1, truth].item() == pytest.approx(height, abs=1e-4)
-        assert waves.agreement(truth)[k - 1].item() == pytest.approx(1)
-        assert waves.crest(truth)[k - 1].item() == pytest.approx(truth, abs=1e-4)
-    others = [k for k in range(1, P // 2 + 1) if k not in FREQUENCIES]
-    assert all(waves.wave[k - 1].abs().max() < 1e-4 for k in others)
+def test_every_planted_frequency_argues_most_for_the_sum(adds, task):
+    for pair in PAIRS:
+        a, b = pair
+        logits = follow.forward_pass(adds, follow.tokens_of(task, shown(a, b))).logits
+        waves, said = follow.waves(logits), follow.predict(logits)
+        truth = (a + b) % P
+        assert said.answer == truth
+        assert sorted(waves.strongest(4)) == list(FREQUENCIES)
+        for k in FREQUENCIES:
+            height = 2 * (1 + math.cos(2 * math.pi * k * (a - b) / P))
+            assert waves.peak[k - 1] == truth
+            assert waves.wave[k - 1, truth].item() == pytest.approx(height, abs=1e-4)
+            assert waves.agreement(truth)[k - 1].item() == pytest.approx(1)
+            assert waves.crest(truth)[k - 1].item() == pytest.approx(truth, abs=1e-4)
+        others = [k for k in range(1, P // 2 + 1) if k not in FREQUENCIES]
+        assert all(waves.wave[k - 1].abs().max() < 1e-4 for k in others)
 
 
 def test_of_equal_crests_the_first_is_taken():
@@ -163,20 +163,20 @@ def test_equal_logits_have_no_wave():
 # ---- what the neurons write ----
 
 
-@pytest.mark.parametrize("layers", [1, 2])
-def test_what_neurons_write_is_what_their_mlp_writes(task, layers):
-    config = miii.ModelConfig(d_model=16, n_heads=2, d_mlp=24, biases="none", n_layers=layers)
-    model = miii.Transformer.of(config, task, seed=0).requires_grad_(False)
-    row = 5 * P + 8
-    found = follow.forward_pass(model, task.tokens[row])
-    answer = int(task.labels[row])
-    added = follow.neuron_writes(model, found.post, slice(None), answer, None).added
-    parts = direct.contributions(model, task.tokens[[row]], task.labels[[row]])
-    whole = dict(zip(parts.names, parts.values[:, 0].tolist(), strict=True))
-    assert added.sum().item() == pytest.approx(whole[f"MLP {layers - 1}"], abs=1e-4)
-    against = follow.neuron_writes(model, found.post, slice(None), answer, 0).added
-    mean = follow.neuron_writes(model, found.post, slice(None), 0, None).added
-    assert torch.allclose(against, added - mean, atol=1e-9)
+def test_what_neurons_write_is_what_their_mlp_writes(task):
+    for layers in [1, 2]:
+        config = miii.ModelConfig(d_model=16, n_heads=2, d_mlp=24, biases="none", n_layers=layers)
+        model = miii.Transformer.of(config, task, seed=0).requires_grad_(False)
+        row = 5 * P + 8
+        found = follow.forward_pass(model, task.tokens[row])
+        answer = int(task.labels[row])
+        added = follow.neuron_writes(model, found.post, slice(None), answer, None).added
+        parts = direct.contributions(model, task.tokens[[row]], task.labels[[row]])
+        whole = dict(zip(parts.names, parts.values[:, 0].tolist(), strict=True))
+        assert added.sum().item() == pytest.approx(whole[f"MLP {layers - 1}"], abs=1e-4)
+        against = follow.neuron_writes(model, found.post, slice(None), answer, 0).added
+        mean = follow.neuron_writes(model, found.post, slice(None), 0, None).added
+        assert torch.allclose(against, added - mean, atol=1e-9)
 
 
 def test_neurons_of_a_known_network_write_at_their_frequency(adds, task):

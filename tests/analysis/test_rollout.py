@@ -126,9 +126,9 @@ def test_the_copy_repeats_the_first_frame():
     assert rollout.copied(rolled, FIRST).tolist() == [[1, 0.75, 0], [0.75, 0.5, 0]]
 
 
-@pytest.mark.parametrize(("n", "step", "count"), [(123, 4, 0), (128, 4, 1), (199, 1, 2), (999, 9, 3), (5, 5, 1)])
-def test_carries_are_counted(n, step, count):
-    assert rollout.carries(np.array([n]), np.array([step]), 10).tolist() == [count]
+def test_carries_are_counted():
+    for n, step, count in [(123, 4, 0), (128, 4, 1), (199, 1, 2), (999, 9, 3), (5, 5, 1)]:
+        assert rollout.carries(np.array([n]), np.array([step]), 10).tolist() == [count]
 
 
 def test_unseen_integers_are_in_no_training_sequence():

@@ -139,11 +139,11 @@ def test_digits_of_one_residue_that_lie_apart_are_named_apart():
     assert beside["label x"].mean() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("q", [2, 8, 11])
-def test_the_plane_has_a_colour_for_every_residue(q):
-    table = PLANE.table.assign(residue=PLANE.table["digit"] % q)
-    spec = json.dumps(plots.digit_plane(Plane(q, table, 1, 1), 10).to_dict())
-    assert f'"domain": {list(range(q))}' in spec
+def test_the_plane_has_a_colour_for_every_residue():
+    for q in [2, 8, 11]:
+        table = PLANE.table.assign(residue=PLANE.table["digit"] % q)
+        spec = json.dumps(plots.digit_plane(Plane(q, table, 1, 1), 10).to_dict())
+        assert f'"domain": {list(range(q))}' in spec
 
 
 def test_places_are_powers():
@@ -151,19 +151,19 @@ def test_places_are_powers():
     assert place_names(2, 12)[0] == "2¹¹"
 
 
-@pytest.mark.parametrize(("name", "matrix"), [("head_attention", HEADS.attends), ("head_sums", HEADS.adds)])
-def test_heads_give_back_their_shares(name, matrix):
-    got = plots.frame(CHARTS[name]())
-    assert got["value"].tolist() == matrix.flatten().tolist()
-    assert got["head"].tolist() == [f"head {h}" for h in range(2) for _ in range(matrix.shape[1])]
+def test_heads_give_back_their_shares():
+    for name, matrix in [("head_attention", HEADS.attends), ("head_sums", HEADS.adds)]:
+        got = plots.frame(CHARTS[name]())
+        assert got["value"].tolist() == matrix.flatten().tolist()
+        assert got["head"].tolist() == [f"head {h}" for h in range(2) for _ in range(matrix.shape[1])]
 
 
-@pytest.mark.parametrize("places", [WRITTEN, WRITTEN + 1])
-def test_numbers_are_written_where_there_is_room(places):
-    values = Heads(3, torch.full((2, places), 1 / places), torch.full((2, places), 0.5 / places))
-    chart = plots.head_sums(values, [str(i) for i in range(places)])
-    assert len(chart.layer) == (2 if places == WRITTEN else 1)
-    assert chart.to_dict()["width"] <= 330  # two stand side by side
+def test_numbers_are_written_where_there_is_room():
+    for places in [WRITTEN, WRITTEN + 1]:
+        values = Heads(3, torch.full((2, places), 1 / places), torch.full((2, places), 0.5 / places))
+        chart = plots.head_sums(values, [str(i) for i in range(places)])
+        assert len(chart.layer) == (2 if places == WRITTEN else 1)
+        assert chart.to_dict()["width"] <= 330  # two stand side by side
 
 
 def test_moves_are_shares_of_the_integers_before_and_after():
@@ -180,9 +180,9 @@ def test_moves_are_shares_of_the_integers_before_and_after():
     }
 
 
-@pytest.mark.parametrize("moves", [(), (Moved(True, False, np.ones(3), np.ones(3)),)], ids=["none", "one value"])
-def test_moves_of_little_are_drawn(moves):
-    plots.evidence_moves(replace(CROSSING, moves=moves), "Steering").to_dict()
+def test_moves_of_little_are_drawn():
+    for moves in [(), (Moved(True, False, np.ones(3), np.ones(3)),)]:
+        plots.evidence_moves(replace(CROSSING, moves=moves), "Steering").to_dict()
 
 
 def test_crossings_give_back_the_shares_and_say_what_is_asked_for():
@@ -231,13 +231,13 @@ def test_heads_divide_their_attention():
     assert got["to"].tolist() == ["x0", "x1", "="] * 2
 
 
-@pytest.mark.parametrize("by", ["length", "I"])
-def test_reach_is_the_share_of_right_answers(by):
-    got = plots.frame(plots.reach(STRINGS, by)).set_index([by, "answer"])
-    means = STRINGS.groupby([by, "theorem"])["right"].mean()
-    assert len(got) == len(means)
-    for (value, theorem), share in means.items():
-        assert got.loc[(value, "theorem" if theorem else "no theorem"), "accuracy"] == share
+def test_reach_is_the_share_of_right_answers():
+    for by in ["length", "I"]:
+        got = plots.frame(plots.reach(STRINGS, by)).set_index([by, "answer"])
+        means = STRINGS.groupby([by, "theorem"])["right"].mean()
+        assert len(got) == len(means)
+        for (value, theorem), share in means.items():
+            assert got.loc[(value, "theorem" if theorem else "no theorem"), "accuracy"] == share
 
 
 def test_evidence_is_drawn_by_its_quartiles():
