@@ -110,11 +110,11 @@ def test_the_waves_add_up_to_the_logits():
         logits = 5 * torch.randn(p, generator=torch.Generator().manual_seed(p))
         waves = follow.waves(logits)
         assert waves.wave.shape == (p // 2, p)
-        centred = logits.double() - logits.double().mean()
-        assert torch.allclose(waves.wave.sum(0), centred, atol=1e-4)
+        centered = logits.double() - logits.double().mean()
+        assert torch.allclose(waves.wave.sum(0), centered, atol=1e-4)
         best, next_best = logits.sort(descending=True).indices[:2].tolist()
         assert waves.lead(best, next_best).sum().item() == pytest.approx(
-            float(centred[best] - centred[next_best]), abs=1e-4
+            float(centered[best] - centered[next_best]), abs=1e-4
         )
 
 

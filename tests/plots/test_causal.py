@@ -64,7 +64,7 @@ def test_a_qk_circuit_is_shown_less_what_the_softmax_loses():
     torch.testing.assert_close(shown, scores - scores.mean(1, keepdim=True), atol=1e-4, rtol=0)
 
 
-def test_circuits_have_their_colours_around_zero():
+def test_circuits_have_their_colors_around_zero():
     for chart in [plots.ov, plots.qk]:
         low, high = chart(noise(8, 8), 0).layer[1].data["value"]
         assert low == -high < 0
@@ -143,7 +143,7 @@ def test_patching_shows_whole_activations_or_single_heads():
     assert plots.patching(PATCHES, NAMES, title="Heads").to_dict()["title"] == "Heads"
 
 
-def test_patching_s_colours_end_at_both_runs():
+def test_patching_s_colors_end_at_both_runs():
     for by_head in (False, True):  # one has a value above 1, the other one below 0
         spec = plots.patching(PATCHES, NAMES, by_head=by_head).to_dict()
         scale = next(e["color"]["scale"] for e in encodings(spec) if "color" in e)

@@ -167,7 +167,7 @@ def test_faithfulness_gives_back_every_curve(found):
         assert of["f"].tolist() == list(circuit.faithfulness.f)
 
 
-def test_every_method_has_a_colour_of_its_own():
+def test_every_method_has_a_color_of_its_own():
     assert set(METHOD_COLORS) == set(circuits.METHODS)
     assert len(set(METHOD_COLORS.values())) == len(METHOD_COLORS)
     assert len(set(READERS.values())) == len(READERS)

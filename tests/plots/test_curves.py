@@ -41,7 +41,7 @@ def test_every_measure_comes_back():
             assert rows["value"].tolist() == pytest.approx(values, nan_ok=True)
 
 
-def test_what_is_asked_for_is_marked_in_the_colour_of_its_curve():
+def test_what_is_asked_for_is_marked_in_the_color_of_its_curve():
     asked = plots.sieving(PRIMES).layer[1].data
     assert asked["line"].tolist() == ["all", "3"]
     assert asked["value"].tolist() == list(SIEVED)

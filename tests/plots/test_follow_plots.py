@@ -94,7 +94,7 @@ def test_neurons_come_the_loudest_first_with_their_frequency():
     assert got["writes"].tolist() == [f"k = {values.frequency[i]}" for i in order]
 
 
-def test_of_many_frequencies_the_weakest_share_a_colour():
+def test_of_many_frequencies_the_weakest_share_a_color():
     chart = plots.neurons_write(written(torch.arange(20) + 1), noise(20))
     scale = chart.to_dict()["encoding"]["color"]["scale"]
     assert len(scale["domain"]) == len(scale["range"]) == len(CATEGORY)

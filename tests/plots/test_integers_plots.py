@@ -149,7 +149,7 @@ def test_the_split_has_a_pixel_for_each_integer():
     assert (got[1000:, 3] == 0).all()
 
 
-def test_a_pixel_of_several_integers_has_their_mixed_colour():
+def test_a_pixel_of_several_integers_has_their_mixed_color():
     pixels, _ = picture(plots.split_rows(integers.rows(members(), 1)))
     share = np.bincount(members().part, minlength=3) / 1000
     mixed = sum(part * np.array(rgba(color)) for part, color in zip(share, PART_COLORS, strict=True))

@@ -79,5 +79,5 @@ def test_depth_gives_back_every_factor_with_its_bound():
 
 def test_of_a_circuit_only_what_is_read_as_key_or_value_is_drawn():
     frame = plots.frame(plots.readers(EDGES, ["10¹", "10⁰", "?"], "What is read"))
-    drawn = list(zip(frame["place"], frame["read as"], frame["worth"], strict=True))
+    drawn = list(zip(frame["place"], frame["read as"], frame["score"], strict=True))
     assert drawn == [("10⁰", "key", 6.0), ("10¹", "value", 2.0)]

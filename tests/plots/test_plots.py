@@ -120,7 +120,7 @@ def hexed(color: str) -> list[int]:
 
 
 def _mixed(colors: list[str], share: float) -> list[int]:
-    """Between the two neighbouring colours of a scale."""
+    """Between the two neighboring colors of a scale."""
     at = share * (len(colors) - 1)
     one, other = hexed(colors[int(at)]), hexed(colors[min(int(at) + 1, len(colors) - 1)])
     return [round(a + (at - int(at)) * (b - a)) for a, b in zip(one, other, strict=True)]
@@ -271,7 +271,7 @@ def test_a_circle_gives_back_every_token_in_the_order_of_its_angle():
     assert got[["x", "y"]].to_numpy().tolist() == values.xy.tolist()
     xy = got.sort_values("turn")[["x", "y"]].to_numpy()
     steps = np.linalg.norm(np.diff(xy, axis=0), axis=1)
-    assert steps.max() < 1.1 * steps.min()  # neighbours on the line are neighbours on the circle
+    assert steps.max() < 1.1 * steps.min()  # neighbors on the line are neighbors on the circle
 
 
 def test_a_pattern_gives_back_every_weight():
@@ -331,25 +331,25 @@ def test_a_heatmaps_cells_are_whole_pixels():
         assert (spec["width"], spec["height"]) == (cell * shape[1], cell * shape[0])
 
 
-def test_a_diverging_heatmap_is_centred_on_zero():
+def test_a_diverging_heatmap_is_centered_on_zero():
     matrix = torch.tensor([[-3.0, 1.0]])
     chart = plots.heatmap(matrix, title="t", row="a", column="b", value="c", diverging=True)
     assert chart.layer[1].data["value"].tolist() == [-3, 3]
     assert pixels(chart)[0].tolist() == [hexed(BLUE_ORANGE[0]), _mixed(BLUE_ORANGE, 2 / 3)]
 
 
-def test_a_heatmap_is_an_image_with_a_pixel_for_each_cell_in_the_colours_of_its_legend():
+def test_a_heatmap_is_an_image_with_a_pixel_for_each_cell_in_the_colors_of_its_legend():
     matrix = torch.tensor([[0.0, 1.0, 0.5], [0.25, float("nan"), 2.0]])
     chart = plots.heatmap(matrix, title="t", row="a", column="b", value="c", domain=(0, 1))
     got = pixels(chart)
     assert got[0].tolist() == [hexed(VIRIDIS[0]), hexed(VIRIDIS[-1]), _mixed(VIRIDIS, 0.5)]
     assert got[1, 0].tolist() == _mixed(VIRIDIS, 0.25)
-    assert got[1, 1].tolist() == [0, 0, 0, 0]  # no number, no colour
+    assert got[1, 1].tolist() == [0, 0, 0, 0]  # no number, no color
     assert got[1, 2].tolist() == hexed(VIRIDIS[-1])
     assert bare(chart)["layer"][1]["encoding"]["color"]["scale"]["range"] == VIRIDIS
 
 
-def test_categories_have_their_own_colours():
+def test_categories_have_their_own_colors():
     got = pixels(plots.split(SMALL, 5)).reshape(25, 4)
     assert got.tolist() == [hexed(TRAIN if train else MUTED) for train in SMALL.train_mask.tolist()]
 

@@ -139,7 +139,7 @@ def test_digits_of_one_residue_that_lie_apart_are_named_apart():
     assert beside["label x"].mean() == pytest.approx(1)
 
 
-def test_the_plane_has_a_colour_for_every_residue():
+def test_the_plane_has_a_color_for_every_residue():
     for q in [2, 8, 11]:
         table = PLANE.table.assign(residue=PLANE.table["digit"] % q)
         spec = json.dumps(plots.digit_plane(Plane(q, table, 1, 1), 10).to_dict())

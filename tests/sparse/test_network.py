@@ -63,7 +63,7 @@ def test_evidence_is_the_difference_of_logits_sequence_after_sequence():
         torch.testing.assert_close(found[first - 10 : last - 10], logits[:, 1] - logits[:, 0])
 
 
-def test_neighbours_are_read_together():
+def test_neighbors_are_read_together():
     network = build(GridConfig(**TINY))
     s = torch.arange(20, 24)[None]
     other = s.clone()

@@ -169,8 +169,8 @@ def test_heads_share_what_residues_explain(integers, built, untrained):
     sums = sieve.sum_of_split(untrained, built, integers, False)
     metric = sieve.sensitivity(untrained, sums.resid)
     found, explained = sieve.heads(sums, metric, 3), sieve.explained(sums, metric, 3)
-    centred = (sums.added - sums.added.mean(0)).double()
-    whole = torch.einsum("npd,de,npe->p", centred, metric.double(), centred)
+    centered = (sums.added - sums.added.mean(0)).double()
+    whole = torch.einsum("npd,de,npe->p", centered, metric.double(), centered)
     by_place = whole * torch.tensor(explained.by_place)
     assert found.adds.sum(0).tolist() == pytest.approx((by_place / by_place.sum()).tolist(), abs=1e-4)
 

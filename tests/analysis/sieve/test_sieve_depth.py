@@ -95,7 +95,7 @@ def test_the_interval_covers_the_true_auc():
         low, high = factors.bootstrap(generator.normal(shift, 1, 60), generator.normal(0, 1, 80), draw)
         assert 0.02 < high - low < 0.3
         inside += low <= true <= high
-    assert 33 <= inside <= 40  # 95 % of 40 are 38
+    assert 33 <= inside <= 40  # 95% of 40 are 38
 
 
 def test_the_interval_of_what_is_certain_is_a_point():
@@ -149,7 +149,7 @@ def test_a_residue_is_read_where_it_is_and_nowhere_else(integers, built, residue
     found = sieve.probe(residue_adder(integers, 3), built, (3, 7))
     table = found.table.set_index(["q", "k", "site", "pos"])["r2"].sort_index()
     assert len(table) == (1 + 3) * 5 * 5  # harmonics, sites, positions
-    assert table[3, 1, "0.mlp_post", 4] > 0.8  # kinks at every integer draw any function of the sum, if unpenalised
+    assert table[3, 1, "0.mlp_post", 4] > 0.8  # kinks at every integer draw any function of the sum, if unpenalized
     assert table[3, 1, "0.resid_pre"].max() < 0.1  # a digit alone does not tell
     assert table[3, 1, "0.mlp_post"][:3].max() < 0.1  # before the last digit is seen
     assert found.best(3) == table[3].max()
