@@ -116,7 +116,7 @@ def by_length(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
 
 
 def by_token(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
-    """Draw the scores of ``miii.tasks.frames`` over the steps: digits and integers correct, and label AUCs.
+    """Draw ``Frames.scores`` over the steps: digits and integers correct, and label AUCs.
 
     Args:
         steps: end of the axis; the last row if None.

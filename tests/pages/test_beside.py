@@ -156,9 +156,9 @@ def test_one_in_the_address_that_cannot_be_had_is_noted_once(adding, visit, aske
 )
 def test_the_arguments_of_the_other_figure(beside, second, monkeypatch, arguments, wanted):
     monkeypatch.setattr("streamlit.session_state", {"beside": "second"})
-    assert beside.instead(arguments) == wanted
+    assert beside.arguments_of_second(arguments) == wanted
     monkeypatch.setattr("streamlit.session_state", {"beside": "gone"})
-    assert beside.instead(arguments) is None
+    assert beside.arguments_of_second(arguments) is None
 
 
 def test_the_choice_outlasts_a_page_that_has_no_place_for_it(adding, second, visit):

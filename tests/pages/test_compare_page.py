@@ -19,7 +19,7 @@ SHIPPED = sorted(path.stem for path in HOME.glob("*.jsonl"))
 
 @pytest.fixture
 def compared(server) -> Any:
-    return importlib.import_module("pages._parts.compare.compared")
+    return importlib.import_module("pages._parts.compare.findings")
 
 
 def of(name: str) -> pd.DataFrame:

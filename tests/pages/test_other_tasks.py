@@ -1,6 +1,5 @@
 """The pages on runs of primes, residues and MIU: what they say is what the run has, or where else to look."""
 
-import importlib
 import json
 import shutil
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from streamlit.testing.v1 import AppTest
 import miii
 from miii import analysis, runs
 from miii.tasks.primes import SIEVED
-from miii.training.evaluation import Evaluation
 
 TINY: dict[str, Any] = {
     "model": {"d_model": 8, "n_heads": 2, "d_mlp": 16},
@@ -221,23 +219,3 @@ def test_train_says_since_when_a_network_sieves(zoo, home, visit):
     shown = {metric.label: metric.value for metric in visit("train", run="sieves").metric}
     assert shown["Sieves by 3 at step"] == "8"
     assert shown["Seconds until then"] == f"{rows[2]['seconds']:.1f}"
-
-
-@pytest.mark.parametrize("test_accuracy", [0.98, 0.99])
-@pytest.mark.parametrize(
-    "scores",
-    [
-        {},
-        *({"auc": auc, "auc_3": auc_3} for auc in (0.89, 0.9) for auc_3 in (0.98, 0.99, float("nan"))),
-        {"accuracy_worst": 0.98, "accuracy_2": 1.0},
-        {"accuracy_worst": 0.99},
-        {"accuracy_as_long": 1.0, "accuracy_longer": 0.9},
-        {"digits": 1.0, "integers": 0.98, "auc": 0.8, "auc_coprime": 0.5},
-        {"digits": 1.0, "integers": 0.99, "auc": 0.8, "auc_coprime": 0.5},
-    ],
-    ids=str,
-)
-def test_what_counts_as_learned_is_what_training_goes_by(server, test_accuracy, scores):
-    nothing = torch.zeros(0, dtype=torch.int64)
-    evaluation = Evaluation(1.0, 1.0, 1.0, test_accuracy, 1.0, nothing.bool(), nothing, scores)
-    assert importlib.import_module("pages._parts.train.learned").grokked(evaluation.row()) == evaluation.grokked()

@@ -21,7 +21,7 @@ from streamlit.testing.v1 import AppTest
 import miii
 from miii import RunConfig, analysis, runs
 from miii.expression import EXAMPLE
-from miii.tasks import Operation, named
+from miii.tasks import TASKS, Operation
 from miii.training import flat
 
 ROOT = Path(__file__).parents[2]
@@ -482,7 +482,7 @@ def test_the_form_has_a_widget_for_every_option_with_its_default_and_its_help(ta
     at = visit("train", task=task)
     fine(at)
     assert at.selectbox(key="task").value == task
-    config = miii.recipe(task=miii.KINDS[named(task)]())
+    config = miii.recipe(task=miii.RunConfig(task=TASKS[task]).task)
     options = {option.name: option.description for option in flat.options()}
     for part in (config.optimizer, config.task):  # an option of several tasks is said as the chosen one has it
         options |= {name: field.description for name, field in type(part).model_fields.items() if field.description}
@@ -607,7 +607,7 @@ def test_an_unknown_task_or_range_in_the_url_shows_no_trace(value):
             "frames",
             [
                 ({"high": 1_050}, "high must be at least low + 108"),
-                ({"positions": "learned", "causal": False}, "causal must be true for predict everything"),
+                ({"positions": "learned", "causal": False}, "causal must be true"),
             ],
         ),
     ],

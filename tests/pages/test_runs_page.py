@@ -120,16 +120,6 @@ def test_the_table_says_what_each_is_trained_on_in_words(visit):
     assert told["frames-10"] == "4 frames, 1,000 to 9,999 in base 10"
 
 
-@pytest.mark.parametrize("operation", ["sub", "mul", "quadratic", "shuffled", "relabelled", "expr"])
-def test_every_operation_has_words(server, operation):
-    listing = importlib.import_module("pages._parts.runs.listing")
-    task = {"p": 7, "operation": operation} | ({"expression": "a*b + 3*a"} if operation == "expr" else {})
-    words = listing.words(miii.RunConfig(task=task))
-    assert "mod 7" in words
-    assert "{" not in words
-    assert words != listing.words(miii.RunConfig(task={"p": 7}))
-
-
 @pytest.mark.parametrize(
     ("search", "names"),
     [

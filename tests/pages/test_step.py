@@ -86,7 +86,7 @@ def test_a_step_that_another_run_does_not_have_becomes_its_last(adding, home, sm
 def test_its_phases_are_those_of_the_library(home, visit):
     shipped = runs.shipped("add-113")
     shutil.copytree(shipped.folder, home / "mine")
-    wanted = miii.analysis.phases.outline(shipped.metrics(), (shipped.result or {})["grokked_at"])
+    wanted = miii.analysis.phases.outline(shipped.config.task, shipped.metrics(), (shipped.result or {})["grokked_at"])
     shown = (player(visit("fourier", run="mine")) or {})["phases"]
     assert shown == [{"name": phase.name, "from": phase.start, "to": phase.end} for phase in wanted]
     assert len(shown) > 1

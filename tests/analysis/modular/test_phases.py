@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from miii import runs
+from miii import ModularAddition, Primes, runs
 from miii.analysis.modular.phases import Phase, mark, outline, phase_at
 
 STEPS = [0, 10, 20, 30, 40, 50, 60]
@@ -57,11 +57,10 @@ def test_a_loss_that_rises_after_grokking_is_no_peak():
 
 
 def test_other_tasks_are_said_to_reach_what_they_reach():
-    curves = GROKS.assign(auc=0.9, auc_3=0.99)
-    assert outline(curves, 45) == (Phase("sieves by 3", 45, 60),)
-    assert outline(curves, None) == ()
-    assert outline(GROKS, 50) == mark(GROKS)
+    assert outline(Primes(), GROKS, 45) == (Phase("sieves by 3", 45, 60),)
+    assert outline(Primes(), GROKS, None) == ()
+    assert outline(ModularAddition(), GROKS, 50) == mark(GROKS)
     for name in runs.every():  # those that came with miii
         grokked_at = (name.result or {}).get("grokked_at")
-        said = {phase.name for phase in outline(name.metrics(), grokked_at)}
+        said = {phase.name for phase in outline(name.config.task, name.metrics(), grokked_at)}
         assert said <= ({*NAMES} if name.config.task.kind == "modular" else {"sieves by 3", "predicts integers"})

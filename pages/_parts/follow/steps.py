@@ -8,9 +8,9 @@ from miii.model.wiring import BLOCKS
 from miii.plots.style import Chart
 from miii.runs import Run
 from pages._kit import say
-from pages._kit.cell import cell, shared, stamp_of
-from pages._kit.factored import product
-from pages._parts.attention import looks
+from pages._kit.cell import cell, shared
+from pages._kit.latex import product
+from pages._parts.attention.patterns import choose_layer
 
 NEURONS = 12  # that are shown by themselves
 WAVES = 5
@@ -72,7 +72,7 @@ def where(run: Run, step: int, shown: str) -> None:
         "The answer is read at the last token, which knows nothing of the others. Each **head** divides its attention among the tokens "
         "and carries over what it finds there."
     )
-    layer = looks.choose_layer(len(patterns))
+    layer = choose_layer(len(patterns))
     weights = patterns[layer]
     names = shown.split()
     best = weights.argmax(1).tolist()
@@ -90,7 +90,6 @@ def where(run: Run, step: int, shown: str) -> None:
         step=step,
         shown=shown,
         layer=layer,
-        stamp=stamp_of(run),
         width="content" if len(names) <= plots.follow.WRITTEN else "stretch",
         alt=f"Attention of {len(weights)} heads from the last token of {shown}.",
         see=f"Looking: {listed}{'; and so on' if len(best) > 4 else ''}. {sums}",
@@ -136,7 +135,6 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
         **shown_at,
         answer=answer,
         other=other,
-        stamp=stamp_of(run),
         alt=f"Bars of the {len(top)} neurons that add most to {what}.",
         see=f"All neurons together add {added.sum():.2f} to {what}; the loudest, neuron {top[0]}, {added[top[0]]:+.2f} with an activation of "
         f"{found.post[top[0]]:.2f} (its input was {found.pre[top[0]]:.2f}). The {len(top)} shown add {added[top].sum():+.2f}.{frequencies}",
@@ -153,7 +151,6 @@ def logits(run: Run, step: int, shown: str, target: str, truth: int) -> analysis
         shown=shown,
         target=target,
         truth=truth,
-        stamp=stamp_of(run),
         alt=f"Logit of each of {len(said.logits)} answers.",
         see=f"At step {step} **{said.answer}** has a logit of {said.logits[said.answer]:.2f} above the mean, {said.lead:.2f} more than the runner-up "
         f"{said.runner_up}; the softmax makes {said.probability[said.answer]:.1%} of that, and {said.probability[said.runner_up]:.1%} of the runner-up's."
@@ -189,7 +186,6 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
     cell(
         argued,
         **arguments,
-        stamp=stamp_of(run),
         alt="Bars by frequency: logits argued for the answer and for the runner-up.",
         see=f"**For {said.answer}**: {listed}, all others together {rest:+.2f}; they add up to its {said.logits[said.answer]:.2f}. Against the "
         f"runner-up {said.runner_up}, **k = {best}** argued most: {lead[best - 1]:+.2f} of a lead of {said.lead:.2f}.",
@@ -201,7 +197,6 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
     cell(
         agreeing,
         **arguments,
-        stamp=stamp_of(run),
         alt=f"The strongest {len(strongest)} waves over the answers, and the sum of all waves below; a line at the answer.",
         see=f"The crest of each nearest to {said.answer}, and how much of its height it has at {said.answer}, the dashed line: {crests}. {agree} of "
         f"these {len(strongest)} have more than {AGREES:.0%}. Below is the sum of all waves, on the same scale.",

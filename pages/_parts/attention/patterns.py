@@ -1,6 +1,6 @@
 """Where heads look, in a run of any task: for one example, and on average."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import streamlit as st
 import torch
@@ -10,8 +10,9 @@ from miii import analysis, plots
 from miii.model.wiring import BLOCKS
 from miii.plots.style import Chart
 from miii.runs import Run
+from miii.tasks import TaskConfig
 from pages._kit import say
-from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.cell import cell, shared
 from pages._kit.inputs import whole
 
 SHORT = 12  # positions: a picture of more would be too fine
@@ -52,7 +53,7 @@ def choose_layer(n_layers: int) -> int:
 
 
 def _sums(run: Run, what: str) -> str:
-    """What the weights of a row come to, which hangs on the block."""
+    """What the weights of a row sum to, which depends on the block."""
     if BLOCKS[run.config.model.block].shape == "softmax":
         return f"{what} sum{'s' if what == 'Each row' else ''} to 1."
     return f"{what} need not sum to 1 in blocks that shape their attention, and single weights may be below 0."
@@ -69,7 +70,6 @@ def show_pattern(run: Run, step: int, example: int, layer: int) -> None:
         step=step,
         example=example,
         layer=layer,
-        stamp=stamp_of(run),
         width="content",
         alt=f"Attention pattern of each of {run.config.model.n_heads} heads for {shown}.",
         see=f"{_sums(run, 'Each row')} Only {last}, reaches the answer."
@@ -78,9 +78,32 @@ def show_pattern(run: Run, step: int, example: int, layer: int) -> None:
     )
 
 
-def show(run: Run, step: int) -> None:
-    """The page Attention for a task that is no grid of pairs."""
-    task, kind = run.task(), run.config.task.kind
+def answer_as_word(task: miii.Task, answer: int) -> str:
+    """An answer as yes or no; of a task that predicts tokens, it may be another token."""
+    return ("no", "yes")[answer] if answer < 2 else f"the token {task.token_names[answer]}"
+
+
+def answer_as_number(task: miii.Task, answer: int) -> str:
+    """An answer that is a number."""
+    return str(answer)
+
+
+def show(
+    run: Run,
+    config: TaskConfig,
+    step: int,
+    word: Callable[[miii.Task, int], str] = answer_as_word,
+    caption: str = "",
+    by_token: bool = False,
+) -> None:
+    """Show the page Attention for a task that is no grid of pairs.
+
+    Args:
+        word: writes an answer.
+        caption: a remark on the answers.
+        by_token: average over tokens in place of positions, for tokens that stand at random positions.
+    """
+    task = run.task()
     say.header("One example", anchor="input")
     with st.container(horizontal=True, gap="medium"):
         example = _choose_example(task)
@@ -89,13 +112,13 @@ def show(run: Run, step: int) -> None:
     shown = [task.token_names[token] for token in tokens]
     with torch.no_grad():
         answer = int(model(tokens[None])[0, -1, task.logits_of(task.name)].argmax())
-    truth, said = (_in_words(task, kind, value) for value in (int(task.labels[example]), answer))
+    truth, said = word(task, int(task.labels[example])), word(task, answer)
     say.text(
         f"`{' '.join(shown)}`: {task.name}? **{truth}**; at step {step} the network says **{said}**. "
         f"This one is in the {'train' if task.train_mask[example] else 'test'} split."
     )
-    if kind == "primes":
-        say.caption("Most integers are composite, so “no” is the best guess until the network knows several factors.")
+    if caption:
+        say.caption(caption)
     if task.n_ctx <= SHORT:
         show_pattern(run, step, example, layer)
     else:
@@ -106,17 +129,19 @@ def show(run: Run, step: int) -> None:
 
     say.header("On average", anchor="inputs")
     every = -(-len(task.labels) // MANY)
-    if kind == "miu":  # the letters stand at random places
-        means, to = mean_by_token(run.name, step, layer, every), list(task.token_names)
+    count = f"{len(task.labels[::every]):,}"
+    if by_token:
+        means = mean_by_token(run.name, step, layer, every)
+        _table(means, _heads(means), "to", task.token_names, "mean-attention-by-token")
+        say.caption(f"Mean attention from “?” to all letters of a kind over {count} strings; · is an empty place.")
     else:
-        means, to = mean_by_position(run.name, step, layer, every), [str(i) for i in range(task.n_ctx)]
-    word, name = ("to", "mean-attention-by-token") if kind == "miu" else ("to position", "mean-attention-by-position")
-    _table(means, {"head": list(range(len(means)))}, word, to, name)
-    say.caption(
-        f"Mean attention from the last position over {len(task.labels[::every]):,} examples; position 0 is the first token."
-        if kind != "miu"
-        else f"Mean attention from “?” to all letters of a kind over {len(task.labels[::every]):,} strings; · is an empty place."
-    )
+        means = mean_by_position(run.name, step, layer, every)
+        _table(means, _heads(means), "to position", range(task.n_ctx), "mean-attention-by-position")
+        say.caption(f"Mean attention from the last position over {count} examples; position 0 is the first token.")
+
+
+def _heads(means: list[list[float]]) -> dict[str, list]:
+    return {"head": list(range(len(means)))}
 
 
 def _choose_example(task: miii.Task) -> int:
@@ -129,12 +154,6 @@ def _choose_example(task: miii.Task) -> int:
         "n", low, high, (low + high) // 2, "n", f"{low} to {high}; if the task lacks it, the next", width=160
     )
     return int(torch.searchsorted(n, low if chosen is None else chosen))
-
-
-def _in_words(task: miii.Task, kind: str, answer: int) -> str:
-    if task.frame is not None:  # any token may be said
-        return ("no", "yes")[answer] if answer < 2 else f"the token {task.token_names[answer]}"
-    return str(answer) if kind == "residues" else ("no", "yes")[answer]
 
 
 def _table(rows: list[list[float]], first: dict[str, list], word: str, columns: Iterable[object], name: str) -> None:

@@ -10,38 +10,10 @@ import streamlit as st
 from miii import RunConfig, runs
 from miii.errors import InputError
 from miii.jobs import Job
-from miii.tasks import MIU, Frames, ModularAddition, Primes, Residues
-from miii.training.evaluation import accuracy, reached
 from pages._server import rights, settings
 
-SUMS = {
-    "add": "a + b mod {p}",
-    "sub": "a − b mod {p}",
-    "mul": "a · b mod {p}",
-    "quadratic": "a² + ab + b² mod {p}",
-    "shuffled": "a + b mod {p}, answers in random order",
-    "relabelled": "a + b mod {p}, numbers renamed",
-}
 UNREADABLE = "unreadable"  #: the state of a folder that cannot even be opened
 STATES = {"queued": "queued", "running": "training", "pausing": "training", "stopping": "training"}
-
-
-def words(config: RunConfig) -> str:
-    """What a network is trained on."""
-    match config.task:
-        case Primes() as task:
-            asked = f"prime or not, {task.low:,} to {task.high:,} in base {task.base}"
-            return f"{asked}, labels in random order" if task.shuffled else asked
-        case Residues() as task:
-            return f"residues modulo every prime below {task.p}"
-        case MIU() as task:
-            return f"theorems of MIU, up to {task.longest} letters"
-        case Frames() as task:
-            return f"{task.frames} frames, {task.low:,} to {task.high:,} in base {task.base}"
-        case ModularAddition(operation="expr") as task:
-            return f"{task.expression} mod {task.p}"
-        case task:
-            return SUMS[task.operation].format(p=task.p)
 
 
 def table(waiting: list[Job], search: str) -> pd.DataFrame:
@@ -77,7 +49,12 @@ def _text(row: dict[str, Any]) -> str:
 
 def _row(name: str, config: RunConfig, state: str, origin: str = "", **known: Any) -> dict[str, Any]:
     whose = "others" if settings.read().shared and rights.why_not(name) else origin or "yours"
-    row = {"run": name, "task": words(config), "state": state, "from": origin if origin == "shipped" else whose}
+    row = {
+        "run": name,
+        "task": config.task.description,
+        "state": state,
+        "from": origin if origin == "shipped" else whose,
+    }
     return dict.fromkeys(COLUMNS) | row | known
 
 
@@ -89,8 +66,8 @@ def _read(run: runs.Run, job: Job | None) -> dict[str, Any]:
     try:
         rows, whence = run.rows(), run.provenance
         last = rows[-1] if rows else {}
-        known |= dict(zip(("accuracy", "of"), accuracy(run.config.task, last), strict=True)) if last else {}
-        known |= {"reached": reached(last)} if told["grokked_at"] is not None else {}
+        known |= dict(zip(("accuracy", "of"), run.config.task.accuracy(last), strict=True)) if last else {}
+        known |= {"reached": run.config.task.milestone} if told["grokked_at"] is not None else {}
         known |= {"auc": last.get("auc"), "date": _date(whence.get("date"))}
         origin = origin or ("uploaded" if "uploaded" in whence else "imported" if run.imported else "")
     except InputError as error:  # a spoilt run must not hide the others

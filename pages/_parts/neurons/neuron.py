@@ -9,7 +9,7 @@ from miii.plots.heatmap import CELL
 from miii.plots.style import Chart
 from miii.runs import Run
 from pages._kit import links, say
-from pages._kit.cell import cell, stamp_of
+from pages._kit.cell import cell
 from pages._kit.inputs import choose_pair, whole
 
 
@@ -59,7 +59,7 @@ def choose(dot: dict[str, int]) -> None:
 
 def show(run: Run, step: int, neurons: Neurons) -> None:
     """The section, below the choice of a neuron."""
-    name, stamp = run.name, stamp_of(run)
+    name = run.name
     say.header("One neuron", anchor="neuron")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         frequency = st.selectbox(
@@ -98,7 +98,6 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             name=name,
             step=step,
             neuron=neuron,
-            stamp=stamp,
             width="content",
             pick=(CELL, choose_pair),
             alt=f"Activation of neuron {neuron} for every pair of operands.",
@@ -109,7 +108,6 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             name=name,
             step=step,
             neuron=neuron,
-            stamp=stamp,
             width="content",
             alt=f"Two-dimensional spectrum of neuron {neuron} over both operands.",
         )
@@ -120,7 +118,6 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             name=name,
             step=step,
             neuron=neuron,
-            stamp=stamp,
             alt=f"Mean input of neuron {neuron} by either operand.",
         )
     with right:
@@ -129,7 +126,6 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             name=name,
             step=step,
             neuron=neuron,
-            stamp=stamp,
             alt=f"What neuron {neuron} adds to each answer's logit.",
         )
     say.caption(

@@ -11,7 +11,7 @@ from miii import analysis, plots
 from miii.plots.style import Chart
 from miii.runs import Run
 from pages._kit import say
-from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.cell import cell, shared
 
 
 def strongest(shares: Tensor) -> str:
@@ -63,8 +63,7 @@ def contributions(name: str, step: int) -> Chart:
 
 def show(run: Run, step: int, layer: int, head: int) -> None:
     """Both sections of the page Attention."""
-    stamp = stamp_of(run)
-    shown: dict[str, Any] = {"name": run.name, "step": step, "layer": layer, "head": head, "stamp": stamp}
+    shown: dict[str, Any] = {"name": run.name, "step": step, "layer": layer, "head": head}
     p, n_layers = run.task().d_vocab_out, run.config.model.n_layers
     say.header("What does a head look for, and what does it write?", anchor="circuits")
     say.text(
@@ -123,7 +122,6 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
         contributions,
         name=run.name,
         step=step,
-        stamp=stamp,
         alt="Mean direct contribution of every head and MLP to the correct answer's logit.",
         see=f"Over all pairs the logit of the correct answer is {parts.total():.3g} above the mean of all answers. The heads "
         f"write {parts.of('head'):.3g} of it directly, the MLP{'s' if n_layers > 1 else ''} {parts.of('MLP'):.3g}.",

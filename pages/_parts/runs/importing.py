@@ -15,10 +15,10 @@ from miii.model.block import ACTIVATIONS
 from miii.tasks import Operation
 from miii.transformer_lens.state import printable
 from pages._kit import say
-from pages._kit.pick import RUN
-from pages._parts.train.form import LIMIT
+from pages._kit.run_picker import RUN
 from pages._server import rights, settings
 from pages._server.jobs import registry
+from pages._server.settings import LIMIT
 
 CHOSEN = "chosen"  # the run that the buttons of the page act on
 SAID, NOTE, DOUBT, WRONG = "runs-said", "runs-note", "runs-doubt", "runs-wrong"  # what came of the last press

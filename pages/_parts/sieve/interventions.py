@@ -11,7 +11,7 @@ from miii.plots.style import Chart
 from miii.runs import Run
 from miii.runs.read import finite
 from pages._kit import say
-from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.cell import cell, shared
 
 CHANGES = {"interchange": "Interchange", "steering": "Steering"}
 
@@ -88,7 +88,6 @@ evidence on the other side of the midpoint between the two classes' medians.
             q=q,
             seen=seen,
             change=change or "interchange",
-            stamp=stamp_of(run),
             width="content",
             alt=f"Distributions of the evidence before and after the change, modulo {q}.",
             see=f"The dashed line is the midpoint. Changed are the {things} that stood on their own side of it before: "
@@ -102,7 +101,6 @@ evidence on the other side of the midpoint between the two classes' medians.
         step=step,
         q=q,
         seen=seen,
-        stamp=stamp_of(run),
         alt="Bars of interchange and of steering, each beside its control.",
         see=f"Modulo {q}, {percent(addition.interchange.accuracy)} cross after an interchange (control "
         f"{percent(addition.interchange.control)}) and {percent(addition.steering.accuracy)} after steering (control "
@@ -150,7 +148,6 @@ of training.
             q=q,
             k=int(k),
             shuffled=control,
-            stamp=stamp_of(run),
             width="content",
             alt=f"Maps of R^2 by site and position for harmonic {k} of {q}, one a network.",
         )
