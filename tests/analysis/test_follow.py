@@ -11,7 +11,6 @@ from miii.analysis.causal import attention, direct
 from miii.tasks.miu import NAMES
 
 P, FREQUENCIES = 11, (2, 3)
-PAIRS = [(0, 0), (3, 4), (10, 10), (7, 2)]
 
 
 @pytest.fixture(scope="module")
@@ -88,13 +87,6 @@ def test_an_answer_its_probability_and_its_lead():
     assert said.probability.tolist() == pytest.approx([w / sum(weights) for w in weights])
 
 
-def test_the_answer_is_the_network_s(untrained, task):
-    for pair in PAIRS:
-        tokens = follow.tokens_of(task, shown(*pair))
-        said = follow.predict(follow.forward_pass(untrained, tokens).logits)
-        assert said.answer == int(miii.answer(untrained, tokens[None]))
-
-
 def test_the_pairs_that_it_gets_wrong(adds, untrained, task):
     assert follow.wrong_examples(adds, task).tolist() == []
     wrong = (miii.answer(untrained, task.tokens) != task.labels).nonzero()[:, 0]
@@ -131,24 +123,6 @@ def test_each_wave_has_one_frequency_an_amplitude_and_a_phase():
             assert torch.cos(turn * crest - waves.phase[k - 1]).item() == pytest.approx(1)
 
 
-def test_every_planted_frequency_argues_most_for_the_sum(adds, task):
-    for pair in PAIRS:
-        a, b = pair
-        logits = follow.forward_pass(adds, follow.tokens_of(task, shown(a, b))).logits
-        waves, said = follow.waves(logits), follow.predict(logits)
-        truth = (a + b) % P
-        assert said.answer == truth
-        assert sorted(waves.strongest(4)) == list(FREQUENCIES)
-        for k in FREQUENCIES:
-            height = 2 * (1 + math.cos(2 * math.pi * k * (a - b) / P))
-            assert waves.peak[k - 1] == truth
-            assert waves.wave[k - 1, truth].item() == pytest.approx(height, abs=1e-4)
-            assert waves.agreement(truth)[k - 1].item() == pytest.approx(1)
-            assert waves.crest(truth)[k - 1].item() == pytest.approx(truth, abs=1e-4)
-        others = [k for k in range(1, P // 2 + 1) if k not in FREQUENCIES]
-        assert all(waves.wave[k - 1].abs().max() < 1e-4 for k in others)
-
-
 def test_of_equal_crests_the_first_is_taken():
     c = torch.arange(12)
     assert follow.waves(torch.cos(2 * math.pi * 3 * (c - 6) / 12)).peak[2] == 2  # and 6, and 10
@@ -177,20 +151,6 @@ def test_what_neurons_write_is_what_their_mlp_writes(task):
         against = follow.neuron_writes(model, found.post, slice(None), answer, 0).added
         mean = follow.neuron_writes(model, found.post, slice(None), 0, None).added
         assert torch.allclose(against, added - mean, atol=1e-9)
-
-
-def test_neurons_of_a_known_network_write_at_their_frequency(adds, task):
-    found = follow.forward_pass(adds, task.tokens[3 * P + 4])
-    written = follow.neuron_writes(adds, found.post, slice(None), 7, None)
-    assert written.frequency.tolist() == [2, 2, 2, 3, 3, 3]
-    assert written.share.tolist() == pytest.approx([1.0] * 6)
-    said = follow.predict(found.logits)
-    assert written.added.sum().item() == pytest.approx(said.logits[7].item(), abs=1e-4)  # it has nothing else
-    by_k = [written.added[written.frequency == k].sum().item() for k in FREQUENCIES]
-    waves = follow.waves(found.logits)
-    assert by_k == pytest.approx([waves.wave[k - 1, 7].item() for k in FREQUENCIES], abs=1e-4)
-    sizes = written.added.abs()[written.strongest(6)].tolist()
-    assert sizes == sorted(sizes, reverse=True)
 
 
 def test_of_one_target_only_its_own_logits_count(task):

@@ -77,11 +77,6 @@ def test_density_expects_the_sum_of_one_over_the_logarithm():
     assert values.primes.sum() == pytest.approx(values.expected.sum(), rel=0.01)
 
 
-def test_density_of_the_largest_range_is_right():
-    values = integers.density(2, numbers.LARGEST)
-    assert values.primes.sum() == 5_761_455  # pi(10^8)
-
-
 def test_classes_count_what_they_hold():
     for low, high, modulus in [(2, 100, 10), (1000, 1_200_001, 7), (5, 5, 3)]:
         values = integers.classes(low, high, modulus)
@@ -107,13 +102,6 @@ def test_polar_takes_the_first_and_says_how_many_it_leaves_out():
     assert values.n[values.multiple].tolist() == list(range(7, 61, 7))
 
 
-def test_polar_without_the_others_reaches_further():
-    values = integers.polar(1, 100, 7, others=False, most=20)
-    wanted = [n for n in range(1, 101) if sympy.isprime(n) or n % 7 == 0]
-    assert values.n.tolist() == wanted[:20]
-    assert values.left_out == len(wanted) - 20
-
-
 def test_ulams_spiral_is_his():
     assert integers.ulam(5).n.tolist() == [
         [17, 16, 15, 14, 13],
@@ -132,12 +120,6 @@ def test_a_spiral_goes_from_each_integer_to_the_next_beside_it():
         assert (np.abs(np.diff(at, axis=0)).sum(1) == 1).all()
         assert at[0].tolist() == [side // 2, side // 2]
         assert values.prime.tolist() == numbers.is_prime(values.n.ravel()).reshape(side, side).tolist()
-
-
-def test_from_41_a_diagonal_is_eulers_polynomial():
-    values = integers.ulam(39, 41)
-    assert sorted(np.fliplr(values.n).diagonal()) == [n * n + n + 41 for n in range(39)]
-    assert np.fliplr(values.prime).diagonal().all()
 
 
 def test_rows_hold_every_integer_in_its_place():

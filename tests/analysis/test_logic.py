@@ -45,16 +45,3 @@ def test_the_networks_compute_their_functions_on_the_whole_table():
         assert logic.not_all_equal_network(n).computes(logic.not_all_equal)
         assert logic.xor_network(n).computes(logic.not_all_equal) == (n == 2)
         assert logic.not_all_equal_network(n).computes(logic.xor) == (n == 2)
-
-
-def test_a_network_with_one_wrong_weight_does_not():
-    right = logic.xor_network(3)
-    wrong = logic.TwoLayers(right.first, right.bias, (1, -2, 1), right.threshold)
-    assert not wrong.computes(logic.xor)
-
-
-def test_no_single_layer_computes_xor():
-    """Over a fine grid of weights: what the two layers are for."""
-    grid = np.linspace(-2, 2, 17)
-    x, xor = logic.inputs(2), logic.truth(logic.xor, 2)
-    assert not any((((x @ np.array([u, v]) + b) > 0) == xor).all() for u in grid for v in grid for b in grid)

@@ -68,12 +68,6 @@ def test_a_wave_in_one_digit_is_all_at_its_frequency(planted, model):
             assert power.tolist() == pytest.approx([float(i + 1 == k) for i in range(P // 2)], abs=1e-9)
 
 
-def test_the_neurons_shares_are_averaged_whatever_their_size(planted, model):
-    planted(lambda x0, x1: wave(x0, 2), lambda x0, x1: 100 * wave(x0, 4) + 3)
-    power = multitask.frequency_power(model, TASK.build(), P)
-    assert power.tolist() == pytest.approx([0, 0.5, 0, 0.5, 0], abs=1e-9)
-
-
 def test_a_product_counts_along_both_digits(planted, model):
     planted(lambda x0, x1: wave(x0, 2) * wave(x1, 5))
     power = multitask.frequency_power(model, TASK.build(), P)

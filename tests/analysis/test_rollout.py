@@ -143,15 +143,6 @@ def test_unseen_integers_are_in_no_training_sequence():
     assert held_out <= unseen
 
 
-def test_starts_are_held_out():
-    first, step = rollout.starts(TASK, 2, 50)
-    assert len(first) == 50
-    task = TASK.build()
-    held = ~task.train_mask
-    pairs = set(zip(task.facts["first"][held].tolist(), task.facts["step"][held].tolist(), strict=True))
-    assert set(zip(first.tolist(), step.tolist(), strict=True)) <= pairs
-
-
 def test_context_knows_what_the_last_digit_and_earlier_labels_say():
     task = miii.Frames(low=1000, high=9999, frames=4).build()
     found = rollout.auc_from_context(task, 10)

@@ -10,8 +10,6 @@ import torch
 import miii
 from miii import plots as draw
 from miii.analysis.causal import circuits
-from miii.plots.causal.circuit import METHODS as METHOD_COLORS
-from miii.plots.causal.circuit import READERS
 from miii.plots.frame import frame
 
 METHODS = tuple(circuits.METHODS)
@@ -167,12 +165,6 @@ def test_faithfulness_gives_back_every_curve(found):
         assert of["f"].tolist() == list(circuit.faithfulness.f)
 
 
-def test_every_method_has_a_color_of_its_own():
-    assert set(METHOD_COLORS) == set(circuits.METHODS)
-    assert len(set(METHOD_COLORS.values())) == len(METHOD_COLORS)
-    assert len(set(READERS.values())) == len(READERS)
-
-
 def test_agreement_gives_back_both_scores_of_every_edge(found):
     for name in METHODS:
         rows = frame(draw.edge_agreement(found[name], found["exact"])).set_index("edge")
@@ -197,22 +189,3 @@ def test_the_line_of_equality_needs_one_unit(found):
             assert all(low <= tick <= high for tick in ticks)
         if name != "acdc":
             assert axes["x"]["scale"] == axes["y"]["scale"]
-
-
-@pytest.mark.parametrize("which", ["circuit", "faithfulness", "edge_agreement"])
-def test_charts_say_what_they_show_and_are_drawn(found, which, tmp_path):
-    charts = {
-        "circuit": lambda: draw.circuit(found["deep"], 30),
-        "faithfulness": lambda: draw.faithfulness([found["exact"], found["eap"]]),
-        "edge_agreement": lambda: draw.edge_agreement(found["eap"], found["exact"]),
-    }
-    chart = charts[which]()
-    spec = chart.to_dict()
-    assert isinstance(spec["title"], str)
-    encoding = spec["layer"][0]["encoding"]
-    assert encoding["x"]["title"]
-    assert encoding["y"]["title"]
-    chart.save(tmp_path / "chart.svg")
-    drawn = (tmp_path / "chart.svg").read_text()
-    assert spec["title"] in drawn
-    assert "NaN" not in drawn

@@ -126,13 +126,6 @@ def test_phases_gives_back_the_live_neurons_of_one_frequency_in_units_of_pi():
     assert got["error"].tolist() == pytest.approx([0, 0.25 / math.pi, -3 / math.pi])
 
 
-def test_an_activation_gives_back_its_grid():
-    values = noise(P * P)
-    got = plots.frame(plots.activation(values, 3))
-    assert torch.equal(torch.tensor(got["value"].to_numpy()).float(), values)
-    assert (got["row"] * P + got["column"]).tolist() == list(range(P * P))
-
-
 def test_what_a_neuron_reads_and_writes_is_shown_less_its_mean():
     of_a, of_b, row = noise(P), noise(P).flip(0) + 3, noise(P) - 7
     got = plots.frame(plots.reads(of_a, of_b, 0))
@@ -166,12 +159,6 @@ def test_terms_gives_back_every_term():
     assert got["term"].tolist() == ["2a +2b -2c", "-5a +3b -5c"]
     assert got["amplitude"].tolist() == [10.0, 1.5]
     assert got["phase"].tolist() == [0.5, -3.0]
-
-
-def test_a_formula_without_terms_is_drawn(tmp_path):
-    chart = plots.terms(Formula(P, ()))
-    assert len(plots.frame(chart)) == 0
-    assert "Terms of the formula" in drawn(chart, tmp_path)
 
 
 def test_kinds_gives_back_every_share():
@@ -254,17 +241,6 @@ def test_progress_shows_every_measure_once():
         assert len(shown) == len(columns) + 1  # the excluded loss stands twice
         for chart in charts:
             json.dumps(chart.to_dict(), allow_nan=False)
-
-
-def test_progress_of_a_network_without_key_frequencies(tmp_path):
-    without = plots.progress(trajectory(frequencies=()))[2]
-    assert set(plots.frame(without)["measure"]) == {"all"}
-    drawn(without, tmp_path)
-
-
-def test_progress_of_one_snapshot_is_drawn(tmp_path):
-    for chart in plots.progress(trajectory().iloc[:1]):
-        drawn(chart, tmp_path)
 
 
 def test_a_logarithmic_axis_has_some_lines_at_round_numbers():

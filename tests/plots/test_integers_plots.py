@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -15,7 +14,7 @@ from PIL import Image
 import miii
 from miii import numbers, plots
 from miii.analysis import integers
-from miii.plots.integers import HALF, PART_COLORS, POINTERS, SQUARE
+from miii.plots.integers import HALF, PART_COLORS, SQUARE
 from miii.plots.style import ACCENT, MAIN, Chart
 from miii.tasks.primes import PARTS
 
@@ -81,12 +80,6 @@ def test_a_wheel_has_sectors_whose_areas_are_the_counts():
     assert (area / area.max()).to_numpy() == pytest.approx(values.primes / values.primes.max())
 
 
-def test_a_wheel_without_primes_is_drawn():
-    got = plots.frame(plots.wheel(integers.classes(24, 28, 6)))
-    assert got["primes"].sum() == 0
-    assert got["rim of primes"].tolist() == [0] * 6
-
-
 def test_a_wheel_names_as_many_classes_as_have_room():
     for q, every in [(10, 1), (40, 1), (100, 3)]:
         labels = plots.wheel(integers.classes(2, 9999, q)).to_dict()["layer"][-1]
@@ -119,13 +112,6 @@ def test_the_spirals_pixels_are_its_primes():
         assert (pixels[~values.prime & ~marked][:, 3] == 0).all()  # the page shows through, light or dark
 
 
-def test_the_largest_spiral_is_drawn_at_once():
-    pixels, spec = picture(plots.ulam(integers.ulam(999)))
-    assert pixels.shape == (999, 999, 4)
-    assert len(json.dumps(spec)) < 2**20
-    assert max(len(rows) for rows in spec["datasets"].values()) <= POINTERS**2
-
-
 def test_the_fields_of_a_spiral_hold_every_integer():
     values = integers.ulam(101)
     got = plots.frame(plots.ulam(values))
@@ -154,13 +140,6 @@ def test_a_pixel_of_several_integers_has_their_mixed_color():
     share = np.bincount(members().part, minlength=3) / 1000
     mixed = sum(part * np.array(rgba(color)) for part, color in zip(share, PART_COLORS, strict=True))
     assert pixels[0, 0] == pytest.approx(mixed, abs=0.51)
-
-
-def test_the_rows_of_the_split_say_what_they_hold():
-    got = plots.frame(CHARTS["split_rows"]())
-    assert got["from"].tolist() == list(range(1000, 2000, 32))
-    for i, part in enumerate(PARTS):
-        assert got[part].sum() == (members().part == i).sum()
 
 
 def test_the_parts_of_the_split_come_back():

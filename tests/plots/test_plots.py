@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 import test_causal  # the charts of the other files here are held to the same rules
 import test_compare_plots
 import test_curves
@@ -144,16 +143,6 @@ def test_every_chart_has_data_a_title_and_titled_axes():
         assert "" not in titles, name
 
 
-def test_a_chart_says_in_what_it_counts():
-    for name, unit in [
-        ("loss", "nats"),
-        ("power_over_training", "share"),
-        ("accuracy", "%"),
-        ("weight_norm", "length"),
-    ]:
-        assert unit in json.dumps(bare(CHARTS[name]()))
-
-
 # ---- the numbers of a chart ----
 
 
@@ -173,18 +162,6 @@ def test_a_heatmap_gives_back_what_is_large_small_or_no_number():
         matrix = torch.tensor(values)
         got = plots.frame(plots.heatmap(matrix, title="t", row="a", column="b", value="c", domain=(0, 1)))["value"]
         assert torch.equal(torch.tensor(got.to_numpy()).float().nan_to_num(7), matrix.flatten().nan_to_num(7))
-
-
-def test_a_heatmap_of_integers_gives_back_integers():
-    labels = TASK.labels.view(P, P)
-    got = plots.frame(plots.heatmap(labels, title="t", row="a", column="b", value="c"))["value"]
-    assert got.tolist() == TASK.labels.tolist()
-
-
-def test_over_inputs_gives_back_its_weights():
-    weight = noise(P, P)
-    got = plots.frame(plots.over_inputs(weight, 0, "b"))["value"]
-    assert torch.equal(torch.tensor(got.to_numpy()).float(), weight.flatten())
 
 
 def test_a_split_gives_back_who_trains():
@@ -230,11 +207,6 @@ def test_curves_give_back_both_splits():
             rows = got[got["line"] == split]
             assert rows["step"].tolist() == STEPS
             assert rows["value"].tolist() == METRICS[f"{split}_{kind}"].tolist()
-
-
-def test_the_weight_norm_gives_back_its_steps():
-    got = plots.frame(plots.weight_norm(METRICS))
-    assert got[["step", "weight_norm"]].equals(METRICS[["step", "weight_norm"]])
 
 
 def test_a_snapshot_stands_on_the_curves_at_its_step():
@@ -289,13 +261,6 @@ def test_power_over_training_gives_back_every_share():
     assert got["power"].tolist() == power.flatten().tolist()
     assert got["step"].tolist() == [step for step in STEPS for _ in range(6)]
     assert got["frequency"].tolist() == [1, 2, 3, 4, 5, 6] * 4
-
-
-def test_singular_values_come_back_by_rank():
-    values = noise(6).sort(descending=True).values
-    got = plots.frame(plots.singular_values(values))
-    assert got["rank"].tolist() == [1, 2, 3, 4, 5, 6]
-    assert got["value"].tolist() == values.tolist()
 
 
 # ---- live updates, and files ----
@@ -360,24 +325,15 @@ def test_a_cell_can_be_chosen():
     assert chosen["select"]["fields"] == ["row", "column"]
 
 
-@pytest.mark.parametrize("name", ["heatmap", "pattern", "spectrum"])
-def test_a_chart_saves_itself_as_a_page(tmp_path, name):
-    CHARTS[name]().save(tmp_path / "chart.html")
-    text = (tmp_path / "chart.html").read_text()
-    assert "<html" in text
-    assert json.loads(json.dumps(bare(CHARTS[name]())["$schema"])) in text
-
-
 def test_a_chart_is_drawn_into_a_file():
-    for name in ["heatmap", "pattern"]:
-        chart = CHARTS[name]()
-        image = Image.open(io.BytesIO(plots.picture(chart, "png")))
-        assert image.format == "PNG"
-        assert min(image.size) > 300
-        assert len(image.convert("RGB").getcolors(2**24) or []) > 20  # not an empty page
-        drawn = plots.picture(chart, "svg").decode()
-        assert drawn.startswith("<svg")
-        assert chart.to_dict()["title"] in drawn
+    chart = CHARTS["heatmap"]()
+    image = Image.open(io.BytesIO(plots.picture(chart, "png")))
+    assert image.format == "PNG"
+    assert min(image.size) > 300
+    assert len(image.convert("RGB").getcolors(2**24) or []) > 20  # not an empty page
+    drawn = plots.picture(chart, "svg").decode()
+    assert drawn.startswith("<svg")
+    assert chart.to_dict()["title"] in drawn
 
 
 def test_layers_do_not_add_to_the_titles_of_the_axes():

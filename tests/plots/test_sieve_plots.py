@@ -12,7 +12,6 @@ import torch
 from miii import plots
 from miii.analysis.multitask import Head, active
 from miii.analysis.sieve import Crossing, Depth, Factor, Heads, Moved, Plane
-from miii.numbers import place_names
 from miii.plots.sieve.residues import WRITTEN
 from miii.plots.style import Chart
 
@@ -144,11 +143,6 @@ def test_the_plane_has_a_color_for_every_residue():
         table = PLANE.table.assign(residue=PLANE.table["digit"] % q)
         spec = json.dumps(plots.digit_plane(Plane(q, table, 1, 1), 10).to_dict())
         assert f'"domain": {list(range(q))}' in spec
-
-
-def test_places_are_powers():
-    assert place_names(10, 3) == ["10²", "10¹", "10⁰"]
-    assert place_names(2, 12)[0] == "2¹¹"
 
 
 def test_heads_give_back_their_shares():

@@ -62,10 +62,6 @@ def test_logits_are_the_model_s_less_their_mean_over_the_answers():
             assert plain.mean(1).abs().max() > 0.1
 
 
-def test_logits_of_a_float32_network_are_float64():
-    assert grid.logits(network().float(), TASK).dtype == torch.float64
-
-
 def test_a_network_that_has_fallen_apart_is_refused(one_sentence):
     for value in [torch.nan, torch.inf]:
         model = network()
@@ -79,20 +75,6 @@ def test_activations_are_those_of_the_last_position():
         model = network(2)
         found = grid.activations(model, TASK, name)
         assert torch.equal(found, capture(model, TASK.tokens, {name})[name][:, -1])
-
-
-def test_of_attention_the_last_query_is_given():
-    for name in ["1.pattern", "0.scores"]:
-        model = network(2)
-        found = grid.activations(model, TASK, name)
-        assert found.shape == (P * P, 2, 3)
-        assert torch.equal(found, capture(model, TASK.tokens, {name})[name][:, :, -1])
-
-
-def test_what_is_no_activation_of_the_examples_is_refused(one_sentence):
-    for name in ["1.z", "pos_embed"]:
-        with one_sentence(name):
-            grid.activations(network(), TASK, name)
 
 
 def test_neurons_are_the_last_block_s_before_their_activation():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import miii
-from miii.analysis.modular import fourier, grid, progress
+from miii.analysis.modular import grid, progress
 from miii.analysis.oracles import planted
 
 P = 11
@@ -157,16 +157,6 @@ def with_right_logits(values, labels):
 A, B = torch.arange(P)[:, None], torch.arange(P)
 
 
-def test_a_logit_that_depends_on_the_distance_alone_has_no_irrelevance():
-    values = random(P)[(A - B) % P]
-    assert progress.distance_irrelevance(with_right_logits(values, TASK.labels), TASK.labels) == pytest.approx(0)
-
-
-def test_a_logit_that_depends_on_the_sum_alone_has_all():
-    values = random(P)[(A + B) % P]
-    assert progress.distance_irrelevance(with_right_logits(values, TASK.labels), TASK.labels) == pytest.approx(1)
-
-
 def test_distance_irrelevance_is_zhong_s_ratio_of_standard_deviations():
     values = random(P)[(A - B) % P] + 0.5 * random(P, P, seed=1)
     spread = [np.std([values[(b + d) % P, b].item() for b in range(P)]) for d in range(P)]
@@ -241,13 +231,6 @@ def test_component_norms_are_those_of_each_cosine_and_sine():
         torch.testing.assert_close(norms, expected)
 
 
-def test_the_effective_rank_of_equal_orthogonal_columns_is_their_number():
-    for rank in [1, 3, 7]:
-        columns = fourier.basis(12)[1 : rank + 1].T  # each with mean 0
-        W = columns @ torch.linalg.qr(random(16, rank)).Q.T + random(16)
-        assert progress.effective_rank(5 * W) == pytest.approx(rank)
-
-
 def test_effective_rank_is_the_exponential_of_an_entropy():
     W = random(9, 4)
     values = np.linalg.svd(W.numpy() - W.numpy().mean(0), compute_uv=False)
@@ -266,16 +249,6 @@ def test_squared_weights_are_all_of_them():
 # ---- active frequencies ----
 
 
-def test_active_frequencies_by_each_snapshot_s_own_threshold():
-    power = torch.zeros(4, 10)
-    power[0, 3] = 1.0  # mean .1, deviation .3: active
-    power[1, :5] = 1.0  # mean .5, deviation .5: none above 1.5
-    power[2] = 0.1  # none above a mean that all have
-    power[3, [2, 6, 8]] = 0.01  # mean .003, deviation .0046: none above .012
-    assert progress.active_frequencies(power).tolist() == [1, 0, 0, 0]
-    assert progress.active_frequencies(1000 * power).tolist() == [1, 0, 0, 0]
-
-
 def test_a_frequency_that_stands_out_by_rounding_is_not_active():
     power = torch.full((2, 15), 1 / 15).double()
     power[1, 4] *= 1 + 1e-15
@@ -289,12 +262,3 @@ def test_active_frequencies_by_one_threshold_for_all_snapshots():
     power[18, 0] = 0.25  # above its own snapshot's, and below that of all
     assert progress.active_frequencies(power).tolist() == [0] * 18 + [1, 0]
     assert progress.active_frequencies(power, together=True).tolist() == [0] * 19 + [4]
-
-
-def test_alone_at_most_a_fifth_can_be_active():
-    for n in [10, 56]:
-        most = max(
-            progress.active_frequencies(torch.cat([torch.ones(1, m), torch.zeros(1, n - m)], 1)).item()
-            for m in range(1, n + 1)
-        )
-        assert most == math.ceil(n / 5) - 1  # 11 of 56; a fifth itself stands at the threshold, not above it

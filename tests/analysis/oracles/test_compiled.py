@@ -76,8 +76,3 @@ def test_the_plain_order_is_that_of_a_sum_of_the_same_examples():
         assert rows.sort().values.tolist() == list(range(121))
         assert torch.equal(built.labels[rows], plain.labels)
         assert torch.equal(built.train_mask[rows], plain.train_mask)
-
-
-def test_the_order_of_a_task_that_is_no_sum_is_its_own():
-    config = task("a*b", 11)
-    assert torch.equal(compiled.plain(config).tokens, config.build().tokens)

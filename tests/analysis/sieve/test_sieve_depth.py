@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from jaxtyping import TypeCheckError
 
 import miii
 from miii.analysis import sieve
@@ -75,13 +74,6 @@ def test_the_report_s_keys_are_text(scorer):
     assert values["auc_by_factor"]["3"] == 1
     assert values["auc_by_factor"].keys() == values["oracle_auc"].keys() == values["auc_low_by_factor"].keys()
     assert {"sieve_depth", "roc_auc", "average_precision", "recall_primes", "recall_composites"} <= values.keys()
-
-
-def test_the_factor_counts_its_held_out_composites(scorer, built):
-    found = scorer(lambda n: np.zeros(len(n)))
-    spf = built.facts["spf"][~built.train_mask]
-    composite = built.labels[~built.train_mask] == 0
-    assert [f.integers for f in found.factors] == [int(((spf == f.q) & composite).sum()) for f in found.factors]
 
 
 # ---- the interval ----
@@ -155,8 +147,3 @@ def test_a_residue_is_read_where_it_is_and_nowhere_else(integers, built, residue
     assert found.best(3) == table[3].max()
     assert found.best(7) < 0.1
     assert sieve.probe(untrained, built, (3,)).best(3) < 0.2
-
-
-def test_the_shapes_are_checked(untrained):
-    with pytest.raises(TypeCheckError):
-        factors.bootstrap(np.ones((2, 2)), np.ones(3))

@@ -2,7 +2,7 @@
 
 import torch
 
-from miii.analysis.causal.circuits import Edge, Graph, Node
+from miii.analysis.causal.circuits import Graph
 
 ONE = Graph(n_layers=1, n_heads=4, n_ctx=3, causal=True)
 
@@ -26,29 +26,6 @@ def test_a_graph_of_more_layers_has_exactly_the_edges_that_the_logits_ask_for(dr
     # recursion goes into the corrupted run as soon as an edge is not kept, so all are met
     assert set(names) == asked.met
     assert len(names) == len(set(names))
-
-
-def test_a_network_of_one_position_and_one_head():
-    names = [edge.name for edge in Graph(1, 1, 1, True).edges]
-    assert names == [
-        "embed@0 -> 0.h0.q@0",
-        "embed@0 -> 0.h0.k@0",
-        "embed@0 -> 0.h0.v@0",
-        "embed@0 -> 0.mlp@0",
-        "0.h0@0 -> 0.mlp@0",
-        "embed@0 -> logits@0",
-        "0.h0@0 -> logits@0",
-        "0.mlp@0 -> logits@0",
-    ]
-
-
-def test_names_and_kinds():
-    head = Node("head", 1, 2, 3)
-    assert (head.name, head.input("q")) == ("2.h3@1", "2.h3.q@1")
-    assert [Node("embed", 0).name, Node("mlp", 1, 0).name, Node("logits", 2).name] == ["embed@0", "0.mlp@1", "logits@2"]
-    edge = Edge(Node("mlp", 1, 0), head, "k")
-    assert (edge.name, edge.reader, edge.kind) == ("0.mlp@1 -> 2.h3.k@1", "2.h3.k@1", "k")
-    assert Edge(head, Node("logits", 1)).kind == "logits"
 
 
 def test_an_edge_s_place_says_what_it_is():
