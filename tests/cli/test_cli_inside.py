@@ -11,8 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import miii
-from miii import cli, runs
-from miii.analysis import compare
+from miii import cli, reports, runs
 from miii.analysis.causal import circuits
 from miii.analysis.modular import formula, fourier, grid, phases, trajectory, verdict
 from miii.analysis.modular.formula import Formula, Term
@@ -498,7 +497,7 @@ def test_compare_prints_a_row_a_run(two_runs, miii_says):
     rows = json.loads(out)
     size = "d_model 8, n_heads 2, d_mlp 8"
     assert [row["architecture"] for row in rows] == [f"plain, {size}", f"pre-norm, {size}"]
-    measured = compare.measured(runs.open("b"))
+    measured = reports.measure(runs.open("b"))
     assert rows[1]["parameters"] == measured.parameters
     assert rows[1]["explained"] == measured.measures["explained"]
     assert rows[0]["grokked_at"] is None

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 import miii
-from miii import cli, runs
-from miii.analysis import rollout
+from miii import cli, reports, runs
 
 TASK = miii.Frames(low=100, high=999, frames=3, largest_step=4)
 SHAPE = {"d_model": 8, "n_heads": 2, "d_mlp": 8, "positions": "frames"}
@@ -39,7 +38,7 @@ def refuse(name: str):
 def test_the_report_is_json(recorded, miii_says):
     code, out, err = miii_says("rollout", "frames", "--json")
     assert (code, err, out.count("\n")) == (0, "", 1)
-    assert json.loads(out, parse_constant=refuse) == json.loads(json.dumps(rollout.report(runs.open("frames"))))
+    assert json.loads(out, parse_constant=refuse) == json.loads(json.dumps(reports.report_rollout(runs.open("frames"))))
     assert not (recorded / "frames" / "report.json").exists()
 
 
@@ -56,7 +55,7 @@ def test_a_step_and_a_length_can_be_chosen(recorded, miii_says):
 def test_in_words_it_says_the_same(recorded, miii_says):
     code, out, _ = miii_says("rollout", "frames")
     assert code == 0
-    found = rollout.report(runs.open("frames"))
+    found = reports.report_rollout(runs.open("frames"))
     shown = [line.split()[1] for line in out.splitlines() if line.startswith("integers ")]
     assert shown == [f"{row['integers']:.6g}" for name in ("rollout", "untrained") for row in found[name]]
 
@@ -64,7 +63,7 @@ def test_in_words_it_says_the_same(recorded, miii_says):
 def test_the_report_can_be_kept_and_is_shipped_with_the_run(recorded, miii_says):
     assert miii_says("rollout", "frames", "--save")[0] == 0
     run = runs.open("frames")
-    assert {"run": "frames", **run.report} == json.loads(json.dumps(rollout.report(run)))
+    assert {"run": "frames", **run.report} == json.loads(json.dumps(reports.report_rollout(run)))
     shipped = runs.ship(run, Path(recorded) / "shipped", snapshots=1)
     assert shipped.report == run.report
     assert shipped.steps == run.steps[-1:]
