@@ -86,12 +86,12 @@ def split_blocks(train: Bool[np.ndarray, " integers"], low: int, block: int) -> 
 
 
 def _bars(task: Task, name: str, title: str, values: Sequence[float], heading: str) -> alt.Chart:
-    asked = [target.name for target in task.targets]
+    names = [target.name for target in task.targets]
     return (
-        alt.Chart(pd.DataFrame({"task": asked, "answers": [t.size for t in task.targets], name: values}))
+        alt.Chart(pd.DataFrame({"task": names, "answers": [t.size for t in task.targets], name: values}))
         .mark_bar(color=MAIN)
         .encode(
-            x=alt.X("task:N", sort=asked, title="task", axis=alt.Axis(labelAngle=-60, labelOverlap=True)),
+            x=alt.X("task:N", sort=names, title="task", axis=alt.Axis(labelAngle=-60, labelOverlap=True)),
             y=alt.Y(f"{name}:Q", title=title),
             tooltip=["task:N", "answers:Q", alt.Tooltip(f"{name}:Q", format=".4f")],
         )

@@ -61,7 +61,9 @@ def sieving(metrics: pd.DataFrame, steps: int | None = None) -> Chart:
     """
     columns = [name for name in map(str, metrics.columns) if name.partition("_")[0] == "auc"]
     long = _long(metrics, {name: name.removeprefix("auc").removeprefix("_") or "all" for name in columns})
-    asked = pd.DataFrame({"line": ["all", "3"], "value": SIEVED, "step": 0, "text": [f"asked: {x}" for x in SIEVED]})
+    required = pd.DataFrame(
+        {"line": ["all", "3"], "value": SIEVED, "step": 0, "text": [f"required: {x}" for x in SIEVED]}
+    )
     names = list(long["line"].unique())
     scale = alt.Scale(domain=names, range=CATEGORY[: len(names)])
     color = alt.Color("line:N", scale=scale, legend=top_legend())
@@ -73,10 +75,10 @@ def sieving(metrics: pd.DataFrame, steps: int | None = None) -> Chart:
         alt.Tooltip("value:Q", title="AUC", format=".4f"),
     ]
     lines = alt.Chart(long).mark_line(clip=True).encode(x=_steps(metrics, steps), y=y, color=color, tooltip=shown)
-    rules = alt.Chart(asked).mark_rule(strokeDash=[4, 4]).encode(y=y, color=color, tooltip="text:N")
-    texts = alt.Chart(asked).mark_text(align="left", dx=4, dy=8)
-    texts = texts.encode(x=_steps(metrics, steps), y=y, color=color, text="text:N")
-    return alt.layer(lines, rules, texts).properties(
+    rules = alt.Chart(required).mark_rule(strokeDash=[4, 4]).encode(y=y, color=color, tooltip="text:N")
+    labels = alt.Chart(required).mark_text(align="left", dx=4, dy=8)
+    labels = labels.encode(x=_steps(metrics, steps), y=y, color=color, text="text:N")
+    return alt.layer(lines, rules, labels).properties(
         title="AUC by smallest prime factor", height=HEIGHT, autosize=FLUID
     )
 

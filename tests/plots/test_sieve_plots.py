@@ -96,7 +96,7 @@ def test_depth_gives_back_its_factors():
     assert got["q"].tolist() == [3, 7, 11]
     for name in ("auc", "low", "high", "integers"):
         assert got[name].tolist() == [getattr(factor, name) for factor in DEPTH.factors]
-    assert got["factor"].tolist() == ["told apart", "not told apart", "not told apart"]  # by the lower end
+    assert got["factor"].tolist() == ["seen", "not seen", "not seen"]  # by the lower end
     spec = CHARTS["sieve_depth"]().to_dict()
     low, high = spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
     assert low < 0.35  # the lowest interval is inside
@@ -184,8 +184,8 @@ def test_crossings_give_back_the_shares_and_say_what_is_asked_for():
     assert got.loc[("interchange", "made no multiple"), "share"] == CROSSING.to_other
     assert got.loc[("interchange", "made a multiple"), "share"] == CROSSING.to_multiple
     assert got.loc[("steering", "control"), "share"] == 0.25
-    assert got.loc[("steering", "control"), "asked for"] == "at most 5%"
-    assert got.loc[("steering", "made a multiple"), "asked for"] == "at least 95%"
+    assert got.loc[("steering", "control"), "bound"] == "at most 5%"
+    assert got.loc[("steering", "made a multiple"), "bound"] == "at least 95%"
 
 
 def test_shares_that_are_unknown_are_drawn_as_nothing():

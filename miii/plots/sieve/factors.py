@@ -8,7 +8,7 @@ import pandas as pd
 from miii.analysis.sieve import LEAST, Depth, EvidenceByFactor
 from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, Chart, top_legend
 
-SEEN = {"told apart": MAIN, "not told apart": ACCENT}
+SEEN = {"seen": MAIN, "not seen": ACCENT}
 
 
 def sieve_depth(values: Depth) -> Chart:

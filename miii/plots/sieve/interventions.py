@@ -86,9 +86,7 @@ def crossings(changes: Mapping[str, Crossing]) -> Chart:
             for made, field in parts.items()
         ]
     )
-    frame["asked for"] = [
-        f"at most {KEEPS:.0%}" if m == "control" else f"at least {CROSSES:.0%}" for m in frame["made"]
-    ]
+    frame["bound"] = [f"at most {KEEPS:.0%}" if m == "control" else f"at least {CROSSES:.0%}" for m in frame["made"]]
     base = alt.Chart(frame).encode(
         y=alt.Y("change:N", title="change", sort=None), yOffset=alt.YOffset("made:N", sort=list(parts))
     )
@@ -103,7 +101,7 @@ def crossings(changes: Mapping[str, Crossing]) -> Chart:
         scale=alt.Scale(domain=list(parts), range=[MAIN, CATEGORY[3], MUTED]),
         legend=top_legend(labelLimit=220),
     )
-    tooltip = ["change:N", "made:N", alt.Tooltip("share:Q", format=".2%"), "asked for:N"]
+    tooltip = ["change:N", "made:N", alt.Tooltip("share:Q", format=".2%"), "bound:N"]
     bars = base.mark_bar().encode(x=x, color=color, tooltip=tooltip)
     texts = (
         base.transform_filter("isValid(datum.share)")

@@ -35,7 +35,7 @@ def addition_by_network(reports: Mapping[str, Mapping[str, Any]], q: int) -> Cha
     )
     bounds = pd.DataFrame(
         [
-            {"measure": measure, "bound": bound, "asked for": f"{words} {bound:.0%}"}
+            {"measure": measure, "bound": bound, "required": f"{words} {bound:.0%}"}
             for measure, (_, _, least, most) in MEASURES.items()
             for words, bound in (("at least", least), ("control at most", most))
             if bound is not None
@@ -58,7 +58,7 @@ def addition_by_network(reports: Mapping[str, Mapping[str, Any]], q: int) -> Cha
     ticks = (
         alt.Chart(bounds)
         .mark_tick(color=ACCENT, thickness=2, size=30)
-        .encode(x=alt.X("bound:Q", title="share", scale=scale), y=y, tooltip=["measure:N", "asked for:N"])
+        .encode(x=alt.X("bound:Q", title="share", scale=scale), y=y, tooltip=["measure:N", "required:N"])
     )
     return alt.layer(dots, ticks).properties(
         title=f"Evidence for addition modulo {q}, a dot a network", height=alt.Step(48), autosize=FLUID
@@ -99,7 +99,7 @@ def depth_by_network(reports: Mapping[str, Mapping[str, Any]]) -> Chart:
         alt.Chart(frame)
         .mark_rule(color=MUTED, strokeDash=[5, 4])
         .encode(y=alt.Y("min(bound):Q", title=title, scale=scale)),
-    ).properties(title="Which smallest factors are told from primes?", height=HEIGHT, autosize=FLUID)
+    ).properties(title="AUC by smallest factor", height=HEIGHT, autosize=FLUID)
 
 
 def readers(edges: Mapping[str, float], places: Sequence[str], title: str) -> Chart:
