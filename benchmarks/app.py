@@ -21,7 +21,7 @@ from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile
 # What the app is expected to show, and what Streamlit 1.67's frontend calls its parts.
 #: Names of the links in the navigation, and the section that each is in.
 PAGES = {"Data": "Learn", "Train": "Learn", "Attention": "Inside", "Fourier": "Inside"}
-STEPS = "20000"  #: of the job that trains meanwhile
+STEPS = "20000"  #: steps of the job in the background
 TRAIN, START, STOP = "Train", "Start", "Stop"  #: the page of the job, and its buttons
 STOPPED = r"\bStopped\b"  #: text on that page once Stop has taken effect, as a regular expression
 SLIDER = "Training step of the snapshot"  #: label of the slider below every page
@@ -57,7 +57,7 @@ class Server:
 
 
 def run(app: Path = ROOT / "app.py") -> Result:
-    """Measure all of it; runs that are trained meanwhile go to a temporary folder."""
+    """Measure everything; runs go to a temporary folder."""
     if not app.exists():
         raise Unavailable(f"there is no {app}.")
     if not Path(CHROMIUM).exists():
@@ -105,7 +105,7 @@ def _rows(paints: list[float], session: dict[str, Any]) -> list[Row]:
 
 
 def first_paint(browser: Any, app: Path) -> float:
-    """Seconds from spawning a fresh server until the heading is visible in a fresh browser context."""
+    """Return the seconds from spawning a server until the heading is visible in a new browser context."""
     with serving(app) as server:
         context = browser.new_context()
         page = context.new_page()
@@ -117,7 +117,7 @@ def first_paint(browser: Any, app: Path) -> float:
 
 
 def use(browser: Any, app: Path) -> dict[str, Any]:
-    """One session with one server: switch pages while a job trains, stop jobs, and watch the memory."""
+    """Run one session: switch pages while a job trains, stop jobs, and record the memory."""
     with serving(app) as server, watching(server.pid) as peak:
         page = browser.new_context().new_page()
         page.goto(server.url, timeout=PATIENCE)
@@ -176,7 +176,7 @@ def switch(page: Any, name: str, heading: str) -> float:
 
 
 def _stop(page: Any) -> float:
-    """Seconds from clicking Stop until the page says so, for a job that has trained for a second."""
+    """Return the seconds from clicking Stop until the page shows it, for a job that has trained for a second."""
     _train(page)
     page.wait_for_timeout(1000)
     if not _trains(page):

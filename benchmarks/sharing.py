@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks import app
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, say
 
-SECONDS, SHORT, LONG = 600, 150, 3000  #: of the whole; steps of a run that ends by itself, and of one that is stopped
+SECONDS, SHORT, LONG = 600, 150, 3000  #: in total; steps of a run that ends, and of one that is stopped
 SLOPE = 5.0  #: MB a minute, over the last half: the goal for "flat"
 READ = "add-113"  #: the run that is read
 PAGES = ("fourier", "attention", "data")  #: what a reader goes through; the last one has no slider
@@ -22,7 +22,7 @@ PAGES = ("fourier", "attention", "data")  #: what a reader goes through; the las
 
 @dataclass
 class Session:
-    """One browser session, with numbers of its own by which it is told from the other.
+    """One browser session, identified by its own numbers.
 
     Attributes:
         p: the modulus of what it trains.
@@ -73,7 +73,7 @@ def run() -> Result:
 
 
 def share(browser: Any, seconds: float) -> dict[str, Any]:
-    """Let two sessions take turns in training and reading for about so many seconds.
+    """Let two sessions take turns in training and reading for about ``seconds``.
 
     Returns:
         ``problems``: exceptions, and what one session saw of the other's; ``errors`` of the browser's console; how many
@@ -120,7 +120,7 @@ def _page(browser: Any, errors: list[str]) -> Any:
 
 
 def _round(url: str, trainer: Session, reader: Session) -> Iterator[None]:
-    """A run that is trained to its end, and one that is stopped; meanwhile the other session reads."""
+    """Train one run to its end and stop another while the other session reads."""
     for steps in (SHORT, LONG):
         name = _start(url, trainer, steps)
         yield
