@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.app import BROWSER_ARGUMENTS, CHROMIUM, HEADING, IDLE, PATIENCE, SLIDER, serving
+from benchmarks.app import BROWSER_ARGUMENTS, CHROMIUM, HEADING, IDLE, SLIDER
+from benchmarks.server import PATIENCE, serving
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile, say
 
 RUN = "add-113"

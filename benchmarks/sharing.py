@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from benchmarks import app
+from benchmarks.server import PATIENCE, megabytes, serving
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, say
 
 SECONDS, SHORT, LONG = 600, 150, 3000  #: in total; steps of a run that ends, and of one that is stopped
@@ -82,16 +83,16 @@ def share(browser: Any, seconds: float) -> dict[str, Any]:
         minute over the last half.
     """
     errors: list[str] = []
-    with app.serving(ROOT / "app.py", MIII_SHARED="1") as server:
+    with serving(ROOT / "app.py", MIII_SHARED="1") as server:
         sessions = [Session(_page(browser, errors), 23, (7, 9)), Session(_page(browser, errors), 29, (20, 31))]
-        began, memory = time.monotonic(), [(0.0, app.megabytes(server.pid))]
+        began, memory = time.monotonic(), [(0.0, megabytes(server.pid))]
         for trainer, reader in itertools.cycle([sessions, sessions[::-1]]):
             for _ in _round(server.url, trainer, reader):
-                memory.append((time.monotonic() - began, app.megabytes(server.pid)))
+                memory.append((time.monotonic() - began, megabytes(server.pid)))
             say(f"sharing: {memory[-1][0]:.0f} s, {memory[-1][1]:.0f} MB")
             if memory[-1][0] >= seconds:
                 break
-        peak = app.megabytes(server.pid, "VmHWM")
+        peak = megabytes(server.pid, "VmHWM")
         for session in sessions:
             session.page.context.close()
     late = np.array([sample for sample in memory if sample[0] >= memory[-1][0] / 2])
@@ -110,7 +111,7 @@ def share(browser: Any, seconds: float) -> dict[str, Any]:
 
 def _page(browser: Any, errors: list[str]) -> Any:
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.set_default_timeout(app.PATIENCE)
+    page.set_default_timeout(PATIENCE)
     # a resource that is missing is Streamlit's own affair: its frame asks for some from outside
     page.on(
         "console", lambda m: errors.append(m.text) if m.type == "error" and "Failed to load" not in m.text else None
