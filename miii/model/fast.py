@@ -19,13 +19,11 @@ from torch import Tensor
 
 from miii.model.block import Block, add_bias
 from miii.model.mixers import causal_mask
-from miii.model.tap import Tap, identity, must_be_finite
+from miii.model.tap import Tap, identity
 from miii.model.transformer import Transformer
 from miii.model.where import Where, gather
 from miii.model.wiring import ALL, LAST
 from miii.tasks.task import Task
-
-CHUNK = 512  #: examples that ``answers`` computes at a time
 
 
 @dataclass(frozen=True)
@@ -85,17 +83,6 @@ def all_logits(
 def logits_for(task: Task) -> Callable[[Transformer, Plan, Tensor | None], Tensor]:
     """Return ``answer_logits``, or ``all_logits`` for a task with a target at every position."""
     return answer_logits if task.next_tokens is None else all_logits
-
-
-@torch.no_grad()
-def answers(model: Transformer, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch d_vocab_out"]:
-    """Return ``answer_logits`` of any number of examples, in chunks, without gradients.
-
-    Raises:
-        InputError: a logit is not finite.
-    """
-    found = torch.cat([answer_logits(model, plan(chunk)) for chunk in tokens.split(CHUNK)])
-    return must_be_finite(found, "logits")
 
 
 def answer_neurons(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_mlp"]:
