@@ -1,27 +1,18 @@
 """The app on a real server in a real browser: first paint, page switches while a job trains, Stop, memory."""
 
-import os
-import re
-import signal
-import socket
 import statistics
-import subprocess
-import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.server import PATIENCE, megabytes, serving, watching
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile, say, spread
 
 # What the app is expected to show, and what Streamlit 1.67's frontend calls its parts.
 #: Names of the links in the navigation, and the section that each is in.
 PAGES = {"Data": "Learn", "Train": "Learn", "Attention": "Inside", "Fourier": "Inside"}
-STEPS = "20000"  #: of the job that trains meanwhile
+STEPS = "20000"  #: steps of the job in the background
 TRAIN, START, STOP = "Train", "Start", "Stop"  #: the page of the job, and its buttons
 STOPPED = r"\bStopped\b"  #: text on that page once Stop has taken effect, as a regular expression
 SLIDER = "Training step of the snapshot"  #: label of the slider below every page
@@ -38,7 +29,6 @@ BROWSER_ARGUMENTS = [
 
 FIRST_PAINTS, SWITCHES, STOPS = 3, 24, 3  #: how often each is measured
 FIRST_PAINT, SWITCH, STOP_WITHIN, MEMORY = 5.0, 1.0, 1.0, 690  #: the goals: seconds, seconds, seconds, MB
-PATIENCE = 60_000  #: milliseconds after which something that does not appear counts as broken
 
 # Conditions on the page, asked once a frame: Playwright's own waiting looks every half second only.
 _PAINTED = "heading => document.querySelector(heading)?.checkVisibility()"
@@ -47,17 +37,8 @@ _SHOWN = """([heading, idle, text]) => document.querySelector(idle) !== null
 _SAYS = "text => new RegExp(text).test(document.body.innerText)"
 
 
-@dataclass(frozen=True)
-class Server:
-    """A running Streamlit server, and when its process was spawned (``time.perf_counter``)."""
-
-    url: str
-    pid: int
-    began: float
-
-
 def run(app: Path = ROOT / "app.py") -> Result:
-    """Measure all of it; runs that are trained meanwhile go to a temporary folder."""
+    """Measure everything; runs go to a temporary folder."""
     if not app.exists():
         raise Unavailable(f"there is no {app}.")
     if not Path(CHROMIUM).exists():
@@ -105,7 +86,7 @@ def _rows(paints: list[float], session: dict[str, Any]) -> list[Row]:
 
 
 def first_paint(browser: Any, app: Path) -> float:
-    """Seconds from spawning a fresh server until the heading is visible in a fresh browser context."""
+    """Return the seconds from spawning a server until the heading is visible in a new browser context."""
     with serving(app) as server:
         context = browser.new_context()
         page = context.new_page()
@@ -117,7 +98,7 @@ def first_paint(browser: Any, app: Path) -> float:
 
 
 def use(browser: Any, app: Path) -> dict[str, Any]:
-    """One session with one server: switch pages while a job trains, stop jobs, and watch the memory."""
+    """Run one session: switch pages while a job trains, stop jobs, and record the memory."""
     with serving(app) as server, watching(server.pid) as peak:
         page = browser.new_context().new_page()
         page.goto(server.url, timeout=PATIENCE)
@@ -176,7 +157,7 @@ def switch(page: Any, name: str, heading: str) -> float:
 
 
 def _stop(page: Any) -> float:
-    """Seconds from clicking Stop until the page says so, for a job that has trained for a second."""
+    """Return the seconds from clicking Stop until the page shows it, for a job that has trained for a second."""
     _train(page)
     page.wait_for_timeout(1000)
     if not _trains(page):
@@ -227,93 +208,3 @@ def _link(page: Any, name: str) -> Any:
         page.get_by_test_id(SECTION).filter(has_text=PAGES[name]).click(timeout=PATIENCE)
         link.wait_for(timeout=PATIENCE)
     return link
-
-
-@contextmanager
-def serving(app: Path, **environment: str) -> Iterator[Server]:
-    """``streamlit run`` on a free port, until it answers; its whole process group is ended afterwards."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = {"server.headless": "true", "server.port": port, "server.address": "127.0.0.1"}
-    flags = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
-    with tempfile.TemporaryDirectory() as runs, tempfile.TemporaryFile() as words:
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", str(app), *flags],
-            cwd=app.parent,
-            env={**os.environ, **environment, "MIII_RUNS": runs},
-            stdin=subprocess.DEVNULL,
-            stdout=words,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            while not _answers(port):
-                if process.poll() is not None or time.perf_counter() - began > PATIENCE / 1000:
-                    raise Unavailable("the server does not start.")
-                time.sleep(0.01)
-            yield Server(f"http://127.0.0.1:{port}/", process.pid, began)
-        except Exception as error:
-            words.seek(0)
-            state = "still runs" if process.poll() is None else f"has ended with exit code {process.returncode}"
-            said = " ".join(words.read().decode(errors="replace").split())[-300:]
-            raise Unavailable(f"{' '.join(str(error).split())[:300]} (the server {state}; it said: {said})") from error
-        finally:
-            with suppress(ProcessLookupError):  # the whole group has ended by itself
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-@contextmanager
-def watching(pid: int, every: float = 0.2) -> Iterator[Any]:
-    """Watch a process and its descendants; gives a function that tells the largest sum so far, in MB."""
-    sums, ended = [0.0], threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(every):
-            sums[0] = max(sums[0], megabytes(pid))
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield lambda: sums[0]
-    finally:
-        ended.set()
-        thread.join()
-
-
-def megabytes(pid: int, which: str = "VmRSS") -> float:
-    """Resident memory of a process and its descendants in MB (10^6 bytes): ``VmRSS`` now, ``VmHWM`` each one's peak."""
-    return sum(_kilobytes(member, which) for member in family(pid)) * 1024 / 1e6
-
-
-def _kilobytes(pid: int, which: str) -> int:
-    try:
-        found = re.search(rf"^{which}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    except OSError:  # it has ended
-        return 0
-    return int(found[1]) if found else 0
-
-
-def family(pid: int) -> list[int]:
-    """The process and all its descendants that live, by /proc."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:  # "pid (name) state parent ...", where the name may hold anything
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-    members = [pid]
-    for member in members:  # grows while it is walked
-        members += [child for child, parent in parents.items() if parent == member]
-    return members

@@ -1,4 +1,4 @@
-"""What training and each page really cost, beside what ``miii.cost`` predicts: peak memory, operations, disk.
+"""Compare the measured cost of training and pages with ``miii.cost``: peak memory, operations, disk.
 
 Every measurement is a process of its own, whose peak is counted from after the imports.
 """
@@ -86,7 +86,7 @@ def run() -> Result:
 
 
 def estimated(what: str, config: dict[str, Any]) -> cost.Cost:
-    """What the estimate says of the same."""
+    """Return the estimate of the same."""
     given = RunConfig(**config)
     return cost.training(given) if what == "train" else cost.pages(given)[what]
 

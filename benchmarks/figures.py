@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.app import BROWSER_ARGUMENTS, CHROMIUM, HEADING, IDLE, PATIENCE, SLIDER, serving
+from benchmarks.app import BROWSER_ARGUMENTS, CHROMIUM, HEADING, IDLE, SLIDER
+from benchmarks.server import PATIENCE, serving
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile, say
 
 RUN = "add-113"
@@ -119,7 +120,7 @@ def _moves(page: Any, url: str) -> list[float]:
 
 
 def _heatmap(page: Any, size: str) -> float:
-    """Seconds from asking for a heatmap of noise until it stands there."""
+    """Return the seconds from requesting a heatmap of noise until it is drawn."""
     page.get_by_text("none", exact=True).click()
     page.get_by_test_id("stVegaLiteChart").wait_for(state="detached")
     page.wait_for_selector(IDLE)

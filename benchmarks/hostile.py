@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 from safetensors.torch import save
 
 from benchmarks import app
+from benchmarks.server import PATIENCE, serving, watching
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile, say
 from miii import KINDS, TASKS, InputError, ModelConfig, RunConfig, cost
 from miii.model.transformer import Transformer
@@ -80,7 +81,7 @@ def attack(seconds: float) -> dict[str, Any]:
 
     found: dict[str, Any] = {"seconds": [], "problems": [], "links": 0, "uploads": 0, "starts": 0}
     end = time.monotonic() + seconds
-    with app.serving(ROOT / "app.py", MIII_SHARED="1") as server, app.watching(server.pid) as peak:
+    with serving(ROOT / "app.py", MIII_SHARED="1") as server, watching(server.pid) as peak:
 
         def visitor(seed: int) -> None:
             with sync_playwright() as playwright:
@@ -103,7 +104,7 @@ def attack(seconds: float) -> dict[str, Any]:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=app.CHROMIUM, args=app.BROWSER_ARGUMENTS)
             page = browser.new_page()
-            page.set_default_timeout(app.PATIENCE)
+            page.set_default_timeout(PATIENCE)
             for address in READ:  # what is computed once for everybody
                 _read(page, server.url, address)
             turn = 0

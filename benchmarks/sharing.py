@@ -12,9 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from benchmarks import app
+from benchmarks.server import PATIENCE, megabytes, serving
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, say
 
-SECONDS, SHORT, LONG = 600, 150, 3000  #: of the whole; steps of a run that ends by itself, and of one that is stopped
+SECONDS, SHORT, LONG = 600, 150, 3000  #: in total; steps of a run that ends, and of one that is stopped
 SLOPE = 5.0  #: MB a minute, over the last half: the goal for "flat"
 READ = "add-113"  #: the run that is read
 PAGES = ("fourier", "attention", "data")  #: what a reader goes through; the last one has no slider
@@ -22,7 +23,7 @@ PAGES = ("fourier", "attention", "data")  #: what a reader goes through; the las
 
 @dataclass
 class Session:
-    """One browser session, with numbers of its own by which it is told from the other.
+    """One browser session, identified by its own numbers.
 
     Attributes:
         p: the modulus of what it trains.
@@ -73,7 +74,7 @@ def run() -> Result:
 
 
 def share(browser: Any, seconds: float) -> dict[str, Any]:
-    """Let two sessions take turns in training and reading for about so many seconds.
+    """Let two sessions take turns in training and reading for about ``seconds``.
 
     Returns:
         ``problems``: exceptions, and what one session saw of the other's; ``errors`` of the browser's console; how many
@@ -82,16 +83,16 @@ def share(browser: Any, seconds: float) -> dict[str, Any]:
         minute over the last half.
     """
     errors: list[str] = []
-    with app.serving(ROOT / "app.py", MIII_SHARED="1") as server:
+    with serving(ROOT / "app.py", MIII_SHARED="1") as server:
         sessions = [Session(_page(browser, errors), 23, (7, 9)), Session(_page(browser, errors), 29, (20, 31))]
-        began, memory = time.monotonic(), [(0.0, app.megabytes(server.pid))]
+        began, memory = time.monotonic(), [(0.0, megabytes(server.pid))]
         for trainer, reader in itertools.cycle([sessions, sessions[::-1]]):
             for _ in _round(server.url, trainer, reader):
-                memory.append((time.monotonic() - began, app.megabytes(server.pid)))
+                memory.append((time.monotonic() - began, megabytes(server.pid)))
             say(f"sharing: {memory[-1][0]:.0f} s, {memory[-1][1]:.0f} MB")
             if memory[-1][0] >= seconds:
                 break
-        peak = app.megabytes(server.pid, "VmHWM")
+        peak = megabytes(server.pid, "VmHWM")
         for session in sessions:
             session.page.context.close()
     late = np.array([sample for sample in memory if sample[0] >= memory[-1][0] / 2])
@@ -110,7 +111,7 @@ def share(browser: Any, seconds: float) -> dict[str, Any]:
 
 def _page(browser: Any, errors: list[str]) -> Any:
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.set_default_timeout(app.PATIENCE)
+    page.set_default_timeout(PATIENCE)
     # a resource that is missing is Streamlit's own affair: its frame asks for some from outside
     page.on(
         "console", lambda m: errors.append(m.text) if m.type == "error" and "Failed to load" not in m.text else None
@@ -120,7 +121,7 @@ def _page(browser: Any, errors: list[str]) -> Any:
 
 
 def _round(url: str, trainer: Session, reader: Session) -> Iterator[None]:
-    """A run that is trained to its end, and one that is stopped; meanwhile the other session reads."""
+    """Train one run to its end and stop another while the other session reads."""
     for steps in (SHORT, LONG):
         name = _start(url, trainer, steps)
         yield

@@ -1,4 +1,4 @@
-"""The sparse grid at its paper's ranges, a digit transformer that beats it there, and trial division beside both.
+"""Compare the sparse grid at its paper's ranges with a digit transformer and trial division.
 
 The folders that came with miii (``checkpoints/sparse``) were made by ``grid`` and ``digits``.
 """
@@ -41,7 +41,7 @@ def grid(folder: Path) -> sparse.files.Grid:
 
 
 def digits_config() -> RunConfig:
-    """The same ranges as digits in base 210, of which the last one tells whether 2, 3, 5 or 7 divides."""
+    """Measure the same ranges as digits in base 210; the last digit reveals divisibility by 2, 3, 5 and 7."""
     ranges = GridConfig(**PAPER)
     share = (ranges.n_train + 0.02) / (ranges.n_train + ranges.n_test)  # a little more: floats round down
     task = miii.Primes(low=ranges.low, high=ranges.end - 1, base=210, split="range", train_fraction=share)

@@ -167,7 +167,7 @@ def _hand_over(path: Path, config: Any) -> None:
 
 
 def _compare(given: Path, found: Path, config: Any) -> dict[str, float]:
-    """Largest differences between miii's step, at its initial weights, and what TransformerLens said of them."""
+    """Return the largest differences between miii's and TransformerLens' step at the same initial weights."""
     import torch.nn.functional as F
     from safetensors.torch import load_file
 

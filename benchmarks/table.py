@@ -1,4 +1,4 @@
-"""What a benchmark comes to: rows of one Markdown table, and the raw numbers behind them."""
+"""The result of a benchmark: rows of a Markdown table and the raw numbers."""
 
 import datetime
 import math
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]  #: the repository: every process of 
 
 
 class Unavailable(Exception):
-    """A benchmark cannot run on this machine; the text says what is missing, in one sentence."""
+    """A benchmark cannot run on this machine; the text is one sentence with what is missing."""
 
 
 @dataclass(frozen=True)

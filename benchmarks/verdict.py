@@ -1,4 +1,4 @@
-"""What ``analyze`` says of networks of which the truth is known: grokked ones, and controls. Several seeds of each."""
+"""Run ``analyze`` on grokked networks and on controls, several seeds each."""
 
 import statistics
 from collections.abc import Sequence
@@ -94,7 +94,7 @@ def _goals(reports: list[dict[str, Any]], which: str) -> list[Row]:
 
 
 def _beside(grokked: list[dict[str, Any]], balanced: list[dict[str, Any]], which: str) -> list[Row]:
-    """What the logits hold beside the formula, with splits drawn at random and with balanced ones."""
+    """Decompose the logits outside the formula, with random and balanced splits."""
     rows = []
     for name, reports in (("default recipe", grokked), ("balanced split", balanced)):
         for kind in reports[0]["shares"]:

@@ -1,4 +1,4 @@
-"""Sides of a comparison, each in its own process, asked in turn: one JSON object a line on stdin and stdout.
+"""Run the sides of a comparison in processes of their own, in turn, with JSON lines on stdin and stdout.
 
 The standard library only: a side may run in another virtual environment.
 """
@@ -16,11 +16,11 @@ from benchmarks.table import Unavailable
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
-Prepared = tuple[Answer, Callable[[Request], Answer]]  #: what a side says of itself, and one repetition of it
+Prepared = tuple[Answer, Callable[[Request], Answer]]  #: facts about a side, and one repetition of it
 
 
 def serve(prepare: Callable[[], Prepared]) -> None:
-    """In the worker: prepare, say so, then answer each request by one repetition, until stdin ends.
+    """In the worker: prepare, report ready, then answer each request by one repetition until stdin ends.
 
     ``prepare`` does the imports too: stdout is kept for the answers, and whatever a library prints goes to stderr.
     """
@@ -33,7 +33,7 @@ def serve(prepare: Callable[[], Prepared]) -> None:
 
 
 class Worker:
-    """In the parent: a worker that waits for its turn. ``ready`` is what it said of itself."""
+    """In the parent: a worker that waits for its turn. ``ready`` has the facts that it sent."""
 
     def __init__(self, name: str, process: "subprocess.Popen[str]") -> None:
         self.name, self.process = name, process
@@ -51,7 +51,7 @@ class Worker:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise Unavailable(f"{self.name} ended with exit code {self.process.wait()}; its words are on stderr.")
+            raise Unavailable(f"{self.name} ended with exit code {self.process.wait()}; see stderr.")
         answer: Answer = json.loads(line)
         return answer
 

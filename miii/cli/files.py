@@ -69,7 +69,7 @@ class Import:
     ] = None
     p: Annotated[int, tyro.conf.arg(help="the modulus")] = 113
     act: Annotated[str, tyro.conf.arg(help="its activation", metavar="{" + ",".join(ACTIVATIONS) + "}")] = "relu"
-    causal: Annotated[bool, tyro.conf.arg(help="a position sees itself and earlier positions only")] = True
+    causal: Annotated[bool, tyro.conf.arg(help="causal attention; without it, every position sees all")] = True
     lnpre: Annotated[bool, tyro.conf.arg(help="it has LayerNorms without weights (LNPre)")] = False
     train_fraction: Annotated[
         str, tyro.conf.arg(help="training share of this project's split, if trained on it", metavar="unknown|FLOAT")

@@ -182,8 +182,9 @@ def test_formula_needs_a_sum(refused, adopt):
         assert repr(operation) in text
 
 
-def test_circuit_prints_every_edge_and_the_faithfulness(command, command_json, planted_run):
-    model, task = planted_run.model(), planted_run.task()
+def test_circuit_prints_every_edge_and_the_faithfulness(command, command_json, adopt):
+    run = adopt("planted", network(p=11, keys=(2, 3)))
+    model, task = run.model(), run.task()
     exact = circuits.find(model, task, "exact", examples=8)
     for method in circuits.METHODS:
         result = command_json("circuit", "planted", "--method", method, "--examples", 8)

@@ -188,16 +188,11 @@ def test_a_run_stopped_or_killed_at_its_first_step_resumes(command, monkeypatch,
         assert "it has ended" in sentence(*command("resume", name))
 
 
-def process(*arguments: object) -> subprocess.Popen:
-    line = [sys.executable, "-m", "miii.cli", *map(str, arguments)]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 def test_ctrl_c_leaves_a_run_that_resumes_to_the_same_weights(command, here, same):
     steps = 800
     arguments = ("train", "add", *TINY, "--steps", steps, "--eval-every", 20)
-    training = process(*arguments, "--out", "stopped", "--json")
-    refusing = process("train", "add", "--p", "1", "--out", "D")
+    line = [sys.executable, "-m", "miii.cli", *map(str, arguments), "--out", "stopped", "--json"]
+    training = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     metrics, deadline = here / "stopped" / "metrics.jsonl", time.monotonic() + 120
     while not (metrics.exists() and metrics.read_text().count("\n") > 2):
         assert training.poll() is None, training.communicate()
@@ -213,8 +208,6 @@ def test_ctrl_c_leaves_a_run_that_resumes_to_the_same_weights(command, here, sam
     assert stopped.can_resume
     assert stopped.steps[-1] == result["steps"]
     stopped.model()
-    out, err = refusing.communicate(timeout=60)
-    assert sentence(refusing.returncode, out, err).startswith("p must be at least 2")
 
     code, out, _ = command("resume", here / "stopped", "--json")
     assert (code, strict_json(out)["steps"]) == (0, steps)
