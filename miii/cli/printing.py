@@ -22,10 +22,7 @@ Step = Annotated[
 
 @contextmanager
 def parts(name: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on stderr for work in parts; call what it gives with the parts done, those to do, and what comes next.
-
-    Source: own design.
-    """
+    """Show a progress bar on stderr; yield a function of the parts done, the parts in total and the next part."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(
         TextColumn(name, markup=False),
@@ -36,13 +33,13 @@ def parts(name: str) -> Iterator[Callable[[int, int, str], None]]:
         task = bar.add_task("", total=1)
         try:
             yield lambda done, todo, what: bar.update(task, completed=done, total=todo, description=what)
-        except InputError:  # all that is left to say is its sentence
+        except InputError:  # its sentence is all that is printed
             bar.console.quiet = not bar.console.is_terminal
             raise
 
 
 def print_values(values: dict[str, Any]) -> None:
-    """Names and values, one pair a line; None as "-". Source: own design."""
+    """Print names and values, one pair per line; None as "-"."""
     width = max(16, *map(len, values))
     for name, value in values.items():
         print(f"{name:{width}} {_text(value)}")
@@ -68,7 +65,7 @@ def _text(value: Any) -> str:
 
 
 def print_runs(found: list[runs.Run], as_json: bool, broken: Sequence[runs.Broken] = ()) -> None:
-    """Print runs as a table, with a line below it for each that cannot be read; or as a JSON array."""
+    """Print runs as a table with a line per unreadable folder, or as a JSON array."""
     rows = [runs.row(run) for run in found] + [runs.broken_row(each) for each in broken]
     if as_json:
         print(json.dumps(rows))
@@ -83,4 +80,4 @@ def print_runs(found: list[runs.Run], as_json: bool, broken: Sequence[runs.Broke
             if row["reason"] is not None:
                 print(f"{row['run']} is {row['status']}: {row['reason']}")
     else:
-        print("There is no run yet: miii train add")
+        print("No runs yet. Train one: miii train add")

@@ -12,6 +12,7 @@ from miii.runs.read import Run, RunOn, finite, locked
 from miii.tasks import TaskConfig
 from miii.training.config import RunConfig
 
+SHIPPED = "checkpoints/ of https://github.com/syrkis/miii"  #: the shipped runs are no part of an installed package
 #: What the row of a listing has.
 COLUMNS = ("run", "task", "seed", "status", "steps", "grokked_at", "test_accuracy", "seconds", "folder", "reason")
 
@@ -66,8 +67,9 @@ def _open(name_or_folder: str | Path) -> Run:
     if any(os.path.isdir(folder) for folder in places):
         raise InputError(f"{given} is a folder without a config.json, so not a run, or not yet one.")
     names = sorted({run.name for run in every()})
+    absent = "" if homes()[1].is_dir() else f"; the runs that ship with miii are in {SHIPPED}"
     raise InputError(
-        f"run must be one of {', '.join(names) or '(there is none yet)'}, or a folder (got {str(given)!r})."
+        f"run must be one of {', '.join(names) or '(there is none yet)'}, or a folder (got {str(given)!r}){absent}."
     )
 
 

@@ -75,7 +75,7 @@ def test_without_a_page_all_that_show_the_run_are_exported(says):
             f"{ROOT}/checkpoints/seeds/primes-10-seed1 --to html --out f.html",
             ["run must be one that `miii runs` lists"],
         ),
-        ("primes-10 --to html --out f.html --page fourier", ["fourier has nothing to export of primes-10: This page"]),
+        ("primes-10 --to html --out f.html --page fourier", ["fourier has nothing to export for primes-10: This page"]),
     ],
 )
 def test_bad_input_is_one_sentence_and_writes_nothing(says, flags, words):

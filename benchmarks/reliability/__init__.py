@@ -1,4 +1,4 @@
-"""What kills, full disks, several processes at once and hostile input lose of runs, for as long as wanted."""
+"""Try to lose runs by kills, full disks, concurrent processes and hostile input, for as long as you like."""
 
 import os
 import random
@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks import fuzz, interrupted, kills
-from benchmarks.kills import Found
+from benchmarks.reliability import fuzz, interrupted, kills
+from benchmarks.reliability.kills import Found
 from benchmarks.table import Result, Row, say
 
-SHARES = {"training": 0.4, "resumers": 0.1, "commands": 0.2, "inputs": 0.3 / len(fuzz.INPUTS)}  #: of the time
-SHORT = {"training": 5, "resumers": 1, "commands": 18, "inputs": 300}  #: how often, in the short form
-SHORT_DISK = ("unpack", "rename")  #: the commands that find the disk full there
+SHARES = {"training": 0.4, "resumers": 0.1, "commands": 0.2, "inputs": 0.3 / len(fuzz.INPUTS)}  #: shares of the time
+SHORT = {"training": 5, "resumers": 1, "commands": 18, "inputs": 300}  #: how often in the short form
+SHORT_DISK = ("unpack", "rename")  #: the commands tried on a full disk there
 
 
 def run(minutes: float, short: bool = False, seed: int = 0) -> Result:
-    """Try for about so many minutes, or so often as ``SHORT`` says; the seed decides what is drawn."""
+    """Try for about ``minutes``, or as often as ``SHORT`` says; the seed decides the draws."""
     kills.warm()
     say(f"reliability: seed {seed}")
     found = {}
@@ -36,7 +36,7 @@ def run(minutes: float, short: bool = False, seed: int = 0) -> Result:
 
 
 def row(what: str, found: Found) -> Row:
-    """Return what was tried as a row; the goal is to lose nothing."""
+    """Return the row of an experiment; the goal is no loss."""
     counts = ", ".join(f"{count:,} {name}" for name, count in found.counts.items())
     met = not found.lost and found.counts.total() > 0
     return Row(f"reliability: {what}", f"{len(found.lost)} lost ({counts})", "0 lost", met)
@@ -47,7 +47,7 @@ def _plain(found: dict[str, Found]) -> dict[str, Any]:
 
 
 def tried(often: Callable[[str], Iterable[int]], seed: int, short: bool) -> Iterator[tuple[str, Found]]:
-    """Yield what was tried and what became of it, one thing after the other."""
+    """Yield each experiment's name and result."""
     draw = random.Random(seed)
     with at_home():
         yield "kills of training", kills.training(draw, often("training"))
@@ -69,7 +69,7 @@ def tried(often: Callable[[str], Iterable[int]], seed: int, short: bool) -> Iter
 
 
 def turns(seconds: float) -> Iterator[int]:
-    """Count until so many seconds have passed."""
+    """Count until the seconds have passed."""
     end, turn = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         yield turn
@@ -78,7 +78,7 @@ def turns(seconds: float) -> Iterator[int]:
 
 @contextmanager
 def at_home(place: Path | None = None) -> Iterator[Path]:
-    """Name a folder, a temporary one unless given, in which ``runs`` is where runs are looked up meanwhile."""
+    """Look up runs in ``place/runs``, or in a temporary folder."""
     before = os.environ.get("MIII_RUNS")
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary) / "place" if place is None else place

@@ -1,4 +1,4 @@
-"""The other side of ``figures``: a page that draws a matrix of noise when it is asked to."""
+"""A page that draws a matrix of noise on request, for ``figures``."""
 
 import streamlit as st
 import torch

@@ -1,4 +1,4 @@
-"""JSON values, texts and bytes with something wrong in them."""
+"""Corrupt JSON values, texts and bytes."""
 
 import json
 import math
@@ -22,8 +22,8 @@ def _deep(n: int) -> Any:
     return value
 
 
-def spoilt(value: Any, draw: random.Random, words: list[Any]) -> Any:
-    """Return a JSON value with something in it exchanged, scaled, left out, added, or wrapped."""
+def corrupted(value: Any, draw: random.Random, words: list[Any]) -> Any:
+    """Return a JSON value with a part replaced, scaled, removed, added or wrapped."""
     if isinstance(value, dict) and value and draw.random() < 0.9:
         name = draw.choice(list(value))
         match draw.randrange(8):
@@ -34,7 +34,7 @@ def spoilt(value: Any, draw: random.Random, words: list[Any]) -> Any:
             case 2:
                 return value | {name: draw.choice(words)}
             case _:
-                return value | {name: spoilt(value[name], draw, words)}
+                return value | {name: corrupted(value[name], draw, words)}
     if type(value) in (int, float) and abs(value) < 1e300 and draw.random() < 0.5:
         scaled = value * 10 ** draw.uniform(-3, 6)
         return round(scaled) if isinstance(value, int) and draw.random() < 0.9 else scaled
@@ -49,7 +49,7 @@ def spoilt(value: Any, draw: random.Random, words: list[Any]) -> Any:
 
 
 def words_of(schema: Any) -> list[Any]:
-    """Return the values that a JSON schema names: of choices, and defaults."""
+    """Return the choices and defaults in a JSON schema."""
     if isinstance(schema, list):
         return [word for item in schema for word in words_of(item)]
     if not isinstance(schema, dict):
@@ -58,8 +58,8 @@ def words_of(schema: Any) -> list[Any]:
     return named + [word for item in schema.values() for word in words_of(item)]
 
 
-def spoilt_bytes(data: bytes, draw: random.Random) -> bytes:
-    """Return some bytes with a few of them exchanged, cut out, or repeated; headers are hit as often as the rest."""
+def corrupted_bytes(data: bytes, draw: random.Random) -> bytes:
+    """Return bytes with a few replaced, removed or repeated; headers are hit as often as the rest."""
     changed = bytearray(data)
     for _ in range(draw.choice([1, 1, 2, 8])):
         at = draw.randrange(min(len(changed), draw.choice([16, 400, len(changed)])) or 1)
@@ -76,14 +76,14 @@ def spoilt_bytes(data: bytes, draw: random.Random) -> bytes:
     return bytes(changed)
 
 
-def spoilt_json(data: bytes, draw: random.Random, words: list[Any]) -> bytes:
-    """Return the text of a JSON file, or of lines of JSON, spoilt in a value or in a byte."""
+def corrupted_json(data: bytes, draw: random.Random, words: list[Any]) -> bytes:
+    """Return a JSON or JSON-lines file with a corrupted value or byte."""
     if draw.random() < 0.3:
-        return spoilt_bytes(data, draw)
+        return corrupted_bytes(data, draw)
     try:
         lines = [json.loads(data)]
     except ValueError:
         lines = [json.loads(line) for line in data.splitlines()]
     at = draw.randrange(len(lines))
-    lines[at] = spoilt(lines[at], draw, words)
+    lines[at] = corrupted(lines[at], draw, words)
     return "".join(json.dumps(line) + "\n" for line in lines).encode(errors="replace")

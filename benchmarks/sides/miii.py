@@ -1,4 +1,4 @@
-"""A training step of ``miii.train``, in the precision that is given by name."""
+"""A training step of ``miii.train`` in a given precision."""
 
 import itertools
 import sys
@@ -8,7 +8,7 @@ from benchmarks.worker import Answer, Prepared, Request, serve
 
 
 def prepare(precision: str) -> Prepared:
-    """Begin the default recipe, to be asked for steps; evaluations lie outside the measured seconds."""
+    """Start the default recipe; evaluations are outside the measured seconds."""
     import torch
 
     import miii
@@ -19,7 +19,7 @@ def prepare(precision: str) -> Prepared:
     next(training)  # step 0: the network before training
 
     def repetition(request: Request) -> Answer:
-        """As many steps as learning rates are given (miii sets the same by itself): the seconds of each."""
+        """Run one step per learning rate (miii sets the same itself): the seconds of each."""
         taken = list(itertools.islice(training, len(request["lr"])))
         return {"seconds": [step.step_seconds for step in taken]}
 
@@ -28,7 +28,7 @@ def prepare(precision: str) -> Prepared:
 
 
 def step_config(precision: str) -> Any:
-    """The default recipe in some precision, with nothing between its steps."""
+    """Return the default recipe in a precision, without evaluations between steps."""
     import miii
 
     return miii.recipe(precision=precision, device="cpu", eval_every=10**6, snapshots=1)

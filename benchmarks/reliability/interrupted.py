@@ -1,4 +1,4 @@
-"""Commands on files, killed at random moments, and these and training on a disk that is full."""
+"""Kill file commands at random moments; run them and training on a full disk."""
 
 import errno
 import hashlib
@@ -17,18 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import kills
-from benchmarks.kills import DONE, REFUSED, Ended, Found, difference, go_on, hidden, sentence, start
+from benchmarks.reliability import kills
+from benchmarks.reliability.kills import DONE, REFUSED, Ended, Found, difference, go_on, hidden, sentence, start
 from miii import ModularAddition, RunConfig, runs, train, transformer_lens
 
-SOURCES = ("done", "stopped", "done.zip", "weights.safetensors")  #: what the commands read and must not change
-CHANGED = ("provenance.json", "result.json")  #: their dates and names may differ; they must be whole all the same
-PAGE = 4096  #: bytes, the least that a file takes
+SOURCES = ("done", "stopped", "done.zip", "weights.safetensors")  #: inputs of the commands, which must not change
+CHANGED = ("provenance.json", "result.json")  #: dates and names in them may differ
+PAGE = 4096  #: bytes, the smallest file on disk
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command on files: what does it, where its result is to be found, and what it moves there, if it moves."""
+    """A file command: its function, the path of its result, and the source if it moves one."""
 
     work: Callable[[], object]
     out: str
@@ -36,7 +36,7 @@ class Command:
 
 
 def prepare(place: Path) -> None:
-    """Make what the commands work on: a finished and a stopped run, a zip file and a file of weights."""
+    """Write the inputs: a finished and a stopped run, a zip file, a file of weights."""
     model = {"d_model": 16, "n_heads": 2, "d_mlp": 64, "biases": "all"}
     config = RunConfig(task={"p": 7, "train_fraction": 0.5}, model=model, steps=40, snapshots=12, device="cpu")
     done = runs.record(place / "done", train(config))
@@ -111,9 +111,9 @@ COMMANDS: dict[str, Callable[[Path, str], Command]] = {
 
 
 def commands(draw: random.Random, turns: Iterable[int]) -> Found:
-    """Kill commands on files at random moments: what they read is as before, what they make is whole or absent.
+    """Kill file commands at random moments: inputs stay unchanged, results are whole or absent.
 
-    The same command, used next, sweeps what the killed one left half-made.
+    The same command, run next, removes partial files of the killed one.
     """
     found, place = Found(), runs.homes()[0].parent
     sources, measured = _trees(place), {}
@@ -137,14 +137,13 @@ def commands(draw: random.Random, turns: Iterable[int]) -> Found:
 def full_disk(
     draw: random.Random, turns: Iterable[int], mounted: bool = False, names: Iterable[str] = tuple(COMMANDS)
 ) -> Found:
-    """Give training and each command on files room for no write, one, two, and so on, until it has enough.
+    """Give training and each file command room for no write, one, two and so on, until it succeeds.
 
-    What is refused is refused in a sentence and leaves nothing half-written, and training resumes once there is room.
+    A refusal is one sentence and leaves no partial file. Training resumes once there is room.
 
     Args:
-        turns: how many configs are trained.
-        mounted: whether the place is a small file system of its own, which is then filled but for so many pages; else
-            the system's calls are told to fail.
+        turns: one config is trained per turn.
+        mounted: fill a small file system; False makes system calls fail instead.
         names: of the commands.
     """
     found, place = Found(), runs.homes()[0].parent
@@ -188,7 +187,7 @@ def full_disk(
 
 @contextmanager
 def small_disk(megabytes: int) -> Iterator[Path | None]:
-    """Yield the folder of a file system of this size of its own, or None where none can be mounted."""
+    """Mount a file system of this size and yield its folder, or None where that fails."""
     with tempfile.TemporaryDirectory() as place:
         command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", place]
         try:
@@ -203,7 +202,7 @@ def small_disk(megabytes: int) -> Iterator[Path | None]:
 
 
 def tree(path: Path) -> dict[str, str]:
-    """Return the files at and below a path, and of each the hash, or, where dates are in it, the names it has."""
+    """Return the hash of each file at and below a path; for files with dates, their keys."""
     files = sorted([path] if path.is_file() else path.rglob("*"))
     return {
         str(file.relative_to(path)): str(sorted(json.loads(file.read_text())))
@@ -223,7 +222,7 @@ def _results(place: Path, command: Command) -> list[Path]:
 
 
 def _clear(place: Path) -> None:
-    """Remove what commands made, and leave what they left half-made."""
+    """Remove results, but keep partial files."""
     for path in [*place.glob("out/*"), *place.glob("runs/*"), place / "runs" / ".deleted"]:
         if path.name == ".deleted" or not path.name.startswith("."):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
@@ -232,7 +231,7 @@ def _clear(place: Path) -> None:
 def _wrong(
     place: Path, command: Command, ended: Ended, whole: dict[str, str], sources: list[dict[str, str]]
 ) -> list[str]:
-    """Return what is wrong after a command has ended, in whatever way."""
+    """Return what is wrong after a command has ended."""
     results = _results(place, command)
     there = results + [path for path in (command.moved,) if path is not None and path.exists()]
     must = 1 if command.moved else len(results)
@@ -257,7 +256,7 @@ def _within(place: Path, room: int, mounted: bool, work: Callable[[], object]) -
 
 
 def _refuse_writes(place: Path, room: int) -> None:
-    """Let this process make or open for writing so many files and folders in a place, and then no more."""
+    """Make this process fail to write in a place after ``room`` files and folders."""
     left = itertools.count(room, -1)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:

@@ -1,7 +1,7 @@
-"""Training killed at random moments, and resumed by several processes at once.
+"""Kill training at random moments, and resume it in several processes at once.
 
-All functions work in ``runs.homes()[0]``, so name a place of its own in ``MIII_RUNS``. They fork, which is cheap once
-torch has been imported: set it to one thread before.
+All functions work in ``runs.homes()[0]``: point ``MIII_RUNS`` at an empty folder. They fork, which is cheap after
+torch is imported; set torch to one thread first.
 """
 
 import json
@@ -31,26 +31,26 @@ TASKS: dict[str, dict[str, Any]] = {
     "miu": {"kind": "miu", "longest": 5, "longest_test": 8, "n": 100},
     "frames": {"kind": "frames", "low": 100, "high": 399, "frames": 3, "largest_step": 3},
 }
-STATE_EVERY = 0.02  #: seconds from one writing of the training state to the next, for runs that take less than one
-DONE, BROKEN, REFUSED = 0, 1, 2  #: how a process ends that was not killed; the second is a bug
+STATE_EVERY = 0.02  #: seconds between writes of the training state, for runs of less than a second
+DONE, BROKEN, REFUSED = 0, 1, 2  #: exit codes of a process that was not killed; BROKEN is a bug
 
 
 @dataclass
 class Found:
-    """What was tried, by name, and each thing that was lost, in words."""
+    """Counts of what was tried, and a description of each loss."""
 
     counts: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
 
     def check(self, right: bool, otherwise: str) -> None:
-        """Note what was lost."""
+        """Record a loss unless ``right``."""
         if not right:
             self.lost.append(otherwise)
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended: its exit code, minus the signal if it was killed; what it said; its seconds."""
+    """How a process ended: exit code (minus the signal if killed), output, seconds."""
 
     code: int
     text: str
@@ -98,7 +98,7 @@ def start(work: Callable[[], object]) -> Child:
 
 
 def configs(draw: random.Random) -> Iterator[RunConfig]:
-    """Small configs of all tasks, blocks, mixers and optimizers: each of them once before any comes twice."""
+    """Yield small configs that cycle through all tasks, blocks, mixers and optimizers."""
     wirings = [(block, mixer) for block, row in pairs().items() for mixer, why in row.items() if why is None]
     every = [list(TASKS.values()), wirings, list(OPTIMIZERS)]
     shuffled = (_shuffled(values, draw) for values in every)
@@ -125,7 +125,7 @@ def _shuffled(values: list[Any], draw: random.Random) -> Iterator[Any]:
 
 
 def warm() -> None:
-    """Import what training needs of all tasks and optimizers, so that forked processes begin with it."""
+    """Import what training needs, so that forked processes start with it."""
     torch.set_num_threads(1)
     for _, config in zip(range(len(TASKS) * len(OPTIMIZERS)), configs(random.Random(0)), strict=False):
         for _ in train(config.model_copy(update={"steps": 1})):
@@ -133,7 +133,7 @@ def warm() -> None:
 
 
 def go_on(folder: Path, config: RunConfig, state_every: float = STATE_EVERY) -> None:
-    """Begin a run, or resume it, and train to its end."""
+    """Start or resume a run and train to its end."""
     write.RESUME_EVERY = state_every
     if os.path.lexists(folder) and runs.open(folder).why_not_resumable == "it has ended":
         return
@@ -142,7 +142,7 @@ def go_on(folder: Path, config: RunConfig, state_every: float = STATE_EVERY) -> 
 
 
 def training(draw: random.Random, turns: Iterable[int]) -> Found:
-    """Kill training at random moments, resume it until it ends, and compare it with a run that was never killed."""
+    """Kill training at random, resume it to its end, and compare it with an uninterrupted run."""
     found, home = Found(), runs.homes()[0]
     seen: dict[str, set[str]] = {name: set() for name in ("tasks", "blocks", "mixers", "optimizers")}
     neighbor = runs.record(home / "neighbor", train(next(configs(draw)))).name
@@ -176,7 +176,7 @@ def training(draw: random.Random, turns: Iterable[int]) -> Found:
 
 
 def unreadable(names: set[str]) -> list[str]:
-    """Return what is wrong with the list of runs, among which those of these names have to be."""
+    """Return what is wrong with the list of runs, which must contain ``names``."""
     wrong = [f"{one.name}: {one.reason}" for one in runs.broken()]
     rows = [runs.row(run) for run in runs.every() if run.folder.parent == runs.homes()[0]]
     wrong += [f"{row['run']}: {row['reason']}" for row in rows if row["status"] == "spoilt"]
@@ -184,7 +184,7 @@ def unreadable(names: set[str]) -> list[str]:
 
 
 def difference(one: Path, other: Path) -> list[str]:
-    """Return in what two runs of a config differ but for their clocks: snapshots to the bit, metrics, result."""
+    """Return how two runs of a config differ, clocks aside: snapshots to the bit, metrics, result."""
     try:
         a, b = runs.open(one), runs.open(other)
         if a.steps != b.steps:
@@ -210,13 +210,13 @@ def _timeless(values: dict[str, Any]) -> str:
 
 
 def hidden(*folders: Path) -> list[str]:
-    """Return what is left half-made in folders and below."""
+    """Return partial files in and below folders."""
     paths = (path for folder in folders for path in folder.rglob(".*"))
     return [f"{path} is left" for path in paths if path.name not in (".lock", ".deleted")]
 
 
 def resumers(draw: random.Random, turns: Iterable[int], processes: int = 4) -> Found:
-    """Let processes resume a run at once: one trains it to the end it would have had, the others say a sentence."""
+    """Resume a run in several processes at once: one trains it to the same end, the others refuse with a sentence."""
     found, home = Found(), runs.homes()[0]
     for turn, config in zip(turns, configs(draw), strict=False):
         once, folder = home / f"once-{turn}", home / f"shared-{turn}"
@@ -250,5 +250,5 @@ def resumers(draw: random.Random, turns: Iterable[int], processes: int = 4) -> F
 
 
 def sentence(text: str) -> bool:
-    """Return whether a message is one line of at most 1,000 characters that ends in a full stop."""
+    """Return whether a message is one line of at most 1,000 characters that ends in a period."""
     return 0 < len(text) <= 1000 and text.endswith(".") and "\n" not in text

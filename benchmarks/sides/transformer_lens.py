@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.worker import Answer, Prepared, Request, serve
 
-#: miii's names of the weights, and TransformerLens'; the layouts are the same.
+#: Names of the weights in miii and TransformerLens; the layouts are the same.
 NAMES = {
     "W_E": "embed.W_E",
     "W_pos": "pos_embed.W_pos",
@@ -30,7 +30,7 @@ def prepare(given: Path, found: Path) -> Prepared:
     tensors = load_file(given)
     with safe_open(given, framework="pt") as file:
         facts = json.loads(file.metadata()["facts"])
-    # TransformerLens' defaults but for what says which model it is: all its biases exist and train, as it comes
+    # TransformerLens' defaults otherwise: all its biases exist and train
     model = HookedTransformer(
         HookedTransformerConfig(**facts["model"], normalization_type=None, dtype=torch.float32, device="cpu")
     )
@@ -51,7 +51,7 @@ def prepare(given: Path, found: Path) -> Prepared:
     optimizer = torch.optim.AdamW(model.parameters(), fused=True, **facts["adamw"])
 
     def repetition(request: Request) -> Answer:
-        """As many steps as learning rates are given: the seconds of each, and the last loss."""
+        """Run one step per learning rate: the seconds of each, and the last loss."""
         seconds = []
         for lr in request["lr"]:
             optimizer.param_groups[0]["lr"] = lr

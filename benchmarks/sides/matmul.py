@@ -1,4 +1,4 @@
-"""The matrix multiplications of a training step by themselves: what this machine needs for them and nothing else."""
+"""The matrix multiplications of a training step alone."""
 
 import statistics
 import sys
@@ -6,7 +6,7 @@ import time
 
 from benchmarks.worker import Answer, Prepared, Request, serve
 
-#: [rows, in] x [in, out] over the training rows, by the model's sizes; each also goes backward, twice.
+#: [rows, in] x [in, out] over the training rows, by the model's sizes; each has two backward products.
 PRODUCTS = {
     # what miii's fast path multiplies: z (W_O W_in), post (W_out W_U), z (W_O W_U)
     "fused": (("d_z", "d_mlp"), ("d_mlp", "d_vocab_out"), ("d_z", "d_vocab_out")),
@@ -16,11 +16,11 @@ PRODUCTS = {
 
 
 def prepare(precision: str) -> Prepared:
-    """Draw operands in the precision that a step in ``precision`` multiplies in."""
+    """Draw operands in the precision that a step multiplies in."""
     import torch
     from torch import Tensor
 
-    from benchmarks.side_miii import step_config
+    from benchmarks.sides.miii import step_config
     from miii import hardware
 
     config = step_config(precision)
@@ -46,7 +46,7 @@ def prepare(precision: str) -> Prepared:
     }
 
     def repetition(request: Request) -> Answer:
-        """As many passes as learning rates are given: seconds of all products, each the median over the passes."""
+        """Run one pass per learning rate: seconds of all products, each the median over the passes."""
         seconds = {}
         for kind, products in operands.items():
             taken: list[list[float]] = [[] for _ in products]

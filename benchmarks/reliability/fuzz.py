@@ -1,6 +1,6 @@
-"""Random and spoilt input against all that reads it: a sentence may come out, and nothing else.
+"""Fuzz everything that reads input: each input is accepted or refused with one sentence.
 
-What is drawn depends on the seed alone.
+The seed alone decides the inputs.
 """
 
 import io
@@ -15,40 +15,40 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.interrupted import tree
-from benchmarks.kills import DONE, Found, configs, sentence, start
-from benchmarks.spoilt import spoilt, spoilt_bytes, spoilt_json, words_of
+from benchmarks.reliability.corrupt import corrupted, corrupted_bytes, corrupted_json, words_of
+from benchmarks.reliability.interrupted import tree
+from benchmarks.reliability.kills import DONE, Found, configs, sentence, start
 from miii import InputError, RunConfig, expression, runs, transformer_lens
 from miii.model.transformer import Transformer
 
-ROOM = 2_000_000_000  #: bytes of addresses that an input may take beyond what the process has
-PATIENCE = 30  #: seconds that an input may take
+ROOM = 2_000_000_000  #: bytes of address space that an input may add to the process
+PATIENCE = 30  #: seconds per input
 
-OWN = ("runs", "out", "told.jsonl")  #: what the inputs may make in their place
+OWN = ("runs", "out", "told.jsonl")  #: what inputs may make
 
 
 def _config(draw: random.Random, words: list[Any]) -> dict[str, Any]:
     config = next(configs(draw)).model_dump(mode="json")
     for _ in range(draw.choice([1, 1, 2, 4])):
-        changed = spoilt(config, draw, words)
+        changed = corrupted(config, draw, words)
         config = changed if isinstance(changed, dict) else config
     return config
 
 
 def values(draw: random.Random, place: Path) -> Iterator[Callable[[], object]]:
-    """Values of configs; as files they are among ``folders`` and ``zips``."""
+    """Yield corrupted configs as values; ``folders`` and ``zips`` have them as files."""
     words = words_of(RunConfig.model_json_schema())
     while True:
         yield partial(RunConfig, **_config(draw, words))
 
 
 def zips(draw: random.Random, place: Path) -> Iterator[Callable[[], object]]:
-    """Zip files: a real one with bytes exchanged, and new ones with odd entries and spoilt parts."""
+    """Yield zip files: a real one with corrupted bytes, and new ones with odd entries and corrupted parts."""
     whole, words = (place / "done.zip").read_bytes(), words_of(RunConfig.model_json_schema())
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
     while True:
-        data = spoilt_bytes(whole, draw) if draw.random() < 0.4 else _zip(entries, draw, words)
+        data = corrupted_bytes(whole, draw) if draw.random() < 0.4 else _zip(entries, draw, words)
         yield partial(runs.unpack, data)
 
 
@@ -66,9 +66,9 @@ def _zip(entries: dict[str, bytes], draw: random.Random, words: list[Any]) -> by
                 odd = ["done/snapshots/99999999.safetensors", "done/.lock", "done/x.py", "done/resume.safetensors"]
                 parts[draw.choice(odd)] = parts[name]
             case _ if name.endswith("safetensors"):
-                parts[name] = spoilt_bytes(parts[name], draw)
+                parts[name] = corrupted_bytes(parts[name], draw)
             case _:
-                parts[name] = spoilt_json(parts[name], draw, words)
+                parts[name] = corrupted_json(parts[name], draw, words)
         if not parts:
             break
     file = io.BytesIO()
@@ -82,7 +82,7 @@ def _zip(entries: dict[str, bytes], draw: random.Random, words: list[Any]) -> by
 
 
 def safetensors(draw: random.Random, place: Path) -> Iterator[Callable[[], object]]:
-    """Files of weights with bytes exchanged, or with a header whose values are spoilt."""
+    """Yield files of weights with corrupted bytes or a corrupted header."""
     whole, file = (place / "weights.safetensors").read_bytes(), place / "out" / "x.safetensors"
     size = int.from_bytes(whole[:8], "little")
     header = json.loads(whole[8 : 8 + size])
@@ -94,16 +94,16 @@ def safetensors(draw: random.Random, place: Path) -> Iterator[Callable[[], objec
 
     while True:
         if draw.random() < 0.4:
-            data = spoilt_bytes(whole, draw)
+            data = corrupted_bytes(whole, draw)
         else:
-            text = json.dumps(spoilt(spoilt(header, draw, words), draw, words)).encode(errors="replace")
+            text = json.dumps(corrupted(corrupted(header, draw, words), draw, words)).encode(errors="replace")
             length = len(text) if draw.random() < 0.9 else draw.choice([0, 2**63, 2**64 - 1, len(text) + 1])
             data = length.to_bytes(8, "little") + text + whole[8 + size :]
         yield partial(read, data)
 
 
 def expressions(draw: random.Random, place: Path) -> Iterator[Callable[[], object]]:
-    """Formulas: random ones, texts of their signs, and spoilt ones, tabulated modulo a random p."""
+    """Yield formulas, random and corrupted, and texts of their characters, tabulated modulo a random p."""
     signs = ["a", "b", "p", "+", "-", "*", "/", "**", "%", "(", ")", " ", "% p", *"0123456789"]
     others = [*"\0\n\té²٣[.#'\ud800", "lambda", "1e9", "0x10", "1_0"]
 
@@ -133,8 +133,8 @@ def expressions(draw: random.Random, place: Path) -> Iterator[Callable[[], objec
 
 
 def folders(draw: random.Random, place: Path) -> Iterator[Callable[[], object]]:
-    """A run's folder among others, one of its files spoilt: listed, and each value read."""
-    folder, words = place / "runs" / "spoilt", words_of(RunConfig.model_json_schema())
+    """Yield run folders with one corrupted file, to be listed and read."""
+    folder, words = place / "runs" / "corrupted", words_of(RunConfig.model_json_schema())
     names = ["config.json", "metrics.jsonl", "result.json", "provenance.json"]
     files = {name: (place / "done" / name).read_bytes() for name in names}
 
@@ -145,20 +145,20 @@ def folders(draw: random.Random, place: Path) -> Iterator[Callable[[], object]]:
         try:
             rows = [runs.row(run) for run in runs.every() if run.folder == folder]
             rows += map(runs.broken_row, runs.broken())
-            assert "spoilt" in {row["run"] for row in rows}
+            assert "corrupted" in {row["run"] for row in rows}
             assert all(row["reason"] is None or sentence(row["reason"]) for row in rows)
         except InputError as error:
             raise AssertionError(f"the listing died of {error}") from None
-        run = runs.open("spoilt")
+        run = runs.open("corrupted")
         _ = run.rows(), run.result, run.provenance, run.metrics(), run.can_resume
 
     while True:
         name = draw.choice(names)
-        yield partial(look, name, spoilt_json(files[name], draw, words))
+        yield partial(look, name, corrupted_json(files[name], draw, words))
 
 
 def names(draw: random.Random, place: Path) -> Iterator[Callable[[], object]]:
-    """Names of runs and paths: opened, given to a run, to an unpacked one, and to a folder of a run."""
+    """Yield names and paths, to open, rename, unpack and link runs by."""
     parts = [*"/\0\né\ud800\\~-*.a", "..", "runs", "done", "x" * 300, ".zip"]
     whole = (place / "done.zip").read_bytes()
 
@@ -189,9 +189,9 @@ INPUTS: dict[str, Callable[[random.Random, Path], Iterator[Callable[[], object]]
 
 
 def fuzz(kind: str, seed: int, turns: Iterable[int]) -> Found:
-    """Give inputs of a kind to what reads them, in a process of its own with bounded memory.
+    """Feed inputs of a kind to their readers, in a process with bounded memory.
 
-    The place is the one of ``interrupted.prepare``; nothing outside its runs and ``out`` may change.
+    The place comes from ``interrupted.prepare``; nothing outside its runs and ``out`` may change.
     """
     found, place = Found(), runs.homes()[0].parent
     told, before = place / "told.jsonl", _outside(place)
@@ -221,7 +221,7 @@ def fuzz(kind: str, seed: int, turns: Iterable[int]) -> Found:
 
 
 def _answer(one: Callable[[], object]) -> Any:
-    """Return True for an input that is taken; else what came out, which has to be a sentence."""
+    """Return True for an accepted input, else the error's kind and text."""
     try:
         one()
     except InputError as error:
@@ -232,6 +232,6 @@ def _answer(one: Callable[[], object]) -> Any:
 
 
 def _outside(place: Path) -> dict[str, dict[str, str]]:
-    """Return what lies in and beside a place, but for what the inputs may make."""
+    """Return the hashes of the files in and beside a place, without those that inputs may make."""
     around = [*place.parent.iterdir(), *place.iterdir()]
     return {str(path): tree(path) for path in around if path not in (place, *(place / own for own in OWN))}
