@@ -94,7 +94,7 @@ def test_without_the_app_there_is_nothing_to_export(says, monkeypatch, tmp_path)
     monkeypatch.setattr("miii.cli.export.APP", tmp_path)
     code, _, err = says("adds", "--to", "html", "--out", "f.html")
     assert code == 2
-    assert err == f"miii: export needs the app, which comes with a checkout of miii and is not in {tmp_path}.\n"
+    assert err.startswith("miii: export needs the app's pages")
 
 
 def test_a_full_disk_leaves_nothing_behind(says, monkeypatch):

@@ -72,7 +72,7 @@ def test_the_page_s_figures_in_their_order(adds):
         "Head 1: spectrum of attention to a",
         "Head 1: spectrum of attention to b",
         "Head 1: scores from the last position",
-        "Head 1: who asks for whom (QK)",
+        "Head 1: scores by query and key token (QK)",
         "Head 1: what it writes (OV)",
         "Direct contributions to the answer",
     ]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import miii
-from miii import runs
+from miii import reports, runs
 from miii.analysis import compare
 from miii.model.wiring import pairs
 
@@ -96,7 +96,7 @@ def test_runs_of_one_s_own_are_compared(visit, two):
     at = visit("compare", comparison="runs of yours")
     at.multiselect(key="runs").set_value(["first", "second"]).run()
     assert not at.exception
-    expected = compare.table([compare.measured(run) for run in two])
+    expected = compare.table([reports.measure(run) for run in two])
     assert [name.partition(",")[0] for name in at.dataframe[0].value["architecture"]] == ["plain", "pre-norm"]
     assert at.dataframe[1].value["parameters"].tolist() == expected["parameters"].tolist()
 

@@ -301,7 +301,7 @@ def test_the_control_without_a_modulus_has_no_divisors(home, opened, texts):
 @pytest.mark.parametrize(("string", "says"), [("MIIUIUII", "theorem"), ("MIIUI", "no theorem"), ("mi", "theorem")])
 def test_a_string_is_followed_letter_by_letter(opened, texts, string, says):
     at = opened(run="miu-24", string=string)
-    assert titles(at) == [*MODULAR[:2], "What it says letter by letter"]
+    assert titles(at) == [*MODULAR[:2], "Evidence letter by letter"]
     assert metrics(at)["It says"] == metrics(at)["The truth"] == says
     assert metrics(at)["I's"] == str(string.upper().count("I"))
     letters = len(string) - 1

@@ -10,7 +10,7 @@ from shown import codes
 from streamlit.testing.v1 import AppTest
 
 import miii
-from miii import analysis, runs
+from miii import analysis, reports, runs
 from miii.analysis import rollout
 
 TASK = miii.Frames(low=100, high=999, frames=3, largest_step=4)
@@ -61,7 +61,7 @@ def test_a_run_is_rolled_out_and_scored(run, visit, texts):
     at = visit("frames", run="writes")
     assert not at.error
     assert titles(at) == FIGURES
-    found = rollout.report(shown, ahead=2)
+    found = reports.report_rollout(shown, ahead=2)
     context, held = found["context"], found["held_out"]
     wanted = {
         "Integers right, 2 ahead": f"{found['rollout'][-1]['integers']:.1%}",

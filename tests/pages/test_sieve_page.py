@@ -100,7 +100,7 @@ def test_a_network_that_adds_is_said_to_add(run, visit, texts):
         "Where each head looks",
         "What each head adds to tell residues modulo 3",
         "Interchange, modulo 3",
-        "Who crosses",
+        "Share that crosses the midpoint",
     ]
 
 
@@ -197,7 +197,7 @@ def test_residues_are_judged_task_by_task(run, visit, texts):
     assert "Never trained: mod 5." in texts(at)
     heads = analysis.multitask.heads(shown.model(), shown.task())
     assert ("Yes: " if all(head.one_digit for head in heads) else "No: ") in texts(at)
-    assert titles(at) == ["Right answers on the held-out numbers", "What each head looks at"]
+    assert titles(at) == ["Accuracy on held-out numbers", "What each head looks at"]
     at.toggle(key="count").set_value(True).run()
     assert not at.exception
     assert titles(at)[2:] == ["Active frequencies over training", "Power of each frequency over training"]
@@ -231,15 +231,15 @@ def test_strings_are_asked_by_length(run, visit, texts):
     assert shown_as["Fair coins, longer"] == f"{longer:.1%}"
     assert shown_as["Test, longer"] == f"{shown.rows()[-1]['accuracy_longer']:.1%}"
     assert titles(at) == [
-        "Right answers by length",
-        "Right answers by the number of I's",
+        "Accuracy by length",
+        "Accuracy by number of I's",
         "Evidence by the number of I's",
     ]
     at.toggle(key="apart").set_value(True).run()
     assert not at.exception
-    crossed = drawn(at, "Who crosses")
+    crossed = drawn(at, "Share that crosses the midpoint")
     assert crossed["change"].unique().tolist() == ["interchange", "steering"]
-    reached = drawn(at, "Right answers by length")
+    reached = drawn(at, "Accuracy by length")
     assert reached["strings"].sum() == len(strings)
     assert "does not sum residues modulo" in texts(at)
 
