@@ -57,7 +57,7 @@ def digit_plane(name: str, step: int, q: int) -> Chart:
 
 def heads(name: str, step: int, q: int) -> tuple[Chart, Chart]:
     config = miii.runs.open(name, miii.Primes).task_config
-    places = numbers.place_names(config.base, config.width)
+    places = miii.numbers.place_names(config.base, config.width)
     found = summed(name, step, q)[1]
     return plots.head_attention(found, [*places, "?"]), plots.head_sums(found, places)
 
@@ -172,7 +172,7 @@ def what_digits_add(run: Run, config: Primes, step: int, q: int) -> None:
 
 def how_much(config: Primes, q: int, explained: analysis.sieve.Explained) -> None:
     """What the residue explains of the digits' contributions."""
-    places = miii.numbers.place_names(config.base, config.width)
+    places = numbers.place_names(config.base, config.width)
     if math.isnan(explained.share):
         say.text("What digits add does not vary, as the output feels it, so there is nothing for a residue to explain.")
         return
