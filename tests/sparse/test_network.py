@@ -89,7 +89,7 @@ def test_logits_that_are_not_finite_are_one_sentence(one_sentence):
         evidence(network, 10, 20)
 
 
-def test_bad_input_is_one_sentence(one_sentence):
+def test_invalid_input_is_an_error(one_sentence):
     for change, words in [
         ({"side": 1}, ["side must be at least 2", "got 1"]),
         ({"side": 201}, ["side must be", "at most 200"]),
