@@ -95,7 +95,7 @@ def test_prose_stands_where_it_stood_and_what_to_see_below_its_chart(page, small
     assert first.startswith("# Fourier\n\n[This page in the app](http://localhost:8501/fourier?run=small)")
     assert f"Run `small`, step {small.steps[-1]}." in first
     assert "pip install" in first
-    assert "looked up by its name" in first
+    assert "looked up by name" in first
     assert rest[0] == page.cells[0].markdown.strip()
     assert rest[1] == "Some are *longer*."
     kinds = [cell.cell_type[0] for cell in notebook([page]).cells]
@@ -123,7 +123,7 @@ def test_several_pages_are_one_notebook(page, charts):
 def test_a_page_without_a_run_names_none(charts):
     written = notebook([Page("Data", (Figure(large, {"n": 6000}, "Dots."),))])
     assert "Run `" not in texts(written)[0]
-    assert "looked up by its name" not in texts(written)[0]
+    assert "looked up by name" not in texts(written)[0]
     assert "name =" not in codes(written)[0]
     (shown,) = charts(written)[1]  # more rows than altair takes without being asked
     assert [len(rows) for rows in shown["datasets"].values()] == [6000]

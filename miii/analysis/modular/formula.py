@@ -11,7 +11,7 @@ from torch import Tensor
 
 from miii import metrics
 from miii.errors import InputError
-from miii.numbers import centred
+from miii.numbers import centered
 from miii.tasks import ModularAddition
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Formula:
         for term in self.terms:
             if math.gcd(term.k_c, p) == 1:
                 inverse = pow(term.k_c, -1, p)
-                candidates.append((centred(term.k_a * inverse, p), centred(term.k_b * inverse, p)))
+                candidates.append((centered(term.k_a * inverse, p), centered(term.k_b * inverse, p)))
 
         def weight(alpha: int, beta: int) -> float:
             waves = [t for t in self.terms if (t.k_a - alpha * t.k_c) % p == 0 and (t.k_b - beta * t.k_c) % p == 0]
@@ -222,7 +222,7 @@ def _term(wave: Tensor, fitted: Bool[Tensor, " pairs"], p: int, k: int) -> Term:
     known = torch.where(fitted, wave, 0).view(p, p)
     # logits in exp(i (w (k_a a + k_b b) - w k c)) appear in the conjugate wave at (k_a, k_b)
     at = int(torch.fft.fft2(known.conj()).abs().argmax())
-    k_a, k_b = centred(at // p, p), centred(at % p, p)
+    k_a, k_b = centered(at // p, p), centered(at % p, p)
     n = torch.arange(p)
     angle = _angle(p, (k_a * n[:, None] + k_b * n).flatten())[fitted]
     cos, sin = angle.cos() - angle.cos().mean(), angle.sin() - angle.sin().mean()
@@ -235,7 +235,7 @@ def _term(wave: Tensor, fitted: Bool[Tensor, " pairs"], p: int, k: int) -> Term:
     x, y = (torch.linalg.pinv(design) @ (target.real if 2 * k == p else torch.cat([target.real, target.imag]))).tolist()
     # at the Nyquist frequency c and -c are equal, so all signs may flip: make the first nonzero one positive
     if 2 * k == p and (k_a if 2 * k_a % p else k_b) < 0:
-        k_a, k_b, y = centred(-k_a, p), centred(-k_b, p), -y
+        k_a, k_b, y = centered(-k_a, p), centered(-k_b, p), -y
     return Term(k_a, k_b, k, math.hypot(x, y), math.atan2(y, x))
 
 

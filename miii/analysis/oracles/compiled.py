@@ -11,7 +11,7 @@ from miii.analysis.oracles import planted
 from miii.errors import InputError
 from miii.expression import parse
 from miii.model.transformer import Transformer
-from miii.numbers import centred
+from miii.numbers import centered
 from miii.tasks import ModularAddition, Task
 
 FREQUENCIES = 5  #: at most, about as many as trained networks have; fewer for small p, so that they stand out
@@ -58,7 +58,7 @@ def formula(task: ModularAddition, frequencies: Sequence[int] | None = None) -> 
     amplitude = MARGIN / gap
     phases = [math.remainder(2 * math.pi * (k * gamma % p) / p, 2 * math.pi) for k in chosen]
     waves = zip(chosen, phases, strict=True)
-    return Formula(p, tuple(Term(centred(alpha * k, p), centred(beta * k, p), k, amplitude, phi) for k, phi in waves))
+    return Formula(p, tuple(Term(centered(alpha * k, p), centered(beta * k, p), k, amplitude, phi) for k, phi in waves))
 
 
 def network(task: ModularAddition, frequencies: Sequence[int] | None = None, hinges: int = 1) -> Transformer:
