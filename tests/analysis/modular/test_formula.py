@@ -61,7 +61,7 @@ def test_amplitudes_and_phases_of_logits_are_found(waves, turn):
 
 
 def test_formula_of_a_square_network(waves, turn):
-    for p, keys in [(11, (1, 4)), (12, (1, 6)), (59, (3, 7, 20)), (113, (16, 30, 56))]:
+    for p, keys in [(11, (1, 4)), (12, (1, 6)), (59, (3, 7, 20))]:
         for multipliers in [(1, 1), (1, -1), (1, 3)]:
             truth = waves(p, keys, multipliers, phases=(0.3, -1.2, 0.0)[: len(keys)] if p % 2 else (0.3, 0.0))
             theta = (0.9, -2.0, 0.4, 1.5, 0.2, -0.7)[: len({abs(k) for t in truth.terms for k in (t.k_a, t.k_b)})]
@@ -95,8 +95,8 @@ def test_formula_of_another_operation_is_poor():
 
 
 def test_sign_convention_at_the_nyquist_frequency(turn):
-    """There c and -c are one, so that the signs of k_a, k_b and the phase can be turned all at once."""
-    for p, k_a, k_b in [(12, 2, 3), (12, 6, 1), (12, 1, 6), (100, 2, -3), (100, 50, 1)]:
+    """There c and -c are equal, so all signs may flip at once."""
+    for p, k_a, k_b in [(12, 2, 3), (12, 6, 1), (12, 1, 6), (20, 2, -3), (20, 10, 1)]:
         turned = Formula(p, (Term(-k_a, -k_b, p // 2, 2.0, -0.7),)).logits()
         for seed in range(5):  # rounding may prefer either
             fit = formula.fit(turned + 1e-3 * random(p * p, p, seed=seed), labels(p), (p // 2,))
