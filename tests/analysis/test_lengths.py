@@ -25,7 +25,7 @@ def says(monkeypatch, answer):
         yes = answer(count).double()
         return torch.stack([1 - yes, yes], 1)
 
-    monkeypatch.setattr(lengths.fast, "answer_logits", logits)
+    monkeypatch.setattr("miii.analysis.activations.fast.answer_logits", logits)
 
 
 def test_equal_number_of_strings_of_each_length(model):
