@@ -36,7 +36,7 @@ def shown(a: int, b: int) -> str:
 # ---- what it is shown, and what is met on the way ----
 
 
-def test_tokens_are_read_by_their_names(task):
+def test_tokens_from_names(task):
     assert follow.tokens_of(task, shown(3, 10)).tolist() == [3, 10, 11]
     primes = miii.Primes(low=100, high=999, tokens="place", leading_zeros=False)
     written = " ".join(primes.token_names[token] for token in primes.encode(torch.tensor([42]).numpy())[0])
@@ -44,13 +44,13 @@ def test_tokens_are_read_by_their_names(task):
     assert follow.tokens_of(primes.build(), written).tolist() == primes.encode(torch.tensor([42]).numpy())[0].tolist()
 
 
-def test_what_is_no_input_is_one_sentence(task, one_sentence):
+def test_invalid_input_is_an_error(task, one_sentence):
     for text in ["", "3 4", "3 4 = =", "3 11 =", "3 x =", "3 4 ?"]:
         with one_sentence("input", "3 of the task's tokens", repr(text)):
             follow.tokens_of(task, text)
 
 
-def test_what_is_met_is_what_the_network_computes(untrained, task):
+def test_forward_pass_matches_capture(untrained, task):
     tokens = follow.tokens_of(task, shown(5, 8))
     found = follow.forward_pass(untrained, tokens)
     acts = miii.capture(untrained, tokens[None])
@@ -62,12 +62,12 @@ def test_what_is_met_is_what_the_network_computes(untrained, task):
         assert torch.equal(pattern, attention.pattern(untrained, tokens, layer)[:, -1])
 
 
-def test_a_network_without_attention_has_no_pattern(task):
+def test_no_pattern_without_attention(task):
     model = miii.Transformer.of(miii.ModelConfig(d_model=8, n_heads=1, d_mlp=8, mixer="gru"), task, seed=0)
     assert follow.forward_pass(model, task.tokens[7]).patterns == ()
 
 
-def test_a_network_that_fell_apart_is_refused(adder, task, one_sentence):
+def test_infinite_logits_are_an_error(adder, task, one_sentence):
     broken = adder(P, FREQUENCIES)
     with torch.no_grad():
         broken.W_U[0, 0] = torch.nan
@@ -78,7 +78,7 @@ def test_a_network_that_fell_apart_is_refused(adder, task, one_sentence):
 # ---- what it says ----
 
 
-def test_an_answer_its_probability_and_its_lead():
+def test_prediction_probability_and_lead():
     said = follow.predict(torch.tensor([1.0, 4.0, 3.0, 4.0]))
     assert (said.answer, said.runner_up) == (1, 3)  # of equal ones the first
     assert said.lead == 0
@@ -87,7 +87,7 @@ def test_an_answer_its_probability_and_its_lead():
     assert said.probability.tolist() == pytest.approx([w / sum(weights) for w in weights])
 
 
-def test_the_pairs_that_it_gets_wrong(adds, untrained, task):
+def test_wrong_examples(adds, untrained, task):
     assert follow.wrong_examples(adds, task).tolist() == []
     wrong = (miii.answer(untrained, task.tokens) != task.labels).nonzero()[:, 0]
     assert len(wrong) > 0
@@ -97,7 +97,7 @@ def test_the_pairs_that_it_gets_wrong(adds, untrained, task):
 # ---- which frequency argued for it ----
 
 
-def test_the_waves_add_up_to_the_logits():
+def test_waves_sum_to_the_logits():
     for p in [2, 3, 7, 12, 113]:
         logits = 5 * torch.randn(p, generator=torch.Generator().manual_seed(p))
         waves = follow.waves(logits)
@@ -110,7 +110,7 @@ def test_the_waves_add_up_to_the_logits():
         )
 
 
-def test_each_wave_has_one_frequency_an_amplitude_and_a_phase():
+def test_waves_have_one_frequency_each():
     for p in [7, 12]:
         waves = follow.waves(torch.randn(p, generator=torch.Generator().manual_seed(0)))
         c = torch.arange(p).double()
@@ -123,12 +123,12 @@ def test_each_wave_has_one_frequency_an_amplitude_and_a_phase():
             assert torch.cos(turn * crest - waves.phase[k - 1]).item() == pytest.approx(1)
 
 
-def test_of_equal_crests_the_first_is_taken():
+def test_first_of_equal_peaks():
     c = torch.arange(12)
     assert follow.waves(torch.cos(2 * math.pi * 3 * (c - 6) / 12)).peak[2] == 2  # and 6, and 10
 
 
-def test_equal_logits_have_no_wave():
+def test_equal_logits_have_no_waves():
     waves = follow.waves(torch.zeros(7))
     assert waves.agreement(3).tolist() == [0, 0, 0]
     assert waves.lead(3, 4).tolist() == [0, 0, 0]
@@ -137,7 +137,7 @@ def test_equal_logits_have_no_wave():
 # ---- what the neurons write ----
 
 
-def test_what_neurons_write_is_what_their_mlp_writes(task):
+def test_neuron_writes_sum_to_the_mlp(task):
     for layers in [1, 2]:
         config = miii.ModelConfig(d_model=16, n_heads=2, d_mlp=24, biases="none", n_layers=layers)
         model = miii.Transformer.of(config, task, seed=0).requires_grad_(False)
@@ -153,7 +153,7 @@ def test_what_neurons_write_is_what_their_mlp_writes(task):
         assert torch.allclose(against, added - mean, atol=1e-9)
 
 
-def test_of_one_target_only_its_own_logits_count(task):
+def test_neuron_writes_of_one_target(task):
     residues = miii.Residues(p=11).build()
     config = miii.ModelConfig(d_model=16, n_heads=2, d_mlp=24)
     model = miii.Transformer.of(config, residues, seed=0).requires_grad_(False)
@@ -164,7 +164,7 @@ def test_of_one_target_only_its_own_logits_count(task):
     assert torch.allclose(added, post.double() * (rows[:, 2] - rows.mean(1)), atol=1e-6)
 
 
-def test_a_silent_row_has_no_frequency(adder):
+def test_zero_row_has_no_frequency(adder):
     model = adder(P, FREQUENCIES).requires_grad_(False)
     model.blocks[0].W_out[0] = 0
     written = follow.neuron_writes(model, torch.ones(6), slice(None), 0, None)
@@ -172,7 +172,7 @@ def test_a_silent_row_has_no_frequency(adder):
     assert written.added[0] == 0
 
 
-def test_neurons_whose_parts_do_not_add_up_are_refused(task, one_sentence):
+def test_other_blocks_are_an_error(task, one_sentence):
     model = miii.Transformer.of(miii.ModelConfig(d_model=8, n_heads=1, d_mlp=8, block="pre-norm"), task, seed=0)
     with one_sentence("model", "plain blocks", "pre-norm"):
         follow.neuron_writes(model, torch.zeros(8), slice(None), 0, None)
@@ -181,7 +181,7 @@ def test_neurons_whose_parts_do_not_add_up_are_refused(task, one_sentence):
 # ---- letter by letter ----
 
 
-def test_the_beginnings_of_a_string_keep_their_places():
+def test_prefixes_keep_their_places():
     config = miii.MIU(longest=5, longest_test=9, n=100)
     tape = torch.from_numpy(config.encode("MIUI"))
     found = follow.prefixes(tape)

@@ -19,7 +19,7 @@ TASKS = [
 ]
 
 
-def test_members_are_those_that_train():
+def test_members_match_the_task():
     for task in TASKS:
         values, built = integers.members(task), task.build()
         assert values.n.tolist() == built.facts["n"].tolist()
@@ -30,14 +30,14 @@ def test_members_are_those_that_train():
         assert (values.part == 2).tolist() == (~built.train_mask).tolist()
 
 
-def test_counts_are_of_composites_and_primes_in_each_part():
+def test_counts_of_composites_and_primes_by_part():
     values = integers.members(TASKS[0])
     expected = [[sum((values.part == i) & (values.prime == prime)) for prime in (False, True)] for i in range(3)]
     assert values.counts().tolist() == expected
     assert values.counts()[:, 1].sum() == sympy.primepi(999)
 
 
-def test_a_row_of_the_table_says_what_the_integer_is():
+def test_rows_of_the_table():
     for task in TASKS:
         table = integers.table(task)
         digits = [f"digit_{i}" for i in reversed(range(task.width))]
@@ -54,7 +54,7 @@ def test_a_row_of_the_table_says_what_the_integer_is():
         assert integers.table(task, 7).equals(table[:7])
 
 
-def test_density_counts_every_prime_once():
+def test_density_counts_primes():
     for low, high, bins in [(2, 11, 3), (2, 5000, 20), (900_000, 2_500_000, 7)]:
         values = integers.density(low, high, bins)
         assert values.first[0] == low
@@ -65,19 +65,19 @@ def test_density_counts_every_prime_once():
             assert primes == sympy.primepi(int(last)) - sympy.primepi(int(first) - 1)
 
 
-def test_a_bin_holds_enough_integers_to_have_a_share():
+def test_bins_have_enough_integers():
     assert len(integers.density(2, 5000, 1000).primes) == 4999 // integers.FEWEST
     assert len(integers.density(2, 11).primes) == 1
 
 
-def test_density_expects_the_sum_of_one_over_the_logarithm():
+def test_expected_density():
     values = integers.density(10_000, 99_999)
     for first, last, expected in zip(values.first, values.last, values.expected, strict=True):
         assert expected == pytest.approx(sum(1 / math.log(n) for n in range(first, last + 1)), rel=1e-6)
     assert values.primes.sum() == pytest.approx(values.expected.sum(), rel=0.01)
 
 
-def test_classes_count_what_they_hold():
+def test_classes_count_integers_and_primes():
     for low, high, modulus in [(2, 100, 10), (1000, 1_200_001, 7), (5, 5, 3)]:
         values = integers.classes(low, high, modulus)
         n = np.arange(low, high + 1)
@@ -86,7 +86,7 @@ def test_classes_count_what_they_hold():
         assert values.primes.tolist() == [numbers.is_prime(n)[n % modulus == r].sum() for r in range(modulus)]
 
 
-def test_last_digits_count_the_integers_of_the_task():
+def test_last_digits():
     task = TASKS[-1]
     members, values = integers.members(task), integers.last_digits(integers.members(task), task.base)
     assert values.integers[[0, 2, 3, 4]].sum() == 0  # not coprime to 6
@@ -94,7 +94,7 @@ def test_last_digits_count_the_integers_of_the_task():
     assert values.primes.sum() == members.prime.sum()
 
 
-def test_polar_takes_the_first_and_says_how_many_it_leaves_out():
+def test_polar_is_limited():
     values = integers.polar(1, 100, 7, most=60)
     assert values.n.tolist() == list(range(1, 61))
     assert values.left_out == 40
@@ -102,7 +102,7 @@ def test_polar_takes_the_first_and_says_how_many_it_leaves_out():
     assert values.n[values.multiple].tolist() == list(range(7, 61, 7))
 
 
-def test_ulams_spiral_is_his():
+def test_ulam_spiral():
     assert integers.ulam(5).n.tolist() == [
         [17, 16, 15, 14, 13],
         [18, 5, 4, 3, 12],
@@ -112,7 +112,7 @@ def test_ulams_spiral_is_his():
     ]
 
 
-def test_a_spiral_goes_from_each_integer_to_the_next_beside_it():
+def test_spiral_steps_are_adjacent():
     for side, start in [(1, 0), (3, 41), (101, 1)]:
         values = integers.ulam(side, start)
         at = np.argwhere(np.ones_like(values.n))[values.n.ravel().argsort()]
@@ -122,7 +122,7 @@ def test_a_spiral_goes_from_each_integer_to_the_next_beside_it():
         assert values.prime.tolist() == numbers.is_prime(values.n.ravel()).reshape(side, side).tolist()
 
 
-def test_rows_hold_every_integer_in_its_place():
+def test_rows_of_the_split():
     for columns in [1000, 40, 7, 1]:
         members = integers.members(TASKS[0])
         values = integers.rows(members, columns)
@@ -138,7 +138,7 @@ def test_rows_hold_every_integer_in_its_place():
         assert values.last.tolist() == [*(values.first[1:] - 1), 999]
 
 
-def test_bad_input_is_a_sentence(one_sentence):
+def test_invalid_input_is_an_error(one_sentence):
     for ask, words in [
         (lambda: integers.density(5, 4), ["low", "high", "5", "4"]),
         (lambda: integers.density(1, 10), ["low", "2 <=", "1"]),

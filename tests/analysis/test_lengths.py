@@ -25,10 +25,10 @@ def says(monkeypatch, answer):
         yes = answer(count).double()
         return torch.stack([1 - yes, yes], 1)
 
-    monkeypatch.setattr(lengths.fast, "answer_logits", logits)
+    monkeypatch.setattr("miii.analysis.activations.fast.answer_logits", logits)
 
 
-def test_there_are_as_many_strings_of_each_length(model):
+def test_equal_number_of_strings_of_each_length(model):
     found = lengths.by_length(model, TASK)
     assert found["length"].value_counts().to_dict() == dict.fromkeys(range(1, 9), lengths.STRINGS)
     assert (found["longer"] == (found["length"] > 5)).all()
@@ -37,14 +37,14 @@ def test_there_are_as_many_strings_of_each_length(model):
     assert abs(found.loc[found["length"] == 8, "I"].mean() - 4) < 0.3
 
 
-def test_who_counts_is_always_right(model, monkeypatch):
+def test_counting_network_is_always_correct(model, monkeypatch):
     says(monkeypatch, lambda count: count % 3 != 0)
     found = lengths.by_length(model, TASK)
     assert found["right"].all()
     assert lengths.balanced(found) == 1
 
 
-def test_who_always_says_yes_is_right_about_theorems_alone(model, monkeypatch):
+def test_constant_network_is_correct_on_theorems_only(model, monkeypatch):
     says(monkeypatch, lambda count: count >= 0)
     found = lengths.by_length(model, TASK)
     assert (found["right"] == found["theorem"]).all()

@@ -14,7 +14,7 @@ def follows(steps: tuple[Step, ...]) -> bool:
     return steps[0] == Step("axiom", "MI") and all(after in rewrites(before.string) for before, after in pairs)
 
 
-def test_the_rules_are_hofstadters():
+def test_rewriting_rules():
     assert rewrites("MI") == [Step("I", "MIU"), Step("II", "MII")]
     assert rewrites("MIIIUU") == [
         Step("II", "MIIIUUIIIUU"),
@@ -24,7 +24,7 @@ def test_the_rules_are_hofstadters():
     assert [step.string for step in rewrites("MUUU") if step.rule == "IV"] == ["MU", "MU"]
 
 
-def test_a_theorem_is_derived_both_ways_and_nothing_else_is(one_sentence):
+def test_both_derivations_prove_exactly_the_theorems(one_sentence):
     for string in SHORT:
         if is_theorem(string):
             steps = miu.derivation(string)
@@ -35,7 +35,7 @@ def test_a_theorem_is_derived_both_ways_and_nothing_else_is(one_sentence):
                 miu.derivation(string)
 
 
-def test_a_shortest_derivation_follows_the_rules_and_is_no_longer_than_another():
+def test_derivations_follow_the_rules():
     for string in ["MI", "MIU", "MUI", "MUIIU", "MIIII", "MUUIIU"]:
         steps = miu.shortest(string)
         assert steps is not None
@@ -44,18 +44,18 @@ def test_a_shortest_derivation_follows_the_rules_and_is_no_longer_than_another()
         assert len(steps) <= len(miu.derivation(string))
 
 
-def test_a_shortest_derivation_is_the_shortest():
+def test_shortest_derivations():
     assert miu.shortest("MI") == (Step("axiom", "MI"),)
     assert [step.string for step in miu.shortest("MUI") or ()] == ["MI", "MII", "MIIII", "MUI"]
 
 
-def test_search_gives_up_at_its_bound_and_the_rule_does_not():
+def test_search_stops_at_its_bound():
     string = "M" + "U" * 20 + "IIIII"
     assert miu.shortest(string, most=100) is None
     assert follows(miu.derivation(string))
 
 
-def test_what_is_no_string_of_the_system_is_refused(one_sentence):
+def test_invalid_string_is_an_error(one_sentence):
     for string in ["", "I", "MX", "Mi", "UMI", "M I"]:
         for ask in (miu.shortest, miu.derivation):
             with one_sentence("string", "M followed by", repr(string)):

@@ -44,7 +44,7 @@ def wave(x, k, phase=0.4):
     return torch.cos(2 * np.pi * k * x / P + phase)
 
 
-def test_accuracy_is_the_share_of_held_out_numbers_answered_right(model):
+def test_accuracy_on_held_out_numbers(model):
     task = TASK.build()
     rows = ~task.train_mask
     logits = model(task.tokens)[:, -1][rows]
@@ -58,7 +58,7 @@ def test_accuracy_is_the_share_of_held_out_numbers_answered_right(model):
         begin += q
 
 
-def test_a_wave_in_one_digit_is_all_at_its_frequency(planted, model):
+def test_wave_in_one_digit(planted, model):
     for digit in [0, 1]:
         for k in [1, 3, 5]:
             # the second neuron never changes
@@ -68,18 +68,18 @@ def test_a_wave_in_one_digit_is_all_at_its_frequency(planted, model):
             assert power.tolist() == pytest.approx([float(i + 1 == k) for i in range(P // 2)], abs=1e-9)
 
 
-def test_a_product_counts_along_both_digits(planted, model):
+def test_product_counts_along_both_digits(planted, model):
     planted(lambda x0, x1: wave(x0, 2) * wave(x1, 5))
     power = multitask.frequency_power(model, TASK.build(), P)
     assert power.tolist() == pytest.approx([0, 1, 0, 0, 1], abs=1e-9)
 
 
-def test_silent_neurons_have_no_power(planted, model):
+def test_zero_neurons_have_no_power(planted, model):
     planted(lambda x0, x1: torch.zeros_like(x0))
     assert multitask.frequency_power(model, TASK.build(), P).tolist() == [0.0] * (P // 2)
 
 
-def test_the_two_rules_of_what_is_active():
+def test_active_frequencies_by_both_rules():
     even = torch.full((20,), 1.0, dtype=torch.float64)
     peak = even.clone()
     peak[3] = 9.0
@@ -94,7 +94,7 @@ def test_the_two_rules_of_what_is_active():
     assert found.counts(found.overall) == {"0": 0, "10": 1, "20": 1}
 
 
-def test_a_head_that_looks_evenly_looks_at_no_digit_alone(model):
+def test_uniform_attention_is_not_one_digit(model):
     for block in model.blocks:
         block.W_Q.zero_()
     for head in multitask.heads(model, TASK.build()):
@@ -103,7 +103,7 @@ def test_a_head_that_looks_evenly_looks_at_no_digit_alone(model):
         assert not head.one_digit
 
 
-def test_a_head_that_looks_at_one_digit_is_seen(model):
+def test_head_that_attends_to_one_digit(model):
     """Its keys tell the places apart, and the query at "=" asks for one of them."""
     for digit in [0, 1]:
         block = model.blocks[0]
@@ -120,7 +120,7 @@ def test_a_head_that_looks_at_one_digit_is_seen(model):
         assert looks.to[digit] > 0.99
 
 
-def test_the_report_of_a_run_is_what_the_functions_say(config, tmp_path):
+def test_report_matches_the_functions(config, tmp_path):
     run = runs.record(tmp_path / "run", train(config))
     report, task = reports.report_residues(run), run.task()
     assert report["accuracy"] == multitask.accuracies(run.model(), task)
@@ -135,7 +135,7 @@ def test_the_report_of_a_run_is_what_the_functions_say(config, tmp_path):
     assert first["accuracy"] == multitask.accuracies(run.model(0), task)
 
 
-def test_a_thinned_run_still_knows_the_power_of_the_snapshots_that_it_lost(config, tmp_path):
+def test_report_keeps_power_of_deleted_snapshots(config, tmp_path):
     run = runs.record(tmp_path / "run", train(config))
     whole = reports.report_residues(run)
     runs.save_report(run, whole)
@@ -146,7 +146,7 @@ def test_a_thinned_run_still_knows_the_power_of_the_snapshots_that_it_lost(confi
     assert reports.report_residues(lost) == whole
 
 
-def test_another_task_is_refused_in_one_sentence(small_config, tmp_path, one_sentence):
+def test_other_task_is_an_error(small_config, tmp_path, one_sentence):
     run = runs.record(tmp_path / "run", train(small_config(steps=1)))
     with one_sentence("residues"):
         reports.report_residues(run)

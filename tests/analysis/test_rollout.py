@@ -45,7 +45,7 @@ def adder(error=0, forgets_carry=False, label=sympy.isprime):
 FIRST, STEP = np.array([197, 300, 486, 990]), np.array([2, 1, 4, 3])
 
 
-def test_whoever_adds_writes_the_true_frames():
+def test_correct_adder_writes_the_true_frames():
     rolled = rollout.roll(adder(), TASK, FIRST, STEP)
     assert rolled.n.tolist() == [[199, 201], [301, 302], [490, 494], [993, 996]]
     assert rolled.integers.tolist() == rolled.n.tolist()
@@ -61,7 +61,7 @@ def test_one_first_integer_is_a_roll_out_of_one():
     assert rolled.integers.tolist() == [[199, 201]]
 
 
-def test_beyond_a_sequence_the_window_slides():
+def test_window_slides_beyond_the_context():
     lengths = set()
 
     def seen(tokens, at):
@@ -73,7 +73,7 @@ def test_beyond_a_sequence_the_window_slides():
     assert max(lengths) == TASK.n_ctx
 
 
-def test_errors_add_up_and_labels_are_asked_of_the_integer_that_was_written():
+def test_errors_accumulate_and_labels_follow_the_written_integer():
     rolled = rollout.roll(adder(error=1), TASK, FIRST, STEP)
     assert (rolled.integers - rolled.n).tolist() == [[1, 2]] * 4
     primes = np.vectorize(sympy.isprime)
@@ -85,7 +85,7 @@ def test_errors_add_up_and_labels_are_asked_of_the_integer_that_was_written():
         assert row["label_accuracy_true"] in (1, None)
 
 
-def test_scores_are_counted_by_hand():
+def test_scores_by_hand():
     rolled = rollout.roll(adder(forgets_carry=True, label=lambda n: False), TASK, FIRST, STEP)
     # 197 + 2 = 199, then 201 becomes 191; 486 + 4 = 490 becomes 480, and 494 becomes 484
     assert rolled.integers.tolist() == [[199, 191], [301, 302], [480, 484], [993, 996]]
@@ -105,7 +105,7 @@ def test_scores_are_counted_by_hand():
     ]
 
 
-def test_a_word_that_is_no_digit_is_no_integer():
+def test_token_that_is_not_a_digit_is_not_an_integer():
     def mute(tokens, at):
         logits = torch.zeros(len(tokens), 1, len(TASK.token_names))
         logits[..., PRIME] = 1.0  # a label, wherever a digit is due
@@ -120,18 +120,18 @@ def test_a_word_that_is_no_digit_is_no_integer():
         assert row["label_auc"] is None
 
 
-def test_the_copy_repeats_the_first_frame():
+def test_copy_control():
     rolled = rollout.roll(adder(), TASK, FIRST, STEP)
     # 197 -> 199, 201; 300 -> 301, 302; 486 -> 490, 494; 990 -> 993, 996
     assert rollout.copied(rolled, FIRST).tolist() == [[1, 0.75, 0], [0.75, 0.5, 0]]
 
 
-def test_carries_are_counted():
+def test_carries():
     for n, step, count in [(123, 4, 0), (128, 4, 1), (199, 1, 2), (999, 9, 3), (5, 5, 1)]:
         assert rollout.carries(np.array([n]), np.array([step]), 10).tolist() == [count]
 
 
-def test_unseen_integers_are_in_no_training_sequence():
+def test_unseen_integers():
     task = TASK.build()
     first, step, train = (task.facts["first"], task.facts["step"], task.train_mask)
     trained = {int(n) + i * int(d) for n, d in zip(first[train], step[train], strict=True) for i in range(3)}
@@ -143,7 +143,7 @@ def test_unseen_integers_are_in_no_training_sequence():
     assert held_out <= unseen
 
 
-def test_context_knows_what_the_last_digit_and_earlier_labels_say():
+def test_auc_from_context():
     task = miii.Frames(low=1000, high=9999, frames=4).build()
     found = rollout.auc_from_context(task, 10)
     last, held = task.facts["last"].numpy(), ~task.train_mask.numpy()
@@ -154,7 +154,7 @@ def test_context_knows_what_the_last_digit_and_earlier_labels_say():
     assert found["labels_coprime"] > 0.58  # two primes of three terms: the third is often divisible by 3
 
 
-def test_similarity_is_the_cosine():
+def test_similarity_is_a_cosine():
     vectors = torch.tensor([[1.0, 0.0], [3.0, 0.0], [0.0, 2.0], [-1.0, 0.0]])
     assert rollout.similarity(vectors)[0].tolist() == [1, 1, 0, -1]
 
@@ -165,7 +165,7 @@ def trained(tmp_path_factory, small_config):
     return runs.record(tmp_path_factory.mktemp("frames") / "frames", train(config))
 
 
-def test_a_roll_out_of_a_network_is_its_own_greedy_answer_token_by_token(trained):
+def test_rollout_is_greedy_token_by_token(trained):
     model, task = trained.model(), trained.task()
     rows = [0, 5, 100]
     first, step = (task.facts[name][rows].numpy() for name in ("first", "step"))
@@ -183,7 +183,7 @@ def test_a_roll_out_of_a_network_is_its_own_greedy_answer_token_by_token(trained
     assert rolled.score_true[:, -1] == pytest.approx((logits[:, 1] - logits[:, 0]).numpy(), abs=1e-5)
 
 
-def test_the_report_has_its_controls(trained):
+def test_report_has_controls(trained):
     found = reports.report_rollout(trained, ahead=1)
     assert found["run"] == "frames"
     assert len(found["rollout"]) == len(found["untrained"]) == len(found["copy"]) == 1
@@ -194,7 +194,7 @@ def test_the_report_has_its_controls(trained):
     assert sum(row["sequences"] for row in found["by_carries"]) == found["sequences"] == len(first)
 
 
-def test_what_cannot_be_rolled_out_is_one_sentence(one_sentence):
+def test_invalid_input_is_an_error(one_sentence):
     with one_sentence("ahead must be at least 1", "0"):
         rollout.roll(adder(), TASK, FIRST, STEP, ahead=0)
     with one_sentence("first + ahead step must be at most 999", "1002"):

@@ -58,23 +58,23 @@ def encodings(spec: Any) -> list[dict[str, Any]]:
 # ---- heads ----
 
 
-def test_a_qk_circuit_is_shown_less_what_the_softmax_loses():
+def test_qk_rows_are_centered():
     scores = noise(8, 8)
     shown = torch.tensor(plots.frame(plots.qk(scores + 100 * noise(8, 1), 0))["value"].to_numpy()).float().view(8, 8)
     torch.testing.assert_close(shown, scores - scores.mean(1, keepdim=True), atol=1e-4, rtol=0)
 
 
-def test_circuits_have_their_colors_around_zero():
+def test_qk_and_ov_colors_are_centered_on_zero():
     for chart in [plots.ov, plots.qk]:
         low, high = chart(noise(8, 8), 0).layer[1].data["value"]
         assert low == -high < 0
 
 
-def test_a_spectrum_of_nothing_is_drawn():
+def test_zero_spectrum_is_drawn():
     assert CHARTS["no spectrum"]().layer[1].data["value"].tolist() == [0, 1]
 
 
-def test_token_scores_gives_back_its_scores():
+def test_token_scores():
     scores = noise(2, 7)
     frame = plots.frame(plots.token_scores(scores, ["a", "b"], 3))
     assert frame["position"].tolist() == ["a"] * 7 + ["b"] * 7
@@ -82,7 +82,7 @@ def test_token_scores_gives_back_its_scores():
     assert frame["score"].tolist() == scores.flatten().tolist()
 
 
-def test_contributions_gives_back_means_and_deviations(adder):
+def test_contributions(adder):
     task = miii.ModularAddition(p=11).build()
     values = analysis.direct.contributions(adder(11, (2, 3)), task.tokens, task.labels)
     frame = plots.frame(plots.contributions(values))
@@ -94,7 +94,7 @@ def test_contributions_gives_back_means_and_deviations(adder):
 # ---- ablations ----
 
 
-def test_an_ablation_gives_back_its_numbers_beside_the_whole_network_s():
+def test_ablation():
     values = ablations(4)
     frame = plots.frame(plots.ablation(values))
     assert frame["name"].tolist() == list(values.names)
@@ -106,7 +106,7 @@ def test_an_ablation_gives_back_its_numbers_beside_the_whole_network_s():
     assert "87.5%" in said
 
 
-def test_many_ablations_are_ordered_by_loss():
+def test_many_ablations_are_sorted():
     values = ablations(100)
     frame = plots.frame(plots.ablation(values))
     assert frame["loss"].tolist() == values.loss.sort(descending=True).values.tolist()
@@ -116,12 +116,12 @@ def test_many_ablations_are_ordered_by_loss():
     )
 
 
-def test_an_ablation_says_what_stood_in():
+def test_ablation_titles():
     for kind, said in [("zero", "zero"), ("mean", "its mean"), ("interchange", "interchanged"), ("removed", "removed")]:
         assert said in plots.ablation(ablations(2, kind)).to_dict()["title"]
 
 
-def test_a_loss_of_zero_has_a_place_on_the_logarithmic_axis_and_stays_zero_in_the_numbers():
+def test_zero_loss_on_the_log_axis_of_ablations():
     chart = plots.ablation(ablations(2, loss=torch.tensor([0.0, 1.0]).double()))
     assert plots.frame(chart)["loss"].tolist() == [0.0, 1.0]
     spec = chart.to_dict()
@@ -135,7 +135,7 @@ def test_a_loss_of_zero_has_a_place_on_the_logarithmic_axis_and_stays_zero_in_th
 # ---- patches ----
 
 
-def test_patching_shows_whole_activations_or_single_heads():
+def test_patching_by_site_or_head():
     whole = plots.frame(plots.patching(PATCHES, NAMES))
     assert whole.to_numpy().tolist() == [["embed", "0: a", 0.5], ["0.z", "2: =", 1.25]]
     heads = plots.frame(plots.patching(PATCHES, NAMES, by_head=True, title="Heads"))
@@ -143,7 +143,7 @@ def test_patching_shows_whole_activations_or_single_heads():
     assert plots.patching(PATCHES, NAMES, title="Heads").to_dict()["title"] == "Heads"
 
 
-def test_patching_s_colors_end_at_both_runs():
+def test_patching_colors():
     for by_head in (False, True):  # one has a value above 1, the other one below 0
         spec = plots.patching(PATCHES, NAMES, by_head=by_head).to_dict()
         scale = next(e["color"]["scale"] for e in encodings(spec) if "color" in e)
@@ -151,7 +151,7 @@ def test_patching_s_colors_end_at_both_runs():
         assert scale["clamp"]
 
 
-def test_where_there_is_no_number_none_is_drawn():
+def test_nan_patches_have_no_text():
     for values in [(math.nan, math.nan), (math.nan, 0.5)]:
         sweep = Sweep(tuple(Patch("embed", None, pos, None, value) for pos, value in enumerate(values)), 0.0, 0.0)
         spec = plots.patching(sweep, NAMES).to_dict()

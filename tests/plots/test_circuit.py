@@ -38,7 +38,7 @@ def layer(chart, n: int):
 # ---- the graph ----
 
 
-def test_the_graph_gives_back_its_edges_and_scores(found):
+def test_circuit_edges_and_scores(found):
     for n in [1, 7, 21]:
         for name in [*METHODS, "deep"]:
             circuit = found[name]
@@ -54,7 +54,7 @@ def points(row) -> np.ndarray:
     return np.array([[float(v) for v in row[name].split()] for name in ("xs", "ys")]).T
 
 
-def test_lines_run_upwards_from_their_source_to_their_reader(found):
+def test_lines_run_upwards_from_source_to_reader(found):
     for name in ["exact", "deep"]:
         circuit = found[name]
         chart = draw.circuit(circuit, len(circuit.edges))
@@ -76,7 +76,7 @@ def test_lines_run_upwards_from_their_source_to_their_reader(found):
                 assert target["x"] <= path[-1, 0] <= target["x2"]
 
 
-def test_nothing_is_drawn_over_anything_else(found):
+def test_lines_and_boxes_do_not_overlap(found):
     for name in ["exact", "deep"]:
         circuit = found[name]
         chart = draw.circuit(circuit, len(circuit.edges))
@@ -97,7 +97,7 @@ def test_nothing_is_drawn_over_anything_else(found):
                 assert hit.empty, (row["item"], hit["item"].tolist())
 
 
-def test_a_key_of_an_early_layer_goes_to_its_head_wherever_that_looks_from(found):
+def test_early_keys_are_drawn_to_all_reading_positions(found):
     circuit = found["deep"]
     lines = frame(draw.circuit(circuit, len(circuit.edges)))
     ends = lines.groupby("item")["to"].agg(sorted)
@@ -106,7 +106,7 @@ def test_a_key_of_an_early_layer_goes_to_its_head_wherever_that_looks_from(found
     assert ends["embed@1 -> 0.h1.q@1"] == ["0.h1@1"]
 
 
-def test_what_lies_on_a_path_through_an_edge_or_node_can_be_looked_up(found):
+def test_paths_for_highlighting(found):
     """The browser fades whatever does not name, in ``through``, what is under the pointer."""
     circuit = found["exact"]
     chart = draw.circuit(circuit, len(circuit.edges))
@@ -123,20 +123,20 @@ def test_what_lies_on_a_path_through_an_edge_or_node_can_be_looked_up(found):
     assert lit("logits@2") == set(rows)
 
 
-def test_the_title_says_how_faithful_the_drawn_edges_are(found):
+def test_title_with_faithfulness(found):
     title = draw.circuit(found["exact"], 21).to_dict()["title"]
     assert title == "The 21 most important of 21 edges (exact): f = 1.00"
     without = replace(found["exact"].faithfulness, f=None, cpr=None, cmd=None)
     assert "f =" not in draw.circuit(replace(found["exact"], faithfulness=without), 3).to_dict()["title"]
 
 
-def test_positions_are_called_by_their_names(found):
+def test_position_names(found):
     spec = json.dumps(draw.circuit(found["exact"], 5, ["a", "b", "="]).to_dict())
     assert "['a', 'b', '=']" in spec
     assert "['0', '1', '2']" in json.dumps(draw.circuit(found["exact"], 5).to_dict())
 
 
-def test_what_cannot_be_drawn_is_refused(found, one_sentence):
+def test_invalid_input_is_an_error(found, one_sentence):
     for n in (0, 22):
         with one_sentence("n_edges", "1 .. 21", str(n)):
             draw.circuit(found["exact"], n)
@@ -144,7 +144,7 @@ def test_what_cannot_be_drawn_is_refused(found, one_sentence):
         draw.circuit(found["exact"], 3, ["a", "b"])
 
 
-def test_scores_that_are_all_0_can_be_drawn():
+def test_zero_scores_are_drawn():
     flat = model(1)
     with torch.no_grad():
         flat.W_U.zero_()
@@ -156,7 +156,7 @@ def test_scores_that_are_all_0_can_be_drawn():
 # ---- curves and scores ----
 
 
-def test_faithfulness_gives_back_every_curve(found):
+def test_faithfulness_curves(found):
     chosen = [found[name] for name in METHODS]
     rows = frame(draw.faithfulness(chosen))
     for circuit in chosen:
@@ -165,7 +165,7 @@ def test_faithfulness_gives_back_every_curve(found):
         assert of["f"].tolist() == list(circuit.faithfulness.f)
 
 
-def test_agreement_gives_back_both_scores_of_every_edge(found):
+def test_edge_agreement(found):
     for name in METHODS:
         rows = frame(draw.edge_agreement(found[name], found["exact"])).set_index("edge")
         for circuit, column in ((found["exact"], "true"), (found[name], "found")):
@@ -173,7 +173,7 @@ def test_agreement_gives_back_both_scores_of_every_edge(found):
         assert rows["read as"].value_counts().to_dict() == {"query": 2, "key": 6, "value": 6, "MLP": 3, "logits": 4}
 
 
-def test_the_line_of_equality_needs_one_unit(found):
+def test_line_of_equality_needs_one_unit(found):
     for name in METHODS:
         chart = draw.edge_agreement(found[name], found["exact"])
         assert len(chart.layer) == (1 if name == "acdc" else 2)

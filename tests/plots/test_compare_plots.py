@@ -25,7 +25,7 @@ CHARTS = {
 }
 
 
-def test_every_run_has_a_line():
+def test_learning_curves():
     chart = plots.learning(curves(), "right answers")
     pd.testing.assert_frame_equal(plots.frame(chart), curves())
     spec = chart.to_dict()
@@ -33,7 +33,7 @@ def test_every_run_has_a_line():
     assert len({(color, tuple(dash)) for color, dash in ways}) == 10  # no two look alike
 
 
-def test_a_measure_has_its_median_and_spread_and_the_unknown_is_left_out():
+def test_spread_of_a_measure():
     chart = plots.spread(SUMMARY, "explained", "explained")
     frame = plots.frame(chart)
     assert set(frame["architecture"]) == {"a", "c"}

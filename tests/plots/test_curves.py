@@ -27,7 +27,7 @@ CHARTS = {
 }
 
 
-def test_every_measure_comes_back():
+def test_curves_of_other_tasks():
     for chart, columns, names in [
         ("sieving", AREAS, ["all", "3", "7", "11", "13"]),
         ("by_prime", RIGHT, ["2", "3", "11"]),
@@ -41,22 +41,22 @@ def test_every_measure_comes_back():
             assert rows["value"].tolist() == pytest.approx(values, nan_ok=True)
 
 
-def test_what_is_asked_for_is_marked_in_the_color_of_its_curve():
+def test_criteria_have_the_color_of_their_curve():
     asked = plots.sieving(PRIMES).layer[1].data
     assert asked["line"].tolist() == ["all", "3"]
     assert asked["value"].tolist() == list(SIEVED)
 
 
-def test_moduli_stand_in_their_order():
+def test_moduli_are_in_order():
     assert CHARTS["by_prime"]().to_dict()["encoding"]["y"]["sort"] == ["2", "3", "11"]
 
 
-def test_a_task_without_longer_strings_has_no_curve_of_them():
+def test_no_curve_without_longer_strings():
     got = plots.frame(plots.by_length(MIU.drop(columns="accuracy_longer")))
     assert got["line"].unique().tolist() == ["training", "test, as long"]
 
 
-def test_a_long_training_is_drawn_from_a_part_of_its_evaluations():
+def test_long_training_is_thinned():
     for draw in [plots.sieving, plots.loss]:
         rows = 10_000
         columns = [*AREAS, "train_loss", "test_loss"]
@@ -73,7 +73,7 @@ def test_a_long_training_is_drawn_from_a_part_of_its_evaluations():
 @pytest.mark.parametrize(
     ("draw", "metrics"), [(plots.sieving, PRIMES), (plots.by_length, MIU)], ids=["sieving", "by_length"]
 )
-def test_another_evaluation_changes_the_data_and_nothing_else(draw, metrics):
+def test_new_values_change_only_the_data(draw, metrics):
     def bare(rows: pd.DataFrame) -> dict:
         spec = draw(rows, 400).to_dict()
         spec.pop("datasets")

@@ -66,25 +66,25 @@ CHARTS: dict[str, Callable[[], Chart]] = {
 }
 
 
-def test_attention_gives_back_every_weight():
+def test_looks_at():
     weights = noise(2, 3).softmax(1)
     got = plots.frame(plots.looks_at(weights, ["5", "5", "="]))
     assert got["weight"].tolist() == weights.flatten().tolist()
     assert got["position"].tolist() == ["0: 5", "1: 5", "2: ="] * 2  # two like tokens in two places
 
 
-def test_weights_are_written_where_there_is_room():
+def test_looks_at_writes_weights_if_there_is_room():
     for positions, layers in [(6, 2), (38, 1)]:
         chart = plots.looks_at(noise(2, positions).softmax(1), ["I"] * positions)
         assert len(chart.to_dict()["layer"]) == layers
 
 
-def test_weights_below_0_have_a_scale_around_it():
+def test_negative_weights_have_a_diverging_scale():
     scale = plots.looks_at(noise(2, 3), ["5", "8", "="]).to_dict()["layer"][0]["encoding"]["color"]["scale"]
     assert scale["domain"][0] == -scale["domain"][1]
 
 
-def test_neurons_come_the_loudest_first_with_their_frequency():
+def test_neurons_write_in_order():
     values = written()
     got = plots.frame(CHARTS["neurons_write"]())
     order = values.strongest(12)
@@ -94,7 +94,7 @@ def test_neurons_come_the_loudest_first_with_their_frequency():
     assert got["writes"].tolist() == [f"k = {values.frequency[i]}" for i in order]
 
 
-def test_of_many_frequencies_the_weakest_share_a_color():
+def test_weakest_frequencies_share_a_color():
     chart = plots.neurons_write(written(torch.arange(20) + 1), noise(20))
     scale = chart.to_dict()["encoding"]["color"]["scale"]
     assert len(scale["domain"]) == len(scale["range"]) == len(CATEGORY)
@@ -102,12 +102,12 @@ def test_of_many_frequencies_the_weakest_share_a_color():
     assert (plots.frame(chart)["writes"] == "another k").sum() == 12 - (len(CATEGORY) - 1)
 
 
-def test_of_a_single_frequency_there_is_no_legend():
+def test_no_legend_for_one_frequency():
     color = plots.neurons_write(written(torch.ones(20, dtype=torch.int64)), noise(20)).to_dict()["encoding"]["color"]
     assert color["legend"] is None
 
 
-def test_logits_mark_the_answer_the_runner_up_and_the_truth():
+def test_answer_logits_marks():
     said = follow.predict(logits())
     got = plots.frame(plots.answer_logits(said, 7)).set_index("c")
     assert got["logit"].tolist() == said.logits.tolist()
@@ -116,7 +116,7 @@ def test_logits_mark_the_answer_the_runner_up_and_the_truth():
     assert marked == {said.answer: "answer", said.runner_up: "runner-up", 7: "truth"}
 
 
-def test_a_truth_that_is_the_answer_or_the_runner_up_is_marked_once():
+def test_truth_is_marked_once():
     for right in [True, False]:
         said = follow.predict(logits())
         assert said.answer == 5
@@ -125,13 +125,13 @@ def test_a_truth_that_is_the_answer_or_the_runner_up_is_marked_once():
         assert got[said.runner_up] == ("runner-up" if right else "truth")
 
 
-def test_what_is_argued_adds_up():
+def test_argued_logits_sum():
     said = follow.predict(logits())
     got = plots.frame(plots.argued(follow.waves(logits()), 5, 12)).groupby("for", sort=False)["logits"].sum()
     assert got.tolist() == pytest.approx([said.logits[5].item(), said.logits[12].item()])
 
 
-def test_waves_stand_above_their_sum_and_do_not_meet():
+def test_waves_do_not_overlap():
     waves = follow.waves(logits())
     got = plots.frame(plots.agreeing(waves, 5, 2))
     lines = dict(list(got.groupby("line", sort=False)))
@@ -148,7 +148,7 @@ def test_waves_of_equal_logits_are_drawn():
     assert got["logit"].tolist() == [0] * 4
 
 
-def test_a_walk_names_what_each_step_adds_and_shares_the_label_of_a_place_met_again():
+def test_digit_walk_labels():
     chart = CHARTS["digit_walk"]()
     assert plots.frame(chart)["residue"].tolist() == [f"{n % 3} mod 3" for n in range(40)]
     steps = chart.layer[1].data
@@ -157,18 +157,18 @@ def test_a_walk_names_what_each_step_adds_and_shares_the_label_of_a_place_met_ag
     assert steps[["x", "y"]].to_numpy().tolist() == PATH.tolist()
 
 
-def test_of_many_residues_multiples_stand_out():
+def test_digit_walk_colors_of_many_residues():
     names = plots.frame(plots.digit_walk(suspect(11), PATH, ["1", "0", "2"], 102))["residue"]
     assert names.tolist() == ["other" if n % 11 else "multiple of 11" for n in range(40)]
 
 
-def test_evidence_stands_beside_that_of_others():
+def test_evidence_by_factor():
     chart = CHARTS["evidence_by_factor"]()
     assert plots.frame(chart).equals(TABLE)
     assert chart.layer[-1].data["at"].tolist() == [-4.5, -1.5]
 
 
-def test_evidence_by_letter_says_what_has_come():
+def test_evidence_by_letter():
     got = plots.frame(CHARTS["evidence_by_letter"]())
     assert got["string"].tolist() == ["MI", "MII", "MIIU", "MIIUI"]
     assert got["I"].tolist() == [1, 2, 2, 3]

@@ -104,21 +104,21 @@ def drawn(chart: Chart, folder: Any) -> str:
 # ---- neurons ----
 
 
-def test_clusters_counts_the_live_neurons_of_each_frequency():
+def test_clusters():
     got = plots.frame(plots.clusters(NEURONS))
     pure = got["kind"].str.startswith("more than 85%")
     assert got[pure].set_index("frequency")["size"].to_dict() == {2: 2, 5: 1}
     assert got[~pure].set_index("frequency")["size"].to_dict() == {3: 1}
 
 
-def test_single_frequency_gives_back_the_share_of_every_live_neuron():
+def test_single_frequency():
     got = plots.frame(plots.single_frequency(NEURONS))
     assert got["neuron"].tolist() == [0, 1, 3, 4]
     assert got["share"].tolist() == [0.99, 0.9, 0.95, 0.5]
     assert got["kind"].tolist() == ["more than 85% in one frequency"] * 3 + ["mixed"]
 
 
-def test_phases_gives_back_the_live_neurons_of_one_frequency_in_units_of_pi():
+def test_phases():
     got = plots.frame(plots.phases(NEURONS))
     assert got["neuron"].tolist() == [0, 1, 3]
     assert got["frequency"].tolist() == [2, 5, 2]
@@ -126,7 +126,7 @@ def test_phases_gives_back_the_live_neurons_of_one_frequency_in_units_of_pi():
     assert got["error"].tolist() == pytest.approx([0, 0.25 / math.pi, -3 / math.pi])
 
 
-def test_what_a_neuron_reads_and_writes_is_shown_less_its_mean():
+def test_reads_and_writes_are_centered():
     of_a, of_b, row = noise(P), noise(P).flip(0) + 3, noise(P) - 7
     got = plots.frame(plots.reads(of_a, of_b, 0))
     for name, wave in (("a", of_a), ("b", of_b)):
@@ -138,14 +138,14 @@ def test_what_a_neuron_reads_and_writes_is_shown_less_its_mean():
     assert got["logit"].tolist() == pytest.approx((row - row.mean()).tolist())
 
 
-def test_a_spectrum_over_both_operands_gives_back_its_powers_of_ten():
+def test_spectrum_2d():
     chart = plots.spectrum_2d(SPECTRUM)
     assert plots.frame(chart)["value"].tolist() == pytest.approx([-6, math.log10(0.25), math.log10(0.5), -0.60206])
     assert chart.layer[1].data["value"].tolist() == [-6, 0]
 
 
 @pytest.mark.parametrize("draw", [plots.clusters, plots.single_frequency, plots.phases])
-def test_a_network_whose_neurons_are_all_dead_is_drawn(draw, tmp_path):
+def test_dead_network_is_drawn(draw, tmp_path):
     chart = draw(DEAD)
     assert len(plots.frame(chart)) == 0
     assert chart.to_dict()["title"] in drawn(chart, tmp_path)
@@ -154,14 +154,14 @@ def test_a_network_whose_neurons_are_all_dead_is_drawn(draw, tmp_path):
 # ---- formula ----
 
 
-def test_terms_gives_back_every_term():
+def test_terms():
     got = plots.frame(plots.terms(FORMULA))
     assert got["term"].tolist() == ["2a +2b -2c", "-5a +3b -5c"]
     assert got["amplitude"].tolist() == [10.0, 1.5]
     assert got["phase"].tolist() == [0.5, -3.0]
 
 
-def test_kinds_gives_back_every_share():
+def test_kinds():
     for names in [["step 400"], ["step 400", "step 52"]]:
         got = plots.frame(plots.kinds(dict.fromkeys(names, SHARES)))
         for name in names:
@@ -170,7 +170,7 @@ def test_kinds_gives_back_every_share():
             assert rows["kind"].tolist() == list(KINDS)
 
 
-def test_steering_gives_back_both_turns_for_every_s():
+def test_steering():
     got = plots.frame(plots.steering(STEERED))
     names = plots.steering(STEERED).to_dict()["encoding"]["color"]["scale"]["domain"]
     for name, values in zip(names, (STEERED.accuracy, STEERED.control_accuracy), strict=True):
@@ -182,7 +182,7 @@ def test_steering_gives_back_both_turns_for_every_s():
 # ---- progress ----
 
 
-def test_measures_gives_back_its_columns():
+def test_measures():
     frame = trajectory()
     chart = plots.measures(frame, {"train_loss": "train", "test_loss": "test"}, title="Losses", y="nats")
     got = plots.frame(chart)
@@ -193,7 +193,7 @@ def test_measures_gives_back_its_columns():
         assert rows["value"].tolist() == frame[column].tolist()
 
 
-def test_phases_are_marked_where_they_begin():
+def test_phases_are_marked_at_their_start():
     marks = plots.measures(trajectory(), {"loss": "all"}, title="Loss", y="nats", phases=PHASES).layer[1].data
     assert marks["at"].tolist() == [0.7, 10, 100]
     assert marks["phase"].tolist() == ["memorization", "circuit formation", "afterwards"]
@@ -201,21 +201,21 @@ def test_phases_are_marked_where_they_begin():
     assert labels["encoding"]["text"]["field"] == "phase"
 
 
-def test_a_column_without_any_number_is_left_out():
+def test_empty_columns_are_left_out():
     columns = {"loss": "all pairs", "train_loss": "train"}
     chart = plots.measures(trajectory(None), columns, title="Losses", y="nats")
     assert set(plots.frame(chart)["measure"]) == {"all pairs"}
     assert chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["all pairs"]
 
 
-def test_a_loss_of_zero_has_a_place_on_the_logarithmic_axis(tmp_path):
+def test_zero_loss_on_the_log_axis(tmp_path):
     frame = pd.DataFrame({"step": [0, 1, 10], "loss": [1.0, 0.5, 0.0]})
     chart = plots.measures(frame, {"loss": "all"}, title="Loss", y="nats", log=True)
     assert plots.frame(chart)["value"].tolist() == [1.0, 0.5, 1e-12]
     drawn(chart, tmp_path)
 
 
-def test_large_numbers_are_written_out_and_counts_are_whole(tmp_path):
+def test_number_formats(tmp_path):
     squares = pd.DataFrame({"step": [0, 10], "squares": [1000.0, 1800.0]})
     text = drawn(plots.measures(squares, {"squares": "all"}, title="Squares", y="sum"), tmp_path)
     assert "1,800" in text
@@ -243,7 +243,7 @@ def test_progress_shows_every_measure_once():
             json.dumps(chart.to_dict(), allow_nan=False)
 
 
-def test_a_logarithmic_axis_has_some_lines_at_round_numbers():
+def test_log_axis_ticks():
     for values, lines in [
         ([0.5, 3.0], [0.1, 0.2, 0.5, 1, 2, 5, 10]),
         ([2e-3, 0.8], [10.0**k for k in range(-3, 1)]),
@@ -259,7 +259,7 @@ def test_a_logarithmic_axis_has_some_lines_at_round_numbers():
 # ---- from step to step ----
 
 
-def test_another_step_changes_the_data_and_nothing_else():
+def test_new_values_change_only_the_data():
     for one, other in [
         (lambda: plots.clusters(NEURONS), lambda: plots.clusters(DEAD)),
         (lambda: plots.single_frequency(NEURONS), lambda: plots.single_frequency(DEAD)),

@@ -60,7 +60,7 @@ def picture(chart: Chart) -> tuple[np.ndarray, dict[str, Any]]:
     return np.array(image), spec
 
 
-def test_density_gives_back_its_bins():
+def test_density():
     values = integers.density(2, 9999)
     got = plots.frame(CHARTS["density"]())
     for name, expected in (("from", values.first), ("to", values.last), ("primes", values.primes)):
@@ -69,7 +69,7 @@ def test_density_gives_back_its_bins():
     assert got["1 / ln n"].to_numpy() == pytest.approx(values.expected / values.integers)
 
 
-def test_a_wheel_has_sectors_whose_areas_are_the_counts():
+def test_wheel_areas_are_counts():
     values = integers.classes(2, 9999, 10)
     got = plots.frame(CHARTS["wheel"]())
     assert got["integers"].tolist() == values.integers.tolist()
@@ -80,13 +80,13 @@ def test_a_wheel_has_sectors_whose_areas_are_the_counts():
     assert (area / area.max()).to_numpy() == pytest.approx(values.primes / values.primes.max())
 
 
-def test_a_wheel_names_as_many_classes_as_have_room():
+def test_wheel_labels():
     for q, every in [(10, 1), (40, 1), (100, 3)]:
         labels = plots.wheel(integers.classes(2, 9999, q)).to_dict()["layer"][-1]
         assert labels["transform"] == [{"filter": f"datum.class % {every} == 0"}]
 
 
-def test_a_point_of_the_polar_plot_is_at_its_radius_and_angle():
+def test_polar():
     got = plots.frame(CHARTS["polar"]())
     assert sorted(got["n"]) == list(range(1, 501))
     assert np.hypot(got["x"], got["y"]).to_numpy() == pytest.approx(got["n"], abs=0.01)
@@ -96,11 +96,11 @@ def test_a_point_of_the_polar_plot_is_at_its_radius_and_angle():
     assert got["kind"].tolist() == sorted(got["kind"], key=["other", "multiple of 7", "prime"].index)  # primes on top
 
 
-def test_a_polar_plot_of_nothing_is_drawn():
+def test_empty_polar_plot_is_drawn():
     plots.polar(integers.polar(4, 4, 7, others=False)).to_dict()
 
 
-def test_the_spirals_pixels_are_its_primes():
+def test_ulam_pixels():
     for side, q in [(1, None), (5, 2), (101, 7), (301, None)]:
         values = integers.ulam(side)
         pixels, spec = picture(plots.ulam(values, q))
@@ -112,7 +112,7 @@ def test_the_spirals_pixels_are_its_primes():
         assert (pixels[~values.prime & ~marked][:, 3] == 0).all()  # the page shows through, light or dark
 
 
-def test_the_fields_of_a_spiral_hold_every_integer():
+def test_ulam_tooltips():
     values = integers.ulam(101)
     got = plots.frame(plots.ulam(values))
     assert got["integers"].sum() == 101**2
@@ -125,7 +125,7 @@ def test_the_fields_of_a_spiral_hold_every_integer():
     assert right["smallest n"].tolist() == right["largest n"].tolist() == [42]
 
 
-def test_the_split_has_a_pixel_for_each_integer():
+def test_split_pixels():
     values = members()
     pixels, spec = picture(plots.split_rows(integers.rows(values)))
     cell = HALF // 32
@@ -135,41 +135,41 @@ def test_the_split_has_a_pixel_for_each_integer():
     assert (got[1000:, 3] == 0).all()
 
 
-def test_a_pixel_of_several_integers_has_their_mixed_color():
+def test_mixed_pixels():
     pixels, _ = picture(plots.split_rows(integers.rows(members(), 1)))
     share = np.bincount(members().part, minlength=3) / 1000
     mixed = sum(part * np.array(rgba(color)) for part, color in zip(share, PART_COLORS, strict=True))
     assert pixels[0, 0] == pytest.approx(mixed, abs=0.51)
 
 
-def test_the_parts_of_the_split_come_back():
+def test_split_counts():
     got = plots.frame(CHARTS["split_counts"]()).pivot(index="split", columns="kind", values="integers")
     assert got.loc[list(PARTS), ["composite", "prime"]].to_numpy().tolist() == members().counts().tolist()
 
 
-def test_last_digits_come_back():
+def test_last_digits():
     got = plots.frame(CHARTS["last_digits"]()).pivot(index="digit", columns="kind", values="integers")
     assert got["prime"].tolist() == [numbers.is_prime(np.arange(1000 + d, 2000, 10)).sum() for d in range(10)]
     assert got.sum(axis=1).tolist() == [100] * 10
 
 
-def test_a_masked_task_weighs_nothing():
+def test_loss_weights():
     got = plots.frame(plots.loss_weights(RESIDUES)).set_index("task")
     assert got["weight"].to_dict() == pytest.approx(
         {f"mod {q}": 0 if q == 3 else 1 / np.log(q) for q in (2, 3, 5, 7, 11)}
     )
 
 
-def test_chance_is_the_share_of_the_commonest_answer():
+def test_chance():
     got = plots.frame(plots.chance(RESIDUES)).set_index("task")["accuracy"]
     assert got.to_dict() == {f"mod {q}": -(-169 // q) / 169 for q in (2, 3, 5, 7, 11)}
 
 
-def test_a_split_of_digits_gives_back_who_trains():
+def test_digit_split():
     assert plots.frame(CHARTS["digit_split"]())["value"].tolist() == RESIDUES.train_mask.int().tolist()
 
 
-def test_strings_are_counted_by_what_they_are():
+def test_string_counts():
     for chart, value, names in [
         ("string_lengths", LENGTH, np.where(COUNT % 3 != 0, "theorem", "no theorem")),
         ("string_counts", COUNT, np.where(COUNT % 3 != 0, "theorem", "no theorem")),

@@ -34,7 +34,7 @@ CHARTS = {
 }
 
 
-def test_a_clock_turns_to_the_sum():
+def test_clock():
     for a, b, p in [(11, 3, 12), (0, 0, 2), (112, 112, 113)]:
         chart = plots.clock(a, b, p)
         hours, _, _, turns = (layer.data for layer in chart.layer)
@@ -49,18 +49,18 @@ def test_a_clock_turns_to_the_sum():
         assert hours.iloc[1]["x"] > 0 or p == 2
 
 
-def test_a_clock_of_many_hours_has_the_number_of_the_sum_alone():
+def test_large_clock_labels_only_the_sum():
     assert len(plots.clock(1, 2, 12).layer[1].data) == 12
     assert plots.clock(50, 70, 113).layer[1].data["hour"].tolist() == [7]
 
 
-def test_an_hour_that_is_not_on_the_clock_is_refused(one_sentence):
+def test_invalid_hour_is_an_error(one_sentence):
     for a, b, p in [(12, 0, 12), (0, -1, 12), (0, 0, 1)]:
         with one_sentence("hours of a clock", f"got {a} and {b}"):
             plots.clock(a, b, p)
 
 
-def test_every_network_has_its_measures_and_their_controls():
+def test_addition_by_network():
     chart = plots.addition_by_network(REPORTS, 3)
     frame = plots.frame(chart)
     assert len(frame) == 2 * 3 * 2
@@ -71,13 +71,13 @@ def test_every_network_has_its_measures_and_their_controls():
     assert asked == {"explained": [0.9], "interchange": [0.05, 0.95], "steering": [0.05, 0.95]}
 
 
-def test_depth_gives_back_every_factor_with_its_bound():
+def test_depth_by_network():
     frame = plots.frame(plots.depth_by_network(REPORTS))
     assert frame[["q", "auc", "low"]].to_numpy().tolist() == [[3, 1.0, 0.99], [7, 0.5, 0.48]] * 2
     assert set(frame["bound"]) == {0.95}
 
 
-def test_of_a_circuit_only_what_is_read_as_key_or_value_is_drawn():
+def test_readers():
     frame = plots.frame(plots.readers(EDGES, ["10¹", "10⁰", "?"], "What is read"))
     drawn = list(zip(frame["place"], frame["read as"], frame["score"], strict=True))
     assert drawn == [("10⁰", "key", 6.0), ("10¹", "value", 2.0)]

@@ -125,7 +125,7 @@ def _mixed(colors: list[str], share: float) -> list[int]:
     return [round(a + (at - int(at)) * (b - a)) for a, b in zip(one, other, strict=True)]
 
 
-def test_every_function_is_drawn_here():
+def test_all_plots_are_tested():
     drawn = CHARTS.keys() - {"many ablations", "no spectrum"}
     assert drawn == set(plots.__all__) - {"frame", "picture", "progress"}  # progress gives several of measures
 
@@ -146,7 +146,7 @@ def test_every_chart_has_data_a_title_and_titled_axes():
 # ---- the numbers of a chart ----
 
 
-def test_a_heatmap_gives_back_its_matrix():
+def test_heatmap_values():
     for shape in [(1, 1), (3, 5), (P, P)]:
         matrix = noise(*shape)
         got = plots.frame(plots.heatmap(matrix, title="t", row="a", column="b", value="c"))
@@ -157,19 +157,19 @@ def test_a_heatmap_gives_back_its_matrix():
         assert torch.equal(back, matrix)
 
 
-def test_a_heatmap_gives_back_what_is_large_small_or_no_number():
+def test_heatmap_of_extreme_values():
     for values in [[[0.0, 1024.0], [-1e-9, 3e20]], [[float("nan"), 1.0], [float("inf"), -1.0]]]:
         matrix = torch.tensor(values)
         got = plots.frame(plots.heatmap(matrix, title="t", row="a", column="b", value="c", domain=(0, 1)))["value"]
         assert torch.equal(torch.tensor(got.to_numpy()).float().nan_to_num(7), matrix.flatten().nan_to_num(7))
 
 
-def test_a_split_gives_back_who_trains():
+def test_split():
     got = plots.frame(plots.split(TASK, P))["value"]
     assert got.tolist() == TASK.train_mask.int().tolist()
 
 
-def test_answers_over_training_give_back_every_snapshot():
+def test_answers_over_training():
     early, late = torch.arange(25) == 3, torch.arange(25) != 3
     chart = plots.answers_over_training({10: early, 90: late}, SMALL, 5)
     got = plots.frame(chart)
@@ -181,7 +181,7 @@ def test_answers_over_training_give_back_every_snapshot():
         assert got[got["panel"] == name]["value"].tolist() == codes.tolist()
 
 
-def test_answers_gives_back_who_is_right_in_which_split():
+def test_answers():
     correct = torch.arange(25) % 3 == 0
     chart = plots.answers(correct, SMALL, 5)
     labels = bare(chart)["layer"][1]["encoding"]["color"]["scale"]["domain"]
@@ -192,7 +192,7 @@ def test_answers_gives_back_who_is_right_in_which_split():
     ]
 
 
-def test_class_balance_counts_every_pair_once():
+def test_class_balance():
     got = plots.frame(plots.class_balance(SMALL))
     counts = got.groupby(["split", "label"])["pairs"].sum()
     for name, mask in (("train", SMALL.train_mask), ("test", ~SMALL.train_mask)):
@@ -200,7 +200,7 @@ def test_class_balance_counts_every_pair_once():
     assert got["pairs"].sum() == 25
 
 
-def test_curves_give_back_both_splits():
+def test_loss_and_accuracy_curves():
     for draw, kind in [(plots.loss, "loss"), (plots.accuracy, "accuracy")]:
         got = plots.frame(draw(METRICS))
         for split in ("train", "test"):
@@ -209,7 +209,7 @@ def test_curves_give_back_both_splits():
             assert rows["value"].tolist() == METRICS[f"{split}_{kind}"].tolist()
 
 
-def test_a_snapshot_stands_on_the_curves_at_its_step():
+def test_at_step():
     curves = plots.loss(METRICS, 400)
     chart = plots.at_step(curves, 10)
     assert plots.frame(chart).equals(plots.frame(curves))
@@ -219,7 +219,7 @@ def test_a_snapshot_stands_on_the_curves_at_its_step():
     assert bare(plots.at_step(curves, 0, "at"))["layer"][1]["encoding"]["x"]["field"] == "at"
 
 
-def test_a_spectrum_gives_back_both_parts():
+def test_spectrum():
     values = fourier.spectrum(waves(2))
     got = plots.frame(plots.spectrum(values))
     for part, norms in (("cos", values.cos_norm), ("sin", values.sin_norm)):
@@ -228,7 +228,7 @@ def test_a_spectrum_gives_back_both_parts():
         assert rows["norm"].tolist() == norms.tolist()
 
 
-def test_a_spectrum_labels_its_key_frequencies():
+def test_spectrum_labels():
     values = fourier.spectrum(waves(2))
     assert values.key_frequencies == (2,)
     marks = plots.spectrum(values).layer[1].data
@@ -236,7 +236,7 @@ def test_a_spectrum_labels_its_key_frequencies():
     assert marks["norm"].tolist() == [max(values.cos_norm[1].item(), values.sin_norm[1].item())]
 
 
-def test_a_circle_gives_back_every_token_in_the_order_of_its_angle():
+def test_circle():
     values = fourier.circle(waves(2), 2)
     got = plots.frame(plots.circle(values))
     assert got["token"].tolist() == list(range(13))
@@ -246,7 +246,7 @@ def test_a_circle_gives_back_every_token_in_the_order_of_its_angle():
     assert steps.max() < 1.1 * steps.min()  # neighbors on the line are neighbors on the circle
 
 
-def test_a_pattern_gives_back_every_weight():
+def test_pattern():
     weights = noise(2, 3, 3)
     got = plots.frame(plots.pattern(weights, ["5", "5", "="]))
     assert got["weight"].tolist() == weights.flatten().tolist()
@@ -255,7 +255,7 @@ def test_a_pattern_gives_back_every_weight():
     assert got["head"].tolist() == ["head 0"] * 9 + ["head 1"] * 9
 
 
-def test_power_over_training_gives_back_every_share():
+def test_power_over_training():
     power = noise(4, 6)
     got = plots.frame(plots.power_over_training(power, STEPS))
     assert got["power"].tolist() == power.flatten().tolist()
@@ -266,7 +266,7 @@ def test_power_over_training_gives_back_every_share():
 # ---- live updates, and files ----
 
 
-def test_other_values_change_the_data_and_nothing_else():
+def test_new_values_change_only_the_data():
     for one, other in [
         (lambda: plots.answers(noise(P * P) > 0.5, TASK, P), lambda: plots.answers(noise(P * P) > 0.9, TASK, P)),
         (lambda: plots.split(TASK, P), lambda: plots.split(ModularAddition(p=P, seed=1).build(), P)),
@@ -283,12 +283,12 @@ def test_other_values_change_the_data_and_nothing_else():
         assert one().to_dict()["datasets"] != other().to_dict()["datasets"]
 
 
-def test_the_axis_of_steps_reaches_to_where_training_will_end():
+def test_axis_of_steps():
     assert bare(plots.loss(METRICS, 400))["encoding"]["x"]["scale"]["domain"] == [0, 400]
     assert bare(plots.loss(METRICS))["encoding"]["x"]["scale"]["domain"] == [0, 100]
 
 
-def test_a_heatmaps_cells_are_whole_pixels():
+def test_heatmap_cells_are_whole_pixels():
     for shape in [(1, 1), (5, 5), (P, P), (P, 3)]:
         spec = bare(plots.heatmap(noise(*shape), title="t", row="a", column="b", value="c"))
         cell = spec["width"] // shape[1]
@@ -296,14 +296,14 @@ def test_a_heatmaps_cells_are_whole_pixels():
         assert (spec["width"], spec["height"]) == (cell * shape[1], cell * shape[0])
 
 
-def test_a_diverging_heatmap_is_centered_on_zero():
+def test_diverging_heatmap_is_centered_on_zero():
     matrix = torch.tensor([[-3.0, 1.0]])
     chart = plots.heatmap(matrix, title="t", row="a", column="b", value="c", diverging=True)
     assert chart.layer[1].data["value"].tolist() == [-3, 3]
     assert pixels(chart)[0].tolist() == [hexed(BLUE_ORANGE[0]), _mixed(BLUE_ORANGE, 2 / 3)]
 
 
-def test_a_heatmap_is_an_image_with_a_pixel_for_each_cell_in_the_colors_of_its_legend():
+def test_heatmap_pixels():
     matrix = torch.tensor([[0.0, 1.0, 0.5], [0.25, float("nan"), 2.0]])
     chart = plots.heatmap(matrix, title="t", row="a", column="b", value="c", domain=(0, 1))
     got = pixels(chart)
@@ -314,18 +314,18 @@ def test_a_heatmap_is_an_image_with_a_pixel_for_each_cell_in_the_colors_of_its_l
     assert bare(chart)["layer"][1]["encoding"]["color"]["scale"]["range"] == VIRIDIS
 
 
-def test_categories_have_their_own_colors():
+def test_category_colors():
     got = pixels(plots.split(SMALL, 5)).reshape(25, 4)
     assert got.tolist() == [hexed(TRAIN if train else MUTED) for train in SMALL.train_mask.tolist()]
 
 
-def test_a_cell_can_be_chosen():
+def test_cells_can_be_selected():
     spec = bare(plots.heatmap(noise(3, 5), title="t", row="a", column="b", value="c"))
     (chosen,) = [param for param in spec["params"] if param["name"] == CELL]
     assert chosen["select"]["fields"] == ["row", "column"]
 
 
-def test_a_chart_is_drawn_into_a_file():
+def test_chart_as_png_and_svg():
     chart = CHARTS["heatmap"]()
     image = Image.open(io.BytesIO(plots.picture(chart, "png")))
     assert image.format == "PNG"
@@ -336,7 +336,7 @@ def test_a_chart_is_drawn_into_a_file():
     assert chart.to_dict()["title"] in drawn
 
 
-def test_layers_do_not_add_to_the_titles_of_the_axes():
+def test_layers_share_axis_titles():
     drawn = re.findall(r"<text[^>]*>([^<]*)</text>", plots.picture(CHARTS["spectrum"](), "svg").decode())
     assert {"frequency k", "length of the component", "Spectrum of the embedding", "2"} <= set(drawn)
     assert not any("," in text for text in drawn)  # Vega-Lite joins titles that differ with a comma

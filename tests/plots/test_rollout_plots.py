@@ -64,7 +64,7 @@ CHARTS = {
 }
 
 
-def test_every_token_is_there_and_the_wrong_ones_say_the_truth(rolled):
+def test_written(rolled):
     frame = plots.frame(plots.written(rolled))
     assert len(frame) == 2 * TASK.frame
     one = frame[frame["frame"] == "1 ahead"].set_index("slot")
@@ -79,7 +79,7 @@ def test_every_token_is_there_and_the_wrong_ones_say_the_truth(rolled):
     assert set(other["truth"]) == {"+4", "4", "8", "composite"}
 
 
-def test_integers_stand_beside_both_controls(report):
+def test_rollout_integers(report):
     frame = plots.frame(plots.rollout_integers(report))
     assert sorted(frame["who"].unique()) == ["network", "repeats the first frame", "untrained"]
     network = frame[frame["who"] == "network"]
@@ -87,14 +87,14 @@ def test_integers_stand_beside_both_controls(report):
     assert network["integers"].tolist() == [0.5, 0.0] == [row["integers"] for row in report["rollout"]]
 
 
-def test_labels_that_cannot_be_scored_are_left_out(report):
+def test_rollout_labels(report):
     frame = plots.frame(plots.rollout_labels(report))
     assert frame[frame["who"] == "last digit"]["auc"].tolist() == [0.8, 0.8]
     scored = [row[name] for name in ("label_auc", "label_auc_true") for row in report["rollout"]]
     assert len(frame) == 2 + sum(value is not None for value in scored)
 
 
-def test_digits_and_carries_are_bars(report):
+def test_rollout_digits_and_carries(report):
     digits = plots.frame(plots.rollout_digits(report, 10))
     shown = digits[digits["who"] == "network"].set_index("place")["digits"]
     assert shown.to_dict() == {"10^2": 1.0, "10^1": 0.5, "10^0": 0.5}
@@ -104,7 +104,7 @@ def test_digits_and_carries_are_bars(report):
     assert carries[["carries", "sequences", "integers"]].to_numpy().tolist() == [[0, 2, 0.5]]
 
 
-def test_similarity_is_drawn_from_minus_1_to_1():
+def test_vector_similarity():
     chart = plots.vector_similarity(torch.eye(3), "slot")
     assert chart.to_dict()["title"] == "Similarity of the slots' vectors"
     assert chart.layer[1].data["value"].tolist() == [-1, 1]

@@ -91,7 +91,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
 }
 
 
-def test_depth_gives_back_its_factors():
+def test_sieve_depth():
     got = plots.frame(CHARTS["sieve_depth"]())
     assert got["q"].tolist() == [3, 7, 11]
     for name in ("auc", "low", "high", "integers"):
@@ -103,21 +103,21 @@ def test_depth_gives_back_its_factors():
     assert high > 1
 
 
-def test_a_depth_without_factors_is_drawn():
+def test_depth_without_factors_is_drawn():
     empty = replace(DEPTH, factors=(), oracles={}, oracles_and_base={})
     for draw in (plots.sieve_depth, plots.sieve_oracles):
         assert len(plots.frame(draw(empty))) == 0
         draw(empty).to_dict()
 
 
-def test_oracles_stand_beside_the_network():
+def test_sieve_oracles():
     got = plots.frame(CHARTS["sieve_oracles"]())
     lines = {name: rows.set_index("q")["auc"].to_dict() for name, rows in got.groupby("line")}
     assert lines == {"primes up to q": DEPTH.oracles, "also by the base's": DEPTH.oracles_and_base}
     assert set(got["network"]) == {DEPTH.roc_auc}
 
 
-def test_the_plane_names_every_digit_above_its_point():
+def test_digit_plane_labels():
     got = plots.frame(CHARTS["digit_plane"]())
     assert got[["digit", "residue", "x", "y"]].equals(PLANE.table[["digit", "residue", "x", "y"]])
     assert got["place"].tolist() == ["10¹"] * 10 + ["10⁰"] * 10
@@ -128,7 +128,7 @@ def test_the_plane_names_every_digit_above_its_point():
         assert same["label x"].mean() == pytest.approx(same["x"].mean())
 
 
-def test_digits_of_one_residue_that_lie_apart_are_named_apart():
+def test_distant_digits_have_separate_labels():
     table = PLANE.table.copy()
     far = (table["digit"] == 4) & (table["place"] == 0)
     table.loc[far, "x"] = -2.0
@@ -138,21 +138,21 @@ def test_digits_of_one_residue_that_lie_apart_are_named_apart():
     assert beside["label x"].mean() == pytest.approx(1)
 
 
-def test_the_plane_has_a_color_for_every_residue():
+def test_digit_plane_colors():
     for q in [2, 8, 11]:
         table = PLANE.table.assign(residue=PLANE.table["digit"] % q)
         spec = json.dumps(plots.digit_plane(Plane(q, table, 1, 1), 10).to_dict())
         assert f'"domain": {list(range(q))}' in spec
 
 
-def test_heads_give_back_their_shares():
+def test_head_charts():
     for name, matrix in [("head_attention", HEADS.attends), ("head_sums", HEADS.adds)]:
         got = plots.frame(CHARTS[name]())
         assert got["value"].tolist() == matrix.flatten().tolist()
         assert got["head"].tolist() == [f"head {h}" for h in range(2) for _ in range(matrix.shape[1])]
 
 
-def test_numbers_are_written_where_there_is_room():
+def test_head_charts_write_numbers_if_there_is_room():
     for places in [WRITTEN, WRITTEN + 1]:
         values = Heads(3, torch.full((2, places), 1 / places), torch.full((2, places), 0.5 / places))
         chart = plots.head_sums(values, [str(i) for i in range(places)])
@@ -160,7 +160,7 @@ def test_numbers_are_written_where_there_is_room():
         assert chart.to_dict()["width"] <= 330  # two stand side by side
 
 
-def test_moves_are_shares_of_the_integers_before_and_after():
+def test_evidence_moves():
     got = plots.frame(CHARTS["evidence_moves"]())
     assert got.groupby(["change", "when"])["share"].sum().tolist() == pytest.approx([1] * 6)
     change = got[(got["change"] == "multiples of 3 → others") & (got["when"] == "after")]
@@ -174,12 +174,12 @@ def test_moves_are_shares_of_the_integers_before_and_after():
     }
 
 
-def test_moves_of_little_are_drawn():
+def test_evidence_moves_without_values():
     for moves in [(), (Moved(True, False, np.ones(3), np.ones(3)),)]:
         plots.evidence_moves(replace(CROSSING, moves=moves), "Steering").to_dict()
 
 
-def test_crossings_give_back_the_shares_and_say_what_is_asked_for():
+def test_crossings():
     got = plots.frame(CHARTS["crossings"]()).set_index(["change", "made"])
     assert got.loc[("interchange", "made no multiple"), "share"] == CROSSING.to_other
     assert got.loc[("interchange", "made a multiple"), "share"] == CROSSING.to_multiple
@@ -188,12 +188,12 @@ def test_crossings_give_back_the_shares_and_say_what_is_asked_for():
     assert got.loc[("steering", "made a multiple"), "bound"] == "at least 95%"
 
 
-def test_shares_that_are_unknown_are_drawn_as_nothing():
+def test_nan_crossings_are_drawn():
     unknown = replace(CROSSING, to_other=float("nan"), control=float("nan"))
     json.dumps(plots.crossings({"steering": unknown}).to_dict(), allow_nan=False)
 
 
-def test_the_map_of_probes_holds_one_harmonic_of_each_network():
+def test_probe_map():
     got = plots.frame(CHARTS["probe_map"]())
     wanted = PROBES[(PROBES["q"] == 7) & (PROBES["k"] == 2)]
     for name in ("trained", "untrained"):
@@ -201,7 +201,7 @@ def test_the_map_of_probes_holds_one_harmonic_of_each_network():
     assert got["position"].unique().tolist() == ["0", "1", "2: ?"]
 
 
-def test_right_answers_stand_beside_chance():
+def test_right_by_target():
     got = plots.frame(CHARTS["right_by_target"]()).set_index(["target", "who"])["accuracy"]
     assert got.to_dict() == {
         ("mod 2", "network"): 1.0,
@@ -211,7 +211,7 @@ def test_right_answers_stand_beside_chance():
     }
 
 
-def test_active_frequencies_are_counted_by_both_rules():
+def test_active_frequencies():
     found = active(dict(zip((0, 5, 10), POWER, strict=True)))
     got = plots.frame(CHARTS["active_frequencies"]())
     for rule, marks in (("within the step", found.within), ("over all steps", found.overall)):
@@ -219,13 +219,13 @@ def test_active_frequencies_are_counted_by_both_rules():
     assert found.within.sum(1).tolist() != found.overall.sum(1).tolist()  # or the rules would not be told apart
 
 
-def test_heads_divide_their_attention():
+def test_head_digits():
     got = plots.frame(CHARTS["head_digits"]())
     assert got["share"].tolist() == [0.9, 0.05, 0.05, 0.1, 0.2, 0.7]
     assert got["to"].tolist() == ["x0", "x1", "="] * 2
 
 
-def test_reach_is_the_share_of_right_answers():
+def test_reach():
     for by in ["length", "I"]:
         got = plots.frame(plots.reach(STRINGS, by)).set_index([by, "answer"])
         means = STRINGS.groupby([by, "theorem"])["right"].mean()
@@ -234,7 +234,7 @@ def test_reach_is_the_share_of_right_answers():
             assert got.loc[(value, "theorem" if theorem else "no theorem"), "accuracy"] == share
 
 
-def test_evidence_is_drawn_by_its_quartiles():
+def test_evidence_by_count():
     got = plots.frame(CHARTS["evidence_by_count"]()).set_index("I")
     assert got["median"].tolist() == [1, 4, 6.5]
     assert got.loc[0, ["low", "high"]].tolist() == [0.5, 1.5]

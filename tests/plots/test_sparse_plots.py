@@ -19,7 +19,7 @@ def judged() -> Judged:
     return JUDGED
 
 
-def test_recalls_stand_by_the_composites_found(judged):
+def test_recalls(judged):
     chart = plots.recalls({"network": judged.test}, {"by 2, 3": Recall(1.0, 0.66), "by 2": Recall(1.0, 0.5)})
     frame = plots.frame(chart)
     assert frame[["judge", "kind", "composites", "primes"]].values.tolist() == [
@@ -30,7 +30,7 @@ def test_recalls_stand_by_the_composites_found(judged):
     chart.to_dict()
 
 
-def test_each_network_has_a_line_over_the_factors(judged):
+def test_seen_factors(judged):
     chart = plots.seen_factors({"a": judged, "b": judged})
     frame = plots.frame(chart)
     assert frame["network"].tolist() == ["a", "a", "b", "b"]

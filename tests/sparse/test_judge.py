@@ -12,7 +12,7 @@ from miii.sparse import judge
 from miii.sparse.judge import Judged, Recall
 
 
-def test_trial_division_is_counted_right():
+def test_recalls_of_trial_division():
     for primes in [(2,), (2, 3, 5), (2, 3, 5, 7, 11, 13)]:
         low, high = 2, 600
         said = {n for n in range(low, high) if all(n % q for q in primes)}
@@ -30,7 +30,7 @@ def test_trial_division_on_the_paper_s_range():
         assert found.composites == pytest.approx(composites, abs=5e-6)
 
 
-def test_a_range_of_one_kind_is_one_sentence(one_sentence):
+def test_range_without_primes_or_composites_is_an_error(one_sentence):
     for low, high in [(114, 126), (13, 14)]:
         with one_sentence("range must hold primes and composites"):
             judge.sieve_recall(low, high, (2,))
@@ -44,12 +44,12 @@ def heaps(n: int = 10_000) -> tuple[np.ndarray, np.ndarray]:
     return score, prime
 
 
-def test_the_threshold_lies_in_the_middle_of_the_gap():
+def test_threshold_is_the_middle_of_the_gap():
     score, prime = heaps()
     assert judge.threshold(score, prime) == pytest.approx(-2, abs=0.2)
 
 
-def test_the_threshold_keeps_99_percent_of_the_primes_even_where_fewer_would_be_better():
+def test_threshold_keeps_99_percent_of_the_primes():
     """A tenth of the primes look like composites: the best sum of recalls would give them up."""
     generator = np.random.default_rng(1)
     prime = np.arange(4000) < 1000
@@ -67,7 +67,7 @@ def trial(n: np.ndarray, *primes: int) -> np.ndarray:
     return np.all([(n % q != 0) | (n == q) for q in primes], axis=0).astype(float)
 
 
-def test_trial_division_is_judged_as_what_it_is():
+def test_depth_of_trial_division():
     for primes, depth in [((2, 3, 5), 5), ((2, 3, 5, 7), 7), ((2, 3, 5, 7, 11, 13), 13)]:
         n = np.arange(2, 30_000)
         found = judged(trial(n, *primes), n, 10_000)
@@ -78,7 +78,7 @@ def test_trial_division_is_judged_as_what_it_is():
         assert (found.n_train, found.n_test) == (10_000, 19_998)
 
 
-def test_what_is_held_out_does_not_move_the_threshold():
+def test_threshold_ignores_held_out_integers():
     n = np.arange(2, 20_000)
     score = trial(n, 2, 3, 5) + 0.01 * np.random.default_rng(0).standard_normal(len(n))
     other = score.copy()
@@ -89,7 +89,7 @@ def test_what_is_held_out_does_not_move_the_threshold():
     assert first.test != second.test
 
 
-def test_a_judgement_is_read_back_from_json():
+def test_judgement_round_trip():
     n = np.arange(2, 5_000)
     found = judged(trial(n, 2, 3), n, 3_000)
     assert Judged.from_json(json.loads(json.dumps(found.to_json()))) == found
@@ -105,7 +105,7 @@ def digits() -> miii.Primes:
     return miii.Primes(low=2, high=2_999, split="range", train_fraction=0.5)
 
 
-def test_a_digit_transformer_is_judged_by_its_evidence(digits, monkeypatch):
+def test_judgement_of_a_digit_transformer(digits, monkeypatch):
     task = digits.build()
     monkeypatch.setattr(sieve, "evidence", lambda model, tokens: trial(task.facts["n"].numpy(), 2, 3, 5))
     found = judge.of_digits(untrained(task), task, digits)
@@ -113,7 +113,7 @@ def test_a_digit_transformer_is_judged_by_its_evidence(digits, monkeypatch):
     assert found.test == judge.sieve_recall(1_501, 3_000, (2, 3, 5))
 
 
-def test_another_split_is_one_sentence(one_sentence, digits):
+def test_other_split_is_an_error(one_sentence, digits):
     random = digits.model_copy(update={"split": "random"})
     task = random.build()
     with one_sentence("split must be range", "random"):

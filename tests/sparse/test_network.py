@@ -33,20 +33,14 @@ def agrees(s: int, kernel: int, side: int) -> None:
     assert not torch.allclose(found, convolution.bias)
 
 
-def test_the_lookup_is_the_convolution_of_a_small_grid():
+def test_lookup_equals_convolution():
     for kernel in [1, 2, 3, 6]:
         torch.manual_seed(0)
         for s in range(0, 216, 5):
             agrees(s, kernel, 6)
 
 
-def test_the_lookup_is_the_convolution_of_the_paper_s_grid():
-    for s, kernel in [(1_234_567, 5), (3_374_999, 15)]:
-        torch.manual_seed(0)
-        agrees(s, kernel, 150)
-
-
-def test_the_gradient_reaches_the_entry_alone():
+def test_gradient_reaches_only_the_entry():
     convolution = GridConvolution(3, 4)
     convolution(torch.tensor([7])).sum().backward()
     gradient = convolution.kernel.grad
@@ -54,7 +48,7 @@ def test_the_gradient_reaches_the_entry_alone():
     assert gradient.abs().sum(1).nonzero().flatten().tolist() == [7]
 
 
-def test_evidence_is_the_difference_of_logits_sequence_after_sequence():
+def test_evidence_is_a_difference_of_logits():
     config = GridConfig(**TINY)
     network = build(config)
     found = evidence(network, 10, 20)  # two sequences of 4 and one of 2
@@ -71,7 +65,7 @@ def test_neighbors_are_read_together():
     assert not torch.allclose(network(s)[0, 0], network(other)[0, 0])
 
 
-def test_initial_weights_come_from_the_seed_and_leave_torch_as_it_was():
+def test_seed_sets_initial_weights_only():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -81,7 +75,7 @@ def test_initial_weights_come_from_the_seed_and_leave_torch_as_it_was():
     assert not torch.equal(first["convolution.kernel"], other["convolution.kernel"])
 
 
-def test_logits_that_are_not_finite_are_one_sentence(one_sentence):
+def test_infinite_logits_are_an_error(one_sentence):
     network = build(GridConfig(**TINY))
     with torch.no_grad():
         network.convolution.bias.fill_(torch.nan)
@@ -89,7 +83,7 @@ def test_logits_that_are_not_finite_are_one_sentence(one_sentence):
         evidence(network, 10, 20)
 
 
-def test_bad_input_is_one_sentence(one_sentence):
+def test_invalid_input_is_an_error(one_sentence):
     for change, words in [
         ({"side": 1}, ["side must be at least 2", "got 1"]),
         ({"side": 201}, ["side must be", "at most 200"]),
@@ -105,8 +99,3 @@ def test_bad_input_is_one_sentence(one_sentence):
     ]:
         with one_sentence(*words):
             GridConfig(**change)
-
-
-def test_the_whole_grid_can_be_asked_for():
-    config = GridConfig(n_train=2_374_998, n_test=1_000_000)
-    assert config.end == 150**3

@@ -33,7 +33,7 @@ def sieved(low: int, high: int, *primes: int) -> np.ndarray:
     return np.all([n % q != 0 for q in primes], axis=0)
 
 
-def test_both_were_trained_and_judged_on_the_paper_s_ranges(grid, digits):
+def test_ranges_of_shipped_networks(grid, digits):
     config, task = grid.config, digits.config.task
     assert (config.side, config.low, config.n_train, config.n_test) == (150, 2, 1_000_000, 2_000_000)
     assert (task.low, task.high, task.split, task.base) == (2, config.end - 1, "range", 210)
@@ -43,7 +43,7 @@ def test_both_were_trained_and_judged_on_the_paper_s_ranges(grid, digits):
         assert (found.n_train, found.n_test) == (config.n_train, config.n_test)
 
 
-def test_the_goals_are_reached(grid, digits):
+def test_shipped_recalls(grid, digits):
     found, other = grid.judged, reported(digits)
     assert found.test.primes >= 0.99
     assert found.test.composites >= 0.787
@@ -53,14 +53,14 @@ def test_the_goals_are_reached(grid, digits):
     assert other.sieve_depth == 7
 
 
-def test_the_grid_s_weights_say_what_trial_division_by_2_3_5_says(grid):
+def test_grid_network_is_trial_division_by_2_3_5(grid):
     low, high = grid.config.middle, grid.config.middle + MANY
     score = sparse.network.evidence(grid.network(), low, high).numpy()
     assert np.array_equal(score >= grid.judged.threshold, sieved(low, high, 2, 3, 5))
     assert sparse.judge.sieve_recall(low, grid.config.end, (2, 3, 5)) == grid.judged.test
 
 
-def test_the_digits_weights_say_what_trial_division_by_2_3_5_7_says(digits, grid):
+def test_digit_network_is_trial_division_by_2_3_5_7(digits, grid):
     low, high = grid.config.middle, grid.config.middle + MANY
     tokens = torch.from_numpy(digits.config.task.encode(np.arange(low, high)))
     model = miii.Transformer(digits.config.model, 211, 2, 4)
@@ -70,7 +70,7 @@ def test_the_digits_weights_say_what_trial_division_by_2_3_5_7_says(digits, grid
     assert sparse.judge.sieve_recall(low, grid.config.end, (2, 3, 5, 7)) == reported(digits).test
 
 
-def test_the_threshold_is_that_of_training_integers(grid):
+def test_threshold_comes_from_training_integers(grid):
     """Of a tenth of them, every tenth sequence; the whole range is below."""
     low, part = grid.config.low, 10_000
     score = sparse.network.evidence(grid.network(), low, low + part * 10).numpy()
@@ -79,7 +79,7 @@ def test_the_threshold_is_that_of_training_integers(grid):
 
 
 @pytest.mark.slow
-def test_everything_is_computed_anew(grid, digits):
+def test_shipped_reports_match_the_weights(grid, digits):
     for found, kept in (
         (sparse.files.judged(grid.network()), grid.judged),
         (sparse.judge.of_digits(digits.model(), digits.task(), digits.config.task), reported(digits)),

@@ -19,14 +19,14 @@ def last() -> training.Step:
     return next(step for step in training.train(SMALL) if step.last)
 
 
-def test_steps_are_counted_and_the_last_says_so():
+def test_steps_are_counted():
     steps = list(training.train(SMALL.model_copy(update={"steps": 3})))
     assert [step.step for step in steps] == [1, 2, 3]
     assert [step.last for step in steps] == [False, False, True]
     assert steps[0].seconds <= steps[2].seconds
 
 
-def test_training_is_the_same_from_the_same_seed_and_another_from_another(same):
+def test_training_depends_on_the_seed(same):
     def weights(seed: int) -> dict[str, torch.Tensor]:
         config = SMALL.model_copy(update={"steps": 5, "seed": seed})
         return next(step for step in training.train(config) if step.last).network.state_dict()
@@ -35,7 +35,7 @@ def test_training_is_the_same_from_the_same_seed_and_another_from_another(same):
     assert not same(weights(1), weights(2))
 
 
-def test_training_asks_for_the_labels_of_training_integers_alone(monkeypatch):
+def test_training_uses_only_training_labels(monkeypatch):
     asked: list[int] = []
     plain = numbers.is_prime
 
@@ -48,13 +48,13 @@ def test_training_asks_for_the_labels_of_training_integers_alone(monkeypatch):
     assert (min(asked), max(asked)) == (SMALL.low, SMALL.middle - 1)
 
 
-def test_a_training_range_of_one_kind_is_one_sentence(one_sentence):
+def test_training_range_without_both_classes_is_an_error(one_sentence):
     between = GridConfig(low=114, n_train=12, length=4)  # 113 and 127 are neighbors among the primes
     with one_sentence("low and n_train", "both kinds"):
         next(training.train(between))
 
 
-def test_a_small_grid_learns_to_sieve_by_2_3_and_5(last):
+def test_small_grid_learns_to_sieve_by_2_3_5(last):
     """30 = 2 * 3 * 5, so a grid of side 30 gives the same away."""
     found = files.judged(last.network)
     exact = judge.sieve_recall(SMALL.middle, SMALL.end, (2, 3, 5))
@@ -65,7 +65,7 @@ def test_a_small_grid_learns_to_sieve_by_2_3_and_5(last):
     assert next(f.auc for f in found.factors if f.q == 7) < 0.6
 
 
-def test_a_folder_gives_back_what_was_kept(last, tmp_path, same):
+def test_saved_network_can_be_opened(last, tmp_path, same):
     kept = files.save(tmp_path / "grid", last)
     again = files.open(tmp_path / "grid")
     assert again.config == SMALL
@@ -75,7 +75,7 @@ def test_a_folder_gives_back_what_was_kept(last, tmp_path, same):
     assert sorted(path.name for path in kept.folder.iterdir()) == names
 
 
-def test_a_folder_that_cannot_be_is_one_sentence(last, tmp_path, one_sentence):
+def test_invalid_folder_is_an_error(last, tmp_path, one_sentence):
     (tmp_path / "there").mkdir()
     with one_sentence("folder must not exist yet", "there"):
         files.save(tmp_path / "there", last)
@@ -86,7 +86,7 @@ def test_a_folder_that_cannot_be_is_one_sentence(last, tmp_path, one_sentence):
         files.open(tmp_path / "nowhere")
 
 
-def test_weights_that_do_not_fit_are_one_sentence(last, tmp_path, one_sentence):
+def test_mismatched_weights_are_an_error(last, tmp_path, one_sentence):
     folder = files.save(tmp_path / "grid", last).folder
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "d_model": 16}))

@@ -44,7 +44,7 @@ def agrees(found: ablation.Ablations, i: int, logits: torch.Tensor, labels: torc
 SOME = torch.tensor([3, 24, 7, 11, 0])
 
 
-def test_a_head_s_ablation_is_the_run_without_it():
+def test_head_ablation_matches_an_intervention():
     for n_layers in [1, 2]:
         for kind in KINDS:
             for examples in [None, SOME]:
@@ -64,7 +64,7 @@ def test_a_head_s_ablation_is_the_run_without_it():
                 assert (found.loss - found.baseline_loss).abs().min() > 1e-4
 
 
-def test_the_ablation_of_neurons_is_the_run_without_them():
+def test_neuron_ablation_matches_an_intervention():
     for groups in [None, [[3], [0, 5, 7], []]]:
         for n_layers, layer in [(1, None), (2, 1), (2, 0)]:
             for kind in KINDS:
@@ -84,7 +84,7 @@ def test_the_ablation_of_neurons_is_the_run_without_them():
                     assert (found.loss - found.baseline_loss).abs().max() > 1e-3
 
 
-def test_in_float32_a_tiny_loss_keeps_its_digits(adder):
+def test_tiny_losses_are_accurate_in_float32(adder):
     model = adder(11, (2, 3, 5), scale=10.0)
     found = ablation.neurons(model, PAIRS, "mean")
     post = capture(model, PAIRS.tokens, {"0.mlp_post"})["0.mlp_post"][:, -1]
@@ -97,7 +97,7 @@ def test_in_float32_a_tiny_loss_keeps_its_digits(adder):
     assert found.baseline_loss < 1e-4
 
 
-def test_with_equal_logits_the_first_answer_counts_as_everywhere_else():
+def test_ties_go_to_the_first_answer():
     model = network(1)
     for weight in model.parameters():
         weight.zero_()
@@ -134,7 +134,7 @@ def test_another_seed_draws_another_interchange():
 # ---- frequencies ----
 
 
-def test_frequencies_leave_the_embedding():
+def test_frequencies_are_removed_from_the_embedding():
     for group in [(), (2, 4)]:
         for p in [11, 12]:
             group = (*group, p // 2)
@@ -170,7 +170,7 @@ def without_sum(values: torch.Tensor, group: tuple[int, ...], p: int) -> torch.T
     return (flat - X @ torch.linalg.lstsq(X, flat).solution).reshape(values.shape)
 
 
-def test_frequencies_leave_a_site():
+def test_frequencies_are_removed_from_a_site():
     for p in [11, 12]:
         for site in ["logits", "0.mlp_post", "1.z", "1.pattern", "0.resid_post"]:
             for directions in ["all", "sum"]:
@@ -190,7 +190,7 @@ def test_frequencies_leave_a_site():
                 assert (found.part, found.kind, found.names) == ("frequency", "removed", ("3", f"1, {p // 2}"))
 
 
-def test_the_planted_network_needs_its_own_frequencies_alone(adder):
+def test_the_planted_network_needs_only_its_frequencies(adder):
     for site in ["embedding", "logits", "0.mlp_post"]:
         model = adder(11, (2, 3), scale=10.0)
         whole = ablation.embedding_frequencies(model, PAIRS) if site == "embedding" else None
@@ -212,7 +212,7 @@ def test_the_planted_network_needs_its_own_frequencies_alone(adder):
 # ---- bad input ----
 
 
-def test_bad_input_is_a_sentence(one_sentence):
+def test_invalid_input_is_an_error(one_sentence):
     model = network(2)
     # what is passed to the public functions is checked against their types first, in tests only
     with one_sentence("kind", "zero, mean, interchange", "median"):

@@ -32,7 +32,7 @@ def planted(p, waves, d=16):
     return W
 
 
-def test_the_basis_is_orthonormal():
+def test_basis_is_orthonormal():
     for p in MODULI:
         basis = fourier.basis(p)
         assert basis.shape == (p, p)
@@ -40,7 +40,7 @@ def test_the_basis_is_orthonormal():
         torch.testing.assert_close(basis @ basis.T, torch.eye(p, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
-def test_each_row_of_the_basis_has_the_frequency_it_says_by_numpy_s_fft():
+def test_basis_frequencies_match_numpy():
     for p in MODULI:
         frequencies = fourier.frequency_of(p)
         assert len(frequencies) == p
@@ -49,13 +49,13 @@ def test_each_row_of_the_basis_has_the_frequency_it_says_by_numpy_s_fft():
             assert share[k] + (share[-k] if (2 * k) % p else 0) == pytest.approx(1.0)
 
 
-def test_a_modulus_below_two_is_refused(one_sentence):
+def test_modulus_below_two_is_an_error(one_sentence):
     for p in [1, 0, -3]:
         with one_sentence("p must be at least 2", str(p)):
             fourier.basis(p)
 
 
-def test_the_spectrum_is_numpy_s():
+def test_spectrum_matches_numpy():
     for p in MODULI:
         W = random(p, 9)
         power = np.square(np.abs(np.fft.rfft(W.numpy(), axis=0))).sum(1)[1:]
@@ -64,7 +64,7 @@ def test_the_spectrum_is_numpy_s():
         torch.testing.assert_close(fourier.spectrum(W).power, torch.from_numpy(power / power.sum()))
 
 
-def test_planted_waves_are_found_with_their_lengths():
+def test_planted_waves_are_found():
     p = 113
     s = fourier.spectrum(planted(p, [(14, 2.0, 3.0), (35, 1.0, 0.0), (52, 0.0, 0.5)]) + 4.0)
     half = math.sqrt(p / 2)  # the length of a cosine over Z_p
@@ -75,7 +75,7 @@ def test_planted_waves_are_found_with_their_lengths():
     assert s.power[[13, 34, 51]].tolist() == pytest.approx([13 / 14.25, 1 / 14.25, 0.25 / 14.25])
 
 
-def test_the_nyquist_frequency_is_there_for_even_p_only():
+def test_nyquist_frequency_only_for_even_p():
     for p in [12, 113]:
         n = torch.arange(p, dtype=torch.float64)
         s = fourier.spectrum((-1.0) ** n[:, None])
@@ -85,7 +85,7 @@ def test_the_nyquist_frequency_is_there_for_even_p_only():
             assert s.cos_norm[-1].item() == pytest.approx(math.sqrt(p))
 
 
-def test_planted_frequencies_are_the_key_frequencies():
+def test_planted_key_frequencies():
     for frequencies in [(1,), (14, 35, 41, 42, 52), (1, 2, 3, 55, 56)]:
         for noise in [0.0, 1e-7, 1e-2, 0.1]:
             W = planted(113, [(k, 1.0, 1.0) for k in frequencies]) + noise * random(113, 16)
@@ -98,14 +98,14 @@ def test_random_embeddings_have_no_key_frequencies():
     assert [fourier.spectrum(random(113, 128, seed)).key_frequencies for seed in range(20)] == [()] * 20
 
 
-def test_nothing_is_made_of_nothing():
+def test_zeros_have_no_spectrum():
     s = fourier.spectrum(torch.zeros(7, 3))
     assert s.power.tolist() == [0.0] * 3
     assert s.key_frequencies == ()
     assert fourier.circle(torch.zeros(7, 3), 1).variance == 0.0
 
 
-def test_key_frequencies_stand_above_the_widest_gap_and_ten_medians():
+def test_key_frequencies_need_a_gap_and_ten_medians():
     for power, key in [
         ([100, 50, 2, 1, 1, 1, 1, 1], (1, 2)),  # the widest gap is that of 50 to 2
         ([1, 2, 1, 50, 1, 1, 100, 1], (4, 7)),  # wherever they stand
@@ -120,13 +120,13 @@ def test_key_frequencies_stand_above_the_widest_gap_and_ten_medians():
         assert fourier.key_frequencies(torch.tensor(power, dtype=torch.float64)) == key
 
 
-def test_rounding_errors_are_no_structure():
+def test_rounding_errors_are_not_structure():
     for error in [1e-15, 1e-33]:
         power = torch.tensor([0.6, error, 0.4, 0, 0, error / 1e3, 0, 0], dtype=torch.float64)
         assert fourier.key_frequencies(power) == (1, 3)
 
 
-def test_a_key_frequency_is_read_from_the_tokens_and_written_to_the_logits(adder):
+def test_key_frequencies_are_read_and_written(adder):
     model = adder(113, (14, 35, 41))
     noise = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -143,7 +143,7 @@ def test_a_key_frequency_is_read_from_the_tokens_and_written_to_the_logits(adder
     assert fourier.embedding_spectrum(model).key_frequencies == (14, 41)
 
 
-def test_neurons_reach_the_logits_through_one_matrix(small_config):
+def test_neuron_logit_map(small_config):
     config = small_config(model={"n_layers": 2})
     model = miii.Transformer(config.model, 8, 7, 3, seed=0)
     expected = model.get_parameter("blocks.1.W_out") @ model.W_U
@@ -151,7 +151,7 @@ def test_neurons_reach_the_logits_through_one_matrix(small_config):
     assert expected.shape == (16, 7)
 
 
-def test_power_over_training_has_a_row_a_snapshot():
+def test_power_over_training():
     matrices = [random(23, 5, seed) for seed in range(3)]
     rows = fourier.power_over_training(iter(matrices))
     assert rows.shape == (3, 11)
@@ -159,7 +159,7 @@ def test_power_over_training_has_a_row_a_snapshot():
         assert torch.equal(row, fourier.spectrum(W).power)
 
 
-def test_an_exact_circle_is_drawn_as_one():
+def test_exact_circles():
     for k in [1, 5, 56]:
         p = 113
         circle = fourier.circle(planted(p, [(k, 1.5, 1.5)]) + 7.0, k)
@@ -173,19 +173,19 @@ def test_an_exact_circle_is_drawn_as_one():
         assert circle.variance == pytest.approx(1.0)
 
 
-def test_the_planes_share_the_variance():
+def test_planes_share_the_variance():
     W = planted(113, [(3, 2.0, 2.0), (9, 1.0, 1.0)])
     assert [fourier.circle(W, k).variance for k in (3, 9)] == pytest.approx([0.8, 0.2])
 
 
-def test_a_frequency_that_the_embedding_does_not_have_has_no_plane():
+def test_absent_frequency_has_no_plane():
     """Its directions are rounding errors: a plane along them would hold whatever else lies there."""
     circle = fourier.circle(planted(113, [(3, 2.0, 2.0), (9, 1.0, 1.0)]), 10)
     assert circle.variance == pytest.approx(0.0, abs=1e-9)
     assert circle.xy.abs().max() < 1e-9
 
 
-def test_the_nyquist_frequency_lies_on_a_line():
+def test_nyquist_frequency_is_a_line():
     for p in [2, 12]:
         n = torch.arange(p, dtype=torch.float64)
         W = torch.outer(3 * (-1.0) ** n, orthonormal(4, 1)[0])
@@ -194,19 +194,19 @@ def test_the_nyquist_frequency_lies_on_a_line():
         assert circle.variance == pytest.approx(1.0)
 
 
-def test_a_frequency_that_is_not_there_is_refused(one_sentence):
+def test_invalid_frequency_is_an_error(one_sentence):
     for p, frequency in [(7, 0), (7, 4), (7, -1), (12, 7), (2, 2)]:
         with one_sentence("frequency", f"1 .. {p // 2}", str(frequency)):
             fourier.circle(random(p, 3), frequency)
 
 
-def test_singular_values_are_numpy_s_without_the_mean():
+def test_singular_values_match_numpy():
     W = random(23, 5)
     expected = np.linalg.svd((W - W.mean(0)).numpy(), compute_uv=False)
     torch.testing.assert_close(fourier.singular_values(W + 9.0), torch.from_numpy(expected))
 
 
-def test_the_embedding_is_without_the_equals_sign(small_run):
+def test_operand_embedding_has_no_equals_sign(small_run):
     model = small_run.model()
     assert model.W_E.shape == (8, 8)
     assert torch.equal(fourier.operand_embedding(model), model.W_E[:7])
@@ -215,7 +215,7 @@ def test_the_embedding_is_without_the_equals_sign(small_run):
     assert torch.equal(fourier.embedding_spectrum(model, 5).power, fourier.spectrum(model.W_E[:5]).power)
 
 
-def test_as_many_operands_as_the_model_cannot_have_are_refused(small_run, one_sentence):
+def test_invalid_p_is_an_error(small_run, one_sentence):
     for p in [9, 1, 0, -1]:
         with one_sentence("p must be", "8", str(p)):
             fourier.operand_embedding(small_run.model(), p)

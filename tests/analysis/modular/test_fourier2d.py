@@ -27,7 +27,7 @@ def wave(p, k, m, phase_a=0.0, phase_b=0.0):
 # ---- transform ----
 
 
-def test_power_by_frequencies_is_numpy_s():
+def test_power_matches_numpy():
     for p in MODULI:
         values = random(p, p, 3)
         found = fourier2d.block_power(fourier2d.transform(values))
@@ -39,7 +39,7 @@ def test_power_by_frequencies_is_numpy_s():
         np.testing.assert_allclose(found.numpy(), expected)
 
 
-def test_rows_and_columns_are_those_of_the_basis():
+def test_rows_and_columns_follow_the_basis():
     for p in MODULI:
         basis, coefficients = fourier.basis(p), fourier2d.transform(random(p, p))
         torch.testing.assert_close(basis.T @ coefficients @ basis, random(p, p))
@@ -53,14 +53,14 @@ def test_rows_and_columns_are_those_of_the_basis():
 # ---- spectrum ----
 
 
-def test_a_product_of_two_waves_is_at_their_frequencies():
+def test_product_of_two_waves():
     for p, k, m in [(11, 2, 5), (11, 3, 3), (12, 6, 1), (12, 6, 6), (12, 0, 4)]:
         power = fourier2d.spectrum(wave(p, k, m) + 7).power
         assert power.shape == (p // 2 + 1, p // 2 + 1)
         assert power[k, m] == pytest.approx(1.0, abs=1e-12)
 
 
-def test_shares_are_those_of_the_variance_and_the_mean_is_left_out():
+def test_shares_of_variance_without_the_mean():
     for p in MODULI:
         values = random(p * p, 2, 3) + 5
         found = fourier2d.spectrum(values)
@@ -73,7 +73,7 @@ def test_shares_are_those_of_the_variance_and_the_mean_is_left_out():
         assert power[3, 4].item() == pytest.approx(16 / 25)
 
 
-def test_single_counts_what_is_in_a_in_b_and_in_products():
+def test_single_frequency_shares():
     p = 11
     values = wave(p, 2, 0) + 2 * wave(p, 0, 2, 0.4, 1.0) / math.cos(0.4) + wave(p, 2, 2) + wave(p, 2, 4)
     single = fourier2d.spectrum(values).single()
@@ -82,12 +82,12 @@ def test_single_counts_what_is_in_a_in_b_and_in_products():
     assert single.sum().item() == pytest.approx(single[1].item())  # the product of 2 and 4 is in neither alone
 
 
-def test_a_site_that_varies_by_rounding_alone_has_no_spectrum():
+def test_rounding_has_no_spectrum():
     for values in [torch.zeros(121, 3), torch.full((121, 3), 0.1), 0.1 + 1e-9 * random(121, 3)]:
         assert torch.equal(fourier2d.spectrum(values).power, torch.zeros(6, 6, dtype=torch.float64))
 
 
-def test_a_small_variance_is_not_taken_for_rounding():
+def test_small_variance_is_not_rounding():
     assert fourier2d.spectrum((1 + 1e-4 * wave(11, 2, 2)).float()).power[2, 2] > 0.99
 
 
@@ -102,13 +102,13 @@ def model(waves):
 TASK = miii.ModularAddition(p=11).build()
 
 
-def test_the_logits_of_a_planted_network_have_its_amplitudes_squared(model):
+def test_spectrum_of_planted_logits(model):
     power = fourier2d.site_spectrum(model, TASK, "logits").power
     assert power[2, 2].item() == pytest.approx(9 / 25)
     assert power[4, 4].item() == pytest.approx(16 / 25)
 
 
-def test_squares_of_waves_have_twice_the_frequency_in_one_operand(model):
+def test_spectrum_of_square_neurons(model):
     """(cos x + cos y)^2 has variance 1/8 in cos 2x, as much in cos 2y, and 1 in 2 cos x cos y."""
     power = fourier2d.site_spectrum(model, TASK, "0.mlp_post").power
     for k, double in ((2, 4), (4, 3)):  # 8 is 3 modulo 11
@@ -117,11 +117,11 @@ def test_squares_of_waves_have_twice_the_frequency_in_one_operand(model):
         assert power[0, double].item() == pytest.approx(0.5 * 0.1)
 
 
-def test_a_site_that_is_the_same_for_every_pair_has_no_spectrum(model):
+def test_constant_site_has_no_spectrum(model):
     assert fourier2d.site_spectrum(model, TASK, "0.resid_pre").power.sum() == 0
 
 
-def test_a_site_that_no_example_has_is_refused(one_sentence, model):
+def test_missing_site_is_an_error(one_sentence, model):
     for name in ["0.mlp", "2.z", "pos_embed"]:
         with one_sentence(name):
             fourier2d.site_spectrum(model, TASK, name)

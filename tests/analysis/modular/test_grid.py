@@ -25,25 +25,25 @@ def network(n_layers=1, p=P, **config):
 # ---- tasks ----
 
 
-def test_the_modulus_of_a_task_of_all_pairs():
+def test_modulus_of_a_task_with_all_pairs():
     for p in [11, 12, 113]:
         for operation in ["add", "mul", "relabelled"]:
             assert grid.modulus(miii.ModularAddition(p=p, operation=operation).build()) == p
 
 
-def test_a_modulus_with_too_few_frequencies_is_refused(one_sentence):
+def test_small_modulus_is_an_error(one_sentence):
     for p in [2, 7, 10]:
         with one_sentence("p must be at least 11", f"(got {p})"):
             grid.modulus(miii.ModularAddition(p=p).build())
 
 
-def test_a_task_of_some_pairs_is_refused(one_sentence):
+def test_task_without_all_pairs_is_an_error(one_sentence):
     some = replace(TASK, tokens=TASK.tokens[:-1], labels=TASK.labels[:-1], train_mask=TASK.train_mask[:-1])
     with one_sentence("task must have all p^2 pairs", "2208"):
         grid.modulus(some)
 
 
-def test_a_task_of_longer_examples_is_refused(one_sentence):
+def test_task_with_longer_examples_is_an_error(one_sentence):
     with one_sentence("task must have all p^2 pairs"):
         grid.modulus(replace(TASK, tokens=TASK.tokens[:, [0, 1, 1, 2]]))
 
@@ -51,7 +51,7 @@ def test_a_task_of_longer_examples_is_refused(one_sentence):
 # ---- values ----
 
 
-def test_logits_are_the_model_s_less_their_mean_over_the_answers():
+def test_logits_are_centered():
     for n_layers in [1, 2]:
         for act in ["relu", "square"]:
             model = network(n_layers, act=act)
@@ -62,7 +62,7 @@ def test_logits_are_the_model_s_less_their_mean_over_the_answers():
             assert plain.mean(1).abs().max() > 0.1
 
 
-def test_a_network_that_has_fallen_apart_is_refused(one_sentence):
+def test_infinite_values_are_an_error(one_sentence):
     for value in [torch.nan, torch.inf]:
         model = network()
         model.W_U[3, 5] = value
@@ -70,20 +70,20 @@ def test_a_network_that_has_fallen_apart_is_refused(one_sentence):
             grid.logits(model, TASK)
 
 
-def test_activations_are_those_of_the_last_position():
+def test_activations_at_the_last_position():
     for name in ["embed", "0.q", "0.z", "0.mlp_post", "1.resid_post", "logits"]:
         model = network(2)
         found = grid.activations(model, TASK, name)
         assert torch.equal(found, capture(model, TASK.tokens, {name})[name][:, -1])
 
 
-def test_neurons_are_the_last_block_s_before_their_activation():
+def test_neuron_inputs_are_mlp_pre():
     for n_layers in [1, 2]:
         model, site = network(n_layers), f"{n_layers - 1}.mlp_pre"
         torch.testing.assert_close(grid.neuron_inputs(model, TASK), grid.activations(model, TASK, site))
 
 
-def test_combined_pair_by_pair():
+def test_combined_residues():
     for p in [11, 12]:
         for multipliers in [(1, 1), (1, -1), (3, -4), (0, 1)]:
             expected = [(multipliers[0] * a + multipliers[1] * b) % p for a in range(p) for b in range(p)]

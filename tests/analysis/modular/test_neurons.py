@@ -33,7 +33,7 @@ def build(waves):
 # ---- phases ----
 
 
-def test_every_phase_of_a_square_neuron_is_the_planted_one(build, turn):
+def test_planted_phases_are_found(build, turn):
     for multipliers in [(1, 1), (1, -1), (-1, 1), (-1, -1)]:
         alpha, beta = multipliers
         found = neurons.describe(build(multipliers), TASK if beta > 0 else SUB, multipliers)
@@ -50,14 +50,14 @@ def test_every_phase_of_a_square_neuron_is_the_planted_one(build, turn):
                     assert found.alignment[i].item() == pytest.approx(math.cos(phase))
 
 
-def test_input_and_output_disagree_where_the_other_combination_is_asked_for(build):
+def test_phases_disagree_for_the_other_combination(build):
     assert neurons.describe(build(phases=(0.0, 0.0)), TASK, (1, -1)).alignment.min() < -0.5
 
 
 # ---- frequencies ----
 
 
-def test_relu_neurons_with_one_kink_are_of_a_single_frequency(build):
+def test_relu_neurons_with_one_kink_have_a_single_frequency(build):
     found = neurons.describe(build(act="relu", hinges=1, p=23), miii.ModularAddition(p=23).build())
     assert found.share.min() > 0.95  # harmonics have the rest
     assert found.single_frequency == 1
@@ -67,7 +67,7 @@ def test_relu_neurons_with_one_kink_are_of_a_single_frequency(build):
     }
 
 
-def test_a_neuron_of_two_frequencies_is_in_no_cluster(build):
+def test_mixed_neuron_is_in_no_cluster(build):
     model, task = build(act="relu", hinges=1, p=23), miii.ModularAddition(p=23).build()
     W_in = model.blocks[0].W_in
     W_in[:, 3] += W_in[:, 16]  # one that reads 2 now reads 4 as much
@@ -78,7 +78,7 @@ def test_a_neuron_of_two_frequencies_is_in_no_cluster(build):
     assert [len(members) for members in found.clusters().values()] == [15, 16]
 
 
-def test_shares_of_the_last_block_s_neurons_are_numpy_s():
+def test_shares_match_numpy():
     for n_layers in [1, 2]:
         model = random_network(n_layers)
         found = neurons.describe(model, TASK)
@@ -97,7 +97,7 @@ def test_shares_of_the_last_block_s_neurons_are_numpy_s():
         assert found.alive.sum() > 10
 
 
-def test_power_is_the_mean_over_the_live_neurons():
+def test_power_is_a_mean_over_live_neurons():
     def only(i):
         """The first network with all neurons dead but these."""
         model = random_network(act="gelu")
@@ -111,7 +111,7 @@ def test_power_is_the_mean_over_the_live_neurons():
     assert [found.power.max() for found in each] == [found.share.max() for found in each]
 
 
-def test_power_over_training_has_a_row_for_each_network(build):
+def test_power_over_training_has_one_row_a_network(build):
     models = [random_network(seed=1), build(), random_network(seed=2)]
     found = neurons.power_over_training(models, TASK)
     torch.testing.assert_close(found, torch.stack([neurons.describe(model, TASK).power for model in models]))
@@ -120,7 +120,7 @@ def test_power_over_training_has_a_row_for_each_network(build):
 # ---- the dead ----
 
 
-def test_dead_neurons_are_counted_and_left_out(build):
+def test_dead_neurons_are_counted(build):
     for act in ["square", "relu"]:
         live, more = (neurons.describe(build(act=act, hinges=1, dead_neurons=n), TASK) for n in (0, 7))
         assert (live.dead, more.dead) == (0, 7)
@@ -132,7 +132,7 @@ def test_dead_neurons_are_counted_and_left_out(build):
         assert [len(m) for m in more.clusters().values()] == [len(m) for m in live.clusters().values()]
 
 
-def test_a_neuron_is_dead_below_a_millionth_of_the_largest_variance(build):
+def test_dead_below_a_millionth_of_the_largest_variance(build):
     model = build()
     model.blocks[0].W_in[:, 1] *= 0.1  # its square is a hundredth, its variance a ten thousandth
     model.blocks[0].W_in[:, 2] *= 0.03
@@ -140,7 +140,7 @@ def test_a_neuron_is_dead_below_a_millionth_of_the_largest_variance(build):
     assert found.alive[:3].tolist() == [True, True, False]
 
 
-def test_neurons_that_fire_alike_for_every_pair_are_dead():
+def test_constant_neurons_are_dead():
     model = random_network()
     model.blocks[0].W_V.zero_()  # "=" hears nothing of a and b
     found = neurons.describe(model, TASK)

@@ -22,20 +22,20 @@ def marked(frame):
     return [(phase.name, phase.start, phase.end) for phase in mark(frame)]
 
 
-def test_a_run_that_groks_has_all_of_them():
+def test_a_run_that_groks_has_all_phases():
     assert marked(GROKS) == list(zip(NAMES, (0, 20, 40, 50), (20, 40, 50, 60), strict=True))
     assert mark(GROKS)[0] == Phase("memorization", 0, 20)
     assert [phase_at(mark(GROKS), step) for step in (0, 19, 20, 40, 60)] == [NAMES[i] for i in (0, 0, 1, 2, 3)]
     assert phase_at((), 10) is None
 
 
-def test_a_run_that_stops_is_in_the_phase_that_has_not_ended():
+def test_an_unfinished_phase_is_the_last():
     for n in [2, 3, 4, 5, 6]:
         last = {2: "memorization", 3: "memorization", 4: "circuit formation", 5: "circuit formation", 6: "cleanup"}[n]
         assert marked(GROKS.head(n))[-1] == (last, {2: 0, 3: 0, 4: 20, 5: 20, 6: 40}[n], STEPS[n - 1])
 
 
-def test_runs_that_lack_a_phase():
+def test_runs_without_some_phases():
     flat = [0.01] * 7
     for frame, wanted in (
         (run([5.0, 6.0, 8.0, 9.0, 10.0, 11.0, 12.0], flat), [("memorization", 0, 60)]),  # it never groks
@@ -52,7 +52,7 @@ def test_runs_that_lack_a_phase():
         assert marked(frame) == wanted
 
 
-def test_a_loss_that_rises_after_grokking_is_no_peak():
+def test_a_later_rise_of_the_loss_is_not_the_peak():
     assert marked(GROKS.assign(test_loss=[*PEAK[:6], 9.0]))[0] == ("memorization", 0, 20)
 
 

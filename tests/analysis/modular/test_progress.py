@@ -89,7 +89,7 @@ def test_losses_of_float32_logits_are_taken_in_float64():
     assert 0 < progress.losses(logits, TASK.labels, TASK.train_mask, (2,)).full < 1e-9
 
 
-def test_a_frequency_that_is_none_is_refused(one_sentence):
+def test_invalid_frequency_is_an_error(one_sentence):
     for wrong in [0, 6, -1]:
         with one_sentence("frequencies must be in 1 .. 5", f"(got {wrong})"):
             progress.losses(random(P * P, P), TASK.labels, TASK.train_mask, (2, wrong))
@@ -113,33 +113,30 @@ def symmetricity_by_hand(model, p):
     return np.array(cosines)
 
 
-def test_gradient_symmetricity_is_the_mean_over_random_triples():
-    for act in ["relu", "gelu"]:
-        model = random_network(act=act)
-        model.W_U += random(16, 1)  # what all answers share, softmax does not see
-        every = symmetricity_by_hand(model, P)
-        error = every.std() / math.sqrt(4000)
-        found = progress.gradient_symmetricity(model, TASK, n=4000)
-        assert found == pytest.approx(every.mean(), abs=4 * error)
-        assert abs(every.mean()) > 8 * error
-        assert progress.gradient_symmetricity(model, TASK, n=20) != progress.gradient_symmetricity(
-            model, TASK, 20, seed=1
-        )
+def test_gradient_symmetricity_matches_single_gradients():
+    model = random_network(act="gelu")
+    model.W_U += random(16, 1)  # what all answers share, softmax does not see
+    every = symmetricity_by_hand(model, P)
+    error = every.std() / math.sqrt(4000)
+    found = progress.gradient_symmetricity(model, TASK, n=4000)
+    assert found == pytest.approx(every.mean(), abs=4 * error)
+    assert abs(every.mean()) > 8 * error
+    assert progress.gradient_symmetricity(model, TASK, n=20) != progress.gradient_symmetricity(model, TASK, 20, seed=1)
 
 
-def test_operands_that_are_heard_alike_have_gradients_alike(adder, waves):
+def test_symmetric_operands_have_equal_gradients(adder, waves):
     assert progress.gradient_symmetricity(adder(P, (1, 3)), TASK) == pytest.approx(1)
     other = planted.from_formula(waves(P, (1, 3), (1, -1)), act="relu")
     assert progress.gradient_symmetricity(other, TASK) < 0.5
 
 
-def test_gradients_that_vanish_are_left_out():
+def test_zero_gradients_are_left_out():
     model = random_network()
     model.blocks[0].W_V.zero_()  # "=" hears nothing of a and b
     assert progress.gradient_symmetricity(model, TASK) == 0
 
 
-def test_gradients_need_no_weights_that_require_them():
+def test_gradients_leave_weights_alone():
     model = random_network()
     progress.gradient_symmetricity(model, TASK)
     assert not any(weight.requires_grad or weight.grad is not None for weight in model.parameters())
@@ -157,7 +154,7 @@ def with_right_logits(values, labels):
 A, B = torch.arange(P)[:, None], torch.arange(P)
 
 
-def test_distance_irrelevance_is_zhong_s_ratio_of_standard_deviations():
+def test_distance_irrelevance_is_a_ratio_of_standard_deviations():
     values = random(P)[(A - B) % P] + 0.5 * random(P, P, seed=1)
     spread = [np.std([values[(b + d) % P, b].item() for b in range(P)]) for d in range(P)]
     found = progress.distance_irrelevance(with_right_logits(values, TASK.labels), TASK.labels)
@@ -165,7 +162,7 @@ def test_distance_irrelevance_is_zhong_s_ratio_of_standard_deviations():
     assert 0.1 < found < 0.9
 
 
-def test_a_right_logit_that_varies_by_rounding_alone_depends_on_no_distance(waves):
+def test_constant_correct_logit_is_fully_irrelevant(waves):
     for dtype in [torch.float64, torch.float32]:
         model = planted.from_formula(waves(P, (1, 3)), dtype=dtype)
         assert progress.distance_irrelevance(grid.logits(model, TASK), TASK.labels) == 1
@@ -193,7 +190,7 @@ def test_pure_circles_are_circular():
             assert progress.circularity((circles(p, radii) + shift).float()) == pytest.approx(1)
 
 
-def test_circularity_is_the_mean_over_four_components_of_their_strongest_frequency():
+def test_circularity_matches_numpy():
     W = random(23, 6)
     values = W.numpy() - W.numpy().mean(0)
     components = np.linalg.svd(values)[0][:, :4]
@@ -203,7 +200,7 @@ def test_circularity_is_the_mean_over_four_components_of_their_strongest_frequen
     assert expected < 0.6
 
 
-def test_where_all_tokens_are_alike_nothing_is_circular():
+def test_constant_embedding_is_not_circular():
     assert progress.circularity(torch.zeros(11, 4)) == 0
     assert progress.circularity(torch.ones(11, 1) * random(4)) == 0
 
@@ -215,13 +212,13 @@ def test_gini_is_half_the_relative_mean_difference():
         assert progress.gini(norms) == pytest.approx((differences / (2 * norms.mean())).item())
 
 
-def test_gini_of_equal_shares_of_one_owner_and_of_nothing():
+def test_gini_extremes():
     assert progress.gini(torch.full((9,), 3.0)) == pytest.approx(0)
     assert progress.gini(torch.tensor([0.0, 0.0, 5.0, 0.0])) == pytest.approx(3 / 4)
     assert progress.gini(torch.zeros(5)) == 0
 
 
-def test_component_norms_are_those_of_each_cosine_and_sine():
+def test_component_norms_of_circles():
     for p in [11, 12]:
         W = circles(p, {2: 3.0, 4: 1.0}) + 7
         norms = progress.component_norms(W)
@@ -231,7 +228,7 @@ def test_component_norms_are_those_of_each_cosine_and_sine():
         torch.testing.assert_close(norms, expected)
 
 
-def test_effective_rank_is_the_exponential_of_an_entropy():
+def test_effective_rank_matches_numpy():
     W = random(9, 4)
     values = np.linalg.svd(W.numpy() - W.numpy().mean(0), compute_uv=False)
     shares = values / values.sum()
@@ -239,7 +236,7 @@ def test_effective_rank_is_the_exponential_of_an_entropy():
     assert progress.effective_rank(torch.zeros(9, 4)) == 1
 
 
-def test_squared_weights_are_all_of_them():
+def test_squared_weights_include_all_parameters():
     model = random_network(biases="all")
     model.b_U += 2
     flat = torch.nn.utils.parameters_to_vector(model.parameters())
@@ -249,14 +246,14 @@ def test_squared_weights_are_all_of_them():
 # ---- active frequencies ----
 
 
-def test_a_frequency_that_stands_out_by_rounding_is_not_active():
+def test_rounding_is_not_active():
     power = torch.full((2, 15), 1 / 15).double()
     power[1, 4] *= 1 + 1e-15
     assert power[1, 4] > power[1, 3]
     assert progress.active_frequencies(power).tolist() == [0, 0]
 
 
-def test_active_frequencies_by_one_threshold_for_all_snapshots():
+def test_active_frequencies_by_both_rules():
     power = torch.full((20, 10), 0.01)
     power[19, :4] = 1.0  # alone: mean .406, deviation .485; of all: mean .03, deviation .14
     power[18, 0] = 0.25  # above its own snapshot's, and below that of all

@@ -44,7 +44,7 @@ def by_hand(model, p, frequencies, multipliers, s):
 # ---- planted networks ----
 
 
-def test_a_planted_network_follows_every_turn_and_ignores_the_control_s(waves):
+def test_planted_network_follows_every_rotation_but_the_control(waves):
     for multipliers in [(1, 1), (1, -1), (1, 3)]:
         for act in ["square", "relu"]:
             model = planted.from_formula(waves(P, KEYS, multipliers), act=act)
@@ -57,7 +57,7 @@ def test_a_planted_network_follows_every_turn_and_ignores_the_control_s(waves):
             assert found.control_accuracy.tolist() == [1.0] * (P - 1)
 
 
-def test_even_and_composite_moduli_can_be_steered(waves):
+def test_even_and_composite_moduli(waves):
     for operation in ["add", "sub"]:
         for p, keys in [(12, (1, 5)), (12, (1, 6)), (12, (2, 3, 5)), (59, (3, 7, 20))]:
             task = miii.ModularAddition(p=p, operation=operation)
@@ -67,7 +67,7 @@ def test_even_and_composite_moduli_can_be_steered(waves):
             assert found.control_accuracy.min() == 1
 
 
-def test_weights_that_require_gradients_can_be_steered_too(waves):
+def test_weights_may_require_gradients(waves):
     model = planted.from_formula(waves(P, KEYS)).requires_grad_(True)
     found = steering.steer(model, TASK, KEYS)
     assert found.minimum == 1
@@ -77,7 +77,7 @@ def test_weights_that_require_gradients_can_be_steered_too(waves):
 # ---- controls ----
 
 
-def test_without_frequencies_nothing_can_be_turned(waves):
+def test_no_frequencies_no_accuracy(waves):
     model = planted.from_formula(waves(P, KEYS))
     found = steering.steer(model, TASK, ())
     assert found.frequencies == found.control_frequencies == ()
@@ -85,7 +85,7 @@ def test_without_frequencies_nothing_can_be_turned(waves):
     assert found.control_accuracy.tolist() == [1.0] * (P - 1)
 
 
-def test_where_the_control_needs_more_than_is_left_it_takes_all(waves):
+def test_control_takes_all_remaining_frequencies(waves):
     model = planted.from_formula(waves(11, (1, 2, 3)))
     task = miii.ModularAddition(p=11).build()
     assert steering.steer(model, task, (1, 2, 3)).control_frequencies == (4, 5)
@@ -101,7 +101,7 @@ def test_the_seed_draws_the_control(waves):
     assert len(drawn) > 1
 
 
-def test_a_network_that_prefers_no_answer_gives_none():
+def test_a_tie_is_not_an_answer():
     model = random_network()
     for weight in model.parameters():
         weight.zero_()
@@ -112,7 +112,7 @@ def test_a_network_that_prefers_no_answer_gives_none():
 # ---- against a map made by hand ----
 
 
-def test_one_turn_is_one_linear_map_at_mlp_out(waves, noisy):
+def test_steering_is_one_linear_map_at_mlp_out(waves, noisy):
     for multipliers in [(1, 1), (1, -1)]:
         for s in [1, 7, 22]:
             model = noisy(planted.from_formula(waves(P, KEYS, multipliers), act="relu"), 4, seed=s)
@@ -128,7 +128,7 @@ def test_one_turn_is_one_linear_map_at_mlp_out(waves, noisy):
             )
 
 
-def test_waves_whose_strength_varies_with_the_distance_are_turned_in_part(adder):
+def test_waves_of_varying_strength_are_rotated_in_part(adder):
     """Those of ``adder`` are r = 2 (1 + cos w (a - b)) strong: mean(r)^2 / mean(r^2) is 4 / 6."""
     model, task = adder(23, (3,)).double(), miii.ModularAddition(p=23).build()
     found = steering.steer(model, task, (3,))
@@ -144,7 +144,7 @@ def test_waves_whose_strength_varies_with_the_distance_are_turned_in_part(adder)
 # ---- bad input ----
 
 
-def test_a_frequency_that_is_none_is_refused(one_sentence, waves):
+def test_invalid_frequency_is_an_error(one_sentence, waves):
     for wrong in [0, 12, -2]:
         with one_sentence("frequencies must be in 1 .. 11", f"(got {wrong})"):
             steering.steer(planted.from_formula(waves(P, KEYS)), TASK, (2, wrong))

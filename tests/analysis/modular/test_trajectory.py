@@ -33,7 +33,7 @@ def measured(networks):
     return trajectory.measure_all(networks, TASK, KEYS)
 
 
-def test_a_point_holds_what_the_measures_say(networks, measured):
+def test_a_point_holds_all_measures(networks, measured):
     for (step, model), point in zip(networks, measured.points, strict=True):
         logits, W_E = grid.logits(model, TASK), model.W_E[:P]
         loss, right = metrics.cross_entropy(logits, TASK.labels), logits.argmax(1) == TASK.labels
@@ -62,7 +62,7 @@ def test_a_point_holds_what_the_measures_say(networks, measured):
         torch.testing.assert_close(point.embedding, fourier.spectrum(W_E).power)
 
 
-def test_the_frame_has_a_row_a_snapshot_and_every_number(measured):
+def test_frame_has_one_row_a_snapshot(measured):
     frame = measured.frame()
     assert frame["step"].tolist() == [0, 10, 30]
     numbers = set(trajectory.Point.__dataclass_fields__) - {"power", "embedding", "excluded_alone"}
@@ -75,7 +75,7 @@ def test_the_frame_has_a_row_a_snapshot_and_every_number(measured):
     assert frame.notna().all(axis=None)
 
 
-def test_where_the_split_is_unknown_its_sides_are_missing(networks):
+def test_unknown_split_has_no_train_or_test_measures(networks):
     found = trajectory.measure_all(networks, UNKNOWN, KEYS)
     frame = found.frame()
     sides = ["train_loss", "test_loss", "train_accuracy", "test_accuracy"]
@@ -84,7 +84,7 @@ def test_where_the_split_is_unknown_its_sides_are_missing(networks):
     assert phases.mark(frame) == ()
 
 
-def test_networks_are_taken_one_at_a_time(networks):
+def test_one_network_in_memory_at_a_time(networks):
     """The one before is let go when the next is asked for."""
     alive: list[weakref.ref] = []
 
@@ -100,7 +100,7 @@ def test_networks_are_taken_one_at_a_time(networks):
     assert [point.step for point in trajectory.measure_all(one_by_one(), TASK, ()).points] == [0, 10, 30]
 
 
-def test_bad_input_is_one_sentence(one_sentence, networks, adder):
+def test_invalid_input_is_an_error(one_sentence, networks, adder):
     with one_sentence("frequencies must be in 1 .. 5", "6"):
         trajectory.measure_all(networks, TASK, (6,))
     with one_sentence("p must be at least 11", "7"):

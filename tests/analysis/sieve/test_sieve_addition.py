@@ -11,7 +11,7 @@ from miii.analysis.sieve import sums as split
 from miii.model.tap import capture
 
 
-def test_a_network_that_adds_residues_passes(integers, built, residue_adder):
+def test_residue_adder_passes(integers, built, residue_adder):
     model = residue_adder(integers, 3)
     (of_3, of_7) = sieve.measure_addition(model, built, integers, (3, 7), (3,))
     assert of_3.explained.share == pytest.approx(1)
@@ -28,9 +28,7 @@ def test_a_network_that_adds_residues_passes(integers, built, residue_adder):
     assert sieve.verdict((of_3, of_7)) == "sums residues modulo 3"
 
 
-def test_where_the_modulus_is_above_the_base_the_same_meaning_at_every_place_is_asked_for(
-    integers, built, residue_adder, untrained
-):
+def test_pooled_share_if_the_modulus_exceeds_the_base(integers, built, residue_adder, untrained):
     (found,) = sieve.measure_addition(residue_adder(integers, 11), built, integers, (11,), (11,))
     assert found.explained.share == pytest.approx(1)
     assert found.variance_explained == found.explained.pooled
@@ -40,7 +38,7 @@ def test_where_the_modulus_is_above_the_base_the_same_meaning_at_every_place_is_
     assert other.variance_explained < 0.5
 
 
-def test_a_network_that_adds_integers_and_looks_the_sum_up_fails(integers, built, residue_adder):
+def test_integer_adder_with_lookup_fails(integers, built, residue_adder):
     model = residue_adder(integers, 3, integers=True)
     rows = np.flatnonzero(~built.train_mask.numpy())
     said = sieve.evidence(model, built.tokens[rows])
@@ -53,7 +51,7 @@ def test_a_network_that_adds_integers_and_looks_the_sum_up_fails(integers, built
     assert sieve.verdict((found,)) == "does not sum residues modulo a prime"
 
 
-def test_letters_are_counted_by_residues_too(summer):
+def test_residues_of_miu_strings(summer):
     config = miii.MIU(longest=9, longest_test=12, n=2000)
     task = config.build()
     model = summer([1.0, 0.0, 0.0, 0.0, 0.0], task.n_ctx, lambda n: 1.0 if n % 3 else -1.0, 16)
@@ -64,14 +62,14 @@ def test_letters_are_counted_by_residues_too(summer):
     assert found.adds
 
 
-def test_the_verdict_lists_what_passed(integers, built, residue_adder):
+def test_verdict_in_words(integers, built, residue_adder):
     (passed,) = sieve.measure_addition(residue_adder(integers, 3), built, integers, (3,))
     assert sieve.verdict((passed, passed)) == "sums residues modulo 3 and 3"
     assert sieve.verdict((passed, passed, passed)) == "sums residues modulo 3, 3 and 3"
     assert sieve.verdict(()) == "has too few examples to tell whether it sums residues"
 
 
-def test_the_shares_are_counted_from_the_evidence_that_is_kept(integers, built, residue_adder, untrained):
+def test_shares_match_the_recorded_evidence(integers, built, residue_adder, untrained):
     for model in (residue_adder(integers, 3), untrained):
         (found,) = sieve.measure_addition(model, built, integers, (3,))
         for crossing in (found.interchange, found.steering):
@@ -87,7 +85,7 @@ def test_the_shares_are_counted_from_the_evidence_that_is_kept(integers, built, 
             assert all(side.all() for side in own)  # only those are changed that stood on their own side
 
 
-def test_the_other_sieved_primes_are_kept_out(integers, built, residue_adder):
+def test_multiples_of_other_primes_are_left_out(integers, built, residue_adder):
     model = residue_adder(integers, 3)
     fitted, held_out = (sieve.sum_of_split(model, built, integers, side) for side in (True, False))
     every = interventions.Sides.of(model, held_out, 3, ())
@@ -100,7 +98,7 @@ def test_the_other_sieved_primes_are_kept_out(integers, built, residue_adder):
 # ---- the sum ----
 
 
-def test_the_contributions_add_up_to_what_attention_adds(integers, built, untrained):
+def test_contributions_sum_to_attention(integers, built, untrained):
     rows = np.arange(0, 9000, 300)
     n = built.facts["n"].numpy()[rows]
     symbol = np.array([[int(digit) for digit in str(x)] for x in n])
@@ -113,7 +111,7 @@ def test_the_contributions_add_up_to_what_attention_adds(integers, built, untrai
     assert torch.allclose(split.evidence_of_sum(untrained, sums.resid), logits[:, 1] - logits[:, 0], atol=1e-5)
 
 
-def test_the_integers_are_coprime_to_the_base_and_of_the_side(integers, built, untrained):
+def test_integers_are_coprime_to_the_base(integers, built, untrained):
     for train, mask in ((True, built.step_mask), (False, ~built.train_mask)):
         sums = sieve.sum_of_split(untrained, built, integers, train)
         allowed = set(built.facts["n"][mask].tolist())
@@ -121,7 +119,7 @@ def test_the_integers_are_coprime_to_the_base_and_of_the_side(integers, built, u
         assert (sums.parts.sum(1) == sums.n).all()
 
 
-def test_the_metric_is_that_of_the_evidence(integers, built, untrained):
+def test_sensitivity_predicts_changes_of_the_evidence(integers, built, untrained):
     resid = sieve.sum_of_split(untrained, built, integers, False).resid[:500]
     M = sieve.sensitivity(untrained, resid)
     step = 1e-3 * torch.randn(16, generator=torch.Generator().manual_seed(0))
@@ -129,7 +127,7 @@ def test_the_metric_is_that_of_the_evidence(integers, built, untrained):
     assert moved.square().mean().item() == pytest.approx((step @ M @ step).item(), rel=0.05)
 
 
-def test_activations_that_are_no_numbers_are_refused(integers, built, untrained, one_sentence):
+def test_nan_activations_are_an_error(integers, built, untrained, one_sentence):
     broken = miii.Transformer(untrained.config, built.d_vocab, built.d_vocab_out, built.n_ctx, seed=0)
     with torch.no_grad():
         broken.W_pos[0, 0] = float("nan")
@@ -139,7 +137,7 @@ def test_activations_that_are_no_numbers_are_refused(integers, built, untrained,
         sieve.evidence(broken, built.tokens[:5])
 
 
-def test_a_side_without_integers_coprime_to_the_base_is_refused(integers, built, untrained, one_sentence):
+def test_split_without_coprime_integers_is_an_error(integers, built, untrained, one_sentence):
     even = built.facts["n"] % 2 == 0
     task = miii.Task(**{**vars(built), "train_mask": even, "val_mask": None})
     with one_sentence("training side", "coprime"):
@@ -149,7 +147,7 @@ def test_a_side_without_integers_coprime_to_the_base_is_refused(integers, built,
 # ---- heads, and the plane ----
 
 
-def test_each_head_is_given_its_share(integers, built, residue_adder):
+def test_heads_get_their_share(integers, built, residue_adder):
     for shares in [(1.0,), (0.75, 0.25), (1.5, -0.5)]:
         model = residue_adder(integers, 3, shares=shares)
         sums = sieve.sum_of_split(model, built, integers, False)
@@ -158,7 +156,7 @@ def test_each_head_is_given_its_share(integers, built, residue_adder):
         assert torch.allclose(found.attends, torch.full((len(shares), 5), 0.2))
 
 
-def test_heads_share_what_residues_explain(integers, built, untrained):
+def test_heads_share_the_explained_variance(integers, built, untrained):
     sums = sieve.sum_of_split(untrained, built, integers, False)
     metric = sieve.sensitivity(untrained, sums.resid)
     found, explained = sieve.heads(sums, metric, 3), sieve.explained(sums, metric, 3)
@@ -168,7 +166,7 @@ def test_heads_share_what_residues_explain(integers, built, untrained):
     assert found.adds.sum(0).tolist() == pytest.approx((by_place / by_place.sum()).tolist(), abs=1e-4)
 
 
-def test_the_plane_has_a_point_for_every_digit_that_occurs(integers, built, residue_adder):
+def test_plane_has_a_point_for_every_digit(integers, built, residue_adder):
     model = residue_adder(integers, 3)
     fitted, held_out = (sieve.sum_of_split(model, built, integers, side) for side in (True, False))
     found = sieve.plane(fitted, held_out, 3)
@@ -190,7 +188,7 @@ def test_the_plane_has_a_point_for_every_digit_that_occurs(integers, built, resi
         assert (here["x"] * here["integers"]).sum() / here["integers"].sum() == pytest.approx(0, abs=1e-5)
 
 
-def test_modulo_2_the_plane_is_a_line(residue_adder):
+def test_plane_modulo_2_is_a_line(residue_adder):
     config = miii.Primes(low=100, high=999, base=3, tokens="place")
     task, model = config.build(), residue_adder(config, 2)
     fitted, held_out = (sieve.sum_of_split(model, task, config, side) for side in (True, False))

@@ -30,7 +30,7 @@ def divides_none(n, primes):
     return np.all([(n % q != 0) | (n == q) for q in primes], axis=0)
 
 
-def test_trial_division_has_its_own_depth_and_the_oracle_s_auc(scorer):
+def test_depth_of_trial_division(scorer):
     for q, primes in [(3, (2, 5, 3)), (7, (2, 5, 3, 7)), (13, (2, 3, 5, 7, 11, 13))]:
         found = scorer(lambda n, primes=primes: divides_none(n, primes))
         assert found.sieve_depth == q
@@ -40,21 +40,21 @@ def test_trial_division_has_its_own_depth_and_the_oracle_s_auc(scorer):
         assert found.threshold == 1
 
 
-def test_trial_division_without_the_base_s_larger_primes_is_the_other_oracle(scorer):
+def test_trial_division_without_the_base(scorer):
     found = scorer(lambda n: divides_none(n, (2, 3)))  # 5 is above 3, but the last digit gives it away
     assert found.roc_auc == pytest.approx(found.oracles[3])
     assert found.oracles[3] < found.oracles_and_base[3]
     assert found.sieve_depth == 3
 
 
-def test_a_factor_that_is_missed_ends_the_depth(scorer):
+def test_missed_factor_ends_the_depth(scorer):
     found = scorer(lambda n: divides_none(n, (2, 5, 3, 11, 13)))
     assert found.sieve_depth == 3
     assert [f.q for f in found.factors if f.low >= sieve.LEAST] == [3, 11, 13]
     assert sieve.moduli_to_test(miii.Primes(), found) == ((3, 7, 11, 13), (3, 11, 13))
 
 
-def test_whoever_knows_the_primes_sieves_by_all_factors(scorer, built):
+def test_perfect_scorer_sees_all_factors(scorer, built):
     prime = set(built.facts["n"][built.labels == 1].tolist())
     found = scorer(lambda n: np.array([x in prime for x in n.tolist()]))
     assert found.sieve_depth == found.factors[-1].q
@@ -62,14 +62,14 @@ def test_whoever_knows_the_primes_sieves_by_all_factors(scorer, built):
     assert found.primes + found.composites == int((~built.train_mask).sum())
 
 
-def test_whoever_knows_nothing_has_depth_1(scorer):
+def test_constant_scorer_has_depth_1(scorer):
     found = scorer(lambda n: np.zeros(len(n)))
     assert found.sieve_depth == 1
     assert found.roc_auc == 0.5
     assert all((f.low, f.auc, f.high) == (0.5, 0.5, 0.5) for f in found.factors)
 
 
-def test_the_report_s_keys_are_text(scorer):
+def test_depth_to_json(scorer):
     values = scorer(lambda n: divides_none(n, (2, 5, 3))).to_json()
     assert values["auc_by_factor"]["3"] == 1
     assert values["auc_by_factor"].keys() == values["oracle_auc"].keys() == values["auc_low_by_factor"].keys()
@@ -79,7 +79,7 @@ def test_the_report_s_keys_are_text(scorer):
 # ---- the interval ----
 
 
-def test_the_interval_covers_the_true_auc():
+def test_bootstrap_interval_covers_the_true_auc():
     generator, shift = np.random.default_rng(1), 1.0
     true = 0.5 * (1 + math.erf(shift / 2))  # of two normal scores a shift apart
     inside = 0
@@ -90,7 +90,7 @@ def test_the_interval_covers_the_true_auc():
     assert 33 <= inside <= 40  # 95% of 40 are 38
 
 
-def test_the_interval_of_what_is_certain_is_a_point():
+def test_bootstrap_interval_without_overlap_is_a_point():
     ones, zeros = np.ones(30), np.zeros(40)
     assert factors.bootstrap(ones, zeros) == (1, 1)
     assert factors.bootstrap(zeros, ones) == (0, 0)
@@ -100,7 +100,7 @@ def test_the_interval_of_what_is_certain_is_a_point():
 # ---- integers ----
 
 
-def test_a_side_leaves_the_validation_part_out(built):
+def test_side_without_validation_part(built):
     rows = factors.side(built, True, 10**6)
     assert set(rows.tolist()) == set((built.train_mask & ~built.val_mask).nonzero()[:, 0].tolist())
     few = factors.side(built, False, 100)
@@ -109,13 +109,13 @@ def test_a_side_leaves_the_validation_part_out(built):
     assert few.tolist() == sorted(set(few.tolist()))
 
 
-def test_only_primes_and_strings_are_spoken_of(one_sentence):
+def test_other_tasks_are_an_error(one_sentence):
     assert sieve.check(miii.MIU()) == miii.MIU()
     with one_sentence("primes or miu", "add"):
         sieve.check(miii.ModularAddition(p=5))
 
 
-def test_the_factors_are_those_that_the_base_does_not_give_away():
+def test_sieved_primes_do_not_divide_the_base():
     assert sieve.sieved(miii.Primes(), 14) == (3, 7, 11, 13)
     assert sieve.sieved(miii.Primes(base=30), 14) == (7, 11, 13)
 
@@ -123,7 +123,7 @@ def test_the_factors_are_those_that_the_base_does_not_give_away():
 # ---- probes ----
 
 
-def test_waves_are_the_characters():
+def test_waves_are_characters():
     got = residues.waves(np.array([0, 1, 5]), [(3, 1), (5, 2)])
     third, fifth = 2 * np.pi / 3, 4 * np.pi / 5
     assert got == pytest.approx(
@@ -137,7 +137,7 @@ def test_waves_are_the_characters():
     )
 
 
-def test_a_residue_is_read_where_it_is_and_nowhere_else(integers, built, residue_adder, untrained):
+def test_probes_find_the_residue_after_the_sum(integers, built, residue_adder, untrained):
     found = sieve.probe(residue_adder(integers, 3), built, (3, 7))
     table = found.table.set_index(["q", "k", "site", "pos"])["r2"].sort_index()
     assert len(table) == (1 + 3) * 5 * 5  # harmonics, sites, positions

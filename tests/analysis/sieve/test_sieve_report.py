@@ -22,7 +22,7 @@ def adds(integers, residue_adder, tmp_path_factory) -> runs.Run:
     return runs.open(folder)
 
 
-def test_the_report_holds_what_was_measured(adds, integers, built):
+def test_report_of_a_residue_adder(adds, integers, built):
     values = reports.report_sieve(adds, shuffled=adds)
     json.dumps(values, allow_nan=False)
     found = sieve.depth(adds.model(), built, integers)
@@ -39,7 +39,7 @@ def test_the_report_holds_what_was_measured(adds, integers, built):
     assert [list(values[name]) for name in ("digit_variance_explained", "steering_control")] == [moduli, moduli]
 
 
-def test_the_report_of_another_snapshot_is_another(adds):
+def test_report_of_another_snapshot(adds):
     values = reports.report_sieve(adds, 0)
     assert (values["step"], values["sieve_depth"]) == (0, 1)
     assert values["verdict"] == "does not sum residues modulo a prime"
@@ -49,7 +49,7 @@ def test_the_report_of_another_snapshot_is_another(adds):
 # ---- circuits ----
 
 
-def test_a_question_is_asked_of_examples_that_differ_in_nothing_else(integers, built):
+def test_question_task_has_the_right_examples(integers, built):
     held_out = built.facts["n"][~built.train_mask].numpy()
     for asked, kept, yes in (
         ("base", held_out, np.gcd(held_out, 10) == 1),
@@ -63,12 +63,12 @@ def test_a_question_is_asked_of_examples_that_differ_in_nothing_else(integers, b
         assert task.d_vocab_out == 2
 
 
-def test_a_question_that_is_none_is_refused(integers, built, one_sentence):
+def test_invalid_question_is_an_error(integers, built, one_sentence):
     with one_sentence("base or a prime", "nosuch"):
         sieve.question_task(built, integers, "nosuch")
 
 
-def test_the_circuit_of_a_network_that_adds_is_every_digit_through_the_head_to_the_neurons(adds, integers, built):
+def test_circuit_of_a_residue_adder(adds, integers, built):
     found = sieve.find_circuit(adds.model(), built, integers, "3")
     assert found.faithfulness >= sieve.FAITHFUL
     assert found.without < 0.5

@@ -22,7 +22,7 @@ def by_three(sides):
     return sieve.fit_suspect(*sides, 3, MODULI)
 
 
-def test_a_network_that_adds_modulo_3_suspects_3_of_its_multiples_and_of_no_other(sides, by_three, integers):
+def test_modulo_3_adder_suspects_3_of_its_multiples(sides, by_three, integers):
     model = sides[0]
     assert by_three.seen
     assert by_three.auc == 1
@@ -34,7 +34,7 @@ def test_a_network_that_adds_modulo_3_suspects_3_of_its_multiples_and_of_no_othe
         assert by_three.suspects(fall) == (n % 3 == 0)
 
 
-def test_a_divisor_that_is_not_seen_is_never_suspected(sides, integers):
+def test_unseen_divisor_is_never_suspected(sides, integers):
     model = sides[0]
     by_seven = sieve.fit_suspect(*sides, 7, MODULI)
     assert not by_seven.seen
@@ -42,12 +42,12 @@ def test_a_divisor_that_is_not_seen_is_never_suspected(sides, integers):
     assert not any(by_seven.suspects(by_seven.fall(model, sieve.sum_of(model, integers, n))) for n in (1001, 1002))
 
 
-def test_too_few_integers_say_nothing(sides):
+def test_too_few_integers_give_none(sides):
     model, train, test = sides
     assert sieve.fit_suspect(model, train, test.rows(np.arange(30)), 3, MODULI) is None
 
 
-def test_the_walk_ends_where_the_sum_stands(sides, by_three, integers):
+def test_path_ends_at_the_sum(sides, by_three, integers):
     model, _, held_out = sides
     n = int(held_out.n[5])
     one = sieve.sum_of(model, integers, n)
@@ -61,7 +61,7 @@ def test_the_walk_ends_where_the_sum_stands(sides, by_three, integers):
     )  # all of what these digits add lies in the plane
 
 
-def test_modulo_2_the_walk_is_on_a_line(residue_adder):
+def test_path_modulo_2_is_on_a_line(residue_adder):
     config = miii.Primes(low=100, high=999, base=3, tokens="place")
     task = config.build()
     model = residue_adder(config, 2)
@@ -72,7 +72,7 @@ def test_modulo_2_the_walk_is_on_a_line(residue_adder):
     assert not found.path(sieve.sum_of(model, config, 500))[:, 1].any()
 
 
-def test_an_integer_of_too_many_digits_is_refused(sides, integers, one_sentence):
+def test_integer_with_too_many_digits_is_an_error(sides, integers, one_sentence):
     with one_sentence("n", "0 to 9999", "10000"):
         sieve.sum_of(sides[0], integers, 10_000)
 
@@ -80,7 +80,7 @@ def test_an_integer_of_too_many_digits_is_refused(sides, integers, one_sentence)
 # ---- beside others ----
 
 
-def test_evidence_is_counted_by_what_gives_the_integer_away(sides, built, integers):
+def test_evidence_by_smallest_factor(sides, built, integers):
     model = sides[0]
     found = sieve.evidence_by_factor(model, built, integers)
     rows = ~built.train_mask
@@ -102,7 +102,7 @@ def test_evidence_is_counted_by_what_gives_the_integer_away(sides, built, intege
     assert not (found.wrong[~prime] % 3 == 0).any()  # those it finds
 
 
-def test_the_threshold_has_the_best_f1():
+def test_threshold_with_the_best_f1():
     score = np.array([0.0, 1.0, 2.0, 3.0])
     assert factors.best_threshold(score, np.array([False, False, True, True])) == 2
     assert factors.best_threshold(score, np.array([False, True, False, True])) == 1

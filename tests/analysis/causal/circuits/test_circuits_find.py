@@ -18,11 +18,11 @@ def found(network, task, method: str = "exact", **options) -> Circuit:
 # ---- ranking ----
 
 
-def test_the_ranking_is_by_size_and_then_from_the_logits():
+def test_ranking_by_absolute_score_and_then_from_the_logits():
     assert circuits.ranking(torch.tensor([0.0, 1.0, -3.0, -1.0, 0.0])).tolist() == [2, 3, 1, 4, 0]
 
 
-def test_a_circuit_holds_every_edge_once_with_its_score(network, task):
+def test_a_circuit_has_every_edge_once_with_its_score(network, task):
     for method in circuits.METHODS:
         drawn = circuits.draw_experiment(network(), task, examples=9)
         scores = dict(zip(drawn.graph.edges, circuits.METHODS[method](drawn, None).tolist(), strict=True))
@@ -38,7 +38,7 @@ def test_a_circuit_holds_every_edge_once_with_its_score(network, task):
         assert result.unit == ("nats" if method == "acdc" else "logits")
 
 
-def test_an_unknown_method_is_refused_with_the_known_ones(network, task, one_sentence):
+def test_unknown_method_is_an_error(network, task, one_sentence):
     with one_sentence("method", "exact, acdc, eap, eap-ig", "'magic'"):
         circuits.find(network(), task, "magic")
 
@@ -46,7 +46,7 @@ def test_an_unknown_method_is_refused_with_the_known_ones(network, task, one_sen
 # ---- faithfulness ----
 
 
-def test_f_is_the_metric_of_the_first_edges(drawn):
+def test_f_is_the_normalized_metric_of_the_first_edges(drawn):
     order = circuits.ranking(circuits.exact(drawn))
     result = circuits.measure_faithfulness(drawn, order)
     for n, f in list(zip(result.n_edges, result.f, strict=True))[::7]:
@@ -68,7 +68,7 @@ def test_areas_by_hand(network, task):
         assert area == pytest.approx(sum(parts), abs=1e-12)
 
 
-def test_a_large_graph_is_measured_at_a_hundred_sizes(network, task):
+def test_large_graphs_are_measured_at_a_hundred_sizes(network, task):
     drawn = circuits.draw_experiment(network(n_layers=4, n_heads=1), task, examples=3)
     n = len(drawn.graph.edges)
     assert n > 150
@@ -80,7 +80,7 @@ def test_a_large_graph_is_measured_at_a_hundred_sizes(network, task):
     assert (result.f[0], result.f[-1]) == (0, 1)
 
 
-def test_where_nothing_depends_on_the_operands_there_is_no_f(network, task):
+def test_no_f_if_nothing_depends_on_the_operands(network, task):
     for method in circuits.METHODS:
         for weight in ["W_U", "W_V"]:
             model = network(biases="all")
@@ -106,7 +106,7 @@ def graded(circuit: Circuit, scores: list[float], f: tuple[float, ...]) -> Circu
     return replace(circuit, scores=values, faithfulness=Faithfulness(1.0, 0.0, tuple(range(n + 1)), curve, 0.5, 0.5))
 
 
-def test_the_truth_is_the_smallest_set_that_is_faithful(network, task):
+def test_true_edges_are_the_smallest_faithful_set(network, task):
     base = found(network, task)
     truth = graded(base, [4.0, 3.0, 2.0, 1.0], (0.0, 0.2, 0.95, 0.9, 1.0))
     guess = graded(base, [1.0, 5.0, -3.0, 2.0], (0.0, 1.0))
@@ -117,7 +117,7 @@ def test_the_truth_is_the_smallest_set_that_is_faithful(network, task):
     assert result.auroc == pytest.approx((negatives + negatives - 2) / (2 * negatives))
 
 
-def test_the_sign_does_not_matter_and_the_order_does(network, task):
+def test_agreement_ignores_signs(network, task):
     truth = found(network, task)
     minus = replace(truth, scores=tuple(-score for score in truth.scores))
     assert circuits.agreement(minus, truth).spearman == pytest.approx(1)
@@ -126,7 +126,7 @@ def test_the_sign_does_not_matter_and_the_order_does(network, task):
     assert circuits.agreement(upside_down, truth).auroc == 0
 
 
-def test_silent_edges_are_left_out_where_it_says_so(network, task):
+def test_agreement_without_silent_edges(network, task):
     truth = found(network, task)
     # the least important of the true edges comes last but for the silent ones
     scores = [0.0 if quiet else 1.0 for quiet in truth.silent]
@@ -137,7 +137,7 @@ def test_silent_edges_are_left_out_where_it_says_so(network, task):
     assert result.auroc_heard < result.auroc
 
 
-def test_what_cannot_be_compared_is_none(network, task):
+def test_undefined_agreement_is_none(network, task):
     truth = found(network, task)
     flat = replace(truth, scores=(1.0,) * len(truth.scores))
     assert circuits.agreement(flat, truth).spearman is None
@@ -147,7 +147,7 @@ def test_what_cannot_be_compared_is_none(network, task):
     assert circuits.agreement(truth, all_true).auroc is None
 
 
-def test_circuits_of_different_draws_are_not_compared(network, task, one_sentence):
+def test_circuits_of_different_draws_are_an_error(network, task, one_sentence):
     truth = found(network, task)
     with one_sentence("circuits", "seed"):
         circuits.agreement(circuits.find(network(), task, examples=9, seed=1), truth)
@@ -156,7 +156,7 @@ def test_circuits_of_different_draws_are_not_compared(network, task, one_sentenc
 # ---- plain values ----
 
 
-def test_a_circuit_as_plain_values(network, task):
+def test_circuit_to_json(network, task):
     for method in circuits.METHODS:
         result = found(network, task, method)
         plain = result.to_json()
@@ -173,7 +173,7 @@ def test_a_circuit_as_plain_values(network, task):
         assert json.loads(json.dumps(circuits.agreement(result, result).to_json()))["edges"] == len(names)
 
 
-def test_progress_is_told_of_scoring_and_of_measuring(network, task):
+def test_progress_counts_scoring_and_measurement(network, task):
     told = []
     circuits.find(network(), task, "eap-ig", examples=3, progress=lambda *done: told.append(done))
     sizes = len(circuits.draw_experiment(network(), task, examples=1).graph.edges) + 1

@@ -7,7 +7,7 @@ from miii.analysis.causal.circuits import Graph
 ONE = Graph(n_layers=1, n_heads=4, n_ctx=3, causal=True)
 
 
-def test_one_layer_has_these_edges():
+def test_edges_of_one_layer():
     names = {edge.name for edge in ONE.edges}
     heads = range(4)
     expected = {f"embed@{p} -> 0.h{h}.{which}@{p}" for p in range(3) for h in heads for which in "kv"}
@@ -19,7 +19,7 @@ def test_one_layer_has_these_edges():
     assert len(ONE.edges) == 39
 
 
-def test_a_graph_of_more_layers_has_exactly_the_edges_that_the_logits_ask_for(drawn, slow):
+def test_edges_are_those_that_reach_the_logits(drawn, slow):
     names = [edge.name for edge in drawn.graph.edges]
     asked = slow(drawn, set(names))
     asked.logits()
@@ -28,7 +28,7 @@ def test_a_graph_of_more_layers_has_exactly_the_edges_that_the_logits_ask_for(dr
     assert len(names) == len(set(names))
 
 
-def test_an_edge_s_place_says_what_it_is():
+def test_index_and_matrix_agree():
     graph = Graph(2, 2, 3, False)
     kept = torch.zeros(len(graph.edges), dtype=torch.bool)
     for i in range(len(kept)):
@@ -38,7 +38,7 @@ def test_an_edge_s_place_says_what_it_is():
         kept[i] = False
 
 
-def test_a_key_is_heard_wherever_its_head_looks_from():
+def test_keys_and_values_feed_all_later_positions():
     for causal in [True, False]:
         graph = Graph(2, 1, 3, causal)
         feeds = {edge.name: [node.name for node in nodes] for edge, nodes in zip(graph.edges, graph.feeds, strict=True)}
@@ -80,13 +80,13 @@ def test_paths_and_live_edges_by_brute_force():
                 assert found[node.name] == out | into
 
 
-def test_nothing_is_live_where_the_logits_hear_nothing():
+def test_no_live_edges_without_edges_into_the_logits():
     kept = torch.tensor([edge.target.kind != "logits" for edge in ONE.edges])
     assert not ONE.live(kept).any()
     assert ONE.live(torch.ones_like(kept)).all()
 
 
-def test_the_first_stage_that_hears_a_missing_edge():
+def test_first_stage_with_a_missing_edge():
     graph = Graph(2, 1, 2, True)
     whole = torch.ones(len(graph.edges), dtype=torch.bool)
     assert graph.first_stage(whole) == 4

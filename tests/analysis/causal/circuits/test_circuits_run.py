@@ -14,7 +14,7 @@ def names(drawn, kept) -> set[str]:
 # ---- examples ----
 
 
-def test_every_example_is_the_task_s_and_its_corruption_has_another_answer(network, task):
+def test_examples_and_corruptions_come_from_the_task(network, task):
     drawn = circuits.draw_experiment(network(), task, examples=40, seed=3)
     rows = {tuple(tokens): label for tokens, label in zip(task.tokens.tolist(), task.labels.tolist(), strict=True)}
     for tokens, labels in ((drawn.tokens, drawn.labels), (drawn.corrupted, drawn.corrupted_labels)):
@@ -24,7 +24,7 @@ def test_every_example_is_the_task_s_and_its_corruption_has_another_answer(netwo
     assert len(set(drawn.corrupted_labels.tolist())) == 7  # all other answers occur
 
 
-def test_the_model_is_left_as_it_is(small_run):
+def test_finding_a_circuit_does_not_change_the_model(small_run):
     model = small_run.model()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     circuits.find(model, small_run.task(), "eap-ig", examples=8)
@@ -33,7 +33,7 @@ def test_the_model_is_left_as_it_is(small_run):
     assert all(value.requires_grad == model.W_E.requires_grad for value in model.parameters())
 
 
-def test_what_cannot_be_drawn_is_refused(network, task, one_sentence):
+def test_invalid_input_is_an_error(network, task, one_sentence):
     with one_sentence("examples", "at least 1", "0"):
         circuits.draw_experiment(network(), task, examples=0)
     same = miii.Task(
@@ -45,7 +45,7 @@ def test_what_cannot_be_drawn_is_refused(network, task, one_sentence):
         circuits.draw_experiment(network(), miii.ModularAddition(p=11).build())
 
 
-def test_edges_from_the_equals_sign_are_silent_and_no_others(drawn):
+def test_only_edges_from_the_equals_sign_are_silent(drawn):
     silent = {edge for edge, quiet in zip(drawn.graph.edges, drawn.silent.tolist(), strict=True) if quiet}
     # the embedding of "=" is the same in every example; both-ways attention alone lets nothing else stay the same
     assert {edge for edge in drawn.graph.edges if edge.source.name == "embed@2"} == silent
@@ -54,7 +54,7 @@ def test_edges_from_the_equals_sign_are_silent_and_no_others(drawn):
 # ---- runs ----
 
 
-def test_all_edges_are_the_run_itself_and_none_that_on_the_corruptions(drawn):
+def test_all_edges_give_the_clean_run_and_none_the_corrupted_run(drawn):
     whole = torch.ones(len(drawn.graph.edges), dtype=torch.bool)
     for start in (None, 0):
         clean, corrupt = (drawn.logits(circuits.run(drawn, kept, start)) for kept in (whole, ~whole))
@@ -63,14 +63,14 @@ def test_all_edges_are_the_run_itself_and_none_that_on_the_corruptions(drawn):
     assert not torch.allclose(clean, corrupt)
 
 
-def test_any_edges_are_a_run_from_the_definition(drawn, slow):
+def test_partial_runs_match_the_definition(drawn, slow):
     for share in [0.15, 0.5, 0.9]:
         kept = torch.rand(len(drawn.graph.edges), generator=torch.Generator().manual_seed(4)) < share
         expected = slow(drawn, names(drawn, kept)).logits()
         torch.testing.assert_close(drawn.logits(circuits.run(drawn, kept)), expected, rtol=0, atol=1e-10)
 
 
-def test_edges_that_lead_nowhere_change_nothing(drawn):
+def test_dead_ends_and_silent_edges_have_no_effect(drawn):
     generator = torch.Generator().manual_seed(5)
     choices = (torch.rand(len(drawn.graph.edges), generator=generator) < 0.4 for _ in range(50))
     kept = next(kept for kept in choices if 0 < drawn.graph.live(kept).sum() < kept.sum())
@@ -88,6 +88,6 @@ def test_the_metric_is_the_difference_of_two_logits(drawn):
     assert drawn.metric(circuits.run(drawn, whole)) == pytest.approx(expected.item(), abs=1e-10)
 
 
-def test_what_was_written_adds_up_to_the_residual_stream(drawn):
+def test_writes_sum_to_the_residual_stream(drawn):
     trace, bias = drawn.clean, sum(b.b_O for b in drawn.model.blocks if b.b_O is not None)
     torch.testing.assert_close(trace.writes.sum(1) + bias, trace.resid[-1], rtol=0, atol=1e-10)

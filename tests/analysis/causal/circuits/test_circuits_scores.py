@@ -38,7 +38,7 @@ def patched(drawn, edge, share: float = 1.0) -> float:
 # ---- exact ----
 
 
-def test_exact_scores_are_those_of_one_intervention_an_edge(drawn):
+def test_exact_scores_match_one_intervention_an_edge(drawn):
     scores = circuits.exact(drawn)
     whole = patched(drawn, drawn.graph.edges[0], 0.0)
     expected = [whole - patched(drawn, edge) for edge in drawn.graph.edges]
@@ -46,7 +46,7 @@ def test_exact_scores_are_those_of_one_intervention_an_edge(drawn):
     assert scores.min() < -1e-3 < 1e-3 < scores.max()
 
 
-def test_cheap_methods_find_the_live_edges_of_a_network_with_a_dead_head(dead_head, task, live):
+def test_methods_find_the_live_edges_of_a_network_with_a_dead_head(dead_head, task, live):
     for method in CHEAP:
         for weight in ["W_O", "W_V"]:
             truth, found = (circuits.find(dead_head(weight), task, which) for which in ("exact", method))
@@ -61,7 +61,7 @@ def test_cheap_methods_find_the_live_edges_of_a_network_with_a_dead_head(dead_he
 # ---- gradients ----
 
 
-def test_eap_is_the_derivative_by_the_share_of_an_edge_that_is_corrupted(network, task):
+def test_eap_is_a_derivative(network, task):
     drawn = circuits.draw_experiment(network(n_layers=2, biases="all"), task, examples=11)
     scores, step = circuits.eap(drawn), 1e-4
     for i, edge in enumerate(drawn.graph.edges):
@@ -74,7 +74,7 @@ def test_one_step_of_eap_ig_is_eap(drawn):
     assert not torch.allclose(circuits.eap_ig(drawn), circuits.eap(drawn))
 
 
-def test_integrated_gradients_by_the_embedding_add_up_to_the_whole_difference(network, task):
+def test_integrated_gradients_are_complete(network, task):
     """Completeness: Sundararajan et al. 2017 (arXiv 1703.01365), proposition 1."""
     drawn = circuits.draw_experiment(network(), task, examples=11)
     embed = torch.tensor([edge.source.kind == "embed" for edge in drawn.graph.edges])
@@ -106,7 +106,7 @@ def slow_acdc(drawn, slow, tau: float) -> set[str]:
     return kept
 
 
-def test_acdc_is_its_algorithm(network, task, slow):
+def test_acdc_matches_a_literal_implementation(network, task, slow):
     for tau in [0.003, 0.03, 0.3]:
         drawn = circuits.draw_experiment(network(biases="all"), task, examples=5)
         kept = circuits.acdc(drawn, tau)
@@ -125,7 +125,7 @@ def test_acdc_scores_are_the_largest_threshold_survived(network, task):
     assert set(expected) == {0.0, *taus}
 
 
-def test_acdc_wants_a_positive_threshold(network, task, one_sentence):
+def test_acdc_threshold_must_be_positive(network, task, one_sentence):
     for tau in [0.0, -1.0, math.nan]:
         with one_sentence("tau", "above 0", str(tau)):
             circuits.acdc(circuits.draw_experiment(network(), task, examples=2), tau)
@@ -137,7 +137,7 @@ def test_acdc_wants_a_positive_threshold(network, task, one_sentence):
 # not ACDC: it asks the edges in turn, and what becomes of one depends on those before it
 
 
-def test_progress_is_told_to_the_end(network, task):
+def test_progress_reaches_the_end(network, task):
     for method in circuits.METHODS:
         told = []
         drawn = circuits.draw_experiment(network(), task, examples=3)
@@ -146,7 +146,7 @@ def test_progress_is_told_to_the_end(network, task):
         assert told == [(done, n) for done in range(1, n + 1)]
 
 
-def test_the_four_methods_on_a_network_that_learned_addition():
+def test_methods_agree_on_the_shipped_network():
     """The requirements on the shipped run: all edges in under 20 s on one thread, AUROC of EAP-IG at least 0.95."""
     run = miii.runs.open("add-113")
     model, task = run.model(), run.task()
