@@ -6,9 +6,10 @@ from typing import Any
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from miii import platform
 from miii.errors import InputError
 from pages._kit import address, links, pick, say, share
-from pages._server import gate, jobs, memory
+from pages._server import gate, jobs
 
 UI = Path(__file__).parent / "pages" / "_kit"
 st.set_page_config(page_title="miii", page_icon=UI / "icon.png", layout="wide")
@@ -148,4 +149,4 @@ finally:
     say.end()
     links.end(notes)
     address.end()
-    memory.give_back()
+    platform.give_back_memory()

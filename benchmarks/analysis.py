@@ -75,7 +75,7 @@ def measure() -> dict[str, Any]:
         steps = trained.steps[-SNAPSHOTS:]
         keys = fourier.model_key_frequencies(trained.model())
         models = ((step, trained.model(step)) for step in steps)
-        seconds, _ = _timed(lambda: trajectory.trajectory(models, trained.task(), keys))
+        seconds, _ = _timed(lambda: trajectory.measure_all(models, trained.task(), keys))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
     timed = [_timed(lambda: circuits.find(model, task, "exact")) for _ in range(TURNS)]

@@ -18,6 +18,7 @@ from typing import Any
 
 import miii
 from benchmarks.table import ROOT, Result, Row, say
+from miii import reports
 from miii.analysis import compare
 from miii.model.config import ModelConfig
 from miii.runs.atomic import write_json
@@ -97,7 +98,7 @@ def run(seeds: int = SEEDS, names: tuple[str, ...] = tuple(COMPARISONS)) -> Resu
     rows, raw = [], {}
     for name in names:
         found = made(name, seeds)
-        frame = compare.summary(compare.compare(found))
+        frame = compare.summary(compare.table(found))
         raw[name] = frame.to_dict("records")
         rows += [
             Row(
@@ -169,7 +170,7 @@ def _with(config: RunConfig, name: str, optimizer: int) -> RunConfig:
 def _measured(config: RunConfig) -> compare.Compared:
     folder = Path(tempfile.mkdtemp()) / "run"
     try:
-        found = compare.measured(miii.runs.record(folder, miii.train(config)))
+        found = reports.measure(miii.runs.record(folder, miii.train(config)))
     finally:
         shutil.rmtree(folder.parent, ignore_errors=True)
     say(f"architectures: {found.architecture}, seed {found.seed}, grokked at {found.grokked_at}, {found.measures}")

@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.table import Result, Row, say
 from miii import recipe, training
-from miii.analysis.sieve import depth, probes, report
+from miii.analysis import sieve
 from miii.model.transformer import Transformer
 from miii.tasks import Primes
 from miii.training.config import RunConfig
@@ -55,18 +55,18 @@ def claim(config: RunConfig) -> dict[str, Any]:
     model = Transformer.of(config.model, task)
     model.load_state_dict(last.weights)
     model.requires_grad_(False)
-    (added,) = report.addition(model, task, config.task, (3,))
+    (added,) = sieve.measure_addition(model, task, config.task, (3,))
     untrained = training.build_model(config, task).requires_grad_(False)
     values = {
         "seed": config.task.seed,
-        "sieve_depth": depth.depth(model, task, config.task).sieve_depth,
+        "sieve_depth": sieve.depth(model, task, config.task).sieve_depth,
         "explained": added.variance_explained,
         "interchange": added.interchange.accuracy,
         "interchange_control": added.interchange.control,
         "steering": added.steering.accuracy,
         "steering_control": added.steering.control,
-        "probe_r2": probes.probe(model, task, (3,)).best(3),
-        "probe_r2_untrained": probes.probe(untrained, task, (3,)).best(3),
+        "probe_r2": sieve.probe(model, task, (3,)).best(3),
+        "probe_r2_untrained": sieve.probe(untrained, task, (3,)).best(3),
         "adds": added.adds,
     }
     say(f"sieve: {values}")

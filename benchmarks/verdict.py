@@ -37,8 +37,7 @@ def run(sets: Sequence[range], controls: int = CONTROL_SEEDS) -> Result:
 def _one(name: str, changes: dict[str, Any]) -> dict[str, Any]:
     """Train one network, and analyse its last weights (of "untrained", its first)."""
     import miii
-    from miii.analysis import decomposition
-    from miii.analysis.modular import grid, verdict
+    from miii.analysis.modular import decomposition, grid, verdict
     from miii.training import flat
 
     config = flat.change(miii.recipe(), changes)

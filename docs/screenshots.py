@@ -1,4 +1,4 @@
-"""Take the README's pictures from the real app: ``streamlit run app.py``, then ``python docs/screenshots.py``."""
+"""Take the screenshots in docs/images: ``streamlit run app.py``, then ``python docs/screenshots.py``."""
 
 import io
 import sys
@@ -7,20 +7,20 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+IMAGES = Path(__file__).parent / "images"
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pages._kit import headless  # noqa: E402
 
-WIDTH, HEIGHT, COLOURS = 1280, 900, 256
-#: What a page shows where it is not the run that adds.
+WIDTH, HEIGHT, COLORS = 1280, 900, 256
+#: The run that a page shows, where it is not add-113.
 RUNS = {"try": "primes-10", "sieve": "primes-10", "frames": "frames-10"}
 DONE = """document.querySelector('[data-testid="stApp"][data-test-script-state="notRunning"]') !== null
     && document.querySelectorAll('[data-testid=stSkeleton], [data-testid=stSpinner]').length === 0"""
 
 
 def main(address: str = "http://localhost:8501") -> None:
-    """One picture a page, in the light theme."""
+    """Take one screenshot per page, in the light theme."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         for name in headless.pages():
@@ -32,7 +32,7 @@ def main(address: str = "http://localhost:8501") -> None:
             page.wait_for_function(DONE)
             page.wait_for_timeout(3000)  # charts fade in
             picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-            picture.quantize(COLOURS, dither=Image.Dither.NONE).save(HERE / f"{name}.png", optimize=True)
+            picture.quantize(COLORS, dither=Image.Dither.NONE).save(IMAGES / f"{name}.png", optimize=True)
             page.close()
         browser.close()
 

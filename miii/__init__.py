@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from miii import analysis as analysis
     from miii import jobs as jobs
     from miii import plots as plots
+    from miii import reports as reports
     from miii import runs as runs
     from miii import sparse as sparse
     from miii import transformer_lens as transformer_lens
@@ -45,7 +46,7 @@ _HOMES = {
     "miii.training": ("Step", "train"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_MODULES = ("analysis", "jobs", "plots", "runs", "sparse", "transformer_lens")
+_MODULES = ("analysis", "jobs", "plots", "reports", "runs", "sparse", "transformer_lens")
 
 __all__ = [
     "KINDS",
@@ -77,6 +78,7 @@ __all__ = [
     "jobs",
     "plots",
     "recipe",
+    "reports",
     "runs",
     "sparse",
     "train",

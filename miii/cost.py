@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from miii.model.config import ModelConfig
-from miii.model.mixers import MIX
+from miii.model.mixers import block_type
 from miii.model.wiring import BLOCKS
 from miii.tasks.task import Sizes, TaskConfig
 from miii.training import snapshot_steps
@@ -95,10 +95,9 @@ class _Forward(NamedTuple):
 def parameters(config: RunConfig) -> int:
     """Return how many weights the network has, but for biases and gains."""
     model, sizes = config.model, config.task.sizes
-    block = sum(math.prod(shape) for shape in MIX[model.mixer].shapes(model, sizes.n_ctx).values())
-    block += 2 * model.d_model**2 if BLOCKS[model.block].projections else 0
+    declared = block_type(model).weights(model, sizes.n_ctx).values()
+    block = sum(math.prod(weight.shape) for weight in declared if weight is not None and weight.kind == "map")
     block += 6 * model.d_model**2 if model.mixer == "gru" else 0
-    block += 2 * model.d_model * model.d_mlp
     return model.n_layers * block + model.d_model * (sizes.d_vocab + sizes.d_vocab_out + sizes.n_ctx)
 
 

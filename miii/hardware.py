@@ -1,6 +1,5 @@
 """What this machine computes on, and in which precision."""
 
-import ctypes
 import os
 import platform
 from pathlib import Path
@@ -48,22 +47,6 @@ def _bfloat16_in_hardware(where: torch.device) -> bool:
         return False
     # torch.cpu has no public question for this before 2.13; both of these are absent on ARM, which then takes float32
     return any(getattr(torch.cpu, f"_is_{kind}_supported", bool)() for kind in ("avx512_bf16", "amx_tile"))
-
-
-def reuse_freed_memory() -> None:
-    """Have the C library keep what torch frees instead of giving it back: a fifth less time for a small network.
-
-    A step frees and takes the same few MB again and again; by default each of them is mapped and cleared anew. Up to
-    128 MB are kept. Does nothing where the C library is not glibc.
-
-    Source: mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD; measured with ``python -m benchmarks grok``.
-    """
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        return
-    mallopt(-3, 32 << 20)
-    mallopt(-1, 128 << 20)
 
 
 def available_memory() -> int:

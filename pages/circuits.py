@@ -38,8 +38,8 @@ def patching(name: str, step: int, by_head: bool) -> Chart:
 
 def path_patching(name: str, step: int, site: str, layer: int | None, head: int | None) -> Chart:
     run = miii.runs.open(name)
-    receiver = analysis.paths.Node(site, layer, head)
-    sweep = analysis.paths.sweep(run.model(step), run.task(), [receiver])
+    receiver = analysis.patching.Node(site, layer, head)
+    sweep = analysis.patching.sweep_paths(run.model(step), run.task(), [receiver])
     title = f"Carried over on the path to {receiver.name}"
     return plots.patching(sweep, ["a", "b", "="], by_head=None, title=title)
 

@@ -30,13 +30,13 @@ def every_run(comparison: str) -> Chart:
 def one_measure(comparison: str, measure: str) -> Chart:
     home = miii.runs.homes()[1] / "architectures"
     found = analysis.compare.load(home / f"{comparison}.jsonl")
-    summary = analysis.compare.summary(analysis.compare.compare(found))
+    summary = analysis.compare.summary(analysis.compare.table(found))
     return plots.spread(summary, measure, analysis.compare.label(measure))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def measured(name: str, stamp: float) -> Compared:
-    return analysis.compare.measured(runs.open(name))
+    return miii.reports.measure(runs.open(name))
 
 
 say.title("Compare")
@@ -89,7 +89,7 @@ def load(name: str) -> list[Compared]:
 
 try:
     found = choose_own() if chosen == OWN else load(str(chosen))
-    frame = analysis.compare.compare(found)
+    frame = analysis.compare.table(found)
 except InputError as error:
     say.info(error, icon="balance")
     st.stop()

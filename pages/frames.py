@@ -39,7 +39,7 @@ def frames_written(name: str, step: int, n: int, d: int, ahead: int) -> Chart:
 
 @shared
 def scored(name: str, step: int, ahead: int) -> dict[str, object]:
-    return analysis.rollout.report(miii.runs.open(name), step, ahead)
+    return miii.reports.report_rollout(miii.runs.open(name), step, ahead)
 
 
 def by_frame(name: str, step: int, ahead: int) -> tuple[Chart, ...]:

@@ -42,7 +42,7 @@ if run.config.model.n_layers > 1:
 def taken_apart(name: str, step: int) -> analysis.neurons.Neurons:
     run = miii.runs.open(name)
     assert isinstance(run.config.task, miii.ModularAddition)
-    return analysis.neurons.neurons(run.model(step), run.task(), run.config.task.multipliers)
+    return analysis.neurons.describe(run.model(step), run.task(), run.config.task.multipliers)
 
 
 def clusters(name: str, step: int) -> Chart:

@@ -33,12 +33,12 @@ def measured(name: str, snapshots: int) -> "pd.DataFrame":
     assert isinstance(run.config.task, miii.ModularAddition)
     keys = analysis.fourier.model_key_frequencies(run.model())
     models = ((step, run.model(step)) for step in run.steps[:snapshots])
-    return analysis.trajectory.trajectory(models, run.task(), keys, run.config.task.multipliers).frame()
+    return analysis.trajectory.measure_all(models, run.task(), keys, run.config.task.multipliers).frame()
 
 
 def progress(name: str, step: int, snapshots: int) -> tuple[Chart, ...]:
     measures = measured(name, snapshots)
-    charts = plots.progress(measures, analysis.phases.phases(miii.runs.open(name).metrics()))
+    charts = plots.progress(measures, analysis.phases.mark(miii.runs.open(name).metrics()))
     return tuple(plots.at_step(chart, step, "at") for chart in charts)
 
 

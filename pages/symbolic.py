@@ -36,14 +36,16 @@ def analyzed(name: str, step: int) -> analysis.verdict.Report:
 def taken_apart(name: str, step: int) -> analysis.neurons.Neurons:
     run = miii.runs.open(name)
     assert isinstance(run.config.task, miii.ModularAddition)
-    return analysis.neurons.neurons(run.model(step), analysis.compiled.plain(run.config.task))
+    return analysis.neurons.describe(run.model(step), analysis.compiled.plain(run.config.task))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def compiled(task: miii.ModularAddition) -> tuple[Report, analysis.neurons.Neurons]:
     """The compiled network, measured as the trained one."""
     model = analysis.compiled.network(task)
-    return analysis.verdict.analyze(model, task.build()), analysis.neurons.neurons(model, analysis.compiled.plain(task))
+    return analysis.verdict.analyze(model, task.build()), analysis.neurons.describe(
+        model, analysis.compiled.plain(task)
+    )
 
 
 def trained_spectrum(name: str, step: int) -> Chart:
@@ -65,7 +67,7 @@ def compiled_spectrum(expression: str, p: int) -> Chart:
 def compiled_clusters(expression: str, p: int) -> Chart:
     task = miii.ModularAddition(operation="expr", expression=expression, p=p)
     model = analysis.compiled.network(task)
-    found = analysis.neurons.neurons(model, analysis.compiled.plain(task))
+    found = analysis.neurons.describe(model, analysis.compiled.plain(task))
     return plots.clusters(found).properties(title="Compiled: the neurons")
 
 

@@ -27,10 +27,10 @@ def anew(run):
         return rollout.report(run)
     if run.name in DEPTH_ALONE:
         config = run.config.task
-        found = sieve.depth.depth(run.model(), run.task(), config).to_json()
+        found = sieve.depth(run.model(), run.task(), config).to_json()
         return {"step": run.steps[-1], "label_only": config.label_only} | found
     shuffled = HOME / f"{run.name}-shuffled"
-    return sieve.report.report(run, shuffled=runs.open(shuffled) if shuffled.exists() else None)
+    return reports.report_sieve(run, shuffled=runs.open(shuffled) if shuffled.exists() else None)
 
 
 def differences(shipped, measured, where=""):

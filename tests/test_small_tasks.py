@@ -73,8 +73,8 @@ def test_what_is_too_little_to_measure_is_not_taken_for_measured():
         return sieve.interchange.Crossing(3, accuracy, accuracy, accuracy, control, 1.0, 100, 0.0, ())
 
     def addition(share=1.0, **steering):
-        explained = sieve.digits.Explained(3, (share,), share, share, 0.1, share)
-        return sieve.report.Addition(3, explained, crossing(), crossing(**steering), 10)
+        explained = sieve.Explained(3, (share,), share, share, 0.1, share)
+        return sieve.Addition(3, explained, crossing(), crossing(**steering), 10)
 
     nan = float("nan")
     for found, adds, told in (
@@ -85,8 +85,8 @@ def test_what_is_too_little_to_measure_is_not_taken_for_measured():
         (addition(share=nan), False, True),  # nothing varies, so nothing is added
     ):
         assert (found.adds, found.told) == (adds, told)
-    assert "too few" in sieve.report.verdict((addition(accuracy=nan),))
-    assert "does not sum" in sieve.report.verdict((addition(accuracy=nan), addition(accuracy=0.5)))
+    assert "too few" in sieve.verdict((addition(accuracy=nan),))
+    assert "does not sum" in sieve.verdict((addition(accuracy=nan), addition(accuracy=0.5)))
 
 
 def test_a_number_has_one_value_wherever_it_is_measured(small_config, tmp_path):
@@ -108,7 +108,7 @@ def test_a_number_has_one_value_wherever_it_is_measured(small_config, tmp_path):
 def test_charts_of_many_rows_are_drawn_and_saved(tmp_path):
     task = miii.ModularAddition(p=11, train_fraction=0.5).build()
     model = miii.Transformer.of(miii.ModelConfig(d_model=8, n_heads=2, d_mlp=9000), task, seed=0)
-    neurons = miii.analysis.neurons.neurons(model, task)
+    neurons = miii.analysis.neurons.describe(model, task)
     for chart in (plots.single_frequency(neurons), plots.clusters(neurons), plots.phases(neurons)):
         chart.save(tmp_path / "chart.html")
     assert len(plots.frame(plots.single_frequency(neurons))) > 5000

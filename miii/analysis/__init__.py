@@ -1,20 +1,12 @@
-"""What a network learned: each analysis takes values and returns a small frozen dataclass."""
+"""What a network learned: each analysis takes values and returns a frozen dataclass.
 
-from miii.analysis import (
-    compare,
-    context,
-    decomposition,
-    follow,
-    integers,
-    lengths,
-    logic,
-    miu,
-    multitask,
-    rollout,
-    sieve,
-)
-from miii.analysis.causal import ablation, attention, circuits, direct, heads, patching, paths
+Every topic is a module or package of this one (``analysis.fourier``, ``analysis.circuits``); folders only sort them.
+"""
+
+from miii.analysis import activations, compare, follow, integers, logic, multitask, sieve
+from miii.analysis.causal import ablation, attention, circuits, direct, partners, patching
 from miii.analysis.modular import (
+    decomposition,
     formula,
     fourier,
     fourier2d,
@@ -27,14 +19,15 @@ from miii.analysis.modular import (
     verdict,
 )
 from miii.analysis.oracles import compiled, planted
+from miii.analysis.sequences import lengths, miu, rollout
 
 __all__ = [
     "ablation",
+    "activations",
     "attention",
     "circuits",
     "compare",
     "compiled",
-    "context",
     "decomposition",
     "direct",
     "follow",
@@ -42,15 +35,14 @@ __all__ = [
     "fourier",
     "fourier2d",
     "grid",
-    "heads",
     "integers",
     "lengths",
     "logic",
     "miu",
     "multitask",
     "neurons",
+    "partners",
     "patching",
-    "paths",
     "phases",
     "planted",
     "progress",

@@ -1,4 +1,4 @@
-"""Architectures on equal terms: what each run is, how its training went, and what its network computes."""
+"""Compare architectures on equal terms: what each run is, how it trained, and what its network computes."""
 
 import json
 import math
@@ -8,32 +8,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from miii import runs
-from miii.analysis.causal import attention
-from miii.analysis.modular import verdict
 from miii.errors import InputError
-from miii.model.tap import sites
-from miii.model.transformer import Transformer
 from miii.runs.atomic import whole_file
-from miii.runs.read import finite
-from miii.tasks import ModularAddition, Primes, Task
 from miii.training import flat
 from miii.training.config import RunConfig
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ADDS = "adds"  #: the measure that says whether a network gets the verdict of its task
+ADDS = "adds"  #: the measure that is 1 if the network passes the verdict of its task
 
-#: The fields of a config that runs must share, beside the task.
+#: Fields of a config that compared runs share, in addition to the task.
 TERMS = (
     *("batch_size", "steps", "seconds", "steps_after_grok", "eval_every", "schedule", "warmup_steps"),
     *("dropout", "dropout_steps"),
 )
 
-#: What is measured of a network, in the order of the table, and what each is.
+#: The measures of a network, in the order of the table, with their descriptions.
 MEASURES: dict[str, str] = {
     ADDS: "the verdict modular addition; of primes: sums residues modulo 3",
     "accuracy": "right answers on the test split at the end, or the ROC AUC of primes",
@@ -49,7 +40,7 @@ MEASURES: dict[str, str] = {
 
 
 def label(name: str) -> str:
-    """Return a column of ``compare`` in words; what learns its task need not grok."""
+    """Return the name of a column of ``table`` in words. A network may learn its task without grokking."""
     return {"grokked_at": "learned at step", "seconds_to_grok": "seconds until then"}.get(name, name.replace("_", " "))
 
 
@@ -58,15 +49,13 @@ class Compared:
     """One run of a comparison.
 
     Attributes:
-        architecture: what its network is made of and trained by, in the names of the options.
-        optimizer: which, at what learning rate and decay.
+        architecture: block, mixer and other options that differ from the task's recipe.
+        optimizer: its name, learning rate and weight decay.
         terms: what all runs of a comparison share: task without its seed, budget, schedule and dropout.
-        seed: None where it is unknown, as ``Run.seed``.
-        parameters: numbers that are trained.
-        measures: those of ``MEASURES`` that its task has; None where they cannot be taken.
-        curve: (step, accuracy on the test split, or validation AUC of primes).
-
-    Source: own design.
+        seed: None if unknown, as ``Run.seed``.
+        parameters: number of trained parameters.
+        measures: those of ``MEASURES`` that its task has; None if they cannot be measured.
+        curve: (step, test accuracy, or validation AUC for primes).
     """
 
     run: str
@@ -84,20 +73,17 @@ class Compared:
 
 
 def architecture(config: RunConfig) -> str:
-    """Block and mixer, and what else is not as in the task's recipe, such as ``pre-norm, gru`` or ``plain, stablemax``.
-
-    Source: own design.
-    """
+    """Return block, mixer and what else differs from the task's recipe, such as ``pre-norm, gru``."""
     model, usual = config.model, flat.defaults(config.task.kind)
     named: list[str] = [model.block]
     named += [] if model.mixer == "attention" else [model.mixer]
     named += [] if model.n_layers == usual["n_layers"] else [f"{model.n_layers} layers"]
     named += [] if model.act == usual["act"] else [model.act]
-    said = ("block", "mixer", "n_layers", "act")
+    listed = ("block", "mixer", "n_layers", "act")
     named += [
         f"{name} {flat.text(value)}"
         for name, value in model.model_dump().items()
-        if name not in said and value != usual[name]
+        if name not in listed and value != usual[name]
     ]
     named += [value for value in (config.loss,) if value != usual["loss"]]
     named += [value for value in (config.optimizer.name,) if value != usual["optimizer"]]
@@ -105,27 +91,22 @@ def architecture(config: RunConfig) -> str:
 
 
 def optimizer(config: RunConfig) -> str:
-    """The optimiser in a few words, such as ``adamw, lr 0.0175, decay 2.5``. Source: own design."""
+    """Return the optimizer in short, such as ``adamw, lr 0.0175, decay 2.5``."""
     chosen = config.optimizer
     return f"{chosen.name}, lr {chosen.lr:g}, decay {chosen.weight_decay:g}"
 
 
 def terms(config: RunConfig) -> dict[str, Any]:
-    """What runs must share to be compared: the task without its seed, the budget, schedule, dropout and evaluations.
-
-    Source: own design.
-    """
+    """Return what compared runs must share: the task without its seed, budget, schedule, dropout and evaluations."""
     dumped = config.model_dump()
     return {"task": config.task.model_dump(exclude={"seed"})} | {name: dumped[name] for name in TERMS}
 
 
 def on_equal_terms(named: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    """Refuse runs, by name and terms, that do not share their ``terms``.
+    """Check that runs, given by name and terms, share their ``terms``.
 
     Raises:
-        InputError: there is no run, or they do not share their terms.
-
-    Source: own design.
+        InputError: there is no run, or runs differ in a term.
     """
     if not named:
         raise InputError("runs must be at least one (got none).")
@@ -138,93 +119,11 @@ def on_equal_terms(named: Sequence[tuple[str, dict[str, Any]]]) -> None:
             )
 
 
-def measured(run: runs.Run) -> Compared:
-    """Measure the last network of a finished run, and read off how its training went.
+def table(found: Sequence[Compared]) -> "pd.DataFrame":
+    """Return a table with one row a run: architecture, seed, training, and ``MEASURES``.
 
     Raises:
-        InputError: the run's task is neither modular arithmetic nor primes, or it has not ended.
-
-    Source: own design.
-    """
-    config, task = run.config, run.config.task
-    if not isinstance(task, ModularAddition | Primes):
-        raise InputError(f"run must be on modular arithmetic or primes to be compared ({run.name} is on {task.kind}).")
-    result = run.result
-    if result is None or result["stopped"]:
-        raise InputError(f"run must have come to its end to be compared ({run.name} has not).")
-    of = _of_primes if isinstance(task, Primes) else _of_addition
-    column = "auc" if isinstance(task, Primes) else "test_accuracy"
-    model = run.model()
-    measures = of(run, model) | {"attention_entropy": _entropy(model, run.task())}
-    return Compared(
-        run=run.name,
-        architecture=architecture(config),
-        optimizer=optimizer(config),
-        terms=terms(config),
-        seed=run.seed,
-        parameters=sum(weight.numel() for weight in model.parameters()),
-        steps=result["steps"],
-        grokked_at=result["grokked_at"],
-        seconds_to_grok=result["seconds_to_grok"],
-        ms_per_step=result["ms_per_step"],
-        measures={name: finite(value) for name, value in measures.items()},
-        curve=tuple((int(row["step"]), row[column]) for row in run.rows() if math.isfinite(row.get(column, math.nan))),
-    )
-
-
-def _of_addition(run: runs.Run, model: Transformer) -> dict[str, float | int | None]:
-    found = verdict.analyze(model, run.task())
-    return {
-        ADDS: int(found.verdict == "modular addition"),
-        "accuracy": found.test_accuracy,
-        "key_frequencies": len(found.key_frequencies),
-        "explained": found.logit_variance_explained,
-        "steering": found.steering_accuracy,
-        "single_frequency": found.neurons_single_frequency,
-        "gradient_symmetricity": found.gradient_symmetricity,
-        "distance_irrelevance": found.distance_irrelevance,
-    }
-
-
-def _of_primes(run: runs.Run, model: Transformer) -> dict[str, float | int | None]:
-    from miii.analysis.sieve import depth, report
-
-    config, task = run.config.task, run.task()
-    assert isinstance(config, Primes)
-    judged = depth.depth(model, task, config)
-    found: dict[str, float | int | None] = {"accuracy": judged.roc_auc, "sieve_depth": judged.sieve_depth}
-    try:
-        (added,) = report.addition(model, task, config, (3,))
-    except InputError:  # what its blocks write does not add up, so there is nothing to split
-        return found | {ADDS: None, "explained": None, "steering": None}
-    return found | {
-        ADDS: int(added.adds),
-        "explained": added.variance_explained,
-        "steering": added.steering.accuracy,
-    }
-
-
-def _entropy(model: Transformer, task: Task) -> float | None:
-    if "pattern" not in sites(model.config):
-        return None
-    drawn = torch.randperm(len(task.tokens), generator=torch.Generator().manual_seed(0))[:EXAMPLES]
-    weight = attention.over_inputs(model, task.tokens[drawn], model.config.n_layers - 1).weight
-    if weight.min() < 0:  # a shaped pattern is no distribution
-        return None
-    share = weight / weight.sum(1, keepdim=True)
-    return float(-(share * share.clamp_min(1e-30).log()).sum(1).mean())
-
-
-EXAMPLES = 4096  #: drawn at random, over which the entropy is a mean
-
-
-def compare(found: Sequence[Compared]) -> "pd.DataFrame":
-    """One row a run: architecture, seed, training, and ``MEASURES``.
-
-    Raises:
-        InputError: there is no run, or they do not share their terms.
-
-    Source: own design.
+        InputError: there is no run, or runs differ in a term.
     """
     import pandas as pd
 
@@ -236,11 +135,9 @@ def compare(found: Sequence[Compared]) -> "pd.DataFrame":
 
 
 def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """One row an architecture and optimiser, over its seeds: how many grok, of every number the median, least and most.
+    """Return one row for each architecture and optimizer, over seeds: how many grok, and median, minimum and maximum.
 
-    Columns ``grokked_at``, ``grokked_at_low``, ``grokked_at_high`` and so on; of the steps to grok over those that did.
-
-    Source: own design.
+    Columns are ``grokked_at``, ``grokked_at_low``, ``grokked_at_high`` and so on, steps to grok over seeds that did.
     """
     import pandas as pd
 
@@ -264,7 +161,7 @@ def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def curves(found: Iterable[Compared]) -> "pd.DataFrame":
-    """One row an evaluation: run, architecture, seed, step, value. Source: own design."""
+    """Return one row for each evaluation: run, architecture, seed, step, value."""
     import pandas as pd
 
     return pd.DataFrame(
@@ -277,19 +174,17 @@ def curves(found: Iterable[Compared]) -> "pd.DataFrame":
 
 
 def save(path: Path, found: Iterable[Compared]) -> None:
-    """Write a comparison, a JSON object a line; the folder is made if need be. Source: own design."""
+    """Write a comparison as one JSON object a line. Create the folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(asdict(each), allow_nan=False) + "\n" for each in found)
     whole_file(path, lambda beside: beside.write_text(lines))
 
 
 def load(path: Path) -> tuple[Compared, ...]:
-    """Read what ``save`` wrote.
+    """Read a comparison that ``save`` wrote.
 
     Raises:
-        InputError: the file cannot be read, or a line is no such object.
-
-    Source: own design.
+        InputError: the file cannot be read, or a line is not a compared run.
     """
     try:
         lines = [json.loads(line) for line in path.read_text().splitlines()]

@@ -25,8 +25,6 @@ class Members:
     Attributes:
         spf: the smallest prime factor; n itself for a prime.
         part: which of ``PARTS`` each is in.
-
-    Source: own design.
     """
 
     n: Int[np.ndarray, " integers"]
@@ -45,7 +43,7 @@ class Members:
 
 
 def members(task: Primes) -> Members:
-    """The integers of a task and its split, as ``task.build()`` has them, without their tokens. Source: own design."""
+    """The integers of a task and its split, as ``task.build()`` has them, without their tokens."""
     return Members(*parts(task))
 
 
@@ -115,7 +113,7 @@ def density(low: int, high: int, bins: int = 100) -> Density:
 
 @dataclass(frozen=True)
 class Classes:
-    """How many integers, and how many primes, are 0, 1, ... modulo a number. Source: own design."""
+    """How many integers, and how many primes, are 0, 1, ... modulo a number."""
 
     integers: Int[np.ndarray, " classes"]
     primes: Int[np.ndarray, " classes"]
@@ -149,8 +147,6 @@ def last_digits(values: Members, base: int) -> Classes:
 
     Raises:
         InputError: ``base`` is below 2.
-
-    Source: own design.
     """
     _modulus(base)
     digit = values.n % base
@@ -164,8 +160,6 @@ class Polar:
     Attributes:
         q: what those marked as multiples are multiples of.
         left_out: how many integers of the range were not taken because there are too many.
-
-    Source: own design.
     """
 
     n: Int[np.ndarray, " integers"]
@@ -235,8 +229,6 @@ class Rows:
         each: how many integers a cell stands for.
         counts: how many of them are in each of ``PARTS``; none in the cells after the last integer.
         first, last: the integers of each row.
-
-    Source: own design.
     """
 
     each: int
@@ -246,7 +238,7 @@ class Rows:
 
 
 def rows(values: Members, columns: int = 320) -> Rows:
-    """Lay the split out in a square of at most ``columns`` cells a row. Source: own design."""
+    """Lay the split out in a square of at most ``columns`` cells a row."""
     total = len(values.n)
     each = -(-total // columns**2)
     columns = math.isqrt(-(-total // each) - 1) + 1

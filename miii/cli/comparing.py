@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from miii import runs
+from miii import reports, runs
 from miii.analysis import compare
 from miii.cli.printing import Json, parts
 
@@ -41,9 +41,9 @@ def run_compare(chosen: Compare) -> int:
     with parts("compare") as progress:
         for done, run in enumerate(opened):
             progress(done, len(opened), run.name)
-            found.append(compare.measured(run))
+            found.append(reports.measure(run))
         progress(len(opened), len(opened), "done")
-    frame = compare.compare(found)
+    frame = compare.table(found)
     frame = compare.summary(frame) if chosen.summary else frame
     plain = frame.astype(object).where(frame.notna(), None)
     if chosen.json:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from miii import runs, tasks
-from miii.analysis import multitask, rollout, sieve
+from miii import reports, runs, tasks
+from miii.analysis import sieve
 from miii.analysis.causal import circuits
 from miii.analysis.modular import formula, fourier, grid, phases, trajectory, verdict
 from miii.cli.printing import Json, RunName, Step, parts, print_values
@@ -107,7 +107,7 @@ def run_rollout(chosen: Rollout) -> int:
     """
     run = runs.open(chosen.run)
     _last_if_kept(chosen.save, chosen.step)
-    found = rollout.report(run, chosen.step, chosen.ahead)
+    found = reports.report_rollout(run, chosen.step, chosen.ahead)
     if chosen.save:
         runs.save_report(run, found)
     if chosen.json:
@@ -131,7 +131,7 @@ def _last_if_kept(save: bool, step: int | None) -> None:
 
 
 def run_residues(chosen: Residues) -> int:
-    """Print the report. Source: ``analysis.sieve.report`` and ``analysis.multitask``.
+    """Print the report. Source: ``miii.reports``.
 
     Raises:
         InputError: another step than the last is to be kept, or the run's task is modular arithmetic.
@@ -139,18 +139,18 @@ def run_residues(chosen: Residues) -> int:
     run = runs.open(chosen.run)
     _last_if_kept(chosen.save, chosen.step)
     if isinstance(run.config.task, tasks.Residues):
-        found = multitask.report(run, chosen.step)
+        found = reports.report_residues(run, chosen.step)
     else:
         control = runs.open(chosen.shuffled) if chosen.shuffled else None
         with parts(run.name) as progress:
-            found = sieve.report.report(run, chosen.step, control, progress)
+            found = reports.report_sieve(run, chosen.step, control, progress)
     if chosen.save:
         runs.save_report(run, found)
     if not chosen.json:
         found.pop("frequency_power", None)  # thousands of numbers, for a program to read
     _print(found, chosen.json)
     if not chosen.json and found.get("verdict", "").startswith("sums"):
-        print(sieve.report.OPEN)
+        print(sieve.OPEN)
     return 0
 
 
@@ -169,8 +169,8 @@ def run_progress(chosen: Progress) -> int:
     _modular(run)
     models = ((step, run.model(step)) for step in run.steps)
     keys = fourier.model_key_frequencies(run.model(), grid.modulus(run.task()))
-    frame = trajectory.trajectory(models, run.task(), keys, _modular(run).multipliers).frame()
-    marked = phases.phases(run.metrics())
+    frame = trajectory.measure_all(models, run.task(), keys, _modular(run).multipliers).frame()
+    marked = phases.mark(run.metrics())
     if chosen.json:
         rows = frame.to_dict("records")
         listed = [{"name": phase.name, "start": phase.start, "end": phase.end} for phase in marked]

@@ -15,10 +15,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from miii.model.block import Block, add_bias, gather
+from miii.model.block import Block, add_bias
 from miii.model.mixers import causal_mask
 from miii.model.tap import Tap, identity, must_be_finite
 from miii.model.transformer import Transformer
+from miii.model.where import Where, gather
 from miii.model.wiring import ALL, LAST
 from miii.tasks.task import Task
 
@@ -126,8 +127,8 @@ def _forward(
     resid, last = model.W_E[plan.token] + model.places()[plan.position], len(model.blocks) - 1
     rows: Tensor | None = plan.index
     for layer, block in enumerate(model.blocks):
-        asked = at if layer == last else ALL
-        resid = block(resid, lambda name, value, layer=layer: dropped(f"{layer}.{name}", value), asked, rows)
+        where = Where(at if layer == last else ALL, rows)
+        resid = block(resid, lambda name, value, layer=layer: dropped(f"{layer}.{name}", value), where)
         rows = None
     return model.unembed(resid)
 

@@ -1,166 +1,263 @@
 """How positions exchange information: from values v [batch, pos, head, d_head] to what each position hears, z.
 
-A mixer is two functions: the shapes of the weights that it adds to a block, and the mixing itself. ``at`` says which
-positions are asked for, all or the last alone; what comes back is theirs. What a mixer reads beside the values it asks
-``read`` for: a linear map of what the block hears, of one kind at some positions, such as the queries at the last.
+A mixer is a block that owns its weights, their first values, and the mixing.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from functools import partial
 
 import torch
 from einops import einsum
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from miii.model import signal
+from miii.model.block import Block
 from miii.model.config import ModelConfig
 from miii.model.tap import Tap
-from miii.model.wiring import ALL
-
-if TYPE_CHECKING:
-    from miii.model.block import Block
-
-Shapes = dict[str, tuple[int, ...]]
+from miii.model.weights import Init, Weight, Weights, bias, constant, gain, normal, orthogonal, spaced
+from miii.model.where import Where
+from miii.model.wiring import BLOCKS
 
 
-@dataclass(frozen=True)
-class Mixer:
-    """A way for positions to exchange information.
-
-    Attributes:
-        shapes: the weights that a block needs for it, beside W_V and W_O, from the config and the number of positions.
-        mix: block, read, v, tap, at -> z [batch, query, head, d_head].
-
-    Source: own design; the draft paper's equations 4 to 6.
-    """
-
-    shapes: Callable[[ModelConfig, int], Shapes]
-    mix: Callable[["Block", "Read", Tensor, Tap, slice], Tensor]
-
-
-#: From "Q" or "K" and the positions asked for to [batch, pos, head, d_head].
-Read = Callable[[str, slice], Tensor]
-
-
-def attend(
-    block: "Block", read: Read, v: Float[Tensor, "batch key head d_head"], tap: Tap, at: slice
-) -> Float[Tensor, "batch query head d_head"]:
-    """z = A v, with A = softmax(q k / sqrt d_head), shaped as the block's wiring says.
+class Attention(Block):
+    """z = A v with A = softmax(q k / sqrt d_head).
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), equation 1; the draft paper's equation 4, which is misprinted.
     """
-    q, k = tap("q", read("Q", at)), tap("k", read("K", ALL))
-    scores = einsum(q, k, "batch query head d, batch key head d -> batch head query key") / math.sqrt(q.shape[-1])
-    # E-SPA's target stands in the scores, so that it is seen where they are
-    target, totals = block.target(scores.shape[-1], at)
-    scores = scores if target is None else scores + target.to(scores.dtype)
-    if block.causal:
-        scores = scores.masked_fill(causal_mask(scores.shape[-1], scores.device)[at], -torch.inf)
-    scores = tap("scores", scores)
-    pattern = torch.softmax(scores, dim=-1)
-    if totals is not None:
-        pattern = pattern * totals.to(pattern.dtype)
-    pattern = tap("pattern", block.shaped(pattern, at))
-    return einsum(pattern, v, "batch head query key, batch key head d -> batch query head d")
+
+    @classmethod
+    def mixer_weights(cls, config: ModelConfig, n_ctx: int) -> Weights:
+        h, d, dh = config.n_heads, config.d_model, config.d_head
+        weights: Weights = {f"W_{which}": Weight((h, d, dh), normal(d), muon="columns") for which in "QK"}
+        return weights | {f"b_{which}": bias(h, dh) if config.biases == "all" else None for which in "QK"}
+
+    def mix(self, v: Tensor, heard: Tensor, tap: Tap, where: Where) -> Tensor:
+        q = tap("q", where.asked(heard, partial(self.heads, which="Q")))
+        k = tap("k", where.all(heard, partial(self.heads, which="K")))
+        scores = einsum(q, k, "batch query head d, batch key head d -> batch head query key") / math.sqrt(q.shape[-1])
+        pattern = self.pattern(scores, tap, where.at)
+        return einsum(pattern, v, "batch head query key, batch key head d -> batch query head d")
+
+    def pattern(self, scores: Float[Tensor, "batch head query key"], tap: Tap, at: slice) -> Tensor:
+        """Return the attention A [batch, head, query, key]."""
+        return tap("pattern", self.attention(scores, tap, at))
+
+    def attention(self, scores: Tensor, tap: Tap, at: slice) -> Tensor:
+        """Return the softmax of the scores over the visible keys."""
+        if self.causal:
+            scores = scores.masked_fill(causal_mask(scores.shape[-1], scores.device)[at], -torch.inf)
+        return torch.softmax(tap("scores", scores), dim=-1)
 
 
-def average(block: "Block", read: Read, v: Tensor, tap: Tap, at: slice) -> Tensor:
-    """z = the mean of the values of all visible positions, for each head alike. Source: own design."""
-    even = uniform(v.shape[1], block.causal, v)[at]
-    pattern = tap("pattern", even.expand(v.shape[0], v.shape[2], *even.shape))
-    return einsum(pattern, v, "batch head query key, batch key head d -> batch query head d")
+class SkipAttention(Attention):
+    """z = (alpha I + beta A) v, begun at the identity.
+
+    Source: He and Hofmann 2023 (arXiv 2311.01906), "value-SkipInit".
+    """
+
+    alpha: nn.Parameter
+    beta: nn.Parameter
+
+    @classmethod
+    def mixer_weights(cls, config: ModelConfig, n_ctx: int) -> Weights:
+        h = config.n_heads
+        return super().mixer_weights(config, n_ctx) | {"alpha": gain(1.0, h), "beta": gain(0.0, h)}
+
+    def pattern(self, scores: Tensor, tap: Tap, at: slice) -> Tensor:
+        return tap("pattern", self.skipped(self.attention(scores, tap, at), at))
+
+    def skipped(self, pattern: Tensor, at: slice) -> Tensor:
+        """Return alpha I + beta A."""
+        alpha, beta = self.alpha[:, None, None], self.beta[:, None, None]
+        own = torch.eye(pattern.shape[-1], dtype=pattern.dtype, device=pattern.device)[at]
+        return alpha * own + beta * pattern
 
 
-def convolve(block: "Block", read: Read, v: Tensor, tap: Tap, at: slice) -> Tensor:
-    """z[i] = sum over j of W_conv[i - j] v[j], for each channel by itself. Source: the draft paper's equation 5."""
-    n = v.shape[1]
-    lag = torch.arange(n, device=v.device)[at, None] - torch.arange(n, device=v.device)
-    first = 0 if block.causal else block.W_conv.shape[-1] // 2  # where lag 0 stands in the kernel
-    kernel = block.W_conv[..., (lag + first).clamp(min=0)]
-    if block.causal:
-        kernel = kernel * (lag >= 0)
-    return einsum(kernel, v, "head d query key, batch key head d -> batch query head d")
+class ShapedAttention(SkipAttention):
+    """z = (alpha I + beta A - gamma C) v, C the attention of zero queries; with zero queries begun at the identity.
+
+    Source: He and Hofmann 2023 (arXiv 2311.01906), section 4.
+    """
+
+    gamma: nn.Parameter
+
+    @classmethod
+    def mixer_weights(cls, config: ModelConfig, n_ctx: int) -> Weights:
+        found = super().mixer_weights(config, n_ctx) | {"gamma": gain(1.0, config.n_heads)}
+        return _begun(found, W_Q=constant(0.0), beta=constant(1.0))
+
+    def skipped(self, pattern: Tensor, at: slice) -> Tensor:
+        even = uniform(pattern.shape[-1], self.causal, pattern)[at]
+        return super().skipped(pattern, at) - self.gamma[:, None, None] * even
 
 
-def convolve_spectra(block: "Block", read: Read, v: Tensor, tap: Tap, at: slice) -> Tensor:
-    """The same as ``convolve``, as a product of spectra: padded, so that nothing comes round from the end.
+class TargetedAttention(Attention):
+    """z = diag(d) softmax(q k / sqrt d_head + log(T / d)) v, T a target matrix and d its row sums: "E-SPA".
+
+    Zero queries and orthogonal values and outputs begin at T, which keeps signals alive without skips and norms.
+
+    Source: He et al. 2023 (arXiv 2302.10322).
+    """
+
+    target: Tensor
+
+    def __init__(self, config: ModelConfig, n_ctx: int, layer: int) -> None:
+        super().__init__(config, n_ctx, layer)
+        self.target = signal.target(layer, config.n_layers, n_ctx)  # no buffer: not every device has float64
+
+    @classmethod
+    def weights(cls, config: ModelConfig, n_ctx: int) -> Weights:
+        found = super().weights(config, n_ctx)
+        return _begun(found, W_Q=constant(0.0), W_V=orthogonal, W_O=orthogonal, W_out=normal(config.d_mlp))
+
+    def pattern(self, scores: Tensor, tap: Tap, at: slice) -> Tensor:
+        n = scores.shape[-1]
+        target = self.target[:n, :n][at]
+        totals = target.sum(-1, keepdim=True)
+        # as in the weights' type: under autocast the scores have another
+        shift = (target / totals).log().to(scores.device, self.W_Q.dtype).to(scores.dtype)
+        pattern = self.attention(scores + shift, tap, at)
+        return tap("pattern", pattern * totals.to(pattern.device, self.W_Q.dtype).to(pattern.dtype))
+
+
+class Mean(Block):
+    """z = the mean of the values of all visible positions, the same for each head."""
+
+    def mix(self, v: Tensor, heard: Tensor, tap: Tap, where: Where) -> Tensor:
+        even = uniform(v.shape[1], self.causal, v)[where.at]
+        pattern = tap("pattern", even.expand(v.shape[0], v.shape[2], *even.shape))
+        return einsum(pattern, v, "batch head query key, batch key head d -> batch query head d")
+
+
+class Convolution(Block):
+    """z[i] = sum over j of W_conv[i - j] v[j], each channel by itself. Source: the draft paper's equation 5."""
+
+    W_conv: nn.Parameter
+
+    @classmethod
+    def mixer_weights(cls, config: ModelConfig, n_ctx: int) -> Weights:
+        size = n_ctx if config.causal else 2 * n_ctx - 1
+        return {"W_conv": Weight((config.n_heads, config.d_head, size), normal(size))}
+
+    @property
+    def first(self) -> int:
+        """The place of lag 0 in the kernel."""
+        return 0 if self.causal else self.W_conv.shape[-1] // 2
+
+    def mix(self, v: Tensor, heard: Tensor, tap: Tap, where: Where) -> Tensor:
+        positions = torch.arange(v.shape[1], device=v.device)
+        lag = positions[where.at, None] - positions
+        kernel = self.W_conv[..., (lag + self.first).clamp(min=0)]
+        if self.causal:
+            kernel = kernel * (lag >= 0)
+        return einsum(kernel, v, "head d query key, batch key head d -> batch query head d")
+
+
+class FourierConvolution(Convolution):
+    """The same as ``Convolution``, as a product of spectra, padded so that nothing wraps around.
 
     Source: the convolution theorem; the draft paper's introduction.
     """
-    n = v.shape[1]
-    first = 0 if block.causal else block.W_conv.shape[-1] // 2
-    kernel = block.W_conv[..., : first + n] if block.causal else block.W_conv[..., first - n + 1 : first + n]
-    size = n + kernel.shape[-1]
-    product = torch.fft.rfft(kernel, size) * torch.fft.rfft(v.permute(0, 2, 3, 1).to(kernel.dtype), size)
-    whole = torch.fft.irfft(product, size)
-    begin = 0 if block.causal else n - 1
-    return whole[..., begin : begin + n].permute(0, 3, 1, 2)[:, at]
+
+    def mix(self, v: Tensor, heard: Tensor, tap: Tap, where: Where) -> Tensor:
+        n, first = v.shape[1], self.first
+        kernel = self.W_conv[..., : first + n] if self.causal else self.W_conv[..., first - n + 1 : first + n]
+        size = n + kernel.shape[-1]
+        product = torch.fft.rfft(kernel, size) * torch.fft.rfft(v.permute(0, 2, 3, 1).to(kernel.dtype), size)
+        whole = torch.fft.irfft(product, size)
+        begin = 0 if self.causal else n - 1
+        return whole[..., begin : begin + n].permute(0, 3, 1, 2)[:, where.at]
 
 
-def gate(block: "Block", read: Read, v: Tensor, tap: Tap, at: slice) -> Tensor:
+class GatedUnit(Block):
     """z = the states of torch's gated recurrent unit on the values, d_model wide.
 
     Source: Cho et al. 2014 (arXiv 1406.1078), as in ``torch.nn.GRU``; the draft paper's equation 6.
     """
-    with torch.autocast(v.device.type, enabled=False):  # which knows no recurrent unit on a processor
-        states, _ = block.gru(v.flatten(2).to(block.W_V.dtype))
-    return states.unflatten(-1, v.shape[2:])[:, at]
+
+    gru: nn.GRU
+
+    def __init__(self, config: ModelConfig, n_ctx: int, layer: int) -> None:
+        super().__init__(config, n_ctx, layer)
+        d = config.d_model
+        with torch.random.fork_rng(devices=[]):  # torch draws its weights from the global generator; ours are redrawn
+            self.gru = nn.GRU(d, d, bias=config.biases != "none", batch_first=True)
+        for name, weight in self.gru.named_parameters():
+            shape = tuple(weight.shape)
+            self.declared[f"gru.{name}"] = Weight(shape, normal(d)) if len(shape) == 2 else bias(*shape)
+
+    def mix(self, v: Tensor, heard: Tensor, tap: Tap, where: Where) -> Tensor:
+        with torch.autocast(v.device.type, enabled=False):  # which has no recurrent unit on a processor
+            states, _ = self.gru(v.flatten(2).to(self.W_V.dtype))
+        return states.unflatten(-1, v.shape[2:])[:, where.at]
 
 
-def scan(block: "Block", read: Read, v: Tensor, tap: Tap, at: slice) -> Tensor:
+class Recurrence(Block):
     """z[i] = a z[i - 1] + v[i], a = sigmoid(decay) for each channel, in log2(positions) steps.
 
-    Each step adds what stands twice as far back as the last one's, which is right because the recurrence is linear.
+    Each step doubles how far back the sums reach, which is right because the recurrence is linear. Channels begin
+    between forgetting at once and hardly at all.
 
     Source: Hillis and Steele 1986, "Data parallel algorithms"; linear recurrences as layers: Martin and Cundy 2018
     (arXiv 1709.04057); the draft paper's equation 6.
     """
-    z, power, back = v, torch.sigmoid(block.decay), 1
-    while back < v.shape[1]:
-        z = z + power * torch.nn.functional.pad(z, (0, 0, 0, 0, back, 0))[:, : v.shape[1]]
-        power, back = power * power, 2 * back
-    return z[:, at]
+
+    decay: nn.Parameter
+
+    @classmethod
+    def mixer_weights(cls, config: ModelConfig, n_ctx: int) -> Weights:
+        return {"decay": Weight((config.n_heads, config.d_head), spaced(-1, 5), "gain")}
+
+    def mix(self, v: Tensor, heard: Tensor, tap: Tap, where: Where) -> Tensor:
+        z, power, back = v, torch.sigmoid(self.decay), 1
+        while back < v.shape[1]:
+            z = z + power * nn.functional.pad(z, (0, 0, 0, 0, back, 0))[:, : v.shape[1]]
+            power, back = power * power, 2 * back
+        return z[:, where.at]
+
+
+#: The types of blocks by the names of ``wiring.MIXERS``, and those of attention by ``Wiring.shape``.
+BLOCK_TYPES: dict[str, type[Block]] = {
+    "attention": Attention,
+    "convolution": Convolution,
+    "fourier-convolution": FourierConvolution,
+    "gru": GatedUnit,
+    "recurrence": Recurrence,
+    "mean": Mean,
+}
+ATTENTION_TYPES: dict[str, type[Attention]] = {
+    "softmax": Attention,
+    "value-skipinit": SkipAttention,
+    "shaped": ShapedAttention,
+    "e-spa": TargetedAttention,
+}
+
+
+def block_type(config: ModelConfig) -> type[Block]:
+    """Return the class of a network's blocks."""
+    return ATTENTION_TYPES[BLOCKS[config.block].shape] if config.mixer == "attention" else BLOCK_TYPES[config.mixer]
 
 
 def causal_mask(n: int, device: torch.device) -> Tensor:
-    """True where a query [n] may not see a key [n]: the keys after it. Source: Vaswani et al. 2017, section 3.2.3."""
+    """Return, as True, the keys [n] that a query [n] may not see: those after it (Vaswani et al., section 3.2.3)."""
     return torch.ones(n, n, dtype=torch.bool, device=device).triu(1)
 
 
 def uniform(n: int, causal: bool, like: Tensor) -> Float[Tensor, "query key"]:
-    """The attention of zero queries: each position listens to all that it may see alike.
+    """Return the attention of zero queries: equal weight on every visible position.
 
-    Source: He and Hofmann 2023 (arXiv 2311.01906), the centring matrix C.
+    Source: He and Hofmann 2023 (arXiv 2311.01906), the centering matrix C.
     """
     seen = torch.ones(n, n, dtype=like.dtype, device=like.device)
     seen = seen.tril() if causal else seen
     return seen / seen.sum(-1, keepdim=True)
 
 
-def _heads(config: ModelConfig, n_ctx: int) -> Shapes:
-    return {f"W_{which}": (config.n_heads, config.d_model, config.d_head) for which in "QK"}
-
-
-def _kernel(config: ModelConfig, n_ctx: int) -> Shapes:
-    return {"W_conv": (config.n_heads, config.d_head, n_ctx if config.causal else 2 * n_ctx - 1)}
-
-
-def _decay(config: ModelConfig, n_ctx: int) -> Shapes:
-    return {"decay": (config.n_heads, config.d_head)}
-
-
-def _nothing(config: ModelConfig, n_ctx: int) -> Shapes:
-    return {}
-
-
-#: The mixers by the names of ``wiring.MIXERS``.
-MIX: dict[str, Mixer] = {
-    "attention": Mixer(_heads, attend),
-    "convolution": Mixer(_kernel, convolve),
-    "fourier-convolution": Mixer(_kernel, convolve_spectra),
-    "gru": Mixer(_nothing, gate),
-    "recurrence": Mixer(_decay, scan),
-    "mean": Mixer(_nothing, average),
-}
+def _begun(weights: Weights, **inits: Init) -> Weights:
+    """The declarations, some of them with other first values."""
+    return {
+        name: replace(weight, init=inits[name]) if weight is not None and name in inits else weight
+        for name, weight in weights.items()
+    }

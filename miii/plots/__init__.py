@@ -8,11 +8,13 @@ from miii.plots.follow import agreeing, answer_logits, argued, looks_at, neurons
 from miii.plots.frame import frame
 from miii.plots.heatmap import heatmap
 from miii.plots.integers import density, last_digits, polar, split_counts, split_rows, ulam, wheel
+from miii.plots.lengths import evidence_by_count, evidence_by_letter, reach
 from miii.plots.modular.clock import clock
 from miii.plots.modular.formula import kinds, steering, terms
 from miii.plots.modular.fourier import circle, power_over_training, singular_values, spectrum, spectrum_2d
 from miii.plots.modular.neurons import activation, clusters, phases, reads, single_frequency, writes
 from miii.plots.modular.progress import measures, progress
+from miii.plots.multitask import active_frequencies, head_digits, right_by_target
 from miii.plots.picture import picture
 from miii.plots.rollout import (
     rollout_carries,
@@ -22,11 +24,11 @@ from miii.plots.rollout import (
     vector_similarity,
     written,
 )
-from miii.plots.sieve.depth import crossings, evidence_moves, sieve_depth, sieve_oracles
-from miii.plots.sieve.digits import digit_plane, head_attention, head_sums, probe_map
+from miii.plots.sieve.factors import evidence_by_factor, sieve_depth, sieve_oracles
+from miii.plots.sieve.interventions import crossings, evidence_moves
 from miii.plots.sieve.networks import addition_by_network, depth_by_network, readers
-from miii.plots.sieve.reach import active_frequencies, evidence_by_count, head_digits, reach, right_by_target
-from miii.plots.sieve.suspect import digit_walk, evidence_beside, evidence_by_letter
+from miii.plots.sieve.residues import digit_plane, head_attention, head_sums, probe_map
+from miii.plots.sieve.suspect import digit_walk
 from miii.plots.sparse import recalls, seen_factors
 from miii.plots.tasks import (
     chance,
@@ -82,8 +84,8 @@ __all__ = [
     "digit_split",
     "digit_walk",
     "edge_agreement",
-    "evidence_beside",
     "evidence_by_count",
+    "evidence_by_factor",
     "evidence_by_letter",
     "evidence_moves",
     "faithfulness",

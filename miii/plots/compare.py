@@ -18,8 +18,6 @@ def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
         curves: columns run, architecture, seed, step, value, as ``analysis.compare.curves`` gives them.
         title: what the value is.
         chance: where the axis begins.
-
-    Source: own design.
     """
     names = list(dict.fromkeys(curves["architecture"]))
     chosen = alt.selection_point(fields=["architecture"], bind="legend")
@@ -48,8 +46,6 @@ def spread(summary: pd.DataFrame, measure: str, title: str) -> Chart:
 
     Args:
         summary: as ``analysis.compare.summary`` gives it.
-
-    Source: own design.
     """
     known = summary[summary[measure].notna()]
     order = list(summary["architecture"])

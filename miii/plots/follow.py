@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
-from miii.analysis.follow import Said, Waves, Written
+from miii.analysis.follow import NeuronWrites, Prediction, Waves
 from miii.plots.style import (
     ACCENT,
     CATEGORY,
@@ -63,13 +63,13 @@ def looks_at(weights: Float[Tensor, "head pos"], names: Sequence[str]) -> Chart:
     return alt.layer(*layers).properties(title="Where it looks from the last token", height=alt.Step(26), **fixed)
 
 
-def neurons_write(written: Written, post: Float[Tensor, " neuron"], most: int = 12) -> Chart:
+def neurons_write(written: NeuronWrites, post: Float[Tensor, " neuron"], most: int = 12) -> Chart:
     """The neurons that add or take off most, coloured by the frequency of what they write where there are several.
 
     Args:
         post: their activations.
 
-    Source: ``analysis.follow.Written``.
+    Source: ``analysis.follow.NeuronWrites``.
     """
     strongest = written.strongest(most)
     frame = pd.DataFrame(
@@ -109,20 +109,17 @@ def neurons_write(written: Written, post: Float[Tensor, " neuron"], most: int = 
     )
 
 
-def answer_logits(said: Said, truth: int) -> Chart:
-    """The logit of every answer, less their mean; the answer, the runner-up and the truth marked.
-
-    Source: own design.
-    """
-    kind = ["others"] * len(said.logits)
-    kind[said.runner_up] = "runner-up"
+def answer_logits(prediction: Prediction, truth: int) -> Chart:
+    """The logit of every answer, less their mean; the answer, the runner-up and the truth marked."""
+    kind = ["others"] * len(prediction.logits)
+    kind[prediction.runner_up] = "runner-up"
     kind[truth] = "truth"
-    kind[said.answer] = "answer"
+    kind[prediction.answer] = "answer"
     frame = pd.DataFrame(
         {
             "c": range(len(kind)),
-            "logit": said.logits.tolist(),
-            "probability": said.probability.tolist(),
+            "logit": prediction.logits.tolist(),
+            "probability": prediction.probability.tolist(),
             "kind": kind,
         }
     )

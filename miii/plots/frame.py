@@ -11,10 +11,7 @@ from miii.plots.style import Chart
 
 
 def frame(chart: Chart) -> pd.DataFrame:
-    """The data frame that a chart of this package shows; a heatmap's as one row a cell: row, column, value.
-
-    Source: own design.
-    """
+    """The data frame that a chart of this package shows; a heatmap's as one row a cell: row, column, value."""
     inner: Any = chart
     while not isinstance(inner.data, pd.DataFrame):  # a facet or a stack of layers: the first layer's
         inner = inner.layer[0] if isinstance(inner, alt.LayerChart) else inner.spec

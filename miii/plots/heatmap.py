@@ -34,8 +34,6 @@ def heatmap(
         size: width in pixels, rounded to whole pixels a cell; the height follows the matrix's shape.
         domain: the values at the ends of the colour scale; the matrix's own unless given.
         diverging: colours around 0, for values with a sign.
-
-    Source: own design.
     """
     values = matrix.double().numpy()
     low, high = domain or (float(matrix.min()), float(matrix.max()))
@@ -75,7 +73,7 @@ def categories(
     value: str,
     size: int = 340,
 ) -> alt.LayerChart:
-    """Draw a matrix of integers that stand for labels. Source: own design."""
+    """Draw a matrix of integers that stand for labels."""
     color = _named("value:N", labels, colors).title(value)
     names = "[" + ",".join(f"'{label}'" for label in labels) + "]"
     return _chart(
@@ -108,8 +106,6 @@ def panels(
         codes: the matrices by name.
         columns: how many stand beside one another.
         size: width of each in pixels, rounded to whole pixels a cell.
-
-    Source: own design.
     """
     table, (rows, across) = _rgba(colors), next(iter(codes.values())).shape
     data = [

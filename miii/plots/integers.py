@@ -57,8 +57,6 @@ def wheel(values: Classes, size: int = 380) -> Chart:
     """The classes modulo q around a circle: the area of a sector is the number of integers, and of primes, in it.
 
     Either is drawn on a scale of its own, on which the largest class reaches the rim.
-
-    Source: own design.
     """
     q = values.modulus
     angle = 2 * math.pi / q
@@ -164,7 +162,7 @@ def ulam(values: Spiral, q: int | None = None) -> Chart:
 
 
 def split_rows(values: Rows) -> Chart:
-    """The split as one picture, row by row; a cell of several integers has their mixed colour. Source: own design."""
+    """The split as one picture, row by row; a cell of several integers has their mixed colour."""
     colors = np.array([_rgb(color) for color in PART_COLORS])
     total = values.counts.sum(2, keepdims=True)
     mixed = values.counts @ colors / np.maximum(total, 1)
@@ -183,7 +181,7 @@ def split_rows(values: Rows) -> Chart:
 
 
 def split_counts(counts: Int[np.ndarray, "parts 2"]) -> alt.Chart:
-    """How many composites and primes each part of the split has, as ``Members.counts``. Source: own design."""
+    """How many composites and primes each part of the split has, as ``Members.counts``."""
     frame = pd.DataFrame(
         [
             {"split": part, "kind": kind, "integers": int(counts[i, j])}
@@ -205,7 +203,7 @@ def split_counts(counts: Int[np.ndarray, "parts 2"]) -> alt.Chart:
 
 
 def last_digits(values: Classes) -> alt.Chart:
-    """How many composites and primes end in each digit of the base. Source: own design."""
+    """How many composites and primes end in each digit of the base."""
     digits = np.arange(values.modulus)
     kinds = {"composite": values.integers - values.primes, "prime": values.primes}
     frame = pd.concat([pd.DataFrame({"digit": digits, "kind": kind, "integers": n}) for kind, n in kinds.items()])

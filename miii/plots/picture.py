@@ -1,10 +1,9 @@
 """A chart as a file: drawn without a browser."""
 
 import json
-import subprocess
-import sys
 from typing import Literal
 
+from miii import platform
 from miii.errors import InputError
 from miii.plots.style import Chart
 
@@ -25,11 +24,8 @@ def picture(chart: Chart, kind: Literal["png", "svg"]) -> bytes:
 
     Raises:
         InputError: the chart cannot be drawn.
-
-    Source: own design.
     """
-    command = [sys.executable, "-c", _DRAW, kind, str(SCALE)]
-    done = subprocess.run(command, input=json.dumps(chart.to_dict()).encode(), capture_output=True)
+    done = platform.run_apart(_DRAW, [kind, str(SCALE)], json.dumps(chart.to_dict()))
     if done.returncode != 0:
         raise InputError(f"the chart could not be drawn ({done.stderr.decode(errors='replace').strip()[-200:]!r}).")
     return done.stdout

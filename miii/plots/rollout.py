@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
-from miii.analysis.rollout import Rollout, similarity
+from miii.analysis.sequences.rollout import Rollout, similarity
 from miii.plots.heatmap import heatmap
 from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, WRONG, Chart, top_legend
 
@@ -17,10 +17,7 @@ CELL = 84  #: pixels of a token
 
 
 def written(rolled: Rollout, row: int = 0) -> Chart:
-    """One roll-out, a row a frame and a column a token: what the network wrote, and the truth where it is another.
-
-    Source: own design.
-    """
+    """One roll-out, a row a frame and a column a token: what the network wrote, and the truth where it is another."""
     names, config = rolled.config.token_names, rolled.config
     slots = ["step", *(f"{config.base}^{i}" for i in range(config.width - 1, -1, -1)), "label"]
     frame = pd.DataFrame(
@@ -56,7 +53,7 @@ def written(rolled: Rollout, row: int = 0) -> Chart:
 
 
 def rollout_integers(report: Mapping[str, Any]) -> Chart:
-    """Share of integers right in all digits, by how many frames ahead, beside the controls. Source: own design."""
+    """Share of integers right in all digits, by how many frames ahead, beside the controls."""
     found = {"network": report["rollout"], "untrained": report["untrained"]}
     rows = [
         {"who": who, "ahead": row["ahead"], "integers": row["integers"]}
@@ -72,8 +69,6 @@ def rollout_labels(report: Mapping[str, Any]) -> Chart:
     """Areas under the ROC curve of the labels, after the network's own frames and after the true ones.
 
     Beside them that of the last digit alone.
-
-    Source: own design.
     """
     names = {"label_auc": "own frames", "label_auc_true": "true frames"}
     rows = [
@@ -89,7 +84,7 @@ def rollout_labels(report: Mapping[str, Any]) -> Chart:
 
 
 def rollout_digits(report: Mapping[str, Any], base: int) -> Chart:
-    """Share of digits right one frame ahead, by their place, beside the controls. Source: own design."""
+    """Share of digits right one frame ahead, by their place, beside the controls."""
     found = {"network": report["rollout"][0]["digits"], "untrained": report["untrained"][0]["digits"]}
     found["repeats the first frame"] = report["copy"][0]
     rows = [
@@ -101,7 +96,7 @@ def rollout_digits(report: Mapping[str, Any], base: int) -> Chart:
 
 
 def rollout_carries(report: Mapping[str, Any]) -> Chart:
-    """Share of integers right one frame ahead, by how often adding the step carries. Source: own design."""
+    """Share of integers right one frame ahead, by how often adding the step carries."""
     rows = [{"who": "network", **row} for row in report["by_carries"]]
     heading = "Integers right, one frame ahead, by carries"
     return _grouped(rows, "carries", "integers", "carries in n + d", "integers right", heading)

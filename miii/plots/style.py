@@ -41,14 +41,12 @@ def clicked(name: str, *fields: str) -> alt.Parameter:
     """A selection of what a click on a mark says in these fields, for whoever draws the chart to listen to.
 
     The chart needs a name of its own: the one that Altair gives changes with the data.
-
-    Source: own design.
     """
     return alt.selection_point(name=name, fields=list(fields), on="click", toggle=False)
 
 
 def top_legend(**options: Any) -> alt.Legend:
-    """A legend in one line above the plot, close to it. Source: own design."""
+    """A legend in one line above the plot, close to it."""
     return alt.Legend(orient="top", title=None, offset=4, padding=0, **options)
 
 
@@ -56,8 +54,6 @@ def log_axis() -> alt.Axis:
     """The vertical axis of a logarithmic scale: lines at powers of ten, or at 1, 2 and 5 of the few that there are.
 
     The browser decides by what is drawn, so that a chart of other values is the same chart.
-
-    Source: own design.
     """
     decades = range(-12, 7)
     few, all_of_them, every_second = (

@@ -23,13 +23,13 @@ def loss_weights(task: Task) -> alt.Chart:
 
 
 def chance(task: Task) -> alt.Chart:
-    """The share of right answers to each target of whoever always gives its commonest answer. Source: own design."""
+    """The share of right answers to each target of whoever always gives its commonest answer."""
     best = [target.labels.bincount().max().item() / len(target.labels) for target in task.targets]
     return _bars(task, "accuracy", "right by chance", best, "Accuracy by chance")
 
 
 def digit_split(task: Task, p: int, size: int = 340) -> alt.LayerChart:
-    """The p x p table of all n = x0 + p x1, with those marked that train. Source: own design."""
+    """The p x p table of all n = x0 + p x1, with those marked that train."""
     return categories(
         task.train_mask.int().view(p, p),
         ["test", "train"],
@@ -43,7 +43,7 @@ def digit_split(task: Task, p: int, size: int = 340) -> alt.LayerChart:
 
 
 def string_lengths(length: Int[np.ndarray, " strings"], theorem: Bool[np.ndarray, " strings"]) -> alt.Chart:
-    """How many strings of each length are theorems. Source: own design."""
+    """How many strings of each length are theorems."""
     names = np.where(theorem, *ANSWERS)
     return _stacked(length, names, ANSWERS, "length", "letters after M", "Theorems by length")
 
@@ -55,7 +55,7 @@ def string_counts(count: Int[np.ndarray, " strings"], theorem: Bool[np.ndarray, 
 
 
 def string_split(length: Int[np.ndarray, " strings"], train: Bool[np.ndarray, " strings"]) -> alt.Chart:
-    """How many strings of each length train. Source: own design."""
+    """How many strings of each length train."""
     return _stacked(length, np.where(train, *SPLITS), SPLITS, "length", "letters after M", "The split by length")
 
 

@@ -84,7 +84,7 @@ def sieving(metrics: pd.DataFrame, steps: int | None = None) -> Chart:
 
 
 def by_prime(metrics: pd.DataFrame) -> alt.Chart:
-    """Share of right answers to n mod q over the steps, a row for each q. Source: own design."""
+    """Share of right answers to n mod q over the steps, a row for each q."""
     columns = [name for name in map(str, metrics.columns) if name.startswith("accuracy_") and name != "accuracy_worst"]
     long = _long(metrics, {name: name.removeprefix("accuracy_") for name in columns})
     color = alt.Color("value:Q", title="right", scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, 1]))
@@ -110,8 +110,6 @@ def by_length(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
 
     Args:
         steps: where the axis ends; the last row unless given.
-
-    Source: own design.
     """
     names = {column: name for column, name in LENGTHS.items() if column in metrics}
     y = alt.Y("value:Q", title="right answers", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
@@ -159,7 +157,7 @@ def split(task: Task, p: int, size: int = 340) -> alt.LayerChart:
 
 
 def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, size: int = 340) -> alt.LayerChart:
-    """The p x p grid of right and wrong answers, by split where it is known. Source: own design."""
+    """The p x p grid of right and wrong answers, by split where it is known."""
     codes, labels, colors = _answers(correct, task)
     return categories(
         codes.view(p, p),
@@ -178,8 +176,6 @@ def answers_over_training(correct: Mapping[int, Bool[Tensor, " examples"]], task
 
     Args:
         correct: which pairs are answered right, by the step of the snapshot.
-
-    Source: own design.
     """
     drawn = {step: _answers(right, task) for step, right in correct.items()}
     _, labels, colors = next(iter(drawn.values()))
@@ -205,8 +201,6 @@ def at_step(chart: Chart, step: int, x: str = "step") -> alt.LayerChart:
 
     Args:
         x: the field of the chart's x axis; ``at`` where steps are logarithmic and 0 stands at 0.7.
-
-    Source: own design.
     """
     lines = chart.copy()
     options = {name: getattr(chart, name) for name in ("title", "height", "autosize")}
@@ -218,7 +212,7 @@ def at_step(chart: Chart, step: int, x: str = "step") -> alt.LayerChart:
 
 
 def class_balance(task: Task) -> alt.Chart:
-    """How many examples of each split have each label. Source: own design."""
+    """How many examples of each split have each label."""
     counts = [
         {"label": label, "split": name, "pairs": int(n)}
         for name, mask in (("train", task.train_mask), ("test", ~task.train_mask))

@@ -20,10 +20,7 @@ from miii.sparse.training import Step
 
 @dataclass(frozen=True)
 class Grid:
-    """A folder, opened for reading.
-
-    Source: own design.
-    """
+    """A folder, opened for reading."""
 
     folder: Path
     config: GridConfig
@@ -62,8 +59,6 @@ def save(folder: str | Path, last: Step) -> Grid:
 
     Raises:
         InputError: ``folder`` exists or cannot be written.
-
-    Source: own design.
     """
     folder = Path(folder)
     if os.path.lexists(folder):
@@ -89,8 +84,6 @@ def open(folder: str | Path) -> Grid:
 
     Raises:
         InputError: there is none, or its config cannot be read.
-
-    Source: own design.
     """
     folder = Path(folder)
     return Grid(folder, GridConfig(**read_json(folder / "config.json")))
@@ -103,8 +96,6 @@ def report(folder: Path) -> Judged:
 
     Raises:
         InputError: the file cannot be read, or is a report of another kind.
-
-    Source: own design.
     """
     path = folder / "report.json"
     try:

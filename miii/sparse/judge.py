@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from miii import numbers
 from miii.analysis import sieve
-from miii.analysis.sieve import depth
+from miii.analysis.sieve.factors import MOST
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import Primes, Task
@@ -36,15 +36,13 @@ class Judged:
         threshold: of the evidence, from the training integers.
         train, test: recalls at it.
         sieve_depth: the largest prime up to which every factor is seen; see ``analysis.sieve.depth``.
-
-    Source: own design.
     """
 
     threshold: float
     train: Recall
     test: Recall
     sieve_depth: int
-    factors: tuple[depth.Factor, ...]
+    factors: tuple[sieve.Factor, ...]
     n_train: int
     n_test: int
 
@@ -56,7 +54,7 @@ class Judged:
     def from_json(cls, values: dict[str, Any]) -> "Judged":
         """What ``to_json`` wrote."""
         recalls = {side: Recall(**values[side]) for side in ("train", "test")}
-        return cls(**values | recalls | {"factors": tuple(depth.Factor(**factor) for factor in values["factors"])})
+        return cls(**values | recalls | {"factors": tuple(sieve.Factor(**factor) for factor in values["factors"])})
 
 
 def sieve_recall(low: int, high: int, primes: tuple[int, ...]) -> Recall:
@@ -119,20 +117,20 @@ def judge(
 
     Raises:
         InputError: a side has no primes or no composites.
-
-    Source: own design.
     """
     spf = numbers.smallest_prime_factor(n)
     prime = n == spf
     inside, outside = prime[: len(train)], prime[len(train) :]
     at = threshold(train, inside)
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(test))[: depth.MOST])
-    by = depth.by_factor(test[drawn], spf[len(train) :][drawn], outside[drawn], numbers.primes_below(depth.LIMIT), seed)
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(test))[:MOST])
+    by = sieve.auc_by_factor(
+        test[drawn], spf[len(train) :][drawn], outside[drawn], numbers.primes_below(sieve.LIMIT), seed
+    )
     return Judged(
         threshold=at,
         train=recall(train >= at, inside),
         test=recall(test >= at, outside),
-        sieve_depth=depth.reached(by),
+        sieve_depth=sieve.sieve_depth(by),
         factors=by,
         n_train=len(train),
         n_test=len(test),
@@ -151,5 +149,5 @@ def of_digits(model: Transformer, task: Task, config: Primes) -> Judged:
         raise InputError(
             f"split must be range, so that the integers held out come after the others (got {config.split!r})."
         )
-    score, train = sieve.numbers.evidence(model, task.tokens), task.train_mask.numpy()
+    score, train = sieve.evidence(model, task.tokens), task.train_mask.numpy()
     return judge(score[train], score[~train], task.facts["n"].numpy())

@@ -135,7 +135,7 @@ class GridNetwork(nn.Module):
 
 
 def build(config: GridConfig) -> GridNetwork:
-    """The network with its initial weights; torch's own generator is left as it was. Source: own design."""
+    """The network with its initial weights; torch's own generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return GridNetwork(config)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from miii import hardware, numbers
+from miii import numbers, platform
 from miii.errors import InputError
 from miii.sparse.network import GridConfig, GridNetwork, build
 
@@ -17,8 +17,6 @@ class Step:
     """One step. ``loss`` is its batch's weighted cross-entropy in nats; ``seconds`` count from the first step.
 
     ``network`` is the one that is being trained: it changes with the next step.
-
-    Source: own design.
     """
 
     config: GridConfig
@@ -41,7 +39,7 @@ def train(config: GridConfig) -> Iterator[Step]:
     Topin (arXiv 1708.07120). Their resampling of 5 % is left out: what of is not said in what was read.
     """
     torch.set_num_threads(config.threads)
-    hardware.reuse_freed_memory()
+    platform.keep_freed_memory()
     labels = torch.from_numpy(numbers.is_prime(torch.arange(config.low, config.middle).numpy())).long()
     if not 0 < labels.sum() < len(labels):
         raise InputError("low and n_train must give training integers of both kinds, primes and composites.")

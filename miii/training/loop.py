@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from miii import hardware
+from miii import hardware, platform
 from miii.errors import InputError
 from miii.metrics import LOSSES, LossName, next_token
 from miii.model import fast
@@ -18,7 +18,8 @@ from miii.model.transformer import Transformer
 from miii.tasks import Task
 from miii.training.config import RunConfig
 from miii.training.evaluation import SCORES, Evaluation, Interrupted, evaluator
-from miii.training.optim import Stepper, lr_factor
+from miii.training.optim import lr_factor
+from miii.training.stepper import Stepper
 
 
 class Diverged(InputError):
@@ -96,7 +97,7 @@ def train(
         raise InputError("train_fraction must be a number in (0, 1) for training (got none, which means unknown).")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    hardware.reuse_freed_memory()
+    platform.keep_freed_memory()
     device, dtype = hardware.device(config.device), hardware.precision(config.precision, config.device)
     task = config.task.build()
     model = build_model(config, task).to(device)

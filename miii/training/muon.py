@@ -12,7 +12,7 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 STEPS = 5
 
 
-def orthogonalise(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:
+def orthogonalize(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:
     """The matrix with its singular values brought near 1 (between about .7 and 1.2), in float32.
 
     Every step multiplies the matrix from the left by a polynomial of its Gram matrix, so the steps are taken on the
@@ -35,7 +35,7 @@ def orthogonalise(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows 
 
 
 class Orthogonal(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalised, with decoupled weight decay, on matrices.
+    """Nesterov momentum, orthogonalized, with decoupled weight decay, on matrices.
 
     Source: Jordan et al. 2024; the same update as ``torch.optim.Muon`` to its rounding.
     """
@@ -52,6 +52,6 @@ class Orthogonal(torch.optim.Optimizer):
                 if not state:
                     state["momentum_buffer"] = torch.zeros_like(matrix)
                 velocity = state["momentum_buffer"].lerp_(matrix.grad, 1 - group["momentum"])
-                update = orthogonalise(matrix.grad.lerp(velocity, group["momentum"]))
+                update = orthogonalize(matrix.grad.lerp(velocity, group["momentum"]))
                 matrix.mul_(1 - group["lr"] * group["weight_decay"])
                 matrix.add_(update, alpha=-group["lr"] * max(1, matrix.shape[0] / matrix.shape[1]) ** 0.5)

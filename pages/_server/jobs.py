@@ -3,9 +3,9 @@
 import streamlit as st
 import torch
 
-from miii import runs
+from miii import platform, runs
 from miii.jobs import Job, Jobs
-from pages._server import memory, settings
+from pages._server import settings
 
 
 @st.cache_resource(show_spinner=False, on_release=Jobs.close)
@@ -19,7 +19,7 @@ def prepare() -> None:
     """Once a server: where runs are written, without what killed processes left there; few heaps; one torch thread, for two beside a busy interpreter are much slower."""
     settings.prepare()
     runs.tidy()
-    memory.few_arenas()
+    platform.limit_arenas()
     torch.set_num_threads(1)
 
 

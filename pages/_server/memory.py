@@ -1,40 +1,16 @@
 """Memory of a small server, which has 690 MB for everything: results are kept up to a size, the rest is given back."""
 
-import ctypes
-import sys
 import threading
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from cachetools import LRUCache
 
-ARENAS = -8  # M_ARENA_MAX of malloc.h
-
-
-@cache
-def _libc() -> ctypes.CDLL | None:
-    """The C library where it is glibc, which alone knows these two functions."""
-    if sys.platform != "linux":
-        return None
-    found = ctypes.CDLL(None)
-    return found if hasattr(found, "malloc_trim") and hasattr(found, "mallopt") else None
-
-
-def few_arenas() -> None:
-    """Every session runs in threads of its own, and each could get a heap of its own, with holes of its own."""
-    if libc := _libc():
-        libc.mallopt(ARENAS, 2)
-
-
-def give_back() -> None:
-    """Freed tensors stay with glibc, which hopes for more of the same size: after an analysis there are none."""
-    if libc := _libc():
-        libc.malloc_trim(0)
+from miii import platform
 
 
 class Kept:
@@ -53,7 +29,7 @@ class Kept:
             if key in self._found:
                 return self._found[key]
         made = make()
-        give_back()
+        platform.give_back_memory()
         with self._lock, suppress(ValueError):  # too large to be kept at all
             self._found[key] = made
         return made

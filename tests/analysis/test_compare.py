@@ -87,7 +87,7 @@ def test_of_primes_depth_is_measured_and_addition_where_there_is_a_sum(block, tm
 
 
 def test_the_table_has_a_row_a_run_and_the_summary_one_an_architecture(measured):
-    frame = compare.compare(measured)
+    frame = compare.table(measured)
     assert frame["run"].tolist() == ["a", "b", "c"]
     assert "sieve_depth" not in frame
     told = compare.summary(frame)
@@ -102,7 +102,7 @@ def test_the_table_has_a_row_a_run_and_the_summary_one_an_architecture(measured)
 def test_steps_to_grok_are_a_median_over_those_that_did(measured):
     steps = [10, None, 30]
     found = [dataclasses.replace(measured[0], seed=i, grokked_at=step) for i, step in enumerate(steps)]
-    row = compare.summary(compare.compare(found)).iloc[0]
+    row = compare.summary(compare.table(found)).iloc[0]
     assert (row["grokked"], row["seeds"]) == (2, 3)
     assert (row["grokked_at"], row["grokked_at_low"], row["grokked_at_high"]) == (20, 10, 30)
 
@@ -143,7 +143,7 @@ def test_runs_on_other_terms_are_refused(changes, what, pair, tmp_path, one_sent
 
 def test_no_run_is_no_comparison(one_sentence):
     with one_sentence("at least one"):
-        compare.compare([])
+        compare.table([])
 
 
 def test_another_kind_of_task_is_refused(tmp_path, one_sentence):
@@ -168,4 +168,4 @@ def test_a_run_that_was_stopped_is_refused(stopped_run, one_sentence):
 
 def test_another_learning_rate_is_another_row(measured):
     found = [measured[0], dataclasses.replace(measured[0], optimizer="adamw, lr 1, decay 0")]
-    assert compare.summary(compare.compare(found))["seeds"].tolist() == [1, 1]
+    assert compare.summary(compare.table(found))["seeds"].tolist() == [1, 1]

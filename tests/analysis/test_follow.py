@@ -53,7 +53,7 @@ def test_what_is_no_input_is_one_sentence(task, text, one_sentence):
 
 def test_what_is_met_is_what_the_network_computes(untrained, task):
     tokens = follow.tokens_of(task, shown(5, 8))
-    found = follow.through(untrained, tokens)
+    found = follow.forward_pass(untrained, tokens)
     acts = miii.capture(untrained, tokens[None])
     assert torch.equal(found.logits, acts["logits"][0, -1])
     assert torch.equal(found.pre, acts["1.mlp_pre"][0, -1])
@@ -65,7 +65,7 @@ def test_what_is_met_is_what_the_network_computes(untrained, task):
 
 def test_a_network_without_attention_has_no_pattern(task):
     model = miii.Transformer.of(miii.ModelConfig(d_model=8, n_heads=1, d_mlp=8, mixer="gru"), task, seed=0)
-    assert follow.through(model, task.tokens[7]).patterns == ()
+    assert follow.forward_pass(model, task.tokens[7]).patterns == ()
 
 
 def test_a_network_that_fell_apart_is_refused(adder, task, one_sentence):
@@ -73,14 +73,14 @@ def test_a_network_that_fell_apart_is_refused(adder, task, one_sentence):
     with torch.no_grad():
         broken.W_U[0, 0] = torch.nan
     with one_sentence("model", "finite logits"):
-        follow.through(broken, task.tokens[0])
+        follow.forward_pass(broken, task.tokens[0])
 
 
 # ---- what it says ----
 
 
 def test_an_answer_its_probability_and_its_lead():
-    said = follow.said(torch.tensor([1.0, 4.0, 3.0, 4.0]))
+    said = follow.predict(torch.tensor([1.0, 4.0, 3.0, 4.0]))
     assert (said.answer, said.runner_up) == (1, 3)  # of equal ones the first
     assert said.lead == 0
     assert said.logits.tolist() == [-2, 1, 0, 1]
@@ -91,15 +91,15 @@ def test_an_answer_its_probability_and_its_lead():
 @pytest.mark.parametrize("pair", PAIRS)
 def test_the_answer_is_the_network_s(untrained, task, pair):
     tokens = follow.tokens_of(task, shown(*pair))
-    said = follow.said(follow.through(untrained, tokens).logits)
+    said = follow.predict(follow.forward_pass(untrained, tokens).logits)
     assert said.answer == int(miii.answer(untrained, tokens[None]))
 
 
 def test_the_pairs_that_it_gets_wrong(adds, untrained, task):
-    assert follow.wrong(adds, task).tolist() == []
+    assert follow.wrong_examples(adds, task).tolist() == []
     wrong = (miii.answer(untrained, task.tokens) != task.labels).nonzero()[:, 0]
     assert len(wrong) > 0
-    assert torch.equal(follow.wrong(untrained, task), wrong)
+    assert torch.equal(follow.wrong_examples(untrained, task), wrong)
 
 
 # ---- which frequency argued for it ----
@@ -134,8 +134,8 @@ def test_each_wave_has_one_frequency_an_amplitude_and_a_phase(p):
 @pytest.mark.parametrize("pair", PAIRS)
 def test_every_planted_frequency_argues_most_for_the_sum(adds, task, pair):
     a, b = pair
-    logits = follow.through(adds, follow.tokens_of(task, shown(a, b))).logits
-    waves, said = follow.waves(logits), follow.said(logits)
+    logits = follow.forward_pass(adds, follow.tokens_of(task, shown(a, b))).logits
+    waves, said = follow.waves(logits), follow.predict(logits)
     truth = (a + b) % P
     assert said.answer == truth
     assert sorted(waves.strongest(4)) == list(FREQUENCIES)
@@ -168,23 +168,23 @@ def test_what_neurons_write_is_what_their_mlp_writes(task, layers):
     config = miii.ModelConfig(d_model=16, n_heads=2, d_mlp=24, biases="none", n_layers=layers)
     model = miii.Transformer.of(config, task, seed=0).requires_grad_(False)
     row = 5 * P + 8
-    found = follow.through(model, task.tokens[row])
+    found = follow.forward_pass(model, task.tokens[row])
     answer = int(task.labels[row])
-    added = follow.written(model, found.post, slice(None), answer, None).added
+    added = follow.neuron_writes(model, found.post, slice(None), answer, None).added
     parts = direct.contributions(model, task.tokens[[row]], task.labels[[row]])
     whole = dict(zip(parts.names, parts.values[:, 0].tolist(), strict=True))
     assert added.sum().item() == pytest.approx(whole[f"MLP {layers - 1}"], abs=1e-4)
-    against = follow.written(model, found.post, slice(None), answer, 0).added
-    mean = follow.written(model, found.post, slice(None), 0, None).added
+    against = follow.neuron_writes(model, found.post, slice(None), answer, 0).added
+    mean = follow.neuron_writes(model, found.post, slice(None), 0, None).added
     assert torch.allclose(against, added - mean, atol=1e-9)
 
 
 def test_neurons_of_a_known_network_write_at_their_frequency(adds, task):
-    found = follow.through(adds, task.tokens[3 * P + 4])
-    written = follow.written(adds, found.post, slice(None), 7, None)
+    found = follow.forward_pass(adds, task.tokens[3 * P + 4])
+    written = follow.neuron_writes(adds, found.post, slice(None), 7, None)
     assert written.frequency.tolist() == [2, 2, 2, 3, 3, 3]
     assert written.share.tolist() == pytest.approx([1.0] * 6)
-    said = follow.said(found.logits)
+    said = follow.predict(found.logits)
     assert written.added.sum().item() == pytest.approx(said.logits[7].item(), abs=1e-4)  # it has nothing else
     by_k = [written.added[written.frequency == k].sum().item() for k in FREQUENCIES]
     waves = follow.waves(found.logits)
@@ -197,9 +197,9 @@ def test_of_one_target_only_its_own_logits_count(task):
     residues = miii.Residues(p=11).build()
     config = miii.ModelConfig(d_model=16, n_heads=2, d_mlp=24)
     model = miii.Transformer.of(config, residues, seed=0).requires_grad_(False)
-    post = follow.through(model, residues.tokens[100]).post
+    post = follow.forward_pass(model, residues.tokens[100]).post
     where = residues.logits_of("mod 5")
-    added = follow.written(model, post, where, 2, None).added
+    added = follow.neuron_writes(model, post, where, 2, None).added
     rows = (model.blocks[0].W_out @ model.W_U)[:, where].double()
     assert torch.allclose(added, post.double() * (rows[:, 2] - rows.mean(1)), atol=1e-6)
 
@@ -207,7 +207,7 @@ def test_of_one_target_only_its_own_logits_count(task):
 def test_a_silent_row_has_no_frequency(adder):
     model = adder(P, FREQUENCIES).requires_grad_(False)
     model.blocks[0].W_out[0] = 0
-    written = follow.written(model, torch.ones(6), slice(None), 0, None)
+    written = follow.neuron_writes(model, torch.ones(6), slice(None), 0, None)
     assert written.frequency.tolist()[0] == 0
     assert written.added[0] == 0
 
@@ -215,7 +215,7 @@ def test_a_silent_row_has_no_frequency(adder):
 def test_neurons_whose_parts_do_not_add_up_are_refused(task, one_sentence):
     model = miii.Transformer.of(miii.ModelConfig(d_model=8, n_heads=1, d_mlp=8, block="pre-norm"), task, seed=0)
     with one_sentence("model", "plain blocks", "pre-norm"):
-        follow.written(model, torch.zeros(8), slice(None), 0, None)
+        follow.neuron_writes(model, torch.zeros(8), slice(None), 0, None)
 
 
 # ---- letter by letter ----

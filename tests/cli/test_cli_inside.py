@@ -171,12 +171,12 @@ def test_progress_prints_every_snapshot_and_the_phases(says_json, trained):
     assert said.keys() == {"run", "key_frequencies", "phases", "snapshots"}
     keys = fourier.model_key_frequencies(trained.model())
     models = ((step, trained.model(step)) for step in trained.steps)
-    frame = trajectory.trajectory(models, trained.task(), keys).frame()
+    frame = trajectory.measure_all(models, trained.task(), keys).frame()
     assert said["key_frequencies"] == list(keys)
     assert [row["step"] for row in said["snapshots"]] == trained.steps
     assert said["snapshots"] == frame.to_dict("records")
     assert [(p["name"], p["start"], p["end"]) for p in said["phases"]] == [
-        (phase.name, phase.start, phase.end) for phase in phases.phases(trained.metrics())
+        (phase.name, phase.start, phase.end) for phase in phases.mark(trained.metrics())
     ]
 
 
@@ -204,7 +204,7 @@ def test_progress_without_json_is_a_table_and_the_phases(miii_says, adopt, train
     assert header.split()[:3] == ["step", "loss", "accuracy"]
     assert [row.split()[0] for row in rows[: len(trained.steps)]] == [str(step) for step in trained.steps]
     assert [row.split(":")[0] for row in rows[len(trained.steps) :]] == [
-        phase.name for phase in phases.phases(trained.metrics())
+        phase.name for phase in phases.mark(trained.metrics())
     ]
     adopt("foreign", network(), train_fraction=None)
     _, out, _ = miii_says("progress", "foreign")

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import miii
 from miii import analysis, plots, runs
-from miii.analysis.sieve.report import OPEN
+from miii.analysis.sieve import OPEN
 
 TASK = miii.Primes(low=1000, high=4999, tokens="place")
 TINY: dict[str, Any] = {
@@ -75,7 +75,7 @@ def drawn(at: AppTest, title: str) -> Any:
 def test_a_network_that_adds_is_said_to_add(run, visit, texts):
     adds = run("adds")
     model, task = adds.model(), adds.task()
-    found = analysis.sieve.depth.depth(model, task, TASK)
+    found = analysis.sieve.depth(model, task, TASK)
     at = visit("sieve", run="adds")
     assert not at.error
     metrics = {metric.label: metric.value for metric in at.metric}
@@ -85,7 +85,7 @@ def test_a_network_that_adds_is_said_to_add(run, visit, texts):
     assert metrics["Primes found"] == f"{found.recall_primes:.1%}"
     assert "Told from primes: 3. The first that is not: 7" in texts(at)
     assert [box.value for box in at.success] == [f"At step 4 the network **sums residues modulo 3**. {OPEN}"]
-    (added,) = analysis.sieve.report.addition(model, task, TASK, (3,), (3,))
+    (added,) = analysis.sieve.measure_addition(model, task, TASK, (3,), (3,))
     (row,) = at.dataframe[1].value.to_dict("records")
     assert row["explained"] == added.variance_explained == pytest.approx(1)
     assert (row["interchange"], row["its control"]) == (added.interchange.accuracy, added.interchange.control) == (1, 0)
@@ -121,7 +121,7 @@ def test_another_modulus_and_another_change_can_be_looked_at(run, visit, texts):
     adds = run("adds")
     at = visit("sieve", run="adds", modulus=7, change="steering")
     assert not at.error
-    (added,) = analysis.sieve.report.addition(adds.model(), adds.task(), TASK, (7,), (3,))
+    (added,) = analysis.sieve.measure_addition(adds.model(), adds.task(), TASK, (7,), (3,))
     assert f"explains **{added.explained.share:.1%}** of the variance" in texts(at)
     assert "What each head adds to tell residues modulo 7" in titles(at)
     assert "Left out are integers divisible by 3;" in texts(at)
@@ -140,8 +140,8 @@ def test_a_bad_value_in_the_address_is_passed_over(run, visit, query):
 def test_the_charts_are_those_of_the_library(run, visit):
     adds = run("adds")
     at = visit("sieve", run="adds")
-    fitted, held_out = (analysis.sieve.digits.of_side(adds.model(), adds.task(), TASK, side) for side in (True, False))
-    plane = analysis.sieve.plane.plane(fitted, held_out, 3)
+    fitted, held_out = (analysis.sieve.sum_of_split(adds.model(), adds.task(), TASK, side) for side in (True, False))
+    plane = analysis.sieve.plane(fitted, held_out, 3)
     got = drawn(at, "What each digit adds, place by place")
     assert got[["x", "y"]].to_numpy() == pytest.approx(plane.table[["x", "y"]].to_numpy())
 
@@ -157,7 +157,7 @@ def test_the_probes_are_fitted_when_they_are_asked_for(run, visit, texts):
     assert "The control with shuffled labels is adds-shuffled." in texts(at)
     got = drawn(at, title)
     assert got["network"].unique().tolist() == ["trained", "trained on shuffled labels", "untrained"]
-    found = analysis.sieve.probes.probe(adds.model(), adds.task(), (3, 7, 11, 13))
+    found = analysis.sieve.probe(adds.model(), adds.task(), (3, 7, 11, 13))
     assert f"trained {found.best(3):.3f};" in texts(at)
     assert got.loc[got["network"] == "trained", "r2"].max() == pytest.approx(found.best(3))
 

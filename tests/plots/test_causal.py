@@ -176,7 +176,7 @@ def test_where_there_is_no_number_none_is_drawn(values):
 
 def test_patching_draws_what_a_sweep_of_paths_gives(adder):
     task = miii.ModularAddition(p=11).build()
-    sweep = analysis.paths.sweep(adder(11, (2, 3), n_heads=2), task, [analysis.paths.Node("mlp_pre", 0)])
+    sweep = analysis.patching.sweep_paths(adder(11, (2, 3), n_heads=2), task, [analysis.patching.Node("mlp_pre", 0)])
     frame = plots.frame(plots.patching(sweep, NAMES, by_head=True))
     assert set(frame["site"]) == {"0.z head 0", "0.z head 1"}
     assert frame["value"].sum() > 0.5

@@ -10,8 +10,7 @@ import torch
 
 from miii import plots
 from miii.analysis import follow
-from miii.analysis.sieve.beside import Beside
-from miii.analysis.sieve.suspect import Suspect, _Place
+from miii.analysis.sieve import Beside, Suspect, _Place
 from miii.plots.style import CATEGORY, MUTED, Chart
 
 P = 13
@@ -48,16 +47,18 @@ def suspect(q: int) -> Suspect:
     return Suspect(q, 3.0, 0.0, 1.0, crowd, tuple(n % q for n in range(40)), _Place(noise(8, 2), noise(5, 8)))
 
 
-def written(k: torch.Tensor | None = None) -> follow.Written:
-    return follow.Written(noise(20).double(), torch.arange(20) % 3 + 1 if k is None else k, torch.ones(20).double())
+def written(k: torch.Tensor | None = None) -> follow.NeuronWrites:
+    return follow.NeuronWrites(
+        noise(20).double(), torch.arange(20) % 3 + 1 if k is None else k, torch.ones(20).double()
+    )
 
 
 CHARTS: dict[str, Callable[[], Chart]] = {
     "agreeing": lambda: plots.agreeing(follow.waves(logits()), 5),
-    "answer_logits": lambda: plots.answer_logits(follow.said(logits()), 7),
+    "answer_logits": lambda: plots.answer_logits(follow.predict(logits()), 7),
     "argued": lambda: plots.argued(follow.waves(logits()), 5, 12),
     "digit_walk": lambda: plots.digit_walk(suspect(3), PATH, ["1", "0", "2"], 102),
-    "evidence_beside": lambda: plots.evidence_beside(BESIDE, -4.5, "12345"),
+    "evidence_beside": lambda: plots.evidence_by_factor(BESIDE, -4.5, "12345"),
     "evidence_by_letter": lambda: plots.evidence_by_letter("MIIUI", np.array([3.0, 2.0, 2.5, -4.0])),
     "looks_at": lambda: plots.looks_at(noise(2, 3).softmax(1), ["5", "5", "="]),
     "neurons_write": lambda: plots.neurons_write(written(), noise(20)),
@@ -106,7 +107,7 @@ def test_of_a_single_frequency_there_is_no_legend():
 
 
 def test_logits_mark_the_answer_the_runner_up_and_the_truth():
-    said = follow.said(logits())
+    said = follow.predict(logits())
     got = plots.frame(plots.answer_logits(said, 7)).set_index("c")
     assert got["logit"].tolist() == said.logits.tolist()
     assert got["probability"].sum() == pytest.approx(1)
@@ -116,7 +117,7 @@ def test_logits_mark_the_answer_the_runner_up_and_the_truth():
 
 @pytest.mark.parametrize("right", [True, False])
 def test_a_truth_that_is_the_answer_or_the_runner_up_is_marked_once(right):
-    said = follow.said(logits())
+    said = follow.predict(logits())
     assert said.answer == 5
     got = plots.frame(plots.answer_logits(said, 5 if right else said.runner_up)).set_index("c")["kind"]
     assert got[5] == "answer"
@@ -124,7 +125,7 @@ def test_a_truth_that_is_the_answer_or_the_runner_up_is_marked_once(right):
 
 
 def test_what_is_argued_adds_up():
-    said = follow.said(logits())
+    said = follow.predict(logits())
     got = plots.frame(plots.argued(follow.waves(logits()), 5, 12)).groupby("for", sort=False)["logits"].sum()
     assert got.tolist() == pytest.approx([said.logits[5].item(), said.logits[12].item()])
 

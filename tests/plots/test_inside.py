@@ -15,7 +15,7 @@ import torch
 
 import miii
 from miii import analysis, plots
-from miii.analysis.decomposition import KINDS
+from miii.analysis.modular.decomposition import KINDS
 from miii.analysis.modular.formula import Formula, Term
 from miii.analysis.modular.fourier2d import Spectrum2D
 from miii.analysis.modular.neurons import Neurons
@@ -57,7 +57,7 @@ def trajectory(train_fraction: float | None = 0.5, frequencies: tuple[int, ...] 
     task = miii.ModularAddition(p=P, train_fraction=train_fraction).build()
     config = miii.ModelConfig(d_model=8, n_heads=2, d_mlp=12)
     models = ((step, miii.Transformer(config, P + 1, P, 3, seed=step)) for step in (0, 10, 100, 1000))
-    return analysis.trajectory.trajectory(models, task, frequencies).frame()
+    return analysis.trajectory.measure_all(models, task, frequencies).frame()
 
 
 @cache

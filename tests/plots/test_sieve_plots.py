@@ -8,15 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from miii.plots.sieve.digits import WRITTEN
 
 from miii import plots
 from miii.analysis.multitask import Head, active
-from miii.analysis.sieve.depth import Depth, Factor
-from miii.analysis.sieve.heads import Heads
-from miii.analysis.sieve.interchange import Crossing, Moved
-from miii.analysis.sieve.plane import Plane
+from miii.analysis.sieve import Crossing, Depth, Factor, Heads, Moved, Plane
 from miii.numbers import place_names
-from miii.plots.sieve.digits import WRITTEN
 from miii.plots.style import Chart
 
 DEPTH = Depth(

@@ -3,7 +3,7 @@
 import pytest
 
 from miii import plots
-from miii.analysis.sieve.depth import Factor
+from miii.analysis.sieve import Factor
 from miii.sparse.judge import Judged, Recall
 
 FACTORS = (Factor(2, 1.0, 1.0, 1.0, 500), Factor(3, 0.5, 0.45, 0.55, 100))

@@ -65,7 +65,7 @@ def test_the_digits_weights_say_what_trial_division_by_2_3_5_7_says(digits, grid
     tokens = torch.from_numpy(digits.config.task.encode(np.arange(low, high)))
     model = miii.Transformer(digits.config.model, 211, 2, 4)
     model.load_state_dict(digits.weights())
-    found = sieve.numbers.evidence(model.requires_grad_(False), tokens) >= reported(digits).threshold
+    found = sieve.evidence(model.requires_grad_(False), tokens) >= reported(digits).threshold
     assert np.array_equal(found, sieved(low, high, 2, 3, 5, 7))
     assert sparse.judge.sieve_recall(low, grid.config.end, (2, 3, 5, 7)) == reported(digits).test
 

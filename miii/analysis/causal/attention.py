@@ -1,22 +1,91 @@
-"""Where each head looks: for one input, over all of them, and in which rhythm of the operands."""
+"""Attention heads: their QK and OV circuits, where they look, and at which frequencies of the operands.
 
+QK and OV circuits act on token embeddings (the direct path). They are exact in the first layer; deeper heads also read
+what earlier blocks wrote.
+"""
+
+import math
 from dataclasses import dataclass
 
 import torch
+from einops import einsum
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from miii.analysis.causal.heads import CHUNK, check_layer, qk
+from miii.analysis.activations import collect
 from miii.analysis.modular import fourier2d
 from miii.errors import InputError
-from miii.model.tap import capture
 from miii.model.transformer import Transformer
 
-CONSTANT = 1e-6  #: attention that deviates less over the inputs is constant: the rest is float32's rounding
+CONSTANT = 1e-6  #: attention with a standard deviation below this is constant: float32's rounding
+
+
+def qk(
+    model: Transformer, layer: int = 0, queries: Int[Tensor, " query"] | None = None
+) -> Float[Tensor, "head query pos key"]:
+    """Return the score of each query token at the last position for each key token at each position, before softmax.
+
+    Includes position embeddings, biases and the factor 1 / sqrt(d_head): in the first layer, a softmax over the
+    positions of an example's tokens is its attention pattern. Without a norm, a position adds a constant to a row.
+
+    Args:
+        queries: the query tokens; all tokens if None.
+
+    Raises:
+        InputError: there is no such layer, or the blocks are not plain.
+
+    Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", section on QK and OV circuits.
+    """
+    check_layer(model, layer)
+    model.config.must_be_plain("a head's own matrices")
+    block = model.blocks[layer]
+    with torch.no_grad():
+        tokens = torch.arange(len(model.W_E)) if queries is None else queries
+        q = block.heads(model.W_E[tokens] + model.places()[-1], "Q")
+        k = block.heads(model.W_E[None] + model.places()[:, None], "K")
+        return einsum(q, k, "query head d, pos key head d -> head query pos key") / math.sqrt(q.shape[-1])
+
+
+def ov(model: Transformer, layer: int = 0, pos: int | None = None) -> Float[Tensor, "head token d_vocab_out"]:
+    """Return what each head writes to the logits if it attends to one token only, minus the mean over answers.
+
+    This is W_E W_V W_O W_U. With ``pos`` the token stands at that position and W_pos and b_V are included; the sum over
+    keys of pattern times row is then what a head of the first layer writes directly.
+
+    Raises:
+        InputError: there is no such layer or position, or the blocks are not plain.
+
+    Source: Elhage et al. 2021, section on QK and OV circuits.
+    """
+    check_layer(model, layer)
+    model.config.must_be_plain("a head's own matrices")
+    n_ctx = model.n_ctx
+    if pos is not None and not 0 <= pos < n_ctx:
+        raise InputError(f"pos must be in 0 .. {n_ctx - 1}, or none (got {pos}).")
+    block = model.blocks[layer]
+    with torch.no_grad():
+        without_position = einsum(model.W_E, block.W_V, "token d_model, head d_model d -> token head d")
+        v = without_position if pos is None else block.heads(model.W_E + model.places()[pos], "V")
+        return einsum(v, block.W_O, centered(model.W_U), "token head d, head d m, m out -> head token out")
+
+
+def check_layer(model: Transformer, layer: int) -> None:
+    """Check that the model has a layer.
+
+    Raises:
+        InputError: it does not.
+    """
+    if not 0 <= layer < model.config.n_layers:
+        raise InputError(f"layer must be in 0 .. {model.config.n_layers - 1} (got {layer}).")
+
+
+def centered(W_U: Float[Tensor, "d_model d_vocab_out"]) -> Float[Tensor, "d_model d_vocab_out"]:
+    """Return W_U minus its mean over answers, which softmax ignores."""
+    return W_U - W_U.mean(1, keepdim=True)
 
 
 def pattern(model: Transformer, tokens: Int[Tensor, " pos"], layer: int = 0) -> Float[Tensor, "head query key"]:
-    """The attention pattern of every head for one input: each row sums to 1, but in blocks that shape their attention.
+    """Return the attention pattern of every head for one input. Rows sum to 1, except with shaped attention.
 
     Raises:
         InputError: there is no such layer.
@@ -24,15 +93,14 @@ def pattern(model: Transformer, tokens: Int[Tensor, " pos"], layer: int = 0) -> 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), equation 1.
     """
     check_layer(model, layer)
-    with torch.no_grad():
-        return capture(model, tokens[None], {f"{layer}.pattern"})[f"{layer}.pattern"][0]
+    return collect(model, tokens[None], {f"{layer}.pattern"})[f"{layer}.pattern"][0]
 
 
 @dataclass(frozen=True)
 class OverInputs:
-    """What the last position attends to, over all examples: ``weight[head, key, example]``.
+    """Attention from the last position, for all examples: ``weight[head, key, example]``.
 
-    It sums to 1 over keys, but in blocks that shape their attention.
+    Sums to 1 over keys, except with shaped attention.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 5.
     """
@@ -41,12 +109,12 @@ class OverInputs:
     weight: Float[Tensor, "head key examples"]
 
     def mean(self) -> Float[Tensor, "head key"]:
-        """The mean over the examples."""
+        """Return the mean over examples."""
         return self.weight.mean(-1)
 
 
 def over_inputs(model: Transformer, tokens: Int[Tensor, "examples pos"], layer: int = 0) -> OverInputs:
-    """Attention from the last position of every example, for all heads.
+    """Return every head's attention from the last position of every example.
 
     Raises:
         InputError: there is no such layer.
@@ -54,56 +122,51 @@ def over_inputs(model: Transformer, tokens: Int[Tensor, "examples pos"], layer: 
     Source: Nanda et al. 2023, figure 5.
     """
     check_layer(model, layer)
-    # there scores depend on the token and the position alone
-    if layer == 0 and model.config.plain and tokens.shape[1] == model.n_ctx:
+    if _depends_on_tokens_alone(model, tokens, layer):
         queries, query = tokens[:, -1].unique(return_inverse=True)
         scores = qk(model, 0, queries)
-        found = torch.stack([scores[:, query, pos, token] for pos, token in enumerate(tokens.T)], dim=1)
-        return OverInputs(layer, found.softmax(1))
+        by_position = torch.stack([scores[:, query, pos, token] for pos, token in enumerate(tokens.T)], dim=1)
+        return OverInputs(layer, by_position.softmax(1))
     name = f"{layer}.pattern"
-    with torch.no_grad():
-        # cloned, since a view would keep the other queries
-        chunks = [capture(model, chunk, {name})[name][:, :, -1].clone() for chunk in tokens.split(CHUNK)]
-    return OverInputs(layer, torch.cat(chunks).permute(1, 2, 0).contiguous())
+    return OverInputs(layer, collect(model, tokens, {name}, last=True)[name].permute(1, 2, 0).contiguous())
 
 
 def at_end(
     model: Transformer, tokens: Int[Tensor, "examples pos"], layer: int = 0
 ) -> tuple[Float[Tensor, "examples head d_head"], Float[Tensor, "examples d_model"]]:
-    """What a layer's heads hand to W_O (its z), and the residual stream before it, at the last position.
+    """Return ``z`` and ``resid_pre`` of a layer at the last position; in the first layer without a forward pass.
 
     Raises:
         InputError: there is no such layer.
-
-    Source: own design; the same as capturing ``z`` and ``resid_pre``, with less work in the first layer.
     """
     check_layer(model, layer)
-    names = f"{layer}.z", f"{layer}.resid_pre"
-    with torch.no_grad():
-        if layer == 0 and model.config.plain and tokens.shape[1] == model.n_ctx:
+    if _depends_on_tokens_alone(model, tokens, layer):
+        with torch.no_grad():
             embedded = model.W_E + model.places()[:, None]
             v, weight = model.blocks[0].heads(embedded, "V"), over_inputs(model, tokens).weight
             terms = [weight[:, pos].T[..., None] * v[pos, token] for pos, token in enumerate(tokens.T)]
             return torch.stack(terms).sum(0), embedded[-1, tokens[:, -1]]
-        chunks = [
-            {name: value[:, -1].clone() for name, value in capture(model, chunk, set(names)).items()}
-            for chunk in tokens.split(CHUNK)
-        ]
-        z, resid = (torch.cat([acts[name] for acts in chunks]) for name in names)
-        return z, resid
+    z, resid = f"{layer}.z", f"{layer}.resid_pre"
+    found = collect(model, tokens, {z, resid}, last=True)
+    return found[z], found[resid]
+
+
+def _depends_on_tokens_alone(model: Transformer, tokens: Tensor, layer: int) -> bool:
+    """Return whether a layer's scores depend on each token and its position only, so ``qk`` gives all of them."""
+    return layer == 0 and model.config.plain and tokens.shape[1] == model.n_ctx
 
 
 @dataclass(frozen=True)
 class Rhythm:
-    """In which frequencies of a and b the last position's attention varies.
+    """At which frequencies of a and b the last position's attention varies.
 
     Attributes:
         layer: which block.
         deviation: standard deviation of each weight over the pairs.
-        power: share of that variance by the frequency of a (row) and of b (column), 0 .. p // 2: the first column
-            varies with a alone, the first row with b alone. Zeros where the deviation is below ``CONSTANT``.
+        power: share of that variance by the frequency of a (row) and of b (column), 0 .. p // 2. The first column
+            varies with a alone, the first row with b alone. Zero where ``deviation`` is below ``CONSTANT``.
 
-    Source: Nanda et al. 2023 (arXiv 2301.05217), section 4 and appendix B; own design of the shares.
+    Source: Nanda et al. 2023 (arXiv 2301.05217), section 4 and appendix B.
     """
 
     layer: int
@@ -111,23 +174,23 @@ class Rhythm:
     power: Float[Tensor, "head key frequency frequency"]
 
     def of_a(self) -> Float[Tensor, "head key"]:
-        """The share that varies with a alone."""
+        """Return the share that varies with a alone."""
         return self.power[..., 1:, 0].sum(-1)
 
     def of_b(self) -> Float[Tensor, "head key"]:
-        """The share that varies with b alone."""
+        """Return the share that varies with b alone."""
         return self.power[..., 0, 1:].sum(-1)
 
     def single(self) -> Float[Tensor, "head key frequency"]:
-        """For each k = 1 .. p // 2 the share in k alone: in a, in b, and in products of both."""
+        """Return the share of each k = 1 .. p // 2 alone: in a, in b, and in products of both."""
         return self.power[..., 0, 1:] + self.power[..., 1:, 0] + self.power.diagonal(dim1=-2, dim2=-1)[..., 1:]
 
 
 def rhythm(over: OverInputs) -> Rhythm:
-    """The 2-D spectrum of every head's attention over the pairs (a, b), which come in the order a * p + b.
+    """Return the 2-D spectrum of every head's attention over the pairs (a, b), ordered as a * p + b.
 
     Raises:
-        InputError: the number of examples is no square.
+        InputError: the number of examples is not a square.
 
     Source: Nanda et al. 2023, section 4.
     """

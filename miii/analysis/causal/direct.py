@@ -1,4 +1,4 @@
-"""Direct logit attribution: what each part of a network writes straight to the logits."""
+"""Direct logit attribution: what each part of a network writes directly to the logits."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from einops import einsum
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from miii.analysis.causal.attention import at_end
-from miii.analysis.causal.heads import CHUNK, centred
+from miii.analysis.activations import chunks
+from miii.analysis.causal.attention import at_end, centered
 from miii.model.block import add_bias
 from miii.model.transformer import Transformer
 
@@ -16,7 +16,7 @@ from miii.model.transformer import Transformer
 def head_logits(
     model: Transformer, tokens: Int[Tensor, "examples pos"], layer: int = 0
 ) -> Float[Tensor, "head examples d_vocab_out"]:
-    """What each head writes straight to the logits of every example: its z W_O W_U, less the mean over the answers.
+    """Return what each head writes directly to the logits of every example: z W_O W_U, minus the mean over answers.
 
     Raises:
         InputError: there is no such layer, or the blocks are not plain.
@@ -26,16 +26,16 @@ def head_logits(
     z, _ = at_end(model, tokens, layer)
     model.config.must_be_plain("direct writing to the logits")
     with torch.no_grad():
-        to_logits = model.blocks[layer].W_O @ centred(model.W_U)
+        to_logits = model.blocks[layer].W_O @ centered(model.W_U)
         return einsum(z, to_logits, "examples head d, head d out -> head examples out")
 
 
 @dataclass(frozen=True)
 class Contributions:
-    """What each part of a network adds to the logit of the correct answer, less the mean over the answers.
+    """What each part of a network adds to the logit of the correct answer, minus the mean over answers.
 
     The parts are the token and position embedding at the last position, every head, every MLP (with its b_out) and the
-    remaining biases; without a norm, their values add up to the network's own centred logit.
+    remaining biases. Their values sum to the network's own centered logit.
 
     Attributes:
         names: "embedding", "head 0.1" (layer 0, head 1), "MLP 0", ..., "biases".
@@ -48,15 +48,15 @@ class Contributions:
     values: Float[Tensor, "part examples"]
 
     def mean(self) -> Float[Tensor, " part"]:
-        """The mean over the examples, in logits."""
+        """Return the mean over examples, in logits."""
         return self.values.mean(1)
 
     def total(self) -> float:
-        """The network's own centred logit of the correct answer, mean over the examples."""
+        """Return the mean of the network's centered logit of the correct answer."""
         return self.values.sum(0).mean().item()
 
     def of(self, kind: str) -> float:
-        """The mean of all parts of a kind together, in logits: "head", "MLP", "embedding" or "biases"."""
+        """Return the mean of all parts of a kind together, in logits: "head", "MLP", "embedding" or "biases"."""
         chosen = [i for i, name in enumerate(self.names) if name.split()[0] == kind]
         return self.values[chosen].sum(0).mean().item()
 
@@ -64,39 +64,43 @@ class Contributions:
 def contributions(
     model: Transformer, tokens: Int[Tensor, "examples pos"], labels: Int[Tensor, " examples"]
 ) -> Contributions:
-    """Split the logit of the correct answer, centred over the answers, into what each part of the network wrote.
+    """Split the centered logit of the correct answer into what each part of the network wrote.
 
     ``of("MLP") / total()`` is the share of the answer that goes through the MLP.
+
+    Raises:
+        InputError: the blocks are not plain.
 
     Source: direct logit attribution, Elhage et al. 2021; Nanda et al. 2023 (arXiv 2301.05217), appendix A, find that
     the logits come from the MLP.
     """
     model.config.must_be_plain("direct writing to the logits")
-    toward = centred(model.W_U.detach()).T  # by answer: the direction that raises its logit above the mean
+    directions = centered(model.W_U.detach()).T  # by answer: the direction that raises its logit above the mean
     names = ["embedding"]
     for layer in range(model.config.n_layers):
         names += [f"head {layer}.{head}" for head in range(model.config.n_heads)] + [f"MLP {layer}"]
-    parts = zip(tokens.split(CHUNK), labels.split(CHUNK), strict=True)
-    values = torch.cat([_written(model, some, toward[answers], answers) for some, answers in parts], dim=1)
-    return Contributions((*names, "biases"), values)
+    values = [_written(model, tokens[rows], directions[labels[rows]], labels[rows]) for rows in chunks(model, tokens)]
+    return Contributions((*names, "biases"), torch.cat(values, dim=1))
 
 
 @torch.no_grad()
-def _written(model: Transformer, tokens: Tensor, to: Tensor, answers: Tensor) -> Float[Tensor, "part examples"]:
-    """What each part writes along a direction ``to`` [examples, d_model] of each example's own."""
-    rows = [((model.W_E[tokens[:, -1]] + model.places()[tokens.shape[1] - 1]) * to).sum(-1)]
+def _written(
+    model: Transformer, tokens: Tensor, along: Float[Tensor, "examples d_model"], answers: Tensor
+) -> Float[Tensor, "part examples"]:
+    """Return what each part writes along each example's own direction."""
+    rows = [((model.W_E[tokens[:, -1]] + model.places()[tokens.shape[1] - 1]) * along).sum(-1)]
     for layer, block in enumerate(model.blocks):
         z, resid = at_end(model, tokens, layer)
         heads = einsum(z, block.W_O, "examples head d, head d m -> head examples m")
         mlp = block.mlp(add_bias(resid + heads.sum(0), block.b_O))
-        rows += [*(heads * to).sum(-1), (mlp * to).sum(-1)]
-    return torch.stack([*rows, _from_biases(model, to, answers)])
+        rows += [*(heads * along).sum(-1), (mlp * along).sum(-1)]
+    return torch.stack([*rows, _written_by_biases(model, along, answers)])
 
 
-def _from_biases(model: Transformer, to: Tensor, answers: Tensor) -> Tensor:
-    """What b_O of every block and b_U add; zeros for a model without them."""
+def _written_by_biases(model: Transformer, along: Tensor, answers: Tensor) -> Tensor:
+    """Return what b_O of every block and b_U add; zeros for a model without them."""
     constant = torch.zeros_like(model.W_E[0])
     for block in model.blocks:
         constant = add_bias(constant, block.b_O)
-    found = to @ constant
-    return found if model.b_U is None else found + (model.b_U - model.b_U.mean())[answers]
+    written = along @ constant
+    return written if model.b_U is None else written + (model.b_U - model.b_U.mean())[answers]

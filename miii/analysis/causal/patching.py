@@ -1,75 +1,39 @@
-"""Activation patching: which activations, put from one run into another, carry the answer over.
+"""Activation and path patching: which activations, and which paths between parts, carry the answer from run to run.
 
-The corruption is another example with another answer: for addition another pair with another sum. The clean run answers
-one example of a couple, the corrupted run the other. What is measured is the normalised logit difference: the logit of
-the clean answer less that of the corrupted answer, mean over the couples, scaled so that the corrupted run has 0 and
-the clean run 1.
+Couples of examples with different answers give a clean and a corrupted run. The metric is the logit of the clean answer
+minus that of the corrupted answer, averaged over couples and normalized: 0 for the corrupted run, 1 for the clean run.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from miii.analysis.causal.partners import Couples, draw_couples
 from miii.errors import InputError
 from miii.model.tap import SITES, capture, intervene
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
-#: Sites whose rows have a head axis, and where it is. "pos" of scores and pattern is the query's.
+#: Sites with a head axis, and its index. "pos" of scores and pattern is the query's.
 HEAD_AXIS = {"q": 2, "k": 2, "v": 2, "z": 2, "scores": 1, "pattern": 1}
+SENDERS = ("embed", "z", "mlp_out")
+RECEIVERS = ("q", "k", "v", "mlp_pre", "logits")
 
-
-@dataclass(frozen=True)
-class Couples:
-    """Indices of clean examples, and for each of a corrupted one with another answer. Source: own design."""
-
-    clean: Int[Tensor, " couples"]
-    corrupt: Int[Tensor, " couples"]
-
-
-def partners(labels: Int[Tensor, " examples"], seed: int = 0) -> Int[Tensor, " examples"]:
-    """For every example another one with another label, drawn uniformly among all those.
-
-    Raises:
-        InputError: all labels are the same.
-
-    Source: interchange with another answer as in Wang et al. 2022 (arXiv 2211.00593), section 3; own draw.
-    """
-    counts = torch.bincount(labels)
-    if int(counts.max()) == len(labels):
-        raise InputError(f"labels must hold at least two different answers (got {int(labels[0])} alone).")
-    order, own = labels.argsort(stable=True), counts[labels]
-    generator = torch.Generator().manual_seed(seed)
-    drawn = (torch.rand(len(labels), generator=generator, dtype=torch.float64) * (len(labels) - own)).long()
-    # in the order of the labels an example's own label is one block: what is drawn from its start on is beyond it
-    start = (counts.cumsum(0) - counts)[labels]
-    return order[drawn + (drawn >= start) * own]
-
-
-def corruption(labels: Int[Tensor, " examples"], n: int = 256, seed: int = 0) -> Couples:
-    """A seeded sample of ``n`` clean examples, or all where there are fewer, each with a partner of another label.
-
-    Raises:
-        InputError: ``n`` is below 1, or all labels are the same.
-
-    Source: Wang et al. 2022, section 3: the corrupted input has another answer; own draw.
-    """
-    if n < 1:
-        raise InputError(f"n must be at least 1 (got {n}).")
-    clean = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))[:n]
-    return Couples(clean, partners(labels, seed)[clean])
+Base = Literal["corrupt", "clean"]
+Mlps = Literal["frozen", "recomputed"]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """The normalised logit difference of a set of couples: 0 for the corrupted run, 1 for the clean one.
+    """The normalized logit difference of some couples: 0 for the corrupted run, 1 for the clean run.
 
     Attributes:
-        clean, corrupt: the mean logit difference in either run, in logits (nats).
+        clean, corrupt: mean logit difference of each run, in logits (nats).
 
     Source: Wang et al. 2022, section 3; Heimersheim and Nanda 2024 (arXiv 2404.15255).
     """
@@ -80,22 +44,19 @@ class Metric:
     corrupt: float
 
     def difference(self, logits: Float[Tensor, "couples pos d_vocab_out"]) -> float:
-        """The logit of the clean answer less that of the corrupted one, where it is read; mean over the couples."""
+        """Return the mean of the clean answer's logit minus the corrupted answer's, at the last position."""
         last, each = logits[:, -1].double(), torch.arange(len(logits))
         return (last[each, self.clean_answers] - last[each, self.corrupt_answers]).mean().item()
 
     def __call__(self, logits: Float[Tensor, "couples pos d_vocab_out"]) -> float:
-        """Normalised; not a number where both runs have the same difference."""
+        """Return the normalized difference; NaN if both runs have the same."""
         scale = self.clean - self.corrupt
         return (self.difference(logits) - self.corrupt) / scale if scale else math.nan
 
 
 @dataclass(frozen=True)
 class Runs:
-    """The clean and the corrupted run of a set of couples: their tokens and every activation by name.
-
-    Source: own design.
-    """
+    """The clean and the corrupted run of some couples: their tokens, and every activation by name."""
 
     tokens: Mapping[str, Int[Tensor, "couples pos"]]
     acts: Mapping[str, Mapping[str, Tensor]]
@@ -103,7 +64,7 @@ class Runs:
 
 
 def both_runs(model: Transformer, task: Task, couples: Couples) -> Runs:
-    """Run the network on both examples of every couple and keep all activations. Source: own design."""
+    """Run the network on both examples of every couple and keep all activations."""
     tokens = {"clean": task.tokens[couples.clean], "corrupt": task.tokens[couples.corrupt]}
     with torch.no_grad():
         acts = {name: capture(model, some) for name, some in tokens.items()}
@@ -114,15 +75,12 @@ def both_runs(model: Transformer, task: Task, couples: Couples) -> Runs:
 
 @dataclass(frozen=True)
 class Patch:
-    """One activation that was patched, and the normalised logit difference that it gave.
+    """One patched activation and the normalized logit difference that it gave.
 
     Attributes:
-        site: a name of ``SITES``.
         layer: None for sites outside the blocks.
         pos: the position; of scores and pattern the query's.
-        head: None where all heads were patched at once, or there are none.
-
-    Source: own design.
+        head: None if all heads were patched at once, or the site has none.
     """
 
     site: str
@@ -134,7 +92,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Every patch, and the mean logit difference of the unpatched runs, in logits (nats). Source: own design."""
+    """All patches, and the mean logit difference of the unpatched runs, in logits (nats)."""
 
     patches: tuple[Patch, ...]
     clean: float
@@ -144,45 +102,199 @@ class Sweep:
 def sweep(model: Transformer, task: Task, couples: Couples | None = None) -> Sweep:
     """Patch the clean run's activations into the corrupted run: each site at each position, and head by head.
 
-    Every site of ``SITES`` is patched but pos_embed, which is the same in both runs. 1 means that this activation alone
-    carries the whole answer over, 0 that it carries none of it.
+    Patches every site of ``SITES`` except pos_embed, which both runs share. 1 means that the activation alone carries
+    the whole answer, 0 that it carries none of it.
 
     Args:
-        couples: ``corruption(task.labels)`` unless given.
+        couples: ``draw_couples(task.labels)`` if None.
 
-    Source: Meng et al. 2022 (arXiv 2202.05262), section 2; Heimersheim and Nanda 2024 (arXiv 2404.15255), and
+    Source: Meng et al. 2022 (arXiv 2202.05262), section 2; Heimersheim and Nanda 2024 (arXiv 2404.15255);
     TransformerLens' ``generic_activation_patch``.
     """
-    runs = both_runs(model, task, couples or corruption(task.labels))
+    runs = both_runs(model, task, couples or draw_couples(task.labels))
     clean = runs.acts["clean"]
     patches = []
     for name in (name for name in clean if name != "pos_embed"):
-        before, _, site = name.rpartition(".")
+        layer, _, site = name.rpartition(".")
         heads = [None, *range(model.config.n_heads)] if site in HEAD_AXIS else [None]
         for pos in range(task.n_ctx):
             for head in heads:
-                where = rows(site, pos, head)
+                where = index(site, pos, head)
                 with torch.no_grad():
                     logits = intervene(model, runs.tokens["corrupt"], {name: put(clean[name], where)})
-                patches.append(Patch(site, int(before) if before else None, pos, head, runs.metric(logits)))
+                patches.append(Patch(site, int(layer) if layer else None, pos, head, runs.metric(logits)))
     return Sweep(tuple(patches), runs.metric.clean, runs.metric.corrupt)
 
 
-def rows(site: str, pos: int | None, head: int | None) -> tuple[slice | int, ...]:
-    """The index of one position and one head within an activation; None stands for all of them. Source: own design."""
-    index: list[slice | int] = [slice(None)] * 3
-    index[SITES[site].index("query" if "query" in SITES[site] else "pos")] = slice(None) if pos is None else pos
+def index(site: str, pos: int | None, head: int | None) -> tuple[slice | int, ...]:
+    """Return the index of a position and a head in an activation; None selects all of them."""
+    where: list[slice | int] = [slice(None)] * 3
+    where[SITES[site].index("query" if "query" in SITES[site] else "pos")] = slice(None) if pos is None else pos
     if head is not None:
-        index[HEAD_AXIS[site]] = head
-    return tuple(index)
+        where[HEAD_AXIS[site]] = head
+    return tuple(where)
 
 
 def put(values: Tensor, where: tuple[slice | int, ...]) -> Callable[[Tensor], Tensor]:
-    """A change for ``intervene`` that takes ``values`` at one index and leaves the rest. Source: own design."""
+    """Return a change for ``intervene`` that copies ``values`` at one index and keeps the rest."""
 
-    def change(met: Tensor) -> Tensor:
-        out = met.clone()
-        out[where] = values[where]
-        return out
+    def change(old: Tensor) -> Tensor:
+        new = old.clone()
+        new[where] = values[where]
+        return new
 
     return change
+
+
+@dataclass(frozen=True)
+class Node:
+    """A sender or receiver: a head's output ``z`` or input ``q``, ``k``, ``v``; an MLP's ``mlp_out`` or ``mlp_pre``;
+    ``embed``; or ``logits``.
+
+    Attributes:
+        layer: None for embed and logits.
+        head: None for all heads of the layer, and for sites without heads.
+        pos: None for all positions.
+    """
+
+    site: str
+    layer: int | None = None
+    head: int | None = None
+    pos: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The activation's name, such as "0.z"."""
+        return self.site if self.layer is None else f"{self.layer}.{self.site}"
+
+    @property
+    def where(self) -> tuple[slice | int, ...]:
+        """The node's index in that activation."""
+        return index(self.site, self.pos, self.head)
+
+
+def path(
+    model: Transformer,
+    task: Task,
+    sender: Node,
+    receivers: Sequence[Node],
+    *,
+    couples: Couples | None = None,
+    base: Base = "corrupt",
+    mlps: Mlps = "frozen",
+) -> float:
+    """Return the normalized logit difference after patching the path from a sender to some receivers.
+
+    Take the sender from the other run, freeze every other head (and MLP) at its value in the base, and record what the
+    receivers read. Put that into a second run of the base and recompute everything else.
+
+    Args:
+        sender: an ``embed``, ``z`` or ``mlp_out``.
+        receivers: some ``q``, ``k``, ``v`` and ``mlp_pre``, or ``logits`` alone.
+        couples: ``draw_couples(task.labels)`` if None.
+        base: the run that is patched; the sender's value comes from the other run.
+        mlps: "frozen" patches the direct edge only (Goldowsky-Dill et al.); "recomputed" counts MLPs on the way as part
+            of the path (Wang et al.).
+
+    Raises:
+        InputError: a node does not exist in this model or cannot send or receive, or logits is not the only receiver.
+
+    Source: Wang et al. 2022 (arXiv 2211.00593), appendix B; Goldowsky-Dill et al. 2023 (arXiv 2304.05969).
+    """
+    _check(model, task, [sender], SENDERS, "sender")
+    _check(model, task, receivers, RECEIVERS, "receivers")
+    runs = both_runs(model, task, couples or draw_couples(task.labels))
+    return _patch_path(model, runs, sender, receivers, base, mlps)
+
+
+def sweep_paths(
+    model: Transformer,
+    task: Task,
+    receivers: Sequence[Node],
+    *,
+    couples: Couples | None = None,
+    base: Base = "corrupt",
+    mlps: Mlps = "frozen",
+) -> Sweep:
+    """Patch the ``path`` from every sender before the receivers, position by position: embeddings, heads and MLPs.
+
+    Raises:
+        InputError: as ``path``.
+
+    Source: as ``path``; the sweep over heads is figure 3 of Wang et al.
+    """
+    _check(model, task, receivers, RECEIVERS, "receivers")
+    runs = both_runs(model, task, couples or draw_couples(task.labels))
+    patches = []
+    for site, layer, head in _senders(model, receivers):
+        for pos in range(task.n_ctx):
+            value = _patch_path(model, runs, Node(site, layer, head, pos), receivers, base, mlps)
+            patches.append(Patch(site, layer, pos, head, value))
+    return Sweep(tuple(patches), runs.metric.clean, runs.metric.corrupt)
+
+
+def _senders(model: Transformer, receivers: Sequence[Node]) -> list[tuple[str, int | None, int | None]]:
+    """Return every embedding, head and MLP before the last receiver, without positions."""
+    n_layers = model.config.n_layers
+    mlps = max(n_layers if node.layer is None else node.layer for node in receivers)
+    # an MLP also reads the heads of its own layer
+    heads = max(n_layers if node.layer is None else node.layer + (node.site == "mlp_pre") for node in receivers)
+    senders: list[tuple[str, int | None, int | None]] = [("embed", None, None)]
+    for layer in range(n_layers):
+        senders += [("z", layer, head) for head in range(model.config.n_heads) if layer < heads]
+        senders += [("mlp_out", layer, None)] if layer < mlps else []
+    return senders
+
+
+def _patch_path(
+    model: Transformer, runs: Runs, sender: Node, receivers: Sequence[Node], base: Base, mlps: Mlps
+) -> float:
+    tokens, here = runs.tokens[base], runs.acts[base]
+    there = runs.acts["clean" if base == "corrupt" else "corrupt"]
+    frozen = ("z", "mlp_out") if mlps == "frozen" else ("z",)
+    read: dict[str, Tensor] = {}
+
+    def record(name: str, value: Tensor) -> Tensor:
+        read[name] = value
+        value = here[name] if name.rpartition(".")[2] in frozen else value
+        return put(there[name], sender.where)(value) if name == sender.name else value
+
+    with torch.no_grad():
+        logits: Float[Tensor, "couples pos d_vocab_out"] = model(tokens, tap=record)
+        if receivers[0].site != "logits":
+            logits = intervene(model, tokens, _changes(receivers, read))
+    return runs.metric(logits)
+
+
+def _changes(receivers: Sequence[Node], read: dict[str, Tensor]) -> dict[str, Callable[[Tensor], Tensor]]:
+    """Return for each activation with a receiver the change that puts in what its receivers read."""
+    nodes = {name: [node for node in receivers if node.name == name] for name in (node.name for node in receivers)}
+
+    def change(name: str) -> Callable[[Tensor], Tensor]:
+        def put_all(old: Tensor) -> Tensor:
+            for node in nodes[name]:
+                old = put(read[name], node.where)(old)
+            return old
+
+        return put_all
+
+    return {name: change(name) for name in nodes}
+
+
+def _check(model: Transformer, task: Task, nodes: Sequence[Node], sites: Sequence[str], field: str) -> None:
+    n_layers, n_heads = model.config.n_layers, model.config.n_heads
+    for node in nodes:
+        if node.site not in sites:
+            raise InputError(f"{field} must be at one of {', '.join(sites)} (got {node.site!r}).")
+        if node.site in ("embed", "logits"):
+            if node.layer is not None:
+                raise InputError(f"{field} at {node.site} must have no layer (got {node.layer}).")
+        elif node.layer is None or not 0 <= node.layer < n_layers:
+            raise InputError(f"{field}: layer must be in 0 .. {n_layers - 1} (got {node.layer}).")
+        if node.head is not None and (node.site not in HEAD_AXIS or not 0 <= node.head < n_heads):
+            allowed = f"in 0 .. {n_heads - 1} or none" if node.site in HEAD_AXIS else f"none at {node.site}"
+            raise InputError(f"{field}: head must be {allowed} (got {node.head}).")
+        if node.pos is not None and not 0 <= node.pos < task.n_ctx:
+            raise InputError(f"{field}: pos must be in 0 .. {task.n_ctx - 1} or none (got {node.pos}).")
+    if not nodes or (len(nodes) > 1 and any(node.site == "logits" for node in nodes)):
+        raise InputError(f"{field} must be logits alone, or one or more of the others (got {len(nodes)}).")

@@ -160,8 +160,6 @@ def check_task(config: ModularAddition) -> None:
 
     Raises:
         InputError: the operation is another.
-
-    Source: own design.
     """
     if config.operation == "expr" and config.modular_sum is None:
         raise InputError(

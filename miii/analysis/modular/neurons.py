@@ -1,4 +1,4 @@
-"""What each neuron of the last block computes: its frequency, its phases, and what it writes."""
+"""The neurons of the last block: their frequencies, their phases, and what they write."""
 
 import math
 from collections.abc import Iterable
@@ -12,25 +12,25 @@ from miii.analysis.modular import fourier, fourier2d, grid
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
-SINGLE = 0.85  #: share of variance from which a neuron counts as having one frequency (Nanda et al. 2023)
-DEAD = 1e-6  #: a neuron whose variance is below this share of the largest neuron's does nothing
+SINGLE = 0.85  #: share of variance in one frequency above which a neuron has a single frequency (Nanda et al. 2023)
+DEAD = 1e-6  #: a neuron is dead if its variance is below this share of the largest neuron's
 
 
 @dataclass(frozen=True)
 class Neurons:
-    """The neurons of the last block over all pairs, where the answer is read. Angles in radians.
+    """The neurons of the last block over all pairs, at the last position. Angles in radians.
 
-    A neuron of frequency k is a function of cos(w_k a + phase_a) and cos(w_k b + phase_b); what it writes to answer c
-    goes like cos(w_k c + phase_out). To pull at a + b (``multipliers`` (1, 1)) it needs phase_out = phase_a + phase_b;
-    ``phase_error`` is the difference, in -pi .. pi, and ``alignment`` its cosine: 1 where input and output agree; 0 for
-    the dead. At the Nyquist frequency there is no sine, and a phase is 0 or pi.
+    A neuron of frequency k is a function of cos(w_k a + phase_a) and cos(w_k b + phase_b), and writes to answer c
+    something like cos(w_k c + phase_out). To favor a + b (``multipliers`` (1, 1)) it needs phase_out = phase_a +
+    phase_b. ``phase_error`` is the difference, in -pi .. pi, and ``alignment`` its cosine: 1 if input and output agree,
+    0 for dead neurons. At the Nyquist frequency there is no sine, and a phase is 0 or pi.
 
     Attributes:
-        alive: whether it varies over the pairs: more than rounding does, and more than a millionth of the variance of
-            the neuron that varies most.
-        frequency: the k whose part of the 2-D spectrum (in a, in b, and in products of both) is largest; 0 if dead.
+        alive: whether the neuron varies over the pairs by more than rounding, and by more than a millionth of the
+            variance of the neuron that varies most.
+        frequency: the k with the largest part of the 2-D spectrum (in a, in b, and in products of both); 0 if dead.
         share: that part, as a share of the neuron's variance over the pairs; 0 if dead.
-        power: mean over the live neurons of the share of each frequency 1 .. p // 2.
+        power: mean over live neurons of the share of each frequency 1 .. p // 2.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.2 and appendix C; the phases are those of Gromov
     (arXiv 2301.02679), equations 7 to 10.
@@ -49,16 +49,16 @@ class Neurons:
 
     @property
     def dead(self) -> int:
-        """How many neurons do nothing."""
+        """The number of dead neurons."""
         return int((~self.alive).sum())
 
     @property
     def single_frequency(self) -> float:
-        """Share of the live neurons with more than 85 % of their variance in one frequency; 0 where all are dead."""
+        """The share of live neurons with more than 85% of their variance in one frequency; 0 if all are dead."""
         return (self.share[self.alive] > SINGLE).double().mean().item() if self.alive.any() else 0.0
 
     def clusters(self) -> dict[int, Int[Tensor, " members"]]:
-        """The live neurons of more than 85 % in one frequency, by that frequency, ascending."""
+        """Return the live neurons with more than 85% of their variance in one frequency, by that frequency."""
         chosen = self.alive & (self.share > SINGLE)
         return {
             int(k): (chosen & (self.frequency == k)).nonzero()[:, 0] for k in self.frequency[chosen].unique(sorted=True)
@@ -66,12 +66,12 @@ class Neurons:
 
 
 @torch.no_grad()
-def neurons(model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 1)) -> Neurons:
-    """Take the neurons of the last block apart.
+def describe(model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 1)) -> Neurons:
+    """Describe the neurons of the last block.
 
     Args:
         multipliers: of a and b in the answer: (1, 1) for the sum, (1, -1) for the difference. With others a neuron has
-            another frequency in a than in b, and its phases say nothing.
+            different frequencies in a and b, and its phases mean nothing.
 
     Raises:
         InputError: the task is not made of all pairs of Z_p.
@@ -79,7 +79,7 @@ def neurons(model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 1
     Source: as ``Neurons``.
     """
     p = grid.modulus(task)
-    pre = grid.neurons(model, task)
+    pre = grid.neuron_inputs(model, task)
     post = model.blocks[-1].act(pre)
     blocks = fourier2d.powers(post.view(p, p, -1))
     squares = blocks.sum((0, 1))
@@ -92,7 +92,7 @@ def neurons(model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 1
     share, best = parts.max(0)
     frequency = torch.where(alive, best + 1, 0)
 
-    # the waves of a alone and of b alone in the neuron's input, and of c in its output
+    # the waves of a and of b in the neuron's input, and of c in its output
     in_a, in_b = (pre.view(p, p, -1).mean(axis, dtype=torch.float64) for axis in (1, 0))
     phase_a, phase_b = _phase(in_a, frequency), _phase(in_b, frequency)
     phase_out = _phase(fourier.neuron_logit(model).T.double(), frequency)
@@ -104,12 +104,12 @@ def neurons(model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 1
 
 
 def power_over_training(models: Iterable[Transformer], task: Task) -> Float[Tensor, "snapshot frequency"]:
-    """``Neurons.power`` of each network. Source: as ``Neurons``."""
-    return torch.stack([neurons(model, task).power for model in models])
+    """Return ``Neurons.power`` of each network."""
+    return torch.stack([describe(model, task).power for model in models])
 
 
 def _phase(waves: Float[Tensor, "p neuron"], frequency: Int[Tensor, " neuron"]) -> Float[Tensor, " neuron"]:
-    """The phi of the part cos(w n + phi) of each column, at the column's own frequency; in (-pi, pi]."""
+    """Return the phi of the part cos(w n + phi) of each column, at the column's own frequency; in (-pi, pi]."""
     p = waves.shape[0]
     angle = 2 * math.pi / p * (torch.arange(p)[:, None] * frequency % p).double()
     return torch.atan2(-(waves * angle.sin()).sum(0), (waves * angle.cos()).sum(0))

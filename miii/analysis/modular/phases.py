@@ -1,4 +1,4 @@
-"""The phases of a run that groks: memorization, circuit formation, cleanup; of other tasks, what they reached."""
+"""The phases of a run that groks: memorization, circuit formation, cleanup. Other tasks have one mark."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Phase:
     """From ``start`` to ``end``, in steps; ``end`` is the next phase's start, or the last step.
 
-    Source: Nanda et al. 2023 (arXiv 2301.05217), section 5.2, which marks them by eye.
+    Source: Nanda et al. 2023 (arXiv 2301.05217), section 5.2, who mark them by eye.
     """
 
     name: str
@@ -21,29 +21,29 @@ class Phase:
     end: int
 
 
-def phases(measures: "pd.DataFrame") -> tuple[Phase, ...]:
-    """Mark the phases of a run on modular arithmetic by the curves of its training.
+def mark(measures: "pd.DataFrame") -> tuple[Phase, ...]:
+    """Mark the phases of a run on modular arithmetic from its training curves.
 
     - memorization: until the test loss is highest;
-    - circuit formation: from there until the test loss has fallen to half of that;
-    - cleanup: from there until the test accuracy first reaches 99 %: until the run has grokked;
+    - circuit formation: until the test loss has fallen to half of that;
+    - cleanup: until the test accuracy first reaches 99% (the run has grokked);
     - afterwards: the rest.
 
-    A phase that does not end is the last one, and one that would begin at its end is left out. There are none where the
-    split is unknown, or where 99 % of the training pairs are never known.
+    A phase that does not end is the last one; a phase of zero length is left out. Returns no phases if the split is
+    unknown, or the training accuracy never reaches 99%.
 
     Args:
-        measures: as ``Run.metrics`` gives them: step, train_accuracy, test_loss, test_accuracy; a row an evaluation.
+        measures: as from ``Run.metrics``, one row an evaluation: step, train_accuracy, test_loss, test_accuracy.
 
-    Source: the phases are those of Nanda et al. 2023, section 5.2. There memorization ends where the excluded loss is
-    lowest, which takes a look inside the network at every step.
+    Source: Nanda et al. 2023, section 5.2. There memorization ends at the lowest excluded loss, which would need the
+    weights of every step.
     """
     rows = measures.dropna(subset=["test_loss", "test_accuracy"]).reset_index(drop=True)
     if rows.empty or not rows["train_accuracy"].max() >= GROKKED:
         return ()
     last = len(rows) - 1
     grokked = rows.index[rows["test_accuracy"] >= GROKKED]
-    before = rows["test_loss"].head(int(grokked[0]) + 1 if len(grokked) else len(rows))  # what comes after is no peak
+    before = rows["test_loss"].head(int(grokked[0]) + 1 if len(grokked) else len(rows))
     peak = int(before.argmax())
     halved = rows.index[(rows["test_loss"] <= before.max() / 2) & (rows.index > peak)]
     ends = (
@@ -63,20 +63,20 @@ def phases(measures: "pd.DataFrame") -> tuple[Phase, ...]:
 
 
 def outline(measures: "pd.DataFrame", grokked_at: int | None) -> tuple[Phase, ...]:
-    """Return what is marked of a run on any task: its ``phases``, or since when it has what its task asks for.
+    """Return the marks of a run on any task: its phases, or one mark from the step that met the task's criterion.
 
-    Other tasks than modular arithmetic have a single mark, such as "sieves by 3", from the step that reached it.
+    Tasks other than modular arithmetic have one mark, such as "sieves by 3".
 
     Args:
-        measures: as ``Run.metrics`` gives them; a row an evaluation.
-        grokked_at: the step at which the task's own criterion was met, or None.
+        measures: as from ``Run.metrics``, one row an evaluation.
+        grokked_at: the step that met the task's criterion, or None.
     """
     what = reached(measures.columns)
     if what == "grokked":
-        return phases(measures)
+        return mark(measures)
     return () if grokked_at is None else (Phase(what, grokked_at, int(measures["step"].iloc[-1])),)
 
 
 def phase_at(marked: tuple[Phase, ...], step: int) -> str | None:
-    """Return the name of the phase that a step is in; of two that meet there, the one that begins."""
+    """Return the name of the phase at a step; of two that meet there, the later one."""
     return next((phase.name for phase in reversed(marked) if phase.start <= step <= phase.end), None)

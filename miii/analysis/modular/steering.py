@@ -125,7 +125,7 @@ def _written(
     block, last = model.blocks[-1], len(model.blocks) - 1
     if model.config.plain:  # linear from there on
         to_logits = (model.W_U - model.W_U.mean(1, keepdim=True)).float()
-        out = block.act(grid.neurons(model, task)) @ block.W_out
+        out = block.act(grid.neuron_inputs(model, task)) @ block.W_out
         return out, lambda waves, write, found: torch.addmm(logits, waves, write @ to_logits, out=found)
     before = "attn_out" if block.wiring.parallel else "resid_mid"
     mid, out = (grid.activations(model, task, f"{last}.{site}") for site in (before, "mlp_out"))

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Point:
-    """One snapshot, measured. Losses in nats over all pairs unless they say otherwise; see ``progress`` for the rest.
+    """The measures of one snapshot. Losses in nats, over all pairs unless named otherwise; see ``progress``.
 
     Attributes:
-        train_loss, test_loss, train_accuracy, test_accuracy: None where the split is unknown.
-        power: mean over the live neurons of the share of each frequency 1 .. p // 2; the embedding's in ``embedding``.
+        train_loss, test_loss, train_accuracy, test_accuracy: None if the split is unknown.
+        power: share of each frequency 1 .. p // 2 in the neurons, averaged over live neurons.
+        embedding: the same in the embedding.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 5; Zhong et al. 2023 (arXiv 2306.17844), section 4.
     """
@@ -54,15 +55,13 @@ class Point:
 def measure(
     model: Transformer, task: Task, frequencies: Sequence[int], multipliers: tuple[int, int] = (1, 1), step: int = 0
 ) -> Point:
-    """All measures of one network.
+    """Return all measures of one network.
 
     Args:
-        frequencies: those of restricted and excluded loss; of a trajectory, the key frequencies of its end.
+        frequencies: for restricted and excluded loss, usually the key frequencies of the last snapshot.
 
     Raises:
         InputError: the task is not made of all pairs of Z_p, or a frequency is not in 1 .. p // 2.
-
-    Source: as ``Point``.
     """
     p = grid.modulus(task)
     logits = grid.logits(model, task)
@@ -70,7 +69,7 @@ def measure(
     each, right = metrics.cross_entropy(logits, task.labels), metrics.correct(logits, task.labels).double()
     train, known = task.train_mask, task.split_known
     W_E, W_L = fourier.operand_embedding(model, p), fourier.neuron_logit(model).T
-    of_neurons = neurons.neurons(model, task, multipliers)
+    of_neurons = neurons.describe(model, task, multipliers)
     return Point(
         step=step,
         loss=loss.full,
@@ -97,20 +96,17 @@ def measure(
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A run, snapshot by snapshot.
-
-    Source: own design.
-    """
+    """The measures of a run, snapshot by snapshot."""
 
     frequencies: tuple[int, ...]
     points: tuple[Point, ...]
 
     def power(self) -> Float[Tensor, "snapshots frequency"]:
-        """The share of each frequency in the neurons, one row a snapshot."""
+        """Return the share of each frequency in the neurons, one row a snapshot."""
         return torch.stack([point.power for point in self.points])
 
     def frame(self) -> "pd.DataFrame":
-        """One row a snapshot with every number; ``active_frequencies`` by both rules, ``excluded_<k>`` by frequency."""
+        """Return one row a snapshot with all measures, ``active_frequencies`` by both rules, and ``excluded_<k>``."""
         import pandas as pd
 
         tensors = ("power", "embedding", "excluded_alone")
@@ -126,21 +122,19 @@ class Trajectory:
         )
 
 
-def trajectory(
+def measure_all(
     models: Iterable[tuple[int, Transformer]],
     task: Task,
     frequencies: Sequence[int],
     multipliers: tuple[int, int] = (1, 1),
 ) -> Trajectory:
-    """Measure snapshot by snapshot, with one network in memory at a time.
+    """Measure all snapshots, with one network in memory at a time.
 
     Args:
         models: (step, network), such as ``((step, run.model(step)) for step in run.steps)``.
 
     Raises:
         InputError: as ``measure``.
-
-    Source: own design.
     """
     points = tuple(measure(model, task, frequencies, multipliers, step) for step, model in models)
     return Trajectory(tuple(frequencies), points)

@@ -88,8 +88,6 @@ def analyze(model: Transformer, task: Task) -> Report:
 
     Raises:
         InputError: the task is not made of all pairs of Z_p, or p is below 11.
-
-    Source: own design.
     """
     p = grid.modulus(task)
     keys = fourier.model_key_frequencies(model, p)
@@ -99,7 +97,7 @@ def analyze(model: Transformer, task: Task) -> Report:
     multipliers = found or (1, 1)
     steered = steering.steer(model, task, keys, multipliers)
     losses = progress.losses(logits, task.labels, task.train_mask, keys, multipliers)
-    of_neurons = neurons.neurons(model, task, multipliers)
+    of_neurons = neurons.describe(model, task, multipliers)
     right = metrics.correct(logits, task.labels).double()
     known, train = task.split_known, task.train_mask
     W_E, W_L = fourier.operand_embedding(model, p), fourier.neuron_logit(model).T

@@ -24,8 +24,6 @@ def modular_sum(task: ModularAddition) -> tuple[int, int, int]:
 
     Raises:
         InputError: the answer is no such sum.
-
-    Source: own design.
     """
     found = task.modular_sum
     if found is None and task.expression is not None:
@@ -87,8 +85,6 @@ def plain(task: ModularAddition) -> Task:
     In that order every modular sum is a plain one, of the first and the second number: an analysis that asks for one
     frequency in both operands, such as ``neurons``, finds it if it is there. Otherwise 3 a + b has 3 k in a where it
     has k in b.
-
-    Source: own design.
     """
     built, found = task.build(), task.modular_sum
     if found is None:

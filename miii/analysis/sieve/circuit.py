@@ -1,4 +1,4 @@
-"""The circuits of a network that was asked for primes, each found on examples that differ in one question only."""
+"""Circuits of a network for primes or MIU: each on examples whose answers differ in one question only."""
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -10,31 +10,29 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from miii.analysis.causal import circuits
-from miii.analysis.sieve import numbers
+from miii.analysis.sieve.factors import side
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.runs.read import finite
 from miii.tasks import MIU, Primes, Task
 
-MOST = 20_000  #: examples that pairs are drawn from
-FAITHFUL = 0.9  #: of the way from all edges corrupted to none
-#: Up to so many edges that carry anything, each is patched by itself; of more, gradients tell. Exact is worth minutes:
-#: of MIU's 297 edges it finds a circuit of 31, and gradients one of 268.
+EXAMPLES = 20_000  #: to draw pairs from
+FAITHFUL = 0.9  #: faithfulness of the circuit
+#: Up to this many edges that differ between runs, patch each edge; beyond, use gradients. Exact takes minutes but pays:
+#: of MIU's 297 edges it finds a circuit of 31, gradients one of 268.
 EXACT = 400
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The circuit behind one question.
+class QuestionCircuit:
+    """The circuit of one question; without edges, and NaN, if none is faithful.
 
     Attributes:
-        question: ``base``: is it coprime to the base (the last digit)? ``3``: does 3 divide it, among those that are?
-        method: how edges are ranked, by its name in ``circuits.METHODS``: exact for up to ``EXACT`` edges, else eap-ig.
-        edges: the fewest best edges that bring 90 % of the evidence back, by name, with what each is worth in logits.
-        faithfulness: what these edges alone bring back, 1 being all of it.
-        without: what all others bring back when these are corrupted: the circuit's ablation.
-
-    Without a circuit that does so, there are no edges, and both are NaN.
+        question: ``base``: is it coprime to the base (the last digit)? ``3``: does 3 divide it, if it is coprime?
+        method: that ranks edges, a name of ``circuits.METHODS``: exact for up to ``EXACT`` edges, else eap-ig.
+        edges: the fewest top edges with a faithfulness of 0.9, by name, with their scores in logits.
+        faithfulness: of these edges alone.
+        without: faithfulness of all other edges: the circuit's ablation.
 
     Source: Conmy et al. 2023 (arXiv 2304.14997); faithfulness as in ``analysis.circuits``.
     """
@@ -46,7 +44,7 @@ class Asked:
     without: float
 
     def to_json(self) -> dict[str, Any]:
-        """The circuit by name; None for NaN."""
+        """Return the circuit by name; None for NaN."""
         return {
             "method": self.method,
             "edges": dict(self.edges),
@@ -55,24 +53,22 @@ class Asked:
         }
 
 
-def question(task: Task, config: Primes | MIU, asked: str) -> Task:
-    """Held-out examples that answer a question with "prime" (or "theorem") or with its opposite, and nothing else.
+def question_task(task: Task, config: Primes | MIU, question: str) -> Task:
+    """Return held-out examples labeled by one question only.
 
     Raises:
-        InputError: the question is no prime, and not ``base``.
-
-    Source: own design.
+        InputError: the question is neither a prime nor ``base``.
     """
-    rows = numbers.side(task, False, MOST)
+    rows = side(task, False, EXAMPLES)
     n = task.facts["n" if isinstance(config, Primes) else "I"].numpy()[rows]
     if isinstance(config, Primes):
         coprime = np.gcd(n, config.base) == 1
-        if asked == "base":
+        if question == "base":
             kept, yes = np.ones(len(n), dtype=bool), coprime
-        elif asked.isdecimal() and int(asked) > 1:
-            kept, yes = coprime, n % int(asked) != 0
+        elif question.isdecimal() and int(question) > 1:
+            kept, yes = coprime, n % int(question) != 0
         else:
-            raise InputError(f"question must be base or a prime (got {asked!r}).")
+            raise InputError(f"question must be base or a prime (got {question!r}).")
     else:
         kept, yes = np.ones(len(n), dtype=bool), n % 3 != 0
     chosen = rows[kept]
@@ -88,33 +84,31 @@ def question(task: Task, config: Primes | MIU, asked: str) -> Task:
     )
 
 
-def find(model: Transformer, task: Task, config: Primes | MIU, asked: str, seed: int = 0) -> Asked:
-    """Score every edge, and take the best ones until they do.
+def find_circuit(model: Transformer, task: Task, config: Primes | MIU, question: str, seed: int = 0) -> QuestionCircuit:
+    """Score every edge and return the fewest top edges that are faithful.
 
     Raises:
-        InputError: as ``question``.
-
-    Source: ``analysis.circuits``.
+        InputError: as ``question_task`` and ``circuits.draw_experiment``.
     """
-    drawn = circuits.experiment(model, question(task, config, asked), seed=seed)
+    drawn = circuits.draw_experiment(model, question_task(task, config, question), seed=seed)
     method = "exact" if int((~drawn.silent).sum()) <= EXACT else "eap-ig"
     scores = circuits.METHODS[method](drawn, None)
     order = circuits.ranking(scores)
-    found = circuits.faithfulness(drawn, order)
+    found = circuits.measure_faithfulness(drawn, order)
     size = found.smallest(FAITHFUL)
     if size is None:
-        return Asked(asked, method, (), float("nan"), float("nan"))
+        return QuestionCircuit(question, method, (), float("nan"), float("nan"))
     kept = torch.zeros(len(order), dtype=torch.bool)
     kept[order[:size]] = True
 
-    def brought(kept: Bool[Tensor, " edges"]) -> float:
+    def faithfulness(kept: Bool[Tensor, " edges"]) -> float:
         metric = drawn.metric(circuits.run(drawn, kept, 0))
         return (metric - found.m_empty) / (found.m_full - found.m_empty)
 
-    return Asked(
-        question=asked,
+    return QuestionCircuit(
+        question=question,
         method=method,
         edges=tuple((drawn.graph.edges[i].name, scores[i].item()) for i in order[:size].tolist()),
-        faithfulness=brought(kept),
-        without=brought(~kept),
+        faithfulness=faithfulness(kept),
+        without=faithfulness(~kept),
     )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from miii.analysis.causal.circuits import Circuit, Edge, Graph, Node
 from miii.errors import InputError
-from miii.plots.layout import Layout
+from miii.plots.causal.layout import Layout
 from miii.plots.style import ACCENT, CATEGORY, FIXED, FLUID, HEIGHT, MAIN, MUTED, WRONG, Chart, top_legend
 
 METHODS = {"exact": MUTED, "acdc": ACCENT, "eap": WRONG, "eap-ig": MAIN}
@@ -181,8 +181,6 @@ def edge_agreement(found: Circuit, truth: Circuit) -> Chart:
     """Every edge's score by one method over its score by another, the exact one; on the line they are equal.
 
     Both axes are linear up to a thousandth of the largest score, and logarithmic beyond.
-
-    Source: own design.
     """
     kinds = dict(zip(("q", "k", "v", "mlp", "logits"), READERS, strict=True))
     score = dict(zip(found.edges, found.scores, strict=True))

@@ -44,8 +44,6 @@ def ablation(values: Ablations) -> Chart:
     """Loss with each part silenced, as a bar from the whole network's loss, on a log scale.
 
     Parts too many to be named are ordered by their loss.
-
-    Source: own design.
     """
     frame = pd.DataFrame({"name": values.names, "loss": values.loss.tolist(), "accuracy": values.accuracy.tolist()})
     many = len(frame) > LABELLED

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
-from miii.analysis.decomposition import KINDS
+from miii.analysis.modular.decomposition import KINDS
 from miii.analysis.modular.formula import Formula
 from miii.analysis.modular.steering import Steering
 from miii.plots.style import ACCENT, CATEGORY, FLUID, HEIGHT, MAIN, Chart, top_legend
@@ -38,8 +38,6 @@ def kinds(shares: Mapping[str, Mapping[str, float]]) -> alt.Chart:
 
     Args:
         shares: those of each network, by what it is called.
-
-    Source: own design.
     """
     rows = [
         {"network": name, "kind": kind, "share": value, "order": i}
@@ -73,10 +71,7 @@ def kinds(shares: Mapping[str, Mapping[str, float]]) -> alt.Chart:
 
 
 def steering(values: Steering) -> Chart:
-    """Share of all pairs answered with s more after turning the planes by s; and as before after the control's turn.
-
-    Source: own design.
-    """
+    """Share of all pairs answered with s more after turning the planes by s; and as before after the control's turn."""
     names = ("key frequencies' planes turned: answers the sum + s", "other planes turned: still answers the sum")
     rows = [
         {"s": s + 1, "turned": name, "share": value}

@@ -6,8 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from miii.analysis.sieve.depth import LEAST
-from miii.analysis.sieve.report import CROSSES, EXPLAINED, KEEPS
+from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS, LEAST
 from miii.plots.style import ACCENT, CATEGORY, FLUID, HEIGHT, MAIN, MUTED, Chart, top_legend
 
 #: The measures of the verdict: where a report has them and their controls, and what the rule asks for.
@@ -25,7 +24,7 @@ def addition_by_network(reports: Mapping[str, Mapping[str, Any]], q: int) -> Cha
     Args:
         reports: what ``analysis.sieve.report`` says, by network.
 
-    Source: own design; the rule is ``analysis.sieve.report.Addition.adds``.
+    Source: own design; the rule is ``analysis.sieve.Addition.adds``.
     """
     kinds = {"measured": MAIN, "control": MUTED}
     frame = pd.DataFrame(
@@ -114,8 +113,6 @@ def readers(edges: Mapping[str, float], places: Sequence[str], title: str) -> Ch
         edges: by name, as ``analysis.sieve.circuit`` gives them; edges that end elsewhere than in a key or a value are
             left out.
         places: what stands at each position.
-
-    Source: own design.
     """
     rows = []
     for name, worth in edges.items():

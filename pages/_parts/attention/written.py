@@ -26,7 +26,7 @@ def scored(name: str, step: int, layer: int, head: int) -> "torch.Tensor":
     run = miii.runs.open(name)
     p = run.task().d_vocab_out
     equals = run.task().tokens[0, -1:]
-    return analysis.heads.qk(run.model(step), layer, equals)[head, 0, :2, :p]
+    return analysis.attention.qk(run.model(step), layer, equals)[head, 0, :2, :p]
 
 
 def token_scores(name: str, step: int, layer: int, head: int) -> Chart:
@@ -36,14 +36,14 @@ def token_scores(name: str, step: int, layer: int, head: int) -> Chart:
 def qk(name: str, step: int, layer: int, head: int) -> Chart:
     run = miii.runs.open(name)
     p = run.task().d_vocab_out
-    scores = analysis.heads.qk(run.model(step), layer)[head, :, 0, :p]
+    scores = analysis.attention.qk(run.model(step), layer)[head, :, 0, :p]
     return plots.qk(scores, head)
 
 
 @shared
 def votes(name: str, step: int, layer: int, head: int) -> "torch.Tensor":
     run = miii.runs.open(name)
-    return analysis.heads.ov(run.model(step), layer)[head, : run.task().d_vocab_out]
+    return analysis.attention.ov(run.model(step), layer)[head, : run.task().d_vocab_out]
 
 
 def ov(name: str, step: int, layer: int, head: int) -> Chart:

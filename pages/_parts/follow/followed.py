@@ -18,9 +18,9 @@ AGREES = 0.9  # of its height: a wave that has more argues for the answer as wel
 
 
 @shared
-def through(name: str, step: int, shown: str) -> analysis.follow.Through:
+def through(name: str, step: int, shown: str) -> analysis.follow.ForwardPass:
     run = miii.runs.open(name)
-    return analysis.follow.through(run.model(step), analysis.follow.tokens_of(run.task(), shown))
+    return analysis.follow.forward_pass(run.model(step), analysis.follow.tokens_of(run.task(), shown))
 
 
 def looks_at(name: str, step: int, shown: str, layer: int) -> Chart:
@@ -30,24 +30,24 @@ def looks_at(name: str, step: int, shown: str, layer: int) -> Chart:
 def neurons_write(name: str, step: int, shown: str, target: str, answer: int, other: int | None) -> Chart:
     run = miii.runs.open(name)
     post, where = through(name, step, shown).post, run.task().logits_of(target)
-    written = analysis.follow.written(run.model(step), post, where, answer, other)
+    written = analysis.follow.neuron_writes(run.model(step), post, where, answer, other)
     return plots.neurons_write(written, post)
 
 
 def answer_logits(name: str, step: int, shown: str, target: str, truth: int) -> Chart:
     logits = through(name, step, shown).logits[miii.runs.open(name).task().logits_of(target)]
-    return plots.answer_logits(analysis.follow.said(logits), truth)
+    return plots.answer_logits(analysis.follow.predict(logits), truth)
 
 
 def argued(name: str, step: int, shown: str, target: str) -> Chart:
     logits = through(name, step, shown).logits[miii.runs.open(name).task().logits_of(target)]
-    said = analysis.follow.said(logits)
+    said = analysis.follow.predict(logits)
     return plots.argued(analysis.follow.waves(logits), said.answer, said.runner_up)
 
 
 def agreeing(name: str, step: int, shown: str, target: str) -> Chart:
     logits = through(name, step, shown).logits[miii.runs.open(name).task().logits_of(target)]
-    return plots.agreeing(analysis.follow.waves(logits), analysis.follow.said(logits).answer)
+    return plots.agreeing(analysis.follow.waves(logits), analysis.follow.predict(logits).answer)
 
 
 def factors(n: int) -> str:
@@ -120,7 +120,7 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
         )
         return
     task, model = run.task(), run.model(step)
-    written = analysis.follow.written(model, found.post, task.logits_of(target), answer, other)
+    written = analysis.follow.neuron_writes(model, found.post, task.logits_of(target), answer, other)
     added = written.added
     top = written.strongest(NEURONS)
     frequencies = ""
@@ -143,9 +143,9 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
     )
 
 
-def logits(run: Run, step: int, shown: str, target: str, truth: int) -> analysis.follow.Said:
+def logits(run: Run, step: int, shown: str, target: str, truth: int) -> analysis.follow.Prediction:
     """The logits of step 4, of a target whose answers are 0 .. q - 1."""
-    said = analysis.follow.said(through(run.name, step, shown).logits[run.task().logits_of(target)])
+    said = analysis.follow.predict(through(run.name, step, shown).logits[run.task().logits_of(target)])
     cell(
         answer_logits,
         name=run.name,
@@ -170,7 +170,7 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
     """
     say.header("5 · Who argued for it", anchor="argued")
     found = through(run.name, step, shown).logits[run.task().logits_of(target)]
-    said, waves = analysis.follow.said(found), analysis.follow.waves(found)
+    said, waves = analysis.follow.predict(found), analysis.follow.waves(found)
     p = len(found)
     say.text(
         rf"The logits above are a row of {p} numbers, and so exactly a sum of waves $\cos\left(\frac{{2\pi k}}{{{p}}}(c - c_k)\right)$, one of each "

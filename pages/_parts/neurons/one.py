@@ -16,14 +16,14 @@ from pages._kit.inputs import choose_pair, whole
 def activation(name: str, step: int, neuron: int) -> Chart:
     run = miii.runs.open(name)
     model = run.model(step)
-    post = model.blocks[-1].act(analysis.grid.neurons(model, run.task()))
+    post = model.blocks[-1].act(analysis.grid.neuron_inputs(model, run.task()))
     return plots.activation(post[:, neuron], neuron)
 
 
 def reads(name: str, step: int, neuron: int) -> Chart:
     run = miii.runs.open(name)
     p = run.task().d_vocab_out
-    pre = analysis.grid.neurons(run.model(step), run.task())[:, neuron].view(p, p)
+    pre = analysis.grid.neuron_inputs(run.model(step), run.task())[:, neuron].view(p, p)
     return plots.reads(pre.mean(1), pre.mean(0), neuron)
 
 
@@ -36,7 +36,7 @@ def writes(name: str, step: int, neuron: int) -> Chart:
 def spectrum(name: str, step: int, neuron: int) -> Chart:
     run = miii.runs.open(name)
     model = run.model(step)
-    post = model.blocks[-1].act(analysis.grid.neurons(model, run.task()))
+    post = model.blocks[-1].act(analysis.grid.neuron_inputs(model, run.task()))
     return plots.spectrum_2d(analysis.fourier2d.spectrum(post[:, neuron]), size=340)
 
 

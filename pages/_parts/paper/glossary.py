@@ -1,8 +1,7 @@
 """The terms of the paper, each with its exact definition."""
 
-from miii.analysis import multitask
+from miii.analysis import multitask, sieve
 from miii.analysis.modular import neurons, verdict
-from miii.analysis.sieve import circuit, depth, report
 from miii.training.evaluation import GROKKED
 
 #: Terms by subject, with their definitions.
@@ -39,7 +38,7 @@ TERMS: dict[str, dict[str, str]] = {
         "interchange": "give one input another's place in the directions in which residues differ ($q - 1$ of them), and see whether the answer changes sides",
         "control": "the same with as many other planes, or with an input of the same kind: nothing may change",
         "edge": "what one part (embedding, head, neurons) writes, as another part reads it",
-        "circuit": f"the fewest best edges that bring back {circuit.FAITHFUL:.0%} of what a question makes to the answer",
+        "circuit": f"the fewest best edges that bring back {sieve.FAITHFUL:.0%} of what a question makes to the answer",
         "faithfulness": r"$(m(C) - m(\emptyset)) / (m(\mathrm{all}) - m(\emptyset))$, $m$ the answer's logit difference: 1 where the circuit alone does what the network does",
         "without": "the same measure of all other edges, with those of the circuit corrupted",
         "probe": "the best linear map, by ridge regression, from an activation to $\\cos$ and $\\sin$ of $2\\pi n/q$, and its held-out $R^2$",
@@ -48,13 +47,13 @@ TERMS: dict[str, dict[str, str]] = {
         "smallest prime factor": "the least prime that divides $n$; $n$ itself where $n$ is prime",
         "evidence": "the logit of *prime* less that of *composite*",
         "AUC by factor": "the chance that a prime has more evidence than a composite whose smallest prime factor is $q$; 0.5 is a guess",
-        "sieve depth": f"the largest $q$ up to which every factor's AUC is at least {depth.LEAST}, at the lower end of its 95 % interval (bootstrap); factors of the base apart",
+        "sieve depth": f"the largest $q$ up to which every factor's AUC is at least {sieve.LEAST}, at the lower end of its 95 % interval (bootstrap); factors of the base apart",
         "explained": "the share of the variance of what digits add, as the output feels it, that their residues modulo $q$ explain; *chance* is the same with the digits renamed at random",
         "label-only": "no target but the one bit, and a base that gives no further factor away",
     },
     "Verdicts": {
         "modular addition": f"the formula explains at least {verdict.VARIANCE_EXPLAINED:.0%} of the logits' variance and gives the network's answer on {verdict.ARGMAX_AGREEMENT:.0%} of the pairs; steering reaches {verdict.STEERING_ACCURACY:.0%} in the mean and {verdict.STEERING_MINIMUM:.0%} at worst; its control keeps {verdict.STEERING_CONTROL:.0%}",
-        "sums residues modulo $q$": f"residues explain at least {report.EXPLAINED:.0%} of what digits add; interchange and steering reach {report.CROSSES:.0%}, their controls at most {report.KEEPS:.0%}; a table of totals would pass too",
+        "sums residues modulo $q$": f"residues explain at least {sieve.EXPLAINED:.0%} of what digits add; interchange and steering reach {sieve.CROSSES:.0%}, their controls at most {sieve.KEEPS:.0%}; a table of totals would pass too",
         "memorised": f"not modular addition; {verdict.TRAINED:.0%} of the training pairs right, and less than {verdict.NOT_GENERALISED:.0%} of the others",
     },
 }

@@ -7,7 +7,7 @@ import pandas as pd
 import miii
 from miii import runs
 from miii.analysis.modular import verdict
-from miii.analysis.sieve.report import CROSSES, EXPLAINED
+from miii.analysis.sieve import CROSSES, EXPLAINED
 from pages._parts.paper.parts import SEEDS, five, report
 from pages._tasks.residues.inside import ASKED
 

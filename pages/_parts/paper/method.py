@@ -3,10 +3,9 @@
 import pandas as pd
 
 from miii import RunConfig, runs
-from miii.analysis import multitask
+from miii.analysis import multitask, sieve
 from miii.analysis.modular import verdict
-from miii.analysis.sieve import circuit, depth
-from miii.analysis.sieve.report import CROSSES, EXPLAINED, KEEPS
+from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS
 from miii.tasks.primes import SIEVED
 from miii.training.evaluation import GROKKED
 from pages._kit import say
@@ -74,7 +73,7 @@ def criteria() -> pd.DataFrame:
             f"AUC ≥ {SIEVED[0]:.2f}, against multiples of 3 ≥ {SIEVED[1]:.2f}",
             "on validation, while it trains",
         ),
-        ("sees a factor", f"lower end of the AUC's 95 % interval ≥ {depth.LEAST}", "held-out, bootstrap"),
+        ("sees a factor", f"lower end of the AUC's 95 % interval ≥ {sieve.LEAST}", "held-out, bootstrap"),
         (
             "sums residues modulo q",
             f"explained ≥ {EXPLAINED:.0%}, interchange and steering ≥ {CROSSES:.0%}, their controls ≤ {KEEPS:.0%}",
@@ -82,7 +81,7 @@ def criteria() -> pd.DataFrame:
         ),
         (
             "circuit",
-            f"{circuit.FAITHFUL:.0%} of the difference that the question makes",
+            f"{sieve.FAITHFUL:.0%} of the difference that the question makes",
             "fewest best edges, ranked by exact patching where they are few, else by EAP-IG",
         ),
         ("task solved", f"≥ {ASKED:.1%} of the held-out numbers", "all residues at once"),

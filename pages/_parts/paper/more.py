@@ -25,7 +25,7 @@ def moduli_over_training() -> Chart:
 
 def active_over_training() -> Chart:
     report = miii.runs.shipped("residues-113").report
-    return plots.active_frequencies(analysis.multitask.reported(report or {}))
+    return plots.active_frequencies(analysis.multitask.active(analysis.multitask.reported_power(report or {})))
 
 
 def frames_that_it_writes(n: int, d: int) -> Chart:
@@ -45,7 +45,7 @@ def composites_found() -> Chart:
 
 def explained_by_architecture() -> Chart:
     found = analysis.compare.load(miii.runs.homes()[1] / "architectures" / "add-113.jsonl")
-    summary = analysis.compare.summary(analysis.compare.compare(found))
+    summary = analysis.compare.summary(analysis.compare.table(found))
     return plots.spread(summary, "explained", "variance that the formula explains")
 
 
@@ -70,7 +70,7 @@ def residues() -> None:
     found, run = report("residues-113"), runs.shipped("residues-113")
     right = found["accuracy"]
     looking = [max(x0, x1) / (x0 + x1) for x0, x1, _ in found["heads"]]
-    active = analysis.multitask.reported(found)
+    active = analysis.multitask.active(analysis.multitask.reported_power(found))
     say.text(
         r"""
 **All residues at once.** What the draft became: $n = x_0 + 113\,x_1$ as two tokens, and asked are $n \bmod q$ for all 29 primes below 113 together. Each is an addition
@@ -186,7 +186,7 @@ grid's last coordinate says at a glance whether 2, 3 or 5 divides:
 def architectures() -> None:
     """Ten architectures on equal terms."""
     home = runs.homes()[1]
-    summary = analysis.compare.summary(analysis.compare.compare(analysis.compare.load(home / ARCHITECTURES)))
+    summary = analysis.compare.summary(analysis.compare.table(analysis.compare.load(home / ARCHITECTURES)))
     every = summary[summary["grokked"] == summary["seeds"]]
     alike = every[every[ADDS] == every["seeds"]]
     say.text(

@@ -8,7 +8,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, numbers, plots, runs
-from miii.analysis.sieve.report import CROSSES, EXPLAINED, KEEPS
+from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS
 from miii.plots.style import Chart
 from pages._kit import say
 from pages._kit.cell import cell, shared
@@ -21,13 +21,13 @@ def sieving_of_the_primes() -> Chart:
 
 
 @shared
-def plane_of(name: str) -> analysis.sieve.plane.Plane:
+def plane_of(name: str) -> analysis.sieve.Plane:
     run = miii.runs.shipped(name)
     config = run.config.task
     assert isinstance(config, miii.Primes)
     model, task = run.model(), run.task()
-    fitted, held_out = (analysis.sieve.digits.of_side(model, task, config, side) for side in (True, False))
-    return analysis.sieve.plane.plane(fitted, held_out, 3)
+    fitted, held_out = (analysis.sieve.sum_of_split(model, task, config, side) for side in (True, False))
+    return analysis.sieve.plane(fitted, held_out, 3)
 
 
 def plane_of_digits() -> Chart:

@@ -212,7 +212,7 @@ def signed(value: float) -> str:
 
 def evidence_of(run: Any, task: Primes, n: int) -> float:
     """The logit of prime less that of composite."""
-    return float(analysis.sieve.numbers.evidence(network(stamp(run.name)), torch.tensor(task.encode(np.array([n]))))[0])
+    return float(analysis.sieve.evidence(network(stamp(run.name)), torch.tensor(task.encode(np.array([n]))))[0])
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

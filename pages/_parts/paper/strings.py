@@ -4,7 +4,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots, runs
-from miii.analysis.sieve.report import CROSSES, EXPLAINED, OPEN
+from miii.analysis.sieve import CROSSES, EXPLAINED, OPEN
 from miii.plots.style import Chart
 from miii.tasks import MIU
 from pages._kit import say
@@ -22,7 +22,7 @@ def evidence_of_the_strings() -> Chart:
     run = miii.runs.shipped("miu-24")
     task = run.task()
     held_out = ~task.train_mask
-    evidence = analysis.sieve.numbers.evidence(run.model(), task.tokens[held_out])
+    evidence = analysis.sieve.evidence(run.model(), task.tokens[held_out])
     return plots.evidence_by_count(evidence, task.facts["I"][held_out].numpy())
 
 

@@ -6,8 +6,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots, runs
-from miii.analysis.sieve.interchange import Crossing
-from miii.analysis.sieve.report import CROSSES, EXPLAINED, KEEPS, OPEN
+from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS, OPEN, Crossing
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.runs.read import finite
@@ -18,17 +17,17 @@ CHANGES = {"interchange": "Interchange", "steering": "Steering"}
 
 
 @shared
-def added(name: str, step: int, q: int, seen: tuple[int, ...]) -> analysis.sieve.report.Addition:
+def added(name: str, step: int, q: int, seen: tuple[int, ...]) -> analysis.sieve.Addition:
     run = miii.runs.open(name)
-    config = analysis.sieve.numbers.check(run.config.task)
-    return analysis.sieve.report.addition(run.model(step), run.task(), config, (q,), seen)[0]
+    config = analysis.sieve.check(run.config.task)
+    return analysis.sieve.measure_addition(run.model(step), run.task(), config, (q,), seen)[0]
 
 
 @shared
-def probed(name: str, step: int, moduli: tuple[int, ...], trained: bool) -> analysis.sieve.probes.Probes:
+def probed(name: str, step: int, moduli: tuple[int, ...], trained: bool) -> analysis.sieve.Probes:
     run = miii.runs.open(name)
     model = run.model(step) if trained else miii.training.build_model(run.config, run.task()).requires_grad_(False)
-    return analysis.sieve.probes.probe(model, run.task(), moduli)
+    return analysis.sieve.probe(model, run.task(), moduli)
 
 
 def evidence_moves(name: str, step: int, q: int, seen: tuple[int, ...], change: str) -> Chart:
@@ -56,11 +55,11 @@ def section(run: Run, step: int, q: int, seen: tuple[int, ...], things: str = "i
     others = [p for p in seen if p != q]
     say.text(
         f"""
-What can be seen inside need not be used. So change the sum, and nothing else, and see whether the network changes its mind.
-**Interchange** gives an example another one's place in the {max(1, q - 1)} direction{"s" if q > 2 else ""} in which residues modulo
-{q} differ, and leaves the rest as it is. **Steering** turns the residue: it adds what a digit of another residue would have added.
-The control changes as much, but keeps what the example is. Who **crosses** has evidence on the other side of the midpoint between
-the two classes' medians.
+What can be seen inside need not be used. So change the sum, and nothing else, and see whether the network changes its
+mind. **Interchange** gives an example another one's place in the {max(1, q - 1)} direction{"s" if q > 2 else ""} in
+which residues modulo {q} differ, and leaves the rest as it is. **Steering** turns the residue: it adds what a digit of
+another residue would have added. The control changes as much, but keeps what the example is. Who **crosses** has
+evidence on the other side of the midpoint between the two classes' medians.
 """
         + (
             f"Left out are {things} divisible by {' or '.join(map(str, others))}; partners agree modulo these."
@@ -117,9 +116,10 @@ def probes(run: Run, step: int, moduli: tuple[int, ...], q: int) -> None:
     say.header("Where can the residue be read?", anchor="probes")
     say.text(
         r"""
-A **probe** is a linear regression from an activation to $\cos \frac{2\pi k n}{q}$ and $\sin \frac{2\pi k n}{q}$, fitted on
-training examples; $R^2$ is measured on held-out ones. The residue of the whole number should be readable only after attention has
-added the digits up, at the position where the answer is read. What an untrained network shows is no merit of training.
+A **probe** is a linear regression from an activation to $\cos \frac{2\pi k n}{q}$ and $\sin \frac{2\pi k n}{q}$, fitted
+on training examples; $R^2$ is measured on held-out ones. The residue of the whole number should be readable only after
+attention has added the digits up, at the position where the answer is read. What an untrained network shows is no merit
+of training.
 """
     )
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -187,9 +187,9 @@ def verdict(run: Run, step: int, moduli: tuple[int, ...], seen: tuple[int, ...],
     say.header("The verdict", anchor="verdict")
     say.text(
         f"""
-The rule: a network **sums residues modulo q** if the residue explains at least {EXPLAINED:.0%} of the variance of what digits add,
-at least {CROSSES:.0%} cross after interchange and after steering, and at most {KEEPS:.0%} in either control. All must hold, on held-out
-examples. A table of totals would pass as well as the rule of addition.
+The rule: a network **sums residues modulo q** if the residue explains at least {EXPLAINED:.0%} of the variance of what
+digits add, at least {CROSSES:.0%} cross after interchange and after steering, and at most {KEEPS:.0%} in either
+control. All must hold, on held-out examples. A table of totals would pass as well as the rule of addition.
 """
     )
     every = len(moduli) == 1 or st.toggle(
@@ -200,12 +200,12 @@ examples. A table of totals would pass as well as the rule of addition.
     )
     with st.spinner("Measuring …", show_time=True):
         found = tuple(added(run.name, step, p, seen) for p in (moduli if every else (q,)))
-    said = analysis.sieve.report.verdict(found)
+    said = analysis.sieve.verdict(found)
     if any(each.adds for each in found):
         say.box("success", f"At step {step} the network **{said}**. {OPEN}", "verified")
     elif every:
         say.box("info", f"At step {step} the network **{said}**.", "help")
-    elif found[0].told:
+    elif found[0].decided:
         say.box("info", f"At step {step} the network **does not sum residues modulo {q}** by this rule.", "help")
     else:
         say.box(

@@ -7,7 +7,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, cost, plots
-from miii.analysis.miu import RULES
+from miii.analysis.sequences.miu import RULES
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Task

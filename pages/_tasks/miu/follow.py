@@ -25,7 +25,7 @@ def evidence_by_letter(name: str, step: int, string: str) -> Chart:
     config = run.config.task
     assert isinstance(config, miii.MIU)
     tape = run.task().tokens.new_tensor(config.encode(string))
-    evidence = analysis.sieve.numbers.evidence(run.model(step), analysis.follow.prefixes(tape))
+    evidence = analysis.sieve.evidence(run.model(step), analysis.follow.prefixes(tape))
     return plots.evidence_by_letter(string, evidence)
 
 
@@ -62,7 +62,7 @@ def page(run: Run, task: MIU, step: int) -> None:
         say.error(error)
         st.stop()
     shown = " ".join(built.token_names[token] for token in tape)
-    said = analysis.follow.said(followed.through(run.name, step, shown).logits[built.logits_of(built.name)])
+    said = analysis.follow.predict(followed.through(run.name, step, shown).logits[built.logits_of(built.name)])
     count, truth = string.count("I"), int(is_theorem(string))
     with st.container(horizontal=True):
         say.metric("It says", WORDS[said.answer], border=True, help="The answer of the larger of its two logits")
@@ -97,7 +97,7 @@ def page(run: Run, task: MIU, step: int) -> None:
         "every third I and back at the next, and a U changes nothing."
     )
     prefixes = analysis.follow.prefixes(built.tokens.new_tensor(tape))
-    by_letter = analysis.sieve.numbers.evidence(run.model(step), prefixes)
+    by_letter = analysis.sieve.evidence(run.model(step), prefixes)
     true = np.array([is_theorem(string[: i + 2]) for i in range(len(by_letter))])
     right = int(((by_letter > 0) == true).sum())
     cell(

@@ -47,7 +47,7 @@ def evidence_by_count(name: str, step: int) -> Chart:
     run = miii.runs.open(name)
     task = run.task()
     held_out = ~task.train_mask
-    evidence = analysis.sieve.numbers.evidence(run.model(step), task.tokens[held_out])
+    evidence = analysis.sieve.evidence(run.model(step), task.tokens[held_out])
     return plots.evidence_by_count(evidence, task.facts["I"][held_out].numpy())
 
 

@@ -18,7 +18,7 @@ from pages._parts.follow import followed
 @shared
 def wrong(name: str, step: int) -> list[int]:
     run = miii.runs.open(name)
-    return analysis.follow.wrong(run.model(step), run.task()).tolist()
+    return analysis.follow.wrong_examples(run.model(step), run.task()).tolist()
 
 
 def page(run: Run, task: ModularAddition, step: int) -> None:
@@ -34,7 +34,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     shown = " ".join(built.token_names[token] for token in built.tokens[example])
     truth = int(built.labels[example])
     found = followed.through(run.name, step, shown)
-    said = analysis.follow.said(found.logits)
+    said = analysis.follow.predict(found.logits)
     _verdict(said, truth, step)
 
     say.header("1 · What it is shown", anchor="tokens")
@@ -87,7 +87,7 @@ def _take(examples: "range | list[int]", p: int) -> None:
     st.session_state["a"], st.session_state["b"] = divmod(random.choice(examples), p)
 
 
-def _verdict(said: analysis.follow.Said, truth: int, step: int) -> None:
+def _verdict(said: analysis.follow.Prediction, truth: int, step: int) -> None:
     right = said.answer == truth
     with st.container(horizontal=True):
         say.metric("It answers", said.answer, border=True, help=f"The answer of the largest logit at step {step}")

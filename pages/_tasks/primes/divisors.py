@@ -4,9 +4,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, numbers, plots
-from miii.analysis.sieve.beside import LIMIT, Beside
-from miii.analysis.sieve.depth import LEAST
-from miii.analysis.sieve.suspect import OTHERS, Suspect
+from miii.analysis.sieve import LEAST, LISTED, OTHERS, EvidenceByFactor, Suspect
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.runs import Run
@@ -17,13 +15,13 @@ from pages._parts.follow import followed
 
 
 @shared
-def suspects(name: str, step: int) -> list[analysis.sieve.suspect.Suspect]:
+def suspects(name: str, step: int) -> list[analysis.sieve.Suspect]:
     run = miii.runs.open(name)
     model, task, config = run.model(step), run.task(), run.config.task
     assert isinstance(config, miii.Primes)
-    fitted, held_out = (analysis.sieve.digits.of_side(model, task, config, side) for side in (True, False))
-    moduli = analysis.sieve.numbers.sieved(config, analysis.sieve.beside.LIMIT)
-    found = [analysis.sieve.suspect.suspect(model, fitted, held_out, q, moduli) for q in moduli]
+    fitted, held_out = (analysis.sieve.sum_of_split(model, task, config, side) for side in (True, False))
+    moduli = analysis.sieve.sieved(config, analysis.sieve.LISTED)
+    found = [analysis.sieve.fit_suspect(model, fitted, held_out, q, moduli) for q in moduli]
     return [each for each in found if each is not None]
 
 
@@ -32,12 +30,14 @@ def digit_walk(name: str, step: int, q: int, n: int) -> Chart:
     config = run.config.task
     assert isinstance(config, miii.Primes)
     suspect = next(each for each in suspects(name, step) if each.q == q)
-    one = analysis.sieve.suspect.sum_of(run.model(step), config, n)
+    one = analysis.sieve.sum_of(run.model(step), config, n)
     digits = [str(digit) for digit in one.symbol[0]]
     return plots.digit_walk(suspect, suspect.path(one), digits, n)
 
 
-def section(run: Run, task: Primes, step: int, n: int, found: analysis.follow.Through, others: Beside) -> None:
+def section(
+    run: Run, task: Primes, step: int, n: int, found: analysis.follow.ForwardPass, others: EvidenceByFactor
+) -> None:
     """Step 5: the divisors."""
     say.header("5 · Which divisor it suspects", anchor="argued")
     if task.residues:
@@ -50,7 +50,7 @@ def section(run: Run, task: Primes, step: int, n: int, found: analysis.follow.Th
     try:
         with st.spinner("Asking for each divisor …", show_time=True):
             measured = suspects(run.name, step)
-            one = analysis.sieve.suspect.sum_of(run.model(step), task, n)
+            one = analysis.sieve.sum_of(run.model(step), task, n)
     except InputError as error:
         say.info(f"That cannot be asked of {run.name}: {error}")
         measured = []
@@ -87,10 +87,10 @@ def section(run: Run, task: Primes, step: int, n: int, found: analysis.follow.Th
     _walk(run, step, n, measured, suspected)
 
 
-def _asked(run: Run, task: Primes, n: int, found: analysis.follow.Through) -> None:
+def _asked(run: Run, task: Primes, n: int, found: analysis.follow.ForwardPass) -> None:
     """What a network that was asked for residues, too, answers of them."""
     built = run.task()
-    says = {q: analysis.follow.said(found.logits[built.logits_of(f"mod {q}")]) for q in task.residues}
+    says = {q: analysis.follow.predict(found.logits[built.logits_of(f"mod {q}")]) for q in task.residues}
     named = [q for q, said in says.items() if said.answer == 0]
     say.text(
         f"This network was also asked for n modulo {', '.join(map(str, task.residues))}. An answer of 0 says that q divides it: "
@@ -113,9 +113,9 @@ def _asked(run: Run, task: Primes, n: int, found: analysis.follow.Through) -> No
     )
 
 
-def _verdict(task: Primes, n: int, measured: list[Suspect], falls: dict[int, float], others: Beside) -> str:
+def _verdict(task: Primes, n: int, measured: list[Suspect], falls: dict[int, float], others: EvidenceByFactor) -> str:
     """What it suspects, beside the truth."""
-    told = [q for q in numbers.factors(task.base) if n % q == 0 and others.told(q)]
+    told = [q for q in numbers.factors(task.base) if n % q == 0 and others.separates(q)]
     suspected = [each for each in measured if each.suspects(falls[each.q])]
     seen = [each.q for each in measured if each.seen]
     parts = []
@@ -129,7 +129,7 @@ def _verdict(task: Primes, n: int, measured: list[Suspect], falls: dict[int, flo
         )
     if measured and not seen:
         parts.append("**In this sum it sees no divisor**: for no q do the places of multiples stand out.")
-        known = [q for q in analysis.sieve.numbers.sieved(task, LIMIT) if others.told(q)]
+        known = [q for q in analysis.sieve.sieved(task, LISTED) if others.separates(q)]
         parts.append(
             f"Yet its evidence tells multiples of {', '.join(map(str, known))} from primes, so it knows of them by other means."
             if known

@@ -18,18 +18,18 @@ from pages._tasks.primes import divisors as follow_divisors
 
 
 @shared
-def beside(name: str, step: int) -> analysis.sieve.beside.Beside:
+def beside(name: str, step: int) -> analysis.sieve.EvidenceByFactor:
     run = miii.runs.open(name)
     config = run.config.task
     assert isinstance(config, miii.Primes)
-    return analysis.sieve.beside.beside(run.model(step), run.task(), config)
+    return analysis.sieve.evidence_by_factor(run.model(step), run.task(), config)
 
 
 def evidence_beside(name: str, step: int, shown: str, n: int) -> Chart:
     run = miii.runs.open(name)
     tokens = analysis.follow.tokens_of(run.task(), shown)
-    composite, prime = analysis.follow.through(run.model(step), tokens).logits[:2].tolist()
-    return plots.evidence_beside(beside(name, step), prime - composite, str(n))
+    composite, prime = analysis.follow.forward_pass(run.model(step), tokens).logits[:2].tolist()
+    return plots.evidence_by_factor(beside(name, step), prime - composite, str(n))
 
 
 def page(run: Run, task: Primes, step: int) -> None:

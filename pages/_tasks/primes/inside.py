@@ -9,7 +9,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, numbers, plots
-from miii.analysis.sieve.depth import LEAST
+from miii.analysis.sieve import LEAST
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.runs.read import finite
@@ -29,22 +29,22 @@ other factor depends on all digits. How far does it sieve, and does it sum their
 
 
 @shared
-def judged(name: str, step: int) -> analysis.sieve.depth.Depth:
+def judged(name: str, step: int) -> analysis.sieve.Depth:
     run = miii.runs.open(name)
     config = run.config.task
     assert isinstance(config, miii.Primes)
-    return analysis.sieve.depth.depth(run.model(step), run.task(), config)
+    return analysis.sieve.depth(run.model(step), run.task(), config)
 
 
 @shared
-def summed(name: str, step: int, q: int) -> tuple[analysis.sieve.plane.Plane, analysis.sieve.heads.Heads]:
+def summed(name: str, step: int, q: int) -> tuple[analysis.sieve.Plane, analysis.sieve.Heads]:
     run = miii.runs.open(name)
     model, task, config = run.model(step), run.task(), run.config.task
     assert isinstance(config, miii.Primes)
-    fitted, held_out = (analysis.sieve.digits.of_side(model, task, config, side) for side in (True, False))
-    metric = analysis.sieve.digits.metric(model, fitted.resid)
-    plane = analysis.sieve.plane.plane(fitted, held_out, q)
-    return plane, analysis.sieve.heads.heads(held_out, metric, q)
+    fitted, held_out = (analysis.sieve.sum_of_split(model, task, config, side) for side in (True, False))
+    metric = analysis.sieve.sensitivity(model, fitted.resid)
+    plane = analysis.sieve.plane(fitted, held_out, q)
+    return plane, analysis.sieve.heads(held_out, metric, q)
 
 
 def sieve_depth(name: str, step: int) -> tuple[Chart, Chart]:
@@ -73,7 +73,7 @@ def page(run: Run, task: Primes, step_of: Callable[[Run], int]) -> None:
     with st.spinner("Judging the held-out integers …", show_time=True):
         depth = judged(name, step)
     depth_of_sieve(run, step, depth)
-    moduli, seen = analysis.sieve.report.asked(task, depth)
+    moduli, seen = analysis.sieve.moduli_to_test(task, depth)
     say.header("What does each digit add?", anchor="digits")
     say.text(
         rf"""
@@ -99,7 +99,7 @@ with the same residue must add the same. A network that adds integers and looks 
         sieve_change.verdict(run, step, moduli, seen, q)
 
 
-def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.depth.Depth) -> None:
+def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.Depth) -> None:
     """Which smallest factors it sees."""
     say.header("How far does it sieve?", anchor="depth")
     say.text(
@@ -178,7 +178,7 @@ def what_digits_add(run: Run, step: int, q: int) -> None:
     )
 
 
-def how_much(config: Primes, q: int, explained: analysis.sieve.digits.Explained) -> None:
+def how_much(config: Primes, q: int, explained: analysis.sieve.Explained) -> None:
     """What the residue explains of the digits' contributions."""
     places = numbers.place_names(config.base, config.width)
     if math.isnan(explained.share):
@@ -229,7 +229,7 @@ def who_adds(run: Run, step: int, q: int) -> None:
     )
 
 
-def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.sieve.depth.Depth) -> None:
+def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.sieve.Depth) -> None:
     """One integer: the evidence, the truth, and the residues of its digits."""
     say.header("Try a number", anchor="try")
     n = whole(
@@ -244,7 +244,7 @@ def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.siev
     n = task.low if n is None else n
     built = run.task()
     tokens = task.encode(np.array([n]))
-    evidence = float(analysis.sieve.numbers.evidence(run.model(step), built.tokens.new_tensor(tokens))[0])
+    evidence = float(analysis.sieve.evidence(run.model(step), built.tokens.new_tensor(tokens))[0])
     factors = numbers.factors(n)
     prime = factors == {n: 1}
     where = (built.facts["n"] == n).nonzero()[:, 0].tolist()

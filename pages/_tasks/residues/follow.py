@@ -33,7 +33,7 @@ def page(run: Run, task: Residues, step: int) -> None:
         )
     shown = " ".join(built.token_names[token] for token in built.tokens[n])
     found = followed.through(run.name, step, shown)
-    answers = {t.name: analysis.follow.said(found.logits[built.logits_of(t.name)]) for t in built.targets}
+    answers = {t.name: analysis.follow.predict(found.logits[built.logits_of(t.name)]) for t in built.targets}
     truths = {t.name: int(t.labels[n]) for t in built.targets}
     right = sum(answers[name].answer == truths[name] for name in names)
     with st.container(horizontal=True):
@@ -78,7 +78,7 @@ def _take(last: int) -> None:
     st.session_state["n"] = random.randint(0, last)
 
 
-def _all(task: Task, answers: dict[str, analysis.follow.Said], truths: dict[str, int]) -> None:
+def _all(task: Task, answers: dict[str, analysis.follow.Prediction], truths: dict[str, int]) -> None:
     with st.expander(f"All {len(answers)} answers"):
         say.table(
             [
@@ -100,7 +100,7 @@ def _all(task: Task, answers: dict[str, analysis.follow.Said], truths: dict[str,
         )
 
 
-def _divisors(n: int, answers: dict[str, analysis.follow.Said]) -> None:
+def _divisors(n: int, answers: dict[str, analysis.follow.Prediction]) -> None:
     """The primes that it takes for divisors, beside the true ones."""
     says = {int(name.removeprefix("mod ")): said.answer == 0 for name, said in answers.items()}
     suspected = ", ".join(str(q) for q, divides in says.items() if divides) or "none"

@@ -29,7 +29,7 @@ def looking(name: str, step: int) -> tuple[analysis.multitask.Head, ...]:
 
 @shared
 def frequencies(name: str) -> analysis.multitask.Active:
-    return analysis.multitask.over_training(miii.runs.open(name))
+    return miii.reports.active_frequencies(miii.runs.open(name))
 
 
 def right_by_target(name: str, step: int) -> Chart:

@@ -10,7 +10,7 @@ from miii.analysis.causal import patching
 from miii.model.tap import OUTSIDE, SITES, capture, intervene, sites
 
 TASK = miii.ModularAddition(p=5).build()
-COUPLES = patching.corruption(TASK.labels, 12)
+COUPLES = partners.draw_couples(TASK.labels, 12)
 
 
 def network(n_layers: int) -> miii.Transformer:
@@ -43,25 +43,25 @@ def test_partners_are_drawn_evenly_from_all_others():
 
 
 def test_couples_are_drawn_by_their_seed():
-    couples = patching.corruption(TASK.labels, 12)
+    couples = partners.draw_couples(TASK.labels, 12)
     assert len(set(couples.clean.tolist())) == 12
     assert (TASK.labels[couples.clean] != TASK.labels[couples.corrupt]).all()
-    again, other = patching.corruption(TASK.labels, 12, seed=0), patching.corruption(TASK.labels, 12, seed=1)
+    again, other = partners.draw_couples(TASK.labels, 12, seed=0), partners.draw_couples(TASK.labels, 12, seed=1)
     assert torch.equal(couples.clean, again.clean)
     assert torch.equal(couples.corrupt, again.corrupt)
     assert not torch.equal(couples.clean, other.clean)
 
 
 def test_a_small_task_gives_all_its_examples():
-    couples = patching.corruption(TASK.labels)
+    couples = partners.draw_couples(TASK.labels)
     assert sorted(couples.clean.tolist()) == list(range(25))
 
 
 def test_bad_input_is_a_sentence(one_sentence):
     with one_sentence("n", "at least 1", "0"):
-        patching.corruption(TASK.labels, 0)
+        partners.draw_couples(TASK.labels, 0)
     with one_sentence("labels", "two different", "3"):
-        patching.corruption(torch.full((5,), 3))
+        partners.draw_couples(torch.full((5,), 3))
 
 
 # ---- the metric ----

@@ -2,14 +2,14 @@
 
 import pytest
 import torch
+from miii.analysis.causal.paths import Node
 
 import miii
-from miii.analysis.causal import patching, paths
-from miii.analysis.causal.paths import Node
+from miii.analysis.causal import patching
 from miii.model.tap import capture, intervene
 
 TASK = miii.ModularAddition(p=5).build()
-COUPLES = patching.corruption(TASK.labels, 12)
+COUPLES = partners.draw_couples(TASK.labels, 12)
 BASES = [("corrupt", "clean"), ("clean", "corrupt")]
 
 
@@ -55,7 +55,7 @@ def test_a_head_reads_what_was_sent_through_its_weights(site, sender, base, othe
     read[:, :, 0] += change @ W[0]
     read[:, 1, 1] += (change @ W[1])[:, 1]
     expected = METRIC(intervene(MODEL, TOKENS[base], {f"1.{site}": read}))
-    found = paths.path(MODEL, TASK, sender, receivers, couples=COUPLES, base=base)
+    found = patching.path(MODEL, TASK, sender, receivers, couples=COUPLES, base=base)
     assert found == pytest.approx(expected, abs=1e-12)
     reaches = site != "q" or sender.pos in (2, None)  # other queries are not asked for the answer
     assert (abs(found - METRIC(ACTS[base]["logits"])) > 1e-6) == reaches
@@ -66,7 +66,7 @@ def test_a_head_reads_what_was_sent_through_its_weights(site, sender, base, othe
 def test_an_mlp_reads_what_was_sent_through_w_in(sender, base, other):
     read = ACTS[base]["1.mlp_pre"] + sent(sender, base, other) @ MODEL.blocks[1].W_in
     expected = METRIC(intervene(MODEL, TOKENS[base], {"1.mlp_pre": read}))
-    assert paths.path(MODEL, TASK, sender, [Node("mlp_pre", 1)], couples=COUPLES, base=base) == pytest.approx(
+    assert patching.path(MODEL, TASK, sender, [Node("mlp_pre", 1)], couples=COUPLES, base=base) == pytest.approx(
         expected, abs=1e-12
     )
 
@@ -75,7 +75,7 @@ def test_an_mlp_reads_what_was_sent_through_w_in(sender, base, other):
 @pytest.mark.parametrize("sender", [Node("z", 1, 0, 2), Node("mlp_out", 1, pos=2), Node("z", 0, 1), Node("embed")])
 def test_the_logits_read_what_was_sent_through_w_u(sender, base, other):
     expected = METRIC(ACTS[base]["logits"] + sent(sender, base, other) @ MODEL.W_U)
-    found = paths.path(MODEL, TASK, sender, [Node("logits")], couples=COUPLES, base=base)
+    found = patching.path(MODEL, TASK, sender, [Node("logits")], couples=COUPLES, base=base)
     assert found == pytest.approx(expected, abs=1e-12)
 
 
@@ -88,7 +88,7 @@ def test_receivers_of_two_layers_hear_the_sender_alone():
         "1.mlp_pre": ACTS["corrupt"]["1.mlp_pre"] + change @ MODEL.blocks[1].W_in,
     }
     expected = METRIC(intervene(MODEL, TOKENS["corrupt"], read))
-    found = paths.path(MODEL, TASK, sender, [Node("v", 0), Node("mlp_pre", 1)], couples=COUPLES)
+    found = patching.path(MODEL, TASK, sender, [Node("v", 0), Node("mlp_pre", 1)], couples=COUPLES)
     assert found == pytest.approx(expected, abs=1e-12)
 
 
@@ -97,15 +97,15 @@ def test_recomputed_mlps_are_a_part_of_the_path():
     z[:, :, 1] = ACTS["clean"]["0.z"][:, :, 1]
     expected = METRIC(intervene(MODEL, TOKENS["corrupt"], {"0.z": z, "1.z": ACTS["corrupt"]["1.z"]}))
     sender, receivers = Node("z", 0, 1), [Node("logits")]
-    found = paths.path(MODEL, TASK, sender, receivers, couples=COUPLES, mlps="recomputed")
+    found = patching.path(MODEL, TASK, sender, receivers, couples=COUPLES, mlps="recomputed")
     assert found == pytest.approx(expected, abs=1e-12)
-    assert found != pytest.approx(paths.path(MODEL, TASK, sender, receivers, couples=COUPLES))
+    assert found != pytest.approx(patching.path(MODEL, TASK, sender, receivers, couples=COUPLES))
 
 
 def test_a_sender_after_its_receivers_sends_nothing():
     for sender in (Node("z", 1), Node("mlp_out", 1), Node("mlp_out", 0)):
-        assert paths.path(MODEL, TASK, sender, [Node("mlp_pre", 0)], couples=COUPLES) == 0
-        assert paths.path(MODEL, TASK, sender, [Node("mlp_pre", 0)], couples=COUPLES, base="clean") == 1
+        assert patching.path(MODEL, TASK, sender, [Node("mlp_pre", 0)], couples=COUPLES) == 0
+        assert patching.path(MODEL, TASK, sender, [Node("mlp_pre", 0)], couples=COUPLES, base="clean") == 1
 
 
 @pytest.mark.parametrize(
@@ -120,12 +120,12 @@ def test_a_sender_after_its_receivers_sends_nothing():
     ],
 )
 def test_the_sweep_has_every_sender_before_the_receivers(receivers, senders):
-    found = paths.sweep(MODEL, TASK, receivers, couples=COUPLES)
+    found = patching.sweep_paths(MODEL, TASK, receivers, couples=COUPLES)
     names = {patch.site if patch.layer is None else f"{patch.layer}.{patch.site}" for patch in found.patches}
     assert names == senders
     for patch in found.patches:
         sender = Node(patch.site, patch.layer, patch.head, patch.pos)
-        assert patch.value == paths.path(MODEL, TASK, sender, receivers, couples=COUPLES)
+        assert patch.value == patching.path(MODEL, TASK, sender, receivers, couples=COUPLES)
     assert len(found.patches) == 3 * sum(2 if name.endswith("z") else 1 for name in senders)
     assert (found.clean, found.corrupt) == (METRIC.clean, METRIC.corrupt)
 
@@ -133,11 +133,11 @@ def test_the_sweep_has_every_sender_before_the_receivers(receivers, senders):
 def test_in_the_planted_network_all_goes_from_heads_to_neurons_to_logits(adder):
     task = miii.ModularAddition(p=11).build()
     model = adder(11, (2, 3), n_heads=2)
-    assert paths.path(model, task, Node("z", 0), [Node("mlp_pre", 0)]) == pytest.approx(1, abs=1e-5)
-    assert paths.path(model, task, Node("mlp_out", 0), [Node("logits")]) == pytest.approx(1, abs=1e-5)
-    assert paths.path(model, task, Node("embed"), [Node("v", 0)]) == pytest.approx(1, abs=1e-5)
+    assert patching.path(model, task, Node("z", 0), [Node("mlp_pre", 0)]) == pytest.approx(1, abs=1e-5)
+    assert patching.path(model, task, Node("mlp_out", 0), [Node("logits")]) == pytest.approx(1, abs=1e-5)
+    assert patching.path(model, task, Node("embed"), [Node("v", 0)]) == pytest.approx(1, abs=1e-5)
     for sender, receiver in ((Node("z", 0), Node("logits")), (Node("embed"), Node("mlp_pre", 0))):
-        assert paths.path(model, task, sender, [receiver]) == pytest.approx(0, abs=1e-5)
+        assert patching.path(model, task, sender, [receiver]) == pytest.approx(0, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -157,4 +157,4 @@ def test_in_the_planted_network_all_goes_from_heads_to_neurons_to_logits(adder):
 )
 def test_a_node_that_is_not_there_is_refused(sender, receivers, words, one_sentence):
     with one_sentence(*words):
-        paths.path(MODEL, TASK, sender, receivers, couples=COUPLES)
+        patching.path(MODEL, TASK, sender, receivers, couples=COUPLES)

@@ -36,7 +36,7 @@ def build(waves):
 @pytest.mark.parametrize("multipliers", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
 def test_every_phase_of_a_square_neuron_is_the_planted_one(build, turn, multipliers):
     alpha, beta = multipliers
-    found = neurons.neurons(build(multipliers), TASK if beta > 0 else SUB, multipliers)
+    found = neurons.describe(build(multipliers), TASK if beta > 0 else SUB, multipliers)
     for t, (k, theta, phase) in enumerate(zip(KEYS, THETA, PHASES, strict=True)):
         for j, phi in enumerate(QUARTERS):
             for sign in (0, 1):  # the sum of the two waves, and their difference
@@ -52,13 +52,13 @@ def test_every_phase_of_a_square_neuron_is_the_planted_one(build, turn, multipli
 
 @pytest.mark.parametrize("act", ["square", "relu"])
 def test_input_and_output_agree_in_a_network_that_answers_right(build, act):
-    found = neurons.neurons(build(phases=(0.0, 0.0), act=act), TASK)
+    found = neurons.describe(build(phases=(0.0, 0.0), act=act), TASK)
     assert found.alignment[found.alive].min() > 0.999
     assert found.phase_error[found.alive].abs().max() < 0.02
 
 
 def test_input_and_output_disagree_where_the_other_combination_is_asked_for(build):
-    assert neurons.neurons(build(phases=(0.0, 0.0)), TASK, (1, -1)).alignment.min() < -0.5
+    assert neurons.describe(build(phases=(0.0, 0.0)), TASK, (1, -1)).alignment.min() < -0.5
 
 
 # ---- frequencies ----
@@ -66,7 +66,7 @@ def test_input_and_output_disagree_where_the_other_combination_is_asked_for(buil
 
 def test_a_square_neuron_has_a_fifth_of_its_variance_at_twice_its_frequency(build):
     """(cos x + cos y)^2 has variance 1 in 2 cos x cos y, and 1/8 in each of cos 2x and cos 2y."""
-    found = neurons.neurons(build(), TASK)
+    found = neurons.describe(build(), TASK)
     torch.testing.assert_close(found.share, torch.full((16,), 0.8).double())
     assert found.single_frequency == 0
     assert found.clusters() == {}
@@ -78,12 +78,12 @@ def test_a_square_neuron_has_a_fifth_of_its_variance_at_twice_its_frequency(buil
 
 @pytest.mark.parametrize("hinges", [1, 8])
 def test_every_relu_neuron_has_its_term_s_frequency(build, hinges):
-    found = neurons.neurons(build(act="relu", hinges=hinges, p=23), miii.ModularAddition(p=23).build())
+    found = neurons.describe(build(act="relu", hinges=hinges, p=23), miii.ModularAddition(p=23).build())
     assert found.frequency.tolist() == [2] * 16 * hinges + [4] * 16 * hinges
 
 
 def test_relu_neurons_with_one_kink_are_of_a_single_frequency(build):
-    found = neurons.neurons(build(act="relu", hinges=1, p=23), miii.ModularAddition(p=23).build())
+    found = neurons.describe(build(act="relu", hinges=1, p=23), miii.ModularAddition(p=23).build())
     assert found.share.min() > 0.95  # harmonics have the rest
     assert found.single_frequency == 1
     assert {k: members.tolist() for k, members in found.clusters().items()} == {
@@ -97,7 +97,7 @@ def test_a_neuron_of_two_frequencies_is_in_no_cluster(build):
     W_in = model.blocks[0].W_in
     W_in[:, 3] += W_in[:, 16]  # one that reads 2 now reads 4 as much
     W_in[:, 20] += 0.1 * W_in[:, 0]  # and one that reads 4 hears a little of 2
-    found = neurons.neurons(model, task)
+    found = neurons.describe(model, task)
     assert 0.3 < found.share[3] < 0.6
     assert found.single_frequency == pytest.approx(31 / 32)
     assert [len(members) for members in found.clusters().values()] == [15, 16]
@@ -106,7 +106,7 @@ def test_a_neuron_of_two_frequencies_is_in_no_cluster(build):
 @pytest.mark.parametrize("n_layers", [1, 2])
 def test_shares_of_the_last_block_s_neurons_are_numpy_s(n_layers):
     model = random_network(n_layers)
-    found = neurons.neurons(model, TASK)
+    found = neurons.describe(model, TASK)
     post = grid.activations(model, TASK, f"{n_layers - 1}.mlp_post").view(P, P, -1).double().numpy()
     variance = post.var((0, 1))
     assert found.alive.tolist() == (variance > 1e-6 * variance.max()).tolist()
@@ -127,7 +127,7 @@ def test_power_is_the_mean_over_the_live_neurons():
         model = random_network(act="gelu")
         kept = torch.zeros(20).index_fill(0, torch.tensor(i), 1)
         model.blocks[0].W_in *= kept
-        return neurons.neurons(model, TASK)
+        return neurons.describe(model, TASK)
 
     three, each = only([0, 4, 7]), [only([i]) for i in (0, 4, 7)]
     assert [found.dead for found in (three, *each)] == [17, 19, 19, 19]
@@ -138,7 +138,7 @@ def test_power_is_the_mean_over_the_live_neurons():
 def test_power_over_training_has_a_row_for_each_network(build):
     models = [random_network(seed=1), build(), random_network(seed=2)]
     found = neurons.power_over_training(models, TASK)
-    torch.testing.assert_close(found, torch.stack([neurons.neurons(model, TASK).power for model in models]))
+    torch.testing.assert_close(found, torch.stack([neurons.describe(model, TASK).power for model in models]))
 
 
 # ---- the dead ----
@@ -146,7 +146,7 @@ def test_power_over_training_has_a_row_for_each_network(build):
 
 @pytest.mark.parametrize("act", ["square", "relu"])
 def test_dead_neurons_are_counted_and_left_out(build, act):
-    live, more = (neurons.neurons(build(act=act, hinges=1, dead_neurons=n), TASK) for n in (0, 7))
+    live, more = (neurons.describe(build(act=act, hinges=1, dead_neurons=n), TASK) for n in (0, 7))
     assert (live.dead, more.dead) == (0, 7)
     assert not more.alive[-7:].any()
     for name in ("frequency", "share", "alignment"):
@@ -160,14 +160,14 @@ def test_a_neuron_is_dead_below_a_millionth_of_the_largest_variance(build):
     model = build()
     model.blocks[0].W_in[:, 1] *= 0.1  # its square is a hundredth, its variance a ten thousandth
     model.blocks[0].W_in[:, 2] *= 0.03
-    found = neurons.neurons(model, TASK)
+    found = neurons.describe(model, TASK)
     assert found.alive[:3].tolist() == [True, True, False]
 
 
 def test_neurons_that_fire_alike_for_every_pair_are_dead():
     model = random_network()
     model.blocks[0].W_V.zero_()  # "=" hears nothing of a and b
-    found = neurons.neurons(model, TASK)
+    found = neurons.describe(model, TASK)
     assert grid.neurons(model, TASK).abs().max() > 0.1
     assert found.dead == 20
     assert (found.single_frequency, found.clusters()) == (0.0, {})
@@ -178,7 +178,7 @@ def test_a_network_of_zeros_has_finite_numbers():
     model = random_network()
     for weight in model.parameters():
         weight.zero_()
-    found = neurons.neurons(model, TASK)
+    found = neurons.describe(model, TASK)
     assert found.dead == 20
     for name in ("share", "phase_a", "phase_b", "phase_out", "phase_error", "alignment", "power"):
         assert getattr(found, name).isfinite().all()
@@ -186,4 +186,4 @@ def test_a_network_of_zeros_has_finite_numbers():
 
 def test_too_small_a_modulus_is_refused(one_sentence, adder):
     with one_sentence("p must be at least 11", "7"):
-        neurons.neurons(adder(7, (1,)), miii.ModularAddition(p=7).build())
+        neurons.describe(adder(7, (1,)), miii.ModularAddition(p=7).build())

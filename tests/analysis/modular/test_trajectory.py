@@ -31,7 +31,7 @@ def networks(waves, noisy):
 
 @pytest.fixture(scope="module")
 def measured(networks):
-    return trajectory.trajectory(networks, TASK, KEYS)
+    return trajectory.measure_all(networks, TASK, KEYS)
 
 
 def test_a_point_holds_what_the_measures_say(networks, measured):
@@ -40,7 +40,7 @@ def test_a_point_holds_what_the_measures_say(networks, measured):
         loss, right = metrics.cross_entropy(logits, TASK.labels), logits.argmax(1) == TASK.labels
         train = TASK.train_mask
         losses = progress.losses(logits, TASK.labels, train, KEYS)
-        of_neurons = neurons.neurons(model, TASK)
+        of_neurons = neurons.describe(model, TASK)
         assert point.step == step
         assert point.loss == pytest.approx(loss.mean().item())
         assert point.accuracy == pytest.approx(right.double().mean().item())
@@ -87,16 +87,16 @@ def test_the_frame_has_a_row_a_snapshot_and_every_number(measured):
 
 
 def test_where_the_split_is_unknown_its_sides_are_missing(networks):
-    found = trajectory.trajectory(networks, UNKNOWN, KEYS)
+    found = trajectory.measure_all(networks, UNKNOWN, KEYS)
     frame = found.frame()
     sides = ["train_loss", "test_loss", "train_accuracy", "test_accuracy"]
     assert frame[sides].isna().all(axis=None)
     assert frame.drop(columns=sides).notna().all(axis=None)
-    assert phases.phases(frame) == ()
+    assert phases.mark(frame) == ()
 
 
 def test_phases_are_marked_from_the_frame(measured):
-    found = phases.phases(measured.frame())
+    found = phases.mark(measured.frame())
     assert found[0].start == 0
     assert found[-1].end == 30
 
@@ -130,17 +130,17 @@ def test_networks_are_taken_one_at_a_time(networks):
             yield step, copied
             del copied
 
-    assert [point.step for point in trajectory.trajectory(one_by_one(), TASK, ()).points] == [0, 10, 30]
+    assert [point.step for point in trajectory.measure_all(one_by_one(), TASK, ()).points] == [0, 10, 30]
 
 
 def test_without_key_frequencies_nothing_is_excluded(networks):
-    frame = trajectory.trajectory(networks, TASK, ()).frame()
+    frame = trajectory.measure_all(networks, TASK, ()).frame()
     assert frame["excluded_loss"].tolist() == pytest.approx(frame["train_loss"].tolist())
     assert not [name for name in frame if str(name).startswith("excluded_") and name != "excluded_loss"]
 
 
 def test_bad_input_is_one_sentence(one_sentence, networks, adder):
     with one_sentence("frequencies must be in 1 .. 5", "6"):
-        trajectory.trajectory(networks, TASK, (6,))
+        trajectory.measure_all(networks, TASK, (6,))
     with one_sentence("p must be at least 11", "7"):
         trajectory.measure(adder(7, (1,)), miii.ModularAddition(p=7).build(), ())

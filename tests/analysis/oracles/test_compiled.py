@@ -60,12 +60,12 @@ def test_the_analyses_find_what_was_put_in():
     assert (report.accuracy, report.computes) == (1.0, "3a - b")
     assert report.logit_variance_explained > 0.95
     assert report.steering_accuracy == report.steering_control == 1.0  # the 7 is not lost
-    neurons = analysis.neurons.neurons(model, compiled.plain(config))
+    neurons = analysis.neurons.describe(model, compiled.plain(config))
     assert neurons.single_frequency == 1.0
     assert set(neurons.clusters()) == {2, 5, 9}
     assert neurons.alignment[neurons.alive].min() > 0.99
     # in the task's own order a neuron has another frequency in a than in b
-    assert analysis.neurons.neurons(model, built, (3, -1)).single_frequency < 0.1
+    assert analysis.neurons.describe(model, built, (3, -1)).single_frequency < 0.1
 
 
 @pytest.mark.parametrize("expression", ["3*a - b + 7", "a + b", "-a + 4*b - 2"])

@@ -42,7 +42,7 @@ def test_where_the_modulus_is_above_the_base_the_same_meaning_at_every_place_is_
 def test_a_network_that_adds_integers_and_looks_the_sum_up_fails(integers, built, residue_adder):
     model = residue_adder(integers, 3, integers=True)
     rows = np.flatnonzero(~built.train_mask.numpy())
-    said = sieve.numbers.evidence(model, built.tokens[rows])
+    said = sieve.evidence(model, built.tokens[rows])
     assert ((said < 0) == (built.facts["n"].numpy()[rows] % 3 == 0)).all()  # it answers right
     (found,) = report.addition(model, built, integers, (3,), (3,))
     assert found.explained.by_digit == pytest.approx(1)
@@ -142,7 +142,7 @@ def test_activations_that_are_no_numbers_are_refused(integers, built, untrained,
     with one_sentence("finite"):
         digits.of_side(broken, built, integers, False)
     with one_sentence("finite"):
-        sieve.numbers.evidence(broken, built.tokens[:5])
+        sieve.evidence(broken, built.tokens[:5])
 
 
 def test_a_side_without_integers_coprime_to_the_base_is_refused(integers, built, untrained, one_sentence):

@@ -52,7 +52,7 @@ def test_a_factor_that_is_missed_ends_the_depth(scorer):
     found = scorer(lambda n: divides_none(n, (2, 5, 3, 11, 13)))
     assert found.sieve_depth == 3
     assert [f.q for f in found.factors if f.low >= depth.LEAST] == [3, 11, 13]
-    assert sieve.report.asked(miii.Primes(), found) == ((3, 7, 11, 13), (3, 11, 13))
+    assert sieve.moduli_to_test(miii.Primes(), found) == ((3, 7, 11, 13), (3, 11, 13))
 
 
 def test_whoever_knows_the_primes_sieves_by_all_factors(scorer, built):

@@ -1,8 +1,8 @@
-"""Ablation: silence a part of the network and see what the answers lose.
+"""Ablation: remove a part of the network and measure loss and accuracy.
 
-The activation of a head or of neurons is replaced by zero, by its mean over all examples (at each position), or, as an
-interchange, by what it is on another example with another answer (``patching.partners``). Means and partners come from
-all examples of the task, also where only some of them are scored. A frequency is removed from a function of (a, b).
+A head's or neuron's activation is replaced by zero, by its mean over all examples (per position), or by its value on
+another example with another answer ("interchange"). Means and partners come from all examples of the task, even if only
+some are scored. A frequency is removed from a function of (a, b).
 """
 
 from miii.analysis.causal.ablation.frequencies import embedding_frequencies, site_frequencies

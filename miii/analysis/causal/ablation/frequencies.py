@@ -1,4 +1,4 @@
-"""Frequencies of the operands, removed in turn: from the embedding, or from any activation over the pairs (a, b)."""
+"""Remove frequencies of the operands from the embedding, or from any activation over the pairs (a, b)."""
 
 import copy
 from collections.abc import Callable, Collection, Sequence
@@ -8,9 +8,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from miii.analysis.causal.ablation.score import Ablations, activation, answers, answers_with, every_example, scored
+from miii.analysis.activations import collect
+from miii.analysis.causal.ablation.score import Ablations, from_logits, last_logits_with, scored_rows
 from miii.analysis.modular import fourier, grid
 from miii.errors import InputError
+from miii.model import fast
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
@@ -25,8 +27,8 @@ def embedding_frequencies(
     """Remove frequencies from W_E: the cosine and sine components of the operands' embeddings.
 
     Args:
-        groups: the frequencies removed together; each of 1 .. p // 2 alone unless given.
-        examples: indices of those that are scored; all of them unless given.
+        groups: frequencies to remove together; each of 1 .. p // 2 alone if None.
+        examples: indices of the scored examples; all of them if None.
 
     Raises:
         InputError: a frequency is not in 1 .. p // 2.
@@ -34,13 +36,14 @@ def embedding_frequencies(
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.4, which removes them from the logits.
     """
     p = task.d_vocab_out
-    together, rows = _groups(groups, p), every_example(task, examples)
+    together, rows = _groups(groups, p), scored_rows(task, examples)
+    tokens, labels = task.tokens[rows], task.labels[rows]
     W, changed, ablated = fourier.operand_embedding(model, p).detach(), copy.deepcopy(model), []
     for group in together:
         with torch.no_grad():
             changed.W_E[:p] = W - _projector(group, p, W.dtype) @ W
-        ablated.append(answers(changed, task, rows))
-    return scored("frequency", "removed", _names(together), task.labels[rows], answers(model, task, rows), ablated)
+        ablated.append(fast.answers(changed, tokens))
+    return from_logits("frequency", "removed", _names(together), labels, fast.answers(model, tokens), ablated)
 
 
 def site_frequencies(
@@ -52,11 +55,11 @@ def site_frequencies(
     groups: Sequence[Collection[int]] | None = None,
     examples: Int[Tensor, " scored"] | None = None,
 ) -> Ablations:
-    """Remove frequencies from an activation, seen as a function of the pair (a, b), at every position.
+    """Remove frequencies from an activation as a function of the pair (a, b), at every position.
 
     Args:
-        site: such as ``"0.mlp_post"`` or ``"logits"``; every activation but ``pos_embed`` and ``scores``.
-        directions: "all" removes every product of waves that has the frequency in a or in b; "sum" only the two
+        site: such as ``"0.mlp_post"`` or ``"logits"``; any activation except ``pos_embed`` and ``scores``.
+        directions: "all" removes every product of waves with the frequency in a or in b; "sum" removes only the two
             directions cos w_k (a + b) and sin w_k (a + b).
         groups, examples: as in ``embedding_frequencies``.
 
@@ -66,23 +69,21 @@ def site_frequencies(
     Source: Nanda et al. 2023, section 4.4; "sum" at the logits is the excluded loss of section 5.1.
     """
     p, remove = grid.modulus(task), remover(directions)
-    together, rows = _groups(groups, p), every_example(task, examples)
+    together, rows = _groups(groups, p), scored_rows(task, examples)
     if site.endswith(("scores", "pos_embed")):
         raise InputError(f"site must have a finite value for every pair (got {site}).")
-    everything = answers(model, task, torch.arange(p * p))
-    values = everything if site == "logits" else activation(model, task, site)
+    logits = fast.answers(model, task.tokens)
+    values = logits if site == "logits" else collect(model, task.tokens, {site})[site]
     left = (remove(values, group, p)[rows] for group in together)
-    ablated = left if site == "logits" else (answers_with(model, task.tokens[rows], site, some) for some in left)
-    return scored("frequency", "removed", _names(together), task.labels[rows], everything[rows], ablated)
+    ablated = left if site == "logits" else (last_logits_with(model, task.tokens[rows], site, some) for some in left)
+    return from_logits("frequency", "removed", _names(together), task.labels[rows], logits[rows], ablated)
 
 
 def remover(directions: str) -> Callable[[Tensor, Collection[int], int], Tensor]:
-    """The function that removes some frequencies from values [pairs, ...] of all pairs of Z_p.
+    """Return the function that removes frequencies from values [pairs, ...] over all pairs of Z_p.
 
     Raises:
         InputError: ``directions`` is neither "all" nor "sum".
-
-    Source: own design.
     """
     known = {"all": _without_products, "sum": _without_sum}
     if directions not in known:
@@ -97,14 +98,14 @@ def _without_products(values: Tensor, group: Collection[int], p: int) -> Float[T
 
 
 def _without_sum(values: Tensor, group: Collection[int], p: int) -> Float[Tensor, "pairs *axes"]:
-    # a function of (a + b) mod p takes each of its values in p cells, so its length grows by the root of p
+    # a function of (a + b) mod p has each value in p cells, so its length is larger by sqrt(p)
     waves = _components(group, p)[:, grid.combined(p)].to(values.dtype) / p**0.5
     flat = values.reshape(p * p, -1)
     return (flat - waves.T @ (waves @ flat)).reshape(values.shape)
 
 
 def _components(group: Collection[int], p: int) -> Float[Tensor, "component p"]:
-    """The rows of the Fourier basis that have one of these frequencies."""
+    """Return the rows of the Fourier basis with these frequencies."""
     return fourier.basis(p)[[row for row, k in enumerate(fourier.frequency_of(p)) if k in group]]
 
 

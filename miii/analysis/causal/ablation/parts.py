@@ -1,4 +1,4 @@
-"""Heads and neurons, silenced in turn."""
+"""Ablate heads and neurons, one part at a time."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -7,23 +7,22 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from miii.analysis.activations import collect
 from miii.analysis.causal.ablation.score import (
-    CHUNK,
+    ROWS,
     Ablations,
-    activation,
-    answers,
-    answers_with,
-    collected,
-    every_example,
+    from_directions,
+    from_logits,
+    from_scores,
+    last_logits_with,
     score,
-    scored,
-    scored_along,
+    scored_rows,
 )
-from miii.analysis.causal.attention import at_end
-from miii.analysis.causal.heads import check_layer
-from miii.analysis.causal.patching import partners
+from miii.analysis.causal.attention import at_end, check_layer
+from miii.analysis.causal.partners import partners
 from miii.analysis.modular import fourier
 from miii.errors import InputError
+from miii.model import fast
 from miii.model.block import add_bias
 from miii.model.transformer import Transformer
 from miii.tasks import Task
@@ -39,10 +38,10 @@ def heads(
     examples: Int[Tensor, " scored"] | None = None,
     seed: int = 0,
 ) -> Ablations:
-    """Silence each head of each layer in turn: its z, at every position. Names are "layer.head".
+    """Ablate each head of each layer: its z, at every position. Names are "layer.head".
 
     Args:
-        examples: indices of those that are scored; all of them unless given.
+        examples: indices of the scored examples; all of them if None.
         seed: draws the partners of an interchange.
 
     Raises:
@@ -51,23 +50,25 @@ def heads(
     Source: Michel et al. 2019 (arXiv 1905.10650), section 3; interchange: Geiger et al. 2021 (arXiv 2106.02997).
     """
     check_kind(kind)
-    rows, end = every_example(task, examples), model.config.n_layers - 1
+    rows, end = scored_rows(task, examples), model.config.n_layers - 1
     tokens, labels, scores = task.tokens[rows], task.labels[rows], []
     plain = model.config.plain
     for layer in range(end if plain else end + 1):
         site = f"{layer}.z"
-        z = activation(model, task, site)
-        other = _stand_in(z, kind, task, rows, seed)
+        z = collect(model, task.tokens, {site})[site]
+        replacement = _replacement(z, kind, task, rows, seed)
         for head in range(model.config.n_heads):
             changed = z[rows]
-            changed[..., head, :] = other[..., head, :]
-            scores.append(score(answers_with(model, tokens, site, changed), labels))
+            changed[..., head, :] = replacement[..., head, :]
+            scores.append(score(last_logits_with(model, tokens, site, changed), labels))
     names = [f"{layer}.{head}" for layer in range(end + 1) for head in range(model.config.n_heads)]
     if not plain:
-        return collected("head", kind, names, [score(answers(model, task, rows), labels), *scores])
+        return from_scores("head", kind, names, [score(fast.answers(model, tokens), labels), *scores])
     z, resid = at_end(model, task.tokens, end)
-    whole, *last = _without_heads(model, z[rows], resid[rows], _stand_in(z, kind, task, rows, seed), labels)
-    return collected("head", kind, names, [whole, *scores, *last])
+    baseline, *last = _scores_of_last_layer(
+        model, z[rows], resid[rows], _replacement(z, kind, task, rows, seed), labels
+    )
+    return from_scores("head", kind, names, [baseline, *scores, *last])
 
 
 def neurons(
@@ -81,21 +82,21 @@ def neurons(
     examples: Int[Tensor, " scored"] | None = None,
     seed: int = 0,
 ) -> Ablations:
-    """Silence neurons at every position: each alone, or group by group.
+    """Ablate neurons at every position: one by one, or group by group.
 
-    In the last layer of plain blocks the logits are linear in the neurons: what is left is the network's logits less
-    (post - stand-in) W_out W_U, exactly, without running it again. Elsewhere it is run once a group.
+    In the last layer of plain blocks the logits are linear in the neurons: the ablated logits are the network's minus
+    (post - replacement) W_out W_U, exactly and without another run. Elsewhere each group takes a run.
 
     Args:
-        groups: the neurons silenced together, such as those of one frequency; each neuron alone unless given.
-        names: of the groups; their numbers unless given.
-        layer: the last one unless given.
+        groups: neurons to ablate together, such as those of one frequency; each neuron alone if None.
+        names: of the groups; their numbers if None.
+        layer: the last one if None.
         examples, seed: as in ``heads``.
 
     Raises:
         InputError: there is no such layer or neuron, a name is missing, or ``kind`` is unknown.
 
-    Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.4; the linear shortcut is own design.
+    Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.4.
     """
     check_kind(kind)
     d_mlp, end = model.config.d_mlp, model.config.n_layers - 1
@@ -109,61 +110,63 @@ def neurons(
     if len(names) != len(together):
         raise InputError(f"names must be one for each of the {len(together)} groups (got {len(names)}).")
 
-    rows, site = every_example(task, examples), f"{layer}.mlp_post"
-    tokens, labels, base = task.tokens[rows], task.labels[rows], answers(model, task, rows)
+    rows, site = scored_rows(task, examples), f"{layer}.mlp_post"
+    tokens, labels = task.tokens[rows], task.labels[rows]
+    base = fast.answers(model, tokens)
     linear = layer == end and model.config.plain
-    post = activation(model, task, site, at_end=linear)
-    excess = post[rows] - _stand_in(post, kind, task, rows, seed)
+    post = collect(model, task.tokens, {site}, last=linear)[site]
+    excess = post[rows] - _replacement(post, kind, task, rows, seed)
     if not linear:
         post = post[rows]
         changed = (post.index_add(-1, group, excess[..., group], alpha=-1) for group in together)
-        ablated = (answers_with(model, tokens, site, values) for values in changed)
-        return scored("neurons", kind, names, labels, base, ablated)
+        ablated = (last_logits_with(model, tokens, site, values) for values in changed)
+        return from_logits("neurons", kind, names, labels, base, ablated)
     direction = fourier.neuron_logit(model).detach().to(base.dtype)
     if groups is None:
-        return scored_along("neurons", kind, names, labels, base, excess, direction)
+        return from_directions("neurons", kind, names, labels, base, excess, direction)
     ablated = (base - excess[:, group] @ direction[group] for group in together)
-    return scored("neurons", kind, names, labels, base, ablated)
+    return from_logits("neurons", kind, names, labels, base, ablated)
 
 
 def check_kind(kind: str) -> None:
-    """Refuse a kind of ablation that there is not.
+    """Check the kind of an ablation.
 
     Raises:
         InputError: ``kind`` is unknown.
-
-    Source: own design.
     """
     if kind not in get_args(Kind):
         raise InputError(f"kind must be one of {', '.join(get_args(Kind))} (got {kind!r}).")
 
 
-def _stand_in(values: Tensor, kind: Kind, task: Task, rows: Tensor, seed: int) -> Float[Tensor, "scored_or_1 *axes"]:
+def _replacement(values: Tensor, kind: Kind, task: Task, rows: Tensor, seed: int) -> Float[Tensor, "scored_or_1 *axes"]:
+    """Return what replaces an activation of every example: zero, its mean, or its value on another example."""
     if kind == "zero":
         return torch.zeros_like(values[:1])
-    return values.mean(0, keepdim=True) if kind == "mean" else values[partners(task.labels, seed)[rows]]
+    if kind == "mean":
+        return values.mean(0, keepdim=True)
+    every = torch.arange(len(task.labels))  # a partner does not depend on which examples are scored
+    return values[partners(task.labels, every, torch.Generator().manual_seed(seed))[rows]]
 
 
 @torch.no_grad()
-def _without_heads(
+def _scores_of_last_layer(
     model: Transformer,
     z: Float[Tensor, "scored head d_head"],
     resid: Float[Tensor, "scored d_model"],
-    other: Float[Tensor, "scored_or_1 head d_head"],
+    replacement: Float[Tensor, "scored_or_1 head d_head"],
     labels: Int[Tensor, " scored"],
 ) -> list[tuple[float, float]]:
-    """Scores of the whole network, and of that with each head of the last layer silenced in turn.
+    """Return the score of the whole network, then with each head of the last layer ablated.
 
-    Only the neurons at the last position are computed again. What the heads write is linear in z up to there, so one
-    head's change is added to the whole network's values.
+    Recomputes only the neurons at the last position: up to them, what the heads write is linear in z.
     """
     block, W_U, to_logits = model.blocks[-1], model.W_U, fourier.neuron_logit(model).to(model.W_U.dtype)
     total = torch.zeros(1 + len(block.W_O), 2, dtype=torch.float64)
-    for rows in torch.arange(len(labels)).split(CHUNK):  # what a chunk needs stays in the processor's cache
+    for rows in torch.arange(len(labels)).split(ROWS):
         mid = add_bias(resid[rows] + z[rows].flatten(1) @ block.W_O.flatten(0, 1), block.b_O)
         pre, direct = add_bias(mid @ block.W_in, block.b_in), add_bias(add_bias(mid, block.b_out) @ W_U, model.b_U)
         logits = [block.act(pre) @ to_logits + direct]
-        changes = (other.expand_as(z)[rows] - z[rows]).unbind(1)
+        changes = (replacement.expand_as(z)[rows] - z[rows]).unbind(1)
         for change, W_O in zip(changes, block.W_O, strict=True):
             post = block.act(pre + change @ (W_O @ block.W_in))
             logits.append(post @ to_logits + direct + change @ (W_O @ W_U))

@@ -1,4 +1,4 @@
-"""The network's answers with something changed in it, and how good they are."""
+"""Score a network with a part ablated."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,27 +8,25 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from miii.analysis.activations import chunks
 from miii.metrics import correct, cross_entropy
-from miii.model import fast
-from miii.model.tap import capture, intervene
+from miii.model.tap import intervene
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
-CHUNK = 1024  #: examples run at a time
+ROWS = 1024  #: examples of a chunk, so that its margins stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class Ablations:
-    """How well the network answers with each part silenced, beside the whole network.
+    """Loss and accuracy with each part ablated, and of the whole network.
 
     Attributes:
         part: "head", "neurons" or "frequency".
-        kind: what stood in for the part: "zero", "mean", "interchange", or "removed" for a frequency.
+        kind: what replaced the part: "zero", "mean", "interchange", or "removed" for a frequency.
         names: of the parts, in the order of the values.
-        loss, accuracy: mean cross-entropy in nats and share of right answers with that part silenced.
+        loss, accuracy: mean cross-entropy in nats and accuracy with that part ablated.
         baseline_loss, baseline_accuracy: the same of the whole network.
-
-    Source: own design.
     """
 
     part: str
@@ -41,18 +39,18 @@ class Ablations:
 
 
 def score(logits: Float[Tensor, "scored d_vocab_out"], labels: Int[Tensor, " scored"]) -> tuple[float, float]:
-    """Mean loss in nats, and share of right answers. Source: ``miii.metrics``."""
+    """Return the mean loss in nats and the accuracy."""
     return cross_entropy(logits, labels).mean().item(), correct(logits, labels).double().mean().item()
 
 
-def collected(part: str, kind: str, names: Sequence[str], scores: Iterable[tuple[float, float]]) -> Ablations:
-    """Put scores together: the whole network's, then that with each part silenced. Source: own design."""
+def from_scores(part: str, kind: str, names: Sequence[str], scores: Iterable[tuple[float, float]]) -> Ablations:
+    """Return ``Ablations`` from the score of the whole network, then of each ablated network."""
     (baseline_loss, baseline_accuracy), *ablated = scores
     loss, accuracy = torch.tensor(ablated, dtype=torch.float64).view(-1, 2).T
     return Ablations(part, kind, tuple(names), loss, accuracy, baseline_loss, baseline_accuracy)
 
 
-def scored(
+def from_logits(
     part: str,
     kind: str,
     names: Sequence[str],
@@ -60,11 +58,11 @@ def scored(
     base: Float[Tensor, "scored d_vocab_out"],
     ablated: Iterable[Float[Tensor, "scored d_vocab_out"]],
 ) -> Ablations:
-    """``collected`` from the logits of the whole network and of that with each part silenced. Source: own design."""
-    return collected(part, kind, names, (score(logits, labels) for logits in chain([base], ablated)))
+    """Return ``Ablations`` from the logits of the whole network and of each ablated network."""
+    return from_scores(part, kind, names, (score(logits, labels) for logits in chain([base], ablated)))
 
 
-def scored_along(
+def from_directions(
     part: str,
     kind: str,
     names: Sequence[str],
@@ -73,64 +71,47 @@ def scored_along(
     amount: Float[Tensor, "scored part"],
     direction: Float[Tensor, "part d_vocab_out"],
 ) -> Ablations:
-    """As ``scored``, where the logits without part j are base - amount[:, j] direction[j], for many parts.
+    """Return ``Ablations`` of many parts, if the logits without part j are base - amount[:, j] direction[j].
 
-    The loss is log(1 + sum over wrong answers of exp(logit - logit of the right one)), which keeps its digits in
-    float32 where it is small.
-
-    Source: own design.
+    Computes the loss as log(1 + sum over wrong answers of exp(logit - logit of the correct one)), which keeps the
+    digits of a small loss in float32.
     """
     loss, right = torch.zeros(2, len(direction), dtype=torch.float64)
-    for rows in torch.arange(len(labels)).split(CHUNK):
+    for rows in torch.arange(len(labels)).split(ROWS):
         some, columns = labels[rows], torch.arange(len(rows))
-        # answers first, so that sums over them run along the examples, which lie side by side in memory
+        # answers first: sums over answers then run along examples, which are adjacent in memory
         margin = (base[rows].double() - base[rows].double().gather(1, some[:, None])).to(base.dtype).T.contiguous()
         for j, v in enumerate(direction):
-            left = torch.addcmul(margin, v[:, None] - v[some], amount[rows, j], value=-1)
-            left[some, columns] = -torch.inf
-            highest = left.amax(0)
-            right[j] += (highest < 0).sum() + _ties_won(left, highest, some)
-            others = left.sub_(highest).exp_().sum(0).log_().add_(highest)
+            ablated = torch.addcmul(margin, v[:, None] - v[some], amount[rows, j], value=-1)
+            ablated[some, columns] = -torch.inf
+            highest = ablated.amax(0)
+            right[j] += (highest < 0).sum() + _ties_won(ablated, highest, some)
+            others = ablated.sub_(highest).exp_().sum(0).log_().add_(highest)
             loss[j] += torch.nn.functional.softplus(others).sum(dtype=torch.float64)
-    whole = score(base, labels)
-    return Ablations(part, kind, tuple(names), loss / len(labels), right / len(labels), *whole)
+    baseline = score(base, labels)
+    return Ablations(part, kind, tuple(names), loss / len(labels), right / len(labels), *baseline)
 
 
-def _ties_won(left: Tensor, highest: Tensor, labels: Tensor) -> int:
-    """Of the examples whose right answer has the highest logit, but not alone, how many have it as the first."""
+def _ties_won(margin: Tensor, highest: Tensor, labels: Tensor) -> int:
+    """Count the examples whose correct answer ties for the highest logit and comes first."""
     tied = highest == 0
     if not tied.any():
         return 0
-    first_other = (left[:, tied] == 0).int().argmax(0)
+    first_other = (margin[:, tied] == 0).int().argmax(0)
     return int((labels[tied] < first_other).sum())
 
 
-def answers(model: Transformer, task: Task, examples: Int[Tensor, " scored"]) -> Float[Tensor, "scored d_vocab_out"]:
-    """The network's logits where the answer is read. Source: own design."""
-    with torch.no_grad():
-        plan = fast.plan(task.tokens)
-        return torch.cat([fast.answer_logits(model, plan.rows(rows)) for rows in examples.split(CHUNK)])
-
-
-def answers_with(
+@torch.no_grad()
+def last_logits_with(
     model: Transformer,
     tokens: Int[Tensor, "scored pos"],
     name: str,
     values: Float[Tensor, "scored *axes"],
 ) -> Float[Tensor, "scored d_vocab_out"]:
-    """The same with one activation replaced by ``values``. Source: own design."""
-    with torch.no_grad():
-        parts = zip(tokens.split(CHUNK), values.split(CHUNK), strict=True)
-        return torch.cat([intervene(model, some, {name: value})[:, -1] for some, value in parts])
+    """Return the logits at the last position with one activation replaced by ``values``."""
+    return torch.cat([intervene(model, tokens[rows], {name: values[rows]})[:, -1] for rows in chunks(model, tokens)])
 
 
-def activation(model: Transformer, task: Task, name: str, *, at_end: bool = False) -> Float[Tensor, "examples *axes"]:
-    """An activation of every example, at all positions or (``at_end``) at the last one. Source: own design."""
-    with torch.no_grad():
-        chunks = (capture(model, some, {name})[name] for some in task.tokens.split(CHUNK))
-        return torch.cat([chunk[:, -1] if at_end else chunk for chunk in chunks])
-
-
-def every_example(task: Task, examples: Int[Tensor, " scored"] | None) -> Int[Tensor, " scored"]:
-    """The indices of the examples to score: all of them unless given. Source: own design."""
+def scored_rows(task: Task, examples: Int[Tensor, " scored"] | None) -> Int[Tensor, " scored"]:
+    """Return the indices of the examples to score: all of them if None."""
     return torch.arange(len(task.labels)) if examples is None else examples

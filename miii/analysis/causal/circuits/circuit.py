@@ -1,44 +1,36 @@
-"""A circuit: the edges in order of their importance, and what the first of them achieve."""
+"""A circuit: edges ranked by importance, what the first of them recover, and how far two methods agree."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from miii.analysis.causal.circuits.acdc import acdc_scores
-from miii.analysis.causal.circuits.attribution import eap, eap_ig
-from miii.analysis.causal.circuits.exact import exact
-from miii.analysis.causal.circuits.experiment import CORRUPTION, EXAMPLES, METRIC, Experiment, Progress, experiment
-from miii.analysis.causal.circuits.faithfulness import Faithfulness, faithfulness
+from miii.analysis.causal.circuits.experiment import CORRUPTION, EXAMPLES, METRIC, Progress, draw_experiment
+from miii.analysis.causal.circuits.faithfulness import Faithfulness, measure_faithfulness
 from miii.analysis.causal.circuits.graph import Edge, Graph
+from miii.analysis.causal.circuits.methods import METHODS
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
-METHODS: dict[str, Callable[[Experiment, Progress | None], Float[Tensor, " edges"]]] = {
-    "exact": exact,
-    "acdc": acdc_scores,
-    "eap": eap,
-    "eap-ig": eap_ig,
-}
+FAITHFUL = 0.95  #: faithfulness of the exact circuit that serves as the truth
 
 
 @dataclass(frozen=True)
 class Circuit:
     """All edges of a network, ranked by one method: the first n are its circuit of n edges.
 
-    The rank is by |score|: a circuit is to do what the network does, and an edge that works against the answer is part
-    of that. Among equal scores the edge nearer to the logits comes first.
+    Ranked by |score|, since edges that work against the answer are part of what the network does. Among equal scores
+    the edge nearer to the logits comes first.
 
     Attributes:
         method: one of ``METHODS``.
         edges: the most important first.
-        scores: theirs, in ``unit``: by how much the metric falls without the edge; for "acdc" the largest tau.
-        silent: whether each edge carries the same in the run on the corruptions; its score is 0.
-        examples, seed: how many examples were drawn, and with which seed.
+        scores: in ``unit``: how much the metric falls without the edge; for "acdc" the largest tau.
+        silent: whether each edge carries the same value in both runs; its score is 0.
+        examples, seed: the number of examples, and the seed of the draw.
 
     Source: ranking by |score| as in Hanna et al. 2024 (arXiv 2403.17806).
     """
@@ -56,11 +48,11 @@ class Circuit:
 
     @property
     def unit(self) -> str:
-        """What the scores count in: "nats" for ACDC, else "logits"."""
+        """The unit of the scores: "nats" for ACDC, else "logits"."""
         return "nats" if self.method == "acdc" else "logits"
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as plain values."""
+        """Return everything as plain values."""
         found = self.faithfulness
         curve = zip(found.n_edges, found.f, strict=True) if found.f is not None else ()
         return {
@@ -90,25 +82,23 @@ def find(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Circuit:
-    """Score every edge of a model by one method, and measure what the best achieve alone.
+    """Score every edge of a model by one method, and measure what the best edges recover alone.
 
     Args:
         method: "exact" removes each edge by itself, "acdc" one after another, "eap" and "eap-ig" use gradients.
-        examples: drawn from all examples of the task, those for training and those for testing.
-        seed: fixes the draw; circuits that are to be compared must share it.
-        progress: told the steps done and to do, first of the scoring, then of the measuring.
+        examples: how many to draw, from training and test examples alike.
+        seed: of the draw; circuits can be compared only if they share it.
+        progress: called with the steps done and to do, first of the scoring, then of the measurement.
 
     Raises:
-        InputError: ``method`` is unknown, or the task does not allow the experiment.
-
-    Source: own design; see the methods for theirs.
+        InputError: ``method`` is unknown, or as ``draw_experiment``.
     """
     if method not in METHODS:
         raise InputError(f"method must be one of {', '.join(METHODS)} (got {method!r}).")
-    drawn = experiment(model, task, examples, seed)
+    drawn = draw_experiment(model, task, examples, seed)
     scores = METHODS[method](drawn, progress)
     order = ranking(scores)
-    found = faithfulness(drawn, order, progress)
+    found = measure_faithfulness(drawn, order, progress)
     return Circuit(
         method=method,
         graph=drawn.graph,
@@ -122,6 +112,81 @@ def find(
 
 
 def ranking(scores: Float[Tensor, " edges"]) -> Int[Tensor, " edges"]:
-    """The edges by |score|, descending; among equals the last in the order of ``Graph``. Source: as ``Circuit``."""
+    """Return the indices of the edges by |score|, descending; among equal scores the last in ``Graph`` first."""
     last = len(scores) - 1
     return last - torch.sort(scores.abs().flip(0), descending=True, stable=True).indices
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Two circuits of one network, compared over all its edges by |score|.
+
+    Attributes:
+        spearman: rank correlation; None if all edges of a circuit have the same score.
+        auroc: probability that a true edge outranks another edge, ties counting half; None if all edges or none are
+            true. The true edges are the smallest set of the exact ranking with f >= 0.95.
+        positives: number of true edges; None if there is no f.
+        edges: number of edges.
+        silent: number of edges with the same value in both runs. They score 0 by any method, which raises both
+            numbers; ``spearman_heard`` and ``auroc_heard`` leave them out.
+
+    Source: ROC curves over edges: Syed et al. 2023 (arXiv 2310.10348).
+    """
+
+    spearman: float | None
+    auroc: float | None
+    spearman_heard: float | None
+    auroc_heard: float | None
+    positives: int | None
+    edges: int
+    silent: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        return asdict(self)
+
+
+def agreement(circuit: Circuit, truth: Circuit) -> Agreement:
+    """Compare a circuit with one that serves as the truth, usually the exact one.
+
+    Raises:
+        InputError: the circuits differ in graph, examples or seed.
+    """
+    drawn = [(c.graph, c.examples, c.seed) for c in (circuit, truth)]
+    if drawn[0] != drawn[1]:
+        raise InputError(f"circuits must share graph, examples and seed (got {drawn[0]} and {drawn[1]}).")
+    found = dict(zip(circuit.edges, circuit.scores, strict=True))
+    scores = [abs(found[edge]) for edge in truth.edges]
+    exact = [abs(score) for score in truth.scores]
+    positives = truth.faithfulness.smallest(FAITHFUL)
+    true = [n < (positives or 0) for n in range(len(exact))]
+    heard = [n for n, silent in enumerate(truth.silent) if not silent]
+
+    def only(values: list[Any]) -> list[Any]:
+        return [values[n] for n in heard]
+
+    return Agreement(
+        spearman=_spearman(scores, exact),
+        auroc=_auroc(true, scores),
+        spearman_heard=_spearman(only(scores), only(exact)),
+        auroc_heard=_auroc(only(true), only(scores)),
+        positives=positives,
+        edges=len(exact),
+        silent=len(exact) - len(heard),
+    )
+
+
+def _spearman(a: list[float], b: list[float]) -> float | None:
+    if len(set(a)) < 2 or len(set(b)) < 2:
+        return None
+    from scipy.stats import spearmanr  # half a second to import
+
+    return float(spearmanr(a, b).statistic)
+
+
+def _auroc(true: list[bool], scores: list[float]) -> float | None:
+    if len(set(true)) < 2:
+        return None
+    from sklearn.metrics import roc_auc_score  # a second to import
+
+    return float(roc_auc_score(true, scores))

@@ -1,4 +1,4 @@
-"""What a circuit is measured on: examples, a corruption of each with another answer, and one number for a run."""
+"""The setting that circuits are measured in: examples, a corrupted partner of each, and a metric."""
 
 import copy
 from collections.abc import Callable
@@ -10,22 +10,23 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from miii.analysis.causal.circuits.graph import Graph
+from miii.analysis.causal.partners import draw_couples
 from miii.errors import InputError
 from miii.model.block import add_bias
 from miii.model.tap import capture
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
-Progress = Callable[[int, int], None]  #: told how much is done, and of how much
+Progress = Callable[[int, int], None]  #: called with the number of steps done and to do
 
-EXAMPLES = 512  #: scores of one edge then vary by some 7 % from draw to draw
+EXAMPLES = 512  #: an edge's score then varies by about 7% between draws
 METRIC = "logit of an example's answer minus logit of its corruption's answer, mean over the examples"
 CORRUPTION = "another example of the task with another answer, drawn at random for each example"
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What was written into the residual stream in one run, and what stood there before each reading.
+    """What each part wrote into the residual stream in one run, and the stream before each reader.
 
     Attributes:
         writes: what each writer of ``Graph`` wrote, heads without b_O.
@@ -43,7 +44,7 @@ class Experiment:
     """A network, examples, and for each of them a corruption with another answer.
 
     Attributes:
-        model: in float64, so that what has no effect scores 0 and ranks do not hang on rounding.
+        model: in float64, so that edges without effect score 0 and ranks do not depend on rounding.
 
     Source: interchange with corrupted examples as in Conmy et al. 2023 (arXiv 2304.14997), section 3; the metric is
     the logit difference of Wang et al. 2022 (arXiv 2211.00593).
@@ -59,7 +60,7 @@ class Experiment:
 
     @cached_property
     def clean(self) -> Trace:
-        """The run on the examples themselves."""
+        """The run on the examples."""
         return trace(self.model, self.tokens)
 
     @cached_property
@@ -69,77 +70,70 @@ class Experiment:
 
     @cached_property
     def differs(self) -> Float[Tensor, "pos writer batch d_model"]:
-        """What was written on the examples minus what was written on their corruptions."""
+        """Outputs on the examples minus outputs on their corruptions."""
         return self.clean.writes - self.corrupt.writes
 
     @cached_property
     def silent(self) -> Bool[Tensor, " edges"]:
-        """The edges that carry the same in both runs, such as all from the embedding of "=": nothing to remove."""
+        """The edges that carry the same value in both runs, such as those from the embedding of "="."""
         _, position, writer = self.graph.index.T
         return (self.differs == 0).all(-1).all(-1)[position, writer]
 
     @cached_property
     def direction(self) -> Float[Tensor, "batch d_model"]:
-        """Gradient of each example's metric by the residual stream before the logits."""
+        """The gradient of each example's metric by the residual stream before the logits."""
         return (self.model.W_U[:, self.labels] - self.model.W_U[:, self.corrupted_labels]).T
 
     def logits(self, resid: Float[Tensor, "batch d_model"]) -> Float[Tensor, "batch d_vocab_out"]:
-        """The logits, from the residual stream before them at the last position."""
+        """Return the logits, given the residual stream before them at the last position."""
         return add_bias(resid @ self.model.W_U, self.model.b_U)
 
     def differences(self, resid: Float[Tensor, "batch d_model"]) -> Float[Tensor, " batch"]:
-        """Each example's metric, from the residual stream before the logits at the last position."""
+        """Return each example's metric, given the residual stream before the logits at the last position."""
         values, bias = (resid * self.direction).sum(-1), self.model.b_U
         return values if bias is None else values + bias[self.labels] - bias[self.corrupted_labels]
 
     def metric(self, resid: Float[Tensor, "batch d_model"]) -> float:
-        """``METRIC``, from the residual stream before the logits at the last position."""
+        """Return ``METRIC``, given the residual stream before the logits at the last position."""
         return self.differences(resid).mean().item()
 
 
-def experiment(model: Transformer, task: Task, examples: int = EXAMPLES, seed: int = 0) -> Experiment:
-    """Draw examples of a task without replacement, and for each a corruption with another answer.
+def draw_experiment(model: Transformer, task: Task, examples: int = EXAMPLES, seed: int = 0) -> Experiment:
+    """Draw examples of a task without replacement, and for each a corrupted partner with another answer.
 
     Args:
-        examples: how many; all that the task has, if it has fewer.
-        seed: fixes the draw.
+        examples: how many; all of them if the task has fewer.
+        seed: of the draw.
 
     Raises:
-        InputError: the blocks are not plain, ``examples`` is below 1, the task has one answer only, or it does not fit
+        InputError: the blocks are not plain, ``examples`` is below 1, or the task has only one answer or does not fit
             the model.
 
-    Source: own design, after Conmy et al. 2023, section 3.
+    Source: Conmy et al. 2023, section 3.
     """
     model.config.must_be_plain("circuits")
     if examples < 1:
         raise InputError(f"examples must be at least 1 (got {examples}).")
-    if len(task.labels.unique()) < 2:
-        raise InputError("task must have examples with different answers (got one answer for all).")
     has = (model.W_E.shape[0], model.W_U.shape[1], model.n_ctx)
     if (task.d_vocab, task.d_vocab_out, task.n_ctx) != has:
         raise InputError(
             f"task must have the model's {has[0]} tokens, {has[1]} answers and {has[2]} positions "
             f"(got {task.d_vocab}, {task.d_vocab_out} and {task.n_ctx})."
         )
-    generator = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(len(task.labels), generator=generator)[:examples]
-    other = chosen.clone()
-    while len(again := (task.labels[other] == task.labels[chosen]).nonzero().flatten()):
-        other[again] = torch.randint(len(task.labels), (len(again),), generator=generator)
-    config = model.config
+    couples, config = draw_couples(task.labels, examples, seed), model.config
     return Experiment(
         model=copy.deepcopy(model).double().requires_grad_(False),
         graph=Graph(config.n_layers, config.n_heads, task.n_ctx, config.causal),
-        tokens=task.tokens[chosen],
-        labels=task.labels[chosen],
-        corrupted=task.tokens[other],
-        corrupted_labels=task.labels[other],
+        tokens=task.tokens[couples.clean],
+        labels=task.labels[couples.clean],
+        corrupted=task.tokens[couples.corrupt],
+        corrupted_labels=task.labels[couples.corrupt],
         seed=seed,
     )
 
 
 def trace(model: Transformer, tokens: Int[Tensor, "batch pos"]) -> Trace:
-    """Run a model and take its residual stream apart. Source: as ``Trace``."""
+    """Run a model and record its ``Trace``."""
     kept = capture(model, tokens)
     writes, resid = [(kept["embed"] + kept["pos_embed"])[:, :, None]], []
     for layer, block in enumerate(model.blocks):

@@ -1,4 +1,4 @@
-"""How much of what the network does a circuit does, over the number of its edges."""
+"""Faithfulness: how much of the network's metric a circuit recovers, by its number of edges."""
 
 from dataclasses import dataclass
 
@@ -7,28 +7,28 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from miii.analysis.causal.circuits.experiment import Experiment, Progress
-from miii.analysis.causal.circuits.run import run
+from miii.analysis.causal.circuits.forward import run
 
-SMALLEST = 0.001  #: share of the edges from which the areas count
-SIZES = 100  #: of a graph with more edges than that, as many sizes are measured
-ROUNDING = 1e-9  #: of the size of the examples' metrics: what float64 cannot tell from no difference
+SMALLEST = 0.001  #: share of edges at which the areas start
+SIZES = 100  #: most sizes to measure
+ROUNDING = 1e-9  #: relative difference of metrics that float64 cannot resolve
 
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """What the best-ranked edges alone achieve: f = (m(C) - m(empty)) / (m(full) - m(empty)).
+    """What the best-ranked edges recover alone: f = (m(C) - m(empty)) / (m(full) - m(empty)).
 
-    f is 0 without edges and 1 with all of them; between, it may leave that range. Areas are over the share of the
-    edges, from 0.1 % to 100 %, by trapezoids. Everything but the two metrics is None where m(full) = m(empty).
+    f is 0 without edges and 1 with all of them; in between it may leave that range. Areas are over the share of edges
+    from 0.1% to 100%, by the trapezoidal rule. Without a difference between m(full) and m(empty) all three are None.
 
     Attributes:
-        m_full, m_empty: the metric with all edges, and with none.
-        n_edges: the sizes that were measured, from 0 to all: every one up to a hundred edges, else a hundred
-            that are evenly spaced in their logarithm.
+        m_full, m_empty: the metric with all edges and with none.
+        n_edges: the measured sizes, from 0 to all: every size up to a hundred edges, else a hundred sizes evenly spaced
+            in their logarithm.
         cpr: circuit performance ratio, the area under f.
-        cmd: circuit-model distance, the area of |1 - f|; 0 is best.
+        cmd: circuit-model distance, the area under |1 - f|; 0 is best.
 
-    Source: Mueller et al. 2025 (arXiv 2504.13151), who measure it at ten sizes.
+    Source: Mueller et al. 2025 (arXiv 2504.13151), who measure ten sizes.
     """
 
     m_full: float
@@ -39,14 +39,14 @@ class Faithfulness:
     cmd: float | None
 
     def smallest(self, wanted: float) -> int | None:
-        """The smallest size measured that reaches an f, or None where there is no f."""
+        """Return the smallest measured size that reaches an f, or None if there is no f."""
         return None if self.f is None else next(n for n, f in zip(self.n_edges, self.f, strict=True) if f >= wanted)
 
 
-def faithfulness(
+def measure_faithfulness(
     experiment: Experiment, ranking: Int[Tensor, " edges"], progress: Progress | None = None
 ) -> Faithfulness:
-    """Run the network with the first edges of a ranking only, for growing numbers of them.
+    """Run the network with only the first edges of a ranking, for growing numbers of edges.
 
     Source: Hanna et al. 2024 (arXiv 2403.17806); areas as in Mueller et al. 2025.
     """

@@ -1,8 +1,8 @@
-"""A transformer as a graph: which part's output is read by which part's input, at which position.
+"""A transformer as a graph: which part's output each part reads, at which position.
 
-The residual stream is a sum, so whatever reads it at a position reads every part that wrote there before. An edge is
-one such part for one reader. It stays at its position: only attention moves between positions, inside a head, which
-reads queries where it stands, and keys and values wherever it may look.
+The residual stream is a sum, so a reader at a position reads every part that wrote there before. An edge is one such
+writer of one reader, at one position. Only attention moves information between positions, inside a head: it reads
+queries at its own position, and keys and values at every position it attends to.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ class Node:
         layer: the block, for heads and MLPs.
         head: which head of the block, for heads.
 
-    Source: Conmy et al. 2023 (arXiv 2304.14997), section 2; own naming.
+    Source: Conmy et al. 2023 (arXiv 2304.14997), section 2.
     """
 
     kind: Literal["embed", "head", "mlp", "logits"]
@@ -33,11 +33,11 @@ class Node:
 
     @property
     def name(self) -> str:
-        """What, and behind the @ at which position: ``embed@0``, ``0.h3@2``, ``0.mlp@2``, ``logits@2``."""
+        """The part, and its position after the @: ``embed@0``, ``0.h3@2``, ``0.mlp@2``, ``logits@2``."""
         return self.input("")
 
     def input(self, which: str) -> str:
-        """The name of one of a head's inputs, such as ``0.h3.q@2``; with "" the node's own."""
+        """Return the name of a head's input, such as ``0.h3.q@2``; with "" the node's own name."""
         block = "" if self.layer is None else f"{self.layer}."
         part = self.kind if self.head is None else f"h{self.head}"
         return f"{block}{part}{which and f'.{which}'}@{self.position}"
@@ -45,15 +45,15 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """One part's output as one input hears it.
+    """One part's output as one input reads it.
 
     Attributes:
         source: what writes.
-        target: what reads, at the same position. A head's key or value at that position is heard by the head wherever
-            it may look there from; see ``Graph.feeds``.
-        which: "q", "k" or "v" where a head reads, else "".
+        target: what reads, at the same position. A head's key or value there serves the head at every position that
+            attends to it; see ``Graph.feeds``.
+        which: "q", "k" or "v" if a head reads, else "".
 
-    Source: Conmy et al. 2023, section 2; heads read through three separate inputs, as in their code.
+    Source: Conmy et al. 2023, section 2; three separate inputs a head, as in their code.
     """
 
     source: Node
@@ -62,27 +62,27 @@ class Edge:
 
     @property
     def reader(self) -> str:
-        """The name of the input, such as ``0.h3.k@0``."""
+        """The input's name, such as ``0.h3.k@0``."""
         return self.target.input(self.which)
 
     @property
     def name(self) -> str:
-        """Such as ``embed@0 -> 0.h3.k@0``."""
+        """The edge's name, such as ``embed@0 -> 0.h3.k@0``."""
         return f"{self.source.name} -> {self.reader}"
 
     @property
     def kind(self) -> str:
-        """What kind of input reads: "q", "k", "v", "mlp" or "logits"."""
+        """The kind of input: "q", "k", "v", "mlp" or "logits"."""
         return self.which or self.target.kind
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Every edge from which some path leads to the logits at the last position, where the answer is read.
+    """All edges with a path to the logits at the last position, where the answer is read.
 
-    Writers are the embedding, then block by block the heads and the MLP; readers block by block the queries, keys and
-    values of the heads and the MLP, then the logits. ``index`` gives each edge its reader, position and writer. Edges
-    are ordered by reader, position, writer: none depends on a later one.
+    Writers are the embedding, then block by block the heads and the MLP. Readers are block by block the queries, keys
+    and values of the heads and the MLP, then the logits. Edges are ordered by reader, position, writer: none depends on
+    a later one.
 
     Source: Conmy et al. 2023, section 2; edges with positions as in Haklay et al. 2025 (arXiv 2502.04577).
     """
@@ -104,12 +104,12 @@ class Graph:
 
     @cached_property
     def index(self) -> Int[Tensor, "edges 3"]:
-        """Reader, position and writer of each edge."""
+        """The reader, position and writer of each edge."""
         rows: list[tuple[int, int, int]] = []
         for reader in range(self.n_readers):
             layer, place = divmod(reader, 3 * self.n_heads + 1)
             mlp, logits = place == 3 * self.n_heads, layer == self.n_layers
-            # what a block writes is read by later heads wherever it stands, but after the last block at the end only
+            # later heads read a block's output at every position; after the last block only the end is read
             end_only = logits or (layer == self.n_layers - 1 and (mlp or place < self.n_heads))
             writers = self.n_writers if logits else 1 + layer * (self.n_heads + 1) + mlp * self.n_heads
             positions = range(self.n_ctx - 1 if end_only else 0, self.n_ctx)
@@ -123,25 +123,25 @@ class Graph:
 
     @cached_property
     def feeds(self) -> tuple[tuple[Node, ...], ...]:
-        """For each edge the nodes whose output depends on it at once: one, or a head wherever it looks back from."""
+        """For each edge the nodes that depend on it directly: one, or a head at every position that attends to it."""
         return tuple(
-            tuple(Node("head", query, edge.target.layer, edge.target.head) for query in self._lookers(edge.target))
+            tuple(Node("head", query, edge.target.layer, edge.target.head) for query in self._attending(edge.target))
             if edge.which in ("k", "v")
             else (edge.target,)
             for edge in self.edges
         )
 
     def live(self, kept: Bool[Tensor, " edges"]) -> Bool[Tensor, " edges"]:
-        """The edges that are kept and lead to the logits along edges that are kept too."""
-        live, heard = torch.zeros_like(kept), {Node("logits", self.n_ctx - 1)}
+        """Return the kept edges that lead to the logits along kept edges."""
+        live, read = torch.zeros_like(kept), {Node("logits", self.n_ctx - 1)}
         for i in reversed(kept.nonzero().flatten().tolist()):
-            if not heard.isdisjoint(self.feeds[i]):
+            if not read.isdisjoint(self.feeds[i]):
                 live[i] = True
-                heard.add(self.edges[i].source)
+                read.add(self.edges[i].source)
         return live
 
     def paths(self, edges: Iterable[int]) -> dict[str, frozenset[int]]:
-        """For each edge and node, by name, which of some edges lie with it on a path along these edges."""
+        """Return for each edge and node, by name, which of some edges share a path with it along these edges."""
         order = sorted(edges)
         before: dict[Node, frozenset[int]] = {}
         after: dict[Node, frozenset[int]] = {}
@@ -158,7 +158,7 @@ class Graph:
         return nodes | {self.edges[i].name: upto[i] | onward[i] for i in order}
 
     def first_stage(self, kept: Bool[Tensor, " edges"]) -> int:
-        """The first of attention 0, MLP 0, attention 1, ..., logits that hears an edge which is not kept."""
+        """Return the first stage (attention 0, MLP 0, attention 1, ..., logits) that reads an edge that is not kept."""
         missing = self.index[~kept, 0]
         if not len(missing):
             return 2 * self.n_layers
@@ -166,13 +166,13 @@ class Graph:
         return 2 * layer + (place == 3 * self.n_heads)
 
     def matrix(self, kept: Bool[Tensor, " edges"]) -> Bool[Tensor, "reader pos writer"]:
-        """Which writers each reader hears at each position; what is no edge of the graph is not heard."""
+        """Return which writers each reader reads at each position, along kept edges of the graph."""
         matrix = torch.zeros(self.n_readers, self.n_ctx, self.n_writers, dtype=torch.bool)
         matrix[tuple(self.index.T)] = kept
         return matrix
 
     def of_edges(self, matrix: Float[Tensor, "reader pos writer"]) -> Float[Tensor, " edges"]:
-        """Those entries of a matrix that are edges, in the order of ``edges``."""
+        """Return the entries of a matrix that are edges, in the order of ``edges``."""
         return matrix[tuple(self.index.T)]
 
     def _edge(self, reader: int, position: int, writer: int) -> Edge:
@@ -191,7 +191,7 @@ class Graph:
         layer, place = divmod(writer - 1, self.n_heads + 1)
         return Node("mlp", position, layer) if place == self.n_heads else Node("head", position, layer, place)
 
-    def _lookers(self, head: Node) -> range:
-        """The positions from which a head may look at the position of ``head``, and is heard itself."""
+    def _attending(self, head: Node) -> range:
+        """Return the positions at which a head attends to the position of ``head`` and is read itself."""
         first = head.position if self.causal else 0
         return range(self.n_ctx - 1 if head.layer == self.n_layers - 1 else first, self.n_ctx)

@@ -51,7 +51,7 @@ def network() -> Callable[..., miii.Transformer]:
 @pytest.fixture(params=SHAPES)
 def drawn(request) -> Experiment:
     """Experiments on networks of one to three layers."""
-    return circuits.experiment(random_network(**SHAPES[request.param]), TASK, examples=11)
+    return circuits.draw_experiment(random_network(**SHAPES[request.param]), TASK, examples=11)
 
 
 @pytest.fixture

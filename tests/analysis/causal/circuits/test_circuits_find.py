@@ -24,7 +24,7 @@ def test_the_ranking_is_by_size_and_then_from_the_logits():
 
 @pytest.mark.parametrize("method", circuits.METHODS)
 def test_a_circuit_holds_every_edge_once_with_its_score(network, task, method):
-    drawn = circuits.experiment(network(), task, examples=9)
+    drawn = circuits.draw_experiment(network(), task, examples=9)
     scores = dict(zip(drawn.graph.edges, circuits.METHODS[method](drawn, None).tolist(), strict=True))
     result = found(network, task, method)
     assert dict(zip(result.edges, result.scores, strict=True)) == scores
@@ -52,7 +52,7 @@ def test_an_unknown_method_is_refused_with_the_known_ones(network, task, one_sen
 
 def test_f_is_0_without_edges_and_1_with_all(drawn):
     order = circuits.ranking(circuits.exact(drawn))
-    result = circuits.faithfulness(drawn, order)
+    result = circuits.measure_faithfulness(drawn, order)
     assert result.n_edges[0] == 0
     assert result.n_edges[-1] == len(order)
     assert result.f[0] == 0
@@ -61,7 +61,7 @@ def test_f_is_0_without_edges_and_1_with_all(drawn):
 
 def test_f_is_the_metric_of_the_first_edges(drawn):
     order = circuits.ranking(circuits.exact(drawn))
-    result = circuits.faithfulness(drawn, order)
+    result = circuits.measure_faithfulness(drawn, order)
     for n, f in list(zip(result.n_edges, result.f, strict=True))[::7]:
         kept = torch.zeros(len(order), dtype=torch.bool)
         kept[order[:n]] = True
@@ -70,8 +70,8 @@ def test_f_is_the_metric_of_the_first_edges(drawn):
 
 
 def test_areas_by_hand(network, task):
-    drawn = circuits.experiment(network(), task, examples=9)
-    result = circuits.faithfulness(drawn, circuits.ranking(circuits.exact(drawn)))
+    drawn = circuits.draw_experiment(network(), task, examples=9)
+    result = circuits.measure_faithfulness(drawn, circuits.ranking(circuits.exact(drawn)))
     n = len(drawn.graph.edges)
     assert result.n_edges == tuple(range(n + 1))
     share = [max(k / n, 0.001) for k in range(n + 1)]
@@ -82,10 +82,10 @@ def test_areas_by_hand(network, task):
 
 
 def test_a_large_graph_is_measured_at_a_hundred_sizes(network, task):
-    drawn = circuits.experiment(network(n_layers=4, n_heads=1), task, examples=3)
+    drawn = circuits.draw_experiment(network(n_layers=4, n_heads=1), task, examples=3)
     n = len(drawn.graph.edges)
     assert n > 150
-    result = circuits.faithfulness(drawn, torch.arange(n))
+    result = circuits.measure_faithfulness(drawn, torch.arange(n))
     assert result.n_edges[:3] == (0, 1, 2)
     assert result.n_edges[-1] == n
     assert list(result.n_edges) == sorted(set(result.n_edges))
@@ -109,9 +109,9 @@ def test_where_nothing_depends_on_the_operands_there_is_no_f(network, task, weig
 
 
 def test_a_better_ranking_has_a_larger_area(dead_head, task):
-    drawn = circuits.experiment(dead_head("W_O"), task)
+    drawn = circuits.draw_experiment(dead_head("W_O"), task)
     order = circuits.ranking(circuits.exact(drawn))
-    best, worst = circuits.faithfulness(drawn, order), circuits.faithfulness(drawn, order.flip(0))
+    best, worst = circuits.measure_faithfulness(drawn, order), circuits.measure_faithfulness(drawn, order.flip(0))
     assert best.cpr > 0.8 > 0.2 > worst.cpr
     assert best.cmd < 0.2 < 0.8 < worst.cmd
 
@@ -206,5 +206,5 @@ def test_a_circuit_as_plain_values(network, task, method):
 def test_progress_is_told_of_scoring_and_of_measuring(network, task):
     told = []
     circuits.find(network(), task, "eap-ig", examples=3, progress=lambda *done: told.append(done))
-    sizes = len(circuits.experiment(network(), task, examples=1).graph.edges) + 1
+    sizes = len(circuits.draw_experiment(network(), task, examples=1).graph.edges) + 1
     assert told == [(k, 5) for k in range(1, 6)] + [(k, sizes) for k in range(1, sizes + 1)]

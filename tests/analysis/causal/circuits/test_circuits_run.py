@@ -15,7 +15,7 @@ def names(drawn, kept) -> set[str]:
 
 
 def test_every_example_is_the_task_s_and_its_corruption_has_another_answer(network, task):
-    drawn = circuits.experiment(network(), task, examples=40, seed=3)
+    drawn = circuits.draw_experiment(network(), task, examples=40, seed=3)
     rows = {tuple(tokens): label for tokens, label in zip(task.tokens.tolist(), task.labels.tolist(), strict=True)}
     for tokens, labels in ((drawn.tokens, drawn.labels), (drawn.corrupted, drawn.corrupted_labels)):
         assert [rows[tuple(row)] for row in tokens.tolist()] == labels.tolist()
@@ -25,14 +25,14 @@ def test_every_example_is_the_task_s_and_its_corruption_has_another_answer(netwo
 
 
 def test_a_draw_is_fixed_by_its_seed(network, task):
-    draws = [circuits.experiment(network(), task, examples=20, seed=seed) for seed in (0, 0, 1)]
+    draws = [circuits.draw_experiment(network(), task, examples=20, seed=seed) for seed in (0, 0, 1)]
     assert torch.equal(draws[0].tokens, draws[1].tokens)
     assert torch.equal(draws[0].corrupted, draws[1].corrupted)
     assert not torch.equal(draws[0].tokens, draws[2].tokens)
 
 
 def test_more_examples_than_there_are_takes_all(network, task):
-    assert len(circuits.experiment(network(), task, examples=10_000).labels) == 49
+    assert len(circuits.draw_experiment(network(), task, examples=10_000).labels) == 49
 
 
 def test_the_model_is_left_as_it_is(small_run):
@@ -46,14 +46,14 @@ def test_the_model_is_left_as_it_is(small_run):
 
 def test_what_cannot_be_drawn_is_refused(network, task, one_sentence):
     with one_sentence("examples", "at least 1", "0"):
-        circuits.experiment(network(), task, examples=0)
+        circuits.draw_experiment(network(), task, examples=0)
     same = miii.Task(
         task.tokens, torch.zeros_like(task.labels), task.train_mask, task.d_vocab, task.d_vocab_out, task.token_names
     )
     with one_sentence("different answers"):
-        circuits.experiment(network(), same)
+        circuits.draw_experiment(network(), same)
     with one_sentence("8 tokens", "7 answers", "3 positions", "12, 11 and 3"):
-        circuits.experiment(network(), miii.ModularAddition(p=11).build())
+        circuits.draw_experiment(network(), miii.ModularAddition(p=11).build())
 
 
 def test_edges_from_the_equals_sign_are_silent_and_no_others(drawn):

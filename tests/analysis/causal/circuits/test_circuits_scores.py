@@ -48,7 +48,7 @@ def test_exact_scores_are_those_of_one_intervention_an_edge(drawn):
 
 @pytest.mark.parametrize("weight", ["W_O", "W_V"])
 def test_edges_of_a_dead_head_score_exactly_0(dead_head, task, live, weight):
-    drawn = circuits.experiment(dead_head(weight), task)
+    drawn = circuits.draw_experiment(dead_head(weight), task)
     for scores in (circuits.exact(drawn), circuits.eap(drawn), circuits.eap_ig(drawn), circuits.acdc_scores(drawn)):
         alive = {edge.name for edge, score in zip(drawn.graph.edges, scores.tolist(), strict=True) if score != 0}
         assert alive == live
@@ -70,7 +70,7 @@ def test_cheap_methods_find_the_live_edges_of_a_network_with_a_dead_head(dead_he
 
 
 def test_eap_is_the_derivative_by_the_share_of_an_edge_that_is_corrupted(network, task):
-    drawn = circuits.experiment(network(n_layers=2, biases="all"), task, examples=11)
+    drawn = circuits.draw_experiment(network(n_layers=2, biases="all"), task, examples=11)
     scores, step = circuits.eap(drawn), 1e-4
     for i, edge in enumerate(drawn.graph.edges):
         slope = (patched(drawn, edge, -step) - patched(drawn, edge, step)) / (2 * step)
@@ -90,7 +90,7 @@ def test_one_step_of_eap_ig_is_eap(drawn):
 
 def test_integrated_gradients_by_the_embedding_add_up_to_the_whole_difference(network, task):
     """Completeness: Sundararajan et al. 2017 (arXiv 1703.01365), proposition 1."""
-    drawn = circuits.experiment(network(), task, examples=11)
+    drawn = circuits.draw_experiment(network(), task, examples=11)
     embed = torch.tensor([edge.source.kind == "embed" for edge in drawn.graph.edges])
     whole = torch.ones_like(embed)
     difference = drawn.metric(circuits.run(drawn, whole)) - drawn.metric(circuits.run(drawn, ~whole))
@@ -122,7 +122,7 @@ def slow_acdc(drawn, slow, tau: float) -> set[str]:
 
 @pytest.mark.parametrize("tau", [0.003, 0.03, 0.3])
 def test_acdc_is_its_algorithm(network, task, slow, tau):
-    drawn = circuits.experiment(network(biases="all"), task, examples=5)
+    drawn = circuits.draw_experiment(network(biases="all"), task, examples=5)
     kept = circuits.acdc(drawn, tau)
     expected = slow_acdc(drawn, slow, tau)
     assert {edge.name for edge, k in zip(drawn.graph.edges, kept.tolist(), strict=True) if k} == expected
@@ -135,7 +135,7 @@ def test_acdc_keeps_less_with_a_larger_threshold(drawn):
 
 
 def test_acdc_scores_are_the_largest_threshold_survived(network, task):
-    drawn = circuits.experiment(network(), task, examples=5)
+    drawn = circuits.draw_experiment(network(), task, examples=5)
     taus = (0.001, 0.00001, 0.0001)  # in any order
     scores = circuits.acdc_scores(drawn, taus=taus)
     kept = {tau: circuits.acdc(drawn, tau) for tau in taus}
@@ -147,7 +147,7 @@ def test_acdc_scores_are_the_largest_threshold_survived(network, task):
 @pytest.mark.parametrize("tau", [0.0, -1.0, math.nan])
 def test_acdc_wants_a_positive_threshold(network, task, one_sentence, tau):
     with one_sentence("tau", "above 0", str(tau)):
-        circuits.acdc(circuits.experiment(network(), task, examples=2), tau)
+        circuits.acdc(circuits.draw_experiment(network(), task, examples=2), tau)
 
 
 # ---- all methods ----
@@ -165,8 +165,8 @@ def swap_heads(model: miii.Transformer) -> miii.Transformer:
 @pytest.mark.parametrize("method", ["exact", "eap", "eap-ig"])
 def test_heads_in_another_order_have_the_scores_in_another_order(network, task, method):
     def scores(model) -> dict[str, float]:
-        found = circuits.METHODS[method](circuits.experiment(model, task, examples=9), None)
-        edges = circuits.experiment(model, task, examples=1).graph.edges
+        found = circuits.METHODS[method](circuits.draw_experiment(model, task, examples=9), None)
+        edges = circuits.draw_experiment(model, task, examples=1).graph.edges
         return {edge.name: score for edge, score in zip(edges, found.tolist(), strict=True)}
 
     before = scores(network(n_layers=2, biases="all"))
@@ -185,7 +185,7 @@ def test_answers_by_other_names_have_the_same_scores(network, task, method):
     with torch.no_grad():
         other.W_U[:, names], other.b_U[names] = model.W_U.clone(), model.b_U.clone()
     a, b = (
-        circuits.METHODS[method](circuits.experiment(*which, examples=9), None)
+        circuits.METHODS[method](circuits.draw_experiment(*which, examples=9), None)
         for which in ((model, task), (other, renamed))
     )
     torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
@@ -197,14 +197,14 @@ def test_logits_twice_as_large_have_scores_twice_as_large(network, task, method)
     with torch.no_grad():
         other.W_U.mul_(2)
         other.b_U.add_(5)  # the same for every answer
-    a, b = (circuits.METHODS[method](circuits.experiment(m, task, examples=9), None) for m in (model, other))
+    a, b = (circuits.METHODS[method](circuits.draw_experiment(m, task, examples=9), None) for m in (model, other))
     torch.testing.assert_close(2 * a, b, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("method", circuits.METHODS)
 def test_progress_is_told_to_the_end(network, task, method):
     told = []
-    circuits.METHODS[method](circuits.experiment(network(), task, examples=3), lambda *done: told.append(done))
+    circuits.METHODS[method](circuits.draw_experiment(network(), task, examples=3), lambda *done: told.append(done))
     n = told[-1][1]
     assert told == [(done, n) for done in range(1, n + 1)]
 

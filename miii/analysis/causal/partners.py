@@ -1,0 +1,50 @@
+"""Counterfactual partners: for an example, another one with another answer."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from miii.errors import InputError
+
+
+def partners(
+    labels: Int[Tensor, " examples"], rows: Int[Tensor, " rows"], generator: torch.Generator
+) -> Int[Tensor, " rows"]:
+    """Draw for each of some examples another one with another label, uniformly among all of those.
+
+    Raises:
+        InputError: all labels are the same.
+
+    Source: the corrupted input of Wang et al. 2022 (arXiv 2211.00593), section 3: one with another answer.
+    """
+    if len(labels.unique()) < 2:
+        raise InputError("task must have examples with different answers (got one answer for all).")
+    drawn = rows.clone()
+    while len(again := (labels[drawn] == labels[rows]).nonzero().flatten()):
+        drawn[again] = torch.randint(len(labels), (len(again),), generator=generator)
+    return drawn
+
+
+@dataclass(frozen=True)
+class Couples:
+    """Indices of clean examples, and for each the index of a corrupted one with another answer."""
+
+    clean: Int[Tensor, " couples"]
+    corrupt: Int[Tensor, " couples"]
+
+
+def draw_couples(labels: Int[Tensor, " examples"], n: int = 256, seed: int = 0) -> Couples:
+    """Draw ``n`` clean examples without replacement, or all if there are fewer, and a partner for each.
+
+    Raises:
+        InputError: ``n`` is below 1, or all labels are the same.
+
+    Source: Wang et al. 2022, section 3.
+    """
+    if n < 1:
+        raise InputError(f"n must be at least 1 (got {n}).")
+    generator = torch.Generator().manual_seed(seed)
+    clean = torch.randperm(len(labels), generator=generator)[:n]
+    return Couples(clean, partners(labels, clean, generator))

@@ -1,0 +1,110 @@
+"""The verdict on a network for primes or MIU: does it sum residues modulo q?"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from miii.analysis.sieve.factors import LEAST, LIMIT, Depth, sieved, undivided
+from miii.analysis.sieve.interventions import Crossing, interchange, steer
+from miii.analysis.sieve.residues import Explained, explained
+from miii.analysis.sieve.sums import Sum, sensitivity, sum_of_split
+from miii.model.transformer import Transformer
+from miii.tasks import MIU, Primes, Task
+
+EXPLAINED, CROSSES, KEEPS = 0.9, 0.95, 0.05  #: bounds of the verdict
+MODULI = 14  #: test the primes below it, and those that the network sieves by
+
+#: What the verdict leaves open: few digits have few totals, so a table of totals would pass as well.
+OPEN = "Whether it has found the rule or a table of totals is open."
+
+
+@dataclass(frozen=True)
+class Addition:
+    """Three measures of a sum of residues modulo q: variance explained, interchange and steering."""
+
+    q: int
+    explained: Explained
+    interchange: Crossing
+    steering: Crossing
+    base: int | None
+
+    @property
+    def variance_explained(self) -> float:
+        """The share of variance that residues explain; the pooled share if q is at least the base.
+
+        There each digit has its own residue, so the share by place is 1 for any network.
+        """
+        by_place = self.base is None or self.q < self.base
+        return self.explained.share if by_place else self.explained.pooled
+
+    @property
+    def adds(self) -> bool:
+        """Whether all measures pass: explained >= 0.9, both crossings >= 0.95, both controls <= 0.05."""
+        accuracies = self.interchange.accuracy, self.steering.accuracy
+        return (
+            self.variance_explained >= EXPLAINED
+            and all(accuracy >= CROSSES for accuracy in accuracies)
+            and all(control <= KEEPS for control in self._controls)
+        )
+
+    @property
+    def decided(self) -> bool:
+        """Whether there are enough examples to decide: all measures pass, or one of them fails."""
+        missed = any(accuracy < CROSSES for accuracy in (self.interchange.accuracy, self.steering.accuracy))
+        missed = missed or any(control > KEEPS for control in self._controls)
+        return self.adds or missed or not self.variance_explained >= EXPLAINED
+
+    @property
+    def _controls(self) -> tuple[float, ...]:
+        """Steering modulo 2 has no control: there is only one kind of non-multiple."""
+        return (self.interchange.control, self.steering.control)[: 1 if self.q == 2 else 2]
+
+
+def measure_addition(
+    model: Transformer, task: Task, config: Primes | MIU, moduli: Sequence[int], seen: Collection[int] = ()
+) -> tuple[Addition, ...]:
+    """Measure the sum of residues modulo each of some primes.
+
+    Args:
+        seen: primes that the network sieves by. Each measurement leaves out multiples of the other ones.
+
+    Raises:
+        InputError: as ``sum_of_split``.
+    """
+    fitted, held_out = (sum_of_split(model, task, config, train) for train in (True, False))
+    base = config.base if isinstance(config, Primes) else None
+    return tuple(_measure(model, fitted, held_out, q, tuple(p for p in seen if p != q), base) for q in moduli)
+
+
+def _measure(
+    model: Transformer, fitted: Sum, held_out: Sum, q: int, others: tuple[int, ...], base: int | None
+) -> Addition:
+    free = fitted.resid[torch.from_numpy(undivided(fitted.n, others))]
+    return Addition(
+        q=q,
+        explained=explained(held_out, sensitivity(model, free), q),
+        interchange=interchange(model, fitted, held_out, q, others),
+        steering=steer(model, fitted, held_out, q, others),
+        base=base,
+    )
+
+
+def moduli_to_test(config: Primes, found: Depth) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the moduli to test for a sum of residues, below 14 or sieved by, and of these the ones sieved by."""
+    seen = tuple(factor.q for factor in found.factors if factor.low >= LEAST)
+    return tuple(q for q in sieved(config, LIMIT) if q < MODULI or q in seen), seen
+
+
+def verdict(added: tuple[Addition, ...]) -> str:
+    """Return "sums residues modulo 3 and 7" or the like, or that it does not, or that there are too few examples.
+
+    It shows the sum only; see ``OPEN``.
+    """
+    passed = [str(each.q) for each in added if each.adds]
+    if not any(each.decided for each in added):
+        return "has too few examples to tell whether it sums residues"
+    if not passed:
+        return "does not sum residues modulo a prime"
+    listed = passed[0] if len(passed) == 1 else f"{', '.join(passed[:-1])} and {passed[-1]}"
+    return f"sums residues modulo {listed}"

@@ -1,0 +1,214 @@
+"""Two interventions on the sum, interchange and steering: does the network's answer follow the residue?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from miii.analysis.sieve.factors import undivided
+from miii.analysis.sieve.sums import Sum, evidence_of_sum, means, subspace
+from miii.model.transformer import Transformer
+
+FEWEST = 20  #: pairs that a share needs
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The evidence of some integers before and after one kind of change.
+
+    Attributes:
+        of, to: whether they are multiples of q, and whether they are changed to be; equal in the control.
+    """
+
+    of: bool
+    to: bool
+    before: Float[np.ndarray, " integers"]
+    after: Float[np.ndarray, " integers"]
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """How often the evidence crosses the midpoint between the medians of multiples of q and of other integers.
+
+    All integers are coprime to the base and to every other sieved prime, and stand on their class's side before the
+    change.
+
+    Attributes:
+        accuracy: share that crosses if a multiple becomes a non-multiple or the reverse: the mean of both.
+        to_other, to_multiple: both of them.
+        control: share that crosses if the change keeps the class: the mean of both.
+        before: share of integers on their class's side: the mean of both.
+        pairs: number of changed integers.
+        midpoint: between the medians.
+        moves: the evidence behind the shares, for each of the four changes with enough integers.
+
+    A share of fewer than 20 pairs is NaN.
+
+    Source: interchange interventions, Geiger et al. 2021 (arXiv 2106.02997).
+    """
+
+    q: int
+    accuracy: float
+    to_other: float
+    to_multiple: float
+    control: float
+    before: float
+    pairs: int
+    midpoint: float
+    moves: tuple[Moved, ...] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Multiples of q and other integers, their evidence, and on which side of the midpoint each stands.
+
+    Attributes:
+        counted: those that no other sieved prime divides.
+    """
+
+    q: int
+    multiple: Bool[np.ndarray, " integers"]
+    counted: Bool[np.ndarray, " integers"]
+    evidence: Float[np.ndarray, " integers"]
+    above: Bool[np.ndarray, " integers"]
+    midpoint: float
+
+    @classmethod
+    def of(cls, model: Transformer, sums: Sum, q: int, others: tuple[int, ...]) -> "Sides":
+        """Judge the integers that none of the ``others`` divides."""
+        evidence = evidence_of_sum(model, sums.resid).numpy()
+        multiple = sums.n % q == 0
+        counted = undivided(sums.n, others)
+        both = [evidence[counted & (multiple == kind)] for kind in (True, False)]
+        midpoint = float(sum(map(np.median, both))) / 2 if all(map(len, both)) else float("nan")
+        return cls(q, multiple, counted, evidence, evidence > midpoint, midpoint)
+
+    def own(self, multiple: bool) -> Bool[np.ndarray, " integers"]:
+        """Return the multiples below the midpoint, or the other integers above it."""
+        return self.counted & (self.multiple == multiple) & (self.above != self.multiple)
+
+    def crossing(self, model: Transformer, change: Callable[[bool, bool], tuple[np.ndarray, Tensor]]) -> Crossing:
+        """Count the integers that cross.
+
+        Args:
+            change: from what an integer is and becomes (whether a multiple of q) to the changed rows and their sums.
+        """
+        moves = []
+
+        def share(of: bool, to: bool) -> tuple[float, int]:
+            rows, changed = change(of, to)
+            if len(rows) < FEWEST:
+                return float("nan"), len(rows)
+            after = evidence_of_sum(model, changed).numpy()
+            moves.append(Moved(of, to, self.evidence[rows], after))
+            return float(((after > self.midpoint) != self.above[rows]).mean()), len(rows)
+
+        (to_other, first), (to_multiple, second) = share(True, False), share(False, True)
+        own = [(self.above != self.multiple)[self.counted & (self.multiple == kind)] for kind in (True, False)]
+        return Crossing(
+            q=self.q,
+            accuracy=(to_other + to_multiple) / 2,
+            to_other=to_other,
+            to_multiple=to_multiple,
+            control=float(np.mean([share(kind, kind)[0] for kind in (True, False)])),
+            before=float(np.mean([side.mean() for side in own])) if all(map(len, own)) else float("nan"),
+            pairs=first + second,
+            midpoint=self.midpoint,
+            moves=tuple(moves),
+        )
+
+
+@torch.no_grad()
+def interchange(
+    model: Transformer, fitted: Sum, held_out: Sum, q: int, others: tuple[int, ...] = (), seed: int = 0
+) -> Crossing:
+    """Replace the part of the sum in the residues' q - 1 directions by that of another integer.
+
+    Args:
+        fitted: training integers, to find the directions on.
+        held_out: integers to change, and to take the replacements from.
+        others: the other sieved primes. Both integers of a pair share their residues.
+
+    Source: Geiger et al. 2023 (arXiv 2303.02536), with the subspace found from means instead of by training.
+    """
+    directions = subspace(*means(fitted, q))
+    sides = Sides.of(model, held_out, q, others)
+    generator = np.random.default_rng(seed)
+    shared = np.zeros(len(held_out.n), dtype=np.int64)
+    for other in others:
+        shared = shared * other + held_out.n % other
+
+    def change(of: bool, to: bool) -> tuple[np.ndarray, Tensor]:
+        rows, sources = _matched(sides.own(of), sides.own(to), shared, generator)
+        resid = held_out.resid
+        moved = (resid[sources] - resid[rows]) @ directions
+        return rows, resid[rows] + moved @ directions.T
+
+    return sides.crossing(model, change)
+
+
+def _matched(
+    rows: np.ndarray, sources: np.ndarray, shared: Int[np.ndarray, " integers"], generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw for each row a source with the same shared residues. Rows without one are left out."""
+    where, pool = np.flatnonzero(rows), generator.permutation(np.flatnonzero(sources))
+    pool = pool[np.argsort(shared[pool], kind="stable")]
+    first, last = (np.searchsorted(shared[pool], shared[where], side) for side in ("left", "right"))
+    has = last > first
+    chosen = first + (generator.random(len(where)) * (last - first)).astype(np.int64)
+    return where[has], pool[chosen[has]]
+
+
+@torch.no_grad()
+def steer(
+    model: Transformer, fitted: Sum, held_out: Sum, q: int, others: tuple[int, ...] = (), seed: int = 0
+) -> Crossing:
+    """Shift the residue by s at one place: add the mean contribution of residue r + s and subtract that of r.
+
+    Here r = digit * base^place mod q, at a place drawn at random among all but the last. Depending on s, a multiple
+    of q becomes a non-multiple or the reverse. The control moves a non-multiple to another non-multiple, and a multiple
+    by two shifts that cancel: s at one place, -s at another.
+
+    Shares are NaN where there is nothing to steer: the control modulo 2, which has only one kind of non-multiple;
+    everything with one digit; and the control with two digits, where multiples have no second place.
+
+    Args:
+        fitted: training integers, to take the mean contributions from.
+        held_out: integers to steer.
+        others: the other sieved primes, which divide none of the counted integers.
+
+    Source: activation addition, Turner et al. 2023 (arXiv 2308.10248), along the residues' mean contributions.
+    """
+    mean, occurs = means(fitted, q)
+    n, residues, places = held_out.n, held_out.parts % q, held_out.parts.shape[1]
+    generator = np.random.default_rng(seed)
+    sides = Sides.of(model, held_out, q, others)
+
+    def shift(rows: np.ndarray, place: np.ndarray, by: np.ndarray) -> tuple[np.ndarray, Tensor]:
+        old = residues[rows, place]
+        new = (old + by) % q
+        step = mean[torch.from_numpy(place), torch.from_numpy(new)] - mean[place, old]
+        return occurs[place, new], step
+
+    def change(of: bool, to: bool) -> tuple[np.ndarray, Tensor]:
+        rows = np.flatnonzero(sides.own(of))
+        if places - 1 < (2 if of and to else 1) or (q == 2 and not of and not to):
+            return rows[:0], held_out.resid[rows[:0]]
+        now = n[rows] % q
+        if of:
+            by = generator.integers(1, q, len(rows))
+        elif to:
+            by = -now % q
+        else:  # to a residue other than its own and 0
+            by = (1 + (now - 1 + generator.integers(1, q - 1, len(rows))) % (q - 1) - now) % q
+        order = np.argsort(generator.random((len(rows), places - 1)), axis=1)
+        possible, step = shift(rows, order[:, 0], by)
+        if of and to:
+            back, second = shift(rows, order[:, 1], -by)
+            possible, step = possible & back, step + second
+        return rows[possible], (held_out.resid[torch.from_numpy(rows)] + step)[torch.from_numpy(possible)]
+
+    return sides.crossing(model, change)

@@ -1,0 +1,178 @@
+"""The sum that the last block's neurons read, split into what attention adds from each digit."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from miii import numbers
+from miii.analysis.activations import collect
+from miii.analysis.sieve.factors import side
+from miii.errors import InputError
+from miii.model.transformer import Transformer
+from miii.tasks import MIU, Primes, Task
+from miii.tasks.miu import LETTER_I
+
+MOST = 6000  #: integers to run of each split
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What the last attention adds at the last position, split by head and by source position.
+
+    Attributes:
+        n: the integer, coprime to the base; of an MIU string the number of its I's.
+        symbol: the digit or letter at each place.
+        parts: what each place adds to ``n``: digit * base^place, or 1 for an I. The parts sum to ``n``.
+        weighted: the values of each head at each place, times its attention to them.
+        W_O: the output weights of each head.
+        pattern: each head's attention from the last position to each position.
+        resid: ``resid_mid`` at the last position: the sum, as the neurons read it.
+
+    Source: Elhage et al. 2021 ("A Mathematical Framework for Transformer Circuits"), the OV circuit.
+    """
+
+    n: Int[np.ndarray, " integers"]
+    symbol: Int[np.ndarray, "integers place"]
+    parts: Int[np.ndarray, "integers place"]
+    weighted: Float[Tensor, "integers head place d_head"]
+    W_O: Float[Tensor, "head d_head d_model"]
+    pattern: Float[Tensor, "integers head pos"]
+    resid: Float[Tensor, "integers d_model"]
+
+    def rows(self, rows: Bool[np.ndarray, " integers"] | Int[np.ndarray, " some"]) -> "Sum":
+        """Return some of the integers."""
+        at = torch.from_numpy(np.arange(len(self.n))[rows])
+        weighted, pattern, resid = self.weighted[at], self.pattern[at], self.resid[at]
+        return Sum(self.n[rows], self.symbol[rows], self.parts[rows], weighted, self.W_O, pattern, resid)
+
+    @cached_property
+    def added(self) -> Float[Tensor, "integers place d_model"]:
+        """What all heads together add from each place.
+
+        Over places they sum to attention's output, up to a constant and what the last position itself adds.
+        """
+        return torch.einsum("nhpd,hdm->npm", self.weighted, self.W_O)
+
+
+@torch.no_grad()
+def split_sum(
+    model: Transformer,
+    tokens: Int[Tensor, "integers pos"],
+    n: Int[np.ndarray, " integers"],
+    symbol: Int[np.ndarray, "integers place"],
+    parts: Int[np.ndarray, "integers place"],
+) -> Sum:
+    """Run the network on integers and split the sum. The split is exact: attention is linear in its values.
+
+    Raises:
+        InputError: an activation is not finite, or the blocks add nothing before their neurons.
+
+    Source: Elhage et al. 2021, the OV circuit.
+    """
+    last, config = len(model.blocks) - 1, model.config
+    if not can_split(model):
+        raise InputError(
+            "model must mix positions by attention or the mean, in blocks other than vaswani and sas-p, for its sum to "
+            f"be split by digits (got block {config.block!r} and mixer {config.mixer!r})."
+        )
+    pattern, v, resid = (f"{last}.{site}" for site in ("pattern", "v", "resid_mid"))
+    acts = collect(model, tokens, {pattern, resid}, last=True)
+    weighted = acts[pattern][:, :, :-1, None] * collect(model, tokens, {v})[v][:, :-1].transpose(1, 2)
+    width = config.n_heads * config.d_head
+    identity = torch.eye(width).view(config.n_heads, config.d_head, width)  # without W_O a head has its own channels
+    W_O = model.blocks[last].W_O if model.blocks[last].wiring.projections else identity
+    return Sum(n, symbol, parts, weighted, W_O, acts[pattern], acts[resid])
+
+
+def can_split(model: Transformer) -> bool:
+    """Return whether the last block adds up what attention brings before its neurons read it."""
+    wiring = model.blocks[-1].wiring
+    return model.config.mixer in ("attention", "mean") and wiring.norm != "post" and not wiring.parallel
+
+
+def sum_of_split(model: Transformer, task: Task, config: Primes | MIU, train: bool, seed: int = 0) -> Sum:
+    """Split the sums of up to 6,000 examples of the training or test split.
+
+    Integers are coprime to the base, so the last digit does not show that they are composite.
+
+    Raises:
+        InputError: as ``split_sum``, or the split has no such integer.
+    """
+    rows = side(task, train, len(task.labels), seed)
+    if isinstance(config, Primes):
+        rows = rows[np.gcd(task.facts["n"].numpy()[rows], config.base) == 1]
+    rows = np.random.default_rng(seed).permutation(rows)[:MOST]
+    if not len(rows):
+        raise InputError(f"the {'training' if train else 'test'} side must have integers coprime to the base.")
+    tokens = task.tokens[rows]
+    if isinstance(config, MIU):
+        letters = tokens[:, :-1].numpy()
+        return split_sum(model, tokens, task.facts["I"].numpy()[rows], letters, (letters == LETTER_I).astype(np.int64))
+    return _of_integers(model, config, tokens, task.facts["n"].numpy()[rows])
+
+
+def sum_of(model: Transformer, config: Primes, n: int) -> Sum:
+    """Split the sum of one integer, in the task's data or not.
+
+    Raises:
+        InputError: it has more digits than the task's integers, or as ``split_sum``.
+    """
+    integers = np.array([n])
+    return _of_integers(model, config, torch.from_numpy(config.encode(integers)), integers)
+
+
+def _of_integers(model: Transformer, config: Primes, tokens: Tensor, n: Int[np.ndarray, " integers"]) -> Sum:
+    digits = numbers.digits(n, config.base, config.width)
+    return split_sum(model, tokens, n, digits, digits * config.base ** np.arange(config.width - 1, -1, -1))
+
+
+def evidence_of_sum(model: Transformer, resid: Float[Tensor, "integers d_model"]) -> Float[Tensor, " integers"]:
+    """Return the logit of prime minus the logit of composite, from the sum on: the last MLP and the unembedding."""
+    logits = model.unembed(model.blocks[-1].after(resid))
+    return logits[:, 1] - logits[:, 0]
+
+
+def sensitivity(model: Transformer, resid: Float[Tensor, "integers d_model"]) -> Float[Tensor, "d_model d_model"]:
+    """Return how much the evidence depends on each direction of the sum: the mean outer product of its gradient.
+
+    It contains no residues, so choosing it as a metric does not decide which share of variance residues explain.
+
+    Source: the active subspace, Constantine 2015.
+    """
+    x = resid.clone().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(evidence_of_sum(model, x).sum(), x)
+    return gradient.T @ gradient / len(resid)
+
+
+def means(sums: Sum, q: int) -> tuple[Float[Tensor, "place residue d_model"], Bool[np.ndarray, "place residue"]]:
+    """Return the mean contribution of each residue modulo q at each place, and which residues occur there."""
+    added, residues = sums.added, sums.parts % q
+    places = added.shape[1]
+    mean, occurs = torch.zeros(places, q, added.shape[-1]), np.zeros((places, q), dtype=bool)
+    for place in range(places):
+        for residue in range(q):
+            rows = residues[:, place] == residue
+            if rows.any():
+                mean[place, residue], occurs[place, residue] = added[torch.from_numpy(rows), place].mean(0), True
+    return mean, occurs
+
+
+def subspace(
+    means: Float[Tensor, "place residue d_model"], occurs: Bool[np.ndarray, "place residue"]
+) -> Float[Tensor, "d_model dimensions"]:
+    """Return the q - 1 orthonormal directions in which the residues' means differ most, over all places.
+
+    A plane for q = 3. A larger subspace would prove nothing: nine dimensions hold all that ten digits can say, and
+    interchanging them moves the evidence in any network.
+
+    Source: principal components of the class means.
+    """
+    centered = []
+    for place, here in zip(means, occurs, strict=True):
+        mine = place[torch.from_numpy(here)]
+        centered.append(mine - mine.mean(0))
+    return torch.linalg.svd(torch.cat(centered), full_matrices=False).Vh[: means.shape[1] - 1].T

@@ -1,0 +1,116 @@
+"""Weights before they exist: their shapes, how they begin, and how optimizers treat them.
+
+A module declares its weights. Drawing them, weight decay and the matrices that Muon takes follow from the declarations.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Shape = tuple[int, ...]
+Init = Callable[[Shape, torch.Generator], Tensor]  #: draws the first value of a weight
+
+
+@dataclass(frozen=True)
+class Weight:
+    """The declaration of a weight.
+
+    Attributes:
+        init: draws its first value.
+        kind: a "map" multiplies activations, a "bias" is added to them, a "gain" scales them or belongs to a norm.
+            Weight decay spares gains: the network would have to hold them up against it.
+        muon: how Muon sees it: as it is ("matrix"), its heads side by side ("columns": [d_model, head * d_head]), or
+            below each other ("rows": [head * d_head, d_model]). An "embedding" is a matrix if the optimizer takes
+            embeddings. None leaves it to AdamW.
+    """
+
+    shape: Shape
+    init: Init
+    kind: Literal["map", "bias", "gain"] = "map"
+    muon: Literal["matrix", "columns", "rows", "embedding"] | None = None
+
+
+Weights = dict[str, Weight | None]  #: by name; None for a weight that the module does without
+
+
+class Declared(nn.Module):
+    """A module made of declared weights: maps first, then biases, then gains. A declaration of None leaves None."""
+
+    def __init__(self, weights: Mapping[str, Weight | None]) -> None:
+        super().__init__()
+        order = ("map", "bias", "gain")
+        present = {name: weight for name, weight in weights.items() if weight is not None}
+        self.declared = dict(sorted(present.items(), key=lambda item: order.index(item[1].kind)))
+        for name, weight in self.declared.items():
+            self.register_parameter(name, nn.Parameter(torch.empty(weight.shape)))
+        for name in weights.keys() - present.keys():
+            self.register_parameter(name, None)
+
+
+def declared(model: nn.Module) -> dict[str, Weight]:
+    """Return the declaration of each weight of a model, by the weight's full name."""
+    return {
+        f"{prefix}.{name}".removeprefix("."): weight
+        for prefix, module in model.named_modules()
+        if isinstance(module, Declared)
+        for name, weight in module.declared.items()
+    }
+
+
+@torch.no_grad()
+def init_weights(model: nn.Module, seed: int) -> None:
+    """Draw the weights of a model, in the order of ``named_parameters``, with a generator of their own."""
+    generator, declarations = torch.Generator().manual_seed(seed), declared(model)
+    for name, weight in model.named_parameters():
+        weight.copy_(declarations[name].init(tuple(weight.shape), generator))
+
+
+def bias(*shape: int) -> Weight:
+    """Return a bias that begins at 0."""
+    return Weight(shape, constant(0.0), "bias")
+
+
+def gain(value: float, *shape: int) -> Weight:
+    """Return a gain that begins at ``value``."""
+    return Weight(shape, constant(value), "gain")
+
+
+def normal(fan: int) -> Init:
+    """Draw from a normal distribution of variance 1 / fan."""
+    return partial(_normal, fan)
+
+
+def constant(value: float) -> Init:
+    """Begin at one value everywhere."""
+    return partial(_constant, value)
+
+
+def orthogonal(shape: Shape, generator: torch.Generator) -> Tensor:
+    """Draw an orthogonal matrix, cut into heads: side by side for [head, d_model, d_head], else below each other."""
+    h, a, b = shape
+    width = max(a, b)
+    q, r = torch.linalg.qr(torch.randn(width, width, generator=generator, dtype=torch.float64))
+    q = q * r.diagonal().sign()
+    return q.view(h, a, b) if a < b else q.view(a, h, b).transpose(0, 1)
+
+
+def spaced(low: float, high: float) -> Init:
+    """Begin evenly spaced from ``low`` to ``high``."""
+    return partial(_spaced, low, high)
+
+
+def _normal(fan: int, shape: Shape, generator: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=generator) / math.sqrt(fan)
+
+
+def _constant(value: float, shape: Shape, generator: torch.Generator) -> Tensor:
+    return torch.full(shape, value)
+
+
+def _spaced(low: float, high: float, shape: Shape, generator: torch.Generator) -> Tensor:
+    return torch.linspace(low, high, math.prod(shape)).view(shape)

@@ -1,0 +1,48 @@
+"""Which positions a block computes, and from which rows: what lets the fast path share work between examples."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from miii.model.wiring import ALL
+
+
+def unchanged(stream: Tensor) -> Tensor:
+    """Return the stream."""
+    return stream
+
+
+@dataclass(frozen=True)
+class Where:
+    """The positions that a block computes, and how its input is stored.
+
+    Attributes:
+        at: the positions to compute, ``wiring.ALL`` or ``wiring.LAST``.
+        rows: None for an input [batch, pos, d_model]. Otherwise the input holds distinct rows [distinct, d_model], and
+            ``rows`` [batch, pos] tells which row stands where: functions of a single row are computed once a row.
+    """
+
+    at: slice = field(default_factory=lambda: ALL)
+    rows: Int[Tensor, "batch pos"] | None = None
+
+    def all(self, stream: Tensor, function: Callable[[Tensor], Tensor] = unchanged) -> Float[Tensor, "batch pos *rest"]:
+        """Return a function of the rows at every position."""
+        return function(stream) if self.rows is None else gather(function(stream), self.rows)
+
+    def asked(
+        self, stream: Tensor, function: Callable[[Tensor], Tensor] = unchanged
+    ) -> Float[Tensor, "batch query *rest"]:
+        """Return a function of the rows at the positions to compute."""
+        if self.rows is None:
+            return function(stream[:, self.at])
+        return gather(function(stream), self.rows[:, self.at])
+
+
+WHOLE = Where()  #: every position of an input [batch, pos, d_model]
+
+
+def gather(table: Float[Tensor, "distinct *rest"], index: Int[Tensor, "batch *pos"]) -> Tensor:
+    """Return the rows of a table at an index; its backward pass is several times as fast as that of table[index]."""
+    return table.index_select(0, index.flatten()).unflatten(0, index.shape)

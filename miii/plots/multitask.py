@@ -1,0 +1,92 @@
+"""Networks for all residues: accuracy by target, active frequencies, and attention to the digits."""
+
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+import pandas as pd
+
+from miii.analysis.multitask import Active, Head
+from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, Chart, top_legend
+
+
+def right_by_target(accuracy: Mapping[str, float], chance: Mapping[str, float]) -> Chart:
+    """Share of right answers to each target, beside what its commonest answer alone gives."""
+    names = {"network": MAIN, "commonest answer": MUTED}
+    frame = pd.DataFrame(
+        [
+            {"target": target, "who": who, "accuracy": found[target]}
+            for target in accuracy
+            for who, found in zip(names, (accuracy, chance), strict=True)
+        ]
+    )
+    return (
+        alt.Chart(frame)
+        .mark_circle(size=60, opacity=1)
+        .encode(
+            x=alt.X("target:N", title="asked", sort=None, axis=alt.Axis(labelAngle=-60)),
+            y=alt.Y("accuracy:Q", title="right answers", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
+            color=alt.Color(
+                "who:N", scale=alt.Scale(domain=list(names), range=list(names.values())), legend=top_legend()
+            ),
+            tooltip=["target:N", "who:N", alt.Tooltip("accuracy:Q", format=".2%")],
+        )
+        .properties(title="Right answers on the held-out numbers", height=HEIGHT, autosize=FLUID)
+    )
+
+
+def active_frequencies(values: Active) -> Chart:
+    """How many frequencies are active at each snapshot, by both rules. Source: Syrkis 2024's preprint."""
+    rules = {"within the step": (values.within, MAIN), "over all steps": (values.overall, ACCENT)}
+    frame = pd.DataFrame(
+        [
+            {"step": step, "rule": rule, "active": int(row.sum())}
+            for rule, (marks, _) in rules.items()
+            for step, row in zip(values.steps, marks, strict=True)
+        ]
+    )
+    colors = alt.Scale(domain=list(rules), range=[color for _, color in rules.values()])
+    return (
+        alt.Chart(frame)
+        .mark_line()
+        .encode(
+            x=alt.X("step:O", title="step of the snapshot", axis=alt.Axis(labelAngle=-45, labelOverlap=True)),
+            y=alt.Y("active:Q", title="active frequencies", axis=alt.Axis(tickMinStep=1)),
+            color=alt.Color("rule:N", scale=colors, legend=top_legend()),
+            strokeDash=alt.StrokeDash("rule:N", sort=list(rules), legend=None),
+            tooltip=["step:O", "rule:N", "active:Q"],
+        )
+        .properties(title="Active frequencies over training", height=HEIGHT, autosize=FLUID)
+    )
+
+
+def head_digits(values: Sequence[Head]) -> Chart:
+    """How each head divides its attention between the two digits and the answer's own position.
+
+    Source: ``analysis.multitask``.
+    """
+    parts = {"x0": MAIN, "x1": ACCENT, "=": MUTED}
+    frame = pd.DataFrame(
+        [
+            {"head": f"head {head.head}", "to": name, "share": share, "deviation": head.deviation}
+            for head in values
+            for name, share in zip(parts, head.to, strict=True)
+        ]
+    )
+    return (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("share:Q", title="share of attention", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y("head:N", title="head", sort=None),
+            color=alt.Color(
+                "to:N", scale=alt.Scale(domain=list(parts), range=list(parts.values())), legend=top_legend()
+            ),
+            tooltip=[
+                "head:N",
+                "to:N",
+                alt.Tooltip("share:Q", format=".1%"),
+                alt.Tooltip("deviation:Q", title="standard deviation of the share of x0", format=".3f"),
+            ],
+        )
+        .properties(title="What each head looks at", height=alt.Step(26), autosize=FLUID)
+    )

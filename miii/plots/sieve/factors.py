@@ -1,0 +1,121 @@
+"""Which factors a network sees: AUC and evidence by smallest prime factor, beside trial division."""
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from miii.analysis.sieve import LEAST, Depth, EvidenceByFactor
+from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, Chart, top_legend
+
+SEEN = {"told apart": MAIN, "not told apart": ACCENT}
+
+
+def sieve_depth(values: Depth) -> Chart:
+    """AUC of primes against the composites of each smallest factor, with its 95 % interval and the bound.
+
+    Source: ``analysis.sieve.depth``.
+    """
+    frame = pd.DataFrame(
+        [{"q": f.q, "auc": f.auc, "low": f.low, "high": f.high, "integers": f.integers} for f in values.factors],
+        columns=["q", "auc", "low", "high", "integers"],
+    )
+    frame["factor"] = [list(SEEN)[low < LEAST] for low in frame["low"]]
+    frame["bound"] = LEAST
+    bottom = min([0.4, *frame["low"]])
+    scale = alt.Scale(domain=[max(0.0, bottom - 0.02), 1.01], nice=False)
+    y = alt.Y("auc:Q", title="AUC against primes", scale=scale)
+    base = alt.Chart(frame).encode(
+        x=alt.X("q:O", title="smallest prime factor of the composites", axis=alt.Axis(labelAngle=0)),
+        tooltip=[
+            alt.Tooltip("q:O", title="smallest factor"),
+            alt.Tooltip("auc:Q", title="AUC", format=".4f"),
+            alt.Tooltip("low:Q", title="95 % interval from", format=".4f"),
+            alt.Tooltip("high:Q", title="to", format=".4f"),
+            alt.Tooltip("integers:Q", title="composites", format=","),
+        ],
+    )
+    color = alt.Color(
+        "factor:N",
+        scale=alt.Scale(domain=list(SEEN), range=list(SEEN.values())),
+        legend=top_legend(symbolType="circle"),
+    )
+    return alt.layer(
+        base.mark_rule(strokeWidth=2).encode(
+            y=alt.Y("low:Q", title="AUC against primes", scale=scale), y2="high:Q", color=color
+        ),
+        base.mark_circle(size=70, opacity=1).encode(y=y, color=color),
+        alt.Chart(frame)
+        .mark_rule(color=MUTED, strokeDash=[5, 4])
+        .encode(y=alt.Y("min(bound):Q", title="AUC against primes", scale=scale)),
+    ).properties(title="Primes against composites, by smallest factor", height=HEIGHT, autosize=FLUID)
+
+
+def sieve_oracles(values: Depth) -> Chart:
+    """ROC AUC of the network, as a line, beside trial division by all primes up to each q.
+
+    Trial division has two lines: by all primes up to q, and by the primes that divide the base as well, which the last
+    digit gives away.
+
+    Source: ``analysis.sieve.depth``.
+    """
+    lines = {"also by the base's": values.oracles_and_base, "primes up to q": values.oracles}
+    frame = pd.DataFrame(
+        [{"q": q, "auc": auc, "line": name} for name, found in lines.items() for q, auc in found.items()],
+        columns=["q", "auc", "line"],
+    )
+    frame["network"] = values.roc_auc
+    scale, title = alt.Scale(zero=False, padding=14), "ROC AUC"
+    colors = alt.Scale(domain=[*lines, "network"], range=[MAIN, MUTED, ACCENT])
+    return alt.layer(
+        alt.Chart(frame)
+        .mark_line(point={"size": 45})
+        .encode(
+            x=alt.X("q:O", title="q", axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("auc:Q", title=title, scale=scale),
+            color=alt.Color("line:N", scale=colors, legend=top_legend()),
+            tooltip=["line:N", "q:O", alt.Tooltip("auc:Q", title="ROC AUC", format=".4f")],
+        ),
+        alt.Chart(frame)
+        .transform_calculate(line="'network'")
+        .mark_rule(strokeWidth=2)
+        .encode(
+            y=alt.Y("mean(network):Q", title=title, scale=scale),
+            color=alt.Color("line:N", scale=colors),
+            tooltip=[alt.Tooltip("mean(network):Q", title="the network", format=".4f")],
+        ),
+    ).properties(title="The network beside trial division up to q", height=HEIGHT, autosize=FLUID)
+
+
+def evidence_by_factor(values: EvidenceByFactor, evidence: float, name: str) -> Chart:
+    """The evidence of one integer, a line, beside that of held-out integers of each kind.
+
+    Args:
+        name: what the line stands for.
+    """
+    kinds = values.table["kind"].tolist()
+    x: dict[str, Any] = {"title": "evidence for prime, in logits", "scale": alt.Scale(zero=False)}
+    y = alt.Y("kind:N", title="held-out integers", sort=kinds, axis=alt.Axis(labelLimit=240))
+    tooltip: list[Any] = ["kind:N", "integers:Q"] + [
+        alt.Tooltip(f"{part}:Q", format=".2f") for part in ("low", "first", "median", "third", "high")
+    ]
+    color = alt.condition("datum.kind === 'primes'", alt.value(MAIN), alt.value(MUTED))
+    base = alt.Chart(values.table).encode(y=y, color=color, tooltip=tooltip)
+    lines = pd.DataFrame({"line": [name, "prime from here on"], "at": [evidence, values.threshold]})
+    rules = (
+        alt.Chart(lines)
+        .mark_rule(strokeWidth=2)
+        .encode(
+            x="at:Q",
+            color=alt.Color(
+                "line:N", scale=alt.Scale(domain=lines["line"].tolist(), range=[ACCENT, MAIN]), legend=top_legend()
+            ),
+            strokeDash=alt.StrokeDash("line:N", sort=lines["line"].tolist(), legend=None),
+            tooltip=["line:N", alt.Tooltip("at:Q", format=".2f")],
+        )
+    )
+    return alt.layer(
+        base.mark_rule(strokeWidth=1).encode(x=alt.X("low:Q", **x), x2="high:Q"),
+        base.mark_bar(height=9).encode(x=alt.X("first:Q", **x), x2="third:Q"),
+        rules,
+    ).properties(title="Its evidence beside others'", height=alt.Step(24), autosize=FLUID)

@@ -1,0 +1,225 @@
+"""Measure runs: what the commands print, ``--save`` keeps in a run's folder, and the comparison of architectures."""
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import torch
+
+from miii.analysis import attention, compare, multitask, rollout, sieve, verdict
+from miii.errors import InputError
+from miii.model.tap import sites
+from miii.model.transformer import Transformer
+from miii.runs import Run
+from miii.runs.read import finite
+from miii.tasks import ModularAddition, Primes, Task
+from miii.training import build_model
+
+EXAMPLES = 4096  #: drawn at random, to average the attention entropy over
+
+
+def report_sieve(
+    run: Run,
+    step: int | None = None,
+    shuffled: Run | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> dict[str, Any]:
+    """Return what ``miii residues RUN --json`` prints of a run on primes or MIU. Shares are in 0 .. 1, moduli are text.
+
+    Addition and circuits are empty if the blocks add nothing before their neurons, or are not plain. A question with
+    one answer for all examples has no circuit. None marks measures with too few examples.
+
+    Args:
+        shuffled: a run on the same examples with shuffled labels, the probes' second control.
+        progress: called with the parts done, the parts to do, and the next part.
+
+    Raises:
+        InputError: the run is on another task.
+    """
+    config = sieve.check(run.config.task)
+    model, task = run.model(step), run.task()
+    tell = progress or (lambda done, todo, what: None)
+    tell(0, 1, "depth of sieve")
+    values: dict[str, Any] = {"run": run.name, "step": run.steps[-1] if step is None else step}
+    moduli: tuple[int, ...] = (3,)
+    seen: tuple[int, ...] = ()
+    if isinstance(config, Primes):
+        depth = sieve.depth(model, task, config)
+        moduli, seen = sieve.moduli_to_test(config, depth)
+        values |= {"label_only": config.label_only} | depth.to_json()
+    questions = ("base", *map(str, seen)) if isinstance(config, Primes) else ("3",)
+    if not model.config.plain:  # circuits need parts that add up
+        questions = ()
+    networks = {"trained": model, "untrained": build_model(run.config, task).requires_grad_(False)}
+    if shuffled is not None:
+        networks["shuffled"] = shuffled.model()
+    todo = 2 + len(networks) + len(questions)
+    tell(1, todo, "addition")
+    added: tuple[sieve.Addition, ...] = ()
+    with suppress(InputError):  # the sum cannot be split, or a split has no integer coprime to the base
+        added = sieve.measure_addition(model, task, config, moduli, seen)
+    r2: dict[str, Any] = {"shuffled": None}
+    for done, (name, network) in enumerate(networks.items(), 2):
+        tell(done, todo, f"probes, {name}")
+        probes = sieve.probe(network, task, moduli)
+        r2[name] = {str(q): probes.best(q) for q in moduli}
+    circuits = {}
+    for done, question in enumerate(questions, 2 + len(networks)):
+        tell(done, todo, f"circuit of {question}")
+        with suppress(InputError):  # all examples have the same answer
+            circuits[question] = sieve.find_circuit(model, task, config, question).to_json()
+    tell(todo, todo, "done")
+    return values | {
+        "probe_r2": r2,
+        "digit_variance_explained": {str(a.q): finite(a.variance_explained) for a in added},
+        "digit_variance_chance": {str(a.q): finite(a.explained.chance) for a in added},
+        "interchange_accuracy": {str(a.q): finite(a.interchange.accuracy) for a in added},
+        "interchange_control": {str(a.q): finite(a.interchange.control) for a in added},
+        "steering_accuracy": {str(a.q): finite(a.steering.accuracy) for a in added},
+        "steering_control": {str(a.q): finite(a.steering.control) for a in added},
+        "circuits": circuits,
+        "verdict": sieve.verdict(added) if added or sieve.can_split(model) else "cannot be split by digits",
+    }
+
+
+def report_residues(run: Run, step: int | None = None) -> dict[str, Any]:
+    """Return what ``miii residues RUN --json`` prints of a run on all residues; ``frequency_power`` has every snapshot.
+
+    Raises:
+        InputError: the run is on another task, or has no such step.
+    """
+    config = multitask.check(run.config.task)
+    task, model = run.task(), run.model(step)
+    shown = run.steps[-1] if step is None else step
+    accuracy, heads, active = multitask.accuracies(model, task), multitask.heads(model, task), active_frequencies(run)
+    mean, worst = multitask.over_targets(accuracy, config)
+    now = active.within[active.steps.index(shown)]
+    return {
+        "run": run.name,
+        "step": shown,
+        "accuracy": accuracy,
+        "accuracy_mean": mean,
+        "accuracy_worst": accuracy[worst],
+        "active_frequencies": (now.nonzero()[:, 0] + 1).tolist(),
+        "active_within": active.counts(active.within),
+        "active_overall": active.counts(active.overall),
+        "frequency_power": {str(s): power.tolist() for s, power in zip(active.steps, active.power, strict=True)},
+        "heads": [list(head.to) for head in heads],
+        "heads_look_at_one_digit": all(head.one_digit for head in heads),
+    }
+
+
+def active_frequencies(run: Run) -> multitask.Active:
+    """Return the active frequencies of every snapshot of a run on all residues.
+
+    A shipped run keeps few snapshots; its report keeps the power of the others.
+
+    Raises:
+        InputError: the run is on another task.
+    """
+    config, task = multitask.check(run.config.task), run.task()
+    known = {} if run.report is None else multitask.reported_power(run.report)
+    return multitask.active(
+        known | {step: multitask.frequency_power(run.model(step), task, config.p) for step in run.steps}
+    )
+
+
+def report_rollout(run: Run, step: int | None = None, ahead: int | None = None) -> dict[str, Any]:
+    """Return what ``miii rollout RUN --json`` prints: scores by frame, of the network, an untrained one, and a copy.
+
+    ``held_out`` has the scores on all held-out sequences given the true frames, ``by_carries`` the share of correct
+    integers one frame ahead by the number of carries, ``context`` the scores of context alone.
+
+    Raises:
+        InputError: as ``rollout.roll``, or the run has no such step.
+    """
+    config = rollout.check(run.config.task)
+    task, model = run.task(), run.model(step)
+    untrained = build_model(run.config, task).requires_grad_(False)
+    ahead = config.frames - 1 if ahead is None else ahead
+    first, steps = rollout.starts(config, ahead)
+    rolled = rollout.roll(model, config, first, steps, ahead)
+    return {
+        "run": run.name,
+        "step": run.steps[-1] if step is None else step,
+        "sequences": len(first),
+        "held_out": rollout.held_out(model, task),
+        "context": rollout.auc_from_context(task, config.base),
+        "by_carries": rollout.by_carries(rolled, first, steps),
+        "rollout": rollout.scores(rolled),
+        "untrained": rollout.scores(rollout.roll(untrained, config, first, steps, ahead)),
+        "copy": rollout.copied(rolled, first).tolist(),
+    }
+
+
+def measure(run: Run) -> compare.Compared:
+    """Measure the last network of a finished run for a comparison, and summarize its training.
+
+    Raises:
+        InputError: the run is on neither modular arithmetic nor primes, or has not finished.
+    """
+    config, task = run.config, run.config.task
+    if not isinstance(task, ModularAddition | Primes):
+        raise InputError(f"run must be on modular arithmetic or primes to be compared ({run.name} is on {task.kind}).")
+    result = run.result
+    if result is None or result["stopped"]:
+        raise InputError(f"run must have finished to be compared ({run.name} has not); resume it first.")
+    model, examples = run.model(), run.task()
+    measures = _of_primes(model, examples, task) if isinstance(task, Primes) else _of_addition(model, examples)
+    measures["attention_entropy"] = _attention_entropy(model, examples)
+    column = "auc" if isinstance(task, Primes) else "test_accuracy"
+    return compare.Compared(
+        run=run.name,
+        architecture=compare.architecture(config),
+        optimizer=compare.optimizer(config),
+        terms=compare.terms(config),
+        seed=run.seed,
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        steps=result["steps"],
+        grokked_at=result["grokked_at"],
+        seconds_to_grok=result["seconds_to_grok"],
+        ms_per_step=result["ms_per_step"],
+        measures={name: finite(value) for name, value in measures.items()},
+        curve=tuple((int(row["step"]), row[column]) for row in run.rows() if math.isfinite(row.get(column, math.nan))),
+    )
+
+
+def _of_addition(model: Transformer, task: Task) -> dict[str, float | int | None]:
+    found = verdict.analyze(model, task)
+    return {
+        compare.ADDS: int(found.verdict == "modular addition"),
+        "accuracy": found.test_accuracy,
+        "key_frequencies": len(found.key_frequencies),
+        "explained": found.logit_variance_explained,
+        "steering": found.steering_accuracy,
+        "single_frequency": found.neurons_single_frequency,
+        "gradient_symmetricity": found.gradient_symmetricity,
+        "distance_irrelevance": found.distance_irrelevance,
+    }
+
+
+def _of_primes(model: Transformer, task: Task, config: Primes) -> dict[str, float | int | None]:
+    judged = sieve.depth(model, task, config)
+    found: dict[str, float | int | None] = {"accuracy": judged.roc_auc, "sieve_depth": judged.sieve_depth}
+    try:
+        (added,) = sieve.measure_addition(model, task, config, (3,))
+    except InputError:  # the sum cannot be split by digits
+        return found | {compare.ADDS: None, "explained": None, "steering": None}
+    return found | {
+        compare.ADDS: int(added.adds),
+        "explained": added.variance_explained,
+        "steering": added.steering.accuracy,
+    }
+
+
+def _attention_entropy(model: Transformer, task: Task) -> float | None:
+    """Return the mean entropy in nats of the last layer's attention from the last position; None without a pattern."""
+    if "pattern" not in sites(model.config):
+        return None
+    drawn = torch.randperm(len(task.tokens), generator=torch.Generator().manual_seed(0))[:EXAMPLES]
+    weight = attention.over_inputs(model, task.tokens[drawn], model.config.n_layers - 1).weight
+    if weight.min() < 0:  # shaped attention is not a distribution
+        return None
+    share = weight / weight.sum(1, keepdim=True)
+    return float(-(share * share.clamp_min(1e-30).log()).sum(1).mean())
