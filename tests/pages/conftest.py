@@ -1,7 +1,7 @@
 """What the tests of pages share: a server, runs of every kind, and visits.
 
-Results of pages are kept between tests: they depend on a run's name and the time at which its config was written. A test
-that writes asks for ``home`` and brings copies of runs there; every other test reads the same runs.
+The app's caches stay warm between tests: their keys hold a run's name and the time at which its config was written. A
+test that writes asks for ``home`` and brings copies of runs there; every other test reads the same runs.
 """
 
 import json

@@ -3,7 +3,7 @@
 import ast
 import importlib
 import json
-from collections.abc import Callable
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,6 +186,37 @@ def fine(at: AppTest) -> AppTest:
     return at
 
 
+def choose(at: AppTest, name: str) -> AppTest:
+    """Choose a run of the table on the page Runs."""
+    at.selectbox(key="chosen").set_value(name).run()
+    return at
+
+
+def upload(at: AppTest, key: str, *files: tuple[str, bytes]) -> AppTest:
+    """Put files into an uploader."""
+    found = [(name, data, "application/octet-stream") for name, data in files]
+    at.file_uploader(key=key).set_value(found[0] if not key.startswith("folder") else found).run()
+    return at
+
+
+def add(at: AppTest, kind: str, *files: tuple[str, bytes], turn: int = 0) -> AppTest:
+    """Upload a zip file, a folder or weights on the page Runs, and press the button."""
+    return press(upload(at, f"{kind}-{turn}", *files), "Add to the runs", f"add-{kind}")
+
+
+def key_of(at: AppTest, option: str) -> str:
+    """Find the key of an option's widget on the page Train, whatever the recipe or optimizer that it belongs to."""
+    (key,) = {w.key for w in shown(at).widgets if re.fullmatch(rf"form-.*-{option}", str(w.key))}
+    return key
+
+
+def fill(at: AppTest, **values: Any) -> AppTest:
+    """Fill in the form on the page Train."""
+    for option, value in values.items():
+        at.get_by_key(key_of(at, option)).set_value(value)
+    return fine(at.run())
+
+
 def move(at: AppTest, to: int) -> AppTest:
     """Move the slider of steps."""
     at.session_state["step"] = to
@@ -210,6 +241,3 @@ def _report(at: AppTest, state: WidgetState) -> AppTest:
     states.widgets.append(state)
     at._run(states)
     return fine(at)
-
-
-Visit = Callable[..., AppTest]

@@ -9,7 +9,9 @@ from miii import analysis, runs
 
 def follow(at: AppTest, page: str) -> AppTest:
     """Press the first way to another page."""
-    button = next(button for button in at.button if (button.key or "").split("-")[:1] == ["to"] and f"-{page}-" in button.key)
+    button = next(
+        button for button in at.button if (button.key or "").split("-")[:1] == ["to"] and f"-{page}-" in button.key
+    )
     return fine(button.click().run())
 
 
@@ -89,7 +91,15 @@ def test_what_there_is_is_shown_without_a_note(visit, page, asked):
 
 def test_what_counts_as_the_value_asked_for(server):
     same = app("_kit.links")._same
-    for asked, value in (("7", 7), ("7.0", 7), ("0.50", 0.5), ("7", "7"), ("mean", "mean"), ("1", True), ("false", False)):
+    for asked, value in (
+        ("7", 7),
+        ("7.0", 7),
+        ("0.50", 0.5),
+        ("7", "7"),
+        ("mean", "mean"),
+        ("1", True),
+        ("false", False),
+    ):
         assert same(asked, value)
     for asked, value in (("8", 7), ("mean", None), ("perhaps", False)):
         assert not same(asked, value)

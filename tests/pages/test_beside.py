@@ -1,4 +1,4 @@
-"""A second run beside the first: its figures are its own, at the nearest snapshot, and what cannot be drawn has a reason."""
+"""A second run beside the first: its own figures at the nearest snapshot, or a reason."""
 
 import json
 from typing import Any

@@ -10,9 +10,8 @@ from typing import Any
 import filelock
 import pytest
 from safetensors.torch import load_file, save_file
-from shown import button, fine, press, shown
+from shown import button, fill, fine, press, shown
 from streamlit.testing.v1 import AppTest
-from test_train_page import fill
 
 from miii import runs
 from miii.training import flat

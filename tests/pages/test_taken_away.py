@@ -2,17 +2,21 @@
 
 import io
 import json
+import os
 import re
 from xml.etree import ElementTree
 
 import nbformat
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
-from shown import app, shown
+from shown import app, run_cell, shown
 
+import miii
 from miii import plots
 from miii.notebook.cells import Text
+from miii.plots.style import Chart
 
 KINDS = ("csv", "png", "svg", "html")
 
@@ -20,12 +24,12 @@ KINDS = ("csv", "png", "svg", "html")
 # ---- charts as they are sent ----
 
 
-def heatmap(seed: int) -> plots.style.Chart:
+def heatmap(seed: int) -> Chart:
     matrix = torch.randn(3, 4, generator=torch.Generator().manual_seed(seed))
     return plots.heatmap(matrix, title="A matrix", row="row", column="column", value="value")
 
 
-def lines(seed: int) -> plots.style.Chart:
+def lines(seed: int) -> Chart:
     loss = torch.rand(3, generator=torch.Generator().manual_seed(seed)).tolist()
     return plots.loss(pd.DataFrame({"step": [0, 1, 2], "train_loss": loss, "test_loss": loss[::-1]}))
 
@@ -37,8 +41,6 @@ def test_other_numbers_are_the_same_chart_with_other_data(server, make):
     assert one.spec == other.spec
     assert list(one.data) == [f"data-{i}" for i in range(len(one.data))]
     assert one.data != other.data
-    import pyarrow as pa
-
     sent = [pa.ipc.open_stream(data).read_pandas().to_csv(index=False) for data in one.data.values()]
     wanted = [pd.DataFrame(rows).to_csv(index=False) for rows in make(0).to_dict()["datasets"].values()]
     assert sorted(sent) == sorted(wanted)
@@ -150,3 +152,61 @@ def test_the_files_name_the_run_and_step_of_the_figures_alone(zoo, visit, gives)
     first, setup = nbformat.reads(gives(at, "share-Notebook"), 4).cells[:2]
     assert "Run `" not in first.source
     assert "name = " not in setup.source
+
+
+# ---- the code of a cell ----
+
+SHARING = """
+from pages._kit.cell import shared
+
+@shared
+def counted(name: str, step: int) -> list[int]:
+    CALLS.append(step)
+    return [*CALLS]
+
+def first(name: str, step: int):
+    return counted(name, step)
+
+def second(name: str):
+    return [*(counted(name, at) for at in (0, 30)), counted(name, step=0)]
+"""
+
+
+def returning(name: str, step: int) -> Chart:
+    # what a return in a text or a comment says must stay
+    title = "what they return "
+    W_E = miii.runs.open(name).model(step).W_E
+    return plots.heatmap(W_E, title=title, row="token", column="dimension", value="weight")
+
+
+@pytest.fixture
+def sharing(bring, tmp_path):
+    """Two cells that share a computation, the steps at which that was made, and their run."""
+    space = {"CALLS": [], "run": bring("adding", tmp_path.name)}
+    path = tmp_path / "page.py"
+    path.write_text(SHARING)
+    exec(compile(SHARING, path, "exec"), space)
+    return space
+
+
+def test_the_code_of_a_cell_loses_no_more_than_its_return(zoo):
+    zoo("adding")
+    arguments = {"name": "adding", "step": 0}
+    code = app("_kit.cell").source(returning, arguments)
+    assert run_cell(code).to_dict() == returning(**arguments).to_dict()
+
+
+def test_what_cells_share_is_computed_once_for_a_run_as_it_is_written(sharing):
+    name = sharing["run"].name
+    assert sharing["first"](name, 0) == [0]
+    assert sharing["second"](name) == [[0], [0, 30], [0]]
+    os.utime(sharing["run"].folder / "config.json", (0, 0))
+    assert sharing["first"](name, 0) == [0, 30, 0]
+    assert sharing["CALLS"] == [0, 30, 0]
+
+
+def test_the_code_of_a_cell_contains_what_it_shares(sharing):
+    code = app("_kit.cell").source(sharing["second"], {"name": sharing["run"].name})
+    assert code.count("def counted(name: str, step: int) -> list[int]:") == 1
+    assert "shared" not in code
+    assert run_cell(code.replace("CALLS.append(step)", "CALLS = [step]")) == [[0], [30], [0]]

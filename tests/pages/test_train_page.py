@@ -1,14 +1,12 @@
 """The page Train: a form for every option, the command and script that train the same, and what a run's curves say."""
 
 import json
-import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from shown import app, button, fine, shown
-from streamlit.testing.v1 import AppTest
+from shown import app, button, fill, fine, key_of, shown
 
 import miii
 from miii import RunConfig
@@ -18,20 +16,6 @@ from miii.tasks.primes import SIEVED
 from miii.training import flat
 
 KINDS = ("add", "primes", "residues", "miu", "frames")
-
-
-def key_of(at: AppTest, name: str) -> str:
-    """The key of an option's widget, whatever the recipe or the optimizer that it belongs to."""
-    keys = [widget.key or "" for widget in shown(at).widgets]
-    (key,) = (key for key in keys if re.fullmatch(rf"form-.*-{name}", key))
-    return key
-
-
-def fill(at: AppTest, **values: Any) -> AppTest:
-    """Fill in the form."""
-    for name, value in values.items():
-        at.get_by_key(key_of(at, name)).set_value(value)
-    return fine(at.run())
 
 
 # ---- the form ----
