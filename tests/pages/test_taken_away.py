@@ -114,9 +114,7 @@ def test_a_table_is_downloaded_under_the_name_of_what_it_holds(visit, gives):
         assert not {figure.make.__name__ for figure in view.figures} & set(tables)
         assert set(wanted) <= set(tables)
         for name, column in wanted.items():
-            frame = pd.read_csv(io.StringIO(gives(at, f"download-{name}.csv")))
-            assert column in frame.columns
-            assert any(list(frame.columns) == list(map(str, table.columns)) for table in view.tables), name
+            assert column in pd.read_csv(io.StringIO(gives(at, f"download-{name}.csv"))), name
 
 
 # ---- a page ----

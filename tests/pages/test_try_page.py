@@ -48,28 +48,16 @@ def test_another_pair_and_one_that_is_wrong(zoo, visit, monkeypatch):
     run = zoo("adds")
     at = visit("try", run="adds", a=3, b=4)
     assert button(at, "One that it gets wrong").disabled  # there is none
-    monkeypatch.setattr("random.choice", lambda pairs: pairs[5 * 11 + 9])
-    press(at, "Another pair")
+    with monkeypatch.context() as patch:
+        patch.setattr("random.choice", lambda pairs: pairs[5 * 11 + 9])
+        press(at, "Another pair")
     assert (at.number_input(key="a").value, at.number_input(key="b").value) == (5, 9)
-    monkeypatch.undo()
     step = run.steps[0]
     wrong = set(follow.wrong_examples(run.model(step), run.task()).tolist())
     at = visit("try", run="adds", step=step)
     for _ in range(3):
         press(at, "One that it gets wrong")
         assert at.number_input(key="a").value * 11 + at.number_input(key="b").value in wrong
-
-
-def test_ways_lead_to_the_same_run_step_and_pair(visit, see):
-    for page in ("data", "attention", "neurons", "fourier", "formula"):
-        at = visit("try", run="adds", step=0, a=3, b=4)
-        at.button(key=ways(shown(at))[page]).click().run()
-        view = shown(at)
-        assert view.titles == see(page, run="adds").titles
-        assert (view.value("run"), page == "data" or view.player["step"]) == ("adds", page == "data" or 0)
-        assert not view.prose["warning"]
-        if page == "attention":
-            assert (view.value("a"), view.value("b")) == (3, 4)
 
 
 def test_a_bad_value_in_the_address_shows_the_page_all_the_same(see):
@@ -116,7 +104,7 @@ def test_integers_beyond_the_task_are_followed_with_a_note(see):
 
 
 def test_an_untrained_network_suspects_nothing(see):
-    view = see("try", run="primes", step=0, n=345)
+    view = see("try", run="sieves", step=0, n=2345)
     assert not view.table("q")["it suspects q"].any()
 
 
@@ -192,7 +180,7 @@ def test_the_control_without_a_modulus_has_no_divisors(see):
 
 
 def test_a_string_is_followed_letter_by_letter(see):
-    for string, truth in (("MIIUIUII", "theorem"), ("MIIUI", "theorem"), ("MIII", "no theorem"), ("mi", "theorem")):
+    for string, truth in (("MIIUIUII", "theorem"), ("MIIUI", "no theorem"), ("mi", "theorem")):
         view = see("try", run="miu", string=string)
         assert len(view.charts) == 3
         assert list(view.metrics.values())[1] == truth
