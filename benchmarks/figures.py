@@ -57,7 +57,7 @@ def measure(browser: Any) -> dict[str, Any]:
             say(f"figures: slider on {name}: median {statistics.median(seconds):.3f} s")
         visits = {name: _visit(page, f"{server.url}{name}?run={RUN}") for name in _names()}
         page.context.close()
-    with serving(ROOT / "benchmarks" / "side_heatmap.py", PYTHONPATH=str(ROOT)) as server:
+    with serving(ROOT / "benchmarks" / "sides" / "heatmap.py", PYTHONPATH=str(ROOT)) as server:
         page = _page(browser)
         page.goto(server.url)
         page.wait_for_selector(HEADING)

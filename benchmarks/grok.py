@@ -102,7 +102,7 @@ def one_seed(seed: int) -> dict[str, Any]:
     import torch
 
     import miii
-    from miii.training.evaluation import GROKKED
+    from miii.tasks.task import GROKKED
 
     config = miii.recipe(task=miii.ModularAddition(p=113, train_fraction=0.3, seed=seed))
     evaluated: list[tuple[int, float]] = []

@@ -193,13 +193,13 @@ def _zeros(run: RunConfig) -> dict[str, torch.Tensor]:
 
 def _link(draw: random.Random) -> str:
     name = draw.choice(list(TASKS))
-    fields = _values(draw, KINDS[TASKS[name].get("kind", "modular")].model_fields)
+    fields = _values(draw, KINDS[TASKS[name]["kind"]].model_fields)
     return f"data?{urlencode({'task': name, 'preset': 'other', **fields})}"
 
 
 def _config(draw: random.Random) -> dict[str, Any]:
     kind = draw.choice(list(KINDS))
-    task = _values(draw, KINDS[kind].model_fields) | ({} if kind == "modular" else {"kind": kind})
+    task = _values(draw, KINDS[kind].model_fields) | {"kind": kind}
     model = _values(draw, ModelConfig.model_fields)
     width = model.get("d_model", 128)
     if width % model.get("n_heads", 4):

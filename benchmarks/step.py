@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.side_miii import step_config
+from benchmarks.sides.miii import step_config
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_least, say, spread
 from benchmarks.worker import Worker, worker
 
@@ -37,11 +37,11 @@ def run(venv: Path, repetitions: int, steps: int) -> Result:
         enter = stack.enter_context
         sides: dict[str, Worker] = {
             "transformer_lens": enter(
-                worker(python, "benchmarks.side_transformer_lens", str(given), str(found), cwd=ROOT, env=ENVIRONMENT)
+                worker(python, "benchmarks.sides.transformer_lens", str(given), str(found), cwd=ROOT, env=ENVIRONMENT)
             ),
-            "float32": enter(worker(sys.executable, "benchmarks.side_miii", "float32", cwd=ROOT)),
-            "default": enter(worker(sys.executable, "benchmarks.side_miii", "auto", cwd=ROOT)),
-            "matmul": enter(worker(sys.executable, "benchmarks.side_matmul", "auto", cwd=ROOT)),
+            "float32": enter(worker(sys.executable, "benchmarks.sides.miii", "float32", cwd=ROOT)),
+            "default": enter(worker(sys.executable, "benchmarks.sides.miii", "auto", cwd=ROOT)),
+            "matmul": enter(worker(sys.executable, "benchmarks.sides.matmul", "auto", cwd=ROOT)),
         }
         same = _compare(given, found, config)
         say(f"step: the same model: {same}")

@@ -49,7 +49,7 @@ def parts() -> dict[str, list[str]]:
 
 def usage(command: str) -> str:
     """Return what `miii COMMAND --help` prints, 100 characters wide."""
-    with mock.patch.dict(os.environ, {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}):
-        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
-            cli.main([command, "--help"])
+    plain = mock.patch.dict(os.environ, {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"})
+    with plain, contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        cli.main([command, "--help"])
     return out.getvalue()

@@ -73,7 +73,7 @@ _WHOLE: dict[str, Weights] = {
     "try": {"stream": 0.2, "neuron": 0.1, "logit": 1, "passes": 1.5, "deep": 1.5},
 }
 _LOOKED: dict[str, Weights] = {"attention": {"pattern": 0.25, "passes": 0.1}, "try": {"pattern": 0.25, "passes": 0.1}}
-#: ``examples`` stands where their number does not depend on the task.
+#: By kind, where measured; other kinds cost what every task's pages do. ``examples``: where their number is fixed.
 ANALYSES: dict[str, dict[str, Weights]] = {
     "modular": _WHOLE,
     "primes": _LOOKED | {"sieve": {"stream": 0.9, "neuron": 0.3, "logit": 1, "below": 0.1, "passes": 8, "deep": 1.5}},
@@ -146,7 +146,7 @@ def pages(config: RunConfig) -> dict[str, Cost]:
     patterns = min(sizes.examples, AVERAGED) * model.n_layers * model.n_heads * sizes.n_ctx**2
     data = 8 * sizes.examples * (sizes.n_ctx + sizes.targets + 2)
     found = {}
-    for page, weights in ANALYSES[config.task.kind].items():
+    for page, weights in ANALYSES.get(config.task.kind, _LOOKED).items():
         examples = weights.get("examples", seen)
         arrays = examples * sum(weights.get(site, 0.0) * size for site, size in sites.items())
         arrays += weights.get("pattern", 0.0) * patterns

@@ -1,4 +1,4 @@
-"""Formulas in a and b modulo p that a user types: read without running anything, and tabulated."""
+"""Formulas in a and b modulo p, typed by a user: parsed without evaluating code, and tabulated."""
 
 import ast
 import math
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import sympy
 
 EXAMPLE: Final = "(a*b + 3*a) % p"
-LENGTH: Final = 200  #: characters of a text, which bounds the nodes too: each takes one at least
-DEPTH: Final = 40  #: operations inside one another
-NUMBER: Final = 10**6  #: the largest number that is written out
-POWER: Final = 1000  #: the largest exponent; those of a power of a power count as their product
-LARGEST_P: Final = 1024  #: the table has p^2 cells; products of two of its values stay far below 2^63
+LENGTH: Final = 200  #: characters; this bounds the nodes too, as each takes at least one
+DEPTH: Final = 40  #: nested operations
+NUMBER: Final = 10**6  #: the largest literal
+POWER: Final = 1000  #: the largest exponent; nested exponents count as their product
+LARGEST_P: Final = 1024  #: the table has p^2 cells; products of two values stay far below 2^63
 
 WORD = re.compile(r"\w+|.", re.DOTALL)
 SYMBOLS: Final = frozenset("abp+-*/%() ")
@@ -37,7 +37,7 @@ OPERATORS: Final[dict[type[ast.operator], str]] = {
 
 @dataclass(frozen=True)
 class Node:
-    """An operation on two parts, each a number, a name or another operation. Source: own design."""
+    """An operation on two parts, each a number, a name or another operation."""
 
     operator: str
     left: "Tree"
@@ -49,23 +49,19 @@ Tree = Node | int | str
 
 @dataclass(frozen=True)
 class Expression:
-    """A formula in the names a, b and p, made by ``parse``; ``tree`` is all that is ever calculated with.
+    """A formula in the names a, b and p, made by ``parse``; only ``tree`` is evaluated.
 
-    Everything is meant modulo p. So p itself is 0, ``% p`` may stand anywhere and changes nothing, and ``/`` multiplies
-    by the inverse. 0**0 is 1.
-
-    Source: own design.
+    Arithmetic is modulo p: p itself is 0, ``% p`` changes nothing, and ``/`` multiplies by the inverse. 0**0 is 1.
     """
 
     text: str
     tree: Tree
 
     def table(self, p: int) -> Int[np.ndarray, "p p"]:
-        """The value at every pair (a, b), a down and b across, in 0 .. p - 1.
+        """Return the value at every pair, a down and b across, in 0 .. p - 1.
 
         Raises:
-            InputError: p is not in 2 .. 1024, something is divided by what has no inverse modulo p at some pair, or
-                every pair has the same value.
+            InputError: p is not in 2 .. 1024, a divisor has no inverse modulo p at some pair, or all values are equal.
         """
         if not 2 <= p <= LARGEST_P:
             raise InputError(f"p must be at least 2 and at most {LARGEST_P} (got {p}).")
@@ -78,10 +74,10 @@ class Expression:
         return values
 
     def linear(self, p: int) -> tuple[int, int, int] | None:
-        """The (alpha, beta, gamma) of which it is the modular sum alpha a + beta b + gamma; None if it is none.
+        """Return (alpha, beta, gamma) if the formula is the modular sum alpha a + beta b + gamma, else None.
 
-        Told by the values at all pairs, which are all that a network ever sees: so a**59 modulo 59 is a, by Fermat.
-        alpha and beta are the ones nearest to 0, gamma is in 0 .. p - 1.
+        Only the values at all pairs count, as for a network: a**59 modulo 59 is a, by Fermat. alpha and beta are the
+        representatives nearest to 0, gamma is in 0 .. p - 1.
 
         Raises:
             InputError: as ``table``.
@@ -95,11 +91,11 @@ class Expression:
         return centred(alpha, p), centred(beta, p), gamma
 
     def sympy(self) -> "sympy.Expr":
-        """The formula in SymPy as it was typed, unevaluated, in the integer symbols a, b and p; ``% p`` is left out."""
+        """Return the formula as typed, unevaluated, in the integer symbols a, b and p, without ``% p``."""
         return _sympy(self.tree)
 
     def latex(self) -> str:
-        r"""The formula in LaTeX as it was typed, with one ``\bmod p`` at the end."""
+        r"""Return the formula as typed in LaTeX, with one ``\bmod p`` at the end."""
         import sympy
 
         formula = self.sympy()
@@ -108,16 +104,14 @@ class Expression:
 
 
 def parse(text: str) -> Expression:
-    """Read a formula in a, b, p, whole numbers, + - * / ** % and parentheses, such as ``(a*b + 3*a) % p``.
+    """Parse a formula in a, b, p, integers, + - * / ** % and parentheses, such as ``(a*b + 3*a) % p``.
 
-    Python's own parser says how it is nested; nothing is ever run. Before it sees the text, all but those names, digits
-    and signs is refused, and of what it finds all but the operations in ``OPERATORS`` and the signs. ``%`` has p alone
-    behind it, ``**`` a whole number.
+    Python's parser finds the nesting; nothing is evaluated. Other names and characters are refused before parsing, and
+    other operations after it. ``%`` takes p alone, ``**`` an integer. SymPy's ``sympify`` and ``parse_expr`` evaluate
+    Python, so they are not used.
 
     Raises:
-        InputError: the text is no such formula, or too long, too deep, or of too large numbers.
-
-    Source: own design; SymPy's ``sympify`` and ``parse_expr`` evaluate Python, and are not used.
+        InputError: the text is no such formula, is too long or nested too deep, or has too large numbers.
     """
     if len(text) > LENGTH:
         raise InputError(f"expression must have at most {LENGTH} characters (got {len(text)}).")
@@ -133,7 +127,7 @@ def parse(text: str) -> Expression:
 
 
 def in_words(alpha: int, beta: int, gamma: int = 0) -> str:
-    """(1, -1) as "a - b", (-2, 3) as "-2a + 3b", (0, 1, 5) as "b + 5". Source: own design."""
+    """Return a modular sum as text: (1, -1) as "a - b", (-2, 3) as "-2a + 3b", (0, 1, 5) as "b + 5"."""
     signed = [(m, ("" if abs(m) == 1 else str(abs(m))) + name) for m, name in ((alpha, "a"), (beta, "b")) if m]
     signed += [(gamma, str(abs(gamma)))] if gamma or not signed else []
     first = ("-" if signed[0][0] < 0 else "") + signed[0][1]
@@ -148,7 +142,7 @@ def _not_made_of(found: str) -> InputError:
 
 
 def _tree(node: ast.expr, text: str, depth: int, power: int) -> Tree:
-    """What a node of Python's parser says, if it may; ``power`` is the exponent that it is raised to from outside."""
+    """Convert a node of Python's parser; ``power`` is the product of the exponents around it."""
     if depth > DEPTH:
         raise InputError(f"expression must have at most {DEPTH} operations inside one another (got {text!r}).")
     match node:
@@ -182,7 +176,7 @@ def _tree(node: ast.expr, text: str, depth: int, power: int) -> Tree:
 
 
 def _values(tree: Tree, p: int) -> Int[np.ndarray, "rows columns"]:
-    """The values modulo p; a down and b across, or 1 where it is not in it. Reduced after each operation."""
+    """Return the values modulo p, a down and b across; an axis has size 1 if its operand is absent."""
     if isinstance(tree, int):
         return np.array([[tree % p]])
     if isinstance(tree, str):
@@ -208,7 +202,7 @@ def _values(tree: Tree, p: int) -> Int[np.ndarray, "rows columns"]:
 
 
 def _looked_up(function: Callable[[int], int], p: int) -> Int[np.ndarray, " p"]:
-    """A function's values at 0 .. p - 1: there are never more to know of it."""
+    """Return a function's values at 0 .. p - 1."""
     return np.array([function(n) for n in range(p)])
 
 
@@ -224,7 +218,7 @@ def _check_divisor(divisor: Int[np.ndarray, "rows columns"], p: int) -> None:
 
 
 def _sympy(tree: Tree) -> "sympy.Expr":
-    import sympy  # half a second, which a table does not need
+    import sympy  # takes half a second to import
 
     if isinstance(tree, int):
         return sympy.Integer(tree)

@@ -1,4 +1,4 @@
-"""Plain functions from logits and labels to numbers, in float64: losses near 1e-7 vanish in float32."""
+"""Losses and measures of logits and labels; evaluation uses float64, as losses near 1e-7 vanish in float32."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -11,12 +11,12 @@ from torch import Tensor
 
 
 def cross_entropy(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-    """Cross-entropy of each example in nats, computed in float64. Source: Nanda et al. 2023, appendix A."""
+    """Return the cross-entropy of each example in nats, computed in float64. Source: Nanda et al. 2023, appendix A."""
     return F.cross_entropy(logits.double(), labels, reduction="none")
 
 
 def stablemax(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-    """-log of the label's share of s(x), s(x) = x + 1 from 0 on and 1 / (1 - x) below: no exponential saturates.
+    """Return -log of the label's share of s(x) = x + 1 for x >= 0, else 1 / (1 - x): no exponential saturates.
 
     Source: Prieto et al. 2025 (arXiv 2501.04697), section 4.1.
     """
@@ -25,7 +25,7 @@ def stablemax(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " 
 
 
 def squared(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-    """The squared distance of the logits from 1 at the label and 0 elsewhere.
+    """Return the squared distance of the logits from 1 at the label and 0 elsewhere.
 
     Source: Gromov 2023 (arXiv 2301.02679), equation 5, summed over the answers.
     """
@@ -34,7 +34,7 @@ def squared(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " ba
 
 LossName = Literal["cross-entropy", "stablemax", "squared"]
 
-#: Losses of each example, in the precision of the logits.
+#: The loss of each example, in the precision of the logits.
 LOSSES: dict[LossName, Callable[[Tensor, Tensor], Tensor]] = {
     "cross-entropy": lambda logits, labels: F.cross_entropy(logits, labels, reduction="none"),
     "stablemax": stablemax,
@@ -47,7 +47,7 @@ def next_token(
     logits: Float[Tensor, "batch pos d_vocab"],
     following: Int[Tensor, "batch pos"],
 ) -> Float[Tensor, " batch"]:
-    """The mean loss of each example over the positions at which something is asked: ``following`` is not negative.
+    """Return each example's mean loss over the positions with a target, where ``following`` is not negative.
 
     Source: the next-token loss, masked, as in Hu et al. 2023 (arXiv 2309.17080), section 2.2.
     """
@@ -58,16 +58,16 @@ def next_token(
 
 
 def correct(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " batch"]) -> Bool[Tensor, " batch"]:
-    """Whether the largest logit is the label's. Source: argmax accuracy, as in Power et al. 2022."""
+    """Return whether the largest logit is the label's, as in Power et al. 2022."""
     return logits.argmax(-1) == labels
 
 
 def auc(score: np.ndarray, positive: np.ndarray) -> float:
-    """Area under the ROC curve: how often a positive example scores above a negative one; NaN without both kinds.
+    """Return the ROC AUC, the chance that a positive scores above a negative; NaN if one kind is absent.
 
     Source: Hanley and McNeil 1982, by scikit-learn.
     """
-    from sklearn.metrics import roc_auc_score  # takes a second to import, which not every training needs
+    from sklearn.metrics import roc_auc_score  # takes a second to import
 
     if positive.all() or not positive.any() or not np.isfinite(score).all():
         return float("nan")

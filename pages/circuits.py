@@ -7,9 +7,10 @@ from miii import analysis, plots
 from miii.model.tap import sites
 from miii.plots.style import Chart
 from pages._kit import front, say
-from pages._kit.cell import cell, shared, stamp_of
-from pages._kit.pick import all_pairs, modular_run, step_of
+from pages._kit.cell import cell, shared
+from pages._kit.step_picker import step_of
 from pages._parts.circuits import edges
+from pages._tasks.modular.checks import all_pairs, modular_run
 
 front.door()
 
@@ -23,7 +24,7 @@ with another answer, and see what becomes of the answer. The edges that matter a
 )
 
 run, task = modular_run("the edges that make the answer")
-name, step, stamp = run.name, step_of(run), stamp_of(run)
+name, step = run.name, step_of(run)
 
 
 @shared
@@ -70,7 +71,6 @@ cell(
     name=name,
     step=step,
     by_head=by_head,
-    stamp=stamp,
     width="content",
     alt="Share of the answer that each clean activation carries into a corrupted run, by site and position.",
     see="Each cell puts one activation of the clean run into the corrupted one: 1 carries the whole answer over, 0 nothing. In "
@@ -104,7 +104,6 @@ cell(
     site=site,
     layer=layer,
     head=head,
-    stamp=stamp,
     width="content",
     alt=f"Share of the answer carried over on the direct path to {receiver} from every sender and position.",
     see="Only what the receiver hears of the sender is replaced; all other paths stay as in the corrupted run.",
@@ -116,7 +115,6 @@ cell(
     without_frequencies,
     name=name,
     step=step,
-    stamp=stamp,
     alt="Loss with everything of each frequency removed from the logits.",
     see="Everything in the logits that moves with either operand at that frequency is taken out, one frequency at a time.",
 )

@@ -13,7 +13,7 @@ from miii.model.wiring import BLOCKS, MIXERS, pairs
 from miii.plots.style import Chart
 from pages._kit import front, say
 from pages._kit.cell import cell, stamp_of
-from pages._parts.compare import compared
+from pages._parts.compare import findings
 
 front.door()
 
@@ -95,13 +95,13 @@ except InputError as error:
     st.stop()
 summary = analysis.compare.summary(frame)
 known = [
-    name for name in (*compared.TRAINING, *MEASURES) if name in summary and name != ADDS and summary[name].notna().any()
+    name for name in (*findings.TRAINING, *MEASURES) if name in summary and name != ADDS and summary[name].notna().any()
 ]
 
 say.header("One table", anchor="table")
 say.table(
-    compared.table(summary, known),
-    column_config=compared.columns(known),
+    findings.table(summary, known),
+    column_config=findings.columns(known),
     width="stretch",
     name="compared-architectures",
 )
@@ -111,7 +111,7 @@ with st.expander("What the columns are", icon=":material/help:"):
     say.text(
         "\n".join(
             f"- **{analysis.compare.label(name)}**: {says}"
-            for name, says in compared.SAYS.items()
+            for name, says in findings.SAYS.items()
             if name in (*known, ADDS)
         )
     )
@@ -156,10 +156,10 @@ else:
         measure=measure,
         stamp=(home / f"{chosen}.jsonl").stat().st_mtime,
         alt=f"{measure} by architecture: the median over the seeds as a point, least and most as a line.",
-        see=compared.SAYS.get(measure, ""),
+        see=findings.SAYS.get(measure, ""),
     )
 if chosen != OWN:
-    say.text(compared.finding(str(chosen), summary))
+    say.text(findings.finding(str(chosen), summary))
 
 say.header("Which go together", anchor="pairs")
 say.text("Blocks that shape an attention matrix need attention; all others take every mixer.")

@@ -11,8 +11,9 @@ from miii.errors import InputError
 from miii.expression import in_words
 from miii.plots.style import Chart
 from pages._kit import front, say
-from pages._kit.cell import cell, shared, stamp_of
-from pages._kit.pick import all_pairs, modular_run, step_of
+from pages._kit.cell import cell, shared
+from pages._kit.step_picker import step_of
+from pages._tasks.modular.checks import all_pairs, modular_run
 
 front.door()
 
@@ -30,7 +31,7 @@ one. It is fitted on half of the pairs, and judged on the other half.
 )
 
 run, task = modular_run("the logits as a formula")
-name, step, stamp = run.name, step_of(run), stamp_of(run)
+name, step = run.name, step_of(run)
 p = all_pairs(run, task)
 try:
     analysis.formula.check_task(task)
@@ -65,13 +66,12 @@ def terms(name: str, step: int) -> Chart:
 
 
 def kinds(name: str, step: int, other: int | None) -> Chart:
-    run = miii.runs.open(name)
-    assert isinstance(run.config.task, miii.ModularAddition)
+    run = miii.runs.open(name, miii.ModularAddition)
     keys = [term.k_c for term in fitted(name, step, step).formula.terms]
     found = {}
     for at in (step,) if other is None else (step, other):
         logits = analysis.grid.logits(run.model(at), run.task())
-        found[f"step {at}"] = analysis.decomposition.shares(logits, keys, run.config.task.multipliers)
+        found[f"step {at}"] = analysis.decomposition.shares(logits, keys, run.task_config.multipliers)
     return plots.kinds(found)
 
 
@@ -150,7 +150,6 @@ if fit.formula.terms:
         terms,
         name=name,
         step=step,
-        stamp=stamp,
         alt="Amplitudes of the formula's terms.",
         see="Two parameters a term, amplitude and phase (in radians), and three integers: "
         + (
@@ -227,7 +226,6 @@ cell(
     name=name,
     step=step,
     other=other,
-    stamp=stamp,
     alt="Stacked bars of the logits' variance by kind of wave.",
     see=f"“The formula's waves” are here those in ${asked} - c$ at the key frequencies of step {step}; “the sum” is ${asked}$. “The "
     "sum, unlike from answer to answer” is a wave in the sum that one answer follows differently from the next. "
@@ -256,7 +254,6 @@ if keys:
             steering,
             name=name,
             step=step,
-            stamp=stamp,
             alt="Share of all pairs answered with s more, for every s, and of the control.",
             see=f"Mean over s: {report.steering_accuracy:.2%} of all pairs, at worst {report.steering_minimum:.2%}. Control: "
             f"{report.steering_control:.2%} still answered with ${added}$.",

@@ -7,10 +7,11 @@ import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
 from pages._kit import front, links, say
-from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.cell import cell, shared
 from pages._kit.inputs import whole
-from pages._kit.pick import modular_run, step_of
-from pages._parts.train.form import LIMIT
+from pages._kit.step_picker import step_of
+from pages._server.settings import LIMIT
+from pages._tasks.modular.checks import modular_run
 
 front.door()
 
@@ -26,7 +27,7 @@ which circles there are.
 )
 
 run, task = modular_run("the frequencies")
-name, step, p, stamp = run.name, step_of(run), task.p, stamp_of(run)
+name, step, p = run.name, step_of(run), task.p
 
 
 @shared
@@ -107,7 +108,6 @@ cell(
     embedding_spectrum,
     name=name,
     step=step,
-    stamp=stamp,
     pick=("frequency", look_closer),
     alt="Bars of the embedding's cosine and sine lengths by frequency; the key frequencies are marked.",
     see=f"**Key frequencies at step {step}: {listed}**"
@@ -140,7 +140,6 @@ cell(
     neuron_logit_spectrum,
     name=name,
     step=step,
-    stamp=stamp,
     alt="Bars of the cosine and sine lengths of the map from neurons to logits by frequency.",
     see=r"$W_L = W_\mathrm{out} W_U$ says what each neuron of the last block adds to each answer; here over the answers $c$. "
     f"Gini coefficient {gini_written:.2f}; effective rank {rank_written:.1f} (of at most {len(all_written)}).",
@@ -169,7 +168,6 @@ if analysis.grid.MIN_P <= p <= LIMIT:
         name=name,
         step=step,
         site=site,
-        stamp=stamp,
         width="content",
         alt=f"Power of {site} by the frequency in a and in b.",
         see="Row and column 0 hold waves of one operand alone; the diagonal holds products of two waves of the same frequency, "
@@ -182,7 +180,7 @@ say.header("When do they arise?", anchor="training")
 cell(
     power_over_training,
     name=name,
-    stamp=(stamp, len(run.steps)),
+    stamp=len(run.steps),
     alt="Heatmap of the share of power of each frequency, from the first to the last snapshot.",
     see="Each column is a snapshot. Random weights have all frequencies about alike; where the network learns to add on "
     "circles, a few take over and the rest fade.",
@@ -208,7 +206,6 @@ for i, frequency in enumerate(frequencies):
             name=name,
             step=step,
             k=frequency,
-            stamp=stamp,
             width="content",
             alt=f"The tokens in the plane of frequency {frequency}.",
         )
@@ -223,7 +220,6 @@ cell(
     singular_values,
     name=name,
     step=step,
-    stamp=stamp,
     alt="Singular values of the embedding, descending.",
     see=f"{few} of {len(values)} directions hold 99 % of the variance over the tokens; effective rank "
     f"{rank:.1f}. Each circle needs two.",

@@ -11,9 +11,10 @@ from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Frames
 from pages._kit import front, say
-from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.cell import cell, shared
 from pages._kit.inputs import number
-from pages._kit.pick import ABOUT, chosen_run, step_of
+from pages._kit.step_picker import step_of
+from pages._tasks.checks import run_on
 
 MOST = 12  # frames ahead
 
@@ -60,19 +61,9 @@ def places(name: str, step: int) -> tuple[Chart, ...]:
 
 front.door()
 say.title("Frames")
-run = chosen_run()
-task = run.config.task
-if not isinstance(task, Frames):
-    what = ABOUT.get(task.kind, "calculates with pairs of numbers modulo p")
-    where = "Sieve" if task.kind in ABOUT else "Fourier"
-    say.info(
-        f"This page shows what a network writes that learned frames of integers and their labels; {run.name} {what}, and what it "
-        f"has learned is on the page {where}.",
-        icon="signpost",
-    )
-    st.stop()
+run, task = run_on(Frames, "what a network writes that learned frames of integers and their labels")
 say.text(INTRO)
-step, stamp = step_of(run), stamp_of(run)
+step = step_of(run)
 
 if task.predict == "label":
     say.info(
@@ -115,7 +106,6 @@ else:
             n=int(n),
             d=int(d),
             ahead=ahead,
-            stamp=stamp,
             width="content",
             alt=f"The {ahead} frames that the network writes after {n} with +{d}, wrong tokens marked.",
             see=f"Each token is the likeliest after those before it; {n} {seen}.",
@@ -155,7 +145,6 @@ else:
         name=run.name,
         step=step,
         ahead=ahead,
-        stamp=stamp,
         alt="By frames ahead: share of integers right, and area under the ROC curve of labels.",
         see="The same network before training, and whoever repeats the first frame, are the controls. Labels are scored on integers "
         "that no training sequence has; after its own frames, on the integer that the network wrote.",
@@ -165,7 +154,6 @@ else:
         name=run.name,
         step=step,
         ahead=ahead,
-        stamp=stamp,
         alt="One frame ahead: digits right by place, and integers right by the number of carries.",
         see="High digits are right by repeating, unless a carry reaches them: the test of adding is the right-hand side.",
     )
@@ -176,7 +164,6 @@ if run.config.model.positions == "frames":
         places,
         name=run.name,
         step=step,
-        stamp=stamp,
         width="content",
         alt="Cosines between the vectors of the steps, and between those of the slots.",
         see=f"Slot 0 is the condition, 1 to {task.width} are the digits, {task.width + 1} is the label. At first all are near 0.",

@@ -9,9 +9,10 @@ from miii.analysis.modular.neurons import SINGLE
 from miii.expression import in_words
 from miii.plots.style import Chart
 from pages._kit import front, say
-from pages._kit.cell import cell, shared, stamp_of
-from pages._kit.pick import all_pairs, modular_run, step_of
-from pages._parts.neurons import one as one_neuron
+from pages._kit.cell import cell, shared
+from pages._kit.step_picker import step_of
+from pages._parts.neurons import neuron as one_neuron
+from pages._tasks.modular.checks import all_pairs, modular_run
 
 front.door()
 
@@ -25,7 +26,7 @@ frequency**, read the operands at some **phase**, and write to the answers at th
 )
 
 run, task = modular_run("the frequencies of the neurons")
-name, step, stamp = run.name, step_of(run), stamp_of(run)
+name, step = run.name, step_of(run)
 p = all_pairs(run, task)
 added = in_words(*task.multipliers)
 phase = added.replace("a", r"\varphi_a").replace("b", r"\varphi_b")
@@ -40,9 +41,8 @@ if run.config.model.n_layers > 1:
 
 @shared
 def taken_apart(name: str, step: int) -> analysis.neurons.Neurons:
-    run = miii.runs.open(name)
-    assert isinstance(run.config.task, miii.ModularAddition)
-    return analysis.neurons.describe(run.model(step), run.task(), run.config.task.multipliers)
+    run = miii.runs.open(name, miii.ModularAddition)
+    return analysis.neurons.describe(run.model(step), run.task(), run.task_config.multipliers)
 
 
 def clusters(name: str, step: int) -> Chart:
@@ -115,7 +115,6 @@ with left:
         clusters,
         name=name,
         step=step,
-        stamp=stamp,
         pick=("frequency", look_at_frequency),
         alt="Bars of the live neurons by their strongest frequency.",
         see=f"Neurons of a single frequency: {listed}. A click on a bar shows its purest neuron [below](#neuron).",
@@ -125,7 +124,6 @@ with right:
         single_frequency,
         name=name,
         step=step,
-        stamp=stamp,
         alt="Histogram of the neurons' share of variance in their strongest frequency.",
         see="The share counts waves in $a$, in $b$, and products of both, all at that frequency. "
         f"{neurons.single_frequency:.0%} are above {SINGLE:.0%}, the line.",
@@ -143,7 +141,6 @@ cell(
     phases,
     name=name,
     step=step,
-    stamp=stamp,
     pick=("neuron", one_neuron.choose),
     alt="Phase written against the difference of phase read and phase written for neurons of one frequency.",
     see="Dots on the line write exactly the phase that they read. Their spread along it shows how evenly the phases are "
@@ -169,7 +166,6 @@ if found:
         name=name,
         step=step,
         kind=kind,
-        stamp=stamp,
         alt=f"Loss over all pairs with each cluster of neurons replaced by its {kind}, on a log scale.",
         see="Each bar starts at the loss of the whole network. A cluster that does nothing has no bar.",
     )
@@ -183,7 +179,7 @@ with st.spinner(f"Taking the neurons of {len(run.steps)} snapshots apart …", s
     cell(
         power_over_training,
         name=name,
-        stamp=(stamp, len(run.steps)),
+        stamp=len(run.steps),
         alt="Heatmap of the mean share of each frequency in the live neurons, from the first to the last snapshot.",
         see="Each column is a snapshot; the share of each frequency in a neuron's variance, averaged over the live neurons.",
     )

@@ -15,7 +15,7 @@ from pages._parts.paper import primes as paper_primes
 from pages._parts.paper import question as paper_question
 from pages._parts.paper import references as paper_references
 from pages._parts.paper import strings as paper_strings
-from pages._parts.paper.parts import SEEDS, five, listed, report, there
+from pages._parts.paper.parts import SEEDS, available, listed, report, reports_of_seeds
 
 front.door()
 
@@ -40,10 +40,9 @@ RESULTS = {
 
 def abstract() -> str:
     """The claim in three sentences, whose numbers are read from the runs."""
-    added, result = report("add-113"), runs.shipped("add-113").result
-    config, primes = runs.shipped("add-113").config.task, five()
+    run, added, primes = runs.shipped("add-113", ModularAddition), report("add-113"), reports_of_seeds()
+    config, result = run.task_config, run.result
     assert result is not None
-    assert isinstance(config, ModularAddition)
     waves, passed = len(added["key_frequencies"]), sum("modulo 3" in each["verdict"] for each in primes.values())
     explained = min(each["digit_variance_explained"]["3"] for each in primes.values())
     deepest = max(each["sieve_depth"] for each in primes.values())
@@ -66,7 +65,7 @@ with st.container(horizontal_alignment="center"), st.container(width=COLUMN):
         "The draft *Mechanistic Interpretability on Irreducible Unsigned-Integer Identifiers* by Noah Syrkis, carried out, in words of "
         "our own. Every number here is read from a network that came with miii, and below every figure are its code and its numbers."
     )
-    if there("add-113", *SEEDS):
+    if available("add-113", *SEEDS):
         with st.container(border=True):
             say.text(abstract())
     for names in (CONTENTS, RESULTS):

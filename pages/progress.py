@@ -7,8 +7,9 @@ import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
 from pages._kit import front, say
-from pages._kit.cell import cell, shared, stamp_of
-from pages._kit.pick import all_pairs, modular_run, step_of
+from pages._kit.cell import cell, shared
+from pages._kit.step_picker import step_of
+from pages._tasks.modular.checks import all_pairs, modular_run
 
 front.door()
 
@@ -24,16 +25,15 @@ or everything else (**excluded loss**).
 
 run, task = modular_run("how the circuit grows")
 all_pairs(run, task)
-name, step, stamp = run.name, step_of(run), (stamp_of(run), len(run.steps))
+name, step = run.name, step_of(run)
 
 
 @shared
 def measured(name: str, snapshots: int) -> "pd.DataFrame":
-    run = miii.runs.open(name)
-    assert isinstance(run.config.task, miii.ModularAddition)
+    run = miii.runs.open(name, miii.ModularAddition)
     keys = analysis.fourier.model_key_frequencies(run.model())
     models = ((step, run.model(step)) for step in run.steps[:snapshots])
-    return analysis.trajectory.measure_all(models, run.task(), keys, run.config.task.multipliers).frame()
+    return analysis.trajectory.measure_all(models, run.task(), keys, run.task_config.multipliers).frame()
 
 
 def progress(name: str, step: int, snapshots: int) -> tuple[Chart, ...]:
@@ -58,7 +58,6 @@ with st.spinner(f"Measuring {len(run.steps)} snapshots …", show_time=True):
         name=name,
         step=step,
         snapshots=len(run.steps),
-        stamp=stamp,
         alt=f"Lines over the steps of the {len(run.steps)} snapshots of {name}.",
     )
 

@@ -10,10 +10,11 @@ from miii import runs
 from miii.errors import InputError
 from pages._kit import front, say
 from pages._kit.beside import BESIDE
-from pages._kit.pick import RUN, STEP
+from pages._kit.run_picker import RUN
+from pages._kit.step_picker import STEP
 from pages._kit.take import csv
-from pages._parts.runs import bring, listing
-from pages._parts.runs.bring import CHOSEN, DOUBT, NOTE, SAID, WRONG
+from pages._parts.runs import importing, run_table
+from pages._parts.runs.importing import CHOSEN, DOUBT, NOTE, SAID, WRONG
 from pages._server import rights, settings
 from pages._server.jobs import registry, waiting
 
@@ -26,7 +27,7 @@ SEEN = "runs-seen"  # the row of the table that was looked at last
 
 @dataclass(frozen=True)
 class Deleted:
-    """A run that can be brought back: its name, where it lies, and whose it was."""
+    """A deleted run that can be restored: its name, its place in the trash, and its owner."""
 
     name: str
     place: Path
@@ -37,7 +38,7 @@ def busy() -> list[str]:
     return [job.name for job in waiting()]
 
 
-def look_at(name: str) -> None:
+def open_run(name: str) -> None:
     st.session_state[RUN] = name
     st.session_state.pop(STEP, None)
     st.session_state[SAID] = f"{name} is now the run that every page shows."
@@ -48,8 +49,8 @@ def compare(name: str) -> None:
     st.session_state[SAID] = f"{name} now stands beside {st.session_state[RUN]}, to be compared with it."
 
 
-def follow(old: str, new: str | None) -> None:
-    """What was said of a run under its old name holds under the new one."""
+def rename_choices(old: str, new: str | None) -> None:
+    """Carry choices of a run over to its new name."""
     for key in (RUN, BESIDE, CHOSEN):
         if st.session_state.get(key) == old:
             st.session_state[key] = new
@@ -58,26 +59,26 @@ def follow(old: str, new: str | None) -> None:
 def rename(name: str, field: str) -> None:
     try:
         rights.check(name)
-        idle(name)
+        check_idle(name)
         run = runs.rename(runs.open(name), st.session_state[field].strip(), [job.name for job in registry().all()])
         rights.own(run.name, rights.release(name))
     except InputError as error:
         st.session_state[WRONG] = str(error)
     else:
-        follow(name, run.name)
+        rename_choices(name, run.name)
         st.session_state[SAID] = f"{name} is called {run.name} now."
 
 
 def delete(name: str) -> None:
     try:
         rights.check(name)
-        idle(name)
+        check_idle(name)
         place = runs.trash(runs.open(name))
     except InputError as error:
         st.session_state[WRONG] = str(error)
     else:
         st.session_state[DELETED] = Deleted(name, place, rights.release(name))
-        follow(name, None)
+        rename_choices(name, None)
 
 
 def undo(deleted: Deleted) -> None:
@@ -93,11 +94,11 @@ def undo(deleted: Deleted) -> None:
 
 
 def why_busy(name: str) -> str | None:
-    """Why a run cannot be changed now; None where nothing is done with it."""
+    """Return why a run cannot be changed now; None if it can."""
     return f"{name} trains or waits for its turn: stop it first, on the page Train." if name in busy() else None
 
 
-def idle(name: str) -> None:
+def check_idle(name: str) -> None:
     if why := why_busy(name):
         raise InputError(why)
 
@@ -107,7 +108,7 @@ def packed(name: str, resumable: bool) -> bytes:
 
 
 def has_state(name: str) -> bool:
-    """Whether a download of the run can be made that can be resumed."""
+    """Return whether a download of the run can be resumed."""
     try:
         run = runs.open(name)
         return run.has_state and run.can_resume
@@ -116,7 +117,7 @@ def has_state(name: str) -> bool:
 
 
 def messages() -> None:
-    """What came of the last press of a button."""
+    """Show what the last press of a button did."""
     if SAID in st.session_state:
         say.success(st.session_state.pop(SAID))
     if NOTE in st.session_state:
@@ -139,7 +140,7 @@ def messages() -> None:
 
 
 def actions(name: str) -> None:
-    """What can be done with the chosen run."""
+    """Show the actions on the chosen run."""
     on_disk = name in {run.name for run in runs.every()}
     why = rights.why_not(name) or why_busy(name)
     resumable = on_disk and has_state(name)
@@ -155,7 +156,7 @@ def actions(name: str) -> None:
             "Open",
             type="primary",
             icon=":material/visibility:",
-            on_click=look_at,
+            on_click=open_run,
             args=(name,),
             help="Make it the run that every page shows, as the sidebar does",
         )
@@ -205,7 +206,7 @@ def actions(name: str) -> None:
         )
 
 
-def secret() -> None:
+def secret_link() -> None:
     with st.popover(
         "Secret link", icon=":material/key:", help="What lets you change your runs from another tab, or tomorrow"
     ):
@@ -229,7 +230,7 @@ found = settings.read()
 if found.shared:
     lasts = "" if settings.lasting() else " Its disk does not last: download what you want to keep."
     say.info(f"This server is shared.{lasts} {found.sentence()}", icon="group")
-    secret()
+    secret_link()
 
 search = st.text_input(
     "Search",
@@ -239,15 +240,15 @@ search = st.text_input(
     max_chars=LONGEST,
     help="Shows the runs whose name, task, state or origin has every one of these words",
 )
-table = listing.table(waiting(), search or "")
+table = run_table.table(waiting(), search or "")
 listed = list(table["run"])
-names = list(table["run"][table["state"] != listing.UNREADABLE])
+names = list(table["run"][table["state"] != run_table.UNREADABLE])
 if listed:
     event = st.dataframe(
         table,
         hide_index=True,
-        column_config=listing.COLUMNS,
-        column_order=listing.columns(table),
+        column_config=run_table.COLUMNS,
+        column_order=run_table.columns(table),
         on_select="rerun",
         selection_mode="single-row",
         key=f"runs-{hash(tuple(listed))}",  # another list has another row chosen: none
@@ -282,4 +283,4 @@ say.text(
     "From a laptop, a cluster, or somebody else. Nothing in a file is trusted: only JSON and tensors are read, and a run is made "
     "of them only if every part fits the rest."
 )
-bring.panel()
+importing.panel()

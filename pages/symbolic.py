@@ -9,12 +9,12 @@ from miii.errors import InputError
 from miii.expression import in_words, parse
 from miii.plots.style import Chart
 from pages._kit import front, say
-from pages._kit.cell import cell, shared, stamp_of
-from pages._kit.pick import start
+from pages._kit.cell import cell, shared
 from pages._parts.symbolic import logic as symbolic_logic
-from pages._parts.train.form import LIMIT, type_expression
 from pages._server import control
 from pages._server.jobs import registry
+from pages._server.settings import LIMIT
+from pages._tasks.modular.inputs import type_expression
 
 front.door()
 
@@ -34,9 +34,8 @@ def analyzed(name: str, step: int) -> analysis.verdict.Report:
 
 @shared
 def taken_apart(name: str, step: int) -> analysis.neurons.Neurons:
-    run = miii.runs.open(name)
-    assert isinstance(run.config.task, miii.ModularAddition)
-    return analysis.neurons.describe(run.model(step), analysis.compiled.plain(run.config.task))
+    run = miii.runs.open(name, miii.ModularAddition)
+    return analysis.neurons.describe(run.model(step), analysis.compiled.plain(run.task_config))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -186,7 +185,7 @@ with right:
         "Train",
         type="primary",
         icon=":material/play_arrow:",
-        on_click=start,
+        on_click=control.start,
         args=(config,),
         disabled=live,
         help=f"A network on {task.n_train:,} of the {p * p:,} pairs by the recipe fast; it is kept as a run like any other",
@@ -231,19 +230,17 @@ say.caption(
 left, right = st.columns(2)
 if done is not None:
     with left:
-        step, stamp = done.steps[-1], stamp_of(done)
+        step = done.steps[-1]
         cell(
             trained_spectrum,
             name=done.name,
             step=step,
-            stamp=stamp,
             alt="Length of the trained embedding's waves by frequency.",
         )
         cell(
             trained_clusters,
             name=done.name,
             step=step,
-            stamp=stamp,
             alt="Neurons of the trained network by their strongest frequency.",
         )
 if total is not None:

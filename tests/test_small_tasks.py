@@ -9,7 +9,6 @@ import torch
 import miii
 from miii import cli, plots, runs
 from miii.analysis import lengths, multitask, sieve
-from miii.training.evaluation import accuracy
 
 TASKS = {
     "two digits": {"kind": "primes", "low": 10, "high": 99},
@@ -94,15 +93,15 @@ def test_a_number_has_one_value_wherever_it_is_measured(small_config, tmp_path):
     assert lengths.held_out(miu.model(), miu.task()) == {
         name: miu.rows()[-1][name] for name in ("accuracy_as_long", "accuracy_longer")
     }
-    assert accuracy(miu.config.task, miu.rows()[-1]) == (miu.rows()[-1]["accuracy_longer"], "longer strings")
+    assert miu.config.task.accuracy(miu.rows()[-1]) == (miu.rows()[-1]["accuracy_longer"], "longer strings")
     mean, worst = multitask.over_targets(residues.report["accuracy"], residues.config.task)
-    assert accuracy(residues.config.task, residues.rows()[-1]) == (pytest.approx(mean, abs=1e-12), "mean over primes")
+    assert residues.config.task.accuracy(residues.rows()[-1]) == (pytest.approx(mean, abs=1e-12), "mean over primes")
     assert (residues.report["accuracy_mean"], worst) == (pytest.approx(0.937, abs=5e-4), "mod 109")
     masked = {"kind": "residues", "p": 11, "masked": (7,)}
     run = runs.record(tmp_path / "masked", miii.train(small_config(task=masked, steps=3)))
     found, row = multitask.report(run), run.rows()[-1]
     assert found["accuracy_worst"] == row["accuracy_worst"]
-    assert found["accuracy_mean"] == pytest.approx(accuracy(run.config.task, row)[0])
+    assert found["accuracy_mean"] == pytest.approx(run.config.task.accuracy(row)[0])
 
 
 def test_charts_of_many_rows_are_drawn_and_saved(tmp_path):

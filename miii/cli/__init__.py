@@ -36,12 +36,9 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], int]]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command ``miii``: 0 on success, 2 on bad input, 130 when stopped by Ctrl-C.
-
-    Source: own design.
-    """
+    """Run the command ``miii``: return 0 on success, 2 on bad input, 130 when stopped by Ctrl-C."""
     named = tuple(
-        # the first sentence of the docstring: where the rest comes from is no help to who asks for help
+        # the first line of the docstring
         Annotated[kind, tyro.conf.subcommand(name, description=kind.__doc__.partition("\n")[0])]
         for name, (kind, _) in COMMANDS.items()
     )
@@ -59,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
+            stream.reconfigure(errors="backslashreplace")  # file names need not be text
     try:
         _check_names(chosen)
         return next(run for kind, run in COMMANDS.values() if type(chosen) is kind)(chosen)
@@ -68,14 +65,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 0
-    except OSError as error:  # of a path that no command looked at first: too long, in a file, not permitted
+    except OSError as error:  # a path that no command checked: too long, below a file, not permitted
         place = shortened(str(error.filename or "a file"), 300)
         print(f"miii: {place} cannot be used: {error.strerror or error}.", file=sys.stderr)
         return 2
 
 
 def _check_names(chosen: Any) -> None:
-    """Check that every text of a command can be the name of a file: the system takes no null character.
+    """Check that every text of a command can name a file: the system takes no null character.
 
     Raises:
         InputError: one cannot.

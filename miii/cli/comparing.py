@@ -17,27 +17,22 @@ RunNames = Annotated[
 
 @dataclass(frozen=True)
 class Compare:
-    """Put runs beside each other: how soon each learned its task, and what its network computes.
-
-    Source: ``analysis.compare``.
-    """
+    """Compare runs: how soon each learned its task, and what its network computes."""
 
     runs: RunNames
-    summary: Annotated[bool, tyro.conf.arg(help="one row an architecture, over its seeds, in place of one a run")] = (
-        False
-    )
+    summary: Annotated[bool, tyro.conf.arg(help="one row per architecture, over its seeds")] = False
     json: Json = False
 
 
 def run_compare(chosen: Compare) -> int:
-    """Print the table. Source: ``analysis.compare``.
+    """Print the table.
 
     Raises:
         InputError: the runs do not share task, split and budget, or one cannot be compared.
     """
     found = []
     opened = [runs.open(name) for name in chosen.runs]
-    compare.on_equal_terms([(run.name, compare.terms(run.config)) for run in opened])  # before minutes of measuring
+    compare.on_equal_terms([(run.name, compare.terms(run.config)) for run in opened])  # before the costly part
     with parts("compare") as progress:
         for done, run in enumerate(opened):
             progress(done, len(opened), run.name)
@@ -49,7 +44,7 @@ def run_compare(chosen: Compare) -> int:
     if chosen.json:
         print(json.dumps(plain.to_dict("records")))
     else:
-        if "sieve_depth" in plain:  # on primes none groks
+        if "sieve_depth" in plain:  # on primes the goal is to sieve
             plain = plain.rename(columns=lambda name: name.replace("grokked", "sieved").replace("to_grok", "to_sieve"))
         print(plain.fillna("-").to_string(index=False, float_format="{:.4g}".format))
     return 0

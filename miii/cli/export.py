@@ -18,16 +18,13 @@ from miii.errors import InputError
 from miii.notebook.cells import Page
 from miii.runs.atomic import whole_file
 
-APP = Path(__file__).parents[2]  #: the pages lie beside the package, and are no part of it
+APP = Path(__file__).parents[2]  #: the pages lie beside the package
 ENDING = {"notebook": ".ipynb", "html": ".html"}
 
 
 @dataclass(frozen=True)
 class Export:
-    """Write what the app shows of a run as a Jupyter notebook or an HTML page.
-
-    Source: ``miii.notebook``.
-    """
+    """Write the app's pages about a run as a Jupyter notebook or an HTML page."""
 
     run: RunName
     to: Annotated[Literal["notebook", "html"], tyro.conf.arg(help="the kind of file")]
@@ -40,27 +37,25 @@ class Export:
 
 
 def run_export(chosen: Export) -> int:
-    """Export, and print the file; a line on stderr for each page.
+    """Export and print the file's name; print a line per page on stderr.
 
     Raises:
         InputError: an option has no such value, there is nothing to show, or the file exists or cannot be written.
-
-    Source: ``miii.notebook``.
     """
     out = chosen.out
     if out.suffix.lower() != ENDING[chosen.to]:
         raise InputError(f"out must end in {ENDING[chosen.to]} (got {str(out)!r}).")
-    if os.path.lexists(out) or not out.parent.is_dir():  # said before any work is done
+    if os.path.lexists(out) or not out.parent.is_dir():  # before any work
         raise InputError(f"out must be a file that does not exist yet, in a folder that does (got {str(out)!r}).")
     with contextlib.suppress(FileNotFoundError):
-        out.lstat()  # raises what the command line tells: a name that is too long
+        out.lstat()  # raises OSError if the name is too long
     run = runs.open(chosen.run)
     if run.folder.resolve() not in [listed.folder.resolve() for listed in runs.every()]:
-        raise InputError(f"run must be one that `miii runs` lists, to be found by its name alone (got {chosen.run!r}).")
+        raise InputError(f"run must be one that `miii runs` lists, by name (got {chosen.run!r}).")
     run.weights(chosen.step)
     pages = list(_pages(run.name, chosen.step, chosen.page))
     if not pages:
-        raise InputError(f"No page has anything to show of {run.name}.")
+        raise InputError(f"run must have a page with a figure (no page shows one for {run.name}).")
     text = _written(pages, chosen.to)
     try:
         whole_file(out, lambda beside: beside.write_text(text, encoding="utf-8"))
@@ -71,7 +66,7 @@ def run_export(chosen: Export) -> int:
 
 
 def _pages(run: str, step: int | None, wanted: str | None) -> Iterator[Page]:
-    """The page that is wanted; or, if that is None, every page with a figure of the run."""
+    """Yield the wanted page, or every page with a figure of the run."""
     app = _app()
     names = app.pages()
     if wanted not in (None, *names):
@@ -82,7 +77,7 @@ def _pages(run: str, step: int | None, wanted: str | None) -> Iterator[Page]:
             page: Page = app.record(name, run, step)
         except InputError as error:
             if wanted is not None:
-                raise InputError(f"{name} has nothing to export of {run}: {error}") from None
+                raise InputError(f"{name} has nothing to export for {run}: {error}") from None
             continue
         if wanted is not None or page.run is not None:
             many = "1 figure" if len(page.figures) == 1 else f"{len(page.figures)} figures"
@@ -91,9 +86,9 @@ def _pages(run: str, step: int | None, wanted: str | None) -> Iterator[Page]:
 
 
 def _app() -> Any:
-    """The app without a browser. The library does not know it, so it is found by its place."""
-    if not (APP / "app.py").exists():
-        raise InputError(f"export needs the app, which comes with a checkout of miii and is not in {APP}.")
+    """Import the app, which the library finds by its path only."""
+    if not (APP / "pages" / "_kit" / "headless.py").exists():
+        raise InputError("export needs the app's pages: run it in a checkout of https://github.com/syrkis/miii.")
     sys.path.insert(0, str(APP))
     return importlib.import_module("pages._kit.headless")
 

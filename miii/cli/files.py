@@ -16,25 +16,19 @@ from miii.tasks import ModularAddition, Operation
 
 OPERATIONS = get_args(Operation)
 
-Format = Annotated[Literal["transformer-lens"], tyro.conf.arg(help="whose names and layouts the weights have")]
+Format = Annotated[Literal["transformer-lens"], tyro.conf.arg(help="names and layout of the weights")]
 
 
 @dataclass(frozen=True)
 class Runs:
-    """List the runs in runs/ and checkpoints/.
-
-    Source: ``miii.runs``.
-    """
+    """List the runs in runs/ and checkpoints/."""
 
     json: Annotated[bool, tyro.conf.arg(help="print a JSON array on stdout")] = False
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Write a run as one zip file, for the app or another machine.
-
-    Source: ``miii.runs``.
-    """
+    """Write a run as one zip file, for the app or another machine."""
 
     run: RunName
     out: Annotated[Path, tyro.conf.arg(help="the file to write, ending in .zip")]
@@ -45,12 +39,9 @@ class Pack:
 
 @dataclass(frozen=True)
 class Unpack:
-    """Make a run of a zip file, which is checked and not trusted.
+    """Make a run from a zip file, after checking it."""
 
-    Source: ``miii.runs``.
-    """
-
-    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="a zip file such as pack writes")]
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="a zip file, as written by pack")]
     name: Annotated[
         str | None, tyro.conf.arg(help="the run's name [the one in the file]", metavar="NAME", help_behavior_hint="")
     ] = None
@@ -58,10 +49,7 @@ class Unpack:
 
 @dataclass(frozen=True)
 class Ship:
-    """Copy a finished run, small enough to be committed.
-
-    Source: ``miii.runs``.
-    """
+    """Copy a finished run, small enough to commit."""
 
     run: RunName
     out: Annotated[Path, tyro.conf.arg(help="folder of the copy")]
@@ -70,12 +58,9 @@ class Ship:
 
 @dataclass(frozen=True)
 class Import:
-    """Make a run of other people's weights.
+    """Make a run from external weights."""
 
-    Source: ``miii.transformer_lens``.
-    """
-
-    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="a .safetensors file, or a .pt of tensors alone")]
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="a .safetensors file, or a .pt with tensors only")]
     out: Annotated[Path, tyro.conf.arg(help="folder of the run")]
     format: Format = "transformer-lens"
     task: Annotated[str, tyro.conf.arg(help="what it was trained on", metavar="{" + ",".join(OPERATIONS) + "}")] = "add"
@@ -84,21 +69,18 @@ class Import:
     ] = None
     p: Annotated[int, tyro.conf.arg(help="the modulus")] = 113
     act: Annotated[str, tyro.conf.arg(help="its activation", metavar="{" + ",".join(ACTIVATIONS) + "}")] = "relu"
-    causal: Annotated[bool, tyro.conf.arg(help="whether a position sees only itself and those before it")] = True
-    lnpre: Annotated[bool, tyro.conf.arg(help="whether it has LayerNorms without weights (LNPre)")] = False
+    causal: Annotated[bool, tyro.conf.arg(help="a position sees itself and earlier positions only")] = True
+    lnpre: Annotated[bool, tyro.conf.arg(help="it has LayerNorms without weights (LNPre)")] = False
     train_fraction: Annotated[
-        str, tyro.conf.arg(help="share of the pairs that trained it, in this project's split", metavar="unknown|FLOAT")
+        str, tyro.conf.arg(help="training share of this project's split, if trained on it", metavar="unknown|FLOAT")
     ] = "unknown"
-    seed: Annotated[int, tyro.conf.arg(help="of the split, where it is known")] = 0
+    seed: Annotated[int, tyro.conf.arg(help="seed of the split, if known")] = 0
     json: Json = False
 
 
 @dataclass(frozen=True)
 class ExportWeights:
-    """Write a network's weights for other people's tools.
-
-    Source: ``miii.transformer_lens``.
-    """
+    """Write a network's weights for other tools."""
 
     run: RunName
     out: Annotated[Path, tyro.conf.arg(help="the file to write, ending in .safetensors")]
@@ -107,32 +89,32 @@ class ExportWeights:
 
 
 def run_runs(chosen: Runs) -> int:
-    """Print the runs, and the folders among them that cannot be opened. Source: ``miii.runs``."""
+    """Print the runs, and the folders that cannot be opened."""
     print_runs(runs.every(), chosen.json, runs.broken())
     return 0
 
 
 def run_pack(chosen: Pack) -> int:
-    """Pack, and print the file. Source: ``miii.runs``."""
+    """Pack a run and print the file's name."""
     runs.write_pack(runs.open(chosen.run), chosen.out, chosen.resumable)
     print(chosen.out)
     return 0
 
 
 def run_unpack(chosen: Unpack) -> int:
-    """Unpack into ``runs``, and print the run's folder. Source: ``miii.runs``."""
+    """Unpack into ``runs`` and print the run's folder."""
     print(runs.unpack(chosen.file, chosen.name).folder)
     return 0
 
 
 def run_ship(chosen: Ship) -> int:
-    """Copy, and print the copy's folder. Source: ``miii.runs``."""
+    """Copy a run and print the copy's folder."""
     print(runs.ship(runs.open(chosen.run), chosen.out, chosen.snapshots).folder)
     return 0
 
 
 def run_import(chosen: Import) -> int:
-    """Import, and print the run's folder; how well the claimed task fits, and what was left out, go to stderr.
+    """Import and print the run's folder; print the accuracy and the tensors left out on stderr.
 
     Raises:
         InputError: an option has no such value.
@@ -151,7 +133,7 @@ def run_import(chosen: Import) -> int:
     print(f"miii: accuracy over all pairs, as {task.name}: {found[task.operation]:.1%}", file=sys.stderr)
     if warning := transformer_lens.doubt(run, found):
         print(f"miii: warning: {warning}", file=sys.stderr)
-    told = {
+    result = {
         "run": run.name,
         "folder": str(run.folder),
         "task": task.name,
@@ -161,12 +143,12 @@ def run_import(chosen: Import) -> int:
         "warning": warning,
         "left_out": extras,
     }
-    print(json.dumps(told) if chosen.json else run.folder)
+    print(json.dumps(result) if chosen.json else run.folder)
     return 0
 
 
 def run_export_weights(chosen: ExportWeights) -> int:
-    """Export, and print the file. Source: ``miii.transformer_lens``."""
+    """Export weights and print the file's name."""
     run = runs.open(chosen.run)
     transformer_lens.write_file(run.model(chosen.step), chosen.out)
     print(chosen.out)

@@ -18,10 +18,7 @@ Method = Annotated[str, tyro.conf.arg(help="how edges are scored", metavar="{" +
 
 @dataclass(frozen=True)
 class Analyze:
-    """Take a network apart, and decide whether it performs modular addition.
-
-    Source: ``analysis.verdict``.
-    """
+    """Analyze a network and decide whether it performs modular addition."""
 
     run: RunName
     step: Step = None
@@ -30,10 +27,7 @@ class Analyze:
 
 @dataclass(frozen=True)
 class Progress:
-    """Measure every snapshot of a run, and mark the phases of its training.
-
-    Source: ``analysis.trajectory`` and ``analysis.phases``.
-    """
+    """Measure every snapshot of a run and mark the phases of training."""
 
     run: RunName
     json: Json = False
@@ -41,10 +35,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Formula:
-    """Write the network's logits as a formula, and run the formula in its place.
-
-    Source: ``analysis.formula``.
-    """
+    """Write the network's logits as a formula and evaluate the formula in its place."""
 
     run: RunName
     step: Step = None
@@ -53,60 +44,51 @@ class Formula:
 
 @dataclass(frozen=True)
 class Circuit:
-    """Score every edge of the network, and measure how few of them do its work.
-
-    Source: ``analysis.circuits``.
-    """
+    """Score every edge of the network and measure how faithful the best ones are."""
 
     run: RunName
     method: Method = "exact"
     step: Step = None
     examples: Annotated[int, tyro.conf.arg(help="pairs, each with a corrupted partner")] = circuits.EXAMPLES
-    seed: Annotated[int, tyro.conf.arg(help="draws the pairs and their partners")] = 0
+    seed: Annotated[int, tyro.conf.arg(help="seed of the pairs and partners")] = 0
     json: Json = False
 
 
 @dataclass(frozen=True)
 class Residues:
-    """Ask what a network on primes, MIU or residues learned, and whether it sums residues.
-
-    Source: ``analysis.sieve`` and ``analysis.multitask``.
-    """
+    """Analyze a network on primes, MIU or residues: does it sum residues?"""
 
     run: RunName
     step: Step = None
     shuffled: Annotated[
-        str | None, tyro.conf.arg(help="a run with shuffled labels, as the probes' control", metavar="RUN")
+        str | None, tyro.conf.arg(help="run with shuffled labels, as a control for the probes", metavar="RUN")
     ] = None
-    save: Annotated[bool, tyro.conf.arg(help="keep the report of the last snapshot in the run's folder")] = False
+    save: Annotated[bool, tyro.conf.arg(help="save the last snapshot's report in the run's folder")] = False
     json: Json = False
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """Let a network on frames write the next integers and their labels, and score them.
-
-    Source: ``analysis.rollout``.
-    """
+    """Let a network on frames write the next integers and labels, and score them."""
 
     run: RunName
     step: Step = None
     ahead: Annotated[
         int | None,
-        tyro.conf.arg(help="frames that it writes [those of a sequence]", metavar="INT", help_behavior_hint=""),
+        tyro.conf.arg(help="frames to write [as in a sequence]", metavar="INT", help_behavior_hint=""),
     ] = None
-    save: Annotated[bool, tyro.conf.arg(help="keep the report of the last snapshot in the run's folder")] = False
+    save: Annotated[bool, tyro.conf.arg(help="save the last snapshot's report in the run's folder")] = False
     json: Json = False
 
 
 def run_rollout(chosen: Rollout) -> int:
-    """Print the report. Source: ``analysis.rollout``.
+    """Print the report.
 
     Raises:
-        InputError: another step than the last is to be kept, or the run's task is another.
+        InputError: ``save`` with a ``step``, or a run on another task.
     """
     run = runs.open(chosen.run)
-    _last_if_kept(chosen.save, chosen.step)
+    _check_save(chosen.save, chosen.step)
     found = reports.report_rollout(run, chosen.step, chosen.ahead)
     if chosen.save:
         runs.save_report(run, found)
@@ -114,7 +96,7 @@ def run_rollout(chosen: Rollout) -> int:
         print(json.dumps(found))
         return 0
     tables = {name: found.pop(name) for name in ("rollout", "untrained")}
-    for name in ("copy", "by_carries"):  # for a program to read
+    for name in ("copy", "by_carries"):  # in the JSON only
         found.pop(name)
     print_values(found)
     for name, rows in tables.items():
@@ -125,19 +107,19 @@ def run_rollout(chosen: Rollout) -> int:
     return 0
 
 
-def _last_if_kept(save: bool, step: int | None) -> None:
+def _check_save(save: bool, step: int | None) -> None:
     if save and step is not None:
-        raise InputError("save keeps the report of the last snapshot, so step must be left out.")
+        raise InputError("save keeps the report of the last snapshot: leave step out.")
 
 
 def run_residues(chosen: Residues) -> int:
-    """Print the report. Source: ``miii.reports``.
+    """Print the report.
 
     Raises:
-        InputError: another step than the last is to be kept, or the run's task is modular arithmetic.
+        InputError: ``save`` with a ``step``, or a run on another task.
     """
     run = runs.open(chosen.run)
-    _last_if_kept(chosen.save, chosen.step)
+    _check_save(chosen.save, chosen.step)
     if isinstance(run.config.task, tasks.Residues):
         found = reports.report_residues(run, chosen.step)
     else:
@@ -147,7 +129,7 @@ def run_residues(chosen: Residues) -> int:
     if chosen.save:
         runs.save_report(run, found)
     if not chosen.json:
-        found.pop("frequency_power", None)  # thousands of numbers, for a program to read
+        found.pop("frequency_power", None)  # thousands of numbers, in the JSON only
     _print(found, chosen.json)
     if not chosen.json and found.get("verdict", "").startswith("sums"):
         print(sieve.OPEN)
@@ -155,16 +137,17 @@ def run_residues(chosen: Residues) -> int:
 
 
 def run_analyze(chosen: Analyze) -> int:
-    """Print the report. Source: ``analysis.verdict``."""
+    """Print the report."""
     run = runs.open(chosen.run)
     _modular(run)
-    report = verdict.analyze(run.model(chosen.step), run.task()).to_json()
-    _print(_where(run, chosen.step) | report, chosen.json)
+    model, task = run.model(chosen.step), run.task()
+    report = verdict.analyze(model, task).to_json()
+    _print(_where(run, chosen.step) | report, chosen.json, fourier.model_choice(model, grid.modulus(task)).why_none)
     return 0
 
 
 def run_progress(chosen: Progress) -> int:
-    """Print one row a snapshot, and the phases. Source: ``analysis.trajectory`` and ``analysis.phases``."""
+    """Print one row per snapshot, then the phases."""
     run = runs.open(chosen.run)
     _modular(run)
     models = ((step, run.model(step)) for step in run.steps)
@@ -184,11 +167,12 @@ def run_progress(chosen: Progress) -> int:
 
 
 def run_formula(chosen: Formula) -> int:
-    """Print the formula and how it does. Source: ``analysis.formula``."""
+    """Print the formula and its fit."""
     run = runs.open(chosen.run)
     formula.check_task(_modular(run))
     model, task = run.model(chosen.step), run.task()
-    keys = fourier.model_key_frequencies(model, grid.modulus(task))
+    choice = fourier.model_choice(model, grid.modulus(task))
+    keys = choice.frequencies
     fit = formula.fit(grid.logits(model, task), task.labels, keys)
     values = {
         "key_frequencies": list(keys),
@@ -200,12 +184,12 @@ def run_formula(chosen: Formula) -> int:
         "accuracy": fit.accuracy,
         "loss": fit.loss,
     }
-    _print(_where(run, chosen.step) | values, chosen.json)
+    _print(_where(run, chosen.step) | values, chosen.json, choice.why_none)
     return 0
 
 
 def run_circuit(chosen: Circuit) -> int:
-    """Print the edges and how faithful the best of them are. Source: ``analysis.circuits``."""
+    """Print the edges and the faithfulness of the best ones."""
     run = runs.open(chosen.run)
     model, task = run.model(chosen.step), run.task()
     found = circuits.find(model, task, chosen.method, examples=chosen.examples, seed=chosen.seed)
@@ -229,7 +213,7 @@ def run_circuit(chosen: Circuit) -> int:
 def _modular(run: runs.Run) -> tasks.ModularAddition:
     if not isinstance(run.config.task, tasks.ModularAddition):
         raise InputError(
-            f"run must be one on modular arithmetic for this command ({run.name} is on {run.config.task.kind})."
+            f"run must be on modular arithmetic for this command ({run.name} is on {run.config.task.kind})."
         )
     return run.config.task
 
@@ -238,5 +222,9 @@ def _where(run: runs.Run, step: int | None) -> dict[str, Any]:
     return {"run": run.name, "step": run.steps[-1] if step is None else step}
 
 
-def _print(values: dict[str, Any], as_json: bool) -> None:
-    print(json.dumps(values)) if as_json else print_values(values)
+def _print(values: dict[str, Any], as_json: bool, why_no_key: str = "") -> None:
+    """Print values as JSON, or as lines with the reason where there is no key frequency."""
+    if as_json:
+        print(json.dumps(values))
+    else:
+        print_values(values | ({"key_frequencies": f"none: {why_no_key}"} if why_no_key else {}))

@@ -1,7 +1,7 @@
 """What the commands share: common arguments, and how results are printed."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from miii import runs
 from miii.errors import InputError
-from miii.training.evaluation import reached
+from miii.tasks import TaskConfig
 
 RunName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="name or folder of the run")]
 Json = Annotated[bool, tyro.conf.arg(help="print one JSON object on stdout")]
@@ -22,10 +22,7 @@ Step = Annotated[
 
 @contextmanager
 def parts(name: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on stderr for work in parts; call what it gives with the parts done, those to do, and what comes next.
-
-    Source: own design.
-    """
+    """Show a progress bar on stderr; yield a function of the parts done, the parts in total and the next part."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(
         TextColumn(name, markup=False),
@@ -36,25 +33,21 @@ def parts(name: str) -> Iterator[Callable[[int, int, str], None]]:
         task = bar.add_task("", total=1)
         try:
             yield lambda done, todo, what: bar.update(task, completed=done, total=todo, description=what)
-        except InputError:  # all that is left to say is its sentence
+        except InputError:  # its sentence is all that is printed
             bar.console.quiet = not bar.console.is_terminal
             raise
 
 
 def print_values(values: dict[str, Any]) -> None:
-    """Names and values, one pair a line; None as "-". Source: own design."""
+    """Print names and values, one pair per line; None as "-"."""
     width = max(16, *map(len, values))
     for name, value in values.items():
         print(f"{name:{width}} {_text(value)}")
 
 
-def by_task(values: dict[str, Any], measures: Collection[str]) -> dict[str, Any]:
-    """Return the values with what JSON calls grokking under the name of what the task reaches, such as "sieves by 3".
-
-    Args:
-        measures: the names of an evaluation's measures, by which the task is known.
-    """
-    what = reached(measures)
+def by_task(values: dict[str, Any], task: TaskConfig) -> dict[str, Any]:
+    """Return the values with the names of the task's milestone, such as "sieves by 3 at", in place of JSON's."""
+    what = task.milestone
     names = {} if what == "grokked" else {"grokked_at": f"{what} at", "seconds_to_grok": "seconds until then"}
     return {names.get(name, name): value for name, value in values.items()}
 
@@ -72,7 +65,7 @@ def _text(value: Any) -> str:
 
 
 def print_runs(found: list[runs.Run], as_json: bool, broken: Sequence[runs.Broken] = ()) -> None:
-    """Print runs as a table, with a line below it for each that cannot be read; or as a JSON array."""
+    """Print runs as a table with a line per unreadable folder, or as a JSON array."""
     rows = [runs.row(run) for run in found] + [runs.broken_row(each) for each in broken]
     if as_json:
         print(json.dumps(rows))
@@ -80,11 +73,11 @@ def print_runs(found: list[runs.Run], as_json: bool, broken: Sequence[runs.Broke
         import pandas as pd
 
         for run, row in zip(found, rows, strict=False):
-            row["reached"] = None if row["grokked_at"] is None else reached(run.rows()[-1])
+            row["reached"] = None if row["grokked_at"] is None else run.config.task.milestone
         table = pd.DataFrame(rows, dtype=object).drop(columns="reason").rename(columns={"grokked_at": "reached_at"})
         print(table.where(table.notna(), "-").to_string(index=False, float_format="{:.4g}".format))
         for row in rows:
             if row["reason"] is not None:
                 print(f"{row['run']} is {row['status']}: {row['reason']}")
     else:
-        print("There is no run yet: miii train add")
+        print("No runs yet. Train one: miii train add")

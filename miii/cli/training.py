@@ -34,7 +34,7 @@ from miii.training.config import RECIPES, RunConfig
 
 
 def _flag(text: str, metavar: str) -> Any:
-    """Text on the command line: the config turns it into a number, or says in one sentence why it cannot."""
+    """Return the type of a text option; the config parses it or raises a sentence."""
     return Annotated[str | None, tyro.conf.arg(help=text, metavar=metavar, help_behavior_hint="")]
 
 
@@ -44,17 +44,17 @@ def _metavar(annotation: Any) -> str:
         return "{" + ",".join(inner) + "}"
     if get_origin(annotation) is tuple:
         return "INT,INT,..."
-    if inner:  # an optional number
+    if inner:  # optional
         return f"{_metavar(inner[0])}|none"
     return {int: "INT", float: "FLOAT", bool: "{true,false}", str: "TEXT"}[annotation]
 
 
 def _option_fields() -> list[tuple[str, Any, Any]]:
-    """A flag for each option of a run; an absent one means what the recipe says."""
+    """Return a flag for each option of a run; the recipe gives the values of absent ones."""
     fast = {kind: flat.defaults(kind) for kind in KINDS}
     fields: list[tuple[str, Any, Any]] = []
     for option in flat.options():
-        if option.name in ("task", "operation"):  # the positional argument TASK
+        if option.name in ("task", "operation"):  # positional
             continue
         text = f"{option.description} [{_defaults(option.name, fast)}]"
         fields.append((option.name, _flag(text, _metavar(option.annotation)), None))
@@ -62,21 +62,21 @@ def _option_fields() -> list[tuple[str, Any, Any]]:
 
 
 def _defaults(name: str, fast: Mapping[str, Mapping[str, Any]]) -> str:
-    """What an option is by default, for each kind of task that has it and differs from modular arithmetic."""
+    """Return an option's default, and those of tasks that differ from modular arithmetic."""
     found = {kind: flat.text(values[name]) for kind, values in fast.items() if name in values}
     common = found.pop("modular", None)
-    told = [f"{kind}: {value}" for kind, value in found.items() if value != common]
-    return ", ".join(([f"fast: {common}"] if common is not None else []) + told) or "not used"
+    others = [f"{kind}: {value}" for kind, value in found.items() if value != common]
+    return ", ".join(([f"fast: {common}"] if common is not None else []) + others) or "not used"
 
 
 Task = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="what to learn", metavar="{" + ",".join(TASKS) + "}")]
-Recipe = Annotated[str, tyro.conf.arg(help="where the options start from", metavar="{" + ",".join(RECIPES) + "}")]
+Recipe = Annotated[str, tyro.conf.arg(help="default values of the options", metavar="{" + ",".join(RECIPES) + "}")]
 Out = Annotated[
     Path | None, tyro.conf.arg(help="folder of the run [a new one in runs/]", metavar="DIR", help_behavior_hint="")
 ]
-SweepOut = Annotated[Path, tyro.conf.arg(help="folder of the sweep, with a run below it for each setting")]
-Seeds = Annotated[int, tyro.conf.arg(help="how many seeds: 0 .. seeds - 1")]
-Yes = Annotated[bool, tyro.conf.arg(help="train without asking, whatever memory and disk it needs")]
+SweepOut = Annotated[Path, tyro.conf.arg(help="folder of the sweep, with one run per setting")]
+Seeds = Annotated[int, tyro.conf.arg(help="number of seeds, from 0")]
+Yes = Annotated[bool, tyro.conf.arg(help="do not ask when memory or disk is short")]
 Grid = Annotated[tuple[str, ...], tyro.conf.arg(help="settings such as lr=0.01,0.02 weight_decay=1,2")]
 
 Train: Any = make_dataclass(
@@ -92,7 +92,7 @@ Train: Any = make_dataclass(
     frozen=True,
     kw_only=True,
 )
-Train.__doc__ = "Train a network, and write the run."
+Train.__doc__ = "Train a network and write the run."
 
 Sweep: Any = make_dataclass(
     "Sweep",
@@ -109,44 +109,39 @@ Sweep: Any = make_dataclass(
     frozen=True,
     kw_only=True,
 )
-Sweep.__doc__ = "Train a grid of settings and seeds, one after the other; skips what is finished."
+Sweep.__doc__ = "Train a grid of settings and seeds; finished runs are skipped."
 
 
 @dataclass(frozen=True)
 class Resume:
-    """Resume a run that was stopped or killed.
-
-    Source: ``miii.runs``.
-    """
+    """Resume a run that was stopped or killed."""
 
     run: RunName
     json: Json = False
 
 
 def run_train(chosen: Any) -> int:
-    """Train, and print what came of it: 0 on success, 130 when stopped by Ctrl-C.
+    """Train and print the result: return 0 on success, 130 when stopped by Ctrl-C.
 
     Raises:
         InputError: the folder exists, or an option has no such value.
-
-    Source: ``miii.training``.
     """
     config = _config(chosen)
     out = chosen.out if chosen.out is not None else runs.new_folder(config)
-    if os.path.lexists(out):  # said before any work is done
+    if os.path.lexists(out):  # before any work
         raise InputError(f"out must be a folder that does not exist yet (got {str(out)!r}).")
     _check_cost([config], chosen.yes)
     return _drain(out, partial(train, config), config, chosen.json)
 
 
 def run_resume(chosen: Resume) -> int:
-    """Go on, and print what came of it; exit codes as of ``run_train``. Source: ``miii.runs``."""
+    """Resume and print the result; exit codes as of ``run_train``."""
     run = runs.open(chosen.run)
     return _drain(run.folder, partial(runs.resume, run.folder.absolute()), run.config, chosen.json)
 
 
 def _check_cost(configs: Sequence[RunConfig], yes: bool) -> None:
-    """Ask before a run is trained for which this machine has too little memory or disk."""
+    """Ask before training runs that need more memory or disk than this machine has."""
     needs = [cost.training(config) for config in configs]
     nbytes, disk = max(each.nbytes for each in needs), sum(each.disk for each in needs)
     memory, free = hardware.available_memory(), shutil.disk_usage(Path.cwd()).free
@@ -157,8 +152,8 @@ def _check_cost(configs: Sequence[RunConfig], yes: bool) -> None:
         f"{memory / 1e6:,.0f} and {free / 1e6:,.0f} left"
     )
     if not sys.stdin.isatty():
-        raise InputError(f"{text}: train a smaller run, or pass --yes to train it all the same.")
-    if Console(stderr=True).input(f"{text[0].upper()}{text[1:]}. Train it all the same? [y/N] ").lower() not in (
+        raise InputError(f"{text}: train a smaller run, or pass --yes to train anyway.")
+    if Console(stderr=True).input(f"{text[0].upper()}{text[1:]}. Train anyway? [y/N] ").lower() not in (
         "y",
         "yes",
     ):
@@ -179,24 +174,22 @@ def _drain(out: Path, steps: Callable[..., Iterator[Step]], config: RunConfig, a
     if as_json:
         print(json.dumps(result | {"run": str(out)}))
     else:
-        print_values(by_task(result, result) | {"run": str(out)})
+        print_values(by_task(result, config.task) | {"run": str(out)})
     return 130 if stopped else 0
 
 
 def run_sweep(chosen: Any) -> int:
-    """Train what the grid asks for, and print a row a run; exit codes as of ``run_train``.
+    """Train the grid and print one row per run; exit codes as of ``run_train``.
 
     Raises:
         InputError: an option or a setting of the grid has no such value.
-
-    Source: ``miii.sweep``.
     """
     choices: dict[str, Sequence[Any]] = {}
     for setting in chosen.grid:
         name, _, listed = setting.partition("=")
         choices[name] = [_value(name, text) for text in listed.split(",") if text]
     if "seed" in choices:
-        raise InputError("grid must not hold seed: the option --seeds says how many there are.")
+        raise InputError("grid must not contain seed: use --seeds.")
     if not 1 <= chosen.seeds <= MOST:
         raise InputError(f"seeds must be at least 1 and at most {MOST:,} (got {quoted(chosen.seeds)}).")
     configs = grid(_config(chosen), choices | {"seed": range(chosen.seeds)})
@@ -221,14 +214,14 @@ def _config(chosen: Any) -> RunConfig:
 
 
 def _value(name: str, text: str) -> Any:
-    if text != "none" or name in ("biases", "positions"):  # of which "none" is one of the choices
+    if text != "none" or name in ("biases", "positions"):  # "none" is one of their choices
         return text
     return () if name in ("residues", "masked") else None
 
 
 @contextmanager
 def _stopping() -> Iterator[list[int]]:
-    """A list that is empty until Ctrl-C or a request to end arrives: the run is then written and left resumable."""
+    """Yield a list that is empty until Ctrl-C or SIGTERM arrives; the run is then written and can be resumed."""
     stopped: list[int] = []
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, lambda number, _: stopped.append(number)) for number in signals]
@@ -255,7 +248,7 @@ def _progress() -> Iterator[Progress]:
     with bars:
         try:
             yield bars
-        except InputError:  # all that is left to say is its sentence
+        except InputError:  # its sentence is all that is printed
             console.quiet = not console.is_terminal
             raise
 

@@ -1,1 +1,1 @@
-"""A page as a file to take away: a Jupyter notebook that makes its figures anew, or an article that shows them."""
+"""Export a page as a Jupyter notebook that recomputes its figures, or as an article that shows them."""

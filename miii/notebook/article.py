@@ -1,4 +1,4 @@
-"""The frame of an article: a template for ``miii.notebook.html``, which escapes what it is filled with."""
+"""The HTML template of an article; ``miii.notebook.html`` escapes the values."""
 
 ARTICLE = r"""<!DOCTYPE html>
 <html lang="en">

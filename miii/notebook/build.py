@@ -1,4 +1,4 @@
-"""Pages as a Jupyter notebook that makes their figures anew from the run's name alone."""
+"""Build a Jupyter notebook that recomputes the figures of pages from the run's name."""
 
 import ast
 import symtable
@@ -16,7 +16,7 @@ PYTHON = {
     "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
     "language_info": {"name": "python"},
 }
-#: What every notebook begins with. Without a theme, charts that are as wide as the page in the app are 300 pixels wide.
+#: The first code cell. The theme widens charts that fill the page in the app, which are 300 pixels wide otherwise.
 SETUP = f"""from functools import cache
 
 import altair as alt
@@ -30,18 +30,15 @@ def wide() -> alt.theme.ThemeConfig:
 INSTALL = """\
 To run it, install miii (`pip install -e .` in a checkout of https://github.com/syrkis/miii) and run all cells."""
 WHERE = """\
-A run is looked up by its name in `runs/` below the notebook's folder, or where the environment variable `MIII_RUNS`
-says, then among those that came with miii."""
-OTHERS = "Another name or step in the next cell shows another run's figures; what the text says stays as it was."
+Runs are looked up by name in `runs/` beside the notebook or in `MIII_RUNS`, then among the shipped runs."""
+OTHERS = "Change the name or step in the next cell to see another run; the text stays as exported."
 
 
 def notebook(pages: Sequence[Page]) -> nbformat.NotebookNode:
-    """A notebook (nbformat 4.5) of pages of the app, in which nothing has run yet; the same pages give the same bytes.
+    """Return a notebook (nbformat 4.5) of pages, not yet run; the same pages give the same bytes.
 
     Args:
         pages: one or more; those that show a run show the same one.
-
-    Source: own design.
     """
     first = next((page for page in pages if page.run is not None), pages[0])
     known = {name: value for name, value in (("name", first.run), ("step", first.step)) if value is not None}
@@ -78,12 +75,12 @@ def _opening(pages: Sequence[Page], first: Page) -> nbformat.NotebookNode:
 
 
 def _heading(page: Page) -> str:
-    link = quote(page.link, safe="%/:?&=+#")  # a bracket or a space would end it
+    link = quote(page.link, safe="%/:?&=+#")  # a bracket or space would end the link
     return f"# {page.title}" + (f"\n\n[This page in the app]({link})" if link else "")
 
 
 def _code(figure: Figure, held: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """A figure's cell, where these names already hold what these lines gave them; and what names hold after it."""
+    """Return a figure's cell and the names it leaves defined, given the names already defined by which lines."""
     cell = parts(figure.make, figure.arguments)
     helpers = {name: f"@cache\n{code}" for name, code in cell.helpers}
     given = {name: assigned({name: value}) for name, value in figure.arguments.items()}
@@ -97,13 +94,13 @@ def _code(figure: Figure, held: Mapping[str, str]) -> tuple[str, dict[str, str]]
 
 
 def _each_shown(body: str) -> str:
-    """Show all charts of a tuple: of the value of a cell, Jupyter shows a tuple as text."""
+    """Return code that displays all charts of a tuple; Jupyter shows a tuple as text."""
     value = ast.get_source_segment(body, ast.parse(body).body[-1]) or ""
     above, _, comment = body.rpartition(value)
     return f"{above}display(*({value})){comment}"
 
 
 def _bound(code: str) -> list[str]:
-    """The names that a cell gives new values to."""
+    """Return the names that a cell assigns."""
     symbols = symtable.symtable(code, "cell", "exec").get_symbols()
     return [symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()]

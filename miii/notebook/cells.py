@@ -1,4 +1,4 @@
-"""What a page is made of, from top to bottom."""
+"""The parts of a page: text, figures and tables."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from miii.plots.style import Chart
 
-JOINER: Final = "\u2060"  #: has no width and no meaning; it parts what Markdown would take for one word
-#: What Markdown reads as more than itself: characters, the beginning of a line, and words that no backslash protects,
-#: because they are looked for in the finished text (Streamlit's icons and colors, GitHub's bare links).
+JOINER: Final = "\u2060"  #: a zero-width joiner that splits what Markdown would read as one word
+#: What Markdown interprets: characters, starts of lines, and words that a backslash does not protect (Streamlit's icons
+#: and colors, GitHub's bare links).
 _SPECIAL = re.compile(
     r"""(?P<sign>[*`$<\[\]|~&]|(?<![^\W_])_|_(?![^\W_])|\A[-+\#>=]|(?<=\A\d)[.)]|(?<=\A\d\d)[.)])
     |(?P<slash>\\)
@@ -24,9 +24,9 @@ _SPECIAL = re.compile(
 
 
 def escaped(value: object, most: int = LONGEST) -> str:
-    """Return foreign text as Markdown that shows it as it is, on one line and at most ``most`` characters of it.
+    """Return untrusted text as Markdown that shows it literally, on one line, at most ``most`` characters.
 
-    Nothing in it becomes a link, an image, a formula, an icon or emphasis, on a page, in a notebook or in an article.
+    Nothing in it becomes a link, image, formula, icon or emphasis, on a page, in a notebook or in an article.
     """
     plain = shortened(str(value), most)
     line = "".join(char if char.isprintable() else " " for char in plain).strip()
@@ -34,14 +34,14 @@ def escaped(value: object, most: int = LONGEST) -> str:
 
 
 def unescaped(markdown: str) -> str:
-    """Return what ``escaped`` was given, for those who read no Markdown."""
+    """Return the text that was given to ``escaped``."""
     return re.sub(r"\\(.)", r"\1", markdown).replace(JOINER, "").replace("&#92;", "\\")
 
 
 def _protected(found: re.Match[str]) -> str:
     if found["sign"]:
         return f"\\{found['sign']}"
-    return "&#92;" if found["slash"] else JOINER  # Jupyter takes two backslashes and a bracket for a formula
+    return "&#92;" if found["slash"] else JOINER  # Jupyter reads two backslashes and a bracket as a formula
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,6 @@ class Text:
 
     Args:
         markdown: with formulas between dollar signs.
-
-    Source: own design.
     """
 
     markdown: str
@@ -59,15 +57,13 @@ class Text:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart, or several that one computation gives, by the function that makes it.
+    """A chart, or several from one computation, given by the function that makes it.
 
     Args:
-        make: a plain function of plain values, whose source is shown; see ``miii.notebook.source``.
-        arguments: the values, each of which can be written down (``repr``).
-        alt: what the chart shows, for those who cannot see it.
-        see: what there is to see in it, as Markdown.
-
-    Source: own design.
+        make: a plain function of plain values; its source is shown, see ``miii.notebook.source``.
+        arguments: the values; ``repr`` must give code for each.
+        alt: text alternative of the chart.
+        see: caption, as Markdown.
     """
 
     make: "Callable[..., Chart | tuple[Chart, ...]]"
@@ -78,12 +74,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers as measured.
+    """A table of measured numbers.
 
     Args:
-        frame: whose index is not shown.
-
-    Source: own design.
+        frame: shown without its index.
     """
 
     frame: "pd.DataFrame"
@@ -92,15 +86,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the app, as it stood when it was exported.
+    """A page of the app at the time of its export.
 
     Args:
         cells: without the title.
-        run: the name of the run that it shows; None where it shows no run in particular.
-        step: of the snapshot that it shows.
-        link: where the page itself is to be found.
-
-    Source: own design.
+        run: name of the run; None for a page about no run in particular.
+        step: of the snapshot.
+        link: address of the page.
     """
 
     title: str
@@ -111,11 +103,11 @@ class Page:
 
     @classmethod
     def of(cls, title: str, notes: "Sequence[Text | Figure | Table]", run: str | None, link: str) -> "Page":
-        """What a page said and showed, as a page of a run if any of its figures is of that one, and of their step.
+        """Return a page from its notes; it belongs to ``run`` if any figure does.
 
         Args:
-            notes: with the title, as a heading of the first order.
-            run: the name of the run that was chosen.
+            notes: text and figures, with the title as a first-order heading.
+            run: name of the chosen run.
         """
         cells = tuple(note for note in notes if not (isinstance(note, Text) and note.markdown.startswith("# ")))
         shown = [cell.arguments for cell in cells if isinstance(cell, Figure)]
@@ -125,5 +117,5 @@ class Page:
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        """The figures alone, in their order."""
+        """Return the figures in order."""
         return tuple(cell for cell in self.cells if isinstance(cell, Figure))

@@ -1,4 +1,4 @@
-"""Pages as one article: a file that shows their figures in any browser, with the code that made each."""
+"""Write pages as one article: an HTML file with the figures and their code."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -31,13 +31,12 @@ TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=T
 
 
 def html(pages: Sequence[Page]) -> str:
-    """An article of pages of the app, each of whose figures is made anew; formulas and charts are drawn by the reader's
-    browser, with what it loads from a content delivery network.
+    """Return an article of pages with recomputed figures.
+
+    The reader's browser draws formulas and charts with libraries from a content delivery network.
 
     Args:
         pages: one or more; those that show a run show the same one.
-
-    Source: own design.
     """
     title = " and ".join(page.title for page in pages) if len(pages) < 3 else "miii"
     run = next((page.run for page in pages if page.run is not None), None)
@@ -72,13 +71,13 @@ def _figure(figure: Figure) -> dict[str, Any]:
 
 
 def spec(chart: Chart) -> dict[str, Any]:
-    """A chart's Vega-Lite: one that is as wide as the page in the app is as wide as its column. Source: own design."""
+    """Return a chart's Vega-Lite; a chart that fills the page in the app fills its column."""
     made: dict[str, Any] = chart.to_dict()
     return made | {"width": "container"} if made.get("autosize") == FLUID.to_dict() else made
 
 
 def _embedded(value: Mapping[str, Any]) -> Markup:
-    """JSON within a script element, which ends at the first ``</script``, in whatever text that stands."""
+    """Return JSON that is safe in a script element, which ends at the first ``</script``."""
     return Markup(json.dumps(value).replace("<", "\\u003c"))
 
 

@@ -1,4 +1,4 @@
-"""The source of a cell's function, as a cell of a notebook has it."""
+"""Turn the source of a cell's function into notebook code."""
 
 import ast
 import inspect
@@ -12,15 +12,13 @@ IMPORTS = "import miii\nfrom miii import analysis, plots"
 
 @dataclass(frozen=True)
 class Source:
-    """A cell's code in its parts.
+    """The parts of a cell's code.
 
     Args:
-        helpers: name and definition of each shared function that the body calls, those that others call first.
-        given: the arguments, assigned.
-        body: the function's body; its last statement is the value that it returns.
-        several: whether that is a tuple, by the function's annotation.
-
-    Source: own design.
+        helpers: name and definition of each shared function that the body needs, callees first.
+        given: assignments of the arguments.
+        body: the function's body; its last statement is the returned value.
+        several: whether that value is a tuple, by the annotation.
     """
 
     helpers: tuple[tuple[str, str], ...]
@@ -30,21 +28,16 @@ class Source:
 
 
 def source(make: Callable[..., Any], arguments: Mapping[str, Any]) -> str:
-    """A cell that runs by itself: imports, shared functions, arguments, and the body, whose value comes last.
-
-    Source: own design.
-    """
+    """Return a cell that runs by itself: imports, shared functions, arguments, body."""
     cell = parts(make, arguments)
     return "\n\n".join(part for part in (IMPORTS, *dict(cell.helpers).values(), cell.given, cell.body) if part)
 
 
 def parts(make: Callable[..., Any], arguments: Mapping[str, Any]) -> Source:
-    """What a cell is made of.
+    """Return the parts of a cell's code.
 
-    Its function uses no names but its own, those of ``IMPORTS``, and of shared functions: those that a decorator wraps
-    (``functools.wraps``), which stand here without it.
-
-    Source: own design.
+    The function may use its own names, those of ``IMPORTS`` and shared functions (wrapped with ``functools.wraps``),
+    which appear without their decorator.
     """
     lines, function = _parsed(make)
     last = function.body[-1].lineno - 1
@@ -55,7 +48,7 @@ def parts(make: Callable[..., Any], arguments: Mapping[str, Any]) -> Source:
 
 
 def assigned(values: Mapping[str, Any]) -> str:
-    """A line for each name, which gives it its value. Source: own design."""
+    """Return a line of assignment per name."""
     return "\n".join(f"{name} = {value!r}" for name, value in values.items())
 
 

@@ -1,4 +1,4 @@
-"""A table of numbers as Markdown."""
+"""Write a table of numbers as Markdown."""
 
 import math
 from typing import Any
@@ -7,12 +7,12 @@ import pandas as pd
 
 from miii.notebook.cells import Table, escaped
 
-ROWS = 50  #: of a longer table, the first so many are written
-NOTE = "As measured when this was exported; the code does not compute it anew."
+ROWS = 50  #: of a longer table, the first ones
+NOTE = "Measured at export; the code does not recompute it."
 
 
 def markdown(table: Table) -> str:
-    """The table below its title, and a note of where its numbers are from. Source: own design, in GitHub's Markdown."""
+    """Return the title, the table and a note on the origin of its numbers."""
     frame = table.frame
     header = [_text(name) for name in frame.columns]
     rows = [[_text(value) for value in row] for row in frame.head(ROWS).itertuples(index=False, name=None)]

@@ -123,7 +123,7 @@ def by_token(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
     Args:
         steps: where the axis ends; the last row unless given.
 
-    Source: own design; the measures are ``miii.tasks.frames.scores``.
+    The measures are those of ``Frames.scores``.
     """
     names = {column: name for column, name in TOKENS.items() if column in metrics}
     y = alt.Y("value:Q", title="share right, or area", scale=alt.Scale(domain=[0, 1]))

@@ -21,15 +21,6 @@ KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  #: what w
 DEEPEST = 12  #: objects and lists within one another
 COLUMN = re.compile(r"[A-Za-z0-9_]{1,60}")  #: what a number of an evaluation may be called
 
-#: The numbers of an evaluation that the app shows of each kind of task beside ``METRICS``.
-SHOWN = {
-    "modular": (),
-    "primes": ("auc", "auc_3"),
-    "residues": ("accuracy_worst",),
-    "miu": ("accuracy_as_long",),
-    "frames": ("auc", "auc_coprime"),
-}
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -129,7 +120,7 @@ def read_rows(data: bytes, config: RunConfig) -> list[dict[str, Any]]:
 
     Source: own design.
     """
-    needed = {*METRICS, *SHOWN[config.task.kind]}
+    needed = {*METRICS, *config.task.shown}
     needed |= {"accuracy", "loss"} if config.task.train_fraction is None else set()
     rows: list[dict[str, Any]] = []
     for i, line in enumerate(data.rpartition(b"\n")[0].split(b"\n") if data else []):

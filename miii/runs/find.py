@@ -3,16 +3,20 @@
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, overload
 
 from miii.errors import InputError, quoted
 from miii.runs.atomic import sweep
 from miii.runs.files import find_json, unreadable
-from miii.runs.read import Run, finite, locked
+from miii.runs.read import Run, RunOn, finite, locked
+from miii.tasks import TaskConfig
 from miii.training.config import RunConfig
 
+SHIPPED = "checkpoints/ of https://github.com/syrkis/miii"  #: the shipped runs are no part of an installed package
 #: What the row of a listing has.
 COLUMNS = ("run", "task", "seed", "status", "steps", "grokked_at", "test_accuracy", "seconds", "folder", "reason")
+
+T = TypeVar("T", bound=TaskConfig)
 
 
 class Broken(NamedTuple):
@@ -31,14 +35,29 @@ def homes() -> tuple[Path, Path]:
     return Path(os.environ.get("MIII_RUNS", "runs")), Path(__file__).parents[2] / "checkpoints"
 
 
-def open(name_or_folder: str | Path) -> Run:
+@overload
+def open(name_or_folder: str | Path) -> Run: ...
+@overload
+def open(name_or_folder: str | Path, task: type[T]) -> RunOn[T]: ...
+def open(name_or_folder: str | Path, task: type[TaskConfig] | None = None) -> Run:
     """Open a run by name (in ``runs``, then in ``checkpoints``) or by folder.
 
-    Raises:
-        InputError: there is no such run, or its config cannot be read.
+    Args:
+        task: the kind of task that the run must be on, as in ``open("primes-10", Primes)``.
 
-    Source: own design.
+    Raises:
+        InputError: there is no such run, its config cannot be read, or it is on another kind of task.
     """
+    run = _open(name_or_folder)
+    if task is None:
+        return run
+    if not isinstance(run.config.task, task):
+        wanted = task.model_fields["kind"].default
+        raise InputError(f"run must be on {wanted} (got {run.name}, which is on {run.config.task.kind}).")
+    return RunOn(run.folder, run.config)
+
+
+def _open(name_or_folder: str | Path) -> Run:
     given = Path(name_or_folder)
     places = [given] if given.is_absolute() or len(given.parts) > 1 else [home / given for home in homes()] + [given]
     for folder in places:
@@ -48,20 +67,24 @@ def open(name_or_folder: str | Path) -> Run:
     if any(os.path.isdir(folder) for folder in places):
         raise InputError(f"{given} is a folder without a config.json, so not a run, or not yet one.")
     names = sorted({run.name for run in every()})
+    absent = "" if homes()[1].is_dir() else f"; the runs that ship with miii are in {SHIPPED}"
     raise InputError(
-        f"run must be one of {', '.join(names) or '(there is none yet)'}, or a folder (got {str(given)!r})."
+        f"run must be one of {', '.join(names) or '(there is none yet)'}, or a folder (got {str(given)!r}){absent}."
     )
 
 
-def shipped(name: str) -> Run:
-    """Open a run that came with miii, whatever runs of that name there are besides: ``seeds/primes-10-seed1``.
+@overload
+def shipped(name: str) -> Run: ...
+@overload
+def shipped(name: str, task: type[T]) -> RunOn[T]: ...
+def shipped(name: str, task: type[TaskConfig] | None = None) -> Run:
+    """Open a run that came with miii, even if another run has its name: ``seeds/primes-10-seed1``.
 
     Raises:
-        InputError: there is no such run, or its config cannot be read.
-
-    Source: own design.
+        InputError: as ``open``.
     """
-    return open(homes()[1] / name)
+    place = homes()[1] / name
+    return open(place) if task is None else open(place, task)
 
 
 def every() -> list[Run]:

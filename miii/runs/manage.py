@@ -15,7 +15,7 @@ from miii.runs.find import open
 from miii.runs.read import Run, finite
 from miii.runs.write import provenance
 from miii.training.config import RunConfig
-from miii.training.evaluation import SCORES, Evaluation, evaluator
+from miii.training.evaluation import Evaluation, evaluator
 
 SPLIT = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")  #: the numbers that need a known split
 
@@ -41,7 +41,7 @@ def adopt(folder: str | Path, config: RunConfig, model: Transformer, format: str
     sizes = {"d_vocab": model.W_E.shape[0], "d_vocab_out": model.W_U.shape[1], "n_ctx": model.n_ctx}
     if model.config != config.model or any(size != getattr(task, name) for name, size in sizes.items()):
         raise InputError(f"config must have the network's own model and sizes (got {model.config!r} and {sizes}).")
-    numbers = _numbers(evaluator(model, task, scores=SCORES.get(config.task.kind))(), task.split_known)
+    numbers = _numbers(evaluator(model, task, scores=config.task.scores)(), task.split_known)
     whole = provenance(config)
     here = {name: whole[name] for name in ("miii", "commit", "torch", "python", "system", "date")}  # no training's
     result: dict[str, Any] = {"run": folder.name, "steps": 0, "stopped": False}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import filelock
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.runs.files import brief, check_result, find_json, find_text, is_number, parsed, unreadable
-from miii.tasks import AnyTask, Task
+from miii.tasks import AnyTask, Task, TaskConfig
 from miii.training.config import RunConfig
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ METRICS = ("step", "seconds", "lr_factor", "train_loss", "test_loss", "train_acc
 LOCK = ".lock"  #: held by whoever writes the run; released by the operating system if they are killed
 STATE = "resume.safetensors"  #: all that resuming needs; absent from finished runs
 SNAPSHOT: Final = re.compile(r"(0|[1-9][0-9]{0,17})\.safetensors")
+T = TypeVar("T", bound=TaskConfig)
 
 
 @dataclass(frozen=True)
@@ -213,6 +214,16 @@ class Run:
         model = Transformer.of(self.config.model, self._task)
         model.load_state_dict(weights)
         return model.requires_grad_(False).eval()
+
+
+@dataclass(frozen=True)
+class RunOn(Run, Generic[T]):
+    """A run on a known kind of task, opened by ``runs.open(name, Primes)``."""
+
+    @property
+    def task_config(self) -> T:
+        """The config of its task."""
+        return cast(T, self.config.task)
 
 
 def why_not_resumable(result: dict[str, Any] | None, provenance: dict[str, Any], has_state: bool) -> str | None:

@@ -275,8 +275,10 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _commit() -> str | None:
+    root = Path(miii.__file__).parents[1]
+    if not (root / ".git").exists():  # an installed package may lie in a repository of something else
+        return None
     try:
-        root = Path(miii.__file__).parents[1]
         command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):

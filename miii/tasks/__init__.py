@@ -1,58 +1,39 @@
-"""The tasks, by the names that the command line and the app give them."""
+"""The kinds of task, and the names that the command line and the app give their tasks."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args
 
-from pydantic import Discriminator, Tag
+from pydantic import BeforeValidator, Field
 
 from miii.tasks.frames import Frames
 from miii.tasks.miu import MIU
 from miii.tasks.modular import ModularAddition, Operation
 from miii.tasks.primes import Primes
 from miii.tasks.residues import Residues
-from miii.tasks.task import Target, Task
+from miii.tasks.task import Target, Task, TaskConfig
 
 
-def _kind(value: Any) -> Any:
-    # configs from before there were other tasks do not name theirs
-    return value.get("kind", "modular") if isinstance(value, Mapping) else getattr(value, "kind", "modular")
+def _with_kind(value: Any) -> Any:
+    # version 0.1.0 wrote no kind for modular arithmetic
+    return {"kind": "modular", **value} if isinstance(value, Mapping) else value
 
 
-#: Any task's config; ``kind`` says which, and is absent for modular arithmetic.
+#: Any task's config, told apart by ``kind``. This is the one list of kinds; a config without a kind is modular.
 AnyTask = Annotated[
-    Annotated[ModularAddition, Tag("modular")]
-    | Annotated[Primes, Tag("primes")]
-    | Annotated[Residues, Tag("residues")]
-    | Annotated[MIU, Tag("miu")]
-    | Annotated[Frames, Tag("frames")],
-    Discriminator(_kind),
+    ModularAddition | Primes | Residues | MIU | Frames,
+    Field(discriminator="kind"),
+    BeforeValidator(_with_kind),
 ]
 
-#: The kinds of task, each a config that builds a ``Task``.
-KINDS: dict[str, type[ModularAddition] | type[Primes] | type[Residues] | type[MIU] | type[Frames]] = {
-    "modular": ModularAddition,
-    "primes": Primes,
-    "residues": Residues,
-    "miu": MIU,
-    "frames": Frames,
+#: The kinds of task by name, each a config that builds a ``Task``.
+KINDS: dict[str, type[ModularAddition | Primes | Residues | MIU | Frames]] = {
+    config.model_fields["kind"].default: config for config in get_args(get_args(AnyTask)[0])
 }
 
-#: What ``miii train`` can be asked to learn: the operations of modular arithmetic, and the other kinds.
+#: The tasks that ``miii train`` knows, by name: the kind and the fields that the name stands for.
 TASKS: dict[str, dict[str, Any]] = {
-    **{operation: {"operation": operation} for operation in get_args(Operation)},
-    **{kind: {"kind": kind} for kind in KINDS if kind != "modular"},
+    name: {"kind": kind, **fields} for kind, config in KINDS.items() for name, fields in config.names().items()
 }
-
-
-def named(name: str) -> str:
-    """The kind of a task by its name in ``TASKS``. Source: own design."""
-    return TASKS[name].get("kind", "modular")
-
-
-def name_of(task: ModularAddition | Primes | Residues | MIU | Frames) -> str:
-    """The name in ``TASKS`` of a task's config. Source: own design."""
-    return task.operation if isinstance(task, ModularAddition) else task.kind
-
 
 __all__ = [
     "KINDS",
@@ -66,6 +47,5 @@ __all__ = [
     "Residues",
     "Target",
     "Task",
-    "name_of",
-    "named",
+    "TaskConfig",
 ]

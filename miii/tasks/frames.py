@@ -1,8 +1,9 @@
-"""Frames of tokens, each a condition, an integer's digits and its label: what comes next, and is it prime?"""
+"""Sequences of integers, each a frame of digits and a label: predict the next integer, and whether it is prime."""
 
 import functools
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -11,24 +12,24 @@ from pydantic import Field, model_validator
 
 from miii import metrics, numbers
 from miii.errors import InputError
-from miii.tasks.task import UNASKED, Sizes, Task, TaskConfig, names_of
+from miii.tasks.task import GROKKED, UNASKED, Sizes, Task, TaskConfig, names_of
 
-MOST = 5_000_000  #: pairs of a first integer and a step that are looked through
-TOKENS = 20_000_000  #: of all sequences together, that fit into memory
-LABELS = ("composite", "prime")  #: the first two tokens, so that a label is the token of its own number
+MOST = 5_000_000  #: pairs of a first integer and a step to enumerate
+TOKENS = 20_000_000  #: tokens of all sequences that fit into memory
+LABELS = ("composite", "prime")  #: the first two tokens, so that a label is its own token
 
 
 class Frames(TaskConfig):
-    """Sequences of frames [condition][digits][label] of the integers n, n + d, n + 2 d, ...; the condition says d.
+    """Sequences of frames [condition][digits][label] of the integers n, n + d, n + 2 d, ...; the condition is d.
 
-    The last label is not shown: it is the answer, read at the last position. ``predict`` everything asks for more, at
-    every position: the digits of all frames but the first, and all labels. The digits of the first frame cannot be
-    known, and the conditions are given, not predicted, so neither counts.
+    The last label is hidden: it is the answer, read at the last position. With ``predict`` everything, every position
+    predicts its next token: the digits of all frames but the first, and all labels. The digits of the first frame are
+    unpredictable and the conditions are given, so neither counts.
 
-    The range is cut into blocks, of which a random share trains. A sequence stands on a side if all of its integers do;
-    those with integers on both sides are left out. So no integer of a held-out sequence occurs in training at all.
+    The range is cut into blocks, and a random share of the blocks trains. A sequence belongs to a split if all of its
+    integers do; a sequence across both is dropped. So no integer of a held-out sequence occurs in training.
 
-    A config is checked by arithmetic alone; ``build`` raises where a side lacks primes or composites.
+    Validation uses arithmetic alone; ``build`` raises if a split lacks primes or composites.
 
     Raises:
         InputError: the range is empty, too large, or too small for two blocks.
@@ -37,16 +38,31 @@ class Frames(TaskConfig):
     paper cites it.
     """
 
+    summary = "frames: the next integer of a progression, digit by digit, and its label."
+    shown = ("auc", "auc_coprime")
+    examples = "last labels"
+    #: Chosen by search: docs/LOG.md.
+    recipes: ClassVar = {
+        "fast": {
+            "model": {"n_layers": 2, "d_model": 64, "d_mlp": 256, "positions": "frames"},
+            "optimizer": {"name": "muon", "weight_decay": 0.01},
+            "batch_size": 256,
+            "steps": 500,
+            "warmup_steps": 30,
+            "eval_every": 25,
+        }
+    }
+
     kind: Literal["frames"] = "frames"
     low: int = Field(1_000, ge=2, le=numbers.LARGEST, description="the first integer of the range")
     high: int = Field(9_999, ge=2, le=numbers.LARGEST, description="the last integer of the range")
     base: int = Field(10, ge=2, le=1000, description="the base of the digits")
-    frames: int = Field(4, ge=2, le=32, description="frames of a sequence, each an integer with its label")
-    largest_step: int = Field(9, ge=1, le=1000, description="consecutive integers differ by 1 to so much")
+    frames: int = Field(4, ge=2, le=32, description="frames per sequence, each an integer with its label")
+    largest_step: int = Field(9, ge=1, le=1000, description="consecutive integers differ by 1 up to this")
     predict: Literal["everything", "label"] = Field(
-        "everything", description="what is learned: digits and labels at every position, or the last label alone"
+        "everything", description="predict digits and labels at every position, or the last label alone"
     )
-    sample: int | None = Field(None, ge=10, le=MOST, description="how many sequences, drawn at random; none takes all")
+    sample: int | None = Field(None, ge=10, le=MOST, description="number of sequences, drawn at random; none takes all")
     train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the blocks of integers used for training")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the sample, the split and the initial weights")
 
@@ -76,7 +92,7 @@ class Frames(TaskConfig):
 
     @property
     def most_examples(self) -> int:
-        """An upper bound of how many sequences there are, by arithmetic: those across two blocks may be left out."""
+        """An upper bound of the number of sequences: those across two blocks may be dropped."""
         steps = self.largest_step
         pairs = (self.high - self.low + 1) * steps - (self.frames - 1) * steps * (steps + 1) // 2
         return pairs if self.sample is None else min(self.sample, pairs)
@@ -94,28 +110,38 @@ class Frames(TaskConfig):
         return self.most_examples
 
     @property
+    def description(self) -> str:
+        """The frames, the range and the base."""
+        return f"{self.frames} frames, {self.low:,} to {self.high:,} in base {self.base}"
+
+    @property
+    def milestone(self) -> str:
+        """The integers; the labels if they alone are predicted."""
+        return "predicts integers" if self.predict == "everything" else "predicts labels"
+
+    @property
     def width(self) -> int:
-        """How many digits an integer is shown with."""
+        """Digits of an integer."""
         return numbers.width(self.high, self.base)
 
     @property
     def frame(self) -> int:
-        """How many tokens a frame has."""
+        """Tokens per frame."""
         return self.width + 2
 
     @property
     def n_ctx(self) -> int:
-        """How many tokens a sequence has: all but its last label."""
+        """Tokens of a sequence, without its last label."""
         return self.frames * self.frame - 1
 
     @property
     def block(self) -> int:
-        """How many consecutive integers stand on the same side: four times what a sequence can span."""
+        """Consecutive integers in one block: four times what a sequence can span."""
         return 4 * (self.frames - 1) * self.largest_step
 
     @property
     def n_train(self) -> int:
-        """How many sequences train; the split is drawn for it."""
+        """Sequences that train; the split is drawn for it."""
         return int(parts(self)[2].sum())
 
     @property
@@ -125,13 +151,13 @@ class Frames(TaskConfig):
 
     @property
     def token_names(self) -> tuple[str, ...]:
-        """What each token stands for: the two labels, the digits, the conditions."""
+        """The names of the tokens: the two labels, the digits, the conditions."""
         return (*LABELS, *names_of(self.base), *(f"+{d}" for d in range(1, self.largest_step + 1)))
 
     def encode(
         self, n: Int[np.ndarray, "sequences frame"], step: Int[np.ndarray, " sequences"], prime: np.ndarray
     ) -> Int[np.ndarray, "sequences frame slot"]:
-        """Integers, the step between them and whether they are prime as whole frames, with their labels."""
+        """Return the tokens of whole frames, labels included, from integers, their step, and whether they are prime."""
         digit = numbers.digits(n.ravel(), self.base, self.width).reshape(*n.shape, self.width)
         condition = np.broadcast_to(step[:, None], n.shape) + (len(LABELS) + self.base - 1)
         return np.concatenate([condition[..., None], digit + len(LABELS), prime[..., None].astype(np.int64)], axis=-1)
@@ -162,39 +188,41 @@ class Frames(TaskConfig):
             next_tokens=following.clone() if self.predict == "everything" else None,
         )
 
+    @staticmethod
+    def scores(
+        task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
+    ) -> dict[str, float]:
+        """Return the ROC AUC of the last label, of all integers and of those coprime to the base.
 
-def scores(
-    task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
-) -> dict[str, float]:
-    """Areas under the ROC curve of the last label, of all integers and of those whose last digit says nothing.
+        If everything is predicted, also the share of correct digits, and of integers correct in all digits, given the
+        true frames before; both from the second frame on.
+        """
+        last = logits if task.next_tokens is None else logits[:, -1]
+        prime, coprime = task.labels.numpy()[rows] == 1, task.facts["coprime"].numpy()[rows] == 1
+        score = last[:, 1] - last[:, 0]
+        found = {"auc": metrics.auc(score, prime), "auc_coprime": metrics.auc(score[coprime], prime[coprime])}
+        if task.next_tokens is not None and task.frame is not None:
+            right = logits.argmax(-1) == task.next_tokens.numpy()[rows]
+            # a position predicts the next one, so a frame's digits stand one slot to the left
+            digits = np.pad(right, ((0, 0), (0, 1))).reshape(len(rows), -1, task.frame)[:, 1:, :-2]
+            found |= {"digits": float(digits.mean()), "integers": float(digits.all(-1).mean())}
+        return found
 
-    Where everything is predicted, also the share of digits, and of integers in all their digits, that are right given
-    the frames before: both from the second frame on.
-
-    Source: own design; ``metrics.auc``.
-    """
-    last = logits if task.next_tokens is None else logits[:, -1]
-    prime, coprime = task.labels.numpy()[rows] == 1, task.facts["coprime"].numpy()[rows] == 1
-    score = last[:, 1] - last[:, 0]
-    found = {"auc": metrics.auc(score, prime), "auc_coprime": metrics.auc(score[coprime], prime[coprime])}
-    if task.next_tokens is not None and task.frame is not None:
-        right = logits.argmax(-1) == task.next_tokens.numpy()[rows]
-        # a position is right about the next one, so a frame's digits stand one slot to the left
-        digits = np.pad(right, ((0, 0), (0, 1))).reshape(len(rows), -1, task.frame)[:, 1:, :-2]
-        found |= {"digits": float(digits.mean()), "integers": float(digits.all(-1).mean())}
-    return found
+    def learned(self, row: Mapping[str, float]) -> bool:
+        """Return whether 99% of the integers are correct in all digits; of labels alone, 99% of the labels."""
+        return row.get("integers", row["test_accuracy"]) >= GROKKED
 
 
 @functools.lru_cache(maxsize=4)
 def prime_between(low: int, high: int) -> Bool[np.ndarray, " integers"]:
-    """Whether each integer from ``low`` to ``high`` is prime; read-only. Source: ``numbers.is_prime``."""
+    """Return whether each integer from ``low`` to ``high`` is prime; read-only."""
     found = numbers.is_prime(np.arange(low, high + 1))
     found.flags.writeable = False
     return found
 
 
 def trains(config: Frames) -> Bool[np.ndarray, " integers"]:
-    """Whether each integer of the range stands in a block that trains. Source: own design; drawn from the seed."""
+    """Return whether each integer of the range is in a block that trains, drawn from the seed."""
     integers = config.high - config.low + 1
     blocks = -(-integers // config.block)
     chosen = np.zeros(blocks, dtype=bool)
@@ -205,7 +233,7 @@ def trains(config: Frames) -> Bool[np.ndarray, " integers"]:
 
 @functools.lru_cache(maxsize=2)
 def parts(config: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the first integers of the sequences, their steps, and which train; ascending, and read-only.
+    """Return the first integer and the step of each sequence, and whether it trains; ascending, read-only.
 
     Raises:
         InputError: a side has no sequence that ends in a prime, or none that ends in a composite.

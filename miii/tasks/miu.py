@@ -1,43 +1,59 @@
 """Hofstadter's MIU puzzle: which strings can be derived? Arithmetic modulo 3 in a puzzle about letters."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 
 from miii.errors import InputError
 from miii.tasks.task import Sizes, Task, TaskConfig, mask_of
 
-NAMES = ("I", "U", "M", "?", "·")  #: the tokens; the last is an empty place of the tape
+NAMES = ("I", "U", "M", "?", "·")  #: the tokens; the last is an empty place on the tape
 LETTER_I, LETTER_U, AXIOM, ASK, BLANK = range(5)
 
 
 class MIU(TaskConfig):
     """Is M followed by a string over {I, U} a theorem of the MIU system? A tape holds M, the letters and ``?``.
 
-    The letters stand at random places of the tape, in their order, with blanks between them, so that every place is
-    met in training and longer strings can be asked. A model with ``positions`` none cannot see the places at all.
+    The letters keep their order and stand at random places of the tape with blanks between them, so that training
+    covers every place and longer strings can be tested. A model with ``positions`` none cannot see the places.
 
-    The theorems are the strings whose number of I's is not divisible by 3. Half of the strings of every length are
-    none, so neither syntax nor length gives the answer away. The number of I's is drawn evenly, then their places.
+    A string is a theorem if 3 does not divide its number of I's. Half of the strings of every length are theorems, so
+    neither syntax nor length reveals the answer. The number of I's is drawn uniformly, then their places.
 
-    Strings of up to ``longest`` letters train; of each further length up to ``longest_test`` there are ``n`` / 20, and
-    those are only tested.
+    Strings of up to ``longest`` letters train. Each further length up to ``longest_test`` has ``n`` / 20 strings, for
+    the test alone.
 
     Raises:
         InputError: ``longest_test`` is below ``longest``, or a split leaves a side empty.
 
-    Source: Hofstadter 1979, chapters I and IX; the draft paper, section 2.3. Randomised positions: Ruoss et al. 2023
+    Source: Hofstadter 1979, chapters I and IX; the draft paper, section 2.3. Randomized positions: Ruoss et al. 2023
     (arXiv 2305.16843).
     """
 
+    summary = "miu: is a string a theorem of Hofstadter's puzzle?"
+    shown = ("accuracy_as_long",)
+    examples = "test strings"
+    #: Chosen by search: docs/LOG.md.
+    recipes: ClassVar = {
+        "fast": {
+            "model": {"positions": "none"},
+            "optimizer": {"name": "muon", "weight_decay": 0.01},
+            "batch_size": 512,
+            "steps": 3000,
+            "warmup_steps": 30,
+            "eval_every": 50,
+        }
+    }
+
     kind: Literal["miu"] = "miu"
-    longest: int = Field(24, ge=3, le=200, description="letters after M of the longest string in training")
-    longest_test: int = Field(36, ge=3, le=400, description="letters after M of the longest string in the test")
-    n: int = Field(20_000, ge=100, le=500_000, description="how many strings up to the training length")
+    longest: int = Field(24, ge=3, le=200, description="letters after M in the longest training string")
+    longest_test: int = Field(36, ge=3, le=400, description="letters after M in the longest test string")
+    n: int = Field(20_000, ge=100, le=500_000, description="number of strings up to the training length")
     train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the strings up to the training length")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the strings, the split and the initial weights")
 
@@ -61,8 +77,18 @@ class MIU(TaskConfig):
         return Sizes(self.n + longer, self.longest_test + 2, len(NAMES), 2)
 
     @property
+    def description(self) -> str:
+        """The question and the longest string in training."""
+        return f"theorems of MIU, up to {self.longest} letters"
+
+    @property
+    def milestone(self) -> str:
+        """The rule, on strings of every length."""
+        return "tells theorems"
+
+    @property
     def n_train(self) -> int:
-        """How many strings train."""
+        """Strings that train."""
         return int(self.train_fraction * self.n)
 
     @property
@@ -71,7 +97,7 @@ class MIU(TaskConfig):
         return f"miu-{self.longest}"
 
     def build(self) -> Task:
-        """Strings in random order, the longer ones last: tokens [strings, longest_test + 2], labels 1 for theorems.
+        """Build strings in random order, longer ones last: tokens [strings, longest_test + 2], label 1 for theorems.
 
         Facts: ``length``, the letters after M, and ``I``, how many of them are I.
         """
@@ -111,28 +137,36 @@ class MIU(TaskConfig):
         tape[1 + np.sort(places)] = [NAMES.index(letter) for letter in body]
         return tape
 
+    @staticmethod
+    def scores(
+        task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
+    ) -> dict[str, float]:
+        """Return the accuracy on test strings as long as those in training, and on longer ones."""
+        right = logits.argmax(1) == task.labels.numpy()[rows]
+        length = task.facts["length"].numpy()
+        longer = length[rows] > length[task.train_mask.numpy()].max()
+        found = {"accuracy_as_long": float(right[~longer].mean())}
+        return found | ({"accuracy_longer": float(right[longer].mean())} if longer.any() else {})
 
-def scores(task: Task, logits: np.ndarray, rows: Int[np.ndarray, " rows"]) -> dict[str, float]:
-    """Share of right answers to test strings as long as those in training, and to longer ones. Source: own design."""
-    right = logits.argmax(1) == task.labels.numpy()[rows]
-    length = task.facts["length"].numpy()
-    longer = length[rows] > length[task.train_mask.numpy()].max()
-    found = {"accuracy_as_long": float(right[~longer].mean())}
-    return found | ({"accuracy_longer": float(right[longer].mean())} if longer.any() else {})
+    def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
+        """Return the accuracy on strings longer than any in training, where there are some."""
+        if "accuracy_longer" in row:
+            return row["accuracy_longer"], "longer strings"
+        return super().accuracy(row)
 
 
 def is_theorem(string: str) -> bool:
-    """Whether a string is derivable, by its count of I's.
+    """Return whether a string is derivable, from its number of I's.
 
-    Source: Hofstadter 1979, chapter IX; ``derivable`` derives.
+    Source: Hofstadter 1979, chapter IX. ``derivable`` derives instead.
     """
     return string[:1] == "M" and set(string[1:]) <= {"I", "U"} and string.count("I") % 3 != 0
 
 
 def derivable(longest: int) -> frozenset[str]:
-    """All theorems of up to ``longest`` letters after M, by applying the four rules to the axiom MI again and again.
+    """Return all theorems of up to ``longest`` letters after M, by applying the four rules to the axiom MI.
 
-    A derivation may have to pass through longer strings: of up to 2 l + 1 symbols, for theorems of up to l symbols.
+    A derivation may pass through longer strings: of up to 2 l + 1 symbols, for theorems of up to l symbols.
 
     Source: Hofstadter 1979, chapter I: xI -> xIU, Mx -> Mxx, III -> U, UU -> nothing.
     """
@@ -146,14 +180,14 @@ def derivable(longest: int) -> frozenset[str]:
 
 
 class Step(NamedTuple):
-    """A string of a derivation, and the rule that gave it: I to IV, or "axiom". Source: own design."""
+    """A string of a derivation, and the rule that made it: I to IV, or "axiom"."""
 
     rule: str
     string: str
 
 
 def rewrites(string: str) -> list[Step]:
-    """Everything that one rule makes of a string. Source: Hofstadter 1979, chapter I."""
+    """Return every string that one rule makes of a string. Source: Hofstadter 1979, chapter I."""
     body = string[1:]
     found = [Step("I", f"{string}U")] if body.endswith("I") else []
     found.append(Step("II", f"M{body}{body}"))
@@ -166,7 +200,7 @@ def rewrites(string: str) -> list[Step]:
 
 
 def _counts(length: np.ndarray, theorem: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """How many I's each string has: evenly among the counts from 0 to its length that make it what it is."""
+    """Draw each string's number of I's uniformly among the counts that fit its length and label."""
     none = length // 3 + 1  # the multiples of 3 in 0 .. length
     multiple = 3 * generator.integers(0, none)
     k = generator.integers(0, length + 1 - none)
@@ -176,9 +210,9 @@ def _counts(length: np.ndarray, theorem: np.ndarray, generator: np.random.Genera
 def tape(
     length: Int[np.ndarray, " strings"], count: Int[np.ndarray, " strings"], places: int, generator: np.random.Generator
 ) -> Int[np.ndarray, "strings pos"]:
-    """The tokens of strings with ``length`` letters, ``count`` of them I: M, letters at random places, ? at the end.
+    """Return the tokens of strings with ``length`` letters, ``count`` of them I: M, letters at random places, then ?.
 
-    Source: randomised positions, Ruoss et al. 2023 (arXiv 2305.16843).
+    Source: randomized positions, Ruoss et al. 2023 (arXiv 2305.16843).
     """
     strings = len(length)
     # the letters' order: which of a string's letters are I

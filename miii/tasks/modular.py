@@ -1,17 +1,27 @@
 """Modular arithmetic on two operands: every pair (a, b) of Z_p with the answer c."""
 
 import math
-from collections.abc import Callable
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from jaxtyping import Int
-from pydantic import Field, model_serializer, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from miii.errors import InputError
 from miii.expression import EXAMPLE, parse
 from miii.tasks.task import Sizes, Task, TaskConfig
+
+#: The answer c by operation, as a formula in words; that of expr is its expression.
+SUMS = {
+    "add": "a + b mod {p}",
+    "sub": "a − b mod {p}",
+    "mul": "a · b mod {p}",
+    "quadratic": "a² + ab + b² mod {p}",
+    "shuffled": "a + b mod {p}, answers in random order",
+    "relabelled": "a + b mod {p}, numbers renamed",
+}
 
 Operation = Literal["add", "sub", "mul", "quadratic", "shuffled", "relabelled", "expr"]
 
@@ -19,25 +29,44 @@ Operation = Literal["add", "sub", "mul", "quadratic", "shuffled", "relabelled", 
 class ModularAddition(TaskConfig):
     """All p^2 pairs as the tokens ``a b =``, the answer read at ``=``.
 
-    ``shuffled`` (addition's labels in random order) and ``relabelled`` (addition under a random renaming of the
-    tokens) are controls: the first has nothing to learn, the second has addition in an order that no analysis of the
-    tokens' numbers can see. ``expr`` has the answer that ``expression`` says, a formula as in ``miii.expression``.
+    Two operations are controls. ``shuffled`` has addition's labels in random order: nothing to learn. ``relabelled`` is
+    addition under a random renaming of the tokens, invisible to an analysis of their numbers. ``expr`` computes
+    ``expression``, a formula as in ``miii.expression``.
 
-    ``train_fraction`` is None where nobody knows which pairs trained, as for other people's weights: no pair is marked
-    then, and nothing can be trained on the task.
+    ``train_fraction`` is None if the split is unknown, as for imported weights. Then no pair is marked, and the task
+    cannot be trained.
 
     Raises:
-        InputError: ``p`` below 2, ``train_fraction`` outside (0, 1), a split that leaves a side empty, or an expression
-            that is missing, not asked for, or no formula. ``build`` raises where it is constant or has no value at
-            some pair.
+        InputError: ``p`` below 2, ``train_fraction`` outside (0, 1), an empty split, or an expression that is missing,
+            superfluous or invalid. ``build`` raises if it is constant or undefined at some pair.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 3; the operations are Power et al.'s (arXiv 2201.02177).
     """
 
+    summary = (
+        "add, sub, mul, quadratic: modular arithmetic; shuffled and relabelled are its controls; expr is a formula of "
+        "your own."
+    )
+    examples = "test pairs"
+    recipes: ClassVar = {
+        # Groks in seconds; the cosine then keeps the solution and cleans it up. Chosen by search: docs/LOG.md.
+        "fast": {},
+        # Nanda et al. 2023 (arXiv 2301.05217), section 3 and appendix A, exactly.
+        "literature": {
+            "optimizer": {"name": "adamw", "lr": 1e-3, "weight_decay": 1.0, "beta1": 0.9, "beta2": 0.98},
+            "steps": 40_000,
+            "schedule": "constant",
+            "warmup_steps": 10,
+            "eval_every": 100,
+            "precision": "float32",
+        },
+    }
+
+    kind: Literal["modular"] = "modular"
     operation: Operation = Field("add", description="what c is: a + b, a - b, a * b, a^2 + ab + b^2, or a control")
     p: int = Field(113, ge=2, le=1024, description="the modulus; operands and answers are 0 .. p - 1")
     train_fraction: float | None = Field(0.3, gt=0, lt=1, description="share of the p^2 pairs used for training")
-    balanced: bool = Field(False, description="whether every answer has the same number of training pairs, up to one")
+    balanced: bool = Field(False, description="train on the same number of pairs for every answer, up to one")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
     expression: str | None = Field(
         None, description=f"what c is in the task expr: a formula in a, b and p, such as {EXAMPLE}"
@@ -65,15 +94,22 @@ class ModularAddition(TaskConfig):
             )
         return self
 
-    @model_serializer(mode="wrap")
-    def _written(self, handler: Callable[["ModularAddition"], dict[str, Any]]) -> dict[str, Any]:
-        # an expression is written where there is one: what is written of all other tasks stays as it always was
-        return {name: value for name, value in handler(self).items() if (name, value) != ("expression", None)}
+    @classmethod
+    def names(cls) -> dict[str, dict[str, Any]]:
+        """Return the operations: each is a task of its own to the command line."""
+        return {operation: {"operation": operation} for operation in get_args(Operation)}
 
     @property
-    def kind(self) -> str:
-        """What kind of task this is, by its name in ``KINDS``."""
-        return "modular"
+    def task_name(self) -> str:
+        """The operation."""
+        return self.operation
+
+    @property
+    def description(self) -> str:
+        """The answer as a formula."""
+        if self.operation == "expr":
+            return f"{self.expression} mod {self.p}"
+        return SUMS[self.operation].format(p=self.p)
 
     @property
     def sizes(self) -> Sizes:
@@ -82,14 +118,14 @@ class ModularAddition(TaskConfig):
 
     @property
     def n_train(self) -> int:
-        """How many pairs are known to train."""
+        """Pairs that are known to train."""
         return 0 if self.train_fraction is None else int(self.train_fraction * self.p**2)
 
     @property
     def modular_sum(self) -> tuple[int, int, int] | None:
-        """(alpha, beta, gamma) where the answer is alpha a + beta b + gamma modulo p, alpha and beta with an inverse.
+        """(alpha, beta, gamma) if the answer is alpha a + beta b + gamma modulo p, alpha and beta invertible.
 
-        None for every other task: for an answer that is no such sum, and for the controls.
+        None for the controls and for every other answer.
         """
         if self.expression is not None:
             found = parse(self.expression).linear(self.p)
@@ -100,7 +136,7 @@ class ModularAddition(TaskConfig):
 
     @property
     def multipliers(self) -> tuple[int, int]:
-        """The alpha and beta of the answer alpha a + beta b to look for: ``modular_sum``'s, or else the sum's."""
+        """The alpha and beta to look for in the answer alpha a + beta b: of ``modular_sum``, or (1, 1)."""
         return (1, 1) if self.modular_sum is None else self.modular_sum[:2]
 
     @property
@@ -108,8 +144,12 @@ class ModularAddition(TaskConfig):
         """A short name for titles and folders, such as ``add-113``."""
         return f"{self.operation}-{self.p}"
 
+    def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
+        """Return the accuracy on the test pairs, or on all pairs if the split is unknown."""
+        return (row["accuracy"], "all pairs") if "accuracy" in row else super().accuracy(row)
+
     def build(self) -> Task:
-        """Enumerate the pairs in the order a * p + b: tokens [p^2, 3], labels [p^2], train_mask [p^2]."""
+        """Build the pairs in the order a * p + b: tokens [p^2, 3], labels [p^2], train_mask [p^2]."""
         p = self.p
         generator = torch.Generator().manual_seed(self.seed)
         a, b = torch.arange(p).repeat_interleave(p), torch.arange(p).repeat(p)
@@ -130,12 +170,12 @@ class ModularAddition(TaskConfig):
 
 
 def _in_turn(order: Int[Tensor, " pairs"], labels: Int[Tensor, " pairs"]) -> Int[Tensor, " pairs"]:
-    """The pairs in another order: the first of each answer, then the second of each, and so on."""
+    """Reorder the pairs: the first of each answer, then the second of each, and so on."""
     by_answer = torch.argsort(labels[order], stable=True)
     counts = torch.bincount(labels)
     starts = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
     turn = torch.empty_like(order)
-    turn[by_answer] = torch.arange(len(order)) - starts  # the how-manieth of its answer a pair is
+    turn[by_answer] = torch.arange(len(order)) - starts  # a pair's index among those of its answer
     return order[torch.argsort(turn, stable=True)]
 
 
@@ -147,7 +187,7 @@ def answers(
     generator: torch.Generator,
     expression: str | None = None,
 ) -> Int[Tensor, " pairs"]:
-    """The answer c of each pair, in 0 .. p - 1.
+    """Return the answer c of each pair, in 0 .. p - 1.
 
     ``generator`` draws the order of ``shuffled`` and the renaming of ``relabelled``; ``expression`` is for ``expr``.
 

@@ -1,37 +1,63 @@
-"""All residues of a two-digit number at once: what the draft paper became."""
+"""All residues of a two-digit number at once: the task of the preprint that the draft paper became."""
 
 import math
+import statistics
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 
 from miii import numbers
 from miii.errors import InputError
 from miii.tasks.primes import Primelist
-from miii.tasks.task import Sizes, Target, Task, TaskConfig, mask_of, names_of
+from miii.tasks.task import GROKKED, Sizes, Target, Task, TaskConfig, mask_of, names_of
 
 
 class Residues(TaskConfig):
-    """n = x0 + p x1 as the tokens ``x0 x1 =``; asked are n mod q for every prime q < p, all at once.
+    """n = x0 + p x1 as the tokens ``x0 x1 =``, with n mod q as targets for every prime q < p, all at once.
 
-    The loss of a task with q answers is divided by log q. ``masked`` tasks are asked but not trained. ``basis`` is the
-    control without a modulus: the same tokens, and the two digits as the targets.
+    The loss of a target with q classes is divided by log q. ``masked`` targets are evaluated and not trained. ``basis``
+    is the control without a modulus: the same tokens, and the two digits as targets.
 
     Raises:
-        InputError: ``p`` too small to leave a prime below it, a masked number that is no task, or an empty side.
+        InputError: ``p`` leaves no prime below it, a masked number is no target, or a split is empty.
 
     Source: Syrkis 2024's preprint, "Mechanistic interpretability on (multi-task) irreducible integers".
     """
 
+    summary = "residues: a number modulo every prime below p."
+    shown = ("accuracy_worst",)
+    #: Chosen by search: docs/LOG.md.
+    recipes: ClassVar = {
+        "fast": {
+            "model": {"d_model": 256, "d_mlp": 1024},
+            "optimizer": {
+                "name": "muon",
+                "lr": 0.04,
+                "weight_decay": 0.3,
+                "embedding": True,
+                "adamw_lr": 0.01,
+                "adamw_weight_decay": 1.0,
+            },
+            "batch_size": 1024,
+            "steps": 7000,
+            "schedule": "trapezoid",
+            "dropout": 0.2,
+            "dropout_steps": 1500,
+            "warmup_steps": 30,
+            "eval_every": 250,
+        }
+    }
+
     kind: Literal["residues"] = "residues"
-    p: int = Field(113, ge=3, le=257, description="the base of the two digits; every prime below it is a task")
+    p: int = Field(113, ge=3, le=257, description="base of the two digits; every prime below it is a target")
     train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the p^2 numbers used for training")
-    masked: Primelist = Field((), description="primes whose loss counts nothing, such as 2,3,5,7")
-    basis: bool = Field(False, description="the control without a modulus: the digits themselves are asked")
+    masked: Primelist = Field((), description="primes that are not trained, such as 2,3,5,7")
+    basis: bool = Field(False, description="the control without a modulus: the digits themselves are the targets")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
 
     @model_validator(mode="after")
@@ -53,7 +79,7 @@ class Residues(TaskConfig):
 
     @property
     def primes(self) -> tuple[int, ...]:
-        """The moduli, ascending; those of the control are its digits' base."""
+        """The moduli, ascending; the control has the base of its digits."""
         return (self.p, self.p) if self.basis else numbers.primes_below(self.p)
 
     @property
@@ -63,12 +89,22 @@ class Residues(TaskConfig):
 
     @property
     def trained(self) -> tuple[str, ...]:
-        """The names of the targets that are trained, over which the mean and the worst accuracy are taken."""
+        """The names of the trained targets."""
         return ("x0", "x1") if self.basis else tuple(f"mod {q}" for q in self.primes if q not in self.masked)
 
     @property
+    def description(self) -> str:
+        """The question and its base."""
+        return f"residues modulo every prime below {self.p}"
+
+    @property
+    def milestone(self) -> str:
+        """All targets that are trained."""
+        return "answers both digits" if self.basis else "answers every residue"
+
+    @property
     def n_train(self) -> int:
-        """How many numbers train."""
+        """Numbers that train."""
         return int(self.train_fraction * self.p**2)
 
     @property
@@ -77,7 +113,7 @@ class Residues(TaskConfig):
         return f"{'basis' if self.basis else 'residues'}-{self.p}"
 
     def build(self) -> Task:
-        """The numbers ascending: tokens [p^2, 3]; fact ``n``."""
+        """Build the numbers, ascending: tokens [p^2, 3]; fact ``n``."""
         n = torch.arange(self.p**2)
         digits = n % self.p, n // self.p
         generator = torch.Generator().manual_seed(self.seed)
@@ -101,13 +137,24 @@ class Residues(TaskConfig):
             facts=MappingProxyType({"n": n}),
         )
 
+    @staticmethod
+    def scores(
+        task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
+    ) -> dict[str, float]:
+        """Return the accuracy of each target, and the worst of those that are trained."""
+        found, worst = {}, 1.0
+        for target in task.targets:
+            right = logits[:, task.logits_of(target.name)].argmax(1) == target.labels.numpy()[rows]
+            found[f"accuracy_{target.name.removeprefix('mod ')}"] = float(right.mean())
+            if target.weight:
+                worst = min(worst, float(right.mean()))
+        return {"accuracy_worst": worst} | found
 
-def scores(task: Task, logits: np.ndarray, rows: Int[np.ndarray, " rows"]) -> dict[str, float]:
-    """Share of right answers to each target, and the worst of those that are trained. Source: own design."""
-    found, worst = {}, 1.0
-    for target in task.targets:
-        right = logits[:, task.logits_of(target.name)].argmax(1) == target.labels.numpy()[rows]
-        found[f"accuracy_{target.name.removeprefix('mod ')}"] = float(right.mean())
-        if target.weight:
-            worst = min(worst, float(right.mean()))
-    return {"accuracy_worst": worst} | found
+    def learned(self, row: Mapping[str, float]) -> bool:
+        """Return whether the worst of the trained targets has 99% test accuracy."""
+        return row["accuracy_worst"] >= GROKKED
+
+    def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
+        """Return the mean over the trained targets; ``test_accuracy`` counts numbers with all residues correct."""
+        each = [row.get(f"accuracy_{name.removeprefix('mod ')}", math.nan) for name in self.trained]
+        return statistics.fmean(each), "mean over digits" if self.basis else "mean over primes"

@@ -1,26 +1,27 @@
-"""What a network is trained on, as a value."""
+"""The data that a network trains on, and the config that builds it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from miii.errors import Frozen
 
-UNASKED = -1  #: in ``Task.next_tokens``, where nothing is asked
+UNASKED = -1  #: in ``Task.next_tokens``: the position has no target
+GROKKED = 0.99  #: test accuracy from which a run counts as having grokked (Power et al. 2022, arXiv 2201.02177)
 
 
 @dataclass(frozen=True)
 class Target:
-    """One question about every example: ``size`` logits, side by side with those of the other targets.
+    """One label of every example, with ``size`` logits of its own beside those of the other targets.
 
-    ``weight`` is what its loss is multiplied by; at 0 it is asked but not trained.
-
-    Source: own design.
+    Its loss is multiplied by ``weight``; a target of weight 0 is evaluated and not trained.
     """
 
     name: str
@@ -31,24 +32,22 @@ class Target:
 
 @dataclass(frozen=True)
 class Task:
-    """Every example of a task, in a fixed order, and which of them train.
+    """All examples of a task in a fixed order, with the train/test split.
 
     The answer is read at the last position.
 
     Attributes:
-        labels: the answers to the first target, whose logits come first.
-        train_mask: the training side of the split.
-        val_mask: the part of that side on which training decides when to stop; no step is taken on it.
-        chances: how often a step draws each example, relative to the others; None draws each once an epoch.
-        weight: what the first target's loss is multiplied by.
+        labels: labels of the first target; its logits come first.
+        train_mask: the training split.
+        val_mask: the validation part of the training split. It decides when to stop and takes no step.
+        chances: relative sampling weight of each example; None draws each once an epoch.
+        weight: factor of the first target's loss.
         more: further targets, in the order of their logits.
-        judged: whether an example is right when its first target is, or when all that are trained are.
-        frame: how many positions a frame has, where the tokens come in frames.
-        next_tokens: what is asked at every position, ``UNASKED`` where nothing is: the loss is over all of it, and the
-            logits of the first target are tokens. None asks at the last position alone.
-        facts: what is known of each example beside its labels and is never shown to the network, such as ``n``.
-
-    Source: own design; see the tasks that build it for theirs.
+        judged: an example is correct if its first target is, or if all trained targets are.
+        frame: positions per frame, for tasks made of frames.
+        next_tokens: the target token of every position, ``UNASKED`` for none. The loss covers all of them, and the
+            first target's logits are tokens. None predicts at the last position alone.
+        facts: values known of each example that the network never sees, such as ``n``.
     """
 
     tokens: Int[Tensor, "examples pos"]
@@ -69,27 +68,27 @@ class Task:
 
     @property
     def n_ctx(self) -> int:
-        """How many positions an example has."""
+        """Return the positions of an example."""
         return self.tokens.shape[1]
 
     @property
     def split_known(self) -> bool:
-        """Whether it is known which examples train: of imported weights it may not be, and none is marked then."""
+        """Return whether the split is known. Imported weights may lack one; then no example is marked."""
         return bool(self.train_mask.any())
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """All targets, in the order of their logits."""
+        """Return all targets, in the order of their logits."""
         first = self.d_vocab_out - sum(target.size for target in self.more)
         return (Target(self.name, first, self.labels, self.weight), *self.more)
 
     @property
     def step_mask(self) -> Bool[Tensor, " examples"]:
-        """The examples that steps are taken on: the training side without its validation part."""
+        """Return the examples that steps are taken on: the training split without its validation part."""
         return self.train_mask if self.val_mask is None else self.train_mask & ~self.val_mask
 
     def logits_of(self, name: str) -> slice:
-        """Where a target's logits stand among the ``d_vocab_out``.
+        """Return the slice of a target's logits within ``d_vocab_out``.
 
         Raises:
             KeyError: the task has no such target.
@@ -103,14 +102,14 @@ class Task:
 
 
 class Sizes(NamedTuple):
-    """How large the data of a task is, by arithmetic, before anything is built.
+    """Size of a task's data, computed by arithmetic before anything is built.
 
     Attributes:
-        examples: how many there are, at most.
-        targets: how many answers each example has.
-        everywhere: whether the network is asked at every position.
-        validation: how many examples of the training side training decides on when to stop.
-        distinct: how many pairs of a token and a position occur; 0 where any token stands at any position.
+        examples: upper bound of their number.
+        targets: labels of each example.
+        everywhere: the network predicts at every position.
+        validation: examples of the training split that decide when to stop.
+        distinct: distinct pairs of token and position; 0 if any token may stand at any position.
     """
 
     examples: int
@@ -124,7 +123,31 @@ class Sizes(NamedTuple):
 
 
 class TaskConfig(Frozen):
-    """What every task's config answers without building its data."""
+    """Config of a kind of task: all that depends on the kind and does not need the data.
+
+    A kind adds a field ``kind``, its options, ``sizes``, ``n_train``, ``name`` and ``build``, and overrides what is
+    different from an ordinary classification task.
+    """
+
+    summary: ClassVar[str] = ""  #: one sentence for help texts
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {"fast": {}}  #: fields of ``RunConfig`` by the recipe's name
+    shown: ClassVar[tuple[str, ...]] = ()  #: names of ``scores`` that the app shows; imported metrics must have them
+    examples: ClassVar[str] = "test examples"  #: what ``accuracy`` is measured on
+
+    @classmethod
+    def names(cls) -> dict[str, dict[str, Any]]:
+        """Return the names that ``miii train`` knows tasks of this kind by, with the fields each name sets."""
+        return {cls.model_fields["kind"].default: {}}
+
+    @property
+    def task_name(self) -> str:
+        """The name in ``names`` of this task."""
+        return type(self).model_fields["kind"].default
+
+    @property
+    def description(self) -> str:
+        """What the network is trained on, in a few words."""
+        return self.task_name
 
     @property
     def sizes(self) -> Sizes:
@@ -133,7 +156,7 @@ class TaskConfig(Frozen):
 
     @property
     def n_train(self) -> int:
-        """How many examples steps are taken on; a split may have to be drawn for it."""
+        """Examples that steps are taken on. A split may have to be drawn for it."""
         raise NotImplementedError
 
     @property
@@ -141,14 +164,45 @@ class TaskConfig(Frozen):
         """An upper bound of ``n_train``, by arithmetic alone."""
         return self.n_train
 
+    @property
+    def frame(self) -> int | None:
+        """Tokens per frame; None if the tokens do not come in frames."""
+        return None
+
+    @property
+    def milestone(self) -> str:
+        """What a run has reached once ``learned`` holds, such as "sieves by 3"."""
+        return "grokked"
+
+    @staticmethod
+    def scores(
+        task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
+    ) -> dict[str, float]:
+        """Return further measures of an evaluation.
+
+        Args:
+            logits: of the validation examples, or of the test split if there is no validation; at every position if
+                the task predicts at all of them.
+            rows: their numbers.
+        """
+        return {}
+
+    def learned(self, row: Mapping[str, float]) -> bool:
+        """Return whether an evaluation shows that the rule is learned: 99% test accuracy unless the kind says else."""
+        return row["test_accuracy"] >= GROKKED
+
+    def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
+        """Return the accuracy that represents a run in a table, and what it is measured on; NaN if it is missing."""
+        return row.get("test_accuracy", math.nan), self.examples
+
 
 def names_of(symbols: int, *further: str) -> tuple[str, ...]:
-    """The names of the tokens 0 .. symbols - 1, and of those after them. Source: own design."""
+    """Return the names of the tokens 0 .. symbols - 1 and of those after them."""
     return (*map(str, range(symbols)), *further)
 
 
 def mask_of(rows: Int[Tensor, " rows"], examples: int) -> Bool[Tensor, " examples"]:
-    """True at the given rows. Source: own design."""
+    """Return a mask that is True at the given rows."""
     mask = torch.zeros(examples, dtype=torch.bool)
     mask[rows] = True
     return mask

@@ -1,5 +1,6 @@
-"""Training: a config, a generator of steps, and what each of them is evaluated by."""
+"""Training: a config, a generator of steps, and their evaluation."""
 
-from miii.training.loop import Diverged, Step, build_model, snapshot_steps, state_shapes, train
+from miii.training.loop import Diverged, Step, build_model, snapshot_steps, train
+from miii.training.state import state_shapes
 
 __all__ = ["Diverged", "Step", "build_model", "snapshot_steps", "state_shapes", "train"]

@@ -1,8 +1,7 @@
-"""A RunConfig as a flat list of options: the command line and the app's form are made from it.
+"""A RunConfig as a flat list of options, from which the command line and the app's form are made.
 
-Every field of the task, model, optimiser and run has a name of its own, so the nesting can be dropped. The options of
-the kinds of task are laid side by side, and so are those of the optimisers; one that the chosen task or optimiser does
-not have is refused.
+All fields of task, model, optimizer and run have distinct names, so the nesting can be dropped. The options of all
+kinds of task stand side by side, and so do those of all optimizers; an option that the chosen one lacks is refused.
 """
 
 from collections.abc import Mapping
@@ -14,17 +13,14 @@ from pydantic.fields import FieldInfo
 
 from miii.errors import InputError
 from miii.model.config import ModelConfig
-from miii.tasks import KINDS, TASKS, named
-from miii.training.config import FAST, RunConfig, recipe
+from miii.tasks import KINDS, TASKS
+from miii.training.config import RunConfig, recipe
 from miii.training.optim import OPTIMIZERS
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option: its name, the part of the config that it lives in, its type, and a sentence for help texts.
-
-    Source: own design.
-    """
+    """An option of a run: its name, its part of the config, its type, and a sentence for help texts."""
 
     name: str
     part: Literal["task", "model", "optimizer", "run"]
@@ -32,8 +28,8 @@ class Option:
     description: str
 
 
-#: The parts of a config that are one of several models: by the option that chooses, which field says so, and which
-#: there are.
+#: The parts of a config with several models: by the option that chooses, the field that names the model, the models,
+#: and a help text.
 CHOICES: dict[str, tuple[str, Mapping[str, type[BaseModel]], str]] = {
     "task": ("kind", KINDS, "what kind of task is learned"),
     "optimizer": ("name", OPTIMIZERS, "how gradients become steps"),
@@ -41,7 +37,7 @@ CHOICES: dict[str, tuple[str, Mapping[str, type[BaseModel]], str]] = {
 
 
 def options() -> list[Option]:
-    """All options of a run, in the order task, model, optimizer, run. Source: the fields of ``RunConfig``."""
+    """Return all options of a run, in the order task, model, optimizer, run."""
     found = _chosen("task")
     found += [_option(name, "model", field) for name, field in ModelConfig.model_fields.items()]
     found += _chosen("optimizer")
@@ -61,19 +57,15 @@ def _chosen(part: Literal["task", "optimizer"]) -> list[Option]:
 
 
 def values(config: RunConfig) -> dict[str, Any]:
-    """The config's values by option name; options of other tasks and optimisers are absent. Source: own design."""
+    """Return the config's values by option name; options of other tasks and optimizers are absent."""
     dumped = config.model_dump()
     task, model, optimizer = dumped.pop("task"), dumped.pop("model"), dumped.pop("optimizer")
-    task.pop("kind", None)
-    return {"task": config.task.kind, **task, **model, "optimizer": optimizer.pop("name"), **optimizer, **dumped}
+    return {"task": task.pop("kind"), **task, **model, "optimizer": optimizer.pop("name"), **optimizer, **dumped}
 
 
 def defaults(kind: str) -> dict[str, Any]:
-    """What the recipe ``fast`` of a kind of task says, by option name: read off, without sieving the task's integers.
-
-    Source: ``FAST``.
-    """
-    fast = dict(FAST[kind])
+    """Return the values of a kind's recipe ``fast`` by option name, without building a task."""
+    fast = dict(KINDS[kind].recipes["fast"])
     model, optimizer = ModelConfig(**fast.pop("model", {})), fast.pop("optimizer", {"name": "adamw"})
     chosen = OPTIMIZERS[optimizer["name"]](**optimizer)
     task = KINDS[kind].model_construct()
@@ -81,17 +73,15 @@ def defaults(kind: str) -> dict[str, Any]:
 
 
 def text(value: Any) -> str:
-    """A value as the command line reads it. Source: own design."""
+    """Return a value as the command line reads it."""
     return (",".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value).lower()
 
 
 def change(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
-    """The config with some options changed by name; a change of task or optimiser takes up the new one's defaults.
+    """Return the config with some options changed by name; a new kind of task or optimizer starts from its defaults.
 
     Raises:
-        InputError: an option is unknown, out of range, or not one of the chosen task's or optimiser's.
-
-    Source: own design.
+        InputError: an option is unknown, out of range, or not one of the chosen task or optimizer.
     """
     part_of = {option.name: option.part for option in options()}
     dumped = config.model_dump()
@@ -102,7 +92,7 @@ def change(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
         if kind not in known:
             raise InputError(f"{part} must be one of {', '.join(known)} (got {kind!r}).")
         if kind != now[part]:
-            dumped[part] = {tag: kind} if kind != "modular" else {}
+            dumped[part] = {tag: kind}
         kinds[part] = kind
     for name, value in changes.items():
         if name not in part_of:
@@ -120,19 +110,17 @@ def change(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
 
 
 def made(name: str, task: str, changes: dict[str, Any]) -> RunConfig:
-    """The recipe's config for a task, by its name in ``TASKS``, with some options changed by name.
+    """Return a recipe's config for a task, by its name in ``TASKS``, with some options changed by name.
 
     Raises:
         InputError: the recipe or the task is unknown, or as ``change``.
-
-    Source: own design.
     """
     if task not in TASKS:
         raise InputError(f"task must be one of {', '.join(TASKS)} (got {task!r}).")
-    kind = named(task)
+    kind = TASKS[task]["kind"]
     known = KINDS[kind].model_fields
-    own = {field: value for field, value in (TASKS[task] | changes).items() if field in known and field != "kind"}
-    # the task first: what a recipe takes for a batch depends on it
+    own = {field: value for field, value in (TASKS[task] | changes).items() if field in known}
+    # the task first: a recipe's batch depends on it
     return change(recipe(name, task=KINDS[kind](**own)), changes)
 
 

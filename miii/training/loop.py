@@ -1,32 +1,31 @@
 """Training as a generator of steps."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from miii import hardware, platform
 from miii.errors import InputError
-from miii.metrics import LOSSES, LossName, next_token
 from miii.model import fast
 from miii.model.transformer import Transformer
 from miii.tasks import Task
+from miii.training.batches import batches, dropout_masks
 from miii.training.config import RunConfig
-from miii.training.evaluation import SCORES, Evaluation, Interrupted, evaluator
+from miii.training.evaluation import Evaluation, Interrupted, evaluator
+from miii.training.losses import loss_of
 from miii.training.optim import lr_factor
-from miii.training.stepper import Stepper
+from miii.training.state import Clock, Progress, begin, save_state
 
 
 class Diverged(InputError):
-    """Training met a loss or a weight that is not finite.
+    """The loss or a weight is not finite.
 
     Attributes:
-        step: where it was met; every step yielded before has finite weights.
+        step: where that was found; every step yielded before has finite weights.
     """
 
     def __init__(self, step: int, what: str) -> None:
@@ -36,18 +35,16 @@ class Diverged(InputError):
 
 @dataclass(frozen=True)
 class Step:
-    """One step of training. Step 0 is the network before it.
+    """One step of training. Step 0 is the untrained network.
 
     Attributes:
-        seconds: wall clock since the first step began, evaluations and the consumer's own work included; the time
-            between stopping and resuming is not.
-        step_seconds: what this update took.
-        evaluation: on every ``eval_every``-th step from 0 on, and the last; None between, and where ``stop`` cut it
-            short: then this is the last value, and resuming from it evaluates again.
-        weights: float32 weights on the CPU, on the steps of ``snapshot_steps`` and the last; None between.
-        state: all that resuming from here needs, as tensors by name. Call it before asking for the next step.
-
-    Source: own design.
+        seconds: wall clock since the first step began, with evaluations and the consumer's own work, without the time
+            between stopping and resuming.
+        step_seconds: the seconds of this update.
+        evaluation: at every ``eval_every``-th step from 0 on, and at the last; otherwise None. Also None where ``stop``
+            interrupted it: this is then the last value, and resuming from it evaluates again.
+        weights: float32 weights on the CPU, at the steps of ``snapshot_steps`` and the last; otherwise None.
+        state: returns all that resuming from here needs, as tensors by name. Call it before asking for the next step.
     """
 
     config: RunConfig
@@ -64,30 +61,29 @@ class Step:
 
 
 def snapshot_steps(steps: int, snapshots: int) -> list[int]:
-    """0 and about ``snapshots`` - 1 steps up to ``steps``, evenly spaced in log step. Source: own design."""
+    """Return 0 and about ``snapshots`` - 1 steps up to ``steps``, evenly spaced in log step."""
     spaced = np.geomspace(1, steps, max(1, snapshots - 1)).round().astype(int)
     return sorted({0, steps, *spaced.tolist()})
 
 
 def build_model(config: RunConfig, task: Task) -> Transformer:
-    """The run's network with its initial weights, in float32 on the CPU. Source: see ``Transformer``."""
+    """Return the run's network with its initial weights, in float32 on the CPU."""
     return Transformer.of(config.model, task, seed=config.task.seed)
 
 
 def train(
     config: RunConfig, state: dict[str, Tensor] | None = None, stop: Callable[[], bool] = lambda: False
 ) -> Iterator[Step]:
-    """Train, step by step; the first value is the network before training (or where ``state`` was written).
+    """Train, step by step; the first value is the untrained network, or where ``state`` was saved.
 
-    Deterministic given config, device, precision and thread count: the batch of a step is drawn from the seed and
-    the step alone. Closing the generator ends training.
+    Deterministic given config, device, precision and thread count. Closing the generator ends training.
 
     Args:
-        state: what ``Step.state`` gave, to resume from there to the very same weights.
-        stop: asked before each step and within evaluations; once it is true, the step it was asked in is the last.
+        state: what ``Step.state`` returned, to resume from there to the same bits.
+        stop: called before each step and within evaluations; once it returns true, the present step is the last.
 
     Raises:
-        InputError: at the first step, if the task does not say which examples train, has no data, or has fewer than
+        InputError: at the first step, if the task does not know which examples train, has no data, or has fewer than
             ``batch_size``.
         Diverged: a loss or a weight is not finite.
 
@@ -101,180 +97,63 @@ def train(
     device, dtype = hardware.device(config.device), hardware.precision(config.precision, config.device)
     task = config.task.build()
     model = build_model(config, task).to(device)
-    start, before, grokked_at, seconds_to_grok = 0, 0.0, None, None
-    if state is not None:
-        start, before, grokked_at, seconds_to_grok = _clock_from(state)
-        model.load_state_dict({n: state[f"weights.{n}"] for n in model.state_dict()})
-    stepper = Stepper(model, config.optimizer)
-    if state is not None:
-        stepper.load_state({n.removeprefix("stepper."): v for n, v in state.items() if n.startswith("stepper.")})
+    stepper, start = begin(model, config.optimizer, state)
 
-    examples = fast.plan(task.tokens.to(device))
-    rows = task.step_mask.nonzero()[:, 0]
-    if config.batch_size is not None and config.batch_size > len(rows):
-        raise InputError(f"batch_size must be at most the {len(rows)} training examples (got {config.batch_size}).")
-    batches = _batches(config, rows, task.chances)
-    logits_of = fast.logits_for(task)
-    loss_of, kept_at = _loss(task, config.loss, device), _kept(config, device)
-    evaluate = evaluator(model, task, config.loss, SCORES.get(config.task.kind))
-    kept = set(snapshot_steps(config.steps, config.snapshots))
-    begun, step_seconds = 0.0, 0.0
+    batch, mask, loss_on = batches(config, task), dropout_masks(config, device), loss_of(task, config.loss, device)
+    examples, logits = fast.plan(task.tokens.to(device)), fast.logits_for(task)
+    evaluate = evaluator(model, task, config.loss, config.task.scores)
+    snapshots = set(snapshot_steps(config.steps, config.snapshots))
+    clock, (_, _, grokked_at, seconds_to_grok) = Clock(start.seconds), start
 
-    for step in range(start, config.steps + 1):
+    for step in range(start.step, config.steps + 1):
         factor = lr_factor(step, config.steps, config.warmup_steps, config.schedule) if step else 0.0
-        if step > start:
-            chosen = batches(step)
-            step_began = time.perf_counter()
-            begun = begun or step_began
-            with torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16):
-                loss = loss_of(logits_of(model, examples.rows(chosen), kept_at(step, len(chosen))), chosen)
-            if not loss.isfinite():
-                raise Diverged(step, "the training loss")
-            loss.backward()
-            stepper.step(factor)
-            step_seconds = time.perf_counter() - step_began
-        seconds = before + (time.perf_counter() - begun if begun else 0.0)
-        last = step == config.steps or (config.seconds is not None and seconds >= config.seconds)
-        if grokked_at is not None and config.steps_after_grok is not None:
-            last = last or step >= grokked_at + config.steps_after_grok
-        due = step % config.eval_every == 0 or last
-        if (due or step in kept) and not all(weight.isfinite().all() for weight in model.parameters()):
+        if step > start.step:
+            rows = batch(step)
+            with clock.update():
+                with torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16):
+                    loss = loss_on(logits(model, examples.rows(rows), mask(step, len(rows))), rows)
+                if not loss.isfinite():
+                    raise Diverged(step, "the training loss")
+                loss.backward()
+                stepper.step(factor)
+        last = _is_last(config, step, clock.seconds, grokked_at)
+        due, kept = step % config.eval_every == 0 or last, step in snapshots
+        if (due or kept) and not all(weight.isfinite().all() for weight in model.parameters()):
             raise Diverged(step, "a weight")
         try:
             evaluation = evaluate(stop) if due else None
         except Interrupted:
             evaluation, last = None, False
-        stopped = stop()
-        seconds = before + (time.perf_counter() - begun if begun else 0.0)
-        if evaluation is not None and grokked_at is None and evaluation.grokked():
+        stopped, seconds = stop(), clock.seconds
+        if evaluation is not None and grokked_at is None and config.task.learned(evaluation.row()):
             grokked_at, seconds_to_grok = step, seconds
             last = last or config.steps_after_grok == 0
-        clock = (step, seconds, grokked_at, seconds_to_grok)
         yield Step(
             config=config,
             step=step,
             seconds=seconds,
-            step_seconds=step_seconds,
+            step_seconds=clock.step_seconds,
             lr_factor=factor,
             grokked_at=grokked_at,
             seconds_to_grok=seconds_to_grok,
             last=last,
             evaluation=evaluation,
-            weights=_weights(model) if step in kept or last else None,
-            state=partial(_state, model, stepper, clock),
+            weights=_weights(model) if kept or last else None,
+            state=partial(save_state, model, stepper, Progress(step, seconds, grokked_at, seconds_to_grok)),
         )
         if last or stopped:
             return
 
 
-def state_shapes(config: RunConfig) -> dict[str, tuple[int, ...]]:
-    """Return the names of the tensors of ``Step.state`` after a step of this config, and their shapes.
-
-    The task is built; of network and optimizer there are only the shapes.
-    """
-    task = config.task.build()
-    with torch.device("meta"):
-        model = Transformer.of(config.model, task)
-        stepper = Stepper(model, config.optimizer)
-        for weight in model.parameters():
-            weight.grad = torch.zeros_like(weight)
-        stepper.step(0.0)
-    tensors = {f"weights.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"stepper.{name}": value for name, value in stepper.state().items()}
-    return {name: tuple(value.shape) for name, value in tensors.items()} | {"clock": (4,)}
+def _is_last(config: RunConfig, step: int, seconds: float, grokked_at: int | None) -> bool:
+    """Whether the run ends at a step: its steps, its seconds, or its steps after grokking are over."""
+    after = config.steps_after_grok
+    return (
+        step == config.steps
+        or (config.seconds is not None and seconds >= config.seconds)
+        or (grokked_at is not None and after is not None and step >= grokked_at + after)
+    )
 
 
 def _weights(model: Transformer) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-
-
-def _batches(
-    config: RunConfig, rows: Int[Tensor, " train"], chances: Float[Tensor, " examples"] | None
-) -> Callable[[int], Int[Tensor, " batch"]]:
-    """The examples of a step, drawn from the seed and the step alone: none depends on the steps before.
-
-    Evenly, each epoch is a permutation; by ``chances``, each step draws anew.
-    """
-    size = config.batch_size
-    if chances is not None:
-        heap = chances[rows].double().cumsum(0)
-
-        def drawn(step: int) -> Tensor:
-            u = torch.rand(size or len(rows), generator=_generator(config.task.seed, step), dtype=torch.float64)
-            return rows[torch.searchsorted(heap, u * heap[-1]).clamp(max=len(rows) - 1)]
-
-        return drawn
-    if size is None:
-        return lambda step: rows
-    per_epoch = len(rows) // size
-
-    @lru_cache(maxsize=1)
-    def permuted(epoch: int) -> Tensor:
-        return rows[torch.randperm(len(rows), generator=_generator(config.task.seed, epoch))]
-
-    def batch(step: int) -> Tensor:
-        epoch, i = divmod(step - 1, per_epoch)
-        return permuted(epoch)[i * size : (i + 1) * size]
-
-    return batch
-
-
-def _kept(config: RunConfig, device: torch.device) -> Callable[[int, int], Float[Tensor, "batch d_mlp"] | None]:
-    """Dropout's mask of a step, drawn from the seed and the step alone: 0, or what makes up for those that are 0."""
-    share, until = 1 - config.dropout, config.steps if config.dropout_steps is None else config.dropout_steps
-
-    def kept(step: int, examples: int) -> Tensor | None:
-        if share == 1 or step > until:
-            return None
-        mask = torch.empty(examples, config.model.d_mlp)
-        return mask.bernoulli_(share, generator=_generator(config.task.seed, step, 1)).div_(share).to(device)
-
-    return kept
-
-
-def _generator(*numbers: int) -> torch.Generator:
-    # torch's generator on the CPU heeds the lower 32 bits of a seed only, so all are mixed into those
-    mixed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
-    return torch.Generator().manual_seed(mixed)
-
-
-def _loss(
-    task: Task, name: LossName, device: torch.device
-) -> Callable[[Float[Tensor, "batch *pos logits"], Tensor], Tensor]:
-    """The sum of the targets' mean losses, each times its weight; of a task that asks at every position, the mean."""
-
-    def of(logits: Tensor, labels: Tensor) -> Tensor:
-        # autocast knows that cross-entropy needs more than bfloat16, and knows no other loss
-        return LOSSES[name](logits.float() if logits.dtype is torch.bfloat16 else logits, labels)
-
-    if task.next_tokens is not None:
-        following = task.next_tokens.to(device)
-        return lambda logits, rows: next_token(of, logits, following[rows]).mean()
-    sizes = [target.size for target in task.targets]
-    labels = [target.labels.to(device) for target in task.targets]
-    weights = [target.weight for target in task.targets]
-
-    def loss(logits: Tensor, rows: Tensor) -> Tensor:
-        # one split, whose gradient is one concatenation: a slice's would be a whole array of zeros for each target
-        asked = zip(logits.split(sizes, dim=1), labels, weights, strict=True)
-        parts = [weight * of(part, answers[rows]).mean() for part, answers, weight in asked if weight]
-        return torch.stack(parts).sum() if len(parts) > 1 else parts[0]
-
-    return loss
-
-
-def _state(
-    model: Transformer, stepper: Stepper, clock: tuple[int, float, int | None, float | None]
-) -> dict[str, Tensor]:
-    state = {f"weights.{name}": value for name, value in model.state_dict().items()}
-    state |= {f"stepper.{name}": value for name, value in stepper.state().items()}
-    numbers = [float("nan") if value is None else float(value) for value in clock]
-    state["clock"] = torch.tensor(numbers, dtype=torch.float64)
-    return {name: value.detach().cpu().clone() for name, value in state.items()}
-
-
-def _clock_from(state: dict[str, Tensor]) -> tuple[int, float, int | None, float | None]:
-    step, seconds, grokked_at, seconds_to_grok = state["clock"].tolist()
-    if grokked_at != grokked_at:  # NaN: not yet
-        return int(step), seconds, None, None
-    return int(step), seconds, int(grokked_at), seconds_to_grok

@@ -1,4 +1,4 @@
-"""Other people's networks: state dicts of TransformerLens' HookedTransformer, read, checked, and written back."""
+"""External weights: state dicts of TransformerLens' HookedTransformer, read, checked and written."""
 
 from miii.transformer_lens.claim import accuracies, doubt, likelier
 from miii.transformer_lens.files import import_run, read_file, write_file

@@ -1,4 +1,4 @@
-"""What an imported network was trained on: the task that was claimed, tried against every operation."""
+"""Test the claimed task of an imported network against every operation."""
 
 from collections.abc import Mapping
 from typing import get_args
@@ -12,7 +12,7 @@ LIKELY = 0.95  #: the accuracy over all pairs below which a claim is doubted
 
 
 def accuracies(run: runs.Run) -> dict[str, float]:
-    """Return the share of all p^2 pairs that the network answers as each operation asks, the claimed one first.
+    """Return the accuracy on all p^2 pairs under each operation, the claimed one first.
 
     The controls have the seed of the claimed task. ``expr`` is tried only where it is claimed.
 
@@ -32,29 +32,29 @@ def accuracies(run: runs.Run) -> dict[str, float]:
 
 
 def likelier(found: Mapping[str, float]) -> str | None:
-    """Return the operation that fits best, where it fits most pairs and is another than the claimed, first one."""
+    """Return the best operation if it fits at least half of the pairs and is not the claimed one; else None."""
     best = max(found, key=found.__getitem__)  # the first of equals
     return None if best == next(iter(found)) or found[best] < 0.5 else best
 
 
 def doubt(run: runs.Run, found: Mapping[str, float]) -> str | None:
-    """Return a warning where the claimed task fits less than ``LIKELY`` of all pairs; else None.
+    """Return a warning if the claimed task fits less than ``LIKELY`` of all pairs; else None.
 
     Args:
-        found: what ``accuracies`` measured.
+        found: result of ``accuracies``.
     """
     claimed, accuracy = next(iter(found.items()))
     if accuracy >= LIKELY:
         return None
-    text = f"only {accuracy:.1%} of all pairs are answered as {claimed} asks"
+    text = f"the accuracy over all pairs is only {accuracy:.1%} as {claimed}"
     if better := likelier(found):
-        text += f", and {found[better]:.1%} as {better} asks, which is the likelier reading"
+        text += f", and {found[better]:.1%} as {better}, which is likelier"
     best = max(found, key=found.__getitem__)
     if found[best] < LIKELY:
         model = run.config.model
         norms = "with LayerNorms" if model.block == "pre-norm" else "without norms"
         text += (
-            f"; no operation fits (the best is {best}, with {found[best]:.1%}), so the network may be another than the "
-            f"one read: act {model.act}, causal {str(model.causal).lower()}, {norms}"
+            f"; no operation fits (the best is {best}, {found[best]:.1%}), so an option of the import may be wrong: "
+            f"act {model.act}, causal {str(model.causal).lower()}, {norms}"
         )
     return f"{text}."

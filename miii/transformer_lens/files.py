@@ -1,4 +1,4 @@
-"""Files of weights: other people's read without trusting them and made into a run, miii's own written for others."""
+"""Files of weights: untrusted ones read and imported, miii's own written."""
 
 import hashlib
 import os
@@ -21,15 +21,15 @@ from miii.transformer_lens.state import check_dense, from_state_dict, printable,
 
 
 def read_file(path: str | Path, allow_pt: bool = True) -> dict[str, Tensor]:
-    """The tensors of a file by name: ``.safetensors``, or ``.pt`` and ``.pth`` through torch's restricted loader.
+    """Return the tensors of a file by name: ``.safetensors``, or ``.pt`` and ``.pth`` through torch's safe loader.
 
     Args:
-        allow_pt: False takes safetensors alone, as a server should that reads strangers' files.
+        allow_pt: False accepts safetensors only, for servers.
 
     Raises:
         InputError: the file is missing, damaged, of another kind, or holds anything but dense tensors by name.
 
-    Source: safetensors' format; ``torch.load(weights_only=True)``, which runs no code of the file's.
+    ``torch.load(weights_only=True)`` runs no code from the file.
     """
     path = Path(path)
     if not os.path.exists(path):
@@ -50,7 +50,7 @@ def read_file(path: str | Path, allow_pt: bool = True) -> dict[str, Tensor]:
                 "state dict alone."
             )
         check_dense(name, value)
-        if value.nbytes > value.untyped_storage().nbytes():  # a file of a few bytes could ask for all memory
+        if value.nbytes > value.untyped_storage().nbytes():  # a small file could fill the memory
             raise InputError(f"{printable(name)} must have all its numbers in the file (got one number repeated).")
     return loaded
 
@@ -65,17 +65,16 @@ def import_run(
     limits: runs.Limits | None = None,
     lnpre: bool = False,
 ) -> tuple[runs.Run, tuple[str, ...]]:
-    """Make a run of a file with a HookedTransformer's state dict; nothing is written unless all of it fits.
+    """Make a run from a file with a HookedTransformer's state dict; write nothing unless all of it fits.
 
     Args:
         out: the folder of the run.
-        task: what the network was trained on. A ``train_fraction`` says that it was trained on miii's own split of that
-            fraction and seed; None that nobody knows.
+        task: what the network was trained on. ``train_fraction`` and seed give miii's own split; None means unknown.
         act, causal, lnpre: as ``from_state_dict``. allow_pt: as ``read_file``.
-        limits: how large the network may be, for a server that reads strangers' files.
+        limits: bounds on the network's size, for servers.
 
     Returns:
-        The run, with one snapshot as step 0; and the names of the tensors that were left out, printable.
+        The run, with one snapshot at step 0; and the printable names of the tensors that were left out.
 
     Raises:
         InputError: as ``read_file``, ``from_state_dict``, ``runs.check_size`` and ``runs.adopt``.
@@ -91,12 +90,10 @@ def import_run(
 
 
 def write_file(model: Transformer, path: str | Path) -> None:
-    """Write a network as a safetensors file in TransformerLens' names; it appears whole or not at all.
+    """Write a network as a safetensors file with TransformerLens' names, whole or not at all.
 
     Raises:
         InputError: ``path`` exists, does not end in .safetensors, or cannot be written.
-
-    Source: ``to_state_dict``.
     """
     path = Path(path)
     if path.suffix.lower() != ".safetensors":
@@ -108,7 +105,7 @@ def write_file(model: Transformer, path: str | Path) -> None:
         beside.touch()
         mode = beside.stat().st_mode
         save_file(to_state_dict(model), beside)
-        beside.chmod(mode)  # safetensors lets nobody but the owner read
+        beside.chmod(mode)  # safetensors restricts reading to the owner
 
     try:
         whole_file(path, write)
@@ -138,7 +135,7 @@ def _load_pt(path: Path) -> object:
 
 
 def _unpacked_size(path: Path) -> int:
-    """What the parts of a zip file add up to: torch.save never compresses, an attacker does. 0 for any other file."""
+    """Return the unpacked size of a zip file; 0 for any other file. torch.save never compresses, an attacker does."""
     if not zipfile.is_zipfile(path):
         return 0
     with zipfile.ZipFile(path) as archive:

@@ -1,8 +1,8 @@
-"""TransformerLens' names and miii's: from a HookedTransformer's state dict to a network, and back.
+"""Convert a HookedTransformer's state dict to a network, and back.
 
-The layouts are the same. LayerNorms that have weights (``normalization_type="LN"``) are the block ``pre-norm``'s. A
-state dict does not say which activation the neurons have, whether attention is causal, or whether a LayerNorm's weights
-were folded into its neighbors (``LNPre``): all three are parameters.
+The layouts are the same. LayerNorms with weights (``normalization_type="LN"``) are the block ``pre-norm``'s. A state
+dict does not record the activation, causal attention, or LayerNorms with folded weights (``LNPre``): all three are
+parameters.
 
 RMSNorms are refused. TransformerLens adds 1e-5 to the mean square and miii 1e-6, so the logits would differ.
 """
@@ -20,12 +20,17 @@ from miii.model.config import ModelConfig
 from miii.model.transformer import Transformer
 from miii.model.wiring import BlockName
 
-KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  #: what weights may be; they become float32
-BUFFERS = ("attn.mask", "attn.IGNORE")  #: a block's tensors that are no weights, in TransformerLens 1 to 3
+KINDS = (
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.float64,
+)  #: readable types; they become float32
+BUFFERS = ("attn.mask", "attn.IGNORE")  #: a block's buffers, in TransformerLens 1 to 3
 HOMES = {"W_E": "embed", "W_pos": "pos_embed", "W_U": "unembed", "b_U": "unembed"}
 MLP = ("W_in", "b_in", "W_out", "b_out")
 NORM = re.compile(r"(^|\.)(ln[^.]*|[^.]*norm[^.]*)\.", re.IGNORECASE)  # ln1.w, ln_final.b, attn.q_norm.w, embed.ln.w
-PRE_NORM = re.compile(r"(blocks\.\d+\.ln[12]|ln_final)\.[wb]")  # those that the block pre-norm has a place for
+PRE_NORM = re.compile(r"(blocks\.\d+\.ln[12]|ln_final)\.[wb]")  # the norms of the block pre-norm
 PARTS = {r"\.mlp\.[Wb]_gate": "a gated MLP", r"\.mlp\.experts": "a mixture of experts"}  # miii has neither
 BLOCK = re.compile(r"blocks\.(0|[1-9][0-9]{0,3})\.")
 
@@ -33,20 +38,20 @@ BLOCK = re.compile(r"blocks\.(0|[1-9][0-9]{0,3})\.")
 def from_state_dict(
     state: Mapping[str, Tensor], p: int, act: str = "relu", causal: bool = True, lnpre: bool = False
 ) -> tuple[Transformer, tuple[str, ...]]:
-    """Return the network of a HookedTransformer's state dict, in float32 with all biases, and what was left out.
+    """Return a network from a HookedTransformer's state dict, in float32 with all biases, and what was left out.
 
     Args:
         p: the modulus: the numbers are the tokens 0 .. p - 1, "=" is token p, and there is a logit for each number.
-        act: what its neurons do, "relu", "gelu" or "square".
-        causal: whether a position sees only itself and those before it.
-        lnpre: whether it has LayerNorms without weights (``normalization_type="LNPre"``), of which a file has no trace.
+        act: activation, "relu", "gelu" or "square".
+        causal: a position sees itself and earlier positions only.
+        lnpre: it has LayerNorms without weights (``normalization_type="LNPre"``), which leave no trace in a file.
 
     Returns:
-        The network, and the names of the tensors that have no place in it, printable.
+        The network, and the printable names of tensors that it does not use.
 
     Raises:
         InputError: a name is missing, a shape does not fit, a weight is not finite, or a part has no counterpart: an
-            RMSNorm, a norm elsewhere than before attention, MLP and unembedding, a gated MLP, experts.
+            RMSNorm, a norm in another place, a gated MLP, experts.
 
     Source: TransformerLens' ``HookedTransformer``.
     """
@@ -56,13 +61,13 @@ def from_state_dict(
     n_layers = 1 + max((int(block[1]) for name in state if (block := BLOCK.match(name))), default=0)
     wiring = {"n_layers": n_layers, "block": _block(state, lnpre)}
     names = {ours: _theirs(ours) for ours in _shapes(wiring | {"d_model": 1, "n_heads": 1}, 1)}
-    if lnpre:  # gains of 1 and biases of 0, as a network begins
+    if lnpre:  # gains of 1 and biases of 0, as initialized
         names = {ours: theirs for ours, theirs in names.items() if not NORM.search(theirs)}
     missing = [theirs for theirs in names.values() if theirs not in state]
     if missing:
         raise _incomplete(missing, state)
     sizes = _sizes(state, p) | wiring | {"act": act, "causal": causal}
-    for ours, shape in _shapes(sizes, p).items():  # before a byte is allocated
+    for ours, shape in _shapes(sizes, p).items():  # before anything is allocated
         if ours in names and state[names[ours]].shape != shape:
             raise InputError(f"{names[ours]} must be {_times(shape)} (got {_times(state[names[ours]].shape)}).")
     buffers = {f"blocks.{layer}.{name}" for layer in range(n_layers) for name in BUFFERS}
@@ -78,12 +83,12 @@ def from_state_dict(
 def to_state_dict(model: Transformer) -> dict[str, Tensor]:
     """Return the weights as ``HookedTransformer.load_state_dict(..., strict=False)`` takes them, float32 on the CPU.
 
-    Biases that the network lacks are zero. TransformerLens' own config must say the rest: ``normalization_type`` None,
+    Biases that the network lacks are zero. TransformerLens' config must give the rest: ``normalization_type`` None,
     or "LN" for the block pre-norm, the activation, and ``attention_dir="bidirectional"`` where attention is not causal.
 
     Raises:
-        InputError: the blocks are neither plain nor pre-norm with LayerNorm, they mix by something else than attention,
-            or positions come in frames.
+        InputError: the block is neither plain nor pre-norm with LayerNorm, the mixer is not attention, or positions
+            come in frames.
 
     Source: TransformerLens' ``HookedTransformer``.
     """
@@ -104,7 +109,7 @@ def to_state_dict(model: Transformer) -> dict[str, Tensor]:
 
 
 def left_out(extras: Collection[str]) -> str:
-    """Return a sentence that warns of the tensors that ``from_state_dict`` left out."""
+    """Return a warning about the tensors that ``from_state_dict`` left out."""
     verb = "has" if len(extras) == 1 else "have"
     return (
         f"{_listed(extras)} {verb} no place in the imported network and {'was' if verb == 'has' else 'were'} left out."
@@ -112,12 +117,10 @@ def left_out(extras: Collection[str]) -> str:
 
 
 def check_dense(name: str, value: Tensor) -> None:
-    """Check that a tensor holds its numbers, one after the other.
+    """Check that a tensor is dense and holds its numbers.
 
     Raises:
         InputError: it is nested, on the meta device, quantized or sparse.
-
-    Source: own design.
     """
     kinds = {"nested": value.is_nested, "meta": value.is_meta, "quantized": value.is_quantized}
     kinds["sparse"] = value.layout is not torch.strided
@@ -127,10 +130,7 @@ def check_dense(name: str, value: Tensor) -> None:
 
 
 def printable(name: str) -> str:
-    """A name out of a file, safe in a terminal, a log and a page: no control characters, no markup, not too long.
-
-    Source: own design.
-    """
+    """Return a name from a file that is safe to print: no control characters, no markup, at most 103 characters."""
     safe = re.sub(r"[^A-Za-z0-9_.-]", "?", name[:100])
     return safe if len(name) <= 100 else f"{safe}..."
 
@@ -138,8 +138,8 @@ def printable(name: str) -> str:
 def _check_known(name: str) -> None:
     if NORM.search(name) and not PRE_NORM.fullmatch(name):
         raise InputError(
-            f"{printable(name)} belongs to a norm that miii's networks have no place for: only ln1 and ln2 of each "
-            "block and ln_final, with w and b, can be read."
+            f"{printable(name)} belongs to a norm that miii's networks lack: only ln1 and ln2 of each block and "
+            "ln_final, with w and b, can be read."
         )
     for pattern, part in PARTS.items():
         if re.search(pattern, name):
@@ -150,7 +150,7 @@ def _check_known(name: str) -> None:
 
 
 def _block(state: Mapping[str, Tensor], lnpre: bool) -> BlockName:
-    """Return the block that has the norms of the file."""
+    """Return the block with the norms of the file."""
     found = [name for name in state if NORM.search(name)]
     if lnpre and found:
         raise InputError(f"lnpre must be false for a file that holds norms' weights (it has {printable(found[0])}).")
@@ -170,7 +170,7 @@ def _incomplete(missing: Collection[str], state: Mapping[str, Tensor]) -> InputE
 
 
 def _sizes(state: Mapping[str, Tensor], p: int) -> dict[str, Any]:
-    """The sizes that the tensors' shapes say, where they fit the task and one another."""
+    """Return the sizes from the tensors' shapes, checked against the task and each other."""
     d_vocab, d_model = _axes(state, "embed.W_E", "d_vocab", "d_model")
     n_ctx, _ = _axes(state, "pos_embed.W_pos", "n_ctx", "d_model")
     n_heads, _, d_head = _axes(state, "blocks.0.attn.W_Q", "n_heads", "d_model", "d_head")
@@ -199,14 +199,14 @@ def _axes(state: Mapping[str, Tensor], name: str, *axes: str) -> torch.Size:
 
 
 def _shapes(sizes: dict[str, Any], p: int) -> dict[str, torch.Size]:
-    """miii's names of the weights, with all biases, and their shapes; nothing is allocated."""
+    """Return miii's names and shapes of the weights, with all biases; nothing is allocated."""
     with torch.device("meta"):
         model = Transformer(ModelConfig(biases="all", **sizes), p + 1, p, 3)
     return {name: value.shape for name, value in model.state_dict().items()}
 
 
 def _theirs(name: str) -> str:
-    """TransformerLens' name of a weight: ``blocks.0.W_Q`` is ``blocks.0.attn.W_Q``."""
+    """Return TransformerLens' name of a weight: ``blocks.0.W_Q`` is ``blocks.0.attn.W_Q``."""
     home, _, weight = name.rpartition(".")
     if NORM.search(name):
         return name

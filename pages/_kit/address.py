@@ -1,7 +1,7 @@
-"""The address: the run and the step stand in it from the first paint on, and only another page is a step of Back.
+"""The URL has the run and the step from the first paint on, and only another page is an entry of the history.
 
-What Python writes into the URL is an entry of the browser's history, unless the script has run that this module brings along:
-so it is the script that writes the run at first.
+A parameter that Python writes is an entry of the browser's history unless this module's script has run, so the script
+writes the run at first.
 """
 
 import json
@@ -13,27 +13,27 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 _SCRIPT = (Path(__file__).parent / "address.js").read_text()
 KEY = "address"
-BEGUN = "address_begun"  #: whether a browser has the script, as far as can be known
-WRITTEN = "address_written"  #: what was written last, by name
-LINK = "address_link"  #: where the address of the page is noted
+BEGUN = "address_begun"  #: whether the browser has the script, as far as is known
+WRITTEN = "address_written"  #: the values written last, by name
+LINK = "address_link"  #: the list that receives the address of the page
 STALE = (
     "address_stale"  #: the run of the first address, which the browser may repeat once though the script has changed it
 )
 
 
-def followed(name: str) -> str | None:
-    """What the URL says of a name, where a link or a way back has changed it; None where it is as it was written."""
+def requested(name: str) -> str | None:
+    """Return a parameter of the URL that a link or Back has changed; None if it is as it was written."""
     asked = st.query_params.get(name)
-    return None if asked in (written(name), st.session_state.get(STALE, {}).get(name)) else asked
+    return None if asked in (last_written(name), st.session_state.get(STALE, {}).get(name)) else asked
 
 
-def written(name: str) -> str | None:
-    """What was put into the URL last."""
+def last_written(name: str) -> str | None:
+    """Return the value that was written into the URL last."""
     return st.session_state.get(WRITTEN, {}).get(name)
 
 
 def write(name: str, value: str | None) -> None:
-    """Put a value into the URL, or take it out."""
+    """Write a value into the URL, or remove it."""
     if value is None:
         st.query_params.pop(name, None)
     elif st.query_params.get(name) != value:
@@ -41,8 +41,8 @@ def write(name: str, value: str | None) -> None:
     st.session_state.setdefault(WRITTEN, {})[name] = value
 
 
-def keep(run: str | None) -> None:
-    """Put the run that every page shows into the URL, or leave that to the browser where a visit begins."""
+def keep_run(run: str | None) -> None:
+    """Write the chosen run into the URL; at the start of a visit the browser's script does."""
     if BEGUN in st.session_state:
         st.session_state.pop(STALE, None)
         write("run", run)
@@ -55,14 +55,14 @@ def keep(run: str | None) -> None:
         st.html(f"<script>({_SCRIPT})({told})</script>", unsafe_allow_javascript=True)
 
 
-def came_back() -> bool:
-    """Whether the page runs because of Back or Forward, so that what the URL does not say is as it is at first."""
+def is_history_navigation() -> bool:
+    """Return whether Back or Forward opened the page; then parameters that the URL lacks have their defaults."""
     context = get_script_run_ctx()
     return context is not None and context.is_history_navigation
 
 
 def belongs_to_a_widget(name: str) -> bool:
-    """Whether a widget of the page is bound to this name in the URL."""
+    """Return whether a widget of the page is bound to this parameter."""
     context = get_script_run_ctx()
     if context is None:
         return False
@@ -70,17 +70,17 @@ def belongs_to_a_widget(name: str) -> bool:
         return params.is_bound(name)
 
 
-def later() -> list[str]:
-    """A list whose last string is the address of the page once it stands; empty where there is no browser."""
+def final_link() -> list[str]:
+    """Return a list that gets the address of the finished page as its last string; none without a browser."""
     st.session_state[LINK] = [""]
     return st.session_state[LINK]
 
 
 def end() -> None:
-    """The page stands: note its address."""
+    """Store the address of the finished page."""
     base = (st.context.url or "").partition("?")[0]
     said = {name: st.query_params.get_all(name) for name in st.query_params}
-    run = written("run")  # which the browser itself writes at first
+    run = last_written("run")  # which the browser itself writes at first
     known = {} if run is None else {"run": [run]}
     if base and LINK in st.session_state:
         st.session_state[LINK].append(f"{base}?{urlencode(said | known, doseq=True)}")

@@ -1,4 +1,4 @@
-"""Another run beside the chosen one, on every page."""
+"""A second run beside the chosen one, on every page."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ import streamlit as st
 import miii
 from miii.errors import InputError
 
-BESIDE = "beside"  #: the key of the widget, and so the name in the URL
-SNAPSHOTS = frozenset({"step", "other"})  #: what cells call the step of a snapshot
-WIDTH = 470  #: pixels of each of the two; where there is no room for both they stand one above the other
+BESIDE = "beside"  #: the key of the widget, and the name in the URL
+SNAPSHOTS = frozenset({"step", "other"})  #: names of arguments that are a step
+WIDTH = 470  #: pixels of each of the two; on a narrow screen they stand one above the other
 
 
-def instead(arguments: dict[str, Any]) -> dict[str, Any] | None:
-    """The arguments of a cell with the other run in place of the chosen one, at its snapshot nearest to the step.
+def arguments_of_second(arguments: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a cell's arguments for the second run, at its snapshot nearest to the step.
 
-    None where no other run is to be shown, or the cell shows no run.
+    None if there is no second run, or the cell shows no run.
     """
     other = st.session_state.get(BESIDE)
     if other is None or "name" not in arguments or other == arguments["name"]:
@@ -40,5 +40,5 @@ def _nearest(steps: list[int], to: int) -> int:
 
 
 def label(arguments: dict[str, Any]) -> str:
-    """Which run and step a chart shows."""
+    """Return the run and step of a chart, as its label."""
     return arguments["name"] + (f", step {arguments['step']:,}" if "step" in arguments else "")

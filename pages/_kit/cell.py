@@ -1,11 +1,11 @@
-"""A cell of the notebook: why, the figure, what to see in it, the code that made it, and its numbers to take away.
+"""A cell of the notebook: a figure with its caption, its code and its numbers.
 
-A cell is made by a plain function of plain values. Its source is what is shown and what ran: pasted into a script where
-``miii`` is installed, it gives the same figure.
+A cell is a plain function of plain values. Its source is shown, and it is what ran: in a script with ``miii`` installed
+it draws the same figure.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from types import CodeType
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
@@ -24,15 +24,15 @@ from pages._server import memory
 
 P = ParamSpec("P")
 T = TypeVar("T")
-COMPUTED, DRAWN = 60_000_000, 40_000_000  #: bytes of results, and of drawings, that are kept
-#: A page makes its functions anew each time it runs; their code stays.
+COMPUTED, DRAWN = 60_000_000, 40_000_000  #: bytes of cached results, and of cached drawings
+#: The source of a function by its code: a page makes new functions each time it runs, with the same code.
 _SOURCES: Final[dict[CodeType, str]] = {}
-#: What a cell's function may stumble over in a run that it was not chosen for: another p, fewer heads, other tokens.
+#: Errors of a cell for a second run that does not fit: another p, fewer heads, other tokens.
 UNFIT = (InputError, AssertionError, IndexError, KeyError, ValueError, RuntimeError)
 
 
 class Titled(NamedTuple):
-    """A chart as it is kept."""
+    """A chart as it is cached."""
 
     title: str
     drawing: Drawing
@@ -48,21 +48,22 @@ def cell(
     pick: tuple[str, Callable[[dict[str, Any]], None]] | None = None,
     **arguments: Any,
 ) -> None:
-    """Run ``make(**arguments)``, or remember what it gave, and show its chart with its code and its numbers.
+    """Show the cached chart of ``make(**arguments)`` with its code and its numbers.
 
-    Several charts that one computation gives stand two by two. Where another run is to stand beside the chosen one, its
-    chart by the same function stands beside each chart.
+    Several charts of one computation stand two by two. With a second run, its chart stands beside each.
 
     Args:
-        alt: what the chart shows, for those who cannot see it; of several charts, each one's title goes before it. It is the
-            same at every step: Vega takes it for a part of the chart, and a chart that is another is compiled anew.
-        see: what there is to see in it, below the chart; what its numbers say is said here.
-        stamp: anything that changes with the files that the chart is read from; see ``stamp_of``.
+        alt: what the chart shows, for screen readers; after its title, if there are several. Keep it constant over the
+            steps: Vega compiles a chart again when its specification changes.
+        see: a caption.
+        stamp: what else the chart depends on beside its arguments and the config of the run ``name``: the length of
+            growing metrics, or the time of another file.
         pick: see ``draw``.
     """
+    stamp = _stamp(arguments), stamp
     name = "-".join([make.__name__, *(str(value) for key, value in arguments.items() if key not in ("name", "step"))])
     say.keep(Figure(make, arguments, alt, see))
-    other = beside.instead(arguments)
+    other = beside.arguments_of_second(arguments)
     if other is None:
         _charts(make, arguments, stamp, alt, width, name, pick)
     else:
@@ -73,13 +74,13 @@ def cell(
             with st.container(width=beside.WIDTH):
                 st.markdown(f"**{say.escaped(beside.label(other))}**")
                 try:
-                    _charts(make, other, stamp_of(miii.runs.open(other["name"])), alt, width, f"{name}-beside", None)
+                    _charts(make, other, (_stamp(other), stamp[1]), alt, width, f"{name}-beside", None)
                 except UNFIT as error:
                     why = f": {error}" if isinstance(error, InputError) else "."
                     say.info(f"This figure cannot be drawn of {other['name']}{why}", icon="balance")
     if see:
         st.caption(see)
-    take.away(name, make, arguments, lambda: _chart(make, _code(make), tuple(arguments.items()), stamp))
+    take.show(name, make, arguments, lambda: _chart(make, _code(make), tuple(arguments.items()), stamp))
 
 
 def _charts(
@@ -102,23 +103,28 @@ def _charts(
 
 
 def shared(function: Callable[P, T]) -> Callable[P, T]:
-    """Compute what several cells and sentences of a page need only once: a decorator.
+    """Cache a function that several cells and sentences of a page call: a decorator.
 
-    The function takes the name of a run, and other plain values. Its source is a part of the code of every cell that
-    calls it.
+    The function takes the name of a run and other plain values. Its source is part of the code of every cell that calls
+    it.
     """
     signature = inspect.signature(function)
 
     @wraps(function)
     def once(*args: P.args, **kwargs: P.kwargs) -> T:
         given = signature.bind(*args, **kwargs).arguments
-        return _computed(function, _code(function), tuple(given.items()), stamp_of(miii.runs.open(given["name"])))
+        return _computed(function, _code(function), tuple(given.items()), _stamp(given))
 
     return once
 
 
+def _stamp(arguments: Mapping[str, Any]) -> float | None:
+    """The stamp of the run that a function's arguments name; None if they name none."""
+    return stamp_of(miii.runs.open(arguments["name"])) if "name" in arguments else None
+
+
 def stamp_of(run: Run, file: str = "config.json") -> float:
-    """Changes when a run of the same name is written anew.
+    """Return a number that changes when a run of the same name is written again.
 
     Raises:
         InputError: the run was renamed or deleted meanwhile.
@@ -137,7 +143,7 @@ def _code(function: Callable[..., Any]) -> str:
 
 @st.cache_resource(show_spinner=False)
 def _kept() -> tuple[memory.Kept, memory.Kept]:
-    """What all sessions share: what functions marked ``shared`` gave, and what is drawn of cells."""
+    """The caches of all sessions: results of functions marked ``shared``, and drawings of cells."""
     return memory.Kept(COMPUTED), memory.Kept(DRAWN)
 
 
@@ -159,5 +165,5 @@ def _titled(chart: Chart) -> Titled:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _chart(_make: Callable[..., Any], code: str, arguments: tuple, stamp: object) -> Chart | tuple[Chart, ...]:
-    """The chart itself, for those who take it away."""
+    """Return the chart itself, for downloads."""
     return _make(**dict(arguments))

@@ -1,4 +1,4 @@
-"""The front door, also for those who come in by a window."""
+"""Run app.py first, on a cold server too."""
 
 import runpy
 from pathlib import Path

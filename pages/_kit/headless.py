@@ -1,7 +1,6 @@
-"""A page without a browser: what it shows of a run, to be exported."""
+"""Run a page without a browser, to export it."""
 
 import logging
-import re
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -10,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from miii.errors import InputError
 from miii.notebook.cells import Page, unescaped
+from pages._kit.navigation import PAGES
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "http://localhost:8501"  # where ``streamlit run app.py`` shows it
@@ -17,32 +17,30 @@ PATIENCE = 3600  # seconds that a page may take
 
 
 def pages() -> list[str]:
-    """The names of all pages, as in the URL, in the order of the app's navigation."""
-    return list(dict.fromkeys(re.findall(r'\bat\(\s*"(\w+)"', (ROOT / "app.py").read_text())))
+    """Return the names of all pages, as in the URL, in the order of the navigation."""
+    return [entry.file for entry in PAGES]
 
 
 def record(page: str, run: str, step: int | None = None, **query: str) -> Page:
-    """Open a page as a link to it does, and keep what it says and shows.
-
-    The page is one of a run where any of its figures is.
+    """Open a page as a link does, and return what it shows.
 
     Args:
         page: one of ``pages()``.
         run: the name of a run that the sidebar lists.
         step: of one of its snapshots; the last one if None.
-        query: what else stands in the link.
+        query: further parameters of the link.
 
     Raises:
-        InputError: the page shows no figure; the text is what it says instead.
+        InputError: the page shows no figure; the message is the page's own.
     """
-    set_log_level(logging.ERROR)  # Streamlit warns of every cached function, at its import, that there is no browser
+    set_log_level(logging.ERROR)  # Streamlit warns at the import of every cached function that there is no browser
     from pages._kit.say import KEPT
     from pages._server.gate import OPEN
 
     asked = {"run": run} | ({} if step is None else {"step": str(step)}) | query
     at = AppTest.from_file(ROOT / "app.py", default_timeout=PATIENCE)
     at.switch_page(f"pages/{page}.py")
-    at.session_state[OPEN] = True  # an export was asked for, whatever it takes
+    at.session_state[OPEN] = True  # an export is wanted whatever it costs
     for name, value in asked.items():
         at.query_params[name] = value
     at.run()

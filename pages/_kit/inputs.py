@@ -1,31 +1,33 @@
-"""Controls that several forms share; each is kept in the URL under its key."""
+"""Controls that several forms share, each bound to the URL by its key."""
 
 import streamlit as st
 
+from miii import KINDS, TASKS
 from pages._kit import links, say
 
-TYPED = "typed"  #: the numbers that were typed and may be refused, by key
+TASK_WIDTH = 280  #: pixels of the choice of a task, and of what stands beside it
+TYPED = "typed"  #: numbers that were typed and may be refused, by key
 
 
 def number(label: str, default: int, key: str, says: str) -> int | None:
-    """A whole number without bounds: what the task makes of it says in a sentence what it must be."""
+    """A whole number without bounds: the task's config checks it."""
     return st.number_input(label, value=default, step=1, key=key, bind="query-params", width=140, help=says)
 
 
 def train_fraction(says: str) -> float:
-    """How much trains."""
+    """The training share."""
     return st.slider(
         "Share for training", 0.01, 0.99, 0.5, 0.01, key="train_fraction", bind="query-params", width=190, help=says
     )
 
 
 def choose_pair(cell: dict[str, int]) -> None:
-    """What a click on a cell of a square of pairs means: from now on that pair is looked at."""
+    """Choose the pair of a clicked cell."""
     st.session_state["a"], st.session_state["b"] = cell["row"], cell["column"]
 
 
 def target(names: list[str], says: str) -> str:
-    """Which of several questions about a number."""
+    """One of several targets."""
     if st.session_state.get("asked") not in names:
         st.session_state.pop("asked", None)
     asked = st.selectbox(
@@ -45,13 +47,13 @@ def whole(
     step: int = 1,
     linked: bool = True,
 ) -> int | None:
-    """A whole number from ``low`` to ``high``, kept from page to page and from run to run where it is one of them.
+    """A whole number from ``low`` to ``high``, kept across pages and runs while it fits.
 
-    A number beyond the bounds is refused in a sentence, and ``default`` is shown: Streamlit's own bounds would leave the
-    page as it was, without a word. None only where ``default`` is and nothing was chosen.
+    Outside the bounds an error names the number and ``default`` is used; Streamlit's own bounds refuse silently. None
+    only if ``default`` is None and nothing was chosen.
 
     Args:
-        linked: whether it stands in the URL.
+        linked: whether the URL has it.
     """
     typed, kept = st.session_state.setdefault(TYPED, {}), st.session_state.get(key)
     known = key in st.session_state
@@ -80,3 +82,15 @@ def whole(
 
 def _type(key: str) -> None:
     st.session_state.setdefault(TYPED, {})[key] = st.session_state[key]
+
+
+def choose_task() -> str:
+    """A task by its name, one of ``TASKS``."""
+    return st.selectbox(
+        "Task",
+        list(TASKS),
+        key="task",
+        bind="query-params",
+        width=TASK_WIDTH,
+        help=" ".join(kind.summary for kind in KINDS.values()),
+    )

@@ -1,4 +1,4 @@
-"""Links within the app, and what a link asked for and could not have: said once, above the page."""
+"""Links within the app, and notes on parameters of a link that do not fit."""
 
 from contextlib import suppress
 
@@ -12,13 +12,13 @@ NOTES, ASKED, GOING = "link_notes", "link_asked", "link_going"
 
 
 def to(page: str, label: str, icon: str, **changed: object) -> None:
-    """A way to another page that shows the same run, step and inputs there, but for what is changed.
+    """Show a link to another page with the same run, step and inputs.
 
     Args:
-        changed: values of widgets by their keys, there or here.
+        changed: values of widgets to change, by key.
     """
-    # not st.page_link: of the address it keeps the run twice, and nothing that a widget of this page has bound
-    key = f"to-{len(st.session_state.get(say.KEPT, []))}-{page}-{label}"  # of several alike, by its place on the page
+    # not st.page_link: it repeats the run in the address, and drops parameters bound to widgets of this page
+    key = f"to-{len(st.session_state.get(say.KEPT, []))}-{page}-{label}"  # equal links differ by their place
     st.button(label, icon=icon, type="tertiary", key=key, on_click=_go, args=(page, changed), help=f"Opens {page}")
 
 
@@ -28,7 +28,7 @@ def _go(page: str, changed: dict[str, object]) -> None:
 
 
 def begin() -> None:
-    """A new run of the page, or of the one that a link leads to; what the address asked for first is remembered."""
+    """Start a run of the page, or switch to the page of a link; store what the address asks for first."""
     going = st.session_state.pop(GOING, None)
     if going is not None:
         page, changed = going
@@ -44,12 +44,12 @@ def begin() -> None:
 
 
 def note(text: str) -> None:
-    """Something that the link asked for is not there: one plain sentence."""
+    """Note in one sentence that a parameter of the link does not fit."""
     st.session_state.setdefault(NOTES, []).append(text)
 
 
 def end(place: st.delta_generator.DeltaGenerator) -> None:
-    """Say what could not be had: what was noted, and the values that a widget did not take."""
+    """Show the notes, and the values that a widget refused."""
     asked: dict[str, list[str]] = st.session_state.get(ASKED, {})
     for name, values in asked.items():
         if name == "beside" or not address.belongs_to_a_widget(name) or not any(values):

@@ -6,7 +6,7 @@ import streamlit as st
 
 from miii.notebook.cells import Figure, Page, Table, Text
 from pages._kit import address
-from pages._kit.pick import RUN
+from pages._kit.run_picker import RUN
 
 
 def page(title: str, kept: list[Text | Figure | Table]) -> None:
@@ -15,7 +15,7 @@ def page(title: str, kept: list[Text | Figure | Table]) -> None:
     Args:
         kept: what the page says, which it will have said when a button is pressed.
     """
-    run, where = st.session_state.get(RUN), address.later()
+    run, where = st.session_state.get(RUN), address.final_link()
 
     def made() -> Page:
         return Page.of(title, kept, run, where[-1])

@@ -1,4 +1,4 @@
-"""What a figure gives away: its code, its numbers, and itself as a picture or a page."""
+"""Downloads of a figure: its code, its numbers, and the figure as a picture or a page."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,14 +11,14 @@ from miii.notebook.source import source
 from miii.plots.style import Chart
 
 
-def away(
+def show(
     name: str, make: Callable[..., Any], arguments: dict[str, Any], made: Callable[[], Chart | tuple[Chart, ...]]
 ) -> None:
-    """A popover below a figure; nothing of it is worked out before it is opened.
+    """Show a popover below a figure; its content is made when it is opened.
 
     Args:
-        name: of the files, and of the widgets.
-        made: gives the figure.
+        name: name of the files and the widgets.
+        made: returns the figure.
     """
     inside = st.popover(
         "Code and data",
@@ -51,7 +51,7 @@ def away(
 
 
 def csv(numbers: Callable[[], pd.DataFrame], name: str, says: str) -> None:
-    """A button that downloads numbers; they are made when it is pressed."""
+    """Show a button that downloads numbers; they are made when it is pressed."""
     _button("CSV", lambda: numbers().to_csv(index=False), f"{name}.csv", "text/csv", says)
 
 

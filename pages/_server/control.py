@@ -1,6 +1,6 @@
-"""The one control of a job, on every page that trains: how far it is, and the buttons that pause, stop and resume it.
+"""The one control of training, on every page that trains: start, pause, resume, stop, and progress.
 
-Who may press them is checked by what a button calls, for a disabled button alone keeps nobody from it.
+Each action checks the rights of the session itself: a disabled button alone stops nobody.
 """
 
 import streamlit as st
@@ -9,6 +9,8 @@ from miii import RunConfig, runs
 from miii.errors import InputError
 from miii.jobs import Job
 from pages._kit import say
+from pages._kit.run_picker import RUN
+from pages._kit.step_picker import STEP
 from pages._server import rights, settings
 from pages._server.jobs import registry, waiting
 
@@ -16,8 +18,23 @@ POLL = 0.4  # seconds between two looks at a running job
 NOTE, WRONG = "note", "message"  # what came of the last press of a button
 
 
+def start(config: RunConfig) -> None:
+    """Train a new run, and choose it."""
+    folder = runs.new_folder(config, taken=[job.name for job in registry().all()])
+    try:
+        check_start(config)
+        rights.own(folder.name)  # before it trains, or another session's limit would not count it
+        registry().start(folder, config, settings.read().max_seconds)
+    except InputError as error:
+        rights.release(folder.name)
+        st.session_state[WRONG] = str(error)
+    else:
+        st.session_state[RUN] = folder.name
+        st.session_state.pop(STEP, None)
+
+
 def resume(name: str) -> None:
-    """Train a run on from where it stopped."""
+    """Resume a run where it stopped."""
     try:
         rights.check(name)
         run = runs.open(name)
@@ -38,13 +55,13 @@ def check_start(config: RunConfig) -> None:
 
 
 def pause(name: str) -> None:
-    """End a run after its present step, to be resumed."""
+    """Stop a run after its present step, to be resumed."""
     if (job := _mine(name)) is not None:
         registry().pause(job)
 
 
 def stop(name: str) -> None:
-    """End a run after its present step, or take it out of the queue."""
+    """Stop a run after its present step, or take it out of the queue."""
     job = _mine(name)
     if job is None:
         return
@@ -55,7 +72,7 @@ def stop(name: str) -> None:
 
 
 def _mine(name: str) -> Job | None:
-    """The job of a run that this session may change; where it may not, the page says why."""
+    """Return the job of a run if this session may change it; otherwise the page says why not."""
     try:
         rights.check(name)
     except InputError as error:
@@ -65,7 +82,7 @@ def _mine(name: str) -> Job | None:
 
 
 def messages() -> None:
-    """What came of the last press of a button."""
+    """Show what the last press of a button did."""
     if NOTE in st.session_state:
         say.info(st.session_state.pop(NOTE), icon="stop")
     if WRONG in st.session_state:
@@ -73,13 +90,13 @@ def messages() -> None:
 
 
 def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at: int, more: str = "") -> None:
-    """The state of a run, the buttons that act on it, and its bar with step, rate and time left.
+    """Show the state of a run, the buttons that act on it, and its progress.
 
     Args:
-        job: that trains it, or has.
-        run: what is on disk of it.
-        at: the step that it has come to, as far as the disk knows.
-        more: what else the bar says.
+        job: the job that trains it, or has trained it.
+        run: its folder, if it has one.
+        at: its last evaluated step on disk.
+        more: a remark beside the bar.
     """
     text, icon = _status(job, run)
     why_not = rights.why_not(name)
@@ -129,7 +146,7 @@ def _bar(job: Job | None, config: RunConfig, at: int) -> str:
 
 
 def _status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:
-    """What is said of the run, and the icon beside it."""
+    """Return the state of the run in words, and an icon."""
     if job is not None and job.status == "queued":
         ahead = registry().ahead(job)
         return f"Queued: {ahead} {'job is' if ahead == 1 else 'jobs are'} ahead.", "hourglass_empty"

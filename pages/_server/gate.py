@@ -13,7 +13,7 @@ from miii.errors import InputError
 from miii.jobs import be_nice
 from pages._kit import say
 from pages._kit.beside import BESIDE
-from pages._kit.pick import RUN
+from pages._kit.run_picker import RUN
 from pages._server import settings
 from pages._server.settings import MB
 

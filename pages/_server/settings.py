@@ -7,8 +7,8 @@ from pathlib import Path
 
 from miii import RunConfig, cost, runs
 from miii.errors import InputError, quoted
-from pages._parts.train.form import LIMIT
 
+LIMIT = 211  #: the largest p whose p x p grid, 44,521 cells, is fluid in a browser
 CLOUD = Path("/mount/src")  # where Streamlit Community Cloud puts an app, which anyone may open then
 MB = 1_000_000
 STEP = 5  #: seconds of a step on a shared server, for which Stop has to wait

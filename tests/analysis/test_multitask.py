@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import miii
-from miii import runs
+from miii import reports, runs
 from miii.analysis import multitask
 from miii.model.config import ModelConfig
 from miii.training import build_model, train
@@ -30,12 +30,12 @@ def planted(monkeypatch):
     """Neurons set by hand, as functions of x0 and x1 [p^2]."""
 
     def plant(*neurons):
-        def seen(model, tokens, sites):
+        def seen(model, tokens, sites, last):
             x0, x1 = tokens[:, 0].double(), tokens[:, 1].double()
             values = torch.stack([neuron(x0, x1) for neuron in neurons], -1)
-            return dict.fromkeys(sites, values[:, None])
+            return dict.fromkeys(sites, values)
 
-        monkeypatch.setattr(multitask, "capture", seen)
+        monkeypatch.setattr(multitask, "collect", seen)
 
     return plant
 
@@ -91,7 +91,7 @@ def test_the_two_rules_of_what_is_active():
     high = even * 3
     high[7] = 9.0
     power = torch.stack([even, peak, high])
-    found = multitask.active((0, 10, 20), power)
+    found = multitask.active(dict(zip((0, 10, 20), power, strict=True)))
     assert found.counts(found.within) == {"0": 0, "10": 1, "20": 1}
     assert found.within[1].nonzero().tolist() == [[3]]
     bound = power.mean() + 2 * power.std(correction=0)
@@ -127,7 +127,7 @@ def test_a_head_that_looks_at_one_digit_is_seen(model, digit):
 
 def test_the_report_of_a_run_is_what_the_functions_say(config, tmp_path):
     run = runs.record(tmp_path / "run", train(config))
-    report, task = multitask.report(run), run.task()
+    report, task = reports.report_residues(run), run.task()
     assert report["accuracy"] == multitask.accuracies(run.model(), task)
     assert report["accuracy_worst"] == min(report["accuracy"].values())
     assert report["step"] == run.steps[-1] == 4
@@ -135,23 +135,23 @@ def test_the_report_of_a_run_is_what_the_functions_say(config, tmp_path):
     assert report["frequency_power"] == power
     assert set(report["active_within"]) == set(report["active_overall"]) == set(power)
     assert len(report["active_frequencies"]) == report["active_within"]["4"]
-    first = multitask.report(run, step=0)
+    first = reports.report_residues(run, step=0)
     assert first["step"] == 0
     assert first["accuracy"] == multitask.accuracies(run.model(0), task)
 
 
 def test_a_thinned_run_still_knows_the_power_of_the_snapshots_that_it_lost(config, tmp_path):
     run = runs.record(tmp_path / "run", train(config))
-    whole = multitask.report(run)
+    whole = reports.report_residues(run)
     runs.save_report(run, whole)
     for path in sorted((run.folder / "snapshots").iterdir())[1:-1]:
         path.unlink()
     lost = runs.open(tmp_path / "run")
     assert len(lost.steps) < len(whole["frequency_power"])
-    assert multitask.report(lost) == whole
+    assert reports.report_residues(lost) == whole
 
 
 def test_another_task_is_refused_in_one_sentence(small_config, tmp_path, one_sentence):
     run = runs.record(tmp_path / "run", train(small_config(steps=1)))
     with one_sentence("residues"):
-        multitask.report(run)
+        reports.report_residues(run)

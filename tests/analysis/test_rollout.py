@@ -6,8 +6,8 @@ import sympy
 import torch
 
 import miii
-from miii import runs
-from miii.analysis import context, rollout
+from miii import reports, runs
+from miii.analysis import rollout
 from miii.training import build_model, train
 
 TASK = miii.Frames(low=100, high=999, frames=3, largest_step=4)
@@ -48,17 +48,17 @@ FIRST, STEP = np.array([197, 300, 486, 990]), np.array([2, 1, 4, 3])
 def test_whoever_adds_writes_the_true_frames():
     rolled = rollout.roll(adder(), TASK, FIRST, STEP)
     assert rolled.n.tolist() == [[199, 201], [301, 302], [490, 494], [993, 996]]
-    assert rolled.said.tolist() == rolled.n.tolist()
+    assert rolled.integers.tolist() == rolled.n.tolist()
     assert np.array_equal(rolled.made, rolled.truth)
     names = [[TASK.token_names[token] for token in frame] for frame in rolled.made[0]]
     assert names == [["+2", "1", "9", "9", "prime"], ["+2", "2", "0", "1", "composite"]]
-    assert np.array_equal(rolled.score, rolled.told)
+    assert np.array_equal(rolled.score, rolled.score_true)
     assert rolled.score[0].tolist() == [1, -1]
 
 
 def test_one_first_integer_is_a_roll_out_of_one():
     rolled = rollout.roll_one(adder(), TASK, 197, 2)
-    assert rolled.said.tolist() == [[199, 201]]
+    assert rolled.integers.tolist() == [[199, 201]]
 
 
 def test_beyond_a_sequence_the_window_slides():
@@ -69,16 +69,16 @@ def test_beyond_a_sequence_the_window_slides():
         return adder()(tokens, at)
 
     rolled = rollout.roll(seen, TASK, np.array([100]), np.array([3]), ahead=9)
-    assert rolled.said.tolist() == [list(range(103, 130, 3))]
+    assert rolled.integers.tolist() == [list(range(103, 130, 3))]
     assert max(lengths) == TASK.n_ctx
 
 
 def test_errors_add_up_and_labels_are_asked_of_the_integer_that_was_written():
     rolled = rollout.roll(adder(error=1), TASK, FIRST, STEP)
-    assert (rolled.said - rolled.n).tolist() == [[1, 2]] * 4
+    assert (rolled.integers - rolled.n).tolist() == [[1, 2]] * 4
     primes = np.vectorize(sympy.isprime)
-    assert np.array_equal(rolled.made[..., -1] == PRIME, primes(rolled.said))
-    assert np.array_equal(rolled.told > 0, primes(rolled.n))
+    assert np.array_equal(rolled.made[..., -1] == PRIME, primes(rolled.integers))
+    assert np.array_equal(rolled.score_true > 0, primes(rolled.n))
     for row in rollout.scores(rolled):
         assert row["integers"] == 0
         assert row["label_accuracy"] in (1, None)
@@ -88,7 +88,7 @@ def test_errors_add_up_and_labels_are_asked_of_the_integer_that_was_written():
 def test_scores_are_counted_by_hand():
     rolled = rollout.roll(adder(forgets_carry=True, label=lambda n: False), TASK, FIRST, STEP)
     # 197 + 2 = 199, then 201 becomes 191; 486 + 4 = 490 becomes 480, and 494 becomes 484
-    assert rolled.said.tolist() == [[199, 191], [301, 302], [480, 484], [993, 996]]
+    assert rolled.integers.tolist() == [[199, 191], [301, 302], [480, 484], [993, 996]]
     one, two = rollout.scores(rolled)
     assert (one["ahead"], two["ahead"]) == (1, 2)
     assert (one["integers"], two["integers"]) == (0.75, 0.5)
@@ -112,7 +112,7 @@ def test_a_word_that_is_no_digit_is_no_integer():
         return logits
 
     rolled = rollout.roll(mute, TASK, FIRST, STEP)
-    assert (rolled.said == -1).all()
+    assert (rolled.integers == -1).all()
     for row in rollout.scores(rolled):
         assert row["integers"] == 0
         assert row["digits"] == [0, 0, 0]
@@ -154,7 +154,7 @@ def test_starts_are_held_out():
 
 def test_context_knows_what_the_last_digit_and_earlier_labels_say():
     task = miii.Frames(low=1000, high=9999, frames=4).build()
-    found = context.context(task, 10)
+    found = rollout.auc_from_context(task, 10)
     last, held = task.facts["last"].numpy(), ~task.train_mask.numpy()
     prime = task.labels.numpy() == 1
     digit = np.isin(last % 10, (1, 3, 7, 9)).astype(float)
@@ -189,11 +189,11 @@ def test_a_roll_out_of_a_network_is_its_own_greedy_answer_token_by_token(trained
                 tokens.append(int(model(padded)[0, len(tokens) - 1].argmax()))
         assert tokens[TASK.frame :] == made.ravel().tolist()
     logits = model(task.tokens[rows])[:, -1]
-    assert rolled.told[:, -1] == pytest.approx((logits[:, 1] - logits[:, 0]).numpy(), abs=1e-5)
+    assert rolled.score_true[:, -1] == pytest.approx((logits[:, 1] - logits[:, 0]).numpy(), abs=1e-5)
 
 
 def test_the_report_has_its_controls(trained):
-    found = rollout.report(trained, ahead=1)
+    found = reports.report_rollout(trained, ahead=1)
     assert found["run"] == "frames"
     assert len(found["rollout"]) == len(found["untrained"]) == len(found["copy"]) == 1
     untrained = build_model(trained.config, trained.task())
@@ -210,7 +210,7 @@ def test_what_cannot_be_rolled_out_is_one_sentence(one_sentence):
         rollout.roll(adder(), TASK, FIRST, STEP, ahead=4)
     with one_sentence("ahead must leave a held-out sequence", "5000"):
         rollout.starts(TASK, 5000)
-    with one_sentence("run must be one on frames", "modular"):
+    with one_sentence("run must be on frames", "modular"):
         rollout.check(miii.ModularAddition())
     with one_sentence("predict must be everything"):
         rollout.check(TASK.model_copy(update={"predict": "label"}))

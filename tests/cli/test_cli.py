@@ -18,7 +18,6 @@ from safetensors.torch import load_file, save_file
 
 import miii
 from miii import RunConfig, cli, runs
-from miii.tasks import name_of
 from miii.training import flat
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +111,7 @@ def test_train_prints_one_json_object_that_agrees_with_the_run(miii_says):
 
 
 def test_train_says_when_it_grokked(miii_says, monkeypatch):
-    monkeypatch.setattr("miii.training.evaluation.GROKKED", 0.0)  # every evaluation counts, so the first one does
+    monkeypatch.setattr("miii.tasks.task.GROKKED", 0.0)  # every evaluation counts, so the first one does
     arguments = ("--steps", 20, "--steps-after-grok", 7, "--eval-every", 5, "--out", "D", "--json")
     _, out, _ = miii_says("train", "add", *TINY, *arguments)
     said = strict_json(out)
@@ -165,7 +164,7 @@ def test_every_kind_of_task_trains_and_says_what_came_of_it(miii_says, task):
     said, run = strict_json(out), runs.open(Path("D").absolute())
     assert said.keys() == KEYS | SCORES[task] | {"stopped"}
     assert {**said, "run": run.name} == run.result
-    assert name_of(run.config.task) == task
+    assert run.config.task.task_name == task
     rows = [strict_json(line) for line in (Path("D") / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [0, 2, 4]
     for name in ("train_accuracy", "test_accuracy", "train_loss", "test_loss", *SCORES[task]):

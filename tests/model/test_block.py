@@ -1,6 +1,5 @@
 """The blocks against other people's implementations, and against their equations written out."""
 
-import itertools
 import math
 
 import pytest
@@ -12,21 +11,29 @@ from miii.model.block import Block, Norm
 from miii.model.config import ModelConfig
 from miii.model.tap import OUTSIDE, capture, sites
 from miii.model.transformer import Transformer
-from miii.model.wiring import BLOCKS, LAST, MIXERS, pairs, refusal
+from miii.model.wiring import LAST, pairs, refusal
 
 SMALL = {"d_model": 6, "n_heads": 2, "d_mlp": 9, "biases": "all"}
-VALID = [pair for pair in itertools.product(BLOCKS, MIXERS) if refusal(*pair, "auto", True) is None]
 N = 5
 
 
 def network(n_layers=2, seed=0, **changes):
-    """A float64 network none of whose weights is at the value that it begins with."""
+    """A float64 network with every weight moved away from its first value."""
     model = Transformer(ModelConfig(n_layers=n_layers, **SMALL | changes), 8, 7, N, seed=seed).double()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn(weight.shape, generator=generator, dtype=torch.float64) * 0.2)
     return model
+
+
+def networks():
+    """A network of every valid pair of block and mixer, causal with two blocks, and with one block and no mask."""
+    for block, mixers in pairs().items():
+        for mixer in mixers:
+            for n_layers, causal in ((2, True), (1, False)):
+                if refusal(block, mixer, "auto", causal) is None:
+                    yield network(n_layers, block=block, mixer=mixer, causal=causal)
 
 
 def block_of(**changes) -> Block:
@@ -44,76 +51,56 @@ def tokens(batch=20):
 # ---- every valid pair ----
 
 
-@pytest.mark.parametrize(("block", "mixer"), VALID)
-@pytest.mark.parametrize("causal", [True, False], ids=["causal", "full"])
-def test_a_network_has_the_sites_that_are_said(block, mixer, causal):
-    if refusal(block, mixer, "auto", causal):
-        pytest.skip("goes forward only")
-    model = network(block=block, mixer=mixer, causal=causal)
-    met, named = capture(model, tokens()), sites(model.config)
-    inside = {f"{layer}.{name}" for layer in range(2) for name in named if name not in OUTSIDE}
-    assert set(met) == inside | {name for name in named if name in OUTSIDE}
+def test_a_network_passes_exactly_its_sites():
+    for model in networks():
+        found, layers = sites(model.config), range(len(model.blocks))
+        inside = {f"{layer}.{name}" for layer in layers for name in found if name not in OUTSIDE}
+        assert set(capture(model, tokens())) == inside | {name for name in found if name in OUTSIDE}, model.config
 
 
-@pytest.mark.parametrize(("block", "mixer"), VALID)
-@pytest.mark.parametrize("causal", [True, False], ids=["causal", "full"])
-@pytest.mark.parametrize("n_layers", [1, 2])
-def test_the_answer_alone_is_the_whole_forward_s(block, mixer, causal, n_layers):
-    """Values and every gradient, in float64."""
-    if refusal(block, mixer, "auto", causal):
-        pytest.skip("goes forward only")
-    model = network(n_layers, block=block, mixer=mixer, causal=causal)
+def test_the_fast_path_equals_the_forward_pass_and_every_weight_has_a_gradient():
+    """Values and every gradient, in float64; softmax cancels only a bias that all keys share."""
     labels = torch.arange(20) % 7
-
-    def gradients(logits):
-        model.zero_grad()
-        torch.nn.functional.cross_entropy(logits, labels).backward()
-        return {name: weight.grad for name, weight in model.named_parameters()}
-
-    plain, quick = model(tokens())[:, -1], fast.answer_logits(model, fast.plan(tokens()))
-    torch.testing.assert_close(quick, plain, rtol=1e-11, atol=1e-11)
-    expected = gradients(plain)
-    for name, grad in gradients(quick).items():
-        torch.testing.assert_close(grad, expected[name], rtol=1e-10, atol=1e-11)
-
-
-@pytest.mark.parametrize(("block", "mixer"), VALID)
-def test_neurons_and_a_mask_on_them_are_the_last_position_s(block, mixer):
-    model = network(block=block, mixer=mixer).requires_grad_(False)
-    expected = capture(model, tokens(), {"1.mlp_pre"})["1.mlp_pre"][:, -1]
-    torch.testing.assert_close(fast.answer_neurons(model, fast.plan(tokens())), expected)
     kept = torch.rand(20, 9, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
-    changed = miii.intervene(model, tokens(), {"1.mlp_post": lambda post: post * kept[:, None]})[:, -1]
-    torch.testing.assert_close(fast.answer_logits(model, fast.plan(tokens()), kept), changed)
+    for model in networks():
+        last, plan = len(model.blocks) - 1, fast.plan(tokens())
+        gradients = []
+        for logits in (model(tokens())[:, -1], fast.answer_logits(model, plan)):
+            model.zero_grad()
+            torch.nn.functional.cross_entropy(logits, labels).backward()
+            gradients.append({name: weight.grad for name, weight in model.named_parameters()})
+            torch.testing.assert_close(logits, model(tokens())[:, -1], rtol=1e-11, atol=1e-11)
+        for name, grad in gradients[0].items():
+            torch.testing.assert_close(gradients[1][name], grad, rtol=1e-10, atol=1e-11)
+            assert name.endswith("b_K") or grad.abs().max() > 0, (name, model.config)
+        with torch.no_grad():
+            acts = capture(model, tokens(), {f"{last}.mlp_pre"})
+            torch.testing.assert_close(fast.answer_neurons(model, plan), acts[f"{last}.mlp_pre"][:, -1])
+            changed = miii.intervene(model, tokens(), {f"{last}.mlp_post": lambda post: post * kept[:, None]})[:, -1]
+            torch.testing.assert_close(fast.answer_logits(model, plan, kept), changed)
+            torch.testing.assert_close(fast.all_logits(model, plan), model(tokens()))
+            assert model(tokens(), at=LAST).shape == (20, 1, 7)
 
 
-@pytest.mark.parametrize(("block", "mixer"), VALID)
-def test_a_later_token_never_reaches_an_earlier_position(block, mixer):
-    model, batch = network(block=block, mixer=mixer).requires_grad_(False), tokens()
+def test_a_later_token_reaches_no_earlier_position():
+    batch = tokens()
     other = batch.clone()
     other[:, 3] = (other[:, 3] + 1) % 8
-    before, after = model(batch), model(other)
-    torch.testing.assert_close(before[:, :3], after[:, :3], rtol=1e-12, atol=1e-12)
-    assert (before[:, 4] - after[:, 4]).abs().max() > 1e-6
-    torch.testing.assert_close(model(batch[:, :2]), before[:, :2], rtol=1e-10, atol=1e-10)
+    for model in networks():
+        if model.config.causal:
+            model.requires_grad_(False)
+            before, after = model(batch), model(other)
+            torch.testing.assert_close(before[:, :3], after[:, :3], rtol=1e-12, atol=1e-12)
+            assert (before[:, 4] - after[:, 4]).abs().max() > 1e-6
+            torch.testing.assert_close(model(batch[:, :2]), before[:, :2], rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize(("block", "mixer"), VALID)
-def test_every_weight_matters(block, mixer):
-    """None is forgotten by the forward pass; but for softmax, which cancels what all keys share."""
-    model = network(block=block, mixer=mixer)
-    model(tokens()).square().sum().backward()
-    for name, weight in model.named_parameters():
-        assert weight.grad is not None, name
-        assert name.endswith("b_K") or weight.grad.abs().max() > 0, name
-
-
-@pytest.mark.parametrize("changes", [{"block": "sas", "norm": "none"}, {"block": "shaped", "norm": "layer"}], ids=str)
-def test_norms_can_be_left_out_and_exchanged(changes):
-    model = network(**changes)
-    kinds = [module for module in model.modules() if isinstance(module, Norm)]
-    assert bool(kinds) == (changes["norm"] != "none")
-    assert model(tokens()).isfinite().all()
+def test_norms_can_be_left_out_and_exchanged():
+    for changes, kinds in (({"block": "sas", "norm": "none"}, {}), ({"block": "shaped", "norm": "layer"}, {"b", "w"})):
+        model = network(**changes)
+        norms = [module for module in model.modules() if isinstance(module, Norm)]
+        assert {name for norm in norms for name, _ in norm.named_parameters()} == set(kinds)
+        assert model(tokens()).isfinite().all()
 
 
 # ---- other people's implementations ----
@@ -203,11 +190,11 @@ def test_sas_p_is_its_equation():
             torch.testing.assert_close(found[i], expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("block", ["value-skipinit", "shaped", "sas", "sas-p"])
-def test_shaped_attention_begins_as_the_identity(block):
-    model = Transformer(ModelConfig(n_layers=2, block=block), 8, 7, N, seed=0)
-    pattern = capture(model, tokens(), {"1.pattern"})["1.pattern"]
-    torch.testing.assert_close(pattern, torch.eye(N).expand_as(pattern), rtol=0, atol=1e-6)
+def test_shaped_attention_begins_as_the_identity():
+    for block in ("value-skipinit", "shaped", "sas", "sas-p"):
+        model = Transformer(ModelConfig(n_layers=2, block=block), 8, 7, N, seed=0)
+        pattern = capture(model, tokens(), {"1.pattern"})["1.pattern"]
+        torch.testing.assert_close(pattern, torch.eye(N).expand_as(pattern), rtol=0, atol=1e-6)
 
 
 def test_a_network_without_shortcuts_begins_with_orthogonal_maps_and_its_target():
@@ -242,28 +229,26 @@ def test_parameters_are_counted_as_the_papers_count_them():
 
 # ---- what does not go together ----
 
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"block": "sas", "mixer": "mean"}, ("mixer", "attention", "plain, vaswani, pre-norm")),
-        ({"block": "no-shortcut", "causal": False}, ("causal must be true",)),
-        ({"mixer": "gru", "causal": False}, ("causal must be true", "gru")),
-        ({"mixer": "recurrence", "causal": False}, ("causal must be true", "recurrence")),
-        ({"norm": "rms"}, ("norm", "plain", "pre-norm")),
-        ({"block": "no-shortcut", "norm": "layer"}, ("norm", "no-shortcut")),
-        ({"block": "vaswani", "norm": "none"}, ("norm", "vaswani", "layer or rms")),
-        ({"block": "nosuch"}, ("block must be one of", "'plain'", "'sas-p'")),
-        ({"mixer": "nosuch"}, ("mixer must be one of", "'attention'", "'recurrence'")),
-    ],
-    ids=str,
-)
-def test_what_does_not_go_together_is_refused_in_one_sentence(changes, words, one_sentence):
-    with one_sentence(*words):
-        ModelConfig(**changes)
+REFUSED = [
+    ({"block": "sas", "mixer": "mean"}, ("mixer", "attention", "plain, vaswani, pre-norm")),
+    ({"block": "no-shortcut", "causal": False}, ("causal must be true",)),
+    ({"mixer": "gru", "causal": False}, ("causal must be true", "gru")),
+    ({"mixer": "recurrence", "causal": False}, ("causal must be true", "recurrence")),
+    ({"norm": "rms"}, ("norm", "plain", "pre-norm")),
+    ({"block": "no-shortcut", "norm": "layer"}, ("norm", "no-shortcut")),
+    ({"block": "vaswani", "norm": "none"}, ("norm", "vaswani", "layer or rms")),
+    ({"block": "nosuch"}, ("block must be one of", "'plain'", "'sas-p'")),
+    ({"mixer": "nosuch"}, ("mixer must be one of", "'attention'", "'recurrence'")),
+]
 
 
-def test_the_table_of_pairs_says_what_the_config_accepts():
+def test_combinations_that_do_not_fit_are_refused(one_sentence):
+    for changes, words in REFUSED:
+        with one_sentence(*words):
+            ModelConfig(**changes)
+
+
+def test_the_table_of_pairs_lists_what_the_config_accepts():
     for block, mixers in pairs().items():
         for mixer, why in mixers.items():
             if why is None:
@@ -272,23 +257,3 @@ def test_the_table_of_pairs_says_what_the_config_accepts():
                 with pytest.raises(miii.InputError) as found:
                     ModelConfig(block=block, mixer=mixer)
                 assert str(found.value) == why
-
-
-def test_one_position_is_computed_where_one_is_asked_for():
-    model = network()
-    assert model(tokens(), at=LAST).shape == (20, 1, 7)
-
-
-def test_places_of_frames_are_a_step_s_and_a_slot_s():
-    config = ModelConfig(positions="frames", **SMALL)
-    model = Transformer(config, 8, 7, 7, frame=3, seed=0)
-    assert (model.W_step.shape, model.W_slot.shape) == ((3, 6), (3, 6))
-    places = model.places()
-    for i in range(7):
-        torch.testing.assert_close(places[i], model.W_step[i // 3] + model.W_slot[i % 3])
-    assert model(torch.zeros(2, 7, dtype=torch.int64)).shape == (2, 7, 7)
-
-
-def test_frames_need_a_task_that_has_them(one_sentence):
-    with one_sentence("positions", "learned or none"):
-        Transformer(ModelConfig(positions="frames"), 8, 7, 7)

@@ -12,7 +12,7 @@ from miii.model.tap import capture
 from miii.model.transformer import Transformer
 
 
-def randomised(config, d_vocab=10, d_vocab_out=9, n_ctx=4, seed=0):
+def randomized(config, d_vocab=10, d_vocab_out=9, n_ctx=4, seed=0):
     """A float64 network whose biases are not zero."""
     model = Transformer(config, d_vocab, d_vocab_out, n_ctx, seed=seed).double()
     generator = torch.Generator().manual_seed(seed + 1)
@@ -63,55 +63,47 @@ def mlp_by_hand(config, w, mid):
     return mid + post @ w["W_out"] + w.get("b_out", zero)
 
 
-@pytest.mark.parametrize("causal", [True, False])
-@pytest.mark.parametrize("biases", ["none", "mlp", "all"])
-@pytest.mark.parametrize(("n_layers", "act"), [(1, "relu"), (1, "gelu"), (2, "square"), (3, "relu")])
-def test_the_forward_pass_is_the_equations(n_layers, act, biases, causal):
-    config = ModelConfig(n_layers=n_layers, d_model=6, n_heads=3, d_mlp=7, act=act, biases=biases, causal=causal)
-    model, batch = randomised(config), tokens(batch=2)
-    torch.testing.assert_close(model(batch), torch.stack([by_hand(model, e) for e in batch]), rtol=1e-11, atol=1e-11)
+def test_the_forward_pass_is_the_equations():
+    for n_layers, act, biases, causal, positions in (
+        (1, "relu", "none", True, "learned"),
+        (1, "gelu", "all", False, "none"),
+        (2, "square", "mlp", True, "none"),
+        (2, "gelu", "none", False, "learned"),
+        (3, "relu", "all", True, "learned"),
+    ):
+        config = ModelConfig(
+            n_layers=n_layers, d_model=6, n_heads=3, d_mlp=7, act=act, biases=biases, causal=causal, positions=positions
+        )
+        model, batch = randomized(config), tokens(batch=2)
+        torch.testing.assert_close(
+            model(batch), torch.stack([by_hand(model, e) for e in batch]), rtol=1e-11, atol=1e-11
+        )
 
 
-@pytest.mark.parametrize("n_layers", [1, 2])
-def test_a_later_token_never_reaches_an_earlier_position(n_layers):
-    model = randomised(ModelConfig(n_layers=n_layers, d_model=6, n_heads=2, d_mlp=7, causal=True))
+def test_the_mask_alone_hides_later_tokens():
+    causal, full = (
+        randomized(ModelConfig(n_layers=2, d_model=6, n_heads=2, d_mlp=7, causal=causal)) for causal in (True, False)
+    )
     batch = tokens()
     for changed in range(1, 4):
         other = batch.clone()
         other[:, changed] = (other[:, changed] + 1) % 10
-        assert torch.equal(model(batch)[:, :changed], model(other)[:, :changed])
-        assert not torch.allclose(model(batch)[:, changed:], model(other)[:, changed:])
+        assert torch.equal(causal(batch)[:, :changed], causal(other)[:, :changed])
+        assert not torch.allclose(causal(batch)[:, changed:], causal(other)[:, changed:])
+        assert (full(batch)[:, :changed] - full(other)[:, :changed]).abs().amax((1, 2)).min() > 1e-6
+    torch.testing.assert_close(causal(batch[:, :2]), causal(batch)[:, :2])  # the first positions
 
 
-def test_without_the_mask_it_does():
-    model = randomised(ModelConfig(d_model=6, n_heads=2, d_mlp=7, causal=False))
-    batch = tokens()
-    other = batch.clone()
-    other[:, 3] = (other[:, 3] + 1) % 10
-    assert (model(batch)[:, :3] - model(other)[:, :3]).abs().amax((1, 2)).min() > 1e-6
-
-
-def test_a_shorter_input_takes_the_first_positions():
-    model = randomised(ModelConfig(d_model=6, n_heads=2, d_mlp=7, causal=True))
-    batch = tokens()
-    torch.testing.assert_close(model(batch[:, :2]), model(batch)[:, :2])
-
-
-@pytest.mark.parametrize("n_layers", [1, 2])
-@pytest.mark.parametrize("causal", [True, False])
-def test_without_positions_the_vectors_of_the_places_are_zero(causal, n_layers):
-    config = ModelConfig(n_layers=n_layers, d_model=6, n_heads=3, d_mlp=7, causal=causal, positions="none")
-    model, batch = randomised(config), tokens(batch=2)
-    assert torch.equal(model.W_pos, torch.zeros(4, 6, dtype=torch.float64))
-    assert model.state_dict()["W_pos"].shape == (4, 6)  # written with the others, so that files look alike
+def test_without_positions_their_vectors_are_zero_and_are_not_trained():
+    model = randomized(ModelConfig(d_model=6, n_heads=3, d_mlp=7, positions="none"))
+    assert torch.equal(model.state_dict()["W_pos"], torch.zeros(4, 6, dtype=torch.float64))  # files look alike
     assert "W_pos" not in dict(model.named_parameters())
-    torch.testing.assert_close(model(batch), torch.stack([by_hand(model, e) for e in batch]), rtol=1e-11, atol=1e-11)
-    assert capture(model, batch)["pos_embed"].count_nonzero() == 0
+    assert capture(model, tokens())["pos_embed"].count_nonzero() == 0
 
 
-def test_without_positions_and_mask_the_order_of_the_tokens_is_not_seen():
+def test_without_positions_and_mask_the_order_of_the_tokens_does_not_matter():
     blind, seeing = (
-        randomised(ModelConfig(d_model=6, n_heads=3, d_mlp=7, causal=False, positions=positions))
+        randomized(ModelConfig(d_model=6, n_heads=3, d_mlp=7, causal=False, positions=positions))
         for positions in ("none", "learned")
     )
     batch = tokens()
@@ -130,17 +122,11 @@ def test_weights_have_transformer_lens_names_and_layouts():
     assert shapes == heads | biases | {f"blocks.0.{n}": shape for n, shape in mlp.items()} | outside
 
 
-@pytest.mark.parametrize(
-    ("biases", "names"),
-    [
-        ("none", set()),
-        ("mlp", {"b_in", "b_out"}),
-        ("all", {"b_Q", "b_K", "b_V", "b_O", "b_in", "b_out", "b_U"}),
-    ],
-)
-def test_biases_are_where_the_config_says(biases, names):
-    model = Transformer(ModelConfig(d_model=6, n_heads=3, d_mlp=7, biases=biases), 10, 9, 4)
-    assert {n.split(".")[-1] for n in model.state_dict() if n.split(".")[-1].startswith("b_")} == names
+def test_biases_are_where_the_config_puts_them():
+    some = {"b_in", "b_out"}
+    for biases, names in {"none": set(), "mlp": some, "all": some | {"b_Q", "b_K", "b_V", "b_O", "b_U"}}.items():
+        model = Transformer(ModelConfig(d_model=6, n_heads=3, d_mlp=7, biases=biases), 10, 9, 4)
+        assert {n.split(".")[-1] for n in model.state_dict() if n.split(".")[-1].startswith("b_")} == names
 
 
 def test_initial_weights_have_the_spread_of_nanda_et_al():
@@ -156,25 +142,17 @@ def test_initial_weights_have_the_spread_of_nanda_et_al():
 
 
 def test_the_seed_alone_decides_the_initial_weights(same):
-    config = ModelConfig(d_model=6, n_heads=3, d_mlp=7)
-    torch.manual_seed(1)
-    first = Transformer(config, 10, 9, 4, seed=5).state_dict()
-    torch.manual_seed(2)
-    again, other = (Transformer(config, 10, 9, 4, seed=seed).state_dict() for seed in (5, 6))
-    assert same(first, again)
-    assert not same(first, other)
-
-
-def test_drawing_weights_leaves_torch_s_own_randomness_alone():
-    torch.manual_seed(1)
-    expected = torch.rand(3)
-    torch.manual_seed(1)
-    Transformer(ModelConfig(d_model=6, n_heads=3, d_mlp=7), 10, 9, 4, seed=5)
-    assert torch.equal(torch.rand(3), expected)
-
-
-def test_width_of_a_head():
-    assert ModelConfig(d_model=128, n_heads=4).d_head == 32
+    for mixer in ("attention", "gru"):
+        config = ModelConfig(d_model=6, n_heads=3, d_mlp=7, mixer=mixer)
+        torch.manual_seed(1)
+        first = Transformer(config, 10, 9, 4, seed=5).state_dict()
+        torch.manual_seed(2)
+        untouched = torch.rand(3)
+        torch.manual_seed(2)
+        again, other = (Transformer(config, 10, 9, 4, seed=seed).state_dict() for seed in (5, 6))
+        assert torch.equal(torch.rand(3), untouched)
+        assert same(first, again)
+        assert not same(first, other)
 
 
 def test_tokens_of_the_wrong_shape_are_caught():
@@ -182,20 +160,18 @@ def test_tokens_of_the_wrong_shape_are_caught():
         Transformer(ModelConfig(d_model=6, n_heads=3, d_mlp=7), 10, 9, 4, seed=0)(torch.zeros(4, dtype=torch.int64))
 
 
-@pytest.mark.parametrize("n_heads", [1, 2])
-@pytest.mark.parametrize(("p", "frequencies"), [(7, (1,)), (31, (3, 8, 14)), (113, (14, 35, 41, 42, 52))])
-def test_weights_set_by_hand_add_exactly(adder, p, frequencies, n_heads):
-    model, task = adder(p, frequencies, n_heads), miii.ModularAddition(p=p).build()
-    with torch.no_grad():
-        logits = model.double()(task.tokens)[:, -1]
-    assert (logits.argmax(-1) == task.labels).double().mean().item() == 1.0
-    assert torch.equal(miii.answer(model, task.tokens), task.labels)
-    a, b = task.tokens[:, :1].double(), task.tokens[:, 1:2].double()
-    expected = torch.zeros(p * p, p, dtype=torch.float64)
-    for k in frequencies:
-        w = 2 * math.pi * k / p
-        expected += 2 * (1 + (w * (a - b)).cos()) * (w * (a + b - torch.arange(p))).cos()
-    torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
+def test_weights_set_by_hand_add_exactly(adder):
+    for p, frequencies, n_heads in ((7, (1,), 1), (31, (3, 8, 14), 2), (113, (14, 35, 41, 42, 52), 1)):
+        model, task = adder(p, frequencies, n_heads), miii.ModularAddition(p=p).build()
+        assert torch.equal(miii.answer(model, task.tokens), task.labels)
+        with torch.no_grad():
+            logits = model.double()(task.tokens)[:, -1]
+        a, b = task.tokens[:, :1].double(), task.tokens[:, 1:2].double()
+        expected = torch.zeros(p * p, p, dtype=torch.float64)
+        for k in frequencies:
+            w = 2 * math.pi * k / p
+            expected += 2 * (1 + (w * (a - b)).cos()) * (w * (a + b - torch.arange(p))).cos()
+        torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_weights_set_by_hand_attend_evenly(adder):
@@ -216,3 +192,8 @@ def test_a_network_of_a_task_has_its_sizes_and_its_frames():
         assert torch.equal(places[i], model.W_step[i // 5] + model.W_slot[i % 5])
     same = miii.Transformer(config, task.d_vocab, task.d_vocab_out, task.n_ctx, 3, 5)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True))
+
+
+def test_frames_need_a_task_that_has_them(one_sentence):
+    with one_sentence("positions", "learned or none"):
+        miii.Transformer(ModelConfig(positions="frames"), 8, 7, 7)

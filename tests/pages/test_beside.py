@@ -117,6 +117,6 @@ def test_the_arguments_of_the_other_figure(zoo, monkeypatch):
         ({"p": 7}, None),
     ):
         monkeypatch.setattr("streamlit.session_state", {"beside": "second"})
-        assert beside.instead(arguments) == wanted
+        assert beside.arguments_of_second(arguments) == wanted
         monkeypatch.setattr("streamlit.session_state", {"beside": "gone"})
-        assert beside.instead(arguments) is None
+        assert beside.arguments_of_second(arguments) is None

@@ -177,7 +177,7 @@ def test_slider_and_progress_agree_on_the_phase_of_every_snapshot(bring, visit):
     brought = bring("adding")
     run = phased(brought, like, brought.folder.parent / "phased")
     view = shown(visit("progress", run="phased"))
-    outline = analysis.phases.outline(like.metrics(), (like.result or {})["grokked_at"])
+    outline = analysis.phases.outline(like.config.task, like.metrics(), (like.result or {})["grokked_at"])
     phases = tuple(Phase(*phase.values()) for phase in view.player["phases"])
     assert phases == outline
     (marks,) = (rows for rows in view.charts[0].rows() if "phase" in rows)

@@ -40,7 +40,7 @@ def test_the_table_is_the_comparison(name, see):
 
 
 def test_the_finding_counts_what_the_summary_holds(server):
-    finding = app("_parts.compare.compared").finding
+    finding = app("_parts.compare.findings").finding
     wanted = summary("add-113")
     every = wanted[wanted["grokked"] == wanted["seeds"]].sort_values("grokked_at")
     words = finding("add-113", wanted)

@@ -11,7 +11,7 @@ from shown import app, button, fill, fine, key_of, shown
 import miii
 from miii import RunConfig
 from miii.expression import EXAMPLE
-from miii.tasks import named
+from miii.tasks import TASKS
 from miii.tasks.primes import SIEVED
 from miii.training import flat
 
@@ -24,7 +24,7 @@ KINDS = ("add", "primes", "residues", "miu", "frames")
 def test_every_option_has_a_widget_with_its_default_and_its_help(visit):
     for task in KINDS:
         at = visit("train", task=task)
-        config = miii.recipe(task=miii.KINDS[named(task)]())
+        config = miii.recipe(task=RunConfig(task=TASKS[task]).task)
         options = {option.name: option.description for option in flat.options()}
         for part in (config.optimizer, config.task):  # an option of several tasks is described by the chosen one
             fields = type(part).model_fields

@@ -10,7 +10,8 @@ import torch
 
 from miii import plots
 from miii.analysis import follow
-from miii.analysis.sieve import Beside, Suspect, _Place
+from miii.analysis.sieve import EvidenceByFactor, Suspect
+from miii.analysis.sieve.suspect import _Place
 from miii.plots.style import CATEGORY, MUTED, Chart
 
 P = 13
@@ -26,7 +27,7 @@ TABLE = pd.DataFrame(
         "high": [1.0, -8.0, -2.5],
     }
 )
-BESIDE = Beside(TABLE, -1.5, np.array([1001]))
+BESIDE = EvidenceByFactor(TABLE, -1.5, np.array([1001]))
 PATH = np.array([[0.0, 0.0], [1.0, 0.0], [0.01, 0.0], [0.0, 2.0]], dtype=np.float32)
 
 

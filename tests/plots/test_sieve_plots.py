@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from miii.plots.sieve.digits import WRITTEN
 
 from miii import plots
 from miii.analysis.multitask import Head, active
 from miii.analysis.sieve import Crossing, Depth, Factor, Heads, Moved, Plane
 from miii.numbers import place_names
+from miii.plots.sieve.residues import WRITTEN
 from miii.plots.style import Chart
 
 DEPTH = Depth(

@@ -10,7 +10,7 @@ import torch
 import miii
 from miii.metrics import auc
 from miii.tasks import Frames
-from miii.tasks.frames import scores, trains
+from miii.tasks.frames import trains
 from miii.tasks.task import UNASKED
 
 SMALL = {"low": 100, "high": 999, "frames": 3, "largest_step": 4}
@@ -113,23 +113,25 @@ def test_scores_are_counted_by_hand():
     rows = (~task.train_mask).nonzero()[:, 0].numpy()
     following = task.next_tokens[rows]
     logits = torch.nn.functional.one_hot(following.clamp(min=0), task.d_vocab).double()
-    right = scores(task, logits.numpy(), rows)
+    right = Frames.scores(task, logits.numpy(), rows)
     assert right == {"auc": 1, "auc_coprime": 1, "digits": 1, "integers": 1}
     logits[:4, 4 + 2] = 0  # the token after [+d] and one digit of the second frame: its tens
     logits[:4, 4 + 2, 0] = 1
     logits[:, 0] = torch.rand(task.d_vocab)  # where nothing is asked
     integers, digits = len(rows) * 2, len(rows) * 2 * 3
-    found = scores(task, logits.numpy(), rows)
+    found = Frames.scores(task, logits.numpy(), rows)
     assert found["digits"] == pytest.approx(1 - 4 / digits)
     assert found["integers"] == pytest.approx(1 - 4 / integers)
     score = np.random.default_rng(0).normal(size=len(rows))
     logits[:, -1, 0], logits[:, -1, 1] = 0, torch.from_numpy(score)
     prime, coprime = task.labels[rows].numpy() == 1, task.facts["coprime"][rows].numpy() == 1
-    found = scores(task, logits.numpy(), rows)
+    found = Frames.scores(task, logits.numpy(), rows)
     assert found["auc"] == auc(score, prime)
     assert found["auc_coprime"] == auc(score[coprime], prime[coprime])
     alone = build(predict="label")
-    assert scores(alone, logits[:, -1, :2].numpy(), rows) == {name: found[name] for name in ("auc", "auc_coprime")}
+    assert Frames.scores(alone, logits[:, -1, :2].numpy(), rows) == {
+        name: found[name] for name in ("auc", "auc_coprime")
+    }
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from miii.tasks import MIU
-from miii.tasks.miu import NAMES, derivable, is_theorem, scores
+from miii.tasks.miu import NAMES, derivable, is_theorem
 
 LONGEST = 8
 
@@ -178,7 +178,7 @@ def test_scores_tell_longer_strings_from_those_as_long():
     right = np.where(length > 9, np.arange(len(rows)) % 4 == 0, True)
     answers = np.where(right, labels, 1 - labels)
     logits = np.stack([answers == 0, answers == 1], axis=1).astype(float)
-    found = scores(task, logits, rows)
+    found = MIU.scores(task, logits, rows)
     assert found == {"accuracy_as_long": 1.0, "accuracy_longer": right[length > 9].mean()}
     assert 0.2 < found["accuracy_longer"] < 0.3
 
@@ -186,7 +186,7 @@ def test_scores_tell_longer_strings_from_those_as_long():
 def test_without_longer_strings_there_is_no_score_of_them():
     task = build(longest_test=9)
     rows = np.flatnonzero(~task.train_mask.numpy())
-    assert scores(task, np.zeros((len(rows), 2)), rows).keys() == {"accuracy_as_long"}
+    assert MIU.scores(task, np.zeros((len(rows), 2)), rows).keys() == {"accuracy_as_long"}
 
 
 # ---- bad input ----

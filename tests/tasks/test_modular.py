@@ -7,7 +7,7 @@ import torch
 
 import miii
 from miii.expression import EXAMPLE
-from miii.tasks import KINDS, TASKS, ModularAddition, Operation, name_of, named
+from miii.tasks import KINDS, TASKS, ModularAddition, Operation
 
 FORMULAS = {
     "add": lambda a, b: a + b,
@@ -140,16 +140,15 @@ def test_shuffled_is_no_addition_under_any_names(p):
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_names_of_operations(operation):
     task = config(operation, p=7, seed=4)
-    assert (task.kind, task.name, name_of(task)) == ("modular", f"{operation}-7", operation)
+    assert (task.kind, task.name, task.task_name) == ("modular", f"{operation}-7", operation)
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_s_name_says_its_kind_and_what_else_it_is(name):
     more = {"expression": EXAMPLE} if name == "expr" else {}
     task = miii.RunConfig(task=TASKS[name] | more).task
-    assert type(task) is KINDS[named(name)]
-    assert name_of(task) == name
-    assert task.kind == named(name)
+    assert type(task) is KINDS[TASKS[name]["kind"]]
+    assert (task.kind, task.task_name) == (TASKS[name]["kind"], name)
 
 
 def test_the_tasks_are_the_operations_and_the_other_kinds():

@@ -12,7 +12,7 @@ from miii import numbers
 from miii.errors import InputError
 from miii.metrics import auc
 from miii.tasks import Primes
-from miii.tasks.primes import PRESETS, scores
+from miii.tasks.primes import PRESETS
 
 smallest = lru_cache(maxsize=None)(lambda n: min(sympy.factorint(n)))
 
@@ -303,7 +303,7 @@ def test_scores_are_areas_of_primes_against_each_small_factor():
     rows = np.sort(np.random.default_rng(0).choice(len(task.labels), 700, replace=False))
     logits = np.random.default_rng(1).normal(size=(700, 2))
     logits[:, 1] += task.labels.numpy()[rows]
-    found = scores(task, logits, rows)
+    found = Primes.scores(task, logits, rows)
     assert found.keys() == {"auc", "auc_3", "auc_7", "auc_11", "auc_13"}
     n, score = [integers(task)[row] for row in rows], logits[:, 1] - logits[:, 0]
     primes = [s for m, s in zip(n, score, strict=True) if sympy.isprime(m)]
@@ -317,7 +317,7 @@ def test_a_sieve_by_3_is_seen_in_the_score_of_3_alone():
     task = config(10_000, 30_000).build()
     spf, rows = task.facts["spf"].numpy(), np.arange(20_001)
     logits = np.stack([np.zeros(20_001), np.where(np.isin(spf, (2, 3, 5)), 0.0, 1.0)], axis=1)
-    found = scores(task, logits, rows)
+    found = Primes.scores(task, logits, rows)
     assert found["auc_3"] == 1.0
     assert found["auc_7"] == found["auc_11"] == found["auc_13"] == 0.5
     assert found["auc"] == auc(logits[:, 1], task.labels.numpy() == 1) > 0.9
@@ -325,7 +325,7 @@ def test_a_sieve_by_3_is_seen_in_the_score_of_3_alone():
 
 def test_a_score_without_examples_is_no_number():
     task = config(2, 100).build()  # 7 x 7 and 7 x 11 and 7 x 13 are there, 11 x 11 is not
-    found = scores(task, np.zeros((99, 2)), np.arange(99))
+    found = Primes.scores(task, np.zeros((99, 2)), np.arange(99))
     assert found["auc"] == found["auc_3"] == found["auc_7"] == 0.5
     assert math.isnan(found["auc_11"])
 

@@ -8,7 +8,6 @@ import sympy
 import torch
 
 from miii.tasks import Residues
-from miii.tasks.residues import scores
 
 SIZES = [3, 5, 10, 31]
 
@@ -115,7 +114,7 @@ def test_scores_are_the_share_of_right_answers_to_each_target():
     answers[1] = np.where(rows < 48, answers[1], (answers[1] + 1) % 3)  # half of them wrong
     answers[3] = np.where(rows < 75, answers[3], (answers[3] + 1) % 7)  # a fifth
     expected = {"accuracy_worst": 0.5, "accuracy_2": 1.0, "accuracy_3": 0.5, "accuracy_5": 1.0, "accuracy_7": 0.8}
-    assert scores(task, logits_for(task, rows, answers), rows) == pytest.approx(expected)
+    assert Residues.scores(task, logits_for(task, rows, answers), rows) == pytest.approx(expected)
 
 
 def test_the_worst_is_the_worst_of_those_that_are_trained():
@@ -123,14 +122,14 @@ def test_the_worst_is_the_worst_of_those_that_are_trained():
     answers = [rows % q for q in (2, 3, 5, 7)]
     answers[1] = (answers[1] + 1) % 3
     answers[3] = np.where(rows < 90, answers[3], (answers[3] + 1) % 7)
-    found = scores(task, logits_for(task, rows, answers), rows)
+    found = Residues.scores(task, logits_for(task, rows, answers), rows)
     assert found["accuracy_3"] == 0
     assert found["accuracy_worst"] == found["accuracy_7"] == pytest.approx(0.9)
 
 
 def test_scores_of_the_control_are_of_its_digits():
     task, rows = build(10, basis=True), np.arange(100)
-    found = scores(task, logits_for(task, rows, [rows % 10, 0 * rows]), rows)
+    found = Residues.scores(task, logits_for(task, rows, [rows % 10, 0 * rows]), rows)
     assert found == pytest.approx({"accuracy_worst": 0.1, "accuracy_x0": 1.0, "accuracy_x1": 0.1})
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from miii.training.muon import Orthogonal, orthogonalise
+from miii.training.muon import Orthogonal, orthogonalize
 
 SHAPES = [(8, 8), (8, 32), (32, 8), (1, 7), (7, 1), (128, 512), (512, 128)]
 
@@ -26,13 +26,13 @@ def written_out(matrix):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_the_steps_on_the_gram_matrix_are_the_steps_on_the_matrix(shape):
     matrix = random(shape, dtype=torch.float64)
-    torch.testing.assert_close(orthogonalise(matrix), written_out(matrix), rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(orthogonalize(matrix), written_out(matrix), rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_float32_is_enough(shape):
     matrix = random(shape)
-    result = orthogonalise(matrix)
+    result = orthogonalize(matrix)
     assert result.dtype == torch.float32
     torch.testing.assert_close(result.double(), written_out(matrix.double()), rtol=0, atol=2e-5)
 
@@ -42,7 +42,7 @@ def test_float32_is_enough(shape):
 def test_singular_values_come_near_one_and_singular_vectors_stay(shape, smallest):
     U, _, Vh = torch.linalg.svd(random(shape, dtype=torch.float64), full_matrices=False)
     values = torch.linspace(1, smallest, 16, dtype=torch.float64)
-    turned = U.T @ orthogonalise(U @ values.diag() @ Vh) @ Vh.T
+    turned = U.T @ orthogonalize(U @ values.diag() @ Vh) @ Vh.T
     assert 0.65 < turned.diagonal().min() <= turned.diagonal().max() < 1.25
     torch.testing.assert_close(turned, turned.diagonal().diag(), rtol=0, atol=1e-10)
 
@@ -50,11 +50,11 @@ def test_singular_values_come_near_one_and_singular_vectors_stay(shape, smallest
 @pytest.mark.parametrize("factor", [1e-3, 1e4])
 def test_the_size_of_a_gradient_does_not_count(factor):
     matrix = random((8, 32))
-    torch.testing.assert_close(orthogonalise(factor * matrix), orthogonalise(matrix), rtol=0, atol=1e-5)
+    torch.testing.assert_close(orthogonalize(factor * matrix), orthogonalize(matrix), rtol=0, atol=1e-5)
 
 
 def test_a_gradient_of_zero_moves_nothing():
-    assert torch.equal(orthogonalise(torch.zeros(4, 6)), torch.zeros(4, 6))
+    assert torch.equal(orthogonalize(torch.zeros(4, 6)), torch.zeros(4, 6))
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 32), (32, 8)], ids=str)

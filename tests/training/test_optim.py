@@ -18,10 +18,9 @@ from miii.training.optim import (
     Muon,
     OrthogonalGradient,
     SlowGradient,
-    Stepper,
-    across,
     lr_factor,
 )
+from miii.training.stepper import Stepper, across
 
 CONFIG = ModelConfig(d_model=8, n_heads=2, d_mlp=16, biases="all")
 

@@ -10,7 +10,7 @@ import torch
 import miii
 from miii import training
 from miii.model import fast
-from miii.training import build_model, evaluation, snapshot_steps, train
+from miii.training import build_model, evaluation, losses, snapshot_steps, train
 from miii.training.evaluation import evaluator
 
 VARIANTS = [
@@ -492,7 +492,7 @@ def test_a_loss_is_computed_in_float32_whatever_the_logits_are(name):
     def gradient(logits, autocast):
         logits = logits.clone().requires_grad_(True)
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            training.loop._loss(task, name, torch.device("cpu"))(logits, rows).backward()
+            losses.loss_of(task, name, torch.device("cpu"))(logits, rows).backward()
         return logits.grad.float()
 
     rounded = logits.bfloat16()

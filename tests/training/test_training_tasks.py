@@ -12,9 +12,8 @@ import miii
 from miii import training
 from miii.metrics import auc
 from miii.model import fast
-from miii.tasks import primes
 from miii.training import build_model, evaluation, train
-from miii.training.evaluation import SCORES, Evaluation, evaluator
+from miii.training.evaluation import evaluator
 
 TASKS = {
     "primes": {"kind": "primes", "low": 100, "high": 699},
@@ -112,7 +111,7 @@ def test_what_is_reported_is_what_the_weights_do(task, small_config):
         assert step.evaluation.test_accuracy == right[test].double().mean().item()
         stopping = test if built.val_mask is None else built.val_mask
         rows = stopping.nonzero()[:, 0].numpy()
-        expected = SCORES[config.task.kind](built, logits[rows].numpy(), rows)
+        expected = config.task.scores(built, logits[rows].numpy(), rows)
         assert step.evaluation.scores == pytest.approx(expected, nan_ok=True)
         assert step.evaluation.row().items() >= step.evaluation.scores.items()
 
@@ -144,7 +143,7 @@ def test_where_everything_is_asked_a_step_goes_down_every_loss(positions, change
     assert first.evaluation.correct.tolist() == right.tolist()
     assert first.evaluation.test_accuracy == right[test].double().mean().item()
     rows = test.nonzero()[:, 0].numpy()
-    expected = SCORES["frames"](built, logits.detach()[rows].numpy(), rows)
+    expected = config.task.scores(built, logits.detach()[rows].numpy(), rows)
     assert first.evaluation.scores == pytest.approx(expected, nan_ok=True)
     for name, weight in model.named_parameters():
         torch.testing.assert_close(last.weights[name].double(), weight.detach() - 0.5 * weight.grad, rtol=0, atol=1e-6)
@@ -171,11 +170,6 @@ def test_of_a_task_that_asks_everywhere_fewer_examples_are_evaluated(small_confi
     monkeypatch.setattr(evaluation, "ALL", 5 * examples - 1)
     monkeypatch.setattr(evaluation, "SIDE", 100)
     assert len(evaluation.evaluated(config.task.build())) == 40
-
-
-@pytest.mark.parametrize(("integers", "learned"), [(0.989, False), (0.99, True)])
-def test_frames_are_learned_when_the_integers_are_right(integers, learned):
-    assert evaluation.grokked({"test_accuracy": 0.5, "integers": integers}) == learned
 
 
 def test_a_masked_target_takes_no_part_in_training(small_config, same):
@@ -353,46 +347,16 @@ def test_seconds_leave_the_schedule_and_the_weights_on_the_way_alone(clock, smal
 # ---- grokking ----
 
 
-def evaluated(test_accuracy=0.0, **scores):
-    values = dict.fromkeys(("train_loss", "test_loss", "train_accuracy", "weight_norm"), 1.0)
-    one = torch.zeros(1, dtype=torch.int64)
-    return Evaluation(**values, test_accuracy=test_accuracy, correct=one == 0, rows=one, scores=scores)
-
-
-@pytest.mark.parametrize(
-    ("given", "grokked"),
-    [
-        ({"test_accuracy": 0.99}, True),
-        ({"test_accuracy": 0.9899}, False),
-        ({"test_accuracy": 0.99, "accuracy_as_long": 0.99, "accuracy_longer": 0.5}, True),
-        ({"test_accuracy": 0.2, "accuracy_worst": 0.99, "accuracy_2": 1.0}, True),
-        ({"test_accuracy": 1.0, "accuracy_worst": 0.98, "accuracy_2": 1.0}, False),
-        ({"test_accuracy": 0.9, "auc": 0.90, "auc_3": 0.99, "auc_7": 0.5}, True),
-        ({"test_accuracy": 1.0, "auc": 0.8999, "auc_3": 1.0}, False),
-        ({"test_accuracy": 1.0, "auc": 1.0, "auc_3": 0.9899}, False),
-        ({"test_accuracy": 1.0, "auc": 1.0, "auc_3": math.nan}, False),
-        ({"test_accuracy": math.nan}, False),
-    ],
-    ids=str,
-)
-def test_what_counts_as_grokked(given, grokked):
-    assert evaluated(**given).grokked() is grokked
-
-
-def test_the_criterion_of_primes_is_the_one_that_is_told():
-    assert primes.SIEVED == (0.90, 0.99)
-
-
 def test_training_stops_on_the_validation_part_and_not_on_the_test_split(small_config, monkeypatch):
     """A network that tells the primes of the validation part alone has reached what training stops at."""
     config = small_config(task=TASKS["primes"], steps_after_grok=0, eval_every=5)
-    answers, plain = {}, primes.scores
+    answers, plain = {}, miii.Primes.scores
 
     def told(task, logits, rows):
         answers["rows"] = rows
         return plain(task, np.stack([0 * logits[:, 0], task.labels.numpy()[rows]], axis=1), rows)
 
-    monkeypatch.setitem(SCORES, "primes", told)
+    monkeypatch.setattr(miii.Primes, "scores", staticmethod(told))
     steps = list(train(config))
     assert [step.grokked_at for step in steps] == [0]
     assert answers["rows"].tolist() == config.task.build().val_mask.nonzero()[:, 0].tolist()
@@ -431,7 +395,7 @@ LARGE = {
 
 def looked_at(config):
     task = config.task.build()
-    return task, evaluator(build_model(config, task), task, scores=SCORES[config.task.kind])()
+    return task, evaluator(build_model(config, task), task, scores=config.task.scores)()
 
 
 @pytest.mark.parametrize("task", LARGE)

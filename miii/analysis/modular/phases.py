@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from miii.training.evaluation import GROKKED, reached
+from miii.tasks import TaskConfig
+from miii.tasks.task import GROKKED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +63,7 @@ def mark(measures: "pd.DataFrame") -> tuple[Phase, ...]:
     return (*found, Phase("afterwards", steps[start], steps[last]))
 
 
-def outline(measures: "pd.DataFrame", grokked_at: int | None) -> tuple[Phase, ...]:
+def outline(task: TaskConfig, measures: "pd.DataFrame", grokked_at: int | None) -> tuple[Phase, ...]:
     """Return the marks of a run on any task: its phases, or one mark from the step that met the task's criterion.
 
     Tasks other than modular arithmetic have one mark, such as "sieves by 3".
@@ -71,10 +72,9 @@ def outline(measures: "pd.DataFrame", grokked_at: int | None) -> tuple[Phase, ..
         measures: as from ``Run.metrics``, one row an evaluation.
         grokked_at: the step that met the task's criterion, or None.
     """
-    what = reached(measures.columns)
-    if what == "grokked":
+    if task.milestone == "grokked":
         return mark(measures)
-    return () if grokked_at is None else (Phase(what, grokked_at, int(measures["step"].iloc[-1])),)
+    return () if grokked_at is None else (Phase(task.milestone, grokked_at, int(measures["step"].iloc[-1])),)
 
 
 def phase_at(marked: tuple[Phase, ...], step: int) -> str | None:

@@ -7,7 +7,7 @@ import torch
 
 from miii.model import fast
 from miii.model.transformer import Transformer
-from miii.tasks import MIU, Task, miu
+from miii.tasks import MIU, Task
 from miii.tasks.miu import tape
 from miii.training.evaluation import evaluated
 
@@ -53,7 +53,7 @@ def held_out(model: Transformer, task: Task) -> dict[str, float]:
     """
     rows = evaluated(task)
     rows = rows[~task.train_mask[rows]]
-    return miu.scores(task, fast.answers(model, task.tokens[rows]).numpy(), rows.numpy())
+    return MIU.scores(task, fast.answers(model, task.tokens[rows]).numpy(), rows.numpy())
 
 
 def balanced(strings: "pd.DataFrame") -> float:

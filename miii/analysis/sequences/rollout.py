@@ -220,7 +220,7 @@ def check(config: object) -> Frames:
 
 def held_out(model: Transformer, task: Task) -> dict[str, float | None]:
     """Return the task's scores on the held-out sequences that training evaluates."""
-    found = evaluation.evaluator(model, task, scores=frames.scores)().scores
+    found = evaluation.evaluator(model, task, scores=Frames.scores)().scores
     return {name: finite(value) for name, value in found.items()}
 
 

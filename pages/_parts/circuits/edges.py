@@ -8,7 +8,7 @@ from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.runs import Run
 from pages._kit import say
-from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.cell import cell, shared
 
 METHODS = {
     "exact": "every edge corrupted by itself, and the network run again: the truth",
@@ -38,7 +38,7 @@ def edge_agreement(name: str, step: int, method: str) -> Chart:
 
 def show(run: Run, step: int) -> None:
     """The first three sections of the page Circuits; stops it where there is nothing to score."""
-    name, stamp = run.name, stamp_of(run)
+    name = run.name
     say.header("The circuit", anchor="circuit")
     method = st.segmented_control(
         "Method",
@@ -73,7 +73,6 @@ def show(run: Run, step: int) -> None:
         step=step,
         method=method,
         edges=edges,
-        stamp=stamp,
         width="content",
         alt=f"Graph of the {edges} most important of {total} edges by {method}.",
         see=f"The strongest is {shown.edges[0].name}. "
@@ -112,7 +111,6 @@ def show(run: Run, step: int) -> None:
         faithfulness,
         name=name,
         step=step,
-        stamp=stamp,
         alt=f"Faithfulness over the number of edges for {', '.join(METHODS)}.",
         see="f = 1 does what the network does, f = 0 what it does on corrupted input; a circuit may leave that range."
         if shown.faithfulness.f
@@ -161,7 +159,6 @@ def show(run: Run, step: int) -> None:
         name=name,
         step=step,
         method=cheap,
-        stamp=stamp,
         width="content",
         alt=f"Score of every edge by {cheap} over its exact score.",
         see="ACDC scores in nats, the exact method in logits: the order of the points can be compared, their values cannot."

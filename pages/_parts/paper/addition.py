@@ -9,7 +9,7 @@ from miii.analysis.modular import verdict
 from miii.plots.style import Chart
 from pages._kit import say
 from pages._kit.cell import cell, shared
-from pages._parts.paper.parts import apart, listed, report, stamp, there
+from pages._parts.paper.parts import available, link_details, listed, report, stamp
 
 CIRCLES = 3  #: the strongest, drawn beside one another
 
@@ -69,7 +69,7 @@ def evidence() -> pd.DataFrame:
 def section() -> None:
     """Everything about it."""
     say.subheader("4.1 Addition is turning", anchor="addition")
-    if not there("add-113"):
+    if not available("add-113"):
         return
     found, run = report("add-113"), runs.shipped("add-113")
     keys = found["key_frequencies"]
@@ -87,8 +87,8 @@ of chapter 2, one frequency a row, at every snapshot of its training:
     )
     circles(sorted(found["frequency_power"], key=found["frequency_power"].get, reverse=True)[:CIRCLES], run.steps)
     with st.container(horizontal=True):
-        apart("fourier", run="add-113")
-        apart("neurons", run="add-113")
+        link_details("fourier", run="add-113")
+        link_details("neurons", run="add-113")
     say.text(
         f"""
 **The network as a formula.** If it adds on these circles, its {run.task().d_vocab_out ** 3:,} logits are a handful of cosines. Which waves go into the formula is
@@ -122,7 +122,7 @@ nothing else, and it should answer *a + b + s*. It does:
         f"The verdict is therefore: **{found['verdict']}**. Not all is explained: {1 - found['logit_variance_explained']:.1%} of the variance is something else, a part of it "
         "because some answers had more training pairs than others."
     )
-    apart("formula", run="add-113")
+    link_details("formula", run="add-113")
 
 
 def astray(formula: analysis.formula.Formula) -> None:

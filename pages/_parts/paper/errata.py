@@ -14,7 +14,7 @@ from miii.analysis import logic, miu
 from miii.tasks.miu import is_theorem
 from miii.tasks.primes import PRESETS
 from pages._kit import say
-from pages._parts.paper.parts import link, printed
+from pages._parts.paper.parts import link, short_table
 
 #: The four rows of Table 1 as the draft prints them.
 TABLE_1 = (
@@ -192,7 +192,7 @@ def chapter() -> None:
     say.text("What the draft says that is not so. Whatever can be checked by running it is run by this page.")
     names = {"where": "where", "says": "the draft says", "true": "what is true", "checked": "how it was checked"}
     frame = pd.DataFrame([{title: getattr(each, name) for name, title in names.items()} for each in errata()])
-    printed(frame, "errata", "This table", hide_index=True)
+    short_table(frame, "errata", "This table", hide_index=True)
     with st.container(horizontal=True):
         link("symbolic", "Equation 3 and the program: Symbolic")
         link("data", "Table 1: Data", task="primes")

@@ -2,7 +2,7 @@
 
 from miii.analysis import multitask, sieve
 from miii.analysis.modular import neurons, verdict
-from miii.training.evaluation import GROKKED
+from miii.tasks.task import GROKKED
 
 #: Terms by subject, with their definitions.
 TERMS: dict[str, dict[str, str]] = {

@@ -8,7 +8,7 @@ import miii
 from miii import runs
 from miii.analysis.modular import verdict
 from miii.analysis.sieve import CROSSES, EXPLAINED
-from pages._parts.paper.parts import SEEDS, five, report
+from pages._parts.paper.parts import SEEDS, report, reports_of_seeds
 from pages._tasks.residues.inside import ASKED
 
 
@@ -71,7 +71,7 @@ def _here(*names: str) -> bool:
 
 
 def _primes(row: Any) -> None:
-    found = five()
+    found = reports_of_seeds()
     passed = sum("modulo 3" in each["verdict"] for each in found.values())
     least = {
         field: min(each[field]["3"] for each in found.values())

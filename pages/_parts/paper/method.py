@@ -7,9 +7,9 @@ from miii.analysis import multitask, sieve
 from miii.analysis.modular import verdict
 from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS
 from miii.tasks.primes import SIEVED
-from miii.training.evaluation import GROKKED
+from miii.tasks.task import GROKKED
 from pages._kit import say
-from pages._parts.paper.parts import link, printed
+from pages._parts.paper.parts import link, short_table
 from pages._tasks.residues.inside import ASKED
 
 #: The runs of the paper, and what each was asked for.
@@ -107,7 +107,7 @@ or 9; we take all of them, because who looks at the last digit alone should be s
 **Networks and training.** Transformers with ReLU and without norms. Every run came with miii, and its whole recipe is in its `config.json`:
 """
     )
-    printed(recipes().rename_axis("setting"), "recipes")
+    short_table(recipes().rename_axis("setting"), "recipes")
     say.text(
         """
 **Controls.** Each measure has one of its own: the same network before training, the same network on shuffled labels, digits renamed at random, as many other
@@ -117,4 +117,4 @@ themselves.
 **Criteria.** The same for all networks, and read here from the library that applies them:
 """
     )
-    printed(criteria(), "criteria", hide_index=True)
+    short_table(criteria(), "criteria", hide_index=True)

@@ -11,9 +11,9 @@ from miii.tasks import Frames
 from pages._kit import say
 from pages._kit.cell import cell
 from pages._kit.inputs import whole
-from pages._parts.compare.compared import listed as emphasised
+from pages._parts.compare.findings import listed as emphasised
 from pages._parts.paper.ledger import ledger
-from pages._parts.paper.parts import apart, link, printed, report, stamp, there
+from pages._parts.paper.parts import available, link, link_details, report, short_table, stamp
 from pages._tasks.residues.inside import ASKED, counted
 
 ARCHITECTURES = "architectures/add-113.jsonl"
@@ -52,17 +52,17 @@ def explained_by_architecture() -> Chart:
 def section() -> None:
     """Every other question."""
     say.subheader("4.4 Other numbers, other networks", anchor="other")
-    if there("residues-113"):
+    if available("residues-113"):
         residues()
-    if there("frames-10"):
+    if available("frames-10"):
         frames()
-    if there("sparse/grid", "sparse/primes-210"):
+    if available("sparse/grid", "sparse/primes-210"):
         sparse()
     if (runs.homes()[1] / ARCHITECTURES).exists():
         architectures()
     say.subheader("4.5 What is reached, and what is not", anchor="ledger")
     say.text("All of it at a glance, with what was asked for. What is not reached is not hidden in the text above.")
-    printed(ledger(), "ledger", hide_index=True)
+    short_table(ledger(), "ledger", hide_index=True)
 
 
 def residues() -> None:
@@ -100,7 +100,7 @@ of its own. Right answers on held-out numbers, one modulus a row:
         f"Does each head look at one digit alone, as it also reports? {yes}: of what the heads give to the digits, "
         f"{', '.join(f'{share:.0%}' for share in looking)} go to one of them."
     )
-    apart("sieve", run="residues-113")
+    link_details("sieve", run="residues-113")
 
 
 def frames() -> None:
@@ -120,14 +120,13 @@ far to go, the integer that comes then, and its label. Left alone, it writes on.
         f"{ahead[-1]['integers']:.1%} {ahead[-1]['ahead']} ahead: it adds, carries included. Of labels it knows the last digit only: ROC AUC {held['auc']:.3f}, where the last digit alone gives {context['digit']:.3f}; beyond the last digit "
         f"{held['auc_coprime']:.3f}, where the labels before would give {context['labels_coprime']:.3f}."
     )
-    apart("frames", run="frames-10")
+    link_details("frames", run="frames-10")
 
 
 @st.fragment
 def write() -> None:
     """Three frames after an integer of choice."""
-    task = runs.shipped("frames-10").config.task
-    assert isinstance(task, Frames)
+    task = runs.shipped("frames-10", Frames).task_config
     with st.container(horizontal=True, gap="small"):
         n = whole(
             "First integer",
@@ -200,4 +199,4 @@ def architectures() -> None:
         alt="The variance that the formula explains, by architecture: median over five seeds, and least and most.",
         see=f"{len(every)} of {len(summary)} grok with every seed. Of these, {emphasised(list(alike['architecture']))} get the verdict *modular addition* with every seed: neither skips nor norms are needed to add on circles.",
     )
-    apart("compare", comparison="add-113")
+    link_details("compare", comparison="add-113")

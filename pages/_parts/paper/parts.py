@@ -14,7 +14,7 @@ from pages._kit.take import csv
 SEEDS = ("primes-10", *(f"seeds/primes-10-seed{seed}" for seed in (1, 2, 3, 4)))  #: the five networks on primes
 
 
-def there(*names: str) -> bool:
+def available(*names: str) -> bool:
     """Whether these runs came with miii; says so where one did not."""
     missing = [name for name in names if not (runs.homes()[1] / name / "config.json").exists()]
     if missing:
@@ -29,7 +29,7 @@ def report(name: str) -> dict[str, Any]:
     return found
 
 
-def five() -> dict[str, dict[str, Any]]:
+def reports_of_seeds() -> dict[str, dict[str, Any]]:
     """The reports of the networks on primes that differ in their seed alone, by a short name."""
     return {f"seed {seed}": report(name) for seed, name in enumerate(SEEDS)}
 
@@ -44,7 +44,7 @@ def link(page: str, label: str, **query: str) -> None:
     links.to(page, label, ":material/arrow_forward:", **{"step": None, **query})
 
 
-def apart(page: str, **query: str) -> None:
+def link_details(page: str, **query: str) -> None:
     """The way to the page where what was just shown can be taken apart."""
     link(page, f"Take it apart: {page.capitalize()}", **query)
 
@@ -65,7 +65,7 @@ def table(frame: pd.DataFrame, name: str, form: str = "%.3f", **said: str) -> No
     say.table(frame, name, column_config=columns)
 
 
-def printed(frame: pd.DataFrame, name: str, says: str = "The numbers of this table", **options: Any) -> None:
+def short_table(frame: pd.DataFrame, name: str, says: str = "The numbers of this table", **options: Any) -> None:
     """A short table that is read like text, and can be taken away; an index with a name is its first column."""
     whole = frame.reset_index() if frame.index.name else frame
     say.keep(Table(whole))

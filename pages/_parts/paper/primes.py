@@ -12,7 +12,17 @@ from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS
 from miii.plots.style import Chart
 from pages._kit import say
 from pages._kit.cell import cell, shared
-from pages._parts.paper.parts import SEEDS, apart, five, link, listed, report, stamp, table, there
+from pages._parts.paper.parts import (
+    SEEDS,
+    available,
+    link,
+    link_details,
+    listed,
+    report,
+    reports_of_seeds,
+    stamp,
+    table,
+)
 
 
 def sieving_of_the_primes() -> Chart:
@@ -22,10 +32,8 @@ def sieving_of_the_primes() -> Chart:
 
 @shared
 def plane_of(name: str) -> analysis.sieve.Plane:
-    run = miii.runs.shipped(name)
-    config = run.config.task
-    assert isinstance(config, miii.Primes)
-    model, task = run.model(), run.task()
+    run = miii.runs.shipped(name, miii.Primes)
+    model, task, config = run.model(), run.task(), run.task_config
     fitted, held_out = (analysis.sieve.sum_of_split(model, task, config, side) for side in (True, False))
     return analysis.sieve.plane(fitted, held_out, 3)
 
@@ -98,11 +106,11 @@ def circuit_table(found: dict[str, dict[str, Any]], name: str) -> None:
 def section() -> None:
     """Everything about them."""
     say.subheader("4.2 Primes: residues, summed", anchor="primes")
-    if not there(*SEEDS):
+    if not available(*SEEDS):
         return
-    primes, result, config = report("primes-10"), runs.shipped("primes-10").result, runs.shipped("primes-10").config
+    run, primes = runs.shipped("primes-10", miii.Primes), report("primes-10")
+    result, task = run.result, run.task_config
     assert result is not None
-    assert isinstance(config.task, miii.Primes)
     say.text(
         """
 One layer, one head, five digits, one bit. Accuracy says nothing of primes, since whoever always says *composite* is mostly right. So we ask for each
@@ -142,8 +150,8 @@ on average, seen in the two directions in which residues differ most; {plane.sha
 units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by their last digit.
 """
         )
-        apart("sieve", run="primes-10")
-    reports = five()
+        link_details("sieve", run="primes-10")
+    reports = reports_of_seeds()
     frame = measures(reports)
     passed = int((frame["passes"] == "yes").sum())
     say.text(
@@ -174,13 +182,13 @@ units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by thei
             else "All of them pass."
         )
     )
-    totals = math.comb(config.task.width + 2, 2)
+    totals = math.comb(task.width + 2, 2)
     say.text(
-        f"**The rule, or a table?** The sum is shown; what the neurons make of it is open. {config.task.width} digits have only {totals} totals, one for "
+        f"**The rule, or a table?** The sum is shown; what the neurons make of it is open. {task.width} digits have only {totals} totals, one for "
         "each count of the residues 0, 1 and 2, and a split at random leaves none of them out of training. A table of totals would pass these tests too."
     )
     circuits(primes)
-    depth(config.task.train_fraction or 0.0)
+    depth(task.train_fraction)
 
 
 def circuits(primes: dict[str, Any]) -> None:
@@ -207,16 +215,15 @@ best are taken until they bring back nine tenths of the difference that the ques
     )
     with st.container(horizontal=True):
         link("circuits", "See the edges of the adder: Circuits", run="add-113")
-        apart("attention", run="primes-10")
+        link_details("attention", run="primes-10")
 
 
 def depth(fraction: float) -> None:
     """How far they sieve."""
-    if not there("primes-10-assisted"):
+    if not available("primes-10-assisted"):
         return
     alone, assisted = report("primes-10"), report("primes-10-assisted")
-    asked = runs.shipped("primes-10-assisted").config.task
-    assert isinstance(asked, miii.Primes)
+    asked = runs.shipped("primes-10-assisted", miii.Primes).task_config
     say.text(
         f"""
 **How deep?** 3 is the easiest: all places weigh the same. With labels alone, in base 10, we saw no network go further; what was tried is in the log of chapter 5. If it is also told the residues modulo {listed(list(map(str, asked.residues)))}, a network of two layers goes further, so more can be held than labels taught:
@@ -229,5 +236,5 @@ def depth(fraction: float) -> None:
         see=f"Depth of sieve: {alone['sieve_depth']} by labels alone, {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and {assisted['roc_auc']:.3f}. A line drops from each dot to the lower bound of its 95 % interval; dashed is what it must reach.",
     )
     with st.container(horizontal=True):
-        apart("sieve", run="primes-10-assisted")
+        link_details("sieve", run="primes-10-assisted")
         link("train", "Train one of your own: Train", task="primes")

@@ -13,9 +13,9 @@ from miii.plots.style import Chart
 from miii.tasks import ModularAddition, Primes
 from pages._kit import say
 from pages._kit.cell import cell, shared
-from pages._kit.factored import product
 from pages._kit.inputs import whole
-from pages._parts.paper.parts import apart, link, stamp, there
+from pages._kit.latex import product
+from pages._parts.paper.parts import available, link, link_details, stamp
 
 HOURS = 12
 MOMENTS = (
@@ -64,9 +64,9 @@ Three hours after eleven it is two. A clock adds, and yet it has no digits, no c
 """
     )
     turn()
-    if there("add-113"):
+    if available("add-113"):
         learn()
-    if there("primes-10"):
+    if available("primes-10"):
         primes()
 
 
@@ -91,9 +91,8 @@ def turn() -> None:
 
 def learn() -> None:
     """How a network goes from memory to the rule."""
-    run = runs.shipped("add-113")
-    task, rows = run.config.task, run.rows()
-    assert isinstance(task, ModularAddition)
+    run = runs.shipped("add-113", ModularAddition)
+    task, rows = run.task_config, run.rows()
     weights = sum(value.numel() for value in run.weights().values())
     say.text(
         f"""
@@ -133,7 +132,7 @@ steps lie between them.
     )
     with st.container(horizontal=True):
         link("train", "Watch it learn: Train", run="add-113")
-        apart("progress", run="add-113")
+        link_details("progress", run="add-113")
 
 
 def story(rows: list[dict[str, float]], p: int) -> str:
@@ -176,9 +175,8 @@ other rule. So we look inside.
 @st.fragment
 def try_a_number() -> None:
     """One integer: its digits modulo 3, and what the network makes of it."""
-    run = runs.shipped("primes-10")
-    task = run.config.task
-    assert isinstance(task, Primes)
+    run = runs.shipped("primes-10", Primes)
+    task = run.task_config
     chosen = whole(
         "Try one",
         task.low,

@@ -9,7 +9,7 @@ from miii.plots.style import Chart
 from miii.tasks import MIU
 from pages._kit import say
 from pages._kit.cell import cell
-from pages._parts.paper.parts import apart, report, stamp, table, there
+from pages._parts.paper.parts import available, link_details, report, stamp, table
 from pages._parts.paper.primes import circuit_table, measures
 
 
@@ -29,11 +29,10 @@ def evidence_of_the_strings() -> Chart:
 def section() -> None:
     """Everything about it."""
     say.subheader("4.3 A puzzle about strings", anchor="miu")
-    if not there("miu-24"):
+    if not available("miu-24"):
         return
-    run, found = runs.shipped("miu-24"), report("miu-24")
-    task, last = run.config.task, run.rows()[-1]
-    assert isinstance(task, MIU)
+    run, found = runs.shipped("miu-24", MIU), report("miu-24")
+    task, last = run.task_config, run.rows()[-1]
     say.text(
         """
 The draft likens its question to Hofstadter's: which strings can be derived from MI by four rules about letters? It is the same question. A string M, then I's and U's, can be
@@ -78,4 +77,4 @@ derived when the number of its I's is **not divisible by 3**. A network without 
     )
     say.text("**Circuit 3.** The draft's third, found in the same way:")
     circuit_table({"3: is the number of I's a multiple of 3?": found["circuits"]["3"]}, "strings")
-    apart("sieve", run="miu-24")
+    link_details("sieve", run="miu-24")

@@ -34,7 +34,7 @@ def blocks(low: int, high: int, frames: int, largest_step: int, train_fraction: 
     return plots.split_blocks(miii.tasks.frames.trains(config), low, config.block)
 
 
-def page() -> None:
+def page(name: str) -> None:
     """Everything below the choice of the task."""
     say.text(INTRO)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):

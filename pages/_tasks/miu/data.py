@@ -57,7 +57,7 @@ def shortest(string: str) -> tuple[Step, ...] | None:
     return analysis.miu.shortest(string)
 
 
-def page() -> None:
+def page(name: str) -> None:
     """Everything below the choice of the task."""
     say.text(INTRO)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):

@@ -13,17 +13,16 @@ from miii.runs import Run
 from miii.tasks import MIU
 from miii.tasks.miu import is_theorem
 from pages._kit import links, say
-from pages._kit.cell import cell, stamp_of
-from pages._parts.follow import followed
+from pages._kit.cell import cell
+from pages._parts.follow import steps
 
 WORDS = ("no theorem", "theorem")
 EXAMPLE = "MIIUIUII"
 
 
 def evidence_by_letter(name: str, step: int, string: str) -> Chart:
-    run = miii.runs.open(name)
-    config = run.config.task
-    assert isinstance(config, miii.MIU)
+    run = miii.runs.open(name, miii.MIU)
+    config = run.task_config
     tape = run.task().tokens.new_tensor(config.encode(string))
     evidence = analysis.sieve.evidence(run.model(step), analysis.follow.prefixes(tape))
     return plots.evidence_by_letter(string, evidence)
@@ -62,7 +61,7 @@ def page(run: Run, task: MIU, step: int) -> None:
         say.error(error)
         st.stop()
     shown = " ".join(built.token_names[token] for token in tape)
-    said = analysis.follow.predict(followed.through(run.name, step, shown).logits[built.logits_of(built.name)])
+    said = analysis.follow.predict(steps.through(run.name, step, shown).logits[built.logits_of(built.name)])
     count, truth = string.count("I"), int(is_theorem(string))
     with st.container(horizontal=True):
         say.metric("It says", WORDS[said.answer], border=True, help="The answer of the larger of its two logits")
@@ -81,10 +80,10 @@ def page(run: Run, task: MIU, step: int) -> None:
         f"(·) between them, and “?” asks.{longer}"
     )
     links.to("data", "Data shows the strings, and which of them train", ":material/arrow_forward:")
-    followed.where(run, step, shown)
+    steps.where(run, step, shown)
     links.to("attention", "Attention shows it on average", ":material/arrow_forward:")
     what = "the evidence, the logit of theorem less that of none"
-    followed.neurons(run, step, shown, built.name, 1, 0, what)
+    steps.neurons(run, step, shown, built.name, 1, 0, what)
     say.header("4 · What it says", anchor="says")
     evidence = float(said.logits[1] - said.logits[0])
     say.text(
@@ -105,7 +104,6 @@ def page(run: Run, task: MIU, step: int) -> None:
         name=run.name,
         step=step,
         string=string,
-        stamp=stamp_of(run),
         alt=f"Evidence for theorem after each of {len(by_letter)} letters.",
         see=f"The last is {by_letter[-1]:.2f}. Above the dashed line it says theorem. It is right about {right} of the {len(by_letter)} beginnings of this string; the colour is the truth.",
     )

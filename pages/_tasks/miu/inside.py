@@ -11,9 +11,9 @@ from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import MIU
 from pages._kit import say
-from pages._kit.cell import cell, shared, stamp_of
-from pages._parts.sieve import change as sieve_change
-from pages._parts.train import learned
+from pages._kit.cell import cell, shared
+from pages._parts.sieve import interventions
+from pages._tasks.miu.measures import AS_LONG, LONGER
 
 ABOUT = """
 M followed by I's and U's is a theorem of the MIU system unless the number of its I's is divisible by 3. Nobody tells the network:
@@ -30,15 +30,13 @@ def held_out(name: str, step: int) -> dict[str, float]:
 
 @shared
 def asked(name: str, step: int) -> "pd.DataFrame":  # a name that the code below the figure has no need of
-    run = miii.runs.open(name)
-    config = run.config.task
-    assert isinstance(config, miii.MIU)
+    run = miii.runs.open(name, miii.MIU)
+    config = run.task_config
     return analysis.lengths.by_length(run.model(step), config)
 
 
 def reach(name: str, step: int) -> tuple[Chart, Chart]:
-    config = miii.runs.open(name).config.task
-    assert isinstance(config, miii.MIU)
+    config = miii.runs.open(name, miii.MIU).task_config
     strings = asked(name, step)
     return plots.reach(strings, "length", config.longest), plots.reach(strings, "I")
 
@@ -55,15 +53,14 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot."""
     say.text(ABOUT)
     step = step_of(run)
-    stamp = stamp_of(run)
     say.header("How far does it reach?", anchor="reach")
     with st.spinner("Asking …", show_time=True):
         right, strings = held_out(run.name, step), asked(run.name, step)
     with st.container(horizontal=True):
         for label, name, about in (
-            (learned.AS_LONG, "accuracy_as_long", f"Held-out strings of up to {task.longest} letters, as in training"),
+            (AS_LONG, "accuracy_as_long", f"Held-out strings of up to {task.longest} letters, as in training"),
             (
-                learned.LONGER,
+                LONGER,
                 "accuracy_longer",
                 f"Held-out strings of {task.longest + 1} to {task.longest_test} letters",
             ),
@@ -81,14 +78,13 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
             if len(part):
                 about = "Mean of the accuracies on theorems and on other strings"
                 say.metric(label, f"{analysis.lengths.balanced(part):.1%}", border=True, help=about)
-    cell(reach, name=run.name, step=step, stamp=stamp, alt="Accuracy on theorems and on other strings.")
+    cell(reach, name=run.name, step=step, alt="Accuracy on theorems and on other strings.")
 
     say.header("Does it count modulo 3?", anchor="count")
     cell(
         evidence_by_count,
         name=run.name,
         step=step,
-        stamp=stamp,
         alt="Evidence for theorem by the number of I's, with its middle half.",
         see="Held-out strings; dots are medians, bars the middle half. Counting modulo 3 is a wave of period 3, the same for few I's and "
         "for many.",
@@ -101,11 +97,11 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
     )
     if st.toggle("Take the sum apart", key="apart", bind="query-params", help="Interchange, steering, and the verdict"):
         with st.spinner("Measuring …", show_time=True):
-            explained = sieve_change.added(run.name, step, 3, ()).explained
+            explained = interventions.added(run.name, step, 3, ()).explained
         say.text(
-            f"As the output feels it, whether there is an I explains **{sieve_change.percent(explained.share)}** of the variance of what places add; the same "
-            f"at all places, {sieve_change.percent(explained.pooled)}. The rest comes from the other letters, through attention's softmax."
+            f"As the output feels it, whether there is an I explains **{interventions.percent(explained.share)}** of the variance of what places add; the same "
+            f"at all places, {interventions.percent(explained.pooled)}. The rest comes from the other letters, through attention's softmax."
         )
-        sieve_change.section(run, step, 3, (), "strings")
-        sieve_change.verdict(run, step, (3,), (), 3)
-    sieve_change.probes(run, step, (3,), 3)
+        interventions.section(run, step, 3, (), "strings")
+        interventions.verdict(run, step, (3,), (), 3)
+    interventions.probes(run, step, (3,), 3)

@@ -8,11 +8,12 @@ from miii import plots
 from miii.errors import InputError
 from miii.expression import parse
 from miii.plots.style import Chart
-from miii.tasks import Operation, Task
+from miii.tasks import Task
 from pages._kit import say
 from pages._kit.cell import cell
 from pages._kit.inputs import number
-from pages._parts.train.form import LIMIT, type_expression
+from pages._server.settings import LIMIT
+from pages._tasks.modular.inputs import type_expression
 
 FORMULAS = {
     "add": r"c = a + b \bmod p",
@@ -68,7 +69,7 @@ def class_balance(
     return plots.class_balance(config.build())
 
 
-def page(operation: Operation) -> None:
+def page(operation: str) -> None:
     """Everything below the choice of the task."""
     say.text(INTRO)
     expression = type_expression() if operation == "expr" else None
@@ -113,7 +114,7 @@ def page(operation: Operation) -> None:
         say.metric("For testing", f"{len(task.labels) - config.n_train:,}", border=True)
         say.metric("Tokens", f"{task.d_vocab:,}", border=True, help="The numbers 0 .. p - 1 and “=”")
 
-    values = {"expression": expression} | config.model_dump()
+    values = config.model_dump(exclude={"kind"})
     say.header("Every pair", anchor="pairs")
     left, right = st.columns(2)
     with left:

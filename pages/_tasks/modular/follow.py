@@ -11,8 +11,8 @@ from miii.runs import Run
 from pages._kit import links, say
 from pages._kit.cell import shared
 from pages._kit.inputs import whole
-from pages._kit.pick import small_enough
-from pages._parts.follow import followed
+from pages._parts.follow import steps
+from pages._tasks.modular.checks import small_enough
 
 
 @shared
@@ -33,7 +33,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     a, b = divmod(example, p)
     shown = " ".join(built.token_names[token] for token in built.tokens[example])
     truth = int(built.labels[example])
-    found = followed.through(run.name, step, shown)
+    found = steps.through(run.name, step, shown)
     said = analysis.follow.predict(found.logits)
     _verdict(said, truth, step)
 
@@ -45,17 +45,17 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
         + (f"This pair {side}." if built.split_known else "Which pairs trained it is unknown.")
     )
     links.to("data", "Data shows every pair, and which of them train", ":material/arrow_forward:")
-    followed.where(run, step, shown)
+    steps.where(run, step, shown)
     links.to("attention", "Attention takes the heads apart", ":material/arrow_forward:", a=a, b=b)
-    followed.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {said.answer} above the mean")
+    steps.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {said.answer} above the mean")
     links.to("neurons", "Neurons shows all of them over all pairs", ":material/arrow_forward:")
     say.header("4 · What it says", anchor="says")
     say.text(
         "What all parts have written is added up: a **logit** for every possible answer. The largest is the answer."
     )
-    followed.logits(run, step, shown, built.name, truth)
+    steps.logits(run, step, shown, built.name, truth)
     added = "the right answer" if task.modular_sum is None else f"${in_words(*task.modular_sum)}$"
-    followed.frequencies(run, step, shown, built.name, added)
+    steps.frequencies(run, step, shown, built.name, added)
     links.to("fourier", "Fourier shows where these frequencies come from", ":material/arrow_forward:")
     links.to("formula", "Formula asks whether these waves are the whole network", ":material/arrow_forward:")
 

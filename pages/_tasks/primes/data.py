@@ -17,10 +17,10 @@ from miii.plots.style import Chart
 from miii.tasks.primes import PRESETS, Primes
 from pages._kit import say
 from pages._kit.cell import cell
-from pages._kit.factored import product
 from pages._kit.inputs import number, train_fraction, whole
+from pages._kit.latex import product
 from pages._server import gate
-from pages._tasks.primes import where as data_where
+from pages._tasks.primes import pictures
 
 OTHER = "other"
 SHOWN = 1000  # rows of the data set in the page; the rest is in the files
@@ -161,7 +161,7 @@ def choice(label: str, field: str, says: str) -> str:
     return st.selectbox(label, options, key=field, bind="query-params", width=130, help=says)
 
 
-def page() -> None:
+def page(name: str) -> None:
     """Everything below the choice of the task."""
     say.text(INTRO)
     task = choose()
@@ -180,7 +180,7 @@ def page() -> None:
         say.metric("Tokens", f"{len(task.token_names):,}", border=True, help="The digits, “?” and perhaps a blank")
     table_1()
     as_tokens(task)
-    data_where.section(task)
+    pictures.section(task)
     say.header("Does the last digit say it?", anchor="last-digit")
     cell(
         last_digits,

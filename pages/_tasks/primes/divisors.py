@@ -10,15 +10,14 @@ from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Primes
 from pages._kit import links, say
-from pages._kit.cell import cell, shared, stamp_of
-from pages._parts.follow import followed
+from pages._kit.cell import cell, shared
+from pages._parts.follow import steps
 
 
 @shared
 def suspects(name: str, step: int) -> list[analysis.sieve.Suspect]:
-    run = miii.runs.open(name)
-    model, task, config = run.model(step), run.task(), run.config.task
-    assert isinstance(config, miii.Primes)
+    run = miii.runs.open(name, miii.Primes)
+    model, task, config = run.model(step), run.task(), run.task_config
     fitted, held_out = (analysis.sieve.sum_of_split(model, task, config, side) for side in (True, False))
     moduli = analysis.sieve.sieved(config, analysis.sieve.LISTED)
     found = [analysis.sieve.fit_suspect(model, fitted, held_out, q, moduli) for q in moduli]
@@ -26,9 +25,8 @@ def suspects(name: str, step: int) -> list[analysis.sieve.Suspect]:
 
 
 def digit_walk(name: str, step: int, q: int, n: int) -> Chart:
-    run = miii.runs.open(name)
-    config = run.config.task
-    assert isinstance(config, miii.Primes)
+    run = miii.runs.open(name, miii.Primes)
+    config = run.task_config
     suspect = next(each for each in suspects(name, step) if each.q == q)
     one = analysis.sieve.sum_of(run.model(step), config, n)
     digits = [str(digit) for digit in one.symbol[0]]
@@ -137,7 +135,7 @@ def _verdict(task: Primes, n: int, measured: list[Suspect], falls: dict[int, flo
         )
     elif measured and not suspected:
         parts.append(f"**It suspects no divisor** of those that it sees in this sum, {', '.join(map(str, seen))}.")
-    parts.append(f"**The truth**: {followed.factors(n)}.")
+    parts.append(f"**The truth**: {steps.factors(n)}.")
     return " ".join(parts)
 
 
@@ -164,7 +162,6 @@ def _walk(run: Run, step: int, n: int, measured: list[Suspect], suspected: list[
         step=step,
         q=q,
         n=n,
-        stamp=stamp_of(run),
         width="content",
         alt=f"The sum of {n} after each digit, in the plane of residues modulo {q}, among those of {len(shown.residues)} held-out integers.",
         see=f"The line is this integer's sum, digit by digit; it ends at the diamond. Dots are the sums of {len(shown.residues)} held-out integers, "

@@ -11,17 +11,16 @@ from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Primes, Task
 from pages._kit import links, say
-from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.cell import cell, shared
 from pages._kit.inputs import whole
-from pages._parts.follow import followed
-from pages._tasks.primes import divisors as follow_divisors
+from pages._parts.follow import steps
+from pages._tasks.primes import divisors
 
 
 @shared
 def beside(name: str, step: int) -> analysis.sieve.EvidenceByFactor:
-    run = miii.runs.open(name)
-    config = run.config.task
-    assert isinstance(config, miii.Primes)
+    run = miii.runs.open(name, miii.Primes)
+    config = run.task_config
     return analysis.sieve.evidence_by_factor(run.model(step), run.task(), config)
 
 
@@ -41,7 +40,7 @@ def page(run: Run, task: Primes, step: int) -> None:
     built = run.task()
     n = _choose(run, step, task)
     shown = " ".join(built.token_names[token] for token in task.encode(np.array([n]))[0])
-    found = followed.through(run.name, step, shown)
+    found = steps.through(run.name, step, shown)
     with st.spinner("Judging the held-out integers …", show_time=True):
         others = beside(run.name, step)
     evidence = float(found.logits[1] - found.logits[0])
@@ -63,9 +62,9 @@ def page(run: Run, task: Primes, step: int) -> None:
         f"network a token is a name without a meaning: it has a vector of {run.config.model.d_model} numbers for each, and another for each place."
     )
     links.to("data", "Data shows the integers, and which of them train", ":material/arrow_forward:")
-    followed.where(run, step, shown)
+    steps.where(run, step, shown)
     links.to("attention", "Attention shows it for all positions, and on average", ":material/arrow_forward:", n=n)
-    followed.neurons(run, step, shown, built.name, 1, 0, "the evidence, the logit of prime less that of composite")
+    steps.neurons(run, step, shown, built.name, 1, 0, "the evidence, the logit of prime less that of composite")
     say.header("4 · What it says", anchor="says")
     say.text(
         f"What all parts have written is added up to two **logits**; all that counts is their difference, the **evidence**. Primes are rare, so "
@@ -78,14 +77,13 @@ def page(run: Run, task: Primes, step: int) -> None:
         step=step,
         shown=shown,
         n=n,
-        stamp=stamp_of(run),
         alt=f"Evidence of held-out integers by kind; a line at that of {n}, and one at the threshold.",
         see=f"The evidence of {n} is {evidence:.2f}, the threshold {others.threshold:.2f}"
         + "".join(f"; the median of held-out primes is {median:.2f}" for median in of_primes)
         + ". Bars are the middle half of each kind, lines reach from 5 to 95 %. Kinds that lie with the primes are those that it cannot tell from them.",
     )
     links.to("sieve", "Sieve measures how far it tells them apart", ":material/arrow_forward:", n=n)
-    follow_divisors.section(run, task, step, n, found, others)
+    divisors.section(run, task, step, n, found, others)
 
 
 def _choose(run: Run, step: int, task: Primes) -> int:

@@ -15,11 +15,11 @@ from miii.runs import Run
 from miii.runs.read import finite
 from miii.tasks import Primes
 from pages._kit import say
-from pages._kit.cell import cell, shared, stamp_of
-from pages._kit.factored import product
+from pages._kit.cell import cell, shared
 from pages._kit.inputs import whole
-from pages._parts.sieve import change as sieve_change
-from pages._parts.sieve.change import percent
+from pages._kit.latex import product
+from pages._parts.sieve import interventions
+from pages._parts.sieve.interventions import percent
 
 ABOUT = r"""
 A number is prime if no smaller prime $q$ divides it, and $q$ divides it if its digits, each times its power of the base,
@@ -30,17 +30,15 @@ other factor depends on all digits. How far does it sieve, and does it sum their
 
 @shared
 def judged(name: str, step: int) -> analysis.sieve.Depth:
-    run = miii.runs.open(name)
-    config = run.config.task
-    assert isinstance(config, miii.Primes)
+    run = miii.runs.open(name, miii.Primes)
+    config = run.task_config
     return analysis.sieve.depth(run.model(step), run.task(), config)
 
 
 @shared
 def summed(name: str, step: int, q: int) -> tuple[analysis.sieve.Plane, analysis.sieve.Heads]:
-    run = miii.runs.open(name)
-    model, task, config = run.model(step), run.task(), run.config.task
-    assert isinstance(config, miii.Primes)
+    run = miii.runs.open(name, miii.Primes)
+    model, task, config = run.model(step), run.task(), run.task_config
     fitted, held_out = (analysis.sieve.sum_of_split(model, task, config, side) for side in (True, False))
     metric = analysis.sieve.sensitivity(model, fitted.resid)
     plane = analysis.sieve.plane(fitted, held_out, q)
@@ -53,14 +51,12 @@ def sieve_depth(name: str, step: int) -> tuple[Chart, Chart]:
 
 
 def digit_plane(name: str, step: int, q: int) -> Chart:
-    config = miii.runs.open(name).config.task
-    assert isinstance(config, miii.Primes)
+    config = miii.runs.open(name, miii.Primes).task_config
     return plots.digit_plane(summed(name, step, q)[0], config.base)
 
 
 def heads(name: str, step: int, q: int) -> tuple[Chart, Chart]:
-    config = miii.runs.open(name).config.task
-    assert isinstance(config, miii.Primes)
+    config = miii.runs.open(name, miii.Primes).task_config
     places = numbers.place_names(config.base, config.width)
     found = summed(name, step, q)[1]
     return plots.head_attention(found, [*places, "?"]), plots.head_sums(found, places)
@@ -84,19 +80,19 @@ with the same residue must add the same. A network that adds integers and looks 
     )
     q = choose_modulus(moduli, seen)
     with st.spinner("Taking the sum apart …", show_time=True):
-        what_digits_add(run, step, q)
+        what_digits_add(run, task, step, q)
     explained = st.container()
     who_adds(run, step, q)
     waiting = st.container()  # what takes longer is filled in after the rest of the page is there
     verdict = st.container()
     try_a_number(run, task, step, q, depth)
     with explained, st.spinner("Measuring …", show_time=True):
-        how_much(task, q, sieve_change.added(name, step, q, seen).explained)
+        how_much(task, q, interventions.added(name, step, q, seen).explained)
     with waiting:
-        sieve_change.section(run, step, q, seen)
-        sieve_change.probes(run, step, moduli, q)
+        interventions.section(run, step, q, seen)
+        interventions.probes(run, step, moduli, q)
     with verdict:
-        sieve_change.verdict(run, step, moduli, seen, q)
+        interventions.verdict(run, step, moduli, seen, q)
 
 
 def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.Depth) -> None:
@@ -135,7 +131,6 @@ of them. The **sieve depth** is the largest $q$ up to which the AUC is at least 
         sieve_depth,
         name=run.name,
         step=step,
-        stamp=stamp_of(run),
         alt="AUC of primes against the composites of each smallest prime factor, beside trial division.",
     )
     say.caption(
@@ -160,17 +155,14 @@ def choose_modulus(moduli: tuple[int, ...], seen: tuple[int, ...]) -> int:
     return int(chosen or moduli[0])  # an empty value in the URL gives None
 
 
-def what_digits_add(run: Run, step: int, q: int) -> None:
+def what_digits_add(run: Run, config: Primes, step: int, q: int) -> None:
     """The plane of residues."""
-    config = run.config.task
-    assert isinstance(config, Primes)
     plane, _ = summed(run.name, step, q)
     cell(
         digit_plane,
         name=run.name,
         step=step,
         q=q,
-        stamp=stamp_of(run),
         width="content",
         alt=f"For each place a dot a digit, coloured by digit times {config.base}^place modulo {q}.",
         see=f"Each dot is what a digit adds on average, in the two directions in which residues modulo {q} differ most. "
@@ -180,7 +172,7 @@ def what_digits_add(run: Run, step: int, q: int) -> None:
 
 def how_much(config: Primes, q: int, explained: analysis.sieve.Explained) -> None:
     """What the residue explains of the digits' contributions."""
-    places = numbers.place_names(config.base, config.width)
+    places = miii.numbers.place_names(config.base, config.width)
     if math.isnan(explained.share):
         say.text("What digits add does not vary, as the output feels it, so there is nothing for a residue to explain.")
         return
@@ -218,7 +210,6 @@ def who_adds(run: Run, step: int, q: int) -> None:
         name=run.name,
         step=step,
         q=q,
-        stamp=stamp_of(run),
         width="content",
         alt=f"A row for each of {len(most)} heads, a column for each place.",
     )

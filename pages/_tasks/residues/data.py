@@ -11,7 +11,7 @@ from miii.tasks.residues import Residues
 from pages._kit import say
 from pages._kit.cell import cell
 from pages._kit.inputs import number, target, train_fraction
-from pages._parts.train.form import LIMIT
+from pages._server.settings import LIMIT
 
 INTRO = """
 What the paper became: a number $n = x_0 + p\\,x_1$ is shown as its two digits $x_0, x_1$ in the base $p$, and asked are its
@@ -40,7 +40,7 @@ def tasks(p: int, basis: bool, masked: str) -> tuple[Chart, ...]:
     return plots.loss_weights(task), plots.chance(task)
 
 
-def page() -> None:
+def page(name: str) -> None:
     """Everything below the choice of the task."""
     say.text(INTRO)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):

@@ -8,7 +8,7 @@ from miii import analysis
 from miii.runs import Run
 from miii.tasks import Residues, Task
 from pages._kit import inputs, links, say
-from pages._parts.follow import followed
+from pages._parts.follow import steps
 
 
 def page(run: Run, task: Residues, step: int) -> None:
@@ -32,7 +32,7 @@ def page(run: Run, task: Residues, step: int) -> None:
             help="Any of the numbers, at random",
         )
     shown = " ".join(built.token_names[token] for token in built.tokens[n])
-    found = followed.through(run.name, step, shown)
+    found = steps.through(run.name, step, shown)
     answers = {t.name: analysis.follow.predict(found.logits[built.logits_of(t.name)]) for t in built.targets}
     truths = {t.name: int(t.labels[n]) for t in built.targets}
     right = sum(answers[name].answer == truths[name] for name in names)
@@ -56,21 +56,21 @@ def page(run: Run, task: Residues, step: int) -> None:
         f"name without a meaning: it has a vector of {run.config.model.d_model} numbers for each, and another for each place."
     )
     links.to("data", "Data shows every number, and which of them train", ":material/arrow_forward:")
-    followed.where(run, step, shown)
+    steps.where(run, step, shown)
     links.to("attention", "Attention shows it for all positions, and on average", ":material/arrow_forward:", n=n)
     said = answers[target]
-    followed.neurons(
+    steps.neurons(
         run, step, shown, target, said.answer, None, f"the logit of {said.answer} to {target}, above the mean"
     )
     say.header("4 · What it says", anchor="says")
     say.text(
         f"What all parts have written is added up: a **logit** for every answer of every task. Here those of **{target}**."
     )
-    followed.logits(run, step, shown, target, truths[target])
+    steps.logits(run, step, shown, target, truths[target])
     _all(built, answers, truths)
     if not task.basis:
         _divisors(n, answers)
-    followed.frequencies(run, step, shown, target, "the right answer")
+    steps.frequencies(run, step, shown, target, "the right answer")
     links.to("sieve", "Sieve shows how many of all numbers it answers right", ":material/arrow_forward:")
 
 
@@ -109,5 +109,5 @@ def _divisors(n: int, answers: dict[str, analysis.follow.Prediction]) -> None:
     doubts = " and ".join([f"misses {missed}"] * bool(missed) + [f"is wrong about {false}"] * bool(false))
     say.text(
         f"An answer of 0 to mod q says that q divides the number. **Divisors that it suspects: {suspected}.** The truth: "
-        f"{followed.factors(n)}." + (f" So it {doubts}." if doubts else "")
+        f"{steps.factors(n)}." + (f" So it {doubts}." if doubts else "")
     )

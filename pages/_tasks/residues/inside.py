@@ -10,7 +10,7 @@ from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Residues
 from pages._kit import say
-from pages._kit.cell import cell, shared, stamp_of
+from pages._kit.cell import cell, shared
 
 ASKED = 0.995  #: of the right answers, from which a task counts as solved
 
@@ -59,7 +59,7 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
             else r" Each task is a modular addition, $x_0 + p\,x_1 \bmod q$, with the same digits and another modulus."
         )
     )
-    step, stamp = step_of(run), stamp_of(run)
+    step = step_of(run)
     say.header("What does it answer right?", anchor="right")
     with st.spinner("Asking …", show_time=True):
         found = right(run.name, step)
@@ -85,7 +85,6 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         right_by_target,
         name=run.name,
         step=step,
-        stamp=stamp,
         alt=f"Accuracy of each of {len(found)} tasks.",
         see=f"The worst, {worst}, has {found[worst]:.1%}. Held-out numbers. Grey is what the commonest answer alone gives."
         + (f" Never trained: {', '.join(masked)}." if masked else ""),
@@ -99,7 +98,6 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         head_digits,
         name=run.name,
         step=step,
-        stamp=stamp,
         alt=f"Bars of the attention of each of {len(heads)} heads to x0, x1 and itself.",
         see=(
             f"Yes: each of the {len(heads)} heads"
@@ -126,7 +124,7 @@ the count rises and falls again; here that means that its peak is at least twice
             cell(
                 active_frequencies,
                 name=run.name,
-                stamp=(stamp, count),
+                stamp=count,
                 alt="Active frequencies by snapshot, by both rules, and the power of each frequency.",
             )
         say.caption(

@@ -6,7 +6,7 @@ import torch
 import miii
 from miii.analysis.causal import ablation
 from miii.analysis.causal.ablation import frequencies, parts, score
-from miii.analysis.causal.patching import partners
+from miii.analysis.causal.partners import partners
 from miii.analysis.modular import fourier, fourier2d
 from miii.metrics import correct, cross_entropy
 from miii.model.tap import capture, intervene
@@ -29,7 +29,11 @@ def network(n_layers: int, p: int = 5, biases: str = "all") -> miii.Transformer:
 def stand_in(value: torch.Tensor, kind: str, task: miii.Task, seed: int = 0) -> torch.Tensor:
     if kind == "zero":
         return torch.zeros_like(value)
-    return value.mean(0).expand_as(value) if kind == "mean" else value[partners(task.labels, seed)]
+    return (
+        value.mean(0).expand_as(value)
+        if kind == "mean"
+        else value[partners(task.labels, torch.arange(len(task.labels)), torch.Generator().manual_seed(seed))]
+    )
 
 
 def agrees(found: ablation.Ablations, i: int, logits: torch.Tensor, labels: torch.Tensor) -> None:
@@ -121,8 +125,8 @@ def test_chunks_make_no_difference(monkeypatch):
         yield ablation.embedding_frequencies(model, TASK).loss
 
     whole = list(results())
-    monkeypatch.setattr(score, "CHUNK", 7)
-    monkeypatch.setattr("miii.analysis.causal.ablation.parts.CHUNK", 7)
+    monkeypatch.setattr(score, "ROWS", 7)
+    monkeypatch.setattr("miii.analysis.causal.ablation.parts.ROWS", 7)
     for before, after in zip(whole, results(), strict=True):
         torch.testing.assert_close(after, before)
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from miii import runs
-from miii.analysis.modular.phases import Phase, outline, phase_at, phases
+from miii import ModularAddition, Primes, runs
+from miii.analysis.modular.phases import Phase, mark, outline, phase_at
 
 STEPS = [0, 10, 20, 30, 40, 50, 60]
 PEAK = [5.0, 6.0, 8.0, 7.0, 4.0, 1.0, 0.1]  # the test loss is highest at 20, and half of that at 40
@@ -20,13 +20,13 @@ NAMES = ("memorization", "circuit formation", "cleanup", "afterwards")
 
 
 def marked(frame):
-    return [(phase.name, phase.start, phase.end) for phase in phases(frame)]
+    return [(phase.name, phase.start, phase.end) for phase in mark(frame)]
 
 
 def test_a_run_that_groks_has_all_of_them():
     assert marked(GROKS) == list(zip(NAMES, (0, 20, 40, 50), (20, 40, 50, 60), strict=True))
-    assert phases(GROKS)[0] == Phase("memorization", 0, 20)
-    assert [phase_at(phases(GROKS), step) for step in (0, 19, 20, 40, 60)] == [NAMES[i] for i in (0, 0, 1, 2, 3)]
+    assert mark(GROKS)[0] == Phase("memorization", 0, 20)
+    assert [phase_at(mark(GROKS), step) for step in (0, 19, 20, 40, 60)] == [NAMES[i] for i in (0, 0, 1, 2, 3)]
     assert phase_at((), 10) is None
 
 
@@ -58,11 +58,10 @@ def test_a_loss_that_rises_after_grokking_is_no_peak():
 
 
 def test_other_tasks_are_said_to_reach_what_they_reach():
-    curves = GROKS.assign(auc=0.9, auc_3=0.99)
-    assert outline(curves, 45) == (Phase("sieves by 3", 45, 60),)
-    assert outline(curves, None) == ()
-    assert outline(GROKS, 50) == phases(GROKS)
+    assert outline(Primes(), GROKS, 45) == (Phase("sieves by 3", 45, 60),)
+    assert outline(Primes(), GROKS, None) == ()
+    assert outline(ModularAddition(), GROKS, 50) == mark(GROKS)
     for name in runs.every():  # those that came with miii
         grokked_at = (name.result or {}).get("grokked_at")
-        said = {phase.name for phase in outline(name.metrics(), grokked_at)}
+        said = {phase.name for phase in outline(name.config.task, name.metrics(), grokked_at)}
         assert said <= ({*NAMES} if name.config.task.kind == "modular" else {"sieves by 3", "predicts integers"})

@@ -6,13 +6,14 @@ import torch
 
 import miii
 from miii.analysis import sieve
-from miii.analysis.sieve import digits, heads, interchange, plane, report
+from miii.analysis.sieve import interventions
+from miii.analysis.sieve import sums as split
 from miii.model.tap import capture
 
 
 def test_a_network_that_adds_residues_passes(integers, built, residue_adder):
     model = residue_adder(integers, 3)
-    (of_3, of_7) = report.addition(model, built, integers, (3, 7), (3,))
+    (of_3, of_7) = sieve.measure_addition(model, built, integers, (3, 7), (3,))
     assert of_3.explained.share == pytest.approx(1)
     assert of_3.explained.by_place == pytest.approx((1,) * 4)
     assert of_3.explained.by_digit == pytest.approx(1)
@@ -24,17 +25,17 @@ def test_a_network_that_adds_residues_passes(integers, built, residue_adder):
         assert crossing.midpoint == 0
     assert of_3.adds
     assert not of_7.adds
-    assert report.verdict((of_3, of_7)) == "sums residues modulo 3"
+    assert sieve.verdict((of_3, of_7)) == "sums residues modulo 3"
 
 
 def test_where_the_modulus_is_above_the_base_the_same_meaning_at_every_place_is_asked_for(
     integers, built, residue_adder, untrained
 ):
-    (found,) = report.addition(residue_adder(integers, 11), built, integers, (11,), (11,))
+    (found,) = sieve.measure_addition(residue_adder(integers, 11), built, integers, (11,), (11,))
     assert found.explained.share == pytest.approx(1)
     assert found.variance_explained == found.explained.pooled
     assert found.adds
-    (other,) = report.addition(untrained, built, integers, (11,))
+    (other,) = sieve.measure_addition(untrained, built, integers, (11,))
     assert other.explained.share == pytest.approx(other.explained.by_digit)  # for any network: it says nothing
     assert other.variance_explained < 0.5
 
@@ -44,16 +45,16 @@ def test_a_network_that_adds_integers_and_looks_the_sum_up_fails(integers, built
     rows = np.flatnonzero(~built.train_mask.numpy())
     said = sieve.evidence(model, built.tokens[rows])
     assert ((said < 0) == (built.facts["n"].numpy()[rows] % 3 == 0)).all()  # it answers right
-    (found,) = report.addition(model, built, integers, (3,), (3,))
+    (found,) = sieve.measure_addition(model, built, integers, (3,), (3,))
     assert found.explained.by_digit == pytest.approx(1)
     assert found.explained.share < 0.3
     assert found.steering.accuracy < 0.9
     assert not found.adds
-    assert report.verdict((found,)) == "does not sum residues modulo a prime"
+    assert sieve.verdict((found,)) == "does not sum residues modulo a prime"
 
 
 def test_an_untrained_network_fails(integers, built, untrained):
-    (found,) = report.addition(untrained, built, integers, (3,))
+    (found,) = sieve.measure_addition(untrained, built, integers, (3,))
     assert found.explained.share == pytest.approx(found.explained.chance, abs=0.15)
     assert found.explained.share < 0.5
     assert not found.adds
@@ -63,7 +64,7 @@ def test_letters_are_counted_by_residues_too(summer):
     config = miii.MIU(longest=9, longest_test=12, n=2000)
     task = config.build()
     model = summer([1.0, 0.0, 0.0, 0.0, 0.0], task.n_ctx, lambda n: 1.0 if n % 3 else -1.0, 16)
-    (found,) = report.addition(model, task, config, (3,))
+    (found,) = sieve.measure_addition(model, task, config, (3,))
     assert found.explained.share == pytest.approx(1)
     assert (found.interchange.accuracy, found.interchange.control) == (1, 0)
     assert (found.steering.accuracy, found.steering.control) == (1, 0)
@@ -71,15 +72,15 @@ def test_letters_are_counted_by_residues_too(summer):
 
 
 def test_the_verdict_lists_what_passed(integers, built, residue_adder):
-    (passed,) = report.addition(residue_adder(integers, 3), built, integers, (3,))
-    assert report.verdict((passed, passed)) == "sums residues modulo 3 and 3"
-    assert report.verdict((passed, passed, passed)) == "sums residues modulo 3, 3 and 3"
-    assert report.verdict(()) == "has too few examples to tell whether it sums residues"
+    (passed,) = sieve.measure_addition(residue_adder(integers, 3), built, integers, (3,))
+    assert sieve.verdict((passed, passed)) == "sums residues modulo 3 and 3"
+    assert sieve.verdict((passed, passed, passed)) == "sums residues modulo 3, 3 and 3"
+    assert sieve.verdict(()) == "has too few examples to tell whether it sums residues"
 
 
 def test_the_shares_are_counted_from_the_evidence_that_is_kept(integers, built, residue_adder, untrained):
     for model in (residue_adder(integers, 3), untrained):
-        (found,) = report.addition(model, built, integers, (3,))
+        (found,) = sieve.measure_addition(model, built, integers, (3,))
         for crossing in (found.interchange, found.steering):
             crossed = {
                 (move.of, move.to): ((move.before > crossing.midpoint) != (move.after > crossing.midpoint)).mean()
@@ -95,12 +96,12 @@ def test_the_shares_are_counted_from_the_evidence_that_is_kept(integers, built, 
 
 def test_the_other_sieved_primes_are_kept_out(integers, built, residue_adder):
     model = residue_adder(integers, 3)
-    fitted, held_out = (digits.of_side(model, built, integers, side) for side in (True, False))
-    every = interchange.Sides.of(model, held_out, 3, ())
-    free = interchange.Sides.of(model, held_out, 3, (7, 13))
+    fitted, held_out = (sieve.sum_of_split(model, built, integers, side) for side in (True, False))
+    every = interventions.Sides.of(model, held_out, 3, ())
+    free = interventions.Sides.of(model, held_out, 3, (7, 13))
     assert every.counted.all()
     assert free.counted.tolist() == [n % 7 != 0 and n % 13 != 0 for n in held_out.n]
-    assert interchange.interchange(model, fitted, held_out, 3, (7, 13)).accuracy == 1
+    assert sieve.interchange(model, fitted, held_out, 3, (7, 13)).accuracy == 1
 
 
 # ---- the sum ----
@@ -110,28 +111,28 @@ def test_the_contributions_add_up_to_what_attention_adds(integers, built, untrai
     rows = np.arange(0, 9000, 300)
     n = built.facts["n"].numpy()[rows]
     symbol = np.array([[int(digit) for digit in str(x)] for x in n])
-    sums = digits.of(untrained, built.tokens[rows], n, symbol, symbol * 10 ** np.arange(3, -1, -1))
+    sums = sieve.split_sum(untrained, built.tokens[rows], n, symbol, symbol * 10 ** np.arange(3, -1, -1))
     acts = capture(untrained, built.tokens[rows])
     own = torch.einsum("bh,bhd,hdm->bm", sums.pattern[:, :, -1], acts["0.v"][:, -1], untrained.blocks[0].W_O)
     assert torch.allclose(sums.added.sum(1) + own, acts["0.attn_out"][:, -1], atol=1e-5)
     assert torch.equal(sums.resid, acts["0.resid_mid"][:, -1])
     logits = acts["logits"][:, -1]
-    assert torch.allclose(digits.evidence(untrained, sums.resid), logits[:, 1] - logits[:, 0], atol=1e-5)
+    assert torch.allclose(split.evidence_of_sum(untrained, sums.resid), logits[:, 1] - logits[:, 0], atol=1e-5)
 
 
 def test_the_integers_are_coprime_to_the_base_and_of_the_side(integers, built, untrained):
     for train, mask in ((True, built.step_mask), (False, ~built.train_mask)):
-        sums = digits.of_side(untrained, built, integers, train)
+        sums = sieve.sum_of_split(untrained, built, integers, train)
         allowed = set(built.facts["n"][mask].tolist())
         assert set(sums.n.tolist()) == {n for n in allowed if n % 2 and n % 5}
         assert (sums.parts.sum(1) == sums.n).all()
 
 
 def test_the_metric_is_that_of_the_evidence(integers, built, untrained):
-    resid = digits.of_side(untrained, built, integers, False).resid[:500]
-    M = digits.metric(untrained, resid)
+    resid = sieve.sum_of_split(untrained, built, integers, False).resid[:500]
+    M = sieve.sensitivity(untrained, resid)
     step = 1e-3 * torch.randn(16, generator=torch.Generator().manual_seed(0))
-    moved = digits.evidence(untrained, resid + step) - digits.evidence(untrained, resid)
+    moved = split.evidence_of_sum(untrained, resid + step) - split.evidence_of_sum(untrained, resid)
     assert moved.square().mean().item() == pytest.approx((step @ M @ step).item(), rel=0.05)
 
 
@@ -140,7 +141,7 @@ def test_activations_that_are_no_numbers_are_refused(integers, built, untrained,
     with torch.no_grad():
         broken.W_pos[0, 0] = float("nan")
     with one_sentence("finite"):
-        digits.of_side(broken, built, integers, False)
+        sieve.sum_of_split(broken, built, integers, False)
     with one_sentence("finite"):
         sieve.evidence(broken, built.tokens[:5])
 
@@ -149,7 +150,7 @@ def test_a_side_without_integers_coprime_to_the_base_is_refused(integers, built,
     even = built.facts["n"] % 2 == 0
     task = miii.Task(**{**vars(built), "train_mask": even, "val_mask": None})
     with one_sentence("training side", "coprime"):
-        digits.of_side(untrained, task, integers, True)
+        sieve.sum_of_split(untrained, task, integers, True)
 
 
 # ---- heads, and the plane ----
@@ -158,16 +159,16 @@ def test_a_side_without_integers_coprime_to_the_base_is_refused(integers, built,
 @pytest.mark.parametrize("shares", [(1.0,), (0.75, 0.25), (1.5, -0.5)])
 def test_each_head_is_given_its_share(integers, built, residue_adder, shares):
     model = residue_adder(integers, 3, shares=shares)
-    sums = digits.of_side(model, built, integers, False)
-    found = heads.heads(sums, digits.metric(model, sums.resid), 3)
+    sums = sieve.sum_of_split(model, built, integers, False)
+    found = sieve.heads(sums, sieve.sensitivity(model, sums.resid), 3)
     assert found.adds.sum(1).tolist() == pytest.approx(shares, abs=1e-5)
     assert torch.allclose(found.attends, torch.full((len(shares), 5), 0.2))
 
 
 def test_heads_share_what_residues_explain(integers, built, untrained):
-    sums = digits.of_side(untrained, built, integers, False)
-    metric = digits.metric(untrained, sums.resid)
-    found, explained = heads.heads(sums, metric, 3), digits.explained(sums, metric, 3)
+    sums = sieve.sum_of_split(untrained, built, integers, False)
+    metric = sieve.sensitivity(untrained, sums.resid)
+    found, explained = sieve.heads(sums, metric, 3), sieve.explained(sums, metric, 3)
     centred = (sums.added - sums.added.mean(0)).double()
     whole = torch.einsum("npd,de,npe->p", centred, metric.double(), centred)
     by_place = whole * torch.tensor(explained.by_place)
@@ -176,8 +177,8 @@ def test_heads_share_what_residues_explain(integers, built, untrained):
 
 def test_the_plane_has_a_point_for_every_digit_that_occurs(integers, built, residue_adder):
     model = residue_adder(integers, 3)
-    fitted, held_out = (digits.of_side(model, built, integers, side) for side in (True, False))
-    found = plane.plane(fitted, held_out, 3)
+    fitted, held_out = (sieve.sum_of_split(model, built, integers, side) for side in (True, False))
+    found = sieve.plane(fitted, held_out, 3)
     at = found.table
     assert at.groupby("place")["digit"].apply(list).tolist() == [
         list(range(1, 10)),
@@ -199,10 +200,10 @@ def test_the_plane_has_a_point_for_every_digit_that_occurs(integers, built, resi
 def test_modulo_2_the_plane_is_a_line(residue_adder):
     config = miii.Primes(low=100, high=999, base=3, tokens="place")
     task, model = config.build(), residue_adder(config, 2)
-    fitted, held_out = (digits.of_side(model, task, config, side) for side in (True, False))
-    found = plane.plane(fitted, held_out, 2)
+    fitted, held_out = (sieve.sum_of_split(model, task, config, side) for side in (True, False))
+    found = sieve.plane(fitted, held_out, 2)
     assert (found.table["y"] == 0).all()
     assert found.share == found.first == pytest.approx(1)
-    (added,) = report.addition(model, task, config, (2,), (2,))
+    (added,) = sieve.measure_addition(model, task, config, (2,), (2,))
     assert np.isnan(added.steering.control)  # there is one residue beside 0, so nothing to exchange it for
     assert added.interchange.accuracy == 1

@@ -8,7 +8,7 @@ from jaxtyping import TypeCheckError
 
 import miii
 from miii.analysis import sieve
-from miii.analysis.sieve import depth, numbers, probes
+from miii.analysis.sieve import factors, residues
 
 
 @pytest.fixture
@@ -16,13 +16,13 @@ def scorer(monkeypatch, integers, built, untrained):
     """Judges a network whose evidence is the given function of n."""
     powers = 10 ** np.arange(3, -1, -1)
 
-    def judge(score) -> depth.Depth:
+    def judge(score) -> sieve.Depth:
         def evidence(model, tokens):
             n = (tokens[:, :4].numpy() % 10) @ powers
             return score(n).astype(float)
 
-        monkeypatch.setattr(numbers, "evidence", evidence)
-        return depth.depth(untrained, built, integers)
+        monkeypatch.setattr(factors, "evidence", evidence)
+        return sieve.depth(untrained, built, integers)
 
     return judge
 
@@ -51,7 +51,7 @@ def test_trial_division_without_the_base_s_larger_primes_is_the_other_oracle(sco
 def test_a_factor_that_is_missed_ends_the_depth(scorer):
     found = scorer(lambda n: divides_none(n, (2, 5, 3, 11, 13)))
     assert found.sieve_depth == 3
-    assert [f.q for f in found.factors if f.low >= depth.LEAST] == [3, 11, 13]
+    assert [f.q for f in found.factors if f.low >= sieve.LEAST] == [3, 11, 13]
     assert sieve.moduli_to_test(miii.Primes(), found) == ((3, 7, 11, 13), (3, 11, 13))
 
 
@@ -92,7 +92,7 @@ def test_the_interval_covers_the_true_auc():
     true = 0.5 * (1 + math.erf(shift / 2))  # of two normal scores a shift apart
     inside = 0
     for draw in range(40):
-        low, high = depth.bootstrap(generator.normal(shift, 1, 60), generator.normal(0, 1, 80), draw)
+        low, high = factors.bootstrap(generator.normal(shift, 1, 60), generator.normal(0, 1, 80), draw)
         assert 0.02 < high - low < 0.3
         inside += low <= true <= high
     assert 33 <= inside <= 40  # 95 % of 40 are 38
@@ -100,39 +100,39 @@ def test_the_interval_covers_the_true_auc():
 
 def test_the_interval_of_what_is_certain_is_a_point():
     ones, zeros = np.ones(30), np.zeros(40)
-    assert depth.bootstrap(ones, zeros) == (1, 1)
-    assert depth.bootstrap(zeros, ones) == (0, 0)
-    assert depth.bootstrap(ones, np.ones(40)) == (0.5, 0.5)  # ties count half
+    assert factors.bootstrap(ones, zeros) == (1, 1)
+    assert factors.bootstrap(zeros, ones) == (0, 0)
+    assert factors.bootstrap(ones, np.ones(40)) == (0.5, 0.5)  # ties count half
 
 
 # ---- integers ----
 
 
 def test_a_side_leaves_the_validation_part_out(built):
-    rows = numbers.side(built, True, 10**6)
+    rows = factors.side(built, True, 10**6)
     assert set(rows.tolist()) == set((built.train_mask & ~built.val_mask).nonzero()[:, 0].tolist())
-    few = numbers.side(built, False, 100)
+    few = factors.side(built, False, 100)
     assert len(few) == 100
     assert not built.train_mask[few].any()
     assert few.tolist() == sorted(set(few.tolist()))
 
 
 def test_only_primes_and_strings_are_spoken_of(one_sentence):
-    assert numbers.check(miii.MIU()) == miii.MIU()
+    assert sieve.check(miii.MIU()) == miii.MIU()
     with one_sentence("primes or miu", "add"):
-        numbers.check(miii.ModularAddition(p=5))
+        sieve.check(miii.ModularAddition(p=5))
 
 
 def test_the_factors_are_those_that_the_base_does_not_give_away():
-    assert numbers.sieved(miii.Primes(), 14) == (3, 7, 11, 13)
-    assert numbers.sieved(miii.Primes(base=30), 14) == (7, 11, 13)
+    assert sieve.sieved(miii.Primes(), 14) == (3, 7, 11, 13)
+    assert sieve.sieved(miii.Primes(base=30), 14) == (7, 11, 13)
 
 
 # ---- probes ----
 
 
 def test_waves_are_the_characters():
-    got = probes.waves(np.array([0, 1, 5]), [(3, 1), (5, 2)])
+    got = residues.waves(np.array([0, 1, 5]), [(3, 1), (5, 2)])
     third, fifth = 2 * np.pi / 3, 4 * np.pi / 5
     assert got == pytest.approx(
         np.array(
@@ -146,7 +146,7 @@ def test_waves_are_the_characters():
 
 
 def test_a_residue_is_read_where_it_is_and_nowhere_else(integers, built, residue_adder, untrained):
-    found = probes.probe(residue_adder(integers, 3), built, (3, 7))
+    found = sieve.probe(residue_adder(integers, 3), built, (3, 7))
     table = found.table.set_index(["q", "k", "site", "pos"])["r2"].sort_index()
     assert len(table) == (1 + 3) * 5 * 5  # harmonics, sites, positions
     assert table[3, 1, "0.mlp_post", 4] > 0.8  # kinks at every integer draw any function of the sum, if unpenalised
@@ -154,9 +154,9 @@ def test_a_residue_is_read_where_it_is_and_nowhere_else(integers, built, residue
     assert table[3, 1, "0.mlp_post"][:3].max() < 0.1  # before the last digit is seen
     assert found.best(3) == table[3].max()
     assert found.best(7) < 0.1
-    assert probes.probe(untrained, built, (3,)).best(3) < 0.2
+    assert sieve.probe(untrained, built, (3,)).best(3) < 0.2
 
 
 def test_the_shapes_are_checked(untrained):
     with pytest.raises(TypeCheckError):
-        depth.bootstrap(np.ones((2, 2)), np.ones(3))
+        factors.bootstrap(np.ones((2, 2)), np.ones(3))

@@ -7,8 +7,8 @@ import pytest
 from safetensors.torch import save_file
 
 import miii
-from miii import runs
-from miii.analysis.sieve import circuit, depth, report
+from miii import reports, runs
+from miii.analysis import sieve
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +23,9 @@ def adds(integers, residue_adder, tmp_path_factory) -> runs.Run:
 
 
 def test_the_report_holds_what_was_measured(adds, integers, built):
-    values = report.report(adds, shuffled=adds)
+    values = reports.report_sieve(adds, shuffled=adds)
     json.dumps(values, allow_nan=False)
-    found = depth.depth(adds.model(), built, integers)
+    found = sieve.depth(adds.model(), built, integers)
     assert {name: values[name] for name in found.to_json()} == found.to_json()
     assert values["verdict"] == "sums residues modulo 3"
     assert values["step"] == 1
@@ -40,7 +40,7 @@ def test_the_report_holds_what_was_measured(adds, integers, built):
 
 
 def test_the_report_of_another_snapshot_is_another(adds):
-    values = report.report(adds, 0)
+    values = reports.report_sieve(adds, 0)
     assert (values["step"], values["sieve_depth"]) == (0, 1)
     assert values["verdict"] == "does not sum residues modulo a prime"
     assert values["probe_r2"]["shuffled"] is None
@@ -55,7 +55,7 @@ def test_a_question_is_asked_of_examples_that_differ_in_nothing_else(integers, b
         ("base", held_out, np.gcd(held_out, 10) == 1),
         ("3", held_out[np.gcd(held_out, 10) == 1], None),
     ):
-        task = circuit.question(built, integers, asked)
+        task = sieve.question_task(built, integers, asked)
         n = (task.tokens[:, :4].numpy() % 10) @ (10 ** np.arange(3, -1, -1))
         assert sorted(n.tolist()) == sorted(kept.tolist())
         wanted = np.gcd(n, 10) == 1 if yes is not None else n % 3 != 0
@@ -65,12 +65,12 @@ def test_a_question_is_asked_of_examples_that_differ_in_nothing_else(integers, b
 
 def test_a_question_that_is_none_is_refused(integers, built, one_sentence):
     with one_sentence("base or a prime", "nosuch"):
-        circuit.question(built, integers, "nosuch")
+        sieve.question_task(built, integers, "nosuch")
 
 
 def test_the_circuit_of_a_network_that_adds_is_every_digit_through_the_head_to_the_neurons(adds, integers, built):
-    found = circuit.find(adds.model(), built, integers, "3")
-    assert found.faithfulness >= circuit.FAITHFUL
+    found = sieve.find_circuit(adds.model(), built, integers, "3")
+    assert found.faithfulness >= sieve.FAITHFUL
     assert found.without < 0.5
     assert {name for name, _ in found.edges} == {
         "0.mlp@4 -> logits@4",

@@ -6,8 +6,8 @@ import torch
 
 import miii
 from miii import numbers
-from miii.analysis.sieve import beside, depth, digits, suspect
-from miii.analysis.sieve import numbers as asked
+from miii.analysis import sieve
+from miii.analysis.sieve import factors
 
 MODULI = (3, 7, 11)
 
@@ -15,12 +15,12 @@ MODULI = (3, 7, 11)
 @pytest.fixture(scope="module")
 def sides(integers, built, residue_adder):
     model = residue_adder(integers, 3)
-    return model, *(digits.of_side(model, built, integers, side) for side in (True, False))
+    return model, *(sieve.sum_of_split(model, built, integers, side) for side in (True, False))
 
 
 @pytest.fixture(scope="module")
 def by_three(sides):
-    return suspect.suspect(*sides, 3, MODULI)
+    return sieve.fit_suspect(*sides, 3, MODULI)
 
 
 def test_a_network_that_adds_modulo_3_suspects_3_of_its_multiples_and_of_no_other(sides, by_three, integers):
@@ -30,33 +30,33 @@ def test_a_network_that_adds_modulo_3_suspects_3_of_its_multiples_and_of_no_othe
     assert by_three.multiples == pytest.approx(2, abs=1e-3)  # from 1 to -1
     assert by_three.others == pytest.approx(0, abs=1e-3)
     for n in (1001, 1002, 1003, 2022, 4000, 7777, 9999, 3, 4):  # also even ones, and ones that the task lacks
-        fall = by_three.fall(model, suspect.sum_of(model, integers, n))
+        fall = by_three.fall(model, sieve.sum_of(model, integers, n))
         assert fall == pytest.approx(2 if n % 3 == 0 else 0, abs=1e-3)
         assert by_three.suspects(fall) == (n % 3 == 0)
 
 
 def test_a_divisor_that_is_not_seen_is_never_suspected(sides, integers):
     model = sides[0]
-    by_seven = suspect.suspect(*sides, 7, MODULI)
+    by_seven = sieve.fit_suspect(*sides, 7, MODULI)
     assert not by_seven.seen
-    assert by_seven.auc < depth.LEAST
-    assert not any(by_seven.suspects(by_seven.fall(model, suspect.sum_of(model, integers, n))) for n in (1001, 1002))
+    assert by_seven.auc < sieve.LEAST
+    assert not any(by_seven.suspects(by_seven.fall(model, sieve.sum_of(model, integers, n))) for n in (1001, 1002))
 
 
 def test_an_untrained_network_suspects_nothing(untrained, built, integers):
-    train, test = (digits.of_side(untrained, built, integers, side) for side in (True, False))
-    assert not any(suspect.suspect(untrained, train, test, q, MODULI).seen for q in MODULI)
+    train, test = (sieve.sum_of_split(untrained, built, integers, side) for side in (True, False))
+    assert not any(sieve.fit_suspect(untrained, train, test, q, MODULI).seen for q in MODULI)
 
 
 def test_too_few_integers_say_nothing(sides):
     model, train, test = sides
-    assert suspect.suspect(model, train, test.rows(np.arange(30)), 3, MODULI) is None
+    assert sieve.fit_suspect(model, train, test.rows(np.arange(30)), 3, MODULI) is None
 
 
 def test_the_walk_ends_where_the_sum_stands(sides, by_three, integers):
     model, _, held_out = sides
     n = int(held_out.n[5])
-    one = suspect.sum_of(model, integers, n)
+    one = sieve.sum_of(model, integers, n)
     path = by_three.path(one)
     assert path.shape == (5, 2)
     assert path[-1] == pytest.approx(by_three.crowd[5], abs=1e-4)
@@ -71,16 +71,16 @@ def test_modulo_2_the_walk_is_on_a_line(residue_adder):
     config = miii.Primes(low=100, high=999, base=3, tokens="place")
     task = config.build()
     model = residue_adder(config, 2)
-    train, test = (digits.of_side(model, task, config, side) for side in (True, False))
-    found = suspect.suspect(model, train, test, 2, (2,))
+    train, test = (sieve.sum_of_split(model, task, config, side) for side in (True, False))
+    found = sieve.fit_suspect(model, train, test, 2, (2,))
     assert found.seen
     assert not found.crowd[:, 1].any()
-    assert not found.path(suspect.sum_of(model, config, 500))[:, 1].any()
+    assert not found.path(sieve.sum_of(model, config, 500))[:, 1].any()
 
 
 def test_an_integer_of_too_many_digits_is_refused(sides, integers, one_sentence):
     with one_sentence("n", "0 to 9999", "10000"):
-        suspect.sum_of(sides[0], integers, 10_000)
+        sieve.sum_of(sides[0], integers, 10_000)
 
 
 # ---- beside others ----
@@ -88,20 +88,20 @@ def test_an_integer_of_too_many_digits_is_refused(sides, integers, one_sentence)
 
 def test_evidence_is_counted_by_what_gives_the_integer_away(sides, built, integers):
     model = sides[0]
-    found = beside.beside(model, built, integers)
+    found = sieve.evidence_by_factor(model, built, integers)
     rows = ~built.train_mask
     n, spf = built.facts["n"][rows].numpy(), built.facts["spf"][rows].numpy()
-    evidence = asked.evidence(model, built.tokens[rows])
+    evidence = sieve.evidence(model, built.tokens[rows])
     table = found.table.set_index("kind")
     assert table.index[0] == "primes"
     assert table["integers"].sum() == len(n)
     assert table.loc["smallest factor 3", "integers"] == (spf == 3).sum()
     assert table.loc["primes", "median"] == pytest.approx(np.median(evidence[n == spf]))
     assert table.loc["smallest factor 3", "high"] == pytest.approx(-1, abs=1e-3)
-    assert found.told(3)
-    assert not found.told(2)
-    assert not found.told(7)
-    assert not found.told(23)  # which has no row
+    assert found.separates(3)
+    assert not found.separates(2)
+    assert not found.separates(7)
+    assert not found.separates(23)  # which has no row
     assert found.threshold == pytest.approx(1, abs=1e-3)
     prime = numbers.is_prime(found.wrong)
     assert set(found.wrong) == set(n[(evidence >= found.threshold) != (n == spf)])
@@ -110,8 +110,8 @@ def test_evidence_is_counted_by_what_gives_the_integer_away(sides, built, intege
 
 def test_the_threshold_has_the_best_f1():
     score = np.array([0.0, 1.0, 2.0, 3.0])
-    assert depth.best_threshold(score, np.array([False, False, True, True])) == 2
-    assert depth.best_threshold(score, np.array([False, True, False, True])) == 1
+    assert factors.best_threshold(score, np.array([False, False, True, True])) == 2
+    assert factors.best_threshold(score, np.array([False, True, False, True])) == 1
 
 
 def test_evidence_that_is_no_number_is_refused(built, integers, untrained, one_sentence):
@@ -121,4 +121,4 @@ def test_evidence_that_is_no_number_is_refused(built, integers, untrained, one_s
     with torch.no_grad():
         broken.W_U.fill_(torch.nan)
     with one_sentence("finite"):
-        beside.beside(broken, built, integers)
+        sieve.evidence_by_factor(broken, built, integers)

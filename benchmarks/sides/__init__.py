@@ -1,0 +1,1 @@
+"""Sides of a comparison, each run in a process of its own; see ``benchmarks.worker``."""

@@ -1,0 +1,78 @@
+"""What a step draws: its examples and its dropout mask, from the seed and the step alone."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from miii.errors import InputError
+from miii.tasks import Task
+from miii.training.config import RunConfig
+
+
+def batches(config: RunConfig, task: Task) -> Callable[[int], Int[Tensor, " batch"]]:
+    """Return a function from a step to its examples, the same whatever steps were taken before.
+
+    Each epoch is a permutation of the training examples; with ``task.chances`` each step draws anew.
+
+    Raises:
+        InputError: ``batch_size`` exceeds the training examples.
+    """
+    rows, size = task.step_mask.nonzero()[:, 0], config.batch_size
+    if size is not None and size > len(rows):
+        raise InputError(f"batch_size must be at most the {len(rows)} training examples (got {size}).")
+    if task.chances is not None:
+        return _weighted(rows, task.chances[rows], size or len(rows), config.task.seed)
+    return (lambda step: rows) if size is None else _permuted(rows, size, config.task.seed)
+
+
+def dropout_masks(config: RunConfig, device: torch.device) -> Callable[[int, int], Float[Tensor, "batch d_mlp"] | None]:
+    """Return a function from a step and its number of examples to the factors of the neurons: 0 or 1 / keep_prob.
+
+    It returns None where nothing is dropped.
+    """
+    keep_prob = 1 - config.dropout
+    last = config.steps if config.dropout_steps is None else config.dropout_steps
+
+    def mask(step: int, examples: int) -> Tensor | None:
+        if keep_prob == 1 or step > last:
+            return None
+        drawn = torch.empty(examples, config.model.d_mlp)
+        return drawn.bernoulli_(keep_prob, generator=_generator(config.task.seed, step, 1)).div_(keep_prob).to(device)
+
+    return mask
+
+
+def _weighted(
+    rows: Int[Tensor, " train"], chances: Float[Tensor, " train"], size: int, seed: int
+) -> Callable[[int], Int[Tensor, " batch"]]:
+    cumulative = chances.double().cumsum(0)
+
+    def batch(step: int) -> Tensor:
+        u = torch.rand(size, generator=_generator(seed, step), dtype=torch.float64)
+        return rows[torch.searchsorted(cumulative, u * cumulative[-1]).clamp(max=len(rows) - 1)]
+
+    return batch
+
+
+def _permuted(rows: Int[Tensor, " train"], size: int, seed: int) -> Callable[[int], Int[Tensor, " batch"]]:
+    per_epoch = len(rows) // size
+
+    @lru_cache(maxsize=1)
+    def permutation(epoch: int) -> Tensor:
+        return rows[torch.randperm(len(rows), generator=_generator(seed, epoch))]
+
+    def batch(step: int) -> Tensor:
+        epoch, i = divmod(step - 1, per_epoch)
+        return permutation(epoch)[i * size : (i + 1) * size]
+
+    return batch
+
+
+def _generator(*numbers: int) -> torch.Generator:
+    # torch's generator on the CPU uses only the lower 32 bits of a seed, so all numbers are mixed into those
+    mixed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
+    return torch.Generator().manual_seed(mixed)

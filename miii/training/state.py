@@ -1,0 +1,88 @@
+"""Everything that resuming needs, as tensors by name."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from miii.model.transformer import Transformer
+from miii.training.config import RunConfig
+from miii.training.optim import AnyOptimizer
+from miii.training.stepper import Stepper
+
+
+class Progress(NamedTuple):
+    """How far a run has come: its step, its seconds until then, and the step and the seconds of grokking, if it did."""
+
+    step: int = 0
+    seconds: float = 0.0
+    grokked_at: int | None = None
+    seconds_to_grok: float | None = None
+
+
+class Clock:
+    """Measures the seconds of a run from its first update on, without the time between stopping and resuming.
+
+    Attributes:
+        step_seconds: the seconds that the newest update took.
+    """
+
+    def __init__(self, before: float) -> None:
+        self.before, self.step_seconds = before, 0.0
+        self.began: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """The seconds of the run until now."""
+        return self.before + (0.0 if self.began is None else time.perf_counter() - self.began)
+
+    @contextmanager
+    def update(self) -> Iterator[None]:
+        """Measure one update."""
+        began = time.perf_counter()
+        self.began = began if self.began is None else self.began
+        yield
+        self.step_seconds = time.perf_counter() - began
+
+
+def save_state(model: Transformer, stepper: Stepper, progress: Progress) -> dict[str, Tensor]:
+    """Return copies on the CPU of all that resuming needs: ``weights.*``, ``stepper.*`` and ``clock``."""
+    state = {f"weights.{name}": value for name, value in model.state_dict().items()}
+    state |= {f"stepper.{name}": value for name, value in stepper.state().items()}
+    numbers = [math.nan if value is None else float(value) for value in progress]
+    state["clock"] = torch.tensor(numbers, dtype=torch.float64)
+    return {name: value.detach().cpu().clone() for name, value in state.items()}
+
+
+def begin(model: Transformer, optimizer: AnyOptimizer, state: dict[str, Tensor] | None) -> tuple[Stepper, Progress]:
+    """Put a saved state in place, if any, and return the optimizer and how far the run has come."""
+    if state is None:
+        return Stepper(model, optimizer), Progress()
+    model.load_state_dict({name: state[f"weights.{name}"] for name in model.state_dict()})
+    stepper = Stepper(model, optimizer)  # after the weights: it copies the matrices
+    stepper.load_state({n.removeprefix("stepper."): v for n, v in state.items() if n.startswith("stepper.")})
+    step, seconds, grokked_at, seconds_to_grok = state["clock"].tolist()
+    if math.isnan(grokked_at):
+        return stepper, Progress(int(step), seconds)
+    return stepper, Progress(int(step), seconds, int(grokked_at), seconds_to_grok)
+
+
+def state_shapes(config: RunConfig) -> dict[str, tuple[int, ...]]:
+    """Return the names and shapes of the tensors of a state after a step of this config.
+
+    The task is built; network and optimizer have shapes alone.
+    """
+    task = config.task.build()
+    with torch.device("meta"):
+        model = Transformer.of(config.model, task)
+        stepper = Stepper(model, config.optimizer)
+        for weight in model.parameters():
+            weight.grad = torch.zeros_like(weight)
+        stepper.step(0.0)
+    tensors = {f"weights.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"stepper.{name}": value for name, value in stepper.state().items()}
+    return {name: tuple(value.shape) for name, value in tensors.items()} | {"clock": (len(Progress()),)}

@@ -1,0 +1,103 @@
+"""The run that a page shows: chosen in the sidebar, kept in the URL."""
+
+from collections.abc import Mapping
+from typing import NoReturn
+
+import streamlit as st
+
+import miii
+from miii import runs
+from miii.errors import QUOTED, InputError, shortened
+from pages._kit import address, links, say
+from pages._kit.beside import BESIDE
+from pages._server.jobs import registry, waiting
+
+RUN = "run"  #: the key of the widget, and the name in the URL
+
+
+def choose_run(beside: bool) -> None:
+    """Choose the run, in the sidebar of every page.
+
+    Args:
+        beside: whether the page can show a second run.
+    """
+    kinds = {run.name: run.config.task.kind for run in runs.every()}
+    options = [*(job.name for job in reversed(waiting()) if job.name not in kinds), *kinds]
+    asked = address.requested(RUN)
+    if asked in options:
+        st.session_state[RUN] = asked
+    elif asked is not None:
+        say.warning(f"There is no run named “{shortened(asked, QUOTED)}” here; showing another one.")
+    if st.session_state.get(RUN) not in options:  # a page that only links elsewhere has no picker that keeps it
+        kept = address.last_written(RUN)
+        st.session_state[RUN] = kept if kept in options else options[0] if options else None
+    # not bound by Streamlit, which leaves a value out of the URL until a widget changes it
+    st.selectbox(
+        "Run",
+        options,
+        index=None,
+        key=RUN,
+        help="Runs trained here or on the command line, then those that came with miii. The choice is part of the URL.",
+    )
+    address.keep_run(st.session_state[RUN])
+    if beside:
+        _beside_picker(options, kinds)
+    elif BESIDE in st.session_state:
+        st.session_state[BESIDE] = st.session_state[BESIDE]  # Streamlit forgets the value of a hidden widget
+
+
+def _beside_picker(options: list[str], kinds: Mapping[str, str]) -> None:
+    """Choose a second run, with figures beside those of the first.
+
+    Args:
+        kinds: the kind of task of every run on disk.
+    """
+    chosen = str(st.session_state.get(RUN))
+    alike = [name for name in options if name != chosen and kinds.get(name) == kinds.get(chosen)]
+    asked = st.query_params.get(BESIDE)
+    if BESIDE not in st.session_state and asked and asked not in alike:
+        links.note(
+            f"{BESIDE} must be another run on a task of the same kind (got {shortened(asked, QUOTED)}); showing none."
+        )
+    if st.session_state.get(BESIDE, asked) not in alike:
+        st.session_state[BESIDE] = None
+    st.selectbox(
+        "Beside it",
+        alike,
+        index=None,
+        key=BESIDE,
+        bind="query-params",
+        placeholder="no other run",
+        help="A second run on a task of the same kind: each figure of it stands beside the first one's, at its nearest snapshot.",
+    )
+
+
+def run_name() -> str | None:
+    """Return the name chosen in the sidebar; None without runs."""
+    return st.session_state.get(RUN)
+
+
+def chosen_run() -> runs.Run:
+    """Return the chosen run; stop the page if it has no snapshot yet."""
+    name = run_name()
+    if name is None:
+        say.info("There is no run yet. Train one first, on the page Train.", icon="play_circle")
+        st.stop()
+    try:
+        run = miii.runs.open(name)
+        steps = run.steps
+    except InputError as error:
+        steps, waiting = [], registry().get(name)
+        if waiting is None:
+            say.error(error)
+            st.stop()
+    if not steps:
+        say.info(f"{name} has not begun to train; its first snapshot appears here with its first step.")
+        st.stop()
+    return run
+
+
+def refuse(run: runs.Run, why: str) -> NoReturn:
+    """Say why a run cannot be shown, and stop the page."""
+    say.info(f"{run.name} cannot be shown here: {why}")
+    st.stop()

@@ -1,0 +1,36 @@
+"""How well a run's network does now, and since when it has learned the rule."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from miii import runs
+from pages._tasks.view import Row, view_of
+
+
+def show(run: runs.Run, rows: Sequence[Row]) -> None:
+    """The numbers that count for the run's task, at its newest evaluation."""
+    last, task = rows[-1], run.config.task
+    if "accuracy" in last:  # imported, with an unknown split
+        with st.container(horizontal=True):
+            st.metric("Accuracy on all pairs", f"{last['accuracy']:.1%}", border=True)
+            st.metric("Loss on all pairs", f"{last['loss']:.2g}", border=True, help="Mean cross-entropy in nats")
+        st.caption("The split is unknown: the weights do not say which pairs trained them.")
+        return
+    view = view_of(task.kind)
+    since = next((row for row in rows if task.learned(row)), None)
+    with st.container(horizontal=True):
+        for measure in view.measures(task, last):
+            st.metric(measure.label, measure.value, border=True, help=measure.help)
+        if run.imported:
+            return
+        st.metric(
+            f"{task.milestone.capitalize()} at step",
+            f"{since['step']:,.0f}" if since else "not yet",
+            border=True,
+            help=f"The first evaluated step with {view.criterion}",
+        )
+        seconds = f"{since['seconds']:.1f}" if since else "not yet"
+        st.metric("Seconds until then", seconds, border=True, help="Wall clock")
+    if caption := view.caption(last):
+        st.caption(caption)

@@ -1,0 +1,39 @@
+"""Pages that need a kind of task, and what they say of a run on another one."""
+
+from typing import NoReturn, TypeVar
+
+import streamlit as st
+
+from miii.runs import Run
+from miii.tasks import TaskConfig
+from pages._kit import links, say
+from pages._kit.navigation import entry
+from pages._kit.run_picker import chosen_run
+from pages._tasks.view import view_of
+
+T = TypeVar("T", bound=TaskConfig)
+
+
+def run_on(kind: type[T], shows: str) -> tuple[Run, T]:
+    """Return the chosen run and its task; if it is on another kind, lead to the page that fits and stop.
+
+    Args:
+        shows: what the page shows, as in "This page shows ...".
+    """
+    run = chosen_run()
+    task = run.config.task
+    if not isinstance(task, kind):
+        elsewhere(run, shows)
+    return run, task
+
+
+def elsewhere(run: Run, shows: str) -> NoReturn:
+    """Say that the page does not fit the run, lead to the one that does, and stop."""
+    view = view_of(run.config.task.kind)
+    home = entry(view.home)
+    say.info(
+        f"This page shows {shows}; {run.name} {view.about}, and what it has learned is on the page {home.title}.",
+        icon="signpost",
+    )
+    links.to(home.file, home.title, f":material/{home.icon}:")
+    st.stop()

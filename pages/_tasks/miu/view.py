@@ -1,0 +1,41 @@
+"""The MIU puzzle in the app."""
+
+from functools import partial
+
+import miii
+from miii import plots
+from miii.plots.style import Chart
+from pages._parts.attention import patterns
+from pages._tasks.miu import data, follow, inside
+from pages._tasks.miu.measures import measures
+from pages._tasks.view import Curve, Story, TaskView
+
+STORY = Story(
+    "Watch a network solve the MIU puzzle",
+    r"""
+Is a string of M, I and U a theorem of Hofstadter's puzzle? Only if its number of I's is **not divisible by 3**, whatever the
+rules of derivation look like. The network is told theorem or not, and then asked about longer strings than any that it has
+seen. Press Start.
+""",
+)
+
+
+def measure(name: str) -> Chart:
+    run = miii.runs.open(name)
+    return plots.by_length(run.metrics())
+
+
+VIEW = TaskView(
+    about="learns which strings are theorems",
+    home="sieve",
+    story=STORY,
+    main=("longest", "longest_test", "train_fraction", "seed", "steps"),
+    criterion="99 % test accuracy, longer strings included",
+    measures=measures,
+    curve=Curve(measure, plots.by_length, "Accuracy over the steps: training, test strings as long, and longer ones."),
+    accuracy=False,  # the curve has it
+    data=data.page,
+    follow=follow.page,
+    inside=inside.page,
+    attention=partial(patterns.show, by_token=True),  # the letters stand at random places
+)

@@ -1,0 +1,20 @@
+"""Inputs that pages on modular arithmetic share."""
+
+import streamlit as st
+
+from miii.expression import EXAMPLE, LENGTH
+from pages._kit.inputs import TASK_WIDTH
+
+
+def type_expression(default: str = EXAMPLE) -> str:
+    """The formula of a task of one's own, as text."""
+    return st.text_input(
+        "Expression",
+        default,
+        max_chars=LENGTH,
+        key="expression",
+        bind="query-params",
+        width=TASK_WIDTH,
+        help="What c is, modulo p: a formula in a, b and p with + - * / **, parentheses, and % p if you like. A division is by "
+        f"the inverse modulo p. For example {EXAMPLE}",
+    )

@@ -1,0 +1,62 @@
+"""The grid of all pairs on the Train page: which of them the network answers right."""
+
+import streamlit as st
+
+import miii
+from miii import plots
+from miii.jobs import Job
+from miii.plots.heatmap import CELL
+from miii.plots.style import Chart
+from miii.runs import Run
+from pages._kit import links
+from pages._kit.cell import cell
+from pages._kit.draw import draw
+from pages._kit.inputs import choose_pair, whole
+from pages._server.settings import LIMIT
+
+
+def answers(name: str, step: int) -> Chart:
+    run = miii.runs.open(name)
+    task = run.task()
+    correct = miii.answer(run.model(step), task.tokens) == task.labels
+    return plots.answers(correct, task, task.d_vocab_out)
+
+
+def show(run: Run, task: miii.ModularAddition, step: int) -> None:
+    """The grid at a snapshot, and the choice of a pair to look at."""
+    p = task.p
+    if p > LIMIT or run.task().d_vocab_out != p:
+        return
+    splits = ", in the training and in the test split" if run.task().split_known else ""
+    cell(
+        answers,
+        name=run.name,
+        step=step,
+        stamp=len(run.rows()),
+        width="content",
+        pick=(CELL, choose_pair),
+        alt=f"Grid of all {p} by {p} pairs: which are answered right{splits}.",
+        see="A click on a pair, or its numbers below, chooses one to be looked at closely.",
+    )
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        a = whole("a", 0, p - 1, min(5, p - 1), "a", "The first operand of a pair to look at", width=110) or 0
+        b = whole("b", 0, p - 1, min(8, p - 1), "b", "The second operand", width=110) or 0
+        links.to("try", f"Follow ({a}, {b}) through the network", ":material/route:")
+
+
+def live(job: Job | None, task: miii.ModularAddition) -> None:
+    """The grid at the newest evaluation; of a large p only a part is evaluated while it trains."""
+    found = job.evaluation if job is not None else None
+    if task.p > LIMIT or found is None or len(found.rows) != task.p**2:
+        return
+    draw(
+        plots.answers(found.correct, built(task), task.p),
+        key="answers",
+        width="content",
+        alt=f"Grid of all {task.p} by {task.p} pairs: which are answered right, in the training and in the test split.",
+    )
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def built(task: miii.ModularAddition) -> miii.Task:
+    return task.build()

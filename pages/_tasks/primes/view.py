@@ -1,0 +1,90 @@
+"""Primes in the app."""
+
+from functools import partial
+
+import streamlit as st
+
+import miii
+from miii import plots
+from miii.plots.style import Chart
+from miii.tasks import Primes
+from miii.tasks.primes import PRESETS, SIEVED
+from pages._parts.attention import patterns
+from pages._tasks.primes import data, follow, inside
+from pages._tasks.view import Curve, Measure, Preset, Row, Story, TaskView, area
+
+STORY = Story(
+    "Watch a network learn to sieve",
+    r"""
+A small transformer is shown the digits of an integer and told one bit: prime or not. Nobody tells it of factors. A last digit
+gives the multiples of 2 and 5 away; a multiple of 3 can only be told from **the sum of all digits** modulo 3. So the question is when
+it tells primes from numbers whose smallest prime factor is 3. Press Start.
+""",
+)
+
+
+def choose_range(name: str) -> Preset:
+    """The range that low and high start from."""
+    chosen = st.segmented_control(
+        "Range",
+        list(PRESETS),
+        default="table 1",
+        required=True,
+        key="range",
+        bind="query-params",
+        help="What low and high begin with: text, the four-digit integers that the paper's text speaks of; "
+        "table 1, the five-digit ones of its Table 1.",
+    )
+    chosen = chosen or "table 1"  # an empty value in the URL gives None
+    return Preset(chosen, dict(zip(("low", "high"), PRESETS[chosen], strict=True)))
+
+
+def measures(task: Primes, row: Row) -> list[Measure]:
+    """The areas that ``Primes.learned`` asks for."""
+    return [
+        Measure("ROC AUC", area(row.get("auc")), f"Of primes against all composites; {SIEVED[0]:.2f} is asked for"),
+        Measure(
+            "AUC against multiples of 3",
+            area(row.get("auc_3")),
+            f"Smallest prime factor 3; {SIEVED[1]:.2f} is asked for",
+        ),
+    ]
+
+
+def caption(row: Row) -> str:
+    """Why accuracy is not among the measures."""
+    return (
+        f"Accuracy says little here: most integers are composite, so “not prime” is right most of the time and long the best "
+        f"guess (now {row['test_accuracy']:.1%} of the test integers are answered right). The areas under the ROC curve ask "
+        "whether primes get a higher score than composites, wherever the threshold; 0.5 is chance. They are measured on "
+        "integers of the training half that no step is taken on."
+    )
+
+
+def measure(name: str) -> Chart:
+    run = miii.runs.open(name)
+    return plots.sieving(run.metrics())
+
+
+VIEW = TaskView(
+    about="learns which integers are prime",
+    home="sieve",
+    story=STORY,
+    main=("low", "high", "base", "train_fraction", "seed", "steps", "seconds"),
+    preset=choose_range,
+    criterion=f"both areas at {SIEVED[0]:.2f} and {SIEVED[1]:.2f}",
+    measures=measures,
+    caption=caption,
+    curve=Curve(
+        measure,
+        plots.sieving,
+        "Area under the ROC curve over the steps: primes against all composites, and by smallest factor.",
+    ),
+    data=data.page,
+    follow=follow.page,
+    inside=inside.page,
+    attention=partial(
+        patterns.show,
+        caption="Most integers are composite, so “no” is the best guess until the network knows several factors.",
+    ),
+)
