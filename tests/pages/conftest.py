@@ -75,7 +75,7 @@ def visit(zoo) -> Callable[..., AppTest]:
         if Path(os.environ["MIII_RUNS"]) == zoo.home:
             for name in {query.get("run"), query.get("beside")} & NAMES:
                 zoo(str(name))
-        at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+        at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600)
         at.switch_page(f"pages/{page}.py")
         for name, value in query.items():
             at.query_params[name] = list(map(str, value)) if isinstance(value, list) else str(value)

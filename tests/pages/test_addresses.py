@@ -1,7 +1,7 @@
 """Addresses: what a link asks for is shown or noted as missing, and a way to another page keeps the rest."""
 
 import pytest
-from shown import app, click, drag, fine, move, shown
+from shown import click, drag, fine, move, shown
 from streamlit.testing.v1 import AppTest
 
 from miii import analysis, runs
@@ -87,22 +87,6 @@ def test_what_there_is_is_shown_without_a_note(visit, page, asked):
             found = at.session_state[name]
             several = isinstance(value, list)
             assert set(found) == set(map(str, value)) if several else str(found).lower() == str(value).lower(), name
-
-
-def test_what_counts_as_the_value_asked_for(server):
-    same = app("_kit.links")._same
-    for asked, value in (
-        ("7", 7),
-        ("7.0", 7),
-        ("0.50", 0.5),
-        ("7", "7"),
-        ("mean", "mean"),
-        ("1", True),
-        ("false", False),
-    ):
-        assert same(asked, value)
-    for asked, value in (("8", 7), ("mean", None), ("perhaps", False)):
-        assert not same(asked, value)
 
 
 @pytest.mark.parametrize(

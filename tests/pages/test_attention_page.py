@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from shown import Shown, fine, move, shown
+from shown import Shown, fine, shown
 
 from miii import analysis
 
@@ -45,12 +45,6 @@ def test_the_figures_of_a_pair(see):
     ]
     # this network attends uniformly to "a", "b" and "=", by construction
     assert view.tables[0][["to a", "to b", "to ="]].to_numpy() == pytest.approx(1 / 3)
-
-
-def test_every_snapshot_is_shown(zoo, visit):
-    at = visit("attention", run="adds")
-    for step in zoo("adds").steps[1:-1]:
-        assert len(shown(move(at, step)).charts) == 10
 
 
 def test_the_rhythm_is_the_library_s(zoo, see):

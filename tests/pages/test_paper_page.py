@@ -44,7 +44,7 @@ def test_every_entry_of_the_contents_leads_to_a_heading(paper, visit):
 def test_every_link_leads_to_a_page_and_to_a_shipped_run(visit):
     nodes = [node for path in (ROOT / "pages" / "paper.py", *PARTS) for node in ast.walk(ast.parse(path.read_text()))]
     calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    leading = [c for c in calls if c.func.id in ("link", "apart") and isinstance(c.args[0], ast.Constant)]
+    leading = [c for c in calls if c.func.id in ("link", "link_details") and isinstance(c.args[0], ast.Constant)]
     assert len(leading) > 20
     for call in leading:
         assert (ROOT / "pages" / f"{call.args[0].value}.py").exists()

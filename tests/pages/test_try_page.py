@@ -34,16 +34,6 @@ def test_a_pair_is_followed_to_the_frequencies_that_argued(zoo, see):
         assert words in view.text
 
 
-def test_an_untrained_network_is_followed_too(zoo, see):
-    run = zoo("adds")
-    for step in (run.steps[0], run.steps[2]):
-        view = see("try", run="adds", step=step, a=3, b=4)
-        found = follow.predict(follow.forward_pass(run.model(step), run.task().tokens[3 * 11 + 4]).logits)
-        assert len(view.charts) == MODULAR
-        assert str(found.answer) in view.metrics.values()
-        assert f"{found.probability[found.answer]:.1%}" in view.metrics.values()
-
-
 def test_another_pair_and_one_that_is_wrong(zoo, visit, monkeypatch):
     run = zoo("adds")
     at = visit("try", run="adds", a=3, b=4)
