@@ -1,4 +1,4 @@
-"""What a reader does in a browser: open a page, wait until it is drawn, and look at it."""
+"""What a reader does in a browser: opens a page, waits until it stands there, and looks at it."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -16,17 +16,21 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60_000  # milliseconds; the other core is busy with the rest of the suite
-PHONE, LAPTOP = 390, 1280  # pixels
 BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
-#: Small runs for the pages that show nothing of modular arithmetic; the others show one that adds modulo 11.
-FITTING = {"sieve": "primes", "frames": "frames"}
-ADDING = "eleven"
+#: The runs of pages that show nothing of modular arithmetic; the others show one that adds.
+FITTING = {"sieve": "primes-10", "frames": "frames-10"}
+ADDING = "add-113"
 expect.set_options(timeout=PATIENCE)
 
 
 @contextlib.contextmanager
 def serving(home: Path, runs: tuple[Path, ...] = ()) -> Iterator[str]:
-    """Start a cold server that keeps its runs in ``home``, with copies of these; its address."""
+    """A cold server: its address.
+
+    Args:
+        home: where it keeps its runs.
+        runs: folders of runs that are copied there first.
+    """
     home.mkdir(parents=True, exist_ok=True)
     for run in runs:
         shutil.copytree(run, home / run.name)
@@ -35,12 +39,12 @@ def serving(home: Path, runs: tuple[Path, ...] = ()) -> Iterator[str]:
         port = free.getsockname()[1]
     options = ["--server.headless=true", f"--server.port={port}", "--server.address=127.0.0.1"]
     environment = os.environ | {"MIII_RUNS": str(home), "OMP_NUM_THREADS": "1"}
-    log_file = home.with_name(f"{home.name}-{port}.log")
-    with log_file.open("w") as log:
+    said = home.with_name(f"{home.name}-{port}.log")
+    with said.open("w") as log:
         command = [sys.executable, "-m", "streamlit", "run", "app.py", *options]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:
-        yield _answering(f"http://127.0.0.1:{port}", log_file)
+        yield _answering(f"http://127.0.0.1:{port}", said)
     finally:
         process.terminate()
         try:
@@ -50,19 +54,19 @@ def serving(home: Path, runs: tuple[Path, ...] = ()) -> Iterator[str]:
             process.wait()
 
 
-def _answering(address: str, log_file: Path) -> str:
+def _answering(address: str, said: Path) -> str:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
             urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
             return address
         time.sleep(0.1)
-    raise AssertionError(log_file.read_text())
+    raise AssertionError(said.read_text())
 
 
 @contextlib.contextmanager
-def reader(browser: Browser, scheme: str = "light", width: int = LAPTOP) -> Iterator[tuple[Page, list[str]]]:
-    """Open a tab of a fresh browser, and collect its errors; at the end there may be none."""
+def reader(browser: Browser, scheme: str = "light", width: int = 1280) -> Iterator[tuple[Page, list[str]]]:
+    """A tab of a fresh browser, and what goes wrong in it; at the end nothing may have."""
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})  # type: ignore[arg-type]
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
@@ -81,7 +85,7 @@ def reader(browser: Browser, scheme: str = "light", width: int = LAPTOP) -> Iter
 
 
 def link(page: str, **query: object) -> str:
-    """Return the address of a page, with a run that has something to show there."""
+    """The way to a page of the app, with a run that has something to show there."""
     asked = {"run": FITTING.get(page, ADDING)} | query
     return f"/{page}?{urlencode(asked)}"
 
@@ -112,13 +116,6 @@ def button(page: Page, name: str) -> Locator:
 def slider(page: Page) -> Locator:
     """The slider of steps below every page."""
     return page.get_by_label("Training step of the snapshot")
-
-
-def steady(page: Page, read: Callable[[], str | None], seconds: float) -> bool:
-    """Whether what is read stays the same for a time."""
-    first = read()
-    page.wait_for_timeout(1000 * seconds)
-    return read() == first
 
 
 def number(page: Page, label: str, value: int) -> None:

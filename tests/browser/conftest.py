@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from browsing import serving
 from playwright.sync_api import Browser, sync_playwright
-from safetensors.torch import save_file
 
 import miii
 from miii import runs
@@ -37,34 +36,27 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
-def small(small_config, adder, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The folders of small runs: one that adds modulo 11 at its last step, one on primes, one on frames."""
-    home = tmp_path_factory.mktemp("small")
-    shape = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "act": "relu", "biases": "none"}
-    runs.record(home / "eleven", miii.train(small_config(task={"p": 11}, model=shape, steps=30)))
-    weights = adder(11, (2, 3), n_heads=2, scale=3.0).state_dict()
-    save_file(weights, home / "eleven" / "snapshots" / "30.safetensors")
-    tasks = {
-        "primes": miii.Primes(low=1000, high=2999),
-        "frames": miii.Frames(low=100, high=399, frames=3, largest_step=3),
-    }
-    for name, task in tasks.items():
-        few = {"model": {"d_model": 8, "n_heads": 2, "d_mlp": 16}, "steps": 4, "eval_every": 2, "snapshots": 3}
-        runs.record(home / name, miii.train(miii.recipe(task=task, batch_size=None, threads=1, **few)))
-    return {folder.name: folder for folder in home.iterdir()}
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Starts a cold server with runs of its own, and gives its address."""
+    with ExitStack() as servers:
+        yield lambda: servers.enter_context(serving(tmp_path / "runs"))
 
 
 @pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """Start a cold server with these runs of its own; its address."""
-    with ExitStack() as servers:
-        yield lambda *runs: servers.enter_context(serving(tmp_path / "runs", runs))
+def server(start_server: Callable[[], str]) -> str:
+    return start_server()
 
 
 @pytest.fixture(scope="session")
-def warm(tmp_path_factory: pytest.TempPathFactory, small: dict[str, Path]) -> Iterator[str]:
-    """The address of one server for all files, which has the small runs beside the shipped ones."""
-    *others, eleven = sorted(small.values(), key=lambda folder: folder.name == "eleven")
-    with serving(tmp_path_factory.mktemp("server") / "runs", (*others, eleven)) as address:
+def eleven(small_config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small run that every page can show."""
+    folder = tmp_path_factory.mktemp("shared") / "eleven"
+    return runs.record(folder, miii.train(small_config(task={"p": 11}))).folder
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory, eleven: Path) -> Iterator[str]:
+    """One server for a whole file, which has a small run beside those that came with miii."""
+    with serving(tmp_path_factory.mktemp("server") / "runs", (eleven,)) as address:
         yield address

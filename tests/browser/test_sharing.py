@@ -1,4 +1,4 @@
-"""Two browser sessions: one trains and stops runs while the other reads."""
+"""Two browser sessions train and read at once for half a minute."""
 
 import importlib
 import sys
@@ -21,7 +21,7 @@ def sharing(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_two_sessions_train_and_read_at_once(chromium: Browser, sharing) -> None:
-    found = sharing.share(chromium, 1)  # one round
+    found = sharing.share(chromium, 30)
     assert found["problems"] == []
     assert found["errors"] == []
     assert min(found["trained"], found["stopped"], found["refused"], found["pages"], found["moves"]) >= 1
