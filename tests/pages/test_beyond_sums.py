@@ -140,8 +140,8 @@ def test_strings_are_asked_by_length(zoo, see):
     (rows,) = (rows for rows in view.charts[0].rows() if "strings" in rows)
     assert rows["strings"].sum() == len(strings)
     apart = see("sieve", run="miu", apart="true")
-    (rows,) = (rows for chart in apart.charts for rows in chart.rows() if "change" in rows)
-    assert rows["change"].unique().tolist() == ["interchange", "steering"]
+    changes = [rows["change"].unique().tolist() for chart in apart.charts for rows in chart.rows() if "change" in rows]
+    assert ["interchange", "steering"] in changes
     assert see("sieve", run="adding").infos
 
 
