@@ -61,8 +61,11 @@ def test_a_measure_can_be_chosen(see):
     assert view.value("measure") == view.drawn[-1] == "single frequency"
 
 
-def test_own_runs_are_compared_on_equal_terms_alone(bring, visit):
-    two = [bring("even", name, model={"block": block}) for name, block in (("first", "plain"), ("other", "plain"))]
+def test_own_runs_are_compared_on_equal_terms_alone(home, small_config, visit):
+    two = []
+    for name, block in (("first", "plain"), ("other", "pre-norm")):
+        config = small_config(task={"p": 11}, model={"block": block}, steps=3, eval_every=1)
+        two.append(runs.record(home / name, miii.train(config)))
     at = visit("compare", comparison="runs of yours")
     at.multiselect(key="runs").set_value(["first", "other"]).run()
     view, expected = shown(fine(at)), compare.table([reports.measure(run) for run in two])
