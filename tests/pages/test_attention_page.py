@@ -32,17 +32,8 @@ def test_the_answer_to_the_chosen_pair_is_the_network_s(zoo, visit):
 
 def test_the_figures_of_a_pair(see):
     view = see("attention", run="adds", head=1)
-    assert view.drawn[:-1] == [
-        "Where each head looks",
-        "Head 1: attention to a",
-        "Head 1: attention to b",
-        "Head 1: spectrum of attention to a",
-        "Head 1: spectrum of attention to b",
-        "Head 1: scores from the last position",
-        "Head 1: who asks for whom (QK)",
-        "Head 1: what it writes (OV)",
-        "Direct contributions to the answer",
-    ]
+    assert len(set(view.drawn)) == 10
+    assert sum(title.startswith("Head 1: ") for title in view.drawn) == 7
     # this network attends uniformly to "a", "b" and "=", by construction
     assert view.tables[0][["to a", "to b", "to ="]].to_numpy() == pytest.approx(1 / 3)
 
