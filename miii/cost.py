@@ -1,7 +1,7 @@
-"""What a run will cost, from its config alone: memory, operations, disk. Nothing is built to find out.
+"""Estimate memory, operations and disk of a run from its config, without building anything.
 
-The terms are the large arrays that training and each analysis hold at once; their weights are fitted to measurements.
-``python -m benchmarks cost`` measures again, and a test holds the estimates to a factor of 2.
+The terms are the large arrays that training and each analysis hold at once, with weights fitted to measurements.
+``python -m benchmarks cost`` measures again; a test requires estimates within a factor of 2.
 """
 
 import math
@@ -17,7 +17,7 @@ from miii.training.config import RunConfig
 from miii.training.evaluation import ALL, CHUNK, EVERYWHERE, SIDE
 from miii.training.optim import SGD, Muon
 
-IDLE = 15_000_000  #: bytes that any work takes beside its arrays: thread stacks, the allocator's reserve, a chart
+IDLE = 15_000_000  #: bytes of any work beside its arrays: thread stacks, the allocator's reserve, a chart
 RATE = 1.5e10  #: operations a second of one thread of a small server
 EXPONENT = 5  #: iterations of Muon's orthogonalization
 
@@ -27,10 +27,10 @@ class Cost:
     """An estimate.
 
     Attributes:
-        nbytes: peak memory beside that of an idle process.
-        flops: floating-point operations of all matrix products, one multiply-add counted as two.
-        disk: bytes of the run's folder at its largest.
-        step_flops: of the longest part of training that cannot be stopped, one step.
+        nbytes: peak memory beyond that of an idle process.
+        flops: floating-point operations of all matrix products; a multiply-add counts as two.
+        disk: largest size of the run's folder in bytes.
+        step_flops: operations of one step, the longest part of training that cannot be interrupted.
     """
 
     nbytes: int
@@ -40,19 +40,19 @@ class Cost:
 
     @property
     def seconds(self) -> float:
-        """How long it takes one thread of a small server, roughly."""
+        """Estimated seconds on one thread of a small server."""
         return self.flops / RATE
 
     @property
     def step_seconds(self) -> float:
-        """How long a step takes, roughly."""
+        """Estimated seconds of a step."""
         return self.step_flops / RATE
 
 
 Weights = dict[str, float]
 
-#: By kind of task and page: how many numbers an analysis holds for each of a site's of an example; how many forward
-#: passes it takes over all examples, through the last block and through those below it, and further ones for each head.
+#: Weights by kind of task and page: numbers held for each number of a site of an example; forward passes over all
+#: examples through the last block ("passes") and the blocks below ("deep"), and further passes for each head.
 _WHOLE: dict[str, Weights] = {
     "attention": {"head": 13, "stream": 1, "neuron": 1, "below": 1, "passes": 4, "deep": 3, "a head": 0.8},
     "fourier": {"stream": 0.5, "neuron": 0.2, "logit": 4, "below": 1, "passes": 1.5, "deep": 1},
@@ -81,19 +81,19 @@ ANALYSES: dict[str, dict[str, Weights]] = {
     "miu": _LOOKED | {"sieve": {"pattern": 1, "passes": 2, "deep": 2}},
     "frames": _LOOKED | {"frames": {"stream": 0.5, "below": 0.6, "passes": 4, "deep": 4}},
 }
-SEEN = {"frames": 6_000}  #: examples that an analysis looks at together, where it is not 50,000
-AVERAGED = 2_000  #: over which it averages attention
+SEEN = {"frames": 6_000}  #: examples that an analysis holds at once; by default 50,000
+AVERAGED = 2_000  #: examples over which attention is averaged
 
 
 class _Forward(NamedTuple):
-    """Of one example: multiply-adds of a forward pass, and numbers that its backward pass needs kept."""
+    """Multiply-adds of one example's forward pass, and numbers that its backward pass keeps."""
 
     macs: float
     kept: float
 
 
 def parameters(config: RunConfig) -> int:
-    """Return how many weights the network has, but for biases and gains."""
+    """Return the number of the network's weights, without biases and gains."""
     model, sizes = config.model, config.task.sizes
     declared = block_type(model).weights(model, sizes.n_ctx).values()
     block = sum(math.prod(weight.shape) for weight in declared if weight is not None and weight.kind == "map")
@@ -102,7 +102,7 @@ def parameters(config: RunConfig) -> int:
 
 
 def training(config: RunConfig) -> Cost:
-    """Return what training to the last step costs, evaluations and the run's folder included."""
+    """Return the cost of training to the last step, with evaluations and the run's folder."""
     model, sizes, weights = config.model, config.task.sizes, parameters(config)
     batch = min(config.batch_size or sizes.examples, config.task.most_train)
     evaluated = _evaluated(sizes)
@@ -118,19 +118,19 @@ def training(config: RunConfig) -> Cost:
     chunks = math.ceil(evaluated / at_once)
     an_evaluation = 2 * (evaluated * forward.macs + chunks * _shared(model, sizes))
     flops = config.steps * a_step + evaluations * an_evaluation
-    # snapshots of 2 bytes a weight, the last of 4, and what resuming needs
+    # snapshots have 2 bytes a weight, the last one 4; then the training state
     disk = weights * (2 * len(snapshot_steps(config.steps, config.snapshots)) + 2 + 4 * (1 + optimizer))
     disk += 400 * evaluations
     return Cost(round(IDLE + held + max(step, evaluation)), flops, round(disk), a_step)
 
 
 def data(task: TaskConfig) -> Cost:
-    """Return what building a task's data costs, and showing it."""
+    """Return the cost of building and showing a task's data."""
     return Cost(round(IDLE + _data(task.sizes)), 0.0)
 
 
 def pages(config: RunConfig) -> dict[str, Cost]:
-    """Return what each page of the app that computes something of a run costs, by the page's name in the address."""
+    """Return the cost of each page that analyzes a run, by the page's name in the address."""
     model, sizes = config.model, config.task.sizes
     seen = min(sizes.examples, SEEN.get(config.task.kind, 50_000))
     below = (model.n_layers - 1) * sizes.n_ctx
@@ -157,7 +157,7 @@ def pages(config: RunConfig) -> dict[str, Cost]:
 
 
 def _evaluated(sizes: Sizes) -> int:
-    """How many examples an evaluation looks at."""
+    """The number of examples of an evaluation."""
     share = EVERYWHERE if sizes.everywhere else 1
     if sizes.examples <= ALL // share:
         return sizes.examples
@@ -165,12 +165,12 @@ def _evaluated(sizes: Sizes) -> int:
 
 
 def _data(sizes: Sizes) -> float:
-    """Bytes of a task's arrays, and of what finds its distinct tokens."""
+    """Bytes of a task's arrays and of its distinct tokens."""
     return 8.0 * sizes.examples * (5 * sizes.n_ctx + sizes.targets + 8 + (sizes.n_ctx if sizes.everywhere else 0))
 
 
 def _forward(model: ModelConfig, sizes: Sizes) -> _Forward:
-    """The first block's reading is shared by all examples, and the last one computes the answer's position alone."""
+    """Examples share the first block's queries, keys and values; the last block computes one position."""
     d, m, h, n, out = model.d_model, model.d_mlp, model.n_heads, sizes.n_ctx, sizes.d_vocab_out
     mixing = {"gru": 6 * d * d, "attention": 2 * d * d}.get(model.mixer, 0)
     projected = 2 * d * d if BLOCKS[model.block].projections else 0
@@ -188,14 +188,14 @@ def _forward(model: ModelConfig, sizes: Sizes) -> _Forward:
 
 
 def _shared(model: ModelConfig, sizes: Sizes) -> float:
-    """Multiply-adds of a call that all its examples share: what distinct tokens read, and products of weights."""
+    """Multiply-adds that all examples of a call share: those of distinct tokens, and products of weights."""
     d, m, out = model.d_model, model.d_mlp, sizes.d_vocab_out
     distinct = sizes.distinct or min(sizes.examples, sizes.d_vocab) * sizes.n_ctx
     return 3 * distinct * d * d + (d * d * m + (m * d * out if out <= d else 0) if model.plain else 0)
 
 
 def _update(config: RunConfig) -> float:
-    """Operations of an optimizer's step beside the gradients: Muon multiplies its matrices with themselves."""
+    """Operations of an optimizer's step beside the gradients: Muon's orthogonalization."""
     if not isinstance(config.optimizer, Muon):
         return 0.0
     d, m = config.model.d_model, config.model.d_mlp

@@ -9,10 +9,10 @@ QUOTED: Final = 100  #: characters of a value that a message repeats
 
 
 class InputError(ValueError):
-    """The user's input is invalid; the text is one sentence that names the field and the valid values.
+    """Invalid input from the user, in one sentence that names the field and the valid values.
 
-    A message of more than ``LONGEST`` characters loses its middle, since it may repeat a value of any size. What is no
-    text in it, such as the bytes of a file's name, is escaped.
+    A message of more than ``LONGEST`` characters loses its middle, since it may repeat a value of any size. Bytes that
+    are not text, as in a file's name, are escaped.
     """
 
     def __init__(self, text: str) -> None:
@@ -42,7 +42,7 @@ def quoted(value: object) -> str:
 
 
 class Frozen(BaseModel):
-    """A value that checks itself: immutable, unknown keys refused, errors turned into one sentence.
+    """A validated, immutable value: unknown keys are refused, and errors are one sentence.
 
     Raises:
         InputError: a field is unknown, missing or out of range.
@@ -66,8 +66,7 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, ValueError):
         return str(inner)
-    # Field names are unique across a config, so the last one says it all: "p", not "task.p". Numbers are places in
-    # a list.
+    # field names are unique across a config, so the last one is enough: "p", not "task.p"; numbers are list indices
     field = next((part for part in reversed(first["loc"]) if isinstance(part, str)), "value")
     context, kind = first.get("ctx", {}), first["type"]
     if kind == "extra_forbidden":

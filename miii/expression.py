@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from miii.errors import InputError
-from miii.numbers import centred
+from miii.numbers import centered
 
 if TYPE_CHECKING:
     import sympy
@@ -88,7 +88,7 @@ class Expression:
         n = np.arange(p)
         if not np.array_equal(values, (alpha * n[:, None] + beta * n + gamma) % p):
             return None
-        return centred(alpha, p), centred(beta, p), gamma
+        return centered(alpha, p), centered(beta, p), gamma
 
     def sympy(self) -> "sympy.Expr":
         """Return the formula as typed, unevaluated, in the integer symbols a, b and p, without ``% p``."""

@@ -1,4 +1,4 @@
-"""What this machine computes on, and in which precision."""
+"""The devices, the precision and the memory of this machine."""
 
 import os
 import platform
@@ -11,12 +11,10 @@ from miii.errors import InputError
 
 
 def device(name: Literal["auto", "cpu", "cuda", "mps"] = "auto") -> torch.device:
-    """The device of that name; "auto" takes CUDA or MPS where there is one.
+    """Return the device of that name; "auto" takes CUDA or MPS if the machine has it.
 
     Raises:
         InputError: this machine has no such device.
-
-    Source: own design.
     """
     has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
@@ -29,11 +27,9 @@ def device(name: Literal["auto", "cpu", "cuda", "mps"] = "auto") -> torch.device
 def precision(
     name: Literal["auto", "float32", "bfloat16"] = "auto", on: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 ) -> torch.dtype:
-    """The precision of the training step; "auto" takes bfloat16 where the processor multiplies it in hardware.
+    """Return the precision of the training step; "auto" takes bfloat16 if the processor multiplies it in hardware.
 
-    Elsewhere bfloat16 is emulated, and slower than float32.
-
-    Source: own design.
+    Emulated bfloat16 is slower than float32.
     """
     if name == "auto":
         return torch.bfloat16 if _bfloat16_in_hardware(device(on)) else torch.float32
@@ -45,12 +41,12 @@ def _bfloat16_in_hardware(where: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if where.type != "cpu":
         return False
-    # torch.cpu has no public question for this before 2.13; both of these are absent on ARM, which then takes float32
+    # torch.cpu has no public function for this before 2.13; ARM has neither of these and takes float32
     return any(getattr(torch.cpu, f"_is_{kind}_supported", bool)() for kind in ("avx512_bf16", "amx_tile"))
 
 
 def available_memory() -> int:
-    """Return how many bytes a new computation may take: what the system has left, within its container's limit.
+    """Return the bytes that a new computation may take: free memory within the container's limit.
 
     Source: proc(5), MemAvailable; cgroups(7), memory.max and memory.current. Elsewhere all physical memory.
     """
@@ -68,7 +64,7 @@ def available_memory() -> int:
 
 
 def processor() -> str:
-    """The processor's name, as the operating system tells it. Source: /proc/cpuinfo, or Python's platform."""
+    """Return the processor's name, from /proc/cpuinfo or Python's ``platform``."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():

@@ -1,4 +1,4 @@
-"""Training in the background: one thread trains, the others read. Nothing here knows of any user interface."""
+"""Train in the background, without any user interface: one thread trains, the others read."""
 
 import math
 import os
@@ -18,17 +18,17 @@ from miii.training.config import RunConfig
 from miii.training.evaluation import Evaluation
 
 Status = Literal["queued", "running", "pausing", "stopping", "paused", "stopped", "finished", "failed"]
-OVER: tuple[Status, ...] = ("paused", "stopped", "finished", "failed")  #: the states that a job does not leave
+OVER: tuple[Status, ...] = ("paused", "stopped", "finished", "failed")  #: final states
 
 
 @dataclass
 class Job:
-    """One run in the background. Its attributes are written by the training thread and read by all others.
+    """One run in the background. The training thread writes its attributes, other threads read them.
 
     Attributes:
-        step: the newest step; evaluation: the newest evaluation, a few steps older at most.
-        message: why it failed, or was stopped by the limit, in one sentence.
-        limit: wall-clock seconds for which it may train; None where it may as long as it takes.
+        step: the newest step; evaluation: the newest evaluation, at most a few steps older.
+        message: why it failed or was stopped by the limit, in one sentence.
+        limit: wall-clock seconds after which it is stopped; None never stops it.
     """
 
     folder: Path
@@ -50,11 +50,11 @@ class Job:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Whether the job is in a final state."""
         return self.status in OVER
 
     def wait(self, seconds: float) -> bool:
-        """Wait until the job is over, for so many seconds at most; whether it is."""
+        """Wait until the job is over, at most so many seconds; return whether it is."""
         end = time.monotonic() + seconds
         while not self.over and time.monotonic() < end:
             time.sleep(0.01)
@@ -70,19 +70,19 @@ class Job:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until the last step at the present rate; None while there is no rate."""
+        """Seconds until the last step at the present rate; None without a rate."""
         rate = self.rate
         return None if not rate or self.step is None else (self.config.steps - self.step.step) / rate
 
     def stopping(self) -> bool:
-        """Whether training is to end: it was asked to, or has had its time. Training asks within a step, too."""
+        """Return whether training must stop: by request, or by its limit. Evaluations call it too."""
         if not self.stop.is_set() and time.monotonic() > self._until:
-            self.message = f"Stopped after {self.limit:,.0f} seconds, the most that a run may train here."
+            self.message = f"Stopped after {self.limit:,.0f} seconds, the limit of a run here."
             self.stop.set()
         return self.stop.is_set()
 
     def run(self, steps: Callable[[], Iterator[Step]]) -> None:
-        """Train to the end or until ``stopping``, writing the run; errors end up in ``message``."""
+        """Train to the end or until ``stopping``, and write the run; errors go to ``message``."""
         self._until = math.inf if self.limit is None else time.monotonic() + self.limit
         try:
             followed = runs.follow(self.folder, steps())
@@ -93,14 +93,14 @@ class Job:
                 if self.stopping():
                     break
             followed.close()
-            # a step that is over must not keep the network, its optimiser and their gradients alive
+            # the last step must not keep the network, its optimizer and their gradients alive
             self.step = self.step and replace(self.step, weights=None, state=dict)
-            with self.lock:  # or a stop that comes at this moment would be written over the end
+            with self.lock:  # a stop at this moment must not overwrite the end
                 if self.step is not None and self.step.last:
                     self.status = "finished"
                 else:
                     self.status = "paused" if self.status == "pausing" else "stopped"
-        except Exception as error:  # the thread must not die silently, whatever happened
+        except Exception as error:  # the thread must not die silently
             known = isinstance(error, InputError)
             self.message = str(error) if known else f"Training failed: {type(error).__name__}: {error}."
             with self.lock:
@@ -108,12 +108,10 @@ class Job:
 
 
 class Jobs:
-    """A queue of jobs and the threads that work on them.
+    """A queue of jobs, and threads that run them.
 
     Args:
-        workers: how many jobs train at once. More than one slows each of them down.
-
-    Source: own design.
+        workers: jobs that train at once. More than one slows each down.
     """
 
     def __init__(self, workers: int = 1) -> None:
@@ -132,7 +130,7 @@ class Jobs:
             limit: wall-clock seconds after which it is stopped; None never stops it.
 
         Raises:
-            InputError: the folder exists, or a job is about to make it.
+            InputError: the folder exists, or a queued job will make it.
         """
         folder = Path(folder)
         if folder.exists():
@@ -141,13 +139,13 @@ class Jobs:
         return self._submit(job, lambda: train(config, stop=job.stopping))
 
     def resume(self, run: runs.Run, limit: float | None = None) -> Job:
-        """Queue a stopped run, to be resumed where it stopped.
+        """Queue a stopped run to be resumed.
 
         Args:
             limit: as of ``start``.
 
         Raises:
-            InputError: it has ended, is being written, or is queued already.
+            InputError: it has ended, is being written, or is queued.
         """
         if not run.can_resume:
             raise InputError(f"{run.name} has nothing to resume.")
@@ -164,22 +162,22 @@ class Jobs:
         return job
 
     def get(self, name: str) -> Job | None:
-        """The newest job of that run, or None."""
+        """Return the newest job of that run, or None."""
         return self._jobs.get(name)
 
     def all(self) -> list[Job]:
-        """Every job since the start, in order of their submission."""
+        """Return every job since the start, in the order of submission."""
         return list(self._jobs.values())
 
     def ahead(self, job: Job) -> int:
-        """How many jobs are queued or running before this one gets its turn."""
+        """Return the number of jobs queued or running before this one; 0 once it has begun."""
         with self._lock:
             waiting = [queued for queued, _ in self._queue]
             running = sum(1 for other in self._jobs.values() if other.status in ("running", "pausing", "stopping"))
             return waiting.index(job) + running if job in waiting else 0
 
     def stop(self, job: Job) -> None:
-        """Stop a job after its present step, or take it out of the queue; a started run can be resumed."""
+        """Stop a job after its present step, or remove it from the queue; a started run can be resumed."""
         with self._lock, job.lock:
             if job.status == "queued":
                 self._queue = deque(item for item in self._queue if item[0] is not job)
@@ -189,14 +187,14 @@ class Jobs:
             job.stop.set()
 
     def pause(self, job: Job) -> None:
-        """Stop a running job after its present step, to be gone on with by ``resume``; its place goes to the next."""
+        """Stop a running job after its present step, for ``resume``; the next job takes its place."""
         with self._lock, job.lock:
             if job.status == "running":
                 job.status = "pausing"
                 job.stop.set()
 
     def close(self) -> None:
-        """Stop everything and wait for it: each started run is written and can be resumed."""
+        """Stop all jobs and wait for them; started runs can be resumed."""
         for job in self.all():
             if not job.over:
                 self.stop(job)
@@ -222,6 +220,6 @@ class Jobs:
 
 
 def be_nice() -> None:
-    """Let other threads go before this one, from now on: on Linux a thread has a priority of its own."""
+    """Lower the priority of this thread; Linux only."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)

@@ -1,4 +1,4 @@
-"""Integers: their digits, their smallest prime factors, and the draft paper's table of them, in NumPy."""
+"""Integers in NumPy: digits, smallest prime factors, and the draft paper's table."""
 
 import math
 from collections.abc import Iterator
@@ -6,22 +6,19 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Int
 
-LARGEST = 10**8  #: the largest integer that is asked about: its sieve takes a second or two
-BLOCK = 1 << 20  #: integers sieved at a time: they stay in the cache of a core
+LARGEST = 10**8  #: the largest integer; its sieve takes a second or two
+BLOCK = 1 << 20  #: integers sieved at a time; they fit the cache of a core
 
 
 def primes_below(limit: int) -> tuple[int, ...]:
-    """The primes q < ``limit``, ascending. Source: ``primes_between``.
-
-    SymPy has a sieve, too, and takes half a second and 34 MB to import.
-    """
+    """Return the primes q < ``limit``, ascending. SymPy's sieve would take half a second and 34 MB to import."""
     return tuple(int(q) for block in primes_between(2, limit - 1) for q in block) if limit > 2 else ()
 
 
 def primes_between(low: int, high: int) -> Iterator[Int[np.ndarray, " primes"]]:
-    """The primes from ``low`` (2 or more) to ``high``, ascending, block after block.
+    """Yield the primes from ``low`` (2 or more) to ``high``, ascending, in blocks.
 
-    Source: the sieve of Eratosthenes, with the primes up to the root from itself.
+    Source: the segmented sieve of Eratosthenes.
     """
     sieving = primes_below(math.isqrt(high) + 1)
     for begin in range(low, high + 1, BLOCK):
@@ -32,12 +29,11 @@ def primes_between(low: int, high: int) -> Iterator[Int[np.ndarray, " primes"]]:
 
 
 def smallest_prime_factor(n: Int[np.ndarray, " integers"]) -> Int[np.ndarray, " integers"]:
-    """Return the smallest prime factor of each integer, itself for a prime, 0 for 0 and 1.
+    """Return the smallest prime factor of each integer; 0 for 0 and 1.
 
-    A segmented sieve: its time grows with the span of the integers, its memory with their number. Integers in
-    ascending order need no copy.
+    Time grows with the span of the integers, memory with their number. Ascending integers need no copy.
 
-    Source: the sieve of Eratosthenes.
+    Source: the segmented sieve of Eratosthenes.
     """
     if (np.diff(n) < 0).any():
         order = np.argsort(n, kind="stable")
@@ -54,7 +50,7 @@ def smallest_prime_factor(n: Int[np.ndarray, " integers"]) -> Int[np.ndarray, " 
         if first == last:
             continue
         block = np.zeros(min(BLOCK, high + 1 - begin), dtype=np.int32)
-        for q in reversed(primes):  # descending, so that the smallest factor is the one that stays
+        for q in reversed(primes):  # descending, so the smallest factor is written last
             block[max(q * q, -(-begin // q) * q) - begin :: q] = q
         mine = n[first:last]
         factor = block[mine - begin]
@@ -63,21 +59,21 @@ def smallest_prime_factor(n: Int[np.ndarray, " integers"]) -> Int[np.ndarray, " 
 
 
 def sample(generator: np.random.Generator, most: int, size: int) -> Int[np.ndarray, " size"]:
-    """Draw ``size`` distinct integers of 0 .. most - 1, ascending, every subset equally likely.
+    """Draw ``size`` distinct integers from 0 .. most - 1, ascending, every subset equally likely.
 
-    Memory grows with ``size`` alone: ``Generator.choice`` lists all ``most`` of them.
+    Memory grows with ``size``; that of ``Generator.choice`` grows with ``most``.
 
     Raises:
         ValueError: ``size`` is larger than ``most``.
     """
     if size > most:
         raise ValueError(f"size must be at most {most} (got {size}).")
-    if 2 * size > most:  # draw what is left out: the rest is listed, and less than twice as long
+    if 2 * size > most:  # draw the integers to leave out: the result is at least half as long as the list
         kept = np.ones(most, dtype=bool)
         kept[sample(generator, most, most - size)] = False
         return np.flatnonzero(kept)
     drawn = np.empty(0, dtype=np.int64)
-    while len(drawn) < size:  # of what was drawn twice the first counts, so that the order stays random
+    while len(drawn) < size:  # the first of two equal draws counts, so the order stays random
         drawn = np.concatenate([drawn, generator.integers(most, size=size - len(drawn))])
         _, first = np.unique(drawn, return_index=True)
         drawn = drawn[np.sort(first)]
@@ -85,15 +81,12 @@ def sample(generator: np.random.Generator, most: int, size: int) -> Int[np.ndarr
 
 
 def is_prime(n: Int[np.ndarray, " integers"]) -> np.ndarray:
-    """Whether each integer is prime. Source: ``smallest_prime_factor``."""
+    """Return whether each integer is prime."""
     return (n > 1) & (smallest_prime_factor(n) == n)
 
 
 def factors(n: int) -> dict[int, int]:
-    """The prime factors of ``n`` (0 or more) and how often each divides it, ascending; 0 and 1 have none.
-
-    Source: trial division.
-    """
+    """Return the prime factors of ``n`` (0 or more) and their exponents, ascending; 0 and 1 have none."""
     found: dict[int, int] = {}
     for q in primes_below(math.isqrt(n) + 1):
         while n and n % q == 0:
@@ -103,13 +96,13 @@ def factors(n: int) -> dict[int, int]:
 
 
 def digits(n: Int[np.ndarray, " integers"], base: int, width: int) -> Int[np.ndarray, "integers width"]:
-    """The last ``width`` digits of each integer, the most significant first. Source: own design."""
+    """Return the last ``width`` digits of each integer, most significant first."""
     powers = base ** np.arange(width - 1, -1, -1, dtype=np.int64)
     return n[:, None] // powers % base
 
 
 def width(n: int, base: int) -> int:
-    """How many digits ``n`` has in ``base``; 1 for 0. Source: own design."""
+    """Return the number of digits of ``n`` in ``base``; 1 for 0."""
     found = 1
     while n >= base:
         n //= base
@@ -117,18 +110,16 @@ def width(n: int, base: int) -> int:
     return found
 
 
-def centred(k: int, p: int) -> int:
-    """The representative of k modulo p in -(p // 2) .. p // 2; p / 2 itself for an even p. Source: own design."""
+def centered(k: int, p: int) -> int:
+    """Return the residue of k modulo p in -(p // 2) .. p // 2; p / 2 for an even p."""
     k %= p
     return k - p if 2 * k > p else k
 
 
 def table(low: int = 10_000, high: int = 99_999) -> Int[np.ndarray, "rows 8"]:
-    """Table 1 of the draft paper: one row for every ten integers.
+    """Return Table 1 of the draft paper: a row for every ten integers.
 
-    Columns 0 to 3 are the integers that end in 1, 3, 7 and 9, columns 4 to 7 whether each is prime.
-
-    Source: the draft paper, Table 1.
+    Columns 0 to 3 are the integers ending in 1, 3, 7 and 9; columns 4 to 7 tell whether each is prime.
     """
     tens = np.arange(-(-low // 10) * 10, high - 8, 10)
     n = tens[:, None] + np.array([1, 3, 7, 9])
@@ -139,5 +130,5 @@ SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def place_names(base: int, places: int) -> list[str]:
-    """What a digit counts at each place, the most significant first: 10², 10¹, 10⁰."""
+    """Return the value of each place, most significant first: 10², 10¹, 10⁰."""
     return [f"{base}{str(i).translate(SUPERSCRIPT)}" for i in range(places - 1, -1, -1)]

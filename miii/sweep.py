@@ -1,4 +1,4 @@
-"""A grid of settings, trained one after the other: skips what is finished, and survives being stopped."""
+"""Train a grid of settings one after the other; skip finished runs and resume stopped ones."""
 
 import itertools
 import math
@@ -12,21 +12,18 @@ from miii.errors import InputError
 from miii.training import Diverged, Step, flat, train
 from miii.training.config import RunConfig
 
-MOST = 10_000  #: runs of a grid
+MOST = 10_000  #: most runs of a grid
 
 
 def grid(base: RunConfig, choices: dict[str, Sequence[Any]]) -> dict[str, RunConfig]:
-    """Every combination of the choices (option name -> values), named like ``lr=0.01,seed=3``.
+    """Return every combination of the choices (option name -> values), named like ``lr=0.01,seed=3``.
 
     Raises:
-        InputError: an option is unknown, a value does not fit, or there are more than ``MOST`` combinations; nothing
-            has been trained then.
-
-    Source: own design.
+        InputError: an option is unknown, a value does not fit, or there are more than ``MOST`` combinations.
     """
     if not all(choices.values()):
         raise InputError("grid must give at least one value for every option.")
-    # no more than MOST of each are counted: a range may be longer than len can say
+    # count at most MOST of each: len fails on a very long range
     if math.prod(len(values[: MOST + 1]) for values in choices.values()) > MOST:
         counted = ", ".join(f"{name}: {_many(values)}" for name, values in choices.items())
         raise InputError(f"grid must give at most {MOST:,} runs (got the product of {counted}).")
@@ -44,9 +41,9 @@ def _many(values: Sequence[Any]) -> str:
 def sweep(
     folder: str | Path, configs: dict[str, RunConfig], stop: Callable[[], bool] = lambda: False
 ) -> Iterator[tuple[str, Step]]:
-    """Train each config into ``folder / name`` and pass its steps on; a finished run is skipped, a stopped one resumed.
+    """Train each config into ``folder / name`` and yield its steps; skip finished runs, resume stopped ones.
 
-    A run that diverges ends, and the next one is trained.
+    If a run diverges, the next one is trained.
 
     Args:
         stop: as of ``train``.

@@ -1,5 +1,6 @@
 """Device and precision, whatever this machine has."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,10 @@ def machine(monkeypatch):
     return pretend
 
 
-@pytest.mark.parametrize(
-    ("cuda", "mps", "taken"), [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")]
-)
-def test_auto_takes_a_gpu_where_there_is_one(machine, cuda, mps, taken):
-    machine(cuda=cuda, mps=mps)
-    assert hardware.device("auto").type == taken
+def test_auto_takes_a_gpu_where_there_is_one(machine):
+    for cuda, mps, taken in [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")]:
+        machine(cuda=cuda, mps=mps)
+        assert hardware.device("auto").type == taken
 
 
 def test_a_device_by_name_is_taken_although_there_is_a_better_one(machine):
@@ -35,25 +34,24 @@ def test_a_device_by_name_is_taken_although_there_is_a_better_one(machine):
     assert hardware.device("cpu").type == "cpu"
 
 
-@pytest.mark.parametrize("name", ["cuda", "mps"])
-def test_a_device_that_is_not_there_is_refused_with_those_that_are(machine, one_sentence, name):
-    machine()
-    with one_sentence("device", "cpu", name):
-        hardware.device(name)
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(machine, one_sentence):
+    for name in ["cuda", "mps"]:
+        machine()
+        with one_sentence("device", "cpu", name):
+            hardware.device(name)
 
 
-@pytest.mark.parametrize("bf16", [True, False])
-def test_a_precision_by_name_is_taken_whatever_the_hardware(machine, bf16):
-    machine(bf16=bf16)
-    assert hardware.precision("float32", "cpu") is torch.float32
-    assert hardware.precision("bfloat16", "cpu") is torch.bfloat16
+def test_a_precision_by_name_is_taken_whatever_the_hardware(machine):
+    for bf16 in [True, False]:
+        machine(bf16=bf16)
+        assert hardware.precision("float32", "cpu") is torch.float32
+        assert hardware.precision("bfloat16", "cpu") is torch.bfloat16
 
 
-@pytest.mark.parametrize(("bf16", "taken"), [(True, torch.bfloat16), (False, torch.float32)])
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_auto_takes_bfloat16_only_where_it_is_in_hardware(machine, device, bf16, taken):
-    machine(cuda=True, bf16=bf16)
-    assert hardware.precision("auto", device) is taken
+def test_auto_takes_bfloat16_only_where_it_is_in_hardware(machine):
+    for device, (bf16, taken) in itertools.product(["cpu", "cuda"], [(True, torch.bfloat16), (False, torch.float32)]):
+        machine(cuda=True, bf16=bf16)
+        assert hardware.precision("auto", device) is taken
 
 
 def test_auto_takes_float32_on_mps(machine):

@@ -26,49 +26,40 @@ def found(*n: int) -> list[int]:
     return numbers.smallest_prime_factor(np.array(n)).tolist()
 
 
-@pytest.mark.parametrize("n", [*range(200), 10_007, 30_031, 2**20, 99_999_989, 10**8])
-def test_factors_are_sympy_s(n):
-    assert numbers.factors(n) == {int(q): k for q, k in sympy.factorint(n).items() if n}
-    assert (numbers.factors(n) == {n: 1}) == sympy.isprime(n)
+def test_factors_are_sympy_s():
+    for n in (*range(200), 10_007, 30_031, 2**20, 99_999_989, 10**8):
+        assert numbers.factors(n) == {int(q): k for q, k in sympy.factorint(n).items() if n}
+        assert (numbers.factors(n) == {n: 1}) == sympy.isprime(n)
 
 
-@pytest.mark.parametrize("limit", [-1, 0, 1, 2, 3, 4, 100, 7920])
-def test_primes_below_a_limit_are_sympy_s(limit):
-    assert numbers.primes_below(limit) == tuple(n for n in range(max(0, limit)) if sympy.isprime(n))
+def test_primes_below_a_limit_are_sympy_s():
+    for limit in (-1, 0, 1, 2, 3, 4, 100, 7920):
+        assert numbers.primes_below(limit) == tuple(n for n in range(max(0, limit)) if sympy.isprime(n))
 
 
-@pytest.mark.parametrize("low", [0, 1, 2, 3, 4, 113, 9_990, 10**6, 10**8 - 300])
-def test_smallest_prime_factors_of_a_range_are_sympy_s(low):
-    n = range(low, low + 300)
-    assert found(*n) == [smallest(m) for m in n]
+def test_smallest_prime_factors_of_a_range_are_sympy_s(monkeypatch):
+    for low in (0, 1, 2, 3, 4, 113, 9_990, 10**6, 10**8 - 300):
+        n = range(low, low + 300)
+        assert found(*n) == [smallest(m) for m in n]
+    for block in (1, 2, 7, 30, 64, 1000):  # the borders of blocks do not show
+        monkeypatch.setattr(numbers, "BLOCK", block)
+        for low in (0, 2, 8, 120, 9_409 - 65):
+            n = range(low, low + 200)
+            assert found(*n) == [smallest(m) for m in n]
+    monkeypatch.setattr(numbers, "BLOCK", 10)  # some blocks hold none of them
+    assert found(5, 9, 10, 3_001, 3_007) == [5, 3, 2, 3001, 31]
 
 
-def test_the_largest_integers_are_asked_too():
+def test_the_largest_integers_are_sieved_too():
     n = np.array([numbers.LARGEST - 11, numbers.LARGEST - 1, numbers.LARGEST])
     assert numbers.smallest_prime_factor(n).tolist() == [smallest(int(m)) for m in n]
     assert numbers.is_prime(n).tolist() == [True, False, False]  # 99,999,989 is the last prime below 10^8
 
 
-def test_integers_may_stand_in_any_order_and_more_than_once():
+def test_integers_may_come_in_any_order_and_repeat():
     n = [49, 2, 97, 0, 49, 1, 9409, 35, 2]
     assert found(*n) == [7, 2, 97, 0, 7, 0, 97, 5, 2]
-
-
-def test_no_integers_have_no_factors():
     assert numbers.smallest_prime_factor(np.array([], dtype=np.int64)).tolist() == []
-
-
-@pytest.mark.parametrize("block", [1, 2, 7, 30, 64, 1000])
-@pytest.mark.parametrize("low", [0, 2, 8, 120, 9_409 - 65])
-def test_the_borders_of_blocks_are_not_seen(monkeypatch, block, low):
-    monkeypatch.setattr(numbers, "BLOCK", block)
-    n = range(low, low + 200)
-    assert found(*n) == [smallest(m) for m in n]
-
-
-def test_blocks_without_an_integer_are_passed_over(monkeypatch):
-    monkeypatch.setattr(numbers, "BLOCK", 10)
-    assert found(5, 9, 10, 3_001, 3_007) == [5, 3, 2, 3001, 31]
 
 
 def test_is_prime_is_sympy_s():
@@ -76,28 +67,28 @@ def test_is_prime_is_sympy_s():
     assert numbers.is_prime(n).tolist() == [bool(sympy.isprime(int(m))) for m in n]
 
 
-@pytest.mark.parametrize("base", [2, 3, 10, 317, 1000])
-def test_digits_add_up_to_the_integer(base):
-    n = np.array([0, 1, base - 1, base, base + 1, 12_345, 99_999, numbers.LARGEST])
-    width = numbers.width(numbers.LARGEST, base)
-    digits = numbers.digits(n, base, width)
-    assert digits.shape == (len(n), width)
-    assert 0 <= digits.min() <= digits.max() < base
-    for row, m in zip(digits.tolist(), n.tolist(), strict=True):
-        assert sum(digit * base**i for i, digit in enumerate(reversed(row))) == m
-
-
-def test_digits_read_as_they_are_written():
+def test_digits_add_up_to_the_integer():
+    for base in (2, 3, 10, 317, 1000):
+        n = np.array([0, 1, base - 1, base, base + 1, 12_345, 99_999, numbers.LARGEST])
+        width = numbers.width(numbers.LARGEST, base)
+        digits = numbers.digits(n, base, width)
+        assert digits.shape == (len(n), width)
+        assert 0 <= digits.min() <= digits.max() < base
+        assert (digits * base ** np.arange(width)[::-1]).sum(1).tolist() == n.tolist()
     assert numbers.digits(np.array([10_007, 42]), 10, 5).tolist() == [[1, 0, 0, 0, 7], [0, 0, 0, 4, 2]]
     assert numbers.digits(np.array([10_007]), 10, 3).tolist() == [[0, 0, 7]]  # the last three
 
 
-@pytest.mark.parametrize(
-    ("n", "base", "width"),
-    [(0, 10, 1), (9, 10, 1), (10, 10, 2), (99_999, 10, 5), (100_000, 10, 6), (7, 2, 3), (8, 2, 4), (10**6, 1000, 3)],
-)
-def test_width_counts_the_digits(n, base, width):
-    assert numbers.width(n, base) == width
+def test_width_counts_the_digits():
+    widths = {(0, 10): 1, (9, 10): 1, (10, 10): 2, (99_999, 10): 5, (100_000, 10): 6, (7, 2): 3, (8, 2): 4}
+    for (n, base), width in (widths | {(10**6, 1000): 3}).items():
+        assert numbers.width(n, base) == width
+
+
+def test_centered_residues_and_names_of_places():
+    assert [numbers.centered(k, 7) for k in (0, 3, 4, 6, 7, -1, 10)] == [0, 3, -3, -1, 0, -1, 3]
+    assert [numbers.centered(k, 8) for k in (3, 4, 5)] == [3, 4, -3]
+    assert numbers.place_names(10, 3) == ["10²", "10¹", "10⁰"]
 
 
 def test_table_1_is_as_printed():
@@ -114,15 +105,13 @@ def test_every_row_of_the_table_is_sympy_s():
         assert row[4:] == [int(sympy.isprime(n)) for n in row[:4]]
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "tens"),
-    [(0, 99, range(0, 100, 10)), (95, 125, [100, 110]), (100, 109, [100]), (100, 108, []), (101, 109, [])],
-)
-def test_the_table_of_a_range_has_the_rows_that_lie_in_it(low, high, tens):
-    assert numbers.table(low, high)[:, 0].tolist() == [ten + 1 for ten in tens]
+def test_the_table_of_a_range_has_the_rows_within_it():
+    rows = {(0, 99): range(0, 100, 10), (95, 125): [100, 110], (100, 109): [100], (100, 108): [], (101, 109): []}
+    for (low, high), tens in rows.items():
+        assert numbers.table(low, high)[:, 0].tolist() == [ten + 1 for ten in tens]
 
 
-def test_a_sample_is_drawn_evenly_and_does_not_list_what_it_is_drawn_from():
+def test_a_sample_is_uniform_and_lists_only_itself():
     generator = np.random.default_rng(0)
     for most, size in ((7, 3), (7, 5), (10, 10), (9, 0)):
         drawn = np.array([numbers.sample(generator, most, size) for _ in range(3000)])

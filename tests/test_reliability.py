@@ -1,16 +1,41 @@
-"""The short form of ``python -m benchmarks reliability``: nothing is lost to kills, full disks and hostile input."""
+"""Kills, full disks and hostile input lose nothing: ``python -m benchmarks reliability``, briefly."""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
-def test_nothing_is_lost_to_kills_full_disks_resumers_and_hostile_input(tmp_path):
-    """In a process of its own, which forks, and in which no shapes are checked: that would take most of the time."""
-    command = [sys.executable, "-m", "benchmarks", "reliability", "--short", "--json", str(tmp_path / "found.json")]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=900)
+BRIEFLY = """
+import json, random, sys
+from benchmarks import fuzz, interrupted, reliability
+with reliability.at_home() as place:
+    interrupted.prepare(place)
+    found = {kind: fuzz.fuzz(kind, 0, range(30)) for kind in fuzz.INPUTS}
+print(json.dumps({what: [one.counts["inputs"], one.counts["refused"], one.lost] for what, one in found.items()}))
+"""
+
+
+def run(*command, seconds):
+    """In a process of its own, which forks, and which checks no shapes: that would take most of the time."""
+    root = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, *command], cwd=root, capture_output=True, text=True, timeout=seconds)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_hostile_inputs_are_refused_and_lose_nothing():
+    found = json.loads(run("-c", BRIEFLY, seconds=300).splitlines()[-1])
+    assert len(found) == 6
+    assert {what: lost for what, (_, _, lost) in found.items() if lost} == {}
+    assert {inputs for inputs, _, _ in found.values()} == {30}
+    assert all(refused > 0 for _, refused, _ in found.values())
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_to_kills_full_disks_resumers_and_hostile_input(tmp_path):
+    run("-m", "benchmarks", "reliability", "--short", "--json", str(tmp_path / "found.json"), seconds=900)
     found = json.loads((tmp_path / "found.json").read_text())["reliability"]["found"]
     assert {what: one["lost"] for what, one in found.items() if one["lost"]} == {}
     counts = {what: one["counts"] for what, one in found.items()}

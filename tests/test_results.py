@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from miii import runs, tasks
-from miii.analysis import multitask, rollout, sieve
+from miii import reports, runs, tasks
+from miii.analysis import sieve
 from miii.analysis.modular import verdict
 
 ROOT = Path(__file__).parents[1]
@@ -20,11 +20,11 @@ CLOSE = 2e-3  #: of a share: another processor rounds otherwise, and a few integ
 
 def anew(run):
     if isinstance(run.config.task, tasks.Residues):
-        return multitask.report(run)
+        return reports.report_residues(run)
     if isinstance(run.config.task, tasks.ModularAddition):
         return {"step": run.steps[-1]} | verdict.analyze(run.model(), run.task()).to_json()
     if isinstance(run.config.task, tasks.Frames):
-        return rollout.report(run)
+        return reports.report_rollout(run)
     if run.name in DEPTH_ALONE:
         config = run.config.task
         found = sieve.depth(run.model(), run.task(), config).to_json()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import miii
-from miii import cli, plots, runs
+from miii import cli, plots, reports, runs
 from miii.analysis import lengths, multitask, sieve
 
 TASKS = {
@@ -69,7 +69,7 @@ def test_every_analysis_of_a_small_task_gives_numbers_or_one_sentence(home, smal
 
 def test_what_is_too_little_to_measure_is_not_taken_for_measured():
     def crossing(accuracy=1.0, control=0.0):
-        return sieve.interchange.Crossing(3, accuracy, accuracy, accuracy, control, 1.0, 100, 0.0, ())
+        return sieve.Crossing(3, accuracy, accuracy, accuracy, control, 1.0, 100, 0.0, ())
 
     def addition(share=1.0, **steering):
         explained = sieve.Explained(3, (share,), share, share, 0.1, share)
@@ -83,7 +83,7 @@ def test_what_is_too_little_to_measure_is_not_taken_for_measured():
         (addition(accuracy=0.5, control=nan), False, True),
         (addition(share=nan), False, True),  # nothing varies, so nothing is added
     ):
-        assert (found.adds, found.told) == (adds, told)
+        assert (found.adds, found.decided) == (adds, told)
     assert "too few" in sieve.verdict((addition(accuracy=nan),))
     assert "does not sum" in sieve.verdict((addition(accuracy=nan), addition(accuracy=0.5)))
 
@@ -99,7 +99,7 @@ def test_a_number_has_one_value_wherever_it_is_measured(small_config, tmp_path):
     assert (residues.report["accuracy_mean"], worst) == (pytest.approx(0.937, abs=5e-4), "mod 109")
     masked = {"kind": "residues", "p": 11, "masked": (7,)}
     run = runs.record(tmp_path / "masked", miii.train(small_config(task=masked, steps=3)))
-    found, row = multitask.report(run), run.rows()[-1]
+    found, row = reports.report_residues(run), run.rows()[-1]
     assert found["accuracy_worst"] == row["accuracy_worst"]
     assert found["accuracy_mean"] == pytest.approx(run.config.task.accuracy(row)[0])
 

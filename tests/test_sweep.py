@@ -48,20 +48,16 @@ def test_a_grid_of_text_is_the_grid_of_its_numbers(small_config):
     assert list(texts.values()) == list(grid(small_config(), {"p": [5, 7], "batch_size": [None, 3]}).values())
 
 
-@pytest.mark.parametrize(
-    ("choices", "words"),
-    [
+def test_a_bad_value_anywhere_in_a_grid_is_one_sentence(small_config, one_sentence):
+    for choices, words in [
         ({"seed": [0, 1], "p": [7, 1]}, ["p must be", "at least 2", "1"]),
         ({"width": [3]}, ["width is not an option"]),
         ({"momentum": [0.5]}, ["momentum", "adamw"]),
         ({"n_heads": [1, 2, 3]}, ["n_heads must divide d_model"]),
         ({"seed": []}, ["grid must give at least one value"]),
-    ],
-    ids=str,
-)
-def test_a_bad_value_anywhere_in_a_grid_is_one_sentence(small_config, one_sentence, choices, words):
-    with one_sentence(*words):
-        grid(small_config(), choices)
+    ]:
+        with one_sentence(*words):
+            grid(small_config(), choices)
 
 
 # ---- sweep ----

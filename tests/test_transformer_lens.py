@@ -312,7 +312,7 @@ BAD_STATE = {
         ["blocks.0.ln1_post.w", "ln1 and ln2"],
     ),
     "norm of queries": (lambda: state_dict(**{"blocks.0.attn.q_norm.w": torch.ones(8)}), ["attn.q_norm.w"]),
-    "norm in the MLP": (lambda: state_dict(**{"blocks.0.mlp.ln.w": torch.ones(8)}), ["mlp.ln.w", "no place"]),
+    "norm in the MLP": (lambda: state_dict(**{"blocks.0.mlp.ln.w": torch.ones(8)}), ["mlp.ln.w", "lack"]),
     "gated": (lambda: state_dict(**{"blocks.0.mlp.W_gate": torch.ones(8, 12)}), ["blocks.0.mlp.W_gate", "a gated MLP"]),
     "experts": (
         lambda: state_dict(**{"blocks.0.mlp.experts.0.W_in": torch.ones(8, 12)}),

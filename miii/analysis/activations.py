@@ -1,4 +1,4 @@
-"""Activations of any number of examples, computed chunk by chunk."""
+"""Logits and activations of any number of examples, computed chunk by chunk."""
 
 from collections.abc import Collection, Iterator
 
@@ -7,7 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from miii.errors import InputError
-from miii.model.tap import capture
+from miii.model import fast
+from miii.model.tap import capture, must_be_finite
 from miii.model.transformer import Transformer
 
 NUMBERS = 2**21  #: in the widest activation of a chunk, 8 MB in float32: larger chunks need memory and are no faster
@@ -25,6 +26,17 @@ def chunks(model: Transformer, tokens: Int[Tensor, "examples pos"]) -> Iterator[
     size = chunk_size(model, tokens.shape[1])
     for start in range(0, max(1, len(tokens)), size):
         yield slice(start, min(start + size, len(tokens)))
+
+
+@torch.no_grad()
+def last_logits(model: Transformer, tokens: Int[Tensor, "examples pos"]) -> Float[Tensor, "examples d_vocab_out"]:
+    """Return the logits of all examples at the last position, where the answer is read.
+
+    Raises:
+        InputError: a logit is not finite.
+    """
+    parts = [fast.answer_logits(model, fast.plan(tokens[rows])) for rows in chunks(model, tokens)]
+    return must_be_finite(torch.cat(parts), "logits")
 
 
 @torch.no_grad()

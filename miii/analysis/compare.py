@@ -26,15 +26,15 @@ TERMS = (
 
 #: The measures of a network, in the order of the table, with their descriptions.
 MEASURES: dict[str, str] = {
-    ADDS: "the verdict modular addition; of primes: sums residues modulo 3",
-    "accuracy": "right answers on the test split at the end, or the ROC AUC of primes",
-    "key_frequencies": "how many key frequencies (addition)",
-    "explained": "variance that a formula of those waves explains; of primes: that residues modulo 3 explain",
-    "steering": "share of answers that follow when the planes are turned",
-    "single_frequency": "share of live neurons with more than 85 % of their variance in one frequency (addition)",
-    "gradient_symmetricity": "clock and pizza: how alike the gradients by a and by b are (addition)",
-    "distance_irrelevance": "clock and pizza: how little the right logit hangs on a - b (addition)",
-    "attention_entropy": "of the pattern at the answer, in nats, mean over heads and examples; none without a pattern",
+    ADDS: "the verdict modular addition; for primes: sums residues modulo 3",
+    "accuracy": "test accuracy at the end; for primes: ROC AUC",
+    "key_frequencies": "number of key frequencies (addition)",
+    "explained": "variance explained by a formula of those waves; for primes: by residues modulo 3",
+    "steering": "share of answers that shift with the rotated planes",
+    "single_frequency": "share of live neurons with more than 85% of their variance in one frequency (addition)",
+    "gradient_symmetricity": "clock and pizza: similarity of the gradients by a and by b (addition)",
+    "distance_irrelevance": "clock and pizza: how little the correct logit depends on a - b (addition)",
+    "attention_entropy": "of attention from the last position, in nats, mean over heads and examples",
     "sieve_depth": "the largest prime up to which every factor is seen (primes)",
 }
 

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from miii.analysis.activations import last_logits
 from miii.analysis.modular.fourier import basis
 from miii.errors import InputError
-from miii.model import fast
 from miii.model.tap import capture, sites
 from miii.model.transformer import Transformer
 from miii.tasks import Task
@@ -208,7 +208,7 @@ def neuron_writes(
 
 def wrong_examples(model: Transformer, task: Task) -> Int[Tensor, " rows"]:
     """Return the examples that the network gets wrong, by the task's first target."""
-    logits = fast.answers(model, task.tokens)[:, task.logits_of(task.name)]
+    logits = last_logits(model, task.tokens)[:, task.logits_of(task.name)]
     return (logits.argmax(1) != task.labels).nonzero()[:, 0]
 
 

@@ -1,4 +1,4 @@
-"""The integers of a task, counted and laid out before anything is drawn: millions of them in NumPy."""
+"""The integers of a task, counted and laid out for charts; fast for millions of integers."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from miii.tasks.primes import PARTS, Primes, parts
 if TYPE_CHECKING:
     import pandas as pd
 
-FEWEST = 50  #: integers in a bin, or its share of primes says nothing
+FEWEST = 50  #: integers of a bin, so that its share of primes means something
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Members:
 
     Attributes:
         spf: the smallest prime factor; n itself for a prime.
-        part: which of ``PARTS`` each is in.
+        part: the index in ``PARTS`` of each.
     """
 
     n: Int[np.ndarray, " integers"]
@@ -33,27 +33,25 @@ class Members:
 
     @cached_property
     def prime(self) -> Bool[np.ndarray, " integers"]:
-        """Whether each is prime."""
+        """Which integers are prime."""
         return self.n == self.spf
 
     def counts(self) -> Int[np.ndarray, "parts 2"]:
-        """How many composites and primes each part has."""
+        """Return the number of composites and primes of each part."""
         codes = self.part.astype(np.int64) * 2 + self.prime
         return np.bincount(codes, minlength=2 * len(PARTS)).reshape(-1, 2)
 
 
 def members(task: Primes) -> Members:
-    """The integers of a task and its split, as ``task.build()`` has them, without their tokens."""
+    """Return the integers of a task and their split, as in ``task.build()``, without their tokens."""
     return Members(*parts(task))
 
 
 def table(task: Primes, most: int | None = None) -> "pd.DataFrame":
-    """The data set to take away: n, prime, spf, split, and a column for each digit, ``digit_0`` for the units.
+    """Return the data set: n, prime, spf, split, and ``digit_i``, the coefficient of base^i.
 
     Args:
-        most: only the first so many integers; all unless given.
-
-    Source: own design; ``digit_i`` is the coefficient of base^i.
+        most: keep only this many integers, the first ones; all if None.
     """
     import pandas as pd
 
@@ -72,10 +70,10 @@ def table(task: Primes, most: int | None = None) -> "pd.DataFrame":
 
 @dataclass(frozen=True)
 class Density:
-    """Primes in each bin of a range, from ``first`` to ``last``, both of them in the bin.
+    """Primes in each bin of a range, from ``first`` to ``last`` inclusive.
 
     Attributes:
-        expected: how many there would be if n were prime with the chance 1 / ln n.
+        expected: number of primes if n were prime with probability 1 / ln n.
 
     Source: Gauss's conjecture of 1792, the prime number theorem of 1896.
     """
@@ -87,17 +85,17 @@ class Density:
 
     @property
     def integers(self) -> Int[np.ndarray, " bins"]:
-        """How many integers each bin has."""
+        """The number of integers of each bin."""
         return self.last - self.first + 1
 
 
 def density(low: int, high: int, bins: int = 100) -> Density:
-    """Count the primes of a range in bins of one width, fewer where a bin would have less than ``FEWEST`` integers.
+    """Count the primes of a range in bins of equal width; fewer bins if they had less than ``FEWEST`` integers.
 
     Raises:
         InputError: the range is empty, or goes beyond 2 .. ``numbers.LARGEST``.
 
-    Source: the sieve of Eratosthenes; the integral of 1 / ln t is li, from SciPy's exponential integral.
+    Source: the integral of 1 / ln t is li, from SciPy's exponential integral.
     """
     from scipy.special import expi
 
@@ -113,24 +111,22 @@ def density(low: int, high: int, bins: int = 100) -> Density:
 
 @dataclass(frozen=True)
 class Classes:
-    """How many integers, and how many primes, are 0, 1, ... modulo a number."""
+    """The number of integers and of primes in each residue class."""
 
     integers: Int[np.ndarray, " classes"]
     primes: Int[np.ndarray, " classes"]
 
     @property
     def modulus(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.integers)
 
 
 def classes(low: int, high: int, modulus: int) -> Classes:
-    """Count the integers and the primes of a range by their residue.
+    """Count the integers and the primes of a range by residue.
 
     Raises:
         InputError: the range is empty, or goes beyond 2 .. ``numbers.LARGEST``, or ``modulus`` is below 2.
-
-    Source: own design; Dirichlet 1837 on how the primes are spread.
     """
     _in_order(low, high, 2)
     _modulus(modulus)
@@ -143,7 +139,7 @@ def classes(low: int, high: int, modulus: int) -> Classes:
 
 
 def last_digits(values: Members, base: int) -> Classes:
-    """Count the integers and the primes of a task by their last digit.
+    """Count the integers and the primes of a task by last digit.
 
     Raises:
         InputError: ``base`` is below 2.
@@ -158,8 +154,8 @@ class Polar:
     """Integers at the radius n and the angle n, in radians.
 
     Attributes:
-        q: what those marked as multiples are multiples of.
-        left_out: how many integers of the range were not taken because there are too many.
+        q: of the integers marked as multiples.
+        left_out: number of integers of the range beyond the limit.
     """
 
     n: Int[np.ndarray, " integers"]
@@ -170,13 +166,13 @@ class Polar:
 
 
 def polar(low: int, high: int, q: int, others: bool = True, most: int = 4000) -> Polar:
-    """The first ``most`` integers of a range for a plot in polar coordinates: primes, multiples of q, and the others.
+    """Return the first ``most`` integers of a range for a polar plot: primes, multiples of q, and others.
 
     Args:
-        others: whether integers that are neither are taken; without them more of the primes have room.
+        others: whether to keep integers that are neither; without them more primes fit.
 
     Raises:
-        InputError: an empty or too wide range, or ``q`` below 2.
+        InputError: the range is empty or too wide, or ``q`` is below 2.
 
     Source: Sanderson 2019, "Why do prime numbers make these spirals?".
     """
@@ -191,20 +187,20 @@ def polar(low: int, high: int, q: int, others: bool = True, most: int = 4000) ->
 
 @dataclass(frozen=True)
 class Spiral:
-    """The integers in a square spiral, the first row the uppermost, and which are prime. Source: see ``ulam``."""
+    """Integers in a square spiral, top row first, and which are prime."""
 
     n: Int[np.ndarray, "side side"]
     prime: Bool[np.ndarray, "side side"]
 
 
 def ulam(side: int, start: int = 1) -> Spiral:
-    """The integers from ``start`` on in a square spiral: to the right from the middle, then up, left and down.
+    """Return the integers from ``start`` on in a square spiral: right from the center, then up, left and down.
 
     Args:
         side: an odd number.
 
     Raises:
-        InputError: an even side, or integers beyond 0 .. ``numbers.LARGEST``.
+        InputError: ``side`` is even, or integers are beyond 0 .. ``numbers.LARGEST``.
 
     Source: Stein, Ulam and Wells 1964, "A visual display of some properties of the distribution of primes".
     """
@@ -223,12 +219,12 @@ def ulam(side: int, start: int = 1) -> Spiral:
 
 @dataclass(frozen=True)
 class Rows:
-    """The split as a picture that is read like a page: row by row, ascending.
+    """The split in rows of cells, ascending like text.
 
     Attributes:
-        each: how many integers a cell stands for.
-        counts: how many of them are in each of ``PARTS``; none in the cells after the last integer.
-        first, last: the integers of each row.
+        each: number of integers of a cell.
+        counts: number of them in each of ``PARTS``; 0 in cells after the last integer.
+        first, last: integers of each row.
     """
 
     each: int
@@ -238,7 +234,7 @@ class Rows:
 
 
 def rows(values: Members, columns: int = 320) -> Rows:
-    """Lay the split out in a square of at most ``columns`` cells a row."""
+    """Lay out the split in a square of at most ``columns`` cells a row."""
     total = len(values.n)
     each = -(-total // columns**2)
     columns = math.isqrt(-(-total // each) - 1) + 1

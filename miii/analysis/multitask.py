@@ -9,10 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from miii.analysis.activations import collect
+from miii.analysis.activations import collect, last_logits
 from miii.analysis.modular.fourier import basis, frequency_of
 from miii.errors import InputError
-from miii.model import fast
 from miii.model.tap import sites
 from miii.model.transformer import Transformer
 from miii.tasks import Residues, Task
@@ -40,7 +39,7 @@ def accuracies(model: Transformer, task: Task) -> dict[str, float]:
     """
     rows = evaluated(task)
     rows = rows[~task.train_mask[rows]]
-    logits = fast.answers(model, task.tokens[rows])
+    logits = last_logits(model, task.tokens[rows])
     return {
         target.name: (logits[:, task.logits_of(target.name)].argmax(1) == target.labels[rows]).double().mean().item()
         for target in task.targets

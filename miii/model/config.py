@@ -1,4 +1,4 @@
-"""The shape of a network: what its blocks are made of, and how they are wired."""
+"""The shape of a network: sizes, blocks and their wiring."""
 
 from typing import Literal
 
@@ -11,11 +11,10 @@ Act = Literal["relu", "gelu", "square", "tailored"]
 
 
 class ModelConfig(Frozen):
-    """The shape of a network. The default is Nanda et al.'s: attention and neurons, added, without norms.
+    """The shape of a network. The default is that of Nanda et al.: attention and neurons, added, without norms.
 
     Raises:
-        InputError: a size below 1, heads that do not divide the width, or a block, mixer and norm that do not go
-            together.
+        InputError: a size below 1, heads that do not divide the width, or a block, mixer and norm that do not fit.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 3 and appendix A; "square" is Gromov's (arXiv 2301.02679);
     blocks and mixers: ``wiring.BLOCKS``, ``wiring.MIXERS``.
@@ -26,17 +25,17 @@ class ModelConfig(Frozen):
     n_heads: int = Field(4, ge=1, le=256, description="attention heads of a block; they divide d_model")
     d_mlp: int = Field(512, ge=1, le=16384, description="neurons of a block")
     act: Act = Field(
-        "relu", description="what a neuron does to its input; tailored: a leaky ReLU whose slope suits the depth"
+        "relu", description="activation of the neurons; tailored: a leaky ReLU with a slope that suits the depth"
     )
-    biases: Literal["mlp", "all", "none"] = Field("mlp", description="which linear maps have a bias")
+    biases: Literal["mlp", "all", "none"] = Field("mlp", description="linear maps that have a bias")
     positions: Literal["learned", "none", "frames"] = Field(
         "learned",
-        description="whether a place has a vector; frames: one for the step and one for the slot in its frame",
+        description="vectors of the positions; frames: one for the step and one for the slot in its frame",
     )
-    causal: bool = Field(True, description="whether a position sees only itself and those before it")
-    block: BlockName = Field("plain", description="how skips, norms and the mixer are wired")
+    causal: bool = Field(True, description="whether a position sees only itself and earlier ones")
+    block: BlockName = Field("plain", description="wiring of skips, norms and the mixer")
     norm: Literal["auto", "layer", "rms", "none"] = Field(
-        "auto", description="which norm the block has; auto: layer for vaswani and pre-norm, rms for those of He et al."
+        "auto", description="norm of the block; auto: layer for vaswani and pre-norm, rms for the blocks of He et al."
     )
     mixer: MixerName = Field("attention", description="how positions exchange information")
 
@@ -53,30 +52,30 @@ class ModelConfig(Frozen):
 
     @property
     def d_head(self) -> int:
-        """Width of one head: d_model / n_heads."""
+        """The width of one head: d_model / n_heads."""
         return self.d_model // self.n_heads
 
     @property
     def norm_kind(self) -> NormName:
-        """The norm itself, where ``norm`` is auto."""
+        """The norm, with auto resolved."""
         return BLOCKS[self.block].norm_kind if self.norm == "auto" else self.norm
 
     @property
     def plain(self) -> bool:
-        """Whether every part's writing is added to the stream and read as it stands: plain blocks with attention."""
+        """Whether parts simply add up in the residual stream: plain blocks with attention."""
         return self.block == "plain" and self.mixer == "attention"
 
     def must_be_plain(self, what: str) -> None:
-        """Refuse a network whose parts do not add up.
+        """Check that the network's parts simply add up.
 
         Args:
-            what: that for which they must.
+            what: the analysis that needs it.
 
         Raises:
-            InputError: the blocks are not plain, or mix by something else than attention.
+            InputError: the blocks are not plain, or have another mixer than attention.
         """
         if not self.plain:
             raise InputError(
-                f"model must have plain blocks with attention for {what}: elsewhere parts do not simply add up "
+                f"model must have plain blocks with attention for {what}: the parts of others do not simply add up "
                 f"(got block {self.block!r} and mixer {self.mixer!r})."
             )

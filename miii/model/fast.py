@@ -1,10 +1,12 @@
-"""The same logits with less work, for training: exact, and tested to be.
+"""The same logits with less work, for training; a test shows equality in float64.
 
-Three facts are used. An embedding depends on (token, position) alone, so the first block's queries, keys and values
-are computed once for each distinct pair: 2 p + 1 rows in place of 3 p^2. The answer is read at the last position, so
-the last block needs its queries and neurons there only. And without a norm, whatever attention writes is read by
-W_in and W_U linearly, so W_O W_in and W_O W_U are multiplied first and the residual stream is never written out.
-All three hold for plain blocks with attention; of the other networks the first two are used.
+1. An embedding depends only on (token, position), so the first block's queries, keys and values are computed once for
+   each distinct pair: 2 p + 1 rows in place of 3 p^2.
+2. The answer is read at the last position, so the last block computes queries and neurons there only.
+3. Without a norm, W_in and W_U read attention's output linearly, so W_O W_in and W_O W_U are multiplied first, and the
+   residual stream is never computed.
+
+Plain blocks with attention use all three, other networks the first two.
 """
 
 import math
@@ -17,35 +19,30 @@ from torch import Tensor
 
 from miii.model.block import Block, add_bias
 from miii.model.mixers import causal_mask
-from miii.model.tap import Tap, identity, must_be_finite
+from miii.model.tap import Tap, identity
 from miii.model.transformer import Transformer
 from miii.model.where import Where, gather
 from miii.model.wiring import ALL, LAST
 from miii.tasks.task import Task
 
-CHUNK = 512  #: examples that ``answers`` runs at a time
-
 
 @dataclass(frozen=True)
 class Plan:
-    """The distinct (token, position) pairs of a set of examples, and where each example finds its own.
-
-    Source: own design.
-    """
+    """The distinct (token, position) pairs of some examples, and the index of each example's own pairs."""
 
     token: Int[Tensor, " distinct"]
     position: Int[Tensor, " distinct"]
     index: Int[Tensor, "batch pos"]
-    readers: Int[Tensor, " readers"]  # the distinct pairs that stand at the last position
-    reader: Int[Tensor, " batch"]  # which of them an example has there
+    readers: Int[Tensor, " readers"]  # the distinct pairs at the last position
+    reader: Int[Tensor, " batch"]  # the index of each example's own among them
 
     def rows(self, rows: Int[Tensor, " rows"]) -> "Plan":
-        """The plan for some of the examples."""
+        """Return the plan of some of the examples."""
         return replace(self, index=self.index[rows], reader=self.reader[rows])
 
 
 def plan(tokens: Int[Tensor, "batch pos"]) -> Plan:
-    """Find the distinct (token, position) pairs. Source: own design."""
+    """Find the distinct (token, position) pairs."""
     n_ctx = tokens.shape[1]
     pairs = tokens * n_ctx + torch.arange(n_ctx, device=tokens.device)
     distinct, index = torch.unique(pairs, return_inverse=True)
@@ -56,22 +53,20 @@ def plan(tokens: Int[Tensor, "batch pos"]) -> Plan:
 def answer_logits(
     model: Transformer, plan: Plan, kept: Float[Tensor, "batch d_mlp"] | None = None
 ) -> Float[Tensor, "batch d_vocab_out"]:
-    """Logits at the last position: ``model(tokens)[:, -1]``, value and gradients, without the work that cancels.
+    """Return the logits at the last position: the values and gradients of ``model(tokens)[:, -1]``.
 
     Args:
-        kept: what the last block's ``mlp_post`` is multiplied by: dropout's mask.
-
-    Source: own design; equality in float64 is tested in tests/model/test_fast.py.
+        kept: dropout's factors, by which the last block's ``mlp_post`` is multiplied.
     """
     if not model.config.plain:
         return _forward(model, plan, kept)[:, -1]
     z, resid = _at_answer(model, plan)
     block, W_U = model.blocks[-1], model.W_U
-    # under autocast products are bfloat16 and sums with float32 are float32: the large matrices stay bfloat16
+    # under autocast, products are bfloat16 and sums with float32 are float32: the large matrices stay bfloat16
     post = block.act(_neurons(block, z, resid))
     if kept is not None:
         post = post * kept.to(post.dtype)
-    if W_U.shape[1] > W_U.shape[0]:  # more answers than directions to say them in: those are the shorter way
+    if W_U.shape[1] > W_U.shape[0]:  # more answers than dimensions: multiplying by W_U last is cheaper
         written = post @ block.W_out + z @ block.W_O.flatten(0, 1)
         return add_bias((written + add_bias(add_bias(resid, block.b_O), block.b_out)) @ W_U, model.b_U)
     constant = add_bias(add_bias(add_bias(resid, block.b_O), block.b_out) @ W_U, model.b_U)
@@ -81,28 +76,17 @@ def answer_logits(
 def all_logits(
     model: Transformer, plan: Plan, kept: Float[Tensor, "batch d_mlp"] | None = None
 ) -> Float[Tensor, "batch pos d_vocab_out"]:
-    """Logits at every position, by the plain forward; dropout as in ``answer_logits``. Source: own design."""
+    """Return the logits at every position; dropout as in ``answer_logits``."""
     return _forward(model, plan, kept, at=ALL)
 
 
 def logits_for(task: Task) -> Callable[[Transformer, Plan, Tensor | None], Tensor]:
-    """``answer_logits``, or ``all_logits`` for a task that asks at every position. Source: own design."""
+    """Return ``answer_logits``, or ``all_logits`` for a task with a target at every position."""
     return answer_logits if task.next_tokens is None else all_logits
 
 
-@torch.no_grad()
-def answers(model: Transformer, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch d_vocab_out"]:
-    """Return ``answer_logits`` of any number of examples, a chunk at a time, without gradients.
-
-    Raises:
-        InputError: a logit is not finite.
-    """
-    found = torch.cat([answer_logits(model, plan(chunk)) for chunk in tokens.split(CHUNK)])
-    return must_be_finite(found, "logits")
-
-
 def answer_neurons(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_mlp"]:
-    """``mlp_pre`` of the last block at the last position. Source: as ``answer_logits``."""
+    """Return ``mlp_pre`` of the last block at the last position."""
     if not model.config.plain:
         found: dict[str, Tensor] = {}
         site = f"{len(model.blocks) - 1}.mlp_pre"
@@ -118,7 +102,7 @@ def _forward(
     tap: Tap = identity,
     at: slice = LAST,
 ) -> Float[Tensor, "batch query d_vocab_out"]:
-    """The first two of the three facts: the first block from distinct rows, the last where it is asked."""
+    """The logits of any network, by the first two facts."""
     site = f"{len(model.blocks) - 1}.mlp_post"
 
     def dropped(name: str, value: Tensor) -> Tensor:
@@ -134,10 +118,7 @@ def _forward(
 
 
 def _at_answer(model: Transformer, plan: Plan) -> tuple[Float[Tensor, "batch heads"], Float[Tensor, "rows d_model"]]:
-    """The last block's z, heads side by side, and the residual stream before it, at the last position.
-
-    The residual stream may be one row for the whole batch.
-    """
+    """The last block's z, heads side by side, and its input (or the one row of it), at the last position."""
     distinct = model.W_E[plan.token] + model.places()[plan.position]
     *before, last = model.blocks
     if not before:
@@ -158,10 +139,10 @@ def _neurons(block: Block, z: Tensor, resid: Tensor) -> Float[Tensor, "batch d_m
 def _first_and_last(block: Block, distinct: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
     """z [batch, head, d_head] and the residual stream at the last position, for a model of one block."""
     q, k, v = block.heads(distinct[plan.readers], "Q"), block.heads(distinct, "K"), block.heads(distinct, "V")
-    if len(plan.readers) == 1:  # the answer is always read at the same token: scores depend on the key alone
+    if len(plan.readers) == 1:  # every example ends in the same token: scores depend only on the key
         scores = gather((k * q).sum(-1), plan.index)
         pattern = torch.softmax(scores / math.sqrt(q.shape[-1]), dim=1)
-        # in full precision: many rows add to one value's gradient
+        # in full precision: the gradients of many rows add up in one value
         z = (pattern.unsqueeze(-1) * gather(v.to(distinct.dtype), plan.index)).sum(1)
         return z, distinct[plan.readers]
     z = _attend_last(gather(q, plan.reader), gather(k, plan.index), gather(v, plan.index))

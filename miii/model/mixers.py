@@ -52,7 +52,7 @@ class Attention(Block):
 
 
 class SkipAttention(Attention):
-    """z = (alpha I + beta A) v, begun at the identity.
+    """z = (alpha I + beta A) v, initially the identity.
 
     Source: He and Hofmann 2023 (arXiv 2311.01906), "value-SkipInit".
     """
@@ -76,7 +76,7 @@ class SkipAttention(Attention):
 
 
 class ShapedAttention(SkipAttention):
-    """z = (alpha I + beta A - gamma C) v, C the attention of zero queries; with zero queries begun at the identity.
+    """z = (alpha I + beta A - gamma C) v, with C the attention of zero queries; initially the identity.
 
     Source: He and Hofmann 2023 (arXiv 2311.01906), section 4.
     """
@@ -156,7 +156,7 @@ class Convolution(Block):
 
 
 class FourierConvolution(Convolution):
-    """The same as ``Convolution``, as a product of spectra, padded so that nothing wraps around.
+    """The same as ``Convolution``, as a product of spectra with padding against wrap-around.
 
     Source: the convolution theorem; the draft paper's introduction.
     """

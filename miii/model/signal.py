@@ -1,4 +1,4 @@
-"""What lets signals survive depth without skips and norms: attention's targets, and leaky ReLUs that suit the depth."""
+"""Deep networks without skips and norms: target matrices for attention, and leaky ReLUs that suit the depth."""
 
 import math
 from functools import lru_cache
@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-GAMMA_LAST = 0.005  #: how fast positions forget each other at the last layer: almost not
-RETAINED = 0.9  #: correlation at the end of the depth of what begins uncorrelated
+GAMMA_LAST = 0.005  #: decay of similarity with distance at the last layer
+RETAINED = 0.9  #: correlation after the last layer of two inputs that begin uncorrelated
 
 
 def kernel(layer: int, n_layers: int, n: int) -> Float[Tensor, "pos pos"]:
-    """The similarity of positions after ``layer`` of ``n_layers`` attentions: exp(-gamma |i - j|); 1 at first.
+    """Return the similarity of positions after ``layer`` of ``n_layers`` attentions: exp(-gamma |i - j|); I at layer 0.
 
     gamma = -1/2 log(1 - alpha^(2 layer / n_layers)), alpha = sqrt(1 - exp(-2 GAMMA_LAST)): infinite at layer 0.
 
@@ -27,9 +27,9 @@ def kernel(layer: int, n_layers: int, n: int) -> Float[Tensor, "pos pos"]:
 
 
 def target(layer: int, n_layers: int, n: int) -> Float[Tensor, "query key"]:
-    """The attention matrix with which layer ``layer`` (from 0) turns the kernel before it into the one after it.
+    """Return the attention matrix of layer ``layer`` (from 0), which turns the kernel before it into the next.
 
-    A = L_l L_(l-1)^-1, the L's Cholesky factors of the kernels, so that the product of the first l has the l-th kernel.
+    A = L_l L_(l-1)^-1 with Cholesky factors L of the kernels, so the product of the first l matrices has kernel l.
 
     Source: He et al. 2023 (arXiv 2302.10322), E-SPA.
     """
@@ -39,10 +39,10 @@ def target(layer: int, n_layers: int, n: int) -> Float[Tensor, "query key"]:
 
 @lru_cache
 def tailored_slope(n_layers: int) -> float:
-    """The negative slope a of a leaky ReLU that keeps ``n_layers`` of them from making all inputs alike.
+    """Return the negative slope a of leaky ReLUs that keep inputs apart through ``n_layers`` of them.
 
-    Two uncorrelated inputs have correlation ``RETAINED`` after the last, or less: of a few layers a is 0, a ReLU. The
-    correlation map of one, normalised to variance 1, is
+    Two uncorrelated inputs have at most correlation ``RETAINED`` after the last; few layers need no slope (a = 0, a
+    ReLU). At unit variance one layer maps a correlation c to
     psi(c) = c + (1 - a)^2 / (pi (1 + a^2)) (sqrt(1 - c^2) - c arccos c); a is found by bisection.
 
     Source: Zhang et al. 2022 (arXiv 2203.08120), "tailored activation transformations".
@@ -55,7 +55,7 @@ def tailored_slope(n_layers: int) -> float:
 
 
 def tailored(x: Tensor, slope: float) -> Tensor:
-    """sqrt(2 / (1 + a^2)) max(x, a x): a leaky ReLU that keeps a normal input's variance. Source: as its slope."""
+    """Return sqrt(2 / (1 + a^2)) max(x, a x): a leaky ReLU that keeps the variance of a normal input."""
     return torch.where(x > 0, x, slope * x) * math.sqrt(2 / (1 + slope * slope))
 
 

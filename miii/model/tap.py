@@ -1,8 +1,8 @@
 """One tap, no hooks: read or replace any named activation of a forward pass.
 
-A model passes every named activation through ``tap(name, value) -> value``. ``capture`` writes them down,
-``intervene`` replaces some. Because a tap is a plain function, gradients with respect to activations and
-``torch.func.vmap`` over trajectories need nothing further.
+A model passes every named activation through ``tap(name, value) -> value``. ``capture`` keeps them, ``intervene``
+replaces some. A tap is a plain function, so gradients with respect to activations and ``torch.func.vmap`` over
+trajectories work as usual.
 """
 
 import contextlib
@@ -18,8 +18,8 @@ from miii.model.wiring import BLOCKS
 
 Tap = Callable[[str, Tensor], Tensor]
 
-#: Every site and its axes. A site inside a block is met as ``"<layer>.<site>"``, such as ``"0.pattern"``. Which of them
-#: a network has depends on its blocks: see ``sites``.
+#: Every site and its axes. Inside a block it is called ``"<layer>.<site>"``, such as ``"0.pattern"``. ``sites`` tells
+#: which of them a network has.
 SITES: dict[str, tuple[str, ...]] = {
     "embed": ("batch", "pos", "d_model"),
     "pos_embed": ("pos", "d_model"),
@@ -42,17 +42,15 @@ SITES: dict[str, tuple[str, ...]] = {
     "logits": ("batch", "pos", "d_vocab_out"),
 }
 
-#: Those that are met once, and not in every block.
+#: The sites outside the blocks.
 OUTSIDE = ("embed", "pos_embed", "ln_final", "logits")
 
 
 def sites(config: ModelConfig) -> tuple[str, ...]:
-    """The sites of ``SITES`` that a network of this shape has; those inside a block without its layer.
+    """Return the sites that a network of this shape has; those inside a block without their layer.
 
-    Queries, keys and scores are attention's; a pattern has also the mean; the norms' outputs are sites where they are
-    read; and side by side with the mixer, the neurons have nothing in the middle.
-
-    Source: own design.
+    Only attention has queries, keys and scores, only attention and the mean have a pattern. Outputs of norms are sites
+    where something reads them. Parallel blocks have no ``resid_mid``.
     """
     wiring = BLOCKS[config.block]
     missing = set()
@@ -66,60 +64,60 @@ def sites(config: ModelConfig) -> tuple[str, ...]:
 
 
 def identity(name: str, value: Tensor) -> Tensor:
-    """The tap that leaves everything as it is: any shape in, the same tensor out. Source: own design."""
+    """Return the value unchanged: the tap that does nothing."""
     return value
 
 
 def capture(
     model: nn.Module, tokens: Int[Tensor, "batch pos"], names: Collection[str] | None = None
 ) -> dict[str, Tensor]:
-    """Run the model and write down its activations.
+    """Run the model and return its activations.
 
     Args:
-        names: the activations to keep, such as ``{"0.pattern", "logits"}``; all of them if None. The run ends with the
-            last of them: what comes after is not computed.
+        names: the activations to keep, such as ``{"0.pattern", "logits"}``; None keeps all. The forward pass stops
+            after the last of them.
 
     Returns:
         Activations by name; ``SITES`` gives their axes.
 
     Raises:
-        InputError: a name was never met, or an activation that is kept is not finite.
+        InputError: the model has no such activation, or one that is kept is not finite.
 
     Source: TransformerLens' ``run_with_cache``, as one function.
     """
     kept: dict[str, Tensor] = {}
     met: list[str] = []
 
-    def write_down(name: str, value: Tensor) -> Tensor:
+    def keep(name: str, value: Tensor) -> Tensor:
         met.append(name)
         if names is None or name in names:
             kept[name] = value
             if names is not None and len(kept) == len(set(names)):
-                raise _Enough
+                raise _Complete
         return value
 
-    with contextlib.suppress(_Enough):
-        model(tokens, tap=write_down)
+    with contextlib.suppress(_Complete):
+        model(tokens, tap=keep)
         _all_met(names or (), met)
     for name, value in kept.items():
-        if not name.endswith("scores"):  # those of later positions are minus infinity
+        if not name.endswith("scores"):  # which are minus infinity for later positions
             must_be_finite(value, name)
     return kept
 
 
 def must_be_finite(values: Tensor, name: str) -> Tensor:
-    """Return the values as they are.
+    """Return the values unchanged.
 
     Raises:
-        InputError: one of them is infinite or NaN, so nothing can be measured of it.
+        InputError: one of them is infinite or NaN.
     """
     if not values.isfinite().all():
         raise InputError(f"model must give finite {name} to be taken apart (got infinite or undefined ones).")
     return values
 
 
-class _Enough(Exception):
-    """Ends a forward pass of which nothing more is wanted."""
+class _Complete(Exception):
+    """Stops a forward pass that has all activations to keep."""
 
 
 def intervene(
@@ -130,11 +128,11 @@ def intervene(
     """Run the model with some activations replaced, and return its logits.
 
     Args:
-        changes: by activation name, either the value to put there or a function from the value met to the value to
-            go on with, such as ``{"0.z": zero_head(0)}``.
+        changes: by activation name, a new value or a function from the old value to the new one, such as
+            ``{"0.z": zero_head(0)}``.
 
     Raises:
-        InputError: a name was never met, or a replacement has another shape than what it replaces.
+        InputError: the model has no such activation, or a new value has another shape than the old one.
 
     Source: TransformerLens' ``run_with_hooks``; activation patching as in Heimersheim and Nanda (arXiv 2404.15255).
     """
@@ -156,12 +154,10 @@ def intervene(
 
 
 def zero_head(head: int) -> Callable[[Tensor], Tensor]:
-    """A change for ``z`` [batch, pos, head, d_head] that silences one head: zero ablation.
+    """Return a change for ``z`` [batch, pos, head, d_head] that sets one head to zero.
 
     Raises:
-        InputError: when it meets a ``z`` without that head.
-
-    Source: own design.
+        InputError: when called, if ``z`` has no such head.
     """
 
     def change(z: Tensor) -> Tensor:

@@ -102,7 +102,7 @@ class Transformer(Declared):
         """Return the logits at every position; the last one answers a task's example.
 
         Args:
-            at: the positions that the last block computes, all or ``wiring.LAST`` alone.
+            at: the positions that the last block computes, all or ``wiring.LAST``.
         """
         resid, last = self.embed(tokens, tap), len(self.blocks) - 1
         for layer, block in enumerate(self.blocks):

@@ -1,4 +1,4 @@
-"""Blocks and mixers by name: what a transformer may be made of, and which of them go together."""
+"""Blocks and mixers by name, and which of them fit."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,20 +10,20 @@ NormName = Literal["layer", "rms", "none"]
 
 @dataclass(frozen=True)
 class Wiring:
-    """How the parts of a block are put together.
+    """How a block connects its parts.
 
     Attributes:
         about: the block in a few words.
-        norm: where norms stand: nowhere, on what each part reads (and before the unembedding), or on each sum.
-        norm_kind: which norm it has unless another is asked for.
-        shape: what becomes of the attention matrix A: "softmax" leaves it; "value-skipinit" alpha I + beta A; "shaped"
-            alpha I + beta A - gamma C, C the matrix of zero queries; "e-spa" diag(d) softmax(. + log(T / d)), T the
-            target matrix of the layer.
-        skip, mlp_skip: whether what was there is added to what the mixer, and what the neurons, write.
-        projections: whether heads have W_V and W_O; else both are the identity.
-        parallel: whether the neurons read what the mixer reads, and not what it wrote.
-        mlp_gain: a trainable factor on what the neurons write, and its initial value.
-        mixer_gain: the same for the mixer.
+        norm: where norms stand: nowhere ("none"), on the input of each part and of the unembedding ("pre"), or on each
+            sum ("post").
+        norm_kind: the default norm.
+        shape: the attention matrix: A = softmax ("softmax"), alpha I + beta A ("value-skipinit"), alpha I + beta A -
+            gamma C with C of zero queries ("shaped"), or diag(d) softmax(. + log(T / d)) with a target matrix T
+            ("e-spa").
+        skip, mlp_skip: whether the residual stream is added to the output of the mixer, and of the neurons.
+        projections: whether heads have W_V and W_O; otherwise both are the identity.
+        parallel: whether the neurons read the mixer's input and not its output.
+        mlp_gain, mixer_gain: first value of a trainable factor on the output of the neurons, and of the mixer.
 
     Source: see ``BLOCKS``.
     """
@@ -44,14 +44,14 @@ class Wiring:
 #: 2023 (arXiv 2301.05217), appendix A; He et al. 2023 (arXiv 2302.10322); He and Hofmann 2023 (arXiv 2311.01906).
 BLOCKS: dict[BlockName, Wiring] = {
     "plain": Wiring("attention and neurons, each added; no norm"),
-    "vaswani": Wiring("each sum is normalised (post-norm)", norm="post", norm_kind="layer"),
-    "pre-norm": Wiring("what each part reads is normalised", norm="pre", norm_kind="layer"),
+    "vaswani": Wiring("each sum is normalized (post-norm)", norm="post", norm_kind="layer"),
+    "pre-norm": Wiring("the input of each part is normalized", norm="pre", norm_kind="layer"),
     "value-skipinit": Wiring(
-        "no skip around attention: alpha I + beta A, begun at the identity",
+        "no skip around attention: alpha I + beta A, initially the identity",
         norm="pre", norm_kind="rms", shape="value-skipinit", skip=False,
     ),
     "shaped": Wiring(
-        "no skip around attention: alpha I + beta A - gamma C, begun at the identity",
+        "no skip around attention: alpha I + beta A - gamma C, initially the identity",
         norm="pre", norm_kind="rms", shape="shaped", skip=False,
     ),
     "sas": Wiring(
@@ -59,41 +59,41 @@ BLOCKS: dict[BlockName, Wiring] = {
         norm="pre", norm_kind="rms", shape="shaped", skip=False, projections=False, mlp_gain=0.1,
     ),
     "sas-p": Wiring(
-        "the same, attention and neurons side by side, no skip at all",
+        "the same, attention and neurons in parallel, no skip at all",
         norm="pre", norm_kind="rms", shape="shaped", skip=False, mlp_skip=False, projections=False, parallel=True,
         mlp_gain=0.1, mixer_gain=1.0,
     ),
     "no-shortcut": Wiring(
-        "no skip, no norm: attention begun so that signals survive depth (E-SPA)",
+        "no skip, no norm: attention initialized for deep signal propagation (E-SPA)",
         shape="e-spa", skip=False, mlp_skip=False,
     ),
 }  # fmt: skip
 
-#: The mixers, and each in a few words. Equations 4 to 6 of the draft paper; all read values W_V and write by W_O.
+#: The mixers in a few words. Equations 4 to 6 of the draft paper; all read values W_V and write through W_O.
 MIXERS: dict[MixerName, str] = {
-    "attention": "softmax(Q K^T / sqrt d) V: who listens to whom depends on what is said",
-    "convolution": "a learned kernel over positions, one a channel",
+    "attention": "softmax(Q K^T / sqrt d) V: weights depend on the tokens",
+    "convolution": "a learned kernel over positions for each channel",
     "fourier-convolution": "the same, computed as a product of spectra",
     "gru": "torch's gated recurrent unit",
     "recurrence": "a linear recurrence, h <- a h + v, computed by a scan",
-    "mean": "the mean of all that is visible: no weights, so what does attention add?",
+    "mean": "the mean of all visible positions: a baseline without weights",
 }
 
-#: What ``at`` says of the positions that a block computes: all of them, or the last alone.
+#: The positions that a block computes: all of them, or only the last.
 ALL, LAST = slice(None), slice(-1, None)
 
 
 def refusal(block: BlockName, mixer: MixerName, norm: NormName | Literal["auto"], causal: bool) -> str | None:
-    """Why a block, a mixer and a norm do not go together, in one sentence; None where they do.
+    """Return why a block, a mixer and a norm do not fit, in one sentence; None if they do.
 
-    Source: own design; E-SPA is defined for causal attention alone (He et al. 2023, section 3.2).
+    E-SPA is defined for causal attention only (He et al. 2023, section 3.2).
     """
     wiring = BLOCKS[block]
     if wiring.shape != "softmax" and mixer != "attention":
         free = [name for name, each in BLOCKS.items() if each.shape == "softmax"]
         return (
             f"mixer must be attention for the block {block}, which shapes an attention matrix (got {mixer!r}; "
-            f"{mixer} goes with {', '.join(free)})."
+            f"{mixer} fits {', '.join(free)})."
         )
     if not causal and (mixer in ("gru", "recurrence") or wiring.shape == "e-spa"):
         which = f"block {block}" if wiring.shape == "e-spa" else f"mixer {mixer}"
@@ -108,5 +108,5 @@ def refusal(block: BlockName, mixer: MixerName, norm: NormName | Literal["auto"]
 
 
 def pairs() -> dict[BlockName, dict[MixerName, str | None]]:
-    """For each block and each mixer why they do not go together; None where they do. Source: ``refusal``."""
+    """Return ``refusal`` of each block and each mixer."""
     return {block: {mixer: refusal(block, mixer, "auto", True) for mixer in MIXERS} for block in BLOCKS}

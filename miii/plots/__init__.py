@@ -1,4 +1,4 @@
-"""Values in, ``altair.Chart`` out; nothing else. Every chart saves itself: ``plots.spectrum(s).save("s.html")``."""
+"""Charts: each function takes values and returns an ``altair.Chart``. Save one with ``chart.save("s.html")``."""
 
 from miii.plots.causal.attention import attention_spectrum, ov, over_inputs, pattern, qk, token_scores
 from miii.plots.causal.circuit import circuit, edge_agreement, faithfulness

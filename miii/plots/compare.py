@@ -1,4 +1,4 @@
-"""Architectures beside each other: how their accuracy rose, and the numbers with their spread over seeds."""
+"""Compare architectures: training curves, and measures with their spread over seeds."""
 
 from typing import Any
 
@@ -7,17 +7,17 @@ import pandas as pd
 
 from miii.plots.style import CATEGORY, FLUID, HEIGHT, MAIN, Chart
 
-DASHES = ([1, 0], [6, 3], [2, 2])  #: when there are more architectures than colours
-ROW = 26  #: pixels of an architecture
+DASHES = ([1, 0], [6, 3], [2, 2])  #: for more architectures than colors
+ROW = 26  #: pixels an architecture
 
 
 def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
-    """One line a run; click an architecture in the legend to see it alone, and beside it to see all again.
+    """Draw one line a run. A click in the legend shows one architecture alone, a click beside it all of them.
 
     Args:
-        curves: columns run, architecture, seed, step, value, as ``analysis.compare.curves`` gives them.
-        title: what the value is.
-        chance: where the axis begins.
+        curves: as from ``analysis.compare.curves``: columns run, architecture, seed, step, value.
+        title: of the value.
+        chance: start of the axis.
     """
     names = list(dict.fromkeys(curves["architecture"]))
     chosen = alt.selection_point(fields=["architecture"], bind="legend")
@@ -42,10 +42,10 @@ def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
 
 
 def spread(summary: pd.DataFrame, measure: str, title: str) -> Chart:
-    """A measure's median by architecture as a point, and its least and most over the seeds as a line.
+    """Draw a measure by architecture: the median over seeds as a point, minimum to maximum as a line.
 
     Args:
-        summary: as ``analysis.compare.summary`` gives it.
+        summary: as from ``analysis.compare.summary``.
     """
     known = summary[summary[measure].notna()]
     order = list(summary["architecture"])
@@ -54,8 +54,8 @@ def spread(summary: pd.DataFrame, measure: str, title: str) -> Chart:
     shown: list[Any] = [
         "architecture:N",
         alt.Tooltip(f"{measure}:Q", title="median", format=".4~g"),
-        alt.Tooltip(f"{measure}_low:Q", title="least", format=".4~g"),
-        alt.Tooltip(f"{measure}_high:Q", title="most", format=".4~g"),
+        alt.Tooltip(f"{measure}_low:Q", title="minimum", format=".4~g"),
+        alt.Tooltip(f"{measure}_high:Q", title="maximum", format=".4~g"),
         "seeds:Q",
     ]
     base = alt.Chart(known).encode(y=y, tooltip=shown)

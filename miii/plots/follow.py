@@ -1,4 +1,4 @@
-"""One input on its way through a network: attention, neurons, logits, and the waves that argued for the answer."""
+"""One input in a network: attention, neurons, logits, and the waves behind the answer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,19 +24,19 @@ from miii.plots.style import (
     top_legend,
 )
 
-WRITTEN = 12  #: as many positions can have their weights written in their cells
+WRITTEN = 12  #: most positions with weights written in the cells
 KINDS = {"answer": ACCENT, "runner-up": MAIN, "truth": WRONG, "others": MUTED}
-ROW = 42  #: pixels from one wave to the next
-REACH = 0.45  #: of the way to the next, for the largest of them
+ROW = 42  #: pixels between waves
+REACH = 0.45  #: amplitude of the largest wave, as a share of that
 
 
 def looks_at(weights: Float[Tensor, "head pos"], names: Sequence[str]) -> Chart:
-    """How much each head attends from the last position to each position, for one input.
+    """Draw each head's attention from the last position to each position, for one input.
 
     Args:
-        names: what stands at each position.
+        names: of the tokens at each position.
 
-    Source: Vaswani et al. 2017 (arXiv 1706.03762), figure 3; one row of each head's.
+    Source: Vaswani et al. 2017 (arXiv 1706.03762), figure 3.
     """
     marks = [f"{i}: {name}" for i, name in enumerate(names)]
     rows = [
@@ -64,10 +64,10 @@ def looks_at(weights: Float[Tensor, "head pos"], names: Sequence[str]) -> Chart:
 
 
 def neurons_write(written: NeuronWrites, post: Float[Tensor, " neuron"], most: int = 12) -> Chart:
-    """The neurons that add or take off most, coloured by the frequency of what they write where there are several.
+    """Draw the neurons with the largest contributions, colored by the frequency of what they write.
 
     Args:
-        post: their activations.
+        post: activations of all neurons.
 
     Source: ``analysis.follow.NeuronWrites``.
     """
@@ -110,7 +110,7 @@ def neurons_write(written: NeuronWrites, post: Float[Tensor, " neuron"], most: i
 
 
 def answer_logits(prediction: Prediction, truth: int) -> Chart:
-    """The logit of every answer, less their mean; the answer, the runner-up and the truth marked."""
+    """Draw the logit of every answer minus their mean, with answer, runner-up and truth marked."""
     kind = ["others"] * len(prediction.logits)
     kind[prediction.runner_up] = "runner-up"
     kind[truth] = "truth"
@@ -124,7 +124,7 @@ def answer_logits(prediction: Prediction, truth: int) -> Chart:
         }
     )
     x = alt.X("c:O", title="answer c", axis=alt.Axis(labelAngle=0, labelOverlap=True))
-    y = alt.Y("logit:Q", title="logit above the mean", scale=alt.Scale(padding=14))  # pixels, for the numbers
+    y = alt.Y("logit:Q", title="logit above the mean", scale=alt.Scale(padding=14))  # pixels, room for the numbers
     tooltip: list[Any] = [
         "c:O",
         alt.Tooltip("logit:Q", format=".3f"),
@@ -148,7 +148,7 @@ def answer_logits(prediction: Prediction, truth: int) -> Chart:
 
 
 def argued(waves: Waves, answer: int, runner_up: int) -> Chart:
-    """How many logits each frequency argues for the answer, and for the runner-up.
+    """Draw the logits that each frequency adds to the answer and to the runner-up.
 
     Source: ``analysis.follow.Waves``.
     """
@@ -183,13 +183,13 @@ def argued(waves: Waves, answer: int, runner_up: int) -> Chart:
 
 
 def agreeing(waves: Waves, answer: int, most: int = 5) -> Chart:
-    """The strongest waves over the answers, one above another, and below them the sum of all, on one scale.
+    """Draw the strongest waves over answers, one above another, and their sum below, on one scale.
 
     Source: ``analysis.follow.Waves``.
     """
     strongest, total = waves.strongest(most), waves.wave.sum(0)
     unit = max(waves.amplitude.max().item(), 1e-9) / REACH
-    lowest = max(1, -int(-(total.max().item() / unit + REACH) // 1))  # where there is room above the sum
+    lowest = max(1, -int(-(total.max().item() / unit + REACH) // 1))  # room above the sum
     lines = [(f"k = {k}", lowest + len(strongest) - i, waves.wave[k - 1]) for i, k in enumerate(strongest, 1)]
     lines.append(("all", 0, total))
     frame = pd.DataFrame(

@@ -11,16 +11,16 @@ from miii.plots.style import Chart
 
 
 def frame(chart: Chart) -> pd.DataFrame:
-    """The data frame that a chart of this package shows; a heatmap's as one row a cell: row, column, value."""
+    """Return the data of a chart; a heatmap's has one row a cell: row, column, value."""
     inner: Any = chart
-    while not isinstance(inner.data, pd.DataFrame):  # a facet or a stack of layers: the first layer's
+    while not isinstance(inner.data, pd.DataFrame):  # of a facet or layers, the first layer
         inner = inner.layer[0] if isinstance(inner, alt.LayerChart) else inner.spec
     data = inner.data
     return data if not set(COLUMNS) <= set(data.columns) else pd.concat([_cells(row) for _, row in data.iterrows()])
 
 
 def _cells(matrix: pd.Series) -> pd.DataFrame:
-    """The cells of a matrix, and of several which one."""
+    """Return the cells of a matrix, with the fields that identify it."""
     rows, columns = matrix["rows"], matrix["columns"]
     which = {name: matrix[name] for name in map(str, matrix.index) if name not in COLUMNS}
     values = np.array(matrix["cells"].split(" "), dtype=float)

@@ -1,4 +1,4 @@
-"""A matrix as one image, with the value of the cell under the pointer, and a cell that can be chosen."""
+"""Heatmaps drawn as one image, with tooltips for cells and a selection on click."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -12,8 +12,8 @@ from torch import Tensor
 from miii.plots.image import url
 from miii.plots.style import BLUE_ORANGE, CANVAS, FIXED, VIRIDIS, clicked, top_legend
 
-CELL: Final = "cell"  #: the selection that a click on a cell makes: row and column
-COLUMNS: Final = ["image", "cells", "rows", "columns"]  #: of the one row of a heatmap's data
+CELL: Final = "cell"  #: name of the selection made by a click on a cell: row and column
+COLUMNS: Final = ["image", "cells", "rows", "columns"]  #: of a heatmap's data, which has one row
 
 
 def heatmap(
@@ -27,13 +27,13 @@ def heatmap(
     domain: tuple[float, float] | None = None,
     diverging: bool = False,
 ) -> alt.LayerChart:
-    """Draw a matrix; axes count from 0. What is no number stays empty.
+    """Draw a matrix. Axes count from 0; NaN cells stay empty.
 
     Args:
-        title, row, column, value: what the reader sees, with units.
-        size: width in pixels, rounded to whole pixels a cell; the height follows the matrix's shape.
-        domain: the values at the ends of the colour scale; the matrix's own unless given.
-        diverging: colours around 0, for values with a sign.
+        title, row, column, value: titles of chart, axes and legend, with units.
+        size: width in pixels, rounded to whole pixels a cell; the height follows from the shape.
+        domain: ends of the color scale; the matrix's range if None.
+        diverging: center the colors on 0, for signed values.
     """
     values = matrix.double().numpy()
     low, high = domain or (float(matrix.min()), float(matrix.max()))
@@ -43,10 +43,10 @@ def heatmap(
     legend = alt.Legend(
         orient="top", gradientLength=size // 2, titleOrient="left", titleAnchor="middle", offset=4, padding=0
     )
-    # its ends are data, so that a chart of other values is the same chart with other data
+    # the ends are data, so that other values change only the data and not the specification
     scale = alt.Scale(range=colors, interpolate="rgb", nice=False, zero=False)
     color = alt.Color("value:Q", title=value, scale=scale, legend=legend)
-    # nine digits give every float32 back; all in one go, which is twice as fast as one by one
+    # nine digits restore every float32; one format call is twice as fast as many
     cells = ("%.9g " * values.size % tuple(values.ravel().tolist())).rstrip()
     shown = alt.Tooltip("value:Q", title=value, format=".4g")
     return _chart(
@@ -73,7 +73,7 @@ def categories(
     value: str,
     size: int = 340,
 ) -> alt.LayerChart:
-    """Draw a matrix of integers that stand for labels."""
+    """Draw a matrix of label codes."""
     color = _named("value:N", labels, colors).title(value)
     names = "[" + ",".join(f"'{label}'" for label in labels) + "]"
     return _chart(
@@ -100,11 +100,11 @@ def panels(
     columns: int = 2,
     size: int = 150,
 ) -> alt.FacetChart:
-    """Draw several such matrices of one shape under one legend, each below its name.
+    """Draw several matrices of label codes, of one shape, with one legend and a name above each.
 
     Args:
         codes: the matrices by name.
-        columns: how many stand beside one another.
+        columns: number of matrices in a row.
         size: width of each in pixels, rounded to whole pixels a cell.
     """
     table, (rows, across) = _rgba(colors), next(iter(codes.values())).shape
@@ -135,10 +135,10 @@ def _chart(
     value: str,
     title: str,
 ) -> alt.LayerChart:
-    # A rectangle a cell would cost a quarter of a second for 113 x 113 cells, at every change. So the picture is one
-    # image, and its one datum says which cell is under the pointer: the interval selection does nothing but follow it.
+    # One rectangle a cell would take a quarter of a second for 113 x 113 cells at every change. So the matrix is one
+    # image, and an interval selection follows the pointer to look up the cell for the tooltip.
     rows, columns = pixels.shape[:2]
-    cell = max(1, round(size / columns))  # whole pixels, so that all cells are alike
+    cell = max(1, round(size / columns))  # whole pixels, so that all cells have the same size
     width, height = cell * columns, cell * rows
     pointer = alt.selection_interval(
         name="pointer",
@@ -170,7 +170,7 @@ def _chart(
 
 
 def _image(chart: alt.Chart, shape: tuple[int, int], names: tuple[str, str]) -> alt.Chart:
-    """The field ``image``, over axes that count cells."""
+    """Draw the field ``image`` over axes that count cells."""
     rows, columns = shape
     return (
         chart.transform_calculate(left="-0.5", right=f"{columns - 0.5}", top="-0.5", bottom=f"{rows - 0.5}")
@@ -186,7 +186,7 @@ def _image(chart: alt.Chart, shape: tuple[int, int], names: tuple[str, str]) -> 
 
 
 def _legend(chart: alt.Chart, color: alt.Color) -> alt.Chart:
-    """Nothing but the legend: the pixels are coloured already."""
+    """Draw only the legend; the pixels have their colors already."""
     return chart.mark_square(opacity=0, size=0, tooltip=None).encode(color=color)
 
 
@@ -198,7 +198,7 @@ def _named(field: str, labels: Sequence[str], colors: Sequence[str]) -> alt.Colo
 def _pixels(
     values: Float[np.ndarray, "row column"], low: float, high: float, colors: Sequence[str]
 ) -> UInt8[np.ndarray, "row column 4"]:
-    """The colours of a scale from low to high; what is no number is transparent."""
+    """Return the colors of values on a scale from low to high; NaN is transparent."""
     share = np.nan_to_num((values - low) / ((high - low) or 1.0), posinf=1.0, neginf=0.0).clip(0, 1)
     table = _rgba(colors).astype(float)
     mixed = [np.interp(share * (len(table) - 1), np.arange(len(table)), table[:, i]) for i in range(4)]

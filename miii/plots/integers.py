@@ -1,4 +1,4 @@
-"""Integers before any network sees them: how dense the primes are, where they fall, and who trains."""
+"""The integers of a data set: density and position of the primes, and the split."""
 
 import math
 
@@ -13,13 +13,13 @@ from miii.plots.style import ACCENT, CANVAS, CATEGORY, FIXED, FLUID, HEIGHT, MAI
 from miii.tasks.primes import PARTS
 
 PART_COLORS = (TRAIN, CATEGORY[3], MUTED)  #: of ``PARTS``
-SQUARE = 640  #: pixels of a picture's side, at most, unless it has more cells than that
-HALF = 330  #: the same where two stand side by side
-POINTERS = 40  #: fields a side of a picture that answer to the pointer
+SQUARE = 640  #: side of a picture in pixels; larger only for more cells than that
+HALF = 330  #: the same for two pictures side by side
+POINTERS = 40  #: tooltip fields along a side of a picture
 
 
 def density(values: Density) -> Chart:
-    """The share of primes in each bin of a range, against 1 / ln n. Source: the prime number theorem."""
+    """Draw the share of primes in each bin of a range, and 1 / ln n. Source: the prime number theorem."""
     frame = pd.DataFrame(
         {
             "from": values.first,
@@ -54,9 +54,9 @@ def density(values: Density) -> Chart:
 
 
 def wheel(values: Classes, size: int = 380) -> Chart:
-    """The classes modulo q around a circle: the area of a sector is the number of integers, and of primes, in it.
+    """Draw the classes modulo q around a circle; the area of a sector is its number of integers, or of primes.
 
-    Either is drawn on a scale of its own, on which the largest class reaches the rim.
+    Each has its own scale, on which the largest class reaches the rim.
     """
     q = values.modulus
     angle = 2 * math.pi / q
@@ -96,14 +96,14 @@ def wheel(values: Classes, size: int = 380) -> Chart:
 
 
 def polar(values: Polar, size: int = 310) -> alt.Chart:
-    """Each integer at the radius n and the angle n; primes and the multiples of q are marked.
+    """Draw each integer at radius n and angle n, with primes and multiples of q marked.
 
     Source: Sanderson 2019, "Why do prime numbers make these spirals?".
     """
     names = ["other", f"multiple of {values.q}", "prime"]
     code = np.where(values.prime, 2, np.where(values.multiple, 1, 0))
     frame = pd.DataFrame({"n": values.n, "kind": [names[i] for i in code]}).iloc[np.argsort(code, kind="stable")]
-    # a dot is as large as many of these hundredths, whose digits would be half of the bytes
+    # round to hundredths, far smaller than a dot, to save half of the bytes
     frame["x"], frame["y"] = (frame["n"] * np.cos(frame["n"])).round(2), (frame["n"] * np.sin(frame["n"])).round(2)
     reach = 1.02 * max(1, int(values.n.max()) if len(values.n) else 1)
     scale = alt.Scale(domain=[-reach, reach], nice=False)
@@ -124,7 +124,7 @@ def polar(values: Polar, size: int = 310) -> alt.Chart:
 
 
 def ulam(values: Spiral, q: int | None = None) -> Chart:
-    """The spiral of integers as one picture, its primes marked; with ``q`` its multiples as well.
+    """Draw the spiral of integers as one picture with primes marked, and multiples of ``q`` if given.
 
     Source: Stein, Ulam and Wells 1964, "A visual display of some properties of the distribution of primes".
     """
@@ -162,7 +162,7 @@ def ulam(values: Spiral, q: int | None = None) -> Chart:
 
 
 def split_rows(values: Rows) -> Chart:
-    """The split as one picture, row by row; a cell of several integers has their mixed colour."""
+    """Draw the split as one picture, row by row; a cell of several integers mixes their colors."""
     colors = np.array([_rgb(color) for color in PART_COLORS])
     total = values.counts.sum(2, keepdims=True)
     mixed = values.counts @ colors / np.maximum(total, 1)
@@ -181,7 +181,7 @@ def split_rows(values: Rows) -> Chart:
 
 
 def split_counts(counts: Int[np.ndarray, "parts 2"]) -> alt.Chart:
-    """How many composites and primes each part of the split has, as ``Members.counts``."""
+    """Draw the number of composites and primes in each part of the split, from ``Members.counts``."""
     frame = pd.DataFrame(
         [
             {"split": part, "kind": kind, "integers": int(counts[i, j])}
@@ -203,7 +203,7 @@ def split_counts(counts: Int[np.ndarray, "parts 2"]) -> alt.Chart:
 
 
 def last_digits(values: Classes) -> alt.Chart:
-    """How many composites and primes end in each digit of the base."""
+    """Draw the number of composites and primes by last digit."""
     digits = np.arange(values.modulus)
     kinds = {"composite": values.integers - values.primes, "prime": values.primes}
     frame = pd.concat([pd.DataFrame({"digit": digits, "kind": kind, "integers": n}) for kind, n in kinds.items()])
@@ -238,13 +238,13 @@ def _picture(
     size: int,
     downwards: bool = False,
 ) -> Chart:
-    """One image in place of up to a million cells, and fields above it that answer to the pointer.
+    """Draw one image for up to a million cells, with invisible fields on top for tooltips.
 
     Args:
-        frame: the fields, a row each, and what they say.
-        axes: of x and y the title, the columns where a field begins and ends, and the domain.
-        colors: the legend.
-        downwards: whether y counts from the upper edge.
+        frame: the fields, one row each, and their tooltips.
+        axes: for x and y the title, the columns with the start and end of a field, and the domain.
+        colors: of the legend.
+        downwards: whether y counts from the top.
     """
     cell = max(1, size // pixels.shape[1])
     width, height = cell * pixels.shape[1], cell * pixels.shape[0]
@@ -262,7 +262,7 @@ def _picture(
         .encode(x="x:Q", y="y:Q", color=alt.Color("kind:N", scale=scale, legend=legend))
     )
     axis = alt.Axis(grid=False, format=",d", tickCount=6)
-    said = [name for name in frame.columns if name not in (left, right, bottom, top)]
+    shown = [name for name in frame.columns if name not in (left, right, bottom, top)]
     fields = (
         alt.Chart(frame)
         .mark_rect(opacity=0)
@@ -271,7 +271,7 @@ def _picture(
             x2=right,
             y=alt.Y(f"{bottom}:Q", title=y, scale=alt.Scale(domain=up, nice=False, reverse=downwards), axis=axis),
             y2=top,
-            tooltip=[alt.Tooltip(f"{name}:Q", format=",") for name in said],
+            tooltip=[alt.Tooltip(f"{name}:Q", format=",") for name in shown],
         )
     )
     return alt.layer(drawn, names, fields, data=frame).properties(

@@ -13,12 +13,12 @@ ANSWERS = {"theorem": MAIN, "no theorem": ACCENT}
 
 
 def reach(strings: pd.DataFrame, by: str, longest: int | None = None) -> Chart:
-    """Accuracy on theorems, and on strings that are none, by a property of the string.
+    """Draw the accuracy on theorems and on other strings, by length or by number of I's.
 
     Args:
-        strings: as ``analysis.lengths.by_length`` gives them.
-        by: the property, "length" or "I".
-        longest: the longest string in training, for a line there.
+        strings: from ``analysis.lengths.by_length``.
+        by: "length" or "I".
+        longest: length of the longest string in training, marked by a line.
     """
     names = {"length": "letters after M", "I": "I's in the string"}
     frame = strings.groupby([by, "theorem"])["right"].agg(["mean", "size"]).reset_index()
@@ -30,7 +30,7 @@ def reach(strings: pd.DataFrame, by: str, longest: int | None = None) -> Chart:
         .mark_line(point={"size": 25})
         .encode(
             x=alt.X(f"{by}:Q", title=names[by], scale=scale),
-            y=alt.Y("accuracy:Q", title="right answers", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y("accuracy:Q", title="accuracy", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
             color=_answers(),
             tooltip=[f"{by}:Q", "answer:N", alt.Tooltip("accuracy:Q", format=".2%"), "strings:Q"],
         )
@@ -40,12 +40,12 @@ def reach(strings: pd.DataFrame, by: str, longest: int | None = None) -> Chart:
         frame["longest"] = longest
         rule = alt.Chart(frame).mark_rule(color=MUTED, strokeDash=[5, 4])
         layers.append(rule.encode(x=alt.X("min(longest):Q", title=names[by], scale=scale)))
-    title = {"length": "Right answers by length", "I": "Right answers by the number of I's"}[by]
+    title = {"length": "Accuracy by length", "I": "Accuracy by number of I's"}[by]
     return alt.layer(*layers).properties(title=title, height=HEIGHT, autosize=FLUID)
 
 
 def evidence_by_count(evidence: Float[np.ndarray, " strings"], count: Int[np.ndarray, " strings"]) -> Chart:
-    """The evidence for "theorem" by the number of I's: the median, and the middle half of the strings."""
+    """Draw the evidence for "theorem" by the number of I's: median and quartiles."""
     strings = pd.DataFrame({"I": count, "evidence": evidence})
     found = strings.groupby("I")["evidence"].quantile(np.array([0.25, 0.5, 0.75])).unstack()
     found.columns = ["low", "median", "high"]
@@ -63,7 +63,7 @@ def evidence_by_count(evidence: Float[np.ndarray, " strings"], count: Int[np.nda
         alt.Tooltip("high:Q", title="third quartile", format=".2f"),
         alt.Tooltip("strings:Q"),
     ]
-    title = "evidence (logit of theorem less that of none)"
+    title = "evidence (logit of theorem minus logit of none)"
     base = alt.Chart(frame).encode(x=x, tooltip=tooltip)
     return alt.layer(
         base.mark_line(color=MUTED, strokeWidth=1).encode(y=alt.Y("median:Q", title=title)),
@@ -73,7 +73,7 @@ def evidence_by_count(evidence: Float[np.ndarray, " strings"], count: Int[np.nda
 
 
 def evidence_by_letter(string: str, evidence: Float[np.ndarray, " letters"]) -> Chart:
-    """The evidence for "theorem" after each letter of an MIU string: what the network says of what has come so far."""
+    """Draw the evidence for "theorem" after each letter of an MIU string."""
     letters = string[1:]
     counts = [letters[: i + 1].count("I") for i in range(len(letters))]
     frame = pd.DataFrame(
@@ -104,7 +104,7 @@ def evidence_by_letter(string: str, evidence: Float[np.ndarray, " letters"]) -> 
     )
     zero = alt.Chart(pd.DataFrame({"evidence": [0.0]})).mark_rule(color=MUTED, strokeDash=[4, 4]).encode(y="evidence:Q")
     return alt.layer(base.mark_line(color=MUTED, strokeWidth=1), dots, zero).properties(
-        title="What it says letter by letter", height=HEIGHT, autosize=FLUID
+        title="Evidence letter by letter", height=HEIGHT, autosize=FLUID
     )
 
 

@@ -10,7 +10,7 @@ from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, Chart, top_lege
 
 
 def right_by_target(accuracy: Mapping[str, float], chance: Mapping[str, float]) -> Chart:
-    """Share of right answers to each target, beside what its commonest answer alone gives."""
+    """Draw the accuracy on each target, and that of always predicting its most common answer."""
     names = {"network": MAIN, "commonest answer": MUTED}
     frame = pd.DataFrame(
         [
@@ -23,19 +23,19 @@ def right_by_target(accuracy: Mapping[str, float], chance: Mapping[str, float]) 
         alt.Chart(frame)
         .mark_circle(size=60, opacity=1)
         .encode(
-            x=alt.X("target:N", title="asked", sort=None, axis=alt.Axis(labelAngle=-60)),
-            y=alt.Y("accuracy:Q", title="right answers", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
+            x=alt.X("target:N", title="target", sort=None, axis=alt.Axis(labelAngle=-60)),
+            y=alt.Y("accuracy:Q", title="test accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
             color=alt.Color(
                 "who:N", scale=alt.Scale(domain=list(names), range=list(names.values())), legend=top_legend()
             ),
             tooltip=["target:N", "who:N", alt.Tooltip("accuracy:Q", format=".2%")],
         )
-        .properties(title="Right answers on the held-out numbers", height=HEIGHT, autosize=FLUID)
+        .properties(title="Accuracy on held-out numbers", height=HEIGHT, autosize=FLUID)
     )
 
 
 def active_frequencies(values: Active) -> Chart:
-    """How many frequencies are active at each snapshot, by both rules. Source: Syrkis 2024's preprint."""
+    """Draw the number of active frequencies at each snapshot, by both rules. Source: Syrkis 2024's preprint."""
     rules = {"within the step": (values.within, MAIN), "over all steps": (values.overall, ACCENT)}
     frame = pd.DataFrame(
         [
@@ -60,10 +60,7 @@ def active_frequencies(values: Active) -> Chart:
 
 
 def head_digits(values: Sequence[Head]) -> Chart:
-    """How each head divides its attention between the two digits and the answer's own position.
-
-    Source: ``analysis.multitask``.
-    """
+    """Draw each head's attention to the two digits and to the last position."""
     parts = {"x0": MAIN, "x1": ACCENT, "=": MUTED}
     frame = pd.DataFrame(
         [

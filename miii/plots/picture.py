@@ -1,4 +1,4 @@
-"""A chart as a file: drawn without a browser."""
+"""Charts as files, drawn without a browser."""
 
 import json
 from typing import Literal
@@ -7,7 +7,7 @@ from miii import platform
 from miii.errors import InputError
 from miii.plots.style import Chart
 
-SCALE = 2  #: pixels of a PNG for each of the chart
+SCALE = 2  #: pixels of a PNG for each pixel of the chart
 _DRAW = (
     "import sys, vl_convert\n"
     "spec, kind, scale = sys.stdin.read(), sys.argv[1], float(sys.argv[2])\n"
@@ -20,7 +20,7 @@ _DRAW = (
 def picture(chart: Chart, kind: Literal["png", "svg"]) -> bytes:
     """Draw a chart into a file's bytes, by Vega itself.
 
-    It is drawn in a process of its own, whose hundred megabytes are gone with it.
+    Draw in a separate process, so that its hundred megabytes are freed afterwards.
 
     Raises:
         InputError: the chart cannot be drawn.

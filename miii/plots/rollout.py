@@ -1,4 +1,4 @@
-"""Frames that a network wrote itself: one roll-out token by token, and how right many are."""
+"""Roll-outs: one of them token by token, and the accuracy of many."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,11 +13,11 @@ from miii.plots.heatmap import heatmap
 from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, WRONG, Chart, top_legend
 
 WHO = {"network": MAIN, "untrained": MUTED, "repeats the first frame": ACCENT}
-CELL = 84  #: pixels of a token
+CELL = 84  #: pixels a token
 
 
 def written(rolled: Rollout, row: int = 0) -> Chart:
-    """One roll-out, a row a frame and a column a token: what the network wrote, and the truth where it is another."""
+    """Draw one roll-out, a row a frame and a column a token: what the network wrote, and the truth if it differs."""
     names, config = rolled.config.token_names, rolled.config
     slots = ["step", *(f"{config.base}^{i}" for i in range(config.width - 1, -1, -1)), "label"]
     frame = pd.DataFrame(
@@ -53,23 +53,20 @@ def written(rolled: Rollout, row: int = 0) -> Chart:
 
 
 def rollout_integers(report: Mapping[str, Any]) -> Chart:
-    """Share of integers right in all digits, by how many frames ahead, beside the controls."""
+    """Draw the share of integers correct in all digits by frames ahead, and of the controls."""
     found = {"network": report["rollout"], "untrained": report["untrained"]}
     rows = [
         {"who": who, "ahead": row["ahead"], "integers": row["integers"]}
         for who, scores in found.items()
         for row in scores
     ]
-    # the next integer is never the one before it
+    # the next integer always differs
     rows += [{"who": "repeats the first frame", "ahead": row["ahead"], "integers": 0.0} for row in report["rollout"]]
     return _shares(rows, "integers", "integers right", "Integers right in all digits", WHO)
 
 
 def rollout_labels(report: Mapping[str, Any]) -> Chart:
-    """Areas under the ROC curve of the labels, after the network's own frames and after the true ones.
-
-    Beside them that of the last digit alone.
-    """
+    """Draw the labels' ROC AUC by frames ahead, after own frames, after true frames, and from the last digit alone."""
     names = {"label_auc": "own frames", "label_auc_true": "true frames"}
     rows = [
         {"who": words, "ahead": row["ahead"], "auc": row[name]}
@@ -84,7 +81,7 @@ def rollout_labels(report: Mapping[str, Any]) -> Chart:
 
 
 def rollout_digits(report: Mapping[str, Any], base: int) -> Chart:
-    """Share of digits right one frame ahead, by their place, beside the controls."""
+    """Draw the share of correct digits one frame ahead by place, and of the controls."""
     found = {"network": report["rollout"][0]["digits"], "untrained": report["untrained"][0]["digits"]}
     found["repeats the first frame"] = report["copy"][0]
     rows = [
@@ -96,14 +93,14 @@ def rollout_digits(report: Mapping[str, Any], base: int) -> Chart:
 
 
 def rollout_carries(report: Mapping[str, Any]) -> Chart:
-    """Share of integers right one frame ahead, by how often adding the step carries."""
+    """Draw the share of correct integers one frame ahead by number of carries."""
     rows = [{"who": "network", **row} for row in report["by_carries"]]
     heading = "Integers right, one frame ahead, by carries"
     return _grouped(rows, "carries", "integers", "carries in n + d", "integers right", heading)
 
 
 def vector_similarity(vectors: Float[Tensor, "vectors d_model"], what: str) -> Chart:
-    """The cosines between the vectors of steps, or of slots, as a matrix. Source: ``analysis.rollout.similarity``."""
+    """Draw the cosine similarities between the vectors of steps or of slots."""
     return heatmap(
         similarity(vectors),
         title=f"Similarity of the {what}s' vectors",

@@ -1,4 +1,4 @@
-"""What judges of primes are worth beside one another."""
+"""Compare judges of primes: networks and trial division."""
 
 from collections.abc import Mapping
 
@@ -10,9 +10,9 @@ from miii.sparse.judge import Judged, Recall
 
 
 def recalls(networks: Mapping[str, Recall], sieves: Mapping[str, Recall]) -> Chart:
-    """Recall on composites of networks and of trial division, by name; recall on primes is in the tooltip.
+    """Draw the recall on composites of networks and of trial division; recall on primes is in the tooltip.
 
-    The axis does not begin at zero: a dot, not a bar, marks each.
+    The axis does not start at zero, so dots mark the values instead of bars.
 
     Source: Lee and Kim's two figures.
     """
@@ -50,10 +50,7 @@ def recalls(networks: Mapping[str, Recall], sieves: Mapping[str, Recall]) -> Cha
 
 
 def seen_factors(networks: Mapping[str, Judged]) -> Chart:
-    """AUC of primes against the held-out composites of each smallest factor, for each network.
-
-    Source: ``analysis.sieve.depth``.
-    """
+    """Draw the AUC of primes against the held-out composites of each smallest factor, one line a network."""
     frame = pd.DataFrame(
         [
             {"network": name, "q": f.q, "auc": f.auc, "low": f.low, "high": f.high, "integers": f.integers}
@@ -75,7 +72,7 @@ def seen_factors(networks: Mapping[str, Judged]) -> Chart:
                 "network:N",
                 alt.Tooltip("q:O", title="smallest factor"),
                 alt.Tooltip("auc:Q", title="AUC", format=".4f"),
-                alt.Tooltip("low:Q", title="95 % interval from", format=".4f"),
+                alt.Tooltip("low:Q", title="95% interval from", format=".4f"),
                 alt.Tooltip("high:Q", title="to", format=".4f"),
                 alt.Tooltip("integers:Q", title="composites", format=","),
             ],

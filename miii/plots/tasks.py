@@ -1,4 +1,4 @@
-"""The other tasks before any network sees them: residues of all primes at once, and the strings of MIU."""
+"""The data of other tasks: all residues, MIU strings, and frames."""
 
 from collections.abc import Sequence
 
@@ -16,20 +16,20 @@ ANSWERS = {"theorem": MAIN, "no theorem": ACCENT}
 
 
 def loss_weights(task: Task) -> alt.Chart:
-    """What each target's loss is multiplied by; masked ones have 0. Source: the weights 1 / log q of ``Residues``."""
+    """Draw the weight of each target in the loss; masked targets have 0."""
     return _bars(
         task, "weight", "weight of the loss", [target.weight for target in task.targets], "Weight of each task"
     )
 
 
 def chance(task: Task) -> alt.Chart:
-    """The share of right answers to each target of whoever always gives its commonest answer."""
+    """Draw the accuracy on each target of always predicting its most common answer."""
     best = [target.labels.bincount().max().item() / len(target.labels) for target in task.targets]
     return _bars(task, "accuracy", "right by chance", best, "Accuracy by chance")
 
 
 def digit_split(task: Task, p: int, size: int = 340) -> alt.LayerChart:
-    """The p x p table of all n = x0 + p x1, with those marked that train."""
+    """Draw the p x p table of all n = x0 + p x1, with the training numbers marked."""
     return categories(
         task.train_mask.int().view(p, p),
         ["test", "train"],
@@ -43,24 +43,24 @@ def digit_split(task: Task, p: int, size: int = 340) -> alt.LayerChart:
 
 
 def string_lengths(length: Int[np.ndarray, " strings"], theorem: Bool[np.ndarray, " strings"]) -> alt.Chart:
-    """How many strings of each length are theorems."""
+    """Draw the number of theorems and other strings by length."""
     names = np.where(theorem, *ANSWERS)
     return _stacked(length, names, ANSWERS, "length", "letters after M", "Theorems by length")
 
 
 def string_counts(count: Int[np.ndarray, " strings"], theorem: Bool[np.ndarray, " strings"]) -> alt.Chart:
-    """How many strings have each number of I's. Source: Hofstadter 1979, chapter IX."""
+    """Draw the number of theorems and other strings by number of I's."""
     names = np.where(theorem, *ANSWERS)
     return _stacked(count, names, ANSWERS, "I", "I's in the string", "Theorems by their number of I's")
 
 
 def string_split(length: Int[np.ndarray, " strings"], train: Bool[np.ndarray, " strings"]) -> alt.Chart:
-    """How many strings of each length train."""
+    """Draw the split by length of the string."""
     return _stacked(length, np.where(train, *SPLITS), SPLITS, "length", "letters after M", "The split by length")
 
 
 def split_blocks(train: Bool[np.ndarray, " integers"], low: int, block: int) -> alt.Chart:
-    """The blocks of consecutive integers, from ``low`` on, by side. Source: the split of ``Frames``."""
+    """Draw the split of ``Frames``: blocks of consecutive integers from ``low`` on."""
     begin = np.arange(0, len(train), block)
     frame = pd.DataFrame(
         {
@@ -86,12 +86,12 @@ def split_blocks(train: Bool[np.ndarray, " integers"], low: int, block: int) -> 
 
 
 def _bars(task: Task, name: str, title: str, values: Sequence[float], heading: str) -> alt.Chart:
-    asked = [target.name for target in task.targets]
+    names = [target.name for target in task.targets]
     return (
-        alt.Chart(pd.DataFrame({"task": asked, "answers": [t.size for t in task.targets], name: values}))
+        alt.Chart(pd.DataFrame({"task": names, "answers": [t.size for t in task.targets], name: values}))
         .mark_bar(color=MAIN)
         .encode(
-            x=alt.X("task:N", sort=asked, title="task", axis=alt.Axis(labelAngle=-60, labelOverlap=True)),
+            x=alt.X("task:N", sort=names, title="task", axis=alt.Axis(labelAngle=-60, labelOverlap=True)),
             y=alt.Y(f"{name}:Q", title=title),
             tooltip=["task:N", "answers:Q", alt.Tooltip(f"{name}:Q", format=".4f")],
         )
@@ -102,7 +102,7 @@ def _bars(task: Task, name: str, title: str, values: Sequence[float], heading: s
 def _stacked(
     values: np.ndarray, names: np.ndarray, colors: dict[str, str], name: str, title: str, heading: str
 ) -> alt.Chart:
-    """Bars of how many strings have each value, stacked by name."""
+    """Draw the number of strings with each value, stacked by name."""
     frame = pd.DataFrame({name: values, "kind": names}).groupby([name, "kind"], as_index=False).size()
     frame = frame.rename(columns={"size": "strings"})
     scale = alt.Scale(domain=list(colors), range=list(colors.values()))

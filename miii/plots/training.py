@@ -1,4 +1,4 @@
-"""Curves and grids of a run while it trains, and of the task before it does."""
+"""Training curves, grids of correct answers, and the split."""
 
 from collections.abc import Mapping
 
@@ -22,15 +22,15 @@ TOKENS = {
     "auc_coprime": "the same beyond the last digit",
 }
 LENGTHS = {"train_accuracy": "training", "accuracy_as_long": "test, as long", "accuracy_longer": "test, longer"}
-MOST = 4_000  #: points of a chart; Altair refuses more than 5,000, and no screen shows them
+MOST = 4_000  #: most points of a chart
 
 
 def loss(metrics: pd.DataFrame, steps: int | None = None, unit: str = "nats") -> alt.Chart:
-    """The loss of both splits over the steps, on a log scale; ``metrics`` as ``Run.metrics`` gives them.
+    """Draw the loss of both splits over the steps on a log scale; ``metrics`` as from ``Run.metrics``.
 
     Args:
-        steps: where the axis ends; the last row unless given.
-        unit: what the loss counts in.
+        steps: end of the axis; the last row if None.
+        unit: of the loss.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 1.
     """
@@ -39,10 +39,10 @@ def loss(metrics: pd.DataFrame, steps: int | None = None, unit: str = "nats") ->
 
 
 def accuracy(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
-    """Share of right answers in both splits over the steps; of all residues at once, of numbers with none wrong.
+    """Draw the accuracy of both splits over the steps; for all residues, a number counts if all are correct.
 
     Args:
-        steps: where the axis ends; the last row unless given.
+        steps: end of the axis; the last row if None.
 
     Source: Power et al. 2022 (arXiv 2201.02177), figure 1.
     """
@@ -52,22 +52,22 @@ def accuracy(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
 
 
 def sieving(metrics: pd.DataFrame, steps: int | None = None) -> Chart:
-    """How well primes are told from composites over the steps: from all, and from those of each smallest factor.
+    """Draw the AUC of primes over the steps, against all composites and those of each smallest factor.
 
-    Dashed is what a run must reach to count as sieving by 3.
+    Dashed lines show the criterion for sieving by 3, ``miii.tasks.primes.SIEVED``.
 
     Args:
-        steps: where the axis ends; the last row unless given.
-
-    Source: own design; the criterion is ``miii.tasks.primes.SIEVED``.
+        steps: end of the axis; the last row if None.
     """
     columns = [name for name in map(str, metrics.columns) if name.partition("_")[0] == "auc"]
     long = _long(metrics, {name: name.removeprefix("auc").removeprefix("_") or "all" for name in columns})
-    asked = pd.DataFrame({"line": ["all", "3"], "value": SIEVED, "step": 0, "text": [f"asked: {x}" for x in SIEVED]})
+    required = pd.DataFrame(
+        {"line": ["all", "3"], "value": SIEVED, "step": 0, "text": [f"required: {x}" for x in SIEVED]}
+    )
     names = list(long["line"].unique())
     scale = alt.Scale(domain=names, range=CATEGORY[: len(names)])
     color = alt.Color("line:N", scale=scale, legend=top_legend())
-    # a scale that does not follow the data: 0.5 is chance, and a little below it is noise
+    # a fixed scale: 0.5 is chance, slightly less is noise
     y = alt.Y("value:Q", title="area under the ROC curve", scale=alt.Scale(domain=[0.4, 1]))
     shown = [
         "step:Q",
@@ -75,16 +75,16 @@ def sieving(metrics: pd.DataFrame, steps: int | None = None) -> Chart:
         alt.Tooltip("value:Q", title="AUC", format=".4f"),
     ]
     lines = alt.Chart(long).mark_line(clip=True).encode(x=_steps(metrics, steps), y=y, color=color, tooltip=shown)
-    rules = alt.Chart(asked).mark_rule(strokeDash=[4, 4]).encode(y=y, color=color, tooltip="text:N")
-    texts = alt.Chart(asked).mark_text(align="left", dx=4, dy=8)
-    texts = texts.encode(x=_steps(metrics, steps), y=y, color=color, text="text:N")
-    return alt.layer(lines, rules, texts).properties(
+    rules = alt.Chart(required).mark_rule(strokeDash=[4, 4]).encode(y=y, color=color, tooltip="text:N")
+    labels = alt.Chart(required).mark_text(align="left", dx=4, dy=8)
+    labels = labels.encode(x=_steps(metrics, steps), y=y, color=color, text="text:N")
+    return alt.layer(lines, rules, labels).properties(
         title="AUC by smallest prime factor", height=HEIGHT, autosize=FLUID
     )
 
 
 def by_prime(metrics: pd.DataFrame) -> alt.Chart:
-    """Share of right answers to n mod q over the steps, a row for each q."""
+    """Draw the accuracy on n mod q over the steps, one row for each q."""
     columns = [name for name in map(str, metrics.columns) if name.startswith("accuracy_") and name != "accuracy_worst"]
     long = _long(metrics, {name: name.removeprefix("accuracy_") for name in columns})
     color = alt.Color("value:Q", title="right", scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, 1]))
@@ -106,10 +106,10 @@ def by_prime(metrics: pd.DataFrame) -> alt.Chart:
 
 
 def by_length(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
-    """Share of right answers over the steps, for strings as long as those in training and for longer ones.
+    """Draw the accuracy over the steps on strings of training lengths and on longer ones.
 
     Args:
-        steps: where the axis ends; the last row unless given.
+        steps: end of the axis; the last row if None.
     """
     names = {column: name for column, name in LENGTHS.items() if column in metrics}
     y = alt.Y("value:Q", title="right answers", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
@@ -118,12 +118,10 @@ def by_length(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
 
 
 def by_token(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
-    """How well frames are continued over the steps: digits and integers right, and the areas of the last label.
+    """Draw ``Frames.scores`` over the steps: digits and integers correct, and label AUCs.
 
     Args:
-        steps: where the axis ends; the last row unless given.
-
-    The measures are those of ``Frames.scores``.
+        steps: end of the axis; the last row if None.
     """
     names = {column: name for column, name in TOKENS.items() if column in metrics}
     y = alt.Y("value:Q", title="share right, or area", scale=alt.Scale(domain=[0, 1]))
@@ -132,7 +130,7 @@ def by_token(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
 
 
 def weight_norm(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
-    """Length of the vector of all weights over the steps. Source: Nanda et al. 2023, section 5.1."""
+    """Draw the norm of all weights over the steps. Source: Nanda et al. 2023, section 5.1."""
     y = alt.Y("weight_norm:Q", title="length of all weights", scale=alt.Scale(zero=False))
     return (
         alt.Chart(metrics)
@@ -143,7 +141,7 @@ def weight_norm(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
 
 
 def split(task: Task, p: int, size: int = 340) -> alt.LayerChart:
-    """The p x p table of all pairs, with those marked that train. Source: Nanda et al. 2023, figure 2."""
+    """Draw the p x p table of all pairs, with the training pairs marked. Source: Nanda et al. 2023, figure 2."""
     return categories(
         task.train_mask.int().view(p, p),
         ["test", "train"],
@@ -157,7 +155,7 @@ def split(task: Task, p: int, size: int = 340) -> alt.LayerChart:
 
 
 def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, size: int = 340) -> alt.LayerChart:
-    """The p x p grid of right and wrong answers, by split where it is known."""
+    """Draw the p x p grid of correct and wrong answers, by split if it is known."""
     codes, labels, colors = _answers(correct, task)
     return categories(
         codes.view(p, p),
@@ -172,10 +170,10 @@ def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, size: int = 
 
 
 def answers_over_training(correct: Mapping[int, Bool[Tensor, " examples"]], task: Task, p: int) -> Chart:
-    """Small grids of right and wrong answers at several snapshots, two beside one another.
+    """Draw small grids of correct and wrong answers at several snapshots.
 
     Args:
-        correct: which pairs are answered right, by the step of the snapshot.
+        correct: the correct pairs, by step of the snapshot.
     """
     drawn = {step: _answers(right, task) for step, right in correct.items()}
     _, labels, colors = next(iter(drawn.values()))
@@ -188,7 +186,7 @@ def answers_over_training(correct: Mapping[int, Bool[Tensor, " examples"]], task
 
 
 def _answers(correct: Bool[Tensor, " examples"], task: Task) -> tuple[Int[Tensor, " examples"], list[str], list[str]]:
-    """Codes of right and wrong answers by split where it is known, what they stand for, and their colours."""
+    """Return codes of correct and wrong answers by split if it is known, their labels, and their colors."""
     if not task.split_known:
         return (~correct).int(), ["right", "wrong"], [TRAIN, WRONG]
     codes = torch.where(correct, 0, 2) + (~task.train_mask).int()
@@ -197,14 +195,14 @@ def _answers(correct: Bool[Tensor, " examples"], task: Task) -> tuple[Int[Tensor
 
 
 def at_step(chart: Chart, step: int, x: str = "step") -> alt.LayerChart:
-    """A chart over the steps with a line where a snapshot stands.
+    """Mark the step of a snapshot in a chart over the steps.
 
     Args:
-        x: the field of the chart's x axis; ``at`` where steps are logarithmic and 0 stands at 0.7.
+        x: the field of the chart's x axis; ``at`` for logarithmic steps, where 0 is drawn at 0.7.
     """
     lines = chart.copy()
     options = {name: getattr(chart, name) for name in ("title", "height", "autosize")}
-    for name in options:  # which belong to the whole, not to its layers
+    for name in options:  # properties of the whole chart, not of its layers
         setattr(lines, name, alt.Undefined)
     where = pd.DataFrame({"step": [step], "at": [max(0.7, step)]})
     rule = alt.Chart(where).mark_rule(color=MUTED, strokeWidth=2).encode(x=f"{x}:Q", tooltip="step:Q")
@@ -212,7 +210,7 @@ def at_step(chart: Chart, step: int, x: str = "step") -> alt.LayerChart:
 
 
 def class_balance(task: Task) -> alt.Chart:
-    """How many examples of each split have each label."""
+    """Draw the number of examples with each label, by split."""
     counts = [
         {"label": label, "split": name, "pairs": int(n)}
         for name, mask in (("train", task.train_mask), ("test", ~task.train_mask))
@@ -244,7 +242,7 @@ def _lines(
     steps: int | None,
     shown: str,
 ) -> alt.Chart:
-    """A line for each of some columns, which are given new names."""
+    """Draw a line for each of some columns, under new names."""
     scale = alt.Scale(domain=list(colors), range=list(colors.values()))
     return (
         alt.Chart(_long(metrics, names))
@@ -261,7 +259,7 @@ def _lines(
 
 
 def _long(metrics: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Some columns below one another as step, value, line; of many rows a part, evenly, with the first and the last."""
+    """Return some columns in long form (step, value, line); of many rows an even sample with the first and last."""
     most = max(2, MOST // max(1, len(names)))
     if len(metrics) > most:
         metrics = metrics.iloc[np.linspace(0, len(metrics) - 1, most).round().astype(int)]

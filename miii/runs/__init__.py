@@ -1,14 +1,14 @@
-"""A run is a folder: written while it trains, readable at any moment, by anyone.
+"""A run is a folder, readable at any moment while it trains.
 
     config.json                    the RunConfig
     provenance.json                versions, processor, precision, threads, date
-    metrics.jsonl                  a line an evaluation, appended
-    snapshots/<step>.safetensors   weights; float16 on the way, float32 at the end
-    resume.safetensors             what resuming needs; absent from finished runs
-    result.json                    written when the run has ended
-    report.json                    what was measured of the last network, where someone kept it
+    metrics.jsonl                  one line for each evaluation, appended
+    snapshots/<step>.safetensors   weights in float16, the last in float32
+    resume.safetensors             the training state; absent from finished runs
+    result.json                    written at the end of the run
+    report.json                    optional measurements of the last network
 
-Every file but ``metrics.jsonl`` is written beside its place and moved there, so that a reader never sees half of one.
+Every file but ``metrics.jsonl`` is written elsewhere and moved into place, so readers never see half a file.
 """
 
 from miii.runs.bundle import pack, unpack, unpack_files, write_pack

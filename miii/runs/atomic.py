@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and what killed processes left of those that did not."""
+"""Files and folders that appear whole or not at all, and the removal of what killed processes leave behind."""
 
 import contextlib
 import hashlib
@@ -17,20 +17,20 @@ from typing import Any, Final
 
 from safetensors import SafetensorError
 
-HERE: Final = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  #: this computer, in the names of what it makes
+HERE: Final = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  #: identifies this computer in temporary names
 OWNED: Final = re.compile(r"\..+?(?:\.([0-9a-f]{8}))?\.([0-9]{1,18})\.([0-9]{1,24})", re.DOTALL)
-UNOWNED: Final = re.compile(r"\..+\.part|\.tmp[A-Za-z0-9]{6}", re.DOTALL)  #: their names do not say who makes them
-STALE: Final = 3600.0  #: seconds after which those are left over
-FOREIGN: Final = 86400.0  #: seconds after which what another computer was making is left over
+UNOWNED: Final = re.compile(r"\..+\.part|\.tmp[A-Za-z0-9]{6}", re.DOTALL)  #: names that do not tell their owner
+STALE: Final = 3600.0  #: seconds after which files without an owner are stale
+FOREIGN: Final = 86400.0  #: seconds after which another computer's files are stale
 
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield a run's new folder, to be filled under another name beside its place, which is swept before."""
+    """Yield a temporary folder for a run, and move it into place at the end; sweep the parent folder first."""
     sweep(folder.parent)
     making = _beside(folder)
     try:
-        shutil.rmtree(making, ignore_errors=True)  # of a process of the same number, long dead
+        shutil.rmtree(making, ignore_errors=True)  # left by a dead process of the same number
         (making / "snapshots").mkdir(parents=True)
         yield making
         making.rename(folder)
@@ -39,9 +39,9 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def whole_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` write a file in a hidden folder beside its place, which is swept before, and move it there.
+    """Let ``write`` write a file in a hidden folder, and move it into place; sweep the parent folder first.
 
-    The folder's name says who owns it, and all that a library puts beside the file lies in it too.
+    The hidden folder's name tells its owner, and also holds what a library writes beside the file.
     """
     sweep(path.parent)
     making = _beside(path)
@@ -50,23 +50,23 @@ def whole_file(path: Path, write: Callable[[Path], object]) -> None:
         making.mkdir()
         write(making / path.name)
         (making / path.name).replace(path)
-    except SafetensorError as error:  # safetensors' own wrapping of a full disk
+    except SafetensorError as error:  # how safetensors reports a full disk
         raise OSError(str(error)) from None
     finally:
         shutil.rmtree(making, ignore_errors=True)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON object as a whole file."""
+    """Write a JSON object with ``whole_file``."""
     whole_file(path, lambda beside: beside.write_text(json.dumps(value, indent=2) + "\n"))
 
 
 def sweep(folder: Path, ours: bool = False) -> None:
-    """Remove what killed processes left half-made in a folder; what a live process may own stays.
+    """Remove the unfinished files of killed processes from a folder, but none that a live process may own.
 
     Args:
-        ours: whether all that is hidden in the folder is miii's. Then names that do not say on which computer, or by
-            whom, they were made are removed too: by process number, or after ``STALE`` seconds.
+        ours: whether every hidden file in the folder is miii's. Then names without a computer are removed by process
+            number, and names without an owner after ``STALE`` seconds.
     """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in list(entries):
@@ -80,7 +80,7 @@ def sweep(folder: Path, ours: bool = False) -> None:
 
 
 def _beside(path: Path) -> Path:
-    """Return where a file or folder is made; the name says by which thread of which process of which computer."""
+    """The temporary place of a file or folder, named after this computer, process and thread."""
     return path.with_name(f".{path.name[:40]}.{HERE}.{os.getpid()}.{threading.get_ident()}")
 
 
@@ -91,7 +91,7 @@ def _left_over(entry: os.DirEntry[str], ours: bool) -> bool:
     where, process, thread = owner[1], int(owner[2]), int(owner[3])
     if where is None and not ours:
         return False
-    if where not in (None, HERE) or os.name == "nt":  # where asking for a process would end it
+    if where not in (None, HERE) or os.name == "nt":  # where os.kill(process, 0) would end the process
         return _age(entry) > FOREIGN
     return not _alive(process, thread)
 

@@ -1,7 +1,7 @@
-"""A run as one file, to be carried elsewhere: a zip of JSON and safetensors, hostile until every part of it is checked.
+"""A run as one zip file of JSON and safetensors.
 
-Nothing of the file is trusted: names are taken from a short list, bytes are counted while they are read, no pickle is
-opened, and what is written is made anew from the values that were checked.
+A zip file is not trusted: only listed names are accepted, bytes are counted while reading, no pickle is opened, and the
+run is written anew from checked values.
 """
 
 import datetime
@@ -33,22 +33,22 @@ from miii.training.config import RunConfig
 
 FILES = ("config.json", "provenance.json", "metrics.jsonl", "result.json", "report.json")
 SNAPSHOT = re.compile(r"snapshots/(0|[1-9][0-9]{0,7})\.safetensors")
-TOP = re.compile(r"[^/\\\x00-\x1f]{1,200}")  #: the folder in which they may lie
-LEFT = (".lock", ".DS_Store")  #: lie in folders of runs and are no part of a bundle: not read
-DIRECTORY = 1_000_000  #: bytes that the list of a zip's entries may take
+TOP = re.compile(r"[^/\\\x00-\x1f]{1,200}")  #: a valid top folder
+LEFT = (".lock", ".DS_Store")  #: ignored files of a run's folder
+DIRECTORY = 1_000_000  #: largest bytes of a zip file's central directory
 T = TypeVar("T")
 
-Read = Callable[[int], bytes]  #: the beginning of a file, of so many bytes at most
+Read = Callable[[int], bytes]  #: returns at most so many first bytes of a file
 
 
 def pack(run: Run, resumable: bool = False) -> bytes:
-    """Return a run as a zip file: what it has of its JSON and its snapshots, in one folder of the run's name.
+    """Return a run as a zip file: its JSON and its snapshots, in one folder of the run's name.
 
-    Of a run that is being written, all that is whole.
+    A run that is being written gives the files written so far.
 
     Args:
-        resumable: whether to add the training state of a stopped run, so that it can be resumed elsewhere; it is about
-            three times as large as a snapshot at full precision.
+        resumable: whether to add the training state of a stopped run, to resume it elsewhere; it takes about three
+            times the bytes of a float32 snapshot.
 
     Raises:
         InputError: the run cannot be read, or has no training state to add.
@@ -57,17 +57,17 @@ def pack(run: Run, resumable: bool = False) -> bytes:
     places = [run.folder / name for name in FILES]
     places += [run.folder / "snapshots" / f"{step}.safetensors" for step in run.steps]
     if resumable:
-        if why := "someone is writing it" if run.running else run.why_not_resumable:
+        if why := "it is being written" if run.running else run.why_not_resumable:
             raise InputError(f"{run.name} has nothing to resume: {why}.")
         if not run.has_state:
             raise InputError(f"{run.name} has no training state yet: it was killed before that was first written.")
         places.append(run.folder / STATE)
-    top = run.name.encode(errors="replace").decode()  # a folder's name need not be text
+    top = run.name.encode(errors="replace").decode()  # a folder's name may not be text
     try:
         with zipfile.ZipFile(whole, "w") as archive:
             for place in places:
                 if place.is_file():
-                    # without a date, so that the same run gives the same bytes
+                    # no date, so the same run gives the same bytes
                     entry = zipfile.ZipInfo(f"{top}/{place.relative_to(run.folder).as_posix()}")
                     entry.external_attr = (stat.S_IFREG | 0o644) << 16
                     if place.suffix != ".safetensors":  # weights hardly shrink
@@ -79,7 +79,7 @@ def pack(run: Run, resumable: bool = False) -> bytes:
 
 
 def write_pack(run: Run, path: str | Path, resumable: bool = False) -> None:
-    """Write what ``pack`` gives; the file appears whole or not at all.
+    """Write ``pack(run)`` to a file, which appears whole or not at all.
 
     Raises:
         InputError: ``path`` exists, does not end in .zip, or cannot be written; or as ``pack``.
@@ -99,16 +99,14 @@ def write_pack(run: Run, path: str | Path, resumable: bool = False) -> None:
 def unpack(
     file: str | Path | bytes, name: str | None = None, taken: Collection[str] = (), limits: Limits = LIMITS
 ) -> Run:
-    """Make a run in ``runs`` of a zip file such as ``pack`` gives; nothing is written unless all of it is right.
+    """Make a run in ``runs`` from a zip file as made by ``pack``; nothing is written unless all of it is valid.
 
     Args:
-        name: the run's name; the file's own unless given. Where it is taken, a number is put behind it.
+        name: the run's name, by default that in the file; a number is added if it is taken.
         taken: further names to avoid, such as those of waiting jobs.
 
     Raises:
-        InputError: the file is no plain zip file, holds anything but one run, or is too large.
-
-    Source: own design.
+        InputError: the file is not a plain zip file, holds anything but one run, or is too large.
     """
     with _zip(_bytes(file, limits), limits) as archive:
         entries = {entry.orig_filename: entry for entry in archive.infolist() if not _folder(entry)}
@@ -129,12 +127,10 @@ def unpack_files(
     taken: Collection[str] = (),
     limits: Limits = LIMITS,
 ) -> Run:
-    """Make a run in ``runs`` of the files of a run's folder, by their paths in it; else as ``unpack``.
+    """Make a run in ``runs`` from the files of a run's folder, by their paths in it; otherwise as ``unpack``.
 
     Raises:
-        InputError: they are anything but one run, or too large.
-
-    Source: own design.
+        InputError: the files are anything but one run, or too large.
     """
 
     def reader(data: bytes | memoryview) -> Read:
@@ -145,14 +141,14 @@ def unpack_files(
 
 def _bytes(file: str | Path | bytes, limits: Limits) -> bytes:
     try:
-        if not isinstance(file, bytes) and not stat.S_ISREG(Path(file).stat().st_mode):  # the others may have no end
-            raise InputError(f"file must be one that can be read: {file!s} (it is a folder, a pipe or a device).")
+        if not isinstance(file, bytes) and not stat.S_ISREG(Path(file).stat().st_mode):  # others may be endless
+            raise InputError(f"cannot read the file {file!s} (it is a folder, a pipe or a device).")
         size = len(file) if isinstance(file, bytes) else Path(file).stat().st_size
         if size > limits.nbytes:
             raise InputError(f"file must have at most {limits.nbytes:,} bytes (got {size:,}).")
         return file if isinstance(file, bytes) else Path(file).read_bytes()
     except OSError as error:
-        raise InputError(f"file must be one that can be read: {file!s} ({error.strerror or error}).") from None
+        raise InputError(f"cannot read the file {file!s} ({error.strerror or error}).") from None
 
 
 @contextmanager
@@ -160,17 +156,17 @@ def _zip(data: bytes, limits: Limits) -> Iterator[zipfile.ZipFile]:
     _check_end(data, limits)
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except Exception:  # a hostile list of entries may raise anything
+    except Exception:  # a hostile directory may raise anything
         raise InputError("file must be a readable zip file.") from None
     with archive:
         yield archive
 
 
 def _check_end(data: bytes, limits: Limits) -> None:
-    """The end of a zip file says how long the list of its entries is, which is read whole: so it is looked at first."""
+    """Check the size of the central directory, which the end of the file tells, before it is read whole."""
     if data[-22:-18] != b"PK\5\6" or data[-2:] != b"\0\0":
         raise InputError("file must be a readable zip file without a comment.")
-    # where there is a locator before the end, the length is said in another place
+    # a zip64 locator before the end would put the size elsewhere
     if int.from_bytes(data[-10:-6], "little") > DIRECTORY or data[-42:-38] == b"PK\6\7":
         raise InputError(f"zip file must hold at most {limits.files:,} files.")
 
@@ -182,11 +178,11 @@ def _folder(entry: zipfile.ZipInfo) -> bool:
 def _check_entry(entry: zipfile.ZipInfo) -> None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
-        raise InputError("zip file must hold files and folders alone, no links.")
+        raise InputError("zip file must hold files and folders only, no links.")
     if entry.flag_bits & 1:
         raise InputError("zip file must not be encrypted.")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise InputError("zip file must be compressed in the common way, or not at all.")
+        raise InputError("zip file must be deflated, or not compressed.")
 
 
 def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:
@@ -204,7 +200,7 @@ def _take_in(given: Mapping[str, Read], name: str | None, taken: Collection[str]
         raise InputError(f"name must be letters, digits, dots, underscores and hyphens (got {quoted(name)}).")
     top, files = _inside(given)
     if "config.json" not in files:
-        raise InputError("run must have a config.json, in its folder or beside its other files.")
+        raise InputError("run must have a config.json beside its other files.")
     left = limits.nbytes
 
     def read(path: str, most: int) -> bytes:
@@ -212,7 +208,7 @@ def _take_in(given: Mapping[str, Read], name: str | None, taken: Collection[str]
         data = files[path](min(left, most) + 1)
         if len(data) > min(left, most):
             raise InputError(
-                f"run must have at most {limits.nbytes:,} bytes unpacked, and {limits.json_bytes:,} in a file of JSON "
+                f"run must have at most {limits.nbytes:,} bytes unpacked, and {limits.json_bytes:,} in a JSON file "
                 f"({path} is too large)."
             )
         left -= len(data)
@@ -265,11 +261,11 @@ def _read_state(data: bytes, config: RunConfig) -> dict[str, Tensor]:
 
 def _save(making: Path, path: str, tensors: dict[str, Tensor]) -> None:
     whole_file(making / path, partial(save_file, tensors))
-    shutil.copymode(making / "config.json", making / path)  # safetensors lets nobody but the owner read
+    shutil.copymode(making / "config.json", making / path)  # safetensors makes files that only the owner reads
 
 
 def _inside(given: Mapping[str, Read]) -> tuple[str, dict[str, Read]]:
-    """The folder that all files lie in, if any, and the files by their names in it."""
+    """The one folder of all files, if any, and the files by their names in it."""
     found: dict[str, Read] = {}
     tops: set[str] = set()
     for path, read in given.items():
@@ -279,11 +275,11 @@ def _inside(given: Mapping[str, Read]) -> tuple[str, dict[str, Read]]:
         if not _known(name) or (name != path and not TOP.fullmatch(top)) or top in (".", ".."):
             got = re.sub(r"[^A-Za-z0-9_./-]", "?", path[:100])
             known = ", ".join((*FILES, STATE))
-            raise InputError(f"run must hold {known} and snapshots/STEP.safetensors alone (got {got}).")
+            raise InputError(f"run must hold only {known} and snapshots/STEP.safetensors (got {got}).")
         found[name] = read
         tops.add(top)
     if len(tops) > 1:
-        raise InputError("run must lie in one folder, or in none.")
+        raise InputError("run must have all its files in one folder, or in none.")
     return next(iter(tops), ""), found
 
 
@@ -292,6 +288,6 @@ def _known(name: str) -> bool:
 
 
 def _named(top: str, config: RunConfig) -> str:
-    """What a run is to be called whose folder was called ``top``: a sweep's has commas and equals signs."""
+    """A valid name from a folder's name, which has commas and equals signs in a sweep."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", top)[:60].strip(".-")
     return name or f"{config.task.name}-seed{config.task.seed}"

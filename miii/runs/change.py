@@ -1,4 +1,4 @@
-"""Runs of one's own, changed as a whole: renamed, deleted, brought back."""
+"""Rename, delete and restore runs in ``runs``."""
 
 import contextlib
 import os
@@ -12,21 +12,19 @@ from miii.errors import InputError, quoted
 from miii.runs.find import free_folder, homes, open
 from miii.runs.read import Run
 
-NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")  #: what a run may be called
-DELETED = ".deleted"  #: beside the runs; what lies in it can be brought back
-KEPT = 3600.0  #: seconds for which the next deletion leaves a deleted run where it is
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")  #: a valid name of a run
+DELETED = ".deleted"  #: the folder of deleted runs, beside the runs
+KEPT = 3600.0  #: seconds for which a deleted run can be restored; the next deletion then removes it
 
 
 def rename(run: Run, name: str, taken: Collection[str] = ()) -> Run:
-    """Give a run of one's own another name.
+    """Rename a run in ``runs``.
 
     Args:
         taken: further names to avoid, such as those of waiting jobs.
 
     Raises:
-        InputError: the name is none or taken, someone is writing the run, or it came with miii.
-
-    Source: own design.
+        InputError: the name is invalid or taken, the run is being written, or it is shipped.
     """
     check_own(run)
     if not NAME.fullmatch(name):
@@ -40,53 +38,47 @@ def rename(run: Run, name: str, taken: Collection[str] = ()) -> Run:
 
 
 def trash(run: Run) -> Path:
-    """Delete a run of one's own so that ``restore`` can bring it back; what was deleted long before is gone then.
+    """Move a run out of ``runs``, to be brought back by ``restore``; remove runs deleted long before.
 
     Returns:
-        Where it lies now.
+        Its new place.
 
     Raises:
-        InputError: someone is writing the run, or it came with miii.
-
-    Source: own design.
+        InputError: the run is being written, or it is shipped.
     """
     check_own(run)
     deleted = run.folder.parent / DELETED
     for place in deleted.glob("*"):
-        with contextlib.suppress(OSError):  # gone meanwhile
+        with contextlib.suppress(OSError):  # it may be gone by now
             if time.time() - place.stat().st_mtime > KEPT:
                 shutil.rmtree(place, ignore_errors=True)
     return _moved(run, deleted / str(time.time_ns()) / run.name)
 
 
 def restore(place: Path, taken: Collection[str] = ()) -> Run:
-    """Bring a run back from where ``trash`` put it, under its name, or with a number where that is taken by now.
+    """Bring a run back from where ``trash`` put it, with a number added if its name is taken by now.
 
     Args:
         taken: as of ``rename``.
 
     Raises:
-        InputError: it is no longer there.
-
-    Source: own design.
+        InputError: it is gone.
     """
     try:
         deleted = open(place.absolute())
     except InputError:
-        raise InputError(f"{place.name} was deleted too long ago to be brought back.") from None
+        raise InputError(f"{place.name} was deleted too long ago to be restored.") from None
     run = open(_moved(deleted, free_folder(place.name, taken)).absolute())
-    with contextlib.suppress(OSError):  # the next deletion ends it
+    with contextlib.suppress(OSError):  # the next deletion removes it
         place.parent.rmdir()
     return run
 
 
 def discard(run: Run) -> None:
-    """Delete a run that nobody is writing, for good.
+    """Delete a run for good.
 
     Raises:
-        InputError: someone is writing it, or it cannot be deleted.
-
-    Source: own design.
+        InputError: it is being written, or cannot be deleted.
     """
     _check_idle(run)
     try:
@@ -96,17 +88,15 @@ def discard(run: Run) -> None:
 
 
 def check_own(run: Run) -> None:
-    """Check that a run lies in ``runs``, where it can be changed.
+    """Check that a run is in ``runs`` and may be changed.
 
     Raises:
-        InputError: it came with miii, or lies elsewhere.
-
-    Source: own design.
+        InputError: it is shipped, or elsewhere.
     """
     own, shipped = (home.resolve() for home in homes())
     place = run.folder.absolute().parent.resolve()
     if place == shipped:
-        raise InputError(f"{run.name} came with miii and can only be read.")
+        raise InputError(f"{run.name} is shipped with miii and read-only.")
     if place != own:
         raise InputError(f"run must be one in {homes()[0]} (got {str(run.folder)!r}).")
 

@@ -1,4 +1,4 @@
-"""What the files of a stranger's run must hold: every value is checked, every size known, before anything is built."""
+"""Checks of an untrusted run: every value and every size, before anything is built."""
 
 import math
 import re
@@ -17,18 +17,18 @@ from miii.runs.read import METRICS
 from miii.tasks import ModularAddition, Residues, Task
 from miii.training.config import RunConfig
 
-KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  #: what weights may be
-DEEPEST = 12  #: objects and lists within one another
-COLUMN = re.compile(r"[A-Za-z0-9_]{1,60}")  #: what a number of an evaluation may be called
+KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  #: types that weights may have
+DEEPEST = 12  #: levels of nested objects and lists
+COLUMN = re.compile(r"[A-Za-z0-9_]{1,60}")  #: a valid name of an evaluation's number
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How large a stranger's run may be.
+    """Limits of an untrusted run.
 
     Attributes:
-        files: how many files; nbytes: of all of them together, unpacked; json_bytes: of each that holds JSON.
-        p: the largest modulus; memory: bytes that any page of the run may need.
+        files: number of files; nbytes: of all of them, unpacked; json_bytes: of each JSON file.
+        p: largest modulus; memory: bytes that a page of the run may need.
     """
 
     files: int = 1100
@@ -42,7 +42,7 @@ LIMITS = Limits()
 
 
 def check_size(config: RunConfig, limits: Limits = LIMITS) -> None:
-    """Check that a run is small enough to be looked at; neither task nor network is built.
+    """Check that a run is small enough for the app; neither task nor network is built.
 
     Raises:
         InputError: its modulus is too large, or a page of it would need too much memory.
@@ -59,14 +59,14 @@ def check_size(config: RunConfig, limits: Limits = LIMITS) -> None:
 
 
 def shapes(config: RunConfig, task: Task) -> dict[str, tuple[int, ...]]:
-    """The names and shapes of the network's tensors, without the network. Source: own design."""
+    """Return the names and shapes of the network's tensors, without building it."""
     with torch.device("meta"):
         model = Transformer.of(config.model, task)
     return {name: tuple(value.shape) for name, value in model.state_dict().items()}
 
 
 def read_object(name: str, data: bytes) -> dict[str, Any]:
-    """The JSON object in a file, of finite numbers and not too deep.
+    """Return the JSON object in a file, with finite numbers and at most ``DEEPEST`` levels.
 
     Raises:
         InputError: the file holds anything else.
@@ -79,7 +79,7 @@ def read_object(name: str, data: bytes) -> dict[str, Any]:
             return value
     except (ValueError, RecursionError):
         pass
-    raise InputError(f"{name} must hold a JSON object of finite numbers, no deeper than {DEEPEST}.")
+    raise InputError(f"{name} must hold a JSON object of finite numbers with at most {DEEPEST} levels.")
 
 
 def _finite(text: str) -> float:
@@ -95,12 +95,10 @@ def _deep(value: Any, left: int) -> bool:
 
 
 def read_config(data: bytes) -> RunConfig:
-    """The config of a run.
+    """Return the config of a run.
 
     Raises:
-        InputError: it is none.
-
-    Source: own design.
+        InputError: it is not valid.
     """
     values = read_object("config.json", data)
     try:
@@ -112,13 +110,11 @@ def read_config(data: bytes) -> RunConfig:
 
 
 def read_rows(data: bytes, config: RunConfig) -> list[dict[str, Any]]:
-    """The rows of ``metrics.jsonl``; a last line that is still being written is left out.
+    """Return the rows of ``metrics.jsonl``, without an unfinished last line.
 
     Raises:
-        InputError: a row is no object with a whole step of the config, later than the row before, and the numbers that
-            the app shows.
-
-    Source: own design.
+        InputError: a row is not an object with an integer step of the config, later than the row before, and the
+            numbers that the app shows.
     """
     needed = {*METRICS, *config.task.shown}
     needed |= {"accuracy", "loss"} if config.task.train_fraction is None else set()
@@ -129,23 +125,21 @@ def read_rows(data: bytes, config: RunConfig) -> list[dict[str, Any]]:
             if not COLUMN.fullmatch(name) or not (value is None or _number(value)):
                 raise InputError(f"metrics.jsonl must hold numbers by name (line {i + 1} does not).")
         if missing := sorted(needed - row.keys()):
-            raise InputError(f"metrics.jsonl must have {', '.join(missing)} in each row (line {i + 1} has not).")
+            raise InputError(f"metrics.jsonl must have {', '.join(missing)} in each row (line {i + 1} does not).")
         if not _whole(row["step"], config.steps) or (rows and row["step"] <= rows[-1]["step"]):
             raise InputError(
-                f"metrics.jsonl must have a whole step in each row, ascending and at most {config.steps} "
-                f"(line {i + 1} has not)."
+                f"metrics.jsonl must have an integer step in each row, ascending and at most {config.steps} "
+                f"(line {i + 1} does not)."
             )
         rows.append(row)
     return rows
 
 
 def read_result(data: bytes, config: RunConfig) -> dict[str, Any]:
-    """The object of ``result.json``.
+    """Return the object of ``result.json``.
 
     Raises:
-        InputError: it has not what every result has, or holds anything but plain values.
-
-    Source: ``summary``.
+        InputError: it lacks a value of every result, or holds anything but plain values.
     """
     result = read_object("result.json", data)
     _check_plain("result.json", result)
@@ -155,9 +149,9 @@ def read_result(data: bytes, config: RunConfig) -> dict[str, Any]:
     if not isinstance(result["stopped"], bool):
         raise InputError("stopped must be true or false in result.json.")
     if not _whole(result["steps"], config.steps):
-        raise InputError(f"steps must be a whole number of at most {config.steps} in result.json.")
+        raise InputError(f"steps must be an integer of at most {config.steps} in result.json.")
     if result["grokked_at"] is not None and not _whole(result["grokked_at"], config.steps):
-        raise InputError(f"grokked_at must be a whole number of at most {config.steps}, or null, in result.json.")
+        raise InputError(f"grokked_at must be an integer of at most {config.steps}, or null, in result.json.")
     for name in ("seconds_to_grok", "ms_per_step"):
         if result[name] is not None and not _number(result[name]):
             raise InputError(f"{name} must be a number, or null, in result.json.")
@@ -165,12 +159,10 @@ def read_result(data: bytes, config: RunConfig) -> dict[str, Any]:
 
 
 def read_provenance(data: bytes) -> dict[str, Any]:
-    """The object of ``provenance.json``.
+    """Return the object of ``provenance.json``.
 
     Raises:
         InputError: it holds anything but plain values.
-
-    Source: ``provenance``.
     """
     found = read_object("provenance.json", data)
     _check_plain("provenance.json", found)
@@ -178,15 +170,13 @@ def read_provenance(data: bytes) -> dict[str, Any]:
 
 
 def read_report(data: bytes, config: RunConfig) -> dict[str, Any]:
-    """The object of ``report.json``. What the app reads of it, of all residues the power of each frequency, is checked.
+    """Return the object of ``report.json``. Of a residues run, check the power of frequencies, which the app reads.
 
     Raises:
-        InputError: it is none, or of all residues, and its ``frequency_power`` is no list of numbers for each step.
-
-    Source: ``save_report``.
+        InputError: it is not an object, or ``frequency_power`` of a residues run is not a list of numbers a step.
     """
     report = read_object("report.json", data)
-    if not isinstance(config.task, Residues):  # whose reports have one number by that name
+    if not isinstance(config.task, Residues):  # their frequency_power is one number
         return report
     power = report.get("frequency_power", {})
     if not isinstance(power, dict) or not all(
@@ -199,12 +189,10 @@ def read_report(data: bytes, config: RunConfig) -> dict[str, Any]:
 
 
 def read_snapshot(name: str, data: bytes, wanted: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """The tensors of a snapshot, in the names and shapes that the config asks for.
+    """Return the tensors of a snapshot, in the names and shapes of the config.
 
     Raises:
-        InputError: the file is no readable safetensors file, or holds other tensors.
-
-    Source: safetensors' format.
+        InputError: the file is not a readable safetensors file, or holds other tensors.
     """
     try:
         found = safetensors.torch.load(data)
@@ -212,7 +200,7 @@ def read_snapshot(name: str, data: bytes, wanted: dict[str, tuple[int, ...]]) ->
         raise InputError(f"{name} must be a readable safetensors file.") from None
     for weight in sorted(wanted.keys() | found.keys()):
         if weight not in wanted:
-            raise InputError(f"{name} must hold the tensors that its config.json asks for (got another one).")
+            raise InputError(f"{name} must hold only the tensors of its config.json (got another one).")
         got = tuple(found[weight].shape) if weight in found else "nothing"
         if got != wanted[weight]:
             raise InputError(f"{name} does not fit its config.json: {weight} must be {wanted[weight]} (got {got}).")

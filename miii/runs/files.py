@@ -1,4 +1,4 @@
-"""The small files of a run's folder, read whatever they hold: gone, half, giant, of another kind, or being written."""
+"""Read the small files of a run's folder, which may be missing, partial, huge or not files at all."""
 
 import errno
 import json
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from miii.errors import QUOTED, InputError, quoted, shortened
 
-LARGEST: Final = 200_000_000  #: bytes of a file of JSON that is read
+LARGEST: Final = 200_000_000  #: most bytes of a JSON file
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -43,14 +43,14 @@ def find_json(path: Path) -> dict[str, Any] | None:
 
 
 def parsed(text: str, **options: Any) -> Any:
-    """Return the value of a JSON text, with the options of ``json.loads``.
+    """Parse a JSON text, with the options of ``json.loads``.
 
     Raises:
-        ValueError: it is none, or a string in it is no text: half of a surrogate pair, which nothing can print.
-        RecursionError: it is too deep.
+        ValueError: it is not JSON, or a string in it has half a surrogate pair, which cannot be printed.
+        RecursionError: it is nested too deep.
     """
     value = json.loads(text, **options)
-    if "\\ud" in text.lower():  # only an escape can say half of a pair
+    if "\\ud" in text.lower():  # only an escape can hold half a pair
         json.dumps(value, ensure_ascii=False).encode()
     return value
 
@@ -60,7 +60,7 @@ def find_text(path: Path) -> str | None:
 
     Raises:
         InputError: it is a pipe or a device, which may be endless, cannot be read, has more than ``LARGEST`` bytes, or
-            is no text in UTF-8.
+            is not text in UTF-8.
     """
     try:
         found = path.stat()
@@ -74,7 +74,7 @@ def find_text(path: Path) -> str | None:
         if error.errno == errno.ENAMETOOLONG:
             return None
         raise unreadable(path, error) from None
-    except ValueError:  # a name that no file can have, with a null character
+    except ValueError:  # a name with a null character
         return None
     if not plain:
         raise InputError(f"{path} must be a file, not a folder, a pipe or a device.")
@@ -87,17 +87,17 @@ def find_text(path: Path) -> str | None:
 
 
 def unreadable(path: Path, error: OSError) -> InputError:
-    """Return what to tell of a path that the system does not let one read."""
+    """Return the error for a path that the system refuses to read."""
     return InputError(f"{path} cannot be read ({error.strerror or error}).")
 
 
 def brief(error: Exception) -> str:
-    """Return in one line why a file could not be parsed."""
+    """Return the reason of a parse error in one line."""
     return "too deep" if isinstance(error, RecursionError) else shortened(str(error).replace("\n", " "), QUOTED)
 
 
 def check_result(path: Path, values: dict[str, Any]) -> None:
-    """Check that ``result.json`` has what every result has.
+    """Check that ``result.json`` has the values of every result.
 
     Raises:
         InputError: a value is missing, or of another type.
@@ -110,7 +110,7 @@ def check_result(path: Path, values: dict[str, Any]) -> None:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value of JSON is a number, NaN among them, that fits 64 bits."""
+    """Return whether a JSON value is a number that fits 64 bits; NaN is one."""
     return type(value) is float or (type(value) is int and abs(value) < 2**63)
 
 
@@ -118,11 +118,11 @@ def _whole(value: Any) -> bool:
     return type(value) is int and is_number(value)
 
 
-#: What every result has: the name, whether a value fits, and what does.
+#: The values of every result: the name, the check, and the valid values in words.
 RESULT: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
     ("stopped", lambda value: isinstance(value, bool), "true or false"),
-    ("steps", _whole, "a whole number"),
-    ("grokked_at", lambda value: value is None or _whole(value), "a whole number or null"),
+    ("steps", _whole, "an integer"),
+    ("grokked_at", lambda value: value is None or _whole(value), "an integer or null"),
     ("seconds_to_grok", lambda value: value is None or is_number(value), "a number or null"),
     ("ms_per_step", lambda value: value is None or is_number(value), "a number or null"),
 )

@@ -1,4 +1,4 @@
-"""Where runs are: found by name or by folder, listed, and given a place of their own."""
+"""Find runs by name or folder, list them, and choose folders for new ones."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -13,14 +13,14 @@ from miii.tasks import TaskConfig
 from miii.training.config import RunConfig
 
 SHIPPED = "checkpoints/ of https://github.com/syrkis/miii"  #: the shipped runs are no part of an installed package
-#: What the row of a listing has.
+#: The columns of a listing.
 COLUMNS = ("run", "task", "seed", "status", "steps", "grokked_at", "test_accuracy", "seconds", "folder", "reason")
 
 T = TypeVar("T", bound=TaskConfig)
 
 
 class Broken(NamedTuple):
-    """A folder among the runs that cannot be opened, and why, in one sentence."""
+    """A folder among the runs that cannot be opened, and the reason in one sentence."""
 
     name: str
     folder: Path
@@ -28,9 +28,9 @@ class Broken(NamedTuple):
 
 
 def homes() -> tuple[Path, Path]:
-    """Where a name is looked up: ``runs`` below the working folder, then the shipped ``checkpoints``.
+    """Return where names are looked up: ``runs`` in the working folder, then the shipped ``checkpoints``.
 
-    ``MIII_RUNS`` names another place for the first. Source: own design.
+    ``MIII_RUNS`` replaces the first.
     """
     return Path(os.environ.get("MIII_RUNS", "runs")), Path(__file__).parents[2] / "checkpoints"
 
@@ -69,7 +69,7 @@ def _open(name_or_folder: str | Path) -> Run:
     names = sorted({run.name for run in every()})
     absent = "" if homes()[1].is_dir() else f"; the runs that ship with miii are in {SHIPPED}"
     raise InputError(
-        f"run must be one of {', '.join(names) or '(there is none yet)'}, or a folder (got {str(given)!r}){absent}."
+        f"run must be one of {', '.join(names) or '(there are none yet)'}, or a folder (got {str(given)!r}){absent}."
     )
 
 
@@ -88,20 +88,20 @@ def shipped(name: str, task: type[TaskConfig] | None = None) -> Run:
 
 
 def every() -> list[Run]:
-    """Return all runs that can be opened in ``runs``, the newest first, and then those in ``checkpoints``, by name.
+    """Return all runs that can be opened: those in ``runs``, newest first, then those in ``checkpoints``, by name.
 
-    A name in ``runs`` hides the same in ``checkpoints``.
+    A name in ``runs`` hides the same name in ``checkpoints``.
     """
     return [found for found in _listed() if isinstance(found, Run)]
 
 
 def broken() -> list[Broken]:
-    """Return the folders that look like runs and cannot be opened, each with the reason, in the order of ``every``."""
+    """Return the folders that look like runs but cannot be opened, in the order of ``every``."""
     return [found for found in _listed() if isinstance(found, Broken)]
 
 
 def tidy() -> None:
-    """Remove what killed processes left half-written in ``runs`` and in the folders there."""
+    """Remove the unfinished files of killed processes from ``runs`` and its folders."""
     home = homes()[0]
     sweep(home, ours=True)
     for folder in home.glob("*/"):
@@ -119,7 +119,7 @@ def _listed() -> list[Run | Broken]:
     own, shipped = homes()
     for home in (own, shipped):
         here = list(_within(home))
-        if home == own:  # what a checkout wrote last says nothing
+        if home == own:  # times of a checkout mean nothing
             here.sort(key=lambda one: -_changed(one.folder))
         for one in here:
             found.setdefault(one.name, one)
@@ -127,7 +127,7 @@ def _listed() -> list[Run | Broken]:
 
 
 def _within(home: Path) -> Iterator[Run | Broken]:
-    """The runs in a folder, by name; one that goes away meanwhile is left out."""
+    """The runs in a folder, by name; runs that vanish meanwhile are left out."""
     try:
         names = sorted(os.listdir(home))
     except FileNotFoundError:
@@ -148,13 +148,13 @@ def _within(home: Path) -> Iterator[Run | Broken]:
                 if config is not None:
                     yield Run(folder, config)
             elif os.path.islink(folder) and not os.path.exists(folder):
-                raise InputError(f"{folder} is a link to a folder that is not there.")
+                raise InputError(f"{folder} is a link to a missing folder.")
         except InputError as error:
             yield Broken(shown, folder, str(error))
 
 
 def _changed(folder: Path) -> float:
-    """When a run began, 0 where nobody can tell."""
+    """When a run began; 0 if unknown."""
     try:
         return (folder / "config.json").stat().st_mtime
     except OSError:
@@ -162,10 +162,10 @@ def _changed(folder: Path) -> float:
 
 
 def _config(folder: Path) -> RunConfig | None:
-    """The config of a run, None where there is none.
+    """The config of a run, or None without one.
 
     Raises:
-        InputError: there is one, and it cannot be read.
+        InputError: it cannot be read.
     """
     path = folder / "config.json"
     values = find_json(path)
@@ -173,28 +173,24 @@ def _config(folder: Path) -> RunConfig | None:
         return None if values is None else RunConfig(**values)
     except InputError as error:
         raise InputError(f"{path} is not a run's config: {error}") from None
-    except (TypeError, ValueError, RecursionError, OverflowError):  # a strange value may raise anything
+    except (TypeError, ValueError, RecursionError, OverflowError):  # an invalid value may raise anything
         raise InputError(f"{path} is not a run's config.") from None
 
 
 def new_folder(config: RunConfig, taken: Collection[str] = ()) -> Path:
-    """A folder in ``runs`` that does not exist yet, named after the task and seed.
+    """Return a new folder in ``runs``, named after the task and seed; nothing is made.
 
     Args:
         taken: further names to avoid, such as those of waiting jobs.
-
-    Source: own design.
     """
     return free_folder(f"{config.task.name}-seed{config.task.seed}", taken)
 
 
 def free_folder(stem: str, taken: Collection[str] = ()) -> Path:
-    """A folder in ``runs`` that does not exist yet, of this name or, where that is taken, with a number behind it.
+    """Return a new folder in ``runs`` with this name, and a number added if it is taken; nothing is made.
 
     Args:
         taken: as of ``new_folder``.
-
-    Source: own design.
     """
     taken = {*taken, *(path.name for place in homes() for path in place.glob(f"{stem}*"))}
     name = next(n for n in (stem, *(f"{stem}-{i}" for i in range(2, len(taken) + 3))) if n not in taken)
@@ -202,19 +198,19 @@ def free_folder(stem: str, taken: Collection[str] = ()) -> Path:
 
 
 def row(run: Run) -> dict[str, Any]:
-    """Return a run as a row of a listing: name, task, where it stands, how well it does.
+    """Return a run as a row of a listing: name, task, status, accuracy.
 
-    Where a file cannot be read, ``status`` is "spoilt" and ``reason`` says why; a folder that cannot even be opened is
-    ``broken_row``'s.
+    If a file cannot be read, ``status`` is "spoilt" and ``reason`` tells why. ``broken_row`` is for folders that cannot
+    be opened.
     """
     rows, result, seed, reason = [], None, None, None
     try:
-        rows, result, seed, _ = run.rows(), run.result, run.seed, run.steps  # the steps: whether they can be read
+        rows, result, seed, _ = run.rows(), run.result, run.seed, run.steps  # steps: to see whether they can be read
         ended = "imported" if run.imported else "done"
         stopped = "diverged" if result is not None and "diverged_at" in result else "stopped"
         status = "unfinished" if result is None else stopped if result["stopped"] else ended
         status = "running" if run.running else status
-    except InputError as error:  # one spoilt run must not hide the others
+    except InputError as error:  # one broken run must not hide the others
         rows, result, seed, status, reason = [], None, None, "spoilt", str(error)
     last = rows[-1] if rows else {}
     return {
@@ -232,6 +228,6 @@ def row(run: Run) -> dict[str, Any]:
 
 
 def broken_row(found: Broken) -> dict[str, Any]:
-    """Return a folder that cannot be opened as a row like those of ``row``: its ``status`` is "unreadable"."""
+    """Return a folder that cannot be opened as a row of a listing; its ``status`` is "unreadable"."""
     known = {"run": found.name, "status": "unreadable", "folder": str(found.folder), "reason": found.reason}
     return dict.fromkeys(COLUMNS) | known

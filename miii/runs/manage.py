@@ -1,4 +1,4 @@
-"""Runs as folders: adopted from elsewhere, shipped, thinned."""
+"""Make runs of external networks, and small copies of runs to ship."""
 
 import json
 import os
@@ -21,18 +21,17 @@ SPLIT = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")  #: the n
 
 
 def adopt(folder: str | Path, config: RunConfig, model: Transformer, format: str, **origin: str) -> Run:
-    """Make a run of a network that was not trained here: one snapshot, as step 0, and what it comes to on its task.
+    """Make a run of a network that was not trained here: one snapshot, as step 0, and its evaluation.
 
-    Where the split is unknown, ``metrics.jsonl`` has null for its sides, and ``loss`` and ``accuracy`` over all pairs.
+    If the split is unknown, ``metrics.jsonl`` has null for both splits, and ``loss`` and ``accuracy`` of all pairs.
 
     Args:
-        config: its task and model are the network's; of the rest nothing is known, and nothing is shown.
-        format: what the network came as, such as ``"transformer-lens"``; ``provenance.json`` has it, and ``origin``.
+        config: its task and model are the network's; the rest is unknown and not shown.
+        format: the format of the weights, such as ``"transformer-lens"``; written to ``provenance.json``.
+        origin: further entries of ``provenance.json``.
 
     Raises:
         InputError: ``folder`` exists or cannot be written, or the network is not the one that ``config`` describes.
-
-    Source: own design.
     """
     folder = Path(folder)
     if os.path.lexists(folder):
@@ -43,7 +42,7 @@ def adopt(folder: str | Path, config: RunConfig, model: Transformer, format: str
         raise InputError(f"config must have the network's own model and sizes (got {model.config!r} and {sizes}).")
     numbers = _numbers(evaluator(model, task, scores=config.task.scores)(), task.split_known)
     whole = provenance(config)
-    here = {name: whole[name] for name in ("miii", "commit", "torch", "python", "system", "date")}  # no training's
+    here = {name: whole[name] for name in ("miii", "commit", "torch", "python", "system", "date")}
     result: dict[str, Any] = {"run": folder.name, "steps": 0, "stopped": False}
     result |= dict.fromkeys(("grokked_at", "seconds_to_grok", "seconds"))
     result |= {name: finite(numbers[name]) for name in SPLIT} | {"ms_per_step": None}
@@ -56,7 +55,7 @@ def adopt(folder: str | Path, config: RunConfig, model: Transformer, format: str
             (making / "metrics.jsonl").write_text(json.dumps(row) + "\n")
             snapshot = making / "snapshots" / "0.safetensors"
             whole_file(snapshot, lambda path: save_file(weights, path))
-            shutil.copymode(making / "config.json", snapshot)  # safetensors lets nobody but the owner read
+            shutil.copymode(making / "config.json", snapshot)  # safetensors makes files that only the owner reads
             write_json(making / "result.json", result)
     except OSError as error:
         raise InputError(f"{folder} could not be written: {error.strerror or error}.") from None
@@ -66,20 +65,18 @@ def adopt(folder: str | Path, config: RunConfig, model: Transformer, format: str
 def _numbers(evaluation: Evaluation, split_known: bool) -> dict[str, float | None]:
     if split_known:
         return {name: finite(value) for name, value in evaluation.row().items()}
-    overall = {"loss": evaluation.test_loss, "accuracy": evaluation.test_accuracy}  # no example is known to train
+    overall = {"loss": evaluation.test_loss, "accuracy": evaluation.test_accuracy}  # no training example is known
     return dict.fromkeys(SPLIT) | {"weight_norm": evaluation.weight_norm} | overall
 
 
 def ship(run: Run, folder: str | Path, snapshots: int = 14) -> Run:
-    """Copy a run that has ended with fewer snapshots and without what resuming needs: small enough to be committed.
+    """Copy a finished run with fewer snapshots and without training state, small enough to commit.
 
     Args:
-        snapshots: how many; 1 keeps the last, 0 none: then there is nothing to take apart, only what was measured.
+        snapshots: how many to keep; 1 keeps the last, 0 only the measurements.
 
     Raises:
         InputError: ``folder`` exists or cannot be written, the run has not ended, or ``snapshots`` is below 0.
-
-    Source: own design.
     """
     folder = Path(folder)
     if os.path.lexists(folder):
@@ -101,7 +98,7 @@ def ship(run: Run, folder: str | Path, snapshots: int = 14) -> Run:
 
 
 def thin(steps: list[int], n: int) -> list[int]:
-    """``n`` of the steps, the last and then the first among them, evenly spaced in their order. Source: own design."""
+    """Return ``n`` of the steps, evenly spaced in their order, with the last and then the first among them."""
     if len(steps) <= n or n < 2:
         return steps[len(steps) - n :] if n < len(steps) else steps
     return [steps[round(i * (len(steps) - 1) / (n - 1))] for i in range(n)]

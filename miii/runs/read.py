@@ -1,4 +1,4 @@
-"""A run, opened for reading, finished or still being written."""
+"""Read a run, finished or still being written."""
 
 import contextlib
 import math
@@ -31,18 +31,15 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 METRICS = ("step", "seconds", "lr_factor", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
-LOCK = ".lock"  #: held by whoever writes the run; released by the operating system if they are killed
-STATE = "resume.safetensors"  #: all that resuming needs; absent from finished runs
+LOCK = ".lock"  #: locked while the run is written; the operating system unlocks it if the writer is killed
+STATE = "resume.safetensors"  #: the training state; absent from finished runs
 SNAPSHOT: Final = re.compile(r"(0|[1-9][0-9]{0,17})\.safetensors")
 T = TypeVar("T", bound=TaskConfig)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder, opened for reading.
-
-    Source: own design.
-    """
+    """A run folder, opened for reading."""
 
     folder: Path
     config: RunConfig
@@ -54,10 +51,10 @@ class Run:
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """What the run came to, or None while it has not ended.
+        """The content of ``result.json``, or None before the end of the run.
 
         Raises:
-            InputError: the file cannot be read, or lacks what every result has.
+            InputError: the file cannot be read, or lacks a value of every result.
         """
         path = self.folder / "result.json"
         values = find_json(path)
@@ -67,12 +64,12 @@ class Run:
 
     @property
     def report(self) -> dict[str, Any] | None:
-        """What was measured of its last network (``miii residues RUN --save``), or None where nobody did."""
+        """Saved measurements of the last network (``miii residues RUN --save``), or None."""
         return find_json(self.folder / "report.json")
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Versions, processor, precision, threads and date; empty where the folder does not say."""
+        """Versions, processor, precision, threads and date; empty if unknown."""
         return find_json(self.folder / "provenance.json") or {}
 
     @property
@@ -94,34 +91,34 @@ class Run:
 
     @property
     def imported(self) -> bool:
-        """Whether the network was not trained here (``adopt``), so that there is no training to show."""
+        """Whether the network was not trained here (``adopt``), so there is no training to show."""
         return "format" in self.provenance
 
     @property
     def seed(self) -> int | None:
-        """The seed of the split and of the initial weights; None for an imported run whose split is unknown."""
+        """The seed of the split and of the initial weights; None for an imported run with an unknown split."""
         task = self.config.task
         return None if self.imported and task.train_fraction is None else task.seed
 
     @property
     def running(self) -> bool:
-        """Whether someone is writing the run now.
+        """Whether the run is being written now.
 
         Raises:
-            InputError: its lock is there and cannot be read.
+            InputError: its lock cannot be read.
         """
         return locked(self.folder)
 
     @property
     def has_state(self) -> bool:
-        """Whether the folder holds what resuming anywhere but at step 0 needs."""
+        """Whether the folder has a training state, to resume from a later step than 0."""
         return os.path.lexists(self.folder / STATE)
 
     @property
     def why_not_resumable(self) -> str | None:
-        """Why training cannot go on from what the folder holds, as a clause; None if it can.
+        """Why the run cannot be resumed, as a clause; None if it can.
 
-        It goes on from ``resume.safetensors``, or from step 0 where the run was killed before that was written.
+        It resumes from ``resume.safetensors``, or from step 0 if it was killed before that was written.
 
         Raises:
             InputError: result.json or provenance.json cannot be read.
@@ -130,7 +127,7 @@ class Run:
 
     @property
     def can_resume(self) -> bool:
-        """Whether the run stopped before its last step, by hand or by being killed, and nobody is writing it.
+        """Whether the run was stopped or killed before its last step, and is not being written.
 
         Raises:
             InputError: as ``why_not_resumable`` and ``running``.
@@ -138,17 +135,17 @@ class Run:
         return self.why_not_resumable is None and not self.running
 
     def metrics(self) -> "pd.DataFrame":
-        """One row an evaluation: step, seconds, lr_factor, losses in nats, accuracies, weight_norm."""
+        """Return one row for each evaluation: step, seconds, lr_factor, losses in nats, accuracies, weight_norm."""
         import pandas as pd
 
         rows = self.rows()
         return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(METRICS))
 
     def rows(self) -> list[dict[str, float]]:
-        """The lines of ``metrics.jsonl``, NaN for null; a last line that is still being written is left out.
+        """Return the lines of ``metrics.jsonl``, NaN for null, without an unfinished last line.
 
         Raises:
-            InputError: the file cannot be read, or a line is no JSON object of numbers with those of ``METRICS``.
+            InputError: the file cannot be read, or a line is not a JSON object of numbers with those of ``METRICS``.
         """
         path = self.folder / "metrics.jsonl"
         lines = (find_text(path) or "").rpartition("\n")[0].splitlines()
@@ -158,15 +155,17 @@ class Run:
             raise InputError(f"{path} must hold one JSON object a line ({brief(error)}).") from None
         for number, row in enumerate(rows, 1):
             if not isinstance(row, dict):
-                raise InputError(f"{path} must hold one JSON object a line (line {number} is none).")
+                raise InputError(f"{path} must hold one JSON object a line (line {number} is not one).")
             if type(row.get("step")) is not int or not all(value is None or is_number(value) for value in row.values()):
-                raise InputError(f"{path} must hold a whole step and numbers by name in each line (got line {number}).")
+                raise InputError(
+                    f"{path} must hold an integer step and numbers by name in each line (got line {number})."
+                )
             if missing := [name for name in METRICS if name not in row]:
                 raise InputError(f"{path} must hold {', '.join(missing)} in each line (line {number} does not).")
         return [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
 
     def task(self) -> Task:
-        """The task with ``tokens`` [examples, pos], ``labels`` [examples] and ``train_mask`` [examples]."""
+        """Return the task, with ``tokens`` [examples, pos], ``labels`` [examples] and ``train_mask`` [examples]."""
         return self._task
 
     @cached_property
@@ -174,7 +173,7 @@ class Run:
         return _built(self.config.task)
 
     def weights(self, step: int | None = None) -> dict[str, Tensor]:
-        """The float32 weights at a snapshot, by name; at the last one if ``step`` is None.
+        """Return the float32 weights of a snapshot, by name; of the last one if ``step`` is None.
 
         Raises:
             InputError: there is no such snapshot, it cannot be read, or it does not fit the config.
@@ -197,15 +196,15 @@ class Run:
 
     @cached_property
     def _empty(self) -> Transformer:
-        task = self._task  # whose tensors are built where tensors belong
+        task = self._task  # built before the meta device is chosen
         with torch.device("meta"):
             return Transformer.of(self.config.model, task)
 
     def model(self, step: int | None = None) -> Transformer:
-        """The network at a snapshot, in float32 on the CPU; at the last one if ``step`` is None.
+        """Return the network of a snapshot, in float32 on the CPU; of the last one if ``step`` is None.
 
         Raises:
-            InputError: as ``weights``, or a weight is not finite: training diverged, and nothing can be measured.
+            InputError: as ``weights``, or a weight is not finite because training diverged.
         """
         weights = self.weights(step)
         if not all(value.isfinite().all() for value in weights.values()):
@@ -227,7 +226,7 @@ class RunOn(Run, Generic[T]):
 
 
 def why_not_resumable(result: dict[str, Any] | None, provenance: dict[str, Any], has_state: bool) -> str | None:
-    """Return why a run with such files cannot go on training, as a clause; None if it can."""
+    """Return why a run with such files cannot be resumed, as a clause; None if it can."""
     if "format" in provenance:
         return "it was not trained by miii"
     if result is not None and not result["stopped"]:
@@ -235,15 +234,15 @@ def why_not_resumable(result: dict[str, Any] | None, provenance: dict[str, Any],
     if result is not None and "diverged_at" in result:
         return "its training diverged"
     if not has_state and (result is not None or "uploaded" in provenance):
-        return "this copy has no training state, which only a pack with --resumable carries"
+        return "this copy has no training state, which only `miii pack --resumable` includes"
     return None
 
 
 def locked(folder: Path) -> bool:
-    """Return whether someone holds the lock of a run's folder; needs no permission to write, and writes nothing.
+    """Return whether a run's folder is locked; needs no permission to write, and writes nothing.
 
     Raises:
-        InputError: the lock is there and cannot be read.
+        InputError: the lock cannot be read.
     """
     place = folder / LOCK
     if fcntl is None:
@@ -271,17 +270,15 @@ def locked(folder: Path) -> bool:
 
 @lru_cache(maxsize=1)
 def _built(task: AnyTask) -> Task:
-    """Kept for the next who opens the run: a million integers take half a second and 120 MB."""
+    """The newest task is kept: a million integers take half a second and 120 MB."""
     return task.build()
 
 
 def check_fit(path: str | Path, wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:
-    """Check that the tensors of a file have the names and shapes that the run's config asks for.
+    """Check that the tensors of a file have the names and shapes of the run's config.
 
     Raises:
         InputError: one of them does not.
-
-    Source: own design.
     """
     shapes = {name: tuple(value.shape) for name, value in found.items()}
     if wanted != shapes:
@@ -293,5 +290,5 @@ def check_fit(path: str | Path, wanted: Mapping[str, tuple[int, ...]], found: Ma
 
 
 def finite(value: float | None) -> float | None:
-    """The value, or None where it is not finite: JSON has no NaN. Source: RFC 8259, section 6."""
+    """Return the value, or None if it is not finite: JSON has no NaN (RFC 8259, section 6)."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

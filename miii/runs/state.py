@@ -1,4 +1,4 @@
-"""The training state of a run that was stopped: what ``resume.safetensors`` must hold to be gone on with."""
+"""Read and check the training state of a stopped run, ``resume.safetensors``."""
 
 import math
 from pathlib import Path
@@ -15,7 +15,7 @@ from miii.training.config import RunConfig
 
 
 def load_state(run: Run) -> dict[str, Tensor] | None:
-    """Return what a run's ``resume.safetensors`` holds, or None where it has none.
+    """Return the training state of a run, or None if it has none.
 
     Raises:
         InputError: it cannot be read, or as ``check_state``.
@@ -24,7 +24,7 @@ def load_state(run: Run) -> dict[str, Tensor] | None:
     if not run.has_state:
         return None
     try:
-        if not path.is_file():  # to open a pipe would wait for ever
+        if not path.is_file():  # opening a pipe would wait forever
             raise OSError("it must be a file")
         state = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -34,29 +34,29 @@ def load_state(run: Run) -> dict[str, Tensor] | None:
 
 
 def check_state(path: str | Path, state: dict[str, Tensor], config: RunConfig) -> None:
-    """Check that tensors are a training state of a config: their names, shapes and types, and the clock.
+    """Check that tensors are a training state of a config: names, shapes, types and the clock.
 
-    Call ``check_size`` before, for a config that may come from anyone: the task is built.
+    Call ``check_size`` first for an untrusted config: the task is built.
 
     Raises:
         InputError: one of them is not.
     """
     clock = state.get("clock", torch.empty(0))
     if clock.dtype is not torch.float64 or clock.shape != (4,) or not _runs(clock.tolist(), config.steps):
-        raise InputError(f"{path} must have a clock of a step of at most {config.steps:,} and of finite seconds.")
+        raise InputError(f"{path} must have a clock with a step of at most {config.steps:,} and finite seconds.")
     wanted = state_shapes(config)
-    if clock[0] == 0:  # before the first step the optimizer has nothing to remember
+    if clock[0] == 0:  # before the first step the optimizer has no state
         wanted = {name: shape for name, shape in wanted.items() if not name.startswith("stepper.optimizer.")}
     check_fit(path, wanted, state)
     for name, value in state.items():
         if name != "clock" and value.dtype is not torch.float32:
-            raise InputError(f"{name} must hold numbers of type float32 in {path} (got {value.dtype}).")
+            raise InputError(f"{name} must be float32 in {path} (got {value.dtype}).")
         if name.endswith(".step") and value != clock[0]:
             raise InputError(f"{name} must be the step of the clock, {clock[0]:.0f}, in {path} (got {value:g}).")
 
 
 def _runs(clock: list[float], steps: int) -> bool:
-    """Whether a clock shows a step, the seconds until then, and, or NaN, the step and the seconds of grokking."""
+    """Whether a clock has a valid step and seconds, and those of grokking or NaN."""
     step, seconds, grokked_at, seconds_to_grok = clock
     if not (0 <= step <= steps and step.is_integer() and 0 <= seconds < math.inf):
         return False

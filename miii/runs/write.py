@@ -1,4 +1,4 @@
-"""Runs, written while they train: atomically, so that a killed one is readable and can be gone on with."""
+"""Write runs while they train, atomically: a killed run is readable and can be resumed."""
 
 import datetime
 import json
@@ -29,16 +29,16 @@ from miii.runs.state import load_state
 from miii.training import Diverged, Step, train
 from miii.training.config import RunConfig
 
-RESUME_EVERY = 5.0  #: seconds from one writing of resume.safetensors to the next
+RESUME_EVERY = 5.0  #: seconds between two writes of resume.safetensors
 
 
 def follow(folder: str | Path, steps: Iterator[Step]) -> Generator[Step, None, None]:
-    """Write a run while it trains, and pass each step on. Closing the generator stops the run, to be resumed or not.
+    """Write a run while it trains, and yield each step. Closing the generator stops the run, which can be resumed.
 
     Raises:
-        InputError: ``folder`` exists (and the steps do not go on from where it stands), is being written by someone
-            else, or cannot be written: a full disk, no permission. What was written before stays readable.
-        Diverged: as ``train``; the run is written with the step as ``diverged_at``, its last snapshot is finite.
+        InputError: ``folder`` exists (and the steps do not resume it), is being written by another process, or cannot
+            be written: a full disk, no permission. Earlier files stay readable.
+        Diverged: as ``train``; ``result.json`` has the step as ``diverged_at``, and the last snapshot is finite.
     """
     folder = Path(folder)
     writer: _Writer | None = None
@@ -67,12 +67,10 @@ def follow(folder: str | Path, steps: Iterator[Step]) -> Generator[Step, None, N
 
 
 def record(folder: str | Path, steps: Iterator[Step]) -> Run:
-    """Train to the end, writing the run: ``record("runs/add-113", train(config))``.
+    """Train to the end and write the run: ``record("runs/add-113", train(config))``.
 
     Raises:
         InputError: as ``follow``.
-
-    Source: own design.
     """
     for _ in follow(folder, steps):
         pass
@@ -80,13 +78,13 @@ def record(folder: str | Path, steps: Iterator[Step]) -> Run:
 
 
 def resume(folder: str | Path, stop: Callable[[], bool] = lambda: False) -> Iterator[Step]:
-    """Return the steps that a run has still to go, from where ``resume.safetensors`` was written.
+    """Return the remaining steps of a run, from where ``resume.safetensors`` was written.
 
-    A run that was killed before that starts anew, at step 0. ``follow(folder, resume(folder))`` goes on writing it, to
-    the very weights of a run that was never stopped.
+    A run killed before that starts again at step 0. ``follow(folder, resume(folder))`` continues it to the same bits as
+    a run that was never stopped.
 
     Raises:
-        InputError: the run has ended, this copy of it has no training state, or it cannot be read.
+        InputError: the run has ended, its copy has no training state, or it cannot be read.
     """
     run = open(folder)
     if why := run.why_not_resumable:
@@ -95,14 +93,11 @@ def resume(folder: str | Path, stop: Callable[[], bool] = lambda: False) -> Iter
 
 
 class _Resumed(Step):
-    """A step of a run that goes on in the folder it has."""
+    """A step of a resumed run, which has a folder already."""
 
 
 def provenance(config: RunConfig) -> dict[str, Any]:
-    """Where a run comes from: versions, commit, processor, device, precision taken, threads, date in UTC.
-
-    Source: own design.
-    """
+    """Return the provenance of a run: versions, commit, processor, device, precision, threads, date in UTC."""
     device = hardware.device(config.device)
     return {
         "miii": miii.__version__,
@@ -119,16 +114,14 @@ def provenance(config: RunConfig) -> dict[str, Any]:
 
 
 def summary(run: Run, step: Step, step_seconds: list[float]) -> dict[str, Any]:
-    """What a run came to: the object that ``miii train --json`` prints.
+    """Return the result of a run, which ``miii train --json`` prints.
 
-    ``seconds`` are wall clock, ``ms_per_step`` the median update without evaluation, losses are in nats.
-
-    Source: own design.
+    ``seconds`` are wall clock, ``ms_per_step`` is the median update without evaluation, losses are in nats.
     """
     rows = run.rows()
     last = rows[-1] if rows else {}
     return {
-        "run": os.fsencode(run.name).decode(errors="backslashreplace"),  # a name on disk may be no text
+        "run": os.fsencode(run.name).decode(errors="backslashreplace"),  # a name on disk may not be text
         "steps": step.step,
         "stopped": not step.last,
         "grokked_at": step.grokked_at,
@@ -141,12 +134,10 @@ def summary(run: Run, step: Step, step_seconds: list[float]) -> dict[str, Any]:
 
 
 def save_report(run: Run, report: dict[str, Any]) -> None:
-    """Keep what was measured of a run's last network beside it, NaN as null, without the name, which may change.
+    """Write measurements of a run's last network to ``report.json``: NaN as null, without the name, which may change.
 
     Raises:
         InputError: the run's folder cannot be written.
-
-    Source: own design.
     """
     try:
         write_json(
@@ -175,8 +166,8 @@ class _Writer:
     @classmethod
     def begin(cls, folder: Path, first: Step) -> "_Writer":
         sweep(folder.parent, ours=folder.absolute().parent == homes()[0].absolute())
-        going_on = isinstance(first, _Resumed)
-        if going_on:
+        resumed = isinstance(first, _Resumed)
+        if resumed:
             open(folder.absolute())
         elif os.path.lexists(folder):
             raise InputError(f"out must be a folder that does not exist yet (got {str(folder)!r}).")
@@ -184,14 +175,14 @@ class _Writer:
             with whole_folder(folder) as making:
                 write_json(making / "config.json", first.config.model_dump(mode="json"))
                 write_json(making / "provenance.json", provenance(first.config))
-        # with a little patience: who only looks whether someone writes holds it for a moment (Run.running)
+        # Run.running holds the lock for a moment, so wait a little
         lock = filelock.FileLock(folder / LOCK, timeout=0.5, poll_interval=0.01, thread_local=False)
         try:
             lock.acquire()
         except filelock.Timeout:
             raise InputError(f"{folder} is being written by another process: stop that one first.") from None
         try:
-            if going_on:
+            if resumed:
                 _cut_back(open(folder.absolute()), first)
         except BaseException:
             lock.release()
@@ -213,7 +204,7 @@ class _Writer:
             self._save_state(step.state())
 
     def end(self, diverged_at: int | None = None) -> None:
-        """Write what the run came to; one that diverged keeps its snapshots, and cannot be resumed."""
+        """Write the end of the run; a diverged one keeps its snapshots and cannot be resumed."""
         if not self.step.last and diverged_at is None:
             state = self.step.state()
             weights = {n.removeprefix("weights."): v for n, v in state.items() if n.startswith("weights.")}
@@ -221,12 +212,12 @@ class _Writer:
             self._save_state(state)
         result = summary(open(self.folder.absolute()), self.step, self.step_seconds)
         write_json(self.folder / "result.json", result | ({} if diverged_at is None else {"diverged_at": diverged_at}))
-        if self.step.last or diverged_at is not None:  # a kill after the result leaves an ended run
+        if self.step.last or diverged_at is not None:  # after the result: a kill in between leaves a finished run
             (self.folder / STATE).unlink(missing_ok=True)
 
     def _snapshot(self, weights: dict[str, Tensor], dtype: torch.dtype) -> None:
         kept = {name: value.to(dtype) for name, value in weights.items()}
-        if not all(value.isfinite().all() for value in kept.values()):  # a weight beyond float16's range
+        if not all(value.isfinite().all() for value in kept.values()):  # a weight is beyond float16's range
             kept = weights
         self._save(self.folder / "snapshots" / f"{self.step.step}.safetensors", kept)
 
@@ -237,20 +228,20 @@ class _Writer:
     def _save(self, place: Path, tensors: dict[str, Tensor]) -> None:
         def write(path: Path) -> None:
             save_file(tensors, path)
-            shutil.copymode(self.folder / "config.json", path)  # safetensors lets nobody but the owner read
+            shutil.copymode(self.folder / "config.json", path)  # safetensors makes files that only the owner reads
 
         whole_file(place, write)
 
 
 def _cut_back(run: Run, first: Step) -> None:
-    """Take away what a killed run wrote after its resume.safetensors; the steps from there on write it again.
+    """Remove what a killed run wrote after its resume.safetensors; the next steps write it again.
 
     Raises:
-        InputError: the run cannot go on with this step, or its metrics cannot be read.
+        InputError: the run cannot resume with this step, or its metrics cannot be read.
     """
     if (why := run.why_not_resumable) or run.config != first.config:
         raise InputError(
-            f"out must be a folder that does not exist yet, or a run to go on with (got {str(run.folder)!r}: "
+            f"out must be a folder that does not exist yet, or a run to resume (got {str(run.folder)!r}: "
             f"{why or 'it has another config'})."
         )
     end = first.step if first.evaluation is not None else first.step + 1

@@ -1,4 +1,4 @@
-"""A trained network as a folder: ``config.json``, ``weights.safetensors``, and ``report.json``: what it is worth."""
+"""A trained network as a folder: ``config.json``, ``weights.safetensors``, ``result.json`` and ``report.json``."""
 
 import os
 import shutil
@@ -20,14 +20,14 @@ from miii.sparse.training import Step
 
 @dataclass(frozen=True)
 class Grid:
-    """A folder, opened for reading."""
+    """A folder opened for reading."""
 
     folder: Path
     config: GridConfig
 
     @property
     def judged(self) -> Judged:
-        """What it came to on both ranges."""
+        """The scores on both ranges, from the report."""
         return report(self.folder)
 
     def network(self) -> GridNetwork:
@@ -47,7 +47,7 @@ class Grid:
 
 
 def judged(network: GridNetwork) -> Judged:
-    """Judge a network on the ranges of its config. Source: ``judge``."""
+    """Judge a network on the ranges of its config."""
     config = network.config
     train = evidence(network, config.low, config.middle).numpy()
     test = evidence(network, config.middle, config.end).numpy()
@@ -55,7 +55,7 @@ def judged(network: GridNetwork) -> Judged:
 
 
 def save(folder: str | Path, last: Step) -> Grid:
-    """Judge a network after its last step, and keep it.
+    """Judge a network after its last step and save it.
 
     Raises:
         InputError: ``folder`` exists or cannot be written.
@@ -72,7 +72,7 @@ def save(folder: str | Path, last: Step) -> Grid:
             write_json(making / "report.json", found)
             weights = making / "weights.safetensors"
             whole_file(weights, lambda path: save_file(network.state_dict(), path))
-            shutil.copymode(making / "config.json", weights)  # safetensors lets nobody but the owner read
+            shutil.copymode(making / "config.json", weights)  # safetensors writes for the owner only
             (making / "snapshots").rmdir()
     except OSError as error:
         raise InputError(f"{folder} could not be written: {error.strerror or error}.") from None
@@ -83,19 +83,19 @@ def open(folder: str | Path) -> Grid:
     """Open a folder that ``save`` wrote.
 
     Raises:
-        InputError: there is none, or its config cannot be read.
+        InputError: the folder does not exist, or its config cannot be read.
     """
     folder = Path(folder)
     return Grid(folder, GridConfig(**read_json(folder / "config.json")))
 
 
 def report(folder: Path) -> Judged:
-    """What a folder's ``report.json`` says: one that ``save`` wrote, or that of a run judged by ``of_digits``.
+    """Read the ``report.json`` of a folder from ``save``, or of a run judged by ``of_digits``.
 
-    Reads nothing else: to open a run on three million integers takes a second, and the memory of them.
+    Reads nothing else: opening a run on three million integers takes a second and much memory.
 
     Raises:
-        InputError: the file cannot be read, or is a report of another kind.
+        InputError: the file cannot be read, or is another kind of report.
     """
     path = folder / "report.json"
     try:

@@ -1,4 +1,4 @@
-"""What a judge of primes is worth: recalls at a threshold from training alone, trial division's, and its depth."""
+"""Judge a judge of primes: recalls at a threshold from training, those of trial division, and the depth."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,15 +13,15 @@ from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import Primes, Task
 
-LEAST = 0.99  #: recall on primes, which a threshold must keep on the training integers
-SLACK = 0.001  #: how much worse than the best a threshold may be to count as as good
+LEAST = 0.99  #: least recall on training primes
+SLACK = 0.001  #: difference in summed recalls at which thresholds count as equally good
 
 
 @dataclass(frozen=True)
 class Recall:
-    """The share of the primes, and of the composites, that are called so.
+    """Recall on primes and on composites.
 
-    Source: Lee and Kim's two figures.
+    Source: the two figures of Lee and Kim.
     """
 
     primes: float
@@ -30,12 +30,12 @@ class Recall:
 
 @dataclass(frozen=True)
 class Judged:
-    """What a network's evidence comes to. ``factors`` are of held-out integers, by smallest prime factor.
+    """The scores of a network's evidence. ``factors`` are of held-out integers, by smallest prime factor.
 
     Attributes:
         threshold: of the evidence, from the training integers.
-        train, test: recalls at it.
-        sieve_depth: the largest prime up to which every factor is seen; see ``analysis.sieve.depth``.
+        train, test: recalls at the threshold.
+        sieve_depth: the largest prime up to which every factor is seen; see ``analysis.sieve.Depth``.
     """
 
     threshold: float
@@ -47,25 +47,23 @@ class Judged:
     n_test: int
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers by name; ``from_json`` reads them back."""
+        """Return the numbers by name; ``from_json`` reads them."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Judged":
-        """What ``to_json`` wrote."""
+        """Read the numbers from ``to_json``."""
         recalls = {side: Recall(**values[side]) for side in ("train", "test")}
         return cls(**values | recalls | {"factors": tuple(sieve.Factor(**factor) for factor in values["factors"])})
 
 
 def sieve_recall(low: int, high: int, primes: tuple[int, ...]) -> Recall:
-    """What trial division by some primes comes to on the integers ``low`` (2 or more) .. ``high`` - 1, counted.
+    """Count the recalls of trial division by some primes on the integers ``low`` (at least 2) .. ``high`` - 1.
 
-    A multiple of one of them is called composite, also where it is that prime itself.
+    All multiples of them are predicted composite, even the primes themselves.
 
     Raises:
-        InputError: there are no primes or no composites between.
-
-    Source: Eratosthenes.
+        InputError: there are no primes or no composites in the range.
     """
     prime, undivided = np.zeros(high - low, dtype=bool), np.ones(high - low, dtype=bool)
     for found in numbers.primes_between(low, high - 1):
@@ -75,27 +73,25 @@ def sieve_recall(low: int, high: int, primes: tuple[int, ...]) -> Recall:
     return recall(undivided, prime)
 
 
-def recall(said: Bool[np.ndarray, " integers"], prime: Bool[np.ndarray, " integers"]) -> Recall:
-    """Recalls of what was said to be prime.
+def recall(predicted: Bool[np.ndarray, " integers"], prime: Bool[np.ndarray, " integers"]) -> Recall:
+    """Return the recalls of predicted primes.
 
     Raises:
         InputError: there are no primes or no composites.
-
-    Source: the definition.
     """
     if prime.all() or not prime.any():
         raise InputError("the range must hold primes and composites for their recalls.")
-    return Recall(float(said[prime].mean()), float((~said[~prime]).mean()))
+    return Recall(float(predicted[prime].mean()), float((~predicted[~prime]).mean()))
 
 
 def threshold(score: Float[np.ndarray, " integers"], prime: Bool[np.ndarray, " integers"]) -> float:
-    """The evidence from which on to say "prime", from the training integers.
+    """Return the evidence at or above which to predict "prime", from the training integers.
 
-    Of all thresholds that keep 99 % of the primes, those are as good as the best whose sum of recalls is at most .001
-    below the best one's; taken is the middle of them. A network that sieves by a few primes has two heaps of evidence
-    with a gap between, in which nearly all thresholds are as good, and the middle is the safest where integers are new.
+    Considers thresholds that keep 99% of the primes, and among them those with a sum of recalls within 0.001 of the
+    best. Returns the middle of these: a network that sieves by a few primes has two heaps of evidence with a gap, in
+    which thresholds are equally good on training integers, and the middle is the safest on new ones.
 
-    Source: Youden's index (1950); the middle is own design.
+    Source: Youden's index (1950).
     """
     values, primes, composites = np.sort(score), np.sort(score[prime]), np.sort(score[~prime])
     kept = 1 - np.searchsorted(primes, values) / len(primes)
@@ -108,15 +104,15 @@ def threshold(score: Float[np.ndarray, " integers"], prime: Bool[np.ndarray, " i
 def judge(
     train: Float[np.ndarray, " train"], test: Float[np.ndarray, " test"], n: Int[np.ndarray, " integers"], seed: int = 0
 ) -> Judged:
-    """Judge a network by its evidence: the threshold from the training integers, the rest on those held out.
+    """Judge a network by its evidence: take the threshold from training integers and the rest from held-out ones.
 
-    The factors' AUCs and bounds are taken on at most 50,000 of those, drawn at random.
+    AUCs by factor use at most 50,000 held-out integers, drawn at random.
 
     Args:
-        n: the integers, those for training first.
+        n: the integers, training integers first.
 
     Raises:
-        InputError: a side has no primes or no composites.
+        InputError: a split has no primes or no composites.
     """
     spf = numbers.smallest_prime_factor(n)
     prime = n == spf
@@ -141,13 +137,11 @@ def of_digits(model: Transformer, task: Task, config: Primes) -> Judged:
     """Judge a transformer that reads digits, on a split by range.
 
     Raises:
-        InputError: the split is another, or as ``judge``.
-
-    Source: ``judge``.
+        InputError: the split is not by range, or as ``judge``.
     """
     if config.split != "range":
         raise InputError(
-            f"split must be range, so that the integers held out come after the others (got {config.split!r})."
+            f"split must be range, with the held-out integers after the training integers (got {config.split!r})."
         )
     score, train = sieve.evidence(model, task.tokens), task.train_mask.numpy()
     return judge(score[train], score[~train], task.facts["n"].numpy())

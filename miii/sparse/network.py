@@ -1,4 +1,4 @@
-"""A convolution of the sparse grid, residual blocks, and a small transformer over consecutive integers."""
+"""The network: a convolution of the sparse grid, residual blocks, and a small transformer over consecutive integers."""
 
 import torch
 from jaxtyping import Float, Int
@@ -10,15 +10,15 @@ from miii.sparse import encoding
 
 
 class GridConfig(Frozen):
-    """Grid, ranges, network and training: all that decides the weights on one kind of machine.
+    """Grid, ranges, network and training: everything that determines the weights on one machine.
 
-    The defaults are a tenth of the paper's ranges, which are ``PAPER``.
+    The default ranges are a tenth of the paper's, which are in ``PAPER``.
 
     Raises:
-        InputError: a field is unknown or out of range, a kernel that does not divide the side, heads that do not divide
-            the width, ranges beyond the grid, or a sequence longer than the training range.
+        InputError: a field is unknown or out of range, the kernel does not divide the side, the heads do not divide the
+            width, the ranges end beyond the grid, or a sequence is longer than the training range.
 
-    Source: Lee and Kim's encoding and ranges; their sizes and weights are not published in what was read.
+    Source: encoding and ranges of Lee and Kim, who do not publish sizes and weights.
     """
 
     side: int = Field(encoding.SIDE, ge=2, le=200, description="cells of the grid along each of its three axes")
@@ -56,12 +56,12 @@ class GridConfig(Frozen):
 
     @property
     def middle(self) -> int:
-        """The first integer that is held out."""
+        """The first held-out integer."""
         return self.low + self.n_train
 
     @property
     def end(self) -> int:
-        """The first integer beyond both ranges."""
+        """The first integer after both ranges."""
         return self.middle + self.n_test
 
 
@@ -70,12 +70,10 @@ PAPER = {"n_train": 1_000_000, "n_test": 2_000_000}
 
 
 class GridConvolution(nn.Module):
-    """A three-dimensional convolution whose stride is its kernel, of a grid with a single 1, which is never built.
+    """A three-dimensional convolution with stride equal to its kernel, of a grid with a single 1.
 
-    At the patch that holds the 1 the convolution is one entry of the kernel, plus the bias; at all other patches it is
-    the bias, whatever the integer. So only that patch is read on.
-
-    Source: the definition of the convolution; tested against ``torch.nn.functional.conv3d``.
+    At the patch of the 1 the convolution is one entry of the kernel plus the bias; at all other patches it is the bias,
+    independent of the integer. So only that patch is computed, and the grid is never built.
     """
 
     def __init__(self, kernel: int, channels: int) -> None:
@@ -85,22 +83,22 @@ class GridConvolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, entry: Int[Tensor, "*integers"]) -> Float[Tensor, "*integers channels"]:
-        """What the convolution gives at the patch that holds the 1."""
+        """Return the convolution at the patch of the 1."""
         return nn.functional.embedding(entry, self.kernel) + self.bias
 
     def weight(self) -> Float[Tensor, "channels 1 kernel kernel kernel"]:
-        """The kernel as ``conv3d`` takes it."""
+        """Return the kernel in the layout of ``conv3d``."""
         return self.kernel.T.unflatten(1, (1, self.size, self.size, self.size))
 
 
 class GridNetwork(nn.Module):
-    """Two logits, composite and prime, for each of some consecutive integers.
+    """Two logits, composite and prime, for each integer of a sequence of consecutive ones.
 
-    The kernel's entry and the patch's place along each axis are added, residual blocks combine them, and a transformer
-    reads the integers of a sequence together. Places begin at zero, so that one which no training integer has adds
+    Adds the kernel's entry and the patch's place along each axis, combines them in residual blocks, and reads the
+    integers of a sequence together in a transformer. Places start at zero, so a place without training integers adds
     nothing.
 
-    Source: Lee and Kim's sequence of grids, convolution, residual network and transformer, at sizes of our own.
+    Source: grid sequence, convolution, residual network and transformer of Lee and Kim, with other sizes.
     """
 
     def __init__(self, config: GridConfig) -> None:
@@ -121,7 +119,7 @@ class GridNetwork(nn.Module):
         self.head = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, 2))
 
     def forward(self, s: Int[Tensor, "batch length"]) -> Float[Tensor, "batch length 2"]:
-        """Logits of sequences of consecutive integers, at most ``config.length`` of them."""
+        """Return the logits of sequences of at most ``config.length`` consecutive integers."""
         patch, entry = encoding.patches(s, self.config.kernel, self.config.side)
         x = self.convolution(entry)
         for axis, place in zip(patch.unbind(-1), self.places, strict=True):
@@ -135,23 +133,21 @@ class GridNetwork(nn.Module):
 
 
 def build(config: GridConfig) -> GridNetwork:
-    """The network with its initial weights; torch's own generator is left as it was."""
+    """Return the network with its initial weights, without changing torch's global generator."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return GridNetwork(config)
 
 
-CHUNK = 128  #: sequences that are run at a time
+CHUNK = 128  #: sequences to run at once
 
 
 @torch.no_grad()
 def evidence(network: GridNetwork, low: int, high: int) -> Float[Tensor, " integers"]:
-    """The logit of prime less that of composite, of the integers ``low`` .. ``high`` - 1, sequence after sequence.
+    """Return the logit of prime minus the logit of composite for the integers ``low`` .. ``high`` - 1.
 
     Raises:
-        InputError: a logit is not finite: the network has fallen apart.
-
-    Source: own design; of two classes the logits' difference is all that softmax sees.
+        InputError: a logit is not finite.
     """
     n, length = high - low, network.config.length
     whole = torch.arange(low, low + n // length * length).unflatten(0, (n // length, length))
@@ -159,5 +155,5 @@ def evidence(network: GridNetwork, low: int, high: int) -> Float[Tensor, " integ
     logits = [network(rows).flatten(0, 1) for rows in (*whole.split(CHUNK), rest) if rows.numel()]
     found = torch.cat([rows[:, 1] - rows[:, 0] for rows in logits])
     if not found.isfinite().all():
-        raise InputError("the network's logits must be finite: its training fell apart.")
+        raise InputError("the network's logits must be finite (got infinite or undefined ones): training diverged.")
     return found

@@ -1,4 +1,4 @@
-"""Training on sequences of consecutive integers, as a generator of steps."""
+"""Train on sequences of consecutive integers, as a generator of steps."""
 
 import time
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from miii.sparse.network import GridConfig, GridNetwork, build
 
 @dataclass(frozen=True)
 class Step:
-    """One step. ``loss`` is its batch's weighted cross-entropy in nats; ``seconds`` count from the first step.
+    """One step. ``loss`` is the batch's weighted cross-entropy in nats; ``seconds`` count from the first step.
 
-    ``network`` is the one that is being trained: it changes with the next step.
+    ``network`` is the network in training and changes with the next step.
     """
 
     config: GridConfig
@@ -28,15 +28,15 @@ class Step:
 
 
 def train(config: GridConfig) -> Iterator[Step]:
-    """Train, step by step, from step 1 on: a step takes sequences that begin anywhere in the training range.
+    """Train step by step, from step 1 on. Sequences start anywhere in the training range.
 
-    Sets torch's threads. Deterministic given the config and the machine.
+    Sets torch's threads. Deterministic for one config and machine.
 
     Raises:
         InputError: at the first step, if the training range has no prime or no composite.
 
-    Source: weighted cross-entropy as in Lee and Kim; AdamW (arXiv 1711.05101), the one-cycle schedule of Smith and
-    Topin (arXiv 1708.07120). Their resampling of 5 % is left out: what of is not said in what was read.
+    Source: weighted cross-entropy as in Lee and Kim (without their resampling of 5%, which they do not specify); AdamW
+    (arXiv 1711.05101); the one-cycle schedule of Smith and Topin (arXiv 1708.07120).
     """
     torch.set_num_threads(config.threads)
     platform.keep_freed_memory()

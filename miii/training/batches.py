@@ -1,4 +1,4 @@
-"""What a step draws: its examples and its dropout mask, from the seed and the step alone."""
+"""What a step draws: its examples and its dropout mask, from nothing but the seed and the step."""
 
 from collections.abc import Callable
 from functools import lru_cache

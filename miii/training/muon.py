@@ -1,4 +1,4 @@
-"""Muon in float32: torch's own multiplies in bfloat16, which takes ten times as long where it has to be emulated."""
+"""Muon in float32. torch's Muon multiplies in bfloat16, ten times slower where the processor emulates it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,16 +7,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-#: The quintic that brings singular values near 1; its slope at 0 is as steep as can be.
+#: The quintic that brings singular values near 1, with the steepest slope at 0.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 STEPS = 5
 
 
 def orthogonalize(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:
-    """The matrix with its singular values brought near 1 (between about .7 and 1.2), in float32.
+    """Return the matrix with its singular values brought near 1 (between about .7 and 1.2), in float32.
 
-    Every step multiplies the matrix from the left by a polynomial of its Gram matrix, so the steps are taken on the
-    small Gram matrix, and the matrix itself is multiplied once.
+    Every step multiplies from the left by a polynomial of the Gram matrix. So the steps use the small Gram matrix
+    alone, and the matrix itself is multiplied once.
 
     Source: Jordan et al. 2024 (Muon), Newton-Schulz iteration as in ``torch.optim.Muon``.
     """
@@ -45,7 +45,7 @@ class Orthogonal(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One update of every matrix from its gradient."""
+        """Update every matrix from its gradient."""
         for group in self.param_groups:
             for matrix in group["params"]:
                 state = self.state[matrix]

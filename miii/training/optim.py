@@ -9,7 +9,7 @@ from miii.errors import Frozen
 
 LearningRate = Annotated[float, Field(gt=0, le=10, description="learning rate after the warm-up")]
 WeightDecay = Annotated[
-    float, Field(ge=0, le=100, description="decoupled weight decay, times the learning rate a step")
+    float, Field(ge=0, le=100, description="decoupled weight decay; multiplied by the learning rate")
 ]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -25,7 +25,7 @@ class AdamW(Frozen):
 
 
 class SlowGradient(AdamW):
-    """AdamW on gradients whose slow part is amplified: g + slow_lambda times the moving average of g.
+    """AdamW on gradients with an amplified slow part: g + slow_lambda times the moving average of g.
 
     Source: Grokfast-EMA, Lee et al. 2024 (arXiv 2405.20233), algorithm 2.
     """
@@ -38,7 +38,7 @@ class SlowGradient(AdamW):
 class OrthogonalGradient(AdamW):
     """AdamW on gradients without their part along the weights, which mostly scales the logits. Gains keep theirs.
 
-    Source: Prieto et al. 2025 (arXiv 2501.04697), section 5, with the gradient's length kept.
+    Source: Prieto et al. 2025 (arXiv 2501.04697), section 5; the gradient keeps its length.
     """
 
     name: Literal["orthogonal-gradient"] = "orthogonal-gradient"  # type: ignore[assignment]
@@ -55,7 +55,7 @@ class SGD(Frozen):
 
 
 class Muon(Frozen):
-    """Orthogonalised momentum on the matrices inside the blocks, and on W_E if wanted; AdamW on all else.
+    """Orthogonalized momentum on the matrices of the blocks, and on W_E if wanted; AdamW on everything else.
 
     Source: Jordan et al. 2024; ``miii.training.muon``.
     """
@@ -64,7 +64,7 @@ class Muon(Frozen):
     lr: LearningRate = 2e-2
     weight_decay: WeightDecay = 0.1
     momentum: Beta = Field(0.95, description="decay of the velocity")
-    embedding: bool = Field(False, description="whether W_E is orthogonalised as well")
+    embedding: bool = Field(False, description="whether to orthogonalize W_E as well")
     adamw_lr: Annotated[float, Field(gt=0, le=10)] = Field(1e-3, description="learning rate of embeddings and biases")
     adamw_weight_decay: Annotated[float, Field(ge=0, le=100)] | None = Field(
         None, description="weight decay of embeddings and biases; none takes weight_decay"
@@ -88,13 +88,13 @@ SCHEDULES = {
     "constant": lambda progress: 1.0,
     "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
     "linear": lambda progress: 1 - progress,
-    "trapezoid": lambda progress: min(1.0, 5 * (1 - progress)),  # constant, and linear in the last fifth
-    "half": lambda progress: min(1.0, 2 * (1 - progress)),  # the same, in the second half
+    "trapezoid": lambda progress: min(1.0, 5 * (1 - progress)),  # constant, then linear in the last fifth
+    "half": lambda progress: min(1.0, 2 * (1 - progress)),  # the same in the second half
 }
 
 
 def lr_factor(step: int, steps: int, warmup_steps: int, schedule: str) -> float:
-    """What the learning rate is multiplied by at ``step`` (1 .. steps): a linear warm-up times the schedule.
+    """Return the factor of the learning rate at ``step`` (1 .. steps): a linear warm-up times the schedule.
 
     Raises:
         KeyError: the schedule is not one of ``SCHEDULES``.

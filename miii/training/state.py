@@ -74,7 +74,7 @@ def begin(model: Transformer, optimizer: AnyOptimizer, state: dict[str, Tensor] 
 def state_shapes(config: RunConfig) -> dict[str, tuple[int, ...]]:
     """Return the names and shapes of the tensors of a state after a step of this config.
 
-    The task is built; network and optimizer have shapes alone.
+    The task is built; network and optimizer are not.
     """
     task = config.task.build()
     with torch.device("meta"):

@@ -21,12 +21,12 @@ def waves() -> Callable[..., Formula]:
         amplitudes: Sequence[float] = (10.0, 8.0, 9.0),
         phases: Sequence[float] = (0.0, 0.0, 0.0),
     ) -> Formula:
-        def centred(k: int) -> int:
+        def centered(k: int) -> int:
             return k % p - p if 2 * (k % p) > p else k % p
 
         (alpha, beta), n = multipliers, len(frequencies)
         each = zip(frequencies, amplitudes[:n], phases[:n], strict=True)
-        return Formula(p, tuple(Term(centred(alpha * k), centred(beta * k), k, size, phi) for k, size, phi in each))
+        return Formula(p, tuple(Term(centered(alpha * k), centered(beta * k), k, size, phi) for k, size, phi in each))
 
     return build
 

@@ -26,17 +26,17 @@ def test_a_chunk_is_as_large_as_its_widest_activation_allows(model, monkeypatch)
     assert activations.chunk_size(model, 3) == 1
 
 
-@pytest.mark.parametrize("numbers", [2**21, 5 * 3 * 12])
-def test_collected_activations_are_the_captured_ones(model, monkeypatch, numbers):
-    monkeypatch.setattr(activations, "NUMBERS", numbers)
-    names = {"0.z", "1.pattern", "1.scores", "logits"}
-    acts = capture(model, TOKENS)
-    whole, last = (activations.collect(model, TOKENS, names, last=last) for last in (False, True))
-    assert whole.keys() == last.keys() == names
-    for name in names:
-        torch.testing.assert_close(whole[name], acts[name])
-        attention = name.endswith(("pattern", "scores"))
-        torch.testing.assert_close(last[name], acts[name][:, :, -1] if attention else acts[name][:, -1])
+def test_collected_activations_are_the_captured_ones(model, monkeypatch):
+    for numbers in [2**21, 5 * 3 * 12]:
+        monkeypatch.setattr(activations, "NUMBERS", numbers)
+        names = {"0.z", "1.pattern", "1.scores", "logits"}
+        acts = capture(model, TOKENS)
+        whole, last = (activations.collect(model, TOKENS, names, last=last) for last in (False, True))
+        assert whole.keys() == last.keys() == names
+        for name in names:
+            torch.testing.assert_close(whole[name], acts[name])
+            attention = name.endswith(("pattern", "scores"))
+            torch.testing.assert_close(last[name], acts[name][:, :, -1] if attention else acts[name][:, -1])
 
 
 def test_missing_activations_are_an_error(model, one_sentence):

@@ -19,15 +19,15 @@ TASKS = [
 ]
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: f"{task.low}-{task.split}")
-def test_members_are_those_that_train(task):
-    values, built = integers.members(task), task.build()
-    assert values.n.tolist() == built.facts["n"].tolist()
-    assert values.spf.tolist() == built.facts["spf"].tolist()
-    assert values.prime.tolist() == (built.labels == 1).tolist()
-    assert (values.part == 0).tolist() == built.step_mask.tolist()
-    assert (values.part == 1).tolist() == built.val_mask.tolist()
-    assert (values.part == 2).tolist() == (~built.train_mask).tolist()
+def test_members_are_those_that_train():
+    for task in TASKS:
+        values, built = integers.members(task), task.build()
+        assert values.n.tolist() == built.facts["n"].tolist()
+        assert values.spf.tolist() == built.facts["spf"].tolist()
+        assert values.prime.tolist() == (built.labels == 1).tolist()
+        assert (values.part == 0).tolist() == built.step_mask.tolist()
+        assert (values.part == 1).tolist() == built.val_mask.tolist()
+        assert (values.part == 2).tolist() == (~built.train_mask).tolist()
 
 
 def test_counts_are_of_composites_and_primes_in_each_part():
@@ -37,32 +37,32 @@ def test_counts_are_of_composites_and_primes_in_each_part():
     assert values.counts()[:, 1].sum() == sympy.primepi(999)
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: f"{task.low}-{task.split}")
-def test_a_row_of_the_table_says_what_the_integer_is(task):
-    table = integers.table(task)
-    digits = [f"digit_{i}" for i in reversed(range(task.width))]
-    assert table.columns.tolist() == ["n", "prime", "spf", "split", *digits]
-    assert len(table) == task.n_examples
-    for row in table.sample(30, random_state=0).itertuples():
-        assert row.prime == sympy.isprime(row.n)
-        assert row.spf == min(sympy.factorint(row.n))
-        digits = [getattr(row, f"digit_{i}") for i in range(task.width)]
-        assert sum(digit * task.base**i for i, digit in enumerate(digits)) == row.n
-        assert all(0 <= digit < task.base for digit in digits)
-    part = integers.members(task).part
-    assert table["split"].tolist() == [PARTS[i] for i in part]
-    assert integers.table(task, 7).equals(table[:7])
+def test_a_row_of_the_table_says_what_the_integer_is():
+    for task in TASKS:
+        table = integers.table(task)
+        digits = [f"digit_{i}" for i in reversed(range(task.width))]
+        assert table.columns.tolist() == ["n", "prime", "spf", "split", *digits]
+        assert len(table) == task.n_examples
+        for row in table.sample(30, random_state=0).itertuples():
+            assert row.prime == sympy.isprime(row.n)
+            assert row.spf == min(sympy.factorint(row.n))
+            digits = [getattr(row, f"digit_{i}") for i in range(task.width)]
+            assert sum(digit * task.base**i for i, digit in enumerate(digits)) == row.n
+            assert all(0 <= digit < task.base for digit in digits)
+        part = integers.members(task).part
+        assert table["split"].tolist() == [PARTS[i] for i in part]
+        assert integers.table(task, 7).equals(table[:7])
 
 
-@pytest.mark.parametrize(("low", "high", "bins"), [(2, 11, 3), (2, 5000, 20), (900_000, 2_500_000, 7)])
-def test_density_counts_every_prime_once(low, high, bins):
-    values = integers.density(low, high, bins)
-    assert values.first[0] == low
-    assert values.last[-1] == high
-    assert (values.first[1:] == values.last[:-1] + 1).all()
-    assert values.integers.sum() == high - low + 1
-    for first, last, primes in zip(values.first, values.last, values.primes, strict=True):
-        assert primes == sympy.primepi(int(last)) - sympy.primepi(int(first) - 1)
+def test_density_counts_every_prime_once():
+    for low, high, bins in [(2, 11, 3), (2, 5000, 20), (900_000, 2_500_000, 7)]:
+        values = integers.density(low, high, bins)
+        assert values.first[0] == low
+        assert values.last[-1] == high
+        assert (values.first[1:] == values.last[:-1] + 1).all()
+        assert values.integers.sum() == high - low + 1
+        for first, last, primes in zip(values.first, values.last, values.primes, strict=True):
+            assert primes == sympy.primepi(int(last)) - sympy.primepi(int(first) - 1)
 
 
 def test_a_bin_holds_enough_integers_to_have_a_share():
@@ -77,18 +77,13 @@ def test_density_expects_the_sum_of_one_over_the_logarithm():
     assert values.primes.sum() == pytest.approx(values.expected.sum(), rel=0.01)
 
 
-def test_density_of_the_largest_range_is_right():
-    values = integers.density(2, numbers.LARGEST)
-    assert values.primes.sum() == 5_761_455  # pi(10^8)
-
-
-@pytest.mark.parametrize(("low", "high", "modulus"), [(2, 100, 10), (1000, 1_200_001, 7), (5, 5, 3)])
-def test_classes_count_what_they_hold(low, high, modulus):
-    values = integers.classes(low, high, modulus)
-    n = np.arange(low, high + 1)
-    assert values.modulus == modulus
-    assert values.integers.tolist() == [(n % modulus == r).sum() for r in range(modulus)]
-    assert values.primes.tolist() == [numbers.is_prime(n)[n % modulus == r].sum() for r in range(modulus)]
+def test_classes_count_what_they_hold():
+    for low, high, modulus in [(2, 100, 10), (1000, 1_200_001, 7), (5, 5, 3)]:
+        values = integers.classes(low, high, modulus)
+        n = np.arange(low, high + 1)
+        assert values.modulus == modulus
+        assert values.integers.tolist() == [(n % modulus == r).sum() for r in range(modulus)]
+        assert values.primes.tolist() == [numbers.is_prime(n)[n % modulus == r].sum() for r in range(modulus)]
 
 
 def test_last_digits_count_the_integers_of_the_task():
@@ -107,13 +102,6 @@ def test_polar_takes_the_first_and_says_how_many_it_leaves_out():
     assert values.n[values.multiple].tolist() == list(range(7, 61, 7))
 
 
-def test_polar_without_the_others_reaches_further():
-    values = integers.polar(1, 100, 7, others=False, most=20)
-    wanted = [n for n in range(1, 101) if sympy.isprime(n) or n % 7 == 0]
-    assert values.n.tolist() == wanted[:20]
-    assert values.left_out == len(wanted) - 20
-
-
 def test_ulams_spiral_is_his():
     assert integers.ulam(5).n.tolist() == [
         [17, 16, 15, 14, 13],
@@ -124,41 +112,34 @@ def test_ulams_spiral_is_his():
     ]
 
 
-@pytest.mark.parametrize(("side", "start"), [(1, 0), (3, 41), (101, 1)])
-def test_a_spiral_goes_from_each_integer_to_the_next_beside_it(side, start):
-    values = integers.ulam(side, start)
-    at = np.argwhere(np.ones_like(values.n))[values.n.ravel().argsort()]
-    assert sorted(values.n.ravel()) == list(range(start, start + side**2))
-    assert (np.abs(np.diff(at, axis=0)).sum(1) == 1).all()
-    assert at[0].tolist() == [side // 2, side // 2]
-    assert values.prime.tolist() == numbers.is_prime(values.n.ravel()).reshape(side, side).tolist()
+def test_a_spiral_goes_from_each_integer_to_the_next_beside_it():
+    for side, start in [(1, 0), (3, 41), (101, 1)]:
+        values = integers.ulam(side, start)
+        at = np.argwhere(np.ones_like(values.n))[values.n.ravel().argsort()]
+        assert sorted(values.n.ravel()) == list(range(start, start + side**2))
+        assert (np.abs(np.diff(at, axis=0)).sum(1) == 1).all()
+        assert at[0].tolist() == [side // 2, side // 2]
+        assert values.prime.tolist() == numbers.is_prime(values.n.ravel()).reshape(side, side).tolist()
 
 
-def test_from_41_a_diagonal_is_eulers_polynomial():
-    values = integers.ulam(39, 41)
-    assert sorted(np.fliplr(values.n).diagonal()) == [n * n + n + 41 for n in range(39)]
-    assert np.fliplr(values.prime).diagonal().all()
+def test_rows_hold_every_integer_in_its_place():
+    for columns in [1000, 40, 7, 1]:
+        members = integers.members(TASKS[0])
+        values = integers.rows(members, columns)
+        height, width, _ = values.counts.shape
+        assert width <= columns
+        assert height <= width
+        cells = [members.part[i : i + values.each] for i in range(0, len(members.n), values.each)]
+        expected = [np.bincount(cell, minlength=3).tolist() for cell in cells]
+        shown = values.counts.reshape(-1, 3).tolist()
+        assert shown[: len(expected)] == expected
+        assert not np.any(shown[len(expected) :])
+        assert values.first.tolist() == members.n[:: values.each * width].tolist()
+        assert values.last.tolist() == [*(values.first[1:] - 1), 999]
 
 
-@pytest.mark.parametrize("columns", [1000, 40, 7, 1])
-def test_rows_hold_every_integer_in_its_place(columns):
-    members = integers.members(TASKS[0])
-    values = integers.rows(members, columns)
-    height, width, _ = values.counts.shape
-    assert width <= columns
-    assert height <= width
-    cells = [members.part[i : i + values.each] for i in range(0, len(members.n), values.each)]
-    expected = [np.bincount(cell, minlength=3).tolist() for cell in cells]
-    shown = values.counts.reshape(-1, 3).tolist()
-    assert shown[: len(expected)] == expected
-    assert not np.any(shown[len(expected) :])
-    assert values.first.tolist() == members.n[:: values.each * width].tolist()
-    assert values.last.tolist() == [*(values.first[1:] - 1), 999]
-
-
-@pytest.mark.parametrize(
-    ("ask", "words"),
-    [
+def test_bad_input_is_a_sentence(one_sentence):
+    for ask, words in [
         (lambda: integers.density(5, 4), ["low", "high", "5", "4"]),
         (lambda: integers.density(1, 10), ["low", "2 <=", "1"]),
         (lambda: integers.classes(2, 10**8 + 1, 3), ["high", "100000000"]),
@@ -169,8 +150,6 @@ def test_rows_hold_every_integer_in_its_place(columns):
         (lambda: integers.ulam(4), ["side", "odd", "4"]),
         (lambda: integers.ulam(3, -1), ["start", "-1"]),
         (lambda: integers.ulam(801, 10**8), ["start", "100000000"]),
-    ],
-)
-def test_bad_input_is_a_sentence(one_sentence, ask, words):
-    with one_sentence(*words):
-        ask()
+    ]:
+        with one_sentence(*words):
+            ask()

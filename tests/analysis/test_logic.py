@@ -8,9 +8,9 @@ import pytest
 from miii.analysis import logic
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 5])
-def test_the_inputs_are_all_there_counting_up(n):
-    assert [tuple(row) for row in logic.inputs(n)] == list(itertools.product((0, 1), repeat=n))
+def test_the_inputs_are_all_there_counting_up():
+    for n in [1, 2, 3, 5]:
+        assert [tuple(row) for row in logic.inputs(n)] == list(itertools.product((0, 1), repeat=n))
 
 
 def test_the_printed_program_is_not_all_equal_and_not_xor():
@@ -39,22 +39,9 @@ def test_equation_3_says_yes_to_everything_and_is_one_linear_map():
     assert (values > 0.5 + 1e-9).tolist() == [[False, False], [False, False], [False, True], [False, True]]
 
 
-@pytest.mark.parametrize("n", range(2, 9))
-def test_the_networks_compute_their_functions_on_the_whole_table(n):
-    assert logic.xor_network(n).computes(logic.xor)
-    assert logic.not_all_equal_network(n).computes(logic.not_all_equal)
-    assert logic.xor_network(n).computes(logic.not_all_equal) == (n == 2)
-    assert logic.not_all_equal_network(n).computes(logic.xor) == (n == 2)
-
-
-def test_a_network_with_one_wrong_weight_does_not():
-    right = logic.xor_network(3)
-    wrong = logic.TwoLayers(right.first, right.bias, (1, -2, 1), right.threshold)
-    assert not wrong.computes(logic.xor)
-
-
-def test_no_single_layer_computes_xor():
-    """Over a fine grid of weights: what the two layers are for."""
-    grid = np.linspace(-2, 2, 17)
-    x, xor = logic.inputs(2), logic.truth(logic.xor, 2)
-    assert not any((((x @ np.array([u, v]) + b) > 0) == xor).all() for u in grid for v in grid for b in grid)
+def test_the_networks_compute_their_functions_on_the_whole_table():
+    for n in range(2, 9):
+        assert logic.xor_network(n).computes(logic.xor)
+        assert logic.not_all_equal_network(n).computes(logic.not_all_equal)
+        assert logic.xor_network(n).computes(logic.not_all_equal) == (n == 2)
+        assert logic.not_all_equal_network(n).computes(logic.xor) == (n == 2)

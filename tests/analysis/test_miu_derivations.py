@@ -2,10 +2,8 @@
 
 import itertools
 
-import pytest
-
 from miii.analysis import miu
-from miii.tasks.miu import Step, derivable, is_theorem, rewrites
+from miii.tasks.miu import Step, is_theorem, rewrites
 
 SHORT = ["M" + "".join(letters) for length in range(7) for letters in itertools.product("IU", repeat=length)]
 
@@ -26,28 +24,24 @@ def test_the_rules_are_hofstadters():
     assert [step.string for step in rewrites("MUUU") if step.rule == "IV"] == ["MU", "MU"]
 
 
-@pytest.mark.parametrize("string", SHORT)
-def test_a_theorem_is_derived_both_ways_and_nothing_else_is(string, one_sentence):
-    if is_theorem(string):
-        steps = miu.derivation(string)
+def test_a_theorem_is_derived_both_ways_and_nothing_else_is(one_sentence):
+    for string in SHORT:
+        if is_theorem(string):
+            steps = miu.derivation(string)
+            assert steps[-1].string == string
+            assert follows(steps)
+        else:
+            with one_sentence("string", "I's", string):
+                miu.derivation(string)
+
+
+def test_a_shortest_derivation_follows_the_rules_and_is_no_longer_than_another():
+    for string in ["MI", "MIU", "MUI", "MUIIU", "MIIII", "MUUIIU"]:
+        steps = miu.shortest(string)
+        assert steps is not None
         assert steps[-1].string == string
         assert follows(steps)
-    else:
-        with one_sentence("string", "I's", string):
-            miu.derivation(string)
-
-
-@pytest.mark.parametrize("string", ["MI", "MIU", "MUI", "MUIIU", "MIIII", "MUUIIU"])
-def test_a_shortest_derivation_follows_the_rules_and_is_no_longer_than_another(string):
-    steps = miu.shortest(string)
-    assert steps is not None
-    assert steps[-1].string == string
-    assert follows(steps)
-    assert len(steps) <= len(miu.derivation(string))
-
-
-def test_search_finds_all_that_can_be_derived():
-    assert {string for string in SHORT if len(string) <= 5 and miu.shortest(string)} == derivable(4)
+        assert len(steps) <= len(miu.derivation(string))
 
 
 def test_a_shortest_derivation_is_the_shortest():
@@ -61,8 +55,8 @@ def test_search_gives_up_at_its_bound_and_the_rule_does_not():
     assert follows(miu.derivation(string))
 
 
-@pytest.mark.parametrize("string", ["", "I", "MX", "Mi", "UMI", "M I"])
-def test_what_is_no_string_of_the_system_is_refused(string, one_sentence):
-    for ask in (miu.shortest, miu.derivation):
-        with one_sentence("string", "M followed by", repr(string)):
-            ask(string)
+def test_what_is_no_string_of_the_system_is_refused(one_sentence):
+    for string in ["", "I", "MX", "Mi", "UMI", "M I"]:
+        for ask in (miu.shortest, miu.derivation):
+            with one_sentence("string", "M followed by", repr(string)):
+                ask(string)

@@ -126,9 +126,9 @@ def test_the_copy_repeats_the_first_frame():
     assert rollout.copied(rolled, FIRST).tolist() == [[1, 0.75, 0], [0.75, 0.5, 0]]
 
 
-@pytest.mark.parametrize(("n", "step", "count"), [(123, 4, 0), (128, 4, 1), (199, 1, 2), (999, 9, 3), (5, 5, 1)])
-def test_carries_are_counted(n, step, count):
-    assert rollout.carries(np.array([n]), np.array([step]), 10).tolist() == [count]
+def test_carries_are_counted():
+    for n, step, count in [(123, 4, 0), (128, 4, 1), (199, 1, 2), (999, 9, 3), (5, 5, 1)]:
+        assert rollout.carries(np.array([n]), np.array([step]), 10).tolist() == [count]
 
 
 def test_unseen_integers_are_in_no_training_sequence():
@@ -141,15 +141,6 @@ def test_unseen_integers_are_in_no_training_sequence():
     assert {90, 1009} <= unseen
     held_out = {int(n) + i * int(d) for n, d in zip(first[~train], step[~train], strict=True) for i in range(3)}
     assert held_out <= unseen
-
-
-def test_starts_are_held_out():
-    first, step = rollout.starts(TASK, 2, 50)
-    assert len(first) == 50
-    task = TASK.build()
-    held = ~task.train_mask
-    pairs = set(zip(task.facts["first"][held].tolist(), task.facts["step"][held].tolist(), strict=True))
-    assert set(zip(first.tolist(), step.tolist(), strict=True)) <= pairs
 
 
 def test_context_knows_what_the_last_digit_and_earlier_labels_say():

@@ -1,22 +1,23 @@
-"""The commands that look inside, and those on files of weights: the promised JSON, and one sentence for bad input."""
+"""The commands that look inside print the library's results as JSON and as lines."""
 
 import json
 import math
 import re
-from collections.abc import Callable
-from pathlib import Path
+import shutil
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from cli_checks import strict_json
+from safetensors.torch import save_file
 
 import miii
-from miii import cli, runs
-from miii.analysis import compare
+from miii import reports, runs
 from miii.analysis.causal import circuits
 from miii.analysis.modular import formula, fourier, grid, phases, trajectory, verdict
 from miii.analysis.modular.formula import Formula, Term
 from miii.analysis.oracles import planted
+from miii.cli.printing import print_values
+from miii.training import flat
 
 KEYS = (2, 5, 9)
 ANALYZE = {
@@ -33,62 +34,6 @@ CIRCUIT = {"run", "step", "method", "edges", "cpr", "cmd", "faithfulness"}
 LOOKING = ("analyze", "progress", "formula", "circuit")
 
 
-@pytest.fixture(autouse=True)
-def here(home, tmp_path, monkeypatch) -> Path:
-    """Each test in an empty folder of its own, with ``runs`` in it."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def miii_says(capsys):
-    """Run the command in this process: exit code, stdout, stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        try:
-            code = cli.main([str(argument) for argument in arguments])
-        except SystemExit as left:  # tyro's own way out
-            code = left.code
-        return code, *capsys.readouterr()
-
-    return run
-
-
-@pytest.fixture
-def says_json(miii_says):
-    """The one JSON object that a command prints, by the standard that has no NaN."""
-
-    def run(*arguments: object):
-        code, out, err = miii_says(*arguments, "--json")
-        assert (code, err) == (0, "")
-        assert out.count("\n") == 1
-
-        def refuse(name: str):
-            raise AssertionError(f"{name} is not JSON")
-
-        return json.loads(out, parse_constant=refuse)
-
-    return run
-
-
-@pytest.fixture
-def sentence(miii_says, here, tree) -> Callable[..., None]:
-    """That a command says one sentence with these words, and that nothing has changed on disk."""
-
-    def check(words: list[str], *arguments: object) -> None:
-        before = tree(here)
-        code, out, err = miii_says(*arguments)
-        assert (code, out) == (2, "")
-        assert err.startswith("miii: ")
-        assert err.endswith(".\n")
-        assert err.count("\n") == 1
-        assert all(word in err for word in words), err
-        assert tree(here) == before
-
-    return check
-
-
 def network(operation="add", p=23, keys=KEYS) -> miii.Transformer:
     beta = -1 if operation == "sub" else 1
     terms = tuple(Term(k, beta * k, k, 10.0 - i, 0.0) for i, k in enumerate(keys))
@@ -97,7 +42,7 @@ def network(operation="add", p=23, keys=KEYS) -> miii.Transformer:
 
 @pytest.fixture
 def adopt(home):
-    """A run of a network, by name."""
+    """Make a run of a network, by name."""
 
     def make(name: str, model: miii.Transformer, **task: object) -> runs.Run:
         config = miii.RunConfig(task={"p": model.W_U.shape[1], **task}, model=model.config)
@@ -113,284 +58,163 @@ def planted_run(adopt) -> runs.Run:
 
 @pytest.fixture(scope="module")
 def trained(small_config, tmp_path_factory) -> runs.Run:
-    """A run with several snapshots that has hardly learned anything."""
+    """A run with several snapshots that has learned little."""
     config = small_config(task={"p": 11, "train_fraction": 0.5}, steps=12, snapshots=4)
     return runs.record(tmp_path_factory.mktemp("trained") / "eleven", miii.train(config))
+
+
+def lines_of(out: str) -> dict[str, str]:
+    return dict(line.split(None, 1) for line in out.splitlines())
 
 
 # ---- analyze ----
 
 
-def test_analyze_prints_the_report(says_json, planted_run):
-    said = says_json("analyze", "planted")
+def test_analyze_prints_the_report(command, command_json, planted_run, here, tree):
+    before = tree(here)
+    result = command_json("analyze", "planted")
     report = verdict.analyze(planted_run.model(), planted_run.task()).to_json()
-    assert said == {"run": "planted", "step": 0} | report
-    assert said.keys() >= ANALYZE
-    assert (said["verdict"], said["key_frequencies"], said["accuracy"]) == ("modular addition", list(KEYS), 1)
-    assert said["frequency_power"].keys() == {"2", "5", "9"}
-    assert (said["steering_accuracy"], said["steering_minimum"]) == (1, 1)
-    assert said["excluded_loss_split"] == "train"
+    assert result == {"run": "planted", "step": 0} | report
+    assert result.keys() >= ANALYZE
+    assert (result["verdict"], result["key_frequencies"], result["accuracy"]) == ("modular addition", list(KEYS), 1)
+    assert result["frequency_power"].keys() == {"2", "5", "9"}
+    assert (result["steering_accuracy"], result["steering_minimum"]) == (1, 1)
+    assert result["excluded_loss_split"] == "train"
+    code, out, _ = command("analyze", "planted")
+    lines = lines_of(out)
+    assert (code, lines.keys()) == (0, result.keys())
+    assert (lines["verdict"], lines["key_frequencies"]) == ("modular addition", "2, 5, 9")
+    assert re.fullmatch(r"2: [\d.]+, 5: [\d.]+, 9: [\d.]+", lines["frequency_power"])
+    assert float(lines["loss"]) == pytest.approx(result["loss"], rel=1e-5)
+    assert tree(here) == before
 
 
-def test_analyze_of_an_unknown_split_has_null_for_its_sides(says_json, adopt):
+def test_analyze_takes_other_splits_steps_and_operations(command_json, adopt, trained):
     adopt("foreign", network(), train_fraction=None)
-    said = says_json("analyze", "foreign")
-    assert said["train_accuracy"] is said["test_accuracy"] is None
-    assert (said["excluded_loss_split"], said["verdict"]) == ("all", "modular addition")
-
-
-def test_analyze_of_a_difference(says_json, adopt):
+    result = command_json("analyze", "foreign")
+    assert result["train_accuracy"] is result["test_accuracy"] is None
+    assert (result["excluded_loss_split"], result["verdict"]) == ("all", "modular addition")
     adopt("minus", network("sub"), operation="sub")
-    said = says_json("analyze", "minus")
-    assert (said["verdict"], said["computes"], said["accuracy"]) == ("modular addition", "a - b", 1)
-
-
-def test_analyze_takes_the_step_it_is_given(says_json, trained):
-    first, last = says_json("analyze", trained.folder, "--step", 0), says_json("analyze", trained.folder)
+    result = command_json("analyze", "minus")
+    assert (result["verdict"], result["computes"], result["accuracy"]) == ("modular addition", "a - b", 1)
+    adopt("other", network(), operation="mul")
+    result = command_json("analyze", "other")
+    assert (result["verdict"], result["computes"]) == ("modular addition", "a + b")
+    assert result["accuracy"] < 0.2
+    first, last = command_json("analyze", trained.folder, "--step", 0), command_json("analyze", trained.folder)
     assert (first["step"], last["step"]) == (0, 12)
     assert first["loss"] != last["loss"]
     assert first["verdict"] == "none"
 
 
-def test_analyze_without_json_lists_the_same(miii_says, says_json, planted_run):
-    code, out, _ = miii_says("analyze", "planted")
-    said = says_json("analyze", "planted")
-    lines = dict(line.split(None, 1) for line in out.splitlines())
-    assert (code, lines.keys()) == (0, said.keys())
-    assert lines["verdict"] == "modular addition"
-    assert lines["key_frequencies"] == "2, 5, 9"
-    assert re.fullmatch(r"2: [\d.]+, 5: [\d.]+, 9: [\d.]+", lines["frequency_power"])
-    assert float(lines["loss"]) == pytest.approx(said["loss"], rel=1e-5)
+def test_no_key_frequency_comes_with_the_reason(command, command_json, adopt):
+    config = miii.ModelConfig(d_model=16, n_heads=2, d_mlp=20)
+    run = adopt("untrained", miii.Transformer(config, 24, 23, 3, seed=0).requires_grad_(False))
+    result = command_json("formula", "untrained")
+    assert (result["sympy"], result["latex"], result["key_frequencies"]) == ("0", "0", [])
+    assert result["loss"] == pytest.approx(math.log(23))
+    why = fourier.model_choice(run.model()).why_none
+    for name in ("analyze", "formula"):
+        assert lines_of(command(name, "untrained")[1])["key_frequencies"] == f"none: {why}"
 
 
 # ---- progress ----
 
 
-def test_progress_prints_every_snapshot_and_the_phases(says_json, trained):
-    said = says_json("progress", trained.folder)
-    assert said.keys() == {"run", "key_frequencies", "phases", "snapshots"}
+def test_progress_prints_every_snapshot_and_the_phases(command, command_json, trained):
+    result = command_json("progress", trained.folder)
+    assert result.keys() == {"run", "key_frequencies", "phases", "snapshots"}
     keys = fourier.model_key_frequencies(trained.model())
     models = ((step, trained.model(step)) for step in trained.steps)
     frame = trajectory.measure_all(models, trained.task(), keys).frame()
-    assert said["key_frequencies"] == list(keys)
-    assert [row["step"] for row in said["snapshots"]] == trained.steps
-    assert said["snapshots"] == frame.to_dict("records")
-    assert [(p["name"], p["start"], p["end"]) for p in said["phases"]] == [
-        (phase.name, phase.start, phase.end) for phase in phases.mark(trained.metrics())
-    ]
-
-
-def test_progress_keeps_the_digits_of_small_losses(says_json, adopt):
-    model = network()
-    model.W_U *= 3
-    run = adopt("sure", model)
-    expected = trajectory.measure(model, run.task(), KEYS).loss
-    assert 0 < expected < 1e-8
-    assert says_json("progress", "sure")["snapshots"][0]["loss"] == expected
-
-
-def test_progress_of_an_unknown_split_has_null_and_no_phases(says_json, adopt):
-    adopt("foreign", network(), train_fraction=None)
-    said = says_json("progress", "foreign")
-    assert said["phases"] == []
-    assert said["snapshots"][0]["test_loss"] is None
-    assert said["snapshots"][0]["accuracy"] == 1
-
-
-def test_progress_without_json_is_a_table_and_the_phases(miii_says, adopt, trained):
-    code, out, _ = miii_says("progress", trained.folder)
+    marked = phases.mark(trained.metrics())
+    assert result["key_frequencies"] == list(keys)
+    assert [row["step"] for row in result["snapshots"]] == trained.steps
+    assert result["snapshots"] == frame.to_dict("records")
+    assert [(p["name"], p["start"], p["end"]) for p in result["phases"]] == [(p.name, p.start, p.end) for p in marked]
+    code, out, _ = command("progress", trained.folder)
     header, *rows = out.splitlines()
     assert code == 0
     assert header.split()[:3] == ["step", "loss", "accuracy"]
     assert [row.split()[0] for row in rows[: len(trained.steps)]] == [str(step) for step in trained.steps]
-    assert [row.split(":")[0] for row in rows[len(trained.steps) :]] == [
-        phase.name for phase in phases.mark(trained.metrics())
-    ]
-    adopt("foreign", network(), train_fraction=None)
-    _, out, _ = miii_says("progress", "foreign")
-    assert out.splitlines()[1].split()[3:7] == ["-"] * 4
-    assert len(out.splitlines()) == 2
+    assert [row.split(":")[0] for row in rows[len(trained.steps) :]] == [phase.name for phase in marked]
 
 
-# ---- formula ----
+def test_progress_keeps_small_losses_and_unknown_splits(command, command_json, adopt):
+    model = network()
+    model.W_U *= 3
+    run = adopt("sure", model, train_fraction=None)
+    expected = trajectory.measure(model, run.task(), KEYS).loss
+    assert 0 < expected < 1e-8
+    result = command_json("progress", "sure")
+    assert result["phases"] == []
+    (row,) = result["snapshots"]
+    assert (row["loss"], row["test_loss"], row["accuracy"]) == (expected, None, 1)
+    lines = command("progress", "sure")[1].splitlines()
+    assert lines[1].split()[3:7] == ["-"] * 4
+    assert len(lines) == 2
 
 
-def test_formula_prints_the_formula_and_how_it_does(says_json, planted_run):
-    said = says_json("formula", "planted")
-    assert said.keys() == FORMULA
+# ---- formula, circuit ----
+
+
+def test_formula_prints_the_formula_and_its_fit(command, command_json, planted_run):
+    result = command_json("formula", "planted")
+    assert result.keys() == FORMULA
     task = planted_run.task()
     fit = formula.fit(grid.logits(planted_run.model(), task), task.labels, KEYS)
-    assert (said["sympy"], said["latex"]) == (str(fit.formula.sympy()), fit.formula.latex())
+    assert (result["sympy"], result["latex"]) == (str(fit.formula.sympy()), fit.formula.latex())
     for name in ("accuracy", "loss", "variance_explained", "argmax_agreement", "kl"):
-        assert said[name] == getattr(fit, name)
-    assert said["accuracy"] == said["argmax_agreement"] == 1
-    assert said["variance_explained"] > 0.99
-    assert said["latex"].count("(a + b - c)") == 3
+        assert result[name] == getattr(fit, name)
+    assert result["accuracy"] == result["argmax_agreement"] == 1
+    assert result["variance_explained"] > 0.99
+    assert result["latex"].count("(a + b - c)") == 3
+    lines = lines_of(command("formula", "planted")[1])
+    assert lines.keys() == result.keys()
+    assert (lines["sympy"], lines["latex"]) == (result["sympy"], result["latex"])
 
 
-def test_formula_of_a_network_without_structure_is_zero(says_json, adopt):
-    config = miii.ModelConfig(d_model=16, n_heads=2, d_mlp=20)
-    adopt("untrained", miii.Transformer(config, 24, 23, 3, seed=0).requires_grad_(False))
-    said = says_json("formula", "untrained")
-    assert (said["sympy"], said["latex"], said["key_frequencies"]) == ("0", "0", [])
-    assert said["loss"] == pytest.approx(math.log(23))
+def test_formula_needs_a_sum(refused, adopt):
+    for operation in ("mul", "quadratic"):
+        adopt(operation, network(), operation=operation)
+        text = refused("formula", operation)
+        assert "operation must be one of add, sub, shuffled, relabelled" in text
+        assert repr(operation) in text
 
 
-def test_formula_without_json_lists_the_same(miii_says, says_json, planted_run):
-    _, out, _ = miii_says("formula", "planted")
-    lines = dict(line.split(None, 1) for line in out.splitlines())
-    said = says_json("formula", "planted")
-    assert lines.keys() == said.keys()
-    assert (lines["sympy"], lines["latex"]) == (said["sympy"], said["latex"])
-
-
-# ---- circuit ----
-
-
-@pytest.mark.parametrize("method", ["exact", "acdc", "eap", "eap-ig"])
-def test_circuit_prints_every_edge_and_how_faithful_the_best_are(says_json, planted_run, method):
-    said = says_json("circuit", "planted", "--method", method, "--examples", 8)
-    found = circuits.find(planted_run.model(), planted_run.task(), method, examples=8)
-    assert said.keys() >= CIRCUIT
-    expected = {"run": "planted", "step": 0} | found.to_json()
-    if method != "exact":
-        exact = circuits.find(planted_run.model(), planted_run.task(), "exact", examples=8)
-        compared = circuits.agreement(found, exact).to_json()
-        expected |= {name: compared[name] for name in ("spearman", "auroc", "spearman_heard", "auroc_heard")}
-    assert said == json.loads(json.dumps(expected))
-    assert [edge["score"] for edge in said["edges"]] == list(found.scores)
-    assert all(edge.keys() >= {"source", "target", "score"} for edge in said["edges"])
-    assert said["faithfulness"][-1]["f"] == pytest.approx(1)
-
-
-def test_circuit_without_json_lists_the_edges(miii_says, planted_run):
-    code, out, _ = miii_says("circuit", "planted", "--method", "eap", "--examples", 8)
-    found = circuits.find(planted_run.model(), planted_run.task(), "eap", examples=8)
-    assert code == 0
+def test_circuit_prints_every_edge_and_the_faithfulness(command, command_json, planted_run):
+    model, task = planted_run.model(), planted_run.task()
+    exact = circuits.find(model, task, "exact", examples=8)
+    for method in circuits.METHODS:
+        result = command_json("circuit", "planted", "--method", method, "--examples", 8)
+        found = exact if method == "exact" else circuits.find(model, task, method, examples=8)
+        assert result.keys() >= CIRCUIT
+        expected = {"run": "planted", "step": 0} | found.to_json()
+        if method != "exact":
+            compared = circuits.agreement(found, exact).to_json()
+            expected |= {name: compared[name] for name in ("spearman", "auroc", "spearman_heard", "auroc_heard")}
+        assert result == json.loads(json.dumps(expected))
+        assert all(edge.keys() >= {"source", "target", "score"} for edge in result["edges"])
+        assert result["faithfulness"][-1]["f"] == pytest.approx(1)
+    code, out, _ = command("circuit", "planted", "--method", "eap", "--examples", 8)
+    found = circuits.find(model, task, "eap", examples=8)
     edges = [line for line in out.splitlines() if " -> " in line]
-    assert len(edges) == len(found.edges)
+    assert (code, len(edges)) == (0, len(found.edges))
     assert edges[0].split() == [f"{found.scores[0]:.5g}", found.edges[0].source.name, "->", found.edges[0].reader]
     assert "cpr" in out
     assert out.splitlines()[-1].startswith("faithfulness")
 
 
-# ---- import, export-weights ----
+def test_even_and_composite_moduli_are_accepted(command_json, adopt):
+    for i, (p, keys) in enumerate(((12, (1, 6)), (12, (2, 3, 5)), (14, (3, 7)), (15, (1, 3, 5)))):
+        adopt(f"run-{i}", network(p=p, keys=keys))
+        for name in ("analyze", "formula", LOOKING[i]):
+            examples = ("--examples", 8) if name == "circuit" else ()
+            result = command_json(name, f"run-{i}", *examples)
+            assert name == "circuit" or result["key_frequencies"] == list(keys)
 
 
-def test_what_is_exported_can_be_imported_and_is_the_same(miii_says, says_json, planted_run, same):
-    code, out, err = miii_says("export-weights", "planted", "--out", "w.safetensors")
-    assert (code, out, err) == (0, "w.safetensors\n", "")
-    code, out, err = miii_says("import", "w.safetensors", "--task", "add", "--p", 23, "--out", "again")
-    assert (code, out) == (0, f"{Path('again').absolute()}\n")
-    assert "as add-23: 100.0%" in err
-    assert "warning" not in err
-    again = runs.open(Path("again").absolute())
-    assert same(
-        {name: value for name, value in again.weights().items() if name in planted_run.weights()},
-        planted_run.weights(),
-    )
-    assert again.config.task == miii.ModularAddition(p=23, train_fraction=None)
-    assert again.config.model.act == "relu"
-    assert says_json("analyze", "again")["verdict"] == "modular addition"
-
-
-def test_import_says_what_it_left_out_and_takes_every_option(miii_says, planted_run):
-    miii_says("export-weights", "planted", "--out", "w.safetensors")
-    save_file(load_file("w.safetensors") | {"probe.W": torch.zeros(3)}, "more.safetensors")
-    options = ("--task", "sub", "--p", 23, "--act", "gelu", "--train-fraction", 0.25, "--seed", 4)
-    code, out, err = miii_says(
-        "import", "more.safetensors", *options, "--format", "transformer-lens", "--out", "D", "--json"
-    )
-    assert code == 0
-    assert "probe.W" in err
-    assert "warning" in err
-    told = json.loads(out)
-    assert (told["task"], told["likelier"], told["left_out"]) == ("sub-23", "add", ["probe.W"])
-    assert told["accuracy"] == told["accuracies"]["sub"] < 0.1 < 0.9 < told["accuracies"]["add"]
-    assert f"{told['accuracies']['add']:.1%} as add" in told["warning"]
-    config = runs.open(Path("D").absolute()).config
-    assert config.task == miii.ModularAddition(operation="sub", p=23, train_fraction=0.25, seed=4)
-    assert config.model.act == "gelu"
-
-
-def test_export_takes_the_step_it_is_given(miii_says, trained):
-    assert miii_says("export-weights", trained.folder, "--out", "first.safetensors", "--step", 0)[0] == 0
-    assert torch.equal(load_file("first.safetensors")["embed.W_E"], trained.weights(0)["W_E"])
-
-
-class Evil:
-    """What a pickle can do."""
-
-    def __reduce__(self):
-        return (Path.touch, (Path("touched"),))
-
-
-def test_a_file_with_anything_but_tensors_is_refused(sentence, here):
-    torch.save({"embed.W_E": Evil()}, "evil.pt")
-    sentence(["evil.pt must hold tensors and nothing else"], "import", "evil.pt", "--p", 11, "--out", "D")
-    assert not (here / "touched").exists()
-
-
-def test_a_checkpoint_of_another_shape_is_refused(sentence, miii_says, planted_run):
-    miii_says("export-weights", "planted", "--out", "w.safetensors")
-    sentence(["W_E", "113"], "import", "w.safetensors", "--out", "D")  # the modulus is 113 unless given
-
-
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        ("--task divide", ["task must be one of add, sub", "'divide'"]),
-        ("--act tanh", ["act must be one of 'relu', 'gelu', 'square' or 'tailored'", "'tanh'"]),
-        ("--train-fraction 2", ["train_fraction must be", "less than 1", "2"]),
-        ("--train-fraction some", ["train_fraction must be", "'some'"]),
-        ("--p 1", ["p must be", "at least 2"]),
-    ],
-)
-def test_a_bad_option_of_import_is_refused(sentence, miii_says, planted_run, flags, words):
-    miii_says("export-weights", "planted", "--out", "w.safetensors")
-    sentence(words, "import", "w.safetensors", "--p", 23, *flags.split(), "--out", "D")
-
-
-def test_what_exists_is_not_written_over(sentence, here, planted_run):
-    (here / "w.safetensors").write_text("mine")
-    sentence(["out must be a file that does not exist yet"], "export-weights", "planted", "--out", "w.safetensors")
-    sentence(["out must end in .safetensors"], "export-weights", "planted", "--out", "w.pt")
-
-
-# ---- bad input ----
-
-
-@pytest.mark.parametrize("command", [*LOOKING, "export-weights"])
-def test_a_run_that_is_not_there_is_one_sentence(sentence, planted_run, command):
-    out = ("--out", "w.safetensors") if command == "export-weights" else ()
-    sentence(["run must be one of ", "planted", "(got 'mine')"], command, "mine", *out)
-
-
-@pytest.mark.parametrize("command", ["analyze", "formula", "circuit", "export-weights"])
-def test_a_step_that_is_no_snapshot_is_one_sentence(sentence, planted_run, command):
-    out = ("--out", "w.safetensors") if command == "export-weights" else ()
-    sentence(["step must be one of the snapshots of planted: 0", "(got 3)"], command, "planted", "--step", 3, *out)
-
-
-@pytest.mark.parametrize("command", ["analyze", "progress", "formula"])
-def test_a_modulus_too_small_to_tell_frequencies_apart_is_one_sentence(sentence, small_run, command):
-    sentence(["p must be at least 11 to tell its frequencies apart (got 7)"], command, small_run.folder)
-
-
-@pytest.mark.parametrize("operation", ["mul", "quadratic"])
-def test_a_task_that_is_no_sum_has_no_formula(sentence, adopt, operation):
-    adopt("other", network(), operation=operation)
-    sentence(["operation must be one of add, sub, shuffled, relabelled", repr(operation)], "formula", "other")
-
-
-def test_a_task_that_is_no_sum_can_be_analyzed(says_json, adopt):
-    adopt("other", network(), operation="mul")
-    said = says_json("analyze", "other")
-    assert (said["verdict"], said["computes"]) == ("modular addition", "a + b")
-    assert said["accuracy"] < 0.2
-
-
-LOOKS = {
+COMMANDS_OF = {
     "modular": [*LOOKING, "compare"],
     "primes": ["residues", "circuit", "compare"],
     "residues": ["residues", "circuit"],
@@ -406,115 +230,110 @@ SMALLEST = {
 }
 
 
-@pytest.mark.parametrize("kind", LOOKS)
-def test_weights_that_are_not_finite_are_one_sentence_for_every_command(sentence, small_config, home, kind):
+@pytest.mark.parametrize("kind", COMMANDS_OF)
+def test_weights_that_are_not_finite_are_refused(refused, small_config, home, kind):
     run = runs.record(home / "apart", miii.train(small_config(task=SMALLEST[kind], steps=1)))
     for value in (torch.nan, torch.inf, 1e38):
         weights = {name: torch.full_like(weight, value) for name, weight in run.weights(0).items()}
         save_file(weights, run.folder / "snapshots" / "1.safetensors")
-        for command in LOOKS[kind]:
+        for name in COMMANDS_OF[kind]:
             if value != 1e38:
-                sentence(["apart", "its weights at step 1 are not finite"], command, "apart")
-            elif command not in ("circuit", "rollout"):  # which compute in float64, where nothing overflows
-                sentence(["must give finite"], command, "apart")
-
-
-@pytest.mark.parametrize(("p", "keys"), [(12, (1, 6)), (12, (2, 3, 5)), (14, (3, 7)), (15, (1, 3, 5))])
-@pytest.mark.parametrize("command", LOOKING)
-def test_even_and_composite_moduli_are_not_refused(says_json, adopt, p, keys, command):
-    adopt("even", network(p=p, keys=keys))
-    examples = ("--examples", 8) if command == "circuit" else ()
-    said = says_json(command, "even", *examples)
-    if command != "circuit":
-        assert said["key_frequencies"] == list(keys)
-
-
-def test_an_unknown_method_is_one_sentence(sentence, planted_run):
-    sentence(["method must be one of exact, acdc, eap, eap-ig", "'magic'"], "circuit", "planted", "--method", "magic")
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [["analyze"], ["analyze", "planted", "--steps", "3"], ["formula", "planted", "--step", "x"], ["import"]],
-    ids=" ".join,
-)
-def test_wrong_usage_is_exit_code_2(miii_says, planted_run, arguments):
-    code, out, err = miii_says(*arguments)
-    assert (code, out) == (2, "")
-    assert err
-
-
-@pytest.mark.parametrize("command", LOOKING)
-def test_looking_changes_nothing(miii_says, planted_run, here, tree, command):
-    before = tree(here)
-    examples = ("--examples", 8) if command == "circuit" else ()
-    assert miii_says(command, "planted", *examples)[0] == 0
-    assert tree(here) == before
-
-
-@pytest.mark.parametrize("command", cli.COMMANDS)
-def test_help_says_what_a_command_does_and_no_more(miii_says, command):
-    for arguments in ([command, "--help"], ["--help"]):
-        code, out, _ = miii_says(*arguments)
-        text = " ".join(out.replace("│", " ").split())
-        assert code == 0
-        first = cli.COMMANDS[command][0].__doc__.splitlines()[0]
-        assert (first if arguments[0] == command else first[:30]) in text
-        assert "Source" not in out
+                assert "apart" in (text := refused(name, "apart"))
+                assert "its weights at step 1 are not finite" in text
+            elif name not in ("circuit", "rollout"):  # these compute in float64, where nothing overflows
+                assert "must give finite" in refused(name, "apart")
 
 
 def test_values_are_printed_shortly(capsys):
-    from miii.cli.printing import print_values
-
     print_values({"a": None, "b": 0.123456789, "c": [], "d": {}, "e": {"k": None, "l": [1, 2.5]}, "f": True})
-    lines = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
+    lines = lines_of(capsys.readouterr().out)
     assert lines == {"a": "-", "b": "0.123457", "c": "-", "d": "-", "e": "k: -, l: 1, 2.5", "f": "True"}
-
-
-def test_no_run_yet_says_how_to_make_one(capsys):
-    from miii.cli.printing import print_runs
-
-    print_runs([], as_json=False)
-    assert "miii train add" in capsys.readouterr().out
 
 
 # ---- compare ----
 
 
-@pytest.fixture
-def two_runs(home):
-    """Two networks on the same task, split and budget, and one on another."""
+def test_compare_prints_a_row_per_run_or_architecture(home, command, command_json):
+    base = miii.RunConfig(
+        task={"p": 11, "train_fraction": 0.5}, model={"d_model": 8, "n_heads": 2, "d_mlp": 8}, steps=2, threads=1
+    )
     for name, changes in (("a", {}), ("b", {"block": "pre-norm"}), ("c", {"p": 13})):
-        base = miii.RunConfig(
-            task={"p": 11, "train_fraction": 0.5}, model={"d_model": 8, "n_heads": 2, "d_mlp": 8}, steps=2, threads=1
-        )
-        runs.record(home / name, miii.train(miii.flat.change(base, changes)))
-    return home
-
-
-def test_compare_prints_a_row_a_run(two_runs, miii_says):
-    code, out, _ = miii_says("compare", "a", "b", "--json")
-    assert code == 0
-    rows = json.loads(out)
+        runs.record(home / name, miii.train(flat.change(base, changes)))
+    rows = command_json("compare", "a", "b")
     size = "d_model 8, n_heads 2, d_mlp 8"
     assert [row["architecture"] for row in rows] == [f"plain, {size}", f"pre-norm, {size}"]
-    measured = compare.measured(runs.open("b"))
+    measured = reports.measure(runs.open("b"))
     assert rows[1]["parameters"] == measured.parameters
     assert rows[1]["explained"] == measured.measures["explained"]
     assert rows[0]["grokked_at"] is None
-
-
-def test_compare_prints_a_row_an_architecture(two_runs, miii_says):
-    code, out, _ = miii_says("compare", "a", "b", "--summary", "--json")
-    assert code == 0
-    told = [(row["architecture"].partition(",")[0], row["seeds"]) for row in json.loads(out)]
-    assert told == [("plain", 1), ("pre-norm", 1)]
-    code, out, _ = miii_says("compare", "a")
-    assert code == 0
-    assert "plain" in out
-
-
-def test_compare_refuses_other_terms_before_it_measures(two_runs, miii_says):
-    code, out, err = miii_says("compare", "a", "c")
+    rows = command_json("compare", "a", "b", "--summary")
+    assert [(row["architecture"].partition(",")[0], row["seeds"]) for row in rows] == [("plain", 1), ("pre-norm", 1)]
+    code, out, _ = command("compare", "a")
+    assert (code, "plain" in out) == (0, True)
+    code, out, err = command("compare", "a", "c")
     assert (code, out) == (2, "")
     assert "equal terms" in err
+
+
+# ---- rollout ----
+
+
+@pytest.fixture(scope="module")
+def recorded(small_config, tmp_path_factory):
+    """Runs on frames, on labels alone and on pairs."""
+    place = tmp_path_factory.mktemp("recorded")
+    task = miii.Frames(low=100, high=999, frames=3, largest_step=4).model_dump()
+    shape = {"d_model": 8, "n_heads": 2, "d_mlp": 8, "positions": "frames"}
+    for name, kind in (("frames", task), ("labels", task | {"predict": "label"})):
+        runs.record(place / name, miii.train(small_config(task=kind, model=shape, steps=4)))
+    runs.record(place / "pairs", miii.train(small_config(steps=4)))
+    return place
+
+
+@pytest.fixture
+def frames_home(recorded, home):
+    """The recorded runs by name."""
+    shutil.copytree(recorded, home, dirs_exist_ok=True)
+    return home
+
+
+def test_rollout_prints_and_saves_the_report(frames_home, command, here):
+    code, out, err = command("rollout", "frames", "--json")
+    assert (code, err, out.count("\n")) == (0, "", 1)
+    found = json.loads(json.dumps(reports.report_rollout(runs.open("frames"))))
+    assert strict_json(out) == found
+    assert not (frames_home / "frames" / "report.json").exists()
+    code, out, _ = command("rollout", "frames", "--save")
+    printed = [line.split()[1] for line in out.splitlines() if line.startswith("integers ")]
+    assert code == 0
+    assert printed == [f"{row['integers']:.6g}" for name in ("rollout", "untrained") for row in found[name]]
+    run = runs.open("frames")
+    assert {"run": "frames", **run.report} == found
+    shipped = runs.ship(run, here / "shipped", snapshots=1)
+    assert (shipped.report, shipped.steps) == (run.report, run.steps[-1:])
+
+
+def test_rollout_takes_a_step_and_a_length(frames_home, command_json):
+    found = command_json("rollout", "frames", "--step", 0, "--ahead", 5)
+    assert found["step"] == 0
+    assert [row["ahead"] for row in found["rollout"]] == [1, 2, 3, 4, 5]
+    for name in ("integers", "digits", "label_accuracy"):  # step 0 is the untrained network
+        assert [row[name] for row in found["rollout"]] == [row[name] for row in found["untrained"]]
+
+
+def test_rollout_and_the_other_commands_refuse_other_tasks(frames_home, command, refused):
+    for line, words in {
+        "pairs": ["run must be on", "frames", "modular"],
+        "labels": ["predict must be everything"],
+        "frames --ahead 0": ["ahead must be at least 1", "0"],
+        "frames --ahead 5000": ["ahead must leave a held-out sequence", "5000"],
+        "frames --step 77": ["step must be one of the snapshots", "77"],
+        "frames --step 0 --save": ["save keeps the report of the last snapshot"],
+        "nosuch": ["run must be one of", "'nosuch'"],
+    }.items():
+        text = refused("rollout", *line.split())
+        assert all(word in text for word in words), text
+    for name in ("analyze", "progress", "formula", "residues"):
+        code, out, err = command(name, "frames")
+        assert (code, out) == (2, "")
+        assert "frames" in err.splitlines()[-1]  # after a bar, perhaps

@@ -10,8 +10,6 @@ import torch
 import miii
 from miii import plots as draw
 from miii.analysis.causal import circuits
-from miii.plots.causal.circuit import METHODS as METHOD_COLORS
-from miii.plots.causal.circuit import READERS
 from miii.plots.frame import frame
 
 METHODS = tuple(circuits.METHODS)
@@ -40,63 +38,63 @@ def layer(chart, n: int):
 # ---- the graph ----
 
 
-@pytest.mark.parametrize("name", [*METHODS, "deep"])
-@pytest.mark.parametrize("n", [1, 7, 21])
-def test_the_graph_gives_back_its_edges_and_scores(found, name, n):
-    circuit = found[name]
-    rows = frame(draw.circuit(circuit, n)).drop_duplicates("item")
-    assert rows["item"].tolist() == [edge.name for edge in circuit.edges[:n]]
-    assert rows["score"].tolist() == list(circuit.scores[:n])
-    assert rows["rank"].tolist() == list(range(1, n + 1))
-    signs = ["works against it" if score < 0 else "helps the answer" for score in circuit.scores[:n]]
-    assert rows["sign"].tolist() == signs
+def test_the_graph_gives_back_its_edges_and_scores(found):
+    for n in [1, 7, 21]:
+        for name in [*METHODS, "deep"]:
+            circuit = found[name]
+            rows = frame(draw.circuit(circuit, n)).drop_duplicates("item")
+            assert rows["item"].tolist() == [edge.name for edge in circuit.edges[:n]]
+            assert rows["score"].tolist() == list(circuit.scores[:n])
+            assert rows["rank"].tolist() == list(range(1, n + 1))
+            signs = ["works against it" if score < 0 else "helps the answer" for score in circuit.scores[:n]]
+            assert rows["sign"].tolist() == signs
 
 
 def points(row) -> np.ndarray:
     return np.array([[float(v) for v in row[name].split()] for name in ("xs", "ys")]).T
 
 
-@pytest.mark.parametrize("name", ["exact", "deep"])
-def test_lines_run_upwards_from_their_source_to_their_reader(found, name):
-    circuit = found[name]
-    chart = draw.circuit(circuit, len(circuit.edges))
-    boxes = layer(chart, 2).set_index("item")
-    ports = {(row["item"], row["label"]): row["x"] for _, row in layer(chart, 4).iterrows()}
-    edges = {edge.name: edge for edge in circuit.edges}
-    lines = frame(chart)
-    assert set(lines["item"]) == set(edges)
-    for _, row in lines.iterrows():
-        edge, path = edges[row["item"]], points(row)
-        source, target = boxes.loc[edge.source.name], boxes.loc[row["to"]]
-        assert source["x"] <= path[0, 0] <= source["x2"]
-        assert path[0, 1] == pytest.approx(source["y2"], abs=1e-3)
-        assert path[-1, 1] == pytest.approx(target["y"], abs=1e-3)
-        assert (np.diff(path[:, 1]) > 0).all()
-        if edge.which:
-            assert path[-1, 0] == pytest.approx(ports[row["to"], edge.which], abs=1e-3)
-        else:
-            assert target["x"] <= path[-1, 0] <= target["x2"]
+def test_lines_run_upwards_from_their_source_to_their_reader(found):
+    for name in ["exact", "deep"]:
+        circuit = found[name]
+        chart = draw.circuit(circuit, len(circuit.edges))
+        boxes = layer(chart, 2).set_index("item")
+        ports = {(row["item"], row["label"]): row["x"] for _, row in layer(chart, 4).iterrows()}
+        edges = {edge.name: edge for edge in circuit.edges}
+        lines = frame(chart)
+        assert set(lines["item"]) == set(edges)
+        for _, row in lines.iterrows():
+            edge, path = edges[row["item"]], points(row)
+            source, target = boxes.loc[edge.source.name], boxes.loc[row["to"]]
+            assert source["x"] <= path[0, 0] <= source["x2"]
+            assert path[0, 1] == pytest.approx(source["y2"], abs=1e-3)
+            assert path[-1, 1] == pytest.approx(target["y"], abs=1e-3)
+            assert (np.diff(path[:, 1]) > 0).all()
+            if edge.which:
+                assert path[-1, 0] == pytest.approx(ports[row["to"], edge.which], abs=1e-3)
+            else:
+                assert target["x"] <= path[-1, 0] <= target["x2"]
 
 
-@pytest.mark.parametrize("name", ["exact", "deep"])
-def test_nothing_is_drawn_over_anything_else(found, name):
-    circuit = found[name]
-    chart = draw.circuit(circuit, len(circuit.edges))
-    boxes = layer(chart, 2)
-    spec = chart.to_dict()["layer"][2]["encoding"]
-    for axis, ends in (("x", ("x", "x2")), ("y", ("y", "y2"))):
-        low, high = spec[axis]["scale"]["domain"]
-        assert low < boxes[ends[0]].min()
-        assert boxes[ends[1]].max() < high
-    for a in boxes.itertuples():
-        for b in boxes.itertuples():
-            apart = a.x2 < b.x or b.x2 < a.x or a.y2 < b.y or b.y2 < a.y
-            assert a.item == b.item or apart, (a.item, b.item)
-    for _, row in frame(chart).iterrows():
-        for x, y in points(row)[1:-1]:  # where it passes other depths
-            assert 0 < x < spec["x"]["scale"]["domain"][1]
-            hit = boxes[(boxes.x < x) & (x < boxes.x2) & (boxes.y - 0.05 < y) & (y < boxes.y2 + 0.05)]
-            assert hit.empty, (row["item"], hit["item"].tolist())
+def test_nothing_is_drawn_over_anything_else(found):
+    for name in ["exact", "deep"]:
+        circuit = found[name]
+        chart = draw.circuit(circuit, len(circuit.edges))
+        boxes = layer(chart, 2)
+        spec = chart.to_dict()["layer"][2]["encoding"]
+        for axis, ends in (("x", ("x", "x2")), ("y", ("y", "y2"))):
+            low, high = spec[axis]["scale"]["domain"]
+            assert low < boxes[ends[0]].min()
+            assert boxes[ends[1]].max() < high
+        for a in boxes.itertuples():
+            for b in boxes.itertuples():
+                apart = a.x2 < b.x or b.x2 < a.x or a.y2 < b.y or b.y2 < a.y
+                assert a.item == b.item or apart, (a.item, b.item)
+        for _, row in frame(chart).iterrows():
+            for x, y in points(row)[1:-1]:  # where it passes other depths
+                assert 0 < x < spec["x"]["scale"]["domain"][1]
+                hit = boxes[(boxes.x < x) & (x < boxes.x2) & (boxes.y - 0.05 < y) & (y < boxes.y2 + 0.05)]
+                assert hit.empty, (row["item"], hit["item"].tolist())
 
 
 def test_a_key_of_an_early_layer_goes_to_its_head_wherever_that_looks_from(found):
@@ -167,52 +165,27 @@ def test_faithfulness_gives_back_every_curve(found):
         assert of["f"].tolist() == list(circuit.faithfulness.f)
 
 
-def test_every_method_has_a_colour_of_its_own():
-    assert set(METHOD_COLORS) == set(circuits.METHODS)
-    assert len(set(METHOD_COLORS.values())) == len(METHOD_COLORS)
-    assert len(set(READERS.values())) == len(READERS)
+def test_agreement_gives_back_both_scores_of_every_edge(found):
+    for name in METHODS:
+        rows = frame(draw.edge_agreement(found[name], found["exact"])).set_index("edge")
+        for circuit, column in ((found["exact"], "true"), (found[name], "found")):
+            assert {e.name: s for e, s in zip(circuit.edges, circuit.scores, strict=True)} == rows[column].to_dict()
+        assert rows["read as"].value_counts().to_dict() == {"query": 2, "key": 6, "value": 6, "MLP": 3, "logits": 4}
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_agreement_gives_back_both_scores_of_every_edge(found, name):
-    rows = frame(draw.edge_agreement(found[name], found["exact"])).set_index("edge")
-    for circuit, column in ((found["exact"], "true"), (found[name], "found")):
-        assert {e.name: s for e, s in zip(circuit.edges, circuit.scores, strict=True)} == rows[column].to_dict()
-    assert rows["read as"].value_counts().to_dict() == {"query": 2, "key": 6, "value": 6, "MLP": 3, "logits": 4}
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_the_line_of_equality_needs_one_unit(found, name):
-    chart = draw.edge_agreement(found[name], found["exact"])
-    assert len(chart.layer) == (1 if name == "acdc" else 2)
-    axes = chart.to_dict()["layer"][0]["encoding"]
-    assert axes["x"]["title"] == "exact, logits"
-    assert axes["y"]["title"] == f"{name}, {'nats' if name == 'acdc' else 'logits'}"
-    scores = {"x": found["exact"].scores, "y": found[name].scores}
-    for axis, values in scores.items():
-        low, high = axes[axis]["scale"]["domain"]
-        assert low < min(values) <= max(values) < high
-        ticks = axes[axis]["axis"]["values"]
-        assert 0 in ticks
-        assert all(low <= tick <= high for tick in ticks)
-    if name != "acdc":
-        assert axes["x"]["scale"] == axes["y"]["scale"]
-
-
-@pytest.mark.parametrize("which", ["circuit", "faithfulness", "edge_agreement"])
-def test_charts_say_what_they_show_and_are_drawn(found, which, tmp_path):
-    charts = {
-        "circuit": lambda: draw.circuit(found["deep"], 30),
-        "faithfulness": lambda: draw.faithfulness([found["exact"], found["eap"]]),
-        "edge_agreement": lambda: draw.edge_agreement(found["eap"], found["exact"]),
-    }
-    chart = charts[which]()
-    spec = chart.to_dict()
-    assert isinstance(spec["title"], str)
-    encoding = spec["layer"][0]["encoding"]
-    assert encoding["x"]["title"]
-    assert encoding["y"]["title"]
-    chart.save(tmp_path / "chart.svg")
-    drawn = (tmp_path / "chart.svg").read_text()
-    assert spec["title"] in drawn
-    assert "NaN" not in drawn
+def test_the_line_of_equality_needs_one_unit(found):
+    for name in METHODS:
+        chart = draw.edge_agreement(found[name], found["exact"])
+        assert len(chart.layer) == (1 if name == "acdc" else 2)
+        axes = chart.to_dict()["layer"][0]["encoding"]
+        assert axes["x"]["title"] == "exact, logits"
+        assert axes["y"]["title"] == f"{name}, {'nats' if name == 'acdc' else 'logits'}"
+        scores = {"x": found["exact"].scores, "y": found[name].scores}
+        for axis, values in scores.items():
+            low, high = axes[axis]["scale"]["domain"]
+            assert low < min(values) <= max(values) < high
+            ticks = axes[axis]["axis"]["values"]
+            assert 0 in ticks
+            assert all(low <= tick <= high for tick in ticks)
+        if name != "acdc":
+            assert axes["x"]["scale"] == axes["y"]["scale"]

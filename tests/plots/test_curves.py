@@ -27,24 +27,21 @@ CHARTS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("chart", "columns", "names"),
-    [
+def test_every_measure_comes_back():
+    for chart, columns, names in [
         ("sieving", AREAS, ["all", "3", "7", "11", "13"]),
         ("by_prime", RIGHT, ["2", "3", "11"]),
         ("by_length", LENGTHS, ["training", "test, as long", "test, longer"]),
-    ],
-)
-def test_every_measure_comes_back(chart, columns, names):
-    got = plots.frame(CHARTS[chart]())
-    assert got["line"].unique().tolist() == names
-    for name, values in zip(names, columns.values(), strict=True):
-        rows = got[got["line"] == name]
-        assert rows["step"].tolist() == STEPS
-        assert rows["value"].tolist() == pytest.approx(values, nan_ok=True)
+    ]:
+        got = plots.frame(CHARTS[chart]())
+        assert got["line"].unique().tolist() == names
+        for name, values in zip(names, columns.values(), strict=True):
+            rows = got[got["line"] == name]
+            assert rows["step"].tolist() == STEPS
+            assert rows["value"].tolist() == pytest.approx(values, nan_ok=True)
 
 
-def test_what_is_asked_for_is_marked_in_the_colour_of_its_curve():
+def test_what_is_asked_for_is_marked_in_the_color_of_its_curve():
     asked = plots.sieving(PRIMES).layer[1].data
     assert asked["line"].tolist() == ["all", "3"]
     assert asked["value"].tolist() == list(SIEVED)
@@ -59,18 +56,18 @@ def test_a_task_without_longer_strings_has_no_curve_of_them():
     assert got["line"].unique().tolist() == ["training", "test, as long"]
 
 
-@pytest.mark.parametrize("draw", [plots.sieving, plots.loss])
-def test_a_long_training_is_drawn_from_a_part_of_its_evaluations(draw):
-    rows = 10_000
-    columns = [*AREAS, "train_loss", "test_loss"]
-    metrics = pd.DataFrame({"step": range(rows)} | dict.fromkeys(columns, 0.5))
-    got = plots.frame(draw(metrics))
-    assert len(got) <= training.MOST
-    for _, line in got.groupby("line"):
-        assert (line["step"].iloc[0], line["step"].iloc[-1]) == (0, rows - 1)
-        gaps = line["step"].diff().dropna()
-        assert gaps.max() - gaps.min() <= 1
-    draw(metrics).to_dict()  # Altair refuses more than 5,000
+def test_a_long_training_is_drawn_from_a_part_of_its_evaluations():
+    for draw in [plots.sieving, plots.loss]:
+        rows = 10_000
+        columns = [*AREAS, "train_loss", "test_loss"]
+        metrics = pd.DataFrame({"step": range(rows)} | dict.fromkeys(columns, 0.5))
+        got = plots.frame(draw(metrics))
+        assert len(got) <= training.MOST
+        for _, line in got.groupby("line"):
+            assert (line["step"].iloc[0], line["step"].iloc[-1]) == (0, rows - 1)
+            gaps = line["step"].diff().dropna()
+            assert gaps.max() - gaps.min() <= 1
+        draw(metrics).to_dict()  # Altair refuses more than 5,000
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     "answer_logits": lambda: plots.answer_logits(follow.predict(logits()), 7),
     "argued": lambda: plots.argued(follow.waves(logits()), 5, 12),
     "digit_walk": lambda: plots.digit_walk(suspect(3), PATH, ["1", "0", "2"], 102),
-    "evidence_beside": lambda: plots.evidence_by_factor(BESIDE, -4.5, "12345"),
+    "evidence_by_factor": lambda: plots.evidence_by_factor(BESIDE, -4.5, "12345"),
     "evidence_by_letter": lambda: plots.evidence_by_letter("MIIUI", np.array([3.0, 2.0, 2.5, -4.0])),
     "looks_at": lambda: plots.looks_at(noise(2, 3).softmax(1), ["5", "5", "="]),
     "neurons_write": lambda: plots.neurons_write(written(), noise(20)),
@@ -73,10 +73,10 @@ def test_attention_gives_back_every_weight():
     assert got["position"].tolist() == ["0: 5", "1: 5", "2: ="] * 2  # two like tokens in two places
 
 
-@pytest.mark.parametrize(("positions", "layers"), [(6, 2), (38, 1)])
-def test_weights_are_written_where_there_is_room(positions, layers):
-    chart = plots.looks_at(noise(2, positions).softmax(1), ["I"] * positions)
-    assert len(chart.to_dict()["layer"]) == layers
+def test_weights_are_written_where_there_is_room():
+    for positions, layers in [(6, 2), (38, 1)]:
+        chart = plots.looks_at(noise(2, positions).softmax(1), ["I"] * positions)
+        assert len(chart.to_dict()["layer"]) == layers
 
 
 def test_weights_below_0_have_a_scale_around_it():
@@ -94,7 +94,7 @@ def test_neurons_come_the_loudest_first_with_their_frequency():
     assert got["writes"].tolist() == [f"k = {values.frequency[i]}" for i in order]
 
 
-def test_of_many_frequencies_the_weakest_share_a_colour():
+def test_of_many_frequencies_the_weakest_share_a_color():
     chart = plots.neurons_write(written(torch.arange(20) + 1), noise(20))
     scale = chart.to_dict()["encoding"]["color"]["scale"]
     assert len(scale["domain"]) == len(scale["range"]) == len(CATEGORY)
@@ -116,13 +116,13 @@ def test_logits_mark_the_answer_the_runner_up_and_the_truth():
     assert marked == {said.answer: "answer", said.runner_up: "runner-up", 7: "truth"}
 
 
-@pytest.mark.parametrize("right", [True, False])
-def test_a_truth_that_is_the_answer_or_the_runner_up_is_marked_once(right):
-    said = follow.predict(logits())
-    assert said.answer == 5
-    got = plots.frame(plots.answer_logits(said, 5 if right else said.runner_up)).set_index("c")["kind"]
-    assert got[5] == "answer"
-    assert got[said.runner_up] == ("runner-up" if right else "truth")
+def test_a_truth_that_is_the_answer_or_the_runner_up_is_marked_once():
+    for right in [True, False]:
+        said = follow.predict(logits())
+        assert said.answer == 5
+        got = plots.frame(plots.answer_logits(said, 5 if right else said.runner_up)).set_index("c")["kind"]
+        assert got[5] == "answer"
+        assert got[said.runner_up] == ("runner-up" if right else "truth")
 
 
 def test_what_is_argued_adds_up():
@@ -163,7 +163,7 @@ def test_of_many_residues_multiples_stand_out():
 
 
 def test_evidence_stands_beside_that_of_others():
-    chart = CHARTS["evidence_beside"]()
+    chart = CHARTS["evidence_by_factor"]()
     assert plots.frame(chart).equals(TABLE)
     assert chart.layer[-1].data["at"].tolist() == [-4.5, -1.5]
 

@@ -126,13 +126,6 @@ def test_phases_gives_back_the_live_neurons_of_one_frequency_in_units_of_pi():
     assert got["error"].tolist() == pytest.approx([0, 0.25 / math.pi, -3 / math.pi])
 
 
-def test_an_activation_gives_back_its_grid():
-    values = noise(P * P)
-    got = plots.frame(plots.activation(values, 3))
-    assert torch.equal(torch.tensor(got["value"].to_numpy()).float(), values)
-    assert (got["row"] * P + got["column"]).tolist() == list(range(P * P))
-
-
 def test_what_a_neuron_reads_and_writes_is_shown_less_its_mean():
     of_a, of_b, row = noise(P), noise(P).flip(0) + 3, noise(P) - 7
     got = plots.frame(plots.reads(of_a, of_b, 0))
@@ -168,19 +161,13 @@ def test_terms_gives_back_every_term():
     assert got["phase"].tolist() == [0.5, -3.0]
 
 
-def test_a_formula_without_terms_is_drawn(tmp_path):
-    chart = plots.terms(Formula(P, ()))
-    assert len(plots.frame(chart)) == 0
-    assert "Terms of the formula" in drawn(chart, tmp_path)
-
-
-@pytest.mark.parametrize("names", [["step 400"], ["step 400", "step 52"]])
-def test_kinds_gives_back_every_share(names):
-    got = plots.frame(plots.kinds(dict.fromkeys(names, SHARES)))
-    for name in names:
-        rows = got[got["network"] == name].sort_values("order")
-        assert dict(zip(rows["kind"], rows["share"], strict=True)) == SHARES
-        assert rows["kind"].tolist() == list(KINDS)
+def test_kinds_gives_back_every_share():
+    for names in [["step 400"], ["step 400", "step 52"]]:
+        got = plots.frame(plots.kinds(dict.fromkeys(names, SHARES)))
+        for name in names:
+            rows = got[got["network"] == name].sort_values("order")
+            assert dict(zip(rows["kind"], rows["share"], strict=True)) == SHARES
+            assert rows["kind"].tolist() == list(KINDS)
 
 
 def test_steering_gives_back_both_turns_for_every_s():
@@ -238,57 +225,42 @@ def test_large_numbers_are_written_out_and_counts_are_whole(tmp_path):
     assert "0.5" not in re.findall(r"<text[^>]*>([^<]*)</text>", text)
 
 
-@pytest.mark.parametrize("train_fraction", [0.5, None])
-def test_progress_shows_every_measure_once(train_fraction):
-    frame = trajectory(train_fraction)
-    charts = plots.progress(frame, PHASES if train_fraction else ())
-    titles = [chart.to_dict()["title"] for chart in charts]
-    assert len(set(titles)) == len(charts) == 8
-    shown = [
-        rows["value"].tolist() for chart in charts for _, rows in plots.frame(chart).groupby("measure", sort=False)
-    ]
-    own = {"step", "loss", "accuracy", "dead_neurons"} if train_fraction else {"step", "dead_neurons"}
-    columns = [name for name in frame if name not in own and frame[name].notna().any()]
-    for name in columns:
-        assert frame[name].astype(float).tolist() in shown, f"{name} is not shown"
-    assert len(shown) == len(columns) + 1  # the excluded loss stands twice
-    for chart in charts:
-        json.dumps(chart.to_dict(), allow_nan=False)
+def test_progress_shows_every_measure_once():
+    for train_fraction in [0.5, None]:
+        frame = trajectory(train_fraction)
+        charts = plots.progress(frame, PHASES if train_fraction else ())
+        titles = [chart.to_dict()["title"] for chart in charts]
+        assert len(set(titles)) == len(charts) == 8
+        shown = [
+            rows["value"].tolist() for chart in charts for _, rows in plots.frame(chart).groupby("measure", sort=False)
+        ]
+        own = {"step", "loss", "accuracy", "dead_neurons"} if train_fraction else {"step", "dead_neurons"}
+        columns = [name for name in frame if name not in own and frame[name].notna().any()]
+        for name in columns:
+            assert frame[name].astype(float).tolist() in shown, f"{name} is not shown"
+        assert len(shown) == len(columns) + 1  # the excluded loss stands twice
+        for chart in charts:
+            json.dumps(chart.to_dict(), allow_nan=False)
 
 
-def test_progress_of_a_network_without_key_frequencies(tmp_path):
-    without = plots.progress(trajectory(frequencies=()))[2]
-    assert set(plots.frame(without)["measure"]) == {"all"}
-    drawn(without, tmp_path)
-
-
-def test_progress_of_one_snapshot_is_drawn(tmp_path):
-    for chart in plots.progress(trajectory().iloc[:1]):
-        drawn(chart, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("values", "lines"),
-    [
+def test_a_logarithmic_axis_has_some_lines_at_round_numbers():
+    for values, lines in [
         ([0.5, 3.0], [0.1, 0.2, 0.5, 1, 2, 5, 10]),
         ([2e-3, 0.8], [10.0**k for k in range(-3, 1)]),
         ([1e-12, 5.0], [10.0**k for k in range(-12, 2, 2)]),
-    ],
-)
-def test_a_logarithmic_axis_has_some_lines_at_round_numbers(values, lines):
-    y = alt.Y("value:Q", scale=alt.Scale(type="log"), axis=log_axis())
-    chart = alt.Chart(pd.DataFrame({"value": values})).mark_point().encode(y=y)
-    drawn = plots.picture(chart, "svg").decode().replace("\N{MINUS SIGN}", "-")
-    (axis,) = re.findall(r'class="mark-text role-axis-label".*?</g>', drawn)
-    assert sorted(map(float, re.findall(r">([^<>]+)</text>", axis))) == pytest.approx(lines)
+    ]:
+        y = alt.Y("value:Q", scale=alt.Scale(type="log"), axis=log_axis())
+        chart = alt.Chart(pd.DataFrame({"value": values})).mark_point().encode(y=y)
+        drawn = plots.picture(chart, "svg").decode().replace("\N{MINUS SIGN}", "-")
+        (axis,) = re.findall(r'class="mark-text role-axis-label".*?</g>', drawn)
+        assert sorted(map(float, re.findall(r">([^<>]+)</text>", axis))) == pytest.approx(lines)
 
 
 # ---- from step to step ----
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
+def test_another_step_changes_the_data_and_nothing_else():
+    for one, other in [
         (lambda: plots.clusters(NEURONS), lambda: plots.clusters(DEAD)),
         (lambda: plots.single_frequency(NEURONS), lambda: plots.single_frequency(DEAD)),
         (lambda: plots.phases(NEURONS), lambda: plots.phases(DEAD)),
@@ -304,9 +276,6 @@ def test_a_logarithmic_axis_has_some_lines_at_round_numbers(values, lines):
             lambda: plots.steering(STEERED),
             lambda: plots.steering(replace(STEERED, accuracy=torch.zeros(P - 1), frequencies=())),
         ),
-    ],
-    ids=["clusters", "single_frequency", "phases", "reads", "writes", "spectrum_2d", "terms", "kinds", "steering"],
-)
-def test_another_step_changes_the_data_and_nothing_else(one, other):
-    assert bare(one().to_dict()) == bare(other().to_dict())
-    assert one().to_dict()["datasets"] != other().to_dict()["datasets"]
+    ]:
+        assert bare(one().to_dict()) == bare(other().to_dict())
+        assert one().to_dict()["datasets"] != other().to_dict()["datasets"]

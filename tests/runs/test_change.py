@@ -32,11 +32,11 @@ def test_a_renamed_run_is_the_same_under_another_name(mine, home, tree, small_ru
     assert run.config == small_run.config
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "../b", "a b", "a\n", "é", "a=1", "x" * 81])
-def test_a_name_is_letters_digits_and_a_few_signs(mine, name, one_sentence):
-    with one_sentence("name must be 1 to 80 letters"):
-        runs.rename(mine, name)
-    assert mine.folder.exists()
+def test_a_name_is_letters_digits_and_a_few_signs(mine, one_sentence):
+    for name in ["", ".", "..", ".hidden", "a/b", "../b", "a b", "a\n", "é", "a=1", "x" * 81]:
+        with one_sentence("name must be 1 to 80 letters"):
+            runs.rename(mine, name)
+        assert mine.folder.exists()
 
 
 def test_a_name_that_is_taken_is_refused(mine, home, one_sentence):
@@ -54,7 +54,7 @@ def test_a_run_that_is_being_written_stays(mine, act, one_sentence):
 
 def test_a_run_that_came_with_miii_stays(home, act, one_sentence):
     shipped = runs.open("add-113")
-    with one_sentence("add-113", "can only be read"):
+    with one_sentence("add-113", "shipped", "read-only"):
         act(shipped)
     assert shipped.folder.exists()
 

@@ -132,19 +132,19 @@ def test_adopting_over_something_is_refused(model, tmp_path, make, one_sentence)
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("size", [10, 1000, 2000], ids=["no config", "no weights", "half the weights"])
-def test_adopting_to_a_full_disk_is_told_and_leaves_nothing(model, tmp_path, size, one_sentence):
-    with room_for(size), one_sentence("could not be written", str(tmp_path / "run")):
-        miii.runs.adopt(tmp_path / "run", config_of(), model, format="by hand")
-    assert list(tmp_path.iterdir()) == []
+def test_adopting_to_a_full_disk_is_told_and_leaves_nothing(model, tmp_path, one_sentence):
+    for size in [10, 1000, 2000]:
+        with room_for(size), one_sentence("could not be written", str(tmp_path / "run")):
+            miii.runs.adopt(tmp_path / "run", config_of(), model, format="by hand")
+        assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("changes", [{"p": 13}, {"act": "relu"}, {"d_mlp": 7}], ids=str)
-def test_a_network_that_does_not_fit_the_config_is_refused(model, tmp_path, changes, one_sentence):
-    config = miii.flat.change(config_of(), changes)
-    with one_sentence("config", "network"):
-        miii.runs.adopt(tmp_path / "run", config, model, format="by hand")
-    assert list(tmp_path.iterdir()) == []
+def test_a_network_that_does_not_fit_the_config_is_refused(model, tmp_path, one_sentence):
+    for changes in [{"p": 13}, {"act": "relu"}, {"d_mlp": 7}]:
+        config = miii.flat.change(config_of(), changes)
+        with one_sentence("config", "network"):
+            miii.runs.adopt(tmp_path / "run", config, model, format="by hand")
+        assert list(tmp_path.iterdir()) == []
 
 
 # ---- shipping ----
@@ -199,14 +199,13 @@ def test_the_fewest_snapshots_are_the_last_and_then_the_first(small_run, tmp_pat
         assert same(shipped.weights(), small_run.weights())
 
 
-@pytest.mark.parametrize("n", [*range(9), 100])
-@pytest.mark.parametrize("steps", [[], [3], [0, 3], [0, 1, 2, 5, 9, 24]], ids=len)
-def test_thinning_keeps_the_last_then_the_first_and_never_more(steps, n):
-    kept = thin(steps, n)
-    assert len(kept) == min(n, len(steps))
-    assert kept == sorted(set(kept) & set(steps))
-    assert kept[-1:] == (steps[-1:] if n else [])
-    assert n < 2 or kept[:1] == steps[:1]
+def test_thinning_keeps_the_last_then_the_first_and_never_more():
+    for steps, n in itertools.product([[], [3], [0, 3], [0, 1, 2, 5, 9, 24]], [*range(9), 100]):
+        kept = thin(steps, n)
+        assert len(kept) == min(n, len(steps))
+        assert kept == sorted(set(kept) & set(steps))
+        assert kept[-1:] == (steps[-1:] if n else [])
+        assert n < 2 or kept[:1] == steps[:1]
 
 
 def test_fewer_than_no_snapshots_are_refused(small_run, tmp_path, one_sentence):
@@ -235,13 +234,13 @@ def test_shipping_to_a_full_disk_is_told_and_leaves_nothing_half(small_run, tmp_
 # ---- thinning ----
 
 
-@pytest.mark.parametrize("n", [2, 3, 5, 13, 14, 20])
-def test_thinning_keeps_the_ends_and_spaces_evenly(n):
-    steps = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 350, 390, 400]
-    kept = miii.runs.thin(steps, n)
-    assert len(kept) == min(n, len(steps))
-    assert (kept[0], kept[-1]) == (0, 400)
-    places = [steps.index(step) for step in kept]
-    gaps = [b - a for a, b in itertools.pairwise(places)]
-    assert max(gaps) - min(gaps) <= 1
-    assert miii.runs.thin([], n) == []
+def test_thinning_keeps_the_ends_and_spaces_evenly():
+    for n in [2, 3, 5, 13, 14, 20]:
+        steps = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 350, 390, 400]
+        kept = miii.runs.thin(steps, n)
+        assert len(kept) == min(n, len(steps))
+        assert (kept[0], kept[-1]) == (0, 400)
+        places = [steps.index(step) for step in kept]
+        gaps = [b - a for a, b in itertools.pairwise(places)]
+        assert max(gaps) - min(gaps) <= 1
+        assert miii.runs.thin([], n) == []

@@ -374,13 +374,15 @@ UNFIT = {
 }
 
 
-@pytest.mark.parametrize("spoil", UNFIT)
-def test_what_resuming_needs_must_fit_the_config(stopped_copy, spoil, one_sentence, tree):
-    UNFIT[spoil](stopped_copy)
-    before = tree(stopped_copy)
-    with one_sentence("resume.safetensors"):
-        drain(miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy)))
-    assert tree(stopped_copy) == before
+def test_what_resuming_needs_must_fit_the_config(stopped_run, tmp_path, one_sentence, tree):
+    for name, spoil in UNFIT.items():
+        folder = tmp_path / name
+        shutil.copytree(stopped_run.folder, folder)
+        spoil(folder)
+        before = tree(folder)
+        with one_sentence("resume.safetensors"):
+            drain(miii.runs.follow(folder, miii.runs.resume(folder)))
+        assert tree(folder) == before, name
 
 
 @pytest.mark.parametrize("line", ["{broken\n", "3\n", "{}\n"])

@@ -49,7 +49,7 @@ def test_training_asks_for_the_labels_of_training_integers_alone(monkeypatch):
 
 
 def test_a_training_range_of_one_kind_is_one_sentence(one_sentence):
-    between = GridConfig(low=114, n_train=12, length=4)  # 113 and 127 are neighbours among the primes
+    between = GridConfig(low=114, n_train=12, length=4)  # 113 and 127 are neighbors among the primes
     with one_sentence("low and n_train", "both kinds"):
         next(training.train(between))
 

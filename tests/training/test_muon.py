@@ -1,6 +1,7 @@
 """Muon in float32 against the iteration written out, and against torch's own in bfloat16."""
 
-import pytest
+import itertools
+
 import torch
 
 from miii.training.muon import Orthogonal, orthogonalize
@@ -23,56 +24,55 @@ def written_out(matrix):
     return X.T if matrix.shape[0] > matrix.shape[1] else X
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_the_steps_on_the_gram_matrix_are_the_steps_on_the_matrix(shape):
-    matrix = random(shape, dtype=torch.float64)
-    torch.testing.assert_close(orthogonalize(matrix), written_out(matrix), rtol=1e-8, atol=1e-8)
+def test_the_steps_on_the_gram_matrix_are_the_steps_on_the_matrix():
+    for shape in SHAPES:
+        matrix = random(shape, dtype=torch.float64)
+        torch.testing.assert_close(orthogonalize(matrix), written_out(matrix), rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_float32_is_enough(shape):
-    matrix = random(shape)
-    result = orthogonalize(matrix)
-    assert result.dtype == torch.float32
-    torch.testing.assert_close(result.double(), written_out(matrix.double()), rtol=0, atol=2e-5)
+def test_float32_is_enough():
+    for shape in SHAPES:
+        matrix = random(shape)
+        result = orthogonalize(matrix)
+        assert result.dtype == torch.float32
+        torch.testing.assert_close(result.double(), written_out(matrix.double()), rtol=0, atol=2e-5)
 
 
-@pytest.mark.parametrize("shape", [(16, 16), (16, 64), (64, 16)], ids=str)
-@pytest.mark.parametrize("smallest", [1.0, 0.1, 0.01])
-def test_singular_values_come_near_one_and_singular_vectors_stay(shape, smallest):
-    U, _, Vh = torch.linalg.svd(random(shape, dtype=torch.float64), full_matrices=False)
-    values = torch.linspace(1, smallest, 16, dtype=torch.float64)
-    turned = U.T @ orthogonalize(U @ values.diag() @ Vh) @ Vh.T
-    assert 0.65 < turned.diagonal().min() <= turned.diagonal().max() < 1.25
-    torch.testing.assert_close(turned, turned.diagonal().diag(), rtol=0, atol=1e-10)
+def test_singular_values_come_near_one_and_singular_vectors_stay():
+    for smallest, shape in itertools.product([1.0, 0.1, 0.01], [(16, 16), (16, 64), (64, 16)]):
+        U, _, Vh = torch.linalg.svd(random(shape, dtype=torch.float64), full_matrices=False)
+        values = torch.linspace(1, smallest, 16, dtype=torch.float64)
+        turned = U.T @ orthogonalize(U @ values.diag() @ Vh) @ Vh.T
+        assert 0.65 < turned.diagonal().min() <= turned.diagonal().max() < 1.25
+        torch.testing.assert_close(turned, turned.diagonal().diag(), rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("factor", [1e-3, 1e4])
-def test_the_size_of_a_gradient_does_not_count(factor):
-    matrix = random((8, 32))
-    torch.testing.assert_close(orthogonalize(factor * matrix), orthogonalize(matrix), rtol=0, atol=1e-5)
+def test_the_size_of_a_gradient_does_not_count():
+    for factor in [1e-3, 1e4]:
+        matrix = random((8, 32))
+        torch.testing.assert_close(orthogonalize(factor * matrix), orthogonalize(matrix), rtol=0, atol=1e-5)
 
 
 def test_a_gradient_of_zero_moves_nothing():
     assert torch.equal(orthogonalize(torch.zeros(4, 6)), torch.zeros(4, 6))
 
 
-@pytest.mark.parametrize("shape", [(8, 8), (8, 32), (32, 8)], ids=str)
-def test_the_update_is_torch_s_to_its_rounding(shape):
-    options = {"lr": 0.1, "weight_decay": 0.5, "momentum": 0.8}
-    ours, theirs = (torch.nn.Parameter(random(shape)) for _ in range(2))
-    mine, torch_s = Orthogonal([ours], **options), torch.optim.Muon([theirs], **options)
-    for seed in range(1, 6):
-        before = ours.detach().clone()
-        with torch.no_grad():
-            theirs.copy_(ours)
-        ours.grad, theirs.grad = random(shape, seed), random(shape, seed)
-        mine.step()
-        torch_s.step()
-        moved, expected = ours.detach() - before, theirs.detach() - before
-        # bfloat16 has eight bits, and five steps multiply what they round off
-        assert (moved - expected).norm() < 0.02 * expected.norm()
-        torch.testing.assert_close(mine.state[ours]["momentum_buffer"], torch_s.state[theirs]["momentum_buffer"])
+def test_the_update_is_torch_s_to_its_rounding():
+    for shape in [(8, 8), (8, 32), (32, 8)]:
+        options = {"lr": 0.1, "weight_decay": 0.5, "momentum": 0.8}
+        ours, theirs = (torch.nn.Parameter(random(shape)) for _ in range(2))
+        mine, torch_s = Orthogonal([ours], **options), torch.optim.Muon([theirs], **options)
+        for seed in range(1, 6):
+            before = ours.detach().clone()
+            with torch.no_grad():
+                theirs.copy_(ours)
+            ours.grad, theirs.grad = random(shape, seed), random(shape, seed)
+            mine.step()
+            torch_s.step()
+            moved, expected = ours.detach() - before, theirs.detach() - before
+            # bfloat16 has eight bits, and five steps multiply what they round off
+            assert (moved - expected).norm() < 0.02 * expected.norm()
+            torch.testing.assert_close(mine.state[ours]["momentum_buffer"], torch_s.state[theirs]["momentum_buffer"])
 
 
 def test_without_nesterov_s_look_ahead_or_another_momentum_it_would_not_be():

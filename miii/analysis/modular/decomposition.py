@@ -1,4 +1,4 @@
-"""What the logits are made of beside the formula: every wave in (a, b, c), sorted into kinds."""
+"""Decompose the logits into kinds of waves in (a, b, c)."""
 
 from collections.abc import Sequence
 
@@ -19,18 +19,17 @@ KINDS = (
 def shares(
     logits: Float[Tensor, "pairs p"], frequencies: Sequence[int], multipliers: tuple[int, int] = (1, 1)
 ) -> dict[str, float]:
-    """Share of the logits' variance over the pairs by kind of wave, in the order of ``KINDS``; they sum to 1.
+    """Return the share of the logits' variance over the pairs by kind of wave, in the order of ``KINDS``; sums to 1.
 
     - "the formula's waves": functions of alpha a + beta b - c at the given frequencies;
-    - "the same at other frequencies": the same at the others, such as overtones;
-    - "the sum, unlike from answer to answer": any other function of alpha a + beta b and c: one answer's logit moves
-      with the sum in another way than the next one's;
+    - "the same at other frequencies": the same at other frequencies, such as overtones;
+    - "the sum, unlike from answer to answer": other functions of alpha a + beta b and c, which differ between answers;
     - "one operand alone": functions of a and c, or of b and c;
-    - "sum and difference together": the rest, which depends on both operands in another way than through their sum.
+    - "sum and difference together": the rest, which depends on both operands, and not only on their sum.
 
-    What depends on c alone is no variance over the pairs and left out. Logits without any variance give zeros.
+    Terms in c alone do not vary over the pairs and are left out. Logits without variance give zeros.
 
-    Source: own design, on the three-dimensional spectrum of Gromov (arXiv 2301.02679), section 3.
+    Source: the three-dimensional spectrum of Gromov (arXiv 2301.02679), section 3.
     """
     p = logits.shape[1]
     power = torch.fft.fftn(logits.double().view(p, p, p)).abs().square()

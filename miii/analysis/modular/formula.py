@@ -11,7 +11,7 @@ from torch import Tensor
 
 from miii import metrics
 from miii.errors import InputError
-from miii.numbers import centred
+from miii.numbers import centered
 from miii.tasks import ModularAddition
 
 if TYPE_CHECKING:
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Term:
-    """``amplitude * cos(2 pi (a k_a + b k_b - c k_c) / p + phase)``: two parameters, and three integers.
+    """One term, ``amplitude * cos(2 pi (a k_a + b k_b - c k_c) / p + phase)``.
 
     Attributes:
         k_a, k_b: in -(p // 2) .. p // 2.
         k_c: in 1 .. p // 2.
-        amplitude: in logits, not negative.
+        amplitude: in logits, at least 0.
         phase: in radians, -pi .. pi.
 
-    Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.2, with three frequencies in place of one.
+    Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.2, with three frequencies instead of one.
     """
 
     k_a: int
@@ -40,7 +40,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Formula:
-    """Logits of answer c to (a, b) as a sum of terms.
+    """The logit of answer c to (a, b) as a sum of terms.
 
     Source: Nanda et al. 2023, section 4.2: logits ~ sum_k alpha_k cos(w_k (a + b - c)).
     """
@@ -49,32 +49,31 @@ class Formula:
     terms: tuple[Term, ...]
 
     def logits(self) -> Float[Tensor, "pairs p"]:
-        """The formula's logits for all pairs in the order a * p + b, in float64."""
+        """Return the formula's logits for all pairs, in the order a * p + b, in float64."""
         n = torch.arange(self.p)
         out = torch.zeros(self.p**2, self.p, dtype=torch.float64)
         for term in self.terms:
             of_pair = _angle(self.p, (term.k_a * n[:, None] + term.k_b * n).flatten()) + term.phase
             of_answer = _angle(self.p, term.k_c * n)
-            # cos(x - y), as two outer products
+            # cos(x - y) as two outer products
             out.addr_(of_pair.cos(), of_answer.cos(), alpha=term.amplitude)
             out.addr_(of_pair.sin(), of_answer.sin(), alpha=term.amplitude)
         return out
 
     @property
     def multipliers(self) -> tuple[int, int] | None:
-        """The (alpha, beta) for which the terms are waves in alpha a + beta b - c; None where they disagree.
+        """The (alpha, beta) for which the terms are waves in alpha a + beta b - c; None if they disagree.
 
-        (1, 1) says that the formula is about the sum, (1, -1) about the difference. Terms that disagree are passed over
-        if all of them together have less than 1 % of the squared amplitudes. None without any term. Several may hold
-        where each k_c has a divisor in common with p (at the Nyquist frequency sum and difference are one): then it is
-        the first of (1, 1), (1, -1), (-1, 1), (-1, -1).
+        (1, 1) is the sum, (1, -1) the difference. Ignores terms that disagree if together they have less than 1% of the
+        squared amplitudes. None without any term. If every k_c shares a divisor with p, several pairs may hold (at the
+        Nyquist frequency sum and difference are equal): then the first of (1, 1), (1, -1), (-1, 1), (-1, -1).
         """
         p = self.p
         candidates = [(1, 1), (1, -1), (-1, 1), (-1, -1)]
         for term in self.terms:
             if math.gcd(term.k_c, p) == 1:
                 inverse = pow(term.k_c, -1, p)
-                candidates.append((centred(term.k_a * inverse, p), centred(term.k_b * inverse, p)))
+                candidates.append((centered(term.k_a * inverse, p), centered(term.k_b * inverse, p)))
 
         def weight(alpha: int, beta: int) -> float:
             waves = [t for t in self.terms if (t.k_a - alpha * t.k_c) % p == 0 and (t.k_b - beta * t.k_c) % p == 0]
@@ -84,10 +83,10 @@ class Formula:
         return best if weight(*best) > 0.99 * math.fsum(t.amplitude**2 for t in self.terms) else None
 
     def sympy(self, digits: int | None = None) -> "sympy.Expr":
-        """The formula as a SymPy expression in the symbols a, b and c, all integers.
+        """Return the formula as a SymPy expression in the integer symbols a, b and c.
 
         Args:
-            digits: significant digits of amplitudes and phases; all of them if None.
+            digits: significant digits of amplitudes and phases; all if None.
         """
         import sympy
 
@@ -103,7 +102,7 @@ class Formula:
         )
 
     def latex_terms(self, digits: int = 3) -> list[str]:
-        """Each term in LaTeX, amplitudes to some significant digits, phases to as many decimals."""
+        """Return each term in LaTeX, amplitudes with some significant digits and phases with as many decimals."""
         parts = []
         for t in self.terms:
             inner = _linear(t, self.p)
@@ -115,12 +114,12 @@ class Formula:
         return parts
 
     def latex(self, digits: int = 3) -> str:
-        """The formula in LaTeX on one line, numbers as in ``latex_terms``; ``0`` if empty."""
+        """Return the formula in LaTeX on one line, numbers as in ``latex_terms``; ``0`` if empty."""
         return " + ".join(self.latex_terms(digits)) or "0"
 
 
 def _linear(term: Term, p: int) -> str:
-    """``2 pi k / p (a + b - c)`` where the three frequencies agree up to sign, else all of them one by one."""
+    """Return ``2 pi k / p (a + b - c)`` if the frequencies agree up to sign, else each of them."""
     if abs(term.k_a) == abs(term.k_b) == term.k_c:
         first, second = ("" if term.k_a > 0 else "-"), ("+" if term.k_b > 0 else "-")
         return rf"\tfrac{{2\pi \cdot {term.k_c}}}{{{p}}}({first}a {second} b - c)"
@@ -130,18 +129,17 @@ def _linear(term: Term, p: int) -> str:
 
 @dataclass(frozen=True)
 class Fit:
-    """A formula fitted to one half of the pairs, and how well it does.
+    """A formula fitted to half of the pairs, and how well it fits.
 
     Attributes:
-        variance_explained: held-out R^2 of the logits, of their variance over the pairs: each answer's mean over the
-            fitted half depends on no input and is taken off first. 1 is perfect; below 0 is worse than that mean; 0
-            where the logits do not vary.
-        argmax_agreement: share of the held-out pairs at which the formula's largest logit is the network's.
-        kl: mean KL divergence from the network's answer distribution to the formula's on the held-out pairs, in nats.
-        accuracy, loss: of the formula alone, run in place of the network on all pairs; loss in nats. They prove nothing
-            alone, for cos w (a + b - c) contains the answer.
+        variance_explained: held-out R^2 of the logits' variance over the pairs, after subtracting each answer's mean
+            over the fitted half. 1 is perfect, below 0 is worse than that mean; 0 if the logits do not vary.
+        argmax_agreement: share of held-out pairs at which formula and network have the same largest logit.
+        kl: mean KL divergence from the network's output distribution to the formula's on held-out pairs, in nats.
+        accuracy, loss: of the formula on all pairs, loss in nats. They prove nothing alone: cos w (a + b - c) contains
+            the answer.
 
-    Source: Nanda et al. 2023, section 4.2; the held-out half is this project's.
+    Source: Nanda et al. 2023, section 4.2, with a held-out half.
     """
 
     formula: Formula
@@ -153,13 +151,13 @@ class Fit:
 
 
 def check_task(config: ModularAddition) -> None:
-    """Whether the answer is a sum in Z_p, so that a formula of its waves can be asked for.
+    """Check that a task can have a formula: its answer is a sum in Z_p.
 
-    A custom task is one if its expression is alpha a + beta b + gamma modulo p, alpha and beta with an inverse. The
-    controls ``shuffled`` and ``relabelled`` are let pass: what they are for is that no such formula fits.
+    An expression must be alpha a + beta b + gamma modulo p, with invertible alpha and beta. The controls ``shuffled``
+    and ``relabelled`` pass: they are there to show that no formula fits.
 
     Raises:
-        InputError: the operation is another.
+        InputError: the operation is another one.
     """
     if config.operation == "expr" and config.modular_sum is None:
         raise InputError(
@@ -179,20 +177,19 @@ def fit(
     frequencies: Sequence[int],
     seed: int = 0,
 ) -> Fit:
-    """Fit one term to each frequency of the answer, on half of the pairs drawn by ``seed``, and test it on the rest.
+    """Fit one term to each frequency of c on half of the pairs, and test the formula on the other half.
 
-    Which wave in (a, b) goes with a frequency k of c is not given: it is the strongest of the whole 2-D spectrum, all
-    p^2 - 1 pairs of frequencies (k_a, k_b), so a network that does not add gets another formula, or a poor one.
+    The wave in (a, b) that goes with a frequency k of c is the strongest of the 2-D spectrum, of all p^2 - 1 pairs of
+    frequencies (k_a, k_b). So a network that does not add gets another formula, or a poor one.
 
     Args:
-        logits: for every pair in the order a * p + b.
-        labels: the right answers, for ``accuracy`` and ``loss``.
+        logits: of all pairs, in the order a * p + b.
+        labels: the correct answers, for ``accuracy`` and ``loss``.
         frequencies: of c, such as the key frequencies.
+        seed: draws the fitted half.
 
     Raises:
         InputError: a frequency is not in 1 .. p // 2.
-
-    Source: as ``Fit``.
     """
     p = logits.shape[1]
     wrong = [k for k in frequencies if not 1 <= k <= p // 2]
@@ -220,28 +217,28 @@ def fit(
 
 
 def _term(wave: Tensor, fitted: Bool[Tensor, " pairs"], p: int, k: int) -> Term:
-    """The best term at one frequency of c; ``wave`` [pairs] is the sum over c of logits * exp(-i w_k c)."""
-    wave = wave - wave[fitted].mean()  # a constant beside the term, fitted with it
+    """Return the best term at one frequency of c; ``wave`` [pairs] is the sum over c of logits * exp(-i w_k c)."""
+    wave = wave - wave[fitted].mean()  # fit a constant together with the term
     known = torch.where(fitted, wave, 0).view(p, p)
     # logits in exp(i (w (k_a a + k_b b) - w k c)) appear in the conjugate wave at (k_a, k_b)
     at = int(torch.fft.fft2(known.conj()).abs().argmax())
-    k_a, k_b = centred(at // p, p), centred(at % p, p)
+    k_a, k_b = centered(at // p, p), centered(at % p, p)
     n = torch.arange(p)
     angle = _angle(p, (k_a * n[:, None] + k_b * n).flatten())[fitted]
     cos, sin = angle.cos() - angle.cos().mean(), angle.sin() - angle.sin().mean()
-    # At the Nyquist frequency cos(pi c) has no sine beside it: the wave is real, and counts once where others do twice.
+    # at the Nyquist frequency the wave is real: there is no sine, and it counts once instead of twice
     scale = 1 / p if 2 * k == p else 2 / p
     real = torch.stack([cos, -sin], dim=1)
     imaginary = torch.stack([sin, cos], dim=1)
     design = real if 2 * k == p else torch.cat([real, imaginary])
     target = wave[fitted].conj().resolve_conj() * scale
     x, y = (torch.linalg.pinv(design) @ (target.real if 2 * k == p else torch.cat([target.real, target.imag]))).tolist()
-    # At the Nyquist frequency c and -c are one, and all signs may be turned: say the first that has any with a plus.
+    # at the Nyquist frequency c and -c are equal, so all signs may flip: make the first nonzero one positive
     if 2 * k == p and (k_a if 2 * k_a % p else k_b) < 0:
-        k_a, k_b, y = centred(-k_a, p), centred(-k_b, p), -y
+        k_a, k_b, y = centered(-k_a, p), centered(-k_b, p), -y
     return Term(k_a, k_b, k, math.hypot(x, y), math.atan2(y, x))
 
 
 def _angle(p: int, turns: Tensor) -> Tensor:
-    # reduced modulo p in integers, so that the angle is exact to the last bit
+    # reduce modulo p as integers first, so the angle is exact to the last bit
     return 2 * math.pi / p * (turns % p).double()

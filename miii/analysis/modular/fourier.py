@@ -1,7 +1,7 @@
-"""Fourier analysis over Z_p: which frequencies a matrix over the tokens 0 .. p - 1 is made of.
+"""Fourier analysis over Z_p: the frequencies of a matrix over the tokens 0 .. p - 1.
 
 The basis is Nanda et al.'s: the constant, then cos 2 pi k n / p and sin 2 pi k n / p for k = 1 .. p // 2, each of unit
-length; for even p the last frequency, the Nyquist frequency p / 2, has no sine.
+length. For even p the last frequency, the Nyquist frequency p / 2, has no sine.
 """
 
 import math
@@ -16,11 +16,11 @@ from miii.errors import InputError
 from miii.model.tap import must_be_finite
 from miii.model.transformer import Transformer
 
-FLOOR = 10  #: times the median power, which key frequencies must have
+FLOOR = 10  #: least power of a key frequency, as a multiple of the median
 
 
 def basis(p: int) -> Float[Tensor, "component p"]:
-    """The orthonormal Fourier basis of Z_p in float64: rows constant, cos 1, sin 1, cos 2, sin 2, ...
+    """Return the orthonormal Fourier basis of Z_p in float64: rows constant, cos 1, sin 1, cos 2, sin 2, ...
 
     Raises:
         InputError: ``p`` is below 2.
@@ -30,7 +30,7 @@ def basis(p: int) -> Float[Tensor, "component p"]:
     if p < 2:
         raise InputError(f"p must be at least 2 (got {p}).")
     n = torch.arange(p)
-    # k n is reduced modulo p first, in integers: the angle is then exact to the last bit
+    # reduce k n modulo p as integers first, so the angle is exact to the last bit
     angle = 2 * math.pi / p * (n[1 : p // 2 + 1, None] * n % p).double()
     pairs = torch.stack([angle.cos(), angle.sin()], dim=1).flatten(0, 1)
     matrix = torch.cat([torch.ones(1, p, dtype=torch.float64), pairs])[:p]  # an even p has no last sine
@@ -38,20 +38,20 @@ def basis(p: int) -> Float[Tensor, "component p"]:
 
 
 def frequency_of(p: int) -> list[int]:
-    """The frequency k of each row of ``basis(p)``: 0, 1, 1, 2, 2, ... Source: as ``basis``."""
+    """Return the frequency k of each row of ``basis(p)``: 0, 1, 1, 2, 2, ..."""
     return [(i + 1) // 2 for i in range(p)]
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """What a matrix W [p, d] over the tokens is made of.
+    """The spectrum of a matrix W [p, d] over the tokens.
 
     Attributes:
         p: the modulus; frequencies are 1 .. p // 2.
         cos_norm, sin_norm: length of the component of W along each basis row, by frequency.
         constant_norm: the same for the constant.
-        power: cos_norm^2 + sin_norm^2 as a share of all the power beside the constant.
-        key_frequencies: ``key_frequencies(power)``, or the model's where the matrix is a part of one.
+        power: cos_norm^2 + sin_norm^2 as a share of all power except the constant's.
+        key_frequencies: ``key_frequencies(power)``, or the model's if the matrix is part of one.
 
     Source: Nanda et al. 2023, section 4.1 and figure 3.
     """
@@ -65,9 +65,9 @@ class Spectrum:
 
 
 def spectrum(W: Float[Tensor, "p d"]) -> Spectrum:
-    """The spectrum of a matrix over the tokens 0 .. p - 1, in float64.
+    """Return the spectrum of a matrix over the tokens 0 .. p - 1, in float64.
 
-    By Parseval, constant_norm^2 + sum of cos_norm^2 + sin_norm^2 is the sum of the squares of W.
+    By Parseval, constant_norm^2 plus the sum of cos_norm^2 + sin_norm^2 is the sum of the squares of W.
 
     Source: Nanda et al. 2023, section 4.1.
     """
@@ -82,15 +82,14 @@ def spectrum(W: Float[Tensor, "p d"]) -> Spectrum:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the rule for key frequencies found, and by what it decided.
+    """The key frequencies, and the figures that decided.
 
     Attributes:
-        frequencies: the key frequencies, ascending; none where those above the gap are too weak.
-        above: how many frequencies are above the widest gap.
-        gap: how many times the next one's power the weakest of them has.
-        height: how many times the median power it has; the rule asks for ``FLOOR``.
-
-    Without any power ``gap`` and ``height`` are 1.
+        frequencies: the key frequencies, ascending; empty if those above the gap are too weak.
+        above: number of frequencies above the widest gap.
+        gap: power of the weakest of them relative to the next frequency; 1 without any power.
+        height: power of the weakest of them relative to the median, at least ``FLOOR`` for key frequencies; 1 without
+            any power.
     """
 
     frequencies: tuple[int, ...]
@@ -100,7 +99,7 @@ class Choice:
 
     @property
     def why_none(self) -> str:
-        """Why there is no key frequency, as a part of a sentence; empty where there are some."""
+        """Why there is no key frequency, as part of a sentence; empty if there are some."""
         if self.frequencies:
             return ""
         which = "the only frequency" if self.above == 1 else f"the weakest of the {self.above} frequencies"
@@ -116,16 +115,15 @@ def key_frequencies(power: Float[Tensor, " frequency"]) -> tuple[int, ...]:
 
 
 def choose(power: Float[Tensor, " frequency"]) -> Choice:
-    """Apply the one rule for key frequencies: those above the widest gap, if they are strong enough.
+    """Choose the key frequencies: those above the widest gap in power, if they are strong enough.
 
-    The powers are sorted, and cut where the ratio of one to the next is largest (among the stronger half). If what
-    stands above the cut is not at least ten times the median, there is no structure and there are none: a gap there
-    always is, and it is this floor alone that decides whether there are any.
+    Sorts the powers and cuts at the largest ratio of neighbors, among the stronger half. There always is a gap, so a
+    floor decides whether there is structure at all: the frequencies above the cut need ten times the median power.
 
-    Source: no threshold is published (Nanda et al. 2023 pick them by eye).
+    Nanda et al. 2023 pick key frequencies by eye and publish no threshold.
     """
     ordered = power.double().sort(descending=True)
-    # Below a trillionth of the largest there are rounding errors, whose own gaps mean nothing.
+    # below a trillionth of the largest power there is only rounding error, and its gaps mean nothing
     values = ordered.values.clamp_min(max(1e-12 * power.max().item(), torch.finfo(torch.float64).tiny))
     half = max(1, len(values) // 2)
     ratios = values[:half] / values[1 : half + 1] if len(values) > 1 else values.new_ones(1)
@@ -147,35 +145,39 @@ def neuron_logit(model: Transformer) -> Float[Tensor, "d_mlp d_vocab_out"]:
 
 
 def model_key_frequencies(model: Transformer, p: int | None = None) -> tuple[int, ...]:
-    """The key frequencies of a model: the rule on the geometric mean of the power in W_E and in W_L.
+    """Return the key frequencies of a model: ``choose`` on the geometric mean of the power in W_E and in W_L.
 
-    A frequency is used if it is both read from the tokens and written to the logits; either alone can be an accident
-    of the initial weights, or of how neighbouring tokens were trained. ``p`` is the number of outputs unless given.
+    A frequency is used if it is both read from the tokens and written to the logits. Either alone can be an accident
+    of the initial weights, or of how neighboring tokens were trained.
+
+    Args:
+        p: the number of outputs if None.
 
     Raises:
         InputError: ``p`` is below 2, or the model has fewer tokens.
 
-    Source: own rule, on the two matrices that Nanda et al. 2023 look at (sections 4.1 and 4.2).
+    Source: the two matrices of Nanda et al. 2023, sections 4.1 and 4.2.
     """
     return model_choice(model, p).frequencies
 
 
 def model_choice(model: Transformer, p: int | None = None) -> Choice:
-    """Return the key frequencies of a model as in ``model_key_frequencies``, and by what the rule decided.
+    """Return the key frequencies of a model, as ``model_key_frequencies``, and the figures that decided.
 
     Raises:
         InputError: as ``model_key_frequencies``.
     """
     read = spectrum(operand_embedding(model, p))
-    if read.p != model.W_U.shape[1]:  # the answers are no elements of Z_p, so W_L has no frequencies there
+    if read.p != model.W_U.shape[1]:  # the answers are not Z_p, so W_L has no frequencies
         return choose(read.power)
     return choose((read.power * spectrum(neuron_logit(model).T).power).sqrt())
 
 
 def operand_embedding(model: Transformer, p: int | None = None) -> Float[Tensor, "p d_model"]:
-    """W_E of the tokens 0 .. p - 1, without "=" and other tokens that are no operands.
+    """Return W_E of the operands 0 .. p - 1, without "=" and other tokens.
 
-    ``p`` is the number of outputs unless given.
+    Args:
+        p: the number of outputs if None.
 
     Raises:
         InputError: ``p`` is below 2, or the model has fewer tokens.
@@ -189,7 +191,7 @@ def operand_embedding(model: Transformer, p: int | None = None) -> Float[Tensor,
 
 
 def embedding_spectrum(model: Transformer, p: int | None = None) -> Spectrum:
-    """The spectrum of a model's embedding, with the model's key frequencies; ``p`` as in ``operand_embedding``.
+    """Return the spectrum of a model's embedding, with the model's key frequencies; ``p`` as in ``operand_embedding``.
 
     Raises:
         InputError: ``p`` is below 2, or the model has fewer tokens.
@@ -200,7 +202,7 @@ def embedding_spectrum(model: Transformer, p: int | None = None) -> Spectrum:
 
 
 def neuron_logit_spectrum(model: Transformer) -> Spectrum:
-    """The spectrum of ``neuron_logit`` over the answers, with the model's key frequencies.
+    """Return the spectrum of ``neuron_logit`` over answers, with the model's key frequencies.
 
     Source: Nanda et al. 2023, section 4.2.
     """
@@ -208,7 +210,7 @@ def neuron_logit_spectrum(model: Transformer) -> Spectrum:
 
 
 def power_over_training(matrices: Iterable[Float[Tensor, "p d"]]) -> Float[Tensor, "snapshot frequency"]:
-    """The power of each frequency, snapshot by snapshot: each row sums to 1.
+    """Return the power of each frequency, one row a snapshot. Rows sum to 1.
 
     Source: Nanda et al. 2023, figure 7.
     """
@@ -217,7 +219,7 @@ def power_over_training(matrices: Iterable[Float[Tensor, "p d"]]) -> Float[Tenso
 
 @dataclass(frozen=True)
 class Circle:
-    """The embeddings in the plane of one frequency: where each token 0 .. p - 1 lies.
+    """The embeddings of the tokens 0 .. p - 1 in the plane of one frequency.
 
     Attributes:
         xy: coordinates of the tokens, in units of the embedding.
@@ -232,10 +234,10 @@ class Circle:
 
 
 def circle(W: Float[Tensor, "p d"], frequency: int) -> Circle:
-    """Project the rows of W on the plane spanned by its cosine and sine directions at ``frequency``.
+    """Project the rows of W onto the plane of its cosine and sine directions at one frequency.
 
-    The directions are W's own components (basis row @ W), made orthonormal, so an exact circle is drawn as one and
-    two unequal or oblique directions are drawn as an ellipse.
+    The directions are W's components (basis row @ W), made orthonormal: an exact circle stays one, and unequal or
+    oblique directions give an ellipse.
 
     Raises:
         InputError: ``frequency`` is not in 1 .. p // 2.
@@ -248,7 +250,7 @@ def circle(W: Float[Tensor, "p d"], frequency: int) -> Circle:
     W = W.double() - W.double().mean(0)
     rows = basis(p)[2 * frequency - 1 : 2 * frequency + 1]
     components = rows @ W
-    components[components.norm(dim=1) <= 1e-7 * W.norm()] = 0  # a direction made of rounding errors is none
+    components[components.norm(dim=1) <= 1e-7 * W.norm()] = 0  # drop a direction of rounding errors
     Q = torch.linalg.qr(components.T).Q
     signs = torch.sign((components[: Q.shape[1]] * Q.T).sum(1))
     xy = W @ (Q * signs)
@@ -259,6 +261,6 @@ def circle(W: Float[Tensor, "p d"], frequency: int) -> Circle:
 
 
 def singular_values(W: Float[Tensor, "p d"]) -> Float[Tensor, " rank"]:
-    """The singular values of W with the mean over tokens removed, descending. Source: Nanda et al. 2023, figure 4."""
+    """Return the singular values of W without its mean over tokens, descending. Source: Nanda et al. 2023, figure 4."""
     W = W.double()
     return torch.linalg.svdvals(W - W.mean(0))

@@ -1,4 +1,4 @@
-"""Fourier analysis over pairs (a, b): which products of a wave in a and a wave in b something is made of."""
+"""Fourier analysis over pairs (a, b): power by the frequencies of a and of b."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from miii.analysis.modular.fourier import basis
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
-CHUNK = 64  #: functions that are transformed at a time
-ROUNDING = 1e-12  #: a variance below this share of the mean square is what float32 leaves of none
+CHUNK = 64  #: functions to transform at once
+ROUNDING = 1e-12  #: variance below this share of the mean square is float32 rounding
 
 
 def transform(values: Float[Tensor, "p p *rest"]) -> Float[Tensor, "p p *rest"]:
-    """Coefficients of a function of (a, b) in the products of ``basis(p)`` with itself, in float64.
+    """Return the coefficients of a function of (a, b) in the products of ``basis(p)`` with itself, in float64.
 
-    Row and column 0 belong to the constant, 2k - 1 to cos w_k and 2k to sin w_k. The sum of squares is kept (Parseval).
+    Row and column 0 belong to the constant, 2k - 1 to cos w_k and 2k to sin w_k. Keeps the sum of squares (Parseval).
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 4 and appendix B.
     """
@@ -30,7 +30,7 @@ def transform(values: Float[Tensor, "p p *rest"]) -> Float[Tensor, "p p *rest"]:
 
 
 def block_power(coefficients: Float[Tensor, "p p *rest"]) -> Float[Tensor, "frequency frequency *rest"]:
-    """Power by the frequencies of a and of b: squares summed over cosine and sine; index 0 is the constant.
+    """Return the power by the frequencies of a and of b, summed over cosine and sine; index 0 is the constant.
 
     Source: Nanda et al. 2023, figure 6.
     """
@@ -42,17 +42,17 @@ def block_power(coefficients: Float[Tensor, "p p *rest"]) -> Float[Tensor, "freq
 
 
 def powers(values: Float[Tensor, "p p functions"]) -> Float[Tensor, "frequency frequency functions"]:
-    """``block_power`` of many functions, in less memory than all their coefficients need. Source: as there."""
+    """Return ``block_power`` of many functions, in less memory than all their coefficients need."""
     return torch.cat([block_power(transform(some)) for some in values.split(CHUNK, dim=2)], dim=2)
 
 
 @dataclass(frozen=True)
 class Spectrum2D:
-    """What a site is made of over (a, b), its axes summed over.
+    """The spectrum of a site over (a, b), summed over its axes.
 
     Attributes:
-        power: share of the variance over (a, b), by the frequency of a (row) and of b (column), 0 .. p // 2. The mean,
-            at [0, 0], is no variance and is left at 0. All are 0 where the site does not vary beyond rounding.
+        power: share of the variance over (a, b), by the frequency of a (row) and of b (column), 0 .. p // 2. 0 at
+            [0, 0], the mean. All are 0 if the site does not vary beyond rounding.
 
     Source: Nanda et al. 2023, figure 6.
     """
@@ -61,13 +61,13 @@ class Spectrum2D:
     power: Float[Tensor, "frequency frequency"]
 
     def single(self) -> Float[Tensor, " frequency"]:
-        """For each k = 1 .. p // 2 the share in k alone: in a, in b, and in products of both. At most 1 in all."""
+        """Return the share of each k = 1 .. p // 2 alone: in a, in b, and in products of both."""
         diagonal = self.power.diagonal()[1:]
         return diagonal + self.power[0, 1:] + self.power[1:, 0]
 
 
 def spectrum(values: Float[Tensor, "pairs *rest"]) -> Spectrum2D:
-    """The spectrum of values given for every pair in the order a * p + b. Source: as ``Spectrum2D``."""
+    """Return the spectrum of values over all pairs, in the order a * p + b."""
     p = round(values.shape[0] ** 0.5)
     power = powers(values.reshape(p, p, -1)).sum(-1)
     squares = power.sum()
@@ -77,10 +77,10 @@ def spectrum(values: Float[Tensor, "pairs *rest"]) -> Spectrum2D:
 
 
 def site_spectrum(model: Transformer, task: Task, name: str) -> Spectrum2D:
-    """The spectrum of an activation at the last position, such as ``"0.mlp_post"`` or ``"logits"``.
+    """Return the spectrum of an activation at the last position, such as ``"0.mlp_post"`` or ``"logits"``.
 
     Raises:
-        InputError: the model has no such activation, or the task is not made of all pairs of Z_p.
+        InputError: the model has no such activation, or the task does not have all pairs of Z_p.
 
     Source: Nanda et al. 2023, figure 6.
     """

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from miii.analysis.activations import chunks, collect
+from miii.analysis.activations import chunks, collect, last_logits
 from miii.errors import InputError
 from miii.model import fast
 from miii.model.tap import must_be_finite
@@ -38,7 +38,7 @@ def logits(model: Transformer, task: Task) -> Float[Tensor, "examples d_vocab_ou
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.
     """
-    found = fast.answers(model, task.tokens).double()
+    found = last_logits(model, task.tokens).double()
     return found - found.mean(1, keepdim=True)
 
 

@@ -1,4 +1,4 @@
-"""Progress measures: what a network's accuracy does not show while it learns."""
+"""Progress measures: how a network changes while its accuracy does not."""
 
 import math
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
-ROUNDING = 1e-6  #: what is smaller than this beside the whole is what float32 leaves of nothing
+ROUNDING = 1e-6  #: a smaller share of the whole is float32 rounding
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Cross-entropy in nats, of the network and of what is left of it. Means over all pairs unless said otherwise.
+    """Cross-entropy in nats, of the network and with parts of its logits removed. Means over all pairs.
 
     Attributes:
-        full: of the network itself.
-        restricted: of its logits projected on cos and sin of w_k (alpha a + beta b), for the key frequencies k, plus
+        full: of the network.
+        restricted: of its logits projected onto cos and sin of w_k (alpha a + beta b), for the key frequencies k, plus
             their mean over all pairs.
-        excluded: of its logits less those projections, over the training pairs (all pairs where the split is unknown).
-        excluded_alone: the same with one key frequency taken away, by frequency.
+        excluded: of its logits minus those projections, over the training pairs (all pairs if the split is unknown).
+        excluded_alone: the same with one key frequency removed, by frequency.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 5.1.
     """
@@ -44,15 +44,13 @@ def losses(
     frequencies: Sequence[int],
     multipliers: tuple[int, int] = (1, 1),
 ) -> Losses:
-    """Restricted and excluded loss; without any frequency the restricted logits are the mean alone.
+    """Return full, restricted and excluded loss. Without frequencies the restricted logits are the mean only.
 
     Args:
-        logits: of every pair in the order a * p + b.
+        logits: of all pairs, in the order a * p + b.
 
     Raises:
         InputError: a frequency is not in 1 .. p // 2.
-
-    Source: as ``Losses``.
     """
     p = logits.shape[1]
     wrong = [k for k in frequencies if not 1 <= k <= p // 2]
@@ -60,7 +58,7 @@ def losses(
         raise InputError(f"frequencies must be in 1 .. {p // 2} (got {wrong[0]}).")
     combined = grid.combined(p, multipliers)
     logits = logits.double()
-    # the projection depends on alpha a + beta b alone: a table [value, c] for each frequency holds it
+    # the projection depends on alpha a + beta b alone, so a table [value, c] for each frequency holds it
     by_value = torch.zeros(p, p, dtype=torch.float64).index_add(0, combined, logits) / p
     basis = fourier.basis(p)
     tables = {
@@ -83,16 +81,16 @@ def losses(
 
 
 def gradient_symmetricity(model: Transformer, task: Task, n: int = 512, seed: int = 0) -> float:
-    """Mean cosine of the gradients of logit c to the embeddings of a and of b, over random (a, b, c).
+    """Return the mean cosine between the gradients of logit c by the embeddings of a and b, over random (a, b, c).
 
-    1 means that a and b are used alike; -1 to 1. The logit is taken less the mean over the answers, as everywhere.
-    Triples whose gradient vanishes on one side are left out; 0 where none is left.
+    From -1 to 1; 1 means that the network uses a and b alike. Logits are minus their mean over answers. Triples with a
+    zero gradient are left out; 0 if none remain.
 
     Args:
-        n: how many triples, drawn by ``seed`` with repetition.
+        n: number of triples, drawn with repetition.
 
     Raises:
-        InputError: the task is not made of all pairs of Z_p.
+        InputError: the task does not have all pairs of Z_p.
 
     Source: Zhong et al. 2023 (arXiv 2306.17844), section 4.1 and appendix.
     """
@@ -102,14 +100,14 @@ def gradient_symmetricity(model: Transformer, task: Task, n: int = 512, seed: in
     answers = torch.randint(p, (n,), generator=generator)
     found: list[Tensor] = []
 
-    def watch(name: str, value: Tensor) -> Tensor:
+    def record(name: str, value: Tensor) -> Tensor:
         if name != "embed":
             return value
         found.append(value.detach().requires_grad_())
         return found[0]
 
     with torch.enable_grad():
-        logits = model(task.tokens[rows], tap=watch)[:, -1]
+        logits = model(task.tokens[rows], tap=record)[:, -1]
         chosen = (logits - logits.mean(1, keepdim=True)).gather(1, answers[:, None]).sum()
         (gradient,) = torch.autograd.grad(chosen, found[0])
     of_a, of_b = gradient[:, 0].double(), gradient[:, 1].double()
@@ -120,10 +118,10 @@ def gradient_symmetricity(model: Transformer, task: Task, n: int = 512, seed: in
 
 
 def distance_irrelevance(logits: Float[Tensor, "pairs p"], labels: Int[Tensor, " pairs"]) -> float:
-    """How little the right answer's logit depends on a - b: 0 where it depends on that alone, 1 where not at all.
+    """Return how little the correct answer's logit depends on a - b: 0 if on that alone, 1 if not at all.
 
-    The mean over a - b of its standard deviation over the pairs of that distance, divided by its standard deviation
-    over all pairs. A logit that varies by rounding alone gives 1.
+    This is the standard deviation over pairs of one distance a - b, averaged over distances, divided by the standard
+    deviation over all pairs. A logit that varies only by rounding gives 1.
 
     Source: Zhong et al. 2023 (arXiv 2306.17844), section 4.2.
     """
@@ -138,11 +136,10 @@ def distance_irrelevance(logits: Float[Tensor, "pairs p"], labels: Int[Tensor, "
 
 
 def circularity(W: Float[Tensor, "p d"]) -> float:
-    """How much the embedding's first four principal components are waves: 1 where each is of a single frequency.
+    """Return how much the embedding's first four principal components are waves: 1 if each has a single frequency.
 
-    Mean over the components of the largest share of a frequency in the component's power; components that are rounding
-    alone are left out. Where two waves of different frequencies are equally strong, their components are not unique,
-    and any mixture of them may be found.
+    Averages the largest share of one frequency in each component's power, without components of rounding error. If two
+    waves of different frequencies are equally strong, their components are not unique and may mix.
 
     Source: Zhong et al. 2023 (arXiv 2306.17844), appendix on circularity.
     """
@@ -154,9 +151,9 @@ def circularity(W: Float[Tensor, "p d"]) -> float:
 
 
 def gini(norms: Float[Tensor, " n"]) -> float:
-    """The Gini coefficient: 0 where all are alike, (n - 1) / n where one has everything; 0 where all are 0.
+    """Return the Gini coefficient: 0 if all are equal (or all are 0), (n - 1) / n if one has everything.
 
-    Source: Nanda et al. 2023, section 5.1, of the norms of Fourier components.
+    Source: Nanda et al. 2023, section 5.1, on the norms of Fourier components.
     """
     ordered = norms.double().sort().values
     n, total = len(ordered), ordered.sum()
@@ -167,7 +164,7 @@ def gini(norms: Float[Tensor, " n"]) -> float:
 
 
 def component_norms(W: Float[Tensor, "p d"]) -> Float[Tensor, " component"]:
-    """Lengths of the components of W along every row of ``fourier.basis`` but the constant.
+    """Return the norms of the components of W along every row of ``fourier.basis`` except the constant.
 
     Source: Nanda et al. 2023, section 5.1.
     """
@@ -175,7 +172,7 @@ def component_norms(W: Float[Tensor, "p d"]) -> Float[Tensor, " component"]:
 
 
 def effective_rank(W: Float[Tensor, "p d"]) -> float:
-    """exp of the entropy of the singular values' shares, the mean over tokens removed: 1 .. min(p, d).
+    """Return exp of the entropy of the singular values' shares, without the mean over tokens: 1 .. min(p, d).
 
     Source: Roy and Vetterli 2007 (EUSIPCO), definition 1.
     """
@@ -185,22 +182,22 @@ def effective_rank(W: Float[Tensor, "p d"]) -> float:
 
 
 def squared_weights(model: Transformer) -> float:
-    """The sum of all squared weights. Source: Nanda et al. 2023, section 5.1."""
+    """Return the sum of all squared weights. Source: Nanda et al. 2023, section 5.1."""
     return sum(weight.detach().double().square().sum().item() for weight in model.parameters())
 
 
 def active_frequencies(
     power: Float[Tensor, "snapshots frequency"], together: bool = False
 ) -> Int[Tensor, " snapshots"]:
-    """How many frequencies have a power above mean + 2 standard deviations, snapshot by snapshot.
+    """Count the frequencies with a power above mean + 2 standard deviations, snapshot by snapshot.
 
     Args:
         power: of each frequency in the neurons, such as ``Neurons.power``.
-        together: take mean and deviation over all snapshots and frequencies at once, as that preprint's code does; else
-            each snapshot's own, by which at most a fifth of the frequencies can be active (Cantelli's inequality).
+        together: take mean and deviation over all snapshots and frequencies, as the preprint's code does; else over
+            each snapshot, so at most a fifth of the frequencies can be active (Cantelli's inequality).
 
-    Source: the preprint that the paper became; its text gives one rule, its code the other.
+    Source: the preprint of the paper: its text gives one rule, its code the other.
     """
     deviation, mean = torch.std_mean(power.double(), dim=None if together else 1, correction=0, keepdim=True)
-    # by more than rounding: frequencies that all have the same power are not active
+    # by more than rounding: frequencies of equal power are not active
     return (power > (mean + 2 * deviation) * (1 + 1e-9)).sum(1)

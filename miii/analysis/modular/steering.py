@@ -1,4 +1,4 @@
-"""Steering: turn the planes in which a network holds a + b, and see whether it answers a + b + s."""
+"""Steering: rotate the planes in which a network represents a + b, and test whether it answers a + b + s."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,19 +16,17 @@ from miii.tasks import Task
 
 @dataclass(frozen=True)
 class Steering:
-    """What turning did, for every s = 1 .. p - 1.
+    """The effect of rotations by every s = 1 .. p - 1.
 
     Attributes:
-        frequencies: those whose planes were turned.
-        accuracy: share of all p^2 pairs at which the turned network answers alpha a + beta b + s, by s; where the task
-            is that sum and a constant gamma more, alpha a + beta b + gamma + s.
-        control_frequencies: as many others (all of them, where fewer are left), drawn by seed, whose planes were turned
-            in the same way.
-        control_accuracy: share at which the network then still answers as without s, by s.
+        frequencies: of the rotated planes.
+        accuracy: share of all p^2 pairs at which the rotated network answers alpha a + beta b + s, by s; with a
+            constant gamma in the task, alpha a + beta b + gamma + s.
+        control_frequencies: as many other frequencies (or all that are left), drawn at random, to rotate as a control.
+        control_accuracy: share at which the network then still answers the sum without s, by s.
 
-    Source: own design, on the planes of Nanda et al. 2023 (arXiv 2301.05217), section 4.2. Turning a circle is Engels
-    et al.'s (arXiv 2405.14860), section 5; that the directions to write along and to read by differ is Haufe et al.'s
-    (NeuroImage 87, 2014), theorem 1.
+    Source: the planes of Nanda et al. 2023 (arXiv 2301.05217), section 4.2; rotating a circle, Engels et al. (arXiv
+    2405.14860), section 5; separate directions to read and write, Haufe et al. (NeuroImage 87, 2014), theorem 1.
     """
 
     frequencies: tuple[int, ...]
@@ -38,12 +36,12 @@ class Steering:
 
     @property
     def mean(self) -> float:
-        """Mean over s of ``accuracy``."""
+        """The mean accuracy over s."""
         return self.accuracy.mean().item()
 
     @property
     def minimum(self) -> float:
-        """The worst s."""
+        """The accuracy of the worst s."""
         return self.accuracy.min().item()
 
 
@@ -55,24 +53,22 @@ def steer(
     multipliers: tuple[int, int] = (1, 1),
     seed: int = 0,
 ) -> Steering:
-    """Turn the planes of some frequencies at the last ``mlp_out`` by the angle of every s, and touch nothing else.
+    """Rotate the planes of some frequencies at the last ``mlp_out`` by the angle of every s, and change nothing else.
 
-    The plane of k is spanned by the two directions in which ``mlp_out`` moves with cos and sin of
-    w_k (alpha a + beta b), found by regression over all pairs. Where an activation stands in it is read by the linear
-    map that predicts these cosines and sines best; that part is turned by w_k s, and all else stays as it was: the
-    activation's other parts, and what attention and embedding add to the residual stream. So the intervention is one
-    linear map for all inputs, which knows neither a nor b. Where the waves are as strong for all pairs, the whole plane
-    is turned; where their strength r varies with a - b, the prediction is cautious, and mean(r)^2 / mean(r^2) of it.
+    The plane of k is spanned by the two directions in which ``mlp_out`` moves with cos and sin of w_k (alpha a +
+    beta b), found by regression over all pairs. The linear map that predicts these cosines and sines best reads the
+    position of an activation in the plane. This part is rotated by w_k s. The rest stays: the activation's other
+    parts, and what attention and embedding add to the residual stream. So the intervention is one linear map for all
+    inputs, independent of a and b. It rotates the whole plane if the waves are equally strong for all pairs; if their
+    strength r varies with a - b, it rotates a share of mean(r)^2 / mean(r^2).
 
     Args:
-        frequencies: in 1 .. p // 2, such as the key frequencies. Without any nothing can be turned: accuracies are 0.
-        multipliers: (alpha, beta): (1, 1) steers a sum, (1, -1) a difference.
+        frequencies: in 1 .. p // 2, such as the key frequencies. Without any, all accuracies are 0.
+        multipliers: (alpha, beta): (1, 1) for a sum, (1, -1) for a difference.
         seed: draws the frequencies of the control.
 
     Raises:
-        InputError: a frequency is not in 1 .. p // 2, or the task is not made of all pairs of Z_p.
-
-    Source: as ``Steering``.
+        InputError: a frequency is not in 1 .. p // 2, or the task does not have all pairs of Z_p.
     """
     p = grid.modulus(task)
     wrong = [k for k in frequencies if not 1 <= k <= p // 2]
@@ -84,60 +80,61 @@ def steer(
     control = tuple(sorted(others[i] for i in drawn.tolist()))
 
     logits = grid.logits(model, task).float()
-    out, answers = _written(model, task, logits)
+    out, steer_logits = _linearize(model, task, logits)
     out = (out - out.mean(0)).double()
     combined = grid.combined(p, multipliers)
     beyond = (task.labels - combined) % p
     right = task.labels if (beyond == beyond[0]).all() else combined
-    # every value of the combination is met equally often, so the regression is a mean over the pairs of each value,
-    # and a Fourier transform of that
+    # every value of the combination occurs equally often, so the regression is a mean over the pairs of each value
+    # and its Fourier transform
     means = torch.zeros(p, out.shape[1], dtype=out.dtype).index_add(0, combined, out) / p
     write = basis(p) @ means
     read = torch.linalg.pinv(out.T @ out, rtol=1e-9, hermitian=True) @ write.T * p
-    inside = out @ read  # [pairs, p]: what the activations say that the waves are
+    inside = out @ read  # [pairs, p]: the waves as read from the activations
 
-    def turned(chosen: tuple[int, ...], moves: bool) -> Float[Tensor, " shifts"]:
+    def rotated(chosen: tuple[int, ...], moves: bool) -> Float[Tensor, " shifts"]:
         rows = [row for k in chosen for row in range(2 * k - 1, min(2 * k + 1, p))]
         waves, moved, found = inside[:, rows].float(), torch.empty_like(logits), []
         for s in range(1, p):
             turn = _turn(p, chosen, s) - torch.eye(len(rows), dtype=torch.float64)
-            answers(waves, (turn.T @ write[rows]).float(), moved)
-            asked = ((right + s * moves) % p)[:, None]
-            score = moved.gather(1, asked)[:, 0]
-            # the largest of the others is found faster than where the largest of all is; a tie is no answer
-            found.append((score > moved.scatter_(1, asked, -torch.inf).amax(1)).double().mean())
+            steer_logits(waves, (turn.T @ write[rows]).float(), moved)
+            target = ((right + s * moves) % p)[:, None]
+            score = moved.gather(1, target)[:, 0]
+            # the maximum of the others is faster than the argmax of all; a tie does not count
+            found.append((score > moved.scatter_(1, target, -torch.inf).amax(1)).double().mean())
         return torch.stack(found)
 
     if not keys:
         share = (logits.argmax(1) == right).double().mean()
         return Steering(keys, torch.zeros(p - 1, dtype=torch.float64), control, share.expand(p - 1))
-    return Steering(keys, turned(keys, moves=True), control, turned(control, moves=False))
+    return Steering(keys, rotated(keys, moves=True), control, rotated(control, moves=False))
 
 
-#: Puts into the last argument the logits of a network whose last neurons write waves @ write [d, d_model] more.
-Answers = Callable[[Tensor, Tensor, Tensor], object]
+#: From waves and write [d, d_model] to the logits of a network whose last neurons write waves @ write more, put into
+#: the third argument.
+SteerLogits = Callable[[Tensor, Tensor, Tensor], object]
 
 
-def _written(
+def _linearize(
     model: Transformer, task: Task, logits: Float[Tensor, "examples d_vocab_out"]
-) -> tuple[Float[Tensor, "examples d_model"], Answers]:
-    """What the last neurons write, up to a constant, and how the logits follow from what is added to it."""
+) -> tuple[Float[Tensor, "examples d_model"], SteerLogits]:
+    """Return what the last neurons write, up to a constant, and the logits as a function of what is added to it."""
     block, last = model.blocks[-1], len(model.blocks) - 1
-    if model.config.plain:  # linear from there on
+    if model.config.plain:  # linear from here on
         to_logits = (model.W_U - model.W_U.mean(1, keepdim=True)).float()
         out = block.act(grid.neuron_inputs(model, task)) @ block.W_out
         return out, lambda waves, write, found: torch.addmm(logits, waves, write @ to_logits, out=found)
     before = "attn_out" if block.wiring.parallel else "resid_mid"
     mid, out = (grid.activations(model, task, f"{last}.{site}") for site in (before, "mlp_out"))
 
-    def answers(waves: Tensor, write: Tensor, found: Tensor) -> None:
+    def steer_logits(waves: Tensor, write: Tensor, found: Tensor) -> None:
         found.copy_(model.unembed(block.close(mid, out + (waves @ write).to(out.dtype))))
 
-    return out, answers
+    return out, steer_logits
 
 
 def _turn(p: int, frequencies: tuple[int, ...], s: int) -> Float[Tensor, "d d"]:
-    """The rotation of all planes by their own angle w_k s; the Nyquist frequency has a line, which is turned over."""
+    """Return the rotation of all planes by their angles w_k s; the Nyquist frequency has a line, which is flipped."""
     blocks = [torch.empty(0, 0, dtype=torch.float64)]
     for k in frequencies:
         angle = torch.tensor(2 * torch.pi * (k * s % p) / p, dtype=torch.float64)

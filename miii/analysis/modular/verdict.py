@@ -1,4 +1,4 @@
-"""Does this network perform modular addition? Decided by measurement."""
+"""The verdict: does a network perform modular addition?"""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -11,33 +11,30 @@ from miii.tasks import Task
 
 Verdict = Literal["modular addition", "memorised", "none"]
 
-#: What a formula of waves in alpha a + beta b - c must reach for the verdict "modular addition".
+#: Bounds of the verdict "modular addition", for a formula of waves in alpha a + beta b - c.
 VARIANCE_EXPLAINED = 0.8
 ARGMAX_AGREEMENT = 0.99
 STEERING_ACCURACY = 0.9
 STEERING_MINIMUM = 0.85
 STEERING_CONTROL = 0.95
-#: For "memorised": right answers on the training pairs, and at most so many on the others.
+#: Bounds of the verdict "memorised": at least this training accuracy, and less than this test accuracy.
 TRAINED = 0.99
 NOT_GENERALISED = 0.95
 
 
 @dataclass(frozen=True)
 class Report:
-    """One network, taken apart. Losses and KL in nats; shares from 0 to 1. The verdict's rule is at ``decide``.
+    """The verdict on a network and all its measures. Losses and KL in nats; shares from 0 to 1. See ``decide``.
 
     Attributes:
-        accuracy, loss: of the network on all p^2 pairs; also by split, None where it is unknown.
-        frequency_power: of each key frequency, its share of the embedding's power.
-        logit_variance_explained, argmax_agreement, kl: of the formula against the network, on pairs that it was not
-            fitted to.
-        formula_accuracy, formula_loss: of the formula run in place of the network on all pairs.
-        computes: "a + b", "a - b" or the like: what the formula's terms are waves of; None where they disagree.
+        computes: "a + b", "a - b" or the like, from the formula's terms; None if they disagree.
+        accuracy, loss: of the network on all p^2 pairs; by split, None if it is unknown.
+        frequency_power: each key frequency's share of the embedding's power.
+        logit_variance_explained, argmax_agreement, kl: of the formula against the network, on held-out pairs.
         constant_share: share of the logits' sum of squares that depends on the answer alone.
-        neuron_phase_alignment: mean over the live neurons; says nothing where ``computes`` is not +-a +-b.
-        steering_control: mean over s of the share of pairs still answered right when other planes are turned.
-
-    Source: own design; see the analyses for theirs.
+        formula_accuracy, formula_loss: of the formula on all pairs.
+        neuron_phase_alignment: mean over live neurons; means nothing unless ``computes`` is +-a +-b.
+        steering_control: mean over s of the accuracy with other planes rotated.
     """
 
     verdict: Verdict
@@ -74,7 +71,7 @@ class Report:
     steering_control: float
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, frequencies as text where they are keys."""
+        """Return plain values, with frequencies as text if they are keys."""
         values = asdict(self)
         return values | {
             "key_frequencies": list(self.key_frequencies),
@@ -84,10 +81,10 @@ class Report:
 
 
 def analyze(model: Transformer, task: Task) -> Report:
-    """Take a network apart, and decide.
+    """Measure a network and decide.
 
     Raises:
-        InputError: the task is not made of all pairs of Z_p, or p is below 11.
+        InputError: the task does not have all pairs of Z_p, or p is below 11.
     """
     p = grid.modulus(task)
     keys = fourier.model_key_frequencies(model, p)
@@ -162,19 +159,18 @@ def decide(
     train_accuracy: float | None,
     test_accuracy: float | None,
 ) -> Verdict:
-    """The rule of the verdict.
+    """Return the verdict.
 
-    "modular addition": the formula's terms are waves in +-a +-b - c; on held-out pairs it explains at least 80 % of the
-    logits' variance and agrees with the network's answer on 99 %; turning its planes by s makes the network answer s
-    more on 90 % of all pairs in the mean over s, and on 85 % for every s; and turning as many other planes leaves 95 %
-    as they were. Subtraction is the addition of -b.
+    "modular addition": the formula's terms are waves in +-a +-b - c. On held-out pairs the formula explains at least
+    80% of the logits' variance and agrees with the network's answer on 99%. Rotating its planes by s shifts the answer
+    by s on 90% of all pairs on average, and on 85% for every s. Rotating as many other planes keeps 95% of the answers.
+    Subtraction is the addition of -b.
 
-    "memorised": not that, but at least 99 % of the training pairs are right and less than 95 % of the others.
+    "memorised": otherwise, with at least 99% training accuracy and less than 95% test accuracy.
 
-    "none": neither. So is a network that generalises in a way that these formulas do not describe, and one of which
-    the split is unknown.
+    "none": otherwise, such as a network that generalizes in another way, or has an unknown split.
 
-    Source: own design. The formula's own accuracy has no part in it: cos w(a + b - c) contains the answer.
+    The formula's accuracy does not count: cos w(a + b - c) contains the answer.
     """
     evidence = (
         variance_explained >= VARIANCE_EXPLAINED

@@ -1,4 +1,4 @@
-"""A network compiled from a modular sum: no training, every weight written down from alpha, beta and gamma."""
+"""Networks compiled from a modular sum: every weight is set from alpha, beta and gamma, without training."""
 
 import math
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ from miii.analysis.oracles import planted
 from miii.errors import InputError
 from miii.expression import parse
 from miii.model.transformer import Transformer
-from miii.numbers import centred
+from miii.numbers import centered
 from miii.tasks import ModularAddition, Task
 
-FREQUENCIES = 5  #: at most so many, as trained networks have, about; fewer where p is small, or none would stand out
-DRAWS = 200  #: sets of frequencies that are tried
-MARGIN = 20.0  #: in nats: how far the right answer's logit stands above the next one's
+FREQUENCIES = 5  #: at most, about as many as trained networks have; fewer for small p, so that they stand out
+DRAWS = 200  #: sets of frequencies to try
+MARGIN = 20.0  #: in nats: the correct answer's logit minus the next one
 
 
 def modular_sum(task: ModularAddition) -> tuple[int, int, int]:
-    """The (alpha, beta, gamma) of which the answer is alpha a + beta b + gamma modulo p; either multiplier may be 0.
+    """Return (alpha, beta, gamma) of a task with the answer alpha a + beta b + gamma modulo p. Multipliers may be 0.
 
     Raises:
-        InputError: the answer is no such sum.
+        InputError: the answer is not such a sum.
     """
     found = task.modular_sum
     if found is None and task.expression is not None:
@@ -37,16 +37,16 @@ def modular_sum(task: ModularAddition) -> tuple[int, int, int]:
 
 
 def formula(task: ModularAddition, frequencies: Sequence[int] | None = None) -> Formula:
-    """The sum of cos 2 pi k (alpha a + beta b + gamma - c) / p over some k, largest at the right c.
+    """Return the sum of cos 2 pi k (alpha a + beta b + gamma - c) / p over some k, which is largest at the correct c.
 
     Args:
-        frequencies: the k; unless given, of many draws of five or fewer those that put the right answer farthest above.
+        frequencies: the k; if None, the best of 200 random sets of at most five, by the margin of the correct answer.
 
     Raises:
-        InputError: the answer is no modular sum, a frequency is not in 1 .. p // 2, or they cannot tell all answers
-            apart.
+        InputError: the answer is not a modular sum, a frequency is not in 1 .. p // 2, or the frequencies do not
+            separate all answers.
 
-    Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.2: what trained networks were found to compute.
+    Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.2: the formula of trained networks.
     """
     p, (alpha, beta, gamma) = task.p, modular_sum(task)
     chosen = _far_apart(p) if frequencies is None else tuple(sorted(set(frequencies)))
@@ -58,14 +58,14 @@ def formula(task: ModularAddition, frequencies: Sequence[int] | None = None) -> 
     amplitude = MARGIN / gap
     phases = [math.remainder(2 * math.pi * (k * gamma % p) / p, 2 * math.pi) for k in chosen]
     waves = zip(chosen, phases, strict=True)
-    return Formula(p, tuple(Term(centred(alpha * k, p), centred(beta * k, p), k, amplitude, phi) for k, phi in waves))
+    return Formula(p, tuple(Term(centered(alpha * k, p), centered(beta * k, p), k, amplitude, phi) for k, phi in waves))
 
 
 def network(task: ModularAddition, frequencies: Sequence[int] | None = None, hinges: int = 1) -> Transformer:
-    """A one-layer network of 80 ReLU neurons or fewer that answers the sum at every pair.
+    """Return a one-layer network of at most 80 ReLU neurons that is correct on every pair.
 
-    Each parabola of the planted network is here drawn with one kink, as an absolute value, so that a neuron keeps to
-    one frequency, and the logits are those of ``formula`` only about; more ``hinges`` bring them nearer.
+    It replaces each parabola of the planted network by an absolute value, so a neuron has one frequency and the logits
+    approximate those of ``formula``; more ``hinges`` approximate better.
 
     Args:
         frequencies: as in ``formula``.
@@ -73,18 +73,15 @@ def network(task: ModularAddition, frequencies: Sequence[int] | None = None, hin
 
     Raises:
         InputError: as ``formula``.
-
-    Source: as ``planted.from_formula``.
     """
     return planted.from_formula(formula(task, frequencies), act="relu", hinges=hinges, dtype=torch.float32)
 
 
 def plain(task: ModularAddition) -> Task:
-    """The task's examples in the order of (alpha a + gamma, beta b), not of (a, b); its own order where it is no sum.
+    """Return the task with examples ordered by (alpha a + gamma, beta b) instead of (a, b), if it is a modular sum.
 
-    In that order every modular sum is a plain one, of the first and the second number: an analysis that asks for one
-    frequency in both operands, such as ``neurons``, finds it if it is there. Otherwise 3 a + b has 3 k in a where it
-    has k in b.
+    In that order every modular sum is plain addition, so analyses of one frequency in both operands, such as
+    ``neurons``, apply. In the order of (a, b), 3 a + b has frequency 3 k in a and k in b.
     """
     built, found = task.build(), task.modular_sum
     if found is None:
@@ -97,7 +94,7 @@ def plain(task: ModularAddition) -> Task:
 
 
 def _gap(p: int, frequencies: Sequence[int]) -> float:
-    """How far sum_k cos(w_k d) at d = 0 stands above the next."""
+    """Return sum_k cos(w_k d) at d = 0 minus its largest value elsewhere."""
     d, k = torch.arange(1, p), torch.tensor(frequencies)
     return (1 - (2 * math.pi / p * (d[:, None] * k % p).double()).cos()).sum(1).min().item()
 

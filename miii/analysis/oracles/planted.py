@@ -1,4 +1,4 @@
-"""A network with hand-set weights that computes a given formula: the oracle that every analysis is tested on."""
+"""Networks with hand-set weights that compute a given formula: the oracles that test the analyses."""
 
 import math
 from typing import Literal
@@ -11,9 +11,9 @@ from miii.errors import InputError
 from miii.model.config import ModelConfig
 from miii.model.transformer import Transformer
 
-HINGES = 8  #: kinks on either side of 0 with which ReLU neurons draw a parabola
+HINGES = 8  #: kinks on either side of 0 of a parabola made of ReLU neurons
 PHASES = 4  #: phases of the neurons of one term
-FOCUS = 80.0  #: attention scores: e^-80 is nothing, also in float64
+FOCUS = 80.0  #: attention scores; e^-80 vanishes even in float64
 
 
 def from_formula(
@@ -27,34 +27,34 @@ def from_formula(
     seed: int = 0,
     dtype: torch.dtype = torch.float64,
 ) -> Transformer:
-    """A one-layer network whose logits are the formula's.
+    """Return a one-layer network with the formula's logits.
 
-    The embedding holds cos(w_k n + theta) and sin(w_k n + theta) of each frequency. Head 0 carries those of a to "=",
-    head 1 those of b. Of each term, four pairs of neurons of phases phi_j = 0, 45, 90, 135 degrees make::
+    The embedding holds cos(w_k n + theta) and sin(w_k n + theta) of each frequency. Head 0 moves those of a to "=",
+    head 1 those of b. For each term, four pairs of neurons with phases phi_j = 0, 45, 90, 135 degrees compute::
 
         (cos(x + phi_j) + cos(y + phi_j))^2 - (cos(x + phi_j) - cos(y + phi_j))^2
             = 2 cos(x - y) + 2 cos(x + y + 2 phi_j)
 
-    with x = w k_a a + theta_a, y = w k_b b + theta_b; written to the answers as cos(2 phi_j + w k_c c + ...), they sum
-    to the term, and the part in x - y cancels. The phases theta and the term's own sit in embedding and unembedding.
-    Of an operand that a term does not have, k_a or k_b of 0, the wave is the constant 1.
+    with x = w k_a a + theta_a, y = w k_b b + theta_b. Written to the answers as cos(2 phi_j + w k_c c + ...), they sum
+    to the term, and the part in x - y cancels. Embedding and unembedding hold the phases. For k_a or k_b of 0 the wave
+    is the constant 1.
 
-    With "square" this is exact. With "relu" each parabola on [-2, 2] is drawn by 2 * hinges neurons, straight between
-    its kinks, and a logit is off by at most the sum of the amplitudes / hinges^2. The residual stream is turned by a
-    random rotation, so that no analysis finds anything along an axis.
+    With "square" this is exact. With "relu" 2 * hinges neurons approximate each parabola on [-2, 2] piecewise linearly,
+    and a logit is off by at most the sum of the amplitudes / hinges^2. A random rotation of the residual stream keeps
+    features off the axes.
 
     Args:
         n_heads: heads beyond the second have random queries, keys and values, and write nothing.
-        dead_neurons: further neurons that never fire.
-        embedding_phases: theta of each frequency that occurs in a or b, ascending by frequency; 0 unless given.
+        dead_neurons: additional neurons that never fire.
+        embedding_phases: theta of each frequency of a or b, ascending by frequency; 0 if None.
         seed: draws the rotation and the idle heads.
 
     Raises:
-        InputError: the formula has no term or a frequency above p // 2, or k_c below 1, there are fewer than two heads,
-            one hinge or no dead neurons, or not one phase for each frequency.
+        InputError: the formula has no term, a frequency above p // 2 or a k_c below 1; or there are fewer than two
+            heads, less than one hinge, a negative number of dead neurons, or not one phase for each frequency.
 
-    Source: own design; the neurons are Gromov's (arXiv 2301.02679), equations 7 to 10, with a difference in place of
-    infinitely many phases; hand-built weights as an oracle are Lindner et al.'s (arXiv 2301.05062).
+    Source: the neurons: Gromov (arXiv 2301.02679), equations 7 to 10, with a difference instead of infinitely many
+    phases; hand-set weights as an oracle: Lindner et al. (arXiv 2301.05062).
     """
     p = formula.p
     used = sorted({abs(k) for term in formula.terms for k in (term.k_a, term.k_b)})
@@ -74,7 +74,7 @@ def from_formula(
         raise InputError(f"embedding_phases must be one for each of the frequencies {used} (got {len(theta)}).")
 
     waves, terms = 2 * len(used), len(formula.terms)
-    # the residual stream: waves of the token, its position, waves of a and of b as the heads bring them, terms
+    # the residual stream: waves of the token, its position, waves of a and b from the heads, terms
     token, place = slice(0, waves), slice(waves, waves + 3)
     from_a = slice(place.stop, place.stop + waves)
     from_b = slice(from_a.stop, from_a.stop + waves)
@@ -134,11 +134,11 @@ def from_formula(
 
 
 def _parabola(act: str, hinges: int) -> tuple[Tensor, Tensor, Tensor]:
-    """x^2 on [-2, 2] as sum of weights * act(slopes * x + biases): one square neuron, or 2 * hinges of ReLU."""
+    """Return x^2 on [-2, 2] as a sum of weights * act(slopes * x + biases): one square or 2 * hinges ReLU neurons."""
     if act == "square":
         return torch.ones(1).double(), torch.ones(1).double(), torch.zeros(1).double()
     width = 2 / hinges
-    # between the kinks i * width the parabola's chord has slope (2 i + 1) * width: each kink adds 2 * width
+    # the chord between kinks i and i + 1 has slope (2 i + 1) * width: each kink adds 2 * width
     changes = torch.full((hinges,), 2 * width, dtype=torch.float64)
     changes[0] = width
     kinks = -width * torch.arange(hinges, dtype=torch.float64)
@@ -147,7 +147,7 @@ def _parabola(act: str, hinges: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _wave(used: list[int], theta: tuple[float, ...], k: int) -> tuple[tuple[int, float], float]:
-    """Where the wave of frequency |k| stands, which way round it is taken, and its phase then."""
+    """Return the index and orientation of the wave of frequency |k|, and its phase."""
     i, orientation = used.index(abs(k)), math.copysign(1.0, k)
     return (i, orientation), orientation * theta[i]
 
@@ -157,7 +157,7 @@ def _angles(p: int, k: int) -> Tensor:
 
 
 def _rotate(model: Transformer, generator: torch.Generator) -> None:
-    """Turn the residual stream: every reader and writer of it, so that nothing the network computes changes."""
+    """Rotate the residual stream in all readers and writers, which leaves the function unchanged."""
     d = model.config.d_model
     R = torch.linalg.qr(torch.randn(d, d, generator=generator, dtype=torch.float64)).Q
     block = model.blocks[0]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from miii.model import fast
+from miii.analysis.activations import last_logits
 from miii.model.transformer import Transformer
 from miii.tasks import MIU, Task
 from miii.tasks.miu import tape
@@ -33,7 +33,7 @@ def by_length(model: Transformer, config: MIU, seed: int = 1) -> "pd.DataFrame":
     length = np.repeat(np.arange(1, config.longest_test + 1), STRINGS)
     count = generator.binomial(length, 0.5)
     tokens = torch.from_numpy(tape(length, count, config.longest_test, generator))
-    predicted = fast.answers(model, tokens).argmax(1)
+    predicted = last_logits(model, tokens).argmax(1)
     theorem = count % 3 != 0
     return pd.DataFrame(
         {
@@ -53,7 +53,7 @@ def held_out(model: Transformer, task: Task) -> dict[str, float]:
     """
     rows = evaluated(task)
     rows = rows[~task.train_mask[rows]]
-    return MIU.scores(task, fast.answers(model, task.tokens[rows]).numpy(), rows.numpy())
+    return MIU.scores(task, last_logits(model, task.tokens[rows]).numpy(), rows.numpy())
 
 
 def balanced(strings: "pd.DataFrame") -> float:

@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from miii import metrics
+from miii.analysis.activations import last_logits
 from miii.errors import InputError
-from miii.model import fast
 from miii.model.transformer import Transformer
 from miii.numbers import primes_below
 from miii.runs.read import finite
@@ -45,7 +45,7 @@ def evidence(model: Transformer, tokens: Int[Tensor, "integers pos"]) -> Float[n
     Raises:
         InputError: a logit is not finite.
     """
-    logits = fast.answers(model, tokens)[:, :2]
+    logits = last_logits(model, tokens)[:, :2]
     return (logits[:, 1] - logits[:, 0]).double().numpy()
 
 

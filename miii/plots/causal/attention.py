@@ -1,4 +1,4 @@
-"""Attention as pictures."""
+"""Charts of attention heads."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ from miii.plots.style import ACCENT, DIVERGING, FLUID, HEIGHT, MAIN, MUTED, SEQU
 
 
 def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart:
-    """The attention pattern of each head for one input, every weight written in its cell.
+    """Draw the attention pattern of each head for one input, with weights written in the cells.
 
     Args:
-        names: what stands at each position.
+        names: of the tokens at each position.
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), figure 3.
     """
@@ -26,8 +26,8 @@ def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart
         for q in range(weights.shape[1])
         for k in range(weights.shape[2])
     ]
-    x = alt.X("key:N", title="looks at (key)", sort=marks, axis=alt.Axis(labelAngle=0, labelFlush=False))
-    y = alt.Y("query:N", title="who looks (query)", sort=marks)
+    x = alt.X("key:N", title="key position", sort=marks, axis=alt.Axis(labelAngle=0, labelFlush=False))
+    y = alt.Y("query:N", title="query position", sort=marks)
     base = alt.Chart(pd.DataFrame(rows)).encode(x=x, y=y)
     most = max(1.0, weights.abs().max().item())
     scale = alt.Scale(scheme=SEQUENTIAL, domain=[0, most])
@@ -45,7 +45,7 @@ def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart
 
 
 def over_inputs(weight: Float[Tensor, "a b"], head: int, key: str, size: int = 340) -> alt.LayerChart:
-    """One head's attention from the last position to one key, as a function of both operands.
+    """Draw one head's attention from the last position to one key over both operands.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 5.
     """
@@ -54,14 +54,14 @@ def over_inputs(weight: Float[Tensor, "a b"], head: int, key: str, size: int = 3
 
 
 def _domain(weight: Float[Tensor, "a b"]) -> tuple[float, float]:
-    """0 to 1, and further where shaped attention goes further."""
+    """Return 0 to 1, or more for shaped attention."""
     return min(0.0, weight.min().item()), max(1.0, weight.max().item())
 
 
 def attention_spectrum(
     power: Float[Tensor, "frequency frequency"], head: int, key: str, size: int = 340
 ) -> alt.LayerChart:
-    """Share of the variance of one head's attention by the frequencies of a and of b; 0 is the constant.
+    """Draw the share of variance of one head's attention by the frequencies of a and b; 0 is the constant.
 
     Source: Nanda et al. 2023, section 4 and figure 6.
     """
@@ -72,10 +72,10 @@ def attention_spectrum(
 
 
 def token_scores(scores: Float[Tensor, "pos key"], names: Sequence[str], head: int) -> alt.Chart:
-    """Score of a key token at each position, for one query: a line a position.
+    """Draw the score of a key token at each position for one query, one line a position.
 
     Args:
-        names: what stands at each position.
+        names: of the tokens at each position.
 
     Source: the row of a QK circuit, Elhage et al. 2021.
     """
@@ -92,7 +92,7 @@ def token_scores(scores: Float[Tensor, "pos key"], names: Sequence[str], head: i
             x=alt.X("token:Q", title="key token", scale=alt.Scale(domain=[0, scores.shape[1] - 1], nice=False)),
             y=alt.Y("score:Q", title="score (before the softmax)", scale=alt.Scale(zero=False)),
             color=alt.Color("position:N", scale=colors, legend=top_legend(labelExpr="'at position ' + datum.label")),
-            # the curves are the same but for a shift, and may lie on each other
+            # the curves differ only by a shift and may overlap
             strokeDash=alt.StrokeDash("position:N", sort=list(names), legend=None),
             tooltip=["position:N", "token:Q", alt.Tooltip("score:Q", format=".3f")],
         )
@@ -101,21 +101,21 @@ def token_scores(scores: Float[Tensor, "pos key"], names: Sequence[str], head: i
 
 
 def qk(scores: Float[Tensor, "query key"], head: int, size: int = 340) -> alt.LayerChart:
-    """A QK circuit: scores of query tokens (rows) and key tokens (columns), each row less its mean.
+    """Draw a QK circuit: scores of query tokens (rows) for key tokens (columns), each row minus its mean.
 
-    What is added to all of a row's scores is lost in the softmax over equal positions.
+    Softmax ignores what is added to all scores of a row.
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
     """
-    centred = scores - scores.mean(1, keepdim=True)
-    title = f"Head {head}: who asks for whom (QK)"
+    centered = scores - scores.mean(1, keepdim=True)
+    title = f"Head {head}: scores by query and key token (QK)"
     return heatmap(
-        centred, title=title, row="query token", column="key token", value="score", size=size, diverging=True
+        centered, title=title, row="query token", column="key token", value="score", size=size, diverging=True
     )
 
 
 def ov(logits: Float[Tensor, "token d_vocab_out"], head: int, size: int = 340) -> alt.LayerChart:
-    """An OV circuit: what attending to a token (row) adds to the logit of each answer (column).
+    """Draw an OV circuit: what attending to a token (row) adds to the logit of each answer (column).
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
     """

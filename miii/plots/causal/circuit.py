@@ -1,4 +1,4 @@
-"""Circuits: drawn as a graph, how faithful they are, and how far two methods agree on them."""
+"""Circuits as graphs, their faithfulness, and the agreement of methods."""
 
 import math
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ from miii.plots.style import ACCENT, CATEGORY, FIXED, FLUID, HEIGHT, MAIN, MUTED
 METHODS = {"exact": MUTED, "acdc": ACCENT, "eap": WRONG, "eap-ig": MAIN}
 READERS = {"query": WRONG, "key": ACCENT, "value": MAIN, "MLP": CATEGORY[3], "logits": MUTED}
 SIGNS = {"helps the answer": MAIN, "works against it": ACCENT}
-UNIT, DEPTH = 64, 116  #: pixels from head to head, and from one depth to the next
+UNIT, DEPTH = 64, 116  #: pixels between heads, and between depths
 
 
 def circuit(found: Circuit, n_edges: int, names: Sequence[str] | None = None) -> Chart:
-    """The most important edges as a graph, as wide as their |score|: inputs below, logits above.
+    """Draw the most important edges as a graph, with |score| as their width: inputs at the bottom, logits at the top.
 
-    Every position has a column. A line rises where it is read and enters a head as query, key or value. Under the
-    pointer, and after a click, only that stays which lies on a path through the edge or node.
+    Every position has a column. A line enters a head as query, key or value. A click, or the pointer, highlights the
+    paths through an edge or node.
 
     Args:
-        n_edges: how many edges.
-        names: what stands at each position; its number unless given.
+        n_edges: number of edges.
+        names: of the positions; their numbers if None.
 
     Raises:
-        InputError: ``n_edges`` is not between 1 and the number of edges, or ``names`` are not one for each position.
+        InputError: ``n_edges`` is not between 1 and the number of edges, or there is not one name for each position.
 
     Source: Conmy et al. 2023 (arXiv 2304.14997), figure 1.
     """
@@ -39,9 +39,9 @@ def circuit(found: Circuit, n_edges: int, names: Sequence[str] | None = None) ->
     if names is not None and len(names) != graph.n_ctx:
         raise InputError(f"names must be one for each of {graph.n_ctx} positions (got {len(names)}).")
     drawn = found.edges[:n_edges]
-    heard = _heard(graph, drawn)
-    layout = Layout(graph, heard)
-    through = _through(graph, heard)
+    readers = _readers(graph, drawn)
+    layout = Layout(graph, readers)
+    through = _through(graph, readers)
     nodes = {node: {"item": node.name, "through": through[node.name]} for node in layout.nodes}
     lines = [
         {
@@ -55,7 +55,7 @@ def circuit(found: Circuit, n_edges: int, names: Sequence[str] | None = None) ->
             "ys": " ".join(f"{y:.3f}" for _, y in layout.line(edge, node)),
         }
         for rank, (edge, score) in enumerate(zip(drawn, found.scores, strict=False), 1)
-        for node in heard[edge]
+        for node in readers[edge]
     ]
     boxes = [fields | layout.box(node) | {"label": _label(node)} for node, fields in nodes.items()]
     ports = [
@@ -67,21 +67,21 @@ def circuit(found: Circuit, n_edges: int, names: Sequence[str] | None = None) ->
     return chart.properties(title=_title(found, n_edges))
 
 
-def _heard(graph: Graph, drawn: Sequence[Edge]) -> dict[Edge, list[Node]]:
-    """The nodes to which each edge is drawn: those that hear it and lead on, or else the last that hears it."""
+def _readers(graph: Graph, drawn: Sequence[Edge]) -> dict[Edge, list[Node]]:
+    """Return the nodes to draw each edge to: its readers with edges of their own, or else its last reader."""
     feeds = dict(zip(graph.edges, graph.feeds, strict=True))
     sources = {edge.source for edge in drawn}
     return {edge: [node for node in feeds[edge] if node in sources] or [feeds[edge][-1]] for edge in drawn}
 
 
-def _through(graph: Graph, heard: dict[Edge, list[Node]]) -> dict[str, str]:
-    """For each edge and node, by name, all whose paths it lies on: ``|a|b|``, in which a browser can look one up."""
+def _through(graph: Graph, readers: dict[Edge, list[Node]]) -> dict[str, str]:
+    """Return for each edge and node, by name, all items with a path through it: ``|a|b|``, for lookup in a browser."""
     number = {edge: i for i, edge in enumerate(graph.edges)}
-    paths = graph.paths(number[edge] for edge in heard)
+    paths = graph.paths(number[edge] for edge in readers)
     lies = {name: {name} for name in paths}
     for name, edges in paths.items():
         for edge in (graph.edges[i] for i in edges):
-            for item in (edge.name, edge.source.name, *(node.name for node in heard[edge])):
+            for item in (edge.name, edge.source.name, *(node.name for node in readers[edge])):
                 lies[item].add(name)
     return {name: f"|{'|'.join(sorted(names))}|" for name, names in lies.items()}
 
@@ -124,14 +124,14 @@ def _draw(
         .encode(x=x, y=y, detail=["item:N", "to:N"], order="y:Q")
         .encode(tooltip=[alt.Tooltip("item:N", title="edge"), alt.Tooltip("score:Q", format=".4g"), "rank:Q"])
     )
-    most = max(float(frame["score"].abs().max()), 1e-12)  # all may be 0
+    most = max(float(frame["score"].abs().max()), 1e-12)  # all scores may be 0
     colors = alt.Scale(domain=list(SIGNS), range=list(SIGNS.values()))
     strokes = base.mark_line(interpolate="basis", strokeCap="round").encode(
         color=alt.Color("sign:N", scale=colors, legend=top_legend() if signed else None),
         strokeWidth=alt.StrokeWidth("size:Q", legend=None, scale=alt.Scale(domain=[0, most], range=[0.8, 9])),
         opacity=alt.condition(lit, alt.value(0.9), alt.value(0.07)),
     )
-    # a line of one pixel is hard to hit
+    # thin lines are hard to hit with the pointer
     wide = base.mark_line(interpolate="basis", strokeWidth=12, opacity=0.001).add_params(pick, hover)
     fade = alt.condition(lit, alt.value(1.0), alt.value(0.25))
     node = alt.Chart(pd.DataFrame(boxes)).encode(opacity=fade, tooltip=[alt.Tooltip("item:N", title="node")])
@@ -147,9 +147,7 @@ def _draw(
 
 
 def faithfulness(circuits: Sequence[Circuit]) -> Chart:
-    """f over the number of edges, one curve a method: 1 does what the network does, 0 what its corruption does.
-
-    Where m(full) = m(empty) there is no f, and no curve.
+    """Draw faithfulness over the number of edges, one curve a method; circuits without f have no curve.
 
     Source: f as in Mueller et al. 2025 (arXiv 2504.13151); the curve as in Hanna et al. 2024 (arXiv 2403.17806).
     """
@@ -167,7 +165,7 @@ def faithfulness(circuits: Sequence[Circuit]) -> Chart:
             color=alt.Color(
                 "method:N", scale=alt.Scale(domain=list(METHODS), range=list(METHODS.values())), legend=top_legend()
             ),
-            # the truth is a broad band, on which the others can lie
+            # draw the truth as a wide band under the others
             strokeWidth=alt.condition("datum.method === 'exact'", alt.value(6), alt.value(2)),
             strokeDash=alt.StrokeDash("method:N", sort=list(METHODS), legend=None),
             tooltip=["method:N", "edges:Q", alt.Tooltip("f:Q", format=".3f")],
@@ -178,9 +176,9 @@ def faithfulness(circuits: Sequence[Circuit]) -> Chart:
 
 
 def edge_agreement(found: Circuit, truth: Circuit) -> Chart:
-    """Every edge's score by one method over its score by another, the exact one; on the line they are equal.
+    """Draw every edge's score by one method over its exact score, with the line of equality.
 
-    Both axes are linear up to a thousandth of the largest score, and logarithmic beyond.
+    Axes are linear up to a thousandth of the largest score, and logarithmic beyond.
     """
     kinds = dict(zip(("q", "k", "v", "mlp", "logits"), READERS, strict=True))
     score = dict(zip(found.edges, found.scores, strict=True))
@@ -213,12 +211,12 @@ def edge_agreement(found: Circuit, truth: Circuit) -> Chart:
 
 
 def _symlog(values: Sequence[float]) -> dict[str, Any]:
-    """Scale and axis for values of many magnitudes and both signs, with a tick at every power of ten."""
+    """Return scale and axis for values of many magnitudes and both signs, with ticks at powers of ten."""
     most = max(map(abs, values)) or 1.0  # all may be 0
     small = most / 1000
     decades = [10.0**k for k in range(math.floor(math.log10(small)) + 1, math.floor(math.log10(most)) + 1)]
     low, high = min(0.0, *values), max(0.0, *values)
     ticks = [-x for x in decades if -x >= low] + [0.0] + [x for x in decades if x <= high]
-    # room for the points at the ends
+    # room for points at the ends
     scale = alt.Scale(type="symlog", constant=small, domain=[1.5 * low - small / 2, 1.5 * high + small / 2], nice=False)
     return {"scale": scale, "axis": alt.Axis(values=ticks, format="~r")}

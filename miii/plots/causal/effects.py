@@ -1,4 +1,4 @@
-"""What writes the answer, what its loss costs, and what carries it over."""
+"""Direct contributions, ablations and patches."""
 
 from collections.abc import Sequence
 
@@ -10,12 +10,12 @@ from miii.analysis.causal.direct import Contributions
 from miii.analysis.causal.patching import Sweep
 from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, log_axis
 
-LABELLED = 60  #: as many parts can have their names below the axis
-FLOOR = 1e-12  #: nats; a logarithmic axis has no place for a loss of 0
+LABELLED = 60  #: most parts with names below the axis
+FLOOR = 1e-12  #: nats; smallest loss on the logarithmic axis
 
 
 def contributions(values: Contributions) -> Chart:
-    """Mean logit that each part of the network adds to the correct answer, above the mean over the answers.
+    """Draw the mean logit that each part adds to the correct answer, minus the mean over answers.
 
     Source: direct logit attribution, Wang et al. 2022 (arXiv 2211.00593), section 3.1.
     """
@@ -26,7 +26,7 @@ def contributions(values: Contributions) -> Chart:
     x = alt.X(
         "logit:Q",
         title="logit of the correct answer above the mean of all answers",
-        scale=alt.Scale(nice=False, padding=40),  # pixels, for the numbers beside the bars
+        scale=alt.Scale(nice=False, padding=40),  # pixels, room for the numbers
     )
     tooltip = [
         "part:N",
@@ -41,9 +41,9 @@ def contributions(values: Contributions) -> Chart:
 
 
 def ablation(values: Ablations) -> Chart:
-    """Loss with each part silenced, as a bar from the whole network's loss, on a log scale.
+    """Draw the loss with each part ablated, as bars from the whole network's loss, on a log scale.
 
-    Parts too many to be named are ordered by their loss.
+    More than 60 parts are ordered by loss and not named.
     """
     frame = pd.DataFrame({"name": values.names, "loss": values.loss.tolist(), "accuracy": values.accuracy.tolist()})
     many = len(frame) > LABELLED
@@ -57,21 +57,21 @@ def ablation(values: Ablations) -> Chart:
     base = alt.Chart(frame).transform_calculate(
         **{f"{name}_shown": f"max({FLOOR}, datum.{name})" for name in ("loss", "baseline")}
     )
-    scale = alt.Scale(type="log", padding=20)  # pixels, for the line of words above the bars
+    scale = alt.Scale(type="log", padding=20)  # pixels, room for the caption
     y = alt.Y("loss_shown:Q", title="loss (nats, log scale)", scale=scale, axis=log_axis())
     tooltip = [
         alt.Tooltip("name:N", title=values.part),
         alt.Tooltip("loss:Q", title="loss (nats)", format=".4g"),
-        alt.Tooltip("accuracy:Q", title="right answers", format=".2%"),
+        alt.Tooltip("accuracy:Q", title="accuracy", format=".2%"),
         alt.Tooltip("baseline:Q", title="loss of the whole network", format=".4g"),
     ]
     bars = base.mark_bar(color=MAIN).encode(x=x, y=y, y2="baseline_shown", tooltip=tooltip)
     rule = base.mark_rule(color=ACCENT, strokeWidth=2).encode(y=alt.Y("mean(baseline_shown):Q", scale=scale))
     kind = {"removed": "removed", "zero": "set to zero", "mean": "set to its mean"}.get(values.kind, "interchanged")
     whole = f"— the whole network: {values.baseline_loss:.3g} nats, {values.baseline_accuracy:.1%} right"
-    said = alt.Chart(pd.DataFrame({"whole": [whole]})).mark_text(color=ACCENT, align="right", baseline="top")
-    said = said.encode(x=alt.value("width"), y=alt.value(4), text="whole:N")
-    layered = alt.layer(bars, rule, said)
+    caption = alt.Chart(pd.DataFrame({"whole": [whole]})).mark_text(color=ACCENT, align="right", baseline="top")
+    caption = caption.encode(x=alt.value("width"), y=alt.value(4), text="whole:N")
+    layered = alt.layer(bars, rule, caption)
     return layered.properties(title=f"Loss with a part {kind}", height=HEIGHT, autosize=FLUID)
 
 
@@ -82,11 +82,11 @@ def patching(
     by_head: bool | None = False,
     title: str = "Answer carried over by each activation",
 ) -> Chart:
-    """The normalised logit difference of every patch, by site (rows) and position (columns), written in its cell.
+    """Draw the normalized logit difference of every patch by site (rows) and position (columns).
 
     Args:
-        names: what stands at each position.
-        by_head: the patches of single heads in place of those of whole activations; all of them if None.
+        names: of the tokens at each position.
+        by_head: draw patches of single heads instead of whole activations; both if None.
 
     Source: Meng et al. 2022 (arXiv 2202.05262), figure 1; TransformerLens' patching demo.
     """

@@ -1,12 +1,12 @@
-"""Where the nodes of a circuit stand, and where its edges run."""
+"""Layout of a circuit: positions of nodes and routes of edges."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 from miii.analysis.causal.circuits import Edge, Graph, Node
 
-WIDTH, HEIGHT = 0.84, 0.3  #: of a node; from head to head, and from one depth to the next, is 1
-PORTS = {"q": -0.26, "k": 0.0, "v": 0.26}  #: where a head's inputs are, from its middle
-SPREAD = 0.3  #: how far from a node's middle its lines begin and end
+WIDTH, HEIGHT = 0.84, 0.3  #: of a node; heads and depths are 1 apart
+PORTS = {"q": -0.26, "k": 0.0, "v": 0.26}  #: positions of a head's inputs, from its center
+SPREAD = 0.3  #: largest distance from a node's center at which lines start or end
 GAP = 0.65  #: between a column's nodes and its border
 
 Point = tuple[float, float]
@@ -14,15 +14,14 @@ Line = tuple[Edge, Node]
 
 
 class Layout:
-    """A column for each position, a row for each depth: the embedding below, the logits above.
+    """A column for each position and a row for each depth, from the embedding at the bottom to the logits.
 
-    A line rises in the column in which it is read, beside the nodes of the depths between, and goes over to the
-    reader at the end.
+    A line rises in the column of its reader, beside the nodes in between.
 
     Args:
-        lines: the edges to be drawn, each with the nodes to which it goes.
+        lines: the edges to draw, each with its readers.
 
-    Source: own design, after Conmy et al. 2023 (arXiv 2304.14997), figure 1.
+    Source: after Conmy et al. 2023 (arXiv 2304.14997), figure 1.
     """
 
     def __init__(self, graph: Graph, lines: Mapping[Edge, Sequence[Node]]) -> None:
@@ -45,31 +44,31 @@ class Layout:
         self._arrive = self._ends(lambda edge, to: to, -1)
 
     def box(self, node: Node) -> dict[str, float]:
-        """The corners of a node and where its name goes."""
+        """Return the corners of a node and the position of its name."""
         x, y = self.at[node]
         lifted = 0.06 if node.kind == "head" else 0.0
         corners = {"x": x - WIDTH / 2, "x2": x + WIDTH / 2, "y": y - HEIGHT / 2, "y2": y + HEIGHT / 2}
         return corners | {"middle": x, "text": y + lifted}
 
     def ports(self, node: Node) -> list[tuple[str, float, float]]:
-        """The letters of a head's inputs, and where they go; other nodes have none."""
+        """Return the letters of a head's inputs and their positions; other nodes have none."""
         x, y = self.at[node]
         return [(which, x + dx, y - 0.08) for which, dx in PORTS.items()] if node.kind == "head" else []
 
     def line(self, edge: Edge, to: Node) -> list[Point]:
-        """The points of a line from below to above."""
+        """Return the points of a line, from bottom to top."""
         (x0, y0), (x1, y1) = self.at[edge.source], self.at[to]
         dx = PORTS[edge.which] if edge.which else self._arrive[edge, to]
         start = (x0 + self._leave[edge, to], y0 + HEIGHT / 2)
         return [start, *self._between[edge, to], (x1 + dx, y1 - HEIGHT / 2)]
 
     def _beside(self, edge: Edge, to: Node) -> list[Point]:
-        """The points at which a line passes the depths between: beside the nodes there, if there are any."""
+        """Return the points of a line at the depths in between, beside any nodes there."""
         x, y = self.at[edge.source]
         column, half = self.middle[edge.source.position], self.half[edge.source.position]
         side = -1 if x < column or (x == column and to.kind == "logits") else 1
         rows = range(round(y) + 1, round(self.at[to][1]))
-        # the longer way is the outer one; all stay within the gap
+        # longer lines run further out; all stay in the gap
         lane = 0.2 + 0.1 * abs(x - column) / half + 0.3 * len(rows) / len(self.depths)
         points = []
         for row in rows:
@@ -79,14 +78,14 @@ class Layout:
         return points
 
     def _ends(self, node_of: Callable[[Edge, Node], Node], end: int) -> dict[Line, float]:
-        """How far from its node's middle each line begins or ends, so that lines do not cross there."""
-        towards: dict[Node, list[tuple[float, str, Line]]] = {}
+        """Return the offset of each line's end from its node's center, ordered so that lines do not cross there."""
+        lines_at: dict[Node, list[tuple[float, str, Line]]] = {}
         for (edge, to), points in self._between.items():
             other = self.at[edge.source if end else to][0]
             x = points[end][0] if points else other
-            towards.setdefault(node_of(edge, to), []).append((x, edge.name, (edge, to)))
+            lines_at.setdefault(node_of(edge, to), []).append((x, edge.name, (edge, to)))
         offsets = {}
-        for lines in towards.values():
+        for lines in lines_at.values():
             middle = (len(lines) - 1) / 2
             for n, (*_, line) in enumerate(sorted(lines, key=lambda line: line[:2])):
                 offsets[line] = SPREAD * (n - middle) / middle if middle else 0.0

@@ -1,4 +1,4 @@
-"""Addition as turning: a clock with p hours."""
+"""Modular addition on a clock with p hours."""
 
 import math
 
@@ -8,20 +8,20 @@ import pandas as pd
 from miii.errors import InputError
 from miii.plots.style import ACCENT, FIXED, MAIN, MUTED, Chart, top_legend
 
-LABELLED = 24  #: hours, up to which each has its number beside it
-RING = {"a": 0.72, "b more": 0.84}  #: how far from the middle each turn is drawn
+LABELLED = 24  #: most hours with a number each
+RING = {"a": 0.72, "b more": 0.84}  #: radius of each arc
 
 
 def clock(a: int, b: int, p: int, size: int = 280) -> Chart:
-    """A clock with the hours 0 to p - 1: turn to a, turn on by b, and read (a + b) mod p.
+    """Draw a clock with hours 0 to p - 1: turn to a, then by b, and read (a + b) mod p.
 
     Args:
         size: width and height in pixels.
 
     Raises:
-        InputError: p is below 2, or a or b is not from 0 to p - 1.
+        InputError: p is below 2, or a or b is not in 0 .. p - 1.
 
-    Source: Nanda et al. 2023 (arXiv 2301.05217), section 4, whose network adds by such turns.
+    Source: Nanda et al. 2023 (arXiv 2301.05217), section 4: their network adds by rotations.
     """
     if p < 2 or not (0 <= a < p and 0 <= b < p):
         raise InputError(f"a and b must be hours of a clock with at least two, 0 .. {p - 1} (got {a} and {b}).")
@@ -66,7 +66,7 @@ def clock(a: int, b: int, p: int, size: int = 280) -> Chart:
 
 
 def _at(turn: float, radius: float, name: str = "") -> dict[str, float]:
-    """Where a turn from the top, clockwise, ends: 1 is all the way round."""
+    """Return the end point of a clockwise turn from the top; 1 is a full turn."""
     before = f"{name}_" if name else ""
     angle = 2 * math.pi * turn
     return {f"{before}x": radius * math.sin(angle), f"{before}y": radius * math.cos(angle)}

@@ -1,4 +1,4 @@
-"""The evidence for a formula: what it leaves over, and what turning its planes does."""
+"""Charts of a formula: its terms, kinds of waves in the logits, and steering."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from miii.plots.style import ACCENT, CATEGORY, FLUID, HEIGHT, MAIN, Chart, top_l
 
 
 def terms(formula: Formula) -> alt.Chart:
-    """The amplitude of each term. Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.2."""
+    """Draw the amplitude of each term. Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.2."""
     rows = [
         {"term": f"{t.k_a}a {t.k_b:+d}b {-t.k_c:+d}c", "amplitude": t.amplitude, "phase": t.phase}
         for t in formula.terms
@@ -34,10 +34,10 @@ def terms(formula: Formula) -> alt.Chart:
 
 
 def kinds(shares: Mapping[str, Mapping[str, float]]) -> alt.Chart:
-    """Shares of the logits' variance by kind of wave, as ``decomposition.shares`` gives them: a bar a network.
+    """Draw the share of the logits' variance by kind of wave, one bar a network.
 
     Args:
-        shares: those of each network, by what it is called.
+        shares: from ``decomposition.shares``, by name of the network.
     """
     rows = [
         {"network": name, "kind": kind, "share": value, "order": i}
@@ -71,7 +71,7 @@ def kinds(shares: Mapping[str, Mapping[str, float]]) -> alt.Chart:
 
 
 def steering(values: Steering) -> Chart:
-    """Share of all pairs answered with s more after turning the planes by s; and as before after the control's turn."""
+    """Draw the share of answers that shift by s with the planes, and that stay with the control's planes."""
     names = ("key frequencies' planes turned: answers the sum + s", "other planes turned: still answers the sum")
     rows = [
         {"s": s + 1, "turned": name, "share": value}

@@ -12,7 +12,7 @@ from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, SEQUENTI
 
 
 def spectrum(values: Spectrum, title: str = "Spectrum of the embedding") -> Chart:
-    """Length of a matrix's cosine and sine components by frequency, the key frequencies labelled.
+    """Draw the norms of a matrix's cosine and sine components by frequency, with key frequencies labeled.
 
     A click on a bar selects ``frequency``.
 
@@ -48,7 +48,7 @@ def spectrum(values: Spectrum, title: str = "Spectrum of the embedding") -> Char
         {"frequency": k, "norm": max(values.cos_norm[k - 1].item(), values.sin_norm[k - 1].item()), "key": str(k)}
         for k in values.key_frequencies
     ]
-    # the labels are there even if empty: the chart's specification stays the same from step to step
+    # keep empty labels, so that the specification stays the same from step to step
     marks = (
         alt.Chart(pd.DataFrame(keys, columns=["frequency", "norm", "key"]))
         .mark_text(dy=-8, fontWeight="bold", color=ACCENT)
@@ -58,7 +58,7 @@ def spectrum(values: Spectrum, title: str = "Spectrum of the embedding") -> Char
 
 
 def circle(values: Circle, size: int = 220) -> Chart:
-    """The tokens in the plane of one frequency, joined in steps of the frequency's inverse so that a circle is drawn.
+    """Draw the tokens in the plane of one frequency, joined in steps of its inverse to form a circle.
 
     Source: Liu et al. 2022 (arXiv 2205.10343), figure 1.
     """
@@ -72,8 +72,8 @@ def circle(values: Circle, size: int = 220) -> Chart:
     line = base.mark_line(color=MUTED, strokeWidth=1, opacity=0.6).encode(order="turn:Q")
     color = alt.Color("token:Q", title="token", scale=alt.Scale(scheme=SEQUENTIAL), legend=None)
     points = base.mark_circle(size=45, opacity=1).encode(color=color, tooltip=["token:Q"])
-    # What differs from step to step is data, the ends of the axes too: Vega changes it in place, and a chart that says
-    # anything else is compiled anew.
+    # everything that changes from step to step is data, even the ends of the axes: Vega updates data in place, and
+    # compiles a chart with another specification anew
     reach = float(values.xy.abs().max()) * 1.1 or 1.0
     corners = alt.Chart(pd.DataFrame({"x": [-reach, reach], "y": [-reach, reach]})).mark_point(opacity=0)
     share = alt.Chart(pd.DataFrame({"text": [f"{values.variance:.1%} of the variance"]}))
@@ -84,7 +84,7 @@ def circle(values: Circle, size: int = 220) -> Chart:
 
 
 def singular_values(values: Float[Tensor, " rank"], title: str = "Singular values of the embedding") -> alt.Chart:
-    """Singular values, the largest first. Source: Nanda et al. 2023, figure 4."""
+    """Draw singular values, largest first. Source: Nanda et al. 2023, figure 4."""
     frame = pd.DataFrame({"rank": range(1, len(values) + 1), "value": values.tolist()})
     return (
         alt.Chart(frame)
@@ -99,9 +99,9 @@ def singular_values(values: Float[Tensor, " rank"], title: str = "Singular value
 
 
 def spectrum_2d(values: Spectrum2D, size: int = 400) -> alt.LayerChart:
-    """Power over (a, b) by the frequency of either operand, as a power of ten of its share of the variance.
+    """Draw log10 of the share of variance over (a, b) by the frequencies of both operands.
 
-    The colours reach from 1e-6 to 1 at every step, so that snapshots can be compared.
+    Colors cover 1e-6 to 1 at every step, so snapshots can be compared.
 
     Source: Nanda et al. 2023, figure 6.
     """
@@ -113,7 +113,7 @@ def spectrum_2d(values: Spectrum2D, size: int = 400) -> alt.LayerChart:
 
 
 def power_over_training(power: Float[Tensor, "snapshot frequency"], steps: list[int]) -> alt.Chart:
-    """Share of power at each frequency, snapshot by snapshot.
+    """Draw the share of power at each frequency, snapshot by snapshot.
 
     Args:
         steps: the step of each snapshot.

@@ -1,4 +1,4 @@
-"""What the neurons of the last block do: their frequencies, and whether what they read and write agrees."""
+"""The neurons of the last block: their frequencies and phases, and what each reads and writes."""
 
 import math
 
@@ -16,7 +16,7 @@ KINDS = {f"more than {SINGLE:.0%} in one frequency": MAIN, "mixed": MUTED}
 
 
 def clusters(values: Neurons) -> Chart:
-    """How many live neurons have each frequency, those of a single one and the mixed apart.
+    """Draw the number of live neurons by frequency, split into single-frequency and mixed neurons.
 
     A click on a bar selects ``frequency``.
 
@@ -35,12 +35,12 @@ def clusters(values: Neurons) -> Chart:
         .add_params(clicked("frequency", "frequency"))
         .properties(name="marks")
     )
-    # layered as the next chart is, and so with its plot at the same height where they stand side by side
+    # layered, to align its plot with the next chart
     return alt.layer(bars).properties(title="Neurons by frequency", height=HEIGHT, autosize=FLUID)
 
 
 def single_frequency(values: Neurons) -> Chart:
-    """The live neurons by the share of their variance in their strongest frequency.
+    """Draw a histogram of live neurons by the share of variance in their strongest frequency.
 
     Source: Nanda et al. 2023, section 4.2.
     """
@@ -64,9 +64,9 @@ def single_frequency(values: Neurons) -> Chart:
 
 
 def phases(values: Neurons) -> Chart:
-    """Phase written, against how far the phase read is off it: one dot a live neuron of a single frequency.
+    """Draw the phase error over the written phase, one dot a live single-frequency neuron.
 
-    A neuron at 0 pulls at the very answer that it has read. A click on a dot selects ``neuron``.
+    A neuron at 0 favors the answer that it reads. A click on a dot selects ``neuron``.
 
     Source: Gromov 2023 (arXiv 2301.02679), equations 7 to 10.
     """
@@ -99,25 +99,25 @@ def phases(values: Neurons) -> Chart:
 
 
 def activation(values: Float[Tensor, " pairs"], neuron: int, size: int = 340) -> alt.LayerChart:
-    """One neuron's activation for every pair (a, b). Source: Nanda et al. 2023, figure 6."""
+    """Draw one neuron's activation over all pairs (a, b). Source: Nanda et al. 2023, figure 6."""
     p = math.isqrt(len(values))
     title = f"Neuron {neuron} after its activation function"
     return heatmap(values.view(p, p), title=title, row="a", column="b", value="activation", size=size)
 
 
 def writes(row: Float[Tensor, " d_vocab_out"], neuron: int) -> alt.Chart:
-    """What one neuron adds to each answer's logit when it is 1, the mean over the answers taken off.
+    """Draw what one neuron adds to each answer's logit per unit of activation, minus the mean over answers.
 
     Source: Nanda et al. 2023, section 4.2 (the neuron-logit map).
     """
-    centred = (row - row.mean()).tolist()
+    centered = (row - row.mean()).tolist()
     return (
-        alt.Chart(pd.DataFrame({"answer": range(len(centred)), "logit": centred, "written to": "c"}))
+        alt.Chart(pd.DataFrame({"answer": range(len(centered)), "logit": centered, "written to": "c"}))
         .mark_line(point=alt.OverlayMarkDef(size=14))
         .encode(
-            x=alt.X("answer:Q", title="answer c", scale=alt.Scale(domain=[0, len(centred) - 1], nice=False)),
+            x=alt.X("answer:Q", title="answer c", scale=alt.Scale(domain=[0, len(centered) - 1], nice=False)),
             y=alt.Y("logit:Q", title="logit per unit of activation"),
-            # a legend of one entry, so that the chart beside it begins as high
+            # a legend with one entry, to align with the chart beside it
             color=alt.Color("written to:N", scale=alt.Scale(domain=["c"], range=[MUTED]), legend=top_legend()),
             tooltip=["answer:Q", alt.Tooltip("logit:Q", format=".4f")],
         )
@@ -126,7 +126,7 @@ def writes(row: Float[Tensor, " d_vocab_out"], neuron: int) -> alt.Chart:
 
 
 def reads(in_a: Float[Tensor, " p"], in_b: Float[Tensor, " p"], neuron: int) -> alt.Chart:
-    """The mean input of one neuron by a and by b, its overall mean taken off. Source: as ``writes``."""
+    """Draw the mean input of one neuron by a and by b, minus its overall mean."""
     waves = torch.stack([in_a - in_a.mean(), in_b - in_b.mean()]).tolist()
     rows = [
         {"operand": name, "token": token, "input": value}
@@ -150,7 +150,7 @@ def reads(in_a: Float[Tensor, " p"], in_b: Float[Tensor, " p"], neuron: int) -> 
 
 
 def _live(values: Neurons) -> pd.DataFrame:
-    """The live neurons, one a row: number, frequency, share, and whether that is a single frequency's."""
+    """Return the live neurons, one a row: number, frequency, share and kind."""
     names, live = list(KINDS), values.alive
     return pd.DataFrame(
         {

@@ -11,7 +11,7 @@ from miii.plots.style import CATEGORY, FLUID, HEIGHT, MUTED, Chart, log_axis, to
 
 
 def progress(frame: pd.DataFrame, phases: Sequence[Phase] = ()) -> tuple[Chart, ...]:
-    """Everything that ``Trajectory.frame`` holds, as eight charts over the steps.
+    """Draw everything in ``Trajectory.frame`` as eight charts over the steps.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 7; Zhong et al. 2023 (arXiv 2306.17844), section 4.
     """
@@ -32,7 +32,7 @@ def progress(frame: pd.DataFrame, phases: Sequence[Phase] = ()) -> tuple[Chart, 
     nats, of_all = "loss (nats, log scale)", "share of the live"
     return (
         measures(frame, losses, title="Losses", y=nats, phases=phases, log=True),
-        measures(frame, accuracies, title="Right answers", y="accuracy", phases=phases, percent=True),
+        measures(frame, accuracies, title="Accuracy", y="accuracy", phases=phases, percent=True),
         measures(frame, without, title="Loss without key frequencies", y=nats, phases=phases, log=True),
         measures(frame, squares, title="Sum of squared weights", y="sum of squares", phases=phases),
         measures(frame, ginis, title="Gini coefficients of the spectra", y="Gini coefficient", phases=phases),
@@ -52,12 +52,12 @@ def measures(
     log: bool = False,
     percent: bool = False,
 ) -> Chart:
-    """Some columns of ``Trajectory.frame`` over the steps; boundaries of the phases as vertical lines, named above.
+    """Draw some columns of ``Trajectory.frame`` over the steps, with phase boundaries as labeled vertical lines.
 
-    The axis of steps is logarithmic, as the snapshots are spaced (step 0 stands at 0.7).
+    The axis of steps is logarithmic, like the snapshots; step 0 is drawn at 0.7.
 
     Args:
-        columns: what to show, and what to call it.
+        columns: names of the columns to show, and their labels.
         y: title of the axis, with units.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 7.
@@ -105,7 +105,7 @@ def measures(
     ends = alt.Chart(marks).mark_rule(color=MUTED, strokeDash=[4, 4]).encode(x="at:Q")
     labels = (
         alt.Chart(marks)
-        .mark_text(angle=90, align="left", baseline="bottom", dx=4, dy=-3, color=MUTED)  # beside their line, downward
+        .mark_text(angle=90, align="left", baseline="bottom", dx=4, dy=-3, color=MUTED)  # downward, beside the line
         .encode(x="at:Q", y=alt.value(0), text="phase:N")
     )
     return alt.layer(lines, ends, labels).properties(title=title, height=HEIGHT, autosize=FLUID)

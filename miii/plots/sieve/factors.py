@@ -8,14 +8,11 @@ import pandas as pd
 from miii.analysis.sieve import LEAST, Depth, EvidenceByFactor
 from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, Chart, top_legend
 
-SEEN = {"told apart": MAIN, "not told apart": ACCENT}
+SEEN = {"seen": MAIN, "not seen": ACCENT}
 
 
 def sieve_depth(values: Depth) -> Chart:
-    """AUC of primes against the composites of each smallest factor, with its 95 % interval and the bound.
-
-    Source: ``analysis.sieve.depth``.
-    """
+    """Draw the AUC of primes against composites by smallest factor, with 95% intervals and the bound."""
     frame = pd.DataFrame(
         [{"q": f.q, "auc": f.auc, "low": f.low, "high": f.high, "integers": f.integers} for f in values.factors],
         columns=["q", "auc", "low", "high", "integers"],
@@ -30,7 +27,7 @@ def sieve_depth(values: Depth) -> Chart:
         tooltip=[
             alt.Tooltip("q:O", title="smallest factor"),
             alt.Tooltip("auc:Q", title="AUC", format=".4f"),
-            alt.Tooltip("low:Q", title="95 % interval from", format=".4f"),
+            alt.Tooltip("low:Q", title="95% interval from", format=".4f"),
             alt.Tooltip("high:Q", title="to", format=".4f"),
             alt.Tooltip("integers:Q", title="composites", format=","),
         ],
@@ -52,12 +49,9 @@ def sieve_depth(values: Depth) -> Chart:
 
 
 def sieve_oracles(values: Depth) -> Chart:
-    """ROC AUC of the network, as a line, beside trial division by all primes up to each q.
+    """Draw the network's ROC AUC as a line, and that of trial division by all primes up to each q.
 
-    Trial division has two lines: by all primes up to q, and by the primes that divide the base as well, which the last
-    digit gives away.
-
-    Source: ``analysis.sieve.depth``.
+    Trial division has two lines; one also divides by the base's primes, which the last digit shows.
     """
     lines = {"also by the base's": values.oracles_and_base, "primes up to q": values.oracles}
     frame = pd.DataFrame(
@@ -88,10 +82,10 @@ def sieve_oracles(values: Depth) -> Chart:
 
 
 def evidence_by_factor(values: EvidenceByFactor, evidence: float, name: str) -> Chart:
-    """The evidence of one integer, a line, beside that of held-out integers of each kind.
+    """Draw the evidence of one integer as a line, with that of held-out integers by smallest factor.
 
     Args:
-        name: what the line stands for.
+        name: label of the line.
     """
     kinds = values.table["kind"].tolist()
     x: dict[str, Any] = {"title": "evidence for prime, in logits", "scale": alt.Scale(zero=False)}

@@ -13,12 +13,10 @@ BINS = 50  #: of a distribution
 
 
 def evidence_moves(values: Crossing, name: str, size: int = 330) -> Chart:
-    """The evidence for "prime" or "theorem" before and after each kind of change; the line is the midpoint.
+    """Draw the evidence for "prime" or "theorem" before and after each kind of change, and the midpoint.
 
     Args:
         name: of the change, for the title.
-
-    Source: ``analysis.sieve.interchange``.
     """
     q, kinds = values.q, ("others", f"multiples of {values.q}")
     changes = {
@@ -52,7 +50,7 @@ def evidence_moves(values: Crossing, name: str, size: int = 330) -> Chart:
         alt.Chart()
         .mark_bar(opacity=0.65, binSpacing=0, stroke=None)
         .encode(
-            x=alt.X("from:Q", title="evidence: logit of yes less that of no", scale=alt.Scale(zero=False)),
+            x=alt.X("from:Q", title="evidence: logit of yes minus logit of no", scale=alt.Scale(zero=False)),
             x2="to:Q",
             y=alt.Y("share:Q", title="share", stack=None, axis=alt.Axis(format="%", tickCount=4)),
             y2="floor:Q",
@@ -75,12 +73,10 @@ def evidence_moves(values: Crossing, name: str, size: int = 330) -> Chart:
 
 
 def crossings(changes: Mapping[str, Crossing]) -> Chart:
-    """The share of integers that cross the midpoint after each change, and their controls.
+    """Draw the share of integers that cross the midpoint after each change, and the controls.
 
     Args:
-        changes: by their names.
-
-    Source: ``analysis.sieve.interchange``.
+        changes: by name.
     """
     parts = {"made no multiple": "to_other", "made a multiple": "to_multiple", "control": "control"}
     frame = pd.DataFrame(
@@ -90,9 +86,7 @@ def crossings(changes: Mapping[str, Crossing]) -> Chart:
             for made, field in parts.items()
         ]
     )
-    frame["asked for"] = [
-        f"at most {KEEPS:.0%}" if m == "control" else f"at least {CROSSES:.0%}" for m in frame["made"]
-    ]
+    frame["bound"] = [f"at most {KEEPS:.0%}" if m == "control" else f"at least {CROSSES:.0%}" for m in frame["made"]]
     base = alt.Chart(frame).encode(
         y=alt.Y("change:N", title="change", sort=None), yOffset=alt.YOffset("made:N", sort=list(parts))
     )
@@ -107,11 +101,13 @@ def crossings(changes: Mapping[str, Crossing]) -> Chart:
         scale=alt.Scale(domain=list(parts), range=[MAIN, CATEGORY[3], MUTED]),
         legend=top_legend(labelLimit=220),
     )
-    tooltip = ["change:N", "made:N", alt.Tooltip("share:Q", format=".2%"), "asked for:N"]
+    tooltip = ["change:N", "made:N", alt.Tooltip("share:Q", format=".2%"), "bound:N"]
     bars = base.mark_bar().encode(x=x, color=color, tooltip=tooltip)
     texts = (
         base.transform_filter("isValid(datum.share)")
         .mark_text(align="left", dx=4, color=MUTED)
         .encode(x="share:Q", text=alt.Text("share:Q", format=".1%"))
     )
-    return alt.layer(bars, texts).properties(title="Who crosses", height=alt.Step(22), autosize=FLUID)
+    return alt.layer(bars, texts).properties(
+        title="Share that crosses the midpoint", height=alt.Step(22), autosize=FLUID
+    )

@@ -1,4 +1,4 @@
-"""What reports say of several networks: whether they add, how deep they sieve, what their circuits read."""
+"""Reports of several networks: addition, depth of the sieve, and circuits."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ import pandas as pd
 from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS, LEAST
 from miii.plots.style import ACCENT, CATEGORY, FLUID, HEIGHT, MAIN, MUTED, Chart, top_legend
 
-#: The measures of the verdict: where a report has them and their controls, and what the rule asks for.
+#: The measures of the verdict: their fields in a report, those of their controls, and the bounds of both.
 MEASURES = {
     "explained": ("digit_variance_explained", "digit_variance_chance", EXPLAINED, None),
     "interchange": ("interchange_accuracy", "interchange_control", CROSSES, KEEPS),
@@ -19,12 +19,10 @@ READ = {"key": ACCENT, "value": MAIN}  #: how a head reads a position
 
 
 def addition_by_network(reports: Mapping[str, Mapping[str, Any]], q: int) -> Chart:
-    """The three measures of addition modulo q and their controls, a dot a network; ticks are what the verdict asks for.
+    """Draw the three measures of addition modulo q and their controls, one dot a network, with the verdict's bounds.
 
     Args:
-        reports: what ``analysis.sieve.report`` says, by network.
-
-    Source: own design; the rule is ``analysis.sieve.Addition.adds``.
+        reports: from ``reports.report_sieve``, by name of the network.
     """
     kinds = {"measured": MAIN, "control": MUTED}
     frame = pd.DataFrame(
@@ -37,7 +35,7 @@ def addition_by_network(reports: Mapping[str, Mapping[str, Any]], q: int) -> Cha
     )
     bounds = pd.DataFrame(
         [
-            {"measure": measure, "bound": bound, "asked for": f"{words} {bound:.0%}"}
+            {"measure": measure, "bound": bound, "required": f"{words} {bound:.0%}"}
             for measure, (_, _, least, most) in MEASURES.items()
             for words, bound in (("at least", least), ("control at most", most))
             if bound is not None
@@ -60,7 +58,7 @@ def addition_by_network(reports: Mapping[str, Mapping[str, Any]], q: int) -> Cha
     ticks = (
         alt.Chart(bounds)
         .mark_tick(color=ACCENT, thickness=2, size=30)
-        .encode(x=alt.X("bound:Q", title="share", scale=scale), y=y, tooltip=["measure:N", "asked for:N"])
+        .encode(x=alt.X("bound:Q", title="share", scale=scale), y=y, tooltip=["measure:N", "required:N"])
     )
     return alt.layer(dots, ticks).properties(
         title=f"Evidence for addition modulo {q}, a dot a network", height=alt.Step(48), autosize=FLUID
@@ -68,14 +66,12 @@ def addition_by_network(reports: Mapping[str, Mapping[str, Any]], q: int) -> Cha
 
 
 def depth_by_network(reports: Mapping[str, Mapping[str, Any]]) -> Chart:
-    """AUC of primes against composites of each smallest factor, a line a network, its lower bounds as thin lines.
+    """Draw the AUC of primes against composites by smallest factor, one line a network, with lower bounds.
 
-    Dashed is what a factor's lower bound must reach to count as seen.
+    The dashed line is the lower bound of a seen factor.
 
     Args:
-        reports: what ``analysis.sieve.report`` or ``analysis.sieve.depth`` says, by network.
-
-    Source: ``analysis.sieve.depth``.
+        reports: from ``reports.report_sieve`` or ``sieve.Depth.to_json``, by name of the network.
     """
     frame = pd.DataFrame(
         [
@@ -103,33 +99,32 @@ def depth_by_network(reports: Mapping[str, Mapping[str, Any]]) -> Chart:
         alt.Chart(frame)
         .mark_rule(color=MUTED, strokeDash=[5, 4])
         .encode(y=alt.Y("min(bound):Q", title=title, scale=scale)),
-    ).properties(title="Which smallest factors are told from primes?", height=HEIGHT, autosize=FLUID)
+    ).properties(title="AUC by smallest factor", height=HEIGHT, autosize=FLUID)
 
 
 def readers(edges: Mapping[str, float], places: Sequence[str], title: str) -> Chart:
-    """What a circuit's reading edges are worth, by the place that is read, and as key or as value.
+    """Draw the scores of a circuit's edges from the embedding to keys and values, by place.
 
     Args:
-        edges: by name, as ``analysis.sieve.circuit`` gives them; edges that end elsewhere than in a key or a value are
-            left out.
-        places: what stands at each position.
+        edges: scores by name, from ``sieve.QuestionCircuit``; other edges are left out.
+        places: names of the positions.
     """
     rows = []
-    for name, worth in edges.items():
+    for name, score in edges.items():
         source, _, sink = name.partition(" -> ")
         kind = {"k": "key", "v": "value"}.get(sink.split("@")[0].rpartition(".")[2])
         if source.startswith("embed@") and kind is not None:
-            rows.append({"place": places[int(source.partition("@")[2])], "read as": kind, "worth": worth, "edge": name})
+            rows.append({"place": places[int(source.partition("@")[2])], "read as": kind, "score": score, "edge": name})
     colors = alt.Scale(domain=list(READ), range=list(READ.values()))
     return (
-        alt.Chart(pd.DataFrame(rows, columns=["place", "read as", "worth", "edge"]))
+        alt.Chart(pd.DataFrame(rows, columns=["place", "read as", "score", "edge"]))
         .mark_bar()
         .encode(
             x=alt.X("place:N", title="place", scale=alt.Scale(domain=list(places)), axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("read as:N", sort=list(READ), scale=alt.Scale(domain=list(READ))),
-            y=alt.Y("worth:Q", title="worth in logits"),
+            y=alt.Y("score:Q", title="score in logits"),
             color=alt.Color("read as:N", scale=colors, legend=top_legend()),
-            tooltip=["edge:N", alt.Tooltip("worth:Q", format=".3f")],
+            tooltip=["edge:N", alt.Tooltip("score:Q", format=".3f")],
         )
         .properties(title=title, height=200, autosize=FLUID)
     )

@@ -1,4 +1,4 @@
-"""How a network sums digits: what each of them adds, which head adds it, and where the residue can be read."""
+"""Residues in a network: what each digit adds, which head adds it, and where probes find the residue."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,20 +11,18 @@ from miii.analysis.sieve import Heads, Plane
 from miii.numbers import place_names
 from miii.plots.style import CATEGORY, DIVERGING, FIXED, SEQUENTIAL, Chart
 
-WRITTEN = 7  #: as many columns can have their numbers written in the cells
-COLUMN = 46  #: pixels of such a column
+WRITTEN = 7  #: most columns with numbers written in the cells
+COLUMN = 46  #: pixels a column
 
 
 def digit_plane(values: Plane, base: int, size: int = 210, columns: int = 3) -> Chart:
-    """What each digit adds at each place, a point a digit, coloured by digit * base^place modulo q.
+    """Draw what each digit adds at each place, one point a digit, colored by digit * base^place modulo q.
 
-    Names stand above the points; those of digits of one residue whose points are close stand side by side.
+    Labels of close points with the same residue stand side by side.
 
     Args:
         size: width and height of each place in pixels.
-        columns: how many places stand beside one another.
-
-    Source: ``analysis.sieve.plane``.
+        columns: number of places in a row.
     """
     frame = values.table.copy()
     names = place_names(base, int(frame["place"].max()) + 1)
@@ -77,34 +75,27 @@ def digit_plane(values: Plane, base: int, size: int = 210, columns: int = 3) -> 
 
 
 def head_attention(values: Heads, names: Sequence[str]) -> Chart:
-    """Mean attention of each head, from where the answer is read, to each position.
+    """Draw the mean attention of each head from the last position to each position.
 
     Args:
-        names: what stands at each position.
-
-    Source: ``analysis.sieve.heads``.
+        names: of the positions.
     """
     return _by_head(values.attends, names, "looks at", "attention", "Where each head looks", None)
 
 
 def head_sums(values: Heads, names: Sequence[str]) -> Chart:
-    """The share of the variance between residues that each head adds from each place.
-
-    Source: ``analysis.sieve.heads``.
-    """
+    """Draw the share of the variance between residues that each head adds from each place."""
     most = max(float(values.adds.abs().max()), 1e-9)
     title = f"What each head adds to tell residues modulo {values.q}"
     return _by_head(values.adds, names, "adds from", "share", title, most)
 
 
 def probe_map(tables: Mapping[str, pd.DataFrame], q: int, k: int, names: Sequence[str]) -> Chart:
-    """R^2 of the probes for one harmonic by site (rows) and position (columns), for each of some networks.
+    """Draw the R^2 of probes for one harmonic by site (rows) and position (columns), for several networks.
 
     Args:
-        tables: those of ``analysis.sieve.probes``, by the network's name.
-        names: what stands at each position.
-
-    Source: ``analysis.sieve.probes``.
+        tables: of ``analysis.sieve.Probes``, by name of the network.
+        names: of the positions.
     """
     marks = [f"{i}: {name}" if name else str(i) for i, name in enumerate(names)]
     parts = [
@@ -144,7 +135,7 @@ def _by_head(
     title: str,
     most: float | None,
 ) -> Chart:
-    """A matrix of shares, a row a head, every value written in its cell; with ``most``, of shares around 0."""
+    """Draw a matrix of shares, one row a head; with ``most``, of shares around 0."""
     marks = [f"{i}: {name}" for i, name in enumerate(names)]
     frame = pd.DataFrame(
         [

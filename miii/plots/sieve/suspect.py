@@ -11,20 +11,18 @@ from jaxtyping import Float
 from miii.analysis.sieve import Suspect
 from miii.plots.style import ACCENT, CATEGORY, FIXED, MUTED, Chart, top_legend
 
-NEAR = 0.06  #: of the picture: stations no further apart share a label
+NEAR = 0.06  #: stations closer than this share of the picture share a label
 LABELLED = 7  #: up to this many residues have a color each
 
 
 def digit_walk(
     values: Suspect, path: Float[np.ndarray, "stations 2"], digits: Sequence[str], n: int, size: int = 300
 ) -> Chart:
-    """The way of one integer's sum through the plane of residues, digit by digit, among the sums of others.
+    """Draw the path of one integer's sum through the plane of residues, digit by digit, among other sums.
 
     Args:
-        path: ``values.path`` of it: one station more than there are digits.
-        digits: what each step adds.
-
-    Source: ``analysis.sieve.suspect``.
+        path: from ``values.path``, one station more than digits.
+        digits: labels of the steps.
     """
     q = values.q
     several = q <= LABELLED
@@ -66,7 +64,7 @@ def digit_walk(
 
 
 def _together(path: Float[np.ndarray, "stations 2"], names: Sequence[str], near: float) -> list[str]:
-    """The labels of stations, those of a place that is met again at its first station."""
+    """Return the labels of stations; stations close to an earlier one share its label."""
     labels = list(names)
     for i, name in enumerate(names):
         first = int((np.linalg.norm(path[: i + 1] - path[i], axis=1) <= near).argmax())

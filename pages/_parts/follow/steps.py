@@ -100,7 +100,7 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
     """Step 3: the neurons.
 
     Args:
-        answer, other: as in ``analysis.follow.written``.
+        answer, other: as in ``analysis.follow.neuron_writes``.
         what: what they add to, in words.
     """
     say.header("3 · What its neurons make of it", anchor="neurons")

@@ -44,51 +44,44 @@ def agrees(found: ablation.Ablations, i: int, logits: torch.Tensor, labels: torc
 SOME = torch.tensor([3, 24, 7, 11, 0])
 
 
-@pytest.mark.parametrize("examples", [None, SOME], ids=["all", "some"])
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("n_layers", [1, 2])
-def test_a_head_s_ablation_is_the_run_without_it(n_layers, kind, examples):
-    model = network(n_layers)
-    found = ablation.heads(model, TASK, kind, examples=examples, seed=4)
-    rows = torch.arange(25) if examples is None else examples
-    assert (found.part, found.kind) == ("head", kind)
-    assert found.names == tuple(f"{layer}.{head}" for layer in range(n_layers) for head in range(2))
-    for i, name in enumerate(found.names):
-        site, head = f"{name[0]}.z", int(name[2])
-        value = capture(model, TASK.tokens, {site})[site].clone()
-        value[:, :, head] = stand_in(value, kind, TASK, seed=4)[:, :, head]
-        agrees(found, i, intervene(model, TASK.tokens, {site: value})[rows, -1], TASK.labels[rows])
-    base = model(TASK.tokens)[rows, -1]
-    assert found.baseline_loss == pytest.approx(cross_entropy(base, TASK.labels[rows]).mean().item())
-    assert found.baseline_accuracy == correct(base, TASK.labels[rows]).double().mean().item()
-    assert (found.loss - found.baseline_loss).abs().min() > 1e-4
+def test_a_head_s_ablation_is_the_run_without_it():
+    for n_layers in [1, 2]:
+        for kind in KINDS:
+            for examples in [None, SOME]:
+                model = network(n_layers)
+                found = ablation.heads(model, TASK, kind, examples=examples, seed=4)
+                rows = torch.arange(25) if examples is None else examples
+                assert (found.part, found.kind) == ("head", kind)
+                assert found.names == tuple(f"{layer}.{head}" for layer in range(n_layers) for head in range(2))
+                for i, name in enumerate(found.names):
+                    site, head = f"{name[0]}.z", int(name[2])
+                    value = capture(model, TASK.tokens, {site})[site].clone()
+                    value[:, :, head] = stand_in(value, kind, TASK, seed=4)[:, :, head]
+                    agrees(found, i, intervene(model, TASK.tokens, {site: value})[rows, -1], TASK.labels[rows])
+                base = model(TASK.tokens)[rows, -1]
+                assert found.baseline_loss == pytest.approx(cross_entropy(base, TASK.labels[rows]).mean().item())
+                assert found.baseline_accuracy == correct(base, TASK.labels[rows]).double().mean().item()
+                assert (found.loss - found.baseline_loss).abs().min() > 1e-4
 
 
-@pytest.mark.parametrize("examples", [None, SOME], ids=["all", "some"])
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("n_layers", "layer"), [(1, None), (2, 1), (2, 0)])
-@pytest.mark.parametrize("groups", [None, [[3], [0, 5, 7], []]], ids=["each", "groups"])
-def test_the_ablation_of_neurons_is_the_run_without_them(n_layers, layer, kind, groups, examples):
-    model = network(n_layers)
-    silenced = [[j] for j in range(12)] if groups is None else groups
-    given = None if groups is None else [torch.tensor(group, dtype=torch.int64) for group in groups]
-    found = ablation.neurons(model, TASK, kind, groups=given, layer=layer, examples=examples)
-    rows = torch.arange(25) if examples is None else examples
-    site = f"{n_layers - 1 if layer is None else layer}.mlp_post"
-    value = capture(model, TASK.tokens, {site})[site]
-    assert found.names == tuple(map(str, range(len(silenced))))
-    for i, group in enumerate(silenced):
-        changed = value.clone()
-        changed[..., group] = stand_in(value, kind, TASK)[..., group]
-        agrees(found, i, intervene(model, TASK.tokens, {site: changed})[rows, -1], TASK.labels[rows])
-    assert (found.loss - found.baseline_loss).abs().max() > 1e-3
-
-
-def test_a_neuron_named_twice_is_silenced_once():
-    model = network(1)
-    found = ablation.neurons(model, TASK, groups=[torch.tensor([2, 2]), torch.tensor([2])], names=["twice", "once"])
-    assert found.names == ("twice", "once")
-    assert found.loss[0] == found.loss[1]
+def test_the_ablation_of_neurons_is_the_run_without_them():
+    for groups in [None, [[3], [0, 5, 7], []]]:
+        for n_layers, layer in [(1, None), (2, 1), (2, 0)]:
+            for kind in KINDS:
+                for examples in [None, SOME]:
+                    model = network(n_layers)
+                    silenced = [[j] for j in range(12)] if groups is None else groups
+                    given = None if groups is None else [torch.tensor(group, dtype=torch.int64) for group in groups]
+                    found = ablation.neurons(model, TASK, kind, groups=given, layer=layer, examples=examples)
+                    rows = torch.arange(25) if examples is None else examples
+                    site = f"{n_layers - 1 if layer is None else layer}.mlp_post"
+                    value = capture(model, TASK.tokens, {site})[site]
+                    assert found.names == tuple(map(str, range(len(silenced))))
+                    for i, group in enumerate(silenced):
+                        changed = value.clone()
+                        changed[..., group] = stand_in(value, kind, TASK)[..., group]
+                        agrees(found, i, intervene(model, TASK.tokens, {site: changed})[rows, -1], TASK.labels[rows])
+                    assert (found.loss - found.baseline_loss).abs().max() > 1e-3
 
 
 def test_in_float32_a_tiny_loss_keeps_its_digits(adder):
@@ -141,21 +134,21 @@ def test_another_seed_draws_another_interchange():
 # ---- frequencies ----
 
 
-@pytest.mark.parametrize("p", [11, 12])
-@pytest.mark.parametrize("group", [(), (2, 4)], ids=str)
-def test_frequencies_leave_the_embedding(p, group):
-    group = (*group, p // 2)
-    task = miii.ModularAddition(p=p).build()
-    model = network(2, p=p)
-    components = fourier.basis(p) @ model.W_E[:p]
-    components[[i for i, k in enumerate(fourier.frequency_of(p)) if k in group]] = 0
-    W_E = torch.cat([fourier.basis(p).T @ components, model.W_E[p:]])
-    found = ablation.embedding_frequencies(model, task, groups=[(3,), group])
-    agrees(found, 1, intervene(model, task.tokens, {"embed": W_E[task.tokens]})[:, -1], task.labels)
-    assert found.names == ("3", ", ".join(map(str, group)))
-    # the embedding as a function of (a, b): "=" is the same for all pairs, and stays
-    over_pairs = ablation.site_frequencies(model, task, "embed", groups=[(3,), group])
-    torch.testing.assert_close(over_pairs.loss, found.loss)
+def test_frequencies_leave_the_embedding():
+    for group in [(), (2, 4)]:
+        for p in [11, 12]:
+            group = (*group, p // 2)
+            task = miii.ModularAddition(p=p).build()
+            model = network(2, p=p)
+            components = fourier.basis(p) @ model.W_E[:p]
+            components[[i for i, k in enumerate(fourier.frequency_of(p)) if k in group]] = 0
+            W_E = torch.cat([fourier.basis(p).T @ components, model.W_E[p:]])
+            found = ablation.embedding_frequencies(model, task, groups=[(3,), group])
+            agrees(found, 1, intervene(model, task.tokens, {"embed": W_E[task.tokens]})[:, -1], task.labels)
+            assert found.names == ("3", ", ".join(map(str, group)))
+            # the embedding as a function of (a, b): "=" is the same for all pairs, and stays
+            over_pairs = ablation.site_frequencies(model, task, "embed", groups=[(3,), group])
+            torch.testing.assert_close(over_pairs.loss, found.loss)
 
 
 def without_products(values: torch.Tensor, group: tuple[int, ...], p: int) -> torch.Tensor:
@@ -177,49 +170,43 @@ def without_sum(values: torch.Tensor, group: tuple[int, ...], p: int) -> torch.T
     return (flat - X @ torch.linalg.lstsq(X, flat).solution).reshape(values.shape)
 
 
-@pytest.mark.parametrize("directions", ["all", "sum"])
-@pytest.mark.parametrize("site", ["logits", "0.mlp_post", "1.z", "1.pattern", "0.resid_post"])
-@pytest.mark.parametrize("p", [11, 12])
-def test_frequencies_leave_a_site(p, site, directions):
-    task = miii.ModularAddition(p=p).build()
-    model, some = network(2, p=p), torch.tensor([5, 100, 17])
-    groups = [(3,), (1, p // 2)]
-    found = ablation.site_frequencies(model, task, site, directions=directions, groups=groups)
-    subset = ablation.site_frequencies(model, task, site, directions=directions, groups=groups, examples=some)
-    value = capture(model, task.tokens, {site})[site]
-    remove = without_products if directions == "all" else without_sum
-    for i, group in enumerate(groups):
-        logits = intervene(model, task.tokens, {site: remove(value, group, p)})[:, -1]
-        agrees(found, i, logits, task.labels)
-        agrees(subset, i, logits[some], task.labels[some])
-    assert (found.part, found.kind, found.names) == ("frequency", "removed", ("3", f"1, {p // 2}"))
+def test_frequencies_leave_a_site():
+    for p in [11, 12]:
+        for site in ["logits", "0.mlp_post", "1.z", "1.pattern", "0.resid_post"]:
+            for directions in ["all", "sum"]:
+                task = miii.ModularAddition(p=p).build()
+                model, some = network(2, p=p), torch.tensor([5, 100, 17])
+                groups = [(3,), (1, p // 2)]
+                found = ablation.site_frequencies(model, task, site, directions=directions, groups=groups)
+                subset = ablation.site_frequencies(
+                    model, task, site, directions=directions, groups=groups, examples=some
+                )
+                value = capture(model, task.tokens, {site})[site]
+                remove = without_products if directions == "all" else without_sum
+                for i, group in enumerate(groups):
+                    logits = intervene(model, task.tokens, {site: remove(value, group, p)})[:, -1]
+                    agrees(found, i, logits, task.labels)
+                    agrees(subset, i, logits[some], task.labels[some])
+                assert (found.part, found.kind, found.names) == ("frequency", "removed", ("3", f"1, {p // 2}"))
 
 
-@pytest.mark.parametrize("site", ["embedding", "logits", "0.mlp_post"])
-def test_the_planted_network_needs_its_own_frequencies_alone(adder, site):
-    model = adder(11, (2, 3), scale=10.0)
-    whole = ablation.embedding_frequencies(model, PAIRS) if site == "embedding" else None
-    found = whole or ablation.site_frequencies(model, PAIRS, site)
-    assert found.names == ("1", "2", "3", "4", "5")
-    assert found.baseline_accuracy == 1
-    # the product of two waves of frequency 2 has the frequencies 0 and 4: neurons carry those too
-    others = [0, 3, 4] if site == "embedding" else [0]
-    for i in others:
-        assert found.loss[i].item() == pytest.approx(found.baseline_loss, rel=1e-3)
-    assert (found.loss[[1, 2]] > 10 * found.baseline_loss).all()
-    if site != "embedding":  # where the other frequency alone still adds, less surely
-        assert (found.accuracy[[1, 2]] < 0.7).all()
-    both = ablation.embedding_frequencies(model, PAIRS, groups=[(2, 3), ()])
-    assert both.accuracy[0].item() == pytest.approx(1 / 11, abs=0.05)
-    assert both.loss[1].item() == pytest.approx(both.baseline_loss)
-
-
-def test_the_sum_s_directions_carry_the_planted_network_s_answer(adder):
-    model = adder(11, (2, 3), scale=10.0)
-    found = ablation.site_frequencies(model, PAIRS, directions="sum", groups=[(1,), (2,), (2, 3)])
-    assert found.loss[0].item() == pytest.approx(found.baseline_loss, rel=1e-3)
-    assert found.loss[1] > 10 * found.baseline_loss
-    assert found.accuracy[2] < 0.5
+def test_the_planted_network_needs_its_own_frequencies_alone(adder):
+    for site in ["embedding", "logits", "0.mlp_post"]:
+        model = adder(11, (2, 3), scale=10.0)
+        whole = ablation.embedding_frequencies(model, PAIRS) if site == "embedding" else None
+        found = whole or ablation.site_frequencies(model, PAIRS, site)
+        assert found.names == ("1", "2", "3", "4", "5")
+        assert found.baseline_accuracy == 1
+        # the product of two waves of frequency 2 has the frequencies 0 and 4: neurons carry those too
+        others = [0, 3, 4] if site == "embedding" else [0]
+        for i in others:
+            assert found.loss[i].item() == pytest.approx(found.baseline_loss, rel=1e-3)
+        assert (found.loss[[1, 2]] > 10 * found.baseline_loss).all()
+        if site != "embedding":  # where the other frequency alone still adds, less surely
+            assert (found.accuracy[[1, 2]] < 0.7).all()
+        both = ablation.embedding_frequencies(model, PAIRS, groups=[(2, 3), ()])
+        assert both.accuracy[0].item() == pytest.approx(1 / 11, abs=0.05)
+        assert both.loss[1].item() == pytest.approx(both.baseline_loss)
 
 
 # ---- bad input ----

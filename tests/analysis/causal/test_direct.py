@@ -23,23 +23,25 @@ def without(model: miii.Transformer, name: str, change) -> torch.Tensor:
     return centered(intervene(model, TASK.tokens, frozen | {name: change(acts[name])})[:, -1])
 
 
-@pytest.mark.parametrize("n_layers", [1, 2])
-def test_contributions_are_what_the_logits_lose(random_model, n_layers):
-    model = random_model(n_layers)
-    logits = centered(model(TASK.tokens)[:, -1])
-    found = direct.contributions(model, TASK.tokens, TASK.labels)
-    by_name = dict(zip(found.names, found.values, strict=True))
-    for layer in range(n_layers):
-        for head in range(2):
-            lost = logits - without(model, f"{layer}.z", miii.zero_head(head))
-            torch.testing.assert_close(direct.head_logits(model, TASK.tokens, layer)[head], lost)
-            torch.testing.assert_close(by_name[f"head {layer}.{head}"], lost[CORRECT])
-        lost = logits - without(model, f"{layer}.mlp_out", torch.zeros_like)
-        torch.testing.assert_close(by_name[f"MLP {layer}"], lost[CORRECT])
-    lost = logits - without(model, "embed", torch.zeros_like) + logits - without(model, "pos_embed", torch.zeros_like)
-    torch.testing.assert_close(by_name["embedding"], lost[CORRECT])
-    torch.testing.assert_close(found.values.sum(0), logits[CORRECT])
-    assert len(by_name) == 3 * n_layers + 2
+def test_contributions_are_what_the_logits_lose(random_model):
+    for n_layers in [1, 2]:
+        model = random_model(n_layers)
+        logits = centered(model(TASK.tokens)[:, -1])
+        found = direct.contributions(model, TASK.tokens, TASK.labels)
+        by_name = dict(zip(found.names, found.values, strict=True))
+        for layer in range(n_layers):
+            for head in range(2):
+                lost = logits - without(model, f"{layer}.z", miii.zero_head(head))
+                torch.testing.assert_close(direct.head_logits(model, TASK.tokens, layer)[head], lost)
+                torch.testing.assert_close(by_name[f"head {layer}.{head}"], lost[CORRECT])
+            lost = logits - without(model, f"{layer}.mlp_out", torch.zeros_like)
+            torch.testing.assert_close(by_name[f"MLP {layer}"], lost[CORRECT])
+        lost = (
+            logits - without(model, "embed", torch.zeros_like) + logits - without(model, "pos_embed", torch.zeros_like)
+        )
+        torch.testing.assert_close(by_name["embedding"], lost[CORRECT])
+        torch.testing.assert_close(found.values.sum(0), logits[CORRECT])
+        assert len(by_name) == 3 * n_layers + 2
 
 
 def test_sums_of_contributions(random_model, monkeypatch):

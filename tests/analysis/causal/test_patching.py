@@ -141,30 +141,30 @@ def sent(model, acts):
     return change
 
 
-@pytest.mark.parametrize("base", BASES)
-def test_receivers_read_what_was_sent_through_their_weights(model, acts, metric, sent, base):
-    block = model.blocks[1]
-    for sender in SENDERS:
-        change = sent(sender, base)
-        for site in "qkv":
-            read, W = acts[base][f"1.{site}"].clone(), getattr(block, f"W_{site.upper()}")
-            read[:, :, 0] += change @ W[0]
-            read[:, 1, 1] += (change @ W[1])[:, 1]
-            receivers = [Node(site, 1, 0), Node(site, 1, 1, pos=1)]
-            found = patching.path(model, TASK, sender, receivers, couples=COUPLES, base=base)
-            assert found == pytest.approx(metric(intervene(model, TOKENS[base], {f"1.{site}": read})), abs=1e-12)
-            reaches = site != "q" or sender.pos in (2, None)  # other queries do not reach the answer
-            assert (abs(found - metric(acts[base]["logits"])) > 1e-6) == reaches
-    for sender in [*SENDERS, Node("z", 1, 1, 2)]:
-        expected = intervene(
-            model, TOKENS[base], {"1.mlp_pre": acts[base]["1.mlp_pre"] + sent(sender, base) @ block.W_in}
-        )
-        found = patching.path(model, TASK, sender, [Node("mlp_pre", 1)], couples=COUPLES, base=base)
-        assert found == pytest.approx(metric(expected), abs=1e-12)
-    for sender in (Node("z", 1, 0, 2), Node("mlp_out", 1, pos=2), Node("z", 0, 1), Node("embed")):
-        expected = acts[base]["logits"] + sent(sender, base) @ model.W_U
-        found = patching.path(model, TASK, sender, [Node("logits")], couples=COUPLES, base=base)
-        assert found == pytest.approx(metric(expected), abs=1e-12)
+def test_receivers_read_what_was_sent_through_their_weights(model, acts, metric, sent):
+    for base in BASES:
+        block = model.blocks[1]
+        for sender in SENDERS:
+            change = sent(sender, base)
+            for site in "qkv":
+                read, W = acts[base][f"1.{site}"].clone(), getattr(block, f"W_{site.upper()}")
+                read[:, :, 0] += change @ W[0]
+                read[:, 1, 1] += (change @ W[1])[:, 1]
+                receivers = [Node(site, 1, 0), Node(site, 1, 1, pos=1)]
+                found = patching.path(model, TASK, sender, receivers, couples=COUPLES, base=base)
+                assert found == pytest.approx(metric(intervene(model, TOKENS[base], {f"1.{site}": read})), abs=1e-12)
+                reaches = site != "q" or sender.pos in (2, None)  # other queries do not reach the answer
+                assert (abs(found - metric(acts[base]["logits"])) > 1e-6) == reaches
+        for sender in [*SENDERS, Node("z", 1, 1, 2)]:
+            expected = intervene(
+                model, TOKENS[base], {"1.mlp_pre": acts[base]["1.mlp_pre"] + sent(sender, base) @ block.W_in}
+            )
+            found = patching.path(model, TASK, sender, [Node("mlp_pre", 1)], couples=COUPLES, base=base)
+            assert found == pytest.approx(metric(expected), abs=1e-12)
+        for sender in (Node("z", 1, 0, 2), Node("mlp_out", 1, pos=2), Node("z", 0, 1), Node("embed")):
+            expected = acts[base]["logits"] + sent(sender, base) @ model.W_U
+            found = patching.path(model, TASK, sender, [Node("logits")], couples=COUPLES, base=base)
+            assert found == pytest.approx(metric(expected), abs=1e-12)
 
 
 def test_receivers_of_two_layers_read_the_sender_only(model, acts, metric, sent):

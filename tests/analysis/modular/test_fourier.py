@@ -32,54 +32,36 @@ def planted(p, waves, d=16):
     return W
 
 
-@pytest.mark.parametrize("p", MODULI)
-def test_the_basis_is_orthonormal(p):
-    basis = fourier.basis(p)
-    assert basis.shape == (p, p)
-    assert basis.dtype == torch.float64
-    torch.testing.assert_close(basis @ basis.T, torch.eye(p, dtype=torch.float64), rtol=0, atol=1e-12)
+def test_the_basis_is_orthonormal():
+    for p in MODULI:
+        basis = fourier.basis(p)
+        assert basis.shape == (p, p)
+        assert basis.dtype == torch.float64
+        torch.testing.assert_close(basis @ basis.T, torch.eye(p, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("p", MODULI)
-def test_each_row_of_the_basis_has_the_frequency_it_says_by_numpy_s_fft(p):
-    frequencies = fourier.frequency_of(p)
-    assert len(frequencies) == p
-    for row, k in zip(fourier.basis(p).numpy(), frequencies, strict=True):
-        share = np.abs(np.fft.fft(row)) ** 2 / p
-        assert share[k] + (share[-k] if (2 * k) % p else 0) == pytest.approx(1.0)
+def test_each_row_of_the_basis_has_the_frequency_it_says_by_numpy_s_fft():
+    for p in MODULI:
+        frequencies = fourier.frequency_of(p)
+        assert len(frequencies) == p
+        for row, k in zip(fourier.basis(p).numpy(), frequencies, strict=True):
+            share = np.abs(np.fft.fft(row)) ** 2 / p
+            assert share[k] + (share[-k] if (2 * k) % p else 0) == pytest.approx(1.0)
 
 
-def test_cosine_comes_before_sine():
-    basis = fourier.basis(7)
-    assert basis[1, 0] > 0.5  # a cosine starts at its top, a sine at zero
-    assert basis[2, 0] == 0
-    assert basis[2, 1] > 0
+def test_a_modulus_below_two_is_refused(one_sentence):
+    for p in [1, 0, -3]:
+        with one_sentence("p must be at least 2", str(p)):
+            fourier.basis(p)
 
 
-@pytest.mark.parametrize("p", [1, 0, -3])
-def test_a_modulus_below_two_is_refused(p, one_sentence):
-    with one_sentence("p must be at least 2", str(p)):
-        fourier.basis(p)
-
-
-@pytest.mark.parametrize("p", MODULI)
-def test_parseval(p):
-    W = random(p, 9)
-    s = fourier.spectrum(W)
-    total = s.constant_norm**2 + s.cos_norm.square().sum() + s.sin_norm.square().sum()
-    assert total.item() == pytest.approx(W.square().sum().item(), rel=1e-12)
-    assert s.power.sum().item() == pytest.approx(1.0)
-    assert s.p == p
-    assert len(s.power) == len(s.cos_norm) == len(s.sin_norm) == p // 2
-
-
-@pytest.mark.parametrize("p", MODULI)
-def test_the_spectrum_is_numpy_s(p):
-    W = random(p, 9)
-    power = np.square(np.abs(np.fft.rfft(W.numpy(), axis=0))).sum(1)[1:]
-    if p % 2 == 0:
-        power[-1] /= 2  # rfft counts every other frequency once where the basis has two rows
-    torch.testing.assert_close(fourier.spectrum(W).power, torch.from_numpy(power / power.sum()))
+def test_the_spectrum_is_numpy_s():
+    for p in MODULI:
+        W = random(p, 9)
+        power = np.square(np.abs(np.fft.rfft(W.numpy(), axis=0))).sum(1)[1:]
+        if p % 2 == 0:
+            power[-1] /= 2  # rfft counts every other frequency once where the basis has two rows
+        torch.testing.assert_close(fourier.spectrum(W).power, torch.from_numpy(power / power.sum()))
 
 
 def test_planted_waves_are_found_with_their_lengths():
@@ -93,48 +75,27 @@ def test_planted_waves_are_found_with_their_lengths():
     assert s.power[[13, 34, 51]].tolist() == pytest.approx([13 / 14.25, 1 / 14.25, 0.25 / 14.25])
 
 
-@pytest.mark.parametrize("p", [12, 113])
-def test_the_nyquist_frequency_is_there_for_even_p_only(p):
-    n = torch.arange(p, dtype=torch.float64)
-    s = fourier.spectrum((-1.0) ** n[:, None])
-    assert (s.power[-1].item() == pytest.approx(1.0)) == (p % 2 == 0)
-    if p % 2 == 0:
-        assert s.sin_norm[-1] == 0
-        assert s.cos_norm[-1].item() == pytest.approx(math.sqrt(p))
+def test_the_nyquist_frequency_is_there_for_even_p_only():
+    for p in [12, 113]:
+        n = torch.arange(p, dtype=torch.float64)
+        s = fourier.spectrum((-1.0) ** n[:, None])
+        assert (s.power[-1].item() == pytest.approx(1.0)) == (p % 2 == 0)
+        if p % 2 == 0:
+            assert s.sin_norm[-1] == 0
+            assert s.cos_norm[-1].item() == pytest.approx(math.sqrt(p))
 
 
-def test_renaming_the_origin_changes_no_power():
-    W = random(23, 5)
-    torch.testing.assert_close(fourier.spectrum(W.roll(4, 0)).power, fourier.spectrum(W).power)
-
-
-def test_multiplying_the_tokens_permutes_the_frequencies():
-    p, m, W = 23, 5, random(23, 5)
-    power, permuted = fourier.spectrum(W).power, fourier.spectrum(W[torch.arange(p) * m % p]).power
-    for k in range(1, p // 2 + 1):
-        image = min(k * m % p, -k * m % p)
-        assert permuted[image - 1].item() == pytest.approx(power[k - 1].item())
-
-
-@pytest.mark.parametrize("noise", [0.0, 1e-7, 1e-2, 0.1])
-@pytest.mark.parametrize("frequencies", [(1,), (14, 35, 41, 42, 52), (1, 2, 3, 55, 56)])
-def test_planted_frequencies_are_the_key_frequencies(frequencies, noise):
-    W = planted(113, [(k, 1.0, 1.0) for k in frequencies]) + noise * random(113, 16)
-    assert fourier.spectrum(W).key_frequencies == frequencies
-    assert fourier.spectrum(W.float()).key_frequencies == frequencies
+def test_planted_frequencies_are_the_key_frequencies():
+    for frequencies in [(1,), (14, 35, 41, 42, 52), (1, 2, 3, 55, 56)]:
+        for noise in [0.0, 1e-7, 1e-2, 0.1]:
+            W = planted(113, [(k, 1.0, 1.0) for k in frequencies]) + noise * random(113, 16)
+            assert fourier.spectrum(W).key_frequencies == frequencies
+            assert fourier.spectrum(W.float()).key_frequencies == frequencies
 
 
 def test_random_embeddings_have_no_key_frequencies():
     """Width 128: 20 embeddings of 56 frequencies each, not one of them ten times the median."""
     assert [fourier.spectrum(random(113, 128, seed)).key_frequencies for seed in range(20)] == [()] * 20
-
-
-@pytest.mark.parametrize(("d", "most"), [(1, 10), (2, 1), (4, 0)])
-def test_even_narrow_random_matrices_have_next_to_none(d, most):
-    """Of 1,120 frequencies. In one dimension power is exponential and passes ten medians with probability 2^-10,
-    and a few times as often where the median of 56 draws happens to be small."""
-    found = sum(len(fourier.spectrum(random(113, d, seed)).key_frequencies) for seed in range(20))
-    assert found <= most
 
 
 def test_nothing_is_made_of_nothing():
@@ -144,9 +105,8 @@ def test_nothing_is_made_of_nothing():
     assert fourier.circle(torch.zeros(7, 3), 1).variance == 0.0
 
 
-@pytest.mark.parametrize(
-    ("power", "key"),
-    [
+def test_key_frequencies_stand_above_the_widest_gap_and_ten_medians():
+    for power, key in [
         ([100, 50, 2, 1, 1, 1, 1, 1], (1, 2)),  # the widest gap is that of 50 to 2
         ([1, 2, 1, 50, 1, 1, 100, 1], (4, 7)),  # wherever they stand
         ([1, 1, 1, 10, 1, 1, 1, 1], (4,)),  # ten times the median is enough
@@ -156,16 +116,14 @@ def test_nothing_is_made_of_nothing():
         ([1, 1, 1, 1], ()),
         ([1], ()),  # p = 2 and p = 3 have one frequency, and nothing to compare it with
         ([0, 0, 0, 0], ()),
-    ],
-)
-def test_key_frequencies_stand_above_the_widest_gap_and_ten_medians(power, key):
-    assert fourier.key_frequencies(torch.tensor(power, dtype=torch.float64)) == key
+    ]:
+        assert fourier.key_frequencies(torch.tensor(power, dtype=torch.float64)) == key
 
 
-@pytest.mark.parametrize("error", [1e-15, 1e-33])
-def test_rounding_errors_are_no_structure(error):
-    power = torch.tensor([0.6, error, 0.4, 0, 0, error / 1e3, 0, 0], dtype=torch.float64)
-    assert fourier.key_frequencies(power) == (1, 3)
+def test_rounding_errors_are_no_structure():
+    for error in [1e-15, 1e-33]:
+        power = torch.tensor([0.6, error, 0.4, 0, 0, error / 1e3, 0, 0], dtype=torch.float64)
+        assert fourier.key_frequencies(power) == (1, 3)
 
 
 def test_a_key_frequency_is_read_from_the_tokens_and_written_to_the_logits(adder):
@@ -185,11 +143,6 @@ def test_a_key_frequency_is_read_from_the_tokens_and_written_to_the_logits(adder
     assert fourier.embedding_spectrum(model).key_frequencies == (14, 41)
 
 
-def test_a_model_that_has_learned_nothing_has_no_key_frequencies():
-    models = [miii.Transformer(miii.ModelConfig(), 114, 113, 3, seed=seed) for seed in range(5)]
-    assert [fourier.model_key_frequencies(model) for model in models] == [()] * 5
-
-
 def test_neurons_reach_the_logits_through_one_matrix(small_config):
     config = small_config(model={"n_layers": 2})
     model = miii.Transformer(config.model, 8, 7, 3, seed=0)
@@ -206,24 +159,18 @@ def test_power_over_training_has_a_row_a_snapshot():
         assert torch.equal(row, fourier.spectrum(W).power)
 
 
-@pytest.mark.parametrize("k", [1, 5, 56])
-def test_an_exact_circle_is_drawn_as_one(k):
-    p = 113
-    circle = fourier.circle(planted(p, [(k, 1.5, 1.5)]) + 7.0, k)
-    x, y = circle.xy.T
-    assert circle.frequency == k
-    torch.testing.assert_close(circle.xy.norm(dim=1), torch.full((p,), 1.5, dtype=torch.float64))
-    step = 2 * math.pi * k / p
-    turned = torch.stack([x * math.cos(step) - y * math.sin(step), x * math.sin(step) + y * math.cos(step)], dim=1)
-    torch.testing.assert_close(circle.xy.roll(-1, 0), turned)  # the next token lies one step further round
-    torch.testing.assert_close(circle.xy[0], torch.tensor([1.5, 0.0], dtype=torch.float64), rtol=0, atol=1e-9)
-    assert circle.variance == pytest.approx(1.0)
-
-
-def test_unequal_directions_are_drawn_as_an_ellipse():
-    circle = fourier.circle(planted(113, [(3, 2.0, 0.5)]), 3)
-    values = torch.linalg.svdvals(circle.xy) / math.sqrt(113 / 2)
-    assert values.tolist() == pytest.approx([2.0, 0.5])
+def test_an_exact_circle_is_drawn_as_one():
+    for k in [1, 5, 56]:
+        p = 113
+        circle = fourier.circle(planted(p, [(k, 1.5, 1.5)]) + 7.0, k)
+        x, y = circle.xy.T
+        assert circle.frequency == k
+        torch.testing.assert_close(circle.xy.norm(dim=1), torch.full((p,), 1.5, dtype=torch.float64))
+        step = 2 * math.pi * k / p
+        turned = torch.stack([x * math.cos(step) - y * math.sin(step), x * math.sin(step) + y * math.cos(step)], dim=1)
+        torch.testing.assert_close(circle.xy.roll(-1, 0), turned)  # the next token lies one step further round
+        torch.testing.assert_close(circle.xy[0], torch.tensor([1.5, 0.0], dtype=torch.float64), rtol=0, atol=1e-9)
+        assert circle.variance == pytest.approx(1.0)
 
 
 def test_the_planes_share_the_variance():
@@ -238,57 +185,25 @@ def test_a_frequency_that_the_embedding_does_not_have_has_no_plane():
     assert circle.xy.abs().max() < 1e-9
 
 
-def test_distances_in_the_plane_are_the_embedding_s():
-    W = planted(113, [(3, 2.0, 0.7)])
-    xy = fourier.circle(W, 3).xy
-    torch.testing.assert_close(torch.cdist(xy, xy), torch.cdist(W, W), rtol=0, atol=1e-6)
+def test_the_nyquist_frequency_lies_on_a_line():
+    for p in [2, 12]:
+        n = torch.arange(p, dtype=torch.float64)
+        W = torch.outer(3 * (-1.0) ** n, orthonormal(4, 1)[0])
+        circle = fourier.circle(W, p // 2)
+        torch.testing.assert_close(circle.xy, torch.stack([3 * (-1.0) ** n, torch.zeros_like(n)], dim=1))
+        assert circle.variance == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("p", [2, 12])
-def test_the_nyquist_frequency_lies_on_a_line(p):
-    n = torch.arange(p, dtype=torch.float64)
-    W = torch.outer(3 * (-1.0) ** n, orthonormal(4, 1)[0])
-    circle = fourier.circle(W, p // 2)
-    torch.testing.assert_close(circle.xy, torch.stack([3 * (-1.0) ** n, torch.zeros_like(n)], dim=1))
-    assert circle.variance == pytest.approx(1.0)
-
-
-def test_in_one_dimension_a_circle_is_a_line():
-    W = random(7, 1)
-    circle = fourier.circle(W, 2)
-    assert circle.xy.shape == (7, 2)
-    assert circle.xy[:, 1].count_nonzero() == 0
-    torch.testing.assert_close(circle.xy[:, 0].abs(), (W - W.mean())[:, 0].abs())
-    assert circle.variance == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize(("p", "frequency"), [(7, 0), (7, 4), (7, -1), (12, 7), (2, 2)])
-def test_a_frequency_that_is_not_there_is_refused(p, frequency, one_sentence):
-    with one_sentence("frequency", f"1 .. {p // 2}", str(frequency)):
-        fourier.circle(random(p, 3), frequency)
+def test_a_frequency_that_is_not_there_is_refused(one_sentence):
+    for p, frequency in [(7, 0), (7, 4), (7, -1), (12, 7), (2, 2)]:
+        with one_sentence("frequency", f"1 .. {p // 2}", str(frequency)):
+            fourier.circle(random(p, 3), frequency)
 
 
 def test_singular_values_are_numpy_s_without_the_mean():
     W = random(23, 5)
     expected = np.linalg.svd((W - W.mean(0)).numpy(), compute_uv=False)
     torch.testing.assert_close(fourier.singular_values(W + 9.0), torch.from_numpy(expected))
-
-
-def test_a_circle_has_two_singular_values():
-    values = fourier.singular_values(planted(113, [(3, 2.0, 2.0)]))
-    assert values[:2].tolist() == pytest.approx([2 * math.sqrt(113 / 2)] * 2)
-    assert values[2:].max() < 1e-9
-
-
-@pytest.mark.parametrize(("p", "frequencies"), [(31, (3, 8, 14)), (113, (14, 35, 41, 42, 52))])
-def test_the_frequencies_of_weights_set_by_hand_are_found(adder, p, frequencies):
-    s = fourier.embedding_spectrum(adder(p, frequencies))
-    assert s.p == p
-    assert s.key_frequencies == frequencies
-    assert s.power[[k - 1 for k in frequencies]].tolist() == pytest.approx([1 / len(frequencies)] * len(frequencies))
-    for k in frequencies:
-        xy = fourier.circle(fourier.operand_embedding(adder(p, frequencies), p), k).xy
-        torch.testing.assert_close(xy.norm(dim=1), torch.ones(p, dtype=torch.float64), rtol=0, atol=1e-6)
 
 
 def test_the_embedding_is_without_the_equals_sign(small_run):
@@ -300,16 +215,9 @@ def test_the_embedding_is_without_the_equals_sign(small_run):
     assert torch.equal(fourier.embedding_spectrum(model, 5).power, fourier.spectrum(model.W_E[:5]).power)
 
 
-@pytest.mark.parametrize("p", [9, 1, 0, -1])
-def test_as_many_operands_as_the_model_cannot_have_are_refused(small_run, one_sentence, p):
-    with one_sentence("p must be", "8", str(p)):
-        fourier.operand_embedding(small_run.model(), p)
-    with one_sentence("p must be", "8", str(p)):
-        fourier.embedding_spectrum(small_run.model(), p)
-
-
-def test_gradients_pass_through_the_embedding():
-    model = miii.Transformer(miii.ModelConfig(d_model=8, n_heads=2, d_mlp=4), 8, 7, 3, seed=0)
-    fourier.embedding_spectrum(model).power[0].backward()
-    assert model.W_E.grad[:7].count_nonzero() == 56
-    assert model.W_E.grad[7].count_nonzero() == 0
+def test_as_many_operands_as_the_model_cannot_have_are_refused(small_run, one_sentence):
+    for p in [9, 1, 0, -1]:
+        with one_sentence("p must be", "8", str(p)):
+            fourier.operand_embedding(small_run.model(), p)
+        with one_sentence("p must be", "8", str(p)):
+            fourier.embedding_spectrum(small_run.model(), p)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
 import torch
 
 import miii
@@ -26,16 +25,16 @@ def network(n_layers=1, p=P, **config):
 # ---- tasks ----
 
 
-@pytest.mark.parametrize("operation", ["add", "mul", "relabelled"])
-@pytest.mark.parametrize("p", [11, 12, 113])
-def test_the_modulus_of_a_task_of_all_pairs(operation, p):
-    assert grid.modulus(miii.ModularAddition(p=p, operation=operation).build()) == p
+def test_the_modulus_of_a_task_of_all_pairs():
+    for p in [11, 12, 113]:
+        for operation in ["add", "mul", "relabelled"]:
+            assert grid.modulus(miii.ModularAddition(p=p, operation=operation).build()) == p
 
 
-@pytest.mark.parametrize("p", [2, 7, 10])
-def test_a_modulus_with_too_few_frequencies_is_refused(one_sentence, p):
-    with one_sentence("p must be at least 11", f"(got {p})"):
-        grid.modulus(miii.ModularAddition(p=p).build())
+def test_a_modulus_with_too_few_frequencies_is_refused(one_sentence):
+    for p in [2, 7, 10]:
+        with one_sentence("p must be at least 11", f"(got {p})"):
+            grid.modulus(miii.ModularAddition(p=p).build())
 
 
 def test_a_task_of_some_pairs_is_refused(one_sentence):
@@ -52,59 +51,41 @@ def test_a_task_of_longer_examples_is_refused(one_sentence):
 # ---- values ----
 
 
-@pytest.mark.parametrize("act", ["relu", "square"])
-@pytest.mark.parametrize("n_layers", [1, 2])
-def test_logits_are_the_model_s_less_their_mean_over_the_answers(n_layers, act):
-    model = network(n_layers, act=act)
-    plain = model(TASK.tokens)[:, -1]
-    found = grid.logits(model, TASK)
-    torch.testing.assert_close(found, plain - plain.mean(1, keepdim=True))
-    assert found.mean(1).abs().max() < 1e-9
-    assert plain.mean(1).abs().max() > 0.1
+def test_logits_are_the_model_s_less_their_mean_over_the_answers():
+    for n_layers in [1, 2]:
+        for act in ["relu", "square"]:
+            model = network(n_layers, act=act)
+            plain = model(TASK.tokens)[:, -1]
+            found = grid.logits(model, TASK)
+            torch.testing.assert_close(found, plain - plain.mean(1, keepdim=True))
+            assert found.mean(1).abs().max() < 1e-9
+            assert plain.mean(1).abs().max() > 0.1
 
 
-def test_logits_of_a_float32_network_are_float64():
-    assert grid.logits(network().float(), TASK).dtype == torch.float64
+def test_a_network_that_has_fallen_apart_is_refused(one_sentence):
+    for value in [torch.nan, torch.inf]:
+        model = network()
+        model.W_U[3, 5] = value
+        with one_sentence("model must give finite logits"):
+            grid.logits(model, TASK)
 
 
-@pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_a_network_that_has_fallen_apart_is_refused(one_sentence, value):
-    model = network()
-    model.W_U[3, 5] = value
-    with one_sentence("model must give finite logits"):
-        grid.logits(model, TASK)
+def test_activations_are_those_of_the_last_position():
+    for name in ["embed", "0.q", "0.z", "0.mlp_post", "1.resid_post", "logits"]:
+        model = network(2)
+        found = grid.activations(model, TASK, name)
+        assert torch.equal(found, capture(model, TASK.tokens, {name})[name][:, -1])
 
 
-@pytest.mark.parametrize("name", ["embed", "0.q", "0.z", "0.mlp_post", "1.resid_post", "logits"])
-def test_activations_are_those_of_the_last_position(name):
-    model = network(2)
-    found = grid.activations(model, TASK, name)
-    assert torch.equal(found, capture(model, TASK.tokens, {name})[name][:, -1])
+def test_neurons_are_the_last_block_s_before_their_activation():
+    for n_layers in [1, 2]:
+        model, site = network(n_layers), f"{n_layers - 1}.mlp_pre"
+        torch.testing.assert_close(grid.neuron_inputs(model, TASK), grid.activations(model, TASK, site))
 
 
-@pytest.mark.parametrize("name", ["1.pattern", "0.scores"])
-def test_of_attention_the_last_query_is_given(name):
-    model = network(2)
-    found = grid.activations(model, TASK, name)
-    assert found.shape == (P * P, 2, 3)
-    assert torch.equal(found, capture(model, TASK.tokens, {name})[name][:, :, -1])
-
-
-@pytest.mark.parametrize("name", ["1.z", "pos_embed"])
-def test_what_is_no_activation_of_the_examples_is_refused(one_sentence, name):
-    with one_sentence(name):
-        grid.activations(network(), TASK, name)
-
-
-@pytest.mark.parametrize("n_layers", [1, 2])
-def test_neurons_are_the_last_block_s_before_their_activation(n_layers):
-    model, site = network(n_layers), f"{n_layers - 1}.mlp_pre"
-    torch.testing.assert_close(grid.neurons(model, TASK), grid.activations(model, TASK, site))
-
-
-@pytest.mark.parametrize("multipliers", [(1, 1), (1, -1), (3, -4), (0, 1)])
-@pytest.mark.parametrize("p", [11, 12])
-def test_combined_pair_by_pair(p, multipliers):
-    expected = [(multipliers[0] * a + multipliers[1] * b) % p for a in range(p) for b in range(p)]
-    assert grid.combined(p, multipliers).tolist() == expected
-    assert grid.combined(p).tolist() == miii.ModularAddition(p=p).build().labels.tolist()
+def test_combined_pair_by_pair():
+    for p in [11, 12]:
+        for multipliers in [(1, 1), (1, -1), (3, -4), (0, 1)]:
+            expected = [(multipliers[0] * a + multipliers[1] * b) % p for a in range(p) for b in range(p)]
+            assert grid.combined(p, multipliers).tolist() == expected
+            assert grid.combined(p).tolist() == miii.ModularAddition(p=p).build().labels.tolist()

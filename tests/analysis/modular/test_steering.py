@@ -44,37 +44,27 @@ def by_hand(model, p, frequencies, multipliers, s):
 # ---- planted networks ----
 
 
-@pytest.mark.parametrize("act", ["square", "relu"])
-@pytest.mark.parametrize("multipliers", [(1, 1), (1, -1), (1, 3)])
-def test_a_planted_network_follows_every_turn_and_ignores_the_control_s(waves, multipliers, act):
-    model = planted.from_formula(waves(P, KEYS, multipliers), act=act)
-    found = steering.steer(model, TASK, KEYS, multipliers)
-    assert found.frequencies == KEYS
-    assert found.accuracy.tolist() == [1.0] * (P - 1)
-    assert (found.mean, found.minimum) == (1.0, 1.0)
-    assert len(found.control_frequencies) == 3
-    assert not set(found.control_frequencies) & set(KEYS)
-    assert found.control_accuracy.tolist() == [1.0] * (P - 1)
+def test_a_planted_network_follows_every_turn_and_ignores_the_control_s(waves):
+    for multipliers in [(1, 1), (1, -1), (1, 3)]:
+        for act in ["square", "relu"]:
+            model = planted.from_formula(waves(P, KEYS, multipliers), act=act)
+            found = steering.steer(model, TASK, KEYS, multipliers)
+            assert found.frequencies == KEYS
+            assert found.accuracy.tolist() == [1.0] * (P - 1)
+            assert (found.mean, found.minimum) == (1.0, 1.0)
+            assert len(found.control_frequencies) == 3
+            assert not set(found.control_frequencies) & set(KEYS)
+            assert found.control_accuracy.tolist() == [1.0] * (P - 1)
 
 
-@pytest.mark.parametrize(("p", "keys"), [(12, (1, 5)), (12, (1, 6)), (12, (2, 3, 5)), (59, (3, 7, 20))])
-@pytest.mark.parametrize("operation", ["add", "sub"])
-def test_even_and_composite_moduli_can_be_steered(waves, p, keys, operation):
-    task = miii.ModularAddition(p=p, operation=operation)
-    model = planted.from_formula(waves(p, keys, task.multipliers)).float()
-    found = steering.steer(model, task.build(), keys, task.multipliers)
-    assert (found.mean, found.minimum) == (1.0, 1.0)
-    assert found.control_accuracy.min() == 1
-
-
-def test_the_phases_of_the_network_do_not_matter(waves):
-    model = planted.from_formula(waves(P, KEYS), embedding_phases=(0.3, -1.0, 2.0))
-    assert steering.steer(model, TASK, KEYS).minimum == 1
-
-
-def test_a_sum_does_not_follow_as_a_difference_does(waves):
-    model = planted.from_formula(waves(P, KEYS))
-    assert steering.steer(model, SUB, KEYS, (1, -1)).mean < 0.2
+def test_even_and_composite_moduli_can_be_steered(waves):
+    for operation in ["add", "sub"]:
+        for p, keys in [(12, (1, 5)), (12, (1, 6)), (12, (2, 3, 5)), (59, (3, 7, 20))]:
+            task = miii.ModularAddition(p=p, operation=operation)
+            model = planted.from_formula(waves(p, keys, task.multipliers)).float()
+            found = steering.steer(model, task.build(), keys, task.multipliers)
+            assert (found.mean, found.minimum) == (1.0, 1.0)
+            assert found.control_accuracy.min() == 1
 
 
 def test_weights_that_require_gradients_can_be_steered_too(waves):
@@ -95,17 +85,6 @@ def test_without_frequencies_nothing_can_be_turned(waves):
     assert found.control_accuracy.tolist() == [1.0] * (P - 1)
 
 
-def test_turning_the_wrong_planes_leaves_the_answers(waves):
-    found = steering.steer(planted.from_formula(waves(P, KEYS)), TASK, (1, 3, 4))
-    assert found.mean == 0
-
-
-def test_turning_some_of_the_planes_is_not_enough(waves):
-    """The terms then disagree about the answer."""
-    found = steering.steer(planted.from_formula(waves(P, KEYS)), TASK, (2, 5))
-    assert found.mean < 0.7
-
-
 def test_where_the_control_needs_more_than_is_left_it_takes_all(waves):
     model = planted.from_formula(waves(11, (1, 2, 3)))
     task = miii.ModularAddition(p=11).build()
@@ -122,11 +101,6 @@ def test_the_seed_draws_the_control(waves):
     assert len(drawn) > 1
 
 
-def test_order_and_repetition_of_the_frequencies_do_not_matter(waves):
-    model = planted.from_formula(waves(P, KEYS))
-    assert steering.steer(model, TASK, (9, 2, 5, 2)).frequencies == KEYS
-
-
 def test_a_network_that_prefers_no_answer_gives_none():
     model = random_network()
     for weight in model.parameters():
@@ -135,41 +109,23 @@ def test_a_network_that_prefers_no_answer_gives_none():
     assert found.accuracy.max() == found.control_accuracy.max() == 0
 
 
-def test_an_untrained_network_cannot_be_steered():
-    model = random_network()
-    assert steering.steer(model, TASK, KEYS).mean < 0.2
-
-
 # ---- against a map made by hand ----
 
 
-@pytest.mark.parametrize("s", [1, 7, 22])
-@pytest.mark.parametrize("multipliers", [(1, 1), (1, -1)])
-def test_one_turn_is_one_linear_map_at_mlp_out(waves, noisy, multipliers, s):
-    model = noisy(planted.from_formula(waves(P, KEYS, multipliers), act="relu"), 4, seed=s)
-    task = TASK if multipliers == (1, 1) else SUB
-    found = steering.steer(model, task, KEYS, multipliers)
-    moved = by_hand(model, P, KEYS, multipliers, s)[:, -1].argmax(1)
-    expected = (moved == (task.labels + s) % P).double().mean().item()
-    assert 0.1 < expected < 0.999
-    assert found.accuracy[s - 1].item() == pytest.approx(expected, abs=1.1 / P**2)
-    still = by_hand(model, P, found.control_frequencies, multipliers, s)[:, -1].argmax(1)
-    assert found.control_accuracy[s - 1].item() == pytest.approx(
-        (still == task.labels).double().mean().item(), abs=1.1 / P**2
-    )
-
-
-@pytest.mark.parametrize(("p", "n_layers"), [(12, 1), (11, 2), (12, 2)])
-def test_one_turn_of_a_random_network_is_that_map_too(p, n_layers):
-    """Of two layers the last one's, with all biases, at the Nyquist frequency, with answers that all differ."""
-    model = random_network(p, n_layers)
-    keys, task = (2, p // 2), miii.ModularAddition(p=p).build()
-    found = steering.steer(model, task, keys)
-    for s in range(1, p):
-        moved = by_hand(model, p, keys, (1, 1), s)[:, -1].argmax(1)
-        expected = (moved == (task.labels + s) % p).double().mean().item()
-        assert found.accuracy[s - 1].item() == pytest.approx(expected, abs=1.1 / p**2)
-    assert found.accuracy.std() > 0
+def test_one_turn_is_one_linear_map_at_mlp_out(waves, noisy):
+    for multipliers in [(1, 1), (1, -1)]:
+        for s in [1, 7, 22]:
+            model = noisy(planted.from_formula(waves(P, KEYS, multipliers), act="relu"), 4, seed=s)
+            task = TASK if multipliers == (1, 1) else SUB
+            found = steering.steer(model, task, KEYS, multipliers)
+            moved = by_hand(model, P, KEYS, multipliers, s)[:, -1].argmax(1)
+            expected = (moved == (task.labels + s) % P).double().mean().item()
+            assert 0.1 < expected < 0.999
+            assert found.accuracy[s - 1].item() == pytest.approx(expected, abs=1.1 / P**2)
+            still = by_hand(model, P, found.control_frequencies, multipliers, s)[:, -1].argmax(1)
+            assert found.control_accuracy[s - 1].item() == pytest.approx(
+                (still == task.labels).double().mean().item(), abs=1.1 / P**2
+            )
 
 
 def test_waves_whose_strength_varies_with_the_distance_are_turned_in_part(adder):
@@ -188,12 +144,7 @@ def test_waves_whose_strength_varies_with_the_distance_are_turned_in_part(adder)
 # ---- bad input ----
 
 
-@pytest.mark.parametrize("wrong", [0, 12, -2])
-def test_a_frequency_that_is_none_is_refused(one_sentence, waves, wrong):
-    with one_sentence("frequencies must be in 1 .. 11", f"(got {wrong})"):
-        steering.steer(planted.from_formula(waves(P, KEYS)), TASK, (2, wrong))
-
-
-def test_too_small_a_modulus_is_refused(one_sentence, adder):
-    with one_sentence("p must be at least 11", "7"):
-        steering.steer(adder(7, (1,)), miii.ModularAddition(p=7).build(), (1,))
+def test_a_frequency_that_is_none_is_refused(one_sentence, waves):
+    for wrong in [0, 12, -2]:
+        with one_sentence("frequencies must be in 1 .. 11", f"(got {wrong})"):
+            steering.steer(planted.from_formula(waves(P, KEYS)), TASK, (2, wrong))

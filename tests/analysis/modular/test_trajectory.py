@@ -2,7 +2,6 @@
 
 import copy
 import gc
-import math
 import weakref
 
 import pytest
@@ -63,16 +62,6 @@ def test_a_point_holds_what_the_measures_say(networks, measured):
         torch.testing.assert_close(point.embedding, fourier.spectrum(W_E).power)
 
 
-def test_the_planted_measures_move_as_they_should(measured):
-    frame = measured.frame()
-    for name in ("loss", "train_loss", "test_loss", "restricted_loss"):
-        assert frame[name].is_monotonic_decreasing
-    for name in ("accuracy", "gini_embedding", "gini_neuron_logit"):
-        assert frame[name].is_monotonic_increasing
-    assert frame["accuracy"].iloc[-1] == 1
-    assert frame["excluded_loss"].iloc[-1] == pytest.approx(math.log(P), abs=0.2)
-
-
 def test_the_frame_has_a_row_a_snapshot_and_every_number(measured):
     frame = measured.frame()
     assert frame["step"].tolist() == [0, 10, 30]
@@ -95,28 +84,6 @@ def test_where_the_split_is_unknown_its_sides_are_missing(networks):
     assert phases.mark(frame) == ()
 
 
-def test_phases_are_marked_from_the_frame(measured):
-    found = phases.mark(measured.frame())
-    assert found[0].start == 0
-    assert found[-1].end == 30
-
-
-def test_a_difference_is_measured_as_one(waves):
-    sub = miii.ModularAddition(p=P, operation="sub").build()
-    model = planted.from_formula(waves(P, KEYS, (1, -1)))
-    right, wrong = (trajectory.measure(model, sub, KEYS, multipliers) for multipliers in ((1, -1), (1, 1)))
-    assert right.restricted_loss == pytest.approx(right.loss)
-    assert wrong.restricted_loss > 2
-
-
-def test_weights_that_require_gradients_leave_no_graph_behind(networks):
-    model = copy.deepcopy(networks[0][1]).requires_grad_(True)
-    point = trajectory.measure(model, TASK, KEYS)
-    assert not point.power.requires_grad
-    assert not point.embedding.requires_grad
-    assert point.gradient_symmetricity == trajectory.measure(networks[0][1], TASK, KEYS).gradient_symmetricity
-
-
 def test_networks_are_taken_one_at_a_time(networks):
     """The one before is let go when the next is asked for."""
     alive: list[weakref.ref] = []
@@ -131,12 +98,6 @@ def test_networks_are_taken_one_at_a_time(networks):
             del copied
 
     assert [point.step for point in trajectory.measure_all(one_by_one(), TASK, ()).points] == [0, 10, 30]
-
-
-def test_without_key_frequencies_nothing_is_excluded(networks):
-    frame = trajectory.measure_all(networks, TASK, ()).frame()
-    assert frame["excluded_loss"].tolist() == pytest.approx(frame["train_loss"].tolist())
-    assert not [name for name in frame if str(name).startswith("excluded_") and name != "excluded_loss"]
 
 
 def test_bad_input_is_one_sentence(one_sentence, networks, adder):

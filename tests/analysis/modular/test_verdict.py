@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -72,25 +71,20 @@ EVIDENCE = {
 }
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
+def test_at_every_threshold_it_is_modular_addition():
+    for changes in [
         {},
         {"multipliers": (1, -1)},
         {"multipliers": (-1, 1)},
         {"multipliers": (-1, -1)},
         {"train_accuracy": None, "test_accuracy": None},
         {"train_accuracy": 0.5, "test_accuracy": 0.5},  # whether it answers this task is another question
-    ],
-    ids=str,
-)
-def test_at_every_threshold_it_is_modular_addition(changes):
-    assert decide(**EVIDENCE | changes) == "modular addition"
+    ]:
+        assert decide(**EVIDENCE | changes) == "modular addition"
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
+def test_if_one_piece_of_evidence_is_missing_it_is_none():
+    for changes in [
         {"variance_explained": 0.7999},
         {"variance_explained": -5.0},
         {"argmax_agreement": 0.9899},
@@ -102,73 +96,57 @@ def test_at_every_threshold_it_is_modular_addition(changes):
         {"multipliers": (2, 1)},
         {"multipliers": (2, 2)},
         {"multipliers": (0, 1)},
-    ],
-    ids=str,
-)
-def test_if_one_piece_of_evidence_is_missing_it_is_none(changes):
-    assert decide(**EVIDENCE | changes) == "none"
-    assert decide(**EVIDENCE | changes | {"train_accuracy": None, "test_accuracy": None}) == "none"
+    ]:
+        assert decide(**EVIDENCE | changes) == "none"
+        assert decide(**EVIDENCE | changes | {"train_accuracy": None, "test_accuracy": None}) == "none"
 
 
-@pytest.mark.parametrize(
-    ("train", "test", "expected"),
-    [
+def test_without_evidence_the_two_sides_of_the_split_decide():
+    for train, test, expected in [
         (1.0, 0.9499, "memorised"),
         (0.99, 0.01, "memorised"),
         (0.9899, 0.01, "none"),
         (1.0, 0.95, "none"),
         (0.3, 0.3, "none"),
         (None, None, "none"),
-    ],
-)
-def test_without_evidence_the_two_sides_of_the_split_decide(train, test, expected):
-    without = {"variance_explained": 0.1, "train_accuracy": train, "test_accuracy": test}
-    assert decide(**EVIDENCE | without) == expected
+    ]:
+        without = {"variance_explained": 0.1, "train_accuracy": train, "test_accuracy": test}
+        assert decide(**EVIDENCE | without) == expected
 
 
 # ---- networks that add ----
 
 
-@pytest.mark.parametrize("act", ["square", "relu"])
-@pytest.mark.parametrize(
-    ("operation", "multipliers", "computes"), [("add", (1, 1), "a + b"), ("sub", (1, -1), "a - b")]
-)
-def test_planted_sums_and_differences_are_modular_addition(waves, act, operation, multipliers, computes):
-    model = planted.from_formula(waves(P, KEYS, multipliers), act=act, dead_neurons=4, n_heads=3).float()
-    found = analyze(model, task(operation))
-    assert (found.verdict, found.computes, found.key_frequencies) == ("modular addition", computes, KEYS)
-    assert found.accuracy == found.train_accuracy == found.test_accuracy == found.argmax_agreement == 1
-    assert found.logit_variance_explained > 0.999
-    assert found.kl < 1e-5
-    assert found.formula_accuracy == 1
-    assert found.formula_loss == pytest.approx(found.loss, rel=0.05)
-    assert found.restricted_loss == pytest.approx(found.loss, rel=0.05)
-    assert found.excluded_loss == pytest.approx(math.log(P), abs=0.1)
-    assert list(found.excluded_loss_alone) == list(KEYS)
-    assert (found.steering_accuracy, found.steering_minimum, found.steering_control) == (1, 1, 1)
-    assert found.dead_neurons == 4
-    assert found.neuron_phase_alignment > 0.999
-    assert found.frequency_power == pytest.approx(dict.fromkeys(KEYS, 1 / 3))
-    assert found.effective_rank_embedding == pytest.approx(6)
-    assert found.constant_share == pytest.approx(0, abs=1e-4)
+def test_planted_sums_and_differences_are_modular_addition(waves):
+    for operation, multipliers, computes in [("add", (1, 1), "a + b"), ("sub", (1, -1), "a - b")]:
+        for act in ["square", "relu"]:
+            model = planted.from_formula(waves(P, KEYS, multipliers), act=act, dead_neurons=4, n_heads=3).float()
+            found = analyze(model, task(operation))
+            assert (found.verdict, found.computes, found.key_frequencies) == ("modular addition", computes, KEYS)
+            assert found.accuracy == found.train_accuracy == found.test_accuracy == found.argmax_agreement == 1
+            assert found.logit_variance_explained > 0.999
+            assert found.kl < 1e-5
+            assert found.formula_accuracy == 1
+            assert found.formula_loss == pytest.approx(found.loss, rel=0.05)
+            assert found.restricted_loss == pytest.approx(found.loss, rel=0.05)
+            assert found.excluded_loss == pytest.approx(math.log(P), abs=0.1)
+            assert list(found.excluded_loss_alone) == list(KEYS)
+            assert (found.steering_accuracy, found.steering_minimum, found.steering_control) == (1, 1, 1)
+            assert found.dead_neurons == 4
+            assert found.neuron_phase_alignment > 0.999
+            assert found.frequency_power == pytest.approx(dict.fromkeys(KEYS, 1 / 3))
+            assert found.effective_rank_embedding == pytest.approx(6)
+            assert found.constant_share == pytest.approx(0, abs=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("p", "keys"), [(11, (2, 4)), (12, (1, 5)), (12, (1, 6)), (12, (2, 3, 5)), (15, (1, 3, 5)), (59, (3, 7, 20))]
-)
-@pytest.mark.parametrize("operation", ["add", "sub"])
-def test_whatever_the_modulus(waves, p, keys, operation):
-    multipliers = miii.ModularAddition(p=p, operation=operation).multipliers
-    found = analyze(planted.from_formula(waves(p, keys, multipliers)).float(), task(operation, p))
-    assert (found.verdict, found.key_frequencies, found.accuracy) == ("modular addition", keys, 1)
-    assert found.computes == {"add": "a + b", "sub": "a - b"}[operation]
-    assert found.steering_minimum == 1
-
-
-def test_minus_a_plus_b_is_modular_addition_of_minus_a(waves):
-    found = analyze(planted.from_formula(waves(P, KEYS, (-1, 1))).float(), task())
-    assert (found.verdict, found.computes) == ("modular addition", "-a + b")
-    assert found.accuracy < 0.1  # of this task it knows nothing
+def test_whatever_the_modulus(waves):
+    for operation in ["add", "sub"]:
+        for p, keys in [(11, (2, 4)), (12, (1, 5)), (12, (1, 6)), (12, (2, 3, 5)), (15, (1, 3, 5)), (59, (3, 7, 20))]:
+            multipliers = miii.ModularAddition(p=p, operation=operation).multipliers
+            found = analyze(planted.from_formula(waves(p, keys, multipliers)).float(), task(operation, p))
+            assert (found.verdict, found.key_frequencies, found.accuracy) == ("modular addition", keys, 1)
+            assert found.computes == {"add": "a + b", "sub": "a - b"}[operation]
+            assert found.steering_minimum == 1
 
 
 def test_an_unknown_split_needs_no_memory(waves):
@@ -195,60 +173,21 @@ def test_another_combination_is_not_modular_addition(waves):
     assert found.steering_accuracy == found.argmax_agreement == 1  # all else is there
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_an_untrained_network_is_none(seed):
-    found = analyze(random_network(seed=seed), task())
-    assert found.verdict == "none"
-    assert found.logit_variance_explained < 0.5
-    assert found.steering_accuracy < 0.5
+def test_an_untrained_network_is_none():
+    for seed in range(5):
+        found = analyze(random_network(seed=seed), task())
+        assert found.verdict == "none"
+        assert found.logit_variance_explained < 0.5
+        assert found.steering_accuracy < 0.5
 
 
-@pytest.mark.parametrize("share", [0.3, 0.98])
-def test_a_lookup_table_of_the_training_pairs_has_memorised(share):
-    table = task(p=13, train_fraction=share)
-    found = analyze(lookup(13, table.labels, table.train_mask.nonzero()[:, 0]), table)
-    assert found.train_accuracy == 1
-    assert found.test_accuracy < 0.5
-    assert found.verdict == "memorised"
-
-
-def test_a_lookup_table_of_all_pairs_is_none():
-    table = task(p=13)
-    found = analyze(lookup(13, table.labels, torch.arange(169)), table)
-    assert (found.accuracy, found.verdict) == (1, "none")
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_addition_in_another_order_is_not_claimed_for_this_one(waves, seed):
-    """Tokens and answers renamed alike, at random: the algorithm is there, but not in the order of the numbers."""
-    model = planted.from_formula(waves(P, KEYS)).float()
-    name = torch.randperm(P, generator=torch.Generator().manual_seed(seed))
-    model.W_E[name], model.W_U[:, name] = model.W_E[:P].clone(), model.W_U.clone()
-    renamed = name[(name.argsort()[:, None] + name.argsort()) % P].flatten()
-    relabelled = replace(task(), labels=renamed)
-    found = analyze(model, relabelled)
-    assert found.accuracy == 1
-    assert found.verdict == "none"
-
-
-def test_multiplying_every_number_by_three_is_an_order_in_which_it_still_adds(waves):
-    """3a + 3b = 3 (a + b): the same network with other frequencies."""
-    model = planted.from_formula(waves(P, KEYS)).float()
-    name = 3 * torch.arange(P) % P
-    model.W_E[name], model.W_U[:, name] = model.W_E[:P].clone(), model.W_U.clone()
-    found = analyze(model, task())
-    assert (found.verdict, found.accuracy) == ("modular addition", 1)
-    thirds = [k * pow(3, -1, P) % P for k in KEYS]
-    assert found.key_frequencies == tuple(sorted(min(k, P - k) for k in thirds))
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_that_the_formula_answers_right_is_not_enough(waves, noisy, seed):
-    """It holds the answer by itself, also where it was fitted to a network drowned in noise."""
-    found = analyze(noisy(planted.from_formula(waves(P, KEYS), act="relu"), 2, seed), task())
-    assert found.formula_accuracy > 0.95
-    assert found.accuracy < 0.7
-    assert found.verdict == "none"
+def test_a_lookup_table_of_the_training_pairs_has_memorised():
+    for share in [0.3, 0.98]:
+        table = task(p=13, train_fraction=share)
+        found = analyze(lookup(13, table.labels, table.train_mask.nonzero()[:, 0]), table)
+        assert found.train_accuracy == 1
+        assert found.test_accuracy < 0.5
+        assert found.verdict == "memorised"
 
 
 def test_a_network_whose_logits_are_more_than_the_formula_is_none(adder):
@@ -274,9 +213,8 @@ def constant(model):
     return model
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
+def test_every_value_is_json_as_its_standard_has_it(waves):
+    for make in [
         lambda waves: (random_network(), task()),
         lambda waves: (random_network(p=12), task(p=12)),
         lambda waves: (random_network(p=15, n_layers=2, act="gelu", biases="all"), task(p=15, train_fraction=None)),
@@ -285,56 +223,32 @@ def constant(model):
         lambda waves: (planted.from_formula(waves(12, (1, 6))), task(p=12)),
         lambda waves: (planted.from_formula(waves(P, KEYS)).float(), task("mul")),
         lambda waves: (planted.from_formula(waves(P, KEYS, amplitudes=(1e4, 1e4, 1e4))), task()),
-    ],
-    ids=["untrained", "even", "composite", "zeros", "constant", "nyquist", "another task", "huge"],
-)
-def test_every_value_is_json_as_its_standard_has_it(waves, make):
-    model, examples = make(waves)
-    report = analyze(model, examples).to_json()
-    assert report == json.loads(json.dumps(report, allow_nan=False))
-    assert report.keys() == PROMISED | BESIDES
-    assert report["verdict"] in ("modular addition", "memorised", "none")
-    assert report["key_frequencies"] == sorted(report["key_frequencies"])
-    assert list(report["frequency_power"]) == [str(k) for k in report["key_frequencies"]]
-    assert report["excluded_loss_split"] == ("train" if examples.split_known else "all")
+    ]:
+        model, examples = make(waves)
+        report = analyze(model, examples).to_json()
+        assert report == json.loads(json.dumps(report, allow_nan=False))
+        assert report.keys() == PROMISED | BESIDES
+        assert report["verdict"] in ("modular addition", "memorised", "none")
+        assert report["key_frequencies"] == sorted(report["key_frequencies"])
+        assert list(report["frequency_power"]) == [str(k) for k in report["key_frequencies"]]
+        assert report["excluded_loss_split"] == ("train" if examples.split_known else "all")
 
 
-@pytest.mark.parametrize("make", [zeros, constant])
-def test_a_network_that_always_says_the_same_explains_nothing(make):
-    found = analyze(make(random_network()), task())
-    assert found.verdict == "none"
-    assert found.logit_variance_explained == pytest.approx(0, abs=1e-9)
-    assert found.dead_neurons == 64
-    assert found.loss >= math.log(P) - 1e-9
+def test_a_network_that_has_fallen_apart_is_one_sentence(one_sentence):
+    for value in [torch.nan, torch.inf]:
+        model = random_network()
+        model.blocks[0].W_out[0] = value
+        with one_sentence("model must give finite"):
+            analyze(model, task())
 
 
-@pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_a_network_that_has_fallen_apart_is_one_sentence(one_sentence, value):
-    model = random_network()
-    model.blocks[0].W_out[0] = value
-    with one_sentence("model must give finite"):
-        analyze(model, task())
-
-
-def test_too_small_a_modulus_is_one_sentence(one_sentence):
-    with one_sentence("p must be at least 11", "7"):
-        analyze(random_network(p=7), task(p=7))
-
-
-@pytest.mark.parametrize(
-    ("multipliers", "words"),
-    [((1, 1), "a + b"), ((1, -1), "a - b"), ((-1, -1), "-a - b"), ((3, 1), "3a + b"), ((1, -4), "a - 4b")],
-)
-def test_what_it_computes_in_words(waves, multipliers, words):
-    model = planted.from_formula(waves(P, (2, 5), multipliers)).float()
-    assert analyze(model, task()).computes == words
-
-
-@pytest.mark.parametrize(("deaf", "words"), [(0, "2b"), (1, "2a")])
-def test_what_it_computes_from_one_operand(waves, deaf, words):
-    """With one head and the neurons of the differences silent, squares of the other operand's waves are left."""
-    model = planted.from_formula(waves(P, (2, 5))).float()
-    model.blocks[0].W_O[deaf] = 0
-    model.blocks[0].W_out[1::2] = 0
-    found = analyze(model, task())
-    assert (found.verdict, found.computes) == ("none", words)
+def test_what_it_computes_in_words(waves):
+    for multipliers, words in [
+        ((1, 1), "a + b"),
+        ((1, -1), "a - b"),
+        ((-1, -1), "-a - b"),
+        ((3, 1), "3a + b"),
+        ((1, -4), "a - 4b"),
+    ]:
+        model = planted.from_formula(waves(P, (2, 5), multipliers)).float()
+        assert analyze(model, task()).computes == words

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 import miii
 from miii import numbers
@@ -41,11 +40,6 @@ def test_a_divisor_that_is_not_seen_is_never_suspected(sides, integers):
     assert not by_seven.seen
     assert by_seven.auc < sieve.LEAST
     assert not any(by_seven.suspects(by_seven.fall(model, sieve.sum_of(model, integers, n))) for n in (1001, 1002))
-
-
-def test_an_untrained_network_suspects_nothing(untrained, built, integers):
-    train, test = (sieve.sum_of_split(untrained, built, integers, side) for side in (True, False))
-    assert not any(sieve.fit_suspect(untrained, train, test, q, MODULI).seen for q in MODULI)
 
 
 def test_too_few_integers_say_nothing(sides):
@@ -112,13 +106,3 @@ def test_the_threshold_has_the_best_f1():
     score = np.array([0.0, 1.0, 2.0, 3.0])
     assert factors.best_threshold(score, np.array([False, False, True, True])) == 2
     assert factors.best_threshold(score, np.array([False, True, False, True])) == 1
-
-
-def test_evidence_that_is_no_number_is_refused(built, integers, untrained, one_sentence):
-    import copy
-
-    broken = copy.deepcopy(untrained)
-    with torch.no_grad():
-        broken.W_U.fill_(torch.nan)
-    with one_sentence("finite"):
-        sieve.evidence_by_factor(broken, built, integers)

@@ -8,11 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from miii.analysis.activations import collect
+from miii.analysis.activations import collect, last_logits
 from miii.analysis.causal.ablation.score import Ablations, from_logits, last_logits_with, scored_rows
 from miii.analysis.modular import fourier, grid
 from miii.errors import InputError
-from miii.model import fast
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
@@ -42,8 +41,8 @@ def embedding_frequencies(
     for group in together:
         with torch.no_grad():
             changed.W_E[:p] = W - _projector(group, p, W.dtype) @ W
-        ablated.append(fast.answers(changed, tokens))
-    return from_logits("frequency", "removed", _names(together), labels, fast.answers(model, tokens), ablated)
+        ablated.append(last_logits(changed, tokens))
+    return from_logits("frequency", "removed", _names(together), labels, last_logits(model, tokens), ablated)
 
 
 def site_frequencies(
@@ -72,7 +71,7 @@ def site_frequencies(
     together, rows = _groups(groups, p), scored_rows(task, examples)
     if site.endswith(("scores", "pos_embed")):
         raise InputError(f"site must have a finite value for every pair (got {site}).")
-    logits = fast.answers(model, task.tokens)
+    logits = last_logits(model, task.tokens)
     values = logits if site == "logits" else collect(model, task.tokens, {site})[site]
     left = (remove(values, group, p)[rows] for group in together)
     ablated = left if site == "logits" else (last_logits_with(model, task.tokens[rows], site, some) for some in left)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from miii.analysis.activations import collect
+from miii.analysis.activations import collect, last_logits
 from miii.analysis.causal.ablation.score import (
     ROWS,
     Ablations,
@@ -22,7 +22,6 @@ from miii.analysis.causal.attention import at_end, check_layer
 from miii.analysis.causal.partners import partners
 from miii.analysis.modular import fourier
 from miii.errors import InputError
-from miii.model import fast
 from miii.model.block import add_bias
 from miii.model.transformer import Transformer
 from miii.tasks import Task
@@ -63,7 +62,7 @@ def heads(
             scores.append(score(last_logits_with(model, tokens, site, changed), labels))
     names = [f"{layer}.{head}" for layer in range(end + 1) for head in range(model.config.n_heads)]
     if not plain:
-        return from_scores("head", kind, names, [score(fast.answers(model, tokens), labels), *scores])
+        return from_scores("head", kind, names, [score(last_logits(model, tokens), labels), *scores])
     z, resid = at_end(model, task.tokens, end)
     baseline, *last = _scores_of_last_layer(
         model, z[rows], resid[rows], _replacement(z, kind, task, rows, seed), labels
@@ -112,7 +111,7 @@ def neurons(
 
     rows, site = scored_rows(task, examples), f"{layer}.mlp_post"
     tokens, labels = task.tokens[rows], task.labels[rows]
-    base = fast.answers(model, tokens)
+    base = last_logits(model, tokens)
     linear = layer == end and model.config.plain
     post = collect(model, task.tokens, {site}, last=linear)[site]
     excess = post[rows] - _replacement(post, kind, task, rows, seed)

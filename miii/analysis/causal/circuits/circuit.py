@@ -160,10 +160,10 @@ def agreement(circuit: Circuit, truth: Circuit) -> Agreement:
     exact = [abs(score) for score in truth.scores]
     positives = truth.faithfulness.smallest(FAITHFUL)
     true = [n < (positives or 0) for n in range(len(exact))]
-    heard = [n for n, silent in enumerate(truth.silent) if not silent]
+    differing = [n for n, silent in enumerate(truth.silent) if not silent]
 
     def only(values: list[Any]) -> list[Any]:
-        return [values[n] for n in heard]
+        return [values[n] for n in differing]
 
     return Agreement(
         spearman=_spearman(scores, exact),
@@ -172,7 +172,7 @@ def agreement(circuit: Circuit, truth: Circuit) -> Agreement:
         auroc_heard=_auroc(only(true), only(scores)),
         positives=positives,
         edges=len(exact),
-        silent=len(exact) - len(heard),
+        silent=len(exact) - len(differing),
     )
 
 

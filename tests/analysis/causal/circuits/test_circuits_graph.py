@@ -1,9 +1,8 @@
 """Which edges there are, and which lie on a path together."""
 
-import pytest
 import torch
 
-from miii.analysis.causal.circuits import Edge, Graph, Node
+from miii.analysis.causal.circuits import Graph
 
 ONE = Graph(n_layers=1, n_heads=4, n_ctx=3, causal=True)
 
@@ -29,29 +28,6 @@ def test_a_graph_of_more_layers_has_exactly_the_edges_that_the_logits_ask_for(dr
     assert len(names) == len(set(names))
 
 
-def test_a_network_of_one_position_and_one_head():
-    names = [edge.name for edge in Graph(1, 1, 1, True).edges]
-    assert names == [
-        "embed@0 -> 0.h0.q@0",
-        "embed@0 -> 0.h0.k@0",
-        "embed@0 -> 0.h0.v@0",
-        "embed@0 -> 0.mlp@0",
-        "0.h0@0 -> 0.mlp@0",
-        "embed@0 -> logits@0",
-        "0.h0@0 -> logits@0",
-        "0.mlp@0 -> logits@0",
-    ]
-
-
-def test_names_and_kinds():
-    head = Node("head", 1, 2, 3)
-    assert (head.name, head.input("q")) == ("2.h3@1", "2.h3.q@1")
-    assert [Node("embed", 0).name, Node("mlp", 1, 0).name, Node("logits", 2).name] == ["embed@0", "0.mlp@1", "logits@2"]
-    edge = Edge(Node("mlp", 1, 0), head, "k")
-    assert (edge.name, edge.reader, edge.kind) == ("0.mlp@1 -> 2.h3.k@1", "2.h3.k@1", "k")
-    assert Edge(head, Node("logits", 1)).kind == "logits"
-
-
 def test_an_edge_s_place_says_what_it_is():
     graph = Graph(2, 2, 3, False)
     kept = torch.zeros(len(graph.edges), dtype=torch.bool)
@@ -62,14 +38,14 @@ def test_an_edge_s_place_says_what_it_is():
         kept[i] = False
 
 
-@pytest.mark.parametrize("causal", [True, False])
-def test_a_key_is_heard_wherever_its_head_looks_from(causal):
-    graph = Graph(2, 1, 3, causal)
-    feeds = {edge.name: [node.name for node in nodes] for edge, nodes in zip(graph.edges, graph.feeds, strict=True)}
-    assert feeds["embed@1 -> 0.h0.k@1"] == (["0.h0@1", "0.h0@2"] if causal else ["0.h0@0", "0.h0@1", "0.h0@2"])
-    assert feeds["embed@1 -> 0.h0.q@1"] == ["0.h0@1"]
-    assert feeds["0.mlp@0 -> 1.h0.v@0"] == ["1.h0@2"]  # the last block is heard at the end only
-    assert feeds["0.mlp@2 -> 1.mlp@2"] == ["1.mlp@2"]
+def test_a_key_is_heard_wherever_its_head_looks_from():
+    for causal in [True, False]:
+        graph = Graph(2, 1, 3, causal)
+        feeds = {edge.name: [node.name for node in nodes] for edge, nodes in zip(graph.edges, graph.feeds, strict=True)}
+        assert feeds["embed@1 -> 0.h0.k@1"] == (["0.h0@1", "0.h0@2"] if causal else ["0.h0@0", "0.h0@1", "0.h0@2"])
+        assert feeds["embed@1 -> 0.h0.q@1"] == ["0.h0@1"]
+        assert feeds["0.mlp@0 -> 1.h0.v@0"] == ["1.h0@2"]  # the last block is heard at the end only
+        assert feeds["0.mlp@2 -> 1.mlp@2"] == ["1.mlp@2"]
 
 
 def all_paths(graph: Graph, kept: set[int]) -> list[list[int]]:
@@ -82,24 +58,26 @@ def all_paths(graph: Graph, kept: set[int]) -> list[list[int]]:
     return [path for i in kept for path in onward(i)]
 
 
-@pytest.mark.parametrize("causal", [True, False])
-@pytest.mark.parametrize("seed", range(3))
-def test_paths_and_live_edges_by_brute_force(causal, seed):
-    graph = Graph(2, 2, 3, causal)
-    kept = torch.rand(len(graph.edges), generator=torch.Generator().manual_seed(seed)) < 0.4
-    chosen = set(kept.nonzero().flatten().tolist())
-    paths = all_paths(graph, chosen)
-    ends = {i for path in paths if graph.edges[path[-1]].target.kind == "logits" for i in path}
-    assert 0 < len(ends) < len(chosen)
-    assert set(graph.live(kept).nonzero().flatten().tolist()) == ends
-    found = graph.paths(chosen)
-    for i in chosen:
-        together = {j for path in paths if i in path for j in path}
-        assert found[graph.edges[i].name] == together
-    for node in {graph.edges[i].source for i in chosen}:
-        out = {j for path in paths if graph.edges[path[0]].source == node for j in path}
-        into = {j for path in paths for n, i in enumerate(path) if node in graph.feeds[i] for j in path[: n + 1]}
-        assert found[node.name] == out | into
+def test_paths_and_live_edges_by_brute_force():
+    for seed in range(3):
+        for causal in [True, False]:
+            graph = Graph(2, 2, 3, causal)
+            kept = torch.rand(len(graph.edges), generator=torch.Generator().manual_seed(seed)) < 0.4
+            chosen = set(kept.nonzero().flatten().tolist())
+            paths = all_paths(graph, chosen)
+            ends = {i for path in paths if graph.edges[path[-1]].target.kind == "logits" for i in path}
+            assert 0 < len(ends) < len(chosen)
+            assert set(graph.live(kept).nonzero().flatten().tolist()) == ends
+            found = graph.paths(chosen)
+            for i in chosen:
+                together = {j for path in paths if i in path for j in path}
+                assert found[graph.edges[i].name] == together
+            for node in {graph.edges[i].source for i in chosen}:
+                out = {j for path in paths if graph.edges[path[0]].source == node for j in path}
+                into = {
+                    j for path in paths for n, i in enumerate(path) if node in graph.feeds[i] for j in path[: n + 1]
+                }
+                assert found[node.name] == out | into
 
 
 def test_nothing_is_live_where_the_logits_hear_nothing():

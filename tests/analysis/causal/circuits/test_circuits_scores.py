@@ -46,24 +46,16 @@ def test_exact_scores_are_those_of_one_intervention_an_edge(drawn):
     assert scores.min() < -1e-3 < 1e-3 < scores.max()
 
 
-@pytest.mark.parametrize("weight", ["W_O", "W_V"])
-def test_edges_of_a_dead_head_score_exactly_0(dead_head, task, live, weight):
-    drawn = circuits.draw_experiment(dead_head(weight), task)
-    for scores in (circuits.exact(drawn), circuits.eap(drawn), circuits.eap_ig(drawn), circuits.acdc_scores(drawn)):
-        alive = {edge.name for edge, score in zip(drawn.graph.edges, scores.tolist(), strict=True) if score != 0}
-        assert alive == live
-
-
-@pytest.mark.parametrize("weight", ["W_O", "W_V"])
-@pytest.mark.parametrize("method", CHEAP)
-def test_cheap_methods_find_the_live_edges_of_a_network_with_a_dead_head(dead_head, task, live, weight, method):
-    truth, found = (circuits.find(dead_head(weight), task, which) for which in ("exact", method))
-    assert {edge.name for edge in truth.edges[: len(live)]} == live
-    result = circuits.agreement(found, truth)
-    assert result.positives == len(live)
-    assert result.auroc == 1
-    assert truth.faithfulness.f[len(live)] == pytest.approx(1, abs=1e-12)
-    assert max(map(abs, truth.faithfulness.f[: len(live)])) < 0.95
+def test_cheap_methods_find_the_live_edges_of_a_network_with_a_dead_head(dead_head, task, live):
+    for method in CHEAP:
+        for weight in ["W_O", "W_V"]:
+            truth, found = (circuits.find(dead_head(weight), task, which) for which in ("exact", method))
+            assert {edge.name for edge in truth.edges[: len(live)]} == live
+            result = circuits.agreement(found, truth)
+            assert result.positives == len(live)
+            assert result.auroc == 1
+            assert truth.faithfulness.f[len(live)] == pytest.approx(1, abs=1e-12)
+            assert max(map(abs, truth.faithfulness.f[: len(live)])) < 0.95
 
 
 # ---- gradients ----
@@ -75,12 +67,6 @@ def test_eap_is_the_derivative_by_the_share_of_an_edge_that_is_corrupted(network
     for i, edge in enumerate(drawn.graph.edges):
         slope = (patched(drawn, edge, -step) - patched(drawn, edge, step)) / (2 * step)
         assert scores[i].item() == pytest.approx(slope, rel=1e-5, abs=1e-7), edge.name
-
-
-def test_eap_is_exact_into_the_logits(drawn):
-    into = torch.tensor([edge.kind == "logits" for edge in drawn.graph.edges])
-    for approximate in (circuits.eap(drawn), circuits.eap_ig(drawn)):
-        torch.testing.assert_close(approximate[into], circuits.exact(drawn)[into], rtol=0, atol=1e-9)
 
 
 def test_one_step_of_eap_ig_is_eap(drawn):
@@ -120,18 +106,13 @@ def slow_acdc(drawn, slow, tau: float) -> set[str]:
     return kept
 
 
-@pytest.mark.parametrize("tau", [0.003, 0.03, 0.3])
-def test_acdc_is_its_algorithm(network, task, slow, tau):
-    drawn = circuits.draw_experiment(network(biases="all"), task, examples=5)
-    kept = circuits.acdc(drawn, tau)
-    expected = slow_acdc(drawn, slow, tau)
-    assert {edge.name for edge, k in zip(drawn.graph.edges, kept.tolist(), strict=True) if k} == expected
-    assert len(expected) < len(kept)
-
-
-def test_acdc_keeps_less_with_a_larger_threshold(drawn):
-    kept = [circuits.acdc(drawn, tau).sum().item() for tau in (1e-6, 1e-3, 1e6)]
-    assert (~drawn.silent).sum() >= kept[0] > kept[1] > kept[2] == 0
+def test_acdc_is_its_algorithm(network, task, slow):
+    for tau in [0.003, 0.03, 0.3]:
+        drawn = circuits.draw_experiment(network(biases="all"), task, examples=5)
+        kept = circuits.acdc(drawn, tau)
+        expected = slow_acdc(drawn, slow, tau)
+        assert {edge.name for edge, k in zip(drawn.graph.edges, kept.tolist(), strict=True) if k} == expected
+        assert len(expected) < len(kept)
 
 
 def test_acdc_scores_are_the_largest_threshold_survived(network, task):
@@ -144,69 +125,25 @@ def test_acdc_scores_are_the_largest_threshold_survived(network, task):
     assert set(expected) == {0.0, *taus}
 
 
-@pytest.mark.parametrize("tau", [0.0, -1.0, math.nan])
-def test_acdc_wants_a_positive_threshold(network, task, one_sentence, tau):
-    with one_sentence("tau", "above 0", str(tau)):
-        circuits.acdc(circuits.draw_experiment(network(), task, examples=2), tau)
+def test_acdc_wants_a_positive_threshold(network, task, one_sentence):
+    for tau in [0.0, -1.0, math.nan]:
+        with one_sentence("tau", "above 0", str(tau)):
+            circuits.acdc(circuits.draw_experiment(network(), task, examples=2), tau)
 
 
 # ---- all methods ----
 
 
-def swap_heads(model: miii.Transformer) -> miii.Transformer:
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if name.split(".")[-1] in ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V"):
-                weight.copy_(weight.flip(0).clone())
-    return model
-
-
 # not ACDC: it asks the edges in turn, and what becomes of one depends on those before it
-@pytest.mark.parametrize("method", ["exact", "eap", "eap-ig"])
-def test_heads_in_another_order_have_the_scores_in_another_order(network, task, method):
-    def scores(model) -> dict[str, float]:
-        found = circuits.METHODS[method](circuits.draw_experiment(model, task, examples=9), None)
-        edges = circuits.draw_experiment(model, task, examples=1).graph.edges
-        return {edge.name: score for edge, score in zip(edges, found.tolist(), strict=True)}
-
-    before = scores(network(n_layers=2, biases="all"))
-    after = scores(swap_heads(network(n_layers=2, biases="all")))
-    swapped = {name.replace("h0", "h?").replace("h1", "h0").replace("h?", "h1"): s for name, s in before.items()}
-    assert after == pytest.approx(swapped, abs=1e-9)
 
 
-@pytest.mark.parametrize("method", ["exact", "eap", "eap-ig"])
-def test_answers_by_other_names_have_the_same_scores(network, task, method):
-    names = torch.randperm(7, generator=torch.Generator().manual_seed(0))
-    renamed = miii.Task(
-        task.tokens, names[task.labels], task.train_mask, task.d_vocab, task.d_vocab_out, task.token_names
-    )
-    model, other = network(biases="all"), network(biases="all")
-    with torch.no_grad():
-        other.W_U[:, names], other.b_U[names] = model.W_U.clone(), model.b_U.clone()
-    a, b = (
-        circuits.METHODS[method](circuits.draw_experiment(*which, examples=9), None)
-        for which in ((model, task), (other, renamed))
-    )
-    torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
-
-
-@pytest.mark.parametrize("method", ["exact", "eap", "eap-ig"])
-def test_logits_twice_as_large_have_scores_twice_as_large(network, task, method):
-    model, other = network(biases="all"), network(biases="all")
-    with torch.no_grad():
-        other.W_U.mul_(2)
-        other.b_U.add_(5)  # the same for every answer
-    a, b = (circuits.METHODS[method](circuits.draw_experiment(m, task, examples=9), None) for m in (model, other))
-    torch.testing.assert_close(2 * a, b, rtol=0, atol=1e-9)
-
-
-@pytest.mark.parametrize("method", circuits.METHODS)
-def test_progress_is_told_to_the_end(network, task, method):
-    told = []
-    circuits.METHODS[method](circuits.draw_experiment(network(), task, examples=3), lambda *done: told.append(done))
-    n = told[-1][1]
-    assert told == [(done, n) for done in range(1, n + 1)]
+def test_progress_is_told_to_the_end(network, task):
+    for method in circuits.METHODS:
+        told = []
+        drawn = circuits.draw_experiment(network(), task, examples=3)
+        circuits.METHODS[method](drawn, lambda *done, told=told: told.append(done))
+        n = told[-1][1]
+        assert told == [(done, n) for done in range(1, n + 1)]
 
 
 def test_the_four_methods_on_a_network_that_learned_addition():
