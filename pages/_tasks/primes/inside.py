@@ -57,7 +57,7 @@ def digit_plane(name: str, step: int, q: int) -> Chart:
 
 def heads(name: str, step: int, q: int) -> tuple[Chart, Chart]:
     config = miii.runs.open(name, miii.Primes).task_config
-    places = numbers.place_names(config.base, config.width)
+    places = miii.numbers.place_names(config.base, config.width)
     found = summed(name, step, q)[1]
     return plots.head_attention(found, [*places, "?"]), plots.head_sums(found, places)
 
