@@ -51,11 +51,8 @@ def test_a_page_is_exported_and_twice_to_the_same_bytes(says):
 def test_without_a_page_all_that_show_the_run_are_exported(says):
     code, _, err = says("miu-24", "--to", "html", "--out", "all.html")
     assert code == 0
-    assert [line.partition(":")[0] for line in err.splitlines()] == [
-        "try",
-        "train",
-        "sieve",
-    ]  # attention draws no figure of long strings
+    # attention draws no figure of long strings
+    assert [line.partition(":")[0] for line in err.splitlines()] == ["try", "train", "sieve"]
     text = Path("all.html").read_text()
     assert [f'">{title}</h1>' in text for title in ("Try it", "Sieve", "Attention")] == [True, True, False]
 
