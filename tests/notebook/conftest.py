@@ -1,4 +1,4 @@
-"""What the tests of exports share: a run to open by its name, and a kernel to run notebooks in."""
+"""What the tests of exports share: runs to open by name, and a kernel to run notebooks in."""
 
 import json
 import os
@@ -12,7 +12,6 @@ import altair as alt
 import nbclient
 import nbformat
 import pytest
-import streamlit as st
 from safetensors.torch import save_file
 
 import miii
@@ -60,14 +59,6 @@ def made() -> Callable[[Page], list[list[dict[str, Any]]]]:
     return make
 
 
-@pytest.fixture
-def app(home, monkeypatch) -> None:
-    """The app can be run, without cached results of the test before; and what it changes is undone."""
-    monkeypatch.syspath_prepend(ROOT)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-
-
 @pytest.fixture(scope="session")
 def adding(small_config, adder, tmp_path_factory) -> Path:
     """The folder of a run whose last network adds on circles. Shared: never write into it."""
@@ -79,8 +70,9 @@ def adding(small_config, adder, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def adds(home, adding) -> runs.Run:
-    """The run of ``adding``, found by its name."""
+def adds(home, adding, monkeypatch) -> runs.Run:
+    """The run of ``adding``, found by its name, by the app too."""
+    monkeypatch.syspath_prepend(ROOT)
     return runs.open(shutil.copytree(adding, home / "adds"))
 
 
@@ -93,5 +85,5 @@ def _spec(output: nbformat.NotebookNode) -> dict[str, Any]:
 
 
 def _alike(spec: dict[str, Any]) -> dict[str, Any]:
-    """Vega-Lite without the names that altair gives to views, which hang on the theme."""
+    """Vega-Lite without the names that altair gives to views, which depend on the theme."""
     return json.loads(re.sub(r'"view_\w+"', '"view"', json.dumps(spec)))

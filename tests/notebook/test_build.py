@@ -64,69 +64,44 @@ def page(small) -> Page:
     )
 
 
-def codes(written: nbformat.NotebookNode) -> list[str]:
-    return [cell.source for cell in written.cells if cell.cell_type == "code"]
+def sources(written: nbformat.NotebookNode, kind: str) -> list[str]:
+    return [cell.source for cell in written.cells if cell.cell_type == kind]
 
 
-def texts(written: nbformat.NotebookNode) -> list[str]:
-    return [cell.source for cell in written.cells if cell.cell_type == "markdown"]
+def test_a_notebook_of_several_pages_shows_their_charts(page, charts, made):
+    about = Page("Data", (Text("Numbers."), Figure(large, {"n": 6000}, "Dots.")))  # more rows than altair takes
+    other = Page("Attention", (Figure(spectrum, page.figures[0].arguments, "Bars."),), run="small", step=page.step)
+    pages = [about, page, other]
+    written = notebook(pages)
+    titles = [text.split("\n")[0] for text in sources(written, "markdown") if text.startswith("#")]
+    assert titles == ["# small", "# Data", "# Fourier", "# Attention"]
+    shown = charts(written)
+    assert shown[0] == []  # setting up shows nothing
+    assert shown[1:] == [one for each in pages for one in made(each)]
+    assert [len(rows) for rows in shown[1][0]["datasets"].values()] == [6000]
 
 
-def test_a_notebook_shows_the_charts_of_its_page(page, charts, made):
-    shown = charts(notebook([page]))
-    assert shown[0] == []  # of setting up there is nothing to see
-    assert shown[1:] == made(page)
-
-
-def test_what_cells_share_is_defined_once_until_a_name_is_taken(page):
-    cells = codes(notebook([page]))
+def test_what_cells_share_is_defined_once_until_a_name_is_taken(page, small):
+    cells = sources(notebook([page]), "code")
     assert [cell.count("@cache\ndef spectrum_of(name: str, step: int)") for cell in cells] == [0, 1, 0, 0, 1, 0]
-
-
-def test_a_cell_assigns_what_is_not_assigned_yet(page, small):
-    cells = codes(notebook([page]))
     assert cells[0].endswith(f"name = 'small'\nstep = {small.steps[-1]}")
     assigned = [[line for line in cell.splitlines() if line.startswith(("name =", "step =", "k = "))] for cell in cells]
     assert assigned[1:] == [[], ["k = 2"], ["k = k + step"], ["k = 2"], [f"step = {small.steps[0]}"]]
 
 
-def test_prose_stands_where_it_stood_and_what_to_see_below_its_chart(page, small):
-    first, *rest = texts(notebook([page]))
+def test_prose_keeps_its_place_and_the_caption_stands_below_its_chart(page, small):
+    written = notebook([page])
+    first, *rest = sources(written, "markdown")
     assert first.startswith("# Fourier\n\n[This page in the app](http://localhost:8501/fourier?run=small)")
     assert f"Run `small`, step {small.steps[-1]}." in first
     assert "pip install" in first
-    assert "looked up by name" in first
-    assert rest[0] == page.cells[0].markdown.strip()
-    assert rest[1] == "Some are *longer*."
-    kinds = [cell.cell_type[0] for cell in notebook([page]).cells]
-    assert "".join(kinds) == "mcmcmccccm"
-
-
-def test_a_figure_keeps_its_alternative_text(page):
-    figures = [cell for cell in notebook([page]).cells if cell.cell_type == "code"][1:]
+    assert rest[:2] == [page.cells[0].markdown.strip(), "Some are *longer*."]
+    assert "".join(cell.cell_type[0] for cell in written.cells) == "mcmcmccccm"
+    figures = [cell for cell in written.cells if cell.cell_type == "code"][1:]
     assert [cell.metadata["alt"] for cell in figures] == [figure.alt for figure in page.figures]
-
-
-def test_several_pages_are_one_notebook(page, charts):
-    other = Page("Attention", (Figure(spectrum, page.figures[0].arguments, "Bars."),), run="small", step=page.step)
-    about = Page("Data", (Text("Numbers."),))
-    written = notebook([about, page, other])
-    assert [text.split("\n")[0] for text in texts(written) if text.startswith("#")] == [
-        "# small",
-        "# Data",
-        "# Fourier",
-        "# Attention",
-    ]
-    assert len(charts(written)) == 7
-
-
-def test_a_page_without_a_run_names_none(charts):
-    written = notebook([Page("Data", (Figure(large, {"n": 6000}, "Dots."),))])
-    assert "Run `" not in texts(written)[0]
-    assert "looked up by name" not in texts(written)[0]
-    assert "name =" not in codes(written)[0]
-    (shown,) = charts(written)[1]  # more rows than altair takes without being asked
-    assert [len(rows) for rows in shown["datasets"].values()] == [6000]
+    alone = notebook([Page("Data", (Figure(large, {"n": 6000}, "Dots."),))])
+    assert "Run `" not in sources(alone, "markdown")[0]
+    assert "name =" not in sources(alone, "code")[0]
 
 
 def test_the_same_page_gives_the_same_bytes(page):

@@ -32,18 +32,14 @@ def spectrum(name: str, step: int) -> Chart:
 
 
 def longest(name: str, step: int) -> float:
-    return max(norms(name, step)) + len(opened(name).steps)
+    return max(norms(name, step)) + len(opened(name).steps) + countdown(3)
 
 
 def both(name: str, step: int) -> tuple[Chart, ...]:
     return spectrum(name, step), spectrum(name, step)
 
 
-def zero() -> int:
-    return countdown(3)
-
-
-def test_a_cell_has_its_arguments_above_its_body():
+def test_a_cell_has_its_arguments_above_its_body_and_what_it_shares_apart():
     cell = parts(spectrum, {"name": "it's", "step": 3})
     assert cell.given == 'name = "it\'s"\nstep = 3'
     assert cell.body.splitlines() == [
@@ -52,19 +48,12 @@ def test_a_cell_has_its_arguments_above_its_body():
         "plots.spectrum(spectrum)",
     ]
     assert cell.helpers == (("opened", "def opened(name: str) -> miii.runs.Run:\n    return miii.runs.open(name)"),)
-
-
-def test_a_shared_function_comes_after_those_that_it_calls_and_each_once():
-    cell = parts(longest, {})
-    assert [name for name, _ in cell.helpers] == ["opened", "norms"]
-    assert "shared" not in str(cell)
-    assert [name for name, _ in parts(zero, {}).helpers] == ["countdown"]
-
-
-def test_a_cell_of_several_charts_says_so():
-    assert parts(both, {}).several
-    assert not parts(spectrum, {}).several
-    assert not parts(longest, {}).several
+    helpers = parts(longest, {}).helpers
+    names = [name for name, _ in helpers]
+    assert sorted(names) == ["countdown", "norms", "opened"]  # each once
+    assert names.index("opened") < names.index("norms")  # which calls it
+    assert "shared" not in str(helpers)
+    assert [parts(make, {}).several for make in (both, spectrum, longest)] == [True, False, False]
 
 
 def test_a_source_runs_by_itself(small_run):

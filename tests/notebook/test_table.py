@@ -7,9 +7,10 @@ from miii.notebook.cells import Table
 from miii.notebook.table import NOTE, ROWS, markdown
 
 
-def test_a_table_stands_below_its_title_and_says_what_it_is():
+def test_a_table_stands_below_its_title_and_is_one_to_a_reader_of_markdown():
     frame = pd.DataFrame({"measure": ["a|b", "two\nlines"], "value": [0.123456, 226687.6], "n": [3, 4]}, index=[7, 2])
-    assert markdown(Table(frame, "What was measured")).split("\n") == [
+    written = markdown(Table(frame, "What was measured"))
+    assert written.split("\n") == [
         "**What was measured**",
         "",
         "| measure | value | n |",
@@ -19,21 +20,16 @@ def test_a_table_stands_below_its_title_and_says_what_it_is():
         "",
         f"*{NOTE}*",
     ]
+    html = MarkdownIt("commonmark").enable("table").render(written)
+    assert "<td>a|b</td>\n<td>0.1235</td>" in html
 
 
-def test_what_is_not_there_is_a_dash():
+def test_a_missing_value_is_a_dash_and_a_long_table_is_cut():
     frame = pd.DataFrame({"grokked at": [None, 3], "share": [float("nan"), 1e-7], "adds": [True, None]})
     assert markdown(Table(frame)).splitlines()[2:4] == ["| – | – | True |", "| 3 | 1e-07 | – |"]
-
-
-def test_of_a_long_table_the_first_rows_stand_there():
     rows = [f"| {i} |" for i in range(ROWS)]
     whole, cut = (markdown(Table(pd.DataFrame({"n": range(n)}))).splitlines() for n in (ROWS, 1234))
     assert whole == ["| n |", "| --- |", *rows, "", f"*{NOTE}*"]
-    assert cut == ["| n |", "| --- |", *rows, "", f"*{NOTE} The first {ROWS} of 1,234 rows.*"]
-
-
-def test_it_is_a_table_to_a_reader_of_markdown():
-    frame = pd.DataFrame({"measure": ["a|b"], "value": [1.0]})
-    html = MarkdownIt("commonmark").enable("table").render(markdown(Table(frame)))
-    assert "<td>a|b</td>\n<td>1</td>" in html
+    assert cut[:-1] == whole[:-1]
+    assert cut[-1].startswith(f"*{NOTE} ")
+    assert "1,234" in cut[-1]

@@ -1,90 +1,110 @@
-"""What the tests of pages share: a server of one's own for each, visits, and runs of every kind."""
+"""What the tests of pages share: a server, runs of every kind, and visits.
 
+The app's caches stay warm between tests: their keys hold a run's name and the time at which its config was written. A
+test that writes asks for ``home`` and brings copies of runs there; every other test reads the same runs.
+"""
+
+import json
+import os
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import streamlit as st
-from safetensors.torch import save_file
+from shown import ROOT, Shown, app, fine, shown
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.testing.v1 import AppTest
+from zoo import NAMES, Zoo
 
-import miii
+from miii import runs
 
-ROOT = Path(__file__).parents[2]
+
+@pytest.fixture(scope="session")
+def zoo(small_config, adder, residue_adder, tmp_path_factory) -> Zoo:
+    """Runs of every kind. Shared: never write into them, see ``bring``."""
+    return Zoo(tmp_path_factory.mktemp("zoo"), small_config, adder, residue_adder)
 
 
 @pytest.fixture(autouse=True)
-def server(home, monkeypatch) -> None:
-    """No cached result of the test before."""
+def server(zoo, monkeypatch) -> Iterator[None]:
+    """A server without jobs, where the zoo is."""
     monkeypatch.chdir(ROOT)
     monkeypatch.syspath_prepend(ROOT)
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    monkeypatch.setenv("MIII_RUNS", str(zoo.home))
+    jobs = app("_server.jobs")
+    jobs.prepare.clear()
+    yield
+    jobs.registry().close()
+    jobs.registry.clear()
+    jobs.prepare.clear()
 
 
 @pytest.fixture
-def visit() -> Callable[..., AppTest]:
-    """Opens a page as a link with these query parameters does; no trace may be seen."""
+def registry(server) -> Any:
+    """The server's jobs."""
+    return app("_server.jobs").registry()
+
+
+@pytest.fixture
+def bring(zoo, home) -> Callable[..., runs.Run]:
+    """Copy a run of the zoo home, where it may be changed; the last one brought is the newest."""
+    times = iter(range(1, 100))
+
+    def copy(name: str, to: str = "", **config: Any) -> runs.Run:
+        folder = home / (to or name)
+        shutil.copytree(zoo(name).folder, folder)
+        if config:
+            written = json.loads((folder / "config.json").read_text())
+            for part, changes in config.items():
+                written[part] |= changes
+            (folder / "config.json").write_text(json.dumps(written))
+        now = time.time() - 1000 + next(times)
+        os.utime(folder / "config.json", (now, now))
+        return runs.open(folder)
+
+    return copy
+
+
+@pytest.fixture
+def visit(zoo) -> Callable[..., AppTest]:
+    """Open a page as a link with these query parameters does, and check that no trace is shown."""
 
     def open_page(page: str, **query: object) -> AppTest:
-        at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        if Path(os.environ["MIII_RUNS"]) == zoo.home:
+            for name in {query.get("run"), query.get("beside")} & NAMES:
+                zoo(str(name))
+        at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600)
         at.switch_page(f"pages/{page}.py")
         for name, value in query.items():
             at.query_params[name] = list(map(str, value)) if isinstance(value, list) else str(value)
-        at.run()
-        assert not at.exception
-        assert len(at.title) == 1
-        return at
+        return fine(at.run())
 
     return open_page
 
 
 @pytest.fixture(scope="session")
-def texts() -> Callable[[AppTest], str]:
-    """Everything that a page says."""
-
-    def read(at: AppTest) -> str:
-        kinds = (at.markdown, at.caption, at.info, at.success, at.error, at.warning)
-        return "\n".join(element.value for kind in kinds for element in kind)
-
-    return read
-
-
-@pytest.fixture(scope="session")
-def recorded_adder(small_config, adder, tmp_path_factory) -> Callable[..., Path]:
-    """The folder of a run modulo 11 whose last snapshot adds, exactly, by the frequencies 2 and 3.
-
-    The other snapshots are of a network that was hardly trained.
-    """
-
-    def record(name: str, scale: float = 1.0, act: str = "relu", **changes: Any) -> Path:
-        folder = tmp_path_factory.mktemp("shared") / name
-        shape = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "act": act, "biases": "none"}
-        miii.runs.record(folder, miii.train(small_config(task={"p": 11}, model=shape, steps=30, **changes)))
-        weights = adder(11, (2, 3), n_heads=2, scale=scale).state_dict()
-        save_file(weights, folder / "snapshots" / "30.safetensors")
-        return folder
-
-    return record
-
-
-@pytest.fixture(scope="session")
-def made_adding(recorded_adder) -> Path:
-    return recorded_adder("adding", snapshots=4)
+def pages_seen() -> dict[tuple, Shown]:
+    return {}
 
 
 @pytest.fixture
-def adding(made_adding, home) -> miii.runs.Run:
-    """A run modulo 11: its last network has key frequencies, and neurons that keep to one each; the others have not."""
-    return miii.runs.open(shutil.copytree(made_adding, home / "adding"))
+def see(visit, pages_seen) -> Callable[..., Shown]:
+    """What a page shows to who only reads it; each link is opened once."""
+
+    def look(page: str, **query: object) -> Shown:
+        key = (os.environ["MIII_RUNS"], page, *sorted((name, str(value)) for name, value in query.items()))
+        if key not in pages_seen:
+            pages_seen[key] = shown(visit(page, **query))
+        return pages_seen[key]
+
+    return look
 
 
 @pytest.fixture
 def gives(monkeypatch) -> Callable[[AppTest, str], Any]:
-    """What a download button gives when it is pressed, by its key."""
+    """Press a download button by its key, and return its file; only of pages that are visited in the test."""
     files: dict[str, Callable[[], Any]] = {}
     add = MediaFileManager.add_deferred
 

@@ -1,178 +1,150 @@
-"""The Attention page's circuits, contributions and silenced heads: what it says is what the library finds."""
+"""The page Attention: what it says of every kind of run is what the library finds."""
 
-import json
 import re
-import shutil
-from pathlib import Path
 
 import pytest
-import streamlit as st
-from streamlit.testing.v1 import AppTest
+import torch
+from shown import Shown, fine, shown
 
-import miii
-from miii import analysis, runs
-
-ROOT = Path(__file__).parents[2]
-KINDS = ["zero", "mean", "interchange"]
+from miii import analysis
 
 
-@pytest.fixture(scope="session")
-def made(recorded_adder) -> Path:
-    """A run whose last snapshot adds modulo 11, exactly, by the frequencies 2 and 3; the others are untrained."""
-    return recorded_adder("adds", scale=10.0, act="square")
+def caption(view: Shown, word: str) -> str:
+    return next(text for text in view.prose["caption"] if word in text)
 
 
-@pytest.fixture
-def adds(made, home) -> runs.Run:
-    return runs.open(shutil.copytree(made, home / "adds"))
+def test_the_answer_to_the_chosen_pair_is_the_network_s(zoo, visit):
+    run = zoo("adding")
+    task = run.task()
+    for step in (0, 30):
+        answers = run.model(step)(task.tokens)[:, -1].argmax(-1).tolist()
+        at = visit("attention", run="adding", step=step)
+        for a, b in ((3, 9), (10, 0), (7, 7)):
+            at.number_input(key="a").set_value(a)
+            at.number_input(key="b").set_value(b).run()
+            view = shown(fine(at))
+            said = next(text for text in view.prose["markdown"] if f"({a}, {b})" in text)
+            answer, truth = answers[a * 11 + b], (a + b) % 11
+            assert f"**{answer}**" in said
+            assert ("right" in said) == (answer == truth)
+            assert ("train" if task.train_mask[a * 11 + b] else "test") in said
 
 
-@pytest.fixture(autouse=True)
-def server(home, monkeypatch) -> None:
-    """A server of one's own: no cached result of the test before."""
-    monkeypatch.chdir(ROOT)
-    monkeypatch.syspath_prepend(ROOT)
-    st.cache_resource.clear()
-    st.cache_data.clear()
+def test_the_figures_of_a_pair(see):
+    view = see("attention", run="adds", head=1)
+    assert len(set(view.drawn)) == 10
+    assert sum(title.startswith("Head 1: ") for title in view.drawn) == 7
+    # this network attends uniformly to "a", "b" and "=", by construction
+    assert view.tables[0][["to a", "to b", "to ="]].to_numpy() == pytest.approx(1 / 3)
 
 
-def visit(**query: object) -> AppTest:
-    """Open the page as a link with these query parameters does."""
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    at.switch_page("pages/attention.py")
-    for name, value in query.items():
-        at.query_params[name] = str(value)
-    return fine(at.run())
-
-
-def fine(at: AppTest) -> AppTest:
-    assert not at.exception
-    assert not at.error
-    return at
-
-
-def specs(at: AppTest) -> list[dict]:
-    return [json.loads(chart.proto.spec) for chart in at.get("vega_lite_chart")]
-
-
-def captions(at: AppTest) -> str:
-    return "\n".join(caption.value for caption in at.caption)
-
-
-def deep(home, small_config) -> runs.Run:
-    return runs.record(home / "deep", miii.train(small_config(model={"n_layers": 2}, steps=5)))
-
-
-def test_the_page_s_figures_in_their_order(adds):
-    titles = [spec["title"] for spec in specs(visit(run="adds", head=1))]
-    expected = [
-        "Where each head looks",
-        "Head 1: attention to a",
-        "Head 1: attention to b",
-        "Head 1: spectrum of attention to a",
-        "Head 1: spectrum of attention to b",
-        "Head 1: scores from the last position",
-        "Head 1: scores by query and key token (QK)",
-        "Head 1: what it writes (OV)",
-        "Direct contributions to the answer",
-    ]
-    assert titles[:-1] == expected
-    assert titles[-1].startswith("Loss with a part set to its mean")
-
-
-def test_a_network_that_looks_evenly_has_no_rhythm_and_says_so(adds):
-    at = visit(run="adds")
-    assert captions(at).count("The weight is the same for all pairs") == 2
-    assert "the same score to every token" in captions(at)
-    assert "writes nothing to the logits directly" in captions(at)
-
-
-def test_the_rhythm_is_the_library_s(adds):
-    step = adds.steps[0]
-    over = analysis.attention.over_inputs(adds.model(step), adds.task().tokens)
-    rhythm = analysis.attention.rhythm(over)
-    said = [caption.value for caption in visit(run="adds", step=step, head=1).caption if "deviates" in caption.value]
+def test_the_rhythm_is_the_library_s(zoo, see):
+    run = zoo("adds")
+    step = run.steps[0]
+    rhythm = analysis.attention.rhythm(analysis.attention.over_inputs(run.model(step), run.task().tokens))
+    said = [text for text in see("attention", run="adds", step=step, head=1).prose["caption"] if "deviates" in text]
     assert len(said) == 2
     for key, words in enumerate(said):
         numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?(?:e-\d+)?", words)]
-        single = rhythm.single()[1, key]
+        strongest = rhythm.single()[1, key].sort(descending=True)
         assert numbers[0] == pytest.approx(rhythm.deviation[1, key].item(), rel=0.05)
         assert numbers[1] == pytest.approx(100 * rhythm.of_a()[1, key].item(), abs=0.51)
         assert numbers[2] == pytest.approx(100 * rhythm.of_b()[1, key].item(), abs=0.51)
-        strongest = single.sort(descending=True)
         assert [numbers[3] - 1, numbers[5] - 1] == strongest.indices[:2].tolist()
         assert [numbers[4], numbers[6]] == pytest.approx((100 * strongest.values[:2]).tolist(), abs=0.51)
 
 
-@pytest.mark.parametrize("last", [True, False])
-def test_who_writes_the_answer_is_the_library_s(adds, last):
-    step = adds.steps[-1 if last else 0]
-    task = adds.task()
-    parts = analysis.direct.contributions(adds.model(step), task.tokens, task.labels)
-    said = next(text.value for text in visit(run="adds", step=step).caption if "the correct answer is" in text.value)
-    assert f"is {parts.total():.3g} above" in said
-    assert f"write {parts.of('head'):.3g} of it directly, the MLP {parts.of('MLP'):.3g}" in said
-    if last:
-        assert parts.of("head") == 0
+@pytest.mark.parametrize("index", [0, -1])
+def test_contributions_are_the_library_s(zoo, see, index):
+    run = zoo("adds")
+    step, task = run.steps[index], run.task()
+    parts = analysis.direct.contributions(run.model(step), task.tokens, task.labels)
+    said = caption(see("attention", run="adds", step=step), "the MLP ")
+    for number in (parts.total(), parts.of("head"), parts.of("MLP")):
+        assert f"{number:.3g}" in said
+    assert index == 0 or parts.of("head") == 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_silence_costs_is_the_library_s(adds, kind):
-    at = visit(run="adds", kind=kind)
-    found = analysis.ablation.heads(adds.model(), adds.task(), kind)
-    said = next(text.value for text in at.caption if "the whole network's loss" in text.value)
-    assert f"loss is {found.baseline_loss:.3g} nats, with 100.0% of the answers right" in said
-    most, least = int(found.loss.argmax()), int(found.loss.argmin())
-    for i, word in ((most, "the most"), (least, "the least")):
-        assert f"without head {found.names[i]} it is {found.loss[i]:.3g} nats" in said
-        assert f"{found.accuracy[i]:.1%} right ({word})" in said
+@pytest.mark.parametrize("kind", ["zero", "mean", "interchange"])
+def test_what_a_silent_head_costs_is_the_library_s(zoo, see, kind):
+    run = zoo("adds")
+    found = analysis.ablation.heads(run.model(), run.task(), kind)
+    view = see("attention", run="adds", kind=kind)
+    said = caption(view, "without head")
+    assert f"{found.baseline_loss:.3g}" in said
+    for i in (int(found.loss.argmax()), int(found.loss.argmin())):
+        assert f"head {found.names[i]}" in said
+        assert f"{found.loss[i]:.3g}" in said
+        assert f"{found.accuracy[i]:.1%}" in said
+    assert view.drawn[-1].startswith("Loss with a part set to its mean") == (kind == "mean")
 
 
-def test_the_kind_of_silence_is_chosen_on_the_page(adds):
-    at = visit(run="adds")
-    titles = {specs(at)[-1]["title"]}
-    for kind in ("zero", "interchange"):
-        at.segmented_control(key="kind").set_value(kind).run()
-        titles.add(specs(fine(at))[-1]["title"])
-    assert len(titles) == 3
-
-
-@pytest.mark.parametrize("value", ["median", ""])
-def test_an_unknown_kind_in_the_address_gives_the_mean(adds, value):
-    assert "set to its mean" in specs(visit(run="adds", kind=value))[-1]["title"]
-
-
-@pytest.mark.parametrize("name", ["head", "layer"])
-def test_an_empty_value_in_the_address_gives_the_first(home, small_config, name):
-    deep(home, small_config)
-    assert "Head 0: what it writes (OV)" in [spec["title"] for spec in specs(visit(run="deep", **{name: ""}))]
-
-
-def test_a_network_of_one_head_has_no_most_and_least(home, small_config):
-    runs.record(home / "one head", miii.train(small_config(model={"n_heads": 1}, steps=5)))
-    said = captions(visit(run="one head"))
-    assert "without head 0.0 it is" in said
-    assert "(the most)" not in said
-
-
-def test_a_deeper_layer_s_circuits_are_said_to_be_direct_paths(home, small_config):
-    run = deep(home, small_config)
-    at = visit(run="deep")
-    assert "direct paths" not in "\n".join(text.value for text in at.markdown)
-    at.segmented_control(key="layer").set_value(1).run()
-    fine(at)
-    assert "direct paths" in "\n".join(text.value for text in at.markdown)
-    p = run.config.task.p
+def test_a_deeper_layer_can_be_chosen(zoo, see):
+    run = zoo("two layers")
+    views = [see("attention", run="two layers", layer=layer) for layer in (0, 1)]
+    for layer, view in enumerate(views):
+        means = analysis.attention.over_inputs(run.model(), run.task().tokens, layer).mean()
+        assert view.tables[0][["to a", "to b", "to ="]].to_numpy() == pytest.approx(means.numpy(), abs=1e-6)
+    p, view = run.config.task.p, views[1]
     scores = analysis.attention.qk(run.model(), 1, run.task().tokens[0, -1:])[0, 0, :2, :p]
-    assert f"the scores deviate by {scores[0].std(correction=0):.2g};" in captions(at)
-    shift = (scores[1] - scores[0]).mean()
-    assert f"at position $b$ each is {shift.abs():.2g} {'lower' if shift < 0 else 'higher'} than at $a$" in captions(at)
+    assert f"{scores[0].std(correction=0):.2g}" in view.captions
+    assert f"{(scores[1] - scores[0]).mean().abs():.2g}" in view.captions
     parts = analysis.direct.contributions(run.model(), run.task().tokens, run.task().labels)
-    assert f"the MLPs {parts.of('MLP'):.3g}" in captions(at)
-    silence = next(text.value for text in at.caption if "the whole network's loss" in text.value)
-    assert re.search(r"without head [01]\.[01] it is .* \(the most\)", silence)
+    assert f"{parts.of('MLP'):.3g}" in view.captions
+    assert re.search(r"head [01]\.[01] ", caption(view, "without head"))
+    alone = see("attention", run="side by side")  # one head: none costs the most
+    assert caption(alone, "without head 0.0").count("without head") == 1
 
 
-def test_every_snapshot_of_a_run_in_training_is_shown(adds):
-    for step in adds.steps[1:-1]:
-        assert len(specs(visit(run="adds", step=step))) == 10
+@pytest.mark.parametrize(("name", "asked", "example"), [("primes", 500, None), ("residues", 17, 17)])
+def test_one_example_of_another_task_and_the_mean(zoo, see, name, asked, example):
+    run = zoo(name)
+    task = run.task()
+    if example is None:  # the task has no even numbers: the next one is taken
+        example = int((task.facts["n"] == asked + 1).nonzero())
+    view = see("attention", run=name, n=asked)
+    assert view.drawn == ["Where each head looks"]
+    assert view.figures[0].arguments["example"] == example
+    with torch.no_grad():
+        logits = run.model()(task.tokens[example][None])[0, -1, task.logits_of(task.name)]
+    words = ("no", "yes") if name == "primes" else tuple(map(str, range(len(logits))))
+    tokens = " ".join(task.token_names[token] for token in task.tokens[example])
+    said = next(text for text in view.prose["markdown"] if f"`{tokens}`" in text)
+    assert re.findall(r"\*\*(\w+)\*\*", said)[:2] == [words[int(task.labels[example])], words[int(logits.argmax())]]
+    assert ("train" if task.train_mask[example] else "test") in said
+    means = analysis.attention.over_inputs(run.model(), task.tokens).mean()
+    assert view.tables[0].drop(columns="head").to_numpy() == pytest.approx(means.numpy(), abs=1e-6)
+
+
+def test_long_strings_are_a_table_and_their_mean_one_of_letters(zoo, see):
+    run = zoo("miu")
+    task, model = run.task(), run.model()
+    view = see("attention", run="miu", example=7)
+    table, means = view.tables[0], view.tables[1].drop(columns="head")
+    assert table["token"].tolist() == [task.token_names[token] for token in task.tokens[7]]
+    weights = analysis.attention.pattern(model, task.tokens[7])[:, -1]
+    assert table[["head 0", "head 1"]].to_numpy() == pytest.approx(weights.T.numpy(), abs=1e-6)
+    assert means.columns.tolist() == [f"to {letter}" for letter in task.token_names]
+    assert means.sum(axis=1).tolist() == pytest.approx([1, 1])
+    over = analysis.attention.over_inputs(model, task.tokens).weight
+    assert means["to M"].tolist() == pytest.approx(over[:, 0].mean(-1).tolist())  # M stands first, and nowhere else
+
+
+def test_frames_name_whatever_token_comes_out(zoo, see):
+    for name, example in (("frames", 3), ("labels", 40)):
+        run = zoo(name)
+        task = run.task()
+        view = see("attention", run=name, example=example)
+        with torch.no_grad():
+            token = int(run.model()(task.tokens[example][None])[0, -1].argmax())
+        said = next(text for text in view.prose["markdown"] if "prime?" in text)
+        truth = ("no", "yes")[int(task.labels[example])]
+        assert f"**{truth}**" in said
+        assert f"{('no', 'yes')[token] if token < 2 else task.token_names[token]}**" in said
+
+
+def test_the_split_of_a_pair_is_named_where_it_is_known(zoo, see):
+    unknown, known = see("attention", run="theirs").text, see("attention", run="theirs, split").text
+    side = "train" if zoo("theirs, split").task().train_mask[5 * 11 + 8] else "test"
+    assert f"in the {side} split" in known
+    assert "split." not in unknown

@@ -1,91 +1,37 @@
-"""The Data page of primes, residues and MIU: what it says is what the library gives, and bad input is a sentence."""
+"""The page Data: what it says of every task is what the library gives, and bad input is a sentence."""
 
-import importlib
 import io
-import json
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-import pytest
 import sympy
-from shown import codes, figures
-from streamlit.testing.v1 import AppTest
+from shown import app, fine, shown
+from test_every_page import DATA
 
 import miii
 from miii import analysis
+from miii.expression import EXAMPLE
+from miii.tasks import Operation
 
-KINDS = ("primes", "residues", "miu", "frames")
-#: Of every kind a task that is built and drawn in no time.
-LITTLE: dict[str, Any] = {
-    "add": {"p": 7},
-    "primes": {"preset": "other", "low": 100, "high": 400, "side": 51, "reach": 100},
-    "residues": {"digit_base": 11},
-    "miu": {"strings": 200, "longest": 6, "longest_test": 8},
-    "frames": {"low": 100, "high": 399, "frames": 3, "largest_step": 3},
-}
-SMALL = {"task": "primes", **LITTLE["primes"]}
-WIDGETS = ("button", "button_group", "download_button", "number_input", "selectbox", "slider", "text_input", "toggle")
-
-
-def ui(module: str) -> Any:
-    return importlib.import_module(f"pages.{module}")
-
-
-def titles(at: AppTest) -> list[str]:
-    return [json.loads(chart.proto.spec).get("title") for chart in at.get("vega_lite_chart")]
-
-
-def metrics(at: AppTest) -> dict[str, str]:
-    return {metric.label: metric.value for metric in at.metric}
-
+SMALL = {"task": "primes", **DATA["primes"]}
 
 # ---- every kind ----
 
 
-@pytest.mark.parametrize("task", LITTLE)
-def test_a_task_in_the_url_is_the_one_shown(visit, task):
-    at = visit("data", task=task, **LITTLE[task])
-    assert at.selectbox(key="task").value == task
-    assert not at.error
-    charts = at.get("vega_lite_chart")
-    assert charts
-    assert all(chart.proto.alt for chart in charts)
-    for kind in WIDGETS:
-        for widget in at.get(kind):
-            assert widget.proto.label, f"a {kind} without a label"
-            assert widget.proto.help, f"{widget.proto.label} does not say what it is for"
-
-
-def test_from_task_to_task_and_back(visit, texts):
+def test_from_task_to_task_and_back(visit, see):
     at = visit("data", p=7)
-    for task, title in (
-        ("miu", "Theorems by length"),
-        ("frames", "The split by blocks of integers"),
-        ("residues", "Every number, asked mod 7"),
-        ("add", "Every pair (a, b)"),
-    ):
+    for task in ("miu", "frames", "residues", "add"):
         at.selectbox(key="task").select(task).run()
-        assert not at.exception
-        assert not at.error
-        assert titles(at)[0] == title
+        view = shown(fine(at))
+        assert not view.errors
+        assert view.drawn[0] == see("data", task=task).drawn[0] or task in ("residues", "add")
 
 
-def test_every_figure_has_its_code_and_its_numbers(visit):
-    for kind in KINDS:
-        at = visit("data", task=kind, **LITTLE[kind])
-        shown = [json.loads(chart.proto.spec)["title"] for chart in at.get("vega_lite_chart")]
-        made = [figure.make(**figure.arguments) for figure in figures(at)]  # one computation may give two
-        assert shown == [chart.title for each in made for chart in (each if isinstance(each, tuple) else (each,))]
-        assert len(at.get("popover")) == len(made) > 0
-        assert all(code.startswith("import miii") for code in codes(at))
-
-
-@pytest.mark.parametrize(
-    ("query", "said"),
-    [
+def test_bad_input_is_one_sentence_and_the_page_stops(see):
+    for query, words in (
         ({"task": "primes", "low": 500, "high": 400}, "low must be at most high"),
-        ({"task": "primes", "low": 2, "high": 10**8}, "sample must say how many to draw"),
+        ({"task": "primes", "low": 2, "high": 10**8}, "sample must"),
         ({"task": "primes", "base": 1}, "base must be at least 2 and at most 1000 (got 1)."),
         ({"task": "primes", "low": 114, "high": 126}, "split must leave at least one prime"),
         ({"task": "primes", "integer": 1000}, "n must be from 0 to 999"),
@@ -97,32 +43,56 @@ def test_every_figure_has_its_code_and_its_numbers(visit):
         ({"task": "miu", "longest": 40}, "longest_test must be at least longest"),
         ({"task": "miu", "longest_test": 121}, "longest_test must be at most 120"),
         ({"task": "miu", "string": "UMI"}, "string must be M followed by letters I and U only"),
-    ],
-    ids=str,
-)
-def test_bad_input_is_one_sentence_and_the_page_stops(visit, query, said):
-    at = visit("data", **LITTLE[query["task"]] | query)
-    assert [said in error.value for error in at.error] == [True]
-    assert at.error[0].value.endswith(".")
-    assert at.error[0].value.count(". ") == 0
+        ({"task": "add", "p": 2, "fraction": 0.01}, "train_fraction must leave at least one of the 4 pairs"),
+    ):
+        (error,) = see("data", **DATA[query["task"]] | query).errors
+        assert words in error
+        assert error.endswith(".")
+        assert error.count(". ") == 0
 
 
-@pytest.mark.parametrize(
-    "query",
-    [{"q": 1}, {"q": "x"}, {"low": "x"}, {"preset": "none"}, {"side": 52}, {"row": -1}],
-    ids=str,
-)
-def test_a_value_in_the_url_that_no_widget_takes_shows_no_trace(visit, query):
-    at = visit("data", **SMALL | query)
-    assert at.metric or at.error
+def test_a_value_in_the_address_that_no_widget_takes_shows_no_trace(see):
+    bad: list[dict[str, Any]] = [{"p": 1}, {"p": 212}, {"p": "x"}, {"p": 2.5}, {"seed": -1}, {"p": ""}]
+    bad += [SMALL | {name: value} for name, value in (("q", 1), ("q", "x"), ("low", "x"), ("side", 52), ("row", -1))]
+    for query in (*bad, SMALL | {"preset": "none"}):
+        view = see("data", **query)
+        assert view.metrics or view.errors
+
+
+# ---- pairs ----
+
+
+def test_pairs_are_those_of_the_task(visit, see):
+    view = see("data", task="mul", p=7, fraction=0.4, seed=3)
+    config = miii.ModularAddition(operation="mul", p=7, train_fraction=0.4, seed=3)
+    task, table = config.build(), view.table("split")
+    assert list(view.metrics.values()) == ["49", str(config.n_train), str(49 - config.n_train), "8"]
+    assert table["c"].tolist() == task.labels.tolist()
+    assert (table["split"] == "train").tolist() == task.train_mask.tolist()
+    assert table["tokens"][8] == "1 1 ="
+    at = visit("data", p=7)
+    at.slider[1].set_value(3 * 7 + 5).run()
+    assert all(words in shown(fine(at)).text for words in ("**(3, 5)**", "`3 5 =`", "`[3, 5, 7]`", "**1**"))
+
+
+def test_every_operation_and_the_bounds_of_p(visit):
+    at = visit("data", p=5)
+    for operation in get_args(Operation):
+        at.selectbox(key="task").select(operation).run()
+        custom = {"expression": EXAMPLE} if operation == "expr" else {}
+        labels = miii.ModularAddition(operation=operation, p=5, **custom).build().labels
+        assert fine(at).dataframe[0].value["c"].tolist() == labels.tolist()
+    for p in (2, 3, 211):
+        at = visit("data")
+        at.number_input(key="p").set_value(p).run()
+        assert (list(fine(at).error), at.metric[0].value) == ([], f"{p * p:,}")
 
 
 # ---- primes ----
 
 
-def test_table_1_is_as_printed(visit):
-    at = visit("data", **SMALL)
-    table = at.dataframe[0].value
+def test_table_1_is_as_printed_and_any_row_can_be_seen(see):
+    table = see("data", **SMALL).tables[0]
     assert table.columns.tolist() == ["0", "1", "2", "3", "4", "5", "6", "7"]
     assert table.to_numpy().tolist() == [
         [10001, 10003, 10007, 10009, 0, 0, 1, 1],
@@ -130,194 +100,132 @@ def test_table_1_is_as_printed(visit):
         [99981, 99983, 99987, 99989, 0, 0, 0, 1],
         [99991, 99993, 99997, 99999, 1, 0, 0, 0],
     ]
+    for row in (0, 8999):
+        n = [10_000 + 10 * row + last for last in (1, 3, 7, 9)]
+        assert see("data", **SMALL, row=row).tables[1].to_numpy().tolist() == [[*n, *map(int, map(sympy.isprime, n))]]
 
 
-@pytest.mark.parametrize("row", [0, 8999])
-def test_any_row_of_table_1_can_be_seen(visit, row):
-    at = visit("data", **SMALL, row=row)
-    n = [10_000 + 10 * row + last for last in (1, 3, 7, 9)]
-    assert at.dataframe[1].value.to_numpy().tolist() == [[*n, *(int(sympy.isprime(m)) for m in n)]]
+def test_a_preset_is_its_range(see):
+    for preset, low, high in (("text", 1000, 9999), ("table 1", 10_000, 99_999)):
+        values = analysis.integers.members(miii.Primes(low=low, high=high))
+        counts = [len(values.n), values.prime.sum(), *values.counts().sum(1)]
+        view = see("data", task="primes", preset=preset, side=51, reach=100)
+        assert list(view.metrics.values()) == [*(f"{n:,}" for n in counts), "11"]
 
 
-@pytest.mark.parametrize(("preset", "low", "high"), [("text", 1000, 9999), ("table 1", 10_000, 99_999)])
-def test_a_preset_is_its_range(visit, preset, low, high):
-    at = visit("data", task="primes", preset=preset, side=51, reach=100)
-    values = analysis.integers.members(miii.Primes(low=low, high=high))
-    parts = values.counts().sum(1)
-    assert metrics(at) == {
-        "Integers": f"{len(values.n):,}",
-        "Primes": f"{values.prime.sum():,}",
-        "For training": f"{parts[0]:,}",
-        "For validation": f"{parts[1]:,}",
-        "For testing": f"{parts[2]:,}",
-        "Tokens": "11",
-    }
-
-
-def test_the_page_shows_the_integers_that_the_controls_say(visit):
+def test_the_integers_are_those_of_the_controls(see):
     query = {"base": 7, "candidates": "coprime", "split": "residue", "train_fraction": 0.4, "seed": 5}
-    at = visit("data", **SMALL, **query, tokens="place", leading_zeros="false")
+    view = see("data", **SMALL, **query, tokens="place", leading_zeros="false")
     task = miii.Primes(low=100, high=400, tokens="place", leading_zeros=False, **query)
-    assert metrics(at)["Integers"] == str(task.n_examples)
-    assert metrics(at)["For training"] == str(task.n_train)
-    assert metrics(at)["Tokens"] == str(len(task.token_names))
-    pd.testing.assert_frame_equal(
-        at.dataframe[3].value.astype({"split": str}),
-        analysis.integers.table(task).astype({"split": str}),
-        check_dtype=False,
-    )
+    for number in (task.n_examples, task.n_train, len(task.token_names)):
+        assert str(number) in view.metrics.values()
+    shown_as, wanted = (table.astype({"split": str}) for table in (view.table("spf"), analysis.integers.table(task)))
+    pd.testing.assert_frame_equal(shown_as, wanted, check_dtype=False)
 
 
-@pytest.mark.parametrize(
-    ("query", "shown", "tokens"),
-    [
+def test_an_integer_is_shown_as_its_tokens_and_factored(see):
+    for query, shown_as, tokens in (
         ({}, ["0", "5", "3", "?"], [0, 5, 3, 10]),
         ({"leading_zeros": "false"}, ["·", "5", "3", "?"], [11, 5, 3, 10]),
         ({"tokens": "place"}, ["0@2", "5@1", "3@0", "?"], [0, 15, 23, 30]),
         ({"base": 100}, ["0", "53", "?"], [0, 53, 100]),
-    ],
-    ids=str,
-)
-def test_an_integer_is_shown_as_its_tokens(visit, texts, query, shown, tokens):
-    at = visit("data", **SMALL, integer=53, **query)
-    table = at.dataframe[2].value
-    assert table["shown as"].tolist() == shown
-    assert table["token"].tolist() == tokens
-    assert sum(int(worth) for worth in table["worth"] if worth) == 53
-    assert "53 is **prime**" in texts(at)
+    ):
+        table = see("data", **SMALL, integer=53, **query).table("worth")
+        assert table["shown as"].tolist() == shown_as
+        assert table["token"].tolist() == tokens
+        assert sum(int(worth) for worth in table["worth"] if worth) == 53
+    for integer, words in ((360, r"$360 = 2^{3} \cdot 3^{2} \cdot 5$"), (1, "1 is neither"), (2, "2 is **prime**")):
+        assert words in see("data", **SMALL, integer=integer).text
 
 
-@pytest.mark.parametrize(
-    ("integer", "said"),
-    [(360, r"$360 = 2^{3} \cdot 3^{2} \cdot 5$"), (1, "1 is neither"), (2, "2 is **prime**")],
-)
-def test_an_integer_is_factored(visit, texts, integer, said):
-    assert said in texts(visit("data", **SMALL, integer=integer))
-
-
-def test_the_figures_of_primes_are_these(visit):
-    assert titles(visit("data", **SMALL, q=6)) == [
-        "Share of primes by size",
-        "The integers modulo 6",
-        "Radius n, angle n",
-        "Ulam's spiral",
-        "Class balance by last digit",
-        "Who trains, row by row",
-        "Integers in each part",
-    ]
-
-
-def test_points_left_out_of_the_polar_plot_are_counted(visit, texts):
-    assert "100 points. 44" in texts(visit("data", **SMALL))
-    said = texts(visit("data", **SMALL | {"reach": 9000}))
-    assert "4,000 points; 5,000 further integers up to 9,000 are left out" in said
-
-
-def test_what_the_last_digit_gives_away_is_the_share_that_is_said(visit, texts):
+def test_counted_shares_and_points_are_right(see):
     n = np.arange(100, 401)
     composite = n[[not sympy.isprime(int(m)) for m in n]]
-    share = float((np.gcd(composite, 10) > 1).mean())
-    assert f"{share:.1%} of the composites" in texts(visit("data", **SMALL))
+    view = see("data", **SMALL, q=6)
+    assert len(view.charts) == 7
+    assert f"{float((np.gcd(composite, 10) > 1).mean()):.1%}" in view.text
+    assert "100 points. 44" in view.text
+    cut = see("data", **SMALL | {"reach": 9000}).text
+    assert all(number in cut for number in ("4,000 points", "5,000", "9,000"))
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_the_files_hold_the_whole_data_set(server, kind):
+def test_the_files_hold_the_whole_data_set(server):
     task = miii.Primes(low=2, high=1500, base=12, split="range")
-    data = getattr(ui("_tasks.primes.data"), kind)(task)
-    read = {"csv": pd.read_csv, "parquet": pd.read_parquet}[kind](io.BytesIO(data))
-    expected = analysis.integers.table(task)
-    assert read.columns.tolist() == ["n", "prime", "spf", "split", "digit_2", "digit_1", "digit_0"]
-    for column in expected:
-        assert read[column].tolist() == expected[column].tolist()
+    expected, data = analysis.integers.table(task), app("_tasks.primes.data")
+    for made, read in ((data.csv, pd.read_csv), (data.parquet, pd.read_parquet)):
+        frame = read(io.BytesIO(made(task)))
+        assert frame.columns.tolist() == ["n", "prime", "spf", "split", "digit_2", "digit_1", "digit_0"]
+        assert all(frame[column].tolist() == expected[column].tolist() for column in expected)
 
 
 # ---- residues ----
 
 
-def test_residues_say_what_is_asked_of_a_number(visit, texts):
+def test_residues_of_a_number(visit):
     at = visit("data", task="residues", digit_base=11, seed=2)
     config = miii.Residues(p=11, seed=2)
-    assert metrics(at) == {
-        "Numbers": "121",
-        "For training": str(config.n_train),
-        "For testing": str(121 - config.n_train),
-        "Tasks": "4",
-        "Logits": "17",
-    }
+    counts = [121, config.n_train, 121 - config.n_train, 4, 17]
+    assert list(shown(at).metrics.values()) == list(map(str, counts))
     at.slider[1].set_value(47).run()
-    said = texts(at)
-    assert "**47** = 3 + 11 · 4 is shown as `3 4 =`" in said
-    assert f"**{'train' if config.build().train_mask[47] else 'test'}** split" in said
-    assert "mod 2: 1, mod 3: 2, mod 5: 2, mod 7: 5." in said
+    side = "train" if config.build().train_mask[47] else "test"
+    for words in ("47", "3 + 11 · 4", "`3 4 =`", f"**{side}**", "mod 2: 1, mod 3: 2, mod 5: 2, mod 7: 5"):
+        assert words in shown(at).text
 
 
-def test_the_asked_task_is_the_one_drawn_and_gives_way_to_one_that_there_is(visit):
+def test_the_asked_task_gives_way_to_one_that_there_is(visit):
     at = visit("data", task="residues", digit_base=29, asked="mod 23")
-    assert titles(at)[0] == "Every number, asked mod 23"
+    assert "mod 23" in shown(at).drawn[0]
     at.number_input(key="digit_base").set_value(7).run()
-    assert not at.exception
-    assert at.selectbox(key="asked").options == ["mod 2", "mod 3", "mod 5"]
+    assert fine(at).selectbox(key="asked").options == ["mod 2", "mod 3", "mod 5"]
     at.toggle(key="basis").set_value(True).run()
-    assert not at.exception
-    assert at.selectbox(key="asked").options == ["x0", "x1"]
-    assert titles(at)[0].startswith("Every number, asked x")
+    assert fine(at).selectbox(key="asked").options == ["x0", "x1"]
 
 
-# ---- MIU ----
+# ---- strings ----
 
 
-def test_miu_shows_the_strings_of_the_task(visit, texts):
+def test_strings_are_those_of_the_task(visit):
     at = visit("data", task="miu", longest=6, longest_test=8, strings=200, seed=4)
     task = miii.MIU(longest=6, longest_test=8, n=200, seed=4).build()
-    assert metrics(at)["Strings"] == "220"
-    assert metrics(at)["Theorems"] == f"{task.labels.float().mean():.1%}"
-    assert metrics(at)["Longer, only tested"] == "20"
+    values = list(shown(at).metrics.values())
+    assert {"220", "20", f"{task.labels.float().mean():.1%}"} <= set(values)
     tape = next(box for box in at.number_input if box.label == "String number")
     for row in (0, 1, 2, 219):
-        tape.set_value(row).run()
-        shown = " ".join(task.token_names[token] for token in task.tokens[row].tolist())
-        assert shown in [code.value for code in at.code]
-        string = "".join(letter for letter in shown if letter in "MIU")
-        said = next(text.value for text in at.markdown if text.value.startswith("`M"))
-        assert said.startswith(f"`{string}` has {len(string) - 1} letters after M, of which {string.count('I')} are I")
+        view = shown(tape.set_value(row).run())
+        tokens = " ".join(task.token_names[token] for token in task.tokens[row].tolist())
+        assert tokens in view.codes
+        string = "".join(letter for letter in tokens if letter in "MIU")
+        said = next(text for text in view.prose["markdown"] if text.startswith(f"`{string}`"))
+        assert f"{len(string) - 1} letters" in said
         assert ("**no theorem**" in said) == (task.labels[row] == 0) == (string.count("I") % 3 == 0)
 
 
-@pytest.mark.parametrize("asked", ["UIIUIIU", " muiiuiiu "])
-def test_a_theorem_is_derived(visit, texts, asked):
-    at = visit("data", task="miu", **LITTLE["miu"], string=asked)
-    assert "**MUIIUIIU is a theorem.**" in texts(at)
-    assert "the shortest, by search" in texts(at)
-    assert at.dataframe[0].value["string"].tolist() == [s.string for s in analysis.miu.shortest("MUIIUIIU") or ()]
-
-
-def test_a_theorem_that_search_does_not_reach_is_derived_by_rule(visit, texts):
-    string = "U" * 20 + "IIIII"
-    at = visit("data", task="miu", **LITTLE["miu"], string=string)
-    assert "made by rule" in texts(at)
-    assert at.dataframe[0].value["string"].tolist() == [s.string for s in analysis.miu.derivation(f"M{string}")]
-
-
-@pytest.mark.parametrize("asked", ["III", "M"])
-def test_what_is_no_theorem_is_said_to_be_none(visit, texts, asked):
-    at = visit("data", task="miu", **LITTLE["miu"], string=asked)
-    assert f"M{asked.removeprefix('M')} is no theorem" in texts(at)
-    assert not at.dataframe
+def test_a_theorem_is_derived_by_search_or_by_rule(see):
+    long = "U" * 20 + "IIIII"
+    for asked, steps in (
+        ("UIIUIIU", analysis.miu.shortest("MUIIUIIU")),
+        (" muiiuiiu ", analysis.miu.shortest("MUIIUIIU")),
+        (long, analysis.miu.derivation(f"M{long}")),
+    ):
+        view = see("data", task="miu", **DATA["miu"], string=asked)
+        assert view.table("string")["string"].tolist() == [step.string for step in steps or ()]
+    for asked in ("III", "M"):
+        view = see("data", task="miu", **DATA["miu"], string=asked)
+        assert "no theorem" in view.text
+        assert not view.tables
 
 
 # ---- frames ----
 
 
-def test_a_sequence_of_frames_is_the_task_s(visit, texts):
-    at = visit("data", task="frames", **LITTLE["frames"], sequence=50)
-    task = miii.Frames(**LITTLE["frames"]).build()
-    table = at.dataframe[0].value
+def test_a_sequence_of_frames_is_the_task_s(see):
+    view = see("data", task="frames", **DATA["frames"], sequence=50)
+    task = miii.Frames(**DATA["frames"]).build()
+    table = view.tables[0]
     assert table["token"].tolist() == [task.token_names[token] for token in task.tokens[50]]
     asked = ["" if token < 0 else task.token_names[token] for token in task.next_tokens[50].tolist()]
     assert table["asked next"].tolist() == asked
-    assert metrics(at)["Sequences"] == f"{len(task.labels):,}"
-    assert metrics(at)["For training"] == f"{int(task.train_mask.sum()):,}"
-    side = "train" if task.train_mask[50] else "test"
-    assert f"in the **{side}** split" in texts(at)
+    assert {f"{len(task.labels):,}", f"{int(task.train_mask.sum()):,}"} <= set(view.metrics.values())
+    assert f"**{'train' if task.train_mask[50] else 'test'}**" in view.text
     first, last, step = (int(task.facts[name][50]) for name in ("first", "last", "step"))
-    assert f"From {first} to {last} in steps of {step}" in texts(at)
+    assert f"From {first} to {last} in steps of {step}" in view.text

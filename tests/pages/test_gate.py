@@ -1,11 +1,12 @@
-"""What costs too much is refused on a shared server and asked about on one's own, before anything is computed."""
+"""What costs too much is refused on a shared server, and elsewhere waits for a yes, before anything is computed."""
 
-import importlib
 import json
 import threading
 import time
 
+import numpy as np
 import pytest
+from shown import app, button, shown
 
 import miii
 
@@ -35,29 +36,23 @@ def wide(home):
     return "wide"
 
 
-def errors(at):
-    return " ".join(box.value for box in at.error)
-
-
 def test_a_link_cannot_take_a_shared_server_down(visit, home, wide, nothing_is_built, monkeypatch):
     monkeypatch.setenv("MIII_SHARED", "1")
     began = time.perf_counter()
-    assert "MB of memory" in errors(visit("data", **DATA))
+    assert "MB of memory" in shown(visit("data", **DATA)).text
     for page in ("attention", "circuits", "neurons", "formula", "progress"):
-        at = visit(page, run=wide)
-        assert "needs about" in errors(at), page
-        assert "at most 250 MB" in errors(at), page
+        (error,) = shown(visit(page, run=wide)).errors
+        assert "at most 250 MB" in error, page
     assert time.perf_counter() - began < 20
 
 
-def test_on_one_s_own_computer_a_costly_page_asks_first(visit, home, wide, nothing_is_built, monkeypatch):
+def test_a_costly_page_asks_first_on_a_computer_of_one_s_own(visit, home, wide, nothing_is_built, monkeypatch):
     monkeypatch.setattr(miii.hardware, "available_memory", lambda: 2_000_000_000)
     at = visit("neurons", run=wide)
     (question,) = [box.value for box in at.warning]
     assert "needs about" in question
     assert not at.error
-    (button,) = [button for button in at.button if button.label == "Compute it"]
-    at = button.click().run()
+    at = button(at, "Compute it").click().run()
     assert not at.warning  # it was tried; this run has no weights to be loaded
     assert at.exception or at.error
 
@@ -65,17 +60,16 @@ def test_on_one_s_own_computer_a_costly_page_asks_first(visit, home, wide, nothi
 def test_a_costly_run_is_asked_about_before_it_trains(visit, home, monkeypatch):
     monkeypatch.setattr(miii.hardware, "available_memory", lambda: 100_000_000)
     at = visit("train")
-    start = next(button for button in at.button if button.label == "Start")
     assert "MB of memory" in at.warning[0].value
-    assert start.disabled
+    assert button(at, "Start").disabled
     at = at.checkbox(key="agreed").check().run()
-    assert not next(button for button in at.button if button.label == "Start").disabled
+    assert not button(at, "Start").disabled
 
 
 def test_one_heavy_page_at_a_time_and_light_ones_beside_it(server, home, monkeypatch):
     """Sessions are threads here, as on the server."""
     monkeypatch.setenv("MIII_SHARED", "1")
-    gate, cost = importlib.import_module("pages._server.gate"), miii.cost
+    gate, cost = app("_server.gate"), miii.cost
     heavy, light = cost.Cost(300_000_000, 0), cost.Cost(10_000_000, 0)
     running, most, lock = [0], [0], threading.Lock()
 
@@ -100,9 +94,7 @@ def test_one_heavy_page_at_a_time_and_light_ones_beside_it(server, home, monkeyp
 
 
 def test_results_are_kept_up_to_a_size(server):
-    import numpy as np
-
-    memory = importlib.import_module("pages._server.memory")
+    memory = app("_server.memory")
     kept, made = memory.Kept(1_000_000), []
 
     def make(name, size):
@@ -116,7 +108,8 @@ def test_results_are_kept_up_to_a_size(server):
     assert made[4:] == ["huge", "huge"]
 
 
-def test_an_export_is_not_asked_whether_it_may_be_costly(adding, monkeypatch):
+def test_an_export_is_not_asked_whether_it_may_be_costly(zoo, monkeypatch):
+    zoo("adding")
     monkeypatch.setattr(miii.hardware, "available_memory", lambda: 1_000_000)
-    headless = importlib.import_module("pages._kit.headless")
+    headless = app("_kit.headless")
     assert headless.record("fourier", "adding").figures

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 import miii
-from miii import analysis, numbers, plots, runs
+from miii import analysis, plots, runs
 from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS
 from miii.plots.style import Chart
 from pages._kit import say
@@ -51,7 +51,7 @@ def five_networks() -> Chart:
 def read_by_circuits() -> tuple[Chart, ...]:
     found = (miii.runs.shipped("primes-10").report or {})["circuits"]
     titles = {"base": "Circuit 1: the last digit", "3": "Circuit 2: the sum modulo 3"}
-    places = numbers.place_names(10, 5)
+    places = miii.numbers.place_names(10, 5)
     return tuple(plots.readers(found[asked]["edges"], places, title) for asked, title in titles.items())
 
 

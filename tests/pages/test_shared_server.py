@@ -1,0 +1,231 @@
+"""A server that strangers share: rights, limits, secret links and settings."""
+
+import tempfile
+
+import pytest
+from shown import ROOT, add, app, button, choose, fill, press, shown
+from streamlit.testing.v1 import AppTest
+
+import miii
+from miii import runs
+
+LONG = 1_000_000
+
+
+@pytest.fixture
+def shared(monkeypatch) -> None:
+    monkeypatch.setenv("MIII_SHARED", "1")
+
+
+@pytest.fixture
+def long_runs(monkeypatch) -> None:
+    """A limit of steps that no test reaches."""
+    monkeypatch.setenv("MIII_MAX_STEPS", str(LONG))
+
+
+def press_late(at: AppTest, label: str, key: str | None = None) -> None:
+    """Press a button on a page of a moment ago, without the right by now; nothing but an error may come of it."""
+    kept, at.session_state["keys"] = at.session_state["keys"], ["another session's"]
+    press(at, label, key)
+    assert len(at.error) == 1
+    at.session_state["keys"] = kept
+    at.run()
+
+
+def origin(at: AppTest, name: str) -> str:
+    return at.dataframe[0].value.set_index("run").loc[name, "from"]
+
+
+def secret(at: AppTest) -> str:
+    """The key in the link that a session is given."""
+    (link,) = (code.value for code in at.code if "key=" in code.value)
+    return link.partition("?key=")[2]
+
+
+@pytest.fixture
+def brought(small_run, visit):
+    """Bring a run in."""
+    return lambda at: add(at, "zip", ("x.zip", runs.pack(small_run)))
+
+
+# ---- rights ----
+
+
+def test_only_the_session_that_brought_a_run_may_change_it(shared, home, visit, brought):
+    mine = brought(visit("runs"))
+    theirs = choose(visit("runs"), "small")
+    assert (origin(mine, "small"), origin(theirs, "small")) == ("uploaded", "others")
+    assert button(theirs, "Delete").disabled
+    for label, key in (("Delete", None), ("Rename", "rename")):
+        press_late(choose(mine, "small"), label, key)
+        assert (home / "small").exists()
+    mine.text_input(key="rename-small").set_value("better").run()
+    press(mine, "Rename", "rename")
+    press(choose(mine, "better"), "Delete")
+    assert not (home / "better").exists()
+    press(mine, "Undo")
+    assert not button(choose(mine, "better"), "Delete").disabled
+    assert button(choose(theirs.run(), "better"), "Delete").disabled
+
+
+def test_the_secret_link_gives_the_right_and_leaves_the_address(shared, home, visit, brought):
+    mine = brought(visit("runs"))
+    key = secret(mine)
+    notes = [path.read_text() for path in (home / ".owners").iterdir()]
+    assert all(part not in note for part in key.split(".") for note in notes)  # the hash alone is on the disk
+    other, stranger = visit("runs", key=key), visit("runs", key="x" * 32)
+    assert "key" not in other.query_params
+    assert not button(choose(other, "small"), "Delete").disabled
+    assert button(choose(stranger, "small"), "Delete").disabled
+    brought(other)  # what the other session makes is its own, and its link opens both
+    assert button(choose(mine.run(), "small-2"), "Delete").disabled
+    third = visit("runs", key=secret(other))
+    for name in ("small", "small-2"):
+        assert not button(choose(third, name), "Delete").disabled
+    for none in ("", ".", "x", "..." * 50, "é" * 20, "a" * 5000):
+        assert "key" not in visit("runs", key=none).query_params
+
+
+def test_a_run_without_a_note_belongs_to_nobody(shared, bring, visit):
+    bring("second")
+    assert button(choose(visit("runs"), "second"), "Delete").disabled
+
+
+def test_only_the_session_that_started_a_run_may_control_it(shared, home, registry, visit, long_runs):
+    tiny = {"p": 5, "train_fraction": 0.5, "steps": LONG}
+    first, second = (press(fill(visit("train"), **tiny), "Start") for _ in range(2))
+    trains, waits = (registry.get(job.name) for job in registry.all())
+    for at, job in ((second, trains), (first, waits)):
+        at.run().selectbox(key="run").set_value(job.name).run()
+        assert all(button(at, label).disabled for label in ("Stop", "Pause"))
+        at.selectbox(key="run").set_value((waits if at is second else trains).name).run()
+    press_late(second, "Stop")
+    assert not waits.over
+    press(second, "Stop")
+    assert waits.over
+    for label in ("Pause", "Stop"):
+        press_late(first, label)
+        assert not trains.stop.is_set()
+    press(first, "Stop")
+    assert trains.wait(30)
+    second.selectbox(key="run").set_value(trains.name).run()
+    assert button(second, "Resume").disabled
+    press_late(first.run(), "Resume")
+    assert registry.get(trains.name).over
+    assert not button(first, "Resume").disabled
+
+
+def test_no_page_lets_another_session_control_a_run(shared, home, registry, visit, long_runs):
+    control = app("_server.control")
+    press(fill(visit("train"), steps=LONG), "Start")
+    query = {"expression": "a*b + a", "p": 11}
+    first = press(visit("symbolic", **query), "Train")  # waits for the one above
+    name = registry.all()[-1].name
+    for second in (visit("symbolic", **query), visit("train", run=name)):
+        assert button(second, "Pause").disabled
+        assert button(second, "Stop").disabled
+    press_late(first, "Stop")
+    for change in (control.pause, control.stop, control.resume):  # whatever calls it
+        change(name)
+        assert not registry.get(name).over
+    press(first, "Stop")
+    assert registry.get(name).over
+
+
+# ---- limits ----
+
+
+def test_a_run_beyond_the_limits_cannot_be_started(home, visit, monkeypatch, registry, small_config):
+    monkeypatch.setenv("MIII_MAX_STEPS", "500")
+    at = fill(visit("train"), steps=501)
+    (error,) = at.error
+    assert all(words in error.value for words in ("steps must be at most 500", "(got 501)"))
+    assert button(at, "Start").disabled
+    assert not button(fill(at, steps=500), "Start").disabled
+    monkeypatch.setenv("MIII_MAX_JOBS", "1")
+    job = registry.start(home / "long", small_config(steps=LONG))
+    at = press(visit("train"), "Start")
+    assert ["at most 1 on this server" in error.value for error in at.error] == [True]
+    assert registry.all() == [job]
+    registry.stop(job)
+    assert job.wait(30)
+
+
+def test_starting_checks_the_limits_whatever_page_asks(home, monkeypatch, small_config, shared):
+    settings = app("_server.settings")
+    monkeypatch.setenv("MIII_MAX_STEPS", "20")
+    small = small_config(steps=20)
+    settings.check_start(small, 2, 1)
+    wide = small_config(task={"kind": "primes", "low": 10**6, "high": 1_700_000, "base": 2}, steps=5)
+    deep = small_config(task={"p": 211}, model={"n_layers": 24, "d_mlp": 512, "d_model": 128}, steps=5)
+    for config, busy, own, words in (
+        (small_config(), 0, 0, "at most 20"),
+        (small, 3, 0, "must be at most 3"),
+        (small, 2, 2, "must be at most 2"),
+        (wide, 0, 0, "MB of memory"),
+    ):
+        with pytest.raises(miii.InputError, match=words):
+            settings.check_start(config, busy, own)
+    monkeypatch.setenv("MIII_MAX_MEMORY", "100000")
+    with pytest.raises(miii.InputError, match="at most 5 seconds"):
+        settings.check_start(deep, 0, 0)
+    (home / "large").write_bytes(bytes(2_000_000))
+    monkeypatch.setenv("MIII_MAX_DISK", "2")
+    with pytest.raises(miii.InputError, match="2 MB"):
+        settings.check_start(small, 0, 0)
+
+
+# ---- settings ----
+
+
+def test_a_bad_setting_is_a_sentence_in_the_app(home, monkeypatch):
+    for name, value in (
+        ("MIII_SHARED", "yes"),
+        ("MIII_MAX_STEPS", "many"),
+        ("MIII_MAX_STEPS", "0"),
+        ("MIII_MAX_JOBS", "-1"),
+        ("MIII_MAX_JOBS", "1.5"),
+        ("MIII_MAX_JOBS", "٣"),
+        ("MIII_MAX_MEMORY", "0"),
+        ("MIII_MAX_DISK", "x" * 1000),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+            assert not at.exception
+            assert [error.value.startswith(f"{name} must be") for error in at.error] == [True]
+
+
+def test_a_shared_server_is_limited_and_one_s_own_computer_is_not(home, monkeypatch):
+    settings = app("_server.settings")
+    found = settings.read()
+    assert (found.shared, found.sentence()) == (False, "")
+    assert {getattr(found, name) for name in settings.SHARED} == {None}
+    monkeypatch.setattr(settings, "CLOUD", ROOT)  # as on the community cloud
+    assert settings.read() == settings.Settings(shared=True, **settings.SHARED)
+    monkeypatch.setenv("MIII_SHARED", "0")
+    assert not settings.read().shared
+
+
+def test_the_page_names_the_limits_of_a_shared_server_alone(home, visit, brought, monkeypatch, tmp_path):
+    at = brought(visit("runs"))
+    assert not at.code
+    assert not (home / ".owners").exists()
+    own = shown(at).text
+    monkeypatch.setenv("MIII_SHARED", "1")
+    temporary = shown(visit("runs")).text
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "elsewhere"))
+    lasting = shown(visit("runs")).text
+    assert ["3,000 steps" in text for text in (own, temporary, lasting)] == [False, True, True]
+    assert len(temporary) > len(lasting)  # that the disk does not last
+
+
+def test_a_shared_server_writes_into_a_temporary_folder_alone(shared, visit, brought, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIII_RUNS", "")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    before = {path.name for path in ROOT.iterdir()}
+    at = brought(visit("runs"))
+    assert origin(at, "small") == "uploaded"
+    assert {path.name for path in (tmp_path / "temporary" / "miii-runs").iterdir()} == {"small", ".owners"}
+    assert {path.name for path in ROOT.iterdir()} == before

@@ -1,0 +1,203 @@
+"""The page Try it: what it says of one input is what the library finds, for every kind of task."""
+
+import pytest
+import sympy
+import torch
+from shown import Shown, app, button, press, shown
+
+from miii import analysis, runs
+from miii.analysis import follow
+
+MODULAR = 5  #: charts of a pair
+
+
+def ways(view: Shown) -> dict[str, str]:
+    """The keys of the buttons that lead to other pages, by page."""
+    keys = [widget.key for widget in view.widgets if (widget.key or "").startswith("to-")]
+    return {key.split("-")[2]: key for key in keys}
+
+
+def test_a_pair_is_followed_to_the_frequencies_that_argued(zoo, see):
+    run = zoo("adds")
+    view = see("try", run="adds", a=3, b=4)
+    assert (len(view.headers), len(view.charts)) == (5, MODULAR)
+    assert list(view.metrics.values())[:2] == ["7", "7"]
+    found = follow.forward_pass(run.model(), run.task().tokens[3 * 11 + 4])
+    waves, answer = follow.waves(found.logits), follow.predict(found.logits)
+    for words in (
+        "`3 4 =`",
+        f"k = 2 {waves.wave[1, 7]:+.2f}, k = 3 {waves.wave[2, 7]:+.2f}",
+        f"{answer.logits[7]:.2f}",
+        "k = 2 at 7.0 (100%), k = 3 at 7.0 (100%)",
+        f"{answer.lead:.2f}",
+    ):
+        assert words in view.text
+
+
+def test_another_pair_and_one_that_is_wrong(zoo, visit, monkeypatch):
+    run = zoo("adds")
+    at = visit("try", run="adds", a=3, b=4)
+    assert button(at, "One that it gets wrong").disabled  # there is none
+    with monkeypatch.context() as patch:
+        patch.setattr("random.choice", lambda pairs: pairs[5 * 11 + 9])
+        press(at, "Another pair")
+    assert (at.number_input(key="a").value, at.number_input(key="b").value) == (5, 9)
+    step = run.steps[0]
+    wrong = set(follow.wrong_examples(run.model(step), run.task()).tolist())
+    at = visit("try", run="adds", step=step)
+    for _ in range(3):
+        press(at, "One that it gets wrong")
+        assert at.number_input(key="a").value * 11 + at.number_input(key="b").value in wrong
+
+
+def test_a_bad_value_in_the_address_shows_the_page_all_the_same(see):
+    for query in ({"a": 11}, {"a": -1}, {"b": "x"}, {"a": ""}, {"layer": 5}, {"step": 7}):
+        assert len(see("try", run="adds", **query).charts) == MODULAR
+    for query in ({"n": 7}, {"n": "x"}, {"n": ""}):
+        assert see("try", run="primes", **query).charts
+
+
+def test_a_network_with_neurons_that_cannot_be_read_off_says_so(see):
+    view = see("try", run="recurrent")
+    assert len(view.charts) == MODULAR - 2
+    assert "gru" in view.text
+    assert "recurrent" in view.infos[0]
+
+
+# ---- primes ----
+
+
+def test_a_divisor_is_suspected_where_it_divides(see):
+    run = runs.open("primes-10")
+    task = run.task()
+    for n, suspected in ((30_031, False), (12_345, True), (99_998, False)):
+        view = see("try", run="primes-10", n=n)
+        assert (len(view.headers), len(view.charts)) == (5, 4)
+        table = view.table("q").set_index("q")
+        assert table["it suspects q"].to_dict() == {3: suspected, 7: False, 11: False, 13: False}
+        assert table["AUC"][3] > 0.95 > table["AUC"][7]
+        assert ("**It suspects 3**" in view.text) == suspected
+        for q in (2, 5):
+            assert (f"it is a multiple of {q}" in view.text) == (n % q == 0)
+        factors = " \\cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in sympy.factorint(n).items())
+        assert f"${n} = {factors}$" in view.text
+        evidence = analysis.sieve.evidence(run.model(), task.tokens[task.facts["n"] == n])[0]
+        assert f"{evidence:.2f}" in view.metrics.values()
+
+
+def test_integers_beyond_the_task_are_followed_with_a_note(see):
+    for n, truth in ((0, "neither"), (1, "neither"), (17, "prime"), (21, "composite")):
+        view = see("try", run="primes", n=n)
+        assert truth in view.metrics.values()
+        assert "between 100 and 999" in view.text
+    assert "$21 = 3 \\cdot 7$" in see("try", run="primes", n=21).text
+
+
+def test_an_untrained_network_suspects_nothing(see):
+    view = see("try", run="sieves", step=0, n=2345)
+    assert not view.table("q")["it suspects q"].any()
+
+
+def test_an_integer_that_it_gets_wrong_is_wrong(visit):
+    at = press(visit("try", run="primes"), "One that it gets wrong")
+    said, truth = list(shown(at).metrics.values())[:2]
+    assert said != truth == ("prime" if sympy.isprime(at.number_input(key="n").value) else "composite")
+    press(at, "Another integer")
+
+
+def test_a_network_with_residues_as_help_answers_them(zoo, see):
+    run = zoo("primes")
+    n = 301
+    view = see("try", run="primes", n=n, modulus=7)
+    task = run.task()
+    with torch.no_grad():
+        logits = run.model()(task.tokens[task.facts["n"] == n])[0, -1]
+    table = view.table("it says n mod q").set_index("q")
+    assert table["the truth"].to_dict() == {q: n % q for q in (3, 7)}
+    assert table["it says n mod q"].to_dict() == {q: int(logits[task.logits_of(f"mod {q}")].argmax()) for q in (3, 7)}
+    assert view.drawn[-1].endswith("modulo 7")
+
+
+def test_a_sum_that_cannot_be_split_is_one_sentence(see):
+    view = see("try", run="deep primes", n=123)
+    assert "deep primes" in view.infos[-1]
+    assert "$123 = 3 \\cdot 41$" in view.text
+    assert len(view.charts) == 2
+
+
+# ---- residues, strings, frames ----
+
+
+def test_all_residues_of_a_number_stand_beside_the_truth(zoo, visit, see):
+    run = zoo("residues")
+    task, n = run.task(), 100
+    view = see("try", run="residues", n=n, asked="mod 7")
+    assert len(view.charts) == MODULAR
+    with torch.no_grad():
+        logits = run.model()(task.tokens[[n]])[0, -1]
+    answers = [int(logits[task.logits_of(target.name)].argmax()) for target in task.targets]
+    table, primes = view.table("it answers"), [2, 3, 5, 7]
+    assert table["it answers"].tolist() == answers
+    assert table["the truth"].tolist() == [n % q for q in primes]
+    right = sum(a == n % q for a, q in zip(answers, primes, strict=True))
+    assert f"{right} of 4" in view.metrics.values()
+    assert "`1 9 =`" in view.text
+    at = visit("try", run="residues", n=n)
+    at.button[0].click().run()
+    assert shown(at).charts
+    for end in (0, 1, 120):
+        assert ("no prime factors" in see("try", run="residues", n=end).text) == (end < 2)
+
+
+def test_divisors_that_it_misses_or_makes_up_are_listed(server, monkeypatch):
+    page = app("_tasks.residues.follow")
+    written: list[str] = []
+    monkeypatch.setattr(page.st, "markdown", written.append)
+    for n, answers, numbers in (
+        (30, {2: 0, 3: 1, 7: 0}, ["2, 7", "2 \\cdot 3 \\cdot 5", "misses 3", "about 7"]),
+        (8, {2: 1, 3: 2}, ["none", "2^{3}", "misses 2"]),
+        (0, {2: 0, 3: 0}, ["2, 3", "no prime factors"]),
+    ):
+        written.clear()
+        page._divisors(n, {f"mod {q}": follow.predict(-(torch.arange(q) != c).float()) for q, c in answers.items()})
+        assert all(number in written[0] for number in numbers)
+
+
+def test_the_control_without_a_modulus_has_no_divisors(see):
+    view = see("try", run="basis", n=27)
+    assert "2" in [value for label, value in view.metrics.items() if "x1" in label]
+    assert "Divisors" not in view.text
+
+
+def test_a_string_is_followed_letter_by_letter(see):
+    for string, truth in (("MIIUIUII", "theorem"), ("MIIUI", "no theorem"), ("mi", "theorem")):
+        view = see("try", run="miu", string=string)
+        assert len(view.charts) == 3
+        assert list(view.metrics.values())[1] == truth
+        assert str(string.upper().count("I")) in view.metrics.values()
+
+
+def test_what_is_no_string_is_one_sentence(visit):
+    for string in ("MIX", "I", "M" + "I" * 37):
+        at = visit("try", run="miu", string=string)
+        (error,) = shown(at).errors
+        assert error.startswith("string must be M")
+        assert repr(string) in error
+        assert not shown(at).charts
+    at.button[0].click().run()
+    assert not at.error
+
+
+def test_frames_lead_to_their_own_page(visit, see):
+    at = visit("try", run="frames")
+    assert list(ways(shown(at))) == ["frames"]
+    at.button(key=ways(shown(at))["frames"]).click().run()
+    assert shown(at).titles == see("frames", run="frames").titles
+
+
+@pytest.mark.parametrize("page", ["sieve", "attention"])
+def test_an_integer_that_another_page_does_not_take_stays_behind(visit, page):
+    at = visit("try", run="primes", n=5)
+    at.switch_page(f"pages/{page}.py").run()
+    assert not at.exception
+    assert not at.error
