@@ -39,7 +39,10 @@ Weights = dict[str, Weight | None]  #: by name; None for a weight that the modul
 
 
 class Declared(nn.Module):
-    """A module made of declared weights: maps first, then biases, then gains. A declaration of None leaves None."""
+    """A module made of declared weights: maps first, then biases, then gains. A declaration of None leaves None.
+
+    Biases and gains have their first values at once; maps wait for ``init_weights`` or for values to be loaded.
+    """
 
     def __init__(self, weights: Mapping[str, Weight | None]) -> None:
         super().__init__()
@@ -47,7 +50,9 @@ class Declared(nn.Module):
         present = {name: weight for name, weight in weights.items() if weight is not None}
         self.declared = dict(sorted(present.items(), key=lambda item: order.index(item[1].kind)))
         for name, weight in self.declared.items():
-            self.register_parameter(name, nn.Parameter(torch.empty(weight.shape)))
+            drawn = weight.kind == "map"
+            first = torch.empty(weight.shape) if drawn else weight.init(weight.shape, torch.Generator())
+            self.register_parameter(name, nn.Parameter(first))
         for name in weights.keys() - present.keys():
             self.register_parameter(name, None)
 

@@ -73,7 +73,7 @@ def from_state_dict(
     buffers = {f"blocks.{layer}.{name}" for layer in range(n_layers) for name in BUFFERS}
     for name in sorted(buffers & state.keys()):
         _check_mask(name, state[name])
-    model = Transformer(ModelConfig(biases="all", **sizes), p + 1, p, 3, seed=0 if lnpre else None)
+    model = Transformer(ModelConfig(biases="all", **sizes), p + 1, p, 3)
     weights = {ours: _weight(theirs, state[theirs]) for ours, theirs in names.items()}
     model.load_state_dict(model.state_dict() | weights)
     known = buffers | {*names.values()}
