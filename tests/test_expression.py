@@ -266,10 +266,10 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:24]))
 def test_a_hostile_text_is_one_sentence(one_sentence, text):
-    begin = time.perf_counter()
+    begin = time.process_time()
     with one_sentence("expression must"):
         parse(text)
-    assert time.perf_counter() - begin < 0.5
+    assert time.process_time() - begin < 0.5
 
 
 def test_nothing_is_ever_run(monkeypatch):

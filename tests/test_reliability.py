@@ -9,7 +9,8 @@ import pytest
 
 BRIEFLY = """
 import json, random, sys
-from benchmarks import fuzz, interrupted, reliability
+from benchmarks.reliability import fuzz, interrupted
+from benchmarks import reliability
 with reliability.at_home() as place:
     interrupted.prepare(place)
     found = {kind: fuzz.fuzz(kind, 0, range(15)) for kind in fuzz.INPUTS}
