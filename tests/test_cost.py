@@ -81,7 +81,7 @@ def test_known_giants_cost_too_much_for_a_shared_server():
 
 
 def test_memory_and_disk_match_measurements():
-    for what, config in measuring.CASES[:2]:
+    for what, config in measuring.CASES[:1]:
         _check(what, config)
 
 

@@ -69,9 +69,8 @@ def test_examples_open_on_colab_without_outputs():
         assert "localhost" not in str(notebook)
 
 
-@pytest.mark.parametrize(
-    "name", ["train", pytest.param("formula", marks=pytest.mark.slow), pytest.param("sieve", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["train", "formula", "sieve"])
 def test_an_example_runs(tmp_path, monkeypatch, name):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     notebook = nbformat.read(ROOT / "examples" / f"{name}.ipynb", as_version=4)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 HOME = ROOT / "checkpoints"
 REPORTED = sorted(path.parent.name for path in HOME.glob("*/report.json"))
 DEPTH_ALONE = {"primes-10-assisted"}  #: two layers, seven places: the circuits of five questions take too long
-LONG = {"miu-24"}  #: 38 positions to probe and 117 edges to corrupt: minutes
+LONG = {"miu-24", "primes-10", "primes-10-assisted"}  #: many positions, edges or layers
 SEEDS = sorted(path.parent for path in HOME.glob("seeds/*/config.json"))
 CLOSE = 2e-3  #: of a share: another processor rounds otherwise, and a few integers fall on the other side
 

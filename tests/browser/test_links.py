@@ -1,12 +1,11 @@
 """A copied address shows the same view in a fresh browser, on a server that has never seen it."""
 
-import importlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browsing import ROOT, link, main, number, reader, serving, settled, slider
+from browsing import link, main, number, reader, serving, settled, slider
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -73,12 +72,9 @@ def test_a_copied_address_is_the_same_view(chromium: Browser, warm: str, cold: s
         assert page.url == address.replace(warm, cold)
 
 
-def test_the_run_is_in_the_first_address_of_every_page(
-    chromium: Browser, start_server: Callable[[], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(ROOT)
+def test_the_run_is_in_the_first_address(chromium: Browser, start_server: Callable[[], str]) -> None:
     address = start_server()  # the first page meets a cold server, each a fresh browser
-    for name in ["fourier", *importlib.import_module("pages._kit.headless").pages()]:
+    for name in ("fourier", "try", "runs", "start"):  # of every page without a browser: tests/pages/test_addresses.py
         with reader(chromium) as (page, _):
             page.goto(f"{address}/{name}?k=4" if name == "fourier" else f"{address}/{name}")
             page.wait_for_url("**run=**")

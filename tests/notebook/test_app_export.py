@@ -3,6 +3,8 @@
 import importlib
 from pathlib import Path
 
+import pytest
+
 import miii
 from miii import runs
 from miii.notebook.build import notebook
@@ -19,6 +21,7 @@ TASKS = {
 FITTING = [("sieve", "primes"), ("sieve", "residues"), ("sieve", "miu"), ("frames", "frames")]
 
 
+@pytest.mark.slow
 def test_one_notebook_of_all_pages_shows_their_charts(adds, home, charts, made, one_sentence):
     for name, task in TASKS.items():
         small = {"model": {"d_model": 8, "n_heads": 2, "d_mlp": 16}, "steps": 2, "eval_every": 1, "snapshots": 2}

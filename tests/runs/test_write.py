@@ -443,7 +443,13 @@ def wait_until(condition, process, seconds=60):
     [
         {},
         {"optimizer": {"name": "muon"}, "batch_size": 7, "precision": "bfloat16"},
-        {"task": {"kind": "primes", "low": 100, "high": 6_000, "sampling": "log", "residues": (3,)}, "batch_size": 20},
+        pytest.param(
+            {
+                "task": {"kind": "primes", "low": 100, "high": 6_000, "sampling": "log", "residues": (3,)},
+                "batch_size": 20,
+            },
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["adamw", "muon-batches-bfloat16", "primes-log"],
 )
