@@ -8,7 +8,7 @@ Train a small transformer on number theory, and see what it learned::
     run = miii.runs.record("runs/mine", miii.train(config))
     acts = miii.capture(run.model(), run.task().tokens)
 
-Names are imported at their first use, so ``import miii`` is quick. They stand in ``__init__.pyi``.
+Names are imported on first use, so ``import miii`` is fast; ``__init__.pyi`` lists them.
 """
 
 import ast
@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 
 
 def _homes() -> dict[str, str]:
-    """The module of each public name, from the stub that type checkers read."""
+    """Return the module of each public name, from the stub file."""
     stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text())
     lines = [line for line in stub.body if isinstance(line, ast.ImportFrom)]
     return {name.name: str(line.module) for line in lines for name in line.names}

@@ -1,7 +1,7 @@
-"""Estimate memory, operations and disk of a run from its config, without building anything.
+"""Estimate a run's memory, operations and disk space from its config, without building anything.
 
-The terms are the large arrays that training and each analysis hold at once, with weights fitted to measurements.
-``python -m benchmarks cost`` measures again; a test requires estimates within a factor of 2.
+Estimates sum the large arrays that training and each analysis hold at once, with coefficients fitted to measurements.
+To measure again, run ``python -m benchmarks cost``. Tests require estimates within a factor of 2.
 """
 
 import math
@@ -17,20 +17,20 @@ from miii.training.config import RunConfig
 from miii.training.evaluation import ALL, CHUNK, EVERYWHERE, SIDE
 from miii.training.optim import SGD, Muon
 
-IDLE = 15_000_000  #: bytes of any work beside its arrays: thread stacks, the allocator's reserve, a chart
-RATE = 1.5e10  #: operations a second of one thread of a small server
-EXPONENT = 5  #: iterations of Muon's orthogonalization
+IDLE = 15_000_000  #: overhead in bytes: thread stacks, allocator reserve, a chart
+RATE = 1.5e10  #: operations per second, one thread of a small server
+EXPONENT = 5  #: Newton-Schulz iterations of Muon
 
 
 @dataclass(frozen=True)
 class Cost:
-    """An estimate.
+    """Estimated cost.
 
     Attributes:
-        nbytes: peak memory beyond that of an idle process.
-        flops: floating-point operations of all matrix products; a multiply-add counts as two.
+        nbytes: peak memory in bytes, on top of an idle process.
+        flops: floating-point operations in matrix products; a multiply-add counts as two.
         disk: largest size of the run's folder in bytes.
-        step_flops: operations of one step, the longest part of training that cannot be interrupted.
+        step_flops: operations per step; a step cannot be interrupted.
     """
 
     nbytes: int
@@ -45,14 +45,14 @@ class Cost:
 
     @property
     def step_seconds(self) -> float:
-        """Estimated seconds of a step."""
+        """Estimated seconds per step."""
         return self.step_flops / RATE
 
 
 Weights = dict[str, float]
 
-#: Weights by kind of task and page: numbers held for each number of a site of an example; forward passes over all
-#: examples through the last block ("passes") and the blocks below ("deep"), and further passes for each head.
+#: Cost coefficients by task kind and page: values held per activation value; forward passes over all examples through
+#: the last block ("passes") and earlier blocks ("deep"); extra passes per head ("a head").
 _WHOLE: dict[str, Weights] = {
     "attention": {"head": 13, "stream": 1, "neuron": 1, "below": 1, "passes": 4, "deep": 3, "a head": 0.8},
     "fourier": {"stream": 0.5, "neuron": 0.2, "logit": 4, "below": 1, "passes": 1.5, "deep": 1},
@@ -73,7 +73,7 @@ _WHOLE: dict[str, Weights] = {
     "try": {"stream": 0.2, "neuron": 0.1, "logit": 1, "passes": 1.5, "deep": 1.5},
 }
 _LOOKED: dict[str, Weights] = {"attention": {"pattern": 0.25, "passes": 0.1}, "try": {"pattern": 0.25, "passes": 0.1}}
-#: By kind, where measured; other kinds cost what every task's pages do. ``examples``: where their number is fixed.
+#: Costs by task kind, where measured; other kinds use the shared costs. ``examples`` is set where it is fixed.
 ANALYSES: dict[str, dict[str, Weights]] = {
     "modular": _WHOLE,
     "primes": _LOOKED | {"sieve": {"stream": 0.9, "neuron": 0.3, "logit": 1, "below": 0.1, "passes": 8, "deep": 1.5}},
@@ -81,19 +81,19 @@ ANALYSES: dict[str, dict[str, Weights]] = {
     "miu": _LOOKED | {"sieve": {"pattern": 1, "passes": 2, "deep": 2}},
     "frames": _LOOKED | {"frames": {"stream": 0.5, "below": 0.6, "passes": 4, "deep": 4}},
 }
-SEEN = {"frames": 6_000}  #: examples that an analysis holds at once; by default 50,000
+SEEN = {"frames": 6_000}  #: examples an analysis holds at once; 50,000 by default
 AVERAGED = 2_000  #: examples over which attention is averaged
 
 
 class _Forward(NamedTuple):
-    """Multiply-adds of one example's forward pass, and numbers that its backward pass keeps."""
+    """Multiply-adds of one example's forward pass, and values kept for its backward pass."""
 
     macs: float
     kept: float
 
 
 def parameters(config: RunConfig) -> int:
-    """Return the number of the network's weights, without biases and gains."""
+    """Count the network's weights, excluding biases and gains."""
     model, sizes = config.model, config.task.sizes
     declared = block_type(model).weights(model, sizes.n_ctx).values()
     block = sum(math.prod(weight.shape) for weight in declared if weight is not None and weight.kind == "map")
@@ -102,7 +102,7 @@ def parameters(config: RunConfig) -> int:
 
 
 def training(config: RunConfig) -> Cost:
-    """Return the cost of training to the last step, with evaluations and the run's folder."""
+    """Return the cost of training to the last step, including evaluations and the run's folder."""
     model, sizes, weights = config.model, config.task.sizes, parameters(config)
     batch = min(config.batch_size or sizes.examples, config.task.most_train)
     evaluated = _evaluated(sizes)
@@ -118,7 +118,7 @@ def training(config: RunConfig) -> Cost:
     chunks = math.ceil(evaluated / at_once)
     an_evaluation = 2 * (evaluated * forward.macs + chunks * _shared(model, sizes))
     flops = config.steps * a_step + evaluations * an_evaluation
-    # snapshots have 2 bytes a weight, the last one 4; then the training state
+    # 2 bytes per weight in a snapshot, 4 in the last, plus the training state
     disk = weights * (2 * len(snapshot_steps(config.steps, config.snapshots)) + 2 + 4 * (1 + optimizer))
     disk += 400 * evaluations
     return Cost(round(IDLE + held + max(step, evaluation)), flops, round(disk), a_step)
@@ -130,7 +130,7 @@ def data(task: TaskConfig) -> Cost:
 
 
 def pages(config: RunConfig) -> dict[str, Cost]:
-    """Return the cost of each page that analyzes a run, by the page's name in the address."""
+    """Return the cost of each page that analyzes a run, by URL name."""
     model, sizes = config.model, config.task.sizes
     seen = min(sizes.examples, SEEN.get(config.task.kind, 50_000))
     below = (model.n_layers - 1) * sizes.n_ctx
@@ -157,7 +157,7 @@ def pages(config: RunConfig) -> dict[str, Cost]:
 
 
 def _evaluated(sizes: Sizes) -> int:
-    """The number of examples of an evaluation."""
+    """Return the number of examples in an evaluation."""
     share = EVERYWHERE if sizes.everywhere else 1
     if sizes.examples <= ALL // share:
         return sizes.examples
@@ -165,12 +165,12 @@ def _evaluated(sizes: Sizes) -> int:
 
 
 def _data(sizes: Sizes) -> float:
-    """Bytes of a task's arrays and of its distinct tokens."""
+    """Return the bytes of a task's arrays and distinct tokens."""
     return 8.0 * sizes.examples * (5 * sizes.n_ctx + sizes.targets + 8 + (sizes.n_ctx if sizes.everywhere else 0))
 
 
 def _forward(model: ModelConfig, sizes: Sizes) -> _Forward:
-    """Examples share the first block's queries, keys and values; the last block computes one position."""
+    """Estimate one example's forward pass; the first block's queries, keys and values are shared by all."""
     d, m, h, n, out = model.d_model, model.d_mlp, model.n_heads, sizes.n_ctx, sizes.d_vocab_out
     mixing = {"gru": 6 * d * d, "attention": 2 * d * d}.get(model.mixer, 0)
     projected = 2 * d * d if BLOCKS[model.block].projections else 0
@@ -188,14 +188,14 @@ def _forward(model: ModelConfig, sizes: Sizes) -> _Forward:
 
 
 def _shared(model: ModelConfig, sizes: Sizes) -> float:
-    """Multiply-adds that all examples of a call share: those of distinct tokens, and products of weights."""
+    """Return the multiply-adds shared by all examples of a call: distinct tokens and weight products."""
     d, m, out = model.d_model, model.d_mlp, sizes.d_vocab_out
     distinct = sizes.distinct or min(sizes.examples, sizes.d_vocab) * sizes.n_ctx
     return 3 * distinct * d * d + (d * d * m + (m * d * out if out <= d else 0) if model.plain else 0)
 
 
 def _update(config: RunConfig) -> float:
-    """Operations of an optimizer's step beside the gradients: Muon's orthogonalization."""
+    """Return the operations of an optimizer step beyond gradients: Muon's orthogonalization."""
     if not isinstance(config.optimizer, Muon):
         return 0.0
     d, m = config.model.d_model, config.model.d_mlp

@@ -4,15 +4,15 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-LONGEST: Final = 1000  #: characters of a message; a longer one loses its middle
-QUOTED: Final = 100  #: characters of a value that a message repeats
+LONGEST: Final = 1000  #: maximum characters of a message; longer ones are cut in the middle
+QUOTED: Final = 100  #: maximum characters of a value quoted in a message
 
 
 class InputError(ValueError):
-    """Invalid input from the user, in one sentence that names the field and the valid values.
+    """Invalid user input, described in one sentence that names the field and the valid values.
 
-    A message of more than ``LONGEST`` characters loses its middle, since it may repeat a value of any size. Bytes that
-    are not text, as in a file's name, are escaped.
+    Messages longer than ``LONGEST`` characters are cut in the middle. Undecodable bytes, as in a file name, are
+    escaped.
     """
 
     def __init__(self, text: str) -> None:
@@ -20,7 +20,7 @@ class InputError(ValueError):
 
 
 def shortened(text: str, most: int) -> str:
-    """Return the text, or its beginning and end with an ellipsis between, at most ``most`` characters."""
+    """Return the text, cut in the middle to at most ``most`` characters."""
     if len(text) <= most:
         return text
     head = (most - 1) // 2
@@ -28,7 +28,7 @@ def shortened(text: str, most: int) -> str:
 
 
 def quoted(value: object) -> str:
-    """Return ``repr(value)`` for a message, at most ``QUOTED`` characters, without building a long one."""
+    """Return ``repr(value)`` cut to ``QUOTED`` characters, without building a long string."""
     if isinstance(value, str | bytes) and len(value) > 2 * QUOTED:
         value = value[:QUOTED] + value[-QUOTED:]  # type: ignore[operator]
     if isinstance(value, list | tuple | dict | set | frozenset) and len(value) > QUOTED:
@@ -42,7 +42,7 @@ def quoted(value: object) -> str:
 
 
 class Frozen(BaseModel):
-    """A validated, immutable value: unknown keys are refused, and errors are one sentence.
+    """Validated, immutable model that rejects unknown keys and reports errors in one sentence.
 
     Raises:
         InputError: a field is unknown, missing or out of range.
@@ -58,21 +58,21 @@ class Frozen(BaseModel):
 
 
 def sentence(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return the first problem of a pydantic error as one sentence: ``p must be at least 2 and at most 9 (got 1).``
+    """Return the first pydantic error as one sentence: ``p must be at least 2 and at most 9 (got 1).``
 
-    The kinds of problem are pydantic's (``errors()[0]["type"]``).
+    Error types are pydantic's (``errors()[0]["type"]``).
     """
     first = error.errors()[0]
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, ValueError):
         return str(inner)
-    # field names are unique across a config, so the last one is enough: "p", not "task.p"; numbers are list indices
+    # field names are unique across a config, so use the last: "p", not "task.p"; integers are list indices
     field = next((part for part in reversed(first["loc"]) if isinstance(part, str)), "value")
     context, kind = first.get("ctx", {}), first["type"]
     if kind == "extra_forbidden":
         field = field if field.isidentifier() and len(field) <= QUOTED else quoted(field)
         return f"{field} is not a known field; {model.__name__} has {', '.join(model.model_fields)}."
-    if kind == "model_type":  # in a choice of models the last name is the choice's own
+    if kind == "model_type":  # in a union of models, the last name is the union's
         field = str(first["loc"][0])
     if kind == "missing":
         return f"{field} is required."

@@ -1,4 +1,4 @@
-"""Formulas in a and b modulo p, typed by a user: parsed without evaluating code, and tabulated."""
+"""Parse and tabulate user-typed formulas in a and b modulo p, without evaluating code."""
 
 import ast
 import math
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import sympy
 
 EXAMPLE: Final = "(a*b + 3*a) % p"
-LENGTH: Final = 200  #: characters; this bounds the nodes too, as each takes at least one
-DEPTH: Final = 40  #: nested operations
+LENGTH: Final = 200  #: maximum characters; also bounds the number of nodes
+DEPTH: Final = 40  #: maximum nesting of operations
 NUMBER: Final = 10**6  #: the largest literal
-POWER: Final = 1000  #: the largest exponent; nested exponents count as their product
-LARGEST_P: Final = 1024  #: the table has p^2 cells; products of two values stay far below 2^63
+POWER: Final = 1000  #: the largest exponent; nested exponents multiply
+LARGEST_P: Final = 1024  #: the table has p^2 cells; products stay far below 2^63
 
 WORD = re.compile(r"\w+|.", re.DOTALL)
 SYMBOLS: Final = frozenset("abp+-*/%() ")
@@ -37,7 +37,7 @@ OPERATORS: Final[dict[type[ast.operator], str]] = {
 
 @dataclass(frozen=True)
 class Node:
-    """An operation on two parts, each a number, a name or another operation."""
+    """A binary operation; each operand is a number, a name or another operation."""
 
     operator: str
     left: "Tree"
@@ -49,7 +49,7 @@ Tree = Node | int | str
 
 @dataclass(frozen=True)
 class Expression:
-    """A formula in the names a, b and p, made by ``parse``; only ``tree`` is evaluated.
+    """A formula in a, b and p, made by ``parse``; only ``tree`` is evaluated.
 
     Arithmetic is modulo p: p itself is 0, ``% p`` changes nothing, and ``/`` multiplies by the inverse. 0**0 is 1.
     """
@@ -58,7 +58,7 @@ class Expression:
     tree: Tree
 
     def table(self, p: int) -> Int[np.ndarray, "p p"]:
-        """Return the value at every pair, a down and b across, in 0 .. p - 1.
+        """Return the value at every pair, in 0 .. p - 1; rows are a, columns are b.
 
         Raises:
             InputError: p is not in 2 .. 1024, a divisor has no inverse modulo p at some pair, or all values are equal.
@@ -76,11 +76,11 @@ class Expression:
     def linear(self, p: int) -> tuple[int, int, int] | None:
         """Return (alpha, beta, gamma) if the formula is the modular sum alpha a + beta b + gamma, else None.
 
-        Only the values at all pairs count, as for a network: a**59 modulo 59 is a, by Fermat. alpha and beta are the
-        representatives nearest to 0, gamma is in 0 .. p - 1.
+        Formulas are compared by value: a**59 modulo 59 is a, by Fermat. alpha and beta are centered at 0; gamma is in
+        0 .. p - 1.
 
         Raises:
-            InputError: as ``table``.
+            InputError: see ``table``.
         """
         values = self.table(p)
         gamma = int(values[0, 0])
@@ -91,11 +91,11 @@ class Expression:
         return centered(alpha, p), centered(beta, p), gamma
 
     def sympy(self) -> "sympy.Expr":
-        """Return the formula as typed, unevaluated, in the integer symbols a, b and p, without ``% p``."""
+        """Return the unevaluated formula in the integer symbols a, b and p, without ``% p``."""
         return _sympy(self.tree)
 
     def latex(self) -> str:
-        r"""Return the formula as typed in LaTeX, with one ``\bmod p`` at the end."""
+        r"""Return the typed formula as LaTeX, with one ``\bmod p`` at the end."""
         import sympy
 
         formula = self.sympy()
@@ -106,12 +106,12 @@ class Expression:
 def parse(text: str) -> Expression:
     """Parse a formula in a, b, p, integers, + - * / ** % and parentheses, such as ``(a*b + 3*a) % p``.
 
-    Python's parser finds the nesting; nothing is evaluated. Other names and characters are refused before parsing, and
-    other operations after it. ``%`` takes p alone, ``**`` an integer. SymPy's ``sympify`` and ``parse_expr`` evaluate
-    Python, so they are not used.
+    Uses Python's parser and evaluates nothing. Other names and characters are rejected before parsing, other
+    operations after it. The right operand is p for ``%`` and an integer for ``**``. SymPy's ``sympify`` and
+    ``parse_expr`` evaluate Python, so they are not used.
 
     Raises:
-        InputError: the text is no such formula, is too long or nested too deep, or has too large numbers.
+        InputError: the formula is invalid, too long or nested too deeply, or a number is too large.
     """
     if len(text) > LENGTH:
         raise InputError(f"expression must have at most {LENGTH} characters (got {len(text)}).")
@@ -142,7 +142,7 @@ def _not_made_of(found: str) -> InputError:
 
 
 def _tree(node: ast.expr, text: str, depth: int, power: int) -> Tree:
-    """Convert a node of Python's parser; ``power`` is the product of the exponents around it."""
+    """Convert an ``ast`` node; ``power`` is the product of the enclosing exponents."""
     if depth > DEPTH:
         raise InputError(f"expression must have at most {DEPTH} operations inside one another (got {text!r}).")
     match node:
@@ -176,7 +176,7 @@ def _tree(node: ast.expr, text: str, depth: int, power: int) -> Tree:
 
 
 def _values(tree: Tree, p: int) -> Int[np.ndarray, "rows columns"]:
-    """Return the values modulo p, a down and b across; an axis has size 1 if its operand is absent."""
+    """Return the values modulo p, with rows a and columns b; an axis has size 1 if its operand is absent."""
     if isinstance(tree, int):
         return np.array([[tree % p]])
     if isinstance(tree, str):

@@ -1,4 +1,4 @@
-"""The devices, the precision and the memory of this machine."""
+"""Detect this machine's devices, precision and memory."""
 
 import os
 import platform
@@ -11,10 +11,10 @@ from miii.errors import InputError
 
 
 def device(name: Literal["auto", "cpu", "cuda", "mps"] = "auto") -> torch.device:
-    """Return the device of that name; "auto" takes CUDA or MPS if the machine has it.
+    """Return the named device; "auto" picks CUDA or MPS if available.
 
     Raises:
-        InputError: this machine has no such device.
+        InputError: the device is not available.
     """
     has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
@@ -27,7 +27,7 @@ def device(name: Literal["auto", "cpu", "cuda", "mps"] = "auto") -> torch.device
 def precision(
     name: Literal["auto", "float32", "bfloat16"] = "auto", on: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 ) -> torch.dtype:
-    """Return the precision of the training step; "auto" takes bfloat16 if the processor multiplies it in hardware.
+    """Return the training precision; "auto" picks bfloat16 if the hardware multiplies it natively.
 
     Emulated bfloat16 is slower than float32.
     """
@@ -41,14 +41,14 @@ def _bfloat16_in_hardware(where: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if where.type != "cpu":
         return False
-    # torch.cpu has no public function for this before 2.13; ARM has neither of these and takes float32
+    # torch.cpu has no public function for this before 2.13; ARM has neither and uses float32
     return any(getattr(torch.cpu, f"_is_{kind}_supported", bool)() for kind in ("avx512_bf16", "amx_tile"))
 
 
 def available_memory() -> int:
-    """Return the bytes that a new computation may take: free memory within the container's limit.
+    """Return the available memory in bytes, within the container's limit.
 
-    Source: proc(5), MemAvailable; cgroups(7), memory.max and memory.current. Elsewhere all physical memory.
+    Source: proc(5), MemAvailable; cgroups(7), memory.max and memory.current. Without /proc, return all physical memory.
     """
     info, group = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
     if not info.exists():

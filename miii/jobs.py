@@ -1,4 +1,4 @@
-"""Train in the background, without any user interface: one thread trains, the others read."""
+"""Train in background threads, independent of any user interface."""
 
 import math
 import os
@@ -23,12 +23,12 @@ OVER: tuple[Status, ...] = ("paused", "stopped", "finished", "failed")  #: final
 
 @dataclass
 class Job:
-    """One run in the background. The training thread writes its attributes, other threads read them.
+    """A background run. The training thread writes its attributes; other threads read them.
 
     Attributes:
-        step: the newest step; evaluation: the newest evaluation, at most a few steps older.
-        message: why it failed or was stopped by the limit, in one sentence.
-        limit: wall-clock seconds after which it is stopped; None never stops it.
+        step: the latest step; evaluation: the latest evaluation, at most a few steps older.
+        message: why it failed or hit the limit, in one sentence.
+        limit: maximum wall-clock seconds; None for no limit.
     """
 
     folder: Path
@@ -54,7 +54,7 @@ class Job:
         return self.status in OVER
 
     def wait(self, seconds: float) -> bool:
-        """Wait until the job is over, at most so many seconds; return whether it is."""
+        """Wait up to ``seconds`` for the job to end; return whether it has."""
         end = time.monotonic() + seconds
         while not self.over and time.monotonic() < end:
             time.sleep(0.01)
@@ -62,7 +62,7 @@ class Job:
 
     @property
     def rate(self) -> float | None:
-        """Steps a second over the last fifty steps, evaluations included; None before there are two."""
+        """Steps per second over the last fifty steps, including evaluations; None before the second step."""
         times = list(self._times)
         if len(times) < 2 or times[-1][0] == times[0][0]:
             return None
@@ -70,12 +70,12 @@ class Job:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until the last step at the present rate; None without a rate."""
+        """Seconds until the last step at the current rate; None without a rate."""
         rate = self.rate
         return None if not rate or self.step is None else (self.config.steps - self.step.step) / rate
 
     def stopping(self) -> bool:
-        """Return whether training must stop: by request, or by its limit. Evaluations call it too."""
+        """Return whether training must stop, by request or at its limit. Evaluations call it too."""
         if not self.stop.is_set() and time.monotonic() > self._until:
             self.message = f"Stopped after {self.limit:,.0f} seconds, the limit of a run here."
             self.stop.set()
@@ -93,9 +93,9 @@ class Job:
                 if self.stopping():
                     break
             followed.close()
-            # the last step must not keep the network, its optimizer and their gradients alive
+            # free the network, optimizer and gradients that the last step holds
             self.step = self.step and replace(self.step, weights=None, state=dict)
-            with self.lock:  # a stop at this moment must not overwrite the end
+            with self.lock:  # a concurrent stop must not overwrite the final status
                 if self.step is not None and self.step.last:
                     self.status = "finished"
                 else:
@@ -108,10 +108,10 @@ class Job:
 
 
 class Jobs:
-    """A queue of jobs, and threads that run them.
+    """A job queue and its worker threads.
 
     Args:
-        workers: jobs that train at once. More than one slows each down.
+        workers: jobs that train concurrently; more than one slows each down.
     """
 
     def __init__(self, workers: int = 1) -> None:
@@ -127,10 +127,10 @@ class Jobs:
         """Queue a new run.
 
         Args:
-            limit: wall-clock seconds after which it is stopped; None never stops it.
+            limit: maximum wall-clock seconds; None for no limit.
 
-        Raises:
-            InputError: the folder exists, or a queued job will make it.
+            Raises:
+            InputError: the folder exists, or a queued job will create it.
         """
         folder = Path(folder)
         if folder.exists():
@@ -139,13 +139,13 @@ class Jobs:
         return self._submit(job, lambda: train(config, stop=job.stopping))
 
     def resume(self, run: runs.Run, limit: float | None = None) -> Job:
-        """Queue a stopped run to be resumed.
+        """Queue a stopped run for resuming.
 
         Args:
-            limit: as of ``start``.
+            limit: see ``start``.
 
         Raises:
-            InputError: it has ended, is being written, or is queued.
+            InputError: the run has ended, is being written, or is queued.
         """
         if not run.can_resume:
             raise InputError(f"{run.name} has nothing to resume.")
@@ -162,22 +162,22 @@ class Jobs:
         return job
 
     def get(self, name: str) -> Job | None:
-        """Return the newest job of that run, or None."""
+        """Return a run's latest job, or None."""
         return self._jobs.get(name)
 
     def all(self) -> list[Job]:
-        """Return every job since the start, in the order of submission."""
+        """Return all jobs in order of submission."""
         return list(self._jobs.values())
 
     def ahead(self, job: Job) -> int:
-        """Return the number of jobs queued or running before this one; 0 once it has begun."""
+        """Return the number of jobs ahead of this one; 0 once it has started."""
         with self._lock:
             waiting = [queued for queued, _ in self._queue]
             running = sum(1 for other in self._jobs.values() if other.status in ("running", "pausing", "stopping"))
             return waiting.index(job) + running if job in waiting else 0
 
     def stop(self, job: Job) -> None:
-        """Stop a job after its present step, or remove it from the queue; a started run can be resumed."""
+        """Stop a job after its current step, or remove it from the queue; a started run can be resumed."""
         with self._lock, job.lock:
             if job.status == "queued":
                 self._queue = deque(item for item in self._queue if item[0] is not job)
@@ -187,7 +187,7 @@ class Jobs:
             job.stop.set()
 
     def pause(self, job: Job) -> None:
-        """Stop a running job after its present step, for ``resume``; the next job takes its place."""
+        """Pause a running job after its current step, so that the next job starts; ``resume`` continues it."""
         with self._lock, job.lock:
             if job.status == "running":
                 job.status = "pausing"
@@ -220,6 +220,6 @@ class Jobs:
 
 
 def be_nice() -> None:
-    """Lower the priority of this thread; Linux only."""
+    """Lower this thread's priority; Linux only."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)

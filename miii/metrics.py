@@ -1,4 +1,4 @@
-"""Losses and measures of logits and labels; evaluation uses float64, as losses near 1e-7 vanish in float32."""
+"""Losses and metrics of logits and labels. Evaluation uses float64, since losses near 1e-7 vanish in float32."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -16,7 +16,7 @@ def cross_entropy(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor
 
 
 def stablemax(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-    """Return -log of the label's share of s(x) = x + 1 for x >= 0, else 1 / (1 - x): no exponential saturates.
+    """Return the StableMax cross-entropy, with s(x) = x + 1 for x >= 0, else 1 / (1 - x), in place of exp.
 
     Source: Prieto et al. 2025 (arXiv 2501.04697), section 4.1.
     """
@@ -25,16 +25,16 @@ def stablemax(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " 
 
 
 def squared(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-    """Return the squared distance of the logits from 1 at the label and 0 elsewhere.
+    """Return the squared distance of the logits from the one-hot label.
 
-    Source: Gromov 2023 (arXiv 2301.02679), equation 5, summed over the answers.
+    Source: Gromov 2023 (arXiv 2301.02679), equation 5, summed over classes.
     """
     return logits.square().sum(-1) - 2 * logits.gather(-1, labels[:, None])[:, 0] + 1
 
 
 LossName = Literal["cross-entropy", "stablemax", "squared"]
 
-#: The loss of each example, in the precision of the logits.
+#: Per-example losses, in the precision of the logits.
 LOSSES: dict[LossName, Callable[[Tensor, Tensor], Tensor]] = {
     "cross-entropy": lambda logits, labels: F.cross_entropy(logits, labels, reduction="none"),
     "stablemax": stablemax,
@@ -47,9 +47,9 @@ def next_token(
     logits: Float[Tensor, "batch pos d_vocab"],
     following: Int[Tensor, "batch pos"],
 ) -> Float[Tensor, " batch"]:
-    """Return each example's mean loss over the positions with a target, where ``following`` is not negative.
+    """Return each example's mean loss over the positions with a target (``following`` >= 0).
 
-    Source: the next-token loss, masked, as in Hu et al. 2023 (arXiv 2309.17080), section 2.2.
+    Source: masked next-token loss, as in Hu et al. 2023 (arXiv 2309.17080), section 2.2.
     """
     asked = following >= 0
     losses = loss(logits[asked], following[asked])
@@ -63,9 +63,9 @@ def correct(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " ba
 
 
 def auc(score: np.ndarray, positive: np.ndarray) -> float:
-    """Return the ROC AUC, the chance that a positive scores above a negative; NaN if one kind is absent.
+    """Return the ROC AUC, the probability that a positive scores above a negative; NaN if a class is absent.
 
-    Source: Hanley and McNeil 1982, by scikit-learn.
+    Source: Hanley and McNeil 1982; computed with scikit-learn.
     """
     from sklearn.metrics import roc_auc_score  # takes a second to import
 

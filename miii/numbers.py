@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Int
 
-LARGEST = 10**8  #: the largest integer; its sieve takes a second or two
-BLOCK = 1 << 20  #: integers sieved at a time; they fit the cache of a core
+LARGEST = 10**8  #: the largest supported integer; sieving it takes 1 to 2 s
+BLOCK = 1 << 20  #: integers sieved at a time; they fit a core's cache
 
 
 def primes_below(limit: int) -> tuple[int, ...]:
-    """Return the primes q < ``limit``, ascending. SymPy's sieve would take half a second and 34 MB to import."""
+    """Return the primes q < ``limit``, ascending. Importing SymPy's sieve would take 0.5 s and 34 MB."""
     return tuple(int(q) for block in primes_between(2, limit - 1) for q in block) if limit > 2 else ()
 
 
@@ -31,7 +31,7 @@ def primes_between(low: int, high: int) -> Iterator[Int[np.ndarray, " primes"]]:
 def smallest_prime_factor(n: Int[np.ndarray, " integers"]) -> Int[np.ndarray, " integers"]:
     """Return the smallest prime factor of each integer; 0 for 0 and 1.
 
-    Time grows with the span of the integers, memory with their number. Ascending integers need no copy.
+    Time grows with the range of the integers, memory with their count. Ascending input is not copied.
 
     Source: the segmented sieve of Eratosthenes.
     """
@@ -59,21 +59,21 @@ def smallest_prime_factor(n: Int[np.ndarray, " integers"]) -> Int[np.ndarray, " 
 
 
 def sample(generator: np.random.Generator, most: int, size: int) -> Int[np.ndarray, " size"]:
-    """Draw ``size`` distinct integers from 0 .. most - 1, ascending, every subset equally likely.
+    """Draw a uniformly random subset of ``size`` integers from 0 .. most - 1, ascending.
 
-    Memory grows with ``size``; that of ``Generator.choice`` grows with ``most``.
+    Memory grows with ``size``, not with ``most`` as in ``Generator.choice``.
 
     Raises:
         ValueError: ``size`` is larger than ``most``.
     """
     if size > most:
         raise ValueError(f"size must be at most {most} (got {size}).")
-    if 2 * size > most:  # draw the integers to leave out: the result is at least half as long as the list
+    if 2 * size > most:  # draw the integers to omit instead
         kept = np.ones(most, dtype=bool)
         kept[sample(generator, most, most - size)] = False
         return np.flatnonzero(kept)
     drawn = np.empty(0, dtype=np.int64)
-    while len(drawn) < size:  # the first of two equal draws counts, so the order stays random
+    while len(drawn) < size:  # keep the first of equal draws, so the order stays random
         drawn = np.concatenate([drawn, generator.integers(most, size=size - len(drawn))])
         _, first = np.unique(drawn, return_index=True)
         drawn = drawn[np.sort(first)]
@@ -111,15 +111,15 @@ def width(n: int, base: int) -> int:
 
 
 def centered(k: int, p: int) -> int:
-    """Return the residue of k modulo p in -(p // 2) .. p // 2; p / 2 for an even p."""
+    """Return the residue of k modulo p in -(p // 2) .. p // 2; for even p, +p / 2."""
     k %= p
     return k - p if 2 * k > p else k
 
 
 def table(low: int = 10_000, high: int = 99_999) -> Int[np.ndarray, "rows 8"]:
-    """Return Table 1 of the draft paper: a row for every ten integers.
+    """Return Table 1 of the draft paper, with one row per ten integers.
 
-    Columns 0 to 3 are the integers ending in 1, 3, 7 and 9; columns 4 to 7 tell whether each is prime.
+    Columns 0 to 3 are the integers ending in 1, 3, 7 and 9; columns 4 to 7 are 1 where that integer is prime.
     """
     tens = np.arange(-(-low // 10) * 10, high - 8, 10)
     n = tens[:, None] + np.array([1, 3, 7, 9])
@@ -130,5 +130,5 @@ SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def place_names(base: int, places: int) -> list[str]:
-    """Return the value of each place, most significant first: 10², 10¹, 10⁰."""
+    """Return the place values, most significant first: 10², 10¹, 10⁰."""
     return [f"{base}{str(i).translate(SUPERSCRIPT)}" for i in range(places - 1, -1, -1)]

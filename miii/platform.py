@@ -1,7 +1,7 @@
-"""What this program does about torch, the C library and Vega beyond their documented use, and what each of it saves.
+"""Work around memory and import costs of torch, glibc and Vega, and state what each workaround saves.
 
-Training keeps freed memory, since the next step takes it again; the app gives it back after an analysis, since the next
-one takes other sizes. A process that does both, such as the app, keeps up to 128 MB between two returns.
+Training keeps freed memory because the next step reuses it. The app returns it after an analysis because the next one
+needs other sizes. A process that does both keeps up to 128 MB between returns.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ from functools import cache
 
 import torch
 
-MMAP_THRESHOLD, TRIM_THRESHOLD, ARENAS = -3, -1, -8  #: the options of mallopt(3), from malloc.h
+MMAP_THRESHOLD, TRIM_THRESHOLD, ARENAS = -3, -1, -8  #: mallopt(3) options, from malloc.h
 
 
 @cache
@@ -25,9 +25,9 @@ def _glibc() -> ctypes.CDLL | None:
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep up to 128 MB of freed memory; by default it maps and clears large arrays anew each time.
+    """Let glibc keep up to 128 MB of freed memory, instead of mapping and zeroing large arrays each time.
 
-    Saves 1,000 to 3,000 page faults a step of the default recipe, up to a fifth of its time. glibc only.
+    Saves 1,000 to 3,000 page faults per step of the default recipe, up to a fifth of its time. glibc only.
     """
     if libc := _glibc():
         libc.mallopt(MMAP_THRESHOLD, 32 << 20)
@@ -35,35 +35,35 @@ def keep_freed_memory() -> None:
 
 
 def limit_arenas() -> None:
-    """Let all threads share two heaps: the app's sessions have threads, and each would get a heap. glibc only."""
+    """Limit all threads to two heaps; by default, each session thread of the app gets its own. glibc only."""
     if libc := _glibc():
         libc.mallopt(ARENAS, 2)
 
 
 def give_back_memory() -> None:
-    """Return freed memory to the system, which a server of 690 MB needs between two analyses. glibc only."""
+    """Return freed memory to the system, as a 690 MB server needs between analyses. glibc only."""
     if libc := _glibc():
         libc.malloc_trim(0)
 
 
 def run_apart(script: str, arguments: Sequence[str], text: str) -> "subprocess.CompletedProcess[bytes]":
-    """Run a Python script in a process of its own, with the text as its input.
+    """Run a Python script in a subprocess, with ``text`` on stdin.
 
-    For libraries that never return their memory: Vega takes 100 MB to draw one chart.
+    For libraries that never free their memory: Vega takes 100 MB to draw one chart.
     """
     return subprocess.run([sys.executable, "-c", script, *arguments], input=text.encode(), capture_output=True)
 
 
 def update(optimizer: torch.optim.Optimizer) -> None:
-    """Take an optimizer's step without torch's wrappers around it, which import its compiler. Call under ``no_grad``.
+    """Step an optimizer without torch's wrappers, which import its compiler. Call under ``no_grad``.
 
-    Saves 2.4 s and 75 MB at the first step, together with ``_without_compiler``.
+    With ``_without_compiler``, saves 2.4 s and 75 MB at the first step.
     """
     inspect.unwrap(type(optimizer).step)(optimizer)
 
 
 def _without_compiler() -> None:
-    """Give the optimizers' other methods the attribute that each looks for, and imports the compiler to make."""
+    """Preset the attribute that optimizer methods would otherwise import the compiler to create."""
     for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
         bare = inspect.unwrap(getattr(torch.optim.Optimizer, name))
         vars(bare).setdefault("__dynamo_disable", bare)

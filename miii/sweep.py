@@ -1,4 +1,4 @@
-"""Train a grid of settings one after the other; skip finished runs and resume stopped ones."""
+"""Train a grid of settings sequentially; skip finished runs and resume stopped ones."""
 
 import itertools
 import math
@@ -12,14 +12,14 @@ from miii.errors import InputError
 from miii.training import Diverged, Step, flat, train
 from miii.training.config import RunConfig
 
-MOST = 10_000  #: most runs of a grid
+MOST = 10_000  #: maximum runs in a grid
 
 
 def grid(base: RunConfig, choices: dict[str, Sequence[Any]]) -> dict[str, RunConfig]:
     """Return every combination of the choices (option name -> values), named like ``lr=0.01,seed=3``.
 
     Raises:
-        InputError: an option is unknown, a value does not fit, or there are more than ``MOST`` combinations.
+        InputError: an option is unknown, a value is invalid, or there are more than ``MOST`` combinations.
     """
     if not all(choices.values()):
         raise InputError("grid must give at least one value for every option.")
@@ -43,13 +43,13 @@ def sweep(
 ) -> Iterator[tuple[str, Step]]:
     """Train each config into ``folder / name`` and yield its steps; skip finished runs, resume stopped ones.
 
-    If a run diverges, the next one is trained.
+    If a run diverges, continue with the next.
 
     Args:
-        stop: as of ``train``.
+        stop: see ``train``.
 
     Raises:
-        InputError: a run cannot be written, or a folder of that name holds a run with another config.
+        InputError: a run cannot be written, or its folder holds a run with a different config.
     """
     for name, config in configs.items():
         place = Path(folder) / name

@@ -13,7 +13,7 @@ import miii
 from miii.cli import comparing, export, files, inside, training
 from miii.errors import InputError, quoted, shortened
 
-#: Every command: its arguments, and what it does with them.
+#: Commands by name: argument class and function.
 COMMANDS: dict[str, tuple[Any, Callable[[Any], int]]] = {
     "train": (training.Train, training.run_train),
     "resume": (training.Resume, training.run_resume),
@@ -36,7 +36,7 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], int]]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command ``miii``: return 0 on success, 2 on bad input, 130 when stopped by Ctrl-C."""
+    """Run the command ``miii``: return 0 on success, 2 on invalid input, 130 when stopped by Ctrl-C."""
     named = tuple(
         # the first line of the docstring
         Annotated[kind, tyro.conf.subcommand(name, description=kind.__doc__.partition("\n")[0])]
@@ -72,10 +72,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _check_names(chosen: Any) -> None:
-    """Check that every text of a command can name a file: the system takes no null character.
+    """Check that no argument has a null character, which file names cannot contain.
 
     Raises:
-        InputError: one cannot.
+        InputError: an argument has one.
     """
     for field in dataclasses.fields(chosen):
         value = getattr(chosen, field.name)

@@ -17,7 +17,7 @@ RunNames = Annotated[
 
 @dataclass(frozen=True)
 class Compare:
-    """Compare runs: how soon each learned its task, and what its network computes."""
+    """Compare when runs learned their task, and what their networks compute."""
 
     runs: RunNames
     summary: Annotated[bool, tyro.conf.arg(help="one row per architecture, over its seeds")] = False
@@ -44,7 +44,7 @@ def run_compare(chosen: Compare) -> int:
     if chosen.json:
         print(json.dumps(plain.to_dict("records")))
     else:
-        if "sieve_depth" in plain:  # on primes the goal is to sieve
+        if "sieve_depth" in plain:  # the milestone on primes is sieving
             plain = plain.rename(columns=lambda name: name.replace("grokked", "sieved").replace("to_grok", "to_sieve"))
         print(plain.fillna("-").to_string(index=False, float_format="{:.4g}".format))
     return 0

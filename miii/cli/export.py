@@ -18,7 +18,7 @@ from miii.errors import InputError
 from miii.notebook.cells import Page
 from miii.runs.atomic import whole_file
 
-APP = Path(__file__).parents[2]  #: the pages lie beside the package
+APP = Path(__file__).parents[2]  #: the pages are next to the package
 ENDING = {"notebook": ".ipynb", "html": ".html"}
 
 
@@ -40,7 +40,7 @@ def run_export(chosen: Export) -> int:
     """Export and print the file's name; print a line per page on stderr.
 
     Raises:
-        InputError: an option has no such value, there is nothing to show, or the file exists or cannot be written.
+        InputError: an option is invalid, there is nothing to show, or the file exists or cannot be written.
     """
     out = chosen.out
     if out.suffix.lower() != ENDING[chosen.to]:
@@ -66,7 +66,7 @@ def run_export(chosen: Export) -> int:
 
 
 def _pages(run: str, step: int | None, wanted: str | None) -> Iterator[Page]:
-    """Yield the wanted page, or every page with a figure of the run."""
+    """Yield the requested page, or every page with a figure of the run."""
     app = _app()
     names = app.pages()
     if wanted not in (None, *names):
@@ -86,7 +86,7 @@ def _pages(run: str, step: int | None, wanted: str | None) -> Iterator[Page]:
 
 
 def _app() -> Any:
-    """Import the app, which the library finds by its path only."""
+    """Import the app by its path."""
     if not (APP / "pages" / "_kit" / "headless.py").exists():
         raise InputError("export needs the app's pages: run it in a checkout of https://github.com/syrkis/miii.")
     sys.path.insert(0, str(APP))

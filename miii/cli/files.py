@@ -1,4 +1,4 @@
-"""The commands on files: ``runs``, ``pack``, ``unpack``, ``ship``, ``import``, ``export-weights``."""
+"""File commands: ``runs``, ``pack``, ``unpack``, ``ship``, ``import``, ``export-weights``."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ from miii.tasks import ModularAddition, Operation
 
 OPERATIONS = get_args(Operation)
 
-Format = Annotated[Literal["transformer-lens"], tyro.conf.arg(help="names and layout of the weights")]
+Format = Annotated[Literal["transformer-lens"], tyro.conf.arg(help="format of the weights")]
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Pack:
     run: RunName
     out: Annotated[Path, tyro.conf.arg(help="the file to write, ending in .zip")]
     resumable: Annotated[
-        bool, tyro.conf.arg(help="add the training state of a stopped run, so that it can be resumed elsewhere")
+        bool, tyro.conf.arg(help="add the training state of a stopped run, to resume it elsewhere")
     ] = False
 
 
 @dataclass(frozen=True)
 class Unpack:
-    """Make a run from a zip file, after checking it."""
+    """Create a run from a zip file, after checking it."""
 
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="a zip file, as written by pack")]
     name: Annotated[
@@ -53,26 +53,26 @@ class Ship:
 
     run: RunName
     out: Annotated[Path, tyro.conf.arg(help="folder of the copy")]
-    snapshots: Annotated[int, tyro.conf.arg(help="how many snapshots to keep")] = 14
+    snapshots: Annotated[int, tyro.conf.arg(help="number of snapshots to keep")] = 14
 
 
 @dataclass(frozen=True)
 class Import:
-    """Make a run from external weights."""
+    """Create a run from external weights."""
 
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="a .safetensors file, or a .pt with tensors only")]
     out: Annotated[Path, tyro.conf.arg(help="folder of the run")]
     format: Format = "transformer-lens"
-    task: Annotated[str, tyro.conf.arg(help="what it was trained on", metavar="{" + ",".join(OPERATIONS) + "}")] = "add"
+    task: Annotated[str, tyro.conf.arg(help="task it was trained on", metavar="{" + ",".join(OPERATIONS) + "}")] = "add"
     expression: Annotated[
         str | None, tyro.conf.arg(help="the formula of the task expr", metavar="TEXT", help_behavior_hint="")
     ] = None
     p: Annotated[int, tyro.conf.arg(help="the modulus")] = 113
     act: Annotated[str, tyro.conf.arg(help="its activation", metavar="{" + ",".join(ACTIVATIONS) + "}")] = "relu"
-    causal: Annotated[bool, tyro.conf.arg(help="causal attention; without it, every position sees all")] = True
-    lnpre: Annotated[bool, tyro.conf.arg(help="it has LayerNorms without weights (LNPre)")] = False
+    causal: Annotated[bool, tyro.conf.arg(help="causal attention; otherwise every position sees all")] = True
+    lnpre: Annotated[bool, tyro.conf.arg(help="with weightless LayerNorms (LNPre)")] = False
     train_fraction: Annotated[
-        str, tyro.conf.arg(help="training share of this project's split, if trained on it", metavar="unknown|FLOAT")
+        str, tyro.conf.arg(help="training share of miii's own split, if it was used", metavar="unknown|FLOAT")
     ] = "unknown"
     seed: Annotated[int, tyro.conf.arg(help="seed of the split, if known")] = 0
     json: Json = False
@@ -114,10 +114,10 @@ def run_ship(chosen: Ship) -> int:
 
 
 def run_import(chosen: Import) -> int:
-    """Import and print the run's folder; print the accuracy and the tensors left out on stderr.
+    """Import and print the run's folder; print accuracy and skipped tensors on stderr.
 
     Raises:
-        InputError: an option has no such value.
+        InputError: an option is invalid.
     """
     if chosen.task not in OPERATIONS:
         raise InputError(f"task must be one of {', '.join(OPERATIONS)} (got {quoted(chosen.task)}).")

@@ -1,4 +1,4 @@
-"""The commands that look inside: ``analyze``, ``residues``, ``rollout``, ``progress``, ``formula``, ``circuit``."""
+"""Analysis commands: ``analyze``, ``residues``, ``rollout``, ``progress``, ``formula``, ``circuit``."""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Method = Annotated[str, tyro.conf.arg(help="how edges are scored", metavar="{" +
 
 @dataclass(frozen=True)
 class Analyze:
-    """Analyze a network and decide whether it performs modular addition."""
+    """Test whether a network performs modular addition."""
 
     run: RunName
     step: Step = None
@@ -35,7 +35,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Formula:
-    """Write the network's logits as a formula and evaluate the formula in its place."""
+    """Write the network's logits as a formula, and evaluate the formula in place of the network."""
 
     run: RunName
     step: Step = None
@@ -69,13 +69,13 @@ class Residues:
 
 @dataclass(frozen=True)
 class Rollout:
-    """Let a network on frames write the next integers and labels, and score them."""
+    """Generate the next integers and labels with a frames network, and score them."""
 
     run: RunName
     step: Step = None
     ahead: Annotated[
         int | None,
-        tyro.conf.arg(help="frames to write [as in a sequence]", metavar="INT", help_behavior_hint=""),
+        tyro.conf.arg(help="frames to generate [as in a sequence]", metavar="INT", help_behavior_hint=""),
     ] = None
     save: Annotated[bool, tyro.conf.arg(help="save the last snapshot's report in the run's folder")] = False
     json: Json = False
@@ -223,7 +223,7 @@ def _where(run: runs.Run, step: int | None) -> dict[str, Any]:
 
 
 def _print(values: dict[str, Any], as_json: bool, why_no_key: str = "") -> None:
-    """Print values as JSON, or as lines with the reason where there is no key frequency."""
+    """Print values as JSON or as lines, with the reason if there is no key frequency."""
     if as_json:
         print(json.dumps(values))
     else:

@@ -1,4 +1,4 @@
-"""What the commands share: common arguments, and how results are printed."""
+"""Common arguments of the commands, and printing of results."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ Step = Annotated[
 
 @contextmanager
 def parts(name: str) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a progress bar on stderr; yield a function of the parts done, the parts in total and the next part."""
+    """Show a progress bar on stderr; yield a function that takes parts done, total parts and next part."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(
         TextColumn(name, markup=False),
@@ -33,7 +33,7 @@ def parts(name: str) -> Iterator[Callable[[int, int, str], None]]:
         task = bar.add_task("", total=1)
         try:
             yield lambda done, todo, what: bar.update(task, completed=done, total=todo, description=what)
-        except InputError:  # its sentence is all that is printed
+        except InputError:  # only its message is printed
             bar.console.quiet = not bar.console.is_terminal
             raise
 
@@ -46,7 +46,7 @@ def print_values(values: dict[str, Any]) -> None:
 
 
 def by_task(values: dict[str, Any], task: TaskConfig) -> dict[str, Any]:
-    """Return the values with the names of the task's milestone, such as "sieves by 3 at", in place of JSON's."""
+    """Rename values after the task's milestone, such as "sieves by 3 at", for printing."""
     what = task.milestone
     names = {} if what == "grokked" else {"grokked_at": f"{what} at", "seconds_to_grok": "seconds until then"}
     return {names.get(name, name): value for name, value in values.items()}

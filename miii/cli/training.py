@@ -34,7 +34,7 @@ from miii.training.config import RECIPES, RunConfig
 
 
 def _flag(text: str, metavar: str) -> Any:
-    """Return the type of a text option; the config parses it or raises a sentence."""
+    """Return the type of a text option; the config validates it."""
     return Annotated[str | None, tyro.conf.arg(help=text, metavar=metavar, help_behavior_hint="")]
 
 
@@ -50,7 +50,7 @@ def _metavar(annotation: Any) -> str:
 
 
 def _option_fields() -> list[tuple[str, Any, Any]]:
-    """Return a flag for each option of a run; the recipe gives the values of absent ones."""
+    """Return a flag for each option of a run; absent flags take the recipe's values."""
     fast = {kind: flat.defaults(kind) for kind in KINDS}
     fields: list[tuple[str, Any, Any]] = []
     for option in flat.options():
@@ -62,14 +62,14 @@ def _option_fields() -> list[tuple[str, Any, Any]]:
 
 
 def _defaults(name: str, fast: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return an option's default, and those of tasks that differ from modular arithmetic."""
+    """Return an option's default, and the defaults of other tasks where they differ."""
     found = {kind: flat.text(values[name]) for kind, values in fast.items() if name in values}
     common = found.pop("modular", None)
     others = [f"{kind}: {value}" for kind, value in found.items() if value != common]
     return ", ".join(([f"fast: {common}"] if common is not None else []) + others) or "not used"
 
 
-Task = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="what to learn", metavar="{" + ",".join(TASKS) + "}")]
+Task = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="task to learn", metavar="{" + ",".join(TASKS) + "}")]
 Recipe = Annotated[str, tyro.conf.arg(help="default values of the options", metavar="{" + ",".join(RECIPES) + "}")]
 Out = Annotated[
     Path | None, tyro.conf.arg(help="folder of the run [a new one in runs/]", metavar="DIR", help_behavior_hint="")
@@ -109,7 +109,7 @@ Sweep: Any = make_dataclass(
     frozen=True,
     kw_only=True,
 )
-Sweep.__doc__ = "Train a grid of settings and seeds; finished runs are skipped."
+Sweep.__doc__ = "Train a grid of settings and seeds; skip finished runs."
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def run_train(chosen: Any) -> int:
     """Train and print the result: return 0 on success, 130 when stopped by Ctrl-C.
 
     Raises:
-        InputError: the folder exists, or an option has no such value.
+        InputError: the folder exists, or an option is invalid.
     """
     config = _config(chosen)
     out = chosen.out if chosen.out is not None else runs.new_folder(config)
@@ -135,7 +135,7 @@ def run_train(chosen: Any) -> int:
 
 
 def run_resume(chosen: Resume) -> int:
-    """Resume and print the result; exit codes as of ``run_train``."""
+    """Resume and print the result; exit codes as in ``run_train``."""
     run = runs.open(chosen.run)
     return _drain(run.folder, partial(runs.resume, run.folder.absolute()), run.config, chosen.json)
 
@@ -179,10 +179,10 @@ def _drain(out: Path, steps: Callable[..., Iterator[Step]], config: RunConfig, a
 
 
 def run_sweep(chosen: Any) -> int:
-    """Train the grid and print one row per run; exit codes as of ``run_train``.
+    """Train the grid and print one row per run; exit codes as in ``run_train``.
 
     Raises:
-        InputError: an option or a setting of the grid has no such value.
+        InputError: an option or a setting of the grid is invalid.
     """
     choices: dict[str, Sequence[Any]] = {}
     for setting in chosen.grid:
@@ -214,7 +214,7 @@ def _config(chosen: Any) -> RunConfig:
 
 
 def _value(name: str, text: str) -> Any:
-    if text != "none" or name in ("biases", "positions"):  # "none" is one of their choices
+    if text != "none" or name in ("biases", "positions"):  # "none" is a valid choice
         return text
     return () if name in ("residues", "masked") else None
 
@@ -248,7 +248,7 @@ def _progress() -> Iterator[Progress]:
     with bars:
         try:
             yield bars
-        except InputError:  # its sentence is all that is printed
+        except InputError:  # only its message is printed
             console.quiet = not console.is_terminal
             raise
 

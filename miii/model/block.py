@@ -1,4 +1,4 @@
-"""One block of a network: a mixer of positions and an MLP, wired as ``wiring.BLOCKS`` says."""
+"""One block of a network: a token mixer and an MLP, wired according to ``wiring.BLOCKS``."""
 
 from collections.abc import Callable
 from functools import partial
@@ -35,16 +35,16 @@ class Norm(Declared):
         super().__init__({"w": gain(1.0, width), "b": zeros if kind == "layer" else None})
 
     def forward(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
-        """Return the rows, normalized."""
+        """Normalize the rows."""
         if self.b is None:
             return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * self.w
         return nn.functional.layer_norm(x, self.w.shape, self.w, self.b)
 
 
 class Block(Declared):
-    """A mixer, then an MLP. A plain block adds both to the residual stream and normalizes nothing.
+    """A mixer, then an MLP. A plain block adds both to the residual stream, without norms.
 
-    Subclasses mix: see ``miii.model.mixers``.
+    Subclasses implement the mixer: see ``miii.model.mixers``.
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), equations 1 and 2; without LayerNorm as in Nanda et al. 2023; the
     other wirings as in ``wiring.BLOCKS``.
@@ -76,7 +76,7 @@ class Block(Declared):
 
     @classmethod
     def weights(cls, config: ModelConfig, n_ctx: int) -> Weights:
-        """Return the declarations of a block's weights: the mixer's own, then values, output and neurons."""
+        """Declare a block's weights: the mixer's, then values, output and neurons."""
         h, d, dh, m = config.n_heads, config.d_model, config.d_head, config.d_mlp
         wiring, every, some = BLOCKS[config.block], config.biases == "all", config.biases != "none"
         found = cls.mixer_weights(config, n_ctx)
@@ -98,16 +98,16 @@ class Block(Declared):
 
     @classmethod
     def mixer_weights(cls, config: ModelConfig, n_ctx: int) -> Weights:
-        """Return the declarations of what the mixer has beside W_V and W_O."""
+        """Declare the mixer's weights other than W_V and W_O."""
         return {}
 
     def mix(
         self, v: Float[Tensor, "batch key head d_head"], heard: Tensor, tap: Tap, where: Where
     ) -> Float[Tensor, "batch query head d_head"]:
-        """Return z: the values of all positions, mixed for the positions to compute.
+        """Return z: the values mixed across positions, at the positions to compute.
 
         Args:
-            heard: what the block reads, stored as ``where`` says.
+            heard: the block's input, stored as described by ``where``.
         """
         raise NotImplementedError
 
@@ -128,39 +128,39 @@ class Block(Declared):
         return self.after(tap("resid_mid", self._sum("ln1", mid)), tap)
 
     def after(self, mid: Float[Tensor, "*rows d_model"], tap: Tap = identity) -> Float[Tensor, "*rows d_model"]:
-        """Return the rest of the block from ``resid_mid`` on; parallel blocks have no such rest."""
+        """Apply the second half of the block, from ``resid_mid`` on; not for parallel blocks."""
         return tap("resid_post", self.close(mid, self.mlp(self._read("ln2", mid, tap), tap)))
 
     def close(
         self, mid: Float[Tensor, "*rows d_model"], written: Float[Tensor, "*rows d_model"]
     ) -> Float[Tensor, "*rows d_model"]:
-        """Return ``resid_post`` from ``resid_mid`` (``attn_out`` in parallel blocks) and what the neurons write."""
+        """Return ``resid_post`` from ``resid_mid`` (``attn_out`` in parallel blocks) and the MLP output."""
         kept = self.wiring.mlp_skip or self.wiring.parallel
         return self._sum("ln2", mid + written if kept else written)
 
     def mixed(self, heard: Tensor, tap: Tap, where: Where) -> Float[Tensor, "batch query d_model"]:
-        """Return what the mixer writes: the values, mixed, heads summed through W_O."""
+        """Return the mixer's output: mixed values, projected by W_O and summed over heads."""
         v = tap("v", where.all(heard, self.values))
         z = tap("z", self.mix(v, heard, tap, where)).flatten(-2)
         out = add_bias(z @ self.W_O.flatten(0, 1), self.b_O) if self.wiring.projections else z
         return tap("attn_out", out if self.mixer_gain is None else out * self.mixer_gain)
 
     def mlp(self, resid: Float[Tensor, "*rows d_model"], tap: Tap = identity) -> Float[Tensor, "*rows d_model"]:
-        """Return what the neurons write: act(resid W_in + b_in) W_out + b_out (Vaswani et al., equation 2)."""
+        """Return the MLP output: act(resid W_in + b_in) W_out + b_out (Vaswani et al., equation 2)."""
         pre = tap("mlp_pre", add_bias(resid @ self.W_in, self.b_in))
         post = tap("mlp_post", self.act(pre))
         out = add_bias(post @ self.W_out, self.b_out)
         return tap("mlp_out", out if self.mlp_gain is None else out * self.mlp_gain)
 
     def heads(self, resid: Float[Tensor, "*rows d_model"], which: str) -> Float[Tensor, "*rows head d_head"]:
-        """Return queries ("Q"), keys ("K") or values ("V"): one linear map for each head."""
+        """Return queries ("Q"), keys ("K") or values ("V"): one linear map per head."""
         W = getattr(self, f"W_{which}")
         h, d, dh = W.shape
         out = (resid @ W.transpose(0, 1).reshape(d, h * dh)).unflatten(-1, (h, dh))
         return add_bias(out, getattr(self, f"b_{which}"))
 
     def values(self, heard: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows head d_head"]:
-        """Return what each position offers; without projections the stream itself, cut into heads."""
+        """Return the values; without projections, the stream split into heads."""
         return self.heads(heard, "V") if self.wiring.projections else heard.unflatten(-1, self.head_shape)
 
     def _read(self, name: str, resid: Tensor, tap: Tap) -> Tensor:
@@ -173,7 +173,7 @@ class Block(Declared):
 
 
 def add_bias(value: Tensor, bias: Tensor | None) -> Tensor:
-    """Return ``value`` [..., d] + ``bias`` [d], or ``value`` where there is none."""
+    """Return ``value`` [..., d] + ``bias`` [d], or ``value`` without a bias."""
     return value if bias is None else value + bias
 
 

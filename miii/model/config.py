@@ -1,4 +1,4 @@
-"""The shape of a network: sizes, blocks and their wiring."""
+"""Network architecture: sizes, blocks and wiring."""
 
 from typing import Literal
 
@@ -11,26 +11,26 @@ Act = Literal["relu", "gelu", "square", "tailored"]
 
 
 class ModelConfig(Frozen):
-    """The shape of a network. The default is that of Nanda et al.: attention and neurons, added, without norms.
+    """The architecture of a network. Defaults follow Nanda et al.: residual attention and MLP, without norms.
 
     Raises:
-        InputError: a size below 1, heads that do not divide the width, or a block, mixer and norm that do not fit.
+        InputError: a size below 1, n_heads that does not divide d_model, or an incompatible block, mixer and norm.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 3 and appendix A; "square" is Gromov's (arXiv 2301.02679);
     blocks and mixers: ``wiring.BLOCKS``, ``wiring.MIXERS``.
     """
 
-    n_layers: int = Field(1, ge=1, le=24, description="blocks, each a mixer of positions and an MLP")
+    n_layers: int = Field(1, ge=1, le=24, description="number of blocks, each a token mixer and an MLP")
     d_model: int = Field(128, ge=1, le=4096, description="width of the residual stream")
-    n_heads: int = Field(4, ge=1, le=256, description="attention heads of a block; they divide d_model")
-    d_mlp: int = Field(512, ge=1, le=16384, description="neurons of a block")
+    n_heads: int = Field(4, ge=1, le=256, description="attention heads per block; must divide d_model")
+    d_mlp: int = Field(512, ge=1, le=16384, description="neurons per block")
     act: Act = Field(
-        "relu", description="activation of the neurons; tailored: a leaky ReLU with a slope that suits the depth"
+        "relu", description="activation of the neurons; tailored: a leaky ReLU with a depth-dependent slope"
     )
-    biases: Literal["mlp", "all", "none"] = Field("mlp", description="linear maps that have a bias")
+    biases: Literal["mlp", "all", "none"] = Field("mlp", description="linear maps with a bias")
     positions: Literal["learned", "none", "frames"] = Field(
         "learned",
-        description="vectors of the positions; frames: one for the step and one for the slot in its frame",
+        description="position embeddings; frames: the sum of one per frame and one per slot in the frame",
     )
     causal: bool = Field(True, description="whether a position sees only itself and earlier ones")
     block: BlockName = Field("plain", description="wiring of skips, norms and the mixer")
@@ -62,17 +62,17 @@ class ModelConfig(Frozen):
 
     @property
     def plain(self) -> bool:
-        """Whether parts simply add up in the residual stream: plain blocks with attention."""
+        """Whether the residual stream is a plain sum of components: plain blocks with attention."""
         return self.block == "plain" and self.mixer == "attention"
 
     def must_be_plain(self, what: str) -> None:
-        """Check that the network's parts simply add up.
+        """Check that the network is ``plain``.
 
         Args:
-            what: the analysis that needs it.
+            what: the analysis that requires it.
 
         Raises:
-            InputError: the blocks are not plain, or have another mixer than attention.
+            InputError: the blocks are not plain, or the mixer is not attention.
         """
         if not self.plain:
             raise InputError(

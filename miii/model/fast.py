@@ -1,8 +1,8 @@
-"""The same logits with less work, for training; a test shows equality in float64.
+"""Compute the same logits with less work, for training; tests check equality in float64.
 
-1. An embedding depends only on (token, position), so the first block's queries, keys and values are computed once for
-   each distinct pair: 2 p + 1 rows in place of 3 p^2.
-2. The answer is read at the last position, so the last block computes queries and neurons there only.
+1. An embedding depends only on (token, position), so the first block's queries, keys and values are computed once per
+distinct pair: 2 p + 1 rows instead of 3 p^2.
+2. Predictions are made at the last position, so the last block computes queries and neurons only there.
 3. Without a norm, W_in and W_U read attention's output linearly, so W_O W_in and W_O W_U are multiplied first, and the
    residual stream is never computed.
 
@@ -28,16 +28,16 @@ from miii.tasks.task import Task
 
 @dataclass(frozen=True)
 class Plan:
-    """The distinct (token, position) pairs of some examples, and the index of each example's own pairs."""
+    """The distinct (token, position) pairs of a batch, and each example's indices into them."""
 
     token: Int[Tensor, " distinct"]
     position: Int[Tensor, " distinct"]
     index: Int[Tensor, "batch pos"]
     readers: Int[Tensor, " readers"]  # the distinct pairs at the last position
-    reader: Int[Tensor, " batch"]  # the index of each example's own among them
+    reader: Int[Tensor, " batch"]  # each example's index into ``readers``
 
     def rows(self, rows: Int[Tensor, " rows"]) -> "Plan":
-        """Return the plan of some of the examples."""
+        """Return the plan for a subset of the examples."""
         return replace(self, index=self.index[rows], reader=self.reader[rows])
 
 
@@ -53,20 +53,20 @@ def plan(tokens: Int[Tensor, "batch pos"]) -> Plan:
 def answer_logits(
     model: Transformer, plan: Plan, kept: Float[Tensor, "batch d_mlp"] | None = None
 ) -> Float[Tensor, "batch d_vocab_out"]:
-    """Return the logits at the last position: the values and gradients of ``model(tokens)[:, -1]``.
+    """Return the logits at the last position, equal to ``model(tokens)[:, -1]`` in value and gradient.
 
     Args:
-        kept: dropout's factors, by which the last block's ``mlp_post`` is multiplied.
+        kept: dropout mask that multiplies the last block's ``mlp_post``.
     """
     if not model.config.plain:
         return _forward(model, plan, kept)[:, -1]
     z, resid = _at_answer(model, plan)
     block, W_U = model.blocks[-1], model.W_U
-    # under autocast, products are bfloat16 and sums with float32 are float32: the large matrices stay bfloat16
+    # under autocast, products are bfloat16 and sums with float32 stay float32; large matrices stay bfloat16
     post = block.act(_neurons(block, z, resid))
     if kept is not None:
         post = post * kept.to(post.dtype)
-    if W_U.shape[1] > W_U.shape[0]:  # more answers than dimensions: multiplying by W_U last is cheaper
+    if W_U.shape[1] > W_U.shape[0]:  # more classes than dimensions: multiplying by W_U last is cheaper
         written = post @ block.W_out + z @ block.W_O.flatten(0, 1)
         return add_bias((written + add_bias(add_bias(resid, block.b_O), block.b_out)) @ W_U, model.b_U)
     constant = add_bias(add_bias(add_bias(resid, block.b_O), block.b_out) @ W_U, model.b_U)
@@ -102,7 +102,7 @@ def _forward(
     tap: Tap = identity,
     at: slice = LAST,
 ) -> Float[Tensor, "batch query d_vocab_out"]:
-    """The logits of any network, by the first two facts."""
+    """Return any network's logits, using the first two shortcuts."""
     site = f"{len(model.blocks) - 1}.mlp_post"
 
     def dropped(name: str, value: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ def _forward(
 
 
 def _at_answer(model: Transformer, plan: Plan) -> tuple[Float[Tensor, "batch heads"], Float[Tensor, "rows d_model"]]:
-    """The last block's z, heads side by side, and its input (or the one row of it), at the last position."""
+    """Return the last block's z (heads concatenated) and its input (one row if shared), at the last position."""
     distinct = model.W_E[plan.token] + model.places()[plan.position]
     *before, last = model.blocks
     if not before:
@@ -137,12 +137,12 @@ def _neurons(block: Block, z: Tensor, resid: Tensor) -> Float[Tensor, "batch d_m
 
 
 def _first_and_last(block: Block, distinct: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
-    """z [batch, head, d_head] and the residual stream at the last position, for a model of one block."""
+    """Return z [batch, head, d_head] and the residual stream at the last position, for a one-block model."""
     q, k, v = block.heads(distinct[plan.readers], "Q"), block.heads(distinct, "K"), block.heads(distinct, "V")
     if len(plan.readers) == 1:  # every example ends in the same token: scores depend only on the key
         scores = gather((k * q).sum(-1), plan.index)
         pattern = torch.softmax(scores / math.sqrt(q.shape[-1]), dim=1)
-        # in full precision: the gradients of many rows add up in one value
+        # full precision: the gradients of many rows sum into one value
         z = (pattern.unsqueeze(-1) * gather(v.to(distinct.dtype), plan.index)).sum(1)
         return z, distinct[plan.readers]
     z = _attend_last(gather(q, plan.reader), gather(k, plan.index), gather(v, plan.index))

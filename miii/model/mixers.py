@@ -1,6 +1,6 @@
-"""How positions exchange information: from values v [batch, pos, head, d_head] to what each position hears, z.
+"""Token mixers: map values v [batch, pos, head, d_head] to mixed values z.
 
-A mixer is a block that owns its weights, their first values, and the mixing.
+Each mixer is a block that defines its weights, their initialization and the mixing.
 """
 
 import math
@@ -96,7 +96,8 @@ class ShapedAttention(SkipAttention):
 class TargetedAttention(Attention):
     """z = diag(d) softmax(q k / sqrt d_head + log(T / d)) v, T a target matrix and d its row sums: "E-SPA".
 
-    Zero queries and orthogonal values and outputs begin at T, which keeps signals alive without skips and norms.
+    Zero queries initialize the attention at T, which propagates signals without skips and norms if W_V and W_O are
+    orthogonal.
 
     Source: He et al. 2023 (arXiv 2302.10322).
     """
@@ -105,7 +106,7 @@ class TargetedAttention(Attention):
 
     def __init__(self, config: ModelConfig, n_ctx: int, layer: int) -> None:
         super().__init__(config, n_ctx, layer)
-        self.target = signal.target(layer, config.n_layers, n_ctx)  # no buffer: not every device has float64
+        self.target = signal.target(layer, config.n_layers, n_ctx)  # not a buffer: some devices lack float64
 
     @classmethod
     def weights(cls, config: ModelConfig, n_ctx: int) -> Weights:
@@ -116,14 +117,14 @@ class TargetedAttention(Attention):
         n = scores.shape[-1]
         target = self.target[:n, :n][at]
         totals = target.sum(-1, keepdim=True)
-        # as in the weights' type: under autocast the scores have another
+        # in the weights' dtype: autocast changes that of the scores
         shift = (target / totals).log().to(scores.device, self.W_Q.dtype).to(scores.dtype)
         pattern = self.attention(scores + shift, tap, at)
         return tap("pattern", pattern * totals.to(pattern.device, self.W_Q.dtype).to(pattern.dtype))
 
 
 class Mean(Block):
-    """z = the mean of the values of all visible positions, the same for each head."""
+    """z = the mean of v over all visible positions, the same for every head."""
 
     def mix(self, v: Tensor, heard: Tensor, tap: Tap, where: Where) -> Tensor:
         even = uniform(v.shape[1], self.causal, v)[where.at]
@@ -132,7 +133,7 @@ class Mean(Block):
 
 
 class Convolution(Block):
-    """z[i] = sum over j of W_conv[i - j] v[j], each channel by itself. Source: the draft paper's equation 5."""
+    """z[i] = sum over j of W_conv[i - j] v[j], per channel. Source: the draft paper's equation 5."""
 
     W_conv: nn.Parameter
 
@@ -143,7 +144,7 @@ class Convolution(Block):
 
     @property
     def first(self) -> int:
-        """The place of lag 0 in the kernel."""
+        """The index of lag 0 in the kernel."""
         return 0 if self.causal else self.W_conv.shape[-1] // 2
 
     def mix(self, v: Tensor, heard: Tensor, tap: Tap, where: Where) -> Tensor:
@@ -156,7 +157,7 @@ class Convolution(Block):
 
 
 class FourierConvolution(Convolution):
-    """The same as ``Convolution``, as a product of spectra with padding against wrap-around.
+    """``Convolution`` computed as a product of spectra, padded against wrap-around.
 
     Source: the convolution theorem; the draft paper's introduction.
     """
@@ -172,7 +173,7 @@ class FourierConvolution(Convolution):
 
 
 class GatedUnit(Block):
-    """z = the states of torch's gated recurrent unit on the values, d_model wide.
+    """z = the hidden states of torch's gated recurrent unit on v, d_model wide.
 
     Source: Cho et al. 2014 (arXiv 1406.1078), as in ``torch.nn.GRU``; the draft paper's equation 6.
     """
@@ -182,14 +183,14 @@ class GatedUnit(Block):
     def __init__(self, config: ModelConfig, n_ctx: int, layer: int) -> None:
         super().__init__(config, n_ctx, layer)
         d = config.d_model
-        with torch.random.fork_rng(devices=[]):  # torch draws its weights from the global generator; ours are redrawn
+        with torch.random.fork_rng(devices=[]):  # torch uses the global generator; weights are redrawn later
             self.gru = nn.GRU(d, d, bias=config.biases != "none", batch_first=True)
         for name, weight in self.gru.named_parameters():
             shape = tuple(weight.shape)
             self.declared[f"gru.{name}"] = Weight(shape, normal(d)) if len(shape) == 2 else bias(*shape)
 
     def mix(self, v: Tensor, heard: Tensor, tap: Tap, where: Where) -> Tensor:
-        with torch.autocast(v.device.type, enabled=False):  # which has no recurrent unit on a processor
+        with torch.autocast(v.device.type, enabled=False):  # autocast has no GRU on CPU
             states, _ = self.gru(v.flatten(2).to(self.W_V.dtype))
         return states.unflatten(-1, v.shape[2:])[:, where.at]
 
@@ -197,8 +198,8 @@ class GatedUnit(Block):
 class Recurrence(Block):
     """z[i] = a z[i - 1] + v[i], a = sigmoid(decay) for each channel, in log2(positions) steps.
 
-    Each step doubles how far back the sums reach, which is right because the recurrence is linear. Channels begin
-    between forgetting at once and hardly at all.
+    A parallel scan: each step doubles the reach of the sums, which is exact because the recurrence is linear. Initial
+    decays range from forgetting at once to barely forgetting.
 
     Source: Hillis and Steele 1986, "Data parallel algorithms"; linear recurrences as layers: Martin and Cundy 2018
     (arXiv 1709.04057); the draft paper's equation 6.
@@ -218,7 +219,7 @@ class Recurrence(Block):
         return z[:, where.at]
 
 
-#: The types of blocks by the names of ``wiring.MIXERS``, and those of attention by ``Wiring.shape``.
+#: Block classes by name in ``wiring.MIXERS``, and attention classes by ``Wiring.shape``.
 BLOCK_TYPES: dict[str, type[Block]] = {
     "attention": Attention,
     "convolution": Convolution,
@@ -241,12 +242,12 @@ def block_type(config: ModelConfig) -> type[Block]:
 
 
 def causal_mask(n: int, device: torch.device) -> Tensor:
-    """Return, as True, the keys [n] that a query [n] may not see: those after it (Vaswani et al., section 3.2.3)."""
+    """Return the causal mask [query, key], True where the key comes after the query (Vaswani et al., section 3.2.3)."""
     return torch.ones(n, n, dtype=torch.bool, device=device).triu(1)
 
 
 def uniform(n: int, causal: bool, like: Tensor) -> Float[Tensor, "query key"]:
-    """Return the attention of zero queries: equal weight on every visible position.
+    """Return the attention of zero queries: uniform over visible positions.
 
     Source: He and Hofmann 2023 (arXiv 2311.01906), the centering matrix C.
     """
@@ -256,7 +257,7 @@ def uniform(n: int, causal: bool, like: Tensor) -> Float[Tensor, "query key"]:
 
 
 def _begun(weights: Weights, **inits: Init) -> Weights:
-    """The declarations, some of them with other first values."""
+    """Return the declarations with some initializers replaced."""
     return {
         name: replace(weight, init=inits[name]) if weight is not None and name in inits else weight
         for name, weight in weights.items()

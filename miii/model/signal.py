@@ -1,4 +1,4 @@
-"""Deep networks without skips and norms: target matrices for attention, and leaky ReLUs that suit the depth."""
+"""Deep networks without skips and norms: target matrices for attention, and leaky ReLUs tailored to the depth."""
 
 import math
 from functools import lru_cache
@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 GAMMA_LAST = 0.005  #: decay of similarity with distance at the last layer
-RETAINED = 0.9  #: correlation after the last layer of two inputs that begin uncorrelated
+RETAINED = 0.9  #: correlation of two initially uncorrelated inputs after the last layer
 
 
 def kernel(layer: int, n_layers: int, n: int) -> Float[Tensor, "pos pos"]:
@@ -27,7 +27,7 @@ def kernel(layer: int, n_layers: int, n: int) -> Float[Tensor, "pos pos"]:
 
 
 def target(layer: int, n_layers: int, n: int) -> Float[Tensor, "query key"]:
-    """Return the attention matrix of layer ``layer`` (from 0), which turns the kernel before it into the next.
+    """Return the attention matrix of ``layer`` (from 0), which maps its input kernel to its output kernel.
 
     A = L_l L_(l-1)^-1 with Cholesky factors L of the kernels, so the product of the first l matrices has kernel l.
 
@@ -39,10 +39,10 @@ def target(layer: int, n_layers: int, n: int) -> Float[Tensor, "query key"]:
 
 @lru_cache
 def tailored_slope(n_layers: int) -> float:
-    """Return the negative slope a of leaky ReLUs that keep inputs apart through ``n_layers`` of them.
+    """Return the negative slope a of leaky ReLUs that keeps inputs distinct through ``n_layers`` layers.
 
-    Two uncorrelated inputs have at most correlation ``RETAINED`` after the last; few layers need no slope (a = 0, a
-    ReLU). At unit variance one layer maps a correlation c to
+    Uncorrelated inputs have correlation at most ``RETAINED`` after the last layer; for few layers, a = 0 (a ReLU). At
+    unit variance one layer maps a correlation c to
     psi(c) = c + (1 - a)^2 / (pi (1 + a^2)) (sqrt(1 - c^2) - c arccos c); a is found by bisection.
 
     Source: Zhang et al. 2022 (arXiv 2203.08120), "tailored activation transformations".
@@ -55,7 +55,7 @@ def tailored_slope(n_layers: int) -> float:
 
 
 def tailored(x: Tensor, slope: float) -> Tensor:
-    """Return sqrt(2 / (1 + a^2)) max(x, a x): a leaky ReLU that keeps the variance of a normal input."""
+    """Return sqrt(2 / (1 + a^2)) max(x, a x): a leaky ReLU that preserves the variance of a normal input."""
     return torch.where(x > 0, x, slope * x) * math.sqrt(2 / (1 + slope * slope))
 
 

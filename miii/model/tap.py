@@ -1,8 +1,8 @@
-"""One tap, no hooks: read or replace any named activation of a forward pass.
+"""Read or replace any named activation of a forward pass, without hooks.
 
-A model passes every named activation through ``tap(name, value) -> value``. ``capture`` keeps them, ``intervene``
-replaces some. A tap is a plain function, so gradients with respect to activations and ``torch.func.vmap`` over
-trajectories work as usual.
+A model passes every named activation through ``tap(name, value) -> value``. ``capture`` stores activations,
+``intervene`` replaces them. A tap is a plain function, so gradients with respect to activations and
+``torch.func.vmap`` over trajectories work as usual.
 """
 
 import contextlib
@@ -18,8 +18,8 @@ from miii.model.wiring import BLOCKS
 
 Tap = Callable[[str, Tensor], Tensor]
 
-#: Every site and its axes. Inside a block it is called ``"<layer>.<site>"``, such as ``"0.pattern"``. ``sites`` tells
-#: which of them a network has.
+#: Every site and its axes. Inside a block its name is ``"<layer>.<site>"``, such as ``"0.pattern"``. ``sites`` lists
+#: those of a network.
 SITES: dict[str, tuple[str, ...]] = {
     "embed": ("batch", "pos", "d_model"),
     "pos_embed": ("pos", "d_model"),
@@ -47,10 +47,10 @@ OUTSIDE = ("embed", "pos_embed", "ln_final", "logits")
 
 
 def sites(config: ModelConfig) -> tuple[str, ...]:
-    """Return the sites that a network of this shape has; those inside a block without their layer.
+    """Return the sites of a network; those inside a block omit the layer.
 
-    Only attention has queries, keys and scores, only attention and the mean have a pattern. Outputs of norms are sites
-    where something reads them. Parallel blocks have no ``resid_mid``.
+    Only attention has queries, keys and scores; only attention and the mean have a pattern. Outputs of norms are sites
+    where they are read. Parallel blocks have no ``resid_mid``.
     """
     wiring = BLOCKS[config.block]
     missing = set()
@@ -81,7 +81,7 @@ def capture(
         Activations by name; ``SITES`` gives their axes.
 
     Raises:
-        InputError: the model has no such activation, or one that is kept is not finite.
+        InputError: the model has no such activation, or a kept one is not finite.
 
     Source: TransformerLens' ``run_with_cache``, as one function.
     """
@@ -100,7 +100,7 @@ def capture(
         model(tokens, tap=keep)
         _all_met(names or (), met)
     for name, value in kept.items():
-        if not name.endswith("scores"):  # which are minus infinity for later positions
+        if not name.endswith("scores"):  # masked scores are minus infinity
             must_be_finite(value, name)
     return kept
 
@@ -117,7 +117,7 @@ def must_be_finite(values: Tensor, name: str) -> Tensor:
 
 
 class _Complete(Exception):
-    """Stops a forward pass that has all activations to keep."""
+    """Raised to stop a forward pass once all requested activations are stored."""
 
 
 def intervene(
@@ -132,7 +132,7 @@ def intervene(
             ``{"0.z": zero_head(0)}``.
 
     Raises:
-        InputError: the model has no such activation, or a new value has another shape than the old one.
+        InputError: the model has no such activation, or a new value has a different shape.
 
     Source: TransformerLens' ``run_with_hooks``; activation patching as in Heimersheim and Nanda (arXiv 2404.15255).
     """
@@ -154,7 +154,7 @@ def intervene(
 
 
 def zero_head(head: int) -> Callable[[Tensor], Tensor]:
-    """Return a change for ``z`` [batch, pos, head, d_head] that sets one head to zero.
+    """Return a change for ``z`` [batch, pos, head, d_head] that zero-ablates one head.
 
     Raises:
         InputError: when called, if ``z`` has no such head.

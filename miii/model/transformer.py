@@ -1,7 +1,7 @@
-"""A transformer to be read in one sitting, and taken apart.
+"""A small transformer, written to be read and analyzed.
 
-Shapes: batch, pos (query and key where both occur), head, d_model, d_head, d_mlp, d_vocab, d_vocab_out.
-Weights carry TransformerLens' names and layouts, and multiply from the right: ``resid @ W_in``.
+Shapes: batch, pos (query and key where both occur), head, d_model, d_head, d_mlp, d_vocab, d_vocab_out. Weights use
+TransformerLens' names and layouts, and multiply from the right: ``resid @ W_in``.
 """
 
 import math
@@ -26,12 +26,12 @@ class Transformer(Declared):
     """Embed, blocks, unembed. ``forward(tokens, tap)`` passes every activation of ``SITES`` through ``tap``.
 
     Args:
-        seed: draws the initial weights, with a generator of their own. None leaves them undrawn, for loading.
-        frame: for ``positions`` frames, how many positions a frame has: the vector of a position is that of its step
-            (the index of its frame) plus that of its slot in the frame.
+        seed: seed of the initial weights, with their own generator; None leaves them uninitialized, for loading.
+        frame: positions per frame, for ``positions`` "frames": a position's vector is the sum of its step's (the index
+            of its frame) and its slot's.
 
     Raises:
-        InputError: positions come in frames, and there is no ``frame``.
+        InputError: ``positions`` is "frames" and ``frame`` is None.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), appendix A: learned positions, untied, randn / sqrt(d_model),
     W_U randn / sqrt(d_vocab). Frames as in Hu et al. 2023 (arXiv 2309.17080), section 2.2.
@@ -76,11 +76,11 @@ class Transformer(Declared):
 
     @classmethod
     def of(cls, config: ModelConfig, task: Task, seed: int | None = None) -> "Transformer":
-        """Return a network of the task's sizes."""
+        """Return a network sized for the task."""
         return cls(config, task.d_vocab, task.d_vocab_out, task.n_ctx, seed, task.frame)
 
     def places(self) -> Float[Tensor, "pos d_model"]:
-        """Return the vector of each position: W_pos, or the sum of its step's and its slot's."""
+        """Return the position embeddings: W_pos, or the sums of step and slot vectors."""
         if self.config.positions != "frames":
             return self.W_pos
         return (self.W_step[:, None] + self.W_slot).flatten(0, 1)[: self.n_ctx]
@@ -99,7 +99,7 @@ class Transformer(Declared):
     def forward(
         self, tokens: Int[Tensor, "batch pos"], tap: Tap = identity, at: slice = ALL
     ) -> Float[Tensor, "batch query d_vocab_out"]:
-        """Return the logits at every position; the last one answers a task's example.
+        """Return the logits at every position; most tasks predict at the last one.
 
         Args:
             at: the positions that the last block computes, all or ``wiring.LAST``.
@@ -112,7 +112,7 @@ class Transformer(Declared):
 
 
 def answer(model: Transformer, tokens: Int[Tensor, "batch pos"]) -> Int[Tensor, " batch"]:
-    """Return the model's answers: the largest logit at the last position (Nanda et al. 2023, section 3)."""
+    """Return the model's predictions: the largest logit at the last position (Nanda et al. 2023, section 3)."""
     with torch.no_grad():
         return torch.cat([model(chunk, at=LAST)[:, -1].argmax(-1) for chunk in tokens.split(1024)])
 

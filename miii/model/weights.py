@@ -1,6 +1,6 @@
-"""Weights before they exist: their shapes, how they begin, and how optimizers treat them.
+"""Declare weights: their shapes, initialization and treatment by optimizers.
 
-A module declares its weights. Drawing them, weight decay and the matrices that Muon takes follow from the declarations.
+Initialization, weight decay and the choice of matrices for Muon all follow from a module's declarations.
 """
 
 import math
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 Shape = tuple[int, ...]
-Init = Callable[[Shape, torch.Generator], Tensor]  #: draws the first value of a weight
+Init = Callable[[Shape, torch.Generator], Tensor]  #: draws a weight's initial value
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class Weight:
     """The declaration of a weight.
 
     Attributes:
-        init: draws its first value.
+        init: draws the initial value.
         kind: a "map" multiplies activations, a "bias" is added to them, a "gain" scales them or belongs to a norm.
-            Weight decay spares gains: the network would have to hold them up against it.
-        muon: how Muon sees it: as it is ("matrix"), its heads side by side ("columns": [d_model, head * d_head]), or
-            below each other ("rows": [head * d_head, d_model]). An "embedding" is a matrix if the optimizer takes
-            embeddings. None leaves it to AdamW.
+            Gains are exempt from weight decay, which would pull them to 0.
+        muon: layout for Muon: unchanged ("matrix"), heads concatenated ("columns": [d_model, head * d_head]) or stacked
+            ("rows": [head * d_head, d_model]). An "embedding" is a matrix if the optimizer includes embeddings. None
+            leaves the weight to AdamW.
     """
 
     shape: Shape
@@ -35,13 +35,13 @@ class Weight:
     muon: Literal["matrix", "columns", "rows", "embedding"] | None = None
 
 
-Weights = dict[str, Weight | None]  #: by name; None for a weight that the module does without
+Weights = dict[str, Weight | None]  #: by name; None for an absent weight
 
 
 class Declared(nn.Module):
-    """A module made of declared weights: maps first, then biases, then gains. A declaration of None leaves None.
+    """A module of declared weights: maps first, then biases, then gains. None stays None.
 
-    Biases and gains have their first values at once; maps wait for ``init_weights`` or for values to be loaded.
+    Biases and gains are initialized at once; maps by ``init_weights`` or by loading.
     """
 
     def __init__(self, weights: Mapping[str, Weight | None]) -> None:
@@ -58,7 +58,7 @@ class Declared(nn.Module):
 
 
 def declared(model: nn.Module) -> dict[str, Weight]:
-    """Return the declaration of each weight of a model, by the weight's full name."""
+    """Return the declarations of a model's weights, by full name."""
     return {
         f"{prefix}.{name}".removeprefix("."): weight
         for prefix, module in model.named_modules()
@@ -69,34 +69,34 @@ def declared(model: nn.Module) -> dict[str, Weight]:
 
 @torch.no_grad()
 def init_weights(model: nn.Module, seed: int) -> None:
-    """Draw the weights of a model, in the order of ``named_parameters``, with a generator of their own."""
+    """Draw a model's weights in the order of ``named_parameters``, with their own generator."""
     generator, declarations = torch.Generator().manual_seed(seed), declared(model)
     for name, weight in model.named_parameters():
         weight.copy_(declarations[name].init(tuple(weight.shape), generator))
 
 
 def bias(*shape: int) -> Weight:
-    """Return a bias that begins at 0."""
+    """Declare a bias, initially 0."""
     return Weight(shape, constant(0.0), "bias")
 
 
 def gain(value: float, *shape: int) -> Weight:
-    """Return a gain that begins at ``value``."""
+    """Declare a gain, initially ``value``."""
     return Weight(shape, constant(value), "gain")
 
 
 def normal(fan: int) -> Init:
-    """Draw from a normal distribution of variance 1 / fan."""
+    """Return an initializer: normal with variance 1 / fan."""
     return partial(_normal, fan)
 
 
 def constant(value: float) -> Init:
-    """Begin at one value everywhere."""
+    """Return an initializer with one value everywhere."""
     return partial(_constant, value)
 
 
 def orthogonal(shape: Shape, generator: torch.Generator) -> Tensor:
-    """Draw an orthogonal matrix, cut into heads: side by side for [head, d_model, d_head], else below each other."""
+    """Draw an orthogonal matrix split into heads: by columns for [head, d_model, d_head], else by rows."""
     h, a, b = shape
     width = max(a, b)
     q, r = torch.linalg.qr(torch.randn(width, width, generator=generator, dtype=torch.float64))
@@ -105,7 +105,7 @@ def orthogonal(shape: Shape, generator: torch.Generator) -> Tensor:
 
 
 def spaced(low: float, high: float) -> Init:
-    """Begin evenly spaced from ``low`` to ``high``."""
+    """Return an initializer evenly spaced from ``low`` to ``high``."""
     return partial(_spaced, low, high)
 
 

@@ -1,4 +1,4 @@
-"""Which positions a block computes, and from which rows: what lets the fast path share work between examples."""
+"""Positions that a block computes, and the rows it reads, so that examples can share work on the fast path."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from miii.model.wiring import ALL
 
 
 def unchanged(stream: Tensor) -> Tensor:
-    """Return the stream."""
+    """Return the stream unchanged."""
     return stream
 
 
@@ -21,20 +21,20 @@ class Where:
     Attributes:
         at: the positions to compute, ``wiring.ALL`` or ``wiring.LAST``.
         rows: None for an input [batch, pos, d_model]. Otherwise the input holds distinct rows [distinct, d_model], and
-            ``rows`` [batch, pos] tells which row stands where: functions of a single row are computed once a row.
+            ``rows`` [batch, pos] indexes them: row-wise functions are computed once per row.
     """
 
     at: slice = field(default_factory=lambda: ALL)
     rows: Int[Tensor, "batch pos"] | None = None
 
     def all(self, stream: Tensor, function: Callable[[Tensor], Tensor] = unchanged) -> Float[Tensor, "batch pos *rest"]:
-        """Return a function of the rows at every position."""
+        """Apply a function to the rows, at every position."""
         return function(stream) if self.rows is None else gather(function(stream), self.rows)
 
     def asked(
         self, stream: Tensor, function: Callable[[Tensor], Tensor] = unchanged
     ) -> Float[Tensor, "batch query *rest"]:
-        """Return a function of the rows at the positions to compute."""
+        """Apply a function to the rows, at the positions to compute."""
         if self.rows is None:
             return function(stream[:, self.at])
         return gather(function(stream), self.rows[:, self.at])
@@ -44,5 +44,5 @@ WHOLE = Where()  #: every position of an input [batch, pos, d_model]
 
 
 def gather(table: Float[Tensor, "distinct *rest"], index: Int[Tensor, "batch *pos"]) -> Tensor:
-    """Return the rows of a table at an index; its backward pass is several times as fast as that of table[index]."""
+    """Return table[index], with a backward pass several times as fast."""
     return table.index_select(0, index.flatten()).unflatten(0, index.shape)

@@ -1,4 +1,4 @@
-"""Blocks and mixers by name, and which of them fit."""
+"""Blocks and mixers by name, and their compatibility."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,17 +13,17 @@ class Wiring:
     """How a block connects its parts.
 
     Attributes:
-        about: the block in a few words.
-        norm: where norms stand: nowhere ("none"), on the input of each part and of the unembedding ("pre"), or on each
+        about: a short description.
+        norm: placement of norms: none ("none"), on the input of each part and of the unembedding ("pre"), or on each
             sum ("post").
         norm_kind: the default norm.
         shape: the attention matrix: A = softmax ("softmax"), alpha I + beta A ("value-skipinit"), alpha I + beta A -
             gamma C with C of zero queries ("shaped"), or diag(d) softmax(. + log(T / d)) with a target matrix T
             ("e-spa").
-        skip, mlp_skip: whether the residual stream is added to the output of the mixer, and of the neurons.
+        skip, mlp_skip: whether the mixer, and the MLP, have a skip connection.
         projections: whether heads have W_V and W_O; otherwise both are the identity.
-        parallel: whether the neurons read the mixer's input and not its output.
-        mlp_gain, mixer_gain: first value of a trainable factor on the output of the neurons, and of the mixer.
+        parallel: whether the neurons read the mixer's input instead of its output.
+        mlp_gain, mixer_gain: initial value of a trainable factor on the output of the MLP, and of the mixer.
 
     Source: see ``BLOCKS``.
     """
@@ -69,7 +69,7 @@ BLOCKS: dict[BlockName, Wiring] = {
     ),
 }  # fmt: skip
 
-#: The mixers in a few words. Equations 4 to 6 of the draft paper; all read values W_V and write through W_O.
+#: Descriptions of the mixers (equations 4 to 6 of the draft paper). All read values with W_V and write with W_O.
 MIXERS: dict[MixerName, str] = {
     "attention": "softmax(Q K^T / sqrt d) V: weights depend on the tokens",
     "convolution": "a learned kernel over positions for each channel",
@@ -79,12 +79,12 @@ MIXERS: dict[MixerName, str] = {
     "mean": "the mean of all visible positions: a baseline without weights",
 }
 
-#: The positions that a block computes: all of them, or only the last.
+#: The positions that a block computes: all, or only the last.
 ALL, LAST = slice(None), slice(-1, None)
 
 
 def refusal(block: BlockName, mixer: MixerName, norm: NormName | Literal["auto"], causal: bool) -> str | None:
-    """Return why a block, a mixer and a norm do not fit, in one sentence; None if they do.
+    """Return why a block, mixer and norm are incompatible, in one sentence; None if they fit.
 
     E-SPA is defined for causal attention only (He et al. 2023, section 3.2).
     """
@@ -108,5 +108,5 @@ def refusal(block: BlockName, mixer: MixerName, norm: NormName | Literal["auto"]
 
 
 def pairs() -> dict[BlockName, dict[MixerName, str | None]]:
-    """Return ``refusal`` of each block and each mixer."""
+    """Return ``refusal`` for every block and mixer."""
     return {block: {mixer: refusal(block, mixer, "auto", True) for mixer in MIXERS} for block in BLOCKS}

@@ -16,7 +16,7 @@ PYTHON = {
     "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
     "language_info": {"name": "python"},
 }
-#: The first code cell. The theme widens charts that fill the page in the app, which are 300 pixels wide otherwise.
+#: The first code cell. Its theme widens full-width charts, which are 300 pixels wide by default.
 SETUP = f"""from functools import cache
 
 import altair as alt
@@ -35,10 +35,10 @@ OTHERS = "Change the name or step in the next cell to see another run; the text 
 
 
 def notebook(pages: Sequence[Page]) -> nbformat.NotebookNode:
-    """Return a notebook (nbformat 4.5) of pages, not yet run; the same pages give the same bytes.
+    """Return a notebook (nbformat 4.5) of pages, not yet run, with reproducible bytes.
 
     Args:
-        pages: one or more; those that show a run show the same one.
+        pages: one or more, about the same run.
     """
     first = next((page for page in pages if page.run is not None), pages[0])
     known = {name: value for name, value in (("name", first.run), ("step", first.step)) if value is not None}
@@ -57,7 +57,7 @@ def notebook(pages: Sequence[Page]) -> nbformat.NotebookNode:
                     new_markdown_cell(cell.markdown.strip() if isinstance(cell, Text) else table.markdown(cell))
                 )
     for i, cell in enumerate(written):
-        cell["id"] = f"cell-{i}"  # nbformat's own are random
+        cell["id"] = f"cell-{i}"  # nbformat's IDs are random
     return new_notebook(cells=written, metadata=PYTHON)
 
 
@@ -80,7 +80,7 @@ def _heading(page: Page) -> str:
 
 
 def _code(figure: Figure, held: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """Return a figure's cell and the names it leaves defined, given the names already defined by which lines."""
+    """Return a figure's cell and the names defined after it, given those defined before (name: line)."""
     cell = parts(figure.make, figure.arguments)
     helpers = {name: f"@cache\n{code}" for name, code in cell.helpers}
     given = {name: assigned({name: value}) for name, value in figure.arguments.items()}
@@ -94,7 +94,7 @@ def _code(figure: Figure, held: Mapping[str, str]) -> tuple[str, dict[str, str]]
 
 
 def _each_shown(body: str) -> str:
-    """Return code that displays all charts of a tuple; Jupyter shows a tuple as text."""
+    """Return code that displays every chart of a tuple, which Jupyter would show as text."""
     value = ast.get_source_segment(body, ast.parse(body).body[-1]) or ""
     above, _, comment = body.rpartition(value)
     return f"{above}display(*({value})){comment}"

@@ -34,7 +34,7 @@ def escaped(value: object, most: int = LONGEST) -> str:
 
 
 def unescaped(markdown: str) -> str:
-    """Return the text that was given to ``escaped``."""
+    """Undo ``escaped``."""
     return re.sub(r"\\(.)", r"\1", markdown).replace(JOINER, "").replace("&#92;", "\\")
 
 
@@ -49,7 +49,7 @@ class Text:
     """Prose.
 
     Args:
-        markdown: with formulas between dollar signs.
+        markdown: Markdown, with formulas between dollar signs.
     """
 
     markdown: str
@@ -57,11 +57,11 @@ class Text:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart, or several from one computation, given by the function that makes it.
+    """A chart, or several from one computation, and the function that makes it.
 
     Args:
         make: a plain function of plain values; its source is shown, see ``miii.notebook.source``.
-        arguments: the values; ``repr`` must give code for each.
+        arguments: its arguments; each ``repr`` must be valid code.
         alt: text alternative of the chart.
         see: caption, as Markdown.
     """
@@ -90,7 +90,7 @@ class Page:
 
     Args:
         cells: without the title.
-        run: name of the run; None for a page about no run in particular.
+        run: name of the run; None for a page without a run.
         step: of the snapshot.
         link: address of the page.
     """
@@ -106,7 +106,7 @@ class Page:
         """Return a page from its notes; it belongs to ``run`` if any figure does.
 
         Args:
-            notes: text and figures, with the title as a first-order heading.
+            notes: text and figures, with the title as a top-level heading.
             run: name of the chosen run.
         """
         cells = tuple(note for note in notes if not (isinstance(note, Text) and note.markdown.startswith("# ")))

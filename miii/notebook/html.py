@@ -33,10 +33,10 @@ TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=T
 def html(pages: Sequence[Page]) -> str:
     """Return an article of pages with recomputed figures.
 
-    The reader's browser draws formulas and charts with libraries from a content delivery network.
+    Formulas and charts are drawn in the browser, with libraries from a content delivery network.
 
     Args:
-        pages: one or more; those that show a run show the same one.
+        pages: one or more, about the same run.
     """
     title = " and ".join(page.title for page in pages) if len(pages) < 3 else "miii"
     run = next((page.run for page in pages if page.run is not None), None)
@@ -71,7 +71,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
 
 
 def spec(chart: Chart) -> dict[str, Any]:
-    """Return a chart's Vega-Lite; a chart that fills the page in the app fills its column."""
+    """Return a chart's Vega-Lite specification; full-width charts fill their column."""
     made: dict[str, Any] = chart.to_dict()
     return made | {"width": "container"} if made.get("autosize") == FLUID.to_dict() else made
 

@@ -18,7 +18,7 @@ class Source:
         helpers: name and definition of each shared function that the body needs, callees first.
         given: assignments of the arguments.
         body: the function's body; its last statement is the returned value.
-        several: whether that value is a tuple, by the annotation.
+        several: whether the annotated return type is a tuple.
     """
 
     helpers: tuple[tuple[str, str], ...]
@@ -28,7 +28,7 @@ class Source:
 
 
 def source(make: Callable[..., Any], arguments: Mapping[str, Any]) -> str:
-    """Return a cell that runs by itself: imports, shared functions, arguments, body."""
+    """Return a self-contained cell: imports, shared functions, arguments, body."""
     cell = parts(make, arguments)
     return "\n\n".join(part for part in (IMPORTS, *dict(cell.helpers).values(), cell.given, cell.body) if part)
 
@@ -48,7 +48,7 @@ def parts(make: Callable[..., Any], arguments: Mapping[str, Any]) -> Source:
 
 
 def assigned(values: Mapping[str, Any]) -> str:
-    """Return a line of assignment per name."""
+    """Return one assignment per line."""
     return "\n".join(f"{name} = {value!r}" for name, value in values.items())
 
 

@@ -7,12 +7,12 @@ import pandas as pd
 
 from miii.notebook.cells import Table, escaped
 
-ROWS = 50  #: of a longer table, the first ones
+ROWS = 50  #: maximum rows shown
 NOTE = "Measured at export; the code does not recompute it."
 
 
 def markdown(table: Table) -> str:
-    """Return the title, the table and a note on the origin of its numbers."""
+    """Return the title, the table and a note on the source of its numbers."""
     frame = table.frame
     header = [_text(name) for name in frame.columns]
     rows = [[_text(value) for value in row] for row in frame.head(ROWS).itertuples(index=False, name=None)]

@@ -2,13 +2,13 @@
 
     config.json                    the RunConfig
     provenance.json                versions, processor, precision, threads, date
-    metrics.jsonl                  one line for each evaluation, appended
+    metrics.jsonl                  one line per evaluation, appended
     snapshots/<step>.safetensors   weights in float16, the last in float32
     resume.safetensors             the training state; absent from finished runs
     result.json                    written at the end of the run
-    report.json                    optional measurements of the last network
+    report.json                    optional report on the last snapshot
 
-Every file but ``metrics.jsonl`` is written elsewhere and moved into place, so readers never see half a file.
+All files except ``metrics.jsonl`` are written atomically, so readers never see a partial file.
 """
 
 from miii.runs.bundle import pack, unpack, unpack_files, write_pack

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and the removal of what killed processes leave behind."""
+"""Write files and folders atomically, and clean up after killed processes."""
 
 import contextlib
 import hashlib
@@ -28,7 +28,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     sweep(folder.parent)
     making = _beside(folder)
     try:
-        shutil.rmtree(making, ignore_errors=True)  # left by a dead process of the same number
+        shutil.rmtree(making, ignore_errors=True)  # left by a dead process with the same PID
         (making / "snapshots").mkdir(parents=True)
         yield making
         making.rename(folder)
@@ -37,9 +37,9 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def whole_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` write a file in a hidden folder, and move it into place; sweep the parent folder first.
+    """Write a file atomically with ``write``, by way of a hidden folder; sweep the parent folder first.
 
-    The hidden folder's name tells its owner, and also holds what a library writes beside the file.
+    The hidden folder's name identifies its owner. The folder also holds temporary files of libraries.
     """
     sweep(path.parent)
     making = _beside(path)
@@ -55,12 +55,12 @@ def whole_file(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON object with ``whole_file``."""
+    """Write a JSON object atomically."""
     whole_file(path, lambda beside: beside.write_text(json.dumps(value, indent=2) + "\n"))
 
 
 def sweep(folder: Path) -> None:
-    """Remove the unfinished files of killed processes from a folder, but none that a live process may own."""
+    """Remove unfinished files of killed processes from a folder; keep any that a live process may own."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in list(entries):
             with contextlib.suppress(OSError):
@@ -73,7 +73,7 @@ def sweep(folder: Path) -> None:
 
 
 def _beside(path: Path) -> Path:
-    """The temporary place of a file or folder, named after this computer, process and thread."""
+    """Return the temporary path of a file or folder, named after this computer, process and thread."""
     return path.with_name(f".{path.name[:40]}.{HERE}.{os.getpid()}.{threading.get_ident()}")
 
 
@@ -81,7 +81,7 @@ def _left_over(entry: os.DirEntry[str]) -> bool:
     owner = OWNED.fullmatch(entry.name)
     if owner is None:
         return False
-    if owner[1] != HERE or os.name == "nt":  # where os.kill(process, 0) would end the process
+    if owner[1] != HERE or os.name == "nt":  # there, os.kill(process, 0) would kill the process
         return _age(entry) > FOREIGN
     return not _alive(int(owner[2]), int(owner[3]))
 
@@ -97,6 +97,6 @@ def _alive(process: int, thread: int) -> bool:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except OSError:  # another user's
+    except OSError:  # owned by another user
         pass
     return True

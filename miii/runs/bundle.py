@@ -1,7 +1,7 @@
 """A run as one zip file of JSON and safetensors.
 
-A zip file is not trusted: only listed names are accepted, bytes are counted while reading, no pickle is opened, and the
-run is written anew from checked values.
+Zip files are untrusted: only known names are accepted, bytes are counted while reading, pickles are never opened, and
+the run is rewritten from checked values.
 """
 
 import datetime
@@ -35,20 +35,20 @@ FILES = ("config.json", "provenance.json", "metrics.jsonl", "result.json", "repo
 SNAPSHOT = re.compile(r"snapshots/(0|[1-9][0-9]{0,7})\.safetensors")
 TOP = re.compile(r"[^/\\\x00-\x1f]{1,200}")  #: a valid top folder
 LEFT = (".lock", ".DS_Store")  #: ignored files of a run's folder
-DIRECTORY = 1_000_000  #: largest bytes of a zip file's central directory
+DIRECTORY = 1_000_000  #: maximum bytes of a zip file's central directory
 T = TypeVar("T")
 
-Read = Callable[[int], bytes]  #: returns at most so many first bytes of a file
+Read = Callable[[int], bytes]  #: returns up to that many leading bytes of a file
 
 
 def pack(run: Run, resumable: bool = False) -> bytes:
-    """Return a run as a zip file: its JSON and its snapshots, in one folder of the run's name.
+    """Return a run as a zip file: its JSON and its snapshots, in one folder named after the run.
 
-    A run that is being written gives the files written so far.
+    While the run trains, pack the files written so far.
 
     Args:
-        resumable: whether to add the training state of a stopped run, to resume it elsewhere; it takes about three
-            times the bytes of a float32 snapshot.
+        resumable: whether to add a stopped run's training state, to resume it elsewhere; it is about three times the
+            size of a float32 snapshot.
 
     Raises:
         InputError: the run cannot be read, or has no training state to add.
@@ -62,7 +62,7 @@ def pack(run: Run, resumable: bool = False) -> bytes:
         if not run.has_state:
             raise InputError(f"{run.name} has no training state yet: it was killed before that was first written.")
         places.append(run.folder / STATE)
-    top = run.name.encode(errors="replace").decode()  # a folder's name may not be text
+    top = run.name.encode(errors="replace").decode()  # a folder's name may not be valid text
     try:
         with zipfile.ZipFile(whole, "w") as archive:
             for place in places:
@@ -70,7 +70,7 @@ def pack(run: Run, resumable: bool = False) -> bytes:
                     # no date, so the same run gives the same bytes
                     entry = zipfile.ZipInfo(f"{top}/{place.relative_to(run.folder).as_posix()}")
                     entry.external_attr = (stat.S_IFREG | 0o644) << 16
-                    if place.suffix != ".safetensors":  # weights hardly shrink
+                    if place.suffix != ".safetensors":  # weights barely compress
                         entry.compress_type = zipfile.ZIP_DEFLATED
                     archive.writestr(entry, place.read_bytes())
     except OSError as error:
@@ -79,10 +79,10 @@ def pack(run: Run, resumable: bool = False) -> bytes:
 
 
 def write_pack(run: Run, path: str | Path, resumable: bool = False) -> None:
-    """Write ``pack(run)`` to a file, which appears whole or not at all.
+    """Write ``pack(run)`` to a file atomically.
 
     Raises:
-        InputError: ``path`` exists, does not end in .zip, or cannot be written; or as ``pack``.
+        InputError: ``path`` exists, does not end in .zip, or cannot be written; also see ``pack``.
     """
     path = Path(path)
     if path.suffix.lower() != ".zip":
@@ -99,11 +99,11 @@ def write_pack(run: Run, path: str | Path, resumable: bool = False) -> None:
 def unpack(
     file: str | Path | bytes, name: str | None = None, taken: Collection[str] = (), limits: Limits = LIMITS
 ) -> Run:
-    """Make a run in ``runs`` from a zip file as made by ``pack``; nothing is written unless all of it is valid.
+    """Create a run in ``runs`` from a zip file made by ``pack``; write nothing unless all of it is valid.
 
     Args:
-        name: the run's name, by default that in the file; a number is added if it is taken.
-        taken: further names to avoid, such as those of waiting jobs.
+        name: the run's name, by default the one in the file; a number is appended if it is taken.
+        taken: other names to avoid, such as those of queued jobs.
 
     Raises:
         InputError: the file is not a plain zip file, holds anything but one run, or is too large.
@@ -127,10 +127,10 @@ def unpack_files(
     taken: Collection[str] = (),
     limits: Limits = LIMITS,
 ) -> Run:
-    """Make a run in ``runs`` from the files of a run's folder, by their paths in it; otherwise as ``unpack``.
+    """Create a run in ``runs`` from the files of a run's folder, by relative path; otherwise like ``unpack``.
 
     Raises:
-        InputError: the files are anything but one run, or too large.
+        InputError: the files are not exactly one run, or are too large.
     """
 
     def reader(data: bytes | memoryview) -> Read:
@@ -163,10 +163,10 @@ def _zip(data: bytes, limits: Limits) -> Iterator[zipfile.ZipFile]:
 
 
 def _check_end(data: bytes, limits: Limits) -> None:
-    """Check the size of the central directory, which the end of the file tells, before it is read whole."""
+    """Check the central directory's size, stored at the end of the file, before reading it."""
     if data[-22:-18] != b"PK\5\6" or data[-2:] != b"\0\0":
         raise InputError("file must be a readable zip file without a comment.")
-    # a zip64 locator before the end would put the size elsewhere
+    # a zip64 locator would store the size elsewhere
     if int.from_bytes(data[-10:-6], "little") > DIRECTORY or data[-42:-38] == b"PK\6\7":
         raise InputError(f"zip file must hold at most {limits.files:,} files.")
 
@@ -261,11 +261,11 @@ def _read_state(data: bytes, config: RunConfig) -> dict[str, Tensor]:
 
 def _save(making: Path, path: str, tensors: dict[str, Tensor]) -> None:
     whole_file(making / path, partial(save_file, tensors))
-    shutil.copymode(making / "config.json", making / path)  # safetensors makes files that only the owner reads
+    shutil.copymode(making / "config.json", making / path)  # safetensors files are readable by the owner only
 
 
 def _inside(given: Mapping[str, Read]) -> tuple[str, dict[str, Read]]:
-    """The one folder of all files, if any, and the files by their names in it."""
+    """Return the common top folder, if any, and the files by name in it."""
     found: dict[str, Read] = {}
     tops: set[str] = set()
     for path, read in given.items():
@@ -288,6 +288,6 @@ def _known(name: str) -> bool:
 
 
 def _named(top: str, config: RunConfig) -> str:
-    """A valid name from a folder's name, which has commas and equals signs in a sweep."""
+    """Return a valid run name for a folder name; those of sweeps have commas and equals signs."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", top)[:60].strip(".-")
     return name or f"{config.task.name}-seed{config.task.seed}"

@@ -12,19 +12,19 @@ from miii.errors import InputError, quoted
 from miii.runs.find import free_folder, homes, open
 from miii.runs.read import Run
 
-NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")  #: a valid name of a run
-DELETED = ".deleted"  #: the folder of deleted runs, beside the runs
-KEPT = 3600.0  #: seconds for which a deleted run can be restored; the next deletion then removes it
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")  #: a valid run name
+DELETED = ".deleted"  #: the folder of deleted runs, next to the runs
+KEPT = 3600.0  #: seconds for which a deleted run can be restored; a later deletion then purges it
 
 
 def rename(run: Run, name: str, taken: Collection[str] = ()) -> Run:
     """Rename a run in ``runs``.
 
     Args:
-        taken: further names to avoid, such as those of waiting jobs.
+        taken: other names to avoid, such as those of queued jobs.
 
     Raises:
-        InputError: the name is invalid or taken, the run is being written, or it is shipped.
+        InputError: the name is invalid or taken, or the run is being written or shipped.
     """
     check_own(run)
     if not NAME.fullmatch(name):
@@ -38,31 +38,31 @@ def rename(run: Run, name: str, taken: Collection[str] = ()) -> Run:
 
 
 def trash(run: Run) -> Path:
-    """Move a run out of ``runs``, to be brought back by ``restore``; remove runs deleted long before.
+    """Move a run to the trash, for ``restore``; purge runs deleted long before.
 
     Returns:
-        Its new place.
+        Its path in the trash.
 
     Raises:
-        InputError: the run is being written, or it is shipped.
+        InputError: the run is being written or shipped.
     """
     check_own(run)
     deleted = run.folder.parent / DELETED
     for place in deleted.glob("*"):
-        with contextlib.suppress(OSError):  # it may be gone by now
+        with contextlib.suppress(OSError):  # it may already be gone
             if time.time() - place.stat().st_mtime > KEPT:
                 shutil.rmtree(place, ignore_errors=True)
     return _moved(run, deleted / str(time.time_ns()) / run.name)
 
 
 def restore(place: Path, taken: Collection[str] = ()) -> Run:
-    """Bring a run back from where ``trash`` put it, with a number added if its name is taken by now.
+    """Restore a run from the trash; append a number if its name is taken.
 
     Args:
-        taken: as of ``rename``.
+        taken: see ``rename``.
 
     Raises:
-        InputError: it is gone.
+        InputError: the run is gone.
     """
     try:
         deleted = open(place.absolute())
@@ -75,10 +75,10 @@ def restore(place: Path, taken: Collection[str] = ()) -> Run:
 
 
 def discard(run: Run) -> None:
-    """Delete a run for good.
+    """Delete a run permanently.
 
     Raises:
-        InputError: it is being written, or cannot be deleted.
+        InputError: the run is being written, or cannot be deleted.
     """
     _check_idle(run)
     try:
@@ -91,7 +91,7 @@ def check_own(run: Run) -> None:
     """Check that a run is in ``runs`` and may be changed.
 
     Raises:
-        InputError: it is shipped, or elsewhere.
+        InputError: the run is shipped, or outside ``runs``.
     """
     own, shipped = (home.resolve() for home in homes())
     place = run.folder.absolute().parent.resolve()

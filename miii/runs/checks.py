@@ -1,4 +1,4 @@
-"""Checks of an untrusted run: every value and every size, before anything is built."""
+"""Check every value and size of an untrusted run, before anything is built."""
 
 import math
 import re
@@ -17,9 +17,9 @@ from miii.runs.read import METRICS
 from miii.tasks import ModularAddition, Residues, Task
 from miii.training.config import RunConfig
 
-KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  #: types that weights may have
-DEEPEST = 12  #: levels of nested objects and lists
-COLUMN = re.compile(r"[A-Za-z0-9_]{1,60}")  #: a valid name of an evaluation's number
+KINDS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  #: valid dtypes of weights
+DEEPEST = 12  #: maximum nesting of objects and lists
+COLUMN = re.compile(r"[A-Za-z0-9_]{1,60}")  #: a valid metric name
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Limits:
     """Limits of an untrusted run.
 
     Attributes:
-        files: number of files; nbytes: of all of them, unpacked; json_bytes: of each JSON file.
-        p: largest modulus; memory: bytes that a page of the run may need.
+        files: number of files; nbytes: total bytes, unpacked; json_bytes: bytes per JSON file.
+        p: largest modulus; memory: maximum bytes that a page of the run needs.
     """
 
     files: int = 1100
@@ -42,10 +42,10 @@ LIMITS = Limits()
 
 
 def check_size(config: RunConfig, limits: Limits = LIMITS) -> None:
-    """Check that a run is small enough for the app; neither task nor network is built.
+    """Check that a run is small enough for the app, without building the task or the network.
 
     Raises:
-        InputError: its modulus is too large, or a page of it would need too much memory.
+        InputError: the modulus is too large, or a page would need too much memory.
     """
     task = config.task
     if isinstance(task, ModularAddition | Residues) and task.p > limits.p:
@@ -69,7 +69,7 @@ def read_object(name: str, data: bytes) -> dict[str, Any]:
     """Return the JSON object in a file, with finite numbers and at most ``DEEPEST`` levels.
 
     Raises:
-        InputError: the file holds anything else.
+        InputError: the file is anything else.
 
     Source: RFC 8259.
     """
@@ -98,7 +98,7 @@ def read_config(data: bytes) -> RunConfig:
     """Return the config of a run.
 
     Raises:
-        InputError: it is not valid.
+        InputError: the config is invalid.
     """
     values = read_object("config.json", data)
     try:
@@ -113,8 +113,7 @@ def read_rows(data: bytes, config: RunConfig) -> list[dict[str, Any]]:
     """Return the rows of ``metrics.jsonl``, without an unfinished last line.
 
     Raises:
-        InputError: a row is not an object with an integer step of the config, later than the row before, and the
-            numbers that the app shows.
+        InputError: a row is not an object with a valid, increasing integer step and the numbers that the app shows.
     """
     needed = {*METRICS, *config.task.shown}
     needed |= {"accuracy", "loss"} if config.task.train_fraction is None else set()
@@ -139,7 +138,7 @@ def read_result(data: bytes, config: RunConfig) -> dict[str, Any]:
     """Return the object of ``result.json``.
 
     Raises:
-        InputError: it lacks a value of every result, or holds anything but plain values.
+        InputError: a required value is missing or invalid, or a value is not plain.
     """
     result = read_object("result.json", data)
     _check_plain("result.json", result)
@@ -162,7 +161,7 @@ def read_provenance(data: bytes) -> dict[str, Any]:
     """Return the object of ``provenance.json``.
 
     Raises:
-        InputError: it holds anything but plain values.
+        InputError: a value is not plain.
     """
     found = read_object("provenance.json", data)
     _check_plain("provenance.json", found)
@@ -170,10 +169,10 @@ def read_provenance(data: bytes) -> dict[str, Any]:
 
 
 def read_report(data: bytes, config: RunConfig) -> dict[str, Any]:
-    """Return the object of ``report.json``. Of a residues run, check the power of frequencies, which the app reads.
+    """Return the object of ``report.json``; for a residues run, check the frequency power that the app reads.
 
     Raises:
-        InputError: it is not an object, or ``frequency_power`` of a residues run is not a list of numbers a step.
+        InputError: it is not an object, or ``frequency_power`` of a residues run is not a list of numbers per step.
     """
     report = read_object("report.json", data)
     if not isinstance(config.task, Residues):  # their frequency_power is one number
@@ -189,7 +188,7 @@ def read_report(data: bytes, config: RunConfig) -> dict[str, Any]:
 
 
 def read_snapshot(name: str, data: bytes, wanted: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Return the tensors of a snapshot, in the names and shapes of the config.
+    """Return the tensors of a snapshot, checked against the config's names and shapes.
 
     Raises:
         InputError: the file is not a readable safetensors file, or holds other tensors.

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from miii.errors import QUOTED, InputError, quoted, shortened
 
-LARGEST: Final = 200_000_000  #: most bytes of a JSON file
+LARGEST: Final = 200_000_000  #: maximum bytes of a JSON file
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -25,10 +25,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def find_json(path: Path) -> dict[str, Any] | None:
-    """Return the JSON object in a file, or None where there is no such file.
+    """Return the JSON object in a file, or None if the file is missing.
 
     Raises:
-        InputError: as ``read_json``.
+        InputError: see ``read_json``.
     """
     text = find_text(path)
     if text is None:
@@ -46,21 +46,20 @@ def parsed(text: str, **options: Any) -> Any:
     """Parse a JSON text, with the options of ``json.loads``.
 
     Raises:
-        ValueError: it is not JSON, or a string in it has half a surrogate pair, which cannot be printed.
-        RecursionError: it is nested too deep.
+        ValueError: the text is not JSON, or a string has an unpaired surrogate, which cannot be printed.
+        RecursionError: the text is nested too deeply.
     """
     value = json.loads(text, **options)
-    if "\\ud" in text.lower():  # only an escape can hold half a pair
+    if "\\ud" in text.lower():  # only an escape can encode an unpaired surrogate
         json.dumps(value, ensure_ascii=False).encode()
     return value
 
 
 def find_text(path: Path) -> str | None:
-    """Return the text of a file, or None where there is no such file.
+    """Return the text of a file, or None if the file is missing.
 
     Raises:
-        InputError: it is a pipe or a device, which may be endless, cannot be read, has more than ``LARGEST`` bytes, or
-            is not text in UTF-8.
+        InputError: the file is a pipe or a device, cannot be read, exceeds ``LARGEST`` bytes, or is not UTF-8.
     """
     try:
         found = path.stat()
@@ -87,20 +86,20 @@ def find_text(path: Path) -> str | None:
 
 
 def unreadable(path: Path, error: OSError) -> InputError:
-    """Return the error for a path that the system refuses to read."""
+    """Return the error for a path that the system cannot read."""
     return InputError(f"{path} cannot be read ({error.strerror or error}).")
 
 
 def brief(error: Exception) -> str:
-    """Return the reason of a parse error in one line."""
+    """Return the reason for a parse error, in one line."""
     return "too deep" if isinstance(error, RecursionError) else shortened(str(error).replace("\n", " "), QUOTED)
 
 
 def check_result(path: Path, values: dict[str, Any]) -> None:
-    """Check that ``result.json`` has the values of every result.
+    """Check that ``result.json`` has all required values.
 
     Raises:
-        InputError: a value is missing, or of another type.
+        InputError: a value is missing or has the wrong type.
     """
     for name, fits, wanted in RESULT:
         if name not in values:
@@ -118,7 +117,7 @@ def _whole(value: Any) -> bool:
     return type(value) is int and is_number(value)
 
 
-#: The values of every result: the name, the check, and the valid values in words.
+#: The required values of a result: name, check, and valid values in words.
 RESULT: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
     ("stopped", lambda value: isinstance(value, bool), "true or false"),
     ("steps", _whole, "an integer"),

@@ -12,7 +12,7 @@ from miii.runs.read import Run, RunOn, finite, locked
 from miii.tasks import TaskConfig
 from miii.training.config import RunConfig
 
-SHIPPED = "checkpoints/ of https://github.com/syrkis/miii"  #: the shipped runs are no part of an installed package
+SHIPPED = "checkpoints/ of https://github.com/syrkis/miii"  #: shipped runs are not part of an installed package
 #: The columns of a listing.
 COLUMNS = ("run", "task", "seed", "status", "steps", "grokked_at", "test_accuracy", "seconds", "folder", "reason")
 
@@ -20,7 +20,7 @@ T = TypeVar("T", bound=TaskConfig)
 
 
 class Broken(NamedTuple):
-    """A folder among the runs that cannot be opened, and the reason in one sentence."""
+    """A run folder that cannot be opened, and the reason in one sentence."""
 
     name: str
     folder: Path
@@ -28,7 +28,7 @@ class Broken(NamedTuple):
 
 
 def homes() -> tuple[Path, Path]:
-    """Return where names are looked up: ``runs`` in the working folder, then the shipped ``checkpoints``.
+    """Return the folders searched for names: ``runs`` in the working directory, then the shipped ``checkpoints``.
 
     ``MIII_RUNS`` replaces the first.
     """
@@ -43,10 +43,10 @@ def open(name_or_folder: str | Path, task: type[TaskConfig] | None = None) -> Ru
     """Open a run by name (in ``runs``, then in ``checkpoints``) or by folder.
 
     Args:
-        task: the kind of task that the run must be on, as in ``open("primes-10", Primes)``.
+        task: the required task kind, as in ``open("primes-10", Primes)``.
 
     Raises:
-        InputError: there is no such run, its config cannot be read, or it is on another kind of task.
+        InputError: there is no such run, its config cannot be read, or its task is of another kind.
     """
     run = _open(name_or_folder)
     if task is None:
@@ -78,10 +78,10 @@ def shipped(name: str) -> Run: ...
 @overload
 def shipped(name: str, task: type[T]) -> RunOn[T]: ...
 def shipped(name: str, task: type[TaskConfig] | None = None) -> Run:
-    """Open a run that came with miii, even if another run has its name: ``seeds/primes-10-seed1``.
+    """Open a run shipped with miii, even if a run in ``runs`` has its name: ``seeds/primes-10-seed1``.
 
     Raises:
-        InputError: as ``open``.
+        InputError: see ``open``.
     """
     place = homes()[1] / name
     return open(place) if task is None else open(place, task)
@@ -90,7 +90,7 @@ def shipped(name: str, task: type[TaskConfig] | None = None) -> Run:
 def every() -> list[Run]:
     """Return all runs that can be opened: those in ``runs``, newest first, then those in ``checkpoints``, by name.
 
-    A name in ``runs`` hides the same name in ``checkpoints``.
+    A name in ``runs`` shadows the same name in ``checkpoints``.
     """
     return [found for found in _listed() if isinstance(found, Run)]
 
@@ -119,7 +119,7 @@ def _listed() -> list[Run | Broken]:
     own, shipped = homes()
     for home in (own, shipped):
         here = list(_within(home))
-        if home == own:  # times of a checkout mean nothing
+        if home == own:  # file times of a checkout are meaningless
             here.sort(key=lambda one: -_changed(one.folder))
         for one in here:
             found.setdefault(one.name, one)
@@ -127,7 +127,7 @@ def _listed() -> list[Run | Broken]:
 
 
 def _within(home: Path) -> Iterator[Run | Broken]:
-    """The runs in a folder, by name; runs that vanish meanwhile are left out."""
+    """Yield the runs in a folder, by name; skip runs that vanish meanwhile."""
     try:
         names = sorted(os.listdir(home))
     except FileNotFoundError:
@@ -154,7 +154,7 @@ def _within(home: Path) -> Iterator[Run | Broken]:
 
 
 def _changed(folder: Path) -> float:
-    """When a run began; 0 if unknown."""
+    """Return when a run started; 0 if unknown."""
     try:
         return (folder / "config.json").stat().st_mtime
     except OSError:
@@ -162,10 +162,10 @@ def _changed(folder: Path) -> float:
 
 
 def _config(folder: Path) -> RunConfig | None:
-    """The config of a run, or None without one.
+    """Return the config of a run, or None if missing.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the config cannot be read.
     """
     path = folder / "config.json"
     values = find_json(path)
@@ -178,19 +178,19 @@ def _config(folder: Path) -> RunConfig | None:
 
 
 def new_folder(config: RunConfig, taken: Collection[str] = ()) -> Path:
-    """Return a new folder in ``runs``, named after the task and seed; nothing is made.
+    """Return a new path in ``runs``, named after the task and seed; create nothing.
 
     Args:
-        taken: further names to avoid, such as those of waiting jobs.
+        taken: other names to avoid, such as those of queued jobs.
     """
     return free_folder(f"{config.task.name}-seed{config.task.seed}", taken)
 
 
 def free_folder(stem: str, taken: Collection[str] = ()) -> Path:
-    """Return a new folder in ``runs`` with this name, and a number added if it is taken; nothing is made.
+    """Return a new path in ``runs`` with this name, plus a number if it is taken; create nothing.
 
     Args:
-        taken: as of ``new_folder``.
+        taken: see ``new_folder``.
     """
     taken = {*taken, *(path.name for place in homes() for path in place.glob(f"{stem}*"))}
     name = next(n for n in (stem, *(f"{stem}-{i}" for i in range(2, len(taken) + 3))) if n not in taken)
@@ -200,12 +200,12 @@ def free_folder(stem: str, taken: Collection[str] = ()) -> Path:
 def row(run: Run) -> dict[str, Any]:
     """Return a run as a row of a listing: name, task, status, accuracy.
 
-    If a file cannot be read, ``status`` is "spoilt" and ``reason`` tells why. ``broken_row`` is for folders that cannot
-    be opened.
+    If a file cannot be read, ``status`` is "spoilt" and ``reason`` says why. ``broken_row`` is for folders that
+    cannot be opened.
     """
     rows, result, seed, reason = [], None, None, None
     try:
-        rows, result, seed, _ = run.rows(), run.result, run.seed, run.steps  # steps: to see whether they can be read
+        rows, result, seed, _ = run.rows(), run.result, run.seed, run.steps  # steps: check that they can be read
         ended = "imported" if run.imported else "done"
         stopped = "diverged" if result is not None and "diverged_at" in result else "stopped"
         status = "unfinished" if result is None else stopped if result["stopped"] else ended
@@ -228,6 +228,6 @@ def row(run: Run) -> dict[str, Any]:
 
 
 def broken_row(found: Broken) -> dict[str, Any]:
-    """Return a folder that cannot be opened as a row of a listing; its ``status`` is "unreadable"."""
+    """Return a listing row for a folder that cannot be opened; its ``status`` is "unreadable"."""
     known = {"run": found.name, "status": "unreadable", "folder": str(found.folder), "reason": found.reason}
     return dict.fromkeys(COLUMNS) | known

@@ -1,4 +1,4 @@
-"""Make runs of external networks, and small copies of runs to ship."""
+"""Create runs from external networks, and small copies of runs to ship."""
 
 import json
 import os
@@ -17,21 +17,21 @@ from miii.runs.write import provenance
 from miii.training.config import RunConfig
 from miii.training.evaluation import Evaluation, evaluator
 
-SPLIT = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")  #: the numbers that need a known split
+SPLIT = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")  #: metrics that need a known split
 
 
 def adopt(folder: str | Path, config: RunConfig, model: Transformer, format: str, **origin: str) -> Run:
-    """Make a run of a network that was not trained here: one snapshot, as step 0, and its evaluation.
+    """Create a run from an external network: one snapshot, at step 0, and its evaluation.
 
-    If the split is unknown, ``metrics.jsonl`` has null for both splits, and ``loss`` and ``accuracy`` of all pairs.
+    If the split is unknown, ``metrics.jsonl`` has null for both splits, plus ``loss`` and ``accuracy`` over all pairs.
 
     Args:
-        config: its task and model are the network's; the rest is unknown and not shown.
+        config: the network's task and model; other fields are unknown and not shown.
         format: the format of the weights, such as ``"transformer-lens"``; written to ``provenance.json``.
-        origin: further entries of ``provenance.json``.
+        origin: additional entries of ``provenance.json``.
 
     Raises:
-        InputError: ``folder`` exists or cannot be written, or the network is not the one that ``config`` describes.
+        InputError: ``folder`` exists or cannot be written, or the network does not match ``config``.
     """
     folder = Path(folder)
     if os.path.lexists(folder):
@@ -55,7 +55,7 @@ def adopt(folder: str | Path, config: RunConfig, model: Transformer, format: str
             (making / "metrics.jsonl").write_text(json.dumps(row) + "\n")
             snapshot = making / "snapshots" / "0.safetensors"
             whole_file(snapshot, lambda path: save_file(weights, path))
-            shutil.copymode(making / "config.json", snapshot)  # safetensors makes files that only the owner reads
+            shutil.copymode(making / "config.json", snapshot)  # safetensors files are readable by the owner only
             write_json(making / "result.json", result)
     except OSError as error:
         raise InputError(f"{folder} could not be written: {error.strerror or error}.") from None
@@ -65,7 +65,7 @@ def adopt(folder: str | Path, config: RunConfig, model: Transformer, format: str
 def _numbers(evaluation: Evaluation, split_known: bool) -> dict[str, float | None]:
     if split_known:
         return {name: finite(value) for name, value in evaluation.row().items()}
-    overall = {"loss": evaluation.test_loss, "accuracy": evaluation.test_accuracy}  # no training example is known
+    overall = {"loss": evaluation.test_loss, "accuracy": evaluation.test_accuracy}  # all pairs are test
     return dict.fromkeys(SPLIT) | {"weight_norm": evaluation.weight_norm} | overall
 
 
@@ -73,7 +73,7 @@ def ship(run: Run, folder: str | Path, snapshots: int = 14) -> Run:
     """Copy a finished run with fewer snapshots and without training state, small enough to commit.
 
     Args:
-        snapshots: how many to keep; 1 keeps the last, 0 only the measurements.
+        snapshots: number to keep; 1 keeps the last, 0 only the metrics.
 
     Raises:
         InputError: ``folder`` exists or cannot be written, the run has not ended, or ``snapshots`` is below 0.
@@ -98,7 +98,7 @@ def ship(run: Run, folder: str | Path, snapshots: int = 14) -> Run:
 
 
 def thin(steps: list[int], n: int) -> list[int]:
-    """Return ``n`` of the steps, evenly spaced in their order, with the last and then the first among them."""
+    """Return ``n`` of the steps, evenly spaced by index; keep the last, then the first."""
     if len(steps) <= n or n < 2:
         return steps[len(steps) - n :] if n < len(steps) else steps
     return [steps[round(i * (len(steps) - 1) / (n - 1))] for i in range(n)]

@@ -31,7 +31,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 METRICS = ("step", "seconds", "lr_factor", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
-LOCK = ".lock"  #: locked while the run is written; the operating system unlocks it if the writer is killed
+LOCK = ".lock"  #: locked while the run is written; the OS unlocks it if the writer is killed
 STATE = "resume.safetensors"  #: the training state; absent from finished runs
 SNAPSHOT: Final = re.compile(r"(0|[1-9][0-9]{0,17})\.safetensors")
 T = TypeVar("T", bound=TaskConfig)
@@ -64,7 +64,7 @@ class Run:
 
     @property
     def report(self) -> dict[str, Any] | None:
-        """Saved measurements of the last network (``miii residues RUN --save``), or None."""
+        """Saved report on the last snapshot (``miii residues RUN --save``), or None."""
         return find_json(self.folder / "report.json")
 
     @property
@@ -77,7 +77,7 @@ class Run:
         """The steps of the snapshots, ascending.
 
         Raises:
-            InputError: the folder of the snapshots cannot be read.
+            InputError: the snapshot folder cannot be read.
         """
         place = self.folder / "snapshots"
         try:
@@ -91,7 +91,7 @@ class Run:
 
     @property
     def imported(self) -> bool:
-        """Whether the network was not trained here (``adopt``), so there is no training to show."""
+        """Whether the network was imported (``adopt``), so there is no training to show."""
         return "format" in self.provenance
 
     @property
@@ -102,7 +102,7 @@ class Run:
 
     @property
     def running(self) -> bool:
-        """Whether the run is being written now.
+        """Whether the run is currently being written.
 
         Raises:
             InputError: its lock cannot be read.
@@ -111,14 +111,14 @@ class Run:
 
     @property
     def has_state(self) -> bool:
-        """Whether the folder has a training state, to resume from a later step than 0."""
+        """Whether the folder has a training state to resume from."""
         return os.path.lexists(self.folder / STATE)
 
     @property
     def why_not_resumable(self) -> str | None:
         """Why the run cannot be resumed, as a clause; None if it can.
 
-        It resumes from ``resume.safetensors``, or from step 0 if it was killed before that was written.
+        It resumes from ``resume.safetensors``, or from step 0 if killed before that was written.
 
         Raises:
             InputError: result.json or provenance.json cannot be read.
@@ -130,7 +130,7 @@ class Run:
         """Whether the run was stopped or killed before its last step, and is not being written.
 
         Raises:
-            InputError: as ``why_not_resumable`` and ``running``.
+            InputError: see ``why_not_resumable`` and ``running``.
         """
         return self.why_not_resumable is None and not self.running
 
@@ -142,10 +142,10 @@ class Run:
         return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(METRICS))
 
     def rows(self) -> list[dict[str, float]]:
-        """Return the lines of ``metrics.jsonl``, NaN for null, without an unfinished last line.
+        """Return the rows of ``metrics.jsonl``, with NaN for null and without an unfinished last line.
 
         Raises:
-            InputError: the file cannot be read, or a line is not a JSON object of numbers with those of ``METRICS``.
+            InputError: the file cannot be read, or a line is not a JSON object of numbers that includes ``METRICS``.
         """
         path = self.folder / "metrics.jsonl"
         lines = (find_text(path) or "").rpartition("\n")[0].splitlines()
@@ -173,7 +173,7 @@ class Run:
         return _built(self.config.task)
 
     def weights(self, step: int | None = None) -> dict[str, Tensor]:
-        """Return the float32 weights of a snapshot, by name; of the last one if ``step`` is None.
+        """Return a snapshot's float32 weights by name; by default, the last snapshot's.
 
         Raises:
             InputError: there is no such snapshot, it cannot be read, or it does not fit the config.
@@ -196,15 +196,15 @@ class Run:
 
     @cached_property
     def _empty(self) -> Transformer:
-        task = self._task  # built before the meta device is chosen
+        task = self._task  # build before entering the meta device
         with torch.device("meta"):
             return Transformer.of(self.config.model, task)
 
     def model(self, step: int | None = None) -> Transformer:
-        """Return the network of a snapshot, in float32 on the CPU; of the last one if ``step`` is None.
+        """Return a snapshot's network, in float32 on the CPU; by default, the last snapshot's.
 
         Raises:
-            InputError: as ``weights``, or a weight is not finite because training diverged.
+            InputError: see ``weights``, or a weight is not finite because training diverged.
         """
         weights = self.weights(step)
         if not all(value.isfinite().all() for value in weights.values()):
@@ -217,16 +217,16 @@ class Run:
 
 @dataclass(frozen=True)
 class RunOn(Run, Generic[T]):
-    """A run on a known kind of task, opened by ``runs.open(name, Primes)``."""
+    """A run with a known task kind, opened by ``runs.open(name, Primes)``."""
 
     @property
     def task_config(self) -> T:
-        """The config of its task."""
+        """The run's task config."""
         return cast(T, self.config.task)
 
 
 def why_not_resumable(result: dict[str, Any] | None, provenance: dict[str, Any], has_state: bool) -> str | None:
-    """Return why a run with such files cannot be resumed, as a clause; None if it can."""
+    """Return why a run with these files cannot be resumed, as a clause; None if it can."""
     if "format" in provenance:
         return "it was not trained by miii"
     if result is not None and not result["stopped"]:
@@ -239,7 +239,7 @@ def why_not_resumable(result: dict[str, Any] | None, provenance: dict[str, Any],
 
 
 def locked(folder: Path) -> bool:
-    """Return whether a run's folder is locked; needs no permission to write, and writes nothing.
+    """Return whether a run's folder is locked; needs only read access.
 
     Raises:
         InputError: the lock cannot be read.
@@ -258,7 +258,7 @@ def locked(folder: Path) -> bool:
     except OSError as error:
         raise unreadable(place, error) from None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # fails exactly while a writer holds its own
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # fails only while a writer holds its lock
     except BlockingIOError:
         return True
     except OSError as error:
@@ -270,15 +270,15 @@ def locked(folder: Path) -> bool:
 
 @lru_cache(maxsize=1)
 def _built(task: AnyTask) -> Task:
-    """The newest task is kept: a million integers take half a second and 120 MB."""
+    """Build a task; cache the latest one, since a million integers take 0.5 s and 120 MB."""
     return task.build()
 
 
 def check_fit(path: str | Path, wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:
-    """Check that the tensors of a file have the names and shapes of the run's config.
+    """Check that a file's tensors match the names and shapes of the run's config.
 
     Raises:
-        InputError: one of them does not.
+        InputError: a tensor does not match.
     """
     shapes = {name: tuple(value.shape) for name, value in found.items()}
     if wanted != shapes:

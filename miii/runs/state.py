@@ -18,13 +18,13 @@ def load_state(run: Run) -> dict[str, Tensor] | None:
     """Return the training state of a run, or None if it has none.
 
     Raises:
-        InputError: it cannot be read, or as ``check_state``.
+        InputError: the state cannot be read; also see ``check_state``.
     """
     path = run.folder / STATE
     if not run.has_state:
         return None
     try:
-        if not path.is_file():  # opening a pipe would wait forever
+        if not path.is_file():  # opening a pipe would block
             raise OSError("it must be a file")
         state = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -34,12 +34,12 @@ def load_state(run: Run) -> dict[str, Tensor] | None:
 
 
 def check_state(path: str | Path, state: dict[str, Tensor], config: RunConfig) -> None:
-    """Check that tensors are a training state of a config: names, shapes, types and the clock.
+    """Check that tensors are a config's training state: names, shapes, dtypes and clock.
 
-    Call ``check_size`` first for an untrusted config: the task is built.
+    Builds the task, so call ``check_size`` first for an untrusted config.
 
     Raises:
-        InputError: one of them is not.
+        InputError: a tensor does not match.
     """
     clock = state.get("clock", torch.empty(0))
     if clock.dtype is not torch.float64 or clock.shape != (4,) or not _runs(clock.tolist(), config.steps):
@@ -56,7 +56,7 @@ def check_state(path: str | Path, state: dict[str, Tensor], config: RunConfig) -
 
 
 def _runs(clock: list[float], steps: int) -> bool:
-    """Whether a clock has a valid step and seconds, and those of grokking or NaN."""
+    """Return whether a clock's step and seconds are valid; those of grokking may be NaN."""
     step, seconds, grokked_at, seconds_to_grok = clock
     if not (0 <= step <= steps and step.is_integer() and 0 <= seconds < math.inf):
         return False

@@ -29,16 +29,16 @@ from miii.runs.state import load_state
 from miii.training import Diverged, Step, train
 from miii.training.config import RunConfig
 
-RESUME_EVERY = 5.0  #: seconds between two writes of resume.safetensors
+RESUME_EVERY = 5.0  #: seconds between writes of resume.safetensors
 
 
 def follow(folder: str | Path, steps: Iterator[Step]) -> Generator[Step, None, None]:
-    """Write a run while it trains, and yield each step. Closing the generator stops the run, which can be resumed.
+    """Write a run while it trains, and yield each step. Closing the generator stops the run; it can be resumed.
 
     Raises:
-        InputError: ``folder`` exists (and the steps do not resume it), is being written by another process, or cannot
-            be written: a full disk, no permission. Earlier files stay readable.
-        Diverged: as ``train``; ``result.json`` has the step as ``diverged_at``, and the last snapshot is finite.
+        InputError: ``folder`` exists (unless the steps resume it), is being written by another process, or cannot be
+            written: a full disk, no permission. Earlier files stay readable.
+        Diverged: see ``train``; ``result.json`` records ``diverged_at``, and the last snapshot is finite.
     """
     folder = Path(folder)
     writer: _Writer | None = None
@@ -70,7 +70,7 @@ def record(folder: str | Path, steps: Iterator[Step]) -> Run:
     """Train to the end and write the run: ``record("runs/add-113", train(config))``.
 
     Raises:
-        InputError: as ``follow``.
+        InputError: see ``follow``.
     """
     for _ in follow(folder, steps):
         pass
@@ -78,13 +78,13 @@ def record(folder: str | Path, steps: Iterator[Step]) -> Run:
 
 
 def resume(folder: str | Path, stop: Callable[[], bool] = lambda: False) -> Iterator[Step]:
-    """Return the remaining steps of a run, from where ``resume.safetensors`` was written.
+    """Return the remaining steps of a run, from its ``resume.safetensors``.
 
-    A run killed before that starts again at step 0. ``follow(folder, resume(folder))`` continues it to the same bits as
-    a run that was never stopped.
+    Without that file, the run restarts at step 0. ``follow(folder, resume(folder))`` is bit-identical to a run that
+    was never stopped.
 
     Raises:
-        InputError: the run has ended, its copy has no training state, or it cannot be read.
+        InputError: the run has ended, is a copy without training state, or cannot be read.
     """
     run = open(folder)
     if why := run.why_not_resumable:
@@ -93,7 +93,7 @@ def resume(folder: str | Path, stop: Callable[[], bool] = lambda: False) -> Iter
 
 
 class _Resumed(Step):
-    """A step of a resumed run, which has a folder already."""
+    """A step of a resumed run; the folder already exists."""
 
 
 def provenance(config: RunConfig) -> dict[str, Any]:
@@ -116,12 +116,12 @@ def provenance(config: RunConfig) -> dict[str, Any]:
 def summary(run: Run, step: Step, step_seconds: list[float]) -> dict[str, Any]:
     """Return the result of a run, which ``miii train --json`` prints.
 
-    ``seconds`` are wall clock, ``ms_per_step`` is the median update without evaluation, losses are in nats.
+    ``seconds`` is wall-clock time; ``ms_per_step`` is the median update time, without evaluation; losses are in nats.
     """
     rows = run.rows()
     last = rows[-1] if rows else {}
     return {
-        "run": os.fsencode(run.name).decode(errors="backslashreplace"),  # a name on disk may not be text
+        "run": os.fsencode(run.name).decode(errors="backslashreplace"),  # file names may not be valid text
         "steps": step.step,
         "stopped": not step.last,
         "grokked_at": step.grokked_at,
@@ -134,7 +134,7 @@ def summary(run: Run, step: Step, step_seconds: list[float]) -> dict[str, Any]:
 
 
 def save_report(run: Run, report: dict[str, Any]) -> None:
-    """Write measurements of a run's last network to ``report.json``: NaN as null, without the name, which may change.
+    """Write a report on a run's last snapshot to ``report.json``, with null for NaN and without the run's name.
 
     Raises:
         InputError: the run's folder cannot be written.
@@ -175,7 +175,7 @@ class _Writer:
             with whole_folder(folder) as making:
                 write_json(making / "config.json", first.config.model_dump(mode="json"))
                 write_json(making / "provenance.json", provenance(first.config))
-        # Run.running holds the lock for a moment, so wait a little
+        # Run.running holds the lock briefly, so retry
         lock = filelock.FileLock(folder / LOCK, timeout=0.5, poll_interval=0.01, thread_local=False)
         try:
             lock.acquire()
@@ -204,7 +204,7 @@ class _Writer:
             self._save_state(step.state())
 
     def end(self, diverged_at: int | None = None) -> None:
-        """Write the end of the run; a diverged one keeps its snapshots and cannot be resumed."""
+        """Finish writing the run; a diverged run keeps its snapshots and cannot be resumed."""
         if not self.step.last and diverged_at is None:
             state = self.step.state()
             weights = {n.removeprefix("weights."): v for n, v in state.items() if n.startswith("weights.")}
@@ -228,16 +228,16 @@ class _Writer:
     def _save(self, place: Path, tensors: dict[str, Tensor]) -> None:
         def write(path: Path) -> None:
             save_file(tensors, path)
-            shutil.copymode(self.folder / "config.json", path)  # safetensors makes files that only the owner reads
+            shutil.copymode(self.folder / "config.json", path)  # safetensors files are readable by the owner only
 
         whole_file(place, write)
 
 
 def _cut_back(run: Run, first: Step) -> None:
-    """Remove what a killed run wrote after its resume.safetensors; the next steps write it again.
+    """Remove what a killed run wrote after its resume.safetensors; training rewrites it.
 
     Raises:
-        InputError: the run cannot resume with this step, or its metrics cannot be read.
+        InputError: the run cannot resume at this step, or its metrics cannot be read.
     """
     if (why := run.why_not_resumable) or run.config != first.config:
         raise InputError(
@@ -267,7 +267,7 @@ def _rounded(value: float | None) -> float | None:
 
 def _commit() -> str | None:
     root = Path(miii.__file__).parents[1]
-    if not (root / ".git").exists():  # an installed package may lie in a repository of something else
+    if not (root / ".git").exists():  # an installed package may be inside another repository
         return None
     try:
         command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]

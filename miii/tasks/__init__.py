@@ -1,4 +1,4 @@
-"""The kinds of task, and the names that the command line and the app give their tasks."""
+"""Task kinds, and task names for the command line and the app."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args
@@ -14,23 +14,23 @@ from miii.tasks.task import Target, Task, TaskConfig
 
 
 def _with_kind(value: Any) -> Any:
-    # version 0.1.0 wrote no kind for modular arithmetic
+    # configs of version 0.1.0 have no kind for modular arithmetic
     return {"kind": "modular", **value} if isinstance(value, Mapping) else value
 
 
-#: Any task's config, told apart by ``kind``. This is the one list of kinds; a config without a kind is modular.
+#: Any task config, discriminated by ``kind``. This is the only list of kinds; a missing kind means modular.
 AnyTask = Annotated[
     ModularAddition | Primes | Residues | MIU | Frames,
     Field(discriminator="kind"),
     BeforeValidator(_with_kind),
 ]
 
-#: The kinds of task by name, each a config that builds a ``Task``.
+#: Task kinds by name; each config builds a ``Task``.
 KINDS: dict[str, type[ModularAddition | Primes | Residues | MIU | Frames]] = {
     config.model_fields["kind"].default: config for config in get_args(get_args(AnyTask)[0])
 }
 
-#: The tasks that ``miii train`` knows, by name: the kind and the fields that the name stands for.
+#: Tasks of ``miii train`` by name: the kind and the fields that the name sets.
 TASKS: dict[str, dict[str, Any]] = {
     name: {"kind": kind, **fields} for kind, config in KINDS.items() for name, fields in config.names().items()
 }

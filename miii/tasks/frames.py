@@ -1,4 +1,4 @@
-"""Sequences of integers, each a frame of digits and a label: predict the next integer, and whether it is prime."""
+"""Sequences of integers as frames of digits and a label: predict the next integer and whether it is prime."""
 
 import functools
 from collections.abc import Mapping
@@ -14,28 +14,28 @@ from miii import metrics, numbers
 from miii.errors import InputError
 from miii.tasks.task import GROKKED, UNASKED, Sizes, Task, TaskConfig, names_of
 
-MOST = 5_000_000  #: pairs of a first integer and a step to enumerate
-TOKENS = 20_000_000  #: tokens of all sequences that fit into memory
-LABELS = ("composite", "prime")  #: the first two tokens, so that a label is its own token
+MOST = 5_000_000  #: maximum pairs of first integer and step to enumerate
+TOKENS = 20_000_000  #: maximum tokens of all sequences, to fit in memory
+LABELS = ("composite", "prime")  #: the first two tokens; a label equals its token
 
 
 class Frames(TaskConfig):
     """Sequences of frames [condition][digits][label] of the integers n, n + d, n + 2 d, ...; the condition is d.
 
-    The last label is hidden: it is the answer, read at the last position. With ``predict`` everything, every position
-    predicts its next token: the digits of all frames but the first, and all labels. The digits of the first frame are
-    unpredictable and the conditions are given, so neither counts.
+    The last label is hidden and predicted at the last position. If ``predict`` is "everything", every position predicts
+    its next token: all labels, and the digits of every frame but the first. First digits are unpredictable and
+    conditions are given, so neither is a target.
 
-    The range is cut into blocks, and a random share of the blocks trains. A sequence belongs to a split if all of its
-    integers do; a sequence across both is dropped. So no integer of a held-out sequence occurs in training.
+    The range is divided into blocks, split at random into train and test. A sequence belongs to a split if all its
+    integers do; mixed sequences are dropped. So no integer of a test sequence occurs in training.
 
-    Validation uses arithmetic alone; ``build`` raises if a split lacks primes or composites.
+    Validating the config builds nothing; ``build`` raises if a split lacks primes or composites.
 
     Raises:
         InputError: the range is empty, too large, or too small for two blocks.
 
-    Source: in the style of GAIA-1 (Hu et al. 2023, arXiv 2309.17080), section 2, with integers for images; the draft
-    paper cites it.
+    Source: modeled on GAIA-1 (Hu et al. 2023, arXiv 2309.17080), section 2, with integers in place of images; cited in
+    the draft paper.
     """
 
     summary = "frames: the next integer of a progression, digit by digit, and its label."
@@ -92,21 +92,21 @@ class Frames(TaskConfig):
 
     @property
     def most_examples(self) -> int:
-        """An upper bound of the number of sequences: those across two blocks may be dropped."""
+        """Upper bound on the number of sequences, before mixed ones are dropped."""
         steps = self.largest_step
         pairs = (self.high - self.low + 1) * steps - (self.frames - 1) * steps * (steps + 1) // 2
         return pairs if self.sample is None else min(self.sample, pairs)
 
     @property
     def sizes(self) -> Sizes:
-        """Upper bounds of the sizes of ``build()``."""
+        """Upper bounds on the sizes of ``build()``."""
         d_vocab, everything = len(self.token_names), self.predict == "everything"
         d_vocab_out = d_vocab if everything else len(LABELS)
         return Sizes(self.most_examples, self.n_ctx, d_vocab, d_vocab_out, everywhere=everything)
 
     @property
     def most_train(self) -> int:
-        """An upper bound of ``n_train``, by arithmetic."""
+        """Upper bound on ``n_train``, without building the task."""
         return self.most_examples
 
     @property
@@ -116,12 +116,12 @@ class Frames(TaskConfig):
 
     @property
     def milestone(self) -> str:
-        """The integers; the labels if they alone are predicted."""
+        """The integers, or the labels if only labels are predicted."""
         return "predicts integers" if self.predict == "everything" else "predicts labels"
 
     @property
     def width(self) -> int:
-        """Digits of an integer."""
+        """Digits per integer."""
         return numbers.width(self.high, self.base)
 
     @property
@@ -131,17 +131,17 @@ class Frames(TaskConfig):
 
     @property
     def n_ctx(self) -> int:
-        """Tokens of a sequence, without its last label."""
+        """Tokens per sequence, excluding the last label."""
         return self.frames * self.frame - 1
 
     @property
     def block(self) -> int:
-        """Consecutive integers in one block: four times what a sequence can span."""
+        """Integers per block: four times the longest span of a sequence."""
         return 4 * (self.frames - 1) * self.largest_step
 
     @property
     def n_train(self) -> int:
-        """Sequences that train; the split is drawn for it."""
+        """Number of training sequences; draws the split."""
         return int(parts(self)[2].sum())
 
     @property
@@ -151,21 +151,21 @@ class Frames(TaskConfig):
 
     @property
     def token_names(self) -> tuple[str, ...]:
-        """The names of the tokens: the two labels, the digits, the conditions."""
+        """Token names: the two labels, the digits, the conditions."""
         return (*LABELS, *names_of(self.base), *(f"+{d}" for d in range(1, self.largest_step + 1)))
 
     def encode(
         self, n: Int[np.ndarray, "sequences frame"], step: Int[np.ndarray, " sequences"], prime: np.ndarray
     ) -> Int[np.ndarray, "sequences frame slot"]:
-        """Return the tokens of whole frames, labels included, from integers, their step, and whether they are prime."""
+        """Encode integers, their step and their primality as frames of tokens, labels included."""
         digit = numbers.digits(n.ravel(), self.base, self.width).reshape(*n.shape, self.width)
         condition = np.broadcast_to(step[:, None], n.shape) + (len(LABELS) + self.base - 1)
         return np.concatenate([condition[..., None], digit + len(LABELS), prime[..., None].astype(np.int64)], axis=-1)
 
     def build(self) -> Task:
-        """The sequences, ascending by first integer and step: tokens [sequences, frames (width + 2) - 1].
+        """Build the sequences, sorted by first integer and step: tokens [sequences, frames (width + 2) - 1].
 
-        Facts: ``first`` and ``last``, integers; ``step``; ``coprime``, whether the last is coprime to the base.
+        Facts: ``first``, ``last``, ``step``, and ``coprime`` (whether ``last`` is coprime to the base).
         """
         first, step, train = parts(self)
         n = first[:, None] + step[:, None] * np.arange(self.frames)
@@ -192,10 +192,10 @@ class Frames(TaskConfig):
     def scores(
         task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
     ) -> dict[str, float]:
-        """Return the ROC AUC of the last label, of all integers and of those coprime to the base.
+        """Return the ROC AUC of the last label, over all integers and over those coprime to the base.
 
-        If everything is predicted, also the share of correct digits, and of integers correct in all digits, given the
-        true frames before; both from the second frame on.
+        If everything is predicted, also return the accuracy of digits and of whole integers, given the true previous
+        frames, from the second frame on.
         """
         last = logits if task.next_tokens is None else logits[:, -1]
         prime, coprime = task.labels.numpy()[rows] == 1, task.facts["coprime"].numpy()[rows] == 1
@@ -203,13 +203,13 @@ class Frames(TaskConfig):
         found = {"auc": metrics.auc(score, prime), "auc_coprime": metrics.auc(score[coprime], prime[coprime])}
         if task.next_tokens is not None and task.frame is not None:
             right = logits.argmax(-1) == task.next_tokens.numpy()[rows]
-            # a position predicts the next one, so a frame's digits stand one slot to the left
+            # positions predict the next token, so a frame's digits are one slot to the left
             digits = np.pad(right, ((0, 0), (0, 1))).reshape(len(rows), -1, task.frame)[:, 1:, :-2]
             found |= {"digits": float(digits.mean()), "integers": float(digits.all(-1).mean())}
         return found
 
     def learned(self, row: Mapping[str, float]) -> bool:
-        """Return whether 99% of the integers are correct in all digits; of labels alone, 99% of the labels."""
+        """Return whether 99% of integers have all digits correct; for labels alone, 99% of labels."""
         return row.get("integers", row["test_accuracy"]) >= GROKKED
 
 
@@ -222,7 +222,7 @@ def prime_between(low: int, high: int) -> Bool[np.ndarray, " integers"]:
 
 
 def trains(config: Frames) -> Bool[np.ndarray, " integers"]:
-    """Return whether each integer of the range is in a block that trains, drawn from the seed."""
+    """Return whether each integer of the range is in a training block, drawn from the seed."""
     integers = config.high - config.low + 1
     blocks = -(-integers // config.block)
     chosen = np.zeros(blocks, dtype=bool)
@@ -233,10 +233,10 @@ def trains(config: Frames) -> Bool[np.ndarray, " integers"]:
 
 @functools.lru_cache(maxsize=2)
 def parts(config: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the first integer and the step of each sequence, and whether it trains; ascending, read-only.
+    """Return each sequence's first integer, step and whether it is in training; sorted, read-only.
 
     Raises:
-        InputError: a side has no sequence that ends in a prime, or none that ends in a composite.
+        InputError: a split lacks sequences that end in a prime, or in a composite.
     """
     side = trains(config).astype(np.int8)
     found = []

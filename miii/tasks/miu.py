@@ -12,24 +12,24 @@ from pydantic import Field, model_validator
 from miii.errors import InputError
 from miii.tasks.task import Sizes, Task, TaskConfig, mask_of
 
-NAMES = ("I", "U", "M", "?", "·")  #: the tokens; the last is an empty place on the tape
+NAMES = ("I", "U", "M", "?", "·")  #: the tokens; the last is a blank
 LETTER_I, LETTER_U, AXIOM, ASK, BLANK = range(5)
 
 
 class MIU(TaskConfig):
-    """Is M followed by a string over {I, U} a theorem of the MIU system? A tape holds M, the letters and ``?``.
+    """Decide whether M followed by a string over {I, U} is a theorem of the MIU system. Tokens: M, letters, ``?``.
 
-    The letters keep their order and stand at random places of the tape with blanks between them, so that training
-    covers every place and longer strings can be tested. A model with ``positions`` none cannot see the places.
+    Letters keep their order and take random positions with blanks between, so training covers every position and longer
+    strings can be tested. A model with ``positions`` "none" does not see positions.
 
     A string is a theorem if 3 does not divide its number of I's. Half of the strings of every length are theorems, so
-    neither syntax nor length reveals the answer. The number of I's is drawn uniformly, then their places.
+    neither syntax nor length reveals the answer. The number of I's is drawn uniformly, then their positions.
 
-    Strings of up to ``longest`` letters train. Each further length up to ``longest_test`` has ``n`` / 20 strings, for
-    the test alone.
+    Training strings have up to ``longest`` letters. Each longer length up to ``longest_test`` adds ``n`` / 20 test
+    strings.
 
     Raises:
-        InputError: ``longest_test`` is below ``longest``, or a split leaves a side empty.
+        InputError: ``longest_test`` is below ``longest``, or a split is empty.
 
     Source: Hofstadter 1979, chapters I and IX; the draft paper, section 2.3. Randomized positions: Ruoss et al. 2023
     (arXiv 2305.16843).
@@ -78,7 +78,7 @@ class MIU(TaskConfig):
 
     @property
     def description(self) -> str:
-        """The question and the longest string in training."""
+        """The question and the longest training string."""
         return f"theorems of MIU, up to {self.longest} letters"
 
     @property
@@ -88,7 +88,7 @@ class MIU(TaskConfig):
 
     @property
     def n_train(self) -> int:
-        """Strings that train."""
+        """Number of training strings."""
         return int(self.train_fraction * self.n)
 
     @property
@@ -99,7 +99,7 @@ class MIU(TaskConfig):
     def build(self) -> Task:
         """Build strings in random order, longer ones last: tokens [strings, longest_test + 2], label 1 for theorems.
 
-        Facts: ``length``, the letters after M, and ``I``, how many of them are I.
+        Facts: ``length`` (letters after M) and ``I`` (number of I's).
         """
         generator = np.random.default_rng([self.seed, 0])
         shorter = generator.integers(1, self.longest + 1, self.n)
@@ -121,10 +121,10 @@ class MIU(TaskConfig):
         )
 
     def encode(self, string: str) -> Int[np.ndarray, " pos"]:
-        """A string as its tape: the letters at random places, in their order, the same places for all of its length.
+        """Encode a string as tokens, with random letter positions that depend only on its length.
 
         Raises:
-            InputError: it is not M followed by letters I and U, or has too few or too many of them for the tape.
+            InputError: the string is not M followed by letters I and U, or has too few or too many letters.
         """
         body = string[1:]
         if string[:1] != "M" or not set(body) <= {"I", "U"} or not 1 <= len(body) <= self.longest_test:
@@ -141,7 +141,7 @@ class MIU(TaskConfig):
     def scores(
         task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
     ) -> dict[str, float]:
-        """Return the accuracy on test strings as long as those in training, and on longer ones."""
+        """Return test accuracy on strings of training length, and on longer ones."""
         right = logits.argmax(1) == task.labels.numpy()[rows]
         length = task.facts["length"].numpy()
         longer = length[rows] > length[task.train_mask.numpy()].max()
@@ -149,7 +149,7 @@ class MIU(TaskConfig):
         return found | ({"accuracy_longer": float(right[longer].mean())} if longer.any() else {})
 
     def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
-        """Return the accuracy on strings longer than any in training, where there are some."""
+        """Return test accuracy on strings longer than any in training, if there are any."""
         if "accuracy_longer" in row:
             return row["accuracy_longer"], "longer strings"
         return super().accuracy(row)
@@ -158,7 +158,7 @@ class MIU(TaskConfig):
 def is_theorem(string: str) -> bool:
     """Return whether a string is derivable, from its number of I's.
 
-    Source: Hofstadter 1979, chapter IX. ``derivable`` derives instead.
+    Source: Hofstadter 1979, chapter IX. ``derivable`` applies the rules instead.
     """
     return string[:1] == "M" and set(string[1:]) <= {"I", "U"} and string.count("I") % 3 != 0
 
@@ -166,7 +166,7 @@ def is_theorem(string: str) -> bool:
 def derivable(longest: int) -> frozenset[str]:
     """Return all theorems of up to ``longest`` letters after M, by applying the four rules to the axiom MI.
 
-    A derivation may pass through longer strings: of up to 2 l + 1 symbols, for theorems of up to l symbols.
+    Derivations of theorems of up to l symbols need strings of up to 2 l + 1 symbols.
 
     Source: Hofstadter 1979, chapter I: xI -> xIU, Mx -> Mxx, III -> U, UU -> nothing.
     """
@@ -187,7 +187,7 @@ class Step(NamedTuple):
 
 
 def rewrites(string: str) -> list[Step]:
-    """Return every string that one rule makes of a string. Source: Hofstadter 1979, chapter I."""
+    """Return every string that one rule application produces. Source: Hofstadter 1979, chapter I."""
     body = string[1:]
     found = [Step("I", f"{string}U")] if body.endswith("I") else []
     found.append(Step("II", f"M{body}{body}"))
@@ -210,16 +210,16 @@ def _counts(length: np.ndarray, theorem: np.ndarray, generator: np.random.Genera
 def tape(
     length: Int[np.ndarray, " strings"], count: Int[np.ndarray, " strings"], places: int, generator: np.random.Generator
 ) -> Int[np.ndarray, "strings pos"]:
-    """Return the tokens of strings with ``length`` letters, ``count`` of them I: M, letters at random places, then ?.
+    """Return the tokens of strings with ``length`` letters, ``count`` of them I: M, letters at random positions, ?.
 
     Source: randomized positions, Ruoss et al. 2023 (arXiv 2305.16843).
     """
     strings = len(length)
-    # the letters' order: which of a string's letters are I
+    # which of a string's letters are I
     drawn = np.where(np.arange(places) < length[:, None], generator.random((strings, places)), 2)
     rank = np.argsort(np.argsort(drawn))
     letters = np.where(rank < count[:, None], LETTER_I, LETTER_U)
-    # which places hold a letter
+    # which positions hold a letter
     taken = np.argsort(np.argsort(generator.random((strings, places)))) < length[:, None]
     which = np.cumsum(taken, axis=1) - 1
     body = np.where(taken, np.take_along_axis(letters, np.maximum(which, 0), axis=1), BLANK)

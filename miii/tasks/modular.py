@@ -13,7 +13,7 @@ from miii.errors import InputError
 from miii.expression import EXAMPLE, parse
 from miii.tasks.task import Sizes, Task, TaskConfig
 
-#: The answer c by operation, as a formula in words; that of expr is its expression.
+#: Formulas of the answer c by operation; expr has its own expression.
 SUMS = {
     "add": "a + b mod {p}",
     "sub": "a − b mod {p}",
@@ -27,18 +27,17 @@ Operation = Literal["add", "sub", "mul", "quadratic", "shuffled", "relabelled", 
 
 
 class ModularAddition(TaskConfig):
-    """All p^2 pairs as the tokens ``a b =``, the answer read at ``=``.
+    """All p^2 pairs as the tokens ``a b =``; the answer is predicted at ``=``.
 
-    Two operations are controls. ``shuffled`` has addition's labels in random order: nothing to learn. ``relabelled`` is
-    addition under a random renaming of the tokens, invisible to an analysis of their numbers. ``expr`` computes
-    ``expression``, a formula as in ``miii.expression``.
+    Two operations are controls: ``shuffled`` permutes addition's labels, so there is nothing to learn; ``relabelled``
+    permutes addition's tokens, which hides it from analyses of token order. ``expr`` computes ``expression``; see
+    ``miii.expression``.
 
-    ``train_fraction`` is None if the split is unknown, as for imported weights. Then no pair is marked, and the task
-    cannot be trained.
+    ``train_fraction`` is None if the split is unknown, as for imported weights. Such a task cannot be trained.
 
     Raises:
         InputError: ``p`` below 2, ``train_fraction`` outside (0, 1), an empty split, or an expression that is missing,
-            superfluous or invalid. ``build`` raises if it is constant or undefined at some pair.
+            unused or invalid. ``build`` raises if it is constant or undefined at some pair.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 3; the operations are Power et al.'s (arXiv 2201.02177).
     """
@@ -49,7 +48,7 @@ class ModularAddition(TaskConfig):
     )
     examples = "test pairs"
     recipes: ClassVar = {
-        # Groks in seconds; the cosine then keeps the solution and cleans it up. Chosen by search: docs/LOG.md.
+        # Groks in seconds; the cosine schedule then completes cleanup. Chosen by search: docs/LOG.md.
         "fast": {},
         # Nanda et al. 2023 (arXiv 2301.05217), section 3 and appendix A, exactly.
         "literature": {
@@ -63,14 +62,12 @@ class ModularAddition(TaskConfig):
     }
 
     kind: Literal["modular"] = "modular"
-    operation: Operation = Field("add", description="what c is: a + b, a - b, a * b, a^2 + ab + b^2, or a control")
+    operation: Operation = Field("add", description="formula of c: a + b, a - b, a * b, a^2 + ab + b^2, or a control")
     p: int = Field(113, ge=2, le=1024, description="the modulus; operands and answers are 0 .. p - 1")
     train_fraction: float | None = Field(0.3, gt=0, lt=1, description="share of the p^2 pairs used for training")
-    balanced: bool = Field(False, description="train on the same number of pairs for every answer, up to one")
+    balanced: bool = Field(False, description="train on the same number of pairs for every answer, within one")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
-    expression: str | None = Field(
-        None, description=f"what c is in the task expr: a formula in a, b and p, such as {EXAMPLE}"
-    )
+    expression: str | None = Field(None, description=f"formula of c in a, b and p for the task expr, such as {EXAMPLE}")
 
     @model_validator(mode="after")
     def _both_sides(self) -> "ModularAddition":
@@ -96,7 +93,7 @@ class ModularAddition(TaskConfig):
 
     @classmethod
     def names(cls) -> dict[str, dict[str, Any]]:
-        """Return the operations: each is a task of its own to the command line."""
+        """Return the operations; each is a separate task on the command line."""
         return {operation: {"operation": operation} for operation in get_args(Operation)}
 
     @property
@@ -118,14 +115,14 @@ class ModularAddition(TaskConfig):
 
     @property
     def n_train(self) -> int:
-        """Pairs that are known to train."""
+        """Number of known training pairs."""
         return 0 if self.train_fraction is None else int(self.train_fraction * self.p**2)
 
     @property
     def modular_sum(self) -> tuple[int, int, int] | None:
         """(alpha, beta, gamma) if the answer is alpha a + beta b + gamma modulo p, alpha and beta invertible.
 
-        None for the controls and for every other answer.
+        None for controls and for other answers.
         """
         if self.expression is not None:
             found = parse(self.expression).linear(self.p)
@@ -136,7 +133,7 @@ class ModularAddition(TaskConfig):
 
     @property
     def multipliers(self) -> tuple[int, int]:
-        """The alpha and beta to look for in the answer alpha a + beta b: of ``modular_sum``, or (1, 1)."""
+        """The alpha and beta that analyses test for: those of ``modular_sum``, or (1, 1)."""
         return (1, 1) if self.modular_sum is None else self.modular_sum[:2]
 
     @property
@@ -145,7 +142,7 @@ class ModularAddition(TaskConfig):
         return f"{self.operation}-{self.p}"
 
     def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
-        """Return the accuracy on the test pairs, or on all pairs if the split is unknown."""
+        """Return test accuracy, or accuracy on all pairs if the split is unknown."""
         return (row["accuracy"], "all pairs") if "accuracy" in row else super().accuracy(row)
 
     def build(self) -> Task:
@@ -170,7 +167,7 @@ class ModularAddition(TaskConfig):
 
 
 def _in_turn(order: Int[Tensor, " pairs"], labels: Int[Tensor, " pairs"]) -> Int[Tensor, " pairs"]:
-    """Reorder the pairs: the first of each answer, then the second of each, and so on."""
+    """Interleave the pairs by answer: the first pair of each answer, then the second, and so on."""
     by_answer = torch.argsort(labels[order], stable=True)
     counts = torch.bincount(labels)
     starts = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
@@ -189,12 +186,12 @@ def answers(
 ) -> Int[Tensor, " pairs"]:
     """Return the answer c of each pair, in 0 .. p - 1.
 
-    ``generator`` draws the order of ``shuffled`` and the renaming of ``relabelled``; ``expression`` is for ``expr``.
+    ``generator`` draws the permutations of ``shuffled`` and ``relabelled``; ``expression`` is for ``expr``.
 
     Raises:
-        InputError: ``operation`` is unknown, or as ``miii.expression``.
+        InputError: ``operation`` is unknown; also see ``miii.expression``.
 
-    Source: Power et al. 2022 (arXiv 2201.02177), appendix A.1; the two controls are this project's.
+    Source: Power et al. 2022 (arXiv 2201.02177), appendix A.1.
     """
     match operation:
         case "add":

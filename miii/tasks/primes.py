@@ -1,4 +1,4 @@
-"""Is an integer irreducible? Its digits as tokens, and the one bit."""
+"""Is an integer prime? Digits as tokens, one binary label."""
 
 import functools
 import math
@@ -15,15 +15,15 @@ from miii import metrics, numbers
 from miii.errors import InputError, quoted
 from miii.tasks.task import Sizes, Target, Task, TaskConfig
 
-MOST = 5_000_000  #: examples that fit into memory
+MOST = 5_000_000  #: maximum examples, to fit in memory
 CHUNK = 100_000  #: examples tokenized at a time, to bound the memory of intermediate arrays
-VALIDATION_SHARE = 0.1  #: share of the training split that decides when to stop
-SIEVED = (0.90, 0.99)  #: the ROC AUC, and the AUC against multiples of 3, that count as learned
+VALIDATION_SHARE = 0.1  #: share of the training split held out to decide when to stop
+SIEVED = (0.90, 0.99)  #: ROC AUC, and AUC against multiples of 3, at which the task counts as learned
 
-PARTS = ("train", "validation", "test")  #: of a split; no step is taken on the validation part
+PARTS = ("train", "validation", "test")  #: the parts of a split; validation examples are never trained on
 TRAIN, VALIDATION, TEST = range(3)
 
-#: The ranges of the draft paper: its text has four digits, its Table 1 five.
+#: Ranges of the draft paper: four digits in its text, five in Table 1.
 PRESETS = {"text": (1_000, 9_999), "table 1": (10_000, 99_999)}
 
 
@@ -32,19 +32,19 @@ def _listed(value: Any) -> Any:
     return [part for part in value.split(",") if part] if isinstance(value, str) else value
 
 
-MODULI = numbers.primes_below(1000)  #: the primes that ``residues`` may have
+MODULI = numbers.primes_below(1000)  #: valid primes for ``residues``
 Primelist = Annotated[tuple[int, ...], BeforeValidator(_listed), Field(max_length=len(MODULI))]
 
 
 class Primes(TaskConfig):
-    """The integers of a range as digits and a last token ``?``, where the answer is read: prime (1) or not (0).
+    """The integers of a range as digits and a final ``?``, where the network predicts prime (1) or not (0).
 
-    ``residues`` adds targets n mod q for the given primes: information on factors that the label alone lacks.
+    ``residues`` adds targets n mod q for the given primes, which reveal factors directly.
 
-    Validation uses arithmetic alone. ``build`` sieves, and raises if a split has no prime.
+    Validating the config builds nothing. ``build`` sieves, and raises if a split has no prime.
 
     Raises:
-        InputError: an empty or too large range, or a base outside 2 .. 1000.
+        InputError: the range is empty or too large, or the base is outside 2 .. 1000.
 
     Source: the draft paper, sections 2.3 and 3.1 and Table 1.
     """
@@ -57,7 +57,7 @@ class Primes(TaskConfig):
         "fast": {
             "model": {"n_heads": 1},
             "optimizer": {"name": "muon", "weight_decay": 0.2},
-            "precision": "float32",  # in bfloat16 one seed of five does not sieve by 3 in 2,000 steps
+            "precision": "float32",  # in bfloat16, one of five seeds does not sieve by 3 within 2,000 steps
             "batch_size": 1024,
             "steps": 2000,
             "steps_after_grok": 0,
@@ -107,7 +107,7 @@ class Primes(TaskConfig):
 
     @property
     def n_examples(self) -> int:
-        """Integers of both splits."""
+        """Number of integers in both splits."""
         whole = _rank(self, self.high + 1) - _rank(self, self.low)
         return whole if self.sample is None else min(self.sample, whole)
 
@@ -123,21 +123,21 @@ class Primes(TaskConfig):
 
     @property
     def most_train(self) -> int:
-        """An upper bound of ``n_train``, by arithmetic; exact but for a split by residue."""
+        """Upper bound on ``n_train``, without building the task; exact except for a split by residue."""
         side = int(self.train_fraction * self.n_examples)
         return self.n_examples if self.split == "residue" else side - _validation(side)
 
     @property
     def n_train(self) -> int:
-        """Integers that steps are taken on: the training split without its validation part.
+        """Number of training integers: the training split without its validation part.
 
-        A split by residue is drawn for it.
+        Draws a split by residue.
         """
         return int((parts(self)[2] == TRAIN).sum()) if self.split == "residue" else self.most_train
 
     @property
     def width(self) -> int:
-        """Digits of an integer."""
+        """Digits per integer."""
         return numbers.width(self.high, self.base)
 
     @property
@@ -153,18 +153,18 @@ class Primes(TaskConfig):
 
     @property
     def milestone(self) -> str:
-        """The first factor that only a sum of digits reveals."""
+        """The smallest factor that requires a digit sum to detect."""
         return "sieves by 3"
 
     @property
     def label_only(self) -> bool:
-        """Whether nothing but the label informs about factors: base 10, all integers, at most half of them train."""
+        """Whether only the label carries information on factors: base 10, all integers, at most half in training."""
         plain = self.base == 10 and self.candidates == "all" and not self.shuffled
         return plain and not self.residues and self.train_fraction <= 0.5
 
     @property
     def token_names(self) -> tuple[str, ...]:
-        """The names of the tokens: the digits (of the first place, the second, ...), ``?``, and a blank."""
+        """Token names: the digits (of the first place, the second, ...), ``?``, and a blank."""
         shown = range(self.base)
         if self.tokens == "place":
             digits = [f"{digit}@{self.width - 1 - i}" for i in range(self.width) for digit in shown]
@@ -173,10 +173,10 @@ class Primes(TaskConfig):
         return (*digits, "?") if self.leading_zeros else (*digits, "?", "·")
 
     def encode(self, n: Int[np.ndarray, " integers"]) -> Int[np.ndarray, "integers pos"]:
-        """Return integers as tokens: the digits, most significant first, and the token where the answer is read.
+        """Encode integers as tokens: digits, most significant first, then ``?``.
 
         Raises:
-            InputError: an integer has more digits than those of the range.
+            InputError: an integer has more digits than the range allows.
         """
         if len(n) and not 0 <= n.min() <= n.max() < self.base**self.width:
             raise InputError(f"n must be from 0 to {self.base**self.width - 1} (got {n.min()} to {n.max()}).")
@@ -192,7 +192,7 @@ class Primes(TaskConfig):
         return tokens
 
     def build(self) -> Task:
-        """The integers ascending: tokens [integers, width + 1], the most significant digit first, labels 0 or 1.
+        """Build the integers, ascending: tokens [integers, width + 1], most significant digit first; labels 0 or 1.
 
         Facts: ``n`` and ``spf``, the smallest prime factor.
         """
@@ -219,7 +219,7 @@ class Primes(TaskConfig):
     def scores(
         task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
     ) -> dict[str, float]:
-        """Return the ROC AUC of the evidence, of primes against all composites and against those of a small factor."""
+        """Return the ROC AUC of primes against all composites, and against those of smallest factor 3, 7, 11, 13."""
         prime, spf = task.labels.numpy()[rows] == 1, task.facts["spf"].numpy()[rows]
         score = logits[:, 1] - logits[:, 0]
         found = {"auc": metrics.auc(score, prime)}
@@ -229,20 +229,20 @@ class Primes(TaskConfig):
         return found
 
     def learned(self, row: Mapping[str, float]) -> bool:
-        """Return whether both areas reach ``SIEVED``; accuracy says little of a label this rare."""
+        """Return whether both AUCs reach ``SIEVED``; accuracy is uninformative for a label this rare."""
         return row["auc"] >= SIEVED[0] and row["auc_3"] >= SIEVED[1]
 
 
 def parts(config: Primes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the integers ascending, their smallest prime factors, and which of ``PARTS`` each is in.
+    """Return the integers, ascending, their smallest prime factors, and the part (see ``PARTS``) of each.
 
-    Read-only: the arrays are shared.
+    The arrays are shared and read-only.
 
     Raises:
-        InputError: a side of the split has no prime.
+        InputError: a split has no prime.
     """
     fields = ("low", "high", "base", "candidates", "sample", "split", "train_fraction", "seed")
-    return _parts(Primes(**{name: getattr(config, name) for name in fields}))  # the tokens change nothing
+    return _parts(Primes(**{name: getattr(config, name) for name in fields}))  # tokens do not affect the split
 
 
 @functools.lru_cache(maxsize=2)
@@ -282,12 +282,12 @@ def _parts(config: Primes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _validation(side: int) -> int:
-    """Return the size of a training split's validation part; at least one integer is left to train on."""
+    """Return the size of a training split's validation part; leave at least one integer to train on."""
     return max(0, min(max(1, int(VALIDATION_SHARE * side)), 20_000, side - 1))
 
 
 def _rank(config: Primes, n: int) -> int:
-    """Return how many integers from 0 to n - 1 are candidates."""
+    """Count the candidates below n."""
     if config.candidates == "all":
         return n
     coprime = _coprime(config.base)

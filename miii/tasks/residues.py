@@ -1,4 +1,4 @@
-"""All residues of a two-digit number at once: the task of the preprint that the draft paper became."""
+"""All residues of a two-digit number at once: the task of Syrkis 2024."""
 
 import math
 import statistics
@@ -20,11 +20,11 @@ from miii.tasks.task import GROKKED, Sizes, Target, Task, TaskConfig, mask_of, n
 class Residues(TaskConfig):
     """n = x0 + p x1 as the tokens ``x0 x1 =``, with n mod q as targets for every prime q < p, all at once.
 
-    The loss of a target with q classes is divided by log q. ``masked`` targets are evaluated and not trained. ``basis``
-    is the control without a modulus: the same tokens, and the two digits as targets.
+    The loss of a target with q classes is divided by log q. ``masked`` targets are evaluated but not trained. ``basis``
+    is the control: the same tokens, with the two digits as targets.
 
     Raises:
-        InputError: ``p`` leaves no prime below it, a masked number is no target, or a split is empty.
+        InputError: no prime is below ``p``, a masked number is not a target, or a split is empty.
 
     Source: Syrkis 2024's preprint, "Mechanistic interpretability on (multi-task) irreducible integers".
     """
@@ -57,7 +57,7 @@ class Residues(TaskConfig):
     p: int = Field(113, ge=3, le=257, description="base of the two digits; every prime below it is a target")
     train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the p^2 numbers used for training")
     masked: Primelist = Field((), description="primes that are not trained, such as 2,3,5,7")
-    basis: bool = Field(False, description="the control without a modulus: the digits themselves are the targets")
+    basis: bool = Field(False, description="control: the two digits are the targets")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
 
     @model_validator(mode="after")
@@ -79,7 +79,7 @@ class Residues(TaskConfig):
 
     @property
     def primes(self) -> tuple[int, ...]:
-        """The moduli, ascending; the control has the base of its digits."""
+        """The moduli, ascending; for the control, the base of its digits."""
         return (self.p, self.p) if self.basis else numbers.primes_below(self.p)
 
     @property
@@ -99,12 +99,12 @@ class Residues(TaskConfig):
 
     @property
     def milestone(self) -> str:
-        """All targets that are trained."""
+        """All trained targets."""
         return "answers both digits" if self.basis else "answers every residue"
 
     @property
     def n_train(self) -> int:
-        """Numbers that train."""
+        """Number of training examples."""
         return int(self.train_fraction * self.p**2)
 
     @property
@@ -141,7 +141,7 @@ class Residues(TaskConfig):
     def scores(
         task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
     ) -> dict[str, float]:
-        """Return the accuracy of each target, and the worst of those that are trained."""
+        """Return the accuracy of each target, and the lowest over trained targets."""
         found, worst = {}, 1.0
         for target in task.targets:
             right = logits[:, task.logits_of(target.name)].argmax(1) == target.labels.numpy()[rows]
@@ -151,10 +151,10 @@ class Residues(TaskConfig):
         return {"accuracy_worst": worst} | found
 
     def learned(self, row: Mapping[str, float]) -> bool:
-        """Return whether the worst of the trained targets has 99% test accuracy."""
+        """Return whether every trained target has 99% test accuracy."""
         return row["accuracy_worst"] >= GROKKED
 
     def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
-        """Return the mean over the trained targets; ``test_accuracy`` counts numbers with all residues correct."""
+        """Return the mean accuracy over trained targets; ``test_accuracy`` requires all residues correct."""
         each = [row.get(f"accuracy_{name.removeprefix('mod ')}", math.nan) for name in self.trained]
         return statistics.fmean(each), "mean over digits" if self.basis else "mean over primes"

@@ -14,14 +14,14 @@ from torch import Tensor
 from miii.errors import Frozen
 
 UNASKED = -1  #: in ``Task.next_tokens``: the position has no target
-GROKKED = 0.99  #: test accuracy from which a run counts as having grokked (Power et al. 2022, arXiv 2201.02177)
+GROKKED = 0.99  #: test accuracy at which a run has grokked (Power et al. 2022, arXiv 2201.02177)
 
 
 @dataclass(frozen=True)
 class Target:
-    """One label of every example, with ``size`` logits of its own beside those of the other targets.
+    """A label of every example, with ``size`` logits of its own.
 
-    Its loss is multiplied by ``weight``; a target of weight 0 is evaluated and not trained.
+    Its loss is multiplied by ``weight``; a target with weight 0 is evaluated but not trained.
     """
 
     name: str
@@ -34,20 +34,20 @@ class Target:
 class Task:
     """All examples of a task in a fixed order, with the train/test split.
 
-    The answer is read at the last position.
+    The network predicts at the last position, unless ``next_tokens`` is set.
 
     Attributes:
         labels: labels of the first target; its logits come first.
         train_mask: the training split.
-        val_mask: the validation part of the training split. It decides when to stop and takes no step.
-        chances: relative sampling weight of each example; None draws each once an epoch.
+        val_mask: validation part of the training split; decides when to stop, and is never trained on.
+        chances: relative sampling weight of each example; None draws each once per epoch.
         weight: factor of the first target's loss.
-        more: further targets, in the order of their logits.
+        more: additional targets, in the order of their logits.
         judged: an example is correct if its first target is, or if all trained targets are.
         frame: positions per frame, for tasks made of frames.
-        next_tokens: the target token of every position, ``UNASKED`` for none. The loss covers all of them, and the
-            first target's logits are tokens. None predicts at the last position alone.
-        facts: values known of each example that the network never sees, such as ``n``.
+        next_tokens: target token of each position, ``UNASKED`` for none. The loss covers all targets, and the first
+            target's logits are tokens. None predicts at the last position only.
+        facts: per-example values hidden from the network, such as ``n``.
     """
 
     tokens: Int[Tensor, "examples pos"]
@@ -68,12 +68,12 @@ class Task:
 
     @property
     def n_ctx(self) -> int:
-        """Return the positions of an example."""
+        """Return the number of positions per example."""
         return self.tokens.shape[1]
 
     @property
     def split_known(self) -> bool:
-        """Return whether the split is known. Imported weights may lack one; then no example is marked."""
+        """Return whether the split is known; imported weights may lack one."""
         return bool(self.train_mask.any())
 
     @property
@@ -84,7 +84,7 @@ class Task:
 
     @property
     def step_mask(self) -> Bool[Tensor, " examples"]:
-        """Return the examples that steps are taken on: the training split without its validation part."""
+        """Return the mask of training examples: the training split without its validation part."""
         return self.train_mask if self.val_mask is None else self.train_mask & ~self.val_mask
 
     def logits_of(self, name: str) -> slice:
@@ -102,14 +102,14 @@ class Task:
 
 
 class Sizes(NamedTuple):
-    """Size of a task's data, computed by arithmetic before anything is built.
+    """Sizes of a task's data, computed without building it.
 
     Attributes:
-        examples: upper bound of their number.
-        targets: labels of each example.
+        examples: upper bound on the number of examples.
+        targets: labels per example.
         everywhere: the network predicts at every position.
-        validation: examples of the training split that decide when to stop.
-        distinct: distinct pairs of token and position; 0 if any token may stand at any position.
+        validation: examples of the training split held out to decide when to stop.
+        distinct: distinct (token, position) pairs; 0 if any token may take any position.
     """
 
     examples: int
@@ -123,81 +123,81 @@ class Sizes(NamedTuple):
 
 
 class TaskConfig(Frozen):
-    """Config of a kind of task: all that depends on the kind and does not need the data.
+    """Base config of a task kind: everything that does not need the data.
 
-    A kind adds a field ``kind``, its options, ``sizes``, ``n_train``, ``name`` and ``build``, and overrides what is
-    different from an ordinary classification task.
+    A subclass adds the field ``kind``, its options, ``sizes``, ``n_train``, ``name`` and ``build``, and overrides what
+    differs from plain classification.
     """
 
     summary: ClassVar[str] = ""  #: one sentence for help texts
-    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {"fast": {}}  #: fields of ``RunConfig`` by the recipe's name
-    shown: ClassVar[tuple[str, ...]] = ()  #: names of ``scores`` that the app shows; imported metrics must have them
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {"fast": {}}  #: ``RunConfig`` fields by recipe name
+    shown: ClassVar[tuple[str, ...]] = ()  #: ``scores`` that the app shows; imported metrics must have them
     examples: ClassVar[str] = "test examples"  #: what ``accuracy`` is measured on
 
     @classmethod
     def names(cls) -> dict[str, dict[str, Any]]:
-        """Return the names that ``miii train`` knows tasks of this kind by, with the fields each name sets."""
+        """Return this kind's task names for ``miii train``, with the fields each sets."""
         return {cls.model_fields["kind"].default: {}}
 
     @property
     def task_name(self) -> str:
-        """The name in ``names`` of this task."""
+        """This task's name in ``names``."""
         return type(self).model_fields["kind"].default
 
     @property
     def description(self) -> str:
-        """What the network is trained on, in a few words."""
+        """A short description of the task."""
         return self.task_name
 
     @property
     def sizes(self) -> Sizes:
-        """Upper bounds of the sizes of ``build()``."""
+        """Upper bounds on the sizes of ``build()``."""
         raise NotImplementedError
 
     @property
     def n_train(self) -> int:
-        """Examples that steps are taken on. A split may have to be drawn for it."""
+        """Number of training examples; may draw the split."""
         raise NotImplementedError
 
     @property
     def most_train(self) -> int:
-        """An upper bound of ``n_train``, by arithmetic alone."""
+        """Upper bound on ``n_train``, without building the task."""
         return self.n_train
 
     @property
     def frame(self) -> int | None:
-        """Tokens per frame; None if the tokens do not come in frames."""
+        """Tokens per frame; None for tasks without frames."""
         return None
 
     @property
     def milestone(self) -> str:
-        """What a run has reached once ``learned`` holds, such as "sieves by 3"."""
+        """What a run achieves once ``learned`` holds, such as "sieves by 3"."""
         return "grokked"
 
     @staticmethod
     def scores(
         task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
     ) -> dict[str, float]:
-        """Return further measures of an evaluation.
+        """Return additional metrics of an evaluation.
 
         Args:
-            logits: of the validation examples, or of the test split if there is no validation; at every position if
-                the task predicts at all of them.
-            rows: their numbers.
+            logits: of the validation examples, or of the test split without validation; at every position if the task
+                predicts at all of them.
+            rows: indices of these examples.
         """
         return {}
 
     def learned(self, row: Mapping[str, float]) -> bool:
-        """Return whether an evaluation shows that the rule is learned: 99% test accuracy unless the kind says else."""
+        """Return whether the rule is learned: by default, 99% test accuracy."""
         return row["test_accuracy"] >= GROKKED
 
     def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
-        """Return the accuracy that represents a run in a table, and what it is measured on; NaN if it is missing."""
+        """Return a run's headline accuracy, and what it is measured on; NaN if missing."""
         return row.get("test_accuracy", math.nan), self.examples
 
 
 def names_of(symbols: int, *further: str) -> tuple[str, ...]:
-    """Return the names of the tokens 0 .. symbols - 1 and of those after them."""
+    """Return token names: 0 .. symbols - 1, then ``further``."""
     return (*map(str, range(symbols)), *further)
 
 

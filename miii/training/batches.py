@@ -1,4 +1,4 @@
-"""What a step draws: its examples and its dropout mask, from nothing but the seed and the step."""
+"""Draw each step's batch and dropout mask from the seed and the step alone."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -14,12 +14,12 @@ from miii.training.config import RunConfig
 
 
 def batches(config: RunConfig, task: Task) -> Callable[[int], Int[Tensor, " batch"]]:
-    """Return a function from a step to its examples, the same whatever steps were taken before.
+    """Return a function from a step to its examples, independent of earlier steps.
 
-    Each epoch is a permutation of the training examples; with ``task.chances`` each step draws anew.
+    Each epoch permutes the training examples; with ``task.chances``, each step samples independently.
 
     Raises:
-        InputError: ``batch_size`` exceeds the training examples.
+        InputError: ``batch_size`` exceeds the number of training examples.
     """
     rows, size = task.step_mask.nonzero()[:, 0], config.batch_size
     if size is not None and size > len(rows):
@@ -30,9 +30,9 @@ def batches(config: RunConfig, task: Task) -> Callable[[int], Int[Tensor, " batc
 
 
 def dropout_masks(config: RunConfig, device: torch.device) -> Callable[[int, int], Float[Tensor, "batch d_mlp"] | None]:
-    """Return a function from a step and its number of examples to the factors of the neurons: 0 or 1 / keep_prob.
+    """Return a function from a step and batch size to the dropout mask: 0 or 1 / keep_prob per neuron.
 
-    It returns None where nothing is dropped.
+    The function returns None without dropout.
     """
     keep_prob = 1 - config.dropout
     last = config.steps if config.dropout_steps is None else config.dropout_steps
@@ -73,6 +73,6 @@ def _permuted(rows: Int[Tensor, " train"], size: int, seed: int) -> Callable[[in
 
 
 def _generator(*numbers: int) -> torch.Generator:
-    # torch's generator on the CPU uses only the lower 32 bits of a seed, so all numbers are mixed into those
+    # torch's generator on the CPU uses only the lower 32 bits of a seed, so hash all numbers into those
     mixed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
     return torch.Generator().manual_seed(mixed)

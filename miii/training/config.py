@@ -1,4 +1,4 @@
-"""The config of a training run. The command line, the app's form and the run's JSON are made from it."""
+"""Config of a training run, the source of the command line, the app's form and the run's JSON."""
 
 from typing import Any, Literal
 
@@ -12,9 +12,9 @@ from miii.training.optim import AdamW, Optimizer
 
 
 class RunConfig(Frozen):
-    """Everything that determines a run's weights on a given kind of machine.
+    """Everything that determines a run's weights on a given type of machine.
 
-    The defaults are modular arithmetic's recipe ``fast``.
+    Defaults are the ``fast`` recipe of modular arithmetic.
 
     Raises:
         InputError: a field is unknown or out of range, or the batch is larger than the training split.
@@ -23,30 +23,30 @@ class RunConfig(Frozen):
     task: AnyTask = ModularAddition()
     model: ModelConfig = ModelConfig()
     optimizer: Optimizer = AdamW()
-    loss: LossName = Field("cross-entropy", description="what is made small, and reported: in nats but for squared")
-    steps: int = Field(400, ge=1, le=10_000_000, description="the schedule's length, and the last step")
+    loss: LossName = Field("cross-entropy", description="training loss, also reported; in nats except squared")
+    steps: int = Field(400, ge=1, le=10_000_000, description="number of steps, and the schedule's length")
     steps_after_grok: int | None = Field(
         None,
         ge=0,
-        description="stop this many steps after test accuracy reaches 0.99 (primes: after the validation AUCs say that "
+        description="stop this many steps after test accuracy reaches 0.99 (primes: once the validation AUCs show that "
         "it sieves by 3); none trains to the last step",
     )
-    seconds: float | None = Field(None, gt=0, description="stop after so many seconds; none does not look at the clock")
+    seconds: float | None = Field(None, gt=0, description="stop after this many seconds; none sets no limit")
     schedule: Literal["constant", "cosine", "linear", "trapezoid", "half"] = Field(
         "cosine",
-        description="how the learning rate falls; trapezoid: in the last fifth of the steps, half: in the second half",
+        description="decay of the learning rate; trapezoid: in the last fifth of the steps, half: in the second half",
     )
     warmup_steps: int = Field(10, ge=0, description="steps over which the learning rate rises from 0")
-    batch_size: int | None = Field(None, ge=1, description="training examples a step; none takes all of them")
+    batch_size: int | None = Field(None, ge=1, description="training examples per step; none takes all")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of the last block's neurons silenced at each step")
-    dropout_steps: int | None = Field(None, ge=1, description="dropout ends after so many steps; none keeps it up")
-    eval_every: int = Field(20, ge=1, description="steps from one evaluation to the next")
-    snapshots: int = Field(40, ge=1, le=1000, description="about how many snapshots, spaced evenly in log step")
+    dropout_steps: int | None = Field(None, ge=1, description="steps with dropout; none applies it throughout")
+    eval_every: int = Field(20, ge=1, description="steps between evaluations")
+    snapshots: int = Field(40, ge=1, le=1000, description="approximate number of snapshots, evenly spaced in log step")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto takes bfloat16 where the processor has it in hardware"
+        "auto", description="auto picks bfloat16 if the hardware supports it"
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto takes a GPU where there is one")
-    threads: int | None = Field(None, ge=1, le=1024, description="processor threads; none leaves torch's own choice")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto picks a GPU if there is one")
+    threads: int | None = Field(None, ge=1, le=1024, description="processor threads; none keeps torch's default")
 
     @model_validator(mode="after")
     def _frames_fit(self) -> "RunConfig":
@@ -63,7 +63,7 @@ class RunConfig(Frozen):
 
     @model_validator(mode="after")
     def _batch_fits(self) -> "RunConfig":
-        # by arithmetic; training checks again where the split has to be drawn first
+        # an upper bound; training checks again once the split is drawn
         if self.batch_size is not None and self.batch_size > self.task.most_train:
             raise InputError(
                 f"batch_size must be at most the {self.task.most_train} training examples (got {self.batch_size})."
@@ -71,12 +71,12 @@ class RunConfig(Frozen):
         return self
 
 
-#: The recipes of modular arithmetic: the fields of ``RunConfig`` in which they differ. Every kind of task has ``fast``.
+#: Recipes of modular arithmetic, as changes to ``RunConfig``. Every task kind has the recipe ``fast``.
 RECIPES = ModularAddition.recipes
 
 
 def _surely_trains(task: AnyTask) -> float:
-    """Return a lower bound of the training examples: half of the share, as blocks and classes leave some out."""
+    """Return a lower bound on the training examples: half the share, since blocks and classes drop some."""
     exact = task.most_train < task.sizes.examples
     return task.most_train if exact else task.sizes.examples * (task.train_fraction or 0) / 2
 
@@ -84,11 +84,11 @@ def _surely_trains(task: AnyTask) -> float:
 def recipe(name: str = "fast", **changes: Any) -> RunConfig:
     """Return a recipe's config with some fields changed, as in ``recipe("literature", task=ModularAddition(p=59))``.
 
-    The recipes belong to the kind of task (``TaskConfig.recipes``). A recipe's batch that is larger than a small task
-    becomes the whole training split.
+    Recipes belong to the task kind (``TaskConfig.recipes``). If a recipe's batch exceeds the training split, the batch
+    is the whole split.
 
     Raises:
-        InputError: the kind of task has no such recipe, or a change does not fit.
+        InputError: the task kind has no such recipe, or a change is invalid.
     """
     if "task" in changes:  # a dict is accepted too
         changes["task"] = RunConfig(task=changes["task"]).task

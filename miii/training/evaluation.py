@@ -13,10 +13,10 @@ from miii.model import fast
 from miii.model.transformer import Transformer
 from miii.tasks import Task, TaskConfig
 
-CHUNK = 1024  #: examples evaluated at a time; 128 of those with a target at every position, which take more memory
-ALL = 20_000  #: a task with at most this many examples is evaluated on all of them
-SIDE = 5_000  #: examples of each split of a larger task, beside its whole validation part
-EVERYWHERE = 5  #: divides the two above where every position has a target
+CHUNK = 1024  #: examples evaluated at a time; 128 if every position has a target
+ALL = 20_000  #: tasks with at most this many examples are evaluated in full
+SIDE = 5_000  #: examples per split of a larger task, plus its whole validation part
+EVERYWHERE = 5  #: divides ``ALL`` and ``SIDE`` if every position has a target
 
 
 class Interrupted(Exception):
@@ -27,14 +27,14 @@ class Interrupted(Exception):
 class Evaluation:
     """Mean loss and accuracy of both splits in float64, and which examples are correct.
 
-    The loss is the run's own: cross-entropy in nats by default. Several targets add their weighted losses. A large
-    task is evaluated on a random sample, the same every time.
+    The loss is the run's own: cross-entropy in nats by default. With several targets, it is the weighted sum. Large
+    tasks are evaluated on a fixed random sample.
 
     Attributes:
         weight_norm: square root of the sum of all squared weights.
         rows: the evaluated examples, ascending.
         correct: whether each of them is correct.
-        scores: further measures of the task, on its validation part, or on the test split if it has none.
+        scores: additional task metrics, on the validation part, or on the test split without one.
 
     Source: Nanda et al. 2023, section 5.1.
     """
@@ -49,7 +49,7 @@ class Evaluation:
     scores: dict[str, float]
 
     def row(self) -> dict[str, float]:
-        """Return the numbers, without the examples."""
+        """Return the numbers, without per-example values."""
         names = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
         return {name: getattr(self, name) for name in names} | self.scores
 
@@ -60,17 +60,17 @@ def evaluator(
     loss: metrics.LossName = "cross-entropy",
     scores: Callable[[Task, np.ndarray, np.ndarray], dict[str, float]] = TaskConfig.scores,
 ) -> Callable[..., Evaluation]:
-    """Return a function that evaluates the model's present weights; an empty split gives NaN.
+    """Return a function that evaluates the model's current weights; an empty split gives NaN.
 
     The function takes ``stop``, calls it between chunks, and raises ``Interrupted`` once it returns true.
 
     Args:
         loss: the loss to report.
-        scores: the task's further measures; see ``TaskConfig.scores``.
+        scores: the task's additional metrics; see ``TaskConfig.scores``.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 5.1; in float64, because losses near 1e-7 vanish in float32.
     """
-    # MPS has no float64: there the evaluation runs on the CPU.
+    # MPS has no float64, so evaluate on the CPU
     device = model.W_E.device if model.W_E.device.type != "mps" else torch.device("cpu")
     with torch.device(device):
         double = Transformer.of(model.config, task).double()
@@ -87,7 +87,7 @@ def evaluator(
     ]
     judged = targets if task.judged == "all" else targets[:1]
     train, test = task.step_mask[rows].to(device), ~task.train_mask[rows].to(device)
-    scored = scores is not TaskConfig.scores  # which has none: spares a copy of the logits
+    scored = scores is not TaskConfig.scores  # the default has no scores, so skip copying the logits
     stopping = (test if task.val_mask is None else task.val_mask[rows].to(device)).nonzero()[:, 0]
 
     @torch.no_grad()
@@ -122,7 +122,7 @@ def evaluator(
 
 
 def evaluated(task: Task) -> Int[Tensor, " evaluated"]:
-    """Return the examples of every evaluation, ascending: all of up to 20,000; of more, 5,000 of each split."""
+    """Return the examples to evaluate, ascending: all if at most 20,000, else 5,000 per split."""
     examples, share = len(task.labels), 1 if task.next_tokens is None else EVERYWHERE
     if examples <= ALL // share:
         return torch.arange(examples)

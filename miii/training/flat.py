@@ -1,7 +1,7 @@
-"""A RunConfig as a flat list of options, from which the command line and the app's form are made.
+"""Flatten a RunConfig into options for the command line and the app's form.
 
-All fields of task, model, optimizer and run have distinct names, so the nesting can be dropped. The options of all
-kinds of task stand side by side, and so do those of all optimizers; an option that the chosen one lacks is refused.
+Field names of task, model, optimizer and run are distinct, so the nesting can be dropped. The list has the options of
+all task kinds and all optimizers; options that the chosen ones lack are rejected.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from miii.training.optim import OPTIMIZERS
 
 @dataclass(frozen=True)
 class Option:
-    """An option of a run: its name, its part of the config, its type, and a sentence for help texts."""
+    """An option of a run: name, part of the config, type and help text."""
 
     name: str
     part: Literal["task", "model", "optimizer", "run"]
@@ -28,8 +28,7 @@ class Option:
     description: str
 
 
-#: The parts of a config with several models: by the option that chooses, the field that names the model, the models,
-#: and a help text.
+#: Config parts with several models, by option: the discriminator field, the models and a help text.
 CHOICES: dict[str, tuple[str, Mapping[str, type[BaseModel]], str]] = {
     "task": ("kind", KINDS, "what kind of task is learned"),
     "optimizer": ("name", OPTIMIZERS, "how gradients become steps"),
@@ -64,7 +63,7 @@ def values(config: RunConfig) -> dict[str, Any]:
 
 
 def defaults(kind: str) -> dict[str, Any]:
-    """Return the values of a kind's recipe ``fast`` by option name, without building a task."""
+    """Return the values of a kind's ``fast`` recipe by option name, without building a task."""
     fast = dict(KINDS[kind].recipes["fast"])
     model, optimizer = ModelConfig(**fast.pop("model", {})), fast.pop("optimizer", {"name": "adamw"})
     chosen = OPTIMIZERS[optimizer["name"]](**optimizer)
@@ -73,15 +72,15 @@ def defaults(kind: str) -> dict[str, Any]:
 
 
 def text(value: Any) -> str:
-    """Return a value as the command line reads it."""
+    """Format a value as the command line parses it."""
     return (",".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value).lower()
 
 
 def change(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
-    """Return the config with some options changed by name; a new kind of task or optimizer starts from its defaults.
+    """Return the config with options changed by name; a new task kind or optimizer starts from its defaults.
 
     Raises:
-        InputError: an option is unknown, out of range, or not one of the chosen task or optimizer.
+        InputError: an option is unknown, out of range, or does not belong to the chosen task or optimizer.
     """
     part_of = {option.name: option.part for option in options()}
     dumped = config.model_dump()
@@ -110,10 +109,10 @@ def change(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
 
 
 def made(name: str, task: str, changes: dict[str, Any]) -> RunConfig:
-    """Return a recipe's config for a task, by its name in ``TASKS``, with some options changed by name.
+    """Return a recipe's config for a task named in ``TASKS``, with options changed by name.
 
     Raises:
-        InputError: the recipe or the task is unknown, or as ``change``.
+        InputError: the recipe or the task is unknown; also see ``change``.
     """
     if task not in TASKS:
         raise InputError(f"task must be one of {', '.join(TASKS)} (got {task!r}).")

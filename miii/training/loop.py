@@ -1,4 +1,4 @@
-"""Training as a generator of steps."""
+"""Train as a generator of steps."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Diverged(InputError):
     """The loss or a weight is not finite.
 
     Attributes:
-        step: where that was found; every step yielded before has finite weights.
+        step: where it was detected; all steps yielded before have finite weights.
     """
 
     def __init__(self, step: int, what: str) -> None:
@@ -38,13 +38,12 @@ class Step:
     """One step of training. Step 0 is the untrained network.
 
     Attributes:
-        seconds: wall clock since the first step began, with evaluations and the consumer's own work, without the time
-            between stopping and resuming.
-        step_seconds: the seconds of this update.
-        evaluation: at every ``eval_every``-th step from 0 on, and at the last; otherwise None. Also None where ``stop``
-            interrupted it: this is then the last value, and resuming from it evaluates again.
+        seconds: wall-clock seconds since the first step, including evaluations and the consumer's work, not pauses.
+        step_seconds: duration of this update.
+        evaluation: every ``eval_every`` steps from 0, and at the last step; otherwise None. Also None if ``stop``
+            interrupted it; this step is then the last, and resuming evaluates again.
         weights: float32 weights on the CPU, at the steps of ``snapshot_steps`` and the last; otherwise None.
-        state: returns all that resuming from here needs, as tensors by name. Call it before asking for the next step.
+        state: returns the training state as tensors by name. Call it before requesting the next step.
     """
 
     config: RunConfig
@@ -74,17 +73,17 @@ def build_model(config: RunConfig, task: Task) -> Transformer:
 def train(
     config: RunConfig, state: dict[str, Tensor] | None = None, stop: Callable[[], bool] = lambda: False
 ) -> Iterator[Step]:
-    """Train, step by step; the first value is the untrained network, or where ``state`` was saved.
+    """Yield training steps, starting with the untrained network or the step of ``state``.
 
     Deterministic given config, device, precision and thread count. Closing the generator ends training.
 
     Args:
-        state: what ``Step.state`` returned, to resume from there to the same bits.
-        stop: called before each step and within evaluations; once it returns true, the present step is the last.
+        state: a result of ``Step.state`` to resume from; resuming is bit-identical.
+        stop: called before each step and within evaluations; once it returns true, the current step is the last.
 
     Raises:
-        InputError: at the first step, if the task does not know which examples train, has no data, or has fewer than
-            ``batch_size``.
+        InputError: at the first step, if the task's split is unknown, or it has no data or fewer training examples
+            than ``batch_size``.
         Diverged: a loss or a weight is not finite.
 
     Source: the loop of Nanda et al. 2023; the fast path is ``miii.model.fast``.
@@ -146,7 +145,7 @@ def train(
 
 
 def _is_last(config: RunConfig, step: int, seconds: float, grokked_at: int | None) -> bool:
-    """Whether the run ends at a step: its steps, its seconds, or its steps after grokking are over."""
+    """Return whether the run ends at a step: by its steps, its seconds, or its steps after grokking."""
     after = config.steps_after_grok
     return (
         step == config.steps

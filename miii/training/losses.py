@@ -13,7 +13,7 @@ from miii.tasks import Task
 def loss_of(
     task: Task, name: LossName, device: torch.device
 ) -> Callable[[Float[Tensor, "batch *pos logits"], Tensor], Tensor]:
-    """Return a function from logits and their examples to the loss.
+    """Return a function from logits and example indices to the loss.
 
     The loss is the weighted sum of the targets' mean losses, or the mean over every position that has a target.
     """
@@ -30,7 +30,7 @@ def loss_of(
     weights = [target.weight for target in task.targets]
 
     def loss(logits: Tensor, rows: Tensor) -> Tensor:
-        # the gradient of one split is one concatenation; that of a slice is a whole array of zeros for each target
+        # split once: its gradient is one concatenation, while slices would need a full array of zeros per target
         parts = zip(logits.split(sizes, dim=1), labels, weights, strict=True)
         losses = [weight * of(part, answers[rows]).mean() for part, answers, weight in parts if weight]
         return torch.stack(losses).sum() if len(losses) > 1 else losses[0]

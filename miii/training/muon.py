@@ -1,4 +1,4 @@
-"""Muon in float32. torch's Muon multiplies in bfloat16, ten times slower where the processor emulates it."""
+"""Muon in float32. torch's Muon multiplies in bfloat16, which is ten times slower where emulated."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,16 +7,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-#: The quintic that brings singular values near 1, with the steepest slope at 0.
+#: Coefficients of the quintic that brings singular values near 1, with maximal slope at 0.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 STEPS = 5
 
 
 def orthogonalize(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:
-    """Return the matrix with its singular values brought near 1 (between about .7 and 1.2), in float32.
+    """Return the matrix with its singular values brought near 1 (about 0.7 to 1.2), in float32.
 
-    Every step multiplies from the left by a polynomial of the Gram matrix. So the steps use the small Gram matrix
-    alone, and the matrix itself is multiplied once.
+    Each iteration multiplies from the left by a polynomial of the Gram matrix. So iterate on the small Gram matrix, and
+    multiply the full matrix once.
 
     Source: Jordan et al. 2024 (Muon), Newton-Schulz iteration as in ``torch.optim.Muon``.
     """
@@ -35,9 +35,9 @@ def orthogonalize(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows 
 
 
 class Orthogonal(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalized, with decoupled weight decay, on matrices.
+    """Orthogonalized Nesterov momentum with decoupled weight decay, for matrices.
 
-    Source: Jordan et al. 2024; the same update as ``torch.optim.Muon`` to its rounding.
+    Source: Jordan et al. 2024; the same update as ``torch.optim.Muon`` up to rounding.
     """
 
     def __init__(self, matrices: Iterable[Tensor], lr: float, weight_decay: float, momentum: float) -> None:

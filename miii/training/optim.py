@@ -1,4 +1,4 @@
-"""Optimizers by name, as configs, and the schedule of their learning rate."""
+"""Optimizer configs by name, and learning-rate schedules."""
 
 import math
 from typing import Annotated, Literal
@@ -20,25 +20,25 @@ class AdamW(Frozen):
     name: Literal["adamw"] = "adamw"
     lr: LearningRate = 1.75e-2
     weight_decay: WeightDecay = 2.5
-    beta1: Beta = Field(0.9, description="decay of the mean of the gradient")
-    beta2: Beta = Field(0.98, description="decay of the mean of its square")
+    beta1: Beta = Field(0.9, description="decay of the mean gradient")
+    beta2: Beta = Field(0.98, description="decay of the mean squared gradient")
 
 
 class SlowGradient(AdamW):
-    """AdamW on gradients with an amplified slow part: g + slow_lambda times the moving average of g.
+    """AdamW with amplified slow gradients: g + slow_lambda times the moving average of g.
 
     Source: Grokfast-EMA, Lee et al. 2024 (arXiv 2405.20233), algorithm 2.
     """
 
     name: Literal["slow-gradient"] = "slow-gradient"  # type: ignore[assignment]
     slow_lambda: float = Field(2.0, ge=0, le=100, description="weight of the gradient's moving average")
-    slow_alpha: float = Field(0.98, ge=0, lt=1, description="decay of that average")
+    slow_alpha: float = Field(0.98, ge=0, lt=1, description="decay of the gradient's moving average")
 
 
 class OrthogonalGradient(AdamW):
-    """AdamW on gradients without their part along the weights, which mostly scales the logits. Gains keep theirs.
+    """AdamW on gradients projected orthogonal to the weights; the rest mostly scales the logits. Excludes gains.
 
-    Source: Prieto et al. 2025 (arXiv 2501.04697), section 5; the gradient keeps its length.
+    Source: Prieto et al. 2025 (arXiv 2501.04697), section 5; the gradient norm is preserved.
     """
 
     name: Literal["orthogonal-gradient"] = "orthogonal-gradient"  # type: ignore[assignment]
@@ -55,7 +55,7 @@ class SGD(Frozen):
 
 
 class Muon(Frozen):
-    """Orthogonalized momentum on the matrices of the blocks, and on W_E if wanted; AdamW on everything else.
+    """Orthogonalized momentum for the blocks' matrices and optionally W_E; AdamW for everything else.
 
     Source: Jordan et al. 2024; ``miii.training.muon``.
     """
@@ -64,13 +64,13 @@ class Muon(Frozen):
     lr: LearningRate = 2e-2
     weight_decay: WeightDecay = 0.1
     momentum: Beta = Field(0.95, description="decay of the velocity")
-    embedding: bool = Field(False, description="whether to orthogonalize W_E as well")
+    embedding: bool = Field(False, description="orthogonalize W_E too")
     adamw_lr: Annotated[float, Field(gt=0, le=10)] = Field(1e-3, description="learning rate of embeddings and biases")
     adamw_weight_decay: Annotated[float, Field(ge=0, le=100)] | None = Field(
-        None, description="weight decay of embeddings and biases; none takes weight_decay"
+        None, description="weight decay of embeddings and biases; none uses weight_decay"
     )
-    beta1: Beta = Field(0.9, description="decay of the mean of the gradient, for embeddings and biases")
-    beta2: Beta = Field(0.98, description="decay of the mean of its square, for embeddings and biases")
+    beta1: Beta = Field(0.9, description="decay of the mean gradient, for embeddings and biases")
+    beta2: Beta = Field(0.98, description="decay of the mean squared gradient, for embeddings and biases")
 
 
 AnyOptimizer = AdamW | SGD | Muon | SlowGradient | OrthogonalGradient
@@ -89,12 +89,12 @@ SCHEDULES = {
     "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
     "linear": lambda progress: 1 - progress,
     "trapezoid": lambda progress: min(1.0, 5 * (1 - progress)),  # constant, then linear in the last fifth
-    "half": lambda progress: min(1.0, 2 * (1 - progress)),  # the same in the second half
+    "half": lambda progress: min(1.0, 2 * (1 - progress)),  # constant, then linear in the second half
 }
 
 
 def lr_factor(step: int, steps: int, warmup_steps: int, schedule: str) -> float:
-    """Return the factor of the learning rate at ``step`` (1 .. steps): a linear warm-up times the schedule.
+    """Return the learning-rate factor at ``step`` (1 .. steps): a linear warm-up times the schedule.
 
     Raises:
         KeyError: the schedule is not one of ``SCHEDULES``.

@@ -1,4 +1,4 @@
-"""Everything that resuming needs, as tensors by name."""
+"""Training state for resuming, as tensors by name."""
 
 import math
 import time
@@ -16,7 +16,7 @@ from miii.training.stepper import Stepper
 
 
 class Progress(NamedTuple):
-    """How far a run has come: its step, its seconds until then, and the step and the seconds of grokking, if it did."""
+    """Progress of a run: its step and seconds so far, and the step and seconds of grokking, if any."""
 
     step: int = 0
     seconds: float = 0.0
@@ -25,10 +25,10 @@ class Progress(NamedTuple):
 
 
 class Clock:
-    """Measures the seconds of a run from its first update on, without the time between stopping and resuming.
+    """Measure a run's seconds from its first update, excluding pauses.
 
     Attributes:
-        step_seconds: the seconds that the newest update took.
+        step_seconds: duration of the latest update.
     """
 
     def __init__(self, before: float) -> None:
@@ -37,7 +37,7 @@ class Clock:
 
     @property
     def seconds(self) -> float:
-        """The seconds of the run until now."""
+        """Seconds of the run so far."""
         return self.before + (0.0 if self.began is None else time.perf_counter() - self.began)
 
     @contextmanager
@@ -50,7 +50,7 @@ class Clock:
 
 
 def save_state(model: Transformer, stepper: Stepper, progress: Progress) -> dict[str, Tensor]:
-    """Return copies on the CPU of all that resuming needs: ``weights.*``, ``stepper.*`` and ``clock``."""
+    """Return CPU copies of the training state: ``weights.*``, ``stepper.*`` and ``clock``."""
     state = {f"weights.{name}": value for name, value in model.state_dict().items()}
     state |= {f"stepper.{name}": value for name, value in stepper.state().items()}
     numbers = [math.nan if value is None else float(value) for value in progress]
@@ -59,7 +59,7 @@ def save_state(model: Transformer, stepper: Stepper, progress: Progress) -> dict
 
 
 def begin(model: Transformer, optimizer: AnyOptimizer, state: dict[str, Tensor] | None) -> tuple[Stepper, Progress]:
-    """Put a saved state in place, if any, and return the optimizer and how far the run has come."""
+    """Load a saved state, if any, and return the optimizer and the run's progress."""
     if state is None:
         return Stepper(model, optimizer), Progress()
     model.load_state_dict({name: state[f"weights.{name}"] for name in model.state_dict()})
@@ -72,9 +72,9 @@ def begin(model: Transformer, optimizer: AnyOptimizer, state: dict[str, Tensor] 
 
 
 def state_shapes(config: RunConfig) -> dict[str, tuple[int, ...]]:
-    """Return the names and shapes of the tensors of a state after a step of this config.
+    """Return the tensor names and shapes of this config's training state after a step.
 
-    The task is built; network and optimizer are not.
+    Builds the task, but neither network nor optimizer.
     """
     task = config.task.build()
     with torch.device("meta"):

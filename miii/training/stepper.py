@@ -1,4 +1,4 @@
-"""A config's optimizer on a model's weights."""
+"""Apply a config's optimizer to a model's weights."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from miii.training.optim import SGD, AdamW, AnyOptimizer, Muon, OrthogonalGradie
 
 
 class Stepper:
-    """An optimizer on a model's declared weights, with everything it remembers as plain tensors."""
+    """An optimizer for a model's declared weights, with its state as plain tensors."""
 
     def __init__(self, model: nn.Module, config: AnyOptimizer) -> None:
         self.weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
@@ -22,7 +22,7 @@ class Stepper:
         self.gains = {name for name in self.weights if declarations[name].kind == "gain"}
         amplified = isinstance(config, SlowGradient)
         self.slow = {n: torch.zeros_like(w) for n, w in self.weights.items()} if amplified else {}
-        self.layouts: dict[str, str] = {}  # of the matrices that Muon takes
+        self.layouts: dict[str, str] = {}  # of Muon's matrices
         if isinstance(config, Muon):
             layouts = {name: declarations[name].muon for name in sorted(self.weights)}
             without = () if config.embedding else ("embedding",)
@@ -53,7 +53,7 @@ class Stepper:
 
     @torch.no_grad()
     def step(self, factor: float) -> None:
-        """Update the weights from their gradients at ``factor`` times the learning rate, and drop the gradients."""
+        """Update the weights from their gradients at ``factor`` times the learning rate, then clear the gradients."""
         self._change_gradients()
         for name, matrix in self.matrices.items():
             gradient = self.weights[name].grad
@@ -85,7 +85,7 @@ class Stepper:
                         weight.grad.copy_(across(weight.grad, weight))
 
     def state(self) -> dict[str, Tensor]:
-        """Return everything that the next step depends on beside the weights, by name."""
+        """Return the optimizer state by name."""
         state = {f"slow.{name}": average for name, average in self.slow.items()}
         for i, optimizer in enumerate(self.optimizers):
             for j, memory in optimizer.state_dict()["state"].items():
@@ -93,7 +93,7 @@ class Stepper:
         return state
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Resume from what :meth:`state` returned; the weights must be in place already."""
+        """Load a result of :meth:`state`; load the weights first."""
         for name, average in self.slow.items():
             average.copy_(state[f"slow.{name}"])
         for i, optimizer in enumerate(self.optimizers):
@@ -106,7 +106,7 @@ class Stepper:
 
 
 def across(grad: Float[Tensor, "*shape"], weight: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Return the gradient without its part along the weight, at its old length; 0 where only rounding is left.
+    """Project the gradient orthogonal to the weight, keeping its norm; 0 if only rounding error remains.
 
     Source: Prieto et al. 2025 (arXiv 2501.04697), section 5.
     """
@@ -117,7 +117,7 @@ def across(grad: Float[Tensor, "*shape"], weight: Float[Tensor, "*shape"]) -> Fl
 
 
 def _matrix(weight: Tensor, layout: str) -> Tensor:
-    """A weight as a matrix in memory of its own, laid out as ``Weight.muon`` says."""
+    """Return a copy of a weight as a matrix, in the layout of ``Weight.muon``."""
     if layout == "rows":
         weight = weight.flatten(0, 1)
     if layout == "columns":

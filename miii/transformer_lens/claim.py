@@ -8,13 +8,13 @@ from miii.errors import InputError
 from miii.model.transformer import answer
 from miii.tasks import ModularAddition, Operation
 
-LIKELY = 0.95  #: the accuracy over all pairs below which a claim is doubted
+LIKELY = 0.95  #: accuracy over all pairs below which a claim is doubtful
 
 
 def accuracies(run: runs.Run) -> dict[str, float]:
     """Return the accuracy on all p^2 pairs under each operation, the claimed one first.
 
-    The controls have the seed of the claimed task. ``expr`` is tried only where it is claimed.
+    Controls use the claimed task's seed. ``expr`` is tried only if claimed.
 
     Raises:
         InputError: the run is not on modular arithmetic, or has no snapshot.
@@ -33,7 +33,7 @@ def accuracies(run: runs.Run) -> dict[str, float]:
 
 def likelier(found: Mapping[str, float]) -> str | None:
     """Return the best operation if it fits at least half of the pairs and is not the claimed one; else None."""
-    best = max(found, key=found.__getitem__)  # the first of equals
+    best = max(found, key=found.__getitem__)  # ties go to the first
     return None if best == next(iter(found)) or found[best] < 0.5 else best
 
 

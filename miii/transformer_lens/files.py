@@ -1,4 +1,4 @@
-"""Files of weights: untrusted ones read and imported, miii's own written."""
+"""Read and import untrusted weight files; write miii's own."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ def read_file(path: str | Path, allow_pt: bool = True) -> dict[str, Tensor]:
         allow_pt: False accepts safetensors only, for servers.
 
     Raises:
-        InputError: the file is missing, damaged, of another kind, or holds anything but dense tensors by name.
+        InputError: the file is missing, damaged, of another format, or holds anything but dense tensors by name.
 
     ``torch.load(weights_only=True)`` runs no code from the file.
     """
@@ -50,7 +50,7 @@ def read_file(path: str | Path, allow_pt: bool = True) -> dict[str, Tensor]:
                 "state dict alone."
             )
         check_dense(name, value)
-        if value.nbytes > value.untyped_storage().nbytes():  # a small file could fill the memory
+        if value.nbytes > value.untyped_storage().nbytes():  # a small file could exhaust memory
             raise InputError(f"{printable(name)} must have all its numbers in the file (got one number repeated).")
     return loaded
 
@@ -65,19 +65,19 @@ def import_run(
     limits: runs.Limits | None = None,
     lnpre: bool = False,
 ) -> tuple[runs.Run, tuple[str, ...]]:
-    """Make a run from a file with a HookedTransformer's state dict; write nothing unless all of it fits.
+    """Create a run from a file with a HookedTransformer's state dict; write nothing unless all of it fits.
 
     Args:
         out: the folder of the run.
-        task: what the network was trained on. ``train_fraction`` and seed give miii's own split; None means unknown.
-        act, causal, lnpre: as ``from_state_dict``. allow_pt: as ``read_file``.
+        task: the task it was trained on. ``train_fraction`` and ``seed`` give miii's own split; None means unknown.
+        act, causal, lnpre: see ``from_state_dict``. allow_pt: see ``read_file``.
         limits: bounds on the network's size, for servers.
 
     Returns:
-        The run, with one snapshot at step 0; and the printable names of the tensors that were left out.
+        The run, with one snapshot at step 0; and the printable names of skipped tensors.
 
     Raises:
-        InputError: as ``read_file``, ``from_state_dict``, ``runs.check_size`` and ``runs.adopt``.
+        InputError: see ``read_file``, ``from_state_dict``, ``runs.check_size`` and ``runs.adopt``.
     """
     file = Path(file)
     model, extras = from_state_dict(read_file(file, allow_pt), task.p, act, causal, lnpre)
@@ -90,7 +90,7 @@ def import_run(
 
 
 def write_file(model: Transformer, path: str | Path) -> None:
-    """Write a network as a safetensors file with TransformerLens' names, whole or not at all.
+    """Write a network as a safetensors file with TransformerLens' names, atomically.
 
     Raises:
         InputError: ``path`` exists, does not end in .safetensors, or cannot be written.
@@ -135,7 +135,7 @@ def _load_pt(path: Path) -> object:
 
 
 def _unpacked_size(path: Path) -> int:
-    """Return the unpacked size of a zip file; 0 for any other file. torch.save never compresses, an attacker does."""
+    """Return the unpacked size of a zip file; 0 for any other file. torch.save never compresses; an attacker may."""
     if not zipfile.is_zipfile(path):
         return 0
     with zipfile.ZipFile(path) as archive:

@@ -1,10 +1,10 @@
 """Convert a HookedTransformer's state dict to a network, and back.
 
-The layouts are the same. LayerNorms with weights (``normalization_type="LN"``) are the block ``pre-norm``'s. A state
+Layouts are identical. LayerNorms with weights (``normalization_type="LN"``) map to the block ``pre-norm``. A state
 dict does not record the activation, causal attention, or LayerNorms with folded weights (``LNPre``): all three are
 parameters.
 
-RMSNorms are refused. TransformerLens adds 1e-5 to the mean square and miii 1e-6, so the logits would differ.
+RMSNorms are rejected: TransformerLens adds 1e-5 to the mean square and miii 1e-6, so the logits would differ.
 """
 
 import itertools
@@ -25,7 +25,7 @@ KINDS = (
     torch.float16,
     torch.bfloat16,
     torch.float64,
-)  #: readable types; they become float32
+)  #: accepted dtypes, converted to float32
 BUFFERS = ("attn.mask", "attn.IGNORE")  #: a block's buffers, in TransformerLens 1 to 3
 HOMES = {"W_E": "embed", "W_pos": "pos_embed", "W_U": "unembed", "b_U": "unembed"}
 MLP = ("W_in", "b_in", "W_out", "b_out")
@@ -38,20 +38,20 @@ BLOCK = re.compile(r"blocks\.(0|[1-9][0-9]{0,3})\.")
 def from_state_dict(
     state: Mapping[str, Tensor], p: int, act: str = "relu", causal: bool = True, lnpre: bool = False
 ) -> tuple[Transformer, tuple[str, ...]]:
-    """Return a network from a HookedTransformer's state dict, in float32 with all biases, and what was left out.
+    """Return a network from a HookedTransformer's state dict, in float32 with all biases, and the unused names.
 
     Args:
-        p: the modulus: the numbers are the tokens 0 .. p - 1, "=" is token p, and there is a logit for each number.
+        p: the modulus. Tokens 0 .. p - 1 are numbers, token p is "=", and each number has a logit.
         act: activation, "relu", "gelu" or "square".
         causal: a position sees itself and earlier positions only.
-        lnpre: it has LayerNorms without weights (``normalization_type="LNPre"``), which leave no trace in a file.
+        lnpre: whether it has weightless LayerNorms (``normalization_type="LNPre"``), which files do not record.
 
     Returns:
-        The network, and the printable names of tensors that it does not use.
+        The network, and the printable names of unused tensors.
 
     Raises:
         InputError: a name is missing, a shape does not fit, a weight is not finite, or a part has no counterpart: an
-            RMSNorm, a norm in another place, a gated MLP, experts.
+            RMSNorm, a misplaced norm, a gated MLP, experts.
 
     Source: TransformerLens' ``HookedTransformer``.
     """
@@ -81,10 +81,10 @@ def from_state_dict(
 
 
 def to_state_dict(model: Transformer) -> dict[str, Tensor]:
-    """Return the weights as ``HookedTransformer.load_state_dict(..., strict=False)`` takes them, float32 on the CPU.
+    """Return float32 weights on the CPU, for ``HookedTransformer.load_state_dict(..., strict=False)``.
 
-    Biases that the network lacks are zero. TransformerLens' config must give the rest: ``normalization_type`` None,
-    or "LN" for the block pre-norm, the activation, and ``attention_dir="bidirectional"`` where attention is not causal.
+    Missing biases are zero. TransformerLens' config must set the rest: ``normalization_type`` None, or "LN" for the
+    block pre-norm, the activation, and ``attention_dir="bidirectional"`` where attention is not causal.
 
     Raises:
         InputError: the block is neither plain nor pre-norm with LayerNorm, the mixer is not attention, or positions
@@ -109,7 +109,7 @@ def to_state_dict(model: Transformer) -> dict[str, Tensor]:
 
 
 def left_out(extras: Collection[str]) -> str:
-    """Return a warning about the tensors that ``from_state_dict`` left out."""
+    """Return a warning about the tensors that ``from_state_dict`` skipped."""
     verb = "has" if len(extras) == 1 else "have"
     return (
         f"{_listed(extras)} {verb} no place in the imported network and {'was' if verb == 'has' else 'were'} left out."
@@ -117,10 +117,10 @@ def left_out(extras: Collection[str]) -> str:
 
 
 def check_dense(name: str, value: Tensor) -> None:
-    """Check that a tensor is dense and holds its numbers.
+    """Check that a tensor is dense and has data.
 
     Raises:
-        InputError: it is nested, on the meta device, quantized or sparse.
+        InputError: the tensor is nested, on the meta device, quantized or sparse.
     """
     kinds = {"nested": value.is_nested, "meta": value.is_meta, "quantized": value.is_quantized}
     kinds["sparse"] = value.layout is not torch.strided
@@ -130,7 +130,7 @@ def check_dense(name: str, value: Tensor) -> None:
 
 
 def printable(name: str) -> str:
-    """Return a name from a file that is safe to print: no control characters, no markup, at most 103 characters."""
+    """Return a name from a file, made safe to print: no control characters, no markup, at most 103 characters."""
     safe = re.sub(r"[^A-Za-z0-9_.-]", "?", name[:100])
     return safe if len(name) <= 100 else f"{safe}..."
 
@@ -150,7 +150,7 @@ def _check_known(name: str) -> None:
 
 
 def _block(state: Mapping[str, Tensor], lnpre: bool) -> BlockName:
-    """Return the block with the norms of the file."""
+    """Return the block that matches the file's norms."""
     found = [name for name in state if NORM.search(name)]
     if lnpre and found:
         raise InputError(f"lnpre must be false for a file that holds norms' weights (it has {printable(found[0])}).")

@@ -1,1 +1,1 @@
-"""What the pages share. Streamlit lives here and in the pages, never in miii."""
+"""Shared code of the pages. Streamlit is used here and in the pages, never in miii."""

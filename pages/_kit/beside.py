@@ -1,4 +1,4 @@
-"""A second run beside the chosen one, on every page."""
+"""Compare the chosen run with a second one, on every page."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ import streamlit as st
 import miii
 from miii.errors import InputError
 
-BESIDE = "beside"  #: the key of the widget, and the name in the URL
-SNAPSHOTS = frozenset({"step", "other"})  #: names of arguments that are a step
-WIDTH = 470  #: pixels of each of the two; on a narrow screen they stand one above the other
+BESIDE = "beside"  #: widget key and URL parameter
+SNAPSHOTS = frozenset({"step", "other"})  #: names of step arguments
+WIDTH = 470  #: pixels of each chart; on narrow screens they stack
 
 
 def arguments_of_second(arguments: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
-"""A cell of the notebook: a figure with its caption, its code and its numbers.
+"""A cell: a figure with its caption, its code and its data.
 
-A cell is a plain function of plain values. Its source is shown, and it is what ran: in a script with ``miii`` installed
-it draws the same figure.
+A cell is a plain function of plain values. The source shown is the code that ran; it draws the same figure in a
+script with ``miii`` installed.
 """
 
 import inspect
@@ -25,14 +25,14 @@ from pages._server import memory
 P = ParamSpec("P")
 T = TypeVar("T")
 COMPUTED, DRAWN = 60_000_000, 40_000_000  #: bytes of cached results, and of cached drawings
-#: The source of a function by its code: a page makes new functions each time it runs, with the same code.
+#: Function source by code object: each page run makes new functions with the same code.
 _SOURCES: Final[dict[CodeType, str]] = {}
-#: Errors of a cell for a second run that does not fit: another p, fewer heads, other tokens.
+#: Errors of a cell with an incompatible second run: another p, fewer heads, other tokens.
 UNFIT = (InputError, AssertionError, IndexError, KeyError, ValueError, RuntimeError)
 
 
 class Titled(NamedTuple):
-    """A chart as it is cached."""
+    """A cached chart with its title."""
 
     title: str
     drawing: Drawing
@@ -48,16 +48,16 @@ def cell(
     pick: tuple[str, Callable[[dict[str, Any]], None]] | None = None,
     **arguments: Any,
 ) -> None:
-    """Show the cached chart of ``make(**arguments)`` with its code and its numbers.
+    """Show the cached chart of ``make(**arguments)`` with its code and its data.
 
-    Several charts of one computation stand two by two. With a second run, its chart stands beside each.
+    Several charts of one computation are shown two per row. With a second run, its chart is next to each.
 
     Args:
-        alt: what the chart shows, for screen readers; after its title, if there are several. Keep it constant over the
-            steps: Vega compiles a chart again when its specification changes.
+        alt: what the chart shows, for screen readers; added to the title if there are several. Keep it constant over
+            the steps: Vega recompiles a chart when its specification changes.
         see: a caption.
-        stamp: what else the chart depends on beside its arguments and the config of the run ``name``: the length of
-            growing metrics, or the time of another file.
+        stamp: what the chart depends on besides its arguments and the config of the run ``name``: the length of growing
+            metrics, or the time of another file.
         pick: see ``draw``.
     """
     stamp = _stamp(arguments), stamp
@@ -94,7 +94,7 @@ def _charts(
 ) -> None:
     drawn = _drawn(make, _code(make), tuple(arguments.items()), stamp)
     if not isinstance(drawn, Titled):
-        rows = [st.columns(2) for _ in drawn[::2]]  # so that the two of each row begin at the same height
+        rows = [st.columns(2) for _ in drawn[::2]]  # align the two charts of each row
         for i, each in enumerate(drawn):
             with rows[i // 2][i % 2]:
                 draw(each.drawing, width=width, alt=f"{each.title}. {alt}", key=f"chart-{name}-{i}")
@@ -103,10 +103,9 @@ def _charts(
 
 
 def shared(function: Callable[P, T]) -> Callable[P, T]:
-    """Cache a function that several cells and sentences of a page call: a decorator.
+    """Cache a function that several cells of a page call (decorator).
 
-    The function takes the name of a run and other plain values. Its source is part of the code of every cell that calls
-    it.
+    The function takes a run name and other plain values. Its source is part of the code of every cell that calls it.
     """
     signature = inspect.signature(function)
 
@@ -119,12 +118,12 @@ def shared(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def _stamp(arguments: Mapping[str, Any]) -> float | None:
-    """The stamp of the run that a function's arguments name; None if they name none."""
+    """Return the stamp of the run named in a function's arguments; None without one."""
     return stamp_of(miii.runs.open(arguments["name"])) if "name" in arguments else None
 
 
 def stamp_of(run: Run, file: str = "config.json") -> float:
-    """Return a number that changes when a run of the same name is written again.
+    """Return a number that changes when a run is rewritten under the same name.
 
     Raises:
         InputError: the run was renamed or deleted meanwhile.
@@ -143,7 +142,7 @@ def _code(function: Callable[..., Any]) -> str:
 
 @st.cache_resource(show_spinner=False)
 def _kept() -> tuple[memory.Kept, memory.Kept]:
-    """The caches of all sessions: results of functions marked ``shared``, and drawings of cells."""
+    """Return the caches of all sessions: results of ``shared`` functions, and drawings of cells."""
     return memory.Kept(COMPUTED), memory.Kept(DRAWN)
 
 

@@ -1,4 +1,4 @@
-"""A chart on a page: worked out once, sent again and again, and heard when something in it is chosen."""
+"""Draw a chart on a page: computed once, sent repeatedly, with selectable points."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,18 +16,17 @@ Width = Literal["stretch", "content"]
 
 @dataclass(frozen=True)
 class Drawing:
-    """A chart as Streamlit sends it: the specification, and the data that it names.
+    """A chart as Streamlit sends it: a specification and its named data.
 
-    The names do not change with the data, so a chart of other values is the same chart to the browser, which then changes
-    it in place.
+    The names are stable, so the browser updates a chart with new values in place.
     """
 
     spec: str
-    data: Mapping[str, bytes]  # Arrow's stream format, which Streamlit sends as it is
+    data: Mapping[str, bytes]  # Arrow's stream format, sent unchanged by Streamlit
 
 
 def drawing(chart: Chart) -> Drawing:
-    """What a browser needs of a chart. Altair's own checks are left to the tests: they cost more than the rest."""
+    """Return a chart ready for the browser. Skip Altair's slow validation, which the tests cover."""
     spec = chart.to_dict(validate=False)
     datasets = spec.pop("datasets", {})
     names = {old: f"data-{i}" for i, old in enumerate(datasets)}
@@ -39,7 +38,7 @@ def drawing(chart: Chart) -> Drawing:
             return {key: renamed(below) for key, below in value.items()}
         return [renamed(below) for below in value] if isinstance(value, list) else value
 
-    spec |= {"usermeta": CANVAS}  # what a page of SVG takes half a second to change, a canvas draws at once
+    spec |= {"usermeta": CANVAS}  # a canvas redraws at once; a page of SVG takes half a second
     return Drawing(json.dumps(renamed(spec)), {names[old]: _arrow(rows) for old, rows in datasets.items()})
 
 
@@ -62,9 +61,9 @@ def draw(
     """Show a chart.
 
     Args:
-        alt: what it shows, for those who cannot see it.
-        pick: the name of a point selection of the chart, and what is to be done with the point before the page runs
-            again. A widget must do the same for those who have no pointer.
+        alt: what it shows, for screen readers.
+        pick: the name of a point selection, and a callback for the selected point, called before the page reruns.
+            Provide a widget that does the same, for keyboard users.
     """
     made = what if isinstance(what, Drawing) else drawing(what)
     spec = json.loads(made.spec) | {"datasets": dict(made.data)}

@@ -12,35 +12,35 @@ from miii.notebook.cells import Page, unescaped
 from pages._kit.navigation import PAGES
 
 ROOT = Path(__file__).parents[2]
-ADDRESS = "http://localhost:8501"  # where ``streamlit run app.py`` shows it
-PATIENCE = 3600  # seconds that a page may take
+ADDRESS = "http://localhost:8501"  # the default of ``streamlit run app.py``
+PATIENCE = 3600  # maximum seconds of a page
 
 
 def pages() -> list[str]:
-    """Return the names of all pages, as in the URL, in the order of the navigation."""
+    """Return the URL names of all pages, in the order of the navigation."""
     return [entry.file for entry in PAGES]
 
 
 def record(page: str, run: str, step: int | None = None, **query: str) -> Page:
-    """Open a page as a link does, and return what it shows.
+    """Open a page as a link does, and return its content.
 
     Args:
         page: one of ``pages()``.
-        run: the name of a run that the sidebar lists.
-        step: of one of its snapshots; the last one if None.
-        query: further parameters of the link.
+        run: the name of a run in the sidebar.
+        step: step of a snapshot; the last one if None.
+        query: other parameters of the link.
 
     Raises:
         InputError: the page shows no figure; the message is the page's own.
     """
-    set_log_level(logging.ERROR)  # Streamlit warns at the import of every cached function that there is no browser
+    set_log_level(logging.ERROR)  # Streamlit warns about the missing browser for every cached function
     from pages._kit.say import KEPT
     from pages._server.gate import OPEN
 
     asked = {"run": run} | ({} if step is None else {"step": str(step)}) | query
     at = AppTest.from_file(ROOT / "app.py", default_timeout=PATIENCE)
     at.switch_page(f"pages/{page}.py")
-    at.session_state[OPEN] = True  # an export is wanted whatever it costs
+    at.session_state[OPEN] = True  # exports skip the cost prompt
     for name, value in asked.items():
         at.query_params[name] = value
     at.run()

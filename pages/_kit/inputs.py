@@ -1,33 +1,33 @@
-"""Controls that several forms share, each bound to the URL by its key."""
+"""Controls shared by several forms, each bound to the URL by its key."""
 
 import streamlit as st
 
 from miii import KINDS, TASKS
 from pages._kit import links, say
 
-TASK_WIDTH = 280  #: pixels of the choice of a task, and of what stands beside it
-TYPED = "typed"  #: numbers that were typed and may be refused, by key
+TASK_WIDTH = 280  #: pixels of the task picker, and of the control next to it
+TYPED = "typed"  #: typed numbers by key, possibly invalid
 
 
 def number(label: str, default: int, key: str, says: str) -> int | None:
-    """A whole number without bounds: the task's config checks it."""
+    """Show an unbounded integer input; the task's config validates it."""
     return st.number_input(label, value=default, step=1, key=key, bind="query-params", width=140, help=says)
 
 
 def train_fraction(says: str) -> float:
-    """The training share."""
+    """Show the training share input."""
     return st.slider(
         "Share for training", 0.01, 0.99, 0.5, 0.01, key="train_fraction", bind="query-params", width=190, help=says
     )
 
 
 def choose_pair(cell: dict[str, int]) -> None:
-    """Choose the pair of a clicked cell."""
+    """Select the pair of a clicked cell."""
     st.session_state["a"], st.session_state["b"] = cell["row"], cell["column"]
 
 
 def target(names: list[str], says: str) -> str:
-    """One of several targets."""
+    """Show a picker of targets."""
     if st.session_state.get("asked") not in names:
         st.session_state.pop("asked", None)
     asked = st.selectbox(
@@ -47,18 +47,18 @@ def whole(
     step: int = 1,
     linked: bool = True,
 ) -> int | None:
-    """A whole number from ``low`` to ``high``, kept across pages and runs while it fits.
+    """Show an integer input from ``low`` to ``high``, kept across pages and runs while valid.
 
-    Outside the bounds an error names the number and ``default`` is used; Streamlit's own bounds refuse silently. None
-    only if ``default`` is None and nothing was chosen.
+    Outside the bounds, show an error and use ``default``; Streamlit's own bounds reject silently. Return None only if
+    ``default`` is None and nothing was chosen.
 
     Args:
-        linked: whether the URL has it.
+        linked: whether to keep it in the URL.
     """
     typed, kept = st.session_state.setdefault(TYPED, {}), st.session_state.get(key)
     known = key in st.session_state
     if kept is not None and not low <= kept <= high and typed.get(key) != kept:
-        st.session_state[key] = default  # another run has fewer
+        st.session_state[key] = default  # out of range for this run
     found = st.number_input(
         label,
         value=default,
@@ -85,7 +85,7 @@ def _type(key: str) -> None:
 
 
 def choose_task() -> str:
-    """A task by its name, one of ``TASKS``."""
+    """Show a task picker; return a name in ``TASKS``."""
     return st.selectbox(
         "Task",
         list(TASKS),

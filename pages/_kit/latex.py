@@ -1,8 +1,8 @@
-"""An integer as the product of its primes, as pages write it."""
+"""Format an integer as a product of primes."""
 
 from collections.abc import Mapping
 
 
 def product(factors: Mapping[int, int]) -> str:
-    """LaTeX, from the prime factors and how often each divides (``numbers.factors``)."""
+    """Return LaTeX for prime factors and their exponents (``numbers.factors``)."""
     return r" \cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in factors.items())

@@ -1,4 +1,4 @@
-"""Links within the app, and notes on parameters of a link that do not fit."""
+"""Links within the app, and notes on invalid link parameters."""
 
 from contextlib import suppress
 
@@ -18,7 +18,7 @@ def to(page: str, label: str, icon: str, **changed: object) -> None:
         changed: values of widgets to change, by key.
     """
     # not st.page_link: it repeats the run in the address, and drops parameters bound to widgets of this page
-    key = f"to-{len(st.session_state.get(say.KEPT, []))}-{page}-{label}"  # equal links differ by their place
+    key = f"to-{len(st.session_state.get(say.KEPT, []))}-{page}-{label}"  # equal links differ by position
     st.button(label, icon=icon, type="tertiary", key=key, on_click=_go, args=(page, changed), help=f"Opens {page}")
 
 
@@ -28,14 +28,14 @@ def _go(page: str, changed: dict[str, object]) -> None:
 
 
 def begin() -> None:
-    """Start a run of the page, or switch to the page of a link; store what the address asks for first."""
+    """Start a page run, or switch to a link's page; first store the parameters of the address."""
     going = st.session_state.pop(GOING, None)
     if going is not None:
         page, changed = going
         query = {
             name: str(st.session_state[name]) for name in ("run", "step") if st.session_state.get(name) is not None
         }
-        with suppress(StreamlitAPIException):  # one of them belongs to a widget of this page, which sets it by itself
+        with suppress(StreamlitAPIException):  # a widget of this page owns the parameter and sets it
             st.switch_page(f"pages/{page}.py", query_params=changed | query)
         st.switch_page(f"pages/{page}.py", query_params=query)
     st.session_state[NOTES] = []
@@ -44,12 +44,12 @@ def begin() -> None:
 
 
 def note(text: str) -> None:
-    """Note in one sentence that a parameter of the link does not fit."""
+    """Record a one-sentence note about an invalid link parameter."""
     st.session_state.setdefault(NOTES, []).append(text)
 
 
 def end(place: st.delta_generator.DeltaGenerator) -> None:
-    """Show the notes, and the values that a widget refused."""
+    """Show the notes, and the values rejected by widgets."""
     asked: dict[str, list[str]] = st.session_state.get(ASKED, {})
     for name, values in asked.items():
         if name == "beside" or not address.belongs_to_a_widget(name) or not any(values):

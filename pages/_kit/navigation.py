@@ -8,11 +8,11 @@ class Entry:
     """A page of the navigation.
 
     Attributes:
-        file: name of its script in ``pages``, and of its address.
+        file: name of its script in ``pages``, also its URL name.
         icon: a Material Symbol.
-        section: heading that it stands under.
-        own_runs: the page chooses its own runs, so it has no second one to compare with.
-        addresses: its addresses if they are not ``file``; only the first is in the navigation.
+        section: its heading in the navigation.
+        own_runs: the page picks its own runs, so it offers no comparison.
+        addresses: its URL names, if not ``file``; only the first is in the navigation.
     """
 
     file: str
@@ -33,7 +33,7 @@ PAGES = (
         "article",
         "What was asked, what was found and what was not, every figure from a run that came with miii.",
         own_runs=True,
-        # the default page has the bare address alone; /paper is what people type, and /results is in old links
+        # the default page has only the bare address; people type /paper, and old links use /results
         addresses=("start", "paper", "results"),
     ),
     Entry(
@@ -146,5 +146,5 @@ PAGES = (
 
 
 def entry(file: str) -> Entry:
-    """Return the page of a script."""
+    """Return the entry of a script."""
     return next(page for page in PAGES if page.file == file)

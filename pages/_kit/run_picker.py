@@ -12,11 +12,11 @@ from pages._kit import address, links, say
 from pages._kit.beside import BESIDE
 from pages._server.jobs import registry, waiting
 
-RUN = "run"  #: the key of the widget, and the name in the URL
+RUN = "run"  #: widget key and URL parameter
 
 
 def choose_run(beside: bool) -> None:
-    """Choose the run, in the sidebar of every page.
+    """Show the run picker, in the sidebar of every page.
 
     Args:
         beside: whether the page can show a second run.
@@ -28,10 +28,10 @@ def choose_run(beside: bool) -> None:
         st.session_state[RUN] = asked
     elif asked is not None:
         say.warning(f"There is no run named “{shortened(asked, QUOTED)}” here; showing another one.")
-    if st.session_state.get(RUN) not in options:  # a page that only links elsewhere has no picker that keeps it
+    if st.session_state.get(RUN) not in options:  # pages without a picker lose the value
         kept = address.last_written(RUN)
         st.session_state[RUN] = kept if kept in options else options[0] if options else None
-    # not bound by Streamlit, which leaves a value out of the URL until a widget changes it
+    # not bound by Streamlit, which omits a value from the URL until a widget changes it
     st.selectbox(
         "Run",
         options,
@@ -47,10 +47,10 @@ def choose_run(beside: bool) -> None:
 
 
 def _beside_picker(options: list[str], kinds: Mapping[str, str]) -> None:
-    """Choose a second run, with figures beside those of the first.
+    """Show the picker of a second run, for figures next to the first run's.
 
     Args:
-        kinds: the kind of task of every run on disk.
+        kinds: task kind of every run on disk.
     """
     chosen = str(st.session_state.get(RUN))
     alike = [name for name in options if name != chosen and kinds.get(name) == kinds.get(chosen)]
@@ -73,7 +73,7 @@ def _beside_picker(options: list[str], kinds: Mapping[str, str]) -> None:
 
 
 def run_name() -> str | None:
-    """Return the name chosen in the sidebar; None without runs."""
+    """Return the name chosen in the sidebar; None if there are no runs."""
     return st.session_state.get(RUN)
 
 
@@ -98,6 +98,6 @@ def chosen_run() -> runs.Run:
 
 
 def refuse(run: runs.Run, why: str) -> NoReturn:
-    """Say why a run cannot be shown, and stop the page."""
+    """Explain why a run cannot be shown, and stop the page."""
     say.info(f"{run.name} cannot be shown here: {why}")
     st.stop()

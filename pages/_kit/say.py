@@ -1,7 +1,7 @@
-"""Text and tables of a page, shown and recorded, so that the page can be exported.
+"""Show a page's text and tables, and record them for export.
 
-Foreign text (from a URL, a file, a run's name, an error) is plain: ``error``, ``warning``, ``info``, ``success`` and
-``header`` show it literally, and ``escaped`` protects it within our own Markdown.
+Untrusted text (from a URL, a file, a run's name, an error) is plain: ``error``, ``warning``, ``info``, ``success`` and
+``header`` show it literally, and ``escaped`` protects it within Markdown.
 """
 
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from miii.notebook.cells import escaped as escaped
 from pages._kit.take import csv
 
 KEPT = "notes"  #: key of the recorded parts of the page
-OPEN = "notes_open"  #: whether the page is recording; a fragment that runs again records nothing
+OPEN = "notes_open"  #: whether the page is recording; fragment reruns record nothing
 
 
 def begin() -> list[Text | Figure | Table]:
@@ -42,13 +42,13 @@ def title(text: str) -> None:
 
 
 def header(text: str, **options: Any) -> None:
-    """Show a heading; ``anchor`` is its address."""
+    """Show a heading; ``anchor`` is its URL fragment."""
     st.header(text, **options)
     keep(Text(f"## {text}"))
 
 
 def subheader(text: str, **options: Any) -> None:
-    """Show a heading of the second level."""
+    """Show a second-level heading."""
     st.subheader(text, **options)
     keep(Text(f"### {text}"))
 
@@ -86,13 +86,13 @@ def success(plain: object, icon: str = "check") -> None:
 
 
 def box(kind: Literal["success", "info", "warning"], markdown: str, icon: str) -> None:
-    """Show the result of a page in a colored box."""
+    """Show a page's result in a colored box."""
     {"success": st.success, "info": st.info, "warning": st.warning}[kind](markdown, icon=f":material/{icon}:")
     keep(Text(f"> {markdown}"))
 
 
 def latex(formula: str, **options: Any) -> None:
-    """Show a formula on a line of its own."""
+    """Show a display formula."""
     st.latex(formula, **options)
     keep(Text(f"$$\n{formula}\n$$"))
 
@@ -104,12 +104,12 @@ def metric(label: str, value: object, **options: Any) -> None:
 
 
 def table(rows: Any, name: str, says: str = "The numbers of this table", **options: Any) -> None:
-    """Show a table, with its numbers as CSV.
+    """Show a table, with a CSV download.
 
     Args:
-        rows: anything that makes a data frame.
+        rows: anything that converts to a data frame.
         name: name of the file and the widgets.
-        options: of ``st.dataframe``.
+        options: options of ``st.dataframe``.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
     st.dataframe(frame, hide_index=True, key=f"table-{name}", **options)

@@ -1,4 +1,4 @@
-"""A page to take away: as a notebook that makes its figures anew, and as an article."""
+"""Export a page as a notebook that recomputes its figures, or as an article."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,10 @@ from pages._kit.run_picker import RUN
 
 
 def page(title: str, kept: list[Text | Figure | Table]) -> None:
-    """Two buttons.
+    """Show the two export buttons.
 
     Args:
-        kept: what the page says, which it will have said when a button is pressed.
+        kept: the page's recorded content, complete by the time a button is pressed.
     """
     run, where = st.session_state.get(RUN), address.final_link()
 
@@ -27,7 +27,7 @@ def page(title: str, kept: list[Text | Figure | Table]) -> None:
 
 
 def _ipynb(made: Page) -> str:
-    import nbformat  # like what it fills, only needed by those who press the button
+    import nbformat  # only needed once a button is pressed
 
     from miii.notebook.build import notebook
 

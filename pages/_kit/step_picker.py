@@ -12,8 +12,8 @@ from pages._kit.cell import stamp_of
 from pages._kit.player import player
 from pages._kit.run_picker import chosen_run, refuse
 
-STEP = "step"  #: the key of the widget, and the name in the URL
-LONGEST, DIGITS = 500, 10  # characters of all steps in a sentence, and of one that may be meant
+STEP = "step"  #: widget key and URL parameter
+LONGEST, DIGITS = 500, 10  # maximum characters of a list of steps in a message, and of one step
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def step_of(run: runs.Run) -> int:
 
 
 def _step(run: runs.Run) -> int:
-    """Return the chosen step; the last one until another is chosen, also while the run trains."""
+    """Return the chosen step; by default the last one, even while the run trains."""
     steps, asked = run.steps, address.requested(STEP)
     if asked is not None:
         known = asked.isascii() and asked.isdecimal() and len(asked) < DIGITS and int(asked) in steps

@@ -1,4 +1,4 @@
-"""Downloads of a figure: its code, its numbers, and the figure as a picture or a page."""
+"""Downloads of a figure: its code, its data, and the figure as an image or a page."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from miii.plots.style import Chart
 def show(
     name: str, make: Callable[..., Any], arguments: dict[str, Any], made: Callable[[], Chart | tuple[Chart, ...]]
 ) -> None:
-    """Show a popover below a figure; its content is made when it is opened.
+    """Show a popover below a figure; its content is made when opened.
 
     Args:
         name: name of the files and the widgets.
@@ -51,7 +51,7 @@ def show(
 
 
 def csv(numbers: Callable[[], pd.DataFrame], name: str, says: str) -> None:
-    """Show a button that downloads numbers; they are made when it is pressed."""
+    """Show a button that downloads numbers; they are computed when pressed."""
     _button("CSV", lambda: numbers().to_csv(index=False), f"{name}.csv", "text/csv", says)
 
 

@@ -1,6 +1,6 @@
-"""The one control of training, on every page that trains: start, pause, resume, stop, and progress.
+"""Training controls of every page that trains: start, pause, resume, stop and progress.
 
-Each action checks the rights of the session itself: a disabled button alone stops nobody.
+Each action checks the session's permissions itself; disabling a button is not enough.
 """
 
 import streamlit as st
@@ -14,16 +14,16 @@ from pages._kit.step_picker import STEP
 from pages._server import rights, settings
 from pages._server.jobs import registry, waiting
 
-POLL = 0.4  # seconds between two looks at a running job
-NOTE, WRONG = "note", "message"  # what came of the last press of a button
+POLL = 0.4  # seconds between polls of a running job
+NOTE, WRONG = "note", "message"  # outcome of the last button press
 
 
 def start(config: RunConfig) -> None:
-    """Train a new run, and choose it."""
+    """Start training a new run, and select it."""
     folder = runs.new_folder(config, taken=[job.name for job in registry().all()])
     try:
         check_start(config)
-        rights.own(folder.name)  # before it trains, or another session's limit would not count it
+        rights.own(folder.name)  # before it trains, so that limits count it
         registry().start(folder, config, settings.read().max_seconds)
     except InputError as error:
         rights.release(folder.name)
@@ -34,7 +34,7 @@ def start(config: RunConfig) -> None:
 
 
 def resume(name: str) -> None:
-    """Resume a run where it stopped."""
+    """Resume a stopped run."""
     try:
         rights.check(name)
         run = runs.open(name)
@@ -45,34 +45,34 @@ def resume(name: str) -> None:
 
 
 def check_start(config: RunConfig) -> None:
-    """Check that this session may train one more run here.
+    """Check that this session may train another run.
 
     Raises:
-        InputError: too many train or wait already, or the run is too large for this server.
+        InputError: too many runs train or wait, or the run is too large for this server.
     """
     busy = [job.name for job in waiting()]
     settings.check_start(config, len(busy), sum(rights.why_not(name) is None for name in busy))
 
 
 def pause(name: str) -> None:
-    """Stop a run after its present step, to be resumed."""
+    """Pause a run after its current step."""
     if (job := _mine(name)) is not None:
         registry().pause(job)
 
 
 def stop(name: str) -> None:
-    """Stop a run after its present step, or take it out of the queue."""
+    """Stop a run after its current step, or remove it from the queue."""
     job = _mine(name)
     if job is None:
         return
     if job.status == "queued":
         st.session_state[NOTE] = f"{name} was taken out of the queue; nothing of it was trained."
     registry().stop(job)
-    job.wait(0.5)  # the present step, and writing the run down
+    job.wait(0.5)  # time for the current step and for writing the run
 
 
 def _mine(name: str) -> Job | None:
-    """Return the job of a run if this session may change it; otherwise the page says why not."""
+    """Return the job of a run if this session may change it; otherwise show why not."""
     try:
         rights.check(name)
     except InputError as error:
@@ -82,7 +82,7 @@ def _mine(name: str) -> Job | None:
 
 
 def messages() -> None:
-    """Show what the last press of a button did."""
+    """Show the outcome of the last button press."""
     if NOTE in st.session_state:
         say.info(st.session_state.pop(NOTE), icon="stop")
     if WRONG in st.session_state:
@@ -90,13 +90,13 @@ def messages() -> None:
 
 
 def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at: int, more: str = "") -> None:
-    """Show the state of a run, the buttons that act on it, and its progress.
+    """Show the state of a run, its buttons and its progress.
 
     Args:
-        job: the job that trains it, or has trained it.
-        run: its folder, if it has one.
+        job: its current or past job.
+        run: its folder, if any.
         at: its last evaluated step on disk.
-        more: a remark beside the bar.
+        more: text next to the progress bar.
     """
     text, icon = _status(job, run)
     why_not = rights.why_not(name)
@@ -146,7 +146,7 @@ def _bar(job: Job | None, config: RunConfig, at: int) -> str:
 
 
 def _status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:
-    """Return the state of the run in words, and an icon."""
+    """Return the state of the run as text, and an icon."""
     if job is not None and job.status == "queued":
         ahead = registry().ahead(job)
         return f"Queued: {ahead} {'job is' if ahead == 1 else 'jobs are'} ahead.", "hourglass_empty"

@@ -1,4 +1,4 @@
-"""Whether a page may be computed for a run here, and when its turn is. Asked before anything is computed."""
+"""Decide whether and when a page may be computed for a run, before computing anything."""
 
 import threading
 from collections.abc import Iterator
@@ -17,27 +17,27 @@ from pages._kit.run_picker import RUN
 from pages._server import settings
 from pages._server.settings import MB
 
-OPEN = "gate"  #: what this session has agreed to, whatever it takes; True agrees to all
-LIGHT = 80  #: MB up to which a page of a shared server need not wait for a heavy one
-LIGHTS = 2  #: light pages that are computed at once
-LONG = 60  #: seconds that a page may take on a shared server, and that are asked about elsewhere
-SHARE = 0.5  #: of the memory that is left, above which one is asked on one's own machine
+OPEN = "gate"  #: costs confirmed by this session; True confirms all
+LIGHT = 80  #: maximum MB of a light page, which does not wait for heavy ones on a shared server
+LIGHTS = 2  #: light pages computed concurrently
+LONG = 60  #: maximum seconds of a page on a shared server; elsewhere, ask above this
+SHARE = 0.5  #: share of free memory above which to ask on a local machine
 
 
 @st.cache_resource(show_spinner=False)
 def _turns() -> tuple[threading.Semaphore, threading.Semaphore]:
-    """Places for light pages and for heavy ones, of all sessions."""
+    """Return the semaphores of light and heavy pages, shared by all sessions."""
     return threading.Semaphore(LIGHTS), threading.Semaphore(1)
 
 
 def admit(page: StreamlitPage) -> Cost:
-    """Check that a page may be computed for the run in the sidebar, and the one beside it; stop it where it may not.
+    """Check that a page may be computed for the selected runs; stop it if not.
 
     Returns:
-        What it needs.
+        Its cost.
 
     Raises:
-        InputError: as ``check``.
+        InputError: see ``check``.
     """
     names = [name for key in (RUN, BESIDE) if (name := st.session_state.get(key))]
     needs = of_runs(page.url_path, names)
@@ -50,30 +50,30 @@ def admit(page: StreamlitPage) -> Cost:
 
 
 def of_runs(page: str, names: list[str]) -> Cost:
-    """Return what a page needs for the runs that it shows; nothing for those that cannot be opened.
+    """Return the cost of a page for its runs; skip runs that cannot be opened.
 
-    A run that came with miii is known to fit.
+    Shipped runs are known to fit.
     """
     found, shipped = [], runs.homes()[1]
     for name in names:
         try:
             run = runs.open(name)
         except InputError:
-            continue  # the page says what is wrong with it
+            continue  # the page reports the error
         if run.folder.parent != shipped:
             found.append(cost.pages(run.config).get(page, Cost(0, 0)))
     return Cost(sum(each.nbytes for each in found), sum(each.flops for each in found))
 
 
 def check(needs: Cost, what: str, title: str | None = None) -> None:
-    """Check that something may be computed here; on one's own machine ask where it is a lot, and stop the page.
+    """Check that a computation may run here; locally, ask before a large one and stop the page.
 
     Args:
-        what: it is, as the subject of a sentence.
-        title: of a page that has none yet.
+        what: the computation, as the subject of a sentence.
+        title: page title, if the page has none yet.
 
     Raises:
-        InputError: it needs more than this server gives.
+        InputError: it needs more than this server allows.
     """
     found, agreed = settings.read(), st.session_state.get(OPEN)
     if found.max_memory is not None and needs.nbytes > found.max_memory * MB:
@@ -109,10 +109,10 @@ def _much(needs: Cost) -> bool:
 
 
 def check_training(config: RunConfig) -> str | None:
-    """Return the question to ask before a run is trained on one's own machine; None where there is nothing to ask.
+    """Return the question to ask before training a run on a local machine; None if there is none.
 
     Raises:
-        InputError: this server does not train such a run.
+        InputError: this server does not allow the run.
     """
     settings.check_run(config)
     needs = cost.training(config)
@@ -123,17 +123,17 @@ def check_training(config: RunConfig) -> str | None:
 
 @contextmanager
 def turn(needs: Cost) -> Iterator[None]:
-    """Wait until a page may be computed beside those of other sessions, on a shared server; elsewhere at once."""
+    """Wait for a turn to compute a page on a shared server; elsewhere, continue at once."""
     if not settings.read().shared:
         yield
         return
     places = _turns()[needs.nbytes > LIGHT * MB]
     waiting = st.empty()
     while not places.acquire(timeout=0.5):
-        waiting.caption("Waiting for the page of another visitor …")  # where a visitor who has left is let go
+        waiting.caption("Waiting for the page of another visitor …")  # releases visitors who have left
     waiting.empty()
     if needs.nbytes > LIGHT * MB:
-        be_nice()  # those who read a light page meanwhile go first
+        be_nice()  # light pages go first
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The one registry of background jobs of this server, shared by all sessions, pages and tabs."""
+"""The server's registry of background jobs, shared by all sessions, pages and tabs."""
 
 import streamlit as st
 import torch
@@ -10,13 +10,17 @@ from pages._server import settings
 
 @st.cache_resource(show_spinner=False, on_release=Jobs.close)
 def registry() -> Jobs:
-    """The server's jobs: one trains at a time, the rest wait."""
+    """Return the server's jobs: one trains at a time, the rest wait."""
     return Jobs(workers=1)
 
 
 @st.cache_resource(show_spinner=False)
 def prepare() -> None:
-    """Once a server: where runs are written, without what killed processes left there; few heaps; one torch thread, for two beside a busy interpreter are much slower."""
+    """Prepare the server once.
+
+    Set the run folder, clean up after killed processes, and limit heaps. Use one torch thread: two are much slower next
+    to a busy interpreter.
+    """
     settings.prepare()
     runs.tidy()
     platform.limit_arenas()
@@ -24,5 +28,5 @@ def prepare() -> None:
 
 
 def waiting() -> list[Job]:
-    """The jobs that train or wait for their turn."""
+    """Return the jobs that train or wait."""
     return [job for job in registry().all() if not job.over]

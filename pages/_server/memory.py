@@ -1,4 +1,4 @@
-"""Memory of a small server, which has 690 MB for everything: results are kept up to a size, the rest is given back."""
+"""Cache results up to a size and free the rest, for a small server with 690 MB in total."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -14,9 +14,9 @@ from miii import platform
 
 
 class Kept:
-    """Results by key, the least recently used of which go when all together are larger than so many bytes.
+    """An LRU cache of results by key, bounded by its total bytes.
 
-    A number of results is no bound where one may be a thousand times as large as another.
+    A limit on the number of results is not enough: sizes differ by a factor of a thousand.
     """
 
     def __init__(self, nbytes: int) -> None:
@@ -24,19 +24,19 @@ class Kept:
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return what ``make`` gave for this key, which is called where it is not kept."""
+        """Return the cached result for a key, or call ``make``."""
         with self._lock:
             if key in self._found:
                 return self._found[key]
         made = make()
         platform.give_back_memory()
-        with self._lock, suppress(ValueError):  # too large to be kept at all
+        with self._lock, suppress(ValueError):  # too large to cache
             self._found[key] = made
         return made
 
 
 def size(value: object) -> int:
-    """Return about how many bytes a result holds: its arrays, text and bytes, and a little for each other part."""
+    """Estimate the bytes of a result: its arrays, text and bytes, plus a little per other part."""
     if isinstance(value, torch.Tensor):
         return value.untyped_storage().nbytes()
     if isinstance(value, np.ndarray):

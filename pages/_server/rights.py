@@ -1,7 +1,7 @@
-"""Who may stop, rename or delete a run: on one's own computer anyone; on a shared server who made it.
+"""Decide who may stop, rename or delete a run: locally, anyone; on a shared server, its owner.
 
-Each session has a secret key, and a shared server notes whose key a run belongs to: not the key itself, but its hash.
-The secret link carries the keys of a session to another one.
+Each session has a secret key; a shared server records the hash of the owner's key for each run. A secret link gives a
+session's keys to another session.
 """
 
 import hashlib
@@ -15,26 +15,26 @@ from miii import runs
 from miii.errors import InputError
 from pages._server import settings
 
-KEY = "key"  # in the URL of the secret link, from where it is taken at once
-KEYS = "keys"  # of this session: its own, then those that came by a link
-MOST = 20  # keys in a link
-OWNERS = ".owners"  # the folder beside the runs with a note for each run, which is no part of the run
+KEY = "key"  # parameter of the secret link, removed from the URL at once
+KEYS = "keys"  # of this session: its own, then those from a link
+MOST = 20  # maximum keys in a link
+OWNERS = ".owners"  # the folder next to the runs, with an owner record per run
 
 
 def keys() -> list[str]:
-    """This session's keys, its own first."""
+    """Return this session's keys, its own first."""
     if KEYS not in st.session_state:
         st.session_state[KEYS] = [secrets.token_urlsafe(24)]
     return list(st.session_state[KEYS])
 
 
 def link() -> str:
-    """The address that gives another session the rights of this one."""
+    """Return the address that gives another session the permissions of this one."""
     return f"{(st.context.url or '/runs').rstrip('/')}?{KEY}={'.'.join(keys())}"
 
 
 def adopt() -> bool:
-    """Take the keys of a secret link out of the URL, so that they are not copied along; whether there were any."""
+    """Move a secret link's keys from the URL to the session; return whether there were any."""
     given = st.query_params.get(KEY)
     if given is None:
         return False
@@ -47,10 +47,10 @@ def adopt() -> bool:
 
 
 def own(name: str, note: str | None = None) -> None:
-    """Note that a run belongs to this session, or to whom ``note`` says (see ``release``).
+    """Record this session as the owner of a run, or the owner in ``note`` (see ``release``).
 
     Raises:
-        InputError: the note cannot be written.
+        InputError: the record cannot be written.
     """
     if not settings.read().shared:
         return
@@ -63,7 +63,7 @@ def own(name: str, note: str | None = None) -> None:
 
 
 def release(name: str) -> str | None:
-    """Take the note of a run away, since it loses its name; what it said, to be given to ``own``."""
+    """Remove the owner's record of a run that loses its name, and return it for ``own``."""
     try:
         said = _note(name).read_text()
         _note(name).unlink()
@@ -73,7 +73,7 @@ def release(name: str) -> str | None:
 
 
 def why_not(name: str) -> str | None:
-    """Why this session may not stop, rename or delete a run; None where it may."""
+    """Return why this session may not stop, rename or delete a run; None if it may."""
     mine, shipped = runs.homes()
     if not (mine / name).exists() and (shipped / name).exists():
         return "This run came with miii and can only be read."
@@ -89,10 +89,10 @@ def why_not(name: str) -> str | None:
 
 
 def check(name: str) -> None:
-    """Check that this session may change a run; a disabled button alone would keep nobody from it.
+    """Check that this session may change a run; disabling a button is not enough.
 
     Raises:
-        InputError: it may not.
+        InputError: the session may not change it.
     """
     if why := why_not(name):
         raise InputError(why)

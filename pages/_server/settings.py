@@ -1,4 +1,4 @@
-"""What the environment says of this server: whether strangers share it, and how much each of them may use."""
+"""Server settings from environment variables: whether the server is shared, and its limits."""
 
 import os
 import tempfile
@@ -8,23 +8,23 @@ from pathlib import Path
 from miii import RunConfig, cost, runs
 from miii.errors import InputError, quoted
 
-LIMIT = 211  #: the largest p whose p x p grid, 44,521 cells, is fluid in a browser
-CLOUD = Path("/mount/src")  # where Streamlit Community Cloud puts an app, which anyone may open then
+LIMIT = 211  #: the largest p with a responsive p x p grid (44,521 cells) in a browser
+CLOUD = Path("/mount/src")  # app folder on Streamlit Community Cloud, where anyone may open the app
 MB = 1_000_000
-STEP = 5  #: seconds of a step on a shared server, for which Stop has to wait
+STEP = 5  #: maximum seconds per step on a shared server; Stop waits for it
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Limits of this server, None where there is none. Each is the environment variable ``MIII_`` and its name.
+    """Limits of this server; None means no limit. Each is set by an environment variable, ``MIII_`` plus its name.
 
     Attributes:
-        shared: whether strangers use this server.
-        max_steps: steps of a run.
-        max_seconds: wall-clock seconds for which a run may train before it is stopped.
-        max_jobs, max_own_jobs: runs that train or wait at a time, on the server and of one session.
-        max_memory: MB that training a run, or showing a page of it, may take beside the idle server.
-        max_disk: MB of all runs trained here or uploaded.
+        shared: whether several users share this server.
+        max_steps: steps per run.
+        max_seconds: wall-clock seconds per run.
+        max_jobs, max_own_jobs: runs that train or wait, per server and per session.
+        max_memory: MB for training a run or showing a page of it, on top of the idle server.
+        max_disk: MB of all runs trained or uploaded here.
     """
 
     shared: bool
@@ -36,7 +36,7 @@ class Settings:
     max_disk: int | None
 
     def sentence(self) -> str:
-        """Return the limits of training in words; empty where there is none."""
+        """Return the training limits in words; empty without limits."""
         of_run, of_jobs = [], []
         if self.max_steps is not None:
             of_run.append(f"have at most {self.max_steps:,} steps")
@@ -53,7 +53,7 @@ class Settings:
         return f"On this server {'; '.join(parts)}. The command line has no such limit." if parts else ""
 
 
-#: What a shared server allows unless the environment says otherwise.
+#: Default limits of a shared server.
 SHARED = {
     "max_steps": 3000,
     "max_seconds": 600,
@@ -68,7 +68,7 @@ def read() -> Settings:
     """Read the settings from the environment.
 
     Raises:
-        InputError: ``MIII_SHARED`` is neither 1 nor 0, or a limit is no whole number of at least 1.
+        InputError: ``MIII_SHARED`` is neither 1 nor 0, or a limit is not an integer of at least 1.
     """
     given = os.environ.get("MIII_SHARED", "")
     if given not in ("", "0", "1"):
@@ -87,14 +87,14 @@ def _number(name: str, default: int, shared: bool) -> int | None:
 
 
 def upload() -> runs.Limits:
-    """Return how large a run may be that comes from elsewhere."""
+    """Return the limits of an uploaded run."""
     found = read()
     memory = runs.LIMITS.memory if found.max_memory is None else found.max_memory * MB
     return replace(runs.LIMITS, p=LIMIT, nbytes=100 * MB, memory=memory)
 
 
 def prepare() -> None:
-    """On a shared server that does not say where runs belong, they go to a temporary folder."""
+    """Put runs in a temporary folder on a shared server without ``MIII_RUNS``."""
     if read().shared and not os.environ.get("MIII_RUNS"):
         folder = Path(tempfile.gettempdir()) / "miii-runs"
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -102,18 +102,18 @@ def prepare() -> None:
 
 
 def lasting() -> bool:
-    """Whether what is written stays: a temporary folder may be emptied at any time."""
+    """Return whether written files persist: a temporary folder may be emptied at any time."""
     return not runs.homes()[0].resolve().is_relative_to(Path(tempfile.gettempdir()).resolve())
 
 
 def check_start(config: RunConfig, busy: int, own: int) -> None:
-    """Check that one more run may be trained.
+    """Check that another run may be trained.
 
     Args:
-        busy: how many runs train or wait already; own: how many of them are this session's.
+        busy: number of runs that train or wait; own: how many are this session's.
 
     Raises:
-        InputError: there are too many already, or the run is too large for this server.
+        InputError: there are too many runs, or the run is too large for this server.
     """
     found = read()
     check_run(config)
@@ -127,10 +127,10 @@ def check_start(config: RunConfig, busy: int, own: int) -> None:
 
 
 def check_run(config: RunConfig) -> None:
-    """Check that a run is small enough to be trained on this server.
+    """Check that a run is small enough for this server.
 
     Raises:
-        InputError: it has too many steps, or needs more memory, time for a step, or disk than it may have.
+        InputError: it exceeds the limits on steps, memory, time per step or disk.
     """
     found = read()
     if found.max_steps is not None and config.steps > found.max_steps:
@@ -149,13 +149,13 @@ def check_run(config: RunConfig) -> None:
 
 
 def check_disk(more: int) -> None:
-    """Check that a run's files have room.
+    """Check that there is disk space for a run.
 
     Args:
-        more: bytes that it will have.
+        more: its size in bytes.
 
     Raises:
-        InputError: with them the runs of this server would take more than they may.
+        InputError: the server's runs would exceed ``max_disk``.
     """
     most = read().max_disk
     if most is None:

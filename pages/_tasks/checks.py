@@ -1,4 +1,4 @@
-"""Pages that need a kind of task, and what they say of a run on another one."""
+"""Check that a run has the task kind of a page; otherwise link to the right page."""
 
 from typing import NoReturn, TypeVar
 
@@ -15,7 +15,7 @@ T = TypeVar("T", bound=TaskConfig)
 
 
 def run_on(kind: type[T], shows: str) -> tuple[Run, T]:
-    """Return the chosen run and its task; if it is on another kind, lead to the page that fits and stop.
+    """Return the chosen run and its task; for another task kind, link to the right page and stop.
 
     Args:
         shows: what the page shows, as in "This page shows ...".
@@ -28,7 +28,7 @@ def run_on(kind: type[T], shows: str) -> tuple[Run, T]:
 
 
 def elsewhere(run: Run, shows: str) -> NoReturn:
-    """Say that the page does not fit the run, lead to the one that does, and stop."""
+    """Explain that the page does not fit the run, link to the right one, and stop."""
     view = view_of(run.config.task.kind)
     home = entry(view.home)
     say.info(

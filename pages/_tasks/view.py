@@ -1,4 +1,4 @@
-"""What the app shows of a kind of task, as one value: each kind has a ``VIEW`` in ``pages/_tasks/<kind>/view.py``."""
+"""The app's view of a task kind: each kind has a ``VIEW`` in ``pages/_tasks/<kind>/view.py``."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -27,12 +27,12 @@ class Story(NamedTuple):
 
 
 class Preset(NamedTuple):
-    """Values that controls beside the name of the task set in the form.
+    """Form values set by controls next to the task's name.
 
     Attributes:
-        name: part of the keys of the widgets that start from it, so that another preset brings its own defaults.
-        defaults: what widgets of the form start from, by option.
-        changes: options that have their widget here.
+        name: part of the keys of dependent widgets, so that each preset has its own defaults.
+        defaults: initial values of the form's widgets, by option.
+        changes: options with a widget here.
     """
 
     name: str = ""
@@ -41,7 +41,7 @@ class Preset(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """A number of an evaluation, with the help of its label."""
+    """A metric with the help text of its label."""
 
     label: str
     value: str
@@ -49,10 +49,10 @@ class Measure(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """The figure over the steps that says most about a kind of task.
+    """The main figure over training steps for a task kind.
 
     Attributes:
-        make: draws it for a run, by name: the function of a cell.
+        make: draws it for a run, by name; the function of a cell.
         live: draws it from metrics and the number of steps, while the run trains.
     """
 
@@ -62,11 +62,11 @@ class Curve(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A figure of the single examples, beside the curves.
+    """A figure of single examples, next to the curves.
 
     Attributes:
         show: shows it for a run on a task at a step.
-        live: shows it for the newest evaluation of a job on a task.
+        live: shows it for the latest evaluation of a job on a task.
     """
 
     show: Callable[[Run, Any, int], None]
@@ -75,24 +75,24 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskView(Generic[T]):
-    """All that the app says and shows of a kind of task.
+    """Everything the app shows about a task kind.
 
     Attributes:
         about: what its networks learn, as in "primes-10 learns which integers are prime".
-        home: the page that shows what they learned, by file.
-        story: title and introduction of the Train page; ``stories`` has those of single tasks, by name.
-        main: options that the form shows at once; ``hidden``: those that it does not show.
-        preset: shows controls beside the task's name, given that name.
-        required: by the task's name, values for the options that it leaves open.
+        home: the page with their analysis, by file.
+        story: title and introduction of the Train page; ``stories`` has overrides by task name.
+        main: options shown at the top of the form; ``hidden``: options not shown.
+        preset: shows controls next to the task's name, given that name.
+        required: values of required options, by task name.
         check: raises InputError for a task that is too large for the app.
-        criterion: what ``TaskConfig.learned`` asks for, in words.
-        measures: the numbers that count, of an evaluation; ``caption``: a sentence below them.
-        curve, picture: figures of the Train page beside loss and accuracy.
-        accuracy: whether the accuracy of both splits has a figure of its own.
-        data: the Data page below the choice of a task, given its name.
-        follow: the page Try it; None if it cannot follow an example of the task.
-        inside: the page Sieve, given a function that chooses the step; None if it does not measure the task.
-        attention: the page Attention below its introduction.
+        criterion: the condition of ``TaskConfig.learned``, in words.
+        measures: the main metrics of an evaluation; ``caption``: a sentence below them.
+        curve, picture: figures of the Train page next to loss and accuracy.
+        accuracy: whether to plot the accuracy of both splits separately.
+        data: shows the Data page below the task picker, given the task's name.
+        follow: shows the page Try it; None if the task is not supported.
+        inside: shows the page Sieve, given a function that returns the step; None if the task is not supported.
+        attention: shows the page Attention below its introduction.
     """
 
     about: str
@@ -122,10 +122,10 @@ def view_of(kind: str) -> TaskView[Any]:
 
 
 def share(value: float | None) -> str:
-    """Return a share as a percentage, or a dash where it is missing."""
+    """Format a share as a percentage, or a dash if missing."""
     return "–" if value is None or math.isnan(value) else f"{value:.1%}"
 
 
 def area(value: float | None) -> str:
-    """Return an area under a curve, or a dash where it is missing."""
+    """Format an AUC, or a dash if missing."""
     return "–" if value is None or math.isnan(value) else f"{value:.3f}"

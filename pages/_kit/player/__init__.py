@@ -1,6 +1,6 @@
-"""The one slider of steps: it plays the training, marks its phases, and every figure follows.
+"""The step slider: it plays the training, marks its phases, and updates every figure.
 
-Streamlit's own sliders wait a fifth of a second after each move before the page hears of it, and know of no phases.
+Streamlit's own sliders delay each move by 0.2 s, and cannot mark phases.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ KEY = "player"
 
 
 def player(steps: Sequence[int], step: int, phases: Sequence[Phase]) -> None:
-    """Show the slider at ``step``; a move sets ``st.session_state["step"]`` before the page runs again."""
+    """Show the slider at ``step``; a move sets ``st.session_state["step"]`` before the page reruns."""
     marks = [{"name": phase.name, "from": phase.start, "to": phase.end} for phase in phases]
     _PLAYER(
         key=KEY,

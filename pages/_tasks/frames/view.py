@@ -18,7 +18,7 @@ first. The integers that it is tested on occur in no training sequence. Press St
 
 
 def measures(task: Frames, row: Row) -> list[Measure]:
-    """Digits and integers where they are predicted, and the labels."""
+    """Return the metrics of digits and integers, if predicted, and of labels."""
     labels = [
         Measure("Label, ROC AUC", area(row.get("auc")), "Of the last label on held-out sequences"),
         Measure(

@@ -33,9 +33,9 @@ VIEW = TaskView(
     criterion="99 % test accuracy, longer strings included",
     measures=measures,
     curve=Curve(measure, plots.by_length, "Accuracy over the steps: training, test strings as long, and longer ones."),
-    accuracy=False,  # the curve has it
+    accuracy=False,  # already in the curve
     data=data.page,
     follow=follow.page,
     inside=inside.page,
-    attention=partial(patterns.show, by_token=True),  # the letters stand at random places
+    attention=partial(patterns.show, by_token=True),  # letters are at random positions
 )

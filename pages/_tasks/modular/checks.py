@@ -1,4 +1,4 @@
-"""Checks of the pages that need a run on modular arithmetic; each says what is missing and stops the page."""
+"""Checks for pages that need a run on modular arithmetic; each explains what is missing and stops the page."""
 
 from miii import ModularAddition
 from miii.analysis.modular import grid
@@ -19,7 +19,7 @@ def modular_run(shows: str) -> tuple[Run, ModularAddition]:
 
 
 def all_pairs(run: Run, task: ModularAddition) -> int:
-    """Return the p of a task that is made of all pairs of Z_p."""
+    """Return p, for a task with all pairs of Z_p."""
     small_enough(run, task)
     try:
         return grid.modulus(run.task())
@@ -28,7 +28,7 @@ def all_pairs(run: Run, task: ModularAddition) -> int:
 
 
 def small_enough(run: Run, task: ModularAddition) -> int:
-    """Return the p of a run; the app shows the grid of all pairs up to ``LIMIT``."""
+    """Return p, if at most ``LIMIT``: the largest grid that the app shows."""
     if task.p > LIMIT:
         refuse(run, f"p must be at most {LIMIT} in the app (got {task.p}).")
     return task.p

@@ -28,7 +28,7 @@ enough for $a + b$, while $3a - b + 7$ is learned by heart from half, and grokke
 
 
 def expression(name: str) -> Preset:
-    """The formula of the task ``expr``."""
+    """Show the formula input of the task ``expr``."""
     return Preset(changes={"expression": type_expression()}) if name == "expr" else Preset()
 
 
@@ -36,7 +36,7 @@ def check(task: ModularAddition) -> None:
     """Check the size of the grid, and that a formula has a value at every pair.
 
     Raises:
-        InputError: p is too large for the app, or as ``Expression.table``.
+        InputError: p is too large for the app; also see ``Expression.table``.
     """
     if task.p > LIMIT:
         raise InputError(f"p must be at most {LIMIT} in the app; the command line goes to 1024 (got {task.p}).")
@@ -45,7 +45,7 @@ def check(task: ModularAddition) -> None:
 
 
 def measures(task: ModularAddition, row: Row) -> list[Measure]:
-    """The accuracy of both splits."""
+    """Return the accuracy of both splits."""
     return [
         Measure("Training accuracy", share(row.get("train_accuracy"))),
         Measure("Test accuracy", share(row.get("test_accuracy")), "On pairs it has never been shown"),

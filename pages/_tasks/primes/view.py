@@ -24,7 +24,7 @@ it tells primes from numbers whose smallest prime factor is 3. Press Start.
 
 
 def choose_range(name: str) -> Preset:
-    """The range that low and high start from."""
+    """Show the picker of the initial range."""
     chosen = st.segmented_control(
         "Range",
         list(PRESETS),
@@ -40,7 +40,7 @@ def choose_range(name: str) -> Preset:
 
 
 def measures(task: Primes, row: Row) -> list[Measure]:
-    """The areas that ``Primes.learned`` asks for."""
+    """Return the AUCs that ``Primes.learned`` checks."""
     return [
         Measure("ROC AUC", area(row.get("auc")), f"Of primes against all composites; {SIEVED[0]:.2f} is asked for"),
         Measure(
@@ -52,7 +52,7 @@ def measures(task: Primes, row: Row) -> list[Measure]:
 
 
 def caption(row: Row) -> str:
-    """Why accuracy is not among the measures."""
+    """Explain why accuracy is not shown."""
     return (
         f"Accuracy says little here: most integers are composite, so “not prime” is right most of the time and long the best "
         f"guess (now {row['test_accuracy']:.1%} of the test integers are answered right). The areas under the ROC curve ask "

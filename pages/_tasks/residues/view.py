@@ -22,7 +22,7 @@ once. The loss of each question is divided by the logarithm of its modulus. Pres
 
 
 def measures(task: Residues, row: Row) -> list[Measure]:
-    """Accuracies over the targets that are trained."""
+    """Return accuracies over the trained targets."""
     mean, of = task.accuracy(row)
     return [
         Measure("Training accuracy", share(row.get("train_accuracy"))),
@@ -38,7 +38,7 @@ def measure(name: str) -> Chart:
 
 
 def live(metrics: pd.DataFrame, steps: int) -> Chart:
-    """The same while it trains."""
+    """Draw the curve while the run trains."""
     return plots.by_prime(metrics)
 
 
