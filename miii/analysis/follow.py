@@ -26,7 +26,7 @@ class ForwardPass:
         tokens: the input.
         patterns: each head's attention to each position, by block; empty for mixers without a pattern.
         pre, post: the neurons of the last block, before and after their activation function.
-        logits: of all the task's targets.
+        logits: for all targets of the task.
 
     Source: after Transformer Explainer (Cho et al. 2024, arXiv 2408.04619).
     """
@@ -93,7 +93,7 @@ class Prediction:
 
 
 def predict(logits: Float[Tensor, " answers"]) -> Prediction:
-    """Return the prediction from the logits of one target; of equal logits, the first wins."""
+    """Return the prediction from the logits of one target; the first answer wins a tie."""
     exact = logits.double()
     first, second = exact.argsort(descending=True, stable=True)[:2].tolist()
     return Prediction(exact - exact.mean(), exact.softmax(0), first, second)
@@ -145,13 +145,13 @@ def waves(logits: Float[Tensor, " answers"]) -> Waves:
     """Split the logits of one input, answers 0 .. p - 1, by their frequency over answers, in float64."""
     p = len(logits)
     rows = basis(p)[1:]
-    even = rows.new_zeros(2 * (p // 2) - len(rows), p)  # an even p has no last sine
+    even = rows.new_zeros(2 * (p // 2) - len(rows), p)  # for even p, the last frequency has no sine
     pairs = torch.cat([rows, even]).view(p // 2, 2, p)
     coefficients = pairs @ logits.double()
     wave = (coefficients[..., None] * pairs).sum(1)
     scaled = coefficients * pairs[:, :1, 0]  # column 0 undoes the normalization: cosines are 1 there
     amplitude, phase = scaled.norm(dim=1), torch.atan2(scaled[:, 1], scaled[:, 0])
-    # rounding must not choose among equal values
+    # keep rounding from breaking ties
     peak = (wave >= wave.max(1, keepdim=True).values - 1e-9 * amplitude[:, None]).int().argmax(1)
     return Waves(wave, amplitude, phase, peak)
 
@@ -213,7 +213,7 @@ def wrong_examples(model: Transformer, task: Task) -> Int[Tensor, " rows"]:
 
 
 def prefixes(tape: Int[Tensor, " pos"]) -> Int[Tensor, "letters pos"]:
-    """Return the tapes of an MIU string's first letter, first two letters, and so on; later places are blank."""
+    """Return the tapes of an MIU string's first letter, first two letters, and so on; later positions are blank."""
     letters = (tape == LETTER_I) | (tape == LETTER_U)
     seen = letters.cumsum(0)
     counts = torch.arange(1, int(letters.sum()) + 1)

@@ -8,11 +8,11 @@ import pandas as pd
 from miii.plots.style import CATEGORY, FLUID, HEIGHT, MAIN, Chart
 
 DASHES = ([1, 0], [6, 3], [2, 2])  #: for more architectures than colors
-ROW = 26  #: pixels an architecture
+ROW = 26  #: pixels per architecture
 
 
 def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
-    """Draw one line a run. A click in the legend shows one architecture alone, a click beside it all of them.
+    """Draw one line per run. A click in the legend shows one architecture; a click elsewhere shows all.
 
     Args:
         curves: as from ``analysis.compare.curves``: columns run, architecture, seed, step, value.

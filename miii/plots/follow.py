@@ -1,4 +1,4 @@
-"""One input in a network: attention, neurons, logits, and the waves behind the answer."""
+"""One input to a network: attention, neurons, logits, and the waves behind the answer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -189,7 +189,7 @@ def agreeing(waves: Waves, answer: int, most: int = 5) -> Chart:
     """
     strongest, total = waves.strongest(most), waves.wave.sum(0)
     unit = max(waves.amplitude.max().item(), 1e-9) / REACH
-    lowest = max(1, -int(-(total.max().item() / unit + REACH) // 1))  # room above the sum
+    lowest = max(1, -int(-(total.max().item() / unit + REACH) // 1))  # leave room above the sum
     lines = [(f"k = {k}", lowest + len(strongest) - i, waves.wave[k - 1]) for i, k in enumerate(strongest, 1)]
     lines.append(("all", 0, total))
     frame = pd.DataFrame(

@@ -92,7 +92,7 @@ def open(folder: str | Path) -> Grid:
 def report(folder: Path) -> Judged:
     """Read the ``report.json`` of a folder from ``save``, or of a run judged by ``of_digits``.
 
-    Reads nothing else: opening a run on three million integers takes a second and much memory.
+    Reads nothing else, since opening a run on three million integers takes a second and much memory.
 
     Raises:
         InputError: the file cannot be read, or is another kind of report.

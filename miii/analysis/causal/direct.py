@@ -64,7 +64,7 @@ class Contributions:
 def contributions(
     model: Transformer, tokens: Int[Tensor, "examples pos"], labels: Int[Tensor, " examples"]
 ) -> Contributions:
-    """Split the centered logit of the correct answer into what each part of the network wrote.
+    """Split the centered logit of the correct answer among the parts of the network.
 
     ``of("MLP") / total()`` is the share of the answer that goes through the MLP.
 
@@ -87,7 +87,7 @@ def contributions(
 def _written(
     model: Transformer, tokens: Tensor, along: Float[Tensor, "examples d_model"], answers: Tensor
 ) -> Float[Tensor, "part examples"]:
-    """Return what each part writes along each example's own direction."""
+    """Return what each part writes along each example's direction."""
     rows = [((model.W_E[tokens[:, -1]] + model.places()[tokens.shape[1] - 1]) * along).sum(-1)]
     for layer, block in enumerate(model.blocks):
         z, resid = at_end(model, tokens, layer)

@@ -65,7 +65,7 @@ class Formula:
         """The (alpha, beta) for which the terms are waves in alpha a + beta b - c; None if they disagree.
 
         (1, 1) is the sum, (1, -1) the difference. Ignores terms that disagree if together they have less than 1% of the
-        squared amplitudes. None without any term. If every k_c shares a divisor with p, several pairs may hold (at the
+        squared amplitudes. None without terms. If every k_c shares a divisor with p, several pairs may fit (at the
         Nyquist frequency sum and difference are equal): then the first of (1, 1), (1, -1), (-1, 1), (-1, -1).
         """
         p = self.p
@@ -102,7 +102,7 @@ class Formula:
         )
 
     def latex_terms(self, digits: int = 3) -> list[str]:
-        """Return each term in LaTeX, amplitudes with some significant digits and phases with as many decimals."""
+        """Return each term in LaTeX: amplitudes with ``digits`` significant digits, phases with as many decimals."""
         parts = []
         for t in self.terms:
             inner = _linear(t, self.p)
@@ -154,10 +154,10 @@ def check_task(config: ModularAddition) -> None:
     """Check that a task can have a formula: its answer is a sum in Z_p.
 
     An expression must be alpha a + beta b + gamma modulo p, with invertible alpha and beta. The controls ``shuffled``
-    and ``relabelled`` pass: they are there to show that no formula fits.
+    and ``relabelled`` pass, so that analyses can show that no formula fits them.
 
     Raises:
-        InputError: the operation is another one.
+        InputError: the answer is not such a sum.
     """
     if config.operation == "expr" and config.modular_sum is None:
         raise InputError(
@@ -179,8 +179,8 @@ def fit(
 ) -> Fit:
     """Fit one term to each frequency of c on half of the pairs, and test the formula on the other half.
 
-    The wave in (a, b) that goes with a frequency k of c is the strongest of the 2-D spectrum, of all p^2 - 1 pairs of
-    frequencies (k_a, k_b). So a network that does not add gets another formula, or a poor one.
+    For each frequency k of c, the wave in (a, b) is the strongest among all p^2 - 1 pairs of frequencies (k_a, k_b) of
+    the 2-D spectrum. So a network that does not add gets a different formula, or a poor fit.
 
     Args:
         logits: of all pairs, in the order a * p + b.

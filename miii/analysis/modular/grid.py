@@ -11,7 +11,7 @@ from miii.model.tap import must_be_finite
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
-MIN_P = 11  #: a smaller p has fewer than five frequencies, too few for some to stand out
+MIN_P = 11  #: smaller p have fewer than five frequencies, too few for any to stand out
 
 
 def modulus(task: Task) -> int:

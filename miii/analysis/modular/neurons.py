@@ -1,4 +1,4 @@
-"""The neurons of the last block: their frequencies, their phases, and what they write."""
+"""The neurons of the last block: frequencies, phases, and writes to the logits."""
 
 import math
 from collections.abc import Iterable
@@ -20,9 +20,9 @@ DEAD = 1e-6  #: a neuron is dead if its variance is below this share of the larg
 class Neurons:
     """The neurons of the last block over all pairs, at the last position. Angles in radians.
 
-    A neuron of frequency k is a function of cos(w_k a + phase_a) and cos(w_k b + phase_b), and writes to answer c
-    something like cos(w_k c + phase_out). To favor a + b (``multipliers`` (1, 1)) it needs phase_out = phase_a +
-    phase_b. ``phase_error`` is the difference, in -pi .. pi, and ``alignment`` its cosine: 1 if input and output agree,
+    A neuron of frequency k is a function of cos(w_k a + phase_a) and cos(w_k b + phase_b), and writes approximately
+    cos(w_k c + phase_out) to answer c. To favor a + b (``multipliers`` (1, 1)) it needs phase_out = phase_a + phase_b.
+    ``phase_error`` is the difference, in -pi .. pi, and ``alignment`` its cosine: 1 if input and output agree,
     0 for dead neurons. At the Nyquist frequency there is no sine, and a phase is 0 or pi.
 
     Attributes:
@@ -70,11 +70,11 @@ def describe(model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 
     """Describe the neurons of the last block.
 
     Args:
-        multipliers: of a and b in the answer: (1, 1) for the sum, (1, -1) for the difference. With others a neuron has
-            different frequencies in a and b, and its phases mean nothing.
+        multipliers: of a and b in the answer: (1, 1) for the sum, (1, -1) for the difference. With others, a neuron has
+            different frequencies in a and b, and its phases are meaningless.
 
     Raises:
-        InputError: the task is not made of all pairs of Z_p.
+        InputError: the task does not have all pairs of Z_p.
 
     Source: as ``Neurons``.
     """

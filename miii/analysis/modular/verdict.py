@@ -24,7 +24,7 @@ NOT_GENERALISED = 0.95
 
 @dataclass(frozen=True)
 class Report:
-    """The verdict on a network and all its measures. Losses and KL in nats; shares from 0 to 1. See ``decide``.
+    """The verdict on a network, with all measures. Losses and KL in nats; shares from 0 to 1. See ``decide``.
 
     Attributes:
         computes: "a + b", "a - b" or the like, from the formula's terms; None if they disagree.
@@ -33,7 +33,7 @@ class Report:
         logit_variance_explained, argmax_agreement, kl: of the formula against the network, on held-out pairs.
         constant_share: share of the logits' sum of squares that depends on the answer alone.
         formula_accuracy, formula_loss: of the formula on all pairs.
-        neuron_phase_alignment: mean over live neurons; means nothing unless ``computes`` is +-a +-b.
+        neuron_phase_alignment: mean over live neurons; meaningless unless ``computes`` is +-a +-b.
         steering_control: mean over s of the accuracy with other planes rotated.
     """
 
@@ -81,7 +81,7 @@ class Report:
 
 
 def analyze(model: Transformer, task: Task) -> Report:
-    """Measure a network and decide.
+    """Measure a network and return the verdict.
 
     Raises:
         InputError: the task does not have all pairs of Z_p, or p is below 11.

@@ -1,4 +1,4 @@
-"""Networks with hand-set weights that compute a given formula: the oracles that test the analyses."""
+"""Networks with hand-set weights that compute a given formula, as oracles to test the analyses."""
 
 import math
 from typing import Literal

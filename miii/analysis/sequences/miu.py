@@ -19,7 +19,7 @@ def shortest(string: str, most: int = 20_000) -> tuple[Step, ...] | None:
     """Return the shortest derivation through strings of up to 2 l + 1 symbols, for a string of l symbols.
 
     Args:
-        most: how many strings to search; returns None if these are not enough or there is no derivation.
+        most: number of strings to search; returns None if that is too few or there is no derivation.
 
     Raises:
         InputError: the string is not M followed by I and U.

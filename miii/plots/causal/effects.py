@@ -43,7 +43,7 @@ def contributions(values: Contributions) -> Chart:
 def ablation(values: Ablations) -> Chart:
     """Draw the loss with each part ablated, as bars from the whole network's loss, on a log scale.
 
-    More than 60 parts are ordered by loss and not named.
+    More than 60 parts are sorted by loss and not labeled.
     """
     frame = pd.DataFrame({"name": values.names, "loss": values.loss.tolist(), "accuracy": values.accuracy.tolist()})
     many = len(frame) > LABELLED

@@ -63,7 +63,7 @@ class Layout:
         return [start, *self._between[edge, to], (x1 + dx, y1 - HEIGHT / 2)]
 
     def _beside(self, edge: Edge, to: Node) -> list[Point]:
-        """Return the points of a line at the depths in between, beside any nodes there."""
+        """Return the points of a line at the depths in between, routed around nodes."""
         x, y = self.at[edge.source]
         column, half = self.middle[edge.source.position], self.half[edge.source.position]
         side = -1 if x < column or (x == column and to.kind == "logits") else 1

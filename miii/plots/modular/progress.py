@@ -1,4 +1,4 @@
-"""Progress measures over training, with its phases."""
+"""Progress measures over training, with phase boundaries."""
 
 from collections.abc import Mapping, Sequence
 
