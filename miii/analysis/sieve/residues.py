@@ -33,7 +33,7 @@ class Explained:
         by_place: at each place, the most significant digit first.
         share: over all places, weighted by their variance.
         pooled: the same with one mean per residue instead of one per residue and place. If q is at least the base,
-            only this one can fail.
+            only this share can be below 1.
         chance: ``share`` after randomly permuting residues among the symbols of each place.
         by_digit: share explained by the digit itself; the rest comes from other digits, through attention's softmax.
 

@@ -15,7 +15,7 @@ from miii.analysis.sieve.sums import Sum, evidence_of_sum, means, subspace
 from miii.model.transformer import Transformer
 
 OTHERS = 64  #: integers to put in another integer's place
-CROWD = 1000  #: held-out integers to draw around the followed one
+CROWD = 1000  #: held-out integers to draw for comparison
 CHUNK = 50  #: places to test at once, each on all of the others
 MEASURED = 300  #: most held-out multiples of q, and most others, to measure the fall on
 

@@ -37,7 +37,7 @@ class Node:
         return self.input("")
 
     def input(self, which: str) -> str:
-        """Return the name of a head's input, such as ``0.h3.q@2``; with "" the node's own name."""
+        """Return the name of a head's input, such as ``0.h3.q@2``, or the node's name for ""."""
         block = "" if self.layer is None else f"{self.layer}."
         part = self.kind if self.head is None else f"h{self.head}"
         return f"{block}{part}{which and f'.{which}'}@{self.position}"
