@@ -30,7 +30,7 @@ BROWSER_ARGUMENTS = [
 FIRST_PAINTS, SWITCHES, STOPS = 3, 24, 3  #: repetitions
 FIRST_PAINT, SWITCH, STOP_WITHIN, MEMORY = 5.0, 1.0, 1.0, 690  #: goals: seconds, seconds, seconds, MB
 
-# Conditions polled once per frame; Playwright's own waits poll only every half second.
+# Conditions polled once per frame; Playwright itself polls only every half second.
 _PAINTED = "heading => document.querySelector(heading)?.checkVisibility()"
 _SHOWN = """([heading, idle, text]) => document.querySelector(idle) !== null
     && [...document.querySelectorAll(heading)].some(h => text === null ? h.innerText : h.innerText.trim() === text)"""

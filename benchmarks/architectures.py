@@ -123,7 +123,7 @@ def made(name: str, seeds: int) -> list[compare.Compared]:
             config = _with(config, name, best[which[0]])
             if which not in found or not _same(found[which], config):
                 measured = _measured(config)
-                # all runs of a seed have the same folder name, so name each by its content
+                # runs of a seed share one folder name, so give each a descriptive name
                 found[which] = replace(measured, run=f"{name}, {which[0]}, seed {seed}")
                 compare.save(place, found.values())
     return list(found.values())

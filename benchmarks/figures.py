@@ -10,7 +10,7 @@ from benchmarks.server import PATIENCE, serving
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile, say
 
 RUN = "add-113"
-MOVED = ("fourier", "attention", "neurons")  #: pages to move the slider on
+MOVED = ("fourier", "attention", "neurons")  #: pages for the slider moves
 MOVES, HEATMAPS = 20, 5  #: repetitions
 MOVE, HEATMAP = 0.2, 0.3  #: goals in seconds
 SIZES = {"113 x 113": HEATMAP, "128 x 512": None}

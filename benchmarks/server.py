@@ -109,7 +109,7 @@ def family(pid: int) -> list[int]:
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
-            try:  # "pid (name) state parent ...", where the name may hold anything
+            try:  # "pid (name) state parent ...", where the name may contain anything
                 parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             except OSError:
                 continue

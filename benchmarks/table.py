@@ -19,7 +19,7 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. ``met`` is None where there is no goal."""
+    """One line of the table. ``met`` is None without a goal."""
 
     what: str
     measured: str

@@ -35,7 +35,7 @@ def report_sieve(
         progress: called with the parts done, the parts to do, and the next part.
 
     Raises:
-        InputError: the run is on another task.
+        InputError: the run is on a different task.
     """
     config = sieve.check(run.config.task)
     model, task = run.model(step), run.task()
@@ -49,7 +49,7 @@ def report_sieve(
         moduli, seen = sieve.moduli_to_test(config, depth)
         values |= {"label_only": config.label_only} | depth.to_json()
     questions = ("base", *map(str, seen)) if isinstance(config, Primes) else ("3",)
-    if not model.config.plain:  # circuits need parts that add up
+    if not model.config.plain:  # circuits need additive parts
         questions = ()
     networks = {"trained": model, "untrained": build_model(run.config, task).requires_grad_(False)}
     if shuffled is not None:
@@ -87,7 +87,7 @@ def report_residues(run: Run, step: int | None = None) -> dict[str, Any]:
     """Return the output of ``miii residues RUN --json`` for all residues; ``frequency_power`` covers every snapshot.
 
     Raises:
-        InputError: the run is on another task, or has no such step.
+        InputError: the run is on a different task, or has no such step.
     """
     config = multitask.check(run.config.task)
     task, model = run.task(), run.model(step)
@@ -116,7 +116,7 @@ def active_frequencies(run: Run) -> multitask.Active:
     A shipped run keeps few snapshots; its report has the power of the others.
 
     Raises:
-        InputError: the run is on another task.
+        InputError: the run is on a different task.
     """
     config, task = multitask.check(run.config.task), run.task()
     known = {} if run.report is None else multitask.reported_power(run.report)

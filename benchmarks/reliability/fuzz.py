@@ -158,7 +158,7 @@ def folders(draw: random.Random, place: Path) -> Iterator[Callable[[], object]]:
 
 
 def names(draw: random.Random, place: Path) -> Iterator[Callable[[], object]]:
-    """Yield names and paths with which to open, rename, unpack and link runs."""
+    """Yield names and paths, used to open, rename, unpack and link runs."""
     parts = [*"/\0\né\ud800\\~-*.a", "..", "runs", "done", "x" * 300, ".zip"]
     whole = (place / "done.zip").read_bytes()
 
@@ -232,6 +232,6 @@ def _answer(one: Callable[[], object]) -> Any:
 
 
 def _outside(place: Path) -> dict[str, dict[str, str]]:
-    """Return the hashes of the files in and beside a place, except those that inputs may create."""
+    """Return the hashes of the files in and next to a place, except those that inputs may create."""
     around = [*place.parent.iterdir(), *place.iterdir()]
     return {str(path): tree(path) for path in around if path not in (place, *(place / own for own in OWN))}

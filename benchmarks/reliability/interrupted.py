@@ -187,7 +187,7 @@ def full_disk(
 
 @contextmanager
 def small_disk(megabytes: int) -> Iterator[Path | None]:
-    """Mount a file system of this size and yield its folder, or None where that fails."""
+    """Mount a file system of this size and yield its folder, or None if that fails."""
     with tempfile.TemporaryDirectory() as place:
         command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", place]
         try:
@@ -202,7 +202,7 @@ def small_disk(megabytes: int) -> Iterator[Path | None]:
 
 
 def tree(path: Path) -> dict[str, str]:
-    """Return the hash of each file at and below a path; for files with dates, their keys."""
+    """Return the hash of each file at or below a path; dated files are compared by their keys only."""
     files = sorted([path] if path.is_file() else path.rglob("*"))
     return {
         str(file.relative_to(path)): str(sorted(json.loads(file.read_text())))
@@ -231,7 +231,7 @@ def _clear(place: Path) -> None:
 def _wrong(
     place: Path, command: Command, ended: Ended, whole: dict[str, str], sources: list[dict[str, str]]
 ) -> list[str]:
-    """Return what is wrong after a command has ended."""
+    """Return the problems after a command has ended."""
     results = _results(place, command)
     there = results + [path for path in (command.moved,) if path is not None and path.exists()]
     must = 1 if command.moved else len(results)

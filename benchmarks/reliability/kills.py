@@ -37,7 +37,7 @@ DONE, BROKEN, REFUSED = 0, 1, 2  #: exit codes of a process that was not killed;
 
 @dataclass
 class Found:
-    """Counts of what was tried, and a description of each loss."""
+    """Counts of attempts, and a description of each loss."""
 
     counts: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)

@@ -30,7 +30,7 @@ def chunks(model: Transformer, tokens: Int[Tensor, "examples pos"]) -> Iterator[
 
 @torch.no_grad()
 def last_logits(model: Transformer, tokens: Int[Tensor, "examples pos"]) -> Float[Tensor, "examples d_vocab_out"]:
-    """Return the logits of all examples at the last position, where the answer is read.
+    """Return the logits of all examples at the last position, where the answer is read out.
 
     Raises:
         InputError: a logit is not finite.

@@ -42,7 +42,7 @@ def tokens_of(task: Task, shown: str) -> Int[Tensor, " pos"]:
     """Return the tokens of an input written as names with spaces between, such as ``"5 8 ="``.
 
     Raises:
-        InputError: the task has no such token, or inputs of another length.
+        InputError: the task has no such token, or its inputs have a different length.
     """
     names = shown.split()
     unknown = [name for name in names if name not in task.token_names]
@@ -110,7 +110,7 @@ class Waves:
         wave: over frequencies they sum to the logits minus their mean.
         amplitude: the height of a crest, in logits.
         phase: in radians; a wave is amplitude * cos(2 pi k c / p - phase).
-        peak: the answer at which each wave is largest; the first of several equal ones.
+        peak: the answer at which each wave is largest; the first in a tie.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.2, for one input.
     """
@@ -136,7 +136,7 @@ class Waves:
         return answer + torch.atan2(off.sin(), off.cos()) / turn
 
     def strongest(self, most: int) -> list[int]:
-        """Return the frequencies of the highest waves, highest first, without those below 1% of the highest."""
+        """Return the frequencies of the highest waves, in descending order, except those below 1% of the highest."""
         high = int((self.amplitude >= FLAT * self.amplitude.max()).sum())
         return (self.amplitude.argsort(descending=True, stable=True)[: min(most, high)] + 1).tolist()
 
@@ -174,7 +174,7 @@ class NeuronWrites:
     share: Float[Tensor, " neuron"]
 
     def strongest(self, most: int) -> list[int]:
-        """Return the neurons with the largest contributions of either sign, largest first."""
+        """Return the neurons with the largest contributions in absolute value, largest first."""
         return self.added.abs().argsort(descending=True, stable=True)[:most].tolist()
 
 
@@ -188,7 +188,7 @@ def neuron_writes(
         post: the neurons' activations at the last position.
         where: the logits of the target.
         answer: one of its answers.
-        other: an answer whose logit is subtracted; None subtracts the mean of all.
+        other: the answer to subtract; None subtracts the mean of all.
 
     Raises:
         InputError: the blocks are not plain, so neurons do not write directly to the logits.

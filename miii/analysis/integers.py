@@ -151,7 +151,7 @@ def last_digits(values: Members, base: int) -> Classes:
 
 @dataclass(frozen=True)
 class Polar:
-    """Integers at the radius n and the angle n, in radians.
+    """Integers at radius n and angle n, in radians.
 
     Attributes:
         q: the divisor of the marked multiples.

@@ -64,7 +64,7 @@ def looks_at(weights: Float[Tensor, "head pos"], names: Sequence[str]) -> Chart:
 
 
 def neurons_write(written: NeuronWrites, post: Float[Tensor, " neuron"], most: int = 12) -> Chart:
-    """Draw the neurons with the largest contributions, colored by the frequency of what they write.
+    """Draw the neurons with the largest contributions, colored by the frequency that they write.
 
     Args:
         post: activations of all neurons.
@@ -124,7 +124,9 @@ def answer_logits(prediction: Prediction, truth: int) -> Chart:
         }
     )
     x = alt.X("c:O", title="answer c", axis=alt.Axis(labelAngle=0, labelOverlap=True))
-    y = alt.Y("logit:Q", title="logit above the mean", scale=alt.Scale(padding=14))  # pixels, room for the numbers
+    y = alt.Y(
+        "logit:Q", title="logit above the mean", scale=alt.Scale(padding=14)
+    )  # pixels; leaves room for the numbers
     tooltip: list[Any] = [
         "c:O",
         alt.Tooltip("logit:Q", format=".3f"),
@@ -183,7 +185,7 @@ def argued(waves: Waves, answer: int, runner_up: int) -> Chart:
 
 
 def agreeing(waves: Waves, answer: int, most: int = 5) -> Chart:
-    """Draw the strongest waves over answers, one above another, and their sum below, on one scale.
+    """Draw the strongest waves over answers, stacked, with their sum below, on one scale.
 
     Source: ``analysis.follow.Waves``.
     """

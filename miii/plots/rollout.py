@@ -1,4 +1,4 @@
-"""Roll-outs: one of them token by token, and the accuracy of many."""
+"""Roll-outs: a single one token by token, and the accuracy of many."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -95,7 +95,7 @@ def report(folder: Path) -> Judged:
     Reads nothing else, since opening a run on three million integers takes a second and much memory.
 
     Raises:
-        InputError: the file cannot be read, or is another kind of report.
+        InputError: the file cannot be read, or is a different kind of report.
     """
     path = folder / "report.json"
     try:

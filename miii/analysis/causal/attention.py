@@ -49,8 +49,8 @@ def qk(
 def ov(model: Transformer, layer: int = 0, pos: int | None = None) -> Float[Tensor, "head token d_vocab_out"]:
     """Return what each head writes to the logits if it attends only to one token, minus the mean over answers.
 
-    This is W_E W_V W_O W_U. With ``pos`` the token stands at that position and W_pos and b_V are included; the sum over
-    keys of pattern times row is then what a head of the first layer writes directly.
+    This is W_E W_V W_O W_U. With ``pos``, the token is at that position and W_pos and b_V are included; the sum over
+    keys of pattern times row is then the direct output of a head in the first layer.
 
     Raises:
         InputError: there is no such layer or position, or the blocks are not plain.
@@ -164,7 +164,7 @@ class Rhythm:
         layer: index of the block.
         deviation: standard deviation of each weight over the pairs.
         power: share of that variance by the frequency of a (row) and of b (column), 0 .. p // 2. The first column
-            varies with a alone, the first row with b alone. Zero where ``deviation`` is below ``CONSTANT``.
+            varies with a alone, the first row with b alone. Zero if ``deviation`` is below ``CONSTANT``.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 4 and appendix B.
     """

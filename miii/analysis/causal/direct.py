@@ -66,7 +66,7 @@ def contributions(
 ) -> Contributions:
     """Split the centered logit of the correct answer among the parts of the network.
 
-    ``of("MLP") / total()`` is the share of the answer that goes through the MLP.
+    ``of("MLP") / total()`` is the MLP's share of the answer.
 
     Raises:
         InputError: the blocks are not plain.

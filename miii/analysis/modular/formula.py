@@ -119,7 +119,7 @@ class Formula:
 
 
 def _linear(term: Term, p: int) -> str:
-    """Return ``2 pi k / p (a + b - c)`` if the frequencies agree up to sign, else each of them."""
+    """Return ``2 pi k / p (a + b - c)`` if the frequencies agree up to sign, otherwise a sum with each frequency."""
     if abs(term.k_a) == abs(term.k_b) == term.k_c:
         first, second = ("" if term.k_a > 0 else "-"), ("+" if term.k_b > 0 else "-")
         return rf"\tfrac{{2\pi \cdot {term.k_c}}}{{{p}}}({first}a {second} b - c)"
@@ -136,7 +136,7 @@ class Fit:
             over the fitted half. 1 is perfect, below 0 is worse than that mean; 0 if the logits do not vary.
         argmax_agreement: share of held-out pairs at which formula and network have the same largest logit.
         kl: mean KL divergence from the network's output distribution to the formula's on held-out pairs, in nats.
-        accuracy, loss: of the formula on all pairs, loss in nats. They prove nothing alone: cos w (a + b - c) contains
+        accuracy, loss: of the formula on all pairs, loss in nats. They are not evidence: cos w (a + b - c) contains
             the answer.
 
     Source: Nanda et al. 2023, section 4.2, with a held-out half.

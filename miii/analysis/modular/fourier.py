@@ -236,7 +236,7 @@ class Circle:
 def circle(W: Float[Tensor, "p d"], frequency: int) -> Circle:
     """Project the rows of W onto the plane of its cosine and sine directions at one frequency.
 
-    The directions are W's components (basis row @ W), made orthonormal: an exact circle stays one, and unequal or
+    The directions are W's components (basis row @ W), made orthonormal: an exact circle stays a circle, and unequal or
     oblique directions give an ellipse.
 
     Raises:

@@ -31,7 +31,7 @@ def modulus(task: Task) -> int:
 def logits(model: Transformer, task: Task) -> Float[Tensor, "examples d_vocab_out"]:
     """Return the logits of every example at the last position, minus their mean over answers, in float64.
 
-    Softmax ignores the mean. The forward pass runs in the weights' own precision.
+    Softmax ignores the mean. The forward pass runs in the weights' precision.
 
     Raises:
         InputError: a logit is not finite.

@@ -109,7 +109,7 @@ def power_over_training(models: Iterable[Transformer], task: Task) -> Float[Tens
 
 
 def _phase(waves: Float[Tensor, "p neuron"], frequency: Int[Tensor, " neuron"]) -> Float[Tensor, " neuron"]:
-    """Return the phi of the part cos(w n + phi) of each column, at the column's own frequency; in (-pi, pi]."""
+    """Return the phase phi of cos(w n + phi) in each column, at the column's frequency; in (-pi, pi]."""
     p = waves.shape[0]
     angle = 2 * math.pi / p * (torch.arange(p)[:, None] * frequency % p).double()
     return torch.atan2(-(waves * angle.sin()).sum(0), (waves * angle.cos()).sum(0))

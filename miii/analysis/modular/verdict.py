@@ -163,8 +163,8 @@ def decide(
 
     "modular addition": the formula's terms are waves in +-a +-b - c. On held-out pairs the formula explains at least
     80% of the logits' variance and agrees with the network's answer on 99%. Rotating its planes by s shifts the answer
-    by s on 90% of all pairs on average, and on 85% for every s. Rotating as many other planes keeps 95% of the answers.
-    Subtraction is the addition of -b.
+    by s on 90% of all pairs on average, and on 85% for every s. Rotating the same number of other planes keeps 95% of
+    the answers. Subtraction is the addition of -b.
 
     "memorised": otherwise, with at least 99% training accuracy and less than 95% test accuracy.
 

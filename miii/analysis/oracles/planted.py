@@ -29,8 +29,8 @@ def from_formula(
 ) -> Transformer:
     """Return a one-layer network with the formula's logits.
 
-    The embedding holds cos(w_k n + theta) and sin(w_k n + theta) of each frequency. Head 0 moves those of a to "=",
-    head 1 those of b. For each term, four pairs of neurons with phases phi_j = 0, 45, 90, 135 degrees compute::
+    The embedding holds cos(w_k n + theta) and sin(w_k n + theta) of each frequency. Head 0 moves a's to "=",
+    head 1 moves b's. For each term, four pairs of neurons with phases phi_j = 0, 45, 90, 135 degrees compute::
 
         (cos(x + phi_j) + cos(y + phi_j))^2 - (cos(x + phi_j) - cos(y + phi_j))^2
             = 2 cos(x - y) + 2 cos(x + y + 2 phi_j)

@@ -18,7 +18,7 @@ STRINGS = 400  #: of each length
 
 
 def by_length(model: Transformer, config: MIU, seed: int = 1) -> "pd.DataFrame":
-    """Test a network on fresh strings of every length up to the tape's; each letter is drawn uniformly at random.
+    """Test a network on fresh strings of every length that fits the tape, with letters drawn uniformly at random.
 
     A string of L letters has about L / 2 I's, and two thirds of the strings are theorems.
 

@@ -56,7 +56,7 @@ def roll(
     step: Int[np.ndarray, " sequences"],
     ahead: int | None = None,
 ) -> Rollout:
-    """Generate ``ahead`` frames after the first; by default as many as a sequence of the task has.
+    """Generate ``ahead`` frames after the first; by default as many as in the task's sequences.
 
     Beyond the context, the window slides: it drops the oldest frame.
 

@@ -16,7 +16,7 @@ from miii.model.transformer import Transformer
 from miii.runs.read import finite
 from miii.tasks import MIU, Primes, Task
 
-EXAMPLES = 20_000  #: to draw pairs from
+EXAMPLES = 20_000  #: most examples from which pairs are drawn
 FAITHFUL = 0.9  #: faithfulness of the circuit
 #: Patch each edge if at most this many differ between runs; otherwise use gradients. Patching takes minutes but finds
 #: smaller circuits: 31 of MIU's 297 edges, against 268 by gradients.

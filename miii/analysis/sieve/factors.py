@@ -110,7 +110,7 @@ class Depth:
     composites: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return the numbers by name, moduli as text; None where there are too few integers to measure."""
+        """Return the numbers by name, moduli as text; None marks measures with too few integers."""
         return {
             "sieve_depth": self.sieve_depth,
             "auc_by_factor": {str(f.q): f.auc for f in self.factors},
@@ -239,7 +239,7 @@ class EvidenceByFactor:
 
 
 def evidence_by_factor(model: Transformer, task: Task, config: Primes, seed: int = 0) -> EvidenceByFactor:
-    """Measure up to 10,000 held-out integers, and take the threshold from as many training integers.
+    """Measure up to 10,000 held-out integers, with a threshold from up to 10,000 training integers.
 
     Raises:
         InputError: a logit is not finite.

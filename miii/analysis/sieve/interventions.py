@@ -39,7 +39,7 @@ class Crossing:
         accuracy: share that crosses if a multiple becomes a non-multiple or the reverse: the mean of both.
         to_other, to_multiple: both of them.
         control: share that crosses if the change keeps the class: the mean of both.
-        before: share of integers on their class's side: the mean of both.
+        before: share of integers on their class's side before the change: the mean of both.
         pairs: number of changed integers.
         midpoint: between the medians.
         moves: the evidence behind the shares, for each of the four changes with enough integers.
@@ -62,7 +62,7 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Sides:
-    """Multiples of q and other integers, their evidence, and the side of the midpoint that each is on.
+    """Multiples of q and other integers, with their evidence and side of the midpoint.
 
     Attributes:
         counted: integers that no other sieved prime divides.
@@ -127,8 +127,8 @@ def interchange(
     """Replace the sum's part in the residues' q - 1 directions by another integer's.
 
     Args:
-        fitted: training integers, to find the directions on.
-        held_out: integers to change, and to take the replacements from.
+        fitted: training integers, which determine the directions.
+        held_out: integers to change, and their replacements.
         others: the other sieved primes. Both integers of a pair have the same residues modulo these.
 
     Source: Geiger et al. 2023 (arXiv 2303.02536), with the subspace found from means instead of by training.
@@ -175,7 +175,7 @@ def steer(
     residue; everything with one digit; and the control with two digits, where multiples have no second place.
 
     Args:
-        fitted: training integers, to take the mean contributions from.
+        fitted: training integers, which determine the mean contributions.
         held_out: integers to steer.
         others: the other sieved primes, which divide none of the counted integers.
 

@@ -51,7 +51,7 @@ class Explained:
 
 
 def explained(sums: Sum, metric: Float[Tensor, "d_model d_model"], q: int, seed: int = 0) -> Explained:
-    """Split each place's variance between the residues of what the place adds to n.
+    """Split each place's variance by the residue of its contribution to n.
 
     Args:
         metric: weight of each direction, such as ``sensitivity``.
@@ -59,7 +59,7 @@ def explained(sums: Sum, metric: Float[Tensor, "d_model d_model"], q: int, seed:
     """
     added, M = sums.added, metric.double()
     mean, places = added.mean(0), range(added.shape[1])
-    # for each place: the residue of what each symbol adds, and which symbol each integer has there
+    # for each place: the residue of each symbol's contribution, and each integer's symbol
     symbols = [np.unique(sums.symbol[:, i], return_index=True, return_inverse=True) for i in places]
     residues = [(sums.parts[first, i] % q, which) for i, (_, first, which) in zip(places, symbols, strict=True)]
     generator = np.random.default_rng(seed)

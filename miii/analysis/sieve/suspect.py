@@ -1,4 +1,4 @@
-"""Which divisor a network suspects: does other integers' evidence fall in an integer's place modulo q?"""
+"""Which divisor a network suspects: does evidence fall when other integers take an integer's place modulo q?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,15 +14,15 @@ from miii.analysis.sieve.interventions import FEWEST
 from miii.analysis.sieve.sums import Sum, evidence_of_sum, means, subspace
 from miii.model.transformer import Transformer
 
-OTHERS = 64  #: integers to put in another integer's place
+OTHERS = 64  #: integers to move to another integer's place
 CROWD = 1000  #: held-out integers to draw for comparison
 CHUNK = 50  #: places to test at once, each on all of the others
-MEASURED = 300  #: most held-out multiples of q, and most others, to measure the fall on
+MEASURED = 300  #: most held-out multiples of q, and most other integers, used to measure the fall
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """How far the evidence of integers without small factors falls in another integer's place modulo q.
+    """How far evidence falls when integers without small factors take another integer's place modulo q.
 
     The place is the part of the sum in the q - 1 directions of ``subspace``; the rest of the sum stays. The fall
     measures the evidence of the place alone against "prime", apart from other evidence such as the last digit.
@@ -66,7 +66,7 @@ class Suspect:
 
 @dataclass(frozen=True)
 class _Place:
-    """The directions of a modulus, and the sums of the integers to put in another place."""
+    """The directions of a modulus, and the sums of the integers to move."""
 
     directions: Float[Tensor, "d_model dimensions"]
     given: Float[Tensor, "given d_model"]
@@ -90,8 +90,8 @@ def fit_suspect(model: Transformer, fitted: Sum, held_out: Sum, q: int, moduli: 
     """Measure the falls on held-out integers; None if there are too few of them.
 
     Args:
-        fitted: training integers, to find the directions on.
-        moduli: primes that divide none of the integers to put in another place.
+        fitted: training integers, which determine the directions.
+        moduli: primes that divide none of the integers to move.
     """
     multiple = held_out.n % q == 0
     given = np.flatnonzero(undivided(held_out.n, (q, *moduli)))[:OTHERS]

@@ -16,7 +16,7 @@ Line = tuple[Edge, Node]
 class Layout:
     """A column for each position and a row for each depth, from the embedding at the bottom to the logits.
 
-    A line rises in the column of its reader, beside the nodes in between.
+    A line rises in its reader's column, next to the nodes in between.
 
     Args:
         lines: the edges to draw, each with its readers.

@@ -71,7 +71,7 @@ def kinds(shares: Mapping[str, Mapping[str, float]]) -> alt.Chart:
 
 
 def steering(values: Steering) -> Chart:
-    """Draw the share of answers that shift by s when rotating the planes, and that stay when rotating the control's."""
+    """Draw the share of answers that shift by s with the rotated planes, and that stay with the control's planes."""
     names = ("key frequencies' planes turned: answers the sum + s", "other planes turned: still answers the sum")
     rows = [
         {"s": s + 1, "turned": name, "share": value}

@@ -1,4 +1,4 @@
-"""Which factors a network sees: AUC and evidence by smallest prime factor, beside trial division."""
+"""Which factors a network sees: AUC and evidence by smallest prime factor, compared with trial division."""
 
 from typing import Any
 

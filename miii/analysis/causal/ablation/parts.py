@@ -138,7 +138,7 @@ def check_kind(kind: str) -> None:
 
 
 def _replacement(values: Tensor, kind: Kind, task: Task, rows: Tensor, seed: int) -> Float[Tensor, "scored_or_1 *axes"]:
-    """Return what replaces an activation of every example: zero, its mean, or its value on another example."""
+    """Return the replacement for an activation of every example: zero, its mean, or its value on another example."""
     if kind == "zero":
         return torch.zeros_like(values[:1])
     if kind == "mean":

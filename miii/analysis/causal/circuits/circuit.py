@@ -48,7 +48,7 @@ class Circuit:
 
     @property
     def unit(self) -> str:
-        """The unit of the scores: "nats" for ACDC, else "logits"."""
+        """The unit of the scores: "nats" for ACDC, otherwise "logits"."""
         return "nats" if self.method == "acdc" else "logits"
 
     def to_json(self) -> dict[str, Any]:

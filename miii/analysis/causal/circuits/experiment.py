@@ -29,7 +29,7 @@ class Trace:
     """What each part wrote into the residual stream in one run, and the stream before each reader.
 
     Attributes:
-        writes: what each writer of ``Graph`` wrote, heads without b_O.
+        writes: the output of each writer of ``Graph``, heads without b_O.
         resid: the residual stream before attention 0, MLP 0, attention 1, ..., and before the logits.
 
     Source: the residual stream as a sum: Elhage et al. 2021, "A mathematical framework for transformer circuits".

@@ -78,8 +78,8 @@ def gradients_by_reader(
 ) -> Float[Tensor, "reader pos batch d_model"]:
     """Return the gradient of the metric with respect to each reader's input, in a run from given embeddings.
 
-    Queries, keys, values and neurons are linear in their inputs: multiply the gradients at them by W_Q, W_K, W_V or
-    W_in.
+    Queries, keys, values and neurons are linear in their inputs, so this multiplies their gradients by W_Q, W_K, W_V
+    or W_in.
 
     Source: Syed et al. 2023.
     """
