@@ -118,7 +118,7 @@ def use(browser: Any, app: Path) -> dict[str, Any]:
 
 
 def _headings(page: Any) -> dict[str, str]:
-    """Return the heading of each page, which later shows that a switch has happened."""
+    """Return the heading of each page, used to detect that a switch has happened."""
     headings = {}
     for name in PAGES:
         _link(page, name).click(timeout=PATIENCE)

@@ -210,7 +210,7 @@ def _timeless(values: dict[str, Any]) -> str:
 
 
 def hidden(*folders: Path) -> list[str]:
-    """Return partial files in and below folders."""
+    """Return partial files anywhere below the folders."""
     paths = (path for folder in folders for path in folder.rglob(".*"))
     return [f"{path} is left" for path in paths if path.name not in (".lock", ".deleted")]
 

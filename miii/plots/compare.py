@@ -16,7 +16,7 @@ def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
 
     Args:
         curves: as from ``analysis.compare.curves``: columns run, architecture, seed, step, value.
-        title: of the value.
+        title: title of the value.
         chance: start of the axis.
     """
     names = list(dict.fromkeys(curves["architecture"]))

@@ -34,7 +34,7 @@ def looks_at(weights: Float[Tensor, "head pos"], names: Sequence[str]) -> Chart:
     """Draw each head's attention from the last position to each position, for one input.
 
     Args:
-        names: of the tokens at each position.
+        names: tokens at each position.
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), figure 3.
     """

@@ -13,7 +13,7 @@ from miii.plots.image import url
 from miii.plots.style import BLUE_ORANGE, CANVAS, FIXED, VIRIDIS, clicked, top_legend
 
 CELL: Final = "cell"  #: name of the selection made by a click on a cell: row and column
-COLUMNS: Final = ["image", "cells", "rows", "columns"]  #: of a heatmap's data, which has one row
+COLUMNS: Final = ["image", "cells", "rows", "columns"]  #: columns of a heatmap's data, which has one row
 
 
 def heatmap(

@@ -12,7 +12,7 @@ from miii.plots.image import url
 from miii.plots.style import ACCENT, CANVAS, CATEGORY, FIXED, FLUID, HEIGHT, MAIN, MUTED, TRAIN, Chart, top_legend
 from miii.tasks.primes import PARTS
 
-PART_COLORS = (TRAIN, CATEGORY[3], MUTED)  #: of ``PARTS``
+PART_COLORS = (TRAIN, CATEGORY[3], MUTED)  #: colors of ``PARTS``
 SQUARE = 640  #: side of a picture in pixels, unless it has more cells
 HALF = 330  #: the same for two pictures side by side
 POINTERS = 40  #: tooltip fields along a side of a picture
@@ -243,7 +243,7 @@ def _picture(
     Args:
         frame: the fields, one row each, and their tooltips.
         axes: for x and y the title, the columns with the start and end of a field, and the domain.
-        colors: of the legend.
+        colors: colors of the legend.
         downwards: whether y counts from the top.
     """
     cell = max(1, size // pixels.shape[1])

@@ -29,7 +29,7 @@ VIRIDIS: Final = _colors(
 BLUE_ORANGE: Final = _colors("134b852f78b35da2cb9dcae1d2e5eff2f0ebfce0bafbbf74e8932fc5690d994a07")
 HEIGHT = 240  #: default height in pixels
 
-# Make sizes those of the plot itself; Streamlit's theme would subtract title and legend.
+# Width and height set the size of the plot itself; Streamlit's theme would subtract title and legend.
 FIXED: Final = alt.AutoSizeParams(type="pad")  #: width and height as given
 FLUID: Final = alt.AutoSizeParams(type="fit-x", contains="padding")  #: as wide as the page
 

@@ -30,7 +30,7 @@ def loss(metrics: pd.DataFrame, steps: int | None = None, unit: str = "nats") ->
 
     Args:
         steps: end of the axis; the last row if None.
-        unit: of the loss.
+        unit: unit of the loss.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 1.
     """

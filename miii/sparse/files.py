@@ -47,7 +47,7 @@ class Grid:
 
 
 def judged(network: GridNetwork) -> Judged:
-    """Judge a network on the ranges of its config."""
+    """Score a network on the ranges of its config."""
     config = network.config
     train = evidence(network, config.low, config.middle).numpy()
     test = evidence(network, config.middle, config.end).numpy()
@@ -55,7 +55,7 @@ def judged(network: GridNetwork) -> Judged:
 
 
 def save(folder: str | Path, last: Step) -> Grid:
-    """Judge a network after its last step and save it.
+    """Score a network after its last step and save it.
 
     Raises:
         InputError: ``folder`` exists or cannot be written.

@@ -30,7 +30,7 @@ class Recall:
 
 @dataclass(frozen=True)
 class Judged:
-    """The scores of a network's evidence. ``factors`` are of held-out integers, by smallest prime factor.
+    """The scores of a network's evidence. ``factors`` covers held-out integers by smallest prime factor.
 
     Attributes:
         threshold: on the evidence, from the training integers.
@@ -104,7 +104,7 @@ def threshold(score: Float[np.ndarray, " integers"], prime: Bool[np.ndarray, " i
 def judge(
     train: Float[np.ndarray, " train"], test: Float[np.ndarray, " test"], n: Int[np.ndarray, " integers"], seed: int = 0
 ) -> Judged:
-    """Judge a network by its evidence: take the threshold from training integers and the rest from held-out ones.
+    """Score a network by its evidence, with a threshold from the training integers.
 
     AUCs by factor use at most 50,000 held-out integers, drawn at random.
 
@@ -134,7 +134,7 @@ def judge(
 
 
 def of_digits(model: Transformer, task: Task, config: Primes) -> Judged:
-    """Judge a transformer that reads digits, on a split by range.
+    """Score a transformer that reads digits, on a split by range.
 
     Raises:
         InputError: the split is not by range, or as ``judge``.

@@ -136,7 +136,7 @@ class Fit:
             over the fitted half. 1 is perfect, below 0 is worse than that mean; 0 if the logits do not vary.
         argmax_agreement: share of held-out pairs at which formula and network have the same largest logit.
         kl: mean KL divergence from the network's output distribution to the formula's on held-out pairs, in nats.
-        accuracy, loss: of the formula on all pairs, loss in nats. They are not evidence: cos w (a + b - c) contains
+        accuracy, loss: the formula on all pairs, loss in nats. They are not evidence: cos w (a + b - c) contains
             the answer.
 
     Source: Nanda et al. 2023, section 4.2, with a held-out half.
@@ -183,9 +183,9 @@ def fit(
     the 2-D spectrum. So a network that does not add gets a different formula, or a poor fit.
 
     Args:
-        logits: of all pairs, in the order a * p + b.
+        logits: logits of all pairs, in the order a * p + b.
         labels: the correct answers, for ``accuracy`` and ``loss``.
-        frequencies: of c, such as the key frequencies.
+        frequencies: frequencies of c, such as the key frequencies.
         seed: draws the fitted half.
 
     Raises:

@@ -70,8 +70,8 @@ def describe(model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 
     """Describe the neurons of the last block.
 
     Args:
-        multipliers: of a and b in the answer: (1, 1) for the sum, (1, -1) for the difference. With others, a neuron has
-            different frequencies in a and b, and its phases are meaningless.
+        multipliers: coefficients of a and b in the answer: (1, 1) for the sum, (1, -1) for the difference. With others,
+            a neuron has different frequencies in a and b, and its phases are meaningless.
 
     Raises:
         InputError: the task does not have all pairs of Z_p.

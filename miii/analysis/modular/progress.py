@@ -22,10 +22,10 @@ class Losses:
     """Cross-entropy in nats, of the network and with parts of its logits removed. Means over all pairs.
 
     Attributes:
-        full: of the network.
-        restricted: of its logits projected onto cos and sin of w_k (alpha a + beta b), for the key frequencies k, plus
+        full: the network.
+        restricted: its logits projected onto cos and sin of w_k (alpha a + beta b), for the key frequencies k, plus
             their mean over all pairs.
-        excluded: of its logits minus those projections, over the training pairs (all pairs if the split is unknown).
+        excluded: its logits minus those projections, over the training pairs (all pairs if the split is unknown).
         excluded_alone: the same with one key frequency removed, by frequency.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 5.1.
@@ -47,7 +47,7 @@ def losses(
     """Return full, restricted and excluded loss. Without frequencies the restricted logits are the mean only.
 
     Args:
-        logits: of all pairs, in the order a * p + b.
+        logits: logits of all pairs, in the order a * p + b.
 
     Raises:
         InputError: a frequency is not in 1 .. p // 2.
@@ -192,7 +192,7 @@ def active_frequencies(
     """Count the frequencies with power above mean + 2 standard deviations in each snapshot.
 
     Args:
-        power: of each frequency in the neurons, such as ``Neurons.power``.
+        power: power of each frequency in the neurons, such as ``Neurons.power``.
         together: take mean and deviation over all snapshots and frequencies, like the preprint's code; otherwise over
             each snapshot, so at most a fifth of the frequencies can be active (Cantelli's inequality).
 

@@ -19,7 +19,7 @@ class Steering:
     """The effect of rotations by every s = 1 .. p - 1.
 
     Attributes:
-        frequencies: of the rotated planes.
+        frequencies: the rotated planes.
         accuracy: share of all p^2 pairs for which the rotated network answers alpha a + beta b + s, by s; with a
             constant gamma in the task, alpha a + beta b + gamma + s.
         control_frequencies: the same number of other frequencies (or all that remain), drawn at random as a control.

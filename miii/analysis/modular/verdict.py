@@ -28,11 +28,11 @@ class Report:
 
     Attributes:
         computes: "a + b", "a - b" or the like, from the formula's terms; None if they disagree.
-        accuracy, loss: of the network on all p^2 pairs; by split, None if it is unknown.
+        accuracy, loss: the network on all p^2 pairs; by split, None if it is unknown.
         frequency_power: each key frequency's share of the embedding's power.
-        logit_variance_explained, argmax_agreement, kl: of the formula against the network, on held-out pairs.
+        logit_variance_explained, argmax_agreement, kl: the formula against the network, on held-out pairs.
         constant_share: share of the logits' sum of squares that depends on the answer alone.
-        formula_accuracy, formula_loss: of the formula on all pairs.
+        formula_accuracy, formula_loss: the formula on all pairs.
         neuron_phase_alignment: mean over live neurons; meaningless unless ``computes`` is +-a +-b.
         steering_control: mean over s of the accuracy with other planes rotated.
     """

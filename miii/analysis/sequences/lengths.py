@@ -14,7 +14,7 @@ from miii.training.evaluation import evaluated
 if TYPE_CHECKING:
     import pandas as pd
 
-STRINGS = 400  #: of each length
+STRINGS = 400  #: strings per length
 
 
 def by_length(model: Transformer, config: MIU, seed: int = 1) -> "pd.DataFrame":

@@ -25,13 +25,13 @@ EXACT = 400
 
 @dataclass(frozen=True)
 class QuestionCircuit:
-    """The circuit of one question; without edges, and with NaN, if no circuit is faithful.
+    """The circuit of one question. If no circuit is faithful, it has no edges and NaN scores.
 
     Attributes:
         question: ``base``: is it coprime to the base (the last digit)? ``3``: does 3 divide it, if it is coprime?
         method: ranks the edges, one of ``circuits.METHODS``: exact for up to ``EXACT`` edges, otherwise eap-ig.
         edges: the fewest top edges with a faithfulness of 0.9, by name, with their scores in logits.
-        faithfulness: of only these edges.
+        faithfulness: with only these edges.
         without: faithfulness of all other edges: the circuit's ablation.
 
     Source: Conmy et al. 2023 (arXiv 2304.14997); faithfulness as in ``analysis.circuits``.

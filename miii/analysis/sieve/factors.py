@@ -22,8 +22,8 @@ LEAST = 0.95  #: lower bound of the AUC at which a factor counts as seen
 RESAMPLES = 1000
 LIMIT = 32  #: factors are below this
 FEWEST = 20  #: least composites per smallest factor for a bootstrap
-MOST = 50_000  #: integers to run of each split
-INTEGERS = 10_000  #: integers to run of each split for the evidence by smallest factor
+MOST = 50_000  #: integers to run per split
+INTEGERS = 10_000  #: integers to run per split for the evidence by smallest factor
 LISTED = 14  #: smallest factors below this have separate rows
 QUANTILES = {"low": 0.05, "first": 0.25, "median": 0.5, "third": 0.75, "high": 0.95}
 

@@ -152,7 +152,7 @@ def interchange(
 def _matched(
     rows: np.ndarray, sources: np.ndarray, shared: Int[np.ndarray, " integers"], generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw for each row a source with the same shared residues. Rows without one are left out."""
+    """Draw a source for each row, with the same shared residues. Rows without a source are left out."""
     where, pool = np.flatnonzero(rows), generator.permutation(np.flatnonzero(sources))
     pool = pool[np.argsort(shared[pool], kind="stable")]
     first, last = (np.searchsorted(shared[pool], shared[where], side) for side in ("left", "right"))

@@ -55,7 +55,7 @@ def explained(sums: Sum, metric: Float[Tensor, "d_model d_model"], q: int, seed:
 
     Args:
         metric: weight of each direction, such as ``sensitivity``.
-        seed: of the renamings.
+        seed: seed of the renamings.
     """
     added, M = sums.added, metric.double()
     mean, places = added.mean(0), range(added.shape[1])
@@ -113,8 +113,8 @@ class Plane:
     place. Modulo 2 there is one direction and ``y`` is 0.
 
     Attributes:
-        share: of the contributions' variance that lies in the plane; NaN if they do not vary.
-        first: the same of the first direction alone.
+        share: share of the contributions' variance in the plane; NaN if they do not vary.
+        first: the share in the first direction alone.
 
     Source: principal components of the class means.
     """
@@ -126,7 +126,7 @@ class Plane:
 
 
 def plane(fitted: Sum, held_out: Sum, q: int) -> Plane:
-    """Find the directions on training integers (``fitted``) and the points on held-out ones."""
+    """Return the plane: directions from training integers (``fitted``), points from held-out ones."""
     import pandas as pd
 
     directions = subspace(*means(fitted, q))[:, :2]

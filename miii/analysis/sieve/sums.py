@@ -16,7 +16,7 @@ from miii.model.transformer import Transformer
 from miii.tasks import MIU, Primes, Task
 from miii.tasks.miu import LETTER_I
 
-MOST = 6000  #: integers to run of each split
+MOST = 6000  #: integers to run per split
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart
     """Draw the attention pattern of each head for one input, with weights written in the cells.
 
     Args:
-        names: of the tokens at each position.
+        names: tokens at each position.
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), figure 3.
     """
@@ -75,7 +75,7 @@ def token_scores(scores: Float[Tensor, "pos key"], names: Sequence[str], head: i
     """Draw the score of a key token at each position for one query, one line per position.
 
     Args:
-        names: of the tokens at each position.
+        names: tokens at each position.
 
     Source: the row of a QK circuit, Elhage et al. 2021.
     """

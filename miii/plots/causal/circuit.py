@@ -26,7 +26,7 @@ def circuit(found: Circuit, n_edges: int, names: Sequence[str] | None = None) ->
 
     Args:
         n_edges: number of edges.
-        names: of the positions; if None, their numbers.
+        names: names of the positions; if None, their numbers.
 
     Raises:
         InputError: ``n_edges`` is not between 1 and the number of edges, or there is not one name for each position.

@@ -85,7 +85,7 @@ def patching(
     """Draw the normalized logit difference of every patch by site (rows) and position (columns).
 
     Args:
-        names: of the tokens at each position.
+        names: tokens at each position.
         by_head: draw patches of single heads instead of whole activations; both if None.
 
     Source: Meng et al. 2022 (arXiv 2202.05262), figure 1; TransformerLens' patching demo.

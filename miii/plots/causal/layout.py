@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from miii.analysis.causal.circuits import Edge, Graph, Node
 
-WIDTH, HEIGHT = 0.84, 0.3  #: of a node; heads and depths are 1 apart
+WIDTH, HEIGHT = 0.84, 0.3  #: size of a node; heads and depths are 1 apart
 PORTS = {"q": -0.26, "k": 0.0, "v": 0.26}  #: positions of a head's inputs, from its center
 SPREAD = 0.3  #: largest distance from a node's center at which lines start or end
 GAP = 0.65  #: between a column's nodes and its border

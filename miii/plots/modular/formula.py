@@ -37,7 +37,7 @@ def kinds(shares: Mapping[str, Mapping[str, float]]) -> alt.Chart:
     """Draw the share of the logits' variance by kind of wave, one bar per network.
 
     Args:
-        shares: from ``decomposition.shares``, by name of the network.
+        shares: from ``decomposition.shares``, by network.
     """
     rows = [
         {"network": name, "kind": kind, "share": value, "order": i}

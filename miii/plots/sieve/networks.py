@@ -22,7 +22,7 @@ def addition_by_network(reports: Mapping[str, Mapping[str, Any]], q: int) -> Cha
     """Draw the three measures of addition modulo q and their controls, one dot per network, with the verdict's bounds.
 
     Args:
-        reports: from ``reports.report_sieve``, by name of the network.
+        reports: from ``reports.report_sieve``, by network.
     """
     kinds = {"measured": MAIN, "control": MUTED}
     frame = pd.DataFrame(
@@ -71,7 +71,7 @@ def depth_by_network(reports: Mapping[str, Mapping[str, Any]]) -> Chart:
     The dashed line is the bound at which a factor counts as seen.
 
     Args:
-        reports: from ``reports.report_sieve`` or ``sieve.Depth.to_json``, by name of the network.
+        reports: from ``reports.report_sieve`` or ``sieve.Depth.to_json``, by network.
     """
     frame = pd.DataFrame(
         [

@@ -78,7 +78,7 @@ def head_attention(values: Heads, names: Sequence[str]) -> Chart:
     """Draw the mean attention of each head from the last position to each position.
 
     Args:
-        names: of the positions.
+        names: names of the positions.
     """
     return _by_head(values.attends, names, "looks at", "attention", "Where each head looks", None)
 
@@ -94,8 +94,8 @@ def probe_map(tables: Mapping[str, pd.DataFrame], q: int, k: int, names: Sequenc
     """Draw the R^2 of probes for one harmonic by site (rows) and position (columns), for several networks.
 
     Args:
-        tables: of ``analysis.sieve.Probes``, by name of the network.
-        names: of the positions.
+        tables: tables from ``analysis.sieve.Probes``, by network.
+        names: names of the positions.
     """
     marks = [f"{i}: {name}" if name else str(i) for i, name in enumerate(names)]
     parts = [

@@ -88,7 +88,7 @@ def neurons(
 
     Args:
         groups: neurons to ablate together, such as those of one frequency; if None, each neuron alone.
-        names: of the groups; if None, their numbers.
+        names: names of the groups; if None, their numbers.
         layer: if None, the last one.
         examples, seed: as in ``heads``.
 

@@ -87,7 +87,7 @@ def find(
     Args:
         method: "exact" removes each edge alone, "acdc" one after another; "eap" and "eap-ig" use gradients.
         examples: number to draw, from training and test examples alike.
-        seed: of the draw; only circuits with the same seed can be compared.
+        seed: seed of the draw; only circuits with the same seed can be compared.
         progress: called with the steps done and to do, first for the scoring, then for the measurement.
 
     Raises:

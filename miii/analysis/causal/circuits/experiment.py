@@ -103,7 +103,7 @@ def draw_experiment(model: Transformer, task: Task, examples: int = EXAMPLES, se
 
     Args:
         examples: number to draw; all of them if the task has fewer.
-        seed: of the draw.
+        seed: seed of the draw.
 
     Raises:
         InputError: the blocks are not plain, ``examples`` is below 1, or the task has only one answer or does not fit

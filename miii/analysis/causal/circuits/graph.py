@@ -192,6 +192,6 @@ class Graph:
         return Node("mlp", position, layer) if place == self.n_heads else Node("head", position, layer, place)
 
     def _attending(self, head: Node) -> range:
-        """Return the positions at which a head attends to the position of ``head`` and its output is read."""
+        """Return the positions from which the head attends to ``head.position``, if a reader uses its output there."""
         first = head.position if self.causal else 0
         return range(self.n_ctx - 1 if head.layer == self.n_layers - 1 else first, self.n_ctx)
