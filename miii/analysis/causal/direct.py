@@ -98,7 +98,7 @@ def _written(
 
 
 def _written_by_biases(model: Transformer, along: Tensor, answers: Tensor) -> Tensor:
-    """Return what b_O of every block and b_U add; zeros for a model without them."""
+    """Return the contribution of every block's b_O and of b_U; zeros for a model without biases."""
     constant = torch.zeros_like(model.W_E[0])
     for block in model.blocks:
         constant = add_bias(constant, block.b_O)

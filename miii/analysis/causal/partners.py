@@ -29,7 +29,7 @@ def partners(
 
 @dataclass(frozen=True)
 class Couples:
-    """Indices of clean examples, and of a corrupted example with a different answer for each."""
+    """Pairs of indices: clean examples, and corrupted examples with different answers."""
 
     clean: Int[Tensor, " couples"]
     corrupt: Int[Tensor, " couples"]

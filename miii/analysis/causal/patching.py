@@ -1,7 +1,7 @@
 """Activation and path patching: which activations, and which paths between parts, carry the answer.
 
-Couples of examples with different answers give a clean and a corrupted run. The metric is the logit of the clean answer
-minus that of the corrupted answer, averaged over couples and normalized: 0 for the corrupted run, 1 for the clean run.
+Pairs of examples with different answers give a clean and a corrupted run. The metric is the logit of the clean answer
+minus that of the corrupted answer, averaged over pairs and normalized: 0 for the corrupted run, 1 for the clean run.
 """
 
 import math
@@ -30,7 +30,7 @@ Mlps = Literal["frozen", "recomputed"]
 
 @dataclass(frozen=True)
 class Metric:
-    """The normalized logit difference of some couples: 0 for the corrupted run, 1 for the clean run.
+    """The normalized logit difference over pairs of examples: 0 for the corrupted run, 1 for the clean run.
 
     Attributes:
         clean, corrupt: mean logit difference of each run, in logits (nats).
@@ -56,7 +56,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Runs:
-    """The clean and the corrupted run of some couples: their tokens, and every activation by name."""
+    """The clean and the corrupted run of pairs of examples: tokens, and every activation by name."""
 
     tokens: Mapping[str, Int[Tensor, "couples pos"]]
     acts: Mapping[str, Mapping[str, Tensor]]
@@ -64,7 +64,7 @@ class Runs:
 
 
 def both_runs(model: Transformer, task: Task, couples: Couples) -> Runs:
-    """Run the network on both examples of every couple and keep all activations."""
+    """Run the network on both examples of every pair and keep all activations."""
     tokens = {"clean": task.tokens[couples.clean], "corrupt": task.tokens[couples.corrupt]}
     with torch.no_grad():
         acts = {name: capture(model, some) for name, some in tokens.items()}

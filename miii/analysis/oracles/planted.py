@@ -51,7 +51,7 @@ def from_formula(
 
     Raises:
         InputError: the formula has no term, a frequency above p // 2 or a k_c below 1; or there are fewer than two
-            heads, less than one hinge, a negative number of dead neurons, or not one phase for each frequency.
+            heads, less than one hinge, a negative number of dead neurons, or the number of phases is wrong.
 
     Source: the neurons: Gromov (arXiv 2301.02679), equations 7 to 10, with a difference instead of infinitely many
     phases; hand-set weights as an oracle: Lindner et al. (arXiv 2301.05062).

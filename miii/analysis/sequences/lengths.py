@@ -23,7 +23,7 @@ def by_length(model: Transformer, config: MIU, seed: int = 1) -> "pd.DataFrame":
     A string of L letters has about L / 2 I's, and two thirds of the strings are theorems.
 
     Returns:
-        One row per string: ``length``, ``I`` (their number), ``theorem``, ``right``, ``longer`` than any in training.
+        One row per string: ``length``, ``I`` (number of I's), ``theorem``, ``right``, ``longer`` than any in training.
 
     Source: the puzzle: Hofstadter 1979.
     """

@@ -55,7 +55,7 @@ def sieved(config: Primes, limit: int) -> tuple[int, ...]:
 
 
 def undivided(n: Int[np.ndarray, " integers"], by: tuple[int, ...]) -> Bool[np.ndarray, " integers"]:
-    """Return which integers have no divisor among some primes."""
+    """Return which integers are divisible by none of the given primes."""
     return np.all([n % q != 0 for q in by], axis=0) if by else np.ones(len(n), dtype=bool)
 
 
@@ -92,7 +92,7 @@ class Depth:
         sieve_depth: the largest q up to which every factor has ``low`` >= 0.95; 1 if the first fails.
         threshold: on the evidence, with the best F1 on the training split; used for F1 and recalls.
         oracles: ROC AUC of trial division by all primes up to q, for each factor.
-        oracles_and_base: the same with the primes that divide the base, which the last digit shows.
+        oracles_and_base: the same, including the primes that divide the base, which the last digit shows.
         primes, composites: number of each.
     """
 
@@ -224,7 +224,7 @@ class EvidenceByFactor:
 
     Attributes:
         threshold: on the evidence, with the best F1 on the training integers.
-        wrong: the misjudged integers.
+        wrong: the misclassified integers.
     """
 
     table: "pd.DataFrame"

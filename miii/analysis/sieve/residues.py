@@ -214,7 +214,7 @@ class Probes:
 def probe(model: Transformer, task: Task, moduli: Sequence[int], seed: int = 0) -> Probes:
     """Fit one ridge regression for all moduli at every site of every block and every position.
 
-    Residues are those of the integers, or of the number of I's of MIU strings.
+    For MIU strings, residues are those of the number of I's.
 
     Source: Alain and Bengio 2016 (arXiv 1610.01644).
     """
