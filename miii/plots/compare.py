@@ -15,7 +15,7 @@ def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
     """Draw one line per run. A click in the legend shows one architecture; a click elsewhere shows all.
 
     Args:
-        curves: as from ``analysis.compare.curves``: columns run, architecture, seed, step, value.
+        curves: from ``analysis.compare.curves``: columns run, architecture, seed, step, value.
         title: title of the value.
         chance: start of the axis.
     """
@@ -45,7 +45,7 @@ def spread(summary: pd.DataFrame, measure: str, title: str) -> Chart:
     """Draw a measure by architecture: the median over seeds as a point, minimum to maximum as a line.
 
     Args:
-        summary: as from ``analysis.compare.summary``.
+        summary: from ``analysis.compare.summary``.
     """
     known = summary[summary[measure].notna()]
     order = list(summary["architecture"])

@@ -81,8 +81,8 @@ class Graph:
     """All edges with a path to the logits at the last position, where the answer is read out.
 
     Writers are the embedding, then the heads and the MLP of each block. Readers are the queries, keys and values of
-    the heads and the MLP of each block in turn, then the logits. Edges are ordered by reader, position, writer: none depends on
-    a later one.
+    the heads and the MLP of each block, then the logits. Edges are ordered by reader, position, writer: none depends
+    on a later one.
 
     Source: Conmy et al. 2023, section 2; edges with positions as in Haklay et al. 2025 (arXiv 2502.04577).
     """
