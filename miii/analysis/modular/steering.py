@@ -23,7 +23,7 @@ class Steering:
         accuracy: share of all p^2 pairs for which the rotated network answers alpha a + beta b + s, by s; with a
             constant gamma in the task, alpha a + beta b + gamma + s.
         control_frequencies: the same number of other frequencies (or all that remain), drawn at random as a control.
-        control_accuracy: share of pairs for which rotating the control's planes leaves the answer unchanged, by s.
+        control_accuracy: share of pairs still answered without the shift when the control's planes are rotated, by s.
 
     Source: the planes of Nanda et al. 2023 (arXiv 2301.05217), section 4.2; rotating a circle, Engels et al. (arXiv
     2405.14860), section 5; separate directions to read and write, Haufe et al. (NeuroImage 87, 2014), theorem 1.
