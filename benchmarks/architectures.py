@@ -78,7 +78,7 @@ def _few(model: dict[str, Any]) -> bool:
 def depths(seed: int) -> list[RunConfig]:
     """Return configs for addition modulo 59 in narrow deep networks, with both shortcuts and norms or with neither.
 
-    They train on 90% of the pairs until they grok: the question is whether deep networks train, not when they grok.
+    They train on 90% of the pairs, up to 99% test accuracy: the question is how soon they train, not when they grok.
     """
     task = miii.ModularAddition(p=59, train_fraction=0.9, seed=seed)
     size = {"d_model": 64, "d_mlp": 256, "act": "tailored"}
