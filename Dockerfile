@@ -1,7 +1,7 @@
 FROM python:3.12-slim
 WORKDIR /app
 COPY . .
-# at most two heaps for all threads: freed memory goes back to a small server
+# limit malloc to two arenas, so that freed memory returns to the system
 ENV MIII_SHARED=1 MALLOC_ARENA_MAX=2 OMP_NUM_THREADS=1
 RUN pip install --no-cache-dir -r requirements.txt && useradd --create-home miii
 USER miii

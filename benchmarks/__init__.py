@@ -1,1 +1,1 @@
-"""Side-by-side measurements of miii, run by one command: ``python -m benchmarks``."""
+"""Benchmark miii: ``python -m benchmarks``."""

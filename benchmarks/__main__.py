@@ -1,11 +1,11 @@
-"""``python -m benchmarks [NAME ...]``: run the measurements and print one Markdown table.
+"""Run benchmarks and print one Markdown table: ``python -m benchmarks [NAME ...]``.
 
-    python -m benchmarks                    all but reliability: 30 minutes, and once as long to install TransformerLens
-    python -m benchmarks step import        some of them
-    python -m benchmarks reliability        kills, full disks and hostile input, for two hours
-    python -m benchmarks --json FILE        write the raw numbers too
+    python -m benchmarks                    all except reliability: 30 minutes, twice that on the first run (installs)
+    python -m benchmarks step import        only these two
+    python -m benchmarks reliability        two hours of kills, full disks and hostile input
+    python -m benchmarks --json FILE        also write the raw numbers
 
-Nothing else should run on the machine meanwhile. Progress goes to stderr, the table to stdout.
+Leave the machine otherwise idle. Progress goes to stderr, the table to stdout.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from benchmarks import (
 )
 from benchmarks.table import ROOT, Result, Row, Unavailable, machine, machine_row, markdown, say
 
-SETS = (range(10), range(10, 50))  #: the seeds the default recipe was chosen on, and others
+SETS = (range(10), range(10, 50))  #: seeds used to choose the default recipe, and held-out seeds
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "grok": lambda options: grok.run(_sets(options.seeds)),
@@ -51,7 +51,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "hostile": lambda options: hostile.run(),
     "reliability": lambda options: reliability.run(options.minutes, options.short),
 }
-LONG = ("reliability",)  #: run only where they are named
+LONG = ("reliability",)  #: run only if named
 
 
 def _sets(seeds: int | None) -> tuple[range, ...]:
@@ -59,7 +59,7 @@ def _sets(seeds: int | None) -> tuple[range, ...]:
 
 
 def main() -> int:
-    """Run what is named; 0 if all goals were met, 1 if one was missed, 2 if a benchmark could not run."""
+    """Run the named benchmarks; return 0 if all goals were met, 1 if one was missed, 2 if one could not run."""
     options = _options()
     facts = machine()
     rows, raw, ran = [machine_row(facts)], {"machine": facts}, True

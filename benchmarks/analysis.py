@@ -1,4 +1,4 @@
-"""How long the analyses take, how much memory, and how well cheap circuits find the true edges; in a fresh process."""
+"""Measure time and memory of the analyses, and how well fast circuit methods find the true edges."""
 
 import json
 import resource
@@ -17,7 +17,7 @@ TURNS, SNAPSHOTS = 5, 40
 
 
 def run() -> Result:
-    """Measure in a process of its own, so that its peak memory is that of the analyses."""
+    """Measure in a separate process, so its peak memory is that of the analyses."""
     done = subprocess.run([sys.executable, "-m", "benchmarks.analysis"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         raise Unavailable(f"the analyses ended with exit code {done.returncode}.")
@@ -58,7 +58,7 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def measure() -> dict[str, Any]:
-    """All figures, in this process."""
+    """Return all measurements, made in this process."""
     import miii
     from miii.analysis.causal import circuits
     from miii.analysis.modular import fourier, trajectory, verdict

@@ -1,4 +1,4 @@
-"""The app on a real server in a real browser: first paint, page switches while a job trains, Stop, memory."""
+"""Measure the app in a browser: first paint, page switches while a job trains, Stop, memory."""
 
 import statistics
 import time
@@ -9,13 +9,13 @@ from typing import Any
 from benchmarks.server import PATIENCE, megabytes, serving, watching
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile, say, spread
 
-# What the app is expected to show, and what Streamlit 1.67's frontend calls its parts.
-#: Names of the links in the navigation, and the section that each is in.
+# Expected labels of the app, and selectors of Streamlit 1.67's frontend.
+#: Links in the navigation, with their sections.
 PAGES = {"Data": "Learn", "Train": "Learn", "Attention": "Inside", "Fourier": "Inside"}
 STEPS = "20000"  #: steps of the job in the background
-TRAIN, START, STOP = "Train", "Start", "Stop"  #: the page of the job, and its buttons
-STOPPED = r"\bStopped\b"  #: text on that page once Stop has taken effect, as a regular expression
-SLIDER = "Training step of the snapshot"  #: label of the slider below every page
+TRAIN, START, STOP = "Train", "Start", "Stop"  #: the job's page and its buttons
+STOPPED = r"\bStopped\b"  #: regular expression for the page's text after Stop
+SLIDER = "Training step of the snapshot"  #: label of the slider at the bottom of every page
 MAIN = '[data-testid="stMain"]'
 HEADING = f"{MAIN} h1"
 SECTION, LINK = "stTopNavSection", "stTopNavDropdownLink"
@@ -27,10 +27,10 @@ BROWSER_ARGUMENTS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 
-FIRST_PAINTS, SWITCHES, STOPS = 3, 24, 3  #: how often each is measured
-FIRST_PAINT, SWITCH, STOP_WITHIN, MEMORY = 5.0, 1.0, 1.0, 690  #: the goals: seconds, seconds, seconds, MB
+FIRST_PAINTS, SWITCHES, STOPS = 3, 24, 3  #: repetitions
+FIRST_PAINT, SWITCH, STOP_WITHIN, MEMORY = 5.0, 1.0, 1.0, 690  #: goals: seconds, seconds, seconds, MB
 
-# Conditions on the page, asked once a frame: Playwright's own waiting looks every half second only.
+# Conditions polled once per frame; Playwright itself polls only every half second.
 _PAINTED = "heading => document.querySelector(heading)?.checkVisibility()"
 _SHOWN = """([heading, idle, text]) => document.querySelector(idle) !== null
     && [...document.querySelectorAll(heading)].some(h => text === null ? h.innerText : h.innerText.trim() === text)"""
@@ -105,7 +105,7 @@ def use(browser: Any, app: Path) -> dict[str, Any]:
         headings = _headings(page)
         switches = _switches(page, headings)
         stops = [_stop(page) for _ in range(STOPS)]
-        for name in PAGES:  # the trained runs, open
+        for name in PAGES:  # open the trained runs
             switch(page, name, headings[name])
         final = megabytes(server.pid)
         return {
@@ -118,7 +118,7 @@ def use(browser: Any, app: Path) -> dict[str, Any]:
 
 
 def _headings(page: Any) -> dict[str, str]:
-    """The heading of each page, read at leisure: by it a switch is known to have happened."""
+    """Return the heading of each page, used to detect that a switch has happened."""
     headings = {}
     for name in PAGES:
         _link(page, name).click(timeout=PATIENCE)
@@ -131,7 +131,7 @@ def _headings(page: Any) -> dict[str, str]:
 
 
 def _switches(page: Any, headings: dict[str, str]) -> list[dict[str, Any]]:
-    """Rounds over all pages; a round counts only if the job trained from its start to its end."""
+    """Switch to every page, round after round; a round counts only if the job trained throughout."""
     kept: list[dict[str, Any]] = []
     others = [name for name in PAGES if name != TRAIN]
     switch(page, TRAIN, headings[TRAIN])
@@ -148,7 +148,7 @@ def _switches(page: Any, headings: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def switch(page: Any, name: str, heading: str) -> float:
-    """Seconds from clicking a page in the navigation until its heading is there and its script has ended."""
+    """Return the seconds from clicking a page in the navigation until its heading appears and its script ends."""
     link = _link(page, name)
     began = time.perf_counter()
     link.click(timeout=PATIENCE)
@@ -157,7 +157,7 @@ def switch(page: Any, name: str, heading: str) -> float:
 
 
 def _stop(page: Any) -> float:
-    """Return the seconds from clicking Stop until the page shows it, for a job that has trained for a second."""
+    """Return the seconds from clicking Stop until the page confirms it, one second into training."""
     _train(page)
     page.wait_for_timeout(1000)
     if not _trains(page):
@@ -172,9 +172,9 @@ def _stop(page: Any) -> float:
 
 
 def _train(page: Any) -> None:
-    """See to it that a job trains; the page is the one with the buttons."""
+    """Start a job on the Train page unless one is training."""
     if not _trains(page):
-        field = page.get_by_label("steps", exact=True)  # long enough that it does not end in the middle of a round
+        field = page.get_by_label("steps", exact=True)  # long enough to outlast a round
         if field.input_value() != STEPS:
             field.fill(STEPS)
             field.press("Enter")
@@ -196,13 +196,13 @@ def _until(page: Any, condition: Callable[[], bool], otherwise: str) -> None:
 
 
 def button(page: Any, name: str, **state: bool) -> Any:
-    """A button of the page, by its name."""
-    # within the page: Streamlit's own header has a Stop button too, while a script runs
+    """Return a button of the page by name."""
+    # search the page only: Streamlit's header also has a Stop button while a script runs
     return page.locator(MAIN).get_by_role("button", name=name, exact=True, **state)
 
 
 def _link(page: Any, name: str) -> Any:
-    """The link of a page, with its section opened, if it is not open yet."""
+    """Return the link to a page; open its section first if it is closed."""
     link = page.get_by_test_id(LINK).filter(has_text=name)
     if not link.count():
         page.get_by_test_id(SECTION).filter(has_text=PAGES[name]).click(timeout=PATIENCE)

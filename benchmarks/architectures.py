@@ -1,11 +1,11 @@
-"""Every architecture on the same task, split and budget, over several seeds; and depth with and without shortcuts.
+"""Compare architectures on the same task, split and budget over several seeds, and depth with and without shortcuts.
 
-The files that came with miii (``checkpoints/architectures``) were made by it::
+This wrote the shipped files in ``checkpoints/architectures``::
 
-    python -m benchmarks architectures          about two hours on one thread; goes on where it was stopped
+    python -m benchmarks architectures          about two hours on one thread; resumes after a stop
 
-Runs are made in a temporary folder, measured, and thrown away: what is kept is a line each, and what was tried to
-choose each architecture's optimiser.
+Runs are measured in a temporary folder and deleted. The files keep one line per run, and the trials that chose each
+architecture's optimizer.
 """
 
 import json
@@ -28,8 +28,8 @@ from miii.training.optim import AnyOptimizer
 HOME = ROOT / "checkpoints" / "architectures"
 SEEDS = 5
 
-#: Block and mixer, each as the fields of ``ModelConfig`` in which it differs from the recipe's network. Two are left
-#: out that lie between ``pre-norm`` and ``sas``; what they did on one seed is in docs/LOG.md.
+#: Changes to the recipe's ``ModelConfig``, by block or mixer. Two blocks between ``pre-norm`` and ``sas`` are left out;
+#: docs/LOG.md has their results on one seed.
 ARCHITECTURES: tuple[dict[str, Any], ...] = (
     {},
     {"block": "vaswani"},
@@ -45,26 +45,26 @@ ARCHITECTURES: tuple[dict[str, Any], ...] = (
 DEPTHS = (2, 6, 12)
 
 
-#: Two optimisers for each comparison but that of depths: an architecture takes the first if it groks by it in half of
-#: the steps, on a seed that is not counted, and else the one that does better there.
+#: Two optimizers for each comparison except depth. On a seed that does not count, an architecture takes the first if
+#: it groks within half of the steps, otherwise the better one.
 OPTIMIZERS: dict[str, tuple[AnyOptimizer, ...]] = {
     "add-113": (miii.AdamW(), miii.AdamW(lr=5e-3, weight_decay=5.0)),
     "primes": (miii.Muon(weight_decay=0.2), miii.Muon(lr=1e-2, weight_decay=0.1)),
     "depth": (miii.AdamW(lr=5e-3, weight_decay=1.0),),
 }
-TRIED = 100  #: that seed
+TRIED = 100  #: seed of these trials
 
 
 def addition(seed: int) -> list[RunConfig]:
-    """Addition modulo 113 by the recipe ``fast``, in at most 600 steps; a network is measured 150 after it grokked."""
+    """Return configs for addition modulo 113: recipe ``fast``, at most 600 steps, measured 150 steps after grokking."""
     changes: dict[str, Any] = {"steps": 600, "steps_after_grok": 150, "eval_every": 25, "snapshots": 1, "threads": 1}
     task = miii.ModularAddition(seed=seed)
     return [miii.recipe(task=task, model=ModelConfig(**model), **changes) for model in ARCHITECTURES]
 
 
 def primes(seed: int) -> list[RunConfig]:
-    """Primes of five digits by their recipe, in at most 800 steps; a network is measured 200 after it sieves by 3."""
-    # as the kept runs were made: in bfloat16, where the processor has it
+    """Return configs for five-digit primes: default recipe, at most 800 steps, measured 200 after sieving by 3."""
+    # like the shipped runs: bfloat16 where the processor supports it
     changes: dict[str, Any] = {"steps": 800, "steps_after_grok": 200, "snapshots": 1, "threads": 1, "precision": "auto"}
     base = miii.recipe(task=miii.Primes(seed=seed), **changes)
     own = base.model.model_dump()
@@ -76,9 +76,9 @@ def _few(model: dict[str, Any]) -> bool:
 
 
 def depths(seed: int) -> list[RunConfig]:
-    """Addition modulo 59 in narrow deep networks, with shortcuts and norms and without either, until 99 % are right.
+    """Return configs for addition modulo 59 in narrow deep networks, with both shortcuts and norms or with neither.
 
-    Nine tenths of the pairs train: the question is how soon deep networks can be trained, not how soon they grok.
+    They train on 90% of the pairs, up to 99% test accuracy: the question is how soon they train, not when they grok.
     """
     task = miii.ModularAddition(p=59, train_fraction=0.9, seed=seed)
     size = {"d_model": 64, "d_mlp": 256, "act": "tailored"}
@@ -94,7 +94,7 @@ COMPARISONS = {"add-113": addition, "primes": primes, "depth": depths}
 
 
 def run(seeds: int = SEEDS, names: tuple[str, ...] = tuple(COMPARISONS)) -> Result:
-    """Train and measure what is missing in the kept files, and tell how many of each architecture grok."""
+    """Train and measure the missing runs, and count how many of each architecture grok."""
     rows, raw = [], {}
     for name in names:
         found = made(name, seeds)
@@ -113,7 +113,7 @@ def run(seeds: int = SEEDS, names: tuple[str, ...] = tuple(COMPARISONS)) -> Resu
 
 
 def made(name: str, seeds: int) -> list[compare.Compared]:
-    """The runs of a comparison, each trained and measured unless its line is there already."""
+    """Return the runs of a comparison; train and measure those missing from its file."""
     place = HOME / f"{name}.jsonl"
     found = {(each.architecture, each.seed): each for each in (compare.load(place) if place.exists() else ())}
     best = chosen(name)
@@ -123,7 +123,7 @@ def made(name: str, seeds: int) -> list[compare.Compared]:
             config = _with(config, name, best[which[0]])
             if which not in found or not _same(found[which], config):
                 measured = _measured(config)
-                # the runs of a seed share one folder name, so it is told by what it is of
+                # runs of a seed share one folder name, so give each a descriptive name
                 found[which] = replace(measured, run=f"{name}, {which[0]}, seed {seed}")
                 compare.save(place, found.values())
     return list(found.values())
@@ -134,7 +134,7 @@ def _same(kept: compare.Compared, config: RunConfig) -> bool:
 
 
 def chosen(name: str) -> dict[str, int]:
-    """Which of ``OPTIMIZERS`` each architecture takes."""
+    """Return the index in ``OPTIMIZERS`` of each architecture's optimizer."""
     if len(OPTIMIZERS[name]) == 1:
         return dict.fromkeys(map(compare.architecture, COMPARISONS[name](TRIED)), 0)
     place = HOME / "optimizers.json"

@@ -1,6 +1,6 @@
 """Compare the measured cost of training and pages with ``miii.cost``: peak memory, operations, disk.
 
-Every measurement is a process of its own, whose peak is counted from after the imports.
+Each measurement runs in a separate process. Its peak memory excludes imports.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.table import ROOT, Result, Row, say
 from miii import RunConfig, cost
 
-FACTOR = 2.0  #: the goal: how many times too much or too little an estimate may be
+FACTOR = 2.0  #: goal: largest ratio between estimate and measurement, either way
 
 
 def _modular(p: int = 113, **more: Any) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def _of(kind: str, model: dict[str, Any] | None = None, batch: int | None = 1024
     return {"task": {"kind": kind, **task}, **run}
 
 
-#: What is measured, and of which runs: the first two are in the suite.
+#: What to measure, and with which config. The test suite measures the first two.
 CASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("train", _modular(113, model={"n_layers": 2})),
     ("fourier", _modular(211)),
@@ -69,7 +69,7 @@ CASES: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def run() -> Result:
-    """Measure every case, and compare."""
+    """Measure every case and compare it with its estimate."""
     rows, raw = [], []
     for what, config in CASES:
         found, told = measured(what, config), estimated(what, config)
@@ -86,13 +86,13 @@ def run() -> Result:
 
 
 def estimated(what: str, config: dict[str, Any]) -> cost.Cost:
-    """Return the estimate of the same."""
+    """Return the estimate for one case."""
     given = RunConfig(**config)
     return cost.training(given) if what == "train" else cost.pages(given)[what]
 
 
 def measured(what: str, config: dict[str, Any], seconds: float = 300) -> dict[str, Any]:
-    """Return ``nbytes``, ``flops``, ``disk`` and ``seconds`` of one thing done in a process of its own.
+    """Measure ``nbytes``, ``flops``, ``disk`` and ``seconds`` of one case in a separate process.
 
     Args:
         what: "train", or the name of a page.
@@ -114,9 +114,9 @@ def _resident(which: str) -> int:
 
 @contextlib.contextmanager
 def _peak(found: dict[str, Any]) -> Iterator[None]:
-    """Note the peak of resident memory beyond what is resident now, and the time."""
+    """Record the seconds, and the peak resident memory above the current level."""
     before = _resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: proc(5)
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak: proc(5)
     began = time.perf_counter()
     yield
     found["seconds"] = time.perf_counter() - began
@@ -137,12 +137,12 @@ def _train(values: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     metrics.auc(np.arange(4.0), np.arange(4) > 1)  # imports scikit-learn
     tiny = miii.recipe(task=miii.ModularAddition(p=5), steps=1)
-    miii.runs.record(find.homes()[0] / "warm", miii.train(tiny))  # what is imported at the first step
+    miii.runs.record(find.homes()[0] / "warm", miii.train(tiny))  # import everything that the first step needs
     folder = find.homes()[0] / "run"
     followed = miii.runs.follow(folder, miii.train(config))
     with _peak(found):
         for step in followed:
-            if step.step == config.steps - 1:  # what a stopped run keeps to be resumed is the most that it ever holds
+            if step.step == config.steps - 1:  # stop before the end: the training state is then on disk
                 break
         followed.close()
     found["disk"] = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -166,7 +166,7 @@ def _page(page: str, values: dict[str, Any]) -> dict[str, Any]:
     config = miii.RunConfig(**values | {"steps": 1, "eval_every": 1, "batch_size": 1})
     miii.runs.record(find.homes()[0] / "run", miii.train(config))
 
-    def counted(shown: StreamlitPage) -> None:  # operations are counted in the thread that does them
+    def counted(shown: StreamlitPage) -> None:  # count in the thread that runs the page
         with FlopCounterMode(display=False) as counter:
             run_page(shown)
         found["flops"] = counter.get_total_flops()
@@ -177,7 +177,7 @@ def _page(page: str, values: dict[str, Any]) -> dict[str, Any]:
         at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600)
         at.switch_page(f"pages/{page}.py")
         at.query_params["run"] = name
-        at.session_state["gate"] = True  # whatever it takes
+        at.session_state["gate"] = True  # skip the question about cost
         at.run()
         if at.exception:
             raise RuntimeError(at.exception[0].value)
@@ -194,7 +194,7 @@ def _page(page: str, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure one thing, and print it as JSON."""
+    """Measure one case and print it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what")
     parser.add_argument("config")

@@ -1,4 +1,4 @@
-"""The app's figures in a real browser: after a move of the step slider, a heatmap, and pages visited once more."""
+"""Time the app's figures in a browser: after a move of the step slider, a heatmap, and second visits to pages."""
 
 import statistics
 import time
@@ -10,13 +10,13 @@ from benchmarks.server import PATIENCE, serving
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile, say
 
 RUN = "add-113"
-MOVED = ("fourier", "attention", "neurons")  #: pages on which the slider is moved
-MOVES, HEATMAPS = 20, 5  #: how often each is measured
-MOVE, HEATMAP = 0.2, 0.3  #: the goals, in seconds
+MOVED = ("fourier", "attention", "neurons")  #: pages for the slider moves
+MOVES, HEATMAPS = 20, 5  #: repetitions
+MOVE, HEATMAP = 0.2, 0.3  #: goals in seconds
 SIZES = {"113 x 113": HEATMAP, "128 x 512": None}
-QUIET = 700  #: milliseconds without a change, after which a page is done
+QUIET = 700  #: milliseconds without a change that mark a page as done
 
-# A canvas is no part of the document: what is drawn on it is heard of where it is drawn.
+# Drawing on a canvas does not change the document, so patch the drawing calls.
 _LISTEN = """
 window.asked = 0; window.drawn = 0;
 for (const name of ["clearRect", "fillRect", "drawImage", "fill", "stroke"]) {
@@ -37,7 +37,7 @@ _SETTLED = """([idle, quiet]) => document.querySelector(idle) !== null
 
 
 def run() -> Result:
-    """Measure all three."""
+    """Time slider moves, heatmaps and second visits."""
     if not Path(CHROMIUM).exists():
         raise Unavailable(f"there is no {CHROMIUM}: apt-get install chromium.")
     from playwright.sync_api import sync_playwright
@@ -50,7 +50,7 @@ def run() -> Result:
 
 
 def measure(browser: Any) -> dict[str, Any]:
-    """Seconds of all three, by page or by size."""
+    """Return the seconds of all three, by page or by size."""
     with serving(ROOT / "app.py") as server:
         page = _page(browser)
         moves = {name: _moves(page, f"{server.url}{name}?run={RUN}") for name in MOVED}
@@ -112,7 +112,7 @@ def _open(page: Any, url: str) -> None:
 
 
 def _moves(page: Any, url: str) -> list[float]:
-    """Seconds of each move between the last two snapshots; the first two moves load them and do not count."""
+    """Return the seconds of each move between the last two snapshots, without the first two, which load them."""
     _open(page, url)
     slider = page.get_by_role("slider", name=SLIDER)
     keys = ["ArrowLeft", "ArrowRight"] * (MOVES // 2 + 1)
@@ -135,7 +135,7 @@ def _taken(page: Any, act: Any) -> float:
 
 
 def _visit(page: Any, url: str) -> float:
-    """Seconds from going to a page that was there before until its script has ended."""
+    """Return the seconds from opening a page for the second time until its script ends."""
     _open(page, url)
     began = time.perf_counter()
     page.goto(url)

@@ -1,6 +1,6 @@
-"""How soon and how surely the default recipe groks addition modulo 113: one fresh process a seed, one after another.
+"""Measure how soon and how reliably the default recipe groks addition modulo 113, one process per seed.
 
-The recipe was chosen on seeds 0 to 9. Seeds 10 to 49 had no part in that.
+The recipe was chosen on seeds 0 to 9. Seeds 10 to 49 are held out.
 """
 
 import json
@@ -12,11 +12,11 @@ from typing import Any
 
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, say, seeds_of, spread
 
-MEDIAN_STEP, MEDIAN_SECONDS = 150, 2.5  #: the goals
+MEDIAN_STEP, MEDIAN_SECONDS = 150, 2.5  #: goals
 
 
 def run(sets: Sequence[range]) -> Result:
-    """Train every seed and sum up each set."""
+    """Train every seed and summarize each set."""
     rows, runs = [], []
     for seeds in sets:
         found = []
@@ -42,7 +42,7 @@ def _rows(runs: list[dict[str, Any]], which: str) -> list[Row]:
     stayed = [one for one in grokked if one["stayed"]]
     seconds = [one["seconds_to_grok"] for one in grokked]
     total = [one["seconds"] for one in runs]
-    # a seed that never groks counts as infinitely late, so that losing one cannot improve the median
+    # a seed that never groks counts as infinitely late, so a failure cannot improve the median
     late = [float("inf")] * (n - len(grokked))
     at = statistics.median([one["grokked_at"] for one in grokked] + late)
     to = statistics.median(seconds + late)

@@ -1,7 +1,7 @@
-"""A shared server under hostile visitors: links and uploads made to be expensive, while another session reads.
+"""Attack a shared server with expensive links and uploads while another session reads.
 
-Four links and uploads are known attacks; the rest are drawn from the configs' own schema, each value anywhere within
-its bounds. The reader's pages are timed, and the server's memory is sampled.
+Four are known attacks; the others are drawn at random from the configs' schema, each value within its bounds. The
+reader's pages are timed and the server's memory is sampled.
 """
 
 import contextlib
@@ -28,10 +28,10 @@ from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile
 from miii import KINDS, TASKS, InputError, ModelConfig, RunConfig, cost
 from miii.model.transformer import Transformer
 
-SECONDS = 600  #: of the whole
-PAGE, MEMORY = 3.0, 1000  #: the goals: seconds of the slowest page of the reader, MB of the server
+SECONDS = 600  #: total duration
+PAGE, MEMORY = 3.0, 1000  #: goals: seconds of the reader's slowest page, MB of the server
 READ = ("fourier?run=add-113", "attention?run=add-113", "sieve?run=primes-10", "progress?run=add-113", "runs")
-MOST = 20_000_000  #: weights of an upload: 40 MB, under the server's 50
+MOST = 20_000_000  #: weights of an upload: 40 MB; the server accepts 50
 PAGES = ("attention", "circuits", "neurons", "fourier", "formula", "progress", "sieve", "frames", "train", "try")
 
 LINKS = (
@@ -71,11 +71,11 @@ def run() -> Result:
 
 
 def attack(seconds: float) -> dict[str, Any]:
-    """Attack a shared server with two sessions for about ``seconds``, while a third reads.
+    """Attack a shared server from two sessions for about ``seconds`` while a third reads.
 
     Returns:
-        ``seconds`` of each page that the reader opened, the ``slowest`` of them, its ``problems``; how many ``links``,
-        ``uploads`` and ``starts`` the visitors tried; ``peak_mb`` of the server.
+        ``seconds`` of each page that the reader opened, the ``slowest`` one, the reader's ``problems``; the number of
+        ``links``, ``uploads`` and ``starts`` tried; ``peak_mb`` of the server.
     """
     from playwright.sync_api import sync_playwright
 
@@ -94,7 +94,7 @@ def attack(seconds: float) -> dict[str, Any]:
                         break
                     try:
                         _try(page, server.url, what, value, found)
-                    except Exception as error:  # a visitor who is refused or thrown out goes on
+                    except Exception as error:  # a refused or disconnected visitor continues
                         say(f"hostile: visitor {seed}: {type(error).__name__}: {str(error)[:100]!r}")
                 browser.close()
 
@@ -105,7 +105,7 @@ def attack(seconds: float) -> dict[str, Any]:
             browser = playwright.chromium.launch(executable_path=app.CHROMIUM, args=app.BROWSER_ARGUMENTS)
             page = browser.new_page()
             page.set_default_timeout(PATIENCE)
-            for address in READ:  # what is computed once for everybody
+            for address in READ:  # compute shared results first
                 _read(page, server.url, address)
             turn = 0
             while time.monotonic() < end:
@@ -132,7 +132,7 @@ def _read(page: Any, url: str, address: str) -> tuple[float, str]:
 
 
 def _attacks(draw: random.Random) -> Iterator[tuple[str, Any]]:
-    """The known attacks first, each twice at the same time by the two visitors, then random ones."""
+    """Yield the known attacks, each once per visitor at the same time, then random ones."""
     yield from (("link", link) for link in LINKS)
     yield from (("upload", config) for config in CONFIGS)
     while True:
@@ -172,7 +172,7 @@ def _open(page: Any, address: str) -> None:
 
 
 def packed(config: dict[str, Any]) -> bytes:
-    """A zip file of a run that has this config, and a snapshot of zeros, which takes hardly any room in it."""
+    """Return a zip file of a run with this config and a snapshot of zeros, which compress to almost nothing."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("run/config.json", json.dumps(config))
@@ -209,7 +209,7 @@ def _config(draw: random.Random) -> dict[str, Any]:
 
 
 def _values(draw: random.Random, fields: dict[str, FieldInfo]) -> dict[str, Any]:
-    """A value within its bounds for each of about half of the fields; those of integers are spread evenly in log."""
+    """Draw values within bounds for about half of the fields; integers are log-uniform."""
     found: dict[str, Any] = {}
     for name, field in fields.items():
         if draw.random() < 0.5 or name in ("kind", "operation", "expression"):

@@ -1,4 +1,4 @@
-"""What ``import miii`` costs: wall clock of a fresh interpreter, files in the cache."""
+"""Time ``import miii`` in a fresh interpreter with a warm file cache."""
 
 import statistics
 import subprocess
@@ -7,10 +7,10 @@ import time
 
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, say, spread
 
-TIMES = 7  #: fresh interpreters each, in turns, after one that fills the file cache
+TIMES = 7  #: interpreters per statement, alternating, after one that warms the file cache
 GOAL = 2.0  #: seconds
 
-#: What each interpreter does; the library's must leave streamlit alone.
+#: Statements to time. The library must not import streamlit.
 STATEMENTS = {
     "pass": "pass",
     "import torch": "import torch",

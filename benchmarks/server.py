@@ -1,4 +1,4 @@
-"""A Streamlit server for benchmarks: started, watched and ended."""
+"""Start, watch and stop a Streamlit server for benchmarks."""
 
 import os
 import re
@@ -60,7 +60,7 @@ def serving(app: Path, **environment: str) -> Iterator[Server]:
             output = " ".join(log.read().decode(errors="replace").split())[-300:]
             raise Unavailable(f"{' '.join(str(error).split())[:300]} (the server {state}: {output})") from error
         finally:
-            with suppress(ProcessLookupError):  # the whole group has ended by itself
+            with suppress(ProcessLookupError):  # the group has already ended
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
@@ -99,7 +99,7 @@ def megabytes(pid: int, which: str = "VmRSS") -> float:
 def _kilobytes(pid: int, which: str) -> int:
     try:
         found = re.search(rf"^{which}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    except OSError:  # it has ended
+    except OSError:  # the process has ended
         return 0
     return int(found[1]) if found else 0
 
@@ -109,11 +109,11 @@ def family(pid: int) -> list[int]:
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
-            try:  # "pid (name) state parent ...", where the name may hold anything
+            try:  # "pid (name) state parent ...", where the name may contain anything
                 parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             except OSError:
                 continue
     members = [pid]
-    for member in members:  # grows while it is walked
+    for member in members:  # grows during the loop
         members += [child for child, parent in parents.items() if parent == member]
     return members

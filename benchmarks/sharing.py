@@ -1,4 +1,4 @@
-"""Two browser sessions share a server: one trains while the other reads, and then the other way round."""
+"""Share a server between two browser sessions: one trains while the other reads, then they swap."""
 
 import itertools
 import re
@@ -15,20 +15,20 @@ from benchmarks import app
 from benchmarks.server import PATIENCE, megabytes, serving
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, say
 
-SECONDS, SHORT, LONG = 600, 150, 3000  #: in total; steps of a run that ends, and of one that is stopped
-SLOPE = 5.0  #: MB a minute, over the last half: the goal for "flat"
-READ = "add-113"  #: the run that is read
-PAGES = ("fourier", "attention", "data")  #: what a reader goes through; the last one has no slider
+SECONDS, SHORT, LONG = 600, 150, 3000  #: total time; steps of a run that finishes, and of one to stop
+SLOPE = 5.0  #: goal: MB per minute over the second half
+READ = "add-113"  #: run to read
+PAGES = ("fourier", "attention", "data")  #: pages to read; the last has no slider
 
 
 @dataclass
 class Session:
-    """One browser session, identified by its own numbers.
+    """A browser session, recognizable by its modulus and operands.
 
     Attributes:
-        p: the modulus of what it trains.
-        pair: the operands that it reads about.
-        problems: what it saw that it should not have seen.
+        p: modulus of the runs that it trains.
+        pair: operands on the pages that it reads.
+        problems: everything it saw that it should not have seen.
     """
 
     page: Any
@@ -42,13 +42,13 @@ class Session:
     refused: int = 0
 
     def check(self, right: bool, otherwise: str) -> None:
-        """Note what is wrong."""
+        """Record a problem unless ``right``."""
         if not right:
             self.problems.append(f"session {self.p}: {otherwise}")
 
 
 def run() -> Result:
-    """Share for ten minutes."""
+    """Run both sessions for ten minutes."""
     if not Path(app.CHROMIUM).exists():
         raise Unavailable(f"there is no {app.CHROMIUM}: apt-get install chromium.")
     from playwright.sync_api import sync_playwright
@@ -77,10 +77,9 @@ def share(browser: Any, seconds: float) -> dict[str, Any]:
     """Let two sessions take turns in training and reading for about ``seconds``.
 
     Returns:
-        ``problems``: exceptions, and what one session saw of the other's; ``errors`` of the browser's console; how many
-        runs were ``trained`` to their end and ``stopped``, how often the other's run could not be stopped
-        (``refused``), ``pages`` read and ``moves`` of the slider; ``peak_mb``, and the ``slope`` of memory in MB a
-        minute over the last half.
+        ``problems``: exceptions, and leaks between the sessions; ``errors`` of the browser's console; the number of
+        runs ``trained`` to the end and ``stopped``, of refusals to stop the other's run (``refused``), of ``pages``
+        read and slider ``moves``; ``peak_mb``, and the ``slope`` of memory in MB per minute over the second half.
     """
     errors: list[str] = []
     with serving(ROOT / "app.py", MIII_SHARED="1") as server:
@@ -112,7 +111,7 @@ def share(browser: Any, seconds: float) -> dict[str, Any]:
 def _page(browser: Any, errors: list[str]) -> Any:
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     page.set_default_timeout(PATIENCE)
-    # a resource that is missing is Streamlit's own affair: its frame asks for some from outside
+    # ignore missing resources: Streamlit requests some from other hosts
     page.on(
         "console", lambda m: errors.append(m.text) if m.type == "error" and "Failed to load" not in m.text else None
     )
@@ -141,7 +140,7 @@ def _round(url: str, trainer: Session, reader: Session) -> Iterator[None]:
 
 
 def _start(url: str, session: Session, steps: int) -> str:
-    """Start a run; its name."""
+    """Start a run and return its name."""
     page = session.page
     page.goto(f"{url}train?run={READ}")
     _settled(session)
@@ -158,7 +157,7 @@ def _start(url: str, session: Session, steps: int) -> str:
 
 
 def _sees(session: Session, name: str) -> None:
-    """The page Train shows the session's own run, and not what the other one is at."""
+    """Check that Train shows the session's own run and not the other's."""
     _settled(session)
     heading = session.page.locator("#run").inner_text()
     session.check(name in heading, f"it trained {name} and was shown {heading!r}")
@@ -166,7 +165,7 @@ def _sees(session: Session, name: str) -> None:
 
 
 def _read(url: str, session: Session, name: str) -> None:
-    """Read a page, move the slider one snapshot back, and look whose inputs and which step the page shows."""
+    """Read a page, move the slider back one snapshot, and check the inputs and the step on the page."""
     page, (a, b) = session.page, session.pair
     page.goto(f"{url}{name}?run={READ}&a={a}&b={b}")
     _settled(session)
@@ -187,7 +186,7 @@ def _read(url: str, session: Session, name: str) -> None:
 
 
 def _cannot_stop(url: str, session: Session, name: str) -> None:
-    """The other's run can be watched, but not stopped."""
+    """Check that the session can watch the other's run but not stop it."""
     page = session.page
     page.goto(f"{url}train?run={name}")
     app.button(page, app.STOP).wait_for()
@@ -203,7 +202,7 @@ def _says(session: Session, text: str) -> None:
 def _settled(session: Session) -> None:
     page = session.page
     page.wait_for_selector("h1")
-    page.wait_for_timeout(100)  # a run that was asked for has begun by then
+    page.wait_for_timeout(100)  # a requested run has started by then
     page.wait_for_selector(app.IDLE)
     session.check(not page.locator('[data-testid="stException"]').count(), f"there was an exception at {page.url}")
 

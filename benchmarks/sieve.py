@@ -1,4 +1,4 @@
-"""Primes: how soon the default recipe sieves by 3, and whether networks trained for longer sum residues modulo 3."""
+"""Measure how soon the default recipe sieves by 3, and whether longer training yields a sum of residues modulo 3."""
 
 import statistics
 from typing import Any
@@ -14,7 +14,7 @@ GOAL = 120  #: seconds
 
 
 def run(seeds: int) -> Result:
-    """Train the default recipe, and the claim's longer runs, for seeds 0 .. seeds - 1."""
+    """Train the default recipe and the longer runs behind the claim, for seeds 0 .. seeds - 1."""
     found = [soon(seed) for seed in range(seeds)]
     seconds = [each["seconds_to_grok"] for each in found if each["seconds_to_grok"] is not None]
     median = statistics.median(seconds) if seconds else float("nan")
@@ -39,7 +39,7 @@ MEASURES = (
 
 
 def soon(seed: int) -> dict[str, Any]:
-    """The default run of a seed: when it stopped, and why."""
+    """Train the default recipe on one seed; return when and why it stopped."""
     config = recipe(task=Primes(seed=seed))
     last = next(step for step in training.train(config) if step.last)
     say(f"sieve: seed {seed}, grokked at {last.grokked_at}, {last.seconds_to_grok} s")
@@ -47,7 +47,7 @@ def soon(seed: int) -> dict[str, Any]:
 
 
 def claim(config: RunConfig) -> dict[str, Any]:
-    """Train to the last step, and measure the sum of residues modulo 3 on held-out integers."""
+    """Train to the last step and measure the sum of residues modulo 3 on held-out integers."""
     last = next(step for step in training.train(config) if step.last)
     assert isinstance(config.task, Primes)
     assert last.weights is not None

@@ -1,6 +1,6 @@
 """Compare the sparse grid at its paper's ranges with a digit transformer and trial division.
 
-The folders that came with miii (``checkpoints/sparse``) were made by ``grid`` and ``digits``.
+``grid`` and ``digits`` wrote the shipped folders in ``checkpoints/sparse``.
 """
 
 import tempfile
@@ -14,12 +14,12 @@ from miii.sparse.judge import Judged, Recall
 from miii.sparse.network import PAPER, GridConfig
 from miii.training.config import RunConfig
 
-PRIMES, GRID, DIGITS = 0.99, 0.787, 0.828  #: recalls: on primes, and on composites by the grid and by digits
+PRIMES, GRID, DIGITS = 0.99, 0.787, 0.828  #: goals: recall on primes, and on composites by the grid and by digits
 SIEVES = (5, 7, 13)  #: trial division by the primes up to each
 
 
 def run() -> Result:
-    """Train both, and measure them on the two million integers after their million."""
+    """Train both networks on a million integers and measure them on the next two million."""
     with tempfile.TemporaryDirectory() as folder:
         found = {"grid": grid(Path(folder) / "grid").judged, "digits": digits(Path(folder) / "digits")[1]}
     rows = [
@@ -33,7 +33,7 @@ def run() -> Result:
 
 
 def grid(folder: Path) -> sparse.files.Grid:
-    """Train the network on the grid, and keep it in a folder."""
+    """Train the network on the grid and save it in a folder."""
     steps = sparse.training.train(GridConfig(**PAPER))
     found = sparse.files.save(folder, next(step for step in steps if step.last))
     say(f"sparse: grid {found.judged}")
@@ -41,16 +41,16 @@ def grid(folder: Path) -> sparse.files.Grid:
 
 
 def digits_config() -> RunConfig:
-    """Measure the same ranges as digits in base 210; the last digit reveals divisibility by 2, 3, 5 and 7."""
+    """Return a config for the same ranges in base 210; the last digit reveals divisibility by 2, 3, 5 and 7."""
     ranges = GridConfig(**PAPER)
-    share = (ranges.n_train + 0.02) / (ranges.n_train + ranges.n_test)  # a little more: floats round down
+    share = (ranges.n_train + 0.02) / (ranges.n_train + ranges.n_test)  # slightly more, since floats round down
     task = miii.Primes(low=ranges.low, high=ranges.end - 1, base=210, split="range", train_fraction=share)
     changes: dict[str, Any] = {"steps": 1000, "steps_after_grok": None, "eval_every": 250, "threads": 1}
     return miii.recipe(task=task, snapshots=1, **changes)
 
 
 def digits(folder: Path) -> tuple[runs.Run, Judged]:
-    """Train the transformer on digits, keep its run in a folder, and its figures as the run's report."""
+    """Train the transformer on digits, save its run in a folder and its scores as the run's report."""
     config = digits_config()
     run = runs.record(folder, miii.train(config))
     assert isinstance(config.task, miii.Primes)

@@ -1,4 +1,4 @@
-"""A training step in TransformerLens and in miii: same model, batch and optimiser, asked in turns in one run."""
+"""Time a training step in TransformerLens and miii, alternating, with the same model, batch and optimizer."""
 
 import json
 import statistics
@@ -13,14 +13,14 @@ from benchmarks.sides.miii import step_config
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_least, say, spread
 from benchmarks.worker import Worker, worker
 
-DEFAULT_RATIO, FLOAT32_RATIO, SHARE = 10.0, 4.0, 60.0  #: the goals
-SAME_LOGITS = 1e-4  #: largest difference of two float32 models on the same weights that count as the same
-# TransformerLens has nothing to fetch, and says at length that HookedTransformer will be gone in its version 4
+DEFAULT_RATIO, FLOAT32_RATIO, SHARE = 10.0, 4.0, 60.0  #: goals
+SAME_LOGITS = 1e-4  #: largest difference between logits that count as equal: float32, same weights
+# TransformerLens has nothing to download, and warns that version 4 will remove HookedTransformer
 ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONWARNINGS": "ignore::DeprecationWarning"}
 
 
 def run(venv: Path, repetitions: int, steps: int) -> Result:
-    """Ask each side for ``steps`` steps, ``repetitions`` times, after one repetition that warms them up."""
+    """Time ``steps`` steps of each side, ``repetitions`` times after one warm-up."""
     from miii.training.optim import lr_factor
 
     config, total = step_config("float32"), (1 + repetitions) * steps
@@ -112,10 +112,10 @@ def _rows(
 
 
 def environment(venv: Path) -> Path:
-    """The Python of a virtual environment with TransformerLens and this torch, made on first use.
+    """Return the Python of a virtual environment with TransformerLens and this torch, created on first use.
 
     Raises:
-        Unavailable: it cannot be installed.
+        Unavailable: TransformerLens cannot be installed.
     """
     import torch
 
@@ -124,7 +124,7 @@ def environment(venv: Path) -> Path:
     if _installed(python, wanted):
         return python
     say(f"step: installing TransformerLens into {venv}, once: a minute or more")
-    # torch first: transformer_lens alone would pull the newest, in a CUDA build of several GB
+    # torch first: transformer_lens alone would pull the newest CUDA build, several GB
     for command in (
         [sys.executable, "-m", "venv", str(venv)],
         [str(python), "-m", "pip", "install", "--quiet", f"torch=={wanted}"],
@@ -148,7 +148,7 @@ def _installed(python: Path, torch_version: str) -> bool:
 
 
 def _hand_over(path: Path, config: Any) -> None:
-    """The training batch, the initial weights, and what TransformerLens calls model and optimiser, as one file."""
+    """Write the training batch, the initial weights, and TransformerLens' model and optimizer options to one file."""
     from safetensors.torch import save_file
 
     from miii.training import build_model

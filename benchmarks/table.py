@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]  #: the repository: every process of the benchmarks starts here
+ROOT = Path(__file__).resolve().parents[1]  #: the repository, where every benchmark process starts
 
 
 class Unavailable(Exception):
-    """A benchmark cannot run on this machine; the text is one sentence with what is missing."""
+    """A benchmark cannot run on this machine; the message names what is missing."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. ``met`` is None where there is no goal."""
+    """One line of the table. ``met`` is None without a goal."""
 
     what: str
     measured: str
@@ -36,34 +36,34 @@ class Result:
 
 
 def at_most(what: str, value: float | None, goal: float, unit: str, note: str = "", digits: int = 2) -> Row:
-    """A row whose goal is an upper bound; a value of None was never reached and misses it."""
+    """Return a row with an upper bound as goal; None was never reached and misses it."""
     measured = "never" if value is None else f"{value:.{digits}f} {unit}".rstrip()
     return Row(what, measured + note, f"<= {goal:g} {unit}".rstrip(), value is not None and value <= goal)
 
 
 def at_least(what: str, value: float, goal: float, unit: str, note: str = "", digits: int = 1) -> Row:
-    """A row whose goal is a lower bound."""
+    """Return a row with a lower bound as goal."""
     return Row(what, f"{value:.{digits}f} {unit}".rstrip() + note, f">= {goal:g} {unit}".rstrip(), value >= goal)
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """``(min to max)`` of the values, to stand behind their median."""
+    """Return ``(min to max)`` of the values, to follow their median."""
     return f" ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def seeds_of(seeds: range) -> str:
-    """``seeds 0 to 9``."""
+    """Return a label such as ``seeds 0 to 9``."""
     return f"seeds {seeds[0]} to {seeds[-1]}"
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The value at ``share`` of the sorted values: the nearest rank at or above it, never interpolated."""
+    """Return the value at ``share`` of the sorted values: the nearest rank at or above, never interpolated."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def markdown(rows: Iterable[Row]) -> str:
-    """The rows as one Markdown table."""
+    """Return the rows as one Markdown table."""
     marks = {True: "yes", False: "**no**", None: ""}
     lines = ["| what | measured | goal | met |", "|---|---|---|---|"]
     lines += [f"| {row.what} | {row.measured} | {row.goal} | {marks[row.met]} |" for row in rows]
@@ -71,7 +71,7 @@ def markdown(rows: Iterable[Row]) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """Where and when: processor, cores, torch's default threads, versions, load before the run, date in UTC."""
+    """Return processor, cores, torch's default threads, versions, load before the run, date in UTC."""
     import torch
 
     import miii
@@ -91,7 +91,7 @@ def machine() -> dict[str, Any]:
 
 
 def machine_row(facts: dict[str, Any]) -> Row:
-    """The machine as the table's first row."""
+    """Return the machine as the table's first row."""
     return Row(
         "machine",
         f"{facts['processor']}, {facts['cores']} cores, {facts['threads']} torch threads, "
@@ -101,5 +101,5 @@ def machine_row(facts: dict[str, Any]) -> Row:
 
 
 def say(text: str) -> None:
-    """Progress, on stderr: stdout is for the table."""
+    """Print progress to stderr; stdout is for the table."""
     print(text, file=sys.stderr, flush=True)

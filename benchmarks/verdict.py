@@ -8,7 +8,7 @@ from benchmarks.table import Result, Row, say, seeds_of
 
 CONTROL_SEEDS = 5
 
-#: Options that each control changes in the recipe ``fast``. None of them may be called modular addition.
+#: Changes to the recipe ``fast``, by control. No control may get the verdict modular addition.
 CONTROLS: dict[str, dict[str, Any]] = {
     "untrained": {"steps": 1},
     "shuffled labels, without weight decay": {
@@ -23,7 +23,7 @@ CONTROLS: dict[str, dict[str, Any]] = {
 
 
 def run(sets: Sequence[range], controls: int = CONTROL_SEEDS) -> Result:
-    """Train and take apart the default recipe's seeds, the first set with a balanced split too, and the controls."""
+    """Train and analyze the default recipe's seeds, the first set also with a balanced split, and the controls."""
     usual = [[_one("default recipe", {"seed": seed}) for seed in seeds] for seeds in sets]
     balanced = [_one("balanced split", {"seed": seed, "balanced": True}) for seed in sets[0]]
     found = {
@@ -35,7 +35,7 @@ def run(sets: Sequence[range], controls: int = CONTROL_SEEDS) -> Result:
 
 
 def _one(name: str, changes: dict[str, Any]) -> dict[str, Any]:
-    """Train one network, and analyse its last weights (of "untrained", its first)."""
+    """Train one network and analyze its last weights (its first for "untrained")."""
     import miii
     from miii.analysis.modular import decomposition, grid, verdict
     from miii.training import flat
@@ -94,7 +94,7 @@ def _goals(reports: list[dict[str, Any]], which: str) -> list[Row]:
 
 
 def _beside(grokked: list[dict[str, Any]], balanced: list[dict[str, Any]], which: str) -> list[Row]:
-    """Decompose the logits outside the formula, with random and balanced splits."""
+    """Decompose the logits outside the formula, for random and balanced splits."""
     rows = []
     for name, reports in (("default recipe", grokked), ("balanced split", balanced)):
         for kind in reports[0]["shares"]:

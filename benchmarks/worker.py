@@ -1,6 +1,6 @@
-"""Run the sides of a comparison in processes of their own, in turn, with JSON lines on stdin and stdout.
+"""Run the sides of a comparison in separate processes, in turn, with JSON lines on stdin and stdout.
 
-The standard library only: a side may run in another virtual environment.
+Uses only the standard library: a side may run in another virtual environment.
 """
 
 import json
@@ -20,9 +20,9 @@ Prepared = tuple[Answer, Callable[[Request], Answer]]  #: facts about a side, an
 
 
 def serve(prepare: Callable[[], Prepared]) -> None:
-    """In the worker: prepare, report ready, then answer each request by one repetition until stdin ends.
+    """Prepare, report ready, then answer each request with one repetition until stdin ends. Runs in the worker.
 
-    ``prepare`` does the imports too: stdout is kept for the answers, and whatever a library prints goes to stderr.
+    Stdout is for answers only. ``prepare`` also imports, so anything that a library prints goes to stderr.
     """
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)
@@ -33,16 +33,16 @@ def serve(prepare: Callable[[], Prepared]) -> None:
 
 
 class Worker:
-    """In the parent: a worker that waits for its turn. ``ready`` has the facts that it sent."""
+    """The parent's handle on a worker. ``ready`` has the facts that the worker sent."""
 
     def __init__(self, name: str, process: "subprocess.Popen[str]") -> None:
         self.name, self.process = name, process
         self.ready = self._answer()
 
     def ask(self, request: Request) -> Answer:
-        """One repetition."""
+        """Run one repetition."""
         assert self.process.stdin is not None
-        with suppress(BrokenPipeError):  # then there is no answer either
+        with suppress(BrokenPipeError):  # reading the answer then raises
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
         return self._answer()
@@ -60,7 +60,7 @@ class Worker:
 def worker(
     python: str | Path, module: str, *arguments: str, cwd: Path, env: dict[str, str] | None = None
 ) -> Iterator[Worker]:
-    """Start ``python -m module arguments`` as a worker, and end it when the block is left."""
+    """Start ``python -m module arguments`` as a worker, and kill it on leaving the block."""
     process = subprocess.Popen(
         [str(python), "-m", module, *arguments],
         cwd=cwd,

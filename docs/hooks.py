@@ -1,4 +1,4 @@
-"""What `mkdocs build` generates: the help of every command, and an API page for every part of the library."""
+"""Generate pages for `mkdocs build`: the help of every command, and the API of every part of the library."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ from mkdocs.structure.files import File, Files
 import miii
 from miii import cli
 
-COMMANDS = "<!-- commands -->"  #: where reference/cli.md gets the help
+COMMANDS = "<!-- commands -->"  #: replaced by the help in reference/cli.md
 
 
 def on_config(config: Any) -> Any:
@@ -31,7 +31,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the help of every command where a page asks for it."""
+    """Replace the placeholder with the help of every command."""
     if COMMANDS not in markdown:
         return markdown
     helps = (f"## miii {name}\n\n```text\n{usage(name)}```" for name in cli.COMMANDS)
@@ -42,7 +42,7 @@ def parts() -> dict[str, list[str]]:
     """Return the parts of the library by name, each with its modules."""
     found: dict[str, list[str]] = {}
     for module in pkgutil.walk_packages(miii.__path__, "miii."):
-        if not module.name.startswith(("miii.cli", "miii.notebook.article")):  # the command line has a page of its own
+        if not module.name.startswith(("miii.cli", "miii.notebook.article")):  # the command line has its own page
             found.setdefault(module.name.split(".")[1], []).append(module.name)
     return found
 

@@ -1,4 +1,4 @@
-"""Take the screenshots in docs/images: ``streamlit run app.py``, then ``python docs/screenshots.py``."""
+"""Take the screenshots in docs/images: run ``streamlit run app.py``, then ``python docs/screenshots.py``."""
 
 import io
 import sys
@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from pages._kit import headless  # noqa: E402
 
 WIDTH, HEIGHT, COLORS = 1280, 900, 256
-#: The run that a page shows, where it is not add-113.
+#: Runs of pages that do not show add-113.
 RUNS = {"try": "primes-10", "sieve": "primes-10", "frames": "frames-10"}
 DONE = """document.querySelector('[data-testid="stApp"][data-test-script-state="notRunning"]') !== null
     && document.querySelectorAll('[data-testid=stSkeleton], [data-testid=stSpinner]').length === 0"""

@@ -1,4 +1,4 @@
-"""Measure runs: what the commands print, ``--save`` keeps in a run's folder, and the comparison of architectures."""
+"""Reports on runs: printed by the commands, kept by ``--save``, and compared between architectures."""
 
 import math
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from miii.runs.read import finite
 from miii.tasks import ModularAddition, Primes, Task
 from miii.training import build_model
 
-EXAMPLES = 4096  #: drawn at random, to average the attention entropy over
+EXAMPLES = 4096  #: random examples for the mean attention entropy
 
 
 def report_sieve(
@@ -25,17 +25,17 @@ def report_sieve(
     shuffled: Run | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Any]:
-    """Return what ``miii residues RUN --json`` prints of a run on primes or MIU. Shares are in 0 .. 1, moduli are text.
+    """Return the output of ``miii residues RUN --json`` for primes or MIU. Shares are in 0 .. 1, moduli are text.
 
-    Addition and circuits are empty if the blocks add nothing before their neurons, or are not plain. A question with
-    one answer for all examples has no circuit. None marks measures with too few examples.
+    Addition is empty if the blocks add nothing before their neurons, circuits if the blocks are not plain. A question
+    with the same answer for all examples has no circuit. None marks measures with too few examples.
 
     Args:
         shuffled: a run on the same examples with shuffled labels, the probes' second control.
         progress: called with the parts done, the parts to do, and the next part.
 
     Raises:
-        InputError: the run is on another task.
+        InputError: the run is on a different task.
     """
     config = sieve.check(run.config.task)
     model, task = run.model(step), run.task()
@@ -49,7 +49,7 @@ def report_sieve(
         moduli, seen = sieve.moduli_to_test(config, depth)
         values |= {"label_only": config.label_only} | depth.to_json()
     questions = ("base", *map(str, seen)) if isinstance(config, Primes) else ("3",)
-    if not model.config.plain:  # circuits need parts that add up
+    if not model.config.plain:  # circuits need additive parts
         questions = ()
     networks = {"trained": model, "untrained": build_model(run.config, task).requires_grad_(False)}
     if shuffled is not None:
@@ -84,10 +84,10 @@ def report_sieve(
 
 
 def report_residues(run: Run, step: int | None = None) -> dict[str, Any]:
-    """Return what ``miii residues RUN --json`` prints of a run on all residues; ``frequency_power`` has every snapshot.
+    """Return the output of ``miii residues RUN --json`` for all residues; ``frequency_power`` covers every snapshot.
 
     Raises:
-        InputError: the run is on another task, or has no such step.
+        InputError: the run is on a different task, or has no such step.
     """
     config = multitask.check(run.config.task)
     task, model = run.task(), run.model(step)
@@ -113,10 +113,10 @@ def report_residues(run: Run, step: int | None = None) -> dict[str, Any]:
 def active_frequencies(run: Run) -> multitask.Active:
     """Return the active frequencies of every snapshot of a run on all residues.
 
-    A shipped run keeps few snapshots; its report keeps the power of the others.
+    A shipped run keeps few snapshots; its report has the power of the others.
 
     Raises:
-        InputError: the run is on another task.
+        InputError: the run is on a different task.
     """
     config, task = multitask.check(run.config.task), run.task()
     known = {} if run.report is None else multitask.reported_power(run.report)
@@ -126,10 +126,10 @@ def active_frequencies(run: Run) -> multitask.Active:
 
 
 def report_rollout(run: Run, step: int | None = None, ahead: int | None = None) -> dict[str, Any]:
-    """Return what ``miii rollout RUN --json`` prints: scores by frame, of the network, an untrained one, and a copy.
+    """Return the output of ``miii rollout RUN --json``: scores by frame of the network, an untrained one, and a copy.
 
     ``held_out`` has the scores on all held-out sequences given the true frames, ``by_carries`` the share of correct
-    integers one frame ahead by the number of carries, ``context`` the scores of context alone.
+    integers one frame ahead by number of carries, ``context`` the scores of predicting from context alone.
 
     Raises:
         InputError: as ``rollout.roll``, or the run has no such step.
@@ -154,7 +154,7 @@ def report_rollout(run: Run, step: int | None = None, ahead: int | None = None) 
 
 
 def measure(run: Run) -> compare.Compared:
-    """Measure the last network of a finished run for a comparison, and summarize its training.
+    """Measure the final network of a finished run for a comparison, and summarize its training.
 
     Raises:
         InputError: the run is on neither modular arithmetic nor primes, or has not finished.

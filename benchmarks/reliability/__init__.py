@@ -1,4 +1,4 @@
-"""Try to lose runs by kills, full disks, concurrent processes and hostile input, for as long as you like."""
+"""Try to lose runs: kills, full disks, concurrent processes and hostile input."""
 
 import os
 import random
@@ -14,12 +14,12 @@ from benchmarks.reliability.kills import Found
 from benchmarks.table import Result, Row, say
 
 SHARES = {"training": 0.4, "resumers": 0.1, "commands": 0.2, "inputs": 0.3 / len(fuzz.INPUTS)}  #: shares of the time
-SHORT = {"training": 5, "resumers": 1, "commands": 18, "inputs": 300}  #: how often in the short form
-SHORT_DISK = ("unpack", "rename")  #: the commands tried on a full disk there
+SHORT = {"training": 5, "resumers": 1, "commands": 18, "inputs": 300}  #: repetitions in the short form
+SHORT_DISK = ("unpack", "rename")  #: its commands on a full disk
 
 
 def run(minutes: float, short: bool = False, seed: int = 0) -> Result:
-    """Try for about ``minutes``, or as often as ``SHORT`` says; the seed decides the draws."""
+    """Run all experiments for about ``minutes``, or ``SHORT`` repetitions; the seed determines all draws."""
     kills.warm()
     say(f"reliability: seed {seed}")
     found = {}

@@ -6,7 +6,7 @@ import random
 import struct
 from typing import Any
 
-DEPTHS = (13, 100, 500)  #: of lists within lists
+DEPTHS = (13, 100, 500)  #: depths of nested lists
 
 ODD: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2, 97, 2**31, 2**63, 10**30, 10**400, 0.5, -0.0, 1e-320, 1e308),

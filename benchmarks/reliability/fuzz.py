@@ -1,6 +1,6 @@
-"""Fuzz everything that reads input: each input is accepted or refused with one sentence.
+"""Fuzz everything that reads input: each input must be accepted, or refused with one sentence.
 
-The seed alone decides the inputs.
+The seed alone determines the inputs.
 """
 
 import io
@@ -24,7 +24,7 @@ from miii.model.transformer import Transformer
 ROOM = 2_000_000_000  #: bytes of address space that an input may add to the process
 PATIENCE = 30  #: seconds per input
 
-OWN = ("runs", "out", "told.jsonl")  #: what inputs may make
+OWN = ("runs", "out", "told.jsonl")  #: paths that inputs may create
 
 
 def _config(draw: random.Random, words: list[Any]) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def _config(draw: random.Random, words: list[Any]) -> dict[str, Any]:
 
 
 def values(draw: random.Random, place: Path) -> Iterator[Callable[[], object]]:
-    """Yield corrupted configs as values; ``folders`` and ``zips`` have them as files."""
+    """Yield corrupted configs as values; ``folders`` and ``zips`` yield them as files."""
     words = words_of(RunConfig.model_json_schema())
     while True:
         yield partial(RunConfig, **_config(draw, words))
@@ -103,7 +103,7 @@ def safetensors(draw: random.Random, place: Path) -> Iterator[Callable[[], objec
 
 
 def expressions(draw: random.Random, place: Path) -> Iterator[Callable[[], object]]:
-    """Yield formulas, random and corrupted, and texts of their characters, tabulated modulo a random p."""
+    """Yield random and corrupted formulas, and strings of their characters, tabulated modulo a random p."""
     signs = ["a", "b", "p", "+", "-", "*", "/", "**", "%", "(", ")", " ", "% p", *"0123456789"]
     others = [*"\0\n\té²٣[.#'\ud800", "lambda", "1e9", "0x10", "1_0"]
 
@@ -158,7 +158,7 @@ def folders(draw: random.Random, place: Path) -> Iterator[Callable[[], object]]:
 
 
 def names(draw: random.Random, place: Path) -> Iterator[Callable[[], object]]:
-    """Yield names and paths, to open, rename, unpack and link runs by."""
+    """Yield names and paths, used to open, rename, unpack and link runs."""
     parts = [*"/\0\né\ud800\\~-*.a", "..", "runs", "done", "x" * 300, ".zip"]
     whole = (place / "done.zip").read_bytes()
 
@@ -189,7 +189,7 @@ INPUTS: dict[str, Callable[[random.Random, Path], Iterator[Callable[[], object]]
 
 
 def fuzz(kind: str, seed: int, turns: Iterable[int]) -> Found:
-    """Feed inputs of a kind to their readers, in a process with bounded memory.
+    """Feed inputs of one kind to their readers in a process with bounded memory.
 
     The place comes from ``interrupted.prepare``; nothing outside its runs and ``out`` may change.
     """
@@ -221,7 +221,7 @@ def fuzz(kind: str, seed: int, turns: Iterable[int]) -> Found:
 
 
 def _answer(one: Callable[[], object]) -> Any:
-    """Return True for an accepted input, else the error's kind and text."""
+    """Return True for an accepted input, otherwise the error's type and message."""
     try:
         one()
     except InputError as error:
@@ -232,6 +232,6 @@ def _answer(one: Callable[[], object]) -> Any:
 
 
 def _outside(place: Path) -> dict[str, dict[str, str]]:
-    """Return the hashes of the files in and beside a place, without those that inputs may make."""
+    """Return the hashes of the files in and next to a place, except those that inputs may create."""
     around = [*place.parent.iterdir(), *place.iterdir()]
     return {str(path): tree(path) for path in around if path not in (place, *(place / own for own in OWN))}

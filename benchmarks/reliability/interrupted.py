@@ -21,14 +21,14 @@ from benchmarks.reliability import kills
 from benchmarks.reliability.kills import DONE, REFUSED, Ended, Found, difference, go_on, hidden, sentence, start
 from miii import ModularAddition, RunConfig, runs, train, transformer_lens
 
-SOURCES = ("done", "stopped", "done.zip", "weights.safetensors")  #: inputs of the commands, which must not change
-CHANGED = ("provenance.json", "result.json")  #: dates and names in them may differ
+SOURCES = ("done", "stopped", "done.zip", "weights.safetensors")  #: inputs of the commands; they must not change
+CHANGED = ("provenance.json", "result.json")  #: their dates and names may differ
 PAGE = 4096  #: bytes, the smallest file on disk
 
 
 @dataclass(frozen=True)
 class Command:
-    """A file command: its function, the path of its result, and the source if it moves one."""
+    """A file command: its function, the path of its result, and its source if it moves a file."""
 
     work: Callable[[], object]
     out: str
@@ -113,11 +113,11 @@ COMMANDS: dict[str, Callable[[Path, str], Command]] = {
 def commands(draw: random.Random, turns: Iterable[int]) -> Found:
     """Kill file commands at random moments: inputs stay unchanged, results are whole or absent.
 
-    The same command, run next, removes partial files of the killed one.
+    The next run of the same command removes partial files.
     """
     found, place = Found(), runs.homes()[0].parent
     sources, measured = _trees(place), {}
-    for name, make in COMMANDS.items():  # once to the end: how long it takes, and what is made
+    for name, make in COMMANDS.items():  # run once without a kill, for its duration and result
         ended = start((command := make(place, "whole")).work).end()
         measured[name] = ended.seconds, tree(_results(place, command)[0])
         _clear(place)
@@ -137,14 +137,14 @@ def commands(draw: random.Random, turns: Iterable[int]) -> Found:
 def full_disk(
     draw: random.Random, turns: Iterable[int], mounted: bool = False, names: Iterable[str] = tuple(COMMANDS)
 ) -> Found:
-    """Give training and each file command room for no write, one, two and so on, until it succeeds.
+    """Give training and each file command room for zero writes, then one, two and so on, until it succeeds.
 
-    A refusal is one sentence and leaves no partial file. Training resumes once there is room.
+    A refusal is one sentence and leaves no partial file. Training resumes when there is room.
 
     Args:
         turns: one config is trained per turn.
         mounted: fill a small file system; False makes system calls fail instead.
-        names: of the commands.
+        names: commands to run.
     """
     found, place = Found(), runs.homes()[0].parent
     sources = _trees(place)
@@ -187,7 +187,7 @@ def full_disk(
 
 @contextmanager
 def small_disk(megabytes: int) -> Iterator[Path | None]:
-    """Mount a file system of this size and yield its folder, or None where that fails."""
+    """Mount a file system of this size and yield its folder, or None if that fails."""
     with tempfile.TemporaryDirectory() as place:
         command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", place]
         try:
@@ -202,7 +202,7 @@ def small_disk(megabytes: int) -> Iterator[Path | None]:
 
 
 def tree(path: Path) -> dict[str, str]:
-    """Return the hash of each file at and below a path; for files with dates, their keys."""
+    """Return the hash of each file at or below a path; dated files are compared by their keys only."""
     files = sorted([path] if path.is_file() else path.rglob("*"))
     return {
         str(file.relative_to(path)): str(sorted(json.loads(file.read_text())))
@@ -231,7 +231,7 @@ def _clear(place: Path) -> None:
 def _wrong(
     place: Path, command: Command, ended: Ended, whole: dict[str, str], sources: list[dict[str, str]]
 ) -> list[str]:
-    """Return what is wrong after a command has ended."""
+    """Return the problems after a command has ended."""
     results = _results(place, command)
     there = results + [path for path in (command.moved,) if path is not None and path.exists()]
     must = 1 if command.moved else len(results)
@@ -256,7 +256,7 @@ def _within(place: Path, room: int, mounted: bool, work: Callable[[], object]) -
 
 
 def _refuse_writes(place: Path, room: int) -> None:
-    """Make this process fail to write in a place after ``room`` files and folders."""
+    """Make writes in a place fail in this process after ``room`` files and folders."""
     left = itertools.count(room, -1)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:

@@ -37,7 +37,7 @@ DONE, BROKEN, REFUSED = 0, 1, 2  #: exit codes of a process that was not killed;
 
 @dataclass
 class Found:
-    """Counts of what was tried, and a description of each loss."""
+    """Counts of attempts, and a description of each loss."""
 
     counts: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
@@ -59,14 +59,14 @@ class Ended:
 
 @dataclass(frozen=True)
 class Child:
-    """A process that has begun its work, and the pipe through which it says what came of it."""
+    """A started process, and the pipe that returns its outcome."""
 
     pid: int
     pipe: int
     began: float
 
     def end(self, kill_after: float | None = None) -> Ended:
-        """Wait for the process, or kill it after so many seconds."""
+        """Wait for the process, or kill it after ``kill_after`` seconds."""
         if kill_after is not None:
             time.sleep(kill_after)
             os.kill(self.pid, signal.SIGKILL)
@@ -77,7 +77,7 @@ class Child:
 
 
 def start(work: Callable[[], object]) -> Child:
-    """Do some work in a forked process."""
+    """Run ``work`` in a forked process."""
     pipe, into = os.pipe()
     if pid := os.fork():
         os.close(into)
@@ -125,7 +125,7 @@ def _shuffled(values: list[Any], draw: random.Random) -> Iterator[Any]:
 
 
 def warm() -> None:
-    """Import what training needs, so that forked processes start with it."""
+    """Import what training needs, so forked processes need not."""
     torch.set_num_threads(1)
     for _, config in zip(range(len(TASKS) * len(OPTIMIZERS)), configs(random.Random(0)), strict=False):
         for _ in train(config.model_copy(update={"steps": 1})):
@@ -142,7 +142,7 @@ def go_on(folder: Path, config: RunConfig, state_every: float = STATE_EVERY) -> 
 
 
 def training(draw: random.Random, turns: Iterable[int]) -> Found:
-    """Kill training at random, resume it to its end, and compare it with an uninterrupted run."""
+    """Kill training at random moments, resume it, and compare the result with an uninterrupted run."""
     found, home = Found(), runs.homes()[0]
     seen: dict[str, set[str]] = {name: set() for name in ("tasks", "blocks", "mixers", "optimizers")}
     neighbor = runs.record(home / "neighbor", train(next(configs(draw)))).name
@@ -176,7 +176,7 @@ def training(draw: random.Random, turns: Iterable[int]) -> Found:
 
 
 def unreadable(names: set[str]) -> list[str]:
-    """Return what is wrong with the list of runs, which must contain ``names``."""
+    """Return the problems of the list of runs, which must contain ``names``."""
     wrong = [f"{one.name}: {one.reason}" for one in runs.broken()]
     rows = [runs.row(run) for run in runs.every() if run.folder.parent == runs.homes()[0]]
     wrong += [f"{row['run']}: {row['reason']}" for row in rows if row["status"] == "spoilt"]
@@ -184,7 +184,7 @@ def unreadable(names: set[str]) -> list[str]:
 
 
 def difference(one: Path, other: Path) -> list[str]:
-    """Return how two runs of a config differ, clocks aside: snapshots to the bit, metrics, result."""
+    """Return the differences between two runs of a config, except times: snapshots to the bit, metrics, result."""
     try:
         a, b = runs.open(one), runs.open(other)
         if a.steps != b.steps:
@@ -210,13 +210,13 @@ def _timeless(values: dict[str, Any]) -> str:
 
 
 def hidden(*folders: Path) -> list[str]:
-    """Return partial files in and below folders."""
+    """Return partial files anywhere below the folders."""
     paths = (path for folder in folders for path in folder.rglob(".*"))
     return [f"{path} is left" for path in paths if path.name not in (".lock", ".deleted")]
 
 
 def resumers(draw: random.Random, turns: Iterable[int], processes: int = 4) -> Found:
-    """Resume a run in several processes at once: one trains it to the same end, the others refuse with a sentence."""
+    """Resume a run in several processes at once: one must train it to the same end, the others refuse."""
     found, home = Found(), runs.homes()[0]
     for turn, config in zip(turns, configs(draw), strict=False):
         once, folder = home / f"once-{turn}", home / f"shared-{turn}"

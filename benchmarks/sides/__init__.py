@@ -1,1 +1,1 @@
-"""Sides of a comparison, each run in a process of its own; see ``benchmarks.worker``."""
+"""Sides of a comparison, each in a separate process; see ``benchmarks.worker``."""

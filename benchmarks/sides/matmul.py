@@ -1,4 +1,4 @@
-"""The matrix multiplications of a training step alone."""
+"""Time only the matrix multiplications of a training step."""
 
 import statistics
 import sys
@@ -8,15 +8,15 @@ from benchmarks.worker import Answer, Prepared, Request, serve
 
 #: [rows, in] x [in, out] over the training rows, by the model's sizes; each has two backward products.
 PRODUCTS = {
-    # what miii's fast path multiplies: z (W_O W_in), post (W_out W_U), z (W_O W_U)
+    # products of miii's fast path: z (W_O W_in), post (W_out W_U), z (W_O W_U)
     "fused": (("d_z", "d_mlp"), ("d_mlp", "d_vocab_out"), ("d_z", "d_vocab_out")),
-    # what a plain forward at the last position multiplies: z W_O, resid W_in, post W_out, resid W_U
+    # products of a plain forward pass at the last position: z W_O, resid W_in, post W_out, resid W_U
     "unfused": (("d_z", "d_model"), ("d_model", "d_mlp"), ("d_mlp", "d_model"), ("d_model", "d_vocab_out")),
 }
 
 
 def prepare(precision: str) -> Prepared:
-    """Draw operands in the precision that a step multiplies in."""
+    """Draw operands in the precision of a training step."""
     import torch
     from torch import Tensor
 
@@ -46,7 +46,7 @@ def prepare(precision: str) -> Prepared:
     }
 
     def repetition(request: Request) -> Answer:
-        """Run one pass per learning rate: seconds of all products, each the median over the passes."""
+        """Run one pass per learning rate; return the sum of each product's median seconds."""
         seconds = {}
         for kind, products in operands.items():
             taken: list[list[float]] = [[] for _ in products]

@@ -1,4 +1,4 @@
-"""A training step of ``miii.train`` in a given precision."""
+"""Time a training step of ``miii.train`` in a given precision."""
 
 import itertools
 import sys
@@ -8,7 +8,7 @@ from benchmarks.worker import Answer, Prepared, Request, serve
 
 
 def prepare(precision: str) -> Prepared:
-    """Start the default recipe; evaluations are outside the measured seconds."""
+    """Start the default recipe; evaluations are not timed."""
     import torch
 
     import miii
@@ -19,7 +19,7 @@ def prepare(precision: str) -> Prepared:
     next(training)  # step 0: the network before training
 
     def repetition(request: Request) -> Answer:
-        """Run one step per learning rate (miii sets the same itself): the seconds of each."""
+        """Run one step per learning rate (miii sets the same rates itself) and return the seconds of each."""
         taken = list(itertools.islice(training, len(request["lr"])))
         return {"seconds": [step.step_seconds for step in taken]}
 

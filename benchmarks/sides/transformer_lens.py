@@ -1,4 +1,4 @@
-"""A training step in TransformerLens' HookedTransformer, float32. Runs in its virtual environment, without miii."""
+"""Time a training step of TransformerLens' HookedTransformer in float32, in its own environment without miii."""
 
 import sys
 import time
@@ -30,7 +30,7 @@ def prepare(given: Path, found: Path) -> Prepared:
     tensors = load_file(given)
     with safe_open(given, framework="pt") as file:
         facts = json.loads(file.metadata()["facts"])
-    # TransformerLens' defaults otherwise: all its biases exist and train
+    # otherwise TransformerLens' defaults: all biases exist and train
     model = HookedTransformer(
         HookedTransformerConfig(**facts["model"], normalization_type=None, dtype=torch.float32, device="cpu")
     )
@@ -51,7 +51,7 @@ def prepare(given: Path, found: Path) -> Prepared:
     optimizer = torch.optim.AdamW(model.parameters(), fused=True, **facts["adamw"])
 
     def repetition(request: Request) -> Answer:
-        """Run one step per learning rate: the seconds of each, and the last loss."""
+        """Run one step per learning rate; return the seconds of each and the last loss."""
         seconds = []
         for lr in request["lr"]:
             optimizer.param_groups[0]["lr"] = lr

@@ -1,6 +1,6 @@
-"""What a network learned: each analysis takes values and returns a frozen dataclass.
+"""Analyze what a network learned: each analysis takes values and returns a frozen dataclass.
 
-Every topic is a module or package of this one (``analysis.fourier``, ``analysis.circuits``); folders only sort them.
+Import every topic from here (``analysis.fourier``, ``analysis.circuits``); folders only sort the files.
 """
 
 from miii.analysis import activations, compare, follow, integers, logic, multitask, sieve

@@ -11,7 +11,7 @@ from miii.model import fast
 from miii.model.tap import capture, must_be_finite
 from miii.model.transformer import Transformer
 
-NUMBERS = 2**21  #: in the widest activation of a chunk, 8 MB in float32: larger chunks need memory and are no faster
+NUMBERS = 2**21  #: values in a chunk's widest activation, 8 MB in float32; larger chunks are no faster
 
 
 def chunk_size(model: Transformer, n_ctx: int) -> int:
@@ -30,7 +30,7 @@ def chunks(model: Transformer, tokens: Int[Tensor, "examples pos"]) -> Iterator[
 
 @torch.no_grad()
 def last_logits(model: Transformer, tokens: Int[Tensor, "examples pos"]) -> Float[Tensor, "examples d_vocab_out"]:
-    """Return the logits of all examples at the last position, where the answer is read.
+    """Return the logits of all examples at the last position, where the answer is read out.
 
     Raises:
         InputError: a logit is not finite.
@@ -43,11 +43,11 @@ def last_logits(model: Transformer, tokens: Int[Tensor, "examples pos"]) -> Floa
 def collect(
     model: Transformer, tokens: Int[Tensor, "examples pos"], names: Collection[str], *, last: bool = False
 ) -> dict[str, Float[Tensor, "examples *axes"]]:
-    """Return some activations of all examples, by name.
+    """Return the named activations of all examples.
 
     Args:
         names: activations with a batch axis, such as ``{"0.mlp_post", "0.pattern"}``.
-        last: keep only the last position; of ``pattern`` and ``scores`` the last query.
+        last: keep only the last position; for ``pattern`` and ``scores``, the last query.
 
     Raises:
         InputError: the model has no such activation, or an activation has no batch axis or is not finite.

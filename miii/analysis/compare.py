@@ -1,4 +1,4 @@
-"""Compare architectures on equal terms: what each run is, how it trained, and what its network computes."""
+"""Compare architectures on equal terms: configuration, training, and what the network computes."""
 
 import json
 import math
@@ -40,7 +40,7 @@ MEASURES: dict[str, str] = {
 
 
 def label(name: str) -> str:
-    """Return the name of a column of ``table`` in words. A network may learn its task without grokking."""
+    """Return a label for a column of ``table``: "learned", since a network may learn its task without grokking."""
     return {"grokked_at": "learned at step", "seconds_to_grok": "seconds until then"}.get(name, name.replace("_", " "))
 
 
@@ -51,7 +51,7 @@ class Compared:
     Attributes:
         architecture: block, mixer and other options that differ from the task's recipe.
         optimizer: its name, learning rate and weight decay.
-        terms: what all runs of a comparison share: task without its seed, budget, schedule and dropout.
+        terms: shared by all runs of a comparison: task (except seed), budget, schedule and dropout.
         seed: None if unknown, as ``Run.seed``.
         parameters: number of trained parameters.
         measures: those of ``MEASURES`` that its task has; None if they cannot be measured.
@@ -73,7 +73,7 @@ class Compared:
 
 
 def architecture(config: RunConfig) -> str:
-    """Return block, mixer and what else differs from the task's recipe, such as ``pre-norm, gru``."""
+    """Return block, mixer and other differences from the task's recipe, such as ``pre-norm, gru``."""
     model, usual = config.model, flat.defaults(config.task.kind)
     named: list[str] = [model.block]
     named += [] if model.mixer == "attention" else [model.mixer]
@@ -91,19 +91,19 @@ def architecture(config: RunConfig) -> str:
 
 
 def optimizer(config: RunConfig) -> str:
-    """Return the optimizer in short, such as ``adamw, lr 0.0175, decay 2.5``."""
+    """Return a short description of the optimizer, such as ``adamw, lr 0.0175, decay 2.5``."""
     chosen = config.optimizer
     return f"{chosen.name}, lr {chosen.lr:g}, decay {chosen.weight_decay:g}"
 
 
 def terms(config: RunConfig) -> dict[str, Any]:
-    """Return what compared runs must share: the task without its seed, budget, schedule, dropout and evaluations."""
+    """Return the terms that compared runs must share: task (except seed), budget, schedule, dropout, evaluations."""
     dumped = config.model_dump()
     return {"task": config.task.model_dump(exclude={"seed"})} | {name: dumped[name] for name in TERMS}
 
 
 def on_equal_terms(named: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    """Check that runs, given by name and terms, share their ``terms``.
+    """Check that runs, given as (name, terms), have the same terms.
 
     Raises:
         InputError: there is no run, or runs differ in a term.
@@ -120,7 +120,7 @@ def on_equal_terms(named: Sequence[tuple[str, dict[str, Any]]]) -> None:
 
 
 def table(found: Sequence[Compared]) -> "pd.DataFrame":
-    """Return a table with one row a run: architecture, seed, training, and ``MEASURES``.
+    """Return a table with one row per run: architecture, seed, training, and ``MEASURES``.
 
     Raises:
         InputError: there is no run, or runs differ in a term.
@@ -135,9 +135,9 @@ def table(found: Sequence[Compared]) -> "pd.DataFrame":
 
 
 def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Return one row for each architecture and optimizer, over seeds: how many grok, and median, minimum and maximum.
+    """Return one row per architecture and optimizer: how many seeds grok, and median, minimum and maximum over seeds.
 
-    Columns are ``grokked_at``, ``grokked_at_low``, ``grokked_at_high`` and so on, steps to grok over seeds that did.
+    Columns are ``grokked_at``, ``grokked_at_low``, ``grokked_at_high`` and so on. Steps to grok cover seeds that do.
     """
     import pandas as pd
 
@@ -161,7 +161,7 @@ def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def curves(found: Iterable[Compared]) -> "pd.DataFrame":
-    """Return one row for each evaluation: run, architecture, seed, step, value."""
+    """Return one row per evaluation: run, architecture, seed, step, value."""
     import pandas as pd
 
     return pd.DataFrame(
@@ -174,7 +174,7 @@ def curves(found: Iterable[Compared]) -> "pd.DataFrame":
 
 
 def save(path: Path, found: Iterable[Compared]) -> None:
-    """Write a comparison as one JSON object a line. Create the folder if needed."""
+    """Write a comparison as one JSON object per line. Create the folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(asdict(each), allow_nan=False) + "\n" for each in found)
     whole_file(path, lambda beside: beside.write_text(lines))

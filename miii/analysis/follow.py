@@ -26,7 +26,7 @@ class ForwardPass:
         tokens: the input.
         patterns: each head's attention to each position, by block; empty for mixers without a pattern.
         pre, post: the neurons of the last block, before and after their activation function.
-        logits: of all the task's targets.
+        logits: for all targets of the task.
 
     Source: after Transformer Explainer (Cho et al. 2024, arXiv 2408.04619).
     """
@@ -42,7 +42,7 @@ def tokens_of(task: Task, shown: str) -> Int[Tensor, " pos"]:
     """Return the tokens of an input written as names with spaces between, such as ``"5 8 ="``.
 
     Raises:
-        InputError: the task has no such token, or inputs of another length.
+        InputError: the task has no such token, or its inputs have a different length.
     """
     names = shown.split()
     unknown = [name for name in names if name not in task.token_names]
@@ -93,7 +93,7 @@ class Prediction:
 
 
 def predict(logits: Float[Tensor, " answers"]) -> Prediction:
-    """Return the prediction from the logits of one target; of equal logits, the first wins."""
+    """Return the prediction from the logits of one target; the first answer wins a tie."""
     exact = logits.double()
     first, second = exact.argsort(descending=True, stable=True)[:2].tolist()
     return Prediction(exact - exact.mean(), exact.softmax(0), first, second)
@@ -110,7 +110,7 @@ class Waves:
         wave: over frequencies they sum to the logits minus their mean.
         amplitude: the height of a crest, in logits.
         phase: in radians; a wave is amplitude * cos(2 pi k c / p - phase).
-        peak: the answer at which each wave is largest; the first of several equal ones.
+        peak: the answer at which each wave is largest; the first in a tie.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.2, for one input.
     """
@@ -136,7 +136,7 @@ class Waves:
         return answer + torch.atan2(off.sin(), off.cos()) / turn
 
     def strongest(self, most: int) -> list[int]:
-        """Return the frequencies of the highest waves, highest first, without those below 1% of the highest."""
+        """Return the frequencies of the highest waves, in descending order, except those below 1% of the highest."""
         high = int((self.amplitude >= FLAT * self.amplitude.max()).sum())
         return (self.amplitude.argsort(descending=True, stable=True)[: min(most, high)] + 1).tolist()
 
@@ -145,13 +145,13 @@ def waves(logits: Float[Tensor, " answers"]) -> Waves:
     """Split the logits of one input, answers 0 .. p - 1, by their frequency over answers, in float64."""
     p = len(logits)
     rows = basis(p)[1:]
-    even = rows.new_zeros(2 * (p // 2) - len(rows), p)  # an even p has no last sine
+    even = rows.new_zeros(2 * (p // 2) - len(rows), p)  # for even p, the last frequency has no sine
     pairs = torch.cat([rows, even]).view(p // 2, 2, p)
     coefficients = pairs @ logits.double()
     wave = (coefficients[..., None] * pairs).sum(1)
     scaled = coefficients * pairs[:, :1, 0]  # column 0 undoes the normalization: cosines are 1 there
     amplitude, phase = scaled.norm(dim=1), torch.atan2(scaled[:, 1], scaled[:, 0])
-    # rounding must not choose among equal values
+    # keep rounding from breaking ties
     peak = (wave >= wave.max(1, keepdim=True).values - 1e-9 * amplitude[:, None]).int().argmax(1)
     return Waves(wave, amplitude, phase, peak)
 
@@ -174,7 +174,7 @@ class NeuronWrites:
     share: Float[Tensor, " neuron"]
 
     def strongest(self, most: int) -> list[int]:
-        """Return the neurons with the largest contributions of either sign, largest first."""
+        """Return the neurons with the largest contributions in absolute value, largest first."""
         return self.added.abs().argsort(descending=True, stable=True)[:most].tolist()
 
 
@@ -188,7 +188,7 @@ def neuron_writes(
         post: the neurons' activations at the last position.
         where: the logits of the target.
         answer: one of its answers.
-        other: an answer whose logit is subtracted; None subtracts the mean of all.
+        other: the answer to subtract; None subtracts the mean of all.
 
     Raises:
         InputError: the blocks are not plain, so neurons do not write directly to the logits.
@@ -213,7 +213,7 @@ def wrong_examples(model: Transformer, task: Task) -> Int[Tensor, " rows"]:
 
 
 def prefixes(tape: Int[Tensor, " pos"]) -> Int[Tensor, "letters pos"]:
-    """Return the tapes of an MIU string's first letter, first two letters, and so on; later places are blank."""
+    """Return the tapes of an MIU string's first letter, first two letters, and so on; later positions are blank."""
     letters = (tape == LETTER_I) | (tape == LETTER_U)
     seen = letters.cumsum(0)
     counts = torch.arange(1, int(letters.sum()) + 1)

@@ -15,7 +15,7 @@ from miii.tasks.primes import PARTS, Primes, parts
 if TYPE_CHECKING:
     import pandas as pd
 
-FEWEST = 50  #: integers of a bin, so that its share of primes means something
+FEWEST = 50  #: least integers per bin, for a meaningful share of primes
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Members:
 
     Attributes:
         spf: the smallest prime factor; n itself for a prime.
-        part: the index in ``PARTS`` of each.
+        part: each integer's index in ``PARTS``.
     """
 
     n: Int[np.ndarray, " integers"]
@@ -33,7 +33,7 @@ class Members:
 
     @cached_property
     def prime(self) -> Bool[np.ndarray, " integers"]:
-        """Which integers are prime."""
+        """Whether each integer is prime."""
         return self.n == self.spf
 
     def counts(self) -> Int[np.ndarray, "parts 2"]:
@@ -51,7 +51,7 @@ def table(task: Primes, most: int | None = None) -> "pd.DataFrame":
     """Return the data set: n, prime, spf, split, and ``digit_i``, the coefficient of base^i.
 
     Args:
-        most: keep only this many integers, the first ones; all if None.
+        most: keep only the first ``most`` integers; if None, all.
     """
     import pandas as pd
 
@@ -85,12 +85,12 @@ class Density:
 
     @property
     def integers(self) -> Int[np.ndarray, " bins"]:
-        """The number of integers of each bin."""
+        """The number of integers in each bin."""
         return self.last - self.first + 1
 
 
 def density(low: int, high: int, bins: int = 100) -> Density:
-    """Count the primes of a range in bins of equal width; fewer bins if they had less than ``FEWEST`` integers.
+    """Count the primes of a range in bins of equal width; use fewer bins to keep at least ``FEWEST`` integers in each.
 
     Raises:
         InputError: the range is empty, or goes beyond 2 .. ``numbers.LARGEST``.
@@ -151,11 +151,11 @@ def last_digits(values: Members, base: int) -> Classes:
 
 @dataclass(frozen=True)
 class Polar:
-    """Integers at the radius n and the angle n, in radians.
+    """Integers at radius n and angle n, in radians.
 
     Attributes:
-        q: of the integers marked as multiples.
-        left_out: number of integers of the range beyond the limit.
+        q: the divisor of the marked multiples.
+        left_out: number of integers of the range left out by the limit.
     """
 
     n: Int[np.ndarray, " integers"]
@@ -169,7 +169,7 @@ def polar(low: int, high: int, q: int, others: bool = True, most: int = 4000) ->
     """Return the first ``most`` integers of a range for a polar plot: primes, multiples of q, and others.
 
     Args:
-        others: whether to keep integers that are neither; without them more primes fit.
+        others: keep integers that are neither; without them, more primes fit.
 
     Raises:
         InputError: the range is empty or too wide, or ``q`` is below 2.
@@ -219,11 +219,11 @@ def ulam(side: int, start: int = 1) -> Spiral:
 
 @dataclass(frozen=True)
 class Rows:
-    """The split in rows of cells, ascending like text.
+    """The split as rows of cells, in reading order.
 
     Attributes:
-        each: number of integers of a cell.
-        counts: number of them in each of ``PARTS``; 0 in cells after the last integer.
+        each: number of integers per cell.
+        counts: number of integers of each of ``PARTS`` per cell; 0 after the last integer.
         first, last: integers of each row.
     """
 
@@ -234,7 +234,7 @@ class Rows:
 
 
 def rows(values: Members, columns: int = 320) -> Rows:
-    """Lay out the split in a square of at most ``columns`` cells a row."""
+    """Lay out the split in a square with at most ``columns`` cells per row."""
     total = len(values.n)
     each = -(-total // columns**2)
     columns = math.isqrt(-(-total // each) - 1) + 1

@@ -14,7 +14,7 @@ PRINTED_MATRIX: Final = ((0, -1), (1, 1))
 
 
 def printed_program(a: bool, b: bool, c: bool) -> bool:
-    """Return what the draft paper's program named xor returns. Source: the draft paper, section 2."""
+    """Return the output of the draft paper's program named xor. Source: the draft paper, section 2."""
     return not (a and b and c) and not (not a and not b and not c)
 
 
@@ -39,9 +39,9 @@ def truth(function: Function, n: int) -> Bool[np.ndarray, " rows"]:
 
 
 def printed_network() -> Float[np.ndarray, "rows 2"]:
-    """Return equation 3's sigmoid at each of the four inputs, before its two numbers are compared with 0.
+    """Return the sigmoid of equation 3 at each of the four inputs, before its two values are compared with 0.
 
-    The two matrices have nothing between them and make one linear map, and a sigmoid is always above 0.
+    Without a nonlinearity between them, the two matrices are one linear map. A sigmoid is always above 0.
 
     Source: the draft paper, equation 3.
     """
@@ -66,16 +66,16 @@ class TwoLayers:
         return np.maximum(0, inputs(len(self.first[0])) @ np.array(self.first).T + np.array(self.bias))
 
     def output(self) -> Float[np.ndarray, " rows"]:
-        """Return the number that is compared with 0, at each of the inputs."""
+        """Return the value compared with 0, at each of the inputs."""
         return self.hidden() @ np.array(self.second) + self.threshold
 
     def computes(self, function: Function) -> bool:
-        """Return whether it equals the function at every input."""
+        """Return whether the network equals the function at every input."""
         return bool(((self.output() > 0) == truth(function, len(self.first[0]))).all())
 
 
 def not_all_equal_network(n: int) -> TwoLayers:
-    """Return a network for not all equal of n inputs; its two hidden units are "none is true" and "all are true".
+    """Return a network for "not all equal" of n inputs; its two hidden units are "none is true" and "all are true".
 
     For two inputs this is xor.
     """
@@ -83,7 +83,7 @@ def not_all_equal_network(n: int) -> TwoLayers:
 
 
 def xor_network(n: int) -> TwoLayers:
-    """Return a network for xor of n inputs: hidden units with a kink at each count of true inputs draw a zigzag."""
+    """Return a network for xor of n inputs: hidden units add a kink at each count of true inputs, forming a zigzag."""
     return TwoLayers(
         first=((1,) * n,) * n,
         bias=tuple(-count for count in range(n)),

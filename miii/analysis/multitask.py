@@ -1,4 +1,4 @@
-"""All residues at once: accuracy by target, frequencies of the neurons, and attention of the heads."""
+"""All residues at once: accuracy by target, frequencies of the neurons, attention of the heads."""
 
 import statistics
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def check(config: object) -> Residues:
     """Return the config of a task on all residues.
 
     Raises:
-        InputError: it is another task's.
+        InputError: the config is for a different task.
     """
     if not isinstance(config, Residues):
         raise InputError(f"task must be residues for this analysis (got {getattr(config, 'name', config)}).")
@@ -33,7 +33,7 @@ def check(config: object) -> Residues:
 
 
 def accuracies(model: Transformer, task: Task) -> dict[str, float]:
-    """Return the accuracy of each target on the held-out numbers that training evaluates.
+    """Return the accuracy on each target, over the held-out numbers that training evaluates.
 
     Source: Syrkis 2024's preprint.
     """
@@ -87,7 +87,7 @@ class Active:
     overall: Bool[Tensor, "steps frequency"]
 
     def counts(self, marks: Bool[Tensor, "steps frequency"]) -> dict[str, int]:
-        """Return the number of active frequencies at each step, by one of the rules."""
+        """Return the number of active frequencies at each step, by one rule."""
         return {str(step): int(count) for step, count in zip(self.steps, marks.sum(1), strict=True)}
 
 
@@ -140,6 +140,6 @@ def heads(model: Transformer, task: Task) -> tuple[Head, ...]:
 
 
 def reported_power(report: dict[str, Any]) -> dict[int, Float[Tensor, " frequency"]]:
-    """Return the frequency power by step that a report holds; empty if it holds none."""
+    """Return the frequency power by step from a report; empty if it has none."""
     rows = report.get("frequency_power", {})
     return {int(step): torch.tensor(values, dtype=torch.float64) for step, values in rows.items()}

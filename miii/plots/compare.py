@@ -8,15 +8,15 @@ import pandas as pd
 from miii.plots.style import CATEGORY, FLUID, HEIGHT, MAIN, Chart
 
 DASHES = ([1, 0], [6, 3], [2, 2])  #: for more architectures than colors
-ROW = 26  #: pixels an architecture
+ROW = 26  #: pixels per architecture
 
 
 def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
-    """Draw one line a run. A click in the legend shows one architecture alone, a click beside it all of them.
+    """Draw one line per run. A click in the legend shows one architecture; a click elsewhere shows all.
 
     Args:
-        curves: as from ``analysis.compare.curves``: columns run, architecture, seed, step, value.
-        title: of the value.
+        curves: from ``analysis.compare.curves``: columns run, architecture, seed, step, value.
+        title: title of the value.
         chance: start of the axis.
     """
     names = list(dict.fromkeys(curves["architecture"]))
@@ -45,7 +45,7 @@ def spread(summary: pd.DataFrame, measure: str, title: str) -> Chart:
     """Draw a measure by architecture: the median over seeds as a point, minimum to maximum as a line.
 
     Args:
-        summary: as from ``analysis.compare.summary``.
+        summary: from ``analysis.compare.summary``.
     """
     known = summary[summary[measure].notna()]
     order = list(summary["architecture"])

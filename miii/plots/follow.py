@@ -1,4 +1,4 @@
-"""One input in a network: attention, neurons, logits, and the waves behind the answer."""
+"""One input to a network: attention, neurons, logits, and the waves behind the answer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +34,7 @@ def looks_at(weights: Float[Tensor, "head pos"], names: Sequence[str]) -> Chart:
     """Draw each head's attention from the last position to each position, for one input.
 
     Args:
-        names: of the tokens at each position.
+        names: tokens at each position.
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), figure 3.
     """
@@ -64,7 +64,7 @@ def looks_at(weights: Float[Tensor, "head pos"], names: Sequence[str]) -> Chart:
 
 
 def neurons_write(written: NeuronWrites, post: Float[Tensor, " neuron"], most: int = 12) -> Chart:
-    """Draw the neurons with the largest contributions, colored by the frequency of what they write.
+    """Draw the neurons with the largest contributions, colored by the frequency that they write.
 
     Args:
         post: activations of all neurons.
@@ -124,7 +124,9 @@ def answer_logits(prediction: Prediction, truth: int) -> Chart:
         }
     )
     x = alt.X("c:O", title="answer c", axis=alt.Axis(labelAngle=0, labelOverlap=True))
-    y = alt.Y("logit:Q", title="logit above the mean", scale=alt.Scale(padding=14))  # pixels, room for the numbers
+    y = alt.Y(
+        "logit:Q", title="logit above the mean", scale=alt.Scale(padding=14)
+    )  # pixels; leaves room for the numbers
     tooltip: list[Any] = [
         "c:O",
         alt.Tooltip("logit:Q", format=".3f"),
@@ -183,13 +185,13 @@ def argued(waves: Waves, answer: int, runner_up: int) -> Chart:
 
 
 def agreeing(waves: Waves, answer: int, most: int = 5) -> Chart:
-    """Draw the strongest waves over answers, one above another, and their sum below, on one scale.
+    """Draw the strongest waves over answers, stacked, with their sum below, on one scale.
 
     Source: ``analysis.follow.Waves``.
     """
     strongest, total = waves.strongest(most), waves.wave.sum(0)
     unit = max(waves.amplitude.max().item(), 1e-9) / REACH
-    lowest = max(1, -int(-(total.max().item() / unit + REACH) // 1))  # room above the sum
+    lowest = max(1, -int(-(total.max().item() / unit + REACH) // 1))  # leave room above the sum
     lines = [(f"k = {k}", lowest + len(strongest) - i, waves.wave[k - 1]) for i, k in enumerate(strongest, 1)]
     lines.append(("all", 0, total))
     frame = pd.DataFrame(

@@ -11,7 +11,7 @@ from miii.plots.style import Chart
 
 
 def frame(chart: Chart) -> pd.DataFrame:
-    """Return the data of a chart; a heatmap's has one row a cell: row, column, value."""
+    """Return the data of a chart; a heatmap has one row per cell: row, column, value."""
     inner: Any = chart
     while not isinstance(inner.data, pd.DataFrame):  # of a facet or layers, the first layer
         inner = inner.layer[0] if isinstance(inner, alt.LayerChart) else inner.spec

@@ -13,7 +13,7 @@ from miii.plots.image import url
 from miii.plots.style import BLUE_ORANGE, CANVAS, FIXED, VIRIDIS, clicked, top_legend
 
 CELL: Final = "cell"  #: name of the selection made by a click on a cell: row and column
-COLUMNS: Final = ["image", "cells", "rows", "columns"]  #: of a heatmap's data, which has one row
+COLUMNS: Final = ["image", "cells", "rows", "columns"]  #: columns of a heatmap's data, which has one row
 
 
 def heatmap(
@@ -31,8 +31,8 @@ def heatmap(
 
     Args:
         title, row, column, value: titles of chart, axes and legend, with units.
-        size: width in pixels, rounded to whole pixels a cell; the height follows from the shape.
-        domain: ends of the color scale; the matrix's range if None.
+        size: width in pixels, rounded to whole pixels per cell; the height follows from the shape.
+        domain: ends of the color scale; if None, the matrix's range.
         diverging: center the colors on 0, for signed values.
     """
     values = matrix.double().numpy()
@@ -100,12 +100,12 @@ def panels(
     columns: int = 2,
     size: int = 150,
 ) -> alt.FacetChart:
-    """Draw several matrices of label codes, of one shape, with one legend and a name above each.
+    """Draw several matrices of label codes with the same shape, one shared legend, and a name above each.
 
     Args:
         codes: the matrices by name.
         columns: number of matrices in a row.
-        size: width of each in pixels, rounded to whole pixels a cell.
+        size: width of each in pixels, rounded to whole pixels per cell.
     """
     table, (rows, across) = _rgba(colors), next(iter(codes.values())).shape
     data = [
@@ -135,7 +135,7 @@ def _chart(
     value: str,
     title: str,
 ) -> alt.LayerChart:
-    # One rectangle a cell would take a quarter of a second for 113 x 113 cells at every change. So the matrix is one
+    # One rectangle per cell would take 0.25 s for 113 x 113 cells at every change. So the matrix is one
     # image, and an interval selection follows the pointer to look up the cell for the tooltip.
     rows, columns = pixels.shape[:2]
     cell = max(1, round(size / columns))  # whole pixels, so that all cells have the same size
@@ -186,7 +186,7 @@ def _image(chart: alt.Chart, shape: tuple[int, int], names: tuple[str, str]) -> 
 
 
 def _legend(chart: alt.Chart, color: alt.Color) -> alt.Chart:
-    """Draw only the legend; the pixels have their colors already."""
+    """Draw only the legend; the pixels are already colored."""
     return chart.mark_square(opacity=0, size=0, tooltip=None).encode(color=color)
 
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 
 def url(pixels: UInt8[np.ndarray, "row column 4"]) -> str:
-    """Return the ``data:`` URL of a PNG with one pixel a cell (red, green, blue, opacity). Source: RFC 2397."""
+    """Return the ``data:`` URL of a PNG with one pixel per cell (red, green, blue, opacity). Source: RFC 2397."""
     image = Image.fromarray(pixels)
-    # a palette, if there are few enough colors, takes a third of the bytes
+    # with few enough colors, a palette takes a third of the bytes
     used, codes = np.unique(np.ascontiguousarray(pixels).view(np.uint32), return_inverse=True)
     if len(used) <= 256:
         image = Image.fromarray(codes.reshape(pixels.shape[:2]).astype(np.uint8))

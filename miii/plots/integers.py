@@ -12,8 +12,8 @@ from miii.plots.image import url
 from miii.plots.style import ACCENT, CANVAS, CATEGORY, FIXED, FLUID, HEIGHT, MAIN, MUTED, TRAIN, Chart, top_legend
 from miii.tasks.primes import PARTS
 
-PART_COLORS = (TRAIN, CATEGORY[3], MUTED)  #: of ``PARTS``
-SQUARE = 640  #: side of a picture in pixels; larger only for more cells than that
+PART_COLORS = (TRAIN, CATEGORY[3], MUTED)  #: colors of ``PARTS``
+SQUARE = 640  #: side of a picture in pixels, unless it has more cells
 HALF = 330  #: the same for two pictures side by side
 POINTERS = 40  #: tooltip fields along a side of a picture
 
@@ -54,9 +54,9 @@ def density(values: Density) -> Chart:
 
 
 def wheel(values: Classes, size: int = 380) -> Chart:
-    """Draw the classes modulo q around a circle; the area of a sector is its number of integers, or of primes.
+    """Draw the classes modulo q around a circle, with sector areas proportional to the number of integers or primes.
 
-    Each has its own scale, on which the largest class reaches the rim.
+    Integers and primes have separate scales; the largest class of each reaches the rim.
     """
     q = values.modulus
     angle = 2 * math.pi / q
@@ -103,7 +103,7 @@ def polar(values: Polar, size: int = 310) -> alt.Chart:
     names = ["other", f"multiple of {values.q}", "prime"]
     code = np.where(values.prime, 2, np.where(values.multiple, 1, 0))
     frame = pd.DataFrame({"n": values.n, "kind": [names[i] for i in code]}).iloc[np.argsort(code, kind="stable")]
-    # round to hundredths, far smaller than a dot, to save half of the bytes
+    # round to hundredths, far smaller than a dot, to halve the size
     frame["x"], frame["y"] = (frame["n"] * np.cos(frame["n"])).round(2), (frame["n"] * np.sin(frame["n"])).round(2)
     reach = 1.02 * max(1, int(values.n.max()) if len(values.n) else 1)
     scale = alt.Scale(domain=[-reach, reach], nice=False)
@@ -243,7 +243,7 @@ def _picture(
     Args:
         frame: the fields, one row each, and their tooltips.
         axes: for x and y the title, the columns with the start and end of a field, and the domain.
-        colors: of the legend.
+        colors: colors of the legend.
         downwards: whether y counts from the top.
     """
     cell = max(1, size // pixels.shape[1])

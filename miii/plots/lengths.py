@@ -1,4 +1,4 @@
-"""Networks for the MIU puzzle: accuracy by length, and evidence by the number of I's."""
+"""Networks for the MIU puzzle: accuracy by length, evidence by number of I's."""
 
 from typing import Any
 

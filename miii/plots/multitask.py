@@ -10,7 +10,7 @@ from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, Chart, top_lege
 
 
 def right_by_target(accuracy: Mapping[str, float], chance: Mapping[str, float]) -> Chart:
-    """Draw the accuracy on each target, and that of always predicting its most common answer."""
+    """Draw the accuracy on each target, and the accuracy of always predicting its most common answer."""
     names = {"network": MAIN, "commonest answer": MUTED}
     frame = pd.DataFrame(
         [

@@ -18,9 +18,9 @@ _DRAW = (
 
 
 def picture(chart: Chart, kind: Literal["png", "svg"]) -> bytes:
-    """Draw a chart into a file's bytes, by Vega itself.
+    """Render a chart with Vega and return the file's bytes.
 
-    Draw in a separate process, so that its hundred megabytes are freed afterwards.
+    Runs in a separate process, so its hundred megabytes are freed afterwards.
 
     Raises:
         InputError: the chart cannot be drawn.

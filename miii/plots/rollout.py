@@ -1,4 +1,4 @@
-"""Roll-outs: one of them token by token, and the accuracy of many."""
+"""Roll-outs: a single one token by token, and the accuracy of many."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,11 +13,11 @@ from miii.plots.heatmap import heatmap
 from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, WRONG, Chart, top_legend
 
 WHO = {"network": MAIN, "untrained": MUTED, "repeats the first frame": ACCENT}
-CELL = 84  #: pixels a token
+CELL = 84  #: pixels per token
 
 
 def written(rolled: Rollout, row: int = 0) -> Chart:
-    """Draw one roll-out, a row a frame and a column a token: what the network wrote, and the truth if it differs."""
+    """Draw one roll-out, one row per frame and one column per token, with the truth wherever the network is wrong."""
     names, config = rolled.config.token_names, rolled.config
     slots = ["step", *(f"{config.base}^{i}" for i in range(config.width - 1, -1, -1)), "label"]
     frame = pd.DataFrame(
@@ -53,7 +53,7 @@ def written(rolled: Rollout, row: int = 0) -> Chart:
 
 
 def rollout_integers(report: Mapping[str, Any]) -> Chart:
-    """Draw the share of integers correct in all digits by frames ahead, and of the controls."""
+    """Draw the share of integers correct in all digits by frames ahead, with controls."""
     found = {"network": report["rollout"], "untrained": report["untrained"]}
     rows = [
         {"who": who, "ahead": row["ahead"], "integers": row["integers"]}
@@ -66,7 +66,7 @@ def rollout_integers(report: Mapping[str, Any]) -> Chart:
 
 
 def rollout_labels(report: Mapping[str, Any]) -> Chart:
-    """Draw the labels' ROC AUC by frames ahead, after own frames, after true frames, and from the last digit alone."""
+    """Draw the labels' ROC AUC by frames ahead: after own frames, after true frames, and from the last digit alone."""
     names = {"label_auc": "own frames", "label_auc_true": "true frames"}
     rows = [
         {"who": words, "ahead": row["ahead"], "auc": row[name]}
@@ -81,7 +81,7 @@ def rollout_labels(report: Mapping[str, Any]) -> Chart:
 
 
 def rollout_digits(report: Mapping[str, Any], base: int) -> Chart:
-    """Draw the share of correct digits one frame ahead by place, and of the controls."""
+    """Draw the share of correct digits one frame ahead by place, with controls."""
     found = {"network": report["rollout"][0]["digits"], "untrained": report["untrained"][0]["digits"]}
     found["repeats the first frame"] = report["copy"][0]
     rows = [

@@ -1,4 +1,4 @@
-"""Compare judges of primes: networks and trial division."""
+"""Compare classifiers of primes: networks and trial division."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from miii.sparse.judge import Judged, Recall
 
 
 def recalls(networks: Mapping[str, Recall], sieves: Mapping[str, Recall]) -> Chart:
-    """Draw the recall on composites of networks and of trial division; recall on primes is in the tooltip.
+    """Draw the recall on composites of networks and trial division; recall on primes is in the tooltip.
 
     The axis does not start at zero, so dots mark the values instead of bars.
 
@@ -50,7 +50,7 @@ def recalls(networks: Mapping[str, Recall], sieves: Mapping[str, Recall]) -> Cha
 
 
 def seen_factors(networks: Mapping[str, Judged]) -> Chart:
-    """Draw the AUC of primes against the held-out composites of each smallest factor, one line a network."""
+    """Draw the AUC of primes against the held-out composites of each smallest factor, one line per network."""
     frame = pd.DataFrame(
         [
             {"network": name, "q": f.q, "auc": f.auc, "low": f.low, "high": f.high, "integers": f.integers}

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import altair as alt
 
-# Altair refuses more than 5,000 rows by default; charts here have one row for each value, such as a neuron.
+# Altair refuses more than 5,000 rows by default; charts here have one row per value, such as a neuron.
 alt.data_transformers.disable_max_rows()
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
@@ -29,7 +29,7 @@ VIRIDIS: Final = _colors(
 BLUE_ORANGE: Final = _colors("134b852f78b35da2cb9dcae1d2e5eff2f0ebfce0bafbbf74e8932fc5690d994a07")
 HEIGHT = 240  #: default height in pixels
 
-# Sizes are of the plot itself; Streamlit's theme would otherwise subtract title and legend.
+# Width and height set the size of the plot itself; Streamlit's theme would subtract title and legend.
 FIXED: Final = alt.AutoSizeParams(type="pad")  #: width and height as given
 FLUID: Final = alt.AutoSizeParams(type="fit-x", contains="padding")  #: as wide as the page
 
@@ -40,20 +40,20 @@ CANVAS: Final = {"embedOptions": {"renderer": "canvas"}}
 def clicked(name: str, *fields: str) -> alt.Parameter:
     """Return a selection of these fields by a click on a mark.
 
-    The chart needs a fixed name, since the name from Altair changes with the data.
+    The chart needs a fixed name, since Altair's default name changes with the data.
     """
     return alt.selection_point(name=name, fields=list(fields), on="click", toggle=False)
 
 
 def top_legend(**options: Any) -> alt.Legend:
-    """Return a legend in one line right above the plot."""
+    """Return a one-line legend directly above the plot."""
     return alt.Legend(orient="top", title=None, offset=4, padding=0, **options)
 
 
 def log_axis() -> alt.Axis:
     """Return a logarithmic vertical axis with ticks at powers of ten, or also at 2 and 5 for a short range.
 
-    The browser decides, so that other values do not change the specification.
+    The browser decides, so new values do not change the specification.
     """
     decades = range(-12, 7)
     few, all_of_them, every_second = (

@@ -23,7 +23,7 @@ def loss_weights(task: Task) -> alt.Chart:
 
 
 def chance(task: Task) -> alt.Chart:
-    """Draw the accuracy on each target of always predicting its most common answer."""
+    """Draw the chance level of each target: the accuracy of always predicting its most common answer."""
     best = [target.labels.bincount().max().item() / len(target.labels) for target in task.targets]
     return _bars(task, "accuracy", "right by chance", best, "Accuracy by chance")
 

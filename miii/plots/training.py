@@ -26,11 +26,11 @@ MOST = 4_000  #: most points of a chart
 
 
 def loss(metrics: pd.DataFrame, steps: int | None = None, unit: str = "nats") -> alt.Chart:
-    """Draw the loss of both splits over the steps on a log scale; ``metrics`` as from ``Run.metrics``.
+    """Draw the loss of both splits over the steps on a log scale; ``metrics`` from ``Run.metrics``.
 
     Args:
         steps: end of the axis; the last row if None.
-        unit: of the loss.
+        unit: unit of the loss.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 1.
     """
@@ -52,7 +52,7 @@ def accuracy(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
 
 
 def sieving(metrics: pd.DataFrame, steps: int | None = None) -> Chart:
-    """Draw the AUC of primes over the steps, against all composites and those of each smallest factor.
+    """Draw the AUC of primes over the steps, against all composites and by smallest factor.
 
     Dashed lines show the criterion for sieving by 3, ``miii.tasks.primes.SIEVED``.
 
@@ -67,7 +67,7 @@ def sieving(metrics: pd.DataFrame, steps: int | None = None) -> Chart:
     names = list(long["line"].unique())
     scale = alt.Scale(domain=names, range=CATEGORY[: len(names)])
     color = alt.Color("line:N", scale=scale, legend=top_legend())
-    # a fixed scale: 0.5 is chance, slightly less is noise
+    # a fixed scale: 0.5 is chance, and noise goes slightly below
     y = alt.Y("value:Q", title="area under the ROC curve", scale=alt.Scale(domain=[0.4, 1]))
     shown = [
         "step:Q",
@@ -242,7 +242,7 @@ def _lines(
     steps: int | None,
     shown: str,
 ) -> alt.Chart:
-    """Draw a line for each of some columns, under new names."""
+    """Draw one line per column, with new names."""
     scale = alt.Scale(domain=list(colors), range=list(colors.values()))
     return (
         alt.Chart(_long(metrics, names))
@@ -259,7 +259,7 @@ def _lines(
 
 
 def _long(metrics: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Return some columns in long form (step, value, line); of many rows an even sample with the first and last."""
+    """Return columns in long form (step, value, line); thin many rows evenly, keeping the first and last."""
     most = max(2, MOST // max(1, len(names)))
     if len(metrics) > most:
         metrics = metrics.iloc[np.linspace(0, len(metrics) - 1, most).round().astype(int)]

@@ -47,7 +47,7 @@ class Grid:
 
 
 def judged(network: GridNetwork) -> Judged:
-    """Judge a network on the ranges of its config."""
+    """Score a network on the ranges of its config."""
     config = network.config
     train = evidence(network, config.low, config.middle).numpy()
     test = evidence(network, config.middle, config.end).numpy()
@@ -55,7 +55,7 @@ def judged(network: GridNetwork) -> Judged:
 
 
 def save(folder: str | Path, last: Step) -> Grid:
-    """Judge a network after its last step and save it.
+    """Score a network after its last step and save it.
 
     Raises:
         InputError: ``folder`` exists or cannot be written.
@@ -92,10 +92,10 @@ def open(folder: str | Path) -> Grid:
 def report(folder: Path) -> Judged:
     """Read the ``report.json`` of a folder from ``save``, or of a run judged by ``of_digits``.
 
-    Reads nothing else: opening a run on three million integers takes a second and much memory.
+    Reads nothing else, since opening a run on three million integers takes a second and much memory.
 
     Raises:
-        InputError: the file cannot be read, or is another kind of report.
+        InputError: the file cannot be read, or is a different kind of report.
     """
     path = folder / "report.json"
     try:

@@ -1,4 +1,4 @@
-"""Judge a judge of primes: recalls at a threshold from training, those of trial division, and the depth."""
+"""Score a classifier of primes: recalls at a training threshold, depth of the sieve, and trial division's recalls."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from miii.model.transformer import Transformer
 from miii.tasks import Primes, Task
 
 LEAST = 0.99  #: least recall on training primes
-SLACK = 0.001  #: difference in summed recalls at which thresholds count as equally good
+SLACK = 0.001  #: largest difference in summed recalls between equally good thresholds
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Recall:
 
 @dataclass(frozen=True)
 class Judged:
-    """The scores of a network's evidence. ``factors`` are of held-out integers, by smallest prime factor.
+    """The scores of a network's evidence. ``factors`` covers held-out integers by smallest prime factor.
 
     Attributes:
-        threshold: of the evidence, from the training integers.
+        threshold: on the evidence, from the training integers.
         train, test: recalls at the threshold.
         sieve_depth: the largest prime up to which every factor is seen; see ``analysis.sieve.Depth``.
     """
@@ -58,9 +58,9 @@ class Judged:
 
 
 def sieve_recall(low: int, high: int, primes: tuple[int, ...]) -> Recall:
-    """Count the recalls of trial division by some primes on the integers ``low`` (at least 2) .. ``high`` - 1.
+    """Return the recalls of trial division by some primes on the integers ``low`` (at least 2) .. ``high`` - 1.
 
-    All multiples of them are predicted composite, even the primes themselves.
+    All multiples are predicted composite, even the primes themselves.
 
     Raises:
         InputError: there are no primes or no composites in the range.
@@ -85,11 +85,11 @@ def recall(predicted: Bool[np.ndarray, " integers"], prime: Bool[np.ndarray, " i
 
 
 def threshold(score: Float[np.ndarray, " integers"], prime: Bool[np.ndarray, " integers"]) -> float:
-    """Return the evidence at or above which to predict "prime", from the training integers.
+    """Return the threshold on the evidence at or above which to predict "prime", from the training integers.
 
-    Considers thresholds that keep 99% of the primes, and among them those with a sum of recalls within 0.001 of the
-    best. Returns the middle of these: a network that sieves by a few primes has two heaps of evidence with a gap, in
-    which thresholds are equally good on training integers, and the middle is the safest on new ones.
+    Considers thresholds that keep 99% of the primes and have a sum of recalls within 0.001 of the best, and returns
+    the middle of these. If a network sieves by a few primes, its evidence has two clusters with a gap. All thresholds
+    in the gap are equally good on training integers, and the middle is the safest on new ones.
 
     Source: Youden's index (1950).
     """
@@ -104,7 +104,7 @@ def threshold(score: Float[np.ndarray, " integers"], prime: Bool[np.ndarray, " i
 def judge(
     train: Float[np.ndarray, " train"], test: Float[np.ndarray, " test"], n: Int[np.ndarray, " integers"], seed: int = 0
 ) -> Judged:
-    """Judge a network by its evidence: take the threshold from training integers and the rest from held-out ones.
+    """Score a network by its evidence, with a threshold from the training integers.
 
     AUCs by factor use at most 50,000 held-out integers, drawn at random.
 
@@ -134,7 +134,7 @@ def judge(
 
 
 def of_digits(model: Transformer, task: Task, config: Primes) -> Judged:
-    """Judge a transformer that reads digits, on a split by range.
+    """Score a transformer that reads digits, on a split by range.
 
     Raises:
         InputError: the split is not by range, or as ``judge``.

@@ -10,7 +10,7 @@ from miii.sparse import encoding
 
 
 class GridConfig(Frozen):
-    """Grid, ranges, network and training: everything that determines the weights on one machine.
+    """Configure grid, ranges, network and training: everything that determines the weights on one machine.
 
     The default ranges are a tenth of the paper's, which are in ``PAPER``.
 
@@ -18,7 +18,7 @@ class GridConfig(Frozen):
         InputError: a field is unknown or out of range, the kernel does not divide the side, the heads do not divide the
             width, the ranges end beyond the grid, or a sequence is longer than the training range.
 
-    Source: encoding and ranges of Lee and Kim, who do not publish sizes and weights.
+    Source: encoding and ranges of Lee and Kim, who publish neither sizes nor weights.
     """
 
     side: int = Field(encoding.SIDE, ge=2, le=200, description="cells of the grid along each of its three axes")
@@ -72,7 +72,7 @@ PAPER = {"n_train": 1_000_000, "n_test": 2_000_000}
 class GridConvolution(nn.Module):
     """A three-dimensional convolution with stride equal to its kernel, of a grid with a single 1.
 
-    At the patch of the 1 the convolution is one entry of the kernel plus the bias; at all other patches it is the bias,
+    At the patch of the 1, the convolution is one kernel entry plus the bias. At all other patches it is the bias,
     independent of the integer. So only that patch is computed, and the grid is never built.
     """
 
@@ -92,13 +92,13 @@ class GridConvolution(nn.Module):
 
 
 class GridNetwork(nn.Module):
-    """Two logits, composite and prime, for each integer of a sequence of consecutive ones.
+    """Two logits, composite and prime, for each integer in a sequence of consecutive integers.
 
-    Adds the kernel's entry and the patch's place along each axis, combines them in residual blocks, and reads the
-    integers of a sequence together in a transformer. Places start at zero, so a place without training integers adds
-    nothing.
+    Adds the kernel entry and an embedding of the patch's place along each axis, applies residual blocks, and runs a
+    transformer over the integers of a sequence. Place embeddings start at zero, so a place without training integers
+    adds nothing.
 
-    Source: grid sequence, convolution, residual network and transformer of Lee and Kim, with other sizes.
+    Source: grid sequence, convolution, residual network and transformer of Lee and Kim, with different sizes.
     """
 
     def __init__(self, config: GridConfig) -> None:

@@ -28,7 +28,7 @@ class Step:
 
 
 def train(config: GridConfig) -> Iterator[Step]:
-    """Train step by step, from step 1 on. Sequences start anywhere in the training range.
+    """Train step by step, from step 1. Sequences start anywhere in the training range.
 
     Sets torch's threads. Deterministic for one config and machine.
 

@@ -1,7 +1,7 @@
-"""Attention heads: their QK and OV circuits, where they look, and at which frequencies of the operands.
+"""Attention heads: their QK and OV circuits, their attention, and its frequencies over the operands.
 
 QK and OV circuits act on token embeddings (the direct path). They are exact in the first layer; deeper heads also read
-what earlier blocks wrote.
+the output of earlier blocks.
 """
 
 import math
@@ -23,13 +23,13 @@ CONSTANT = 1e-6  #: attention with a standard deviation below this is constant: 
 def qk(
     model: Transformer, layer: int = 0, queries: Int[Tensor, " query"] | None = None
 ) -> Float[Tensor, "head query pos key"]:
-    """Return the score of each query token at the last position for each key token at each position, before softmax.
+    """Return pre-softmax scores of each query token at the last position for each key token at each position.
 
     Includes position embeddings, biases and the factor 1 / sqrt(d_head): in the first layer, a softmax over the
     positions of an example's tokens is its attention pattern. Without a norm, a position adds a constant to a row.
 
     Args:
-        queries: the query tokens; all tokens if None.
+        queries: the query tokens; if None, all tokens.
 
     Raises:
         InputError: there is no such layer, or the blocks are not plain.
@@ -47,10 +47,10 @@ def qk(
 
 
 def ov(model: Transformer, layer: int = 0, pos: int | None = None) -> Float[Tensor, "head token d_vocab_out"]:
-    """Return what each head writes to the logits if it attends to one token only, minus the mean over answers.
+    """Return what each head writes to the logits if it attends only to one token, minus the mean over answers.
 
-    This is W_E W_V W_O W_U. With ``pos`` the token stands at that position and W_pos and b_V are included; the sum over
-    keys of pattern times row is then what a head of the first layer writes directly.
+    This is W_E W_V W_O W_U. With ``pos``, the token is at that position and W_pos and b_V are included; the sum over
+    keys of pattern times row is then the direct output of a head in the first layer.
 
     Raises:
         InputError: there is no such layer or position, or the blocks are not plain.
@@ -73,7 +73,7 @@ def check_layer(model: Transformer, layer: int) -> None:
     """Check that the model has a layer.
 
     Raises:
-        InputError: it does not.
+        InputError: the model has no such layer.
     """
     if not 0 <= layer < model.config.n_layers:
         raise InputError(f"layer must be in 0 .. {model.config.n_layers - 1} (got {layer}).")
@@ -152,19 +152,19 @@ def at_end(
 
 
 def _depends_on_tokens_alone(model: Transformer, tokens: Tensor, layer: int) -> bool:
-    """Return whether a layer's scores depend on each token and its position only, so ``qk`` gives all of them."""
+    """Return whether a layer's scores depend only on each token and its position, so ``qk`` gives all of them."""
     return layer == 0 and model.config.plain and tokens.shape[1] == model.n_ctx
 
 
 @dataclass(frozen=True)
 class Rhythm:
-    """At which frequencies of a and b the last position's attention varies.
+    """The frequencies of a and b at which the last position's attention varies.
 
     Attributes:
-        layer: which block.
+        layer: index of the block.
         deviation: standard deviation of each weight over the pairs.
         power: share of that variance by the frequency of a (row) and of b (column), 0 .. p // 2. The first column
-            varies with a alone, the first row with b alone. Zero where ``deviation`` is below ``CONSTANT``.
+            varies with a alone, the first row with b alone. Zero if ``deviation`` is below ``CONSTANT``.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 4 and appendix B.
     """

@@ -64,9 +64,9 @@ class Contributions:
 def contributions(
     model: Transformer, tokens: Int[Tensor, "examples pos"], labels: Int[Tensor, " examples"]
 ) -> Contributions:
-    """Split the centered logit of the correct answer into what each part of the network wrote.
+    """Split the centered logit of the correct answer among the parts of the network.
 
-    ``of("MLP") / total()`` is the share of the answer that goes through the MLP.
+    ``of("MLP") / total()`` is the MLP's share of the answer.
 
     Raises:
         InputError: the blocks are not plain.
@@ -87,7 +87,7 @@ def contributions(
 def _written(
     model: Transformer, tokens: Tensor, along: Float[Tensor, "examples d_model"], answers: Tensor
 ) -> Float[Tensor, "part examples"]:
-    """Return what each part writes along each example's own direction."""
+    """Return what each part writes along each example's direction."""
     rows = [((model.W_E[tokens[:, -1]] + model.places()[tokens.shape[1] - 1]) * along).sum(-1)]
     for layer, block in enumerate(model.blocks):
         z, resid = at_end(model, tokens, layer)
@@ -98,7 +98,7 @@ def _written(
 
 
 def _written_by_biases(model: Transformer, along: Tensor, answers: Tensor) -> Tensor:
-    """Return what b_O of every block and b_U add; zeros for a model without them."""
+    """Return the contribution of every block's b_O and of b_U; zeros for a model without biases."""
     constant = torch.zeros_like(model.W_E[0])
     for block in model.blocks:
         constant = add_bias(constant, block.b_O)

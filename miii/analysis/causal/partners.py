@@ -1,4 +1,4 @@
-"""Counterfactual partners: for an example, another one with another answer."""
+"""Counterfactual partners: for each example, one with a different answer."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from miii.errors import InputError
 def partners(
     labels: Int[Tensor, " examples"], rows: Int[Tensor, " rows"], generator: torch.Generator
 ) -> Int[Tensor, " rows"]:
-    """Draw for each of some examples another one with another label, uniformly among all of those.
+    """Draw a partner for each example, uniformly among all examples with a different label.
 
     Raises:
         InputError: all labels are the same.
 
-    Source: the corrupted input of Wang et al. 2022 (arXiv 2211.00593), section 3: one with another answer.
+    Source: the corrupted input of Wang et al. 2022 (arXiv 2211.00593), section 3.
     """
     if len(labels.unique()) < 2:
         raise InputError("task must have examples with different answers (got one answer for all).")
@@ -29,7 +29,7 @@ def partners(
 
 @dataclass(frozen=True)
 class Couples:
-    """Indices of clean examples, and for each the index of a corrupted one with another answer."""
+    """Pairs of indices: clean examples, and corrupted examples with different answers."""
 
     clean: Int[Tensor, " couples"]
     corrupt: Int[Tensor, " couples"]

@@ -1,7 +1,7 @@
-"""Activation and path patching: which activations, and which paths between parts, carry the answer from run to run.
+"""Activation and path patching: which activations, and which paths between parts, carry the answer.
 
-Couples of examples with different answers give a clean and a corrupted run. The metric is the logit of the clean answer
-minus that of the corrupted answer, averaged over couples and normalized: 0 for the corrupted run, 1 for the clean run.
+Pairs of examples with different answers give a clean and a corrupted run. The metric is the logit of the clean answer
+minus that of the corrupted answer, averaged over pairs and normalized: 0 for the corrupted run, 1 for the clean run.
 """
 
 import math
@@ -30,7 +30,7 @@ Mlps = Literal["frozen", "recomputed"]
 
 @dataclass(frozen=True)
 class Metric:
-    """The normalized logit difference of some couples: 0 for the corrupted run, 1 for the clean run.
+    """The normalized logit difference over pairs of examples: 0 for the corrupted run, 1 for the clean run.
 
     Attributes:
         clean, corrupt: mean logit difference of each run, in logits (nats).
@@ -49,14 +49,14 @@ class Metric:
         return (last[each, self.clean_answers] - last[each, self.corrupt_answers]).mean().item()
 
     def __call__(self, logits: Float[Tensor, "couples pos d_vocab_out"]) -> float:
-        """Return the normalized difference; NaN if both runs have the same."""
+        """Return the normalized difference; NaN if it is equal in both runs."""
         scale = self.clean - self.corrupt
         return (self.difference(logits) - self.corrupt) / scale if scale else math.nan
 
 
 @dataclass(frozen=True)
 class Runs:
-    """The clean and the corrupted run of some couples: their tokens, and every activation by name."""
+    """The clean and the corrupted run of pairs of examples: tokens, and every activation by name."""
 
     tokens: Mapping[str, Int[Tensor, "couples pos"]]
     acts: Mapping[str, Mapping[str, Tensor]]
@@ -64,7 +64,7 @@ class Runs:
 
 
 def both_runs(model: Transformer, task: Task, couples: Couples) -> Runs:
-    """Run the network on both examples of every couple and keep all activations."""
+    """Run the network on both examples of every pair and keep all activations."""
     tokens = {"clean": task.tokens[couples.clean], "corrupt": task.tokens[couples.corrupt]}
     with torch.no_grad():
         acts = {name: capture(model, some) for name, some in tokens.items()}
@@ -75,11 +75,11 @@ def both_runs(model: Transformer, task: Task, couples: Couples) -> Runs:
 
 @dataclass(frozen=True)
 class Patch:
-    """One patched activation and the normalized logit difference that it gave.
+    """One patched activation and the resulting normalized logit difference.
 
     Attributes:
         layer: None for sites outside the blocks.
-        pos: the position; of scores and pattern the query's.
+        pos: the position; for scores and pattern, the query's.
         head: None if all heads were patched at once, or the site has none.
     """
 
@@ -102,8 +102,8 @@ class Sweep:
 def sweep(model: Transformer, task: Task, couples: Couples | None = None) -> Sweep:
     """Patch the clean run's activations into the corrupted run: each site at each position, and head by head.
 
-    Patches every site of ``SITES`` except pos_embed, which both runs share. 1 means that the activation alone carries
-    the whole answer, 0 that it carries none of it.
+    Patches every site of ``SITES`` except pos_embed, which is the same in both runs. 1 means that the activation alone
+    carries the whole answer, 0 that it carries none of it.
 
     Args:
         couples: ``draw_couples(task.labels)`` if None.
@@ -183,10 +183,10 @@ def path(
     base: Base = "corrupt",
     mlps: Mlps = "frozen",
 ) -> float:
-    """Return the normalized logit difference after patching the path from a sender to some receivers.
+    """Return the normalized logit difference after patching the paths from a sender to some receivers.
 
-    Take the sender from the other run, freeze every other head (and MLP) at its value in the base, and record what the
-    receivers read. Put that into a second run of the base and recompute everything else.
+    Take the sender from the other run, freeze every other head (and MLP) at its value in the base, and record the
+    receivers' inputs. Patch these into a second run of the base and recompute everything else.
 
     Args:
         sender: an ``embed``, ``z`` or ``mlp_out``.
@@ -267,7 +267,7 @@ def _patch_path(
 
 
 def _changes(receivers: Sequence[Node], read: dict[str, Tensor]) -> dict[str, Callable[[Tensor], Tensor]]:
-    """Return for each activation with a receiver the change that puts in what its receivers read."""
+    """Return the change that patches in the receivers' inputs, for each activation with a receiver."""
     nodes = {name: [node for node in receivers if node.name == name] for name in (node.name for node in receivers)}
 
     def change(name: str) -> Callable[[Tensor], Tensor]:

@@ -65,7 +65,7 @@ class Formula:
         """The (alpha, beta) for which the terms are waves in alpha a + beta b - c; None if they disagree.
 
         (1, 1) is the sum, (1, -1) the difference. Ignores terms that disagree if together they have less than 1% of the
-        squared amplitudes. None without any term. If every k_c shares a divisor with p, several pairs may hold (at the
+        squared amplitudes. None without terms. If every k_c shares a divisor with p, several pairs may fit (at the
         Nyquist frequency sum and difference are equal): then the first of (1, 1), (1, -1), (-1, 1), (-1, -1).
         """
         p = self.p
@@ -102,7 +102,7 @@ class Formula:
         )
 
     def latex_terms(self, digits: int = 3) -> list[str]:
-        """Return each term in LaTeX, amplitudes with some significant digits and phases with as many decimals."""
+        """Return each term in LaTeX: amplitudes with ``digits`` significant digits, phases with as many decimals."""
         parts = []
         for t in self.terms:
             inner = _linear(t, self.p)
@@ -119,7 +119,7 @@ class Formula:
 
 
 def _linear(term: Term, p: int) -> str:
-    """Return ``2 pi k / p (a + b - c)`` if the frequencies agree up to sign, else each of them."""
+    """Return ``2 pi k / p (a + b - c)`` if the frequencies agree up to sign, otherwise a sum with each frequency."""
     if abs(term.k_a) == abs(term.k_b) == term.k_c:
         first, second = ("" if term.k_a > 0 else "-"), ("+" if term.k_b > 0 else "-")
         return rf"\tfrac{{2\pi \cdot {term.k_c}}}{{{p}}}({first}a {second} b - c)"
@@ -136,7 +136,7 @@ class Fit:
             over the fitted half. 1 is perfect, below 0 is worse than that mean; 0 if the logits do not vary.
         argmax_agreement: share of held-out pairs at which formula and network have the same largest logit.
         kl: mean KL divergence from the network's output distribution to the formula's on held-out pairs, in nats.
-        accuracy, loss: of the formula on all pairs, loss in nats. They prove nothing alone: cos w (a + b - c) contains
+        accuracy, loss: the formula on all pairs, loss in nats. They are not evidence: cos w (a + b - c) contains
             the answer.
 
     Source: Nanda et al. 2023, section 4.2, with a held-out half.
@@ -154,10 +154,10 @@ def check_task(config: ModularAddition) -> None:
     """Check that a task can have a formula: its answer is a sum in Z_p.
 
     An expression must be alpha a + beta b + gamma modulo p, with invertible alpha and beta. The controls ``shuffled``
-    and ``relabelled`` pass: they are there to show that no formula fits.
+    and ``relabelled`` pass, so that analyses can show that no formula fits them.
 
     Raises:
-        InputError: the operation is another one.
+        InputError: the answer is not such a sum.
     """
     if config.operation == "expr" and config.modular_sum is None:
         raise InputError(
@@ -179,13 +179,13 @@ def fit(
 ) -> Fit:
     """Fit one term to each frequency of c on half of the pairs, and test the formula on the other half.
 
-    The wave in (a, b) that goes with a frequency k of c is the strongest of the 2-D spectrum, of all p^2 - 1 pairs of
-    frequencies (k_a, k_b). So a network that does not add gets another formula, or a poor one.
+    For each frequency k of c, the wave in (a, b) is the strongest among all p^2 - 1 pairs of frequencies (k_a, k_b) of
+    the 2-D spectrum. So a network that does not add gets a different formula, or a poor fit.
 
     Args:
-        logits: of all pairs, in the order a * p + b.
+        logits: logits of all pairs, in the order a * p + b.
         labels: the correct answers, for ``accuracy`` and ``loss``.
-        frequencies: of c, such as the key frequencies.
+        frequencies: frequencies of c, such as the key frequencies.
         seed: draws the fitted half.
 
     Raises:

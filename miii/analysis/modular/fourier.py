@@ -33,7 +33,7 @@ def basis(p: int) -> Float[Tensor, "component p"]:
     # reduce k n modulo p as integers first, so the angle is exact to the last bit
     angle = 2 * math.pi / p * (n[1 : p // 2 + 1, None] * n % p).double()
     pairs = torch.stack([angle.cos(), angle.sin()], dim=1).flatten(0, 1)
-    matrix = torch.cat([torch.ones(1, p, dtype=torch.float64), pairs])[:p]  # an even p has no last sine
+    matrix = torch.cat([torch.ones(1, p, dtype=torch.float64), pairs])[:p]  # for even p, the last frequency has no sine
     return matrix / matrix.norm(dim=1, keepdim=True)
 
 
@@ -82,7 +82,7 @@ def spectrum(W: Float[Tensor, "p d"]) -> Spectrum:
 
 @dataclass(frozen=True)
 class Choice:
-    """The key frequencies, and the figures that decided.
+    """The key frequencies, and the numbers behind the choice.
 
     Attributes:
         frequencies: the key frequencies, ascending; empty if those above the gap are too weak.
@@ -99,7 +99,7 @@ class Choice:
 
     @property
     def why_none(self) -> str:
-        """Why there is no key frequency, as part of a sentence; empty if there are some."""
+        """The reason why there is no key frequency, as part of a sentence; empty if there are some."""
         if self.frequencies:
             return ""
         which = "the only frequency" if self.above == 1 else f"the weakest of the {self.above} frequencies"
@@ -117,13 +117,13 @@ def key_frequencies(power: Float[Tensor, " frequency"]) -> tuple[int, ...]:
 def choose(power: Float[Tensor, " frequency"]) -> Choice:
     """Choose the key frequencies: those above the widest gap in power, if they are strong enough.
 
-    Sorts the powers and cuts at the largest ratio of neighbors, among the stronger half. There always is a gap, so a
-    floor decides whether there is structure at all: the frequencies above the cut need ten times the median power.
+    Sorts the powers and cuts at the largest ratio of neighbors, among the stronger half. Every spectrum has a widest
+    gap, so a floor decides whether there is structure: frequencies above the cut need ten times the median power.
 
     Nanda et al. 2023 pick key frequencies by eye and publish no threshold.
     """
     ordered = power.double().sort(descending=True)
-    # below a trillionth of the largest power there is only rounding error, and its gaps mean nothing
+    # below a trillionth of the largest power there is only rounding error, with meaningless gaps
     values = ordered.values.clamp_min(max(1e-12 * power.max().item(), torch.finfo(torch.float64).tiny))
     half = max(1, len(values) // 2)
     ratios = values[:half] / values[1 : half + 1] if len(values) > 1 else values.new_ones(1)
@@ -162,7 +162,7 @@ def model_key_frequencies(model: Transformer, p: int | None = None) -> tuple[int
 
 
 def model_choice(model: Transformer, p: int | None = None) -> Choice:
-    """Return the key frequencies of a model, as ``model_key_frequencies``, and the figures that decided.
+    """Return the key frequencies of a model, as ``model_key_frequencies``, and the numbers behind the choice.
 
     Raises:
         InputError: as ``model_key_frequencies``.
@@ -210,7 +210,7 @@ def neuron_logit_spectrum(model: Transformer) -> Spectrum:
 
 
 def power_over_training(matrices: Iterable[Float[Tensor, "p d"]]) -> Float[Tensor, "snapshot frequency"]:
-    """Return the power of each frequency, one row a snapshot. Rows sum to 1.
+    """Return the power of each frequency, one row per snapshot. Rows sum to 1.
 
     Source: Nanda et al. 2023, figure 7.
     """
@@ -236,7 +236,7 @@ class Circle:
 def circle(W: Float[Tensor, "p d"], frequency: int) -> Circle:
     """Project the rows of W onto the plane of its cosine and sine directions at one frequency.
 
-    The directions are W's components (basis row @ W), made orthonormal: an exact circle stays one, and unequal or
+    The directions are W's components (basis row @ W), made orthonormal: an exact circle stays a circle, and unequal or
     oblique directions give an ellipse.
 
     Raises:

@@ -42,7 +42,7 @@ def block_power(coefficients: Float[Tensor, "p p *rest"]) -> Float[Tensor, "freq
 
 
 def powers(values: Float[Tensor, "p p functions"]) -> Float[Tensor, "frequency frequency functions"]:
-    """Return ``block_power`` of many functions, in less memory than all their coefficients need."""
+    """Return ``block_power`` of many functions, in chunks to save memory."""
     return torch.cat([block_power(transform(some)) for some in values.split(CHUNK, dim=2)], dim=2)
 
 

@@ -11,7 +11,7 @@ from miii.model.tap import must_be_finite
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
-MIN_P = 11  #: a smaller p has fewer than five frequencies, too few for some to stand out
+MIN_P = 11  #: smaller p have fewer than five frequencies, too few for any to stand out
 
 
 def modulus(task: Task) -> int:
@@ -31,7 +31,7 @@ def modulus(task: Task) -> int:
 def logits(model: Transformer, task: Task) -> Float[Tensor, "examples d_vocab_out"]:
     """Return the logits of every example at the last position, minus their mean over answers, in float64.
 
-    Softmax ignores the mean. The forward pass runs in the weights' own precision.
+    Softmax ignores the mean. The forward pass runs in the weights' precision.
 
     Raises:
         InputError: a logit is not finite.

@@ -1,4 +1,4 @@
-"""The neurons of the last block: their frequencies, their phases, and what they write."""
+"""The neurons of the last block: frequencies, phases, and writes to the logits."""
 
 import math
 from collections.abc import Iterable
@@ -20,9 +20,9 @@ DEAD = 1e-6  #: a neuron is dead if its variance is below this share of the larg
 class Neurons:
     """The neurons of the last block over all pairs, at the last position. Angles in radians.
 
-    A neuron of frequency k is a function of cos(w_k a + phase_a) and cos(w_k b + phase_b), and writes to answer c
-    something like cos(w_k c + phase_out). To favor a + b (``multipliers`` (1, 1)) it needs phase_out = phase_a +
-    phase_b. ``phase_error`` is the difference, in -pi .. pi, and ``alignment`` its cosine: 1 if input and output agree,
+    A neuron of frequency k is a function of cos(w_k a + phase_a) and cos(w_k b + phase_b), and writes approximately
+    cos(w_k c + phase_out) to answer c. To favor a + b (``multipliers`` (1, 1)) it needs phase_out = phase_a + phase_b.
+    ``phase_error`` is the difference, in -pi .. pi, and ``alignment`` its cosine: 1 if input and output agree,
     0 for dead neurons. At the Nyquist frequency there is no sine, and a phase is 0 or pi.
 
     Attributes:
@@ -70,11 +70,11 @@ def describe(model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 
     """Describe the neurons of the last block.
 
     Args:
-        multipliers: of a and b in the answer: (1, 1) for the sum, (1, -1) for the difference. With others a neuron has
-            different frequencies in a and b, and its phases mean nothing.
+        multipliers: coefficients of a and b in the answer: (1, 1) for the sum, (1, -1) for the difference. With others,
+            a neuron has different frequencies in a and b, and its phases are meaningless.
 
     Raises:
-        InputError: the task is not made of all pairs of Z_p.
+        InputError: the task does not have all pairs of Z_p.
 
     Source: as ``Neurons``.
     """
@@ -109,7 +109,7 @@ def power_over_training(models: Iterable[Transformer], task: Task) -> Float[Tens
 
 
 def _phase(waves: Float[Tensor, "p neuron"], frequency: Int[Tensor, " neuron"]) -> Float[Tensor, " neuron"]:
-    """Return the phi of the part cos(w n + phi) of each column, at the column's own frequency; in (-pi, pi]."""
+    """Return the phase phi of cos(w n + phi) in each column, at the column's frequency; in (-pi, pi]."""
     p = waves.shape[0]
     angle = 2 * math.pi / p * (torch.arange(p)[:, None] * frequency % p).double()
     return torch.atan2(-(waves * angle.sin()).sum(0), (waves * angle.cos()).sum(0))

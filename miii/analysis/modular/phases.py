@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Phase:
-    """From ``start`` to ``end``, in steps; ``end`` is the next phase's start, or the last step.
+    """A phase from ``start`` to ``end``, in steps; ``end`` is the next phase's start, or the last step.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 5.2, who mark them by eye.
     """
@@ -30,13 +30,13 @@ def mark(measures: "pd.DataFrame") -> tuple[Phase, ...]:
     - cleanup: until the test accuracy first reaches 99% (the run has grokked);
     - afterwards: the rest.
 
-    A phase that does not end is the last one; a phase of zero length is left out. Returns no phases if the split is
-    unknown, or the training accuracy never reaches 99%.
+    A phase that does not end is the last one; phases of zero length are left out. Returns no phases if the split is
+    unknown or the training accuracy never reaches 99%.
 
     Args:
-        measures: as from ``Run.metrics``, one row an evaluation: step, train_accuracy, test_loss, test_accuracy.
+        measures: from ``Run.metrics``, one row per evaluation: step, train_accuracy, test_loss, test_accuracy.
 
-    Source: Nanda et al. 2023, section 5.2. There memorization ends at the lowest excluded loss, which would need the
+    Source: Nanda et al. 2023, section 5.2. They end memorization at the lowest excluded loss, which would need the
     weights of every step.
     """
     rows = measures.dropna(subset=["test_loss", "test_accuracy"]).reset_index(drop=True)
@@ -69,7 +69,7 @@ def outline(task: TaskConfig, measures: "pd.DataFrame", grokked_at: int | None) 
     Tasks other than modular arithmetic have one mark, such as "sieves by 3".
 
     Args:
-        measures: as from ``Run.metrics``, one row an evaluation.
+        measures: from ``Run.metrics``, one row per evaluation.
         grokked_at: the step that met the task's criterion, or None.
     """
     if task.milestone == "grokked":
@@ -78,5 +78,5 @@ def outline(task: TaskConfig, measures: "pd.DataFrame", grokked_at: int | None) 
 
 
 def phase_at(marked: tuple[Phase, ...], step: int) -> str | None:
-    """Return the name of the phase at a step; of two that meet there, the later one."""
+    """Return the name of the phase at a step; at a boundary, the later phase."""
     return next((phase.name for phase in reversed(marked) if phase.start <= step <= phase.end), None)

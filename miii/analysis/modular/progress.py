@@ -1,4 +1,4 @@
-"""Progress measures: how a network changes while its accuracy does not."""
+"""Progress measures: how a network changes while its accuracy stays the same."""
 
 import math
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ class Losses:
     """Cross-entropy in nats, of the network and with parts of its logits removed. Means over all pairs.
 
     Attributes:
-        full: of the network.
-        restricted: of its logits projected onto cos and sin of w_k (alpha a + beta b), for the key frequencies k, plus
+        full: the network.
+        restricted: its logits projected onto cos and sin of w_k (alpha a + beta b), for the key frequencies k, plus
             their mean over all pairs.
-        excluded: of its logits minus those projections, over the training pairs (all pairs if the split is unknown).
+        excluded: its logits minus those projections, over the training pairs (all pairs if the split is unknown).
         excluded_alone: the same with one key frequency removed, by frequency.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 5.1.
@@ -47,7 +47,7 @@ def losses(
     """Return full, restricted and excluded loss. Without frequencies the restricted logits are the mean only.
 
     Args:
-        logits: of all pairs, in the order a * p + b.
+        logits: logits of all pairs, in the order a * p + b.
 
     Raises:
         InputError: a frequency is not in 1 .. p // 2.
@@ -58,7 +58,7 @@ def losses(
         raise InputError(f"frequencies must be in 1 .. {p // 2} (got {wrong[0]}).")
     combined = grid.combined(p, multipliers)
     logits = logits.double()
-    # the projection depends on alpha a + beta b alone, so a table [value, c] for each frequency holds it
+    # the projection depends on alpha a + beta b alone, so store a table [value, c] for each frequency
     by_value = torch.zeros(p, p, dtype=torch.float64).index_add(0, combined, logits) / p
     basis = fourier.basis(p)
     tables = {
@@ -81,10 +81,10 @@ def losses(
 
 
 def gradient_symmetricity(model: Transformer, task: Task, n: int = 512, seed: int = 0) -> float:
-    """Return the mean cosine between the gradients of logit c by the embeddings of a and b, over random (a, b, c).
+    """Return the mean cosine between the gradients of logit c with respect to the embeddings of a and b.
 
-    From -1 to 1; 1 means that the network uses a and b alike. Logits are minus their mean over answers. Triples with a
-    zero gradient are left out; 0 if none remain.
+    The mean is over random (a, b, c), from -1 to 1; 1 means that the network uses a and b alike. Logits are centered
+    over answers. Triples with a zero gradient are left out; returns 0 if none remain.
 
     Args:
         n: number of triples, drawn with repetition.
@@ -118,7 +118,7 @@ def gradient_symmetricity(model: Transformer, task: Task, n: int = 512, seed: in
 
 
 def distance_irrelevance(logits: Float[Tensor, "pairs p"], labels: Int[Tensor, " pairs"]) -> float:
-    """Return how little the correct answer's logit depends on a - b: 0 if on that alone, 1 if not at all.
+    """Return how independent the correct answer's logit is of a - b: 0 if it depends on a - b alone, 1 if not at all.
 
     This is the standard deviation over pairs of one distance a - b, averaged over distances, divided by the standard
     deviation over all pairs. A logit that varies only by rounding gives 1.
@@ -136,9 +136,9 @@ def distance_irrelevance(logits: Float[Tensor, "pairs p"], labels: Int[Tensor, "
 
 
 def circularity(W: Float[Tensor, "p d"]) -> float:
-    """Return how much the embedding's first four principal components are waves: 1 if each has a single frequency.
+    """Return how far the embedding's first four principal components are waves: 1 if each has a single frequency.
 
-    Averages the largest share of one frequency in each component's power, without components of rounding error. If two
+    Averages each component's largest share of power in one frequency, without components of rounding error. If two
     waves of different frequencies are equally strong, their components are not unique and may mix.
 
     Source: Zhong et al. 2023 (arXiv 2306.17844), appendix on circularity.
@@ -151,7 +151,7 @@ def circularity(W: Float[Tensor, "p d"]) -> float:
 
 
 def gini(norms: Float[Tensor, " n"]) -> float:
-    """Return the Gini coefficient: 0 if all are equal (or all are 0), (n - 1) / n if one has everything.
+    """Return the Gini coefficient: 0 if all values are equal, (n - 1) / n if only one is not 0.
 
     Source: Nanda et al. 2023, section 5.1, on the norms of Fourier components.
     """
@@ -189,11 +189,11 @@ def squared_weights(model: Transformer) -> float:
 def active_frequencies(
     power: Float[Tensor, "snapshots frequency"], together: bool = False
 ) -> Int[Tensor, " snapshots"]:
-    """Count the frequencies with a power above mean + 2 standard deviations, snapshot by snapshot.
+    """Count the frequencies with power above mean + 2 standard deviations in each snapshot.
 
     Args:
-        power: of each frequency in the neurons, such as ``Neurons.power``.
-        together: take mean and deviation over all snapshots and frequencies, as the preprint's code does; else over
+        power: power of each frequency in the neurons, such as ``Neurons.power``.
+        together: take mean and deviation over all snapshots and frequencies, like the preprint's code; otherwise over
             each snapshot, so at most a fifth of the frequencies can be active (Cantelli's inequality).
 
     Source: the preprint of the paper: its text gives one rule, its code the other.

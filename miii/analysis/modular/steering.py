@@ -1,4 +1,4 @@
-"""Steering: rotate the planes in which a network represents a + b, and test whether it answers a + b + s."""
+"""Steering: rotate the planes that represent a + b, and test whether the network answers a + b + s."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class Steering:
     """The effect of rotations by every s = 1 .. p - 1.
 
     Attributes:
-        frequencies: of the rotated planes.
-        accuracy: share of all p^2 pairs at which the rotated network answers alpha a + beta b + s, by s; with a
+        frequencies: the rotated planes.
+        accuracy: share of all p^2 pairs for which the rotated network answers alpha a + beta b + s, by s; with a
             constant gamma in the task, alpha a + beta b + gamma + s.
-        control_frequencies: as many other frequencies (or all that are left), drawn at random, to rotate as a control.
-        control_accuracy: share at which the network then still answers the sum without s, by s.
+        control_frequencies: the same number of other frequencies (or all that remain), drawn at random as a control.
+        control_accuracy: share of pairs still answered without the shift when the control's planes are rotated, by s.
 
     Source: the planes of Nanda et al. 2023 (arXiv 2301.05217), section 4.2; rotating a circle, Engels et al. (arXiv
     2405.14860), section 5; separate directions to read and write, Haufe et al. (NeuroImage 87, 2014), theorem 1.
@@ -56,14 +56,13 @@ def steer(
     """Rotate the planes of some frequencies at the last ``mlp_out`` by the angle of every s, and change nothing else.
 
     The plane of k is spanned by the two directions in which ``mlp_out`` moves with cos and sin of w_k (alpha a +
-    beta b), found by regression over all pairs. The linear map that predicts these cosines and sines best reads the
-    position of an activation in the plane. This part is rotated by w_k s. The rest stays: the activation's other
-    parts, and what attention and embedding add to the residual stream. So the intervention is one linear map for all
-    inputs, independent of a and b. It rotates the whole plane if the waves are equally strong for all pairs; if their
-    strength r varies with a - b, it rotates a share of mean(r)^2 / mean(r^2).
+    beta b), found by regression over all pairs. An activation's position in the plane is read by a second regression,
+    which predicts these cosines and sines from ``mlp_out``. Only this part is rotated, by w_k s. The intervention is
+    one linear map for all inputs, independent of a and b. It rotates the whole plane if the waves are equally strong
+    for all pairs; if their strength r varies with a - b, it rotates a share of mean(r)^2 / mean(r^2).
 
     Args:
-        frequencies: in 1 .. p // 2, such as the key frequencies. Without any, all accuracies are 0.
+        frequencies: in 1 .. p // 2, such as the key frequencies; if empty, all accuracies are 0.
         multipliers: (alpha, beta): (1, 1) for a sum, (1, -1) for a difference.
         seed: draws the frequencies of the control.
 
@@ -85,8 +84,8 @@ def steer(
     combined = grid.combined(p, multipliers)
     beyond = (task.labels - combined) % p
     right = task.labels if (beyond == beyond[0]).all() else combined
-    # every value of the combination occurs equally often, so the regression is a mean over the pairs of each value
-    # and its Fourier transform
+    # every value of the sum occurs equally often, so the regression is a mean over the pairs of each value, followed
+    # by a Fourier transform
     means = torch.zeros(p, out.shape[1], dtype=out.dtype).index_add(0, combined, out) / p
     write = basis(p) @ means
     read = torch.linalg.pinv(out.T @ out, rtol=1e-9, hermitian=True) @ write.T * p
@@ -100,7 +99,7 @@ def steer(
             steer_logits(waves, (turn.T @ write[rows]).float(), moved)
             target = ((right + s * moves) % p)[:, None]
             score = moved.gather(1, target)[:, 0]
-            # the maximum of the others is faster than the argmax of all; a tie does not count
+            # comparing with the maximum of the others is faster than an argmax; ties do not count
             found.append((score > moved.scatter_(1, target, -torch.inf).amax(1)).double().mean())
         return torch.stack(found)
 
@@ -110,15 +109,15 @@ def steer(
     return Steering(keys, rotated(keys, moves=True), control, rotated(control, moves=False))
 
 
-#: From waves and write [d, d_model] to the logits of a network whose last neurons write waves @ write more, put into
-#: the third argument.
+#: Function of (waves, write [d, d_model], out): adds waves @ write to the output of the last neurons and stores the
+#: logits in ``out``.
 SteerLogits = Callable[[Tensor, Tensor, Tensor], object]
 
 
 def _linearize(
     model: Transformer, task: Task, logits: Float[Tensor, "examples d_vocab_out"]
 ) -> tuple[Float[Tensor, "examples d_model"], SteerLogits]:
-    """Return what the last neurons write, up to a constant, and the logits as a function of what is added to it."""
+    """Return the output of the last neurons, up to a constant, and a function from changes to it to the logits."""
     block, last = model.blocks[-1], len(model.blocks) - 1
     if model.config.plain:  # linear from here on
         to_logits = (model.W_U - model.W_U.mean(1, keepdim=True)).float()
@@ -134,7 +133,7 @@ def _linearize(
 
 
 def _turn(p: int, frequencies: tuple[int, ...], s: int) -> Float[Tensor, "d d"]:
-    """Return the rotation of all planes by their angles w_k s; the Nyquist frequency has a line, which is flipped."""
+    """Return the rotation of all planes by their angles w_k s; the Nyquist frequency has a line, which flips."""
     blocks = [torch.empty(0, 0, dtype=torch.float64)]
     for k in frequencies:
         angle = torch.tensor(2 * torch.pi * (k * s % p) / p, dtype=torch.float64)

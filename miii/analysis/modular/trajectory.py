@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Point:
-    """The measures of one snapshot. Losses in nats, over all pairs unless named otherwise; see ``progress``.
+    """The measures of one snapshot. Losses in nats, over all pairs unless noted; see ``progress``.
 
     Attributes:
         train_loss, test_loss, train_accuracy, test_accuracy: None if the split is unknown.
@@ -61,7 +61,7 @@ def measure(
         frequencies: for restricted and excluded loss, usually the key frequencies of the last snapshot.
 
     Raises:
-        InputError: the task is not made of all pairs of Z_p, or a frequency is not in 1 .. p // 2.
+        InputError: the task does not have all pairs of Z_p, or a frequency is not in 1 .. p // 2.
     """
     p = grid.modulus(task)
     logits = grid.logits(model, task)
@@ -102,11 +102,11 @@ class Trajectory:
     points: tuple[Point, ...]
 
     def power(self) -> Float[Tensor, "snapshots frequency"]:
-        """Return the share of each frequency in the neurons, one row a snapshot."""
+        """Return the share of each frequency in the neurons, one row per snapshot."""
         return torch.stack([point.power for point in self.points])
 
     def frame(self) -> "pd.DataFrame":
-        """Return one row a snapshot with all measures, ``active_frequencies`` by both rules, and ``excluded_<k>``."""
+        """Return one row per snapshot with all measures, ``active_frequencies`` by both rules, and ``excluded_<k>``."""
         import pandas as pd
 
         tensors = ("power", "embedding", "excluded_alone")

@@ -24,16 +24,16 @@ NOT_GENERALISED = 0.95
 
 @dataclass(frozen=True)
 class Report:
-    """The verdict on a network and all its measures. Losses and KL in nats; shares from 0 to 1. See ``decide``.
+    """The verdict on a network, with all measures. Losses and KL in nats; shares from 0 to 1. See ``decide``.
 
     Attributes:
         computes: "a + b", "a - b" or the like, from the formula's terms; None if they disagree.
-        accuracy, loss: of the network on all p^2 pairs; by split, None if it is unknown.
+        accuracy, loss: the network on all p^2 pairs; by split, None if it is unknown.
         frequency_power: each key frequency's share of the embedding's power.
-        logit_variance_explained, argmax_agreement, kl: of the formula against the network, on held-out pairs.
+        logit_variance_explained, argmax_agreement, kl: the formula against the network, on held-out pairs.
         constant_share: share of the logits' sum of squares that depends on the answer alone.
-        formula_accuracy, formula_loss: of the formula on all pairs.
-        neuron_phase_alignment: mean over live neurons; means nothing unless ``computes`` is +-a +-b.
+        formula_accuracy, formula_loss: the formula on all pairs.
+        neuron_phase_alignment: mean over live neurons; meaningless unless ``computes`` is +-a +-b.
         steering_control: mean over s of the accuracy with other planes rotated.
     """
 
@@ -81,7 +81,7 @@ class Report:
 
 
 def analyze(model: Transformer, task: Task) -> Report:
-    """Measure a network and decide.
+    """Measure a network and return the verdict.
 
     Raises:
         InputError: the task does not have all pairs of Z_p, or p is below 11.
@@ -163,8 +163,8 @@ def decide(
 
     "modular addition": the formula's terms are waves in +-a +-b - c. On held-out pairs the formula explains at least
     80% of the logits' variance and agrees with the network's answer on 99%. Rotating its planes by s shifts the answer
-    by s on 90% of all pairs on average, and on 85% for every s. Rotating as many other planes keeps 95% of the answers.
-    Subtraction is the addition of -b.
+    by s on 90% of all pairs on average, and on 85% for every s. Rotating the same number of other planes keeps 95% of
+    the answers. Subtraction is the addition of -b.
 
     "memorised": otherwise, with at least 99% training accuracy and less than 95% test accuracy.
 

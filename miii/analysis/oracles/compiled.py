@@ -1,4 +1,4 @@
-"""Networks compiled from a modular sum: every weight is set from alpha, beta and gamma, without training."""
+"""Compile a modular sum into a network: alpha, beta and gamma determine every weight, without training."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from miii.model.transformer import Transformer
 from miii.numbers import centered
 from miii.tasks import ModularAddition, Task
 
-FREQUENCIES = 5  #: at most, about as many as trained networks have; fewer for small p, so that they stand out
+FREQUENCIES = 5  #: at most, as in trained networks; fewer for small p, so that they stand out
 DRAWS = 200  #: sets of frequencies to try
 MARGIN = 20.0  #: in nats: the correct answer's logit minus the next one
 

@@ -1,4 +1,4 @@
-"""Networks with hand-set weights that compute a given formula: the oracles that test the analyses."""
+"""Networks with hand-set weights that compute a given formula, as oracles to test the analyses."""
 
 import math
 from typing import Literal
@@ -29,8 +29,8 @@ def from_formula(
 ) -> Transformer:
     """Return a one-layer network with the formula's logits.
 
-    The embedding holds cos(w_k n + theta) and sin(w_k n + theta) of each frequency. Head 0 moves those of a to "=",
-    head 1 those of b. For each term, four pairs of neurons with phases phi_j = 0, 45, 90, 135 degrees compute::
+    The embedding holds cos(w_k n + theta) and sin(w_k n + theta) of each frequency. Head 0 moves a's to "=",
+    head 1 moves b's. For each term, four pairs of neurons with phases phi_j = 0, 45, 90, 135 degrees compute::
 
         (cos(x + phi_j) + cos(y + phi_j))^2 - (cos(x + phi_j) - cos(y + phi_j))^2
             = 2 cos(x - y) + 2 cos(x + y + 2 phi_j)
@@ -51,7 +51,7 @@ def from_formula(
 
     Raises:
         InputError: the formula has no term, a frequency above p // 2 or a k_c below 1; or there are fewer than two
-            heads, less than one hinge, a negative number of dead neurons, or not one phase for each frequency.
+            heads, less than one hinge, a negative number of dead neurons, or the number of phases is wrong.
 
     Source: the neurons: Gromov (arXiv 2301.02679), equations 7 to 10, with a difference instead of infinitely many
     phases; hand-set weights as an oracle: Lindner et al. (arXiv 2301.05062).

@@ -1,4 +1,4 @@
-"""Accuracy on the MIU puzzle by string length, also beyond the lengths of training."""
+"""Accuracy on the MIU puzzle by string length, including strings longer than any in training."""
 
 from typing import TYPE_CHECKING
 
@@ -14,16 +14,16 @@ from miii.training.evaluation import evaluated
 if TYPE_CHECKING:
     import pandas as pd
 
-STRINGS = 400  #: of each length
+STRINGS = 400  #: strings per length
 
 
 def by_length(model: Transformer, config: MIU, seed: int = 1) -> "pd.DataFrame":
-    """Test a network on fresh strings of every length up to the tape's; each letter is drawn uniformly at random.
+    """Test a network on fresh strings of every length that fits the tape, with letters drawn uniformly at random.
 
     A string of L letters has about L / 2 I's, and two thirds of the strings are theorems.
 
     Returns:
-        One row a string: ``length``, ``I`` (how many), ``theorem``, ``right``, and ``longer`` than any in training.
+        One row per string: ``length``, ``I`` (number of I's), ``theorem``, ``right``, ``longer`` than any in training.
 
     Source: the puzzle: Hofstadter 1979.
     """
@@ -49,7 +49,7 @@ def by_length(model: Transformer, config: MIU, seed: int = 1) -> "pd.DataFrame":
 def held_out(model: Transformer, task: Task) -> dict[str, float]:
     """Return the task's scores on the test strings that training evaluates.
 
-    ``accuracy_as_long`` is on strings of lengths in training, ``accuracy_longer`` on longer ones, if there are any.
+    ``accuracy_as_long`` is on strings of training lengths, ``accuracy_longer`` on longer ones, if any.
     """
     rows = evaluated(task)
     rows = rows[~task.train_mask[rows]]

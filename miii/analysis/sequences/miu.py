@@ -19,7 +19,7 @@ def shortest(string: str, most: int = 20_000) -> tuple[Step, ...] | None:
     """Return the shortest derivation through strings of up to 2 l + 1 symbols, for a string of l symbols.
 
     Args:
-        most: how many strings to search; returns None if these are not enough or there is no derivation.
+        most: number of strings to search; returns None if that is too few or there is no derivation.
 
     Raises:
         InputError: the string is not M followed by I and U.
@@ -48,7 +48,7 @@ def shortest(string: str, most: int = 20_000) -> tuple[Step, ...] | None:
 def derivation(string: str) -> tuple[Step, ...]:
     """Return a derivation of any theorem without search: double the I's until there are enough, then fold them.
 
-    Every U of the string counts as three I's. Doubling MI gives powers of 2, and of two consecutive powers one has the
+    Every U of the string counts as three I's. Doubling MI gives powers of 2, and one of two consecutive powers has the
     required residue modulo 3. The surplus is folded to an even number of U's and dropped.
 
     Raises:

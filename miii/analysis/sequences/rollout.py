@@ -1,4 +1,4 @@
-"""Roll-outs: a network writes the next frames, integers and labels, itself; compared with the truth."""
+"""Roll-outs: a network generates the next frames (integers and labels), compared with the truth."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from miii.tasks import Frames, Task, frames
 from miii.training import evaluation
 
 SEQUENCES = 1000  #: held-out first frames of a report
-CHUNK = 100  #: sequences to write at once
+CHUNK = 100  #: sequences to generate at once
 
 #: From tokens [batch, pos] and ``LAST`` to logits [batch, 1, d_vocab]: a network or a stand-in.
 Network = Callable[..., Tensor]
@@ -26,12 +26,12 @@ Network = Callable[..., Tensor]
 
 @dataclass(frozen=True)
 class Rollout:
-    """The frames after a first one: the truth, and what a network wrote. Conditions are given.
+    """The frames after a first one: the truth, and those that a network generated. Conditions are given.
 
     Attributes:
         n: the true integers.
         truth: their frames: condition, digits, label.
-        made: what the network wrote, greedily; the condition is the true one.
+        made: the network's frames, decoded greedily; the condition is the true one.
         integers: the integers in ``made``, -1 if a digit's slot holds another token.
         score: logit of prime minus logit of composite, after the network's own frames.
         score_true: the same after the true frames.
@@ -56,7 +56,7 @@ def roll(
     step: Int[np.ndarray, " sequences"],
     ahead: int | None = None,
 ) -> Rollout:
-    """Write ``ahead`` frames after the first; by default as many as a sequence of the task has.
+    """Generate ``ahead`` frames after the first; by default as many as in the task's sequences.
 
     Beyond the context, the window slides: it drops the oldest frame.
 
@@ -146,9 +146,9 @@ def scores(rolled: Rollout) -> list[dict[str, Any]]:
     """Return the scores of each frame, nearest first.
 
     ``integers`` and ``digits`` are the shares correct in all digits and by slot. Labels are scored on integers outside
-    training: ``label_accuracy`` and ``label_auc`` after the network's own frames, for the integer that it wrote;
-    ``..._true`` after the true frames. ``composite`` is the accuracy of always predicting composite. None if there is
-    nothing to score.
+    training: ``label_accuracy`` and ``label_auc`` after the network's own frames, for its own integer; ``..._true``
+    after the true frames. ``composite`` is the accuracy of always predicting composite. None if there is nothing to
+    score.
     """
     found = []
     for i in range(rolled.n.shape[1]):
@@ -186,7 +186,7 @@ def starts(
     """Draw first integers and steps of held-out sequences with ``ahead`` more frames of the same width.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such sequence.
     """
     first, step, train = frames.parts(config)
     rows = np.flatnonzero(~train & (first + ahead * step < config.base**config.width))
@@ -208,7 +208,7 @@ def check(config: object) -> Frames:
     """Return the config of a task on frames with all tokens predicted.
 
     Raises:
-        InputError: it is another task's, or predicts labels only.
+        InputError: the config is for a different task, or predicts labels only.
     """
     if not isinstance(config, Frames):
         kind = getattr(config, "kind", config)
@@ -238,9 +238,9 @@ def by_carries(
 def auc_from_context(task: Task, base: int) -> dict[str, float | None]:
     """Return the ROC AUC on held-out frames of labels predicted from context alone, without the integer.
 
-    ``digit`` predicts the share of primes in training with the same last digit. ``labels`` also uses the step and the
-    labels of the frames before, some of which tell whether 3 divides the last integer. ``..._coprime`` counts only
-    integers coprime to the base.
+    ``digit`` predicts the training share of primes with the same last digit. ``labels`` also uses the step and the
+    earlier frames' labels, which can reveal whether 3 divides the last integer. ``..._coprime`` counts only integers
+    coprime to the base.
     """
     assert task.frame is not None
     label, train = task.labels.numpy(), task.train_mask.numpy()
@@ -253,7 +253,7 @@ def auc_from_context(task: Task, base: int) -> dict[str, float | None]:
         which = np.unique(key, axis=0, return_inverse=True)[1].ravel()
         count = np.bincount(which[train], minlength=which.max() + 1)
         primes = np.bincount(which[train], label[train], minlength=which.max() + 1)
-        share = ((primes + label[train].mean()) / (count + 1))[which]  # the overall share for keys that training lacks
+        share = ((primes + label[train].mean()) / (count + 1))[which]  # the overall share for keys absent from training
         found[name] = finite(metrics.auc(share[held], label[held] == 1))
         found[f"{name}_coprime"] = finite(metrics.auc(share[held & coprime], label[held & coprime] == 1))
     return found

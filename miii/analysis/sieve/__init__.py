@@ -1,4 +1,4 @@
-"""What a network for primes (or MIU) learned: which factors it sees, and what each digit adds to see them."""
+"""Analyze networks for primes (or MIU): which factors they see, and what each digit contributes."""
 
 from miii.analysis.sieve.addition import (
     CROSSES,

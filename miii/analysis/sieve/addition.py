@@ -13,9 +13,9 @@ from miii.model.transformer import Transformer
 from miii.tasks import MIU, Primes, Task
 
 EXPLAINED, CROSSES, KEEPS = 0.9, 0.95, 0.05  #: bounds of the verdict
-MODULI = 14  #: test the primes below it, and those that the network sieves by
+MODULI = 14  #: test the primes below this, and those that the network sieves by
 
-#: What the verdict leaves open: few digits have few totals, so a table of totals would pass as well.
+#: The open question: few digits have few totals, so a lookup table of totals would pass too.
 OPEN = "Whether it has found the rule or a table of totals is open."
 
 
@@ -33,7 +33,7 @@ class Addition:
     def variance_explained(self) -> float:
         """The share of variance that residues explain; the pooled share if q is at least the base.
 
-        There each digit has its own residue, so the share by place is 1 for any network.
+        In that case each digit has its own residue, so the share by place is 1 for any network.
         """
         by_place = self.base is None or self.q < self.base
         return self.explained.share if by_place else self.explained.pooled
@@ -57,7 +57,7 @@ class Addition:
 
     @property
     def _controls(self) -> tuple[float, ...]:
-        """Steering modulo 2 has no control: there is only one kind of non-multiple."""
+        """Return the controls. Steering modulo 2 has none, since all non-multiples have the same residue."""
         return (self.interchange.control, self.steering.control)[: 1 if self.q == 2 else 2]
 
 
@@ -67,7 +67,7 @@ def measure_addition(
     """Measure the sum of residues modulo each of some primes.
 
     Args:
-        seen: primes that the network sieves by. Each measurement leaves out multiples of the other ones.
+        seen: primes that the network sieves by. Each measurement leaves out multiples of the others.
 
     Raises:
         InputError: as ``sum_of_split``.
@@ -91,15 +91,15 @@ def _measure(
 
 
 def moduli_to_test(config: Primes, found: Depth) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the moduli to test for a sum of residues, below 14 or sieved by, and of these the ones sieved by."""
+    """Return the moduli to test (below 14, or sieved by), and those that the network sieves by."""
     seen = tuple(factor.q for factor in found.factors if factor.low >= LEAST)
     return tuple(q for q in sieved(config, LIMIT) if q < MODULI or q in seen), seen
 
 
 def verdict(added: tuple[Addition, ...]) -> str:
-    """Return "sums residues modulo 3 and 7" or the like, or that it does not, or that there are too few examples.
+    """Return "sums residues modulo 3 and 7" or the like, the opposite, or that there are too few examples.
 
-    It shows the sum only; see ``OPEN``.
+    The verdict covers only the sum; see ``OPEN``.
     """
     passed = [str(each.q) for each in added if each.adds]
     if not any(each.decided for each in added):

@@ -1,4 +1,4 @@
-"""Which small factors a network tells primes from: its evidence by smallest factor, and the depth of its sieve."""
+"""Which small factors a network detects: evidence by smallest factor, and the depth of the sieve."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 LEAST = 0.95  #: lower bound of the AUC at which a factor counts as seen
 RESAMPLES = 1000
-LIMIT = 32  #: factors are below it
-FEWEST = 20  #: composites with a smallest factor that a bootstrap needs
-MOST = 50_000  #: integers to run of each split
-INTEGERS = 10_000  #: integers to run of each split for the evidence by smallest factor
-LISTED = 14  #: smallest factors below it have a row of their own
+LIMIT = 32  #: factors are below this
+FEWEST = 20  #: least composites per smallest factor for a bootstrap
+MOST = 50_000  #: integers to run per split
+INTEGERS = 10_000  #: integers to run per split for the evidence by smallest factor
+LISTED = 14  #: smallest factors below this have separate rows
 QUANTILES = {"low": 0.05, "first": 0.25, "median": 0.5, "third": 0.75, "high": 0.95}
 
 
@@ -32,7 +32,7 @@ def check(config: object) -> Primes | MIU:
     """Return the config of a task on primes or on MIU.
 
     Raises:
-        InputError: it is another task's.
+        InputError: the config is for a different task.
     """
     if not isinstance(config, Primes | MIU):
         raise InputError(f"task must be primes or miu for this analysis (got {getattr(config, 'name', config)}).")
@@ -55,7 +55,7 @@ def sieved(config: Primes, limit: int) -> tuple[int, ...]:
 
 
 def undivided(n: Int[np.ndarray, " integers"], by: tuple[int, ...]) -> Bool[np.ndarray, " integers"]:
-    """Return which integers none of some primes divides."""
+    """Return which integers are divisible by none of the given primes."""
     return np.all([n % q != 0 for q in by], axis=0) if by else np.ones(len(n), dtype=bool)
 
 
@@ -89,11 +89,11 @@ class Depth:
 
     Attributes:
         factors: by smallest prime factor, ascending, without those that divide the base.
-        sieve_depth: the largest q up to which every factor has ``low`` >= 0.95; 1 if the first has not.
-        threshold: of the evidence, with the best F1 on the training split; F1 and recalls use it.
+        sieve_depth: the largest q up to which every factor has ``low`` >= 0.95; 1 if the first fails.
+        threshold: on the evidence, with the best F1 on the training split; used for F1 and recalls.
         oracles: ROC AUC of trial division by all primes up to q, for each factor.
-        oracles_and_base: the same with the primes that divide the base, which the last digit shows.
-        primes, composites: how many were judged.
+        oracles_and_base: the same, including the primes that divide the base, which the last digit shows.
+        primes, composites: number of each.
     """
 
     factors: tuple[Factor, ...]
@@ -110,7 +110,7 @@ class Depth:
     composites: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return the numbers by name, moduli as text; None where there are too few integers to measure."""
+        """Return the numbers by name, moduli as text; None marks measures with too few integers."""
         return {
             "sieve_depth": self.sieve_depth,
             "auc_by_factor": {str(f.q): f.auc for f in self.factors},
@@ -157,7 +157,7 @@ def depth(model: Transformer, task: Task, config: Primes, seed: int = 0) -> Dept
 
 
 def best_threshold(score: Float[np.ndarray, " integers"], prime: Bool[np.ndarray, " integers"]) -> float:
-    """Return the evidence at or above which to predict "prime" for the best F1; 0 if there is no prime."""
+    """Return the threshold on the evidence with the best F1 for "prime"; 0 if there is no prime."""
     if not prime.any():
         return 0.0
     from sklearn.metrics import precision_recall_curve
@@ -175,7 +175,7 @@ def auc_by_factor(
     moduli: tuple[int, ...],
     seed: int = 0,
 ) -> tuple[Factor, ...]:
-    """Compare primes with the composites of each smallest factor that at least 20 composites have."""
+    """Compare primes with the composites of each smallest factor that has at least 20 composites."""
     factors = []
     for q in moduli:
         against = (spf == q) & ~prime
@@ -187,7 +187,7 @@ def auc_by_factor(
 
 
 def sieve_depth(factors: tuple[Factor, ...]) -> int:
-    """Return the largest q up to which every factor's lower bound is at least 0.95; 1 if the first is below."""
+    """Return the largest q up to which every factor's lower bound is at least 0.95; 1 if the first fails."""
     largest = 1
     for factor in factors:
         if factor.low < LEAST:
@@ -219,12 +219,12 @@ def bootstrap(
 class EvidenceByFactor:
     """The evidence of held-out integers by their smallest prime factor.
 
-    ``table`` has one row a ``kind``, primes first: quantiles at 5, 25, 50, 75 and 95% as ``low``, ``first``,
+    ``table`` has one row per ``kind``, primes first: quantiles at 5, 25, 50, 75 and 95% as ``low``, ``first``,
     ``median``, ``third`` and ``high``, and the number of ``integers``. Kinds of fewer than 20 are left out.
 
     Attributes:
-        threshold: of the evidence, with the best F1 on the training integers.
-        wrong: the misjudged integers.
+        threshold: on the evidence, with the best F1 on the training integers.
+        wrong: the misclassified integers.
     """
 
     table: "pd.DataFrame"
@@ -239,7 +239,7 @@ class EvidenceByFactor:
 
 
 def evidence_by_factor(model: Transformer, task: Task, config: Primes, seed: int = 0) -> EvidenceByFactor:
-    """Measure up to 10,000 held-out integers, and take the threshold from as many training integers.
+    """Measure up to 10,000 held-out integers, with a threshold from up to 10,000 training integers.
 
     Raises:
         InputError: a logit is not finite.

@@ -12,15 +12,15 @@ from miii.analysis.sieve.factors import undivided
 from miii.analysis.sieve.sums import Sum, evidence_of_sum, means, subspace
 from miii.model.transformer import Transformer
 
-FEWEST = 20  #: pairs that a share needs
+FEWEST = 20  #: least pairs for a share
 
 
 @dataclass(frozen=True)
 class Moved:
-    """The evidence of some integers before and after one kind of change.
+    """The evidence before and after one kind of change.
 
     Attributes:
-        of, to: whether they are multiples of q, and whether they are changed to be; equal in the control.
+        of, to: whether the integers are multiples of q before and after the change; equal in the control.
     """
 
     of: bool
@@ -33,14 +33,13 @@ class Moved:
 class Crossing:
     """How often the evidence crosses the midpoint between the medians of multiples of q and of other integers.
 
-    All integers are coprime to the base and to every other sieved prime, and stand on their class's side before the
-    change.
+    All integers are coprime to the base and to every other sieved prime, and start on their class's side.
 
     Attributes:
         accuracy: share that crosses if a multiple becomes a non-multiple or the reverse: the mean of both.
         to_other, to_multiple: both of them.
         control: share that crosses if the change keeps the class: the mean of both.
-        before: share of integers on their class's side: the mean of both.
+        before: share of integers on their class's side before the change: the mean of both.
         pairs: number of changed integers.
         midpoint: between the medians.
         moves: the evidence behind the shares, for each of the four changes with enough integers.
@@ -63,10 +62,10 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Sides:
-    """Multiples of q and other integers, their evidence, and on which side of the midpoint each stands.
+    """Multiples of q and other integers, with their evidence and side of the midpoint.
 
     Attributes:
-        counted: those that no other sieved prime divides.
+        counted: integers that no other sieved prime divides.
     """
 
     q: int
@@ -78,7 +77,7 @@ class Sides:
 
     @classmethod
     def of(cls, model: Transformer, sums: Sum, q: int, others: tuple[int, ...]) -> "Sides":
-        """Judge the integers that none of the ``others`` divides."""
+        """Measure the integers divisible by none of ``others``."""
         evidence = evidence_of_sum(model, sums.resid).numpy()
         multiple = sums.n % q == 0
         counted = undivided(sums.n, others)
@@ -94,7 +93,7 @@ class Sides:
         """Count the integers that cross.
 
         Args:
-            change: from what an integer is and becomes (whether a multiple of q) to the changed rows and their sums.
+            change: function of (multiple of q before, multiple of q after) to the changed rows and their sums.
         """
         moves = []
 
@@ -125,12 +124,12 @@ class Sides:
 def interchange(
     model: Transformer, fitted: Sum, held_out: Sum, q: int, others: tuple[int, ...] = (), seed: int = 0
 ) -> Crossing:
-    """Replace the part of the sum in the residues' q - 1 directions by that of another integer.
+    """Replace the sum's part in the residues' q - 1 directions by another integer's.
 
     Args:
-        fitted: training integers, to find the directions on.
-        held_out: integers to change, and to take the replacements from.
-        others: the other sieved primes. Both integers of a pair share their residues.
+        fitted: training integers, which determine the directions.
+        held_out: integers to change, and their replacements.
+        others: the other sieved primes. Both integers of a pair have the same residues modulo these.
 
     Source: Geiger et al. 2023 (arXiv 2303.02536), with the subspace found from means instead of by training.
     """
@@ -153,7 +152,7 @@ def interchange(
 def _matched(
     rows: np.ndarray, sources: np.ndarray, shared: Int[np.ndarray, " integers"], generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw for each row a source with the same shared residues. Rows without one are left out."""
+    """Draw a source for each row, with the same shared residues. Rows without a source are left out."""
     where, pool = np.flatnonzero(rows), generator.permutation(np.flatnonzero(sources))
     pool = pool[np.argsort(shared[pool], kind="stable")]
     first, last = (np.searchsorted(shared[pool], shared[where], side) for side in ("left", "right"))
@@ -172,11 +171,11 @@ def steer(
     of q becomes a non-multiple or the reverse. The control moves a non-multiple to another non-multiple, and a multiple
     by two shifts that cancel: s at one place, -s at another.
 
-    Shares are NaN where there is nothing to steer: the control modulo 2, which has only one kind of non-multiple;
-    everything with one digit; and the control with two digits, where multiples have no second place.
+    Shares are NaN where there is nothing to steer: the control modulo 2, where all non-multiples have the same
+    residue; everything with one digit; and the control with two digits, where multiples have no second place.
 
     Args:
-        fitted: training integers, to take the mean contributions from.
+        fitted: training integers, which determine the mean contributions.
         held_out: integers to steer.
         others: the other sieved primes, which divide none of the counted integers.
 

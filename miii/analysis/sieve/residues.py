@@ -1,4 +1,4 @@
-"""Residues modulo q inside a network: what they explain of the sum, in which plane, by which heads, and probes."""
+"""Residues modulo q inside a network: variance explained, plane, heads and probes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RENAMINGS = 20  #: random renamings of the digits, for the share explained by chance
-SITES = ("resid_pre", "z", "resid_mid", "mlp_post", "resid_post")  #: of a block, to probe
+SITES = ("resid_pre", "z", "resid_mid", "mlp_post", "resid_post")  #: sites of a block to probe
 PROBED = 3000  #: integers of each split
 RIDGE = 1e-2  #: penalty, for features scaled to variance 1
 
 
 @dataclass(frozen=True)
 class Explained:
-    """The share of the contributions' variance that the residue modulo q explains, as the output depends on it.
+    """The share of the contributions' variance that the residue modulo q explains, weighted by effect on the output.
 
     Attributes:
         by_place: at each place, the most significant digit first.
         share: over all places, weighted by their variance.
-        pooled: the same with one mean for each residue instead of one for each residue and place. If q is at least the
-            base, only this one can fail.
-        chance: ``share`` if the symbols of every place exchange their residues at random.
-        by_digit: what the digit itself explains; the rest comes from other digits, through attention's softmax.
+        pooled: the same with one mean per residue instead of one per residue and place. If q is at least the base,
+            only this share can be below 1.
+        chance: ``share`` after randomly permuting residues among the symbols of each place.
+        by_digit: share explained by the digit itself; the rest comes from other digits, through attention's softmax.
 
     Shares of contributions without variance are NaN.
 
@@ -51,15 +51,15 @@ class Explained:
 
 
 def explained(sums: Sum, metric: Float[Tensor, "d_model d_model"], q: int, seed: int = 0) -> Explained:
-    """Split each place's variance between the residues of what the place adds to n.
+    """Split each place's variance by the residue of its contribution to n.
 
     Args:
-        metric: how much each direction counts, such as ``sensitivity``.
-        seed: of the renamings.
+        metric: weight of each direction, such as ``sensitivity``.
+        seed: seed of the renamings.
     """
     added, M = sums.added, metric.double()
     mean, places = added.mean(0), range(added.shape[1])
-    # for each place: the residue of what each symbol adds, and which symbol each integer has there
+    # for each place: the residue of each symbol's contribution, and each integer's symbol
     symbols = [np.unique(sums.symbol[:, i], return_index=True, return_inverse=True) for i in places]
     residues = [(sums.parts[first, i] % q, which) for i, (_, first, which) in zip(places, symbols, strict=True)]
     generator = np.random.default_rng(seed)
@@ -113,8 +113,8 @@ class Plane:
     place. Modulo 2 there is one direction and ``y`` is 0.
 
     Attributes:
-        share: of the contributions' variance that lies in the plane; NaN if they do not vary.
-        first: the same of the first direction alone.
+        share: share of the contributions' variance in the plane; NaN if they do not vary.
+        first: the share in the first direction alone.
 
     Source: principal components of the class means.
     """
@@ -126,7 +126,7 @@ class Plane:
 
 
 def plane(fitted: Sum, held_out: Sum, q: int) -> Plane:
-    """Find the directions on training integers (``fitted``) and the points on held-out ones."""
+    """Return the plane: directions from training integers (``fitted``), points from held-out ones."""
     import pandas as pd
 
     directions = subspace(*means(fitted, q))[:, :2]
@@ -150,12 +150,12 @@ def plane(fitted: Sum, held_out: Sum, q: int) -> Plane:
 
 @dataclass(frozen=True)
 class Heads:
-    """What each head of the last block does at the last position.
+    """What each head of the last block reads and adds at the last position.
 
     Attributes:
         attends: mean attention to each position, the last position last.
-        adds: share of the variance between residues that a head adds from a place. The shares sum to 1; a head that
-            removes what others add has a negative one. All are 0 if nothing varies.
+        adds: share of the variance between residues that a head adds from a place. The shares sum to 1; the share is
+            negative for a head that works against the others. All are 0 if nothing varies.
 
     Source: Elhage et al. 2021 ("A Mathematical Framework for Transformer Circuits"), the QK and OV circuits.
     """
@@ -166,7 +166,7 @@ class Heads:
 
 
 def heads(sums: Sum, metric: Float[Tensor, "d_model d_model"], q: int) -> Heads:
-    """Divide the variance between the residues of each place among the heads.
+    """Divide the variance between residues at each place among the heads.
 
     A residue's mean at a place is a sum over heads, so its square is the sum of each head's product with all of them.
 
@@ -207,14 +207,14 @@ class Probes:
     table: "pd.DataFrame"
 
     def best(self, q: int) -> float:
-        """Return the largest R^2 of a modulus over sites, positions and harmonics."""
+        """Return the largest R^2 for a modulus over sites, positions and harmonics."""
         return float(self.table.loc[self.table.q == q, "r2"].max())
 
 
 def probe(model: Transformer, task: Task, moduli: Sequence[int], seed: int = 0) -> Probes:
     """Fit one ridge regression for all moduli at every site of every block and every position.
 
-    Residues are those of the integers, or of the number of I's of MIU strings.
+    For MIU strings, residues are those of the number of I's.
 
     Source: Alain and Bengio 2016 (arXiv 1610.01644).
     """

@@ -1,4 +1,4 @@
-"""The sum that the last block's neurons read, split into what attention adds from each digit."""
+"""The sum that the last block's neurons read, split into attention's contribution from each digit."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,17 +16,17 @@ from miii.model.transformer import Transformer
 from miii.tasks import MIU, Primes, Task
 from miii.tasks.miu import LETTER_I
 
-MOST = 6000  #: integers to run of each split
+MOST = 6000  #: integers to run per split
 
 
 @dataclass(frozen=True)
 class Sum:
-    """What the last attention adds at the last position, split by head and by source position.
+    """The last attention's output at the last position, split by head and by source position.
 
     Attributes:
         n: the integer, coprime to the base; of an MIU string the number of its I's.
         symbol: the digit or letter at each place.
-        parts: what each place adds to ``n``: digit * base^place, or 1 for an I. The parts sum to ``n``.
+        parts: each place's contribution to ``n``: digit * base^place, or 1 for an I. They sum to ``n``.
         weighted: the values of each head at each place, times its attention to them.
         W_O: the output weights of each head.
         pattern: each head's attention from the last position to each position.
@@ -44,16 +44,16 @@ class Sum:
     resid: Float[Tensor, "integers d_model"]
 
     def rows(self, rows: Bool[np.ndarray, " integers"] | Int[np.ndarray, " some"]) -> "Sum":
-        """Return some of the integers."""
+        """Return the sums of some integers."""
         at = torch.from_numpy(np.arange(len(self.n))[rows])
         weighted, pattern, resid = self.weighted[at], self.pattern[at], self.resid[at]
         return Sum(self.n[rows], self.symbol[rows], self.parts[rows], weighted, self.W_O, pattern, resid)
 
     @cached_property
     def added(self) -> Float[Tensor, "integers place d_model"]:
-        """What all heads together add from each place.
+        """The contribution of each place, from all heads together.
 
-        Over places they sum to attention's output, up to a constant and what the last position itself adds.
+        Contributions sum to attention's output, up to a constant and the last position's own contribution.
         """
         return torch.einsum("nhpd,hdm->npm", self.weighted, self.W_O)
 
@@ -89,7 +89,7 @@ def split_sum(
 
 
 def can_split(model: Transformer) -> bool:
-    """Return whether the last block adds up what attention brings before its neurons read it."""
+    """Return whether the last block's neurons read a plain sum that includes attention's output."""
     wiring = model.blocks[-1].wiring
     return model.config.mixer in ("attention", "mean") and wiring.norm != "post" and not wiring.parallel
 
@@ -116,7 +116,7 @@ def sum_of_split(model: Transformer, task: Task, config: Primes | MIU, train: bo
 
 
 def sum_of(model: Transformer, config: Primes, n: int) -> Sum:
-    """Split the sum of one integer, in the task's data or not.
+    """Split the sum of one integer, which need not be in the data set.
 
     Raises:
         InputError: it has more digits than the task's integers, or as ``split_sum``.
@@ -131,7 +131,7 @@ def _of_integers(model: Transformer, config: Primes, tokens: Tensor, n: Int[np.n
 
 
 def evidence_of_sum(model: Transformer, resid: Float[Tensor, "integers d_model"]) -> Float[Tensor, " integers"]:
-    """Return the logit of prime minus the logit of composite, from the sum on: the last MLP and the unembedding."""
+    """Return the logit of prime minus the logit of composite, computed from the sum by last MLP and unembedding."""
     logits = model.unembed(model.blocks[-1].after(resid))
     return logits[:, 1] - logits[:, 0]
 
@@ -139,7 +139,7 @@ def evidence_of_sum(model: Transformer, resid: Float[Tensor, "integers d_model"]
 def sensitivity(model: Transformer, resid: Float[Tensor, "integers d_model"]) -> Float[Tensor, "d_model d_model"]:
     """Return how much the evidence depends on each direction of the sum: the mean outer product of its gradient.
 
-    It contains no residues, so choosing it as a metric does not decide which share of variance residues explain.
+    It does not use residues, so as a metric it does not favor them.
 
     Source: the active subspace, Constantine 2015.
     """
@@ -166,8 +166,8 @@ def subspace(
 ) -> Float[Tensor, "d_model dimensions"]:
     """Return the q - 1 orthonormal directions in which the residues' means differ most, over all places.
 
-    A plane for q = 3. A larger subspace would prove nothing: nine dimensions hold all that ten digits can say, and
-    interchanging them moves the evidence in any network.
+    For q = 3 this is a plane. A larger subspace would prove nothing: nine dimensions hold everything about ten digits,
+    so interchanging them moves the evidence in any network.
 
     Source: principal components of the class means.
     """

@@ -1,4 +1,4 @@
-"""Which divisor a network suspects: give other integers an integer's place modulo q; does their evidence fall?"""
+"""Which divisor a network suspects: does evidence fall when other integers take an integer's place modulo q?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,18 +14,18 @@ from miii.analysis.sieve.interventions import FEWEST
 from miii.analysis.sieve.sums import Sum, evidence_of_sum, means, subspace
 from miii.model.transformer import Transformer
 
-OTHERS = 64  #: integers that are given another integer's place
-CROWD = 1000  #: held-out integers drawn beside the one that is followed
-CHUNK = 50  #: integers whose place is given at once, each to all of the others
-MEASURED = 300  #: held-out multiples of q, and others, to measure the fall on
+OTHERS = 64  #: integers to move to another integer's place
+CROWD = 1000  #: held-out integers to draw for comparison
+CHUNK = 50  #: places to test at once, each on all of the others
+MEASURED = 300  #: most held-out multiples of q, and most other integers, used to measure the fall
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """How the evidence falls if integers without small factors are given another integer's place modulo q.
+    """How far evidence falls when integers without small factors take another integer's place modulo q.
 
     The place is the part of the sum in the q - 1 directions of ``subspace``; the rest of the sum stays. The fall
-    measures what the place alone says against being prime, apart from other evidence such as the last digit.
+    measures the evidence of the place alone against "prime", apart from other evidence such as the last digit.
 
     Attributes:
         multiples, others: the median fall for places of held-out multiples of q, and of other integers.
@@ -46,11 +46,11 @@ class Suspect:
 
     @property
     def seen(self) -> bool:
-        """Whether the falls separate multiples from others, by the bound of the depth of the sieve."""
+        """Whether the falls separate multiples from others, by the bound for the depth of the sieve."""
         return self.auc >= LEAST
 
     def fall(self, model: Transformer, one: Sum) -> float:
-        """Return how much the mean evidence falls for the place of an integer, in logits."""
+        """Return how far the mean evidence falls in the place of an integer, in logits."""
         return float(self._place.falls(model, one.resid[:1])[0])
 
     def suspects(self, fall: float) -> bool:
@@ -66,7 +66,7 @@ class Suspect:
 
 @dataclass(frozen=True)
 class _Place:
-    """The directions of a modulus, and the sums of the integers that are given another place in them."""
+    """The directions of a modulus, and the sums of the integers to move."""
 
     directions: Float[Tensor, "d_model dimensions"]
     given: Float[Tensor, "given d_model"]
@@ -90,8 +90,8 @@ def fit_suspect(model: Transformer, fitted: Sum, held_out: Sum, q: int, moduli: 
     """Measure the falls on held-out integers; None if there are too few of them.
 
     Args:
-        fitted: training integers, to find the directions on.
-        moduli: primes that divide none of the integers that are given another place.
+        fitted: training integers, which determine the directions.
+        moduli: primes that divide none of the integers to move.
     """
     multiple = held_out.n % q == 0
     given = np.flatnonzero(undivided(held_out.n, (q, *moduli)))[:OTHERS]

@@ -15,7 +15,7 @@ def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart
     """Draw the attention pattern of each head for one input, with weights written in the cells.
 
     Args:
-        names: of the tokens at each position.
+        names: tokens at each position.
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), figure 3.
     """
@@ -54,7 +54,7 @@ def over_inputs(weight: Float[Tensor, "a b"], head: int, key: str, size: int = 3
 
 
 def _domain(weight: Float[Tensor, "a b"]) -> tuple[float, float]:
-    """Return 0 to 1, or more for shaped attention."""
+    """Return 0 to 1, or a wider domain for shaped attention."""
     return min(0.0, weight.min().item()), max(1.0, weight.max().item())
 
 
@@ -72,10 +72,10 @@ def attention_spectrum(
 
 
 def token_scores(scores: Float[Tensor, "pos key"], names: Sequence[str], head: int) -> alt.Chart:
-    """Draw the score of a key token at each position for one query, one line a position.
+    """Draw the score of a key token at each position for one query, one line per position.
 
     Args:
-        names: of the tokens at each position.
+        names: tokens at each position.
 
     Source: the row of a QK circuit, Elhage et al. 2021.
     """
@@ -103,7 +103,7 @@ def token_scores(scores: Float[Tensor, "pos key"], names: Sequence[str], head: i
 def qk(scores: Float[Tensor, "query key"], head: int, size: int = 340) -> alt.LayerChart:
     """Draw a QK circuit: scores of query tokens (rows) for key tokens (columns), each row minus its mean.
 
-    Softmax ignores what is added to all scores of a row.
+    Softmax ignores a constant added to a row.
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
     """

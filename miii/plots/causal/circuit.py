@@ -26,7 +26,7 @@ def circuit(found: Circuit, n_edges: int, names: Sequence[str] | None = None) ->
 
     Args:
         n_edges: number of edges.
-        names: of the positions; their numbers if None.
+        names: names of the positions; if None, their numbers.
 
     Raises:
         InputError: ``n_edges`` is not between 1 and the number of edges, or there is not one name for each position.
@@ -68,14 +68,14 @@ def circuit(found: Circuit, n_edges: int, names: Sequence[str] | None = None) ->
 
 
 def _readers(graph: Graph, drawn: Sequence[Edge]) -> dict[Edge, list[Node]]:
-    """Return the nodes to draw each edge to: its readers with edges of their own, or else its last reader."""
+    """Return the nodes to draw each edge to: readers that have edges themselves, otherwise its last reader."""
     feeds = dict(zip(graph.edges, graph.feeds, strict=True))
     sources = {edge.source for edge in drawn}
     return {edge: [node for node in feeds[edge] if node in sources] or [feeds[edge][-1]] for edge in drawn}
 
 
 def _through(graph: Graph, readers: dict[Edge, list[Node]]) -> dict[str, str]:
-    """Return for each edge and node, by name, all items with a path through it: ``|a|b|``, for lookup in a browser."""
+    """Return, for each edge and node by name, all items on a path through it: ``|a|b|``, for lookup in a browser."""
     number = {edge: i for i, edge in enumerate(graph.edges)}
     paths = graph.paths(number[edge] for edge in readers)
     lies = {name: {name} for name in paths}
@@ -147,7 +147,7 @@ def _draw(
 
 
 def faithfulness(circuits: Sequence[Circuit]) -> Chart:
-    """Draw faithfulness over the number of edges, one curve a method; circuits without f have no curve.
+    """Draw faithfulness over the number of edges, one curve per method; circuits without f have no curve.
 
     Source: f as in Mueller et al. 2025 (arXiv 2504.13151); the curve as in Hanna et al. 2024 (arXiv 2403.17806).
     """
@@ -165,7 +165,7 @@ def faithfulness(circuits: Sequence[Circuit]) -> Chart:
             color=alt.Color(
                 "method:N", scale=alt.Scale(domain=list(METHODS), range=list(METHODS.values())), legend=top_legend()
             ),
-            # draw the truth as a wide band under the others
+            # draw the ground truth as a wide band under the others
             strokeWidth=alt.condition("datum.method === 'exact'", alt.value(6), alt.value(2)),
             strokeDash=alt.StrokeDash("method:N", sort=list(METHODS), legend=None),
             tooltip=["method:N", "edges:Q", alt.Tooltip("f:Q", format=".3f")],
@@ -176,7 +176,7 @@ def faithfulness(circuits: Sequence[Circuit]) -> Chart:
 
 
 def edge_agreement(found: Circuit, truth: Circuit) -> Chart:
-    """Draw every edge's score by one method over its exact score, with the line of equality.
+    """Draw every edge's score by one method over its exact score, with the diagonal.
 
     Axes are linear up to a thousandth of the largest score, and logarithmic beyond.
     """
@@ -217,6 +217,6 @@ def _symlog(values: Sequence[float]) -> dict[str, Any]:
     decades = [10.0**k for k in range(math.floor(math.log10(small)) + 1, math.floor(math.log10(most)) + 1)]
     low, high = min(0.0, *values), max(0.0, *values)
     ticks = [-x for x in decades if -x >= low] + [0.0] + [x for x in decades if x <= high]
-    # room for points at the ends
+    # leave room for points at the ends
     scale = alt.Scale(type="symlog", constant=small, domain=[1.5 * low - small / 2, 1.5 * high + small / 2], nice=False)
     return {"scale": scale, "axis": alt.Axis(values=ticks, format="~r")}

@@ -43,7 +43,7 @@ def contributions(values: Contributions) -> Chart:
 def ablation(values: Ablations) -> Chart:
     """Draw the loss with each part ablated, as bars from the whole network's loss, on a log scale.
 
-    More than 60 parts are ordered by loss and not named.
+    More than 60 parts are sorted by loss and not labeled.
     """
     frame = pd.DataFrame({"name": values.names, "loss": values.loss.tolist(), "accuracy": values.accuracy.tolist()})
     many = len(frame) > LABELLED
@@ -85,7 +85,7 @@ def patching(
     """Draw the normalized logit difference of every patch by site (rows) and position (columns).
 
     Args:
-        names: of the tokens at each position.
+        names: tokens at each position.
         by_head: draw patches of single heads instead of whole activations; both if None.
 
     Source: Meng et al. 2022 (arXiv 2202.05262), figure 1; TransformerLens' patching demo.

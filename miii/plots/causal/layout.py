@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from miii.analysis.causal.circuits import Edge, Graph, Node
 
-WIDTH, HEIGHT = 0.84, 0.3  #: of a node; heads and depths are 1 apart
+WIDTH, HEIGHT = 0.84, 0.3  #: size of a node; heads and depths are 1 apart
 PORTS = {"q": -0.26, "k": 0.0, "v": 0.26}  #: positions of a head's inputs, from its center
 SPREAD = 0.3  #: largest distance from a node's center at which lines start or end
 GAP = 0.65  #: between a column's nodes and its border
@@ -16,7 +16,7 @@ Line = tuple[Edge, Node]
 class Layout:
     """A column for each position and a row for each depth, from the embedding at the bottom to the logits.
 
-    A line rises in the column of its reader, beside the nodes in between.
+    A line rises in its reader's column, next to the nodes in between.
 
     Args:
         lines: the edges to draw, each with its readers.
@@ -63,7 +63,7 @@ class Layout:
         return [start, *self._between[edge, to], (x1 + dx, y1 - HEIGHT / 2)]
 
     def _beside(self, edge: Edge, to: Node) -> list[Point]:
-        """Return the points of a line at the depths in between, beside any nodes there."""
+        """Return the points of a line at the depths in between, routed around nodes."""
         x, y = self.at[edge.source]
         column, half = self.middle[edge.source.position], self.half[edge.source.position]
         side = -1 if x < column or (x == column and to.kind == "logits") else 1

@@ -8,12 +8,12 @@ import pandas as pd
 from miii.errors import InputError
 from miii.plots.style import ACCENT, FIXED, MAIN, MUTED, Chart, top_legend
 
-LABELLED = 24  #: most hours with a number each
+LABELLED = 24  #: most hours to number individually
 RING = {"a": 0.72, "b more": 0.84}  #: radius of each arc
 
 
 def clock(a: int, b: int, p: int, size: int = 280) -> Chart:
-    """Draw a clock with hours 0 to p - 1: turn to a, then by b, and read (a + b) mod p.
+    """Draw a clock with hours 0 to p - 1: turn to a, then by b, and read off (a + b) mod p.
 
     Args:
         size: width and height in pixels.

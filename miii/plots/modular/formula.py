@@ -34,10 +34,10 @@ def terms(formula: Formula) -> alt.Chart:
 
 
 def kinds(shares: Mapping[str, Mapping[str, float]]) -> alt.Chart:
-    """Draw the share of the logits' variance by kind of wave, one bar a network.
+    """Draw the share of the logits' variance by kind of wave, one bar per network.
 
     Args:
-        shares: from ``decomposition.shares``, by name of the network.
+        shares: from ``decomposition.shares``, by network.
     """
     rows = [
         {"network": name, "kind": kind, "share": value, "order": i}
@@ -71,7 +71,7 @@ def kinds(shares: Mapping[str, Mapping[str, float]]) -> alt.Chart:
 
 
 def steering(values: Steering) -> Chart:
-    """Draw the share of answers that shift by s with the planes, and that stay with the control's planes."""
+    """Draw the share of answers that shift by s with the rotated planes, and that stay with the control's planes."""
     names = ("key frequencies' planes turned: answers the sum + s", "other planes turned: still answers the sum")
     rows = [
         {"s": s + 1, "turned": name, "share": value}

@@ -72,8 +72,8 @@ def circle(values: Circle, size: int = 220) -> Chart:
     line = base.mark_line(color=MUTED, strokeWidth=1, opacity=0.6).encode(order="turn:Q")
     color = alt.Color("token:Q", title="token", scale=alt.Scale(scheme=SEQUENTIAL), legend=None)
     points = base.mark_circle(size=45, opacity=1).encode(color=color, tooltip=["token:Q"])
-    # everything that changes from step to step is data, even the ends of the axes: Vega updates data in place, and
-    # compiles a chart with another specification anew
+    # everything that changes from step to step is data, even the ends of the axes: Vega updates data in place, but
+    # recompiles a chart with a changed specification
     reach = float(values.xy.abs().max()) * 1.1 or 1.0
     corners = alt.Chart(pd.DataFrame({"x": [-reach, reach], "y": [-reach, reach]})).mark_point(opacity=0)
     share = alt.Chart(pd.DataFrame({"text": [f"{values.variance:.1%} of the variance"]}))

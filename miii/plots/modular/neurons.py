@@ -1,4 +1,4 @@
-"""The neurons of the last block: their frequencies and phases, and what each reads and writes."""
+"""The neurons of the last block: frequencies, phases, inputs, and writes to the logits."""
 
 import math
 
@@ -64,9 +64,9 @@ def single_frequency(values: Neurons) -> Chart:
 
 
 def phases(values: Neurons) -> Chart:
-    """Draw the phase error over the written phase, one dot a live single-frequency neuron.
+    """Draw the phase error over the written phase, one dot per live single-frequency neuron.
 
-    A neuron at 0 favors the answer that it reads. A click on a dot selects ``neuron``.
+    A neuron with phase error 0 favors the correct answer. A click on a dot selects ``neuron``.
 
     Source: Gromov 2023 (arXiv 2301.02679), equations 7 to 10.
     """
@@ -117,7 +117,7 @@ def writes(row: Float[Tensor, " d_vocab_out"], neuron: int) -> alt.Chart:
         .encode(
             x=alt.X("answer:Q", title="answer c", scale=alt.Scale(domain=[0, len(centered) - 1], nice=False)),
             y=alt.Y("logit:Q", title="logit per unit of activation"),
-            # a legend with one entry, to align with the chart beside it
+            # a legend with one entry, to align with the neighboring chart
             color=alt.Color("written to:N", scale=alt.Scale(domain=["c"], range=[MUTED]), legend=top_legend()),
             tooltip=["answer:Q", alt.Tooltip("logit:Q", format=".4f")],
         )
@@ -126,7 +126,7 @@ def writes(row: Float[Tensor, " d_vocab_out"], neuron: int) -> alt.Chart:
 
 
 def reads(in_a: Float[Tensor, " p"], in_b: Float[Tensor, " p"], neuron: int) -> alt.Chart:
-    """Draw the mean input of one neuron by a and by b, minus its overall mean."""
+    """Draw the mean input of one neuron as a function of a and of b, minus its overall mean."""
     waves = torch.stack([in_a - in_a.mean(), in_b - in_b.mean()]).tolist()
     rows = [
         {"operand": name, "token": token, "input": value}
@@ -150,7 +150,7 @@ def reads(in_a: Float[Tensor, " p"], in_b: Float[Tensor, " p"], neuron: int) -> 
 
 
 def _live(values: Neurons) -> pd.DataFrame:
-    """Return the live neurons, one a row: number, frequency, share and kind."""
+    """Return the live neurons, one per row: number, frequency, share and kind."""
     names, live = list(KINDS), values.alive
     return pd.DataFrame(
         {

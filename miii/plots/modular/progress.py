@@ -1,4 +1,4 @@
-"""Progress measures over training, with its phases."""
+"""Progress measures over training, with phase boundaries."""
 
 from collections.abc import Mapping, Sequence
 
@@ -105,7 +105,7 @@ def measures(
     ends = alt.Chart(marks).mark_rule(color=MUTED, strokeDash=[4, 4]).encode(x="at:Q")
     labels = (
         alt.Chart(marks)
-        .mark_text(angle=90, align="left", baseline="bottom", dx=4, dy=-3, color=MUTED)  # downward, beside the line
+        .mark_text(angle=90, align="left", baseline="bottom", dx=4, dy=-3, color=MUTED)  # downward, next to the line
         .encode(x="at:Q", y=alt.value(0), text="phase:N")
     )
     return alt.layer(lines, ends, labels).properties(title=title, height=HEIGHT, autosize=FLUID)

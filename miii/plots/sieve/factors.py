@@ -1,4 +1,4 @@
-"""Which factors a network sees: AUC and evidence by smallest prime factor, beside trial division."""
+"""Which factors a network sees: AUC and evidence by smallest prime factor, compared with trial division."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ def sieve_depth(values: Depth) -> Chart:
 def sieve_oracles(values: Depth) -> Chart:
     """Draw the network's ROC AUC as a line, and that of trial division by all primes up to each q.
 
-    Trial division has two lines; one also divides by the base's primes, which the last digit shows.
+    Trial division has two lines; one also divides by the base's primes, which the last digit reveals.
     """
     lines = {"also by the base's": values.oracles_and_base, "primes up to q": values.oracles}
     frame = pd.DataFrame(
@@ -82,7 +82,7 @@ def sieve_oracles(values: Depth) -> Chart:
 
 
 def evidence_by_factor(values: EvidenceByFactor, evidence: float, name: str) -> Chart:
-    """Draw the evidence of one integer as a line, with that of held-out integers by smallest factor.
+    """Draw the evidence of one integer as a line over the evidence of held-out integers by smallest factor.
 
     Args:
         name: label of the line.

@@ -9,14 +9,14 @@ import pandas as pd
 from miii.analysis.sieve import CROSSES, KEEPS, Crossing
 from miii.plots.style import ACCENT, CATEGORY, FLUID, MAIN, MUTED, Chart, top_legend
 
-BINS = 50  #: of a distribution
+BINS = 50  #: bins per distribution
 
 
 def evidence_moves(values: Crossing, name: str, size: int = 330) -> Chart:
     """Draw the evidence for "prime" or "theorem" before and after each kind of change, and the midpoint.
 
     Args:
-        name: of the change, for the title.
+        name: name of the change, for the title.
     """
     q, kinds = values.q, ("others", f"multiples of {values.q}")
     changes = {
@@ -76,7 +76,7 @@ def crossings(changes: Mapping[str, Crossing]) -> Chart:
     """Draw the share of integers that cross the midpoint after each change, and the controls.
 
     Args:
-        changes: by name.
+        changes: the changes by name.
     """
     parts = {"made no multiple": "to_other", "made a multiple": "to_multiple", "control": "control"}
     frame = pd.DataFrame(

@@ -19,10 +19,10 @@ READ = {"key": ACCENT, "value": MAIN}  #: how a head reads a position
 
 
 def addition_by_network(reports: Mapping[str, Mapping[str, Any]], q: int) -> Chart:
-    """Draw the three measures of addition modulo q and their controls, one dot a network, with the verdict's bounds.
+    """Draw the three measures of addition modulo q and their controls, one dot per network, with the verdict's bounds.
 
     Args:
-        reports: from ``reports.report_sieve``, by name of the network.
+        reports: from ``reports.report_sieve``, by network.
     """
     kinds = {"measured": MAIN, "control": MUTED}
     frame = pd.DataFrame(
@@ -66,12 +66,12 @@ def addition_by_network(reports: Mapping[str, Mapping[str, Any]], q: int) -> Cha
 
 
 def depth_by_network(reports: Mapping[str, Mapping[str, Any]]) -> Chart:
-    """Draw the AUC of primes against composites by smallest factor, one line a network, with lower bounds.
+    """Draw the AUC of primes against composites by smallest factor, one line per network, with lower bounds.
 
-    The dashed line is the lower bound of a seen factor.
+    The dashed line is the bound at which a factor counts as seen.
 
     Args:
-        reports: from ``reports.report_sieve`` or ``sieve.Depth.to_json``, by name of the network.
+        reports: from ``reports.report_sieve`` or ``sieve.Depth.to_json``, by network.
     """
     frame = pd.DataFrame(
         [

@@ -1,4 +1,4 @@
-"""Residues in a network: what each digit adds, which head adds it, and where probes find the residue."""
+"""Residues in a network: contributions by digit and by head, and probes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,13 +12,13 @@ from miii.numbers import place_names
 from miii.plots.style import CATEGORY, DIVERGING, FIXED, SEQUENTIAL, Chart
 
 WRITTEN = 7  #: most columns with numbers written in the cells
-COLUMN = 46  #: pixels a column
+COLUMN = 46  #: pixels per column
 
 
 def digit_plane(values: Plane, base: int, size: int = 210, columns: int = 3) -> Chart:
-    """Draw what each digit adds at each place, one point a digit, colored by digit * base^place modulo q.
+    """Draw each digit's contribution at each place as a point, colored by digit * base^place modulo q.
 
-    Labels of close points with the same residue stand side by side.
+    Labels of nearby points with the same residue are placed side by side.
 
     Args:
         size: width and height of each place in pixels.
@@ -78,7 +78,7 @@ def head_attention(values: Heads, names: Sequence[str]) -> Chart:
     """Draw the mean attention of each head from the last position to each position.
 
     Args:
-        names: of the positions.
+        names: names of the positions.
     """
     return _by_head(values.attends, names, "looks at", "attention", "Where each head looks", None)
 
@@ -94,8 +94,8 @@ def probe_map(tables: Mapping[str, pd.DataFrame], q: int, k: int, names: Sequenc
     """Draw the R^2 of probes for one harmonic by site (rows) and position (columns), for several networks.
 
     Args:
-        tables: of ``analysis.sieve.Probes``, by name of the network.
-        names: of the positions.
+        tables: tables from ``analysis.sieve.Probes``, by network.
+        names: names of the positions.
     """
     marks = [f"{i}: {name}" if name else str(i) for i, name in enumerate(names)]
     parts = [
@@ -135,7 +135,7 @@ def _by_head(
     title: str,
     most: float | None,
 ) -> Chart:
-    """Draw a matrix of shares, one row a head; with ``most``, of shares around 0."""
+    """Draw a matrix of shares, one row per head; with ``most``, on a scale around 0."""
     marks = [f"{i}: {name}" for i, name in enumerate(names)]
     frame = pd.DataFrame(
         [

@@ -1,4 +1,4 @@
-"""One integer's sum, drawn digit by digit among the sums of others."""
+"""One integer's sum, digit by digit, among the sums of others."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from miii.analysis.sieve import Suspect
 from miii.plots.style import ACCENT, CATEGORY, FIXED, MUTED, Chart, top_legend
 
 NEAR = 0.06  #: stations closer than this share of the picture share a label
-LABELLED = 7  #: up to this many residues have a color each
+LABELLED = 7  #: most residues with separate colors
 
 
 def digit_walk(
@@ -21,7 +21,7 @@ def digit_walk(
     """Draw the path of one integer's sum through the plane of residues, digit by digit, among other sums.
 
     Args:
-        path: from ``values.path``, one station more than digits.
+        path: from ``values.path``, with one more station than digits.
         digits: labels of the steps.
     """
     q = values.q
@@ -64,7 +64,7 @@ def digit_walk(
 
 
 def _together(path: Float[np.ndarray, "stations 2"], names: Sequence[str], near: float) -> list[str]:
-    """Return the labels of stations; stations close to an earlier one share its label."""
+    """Return the labels of stations; a station close to an earlier one shares its label."""
     labels = list(names)
     for i, name in enumerate(names):
         first = int((np.linalg.norm(path[: i + 1] - path[i], axis=1) <= near).argmax())

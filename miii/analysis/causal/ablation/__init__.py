@@ -1,7 +1,7 @@
 """Ablation: remove a part of the network and measure loss and accuracy.
 
-A head's or neuron's activation is replaced by zero, by its mean over all examples (per position), or by its value on
-another example with another answer ("interchange"). Means and partners come from all examples of the task, even if only
+A head's or neuron's activation is replaced by zero, by its mean over all examples (per position), or by its value on an
+example with a different answer ("interchange"). Means and partners come from all examples of the task, even if only
 some are scored. A frequency is removed from a function of (a, b).
 """
 

@@ -1,4 +1,4 @@
-"""Remove frequencies of the operands from the embedding, or from any activation over the pairs (a, b)."""
+"""Remove frequencies of the operands from the embedding, or from any activation as a function of (a, b)."""
 
 import copy
 from collections.abc import Callable, Collection, Sequence
@@ -26,7 +26,7 @@ def embedding_frequencies(
     """Remove frequencies from W_E: the cosine and sine components of the operands' embeddings.
 
     Args:
-        groups: frequencies to remove together; each of 1 .. p // 2 alone if None.
+        groups: frequencies to remove together; if None, each of 1 .. p // 2 alone.
         examples: indices of the scored examples; all of them if None.
 
     Raises:
@@ -63,7 +63,7 @@ def site_frequencies(
         groups, examples: as in ``embedding_frequencies``.
 
     Raises:
-        InputError: a frequency is not in 1 .. p // 2, the task is not made of all pairs, or there is no such site.
+        InputError: a frequency is not in 1 .. p // 2, the task does not have all pairs, or there is no such site.
 
     Source: Nanda et al. 2023, section 4.4; "sum" at the logits is the excluded loss of section 5.1.
     """

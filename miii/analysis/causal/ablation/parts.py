@@ -83,13 +83,13 @@ def neurons(
 ) -> Ablations:
     """Ablate neurons at every position: one by one, or group by group.
 
-    In the last layer of plain blocks the logits are linear in the neurons: the ablated logits are the network's minus
-    (post - replacement) W_out W_U, exactly and without another run. Elsewhere each group takes a run.
+    In the last layer of plain blocks the logits are linear in the neurons. The ablated logits are the network's minus
+    (post - replacement) W_out W_U, exactly, without another forward pass. Otherwise each group takes one.
 
     Args:
-        groups: neurons to ablate together, such as those of one frequency; each neuron alone if None.
-        names: of the groups; their numbers if None.
-        layer: the last one if None.
+        groups: neurons to ablate together, such as those of one frequency; if None, each neuron alone.
+        names: names of the groups; if None, their numbers.
+        layer: if None, the last one.
         examples, seed: as in ``heads``.
 
     Raises:
@@ -138,12 +138,12 @@ def check_kind(kind: str) -> None:
 
 
 def _replacement(values: Tensor, kind: Kind, task: Task, rows: Tensor, seed: int) -> Float[Tensor, "scored_or_1 *axes"]:
-    """Return what replaces an activation of every example: zero, its mean, or its value on another example."""
+    """Return the replacement for an activation of every example: zero, its mean, or its value on another example."""
     if kind == "zero":
         return torch.zeros_like(values[:1])
     if kind == "mean":
         return values.mean(0, keepdim=True)
-    every = torch.arange(len(task.labels))  # a partner does not depend on which examples are scored
+    every = torch.arange(len(task.labels))  # partners do not depend on which examples are scored
     return values[partners(task.labels, every, torch.Generator().manual_seed(seed))[rows]]
 
 
@@ -157,7 +157,7 @@ def _scores_of_last_layer(
 ) -> list[tuple[float, float]]:
     """Return the score of the whole network, then with each head of the last layer ablated.
 
-    Recomputes only the neurons at the last position: up to them, what the heads write is linear in z.
+    Recomputes only the neurons at the last position: everything before them is linear in z.
     """
     block, W_U, to_logits = model.blocks[-1], model.W_U, fourier.neuron_logit(model).to(model.W_U.dtype)
     total = torch.zeros(1 + len(block.W_O), 2, dtype=torch.float64)

@@ -23,10 +23,10 @@ class Ablations:
 
     Attributes:
         part: "head", "neurons" or "frequency".
-        kind: what replaced the part: "zero", "mean", "interchange", or "removed" for a frequency.
-        names: of the parts, in the order of the values.
+        kind: the replacement: "zero", "mean", "interchange", or "removed" for a frequency.
+        names: names of the parts, in the order of the values.
         loss, accuracy: mean cross-entropy in nats and accuracy with that part ablated.
-        baseline_loss, baseline_accuracy: the same of the whole network.
+        baseline_loss, baseline_accuracy: the same for the whole network.
     """
 
     part: str

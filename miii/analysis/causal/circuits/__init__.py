@@ -1,7 +1,7 @@
-"""Automatic circuit discovery: which edges of the network's graph make its answer.
+"""Automatic circuit discovery: which edges of the network's graph produce its answer.
 
-An edge is one part's output as one input reads it, at one position. Removing it replaces its value by that of a run on
-a corrupted example, one with another answer. ``find`` ranks all edges by one of ``METHODS``::
+An edge connects one part's output to one input, at one position. Removing it replaces its value by the value on a
+corrupted example, one with a different answer. ``find`` ranks all edges by one of ``METHODS``::
 
     circuit = circuits.find(model, task, method="eap-ig")
     truth = circuits.find(model, task, method="exact")

@@ -1,4 +1,4 @@
-"""A circuit: edges ranked by importance, what the first of them recover, and how far two methods agree."""
+"""Circuits: edges ranked by importance, their faithfulness, and the agreement between methods."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,20 +15,20 @@ from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
-FAITHFUL = 0.95  #: faithfulness of the exact circuit that serves as the truth
+FAITHFUL = 0.95  #: faithfulness of the exact circuit, the ground truth
 
 
 @dataclass(frozen=True)
 class Circuit:
     """All edges of a network, ranked by one method: the first n are its circuit of n edges.
 
-    Ranked by |score|, since edges that work against the answer are part of what the network does. Among equal scores
-    the edge nearer to the logits comes first.
+    The ranking is by |score|, since edges that work against the answer are part of the computation. In a tie, the edge
+    nearer to the logits comes first.
 
     Attributes:
         method: one of ``METHODS``.
         edges: the most important first.
-        scores: in ``unit``: how much the metric falls without the edge; for "acdc" the largest tau.
+        scores: fall of the metric without the edge, in ``unit``; for "acdc" the largest tau.
         silent: whether each edge carries the same value in both runs; its score is 0.
         examples, seed: the number of examples, and the seed of the draw.
 
@@ -48,7 +48,7 @@ class Circuit:
 
     @property
     def unit(self) -> str:
-        """The unit of the scores: "nats" for ACDC, else "logits"."""
+        """The unit of the scores: "nats" for ACDC, otherwise "logits"."""
         return "nats" if self.method == "acdc" else "logits"
 
     def to_json(self) -> dict[str, Any]:
@@ -82,13 +82,13 @@ def find(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Circuit:
-    """Score every edge of a model by one method, and measure what the best edges recover alone.
+    """Score every edge of a model by one method, and measure the faithfulness of the best edges.
 
     Args:
-        method: "exact" removes each edge by itself, "acdc" one after another, "eap" and "eap-ig" use gradients.
-        examples: how many to draw, from training and test examples alike.
-        seed: of the draw; circuits can be compared only if they share it.
-        progress: called with the steps done and to do, first of the scoring, then of the measurement.
+        method: "exact" removes each edge alone, "acdc" one after another; "eap" and "eap-ig" use gradients.
+        examples: number to draw, from training and test examples alike.
+        seed: seed of the draw; only circuits with the same seed can be compared.
+        progress: called with the steps done and to do, first for the scoring, then for the measurement.
 
     Raises:
         InputError: ``method`` is unknown, or as ``draw_experiment``.
@@ -112,17 +112,17 @@ def find(
 
 
 def ranking(scores: Float[Tensor, " edges"]) -> Int[Tensor, " edges"]:
-    """Return the indices of the edges by |score|, descending; among equal scores the last in ``Graph`` first."""
+    """Return the indices of the edges by |score|, descending; in a tie, the last in ``Graph`` comes first."""
     last = len(scores) - 1
     return last - torch.sort(scores.abs().flip(0), descending=True, stable=True).indices
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two circuits of one network, compared over all its edges by |score|.
+    """Agreement of two circuits of one network, over all edges, by |score|.
 
     Attributes:
-        spearman: rank correlation; None if all edges of a circuit have the same score.
+        spearman: rank correlation; None if a circuit's scores are all equal.
         auroc: probability that a true edge outranks another edge, ties counting half; None if all edges or none are
             true. The true edges are the smallest set of the exact ranking with f >= 0.95.
         positives: number of true edges; None if there is no f.
@@ -147,7 +147,7 @@ class Agreement:
 
 
 def agreement(circuit: Circuit, truth: Circuit) -> Agreement:
-    """Compare a circuit with one that serves as the truth, usually the exact one.
+    """Compare a circuit with the ground truth, usually the exact circuit.
 
     Raises:
         InputError: the circuits differ in graph, examples or seed.

@@ -1,4 +1,4 @@
-"""The setting that circuits are measured in: examples, a corrupted partner of each, and a metric."""
+"""The experiment behind a circuit: examples, a corrupted partner for each, and a metric."""
 
 import copy
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Trace:
     """What each part wrote into the residual stream in one run, and the stream before each reader.
 
     Attributes:
-        writes: what each writer of ``Graph`` wrote, heads without b_O.
+        writes: the output of each writer of ``Graph``, heads without b_O.
         resid: the residual stream before attention 0, MLP 0, attention 1, ..., and before the logits.
 
     Source: the residual stream as a sum: Elhage et al. 2021, "A mathematical framework for transformer circuits".
@@ -41,7 +41,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A network, examples, and for each of them a corruption with another answer.
+    """A network, examples, and for each example a corruption with a different answer.
 
     Attributes:
         model: in float64, so that edges without effect score 0 and ranks do not depend on rounding.
@@ -81,7 +81,7 @@ class Experiment:
 
     @cached_property
     def direction(self) -> Float[Tensor, "batch d_model"]:
-        """The gradient of each example's metric by the residual stream before the logits."""
+        """The gradient of each example's metric with respect to the residual stream before the logits."""
         return (self.model.W_U[:, self.labels] - self.model.W_U[:, self.corrupted_labels]).T
 
     def logits(self, resid: Float[Tensor, "batch d_model"]) -> Float[Tensor, "batch d_vocab_out"]:
@@ -99,11 +99,11 @@ class Experiment:
 
 
 def draw_experiment(model: Transformer, task: Task, examples: int = EXAMPLES, seed: int = 0) -> Experiment:
-    """Draw examples of a task without replacement, and for each a corrupted partner with another answer.
+    """Draw examples of a task without replacement, and for each a corrupted partner with a different answer.
 
     Args:
-        examples: how many; all of them if the task has fewer.
-        seed: of the draw.
+        examples: number to draw; all of them if the task has fewer.
+        seed: seed of the draw.
 
     Raises:
         InputError: the blocks are not plain, ``examples`` is below 1, or the task has only one answer or does not fit

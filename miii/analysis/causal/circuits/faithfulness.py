@@ -1,4 +1,4 @@
-"""Faithfulness: how much of the network's metric a circuit recovers, by its number of edges."""
+"""Faithfulness: how much of the network's metric a circuit recovers, by number of edges."""
 
 from dataclasses import dataclass
 
@@ -16,15 +16,15 @@ ROUNDING = 1e-9  #: relative difference of metrics that float64 cannot resolve
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """What the best-ranked edges recover alone: f = (m(C) - m(empty)) / (m(full) - m(empty)).
+    """The share of the metric that the top edges recover: f = (m(C) - m(empty)) / (m(full) - m(empty)).
 
     f is 0 without edges and 1 with all of them; in between it may leave that range. Areas are over the share of edges
-    from 0.1% to 100%, by the trapezoidal rule. Without a difference between m(full) and m(empty) all three are None.
+    from 0.1% to 100%, by the trapezoidal rule. If m(full) equals m(empty), f and both areas are None.
 
     Attributes:
         m_full, m_empty: the metric with all edges and with none.
-        n_edges: the measured sizes, from 0 to all: every size up to a hundred edges, else a hundred sizes evenly spaced
-            in their logarithm.
+        n_edges: the measured sizes, from 0 to all edges: every size for graphs of up to 100 edges, otherwise 100
+            log-spaced sizes.
         cpr: circuit performance ratio, the area under f.
         cmd: circuit-model distance, the area under |1 - f|; 0 is best.
 
@@ -39,14 +39,14 @@ class Faithfulness:
     cmd: float | None
 
     def smallest(self, wanted: float) -> int | None:
-        """Return the smallest measured size that reaches an f, or None if there is no f."""
+        """Return the smallest measured size with at least this f, or None if there is no f."""
         return None if self.f is None else next(n for n, f in zip(self.n_edges, self.f, strict=True) if f >= wanted)
 
 
 def measure_faithfulness(
     experiment: Experiment, ranking: Int[Tensor, " edges"], progress: Progress | None = None
 ) -> Faithfulness:
-    """Run the network with only the first edges of a ranking, for growing numbers of edges.
+    """Run the network with only the top edges of a ranking, for growing numbers of edges.
 
     Source: Hanna et al. 2024 (arXiv 2403.17806); areas as in Mueller et al. 2025.
     """

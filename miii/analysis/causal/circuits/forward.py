@@ -1,4 +1,4 @@
-"""Run a network with only some edges intact: the others carry what the corrupted run wrote."""
+"""Run a network with only some edges intact; the others carry the corrupted run's values."""
 
 import math
 
@@ -16,13 +16,13 @@ ALL, LAST = slice(None), slice(-1, None)
 def run(
     experiment: Experiment, kept: Bool[Tensor, " edges"], start: int | None = None
 ) -> Float[Tensor, "batch d_model"]:
-    """Return the residual stream before the logits, at the last position, with all edges corrupted that are not kept.
+    """Return the residual stream before the logits at the last position, with all edges corrupted except the kept ones.
 
     A reader's input sums its writers' outputs: from this run along kept edges, from the corrupted run along the others.
-    All edges give the run on the examples, no edges the run on their corruptions.
+    Keeping all edges gives the run on the examples, keeping none the run on their corruptions.
 
     Args:
-        start: the first stage (attention 0, MLP 0, attention 1, ...) to recompute; if None, the first that reads along
+        start: first stage (attention 0, MLP 0, attention 1, ...) to recompute; if None, the first that reads along
             an edge that is not kept. Earlier stages are taken from the run on the examples.
 
     Source: Conmy et al. 2023 (arXiv 2304.14997), algorithm 1; Hanna et al. 2024 (arXiv 2403.17806).
@@ -34,7 +34,7 @@ def run(
     start = graph.first_stage(kept) if start is None else start
     for layer, block in enumerate(experiment.model.blocks):
         stage, reader, writer = 2 * layer, layer * (3 * heads + 1), 1 + layer * (heads + 1)
-        end = LAST if layer == last_layer else ALL  # no other output of the last block is read
+        end = LAST if layer == last_layer else ALL  # nothing reads the last block's other outputs
         if start <= stage:
             q = _inputs(experiment, stage, reads[end, reader : reader + heads, :writer], differs[end])
             both = _inputs(experiment, stage, reads[:, reader + heads : reader + 3 * heads, :writer], differs)
@@ -65,11 +65,11 @@ def attend(
     k: Float[Tensor, "key head batch d_model"],
     v: Float[Tensor, "key head batch d_model"],
 ) -> Float[Tensor, "query head batch d_model"]:
-    """Return what each head writes, without b_O, if its three inputs read separate residual streams.
+    """Return each head's output, without b_O, if its three inputs read separate residual streams.
 
     Queries are given for the last positions.
 
-    Source: Vaswani et al. 2017 (arXiv 1706.03762), equation 1, with three inputs a head as in Conmy et al. 2023.
+    Source: Vaswani et al. 2017 (arXiv 1706.03762), equation 1, with three inputs per head as in Conmy et al. 2023.
     """
     q, k, v = _project(q, block.W_Q, block.b_Q), _project(k, block.W_K, block.b_K), _project(v, block.W_V, block.b_V)
     scores = torch.einsum("qhbd,khbd->hbqk", q, k) / math.sqrt(q.shape[-1])

@@ -1,8 +1,8 @@
-"""A transformer as a graph: which part's output each part reads, at which position.
+"""A transformer as a graph: which outputs each part reads, and at which position.
 
-The residual stream is a sum, so a reader at a position reads every part that wrote there before. An edge is one such
-writer of one reader, at one position. Only attention moves information between positions, inside a head: it reads
-queries at its own position, and keys and values at every position it attends to.
+The residual stream is a sum, so a reader at a position reads every earlier output there. An edge connects one writer to
+one reader at one position. Only attention moves information between positions, inside a head: it reads queries at its
+own position, and keys and values at every position it attends to.
 """
 
 from collections.abc import Iterable
@@ -20,8 +20,8 @@ class Node:
     """A part of the network at one position: the embedding, a head, an MLP or the logits.
 
     Attributes:
-        layer: the block, for heads and MLPs.
-        head: which head of the block, for heads.
+        layer: index of the block, for heads and MLPs.
+        head: index in the block, for heads.
 
     Source: Conmy et al. 2023 (arXiv 2304.14997), section 2.
     """
@@ -37,7 +37,7 @@ class Node:
         return self.input("")
 
     def input(self, which: str) -> str:
-        """Return the name of a head's input, such as ``0.h3.q@2``; with "" the node's own name."""
+        """Return the name of a head's input, such as ``0.h3.q@2``, or the node's name for ""."""
         block = "" if self.layer is None else f"{self.layer}."
         part = self.kind if self.head is None else f"h{self.head}"
         return f"{block}{part}{which and f'.{which}'}@{self.position}"
@@ -45,15 +45,15 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """One part's output as one input reads it.
+    """A connection from one part's output to one input.
 
     Attributes:
-        source: what writes.
-        target: what reads, at the same position. A head's key or value there serves the head at every position that
+        source: the writer.
+        target: the reader, at the same position. A head's key or value there serves the head at every position that
             attends to it; see ``Graph.feeds``.
-        which: "q", "k" or "v" if a head reads, else "".
+        which: "q", "k" or "v" for heads, otherwise "".
 
-    Source: Conmy et al. 2023, section 2; three separate inputs a head, as in their code.
+    Source: Conmy et al. 2023, section 2; three separate inputs per head, as in their code.
     """
 
     source: Node
@@ -78,11 +78,11 @@ class Edge:
 
 @dataclass(frozen=True)
 class Graph:
-    """All edges with a path to the logits at the last position, where the answer is read.
+    """All edges with a path to the logits at the last position, where the answer is read out.
 
-    Writers are the embedding, then block by block the heads and the MLP. Readers are block by block the queries, keys
-    and values of the heads and the MLP, then the logits. Edges are ordered by reader, position, writer: none depends on
-    a later one.
+    Writers are the embedding, then the heads and the MLP of each block. Readers are the queries, keys and values of
+    the heads and the MLP of each block, then the logits. Edges are ordered by reader, position, writer: none depends
+    on a later one.
 
     Source: Conmy et al. 2023, section 2; edges with positions as in Haklay et al. 2025 (arXiv 2502.04577).
     """
@@ -123,7 +123,7 @@ class Graph:
 
     @cached_property
     def feeds(self) -> tuple[tuple[Node, ...], ...]:
-        """For each edge the nodes that depend on it directly: one, or a head at every position that attends to it."""
+        """The nodes that each edge feeds directly: one, or a head at every position that attends to it."""
         return tuple(
             tuple(Node("head", query, edge.target.layer, edge.target.head) for query in self._attending(edge.target))
             if edge.which in ("k", "v")
@@ -141,7 +141,7 @@ class Graph:
         return live
 
     def paths(self, edges: Iterable[int]) -> dict[str, frozenset[int]]:
-        """Return for each edge and node, by name, which of some edges share a path with it along these edges."""
+        """Return, for each edge and node by name, which of ``edges`` lie on a common path with it."""
         order = sorted(edges)
         before: dict[Node, frozenset[int]] = {}
         after: dict[Node, frozenset[int]] = {}
@@ -192,6 +192,6 @@ class Graph:
         return Node("mlp", position, layer) if place == self.n_heads else Node("head", position, layer, place)
 
     def _attending(self, head: Node) -> range:
-        """Return the positions at which a head attends to the position of ``head`` and is read itself."""
+        """Return the positions from which the head attends to ``head.position``, if a reader uses its output there."""
         first = head.position if self.causal else 0
         return range(self.n_ctx - 1 if head.layer == self.n_layers - 1 else first, self.n_ctx)

@@ -11,23 +11,23 @@ from miii.analysis.causal.circuits.experiment import Experiment, Progress
 from miii.analysis.causal.circuits.forward import run
 from miii.errors import InputError
 
-STEPS = 5  #: of the integrated gradients
+STEPS = 5  #: steps of the integrated gradients
 #: nats; four a decade
 TAUS: tuple[float, ...] = tuple(10 ** (k / 4) for k in range(-24, 9))
 
 
 def exact(experiment: Experiment, progress: Progress | None = None) -> Float[Tensor, " edges"]:
-    """Score each edge by how much the metric falls if that edge alone carries what the corrupted run wrote.
+    """Score each edge by how much the metric falls if only that edge carries the corrupted run's value.
 
-    Everything downstream is recomputed. Positive where the edge helps the network's answer, negative where it works
-    against it.
+    Everything downstream is recomputed. Scores are positive for edges that support the network's answer, negative for
+    edges that work against it.
 
     Source: path patching of single edges: Goldowsky-Dill et al. 2023 (arXiv 2304.05969).
     """
     graph = experiment.graph
     kept = torch.ones(len(graph.edges), dtype=torch.bool)
     scores = torch.zeros(len(kept), dtype=torch.float64)
-    # compare each stage with the whole network computed from that stage on: an edge without effect then scores
+    # compare with the whole network recomputed from the same stage, so that an edge without effect scores
     # exactly 0, without rounding error
     whole: dict[int, float] = {}
     todo = (~experiment.silent).nonzero().flatten().tolist()
@@ -45,10 +45,9 @@ def exact(experiment: Experiment, progress: Progress | None = None) -> Float[Ten
 
 
 def eap(experiment: Experiment, progress: Progress | None = None) -> Float[Tensor, " edges"]:
-    """Score edges by edge attribution patching: (clean - corrupted output) . gradient by the reader's input.
+    """Score edges by edge attribution patching (EAP): (clean - corrupted output) . gradient at the reader's input.
 
-    Takes the gradient in the clean run. The sign is that of ``exact``: positive where removing the edge lowers the
-    metric.
+    Takes the gradient in the clean run. As in ``exact``, a score is positive if removing the edge lowers the metric.
 
     Source: Syed et al. 2023 (arXiv 2310.10348).
     """
@@ -56,7 +55,7 @@ def eap(experiment: Experiment, progress: Progress | None = None) -> Float[Tenso
 
 
 def eap_ig(experiment: Experiment, progress: Progress | None = None, steps: int = STEPS) -> Float[Tensor, " edges"]:
-    """Score edges by EAP with integrated gradients: average the gradient over runs between both inputs.
+    """Score edges by EAP with integrated gradients: average the gradient over inputs between corrupted and clean.
 
     Args:
         steps: number of runs. Run k has embeddings k / steps of the way from the corrupted to the clean input.
@@ -77,10 +76,10 @@ def eap_ig(experiment: Experiment, progress: Progress | None = None, steps: int 
 def gradients_by_reader(
     experiment: Experiment, embed: Float[Tensor, "pos batch d_model"]
 ) -> Float[Tensor, "reader pos batch d_model"]:
-    """Return the gradient of the metric by the input of each reader of ``Graph``, in a run from given embeddings.
+    """Return the gradient of the metric with respect to each reader's input, in a run from given embeddings.
 
-    Queries, keys, values and neurons are linear in what they read: take the gradient by each, and multiply by W_Q, W_K,
-    W_V or W_in.
+    Queries, keys, values and neurons are linear in their inputs, so this multiplies their gradients by W_Q, W_K, W_V
+    or W_in.
 
     Source: Syed et al. 2023.
     """
@@ -168,7 +167,7 @@ def _divergence(experiment: Experiment) -> Callable[[Bool[Tensor, " edges"]], fl
     known: dict[bytes, float] = {}
 
     def divergence(kept: Bool[Tensor, " edges"]) -> float:
-        # many sets differ only in edges without effect, and share one run
+        # many sets differ only in edges without effect; these share one run
         live = experiment.graph.live(kept & ~experiment.silent)
         key = live.numpy().tobytes()
         if key not in known:
