@@ -5,6 +5,7 @@ the first run.
 """
 
 import json
+import time
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -15,6 +16,8 @@ _SCRIPT = (Path(__file__).parent / "address.js").read_text()
 KEY = "address"
 BEGUN = "address_begun"  #: whether the browser is known to have the script
 WRITTEN = "address_written"  #: the last written values, by name
+RECENT = "address_recent"  #: when which value was written on which page, by name and value
+LAG = 10  #: seconds; a rerun may carry an address that the browser has not updated yet, while a slider is dragged
 LINK = "address_link"  #: the list that receives the page's address
 STALE = "address_stale"  #: the run of the first address; the browser may resend it once after the script changed it
 
@@ -22,7 +25,20 @@ STALE = "address_stale"  #: the run of the first address; the browser may resend
 def requested(name: str) -> str | None:
     """Return a URL parameter changed by a link or Back; None if unchanged since last written."""
     asked = st.query_params.get(name)
-    return None if asked in (last_written(name), st.session_state.get(STALE, {}).get(name)) else asked
+    if asked in (last_written(name), st.session_state.get(STALE, {}).get(name)):
+        return None
+    return None if asked is not None and not is_history_navigation() and _is_late(name, asked) else asked
+
+
+def _is_late(name: str, asked: str) -> bool:
+    """Return whether this page wrote the value a moment ago and has written another since."""
+    page, when = st.session_state.get(RECENT, {}).get((name, asked), (None, 0.0))
+    return page == _page() and time.monotonic() - when < LAG
+
+
+def _page() -> str | None:
+    context = get_script_run_ctx()
+    return None if context is None else context.page_script_hash
 
 
 def last_written(name: str) -> str | None:
@@ -30,12 +46,15 @@ def last_written(name: str) -> str | None:
     return st.session_state.get(WRITTEN, {}).get(name)
 
 
-def write(name: str, value: str | None) -> None:
-    """Write a value to the URL, or remove it."""
+def write(name: str, value: str | None, dragged: bool = False) -> None:
+    """Write a value to the URL, or remove it; one that is dragged may change faster than the browser's address."""
     if value is None:
         st.query_params.pop(name, None)
     elif st.query_params.get(name) != value:
         st.query_params[name] = value
+    before = last_written(name)
+    if dragged and before is not None and before != value:  # the browser may still send it
+        st.session_state.setdefault(RECENT, {})[name, before] = (_page(), time.monotonic())
     st.session_state.setdefault(WRITTEN, {})[name] = value
 
 

@@ -52,7 +52,7 @@ def _step(run: runs.Run) -> int:
     step = st.session_state.get(STEP)
     if step not in steps or step == steps[-1]:
         st.session_state[STEP], step = None, steps[-1]
-    address.write(STEP, None if step == steps[-1] else str(step))
+    address.write(STEP, None if step == steps[-1] else str(step), dragged=True)
     if len(steps) > 1:
         with st.bottom:
             player(steps, step, _phases(run.name, stamp_of(run), len(steps)))

@@ -1,7 +1,7 @@
 """Addresses: what a link asks for is shown or noted as missing, and a way to another page keeps the rest."""
 
 import pytest
-from shown import click, drag, fine, move, shown
+from shown import app, click, drag, fine, move, shown
 from streamlit.testing.v1 import AppTest
 
 from miii import analysis, runs
@@ -163,7 +163,7 @@ def test_the_last_step_stands_in_no_address(zoo, see, visit):
         assert {figure.arguments["step"] for figure in view.figures if "step" in figure.arguments} == {step}
 
 
-def test_a_move_of_the_slider_is_shown_and_kept_in_the_address(zoo, see, visit):
+def test_a_move_of_the_slider_is_shown_and_kept_in_the_address(zoo, see, visit, monkeypatch):
     run = zoo("adding")
     at = visit("fourier", run="adding")
     assert shown(at).player["steps"] == run.steps
@@ -172,6 +172,9 @@ def test_a_move_of_the_slider_is_shown_and_kept_in_the_address(zoo, see, visit):
         assert at.session_state["step"] == view.player["step"] == step
         assert at.query_params["step"] == str(step)
         assert view.text == see("fourier", run="adding", step=step).text
+    at.query_params["step"] = str(run.steps[0])  # an address that the browser has not updated yet
+    assert shown(at.run()).player["step"] == run.steps[-2]
+    monkeypatch.setattr(app("_kit.address"), "LAG", 0)
     at.query_params["step"] = str(run.steps[0])  # Back
     assert shown(at.run()).player["step"] == run.steps[0]
     for page in ("attention", "data", "neurons"):
