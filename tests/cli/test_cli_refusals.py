@@ -129,7 +129,7 @@ def test_resuming_a_corrupted_run_names_the_file(command, stopped_run, here, tre
         with subtests.test(i):
             code, out, err = command("resume", folder)
             assert (code, out) == (2, "")
-            # weights of another shape are told by the file that holds them
+            # for weights of another shape, the error names the file that holds them
             assert name in err.splitlines()[-1] or i == 2
             assert tree(folder) == before
 
