@@ -10,8 +10,9 @@ Plain blocks with attention use all three, other networks the first two.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Float, Int
@@ -50,22 +51,26 @@ def plan(tokens: Int[Tensor, "batch pos"]) -> Plan:
     return Plan(distinct // n_ctx, distinct % n_ctx, index, readers, reader)
 
 
-def answer_logits(
-    model: Transformer, plan: Plan, kept: Float[Tensor, "batch d_mlp"] | None = None
-) -> Float[Tensor, "batch d_vocab_out"]:
+#: Dropout masks by site, such as "0.resid_mid": [batch, width], or [1, width] for all examples.
+Masks = Mapping[str, Float[Tensor, "examples width"]]
+NO_MASKS: Masks = MappingProxyType({})
+
+
+def answer_logits(model: Transformer, plan: Plan, masks: Masks = NO_MASKS) -> Float[Tensor, "batch d_vocab_out"]:
     """Return the logits at the last position, equal to ``model(tokens)[:, -1]`` in value and gradient.
 
     Args:
-        kept: dropout mask that multiplies the last block's ``mlp_post``.
+        masks: multiply the activations of their sites, at every computed position.
     """
-    if not model.config.plain:
-        return _forward(model, plan, kept)[:, -1]
+    neurons = f"{len(model.blocks) - 1}.mlp_post"
+    if not model.config.plain or masks.keys() - {neurons}:
+        return _forward(model, plan, masks)[:, -1]
     z, resid = _at_answer(model, plan)
     block, W_U = model.blocks[-1], model.W_U
     # under autocast, products are bfloat16 and sums with float32 stay float32; large matrices stay bfloat16
     post = block.act(_neurons(block, z, resid))
-    if kept is not None:
-        post = post * kept.to(post.dtype)
+    if neurons in masks:
+        post = post * masks[neurons].to(post.dtype)
     if W_U.shape[1] > W_U.shape[0]:  # more classes than dimensions: multiplying by W_U last is cheaper
         written = post @ block.W_out + z @ block.W_O.flatten(0, 1)
         return add_bias((written + add_bias(add_bias(resid, block.b_O), block.b_out)) @ W_U, model.b_U)
@@ -73,14 +78,12 @@ def answer_logits(
     return post @ (block.W_out @ W_U) + z @ (block.W_O.flatten(0, 1) @ W_U) + constant
 
 
-def all_logits(
-    model: Transformer, plan: Plan, kept: Float[Tensor, "batch d_mlp"] | None = None
-) -> Float[Tensor, "batch pos d_vocab_out"]:
-    """Return the logits at every position; dropout as in ``answer_logits``."""
-    return _forward(model, plan, kept, at=ALL)
+def all_logits(model: Transformer, plan: Plan, masks: Masks = NO_MASKS) -> Float[Tensor, "batch pos d_vocab_out"]:
+    """Return the logits at every position; masks as in ``answer_logits``."""
+    return _forward(model, plan, masks, at=ALL)
 
 
-def logits_for(task: Task) -> Callable[[Transformer, Plan, Tensor | None], Tensor]:
+def logits_for(task: Task) -> Callable[[Transformer, Plan, Masks], Tensor]:
     """Return ``answer_logits``, or ``all_logits`` for a task with a target at every position."""
     return answer_logits if task.next_tokens is None else all_logits
 
@@ -98,15 +101,14 @@ def answer_neurons(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_mlp
 def _forward(
     model: Transformer,
     plan: Plan,
-    kept: Float[Tensor, "batch d_mlp"] | None = None,
+    masks: Masks = NO_MASKS,
     tap: Tap = identity,
     at: slice = LAST,
 ) -> Float[Tensor, "batch query d_vocab_out"]:
     """Return any network's logits, using the first two shortcuts."""
-    site = f"{len(model.blocks) - 1}.mlp_post"
 
     def dropped(name: str, value: Tensor) -> Tensor:
-        return value * kept[:, None].to(value.dtype) if kept is not None and name == site else tap(name, value)
+        return value * masks[name][:, None].to(value.dtype) if name in masks else tap(name, value)
 
     resid, last = model.W_E[plan.token] + model.places()[plan.position], len(model.blocks) - 1
     rows: Tensor | None = plan.index

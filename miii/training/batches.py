@@ -1,4 +1,4 @@
-"""Draw each step's batch and dropout mask from the seed and the step alone."""
+"""Draw each step's batch and dropout masks from the seed and the step alone."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -9,6 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from miii.errors import InputError
+from miii.model.fast import NO_MASKS, Masks
+from miii.model.wiring import BLOCKS
 from miii.tasks import Task
 from miii.training.config import RunConfig
 
@@ -29,21 +31,31 @@ def batches(config: RunConfig, task: Task) -> Callable[[int], Int[Tensor, " batc
     return (lambda step: rows) if size is None else _permuted(rows, size, config.task.seed)
 
 
-def dropout_masks(config: RunConfig, device: torch.device) -> Callable[[int, int], Float[Tensor, "batch d_mlp"] | None]:
-    """Return a function from a step and batch size to the dropout mask: 0 or 1 / keep_prob per neuron.
+def dropout_masks(config: RunConfig, device: torch.device) -> Callable[[int, int], Masks]:
+    """Return a function from a step and batch size to the dropout masks by site: 0 or 1 / keep_prob.
 
-    The function returns None without dropout.
+    The function returns no masks without dropout.
+
+    Source: Srivastava et al. 2014 (JMLR 15).
     """
-    keep_prob = 1 - config.dropout
-    last = config.steps if config.dropout_steps is None else config.dropout_steps
+    keep_prob, last = 1 - config.dropout, config.steps if config.dropout_steps is None else config.dropout_steps
+    layers = config.model.n_layers
+    if config.dropout_site == "neurons":
+        sites, width = [f"{layers - 1}.mlp_post"], config.model.d_mlp
+    else:
+        halves = ("resid_post",) if BLOCKS[config.model.block].parallel else ("resid_mid", "resid_post")
+        sites, width = [f"{layer}.{half}" for layer in range(layers) for half in halves], config.model.d_model
 
-    def mask(step: int, examples: int) -> Tensor | None:
+    def masks(step: int, examples: int) -> Masks:
         if keep_prob == 1 or step > last:
-            return None
-        drawn = torch.empty(examples, config.model.d_mlp)
-        return drawn.bernoulli_(keep_prob, generator=_generator(config.task.seed, step, 1)).div_(keep_prob).to(device)
+            return NO_MASKS
+        generator, rows = _generator(config.task.seed, step, 1), 1 if config.dropout_shared else examples
+        return {
+            site: torch.empty(rows, width).bernoulli_(keep_prob, generator=generator).div_(keep_prob).to(device)
+            for site in sites
+        }
 
-    return mask
+    return masks
 
 
 def _weighted(

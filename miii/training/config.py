@@ -38,7 +38,12 @@ class RunConfig(Frozen):
     )
     warmup_steps: int = Field(10, ge=0, description="steps over which the learning rate rises from 0")
     batch_size: int | None = Field(None, ge=1, description="training examples per step; none takes all")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the last block's neurons silenced at each step")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of neurons or dimensions set to 0 at each step")
+    dropout_site: Literal["neurons", "residual"] = Field(
+        "neurons",
+        description="where dropout applies: the last block's neurons, or the residual stream after every mixer and MLP",
+    )
+    dropout_shared: bool = Field(False, description="one dropout mask per step for all examples")
     dropout_steps: int | None = Field(None, ge=1, description="steps with dropout; none applies it throughout")
     eval_every: int = Field(20, ge=1, description="steps between evaluations")
     snapshots: int = Field(40, ge=1, le=1000, description="approximate number of snapshots, evenly spaced in log step")

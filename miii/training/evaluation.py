@@ -98,7 +98,7 @@ def evaluator(
         for chunk in chunks:
             if stop():
                 raise Interrupted
-            found.append(logits_of(double, chunk, None))
+            found.append(logits_of(double, chunk, fast.NO_MASKS))
         logits = torch.cat(found)
         last = logits if following is None else logits[:, -1]
         if following is None:

@@ -98,7 +98,7 @@ def train(
     model = build_model(config, task).to(device)
     stepper, start = begin(model, config.optimizer, state)
 
-    batch, mask, loss_on = batches(config, task), dropout_masks(config, device), loss_of(task, config.loss, device)
+    batch, masks, loss_on = batches(config, task), dropout_masks(config, device), loss_of(task, config.loss, device)
     examples, logits = fast.plan(task.tokens.to(device)), fast.logits_for(task)
     evaluate = evaluator(model, task, config.loss, config.task.scores)
     snapshots = set(snapshot_steps(config.steps, config.snapshots))
@@ -110,7 +110,7 @@ def train(
             rows = batch(step)
             with clock.update():
                 with torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16):
-                    loss = loss_on(logits(model, examples.rows(rows), mask(step, len(rows))), rows)
+                    loss = loss_on(logits(model, examples.rows(rows), masks(step, len(rows))), rows)
                 if not loss.isfinite():
                     raise Diverged(step, "the training loss")
                 loss.backward()

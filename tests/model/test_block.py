@@ -77,7 +77,7 @@ def test_the_fast_path_equals_the_forward_pass_and_every_weight_has_a_gradient()
             acts = capture(model, tokens(), {f"{last}.mlp_pre"})
             torch.testing.assert_close(fast.answer_neurons(model, plan), acts[f"{last}.mlp_pre"][:, -1])
             changed = miii.intervene(model, tokens(), {f"{last}.mlp_post": lambda post: post * kept[:, None]})[:, -1]
-            torch.testing.assert_close(fast.answer_logits(model, plan, kept), changed)
+            torch.testing.assert_close(fast.answer_logits(model, plan, {f"{last}.mlp_post": kept}), changed)
             torch.testing.assert_close(fast.all_logits(model, plan), model(tokens()))
             assert model(tokens(), at=LAST).shape == (20, 1, 7)
 

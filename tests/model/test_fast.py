@@ -101,8 +101,28 @@ def test_dropout_multiplies_the_last_block_s_neurons_at_the_last_position():
                 return value
             return torch.cat([value[:, :-1], value[:, -1:] * kept[:, None]], 1)
 
-        found = fast.answer_logits(model, fast.plan(tokens), kept)
+        found = fast.answer_logits(model, fast.plan(tokens), {f"{n_layers - 1}.mlp_post": kept})
         assert_exact(found, model(tokens, tap)[:, -1], (n_layers, d_out))
+
+
+def test_dropout_of_the_residual_stream_multiplies_it_after_every_mixer_and_mlp():
+    """Masks for each example, and one for all."""
+    for block, n_layers, rows in itertools.product(("plain", "pre-norm", "sas-p"), (1, 2), (40, 1)):
+        model = network(3, 4, n_layers=n_layers, block=block)
+        tokens, _ = examples(3, False, d_out=4)
+        halves = ("resid_post",) if block == "sas-p" else ("resid_mid", "resid_post")
+        generator = torch.Generator().manual_seed(3)
+        masks = {
+            f"{layer}.{half}": torch.rand(rows, model.config.d_model, generator=generator, dtype=torch.float64)
+            for layer in range(n_layers)
+            for half in halves
+        }
+
+        def tap(name, value, masks=masks):
+            return value * masks[name][:, None] if name in masks else value
+
+        found = fast.answer_logits(model, fast.plan(tokens), masks)
+        assert_exact(found, model(tokens, tap)[:, -1], (block, n_layers, rows))
 
 
 def test_other_weights_are_noticed():

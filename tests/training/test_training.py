@@ -12,10 +12,14 @@ from miii import training
 from miii.metrics import LOSSES
 from miii.model import fast
 from miii.training import build_model, evaluation, losses, snapshot_steps, train
+from miii.training.batches import dropout_masks
 from miii.training.evaluation import evaluator
 
 VARIANTS = [{"optimizer": {"name": name}, "batch_size": batch} for name in miii.OPTIMIZERS for batch in (None, 7)]
-VARIANTS += [{"dropout": 0.25, "dropout_steps": 9}]
+VARIANTS += [
+    {"dropout": 0.25, "dropout_steps": 9},
+    {"dropout": 0.25, "dropout_site": "residual", "dropout_shared": True},
+]
 
 
 def final(steps):
@@ -38,10 +42,9 @@ def test_dropout_draws_a_new_mask_at_every_step(small_config, monkeypatch):
     """Each neuron of each example independently, scaled by 1 / keep_prob."""
     masks, answer_logits = [], fast.answer_logits
 
-    def looked_at(model, plan, kept=None):
-        if kept is not None:
-            masks.append(kept)
-        return answer_logits(model, plan, kept)
+    def looked_at(model, plan, used):
+        masks.extend(used.values())
+        return answer_logits(model, plan, used)
 
     monkeypatch.setattr(fast, "answer_logits", looked_at)
     final(train(small_config(dropout=0.2, dropout_steps=3, steps=5)))
@@ -53,6 +56,19 @@ def test_dropout_draws_a_new_mask_at_every_step(small_config, monkeypatch):
         assert 0.15 < (mask == 0).float().mean() < 0.25
         assert (mask == 0).any(0).sum() > 1
         assert (mask == 0).any(1).sum() > 1
+
+
+def test_dropout_sites(small_config):
+    """The residual stream twice in each block, with one mask for all examples where it is shared."""
+    config = small_config(dropout=0.5, dropout_site="residual", dropout_shared=True)
+    config = config.model_copy(update={"model": config.model.model_copy(update={"n_layers": 2})})
+    masks = dropout_masks(config, torch.device("cpu"))
+    first, second = masks(1, 7), masks(2, 7)
+    assert list(first) == ["0.resid_mid", "0.resid_post", "1.resid_mid", "1.resid_post"]
+    assert all(mask.shape == (1, config.model.d_model) for mask in first.values())
+    assert len({tuple(mask[0].tolist()) for mask in (*first.values(), *second.values())}) == 8
+    each = dropout_masks(config.model_copy(update={"dropout_shared": False}), torch.device("cpu"))(1, 7)
+    assert each["1.resid_post"].shape == (7, config.model.d_model)
 
 
 def test_the_global_generator_is_not_used(small_config, same):
@@ -100,6 +116,8 @@ def test_every_option_changes_the_weights(small_config, same):
         {"batch_size": 23},
         {"dropout": 0.25},
         {"dropout": 0.25, "dropout_steps": 3},
+        {"dropout": 0.25, "dropout_site": "residual"},
+        {"dropout": 0.25, "dropout_shared": True},
         {"optimizer": {"name": "slow-gradient"}},
         {"optimizer": {"name": "slow-gradient", "slow_lambda": 1.0}},
         {"optimizer": {"name": "slow-gradient", "slow_alpha": 0.5}},

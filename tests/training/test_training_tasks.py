@@ -159,7 +159,7 @@ def test_dropout_silences_the_same_neurons_at_every_position(small_config):
     kept = torch.ones(4, config.model.d_mlp)
     kept[:, ::2] = 0
     plan = fast.plan(task.tokens).rows(torch.arange(4))
-    found = fast.all_logits(model, plan, kept)
+    found = fast.all_logits(model, plan, {f"{config.model.n_layers - 1}.mlp_post": kept})
     with torch.no_grad():
         model.blocks[-1].W_out[::2] = 0
     torch.testing.assert_close(found, model(task.tokens[:4]))
