@@ -43,7 +43,7 @@ residues add unlike vectors; every attempt on 7 by labels alone; all residues at
             say.text(log())
     say.text(
         """
-**What is open.** Whether the networks on primes have found the rule or a table of totals. Whether labels alone can teach 7, and in which base or order of examples. What the plateau of all residues is made of. What the rest of the adder's logits does. Whether the MIU network counts
+**What is open.** Whether any network on primes adds beyond the totals it was trained on. Whether labels alone can teach 7, and in which base or order of examples. What the plateau of all residues is made of. What the rest of the adder's logits does. Whether the MIU network counts
 modulo 3 by a mechanism that our measures miss. And whether any of it says something of large models, where nobody knows the answer beforehand. The quickest way to help is to train one and take it apart.
 """
     )
