@@ -205,7 +205,7 @@ class Jobs:
             thread.join()
 
     def _work(self) -> None:
-        be_nice()
+        lower_priority()
         while True:
             with self._lock:
                 while not self._queue and not self._closed:
@@ -219,7 +219,7 @@ class Jobs:
             job.run(steps)
 
 
-def be_nice() -> None:
+def lower_priority() -> None:
     """Lower this thread's priority; Linux only."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)

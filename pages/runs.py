@@ -224,7 +224,7 @@ A run is a folder: what was trained, how it went, and the weights on the way. He
 at, **carried** to another machine and brought back, and tidied up.
 """
 )
-if rights.adopt():
+if rights.accept_link():
     say.success("You may change the runs of the secret link that you opened.", icon="key")
 found = settings.read()
 if found.shared:

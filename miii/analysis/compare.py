@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from miii.errors import InputError
-from miii.runs.atomic import whole_file
+from miii.runs.atomic import write_atomically
 from miii.training import flat
 from miii.training.config import RunConfig
 
@@ -177,7 +177,7 @@ def save(path: Path, found: Iterable[Compared]) -> None:
     """Write a comparison as one JSON object per line. Create the folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(asdict(each), allow_nan=False) + "\n" for each in found)
-    whole_file(path, lambda beside: beside.write_text(lines))
+    write_atomically(path, lambda beside: beside.write_text(lines))
 
 
 def load(path: Path) -> tuple[Compared, ...]:

@@ -16,7 +16,7 @@ from miii import runs
 from miii.cli.printing import RunName, Step
 from miii.errors import InputError
 from miii.notebook.cells import Page
-from miii.runs.atomic import whole_file
+from miii.runs.atomic import write_atomically
 
 APP = Path(__file__).parents[2]  #: the pages are next to the package
 ENDING = {"notebook": ".ipynb", "html": ".html"}
@@ -58,7 +58,7 @@ def run_export(chosen: Export) -> int:
         raise InputError(f"run must have a page with a figure (no page shows one for {run.name}).")
     text = _written(pages, chosen.to)
     try:
-        whole_file(out, lambda beside: beside.write_text(text, encoding="utf-8"))
+        write_atomically(out, lambda beside: beside.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{out} could not be written: {error.strerror or error}.") from None
     print(out)

@@ -198,7 +198,7 @@ def run_circuit(chosen: Circuit) -> int:
         truth = circuits.find(model, task, "exact", examples=chosen.examples, seed=chosen.seed)
         compared = circuits.agreement(found, truth)
         values |= {"spearman": compared.spearman, "auroc": compared.auroc}
-        values |= {"spearman_heard": compared.spearman_heard, "auroc_heard": compared.auroc_heard}
+        values |= {"spearman_active": compared.spearman_active, "auroc_active": compared.auroc_active}
     if chosen.json:
         print(json.dumps(values))
     else:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from miii.errors import InputError, quoted
 from miii.runs import checks
-from miii.runs.atomic import whole_file, whole_folder, write_json
+from miii.runs.atomic import atomic_folder, write_atomically, write_json
 from miii.runs.change import NAME
 from miii.runs.checks import LIMITS, Limits
 from miii.runs.find import free_folder, open
@@ -91,7 +91,7 @@ def write_pack(run: Run, path: str | Path, resumable: bool = False) -> None:
         raise InputError(f"out must be a file that does not exist yet (got {str(path)!r}).")
     whole = pack(run, resumable)
     try:
-        whole_file(path, lambda beside: beside.write_bytes(whole))
+        write_atomically(path, lambda beside: beside.write_bytes(whole))
     except OSError as error:
         raise InputError(f"{path} could not be written: {error.strerror or error}.") from None
 
@@ -230,7 +230,7 @@ def _take_in(given: Mapping[str, Read], name: str | None, taken: Collection[str]
     folder = free_folder(name or _named(top, config), taken)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
-        with whole_folder(folder) as making:
+        with atomic_folder(folder) as making:
             write_json(making / "config.json", config.model_dump(mode="json"))
             write_json(making / "provenance.json", provenance | {"uploaded": now})
             if rows is not None:
@@ -260,7 +260,7 @@ def _read_state(data: bytes, config: RunConfig) -> dict[str, Tensor]:
 
 
 def _save(making: Path, path: str, tensors: dict[str, Tensor]) -> None:
-    whole_file(making / path, partial(save_file, tensors))
+    write_atomically(making / path, partial(save_file, tensors))
     shutil.copymode(making / "config.json", making / path)  # safetensors files are readable by the owner only
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, overload
 
 from miii.errors import InputError, quoted
-from miii.runs.atomic import sweep
+from miii.runs.atomic import remove_leftovers
 from miii.runs.files import find_json, unreadable
 from miii.runs.read import Run, RunOn, finite, locked
 from miii.tasks import TaskConfig
@@ -100,18 +100,18 @@ def broken() -> list[Broken]:
     return [found for found in _listed() if isinstance(found, Broken)]
 
 
-def tidy() -> None:
+def remove_unfinished() -> None:
     """Remove the unfinished files of killed processes from ``runs`` and its folders."""
     home = homes()[0]
-    sweep(home)
+    remove_leftovers(home)
     for folder in home.glob("*/"):
         try:
             if locked(folder):
                 continue
         except InputError:
             continue
-        sweep(folder)
-        sweep(folder / "snapshots")
+        remove_leftovers(folder)
+        remove_leftovers(folder / "snapshots")
 
 
 def _listed() -> list[Run | Broken]:

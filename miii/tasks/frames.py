@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from miii import metrics, numbers
 from miii.errors import InputError
-from miii.tasks.task import GROKKED, UNASKED, Sizes, Task, TaskConfig, names_of
+from miii.tasks.task import GROKKED, NO_TARGET, Sizes, Task, TaskConfig, names_of
 
 MOST = 5_000_000  #: maximum pairs of first integer and step to enumerate
 TOKENS = 20_000_000  #: maximum tokens of all sequences, to fit in memory
@@ -173,7 +173,7 @@ class Frames(TaskConfig):
         flat = torch.from_numpy(whole).flatten(1)
         asked = np.zeros((self.frames, self.frame), dtype=bool)
         asked[1:, 1:-1] = asked[:, -1] = True
-        following = flat.masked_fill(~torch.from_numpy(asked).flatten(), UNASKED)[:, 1:]
+        following = flat.masked_fill(~torch.from_numpy(asked).flatten(), NO_TARGET)[:, 1:]
         facts = {"first": first, "step": step, "last": n[:, -1], "coprime": (np.gcd(n[:, -1], self.base) == 1) + 0}
         return Task(
             tokens=flat[:, :-1].clone(),

@@ -209,9 +209,9 @@ class Primes(TaskConfig):
             d_vocab=len(self.token_names),
             d_vocab_out=2 + sum(self.residues),
             token_names=self.token_names,
-            chances=torch.from_numpy(1 / n) if self.sampling == "log" else None,
+            sampling_weights=torch.from_numpy(1 / n) if self.sampling == "log" else None,
             name="prime",
-            more=tuple(Target(f"mod {q}", q, whole % q, 1 / math.log(q)) for q in self.residues),
+            extra_targets=tuple(Target(f"mod {q}", q, whole % q, 1 / math.log(q)) for q in self.residues),
             facts=MappingProxyType({"n": whole, "spf": torch.from_numpy(spf.copy())}),
         )
 

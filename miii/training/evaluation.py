@@ -85,7 +85,7 @@ def evaluator(
         for target in task.targets
         if target.weight
     ]
-    judged = targets if task.judged == "all" else targets[:1]
+    decisive = targets if task.correct_if == "all" else targets[:1]
     train, test = task.step_mask[rows].to(device), ~task.train_mask[rows].to(device)
     scored = scores is not TaskConfig.scores  # the default has no scores, so skip copying the logits
     stopping = (test if task.val_mask is None else task.val_mask[rows].to(device)).nonzero()[:, 0]
@@ -106,7 +106,7 @@ def evaluator(
             each = torch.stack(losses).sum(0)
         else:
             each = metrics.next_token(metrics.LOSSES[loss], logits, following)
-        right = torch.stack([metrics.correct(last[:, where], labels) for where, labels, _ in judged]).all(0)
+        right = torch.stack([metrics.correct(last[:, where], labels) for where, labels, _ in decisive]).all(0)
         return Evaluation(
             train_loss=each[train].mean().item(),
             test_loss=each[test].mean().item(),

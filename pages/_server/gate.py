@@ -10,7 +10,7 @@ from streamlit.navigation.page import StreamlitPage
 from miii import RunConfig, cost, hardware, runs
 from miii.cost import Cost
 from miii.errors import InputError
-from miii.jobs import be_nice
+from miii.jobs import lower_priority
 from pages._kit import say
 from pages._kit.beside import BESIDE
 from pages._kit.run_picker import RUN
@@ -133,7 +133,7 @@ def turn(needs: Cost) -> Iterator[None]:
         waiting.caption("Waiting for the page of another visitor …")  # releases visitors who have left
     waiting.empty()
     if needs.nbytes > LIGHT * MB:
-        be_nice()  # light pages go first
+        lower_priority()  # light pages go first
     try:
         yield
     finally:

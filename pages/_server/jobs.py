@@ -22,7 +22,7 @@ def prepare() -> None:
     to a busy interpreter.
     """
     settings.prepare()
-    runs.tidy()
+    runs.remove_unfinished()
     platform.limit_arenas()
     torch.set_num_threads(1)
 

@@ -33,7 +33,7 @@ def link() -> str:
     return f"{(st.context.url or '/runs').rstrip('/')}?{KEY}={'.'.join(keys())}"
 
 
-def adopt() -> bool:
+def accept_link() -> bool:
     """Move a secret link's keys from the URL to the session; return whether there were any."""
     given = st.query_params.get(KEY)
     if given is None:

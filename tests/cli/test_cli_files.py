@@ -110,7 +110,7 @@ def weights(command, home, adder) -> Path:
     """The file of a network that adds modulo 11, exported from the run ``adds``."""
     model = adder(11, (2, 3), n_heads=2)
     config = miii.RunConfig(task={"p": 11}, model=model.config)
-    runs.adopt(home / "adds", config, model.requires_grad_(False), format="hand")
+    runs.create_run(home / "adds", config, model.requires_grad_(False), format="hand")
     assert command("export-weights", "adds", "--out", "w.safetensors") == (0, "w.safetensors\n", "")
     return Path("w.safetensors")
 

@@ -104,7 +104,7 @@ def test_evaluations_match_the_weights(small_config):
             with torch.no_grad():
                 logits = logits_of(config, step.weights)
             losses, each = losses_and_right(config, logits)
-            right = each.all(0) if built.judged == "all" else each[0]
+            right = each.all(0) if built.correct_if == "all" else each[0]
             test = ~built.train_mask
             assert step.evaluation.correct.tolist() == right.tolist()
             assert step.evaluation.train_loss == pytest.approx(losses[built.step_mask].mean().item(), rel=1e-9)
@@ -230,7 +230,7 @@ def test_labels_of_the_test_split_change_nothing_but_its_own_numbers(small_confi
     assert turned.evaluation.test_accuracy == pytest.approx(1 - plain.evaluation.test_accuracy)
 
 
-# ---- sampling by chances ----
+# ---- sampling weights ----
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ def _of_integers(model: Transformer, config: Primes, tokens: Tensor, n: Int[np.n
 
 def evidence_of_sum(model: Transformer, resid: Float[Tensor, "integers d_model"]) -> Float[Tensor, " integers"]:
     """Return the logit of prime minus the logit of composite, computed from the sum by last MLP and unembedding."""
-    logits = model.unembed(model.blocks[-1].after(resid))
+    logits = model.unembed(model.blocks[-1].from_mid(resid))
     return logits[:, 1] - logits[:, 0]
 
 

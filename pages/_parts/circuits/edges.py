@@ -125,22 +125,22 @@ def show(run: Run, step: int) -> None:
                 "edges to f ≥ 0.95": circuit_.faithfulness.smallest(analysis.circuits.FAITHFUL),
                 "Spearman": agreements[which].spearman,
                 "AUROC": agreements[which].auroc,
-                "Spearman, heard": agreements[which].spearman_heard,
-                "AUROC, heard": agreements[which].auroc_heard,
+                "Spearman, active": agreements[which].spearman_active,
+                "AUROC, active": agreements[which].auroc_active,
             }
             for which, circuit_ in every.items()
         ],
         width="content",
         column_config={
             key: st.column_config.NumberColumn(format="%.3f")
-            for key in ("CPR", "CMD", "Spearman", "AUROC", "Spearman, heard", "AUROC, heard")
+            for key in ("CPR", "CMD", "Spearman", "AUROC", "Spearman, active", "AUROC, active")
         },
         name="faithfulness-by-method",
     )
     say.caption(
         "CPR is the area under f, CMD the area of |1 − f| (0 is best). Spearman and AUROC compare a method's ranking with the exact one; "
-        f"true edges are the smallest exactly ranked set with f ≥ 0.95. {agreements['exact'].silent} of {total} edges carry the same in both "
-        "runs and score 0 by any method; “heard” leaves them out."
+        f"true edges are the smallest exactly ranked set with f ≥ 0.95. {agreements['exact'].inactive} of {total} edges carry the same in both "
+        "runs and score 0 by any method; “active” leaves them out."
     )
 
     say.header("Does the cheap method see what is true?", anchor="agreement")

@@ -39,7 +39,7 @@ def composites_found() -> Chart:
     networks = {"sparse grid": read(home / "grid").test, "digits in base 210": read(home / "primes-210").test}
     ranges = miii.sparse.files.open(home / "grid").config
     by = {"by 2, 3, 5": (2, 3, 5), "by 2, 3, 5, 7": (2, 3, 5, 7)}
-    sieve = miii.sparse.judge.sieve_recall
+    sieve = miii.sparse.evaluation.sieve_recall
     return plots.recalls(networks, {name: sieve(ranges.middle, ranges.end, primes) for name, primes in by.items()})
 
 

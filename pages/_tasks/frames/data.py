@@ -8,7 +8,7 @@ from miii import cost, plots
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Frames, Task
-from miii.tasks.task import UNASKED
+from miii.tasks.task import NO_TARGET
 from pages._kit import say
 from pages._kit.cell import cell
 from pages._kit.inputs import number, train_fraction, whole
@@ -101,7 +101,7 @@ def sequence(task: Task, row: int) -> None:
                 "frame": [i // task.frame for i in range(task.n_ctx)],
                 "slot": [i % task.frame for i in range(task.n_ctx)],
                 "token": [task.token_names[token] for token in tokens],
-                "asked next": ["" if token == UNASKED else task.token_names[token] for token in following],
+                "asked next": ["" if token == NO_TARGET else task.token_names[token] for token in following],
             }
         ),
         name="sequence-as-tokens",

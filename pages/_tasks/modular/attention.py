@@ -23,10 +23,10 @@ def looked(name: str, step: int, layer: int) -> analysis.attention.OverInputs:
 
 
 @shared
-def rhythm(name: str, step: int, layer: int) -> analysis.attention.Rhythm:
+def periodicity(name: str, step: int, layer: int) -> analysis.attention.Periodicity:
     run = miii.runs.open(name)
     over = analysis.attention.over_inputs(run.model(step), run.task().tokens, layer)
-    return analysis.attention.rhythm(over)
+    return analysis.attention.periodicity(over)
 
 
 def over_inputs(name: str, step: int, layer: int, head: int, key: int) -> Chart:
@@ -41,19 +41,19 @@ def answered(name: str, step: int, example: int) -> int:
     return int(miii.answer(run.model(step), run.task().tokens[example][None]))
 
 
-def in_words(rhythm: analysis.attention.Rhythm, head: int, key: int) -> str:
+def in_words(periodicity: analysis.attention.Periodicity, head: int, key: int) -> str:
     """What is to be said of the spectrum of one head's attention to one key."""
-    single = rhythm.single()[head, key]
+    single = periodicity.single()[head, key]
     if not single.any():
-        return "The weight is the same for all pairs, so there is no rhythm to find."
+        return "The weight is the same for all pairs, so there is no periodicity to find."
     return (
-        f"The weight deviates from its mean by {rhythm.deviation[head, key]:.2g}. {rhythm.of_a()[head, key]:.0%} of the "
-        f"variance depends on $a$ alone, {rhythm.of_b()[head, key]:.0%} on $b$ alone, the rest on both. {matrices.strongest(single)}"
+        f"The weight deviates from its mean by {periodicity.deviation[head, key]:.2g}. {periodicity.of_a()[head, key]:.0%} of the "
+        f"variance depends on $a$ alone, {periodicity.of_b()[head, key]:.0%} on $b$ alone, the rest on both. {matrices.strongest(single)}"
     )
 
 
 def attention_spectrum(name: str, step: int, layer: int, head: int, key: int) -> Chart:
-    power = rhythm(name, step, layer).power[head, key]
+    power = periodicity(name, step, layer).power[head, key]
     return plots.attention_spectrum(power, head, "ab"[key])
 
 
@@ -131,10 +131,10 @@ def all_inputs(run: Run, step: int, layer: int) -> int:
             )
     say.caption(
         "Every cell is one input (a, b); a click on it looks at that input above. Stripes along one axis: the weight follows one operand alone. That they repeat: it "
-        "follows it in a rhythm, as it would by reading the operand's angles on the circles of the Fourier page."
+        "follows it in a periodicity, as it would by reading the operand's angles on the circles of the Fourier page."
     )
 
-    say.header("In which rhythm does it look?", anchor="rhythm")
+    say.header("In which periodicity does it look?", anchor="periodicity")
     say.text(
         "Products of a wave in $a$ and a wave in $b$ add up to any picture above. If the head reads angles on a few circles, "
         "few of them are needed: in the first column waves in $a$ alone, in the first row waves in $b$ alone."
@@ -149,7 +149,7 @@ def all_inputs(run: Run, step: int, layer: int) -> int:
                 key=key,
                 width="content",
                 alt=f"Share of the variance of head {head}'s attention to {'ab'[key]} by the frequencies of a and b.",
-                see=in_words(rhythm(run.name, step, layer), head, key),
+                see=in_words(periodicity(run.name, step, layer), head, key),
             )
     return head
 

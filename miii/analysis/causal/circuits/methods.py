@@ -30,7 +30,7 @@ def exact(experiment: Experiment, progress: Progress | None = None) -> Float[Ten
     # compare with the whole network recomputed from the same stage, so that an edge without effect scores
     # exactly 0, without rounding error
     whole: dict[int, float] = {}
-    todo = (~experiment.silent).nonzero().flatten().tolist()
+    todo = (~experiment.inactive).nonzero().flatten().tolist()
     for done, i in enumerate(todo, 1):
         kept[i] = False
         stage = graph.first_stage(kept)
@@ -168,10 +168,10 @@ def _divergence(experiment: Experiment) -> Callable[[Bool[Tensor, " edges"]], fl
 
     def divergence(kept: Bool[Tensor, " edges"]) -> float:
         # many sets differ only in edges without effect; these share one run
-        live = experiment.graph.live(kept & ~experiment.silent)
+        live = experiment.graph.live(kept & ~experiment.inactive)
         key = live.numpy().tobytes()
         if key not in known:
-            logs = _log_probabilities(experiment, live | experiment.silent)
+            logs = _log_probabilities(experiment, live | experiment.inactive)
             known[key] = (whole.exp() * (whole - logs)).sum(-1).mean().item()
         return known[key]
 
