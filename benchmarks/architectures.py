@@ -112,7 +112,7 @@ def run(seeds: int = SEEDS, names: tuple[str, ...] = tuple(COMPARISONS)) -> Resu
     return Result(rows, raw)
 
 
-def made(name: str, seeds: int) -> list[compare.Compared]:
+def generated(name: str, seeds: int) -> list[compare.Compared]:
     """Return the runs of a comparison; train and measure those missing from its file."""
     place = HOME / f"{name}.jsonl"
     found = {(each.architecture, each.seed): each for each in (compare.load(place) if place.exists() else ())}

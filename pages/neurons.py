@@ -8,16 +8,16 @@ from miii.analysis.causal.ablation import Kind
 from miii.analysis.modular.neurons import SINGLE
 from miii.expression import in_words
 from miii.plots.style import Chart
-from pages._kit import front, say
+from pages._kit import startup, write
 from pages._kit.cell import cell, shared
 from pages._kit.step_picker import step_of
 from pages._parts.neurons import neuron as one_neuron
 from pages._tasks.modular.checks import all_pairs, modular_run
 
-front.door()
+startup.run_app_first()
 
-say.title("Neurons")
-say.text(
+write.title("Neurons")
+write.text(
     r"""
 A neuron that sees $\cos w_k a$ and $\cos w_k b$ can multiply them, if only roughly, for a bent function of a sum holds the
 product; and products are what $\cos w_k(a+b)$ is made of. So if the network adds, each neuron should keep to **one
@@ -31,12 +31,12 @@ p = all_pairs(run, task)
 added = in_words(*task.multipliers)
 phase = added.replace("a", r"\varphi_a").replace("b", r"\varphi_b")
 if {abs(multiplier) for multiplier in task.multipliers} != {1}:
-    say.caption(
+    write.caption(
         f"The task is ${added}$, a sum of multiples: a neuron that makes it has another frequency in $a$ than in $b$, so it does not "
         "count as one of a single frequency, and its phases say nothing."
     )
 if run.config.model.n_layers > 1:
-    say.caption(f"Shown are the neurons of the last block, {run.config.model.n_layers - 1}.")
+    write.caption(f"Shown are the neurons of the last block, {run.config.model.n_layers - 1}.")
 
 
 @shared
@@ -76,27 +76,27 @@ with st.spinner("Taking the neurons apart …", show_time=True):
 live = int(neurons.alive.sum())
 found = neurons.clusters()
 
-say.header("One frequency each?", anchor="frequencies")
+write.header("One frequency each?", anchor="frequencies")
 with st.container(horizontal=True):
-    say.metric(
+    write.metric(
         "Live neurons",
         live,
         border=True,
         help="Those that vary over the pairs: more than a millionth of what the most varying one does",
     )
-    say.metric(
+    write.metric(
         "Dead neurons",
         neurons.dead,
         border=True,
         help="Those that hardly vary over the pairs: they write the same whatever a and b are",
     )
-    say.metric(
+    write.metric(
         "Of a single frequency",
         f"{neurons.single_frequency:.0%}",
         border=True,
         help=f"Share of the live neurons with more than {SINGLE:.0%} of their variance in one frequency",
     )
-    say.metric(
+    write.metric(
         "Read and write agree",
         f"{neurons.alignment[neurons.alive].mean():.3f}" if live else "–",
         border=True,
@@ -129,8 +129,8 @@ with right:
         f"{neurons.single_frequency:.0%} are above {SINGLE:.0%}, the line.",
     )
 
-say.header("Do they write what they read?", anchor="phases")
-say.text(
+write.header("Do they write what they read?", anchor="phases")
+write.text(
     rf"""
 A neuron driven by $\cos(w_k a + \varphi_a) + \cos(w_k b + \varphi_b)$ contains $\cos(w_k({added}) + {phase})$. If it writes
 $\cos(w_k c + \varphi_c)$ to the answers with $\varphi_c = {phase}$, it pulls at $c = {added}$; neurons of many phases
@@ -149,7 +149,7 @@ cell(
     else "No neuron has a single frequency here, so there are no phases to compare.",
 )
 
-say.header("What if a cluster falls silent?", anchor="silenced")
+write.header("What if a cluster falls silent?", anchor="silenced")
 if found:
     kind = st.segmented_control(
         "Replace its neurons by",
@@ -170,11 +170,11 @@ if found:
         see="Each bar starts at the loss of the whole network. A cluster that does nothing has no bar.",
     )
 else:
-    say.caption("There is no cluster of neurons of a single frequency at this step.")
+    write.caption("There is no cluster of neurons of a single frequency at this step.")
 
 one_neuron.show(run, step, neurons)
 
-say.header("When do the neurons find their frequencies?", anchor="training")
+write.header("When do the neurons find their frequencies?", anchor="training")
 with st.spinner(f"Taking the neurons of {len(run.steps)} snapshots apart …", show_time=True):
     cell(
         power_over_training,

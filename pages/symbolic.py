@@ -8,7 +8,7 @@ from miii.analysis.modular.verdict import Report
 from miii.errors import InputError
 from miii.expression import in_words, parse
 from miii.plots.style import Chart
-from pages._kit import front, say
+from pages._kit import startup, write
 from pages._kit.cell import cell, shared
 from pages._parts.symbolic import logic as symbolic_logic
 from pages._server import control
@@ -16,7 +16,7 @@ from pages._server.jobs import registry
 from pages._server.settings import LIMIT
 from pages._tasks.modular.inputs import type_expression
 
-front.door()
+startup.run_app_first()
 
 jobs = registry()
 
@@ -120,8 +120,8 @@ MEASURES = [
     "of them of a single frequency",
 ]
 
-say.title("Symbolic")
-say.text(
+write.title("Symbolic")
+write.text(
     """
 A program is made of parts that mean something by themselves; a network is made of weights that do not. The paper calls the one
 **symbolic** and the other **sub-symbolic**, and shows a function as both. Here are both, small enough to be checked in every row.
@@ -129,8 +129,8 @@ A program is made of parts that mean something by themselves; a network is made 
 )
 symbolic_logic.section()
 
-say.header("A formula of your own", anchor="formula")
-say.text(
+write.header("A formula of your own", anchor="formula")
+write.text(
     """
 The same with arithmetic modulo $p$. Type a formula: you get its table, a network **trained** on a part of the table, and, where
 the formula is a sum of multiples of $a$ and $b$, a network **compiled** from it, every weight written down without any training.
@@ -151,7 +151,7 @@ try:
     task = miii.ModularAddition(operation="expr", expression=text, p=p, train_fraction=fraction)
     total = formula.linear(p)
 except InputError as error:
-    say.error(error, icon="edit")
+    write.error(error, icon="edit")
     st.stop()
 config = miii.recipe(task=task)
 name = recorded(config)
@@ -169,14 +169,14 @@ with left:
         see="A sum of multiples is a pattern of parallel stripes; any other formula is not.",
     )
 with right:
-    say.latex(f"c = {formula.latex()}")
+    write.latex(f"c = {formula.latex()}")
     if total is None:
-        say.text(
+        write.text(
             "**No modular sum**: at some pairs its value is not that of any $\\alpha a + \\beta b + \\gamma$. So there is no network "
             "compiled from it here, and no formula of waves to expect in the trained one."
         )
     else:
-        say.text(
+        write.text(
             f"**A modular sum**: at every pair it is ${in_words(*total)}$ modulo {p}. So a network can be compiled from it: with "
             rf"$\cos$ and $\sin$ of a few frequencies as embedding, one head for each operand, neurons that multiply waves, and "
             f"answers that read $\\cos w_k({in_words(*total)} - c)$."
@@ -194,20 +194,20 @@ with right:
     if live and name is not None:
         st.fragment(watch, run_every=control.POLL)(name)
     elif name is None:
-        say.caption("No network has been trained on this formula, p and share yet.")
+        write.caption("No network has been trained on this formula, p and share yet.")
     else:
         run = runs.open(name)
         if run.can_resume:  # it was paused or stopped
             control.show(name, job, run, config, run.steps[-1])
-        say.caption(f"Trained: the run {say.escaped(name)}. The pages under Inside show more of it.")
+        write.caption(f"Trained: the run {write.escaped(name)}. The pages under Inside show more of it.")
 
-say.header("Inside the two", anchor="inside")
+write.header("Inside the two", anchor="inside")
 done = runs.open(name) if name is not None and not live else None
 if done is None and total is None:
-    say.caption("There is nothing to compare yet: train a network.")
+    write.caption("There is nothing to compare yet: train a network.")
     st.stop()
 if p < analysis.grid.MIN_P:
-    say.info(f"p must be at least {analysis.grid.MIN_P} to tell frequencies apart (got {p}).")
+    write.info(f"p must be at least {analysis.grid.MIN_P} to tell frequencies apart (got {p}).")
     st.stop()
 columns: dict[str, list[str]] = {"measure": MEASURES}
 with st.spinner("Taking the networks apart …", show_time=True):
@@ -216,8 +216,8 @@ with st.spinner("Taking the networks apart …", show_time=True):
         columns["trained"] = said(analyzed(done.name, step), taken_apart(done.name, step))
     if total is not None:
         columns["compiled"] = said(*compiled(task))
-say.table(columns, width="content", name="trained-and-compiled")
-say.caption(
+write.table(columns, width="content", name="trained-and-compiled")
+write.caption(
     "The formula is fitted to half of the pairs and judged on the rest; steering turns the planes of the key frequencies by the "
     "angle of every s, see the page Formula. "
     + (

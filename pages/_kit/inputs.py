@@ -3,7 +3,7 @@
 import streamlit as st
 
 from miii import KINDS, TASKS
-from pages._kit import links, say
+from pages._kit import links, write
 
 TASK_WIDTH = 280  #: pixels of the task picker, and of the control next to it
 TYPED = "typed"  #: typed numbers by key, possibly invalid
@@ -36,7 +36,7 @@ def target(names: list[str], says: str) -> str:
     return asked or names[0]
 
 
-def whole(
+def integer(
     label: str,
     low: int,
     high: int,
@@ -76,7 +76,7 @@ def whole(
         return default if found is None else int(found)
     shown = "nothing" if default is None else default
     why = f"{label} must be a whole number from {low} to {high} (got {found}); showing {shown}."
-    say.error(why) if known else links.note(why)
+    write.error(why) if known else links.note(why)
     return default
 
 

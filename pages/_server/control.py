@@ -8,7 +8,7 @@ import streamlit as st
 from miii import RunConfig, runs
 from miii.errors import InputError
 from miii.jobs import Job
-from pages._kit import say
+from pages._kit import write
 from pages._kit.run_picker import RUN
 from pages._kit.step_picker import STEP
 from pages._server import rights, settings
@@ -84,9 +84,9 @@ def _mine(name: str) -> Job | None:
 def messages() -> None:
     """Show the outcome of the last button press."""
     if NOTE in st.session_state:
-        say.info(st.session_state.pop(NOTE), icon="stop")
+        write.info(st.session_state.pop(NOTE), icon="stop")
     if WRONG in st.session_state:
-        say.error(st.session_state.pop(WRONG))
+        write.error(st.session_state.pop(WRONG))
 
 
 def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at: int, more: str = "") -> None:
@@ -101,7 +101,7 @@ def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at
     text, icon = _status(job, run)
     why_not = rights.why_not(name)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.markdown(f":material/{icon}: **{say.escaped(text)}**", width="content")
+        st.markdown(f":material/{icon}: **{write.escaped(text)}**", width="content")
         if job is not None and not job.over:
             st.button(
                 "Pause",

@@ -84,7 +84,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     "head_digits": lambda: plots.head_digits([Head(0, (0.9, 0.05, 0.05), 0.1), Head(1, (0.1, 0.2, 0.7), 0.0)]),
     "head_sums": lambda: plots.head_sums(HEADS, ["10¹", "10⁰"]),
     "probe_map": lambda: plots.probe_map({"trained": PROBES, "untrained": PROBES}, 7, 2, ["", "", "?"]),
-    "reach": lambda: plots.reach(STRINGS, "length", 2),
+    "string_accuracy": lambda: plots.string_accuracy(STRINGS, "length", 2),
     "right_by_target": lambda: plots.right_by_target({"mod 2": 1.0, "mod 3": 0.4}, {"mod 2": 0.5, "mod 3": 0.34}),
     "sieve_depth": lambda: plots.sieve_depth(DEPTH),
     "sieve_oracles": lambda: plots.sieve_oracles(DEPTH),
@@ -227,7 +227,7 @@ def test_head_digits():
 
 def test_reach():
     for by in ["length", "I"]:
-        got = plots.frame(plots.reach(STRINGS, by)).set_index([by, "answer"])
+        got = plots.frame(plots.string_accuracy(STRINGS, by)).set_index([by, "answer"])
         means = STRINGS.groupby([by, "theorem"])["right"].mean()
         assert len(got) == len(means)
         for (value, theorem), share in means.items():

@@ -78,9 +78,9 @@ VIEW = TaskView(
     main=("bits", "steps"),
     criterion="99 % test accuracy",
     measures=lambda task, row: [Measure("Test accuracy", share(row["test_accuracy"]))],
-    data=lambda name: say.text(f"{2 ** Parity().bits} strings."),
-    follow=lambda run, task, step: say.text(f"Follow {task.bits} bits at step {step}."),
-    inside=lambda run, task, step_of: say.text(f"Inside at step {step_of(run)}."),
+    data=lambda name: write.text(f"{2 ** Parity().bits} strings."),
+    follow=lambda run, task, step: write.text(f"Follow {task.bits} bits at step {step}."),
+    inside=lambda run, task, step_of: write.text(f"Inside at step {step_of(run)}."),
 )
 '''
 

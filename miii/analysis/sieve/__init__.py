@@ -12,6 +12,7 @@ from miii.analysis.sieve.addition import (
     verdict,
 )
 from miii.analysis.sieve.circuit import EXACT, FAITHFUL, QuestionCircuit, find_circuit, question_task
+from miii.analysis.sieve.divisor_test import OTHERS, DivisorTest, fit_divisor_test
 from miii.analysis.sieve.factors import (
     LEAST,
     LIMIT,
@@ -30,7 +31,6 @@ from miii.analysis.sieve.factors import (
 from miii.analysis.sieve.interventions import Crossing, Moved, interchange, steer
 from miii.analysis.sieve.residues import Explained, Heads, Plane, Probes, explained, heads, plane, probe
 from miii.analysis.sieve.sums import Sum, can_split, means, sensitivity, split_sum, subspace, sum_of, sum_of_split
-from miii.analysis.sieve.suspect import OTHERS, Suspect, fit_suspect
 
 __all__ = [
     "CROSSES",
@@ -47,6 +47,7 @@ __all__ = [
     "Addition",
     "Crossing",
     "Depth",
+    "DivisorTest",
     "EvidenceByFactor",
     "Explained",
     "Factor",
@@ -56,7 +57,6 @@ __all__ = [
     "Probes",
     "QuestionCircuit",
     "Sum",
-    "Suspect",
     "auc_by_factor",
     "can_split",
     "check",
@@ -65,7 +65,7 @@ __all__ = [
     "evidence_by_factor",
     "explained",
     "find_circuit",
-    "fit_suspect",
+    "fit_divisor_test",
     "heads",
     "interchange",
     "means",

@@ -10,7 +10,7 @@ import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
 from miii.runs import Run
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell, shared
 
 
@@ -65,8 +65,8 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
     """Both sections of the page Attention."""
     shown: dict[str, Any] = {"name": run.name, "step": step, "layer": layer, "head": head}
     p, n_layers = run.task().d_vocab_out, run.config.model.n_layers
-    say.header("What does a head look for, and what does it write?", anchor="circuits")
-    say.text(
+    write.header("What does a head look for, and what does it write?", anchor="circuits")
+    write.text(
         r"""
     A head's four matrices act only in pairs. $W_E W_Q W_K^\top W_E^\top$, the **QK circuit**, scores every token against every
     other: it says where the head looks. $W_E W_V W_O W_U$, the **OV circuit**, says what looking there adds to the logit of
@@ -112,8 +112,8 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
             + strongest(analysis.fourier.spectrum(written).power),
         )
 
-    say.header("Who writes the answer?", anchor="writers")
-    say.text(
+    write.header("Who writes the answer?", anchor="writers")
+    write.text(
         "Without a norm the logits are a sum of what every part of the network wrote, so each part's own contribution to the "
         "logit of the correct answer can be told. What a head adds by way of the neurons counts as theirs."
     )

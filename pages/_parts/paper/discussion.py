@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages._kit import say
+from pages._kit import write
 from pages._parts.paper.parts import link
 
 LOG = Path(__file__).parents[3] / "docs" / "LOG.md"
@@ -18,8 +18,8 @@ def log() -> str:
 
 def chapter() -> None:
     """In words alone; the numbers are in chapter 4."""
-    say.header("5 Discussion", anchor="discussion")
-    say.text(
+    write.header("5 Discussion", anchor="discussion")
+    write.text(
         """
 **What it means.** What is shown is less than the draft claims. A transformer that is only told *prime* or *not* sums the residues of digits: modulo 3, in base 10,
 where each digit weighs the same wherever it stands. Whether it has found the rule or a table of totals is open. It does not discover sieving. The next primes need another weight for each place, bring less, and are beyond what labels alone taught any network
@@ -40,8 +40,8 @@ residues add unlike vectors; every attempt on 7 by labels alone; all residues at
         "The log: everything that was tried, with its numbers", icon=":material/history:", on_change="rerun", key="log"
     ) as part:
         if part.open and LOG.exists():
-            say.text(log())
-    say.text(
+            write.text(log())
+    write.text(
         """
 **What is open.** Whether the networks on primes have found the rule or a table of totals. Whether labels alone can teach 7, and in which base or order of examples. What the plateau of all residues is made of. What the rest of the adder's logits does. Whether the MIU network counts
 modulo 3 by a mechanism that our measures miss. And whether any of it says something of large models, where nobody knows the answer beforehand. The quickest way to help is to train one and take it apart.

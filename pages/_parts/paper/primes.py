@@ -10,7 +10,7 @@ import miii
 from miii import analysis, plots, runs
 from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS
 from miii.plots.style import Chart
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell, shared
 from pages._parts.paper.parts import (
     SEEDS,
@@ -105,13 +105,13 @@ def circuit_table(found: dict[str, dict[str, Any]], name: str) -> None:
 
 def section() -> None:
     """Everything about them."""
-    say.subheader("4.2 Primes: residues, summed", anchor="primes")
+    write.subheader("4.2 Primes: residues, summed", anchor="primes")
     if not available(*SEEDS):
         return
     run, primes = runs.shipped("primes-10", miii.Primes), report("primes-10")
     result, task = run.result, run.task_config
     assert result is not None
-    say.text(
+    write.text(
         """
 One layer, one head, five digits, one bit. Accuracy says nothing of primes, since whoever always says *composite* is mostly right. So we ask for each
 factor whether primes get more evidence than the composites of which it is the smallest factor:
@@ -124,7 +124,7 @@ factor whether primes get more evidence than the composites of which it is the s
         see=f"By step {result['grokked_at']} it tells primes from multiples of 3, in one rise from a coin's 0.5; at 7, 11 and 13 it goes on guessing. "
         f"On all held-out integers: ROC AUC {primes['roc_auc']:.3f}, where trial division by 2, 3 and 5 has {primes['oracle_auc_and_base']['3']:.3f}.",
     )
-    say.text(
+    write.text(
         """
 **Does it sum residues, or know the multiples of 3 in some other way?** Attention is a mean, so each digit adds something of its own to the total at `?`. If what is added
 up is residues, digits with the same residue must add the same, 1 like 4 and 7. A network that added integers, and looked the sum up afterwards, would tell
@@ -141,7 +141,7 @@ them apart.
             alt="For each place a dot a digit, coloured by its residue modulo 3: three heaps a place.",
         )
     with right:
-        say.text(
+        write.text(
             f"""
 **Ten digits, three heaps.** Each square is a place, from the ten thousands to the units. Each dot is a digit, and where it lies is what it adds to the total
 on average, seen in the two directions in which residues differ most; {plane.share:.0%} of the variance of these means lies in them.
@@ -154,7 +154,7 @@ units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by thei
     reports = reports_of_seeds()
     frame = measures(reports)
     passed = int((frame["passes"] == "yes").sum())
-    say.text(
+    write.text(
         "**And with other seeds?** Five networks that differ in nothing but their seed, on integers that they never saw:"
     )
     cell(
@@ -173,7 +173,7 @@ units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by thei
         untrained="The same probe on the network before training",
     )
     failed = list(frame[frame["passes"] == "no"]["network"])
-    say.text(
+    write.text(
         f"The best probe reads the residue with $R^2$ from {frame['probe'].min():.2f} to {frame['probe'].max():.2f}; before training, and on shuffled labels "
         f"({abs(primes['probe_r2']['shuffled']['3']):.2f}), with none. "
         + (
@@ -183,7 +183,7 @@ units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by thei
         )
     )
     totals = math.comb(task.width + 2, 2)
-    say.text(
+    write.text(
         f"**The rule, or a table?** The sum is shown; what the neurons make of it is open. {task.width} digits have only {totals} totals, one for "
         "each count of the residues 0, 1 and 2, and a split at random leaves none of them out of training. A table of totals would pass these tests too."
     )
@@ -194,14 +194,14 @@ units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by thei
 def circuits(primes: dict[str, Any]) -> None:
     """The draft's circuits and attention weights."""
     found = primes["circuits"]
-    say.text(
+    write.text(
         """
 **Circuits 1 and 2.** The draft promises three circuits. Each is found on held-out examples that differ in one question only: every edge is corrupted by itself, and the
 best are taken until they bring back nine tenths of the difference that the question makes:
 """
     )
     circuit_table({title: found[asked] for asked, title in QUESTIONS.items()}, "primes")
-    say.text(
+    write.text(
         """
 **Attention weights 1 and 2.** Both circuits have the same head, the same neurons and the same output. They differ in what they read, and how:
 """
@@ -224,7 +224,7 @@ def depth(fraction: float) -> None:
         return
     alone, assisted = report("primes-10"), report("primes-10-assisted")
     asked = runs.shipped("primes-10-assisted", miii.Primes).task_config
-    say.text(
+    write.text(
         f"""
 **How deep?** 3 is the easiest: all places weigh the same. With labels alone, in base 10, we saw no network go further; what was tried is in the log of chapter 5. If it is also told the residues modulo {listed(list(map(str, asked.residues)))}, a network of two layers goes further, so more can be held than labels taught:
 """

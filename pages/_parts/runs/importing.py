@@ -14,7 +14,7 @@ from miii.errors import InputError
 from miii.model.block import ACTIVATIONS
 from miii.tasks import Operation
 from miii.transformer_lens.state import printable
-from pages._kit import say
+from pages._kit import write
 from pages._kit.run_picker import RUN
 from pages._server import rights, settings
 from pages._server.jobs import registry
@@ -53,7 +53,7 @@ def panel() -> None:
 
 
 def _weights(turn: int) -> None:
-    say.text(
+    write.text(
         "Weights of a HookedTransformer of **TransformerLens** 1 to 3 that calculates with pairs of numbers: tokens 0 to $p - 1$, and "
         "“=” as token $p$, without norms or with LayerNorm. A file of weights does not say what it was trained on, so please do."
     )

@@ -10,7 +10,7 @@ from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS, OPEN, Crossing
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.runs.read import finite
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell, shared
 
 CHANGES = {"interchange": "Interchange", "steering": "Steering"}
@@ -51,9 +51,9 @@ def probe_map(name: str, step: int, moduli: tuple[int, ...], q: int, k: int, shu
 
 def section(run: Run, step: int, q: int, seen: tuple[int, ...], things: str = "integers") -> None:
     """Interchange and steering."""
-    say.header("Does it use the sum?", anchor="change")
+    write.header("Does it use the sum?", anchor="change")
     others = [p for p in seen if p != q]
-    say.text(
+    write.text(
         f"""
 What can be seen inside need not be used. So change the sum, and nothing else, and see whether the network changes its
 mind. **Interchange** gives an example another one's place in the {max(1, q - 1)} direction{"s" if q > 2 else ""} in
@@ -94,7 +94,7 @@ evidence on the other side of the midpoint between the two classes' medians.
             f"{percent(crossing.before)} of all.",
         )
     else:
-        say.caption(f"There are too few {things} on either side of the midpoint to be changed.")
+        write.caption(f"There are too few {things} on either side of the midpoint to be changed.")
     cell(
         crossings,
         name=run.name,
@@ -111,8 +111,8 @@ evidence on the other side of the midpoint between the two classes' medians.
 
 def probes(run: Run, step: int, moduli: tuple[int, ...], q: int) -> None:
     """Linear probes at every site and position, computed only when asked for."""
-    say.header("Where can the residue be read?", anchor="probes")
-    say.text(
+    write.header("Where can the residue be read?", anchor="probes")
+    write.text(
         r"""
 A **probe** is a linear regression from an activation to $\cos \frac{2\pi k n}{q}$ and $\sin \frac{2\pi k n}{q}$, fitted
 on training examples; $R^2$ is measured on held-out ones. The residue of the whole number should be readable only after
@@ -154,19 +154,19 @@ of training.
         best = {"trained": probed(run.name, step, moduli, True).best(q)}
         best["untrained"] = probed(run.name, step, moduli, False).best(q)
     listed = "; ".join(f"{name} {value:.3f}" for name, value in best.items())
-    say.caption(
+    write.caption(
         f"Best R² for {q}, over harmonics, sites and positions: {listed}. Below 0 a probe is worse than the mean. "
         + (
-            f"The control with shuffled labels is {say.escaped(control)}."
+            f"The control with shuffled labels is {write.escaped(control)}."
             if control
-            else f"There is no run named {say.escaped(run.name)}-shuffled, so there is no control with shuffled labels."
+            else f"There is no run named {write.escaped(run.name)}-shuffled, so there is no control with shuffled labels."
         )
     )
 
 
 def shuffled_twin(run: Run) -> str | None:
     """The run of the same name and ``-shuffled``, if it has the same examples and a snapshot."""
-    name = f"{say.escaped(run.name)}-shuffled"
+    name = f"{write.escaped(run.name)}-shuffled"
     twin = next((other for other in runs.every() if other.name == name), None)
     if (
         twin is None
@@ -181,8 +181,8 @@ def shuffled_twin(run: Run) -> str | None:
 
 def verdict(run: Run, step: int, moduli: tuple[int, ...], seen: tuple[int, ...], q: int) -> None:
     """The rule, and what it gives."""
-    say.header("The verdict", anchor="verdict")
-    say.text(
+    write.header("The verdict", anchor="verdict")
+    write.text(
         f"""
 The rule: a network **sums residues modulo q** if the residue explains at least {EXPLAINED:.0%} of the variance of what
 digits add, at least {CROSSES:.0%} cross after interchange and after steering, and at most {KEEPS:.0%} in either
@@ -199,18 +199,18 @@ control. All must hold, on held-out examples. A table of totals would pass as we
         found = tuple(added(run.name, step, p, seen) for p in (moduli if every else (q,)))
     said = analysis.sieve.verdict(found)
     if any(each.adds for each in found):
-        say.box("success", f"At step {step} the network **{said}**. {OPEN}", "verified")
+        write.box("success", f"At step {step} the network **{said}**. {OPEN}", "verified")
     elif every:
-        say.box("info", f"At step {step} the network **{said}**.", "help")
+        write.box("info", f"At step {step} the network **{said}**.", "help")
     elif found[0].decided:
-        say.box("info", f"At step {step} the network **does not sum residues modulo {q}** by this rule.", "help")
+        write.box("info", f"At step {step} the network **does not sum residues modulo {q}** by this rule.", "help")
     else:
-        say.box(
+        write.box(
             "info",
             f"At step {step} there are **too few examples to tell** whether it sums residues modulo {q}.",
             "help",
         )
-    say.table(
+    write.table(
         [
             {
                 "q": each.q,

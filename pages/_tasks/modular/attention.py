@@ -9,9 +9,9 @@ from miii import ModularAddition, analysis, plots
 from miii.plots.heatmap import CELL
 from miii.plots.style import Chart
 from miii.runs import Run
-from pages._kit import links, say
+from pages._kit import links, write
 from pages._kit.cell import cell, shared
-from pages._kit.inputs import choose_pair, whole
+from pages._kit.inputs import choose_pair, integer
 from pages._parts.attention import matrices, patterns
 from pages._tasks.modular.checks import small_enough
 
@@ -76,7 +76,7 @@ def show(run: Run, task: ModularAddition, step: int) -> None:
     if run.config.model.plain:
         matrices.show(run, step, layer, head)
     else:
-        say.info(
+        write.info(
             f"What a head looks for and what it writes cannot be read off the matrices of {run.name}, and its logits are no sum of "
             f"what the parts wrote: its blocks are {run.config.model.block}. What follows holds for it as well.",
             icon="info",
@@ -86,10 +86,10 @@ def show(run: Run, task: ModularAddition, step: int) -> None:
 
 def one_input(run: Run, step: int, p: int) -> int:
     """The pattern of a chosen pair; returns the chosen layer."""
-    say.header("One input", anchor="input")
+    write.header("One input", anchor="input")
     with st.container(horizontal=True, gap="medium"):
-        a = whole("a", 0, p - 1, min(5, p - 1), "a", "The first operand") or 0
-        b = whole("b", 0, p - 1, min(8, p - 1), "b", "The second operand") or 0
+        a = integer("a", 0, p - 1, min(5, p - 1), "a", "The first operand") or 0
+        b = integer("b", 0, p - 1, min(8, p - 1), "b", "The second operand") or 0
         layer = patterns.choose_layer(run.config.model.n_layers)
     example = a * p + b
     answer = answered(run.name, step, example)
@@ -97,7 +97,7 @@ def one_input(run: Run, step: int, p: int) -> int:
     verdict = "right" if answer == truth else f"wrong, it is {truth}"
     split = "train" if run.task().train_mask[example] else "test"
     known = f"This pair is in the {split} split." if run.task().split_known else "Which pairs trained it is unknown."
-    say.text(f"At step {step} the network answers **{answer}** for ({a}, {b}): {verdict}. {known}")
+    write.text(f"At step {step} the network answers **{answer}** for ({a}, {b}): {verdict}. {known}")
     patterns.show_pattern(run, step, example, layer)
 
     links.to("try", "Follow this pair through the whole network", ":material/route:")
@@ -106,7 +106,7 @@ def one_input(run: Run, step: int, p: int) -> int:
 
 def all_inputs(run: Run, step: int, layer: int) -> int:
     """One head's attention over all pairs, and its spectrum; returns the chosen head."""
-    say.header("All inputs", anchor="inputs")
+    write.header("All inputs", anchor="inputs")
     head = st.segmented_control(
         "Head",
         range(run.config.model.n_heads),
@@ -129,13 +129,13 @@ def all_inputs(run: Run, step: int, layer: int) -> int:
                 pick=(CELL, choose_pair),
                 alt=f"Attention of head {head} from = to {'ab'[key]} for every pair of operands.",
             )
-    say.caption(
+    write.caption(
         "Every cell is one input (a, b); a click on it looks at that input above. Stripes along one axis: the weight follows one operand alone. That they repeat: it "
         "follows it in a periodicity, as it would by reading the operand's angles on the circles of the Fourier page."
     )
 
-    say.header("In which periodicity does it look?", anchor="periodicity")
-    say.text(
+    write.header("In which periodicity does it look?", anchor="periodicity")
+    write.text(
         "Products of a wave in $a$ and a wave in $b$ add up to any picture above. If the head reads angles on a few circles, "
         "few of them are needed: in the first column waves in $a$ alone, in the first row waves in $b$ alone."
     )
@@ -156,21 +156,21 @@ def all_inputs(run: Run, step: int, layer: int) -> int:
 
 def side_by_side(run: Run, step: int, layer: int) -> None:
     """The mean attention of every head."""
-    say.header("Heads side by side", anchor="heads")
+    write.header("Heads side by side", anchor="heads")
     means = looked(run.name, step, layer).mean().tolist()
-    say.table(
+    write.table(
         [{"head": h, "to a": to_a, "to b": to_b, "to =": to_end} for h, (to_a, to_b, to_end) in enumerate(means)],
         width="content",
         column_config={name: st.column_config.NumberColumn(format="percent") for name in ("to a", "to b", "to =")},
         name="heads",
     )
-    say.caption("Mean attention from “=” over all pairs. The table's own toolbar searches and downloads it.")
+    write.caption("Mean attention from “=” over all pairs. The table's own toolbar searches and downloads it.")
 
 
 def without(run: Run, step: int) -> None:
     """The loss without each head."""
-    say.header("What if a head falls silent?", anchor="silence")
-    say.text(
+    write.header("What if a head falls silent?", anchor="silence")
+    write.text(
         "To see whether the network needs a head, put something else in the place of what it found. **zero** takes away all that "
         "it writes; its **mean** over all pairs only what it says of this one; an **interchange** puts in what it found for "
         "another pair with another answer, and so misleads."

@@ -10,9 +10,9 @@ from miii import analysis, numbers, plots
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Primes, Task
-from pages._kit import links, say
+from pages._kit import links, write
 from pages._kit.cell import cell, shared
-from pages._kit.inputs import whole
+from pages._kit.inputs import integer
 from pages._parts.follow import steps
 from pages._tasks.primes import divisors
 
@@ -33,7 +33,7 @@ def evidence_beside(name: str, step: int, shown: str, n: int) -> Chart:
 
 def page(run: Run, task: Primes, step: int) -> None:
     """One integer, from its digits to the divisors that it is suspected of."""
-    say.text(
+    write.text(
         "Type an integer and follow it through the network, station by station, to its verdict: is it prime, and if not, which divisor "
         "does the network suspect? Every number below is of this one integer, unless it says otherwise."
     )
@@ -47,17 +47,17 @@ def page(run: Run, task: Primes, step: int) -> None:
     says = "prime" if evidence >= others.threshold else "composite"
     truth = "prime" if numbers.factors(n) == {n: 1} else "composite" if n > 1 else "neither"
     with st.container(horizontal=True):
-        say.metric(
+        write.metric(
             "It says",
             says,
             border=True,
             help=f"Prime from an evidence of {others.threshold:.2f} on, the threshold of best F1 on training integers",
         )
-        say.metric("The truth", truth, border=True, help="By trial division")
-        say.metric("Evidence", f"{evidence:.2f}", border=True, help="The logit of prime less that of composite")
+        write.metric("The truth", truth, border=True, help="By trial division")
+        write.metric("Evidence", f"{evidence:.2f}", border=True, help="The logit of prime less that of composite")
 
-    say.header("1 · What it is shown", anchor="tokens")
-    say.text(
+    write.header("1 · What it is shown", anchor="tokens")
+    write.text(
         f"`{shown}`: {task.width} digits in base {task.base}, each a **token**, and “?”, where the answer is read. {_side(built, task, n)} To the "
         f"network a token is a name without a meaning: it has a vector of {run.config.model.d_model} numbers for each, and another for each place."
     )
@@ -65,8 +65,8 @@ def page(run: Run, task: Primes, step: int) -> None:
     steps.where(run, step, shown)
     links.to("attention", "Attention shows it for all positions, and on average", ":material/arrow_forward:", n=n)
     steps.neurons(run, step, shown, built.name, 1, 0, "the evidence, the logit of prime less that of composite")
-    say.header("4 · What it says", anchor="says")
-    say.text(
+    write.header("4 · What it says", anchor="says")
+    write.text(
         f"What all parts have written is added up to two **logits**; all that counts is their difference, the **evidence**. Primes are rare, so "
         f"it is mostly negative, and “prime” begins at {others.threshold:.2f}."
     )
@@ -90,7 +90,7 @@ def _choose(run: Run, step: int, task: Primes) -> int:
     last = task.base**task.width - 1
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         says = f"Any integer of up to {task.width} digits in base {task.base}, 0 to {last:,}; the network knows {task.low:,} to {task.high:,}"
-        n = whole("n", 0, last, min(max(task.low, 30_031), task.high), "n", says, width=180) or 0
+        n = integer("n", 0, last, min(max(task.low, 30_031), task.high), "n", says, width=180) or 0
         st.button(
             "Another integer",
             icon=":material/casino:",

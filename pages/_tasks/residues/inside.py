@@ -9,7 +9,7 @@ from miii import analysis, plots
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Residues
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell, shared
 
 ASKED = 0.995  #: of the right answers, from which a task counts as solved
@@ -51,7 +51,7 @@ def active_frequencies(name: str) -> tuple[Chart, Chart]:
 def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot, and the frequencies over training."""
     asked = "its two digits" if task.basis else f"$n$ modulo every prime below {task.p}"
-    say.text(
+    write.text(
         f"The network sees the digits of $n = x_0 + {task.p} x_1$ and is asked for {asked}, all at once."
         + (
             ""
@@ -60,26 +60,26 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         )
     )
     step = step_of(run)
-    say.header("What does it answer right?", anchor="right")
+    write.header("What does it answer right?", anchor="right")
     with st.spinner("Asking …", show_time=True):
         found = right(run.name, step)
     mean, worst = analysis.multitask.over_targets(found, task)
     solved = sum(value >= ASKED for value in found.values())
     with st.container(horizontal=True):
-        say.metric(
+        write.metric(
             "Tasks solved",
             f"{solved} of {len(found)}",
             border=True,
             help=f"At least {ASKED:.1%} of the held-out numbers right",
         )
-        say.metric(
+        write.metric(
             "Mean over digits" if task.basis else "Mean over primes",
             f"{mean:.1%}",
             border=True,
             help="Mean accuracy on held-out numbers over those that are trained",
         )
-        say.metric("Worst", worst, border=True, help="The trained task with the fewest right answers")
-        say.metric("Its accuracy", f"{found[worst]:.1%}", border=True, help="On held-out numbers")
+        write.metric("Worst", worst, border=True, help="The trained task with the fewest right answers")
+        write.metric("Its accuracy", f"{found[worst]:.1%}", border=True, help="On held-out numbers")
     masked = [f"mod {q}" for q in task.masked]
     cell(
         right_by_target,
@@ -90,7 +90,7 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         + (f" Never trained: {', '.join(masked)}." if masked else ""),
     )
 
-    say.header("Does each head look at one digit?", anchor="heads")
+    write.header("Does each head look at one digit?", anchor="heads")
     with st.spinner("Looking …", show_time=True):
         heads = looking(run.name, step)
     single = [head.head for head in heads if head.one_digit]
@@ -107,8 +107,8 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         + f" give at least {analysis.multitask.ONE_DIGIT:.0%} of what goes to the digits to one of them.",
     )
 
-    say.header("How many frequencies are active?", anchor="frequencies")
-    say.text(
+    write.header("How many frequencies are active?", anchor="frequencies")
+    write.text(
         f"""
 The neurons are waves in the digits. A frequency is **active** if its power is more than {analysis.multitask.DEVIATIONS:.0f} standard
 deviations above the mean; the preprint takes mean and deviation within each step, its code over all steps together. It reports that
@@ -127,7 +127,7 @@ the count rises and falls again; here that means that its peak is at least twice
                 stamp=count,
                 alt="Active frequencies by snapshot, by both rules, and the power of each frequency.",
             )
-        say.caption(
+        write.caption(
             "; ".join(
                 f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))}"
                 for rule, marks in (("Within the step", active.within), ("over all steps", active.overall))

@@ -9,16 +9,16 @@ from pages._kit import address
 from pages._kit.run_picker import RUN
 
 
-def page(title: str, kept: list[Text | Figure | Table]) -> None:
+def page(title: str, parts: list[Text | Figure | Table]) -> None:
     """Show the two export buttons.
 
     Args:
-        kept: the page's recorded content, complete by the time a button is pressed.
+        parts: the page's recorded content, complete by the time a button is pressed.
     """
     run, where = st.session_state.get(RUN), address.final_link()
 
     def made() -> Page:
-        return Page.of(title, kept, run, where[-1])
+        return Page.of(title, parts, run, where[-1])
 
     file = "-".join(part for part in ("miii", title.lower().replace(" ", "-"), run) if part)
     with st.container(horizontal=True, gap="small"):
