@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.server import PATIENCE, megabytes, serving, watching
-from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile, say, spread
+from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log, percentile, spread
 
 # Expected labels of the app, and selectors of Streamlit 1.67's frontend.
 #: Links in the navigation, with their sections.
@@ -53,7 +53,7 @@ def run(app: Path = ROOT / "app.py") -> Result:
             paints = []
             for turn in range(FIRST_PAINTS):
                 paints.append(first_paint(browser, app))
-                say(f"app: first paint {turn + 1}: {paints[-1]:.2f} s")
+                log(f"app: first paint {turn + 1}: {paints[-1]:.2f} s")
             session = use(browser, app)
             browser.close()
     except Error as error:
@@ -143,7 +143,7 @@ def _switches(page: Any, headings: dict[str, str]) -> list[dict[str, Any]]:
         taken = [{"to": to, "seconds": switch(page, to, headings[to])} for to in [*order, TRAIN]]
         if _trains(page):
             kept += taken
-            say("app: page switches: " + ", ".join(f"{one['to']} {one['seconds']:.2f} s" for one in taken))
+            log("app: page switches: " + ", ".join(f"{one['to']} {one['seconds']:.2f} s" for one in taken))
     raise Unavailable(f"no job trained long enough for {SWITCHES} page switches (got {len(kept)}).")
 
 
@@ -166,7 +166,7 @@ def _stop(page: Any) -> float:
     button(page, STOP).click(timeout=PATIENCE)
     page.wait_for_function(_SAYS, arg=STOPPED, timeout=PATIENCE)
     took = time.perf_counter() - began
-    say(f"app: Stop: {took:.2f} s")
+    log(f"app: Stop: {took:.2f} s")
     _until(page, lambda: not button(page, STOP, disabled=False).count(), f"{STOP} can still be pressed after {STOP}")
     return took
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import miii
-from benchmarks.table import ROOT, Result, Row, say
+from benchmarks.table import ROOT, Result, Row, log
 from miii import reports
 from miii.analysis import compare
 from miii.model.config import ModelConfig
@@ -153,7 +153,7 @@ def chosen(name: str) -> dict[str, int]:
             assert last.evaluation is not None
             accuracy = last.evaluation.scores.get("auc", last.evaluation.test_accuracy)
             of.append({"optimizer": wanted[i], "grokked_at": last.grokked_at, "accuracy": accuracy})
-            say(f"architectures: {compare.architecture(config)}, tried {of[-1]}")
+            log(f"architectures: {compare.architecture(config)}, tried {of[-1]}")
             place.parent.mkdir(parents=True, exist_ok=True)
             write_json(place, kept)
 
@@ -173,5 +173,5 @@ def _measured(config: RunConfig) -> compare.Compared:
         found = reports.measure(miii.runs.record(folder, miii.train(config)))
     finally:
         shutil.rmtree(folder.parent, ignore_errors=True)
-    say(f"architectures: {found.architecture}, seed {found.seed}, grokked at {found.grokked_at}, {found.measures}")
+    log(f"architectures: {found.architecture}, seed {found.seed}, grokked at {found.grokked_at}, {found.measures}")
     return found

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks import app
 from benchmarks.server import PATIENCE, megabytes, serving
-from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, say
+from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log
 
 SECONDS, SHORT, LONG = 600, 150, 3000  #: total time; steps of a run that finishes, and of one to stop
 SLOPE = 5.0  #: goal: MB per minute over the second half
@@ -88,7 +88,7 @@ def share(browser: Any, seconds: float) -> dict[str, Any]:
         for trainer, reader in itertools.cycle([sessions, sessions[::-1]]):
             for _ in _round(server.url, trainer, reader):
                 memory.append((time.monotonic() - began, megabytes(server.pid)))
-            say(f"sharing: {memory[-1][0]:.0f} s, {memory[-1][1]:.0f} MB")
+            log(f"sharing: {memory[-1][0]:.0f} s, {memory[-1][1]:.0f} MB")
             if memory[-1][0] >= seconds:
                 break
         peak = megabytes(server.pid, "VmHWM")

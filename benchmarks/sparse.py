@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import miii
-from benchmarks.table import Result, Row, say
+from benchmarks.table import Result, Row, log
 from miii import numbers, runs, sparse
 from miii.sparse.evaluation import Recall, Scores
 from miii.sparse.network import PAPER, GridConfig
@@ -36,7 +36,7 @@ def grid(folder: Path) -> sparse.files.Grid:
     """Train the network on the grid and save it in a folder."""
     steps = sparse.training.train(GridConfig(**PAPER))
     found = sparse.files.save(folder, next(step for step in steps if step.last))
-    say(f"sparse: grid {found.judged}")
+    log(f"sparse: grid {found.judged}")
     return found
 
 
@@ -56,7 +56,7 @@ def digits(folder: Path) -> tuple[runs.Run, Scores]:
     assert isinstance(config.task, miii.Primes)
     found = sparse.evaluation.of_digits(run.model(), run.task(), config.task)
     runs.save_report(run, found.to_json())
-    say(f"sparse: digits {found}")
+    log(f"sparse: digits {found}")
     return run, found
 
 

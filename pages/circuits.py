@@ -73,7 +73,7 @@ cell(
     by_head=by_head,
     width="content",
     alt="Share of the answer that each clean activation carries into a corrupted run, by site and position.",
-    see="Each cell puts one activation of the clean run into the corrupted one: 1 carries the whole answer over, 0 nothing. In "
+    caption="Each cell puts one activation of the clean run into the corrupted one: 1 carries the whole answer over, 0 nothing. In "
     f"logits, the clean answer is {sweep.clean:.3g} above the corrupted run's in the clean run and {sweep.corrupt:.3g} in the "
     "corrupted one: where these two hardly differ, as without training, the shares mean little.",
 )
@@ -106,7 +106,7 @@ cell(
     head=head,
     width="content",
     alt=f"Share of the answer carried over on the direct path to {receiver} from every sender and position.",
-    see="Only what the receiver hears of the sender is replaced; all other paths stay as in the corrupted run.",
+    caption="Only what the receiver hears of the sender is replaced; all other paths stay as in the corrupted run.",
 )
 
 write.header("Which frequencies does the answer need?", anchor="frequencies")
@@ -116,5 +116,5 @@ cell(
     name=name,
     step=step,
     alt="Loss with everything of each frequency removed from the logits.",
-    see="Everything in the logits that moves with either operand at that frequency is taken out, one frequency at a time.",
+    caption="Everything in the logits that moves with either operand at that frequency is taken out, one frequency at a time.",
 )

@@ -111,7 +111,7 @@ with st.expander("What the columns are", icon=":material/help:"):
     write.text(
         "\n".join(
             f"- **{analysis.compare.label(name)}**: {says}"
-            for name, says in findings.SAYS.items()
+            for name, says in findings.HELP.items()
             if name in (*known, ADDS)
         )
     )
@@ -127,7 +127,7 @@ else:
         comparison=str(chosen),
         stamp=(home / f"{chosen}.jsonl").stat().st_mtime,
         alt="A line for every run: how much it answers right over its steps, coloured by architecture.",
-        see="Click an architecture in the legend to see it alone, and beside the legend to see all again.",
+        caption="Click an architecture in the legend to see it alone, and beside the legend to see all again.",
     )
 
 write.header("What they compute", anchor="measures")
@@ -156,7 +156,7 @@ else:
         measure=measure,
         stamp=(home / f"{chosen}.jsonl").stat().st_mtime,
         alt=f"{measure} by architecture: the median over the seeds as a point, least and most as a line.",
-        see=findings.SAYS.get(measure, ""),
+        caption=findings.HELP.get(measure, ""),
     )
 if chosen != OWN:
     write.text(findings.finding(str(chosen), summary))

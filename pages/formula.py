@@ -151,7 +151,7 @@ if fit.formula.terms:
         name=name,
         step=step,
         alt="Amplitudes of the formula's terms.",
-        see="Two parameters a term, amplitude and phase (in radians), and three integers: "
+        caption="Two parameters a term, amplitude and phase (in radians), and three integers: "
         + (
             f"all terms that weigh are waves in ${report.computes} - c$."
             if report.computes
@@ -227,7 +227,7 @@ cell(
     step=step,
     other=other,
     alt="Stacked bars of the logits' variance by kind of wave.",
-    see=f"“The formula's waves” are here those in ${asked} - c$ at the key frequencies of step {step}; “the sum” is ${asked}$. “The "
+    caption=f"“The formula's waves” are here those in ${asked} - c$ at the key frequencies of step {step}; “the sum” is ${asked}$. “The "
     "sum, unlike from answer to answer” is a wave in the sum that one answer follows differently from the next. "
     f"What depends on the answer alone, {report.constant_share:.1%} of the logits' squares at step {step}, is no variance over "
     "the pairs and left out.",
@@ -255,7 +255,7 @@ if keys:
             name=name,
             step=step,
             alt="Share of all pairs answered with s more, for every s, and of the control.",
-            see=f"Mean over s: {report.steering_accuracy:.2%} of all pairs, at worst {report.steering_minimum:.2%}. Control: "
+            caption=f"Mean over s: {report.steering_accuracy:.2%} of all pairs, at worst {report.steering_minimum:.2%}. Control: "
             f"{report.steering_control:.2%} still answered with ${added}$.",
         )
 else:

@@ -110,7 +110,7 @@ cell(
     step=step,
     pick=("frequency", look_closer),
     alt="Bars of the embedding's cosine and sine lengths by frequency; the key frequencies are marked.",
-    see=f"**Key frequencies at step {step}: {listed}**"
+    caption=f"**Key frequencies at step {step}: {listed}**"
     + (f", {share:.0%} of the embedding's power beside its mean." if keys else f": {why_none(name, step)}.")
     + " The rule: sort the frequencies by their power in embedding and neuron-to-logit map, cut at the widest gap, and keep those above it "
     f"if the weakest of them has at least {analysis.fourier.FLOOR} times the median power."
@@ -141,7 +141,7 @@ cell(
     name=name,
     step=step,
     alt="Bars of the cosine and sine lengths of the map from neurons to logits by frequency.",
-    see=r"$W_L = W_\mathrm{out} W_U$ says what each neuron of the last block adds to each answer; here over the answers $c$. "
+    caption=r"$W_L = W_\mathrm{out} W_U$ says what each neuron of the last block adds to each answer; here over the answers $c$. "
     f"Gini coefficient {gini_written:.2f}; effective rank {rank_written:.1f} (of at most {len(all_written)}).",
 )
 
@@ -170,7 +170,7 @@ if analysis.grid.MIN_P <= p <= LIMIT:
         site=site,
         width="content",
         alt=f"Power of {site} by the frequency in a and in b.",
-        see="Row and column 0 hold waves of one operand alone; the diagonal holds products of two waves of the same frequency, "
+        caption="Row and column 0 hold waves of one operand alone; the diagonal holds products of two waves of the same frequency, "
         f"which is what $\\cos w_k(a+b)$ is made of. Strongest frequencies, in one operand or both: {told}.",
     )
 else:
@@ -182,7 +182,7 @@ cell(
     name=name,
     stamp=len(run.steps),
     alt="Heatmap of the share of power of each frequency, from the first to the last snapshot.",
-    see="Each column is a snapshot. Random weights have all frequencies about alike; where the network learns to add on "
+    caption="Each column is a snapshot. Random weights have all frequencies about alike; where the network learns to add on "
     "circles, a few take over and the rest fade.",
 )
 
@@ -221,6 +221,6 @@ cell(
     name=name,
     step=step,
     alt="Singular values of the embedding, descending.",
-    see=f"{few} of {len(values)} directions hold 99 % of the variance over the tokens; effective rank "
+    caption=f"{few} of {len(values)} directions hold 99 % of the variance over the tokens; effective rank "
     f"{rank:.1f}. Each circle needs two.",
 )

@@ -108,7 +108,7 @@ else:
             ahead=ahead,
             width="content",
             alt=f"The {ahead} frames that the network writes after {n} with +{d}, wrong tokens marked.",
-            see=f"Each token is the likeliest after those before it; {n} {seen}.",
+            caption=f"Each token is the likeliest after those before it; {n} {seen}.",
         )
     except InputError as error:
         write.error(error)
@@ -146,7 +146,7 @@ else:
         step=step,
         ahead=ahead,
         alt="By frames ahead: share of integers right, and area under the ROC curve of labels.",
-        see="The same network before training, and whoever repeats the first frame, are the controls. Labels are scored on integers "
+        caption="The same network before training, and whoever repeats the first frame, are the controls. Labels are scored on integers "
         "that no training sequence has; after its own frames, on the integer that the network wrote.",
     )
     cell(
@@ -155,7 +155,7 @@ else:
         step=step,
         ahead=ahead,
         alt="One frame ahead: digits right by place, and integers right by the number of carries.",
-        see="High digits are right by repeating, unless a carry reaches them: the test of adding is the right-hand side.",
+        caption="High digits are right by repeating, unless a carry reaches them: the test of adding is the right-hand side.",
     )
 
 write.header("Steps and slots", anchor="places")
@@ -166,7 +166,7 @@ if run.config.model.positions == "frames":
         step=step,
         width="content",
         alt="Cosines between the vectors of the steps, and between those of the slots.",
-        see=f"Slot 0 is the condition, 1 to {task.width} are the digits, {task.width + 1} is the label. At first all are near 0.",
+        caption=f"Slot 0 is the condition, 1 to {task.width} are the digits, {task.width + 1} is the label. At first all are near 0.",
     )
 else:
     write.text(f"This network has positions “{run.config.model.positions}”, so no vectors of steps and slots.")

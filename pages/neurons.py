@@ -40,21 +40,21 @@ if run.config.model.n_layers > 1:
 
 
 @shared
-def taken_apart(name: str, step: int) -> analysis.neurons.Neurons:
+def describe_neurons(name: str, step: int) -> analysis.neurons.Neurons:
     run = miii.runs.open(name, miii.ModularAddition)
     return analysis.neurons.describe(run.model(step), run.task(), run.task_config.multipliers)
 
 
 def clusters(name: str, step: int) -> Chart:
-    return plots.clusters(taken_apart(name, step))
+    return plots.clusters(describe_neurons(name, step))
 
 
 def single_frequency(name: str, step: int) -> Chart:
-    return plots.single_frequency(taken_apart(name, step))
+    return plots.single_frequency(describe_neurons(name, step))
 
 
 def phases(name: str, step: int) -> Chart:
-    return plots.phases(taken_apart(name, step))
+    return plots.phases(describe_neurons(name, step))
 
 
 def power_over_training(name: str) -> Chart:
@@ -64,15 +64,15 @@ def power_over_training(name: str) -> Chart:
     return plots.power_over_training(power, run.steps)
 
 
-def silenced(name: str, step: int, kind: Kind) -> Chart:
+def cluster_ablation(name: str, step: int, kind: Kind) -> Chart:
     run = miii.runs.open(name)
-    clusters = taken_apart(name, step).clusters()
+    clusters = describe_neurons(name, step).clusters()
     groups, names = list(clusters.values()), [f"k = {k}" for k in clusters]
     return plots.ablation(analysis.ablation.neurons(run.model(step), run.task(), kind, groups=groups, names=names))
 
 
 with st.spinner("Taking the neurons apart …", show_time=True):
-    neurons = taken_apart(name, step)
+    neurons = describe_neurons(name, step)
 live = int(neurons.alive.sum())
 found = neurons.clusters()
 
@@ -117,7 +117,7 @@ with left:
         step=step,
         pick=("frequency", look_at_frequency),
         alt="Bars of the live neurons by their strongest frequency.",
-        see=f"Neurons of a single frequency: {listed}. A click on a bar shows its purest neuron [below](#neuron).",
+        caption=f"Neurons of a single frequency: {listed}. A click on a bar shows its purest neuron [below](#neuron).",
     )
 with right:
     cell(
@@ -125,7 +125,7 @@ with right:
         name=name,
         step=step,
         alt="Histogram of the neurons' share of variance in their strongest frequency.",
-        see="The share counts waves in $a$, in $b$, and products of both, all at that frequency. "
+        caption="The share counts waves in $a$, in $b$, and products of both, all at that frequency. "
         f"{neurons.single_frequency:.0%} are above {SINGLE:.0%}, the line.",
     )
 
@@ -143,7 +143,7 @@ cell(
     step=step,
     pick=("neuron", one_neuron.choose),
     alt="Phase written against the difference of phase read and phase written for neurons of one frequency.",
-    see="Dots on the line write exactly the phase that they read. Their spread along it shows how evenly the phases are "
+    caption="Dots on the line write exactly the phase that they read. Their spread along it shows how evenly the phases are "
     "taken. A click on a dot shows that neuron [below](#neuron)."
     if found
     else "No neuron has a single frequency here, so there are no phases to compare.",
@@ -162,12 +162,12 @@ if found:
     )
     kind = kind or "mean"  # an empty value in the URL gives None
     cell(
-        silenced,
+        cluster_ablation,
         name=name,
         step=step,
         kind=kind,
         alt=f"Loss over all pairs with each cluster of neurons replaced by its {kind}, on a log scale.",
-        see="Each bar starts at the loss of the whole network. A cluster that does nothing has no bar.",
+        caption="Each bar starts at the loss of the whole network. A cluster that does nothing has no bar.",
     )
 else:
     write.caption("There is no cluster of neurons of a single frequency at this step.")
@@ -181,5 +181,5 @@ with st.spinner(f"Taking the neurons of {len(run.steps)} snapshots apart …", s
         name=name,
         stamp=len(run.steps),
         alt="Heatmap of the mean share of each frequency in the live neurons, from the first to the last snapshot.",
-        see="Each column is a snapshot; the share of each frequency in a neuron's variance, averaged over the live neurons.",
+        caption="Each column is a snapshot; the share of each frequency in a neuron's variance, averaged over the live neurons.",
     )

@@ -15,7 +15,7 @@ from pages._parts.paper import primes as paper_primes
 from pages._parts.paper import question as paper_question
 from pages._parts.paper import references as paper_references
 from pages._parts.paper import strings as paper_strings
-from pages._parts.paper.parts import SEEDS, available, listed, report, reports_of_seeds
+from pages._parts.paper.parts import SEEDS, available, join_names, report, reports_of_seeds
 
 startup.run_app_first()
 
@@ -71,7 +71,7 @@ with st.container(horizontal_alignment="center"), st.container(width=COLUMN):
     for names in (CONTENTS, RESULTS):
         write.text(" · ".join(f"[{name}](#{anchor})" for name, anchor in names.items()))
     write.caption(
-        f"In five minutes: {listed(['the abstract', 'chapter 1', 'the first figures of 4.1 and 4.2'])}. No machine learning is "
+        f"In five minutes: {join_names(['the abstract', 'chapter 1', 'the first figures of 4.1 and 4.2'])}. No machine learning is "
         "needed for them. Whoever wants definitions finds them in chapter 2, and the rules by which we judge in chapter 3."
     )
     paper_question.chapter()

@@ -33,7 +33,7 @@ def analyzed(name: str, step: int) -> analysis.verdict.Report:
 
 
 @shared
-def taken_apart(name: str, step: int) -> analysis.neurons.Neurons:
+def describe_neurons(name: str, step: int) -> analysis.neurons.Neurons:
     run = miii.runs.open(name, miii.ModularAddition)
     return analysis.neurons.describe(run.model(step), analysis.compiled.plain(run.task_config))
 
@@ -54,7 +54,7 @@ def trained_spectrum(name: str, step: int) -> Chart:
 
 
 def trained_clusters(name: str, step: int) -> Chart:
-    return plots.clusters(taken_apart(name, step)).properties(title="Trained: the neurons")
+    return plots.clusters(describe_neurons(name, step)).properties(title="Trained: the neurons")
 
 
 def compiled_spectrum(expression: str, p: int) -> Chart:
@@ -93,7 +93,7 @@ def watch(name: str) -> None:
     control.show(name, job, None, job.config, 0, right)
 
 
-def said(report: Report, neurons: analysis.neurons.Neurons) -> list[str]:
+def summarize(report: Report, neurons: analysis.neurons.Neurons) -> list[str]:
     """What is compared of a network, in words; in the order of ``MEASURES``."""
     return [
         f"{report.accuracy:.1%}",
@@ -166,7 +166,7 @@ with left:
         p=p,
         width="content",
         alt=f"Grid of {p} by {p} values of {text} modulo {p}.",
-        see="A sum of multiples is a pattern of parallel stripes; any other formula is not.",
+        caption="A sum of multiples is a pattern of parallel stripes; any other formula is not.",
     )
 with right:
     write.latex(f"c = {formula.latex()}")
@@ -213,9 +213,9 @@ columns: dict[str, list[str]] = {"measure": MEASURES}
 with st.spinner("Taking the networks apart …", show_time=True):
     if done is not None:
         step = done.steps[-1]
-        columns["trained"] = said(analyzed(done.name, step), taken_apart(done.name, step))
+        columns["trained"] = summarize(analyzed(done.name, step), describe_neurons(done.name, step))
     if total is not None:
-        columns["compiled"] = said(*compiled(task))
+        columns["compiled"] = summarize(*compiled(task))
 write.table(columns, width="content", name="trained-and-compiled")
 write.caption(
     "The formula is fitted to half of the pairs and judged on the rest; steering turns the planes of the key frequencies by the "

@@ -63,13 +63,13 @@ class Figure:
         make: a plain function of plain values; its source is shown, see ``miii.notebook.source``.
         arguments: its arguments; each ``repr`` must be valid code.
         alt: text alternative of the chart.
-        see: caption, as Markdown.
+        caption: caption, as Markdown.
     """
 
     make: "Callable[..., Chart | tuple[Chart, ...]]"
     arguments: Mapping[str, Any]
     alt: str
-    see: str = ""
+    caption: str = ""
 
 
 @dataclass(frozen=True)

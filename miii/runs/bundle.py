@@ -34,7 +34,7 @@ from miii.training.config import RunConfig
 FILES = ("config.json", "provenance.json", "metrics.jsonl", "result.json", "report.json")
 SNAPSHOT = re.compile(r"snapshots/(0|[1-9][0-9]{0,7})\.safetensors")
 TOP = re.compile(r"[^/\\\x00-\x1f]{1,200}")  #: a valid top folder
-LEFT = (".lock", ".DS_Store")  #: ignored files of a run's folder
+EXCLUDED = (".lock", ".DS_Store")  #: ignored files of a run's folder
 DIRECTORY = 1_000_000  #: maximum bytes of a zip file's central directory
 T = TypeVar("T")
 
@@ -118,7 +118,7 @@ def unpack(
         def reader(entry: zipfile.ZipInfo) -> Read:
             return lambda most: _read_entry(archive, entry, most)
 
-        return _take_in({path: reader(entry) for path, entry in entries.items()}, name, taken, limits)
+        return _create({path: reader(entry) for path, entry in entries.items()}, name, taken, limits)
 
 
 def unpack_files(
@@ -136,7 +136,7 @@ def unpack_files(
     def reader(data: bytes | memoryview) -> Read:
         return lambda most: bytes(data[:most])
 
-    return _take_in({path: reader(data) for path, data in files.items()}, name, taken, limits)
+    return _create({path: reader(data) for path, data in files.items()}, name, taken, limits)
 
 
 def _bytes(file: str | Path | bytes, limits: Limits) -> bytes:
@@ -193,12 +193,12 @@ def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> 
         raise InputError("file must be a readable zip file.") from None
 
 
-def _take_in(given: Mapping[str, Read], name: str | None, taken: Collection[str], limits: Limits) -> Run:
+def _create(given: Mapping[str, Read], name: str | None, taken: Collection[str], limits: Limits) -> Run:
     if len(given) > limits.files:
         raise InputError(f"run must have at most {limits.files:,} files (got {len(given):,}).")
     if name is not None and not NAME.fullmatch(name):
         raise InputError(f"name must be letters, digits, dots, underscores and hyphens (got {quoted(name)}).")
-    top, files = _inside(given)
+    top, files = _run_files(given)
     if "config.json" not in files:
         raise InputError("run must have a config.json beside its other files.")
     left = limits.nbytes
@@ -227,7 +227,7 @@ def _take_in(given: Mapping[str, Read], name: str | None, taken: Collection[str]
     goes_on = STATE in files and why_not_resumable(result, provenance, True) is None
     wanted = checks.shapes(config, config.task.build()) if snapshots else {}
     state = _read_state(read(STATE, limits.nbytes), config) if goes_on else None
-    folder = free_folder(name or _named(top, config), taken)
+    folder = free_folder(name or _run_name(top, config), taken)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
         with atomic_folder(folder) as making:
@@ -264,15 +264,15 @@ def _save(making: Path, path: str, tensors: dict[str, Tensor]) -> None:
     shutil.copymode(making / "config.json", making / path)  # safetensors files are readable by the owner only
 
 
-def _inside(given: Mapping[str, Read]) -> tuple[str, dict[str, Read]]:
+def _run_files(given: Mapping[str, Read]) -> tuple[str, dict[str, Read]]:
     """Return the common top folder, if any, and the files by name in it."""
     found: dict[str, Read] = {}
     tops: set[str] = set()
     for path, read in given.items():
-        if path.startswith("__MACOSX/") or path.rpartition("/")[2] in LEFT:
+        if path.startswith("__MACOSX/") or path.rpartition("/")[2] in EXCLUDED:
             continue
-        top, name = ("", path) if _known(path) else path.split("/", 1) if "/" in path else ("", "")
-        if not _known(name) or (name != path and not TOP.fullmatch(top)) or top in (".", ".."):
+        top, name = ("", path) if _is_run_file(path) else path.split("/", 1) if "/" in path else ("", "")
+        if not _is_run_file(name) or (name != path and not TOP.fullmatch(top)) or top in (".", ".."):
             got = re.sub(r"[^A-Za-z0-9_./-]", "?", path[:100])
             known = ", ".join((*FILES, STATE))
             raise InputError(f"run must hold only {known} and snapshots/STEP.safetensors (got {got}).")
@@ -283,11 +283,11 @@ def _inside(given: Mapping[str, Read]) -> tuple[str, dict[str, Read]]:
     return next(iter(tops), ""), found
 
 
-def _known(name: str) -> bool:
+def _is_run_file(name: str) -> bool:
     return name in (*FILES, STATE) or SNAPSHOT.fullmatch(name) is not None
 
 
-def _named(top: str, config: RunConfig) -> str:
+def _run_name(top: str, config: RunConfig) -> str:
     """Return a valid run name for a folder name; those of sweeps have commas and equals signs."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", top)[:60].strip(".-")
     return name or f"{config.task.name}-seed{config.task.seed}"

@@ -183,7 +183,7 @@ class _Writer:
             raise InputError(f"{folder} is being written by another process: stop that one first.") from None
         try:
             if resumed:
-                _cut_back(open(folder.absolute()), first)
+                _truncate(open(folder.absolute()), first)
         except BaseException:
             lock.release()
             raise
@@ -233,7 +233,7 @@ class _Writer:
         write_atomically(place, write)
 
 
-def _cut_back(run: Run, first: Step) -> None:
+def _truncate(run: Run, first: Step) -> None:
     """Remove what a killed run wrote after its resume.safetensors; training rewrites it.
 
     Raises:

@@ -42,7 +42,7 @@ def cell(
     make: Callable[..., Chart | tuple[Chart, ...]],
     *,
     alt: str,
-    see: str = "",
+    caption: str = "",
     stamp: object = None,
     width: Width = "stretch",
     pick: tuple[str, Callable[[dict[str, Any]], None]] | None = None,
@@ -55,14 +55,14 @@ def cell(
     Args:
         alt: what the chart shows, for screen readers; added to the title if there are several. Keep it constant over
             the steps: Vega recompiles a chart when its specification changes.
-        see: a caption.
+        caption: a caption.
         stamp: what the chart depends on besides its arguments and the config of the run ``name``: the length of growing
             metrics, or the time of another file.
         pick: see ``draw``.
     """
     stamp = _stamp(arguments), stamp
     name = "-".join([make.__name__, *(str(value) for key, value in arguments.items() if key not in ("name", "step"))])
-    write.record(Figure(make, arguments, alt, see))
+    write.record(Figure(make, arguments, alt, caption))
     other = second_run.arguments_of_second(arguments)
     if other is None:
         _charts(make, arguments, stamp, alt, width, name, pick)
@@ -78,8 +78,8 @@ def cell(
                 except UNFIT as error:
                     why = f": {error}" if isinstance(error, InputError) else "."
                     write.info(f"This figure cannot be drawn of {other['name']}{why}", icon="balance")
-    if see:
-        st.caption(see)
+    if caption:
+        st.caption(caption)
     downloads.show(name, make, arguments, lambda: _chart(make, _code(make), tuple(arguments.items()), stamp))
 
 

@@ -40,7 +40,7 @@ def _html(made: Page) -> str:
     return html([made])
 
 
-def _button(label: str, data: Callable[[], str], file: str, mime: str, says: str) -> None:
+def _button(label: str, data: Callable[[], str], file: str, mime: str, help_text: str) -> None:
     st.download_button(
         label,
         data,
@@ -48,6 +48,6 @@ def _button(label: str, data: Callable[[], str], file: str, mime: str, says: str
         mime,
         key=f"share-{label}",
         icon=":material/download:",
-        help=f"This page, as it stands, as {says}",
+        help=f"This page, as it stands, as {help_text}",
         on_click="ignore",
     )

@@ -103,7 +103,7 @@ def metric(label: str, value: object, **options: Any) -> None:
     record(Text(f"**{label}**: {value}"))
 
 
-def table(rows: Any, name: str, says: str = "The numbers of this table", **options: Any) -> None:
+def table(rows: Any, name: str, help_text: str = "The numbers of this table", **options: Any) -> None:
     """Show a table, with a CSV download.
 
     Args:
@@ -114,4 +114,4 @@ def table(rows: Any, name: str, says: str = "The numbers of this table", **optio
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
     st.dataframe(frame, hide_index=True, key=f"table-{name}", **options)
     record(Table(frame))
-    csv(lambda: frame, name, says)
+    csv(lambda: frame, name, help_text)

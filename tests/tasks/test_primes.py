@@ -239,7 +239,7 @@ def test_residues_are_further_targets():
     task = config(residues=(3, 7, 11)).build()
     assert task.d_vocab_out == 2 + 3 + 7 + 11
     assert [target.name for target in task.targets] == ["prime", "mod 3", "mod 7", "mod 11"]
-    for target, q in zip(task.more, (3, 7, 11), strict=True):
+    for target, q in zip(task.extra_targets, (3, 7, 11), strict=True):
         assert target.size == q
         assert target.labels.tolist() == [n % q for n in integers(task)]
         assert target.weight == pytest.approx(1 / math.log(q))

@@ -63,7 +63,7 @@ class Runs:
     metric: Metric
 
 
-def both_runs(model: Transformer, task: Task, pairs: Pairs) -> Runs:
+def run_clean_and_corrupt(model: Transformer, task: Task, pairs: Pairs) -> Runs:
     """Run the network on both examples of every pair and keep all activations."""
     tokens = {"clean": task.tokens[pairs.clean], "corrupt": task.tokens[pairs.corrupt]}
     with torch.no_grad():
@@ -111,7 +111,7 @@ def sweep(model: Transformer, task: Task, pairs: Pairs | None = None) -> Sweep:
     Source: Meng et al. 2022 (arXiv 2202.05262), section 2; Heimersheim and Nanda 2024 (arXiv 2404.15255);
     TransformerLens' ``generic_activation_patch``.
     """
-    runs = both_runs(model, task, pairs or draw_pairs(task.labels))
+    runs = run_clean_and_corrupt(model, task, pairs or draw_pairs(task.labels))
     clean = runs.acts["clean"]
     patches = []
     for name in (name for name in clean if name != "pos_embed"):
@@ -203,7 +203,7 @@ def path(
     """
     _check(model, task, [sender], SENDERS, "sender")
     _check(model, task, receivers, RECEIVERS, "receivers")
-    runs = both_runs(model, task, pairs or draw_pairs(task.labels))
+    runs = run_clean_and_corrupt(model, task, pairs or draw_pairs(task.labels))
     return _patch_path(model, runs, sender, receivers, base, mlps)
 
 
@@ -224,7 +224,7 @@ def sweep_paths(
     Source: as ``path``; the sweep over heads is figure 3 of Wang et al.
     """
     _check(model, task, receivers, RECEIVERS, "receivers")
-    runs = both_runs(model, task, pairs or draw_pairs(task.labels))
+    runs = run_clean_and_corrupt(model, task, pairs or draw_pairs(task.labels))
     patches = []
     for site, layer, head in _senders(model, receivers):
         for pos in range(task.n_ctx):

@@ -72,7 +72,7 @@ def show_pattern(run: Run, step: int, example: int, layer: int) -> None:
         layer=layer,
         width="content",
         alt=f"Attention pattern of each of {run.config.model.n_heads} heads for {shown}.",
-        see=f"{_sums(run, 'Each row')} Only {last}, reaches the answer."
+        caption=f"{_sums(run, 'Each row')} Only {last}, reaches the answer."
         if run.config.model.n_layers == 1
         else f"{_sums(run, 'Each row')} The answer is read in {last}.",
     )

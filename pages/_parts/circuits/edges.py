@@ -75,7 +75,7 @@ def show(run: Run, step: int) -> None:
         edges=edges,
         width="content",
         alt=f"Graph of the {edges} most important of {total} edges by {method}.",
-        see=f"The strongest is {shown.edges[0].name}. "
+        caption=f"The strongest is {shown.edges[0].name}. "
         + (
             ""
             if f is None
@@ -112,7 +112,7 @@ def show(run: Run, step: int) -> None:
         name=name,
         step=step,
         alt=f"Faithfulness over the number of edges for {', '.join(METHODS)}.",
-        see="f = 1 does what the network does, f = 0 what it does on corrupted input; a circuit may leave that range."
+        caption="f = 1 does what the network does, f = 0 what it does on corrupted input; a circuit may leave that range."
         if shown.faithfulness.f
         else "The network scores on corrupted input what it scores on its own, so there is nothing for a circuit to do, and no curve.",
     )
@@ -161,7 +161,7 @@ def show(run: Run, step: int) -> None:
         method=cheap,
         width="content",
         alt=f"Score of every edge by {cheap} over its exact score.",
-        see="ACDC scores in nats, the exact method in logits: the order of the points can be compared, their values cannot."
+        caption="ACDC scores in nats, the exact method in logits: the order of the points can be compared, their values cannot."
         if cheap == "acdc"
         else "A method of gradients sees the slope where the network stands. If an attention weight would be far off with the "
         "other key, it can misjudge the edge: look at the keys.",

@@ -18,35 +18,35 @@ AGREES = 0.9  # of its height: a wave that has more argues for the answer as wel
 
 
 @shared
-def through(name: str, step: int, shown: str) -> analysis.follow.ForwardPass:
+def forward_pass(name: str, step: int, shown: str) -> analysis.follow.ForwardPass:
     run = miii.runs.open(name)
     return analysis.follow.forward_pass(run.model(step), analysis.follow.tokens_of(run.task(), shown))
 
 
 def attention_by_position(name: str, step: int, shown: str, layer: int) -> Chart:
-    return plots.attention_by_position(through(name, step, shown).patterns[layer], shown.split())
+    return plots.attention_by_position(forward_pass(name, step, shown).patterns[layer], shown.split())
 
 
 def neuron_contributions(name: str, step: int, shown: str, target: str, answer: int, other: int | None) -> Chart:
     run = miii.runs.open(name)
-    post, where = through(name, step, shown).post, run.task().logits_of(target)
+    post, where = forward_pass(name, step, shown).post, run.task().logits_of(target)
     written = analysis.follow.neuron_writes(run.model(step), post, where, answer, other)
     return plots.neuron_contributions(written, post)
 
 
 def answer_logits(name: str, step: int, shown: str, target: str, truth: int) -> Chart:
-    logits = through(name, step, shown).logits[miii.runs.open(name).task().logits_of(target)]
+    logits = forward_pass(name, step, shown).logits[miii.runs.open(name).task().logits_of(target)]
     return plots.answer_logits(analysis.follow.predict(logits), truth)
 
 
 def wave_logits(name: str, step: int, shown: str, target: str) -> Chart:
-    logits = through(name, step, shown).logits[miii.runs.open(name).task().logits_of(target)]
+    logits = forward_pass(name, step, shown).logits[miii.runs.open(name).task().logits_of(target)]
     said = analysis.follow.predict(logits)
     return plots.wave_logits(analysis.follow.waves(logits), said.answer, said.runner_up)
 
 
 def wave_sum(name: str, step: int, shown: str, target: str) -> Chart:
-    logits = through(name, step, shown).logits[miii.runs.open(name).task().logits_of(target)]
+    logits = forward_pass(name, step, shown).logits[miii.runs.open(name).task().logits_of(target)]
     return plots.wave_sum(analysis.follow.waves(logits), analysis.follow.predict(logits).answer)
 
 
@@ -61,7 +61,7 @@ def factors(n: int) -> str:
 def where(run: Run, step: int, shown: str) -> None:
     """Step 2: attention."""
     write.header("2 · Where it looks", anchor="looks")
-    patterns = through(run.name, step, shown).patterns
+    patterns = forward_pass(run.name, step, shown).patterns
     if not patterns:
         write.text(
             f"The answer is read at the last token. This network has no attention to bring the others there: it mixes positions by "
@@ -92,7 +92,7 @@ def where(run: Run, step: int, shown: str) -> None:
         layer=layer,
         width="content" if len(names) <= plots.follow.WRITTEN else "stretch",
         alt=f"Attention of {len(weights)} heads from the last token of {shown}.",
-        see=f"Looking: {listed}{'; and so on' if len(best) > 4 else ''}. {sums}",
+        caption=f"Looking: {listed}{'; and so on' if len(best) > 4 else ''}. {sums}",
     )
 
 
@@ -104,7 +104,7 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
         what: what they add to, in words.
     """
     write.header("3 · What its neurons make of it", anchor="neurons")
-    found = through(run.name, step, shown)
+    found = forward_pass(run.name, step, shown)
     on = int((found.post > 0).sum())
     mixed = "What the heads bring is" if found.patterns else "What has come to the last token is"
     write.text(
@@ -136,14 +136,14 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
         answer=answer,
         other=other,
         alt=f"Bars of the {len(top)} neurons that add most to {what}.",
-        see=f"All neurons together add {added.sum():.2f} to {what}; the loudest, neuron {top[0]}, {added[top[0]]:+.2f} with an activation of "
+        caption=f"All neurons together add {added.sum():.2f} to {what}; the loudest, neuron {top[0]}, {added[top[0]]:+.2f} with an activation of "
         f"{found.post[top[0]]:.2f} (its input was {found.pre[top[0]]:.2f}). The {len(top)} shown add {added[top].sum():+.2f}.{frequencies}",
     )
 
 
 def logits(run: Run, step: int, shown: str, target: str, truth: int) -> analysis.follow.Prediction:
     """The logits of step 4, of a target whose answers are 0 .. q - 1."""
-    said = analysis.follow.predict(through(run.name, step, shown).logits[run.task().logits_of(target)])
+    said = analysis.follow.predict(forward_pass(run.name, step, shown).logits[run.task().logits_of(target)])
     cell(
         answer_logits,
         name=run.name,
@@ -152,7 +152,7 @@ def logits(run: Run, step: int, shown: str, target: str, truth: int) -> analysis
         target=target,
         truth=truth,
         alt=f"Logit of each of {len(said.logits)} answers.",
-        see=f"At step {step} **{said.answer}** has a logit of {said.logits[said.answer]:.2f} above the mean, {said.lead:.2f} more than the runner-up "
+        caption=f"At step {step} **{said.answer}** has a logit of {said.logits[said.answer]:.2f} above the mean, {said.lead:.2f} more than the runner-up "
         f"{said.runner_up}; the softmax makes {said.probability[said.answer]:.1%} of that, and {said.probability[said.runner_up]:.1%} of the runner-up's."
         + ("" if truth == said.answer else f" The truth, {truth}, has {said.logits[truth]:.2f}."),
     )
@@ -166,7 +166,7 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
         added: what a network that adds has the crests at, as a formula.
     """
     write.header("5 · Who argued for it", anchor="argued")
-    found = through(run.name, step, shown).logits[run.task().logits_of(target)]
+    found = forward_pass(run.name, step, shown).logits[run.task().logits_of(target)]
     said, waves = analysis.follow.predict(found), analysis.follow.waves(found)
     p = len(found)
     write.text(
@@ -187,7 +187,7 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
         wave_logits,
         **arguments,
         alt="Bars by frequency: logits argued for the answer and for the runner-up.",
-        see=f"**For {said.answer}**: {listed}, all others together {rest:+.2f}; they add up to its {said.logits[said.answer]:.2f}. Against the "
+        caption=f"**For {said.answer}**: {listed}, all others together {rest:+.2f}; they add up to its {said.logits[said.answer]:.2f}. Against the "
         f"runner-up {said.runner_up}, **k = {best}** argued most: {lead[best - 1]:+.2f} of a lead of {said.lead:.2f}.",
     )
     strongest = waves.strongest(WAVES)
@@ -198,6 +198,6 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
         wave_sum,
         **arguments,
         alt=f"The strongest {len(strongest)} waves over the answers, and the sum of all waves below; a line at the answer.",
-        see=f"The crest of each nearest to {said.answer}, and how much of its height it has at {said.answer}, the dashed line: {crests}. {agree} of "
+        caption=f"The crest of each nearest to {said.answer}, and how much of its height it has at {said.answer}, the dashed line: {crests}. {agree} of "
         f"these {len(strongest)} have more than {AGREES:.0%}. Below is the sum of all waves, on the same scale.",
     )

@@ -9,7 +9,7 @@ from miii.analysis.modular import verdict
 from miii.plots.style import Chart
 from pages._kit import write
 from pages._kit.cell import cell, shared
-from pages._parts.paper.parts import available, link_details, listed, report, stamp
+from pages._parts.paper.parts import available, join_names, link_details, report, stamp
 
 CIRCLES = 3  #: the strongest, drawn beside one another
 
@@ -39,7 +39,7 @@ def steering_of_the_adder() -> Chart:
     return plots.steering(analysis.steering.steer(run.model(), run.task(), keys))
 
 
-def turned(see: str) -> None:
+def turned(caption: str) -> None:
     """What every turn did, for those who ask: it takes most of a second."""
     with st.expander("Every turn", icon=":material/rotate_right:", on_change="rerun", key="turned") as part:
         if part.open:
@@ -47,7 +47,7 @@ def turned(see: str) -> None:
                 steering_of_the_adder,
                 stamp=stamp("add-113"),
                 alt="Share of all pairs that are answered with s more, for every s, and of the control.",
-                see=see,
+                caption=caption,
             )
 
 
@@ -83,7 +83,7 @@ of chapter 2, one frequency a row, at every snapshot of its training:
         power_of_the_adder,
         stamp=stamp("add-113"),
         alt="Heatmap of the share of power of each frequency in the embedding, from the first to the last snapshot.",
-        see=f"All frequencies begin alike. Those that stay are {listed(list(map(str, keys)))}; with another seed they would be others.",
+        caption=f"All frequencies begin alike. Those that stay are {join_names(list(map(str, keys)))}; with another seed they would be others.",
     )
     circles(sorted(found["frequency_power"], key=found["frequency_power"].get, reverse=True)[:CIRCLES], run.steps)
     with st.container(horizontal=True):
@@ -132,7 +132,7 @@ def astray(formula: analysis.formula.Formula) -> None:
     if other:
         weigh = sum(term.amplitude**2 for term in other) / square
         write.caption(
-            f"Of frequency {listed([str(term.k_c) for term in other])} the strongest wave is none in $a + b - c$. It has {weigh:.1%} of the squared "
+            f"Of frequency {join_names([str(term.k_c) for term in other])} the strongest wave is none in $a + b - c$. It has {weigh:.1%} of the squared "
             "amplitudes, and we leave it as it was found."
         )
 

@@ -11,7 +11,7 @@ from miii.tasks import Frames
 from pages._kit import write
 from pages._kit.cell import cell
 from pages._kit.inputs import integer
-from pages._parts.compare.findings import listed as emphasised
+from pages._parts.compare.findings import join_names as emphasised
 from pages._parts.paper.ledger import ledger
 from pages._parts.paper.parts import available, link, link_details, report, short_table, stamp
 from pages._tasks.residues.inside import ASKED, counted
@@ -81,14 +81,14 @@ of its own. Right answers on held-out numbers, one modulus a row:
         moduli_over_training,
         stamp=stamp("residues-113"),
         alt="Heatmap of held-out accuracy by modulus over the steps: they are learned one after the other, the small ones first.",
-        see=f"One modulus is learned after the other, while it knows all training numbers by heart. At last {sum(x >= ASKED for x in right.values())} of {len(right)} have at least {ASKED:.1%}; the worst has "
+        caption=f"One modulus is learned after the other, while it knows all training numbers by heart. At last {sum(x >= ASKED for x in right.values())} of {len(right)} have at least {ASKED:.1%}; the worst has "
         f"{found['accuracy_worst']:.1%}, after {run.rows()[-1]['seconds'] / 60:.0f} minutes.",
     )
     cell(
         active_over_training,
         stamp=stamp("residues-113"),
         alt="Active frequencies by snapshot, by both rules.",
-        see="Do active frequencies rise and fall while it learns, as the preprint reports? "
+        caption="Do active frequencies rise and fall while it learns, as the preprint reports? "
         + "; ".join(
             f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))}"
             for rule, marks in (("within each step", active.within), ("over all steps together", active.overall))
@@ -176,7 +176,7 @@ grid's last coordinate says at a glance whether 2, 3 or 5 divides:
         composites_found,
         stamp=(runs.homes()[1] / "sparse" / "grid" / "report.json").stat().st_mtime,
         alt="Recall on composites of two networks and of trial division by 2, 3, 5 and by 2, 3, 5, 7.",
-        see=f"The network on the grid finds {found.test.composites:.3%} of {found.n_test:,} held-out integers' composites, as trial division by 2, 3 and 5 does. One on digits in base 210, whose last digit also tells of 7, "
+        caption=f"The network on the grid finds {found.test.composites:.3%} of {found.n_test:,} held-out integers' composites, as trial division by 2, 3 and 5 does. One on digits in base 210, whose last digit also tells of 7, "
         f"finds {digits.test.composites:.3%}. Neither adds.",
     )
     link("sparse", "Take it apart: Sparse grid")
@@ -197,6 +197,6 @@ def architectures() -> None:
         explained_by_architecture,
         stamp=(home / ARCHITECTURES).stat().st_mtime,
         alt="The variance that the formula explains, by architecture: median over five seeds, and least and most.",
-        see=f"{len(every)} of {len(summary)} grok with every seed. Of these, {emphasised(list(alike['architecture']))} get the verdict *modular addition* with every seed: neither skips nor norms are needed to add on circles.",
+        caption=f"{len(every)} of {len(summary)} grok with every seed. Of these, {emphasised(list(alike['architecture']))} get the verdict *modular addition* with every seed: neither skips nor norms are needed to add on circles.",
     )
     link_details("compare", comparison="add-113")

@@ -73,6 +73,6 @@ def short_table(frame: pd.DataFrame, name: str, says: str = "The numbers of this
     csv(lambda: whole, name, says)
 
 
-def listed(names: list[str]) -> str:
+def join_names(names: list[str]) -> str:
     """Names in a sentence."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -15,9 +15,9 @@ from pages._kit.cell import cell, shared
 from pages._parts.paper.parts import (
     SEEDS,
     available,
+    join_names,
     link,
     link_details,
-    listed,
     report,
     reports_of_seeds,
     stamp,
@@ -121,7 +121,7 @@ factor whether primes get more evidence than the composites of which it is the s
         sieving_of_the_primes,
         stamp=stamp("primes-10"),
         alt="Area under the ROC curve over the steps: of all, and against the composites of each smallest factor 3, 7, 11, 13.",
-        see=f"By step {result['grokked_at']} it tells primes from multiples of 3, in one rise from a coin's 0.5; at 7, 11 and 13 it goes on guessing. "
+        caption=f"By step {result['grokked_at']} it tells primes from multiples of 3, in one rise from a coin's 0.5; at 7, 11 and 13 it goes on guessing. "
         f"On all held-out integers: ROC AUC {primes['roc_auc']:.3f}, where trial division by 2, 3 and 5 has {primes['oracle_auc_and_base']['3']:.3f}.",
     )
     write.text(
@@ -161,7 +161,7 @@ units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by thei
         five_networks,
         stamp=stamp("primes-10"),
         alt="Explained, interchange and steering of five networks as dots, with their controls and the bounds of the rule.",
-        see=f"The rule: explained at least {EXPLAINED:.0%}, both crossings at least {CROSSES:.0%}, both controls at most {KEEPS:.0%}. **{passed} of {len(frame)}** networks pass.",
+        caption=f"The rule: explained at least {EXPLAINED:.0%}, both crossings at least {CROSSES:.0%}, both controls at most {KEEPS:.0%}. **{passed} of {len(frame)}** networks pass.",
     )
     table(
         frame,
@@ -177,7 +177,7 @@ units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by thei
         f"The best probe reads the residue with $R^2$ from {frame['probe'].min():.2f} to {frame['probe'].max():.2f}; before training, and on shuffled labels "
         f"({abs(primes['probe_r2']['shuffled']['3']):.2f}), with none. "
         + (
-            f"{listed(failed).capitalize()} {'misses' if len(failed) == 1 else 'miss'} a bound of steering: **not reached** by all."
+            f"{join_names(failed).capitalize()} {'misses' if len(failed) == 1 else 'miss'} a bound of steering: **not reached** by all."
             if failed
             else "All of them pass."
         )
@@ -210,7 +210,7 @@ best are taken until they bring back nine tenths of the difference that the ques
         read_by_circuits,
         stamp=stamp("primes-10"),
         alt="What the edges from each digit to the head are worth, as key and as value.",
-        see="The first reads the last digit, mostly as a **key**: how much attention it draws. The second reads all digits as **values**: what they add to the sum. So one head "
+        caption="The first reads the last digit, mostly as a **key**: how much attention it draws. The second reads all digits as **values**: what they add to the sum. So one head "
         "does two things: it points, and it adds.",
     )
     with st.container(horizontal=True):
@@ -226,14 +226,14 @@ def depth(fraction: float) -> None:
     asked = runs.shipped("primes-10-assisted", miii.Primes).task_config
     write.text(
         f"""
-**How deep?** 3 is the easiest: all places weigh the same. With labels alone, in base 10, we saw no network go further; what was tried is in the log of chapter 5. If it is also told the residues modulo {listed(list(map(str, asked.residues)))}, a network of two layers goes further, so more can be held than labels taught:
+**How deep?** 3 is the easiest: all places weigh the same. With labels alone, in base 10, we saw no network go further; what was tried is in the log of chapter 5. If it is also told the residues modulo {join_names(list(map(str, asked.residues)))}, a network of two layers goes further, so more can be held than labels taught:
 """
     )
     cell(
         depth_of_sieve,
         stamp=stamp("primes-10-assisted"),
         alt="AUC of primes against composites of each smallest factor, for the network on labels alone and the assisted one.",
-        see=f"Depth of sieve: {alone['sieve_depth']} by labels alone, {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and {assisted['roc_auc']:.3f}. A line drops from each dot to the lower bound of its 95 % interval; dashed is what it must reach.",
+        caption=f"Depth of sieve: {alone['sieve_depth']} by labels alone, {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and {assisted['roc_auc']:.3f}. A line drops from each dot to the lower bound of its 95 % interval; dashed is what it must reach.",
     )
     with st.container(horizontal=True):
         link_details("sieve", run="primes-10-assisted")

@@ -90,7 +90,7 @@ evidence on the other side of the midpoint between the two classes' medians.
             change=change or "interchange",
             width="content",
             alt=f"Distributions of the evidence before and after the change, modulo {q}.",
-            see=f"The dashed line is the midpoint. Changed are the {things} that stood on their own side of it before: "
+            caption=f"The dashed line is the midpoint. Changed are the {things} that stood on their own side of it before: "
             f"{percent(crossing.before)} of all.",
         )
     else:
@@ -102,7 +102,7 @@ evidence on the other side of the midpoint between the two classes' medians.
         q=q,
         seen=seen,
         alt="Bars of interchange and of steering, each beside its control.",
-        see=f"Modulo {q}, {percent(addition.interchange.accuracy)} cross after an interchange (control "
+        caption=f"Modulo {q}, {percent(addition.interchange.accuracy)} cross after an interchange (control "
         f"{percent(addition.interchange.control)}) and {percent(addition.steering.accuracy)} after steering (control "
         f"{percent(addition.steering.control)}); {addition.interchange.pairs:,} and {addition.steering.pairs:,} {things} were changed. "
         f"Asked for are at least {CROSSES:.0%}, and at most {KEEPS:.0%} in the controls.",

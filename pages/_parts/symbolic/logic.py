@@ -25,7 +25,7 @@ class Shown:
     program: str
     function: Function
     network: TwoLayers
-    see: str
+    caption: str
 
 
 FUNCTIONS = {
@@ -117,7 +117,7 @@ def section() -> None:
             rf"\begin{{aligned}} h &= \mathrm{{ReLU}}\left({_matrix(net.first)} x + {bias}\right) \\[1ex] "
             rf"f(x) &= {_matrix([net.second])}\, h {net.threshold:+g} > 0 \end{{aligned}}"
         )
-        write.text(shown.see)
+        write.text(shown.caption)
     with right:
         table = pd.DataFrame(logic.inputs(n).astype(bool), columns=list("abc"[:n]))
         table["program"] = logic.truth(shown.function, n)

@@ -85,7 +85,7 @@ def page(name: str) -> None:
         train_fraction=config.train_fraction,
         seed=config.seed,
         alt="Blocks of integers that train and that are held out.",
-        see=f"Blocks of {config.block} integers, four times what a sequence can span. A sequence trains if all of its integers stand in "
+        caption=f"Blocks of {config.block} integers, four times what a sequence can span. A sequence trains if all of its integers stand in "
         "blocks that train, and is tested if none does: no integer of a test sequence occurs in training.",
     )
 

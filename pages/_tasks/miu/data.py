@@ -92,7 +92,7 @@ def page(name: str) -> None:
         **given,
         seed=config.seed,
         alt="Stacked bars: theorems and others.",
-        see="About half of the strings of every length are theorems, and all are well-formed, so neither length nor syntax helps. "
+        caption="About half of the strings of every length are theorems, and all are well-formed, so neither length nor syntax helps. "
         "The number of I's decides, and only modulo 3.",
     )
     write.header("Who trains?", anchor="split")
@@ -102,7 +102,7 @@ def page(name: str) -> None:
         train_fraction=config.train_fraction,
         seed=config.seed,
         alt="Stacked bars: training and test strings of each length.",
-        see=f"Strings of more than {config.longest} letters are never trained on.",
+        caption=f"Strings of more than {config.longest} letters are never trained on.",
     )
     tape(task)
     derive()

@@ -61,7 +61,7 @@ def page(run: Run, task: MIU, step: int) -> None:
         write.error(error)
         st.stop()
     shown = " ".join(built.token_names[token] for token in tape)
-    said = analysis.follow.predict(steps.through(run.name, step, shown).logits[built.logits_of(built.name)])
+    said = analysis.follow.predict(steps.forward_pass(run.name, step, shown).logits[built.logits_of(built.name)])
     count, truth = string.count("I"), int(is_theorem(string))
     with st.container(horizontal=True):
         write.metric("It says", WORDS[said.answer], border=True, help="The answer of the larger of its two logits")
@@ -105,7 +105,7 @@ def page(run: Run, task: MIU, step: int) -> None:
         step=step,
         string=string,
         alt=f"Evidence for theorem after each of {len(by_letter)} letters.",
-        see=f"The last is {by_letter[-1]:.2f}. Above the dashed line it says theorem. It is right about {right} of the {len(by_letter)} beginnings of this string; the colour is the truth.",
+        caption=f"The last is {by_letter[-1]:.2f}. Above the dashed line it says theorem. It is right about {right} of the {len(by_letter)} beginnings of this string; the colour is the truth.",
     )
     links.to("sieve", "Sieve asks whether it counts modulo 3 over all strings", ":material/arrow_forward:")
 

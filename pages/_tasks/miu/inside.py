@@ -29,7 +29,7 @@ def held_out(name: str, step: int) -> dict[str, float]:
 
 
 @shared
-def asked(name: str, step: int) -> "pd.DataFrame":  # a name that the code below the figure has no need of
+def accuracy_by_length(name: str, step: int) -> "pd.DataFrame":  # a name that the code below the figure has no need of
     run = miii.runs.open(name, miii.MIU)
     config = run.task_config
     return analysis.lengths.by_length(run.model(step), config)
@@ -37,7 +37,7 @@ def asked(name: str, step: int) -> "pd.DataFrame":  # a name that the code below
 
 def string_accuracy(name: str, step: int) -> tuple[Chart, Chart]:
     config = miii.runs.open(name, miii.MIU).task_config
-    strings = asked(name, step)
+    strings = accuracy_by_length(name, step)
     return plots.string_accuracy(strings, "length", config.longest), plots.string_accuracy(strings, "I")
 
 
@@ -55,7 +55,7 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
     step = step_of(run)
     write.header("How far does it reach?", anchor="reach")
     with st.spinner("Asking …", show_time=True):
-        right, strings = held_out(run.name, step), asked(run.name, step)
+        right, strings = held_out(run.name, step), accuracy_by_length(run.name, step)
     with st.container(horizontal=True):
         for label, name, about in (
             (AS_LONG, "accuracy_as_long", f"Held-out strings of up to {task.longest} letters, as in training"),
@@ -86,7 +86,7 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
         name=run.name,
         step=step,
         alt="Evidence for theorem by the number of I's, with its middle half.",
-        see="Held-out strings; dots are medians, bars the middle half. Counting modulo 3 is a wave of period 3, the same for few I's and "
+        caption="Held-out strings; dots are medians, bars the middle half. Counting modulo 3 is a wave of period 3, the same for few I's and "
         "for many.",
     )
 

@@ -17,7 +17,7 @@ from pages._tasks.modular.checks import small_enough
 
 
 @shared
-def looked(name: str, step: int, layer: int) -> analysis.attention.OverInputs:
+def attention_to_inputs(name: str, step: int, layer: int) -> analysis.attention.OverInputs:
     run = miii.runs.open(name)
     return analysis.attention.over_inputs(run.model(step), run.task().tokens, layer)
 
@@ -31,12 +31,12 @@ def periodicity(name: str, step: int, layer: int) -> analysis.attention.Periodic
 
 def over_inputs(name: str, step: int, layer: int, head: int, key: int) -> Chart:
     p = miii.runs.open(name).task().d_vocab_out
-    weight = looked(name, step, layer).weight[head, key]
+    weight = attention_to_inputs(name, step, layer).weight[head, key]
     return plots.over_inputs(weight.view(p, p), head, "ab"[key])
 
 
 @shared
-def answered(name: str, step: int, example: int) -> int:
+def predicted_answer(name: str, step: int, example: int) -> int:
     run = miii.runs.open(name)
     return int(miii.answer(run.model(step), run.task().tokens[example][None]))
 
@@ -58,13 +58,13 @@ def attention_spectrum(name: str, step: int, layer: int, head: int, key: int) ->
 
 
 @shared
-def without_heads(name: str, step: int, kind: analysis.ablation.Kind) -> analysis.ablation.Ablations:
+def ablated_heads(name: str, step: int, kind: analysis.ablation.Kind) -> analysis.ablation.Ablations:
     run = miii.runs.open(name)
     return analysis.ablation.heads(run.model(step), run.task(), kind)
 
 
-def silenced(name: str, step: int, kind: analysis.ablation.Kind) -> Chart:
-    return plots.ablation(without_heads(name, step, kind))
+def head_ablation(name: str, step: int, kind: analysis.ablation.Kind) -> Chart:
+    return plots.ablation(ablated_heads(name, step, kind))
 
 
 def show(run: Run, task: ModularAddition, step: int) -> None:
@@ -81,7 +81,7 @@ def show(run: Run, task: ModularAddition, step: int) -> None:
             f"what the parts wrote: its blocks are {run.config.model.block}. What follows holds for it as well.",
             icon="info",
         )
-    without(run, step)
+    show_ablations(run, step)
 
 
 def one_input(run: Run, step: int, p: int) -> int:
@@ -92,7 +92,7 @@ def one_input(run: Run, step: int, p: int) -> int:
         b = integer("b", 0, p - 1, min(8, p - 1), "b", "The second operand") or 0
         layer = patterns.choose_layer(run.config.model.n_layers)
     example = a * p + b
-    answer = answered(run.name, step, example)
+    answer = predicted_answer(run.name, step, example)
     truth = int(run.task().labels[example])
     verdict = "right" if answer == truth else f"wrong, it is {truth}"
     split = "train" if run.task().train_mask[example] else "test"
@@ -149,7 +149,7 @@ def all_inputs(run: Run, step: int, layer: int) -> int:
                 key=key,
                 width="content",
                 alt=f"Share of the variance of head {head}'s attention to {'ab'[key]} by the frequencies of a and b.",
-                see=in_words(periodicity(run.name, step, layer), head, key),
+                caption=in_words(periodicity(run.name, step, layer), head, key),
             )
     return head
 
@@ -157,7 +157,7 @@ def all_inputs(run: Run, step: int, layer: int) -> int:
 def side_by_side(run: Run, step: int, layer: int) -> None:
     """The mean attention of every head."""
     write.header("Heads side by side", anchor="heads")
-    means = looked(run.name, step, layer).mean().tolist()
+    means = attention_to_inputs(run.name, step, layer).mean().tolist()
     write.table(
         [{"head": h, "to a": to_a, "to b": to_b, "to =": to_end} for h, (to_a, to_b, to_end) in enumerate(means)],
         width="content",
@@ -167,7 +167,7 @@ def side_by_side(run: Run, step: int, layer: int) -> None:
     write.caption("Mean attention from “=” over all pairs. The table's own toolbar searches and downloads it.")
 
 
-def without(run: Run, step: int) -> None:
+def show_ablations(run: Run, step: int) -> None:
     """The loss without each head."""
     write.header("What if a head falls silent?", anchor="silence")
     write.text(
@@ -187,17 +187,17 @@ def without(run: Run, step: int) -> None:
     )
     kind = kind or "mean"
 
-    found = without_heads(run.name, step, kind)
+    found = ablated_heads(run.name, step, kind)
     listed = [
         f"without head {found.names[i]} it is {found.loss[i]:.3g} nats with {found.accuracy[i]:.1%} right"
         for i in (int(found.loss.argmax()), int(found.loss.argmin()))
     ]
     cell(
-        silenced,
+        head_ablation,
         name=run.name,
         step=step,
         kind=kind,
         alt="Loss of the network with each of its heads silenced in turn, beside that of the whole network.",
-        see=f"Over all pairs the whole network's loss is {found.baseline_loss:.3g} nats, with {found.baseline_accuracy:.1%} of the "
+        caption=f"Over all pairs the whole network's loss is {found.baseline_loss:.3g} nats, with {found.baseline_accuracy:.1%} of the "
         f"answers right; {f'{listed[0]} (the most), {listed[1]} (the least)' if len(found.names) > 1 else listed[0]}.",
     )

@@ -123,7 +123,7 @@ def page(operation: str) -> None:
             **values,
             width="content",
             alt=f"Grid of {p} by {p} pairs; {config.n_train} training pairs are marked, scattered at random.",
-            see="The seed scatters the training pairs over the whole table.",
+            caption="The seed scatters the training pairs over the whole table.",
         )
     with right:
         cell(
@@ -131,7 +131,7 @@ def page(operation: str) -> None:
             **values,
             width="content",
             alt=f"Grid of {p} by {p} answers, coloured by c.",
-            see="What there is to be found. Addition is a band that runs around a doughnut.",
+            caption="What there is to be found. Addition is a band that runs around a doughnut.",
         )
 
     write.header("How a pair becomes tokens", anchor="tokens")
@@ -150,7 +150,7 @@ def page(operation: str) -> None:
         class_balance,
         **values,
         alt="Stacked bars: how many training and test pairs have each answer.",
-        see=f"Each answer belongs to {counts.min()}{f' to {counts.max()}' if counts.max() > counts.min() else ''} of the pairs, so guessing the commonest one is right in "
+        caption=f"Each answer belongs to {counts.min()}{f' to {counts.max()}' if counts.max() > counts.min() else ''} of the pairs, so guessing the commonest one is right in "
         f"{counts.max() / len(task.labels):.1%} of them.",
     )
 

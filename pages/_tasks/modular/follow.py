@@ -33,7 +33,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     a, b = divmod(example, p)
     shown = " ".join(built.token_names[token] for token in built.tokens[example])
     truth = int(built.labels[example])
-    found = steps.through(run.name, step, shown)
+    found = steps.forward_pass(run.name, step, shown)
     said = analysis.follow.predict(found.logits)
     _verdict(said, truth, step)
 

@@ -36,7 +36,7 @@ def show(run: Run, task: miii.ModularAddition, step: int) -> None:
         width="content",
         pick=(CELL, choose_pair),
         alt=f"Grid of all {p} by {p} pairs: which are answered right{splits}.",
-        see="A click on a pair, or its numbers below, chooses one to be looked at closely.",
+        caption="A click on a pair, or its numbers below, chooses one to be looked at closely.",
     )
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         a = integer("a", 0, p - 1, min(5, p - 1), "a", "The first operand of a pair to look at", width=110) or 0

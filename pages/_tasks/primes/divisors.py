@@ -166,7 +166,7 @@ def _walk(run: Run, step: int, n: int, measured: list[DivisorTest], suspected: l
         n=n,
         width="content",
         alt=f"The sum of {n} after each digit, in the plane of residues modulo {q}, among those of {len(shown.residues)} held-out integers.",
-        see=f"The line is this integer's sum, digit by digit; it ends at the diamond. Dots are the sums of {len(shown.residues)} held-out integers, "
+        caption=f"The line is this integer's sum, digit by digit; it ends at the diamond. Dots are the sums of {len(shown.residues)} held-out integers, "
         f"coprime to the base, coloured by their residue modulo {q}. {n} mod {q} is {n % q}. "
         + (
             "Where the network sums residues modulo q, integers of one residue stand together in islands."

@@ -18,17 +18,17 @@ from pages._tasks.primes import divisors
 
 
 @shared
-def beside(name: str, step: int) -> analysis.sieve.EvidenceByFactor:
+def factor_evidence(name: str, step: int) -> analysis.sieve.EvidenceByFactor:
     run = miii.runs.open(name, miii.Primes)
     config = run.task_config
     return analysis.sieve.evidence_by_factor(run.model(step), run.task(), config)
 
 
-def evidence_beside(name: str, step: int, shown: str, n: int) -> Chart:
+def evidence_by_factor(name: str, step: int, shown: str, n: int) -> Chart:
     run = miii.runs.open(name)
     tokens = analysis.follow.tokens_of(run.task(), shown)
     composite, prime = analysis.follow.forward_pass(run.model(step), tokens).logits[:2].tolist()
-    return plots.evidence_by_factor(beside(name, step), prime - composite, str(n))
+    return plots.evidence_by_factor(factor_evidence(name, step), prime - composite, str(n))
 
 
 def page(run: Run, task: Primes, step: int) -> None:
@@ -40,9 +40,9 @@ def page(run: Run, task: Primes, step: int) -> None:
     built = run.task()
     n = _choose(run, step, task)
     shown = " ".join(built.token_names[token] for token in task.encode(np.array([n]))[0])
-    found = steps.through(run.name, step, shown)
+    found = steps.forward_pass(run.name, step, shown)
     with st.spinner("Judging the held-out integers …", show_time=True):
-        others = beside(run.name, step)
+        others = factor_evidence(run.name, step)
     evidence = float(found.logits[1] - found.logits[0])
     says = "prime" if evidence >= others.threshold else "composite"
     truth = "prime" if numbers.factors(n) == {n: 1} else "composite" if n > 1 else "neither"
@@ -72,13 +72,13 @@ def page(run: Run, task: Primes, step: int) -> None:
     )
     of_primes = others.table.loc[others.table["kind"] == "primes", "median"].tolist()
     cell(
-        evidence_beside,
+        evidence_by_factor,
         name=run.name,
         step=step,
         shown=shown,
         n=n,
         alt=f"Evidence of held-out integers by kind; a line at that of {n}, and one at the threshold.",
-        see=f"The evidence of {n} is {evidence:.2f}, the threshold {others.threshold:.2f}"
+        caption=f"The evidence of {n} is {evidence:.2f}, the threshold {others.threshold:.2f}"
         + "".join(f"; the median of held-out primes is {median:.2f}" for median in of_primes)
         + ". Bars are the middle half of each kind, lines reach from 5 to 95 %. Kinds that lie with the primes are those that it cannot tell from them.",
     )
@@ -113,7 +113,7 @@ def _take(integers: range) -> None:
 
 
 def _take_wrong(name: str, step: int) -> None:
-    wrong = beside(name, step).wrong
+    wrong = factor_evidence(name, step).wrong
     if len(wrong):
         st.session_state["n"] = int(random.choice(wrong))
     else:

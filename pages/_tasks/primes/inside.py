@@ -29,14 +29,14 @@ other factor depends on all digits. How far does it sieve, and does it sum their
 
 
 @shared
-def judged(name: str, step: int) -> analysis.sieve.Depth:
+def measured_depth(name: str, step: int) -> analysis.sieve.Depth:
     run = miii.runs.open(name, miii.Primes)
     config = run.task_config
     return analysis.sieve.depth(run.model(step), run.task(), config)
 
 
 @shared
-def summed(name: str, step: int, q: int) -> tuple[analysis.sieve.Plane, analysis.sieve.Heads]:
+def digit_sums(name: str, step: int, q: int) -> tuple[analysis.sieve.Plane, analysis.sieve.Heads]:
     run = miii.runs.open(name, miii.Primes)
     model, task, config = run.model(step), run.task(), run.task_config
     fitted, held_out = (analysis.sieve.sum_of_split(model, task, config, side) for side in (True, False))
@@ -46,19 +46,19 @@ def summed(name: str, step: int, q: int) -> tuple[analysis.sieve.Plane, analysis
 
 
 def sieve_depth(name: str, step: int) -> tuple[Chart, Chart]:
-    depth = judged(name, step)
+    depth = measured_depth(name, step)
     return plots.sieve_depth(depth), plots.sieve_oracles(depth)
 
 
 def digit_plane(name: str, step: int, q: int) -> Chart:
     config = miii.runs.open(name, miii.Primes).task_config
-    return plots.digit_plane(summed(name, step, q)[0], config.base)
+    return plots.digit_plane(digit_sums(name, step, q)[0], config.base)
 
 
 def heads(name: str, step: int, q: int) -> tuple[Chart, Chart]:
     config = miii.runs.open(name, miii.Primes).task_config
     places = miii.numbers.place_names(config.base, config.width)
-    found = summed(name, step, q)[1]
+    found = digit_sums(name, step, q)[1]
     return plots.head_attention(found, [*places, "?"]), plots.head_sums(found, places)
 
 
@@ -67,7 +67,7 @@ def page(run: Run, task: Primes, step_of: Callable[[Run], int]) -> None:
     write.text(ABOUT)
     name, step = run.name, step_of(run)
     with st.spinner("Judging the held-out integers …", show_time=True):
-        depth = judged(name, step)
+        depth = measured_depth(name, step)
     depth_of_sieve(run, step, depth)
     moduli, seen = analysis.sieve.moduli_to_test(task, depth)
     write.header("What does each digit add?", anchor="digits")
@@ -157,7 +157,7 @@ def choose_modulus(moduli: tuple[int, ...], seen: tuple[int, ...]) -> int:
 
 def what_digits_add(run: Run, config: Primes, step: int, q: int) -> None:
     """The plane of residues."""
-    plane, _ = summed(run.name, step, q)
+    plane, _ = digit_sums(run.name, step, q)
     cell(
         digit_plane,
         name=run.name,
@@ -165,7 +165,7 @@ def what_digits_add(run: Run, config: Primes, step: int, q: int) -> None:
         q=q,
         width="content",
         alt=f"For each place a dot a digit, coloured by digit times {config.base}^place modulo {q}.",
-        see=f"Each dot is what a digit adds on average, in the two directions in which residues modulo {q} differ most. "
+        caption=f"Each dot is what a digit adds on average, in the two directions in which residues modulo {q} differ most. "
         f"{percent(plane.share, 0)} of the variance of these means lies in them, {percent(plane.first, 0)} in the first alone. The last digit is one that no divisor of {config.base} divides.",
     )
 
@@ -204,7 +204,7 @@ def who_adds(run: Run, step: int, q: int) -> None:
         "Attention is the summing operation: a head that attends evenly takes from every digit alike. The right picture splits what "
         "residues add among heads and places; its shares add up to 100 %."
     )
-    found = summed(run.name, step, q)[1]
+    found = digit_sums(run.name, step, q)[1]
     most = found.adds.sum(1)
     evenness = found.attends[:, :-1]
     cell(

@@ -36,7 +36,7 @@ def section(task: Primes) -> None:
         low=task.low,
         high=task.high,
         alt=f"Dots: share of primes in bins of the range {task.low} to {task.high}; a curve: 1 / ln n.",
-        see="Every integer of the range is counted, also those that are not in the data set. Near n, one in ln n is prime: a "
+        caption="Every integer of the range is counted, also those that are not in the data set. Near n, one in ln n is prime: a "
         "network that knows only the size of its integer can say no more than this.",
     )
     write.header("Residues", anchor="residues")
@@ -72,7 +72,7 @@ def section(task: Primes) -> None:
             q=q,
             width="content",
             alt=f"A wheel of {q} sectors; grey: integers of each class modulo {q}; blue: primes.",
-            see=f"Primes that do not divide {q} fall into {coprime} of the {q} classes, those coprime to {q}, and into each of "
+            caption=f"Primes that do not divide {q} fall into {coprime} of the {q} classes, those coprime to {q}, and into each of "
             "these about equally often (Dirichlet). A sieve is a wheel for every prime.",
         )
     with right:
@@ -84,7 +84,7 @@ def section(task: Primes) -> None:
             others=others,
             width="content",
             alt=f"Points at the radius n and the angle n for n up to {reach}; primes and multiples of {q} are marked.",
-            see=f"{len(shown.n):,} points"
+            caption=f"{len(shown.n):,} points"
             + (f"; {shown.left_out:,} further integers up to {reach:,} are left out" if shown.left_out else "")
             + ". 44 radians are nearly 7 turns, so the integers lie on 44 arms, their classes modulo 44; primes keep to the "
             "20 arms coprime to 44.",
@@ -103,6 +103,6 @@ def section(task: Primes) -> None:
         q=q if marked else None,
         width="content",
         alt=f"A square spiral of the integers from {start} on, {side} a side, with the primes marked.",
-        see=f"{side**2:,} integers. A diagonal is a quadratic polynomial in n; some of them are rich in primes. "
+        caption=f"{side**2:,} integers. A diagonal is a quadratic polynomial in n; some of them are rich in primes. "
         "From 41 the long diagonal is Euler's n² + n + 41.",
     )

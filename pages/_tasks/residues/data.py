@@ -90,7 +90,7 @@ def page(name: str) -> None:
         basis=basis,
         masked=masked,
         alt="Bars, one a task.",
-        see="A guess among q answers costs log q nats, so the loss of each task is divided by log q: at chance all weigh the "
+        caption="A guess among q answers costs log q nats, so the loss of each task is divided by log q: at chance all weigh the "
         "same. Whoever always gives the commonest answer is right about once in q.",
     )
 
@@ -109,7 +109,7 @@ def numbers_and_split(config: Residues, task: Task) -> None:
             asked=asked,
             width="content",
             alt=f"Grid of {p} by {p} numbers x0 + {p} x1, coloured by {asked}.",
-            see=f"Stripes: modulo q, a step in x1 is worth p = {p} mod q.",
+            caption=f"Stripes: modulo q, a step in x1 is worth p = {p} mod q.",
         )
     with right:
         cell(
@@ -119,7 +119,7 @@ def numbers_and_split(config: Residues, task: Task) -> None:
             seed=config.seed,
             width="content",
             alt=f"Grid of {p} by {p} numbers; the {config.n_train} for training are marked, scattered at random.",
-            see="The seed scatters the training numbers over the whole table.",
+            caption="The seed scatters the training numbers over the whole table.",
         )
 
 

@@ -32,7 +32,7 @@ def page(run: Run, task: Residues, step: int) -> None:
             help="Any of the numbers, at random",
         )
     shown = " ".join(built.token_names[token] for token in built.tokens[n])
-    found = steps.through(run.name, step, shown)
+    found = steps.forward_pass(run.name, step, shown)
     answers = {t.name: analysis.follow.predict(found.logits[built.logits_of(t.name)]) for t in built.targets}
     truths = {t.name: int(t.labels[n]) for t in built.targets}
     right = sum(answers[name].answer == truths[name] for name in names)

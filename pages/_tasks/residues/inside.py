@@ -16,13 +16,13 @@ ASKED = 0.995  #: of the right answers, from which a task counts as solved
 
 
 @shared
-def right(name: str, step: int) -> dict[str, float]:
+def target_accuracies(name: str, step: int) -> dict[str, float]:
     run = miii.runs.open(name)
     return analysis.multitask.accuracies(run.model(step), run.task())
 
 
 @shared
-def looking(name: str, step: int) -> tuple[analysis.multitask.Head, ...]:
+def head_patterns(name: str, step: int) -> tuple[analysis.multitask.Head, ...]:
     run = miii.runs.open(name)
     return analysis.multitask.heads(run.model(step), run.task())
 
@@ -36,11 +36,11 @@ def right_by_target(name: str, step: int) -> Chart:
     held_out = miii.runs.open(name).task()
     rows = ~held_out.train_mask
     chance = {t.name: t.labels[rows].bincount().max().item() / int(rows.sum()) for t in held_out.targets}
-    return plots.right_by_target(right(name, step), chance)
+    return plots.right_by_target(target_accuracies(name, step), chance)
 
 
 def head_digits(name: str, step: int) -> Chart:
-    return plots.head_digits(looking(name, step))
+    return plots.head_digits(head_patterns(name, step))
 
 
 def active_frequencies(name: str) -> tuple[Chart, Chart]:
@@ -62,7 +62,7 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
     step = step_of(run)
     write.header("What does it answer right?", anchor="right")
     with st.spinner("Asking …", show_time=True):
-        found = right(run.name, step)
+        found = target_accuracies(run.name, step)
     mean, worst = analysis.multitask.over_targets(found, task)
     solved = sum(value >= ASKED for value in found.values())
     with st.container(horizontal=True):
@@ -86,20 +86,20 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         name=run.name,
         step=step,
         alt=f"Accuracy of each of {len(found)} tasks.",
-        see=f"The worst, {worst}, has {found[worst]:.1%}. Held-out numbers. Grey is what the commonest answer alone gives."
+        caption=f"The worst, {worst}, has {found[worst]:.1%}. Held-out numbers. Grey is what the commonest answer alone gives."
         + (f" Never trained: {', '.join(masked)}." if masked else ""),
     )
 
     write.header("Does each head look at one digit?", anchor="heads")
     with st.spinner("Looking …", show_time=True):
-        heads = looking(run.name, step)
+        heads = head_patterns(run.name, step)
     single = [head.head for head in heads if head.one_digit]
     cell(
         head_digits,
         name=run.name,
         step=step,
         alt=f"Bars of the attention of each of {len(heads)} heads to x0, x1 and itself.",
-        see=(
+        caption=(
             f"Yes: each of the {len(heads)} heads"
             if len(single) == len(heads)
             else f"No: {len(single)} of {len(heads)} heads" + (f" ({', '.join(map(str, single))})" if single else "")

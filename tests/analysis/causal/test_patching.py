@@ -28,7 +28,7 @@ def acts(model):
 
 @pytest.fixture(scope="module")
 def metric(model):
-    return patching.both_runs(model, TASK, PAIRS).metric
+    return patching.run_clean_and_corrupt(model, TASK, PAIRS).metric
 
 
 # ---- partners ----

@@ -92,7 +92,7 @@ def slow_acdc(drawn, slow, tau: float) -> set[str]:
     """Algorithm 1 word by word: readers from the output to the input, for each its writers."""
     logs = torch.log_softmax(drawn.model(drawn.tokens)[:, -1], -1)
 
-    def divergence(kept: set[str]) -> float:
+    def divergence(mask: set[str]) -> float:
         other = torch.log_softmax(slow(drawn, kept).logits(), -1)
         return torch.nn.functional.kl_div(other, logs, log_target=True, reduction="batchmean").item()
 
