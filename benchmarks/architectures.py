@@ -112,7 +112,7 @@ def run(seeds: int = SEEDS, names: tuple[str, ...] = tuple(COMPARISONS)) -> Resu
     return Result(rows, raw)
 
 
-def generated(name: str, seeds: int) -> list[compare.Compared]:
+def generated(name: str, seeds: int) -> list[compare.ComparedRun]:
     """Return the runs of a comparison; train and measure those missing from its file."""
     place = HOME / f"{name}.jsonl"
     found = {(each.architecture, each.seed): each for each in (compare.load(place) if place.exists() else ())}
@@ -129,7 +129,7 @@ def generated(name: str, seeds: int) -> list[compare.Compared]:
     return list(found.values())
 
 
-def _same(kept: compare.Compared, config: RunConfig) -> bool:
+def _same(kept: compare.ComparedRun, config: RunConfig) -> bool:
     return kept.terms == compare.terms(config) and kept.optimizer == compare.optimizer(config)
 
 
@@ -167,7 +167,7 @@ def _with(config: RunConfig, name: str, optimizer: int) -> RunConfig:
     return config.model_copy(update={"optimizer": OPTIMIZERS[name][optimizer]})
 
 
-def _measured(config: RunConfig) -> compare.Compared:
+def _measured(config: RunConfig) -> compare.ComparedRun:
     folder = Path(tempfile.mkdtemp()) / "run"
     try:
         found = reports.measure(miii.runs.record(folder, miii.train(config)))

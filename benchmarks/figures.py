@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.app import BROWSER_ARGUMENTS, CHROMIUM, HEADING, IDLE, SLIDER
-from benchmarks.server import PATIENCE, serving
+from benchmarks.server import TIMEOUT, serving
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log, percentile
 
 RUN = "add-113"
@@ -99,7 +99,7 @@ def _names() -> list[str]:
 
 def _page(browser: Any) -> Any:
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.set_default_timeout(PATIENCE)
+    page.set_default_timeout(TIMEOUT)
     page.add_init_script(_LISTEN)
     return page
 

@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 from safetensors.torch import save
 
 from benchmarks import app
-from benchmarks.server import PATIENCE, serving, watching
+from benchmarks.server import TIMEOUT, serving, watching
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log, percentile
 from miii import KINDS, TASKS, InputError, ModelConfig, RunConfig, cost
 from miii.model.transformer import Transformer
@@ -104,7 +104,7 @@ def attack(seconds: float) -> dict[str, Any]:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=app.CHROMIUM, args=app.BROWSER_ARGUMENTS)
             page = browser.new_page()
-            page.set_default_timeout(PATIENCE)
+            page.set_default_timeout(TIMEOUT)
             for address in READ:  # compute shared results first
                 _read(page, server.url, address)
             turn = 0

@@ -18,7 +18,7 @@ CONTROLS: dict[str, dict[str, Any]] = {
         "train_fraction": 0.1, "weight_decay": 0, "lr": 1e-3, "schedule": "constant",
     },
     "98 % for training, without weight decay": {"train_fraction": 0.98, "weight_decay": 0},
-    "relabelled": {"operation": "relabelled"},
+    "relabeled": {"operation": "relabeled"},
 }  # fmt: skip
 
 

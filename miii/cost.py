@@ -14,7 +14,7 @@ from miii.model.wiring import BLOCKS
 from miii.tasks.task import Sizes, TaskConfig
 from miii.training import snapshot_steps
 from miii.training.config import RunConfig
-from miii.training.evaluation import ALL, CHUNK, EVERYWHERE, SIDE
+from miii.training.evaluation import CHUNK, EVERYWHERE_FACTOR, MAX_EXAMPLES, MAX_PER_SPLIT
 from miii.training.optim import SGD, Muon
 
 IDLE = 15_000_000  #: overhead in bytes: thread stacks, allocator reserve, a chart
@@ -104,7 +104,7 @@ def parameters(config: RunConfig) -> int:
 def training(config: RunConfig) -> Cost:
     """Return the cost of training to the last step, including evaluations and the run's folder."""
     model, sizes, weights = config.model, config.task.sizes, parameters(config)
-    batch = min(config.batch_size or sizes.examples, config.task.most_train)
+    batch = min(config.batch_size or sizes.examples, config.task.max_train)
     evaluated = _evaluated(sizes)
     forward = _forward(model, sizes)
     optimizer = {SGD: 1, Muon: 2.5}.get(type(config.optimizer), 2)
@@ -158,10 +158,10 @@ def pages(config: RunConfig) -> dict[str, Cost]:
 
 def _evaluated(sizes: Sizes) -> int:
     """Return the number of examples in an evaluation."""
-    share = EVERYWHERE if sizes.everywhere else 1
-    if sizes.examples <= ALL // share:
+    share = EVERYWHERE_FACTOR if sizes.everywhere else 1
+    if sizes.examples <= MAX_EXAMPLES // share:
         return sizes.examples
-    return min(sizes.examples, 2 * SIDE // share + sizes.validation)
+    return min(sizes.examples, 2 * MAX_PER_SPLIT // share + sizes.validation)
 
 
 def _data(sizes: Sizes) -> float:

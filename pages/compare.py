@@ -7,7 +7,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots, runs
-from miii.analysis.compare import ADDS, MEASURES, Compared
+from miii.analysis.compare import ADDS, MEASURES, ComparedRun
 from miii.errors import InputError
 from miii.model.wiring import BLOCKS, MIXERS, pairs
 from miii.plots.style import Chart
@@ -35,7 +35,7 @@ def one_measure(comparison: str, measure: str) -> Chart:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def measured(name: str, stamp: float) -> Compared:
+def measured(name: str, stamp: float) -> ComparedRun:
     return miii.reports.measure(runs.open(name))
 
 
@@ -62,7 +62,7 @@ chosen = st.segmented_control(
 )
 
 
-def choose_own() -> list[Compared]:
+def choose_own() -> list[ComparedRun]:
     names = [
         run.name
         for run in runs.every()
@@ -77,12 +77,12 @@ def choose_own() -> list[Compared]:
         help="Finished runs on modular arithmetic or primes that share task, examples a step and steps.",
     )
     opened = [runs.open(name) for name in wanted]
-    analysis.compare.on_equal_terms([(run.name, analysis.compare.terms(run.config)) for run in opened])
+    analysis.compare.check_terms([(run.name, analysis.compare.terms(run.config)) for run in opened])
     with st.spinner("Taking the networks apart ..."):
         return [measured(run.name, stamp_of(run, "result.json")) for run in opened]
 
 
-def load(name: str) -> list[Compared]:
+def load(name: str) -> list[ComparedRun]:
     path: Path = home / f"{name}.jsonl"
     return list(analysis.compare.load(path))
 
@@ -126,7 +126,7 @@ else:
         every_run,
         comparison=str(chosen),
         stamp=(home / f"{chosen}.jsonl").stat().st_mtime,
-        alt="A line for every run: how much it answers right over its steps, coloured by architecture.",
+        alt="A line for every run: how much it answers right over its steps, colored by architecture.",
         caption="Click an architecture in the legend to see it alone, and beside the legend to see all again.",
     )
 

@@ -96,10 +96,10 @@ if report.verdict == "modular addition":
         f"**Modular addition**: at step {step} the network computes $c = {added}$ modulo {p} on circles.",
         "verified",
     )
-elif report.verdict == "memorised":
+elif report.verdict == "memorized":
     write.box(
         "warning",
-        f"**Memorised**: at step {step} the network answers {report.train_accuracy:.1%} of its training pairs right, and "
+        f"**Memorized**: at step {step} the network answers {report.train_accuracy:.1%} of its training pairs right, and "
         f"{report.test_accuracy:.1%} of the others.",
         "inventory_2",
     )

@@ -14,7 +14,7 @@ from pages._kit.run_picker import RUN
 from pages._kit.second_run import SECOND_RUN
 from pages._kit.step_picker import STEP
 from pages._parts.runs import importing, run_table
-from pages._parts.runs.importing import CHOSEN, DOUBT, NOTE, SAID, WRONG
+from pages._parts.runs.importing import CHOSEN, DOUBT, MESSAGES, NOTE, WRONG
 from pages._server import rights, settings
 from pages._server.jobs import registry, waiting
 
@@ -41,12 +41,12 @@ def busy() -> list[str]:
 def open_run(name: str) -> None:
     st.session_state[RUN] = name
     st.session_state.pop(STEP, None)
-    st.session_state[SAID] = f"{name} is now the run that every page shows."
+    st.session_state[MESSAGES] = f"{name} is now the run that every page shows."
 
 
 def compare(name: str) -> None:
     st.session_state[SECOND_RUN] = name
-    st.session_state[SAID] = f"{name} now stands beside {st.session_state[RUN]}, to be compared with it."
+    st.session_state[MESSAGES] = f"{name} now stands beside {st.session_state[RUN]}, to be compared with it."
 
 
 def rename_choices(old: str, new: str | None) -> None:
@@ -61,12 +61,12 @@ def rename(name: str, field: str) -> None:
         rights.check(name)
         check_idle(name)
         run = runs.rename(runs.open(name), st.session_state[field].strip(), [job.name for job in registry().all()])
-        rights.own(run.name, rights.release(name))
+        rights.set_owner(run.name, rights.remove_owner(name))
     except InputError as error:
         st.session_state[WRONG] = str(error)
     else:
         rename_choices(name, run.name)
-        st.session_state[SAID] = f"{name} is called {run.name} now."
+        st.session_state[MESSAGES] = f"{name} is called {run.name} now."
 
 
 def delete(name: str) -> None:
@@ -77,7 +77,7 @@ def delete(name: str) -> None:
     except InputError as error:
         st.session_state[WRONG] = str(error)
     else:
-        st.session_state[DELETED] = Deleted(name, place, rights.release(name))
+        st.session_state[DELETED] = Deleted(name, place, rights.remove_owner(name))
         rename_choices(name, None)
 
 
@@ -85,12 +85,12 @@ def undo(deleted: Deleted) -> None:
     st.session_state.pop(DELETED, None)
     try:
         run = runs.restore(deleted.place, busy())
-        rights.own(run.name, deleted.note)
+        rights.set_owner(run.name, deleted.note)
     except InputError as error:
         st.session_state[WRONG] = str(error)
     else:
         st.session_state[CHOSEN] = run.name
-        st.session_state[SAID] = f"{run.name} is back."
+        st.session_state[MESSAGES] = f"{run.name} is back."
 
 
 def why_busy(name: str) -> str | None:
@@ -118,8 +118,8 @@ def has_state(name: str) -> bool:
 
 def messages() -> None:
     """Show what the last press of a button did."""
-    if SAID in st.session_state:
-        write.success(st.session_state.pop(SAID))
+    if MESSAGES in st.session_state:
+        write.success(st.session_state.pop(MESSAGES))
     if NOTE in st.session_state:
         write.info(st.session_state.pop(NOTE))
     if DOUBT in st.session_state:
@@ -228,7 +228,7 @@ if rights.accept_link():
     write.success("You may change the runs of the secret link that you opened.", icon="key")
 found = settings.read()
 if found.shared:
-    lasts = "" if settings.lasting() else " Its disk does not last: download what you want to keep."
+    lasts = "" if settings.is_persistent() else " Its disk does not last: download what you want to keep."
     write.info(f"This server is shared.{lasts} {found.sentence()}", icon="group")
     secret_link()
 

@@ -35,7 +35,7 @@ def analyzed(name: str, step: int) -> analysis.verdict.Report:
 @shared
 def describe_neurons(name: str, step: int) -> analysis.neurons.Neurons:
     run = miii.runs.open(name, miii.ModularAddition)
-    return analysis.neurons.describe(run.model(step), analysis.compiled.plain(run.task_config))
+    return analysis.neurons.describe(run.model(step), analysis.compiled.as_plain_addition(run.task_config))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -43,7 +43,7 @@ def compiled(task: miii.ModularAddition) -> tuple[Report, analysis.neurons.Neuro
     """The compiled network, measured as the trained one."""
     model = analysis.compiled.network(task)
     return analysis.verdict.analyze(model, task.build()), analysis.neurons.describe(
-        model, analysis.compiled.plain(task)
+        model, analysis.compiled.as_plain_addition(task)
     )
 
 
@@ -66,20 +66,20 @@ def compiled_spectrum(expression: str, p: int) -> Chart:
 def compiled_clusters(expression: str, p: int) -> Chart:
     task = miii.ModularAddition(operation="expr", expression=expression, p=p)
     model = analysis.compiled.network(task)
-    found = analysis.neurons.describe(model, analysis.compiled.plain(task))
+    found = analysis.neurons.describe(model, analysis.compiled.as_plain_addition(task))
     return plots.clusters(found).properties(title="Compiled: the neurons")
 
 
 def _has_weights(run: runs.Run) -> bool:
     try:
         return bool(run.steps)
-    except InputError:  # a spoilt run must not hide the others
+    except InputError:  # a corrupt run must not hide the others
         return False
 
 
 def recorded(config: miii.RunConfig) -> str | None:
     """The newest run of that very config, on its way or on disk."""
-    of_jobs = (job.name for job in reversed(jobs.all()) if job.config == config and not job.over)
+    of_jobs = (job.name for job in reversed(jobs.all()) if job.config == config and not job.ended)
     on_disk = (run.name for run in runs.every() if run.config == config and _has_weights(run))
     return next(of_jobs, None) or next(on_disk, None)
 
@@ -87,7 +87,7 @@ def recorded(config: miii.RunConfig) -> str | None:
 def watch(name: str) -> None:
     """The control of a run that trains; called again and again."""
     job = jobs.get(name)
-    if job is None or job.over:
+    if job is None or job.ended:
         st.rerun()
     right = "" if job.evaluation is None else f" · test accuracy {job.evaluation.test_accuracy:.1%}"
     control.show(name, job, None, job.config, 0, right)
@@ -156,7 +156,7 @@ except InputError as error:
 config = miii.recipe(task=task)
 name = recorded(config)
 job = jobs.get(name) if name is not None else None
-live = job is not None and not job.over
+live = job is not None and not job.ended
 
 left, right = st.columns([5, 4], gap="medium")
 with left:

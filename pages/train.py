@@ -90,7 +90,7 @@ def everything(name: str, live: bool) -> None:
             figures.live(job, run)
         else:
             figures.show(run, step_of(run))
-    if live and (job is None or job.over):
+    if live and (job is None or job.ended):
         st.rerun()  # that was the last look: from here on nothing moves, so nothing polls
 
 
@@ -98,7 +98,7 @@ chosen = run_name()
 if chosen is not None:
     write.header(write.escaped(chosen), anchor="run", divider="gray")
     job = jobs.get(chosen)
-    live = job is not None and not job.over
+    live = job is not None and not job.ended
     if live:
         st.fragment(show, run_every=control.POLL)(chosen, live)
     else:

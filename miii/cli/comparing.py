@@ -32,7 +32,7 @@ def run_compare(args: Compare) -> int:
     """
     found = []
     opened = [runs.open(name) for name in args.runs]
-    compare.on_equal_terms([(run.name, compare.terms(run.config)) for run in opened])  # before the costly part
+    compare.check_terms([(run.name, compare.terms(run.config)) for run in opened])  # before the costly part
     with parts("compare") as progress:
         for done, run in enumerate(opened):
             progress(done, len(opened), run.name)

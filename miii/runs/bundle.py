@@ -116,7 +116,7 @@ def unpack(
             _check_entry(entry)
 
         def reader(entry: zipfile.ZipInfo) -> Read:
-            return lambda most: _read_entry(archive, entry, most)
+            return lambda limit: _read_entry(archive, entry, limit)
 
         return _create({path: reader(entry) for path, entry in entries.items()}, name, taken, limits)
 
@@ -134,7 +134,7 @@ def unpack_files(
     """
 
     def reader(data: bytes | memoryview) -> Read:
-        return lambda most: bytes(data[:most])
+        return lambda limit: bytes(data[:limit])
 
     return _create({path: reader(data) for path, data in files.items()}, name, taken, limits)
 
@@ -185,10 +185,10 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
         raise InputError("zip file must be deflated, or not compressed.")
 
 
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> bytes:
     try:
         with archive.open(entry) as file:
-            return file.read(most)
+            return file.read(limit)
     except Exception:  # a damaged or hostile entry may raise anything
         raise InputError("file must be a readable zip file.") from None
 
@@ -203,10 +203,10 @@ def _create(given: Mapping[str, Read], name: str | None, taken: Collection[str],
         raise InputError("run must have a config.json beside its other files.")
     left = limits.nbytes
 
-    def read(path: str, most: int) -> bytes:
+    def read(path: str, limit: int) -> bytes:
         nonlocal left
-        data = files[path](min(left, most) + 1)
-        if len(data) > min(left, most):
+        data = files[path](min(left, limit) + 1)
+        if len(data) > min(left, limit):
             raise InputError(
                 f"run must have at most {limits.nbytes:,} bytes unpacked, and {limits.json_bytes:,} in a JSON file "
                 f"({path} is too large)."

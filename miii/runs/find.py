@@ -200,7 +200,7 @@ def free_folder(stem: str, taken: Collection[str] = ()) -> Path:
 def row(run: Run) -> dict[str, Any]:
     """Return a run as a row of a listing: name, task, status, accuracy.
 
-    If a file cannot be read, ``status`` is "spoilt" and ``reason`` says why. ``broken_row`` is for folders that
+    If a file cannot be read, ``status`` is "corrupt" and ``reason`` says why. ``broken_row`` is for folders that
     cannot be opened.
     """
     rows, result, seed, reason = [], None, None, None
@@ -211,7 +211,7 @@ def row(run: Run) -> dict[str, Any]:
         status = "unfinished" if result is None else stopped if result["stopped"] else ended
         status = "running" if run.running else status
     except InputError as error:  # one broken run must not hide the others
-        rows, result, seed, status, reason = [], None, None, "spoilt", str(error)
+        rows, result, seed, status, reason = [], None, None, "corrupt", str(error)
     last = rows[-1] if rows else {}
     return {
         "run": run.name,

@@ -122,7 +122,7 @@ class Primes(TaskConfig):
         )  # fmt: skip
 
     @property
-    def most_train(self) -> int:
+    def max_train(self) -> int:
         """Upper bound on ``n_train``, without building the task; exact except for a split by residue."""
         side = int(self.train_fraction * self.n_examples)
         return self.n_examples if self.split == "residue" else side - _validation(side)
@@ -133,7 +133,7 @@ class Primes(TaskConfig):
 
         Draws a split by residue.
         """
-        return int((parts(self)[2] == TRAIN).sum()) if self.split == "residue" else self.most_train
+        return int((parts(self)[2] == TRAIN).sum()) if self.split == "residue" else self.max_train
 
     @property
     def width(self) -> int:

@@ -160,7 +160,7 @@ class TaskConfig(Frozen):
         raise NotImplementedError
 
     @property
-    def most_train(self) -> int:
+    def max_train(self) -> int:
         """Upper bound on ``n_train``, without building the task."""
         return self.n_train
 

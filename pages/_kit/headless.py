@@ -13,7 +13,7 @@ from pages._kit.navigation import PAGES
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "http://localhost:8501"  # the default of ``streamlit run app.py``
-PATIENCE = 3600  # maximum seconds of a page
+TIMEOUT = 3600  # maximum seconds of a page
 
 
 def pages() -> list[str]:
@@ -38,7 +38,7 @@ def record(page: str, run: str, step: int | None = None, **query: str) -> Page:
     from pages._server.gate import CONFIRMED
 
     asked = {"run": run} | ({} if step is None else {"step": str(step)}) | query
-    at = AppTest.from_file(ROOT / "app.py", default_timeout=PATIENCE)
+    at = AppTest.from_file(ROOT / "app.py", default_timeout=TIMEOUT)
     at.switch_page(f"pages/{page}.py")
     at.session_state[CONFIRMED] = True  # exports skip the cost prompt
     for name, value in asked.items():

@@ -23,10 +23,10 @@ def start(config: RunConfig) -> None:
     folder = runs.new_folder(config, taken=[job.name for job in registry().all()])
     try:
         check_start(config)
-        rights.own(folder.name)  # before it trains, so that limits count it
+        rights.set_owner(folder.name)  # before it trains, so that limits count it
         registry().start(folder, config, settings.read().max_seconds)
     except InputError as error:
-        rights.release(folder.name)
+        rights.remove_owner(folder.name)
         st.session_state[WRONG] = str(error)
     else:
         st.session_state[RUN] = folder.name
@@ -102,7 +102,7 @@ def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at
     why_not = rights.why_not(name)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown(f":material/{icon}: **{write.escaped(text)}**", width="content")
-        if job is not None and not job.over:
+        if job is not None and not job.ended:
             st.button(
                 "Pause",
                 icon=":material/pause:",
@@ -152,7 +152,7 @@ def _status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:
         return f"Queued: {ahead} {'job is' if ahead == 1 else 'jobs are'} ahead.", "hourglass_empty"
     if job is not None and job.status == "failed":
         return job.message, "error"
-    if job is not None and not job.over:
+    if job is not None and not job.ended:
         return {"running": "Training", "stopping": "Stopping", "pausing": "Pausing"}[job.status], "sync"
     if run is None:
         return "Stopped before its first step.", "stop"

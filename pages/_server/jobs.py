@@ -29,4 +29,4 @@ def prepare() -> None:
 
 def waiting() -> list[Job]:
     """Return the jobs that train or wait."""
-    return [job for job in registry().all() if not job.over]
+    return [job for job in registry().all() if not job.ended]

@@ -157,7 +157,7 @@ class Evil:
 def test_bad_weights_and_options_are_refused(refused, weights, here):
     torch.save({"embed.W_E": Evil()}, "evil.pt")
     (here / "taken.safetensors").write_text("mine")
-    operations = "task must be one of add, sub, mul, quadratic, shuffled, relabelled, expr (got '{}').\n"
+    operations = "task must be one of add, sub, mul, quadratic, shuffled, relabeled, expr (got '{}').\n"
     for line, words in {
         "import evil.pt --p 11 --out D": ["evil.pt must hold tensors and nothing else"],
         "import w.safetensors --out D": ["W_E", "113"],  # the default modulus

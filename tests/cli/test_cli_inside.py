@@ -178,7 +178,7 @@ def test_formula_needs_a_sum(refused, create_run):
     for operation in ("mul", "quadratic"):
         create_run(operation, network(), operation=operation)
         text = refused("formula", operation)
-        assert "operation must be one of add, sub, shuffled, relabelled" in text
+        assert "operation must be one of add, sub, shuffled, relabeled" in text
         assert repr(operation) in text
 
 

@@ -221,7 +221,7 @@ def test_formula_is_fitted_compared_and_steered_as_in_the_library(zoo, visit):
 VERDICTS = {
     "adds 13": "modular addition",
     "subtracts": "modular addition",
-    "memorized": "memorised",
+    "memorized": "memorized",
     "untrained": "none",
     "even": "none",
     "zeros": "none",

@@ -194,7 +194,7 @@ def test_train_and_stop(visit, home, registry):
     at = press(visit("symbolic", expression="a*b + a", p=11), "Train")
     job = registry.get("expr-11-seed0")
     assert job.config == miii.recipe(task=TYPED | {"expression": "a*b + a"})
-    if not job.over:
+    if not job.ended:
         assert button(at, "Train").disabled
         registry.stop(job)
     assert job.wait(60)

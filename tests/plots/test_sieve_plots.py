@@ -11,7 +11,7 @@ import torch
 
 from miii import plots
 from miii.analysis.multitask import Head, active
-from miii.analysis.sieve import Crossing, Depth, Factor, Heads, Moved, Plane
+from miii.analysis.sieve import Crossing, Depth, EvidenceChange, Factor, Heads, Plane
 from miii.plots.sieve.residues import WRITTEN
 from miii.plots.style import Chart
 
@@ -50,9 +50,9 @@ PLANE = Plane(
     first=0.8,
 )
 MOVES = (
-    Moved(True, False, np.array([-2.0, -1.0, -1.5]), np.array([1.0, 2.0, -0.5])),
-    Moved(False, True, np.array([2.0, 1.0]), np.array([-2.0, -1.0])),
-    Moved(False, False, np.array([2.0, 1.0]), np.array([1.5, 1.5])),
+    EvidenceChange(True, False, np.array([-2.0, -1.0, -1.5]), np.array([1.0, 2.0, -0.5])),
+    EvidenceChange(False, True, np.array([2.0, 1.0]), np.array([-2.0, -1.0])),
+    EvidenceChange(False, False, np.array([2.0, 1.0]), np.array([1.5, 1.5])),
 )
 CROSSING = Crossing(3, 0.8, 2 / 3, 1.0, 0.0, 0.95, 5, 0.0, MOVES)
 PROBES = pd.DataFrame(
@@ -175,7 +175,7 @@ def test_evidence_moves():
 
 
 def test_evidence_moves_without_values():
-    for moves in [(), (Moved(True, False, np.ones(3), np.ones(3)),)]:
+    for moves in [(), (EvidenceChange(True, False, np.ones(3), np.ones(3)),)]:
         plots.evidence_moves(replace(CROSSING, moves=moves), "Steering").to_dict()
 
 

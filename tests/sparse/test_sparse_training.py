@@ -92,6 +92,6 @@ def test_mismatched_weights_are_an_error(last, tmp_path, one_sentence):
     (folder / "config.json").write_text(json.dumps({**config, "d_model": 16}))
     with one_sentence("does not fit its config.json"):
         files.open(folder).network()
-    (folder / "weights.safetensors").write_bytes(b"spoilt")
+    (folder / "weights.safetensors").write_bytes(b"corrupt")
     with one_sentence("not a readable safetensors file"):
         files.open(folder).network()

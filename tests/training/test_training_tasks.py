@@ -191,7 +191,7 @@ def test_a_masked_target_is_not_trained(small_config, same):
 # ---- the validation part ----
 
 
-def relabelled(monkeypatch, rows_of):
+def relabeled(monkeypatch, rows_of):
     """Flip the labels of primes on some rows."""
     build = miii.Primes.build
 
@@ -209,21 +209,21 @@ def test_labels_of_the_validation_part_change_no_weight(task, batch_size, small_
     config = small_config(task=TASKS[task], batch_size=batch_size)
     *_, plain = train(config)
     with monkeypatch.context() as patch:
-        relabelled(patch, lambda task: task.val_mask)
+        relabeled(patch, lambda task: task.val_mask)
         *_, turned = train(config)
     assert same(turned.weights, plain.weights)
     assert turned.evaluation.scores["auc"] == pytest.approx(1 - plain.evaluation.scores["auc"])
     assert turned.evaluation.train_loss == plain.evaluation.train_loss
     assert turned.evaluation.test_loss == plain.evaluation.test_loss
     with monkeypatch.context() as patch:
-        relabelled(patch, lambda task: task.step_mask)  # those of the others do
+        relabeled(patch, lambda task: task.step_mask)  # those of the others do
         assert not same(final(train(config)), plain.weights)
 
 
 def test_labels_of_the_test_split_change_nothing_but_its_own_numbers(small_config, same, monkeypatch):
     config = small_config(task=TASKS["primes"], batch_size=32)
     *_, plain = train(config)
-    relabelled(monkeypatch, lambda task: ~task.train_mask)
+    relabeled(monkeypatch, lambda task: ~task.train_mask)
     *_, turned = train(config)
     assert same(turned.weights, plain.weights)
     assert turned.evaluation.scores == pytest.approx(plain.evaluation.scores, rel=0, nan_ok=True)

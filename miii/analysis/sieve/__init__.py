@@ -28,7 +28,7 @@ from miii.analysis.sieve.factors import (
     sieve_depth,
     sieved,
 )
-from miii.analysis.sieve.interventions import Crossing, Moved, interchange, steer
+from miii.analysis.sieve.interventions import Crossing, EvidenceChange, interchange, steer
 from miii.analysis.sieve.residues import Explained, Heads, Plane, Probes, explained, heads, plane, probe
 from miii.analysis.sieve.sums import Sum, can_split, means, sensitivity, split_sum, subspace, sum_of, sum_of_split
 
@@ -49,10 +49,10 @@ __all__ = [
     "Depth",
     "DivisorTest",
     "EvidenceByFactor",
+    "EvidenceChange",
     "Explained",
     "Factor",
     "Heads",
-    "Moved",
     "Plane",
     "Probes",
     "QuestionCircuit",

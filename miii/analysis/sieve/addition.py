@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from miii.analysis.sieve.factors import LEAST, LIMIT, Depth, sieved, undivided
+from miii.analysis.sieve.factors import LEAST, LIMIT, Depth, indivisible, sieved
 from miii.analysis.sieve.interventions import Crossing, interchange, steer
 from miii.analysis.sieve.residues import Explained, explained
 from miii.analysis.sieve.sums import Sum, sensitivity, sum_of_split
@@ -80,7 +80,7 @@ def measure_addition(
 def _measure(
     model: Transformer, fitted: Sum, held_out: Sum, q: int, others: tuple[int, ...], base: int | None
 ) -> Addition:
-    free = fitted.resid[torch.from_numpy(undivided(fitted.n, others))]
+    free = fitted.resid[torch.from_numpy(indivisible(fitted.n, others))]
     return Addition(
         q=q,
         explained=explained(held_out, sensitivity(model, free), q),

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from miii.analysis.causal import circuits
-from miii.analysis.sieve.factors import side
+from miii.analysis.sieve.factors import draw_rows
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.runs.read import finite
@@ -59,7 +59,7 @@ def question_task(task: Task, config: Primes | MIU, question: str) -> Task:
     Raises:
         InputError: the question is neither a prime nor ``base``.
     """
-    rows = side(task, False, EXAMPLES)
+    rows = draw_rows(task, False, EXAMPLES)
     n = task.facts["n" if isinstance(config, Primes) else "I"].numpy()[rows]
     if isinstance(config, Primes):
         coprime = np.gcd(n, config.base) == 1

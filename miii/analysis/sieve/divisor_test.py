@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from miii import metrics
-from miii.analysis.sieve.factors import LEAST, undivided
+from miii.analysis.sieve.factors import LEAST, indivisible
 from miii.analysis.sieve.interventions import FEWEST
 from miii.analysis.sieve.sums import Sum, evidence_of_sum, means, subspace
 from miii.model.transformer import Transformer
@@ -96,7 +96,7 @@ def fit_divisor_test(
         moduli: primes that divide none of the integers to move.
     """
     multiple = held_out.n % q == 0
-    given = np.flatnonzero(undivided(held_out.n, (q, *moduli)))[:OTHERS]
+    given = np.flatnonzero(indivisible(held_out.n, (q, *moduli)))[:OTHERS]
     rows = np.flatnonzero(multiple), np.setdiff1d(np.flatnonzero(~multiple), given)
     if min(len(given), *map(len, rows)) < FEWEST:
         return None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from miii import numbers
 from miii.analysis.activations import collect
-from miii.analysis.sieve.factors import side
+from miii.analysis.sieve.factors import draw_rows
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import MIU, Primes, Task
@@ -102,7 +102,7 @@ def sum_of_split(model: Transformer, task: Task, config: Primes | MIU, train: bo
     Raises:
         InputError: as ``split_sum``, or the split has no such integer.
     """
-    rows = side(task, train, len(task.labels), seed)
+    rows = draw_rows(task, train, len(task.labels), seed)
     if isinstance(config, Primes):
         rows = rows[np.gcd(task.facts["n"].numpy()[rows], config.base) == 1]
     rows = np.random.default_rng(seed).permutation(rows)[:MOST]

@@ -12,7 +12,7 @@ from miii.analysis.sieve import DivisorTest
 from miii.plots.style import ACCENT, CATEGORY, FIXED, MUTED, Chart, top_legend
 
 NEAR = 0.06  #: stations closer than this share of the picture share a label
-LABELLED = 7  #: most residues with separate colors
+LABELED = 7  #: most residues with separate colors
 
 
 def digit_path(
@@ -25,7 +25,7 @@ def digit_path(
         digits: labels of the steps.
     """
     q = values.q
-    several = q <= LABELLED
+    several = q <= LABELED
     domain = [f"{r} mod {q}" for r in range(q)] if several else [f"multiple of {q}", "other"]
     names = [domain[r if several else min(r, 1)] for r in values.residues]
     sample = pd.DataFrame({"x": values.sample[:, 0], "y": values.sample[:, 1], "residue": names})

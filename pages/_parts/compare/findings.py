@@ -87,7 +87,7 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
             if len(unknown)
             else ""
         ),
-        "**Doubts**: each architecture has the better of two optimisers, told on one seed that is not counted, and two are few; "
+        "**Doubts**: each architecture has the better of two optimizers, told on one seed that is not counted, and two are few; "
         "“none in these steps” is no “never”; and seconds were measured beside other work."
         + (
             " They were trained in bfloat16, which is harder here: see docs/LOG.md. Networks are measured 200 steps after they sieve by 3; trained on for 2,000 steps their sums are cleaner: see the page "

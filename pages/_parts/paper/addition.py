@@ -162,5 +162,5 @@ def circles(strongest: list[str], steps: list[int]) -> None:
                 alt=f"The tokens in the plane of frequency {k}.",
             )
     write.caption(
-        "Colours go from 0 to the last token; the line joins tokens in the order of their angle. At first a tangle, at last a clock, walked once around."
+        "Colors go from 0 to the last token; the line joins tokens in the order of their angle. At first a tangle, at last a clock, walked once around."
     )

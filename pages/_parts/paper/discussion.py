@@ -25,7 +25,7 @@ def chapter() -> None:
 where each digit weighs the same wherever it stands. Whether it has found the rule or a table of totals is open. It does not discover sieving. The next primes need another weight for each place, bring less, and are beyond what labels alone taught any network
 of ours. What a network can *hold* and what it *finds* are different things: told residues as well, a network with one layer more sieves on.
 
-**Generalisation.** The networks are right on integers they never saw, of the same length and with totals of residues that they did see. Where something new comes, they are not: longer strings with more I's than any in training, and of the
+**Generalization.** The networks are right on integers they never saw, of the same length and with totals of residues that they did see. Where something new comes, they are not: longer strings with more I's than any in training, and of the
 larger moduli the held-out half. Recall and accuracy flatter all of them, since most composites fall to the last digit; depth of sieve does not.
 
 **What to doubt.** The networks are small, and few; the seeds are five. "Sums residues" means a rule with bounds that we set: a network just below one of them does so hardly less than one just above. The measures

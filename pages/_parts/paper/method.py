@@ -34,7 +34,7 @@ def recipe(config: RunConfig) -> dict[str, str]:
         "d_model": str(model.d_model),
         "neurons": f"{model.d_mlp:,}",
         "positions": model.positions,
-        "optimiser": optimizer.name,
+        "optimizer": optimizer.name,
         "learning rate": f"{optimizer.lr:g}",
         "weight decay": f"{optimizer.weight_decay:g}",
         "batch": "all" if config.batch_size is None else f"{config.batch_size:,}",
@@ -64,8 +64,8 @@ def criteria() -> pd.DataFrame:
             "formula on pairs that it was not fitted to; steering on all pairs",
         ),
         (
-            "memorised",
-            f"training ≥ {verdict.TRAINED:.0%}, others < {verdict.NOT_GENERALISED:.0%}",
+            "memorized",
+            f"training ≥ {verdict.TRAINED:.0%}, others < {verdict.NOT_GENERALIZED:.0%}",
             "and not modular addition",
         ),
         (

@@ -138,7 +138,7 @@ them apart.
             plane_of_digits,
             stamp=stamp("primes-10"),
             width="content",
-            alt="For each place a dot a digit, coloured by its residue modulo 3: three heaps a place.",
+            alt="For each place a dot a digit, colored by its residue modulo 3: three heaps a place.",
         )
     with right:
         write.text(

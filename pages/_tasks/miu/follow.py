@@ -105,7 +105,7 @@ def page(run: Run, task: MIU, step: int) -> None:
         step=step,
         string=string,
         alt=f"Evidence for theorem after each of {len(by_letter)} letters.",
-        caption=f"The last is {by_letter[-1]:.2f}. Above the dashed line it says theorem. It is right about {right} of the {len(by_letter)} beginnings of this string; the colour is the truth.",
+        caption=f"The last is {by_letter[-1]:.2f}. Above the dashed line it says theorem. It is right about {right} of the {len(by_letter)} beginnings of this string; the color is the truth.",
     )
     links.to("sieve", "Sieve asks whether it counts modulo 3 over all strings", ":material/arrow_forward:")
 

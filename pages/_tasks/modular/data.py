@@ -21,7 +21,7 @@ FORMULAS = {
     "mul": r"c = a \cdot b \bmod p",
     "quadratic": r"c = a^2 + ab + b^2 \bmod p",
     "shuffled": r"c = (a + b \bmod p)\ \text{of a randomly chosen other pair}",
-    "relabelled": r"c = \pi\left(\pi^{-1}(a) + \pi^{-1}(b) \bmod p\right)\ \text{for a random renaming}\ \pi",
+    "relabeled": r"c = \pi\left(\pi^{-1}(a) + \pi^{-1}(b) \bmod p\right)\ \text{for a random renaming}\ \pi",
 }
 
 INTRO = """
@@ -130,7 +130,7 @@ def page(operation: str) -> None:
             answers,
             **values,
             width="content",
-            alt=f"Grid of {p} by {p} answers, coloured by c.",
+            alt=f"Grid of {p} by {p} answers, colored by c.",
             caption="What there is to be found. Addition is a band that runs around a doughnut.",
         )
 

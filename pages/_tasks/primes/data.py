@@ -194,7 +194,7 @@ def page(name: str) -> None:
     cell(the_split, **chosen, width="content", alt=f"The {total:,} integers in training, validation and test.")
     write.caption(
         f"Split “{task.split}”. In the picture the integers ascend row by row; where a cell stands for several, it has their "
-        "mixed colour. No step is taken on the validation part: it says when to stop."
+        "mixed color. No step is taken on the validation part: it says when to stop."
     )
     write.header("The data set", anchor="table")
     write.table(beginning(task), height=320, name="first-integers")

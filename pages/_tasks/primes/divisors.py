@@ -167,7 +167,7 @@ def _walk(run: Run, step: int, n: int, measured: list[DivisorTest], suspected: l
         width="content",
         alt=f"The sum of {n} after each digit, in the plane of residues modulo {q}, among those of {len(shown.residues)} held-out integers.",
         caption=f"The line is this integer's sum, digit by digit; it ends at the diamond. Dots are the sums of {len(shown.residues)} held-out integers, "
-        f"coprime to the base, coloured by their residue modulo {q}. {n} mod {q} is {n % q}. "
+        f"coprime to the base, colored by their residue modulo {q}. {n} mod {q} is {n % q}. "
         + (
             "Where the network sums residues modulo q, integers of one residue stand together in islands."
             if q <= 3

@@ -164,7 +164,7 @@ def what_digits_add(run: Run, config: Primes, step: int, q: int) -> None:
         step=step,
         q=q,
         width="content",
-        alt=f"For each place a dot a digit, coloured by digit times {config.base}^place modulo {q}.",
+        alt=f"For each place a dot a digit, colored by digit times {config.base}^place modulo {q}.",
         caption=f"Each dot is what a digit adds on average, in the two directions in which residues modulo {q} differ most. "
         f"{percent(plane.share, 0)} of the variance of these means lies in them, {percent(plane.first, 0)} in the first alone. The last digit is one that no divisor of {config.base} divides.",
     )

@@ -71,7 +71,7 @@ def section(task: Primes) -> None:
             high=task.high,
             q=q,
             width="content",
-            alt=f"A wheel of {q} sectors; grey: integers of each class modulo {q}; blue: primes.",
+            alt=f"A wheel of {q} sectors; gray: integers of each class modulo {q}; blue: primes.",
             caption=f"Primes that do not divide {q} fall into {coprime} of the {q} classes, those coprime to {q}, and into each of "
             "these about equally often (Dirichlet). A sieve is a wheel for every prime.",
         )

@@ -108,7 +108,7 @@ def numbers_and_split(config: Residues, task: Task) -> None:
             basis=config.basis,
             asked=asked,
             width="content",
-            alt=f"Grid of {p} by {p} numbers x0 + {p} x1, coloured by {asked}.",
+            alt=f"Grid of {p} by {p} numbers x0 + {p} x1, colored by {asked}.",
             caption=f"Stripes: modulo q, a step in x1 is worth p = {p} mod q.",
         )
     with right:

@@ -86,7 +86,7 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         name=run.name,
         step=step,
         alt=f"Accuracy of each of {len(found)} tasks.",
-        caption=f"The worst, {worst}, has {found[worst]:.1%}. Held-out numbers. Grey is what the commonest answer alone gives."
+        caption=f"The worst, {worst}, has {found[worst]:.1%}. Held-out numbers. Gray is what the commonest answer alone gives."
         + (f" Never trained: {', '.join(masked)}." if masked else ""),
     )
 
