@@ -174,7 +174,7 @@ def test_a_run_stopped_or_killed_at_its_first_step_resumes(command, monkeypatch,
     arguments = ("train", "add", *TINY, "--steps", 20, "--eval-every", 5)
     assert command(*arguments, "--out", "whole")[0] == 0
     with monkeypatch.context() as patch:
-        patch.setattr("miii.cli.training._stopping", lambda: contextlib.nullcontext([signal.SIGINT]))
+        patch.setattr("miii.cli.training._stop_on_signal", lambda: contextlib.nullcontext([signal.SIGINT]))
         for name in ("stopped", "killed"):
             assert command(*arguments, "--out", name)[0] == 130
     for name in ("result.json", "resume.safetensors"):

@@ -351,7 +351,7 @@ def test_bytes_are_counted_while_reading(files, home, one_sentence, monkeypatch)
         return b" " * most
 
     with one_sentence("5,000 bytes"):
-        bundle._take_in({"config.json": endless}, None, (), Limits(nbytes=5000))
+        bundle._create({"config.json": endless}, None, (), Limits(nbytes=5000))
     assert asked == [5001]
 
 

@@ -168,10 +168,10 @@ def test_dropout_silences_the_same_neurons_at_every_position(small_config):
 def test_fewer_examples_with_a_target_at_every_position_are_evaluated(small_config, monkeypatch):
     config = small_config(task=EVERYTHING)
     examples = len(config.task.build().labels)
-    monkeypatch.setattr(evaluation, "ALL", 5 * examples)
+    monkeypatch.setattr(evaluation, "MAX_EXAMPLES", 5 * examples)
     assert len(evaluation.evaluated(config.task.build())) == examples
-    monkeypatch.setattr(evaluation, "ALL", 5 * examples - 1)
-    monkeypatch.setattr(evaluation, "SIDE", 100)
+    monkeypatch.setattr(evaluation, "MAX_EXAMPLES", 5 * examples - 1)
+    monkeypatch.setattr(evaluation, "MAX_PER_SPLIT", 100)
     assert len(evaluation.evaluated(config.task.build())) == 40
 
 
@@ -400,8 +400,8 @@ def test_a_large_task_is_evaluated_on_a_sample_of_each_split(task, small_config,
     config = small_config(task=LARGE[task])
     whole, exact = looked_at(config)
     assert exact.rows.tolist() == list(range(len(whole.labels)))
-    monkeypatch.setattr(evaluation, "ALL", len(whole.labels) - 1)
-    monkeypatch.setattr(evaluation, "SIDE", 40)
+    monkeypatch.setattr(evaluation, "MAX_EXAMPLES", len(whole.labels) - 1)
+    monkeypatch.setattr(evaluation, "MAX_PER_SPLIT", 40)
     built, part = looked_at(config)
     rows = part.rows
     assert rows.tolist() == sorted(set(rows.tolist()))
@@ -423,8 +423,8 @@ def test_a_large_task_is_evaluated_on_a_sample_of_each_split(task, small_config,
 
 
 def test_the_same_examples_are_evaluated_each_time(small_config, monkeypatch):
-    monkeypatch.setattr(evaluation, "ALL", 100)
-    monkeypatch.setattr(evaluation, "SIDE", 40)
+    monkeypatch.setattr(evaluation, "MAX_EXAMPLES", 100)
+    monkeypatch.setattr(evaluation, "MAX_PER_SPLIT", 40)
     evaluations = [step.evaluation for step in train(small_config(task=LARGE["primes"])) if step.evaluation]
     assert len(evaluations) >= 5
     assert all(torch.equal(one.rows, evaluations[0].rows) for one in evaluations)
@@ -433,8 +433,8 @@ def test_the_same_examples_are_evaluated_each_time(small_config, monkeypatch):
 
 
 def test_a_small_split_is_evaluated_whole(small_config, monkeypatch):
-    monkeypatch.setattr(evaluation, "ALL", 100)
-    monkeypatch.setattr(evaluation, "SIDE", 90)
+    monkeypatch.setattr(evaluation, "MAX_EXAMPLES", 100)
+    monkeypatch.setattr(evaluation, "MAX_PER_SPLIT", 90)
     task, found = looked_at(small_config(task={"kind": "residues", "p": 13, "train_fraction": 0.9}))
     assert (~task.train_mask).sum() == 17 == (~task.train_mask)[found.rows].sum()
     assert task.train_mask[found.rows].sum() == 90
