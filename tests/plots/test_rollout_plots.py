@@ -51,7 +51,7 @@ def report(rolled):
 
 
 CHARTS = {
-    "written": lambda: plots.generated_frames(rolled_by_the_stuck()),
+    "generated_frames": lambda: plots.generated_frames(rolled_by_the_stuck()),
     "rollout_integers": lambda: plots.rollout_integers(reported(rolled_by_the_stuck())),
     "rollout_labels": lambda: plots.rollout_labels(reported(rolled_by_the_stuck())),
     "rollout_digits": lambda: plots.rollout_digits(reported(rolled_by_the_stuck()), 10),
