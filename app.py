@@ -8,7 +8,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from miii import platform
 from miii.errors import InputError
-from pages._kit import address, links, say, share
+from pages._kit import address, export, links, write
 from pages._kit.navigation import PAGES, Entry
 from pages._kit.run_picker import choose_run
 from pages._server import gate, jobs
@@ -43,14 +43,14 @@ notes = st.container()
 try:
     jobs.prepare()
     with st.sidebar:
-        choose_run(beside=not any(entry.own_runs for entry in PAGES if entry.title == page.title))
-        share.page(page.title, say.begin())
+        choose_run(second=not any(entry.own_runs for entry in PAGES if entry.title == page.title))
+        export.page(page.title, write.begin())
     with gate.turn(gate.admit(page)):
         page.run()
 except InputError as error:  # such as a damaged file of the chosen run, or an invalid setting
-    say.error(error)
+    write.error(error)
 finally:
-    say.end()
+    write.end()
     links.end(notes)
     address.end()
     platform.give_back_memory()

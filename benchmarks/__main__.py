@@ -31,7 +31,7 @@ from benchmarks import (
     step,
     verdict,
 )
-from benchmarks.table import ROOT, Result, Row, Unavailable, machine, machine_row, markdown, say
+from benchmarks.table import ROOT, Result, Row, Unavailable, log, machine, machine_row, markdown
 
 SETS = (range(10), range(10, 50))  #: seeds used to choose the default recipe, and held-out seeds
 
@@ -64,7 +64,7 @@ def main() -> int:
     facts = machine()
     rows, raw, ran = [machine_row(facts)], {"machine": facts}, True
     for name in options.names or [name for name in BENCHMARKS if name not in LONG]:
-        say(f"{name} ...")
+        log(f"{name} ...")
         try:
             result = BENCHMARKS[name](options)
         except Unavailable as reason:

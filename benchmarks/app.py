@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.server import PATIENCE, megabytes, serving, watching
-from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile, say, spread
+from benchmarks.server import TIMEOUT, megabytes, serving, watching
+from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log, percentile, spread
 
 # Expected labels of the app, and selectors of Streamlit 1.67's frontend.
 #: Links in the navigation, with their sections.
@@ -53,7 +53,7 @@ def run(app: Path = ROOT / "app.py") -> Result:
             paints = []
             for turn in range(FIRST_PAINTS):
                 paints.append(first_paint(browser, app))
-                say(f"app: first paint {turn + 1}: {paints[-1]:.2f} s")
+                log(f"app: first paint {turn + 1}: {paints[-1]:.2f} s")
             session = use(browser, app)
             browser.close()
     except Error as error:
@@ -90,8 +90,8 @@ def first_paint(browser: Any, app: Path) -> float:
     with serving(app) as server:
         context = browser.new_context()
         page = context.new_page()
-        page.goto(server.url, wait_until="commit", timeout=PATIENCE)
-        page.wait_for_function(_PAINTED, arg=HEADING, timeout=PATIENCE)
+        page.goto(server.url, wait_until="commit", timeout=TIMEOUT)
+        page.wait_for_function(_PAINTED, arg=HEADING, timeout=TIMEOUT)
         took = time.perf_counter() - server.began
         context.close()
     return took
@@ -101,7 +101,7 @@ def use(browser: Any, app: Path) -> dict[str, Any]:
     """Run one session: switch pages while a job trains, stop jobs, and record the memory."""
     with serving(app) as server, watching(server.pid) as peak:
         page = browser.new_context().new_page()
-        page.goto(server.url, timeout=PATIENCE)
+        page.goto(server.url, timeout=TIMEOUT)
         headings = _headings(page)
         switches = _switches(page, headings)
         stops = [_stop(page) for _ in range(STOPS)]
@@ -121,9 +121,9 @@ def _headings(page: Any) -> dict[str, str]:
     """Return the heading of each page, used to detect that a switch has happened."""
     headings = {}
     for name in PAGES:
-        _link(page, name).click(timeout=PATIENCE)
+        _link(page, name).click(timeout=TIMEOUT)
         page.wait_for_timeout(1000)
-        page.wait_for_function(_SHOWN, arg=[HEADING, IDLE, None], timeout=PATIENCE)
+        page.wait_for_function(_SHOWN, arg=[HEADING, IDLE, None], timeout=TIMEOUT)
         headings[name] = page.locator(HEADING).first.inner_text().strip()
     if len(set(headings.values())) < len(headings):
         raise Unavailable(f"the pages' headings must differ, to tell when one has been switched to (got {headings}).")
@@ -143,7 +143,7 @@ def _switches(page: Any, headings: dict[str, str]) -> list[dict[str, Any]]:
         taken = [{"to": to, "seconds": switch(page, to, headings[to])} for to in [*order, TRAIN]]
         if _trains(page):
             kept += taken
-            say("app: page switches: " + ", ".join(f"{one['to']} {one['seconds']:.2f} s" for one in taken))
+            log("app: page switches: " + ", ".join(f"{one['to']} {one['seconds']:.2f} s" for one in taken))
     raise Unavailable(f"no job trained long enough for {SWITCHES} page switches (got {len(kept)}).")
 
 
@@ -151,8 +151,8 @@ def switch(page: Any, name: str, heading: str) -> float:
     """Return the seconds from clicking a page in the navigation until its heading appears and its script ends."""
     link = _link(page, name)
     began = time.perf_counter()
-    link.click(timeout=PATIENCE)
-    page.wait_for_function(_SHOWN, arg=[HEADING, IDLE, heading], timeout=PATIENCE)
+    link.click(timeout=TIMEOUT)
+    page.wait_for_function(_SHOWN, arg=[HEADING, IDLE, heading], timeout=TIMEOUT)
     return time.perf_counter() - began
 
 
@@ -163,10 +163,10 @@ def _stop(page: Any) -> float:
     if not _trains(page):
         raise Unavailable("a job ended by itself before it could be stopped.")
     began = time.perf_counter()
-    button(page, STOP).click(timeout=PATIENCE)
-    page.wait_for_function(_SAYS, arg=STOPPED, timeout=PATIENCE)
+    button(page, STOP).click(timeout=TIMEOUT)
+    page.wait_for_function(_SAYS, arg=STOPPED, timeout=TIMEOUT)
     took = time.perf_counter() - began
-    say(f"app: Stop: {took:.2f} s")
+    log(f"app: Stop: {took:.2f} s")
     _until(page, lambda: not button(page, STOP, disabled=False).count(), f"{STOP} can still be pressed after {STOP}")
     return took
 
@@ -178,8 +178,8 @@ def _train(page: Any) -> None:
         if field.input_value() != STEPS:
             field.fill(STEPS)
             field.press("Enter")
-            page.wait_for_function(_SHOWN, arg=[HEADING, IDLE, None], timeout=PATIENCE)
-        button(page, START).click(timeout=PATIENCE)
+            page.wait_for_function(_SHOWN, arg=[HEADING, IDLE, None], timeout=TIMEOUT)
+        button(page, START).click(timeout=TIMEOUT)
         _until(page, lambda: _trains(page), f"no job that can be stopped follows {START}")
 
 
@@ -188,7 +188,7 @@ def _trains(page: Any) -> bool:
 
 
 def _until(page: Any, condition: Callable[[], bool], otherwise: str) -> None:
-    for _ in range(PATIENCE // 50):
+    for _ in range(TIMEOUT // 50):
         if condition():
             return
         page.wait_for_timeout(50)
@@ -205,6 +205,6 @@ def _link(page: Any, name: str) -> Any:
     """Return the link to a page; open its section first if it is closed."""
     link = page.get_by_test_id(LINK).filter(has_text=name)
     if not link.count():
-        page.get_by_test_id(SECTION).filter(has_text=PAGES[name]).click(timeout=PATIENCE)
-        link.wait_for(timeout=PATIENCE)
+        page.get_by_test_id(SECTION).filter(has_text=PAGES[name]).click(timeout=TIMEOUT)
+        link.wait_for(timeout=TIMEOUT)
     return link

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import miii
-from benchmarks.table import ROOT, Result, Row, say
+from benchmarks.table import ROOT, Result, Row, log
 from miii import reports
 from miii.analysis import compare
 from miii.model.config import ModelConfig
@@ -112,7 +112,7 @@ def run(seeds: int = SEEDS, names: tuple[str, ...] = tuple(COMPARISONS)) -> Resu
     return Result(rows, raw)
 
 
-def made(name: str, seeds: int) -> list[compare.Compared]:
+def generated(name: str, seeds: int) -> list[compare.ComparedRun]:
     """Return the runs of a comparison; train and measure those missing from its file."""
     place = HOME / f"{name}.jsonl"
     found = {(each.architecture, each.seed): each for each in (compare.load(place) if place.exists() else ())}
@@ -129,7 +129,7 @@ def made(name: str, seeds: int) -> list[compare.Compared]:
     return list(found.values())
 
 
-def _same(kept: compare.Compared, config: RunConfig) -> bool:
+def _same(kept: compare.ComparedRun, config: RunConfig) -> bool:
     return kept.terms == compare.terms(config) and kept.optimizer == compare.optimizer(config)
 
 
@@ -153,7 +153,7 @@ def chosen(name: str) -> dict[str, int]:
             assert last.evaluation is not None
             accuracy = last.evaluation.scores.get("auc", last.evaluation.test_accuracy)
             of.append({"optimizer": wanted[i], "grokked_at": last.grokked_at, "accuracy": accuracy})
-            say(f"architectures: {compare.architecture(config)}, tried {of[-1]}")
+            log(f"architectures: {compare.architecture(config)}, tried {of[-1]}")
             place.parent.mkdir(parents=True, exist_ok=True)
             write_json(place, kept)
 
@@ -167,11 +167,11 @@ def _with(config: RunConfig, name: str, optimizer: int) -> RunConfig:
     return config.model_copy(update={"optimizer": OPTIMIZERS[name][optimizer]})
 
 
-def _measured(config: RunConfig) -> compare.Compared:
+def _measured(config: RunConfig) -> compare.ComparedRun:
     folder = Path(tempfile.mkdtemp()) / "run"
     try:
         found = reports.measure(miii.runs.record(folder, miii.train(config)))
     finally:
         shutil.rmtree(folder.parent, ignore_errors=True)
-    say(f"architectures: {found.architecture}, seed {found.seed}, grokked at {found.grokked_at}, {found.measures}")
+    log(f"architectures: {found.architecture}, seed {found.seed}, grokked at {found.grokked_at}, {found.measures}")
     return found

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.table import ROOT, Result, Row, say
+from benchmarks.table import ROOT, Result, Row, log
 from miii import RunConfig, cost
 
 FACTOR = 2.0  #: goal: largest ratio between estimate and measurement, either way
@@ -74,7 +74,7 @@ def run() -> Result:
     for what, config in CASES:
         found, told = measured(what, config), estimated(what, config)
         ratios = {name: getattr(told, name) / found[name] for name in ("nbytes", "disk", "flops") if found.get(name)}
-        say(f"cost: {what} {json.dumps(config)}: {', '.join(f'{name} {ratio:.2f}' for name, ratio in ratios.items())}")
+        log(f"cost: {what} {json.dumps(config)}: {', '.join(f'{name} {ratio:.2f}' for name, ratio in ratios.items())}")
         raw.append({"what": what, "config": config, "found": found, "ratios": ratios})
     for name, words in (("nbytes", "peak memory"), ("flops", "operations"), ("disk", "disk")):
         ratios = [case["ratios"][name] for case in raw if name in case["ratios"] and case["ratios"][name]]

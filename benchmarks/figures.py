@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.app import BROWSER_ARGUMENTS, CHROMIUM, HEADING, IDLE, SLIDER
-from benchmarks.server import PATIENCE, serving
-from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile, say
+from benchmarks.server import TIMEOUT, serving
+from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log, percentile
 
 RUN = "add-113"
 MOVED = ("fourier", "attention", "neurons")  #: pages for the slider moves
@@ -55,7 +55,7 @@ def measure(browser: Any) -> dict[str, Any]:
         page = _page(browser)
         moves = {name: _moves(page, f"{server.url}{name}?run={RUN}") for name in MOVED}
         for name, seconds in moves.items():
-            say(f"figures: slider on {name}: median {statistics.median(seconds):.3f} s")
+            log(f"figures: slider on {name}: median {statistics.median(seconds):.3f} s")
         visits = {name: _visit(page, f"{server.url}{name}?run={RUN}") for name in _names()}
         page.context.close()
     with serving(ROOT / "benchmarks" / "sides" / "heatmap.py", PYTHONPATH=str(ROOT)) as server:
@@ -99,7 +99,7 @@ def _names() -> list[str]:
 
 def _page(browser: Any) -> Any:
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.set_default_timeout(PATIENCE)
+    page.set_default_timeout(TIMEOUT)
     page.add_init_script(_LISTEN)
     return page
 

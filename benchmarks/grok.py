@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, say, seeds_of, spread
+from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log, seeds_of, spread
 
 MEDIAN_STEP, MEDIAN_SECONDS = 150, 2.5  #: goals
 
@@ -22,7 +22,7 @@ def run(sets: Sequence[range]) -> Result:
         found = []
         for seed in seeds:
             found.append(_fresh(seed))
-            say(f"grok: seed {seed}: {_brief(found[-1])}")
+            log(f"grok: seed {seed}: {_brief(found[-1])}")
         rows += _rows(found, seeds_of(seeds))
         runs += found
     return Result(rows, {"runs": runs})

@@ -23,8 +23,8 @@ from pydantic.fields import FieldInfo
 from safetensors.torch import save
 
 from benchmarks import app
-from benchmarks.server import PATIENCE, serving, watching
-from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, percentile, say
+from benchmarks.server import TIMEOUT, serving, watching
+from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log, percentile
 from miii import KINDS, TASKS, InputError, ModelConfig, RunConfig, cost
 from miii.model.transformer import Transformer
 
@@ -95,7 +95,7 @@ def attack(seconds: float) -> dict[str, Any]:
                     try:
                         _try(page, server.url, what, value, found)
                     except Exception as error:  # a refused or disconnected visitor continues
-                        say(f"hostile: visitor {seed}: {type(error).__name__}: {str(error)[:100]!r}")
+                        log(f"hostile: visitor {seed}: {type(error).__name__}: {str(error)[:100]!r}")
                 browser.close()
 
         visitors = [threading.Thread(target=visitor, args=(seed,)) for seed in range(2)]
@@ -104,7 +104,7 @@ def attack(seconds: float) -> dict[str, Any]:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=app.CHROMIUM, args=app.BROWSER_ARGUMENTS)
             page = browser.new_page()
-            page.set_default_timeout(PATIENCE)
+            page.set_default_timeout(TIMEOUT)
             for address in READ:  # compute shared results first
                 _read(page, server.url, address)
             turn = 0

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, say, spread
+from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log, spread
 
 TIMES = 7  #: interpreters per statement, alternating, after one that warms the file cache
 GOAL = 2.0  #: seconds
@@ -32,7 +32,7 @@ def run(times: int = TIMES) -> Result:
     rows = []
     for name, values in seconds.items():
         median, note = statistics.median(values), spread(values)
-        say(f"import: {name}: {median:.2f} s{note}")
+        log(f"import: {name}: {median:.2f} s{note}")
         what = f'`python -c "{name}"`, wall clock, median of {times}'
         if name.startswith("import miii"):
             rows.append(at_most(f"{what}, no streamlit in sys.modules", median, GOAL, "s", note))

@@ -26,7 +26,7 @@ from coverage import CoverageData
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_TESTS = 40  # that are tried on one mutant, those that run the fewest lines first
-PATIENCE = 240  # seconds for one mutant; more counts as killed, as the tests hang
+TIMEOUT = 240  # seconds for one mutant; more counts as killed, as the tests hang
 REPLACED = ("Add_Sub", "Sub_Add", "Mul_Add", "Div_Mul", "FloorDiv_Mul", "Mod_Mul", "Pow_Mul")
 COMPARED = ("Eq_NotEq", "NotEq_Eq", "Lt_LtE", "LtE_Lt", "Gt_GtE", "GtE_Gt", "Is_IsNot", "IsNot_Is")
 OPERATORS = (
@@ -90,7 +90,7 @@ def killed(tree: Path, tests: list[str]) -> str:
 
         options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "no:cov", "--no-header", "-o", "addopts="]
         os._exit(int(pytest.main([*options, *tests])))
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.table import Unavailable
 
-PATIENCE = 60_000  #: milliseconds after which a missing element or server counts as broken
+TIMEOUT = 60_000  #: milliseconds after which a missing element or server counts as broken
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def serving(app: Path, **environment: str) -> Iterator[Server]:
         )
         try:
             while not _answers(port):
-                if process.poll() is not None or time.perf_counter() - began > PATIENCE / 1000:
+                if process.poll() is not None or time.perf_counter() - began > TIMEOUT / 1000:
                     raise Unavailable("the server does not start.")
                 time.sleep(0.01)
             yield Server(f"http://127.0.0.1:{port}/", process.pid, began)

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from benchmarks import app
-from benchmarks.server import PATIENCE, megabytes, serving
-from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, say
+from benchmarks.server import TIMEOUT, megabytes, serving
+from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log
 
 SECONDS, SHORT, LONG = 600, 150, 3000  #: total time; steps of a run that finishes, and of one to stop
 SLOPE = 5.0  #: goal: MB per minute over the second half
@@ -88,7 +88,7 @@ def share(browser: Any, seconds: float) -> dict[str, Any]:
         for trainer, reader in itertools.cycle([sessions, sessions[::-1]]):
             for _ in _round(server.url, trainer, reader):
                 memory.append((time.monotonic() - began, megabytes(server.pid)))
-            say(f"sharing: {memory[-1][0]:.0f} s, {memory[-1][1]:.0f} MB")
+            log(f"sharing: {memory[-1][0]:.0f} s, {memory[-1][1]:.0f} MB")
             if memory[-1][0] >= seconds:
                 break
         peak = megabytes(server.pid, "VmHWM")
@@ -110,7 +110,7 @@ def share(browser: Any, seconds: float) -> dict[str, Any]:
 
 def _page(browser: Any, errors: list[str]) -> Any:
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.set_default_timeout(PATIENCE)
+    page.set_default_timeout(TIMEOUT)
     # ignore missing resources: Streamlit requests some from other hosts
     page.on(
         "console", lambda m: errors.append(m.text) if m.type == "error" and "Failed to load" not in m.text else None

@@ -3,7 +3,7 @@
 import statistics
 from typing import Any
 
-from benchmarks.table import Result, Row, say
+from benchmarks.table import Result, Row, log
 from miii import recipe, training
 from miii.analysis import sieve
 from miii.model.transformer import Transformer
@@ -42,7 +42,7 @@ def soon(seed: int) -> dict[str, Any]:
     """Train the default recipe on one seed; return when and why it stopped."""
     config = recipe(task=Primes(seed=seed))
     last = next(step for step in training.train(config) if step.last)
-    say(f"sieve: seed {seed}, grokked at {last.grokked_at}, {last.seconds_to_grok} s")
+    log(f"sieve: seed {seed}, grokked at {last.grokked_at}, {last.seconds_to_grok} s")
     return {"seed": seed, "grokked_at": last.grokked_at, "seconds_to_grok": last.seconds_to_grok}
 
 
@@ -69,7 +69,7 @@ def claim(config: RunConfig) -> dict[str, Any]:
         "probe_r2_untrained": sieve.probe(untrained, task, (3,)).best(3),
         "adds": added.adds,
     }
-    say(f"sieve: {values}")
+    log(f"sieve: {values}")
     return values
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import miii
-from benchmarks.table import Result, Row, say
+from benchmarks.table import Result, Row, log
 from miii import numbers, runs, sparse
-from miii.sparse.judge import Judged, Recall
+from miii.sparse.evaluation import Recall, Scores
 from miii.sparse.network import PAPER, GridConfig
 from miii.training.config import RunConfig
 
@@ -21,13 +21,13 @@ SIEVES = (5, 7, 13)  #: trial division by the primes up to each
 def run() -> Result:
     """Train both networks on a million integers and measure them on the next two million."""
     with tempfile.TemporaryDirectory() as folder:
-        found = {"grid": grid(Path(folder) / "grid").judged, "digits": digits(Path(folder) / "digits")[1]}
+        found = {"grid": grid(Path(folder) / "grid").scores, "digits": digits(Path(folder) / "digits")[1]}
     rows = [
         *_rows(found["grid"], "sparse grid, 10^6 integers for training", GRID),
         *_rows(found["digits"], "digits in base 210, 10^6 integers for training", DIGITS),
     ]
     low, high = GridConfig(**PAPER).middle, GridConfig(**PAPER).end
-    sieves = {q: sparse.judge.sieve_recall(low, high, numbers.primes_below(q + 1)) for q in SIEVES}
+    sieves = {q: sparse.evaluation.sieve_recall(low, high, numbers.primes_below(q + 1)) for q in SIEVES}
     rows += [Row(f"trial division by the primes up to {q}", _said(recall)) for q, recall in sieves.items()]
     return Result(rows, {name: each.to_json() for name, each in found.items()})
 
@@ -36,7 +36,7 @@ def grid(folder: Path) -> sparse.files.Grid:
     """Train the network on the grid and save it in a folder."""
     steps = sparse.training.train(GridConfig(**PAPER))
     found = sparse.files.save(folder, next(step for step in steps if step.last))
-    say(f"sparse: grid {found.judged}")
+    log(f"sparse: grid {found.judged}")
     return found
 
 
@@ -49,18 +49,18 @@ def digits_config() -> RunConfig:
     return miii.recipe(task=task, snapshots=1, **changes)
 
 
-def digits(folder: Path) -> tuple[runs.Run, Judged]:
+def digits(folder: Path) -> tuple[runs.Run, Scores]:
     """Train the transformer on digits, save its run in a folder and its scores as the run's report."""
     config = digits_config()
     run = runs.record(folder, miii.train(config))
     assert isinstance(config.task, miii.Primes)
-    found = sparse.judge.of_digits(run.model(), run.task(), config.task)
+    found = sparse.evaluation.of_digits(run.model(), run.task(), config.task)
     runs.save_report(run, found.to_json())
-    say(f"sparse: digits {found}")
+    log(f"sparse: digits {found}")
     return run, found
 
 
-def _rows(found: Judged, what: str, goal: float) -> list[Row]:
+def _rows(found: Scores, what: str, goal: float) -> list[Row]:
     recall = found.test
     return [
         Row(f"{what}: recall on held-out primes", f"{recall.primes:.4f}", f">= {PRIMES}", recall.primes >= PRIMES),

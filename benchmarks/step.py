@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.sides.miii import step_config
-from benchmarks.table import ROOT, Result, Row, Unavailable, at_least, say, spread
+from benchmarks.table import ROOT, Result, Row, Unavailable, at_least, log, spread
 from benchmarks.worker import Worker, worker
 
 DEFAULT_RATIO, FLOAT32_RATIO, SHARE = 10.0, 4.0, 60.0  #: goals
@@ -44,7 +44,7 @@ def run(venv: Path, repetitions: int, steps: int) -> Result:
             "matmul": enter(worker(sys.executable, "benchmarks.sides.matmul", "auto", cwd=ROOT)),
         }
         same = _compare(given, found, config)
-        say(f"step: the same model: {same}")
+        log(f"step: the same model: {same}")
         measured: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
         for turn in range(repetitions + 1):
             lr = rates[turn * steps : (turn + 1) * steps]
@@ -53,7 +53,7 @@ def run(venv: Path, repetitions: int, steps: int) -> Result:
                 if turn:
                     measured[name].append(answer)
             if turn:
-                say(f"step: repetition {turn}: " + ", ".join(_brief(name, measured[name][-1]) for name in measured))
+                log(f"step: repetition {turn}: " + ", ".join(_brief(name, measured[name][-1]) for name in measured))
         ready = {name: side.ready for name, side in sides.items()}
     raw = {"sides": ready, "same": same, "steps": steps, "repetitions": measured}
     return Result(_rows(measured, ready, same, steps), raw)
@@ -123,7 +123,7 @@ def environment(venv: Path) -> Path:
     python = venv.absolute() / "bin" / "python"
     if _installed(python, wanted):
         return python
-    say(f"step: installing TransformerLens into {venv}, once: a minute or more")
+    log(f"step: installing TransformerLens into {venv}, once: a minute or more")
     # torch first: transformer_lens alone would pull the newest CUDA build, several GB
     for command in (
         [sys.executable, "-m", "venv", str(venv)],

@@ -100,6 +100,6 @@ def machine_row(facts: dict[str, Any]) -> Row:
     )
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """Print progress to stderr; stdout is for the table."""
     print(text, file=sys.stderr, flush=True)

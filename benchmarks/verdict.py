@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.table import Result, Row, say, seeds_of
+from benchmarks.table import Result, Row, log, seeds_of
 
 CONTROL_SEEDS = 5
 
@@ -18,7 +18,7 @@ CONTROLS: dict[str, dict[str, Any]] = {
         "train_fraction": 0.1, "weight_decay": 0, "lr": 1e-3, "schedule": "constant",
     },
     "98 % for training, without weight decay": {"train_fraction": 0.98, "weight_decay": 0},
-    "relabelled": {"operation": "relabelled"},
+    "relabeled": {"operation": "relabeled"},
 }  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def _one(name: str, changes: dict[str, Any]) -> dict[str, Any]:
         if name == "untrained":
             break
     report = verdict.analyze(model.requires_grad_(False), task).to_json()
-    say(
+    log(
         f"verdict: {name}, seed {config.task.seed}: {report['verdict']}; train {report['train_accuracy']:.3f}, "
         f"test {report['test_accuracy']:.3f}, R^2 {report['logit_variance_explained']:.3f}, "
         f"agreement {report['argmax_agreement']:.4f}, steering {report['steering_accuracy']:.4f} "

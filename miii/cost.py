@@ -14,7 +14,7 @@ from miii.model.wiring import BLOCKS
 from miii.tasks.task import Sizes, TaskConfig
 from miii.training import snapshot_steps
 from miii.training.config import RunConfig
-from miii.training.evaluation import ALL, CHUNK, EVERYWHERE, SIDE
+from miii.training.evaluation import CHUNK, EVERYWHERE_FACTOR, MAX_EXAMPLES, MAX_PER_SPLIT
 from miii.training.optim import SGD, Muon
 
 IDLE = 15_000_000  #: overhead in bytes: thread stacks, allocator reserve, a chart
@@ -104,24 +104,24 @@ def parameters(config: RunConfig) -> int:
 def training(config: RunConfig) -> Cost:
     """Return the cost of training to the last step, including evaluations and the run's folder."""
     model, sizes, weights = config.model, config.task.sizes, parameters(config)
-    batch = min(config.batch_size or sizes.examples, config.task.most_train)
+    batch = min(config.batch_size or sizes.examples, config.task.max_train)
     evaluated = _evaluated(sizes)
     forward = _forward(model, sizes)
     optimizer = {SGD: 1, Muon: 2.5}.get(type(config.optimizer), 2)
-    asked = sizes.n_ctx if sizes.everywhere else 1
-    held = _data(sizes) + weights * (4 + 4 + 4 * optimizer + 8 + 4 + 2)
+    positions = sizes.n_ctx if sizes.everywhere else 1
+    resident = _data(sizes) + weights * (4 + 4 + 4 * optimizer + 8 + 4 + 2)
     step = 4 * batch * forward.kept * 1.15
     at_once = min(evaluated, CHUNK // 8 if sizes.everywhere else CHUNK)
-    evaluation = 8 * at_once * forward.kept / model.n_layers / 2 + 8 * evaluated * asked * sizes.d_vocab_out * 2
+    evaluation = 8 * at_once * forward.kept / model.n_layers / 2 + 8 * evaluated * positions * sizes.d_vocab_out * 2
     evaluations = 1 + math.ceil(config.steps / config.eval_every)
-    a_step = 6 * (batch * forward.macs + _shared(model, sizes)) + _update(config)
+    step_flops = 6 * (batch * forward.macs + _shared(model, sizes)) + _update(config)
     chunks = math.ceil(evaluated / at_once)
-    an_evaluation = 2 * (evaluated * forward.macs + chunks * _shared(model, sizes))
-    flops = config.steps * a_step + evaluations * an_evaluation
+    evaluation_flops = 2 * (evaluated * forward.macs + chunks * _shared(model, sizes))
+    flops = config.steps * step_flops + evaluations * evaluation_flops
     # 2 bytes per weight in a snapshot, 4 in the last, plus the training state
     disk = weights * (2 * len(snapshot_steps(config.steps, config.snapshots)) + 2 + 4 * (1 + optimizer))
     disk += 400 * evaluations
-    return Cost(round(IDLE + held + max(step, evaluation)), flops, round(disk), a_step)
+    return Cost(round(IDLE + resident + max(step, evaluation)), flops, round(disk), step_flops)
 
 
 def data(task: TaskConfig) -> Cost:
@@ -158,10 +158,10 @@ def pages(config: RunConfig) -> dict[str, Cost]:
 
 def _evaluated(sizes: Sizes) -> int:
     """Return the number of examples in an evaluation."""
-    share = EVERYWHERE if sizes.everywhere else 1
-    if sizes.examples <= ALL // share:
+    share = EVERYWHERE_FACTOR if sizes.everywhere else 1
+    if sizes.examples <= MAX_EXAMPLES // share:
         return sizes.examples
-    return min(sizes.examples, 2 * SIDE // share + sizes.validation)
+    return min(sizes.examples, 2 * MAX_PER_SPLIT // share + sizes.validation)
 
 
 def _data(sizes: Sizes) -> float:

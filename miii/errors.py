@@ -19,12 +19,12 @@ class InputError(ValueError):
         super().__init__(shortened(text, LONGEST).encode(errors="backslashreplace").decode())
 
 
-def shortened(text: str, most: int) -> str:
-    """Return the text, cut in the middle to at most ``most`` characters."""
-    if len(text) <= most:
+def shortened(text: str, length: int) -> str:
+    """Return the text, cut in the middle to at most ``length`` characters."""
+    if len(text) <= length:
         return text
-    head = (most - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
+    head = (length - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
 
 
 def quoted(value: object) -> str:

@@ -56,11 +56,11 @@ def available_memory() -> int:
     lines = (line.split() for line in info.read_text().splitlines())
     left = next(1024 * int(line[1]) for line in lines if line[0] == "MemAvailable:")
     try:
-        most = (group / "memory.max").read_text().strip()
+        limit = (group / "memory.max").read_text().strip()
         used = int((group / "memory.current").read_text())
     except (OSError, ValueError):
         return left
-    return left if most == "max" else min(left, int(most) - used)
+    return left if limit == "max" else min(left, int(limit) - used)
 
 
 def processor() -> str:

@@ -18,7 +18,7 @@ from miii.training.config import RunConfig
 from miii.training.evaluation import Evaluation
 
 Status = Literal["queued", "running", "pausing", "stopping", "paused", "stopped", "finished", "failed"]
-OVER: tuple[Status, ...] = ("paused", "stopped", "finished", "failed")  #: final states
+FINAL: tuple[Status, ...] = ("paused", "stopped", "finished", "failed")  #: final states
 
 
 @dataclass
@@ -49,16 +49,16 @@ class Job:
         return self.folder.name
 
     @property
-    def over(self) -> bool:
+    def ended(self) -> bool:
         """Whether the job is in a final state."""
-        return self.status in OVER
+        return self.status in FINAL
 
     def wait(self, seconds: float) -> bool:
         """Wait up to ``seconds`` for the job to end; return whether it has."""
         end = time.monotonic() + seconds
-        while not self.over and time.monotonic() < end:
+        while not self.ended and time.monotonic() < end:
             time.sleep(0.01)
-        return self.over
+        return self.ended
 
     @property
     def rate(self) -> float | None:
@@ -154,7 +154,7 @@ class Jobs:
 
     def _submit(self, job: Job, steps: Callable[[], Iterator[Step]]) -> Job:
         with self._lock:
-            if job.name in self._jobs and not self._jobs[job.name].over:
+            if job.name in self._jobs and not self._jobs[job.name].ended:
                 raise InputError(f"name must be one that no job has (got {quoted(job.name)}).")
             self._jobs[job.name] = job
             self._queue.append((job, steps))
@@ -182,7 +182,7 @@ class Jobs:
             if job.status == "queued":
                 self._queue = deque(item for item in self._queue if item[0] is not job)
                 job.status = "stopped"
-            elif not job.over:
+            elif not job.ended:
                 job.status = "stopping"
             job.stop.set()
 
@@ -196,7 +196,7 @@ class Jobs:
     def close(self) -> None:
         """Stop all jobs and wait for them; started runs can be resumed."""
         for job in self.all():
-            if not job.over:
+            if not job.ended:
                 self.stop(job)
         with self._lock:
             self._closed = True
@@ -205,7 +205,7 @@ class Jobs:
             thread.join()
 
     def _work(self) -> None:
-        be_nice()
+        lower_priority()
         while True:
             with self._lock:
                 while not self._queue and not self._closed:
@@ -219,7 +219,7 @@ class Jobs:
             job.run(steps)
 
 
-def be_nice() -> None:
+def lower_priority() -> None:
     """Lower this thread's priority; Linux only."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)

@@ -58,23 +58,23 @@ def smallest_prime_factor(n: Int[np.ndarray, " integers"]) -> Int[np.ndarray, " 
     return found
 
 
-def sample(generator: np.random.Generator, most: int, size: int) -> Int[np.ndarray, " size"]:
-    """Draw a uniformly random subset of ``size`` integers from 0 .. most - 1, ascending.
+def sample(generator: np.random.Generator, n: int, size: int) -> Int[np.ndarray, " size"]:
+    """Draw a uniformly random subset of ``size`` integers from 0 .. n - 1, ascending.
 
-    Memory grows with ``size``, not with ``most`` as in ``Generator.choice``.
+    Memory grows with ``size``, not with ``n`` as in ``Generator.choice``.
 
     Raises:
-        ValueError: ``size`` is larger than ``most``.
+        ValueError: ``size`` is larger than ``n``.
     """
-    if size > most:
-        raise ValueError(f"size must be at most {most} (got {size}).")
-    if 2 * size > most:  # draw the integers to omit instead
-        kept = np.ones(most, dtype=bool)
-        kept[sample(generator, most, most - size)] = False
+    if size > n:
+        raise ValueError(f"size must be at most {n} (got {size}).")
+    if 2 * size > n:  # draw the integers to omit instead
+        kept = np.ones(n, dtype=bool)
+        kept[sample(generator, n, n - size)] = False
         return np.flatnonzero(kept)
     drawn = np.empty(0, dtype=np.int64)
     while len(drawn) < size:  # keep the first of equal draws, so the order stays random
-        drawn = np.concatenate([drawn, generator.integers(most, size=size - len(drawn))])
+        drawn = np.concatenate([drawn, generator.integers(n, size=size - len(drawn))])
         _, first = np.unique(drawn, return_index=True)
         drawn = drawn[np.sort(first)]
     return np.sort(drawn)

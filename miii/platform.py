@@ -46,7 +46,7 @@ def give_back_memory() -> None:
         libc.malloc_trim(0)
 
 
-def run_apart(script: str, arguments: Sequence[str], text: str) -> "subprocess.CompletedProcess[bytes]":
+def run_in_subprocess(script: str, arguments: Sequence[str], text: str) -> "subprocess.CompletedProcess[bytes]":
     """Run a Python script in a subprocess, with ``text`` on stdin.
 
     For libraries that never free their memory: Vega takes 100 MB to draw one chart.

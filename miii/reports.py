@@ -158,7 +158,7 @@ def report_rollout(run: Run, step: int | None = None, ahead: int | None = None) 
     }
 
 
-def measure(run: Run) -> compare.Compared:
+def measure(run: Run) -> compare.ComparedRun:
     """Measure the final network of a finished run for a comparison, and summarize its training.
 
     Raises:
@@ -174,7 +174,7 @@ def measure(run: Run) -> compare.Compared:
     measures = _of_primes(model, examples, task) if isinstance(task, Primes) else _of_addition(model, examples)
     measures["attention_entropy"] = _attention_entropy(model, examples)
     column = "auc" if isinstance(task, Primes) else "test_accuracy"
-    return compare.Compared(
+    return compare.ComparedRun(
         run=run.name,
         architecture=compare.architecture(config),
         optimizer=compare.optimizer(config),

@@ -3,14 +3,14 @@
 import streamlit as st
 
 from miii.model.tap import sites
-from pages._kit import front, say
+from pages._kit import startup, write
 from pages._kit.step_picker import run_and_step
 from pages._tasks.view import view_of
 
-front.door()
+startup.run_app_first()
 
-say.title("Attention")
-say.text(
+write.title("Attention")
+write.text(
     r"""
 The answer is read at the last token, which knows none of the others: whatever it says of them has come to it through
 attention, $z = \mathrm{softmax}\left(q k^\top / \sqrt{d_\mathrm{head}}\right) v$, one pattern a head. If a network adds two
@@ -21,7 +21,7 @@ numbers, it should take from both, and take about as much from either.
 picked = run_and_step()
 run = picked.run
 if "pattern" not in sites(run.config.model):
-    say.info(
+    write.info(
         f"{run.name} has no attention: its positions exchange information by {run.config.model.mixer}, which has no pattern.",
         icon="info",
     )

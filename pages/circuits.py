@@ -6,16 +6,16 @@ import miii
 from miii import analysis, plots
 from miii.model.tap import sites
 from miii.plots.style import Chart
-from pages._kit import front, say
+from pages._kit import startup, write
 from pages._kit.cell import cell, shared
 from pages._kit.step_picker import step_of
 from pages._parts.circuits import edges
 from pages._tasks.modular.checks import all_pairs, modular_run
 
-front.door()
+startup.run_app_first()
 
-say.title("Circuits")
-say.text(
+write.title("Circuits")
+write.text(
     """
 A network is a graph: every part (the embedding, each head, each MLP) writes, and every later part reads, at some position. An
 edge is one part's output as one input hears it. **Corrupt** an edge, that is, let it carry what it would carry for another pair
@@ -54,13 +54,13 @@ def without_frequencies(name: str, step: int) -> Chart:
 if run.config.model.plain:
     edges.show(run, step)
 else:
-    say.info(
+    write.info(
         f"The graph of {name} has no edges that add up: its blocks are {run.config.model.block}, and positions exchange information "
         f"by {run.config.model.mixer}. Whole activations can be patched all the same.",
         icon="info",
     )
 
-say.header("Which activations carry the answer?", anchor="patching")
+write.header("Which activations carry the answer?", anchor="patching")
 by_head = st.toggle(
     "Head by head", key="by-head", bind="query-params", help="Single heads in place of whole activations"
 )
@@ -73,12 +73,12 @@ cell(
     by_head=by_head,
     width="content",
     alt="Share of the answer that each clean activation carries into a corrupted run, by site and position.",
-    see="Each cell puts one activation of the clean run into the corrupted one: 1 carries the whole answer over, 0 nothing. In "
+    caption="Each cell puts one activation of the clean run into the corrupted one: 1 carries the whole answer over, 0 nothing. In "
     f"logits, the clean answer is {sweep.clean:.3g} above the corrupted run's in the clean run and {sweep.corrupt:.3g} in the "
     "corrupted one: where these two hardly differ, as without training, the shares mean little.",
 )
 
-say.header("On which paths?", anchor="paths")
+write.header("On which paths?", anchor="paths")
 last, heads = run.config.model.n_layers - 1, range(run.config.model.n_heads)
 receivers: dict[str, tuple[str, int | None, int | None]] = {"logits": ("logits", None, None)}
 receivers[f"MLP {last}"] = ("mlp_pre", last, None)
@@ -106,15 +106,15 @@ cell(
     head=head,
     width="content",
     alt=f"Share of the answer carried over on the direct path to {receiver} from every sender and position.",
-    see="Only what the receiver hears of the sender is replaced; all other paths stay as in the corrupted run.",
+    caption="Only what the receiver hears of the sender is replaced; all other paths stay as in the corrupted run.",
 )
 
-say.header("Which frequencies does the answer need?", anchor="frequencies")
+write.header("Which frequencies does the answer need?", anchor="frequencies")
 all_pairs(run, task)
 cell(
     without_frequencies,
     name=name,
     step=step,
     alt="Loss with everything of each frequency removed from the logits.",
-    see="Everything in the logits that moves with either operand at that frequency is taken out, one frequency at a time.",
+    caption="Everything in the logits that moves with either operand at that frequency is taken out, one frequency at a time.",
 )

@@ -7,15 +7,15 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots, runs
-from miii.analysis.compare import ADDS, MEASURES, Compared
+from miii.analysis.compare import ADDS, MEASURES, ComparedRun
 from miii.errors import InputError
 from miii.model.wiring import BLOCKS, MIXERS, pairs
 from miii.plots.style import Chart
-from pages._kit import front, say
+from pages._kit import startup, write
 from pages._kit.cell import cell, stamp_of
 from pages._parts.compare import findings
 
-front.door()
+startup.run_app_first()
 
 OWN = "runs of yours"
 
@@ -35,12 +35,12 @@ def one_measure(comparison: str, measure: str) -> Chart:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def measured(name: str, stamp: float) -> Compared:
+def measured(name: str, stamp: float) -> ComparedRun:
     return miii.reports.measure(runs.open(name))
 
 
-say.title("Compare")
-say.text(
+write.title("Compare")
+write.text(
     """
 What does a transformer need? The draft sets attention beside convolution and recurrence, and speaks of blocks without skips and
 norms. Here each of them is a choice of two words, `--block` and `--mixer`, and learns the same task from the same split in the same
@@ -62,7 +62,7 @@ chosen = st.segmented_control(
 )
 
 
-def choose_own() -> list[Compared]:
+def choose_own() -> list[ComparedRun]:
     names = [
         run.name
         for run in runs.every()
@@ -77,12 +77,12 @@ def choose_own() -> list[Compared]:
         help="Finished runs on modular arithmetic or primes that share task, examples a step and steps.",
     )
     opened = [runs.open(name) for name in wanted]
-    analysis.compare.on_equal_terms([(run.name, analysis.compare.terms(run.config)) for run in opened])
+    analysis.compare.check_terms([(run.name, analysis.compare.terms(run.config)) for run in opened])
     with st.spinner("Taking the networks apart ..."):
         return [measured(run.name, stamp_of(run, "result.json")) for run in opened]
 
 
-def load(name: str) -> list[Compared]:
+def load(name: str) -> list[ComparedRun]:
     path: Path = home / f"{name}.jsonl"
     return list(analysis.compare.load(path))
 
@@ -91,32 +91,32 @@ try:
     found = choose_own() if chosen == OWN else load(str(chosen))
     frame = analysis.compare.table(found)
 except InputError as error:
-    say.info(error, icon="balance")
+    write.info(error, icon="balance")
     st.stop()
 summary = analysis.compare.summary(frame)
 known = [
     name for name in (*findings.TRAINING, *MEASURES) if name in summary and name != ADDS and summary[name].notna().any()
 ]
 
-say.header("One table", anchor="table")
-say.table(
+write.header("One table", anchor="table")
+write.table(
     findings.table(summary, known),
     column_config=findings.columns(known),
     width="stretch",
     name="compared-architectures",
 )
 with st.expander("Every run", icon=":material/table_rows:"):
-    say.table(frame, name="compared-runs")
+    write.table(frame, name="compared-runs")
 with st.expander("What the columns are", icon=":material/help:"):
-    say.text(
+    write.text(
         "\n".join(
             f"- **{analysis.compare.label(name)}**: {says}"
-            for name, says in findings.SAYS.items()
+            for name, says in findings.HELP.items()
             if name in (*known, ADDS)
         )
     )
 
-say.header("How they learn", anchor="curves")
+write.header("How they learn", anchor="curves")
 if chosen == OWN:
     title = "validation AUC" if "sieve_depth" in frame else "right answers, test split"
     curve = plots.learning(analysis.compare.curves(found), title)
@@ -126,11 +126,11 @@ else:
         every_run,
         comparison=str(chosen),
         stamp=(home / f"{chosen}.jsonl").stat().st_mtime,
-        alt="A line for every run: how much it answers right over its steps, coloured by architecture.",
-        see="Click an architecture in the legend to see it alone, and beside the legend to see all again.",
+        alt="A line for every run: how much it answers right over its steps, colored by architecture.",
+        caption="Click an architecture in the legend to see it alone, and beside the legend to see all again.",
     )
 
-say.header("What they compute", anchor="measures")
+write.header("What they compute", anchor="measures")
 worded = {analysis.compare.label(name): name for name in known}
 measure = worded[
     st.selectbox(
@@ -156,20 +156,20 @@ else:
         measure=measure,
         stamp=(home / f"{chosen}.jsonl").stat().st_mtime,
         alt=f"{measure} by architecture: the median over the seeds as a point, least and most as a line.",
-        see=findings.SAYS.get(measure, ""),
+        caption=findings.HELP.get(measure, ""),
     )
 if chosen != OWN:
-    say.text(findings.finding(str(chosen), summary))
+    write.text(findings.finding(str(chosen), summary))
 
-say.header("Which go together", anchor="pairs")
-say.text("Blocks that shape an attention matrix need attention; all others take every mixer.")
+write.header("Which go together", anchor="pairs")
+write.text("Blocks that shape an attention matrix need attention; all others take every mixer.")
 grid = pd.DataFrame(
     [
         {"block": block} | {mixer: "yes" if why is None else "no" for mixer, why in row.items()}
         for block, row in pairs().items()
     ]
 )
-say.table(grid, name="pairs-of-blocks-and-mixers")
+write.table(grid, name="pairs-of-blocks-and-mixers")
 left, right = st.columns(2)
 left.markdown("\n".join(f"- **{name}**: {wiring.about}" for name, wiring in BLOCKS.items()))
 right.markdown("\n".join(f"- **{name}**: {says}" for name, says in MIXERS.items()))

@@ -10,15 +10,15 @@ from miii.analysis.modular import verdict
 from miii.errors import InputError
 from miii.expression import in_words
 from miii.plots.style import Chart
-from pages._kit import front, say
+from pages._kit import startup, write
 from pages._kit.cell import cell, shared
 from pages._kit.step_picker import step_of
 from pages._tasks.modular.checks import all_pairs, modular_run
 
-front.door()
+startup.run_app_first()
 
-say.title("Formula")
-say.text(
+write.title("Formula")
+write.text(
     r"""
 If the network adds modulo $p$ on circles, then its $p^3$ logits should be a handful of cosines:
 
@@ -36,7 +36,7 @@ p = all_pairs(run, task)
 try:
     analysis.formula.check_task(task)
 except InputError as error:
-    say.info(f"There is no formula to ask for: {error}")
+    write.info(f"There is no formula to ask for: {error}")
     st.stop()
 
 
@@ -89,32 +89,32 @@ keys = report.key_frequencies
 asked = in_words(*task.multipliers)
 added = report.computes or "a + b"
 
-say.header("The verdict", anchor="verdict")
+write.header("The verdict", anchor="verdict")
 if report.verdict == "modular addition":
-    say.box(
+    write.box(
         "success",
         f"**Modular addition**: at step {step} the network computes $c = {added}$ modulo {p} on circles.",
         "verified",
     )
-elif report.verdict == "memorised":
-    say.box(
+elif report.verdict == "memorized":
+    write.box(
         "warning",
-        f"**Memorised**: at step {step} the network answers {report.train_accuracy:.1%} of its training pairs right, and "
+        f"**Memorized**: at step {step} the network answers {report.train_accuracy:.1%} of its training pairs right, and "
         f"{report.test_accuracy:.1%} of the others.",
         "inventory_2",
     )
 else:
-    say.box(
+    write.box(
         "info",
         f"**None**: at step {step} not all of the evidence for modular addition, in this order of the tokens, is there.",
         "help",
     )
 if {abs(multiplier) for multiplier in task.multipliers} != {1}:
-    say.caption(
+    write.caption(
         f"The task is ${asked}$, a sum of multiples. The verdict asks for waves in $\\pm a \\pm b$, so of this task the evidence below "
         "is what counts: it is measured for the combination that the formula itself found."
     )
-say.table(
+write.table(
     [
         {"evidence": text, "measured": measured, "asked for": asked}
         for text, measured, asked in (
@@ -136,22 +136,22 @@ say.table(
     },
     name="verdict-evidence",
 )
-say.caption(
+write.caption(
     "All must hold, and the formula must be one in ± a ± b − c. The first two are measured on pairs that the formula was "
     "not fitted to. That the formula answers right is no evidence, see below."
     + ("" if report.train_accuracy is not None else " Which pairs trained it is unknown, so memory cannot be told.")
 )
 
-say.header("The formula", anchor="formula")
+write.header("The formula", anchor="formula")
 if fit.formula.terms:
     lines = r" \\ &+ ".join(fit.formula.latex_terms())
-    say.latex(rf"\begin{{aligned}} \mathrm{{logit}}(c \mid a, b) \approx{{}}& {lines} \end{{aligned}}")
+    write.latex(rf"\begin{{aligned}} \mathrm{{logit}}(c \mid a, b) \approx{{}}& {lines} \end{{aligned}}")
     cell(
         terms,
         name=name,
         step=step,
         alt="Amplitudes of the formula's terms.",
-        see="Two parameters a term, amplitude and phase (in radians), and three integers: "
+        caption="Two parameters a term, amplitude and phase (in radians), and three integers: "
         + (
             f"all terms that weigh are waves in ${report.computes} - c$."
             if report.computes
@@ -169,13 +169,13 @@ if fit.formula.terms:
         help="The formula as a SymPy expression with all digits",
     )
 else:
-    say.text(
+    write.text(
         "The network has no key frequency at this step, so the formula is **0**: it explains nothing. Why there is none: "
         f"{analysis.fourier.model_choice(run.model(step)).why_none}."
     )
 
-say.header("Run the formula instead of the network", anchor="instead")
-say.text(
+write.header("Run the formula instead of the network", anchor="instead")
+write.text(
     r"""
 A sum of $\cos w_k(a + b - c)$ with positive amplitudes is largest at $c = a + b$, whatever it was fitted to: it *contains* the
 sum. So its accuracy proves nothing. What does is how much of the network it explains. Compare the same fit, at the same
@@ -197,7 +197,7 @@ if earlier:
             help="The last one before half of the test pairs are answered right is offered, if there is one",
         )
 else:
-    say.caption("There is no earlier snapshot to compare with.")
+    write.caption("There is no earlier snapshot to compare with.")
 if keys:
     columns = {step: fit} if other is None else {other: fitted(name, step, other), step: fit}
     measures = {
@@ -206,41 +206,41 @@ if keys:
         "variance of the logits explained": {at: found.variance_explained for at, found in columns.items()},
         "same answer as the network": {at: found.argmax_agreement for at, found in columns.items()},
     }
-    say.table(
+    write.table(
         [{"measure": text} | {f"step {at}": value for at, value in row.items()} for text, row in measures.items()],
         width="content",
         column_config={f"step {at}": st.column_config.NumberColumn(format="percent") for at in columns},
         name="network-and-formula",
     )
     divergence = " and ".join(f"{found.kl:.3g} nats at step {at}" for at, found in columns.items())
-    say.caption(
+    write.caption(
         f"KL divergence from the network to the formula: {divergence}. Loss of the formula at step {step}: {fit.loss:.3g} nats; "
         f"of the network: {report.loss:.3g}."
     )
 else:
-    say.caption("Without a key frequency there is no formula to run.")
+    write.caption("Without a key frequency there is no formula to run.")
 
-say.header("What else does the network do?", anchor="beside")
+write.header("What else does the network do?", anchor="beside")
 cell(
     kinds,
     name=name,
     step=step,
     other=other,
     alt="Stacked bars of the logits' variance by kind of wave.",
-    see=f"“The formula's waves” are here those in ${asked} - c$ at the key frequencies of step {step}; “the sum” is ${asked}$. “The "
+    caption=f"“The formula's waves” are here those in ${asked} - c$ at the key frequencies of step {step}; “the sum” is ${asked}$. “The "
     "sum, unlike from answer to answer” is a wave in the sum that one answer follows differently from the next. "
     f"What depends on the answer alone, {report.constant_share:.1%} of the logits' squares at step {step}, is no variance over "
     "the pairs and left out.",
 )
-say.caption(
+write.caption(
     "Measured for addition modulo 113 by the default recipe: a split drawn at random gives some answers more training pairs than "
     "others, and the networks treat these answers a little differently. With as many training pairs of each answer (the option "
     "“balanced” of the Train page) the formula explains 95.5% of the variance on average over seeds 0 to 9, in place of 93.2% "
     "(docs/LOG.md)."
 )
 
-say.header("Turn it, and see what it answers", anchor="steering")
-say.text(
+write.header("Turn it, and see what it answers", anchor="steering")
+write.text(
     rf"""
 The strongest evidence is to *use* what was found. In the output of the last MLP, each key frequency $k$ has a plane in which
 $\cos w_k({added})$ and $\sin w_k({added})$ stand, found by regression. Turn all these planes by the angle $w_k s$, touch nothing
@@ -255,13 +255,13 @@ if keys:
             name=name,
             step=step,
             alt="Share of all pairs answered with s more, for every s, and of the control.",
-            see=f"Mean over s: {report.steering_accuracy:.2%} of all pairs, at worst {report.steering_minimum:.2%}. Control: "
+            caption=f"Mean over s: {report.steering_accuracy:.2%} of all pairs, at worst {report.steering_minimum:.2%}. Control: "
             f"{report.steering_control:.2%} still answered with ${added}$.",
         )
 else:
-    say.caption("Without key frequencies there is nothing to turn.")
+    write.caption("Without key frequencies there is nothing to turn.")
 
-say.header("All that was measured", anchor="report")
+write.header("All that was measured", anchor="report")
 st.json(report.to_json(), expanded=False)
 st.download_button(
     "JSON",

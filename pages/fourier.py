@@ -6,17 +6,17 @@ import torch
 import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
-from pages._kit import front, links, say
+from pages._kit import links, startup, write
 from pages._kit.cell import cell, shared
-from pages._kit.inputs import whole
+from pages._kit.inputs import integer
 from pages._kit.step_picker import step_of
 from pages._server.settings import LIMIT
 from pages._tasks.modular.checks import modular_run
 
-front.door()
+startup.run_app_first()
 
-say.title("Fourier")
-say.text(
+write.title("Fourier")
+write.text(
     r"""
 Nobody tells the network that its tokens are numbers, let alone that they lie on a circle: each of the tokens
 $0 \dots p-1$ starts as a random vector. If it learns to add modulo $p$ the way Nanda et al. found, these vectors end up on
@@ -93,7 +93,7 @@ def singular_values(name: str, step: int) -> Chart:
     return plots.singular_values(directions(name, step, written=False)[0])
 
 
-say.header("Which frequencies is the embedding made of?", anchor="spectrum")
+write.header("Which frequencies is the embedding made of?", anchor="spectrum")
 spectrum, (values, rank, gini) = frequencies_read(name, step), directions(name, step, written=False)
 keys = spectrum.key_frequencies
 share = sum(spectrum.power[k - 1].item() for k in keys)
@@ -110,7 +110,7 @@ cell(
     step=step,
     pick=("frequency", look_closer),
     alt="Bars of the embedding's cosine and sine lengths by frequency; the key frequencies are marked.",
-    see=f"**Key frequencies at step {step}: {listed}**"
+    caption=f"**Key frequencies at step {step}: {listed}**"
     + (f", {share:.0%} of the embedding's power beside its mean." if keys else f": {why_none(name, step)}.")
     + " The rule: sort the frequencies by their power in embedding and neuron-to-logit map, cut at the widest gap, and keep those above it "
     f"if the weakest of them has at least {analysis.fourier.FLOOR} times the median power."
@@ -118,7 +118,7 @@ cell(
 )
 
 with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-    k = whole(
+    k = integer(
         "One frequency",
         1,
         p // 2,
@@ -129,23 +129,23 @@ with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
     if k is not None:
         links.to("neurons", f"Its neurons (k = {k})", ":material/hub:", frequency=str(k))
 if k is not None:
-    say.text(
+    write.text(
         f"Frequency {k} has {spectrum.power[k - 1].item():.1%} of the embedding's power beside its mean; its cosine is "
         f"{spectrum.cos_norm[k - 1].item():.2f} long, its sine {spectrum.sin_norm[k - 1].item():.2f}."
     )
 
-say.header("Which frequencies does it write?", anchor="neuron-logit")
+write.header("Which frequencies does it write?", anchor="neuron-logit")
 all_written, rank_written, gini_written = directions(name, step, written=True)
 cell(
     neuron_logit_spectrum,
     name=name,
     step=step,
     alt="Bars of the cosine and sine lengths of the map from neurons to logits by frequency.",
-    see=r"$W_L = W_\mathrm{out} W_U$ says what each neuron of the last block adds to each answer; here over the answers $c$. "
+    caption=r"$W_L = W_\mathrm{out} W_U$ says what each neuron of the last block adds to each answer; here over the answers $c$. "
     f"Gini coefficient {gini_written:.2f}; effective rank {rank_written:.1f} (of at most {len(all_written)}).",
 )
 
-say.header("Which products of waves are inside?", anchor="products")
+write.header("Which products of waves are inside?", anchor="products")
 layers = range(run.config.model.n_layers)
 sites = [
     f"{layer}.{site}" for layer in layers for site in ("pattern", "z", "attn_out", "mlp_pre", "mlp_post", "mlp_out")
@@ -170,23 +170,23 @@ if analysis.grid.MIN_P <= p <= LIMIT:
         site=site,
         width="content",
         alt=f"Power of {site} by the frequency in a and in b.",
-        see="Row and column 0 hold waves of one operand alone; the diagonal holds products of two waves of the same frequency, "
+        caption="Row and column 0 hold waves of one operand alone; the diagonal holds products of two waves of the same frequency, "
         f"which is what $\\cos w_k(a+b)$ is made of. Strongest frequencies, in one operand or both: {told}.",
     )
 else:
-    say.caption(f"p must be in {analysis.grid.MIN_P} .. {LIMIT} for the products of waves over all pairs (got {p}).")
+    write.caption(f"p must be in {analysis.grid.MIN_P} .. {LIMIT} for the products of waves over all pairs (got {p}).")
 
-say.header("When do they arise?", anchor="training")
+write.header("When do they arise?", anchor="training")
 cell(
     power_over_training,
     name=name,
     stamp=len(run.steps),
     alt="Heatmap of the share of power of each frequency, from the first to the last snapshot.",
-    see="Each column is a snapshot. Random weights have all frequencies about alike; where the network learns to add on "
+    caption="Each column is a snapshot. Random weights have all frequencies about alike; where the network learns to add on "
     "circles, a few take over and the rest fade.",
 )
 
-say.header("Are they circles?", anchor="circles")
+write.header("Are they circles?", anchor="circles")
 shown = [str(key) for key in keys or (spectrum.power.argsort(descending=True)[:3] + 1).tolist()]
 chosen = st.pills(
     "Key frequencies" if keys else "The strongest frequencies (none is a key frequency)",
@@ -209,18 +209,18 @@ for i, frequency in enumerate(frequencies):
             width="content",
             alt=f"The tokens in the plane of frequency {frequency}.",
         )
-say.caption(
+write.caption(
     f"Dots are the tokens 0 to {p - 1}; the line joins them in the order of their angle $w_k n$. A circle walked once "
     "around means that the embedding at this frequency is a clock, with $p$ ticks if $k$ and $p$ have no common divisor."
 )
 
-say.header("How many directions does it use?", anchor="rank")
+write.header("How many directions does it use?", anchor="rank")
 few = int((values.square().cumsum(0) / values.square().sum() < 0.99).sum()) + 1
 cell(
     singular_values,
     name=name,
     step=step,
     alt="Singular values of the embedding, descending.",
-    see=f"{few} of {len(values)} directions hold 99 % of the variance over the tokens; effective rank "
+    caption=f"{few} of {len(values)} directions hold 99 % of the variance over the tokens; effective rank "
     f"{rank:.1f}. Each circle needs two.",
 )

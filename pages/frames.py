@@ -10,11 +10,11 @@ from miii import analysis, plots
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Frames
-from pages._kit import front, say
+from pages._kit import startup, write
 from pages._kit.cell import cell, shared
 from pages._kit.inputs import number
 from pages._kit.step_picker import step_of
-from pages._tasks.checks import run_on
+from pages._tasks.checks import run_of_kind
 
 MOST = 12  # frames ahead
 
@@ -35,7 +35,7 @@ def frames_written(name: str, step: int, n: int, d: int, ahead: int) -> Chart:
     run = miii.runs.open(name)
     config = analysis.rollout.check(run.config.task)
     rolled = analysis.rollout.roll_one(run.model(step), config, n, d, ahead)
-    return plots.written(rolled)
+    return plots.generated_frames(rolled)
 
 
 @shared
@@ -59,14 +59,14 @@ def places(name: str, step: int) -> tuple[Chart, ...]:
     return plots.vector_similarity(model.W_step, "step"), plots.vector_similarity(model.W_slot, "slot")
 
 
-front.door()
-say.title("Frames")
-run, task = run_on(Frames, "what a network writes that learned frames of integers and their labels")
-say.text(INTRO)
+startup.run_app_first()
+write.title("Frames")
+run, task = run_of_kind(Frames, "what a network writes that learned frames of integers and their labels")
+write.text(INTRO)
 step = step_of(run)
 
 if task.predict == "label":
-    say.info(
+    write.info(
         f"{run.name} was asked for the last label alone (predict label), so it writes no frames; how well it labels is on the "
         "page Train.",
         icon="signpost",
@@ -85,14 +85,14 @@ else:
     try:
         first, steps = analysis.rollout.starts(task, ahead, 1)
     except InputError as error:
-        say.error(error)
+        write.error(error)
         st.stop()
-    say.header("What does it write?", anchor="written")
+    write.header("What does it write?", anchor="written")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         n = number("First integer", int(first[0]), "n", f"At most {task.width} digits, also after the last step")
         d = number("Step d", int(steps[0]), "d", f"From one integer to the next, 1 to {task.largest_step}")
     if n is None or d is None or not (2 <= n < task.base**task.width and 1 <= d <= task.largest_step):
-        say.error(
+        write.error(
             f"n must be from 2 to {task.base**task.width - 1} and d from 1 to {task.largest_step} (got {n} and {d})."
         )
         st.stop()
@@ -108,18 +108,18 @@ else:
             ahead=ahead,
             width="content",
             alt=f"The {ahead} frames that the network writes after {n} with +{d}, wrong tokens marked.",
-            see=f"Each token is the likeliest after those before it; {n} {seen}.",
+            caption=f"Each token is the likeliest after those before it; {n} {seen}.",
         )
     except InputError as error:
-        say.error(error)
+        write.error(error)
         st.stop()
 
-    say.header("How far is it right?", anchor="scores")
+    write.header("How far is it right?", anchor="scores")
     with st.spinner("Writing …", show_time=True):
         report: dict[str, Any] = scored(run.name, step, ahead)
     far, held = report["rollout"][-1], report["held_out"]
     with st.container(horizontal=True):
-        say.metric(
+        write.metric(
             f"Integers right, {ahead} ahead",
             f"{far['integers']:.1%}",
             border=True,
@@ -135,8 +135,8 @@ else:
                 "a step that 3 does not divide, one is a multiple of 3",
             ),
         ):
-            say.metric(label, "–" if value is None else f"{value:.3f}", border=True, help=says)
-    say.caption(
+            write.metric(label, "–" if value is None else f"{value:.3f}", border=True, help=says)
+    write.caption(
         f"Whoever looks at the last digit alone labels with a ROC AUC of {report['context']['digit'] or 0.5:.3f}, and of "
         f"{report['context']['labels'] or 0.5:.3f} with the labels of the frames before as well."
     )
@@ -146,7 +146,7 @@ else:
         step=step,
         ahead=ahead,
         alt="By frames ahead: share of integers right, and area under the ROC curve of labels.",
-        see="The same network before training, and whoever repeats the first frame, are the controls. Labels are scored on integers "
+        caption="The same network before training, and whoever repeats the first frame, are the controls. Labels are scored on integers "
         "that no training sequence has; after its own frames, on the integer that the network wrote.",
     )
     cell(
@@ -155,10 +155,10 @@ else:
         step=step,
         ahead=ahead,
         alt="One frame ahead: digits right by place, and integers right by the number of carries.",
-        see="High digits are right by repeating, unless a carry reaches them: the test of adding is the right-hand side.",
+        caption="High digits are right by repeating, unless a carry reaches them: the test of adding is the right-hand side.",
     )
 
-say.header("Steps and slots", anchor="places")
+write.header("Steps and slots", anchor="places")
 if run.config.model.positions == "frames":
     cell(
         places,
@@ -166,7 +166,7 @@ if run.config.model.positions == "frames":
         step=step,
         width="content",
         alt="Cosines between the vectors of the steps, and between those of the slots.",
-        see=f"Slot 0 is the condition, 1 to {task.width} are the digits, {task.width + 1} is the label. At first all are near 0.",
+        caption=f"Slot 0 is the condition, 1 to {task.width} are the digits, {task.width + 1} is the label. At first all are near 0.",
     )
 else:
-    say.text(f"This network has positions “{run.config.model.positions}”, so no vectors of steps and slots.")
+    write.text(f"This network has positions “{run.config.model.positions}”, so no vectors of steps and slots.")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from miii import runs
 from miii.tasks import ModularAddition
-from pages._kit import front, say
+from pages._kit import startup, write
 from pages._parts.paper import addition as paper_addition
 from pages._parts.paper import background as paper_background
 from pages._parts.paper import discussion as paper_discussion
@@ -15,9 +15,9 @@ from pages._parts.paper import primes as paper_primes
 from pages._parts.paper import question as paper_question
 from pages._parts.paper import references as paper_references
 from pages._parts.paper import strings as paper_strings
-from pages._parts.paper.parts import SEEDS, available, listed, report, reports_of_seeds
+from pages._parts.paper.parts import SEEDS, available, join_names, report, reports_of_seeds
 
-front.door()
+startup.run_app_first()
 
 COLUMN = 860  # pixels: longer lines are hard to read
 CONTENTS = {
@@ -60,24 +60,24 @@ def abstract() -> str:
 
 
 with st.container(horizontal_alignment="center"), st.container(width=COLUMN):
-    say.title("Asked for primes, it sums the digits' residues")
-    say.caption(
+    write.title("Asked for primes, it sums the digits' residues")
+    write.caption(
         "The draft *Mechanistic Interpretability on Irreducible Unsigned-Integer Identifiers* by Noah Syrkis, carried out, in words of "
         "our own. Every number here is read from a network that came with miii, and below every figure are its code and its numbers."
     )
     if available("add-113", *SEEDS):
         with st.container(border=True):
-            say.text(abstract())
+            write.text(abstract())
     for names in (CONTENTS, RESULTS):
-        say.text(" · ".join(f"[{name}](#{anchor})" for name, anchor in names.items()))
-    say.caption(
-        f"In five minutes: {listed(['the abstract', 'chapter 1', 'the first figures of 4.1 and 4.2'])}. No machine learning is "
+        write.text(" · ".join(f"[{name}](#{anchor})" for name, anchor in names.items()))
+    write.caption(
+        f"In five minutes: {join_names(['the abstract', 'chapter 1', 'the first figures of 4.1 and 4.2'])}. No machine learning is "
         "needed for them. Whoever wants definitions finds them in chapter 2, and the rules by which we judge in chapter 3."
     )
     paper_question.chapter()
     paper_background.chapter()
     paper_method.chapter()
-    say.header("4 Results", anchor="results")
+    write.header("4 Results", anchor="results")
     paper_addition.section()
     paper_primes.section()
     paper_strings.section()

@@ -6,15 +6,15 @@ import streamlit as st
 import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
-from pages._kit import front, say
+from pages._kit import startup, write
 from pages._kit.cell import cell, shared
 from pages._kit.step_picker import step_of
 from pages._tasks.modular.checks import all_pairs, modular_run
 
-front.door()
+startup.run_app_first()
 
-say.title("Progress")
-say.text(
+write.title("Progress")
+write.text(
     r"""
 Accuracy jumps; what brings it about grows. Nanda et al. found that a network which groks builds its circuit before its test
 accuracy shows it. These measures look at the circuit itself: project the logits on the waves $\cos w_k(a+b)$ and
@@ -44,14 +44,14 @@ def progress(name: str, step: int, snapshots: int) -> tuple[Chart, ...]:
 
 choice = analysis.fourier.model_choice(run.model())
 keys = choice.frequencies
-say.text(
+write.text(
     f"**Key frequencies, taken from the last snapshot: {', '.join(map(str, keys))}.**"
     if keys
     else f"**The last snapshot has no key frequency.** Why: {choice.why_none}. So nothing is left for the restricted loss but the "
     "mean, and nothing is excluded."
 )
 if not run.task().split_known:
-    say.caption("Which pairs trained it is unknown, so the losses are over all pairs, and no phases are marked.")
+    write.caption("Which pairs trained it is unknown, so the losses are over all pairs, and no phases are marked.")
 with st.spinner(f"Measuring {len(run.steps)} snapshots …", show_time=True):
     cell(
         progress,
@@ -61,8 +61,8 @@ with st.spinner(f"Measuring {len(run.steps)} snapshots …", show_time=True):
         alt=f"Lines over the steps of the {len(run.steps)} snapshots of {name}.",
     )
 
-say.header("How to read it", anchor="reading")
-say.text(
+write.header("How to read it", anchor="reading")
+write.text(
     r"""
 - **Restricted loss**: where a network groks by waves of the key frequencies, it falls while the circuit forms, before the test
   loss does. Where it ends below the network's own loss, what the network does beside its circuit only harms it.
@@ -80,7 +80,7 @@ say.text(
   algorithm. Later work disputes that there are just these two: read them together, and with the Formula page.
 """
 )
-say.caption(
+write.caption(
     "Nanda et al. 2023 (arXiv 2301.05217), section 5; Zhong et al. 2023 (arXiv 2306.17844), section 4. The rule for the phases "
     "is miii's own."
 )

@@ -8,17 +8,17 @@ import streamlit as st
 
 from miii import runs
 from miii.errors import InputError
-from pages._kit import front, say
-from pages._kit.beside import BESIDE
+from pages._kit import startup, write
+from pages._kit.downloads import csv
 from pages._kit.run_picker import RUN
+from pages._kit.second_run import SECOND_RUN
 from pages._kit.step_picker import STEP
-from pages._kit.take import csv
 from pages._parts.runs import importing, run_table
-from pages._parts.runs.importing import CHOSEN, DOUBT, NOTE, SAID, WRONG
+from pages._parts.runs.importing import CHOSEN, DOUBT, MESSAGES, NOTE, WRONG
 from pages._server import rights, settings
 from pages._server.jobs import registry, waiting
 
-front.door()
+startup.run_app_first()
 
 DELETED = "runs-deleted"
 LONGEST = 200  # characters of a search
@@ -41,17 +41,17 @@ def busy() -> list[str]:
 def open_run(name: str) -> None:
     st.session_state[RUN] = name
     st.session_state.pop(STEP, None)
-    st.session_state[SAID] = f"{name} is now the run that every page shows."
+    st.session_state[MESSAGES] = f"{name} is now the run that every page shows."
 
 
 def compare(name: str) -> None:
-    st.session_state[BESIDE] = name
-    st.session_state[SAID] = f"{name} now stands beside {st.session_state[RUN]}, to be compared with it."
+    st.session_state[SECOND_RUN] = name
+    st.session_state[MESSAGES] = f"{name} now stands beside {st.session_state[RUN]}, to be compared with it."
 
 
 def rename_choices(old: str, new: str | None) -> None:
     """Carry choices of a run over to its new name."""
-    for key in (RUN, BESIDE, CHOSEN):
+    for key in (RUN, SECOND_RUN, CHOSEN):
         if st.session_state.get(key) == old:
             st.session_state[key] = new
 
@@ -61,12 +61,12 @@ def rename(name: str, field: str) -> None:
         rights.check(name)
         check_idle(name)
         run = runs.rename(runs.open(name), st.session_state[field].strip(), [job.name for job in registry().all()])
-        rights.own(run.name, rights.release(name))
+        rights.set_owner(run.name, rights.remove_owner(name))
     except InputError as error:
         st.session_state[WRONG] = str(error)
     else:
         rename_choices(name, run.name)
-        st.session_state[SAID] = f"{name} is called {run.name} now."
+        st.session_state[MESSAGES] = f"{name} is called {run.name} now."
 
 
 def delete(name: str) -> None:
@@ -77,7 +77,7 @@ def delete(name: str) -> None:
     except InputError as error:
         st.session_state[WRONG] = str(error)
     else:
-        st.session_state[DELETED] = Deleted(name, place, rights.release(name))
+        st.session_state[DELETED] = Deleted(name, place, rights.remove_owner(name))
         rename_choices(name, None)
 
 
@@ -85,12 +85,12 @@ def undo(deleted: Deleted) -> None:
     st.session_state.pop(DELETED, None)
     try:
         run = runs.restore(deleted.place, busy())
-        rights.own(run.name, deleted.note)
+        rights.set_owner(run.name, deleted.note)
     except InputError as error:
         st.session_state[WRONG] = str(error)
     else:
         st.session_state[CHOSEN] = run.name
-        st.session_state[SAID] = f"{run.name} is back."
+        st.session_state[MESSAGES] = f"{run.name} is back."
 
 
 def why_busy(name: str) -> str | None:
@@ -118,18 +118,18 @@ def has_state(name: str) -> bool:
 
 def messages() -> None:
     """Show what the last press of a button did."""
-    if SAID in st.session_state:
-        say.success(st.session_state.pop(SAID))
+    if MESSAGES in st.session_state:
+        write.success(st.session_state.pop(MESSAGES))
     if NOTE in st.session_state:
-        say.info(st.session_state.pop(NOTE))
+        write.info(st.session_state.pop(NOTE))
     if DOUBT in st.session_state:
-        say.warning(st.session_state.pop(DOUBT))
+        write.warning(st.session_state.pop(DOUBT))
     if WRONG in st.session_state:
-        say.error(st.session_state.pop(WRONG))
+        write.error(st.session_state.pop(WRONG))
     deleted = st.session_state.get(DELETED)
     if deleted is not None:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            say.text(f":material/delete: {say.escaped(deleted.name)} was deleted.", width="content")
+            write.text(f":material/delete: {write.escaped(deleted.name)} was deleted.", width="content")
             st.button(
                 "Undo",
                 icon=":material/undo:",
@@ -150,7 +150,7 @@ def actions(name: str) -> None:
             key="download-state",
             help="So that the run can be resumed where it is brought in: a larger file",
         )
-    says = None if why is None else say.escaped(why)
+    says = None if why is None else write.escaped(why)
     with st.container(horizontal=True, gap="small"):
         st.button(
             "Open",
@@ -210,26 +210,26 @@ def secret_link() -> None:
     with st.popover(
         "Secret link", icon=":material/key:", help="What lets you change your runs from another tab, or tomorrow"
     ):
-        say.text(
+        write.text(
             "Whoever opens this link may stop, rename and delete the runs that you make in this tab, so keep it for yourself: "
             "after a reload of the page, it is what brings your rights back."
         )
         st.code(rights.link(), language=None)
 
 
-say.title("Runs")
-say.text(
+write.title("Runs")
+write.text(
     """
 A run is a folder: what was trained, how it went, and the weights on the way. Here are all of them, to be **found** and looked
 at, **carried** to another machine and brought back, and tidied up.
 """
 )
-if rights.adopt():
-    say.success("You may change the runs of the secret link that you opened.", icon="key")
+if rights.accept_link():
+    write.success("You may change the runs of the secret link that you opened.", icon="key")
 found = settings.read()
 if found.shared:
-    lasts = "" if settings.lasting() else " Its disk does not last: download what you want to keep."
-    say.info(f"This server is shared.{lasts} {found.sentence()}", icon="group")
+    lasts = "" if settings.is_persistent() else " Its disk does not last: download what you want to keep."
+    write.info(f"This server is shared.{lasts} {found.sentence()}", icon="group")
     secret_link()
 
 search = st.text_input(
@@ -273,13 +273,13 @@ if names:
     )
     actions(chosen)
 elif search and not listed:
-    say.info(f"No run has all of these words: {' '.join(search.split())}", icon="search_off")
+    write.info(f"No run has all of these words: {' '.join(search.split())}", icon="search_off")
 elif not listed:
-    say.info("There is no run yet. Train one on the page Train, or bring one in below.", icon="play_circle")
+    write.info("There is no run yet. Train one on the page Train, or bring one in below.", icon="play_circle")
 
 messages()  # here, where the buttons above and below have eyes on them
-say.header("Bring a run in", anchor="bring")
-say.text(
+write.header("Bring a run in", anchor="bring")
+write.text(
     "From a laptop, a cluster, or somebody else. Nothing in a file is trusted: only JSON and tensors are read, and a run is made "
     "of them only if every part fits the rest."
 )

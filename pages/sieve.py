@@ -1,17 +1,17 @@
 """What a network that was asked for primes, for all residues, or for theorems learned."""
 
-from pages._kit import front, say
+from pages._kit import startup, write
 from pages._kit.run_picker import chosen_run
 from pages._kit.step_picker import step_of
-from pages._tasks.checks import elsewhere
+from pages._tasks.checks import redirect
 from pages._tasks.view import view_of
 
-front.door()
+startup.run_app_first()
 
-say.title("Sieve")
+write.title("Sieve")
 run = chosen_run()
 task = run.config.task
 inside = view_of(task.kind).inside
 if inside is None:
-    elsewhere(run, "what a network learned that was asked for primes, residues or theorems")
+    redirect(run, "what a network learned that was asked for primes, residues or theorems")
 inside(run, task, step_of)

@@ -9,34 +9,34 @@ import miii
 from miii import numbers, plots, sparse
 from miii.errors import InputError
 from miii.plots.style import Chart
-from miii.sparse.judge import Judged, Recall
-from pages._kit import front, say
+from miii.sparse.evaluation import Recall, Scores
+from pages._kit import startup, write
 from pages._kit.cell import cell
 from pages._kit.inputs import number
 
-front.door()
+startup.run_app_first()
 
 HOME = miii.runs.homes()[1] / "sparse"
 SIEVES = (5, 7, 13)
 
 
-def judges() -> tuple[Chart, Chart]:
+def load_scores() -> tuple[Chart, Chart]:
     home, read = miii.runs.homes()[1] / "sparse", miii.sparse.files.report
     networks = {"sparse grid": read(home / "grid"), "digits in base 210": read(home / "primes-210")}
     ranges = miii.sparse.files.open(home / "grid").config
     low, high = ranges.middle, ranges.end
     by = {"by 2, 3, 5": (2, 3, 5), "by 2, 3, 5, 7": (2, 3, 5, 7), "by 2 to 13": (2, 3, 5, 7, 11, 13)}
-    sieves = {name: miii.sparse.judge.sieve_recall(low, high, primes) for name, primes in by.items()}
+    sieves = {name: miii.sparse.evaluation.sieve_recall(low, high, primes) for name, primes in by.items()}
     recalls = plots.recalls({name: found.test for name, found in networks.items()}, sieves)
     return recalls, plots.seen_factors(networks)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
 def counted(low: int, high: int) -> dict[int, Recall]:
-    return {q: sparse.judge.sieve_recall(low, high, numbers.primes_below(q + 1)) for q in SIEVES}
+    return {q: sparse.evaluation.sieve_recall(low, high, numbers.primes_below(q + 1)) for q in SIEVES}
 
 
-def table(networks: dict[str, Judged], sieves: dict[int, Recall]) -> pd.DataFrame:
+def table(networks: dict[str, Scores], sieves: dict[int, Recall]) -> pd.DataFrame:
     rows = [(name, found.test, found.sieve_depth) for name, found in networks.items()]
     rows += [(f"trial division by the primes up to {q}", recall, q) for q, recall in sieves.items()]
     return pd.DataFrame(
@@ -52,8 +52,8 @@ def table(networks: dict[str, Judged], sieves: dict[int, Recall]) -> pd.DataFram
     ).sort_values("recall on composites", kind="stable")
 
 
-say.title("Sparse grid")
-say.text(
+write.title("Sparse grid")
+write.text(
     r"""
 Lee and Kim show a network each integer $s$ as a single 1 in a cube of $150^3$ zeros, and let it read a sequence of consecutive
 integers by a convolution and a transformer:
@@ -67,15 +67,15 @@ of them tells at a glance whether 2, 3 or 5 divides $s$. What is left to be foun
 )
 
 if not (HOME / "grid" / "config.json").exists():
-    say.info("The networks that came with miii are not here.")
+    write.info("The networks that came with miii are not here.")
     st.stop()
 
 grid, digits = sparse.files.open(HOME / "grid"), sparse.files.report(HOME / "primes-210")
-config, judged = grid.config, grid.judged
+config, scores = grid.config, grid.scores
 exact = counted(config.middle, config.end)
 
-say.header("What the figures are worth", anchor="worth")
-say.text(
+write.header("What the figures are worth", anchor="worth")
+write.text(
     f"""
 Two networks, each trained on the {config.n_train:,} integers from {config.low:,} on, with nothing but the label of each (one in fifty is
 kept for validation by the second, and decides nothing), and judged on the next {config.n_test:,}. One reads the grid. The other is a transformer of one layer that reads three digits in base 210; since
@@ -85,12 +85,12 @@ comes to:
 """
 )
 cell(
-    judges,
+    load_scores,
     alt="Recall on composites of two networks and of trial division; and what each network tells apart by smallest factor.",
     stamp=(HOME / "grid" / "report.json").stat().st_mtime,
 )
-frame = table({"network on the sparse grid": judged, "transformer on digits in base 210": digits}, exact)
-say.table(
+frame = table({"network on the sparse grid": scores, "transformer on digits in base 210": digits}, exact)
+write.table(
     frame,
     column_config={
         "recall on primes": st.column_config.NumberColumn(format="%.4f"),
@@ -98,13 +98,13 @@ say.table(
     },
     name="sparse-recalls",
 )
-of = {q: next(f.auc for f in judged.factors if f.q == q) for q in (5, 7)}
-say.text(
+of = {q: next(f.auc for f in scores.factors if f.q == q) for q in (5, 7)}
+write.text(
     f"""
 **Trial division by 2, 3 and 5 calls {exact[5].composites:.3%} of these composites composite, and loses no prime.** The network on the
-grid comes to {judged.test.composites:.3%}, at {judged.test.primes:.3%} of the primes. That is the headline, and the whole of it: the
+grid comes to {scores.test.composites:.3%}, at {scores.test.primes:.3%} of the primes. That is the headline, and the whole of it: the
 network tells primes from multiples of 5 (AUC {of[5]:.3f}), and from multiples of 7 as well as a coin would ({of[7]:.3f}). Its depth
-of sieve is {judged.sieve_depth}. A recall of 79 % on composites is what the last coordinate gives away.
+of sieve is {scores.sieve_depth}. A recall of 79 % on composites is what the last coordinate gives away.
 
 The transformer on digits beats it, at {digits.test.composites:.3%} of the composites and {digits.test.primes:.3%} of the primes, for the
 same reason: its last digit tells of 7 too (depth {digits.sieve_depth}). Neither network sums its digits. To see the next factor,
@@ -118,9 +118,9 @@ training integers, to .1 %, the middle one is taken, which lies far from both he
 """
 )
 
-say.header("One integer in the grid", anchor="integer")
+write.header("One integer in the grid", anchor="integer")
 kernel, patches = config.kernel, config.side // config.kernel
-say.text(
+write.text(
     f"""
 The grid has {config.side**3:,} cells, {config.side**3 * 4 / 1e6:.1f} MB as floats, for one integer, and it is never built. The convolution moves a kernel of
 {kernel} × {kernel} × {kernel} entries by {kernel} cells at a time, so each cell is met once, and a single 1 picks out **one entry of
@@ -138,17 +138,17 @@ try:
     patch, entry = sparse.encoding.patches(at, kernel, config.side)
     seen = sparse.network.evidence(grid.network(), s, min(s + config.length, config.side**3))[0].item()
 except InputError as error:
-    say.error(error)
+    write.error(error)
     st.stop()
 with st.container(horizontal=True):
-    say.metric("Cell", f"({', '.join(map(str, cells))})", border=True)
-    say.metric("Patch", f"({', '.join(map(str, patch[0].tolist()))})", border=True)
-    say.metric("Kernel entry", f"{entry.item()} of {kernel**3}", border=True)
-    say.metric("s mod 2, 3, 5", ", ".join(str(cells[2] % q) for q in (2, 3, 5)), border=True)
-    say.metric("Network", "prime" if seen >= judged.threshold else "composite", border=True)
+    write.metric("Cell", f"({', '.join(map(str, cells))})", border=True)
+    write.metric("Patch", f"({', '.join(map(str, patch[0].tolist()))})", border=True)
+    write.metric("Kernel entry", f"{entry.item()} of {kernel**3}", border=True)
+    write.metric("s mod 2, 3, 5", ", ".join(str(cells[2] % q) for q in (2, 3, 5)), border=True)
+    write.metric("Network", "prime" if seen >= scores.threshold else "composite", border=True)
 spf = int(numbers.smallest_prime_factor(np.array([s]))[0])
 truth = {s: "prime", 0: "neither prime nor composite"}.get(spf, f"composite, and its smallest factor is {spf}")
-say.text(
-    f"The network's evidence is {seen:.2f}, the threshold {judged.threshold:.2f}. In truth {s:,} is **{truth}**. "
+write.text(
+    f"The network's evidence is {seen:.2f}, the threshold {scores.threshold:.2f}. In truth {s:,} is **{truth}**. "
     f"{s:,} mod 2, 3 and 5 is the last coordinate, {cells[2]}, mod 2, 3 and 5, because all three divide {config.side}."
 )

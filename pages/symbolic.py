@@ -8,7 +8,7 @@ from miii.analysis.modular.verdict import Report
 from miii.errors import InputError
 from miii.expression import in_words, parse
 from miii.plots.style import Chart
-from pages._kit import front, say
+from pages._kit import startup, write
 from pages._kit.cell import cell, shared
 from pages._parts.symbolic import logic as symbolic_logic
 from pages._server import control
@@ -16,7 +16,7 @@ from pages._server.jobs import registry
 from pages._server.settings import LIMIT
 from pages._tasks.modular.inputs import type_expression
 
-front.door()
+startup.run_app_first()
 
 jobs = registry()
 
@@ -33,9 +33,9 @@ def analyzed(name: str, step: int) -> analysis.verdict.Report:
 
 
 @shared
-def taken_apart(name: str, step: int) -> analysis.neurons.Neurons:
+def describe_neurons(name: str, step: int) -> analysis.neurons.Neurons:
     run = miii.runs.open(name, miii.ModularAddition)
-    return analysis.neurons.describe(run.model(step), analysis.compiled.plain(run.task_config))
+    return analysis.neurons.describe(run.model(step), analysis.compiled.as_plain_addition(run.task_config))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -43,7 +43,7 @@ def compiled(task: miii.ModularAddition) -> tuple[Report, analysis.neurons.Neuro
     """The compiled network, measured as the trained one."""
     model = analysis.compiled.network(task)
     return analysis.verdict.analyze(model, task.build()), analysis.neurons.describe(
-        model, analysis.compiled.plain(task)
+        model, analysis.compiled.as_plain_addition(task)
     )
 
 
@@ -54,7 +54,7 @@ def trained_spectrum(name: str, step: int) -> Chart:
 
 
 def trained_clusters(name: str, step: int) -> Chart:
-    return plots.clusters(taken_apart(name, step)).properties(title="Trained: the neurons")
+    return plots.clusters(describe_neurons(name, step)).properties(title="Trained: the neurons")
 
 
 def compiled_spectrum(expression: str, p: int) -> Chart:
@@ -66,20 +66,20 @@ def compiled_spectrum(expression: str, p: int) -> Chart:
 def compiled_clusters(expression: str, p: int) -> Chart:
     task = miii.ModularAddition(operation="expr", expression=expression, p=p)
     model = analysis.compiled.network(task)
-    found = analysis.neurons.describe(model, analysis.compiled.plain(task))
+    found = analysis.neurons.describe(model, analysis.compiled.as_plain_addition(task))
     return plots.clusters(found).properties(title="Compiled: the neurons")
 
 
 def _has_weights(run: runs.Run) -> bool:
     try:
         return bool(run.steps)
-    except InputError:  # a spoilt run must not hide the others
+    except InputError:  # a corrupt run must not hide the others
         return False
 
 
 def recorded(config: miii.RunConfig) -> str | None:
     """The newest run of that very config, on its way or on disk."""
-    of_jobs = (job.name for job in reversed(jobs.all()) if job.config == config and not job.over)
+    of_jobs = (job.name for job in reversed(jobs.all()) if job.config == config and not job.ended)
     on_disk = (run.name for run in runs.every() if run.config == config and _has_weights(run))
     return next(of_jobs, None) or next(on_disk, None)
 
@@ -87,13 +87,13 @@ def recorded(config: miii.RunConfig) -> str | None:
 def watch(name: str) -> None:
     """The control of a run that trains; called again and again."""
     job = jobs.get(name)
-    if job is None or job.over:
+    if job is None or job.ended:
         st.rerun()
     right = "" if job.evaluation is None else f" · test accuracy {job.evaluation.test_accuracy:.1%}"
     control.show(name, job, None, job.config, 0, right)
 
 
-def said(report: Report, neurons: analysis.neurons.Neurons) -> list[str]:
+def summarize(report: Report, neurons: analysis.neurons.Neurons) -> list[str]:
     """What is compared of a network, in words; in the order of ``MEASURES``."""
     return [
         f"{report.accuracy:.1%}",
@@ -120,8 +120,8 @@ MEASURES = [
     "of them of a single frequency",
 ]
 
-say.title("Symbolic")
-say.text(
+write.title("Symbolic")
+write.text(
     """
 A program is made of parts that mean something by themselves; a network is made of weights that do not. The paper calls the one
 **symbolic** and the other **sub-symbolic**, and shows a function as both. Here are both, small enough to be checked in every row.
@@ -129,8 +129,8 @@ A program is made of parts that mean something by themselves; a network is made 
 )
 symbolic_logic.section()
 
-say.header("A formula of your own", anchor="formula")
-say.text(
+write.header("A formula of your own", anchor="formula")
+write.text(
     """
 The same with arithmetic modulo $p$. Type a formula: you get its table, a network **trained** on a part of the table, and, where
 the formula is a sum of multiples of $a$ and $b$, a network **compiled** from it, every weight written down without any training.
@@ -151,12 +151,12 @@ try:
     task = miii.ModularAddition(operation="expr", expression=text, p=p, train_fraction=fraction)
     total = formula.linear(p)
 except InputError as error:
-    say.error(error, icon="edit")
+    write.error(error, icon="edit")
     st.stop()
 config = miii.recipe(task=task)
 name = recorded(config)
 job = jobs.get(name) if name is not None else None
-live = job is not None and not job.over
+live = job is not None and not job.ended
 
 left, right = st.columns([5, 4], gap="medium")
 with left:
@@ -166,17 +166,17 @@ with left:
         p=p,
         width="content",
         alt=f"Grid of {p} by {p} values of {text} modulo {p}.",
-        see="A sum of multiples is a pattern of parallel stripes; any other formula is not.",
+        caption="A sum of multiples is a pattern of parallel stripes; any other formula is not.",
     )
 with right:
-    say.latex(f"c = {formula.latex()}")
+    write.latex(f"c = {formula.latex()}")
     if total is None:
-        say.text(
+        write.text(
             "**No modular sum**: at some pairs its value is not that of any $\\alpha a + \\beta b + \\gamma$. So there is no network "
             "compiled from it here, and no formula of waves to expect in the trained one."
         )
     else:
-        say.text(
+        write.text(
             f"**A modular sum**: at every pair it is ${in_words(*total)}$ modulo {p}. So a network can be compiled from it: with "
             rf"$\cos$ and $\sin$ of a few frequencies as embedding, one head for each operand, neurons that multiply waves, and "
             f"answers that read $\\cos w_k({in_words(*total)} - c)$."
@@ -194,30 +194,30 @@ with right:
     if live and name is not None:
         st.fragment(watch, run_every=control.POLL)(name)
     elif name is None:
-        say.caption("No network has been trained on this formula, p and share yet.")
+        write.caption("No network has been trained on this formula, p and share yet.")
     else:
         run = runs.open(name)
         if run.can_resume:  # it was paused or stopped
             control.show(name, job, run, config, run.steps[-1])
-        say.caption(f"Trained: the run {say.escaped(name)}. The pages under Inside show more of it.")
+        write.caption(f"Trained: the run {write.escaped(name)}. The pages under Inside show more of it.")
 
-say.header("Inside the two", anchor="inside")
+write.header("Inside the two", anchor="inside")
 done = runs.open(name) if name is not None and not live else None
 if done is None and total is None:
-    say.caption("There is nothing to compare yet: train a network.")
+    write.caption("There is nothing to compare yet: train a network.")
     st.stop()
 if p < analysis.grid.MIN_P:
-    say.info(f"p must be at least {analysis.grid.MIN_P} to tell frequencies apart (got {p}).")
+    write.info(f"p must be at least {analysis.grid.MIN_P} to tell frequencies apart (got {p}).")
     st.stop()
 columns: dict[str, list[str]] = {"measure": MEASURES}
 with st.spinner("Taking the networks apart …", show_time=True):
     if done is not None:
         step = done.steps[-1]
-        columns["trained"] = said(analyzed(done.name, step), taken_apart(done.name, step))
+        columns["trained"] = summarize(analyzed(done.name, step), describe_neurons(done.name, step))
     if total is not None:
-        columns["compiled"] = said(*compiled(task))
-say.table(columns, width="content", name="trained-and-compiled")
-say.caption(
+        columns["compiled"] = summarize(*compiled(task))
+write.table(columns, width="content", name="trained-and-compiled")
+write.caption(
     "The formula is fitted to half of the pairs and judged on the rest; steering turns the planes of the key frequencies by the "
     "angle of every s, see the page Formula. "
     + (

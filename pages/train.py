@@ -6,7 +6,7 @@ import streamlit as st
 
 from miii import TASKS, runs
 from miii.errors import InputError
-from pages._kit import front, say
+from pages._kit import startup, write
 from pages._kit.run_picker import run_name
 from pages._kit.step_picker import step_of
 from pages._parts.train import figures, form, measures
@@ -14,7 +14,7 @@ from pages._server import control, gate, settings
 from pages._server.jobs import registry
 from pages._tasks.view import view_of
 
-front.door()
+startup.run_app_first()
 
 jobs = registry()
 
@@ -27,16 +27,16 @@ try:
     question = gate.check_training(config)
 except InputError as error:
     config = None
-    say.error(error, icon="edit")
+    write.error(error, icon="edit")
 with story:
     task = form.chosen_task()
     view = view_of(TASKS[task]["kind"])
     told = view.stories.get(task, view.story)
-    say.title(told.title)
-    say.text(told.text)
+    write.title(told.title)
+    write.text(told.text)
 
 if question is not None:
-    say.warning(question, icon="hourglass_top")
+    write.warning(question, icon="hourglass_top")
     agreed = st.checkbox(
         "Train it all the same", key="agreed", help="A machine that runs out of memory may end the app"
     )
@@ -68,7 +68,7 @@ def show(name: str, live: bool) -> None:
     try:
         everything(name, live)
     except InputError as error:  # a fragment's errors do not reach app.py
-        say.error(error)
+        write.error(error)
 
 
 def everything(name: str, live: bool) -> None:
@@ -78,7 +78,7 @@ def everything(name: str, live: bool) -> None:
         rows = run.rows()
     except InputError as error:
         if job is None:
-            say.error(error)
+            write.error(error)
             return
         run, rows = None, []
     config = job.config if job is not None else run.config if run is not None else None
@@ -90,15 +90,15 @@ def everything(name: str, live: bool) -> None:
             figures.live(job, run)
         else:
             figures.show(run, step_of(run))
-    if live and (job is None or job.over):
+    if live and (job is None or job.ended):
         st.rerun()  # that was the last look: from here on nothing moves, so nothing polls
 
 
 chosen = run_name()
 if chosen is not None:
-    say.header(say.escaped(chosen), anchor="run", divider="gray")
+    write.header(write.escaped(chosen), anchor="run", divider="gray")
     job = jobs.get(chosen)
-    live = job is not None and not job.over
+    live = job is not None and not job.ended
     if live:
         st.fragment(show, run_every=control.POLL)(chosen, live)
     else:

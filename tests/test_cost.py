@@ -29,7 +29,7 @@ def test_sizes_match_the_built_tasks():
         assert len(built.labels) <= sizes.examples <= 1.2 * len(built.labels), task
         found = (built.n_ctx, built.d_vocab, built.d_vocab_out, len(built.targets), built.next_tokens is not None)
         assert found == (sizes.n_ctx, sizes.d_vocab, sizes.d_vocab_out, sizes.targets, sizes.everywhere), task
-        assert int(built.step_mask.sum()) <= task.most_train
+        assert int(built.step_mask.sum()) <= task.max_train
         assert int(built.step_mask.sum()) == task.n_train
         if built.val_mask is not None:
             assert int(built.val_mask.sum()) == sizes.validation or task.split == "residue"

@@ -99,7 +99,7 @@ def test_another_p_is_one_sentence(one_sentence, p):
         ("a + b + a*b*(a - 1)*(b - 1)", 3, None),
     ],
 )
-def test_a_modular_sum_is_recognised(text, p, found):
+def test_modular_sum_is_recognized(text, p, found):
     assert parse(text).linear(p) == found
     if found is not None:
         alpha, beta, gamma = found

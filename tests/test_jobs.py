@@ -38,13 +38,13 @@ def wait(until: Callable[[], object], seconds: float = 90) -> None:
 
 
 def begun(job: Job, steps: int = 3) -> None:
-    wait(lambda: job.over or (job.step is not None and job.step.step >= steps))
+    wait(lambda: job.ended or (job.step is not None and job.step.step >= steps))
     assert job.status == "running", job.message
 
 
 def test_a_job_writes_the_same_run_as_record(jobs, small_config, small_run, tmp_path, same):
     job = jobs.start(tmp_path / "run", small_config())
-    wait(lambda: job.over)
+    wait(lambda: job.ended)
     assert (job.status, job.message) == ("finished", "")
     run = runs.open(tmp_path / "run")
     assert same(run.weights(), small_run.weights())
@@ -58,7 +58,7 @@ def test_a_job_writes_the_same_run_as_record(jobs, small_config, small_run, tmp_
 
 def test_a_job_stops_at_its_limit(jobs, long, tmp_path):
     job = jobs.start(tmp_path / "run", long, limit=0.5)
-    wait(lambda: job.over)
+    wait(lambda: job.ended)
     assert job.status == "stopped"
     assert "0 seconds" in job.message
     assert runs.open(tmp_path / "run").can_resume
@@ -88,7 +88,7 @@ def test_a_job_stopped_at_step_0_is_resumed_to_the_same_weights(jobs, small_conf
     stopped.run(lambda: train(small_config()))
     assert (stopped.status, runs.open(tmp_path / "run").result["steps"]) == ("stopped", 0)
     job = jobs.resume(runs.open(tmp_path / "run"))
-    wait(lambda: job.over)
+    wait(lambda: job.ended)
     assert (job.status, job.message) == ("finished", "")
     assert same(runs.open(tmp_path / "run").weights(), small_run.weights())
 
@@ -102,7 +102,7 @@ def test_one_job_trains_and_the_others_wait(jobs, long, small_config, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["first"]
     assert [job.name for job in jobs.all()] == list(names)
     jobs.stop(first)
-    wait(lambda: third.over)
+    wait(lambda: third.ended)
     assert [job.status for job in (first, second, third)] == ["stopped", "finished", "finished"]
     assert [jobs.ahead(job) for job in (first, second, third)] == [0, 0, 0]
 
@@ -124,7 +124,7 @@ def test_a_running_job_stops_within_a_second_and_can_be_resumed(jobs, long, tmp_
     asked = time.monotonic()
     jobs.stop(job)
     assert job.status in ("stopping", "stopped")
-    wait(lambda: job.over)
+    wait(lambda: job.ended)
     assert time.monotonic() - asked < 1
     assert job.status == "stopped"
     run = runs.open(tmp_path / "run")
@@ -145,7 +145,7 @@ def test_a_queued_job_that_is_stopped_never_begins(jobs, long, small_config, tmp
     jobs.stop(second)
     assert (second.status, jobs.ahead(third)) == ("stopped", 1)
     jobs.stop(first)
-    wait(lambda: third.over)
+    wait(lambda: third.ended)
     assert third.status == "finished"
     assert not (tmp_path / "second").exists()
     assert second.step is None
@@ -153,7 +153,7 @@ def test_a_queued_job_that_is_stopped_never_begins(jobs, long, small_config, tmp
 
 def test_stopping_a_finished_job_changes_nothing(jobs, small_config, tmp_path):
     job = jobs.start(tmp_path / "run", small_config())
-    wait(lambda: job.over)
+    wait(lambda: job.ended)
     jobs.stop(job)
     jobs.pause(job)
     assert job.status == "finished"
@@ -165,11 +165,11 @@ def test_pausing_and_resuming_ends_in_the_weights_of_an_uninterrupted_run(jobs, 
     for steps in (20, 60):
         begun(job, steps)
         jobs.pause(job)
-        wait(lambda job=job: job.over)
+        wait(lambda job=job: job.ended)
         assert job.status == "paused"
         assert runs.open(tmp_path / "paused").can_resume
         job = jobs.resume(runs.open(tmp_path / "paused"))
-    wait(lambda: job.over)
+    wait(lambda: job.ended)
     assert job.status == "finished"
     whole, paused = runs.record(tmp_path / "whole", train(config)), runs.open(tmp_path / "paused")
     assert same(paused.weights(), whole.weights())
@@ -177,7 +177,7 @@ def test_pausing_and_resuming_ends_in_the_weights_of_an_uninterrupted_run(jobs, 
 
 
 def test_a_stop_at_the_end_leaves_the_job_finished(jobs, small_config, tmp_path, monkeypatch):
-    look, gate = Job.over.fget, threading.Event()
+    look, gate = Job.ended.fget, threading.Event()
 
     def gated(config: RunConfig, stop: object) -> Iterator[Step]:
         for step in train(config):
@@ -199,7 +199,7 @@ def test_a_stop_at_the_end_leaves_the_job_finished(jobs, small_config, tmp_path,
     with monkeypatch.context() as patched:
         patched.setattr(Job, "over", property(late))
         jobs.stop(job)
-    wait(lambda: job.over)
+    wait(lambda: job.ended)
     assert job.status == "finished"
 
 
@@ -253,7 +253,7 @@ def test_a_folder_that_appears_meanwhile_fails_the_job(jobs, long, tmp_path, tre
     (tmp_path / "second" / "notes.txt").write_text("mine")
     before = tree(tmp_path / "second")
     jobs.stop(first)
-    wait(lambda: second.over)
+    wait(lambda: second.ended)
     assert second.status == "failed"
     assert "must be a folder that does not exist yet" in second.message
     assert tree(tmp_path / "second") == before
@@ -266,7 +266,7 @@ def test_a_brief_lock_does_not_stop_a_job(jobs, long, stopped_copy, tmp_path):
     looking.acquire()
     threading.Timer(0.05, looking.release).start()
     jobs.stop(first)
-    wait(lambda: second.over)
+    wait(lambda: second.ended)
     assert (second.status, second.message) == ("finished", "")
 
 
@@ -280,7 +280,7 @@ def failing(config: RunConfig, stop: object) -> Iterator[Step]:
 def test_an_error_is_one_sentence_and_the_next_job_trains(jobs, long, small_config, tmp_path, monkeypatch):
     monkeypatch.setattr("miii.jobs.train", failing)
     broken = jobs.start(tmp_path / "broken", small_config())
-    wait(lambda: broken.over)
+    wait(lambda: broken.ended)
     assert broken.status == "failed"
     assert "the sky fell" in broken.message
     assert broken.message.endswith(".")
@@ -300,11 +300,11 @@ def test_a_full_disk_fails_the_job_with_a_sentence_and_frees_its_name(jobs, smal
         with monkeypatch.context() as patched:
             patched.setattr(f"miii.runs.write.{function}", full)
             job = jobs.start(tmp_path / f"run-{i}", small_config())
-            wait(lambda job=job: job.over)
+            wait(lambda job=job: job.ended)
         assert job.status == "failed"
         assert job.message == f"{tmp_path / f'run-{i}'} could not be written: No space left on device."
     again = jobs.start(tmp_path / "run-1", small_config())
-    wait(lambda: again.over)
+    wait(lambda: again.ended)
     assert (again.status, again.message) == ("finished", "")
 
 

@@ -52,7 +52,7 @@ def test_every_analysis_of_a_small_task_gives_numbers_or_one_sentence(home, smal
     task = TASKS[name]
     runs.record(home / "trained", miii.train(small_config(task=task, model=SHAPE, steps=2, snapshots=3)))
     for which, config, model in networks(task):
-        runs.adopt(home / which, config, model, format="hand")
+        runs.create_run(home / which, config, model, format="hand")
     kind = runs.open("trained").config.task.kind
     for run in ("trained", "zeros_like", "randn_like"):
         for command in (*COMMANDS[kind], "circuit"):

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.reliability import fuzz, interrupted, kills
 from benchmarks.reliability.kills import Found
-from benchmarks.table import Result, Row, say
+from benchmarks.table import Result, Row, log
 
 SHARES = {"training": 0.4, "resumers": 0.1, "commands": 0.2, "inputs": 0.3 / len(fuzz.INPUTS)}  #: shares of the time
 SHORT = {"training": 5, "resumers": 1, "commands": 18, "inputs": 300}  #: repetitions in the short form
@@ -21,17 +21,17 @@ SHORT_DISK = ("unpack", "rename")  #: its commands on a full disk
 def run(minutes: float, short: bool = False, seed: int = 0) -> Result:
     """Run all experiments for about ``minutes``, or ``SHORT`` repetitions; the seed determines all draws."""
     kills.warm()
-    say(f"reliability: seed {seed}")
+    log(f"reliability: seed {seed}")
     found = {}
 
     def often(name: str) -> Iterable[int]:
         return range(SHORT[name]) if short else turns(60 * minutes * SHARES[name])
 
     for what, each in tried(often, seed, short):
-        say(f"reliability: {what}: {dict(each.counts)}, {len(each.lost)} lost")
+        log(f"reliability: {what}: {dict(each.counts)}, {len(each.lost)} lost")
         found[what] = each
         for one in each.lost[:20]:
-            say(f"reliability: {what}: {one[:2000]}")
+            log(f"reliability: {what}: {one[:2000]}")
     return Result([row(what, each) for what, each in found.items()], {"seed": seed, "found": _plain(found)})
 
 

@@ -22,7 +22,7 @@ from miii import InputError, RunConfig, expression, runs, transformer_lens
 from miii.model.transformer import Transformer
 
 ROOM = 2_000_000_000  #: bytes of address space that an input may add to the process
-PATIENCE = 30  #: seconds per input
+TIMEOUT = 30  #: seconds per input
 
 OWN = ("runs", "out", "told.jsonl")  #: paths that inputs may create
 
@@ -203,7 +203,7 @@ def fuzz(kind: str, seed: int, turns: Iterable[int]) -> Found:
         os.chdir(place / "out")
         with told.open("w") as out:
             for _, one in zip(turns, INPUTS[kind](random.Random(seed), place), strict=False):
-                signal.alarm(PATIENCE)
+                signal.alarm(TIMEOUT)
                 out.write(json.dumps(_answer(one)) + "\n")
                 out.flush()
                 signal.alarm(0)

@@ -179,7 +179,7 @@ def unreadable(names: set[str]) -> list[str]:
     """Return the problems of the list of runs, which must contain ``names``."""
     wrong = [f"{one.name}: {one.reason}" for one in runs.broken()]
     rows = [runs.row(run) for run in runs.every() if run.folder.parent == runs.homes()[0]]
-    wrong += [f"{row['run']}: {row['reason']}" for row in rows if row["status"] == "spoilt"]
+    wrong += [f"{row['run']}: {row['reason']}" for row in rows if row["status"] == "corrupt"]
     return wrong + [f"{name} is hidden" for name in sorted(names - {row["run"] for row in rows})]
 
 

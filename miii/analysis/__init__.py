@@ -4,7 +4,7 @@ Import every topic from here (``analysis.fourier``, ``analysis.circuits``); fold
 """
 
 from miii.analysis import activations, compare, follow, integers, logic, multitask, sieve
-from miii.analysis.causal import ablation, attention, circuits, direct, partners, patching
+from miii.analysis.causal import ablation, attention, circuits, counterfactuals, direct, patching
 from miii.analysis.modular import (
     decomposition,
     formula,
@@ -28,6 +28,7 @@ __all__ = [
     "circuits",
     "compare",
     "compiled",
+    "counterfactuals",
     "decomposition",
     "direct",
     "follow",
@@ -41,7 +42,6 @@ __all__ = [
     "miu",
     "multitask",
     "neurons",
-    "partners",
     "patching",
     "phases",
     "planted",

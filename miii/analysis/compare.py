@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from miii.errors import InputError
-from miii.runs.atomic import whole_file
+from miii.runs.atomic import write_atomically
 from miii.training import flat
 from miii.training.config import RunConfig
 
@@ -45,7 +45,7 @@ def label(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedRun:
     """One run of a comparison.
 
     Attributes:
@@ -102,7 +102,7 @@ def terms(config: RunConfig) -> dict[str, Any]:
     return {"task": config.task.model_dump(exclude={"seed"})} | {name: dumped[name] for name in TERMS}
 
 
-def on_equal_terms(named: Sequence[tuple[str, dict[str, Any]]]) -> None:
+def check_terms(named: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """Check that runs, given as (name, terms), have the same terms.
 
     Raises:
@@ -119,7 +119,7 @@ def on_equal_terms(named: Sequence[tuple[str, dict[str, Any]]]) -> None:
             )
 
 
-def table(found: Sequence[Compared]) -> "pd.DataFrame":
+def table(found: Sequence[ComparedRun]) -> "pd.DataFrame":
     """Return a table with one row per run: architecture, seed, training, and ``MEASURES``.
 
     Raises:
@@ -127,7 +127,7 @@ def table(found: Sequence[Compared]) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    on_equal_terms([(each.run, each.terms) for each in found])
+    check_terms([(each.run, each.terms) for each in found])
     rows = [{k: v for k, v in asdict(each).items() if k not in ("terms", "measures", "curve")} for each in found]
     rows = [row | each.measures for row, each in zip(rows, found, strict=True)]
     names = [name for name in MEASURES if any(name in each.measures for each in found)]
@@ -160,7 +160,7 @@ def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def curves(found: Iterable[Compared]) -> "pd.DataFrame":
+def curves(found: Iterable[ComparedRun]) -> "pd.DataFrame":
     """Return one row per evaluation: run, architecture, seed, step, value."""
     import pandas as pd
 
@@ -173,14 +173,14 @@ def curves(found: Iterable[Compared]) -> "pd.DataFrame":
     )
 
 
-def save(path: Path, found: Iterable[Compared]) -> None:
+def save(path: Path, found: Iterable[ComparedRun]) -> None:
     """Write a comparison as one JSON object per line. Create the folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(asdict(each), allow_nan=False) + "\n" for each in found)
-    whole_file(path, lambda beside: beside.write_text(lines))
+    write_atomically(path, lambda beside: beside.write_text(lines))
 
 
-def load(path: Path) -> tuple[Compared, ...]:
+def load(path: Path) -> tuple[ComparedRun, ...]:
     """Read a comparison that ``save`` wrote.
 
     Raises:
@@ -188,6 +188,6 @@ def load(path: Path) -> tuple[Compared, ...]:
     """
     try:
         lines = [json.loads(line) for line in path.read_text().splitlines()]
-        return tuple(Compared(**line | {"curve": tuple((s, v) for s, v in line["curve"])}) for line in lines)
+        return tuple(ComparedRun(**line | {"curve": tuple((s, v) for s, v in line["curve"])}) for line in lines)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path} must hold one compared run a line ({error}).") from None

@@ -135,10 +135,10 @@ class Waves:
         off = self.phase - turn * answer
         return answer + torch.atan2(off.sin(), off.cos()) / turn
 
-    def strongest(self, most: int) -> list[int]:
+    def strongest(self, count: int) -> list[int]:
         """Return the frequencies of the highest waves, in descending order, except those below 1% of the highest."""
         high = int((self.amplitude >= FLAT * self.amplitude.max()).sum())
-        return (self.amplitude.argsort(descending=True, stable=True)[: min(most, high)] + 1).tolist()
+        return (self.amplitude.argsort(descending=True, stable=True)[: min(count, high)] + 1).tolist()
 
 
 def waves(logits: Float[Tensor, " answers"]) -> Waves:
@@ -173,9 +173,9 @@ class NeuronWrites:
     frequency: Int[Tensor, " neuron"]
     share: Float[Tensor, " neuron"]
 
-    def strongest(self, most: int) -> list[int]:
+    def strongest(self, count: int) -> list[int]:
         """Return the neurons with the largest contributions in absolute value, largest first."""
-        return self.added.abs().argsort(descending=True, stable=True)[:most].tolist()
+        return self.added.abs().argsort(descending=True, stable=True)[:count].tolist()
 
 
 @torch.no_grad()

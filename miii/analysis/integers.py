@@ -47,21 +47,21 @@ def members(task: Primes) -> Members:
     return Members(*parts(task))
 
 
-def table(task: Primes, most: int | None = None) -> "pd.DataFrame":
+def table(task: Primes, limit: int | None = None) -> "pd.DataFrame":
     """Return the data set: n, prime, spf, split, and ``digit_i``, the coefficient of base^i.
 
     Args:
-        most: keep only the first ``most`` integers; if None, all.
+        limit: keep only the first ``limit`` integers; if None, all.
     """
     import pandas as pd
 
     values = members(task)
-    n = values.n[:most]
+    n = values.n[:limit]
     columns = {
         "n": n,
-        "prime": values.prime[:most].astype(np.int8),
-        "spf": values.spf[:most].astype(np.int32),
-        "split": pd.Categorical.from_codes(pd.Index(values.part[:most]), dtype=pd.CategoricalDtype(list(PARTS))),
+        "prime": values.prime[:limit].astype(np.int8),
+        "spf": values.spf[:limit].astype(np.int32),
+        "split": pd.Categorical.from_codes(pd.Index(values.part[:limit]), dtype=pd.CategoricalDtype(list(PARTS))),
     }
     digits = numbers.digits(n, task.base, task.width).astype(np.int16)
     columns |= {f"digit_{task.width - 1 - i}": digits[:, i] for i in range(task.width)}
@@ -165,8 +165,8 @@ class Polar:
     left_out: int
 
 
-def polar(low: int, high: int, q: int, others: bool = True, most: int = 4000) -> Polar:
-    """Return the first ``most`` integers of a range for a polar plot: primes, multiples of q, and others.
+def polar(low: int, high: int, q: int, others: bool = True, limit: int = 4000) -> Polar:
+    """Return the first ``limit`` integers of a range for a polar plot: primes, multiples of q, and others.
 
     Args:
         others: keep integers that are neither; without them, more primes fit.
@@ -181,7 +181,7 @@ def polar(low: int, high: int, q: int, others: bool = True, most: int = 4000) ->
     n = np.arange(low, high + 1)
     prime, multiple = numbers.is_prime(n), n % q == 0
     kept = np.flatnonzero(prime | multiple | others)
-    first = kept[:most]
+    first = kept[:limit]
     return Polar(n[first], prime[first], multiple[first], q, len(kept) - len(first))
 
 

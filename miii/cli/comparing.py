@@ -24,24 +24,24 @@ class Compare:
     json: Json = False
 
 
-def run_compare(chosen: Compare) -> int:
+def run_compare(args: Compare) -> int:
     """Print the table.
 
     Raises:
         InputError: the runs do not share task, split and budget, or one cannot be compared.
     """
     found = []
-    opened = [runs.open(name) for name in chosen.runs]
-    compare.on_equal_terms([(run.name, compare.terms(run.config)) for run in opened])  # before the costly part
+    opened = [runs.open(name) for name in args.runs]
+    compare.check_terms([(run.name, compare.terms(run.config)) for run in opened])  # before the costly part
     with parts("compare") as progress:
         for done, run in enumerate(opened):
             progress(done, len(opened), run.name)
             found.append(reports.measure(run))
         progress(len(opened), len(opened), "done")
     frame = compare.table(found)
-    frame = compare.summary(frame) if chosen.summary else frame
+    frame = compare.summary(frame) if args.summary else frame
     plain = frame.astype(object).where(frame.notna(), None)
-    if chosen.json:
+    if args.json:
         print(json.dumps(plain.to_dict("records")))
     else:
         if "sieve_depth" in plain:  # the milestone on primes is sieving

@@ -16,7 +16,7 @@ from miii import runs
 from miii.cli.printing import RunName, Step
 from miii.errors import InputError
 from miii.notebook.cells import Page
-from miii.runs.atomic import whole_file
+from miii.runs.atomic import write_atomically
 
 APP = Path(__file__).parents[2]  #: the pages are next to the package
 ENDING = {"notebook": ".ipynb", "html": ".html"}
@@ -36,29 +36,29 @@ class Export:
     step: Step = None
 
 
-def run_export(chosen: Export) -> int:
+def run_export(args: Export) -> int:
     """Export and print the file's name; print a line per page on stderr.
 
     Raises:
         InputError: an option is invalid, there is nothing to show, or the file exists or cannot be written.
     """
-    out = chosen.out
-    if out.suffix.lower() != ENDING[chosen.to]:
-        raise InputError(f"out must end in {ENDING[chosen.to]} (got {str(out)!r}).")
+    out = args.out
+    if out.suffix.lower() != ENDING[args.to]:
+        raise InputError(f"out must end in {ENDING[args.to]} (got {str(out)!r}).")
     if os.path.lexists(out) or not out.parent.is_dir():  # before any work
         raise InputError(f"out must be a file that does not exist yet, in a folder that does (got {str(out)!r}).")
     with contextlib.suppress(FileNotFoundError):
         out.lstat()  # raises OSError if the name is too long
-    run = runs.open(chosen.run)
+    run = runs.open(args.run)
     if run.folder.resolve() not in [listed.folder.resolve() for listed in runs.every()]:
-        raise InputError(f"run must be one that `miii runs` lists, by name (got {chosen.run!r}).")
-    run.weights(chosen.step)
-    pages = list(_pages(run.name, chosen.step, chosen.page))
+        raise InputError(f"run must be one that `miii runs` lists, by name (got {args.run!r}).")
+    run.weights(args.step)
+    pages = list(_pages(run.name, args.step, args.page))
     if not pages:
         raise InputError(f"run must have a page with a figure (no page shows one for {run.name}).")
-    text = _written(pages, chosen.to)
+    text = _written(pages, args.to)
     try:
-        whole_file(out, lambda beside: beside.write_text(text, encoding="utf-8"))
+        write_atomically(out, lambda beside: beside.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{out} could not be written: {error.strerror or error}.") from None
     print(out)

@@ -88,45 +88,43 @@ class ExportWeights:
     step: Step = None
 
 
-def run_runs(chosen: Runs) -> int:
+def run_runs(args: Runs) -> int:
     """Print the runs, and the folders that cannot be opened."""
-    print_runs(runs.every(), chosen.json, runs.broken())
+    print_runs(runs.every(), args.json, runs.broken())
     return 0
 
 
-def run_pack(chosen: Pack) -> int:
+def run_pack(args: Pack) -> int:
     """Pack a run and print the file's name."""
-    runs.write_pack(runs.open(chosen.run), chosen.out, chosen.resumable)
-    print(chosen.out)
+    runs.write_pack(runs.open(args.run), args.out, args.resumable)
+    print(args.out)
     return 0
 
 
-def run_unpack(chosen: Unpack) -> int:
+def run_unpack(args: Unpack) -> int:
     """Unpack into ``runs`` and print the run's folder."""
-    print(runs.unpack(chosen.file, chosen.name).folder)
+    print(runs.unpack(args.file, args.name).folder)
     return 0
 
 
-def run_ship(chosen: Ship) -> int:
+def run_ship(args: Ship) -> int:
     """Copy a run and print the copy's folder."""
-    print(runs.ship(runs.open(chosen.run), chosen.out, chosen.snapshots).folder)
+    print(runs.ship(runs.open(args.run), args.out, args.snapshots).folder)
     return 0
 
 
-def run_import(chosen: Import) -> int:
+def run_import(args: Import) -> int:
     """Import and print the run's folder; print accuracy and skipped tensors on stderr.
 
     Raises:
         InputError: an option is invalid.
     """
-    if chosen.task not in OPERATIONS:
-        raise InputError(f"task must be one of {', '.join(OPERATIONS)} (got {quoted(chosen.task)}).")
-    values = {"operation": chosen.task, "expression": chosen.expression, "p": chosen.p, "seed": chosen.seed}
-    fraction = None if chosen.train_fraction == "unknown" else chosen.train_fraction
+    if args.task not in OPERATIONS:
+        raise InputError(f"task must be one of {', '.join(OPERATIONS)} (got {quoted(args.task)}).")
+    values = {"operation": args.task, "expression": args.expression, "p": args.p, "seed": args.seed}
+    fraction = None if args.train_fraction == "unknown" else args.train_fraction
     task = ModularAddition(**values, train_fraction=fraction)
-    run, extras = transformer_lens.import_run(
-        chosen.file, chosen.out, task, chosen.act, chosen.causal, lnpre=chosen.lnpre
-    )
+    run, extras = transformer_lens.import_run(args.file, args.out, task, args.act, args.causal, lnpre=args.lnpre)
     found = transformer_lens.accuracies(run)
     if extras:
         print(f"miii: {transformer_lens.left_out(extras)}", file=sys.stderr)
@@ -143,13 +141,13 @@ def run_import(chosen: Import) -> int:
         "warning": warning,
         "left_out": extras,
     }
-    print(json.dumps(result) if chosen.json else run.folder)
+    print(json.dumps(result) if args.json else run.folder)
     return 0
 
 
-def run_export_weights(chosen: ExportWeights) -> int:
+def run_export_weights(args: ExportWeights) -> int:
     """Export weights and print the file's name."""
-    run = runs.open(chosen.run)
-    transformer_lens.write_file(run.model(chosen.step), chosen.out)
-    print(chosen.out)
+    run = runs.open(args.run)
+    transformer_lens.write_file(run.model(args.step), args.out)
+    print(args.out)
     return 0

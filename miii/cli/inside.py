@@ -80,18 +80,18 @@ class Rollout:
     json: Json = False
 
 
-def run_rollout(chosen: Rollout) -> int:
+def run_rollout(args: Rollout) -> int:
     """Print the report.
 
     Raises:
         InputError: ``save`` with a ``step``, or a run on another task.
     """
-    run = runs.open(chosen.run)
-    _check_save(chosen.save, chosen.step)
-    found = reports.report_rollout(run, chosen.step, chosen.ahead)
-    if chosen.save:
+    run = runs.open(args.run)
+    _check_save(args.save, args.step)
+    found = reports.report_rollout(run, args.step, args.ahead)
+    if args.save:
         runs.save_report(run, found)
-    if chosen.json:
+    if args.json:
         print(json.dumps(found))
         return 0
     tables = {name: found.pop(name) for name in ("rollout", "untrained")}
@@ -111,47 +111,47 @@ def _check_save(save: bool, step: int | None) -> None:
         raise InputError("save keeps the report of the last snapshot: leave step out.")
 
 
-def run_residues(chosen: Residues) -> int:
+def run_residues(args: Residues) -> int:
     """Print the report.
 
     Raises:
         InputError: ``save`` with a ``step``, or a run on another task.
     """
-    run = runs.open(chosen.run)
-    _check_save(chosen.save, chosen.step)
+    run = runs.open(args.run)
+    _check_save(args.save, args.step)
     if isinstance(run.config.task, tasks.Residues):
-        found = reports.report_residues(run, chosen.step)
+        found = reports.report_residues(run, args.step)
     else:
-        control = runs.open(chosen.shuffled) if chosen.shuffled else None
+        control = runs.open(args.shuffled) if args.shuffled else None
         with parts(run.name) as progress:
-            found = reports.report_sieve(run, chosen.step, control, progress)
-    if chosen.save:
+            found = reports.report_sieve(run, args.step, control, progress)
+    if args.save:
         runs.save_report(run, found)
-    if not chosen.json:
+    if not args.json:
         found.pop("frequency_power", None)  # thousands of numbers, in the JSON only
-    _print(found, chosen.json)
+    _print(found, args.json)
     return 0
 
 
-def run_analyze(chosen: Analyze) -> int:
+def run_analyze(args: Analyze) -> int:
     """Print the report."""
-    run = runs.open(chosen.run)
+    run = runs.open(args.run)
     _modular(run)
-    model, task = run.model(chosen.step), run.task()
+    model, task = run.model(args.step), run.task()
     report = verdict.analyze(model, task).to_json()
-    _print(_where(run, chosen.step) | report, chosen.json, fourier.model_choice(model, grid.modulus(task)).why_none)
+    _print(_where(run, args.step) | report, args.json, fourier.model_choice(model, grid.modulus(task)).why_none)
     return 0
 
 
-def run_progress(chosen: Progress) -> int:
+def run_progress(args: Progress) -> int:
     """Print one row per snapshot, then the phases."""
-    run = runs.open(chosen.run)
+    run = runs.open(args.run)
     _modular(run)
     models = ((step, run.model(step)) for step in run.steps)
     keys = fourier.model_key_frequencies(run.model(), grid.modulus(run.task()))
     frame = trajectory.measure_all(models, run.task(), keys, _modular(run).multipliers).frame()
     marked = phases.mark(run.metrics())
-    if chosen.json:
+    if args.json:
         rows = frame.to_dict("records")
         listed = [{"name": phase.name, "start": phase.start, "end": phase.end} for phase in marked]
         print(json.dumps({"run": run.name, "key_frequencies": list(keys), "phases": listed, "snapshots": rows}))
@@ -163,11 +163,11 @@ def run_progress(chosen: Progress) -> int:
     return 0
 
 
-def run_formula(chosen: Formula) -> int:
+def run_formula(args: Formula) -> int:
     """Print the formula and its fit."""
-    run = runs.open(chosen.run)
+    run = runs.open(args.run)
     formula.check_task(_modular(run))
-    model, task = run.model(chosen.step), run.task()
+    model, task = run.model(args.step), run.task()
     choice = fourier.model_choice(model, grid.modulus(task))
     keys = choice.frequencies
     fit = formula.fit(grid.logits(model, task), task.labels, keys)
@@ -181,22 +181,22 @@ def run_formula(chosen: Formula) -> int:
         "accuracy": fit.accuracy,
         "loss": fit.loss,
     }
-    _print(_where(run, chosen.step) | values, chosen.json, choice.why_none)
+    _print(_where(run, args.step) | values, args.json, choice.why_none)
     return 0
 
 
-def run_circuit(chosen: Circuit) -> int:
+def run_circuit(args: Circuit) -> int:
     """Print the edges and the faithfulness of the best ones."""
-    run = runs.open(chosen.run)
-    model, task = run.model(chosen.step), run.task()
-    found = circuits.find(model, task, chosen.method, examples=chosen.examples, seed=chosen.seed)
-    values = _where(run, chosen.step) | found.to_json()
-    if chosen.method != "exact":
-        truth = circuits.find(model, task, "exact", examples=chosen.examples, seed=chosen.seed)
+    run = runs.open(args.run)
+    model, task = run.model(args.step), run.task()
+    found = circuits.find(model, task, args.method, examples=args.examples, seed=args.seed)
+    values = _where(run, args.step) | found.to_json()
+    if args.method != "exact":
+        truth = circuits.find(model, task, "exact", examples=args.examples, seed=args.seed)
         compared = circuits.agreement(found, truth)
         values |= {"spearman": compared.spearman, "auroc": compared.auroc}
-        values |= {"spearman_heard": compared.spearman_heard, "auroc_heard": compared.auroc_heard}
-    if chosen.json:
+        values |= {"spearman_active": compared.spearman_active, "auroc_active": compared.auroc_active}
+    if args.json:
         print(json.dumps(values))
     else:
         for edge in values.pop("edges"):

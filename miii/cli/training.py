@@ -120,24 +120,24 @@ class Resume:
     json: Json = False
 
 
-def run_train(chosen: Any) -> int:
+def run_train(args: Any) -> int:
     """Train and print the result: return 0 on success, 130 when stopped by Ctrl-C.
 
     Raises:
         InputError: the folder exists, or an option is invalid.
     """
-    config = _config(chosen)
-    out = chosen.out if chosen.out is not None else runs.new_folder(config)
+    config = _config(args)
+    out = args.out if args.out is not None else runs.new_folder(config)
     if os.path.lexists(out):  # before any work
         raise InputError(f"out must be a folder that does not exist yet (got {str(out)!r}).")
-    _check_cost([config], chosen.yes)
-    return _drain(out, partial(train, config), config, chosen.json)
+    _check_cost([config], args.yes)
+    return _run_steps(out, partial(train, config), config, args.json)
 
 
-def run_resume(chosen: Resume) -> int:
+def run_resume(args: Resume) -> int:
     """Resume and print the result; exit codes as in ``run_train``."""
-    run = runs.open(chosen.run)
-    return _drain(run.folder, partial(runs.resume, run.folder.absolute()), run.config, chosen.json)
+    run = runs.open(args.run)
+    return _run_steps(run.folder, partial(runs.resume, run.folder.absolute()), run.config, args.json)
 
 
 def _check_cost(configs: Sequence[RunConfig], yes: bool) -> None:
@@ -160,8 +160,8 @@ def _check_cost(configs: Sequence[RunConfig], yes: bool) -> None:
         raise InputError("nothing was trained.")
 
 
-def _drain(out: Path, steps: Callable[..., Iterator[Step]], config: RunConfig, as_json: bool) -> int:
-    with _stopping() as stopped, _progress() as progress:
+def _run_steps(out: Path, steps: Callable[..., Iterator[Step]], config: RunConfig, as_json: bool) -> int:
+    with _stop_on_signal() as stopped, _progress() as progress:
         followed = runs.follow(out, steps(stop=lambda: bool(stopped)))
         bar = progress.add_task(out.name, total=config.steps, note="")
         for step in followed:
@@ -178,39 +178,39 @@ def _drain(out: Path, steps: Callable[..., Iterator[Step]], config: RunConfig, a
     return 130 if stopped else 0
 
 
-def run_sweep(chosen: Any) -> int:
+def run_sweep(args: Any) -> int:
     """Train the grid and print one row per run; exit codes as in ``run_train``.
 
     Raises:
         InputError: an option or a setting of the grid is invalid.
     """
     choices: dict[str, Sequence[Any]] = {}
-    for setting in chosen.grid:
+    for setting in args.grid:
         name, _, listed = setting.partition("=")
         choices[name] = [_value(name, text) for text in listed.split(",") if text]
     if "seed" in choices:
         raise InputError("grid must not contain seed: use --seeds.")
-    if not 1 <= chosen.seeds <= MOST:
-        raise InputError(f"seeds must be at least 1 and at most {MOST:,} (got {quoted(chosen.seeds)}).")
-    configs = grid(_config(chosen), choices | {"seed": range(chosen.seeds)})
-    _check_cost(list(configs.values()), chosen.yes)
-    with _stopping() as stopped, _progress() as progress:
+    if not 1 <= args.seeds <= MOST:
+        raise InputError(f"seeds must be at least 1 and at most {MOST:,} (got {quoted(args.seeds)}).")
+    configs = grid(_config(args), choices | {"seed": range(args.seeds)})
+    _check_cost(list(configs.values()), args.yes)
+    with _stop_on_signal() as stopped, _progress() as progress:
         bars = {name: progress.add_task(name, total=config.steps, note="") for name, config in configs.items()}
-        steps = sweep(chosen.out, configs, lambda: bool(stopped))
+        steps = sweep(args.out, configs, lambda: bool(stopped))
         for name, step in steps:
             _show(progress, bars[name], step)
             if stopped:
                 break
         steps.close()  # type: ignore[attr-defined]
-    done = [runs.open((chosen.out / name).absolute()) for name in configs if os.path.lexists(chosen.out / name)]
-    print_runs(done, chosen.json)
+    done = [runs.open((args.out / name).absolute()) for name in configs if os.path.lexists(args.out / name)]
+    print_runs(done, args.json)
     return 130 if stopped else 0
 
 
-def _config(chosen: Any) -> RunConfig:
-    names = [option.name for option in flat.options() if hasattr(chosen, option.name) and option.name != "task"]
-    given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
-    return flat.made(chosen.recipe, chosen.task, {name: _value(name, text) for name, text in given.items()})
+def _config(args: Any) -> RunConfig:
+    names = [option.name for option in flat.options() if hasattr(args, option.name) and option.name != "task"]
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    return flat.build_config(args.recipe, args.task, {name: _value(name, text) for name, text in given.items()})
 
 
 def _value(name: str, text: str) -> Any:
@@ -220,7 +220,7 @@ def _value(name: str, text: str) -> Any:
 
 
 @contextmanager
-def _stopping() -> Iterator[list[int]]:
+def _stop_on_signal() -> Iterator[list[int]]:
     """Yield a list that is empty until Ctrl-C or SIGTERM arrives; the run is then written and can be resumed."""
     stopped: list[int] = []
     signals = (signal.SIGINT, signal.SIGTERM)

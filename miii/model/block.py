@@ -11,7 +11,7 @@ from miii.model import signal
 from miii.model.config import ModelConfig
 from miii.model.tap import Tap, identity
 from miii.model.weights import Declared, Weight, Weights, bias, constant, gain, normal
-from miii.model.where import WHOLE, Where
+from miii.model.where import ALL_POSITIONS, Where
 from miii.model.wiring import BLOCKS
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -102,17 +102,17 @@ class Block(Declared):
         return {}
 
     def mix(
-        self, v: Float[Tensor, "batch key head d_head"], heard: Tensor, tap: Tap, where: Where
+        self, v: Float[Tensor, "batch key head d_head"], stream: Tensor, tap: Tap, where: Where
     ) -> Float[Tensor, "batch query head d_head"]:
         """Return z: the values mixed across positions, at the positions to compute.
 
         Args:
-            heard: the block's input, stored as described by ``where``.
+            stream: the block's input, stored as described by ``where``.
         """
         raise NotImplementedError
 
     def forward(
-        self, resid: Float[Tensor, "*rows d_model"], tap: Tap = identity, where: Where = WHOLE
+        self, resid: Float[Tensor, "*rows d_model"], tap: Tap = identity, where: Where = ALL_POSITIONS
     ) -> Float[Tensor, "batch query d_model"]:
         """Return the residual stream after the block, at the positions to compute.
 
@@ -120,28 +120,28 @@ class Block(Declared):
             resid: [batch, pos, d_model], or distinct rows: see ``Where``.
         """
         resid = tap("resid_pre", resid)
-        heard = self._read("ln1", resid, tap)
-        mixed = self.mixed(heard, tap, where)
+        stream = self._read("ln1", resid, tap)
+        mixed = self.mixed(stream, tap, where)
         if self.wiring.parallel:
-            return tap("resid_post", self.close(mixed, self.mlp(where.asked(heard), tap)))
-        mid = where.asked(resid) + mixed if self.wiring.skip else mixed
-        return self.after(tap("resid_mid", self._sum("ln1", mid)), tap)
+            return tap("resid_post", self.add_mlp(mixed, self.mlp(where.queries(stream), tap)))
+        mid = where.queries(resid) + mixed if self.wiring.skip else mixed
+        return self.from_mid(tap("resid_mid", self._sum("ln1", mid)), tap)
 
-    def after(self, mid: Float[Tensor, "*rows d_model"], tap: Tap = identity) -> Float[Tensor, "*rows d_model"]:
+    def from_mid(self, mid: Float[Tensor, "*rows d_model"], tap: Tap = identity) -> Float[Tensor, "*rows d_model"]:
         """Apply the second half of the block, from ``resid_mid`` on; not for parallel blocks."""
-        return tap("resid_post", self.close(mid, self.mlp(self._read("ln2", mid, tap), tap)))
+        return tap("resid_post", self.add_mlp(mid, self.mlp(self._read("ln2", mid, tap), tap)))
 
-    def close(
+    def add_mlp(
         self, mid: Float[Tensor, "*rows d_model"], written: Float[Tensor, "*rows d_model"]
     ) -> Float[Tensor, "*rows d_model"]:
         """Return ``resid_post`` from ``resid_mid`` (``attn_out`` in parallel blocks) and the MLP output."""
-        kept = self.wiring.mlp_skip or self.wiring.parallel
-        return self._sum("ln2", mid + written if kept else written)
+        skip = self.wiring.mlp_skip or self.wiring.parallel
+        return self._sum("ln2", mid + written if skip else written)
 
-    def mixed(self, heard: Tensor, tap: Tap, where: Where) -> Float[Tensor, "batch query d_model"]:
+    def mixed(self, stream: Tensor, tap: Tap, where: Where) -> Float[Tensor, "batch query d_model"]:
         """Return the mixer's output: mixed values, projected by W_O and summed over heads."""
-        v = tap("v", where.all(heard, self.values))
-        z = tap("z", self.mix(v, heard, tap, where)).flatten(-2)
+        v = tap("v", where.keys(stream, self.values))
+        z = tap("z", self.mix(v, stream, tap, where)).flatten(-2)
         out = add_bias(z @ self.W_O.flatten(0, 1), self.b_O) if self.wiring.projections else z
         return tap("attn_out", out if self.mixer_gain is None else out * self.mixer_gain)
 
@@ -159,9 +159,9 @@ class Block(Declared):
         out = (resid @ W.transpose(0, 1).reshape(d, h * dh)).unflatten(-1, (h, dh))
         return add_bias(out, getattr(self, f"b_{which}"))
 
-    def values(self, heard: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows head d_head"]:
+    def values(self, stream: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows head d_head"]:
         """Return the values; without projections, the stream split into heads."""
-        return self.heads(heard, "V") if self.wiring.projections else heard.unflatten(-1, self.head_shape)
+        return self.heads(stream, "V") if self.wiring.projections else stream.unflatten(-1, self.head_shape)
 
     def _read(self, name: str, resid: Tensor, tap: Tap) -> Tensor:
         norm = getattr(self, name)

@@ -33,9 +33,9 @@ class Attention(Block):
         weights: Weights = {f"W_{which}": Weight((h, d, dh), normal(d), muon="columns") for which in "QK"}
         return weights | {f"b_{which}": bias(h, dh) if config.biases == "all" else None for which in "QK"}
 
-    def mix(self, v: Tensor, heard: Tensor, tap: Tap, where: Where) -> Tensor:
-        q = tap("q", where.asked(heard, partial(self.heads, which="Q")))
-        k = tap("k", where.all(heard, partial(self.heads, which="K")))
+    def mix(self, v: Tensor, stream: Tensor, tap: Tap, where: Where) -> Tensor:
+        q = tap("q", where.queries(stream, partial(self.heads, which="Q")))
+        k = tap("k", where.keys(stream, partial(self.heads, which="K")))
         scores = einsum(q, k, "batch query head d, batch key head d -> batch head query key") / math.sqrt(q.shape[-1])
         pattern = self.pattern(scores, tap, where.at)
         return einsum(pattern, v, "batch head query key, batch key head d -> batch query head d")
@@ -86,7 +86,7 @@ class ShapedAttention(SkipAttention):
     @classmethod
     def mixer_weights(cls, config: ModelConfig, n_ctx: int) -> Weights:
         found = super().mixer_weights(config, n_ctx) | {"gamma": gain(1.0, config.n_heads)}
-        return _begun(found, W_Q=constant(0.0), beta=constant(1.0))
+        return _with_init(found, W_Q=constant(0.0), beta=constant(1.0))
 
     def skipped(self, pattern: Tensor, at: slice) -> Tensor:
         even = uniform(pattern.shape[-1], self.causal, pattern)[at]
@@ -111,7 +111,7 @@ class TargetedAttention(Attention):
     @classmethod
     def weights(cls, config: ModelConfig, n_ctx: int) -> Weights:
         found = super().weights(config, n_ctx)
-        return _begun(found, W_Q=constant(0.0), W_V=orthogonal, W_O=orthogonal, W_out=normal(config.d_mlp))
+        return _with_init(found, W_Q=constant(0.0), W_V=orthogonal, W_O=orthogonal, W_out=normal(config.d_mlp))
 
     def pattern(self, scores: Tensor, tap: Tap, at: slice) -> Tensor:
         n = scores.shape[-1]
@@ -126,7 +126,7 @@ class TargetedAttention(Attention):
 class Mean(Block):
     """z = the mean of v over all visible positions, the same for every head."""
 
-    def mix(self, v: Tensor, heard: Tensor, tap: Tap, where: Where) -> Tensor:
+    def mix(self, v: Tensor, stream: Tensor, tap: Tap, where: Where) -> Tensor:
         even = uniform(v.shape[1], self.causal, v)[where.at]
         pattern = tap("pattern", even.expand(v.shape[0], v.shape[2], *even.shape))
         return einsum(pattern, v, "batch head query key, batch key head d -> batch query head d")
@@ -147,7 +147,7 @@ class Convolution(Block):
         """The index of lag 0 in the kernel."""
         return 0 if self.causal else self.W_conv.shape[-1] // 2
 
-    def mix(self, v: Tensor, heard: Tensor, tap: Tap, where: Where) -> Tensor:
+    def mix(self, v: Tensor, stream: Tensor, tap: Tap, where: Where) -> Tensor:
         positions = torch.arange(v.shape[1], device=v.device)
         lag = positions[where.at, None] - positions
         kernel = self.W_conv[..., (lag + self.first).clamp(min=0)]
@@ -162,7 +162,7 @@ class FourierConvolution(Convolution):
     Source: the convolution theorem; the draft paper's introduction.
     """
 
-    def mix(self, v: Tensor, heard: Tensor, tap: Tap, where: Where) -> Tensor:
+    def mix(self, v: Tensor, stream: Tensor, tap: Tap, where: Where) -> Tensor:
         n, first = v.shape[1], self.first
         kernel = self.W_conv[..., : first + n] if self.causal else self.W_conv[..., first - n + 1 : first + n]
         size = n + kernel.shape[-1]
@@ -189,7 +189,7 @@ class GatedUnit(Block):
             shape = tuple(weight.shape)
             self.declared[f"gru.{name}"] = Weight(shape, normal(d)) if len(shape) == 2 else bias(*shape)
 
-    def mix(self, v: Tensor, heard: Tensor, tap: Tap, where: Where) -> Tensor:
+    def mix(self, v: Tensor, stream: Tensor, tap: Tap, where: Where) -> Tensor:
         with torch.autocast(v.device.type, enabled=False):  # autocast has no GRU on CPU
             states, _ = self.gru(v.flatten(2).to(self.W_V.dtype))
         return states.unflatten(-1, v.shape[2:])[:, where.at]
@@ -211,7 +211,7 @@ class Recurrence(Block):
     def mixer_weights(cls, config: ModelConfig, n_ctx: int) -> Weights:
         return {"decay": Weight((config.n_heads, config.d_head), spaced(-1, 5), "gain")}
 
-    def mix(self, v: Tensor, heard: Tensor, tap: Tap, where: Where) -> Tensor:
+    def mix(self, v: Tensor, stream: Tensor, tap: Tap, where: Where) -> Tensor:
         z, power, back = v, torch.sigmoid(self.decay), 1
         while back < v.shape[1]:
             z = z + power * nn.functional.pad(z, (0, 0, 0, 0, back, 0))[:, : v.shape[1]]
@@ -256,7 +256,7 @@ def uniform(n: int, causal: bool, like: Tensor) -> Float[Tensor, "query key"]:
     return seen / seen.sum(-1, keepdim=True)
 
 
-def _begun(weights: Weights, **inits: Init) -> Weights:
+def _with_init(weights: Weights, **inits: Init) -> Weights:
     """Return the declarations with some initializers replaced."""
     return {
         name: replace(weight, init=inits[name]) if weight is not None and name in inits else weight

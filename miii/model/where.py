@@ -27,11 +27,13 @@ class Where:
     at: slice = field(default_factory=lambda: ALL)
     rows: Int[Tensor, "batch pos"] | None = None
 
-    def all(self, stream: Tensor, function: Callable[[Tensor], Tensor] = unchanged) -> Float[Tensor, "batch pos *rest"]:
+    def keys(
+        self, stream: Tensor, function: Callable[[Tensor], Tensor] = unchanged
+    ) -> Float[Tensor, "batch pos *rest"]:
         """Apply a function to the rows, at every position."""
         return function(stream) if self.rows is None else gather(function(stream), self.rows)
 
-    def asked(
+    def queries(
         self, stream: Tensor, function: Callable[[Tensor], Tensor] = unchanged
     ) -> Float[Tensor, "batch query *rest"]:
         """Apply a function to the rows, at the positions to compute."""
@@ -40,7 +42,7 @@ class Where:
         return gather(function(stream), self.rows[:, self.at])
 
 
-WHOLE = Where()  #: every position of an input [batch, pos, d_model]
+ALL_POSITIONS = Where()  #: every position of an input [batch, pos, d_model]
 
 
 def gather(table: Float[Tensor, "distinct *rest"], index: Int[Tensor, "batch *pos"]) -> Tensor:

@@ -62,8 +62,8 @@ Run <code>{{ page.run }}</code>{% if page.step is not none %}, step {{ page.step
 </div>
 {% endfor %}
 </div>
-{% if block.see %}
-<figcaption>{{ block.see }}</figcaption>
+{% if block.caption %}
+<figcaption>{{ block.caption }}</figcaption>
 {% endif %}
 <details><summary>Code</summary>
 <pre><code>{{ block.code }}</code></pre>

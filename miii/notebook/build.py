@@ -51,7 +51,7 @@ def notebook(pages: Sequence[Page]) -> nbformat.NotebookNode:
             if isinstance(cell, Figure):
                 code, held = _code(cell, held)
                 written.append(new_code_cell(code, metadata={"alt": cell.alt}))
-                written += [new_markdown_cell(cell.see)] if cell.see else []
+                written += [new_markdown_cell(cell.caption)] if cell.caption else []
             else:
                 written.append(
                     new_markdown_cell(cell.markdown.strip() if isinstance(cell, Text) else table.markdown(cell))

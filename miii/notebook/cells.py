@@ -23,12 +23,12 @@ _SPECIAL = re.compile(
 )
 
 
-def escaped(value: object, most: int = LONGEST) -> str:
-    """Return untrusted text as Markdown that shows it literally, on one line, at most ``most`` characters.
+def escaped(value: object, length: int = LONGEST) -> str:
+    """Return untrusted text as Markdown that shows it literally, on one line, at most ``length`` characters.
 
     Nothing in it becomes a link, image, formula, icon or emphasis, on a page, in a notebook or in an article.
     """
-    plain = shortened(str(value), most)
+    plain = shortened(str(value), length)
     line = "".join(char if char.isprintable() else " " for char in plain).strip()
     return _SPECIAL.sub(_protected, line)
 
@@ -63,13 +63,13 @@ class Figure:
         make: a plain function of plain values; its source is shown, see ``miii.notebook.source``.
         arguments: its arguments; each ``repr`` must be valid code.
         alt: text alternative of the chart.
-        see: caption, as Markdown.
+        caption: caption, as Markdown.
     """
 
     make: "Callable[..., Chart | tuple[Chart, ...]]"
     arguments: Mapping[str, Any]
     alt: str
-    see: str = ""
+    caption: str = ""
 
 
 @dataclass(frozen=True)

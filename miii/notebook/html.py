@@ -64,7 +64,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
     return {
         "name": figure.make.__name__,
         "alt": figure.alt,
-        "see": Markup(MARKDOWN.render(figure.see)),
+        "caption": Markup(MARKDOWN.render(figure.caption)),
         "code": source(figure.make, figure.arguments),
         "charts": [_embedded(spec(chart)) for chart in (made if isinstance(made, tuple) else (made,))],
     }

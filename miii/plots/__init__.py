@@ -4,11 +4,11 @@ from miii.plots.causal.attention import attention_spectrum, ov, over_inputs, pat
 from miii.plots.causal.circuit import circuit, edge_agreement, faithfulness
 from miii.plots.causal.effects import ablation, contributions, patching
 from miii.plots.compare import learning, spread
-from miii.plots.follow import agreeing, answer_logits, argued, looks_at, neurons_write
+from miii.plots.follow import answer_logits, attention_by_position, neuron_contributions, wave_logits, wave_sum
 from miii.plots.frame import frame
 from miii.plots.heatmap import heatmap
 from miii.plots.integers import density, last_digits, polar, split_counts, split_rows, ulam, wheel
-from miii.plots.lengths import evidence_by_count, evidence_by_letter, reach
+from miii.plots.lengths import evidence_by_count, evidence_by_letter, string_accuracy
 from miii.plots.modular.clock import clock
 from miii.plots.modular.formula import kinds, steering, terms
 from miii.plots.modular.fourier import circle, power_over_training, singular_values, spectrum, spectrum_2d
@@ -17,19 +17,19 @@ from miii.plots.modular.progress import measures, progress
 from miii.plots.multitask import active_frequencies, head_digits, right_by_target
 from miii.plots.picture import picture
 from miii.plots.rollout import (
+    generated_frames,
     rollout_carries,
     rollout_digits,
     rollout_integers,
     rollout_labels,
     vector_similarity,
-    written,
 )
+from miii.plots.sieve.divisor_test import digit_path
 from miii.plots.sieve.factors import evidence_by_factor, sieve_depth, sieve_oracles
 from miii.plots.sieve.interventions import crossings, evidence_moves
 from miii.plots.sieve.lattice import lattice
 from miii.plots.sieve.networks import addition_by_network, depth_by_network, readers
 from miii.plots.sieve.residues import digit_plane, head_attention, head_sums, probe_map
-from miii.plots.sieve.suspect import digit_walk
 from miii.plots.sparse import recalls, seen_factors
 from miii.plots.tasks import (
     chance,
@@ -61,12 +61,11 @@ __all__ = [
     "activation",
     "active_frequencies",
     "addition_by_network",
-    "agreeing",
     "answer_logits",
     "answers",
     "answers_over_training",
-    "argued",
     "at_step",
+    "attention_by_position",
     "attention_spectrum",
     "by_length",
     "by_prime",
@@ -81,9 +80,9 @@ __all__ = [
     "crossings",
     "density",
     "depth_by_network",
+    "digit_path",
     "digit_plane",
     "digit_split",
-    "digit_walk",
     "edge_agreement",
     "evidence_by_count",
     "evidence_by_factor",
@@ -91,6 +90,7 @@ __all__ = [
     "evidence_moves",
     "faithfulness",
     "frame",
+    "generated_frames",
     "head_attention",
     "head_digits",
     "head_sums",
@@ -99,11 +99,10 @@ __all__ = [
     "last_digits",
     "lattice",
     "learning",
-    "looks_at",
     "loss",
     "loss_weights",
     "measures",
-    "neurons_write",
+    "neuron_contributions",
     "ov",
     "over_inputs",
     "patching",
@@ -115,7 +114,6 @@ __all__ = [
     "probe_map",
     "progress",
     "qk",
-    "reach",
     "readers",
     "reads",
     "recalls",
@@ -138,6 +136,7 @@ __all__ = [
     "split_rows",
     "spread",
     "steering",
+    "string_accuracy",
     "string_counts",
     "string_lengths",
     "string_split",
@@ -145,8 +144,9 @@ __all__ = [
     "token_scores",
     "ulam",
     "vector_similarity",
+    "wave_logits",
+    "wave_sum",
     "weight_norm",
     "wheel",
     "writes",
-    "written",
 ]

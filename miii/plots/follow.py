@@ -30,7 +30,7 @@ ROW = 42  #: pixels between waves
 REACH = 0.45  #: amplitude of the largest wave, as a share of that
 
 
-def looks_at(weights: Float[Tensor, "head pos"], names: Sequence[str]) -> Chart:
+def attention_by_position(weights: Float[Tensor, "head pos"], names: Sequence[str]) -> Chart:
     """Draw each head's attention from the last position to each position, for one input.
 
     Args:
@@ -63,7 +63,7 @@ def looks_at(weights: Float[Tensor, "head pos"], names: Sequence[str]) -> Chart:
     return alt.layer(*layers).properties(title="Where it looks from the last token", height=alt.Step(26), **fixed)
 
 
-def neurons_write(written: NeuronWrites, post: Float[Tensor, " neuron"], most: int = 12) -> Chart:
+def neuron_contributions(written: NeuronWrites, post: Float[Tensor, " neuron"], most: int = 12) -> Chart:
     """Draw the neurons with the largest contributions, colored by the frequency that they write.
 
     Args:
@@ -149,7 +149,7 @@ def answer_logits(prediction: Prediction, truth: int) -> Chart:
     return alt.layer(bars, names).properties(title="What it says", height=HEIGHT, autosize=FLUID)
 
 
-def argued(waves: Waves, answer: int, runner_up: int) -> Chart:
+def wave_logits(waves: Waves, answer: int, runner_up: int) -> Chart:
     """Draw the logits that each frequency adds to the answer and to the runner-up.
 
     Source: ``analysis.follow.Waves``.
@@ -184,7 +184,7 @@ def argued(waves: Waves, answer: int, runner_up: int) -> Chart:
     )
 
 
-def agreeing(waves: Waves, answer: int, most: int = 5) -> Chart:
+def wave_sum(waves: Waves, answer: int, most: int = 5) -> Chart:
     """Draw the strongest waves over answers, stacked, with their sum below, on one scale.
 
     Source: ``analysis.follow.Waves``.

@@ -12,7 +12,7 @@ from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, Chart, top_lege
 ANSWERS = {"theorem": MAIN, "no theorem": ACCENT}
 
 
-def reach(strings: pd.DataFrame, by: str, longest: int | None = None) -> Chart:
+def string_accuracy(strings: pd.DataFrame, by: str, longest: int | None = None) -> Chart:
     """Draw the accuracy on theorems and on other strings, by length or by number of I's.
 
     Args:

@@ -25,7 +25,7 @@ def picture(chart: Chart, kind: Literal["png", "svg"]) -> bytes:
     Raises:
         InputError: the chart cannot be drawn.
     """
-    done = platform.run_apart(_DRAW, [kind, str(SCALE)], json.dumps(chart.to_dict()))
+    done = platform.run_in_subprocess(_DRAW, [kind, str(SCALE)], json.dumps(chart.to_dict()))
     if done.returncode != 0:
         raise InputError(f"the chart could not be drawn ({done.stderr.decode(errors='replace').strip()[-200:]!r}).")
     return done.stdout

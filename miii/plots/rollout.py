@@ -16,7 +16,7 @@ WHO = {"network": MAIN, "untrained": MUTED, "repeats the first frame": ACCENT}
 CELL = 84  #: pixels per token
 
 
-def written(rolled: Rollout, row: int = 0) -> Chart:
+def generated_frames(rolled: Rollout, row: int = 0) -> Chart:
     """Draw one roll-out, one row per frame and one column per token, with the truth wherever the network is wrong."""
     names, config = rolled.config.token_names, rolled.config
     slots = ["step", *(f"{config.base}^{i}" for i in range(config.width - 1, -1, -1)), "label"]
@@ -25,12 +25,12 @@ def written(rolled: Rollout, row: int = 0) -> Chart:
             {
                 "frame": f"{i + 1} ahead",
                 "slot": slot,
-                "written": names[made],
+                "written": names[generated],
                 "truth": names[true],
-                "is": "given" if slot == "step" else "right" if made == true else "wrong",
+                "is": "given" if slot == "step" else "right" if generated == true else "wrong",
             }
-            for i, (makes, truths) in enumerate(zip(rolled.made[row], rolled.truth[row], strict=True))
-            for slot, made, true in zip(slots, makes, truths, strict=True)
+            for i, (makes, truths) in enumerate(zip(rolled.generated[row], rolled.truth[row], strict=True))
+            for slot, generated, true in zip(slots, makes, truths, strict=True)
         ]
     )
     frame["shown"] = frame["written"].where(frame["is"] != "wrong", frame["written"] + " (" + frame["truth"] + ")")

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from miii.plots.style import ACCENT, FLUID, MAIN, MUTED, Chart, top_legend
-from miii.sparse.judge import Judged, Recall
+from miii.sparse.evaluation import Recall, Scores
 
 
 def recalls(networks: Mapping[str, Recall], sieves: Mapping[str, Recall]) -> Chart:
@@ -49,7 +49,7 @@ def recalls(networks: Mapping[str, Recall], sieves: Mapping[str, Recall]) -> Cha
     ).properties(title="Composites called composite", height=alt.Step(34), autosize=FLUID)
 
 
-def seen_factors(networks: Mapping[str, Judged]) -> Chart:
+def seen_factors(networks: Mapping[str, Scores]) -> Chart:
     """Draw the AUC of primes against the held-out composites of each smallest factor, one line per network."""
     frame = pd.DataFrame(
         [

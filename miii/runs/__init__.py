@@ -14,8 +14,20 @@ All files except ``metrics.jsonl`` are written atomically, so readers never see 
 from miii.runs.bundle import pack, unpack, unpack_files, write_pack
 from miii.runs.change import discard, rename, restore, trash
 from miii.runs.checks import LIMITS, Limits, check_size
-from miii.runs.find import Broken, broken, broken_row, every, free_folder, homes, new_folder, open, row, shipped, tidy
-from miii.runs.manage import adopt, ship, thin
+from miii.runs.find import (
+    Broken,
+    broken,
+    broken_row,
+    every,
+    free_folder,
+    homes,
+    new_folder,
+    open,
+    remove_unfinished,
+    row,
+    shipped,
+)
+from miii.runs.manage import create_run, ship, thin
 from miii.runs.read import Run
 from miii.runs.write import follow, provenance, record, resume, save_report, summary
 
@@ -24,10 +36,10 @@ __all__ = [
     "Broken",
     "Limits",
     "Run",
-    "adopt",
     "broken",
     "broken_row",
     "check_size",
+    "create_run",
     "discard",
     "every",
     "follow",
@@ -38,6 +50,7 @@ __all__ = [
     "pack",
     "provenance",
     "record",
+    "remove_unfinished",
     "rename",
     "restore",
     "resume",
@@ -47,7 +60,6 @@ __all__ = [
     "shipped",
     "summary",
     "thin",
-    "tidy",
     "trash",
     "unpack",
     "unpack_files",

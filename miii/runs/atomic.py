@@ -17,16 +17,16 @@ from typing import Any, Final
 
 from safetensors import SafetensorError
 
-HERE: Final = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  #: identifies this computer in temporary names
-OWNED: Final = re.compile(r"\..+?\.([0-9a-f]{8})\.([0-9]{1,18})\.([0-9]{1,24})", re.DOTALL)  #: see ``_beside``
+HOST: Final = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  #: identifies this computer in temporary names
+OWNED: Final = re.compile(r"\..+?\.([0-9a-f]{8})\.([0-9]{1,18})\.([0-9]{1,24})", re.DOTALL)  #: see ``_temporary_path``
 FOREIGN: Final = 86400.0  #: seconds after which another computer's files are stale
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder for a run, and move it into place at the end; sweep the parent folder first."""
-    sweep(folder.parent)
-    making = _beside(folder)
+    remove_leftovers(folder.parent)
+    making = _temporary_path(folder)
     try:
         shutil.rmtree(making, ignore_errors=True)  # left by a dead process with the same PID
         (making / "snapshots").mkdir(parents=True)
@@ -36,13 +36,13 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(making, ignore_errors=True)
 
 
-def whole_file(path: Path, write: Callable[[Path], object]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file atomically with ``write``, by way of a hidden folder; sweep the parent folder first.
 
     The hidden folder's name identifies its owner. The folder also holds temporary files of libraries.
     """
-    sweep(path.parent)
-    making = _beside(path)
+    remove_leftovers(path.parent)
+    making = _temporary_path(path)
     try:
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir()
@@ -56,10 +56,10 @@ def whole_file(path: Path, write: Callable[[Path], object]) -> None:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write a JSON object atomically."""
-    whole_file(path, lambda beside: beside.write_text(json.dumps(value, indent=2) + "\n"))
+    write_atomically(path, lambda beside: beside.write_text(json.dumps(value, indent=2) + "\n"))
 
 
-def sweep(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Remove unfinished files of killed processes from a folder; keep any that a live process may own."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in list(entries):
@@ -72,16 +72,16 @@ def sweep(folder: Path) -> None:
                     os.unlink(entry.path)
 
 
-def _beside(path: Path) -> Path:
+def _temporary_path(path: Path) -> Path:
     """Return the temporary path of a file or folder, named after this computer, process and thread."""
-    return path.with_name(f".{path.name[:40]}.{HERE}.{os.getpid()}.{threading.get_ident()}")
+    return path.with_name(f".{path.name[:40]}.{HOST}.{os.getpid()}.{threading.get_ident()}")
 
 
 def _left_over(entry: os.DirEntry[str]) -> bool:
     owner = OWNED.fullmatch(entry.name)
     if owner is None:
         return False
-    if owner[1] != HERE or os.name == "nt":  # there, os.kill(process, 0) would kill the process
+    if owner[1] != HOST or os.name == "nt":  # there, os.kill(process, 0) would kill the process
         return _age(entry) > FOREIGN
     return not _alive(int(owner[2]), int(owner[3]))
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from miii.errors import InputError, quoted
 from miii.runs import checks
-from miii.runs.atomic import whole_file, whole_folder, write_json
+from miii.runs.atomic import atomic_folder, write_atomically, write_json
 from miii.runs.change import NAME
 from miii.runs.checks import LIMITS, Limits
 from miii.runs.find import free_folder, open
@@ -34,7 +34,7 @@ from miii.training.config import RunConfig
 FILES = ("config.json", "provenance.json", "metrics.jsonl", "result.json", "report.json")
 SNAPSHOT = re.compile(r"snapshots/(0|[1-9][0-9]{0,7})\.safetensors")
 TOP = re.compile(r"[^/\\\x00-\x1f]{1,200}")  #: a valid top folder
-LEFT = (".lock", ".DS_Store")  #: ignored files of a run's folder
+EXCLUDED = (".lock", ".DS_Store")  #: ignored files of a run's folder
 DIRECTORY = 1_000_000  #: maximum bytes of a zip file's central directory
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ def write_pack(run: Run, path: str | Path, resumable: bool = False) -> None:
         raise InputError(f"out must be a file that does not exist yet (got {str(path)!r}).")
     whole = pack(run, resumable)
     try:
-        whole_file(path, lambda beside: beside.write_bytes(whole))
+        write_atomically(path, lambda beside: beside.write_bytes(whole))
     except OSError as error:
         raise InputError(f"{path} could not be written: {error.strerror or error}.") from None
 
@@ -116,9 +116,9 @@ def unpack(
             _check_entry(entry)
 
         def reader(entry: zipfile.ZipInfo) -> Read:
-            return lambda most: _read_entry(archive, entry, most)
+            return lambda limit: _read_entry(archive, entry, limit)
 
-        return _take_in({path: reader(entry) for path, entry in entries.items()}, name, taken, limits)
+        return _create({path: reader(entry) for path, entry in entries.items()}, name, taken, limits)
 
 
 def unpack_files(
@@ -134,9 +134,9 @@ def unpack_files(
     """
 
     def reader(data: bytes | memoryview) -> Read:
-        return lambda most: bytes(data[:most])
+        return lambda limit: bytes(data[:limit])
 
-    return _take_in({path: reader(data) for path, data in files.items()}, name, taken, limits)
+    return _create({path: reader(data) for path, data in files.items()}, name, taken, limits)
 
 
 def _bytes(file: str | Path | bytes, limits: Limits) -> bytes:
@@ -185,28 +185,28 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
         raise InputError("zip file must be deflated, or not compressed.")
 
 
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> bytes:
     try:
         with archive.open(entry) as file:
-            return file.read(most)
+            return file.read(limit)
     except Exception:  # a damaged or hostile entry may raise anything
         raise InputError("file must be a readable zip file.") from None
 
 
-def _take_in(given: Mapping[str, Read], name: str | None, taken: Collection[str], limits: Limits) -> Run:
+def _create(given: Mapping[str, Read], name: str | None, taken: Collection[str], limits: Limits) -> Run:
     if len(given) > limits.files:
         raise InputError(f"run must have at most {limits.files:,} files (got {len(given):,}).")
     if name is not None and not NAME.fullmatch(name):
         raise InputError(f"name must be letters, digits, dots, underscores and hyphens (got {quoted(name)}).")
-    top, files = _inside(given)
+    top, files = _run_files(given)
     if "config.json" not in files:
         raise InputError("run must have a config.json beside its other files.")
     left = limits.nbytes
 
-    def read(path: str, most: int) -> bytes:
+    def read(path: str, limit: int) -> bytes:
         nonlocal left
-        data = files[path](min(left, most) + 1)
-        if len(data) > min(left, most):
+        data = files[path](min(left, limit) + 1)
+        if len(data) > min(left, limit):
             raise InputError(
                 f"run must have at most {limits.nbytes:,} bytes unpacked, and {limits.json_bytes:,} in a JSON file "
                 f"({path} is too large)."
@@ -227,10 +227,10 @@ def _take_in(given: Mapping[str, Read], name: str | None, taken: Collection[str]
     goes_on = STATE in files and why_not_resumable(result, provenance, True) is None
     wanted = checks.shapes(config, config.task.build()) if snapshots else {}
     state = _read_state(read(STATE, limits.nbytes), config) if goes_on else None
-    folder = free_folder(name or _named(top, config), taken)
+    folder = free_folder(name or _run_name(top, config), taken)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
-        with whole_folder(folder) as making:
+        with atomic_folder(folder) as making:
             write_json(making / "config.json", config.model_dump(mode="json"))
             write_json(making / "provenance.json", provenance | {"uploaded": now})
             if rows is not None:
@@ -260,19 +260,19 @@ def _read_state(data: bytes, config: RunConfig) -> dict[str, Tensor]:
 
 
 def _save(making: Path, path: str, tensors: dict[str, Tensor]) -> None:
-    whole_file(making / path, partial(save_file, tensors))
+    write_atomically(making / path, partial(save_file, tensors))
     shutil.copymode(making / "config.json", making / path)  # safetensors files are readable by the owner only
 
 
-def _inside(given: Mapping[str, Read]) -> tuple[str, dict[str, Read]]:
+def _run_files(given: Mapping[str, Read]) -> tuple[str, dict[str, Read]]:
     """Return the common top folder, if any, and the files by name in it."""
     found: dict[str, Read] = {}
     tops: set[str] = set()
     for path, read in given.items():
-        if path.startswith("__MACOSX/") or path.rpartition("/")[2] in LEFT:
+        if path.startswith("__MACOSX/") or path.rpartition("/")[2] in EXCLUDED:
             continue
-        top, name = ("", path) if _known(path) else path.split("/", 1) if "/" in path else ("", "")
-        if not _known(name) or (name != path and not TOP.fullmatch(top)) or top in (".", ".."):
+        top, name = ("", path) if _is_run_file(path) else path.split("/", 1) if "/" in path else ("", "")
+        if not _is_run_file(name) or (name != path and not TOP.fullmatch(top)) or top in (".", ".."):
             got = re.sub(r"[^A-Za-z0-9_./-]", "?", path[:100])
             known = ", ".join((*FILES, STATE))
             raise InputError(f"run must hold only {known} and snapshots/STEP.safetensors (got {got}).")
@@ -283,11 +283,11 @@ def _inside(given: Mapping[str, Read]) -> tuple[str, dict[str, Read]]:
     return next(iter(tops), ""), found
 
 
-def _known(name: str) -> bool:
+def _is_run_file(name: str) -> bool:
     return name in (*FILES, STATE) or SNAPSHOT.fullmatch(name) is not None
 
 
-def _named(top: str, config: RunConfig) -> str:
+def _run_name(top: str, config: RunConfig) -> str:
     """Return a valid run name for a folder name; those of sweeps have commas and equals signs."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", top)[:60].strip(".-")
     return name or f"{config.task.name}-seed{config.task.seed}"

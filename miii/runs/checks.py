@@ -125,7 +125,7 @@ def read_rows(data: bytes, config: RunConfig) -> list[dict[str, Any]]:
                 raise InputError(f"metrics.jsonl must hold numbers by name (line {i + 1} does not).")
         if missing := sorted(needed - row.keys()):
             raise InputError(f"metrics.jsonl must have {', '.join(missing)} in each row (line {i + 1} does not).")
-        if not _whole(row["step"], config.steps) or (rows and row["step"] <= rows[-1]["step"]):
+        if not _is_integer(row["step"], config.steps) or (rows and row["step"] <= rows[-1]["step"]):
             raise InputError(
                 f"metrics.jsonl must have an integer step in each row, ascending and at most {config.steps} "
                 f"(line {i + 1} does not)."
@@ -147,9 +147,9 @@ def read_result(data: bytes, config: RunConfig) -> dict[str, Any]:
         raise InputError(f"result.json must have {', '.join(missing)}.")
     if not isinstance(result["stopped"], bool):
         raise InputError("stopped must be true or false in result.json.")
-    if not _whole(result["steps"], config.steps):
+    if not _is_integer(result["steps"], config.steps):
         raise InputError(f"steps must be an integer of at most {config.steps} in result.json.")
-    if result["grokked_at"] is not None and not _whole(result["grokked_at"], config.steps):
+    if result["grokked_at"] is not None and not _is_integer(result["grokked_at"], config.steps):
         raise InputError(f"grokked_at must be an integer of at most {config.steps}, or null, in result.json.")
     for name in ("seconds_to_grok", "ms_per_step"):
         if result[name] is not None and not _number(result[name]):
@@ -214,7 +214,7 @@ def _check_plain(name: str, values: dict[str, Any]) -> None:
             raise InputError(f"{name} must hold plain values by name: short text, numbers, true, false and null.")
 
 
-def _whole(value: Any, most: int) -> bool:
+def _is_integer(value: Any, most: int) -> bool:
     return type(value) is int and 0 <= value <= most
 
 

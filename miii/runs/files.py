@@ -113,15 +113,15 @@ def is_number(value: Any) -> bool:
     return type(value) is float or (type(value) is int and abs(value) < 2**63)
 
 
-def _whole(value: Any) -> bool:
+def _is_integer(value: Any) -> bool:
     return type(value) is int and is_number(value)
 
 
 #: The required values of a result: name, check, and valid values in words.
 RESULT: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
     ("stopped", lambda value: isinstance(value, bool), "true or false"),
-    ("steps", _whole, "an integer"),
-    ("grokked_at", lambda value: value is None or _whole(value), "an integer or null"),
+    ("steps", _is_integer, "an integer"),
+    ("grokked_at", lambda value: value is None or _is_integer(value), "an integer or null"),
     ("seconds_to_grok", lambda value: value is None or is_number(value), "a number or null"),
     ("ms_per_step", lambda value: value is None or is_number(value), "a number or null"),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, overload
 
 from miii.errors import InputError, quoted
-from miii.runs.atomic import sweep
+from miii.runs.atomic import remove_leftovers
 from miii.runs.files import find_json, unreadable
 from miii.runs.read import Run, RunOn, finite, locked
 from miii.tasks import TaskConfig
@@ -100,18 +100,18 @@ def broken() -> list[Broken]:
     return [found for found in _listed() if isinstance(found, Broken)]
 
 
-def tidy() -> None:
+def remove_unfinished() -> None:
     """Remove the unfinished files of killed processes from ``runs`` and its folders."""
     home = homes()[0]
-    sweep(home)
+    remove_leftovers(home)
     for folder in home.glob("*/"):
         try:
             if locked(folder):
                 continue
         except InputError:
             continue
-        sweep(folder)
-        sweep(folder / "snapshots")
+        remove_leftovers(folder)
+        remove_leftovers(folder / "snapshots")
 
 
 def _listed() -> list[Run | Broken]:
@@ -200,7 +200,7 @@ def free_folder(stem: str, taken: Collection[str] = ()) -> Path:
 def row(run: Run) -> dict[str, Any]:
     """Return a run as a row of a listing: name, task, status, accuracy.
 
-    If a file cannot be read, ``status`` is "spoilt" and ``reason`` says why. ``broken_row`` is for folders that
+    If a file cannot be read, ``status`` is "corrupt" and ``reason`` says why. ``broken_row`` is for folders that
     cannot be opened.
     """
     rows, result, seed, reason = [], None, None, None
@@ -211,7 +211,7 @@ def row(run: Run) -> dict[str, Any]:
         status = "unfinished" if result is None else stopped if result["stopped"] else ended
         status = "running" if run.running else status
     except InputError as error:  # one broken run must not hide the others
-        rows, result, seed, status, reason = [], None, None, "spoilt", str(error)
+        rows, result, seed, status, reason = [], None, None, "corrupt", str(error)
     last = rows[-1] if rows else {}
     return {
         "run": run.name,

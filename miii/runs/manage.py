@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from miii.errors import InputError
 from miii.model.transformer import Transformer
-from miii.runs.atomic import whole_file, whole_folder, write_json
+from miii.runs.atomic import atomic_folder, write_atomically, write_json
 from miii.runs.find import open
 from miii.runs.read import Run, finite
 from miii.runs.write import provenance
@@ -20,7 +20,7 @@ from miii.training.evaluation import Evaluation, evaluator
 SPLIT = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")  #: metrics that need a known split
 
 
-def adopt(folder: str | Path, config: RunConfig, model: Transformer, format: str, **origin: str) -> Run:
+def create_run(folder: str | Path, config: RunConfig, model: Transformer, format: str, **origin: str) -> Run:
     """Create a run from an external network: one snapshot, at step 0, and its evaluation.
 
     If the split is unknown, ``metrics.jsonl`` has null for both splits, plus ``loss`` and ``accuracy`` over all pairs.
@@ -48,13 +48,13 @@ def adopt(folder: str | Path, config: RunConfig, model: Transformer, format: str
     result |= {name: finite(numbers[name]) for name in SPLIT} | {"ms_per_step": None}
     weights = {name: value.detach().cpu().float().contiguous() for name, value in model.state_dict().items()}
     try:
-        with whole_folder(folder) as making:
+        with atomic_folder(folder) as making:
             write_json(making / "config.json", config.model_dump(mode="json"))
             write_json(making / "provenance.json", here | {"format": format} | origin)
             row = {"step": 0, "seconds": None, "lr_factor": None, **numbers}
             (making / "metrics.jsonl").write_text(json.dumps(row) + "\n")
             snapshot = making / "snapshots" / "0.safetensors"
-            whole_file(snapshot, lambda path: save_file(weights, path))
+            write_atomically(snapshot, lambda path: save_file(weights, path))
             shutil.copymode(making / "config.json", snapshot)  # safetensors files are readable by the owner only
             write_json(making / "result.json", result)
     except OSError as error:
@@ -86,7 +86,7 @@ def ship(run: Run, folder: str | Path, snapshots: int = 14) -> Run:
     if snapshots < 0:
         raise InputError(f"snapshots must be at least 0 (got {snapshots}).")
     try:
-        with whole_folder(folder) as making:
+        with atomic_folder(folder) as making:
             for name in ("config.json", "provenance.json", "metrics.jsonl", "result.json", "report.json"):
                 if name != "report.json" or run.report is not None:
                     shutil.copy2(run.folder / name, making / name)

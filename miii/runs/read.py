@@ -91,7 +91,7 @@ class Run:
 
     @property
     def imported(self) -> bool:
-        """Whether the network was imported (``adopt``), so there is no training to show."""
+        """Whether the network was imported (``create_run``), so there is no training to show."""
         return "format" in self.provenance
 
     @property

@@ -21,7 +21,7 @@ from torch import Tensor
 import miii
 from miii import hardware
 from miii.errors import InputError
-from miii.runs.atomic import sweep, whole_file, whole_folder, write_json
+from miii.runs.atomic import atomic_folder, remove_leftovers, write_atomically, write_json
 from miii.runs.files import find_text
 from miii.runs.find import open
 from miii.runs.read import LOCK, METRICS, STATE, Run, finite
@@ -165,14 +165,14 @@ class _Writer:
 
     @classmethod
     def begin(cls, folder: Path, first: Step) -> "_Writer":
-        sweep(folder.parent)
+        remove_leftovers(folder.parent)
         resumed = isinstance(first, _Resumed)
         if resumed:
             open(folder.absolute())
         elif os.path.lexists(folder):
             raise InputError(f"out must be a folder that does not exist yet (got {str(folder)!r}).")
         else:
-            with whole_folder(folder) as making:
+            with atomic_folder(folder) as making:
                 write_json(making / "config.json", first.config.model_dump(mode="json"))
                 write_json(making / "provenance.json", provenance(first.config))
         # Run.running holds the lock briefly, so retry
@@ -183,7 +183,7 @@ class _Writer:
             raise InputError(f"{folder} is being written by another process: stop that one first.") from None
         try:
             if resumed:
-                _cut_back(open(folder.absolute()), first)
+                _truncate(open(folder.absolute()), first)
         except BaseException:
             lock.release()
             raise
@@ -230,10 +230,10 @@ class _Writer:
             save_file(tensors, path)
             shutil.copymode(self.folder / "config.json", path)  # safetensors files are readable by the owner only
 
-        whole_file(place, write)
+        write_atomically(place, write)
 
 
-def _cut_back(run: Run, first: Step) -> None:
+def _truncate(run: Run, first: Step) -> None:
     """Remove what a killed run wrote after its resume.safetensors; training rewrites it.
 
     Raises:
@@ -252,13 +252,13 @@ def _cut_back(run: Run, first: Step) -> None:
     except (ValueError, TypeError, KeyError, RecursionError):
         raise InputError(f"{metrics} must hold one JSON object with a step on each line.") from None
     if lines:
-        whole_file(metrics, lambda path: path.write_text("".join(kept)))
+        write_atomically(metrics, lambda path: path.write_text("".join(kept)))
     for step in run.steps:
         if step > first.step:
             (run.folder / "snapshots" / f"{step}.safetensors").unlink()
     (run.folder / "result.json").unlink(missing_ok=True)
-    sweep(run.folder)
-    sweep(run.folder / "snapshots")
+    remove_leftovers(run.folder)
+    remove_leftovers(run.folder / "snapshots")
 
 
 def _rounded(value: float | None) -> float | None:

@@ -3,6 +3,6 @@
 The position is the integer's three digits in base 150. The grid is never built: convolving a single 1 is a lookup.
 """
 
-from miii.sparse import encoding, files, judge, network, training
+from miii.sparse import encoding, evaluation, files, network, training
 
-__all__ = ["encoding", "files", "judge", "network", "training"]
+__all__ = ["encoding", "evaluation", "files", "network", "training"]

@@ -10,10 +10,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from miii.errors import InputError
-from miii.runs.atomic import whole_file, whole_folder, write_json
+from miii.runs.atomic import atomic_folder, write_atomically, write_json
 from miii.runs.files import read_json
 from miii.runs.read import check_fit
-from miii.sparse.judge import Judged, judge
+from miii.sparse.evaluation import Scores, evaluate
 from miii.sparse.network import GridConfig, GridNetwork, evidence
 from miii.sparse.training import Step
 
@@ -26,7 +26,7 @@ class Grid:
     config: GridConfig
 
     @property
-    def judged(self) -> Judged:
+    def scores(self) -> Scores:
         """The scores on both ranges, from the report."""
         return report(self.folder)
 
@@ -46,12 +46,12 @@ class Grid:
         return network.requires_grad_(False).eval()
 
 
-def judged(network: GridNetwork) -> Judged:
+def score(network: GridNetwork) -> Scores:
     """Score a network on the ranges of its config."""
     config = network.config
     train = evidence(network, config.low, config.middle).numpy()
     test = evidence(network, config.middle, config.end).numpy()
-    return judge(train, test, np.arange(config.low, config.end))
+    return evaluate(train, test, np.arange(config.low, config.end))
 
 
 def save(folder: str | Path, last: Step) -> Grid:
@@ -64,14 +64,14 @@ def save(folder: str | Path, last: Step) -> Grid:
     if os.path.lexists(folder):
         raise InputError(f"folder must not exist yet (got {str(folder)!r}).")
     network = last.network.eval()
-    found = judged(network).to_json()
+    found = score(network).to_json()
     try:
-        with whole_folder(folder) as making:
+        with atomic_folder(folder) as making:
             write_json(making / "config.json", last.config.model_dump(mode="json"))
             write_json(making / "result.json", {"steps": last.step, "seconds": round(last.seconds, 1)})
             write_json(making / "report.json", found)
             weights = making / "weights.safetensors"
-            whole_file(weights, lambda path: save_file(network.state_dict(), path))
+            write_atomically(weights, lambda path: save_file(network.state_dict(), path))
             shutil.copymode(making / "config.json", weights)  # safetensors writes for the owner only
             (making / "snapshots").rmdir()
     except OSError as error:
@@ -89,7 +89,7 @@ def open(folder: str | Path) -> Grid:
     return Grid(folder, GridConfig(**read_json(folder / "config.json")))
 
 
-def report(folder: Path) -> Judged:
+def report(folder: Path) -> Scores:
     """Read the ``report.json`` of a folder from ``save``, or of a run judged by ``of_digits``.
 
     Reads nothing else, since opening a run on three million integers takes a second and much memory.
@@ -99,6 +99,6 @@ def report(folder: Path) -> Judged:
     """
     path = folder / "report.json"
     try:
-        return Judged.from_json(read_json(path))
+        return Scores.from_json(read_json(path))
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} must be the report of a judge of primes ({error!r}).") from None

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from miii import metrics, numbers
 from miii.errors import InputError
-from miii.tasks.task import GROKKED, UNASKED, Sizes, Task, TaskConfig, names_of
+from miii.tasks.task import GROKKED, NO_TARGET, Sizes, Task, TaskConfig, names_of
 
 MOST = 5_000_000  #: maximum pairs of first integer and step to enumerate
 TOKENS = 20_000_000  #: maximum tokens of all sequences, to fit in memory
@@ -83,15 +83,15 @@ class Frames(TaskConfig):
                 f"high must be at least low + {self.block}, so that there are two blocks of {self.block} integers, "
                 f"4 (frames - 1) largest_step (got {self.high} with low {self.low})."
             )
-        if self.most_examples * self.n_ctx > TOKENS:
+        if self.max_examples * self.n_ctx > TOKENS:
             raise InputError(
                 f"sample must be at most {TOKENS // self.n_ctx:,} sequences of {self.n_ctx} tokens "
-                f"(got {self.most_examples:,})."
+                f"(got {self.max_examples:,})."
             )
         return self
 
     @property
-    def most_examples(self) -> int:
+    def max_examples(self) -> int:
         """Upper bound on the number of sequences, before mixed ones are dropped."""
         steps = self.largest_step
         pairs = (self.high - self.low + 1) * steps - (self.frames - 1) * steps * (steps + 1) // 2
@@ -102,12 +102,12 @@ class Frames(TaskConfig):
         """Upper bounds on the sizes of ``build()``."""
         d_vocab, everything = len(self.token_names), self.predict == "everything"
         d_vocab_out = d_vocab if everything else len(LABELS)
-        return Sizes(self.most_examples, self.n_ctx, d_vocab, d_vocab_out, everywhere=everything)
+        return Sizes(self.max_examples, self.n_ctx, d_vocab, d_vocab_out, everywhere=everything)
 
     @property
-    def most_train(self) -> int:
+    def max_train(self) -> int:
         """Upper bound on ``n_train``, without building the task."""
-        return self.most_examples
+        return self.max_examples
 
     @property
     def description(self) -> str:
@@ -173,7 +173,7 @@ class Frames(TaskConfig):
         flat = torch.from_numpy(whole).flatten(1)
         asked = np.zeros((self.frames, self.frame), dtype=bool)
         asked[1:, 1:-1] = asked[:, -1] = True
-        following = flat.masked_fill(~torch.from_numpy(asked).flatten(), UNASKED)[:, 1:]
+        following = flat.masked_fill(~torch.from_numpy(asked).flatten(), NO_TARGET)[:, 1:]
         facts = {"first": first, "step": step, "last": n[:, -1], "coprime": (np.gcd(n[:, -1], self.base) == 1) + 0}
         return Task(
             tokens=flat[:, :-1].clone(),

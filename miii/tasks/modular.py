@@ -20,16 +20,16 @@ SUMS = {
     "mul": "a · b mod {p}",
     "quadratic": "a² + ab + b² mod {p}",
     "shuffled": "a + b mod {p}, answers in random order",
-    "relabelled": "a + b mod {p}, numbers renamed",
+    "relabeled": "a + b mod {p}, numbers renamed",
 }
 
-Operation = Literal["add", "sub", "mul", "quadratic", "shuffled", "relabelled", "expr"]
+Operation = Literal["add", "sub", "mul", "quadratic", "shuffled", "relabeled", "expr"]
 
 
 class ModularAddition(TaskConfig):
     """All p^2 pairs as the tokens ``a b =``; the answer is predicted at ``=``.
 
-    Two operations are controls: ``shuffled`` permutes addition's labels, so there is nothing to learn; ``relabelled``
+    Two operations are controls: ``shuffled`` permutes addition's labels, so there is nothing to learn; ``relabeled``
     permutes addition's tokens, which hides it from analyses of token order. ``expr`` computes ``expression``; see
     ``miii.expression``.
 
@@ -43,7 +43,7 @@ class ModularAddition(TaskConfig):
     """
 
     summary = (
-        "add, sub, mul, quadratic: modular arithmetic; shuffled and relabelled are its controls; expr is a formula of "
+        "add, sub, mul, quadratic: modular arithmetic; shuffled and relabeled are its controls; expr is a formula of "
         "your own."
     )
     examples = "test pairs"
@@ -186,7 +186,7 @@ def answers(
 ) -> Int[Tensor, " pairs"]:
     """Return the answer c of each pair, in 0 .. p - 1.
 
-    ``generator`` draws the permutations of ``shuffled`` and ``relabelled``; ``expression`` is for ``expr``.
+    ``generator`` draws the permutations of ``shuffled`` and ``relabeled``; ``expression`` is for ``expr``.
 
     Raises:
         InputError: ``operation`` is unknown; also see ``miii.expression``.
@@ -204,7 +204,7 @@ def answers(
             return (a * a + a * b + b * b) % p
         case "shuffled":
             return ((a + b) % p)[torch.randperm(len(a), generator=generator)]
-        case "relabelled":
+        case "relabeled":
             name = torch.randperm(p, generator=generator)
             number = torch.argsort(name)
             return name[(number[a] + number[b]) % p]

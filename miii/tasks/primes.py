@@ -135,7 +135,7 @@ class Primes(TaskConfig):
         )  # fmt: skip
 
     @property
-    def most_train(self) -> int:
+    def max_train(self) -> int:
         """Upper bound on ``n_train``, without building the task; exact unless the split is by residue or withholds."""
         side = int(self.train_fraction * self.n_examples)
         return self.n_examples if self.split == "residue" else side - _validation(side)
@@ -151,7 +151,7 @@ class Primes(TaskConfig):
 
         Draws the split if it is by residue or withholds counts.
         """
-        return int((parts(self)[2] == TRAIN).sum()) if self._drawn else self.most_train
+        return int((parts(self)[2] == TRAIN).sum()) if self._drawn else self.max_train
 
     @property
     def width(self) -> int:
@@ -227,9 +227,9 @@ class Primes(TaskConfig):
             d_vocab=len(self.token_names),
             d_vocab_out=2 + sum(self.residues),
             token_names=self.token_names,
-            chances=torch.from_numpy(1 / n) if self.sampling == "log" else None,
+            sampling_weights=torch.from_numpy(1 / n) if self.sampling == "log" else None,
             name="prime",
-            more=tuple(Target(f"mod {q}", q, whole % q, 1 / math.log(q)) for q in self.residues),
+            extra_targets=tuple(Target(f"mod {q}", q, whole % q, 1 / math.log(q)) for q in self.residues),
             facts=MappingProxyType({"n": whole, "spf": torch.from_numpy(spf.copy())}),
         )
 

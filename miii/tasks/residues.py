@@ -132,8 +132,8 @@ class Residues(TaskConfig):
             token_names=names_of(self.p, "="),
             weight=targets[0].weight,
             name=targets[0].name,
-            more=tuple(targets[1:]),
-            judged="all",
+            extra_targets=tuple(targets[1:]),
+            correct_if="all",
             facts=MappingProxyType({"n": n}),
         )
 

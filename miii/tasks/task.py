@@ -13,7 +13,7 @@ from torch import Tensor
 
 from miii.errors import Frozen
 
-UNASKED = -1  #: in ``Task.next_tokens``: the position has no target
+NO_TARGET = -1  #: in ``Task.next_tokens``: the position has no target
 GROKKED = 0.99  #: test accuracy at which a run has grokked (Power et al. 2022, arXiv 2201.02177)
 
 
@@ -40,12 +40,12 @@ class Task:
         labels: labels of the first target; its logits come first.
         train_mask: the training split.
         val_mask: validation part of the training split; decides when to stop, and is never trained on.
-        chances: relative sampling weight of each example; None draws each once per epoch.
+        sampling_weights: relative sampling weight of each example; None draws each once per epoch.
         weight: factor of the first target's loss.
-        more: additional targets, in the order of their logits.
-        judged: an example is correct if its first target is, or if all trained targets are.
+        extra_targets: additional targets, in the order of their logits.
+        correct_if: an example is correct if its first target is, or if all trained targets are.
         frame: positions per frame, for tasks made of frames.
-        next_tokens: target token of each position, ``UNASKED`` for none. The loss covers all targets, and the first
+        next_tokens: target token of each position, ``NO_TARGET`` for none. The loss covers all targets, and the first
             target's logits are tokens. None predicts at the last position only.
         facts: per-example values hidden from the network, such as ``n``.
     """
@@ -57,11 +57,11 @@ class Task:
     d_vocab_out: int
     token_names: tuple[str, ...]
     val_mask: Bool[Tensor, " examples"] | None = None
-    chances: Float[Tensor, " examples"] | None = None
+    sampling_weights: Float[Tensor, " examples"] | None = None
     weight: float = 1.0
     name: str = "answer"
-    more: tuple[Target, ...] = ()
-    judged: Literal["first", "all"] = "first"
+    extra_targets: tuple[Target, ...] = ()
+    correct_if: Literal["first", "all"] = "first"
     frame: int | None = None
     next_tokens: Int[Tensor, "examples pos"] | None = None
     facts: Mapping[str, Int[Tensor, " examples"]] = field(default_factory=lambda: MappingProxyType({}))
@@ -79,8 +79,8 @@ class Task:
     @property
     def targets(self) -> tuple[Target, ...]:
         """Return all targets, in the order of their logits."""
-        first = self.d_vocab_out - sum(target.size for target in self.more)
-        return (Target(self.name, first, self.labels, self.weight), *self.more)
+        first = self.d_vocab_out - sum(target.size for target in self.extra_targets)
+        return (Target(self.name, first, self.labels, self.weight), *self.extra_targets)
 
     @property
     def step_mask(self) -> Bool[Tensor, " examples"]:
@@ -160,7 +160,7 @@ class TaskConfig(Frozen):
         raise NotImplementedError
 
     @property
-    def most_train(self) -> int:
+    def max_train(self) -> int:
         """Upper bound on ``n_train``, without building the task."""
         return self.n_train
 

@@ -18,7 +18,7 @@ from miii.training.config import RunConfig
 def batches(config: RunConfig, task: Task) -> Callable[[int], Int[Tensor, " batch"]]:
     """Return a function from a step to its examples, independent of earlier steps.
 
-    Each epoch permutes the training examples; with ``task.chances``, each step samples independently.
+    Each epoch permutes the training examples; with ``task.sampling_weights``, each step samples independently.
 
     Raises:
         InputError: ``batch_size`` exceeds the number of training examples.
@@ -26,8 +26,8 @@ def batches(config: RunConfig, task: Task) -> Callable[[int], Int[Tensor, " batc
     rows, size = task.step_mask.nonzero()[:, 0], config.batch_size
     if size is not None and size > len(rows):
         raise InputError(f"batch_size must be at most the {len(rows)} training examples (got {size}).")
-    if task.chances is not None:
-        return _weighted(rows, task.chances[rows], size or len(rows), config.task.seed)
+    if task.sampling_weights is not None:
+        return _weighted(rows, task.sampling_weights[rows], size or len(rows), config.task.seed)
     return (lambda step: rows) if size is None else _permuted(rows, size, config.task.seed)
 
 
@@ -59,9 +59,9 @@ def dropout_masks(config: RunConfig, device: torch.device) -> Callable[[int, int
 
 
 def _weighted(
-    rows: Int[Tensor, " train"], chances: Float[Tensor, " train"], size: int, seed: int
+    rows: Int[Tensor, " train"], sampling_weights: Float[Tensor, " train"], size: int, seed: int
 ) -> Callable[[int], Int[Tensor, " batch"]]:
-    cumulative = chances.double().cumsum(0)
+    cumulative = sampling_weights.double().cumsum(0)
 
     def batch(step: int) -> Tensor:
         u = torch.rand(size, generator=_generator(seed, step), dtype=torch.float64)

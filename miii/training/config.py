@@ -69,9 +69,9 @@ class RunConfig(Frozen):
     @model_validator(mode="after")
     def _batch_fits(self) -> "RunConfig":
         # an upper bound; training checks again once the split is drawn
-        if self.batch_size is not None and self.batch_size > self.task.most_train:
+        if self.batch_size is not None and self.batch_size > self.task.max_train:
             raise InputError(
-                f"batch_size must be at most the {self.task.most_train} training examples (got {self.batch_size})."
+                f"batch_size must be at most the {self.task.max_train} training examples (got {self.batch_size})."
             )
         return self
 
@@ -82,8 +82,8 @@ RECIPES = ModularAddition.recipes
 
 def _surely_trains(task: AnyTask) -> float:
     """Return a lower bound on the training examples: half the share, since blocks and classes drop some."""
-    exact = task.most_train < task.sizes.examples
-    return task.most_train if exact else task.sizes.examples * (task.train_fraction or 0) / 2
+    exact = task.max_train < task.sizes.examples
+    return task.max_train if exact else task.sizes.examples * (task.train_fraction or 0) / 2
 
 
 def recipe(name: str = "fast", **changes: Any) -> RunConfig:

@@ -14,9 +14,9 @@ from miii.model.transformer import Transformer
 from miii.tasks import Task, TaskConfig
 
 CHUNK = 1024  #: examples evaluated at a time; 128 if every position has a target
-ALL = 20_000  #: tasks with at most this many examples are evaluated in full
-SIDE = 5_000  #: examples per split of a larger task, plus its whole validation part
-EVERYWHERE = 5  #: divides ``ALL`` and ``SIDE`` if every position has a target
+MAX_EXAMPLES = 20_000  #: tasks with at most this many examples are evaluated in full
+MAX_PER_SPLIT = 5_000  #: examples per split of a larger task, plus its whole validation part
+EVERYWHERE_FACTOR = 5  #: divides ``MAX_EXAMPLES`` and ``MAX_PER_SPLIT`` if every position has a target
 
 
 class Interrupted(Exception):
@@ -85,7 +85,7 @@ def evaluator(
         for target in task.targets
         if target.weight
     ]
-    judged = targets if task.judged == "all" else targets[:1]
+    decisive = targets if task.correct_if == "all" else targets[:1]
     train, test = task.step_mask[rows].to(device), ~task.train_mask[rows].to(device)
     scored = scores is not TaskConfig.scores  # the default has no scores, so skip copying the logits
     stopping = (test if task.val_mask is None else task.val_mask[rows].to(device)).nonzero()[:, 0]
@@ -106,7 +106,7 @@ def evaluator(
             each = torch.stack(losses).sum(0)
         else:
             each = metrics.next_token(metrics.LOSSES[loss], logits, following)
-        right = torch.stack([metrics.correct(last[:, where], labels) for where, labels, _ in judged]).all(0)
+        right = torch.stack([metrics.correct(last[:, where], labels) for where, labels, _ in decisive]).all(0)
         return Evaluation(
             train_loss=each[train].mean().item(),
             test_loss=each[test].mean().item(),
@@ -123,14 +123,14 @@ def evaluator(
 
 def evaluated(task: Task) -> Int[Tensor, " evaluated"]:
     """Return the examples to evaluate, ascending: all if at most 20,000, else 5,000 per split."""
-    examples, share = len(task.labels), 1 if task.next_tokens is None else EVERYWHERE
-    if examples <= ALL // share:
+    examples, share = len(task.labels), 1 if task.next_tokens is None else EVERYWHERE_FACTOR
+    if examples <= MAX_EXAMPLES // share:
         return torch.arange(examples)
     generator = torch.Generator().manual_seed(0)
     parts = []
     for mask in (task.step_mask, ~task.train_mask):
         rows = mask.nonzero()[:, 0]
-        parts.append(rows[torch.randperm(len(rows), generator=generator)[: SIDE // share]])
+        parts.append(rows[torch.randperm(len(rows), generator=generator)[: MAX_PER_SPLIT // share]])
     if task.val_mask is not None:
         parts.append(task.val_mask.nonzero()[:, 0])
     return torch.cat(parts).sort().values

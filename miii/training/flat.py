@@ -108,7 +108,7 @@ def change(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
     return RunConfig(**dumped)
 
 
-def made(name: str, task: str, changes: dict[str, Any]) -> RunConfig:
+def build_config(name: str, task: str, changes: dict[str, Any]) -> RunConfig:
     """Return a recipe's config for a task named in ``TASKS``, with options changed by name.
 
     Raises:

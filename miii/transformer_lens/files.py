@@ -14,7 +14,7 @@ from torch import Tensor
 from miii import runs
 from miii.errors import InputError
 from miii.model.transformer import Transformer
-from miii.runs.atomic import whole_file
+from miii.runs.atomic import write_atomically
 from miii.tasks import ModularAddition
 from miii.training.config import RunConfig
 from miii.transformer_lens.state import check_dense, from_state_dict, printable, to_state_dict
@@ -77,7 +77,7 @@ def import_run(
         The run, with one snapshot at step 0; and the printable names of skipped tensors.
 
     Raises:
-        InputError: see ``read_file``, ``from_state_dict``, ``runs.check_size`` and ``runs.adopt``.
+        InputError: see ``read_file``, ``from_state_dict``, ``runs.check_size`` and ``runs.create_run``.
     """
     file = Path(file)
     model, extras = from_state_dict(read_file(file, allow_pt), task.p, act, causal, lnpre)
@@ -86,7 +86,7 @@ def import_run(
     config = RunConfig(task=task, model=model.config)
     if limits is not None:
         runs.check_size(config, limits)
-    return runs.adopt(out, config, model, format="transformer-lens", file=file.name, sha256=digest), extras
+    return runs.create_run(out, config, model, format="transformer-lens", file=file.name, sha256=digest), extras
 
 
 def write_file(model: Transformer, path: str | Path) -> None:
@@ -101,14 +101,14 @@ def write_file(model: Transformer, path: str | Path) -> None:
     if os.path.lexists(path):
         raise InputError(f"out must be a file that does not exist yet (got {str(path)!r}).")
 
-    def write(beside: Path) -> None:
-        beside.touch()
-        mode = beside.stat().st_mode
-        save_file(to_state_dict(model), beside)
-        beside.chmod(mode)  # safetensors restricts reading to the owner
+    def write(temporary: Path) -> None:
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        save_file(to_state_dict(model), temporary)
+        temporary.chmod(mode)  # safetensors restricts reading to the owner
 
     try:
-        whole_file(path, write)
+        write_atomically(path, write)
     except OSError as error:
         raise InputError(f"{path} could not be written: {error.strerror or error}.") from None
 

@@ -165,7 +165,7 @@ def _block(state: Mapping[str, Tensor], lnpre: bool) -> BlockName:
 def _incomplete(missing: Collection[str], state: Mapping[str, Tensor]) -> InputError:
     return InputError(
         "state dict must hold every weight of a HookedTransformer of TransformerLens 1 to 3, by its name there "
-        f"(it lacks {_listed(missing)}; it holds {_listed(state, most=4) or 'nothing'})."
+        f"(it lacks {_listed(missing)}; it holds {_listed(state, limit=4) or 'nothing'})."
     )
 
 
@@ -234,8 +234,8 @@ def _times(shape: torch.Size) -> str:
     return " x ".join(map(str, shape)) or "a single number"
 
 
-def _listed(names: Collection[str], most: int = 8) -> str:
-    shown = [printable(name) for name in itertools.islice(names, most)]
-    if len(names) > most:
-        return f"{', '.join(shown)} and {len(names) - most} more"
+def _listed(names: Collection[str], limit: int = 8) -> str:
+    shown = [printable(name) for name in itertools.islice(names, limit)]
+    if len(names) > limit:
+        return f"{', '.join(shown)} and {len(names) - limit} more"
     return " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)

@@ -14,7 +14,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 _SCRIPT = (Path(__file__).parent / "address.js").read_text()
 KEY = "address"
-BEGUN = "address_begun"  #: whether the browser is known to have the script
+SCRIPT_LOADED = "address_begun"  #: whether the browser is known to have the script
 WRITTEN = "address_written"  #: the last written values, by name
 RECENT = "address_recent"  #: when which value was written on which page, by name and value
 LAG = 10  #: seconds; a rerun may carry an address that the browser has not updated yet, while a slider is dragged
@@ -60,16 +60,16 @@ def write(name: str, value: str | None, dragged: bool = False) -> None:
 
 def keep_run(run: str | None) -> None:
     """Write the chosen run to the URL; at the start of a visit, the browser's script does."""
-    if BEGUN in st.session_state:
+    if SCRIPT_LOADED in st.session_state:
         st.session_state.pop(STALE, None)
         write("run", run)
     else:
-        st.session_state[BEGUN] = True
+        st.session_state[SCRIPT_LOADED] = True
         st.session_state[STALE] = {"run": st.query_params.get("run")}
         st.session_state[WRITTEN] = {"run": run}
-    told = json.dumps(run).replace("<", "\\u003c")  # otherwise a name could end the script
+    name_json = json.dumps(run).replace("<", "\\u003c")  # otherwise a name could end the script
     with st.container(key=KEY):
-        st.html(f"<script>({_SCRIPT})({told})</script>", unsafe_allow_javascript=True)
+        st.html(f"<script>({_SCRIPT})({name_json})</script>", unsafe_allow_javascript=True)
 
 
 def is_history_navigation() -> bool:
@@ -96,8 +96,8 @@ def final_link() -> list[str]:
 def end() -> None:
     """Store the address of the finished page."""
     base = (st.context.url or "").partition("?")[0]
-    said = {name: st.query_params.get_all(name) for name in st.query_params}
+    params = {name: st.query_params.get_all(name) for name in st.query_params}
     run = last_written("run")  # the browser writes it first
     known = {} if run is None else {"run": [run]}
     if base and LINK in st.session_state:
-        st.session_state[LINK].append(f"{base}?{urlencode(said | known, doseq=True)}")
+        st.session_state[LINK].append(f"{base}?{urlencode(params | known, doseq=True)}")

@@ -18,7 +18,7 @@ from miii.notebook.cells import Figure
 from miii.notebook.source import source
 from miii.plots.style import Chart
 from miii.runs import Run
-from pages._kit import beside, say, take
+from pages._kit import downloads, second_run, write
 from pages._kit.draw import Drawing, Width, draw, drawing
 from pages._server import memory
 
@@ -42,7 +42,7 @@ def cell(
     make: Callable[..., Chart | tuple[Chart, ...]],
     *,
     alt: str,
-    see: str = "",
+    caption: str = "",
     stamp: object = None,
     width: Width = "stretch",
     pick: tuple[str, Callable[[dict[str, Any]], None]] | None = None,
@@ -55,32 +55,32 @@ def cell(
     Args:
         alt: what the chart shows, for screen readers; added to the title if there are several. Keep it constant over
             the steps: Vega recompiles a chart when its specification changes.
-        see: a caption.
+        caption: a caption.
         stamp: what the chart depends on besides its arguments and the config of the run ``name``: the length of growing
             metrics, or the time of another file.
         pick: see ``draw``.
     """
     stamp = _stamp(arguments), stamp
     name = "-".join([make.__name__, *(str(value) for key, value in arguments.items() if key not in ("name", "step"))])
-    say.keep(Figure(make, arguments, alt, see))
-    other = beside.arguments_of_second(arguments)
+    write.record(Figure(make, arguments, alt, caption))
+    other = second_run.arguments_of_second(arguments)
     if other is None:
         _charts(make, arguments, stamp, alt, width, name, pick)
     else:
         with st.container(horizontal=True, gap="medium"):
-            with st.container(width=beside.WIDTH):
-                st.markdown(f"**{say.escaped(beside.label(arguments))}**")
+            with st.container(width=second_run.WIDTH):
+                st.markdown(f"**{write.escaped(second_run.label(arguments))}**")
                 _charts(make, arguments, stamp, alt, width, name, pick)
-            with st.container(width=beside.WIDTH):
-                st.markdown(f"**{say.escaped(beside.label(other))}**")
+            with st.container(width=second_run.WIDTH):
+                st.markdown(f"**{write.escaped(second_run.label(other))}**")
                 try:
                     _charts(make, other, (_stamp(other), stamp[1]), alt, width, f"{name}-beside", None)
                 except UNFIT as error:
                     why = f": {error}" if isinstance(error, InputError) else "."
-                    say.info(f"This figure cannot be drawn of {other['name']}{why}", icon="balance")
-    if see:
-        st.caption(see)
-    take.show(name, make, arguments, lambda: _chart(make, _code(make), tuple(arguments.items()), stamp))
+                    write.info(f"This figure cannot be drawn of {other['name']}{why}", icon="balance")
+    if caption:
+        st.caption(caption)
+    downloads.show(name, make, arguments, lambda: _chart(make, _code(make), tuple(arguments.items()), stamp))
 
 
 def _charts(
@@ -141,9 +141,9 @@ def _code(function: Callable[..., Any]) -> str:
 
 
 @st.cache_resource(show_spinner=False)
-def _kept() -> tuple[memory.Kept, memory.Kept]:
+def _kept() -> tuple[memory.Cache, memory.Cache]:
     """Return the caches of all sessions: results of ``shared`` functions, and drawings of cells."""
-    return memory.Kept(COMPUTED), memory.Kept(DRAWN)
+    return memory.Cache(COMPUTED), memory.Cache(DRAWN)
 
 
 def _computed(function: Callable[..., T], code: str, arguments: tuple, stamp: object) -> T:

@@ -13,7 +13,7 @@ from pages._kit.navigation import PAGES
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "http://localhost:8501"  # the default of ``streamlit run app.py``
-PATIENCE = 3600  # maximum seconds of a page
+TIMEOUT = 3600  # maximum seconds of a page
 
 
 def pages() -> list[str]:
@@ -34,20 +34,20 @@ def record(page: str, run: str, step: int | None = None, **query: str) -> Page:
         InputError: the page shows no figure; the message is the page's own.
     """
     set_log_level(logging.ERROR)  # Streamlit warns about the missing browser for every cached function
-    from pages._kit.say import KEPT
-    from pages._server.gate import OPEN
+    from pages._kit.write import RECORDED
+    from pages._server.gate import CONFIRMED
 
     asked = {"run": run} | ({} if step is None else {"step": str(step)}) | query
-    at = AppTest.from_file(ROOT / "app.py", default_timeout=PATIENCE)
+    at = AppTest.from_file(ROOT / "app.py", default_timeout=TIMEOUT)
     at.switch_page(f"pages/{page}.py")
-    at.session_state[OPEN] = True  # exports skip the cost prompt
+    at.session_state[CONFIRMED] = True  # exports skip the cost prompt
     for name, value in asked.items():
         at.query_params[name] = value
     at.run()
     if at.exception:
         raise RuntimeError(at.exception[0].message)
     link = f"{ADDRESS}/{page}?{urlencode(asked)}"
-    shown = Page.of(at.title[0].value, at.session_state.get(KEPT, ()), run, link)
+    shown = Page.of(at.title[0].value, at.session_state.get(RECORDED, ()), run, link)
     if not shown.figures:
         why = [unescaped(box.value) for box in (*at.error, *at.info)]
         raise InputError(why[0] if why else "It shows no figure.")

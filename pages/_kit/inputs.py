@@ -3,21 +3,29 @@
 import streamlit as st
 
 from miii import KINDS, TASKS
-from pages._kit import links, say
+from pages._kit import links, write
 
 TASK_WIDTH = 280  #: pixels of the task picker, and of the control next to it
 TYPED = "typed"  #: typed numbers by key, possibly invalid
 
 
-def number(label: str, default: int, key: str, says: str) -> int | None:
+def number(label: str, default: int, key: str, help_text: str) -> int | None:
     """Show an unbounded integer input; the task's config validates it."""
-    return st.number_input(label, value=default, step=1, key=key, bind="query-params", width=140, help=says)
+    return st.number_input(label, value=default, step=1, key=key, bind="query-params", width=140, help=help_text)
 
 
-def train_fraction(says: str) -> float:
+def train_fraction(help_text: str) -> float:
     """Show the training share input."""
     return st.slider(
-        "Share for training", 0.01, 0.99, 0.5, 0.01, key="train_fraction", bind="query-params", width=190, help=says
+        "Share for training",
+        0.01,
+        0.99,
+        0.5,
+        0.01,
+        key="train_fraction",
+        bind="query-params",
+        width=190,
+        help=help_text,
     )
 
 
@@ -26,23 +34,23 @@ def choose_pair(cell: dict[str, int]) -> None:
     st.session_state["a"], st.session_state["b"] = cell["row"], cell["column"]
 
 
-def target(names: list[str], says: str) -> str:
+def target(names: list[str], help_text: str) -> str:
     """Show a picker of targets."""
     if st.session_state.get("asked") not in names:
         st.session_state.pop("asked", None)
     asked = st.selectbox(
-        "Asked", names, index=min(3, len(names) - 1), key="asked", bind="query-params", width=140, help=says
+        "Asked", names, index=min(3, len(names) - 1), key="asked", bind="query-params", width=140, help=help_text
     )
     return asked or names[0]
 
 
-def whole(
+def integer(
     label: str,
     low: int,
     high: int,
     default: int | None,
     key: str,
-    says: str,
+    help_text: str,
     width: int = 140,
     step: int = 1,
     linked: bool = True,
@@ -69,14 +77,14 @@ def whole(
         args=(key,),
         width=width,
         placeholder=f"{low} to {high}" if default is None else None,
-        help=says,
+        help=help_text,
     )
     if found is None or low <= found <= high:
         typed.pop(key, None)
         return default if found is None else int(found)
     shown = "nothing" if default is None else default
     why = f"{label} must be a whole number from {low} to {high} (got {found}); showing {shown}."
-    say.error(why) if known else links.note(why)
+    write.error(why) if known else links.note(why)
     return default
 
 

@@ -6,9 +6,9 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from miii.errors import QUOTED, shortened
-from pages._kit import address, say
+from pages._kit import address, write
 
-NOTES, ASKED, GOING = "link_notes", "link_asked", "link_going"
+NOTES, REQUESTED, TARGET = "link_notes", "link_asked", "link_going"
 
 
 def to(page: str, label: str, icon: str, **changed: object) -> None:
@@ -18,18 +18,18 @@ def to(page: str, label: str, icon: str, **changed: object) -> None:
         changed: values of widgets to change, by key.
     """
     # not st.page_link: it repeats the run in the address, and drops parameters bound to widgets of this page
-    key = f"to-{len(st.session_state.get(say.KEPT, []))}-{page}-{label}"  # equal links differ by position
+    key = f"to-{len(st.session_state.get(write.RECORDED, []))}-{page}-{label}"  # equal links differ by position
     st.button(label, icon=icon, type="tertiary", key=key, on_click=_go, args=(page, changed), help=f"Opens {page}")
 
 
 def _go(page: str, changed: dict[str, object]) -> None:
     st.session_state.update(changed)
-    st.session_state[GOING] = page, {name: str(value) for name, value in changed.items() if value is not None}
+    st.session_state[TARGET] = page, {name: str(value) for name, value in changed.items() if value is not None}
 
 
 def begin() -> None:
     """Start a page run, or switch to a link's page; first store the parameters of the address."""
-    going = st.session_state.pop(GOING, None)
+    going = st.session_state.pop(TARGET, None)
     if going is not None:
         page, changed = going
         query = {
@@ -39,8 +39,8 @@ def begin() -> None:
             st.switch_page(f"pages/{page}.py", query_params=changed | query)
         st.switch_page(f"pages/{page}.py", query_params=query)
     st.session_state[NOTES] = []
-    if ASKED not in st.session_state:
-        st.session_state[ASKED] = {name: st.query_params.get_all(name) for name in st.query_params}
+    if REQUESTED not in st.session_state:
+        st.session_state[REQUESTED] = {name: st.query_params.get_all(name) for name in st.query_params}
 
 
 def note(text: str) -> None:
@@ -50,31 +50,31 @@ def note(text: str) -> None:
 
 def end(place: st.delta_generator.DeltaGenerator) -> None:
     """Show the notes, and the values rejected by widgets."""
-    asked: dict[str, list[str]] = st.session_state.get(ASKED, {})
-    for name, values in asked.items():
+    requested: dict[str, list[str]] = st.session_state.get(REQUESTED, {})
+    for name, values in requested.items():
         if name == "beside" or not address.belongs_to_a_widget(name) or not any(values):
             continue
         shown = st.session_state[name]
         several = isinstance(shown, list | tuple)
         if sorted(values) != sorted(map(str, shown)) if several else not _same(values[-1], shown):
             listed = shortened(", ".join(values), QUOTED)
-            note(f"{name} could not be {listed} here; showing {shortened(_said(shown), QUOTED)}.")
-    st.session_state[ASKED] = {}
+            note(f"{name} could not be {listed} here; showing {shortened(_as_text(shown), QUOTED)}.")
+    st.session_state[REQUESTED] = {}
     with place:
         for text in st.session_state[NOTES]:
-            say.warning(f"The link asked for something that is not here: {text}")
+            write.warning(f"The link asked for something that is not here: {text}")
 
 
-def _same(asked: str, shown: object) -> bool:
+def _same(requested: str, shown: object) -> bool:
     if isinstance(shown, bool):
-        return asked.lower() in (("true", "1") if shown else ("false", "0"))
+        return requested.lower() in (("true", "1") if shown else ("false", "0"))
     try:
-        return float(asked) == float(str(shown))
+        return float(requested) == float(str(shown))
     except ValueError:
-        return asked == str(shown)
+        return requested == str(shown)
 
 
-def _said(value: object) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "nothing"
     return "nothing" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -8,26 +8,26 @@ import streamlit as st
 import miii
 from miii import runs
 from miii.errors import QUOTED, InputError, shortened
-from pages._kit import address, links, say
-from pages._kit.beside import BESIDE
+from pages._kit import address, links, write
+from pages._kit.second_run import SECOND_RUN
 from pages._server.jobs import registry, waiting
 
 RUN = "run"  #: widget key and URL parameter
 
 
-def choose_run(beside: bool) -> None:
+def choose_run(second: bool) -> None:
     """Show the run picker, in the sidebar of every page.
 
     Args:
-        beside: whether the page can show a second run.
+        second: whether the page can show a second run.
     """
     kinds = {run.name: run.config.task.kind for run in runs.every()}
     options = [*(job.name for job in reversed(waiting()) if job.name not in kinds), *kinds]
-    asked = address.requested(RUN)
-    if asked in options:
-        st.session_state[RUN] = asked
-    elif asked is not None:
-        say.warning(f"There is no run named “{shortened(asked, QUOTED)}” here; showing another one.")
+    requested = address.requested(RUN)
+    if requested in options:
+        st.session_state[RUN] = requested
+    elif requested is not None:
+        write.warning(f"There is no run named “{shortened(requested, QUOTED)}” here; showing another one.")
     if st.session_state.get(RUN) not in options:  # pages without a picker lose the value
         kept = address.last_written(RUN)
         st.session_state[RUN] = kept if kept in options else options[0] if options else None
@@ -40,13 +40,13 @@ def choose_run(beside: bool) -> None:
         help="Runs trained here or on the command line, then those that came with miii. The choice is part of the URL.",
     )
     address.keep_run(st.session_state[RUN])
-    if beside:
-        _beside_picker(options, kinds)
-    elif BESIDE in st.session_state:
-        st.session_state[BESIDE] = st.session_state[BESIDE]  # Streamlit forgets the value of a hidden widget
+    if second:
+        _second_picker(options, kinds)
+    elif SECOND_RUN in st.session_state:
+        st.session_state[SECOND_RUN] = st.session_state[SECOND_RUN]  # Streamlit forgets the value of a hidden widget
 
 
-def _beside_picker(options: list[str], kinds: Mapping[str, str]) -> None:
+def _second_picker(options: list[str], kinds: Mapping[str, str]) -> None:
     """Show the picker of a second run, for figures next to the first run's.
 
     Args:
@@ -54,18 +54,18 @@ def _beside_picker(options: list[str], kinds: Mapping[str, str]) -> None:
     """
     chosen = str(st.session_state.get(RUN))
     alike = [name for name in options if name != chosen and kinds.get(name) == kinds.get(chosen)]
-    asked = st.query_params.get(BESIDE)
-    if BESIDE not in st.session_state and asked and asked not in alike:
+    requested = st.query_params.get(SECOND_RUN)
+    if SECOND_RUN not in st.session_state and requested and requested not in alike:
         links.note(
-            f"{BESIDE} must be another run on a task of the same kind (got {shortened(asked, QUOTED)}); showing none."
+            f"{SECOND_RUN} must be another run on a task of the same kind (got {shortened(requested, QUOTED)}); showing none."
         )
-    if st.session_state.get(BESIDE, asked) not in alike:
-        st.session_state[BESIDE] = None
+    if st.session_state.get(SECOND_RUN, requested) not in alike:
+        st.session_state[SECOND_RUN] = None
     st.selectbox(
         "Beside it",
         alike,
         index=None,
-        key=BESIDE,
+        key=SECOND_RUN,
         bind="query-params",
         placeholder="no other run",
         help="A second run on a task of the same kind: each figure of it stands beside the first one's, at its nearest snapshot.",
@@ -81,7 +81,7 @@ def chosen_run() -> runs.Run:
     """Return the chosen run; stop the page if it has no snapshot yet."""
     name = run_name()
     if name is None:
-        say.info("There is no run yet. Train one first, on the page Train.", icon="play_circle")
+        write.info("There is no run yet. Train one first, on the page Train.", icon="play_circle")
         st.stop()
     try:
         run = miii.runs.open(name)
@@ -89,15 +89,15 @@ def chosen_run() -> runs.Run:
     except InputError as error:
         steps, waiting = [], registry().get(name)
         if waiting is None:
-            say.error(error)
+            write.error(error)
             st.stop()
     if not steps:
-        say.info(f"{name} has not begun to train; its first snapshot appears here with its first step.")
+        write.info(f"{name} has not begun to train; its first snapshot appears here with its first step.")
         st.stop()
     return run
 
 
 def refuse(run: runs.Run, why: str) -> NoReturn:
     """Explain why a run cannot be shown, and stop the page."""
-    say.info(f"{run.name} cannot be shown here: {why}")
+    write.info(f"{run.name} cannot be shown here: {why}")
     st.stop()

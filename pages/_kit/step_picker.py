@@ -17,17 +17,17 @@ LONGEST, DIGITS = 500, 10  # maximum characters of a list of steps in a message,
 
 
 @dataclass(frozen=True)
-class Picked:
+class Selection:
     """A run and one of its snapshots."""
 
     run: runs.Run
     step: int
 
 
-def run_and_step() -> Picked:
+def run_and_step() -> Selection:
     """Return the chosen run and step; stop the page if there is nothing to show."""
     run = chosen_run()
-    return Picked(run, step_of(run))
+    return Selection(run, step_of(run))
 
 
 def step_of(run: runs.Run) -> int:

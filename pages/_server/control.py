@@ -8,7 +8,7 @@ import streamlit as st
 from miii import RunConfig, runs
 from miii.errors import InputError
 from miii.jobs import Job
-from pages._kit import say
+from pages._kit import write
 from pages._kit.run_picker import RUN
 from pages._kit.step_picker import STEP
 from pages._server import rights, settings
@@ -23,10 +23,10 @@ def start(config: RunConfig) -> None:
     folder = runs.new_folder(config, taken=[job.name for job in registry().all()])
     try:
         check_start(config)
-        rights.own(folder.name)  # before it trains, so that limits count it
+        rights.set_owner(folder.name)  # before it trains, so that limits count it
         registry().start(folder, config, settings.read().max_seconds)
     except InputError as error:
-        rights.release(folder.name)
+        rights.remove_owner(folder.name)
         st.session_state[WRONG] = str(error)
     else:
         st.session_state[RUN] = folder.name
@@ -84,9 +84,9 @@ def _mine(name: str) -> Job | None:
 def messages() -> None:
     """Show the outcome of the last button press."""
     if NOTE in st.session_state:
-        say.info(st.session_state.pop(NOTE), icon="stop")
+        write.info(st.session_state.pop(NOTE), icon="stop")
     if WRONG in st.session_state:
-        say.error(st.session_state.pop(WRONG))
+        write.error(st.session_state.pop(WRONG))
 
 
 def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at: int, more: str = "") -> None:
@@ -101,8 +101,8 @@ def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at
     text, icon = _status(job, run)
     why_not = rights.why_not(name)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.markdown(f":material/{icon}: **{say.escaped(text)}**", width="content")
-        if job is not None and not job.over:
+        st.markdown(f":material/{icon}: **{write.escaped(text)}**", width="content")
+        if job is not None and not job.ended:
             st.button(
                 "Pause",
                 icon=":material/pause:",
@@ -152,7 +152,7 @@ def _status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:
         return f"Queued: {ahead} {'job is' if ahead == 1 else 'jobs are'} ahead.", "hourglass_empty"
     if job is not None and job.status == "failed":
         return job.message, "error"
-    if job is not None and not job.over:
+    if job is not None and not job.ended:
         return {"running": "Training", "stopping": "Stopping", "pausing": "Pausing"}[job.status], "sync"
     if run is None:
         return "Stopped before its first step.", "stop"

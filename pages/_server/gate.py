@@ -10,14 +10,14 @@ from streamlit.navigation.page import StreamlitPage
 from miii import RunConfig, cost, hardware, runs
 from miii.cost import Cost
 from miii.errors import InputError
-from miii.jobs import be_nice
-from pages._kit import say
-from pages._kit.beside import BESIDE
+from miii.jobs import lower_priority
+from pages._kit import write
 from pages._kit.run_picker import RUN
+from pages._kit.second_run import SECOND_RUN
 from pages._server import settings
 from pages._server.settings import MB
 
-OPEN = "gate"  #: costs confirmed by this session; True confirms all
+CONFIRMED = "gate"  #: costs confirmed by this session; True confirms all
 LIGHT = 80  #: maximum MB of a light page, which does not wait for heavy ones on a shared server
 LIGHTS = 2  #: light pages computed concurrently
 LONG = 60  #: maximum seconds of a page on a shared server; elsewhere, ask above this
@@ -39,12 +39,12 @@ def admit(page: StreamlitPage) -> Cost:
     Raises:
         InputError: see ``check``.
     """
-    names = [name for key in (RUN, BESIDE) if (name := st.session_state.get(key))]
+    names = [name for key in (RUN, SECOND_RUN) if (name := st.session_state.get(key))]
     needs = of_runs(page.url_path, names)
     try:
         check(needs, f"{page.title} of {' and '.join(names)}", page.title)
     except InputError:
-        say.title(page.title)
+        write.title(page.title)
         raise
     return needs
 
@@ -75,7 +75,7 @@ def check(needs: Cost, what: str, title: str | None = None) -> None:
     Raises:
         InputError: it needs more than this server allows.
     """
-    found, agreed = settings.read(), st.session_state.get(OPEN)
+    found, agreed = settings.read(), st.session_state.get(CONFIRMED)
     if found.max_memory is not None and needs.nbytes > found.max_memory * MB:
         raise InputError(
             f"{what} needs about {needs.nbytes / MB:,.0f} MB of memory, and this server gives a page at most "
@@ -86,25 +86,25 @@ def check(needs: Cost, what: str, title: str | None = None) -> None:
             f"{what} needs about {needs.seconds:,.0f} seconds, and this server gives a page at most {LONG}: use miii on "
             "a computer of your own, or ask for less."
         )
-    if found.shared or agreed is True or agreed == what or not _much(needs):
+    if found.shared or agreed is True or agreed == what or not _is_expensive(needs):
         return
     if title is not None:
-        say.title(title)
-    say.warning(
+        write.title(title)
+    write.warning(
         f"{what} needs about {needs.nbytes / MB:,.0f} MB of memory and {needs.seconds:,.0f} seconds.",
         icon="hourglass_top",
     )
     st.button(
         "Compute it",
         on_click=st.session_state.update,
-        args=({OPEN: what},),
+        args=({CONFIRMED: what},),
         icon=":material/play_arrow:",
         help="Until then nothing is computed; a page that is left stops at its next figure",
     )
     st.stop()
 
 
-def _much(needs: Cost) -> bool:
+def _is_expensive(needs: Cost) -> bool:
     return needs.nbytes > SHARE * hardware.available_memory() or needs.seconds > LONG
 
 
@@ -133,7 +133,7 @@ def turn(needs: Cost) -> Iterator[None]:
         waiting.caption("Waiting for the page of another visitor …")  # releases visitors who have left
     waiting.empty()
     if needs.nbytes > LIGHT * MB:
-        be_nice()  # light pages go first
+        lower_priority()  # light pages go first
     try:
         yield
     finally:

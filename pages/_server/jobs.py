@@ -22,11 +22,11 @@ def prepare() -> None:
     to a busy interpreter.
     """
     settings.prepare()
-    runs.tidy()
+    runs.remove_unfinished()
     platform.limit_arenas()
     torch.set_num_threads(1)
 
 
 def waiting() -> list[Job]:
     """Return the jobs that train or wait."""
-    return [job for job in registry().all() if not job.over]
+    return [job for job in registry().all() if not job.ended]

@@ -13,7 +13,7 @@ from cachetools import LRUCache
 from miii import platform
 
 
-class Kept:
+class Cache:
     """An LRU cache of results by key, bounded by its total bytes.
 
     A limit on the number of results is not enough: sizes differ by a factor of a thousand.

@@ -33,7 +33,7 @@ def link() -> str:
     return f"{(st.context.url or '/runs').rstrip('/')}?{KEY}={'.'.join(keys())}"
 
 
-def adopt() -> bool:
+def accept_link() -> bool:
     """Move a secret link's keys from the URL to the session; return whether there were any."""
     given = st.query_params.get(KEY)
     if given is None:
@@ -46,8 +46,8 @@ def adopt() -> bool:
     return bool(found)
 
 
-def own(name: str, note: str | None = None) -> None:
-    """Record this session as the owner of a run, or the owner in ``note`` (see ``release``).
+def set_owner(name: str, note: str | None = None) -> None:
+    """Record this session as the owner of a run, or the owner in ``note`` (see ``remove_owner``).
 
     Raises:
         InputError: the record cannot be written.
@@ -62,8 +62,8 @@ def own(name: str, note: str | None = None) -> None:
         raise InputError(f"{place} could not be written: {error.strerror or error}.") from None
 
 
-def release(name: str) -> str | None:
-    """Remove the owner's record of a run that loses its name, and return it for ``own``."""
+def remove_owner(name: str) -> str | None:
+    """Remove the owner's record of a run that loses its name, and return it for ``set_owner``."""
     try:
         said = _note(name).read_text()
         _note(name).unlink()

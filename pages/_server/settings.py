@@ -101,7 +101,7 @@ def prepare() -> None:
         os.environ["MIII_RUNS"] = str(folder)
 
 
-def lasting() -> bool:
+def is_persistent() -> bool:
     """Return whether written files persist: a temporary folder may be emptied at any time."""
     return not runs.homes()[0].resolve().is_relative_to(Path(tempfile.gettempdir()).resolve())
 

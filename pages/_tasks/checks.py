@@ -6,7 +6,7 @@ import streamlit as st
 
 from miii.runs import Run
 from miii.tasks import TaskConfig
-from pages._kit import links, say
+from pages._kit import links, write
 from pages._kit.navigation import entry
 from pages._kit.run_picker import chosen_run
 from pages._tasks.view import view_of
@@ -14,7 +14,7 @@ from pages._tasks.view import view_of
 T = TypeVar("T", bound=TaskConfig)
 
 
-def run_on(kind: type[T], shows: str) -> tuple[Run, T]:
+def run_of_kind(kind: type[T], shows: str) -> tuple[Run, T]:
     """Return the chosen run and its task; for another task kind, link to the right page and stop.
 
     Args:
@@ -23,15 +23,15 @@ def run_on(kind: type[T], shows: str) -> tuple[Run, T]:
     run = chosen_run()
     task = run.config.task
     if not isinstance(task, kind):
-        elsewhere(run, shows)
+        redirect(run, shows)
     return run, task
 
 
-def elsewhere(run: Run, shows: str) -> NoReturn:
+def redirect(run: Run, shows: str) -> NoReturn:
     """Explain that the page does not fit the run, link to the right one, and stop."""
     view = view_of(run.config.task.kind)
     home = entry(view.home)
-    say.info(
+    write.info(
         f"This page shows {shows}; {run.name} {view.about}, and what it has learned is on the page {home.title}.",
         icon="signpost",
     )

@@ -37,7 +37,7 @@ def pair(tmp_path_factory) -> list[runs.Run]:
 
 
 @pytest.fixture(scope="module")
-def measured(pair) -> list[compare.Compared]:
+def measured(pair) -> list[compare.ComparedRun]:
     return [reports.measure(run) for run in pair]
 
 
@@ -135,7 +135,7 @@ def test_runs_that_differ_in_a_term_are_errors(pair, one_sentence):
     ):
         other = config.model_copy(update=changes)
         with one_sentence(what, "equal terms", "a", "other"):
-            compare.on_equal_terms([("a", compare.terms(config)), ("other", compare.terms(other))])
+            compare.check_terms([("a", compare.terms(config)), ("other", compare.terms(other))])
     with one_sentence("at least one"):
         compare.table([])
 

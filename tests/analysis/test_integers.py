@@ -95,7 +95,7 @@ def test_last_digits():
 
 
 def test_polar_is_limited():
-    values = integers.polar(1, 100, 7, most=60)
+    values = integers.polar(1, 100, 7, limit=60)
     assert values.n.tolist() == list(range(1, 61))
     assert values.left_out == 40
     assert values.n[values.prime].tolist() == list(sympy.primerange(61))

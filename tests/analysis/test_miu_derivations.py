@@ -51,7 +51,7 @@ def test_shortest_derivations():
 
 def test_search_stops_at_its_bound():
     string = "M" + "U" * 20 + "IIIII"
-    assert miu.shortest(string, most=100) is None
+    assert miu.shortest(string, limit=100) is None
     assert follows(miu.derivation(string))
 
 

@@ -49,8 +49,8 @@ def test_correct_adder_writes_the_true_frames():
     rolled = rollout.roll(adder(), TASK, FIRST, STEP)
     assert rolled.n.tolist() == [[199, 201], [301, 302], [490, 494], [993, 996]]
     assert rolled.integers.tolist() == rolled.n.tolist()
-    assert np.array_equal(rolled.made, rolled.truth)
-    names = [[TASK.token_names[token] for token in frame] for frame in rolled.made[0]]
+    assert np.array_equal(rolled.generated, rolled.truth)
+    names = [[TASK.token_names[token] for token in frame] for frame in rolled.generated[0]]
     assert names == [["+2", "1", "9", "9", "prime"], ["+2", "2", "0", "1", "composite"]]
     assert np.array_equal(rolled.score, rolled.score_true)
     assert rolled.score[0].tolist() == [1, -1]
@@ -77,7 +77,7 @@ def test_errors_accumulate_and_labels_follow_the_written_integer():
     rolled = rollout.roll(adder(error=1), TASK, FIRST, STEP)
     assert (rolled.integers - rolled.n).tolist() == [[1, 2]] * 4
     primes = np.vectorize(sympy.isprime)
-    assert np.array_equal(rolled.made[..., -1] == PRIME, primes(rolled.integers))
+    assert np.array_equal(rolled.generated[..., -1] == PRIME, primes(rolled.integers))
     assert np.array_equal(rolled.score_true > 0, primes(rolled.n))
     for row in rollout.scores(rolled):
         assert row["integers"] == 0
@@ -170,7 +170,7 @@ def test_rollout_is_greedy_token_by_token(trained):
     rows = [0, 5, 100]
     first, step = (task.facts[name][rows].numpy() for name in ("first", "step"))
     rolled = rollout.roll(model, TASK, first, step)
-    for row, made in zip(rows, rolled.made, strict=True):
+    for row, made in zip(rows, rolled.generated, strict=True):
         tokens = task.tokens[row, : TASK.frame].tolist()
         for _ in range(2):
             tokens.append(int(task.tokens[row, 0]))

@@ -15,12 +15,12 @@ from urllib.parse import urlencode
 from playwright.sync_api import Browser, Locator, Page, expect
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60_000  # milliseconds; the other core is busy with the rest of the suite
+TIMEOUT = 60_000  # milliseconds; the other core is busy with the rest of the suite
 BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
 #: The runs of pages that show nothing of modular arithmetic; the others show one that adds.
 FITTING = {"sieve": "primes-10", "frames": "frames-10"}
 ADDING = "add-113"
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=TIMEOUT)
 
 
 @contextlib.contextmanager
@@ -69,7 +69,7 @@ def reader(browser: Browser, scheme: str = "light", width: int = 1280) -> Iterat
     """A tab of a fresh browser, and what goes wrong in it; at the end nothing may have."""
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})  # type: ignore[arg-type]
     page = context.new_page()
-    page.set_default_timeout(PATIENCE)
+    page.set_default_timeout(TIMEOUT)
     errors: list[str] = []
     # Streamlit's own frame asks for resources below every path and from outside; neither is the app's.
     page.on(

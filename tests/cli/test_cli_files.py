@@ -110,7 +110,7 @@ def weights(command, home, adder) -> Path:
     """The file of a network that adds modulo 11, exported from the run ``adds``."""
     model = adder(11, (2, 3), n_heads=2)
     config = miii.RunConfig(task={"p": 11}, model=model.config)
-    runs.adopt(home / "adds", config, model.requires_grad_(False), format="hand")
+    runs.create_run(home / "adds", config, model.requires_grad_(False), format="hand")
     assert command("export-weights", "adds", "--out", "w.safetensors") == (0, "w.safetensors\n", "")
     return Path("w.safetensors")
 
@@ -157,7 +157,7 @@ class Evil:
 def test_bad_weights_and_options_are_refused(refused, weights, here):
     torch.save({"embed.W_E": Evil()}, "evil.pt")
     (here / "taken.safetensors").write_text("mine")
-    operations = "task must be one of add, sub, mul, quadratic, shuffled, relabelled, expr (got '{}').\n"
+    operations = "task must be one of add, sub, mul, quadratic, shuffled, relabeled, expr (got '{}').\n"
     for line, words in {
         "import evil.pt --p 11 --out D": ["evil.pt must hold tensors and nothing else"],
         "import w.safetensors --out D": ["W_E", "113"],  # the default modulus

@@ -41,19 +41,19 @@ def network(operation="add", p=23, keys=KEYS) -> miii.Transformer:
 
 
 @pytest.fixture
-def adopt(home):
+def create_run(home):
     """Make a run of a network, by name."""
 
     def make(name: str, model: miii.Transformer, **task: object) -> runs.Run:
         config = miii.RunConfig(task={"p": model.W_U.shape[1], **task}, model=model.config)
-        return runs.adopt(home / name, config, model, format="hand")
+        return runs.create_run(home / name, config, model, format="hand")
 
     return make
 
 
 @pytest.fixture
-def planted_run(adopt) -> runs.Run:
-    return adopt("planted", network())
+def planted_run(create_run) -> runs.Run:
+    return create_run("planted", network())
 
 
 @pytest.fixture(scope="module")
@@ -89,15 +89,15 @@ def test_analyze_prints_the_report(command, command_json, planted_run, here, tre
     assert tree(here) == before
 
 
-def test_analyze_takes_other_splits_steps_and_operations(command_json, adopt, trained):
-    adopt("foreign", network(), train_fraction=None)
+def test_analyze_takes_other_splits_steps_and_operations(command_json, create_run, trained):
+    create_run("foreign", network(), train_fraction=None)
     result = command_json("analyze", "foreign")
     assert result["train_accuracy"] is result["test_accuracy"] is None
     assert (result["excluded_loss_split"], result["verdict"]) == ("all", "modular addition")
-    adopt("minus", network("sub"), operation="sub")
+    create_run("minus", network("sub"), operation="sub")
     result = command_json("analyze", "minus")
     assert (result["verdict"], result["computes"], result["accuracy"]) == ("modular addition", "a - b", 1)
-    adopt("other", network(), operation="mul")
+    create_run("other", network(), operation="mul")
     result = command_json("analyze", "other")
     assert (result["verdict"], result["computes"]) == ("modular addition", "a + b")
     assert result["accuracy"] < 0.2
@@ -107,9 +107,9 @@ def test_analyze_takes_other_splits_steps_and_operations(command_json, adopt, tr
     assert first["verdict"] == "none"
 
 
-def test_no_key_frequency_comes_with_the_reason(command, command_json, adopt):
+def test_no_key_frequency_comes_with_the_reason(command, command_json, create_run):
     config = miii.ModelConfig(d_model=16, n_heads=2, d_mlp=20)
-    run = adopt("untrained", miii.Transformer(config, 24, 23, 3, seed=0).requires_grad_(False))
+    run = create_run("untrained", miii.Transformer(config, 24, 23, 3, seed=0).requires_grad_(False))
     result = command_json("formula", "untrained")
     assert (result["sympy"], result["latex"], result["key_frequencies"]) == ("0", "0", [])
     assert result["loss"] == pytest.approx(math.log(23))
@@ -140,10 +140,10 @@ def test_progress_prints_every_snapshot_and_the_phases(command, command_json, tr
     assert [row.split(":")[0] for row in rows[len(trained.steps) :]] == [phase.name for phase in marked]
 
 
-def test_progress_keeps_small_losses_and_unknown_splits(command, command_json, adopt):
+def test_progress_keeps_small_losses_and_unknown_splits(command, command_json, create_run):
     model = network()
     model.W_U *= 3
-    run = adopt("sure", model, train_fraction=None)
+    run = create_run("sure", model, train_fraction=None)
     expected = trajectory.measure(model, run.task(), KEYS).loss
     assert 0 < expected < 1e-8
     result = command_json("progress", "sure")
@@ -174,16 +174,16 @@ def test_formula_prints_the_formula_and_its_fit(command, command_json, planted_r
     assert (lines["sympy"], lines["latex"]) == (result["sympy"], result["latex"])
 
 
-def test_formula_needs_a_sum(refused, adopt):
+def test_formula_needs_a_sum(refused, create_run):
     for operation in ("mul", "quadratic"):
-        adopt(operation, network(), operation=operation)
+        create_run(operation, network(), operation=operation)
         text = refused("formula", operation)
-        assert "operation must be one of add, sub, shuffled, relabelled" in text
+        assert "operation must be one of add, sub, shuffled, relabeled" in text
         assert repr(operation) in text
 
 
-def test_circuit_prints_every_edge_and_the_faithfulness(command, command_json, adopt):
-    run = adopt("planted", network(p=11, keys=(2, 3)))
+def test_circuit_prints_every_edge_and_the_faithfulness(command, command_json, create_run):
+    run = create_run("planted", network(p=11, keys=(2, 3)))
     model, task = run.model(), run.task()
     exact = circuits.find(model, task, "exact", examples=8)
     for method in circuits.METHODS:
@@ -193,7 +193,7 @@ def test_circuit_prints_every_edge_and_the_faithfulness(command, command_json, a
         expected = {"run": "planted", "step": 0} | found.to_json()
         if method != "exact":
             compared = circuits.agreement(found, exact).to_json()
-            expected |= {name: compared[name] for name in ("spearman", "auroc", "spearman_heard", "auroc_heard")}
+            expected |= {name: compared[name] for name in ("spearman", "auroc", "spearman_active", "auroc_active")}
         assert result == json.loads(json.dumps(expected))
         assert all(edge.keys() >= {"source", "target", "score"} for edge in result["edges"])
         assert result["faithfulness"][-1]["f"] == pytest.approx(1)
@@ -206,9 +206,9 @@ def test_circuit_prints_every_edge_and_the_faithfulness(command, command_json, a
     assert out.splitlines()[-1].startswith("faithfulness")
 
 
-def test_even_and_composite_moduli_are_accepted(command_json, adopt):
+def test_even_and_composite_moduli_are_accepted(command_json, create_run):
     for i, (p, keys) in enumerate(((12, (1, 6)), (12, (2, 3, 5)), (14, (3, 7)), (15, (1, 3, 5)))):
-        adopt(f"run-{i}", network(p=p, keys=keys))
+        create_run(f"run-{i}", network(p=p, keys=keys))
         for name in ("analyze", "formula", LOOKING[i]):
             examples = ("--examples", 8) if name == "circuit" else ()
             result = command_json(name, f"run-{i}", *examples)

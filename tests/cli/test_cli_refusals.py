@@ -73,7 +73,7 @@ BAD_VALUES = {
     "frames --high 120": ["high must be at least low + 24, so that there are two blocks", "120"],
     "frames --predict digits": ["predict must be one of", "'digits'"],
     "divide": [
-        "task must be one of add, sub, mul, quadratic, shuffled, relabelled, expr, primes, residues, miu, frames",
+        "task must be one of add, sub, mul, quadratic, shuffled, relabeled, expr, primes, residues, miu, frames",
         "'divide'",
     ],
 }

@@ -174,7 +174,7 @@ def test_a_run_stopped_or_killed_at_its_first_step_resumes(command, monkeypatch,
     arguments = ("train", "add", *TINY, "--steps", 20, "--eval-every", 5)
     assert command(*arguments, "--out", "whole")[0] == 0
     with monkeypatch.context() as patch:
-        patch.setattr("miii.cli.training._stopping", lambda: contextlib.nullcontext([signal.SIGINT]))
+        patch.setattr("miii.cli.training._stop_on_signal", lambda: contextlib.nullcontext([signal.SIGINT]))
         for name in ("stopped", "killed"):
             assert command(*arguments, "--out", name)[0] == 130
     for name in ("result.json", "resume.safetensors"):
@@ -280,7 +280,7 @@ def test_help_lists_every_command_and_option(command):
         if option.name not in ("task", "operation"):  # those are positional
             flag = f"--{option.name.replace('_', '-')}"
             assert re.search(rf"{flag} \S+ {re.escape(option.description)}", train), f"{flag} is missing"
-    assert "{add,sub,mul,quadratic,shuffled,relabelled,expr,primes,residues,miu,frames} task to learn" in train
+    assert "{add,sub,mul,quadratic,shuffled,relabeled,expr,primes,residues,miu,frames} task to learn" in train
     assert "--recipe {fast,literature}" in train
     assert command("--version")[:2] == (0, f"{miii.__version__}\n")
 

@@ -7,7 +7,7 @@ from miii.model.config import ModelConfig
 from miii.model.mixers import BLOCK_TYPES, uniform
 from miii.model.tap import capture, identity
 from miii.model.transformer import Transformer
-from miii.model.where import WHOLE
+from miii.model.where import ALL_POSITIONS
 from miii.model.wiring import MIXERS
 
 N = 7
@@ -24,7 +24,9 @@ def values(seed=1, batch=4):
 
 
 def mixed(block, v):
-    return block.mix(v, torch.full((len(v), v.shape[1], 6), torch.nan), identity, WHOLE)  # nothing but v is read
+    return block.mix(
+        v, torch.full((len(v), v.shape[1], 6), torch.nan), identity, ALL_POSITIONS
+    )  # nothing but v is read
 
 
 def test_every_mixer_has_a_type_of_block():

@@ -41,4 +41,4 @@ def test_it_is_shown_as_it_is_wherever_it_stands():
     assert JOINER not in escaped(EXAMPLE)  # it can be copied
     assert escaped("a\r\n\r\n# b\x00\u2028c\u202ed") == "a    # b  c d"
     assert len(escaped("*" * 3_000_000)) <= 2 * LONGEST
-    assert escaped("x" * 50, most=9) == "xxxx…xxxx"
+    assert escaped("x" * 50, length=9) == "xxxx…xxxx"

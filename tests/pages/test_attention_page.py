@@ -41,15 +41,15 @@ def test_the_figures_of_a_pair(see):
 def test_the_rhythm_is_the_library_s(zoo, see):
     run = zoo("adds")
     step = run.steps[0]
-    rhythm = analysis.attention.rhythm(analysis.attention.over_inputs(run.model(step), run.task().tokens))
+    periodicity = analysis.attention.periodicity(analysis.attention.over_inputs(run.model(step), run.task().tokens))
     said = [text for text in see("attention", run="adds", step=step, head=1).prose["caption"] if "deviates" in text]
     assert len(said) == 2
     for key, words in enumerate(said):
         numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?(?:e-\d+)?", words)]
-        strongest = rhythm.single()[1, key].sort(descending=True)
-        assert numbers[0] == pytest.approx(rhythm.deviation[1, key].item(), rel=0.05)
-        assert numbers[1] == pytest.approx(100 * rhythm.of_a()[1, key].item(), abs=0.51)
-        assert numbers[2] == pytest.approx(100 * rhythm.of_b()[1, key].item(), abs=0.51)
+        strongest = periodicity.single()[1, key].sort(descending=True)
+        assert numbers[0] == pytest.approx(periodicity.deviation[1, key].item(), rel=0.05)
+        assert numbers[1] == pytest.approx(100 * periodicity.of_a()[1, key].item(), abs=0.51)
+        assert numbers[2] == pytest.approx(100 * periodicity.of_b()[1, key].item(), abs=0.51)
         assert [numbers[3] - 1, numbers[5] - 1] == strongest.indices[:2].tolist()
         assert [numbers[4], numbers[6]] == pytest.approx((100 * strongest.values[:2]).tolist(), abs=0.51)
 

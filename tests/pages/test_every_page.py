@@ -160,7 +160,7 @@ def test_the_smallest_tasks_are_shown(visit, bring, home):
             with torch.no_grad():
                 for weight in model.parameters():
                     weight.mul_(filled)  # at first all answers are alike
-            run = runs.adopt(home / f"{name} {filled}", config, model, format="planted").name
+            run = runs.create_run(home / f"{name} {filled}", config, model, format="planted").name
             for page, query in (("sieve", EVERYTHING), ("try", {})):
                 check(shown(visit(page, run=run, **query)), (page, run))
 

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from miii import runs
 
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py"))]
-DOOR = ROOT / "pages" / "_kit" / "say.py"
+MODULE = ROOT / "pages" / "_kit" / "write.py"
 #: In the name of a folder, too, so without a slash; it begins with what only it has.
 EVIL = "Zq![x](www.evil.test) [Sign in](mailto:a@evil.test) :red[b] :material_home: $c$ `d` *e* <i> | ~~f~~"
 RAW = re.compile(
@@ -71,12 +71,12 @@ def test_one_module_alone_opens_a_box_of_text():
     """Errors are plain text: no page shows one as Markdown."""
     boxes = {"st.error", "st.warning", "st.info", "st.success", "st.exception"}
     for path in SOURCES:
-        if path != DOOR:
+        if path != MODULE:
             nodes = ast.walk(ast.parse(path.read_text()))
             called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
             methods = {name for name in called if re.search(r"\.(error|warning|info|success)$", name)}
             assert not called & boxes, path
-            assert all(name.startswith("say.") for name in methods), path
+            assert all(name.startswith("write.") for name in methods), path
 
 
 def test_an_address_is_shown_as_it_is_on_every_page(bring, visit):

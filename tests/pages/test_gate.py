@@ -95,7 +95,7 @@ def test_one_heavy_page_at_a_time_and_light_ones_beside_it(server, home, monkeyp
 
 def test_results_are_kept_up_to_a_size(server):
     memory = app("_server.memory")
-    kept, made = memory.Kept(1_000_000), []
+    kept, made = memory.Cache(1_000_000), []
 
     def make(name, size):
         return kept.get(name, lambda: made.append(name) or np.zeros(size // 8))

@@ -125,8 +125,8 @@ def test_circuits_compares_the_methods(zoo, see):
     table = view.table("CPR").set_index("method")
     for method, circuit in found.items():
         agreement = analysis.circuits.agreement(circuit, found["exact"])
-        wanted = [circuit.faithfulness.cpr, circuit.faithfulness.cmd, agreement.spearman, agreement.auroc_heard]
-        assert table.loc[method, ["CPR", "CMD", "Spearman", "AUROC, heard"]].tolist() == wanted
+        wanted = [circuit.faithfulness.cpr, circuit.faithfulness.cmd, agreement.spearman, agreement.auroc_active]
+        assert table.loc[method, ["CPR", "CMD", "Spearman", "AUROC, active"]].tolist() == wanted
     assert "Score of each edge, eap over exact" in view.drawn
 
 
@@ -221,7 +221,7 @@ def test_formula_is_fitted_compared_and_steered_as_in_the_library(zoo, visit):
 VERDICTS = {
     "adds 13": "modular addition",
     "subtracts": "modular addition",
-    "memorized": "memorised",
+    "memorized": "memorized",
     "untrained": "none",
     "even": "none",
     "zeros": "none",

@@ -83,31 +83,31 @@ def test_search_finds_runs_by_name_task_and_origin(mine, visit):
     assert listed(at) == ["mine", *SHIPPED]
 
 
-def test_spoilt_runs_are_rows_with_their_reason_and_spoil_no_page(mine, home, visit):
-    spoil: dict[str, tuple[Callable[[Path], object], str, str]] = {
+def test_corrupt_runs_are_rows_with_their_reason(mine, home, visit):
+    corrupt: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "tomorrow": (lambda f: (f / "config.json").write_text('{"epochs": 3}'), "unreadable", "epochs"),
         "deep": (lambda f: (f / "config.json").write_text("[" * 100_000), "unreadable", "too deep"),
-        "no-key": (lambda f: (f / "result.json").write_text("{}"), "spoilt", "stopped"),
-        "latin": (lambda f: (f / "metrics.jsonl").write_bytes(b"\xe9\n"), "spoilt", "UTF-8"),
-        "broken": (lambda f: (f / "metrics.jsonl").write_text("{\n"), "spoilt", "metrics.jsonl"),
+        "no-key": (lambda f: (f / "result.json").write_text("{}"), "corrupt", "stopped"),
+        "latin": (lambda f: (f / "metrics.jsonl").write_bytes(b"\xe9\n"), "corrupt", "UTF-8"),
+        "broken": (lambda f: (f / "metrics.jsonl").write_text("{\n"), "corrupt", "metrics.jsonl"),
         "no-snapshots": (
             lambda f: [shutil.rmtree(f / "snapshots"), (f / "snapshots").touch()],
-            "spoilt",
+            "corrupt",
             "snapshots",
         ),
-        "loop": (lambda f: (f / ".lock").symlink_to(".lock"), "spoilt", ".lock"),
+        "loop": (lambda f: (f / ".lock").symlink_to(".lock"), "corrupt", ".lock"),
         "empty": (
             lambda f: [(f / name).unlink() for name in ("metrics.jsonl", "result.json", "provenance.json")],
             "unfinished",
             "",
         ),
     }
-    for name, (change, _, _) in spoil.items():
+    for name, (change, _, _) in corrupt.items():
         shutil.copytree(mine.folder, home / name, ignore=shutil.ignore_patterns(".lock"))
         change(home / name)
     at = visit("runs", run="mine")
     told = table(at)
-    for name, (_, state, word) in spoil.items():
+    for name, (_, state, word) in corrupt.items():
         assert told.loc[name, "state"] == state, name
         assert word in str(told.loc[name, "reason"]), name
     assert told.loc["mine", "state"] == "done"

@@ -100,9 +100,9 @@ def test_only_the_session_that_started_a_run_may_control_it(shared, home, regist
         assert all(button(at, label).disabled for label in ("Stop", "Pause"))
         at.selectbox(key="run").set_value((waits if at is second else trains).name).run()
     press_late(second, "Stop")
-    assert not waits.over
+    assert not waits.ended
     press(second, "Stop")
-    assert waits.over
+    assert waits.ended
     for label in ("Pause", "Stop"):
         press_late(first, label)
         assert not trains.stop.is_set()
@@ -111,7 +111,7 @@ def test_only_the_session_that_started_a_run_may_control_it(shared, home, regist
     second.selectbox(key="run").set_value(trains.name).run()
     assert button(second, "Resume").disabled
     press_late(first.run(), "Resume")
-    assert registry.get(trains.name).over
+    assert registry.get(trains.name).ended
     assert not button(first, "Resume").disabled
 
 
@@ -127,9 +127,9 @@ def test_no_page_lets_another_session_control_a_run(shared, home, registry, visi
     press_late(first, "Stop")
     for change in (control.pause, control.stop, control.resume):  # whatever calls it
         change(name)
-        assert not registry.get(name).over
+        assert not registry.get(name).ended
     press(first, "Stop")
-    assert registry.get(name).over
+    assert registry.get(name).ended
 
 
 # ---- limits ----

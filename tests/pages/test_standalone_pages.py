@@ -92,11 +92,11 @@ def test_the_figures_are_those_of_the_results_and_of_trial_division(see):
     grid, digits = sparse.files.report(SPARSE / "grid"), sparse.files.report(SPARSE / "primes-210")
     config = sparse.files.open(SPARSE / "grid").config
     exact = {
-        q: sparse.judge.sieve_recall(config.middle, config.end, primes)
+        q: sparse.evaluation.sieve_recall(config.middle, config.end, primes)
         for q, primes in {5: (2, 3, 5), 7: (2, 3, 5, 7), 13: (2, 3, 5, 7, 11, 13)}.items()
     }
-    judged = [(judged.test, judged.sieve_depth) for judged in (grid, digits)]
-    wanted = [*judged, *((recall, q) for q, recall in exact.items())]
+    scores = [(scores.test, scores.sieve_depth) for scores in (grid, digits)]
+    wanted = [*scores, *((recall, q) for q, recall in exact.items())]
     found = [tuple(row)[1:] for row in view.tables[0].itertuples(index=False)]
     assert sorted(found) == sorted((recall.primes, recall.composites, depth) for recall, depth in wanted)
     for value in (exact[5].composites, grid.test.composites, grid.test.primes, digits.test.composites):
@@ -194,7 +194,7 @@ def test_train_and_stop(visit, home, registry):
     at = press(visit("symbolic", expression="a*b + a", p=11), "Train")
     job = registry.get("expr-11-seed0")
     assert job.config == miii.recipe(task=TYPED | {"expression": "a*b + a"})
-    if not job.over:
+    if not job.ended:
         assert button(at, "Train").disabled
         registry.stop(job)
     assert job.wait(60)

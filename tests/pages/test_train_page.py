@@ -124,7 +124,7 @@ CONFIGS = {
     "fast": miii.recipe("fast"),
     "literature": miii.recipe("literature"),
     "all else": RunConfig(
-        task={"operation": "relabelled", "p": 7, "train_fraction": 0.5, "seed": 3},
+        task={"operation": "relabeled", "p": 7, "train_fraction": 0.5, "seed": 3},
         model={"n_layers": 2, "d_model": 8, "n_heads": 4, "d_mlp": 12, "act": "gelu", "biases": "all", "causal": False},
         optimizer=miii.Muon(lr=0.5, adamw_lr=0.25),
         batch_size=5,

@@ -1,4 +1,4 @@
-"""Training from the app: start, queue, pause, resume, stop, a second tab, and runs that are half-written or spoilt."""
+"""Training from the app: start, queue, pause, resume, stop, a second tab, and runs that are half-written or corrupt."""
 
 import re
 import shutil
@@ -48,7 +48,7 @@ def started(home, visit) -> Callable[..., AppTest]:
 def test_a_run_that_is_trained_is_on_disk_and_chosen(home, started, registry):
     at = started(steps=20, seed=4)
     job = registry.get("add-5-seed4")
-    wait(lambda: job.over)
+    wait(lambda: job.ended)
     assert (job.status, job.message) == ("finished", "")
     run = runs.open("add-5-seed4")
     assert run.folder == home / "add-5-seed4"
@@ -70,7 +70,7 @@ def test_primes_are_trained_live_and_stopped(home, started, registry):
     assert "of at most 1,000,000" in at.progress[0].text
     assert int(re.search(r"(\d+) s left", at.progress[0].text)[1]) <= 900
     press(at, "Stop")
-    wait(lambda: job.over)
+    wait(lambda: job.ended)
     fine(at.run())
     run = runs.open(home / job.name)
     assert (run.config.task.low, run.config.task.high, run.config.task.residues) == (1000, 9999, (3, 7))
@@ -80,14 +80,14 @@ def test_primes_are_trained_live_and_stopped(home, started, registry):
 def test_a_run_that_ends_early_has_a_full_bar_and_a_large_grid_is_whole(started, registry):
     at = started(steps=LONG, seconds=0.1)
     job = registry.get("add-5-seed0")
-    wait(lambda: job.over)
+    wait(lambda: job.ended)
     assert (job.status, job.message) == ("finished", "")
     fine(at.run())
     assert f"{runs.open('add-5-seed0').result['steps']:,}" in shown(at).text
     assert at.progress[0].value == 100
     at = started(p=151, steps=3)
     job = registry.get("add-151-seed0")
-    wait(lambda: job.over)
+    wait(lambda: job.ended)
     assert len(job.evaluation.rows) < 151 * 151  # a part is evaluated
     assert "Right and wrong answers" in shown(fine(at.run())).drawn
 
@@ -121,7 +121,7 @@ def test_a_job_can_be_paused_resumed_and_stopped_from_any_tab(started, visit, re
         tab = visit("train") if label == "Stop" else at.run()
         assert tab.selectbox(key="run").value == name
         press(tab, label)
-        wait(lambda job=job: job.over)
+        wait(lambda job=job: job.ended)
         assert job.status == status
         fine(at.run())
         assert controls(at) == {"Start", "Resume"}
@@ -136,7 +136,7 @@ def test_a_job_that_fails_gives_the_reason(started, registry, monkeypatch):
 
     monkeypatch.setattr("miii.runs.write.save_file", full)
     at = started(steps=20)
-    wait(lambda: registry.get("add-5-seed0").over)
+    wait(lambda: registry.get("add-5-seed0").ended)
     assert "No space left on device" in shown(fine(at.run())).text
 
 
@@ -147,7 +147,7 @@ def test_a_stopped_or_killed_run_can_be_resumed(home, visit, registry, stopped_c
     at = visit("train", run="half")
     assert "step 13" in shown(at).text
     press(at, "Resume")
-    wait(lambda: registry.get("half").over)
+    wait(lambda: registry.get("half").ended)
     assert "step 24" in shown(fine(at.run())).text
     assert same(runs.open("half").weights(), small_run.weights())
 
@@ -158,7 +158,7 @@ def test_a_run_that_another_process_writes_cannot_be_controlled(bring, visit):
         assert controls(visit("train", run="adds")) == {"Start"}
 
 
-# ---- half-written and spoilt runs ----
+# ---- half-written and corrupt runs ----
 
 
 def test_an_app_without_runs_shows_what_it_can(home, tmp_path, monkeypatch, visit):
@@ -200,7 +200,7 @@ def widen(path: Path) -> None:
     save_file({**weights, "W_E": weights["W_E"].repeat(1, 2)}, path)
 
 
-SPOILT: dict[str, tuple[str, Callable[[Path], object], tuple[str, ...]]] = {
+CORRUPT: dict[str, tuple[str, Callable[[Path], object], tuple[str, ...]]] = {
     "half a snapshot": ("snapshots/30.safetensors", truncate, ("train", *INSIDE)),
     "another shape": ("snapshots/30.safetensors", widen, ("train", "fourier")),
     "half an old snapshot": ("snapshots/0.safetensors", truncate, ("fourier", "neurons", "progress")),
@@ -209,17 +209,17 @@ SPOILT: dict[str, tuple[str, Callable[[Path], object], tuple[str, ...]]] = {
 }
 
 
-def test_a_spoilt_run_is_a_sentence_that_names_the_file(bring, visit):
-    for to, (name, spoil, pages) in SPOILT.items():
+def test_error_of_a_corrupt_run_names_the_file(bring, visit):
+    for to, (name, corrupt, pages) in CORRUPT.items():
         run = bring("adds", to)
-        spoil(run.folder / name)
+        corrupt(run.folder / name)
         for page in pages:
             at = visit(page, run=to)
             assert any(Path(name).name in error for error in shown(at).errors), (page, to)
         fine(at.switch_page("pages/data.py").run())
 
 
-def test_a_run_with_a_spoilt_config_is_not_offered(bring, visit):
+def test_run_with_a_corrupt_config_is_not_offered(bring, visit):
     bring("second")
     truncate(bring("adds").folder / "config.json")
     for page in ("data", "train"):

@@ -102,7 +102,7 @@ class Zoo:
         elif name in PLANTED:
             model = self._planted(name)
             config = miii.RunConfig(task=PLANTED[name], model=model.config.model_dump())
-            runs.adopt(folder, config, model, format="planted", file="![x](y).pt")
+            runs.create_run(folder, config, model, format="planted", file="![x](y).pt")
         elif name in ADDING:
             shape = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "act": ADDING[name], "biases": "none"}
             runs.record(folder, miii.train(self.config(task={"p": 11}, model=shape, steps=30, snapshots=4)))

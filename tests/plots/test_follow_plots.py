@@ -10,8 +10,8 @@ import torch
 
 from miii import plots
 from miii.analysis import follow
-from miii.analysis.sieve import EvidenceByFactor, Suspect
-from miii.analysis.sieve.suspect import _Place
+from miii.analysis.sieve import DivisorTest, EvidenceByFactor
+from miii.analysis.sieve.divisor_test import _Place
 from miii.plots.style import CATEGORY, MUTED, Chart
 
 P = 13
@@ -43,9 +43,9 @@ def logits() -> torch.Tensor:
     return torch.stack(waves).sum(0) + 0.1 * noise(P)
 
 
-def suspect(q: int) -> Suspect:
+def divisor_test(q: int) -> DivisorTest:
     crowd = 3 * noise(40, 2).numpy()
-    return Suspect(q, 3.0, 0.0, 1.0, crowd, tuple(n % q for n in range(40)), _Place(noise(8, 2), noise(5, 8)))
+    return DivisorTest(q, 3.0, 0.0, 1.0, crowd, tuple(n % q for n in range(40)), _Place(noise(8, 2), noise(5, 8)))
 
 
 def written(k: torch.Tensor | None = None) -> follow.NeuronWrites:
@@ -55,38 +55,40 @@ def written(k: torch.Tensor | None = None) -> follow.NeuronWrites:
 
 
 CHARTS: dict[str, Callable[[], Chart]] = {
-    "agreeing": lambda: plots.agreeing(follow.waves(logits()), 5),
+    "wave_sum": lambda: plots.wave_sum(follow.waves(logits()), 5),
     "answer_logits": lambda: plots.answer_logits(follow.predict(logits()), 7),
-    "argued": lambda: plots.argued(follow.waves(logits()), 5, 12),
-    "digit_walk": lambda: plots.digit_walk(suspect(3), PATH, ["1", "0", "2"], 102),
+    "wave_logits": lambda: plots.wave_logits(follow.waves(logits()), 5, 12),
+    "digit_path": lambda: plots.digit_path(divisor_test(3), PATH, ["1", "0", "2"], 102),
     "evidence_by_factor": lambda: plots.evidence_by_factor(BESIDE, -4.5, "12345"),
     "evidence_by_letter": lambda: plots.evidence_by_letter("MIIUI", np.array([3.0, 2.0, 2.5, -4.0])),
-    "looks_at": lambda: plots.looks_at(noise(2, 3).softmax(1), ["5", "5", "="]),
-    "neurons_write": lambda: plots.neurons_write(written(), noise(20)),
+    "attention_by_position": lambda: plots.attention_by_position(noise(2, 3).softmax(1), ["5", "5", "="]),
+    "neuron_contributions": lambda: plots.neuron_contributions(written(), noise(20)),
 }
 
 
 def test_looks_at():
     weights = noise(2, 3).softmax(1)
-    got = plots.frame(plots.looks_at(weights, ["5", "5", "="]))
+    got = plots.frame(plots.attention_by_position(weights, ["5", "5", "="]))
     assert got["weight"].tolist() == weights.flatten().tolist()
     assert got["position"].tolist() == ["0: 5", "1: 5", "2: ="] * 2  # two like tokens in two places
 
 
 def test_looks_at_writes_weights_if_there_is_room():
     for positions, layers in [(6, 2), (38, 1)]:
-        chart = plots.looks_at(noise(2, positions).softmax(1), ["I"] * positions)
+        chart = plots.attention_by_position(noise(2, positions).softmax(1), ["I"] * positions)
         assert len(chart.to_dict()["layer"]) == layers
 
 
 def test_negative_weights_have_a_diverging_scale():
-    scale = plots.looks_at(noise(2, 3), ["5", "8", "="]).to_dict()["layer"][0]["encoding"]["color"]["scale"]
+    scale = plots.attention_by_position(noise(2, 3), ["5", "8", "="]).to_dict()["layer"][0]["encoding"]["color"][
+        "scale"
+    ]
     assert scale["domain"][0] == -scale["domain"][1]
 
 
 def test_neurons_write_in_order():
     values = written()
-    got = plots.frame(CHARTS["neurons_write"]())
+    got = plots.frame(CHARTS["neuron_contributions"]())
     order = values.strongest(12)
     assert got["neuron"].tolist() == [f"neuron {i}" for i in order]
     assert got["logits"].tolist() == values.added[order].tolist()
@@ -95,7 +97,7 @@ def test_neurons_write_in_order():
 
 
 def test_weakest_frequencies_share_a_color():
-    chart = plots.neurons_write(written(torch.arange(20) + 1), noise(20))
+    chart = plots.neuron_contributions(written(torch.arange(20) + 1), noise(20))
     scale = chart.to_dict()["encoding"]["color"]["scale"]
     assert len(scale["domain"]) == len(scale["range"]) == len(CATEGORY)
     assert (scale["domain"][-1], scale["range"][-1]) == ("another k", MUTED)
@@ -103,7 +105,9 @@ def test_weakest_frequencies_share_a_color():
 
 
 def test_no_legend_for_one_frequency():
-    color = plots.neurons_write(written(torch.ones(20, dtype=torch.int64)), noise(20)).to_dict()["encoding"]["color"]
+    color = plots.neuron_contributions(written(torch.ones(20, dtype=torch.int64)), noise(20)).to_dict()["encoding"][
+        "color"
+    ]
     assert color["legend"] is None
 
 
@@ -127,13 +131,13 @@ def test_truth_is_marked_once():
 
 def test_argued_logits_sum():
     said = follow.predict(logits())
-    got = plots.frame(plots.argued(follow.waves(logits()), 5, 12)).groupby("for", sort=False)["logits"].sum()
+    got = plots.frame(plots.wave_logits(follow.waves(logits()), 5, 12)).groupby("for", sort=False)["logits"].sum()
     assert got.tolist() == pytest.approx([said.logits[5].item(), said.logits[12].item()])
 
 
 def test_waves_do_not_overlap():
     waves = follow.waves(logits())
-    got = plots.frame(plots.agreeing(waves, 5, 2))
+    got = plots.frame(plots.wave_sum(waves, 5, 2))
     lines = dict(list(got.groupby("line", sort=False)))
     assert list(lines) == ["k = 2", "k = 4", "all"]
     for k in (2, 4):
@@ -144,12 +148,12 @@ def test_waves_do_not_overlap():
 
 
 def test_waves_of_equal_logits_are_drawn():
-    got = plots.frame(plots.agreeing(follow.waves(torch.zeros(2)), 0))
+    got = plots.frame(plots.wave_sum(follow.waves(torch.zeros(2)), 0))
     assert got["logit"].tolist() == [0] * 4
 
 
 def test_digit_walk_labels():
-    chart = CHARTS["digit_walk"]()
+    chart = CHARTS["digit_path"]()
     assert plots.frame(chart)["residue"].tolist() == [f"{n % 3} mod 3" for n in range(40)]
     steps = chart.layer[1].data
     assert steps["digit"].tolist() == ["start", "1", "0", "2"]
@@ -158,7 +162,7 @@ def test_digit_walk_labels():
 
 
 def test_digit_walk_colors_of_many_residues():
-    names = plots.frame(plots.digit_walk(suspect(11), PATH, ["1", "0", "2"], 102))["residue"]
+    names = plots.frame(plots.digit_path(divisor_test(11), PATH, ["1", "0", "2"], 102))["residue"]
     assert names.tolist() == ["other" if n % 11 else "multiple of 11" for n in range(40)]
 
 

@@ -1,4 +1,4 @@
-"""Values in, charts out: complete, labelled, with their numbers to take away."""
+"""Values in, charts out: complete, labeled, with their numbers to take away."""
 
 import base64
 import io

@@ -51,7 +51,7 @@ def report(rolled):
 
 
 CHARTS = {
-    "written": lambda: plots.written(rolled_by_the_stuck()),
+    "generated_frames": lambda: plots.generated_frames(rolled_by_the_stuck()),
     "rollout_integers": lambda: plots.rollout_integers(reported(rolled_by_the_stuck())),
     "rollout_labels": lambda: plots.rollout_labels(reported(rolled_by_the_stuck())),
     "rollout_digits": lambda: plots.rollout_digits(reported(rolled_by_the_stuck()), 10),
@@ -65,7 +65,7 @@ CHARTS = {
 
 
 def test_written(rolled):
-    frame = plots.frame(plots.written(rolled))
+    frame = plots.frame(plots.generated_frames(rolled))
     assert len(frame) == 2 * TASK.frame
     one = frame[frame["frame"] == "1 ahead"].set_index("slot")
     assert one["written"].to_dict() == {"step": "+2", "10^2": "1", "10^1": "1", "10^0": "1", "label": "prime"}
@@ -75,7 +75,7 @@ def test_written(rolled):
     }
     assert one["shown"]["10^1"] == "1 (9)"
     assert one["shown"]["label"] == "prime"
-    other = plots.frame(plots.written(rolled, 1))
+    other = plots.frame(plots.generated_frames(rolled, 1))
     assert set(other["truth"]) == {"+4", "4", "8", "composite"}
 
 

@@ -11,7 +11,7 @@ import torch
 
 from miii import plots
 from miii.analysis.multitask import Head, active
-from miii.analysis.sieve import Crossing, Depth, Factor, Heads, Moved, Plane
+from miii.analysis.sieve import Crossing, Depth, EvidenceChange, Factor, Heads, Plane
 from miii.plots.sieve.residues import WRITTEN
 from miii.plots.style import Chart
 
@@ -50,9 +50,9 @@ PLANE = Plane(
     first=0.8,
 )
 MOVES = (
-    Moved(True, False, np.array([-2.0, -1.0, -1.5]), np.array([1.0, 2.0, -0.5])),
-    Moved(False, True, np.array([2.0, 1.0]), np.array([-2.0, -1.0])),
-    Moved(False, False, np.array([2.0, 1.0]), np.array([1.5, 1.5])),
+    EvidenceChange(True, False, np.array([-2.0, -1.0, -1.5]), np.array([1.0, 2.0, -0.5])),
+    EvidenceChange(False, True, np.array([2.0, 1.0]), np.array([-2.0, -1.0])),
+    EvidenceChange(False, False, np.array([2.0, 1.0]), np.array([1.5, 1.5])),
 )
 CROSSING = Crossing(3, 0.8, 2 / 3, 1.0, 0.0, 0.95, 5, 0.0, MOVES)
 PROBES = pd.DataFrame(
@@ -84,7 +84,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     "head_digits": lambda: plots.head_digits([Head(0, (0.9, 0.05, 0.05), 0.1), Head(1, (0.1, 0.2, 0.7), 0.0)]),
     "head_sums": lambda: plots.head_sums(HEADS, ["10¹", "10⁰"]),
     "probe_map": lambda: plots.probe_map({"trained": PROBES, "untrained": PROBES}, 7, 2, ["", "", "?"]),
-    "reach": lambda: plots.reach(STRINGS, "length", 2),
+    "string_accuracy": lambda: plots.string_accuracy(STRINGS, "length", 2),
     "right_by_target": lambda: plots.right_by_target({"mod 2": 1.0, "mod 3": 0.4}, {"mod 2": 0.5, "mod 3": 0.34}),
     "sieve_depth": lambda: plots.sieve_depth(DEPTH),
     "sieve_oracles": lambda: plots.sieve_oracles(DEPTH),
@@ -175,7 +175,7 @@ def test_evidence_moves():
 
 
 def test_evidence_moves_without_values():
-    for moves in [(), (Moved(True, False, np.ones(3), np.ones(3)),)]:
+    for moves in [(), (EvidenceChange(True, False, np.ones(3), np.ones(3)),)]:
         plots.evidence_moves(replace(CROSSING, moves=moves), "Steering").to_dict()
 
 
@@ -227,7 +227,7 @@ def test_head_digits():
 
 def test_reach():
     for by in ["length", "I"]:
-        got = plots.frame(plots.reach(STRINGS, by)).set_index([by, "answer"])
+        got = plots.frame(plots.string_accuracy(STRINGS, by)).set_index([by, "answer"])
         means = STRINGS.groupby([by, "theorem"])["right"].mean()
         assert len(got) == len(means)
         for (value, theorem), share in means.items():

@@ -4,10 +4,10 @@ import pytest
 
 from miii import plots
 from miii.analysis.sieve import Factor
-from miii.sparse.judge import Judged, Recall
+from miii.sparse.evaluation import Recall, Scores
 
 FACTORS = (Factor(2, 1.0, 1.0, 1.0, 500), Factor(3, 0.5, 0.45, 0.55, 100))
-JUDGED = Judged(-1.0, Recall(1.0, 0.5), Recall(0.99, 0.6), 2, FACTORS, 10, 20)
+JUDGED = Scores(-1.0, Recall(1.0, 0.5), Recall(0.99, 0.6), 2, FACTORS, 10, 20)
 CHARTS = {
     "recalls": lambda: plots.recalls({"network": JUDGED.test}, {"by 2": Recall(1.0, 0.5)}),
     "seen_factors": lambda: plots.seen_factors({"a": JUDGED, "b": JUDGED}),
@@ -15,12 +15,12 @@ CHARTS = {
 
 
 @pytest.fixture
-def judged() -> Judged:
+def scores() -> Scores:
     return JUDGED
 
 
-def test_recalls(judged):
-    chart = plots.recalls({"network": judged.test}, {"by 2, 3": Recall(1.0, 0.66), "by 2": Recall(1.0, 0.5)})
+def test_recalls(scores):
+    chart = plots.recalls({"network": scores.test}, {"by 2, 3": Recall(1.0, 0.66), "by 2": Recall(1.0, 0.5)})
     frame = plots.frame(chart)
     assert frame[["judge", "kind", "composites", "primes"]].values.tolist() == [
         ["by 2", "trial division", 0.5, 1.0],
@@ -30,8 +30,8 @@ def test_recalls(judged):
     chart.to_dict()
 
 
-def test_seen_factors(judged):
-    chart = plots.seen_factors({"a": judged, "b": judged})
+def test_seen_factors(scores):
+    chart = plots.seen_factors({"a": scores, "b": scores})
     frame = plots.frame(chart)
     assert frame["network"].tolist() == ["a", "a", "b", "b"]
     assert frame["q"].tolist() == [2, 3, 2, 3]

@@ -24,7 +24,7 @@ def hidden(folder):
 
 KILLED = {
     "folder": """
-with atomic.whole_folder(here / "made") as making:
+with atomic.atomic_folder(here / "made") as making:
     (making / "config.json").write_text("{}")
     print(flush=True), time.sleep(60)
 """,
@@ -33,7 +33,7 @@ def write(path):
     path.with_name(".tmpAbC123").touch()  # as safetensors does
     path.write_text("half")
     print(flush=True), time.sleep(60)
-atomic.whole_file(here / "made.json", write)
+atomic.write_atomically(here / "made.json", write)
 """,
 }
 
@@ -48,7 +48,7 @@ def test_a_sweep_removes_files_of_a_killed_process_only(tmp_path):
             child.stdout.readline()
             before = hidden(here)
             assert before
-            atomic.sweep(here)
+            atomic.remove_leftovers(here)
             assert hidden(here) == before  # its owner lives
         finally:
             child.send_signal(signal.SIGKILL)
@@ -57,13 +57,13 @@ def test_a_sweep_removes_files_of_a_killed_process_only(tmp_path):
         if what == "file":  # the next write sweeps, even in a folder with other hidden files
             atomic.write_json(here / "next", {})
         else:
-            with atomic.whole_folder(here / "next"):
+            with atomic.atomic_folder(here / "next"):
                 pass
         assert [path.name for path in here.iterdir()] == ["next"]
 
 
 def test_a_sweep_keeps_files_of_live_processes(tmp_path):
-    me, other, here = threading.get_ident(), os.getppid(), atomic.HERE
+    me, other, here = threading.get_ident(), os.getppid(), atomic.HOST
     ancient, recent = time.time() - atomic.FOREIGN - 1, time.time() - atomic.FOREIGN + 60
     left = {  # left over, and since when
         f".run.{here}.{DEAD}.1": None,
@@ -82,34 +82,34 @@ def test_a_sweep_keeps_files_of_live_processes(tmp_path):
         (tmp_path / name).mkdir() if i % 2 else (tmp_path / name).touch()
         if since is not None:
             os.utime(tmp_path / name, (since, since))
-    atomic.sweep(tmp_path)
+    atomic.remove_leftovers(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == kept.keys()
-    atomic.sweep(tmp_path / "nowhere")
+    atomic.remove_leftovers(tmp_path / "nowhere")
 
 
 def test_a_sweep_follows_no_link(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "kept").touch()
     (tmp_path / "home").mkdir()
-    (tmp_path / "home" / f".run.{atomic.HERE}.{DEAD}.1").symlink_to(tmp_path / "mine")
-    atomic.sweep(tmp_path / "home")
+    (tmp_path / "home" / f".run.{atomic.HOST}.{DEAD}.1").symlink_to(tmp_path / "mine")
+    atomic.remove_leftovers(tmp_path / "home")
     assert list((tmp_path / "home").iterdir()) == []
     assert (tmp_path / "mine" / "kept").exists()
 
 
 def test_temporary_names_tell_their_owner(tmp_path):
     for name in ("run", "x" * 80, "a.b", "1.2.3", "lr=0.1,seed=3", "é" * 100):
-        with atomic.whole_folder(tmp_path / name):
+        with atomic.atomic_folder(tmp_path / name):
             (made,) = hidden(tmp_path)
             owner = re.fullmatch(atomic.OWNED, made)
             assert owner is not None
-            assert (owner[1], int(owner[2]), int(owner[3])) == (atomic.HERE, os.getpid(), threading.get_ident())
+            assert (owner[1], int(owner[2]), int(owner[3])) == (atomic.HOST, os.getpid(), threading.get_ident())
     assert hidden(tmp_path) == []
 
 
 def test_writing_a_run_sweeps_its_folder_and_its_parent(stopped_copy, small_config, home):
     for folder in (home, stopped_copy, stopped_copy / "snapshots"):
-        (folder / f".x.{atomic.HERE}.{DEAD}.1").mkdir()
+        (folder / f".x.{atomic.HOST}.{DEAD}.1").mkdir()
     runs.record(home / "run", train(small_config(steps=1)))
     assert hidden(home) == []
     for _ in runs.follow(stopped_copy, runs.resume(stopped_copy)):
@@ -117,28 +117,28 @@ def test_writing_a_run_sweeps_its_folder_and_its_parent(stopped_copy, small_conf
     assert hidden(stopped_copy) == []
 
 
-def test_tidy_sweeps_runs_that_are_not_being_written(small_config, home):
+def test_remove_unfinished_skips_runs_being_written(small_config, home):
     runs.record(home / "ended", train(small_config(steps=1)))
     writing = runs.follow(home / "written", train(small_config()))
     next(writing)
     for name in ("ended", "written"):
-        (home / name / "snapshots" / f".x.{atomic.HERE}.{DEAD}.1").mkdir()
-    (home / f".x.{atomic.HERE}.{DEAD}.1").mkdir()
-    runs.tidy()
-    assert hidden(home) == [f".x.{atomic.HERE}.{DEAD}.1"]
+        (home / name / "snapshots" / f".x.{atomic.HOST}.{DEAD}.1").mkdir()
+    (home / f".x.{atomic.HOST}.{DEAD}.1").mkdir()
+    runs.remove_unfinished()
+    assert hidden(home) == [f".x.{atomic.HOST}.{DEAD}.1"]
     writing.close()
-    runs.tidy()
+    runs.remove_unfinished()
     assert hidden(home) == []
 
 
 def test_leftovers_of_the_same_name_are_replaced(tmp_path):
     """In a container every server is process 1."""
-    beside = atomic._beside(tmp_path / "made")
+    beside = atomic._temporary_path(tmp_path / "made")
     (beside / "snapshots").mkdir(parents=True)
-    with atomic.whole_folder(tmp_path / "made"):
+    with atomic.atomic_folder(tmp_path / "made"):
         pass
-    atomic._beside(tmp_path / "file").mkdir()
-    atomic.whole_file(tmp_path / "file", lambda path: path.write_text("x"))
+    atomic._temporary_path(tmp_path / "file").mkdir()
+    atomic.write_atomically(tmp_path / "file", lambda path: path.write_text("x"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "made"]
     with pytest.raises(miii.InputError):
         runs.open(tmp_path / "made")

@@ -144,7 +144,7 @@ def test_runs_of_every_task_are_restored(home):
 def test_an_imported_run_is_restored(adder, home, tmp_path):
     model = adder(11, (2, 3), n_heads=2).requires_grad_(False)
     config = miii.RunConfig(task={"p": 11, "train_fraction": None}, model=model.config.model_dump())
-    theirs = runs.adopt(tmp_path / "theirs", config, model, format="by hand")
+    theirs = runs.create_run(tmp_path / "theirs", config, model, format="by hand")
     assert runs.unpack(runs.pack(theirs)).imported
 
 
@@ -351,7 +351,7 @@ def test_bytes_are_counted_while_reading(files, home, one_sentence, monkeypatch)
         return b" " * most
 
     with one_sentence("5,000 bytes"):
-        bundle._take_in({"config.json": endless}, None, (), Limits(nbytes=5000))
+        bundle._create({"config.json": endless}, None, (), Limits(nbytes=5000))
     assert asked == [5001]
 
 

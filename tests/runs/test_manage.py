@@ -41,7 +41,7 @@ def model(adder):
 
 @pytest.fixture
 def adopted(model, tmp_path):
-    return miii.runs.adopt(tmp_path / "there" / "run", config_of(), model, format="by hand", author="nobody")
+    return miii.runs.create_run(tmp_path / "there" / "run", config_of(), model, format="by hand", author="nobody")
 
 
 # ---- adopting ----
@@ -99,7 +99,7 @@ def test_an_unknown_split_is_evaluated_on_all_pairs(adopted, model):
 
 
 def test_a_known_split_is_evaluated_by_its_parts(model, tmp_path):
-    run = miii.runs.adopt(tmp_path / "run", config_of(train_fraction=0.4, seed=2), model, format="by hand")
+    run = miii.runs.create_run(tmp_path / "run", config_of(train_fraction=0.4, seed=2), model, format="by hand")
     task, row = run.task(), run.rows()[0]
     right = (miii.answer(model, task.tokens) == task.labels).double()
     assert row["train_accuracy"] == run.result["train_accuracy"] == right[task.train_mask].mean().item()
@@ -117,7 +117,7 @@ def test_a_row_of_an_adopted_run_has_null_for_unknown_values(adopted):
 def test_weights_with_infinite_logits_are_adopted(adder, tmp_path):
     model = adder(11, (2, 3), n_heads=2, scale=1e38).requires_grad_(False)
     model.blocks[0].W_out *= 1e38
-    run = miii.runs.adopt(tmp_path / "run", config_of(train_fraction=0.5), model, format="by hand")
+    run = miii.runs.create_run(tmp_path / "run", config_of(train_fraction=0.5), model, format="by hand")
     json.loads((run.folder / "result.json").read_text(), parse_constant=pytest.fail)
     assert json.dumps(miii.runs.row(run), allow_nan=False)
 
@@ -128,14 +128,14 @@ def test_adopting_over_an_existing_path_is_refused(model, tmp_path, make, one_se
     make(out)
     before = sorted(tmp_path.rglob("*"))
     with one_sentence("out", str(out)):
-        miii.runs.adopt(out, config_of(), model, format="by hand")
+        miii.runs.create_run(out, config_of(), model, format="by hand")
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_adopting_to_a_full_disk_leaves_nothing(model, tmp_path, one_sentence):
     for size in (10, 1000, 2000):  # no config, no weights, half the weights
         with room_for(size), one_sentence("could not be written", str(tmp_path / "run")):
-            miii.runs.adopt(tmp_path / "run", config_of(), model, format="by hand")
+            miii.runs.create_run(tmp_path / "run", config_of(), model, format="by hand")
         assert list(tmp_path.iterdir()) == []
 
 
@@ -143,7 +143,7 @@ def test_a_network_that_does_not_fit_the_config_is_refused(model, tmp_path, one_
     for changes in [{"p": 13}, {"act": "relu"}, {"d_mlp": 7}]:
         config = miii.training.flat.change(config_of(), changes)
         with one_sentence("config", "network"):
-            miii.runs.adopt(tmp_path / "run", config, model, format="by hand")
+            miii.runs.create_run(tmp_path / "run", config, model, format="by hand")
         assert list(tmp_path.iterdir()) == []
 
 

@@ -325,7 +325,7 @@ BAD = {
     "giant config": (lambda f: os.truncate(f / "config.json", 10**10), "at most 200,000,000 bytes"),
     "a link to nothing": (lambda f: [shutil.rmtree(f), f.symlink_to("nowhere")], "link"),
 }
-SPOILS = {
+CORRUPTIONS = {
     **{
         f"result without {name}": (lambda f, name=name: change_json(f / "result.json", **{name: ...}), f"have {name}")
         for name in ("stopped", "steps", "grokked_at", "seconds_to_grok", "ms_per_step")
@@ -381,9 +381,9 @@ def remade(path, make):
 def test_broken_runs_are_listed_with_reasons_and_hide_no_other(small_run, home, tmp_path, one_sentence):
     for name in ("a good one", "z good one"):
         shutil.copytree(small_run.folder, home / name)
-    for name, (spoil, _) in {**BAD, **SPOILS}.items():
+    for name, (corrupt, _) in {**BAD, **CORRUPTIONS}.items():
         shutil.copytree(small_run.folder, home / name)
-        spoil(home / name)
+        corrupt(home / name)
     shutil.copytree(small_run.folder, home / os.fsdecode(b"caf\xe9"))
     broken = {found.name: found for found in miii.runs.broken()}
     assert broken.keys() == {*BAD, "caf\\xe9"}
@@ -394,9 +394,9 @@ def test_broken_runs_are_listed_with_reasons_and_hide_no_other(small_run, home, 
         row = miii.runs.broken_row(broken[name])
         assert (row["run"], row["status"], row["reason"]) == (name, "unreadable", broken[name].reason)
     rows = {row["run"]: row for row in map(miii.runs.row, miii.runs.every()) if row["folder"].startswith(str(home))}
-    assert rows.keys() == {"a good one", "z good one", *SPOILS}
-    for name, (_, word) in SPOILS.items():
-        assert rows[name]["status"] == "spoilt", name
+    assert rows.keys() == {"a good one", "z good one", *CORRUPTIONS}
+    for name, (_, word) in CORRUPTIONS.items():
+        assert rows[name]["status"] == "corrupt", name
         with one_sentence(word):
             raise miii.InputError(rows[name]["reason"])
         assert json.dumps(rows[name], allow_nan=False)
@@ -422,7 +422,7 @@ def test_runs_without_permission_to_read_are_listed(small_run, home, monkeypatch
     assert [found.name for found in miii.runs.broken()] == ["closed", "closed config"]
     assert all("Permission denied" in found.reason for found in miii.runs.broken())
     rows = {row["run"]: row for row in map(miii.runs.row, miii.runs.every())}
-    assert rows["closed metrics"]["status"] == "spoilt"
+    assert rows["closed metrics"]["status"] == "corrupt"
     assert "Permission denied" in rows["closed metrics"]["reason"]
     assert rows["whole"]["status"] == "done"
 
@@ -473,15 +473,15 @@ def test_impossible_names_are_refused(home, one_sentence):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "status"),
+    ("corrupt", "status"),
     [
         (lambda f: None, "done"),
         (lambda f: (f / "result.json").unlink(), "unfinished"),
         (lambda f: change_json(f / "result.json", stopped=True, grokked_at=5), "stopped"),
     ],
 )
-def test_a_row_has_the_status_of_the_run(run_copy, spoil, status):
-    spoil(run_copy)
+def test_a_row_has_the_status_of_the_run(run_copy, corrupt, status):
+    corrupt(run_copy)
     run = miii.runs.open(run_copy)
     row, last = miii.runs.row(run), run.rows()[-1]
     assert (row["run"], row["task"], row["seed"], row["status"]) == ("copy", "add-7", 0, status)
@@ -526,14 +526,14 @@ def change_config(folder, **changes):
     path.write_text(json.dumps(config))
 
 
-def spoil_weights(change):
-    def spoil(folder):
+def corrupt_weights(change):
+    def corrupt(folder):
         path = folder / "snapshots" / "24.safetensors"
         weights = load_file(path)
         change(weights)
         save_file(weights, path)
 
-    return spoil
+    return corrupt
 
 
 def truncate(folder, size):
@@ -541,7 +541,7 @@ def truncate(folder, size):
     path.write_bytes(path.read_bytes()[:size])
 
 
-SPOILT = {
+CORRUPT = {
     "no config": (lambda f: (f / "config.json").unlink(), ["config.json"]),
     "broken json": (lambda f: (f / "config.json").write_text('{"task": {"p": 7'), ["config.json"]),
     "empty config": (lambda f: (f / "config.json").write_text(""), ["config.json"]),
@@ -555,8 +555,8 @@ SPOILT = {
     "another depth": (lambda f: change_config(f, model={"n_layers": 2}), ["24.safetensors", "blocks.1"]),
     "another modulus": (lambda f: change_config(f, task={"p": 11}), ["24.safetensors", "W_E", "(12, 8)", "(8, 8)"]),
     "other biases": (lambda f: change_config(f, model={"biases": "none"}), ["24.safetensors", "b_in"]),
-    "a weight too few": (spoil_weights(lambda w: w.pop("W_U")), ["24.safetensors", "W_U"]),
-    "a weight too many": (spoil_weights(lambda w: w.update(W_X=w["W_U"].clone())), ["24.safetensors", "W_X"]),
+    "a weight too few": (corrupt_weights(lambda w: w.pop("W_U")), ["24.safetensors", "W_U"]),
+    "a weight too many": (corrupt_weights(lambda w: w.update(W_X=w["W_U"].clone())), ["24.safetensors", "W_X"]),
     "truncated": (lambda f: truncate(f, -10), ["24.safetensors"]),
     "truncated header": (lambda f: truncate(f, 20), ["24.safetensors"]),
     "empty weights": (lambda f: truncate(f, 0), ["24.safetensors"]),
@@ -565,7 +565,7 @@ SPOILT = {
 
 
 def test_a_broken_run_gives_one_sentence_and_is_not_changed(small_run, tmp_path, one_sentence, tree):
-    for name, (change, words) in SPOILT.items():
+    for name, (change, words) in CORRUPT.items():
         folder = tmp_path / name
         shutil.copytree(small_run.folder, folder)
         change(folder)

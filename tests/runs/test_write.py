@@ -365,10 +365,10 @@ UNFIT = {
 
 
 def test_a_training_state_must_fit_the_config(stopped_run, tmp_path, one_sentence, tree):
-    for name, spoil in UNFIT.items():
+    for name, corrupt in UNFIT.items():
         folder = tmp_path / name
         shutil.copytree(stopped_run.folder, folder)
-        spoil(folder)
+        corrupt(folder)
         before = tree(folder)
         with one_sentence("resume.safetensors"):
             drain(miii.runs.follow(folder, miii.runs.resume(folder)))
@@ -394,9 +394,9 @@ def test_a_killed_run_s_half_written_line_is_cut_off(stopped_copy, small_run, sa
 
 
 def test_steps_after_the_saved_state_are_written_again(stopped_copy, small_run, same):
-    spoilt = {**small_run.rows()[-1], "test_loss": -1.0}
+    corrupt = {**small_run.rows()[-1], "test_loss": -1.0}
     with (stopped_copy / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps({**spoilt, "step": 15}) + "\n")
+        file.write(json.dumps({**corrupt, "step": 15}) + "\n")
     (stopped_copy / "snapshots" / "19.safetensors").write_bytes(b"half")
     drain(miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy)))
     resumed = miii.runs.open(stopped_copy)

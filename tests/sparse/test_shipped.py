@@ -7,7 +7,7 @@ import torch
 import miii
 from miii import numbers, runs, sparse
 from miii.analysis import sieve
-from miii.sparse.judge import Judged
+from miii.sparse.evaluation import Scores
 
 HOME = runs.homes()[1] / "sparse"
 MANY = 100_000  #: of the two million held-out integers, the first; all of them take a minute, and are marked slow
@@ -23,7 +23,7 @@ def digits() -> runs.Run:
     return runs.open(HOME / "primes-210")
 
 
-def reported(run: runs.Run) -> Judged:
+def reported(run: runs.Run) -> Scores:
     return sparse.files.report(run.folder)
 
 
@@ -39,12 +39,12 @@ def test_ranges_of_shipped_networks(grid, digits):
     assert (task.low, task.high, task.split, task.base) == (2, config.end - 1, "range", 210)
     assert int(task.train_fraction * (config.end - config.low)) == config.n_train
     assert not task.residues  # labels alone
-    for found in (grid.judged, reported(digits)):
+    for found in (grid.scores, reported(digits)):
         assert (found.n_train, found.n_test) == (config.n_train, config.n_test)
 
 
 def test_shipped_recalls(grid, digits):
-    found, other = grid.judged, reported(digits)
+    found, other = grid.scores, reported(digits)
     assert found.test.primes >= 0.99
     assert found.test.composites >= 0.787
     assert found.sieve_depth == 5
@@ -56,8 +56,8 @@ def test_shipped_recalls(grid, digits):
 def test_grid_network_is_trial_division_by_2_3_5(grid):
     low, high = grid.config.middle, grid.config.middle + MANY
     score = sparse.network.evidence(grid.network(), low, high).numpy()
-    assert np.array_equal(score >= grid.judged.threshold, sieved(low, high, 2, 3, 5))
-    assert sparse.judge.sieve_recall(low, grid.config.end, (2, 3, 5)) == grid.judged.test
+    assert np.array_equal(score >= grid.scores.threshold, sieved(low, high, 2, 3, 5))
+    assert sparse.evaluation.sieve_recall(low, grid.config.end, (2, 3, 5)) == grid.scores.test
 
 
 def test_digit_network_is_trial_division_by_2_3_5_7(digits, grid):
@@ -67,22 +67,22 @@ def test_digit_network_is_trial_division_by_2_3_5_7(digits, grid):
     model.load_state_dict(digits.weights())
     found = sieve.evidence(model.requires_grad_(False), tokens) >= reported(digits).threshold
     assert np.array_equal(found, sieved(low, high, 2, 3, 5, 7))
-    assert sparse.judge.sieve_recall(low, grid.config.end, (2, 3, 5, 7)) == reported(digits).test
+    assert sparse.evaluation.sieve_recall(low, grid.config.end, (2, 3, 5, 7)) == reported(digits).test
 
 
 def test_threshold_comes_from_training_integers(grid):
     """Of a tenth of them, every tenth sequence; the whole range is below."""
     low, part = grid.config.low, 10_000
     score = sparse.network.evidence(grid.network(), low, low + part * 10).numpy()
-    at = sparse.judge.threshold(score, numbers.is_prime(np.arange(low, low + part * 10)))
-    assert at == pytest.approx(grid.judged.threshold, abs=1)
+    at = sparse.evaluation.threshold(score, numbers.is_prime(np.arange(low, low + part * 10)))
+    assert at == pytest.approx(grid.scores.threshold, abs=1)
 
 
 @pytest.mark.slow
 def test_shipped_reports_match_the_weights(grid, digits):
     for found, kept in (
-        (sparse.files.judged(grid.network()), grid.judged),
-        (sparse.judge.of_digits(digits.model(), digits.task(), digits.config.task), reported(digits)),
+        (sparse.files.score(grid.network()), grid.scores),
+        (sparse.evaluation.of_digits(digits.model(), digits.task(), digits.config.task), reported(digits)),
     ):
         assert found.threshold == pytest.approx(kept.threshold, abs=1e-3)
         for side in ("train", "test"):

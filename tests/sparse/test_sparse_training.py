@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from miii import numbers
-from miii.sparse import files, judge, training
+from miii.sparse import evaluation, files, training
 from miii.sparse.network import GridConfig
 
 SMALL = GridConfig(
@@ -56,8 +56,8 @@ def test_training_range_without_both_classes_is_an_error(one_sentence):
 
 def test_small_grid_learns_to_sieve_by_2_3_5(last):
     """30 = 2 * 3 * 5, so a grid of side 30 gives the same away."""
-    found = files.judged(last.network)
-    exact = judge.sieve_recall(SMALL.middle, SMALL.end, (2, 3, 5))
+    found = files.score(last.network)
+    exact = evaluation.sieve_recall(SMALL.middle, SMALL.end, (2, 3, 5))
     assert found.sieve_depth == 5
     assert found.test.composites == pytest.approx(exact.composites, abs=0.01)
     assert found.test.primes >= 0.99
@@ -70,7 +70,7 @@ def test_saved_network_can_be_opened(last, tmp_path, same):
     again = files.open(tmp_path / "grid")
     assert again.config == SMALL
     assert same(again.network().state_dict(), last.network.state_dict())
-    assert again.judged == kept.judged == files.judged(last.network)
+    assert again.scores == kept.scores == files.score(last.network)
     names = ["config.json", "report.json", "result.json", "weights.safetensors"]
     assert sorted(path.name for path in kept.folder.iterdir()) == names
 
@@ -92,6 +92,6 @@ def test_mismatched_weights_are_an_error(last, tmp_path, one_sentence):
     (folder / "config.json").write_text(json.dumps({**config, "d_model": 16}))
     with one_sentence("does not fit its config.json"):
         files.open(folder).network()
-    (folder / "weights.safetensors").write_bytes(b"spoilt")
+    (folder / "weights.safetensors").write_bytes(b"corrupt")
     with one_sentence("not a readable safetensors file"):
         files.open(folder).network()

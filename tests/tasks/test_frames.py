@@ -11,7 +11,7 @@ import miii
 from miii.metrics import auc
 from miii.tasks import Frames
 from miii.tasks.frames import trains
-from miii.tasks.task import UNASKED
+from miii.tasks.task import NO_TARGET
 
 SMALL = {"low": 100, "high": 999, "frames": 3, "largest_step": 4}
 
@@ -51,7 +51,7 @@ def test_what_is_asked_is_the_next_token_where_it_can_be_known():
         for i, asked in enumerate(task.next_tokens[row].tolist()):
             frame, slot = divmod(i + 1, task.frame)
             known = slot == 4 or (frame > 0 and slot > 0)
-            assert asked == (whole[i + 1] if known else UNASKED)
+            assert asked == (whole[i + 1] if known else NO_TARGET)
     assert task.d_vocab_out == task.d_vocab
     assert (task.next_tokens[:, -1] == task.labels).all()
 

@@ -99,7 +99,7 @@ def test_shuffled_keeps_how_often_each_answer_occurs_and_nothing_else():
     assert agree < 4 / 23  # chance is 1/23
 
 
-@pytest.mark.parametrize("operation", ["shuffled", "relabelled"])
+@pytest.mark.parametrize("operation", ["shuffled", "relabeled"])
 def test_the_controls_are_drawn_from_the_seed(operation):
     first, again, other = (build(operation, 23, seed=seed).labels for seed in (0, 0, 1))
     assert torch.equal(first, again)
@@ -120,15 +120,15 @@ def renaming(c: list[list[int]]) -> list[int]:
 
 
 @pytest.mark.parametrize("p", [2, 4, 7, 12, 23])
-def test_relabelled_is_addition_under_other_names(p):
-    c = table(build("relabelled", p, seed=5), p)
+def test_relabeled_is_addition_under_other_names(p):
+    c = table(build("relabeled", p, seed=5), p)
     name = renaming(c)
     assert sorted(name) == list(range(p))
     assert all(c[name[i]][name[j]] == name[(i + j) % p] for i in range(p) for j in range(p))
 
 
-def test_relabelled_is_not_addition_under_the_old_names():
-    assert not torch.equal(build("relabelled", 23).labels, build("add", 23).labels)
+def test_relabeled_is_not_addition_under_the_old_names():
+    assert not torch.equal(build("relabeled", 23).labels, build("add", 23).labels)
 
 
 @pytest.mark.parametrize("p", [7, 23])
@@ -164,7 +164,7 @@ def test_one_target_is_the_answer():
     assert torch.equal(task.step_mask, task.train_mask)
 
 
-@pytest.mark.parametrize("operation", ["add", "sub", "relabelled"])
+@pytest.mark.parametrize("operation", ["add", "sub", "relabeled"])
 @pytest.mark.parametrize(("p", "fraction"), [(7, 0.3), (12, 0.5), (113, 0.3)])
 def test_a_balanced_split_has_as_many_training_pairs_of_each_answer(operation, p, fraction):
     balanced = ModularAddition(operation=operation, p=p, train_fraction=fraction, balanced=True)

@@ -239,13 +239,13 @@ def test_residues_are_further_targets():
     task = config(residues=(3, 7, 11)).build()
     assert task.d_vocab_out == 2 + 3 + 7 + 11
     assert [target.name for target in task.targets] == ["prime", "mod 3", "mod 7", "mod 11"]
-    for target, q in zip(task.more, (3, 7, 11), strict=True):
+    for target, q in zip(task.extra_targets, (3, 7, 11), strict=True):
         assert target.size == q
         assert target.labels.tolist() == [n % q for n in integers(task)]
         assert target.weight == pytest.approx(1 / math.log(q))
     logits = [task.logits_of(target.name) for target in task.targets]
     assert logits == [slice(0, 2), slice(2, 5), slice(5, 12), slice(12, 23)]
-    assert (task.targets[0].size, task.judged) == (2, "first")
+    assert (task.targets[0].size, task.correct_if) == (2, "first")
     with pytest.raises(KeyError):
         task.logits_of("mod 5")
 
@@ -265,12 +265,12 @@ def test_residues_may_be_written_as_on_the_command_line(text):
 
 
 def test_sampling_evenly_in_log_n_draws_n_with_chance_1_over_n():
-    assert config().build().chances is None
+    assert config().build().sampling_weights is None
     task = config(100, 10_000, sampling="log").build()
     expected = 1 / torch.arange(100, 10_001, dtype=torch.float64)
-    torch.testing.assert_close(task.chances, expected)
+    torch.testing.assert_close(task.sampling_weights, expected)
     n = task.facts["n"]
-    two, four = (task.chances[(n >= low) & (n < 10 * low)].sum().item() for low in (100, 1_000))
+    two, four = (task.sampling_weights[(n >= low) & (n < 10 * low)].sum().item() for low in (100, 1_000))
     assert two == pytest.approx(four, rel=0.01)  # as many of three digits as of four
 
 
@@ -422,7 +422,7 @@ def test_withheld_counts_are_only_tested():
         assert 0 < withheld.sum() < len(n)
         assert not (task.train_mask.numpy() & withheld).any()
         assert (task.train_mask == whole.train_mask).numpy()[~withheld].all()
-        assert made.n_train == int(task.step_mask.sum()) < made.most_train or changes.get("split") == "residue"
+        assert made.n_train == int(task.step_mask.sum()) < made.max_train or changes.get("split") == "residue"
 
 
 def test_withheld_counts_must_sum_to_the_digits(one_sentence):

@@ -78,7 +78,7 @@ def test_the_control_asks_for_the_digits_themselves(p):
 
 
 def test_an_example_is_right_when_all_its_residues_are():
-    assert build().judged == build(basis=True).judged == "all"
+    assert build().correct_if == build(basis=True).correct_if == "all"
 
 
 @pytest.mark.parametrize(("p", "fraction", "n"), [(113, 0.5, 6_384), (10, 0.3, 30), (3, 0.12, 1), (3, 0.99, 8)])

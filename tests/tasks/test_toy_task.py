@@ -68,7 +68,7 @@ VIEW = '''
 """Parity in the app."""
 
 from miii.tasks.parity import Parity
-from pages._kit import say
+from pages._kit import write
 from pages._tasks.view import Measure, Story, TaskView, share
 
 VIEW = TaskView(
@@ -78,9 +78,9 @@ VIEW = TaskView(
     main=("bits", "steps"),
     criterion="99 % test accuracy",
     measures=lambda task, row: [Measure("Test accuracy", share(row["test_accuracy"]))],
-    data=lambda name: say.text(f"{2 ** Parity().bits} strings."),
-    follow=lambda run, task, step: say.text(f"Follow {task.bits} bits at step {step}."),
-    inside=lambda run, task, step_of: say.text(f"Inside at step {step_of(run)}."),
+    data=lambda name: write.text(f"{2 ** Parity().bits} strings."),
+    follow=lambda run, task, step: write.text(f"Follow {task.bits} bits at step {step}."),
+    inside=lambda run, task, step_of: write.text(f"Inside at step {step_of(run)}."),
 )
 '''
 
@@ -90,7 +90,8 @@ import miii
 from miii.training import flat
 from streamlit.testing.v1 import AppTest
 
-config = flat.made("fast", "parity", {"bits": 4, "steps": 6, "eval_every": 3, "d_model": 8, "n_heads": 2, "d_mlp": 8})
+changes = {"bits": 4, "steps": 6, "eval_every": 3, "d_model": 8, "n_heads": 2, "d_mlp": 8}
+config = flat.build_config("fast", "parity", changes)
 run = miii.runs.record("runs/toy", miii.train(config))
 shown = {"result": run.result, "config": json.loads((run.folder / "config.json").read_text())["task"]}
 for page in ("train", "data", "try", "sieve", "attention", "runs", "fourier"):

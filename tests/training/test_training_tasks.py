@@ -104,7 +104,7 @@ def test_evaluations_match_the_weights(small_config):
             with torch.no_grad():
                 logits = logits_of(config, step.weights)
             losses, each = losses_and_right(config, logits)
-            right = each.all(0) if built.judged == "all" else each[0]
+            right = each.all(0) if built.correct_if == "all" else each[0]
             test = ~built.train_mask
             assert step.evaluation.correct.tolist() == right.tolist()
             assert step.evaluation.train_loss == pytest.approx(losses[built.step_mask].mean().item(), rel=1e-9)
@@ -168,10 +168,10 @@ def test_dropout_silences_the_same_neurons_at_every_position(small_config):
 def test_fewer_examples_with_a_target_at_every_position_are_evaluated(small_config, monkeypatch):
     config = small_config(task=EVERYTHING)
     examples = len(config.task.build().labels)
-    monkeypatch.setattr(evaluation, "ALL", 5 * examples)
+    monkeypatch.setattr(evaluation, "MAX_EXAMPLES", 5 * examples)
     assert len(evaluation.evaluated(config.task.build())) == examples
-    monkeypatch.setattr(evaluation, "ALL", 5 * examples - 1)
-    monkeypatch.setattr(evaluation, "SIDE", 100)
+    monkeypatch.setattr(evaluation, "MAX_EXAMPLES", 5 * examples - 1)
+    monkeypatch.setattr(evaluation, "MAX_PER_SPLIT", 100)
     assert len(evaluation.evaluated(config.task.build())) == 40
 
 
@@ -191,7 +191,7 @@ def test_a_masked_target_is_not_trained(small_config, same):
 # ---- the validation part ----
 
 
-def relabelled(monkeypatch, rows_of):
+def relabeled(monkeypatch, rows_of):
     """Flip the labels of primes on some rows."""
     build = miii.Primes.build
 
@@ -209,28 +209,28 @@ def test_labels_of_the_validation_part_change_no_weight(task, batch_size, small_
     config = small_config(task=TASKS[task], batch_size=batch_size)
     *_, plain = train(config)
     with monkeypatch.context() as patch:
-        relabelled(patch, lambda task: task.val_mask)
+        relabeled(patch, lambda task: task.val_mask)
         *_, turned = train(config)
     assert same(turned.weights, plain.weights)
     assert turned.evaluation.scores["auc"] == pytest.approx(1 - plain.evaluation.scores["auc"])
     assert turned.evaluation.train_loss == plain.evaluation.train_loss
     assert turned.evaluation.test_loss == plain.evaluation.test_loss
     with monkeypatch.context() as patch:
-        relabelled(patch, lambda task: task.step_mask)  # those of the others do
+        relabeled(patch, lambda task: task.step_mask)  # those of the others do
         assert not same(final(train(config)), plain.weights)
 
 
 def test_labels_of_the_test_split_change_nothing_but_its_own_numbers(small_config, same, monkeypatch):
     config = small_config(task=TASKS["primes"], batch_size=32)
     *_, plain = train(config)
-    relabelled(monkeypatch, lambda task: ~task.train_mask)
+    relabeled(monkeypatch, lambda task: ~task.train_mask)
     *_, turned = train(config)
     assert same(turned.weights, plain.weights)
     assert turned.evaluation.scores == pytest.approx(plain.evaluation.scores, rel=0, nan_ok=True)
     assert turned.evaluation.test_accuracy == pytest.approx(1 - plain.evaluation.test_accuracy)
 
 
-# ---- sampling by chances ----
+# ---- sampling weights ----
 
 
 @pytest.fixture
@@ -400,8 +400,8 @@ def test_a_large_task_is_evaluated_on_a_sample_of_each_split(task, small_config,
     config = small_config(task=LARGE[task])
     whole, exact = looked_at(config)
     assert exact.rows.tolist() == list(range(len(whole.labels)))
-    monkeypatch.setattr(evaluation, "ALL", len(whole.labels) - 1)
-    monkeypatch.setattr(evaluation, "SIDE", 40)
+    monkeypatch.setattr(evaluation, "MAX_EXAMPLES", len(whole.labels) - 1)
+    monkeypatch.setattr(evaluation, "MAX_PER_SPLIT", 40)
     built, part = looked_at(config)
     rows = part.rows
     assert rows.tolist() == sorted(set(rows.tolist()))
@@ -423,8 +423,8 @@ def test_a_large_task_is_evaluated_on_a_sample_of_each_split(task, small_config,
 
 
 def test_the_same_examples_are_evaluated_each_time(small_config, monkeypatch):
-    monkeypatch.setattr(evaluation, "ALL", 100)
-    monkeypatch.setattr(evaluation, "SIDE", 40)
+    monkeypatch.setattr(evaluation, "MAX_EXAMPLES", 100)
+    monkeypatch.setattr(evaluation, "MAX_PER_SPLIT", 40)
     evaluations = [step.evaluation for step in train(small_config(task=LARGE["primes"])) if step.evaluation]
     assert len(evaluations) >= 5
     assert all(torch.equal(one.rows, evaluations[0].rows) for one in evaluations)
@@ -433,8 +433,8 @@ def test_the_same_examples_are_evaluated_each_time(small_config, monkeypatch):
 
 
 def test_a_small_split_is_evaluated_whole(small_config, monkeypatch):
-    monkeypatch.setattr(evaluation, "ALL", 100)
-    monkeypatch.setattr(evaluation, "SIDE", 90)
+    monkeypatch.setattr(evaluation, "MAX_EXAMPLES", 100)
+    monkeypatch.setattr(evaluation, "MAX_PER_SPLIT", 90)
     task, found = looked_at(small_config(task={"kind": "residues", "p": 13, "train_fraction": 0.9}))
     assert (~task.train_mask).sum() == 17 == (~task.train_mask)[found.rows].sum()
     assert task.train_mask[found.rows].sum() == 90

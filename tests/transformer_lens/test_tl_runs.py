@@ -90,7 +90,7 @@ def test_a_claim_is_tried_against_every_operation(adder, saved, tmp_path):
         run, _ = import_run(saved(state), tmp_path / claim, task, act="square")
         found = accuracies(run)
         assert next(iter(found)) == claim
-        assert found.keys() == {"add", "sub", "mul", "quadratic", "shuffled", "relabelled"}
+        assert found.keys() == {"add", "sub", "mul", "quadratic", "shuffled", "relabeled"}
         assert found[claim] == pytest.approx(run.rows()[0]["accuracy"])
         assert (found["add"] == 1) == (state is adds)
         said = doubt(run, found)
@@ -113,7 +113,7 @@ def test_an_external_network_adds_modulo_113(tmp_path):
     assert run.rows()[0]["accuracy"] == 1.0
     assert run.rows()[0]["loss"] < 1e-6
     assert {name: round(value, 2) for name, value in accuracies(run).items()} == dict.fromkeys(
-        ("add", "sub", "mul", "quadratic", "shuffled", "relabelled"), 0.01
+        ("add", "sub", "mul", "quadratic", "shuffled", "relabeled"), 0.01
     ) | {"add": 1.0}
     assert miii.analysis.fourier.embedding_spectrum(run.model(), 113).key_frequencies == (16, 30, 56)
     theirs = torch.load(THIRD_PARTY, map_location="cpu", weights_only=True)

@@ -157,7 +157,7 @@ def _depends_on_tokens_alone(model: Transformer, tokens: Tensor, layer: int) -> 
 
 
 @dataclass(frozen=True)
-class Rhythm:
+class Periodicity:
     """The frequencies of a and b at which the last position's attention varies.
 
     Attributes:
@@ -186,7 +186,7 @@ class Rhythm:
         return self.power[..., 0, 1:] + self.power[..., 1:, 0] + self.power.diagonal(dim1=-2, dim2=-1)[..., 1:]
 
 
-def rhythm(over: OverInputs) -> Rhythm:
+def periodicity(over: OverInputs) -> Periodicity:
     """Return the 2-D spectrum of every head's attention over the pairs (a, b), ordered as a * p + b.
 
     Raises:
@@ -204,4 +204,4 @@ def rhythm(over: OverInputs) -> Rhythm:
     total = power.sum((-2, -1))
     deviation = total.sqrt() / p
     share = power / total.clamp_min(torch.finfo(torch.float64).tiny)[..., None, None]
-    return Rhythm(over.layer, deviation, share * (deviation >= CONSTANT)[..., None, None])
+    return Periodicity(over.layer, deviation, share * (deviation >= CONSTANT)[..., None, None])

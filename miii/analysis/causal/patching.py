@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from miii.analysis.causal.partners import Couples, draw_couples
+from miii.analysis.causal.counterfactuals import Pairs, draw_pairs
 from miii.errors import InputError
 from miii.model.tap import SITES, capture, intervene
 from miii.model.transformer import Transformer
@@ -38,17 +38,17 @@ class Metric:
     Source: Wang et al. 2022, section 3; Heimersheim and Nanda 2024 (arXiv 2404.15255).
     """
 
-    clean_answers: Int[Tensor, " couples"]
-    corrupt_answers: Int[Tensor, " couples"]
+    clean_answers: Int[Tensor, " pairs"]
+    corrupt_answers: Int[Tensor, " pairs"]
     clean: float
     corrupt: float
 
-    def difference(self, logits: Float[Tensor, "couples pos d_vocab_out"]) -> float:
+    def difference(self, logits: Float[Tensor, "pairs pos d_vocab_out"]) -> float:
         """Return the mean of the clean answer's logit minus the corrupted answer's, at the last position."""
         last, each = logits[:, -1].double(), torch.arange(len(logits))
         return (last[each, self.clean_answers] - last[each, self.corrupt_answers]).mean().item()
 
-    def __call__(self, logits: Float[Tensor, "couples pos d_vocab_out"]) -> float:
+    def __call__(self, logits: Float[Tensor, "pairs pos d_vocab_out"]) -> float:
         """Return the normalized difference; NaN if it is equal in both runs."""
         scale = self.clean - self.corrupt
         return (self.difference(logits) - self.corrupt) / scale if scale else math.nan
@@ -58,17 +58,17 @@ class Metric:
 class Runs:
     """The clean and the corrupted run of pairs of examples: tokens, and every activation by name."""
 
-    tokens: Mapping[str, Int[Tensor, "couples pos"]]
+    tokens: Mapping[str, Int[Tensor, "pairs pos"]]
     acts: Mapping[str, Mapping[str, Tensor]]
     metric: Metric
 
 
-def both_runs(model: Transformer, task: Task, couples: Couples) -> Runs:
+def run_clean_and_corrupt(model: Transformer, task: Task, pairs: Pairs) -> Runs:
     """Run the network on both examples of every pair and keep all activations."""
-    tokens = {"clean": task.tokens[couples.clean], "corrupt": task.tokens[couples.corrupt]}
+    tokens = {"clean": task.tokens[pairs.clean], "corrupt": task.tokens[pairs.corrupt]}
     with torch.no_grad():
         acts = {name: capture(model, some) for name, some in tokens.items()}
-    raw = Metric(task.labels[couples.clean], task.labels[couples.corrupt], 1.0, 0.0)
+    raw = Metric(task.labels[pairs.clean], task.labels[pairs.corrupt], 1.0, 0.0)
     ends = {name: raw.difference(some["logits"]) for name, some in acts.items()}
     return Runs(tokens, acts, Metric(raw.clean_answers, raw.corrupt_answers, **ends))
 
@@ -99,19 +99,19 @@ class Sweep:
     corrupt: float
 
 
-def sweep(model: Transformer, task: Task, couples: Couples | None = None) -> Sweep:
+def sweep(model: Transformer, task: Task, pairs: Pairs | None = None) -> Sweep:
     """Patch the clean run's activations into the corrupted run: each site at each position, and head by head.
 
     Patches every site of ``SITES`` except pos_embed, which is the same in both runs. 1 means that the activation alone
     carries the whole answer, 0 that it carries none of it.
 
     Args:
-        couples: ``draw_couples(task.labels)`` if None.
+        pairs: ``draw_pairs(task.labels)`` if None.
 
     Source: Meng et al. 2022 (arXiv 2202.05262), section 2; Heimersheim and Nanda 2024 (arXiv 2404.15255);
     TransformerLens' ``generic_activation_patch``.
     """
-    runs = both_runs(model, task, couples or draw_couples(task.labels))
+    runs = run_clean_and_corrupt(model, task, pairs or draw_pairs(task.labels))
     clean = runs.acts["clean"]
     patches = []
     for name in (name for name in clean if name != "pos_embed"):
@@ -179,7 +179,7 @@ def path(
     sender: Node,
     receivers: Sequence[Node],
     *,
-    couples: Couples | None = None,
+    pairs: Pairs | None = None,
     base: Base = "corrupt",
     mlps: Mlps = "frozen",
 ) -> float:
@@ -191,7 +191,7 @@ def path(
     Args:
         sender: an ``embed``, ``z`` or ``mlp_out``.
         receivers: some ``q``, ``k``, ``v`` and ``mlp_pre``, or ``logits`` alone.
-        couples: ``draw_couples(task.labels)`` if None.
+        pairs: ``draw_pairs(task.labels)`` if None.
         base: the run that is patched; the sender's value comes from the other run.
         mlps: "frozen" patches the direct edge only (Goldowsky-Dill et al.); "recomputed" counts MLPs on the way as part
             of the path (Wang et al.).
@@ -203,7 +203,7 @@ def path(
     """
     _check(model, task, [sender], SENDERS, "sender")
     _check(model, task, receivers, RECEIVERS, "receivers")
-    runs = both_runs(model, task, couples or draw_couples(task.labels))
+    runs = run_clean_and_corrupt(model, task, pairs or draw_pairs(task.labels))
     return _patch_path(model, runs, sender, receivers, base, mlps)
 
 
@@ -212,7 +212,7 @@ def sweep_paths(
     task: Task,
     receivers: Sequence[Node],
     *,
-    couples: Couples | None = None,
+    pairs: Pairs | None = None,
     base: Base = "corrupt",
     mlps: Mlps = "frozen",
 ) -> Sweep:
@@ -224,7 +224,7 @@ def sweep_paths(
     Source: as ``path``; the sweep over heads is figure 3 of Wang et al.
     """
     _check(model, task, receivers, RECEIVERS, "receivers")
-    runs = both_runs(model, task, couples or draw_couples(task.labels))
+    runs = run_clean_and_corrupt(model, task, pairs or draw_pairs(task.labels))
     patches = []
     for site, layer, head in _senders(model, receivers):
         for pos in range(task.n_ctx):
@@ -260,7 +260,7 @@ def _patch_path(
         return put(there[name], sender.where)(value) if name == sender.name else value
 
     with torch.no_grad():
-        logits: Float[Tensor, "couples pos d_vocab_out"] = model(tokens, tap=record)
+        logits: Float[Tensor, "pairs pos d_vocab_out"] = model(tokens, tap=record)
         if receivers[0].site != "logits":
             logits = intervene(model, tokens, _changes(receivers, read))
     return runs.metric(logits)

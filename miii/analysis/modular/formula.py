@@ -154,7 +154,7 @@ def check_task(config: ModularAddition) -> None:
     """Check that a task can have a formula: its answer is a sum in Z_p.
 
     An expression must be alpha a + beta b + gamma modulo p, with invertible alpha and beta. The controls ``shuffled``
-    and ``relabelled`` pass, so that analyses can show that no formula fits them.
+    and ``relabeled`` pass, so that analyses can show that no formula fits them.
 
     Raises:
         InputError: the answer is not such a sum.
@@ -166,7 +166,7 @@ def check_task(config: ModularAddition) -> None:
         )
     if config.operation in ("mul", "quadratic"):
         raise InputError(
-            "operation must be one of add, sub, shuffled, relabelled to have a formula: its answer must be a sum of "
+            "operation must be one of add, sub, shuffled, relabeled to have a formula: its answer must be a sum of "
             f"the operands in Z_p (got {config.operation!r})."
         )
 

@@ -127,7 +127,7 @@ def _linearize(
     mid, out = (grid.activations(model, task, f"{last}.{site}") for site in (before, "mlp_out"))
 
     def steer_logits(waves: Tensor, write: Tensor, found: Tensor) -> None:
-        found.copy_(model.unembed(block.close(mid, out + (waves @ write).to(out.dtype))))
+        found.copy_(model.unembed(block.add_mlp(mid, out + (waves @ write).to(out.dtype))))
 
     return out, steer_logits
 

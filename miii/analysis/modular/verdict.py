@@ -9,7 +9,7 @@ from miii.expression import in_words
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
-Verdict = Literal["modular addition", "memorised", "none"]
+Verdict = Literal["modular addition", "memorized", "none"]
 
 #: Bounds of the verdict "modular addition", for a formula of waves in alpha a + beta b - c.
 VARIANCE_EXPLAINED = 0.8
@@ -17,9 +17,9 @@ ARGMAX_AGREEMENT = 0.99
 STEERING_ACCURACY = 0.9
 STEERING_MINIMUM = 0.85
 STEERING_CONTROL = 0.95
-#: Bounds of the verdict "memorised": at least this training accuracy, and less than this test accuracy.
+#: Bounds of the verdict "memorized": at least this training accuracy, and less than this test accuracy.
 TRAINED = 0.99
-NOT_GENERALISED = 0.95
+NOT_GENERALIZED = 0.95
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def decide(
     by s on 90% of all pairs on average, and on 85% for every s. Rotating the same number of other planes keeps 95% of
     the answers. Subtraction is the addition of -b.
 
-    "memorised": otherwise, with at least 99% training accuracy and less than 95% test accuracy.
+    "memorized": otherwise, with at least 99% training accuracy and less than 95% test accuracy.
 
     "none": otherwise, such as a network that generalizes in another way, or has an unknown split.
 
@@ -183,4 +183,4 @@ def decide(
         return "modular addition"
     if train_accuracy is None or test_accuracy is None:
         return "none"
-    return "memorised" if train_accuracy >= TRAINED and test_accuracy < NOT_GENERALISED else "none"
+    return "memorized" if train_accuracy >= TRAINED and test_accuracy < NOT_GENERALIZED else "none"

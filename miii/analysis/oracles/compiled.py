@@ -77,7 +77,7 @@ def network(task: ModularAddition, frequencies: Sequence[int] | None = None, hin
     return planted.from_formula(formula(task, frequencies), act="relu", hinges=hinges, dtype=torch.float32)
 
 
-def plain(task: ModularAddition) -> Task:
+def as_plain_addition(task: ModularAddition) -> Task:
     """Return the task with examples ordered by (alpha a + gamma, beta b) instead of (a, b), if it is a modular sum.
 
     In that order every modular sum is plain addition, so analyses of one frequency in both operands, such as

@@ -15,11 +15,11 @@ RULES = {  #: description of each rule
 }
 
 
-def shortest(string: str, most: int = 20_000) -> tuple[Step, ...] | None:
+def shortest(string: str, limit: int = 20_000) -> tuple[Step, ...] | None:
     """Return the shortest derivation through strings of up to 2 l + 1 symbols, for a string of l symbols.
 
     Args:
-        most: number of strings to search; returns None if that is too few or there is no derivation.
+        limit: number of strings to search; returns None if that is too few or there is no derivation.
 
     Raises:
         InputError: the string is not M followed by I and U.
@@ -30,7 +30,7 @@ def shortest(string: str, most: int = 20_000) -> tuple[Step, ...] | None:
     longest = max(2 * len(string) + 1, len(AXIOM))
     came: dict[str, tuple[str, Step]] = {AXIOM: ("", Step("axiom", AXIOM))}
     waiting = deque([AXIOM])
-    while waiting and string not in came and len(came) < most:
+    while waiting and string not in came and len(came) < limit:
         before = waiting.popleft()
         for step in rewrites(before):
             if len(step.string) <= longest and step.string not in came:

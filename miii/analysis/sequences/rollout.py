@@ -31,8 +31,8 @@ class Rollout:
     Attributes:
         n: the true integers.
         truth: their frames: condition, digits, label.
-        made: the network's frames, decoded greedily; the condition is the true one.
-        integers: the integers in ``made``, -1 if a digit's slot holds another token.
+        generated: the network's frames, decoded greedily; the condition is the true one.
+        integers: the integers in ``generated``, -1 if a digit's slot holds another token.
         score: logit of prime minus logit of composite, after the network's own frames.
         score_true: the same after the true frames.
 
@@ -42,7 +42,7 @@ class Rollout:
     config: Frames
     n: Int[np.ndarray, "sequences frame"]
     truth: Int[np.ndarray, "sequences frame slot"]
-    made: Int[np.ndarray, "sequences frame slot"]
+    generated: Int[np.ndarray, "sequences frame slot"]
     integers: Int[np.ndarray, "sequences frame"]
     score: Float[np.ndarray, "sequences frame"]
     score_true: Float[np.ndarray, "sequences frame"]
@@ -80,9 +80,9 @@ def roll(
         raise InputError(f"first + ahead step must be at most {most}, which has {config.width} digits (got {largest}).")
     n = first[:, None] + step[:, None] * np.arange(ahead + 1)
     whole = torch.from_numpy(config.encode(n, step, numbers.is_prime(n.ravel()).reshape(n.shape)))
-    parts = [_written(model, config, chunk) for chunk in whole.split(CHUNK)]
-    made, score, score_true = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
-    return Rollout(config, n[:, 1:], whole[:, 1:].numpy(), made, _integers(config, made), score, score_true)
+    parts = [_generate(model, config, chunk) for chunk in whole.split(CHUNK)]
+    generated, score, score_true = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
+    return Rollout(config, n[:, 1:], whole[:, 1:].numpy(), generated, _integers(config, generated), score, score_true)
 
 
 def roll_one(model: Network, config: Frames, n: int, step: int, ahead: int | None = None) -> Rollout:
@@ -94,25 +94,25 @@ def roll_one(model: Network, config: Frames, n: int, step: int, ahead: int | Non
     return roll(model, config, np.array([n]), np.array([step]), ahead)
 
 
-def _written(
+def _generate(
     model: Network, config: Frames, whole: Int[Tensor, "batch all slot"]
 ) -> tuple[Tensor, Float[Tensor, "batch frame"], Float[Tensor, "batch frame"]]:
-    made, score, score_true = whole[:, :1], [], []
+    generated, score, score_true = whole[:, :1], [], []
     for i in range(1, whole.shape[1]):
         begin = max(0, i + 1 - config.frames)
-        window = torch.cat([made[:, begin:].flatten(1), whole[:, i, :1]], dim=1)
+        window = torch.cat([generated[:, begin:].flatten(1), whole[:, i, :1]], dim=1)
         for _ in range(config.frame - 1):
             logits = model(window, at=LAST)[:, -1]
             window = torch.cat([window, logits.argmax(-1, keepdim=True)], dim=1)
         score.append(logits[:, 1] - logits[:, 0])
-        made = torch.cat([made, window[:, None, -config.frame :]], dim=1)
+        generated = torch.cat([generated, window[:, None, -config.frame :]], dim=1)
         logits = model(whole[:, begin : i + 1].flatten(1)[:, :-1], at=LAST)[:, -1]
         score_true.append(logits[:, 1] - logits[:, 0])
-    return made[:, 1:], torch.stack(score, 1), torch.stack(score_true, 1)
+    return generated[:, 1:], torch.stack(score, 1), torch.stack(score_true, 1)
 
 
-def _integers(config: Frames, made: Int[np.ndarray, "sequences frame slot"]) -> Int[np.ndarray, "sequences frame"]:
-    digits = made[..., 1:-1] - len(frames.LABELS)
+def _integers(config: Frames, generated: Int[np.ndarray, "sequences frame slot"]) -> Int[np.ndarray, "sequences frame"]:
+    digits = generated[..., 1:-1] - len(frames.LABELS)
     value = digits @ config.base ** np.arange(config.width - 1, -1, -1)
     return np.where(((digits >= 0) & (digits < config.base)).all(-1), value, -1)
 
@@ -152,7 +152,8 @@ def scores(rolled: Rollout) -> list[dict[str, Any]]:
     """
     found = []
     for i in range(rolled.n.shape[1]):
-        n, integers, made, truth = rolled.n[:, i], rolled.integers[:, i], rolled.made[:, i], rolled.truth[:, i]
+        n, integers = rolled.n[:, i], rolled.integers[:, i]
+        generated, truth = rolled.generated[:, i], rolled.truth[:, i]
         fresh = unseen(rolled.config, n)
         own = (integers >= 0) & unseen(rolled.config, integers)
         prime, own_prime = truth[fresh, -1] == 1, numbers.is_prime(integers[own])
@@ -161,8 +162,8 @@ def scores(rolled: Rollout) -> list[dict[str, Any]]:
             {
                 "ahead": i + 1,
                 "integers": float((integers == n).mean()),
-                "digits": (made == truth)[:, 1:-1].mean(0).tolist(),
-                "label_accuracy": _mean(made[own, -1] == own_prime),
+                "digits": (generated == truth)[:, 1:-1].mean(0).tolist(),
+                "label_accuracy": _mean(generated[own, -1] == own_prime),
                 "label_auc": _auc(rolled.score[own, i], own_prime),
                 "label_accuracy_true": _mean((score_true > 0) == prime),
                 "label_auc_true": _auc(score_true, prime),

@@ -11,6 +11,7 @@ from miii.analysis.sieve.addition import (
     verdict,
 )
 from miii.analysis.sieve.circuit import EXACT, FAITHFUL, QuestionCircuit, find_circuit, question_task
+from miii.analysis.sieve.divisor_test import OTHERS, DivisorTest, fit_divisor_test
 from miii.analysis.sieve.factors import (
     LEAST,
     LIMIT,
@@ -26,11 +27,10 @@ from miii.analysis.sieve.factors import (
     sieve_depth,
     sieved,
 )
-from miii.analysis.sieve.interventions import Crossing, Moved, interchange, steer
+from miii.analysis.sieve.interventions import Crossing, EvidenceChange, interchange, steer
 from miii.analysis.sieve.lattice import Generalization, Interval, Lattice, generalize, lattice
 from miii.analysis.sieve.residues import Explained, Heads, Plane, Probes, explained, heads, plane, probe
 from miii.analysis.sieve.sums import Sum, can_split, means, sensitivity, split_sum, subspace, sum_of, sum_of_split
-from miii.analysis.sieve.suspect import OTHERS, Suspect, fit_suspect
 
 __all__ = [
     "CROSSES",
@@ -46,19 +46,19 @@ __all__ = [
     "Addition",
     "Crossing",
     "Depth",
+    "DivisorTest",
     "EvidenceByFactor",
+    "EvidenceChange",
     "Explained",
     "Factor",
     "Generalization",
     "Heads",
     "Interval",
     "Lattice",
-    "Moved",
     "Plane",
     "Probes",
     "QuestionCircuit",
     "Sum",
-    "Suspect",
     "auc_by_factor",
     "can_split",
     "check",
@@ -67,7 +67,7 @@ __all__ = [
     "evidence_by_factor",
     "explained",
     "find_circuit",
-    "fit_suspect",
+    "fit_divisor_test",
     "generalize",
     "heads",
     "interchange",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from miii.analysis.sieve.factors import LEAST, LIMIT, Depth, sieved, undivided
+from miii.analysis.sieve.factors import LEAST, LIMIT, Depth, indivisible, sieved
 from miii.analysis.sieve.interventions import Crossing, interchange, steer
 from miii.analysis.sieve.lattice import Generalization, generalize
 from miii.analysis.sieve.residues import Explained, explained
@@ -96,7 +96,7 @@ def measure_addition(
 def _measure(
     model: Transformer, fitted: Sum, held_out: Sum, q: int, others: tuple[int, ...], base: int | None
 ) -> Addition:
-    free = fitted.resid[torch.from_numpy(undivided(fitted.n, others))]
+    free = fitted.resid[torch.from_numpy(indivisible(fitted.n, others))]
     return Addition(
         q=q,
         explained=explained(held_out, sensitivity(model, free), q),

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from miii.analysis.causal import circuits
-from miii.analysis.sieve.factors import side
+from miii.analysis.sieve.factors import draw_rows
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.runs.read import finite
@@ -59,7 +59,7 @@ def question_task(task: Task, config: Primes | MIU, question: str) -> Task:
     Raises:
         InputError: the question is neither a prime nor ``base``.
     """
-    rows = side(task, False, EXAMPLES)
+    rows = draw_rows(task, False, EXAMPLES)
     n = task.facts["n" if isinstance(config, Primes) else "I"].numpy()[rows]
     if isinstance(config, Primes):
         coprime = np.gcd(n, config.base) == 1
@@ -78,8 +78,8 @@ def question_task(task: Task, config: Primes | MIU, question: str) -> Task:
         labels=torch.from_numpy(yes[kept].astype(np.int64)),
         train_mask=torch.zeros(len(chosen), dtype=torch.bool),
         val_mask=None,
-        chances=None,
-        more=(),
+        sampling_weights=None,
+        extra_targets=(),
         facts=MappingProxyType({}),
     )
 
@@ -91,7 +91,7 @@ def find_circuit(model: Transformer, task: Task, config: Primes | MIU, question:
         InputError: as ``question_task`` and ``circuits.draw_experiment``.
     """
     drawn = circuits.draw_experiment(model, question_task(task, config, question), seed=seed)
-    method = "exact" if int((~drawn.silent).sum()) <= EXACT else "eap-ig"
+    method = "exact" if int((~drawn.inactive).sum()) <= EXACT else "eap-ig"
     scores = circuits.METHODS[method](drawn, None)
     order = circuits.ranking(scores)
     found = circuits.measure_faithfulness(drawn, order)

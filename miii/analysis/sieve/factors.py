@@ -54,15 +54,15 @@ def sieved(config: Primes, limit: int) -> tuple[int, ...]:
     return tuple(q for q in primes_below(limit) if config.base % q)
 
 
-def undivided(n: Int[np.ndarray, " integers"], by: tuple[int, ...]) -> Bool[np.ndarray, " integers"]:
+def indivisible(n: Int[np.ndarray, " integers"], by: tuple[int, ...]) -> Bool[np.ndarray, " integers"]:
     """Return which integers are divisible by none of the given primes."""
     return np.all([n % q != 0 for q in by], axis=0) if by else np.ones(len(n), dtype=bool)
 
 
-def side(task: Task, train: bool, most: int, seed: int = 0) -> Int[np.ndarray, " rows"]:
-    """Draw up to ``most`` examples of the training split (without its validation part) or of the test split."""
+def draw_rows(task: Task, train: bool, limit: int, seed: int = 0) -> Int[np.ndarray, " rows"]:
+    """Draw up to ``limit`` examples of the training split (without its validation part) or of the test split."""
     rows = np.flatnonzero((task.step_mask if train else ~task.train_mask).numpy())
-    return np.sort(np.random.default_rng(seed).permutation(rows)[:most])
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:limit])
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def depth(model: Transformer, task: Task, config: Primes, seed: int = 0) -> Dept
     """
     from sklearn.metrics import average_precision_score, f1_score
 
-    test, train = (side(task, which, MOST, seed) for which in (False, True))
+    test, train = (draw_rows(task, which, MOST, seed) for which in (False, True))
     score = evidence(model, task.tokens[test])
     prime, spf = task.labels.numpy()[test] == 1, task.facts["spf"].numpy()[test]
     threshold = best_threshold(evidence(model, task.tokens[train]), task.labels.numpy()[train] == 1)
@@ -246,7 +246,7 @@ def evidence_by_factor(model: Transformer, task: Task, config: Primes, seed: int
     """
     import pandas as pd
 
-    test, train = (side(task, which, INTEGERS, seed) for which in (False, True))
+    test, train = (draw_rows(task, which, INTEGERS, seed) for which in (False, True))
     threshold = best_threshold(evidence(model, task.tokens[train]), task.labels.numpy()[train] == 1)
     n, spf = task.facts["n"].numpy()[test], task.facts["spf"].numpy()[test]
     score = evidence(model, task.tokens[test])

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from miii.analysis.sieve.factors import undivided
+from miii.analysis.sieve.factors import indivisible
 from miii.analysis.sieve.sums import Sum, evidence_of_sum, means, subspace
 from miii.model.transformer import Transformer
 
@@ -16,7 +16,7 @@ FEWEST = 20  #: least pairs for a share
 
 
 @dataclass(frozen=True)
-class Moved:
+class EvidenceChange:
     """The evidence before and after one kind of change.
 
     Attributes:
@@ -57,7 +57,7 @@ class Crossing:
     before: float
     pairs: int
     midpoint: float
-    moves: tuple[Moved, ...] = field(repr=False, compare=False)
+    moves: tuple[EvidenceChange, ...] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Sides:
         """Measure the integers divisible by none of ``others``."""
         evidence = evidence_of_sum(model, sums.resid).numpy()
         multiple = sums.n % q == 0
-        counted = undivided(sums.n, others)
+        counted = indivisible(sums.n, others)
         both = [evidence[counted & (multiple == kind)] for kind in (True, False)]
         midpoint = float(sum(map(np.median, both))) / 2 if all(map(len, both)) else float("nan")
         return cls(q, multiple, counted, evidence, evidence > midpoint, midpoint)
@@ -102,7 +102,7 @@ class Sides:
             if len(rows) < FEWEST:
                 return float("nan"), len(rows)
             after = evidence_of_sum(model, changed).numpy()
-            moves.append(Moved(of, to, self.evidence[rows], after))
+            moves.append(EvidenceChange(of, to, self.evidence[rows], after))
             return float(((after > self.midpoint) != self.above[rows]).mean()), len(rows)
 
         (to_other, first), (to_multiple, second) = share(True, False), share(False, True)

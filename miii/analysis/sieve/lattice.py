@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from miii import metrics
-from miii.analysis.sieve.factors import LEAST, bootstrap, evidence, undivided
+from miii.analysis.sieve.factors import LEAST, bootstrap, evidence, indivisible
 from miii.analysis.sieve.sums import Sum, evidence_of_sum, means
 from miii.model.transformer import Transformer
 from miii.tasks import Primes, Task
@@ -103,7 +103,7 @@ def lattice(
     vectors = mean.sum(0) / torch.from_numpy(occurs).sum(0).clamp(min=1)[:, None]  # absent residues have a mean of 0
     trained = {tuple(point) for point in known.tolist()}
     counts = np.array(_points(trained, [r for r in range(q) if occurs[:, r].any()], generator))
-    rows = generator.permutation(np.flatnonzero(undivided(moved.n, others)))[:STARTS]
+    rows = generator.permutation(np.flatnonzero(indivisible(moved.n, others)))[:STARTS]
     own = _counts(moved.parts[rows], q)
     score = np.empty(len(counts))
     for i, point in enumerate(counts):
@@ -138,7 +138,7 @@ def generalize(
     vectors = [text for text in config.withheld if len(counts_of(text)) == q]
     if not vectors:
         return Generalization(q, whole, None, {})
-    rows = np.flatnonzero(~train & (np.gcd(n, config.base) == 1) & undivided(n, others))
+    rows = np.flatnonzero(~train & (np.gcd(n, config.base) == 1) & indivisible(n, others))
     counts, multiple = residue_counts(n[rows], config, q), n[rows] % q == 0
     by_vector = {text: (counts == counts_of(text)).all(1) for text in vectors}
     withheld = np.any(list(by_vector.values()), axis=0)

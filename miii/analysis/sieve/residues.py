@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from miii.analysis.activations import collect
-from miii.analysis.sieve.factors import side
+from miii.analysis.sieve.factors import draw_rows
 from miii.analysis.sieve.sums import Sum, means, subspace
 from miii.model.tap import sites
 from miii.model.transformer import Transformer
@@ -222,7 +222,7 @@ def probe(model: Transformer, task: Task, moduli: Sequence[int], seed: int = 0) 
     from sklearn.linear_model import Ridge
     from sklearn.metrics import r2_score
 
-    train, test = (side(task, which, PROBED, seed) for which in (True, False))
+    train, test = (draw_rows(task, which, PROBED, seed) for which in (True, False))
     n = task.facts["n" if "n" in task.facts else "I"].numpy()
     names = [(q, k) for q in moduli for k in range(1, q // 2 + 1)]
     has = [site for site in SITES if site in sites(model.config)]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from miii import numbers
 from miii.analysis.activations import collect
-from miii.analysis.sieve.factors import side
+from miii.analysis.sieve.factors import draw_rows
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import MIU, Primes, Task
@@ -104,7 +104,7 @@ def sum_of_split(model: Transformer, task: Task, config: Primes | MIU, train: bo
     Raises:
         InputError: as ``split_sum``, or the split has no such integer.
     """
-    rows = side(task, train, len(task.labels), seed)
+    rows = draw_rows(task, train, len(task.labels), seed)
     if isinstance(config, Primes):
         n = task.facts["n"].numpy()[rows]
         rows = rows[(np.gcd(n, config.base) == 1) & ~withheld(n, config)]
@@ -135,7 +135,7 @@ def _of_integers(model: Transformer, config: Primes, tokens: Tensor, n: Int[np.n
 
 def evidence_of_sum(model: Transformer, resid: Float[Tensor, "integers d_model"]) -> Float[Tensor, " integers"]:
     """Return the logit of prime minus the logit of composite, computed from the sum by last MLP and unembedding."""
-    logits = model.unembed(model.blocks[-1].after(resid))
+    logits = model.unembed(model.blocks[-1].from_mid(resid))
     return logits[:, 1] - logits[:, 0]
 
 

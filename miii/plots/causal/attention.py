@@ -29,10 +29,10 @@ def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart
     x = alt.X("key:N", title="key position", sort=marks, axis=alt.Axis(labelAngle=0, labelFlush=False))
     y = alt.Y("query:N", title="query position", sort=marks)
     base = alt.Chart(pd.DataFrame(rows)).encode(x=x, y=y)
-    most = max(1.0, weights.abs().max().item())
-    scale = alt.Scale(scheme=SEQUENTIAL, domain=[0, most])
+    largest = max(1.0, weights.abs().max().item())
+    scale = alt.Scale(scheme=SEQUENTIAL, domain=[0, largest])
     if weights.min() < 0:  # shaped attention
-        scale = alt.Scale(scheme=DIVERGING, domain=[-most, most])
+        scale = alt.Scale(scheme=DIVERGING, domain=[-largest, largest])
     color = alt.Color("weight:Q", title="weight", scale=scale)
     cells = base.mark_rect().encode(
         color=color, tooltip=["head", "query", "key", alt.Tooltip("weight:Q", format=".4f")]

@@ -124,11 +124,11 @@ def _draw(
         .encode(x=x, y=y, detail=["item:N", "to:N"], order="y:Q")
         .encode(tooltip=[alt.Tooltip("item:N", title="edge"), alt.Tooltip("score:Q", format=".4g"), "rank:Q"])
     )
-    most = max(float(frame["score"].abs().max()), 1e-12)  # all scores may be 0
+    largest = max(float(frame["score"].abs().max()), 1e-12)  # all scores may be 0
     colors = alt.Scale(domain=list(SIGNS), range=list(SIGNS.values()))
     strokes = base.mark_line(interpolate="basis", strokeCap="round").encode(
         color=alt.Color("sign:N", scale=colors, legend=top_legend() if signed else None),
-        strokeWidth=alt.StrokeWidth("size:Q", legend=None, scale=alt.Scale(domain=[0, most], range=[0.8, 9])),
+        strokeWidth=alt.StrokeWidth("size:Q", legend=None, scale=alt.Scale(domain=[0, largest], range=[0.8, 9])),
         opacity=alt.condition(lit, alt.value(0.9), alt.value(0.07)),
     )
     # thin lines are hard to hit with the pointer
@@ -212,9 +212,9 @@ def edge_agreement(found: Circuit, truth: Circuit) -> Chart:
 
 def _symlog(values: Sequence[float]) -> dict[str, Any]:
     """Return scale and axis for values of many magnitudes and both signs, with ticks at powers of ten."""
-    most = max(map(abs, values)) or 1.0  # all may be 0
-    small = most / 1000
-    decades = [10.0**k for k in range(math.floor(math.log10(small)) + 1, math.floor(math.log10(most)) + 1)]
+    largest = max(map(abs, values)) or 1.0  # all may be 0
+    small = largest / 1000
+    decades = [10.0**k for k in range(math.floor(math.log10(small)) + 1, math.floor(math.log10(largest)) + 1)]
     low, high = min(0.0, *values), max(0.0, *values)
     ticks = [-x for x in decades if -x >= low] + [0.0] + [x for x in decades if x <= high]
     # leave room for points at the ends

@@ -10,7 +10,7 @@ from miii.analysis.causal.direct import Contributions
 from miii.analysis.causal.patching import Sweep
 from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, log_axis
 
-LABELLED = 60  #: most parts with names below the axis
+LABELED = 60  #: most parts with names below the axis
 FLOOR = 1e-12  #: nats; smallest loss on the logarithmic axis
 
 
@@ -46,7 +46,7 @@ def ablation(values: Ablations) -> Chart:
     More than 60 parts are sorted by loss and not labeled.
     """
     frame = pd.DataFrame({"name": values.names, "loss": values.loss.tolist(), "accuracy": values.accuracy.tolist()})
-    many = len(frame) > LABELLED
+    many = len(frame) > LABELED
     if many:
         frame = frame.sort_values("loss", ascending=False, ignore_index=True)
     frame["rank"] = frame.index + 1

@@ -8,7 +8,7 @@ import pandas as pd
 from miii.errors import InputError
 from miii.plots.style import ACCENT, FIXED, MAIN, MUTED, Chart, top_legend
 
-LABELLED = 24  #: most hours to number individually
+LABELED = 24  #: most hours to number individually
 RING = {"a": 0.72, "b more": 0.84}  #: radius of each arc
 
 
@@ -50,7 +50,7 @@ def clock(a: int, b: int, p: int, size: int = 280) -> Chart:
         .encode(tooltip=["hour:O", "is:N"])
     )
     numbers = (
-        alt.Chart(hours if p <= LABELLED else hours[hours["is"] == "the sum"])
+        alt.Chart(hours if p <= LABELED else hours[hours["is"] == "the sum"])
         .mark_text(fontSize=13)
         .encode(
             x=alt.X("label_x:Q", scale=scale, axis=None),

@@ -85,9 +85,9 @@ def head_attention(values: Heads, names: Sequence[str]) -> Chart:
 
 def head_sums(values: Heads, names: Sequence[str]) -> Chart:
     """Draw the share of the variance between residues that each head adds from each place."""
-    most = max(float(values.adds.abs().max()), 1e-9)
+    largest = max(float(values.adds.abs().max()), 1e-9)
     title = f"What each head adds to tell residues modulo {values.q}"
-    return _by_head(values.adds, names, "adds from", "share", title, most)
+    return _by_head(values.adds, names, "adds from", "share", title, largest)
 
 
 def probe_map(tables: Mapping[str, pd.DataFrame], q: int, k: int, names: Sequence[str]) -> Chart:
@@ -133,9 +133,9 @@ def _by_head(
     verb: str,
     value: str,
     title: str,
-    most: float | None,
+    largest: float | None,
 ) -> Chart:
-    """Draw a matrix of shares, one row per head; with ``most``, on a scale around 0."""
+    """Draw a matrix of shares, one row per head; with ``largest``, on a scale around 0."""
     marks = [f"{i}: {name}" for i, name in enumerate(names)]
     frame = pd.DataFrame(
         [
@@ -148,10 +148,10 @@ def _by_head(
         x=alt.X("position:N", title=verb, sort=marks, axis=alt.Axis(labelAngle=0, labelOverlap=True, labelFlush=False)),
         y=alt.Y("head:N", title="head", sort=None),
     )
-    if most is None:
+    if largest is None:
         scale, dark = alt.Scale(scheme=SEQUENTIAL, domain=[0, 1]), "datum.value > 0.55"
     else:
-        scale, dark = alt.Scale(scheme=DIVERGING, domain=[-most, most]), f"abs(datum.value) < {0.45 * most}"
+        scale, dark = alt.Scale(scheme=DIVERGING, domain=[-largest, largest]), f"abs(datum.value) < {0.45 * largest}"
     color = alt.Color("value:Q", title=value, scale=scale, legend=None)
     cells = base.mark_rect().encode(
         color=color, tooltip=["head:N", "position:N", alt.Tooltip("value:Q", title=value, format=".4f")]

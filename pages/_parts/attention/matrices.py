@@ -10,7 +10,7 @@ import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
 from miii.runs import Run
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell, shared
 
 
@@ -65,8 +65,8 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
     """Both sections of the page Attention."""
     shown: dict[str, Any] = {"name": run.name, "step": step, "layer": layer, "head": head}
     p, n_layers = run.task().d_vocab_out, run.config.model.n_layers
-    say.header("What does a head look for, and what does it write?", anchor="circuits")
-    say.text(
+    write.header("What does a head look for, and what does it write?", anchor="circuits")
+    write.text(
         r"""
     A head's four matrices act only in pairs. $W_E W_Q W_K^\top W_E^\top$, the **QK circuit**, scores every token against every
     other: it says where the head looks. $W_E W_V W_O W_U$, the **OV circuit**, says what looking there adds to the logit of
@@ -84,7 +84,7 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
         token_scores,
         **shown,
         alt=f"Score of head {head} from = to every token at either position.",
-        see="“=” gives the same score to every token: this head cannot tell them apart."
+        caption="“=” gives the same score to every token: this head cannot tell them apart."
         if deviation < analysis.attention.CONSTANT
         else f"Two operands share the attention by the difference of their scores. Over the tokens the scores deviate by "
         f"{deviation:.2g}; at position $b$ each is {abs(shift):.2g} {'lower' if shift < 0 else 'higher'} than at $a$. "
@@ -97,7 +97,7 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
             **shown,
             width="content",
             alt=f"Head {head}'s score of every query token against every key token.",
-            see=f"Each row is drawn less its mean, which the softmax does not see. Only the last row is ever used: token {p} is "
+            caption=f"Each row is drawn less its mean, which the softmax does not see. Only the last row is ever used: token {p} is "
             "“=”, which alone asks at the last position.",
         )
     with columns[1]:
@@ -106,14 +106,14 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
             **shown,
             width="content",
             alt=f"What head {head} adds to the logit of each answer for every token it attends to.",
-            see="It writes nothing to the logits directly."
+            caption="It writes nothing to the logits directly."
             if not written.any()
             else f"A head's own vote, {float(written.std(correction=0)):.2g} logits strong (standard deviation). "
             + strongest(analysis.fourier.spectrum(written).power),
         )
 
-    say.header("Who writes the answer?", anchor="writers")
-    say.text(
+    write.header("Who writes the answer?", anchor="writers")
+    write.text(
         "Without a norm the logits are a sum of what every part of the network wrote, so each part's own contribution to the "
         "logit of the correct answer can be told. What a head adds by way of the neurons counts as theirs."
     )
@@ -123,6 +123,6 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
         name=run.name,
         step=step,
         alt="Mean direct contribution of every head and MLP to the correct answer's logit.",
-        see=f"Over all pairs the logit of the correct answer is {parts.total():.3g} above the mean of all answers. The heads "
+        caption=f"Over all pairs the logit of the correct answer is {parts.total():.3g} above the mean of all answers. The heads "
         f"write {parts.of('head'):.3g} of it directly, the MLP{'s' if n_layers > 1 else ''} {parts.of('MLP'):.3g}.",
     )

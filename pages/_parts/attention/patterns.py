@@ -11,9 +11,9 @@ from miii.model.wiring import BLOCKS
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import TaskConfig
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell, shared
-from pages._kit.inputs import whole
+from pages._kit.inputs import integer
 
 SHORT = 12  # positions: a picture of more would be too fine
 MANY = 2000  # examples that a mean is taken over
@@ -72,7 +72,7 @@ def show_pattern(run: Run, step: int, example: int, layer: int) -> None:
         layer=layer,
         width="content",
         alt=f"Attention pattern of each of {run.config.model.n_heads} heads for {shown}.",
-        see=f"{_sums(run, 'Each row')} Only {last}, reaches the answer."
+        caption=f"{_sums(run, 'Each row')} Only {last}, reaches the answer."
         if run.config.model.n_layers == 1
         else f"{_sums(run, 'Each row')} The answer is read in {last}.",
     )
@@ -104,7 +104,7 @@ def show(
         by_token: average over tokens in place of positions, for tokens that stand at random positions.
     """
     task = run.task()
-    say.header("One example", anchor="input")
+    write.header("One example", anchor="input")
     with st.container(horizontal=True, gap="medium"):
         example = _choose_example(task)
         layer = choose_layer(run.config.model.n_layers)
@@ -113,31 +113,33 @@ def show(
     with torch.no_grad():
         answer = int(model(tokens[None])[0, -1, task.logits_of(task.name)].argmax())
     truth, said = word(task, int(task.labels[example])), word(task, answer)
-    say.text(
+    write.text(
         f"`{' '.join(shown)}`: {task.name}? **{truth}**; at step {step} the network says **{said}**. "
         f"This one is in the {'train' if task.train_mask[example] else 'test'} split."
     )
     if caption:
-        say.caption(caption)
+        write.caption(caption)
     if task.n_ctx <= SHORT:
         show_pattern(run, step, example, layer)
     else:
         weights = analysis.attention.pattern(model, tokens, layer)[:, -1]
         first = {"position": list(range(task.n_ctx)), "token": shown}
         _table(weights.T.tolist(), first, "head", range(len(weights)), "attention-of-one-input")
-        say.caption("What the last position, where the answer is read, looks at. " + _sums(run, "Each head's weights"))
+        write.caption(
+            "What the last position, where the answer is read, looks at. " + _sums(run, "Each head's weights")
+        )
 
-    say.header("On average", anchor="inputs")
+    write.header("On average", anchor="inputs")
     every = -(-len(task.labels) // MANY)
     count = f"{len(task.labels[::every]):,}"
     if by_token:
         means = mean_by_token(run.name, step, layer, every)
         _table(means, _heads(means), "to", task.token_names, "mean-attention-by-token")
-        say.caption(f"Mean attention from “?” to all letters of a kind over {count} strings; · is an empty place.")
+        write.caption(f"Mean attention from “?” to all letters of a kind over {count} strings; · is an empty place.")
     else:
         means = mean_by_position(run.name, step, layer, every)
         _table(means, _heads(means), "to position", range(task.n_ctx), "mean-attention-by-position")
-        say.caption(f"Mean attention from the last position over {count} examples; position 0 is the first token.")
+        write.caption(f"Mean attention from the last position over {count} examples; position 0 is the first token.")
 
 
 def _heads(means: list[list[float]]) -> dict[str, list]:
@@ -147,10 +149,10 @@ def _heads(means: list[list[float]]) -> dict[str, list]:
 def _choose_example(task: miii.Task) -> int:
     if "n" not in task.facts:
         last = len(task.labels) - 1
-        return whole("Example", 0, last, 0, "example", f"0 to {last}", width=160) or 0
+        return integer("Example", 0, last, 0, "example", f"0 to {last}", width=160) or 0
     n = task.facts["n"]  # ascending
     low, high = int(n[0]), int(n[-1])
-    chosen = whole(
+    chosen = integer(
         "n", low, high, (low + high) // 2, "n", f"{low} to {high}; if the task lacks it, the next", width=160
     )
     return int(torch.searchsorted(n, low if chosen is None else chosen))
@@ -160,4 +162,4 @@ def _table(rows: list[list[float]], first: dict[str, list], word: str, columns: 
     names = [f"{word} {column}" for column in columns]
     shares = dict(zip(names, zip(*rows, strict=True), strict=True))
     format_ = {name: st.column_config.NumberColumn(format="percent") for name in names}
-    say.table(first | shares, width="content", column_config=format_, name=name)
+    write.table(first | shares, width="content", column_config=format_, name=name)

@@ -7,7 +7,7 @@ from miii import analysis, plots
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.runs import Run
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell, shared
 
 METHODS = {
@@ -39,7 +39,7 @@ def edge_agreement(name: str, step: int, method: str) -> Chart:
 def show(run: Run, step: int) -> None:
     """The first three sections of the page Circuits; stops it where there is nothing to score."""
     name = run.name
-    say.header("The circuit", anchor="circuit")
+    write.header("The circuit", anchor="circuit")
     method = st.segmented_control(
         "Method",
         list(METHODS),
@@ -54,7 +54,7 @@ def show(run: Run, step: int) -> None:
         with st.spinner("Scoring the edges …", show_time=True):
             shown = found(name, step, method)
     except InputError as error:
-        say.info(f"This page cannot show {name}: {error}")
+        write.info(f"This page cannot show {name}: {error}")
         st.stop()
     total = len(shown.edges)
     enough = shown.faithfulness.smallest(analysis.circuits.FAITHFUL)
@@ -75,7 +75,7 @@ def show(run: Run, step: int) -> None:
         edges=edges,
         width="content",
         alt=f"Graph of the {edges} most important of {total} edges by {method}.",
-        see=f"The strongest is {shown.edges[0].name}. "
+        caption=f"The strongest is {shown.edges[0].name}. "
         + (
             ""
             if f is None
@@ -83,12 +83,12 @@ def show(run: Run, step: int) -> None:
         )
         + "Point at an edge or a node to follow the paths through it; a click holds them.",
     )
-    say.caption(
+    write.caption(
         f"Metric: {shown.metric}. Corruption: {shown.corruption}. {shown.examples} examples. The network scores {shown.faithfulness.m_full:.3g}, "
         f"fully corrupted {shown.faithfulness.m_empty:.3g}."
     )
     with st.expander(f"All {total} edges"):
-        say.table(
+        write.table(
             [
                 {"rank": i, "from": edge.source.name, "to": edge.reader, "score": score}
                 for i, (edge, score) in enumerate(zip(shown.edges, shown.scores, strict=True), 1)
@@ -97,13 +97,13 @@ def show(run: Run, step: int) -> None:
             column_config={"score": st.column_config.NumberColumn(format="%.4g")},
             name="edges",
         )
-        say.caption(
+        write.caption(
             "The largest threshold, in nats, at which the edge is still kept."
             if method == "acdc"
             else "In logits: by so much the metric falls without the edge, or is expected to by a method of gradients."
         )
 
-    say.header("How few edges are enough?", anchor="faithfulness")
+    write.header("How few edges are enough?", anchor="faithfulness")
     with st.spinner("Scoring the edges by every method …", show_time=True):
         every = {which: found(name, step, which) for which in METHODS}
     agreements = {which: analysis.circuits.agreement(every[which], every["exact"]) for which in METHODS}
@@ -112,11 +112,11 @@ def show(run: Run, step: int) -> None:
         name=name,
         step=step,
         alt=f"Faithfulness over the number of edges for {', '.join(METHODS)}.",
-        see="f = 1 does what the network does, f = 0 what it does on corrupted input; a circuit may leave that range."
+        caption="f = 1 does what the network does, f = 0 what it does on corrupted input; a circuit may leave that range."
         if shown.faithfulness.f
         else "The network scores on corrupted input what it scores on its own, so there is nothing for a circuit to do, and no curve.",
     )
-    say.table(
+    write.table(
         [
             {
                 "method": which,
@@ -125,25 +125,25 @@ def show(run: Run, step: int) -> None:
                 "edges to f ≥ 0.95": circuit_.faithfulness.smallest(analysis.circuits.FAITHFUL),
                 "Spearman": agreements[which].spearman,
                 "AUROC": agreements[which].auroc,
-                "Spearman, heard": agreements[which].spearman_heard,
-                "AUROC, heard": agreements[which].auroc_heard,
+                "Spearman, active": agreements[which].spearman_active,
+                "AUROC, active": agreements[which].auroc_active,
             }
             for which, circuit_ in every.items()
         ],
         width="content",
         column_config={
             key: st.column_config.NumberColumn(format="%.3f")
-            for key in ("CPR", "CMD", "Spearman", "AUROC", "Spearman, heard", "AUROC, heard")
+            for key in ("CPR", "CMD", "Spearman", "AUROC", "Spearman, active", "AUROC, active")
         },
         name="faithfulness-by-method",
     )
-    say.caption(
+    write.caption(
         "CPR is the area under f, CMD the area of |1 − f| (0 is best). Spearman and AUROC compare a method's ranking with the exact one; "
-        f"true edges are the smallest exactly ranked set with f ≥ 0.95. {agreements['exact'].silent} of {total} edges carry the same in both "
-        "runs and score 0 by any method; “heard” leaves them out."
+        f"true edges are the smallest exactly ranked set with f ≥ 0.95. {agreements['exact'].inactive} of {total} edges carry the same in both "
+        "runs and score 0 by any method; “active” leaves them out."
     )
 
-    say.header("Does the cheap method see what is true?", anchor="agreement")
+    write.header("Does the cheap method see what is true?", anchor="agreement")
     cheap = st.segmented_control(
         "Compare with exact",
         [which for which in METHODS if which != "exact"],
@@ -161,7 +161,7 @@ def show(run: Run, step: int) -> None:
         method=cheap,
         width="content",
         alt=f"Score of every edge by {cheap} over its exact score.",
-        see="ACDC scores in nats, the exact method in logits: the order of the points can be compared, their values cannot."
+        caption="ACDC scores in nats, the exact method in logits: the order of the points can be compared, their values cannot."
         if cheap == "acdc"
         else "A method of gradients sees the slope where the network stands. If an attention weight would be far off with the "
         "other key, it can misjudge the edge: look at the keys.",

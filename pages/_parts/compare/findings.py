@@ -14,8 +14,8 @@ TRAINING = {
     "ms_per_step": "milliseconds of a step without evaluation, on one thread of that machine",
     "parameters": "numbers that are trained",
 }
-SAYS = TRAINING | MEASURES
-WHOLE = ("grokked_at", "parameters", "key_frequencies", "sieve_depth")
+HELP = TRAINING | MEASURES
+INTEGER_COLUMNS = ("grokked_at", "parameters", "key_frequencies", "sieve_depth")
 
 
 LEARNS = ("grok", "sieve by 3")  #: what networks on sums and on primes do that learn their task
@@ -49,12 +49,12 @@ def columns(known: list[str]) -> dict[str, Any]:
         "add": st.column_config.TextColumn(help=MEASURES[ADDS]),
     }
     for name in known:
-        form = "%.0f" if name in WHOLE or name == "ms_per_step" else "%.3g"
-        config[name] = st.column_config.NumberColumn(label(name), format=form, help=SAYS[name])
+        form = "%.0f" if name in INTEGER_COLUMNS or name == "ms_per_step" else "%.3g"
+        config[name] = st.column_config.NumberColumn(label(name), format=form, help=HELP[name])
     return config
 
 
-def listed(names: list[str]) -> str:
+def join_names(names: list[str]) -> str:
     """Names in a sentence."""
     return ", ".join(f"*{name}*" for name in names) or "none"
 
@@ -73,17 +73,21 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
     lines = [
         f"**{len(grokked)} of {len(summary)}** architectures {learns(summary)} with all {seeds} seeds"
         + (
-            f"; soonest {listed(list(grokked['architecture'][:1]))} (median step {grokked['grokked_at'].iloc[0]:.0f}), "
-            f"latest {listed(list(grokked['architecture'][-1:]))} ({grokked['grokked_at'].iloc[-1]:.0f})."
+            f"; soonest {join_names(list(grokked['architecture'][:1]))} (median step {grokked['grokked_at'].iloc[0]:.0f}), "
+            f"latest {join_names(list(grokked['architecture'][-1:]))} ({grokked['grokked_at'].iloc[-1]:.0f})."
             if len(grokked)
             else "."
         ),
-        f"With some seeds only: {listed(list(some['architecture']))}. With none in these steps: "
-        f"{listed(list(never['architecture']))}.",
+        f"With some seeds only: {join_names(list(some['architecture']))}. With none in these steps: "
+        f"{join_names(list(never['architecture']))}.",
         f"**The same algorithm?** Of those that {learns(summary)} with every seed, {len(alike)} get the verdict *{what}* with every seed: "
-        f"{listed(list(alike['architecture']))}."
-        + (f" What {listed(list(unknown['architecture']))} write cannot be split by digits." if len(unknown) else ""),
-        "**Doubts**: each architecture has the better of two optimisers, told on one seed that is not counted, and two are few; "
+        f"{join_names(list(alike['architecture']))}."
+        + (
+            f" What {join_names(list(unknown['architecture']))} write cannot be split by digits."
+            if len(unknown)
+            else ""
+        ),
+        "**Doubts**: each architecture has the better of two optimizers, told on one seed that is not counted, and two are few; "
         "“none in these steps” is no “never”; and seconds were measured beside other work."
         + (
             " They were trained in bfloat16, which is harder here: see docs/LOG.md. Networks are measured 200 steps after they sieve by 3; trained on for 2,000 steps their sums are cleaner: see the page "

@@ -8,9 +8,9 @@ from miii.analysis.modular.neurons import Neurons
 from miii.plots.heatmap import CELL
 from miii.plots.style import Chart
 from miii.runs import Run
-from pages._kit import links, say
+from pages._kit import links, write
 from pages._kit.cell import cell
-from pages._kit.inputs import choose_pair, whole
+from pages._kit.inputs import choose_pair, integer
 
 
 def activation(name: str, step: int, neuron: int) -> Chart:
@@ -60,7 +60,7 @@ def choose(dot: dict[str, int]) -> None:
 def show(run: Run, step: int, neurons: Neurons) -> None:
     """The section, below the choice of a neuron."""
     name = run.name
-    say.header("One neuron", anchor="neuron")
+    write.header("One neuron", anchor="neuron")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         frequency = st.selectbox(
             "Among those of frequency",
@@ -72,7 +72,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             help="Offers the purest neuron of that frequency",
         )
         neuron = (
-            whole(
+            integer(
                 "Neuron",
                 0,
                 len(neurons.share) - 1,
@@ -84,13 +84,13 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
         )
         links.to("fourier", "Back to the frequencies", ":material/graphic_eq:")
     if bool(neurons.alive[neuron]):
-        say.text(
+        write.text(
             f"Neuron **{neuron}**: frequency **{int(neurons.frequency[neuron])}** with {neurons.share[neuron]:.1%} of its variance; "
             f"reads $\\varphi_a$ = {neurons.phase_a[neuron]:.2f} and $\\varphi_b$ = {neurons.phase_b[neuron]:.2f}, "
             f"writes $\\varphi_c$ = {neurons.phase_out[neuron]:.2f} (radians)."
         )
     else:
-        say.text(f"Neuron **{neuron}** is dead: it hardly varies over the pairs.")
+        write.text(f"Neuron **{neuron}** is dead: it hardly varies over the pairs.")
     left, right = st.columns(2)
     with left:
         cell(
@@ -128,7 +128,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             neuron=neuron,
             alt=f"What neuron {neuron} adds to each answer's logit.",
         )
-    say.caption(
+    write.caption(
         "On the map of activations, stripes along a diagonal are a function of the sum or of the difference; a checkerboard is a "
         "product of two waves. A click on a cell chooses that pair."
     )

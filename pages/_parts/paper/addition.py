@@ -7,9 +7,9 @@ import miii
 from miii import analysis, plots, runs
 from miii.analysis.modular import verdict
 from miii.plots.style import Chart
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell, shared
-from pages._parts.paper.parts import available, link_details, listed, report, stamp
+from pages._parts.paper.parts import available, join_names, link_details, report, stamp
 
 CIRCLES = 3  #: the strongest, drawn beside one another
 
@@ -39,7 +39,7 @@ def steering_of_the_adder() -> Chart:
     return plots.steering(analysis.steering.steer(run.model(), run.task(), keys))
 
 
-def turned(see: str) -> None:
+def turned(caption: str) -> None:
     """What every turn did, for those who ask: it takes most of a second."""
     with st.expander("Every turn", icon=":material/rotate_right:", on_change="rerun", key="turned") as part:
         if part.open:
@@ -47,7 +47,7 @@ def turned(see: str) -> None:
                 steering_of_the_adder,
                 stamp=stamp("add-113"),
                 alt="Share of all pairs that are answered with s more, for every s, and of the control.",
-                see=see,
+                caption=caption,
             )
 
 
@@ -68,12 +68,12 @@ def evidence() -> pd.DataFrame:
 
 def section() -> None:
     """Everything about it."""
-    say.subheader("4.1 Addition is turning", anchor="addition")
+    write.subheader("4.1 Addition is turning", anchor="addition")
     if not available("add-113"):
         return
     found, run = report("add-113"), runs.shipped("add-113")
     keys = found["key_frequencies"]
-    say.text(
+    write.text(
         rf"""
 Nobody tells the network that its {run.task().d_vocab_out} tokens are numbers; each begins as a random vector. Take those vectors apart into the waves
 of chapter 2, one frequency a row, at every snapshot of its training:
@@ -83,13 +83,13 @@ of chapter 2, one frequency a row, at every snapshot of its training:
         power_of_the_adder,
         stamp=stamp("add-113"),
         alt="Heatmap of the share of power of each frequency in the embedding, from the first to the last snapshot.",
-        see=f"All frequencies begin alike. Those that stay are {listed(list(map(str, keys)))}; with another seed they would be others.",
+        caption=f"All frequencies begin alike. Those that stay are {join_names(list(map(str, keys)))}; with another seed they would be others.",
     )
     circles(sorted(found["frequency_power"], key=found["frequency_power"].get, reverse=True)[:CIRCLES], run.steps)
     with st.container(horizontal=True):
         link_details("fourier", run="add-113")
         link_details("neurons", run="add-113")
-    say.text(
+    write.text(
         f"""
 **The network as a formula.** If it adds on these circles, its {run.task().d_vocab_out ** 3:,} logits are a handful of cosines. Which waves go into the formula is
 not given: for each key frequency the strongest wave of all is taken. What comes out, fitted on half of the pairs:
@@ -97,9 +97,9 @@ not given: for each key frequency the strongest wave of all is taken. What comes
     )
     terms = formula_of("add-113").formula.latex_terms()
     lines = r" \\ &+ ".join(terms)
-    say.latex(rf"\begin{{aligned}} \mathrm{{logit}}(c \mid a, b) \approx{{}}& {lines} \end{{aligned}}")
+    write.latex(rf"\begin{{aligned}} \mathrm{{logit}}(c \mid a, b) \approx{{}}& {lines} \end{{aligned}}")
     astray(formula_of("add-113").formula)
-    say.text(
+    write.text(
         f"""
 Such a sum is largest at $c = a + b$ whatever it is fitted to, so that it answers right proves nothing. What counts is how much of the network it explains on
 the other half of the pairs: **{found["logit_variance_explained"]:.1%}**. The strongest evidence is to use it. Turn the network's planes by the angle of *s*, touch
@@ -110,7 +110,7 @@ nothing else, and it should answer *a + b + s*. It does:
         f"It follows on {found['steering_accuracy']:.2%} of all pairs in the mean over *s*, and on {found['steering_minimum']:.2%} at worst. Turning as many "
         f"other planes, it keeps its answer on {found['steering_control']:.2%}.",
     )
-    say.table(
+    write.table(
         evidence(),
         column_config={
             "measured": st.column_config.NumberColumn(format="percent"),
@@ -118,7 +118,7 @@ nothing else, and it should answer *a + b + s*. It does:
         },
         name="evidence-add-113",
     )
-    say.text(
+    write.text(
         f"The verdict is therefore: **{found['verdict']}**. Not all is explained: {1 - found['logit_variance_explained']:.1%} of the variance is something else, a part of it "
         "because some answers had more training pairs than others."
     )
@@ -131,8 +131,8 @@ def astray(formula: analysis.formula.Formula) -> None:
     other = [term for term in formula.terms if (term.k_a - term.k_c) % p or (term.k_b - term.k_c) % p]
     if other:
         weigh = sum(term.amplitude**2 for term in other) / square
-        say.caption(
-            f"Of frequency {listed([str(term.k_c) for term in other])} the strongest wave is none in $a + b - c$. It has {weigh:.1%} of the squared "
+        write.caption(
+            f"Of frequency {join_names([str(term.k_c) for term in other])} the strongest wave is none in $a + b - c$. It has {weigh:.1%} of the squared "
             "amplitudes, and we leave it as it was found."
         )
 
@@ -140,7 +140,7 @@ def astray(formula: analysis.formula.Formula) -> None:
 @st.fragment
 def circles(strongest: list[str], steps: list[int]) -> None:
     """The strongest circles at a snapshot of choice."""
-    say.text(
+    write.text(
         "**Do they make circles?** Each dot is a token, drawn in the plane of one frequency. Move through its training:"
     )
     step = st.select_slider(
@@ -161,6 +161,6 @@ def circles(strongest: list[str], steps: list[int]) -> None:
                 width="content",
                 alt=f"The tokens in the plane of frequency {k}.",
             )
-    say.caption(
-        "Colours go from 0 to the last token; the line joins tokens in the order of their angle. At first a tangle, at last a clock, walked once around."
+    write.caption(
+        "Colors go from 0 to the last token; the line joins tokens in the order of their angle. At first a tangle, at last a clock, walked once around."
     )

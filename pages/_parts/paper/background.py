@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from pages._kit import say
+from pages._kit import write
 from pages._parts.paper import glossary as paper_glossary
 from pages._parts.paper.parts import link
 
 
 def chapter() -> None:
     """What one has to know to judge the results, with the draft's equations put right."""
-    say.header("2 Background", anchor="background")
-    say.subheader("Three ways to exchange information", anchor="transformers")
-    say.text(
+    write.header("2 Background", anchor="background")
+    write.subheader("Three ways to exchange information", anchor="transformers")
+    write.text(
         r"""
 A **transformer** keeps a vector $x_i$ for each position of its input, the rows of $X$, and improves them in two alternating moves. In one, positions
 exchange information; in the other, each is worked on alone, by **neurons**: $x \mapsto \mathrm{ReLU}(x W_\mathrm{in} + b)\, W_\mathrm{out}$ with
@@ -32,8 +32,8 @@ projections (Vaswani et al.); He and Hofmann take most of them away, and chapter
     with st.container(horizontal=True):
         link("attention", "See where heads look: Attention", run="add-113")
         link("compare", "See which of the three is needed: Compare", comparison="add-113")
-    say.subheader("Symbolic, and not", anchor="symbolic")
-    say.text(
+    write.subheader("Symbolic, and not", anchor="symbolic")
+    write.text(
         """
 In a **symbolic** model every part means something by itself: in `some and not all` one can point at *some* and at *all*. In a **sub-symbolic** one the
 parts are numbers, and what they mean is spread over them. The same function can be had both ways, and of small ones one can see through both.
@@ -42,8 +42,8 @@ let a program find the parts that matter, and Belcák et al. collect sequences o
 """
     )
     link("symbolic", "See one function both ways: Symbolic")
-    say.subheader("Waves on a clock", anchor="waves")
-    say.text(
+    write.subheader("Waves on a clock", anchor="waves")
+    write.text(
         r"""
 Any function on the $p$ hours of a clock is a sum of waves $\cos w_k n$ and $\sin w_k n$ with $w_k = 2 \pi k / p$. One **frequency** $k$ is a hand that goes round
 $k$ times while $n$ goes round once. On such a circle, adding is turning, and turning is a matter of products:
@@ -55,4 +55,4 @@ the sum over a few frequencies of $\cos w_k(a + b - c)$, which is largest at $c 
 """
     )
     with st.expander("Every term, defined", icon=":material/menu_book:"):
-        say.text(paper_glossary.text())
+        write.text(paper_glossary.text())

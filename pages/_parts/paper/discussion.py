@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages._kit import say
+from pages._kit import write
 from pages._parts.paper.parts import link
 
 LOG = Path(__file__).parents[3] / "docs" / "LOG.md"
@@ -18,14 +18,14 @@ def log() -> str:
 
 def chapter() -> None:
     """In words alone; the numbers are in chapter 4."""
-    say.header("5 Discussion", anchor="discussion")
-    say.text(
+    write.header("5 Discussion", anchor="discussion")
+    write.text(
         """
 **What it means.** What is shown is less than the draft claims. A transformer that is only told *prime* or *not* sums the residues of digits: modulo 3, in base 10,
 where each digit weighs the same wherever it stands. Whether it has found the rule or a table of totals is open. It does not discover sieving. The next primes need another weight for each place, bring less, and are beyond what labels alone taught any network
 of ours. What a network can *hold* and what it *finds* are different things: told residues as well, a network with one layer more sieves on.
 
-**Generalisation.** The networks are right on integers they never saw, of the same length and with totals of residues that they did see. Where something new comes, they are not: longer strings with more I's than any in training, and of the
+**Generalization.** The networks are right on integers they never saw, of the same length and with totals of residues that they did see. Where something new comes, they are not: longer strings with more I's than any in training, and of the
 larger moduli the held-out half. Recall and accuracy flatter all of them, since most composites fall to the last digit; depth of sieve does not.
 
 **What to doubt.** The networks are small, and few; the seeds are five. "Sums residues" means a rule with bounds that we set: a network just below one of them does so hardly less than one just above. The measures
@@ -40,8 +40,8 @@ residues add unlike vectors; every attempt on 7 by labels alone; all residues at
         "The log: everything that was tried, with its numbers", icon=":material/history:", on_change="rerun", key="log"
     ) as part:
         if part.open and LOG.exists():
-            say.text(log())
-    say.text(
+            write.text(log())
+    write.text(
         """
 **What is open.** Whether any network on primes adds beyond the totals it was trained on. Whether labels alone can teach 7, and in which base or order of examples. What the plateau of all residues is made of. What the rest of the adder's logits does. Whether the MIU network counts
 modulo 3 by a mechanism that our measures miss. And whether any of it says something of large models, where nobody knows the answer beforehand. The quickest way to help is to train one and take it apart.

@@ -13,7 +13,7 @@ from miii import numbers, runs
 from miii.analysis import logic, miu
 from miii.tasks.miu import is_theorem
 from miii.tasks.primes import PRESETS
-from pages._kit import say
+from pages._kit import write
 from pages._parts.paper.parts import link, short_table
 
 #: The four rows of Table 1 as the draft prints them.
@@ -188,8 +188,8 @@ def _primes(low: int, high: int) -> int:
 
 def chapter() -> None:
     """The table."""
-    say.header("6 Errata", anchor="errata")
-    say.text("What the draft says that is not so. Whatever can be checked by running it is run by this page.")
+    write.header("6 Errata", anchor="errata")
+    write.text("What the draft says that is not so. Whatever can be checked by running it is run by this page.")
     names = {"where": "where", "says": "the draft says", "true": "what is true", "checked": "how it was checked"}
     frame = pd.DataFrame([{title: getattr(each, name) for name, title in names.items()} for each in errata()])
     short_table(frame, "errata", "This table", hide_index=True)

@@ -54,7 +54,7 @@ TERMS: dict[str, dict[str, str]] = {
     "Verdicts": {
         "modular addition": f"the formula explains at least {verdict.VARIANCE_EXPLAINED:.0%} of the logits' variance and gives the network's answer on {verdict.ARGMAX_AGREEMENT:.0%} of the pairs; steering reaches {verdict.STEERING_ACCURACY:.0%} in the mean and {verdict.STEERING_MINIMUM:.0%} at worst; its control keeps {verdict.STEERING_CONTROL:.0%}",
         "sums residues modulo $q$": f"residues explain at least {sieve.EXPLAINED:.0%} of what digits add; interchange and steering reach {sieve.CROSSES:.0%}, their controls at most {sieve.KEEPS:.0%}; a table of totals would pass too",
-        "memorised": f"not modular addition; {verdict.TRAINED:.0%} of the training pairs right, and less than {verdict.NOT_GENERALISED:.0%} of the others",
+        "memorized": f"not modular addition; {verdict.TRAINED:.0%} of the training pairs right, and less than {verdict.NOT_GENERALIZED:.0%} of the others",
     },
 }
 

@@ -60,8 +60,8 @@ def ledger() -> pd.DataFrame:
         _frames(row)
     if _here("sparse/grid"):
         grid = miii.sparse.files.open(runs.homes()[1] / "sparse" / "grid")
-        exact = miii.sparse.judge.sieve_recall(grid.config.middle, grid.config.end, (2, 3, 5)).composites
-        here = grid.judged.test.composites
+        exact = miii.sparse.evaluation.sieve_recall(grid.config.middle, grid.config.end, (2, 3, 5)).composites
+        here = grid.scores.test.composites
         row("sparse grid: beyond trial division by 2, 3, 5", f"{here:.4%}", f"more than {exact:.4%}", here > exact)
     return pd.DataFrame(rows)
 

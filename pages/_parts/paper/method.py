@@ -8,7 +8,7 @@ from miii.analysis.modular import verdict
 from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS
 from miii.tasks.primes import SIEVED
 from miii.tasks.task import GROKKED
-from pages._kit import say
+from pages._kit import write
 from pages._parts.paper.parts import link, short_table
 from pages._tasks.residues.inside import ASKED
 
@@ -34,7 +34,7 @@ def recipe(config: RunConfig) -> dict[str, str]:
         "d_model": str(model.d_model),
         "neurons": f"{model.d_mlp:,}",
         "positions": model.positions,
-        "optimiser": optimizer.name,
+        "optimizer": optimizer.name,
         "learning rate": f"{optimizer.lr:g}",
         "weight decay": f"{optimizer.weight_decay:g}",
         "batch": "all" if config.batch_size is None else f"{config.batch_size:,}",
@@ -64,8 +64,8 @@ def criteria() -> pd.DataFrame:
             "formula on pairs that it was not fitted to; steering on all pairs",
         ),
         (
-            "memorised",
-            f"training ≥ {verdict.TRAINED:.0%}, others < {verdict.NOT_GENERALISED:.0%}",
+            "memorized",
+            f"training ≥ {verdict.TRAINED:.0%}, others < {verdict.NOT_GENERALIZED:.0%}",
             "and not modular addition",
         ),
         (
@@ -93,8 +93,8 @@ def criteria() -> pd.DataFrame:
 
 def chapter() -> None:
     """How everything was measured."""
-    say.header("3 Method", anchor="method")
-    say.text(
+    write.header("3 Method", anchor="method")
+    write.text(
         """
 **Data.** An integer is a sequence of digit tokens and a last token `?`, where the answer is read; a pair is *a*, *b* and `=`. Integers are split at
 random; a tenth of the training side says when to stop and trains nothing. The draft's Table 1 has the integers from 10,000 to 99,999 that end in 1, 3, 7
@@ -102,13 +102,13 @@ or 9; we take all of them, because who looks at the last digit alone should be s
 """
     )
     link("data", "See the data, and Table 1: Data", task="primes")
-    say.text(
+    write.text(
         """
 **Networks and training.** Transformers with ReLU and without norms. Every run came with miii, and its whole recipe is in its `config.json`:
 """
     )
     short_table(recipes().rename_axis("setting"), "recipes")
-    say.text(
+    write.text(
         """
 **Controls.** Each measure has one of its own: the same network before training, the same network on shuffled labels, digits renamed at random, as many other
 planes, an input of the same kind, trial division by the same primes. Networks with hand-set weights, of which the truth is known, test the measures

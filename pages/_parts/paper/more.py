@@ -8,10 +8,10 @@ from miii.analysis.compare import ADDS
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Frames
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell
-from pages._kit.inputs import whole
-from pages._parts.compare.findings import listed as emphasised
+from pages._kit.inputs import integer
+from pages._parts.compare.findings import join_names as emphasised
 from pages._parts.paper.ledger import ledger
 from pages._parts.paper.parts import available, link, link_details, report, short_table, stamp
 from pages._tasks.residues.inside import ASKED, counted
@@ -31,7 +31,7 @@ def active_over_training() -> Chart:
 def frames_that_it_writes(n: int, d: int) -> Chart:
     run = miii.runs.shipped("frames-10")
     config = analysis.rollout.check(run.config.task)
-    return plots.written(analysis.rollout.roll_one(run.model(), config, n, d, 3))
+    return plots.generated_frames(analysis.rollout.roll_one(run.model(), config, n, d, 3))
 
 
 def composites_found() -> Chart:
@@ -39,7 +39,7 @@ def composites_found() -> Chart:
     networks = {"sparse grid": read(home / "grid").test, "digits in base 210": read(home / "primes-210").test}
     ranges = miii.sparse.files.open(home / "grid").config
     by = {"by 2, 3, 5": (2, 3, 5), "by 2, 3, 5, 7": (2, 3, 5, 7)}
-    sieve = miii.sparse.judge.sieve_recall
+    sieve = miii.sparse.evaluation.sieve_recall
     return plots.recalls(networks, {name: sieve(ranges.middle, ranges.end, primes) for name, primes in by.items()})
 
 
@@ -51,7 +51,7 @@ def explained_by_architecture() -> Chart:
 
 def section() -> None:
     """Every other question."""
-    say.subheader("4.4 Other numbers, other networks", anchor="other")
+    write.subheader("4.4 Other numbers, other networks", anchor="other")
     if available("residues-113"):
         residues()
     if available("frames-10"):
@@ -60,8 +60,8 @@ def section() -> None:
         sparse()
     if (runs.homes()[1] / ARCHITECTURES).exists():
         architectures()
-    say.subheader("4.5 What is reached, and what is not", anchor="ledger")
-    say.text("All of it at a glance, with what was asked for. What is not reached is not hidden in the text above.")
+    write.subheader("4.5 What is reached, and what is not", anchor="ledger")
+    write.text("All of it at a glance, with what was asked for. What is not reached is not hidden in the text above.")
     short_table(ledger(), "ledger", hide_index=True)
 
 
@@ -71,7 +71,7 @@ def residues() -> None:
     right = found["accuracy"]
     looking = [max(x0, x1) / (x0 + x1) for x0, x1, _ in found["heads"]]
     active = analysis.multitask.active(analysis.multitask.reported_power(found))
-    say.text(
+    write.text(
         r"""
 **All residues at once.** What the draft became: $n = x_0 + 113\,x_1$ as two tokens, and asked are $n \bmod q$ for all 29 primes below 113 together. Each is an addition
 of its own. Right answers on held-out numbers, one modulus a row:
@@ -81,14 +81,14 @@ of its own. Right answers on held-out numbers, one modulus a row:
         moduli_over_training,
         stamp=stamp("residues-113"),
         alt="Heatmap of held-out accuracy by modulus over the steps: they are learned one after the other, the small ones first.",
-        see=f"One modulus is learned after the other, while it knows all training numbers by heart. At last {sum(x >= ASKED for x in right.values())} of {len(right)} have at least {ASKED:.1%}; the worst has "
+        caption=f"One modulus is learned after the other, while it knows all training numbers by heart. At last {sum(x >= ASKED for x in right.values())} of {len(right)} have at least {ASKED:.1%}; the worst has "
         f"{found['accuracy_worst']:.1%}, after {run.rows()[-1]['seconds'] / 60:.0f} minutes.",
     )
     cell(
         active_over_training,
         stamp=stamp("residues-113"),
         alt="Active frequencies by snapshot, by both rules.",
-        see="Do active frequencies rise and fall while it learns, as the preprint reports? "
+        caption="Do active frequencies rise and fall while it learns, as the preprint reports? "
         + "; ".join(
             f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))}"
             for rule, marks in (("within each step", active.within), ("over all steps together", active.overall))
@@ -96,7 +96,7 @@ of its own. Right answers on held-out numbers, one modulus a row:
         + ".",
     )
     yes = "Yes" if found["heads_look_at_one_digit"] else "No"
-    say.text(
+    write.text(
         f"Does each head look at one digit alone, as it also reports? {yes}: of what the heads give to the digits, "
         f"{', '.join(f'{share:.0%}' for share in looking)} go to one of them."
     )
@@ -107,15 +107,15 @@ def frames() -> None:
     """Frames that a decoder writes itself."""
     found = report("frames-10")
     held, context = found["held_out"], found["context"]
-    say.text(
+    write.text(
         """
 **In the style of GAIA-1.** The draft's model is "in the style of" a world model for driving, which writes frames of tokens. Ours writes frames $[+d][\\text{digits}][\\text{prime?}]$: how
 far to go, the integer that comes then, and its label. Left alone, it writes on. Give it a first integer:
 """
     )
-    write()
+    write_frames()
     ahead = found["rollout"]
-    say.caption(
+    write.caption(
         f"Of {found['sequences']:,} first integers that no training sequence has, it writes {ahead[0]['integers']:.1%} right one frame ahead, and "
         f"{ahead[-1]['integers']:.1%} {ahead[-1]['ahead']} ahead: it adds, carries included. Of labels it knows the last digit only: ROC AUC {held['auc']:.3f}, where the last digit alone gives {context['digit']:.3f}; beyond the last digit "
         f"{held['auc_coprime']:.3f}, where the labels before would give {context['labels_coprime']:.3f}."
@@ -124,11 +124,11 @@ far to go, the integer that comes then, and its label. Left alone, it writes on.
 
 
 @st.fragment
-def write() -> None:
+def write_frames() -> None:
     """Three frames after an integer of choice."""
     task = runs.shipped("frames-10", Frames).task_config
     with st.container(horizontal=True, gap="small"):
-        n = whole(
+        n = integer(
             "First integer",
             task.low,
             task.high,
@@ -138,7 +138,7 @@ def write() -> None:
             width=170,
             linked=False,
         )
-        d = whole(
+        d = integer(
             "Step",
             1,
             task.largest_step,
@@ -159,14 +159,14 @@ def write() -> None:
                 alt=f"The three frames that the network writes after {n} with +{d}, wrong tokens marked with the truth.",
             )
     except InputError as error:
-        say.error(error)
+        write.error(error)
 
 
 def sparse() -> None:
     """Lee and Kim's figures, and what they are worth."""
     found = miii.sparse.files.report(runs.homes()[1] / "sparse" / "grid")
     digits = miii.sparse.files.report(runs.homes()[1] / "sparse" / "primes-210")
-    say.text(
+    write.text(
         """
 **What a recall is worth.** Lee and Kim find 99 % of the primes and 79 % of the composites with an integer as a single 1 in a grid of $150^3$. But $150 = 2 \\cdot 3 \\cdot 5 \\cdot 5$, so the
 grid's last coordinate says at a glance whether 2, 3 or 5 divides:
@@ -176,7 +176,7 @@ grid's last coordinate says at a glance whether 2, 3 or 5 divides:
         composites_found,
         stamp=(runs.homes()[1] / "sparse" / "grid" / "report.json").stat().st_mtime,
         alt="Recall on composites of two networks and of trial division by 2, 3, 5 and by 2, 3, 5, 7.",
-        see=f"The network on the grid finds {found.test.composites:.3%} of {found.n_test:,} held-out integers' composites, as trial division by 2, 3 and 5 does. One on digits in base 210, whose last digit also tells of 7, "
+        caption=f"The network on the grid finds {found.test.composites:.3%} of {found.n_test:,} held-out integers' composites, as trial division by 2, 3 and 5 does. One on digits in base 210, whose last digit also tells of 7, "
         f"finds {digits.test.composites:.3%}. Neither adds.",
     )
     link("sparse", "Take it apart: Sparse grid")
@@ -188,7 +188,7 @@ def architectures() -> None:
     summary = analysis.compare.summary(analysis.compare.table(analysis.compare.load(home / ARCHITECTURES)))
     every = summary[summary["grokked"] == summary["seeds"]]
     alike = every[every[ADDS] == every["seeds"]]
-    say.text(
+    write.text(
         """
 **What a transformer needs.** The same sums, the same split and the same budget for every block and mixer of chapter 2, with five seeds each. Do they find the same algorithm?
 """
@@ -197,6 +197,6 @@ def architectures() -> None:
         explained_by_architecture,
         stamp=(home / ARCHITECTURES).stat().st_mtime,
         alt="The variance that the formula explains, by architecture: median over five seeds, and least and most.",
-        see=f"{len(every)} of {len(summary)} grok with every seed. Of these, {emphasised(list(alike['architecture']))} get the verdict *modular addition* with every seed: neither skips nor norms are needed to add on circles.",
+        caption=f"{len(every)} of {len(summary)} grok with every seed. Of these, {emphasised(list(alike['architecture']))} get the verdict *modular addition* with every seed: neither skips nor norms are needed to add on circles.",
     )
     link_details("compare", comparison="add-113")

@@ -7,9 +7,9 @@ import streamlit as st
 
 from miii import runs
 from miii.notebook.cells import Table
-from pages._kit import links, say
+from pages._kit import links, write
 from pages._kit.cell import stamp_of
-from pages._kit.take import csv
+from pages._kit.downloads import csv
 
 SEEDS = ("primes-10", *(f"seeds/primes-10-seed{seed}" for seed in (1, 2, 3, 4)))  #: the five networks on primes
 
@@ -18,7 +18,7 @@ def available(*names: str) -> bool:
     """Whether these runs came with miii; says so where one did not."""
     missing = [name for name in names if not (runs.homes()[1] / name / "config.json").exists()]
     if missing:
-        say.info(f"{', '.join(missing)}, which came with miii, is not here.")
+        write.info(f"{', '.join(missing)}, which came with miii, is not here.")
     return not missing
 
 
@@ -62,17 +62,17 @@ def table(frame: pd.DataFrame, name: str, form: str = "%.3f", **said: str) -> No
         else st.column_config.TextColumn(help=said.get(column))
         for column in map(str, frame.columns)
     }
-    say.table(frame, name, column_config=columns)
+    write.table(frame, name, column_config=columns)
 
 
 def short_table(frame: pd.DataFrame, name: str, says: str = "The numbers of this table", **options: Any) -> None:
     """A short table that is read like text, and can be taken away; an index with a name is its first column."""
     whole = frame.reset_index() if frame.index.name else frame
-    say.keep(Table(whole))
+    write.record(Table(whole))
     st.table(frame, border="horizontal", **options)
     csv(lambda: whole, name, says)
 
 
-def listed(names: list[str]) -> str:
+def join_names(names: list[str]) -> str:
     """Names in a sentence."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -10,14 +10,14 @@ import miii
 from miii import analysis, plots, runs
 from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS
 from miii.plots.style import Chart
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell, shared
 from pages._parts.paper.parts import (
     SEEDS,
     available,
+    join_names,
     link,
     link_details,
-    listed,
     report,
     reports_of_seeds,
     stamp,
@@ -105,13 +105,13 @@ def circuit_table(found: dict[str, dict[str, Any]], name: str) -> None:
 
 def section() -> None:
     """Everything about them."""
-    say.subheader("4.2 Primes: residues, summed", anchor="primes")
+    write.subheader("4.2 Primes: residues, summed", anchor="primes")
     if not available(*SEEDS):
         return
     run, primes = runs.shipped("primes-10", miii.Primes), report("primes-10")
     result, task = run.result, run.task_config
     assert result is not None
-    say.text(
+    write.text(
         """
 One layer, one head, five digits, one bit. Accuracy says nothing of primes, since whoever always says *composite* is mostly right. So we ask for each
 factor whether primes get more evidence than the composites of which it is the smallest factor:
@@ -121,10 +121,10 @@ factor whether primes get more evidence than the composites of which it is the s
         sieving_of_the_primes,
         stamp=stamp("primes-10"),
         alt="Area under the ROC curve over the steps: of all, and against the composites of each smallest factor 3, 7, 11, 13.",
-        see=f"By step {result['grokked_at']} it tells primes from multiples of 3, in one rise from a coin's 0.5; at 7, 11 and 13 it goes on guessing. "
+        caption=f"By step {result['grokked_at']} it tells primes from multiples of 3, in one rise from a coin's 0.5; at 7, 11 and 13 it goes on guessing. "
         f"On all held-out integers: ROC AUC {primes['roc_auc']:.3f}, where trial division by 2, 3 and 5 has {primes['oracle_auc_and_base']['3']:.3f}.",
     )
-    say.text(
+    write.text(
         """
 **Does it sum residues, or know the multiples of 3 in some other way?** Attention is a mean, so each digit adds something of its own to the total at `?`. If what is added
 up is residues, digits with the same residue must add the same, 1 like 4 and 7. A network that added integers, and looked the sum up afterwards, would tell
@@ -138,10 +138,10 @@ them apart.
             plane_of_digits,
             stamp=stamp("primes-10"),
             width="content",
-            alt="For each place a dot a digit, coloured by its residue modulo 3: three heaps a place.",
+            alt="For each place a dot a digit, colored by its residue modulo 3: three heaps a place.",
         )
     with right:
-        say.text(
+        write.text(
             f"""
 **Ten digits, three heaps.** Each square is a place, from the ten thousands to the units. Each dot is a digit, and where it lies is what it adds to the total
 on average, seen in the two directions in which residues differ most; {plane.share:.0%} of the variance of these means lies in them.
@@ -154,14 +154,14 @@ units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by thei
     reports = reports_of_seeds()
     frame = measures(reports)
     passed = int((frame["passes"] == "yes").sum())
-    say.text(
+    write.text(
         "**And with other seeds?** Five networks that differ in nothing but their seed, on integers that they never saw:"
     )
     cell(
         five_networks,
         stamp=stamp("primes-10"),
         alt="Explained, interchange and steering of five networks as dots, with their controls and the bounds of the rule.",
-        see=f"The rule: explained at least {EXPLAINED:.0%}, both crossings at least {CROSSES:.0%}, both controls at most {KEEPS:.0%}. **{passed} of {len(frame)}** networks pass.",
+        caption=f"The rule: explained at least {EXPLAINED:.0%}, both crossings at least {CROSSES:.0%}, both controls at most {KEEPS:.0%}. **{passed} of {len(frame)}** networks pass.",
     )
     table(
         frame,
@@ -173,17 +173,17 @@ units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by thei
         untrained="The same probe on the network before training",
     )
     failed = list(frame[frame["passes"] == "no"]["network"])
-    say.text(
+    write.text(
         f"The best probe reads the residue with $R^2$ from {frame['probe'].min():.2f} to {frame['probe'].max():.2f}; before training, and on shuffled labels "
         f"({abs(primes['probe_r2']['shuffled']['3']):.2f}), with none. "
         + (
-            f"{listed(failed).capitalize()} {'misses' if len(failed) == 1 else 'miss'} a bound of steering: **not reached** by all."
+            f"{join_names(failed).capitalize()} {'misses' if len(failed) == 1 else 'miss'} a bound of steering: **not reached** by all."
             if failed
             else "All of them pass."
         )
     )
     totals = math.comb(task.width + 2, 2)
-    say.text(
+    write.text(
         f"**The rule, or a table?** The sum is shown; what the neurons make of it is open. {task.width} digits have only {totals} totals, one for "
         "each count of the residues 0, 1 and 2, and a split at random leaves none of them out of training. A table of totals would pass these tests too."
     )
@@ -194,14 +194,14 @@ units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by thei
 def circuits(primes: dict[str, Any]) -> None:
     """The draft's circuits and attention weights."""
     found = primes["circuits"]
-    say.text(
+    write.text(
         """
 **Circuits 1 and 2.** The draft promises three circuits. Each is found on held-out examples that differ in one question only: every edge is corrupted by itself, and the
 best are taken until they bring back nine tenths of the difference that the question makes:
 """
     )
     circuit_table({title: found[asked] for asked, title in QUESTIONS.items()}, "primes")
-    say.text(
+    write.text(
         """
 **Attention weights 1 and 2.** Both circuits have the same head, the same neurons and the same output. They differ in what they read, and how:
 """
@@ -210,7 +210,7 @@ best are taken until they bring back nine tenths of the difference that the ques
         read_by_circuits,
         stamp=stamp("primes-10"),
         alt="What the edges from each digit to the head are worth, as key and as value.",
-        see="The first reads the last digit, mostly as a **key**: how much attention it draws. The second reads all digits as **values**: what they add to the sum. So one head "
+        caption="The first reads the last digit, mostly as a **key**: how much attention it draws. The second reads all digits as **values**: what they add to the sum. So one head "
         "does two things: it points, and it adds.",
     )
     with st.container(horizontal=True):
@@ -224,16 +224,16 @@ def depth(fraction: float) -> None:
         return
     alone, assisted = report("primes-10"), report("primes-10-assisted")
     asked = runs.shipped("primes-10-assisted", miii.Primes).task_config
-    say.text(
+    write.text(
         f"""
-**How deep?** 3 is the easiest: all places weigh the same. With labels alone, in base 10, we saw no network go further; what was tried is in the log of chapter 5. If it is also told the residues modulo {listed(list(map(str, asked.residues)))}, a network of two layers goes further, so more can be held than labels taught:
+**How deep?** 3 is the easiest: all places weigh the same. With labels alone, in base 10, we saw no network go further; what was tried is in the log of chapter 5. If it is also told the residues modulo {join_names(list(map(str, asked.residues)))}, a network of two layers goes further, so more can be held than labels taught:
 """
     )
     cell(
         depth_of_sieve,
         stamp=stamp("primes-10-assisted"),
         alt="AUC of primes against composites of each smallest factor, for the network on labels alone and the assisted one.",
-        see=f"Depth of sieve: {alone['sieve_depth']} by labels alone, {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and {assisted['roc_auc']:.3f}. A line drops from each dot to the lower bound of its 95 % interval; dashed is what it must reach.",
+        caption=f"Depth of sieve: {alone['sieve_depth']} by labels alone, {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and {assisted['roc_auc']:.3f}. A line drops from each dot to the lower bound of its 95 % interval; dashed is what it must reach.",
     )
     with st.container(horizontal=True):
         link_details("sieve", run="primes-10-assisted")

@@ -11,9 +11,9 @@ import miii
 from miii import analysis, numbers, plots, runs
 from miii.plots.style import Chart
 from miii.tasks import ModularAddition, Primes
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell, shared
-from pages._kit.inputs import whole
+from pages._kit.inputs import integer
 from pages._kit.latex import product
 from pages._parts.paper.parts import available, link, link_details, stamp
 
@@ -56,8 +56,8 @@ def moments(rows: list[dict[str, float]], steps: list[int]) -> tuple[int, ...]:
 
 def chapter() -> None:
     """A clock, a network that learns to be one, and the question."""
-    say.header("1 The question", anchor="question")
-    say.text(
+    write.header("1 The question", anchor="question")
+    write.text(
         f"""
 Three hours after eleven it is two. A clock adds, and yet it has no digits, no carrying and no table of sums: **it turns**. Turn to
 *a*, turn on by *b*, and read off the sum. Whoever goes past {HOURS} begins again, which is called addition *modulo* {HOURS}.
@@ -77,7 +77,7 @@ def turn() -> None:
         with st.container(width=260):
             a = st.slider("a", 0, HOURS - 1, 11, key="clock_a", help="Turn to this hour")
             b = st.slider("b", 0, HOURS - 1, 3, key="clock_b", help="Then turn on by so many hours")
-            say.text(f"${a} + {b} \\equiv {(a + b) % HOURS} \\pmod{{{HOURS}}}$")
+            write.text(f"${a} + {b} \\equiv {(a + b) % HOURS} \\pmod{{{HOURS}}}$")
         with st.container(width=360):
             cell(
                 clock,
@@ -94,7 +94,7 @@ def learn() -> None:
     run = runs.shipped("add-113", ModularAddition)
     task, rows = run.task_config, run.rows()
     weights = sum(value.numel() for value in run.weights().values())
-    say.text(
+    write.text(
         f"""
 Now ask a machine, and do not give it the clock. A **network** is a formula with many numbers in it that can be adjusted, here
 {weights:,} of them, all random at first. It gets two names, such as *17* and *108*, which mean nothing to it, and has to choose one of {task.p}
@@ -122,8 +122,8 @@ other is to find the rule. Which does it take?
             width="content",
             alt=f"All {task.p} times {task.p} sums as small squares at the steps {', '.join(map(str, steps))}: right or wrong, shown or not.",
         )
-    say.caption(story(rows, task.p))
-    say.text(
+    write.caption(story(rows, task.p))
+    write.text(
         """
 First it learns by heart. Then, with nothing new to see and nobody telling it that there is a rule, it suddenly knows what it was
 never shown. That is called **grokking**. This recipe is quick, so that the two overlap; with the one of the literature, thousands of
@@ -150,8 +150,8 @@ def story(rows: list[dict[str, float]], p: int) -> str:
 
 def primes() -> None:
     """What primes have to do with clocks."""
-    say.subheader("What has a clock to do with primes?", anchor="digits")
-    say.text(
+    write.subheader("What has a clock to do with primes?", anchor="digits")
+    write.text(
         r"""
 An integer is divisible by 3 when its digits add up to a multiple of 3. That is because 10, 100 and 1,000 all leave 1 when divided by 3, so a
 digit counts the same wherever it stands. Whoever adds digits on a clock of **three** hours rules out every multiple of 3 at a glance. The same goes
@@ -164,7 +164,7 @@ So **to see whether a number is prime is to add, modulo one prime after another*
 """
     )
     try_a_number()
-    say.text(
+    write.text(
         """
 **Does it find out that it has to add? And how would we know?** Right answers alone are no proof: they could come from memory, or from some
 other rule. So we look inside.
@@ -177,7 +177,7 @@ def try_a_number() -> None:
     """One integer: its digits modulo 3, and what the network makes of it."""
     run = runs.shipped("primes-10", Primes)
     task = run.task_config
-    chosen = whole(
+    chosen = integer(
         "Try one",
         task.low,
         task.high,
@@ -193,11 +193,11 @@ def try_a_number() -> None:
     factors = numbers.factors(n)
     truth = "prime" if factors == {n: 1} else f"${product(factors)}$"
     three = "so 3 divides it" if n % 3 == 0 else "so 3 does not divide it"
-    say.text(
+    write.text(
         f"${' + '.join(map(str, digits))} = {sum(digits)} \\equiv {sum(digits) % 3} \\pmod 3$, {three}. The network's evidence for "
         f"*prime* is **{signed(evidence)}**; in truth it is {truth}."
     )
-    say.caption(
+    write.caption(
         "Evidence is the logit of prime less that of composite: far below zero where the network is sure of *composite*. Most integers that "
         "pass its tests are composite too, so it never gets above zero: a little below is the most that it has to say for a prime."
     )

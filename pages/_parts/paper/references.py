@@ -1,6 +1,6 @@
 """Chapter 7 of the paper: the draft's references, put right, and those that are new here."""
 
-from pages._kit import say
+from pages._kit import write
 
 ARXIV = "https://arxiv.org/abs/"
 
@@ -121,6 +121,6 @@ def line(number: str, reference: tuple[str, int, str, str]) -> str:
 
 def chapter() -> None:
     """Both lists."""
-    say.header("7 References", anchor="references")
-    say.text("\n".join(line(f"{i}.", reference) for i, reference in enumerate(DRAFT, 1)))
-    say.text("**Further**\n\n" + "\n".join(line("-", reference) for reference in FURTHER))
+    write.header("7 References", anchor="references")
+    write.text("\n".join(line(f"{i}.", reference) for i, reference in enumerate(DRAFT, 1)))
+    write.text("**Further**\n\n" + "\n".join(line("-", reference) for reference in FURTHER))

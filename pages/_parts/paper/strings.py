@@ -7,7 +7,7 @@ from miii import analysis, plots, runs
 from miii.analysis.sieve import CROSSES, EXPLAINED
 from miii.plots.style import Chart
 from miii.tasks import MIU
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell
 from pages._parts.paper.parts import available, link_details, report, stamp, table
 from pages._parts.paper.primes import circuit_table, measures
@@ -28,12 +28,12 @@ def evidence_of_the_strings() -> Chart:
 
 def section() -> None:
     """Everything about it."""
-    say.subheader("4.3 A puzzle about strings", anchor="miu")
+    write.subheader("4.3 A puzzle about strings", anchor="miu")
     if not available("miu-24"):
         return
     run, found = runs.shipped("miu-24", MIU), report("miu-24")
     task, last = run.task_config, run.rows()[-1]
-    say.text(
+    write.text(
         """
 The draft likens its question to Hofstadter's: which strings can be derived from MI by four rules about letters? It is the same question. A string M, then I's and U's, can be
 derived when the number of its I's is **not divisible by 3**. A network without positions, that sees strings and one bit:
@@ -52,7 +52,7 @@ derived when the number of its I's is **not divisible by 3**. A network without 
             stamp=stamp("miu-24"),
             alt="Evidence for theorem by the number of I's: it falls at every multiple of 3.",
         )
-    say.caption(
+    write.caption(
         f"Held-out strings of up to {task.longest} letters, as in training: {last['accuracy_as_long']:.1%} right; longer ones, up to {task.longest_test}: "
         f"{last['accuracy_longer']:.1%}. Right: the evidence swings with a period of three, as far as it has seen; of more than {task.longest} I's it never saw any, and there it falls away."
     )
@@ -66,7 +66,7 @@ derived when the number of its I's is **not divisible by 3**. A network without 
         )
         if value < bound
     ]
-    say.text(
+    write.text(
         f"The verdict: *{found['verdict']}*. "
         + (
             f"Below their bounds are {', '.join(short)}: **not reached**. Its evidence swings with a period of three over the counts that it has seen. It holds the "
@@ -75,6 +75,6 @@ derived when the number of its I's is **not divisible by 3**. A network without 
             else "It passes every test of a sum of residues."
         )
     )
-    say.text("**Circuit 3.** The draft's third, found in the same way:")
+    write.text("**Circuit 3.** The draft's third, found in the same way:")
     circuit_table({"3: is the number of I's a multiple of 3?": found["circuits"]["3"]}, "strings")
     link_details("sieve", run="miu-24")

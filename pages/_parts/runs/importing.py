@@ -14,21 +14,21 @@ from miii.errors import InputError
 from miii.model.block import ACTIVATIONS
 from miii.tasks import Operation
 from miii.transformer_lens.state import printable
-from pages._kit import say
+from pages._kit import write
 from pages._kit.run_picker import RUN
 from pages._server import rights, settings
 from pages._server.jobs import registry
 from pages._server.settings import LIMIT
 
 CHOSEN = "chosen"  # the run that the buttons of the page act on
-SAID, NOTE, DOUBT, WRONG = "runs-said", "runs-note", "runs-doubt", "runs-wrong"  # what came of the last press
-BROUGHT = "runs-brought"  # how many files were taken in or refused: another number is an empty uploader
+MESSAGES, NOTE, DOUBT, WRONG = "runs-said", "runs-note", "runs-doubt", "runs-wrong"  # what came of the last press
+IMPORTED = "runs-brought"  # how many files were taken in or refused: another number is an empty uploader
 SAFE, OWN = ("safetensors",), ("safetensors", "pt", "pth")  # kinds of weights that a shared server reads, and one's own
 
 
 def panel() -> None:
     """Three ways in, side by side as tabs."""
-    turn = st.session_state.setdefault(BROUGHT, 0)
+    turn = st.session_state.setdefault(IMPORTED, 0)
     as_zip, as_folder, weights = st.tabs(["Zip file", "Folder", "Weights of others"])
     with as_zip:
         file = st.file_uploader(
@@ -53,7 +53,7 @@ def panel() -> None:
 
 
 def _weights(turn: int) -> None:
-    say.text(
+    write.text(
         "Weights of a HookedTransformer of **TransformerLens** 1 to 3 that calculates with pairs of numbers: tokens 0 to $p - 1$, and "
         "“=” as token $p$, without norms or with LayerNorm. A file of weights does not say what it was trained on, so please do."
     )
@@ -152,15 +152,15 @@ def _take_in(make: Callable[[], runs.Run], again: bool) -> None:
     """What the button does; ``again``: a refused file may be right with another task or modulus, and stays."""
     try:
         run = make()
-        rights.own(run.name)
+        rights.set_owner(run.name)
     except InputError as error:
         st.session_state[WRONG] = str(error)
         # else the next file would take the place of this one, and Streamlit sometimes loses one that does
-        st.session_state[BROUGHT] += not again
+        st.session_state[IMPORTED] += not again
     else:
-        st.session_state[BROUGHT] += 1
+        st.session_state[IMPORTED] += 1
         st.session_state[CHOSEN] = st.session_state[RUN] = run.name
-        st.session_state[SAID] = f"{run.name} is here, and is now the run that every page shows."
+        st.session_state[MESSAGES] = f"{run.name} is here, and is now the run that every page shows."
 
 
 def _taken() -> list[str]:

@@ -64,14 +64,14 @@ def _read(run: runs.Run, job: Job | None) -> dict[str, Any]:
     state = STATES.get(job.status, told["status"]) if job is not None else told["status"].replace("running", "training")
     origin = "shipped" if run.folder.parent == runs.homes()[1] else ""
     try:
-        rows, whence = run.rows(), run.provenance
+        rows, provenance = run.rows(), run.provenance
         last = rows[-1] if rows else {}
         known |= dict(zip(("accuracy", "of"), run.config.task.accuracy(last), strict=True)) if last else {}
         known |= {"reached": run.config.task.milestone} if told["grokked_at"] is not None else {}
-        known |= {"auc": last.get("auc"), "date": _date(whence.get("date"))}
-        origin = origin or ("uploaded" if "uploaded" in whence else "imported" if run.imported else "")
-    except InputError as error:  # a spoilt run must not hide the others
-        state, known["reason"] = "spoilt", str(error)
+        known |= {"auc": last.get("auc"), "date": _date(provenance.get("date"))}
+        origin = origin or ("uploaded" if "uploaded" in provenance else "imported" if run.imported else "")
+    except InputError as error:  # a corrupt run must not hide the others
+        state, known["reason"] = "corrupt", str(error)
     return _row(run.name, run.config, state, origin, MB=_bytes(run) / 1e6, **known)
 
 
@@ -99,7 +99,7 @@ COLUMNS: dict[str, Any] = {
     "run": st.column_config.TextColumn(pinned=True, help="The name, which is the folder's."),
     "task": st.column_config.TextColumn(width=240, help="What the network is trained on."),
     "state": st.column_config.TextColumn(
-        help="Training, queued, done, stopped, unfinished, imported, spoilt or unreadable."
+        help="Training, queued, done, stopped, unfinished, imported, corrupt or unreadable."
     ),
     "reason": st.column_config.TextColumn(help="Why a run cannot be read."),
     "from": st.column_config.TextColumn(

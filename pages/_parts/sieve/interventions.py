@@ -10,7 +10,7 @@ from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS, LEAST, Crossing, Inte
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.runs.read import finite
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell, shared
 
 CHANGES = {"interchange": "Interchange", "steering": "Steering"}
@@ -57,9 +57,9 @@ def probe_map(name: str, step: int, moduli: tuple[int, ...], q: int, k: int, shu
 
 def section(run: Run, step: int, q: int, seen: tuple[int, ...], things: str = "integers") -> None:
     """Interchange and steering."""
-    say.header("Does it use the sum?", anchor="change")
+    write.header("Does it use the sum?", anchor="change")
     others = [p for p in seen if p != q]
-    say.text(
+    write.text(
         f"""
 What can be seen inside need not be used. So change the sum, and nothing else, and see whether the network changes its
 mind. **Interchange** gives an example another one's place in the {max(1, q - 1)} direction{"s" if q > 2 else ""} in
@@ -96,11 +96,11 @@ evidence on the other side of the midpoint between the two classes' medians.
             change=change or "interchange",
             width="content",
             alt=f"Distributions of the evidence before and after the change, modulo {q}.",
-            see=f"The dashed line is the midpoint. Changed are the {things} that stood on their own side of it before: "
+            caption=f"The dashed line is the midpoint. Changed are the {things} that stood on their own side of it before: "
             f"{percent(crossing.before)} of all.",
         )
     else:
-        say.caption(f"There are too few {things} on either side of the midpoint to be changed.")
+        write.caption(f"There are too few {things} on either side of the midpoint to be changed.")
     cell(
         crossings,
         name=run.name,
@@ -108,7 +108,7 @@ evidence on the other side of the midpoint between the two classes' medians.
         q=q,
         seen=seen,
         alt="Bars of interchange and of steering, each beside its control.",
-        see=f"Modulo {q}, {percent(addition.interchange.accuracy)} cross after an interchange (control "
+        caption=f"Modulo {q}, {percent(addition.interchange.accuracy)} cross after an interchange (control "
         f"{percent(addition.interchange.control)}) and {percent(addition.steering.accuracy)} after steering (control "
         f"{percent(addition.steering.control)}); {addition.interchange.pairs:,} and {addition.steering.pairs:,} {things} were changed. "
         f"Asked for are at least {CROSSES:.0%}, and at most {KEEPS:.0%} in the controls.",
@@ -117,11 +117,11 @@ evidence on the other side of the midpoint between the two classes' medians.
 
 def totals(run: Run, step: int, q: int, seen: tuple[int, ...]) -> None:
     """Whether the network adds or looks totals up."""
-    say.header("Addition, or a table of totals?", anchor="totals")
+    write.header("Addition, or a table of totals?", anchor="totals")
     found = added(run.name, step, q, seen).generalization
     assert found is not None
     trained = int(found.lattice.trained.sum())
-    say.text(
+    write.text(
         f"""
 If the sum has one vector per residue, it depends only on how many digits contribute each residue modulo {q}. Training
 shows {trained} such **count vectors**, few enough to learn one answer for each. A network that adds is also right at counts
@@ -135,7 +135,7 @@ that training did not show. Each point is a count vector: the sums of test integ
         q=q,
         seen=seen,
         alt=f"Evidence at count vectors modulo {q}, in training and beyond.",
-        see=f"AUC of other integers against multiples of {q}: {span(found.lattice.inside)} at counts in training, "
+        caption=f"AUC of other integers against multiples of {q}: {span(found.lattice.inside)} at counts in training, "
         f"{span(found.lattice.outside)} elsewhere. "
         + (
             f"Real integers with the withheld counts: {span(found.withheld)}."
@@ -144,7 +144,7 @@ that training did not show. Each point is a count vector: the sums of test integ
         ),
     )
     if found.by_counts:
-        say.table(
+        write.table(
             [{"withheld counts": counts, "AUC": value} for counts, value in found.by_counts.items()],
             width="content",
             name="withheld-counts",
@@ -158,8 +158,8 @@ def span(interval: Interval) -> str:
 
 def probes(run: Run, step: int, moduli: tuple[int, ...], q: int) -> None:
     """Linear probes at every site and position, computed only when asked for."""
-    say.header("Where can the residue be read?", anchor="probes")
-    say.text(
+    write.header("Where can the residue be read?", anchor="probes")
+    write.text(
         r"""
 A **probe** is a linear regression from an activation to $\cos \frac{2\pi k n}{q}$ and $\sin \frac{2\pi k n}{q}$, fitted
 on training examples; $R^2$ is measured on held-out ones. The residue of the whole number should be readable only after
@@ -201,19 +201,19 @@ of training.
         best = {"trained": probed(run.name, step, moduli, True).best(q)}
         best["untrained"] = probed(run.name, step, moduli, False).best(q)
     listed = "; ".join(f"{name} {value:.3f}" for name, value in best.items())
-    say.caption(
+    write.caption(
         f"Best R² for {q}, over harmonics, sites and positions: {listed}. Below 0 a probe is worse than the mean. "
         + (
-            f"The control with shuffled labels is {say.escaped(control)}."
+            f"The control with shuffled labels is {write.escaped(control)}."
             if control
-            else f"There is no run named {say.escaped(run.name)}-shuffled, so there is no control with shuffled labels."
+            else f"There is no run named {write.escaped(run.name)}-shuffled, so there is no control with shuffled labels."
         )
     )
 
 
 def shuffled_twin(run: Run) -> str | None:
     """The run of the same name and ``-shuffled``, if it has the same examples and a snapshot."""
-    name = f"{say.escaped(run.name)}-shuffled"
+    name = f"{write.escaped(run.name)}-shuffled"
     twin = next((other for other in runs.every() if other.name == name), None)
     if (
         twin is None
@@ -228,8 +228,8 @@ def shuffled_twin(run: Run) -> str | None:
 
 def verdict(run: Run, step: int, moduli: tuple[int, ...], seen: tuple[int, ...], q: int) -> None:
     """The rule, and what it gives."""
-    say.header("The verdict", anchor="verdict")
-    say.text(
+    write.header("The verdict", anchor="verdict")
+    write.text(
         f"""
 The rule: a network **sums residues modulo q** if the residue explains at least {EXPLAINED:.0%} of the variance of what
 digits add, at least {CROSSES:.0%} cross after interchange and after steering, and at most {KEEPS:.0%} in either
@@ -247,18 +247,18 @@ show; otherwise it looks the total up.
         found = tuple(added(run.name, step, p, seen) for p in (moduli if every else (q,)))
     said = analysis.sieve.verdict(found)
     if any(each.adds for each in found):
-        say.box("success", f"At step {step} the network **{said}**.", "verified")
+        write.box("success", f"At step {step} the network **{said}**.", "verified")
     elif every:
-        say.box("info", f"At step {step} the network **{said}**.", "help")
+        write.box("info", f"At step {step} the network **{said}**.", "help")
     elif found[0].decided:
-        say.box("info", f"At step {step} the network **does not sum residues modulo {q}** by this rule.", "help")
+        write.box("info", f"At step {step} the network **does not sum residues modulo {q}** by this rule.", "help")
     else:
-        say.box(
+        write.box(
             "info",
             f"At step {step} there are **too few examples to tell** whether it sums residues modulo {q}.",
             "help",
         )
-    say.table(
+    write.table(
         [
             {
                 "q": each.q,

@@ -8,7 +8,7 @@ import streamlit as st
 
 from miii.analysis import logic
 from miii.analysis.logic import Function, TwoLayers
-from pages._kit import say
+from pages._kit import write
 
 PRINTED = """
 function xor(a, b, c)
@@ -25,7 +25,7 @@ class Shown:
     program: str
     function: Function
     network: TwoLayers
-    see: str
+    caption: str
 
 
 FUNCTIONS = {
@@ -55,10 +55,10 @@ FUNCTIONS = {
 
 def section() -> None:
     """Everything about logic."""
-    say.header("As the paper prints it", anchor="printed")
+    write.header("As the paper prints it", anchor="printed")
     left, right = st.columns(2, gap="medium")
     with left:
-        say.text("**Symbolic**: a program, printed under the name xor.")
+        write.text("**Symbolic**: a program, printed under the name xor.")
         st.code(PRINTED.strip(), language="lua")
         printed = pd.DataFrame(logic.inputs(3).astype(bool), columns=["a", "b", "c"])
         for name, function in (
@@ -69,14 +69,14 @@ def section() -> None:
             printed[name] = logic.truth(function, 3)
         _table(printed, "printed-program")
         equal, odd = (int((printed["program"] == printed[name]).sum()) for name in ("not all equal", "xor"))
-        say.text(
+        write.text(
             f"It takes three inputs, and computes ***not all equal***: the two agree in {equal} of {len(printed)} rows. With xor, an "
             f"odd number of true inputs, it agrees in {odd}."
         )
     with right:
-        say.text("**Sub-symbolic**: equation 3, said to do the same.")
+        write.text("**Sub-symbolic**: equation 3, said to do the same.")
         W = _matrix(logic.PRINTED_MATRIX)
-        say.latex(rf"f(x) = \sigma\left({W} {W}\, x\right) > 0")
+        write.latex(rf"f(x) = \sigma\left({W} {W}\, x\right) > 0")
         values = logic.printed_network()
         network = pd.DataFrame(logic.inputs(2).astype(bool), columns=["a", "b"])
         for i in range(2):
@@ -88,14 +88,14 @@ def section() -> None:
         printed_matrix = np.array(logic.PRINTED_MATRIX)
         product = _matrix((printed_matrix @ printed_matrix).tolist())
         always = "always" if (values > 0).all() else "not always"
-        say.text(
+        write.text(
             rf"It takes two inputs and gives two numbers, σ₁ and σ₂. Between its matrices there is **no nonlinearity**, so they are one linear "
             rf"map, ${product}$. And a sigmoid lies between 0 and 1: it is {always} above 0, so every answer is yes. Compared with "
             r"$\tfrac12$ instead, the first number never says yes, and the second says $a$. No choice of one linear map helps: xor "
             "is the function that a single layer cannot compute."
         )
 
-    say.header("Weights that do", anchor="weights")
+    write.header("Weights that do", anchor="weights")
     chosen = st.segmented_control(
         "Function",
         list(FUNCTIONS),
@@ -109,15 +109,15 @@ def section() -> None:
     net, n = shown.network, len(shown.network.first[0])
     left, right = st.columns([5, 6], gap="medium")
     with left:
-        say.text("**Symbolic**")
+        write.text("**Symbolic**")
         st.code(shown.program, language="python")
-        say.text("**Sub-symbolic**")
+        write.text("**Sub-symbolic**")
         bias = _matrix([[value] for value in net.bias])
-        say.latex(
+        write.latex(
             rf"\begin{{aligned}} h &= \mathrm{{ReLU}}\left({_matrix(net.first)} x + {bias}\right) \\[1ex] "
             rf"f(x) &= {_matrix([net.second])}\, h {net.threshold:+g} > 0 \end{{aligned}}"
         )
-        say.text(shown.see)
+        write.text(shown.caption)
     with right:
         table = pd.DataFrame(logic.inputs(n).astype(bool), columns=list("abc"[:n]))
         table["program"] = logic.truth(shown.function, n)
@@ -127,13 +127,13 @@ def section() -> None:
         table["network"] = net.output() > 0
         _table(table, "truth-table")
         right_rows = int((table["network"] == table["program"]).sum())
-        say.text(f"The network says what the program says in **{right_rows} of {len(table)}** rows.")
+        write.text(f"The network says what the program says in **{right_rows} of {len(table)}** rows.")
 
 
 def _table(values: pd.DataFrame, name: str) -> None:
     """A truth table, all of whose rows and columns are in sight."""
     widths = {name: st.column_config.Column(width=max(38, 18 + 7 * len(name))) for name in values.columns}
-    say.table(values.round(3), height="content", column_config=widths, name=name)
+    write.table(values.round(3), height="content", column_config=widths, name=name)
 
 
 def _matrix(rows: list[tuple[int, ...]] | list[list[int]] | tuple[tuple[int, ...], ...]) -> str:

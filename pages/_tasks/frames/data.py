@@ -8,10 +8,10 @@ from miii import cost, plots
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Frames, Task
-from miii.tasks.task import UNASKED
-from pages._kit import say
+from miii.tasks.task import NO_TARGET
+from pages._kit import write
 from pages._kit.cell import cell
-from pages._kit.inputs import number, train_fraction, whole
+from pages._kit.inputs import integer, number, train_fraction
 from pages._server import gate
 
 MOST = 400_000  # sequences that a small server has memory for
@@ -36,7 +36,7 @@ def blocks(low: int, high: int, frames: int, largest_step: int, train_fraction: 
 
 def page(name: str) -> None:
     """Everything below the choice of the task."""
-    say.text(INTRO)
+    write.text(INTRO)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         low = number("Low", 1_000, "low", "The first integer")
         high = number("High", 9_999, "high", "The last integer")
@@ -61,21 +61,21 @@ def page(name: str) -> None:
                 f"{MOST:,} sequences (got {config.high})."
             )
     except InputError as error:
-        say.error(error)
+        write.error(error)
         st.stop()
     gate.check(cost.data(config), "This data set")
     task = built(config)
     total, ends = len(task.labels), int(task.labels.sum())
     with st.container(horizontal=True):
-        say.metric("Sequences", f"{total:,}", border=True, help="Those with integers on both sides are left out")
-        say.metric("For training", f"{config.n_train:,}", border=True)
-        say.metric("For testing", f"{total - config.n_train:,}", border=True)
-        say.metric("End in a prime", f"{ends / total:.1%}", border=True, help=f"{ends:,} of them")
-        say.metric("Tokens", f"{task.d_vocab}", border=True, help="The two labels, the digits, the conditions")
-    say.header("A sequence", anchor="sequence")
-    row = whole("Sequence", 0, total - 1, 0, "sequence", f"0 to {total - 1}, ascending by integer", width=160) or 0
+        write.metric("Sequences", f"{total:,}", border=True, help="Those with integers on both sides are left out")
+        write.metric("For training", f"{config.n_train:,}", border=True)
+        write.metric("For testing", f"{total - config.n_train:,}", border=True)
+        write.metric("End in a prime", f"{ends / total:.1%}", border=True, help=f"{ends:,} of them")
+        write.metric("Tokens", f"{task.d_vocab}", border=True, help="The two labels, the digits, the conditions")
+    write.header("A sequence", anchor="sequence")
+    row = integer("Sequence", 0, total - 1, 0, "sequence", f"0 to {total - 1}, ascending by integer", width=160) or 0
     sequence(task, row)
-    say.header("Who trains?", anchor="split")
+    write.header("Who trains?", anchor="split")
     cell(
         blocks,
         low=config.low,
@@ -85,7 +85,7 @@ def page(name: str) -> None:
         train_fraction=config.train_fraction,
         seed=config.seed,
         alt="Blocks of integers that train and that are held out.",
-        see=f"Blocks of {config.block} integers, four times what a sequence can span. A sequence trains if all of its integers stand in "
+        caption=f"Blocks of {config.block} integers, four times what a sequence can span. A sequence trains if all of its integers stand in "
         "blocks that train, and is tested if none does: no integer of a test sequence occurs in training.",
     )
 
@@ -95,19 +95,19 @@ def sequence(task: Task, row: int) -> None:
     assert task.frame is not None
     assert task.next_tokens is not None
     tokens, following = task.tokens[row].tolist(), task.next_tokens[row].tolist()
-    say.table(
+    write.table(
         pd.DataFrame(
             {
                 "frame": [i // task.frame for i in range(task.n_ctx)],
                 "slot": [i % task.frame for i in range(task.n_ctx)],
                 "token": [task.token_names[token] for token in tokens],
-                "asked next": ["" if token == UNASKED else task.token_names[token] for token in following],
+                "asked next": ["" if token == NO_TARGET else task.token_names[token] for token in following],
             }
         ),
         name="sequence-as-tokens",
     )
     first, step, last = (int(task.facts[name][row]) for name in ("first", "step", "last"))
-    say.text(
+    write.text(
         f"From {first} to {last} in steps of {step}; the last label, **{task.token_names[task.labels[row]]}**, is asked and not shown. "
         "The digits of the first frame cannot be known, and conditions are given: neither counts. This sequence is in the "
         f"**{'train' if task.train_mask[row] else 'test'}** split."

@@ -12,9 +12,9 @@ from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Task
 from miii.tasks.miu import MIU, Step
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell
-from pages._kit.inputs import number, train_fraction, whole
+from pages._kit.inputs import integer, number, train_fraction
 from pages._server import gate
 
 LONGEST, MOST = 120, 50_000  # letters, and strings, that a small server has memory for
@@ -59,7 +59,7 @@ def shortest(string: str) -> tuple[Step, ...] | None:
 
 def page(name: str) -> None:
     """Everything below the choice of the task."""
-    say.text(INTRO)
+    write.text(INTRO)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         longest = number("Longest trained", 24, "longest", "Letters after M of the longest string in training")
         longest_test = number("Longest tested", 36, "longest_test", f"Letters after M, at most {LONGEST}")
@@ -74,35 +74,35 @@ def page(name: str) -> None:
                 f"(got {config.longest_test} and {config.n})."
             )
     except InputError as error:
-        say.error(error)
+        write.error(error)
         st.stop()
     gate.check(cost.data(config), "This data set")
     task = built(config)
     strings, theorem = len(task.labels), int(task.labels.sum())
     with st.container(horizontal=True):
-        say.metric("Strings", f"{strings:,}", border=True)
-        say.metric("Theorems", f"{theorem / strings:.1%}", border=True, help=f"{theorem:,} of them")
-        say.metric("For training", f"{config.n_train:,}", border=True)
-        say.metric("For testing", f"{strings - config.n_train:,}", border=True)
-        say.metric("Longer, only tested", f"{strings - config.n:,}", border=True)
-    say.header("Does length give it away?", anchor="balance")
+        write.metric("Strings", f"{strings:,}", border=True)
+        write.metric("Theorems", f"{theorem / strings:.1%}", border=True, help=f"{theorem:,} of them")
+        write.metric("For training", f"{config.n_train:,}", border=True)
+        write.metric("For testing", f"{strings - config.n_train:,}", border=True)
+        write.metric("Longer, only tested", f"{strings - config.n:,}", border=True)
+    write.header("Does length give it away?", anchor="balance")
     given: dict[str, Any] = {"longest": config.longest, "longest_test": config.longest_test, "n": config.n}
     cell(
         theorems,
         **given,
         seed=config.seed,
         alt="Stacked bars: theorems and others.",
-        see="About half of the strings of every length are theorems, and all are well-formed, so neither length nor syntax helps. "
+        caption="About half of the strings of every length are theorems, and all are well-formed, so neither length nor syntax helps. "
         "The number of I's decides, and only modulo 3.",
     )
-    say.header("Who trains?", anchor="split")
+    write.header("Who trains?", anchor="split")
     cell(
         string_split,
         **given,
         train_fraction=config.train_fraction,
         seed=config.seed,
         alt="Stacked bars: training and test strings of each length.",
-        see=f"Strings of more than {config.longest} letters are never trained on.",
+        caption=f"Strings of more than {config.longest} letters are never trained on.",
     )
     tape(task)
     derive()
@@ -110,17 +110,17 @@ def page(name: str) -> None:
 
 def tape(task: Task) -> None:
     """A chosen string as the network sees it."""
-    say.header("A string on its tape", anchor="tape")
+    write.header("A string on its tape", anchor="tape")
     last = len(task.labels) - 1
     row = (
-        whole("String number", 0, last, 0, "string_number", f"0 to {last}; the longest come last", 160, linked=False)
+        integer("String number", 0, last, 0, "string_number", f"0 to {last}; the longest come last", 160, linked=False)
         or 0
     )
     names = [task.token_names[token] for token in task.tokens[row].tolist()]
     st.code(" ".join(names), language=None, wrap_lines=True)
     count, answer = int(task.facts["I"][row]), "a **theorem**" if task.labels[row] else "**no theorem**"
     string = "".join(name for name in names if name in "MIU")
-    say.text(
+    write.text(
         f"`{string}` has {task.facts['length'][row]} letters after M, of which {count} are I: {count} mod 3 = {count % 3}, so it "
         f"is {answer}. It is in the **{'train' if task.train_mask[row] else 'test'}** split. Blanks (·) between the letters let "
         "every place of the tape be met in training; the answer is read at ?."
@@ -129,7 +129,7 @@ def tape(task: Task) -> None:
 
 def derive() -> None:
     """Whether a string is a theorem, and how."""
-    say.header("Derive one yourself", anchor="derive")
+    write.header("Derive one yourself", anchor="derive")
     asked = st.text_input(
         "M followed by",
         "UIIUIIU",
@@ -140,21 +140,21 @@ def derive() -> None:
         help="A string of the letters I and U; upper or lower case",
     )
     string = "M" + asked.strip().upper().removeprefix("M")
-    shown = say.escaped(string)
+    shown = write.escaped(string)
     count = string.count("I")
     try:
         found = shortest(string) if count % 3 else None
     except InputError as error:
-        say.error(error)
+        write.error(error)
         st.stop()
     if count % 3 == 0:
-        say.text(
+        write.text(
             f"**{shown} is no theorem.** It has {count} I's, which 3 divides, and no rule leads there: the number of I's begins "
             "at 1, and neither doubling nor taking 3 away makes 3 divide it."
         )
         return
     how = "the shortest, by search" if found else "made by rule, as a search would have to look at too many strings"
     steps = found or analysis.miu.derivation(string)
-    say.text(f"**{shown} is a theorem.** It has {count} I's, and {count} mod 3 = {count % 3}. A derivation ({how}):")
+    write.text(f"**{shown} is a theorem.** It has {count} I's, and {count} mod 3 = {count % 3}. A derivation ({how}):")
     rows = [{"step": i, "rule": s.rule, "what it does": RULES[s.rule], "string": s.string} for i, s in enumerate(steps)]
-    say.table(pd.DataFrame(rows), name="derivation")
+    write.table(pd.DataFrame(rows), name="derivation")

@@ -12,7 +12,7 @@ from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import MIU
 from miii.tasks.miu import is_theorem
-from pages._kit import links, say
+from pages._kit import links, write
 from pages._kit.cell import cell
 from pages._parts.follow import steps
 
@@ -30,7 +30,7 @@ def evidence_by_letter(name: str, step: int, string: str) -> Chart:
 
 def page(run: Run, task: MIU, step: int) -> None:
     """One string, letter by letter."""
-    say.text(
+    write.text(
         "Type a string and follow it through the network, station by station, to its verdict: can it be derived in the MIU puzzle? "
         "It can unless 3 divides the number of its I's; nobody has told the network."
     )
@@ -58,24 +58,24 @@ def page(run: Run, task: MIU, step: int) -> None:
     try:
         tape = task.encode(string)
     except InputError as error:
-        say.error(error)
+        write.error(error)
         st.stop()
     shown = " ".join(built.token_names[token] for token in tape)
-    said = analysis.follow.predict(steps.through(run.name, step, shown).logits[built.logits_of(built.name)])
+    said = analysis.follow.predict(steps.forward_pass(run.name, step, shown).logits[built.logits_of(built.name)])
     count, truth = string.count("I"), int(is_theorem(string))
     with st.container(horizontal=True):
-        say.metric("It says", WORDS[said.answer], border=True, help="The answer of the larger of its two logits")
-        say.metric("The truth", WORDS[truth], border=True, help="By the number of I's")
-        say.metric("I's", count, border=True, help=f"{count} = 3 · {count // 3} + {count % 3}")
-        say.metric("Sure by", f"{said.probability[said.answer]:.1%}", border=True, help="The softmax probability")
+        write.metric("It says", WORDS[said.answer], border=True, help="The answer of the larger of its two logits")
+        write.metric("The truth", WORDS[truth], border=True, help="By the number of I's")
+        write.metric("I's", count, border=True, help=f"{count} = 3 · {count // 3} + {count % 3}")
+        write.metric("Sure by", f"{said.probability[said.answer]:.1%}", border=True, help="The softmax probability")
 
-    say.header("1 · What it is shown", anchor="tokens")
+    write.header("1 · What it is shown", anchor="tokens")
     longer = (
         ""
         if len(string) - 1 <= task.longest
         else f" It trained on strings of up to {task.longest}; this one is longer."
     )
-    say.text(
+    write.text(
         f"`{shown}`: a tape of {len(tape)} **tokens**. Its {len(string) - 1} letters stand at places drawn at random, as in training, with blanks "
         f"(·) between them, and “?” asks.{longer}"
     )
@@ -84,14 +84,14 @@ def page(run: Run, task: MIU, step: int) -> None:
     links.to("attention", "Attention shows it on average", ":material/arrow_forward:")
     what = "the evidence, the logit of theorem less that of none"
     steps.neurons(run, step, shown, built.name, 1, 0, what)
-    say.header("4 · What it says", anchor="says")
+    write.header("4 · What it says", anchor="says")
     evidence = float(said.logits[1] - said.logits[0])
-    say.text(
+    write.text(
         f"What all parts have written is added up to two **logits**. That of theorem is {abs(evidence):.2f} "
         f"{'above' if evidence > 0 else 'below'} that of none, so it says **{WORDS[said.answer]}**."
     )
-    say.header("5 · Who argued for it", anchor="argued")
-    say.text(
+    write.header("5 · Who argued for it", anchor="argued")
+    write.text(
         "The letters did, one by one. Here the network is asked anew after each: a network that counts modulo 3 changes its mind at "
         "every third I and back at the next, and a U changes nothing."
     )
@@ -105,7 +105,7 @@ def page(run: Run, task: MIU, step: int) -> None:
         step=step,
         string=string,
         alt=f"Evidence for theorem after each of {len(by_letter)} letters.",
-        see=f"The last is {by_letter[-1]:.2f}. Above the dashed line it says theorem. It is right about {right} of the {len(by_letter)} beginnings of this string; the colour is the truth.",
+        caption=f"The last is {by_letter[-1]:.2f}. Above the dashed line it says theorem. It is right about {right} of the {len(by_letter)} beginnings of this string; the color is the truth.",
     )
     links.to("sieve", "Sieve asks whether it counts modulo 3 over all strings", ":material/arrow_forward:")
 

@@ -9,62 +9,62 @@ from miii import ModularAddition, analysis, plots
 from miii.plots.heatmap import CELL
 from miii.plots.style import Chart
 from miii.runs import Run
-from pages._kit import links, say
+from pages._kit import links, write
 from pages._kit.cell import cell, shared
-from pages._kit.inputs import choose_pair, whole
+from pages._kit.inputs import choose_pair, integer
 from pages._parts.attention import matrices, patterns
 from pages._tasks.modular.checks import small_enough
 
 
 @shared
-def looked(name: str, step: int, layer: int) -> analysis.attention.OverInputs:
+def attention_to_inputs(name: str, step: int, layer: int) -> analysis.attention.OverInputs:
     run = miii.runs.open(name)
     return analysis.attention.over_inputs(run.model(step), run.task().tokens, layer)
 
 
 @shared
-def rhythm(name: str, step: int, layer: int) -> analysis.attention.Rhythm:
+def periodicity(name: str, step: int, layer: int) -> analysis.attention.Periodicity:
     run = miii.runs.open(name)
     over = analysis.attention.over_inputs(run.model(step), run.task().tokens, layer)
-    return analysis.attention.rhythm(over)
+    return analysis.attention.periodicity(over)
 
 
 def over_inputs(name: str, step: int, layer: int, head: int, key: int) -> Chart:
     p = miii.runs.open(name).task().d_vocab_out
-    weight = looked(name, step, layer).weight[head, key]
+    weight = attention_to_inputs(name, step, layer).weight[head, key]
     return plots.over_inputs(weight.view(p, p), head, "ab"[key])
 
 
 @shared
-def answered(name: str, step: int, example: int) -> int:
+def predicted_answer(name: str, step: int, example: int) -> int:
     run = miii.runs.open(name)
     return int(miii.answer(run.model(step), run.task().tokens[example][None]))
 
 
-def in_words(rhythm: analysis.attention.Rhythm, head: int, key: int) -> str:
+def in_words(periodicity: analysis.attention.Periodicity, head: int, key: int) -> str:
     """What is to be said of the spectrum of one head's attention to one key."""
-    single = rhythm.single()[head, key]
+    single = periodicity.single()[head, key]
     if not single.any():
-        return "The weight is the same for all pairs, so there is no rhythm to find."
+        return "The weight is the same for all pairs, so there is no periodicity to find."
     return (
-        f"The weight deviates from its mean by {rhythm.deviation[head, key]:.2g}. {rhythm.of_a()[head, key]:.0%} of the "
-        f"variance depends on $a$ alone, {rhythm.of_b()[head, key]:.0%} on $b$ alone, the rest on both. {matrices.strongest(single)}"
+        f"The weight deviates from its mean by {periodicity.deviation[head, key]:.2g}. {periodicity.of_a()[head, key]:.0%} of the "
+        f"variance depends on $a$ alone, {periodicity.of_b()[head, key]:.0%} on $b$ alone, the rest on both. {matrices.strongest(single)}"
     )
 
 
 def attention_spectrum(name: str, step: int, layer: int, head: int, key: int) -> Chart:
-    power = rhythm(name, step, layer).power[head, key]
+    power = periodicity(name, step, layer).power[head, key]
     return plots.attention_spectrum(power, head, "ab"[key])
 
 
 @shared
-def without_heads(name: str, step: int, kind: analysis.ablation.Kind) -> analysis.ablation.Ablations:
+def ablated_heads(name: str, step: int, kind: analysis.ablation.Kind) -> analysis.ablation.Ablations:
     run = miii.runs.open(name)
     return analysis.ablation.heads(run.model(step), run.task(), kind)
 
 
-def silenced(name: str, step: int, kind: analysis.ablation.Kind) -> Chart:
-    return plots.ablation(without_heads(name, step, kind))
+def head_ablation(name: str, step: int, kind: analysis.ablation.Kind) -> Chart:
+    return plots.ablation(ablated_heads(name, step, kind))
 
 
 def show(run: Run, task: ModularAddition, step: int) -> None:
@@ -76,28 +76,28 @@ def show(run: Run, task: ModularAddition, step: int) -> None:
     if run.config.model.plain:
         matrices.show(run, step, layer, head)
     else:
-        say.info(
+        write.info(
             f"What a head looks for and what it writes cannot be read off the matrices of {run.name}, and its logits are no sum of "
             f"what the parts wrote: its blocks are {run.config.model.block}. What follows holds for it as well.",
             icon="info",
         )
-    without(run, step)
+    show_ablations(run, step)
 
 
 def one_input(run: Run, step: int, p: int) -> int:
     """The pattern of a chosen pair; returns the chosen layer."""
-    say.header("One input", anchor="input")
+    write.header("One input", anchor="input")
     with st.container(horizontal=True, gap="medium"):
-        a = whole("a", 0, p - 1, min(5, p - 1), "a", "The first operand") or 0
-        b = whole("b", 0, p - 1, min(8, p - 1), "b", "The second operand") or 0
+        a = integer("a", 0, p - 1, min(5, p - 1), "a", "The first operand") or 0
+        b = integer("b", 0, p - 1, min(8, p - 1), "b", "The second operand") or 0
         layer = patterns.choose_layer(run.config.model.n_layers)
     example = a * p + b
-    answer = answered(run.name, step, example)
+    answer = predicted_answer(run.name, step, example)
     truth = int(run.task().labels[example])
     verdict = "right" if answer == truth else f"wrong, it is {truth}"
     split = "train" if run.task().train_mask[example] else "test"
     known = f"This pair is in the {split} split." if run.task().split_known else "Which pairs trained it is unknown."
-    say.text(f"At step {step} the network answers **{answer}** for ({a}, {b}): {verdict}. {known}")
+    write.text(f"At step {step} the network answers **{answer}** for ({a}, {b}): {verdict}. {known}")
     patterns.show_pattern(run, step, example, layer)
 
     links.to("try", "Follow this pair through the whole network", ":material/route:")
@@ -106,7 +106,7 @@ def one_input(run: Run, step: int, p: int) -> int:
 
 def all_inputs(run: Run, step: int, layer: int) -> int:
     """One head's attention over all pairs, and its spectrum; returns the chosen head."""
-    say.header("All inputs", anchor="inputs")
+    write.header("All inputs", anchor="inputs")
     head = st.segmented_control(
         "Head",
         range(run.config.model.n_heads),
@@ -129,13 +129,13 @@ def all_inputs(run: Run, step: int, layer: int) -> int:
                 pick=(CELL, choose_pair),
                 alt=f"Attention of head {head} from = to {'ab'[key]} for every pair of operands.",
             )
-    say.caption(
+    write.caption(
         "Every cell is one input (a, b); a click on it looks at that input above. Stripes along one axis: the weight follows one operand alone. That they repeat: it "
-        "follows it in a rhythm, as it would by reading the operand's angles on the circles of the Fourier page."
+        "follows it in a periodicity, as it would by reading the operand's angles on the circles of the Fourier page."
     )
 
-    say.header("In which rhythm does it look?", anchor="rhythm")
-    say.text(
+    write.header("In which periodicity does it look?", anchor="periodicity")
+    write.text(
         "Products of a wave in $a$ and a wave in $b$ add up to any picture above. If the head reads angles on a few circles, "
         "few of them are needed: in the first column waves in $a$ alone, in the first row waves in $b$ alone."
     )
@@ -149,28 +149,28 @@ def all_inputs(run: Run, step: int, layer: int) -> int:
                 key=key,
                 width="content",
                 alt=f"Share of the variance of head {head}'s attention to {'ab'[key]} by the frequencies of a and b.",
-                see=in_words(rhythm(run.name, step, layer), head, key),
+                caption=in_words(periodicity(run.name, step, layer), head, key),
             )
     return head
 
 
 def side_by_side(run: Run, step: int, layer: int) -> None:
     """The mean attention of every head."""
-    say.header("Heads side by side", anchor="heads")
-    means = looked(run.name, step, layer).mean().tolist()
-    say.table(
+    write.header("Heads side by side", anchor="heads")
+    means = attention_to_inputs(run.name, step, layer).mean().tolist()
+    write.table(
         [{"head": h, "to a": to_a, "to b": to_b, "to =": to_end} for h, (to_a, to_b, to_end) in enumerate(means)],
         width="content",
         column_config={name: st.column_config.NumberColumn(format="percent") for name in ("to a", "to b", "to =")},
         name="heads",
     )
-    say.caption("Mean attention from “=” over all pairs. The table's own toolbar searches and downloads it.")
+    write.caption("Mean attention from “=” over all pairs. The table's own toolbar searches and downloads it.")
 
 
-def without(run: Run, step: int) -> None:
+def show_ablations(run: Run, step: int) -> None:
     """The loss without each head."""
-    say.header("What if a head falls silent?", anchor="silence")
-    say.text(
+    write.header("What if a head falls silent?", anchor="silence")
+    write.text(
         "To see whether the network needs a head, put something else in the place of what it found. **zero** takes away all that "
         "it writes; its **mean** over all pairs only what it says of this one; an **interchange** puts in what it found for "
         "another pair with another answer, and so misleads."
@@ -187,17 +187,17 @@ def without(run: Run, step: int) -> None:
     )
     kind = kind or "mean"
 
-    found = without_heads(run.name, step, kind)
+    found = ablated_heads(run.name, step, kind)
     listed = [
         f"without head {found.names[i]} it is {found.loss[i]:.3g} nats with {found.accuracy[i]:.1%} right"
         for i in (int(found.loss.argmax()), int(found.loss.argmin()))
     ]
     cell(
-        silenced,
+        head_ablation,
         name=run.name,
         step=step,
         kind=kind,
         alt="Loss of the network with each of its heads silenced in turn, beside that of the whole network.",
-        see=f"Over all pairs the whole network's loss is {found.baseline_loss:.3g} nats, with {found.baseline_accuracy:.1%} of the "
+        caption=f"Over all pairs the whole network's loss is {found.baseline_loss:.3g} nats, with {found.baseline_accuracy:.1%} of the "
         f"answers right; {f'{listed[0]} (the most), {listed[1]} (the least)' if len(found.names) > 1 else listed[0]}.",
     )

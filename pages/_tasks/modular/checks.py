@@ -6,7 +6,7 @@ from miii.errors import InputError
 from miii.runs import Run
 from pages._kit.run_picker import refuse
 from pages._server.settings import LIMIT
-from pages._tasks.checks import run_on
+from pages._tasks.checks import run_of_kind
 
 
 def modular_run(shows: str) -> tuple[Run, ModularAddition]:
@@ -15,7 +15,7 @@ def modular_run(shows: str) -> tuple[Run, ModularAddition]:
     Args:
         shows: what the page shows, as in "This page shows ... of a network".
     """
-    return run_on(ModularAddition, f"{shows} of a network that calculates with pairs of numbers modulo p")
+    return run_of_kind(ModularAddition, f"{shows} of a network that calculates with pairs of numbers modulo p")
 
 
 def all_pairs(run: Run, task: ModularAddition) -> int:

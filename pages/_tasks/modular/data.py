@@ -9,7 +9,7 @@ from miii.errors import InputError
 from miii.expression import parse
 from miii.plots.style import Chart
 from miii.tasks import Task
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell
 from pages._kit.inputs import number
 from pages._server.settings import LIMIT
@@ -21,7 +21,7 @@ FORMULAS = {
     "mul": r"c = a \cdot b \bmod p",
     "quadratic": r"c = a^2 + ab + b^2 \bmod p",
     "shuffled": r"c = (a + b \bmod p)\ \text{of a randomly chosen other pair}",
-    "relabelled": r"c = \pi\left(\pi^{-1}(a) + \pi^{-1}(b) \bmod p\right)\ \text{for a random renaming}\ \pi",
+    "relabeled": r"c = \pi\left(\pi^{-1}(a) + \pi^{-1}(b) \bmod p\right)\ \text{for a random renaming}\ \pi",
 }
 
 INTRO = """
@@ -71,7 +71,7 @@ def class_balance(
 
 def page(operation: str) -> None:
     """Everything below the choice of the task."""
-    say.text(INTRO)
+    write.text(INTRO)
     expression = type_expression() if operation == "expr" else None
     with st.container(horizontal=True, gap="medium"):
         p = number("p", 113, "p", f"The modulus, 2 to {LIMIT}")
@@ -103,19 +103,19 @@ def page(operation: str) -> None:
             seed=seed,
         )
     except InputError as error:
-        say.error(error)
+        write.error(error)
         st.stop()
 
     task, p, seed = built(config), config.p, config.seed
-    say.latex(FORMULAS[operation] if expression is None else f"c = {parse(expression).latex()}")
+    write.latex(FORMULAS[operation] if expression is None else f"c = {parse(expression).latex()}")
     with st.container(horizontal=True):
-        say.metric("Pairs", f"{len(task.labels):,}", border=True, help="p squared")
-        say.metric("For training", f"{config.n_train:,}", border=True)
-        say.metric("For testing", f"{len(task.labels) - config.n_train:,}", border=True)
-        say.metric("Tokens", f"{task.d_vocab:,}", border=True, help="The numbers 0 .. p - 1 and “=”")
+        write.metric("Pairs", f"{len(task.labels):,}", border=True, help="p squared")
+        write.metric("For training", f"{config.n_train:,}", border=True)
+        write.metric("For testing", f"{len(task.labels) - config.n_train:,}", border=True)
+        write.metric("Tokens", f"{task.d_vocab:,}", border=True, help="The numbers 0 .. p - 1 and “=”")
 
     values = config.model_dump(exclude={"kind"})
-    say.header("Every pair", anchor="pairs")
+    write.header("Every pair", anchor="pairs")
     left, right = st.columns(2)
     with left:
         cell(
@@ -123,37 +123,37 @@ def page(operation: str) -> None:
             **values,
             width="content",
             alt=f"Grid of {p} by {p} pairs; {config.n_train} training pairs are marked, scattered at random.",
-            see="The seed scatters the training pairs over the whole table.",
+            caption="The seed scatters the training pairs over the whole table.",
         )
     with right:
         cell(
             answers,
             **values,
             width="content",
-            alt=f"Grid of {p} by {p} answers, coloured by c.",
-            see="What there is to be found. Addition is a band that runs around a doughnut.",
+            alt=f"Grid of {p} by {p} answers, colored by c.",
+            caption="What there is to be found. Addition is a band that runs around a doughnut.",
         )
 
-    say.header("How a pair becomes tokens", anchor="tokens")
+    write.header("How a pair becomes tokens", anchor="tokens")
     row = st.slider("Pair number", 0, len(task.labels) - 1, min(5 * p + 8, len(task.labels) - 1), help="a p + b")
     a, b = divmod(row, p)
-    say.text(
+    write.text(
         f"The pair **({a}, {b})** is shown as the three tokens `{table(config).tokens[row]}`, whose numbers are "
         f"`{task.tokens[row].tolist()}`. To the network these are three rows of a table of vectors and nothing else: it is not "
         f"told that 3 is one more than 2. The answer, read at the last token, is **{int(task.labels[row])}**; this pair is in "
         f"the **{table(config).split[row]}** split."
     )
 
-    say.header("Is any answer more common?", anchor="balance")
+    write.header("Is any answer more common?", anchor="balance")
     counts = task.labels.bincount(minlength=p)
     cell(
         class_balance,
         **values,
         alt="Stacked bars: how many training and test pairs have each answer.",
-        see=f"Each answer belongs to {counts.min()}{f' to {counts.max()}' if counts.max() > counts.min() else ''} of the pairs, so guessing the commonest one is right in "
+        caption=f"Each answer belongs to {counts.min()}{f' to {counts.max()}' if counts.max() > counts.min() else ''} of the pairs, so guessing the commonest one is right in "
         f"{counts.max() / len(task.labels):.1%} of them.",
     )
 
-    say.header("The table", anchor="table")
-    say.table(table(config), height=320, name="pairs")
-    say.caption("Hover for the table's own toolbar: search, download as CSV, full screen.")
+    write.header("The table", anchor="table")
+    write.table(table(config), height=320, name="pairs")
+    write.caption("Hover for the table's own toolbar: search, download as CSV, full screen.")

@@ -8,9 +8,9 @@ import miii
 from miii import ModularAddition, analysis
 from miii.expression import in_words
 from miii.runs import Run
-from pages._kit import links, say
+from pages._kit import links, write
 from pages._kit.cell import shared
-from pages._kit.inputs import whole
+from pages._kit.inputs import integer
 from pages._parts.follow import steps
 from pages._tasks.modular.checks import small_enough
 
@@ -24,7 +24,7 @@ def wrong(name: str, step: int) -> list[int]:
 def page(run: Run, task: ModularAddition, step: int) -> None:
     """One pair, from its tokens to the frequencies that argued for the answer."""
     p = small_enough(run, task)
-    say.text(
+    write.text(
         "Type a pair of numbers and follow it through the network, station by station, to the answer. Every number below is of this one "
         "pair; the links lead to where a part is taken apart over all pairs."
     )
@@ -33,13 +33,13 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     a, b = divmod(example, p)
     shown = " ".join(built.token_names[token] for token in built.tokens[example])
     truth = int(built.labels[example])
-    found = steps.through(run.name, step, shown)
+    found = steps.forward_pass(run.name, step, shown)
     said = analysis.follow.predict(found.logits)
     _verdict(said, truth, step)
 
-    say.header("1 · What it is shown", anchor="tokens")
+    write.header("1 · What it is shown", anchor="tokens")
     side = "trained it" if built.train_mask[example] else "was held out, so it has never seen the answer"
-    say.text(
+    write.text(
         f"`{shown}`: three **tokens**. To the network a token is a name without a meaning, not a number: it has a vector of "
         f"{run.config.model.d_model} numbers for each, and another for each place. "
         + (f"This pair {side}." if built.split_known else "Which pairs trained it is unknown.")
@@ -49,8 +49,8 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     links.to("attention", "Attention takes the heads apart", ":material/arrow_forward:", a=a, b=b)
     steps.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {said.answer} above the mean")
     links.to("neurons", "Neurons shows all of them over all pairs", ":material/arrow_forward:")
-    say.header("4 · What it says", anchor="says")
-    say.text(
+    write.header("4 · What it says", anchor="says")
+    write.text(
         "What all parts have written is added up: a **logit** for every possible answer. The largest is the answer."
     )
     steps.logits(run, step, shown, built.name, truth)
@@ -63,8 +63,8 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
 def _choose(run: Run, step: int, p: int) -> int:
     missed = wrong(run.name, step)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        a = whole("a", 0, p - 1, min(5, p - 1), "a", f"The first operand, 0 to {p - 1}") or 0
-        b = whole("b", 0, p - 1, min(8, p - 1), "b", f"The second operand, 0 to {p - 1}") or 0
+        a = integer("a", 0, p - 1, min(5, p - 1), "a", f"The first operand, 0 to {p - 1}") or 0
+        b = integer("b", 0, p - 1, min(8, p - 1), "b", f"The second operand, 0 to {p - 1}") or 0
         st.button(
             "Another pair",
             icon=":material/casino:",
@@ -90,9 +90,9 @@ def _take(examples: "range | list[int]", p: int) -> None:
 def _verdict(said: analysis.follow.Prediction, truth: int, step: int) -> None:
     right = said.answer == truth
     with st.container(horizontal=True):
-        say.metric("It answers", said.answer, border=True, help=f"The answer of the largest logit at step {step}")
-        say.metric("The truth", truth, border=True, help="What the task says")
-        say.metric("It is", "right" if right else "wrong", border=True, help="Whether the two agree")
-        say.metric(
+        write.metric("It answers", said.answer, border=True, help=f"The answer of the largest logit at step {step}")
+        write.metric("The truth", truth, border=True, help="What the task says")
+        write.metric("It is", "right" if right else "wrong", border=True, help="Whether the two agree")
+        write.metric(
             "Sure by", f"{said.probability[said.answer]:.1%}", border=True, help="The softmax probability of its answer"
         )

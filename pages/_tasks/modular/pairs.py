@@ -11,7 +11,7 @@ from miii.runs import Run
 from pages._kit import links
 from pages._kit.cell import cell
 from pages._kit.draw import draw
-from pages._kit.inputs import choose_pair, whole
+from pages._kit.inputs import choose_pair, integer
 from pages._server.settings import LIMIT
 
 
@@ -36,11 +36,11 @@ def show(run: Run, task: miii.ModularAddition, step: int) -> None:
         width="content",
         pick=(CELL, choose_pair),
         alt=f"Grid of all {p} by {p} pairs: which are answered right{splits}.",
-        see="A click on a pair, or its numbers below, chooses one to be looked at closely.",
+        caption="A click on a pair, or its numbers below, chooses one to be looked at closely.",
     )
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        a = whole("a", 0, p - 1, min(5, p - 1), "a", "The first operand of a pair to look at", width=110) or 0
-        b = whole("b", 0, p - 1, min(8, p - 1), "b", "The second operand", width=110) or 0
+        a = integer("a", 0, p - 1, min(5, p - 1), "a", "The first operand of a pair to look at", width=110) or 0
+        b = integer("b", 0, p - 1, min(8, p - 1), "b", "The second operand", width=110) or 0
         links.to("try", f"Follow ({a}, {b}) through the network", ":material/route:")
 
 

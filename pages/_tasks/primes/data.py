@@ -15,9 +15,9 @@ from miii import analysis, cost, numbers, plots
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks.primes import PRESETS, Primes
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell
-from pages._kit.inputs import number, train_fraction, whole
+from pages._kit.inputs import integer, number, train_fraction
 from pages._kit.latex import product
 from pages._server import gate
 from pages._tasks.primes import pictures
@@ -152,7 +152,7 @@ def choose() -> Primes:
             leading_zeros=zeros,
         )
     except InputError as error:
-        say.error(error)
+        write.error(error)
         st.stop()
 
 
@@ -163,7 +163,7 @@ def choice(label: str, field: str, says: str) -> str:
 
 def page(name: str) -> None:
     """Everything below the choice of the task."""
-    say.text(INTRO)
+    write.text(INTRO)
     task = choose()
     gate.check(cost.data(task), "This data set")
     chosen = {
@@ -173,33 +173,33 @@ def page(name: str) -> None:
     parts, given_away = counts(miii.Primes(**chosen))
     total, primes = int(parts.sum()), int(parts[:, 1].sum())
     with st.container(horizontal=True):
-        say.metric("Integers", f"{total:,}", border=True, help=f"From {task.low:,} to {task.high:,}")
-        say.metric("Primes", f"{primes:,}", border=True, help=f"{primes / total:.2%} of them")
+        write.metric("Integers", f"{total:,}", border=True, help=f"From {task.low:,} to {task.high:,}")
+        write.metric("Primes", f"{primes:,}", border=True, help=f"{primes / total:.2%} of them")
         for part, count in zip(("For training", "For validation", "For testing"), parts.sum(1), strict=True):
-            say.metric(part, f"{count:,}", border=True)
-        say.metric("Tokens", f"{len(task.token_names):,}", border=True, help="The digits, “?” and perhaps a blank")
+            write.metric(part, f"{count:,}", border=True)
+        write.metric("Tokens", f"{len(task.token_names):,}", border=True, help="The digits, “?” and perhaps a blank")
     table_1()
     as_tokens(task)
     pictures.section(task)
-    say.header("Does the last digit say it?", anchor="last-digit")
+    write.header("Does the last digit say it?", anchor="last-digit")
     cell(
         last_digits,
         **chosen,
         alt=f"Stacked bars: composites and primes by their last digit in base {task.base}.",
-        see=f"{given_away:.1%} of the composites end in a digit that has a factor in common with {task.base}. Whoever looks at "
+        caption=f"{given_away:.1%} of the composites end in a digit that has a factor in common with {task.base}. Whoever looks at "
         f"the last digit alone tells primes from composites with a ROC AUC of about {0.5 + given_away / 2:.3f}; the rest "
         "takes addition.",
     )
-    say.header("Who trains?", anchor="split")
+    write.header("Who trains?", anchor="split")
     cell(the_split, **chosen, width="content", alt=f"The {total:,} integers in training, validation and test.")
-    say.caption(
+    write.caption(
         f"Split “{task.split}”. In the picture the integers ascend row by row; where a cell stands for several, it has their "
-        "mixed colour. No step is taken on the validation part: it says when to stop."
+        "mixed color. No step is taken on the validation part: it says when to stop."
     )
-    say.header("The data set", anchor="table")
-    say.table(beginning(task), height=320, name="first-integers")
+    write.header("The data set", anchor="table")
+    write.table(beginning(task), height=320, name="first-integers")
     name = f"primes-{task.low}-{task.high}-base-{task.base}"
-    say.caption(
+    write.caption(
         f"The first {min(SHOWN, total):,} of {total:,} rows. spf is the smallest prime factor, digit_i the coefficient of "
         f"{task.base} to the power i. The files have all rows; a million takes a second or two."
     )
@@ -219,15 +219,15 @@ def page(name: str) -> None:
 
 def table_1() -> None:
     """Table 1 of the draft paper: its rows as printed, and any other."""
-    say.header("Table 1 of the paper", anchor="table-1")
-    say.text(
+    write.header("Table 1 of the paper", anchor="table-1")
+    write.text(
         "Four integers a row, those that end in 1, 3, 7 and 9 (columns 0 to 3), and whether each is irreducible (columns 4 to "
         "7). These are its first two and its last two rows, as printed:"
     )
     rows = table_of_the_paper()
-    say.table(rows.iloc[[0, 1, -2, -1]], width=560, name="table-1")
-    row = whole("Row", 0, len(rows) - 1, 1000, "row", f"Any row of the table, 0 to {len(rows) - 1}")
-    say.table(rows.iloc[[row or 0]], width=560, name="table-1-row")
+    write.table(rows.iloc[[0, 1, -2, -1]], width=560, name="table-1")
+    row = integer("Row", 0, len(rows) - 1, 1000, "row", f"Any row of the table, 0 to {len(rows) - 1}")
+    write.table(rows.iloc[[row or 0]], width=560, name="table-1-row")
 
 
 @st.cache_data(show_spinner=False)
@@ -238,7 +238,7 @@ def table_of_the_paper() -> pd.DataFrame:
 
 def as_tokens(task: Primes) -> None:
     """A chosen integer as the network sees it."""
-    say.header("How an integer becomes tokens", anchor="tokens")
+    write.header("How an integer becomes tokens", anchor="tokens")
     most = task.base**task.width - 1
     n = st.number_input(
         "Integer",
@@ -252,11 +252,11 @@ def as_tokens(task: Primes) -> None:
     try:
         encoded = task.encode(np.array([n if n is not None else -1], dtype=np.int64))[0]
     except InputError as error:
-        say.error(error)
+        write.error(error)
         st.stop()
     places = range(task.width - 1, -1, -1)
     digits = numbers.digits(np.array([n]), task.base, task.width)[0]
-    say.table(
+    write.table(
         pd.DataFrame(
             {
                 "position": range(task.width + 1),
@@ -272,4 +272,4 @@ def as_tokens(task: Primes) -> None:
     said = f"is **not prime**: ${n} = {product(factors)}$" if n > 1 else "is neither prime nor composite"
     if factors == {n: 1} and n > 1:
         said = "is **prime**"
-    say.text(f"To the network these are {task.width + 1} rows of a table of vectors. {n} {said}.")
+    write.text(f"To the network these are {task.width + 1} rows of a table of vectors. {n} {said}.")

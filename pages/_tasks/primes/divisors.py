@@ -4,60 +4,60 @@ import streamlit as st
 
 import miii
 from miii import analysis, numbers, plots
-from miii.analysis.sieve import LEAST, LISTED, OTHERS, EvidenceByFactor, Suspect
+from miii.analysis.sieve import LEAST, LISTED, OTHERS, DivisorTest, EvidenceByFactor
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Primes
-from pages._kit import links, say
+from pages._kit import links, write
 from pages._kit.cell import cell, shared
 from pages._parts.follow import steps
 
 
 @shared
-def suspects(name: str, step: int) -> list[analysis.sieve.Suspect]:
+def divisor_tests(name: str, step: int) -> list[analysis.sieve.DivisorTest]:
     run = miii.runs.open(name, miii.Primes)
     model, task, config = run.model(step), run.task(), run.task_config
     fitted, held_out = (analysis.sieve.sum_of_split(model, task, config, side) for side in (True, False))
     moduli = analysis.sieve.sieved(config, analysis.sieve.LISTED)
-    found = [analysis.sieve.fit_suspect(model, fitted, held_out, q, moduli) for q in moduli]
+    found = [analysis.sieve.fit_divisor_test(model, fitted, held_out, q, moduli) for q in moduli]
     return [each for each in found if each is not None]
 
 
-def digit_walk(name: str, step: int, q: int, n: int) -> Chart:
+def digit_path(name: str, step: int, q: int, n: int) -> Chart:
     run = miii.runs.open(name, miii.Primes)
     config = run.task_config
-    suspect = next(each for each in suspects(name, step) if each.q == q)
+    divisor_test = next(each for each in divisor_tests(name, step) if each.q == q)
     one = analysis.sieve.sum_of(run.model(step), config, n)
     digits = [str(digit) for digit in one.symbol[0]]
-    return plots.digit_walk(suspect, suspect.path(one), digits, n)
+    return plots.digit_path(divisor_test, divisor_test.path(one), digits, n)
 
 
 def section(
     run: Run, task: Primes, step: int, n: int, found: analysis.follow.ForwardPass, others: EvidenceByFactor
 ) -> None:
     """Step 5: the divisors."""
-    say.header("5 · Which divisor it suspects", anchor="argued")
+    write.header("5 · Which divisor it suspects", anchor="argued")
     if task.residues:
         _asked(run, task, n, found)
-    say.text(
+    write.text(
         f"Attention adds up what each digit has to say, and the neurons judge the sum. To see what the sum says about a divisor $q$ alone, "
         f"{OTHERS} held-out integers without small factors are given **this integer's place modulo $q$**, and nothing else of it: does the evidence "
         "for their being prime fall? By as much as a multiple's place makes it fall?"
     )
     try:
         with st.spinner("Asking for each divisor …", show_time=True):
-            measured = suspects(run.name, step)
+            measured = divisor_tests(run.name, step)
             one = analysis.sieve.sum_of(run.model(step), task, n)
     except InputError as error:
-        say.info(f"That cannot be asked of {run.name}: {error}")
+        write.info(f"That cannot be asked of {run.name}: {error}")
         measured = []
     falls = {each.q: each.fall(run.model(step), one) for each in measured}
-    suspected = [each.q for each in measured if each.suspects(falls[each.q])]
-    say.text(_verdict(task, n, measured, falls, others))
+    suspected = [each.q for each in measured if each.predicts_multiple(falls[each.q])]
+    write.text(_verdict(task, n, measured, falls, others))
     if not measured:
         return
-    say.table(
+    write.table(
         [
             {
                 "q": each.q,
@@ -77,7 +77,7 @@ def section(
         },
         name="suspects",
     )
-    say.caption(
+    write.caption(
         f"In logits; medians over held-out integers. The AUC is the chance that a multiple's place makes the evidence fall further than another's: "
         f"from {LEAST} on, q counts as seen, and is suspected where the fall is nearer the multiples'. A place modulo a large q holds nearly all that digits say, so the evidence may fall at it "
         "without its telling multiples."
@@ -90,11 +90,11 @@ def _asked(run: Run, task: Primes, n: int, found: analysis.follow.ForwardPass) -
     built = run.task()
     says = {q: analysis.follow.predict(found.logits[built.logits_of(f"mod {q}")]) for q in task.residues}
     named = [q for q, said in says.items() if said.answer == 0]
-    say.text(
+    write.text(
         f"This network was also asked for n modulo {', '.join(map(str, task.residues))}. An answer of 0 says that q divides it: "
         f"**{', '.join(map(str, named)) or 'none of them'}**."
     )
-    say.table(
+    write.table(
         [
             {
                 "q": q,
@@ -111,10 +111,12 @@ def _asked(run: Run, task: Primes, n: int, found: analysis.follow.ForwardPass) -
     )
 
 
-def _verdict(task: Primes, n: int, measured: list[Suspect], falls: dict[int, float], others: EvidenceByFactor) -> str:
+def _verdict(
+    task: Primes, n: int, measured: list[DivisorTest], falls: dict[int, float], others: EvidenceByFactor
+) -> str:
     """What it suspects, beside the truth."""
     told = [q for q in numbers.factors(task.base) if n % q == 0 and others.separates(q)]
-    suspected = [each for each in measured if each.suspects(falls[each.q])]
+    suspected = [each for each in measured if each.predicts_multiple(falls[each.q])]
     seen = [each.q for each in measured if each.seen]
     parts = []
     if told:
@@ -139,7 +141,7 @@ def _verdict(task: Primes, n: int, measured: list[Suspect], falls: dict[int, flo
     return " ".join(parts)
 
 
-def _walk(run: Run, step: int, n: int, measured: list[Suspect], suspected: list[int]) -> None:
+def _walk(run: Run, step: int, n: int, measured: list[DivisorTest], suspected: list[int]) -> None:
     """The sum in the making."""
     moduli = [each.q for each in measured]
     first = next((each.q for each in measured if each.q in suspected or each.seen), moduli[0])
@@ -157,15 +159,15 @@ def _walk(run: Run, step: int, n: int, measured: list[Suspect], suspected: list[
     q = int(q or first)
     shown = next(each for each in measured if each.q == q)
     cell(
-        digit_walk,
+        digit_path,
         name=run.name,
         step=step,
         q=q,
         n=n,
         width="content",
         alt=f"The sum of {n} after each digit, in the plane of residues modulo {q}, among those of {len(shown.residues)} held-out integers.",
-        see=f"The line is this integer's sum, digit by digit; it ends at the diamond. Dots are the sums of {len(shown.residues)} held-out integers, "
-        f"coprime to the base, coloured by their residue modulo {q}. {n} mod {q} is {n % q}. "
+        caption=f"The line is this integer's sum, digit by digit; it ends at the diamond. Dots are the sums of {len(shown.residues)} held-out integers, "
+        f"coprime to the base, colored by their residue modulo {q}. {n} mod {q} is {n % q}. "
         + (
             "Where the network sums residues modulo q, integers of one residue stand together in islands."
             if q <= 3

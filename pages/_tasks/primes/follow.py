@@ -10,54 +10,54 @@ from miii import analysis, numbers, plots
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Primes, Task
-from pages._kit import links, say
+from pages._kit import links, write
 from pages._kit.cell import cell, shared
-from pages._kit.inputs import whole
+from pages._kit.inputs import integer
 from pages._parts.follow import steps
 from pages._tasks.primes import divisors
 
 
 @shared
-def beside(name: str, step: int) -> analysis.sieve.EvidenceByFactor:
+def factor_evidence(name: str, step: int) -> analysis.sieve.EvidenceByFactor:
     run = miii.runs.open(name, miii.Primes)
     config = run.task_config
     return analysis.sieve.evidence_by_factor(run.model(step), run.task(), config)
 
 
-def evidence_beside(name: str, step: int, shown: str, n: int) -> Chart:
+def evidence_by_factor(name: str, step: int, shown: str, n: int) -> Chart:
     run = miii.runs.open(name)
     tokens = analysis.follow.tokens_of(run.task(), shown)
     composite, prime = analysis.follow.forward_pass(run.model(step), tokens).logits[:2].tolist()
-    return plots.evidence_by_factor(beside(name, step), prime - composite, str(n))
+    return plots.evidence_by_factor(factor_evidence(name, step), prime - composite, str(n))
 
 
 def page(run: Run, task: Primes, step: int) -> None:
     """One integer, from its digits to the divisors that it is suspected of."""
-    say.text(
+    write.text(
         "Type an integer and follow it through the network, station by station, to its verdict: is it prime, and if not, which divisor "
         "does the network suspect? Every number below is of this one integer, unless it says otherwise."
     )
     built = run.task()
     n = _choose(run, step, task)
     shown = " ".join(built.token_names[token] for token in task.encode(np.array([n]))[0])
-    found = steps.through(run.name, step, shown)
+    found = steps.forward_pass(run.name, step, shown)
     with st.spinner("Judging the held-out integers …", show_time=True):
-        others = beside(run.name, step)
+        others = factor_evidence(run.name, step)
     evidence = float(found.logits[1] - found.logits[0])
     says = "prime" if evidence >= others.threshold else "composite"
     truth = "prime" if numbers.factors(n) == {n: 1} else "composite" if n > 1 else "neither"
     with st.container(horizontal=True):
-        say.metric(
+        write.metric(
             "It says",
             says,
             border=True,
             help=f"Prime from an evidence of {others.threshold:.2f} on, the threshold of best F1 on training integers",
         )
-        say.metric("The truth", truth, border=True, help="By trial division")
-        say.metric("Evidence", f"{evidence:.2f}", border=True, help="The logit of prime less that of composite")
+        write.metric("The truth", truth, border=True, help="By trial division")
+        write.metric("Evidence", f"{evidence:.2f}", border=True, help="The logit of prime less that of composite")
 
-    say.header("1 · What it is shown", anchor="tokens")
-    say.text(
+    write.header("1 · What it is shown", anchor="tokens")
+    write.text(
         f"`{shown}`: {task.width} digits in base {task.base}, each a **token**, and “?”, where the answer is read. {_side(built, task, n)} To the "
         f"network a token is a name without a meaning: it has a vector of {run.config.model.d_model} numbers for each, and another for each place."
     )
@@ -65,20 +65,20 @@ def page(run: Run, task: Primes, step: int) -> None:
     steps.where(run, step, shown)
     links.to("attention", "Attention shows it for all positions, and on average", ":material/arrow_forward:", n=n)
     steps.neurons(run, step, shown, built.name, 1, 0, "the evidence, the logit of prime less that of composite")
-    say.header("4 · What it says", anchor="says")
-    say.text(
+    write.header("4 · What it says", anchor="says")
+    write.text(
         f"What all parts have written is added up to two **logits**; all that counts is their difference, the **evidence**. Primes are rare, so "
         f"it is mostly negative, and “prime” begins at {others.threshold:.2f}."
     )
     of_primes = others.table.loc[others.table["kind"] == "primes", "median"].tolist()
     cell(
-        evidence_beside,
+        evidence_by_factor,
         name=run.name,
         step=step,
         shown=shown,
         n=n,
         alt=f"Evidence of held-out integers by kind; a line at that of {n}, and one at the threshold.",
-        see=f"The evidence of {n} is {evidence:.2f}, the threshold {others.threshold:.2f}"
+        caption=f"The evidence of {n} is {evidence:.2f}, the threshold {others.threshold:.2f}"
         + "".join(f"; the median of held-out primes is {median:.2f}" for median in of_primes)
         + ". Bars are the middle half of each kind, lines reach from 5 to 95 %. Kinds that lie with the primes are those that it cannot tell from them.",
     )
@@ -90,7 +90,7 @@ def _choose(run: Run, step: int, task: Primes) -> int:
     last = task.base**task.width - 1
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         says = f"Any integer of up to {task.width} digits in base {task.base}, 0 to {last:,}; the network knows {task.low:,} to {task.high:,}"
-        n = whole("n", 0, last, min(max(task.low, 30_031), task.high), "n", says, width=180) or 0
+        n = integer("n", 0, last, min(max(task.low, 30_031), task.high), "n", says, width=180) or 0
         st.button(
             "Another integer",
             icon=":material/casino:",
@@ -113,7 +113,7 @@ def _take(integers: range) -> None:
 
 
 def _take_wrong(name: str, step: int) -> None:
-    wrong = beside(name, step).wrong
+    wrong = factor_evidence(name, step).wrong
     if len(wrong):
         st.session_state["n"] = int(random.choice(wrong))
     else:

@@ -14,9 +14,9 @@ from miii.plots.style import Chart
 from miii.runs import Run
 from miii.runs.read import finite
 from miii.tasks import Primes
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell, shared
-from pages._kit.inputs import whole
+from pages._kit.inputs import integer
 from pages._kit.latex import product
 from pages._parts.sieve import interventions
 from pages._parts.sieve.interventions import percent
@@ -29,14 +29,14 @@ other factor depends on all digits. How far does it sieve, and does it sum their
 
 
 @shared
-def judged(name: str, step: int) -> analysis.sieve.Depth:
+def measured_depth(name: str, step: int) -> analysis.sieve.Depth:
     run = miii.runs.open(name, miii.Primes)
     config = run.task_config
     return analysis.sieve.depth(run.model(step), run.task(), config)
 
 
 @shared
-def summed(name: str, step: int, q: int) -> tuple[analysis.sieve.Plane, analysis.sieve.Heads]:
+def digit_sums(name: str, step: int, q: int) -> tuple[analysis.sieve.Plane, analysis.sieve.Heads]:
     run = miii.runs.open(name, miii.Primes)
     model, task, config = run.model(step), run.task(), run.task_config
     fitted, held_out = (analysis.sieve.sum_of_split(model, task, config, side) for side in (True, False))
@@ -46,32 +46,32 @@ def summed(name: str, step: int, q: int) -> tuple[analysis.sieve.Plane, analysis
 
 
 def sieve_depth(name: str, step: int) -> tuple[Chart, Chart]:
-    depth = judged(name, step)
+    depth = measured_depth(name, step)
     return plots.sieve_depth(depth), plots.sieve_oracles(depth)
 
 
 def digit_plane(name: str, step: int, q: int) -> Chart:
     config = miii.runs.open(name, miii.Primes).task_config
-    return plots.digit_plane(summed(name, step, q)[0], config.base)
+    return plots.digit_plane(digit_sums(name, step, q)[0], config.base)
 
 
 def heads(name: str, step: int, q: int) -> tuple[Chart, Chart]:
     config = miii.runs.open(name, miii.Primes).task_config
     places = miii.numbers.place_names(config.base, config.width)
-    found = summed(name, step, q)[1]
+    found = digit_sums(name, step, q)[1]
     return plots.head_attention(found, [*places, "?"]), plots.head_sums(found, places)
 
 
 def page(run: Run, task: Primes, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot."""
-    say.text(ABOUT)
+    write.text(ABOUT)
     name, step = run.name, step_of(run)
     with st.spinner("Judging the held-out integers …", show_time=True):
-        depth = judged(name, step)
+        depth = measured_depth(name, step)
     depth_of_sieve(run, step, depth)
     moduli, seen = analysis.sieve.moduli_to_test(task, depth)
-    say.header("What does each digit add?", anchor="digits")
-    say.text(
+    write.header("What does each digit add?", anchor="digits")
+    write.text(
         rf"""
 Attention is a sum: from each place, each head takes what the digit there has to say, and the neurons read the total. If the
 network sums residues modulo $q$, all that counts of a digit is its **residue**, digit · ${task.base}^\mathrm{{place}} \bmod q$: digits
@@ -98,8 +98,8 @@ with the same residue must add the same. A network that adds integers and looks 
 
 def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.Depth) -> None:
     """Which smallest factors it sees."""
-    say.header("How far does it sieve?", anchor="depth")
-    say.text(
+    write.header("How far does it sieve?", anchor="depth")
+    write.text(
         f"""
 Take the composites whose **smallest** prime factor is $q$, and the primes: are the primes given more evidence? The area under
 the ROC curve (AUC) is the chance that they are; 0.5 is a guess. A network that tries all primes up to $q$ has an AUC of 1 for each
@@ -110,20 +110,20 @@ of them. The **sieve depth** is the largest $q$ up to which the AUC is at least 
         f"Recall at {depth.threshold:.2f}, the threshold of best F1 on training integers; F1 is {depth.f1:.3f} there"
     )
     with st.container(horizontal=True):
-        say.metric(
+        write.metric(
             "Sieve depth", depth.sieve_depth, border=True, help="1: not even the first factor is told from primes"
         )
-        say.metric(
+        write.metric(
             "ROC AUC",
             "–" if math.isnan(depth.roc_auc) else f"{depth.roc_auc:.3f}",
             border=True,
             help="Of primes against all composites",
         )
-        say.metric(
+        write.metric(
             "Average precision", f"{depth.average_precision:.3f}", border=True, help="Area under precision and recall"
         )
-        say.metric("Primes found", f"{depth.recall_primes:.1%}", border=True, help=threshold)
-        say.metric("Composites found", percent(depth.recall_composites), border=True, help=threshold)
+        write.metric("Primes found", f"{depth.recall_primes:.1%}", border=True, help=threshold)
+        write.metric("Composites found", percent(depth.recall_composites), border=True, help=threshold)
     seen = [factor for factor in depth.factors if factor.low >= LEAST]
     first = next((factor for factor in depth.factors if factor.low < LEAST), None)
     passed = f"Told from primes: {', '.join(str(f.q) for f in seen)}." if seen else "No factor is told from primes."
@@ -134,7 +134,7 @@ of them. The **sieve depth** is the largest $q$ up to which the AUC is at least 
         step=step,
         alt="AUC of primes against the composites of each smallest prime factor, beside trial division.",
     )
-    say.caption(
+    write.caption(
         f"{passed}{failed} Measured on {depth.primes:,} primes and {depth.composites:,} composites that it never trained on. "
         f"Accuracy says nothing here: whoever always answers “composite” is right "
         f"{depth.composites / (depth.primes + depth.composites):.1%} of the time. Right: trial division by all primes up to q, and also by those that divide the base, "
@@ -158,15 +158,15 @@ def choose_modulus(moduli: tuple[int, ...], seen: tuple[int, ...]) -> int:
 
 def what_digits_add(run: Run, config: Primes, step: int, q: int) -> None:
     """The plane of residues."""
-    plane, _ = summed(run.name, step, q)
+    plane, _ = digit_sums(run.name, step, q)
     cell(
         digit_plane,
         name=run.name,
         step=step,
         q=q,
         width="content",
-        alt=f"For each place a dot a digit, coloured by digit times {config.base}^place modulo {q}.",
-        see=f"Each dot is what a digit adds on average, in the two directions in which residues modulo {q} differ most. "
+        alt=f"For each place a dot a digit, colored by digit times {config.base}^place modulo {q}.",
+        caption=f"Each dot is what a digit adds on average, in the two directions in which residues modulo {q} differ most. "
         f"{percent(plane.share, 0)} of the variance of these means lies in them, {percent(plane.first, 0)} in the first alone. The last digit is one that no divisor of {config.base} divides.",
     )
 
@@ -175,35 +175,37 @@ def how_much(config: Primes, q: int, explained: analysis.sieve.Explained) -> Non
     """What the residue explains of the digits' contributions."""
     places = numbers.place_names(config.base, config.width)
     if math.isnan(explained.share):
-        say.text("What digits add does not vary, as the output feels it, so there is nothing for a residue to explain.")
+        write.text(
+            "What digits add does not vary, as the output feels it, so there is nothing for a residue to explain."
+        )
         return
-    say.text(
+    write.text(
         f"As the output feels it, the residue modulo {q} explains **{explained.share:.1%}** of the variance of what digits add; "
         f"renamed at random, it explains {explained.chance:.1%}. The digit itself explains {explained.by_digit:.1%}: no residue "
         f"can explain more. One and the same meaning of a residue at all places explains {explained.pooled:.1%}."
     )
     if q >= config.base:
-        say.caption(
+        write.caption(
             f"{q} is at least the base {config.base}: each digit has a residue of its own, so the residue by place explains as much "
             "as the digit in any network. The verdict goes by the last of these shares."
         )
-    say.table(
+    write.table(
         {place: [finite(share)] for place, share in zip(places, explained.by_place, strict=True)},
         width="content",
         column_config={place: st.column_config.NumberColumn(format="percent") for place in places},
         name="residue-share-by-place",
     )
-    say.caption(f"Share explained by the residue modulo {q}, place by place.")
+    write.caption(f"Share explained by the residue modulo {q}, place by place.")
 
 
 def who_adds(run: Run, step: int, q: int) -> None:
     """Heads."""
-    say.header("Who adds?", anchor="heads")
-    say.text(
+    write.header("Who adds?", anchor="heads")
+    write.text(
         "Attention is the summing operation: a head that attends evenly takes from every digit alike. The right picture splits what "
         "residues add among heads and places; its shares add up to 100 %."
     )
-    found = summed(run.name, step, q)[1]
+    found = digit_sums(run.name, step, q)[1]
     most = found.adds.sum(1)
     evenness = found.attends[:, :-1]
     cell(
@@ -215,7 +217,7 @@ def who_adds(run: Run, step: int, q: int) -> None:
         alt=f"A row for each of {len(most)} heads, a column for each place.",
     )
     shares = ", ".join(f"head {h} {round(share, 2) + 0.0:.0%}" for h, share in enumerate(most.tolist()))
-    say.caption(
+    write.caption(
         f"Together over the places: {shares}. Digits get {evenness.sum(1).min():.0%} to {evenness.sum(1).max():.0%} of a head's "
         "attention, the answer's own position the rest."
     )
@@ -223,8 +225,8 @@ def who_adds(run: Run, step: int, q: int) -> None:
 
 def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.sieve.Depth) -> None:
     """One integer: the evidence, the truth, and the residues of its digits."""
-    say.header("Try a number", anchor="try")
-    n = whole(
+    write.header("Try a number", anchor="try")
+    n = integer(
         "n",
         task.low,
         task.high,
@@ -249,21 +251,21 @@ def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.siev
     )
     said = "prime" if evidence >= depth.threshold else "composite"
     with st.container(horizontal=True):
-        say.metric("Evidence", f"{evidence:.2f}", border=True, help="The logit of prime less that of composite")
-        say.metric(
+        write.metric("Evidence", f"{evidence:.2f}", border=True, help="The logit of prime less that of composite")
+        write.metric(
             "It says",
             said,
             border=True,
             help=f"Prime from {depth.threshold:.2f} on, the threshold of best F1 in training",
         )
-        say.metric("The truth", "prime" if prime else "composite", border=True)
-    say.text(f"${n} = {product(factors)}$, a number {side}.")
+        write.metric("The truth", "prime" if prime else "composite", border=True)
+    write.text(f"${n} = {product(factors)}$, a number {side}.")
     digits = [int(digit) for digit in numbers.digits(np.array([n]), task.base, task.width)[0]]
     residues = [digit * task.base ** (task.width - 1 - i) % q for i, digit in enumerate(digits)]
     table = pd.DataFrame([digits, residues], columns=numbers.place_names(task.base, task.width))
     table.insert(0, "", ["digit", f"digit · place mod {q}"])
-    say.table(table, width="content", name="digits-and-residues")
-    say.text(
+    write.table(table, width="content", name="digits-and-residues")
+    write.text(
         rf"${' + '.join(map(str, residues))} \equiv {n % q} \pmod{{{q}}}$"
         + (f": {q} divides {n}." if n % q == 0 else ".")
     )

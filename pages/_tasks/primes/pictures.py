@@ -7,9 +7,9 @@ import streamlit as st
 from miii import analysis, numbers, plots
 from miii.plots.style import Chart
 from miii.tasks.primes import Primes
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell
-from pages._kit.inputs import whole
+from pages._kit.inputs import integer
 
 
 def density(low: int, high: int) -> Chart:
@@ -30,20 +30,20 @@ def ulam(side: int, start: int, q: int | None) -> Chart:
 
 def section(task: Primes) -> None:
     """Where the primes are: by size, by residue, by angle, in a spiral."""
-    say.header("How dense are the primes?", anchor="density")
+    write.header("How dense are the primes?", anchor="density")
     cell(
         density,
         low=task.low,
         high=task.high,
         alt=f"Dots: share of primes in bins of the range {task.low} to {task.high}; a curve: 1 / ln n.",
-        see="Every integer of the range is counted, also those that are not in the data set. Near n, one in ln n is prime: a "
+        caption="Every integer of the range is counted, also those that are not in the data set. Near n, one in ln n is prime: a "
         "network that knows only the size of its integer can say no more than this.",
     )
-    say.header("Residues", anchor="residues")
+    write.header("Residues", anchor="residues")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        q = whole("Modulus q", 2, 120, 30, "q", "2 to 120") or 30
+        q = integer("Modulus q", 2, 120, 30, "q", "2 to 120") or 30
         reach = (
-            whole(
+            integer(
                 "Polar plot up to",
                 10,
                 100_000,
@@ -71,8 +71,8 @@ def section(task: Primes) -> None:
             high=task.high,
             q=q,
             width="content",
-            alt=f"A wheel of {q} sectors; grey: integers of each class modulo {q}; blue: primes.",
-            see=f"Primes that do not divide {q} fall into {coprime} of the {q} classes, those coprime to {q}, and into each of "
+            alt=f"A wheel of {q} sectors; gray: integers of each class modulo {q}; blue: primes.",
+            caption=f"Primes that do not divide {q} fall into {coprime} of the {q} classes, those coprime to {q}, and into each of "
             "these about equally often (Dirichlet). A sieve is a wheel for every prime.",
         )
     with right:
@@ -84,15 +84,15 @@ def section(task: Primes) -> None:
             others=others,
             width="content",
             alt=f"Points at the radius n and the angle n for n up to {reach}; primes and multiples of {q} are marked.",
-            see=f"{len(shown.n):,} points"
+            caption=f"{len(shown.n):,} points"
             + (f"; {shown.left_out:,} further integers up to {reach:,} are left out" if shown.left_out else "")
             + ". 44 radians are nearly 7 turns, so the integers lie on 44 arms, their classes modulo 44; primes keep to the "
             "20 arms coprime to 44.",
         )
-    say.header("Ulam's spiral", anchor="ulam")
+    write.header("Ulam's spiral", anchor="ulam")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         side = st.slider("Side", 51, 801, 201, 50, key="side", bind="query-params", width=240, help="Integers a side")
-        start = whole("Begins at", 0, numbers.LARGEST - 801**2, 1, "start", "In the middle", width=160) or 0
+        start = integer("Begins at", 0, numbers.LARGEST - 801**2, 1, "start", "In the middle", width=160) or 0
         marked = st.toggle(
             "Mark multiples of q", key="marked", bind="query-params", help="Multiples of the modulus chosen above"
         )
@@ -103,6 +103,6 @@ def section(task: Primes) -> None:
         q=q if marked else None,
         width="content",
         alt=f"A square spiral of the integers from {start} on, {side} a side, with the primes marked.",
-        see=f"{side**2:,} integers. A diagonal is a quadratic polynomial in n; some of them are rich in primes. "
+        caption=f"{side**2:,} integers. A diagonal is a quadratic polynomial in n; some of them are rich in primes. "
         "From 41 the long diagonal is Euler's n² + n + 41.",
     )

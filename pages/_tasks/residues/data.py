@@ -8,7 +8,7 @@ from miii.errors import LONGEST, InputError
 from miii.plots.style import Chart
 from miii.tasks import Task
 from miii.tasks.residues import Residues
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell
 from pages._kit.inputs import number, target, train_fraction
 from pages._server.settings import LIMIT
@@ -42,7 +42,7 @@ def tasks(p: int, basis: bool, masked: str) -> tuple[Chart, ...]:
 
 def page(name: str) -> None:
     """Everything below the choice of the task."""
-    say.text(INTRO)
+    write.text(INTRO)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         p = st.number_input(
             "p",
@@ -72,25 +72,25 @@ def page(name: str) -> None:
         if config.p > LIMIT:
             raise InputError(f"p must be at most {LIMIT} in the app (got {p}).")
     except InputError as error:
-        say.error(error)
+        write.error(error)
         st.stop()
     task, p = built(config), config.p
     with st.container(horizontal=True):
-        say.metric("Numbers", f"{p**2:,}", border=True, help="p squared")
-        say.metric("For training", f"{config.n_train:,}", border=True)
-        say.metric("For testing", f"{p**2 - config.n_train:,}", border=True)
-        say.metric("Tasks", f"{len(task.targets)}", border=True, help="One for every prime below p")
-        say.metric("Logits", f"{task.d_vocab_out:,}", border=True, help="One for every answer of every task")
+        write.metric("Numbers", f"{p**2:,}", border=True, help="p squared")
+        write.metric("For training", f"{config.n_train:,}", border=True)
+        write.metric("For testing", f"{p**2 - config.n_train:,}", border=True)
+        write.metric("Tasks", f"{len(task.targets)}", border=True, help="One for every prime below p")
+        write.metric("Logits", f"{task.d_vocab_out:,}", border=True, help="One for every answer of every task")
     numbers_and_split(config, task)
     as_tokens(task, p)
-    say.header("The tasks", anchor="tasks")
+    write.header("The tasks", anchor="tasks")
     cell(
         tasks,
         p=p,
         basis=basis,
         masked=masked,
         alt="Bars, one a task.",
-        see="A guess among q answers costs log q nats, so the loss of each task is divided by log q: at chance all weigh the "
+        caption="A guess among q answers costs log q nats, so the loss of each task is divided by log q: at chance all weigh the "
         "same. Whoever always gives the commonest answer is right about once in q.",
     )
 
@@ -98,7 +98,7 @@ def page(name: str) -> None:
 def numbers_and_split(config: Residues, task: Task) -> None:
     """One task's answers and the split, over all numbers."""
     p, names = config.p, [target.name for target in task.targets]
-    say.header("Every number", anchor="numbers")
+    write.header("Every number", anchor="numbers")
     asked = target(names, "Which of the tasks the left picture shows")
     left, right = st.columns(2)
     with left:
@@ -108,8 +108,8 @@ def numbers_and_split(config: Residues, task: Task) -> None:
             basis=config.basis,
             asked=asked,
             width="content",
-            alt=f"Grid of {p} by {p} numbers x0 + {p} x1, coloured by {asked}.",
-            see=f"Stripes: modulo q, a step in x1 is worth p = {p} mod q.",
+            alt=f"Grid of {p} by {p} numbers x0 + {p} x1, colored by {asked}.",
+            caption=f"Stripes: modulo q, a step in x1 is worth p = {p} mod q.",
         )
     with right:
         cell(
@@ -119,19 +119,19 @@ def numbers_and_split(config: Residues, task: Task) -> None:
             seed=config.seed,
             width="content",
             alt=f"Grid of {p} by {p} numbers; the {config.n_train} for training are marked, scattered at random.",
-            see="The seed scatters the training numbers over the whole table.",
+            caption="The seed scatters the training numbers over the whole table.",
         )
 
 
 def as_tokens(task: Task, p: int) -> None:
     """A chosen number as the network sees it."""
-    say.header("How a number becomes tokens", anchor="tokens")
+    write.header("How a number becomes tokens", anchor="tokens")
     last = p**2 - 1
     n = st.slider("n", 0, last, min(1_000, last), key=f"number-{p}", help="Any of the numbers")
     shown = " ".join(task.token_names[token] for token in task.tokens[n].tolist())
     split = "train" if task.train_mask[n] else "test"
     residues = ", ".join(f"{target.name}: {int(target.labels[n])}" for target in task.targets)
-    say.text(
+    write.text(
         f"**{n}** = {n % p} + {p} · {n // p} is shown as `{shown}`, whose numbers are `{task.tokens[n].tolist()}`; it is in "
         f"the **{split}** split. Asked are {residues}."
     )

@@ -7,7 +7,7 @@ import streamlit as st
 from miii import analysis
 from miii.runs import Run
 from miii.tasks import Residues, Task
-from pages._kit import inputs, links, say
+from pages._kit import inputs, links, write
 from pages._parts.follow import steps
 
 
@@ -15,14 +15,14 @@ def page(run: Run, task: Residues, step: int) -> None:
     """One number, from its two digits to all its residues."""
     p, built = task.p, run.task()
     last = p * p - 1
-    say.text(
+    write.text(
         f"Type a number and follow it through the network to its residues, station by station. {len(built.targets)} answers are given at "
         "once; the logits and the waves below are those of one of them."
     )
     names = [target.name for target in built.targets]
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         says = f"Any whole number from 0 to {last:,}: those of two digits in base {p}"
-        n = inputs.whole("n", 0, last, min(2026, last), "n", says, width=160) or 0
+        n = inputs.integer("n", 0, last, min(2026, last), "n", says, width=160) or 0
         target = inputs.target(names, "Whose logits and waves are shown")
         st.button(
             "Another number",
@@ -32,26 +32,28 @@ def page(run: Run, task: Residues, step: int) -> None:
             help="Any of the numbers, at random",
         )
     shown = " ".join(built.token_names[token] for token in built.tokens[n])
-    found = steps.through(run.name, step, shown)
+    found = steps.forward_pass(run.name, step, shown)
     answers = {t.name: analysis.follow.predict(found.logits[built.logits_of(t.name)]) for t in built.targets}
     truths = {t.name: int(t.labels[n]) for t in built.targets}
     right = sum(answers[name].answer == truths[name] for name in names)
     with st.container(horizontal=True):
-        say.metric(
+        write.metric(
             "Right answers", f"{right} of {len(names)}", border=True, help="Of all that it is asked of this number"
         )
-        say.metric(f"It answers, {target}", answers[target].answer, border=True, help="The answer of the largest logit")
-        say.metric(f"The truth, {target}", truths[target], border=True, help="What the task says")
-        say.metric(
+        write.metric(
+            f"It answers, {target}", answers[target].answer, border=True, help="The answer of the largest logit"
+        )
+        write.metric(f"The truth, {target}", truths[target], border=True, help="What the task says")
+        write.metric(
             "Sure by",
             f"{answers[target].probability[answers[target].answer]:.1%}",
             border=True,
             help=f"The softmax probability of its answer to {target}",
         )
 
-    say.header("1 · What it is shown", anchor="tokens")
+    write.header("1 · What it is shown", anchor="tokens")
     side = "trained it" if built.train_mask[n] else "was held out"
-    say.text(
+    write.text(
         f"{n:,} = {n % p} + {p} · {n // p} is shown as `{shown}`, its two digits in base {p}. This number {side}. To the network a token is a "
         f"name without a meaning: it has a vector of {run.config.model.d_model} numbers for each, and another for each place."
     )
@@ -62,8 +64,8 @@ def page(run: Run, task: Residues, step: int) -> None:
     steps.neurons(
         run, step, shown, target, said.answer, None, f"the logit of {said.answer} to {target}, above the mean"
     )
-    say.header("4 · What it says", anchor="says")
-    say.text(
+    write.header("4 · What it says", anchor="says")
+    write.text(
         f"What all parts have written is added up: a **logit** for every answer of every task. Here those of **{target}**."
     )
     steps.logits(run, step, shown, target, truths[target])
@@ -80,7 +82,7 @@ def _take(last: int) -> None:
 
 def _all(task: Task, answers: dict[str, analysis.follow.Prediction], truths: dict[str, int]) -> None:
     with st.expander(f"All {len(answers)} answers"):
-        say.table(
+        write.table(
             [
                 {
                     "asked": name,
@@ -95,7 +97,7 @@ def _all(task: Task, answers: dict[str, analysis.follow.Prediction], truths: dic
             column_config={"sure by": st.column_config.NumberColumn(format="percent")},
             name="answers-of-one-number",
         )
-        say.caption(
+        write.caption(
             f"The largest logit of each task, beside the truth, and its softmax probability. Guessing {task.name} is worth least."
         )
 
@@ -107,7 +109,7 @@ def _divisors(n: int, answers: dict[str, analysis.follow.Prediction]) -> None:
     missed = ", ".join(str(q) for q, divides in says.items() if not divides and n % q == 0)
     false = ", ".join(str(q) for q, divides in says.items() if divides and n % q)
     doubts = " and ".join([f"misses {missed}"] * bool(missed) + [f"is wrong about {false}"] * bool(false))
-    say.text(
+    write.text(
         f"An answer of 0 to mod q says that q divides the number. **Divisors that it suspects: {suspected}.** The truth: "
         f"{steps.factors(n)}." + (f" So it {doubts}." if doubts else "")
     )

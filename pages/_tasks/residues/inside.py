@@ -9,20 +9,20 @@ from miii import analysis, plots
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Residues
-from pages._kit import say
+from pages._kit import write
 from pages._kit.cell import cell, shared
 
 ASKED = 0.995  #: of the right answers, from which a task counts as solved
 
 
 @shared
-def right(name: str, step: int) -> dict[str, float]:
+def target_accuracies(name: str, step: int) -> dict[str, float]:
     run = miii.runs.open(name)
     return analysis.multitask.accuracies(run.model(step), run.task())
 
 
 @shared
-def looking(name: str, step: int) -> tuple[analysis.multitask.Head, ...]:
+def head_patterns(name: str, step: int) -> tuple[analysis.multitask.Head, ...]:
     run = miii.runs.open(name)
     return analysis.multitask.heads(run.model(step), run.task())
 
@@ -36,11 +36,11 @@ def right_by_target(name: str, step: int) -> Chart:
     held_out = miii.runs.open(name).task()
     rows = ~held_out.train_mask
     chance = {t.name: t.labels[rows].bincount().max().item() / int(rows.sum()) for t in held_out.targets}
-    return plots.right_by_target(right(name, step), chance)
+    return plots.right_by_target(target_accuracies(name, step), chance)
 
 
 def head_digits(name: str, step: int) -> Chart:
-    return plots.head_digits(looking(name, step))
+    return plots.head_digits(head_patterns(name, step))
 
 
 def active_frequencies(name: str) -> tuple[Chart, Chart]:
@@ -51,7 +51,7 @@ def active_frequencies(name: str) -> tuple[Chart, Chart]:
 def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot, and the frequencies over training."""
     asked = "its two digits" if task.basis else f"$n$ modulo every prime below {task.p}"
-    say.text(
+    write.text(
         f"The network sees the digits of $n = x_0 + {task.p} x_1$ and is asked for {asked}, all at once."
         + (
             ""
@@ -60,46 +60,46 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         )
     )
     step = step_of(run)
-    say.header("What does it answer right?", anchor="right")
+    write.header("What does it answer right?", anchor="right")
     with st.spinner("Asking …", show_time=True):
-        found = right(run.name, step)
+        found = target_accuracies(run.name, step)
     mean, worst = analysis.multitask.over_targets(found, task)
     solved = sum(value >= ASKED for value in found.values())
     with st.container(horizontal=True):
-        say.metric(
+        write.metric(
             "Tasks solved",
             f"{solved} of {len(found)}",
             border=True,
             help=f"At least {ASKED:.1%} of the held-out numbers right",
         )
-        say.metric(
+        write.metric(
             "Mean over digits" if task.basis else "Mean over primes",
             f"{mean:.1%}",
             border=True,
             help="Mean accuracy on held-out numbers over those that are trained",
         )
-        say.metric("Worst", worst, border=True, help="The trained task with the fewest right answers")
-        say.metric("Its accuracy", f"{found[worst]:.1%}", border=True, help="On held-out numbers")
+        write.metric("Worst", worst, border=True, help="The trained task with the fewest right answers")
+        write.metric("Its accuracy", f"{found[worst]:.1%}", border=True, help="On held-out numbers")
     masked = [f"mod {q}" for q in task.masked]
     cell(
         right_by_target,
         name=run.name,
         step=step,
         alt=f"Accuracy of each of {len(found)} tasks.",
-        see=f"The worst, {worst}, has {found[worst]:.1%}. Held-out numbers. Grey is what the commonest answer alone gives."
+        caption=f"The worst, {worst}, has {found[worst]:.1%}. Held-out numbers. Gray is what the commonest answer alone gives."
         + (f" Never trained: {', '.join(masked)}." if masked else ""),
     )
 
-    say.header("Does each head look at one digit?", anchor="heads")
+    write.header("Does each head look at one digit?", anchor="heads")
     with st.spinner("Looking …", show_time=True):
-        heads = looking(run.name, step)
+        heads = head_patterns(run.name, step)
     single = [head.head for head in heads if head.one_digit]
     cell(
         head_digits,
         name=run.name,
         step=step,
         alt=f"Bars of the attention of each of {len(heads)} heads to x0, x1 and itself.",
-        see=(
+        caption=(
             f"Yes: each of the {len(heads)} heads"
             if len(single) == len(heads)
             else f"No: {len(single)} of {len(heads)} heads" + (f" ({', '.join(map(str, single))})" if single else "")
@@ -107,8 +107,8 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         + f" give at least {analysis.multitask.ONE_DIGIT:.0%} of what goes to the digits to one of them.",
     )
 
-    say.header("How many frequencies are active?", anchor="frequencies")
-    say.text(
+    write.header("How many frequencies are active?", anchor="frequencies")
+    write.text(
         f"""
 The neurons are waves in the digits. A frequency is **active** if its power is more than {analysis.multitask.DEVIATIONS:.0f} standard
 deviations above the mean; the preprint takes mean and deviation within each step, its code over all steps together. It reports that
@@ -127,7 +127,7 @@ the count rises and falls again; here that means that its peak is at least twice
                 stamp=count,
                 alt="Active frequencies by snapshot, by both rules, and the power of each frequency.",
             )
-        say.caption(
+        write.caption(
             "; ".join(
                 f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))}"
                 for rule, marks in (("Within the step", active.within), ("over all steps", active.overall))

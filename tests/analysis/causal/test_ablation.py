@@ -6,7 +6,7 @@ import torch
 import miii
 from miii.analysis.causal import ablation
 from miii.analysis.causal.ablation import frequencies, parts, score
-from miii.analysis.causal.partners import partners
+from miii.analysis.causal.counterfactuals import draw_counterfactuals
 from miii.analysis.modular import fourier, fourier2d
 from miii.metrics import correct, cross_entropy
 from miii.model.tap import capture, intervene
@@ -32,7 +32,9 @@ def stand_in(value: torch.Tensor, kind: str, task: miii.Task, seed: int = 0) -> 
     return (
         value.mean(0).expand_as(value)
         if kind == "mean"
-        else value[partners(task.labels, torch.arange(len(task.labels)), torch.Generator().manual_seed(seed))]
+        else value[
+            draw_counterfactuals(task.labels, torch.arange(len(task.labels)), torch.Generator().manual_seed(seed))
+        ]
     )
 
 

@@ -132,7 +132,7 @@ def test_rhythm_of_known_waves():
     n = torch.arange(11) * 2 * torch.pi / 11
     a, b = n[:, None].expand(11, 11), n.expand(11, 11)
     of_a, of_b, both = 0.5 + 0.3 * (3 * a).cos(), 0.2 * (5 * b).sin(), 0.1 * (2 * a).sin() * (4 * b).cos()
-    found = attention.rhythm(over_pairs(of_a, of_b, both, of_a + of_b, torch.full((11, 11), 1 / 3)))
+    found = attention.periodicity(over_pairs(of_a, of_b, both, of_a + of_b, torch.full((11, 11), 1 / 3)))
     expected = torch.zeros(5, 1, 6, 6, dtype=torch.float64)
     expected[0, 0, 3, 0] = expected[1, 0, 0, 5] = expected[2, 0, 2, 4] = 1
     expected[3, 0, 3, 0], expected[3, 0, 0, 5] = 9 / 13, 4 / 13  # the variances are 0.3^2 / 2 and 0.2^2 / 2
@@ -144,14 +144,14 @@ def test_rhythm_of_known_waves():
     torch.testing.assert_close(found.of_b()[:, 0], torch.tensor([0, 1, 0, 4 / 13, 0]).double(), **close)
     assert found.single()[0, 0].argmax() == 3 - 1
     assert found.single()[2].sum() == pytest.approx(0, abs=1e-6)  # a product of two frequencies is not single
-    diagonal = attention.rhythm(over_pairs((2 * a).cos() * (2 * b).cos()))
+    diagonal = attention.periodicity(over_pairs((2 * a).cos() * (2 * b).cos()))
     assert diagonal.single()[0, 0, 1] == pytest.approx(1)
 
 
 def test_rhythm_of_a_run(small_run, tokens, one_sentence):
     over = attention.over_inputs(small_run.model(), tokens)
-    found = attention.rhythm(over)
+    found = attention.periodicity(over)
     torch.testing.assert_close(found.deviation.float(), over.weight.std(-1, correction=0), rtol=1e-4, atol=1e-7)
     assert ((found.power.sum((-2, -1)) - 1).abs() < 1e-9).all()
     with one_sentence("over", "48"):
-        attention.rhythm(attention.over_inputs(small_run.model(), tokens[:48]))
+        attention.periodicity(attention.over_inputs(small_run.model(), tokens[:48]))

@@ -1,4 +1,4 @@
-"""Partners and couples; patches and paths against runs that are patched by hand."""
+"""Partners and pairs; patches and paths against runs that are patched by hand."""
 
 import math
 
@@ -6,13 +6,13 @@ import pytest
 import torch
 
 import miii
-from miii.analysis.causal import partners, patching
+from miii.analysis.causal import counterfactuals, patching
 from miii.analysis.causal.patching import Node
 from miii.model.tap import OUTSIDE, SITES, capture, intervene, sites
 
 TASK = miii.ModularAddition(p=5).build()
-COUPLES = partners.draw_couples(TASK.labels, 12)
-TOKENS = {"clean": TASK.tokens[COUPLES.clean], "corrupt": TASK.tokens[COUPLES.corrupt]}
+PAIRS = counterfactuals.draw_pairs(TASK.labels, 12)
+TOKENS = {"clean": TASK.tokens[PAIRS.clean], "corrupt": TASK.tokens[PAIRS.corrupt]}
 BASES = {"corrupt": "clean", "clean": "corrupt"}
 
 
@@ -28,7 +28,7 @@ def acts(model):
 
 @pytest.fixture(scope="module")
 def metric(model):
-    return patching.both_runs(model, TASK, COUPLES).metric
+    return patching.run_clean_and_corrupt(model, TASK, PAIRS).metric
 
 
 # ---- partners ----
@@ -37,7 +37,7 @@ def metric(model):
 def test_partners_are_uniform_among_examples_with_another_label():
     labels, rows = torch.tensor([2, 0, 0, 1, 2, 2]), torch.tensor([5, 1, 3])
     generator = torch.Generator().manual_seed(0)
-    drawn = torch.stack([partners.partners(labels, rows, generator) for _ in range(2000)])
+    drawn = torch.stack([counterfactuals.draw_counterfactuals(labels, rows, generator) for _ in range(2000)])
     for i, row in enumerate(rows):
         others = labels != labels[row]
         share = torch.bincount(drawn[:, i], minlength=6) / 2000
@@ -45,18 +45,18 @@ def test_partners_are_uniform_among_examples_with_another_label():
 
 
 def test_couples_by_seed_and_size(one_sentence):
-    couples, again, other = (partners.draw_couples(TASK.labels, 12, seed=seed) for seed in (0, 0, 1))
-    assert len(set(couples.clean.tolist())) == 12
-    assert (TASK.labels[couples.clean] != TASK.labels[couples.corrupt]).all()
-    assert torch.equal(couples.clean, again.clean)
-    assert torch.equal(couples.corrupt, again.corrupt)
-    assert not torch.equal(couples.clean, other.clean)
-    assert sorted(partners.draw_couples(TASK.labels).clean.tolist()) == list(range(25))
-    assert len(partners.draw_couples(torch.arange(300)).clean) == 256
+    pairs, again, other = (counterfactuals.draw_pairs(TASK.labels, 12, seed=seed) for seed in (0, 0, 1))
+    assert len(set(pairs.clean.tolist())) == 12
+    assert (TASK.labels[pairs.clean] != TASK.labels[pairs.corrupt]).all()
+    assert torch.equal(pairs.clean, again.clean)
+    assert torch.equal(pairs.corrupt, again.corrupt)
+    assert not torch.equal(pairs.clean, other.clean)
+    assert sorted(counterfactuals.draw_pairs(TASK.labels).clean.tolist()) == list(range(25))
+    assert len(counterfactuals.draw_pairs(torch.arange(300)).clean) == 256
     with one_sentence("n", "at least 1", "0"):
-        partners.draw_couples(TASK.labels, 0)
+        counterfactuals.draw_pairs(TASK.labels, 0)
     with one_sentence("task", "different answers"):
-        partners.draw_couples(torch.full((5,), 3))
+        counterfactuals.draw_pairs(torch.full((5,), 3))
 
 
 # ---- metric and sweep ----
@@ -66,13 +66,13 @@ def test_the_metric_is_zero_corrupted_and_one_clean(model, metric):
     clean, corrupt = (model(TOKENS[name]) for name in ("clean", "corrupt"))
     assert (metric(clean), metric(corrupt)) == (1, 0)
     assert metric((clean + corrupt) / 2) == pytest.approx(0.5)
-    pick = (range(12), -1, TASK.labels[COUPLES.clean]), (range(12), -1, TASK.labels[COUPLES.corrupt])
+    pick = (range(12), -1, TASK.labels[PAIRS.clean]), (range(12), -1, TASK.labels[PAIRS.corrupt])
     assert metric.clean == pytest.approx((clean[pick[0]] - clean[pick[1]]).mean().item())
     assert metric.corrupt == pytest.approx((corrupt[pick[0]] - corrupt[pick[1]]).mean().item())
 
 
 def test_every_patch_matches_a_run_patched_by_hand(model, acts, metric):
-    found = patching.sweep(model, TASK, COUPLES)
+    found = patching.sweep(model, TASK, PAIRS)
     assert (found.clean, found.corrupt) == (metric.clean, metric.corrupt)
     expected = set()
     for site in sites(model.config):
@@ -95,7 +95,7 @@ def test_equal_runs_give_nan(random_model):
     model = random_model()
     for weight in model.parameters():
         weight.zero_()
-    assert all(math.isnan(patch.value) for patch in patching.sweep(model, TASK, COUPLES).patches)
+    assert all(math.isnan(patch.value) for patch in patching.sweep(model, TASK, PAIRS).patches)
 
 
 def test_in_the_planted_network_values_carry_everything(adder):
@@ -151,7 +151,7 @@ def test_receivers_read_what_was_sent_through_their_weights(model, acts, metric,
                 read[:, :, 0] += change @ W[0]
                 read[:, 1, 1] += (change @ W[1])[:, 1]
                 receivers = [Node(site, 1, 0), Node(site, 1, 1, pos=1)]
-                found = patching.path(model, TASK, sender, receivers, couples=COUPLES, base=base)
+                found = patching.path(model, TASK, sender, receivers, pairs=PAIRS, base=base)
                 assert found == pytest.approx(metric(intervene(model, TOKENS[base], {f"1.{site}": read})), abs=1e-12)
                 reaches = site != "q" or sender.pos in (2, None)  # other queries do not reach the answer
                 assert (abs(found - metric(acts[base]["logits"])) > 1e-6) == reaches
@@ -159,11 +159,11 @@ def test_receivers_read_what_was_sent_through_their_weights(model, acts, metric,
             expected = intervene(
                 model, TOKENS[base], {"1.mlp_pre": acts[base]["1.mlp_pre"] + sent(sender, base) @ block.W_in}
             )
-            found = patching.path(model, TASK, sender, [Node("mlp_pre", 1)], couples=COUPLES, base=base)
+            found = patching.path(model, TASK, sender, [Node("mlp_pre", 1)], pairs=PAIRS, base=base)
             assert found == pytest.approx(metric(expected), abs=1e-12)
         for sender in (Node("z", 1, 0, 2), Node("mlp_out", 1, pos=2), Node("z", 0, 1), Node("embed")):
             expected = acts[base]["logits"] + sent(sender, base) @ model.W_U
-            found = patching.path(model, TASK, sender, [Node("logits")], couples=COUPLES, base=base)
+            found = patching.path(model, TASK, sender, [Node("logits")], pairs=PAIRS, base=base)
             assert found == pytest.approx(metric(expected), abs=1e-12)
 
 
@@ -175,7 +175,7 @@ def test_receivers_of_two_layers_read_the_sender_only(model, acts, metric, sent)
         "0.v": acts["corrupt"]["0.v"] + torch.einsum("bpm,hmd->bphd", change, model.blocks[0].W_V),
         "1.mlp_pre": acts["corrupt"]["1.mlp_pre"] + change @ model.blocks[1].W_in,
     }
-    found = patching.path(model, TASK, sender, [Node("v", 0), Node("mlp_pre", 1)], couples=COUPLES)
+    found = patching.path(model, TASK, sender, [Node("v", 0), Node("mlp_pre", 1)], pairs=PAIRS)
     assert found == pytest.approx(metric(intervene(model, TOKENS["corrupt"], read)), abs=1e-12)
 
 
@@ -184,9 +184,9 @@ def test_recomputed_mlps_are_part_of_the_path(model, acts, metric):
     z[:, :, 1] = acts["clean"]["0.z"][:, :, 1]
     expected = metric(intervene(model, TOKENS["corrupt"], {"0.z": z, "1.z": acts["corrupt"]["1.z"]}))
     sender, receivers = Node("z", 0, 1), [Node("logits")]
-    found = patching.path(model, TASK, sender, receivers, couples=COUPLES, mlps="recomputed")
+    found = patching.path(model, TASK, sender, receivers, pairs=PAIRS, mlps="recomputed")
     assert found == pytest.approx(expected, abs=1e-12)
-    assert found != pytest.approx(patching.path(model, TASK, sender, receivers, couples=COUPLES))
+    assert found != pytest.approx(patching.path(model, TASK, sender, receivers, pairs=PAIRS))
 
 
 def test_the_sweep_covers_all_senders_before_the_receivers(model, metric):
@@ -198,17 +198,17 @@ def test_the_sweep_covers_all_senders_before_the_receivers(model, metric):
         ([Node("k", 0)], {"embed"}),
         ([Node("v", 1), Node("mlp_pre", 1)], {"embed", "0.z", "0.mlp_out", "1.z"}),
     ):
-        found = patching.sweep_paths(model, TASK, receivers, couples=COUPLES)
+        found = patching.sweep_paths(model, TASK, receivers, pairs=PAIRS)
         names = {patch.site if patch.layer is None else f"{patch.layer}.{patch.site}" for patch in found.patches}
         assert names == senders
         assert len(found.patches) == 3 * sum(2 if name.endswith("z") else 1 for name in senders)
         assert (found.clean, found.corrupt) == (metric.clean, metric.corrupt)
         for patch in found.patches[::3]:
             sender = Node(patch.site, patch.layer, patch.head, patch.pos)
-            assert patch.value == patching.path(model, TASK, sender, receivers, couples=COUPLES)
+            assert patch.value == patching.path(model, TASK, sender, receivers, pairs=PAIRS)
     for sender in (Node("z", 1), Node("mlp_out", 1), Node("mlp_out", 0)):  # a later sender has no effect
         for base, value in (("corrupt", 0), ("clean", 1)):
-            assert patching.path(model, TASK, sender, [Node("mlp_pre", 0)], couples=COUPLES, base=base) == value
+            assert patching.path(model, TASK, sender, [Node("mlp_pre", 0)], pairs=PAIRS, base=base) == value
 
 
 def test_missing_nodes_are_errors(model, one_sentence):
@@ -228,4 +228,4 @@ def test_missing_nodes_are_errors(model, one_sentence):
         (Node("embed"), [Node("logits"), Node("q", 1)], ("receivers", "logits alone", "2")),
     ):
         with one_sentence(*words):
-            patching.path(model, TASK, sender, receivers, couples=COUPLES)
+            patching.path(model, TASK, sender, receivers, pairs=PAIRS)

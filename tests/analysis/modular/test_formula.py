@@ -271,7 +271,7 @@ def test_invalid_frequency_is_an_error(one_sentence, blurred):
 
 def test_task_that_is_not_a_sum_is_an_error(one_sentence):
     for operation in ["mul", "quadratic"]:
-        with one_sentence("operation must be one of add, sub, shuffled, relabelled", repr(operation)):
+        with one_sentence("operation must be one of add, sub, shuffled, relabeled", repr(operation)):
             formula.check_task(miii.ModularAddition(operation=operation))
 
 
@@ -283,5 +283,5 @@ def test_custom_task_must_be_a_sum(one_sentence):
 
 
 def test_sums_and_controls_pass():
-    for operation in ["add", "sub", "shuffled", "relabelled"]:
+    for operation in ["add", "sub", "shuffled", "relabeled"]:
         formula.check_task(miii.ModularAddition(operation=operation))

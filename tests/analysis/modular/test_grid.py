@@ -27,7 +27,7 @@ def network(n_layers=1, p=P, **config):
 
 def test_modulus_of_a_task_with_all_pairs():
     for p in [11, 12, 113]:
-        for operation in ["add", "mul", "relabelled"]:
+        for operation in ["add", "mul", "relabeled"]:
             assert grid.modulus(miii.ModularAddition(p=p, operation=operation).build()) == p
 
 

@@ -103,8 +103,8 @@ def test_missing_evidence_gives_none():
 
 def test_without_evidence_the_split_decides():
     for train, test, expected in [
-        (1.0, 0.9499, "memorised"),
-        (0.99, 0.01, "memorised"),
+        (1.0, 0.9499, "memorized"),
+        (0.99, 0.01, "memorized"),
         (0.9899, 0.01, "none"),
         (1.0, 0.95, "none"),
         (0.3, 0.3, "none"),
@@ -181,13 +181,13 @@ def test_an_untrained_network_is_none():
         assert found.steering_accuracy < 0.5
 
 
-def test_lookup_table_of_training_pairs_is_memorised():
+def test_lookup_table_of_training_pairs_is_memorized():
     for share in [0.3, 0.98]:
         table = task(p=13, train_fraction=share)
         found = analyze(lookup(13, table.labels, table.train_mask.nonzero()[:, 0]), table)
         assert found.train_accuracy == 1
         assert found.test_accuracy < 0.5
-        assert found.verdict == "memorised"
+        assert found.verdict == "memorized"
 
 
 def test_low_variance_explained_is_none(adder):
@@ -228,7 +228,7 @@ def test_report_is_standard_json(waves):
         report = analyze(model, examples).to_json()
         assert report == json.loads(json.dumps(report, allow_nan=False))
         assert report.keys() == PROMISED | BESIDES
-        assert report["verdict"] in ("modular addition", "memorised", "none")
+        assert report["verdict"] in ("modular addition", "memorized", "none")
         assert report["key_frequencies"] == sorted(report["key_frequencies"])
         assert list(report["frequency_power"]) == [str(k) for k in report["key_frequencies"]]
         assert report["excluded_loss_split"] == ("train" if examples.split_known else "all")

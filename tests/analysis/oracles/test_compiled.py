@@ -58,7 +58,7 @@ def test_analyses_find_the_compiled_formula():
     assert (report.accuracy, report.computes) == (1.0, "3a - b")
     assert report.logit_variance_explained > 0.95
     assert report.steering_accuracy == report.steering_control == 1.0  # the 7 is not lost
-    neurons = analysis.neurons.describe(model, compiled.plain(config))
+    neurons = analysis.neurons.describe(model, compiled.as_plain_addition(config))
     assert neurons.single_frequency == 1.0
     assert set(neurons.clusters()) == {2, 5, 9}
     assert neurons.alignment[neurons.alive].min() > 0.99
@@ -69,7 +69,7 @@ def test_analyses_find_the_compiled_formula():
 def test_plain_order_makes_a_sum_of_the_same_examples():
     for expression in ["3*a - b + 7", "a + b", "-a + 4*b - 2"]:
         config = task(expression, 11)
-        plain, built = compiled.plain(config), config.build()
+        plain, built = compiled.as_plain_addition(config), config.build()
         assert torch.equal(plain.labels, grid.combined(11))
         rows = plain.tokens[:, 0] * 11 + plain.tokens[:, 1]
         assert rows.sort().values.tolist() == list(range(121))

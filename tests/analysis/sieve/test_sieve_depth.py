@@ -101,9 +101,9 @@ def test_bootstrap_interval_without_overlap_is_a_point():
 
 
 def test_side_without_validation_part(built):
-    rows = factors.side(built, True, 10**6)
+    rows = factors.draw_rows(built, True, 10**6)
     assert set(rows.tolist()) == set((built.train_mask & ~built.val_mask).nonzero()[:, 0].tolist())
-    few = factors.side(built, False, 100)
+    few = factors.draw_rows(built, False, 100)
     assert len(few) == 100
     assert not built.train_mask[few].any()
     assert few.tolist() == sorted(set(few.tolist()))

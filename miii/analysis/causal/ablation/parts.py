@@ -19,7 +19,7 @@ from miii.analysis.causal.ablation.score import (
     scored_rows,
 )
 from miii.analysis.causal.attention import at_end, check_layer
-from miii.analysis.causal.partners import partners
+from miii.analysis.causal.counterfactuals import draw_counterfactuals
 from miii.analysis.modular import fourier
 from miii.errors import InputError
 from miii.model.block import add_bias
@@ -144,7 +144,7 @@ def _replacement(values: Tensor, kind: Kind, task: Task, rows: Tensor, seed: int
     if kind == "mean":
         return values.mean(0, keepdim=True)
     every = torch.arange(len(task.labels))  # partners do not depend on which examples are scored
-    return values[partners(task.labels, every, torch.Generator().manual_seed(seed))[rows]]
+    return values[draw_counterfactuals(task.labels, every, torch.Generator().manual_seed(seed))[rows]]
 
 
 @torch.no_grad()

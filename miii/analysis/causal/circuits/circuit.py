@@ -29,7 +29,7 @@ class Circuit:
         method: one of ``METHODS``.
         edges: the most important first.
         scores: fall of the metric without the edge, in ``unit``; for "acdc" the largest tau.
-        silent: whether each edge carries the same value in both runs; its score is 0.
+        inactive: whether each edge carries the same value in both runs; its score is 0.
         examples, seed: the number of examples, and the seed of the draw.
 
     Source: ranking by |score| as in Hanna et al. 2024 (arXiv 2403.17806).
@@ -39,7 +39,7 @@ class Circuit:
     graph: Graph
     edges: tuple[Edge, ...]
     scores: tuple[float, ...]
-    silent: tuple[bool, ...]
+    inactive: tuple[bool, ...]
     faithfulness: Faithfulness
     examples: int
     seed: int
@@ -104,7 +104,7 @@ def find(
         graph=drawn.graph,
         edges=tuple(drawn.graph.edges[i] for i in order.tolist()),
         scores=tuple(scores[order].tolist()),
-        silent=tuple(drawn.silent[order].tolist()),
+        inactive=tuple(drawn.inactive[order].tolist()),
         faithfulness=found,
         examples=len(drawn.labels),
         seed=seed,
@@ -127,19 +127,19 @@ class Agreement:
             true. The true edges are the smallest set of the exact ranking with f >= 0.95.
         positives: number of true edges; None if there is no f.
         edges: number of edges.
-        silent: number of edges with the same value in both runs. They score 0 by any method, which raises both
-            numbers; ``spearman_heard`` and ``auroc_heard`` leave them out.
+        inactive: number of edges with the same value in both runs. They score 0 by any method, which raises both
+            numbers; ``spearman_active`` and ``auroc_active`` leave them out.
 
     Source: ROC curves over edges: Syed et al. 2023 (arXiv 2310.10348).
     """
 
     spearman: float | None
     auroc: float | None
-    spearman_heard: float | None
-    auroc_heard: float | None
+    spearman_active: float | None
+    auroc_active: float | None
     positives: int | None
     edges: int
-    silent: int
+    inactive: int
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -160,7 +160,7 @@ def agreement(circuit: Circuit, truth: Circuit) -> Agreement:
     exact = [abs(score) for score in truth.scores]
     positives = truth.faithfulness.smallest(FAITHFUL)
     true = [n < (positives or 0) for n in range(len(exact))]
-    differing = [n for n, silent in enumerate(truth.silent) if not silent]
+    differing = [n for n, inactive in enumerate(truth.inactive) if not inactive]
 
     def only(values: list[Any]) -> list[Any]:
         return [values[n] for n in differing]
@@ -168,11 +168,11 @@ def agreement(circuit: Circuit, truth: Circuit) -> Agreement:
     return Agreement(
         spearman=_spearman(scores, exact),
         auroc=_auroc(true, scores),
-        spearman_heard=_spearman(only(scores), only(exact)),
-        auroc_heard=_auroc(only(true), only(scores)),
+        spearman_active=_spearman(only(scores), only(exact)),
+        auroc_active=_auroc(only(true), only(scores)),
         positives=positives,
         edges=len(exact),
-        silent=len(exact) - len(differing),
+        inactive=len(exact) - len(differing),
     )
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from miii.analysis.causal.circuits.graph import Graph
-from miii.analysis.causal.partners import draw_couples
+from miii.analysis.causal.counterfactuals import draw_pairs
 from miii.errors import InputError
 from miii.model.block import add_bias
 from miii.model.tap import capture
@@ -74,7 +74,7 @@ class Experiment:
         return self.clean.writes - self.corrupt.writes
 
     @cached_property
-    def silent(self) -> Bool[Tensor, " edges"]:
+    def inactive(self) -> Bool[Tensor, " edges"]:
         """The edges that carry the same value in both runs, such as those from the embedding of "="."""
         _, position, writer = self.graph.index.T
         return (self.differs == 0).all(-1).all(-1)[position, writer]
@@ -120,14 +120,14 @@ def draw_experiment(model: Transformer, task: Task, examples: int = EXAMPLES, se
             f"task must have the model's {has[0]} tokens, {has[1]} answers and {has[2]} positions "
             f"(got {task.d_vocab}, {task.d_vocab_out} and {task.n_ctx})."
         )
-    couples, config = draw_couples(task.labels, examples, seed), model.config
+    pairs, config = draw_pairs(task.labels, examples, seed), model.config
     return Experiment(
         model=copy.deepcopy(model).double().requires_grad_(False),
         graph=Graph(config.n_layers, config.n_heads, task.n_ctx, config.causal),
-        tokens=task.tokens[couples.clean],
-        labels=task.labels[couples.clean],
-        corrupted=task.tokens[couples.corrupt],
-        corrupted_labels=task.labels[couples.corrupt],
+        tokens=task.tokens[pairs.clean],
+        labels=task.labels[pairs.clean],
+        corrupted=task.tokens[pairs.corrupt],
+        corrupted_labels=task.labels[pairs.corrupt],
         seed=seed,
     )
 

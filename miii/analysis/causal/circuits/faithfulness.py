@@ -50,17 +50,17 @@ def measure_faithfulness(
 
     Source: Hanna et al. 2024 (arXiv 2403.17806); areas as in Mueller et al. 2025.
     """
-    kept = torch.zeros(len(ranking), dtype=torch.bool)
-    empty = experiment.differences(run(experiment, kept))
-    full = experiment.differences(run(experiment, ~kept, 0))
+    mask = torch.zeros(len(ranking), dtype=torch.bool)
+    empty = experiment.differences(run(experiment, mask))
+    full = experiment.differences(run(experiment, ~mask, 0))
     m_empty, m_full = empty.mean().item(), full.mean().item()
     sizes = _sizes(len(ranking))
     if abs(m_full - m_empty) <= ROUNDING * (full.abs() + empty.abs()).mean().item():
         return Faithfulness(m_full, m_empty, sizes, None, None, None)
     f = []
     for done, size in enumerate(sizes, 1):
-        kept[ranking[:size]] = True
-        f.append((experiment.metric(run(experiment, kept, 0)) - m_empty) / (m_full - m_empty))
+        mask[ranking[:size]] = True
+        f.append((experiment.metric(run(experiment, mask, 0)) - m_empty) / (m_full - m_empty))
         if progress:
             progress(done, len(sizes))
     share = (torch.tensor(sizes).double() / len(ranking)).clamp_min(SMALLEST)

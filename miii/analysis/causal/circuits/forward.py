@@ -14,7 +14,7 @@ ALL, LAST = slice(None), slice(-1, None)
 
 
 def run(
-    experiment: Experiment, kept: Bool[Tensor, " edges"], start: int | None = None
+    experiment: Experiment, mask: Bool[Tensor, " edges"], start: int | None = None
 ) -> Float[Tensor, "batch d_model"]:
     """Return the residual stream before the logits at the last position, with all edges corrupted except the kept ones.
 
@@ -29,9 +29,9 @@ def run(
     """
     graph, written = experiment.graph, experiment.corrupt.writes
     heads, last_layer = graph.n_heads, graph.n_layers - 1
-    reads = graph.matrix(kept).transpose(0, 1).double()
+    reads = graph.matrix(mask).transpose(0, 1).double()
     differs = experiment.differs.flatten(2).clone()
-    start = graph.first_stage(kept) if start is None else start
+    start = graph.first_stage(mask) if start is None else start
     for layer, block in enumerate(experiment.model.blocks):
         stage, reader, writer = 2 * layer, layer * (3 * heads + 1), 1 + layer * (heads + 1)
         end = LAST if layer == last_layer else ALL  # nothing reads the last block's other outputs

@@ -131,10 +131,10 @@ class Graph:
             for edge in self.edges
         )
 
-    def live(self, kept: Bool[Tensor, " edges"]) -> Bool[Tensor, " edges"]:
+    def live(self, mask: Bool[Tensor, " edges"]) -> Bool[Tensor, " edges"]:
         """Return the kept edges that lead to the logits along kept edges."""
-        live, read = torch.zeros_like(kept), {Node("logits", self.n_ctx - 1)}
-        for i in reversed(kept.nonzero().flatten().tolist()):
+        live, read = torch.zeros_like(mask), {Node("logits", self.n_ctx - 1)}
+        for i in reversed(mask.nonzero().flatten().tolist()):
             if not read.isdisjoint(self.feeds[i]):
                 live[i] = True
                 read.add(self.edges[i].source)
@@ -157,18 +157,18 @@ class Graph:
         nodes = {node.name: before.get(node, empty) | after.get(node, empty) for node in before | after}
         return nodes | {self.edges[i].name: upto[i] | onward[i] for i in order}
 
-    def first_stage(self, kept: Bool[Tensor, " edges"]) -> int:
+    def first_stage(self, mask: Bool[Tensor, " edges"]) -> int:
         """Return the first stage (attention 0, MLP 0, attention 1, ..., logits) that reads an edge that is not kept."""
-        missing = self.index[~kept, 0]
+        missing = self.index[~mask, 0]
         if not len(missing):
             return 2 * self.n_layers
         layer, place = divmod(int(missing.min()), 3 * self.n_heads + 1)
         return 2 * layer + (place == 3 * self.n_heads)
 
-    def matrix(self, kept: Bool[Tensor, " edges"]) -> Bool[Tensor, "reader pos writer"]:
+    def matrix(self, mask: Bool[Tensor, " edges"]) -> Bool[Tensor, "reader pos writer"]:
         """Return which writers each reader reads at each position, along kept edges of the graph."""
         matrix = torch.zeros(self.n_readers, self.n_ctx, self.n_writers, dtype=torch.bool)
-        matrix[tuple(self.index.T)] = kept
+        matrix[tuple(self.index.T)] = mask
         return matrix
 
     def of_edges(self, matrix: Float[Tensor, "reader pos writer"]) -> Float[Tensor, " edges"]:

@@ -25,19 +25,19 @@ def exact(experiment: Experiment, progress: Progress | None = None) -> Float[Ten
     Source: path patching of single edges: Goldowsky-Dill et al. 2023 (arXiv 2304.05969).
     """
     graph = experiment.graph
-    kept = torch.ones(len(graph.edges), dtype=torch.bool)
-    scores = torch.zeros(len(kept), dtype=torch.float64)
+    mask = torch.ones(len(graph.edges), dtype=torch.bool)
+    scores = torch.zeros(len(mask), dtype=torch.float64)
     # compare with the whole network recomputed from the same stage, so that an edge without effect scores
     # exactly 0, without rounding error
     whole: dict[int, float] = {}
-    todo = (~experiment.silent).nonzero().flatten().tolist()
+    todo = (~experiment.inactive).nonzero().flatten().tolist()
     for done, i in enumerate(todo, 1):
-        kept[i] = False
-        stage = graph.first_stage(kept)
-        without = experiment.metric(run(experiment, kept))
-        kept[i] = True
+        mask[i] = False
+        stage = graph.first_stage(mask)
+        without = experiment.metric(run(experiment, mask))
+        mask[i] = True
         if stage not in whole:
-            whole[stage] = experiment.metric(run(experiment, kept, stage))
+            whole[stage] = experiment.metric(run(experiment, mask, stage))
         scores[i] = whole[stage] - without
         if progress:
             progress(done, len(todo))
@@ -84,20 +84,20 @@ def gradients_by_reader(
     Source: Syed et al. 2023.
     """
     model, last = experiment.model, experiment.graph.n_layers - 1
-    kept: dict[str, Tensor] = {}
+    mask: dict[str, Tensor] = {}
 
     def tap(name: str, value: Tensor) -> Tensor:
         if name == "0.resid_pre":
             value = embed.transpose(0, 1).detach().requires_grad_()
         if name.split(".")[-1] in ("q", "k", "v", "mlp_pre") or name == f"{last}.resid_post":
-            kept[name] = value
+            mask[name] = value
         return value
 
     with torch.enable_grad():
         model(experiment.tokens, tap=tap)
-        end = kept[f"{last}.resid_post"]
+        end = mask[f"{last}.resid_post"]
         metric = (end[:, -1] * experiment.direction).sum(-1).mean()
-        by = dict(zip(kept, torch.autograd.grad(metric, list(kept.values()), materialize_grads=True), strict=True))
+        by = dict(zip(mask, torch.autograd.grad(metric, list(mask.values()), materialize_grads=True), strict=True))
     readers = []
     for layer, block in enumerate(model.blocks):
         for which in "qkv":
@@ -151,14 +151,14 @@ def _acdc_pass(
 ) -> Bool[Tensor, " edges"]:
     if not tau > 0:
         raise InputError(f"tau must be above 0 (got {tau}).")
-    kept = torch.ones(len(experiment.graph.edges), dtype=torch.bool)
+    mask = torch.ones(len(experiment.graph.edges), dtype=torch.bool)
     now = 0.0
-    for i in reversed(range(len(kept))):
-        kept[i] = False
-        without = divergence(kept)
-        kept[i] = without - now >= tau
-        now = now if kept[i] else without
-    return kept
+    for i in reversed(range(len(mask))):
+        mask[i] = False
+        without = divergence(mask)
+        mask[i] = without - now >= tau
+        now = now if mask[i] else without
+    return mask
 
 
 def _divergence(experiment: Experiment) -> Callable[[Bool[Tensor, " edges"]], float]:
@@ -166,20 +166,20 @@ def _divergence(experiment: Experiment) -> Callable[[Bool[Tensor, " edges"]], fl
     whole = _log_probabilities(experiment, torch.ones(len(experiment.graph.edges), dtype=torch.bool))
     known: dict[bytes, float] = {}
 
-    def divergence(kept: Bool[Tensor, " edges"]) -> float:
+    def divergence(mask: Bool[Tensor, " edges"]) -> float:
         # many sets differ only in edges without effect; these share one run
-        live = experiment.graph.live(kept & ~experiment.silent)
+        live = experiment.graph.live(mask & ~experiment.inactive)
         key = live.numpy().tobytes()
         if key not in known:
-            logs = _log_probabilities(experiment, live | experiment.silent)
+            logs = _log_probabilities(experiment, live | experiment.inactive)
             known[key] = (whole.exp() * (whole - logs)).sum(-1).mean().item()
         return known[key]
 
     return divergence
 
 
-def _log_probabilities(experiment: Experiment, kept: Bool[Tensor, " edges"]) -> Float[Tensor, "batch d_vocab_out"]:
-    return torch.log_softmax(experiment.logits(run(experiment, kept)), dim=-1)
+def _log_probabilities(experiment: Experiment, mask: Bool[Tensor, " edges"]) -> Float[Tensor, "batch d_vocab_out"]:
+    return torch.log_softmax(experiment.logits(run(experiment, mask)), dim=-1)
 
 
 METHODS: dict[str, Callable[[Experiment, Progress | None], Float[Tensor, " edges"]]] = {

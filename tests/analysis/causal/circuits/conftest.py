@@ -82,8 +82,8 @@ class Slow:
     ``met`` is the name of every edge that was asked about.
     """
 
-    def __init__(self, drawn: Experiment, kept: set[str]) -> None:
-        self.model, self.n_ctx, self.kept = drawn.model, drawn.graph.n_ctx, kept
+    def __init__(self, drawn: Experiment, mask: set[str]) -> None:
+        self.model, self.n_ctx, self.mask = drawn.model, drawn.graph.n_ctx, kept
         self.tokens, self.corrupted = drawn.tokens, drawn.corrupted
         self.met: set[str] = set()
 
@@ -104,7 +104,7 @@ class Slow:
         for writer in writers:
             edge = f"{writer.name} -> {reader}"
             self.met.add(edge)
-            total = total + self.write(writer, clean and edge in self.kept)
+            total = total + self.write(writer, clean and edge in self.mask)
         for before in range(layer + heads):
             bias = self.model.blocks[before].b_O
             total = total + (0 if bias is None else bias)

@@ -31,7 +31,7 @@ def test_a_circuit_has_every_edge_once_with_its_score(network, task):
         assert len(result.edges) == len(drawn.graph.edges)
         sizes = [abs(score) for score in result.scores]
         assert sizes == sorted(sizes, reverse=True)
-        assert dict(zip(result.edges, result.silent, strict=True)) == {
+        assert dict(zip(result.edges, result.inactive, strict=True)) == {
             edge: edge.source.name == "embed@2" for edge in result.edges
         }
         assert (result.method, result.examples, result.seed) == (method, 9, 0)
@@ -129,12 +129,12 @@ def test_agreement_ignores_signs(network, task):
 def test_agreement_without_silent_edges(network, task):
     truth = found(network, task)
     # the least important of the true edges comes last but for the silent ones
-    scores = [0.0 if quiet else 1.0 for quiet in truth.silent]
+    scores = [0.0 if quiet else 1.0 for quiet in truth.inactive]
     scores[truth.faithfulness.smallest(0.95) - 1] = 0.5
     result = circuits.agreement(replace(truth, scores=tuple(scores)), truth)
-    assert result.silent == sum(truth.silent) > 0
-    assert result.spearman_heard < result.spearman
-    assert result.auroc_heard < result.auroc
+    assert result.inactive == sum(truth.inactive) > 0
+    assert result.spearman_active < result.spearman
+    assert result.auroc_active < result.auroc
 
 
 def test_undefined_agreement_is_none(network, task):

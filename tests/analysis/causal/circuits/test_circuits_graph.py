@@ -48,7 +48,7 @@ def test_keys_and_values_feed_all_later_positions():
         assert feeds["0.mlp@2 -> 1.mlp@2"] == ["1.mlp@2"]
 
 
-def all_paths(graph: Graph, kept: set[int]) -> list[list[int]]:
+def all_paths(graph: Graph, mask: set[int]) -> list[list[int]]:
     """Every path along some edges that cannot be made longer at its end, from each edge; by brute force."""
 
     def onward(i: int) -> list[list[int]]:

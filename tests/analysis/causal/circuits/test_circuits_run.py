@@ -46,9 +46,9 @@ def test_invalid_input_is_an_error(network, task, one_sentence):
 
 
 def test_only_edges_from_the_equals_sign_are_silent(drawn):
-    silent = {edge for edge, quiet in zip(drawn.graph.edges, drawn.silent.tolist(), strict=True) if quiet}
+    inactive = {edge for edge, quiet in zip(drawn.graph.edges, drawn.inactive.tolist(), strict=True) if quiet}
     # the embedding of "=" is the same in every example; both-ways attention alone lets nothing else stay the same
-    assert {edge for edge in drawn.graph.edges if edge.source.name == "embed@2"} == silent
+    assert {edge for edge in drawn.graph.edges if edge.source.name == "embed@2"} == inactive
 
 
 # ---- runs ----
@@ -75,7 +75,7 @@ def test_dead_ends_and_silent_edges_have_no_effect(drawn):
     choices = (torch.rand(len(drawn.graph.edges), generator=generator) < 0.4 for _ in range(50))
     kept = next(kept for kept in choices if 0 < drawn.graph.live(kept).sum() < kept.sum())
     live = drawn.graph.live(kept)
-    runs = [circuits.run(drawn, edges) for edges in (kept, live, kept | drawn.silent)]
+    runs = [circuits.run(drawn, edges) for edges in (kept, live, kept | drawn.inactive)]
     torch.testing.assert_close(runs[1], runs[0])
     torch.testing.assert_close(runs[2], runs[0])
 

@@ -92,7 +92,7 @@ def slow_acdc(drawn, slow, tau: float) -> set[str]:
     """Algorithm 1 word by word: readers from the output to the input, for each its writers."""
     logs = torch.log_softmax(drawn.model(drawn.tokens)[:, -1], -1)
 
-    def divergence(kept: set[str]) -> float:
+    def divergence(mask: set[str]) -> float:
         other = torch.log_softmax(slow(drawn, kept).logits(), -1)
         return torch.nn.functional.kl_div(other, logs, log_target=True, reduction="batchmean").item()
 
@@ -152,8 +152,8 @@ def test_methods_agree_on_the_shipped_network():
     model, task = run.model(), run.task()
     truth, found = (circuits.find(model, task, method, examples=256) for method in ("exact", "eap-ig"))
     result = circuits.agreement(found, truth)
-    assert (result.edges, result.silent) == (39, 14)
+    assert (result.edges, result.inactive) == (39, 14)
     assert result.auroc >= 0.95
-    assert result.auroc_heard >= 0.95
+    assert result.auroc_active >= 0.95
     assert result.spearman >= 0.95
     assert truth.faithfulness.cmd < 0.35

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from miii.analysis.sieve import Suspect
+from miii.analysis.sieve import DivisorTest
 from miii.plots.style import ACCENT, CATEGORY, FIXED, MUTED, Chart, top_legend
 
 NEAR = 0.06  #: stations closer than this share of the picture share a label
-LABELLED = 7  #: most residues with separate colors
+LABELED = 7  #: most residues with separate colors
 
 
-def digit_walk(
-    values: Suspect, path: Float[np.ndarray, "stations 2"], digits: Sequence[str], n: int, size: int = 300
+def digit_path(
+    values: DivisorTest, path: Float[np.ndarray, "stations 2"], digits: Sequence[str], n: int, size: int = 300
 ) -> Chart:
     """Draw the path of one integer's sum through the plane of residues, digit by digit, among other sums.
 
@@ -25,15 +25,15 @@ def digit_walk(
         digits: labels of the steps.
     """
     q = values.q
-    several = q <= LABELLED
+    several = q <= LABELED
     domain = [f"{r} mod {q}" for r in range(q)] if several else [f"multiple of {q}", "other"]
     names = [domain[r if several else min(r, 1)] for r in values.residues]
-    crowd = pd.DataFrame({"x": values.crowd[:, 0], "y": values.crowd[:, 1], "residue": names})
+    sample = pd.DataFrame({"x": values.sample[:, 0], "y": values.sample[:, 1], "residue": names})
     steps = pd.DataFrame(path, columns=["x", "y"])
     steps["digit"] = ["start", *digits]
     steps["order"] = range(len(steps))
     steps["label"] = _together(
-        path, ["start", *(f"+{digit}" for digit in digits)], NEAR * float(np.ptp(values.crowd, 0).max())
+        path, ["start", *(f"+{digit}" for digit in digits)], NEAR * float(np.ptp(values.sample, 0).max())
     )
     axis = alt.Axis(labels=False, ticks=False, tickCount=3, domain=False)
     x = alt.X("x:Q", title="first direction", axis=axis, scale=alt.Scale(zero=False))
@@ -42,7 +42,7 @@ def digit_walk(
         domain=domain, range=[ACCENT, *[c for c in CATEGORY if c != ACCENT]] if several else [ACCENT, MUTED]
     )
     dots = (
-        alt.Chart(crowd)
+        alt.Chart(sample)
         .mark_circle(size=22, opacity=0.4)
         .encode(
             x=x,

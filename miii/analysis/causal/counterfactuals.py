@@ -9,7 +9,7 @@ from torch import Tensor
 from miii.errors import InputError
 
 
-def partners(
+def draw_counterfactuals(
     labels: Int[Tensor, " examples"], rows: Int[Tensor, " rows"], generator: torch.Generator
 ) -> Int[Tensor, " rows"]:
     """Draw a partner for each example, uniformly among all examples with a different label.
@@ -28,14 +28,14 @@ def partners(
 
 
 @dataclass(frozen=True)
-class Couples:
+class Pairs:
     """Pairs of indices: clean examples, and corrupted examples with different answers."""
 
-    clean: Int[Tensor, " couples"]
-    corrupt: Int[Tensor, " couples"]
+    clean: Int[Tensor, " pairs"]
+    corrupt: Int[Tensor, " pairs"]
 
 
-def draw_couples(labels: Int[Tensor, " examples"], n: int = 256, seed: int = 0) -> Couples:
+def draw_pairs(labels: Int[Tensor, " examples"], n: int = 256, seed: int = 0) -> Pairs:
     """Draw ``n`` clean examples without replacement, or all if there are fewer, and a partner for each.
 
     Raises:
@@ -47,4 +47,4 @@ def draw_couples(labels: Int[Tensor, " examples"], n: int = 256, seed: int = 0) 
         raise InputError(f"n must be at least 1 (got {n}).")
     generator = torch.Generator().manual_seed(seed)
     clean = torch.randperm(len(labels), generator=generator)[:n]
-    return Couples(clean, partners(labels, clean, generator))
+    return Pairs(clean, draw_counterfactuals(labels, clean, generator))

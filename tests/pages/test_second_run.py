@@ -106,7 +106,7 @@ def test_one_in_the_address_that_cannot_be_had_is_noted_once(visit):
 
 def test_the_arguments_of_the_other_figure(zoo, monkeypatch):
     zoo("second")
-    beside = app("_kit.beside")
+    second_run = app("_kit.second_run")
     for arguments, wanted in (
         ({"name": "adding"}, {"name": "second"}),
         ({"name": "adding", "step": 19, "k": 3}, {"name": "second", "step": 20, "k": 3}),
@@ -117,6 +117,6 @@ def test_the_arguments_of_the_other_figure(zoo, monkeypatch):
         ({"p": 7}, None),
     ):
         monkeypatch.setattr("streamlit.session_state", {"beside": "second"})
-        assert beside.arguments_of_second(arguments) == wanted
+        assert second_run.arguments_of_second(arguments) == wanted
         monkeypatch.setattr("streamlit.session_state", {"beside": "gone"})
-        assert beside.arguments_of_second(arguments) is None
+        assert second_run.arguments_of_second(arguments) is None

@@ -29,7 +29,7 @@ class Recall:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Scores:
     """The scores of a network's evidence. ``factors`` covers held-out integers by smallest prime factor.
 
     Attributes:
@@ -51,7 +51,7 @@ class Judged:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Judged":
+    def from_json(cls, values: dict[str, Any]) -> "Scores":
         """Read the numbers from ``to_json``."""
         recalls = {side: Recall(**values[side]) for side in ("train", "test")}
         return cls(**values | recalls | {"factors": tuple(sieve.Factor(**factor) for factor in values["factors"])})
@@ -101,9 +101,9 @@ def threshold(score: Float[np.ndarray, " integers"], prime: Bool[np.ndarray, " i
     return float(good.min() + good.max()) / 2
 
 
-def judge(
+def evaluate(
     train: Float[np.ndarray, " train"], test: Float[np.ndarray, " test"], n: Int[np.ndarray, " integers"], seed: int = 0
-) -> Judged:
+) -> Scores:
     """Score a network by its evidence, with a threshold from the training integers.
 
     AUCs by factor use at most 50,000 held-out integers, drawn at random.
@@ -122,7 +122,7 @@ def judge(
     by = sieve.auc_by_factor(
         test[drawn], spf[len(train) :][drawn], outside[drawn], numbers.primes_below(sieve.LIMIT), seed
     )
-    return Judged(
+    return Scores(
         threshold=at,
         train=recall(train >= at, inside),
         test=recall(test >= at, outside),
@@ -133,15 +133,15 @@ def judge(
     )
 
 
-def of_digits(model: Transformer, task: Task, config: Primes) -> Judged:
+def of_digits(model: Transformer, task: Task, config: Primes) -> Scores:
     """Score a transformer that reads digits, on a split by range.
 
     Raises:
-        InputError: the split is not by range, or as ``judge``.
+        InputError: the split is not by range, or as ``evaluate``.
     """
     if config.split != "range":
         raise InputError(
             f"split must be range, with the held-out integers after the training integers (got {config.split!r})."
         )
     score, train = sieve.evidence(model, task.tokens), task.train_mask.numpy()
-    return judge(score[train], score[~train], task.facts["n"].numpy())
+    return evaluate(score[train], score[~train], task.facts["n"].numpy())

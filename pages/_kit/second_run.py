@@ -7,7 +7,7 @@ import streamlit as st
 import miii
 from miii.errors import InputError
 
-BESIDE = "beside"  #: widget key and URL parameter
+SECOND_RUN = "beside"  #: widget key and URL parameter
 SNAPSHOTS = frozenset({"step", "other"})  #: names of step arguments
 WIDTH = 470  #: pixels of each chart; on narrow screens they stack
 
@@ -17,7 +17,7 @@ def arguments_of_second(arguments: dict[str, Any]) -> dict[str, Any] | None:
 
     None if there is no second run, or the cell shows no run.
     """
-    other = st.session_state.get(BESIDE)
+    other = st.session_state.get(SECOND_RUN)
     if other is None or "name" not in arguments or other == arguments["name"]:
         return None
     try:

@@ -50,12 +50,12 @@ def show(
                 _button("HTML", chart.to_html, f"{file}.html", "text/html", "This figure as a page, alive")
 
 
-def csv(numbers: Callable[[], pd.DataFrame], name: str, says: str) -> None:
+def csv(numbers: Callable[[], pd.DataFrame], name: str, help_text: str) -> None:
     """Show a button that downloads numbers; they are computed when pressed."""
-    _button("CSV", lambda: numbers().to_csv(index=False), f"{name}.csv", "text/csv", says)
+    _button("CSV", lambda: numbers().to_csv(index=False), f"{name}.csv", "text/csv", help_text)
 
 
-def _button(label: str, data: Callable[[], Any], file: str, mime: str, says: str) -> None:
+def _button(label: str, data: Callable[[], Any], file: str, mime: str, help_text: str) -> None:
     st.download_button(
         label,
         data,
@@ -64,6 +64,6 @@ def _button(label: str, data: Callable[[], Any], file: str, mime: str, says: str
         key=f"download-{file}",
         icon=":material/download:",
         type="tertiary",
-        help=says,
+        help=help_text,
         on_click="ignore",
     )

@@ -9,16 +9,16 @@ from pages._kit import address
 from pages._kit.run_picker import RUN
 
 
-def page(title: str, kept: list[Text | Figure | Table]) -> None:
+def page(title: str, parts: list[Text | Figure | Table]) -> None:
     """Show the two export buttons.
 
     Args:
-        kept: the page's recorded content, complete by the time a button is pressed.
+        parts: the page's recorded content, complete by the time a button is pressed.
     """
     run, where = st.session_state.get(RUN), address.final_link()
 
     def made() -> Page:
-        return Page.of(title, kept, run, where[-1])
+        return Page.of(title, parts, run, where[-1])
 
     file = "-".join(part for part in ("miii", title.lower().replace(" ", "-"), run) if part)
     with st.container(horizontal=True, gap="small"):
@@ -40,7 +40,7 @@ def _html(made: Page) -> str:
     return html([made])
 
 
-def _button(label: str, data: Callable[[], str], file: str, mime: str, says: str) -> None:
+def _button(label: str, data: Callable[[], str], file: str, mime: str, help_text: str) -> None:
     st.download_button(
         label,
         data,
@@ -48,6 +48,6 @@ def _button(label: str, data: Callable[[], str], file: str, mime: str, says: str
         mime,
         key=f"share-{label}",
         icon=":material/download:",
-        help=f"This page, as it stands, as {says}",
+        help=f"This page, as it stands, as {help_text}",
         on_click="ignore",
     )

@@ -11,17 +11,17 @@ import streamlit as st
 
 from miii.notebook.cells import Figure, Table, Text
 from miii.notebook.cells import escaped as escaped
-from pages._kit.take import csv
+from pages._kit.downloads import csv
 
-KEPT = "notes"  #: key of the recorded parts of the page
+RECORDED = "notes"  #: key of the recorded parts of the page
 OPEN = "notes_open"  #: whether the page is recording; fragment reruns record nothing
 
 
 def begin() -> list[Text | Figure | Table]:
     """Start recording a page."""
-    kept: list[Text | Figure | Table] = []
-    st.session_state[KEPT], st.session_state[OPEN] = kept, True
-    return kept
+    parts: list[Text | Figure | Table] = []
+    st.session_state[RECORDED], st.session_state[OPEN] = parts, True
+    return parts
 
 
 def end() -> None:
@@ -29,40 +29,40 @@ def end() -> None:
     st.session_state[OPEN] = False
 
 
-def keep(note: Text | Figure | Table) -> None:
+def record(note: Text | Figure | Table) -> None:
     """Record a part of the page."""
     if st.session_state.get(OPEN):
-        st.session_state[KEPT].append(note)
+        st.session_state[RECORDED].append(note)
 
 
 def title(text: str) -> None:
     """Show the title of the page."""
     st.title(text)
-    keep(Text(f"# {text}"))
+    record(Text(f"# {text}"))
 
 
 def header(text: str, **options: Any) -> None:
     """Show a heading; ``anchor`` is its URL fragment."""
     st.header(text, **options)
-    keep(Text(f"## {text}"))
+    record(Text(f"## {text}"))
 
 
 def subheader(text: str, **options: Any) -> None:
     """Show a second-level heading."""
     st.subheader(text, **options)
-    keep(Text(f"### {text}"))
+    record(Text(f"### {text}"))
 
 
 def text(markdown: str, **options: Any) -> None:
     """Show Markdown."""
     st.markdown(markdown, **options)
-    keep(Text(markdown))
+    record(Text(markdown))
 
 
 def caption(markdown: str, **options: Any) -> None:
     """Show a caption."""
     st.caption(markdown, **options)
-    keep(Text(markdown))
+    record(Text(markdown))
 
 
 def error(plain: object, icon: str = "error") -> None:
@@ -88,22 +88,22 @@ def success(plain: object, icon: str = "check") -> None:
 def box(kind: Literal["success", "info", "warning"], markdown: str, icon: str) -> None:
     """Show a page's result in a colored box."""
     {"success": st.success, "info": st.info, "warning": st.warning}[kind](markdown, icon=f":material/{icon}:")
-    keep(Text(f"> {markdown}"))
+    record(Text(f"> {markdown}"))
 
 
 def latex(formula: str, **options: Any) -> None:
     """Show a display formula."""
     st.latex(formula, **options)
-    keep(Text(f"$$\n{formula}\n$$"))
+    record(Text(f"$$\n{formula}\n$$"))
 
 
 def metric(label: str, value: object, **options: Any) -> None:
     """Show a number with a label."""
     st.metric(label, value, **options)  # type: ignore[arg-type]
-    keep(Text(f"**{label}**: {value}"))
+    record(Text(f"**{label}**: {value}"))
 
 
-def table(rows: Any, name: str, says: str = "The numbers of this table", **options: Any) -> None:
+def table(rows: Any, name: str, help_text: str = "The numbers of this table", **options: Any) -> None:
     """Show a table, with a CSV download.
 
     Args:
@@ -113,5 +113,5 @@ def table(rows: Any, name: str, says: str = "The numbers of this table", **optio
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
     st.dataframe(frame, hide_index=True, key=f"table-{name}", **options)
-    keep(Table(frame))
-    csv(lambda: frame, name, says)
+    record(Table(frame))
+    csv(lambda: frame, name, help_text)

@@ -1,4 +1,4 @@
-"""Which divisor a network suspects: does evidence fall when other integers take an integer's place modulo q?"""
+"""Test which divisors a network detects: does evidence fall when other integers take an integer's place modulo q?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,19 +9,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from miii import metrics
-from miii.analysis.sieve.factors import LEAST, undivided
+from miii.analysis.sieve.factors import LEAST, indivisible
 from miii.analysis.sieve.interventions import FEWEST
 from miii.analysis.sieve.sums import Sum, evidence_of_sum, means, subspace
 from miii.model.transformer import Transformer
 
 OTHERS = 64  #: integers to move to another integer's place
-CROWD = 1000  #: held-out integers to draw for comparison
+SAMPLE = 1000  #: held-out integers to draw for comparison
 CHUNK = 50  #: places to test at once, each on all of the others
 MEASURED = 300  #: most held-out multiples of q, and most other integers, used to measure the fall
 
 
 @dataclass(frozen=True)
-class Suspect:
+class DivisorTest:
     """How far evidence falls when integers without small factors take another integer's place modulo q.
 
     The place is the part of the sum in the q - 1 directions of ``subspace``; the rest of the sum stays. The fall
@@ -30,7 +30,7 @@ class Suspect:
     Attributes:
         multiples, others: the median fall for places of held-out multiples of q, and of other integers.
         auc: probability that a multiple's place lowers the evidence more than another's.
-        crowd: places of held-out integers in the first two directions.
+        sample: places of held-out integers in the first two directions.
         residues: those integers modulo q.
 
     Source: interchange interventions, Geiger et al. 2021 (arXiv 2106.02997).
@@ -40,7 +40,7 @@ class Suspect:
     multiples: float
     others: float
     auc: float
-    crowd: Float[np.ndarray, "crowd 2"] = field(repr=False)
+    sample: Float[np.ndarray, "sample 2"] = field(repr=False)
     residues: tuple[int, ...] = field(repr=False)
     _place: "_Place" = field(repr=False)
 
@@ -53,8 +53,8 @@ class Suspect:
         """Return how far the mean evidence falls in the place of an integer, in logits."""
         return float(self._place.falls(model, one.resid[:1])[0])
 
-    def suspects(self, fall: float) -> bool:
-        """Return whether a fall is closer to the multiples' median; False if q is not ``seen``."""
+    def predicts_multiple(self, fall: float) -> bool:
+        """Return whether a fall is closer to the multiples' median than to the others'; False if q is not ``seen``."""
         return self.seen and abs(fall - self.multiples) < abs(fall - self.others)
 
     def path(self, one: Sum) -> Float[np.ndarray, "stations 2"]:
@@ -86,7 +86,9 @@ class _Place:
         return torch.nn.functional.pad(xy, (0, 2 - xy.shape[1])).numpy()  # modulo 2 there is one direction
 
 
-def fit_suspect(model: Transformer, fitted: Sum, held_out: Sum, q: int, moduli: Sequence[int]) -> Suspect | None:
+def fit_divisor_test(
+    model: Transformer, fitted: Sum, held_out: Sum, q: int, moduli: Sequence[int]
+) -> DivisorTest | None:
     """Measure the falls on held-out integers; None if there are too few of them.
 
     Args:
@@ -94,18 +96,18 @@ def fit_suspect(model: Transformer, fitted: Sum, held_out: Sum, q: int, moduli: 
         moduli: primes that divide none of the integers to move.
     """
     multiple = held_out.n % q == 0
-    given = np.flatnonzero(undivided(held_out.n, (q, *moduli)))[:OTHERS]
+    given = np.flatnonzero(indivisible(held_out.n, (q, *moduli)))[:OTHERS]
     rows = np.flatnonzero(multiple), np.setdiff1d(np.flatnonzero(~multiple), given)
     if min(len(given), *map(len, rows)) < FEWEST:
         return None
     place = _Place(subspace(*means(fitted, q)), held_out.resid[given])
     high, low = (place.falls(model, held_out.resid[some[:MEASURED]]) for some in rows)
-    return Suspect(
+    return DivisorTest(
         q=q,
         multiples=float(np.median(high)),
         others=float(np.median(low)),
         auc=metrics.auc(np.concatenate([high, low]), np.arange(len(high) + len(low)) < len(high)),
-        crowd=place.plane(held_out.resid[:CROWD]),
-        residues=tuple((held_out.n[:CROWD] % q).tolist()),
+        sample=place.plane(held_out.resid[:SAMPLE]),
+        residues=tuple((held_out.n[:SAMPLE] % q).tolist()),
         _place=place,
     )

@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 
-def door() -> None:
+def run_app_first() -> None:
     """Run app.py if it has not run yet; every page calls this first.
 
     With a folder named pages, the first visitor of a cold server who opens ``/name`` gets ``pages/name.py`` alone,

@@ -19,7 +19,7 @@ def sides(integers, built, residue_adder):
 
 @pytest.fixture(scope="module")
 def by_three(sides):
-    return sieve.fit_suspect(*sides, 3, MODULI)
+    return sieve.fit_divisor_test(*sides, 3, MODULI)
 
 
 def test_modulo_3_adder_suspects_3_of_its_multiples(sides, by_three, integers):
@@ -31,20 +31,22 @@ def test_modulo_3_adder_suspects_3_of_its_multiples(sides, by_three, integers):
     for n in (1001, 1002, 1003, 2022, 4000, 7777, 9999, 3, 4):  # also even ones, and ones that the task lacks
         fall = by_three.fall(model, sieve.sum_of(model, integers, n))
         assert fall == pytest.approx(2 if n % 3 == 0 else 0, abs=1e-3)
-        assert by_three.suspects(fall) == (n % 3 == 0)
+        assert by_three.predicts_multiple(fall) == (n % 3 == 0)
 
 
 def test_unseen_divisor_is_never_suspected(sides, integers):
     model = sides[0]
-    by_seven = sieve.fit_suspect(*sides, 7, MODULI)
+    by_seven = sieve.fit_divisor_test(*sides, 7, MODULI)
     assert not by_seven.seen
     assert by_seven.auc < sieve.LEAST
-    assert not any(by_seven.suspects(by_seven.fall(model, sieve.sum_of(model, integers, n))) for n in (1001, 1002))
+    assert not any(
+        by_seven.predicts_multiple(by_seven.fall(model, sieve.sum_of(model, integers, n))) for n in (1001, 1002)
+    )
 
 
 def test_too_few_integers_give_none(sides):
     model, train, test = sides
-    assert sieve.fit_suspect(model, train, test.rows(np.arange(30)), 3, MODULI) is None
+    assert sieve.fit_divisor_test(model, train, test.rows(np.arange(30)), 3, MODULI) is None
 
 
 def test_path_ends_at_the_sum(sides, by_three, integers):
@@ -53,7 +55,7 @@ def test_path_ends_at_the_sum(sides, by_three, integers):
     one = sieve.sum_of(model, integers, n)
     path = by_three.path(one)
     assert path.shape == (5, 2)
-    assert path[-1] == pytest.approx(by_three.crowd[5], abs=1e-4)
+    assert path[-1] == pytest.approx(by_three.sample[5], abs=1e-4)
     assert by_three.residues[5] == n % 3
     steps = np.diff(path, axis=0)
     assert np.linalg.norm(steps, axis=1) == pytest.approx(
@@ -66,9 +68,9 @@ def test_path_modulo_2_is_on_a_line(residue_adder):
     task = config.build()
     model = residue_adder(config, 2)
     train, test = (sieve.sum_of_split(model, task, config, side) for side in (True, False))
-    found = sieve.fit_suspect(model, train, test, 2, (2,))
+    found = sieve.fit_divisor_test(model, train, test, 2, (2,))
     assert found.seen
-    assert not found.crowd[:, 1].any()
+    assert not found.sample[:, 1].any()
     assert not found.path(sieve.sum_of(model, config, 500))[:, 1].any()
 
 
