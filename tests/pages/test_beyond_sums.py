@@ -7,7 +7,6 @@ from zoo import FRAMES, SIEVED
 
 from miii import analysis, reports
 from miii.analysis import rollout
-from miii.analysis.sieve import OPEN
 
 # ---- Sieve ----
 
@@ -21,16 +20,16 @@ def test_a_network_that_adds_passes(zoo, see):
         view.metrics.values()
     )
     (verdict,) = view.prose["success"]
-    assert "**sums residues modulo 3**" in verdict
-    assert OPEN in verdict
+    assert "**adds digits modulo 3**" in verdict
     (added,) = analysis.sieve.measure_addition(model, task, SIEVED, (3,), (3,))
     (row,) = view.table("interchange").to_dict("records")
     assert row["explained"] == added.variance_explained == pytest.approx(1)
     assert (row["interchange"], row["its control"]) == (added.interchange.accuracy, added.interchange.control) == (1, 0)
     assert (row["steering"], row["control of steering"]) == (1, 0)
     assert row["sums residues"]
+    assert row["generalizes"]
     assert all(words in view.text for words in ("**100.0%**", "head 0 75%, head 1 25%"))
-    assert len(view.charts) == 7
+    assert len(view.charts) == 8
 
 
 def test_an_untrained_network_does_not_pass(visit):
@@ -64,7 +63,8 @@ def test_the_plane_is_the_library_s(zoo, see):
     run = zoo("sieves")
     fitted, held_out = (analysis.sieve.sum_of_split(run.model(), run.task(), SIEVED, side) for side in (True, False))
     plane = analysis.sieve.plane(fitted, held_out, 3)
-    (rows,) = (rows for chart in see("sieve", run="sieves").charts for rows in chart.rows() if {"x", "y"} <= set(rows))
+    charts = see("sieve", run="sieves").charts
+    (rows,) = (rows for chart in charts for rows in chart.rows() if {"x", "y", "digit"} <= set(rows))
     assert rows[["x", "y"]].to_numpy() == pytest.approx(plane.table[["x", "y"]].to_numpy())
 
 

@@ -11,7 +11,7 @@ import torch
 
 from miii import plots
 from miii.analysis.multitask import Head, active
-from miii.analysis.sieve import Crossing, Depth, EvidenceChange, Factor, Heads, Plane
+from miii.analysis.sieve import Crossing, Depth, EvidenceChange, Factor, Heads, Interval, Lattice, Plane
 from miii.plots.sieve.residues import WRITTEN
 from miii.plots.style import Chart
 
@@ -55,6 +55,15 @@ MOVES = (
     EvidenceChange(False, False, np.array([2.0, 1.0]), np.array([1.5, 1.5])),
 )
 CROSSING = Crossing(3, 0.8, 2 / 3, 1.0, 0.0, 0.95, 5, 0.0, MOVES)
+LATTICE = Lattice(
+    3,
+    np.array([[2, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1], [3, -1, 0]]),
+    np.array([True, True, True, False, False]),
+    np.array([True, False, False, True, False]),
+    np.array([-3.0, 1.0, 1.5, 0.5, -4.0]),
+    Interval(1.0, 1.0, 1.0, 3),
+    Interval(0.0, 0.0, 0.0, 2),
+)
 PROBES = pd.DataFrame(
     [
         {"site": site, "pos": pos, "q": q, "k": k, "r2": pos / 10 + q / 100 + k / 1000}
@@ -83,6 +92,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     "head_attention": lambda: plots.head_attention(HEADS, ["10¹", "10⁰", "?"]),
     "head_digits": lambda: plots.head_digits([Head(0, (0.9, 0.05, 0.05), 0.1), Head(1, (0.1, 0.2, 0.7), 0.0)]),
     "head_sums": lambda: plots.head_sums(HEADS, ["10¹", "10⁰"]),
+    "lattice": lambda: plots.lattice(LATTICE),
     "probe_map": lambda: plots.probe_map({"trained": PROBES, "untrained": PROBES}, 7, 2, ["", "", "?"]),
     "string_accuracy": lambda: plots.string_accuracy(STRINGS, "length", 2),
     "right_by_target": lambda: plots.right_by_target({"mod 2": 1.0, "mod 3": 0.4}, {"mod 2": 0.5, "mod 3": 0.34}),
@@ -240,3 +250,14 @@ def test_evidence_by_count():
     assert got.loc[0, ["low", "high"]].tolist() == [0.5, 1.5]
     assert got["strings"].tolist() == [3, 3, 2]
     assert got["answer"].tolist() == ["no theorem", "theorem", "theorem"]
+
+
+def test_lattice():
+    got = plots.frame(CHARTS["lattice"]()).set_index("counts")
+    assert got["evidence"].tolist() == LATTICE.evidence.tolist()
+    assert got["seen"].tolist() == ["in training"] * 3 + ["not in training"] * 2
+    assert got["kind"].tolist() == ["multiple of 3", "other", "other", "multiple of 3", "other"]
+    assert got.loc["0-1-1", ["x", "y"]].tolist() == [0, 0]
+    assert got.loc["2-0-0", "from_midpoint"] == -3.0 - (-3.0 + 1.25) / 2
+    of_five = replace(LATTICE, q=5, counts=np.eye(5, dtype=int))
+    assert plots.lattice(of_five).to_dict()["encoding"]["row"]["field"] == "seen"
