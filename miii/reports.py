@@ -70,6 +70,7 @@ def report_sieve(
         with suppress(InputError):  # all examples have the same answer
             circuits[question] = sieve.find_circuit(model, task, config, question).to_json()
     tell(todo, todo, "done")
+    unseen = {each.q: each.generalization for each in added if each.generalization is not None}
     return values | {
         "probe_r2": r2,
         "digit_variance_explained": {str(a.q): finite(a.variance_explained) for a in added},
@@ -78,6 +79,10 @@ def report_sieve(
         "interchange_control": {str(a.q): finite(a.interchange.control) for a in added},
         "steering_accuracy": {str(a.q): finite(a.steering.accuracy) for a in added},
         "steering_control": {str(a.q): finite(a.steering.control) for a in added},
+        "auc_inside": {str(q): finite(each.lattice.inside.auc) for q, each in unseen.items()},
+        "auc_outside": {str(q): finite(each.lattice.outside.auc) for q, each in unseen.items()},
+        "auc_withheld": {str(q): finite(each.withheld.auc) for q, each in unseen.items() if each.withheld},
+        "auc_withheld_low": {str(q): finite(each.withheld.low) for q, each in unseen.items() if each.withheld},
         "circuits": circuits,
         "verdict": sieve.verdict(added) if added or sieve.can_split(model) else "cannot be split by digits",
     }

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import tyro
 
 from miii import reports, runs, tasks
-from miii.analysis import sieve
 from miii.analysis.causal import circuits
 from miii.analysis.modular import formula, fourier, grid, phases, trajectory, verdict
 from miii.cli.printing import Json, RunName, Step, parts, print_values
@@ -131,8 +130,6 @@ def run_residues(chosen: Residues) -> int:
     if not chosen.json:
         found.pop("frequency_power", None)  # thousands of numbers, in the JSON only
     _print(found, chosen.json)
-    if not chosen.json and found.get("verdict", "").startswith("sums"):
-        print(sieve.OPEN)
     return 0
 
 

@@ -43,7 +43,7 @@ def _metavar(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return "{" + ",".join(inner) + "}"
     if get_origin(annotation) is tuple:
-        return "INT,INT,..."
+        return "INT,INT,..." if get_args(annotation)[0] is int else "TEXT,TEXT,..."
     if inner:  # optional
         return f"{_metavar(inner[0])}|none"
     return {int: "INT", float: "FLOAT", bool: "{true,false}", str: "TEXT"}[annotation]

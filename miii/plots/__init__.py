@@ -26,6 +26,7 @@ from miii.plots.rollout import (
 )
 from miii.plots.sieve.factors import evidence_by_factor, sieve_depth, sieve_oracles
 from miii.plots.sieve.interventions import crossings, evidence_moves
+from miii.plots.sieve.lattice import lattice
 from miii.plots.sieve.networks import addition_by_network, depth_by_network, readers
 from miii.plots.sieve.residues import digit_plane, head_attention, head_sums, probe_map
 from miii.plots.sieve.suspect import digit_walk
@@ -96,6 +97,7 @@ __all__ = [
     "heatmap",
     "kinds",
     "last_digits",
+    "lattice",
     "learning",
     "looks_at",
     "loss",

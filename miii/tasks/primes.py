@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from pydantic import BeforeValidator, Field, model_validator
 
 from miii import metrics, numbers
@@ -34,6 +34,7 @@ def _listed(value: Any) -> Any:
 
 MODULI = numbers.primes_below(1000)  #: valid primes for ``residues``
 Primelist = Annotated[tuple[int, ...], BeforeValidator(_listed), Field(max_length=len(MODULI))]
+Withheld = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(max_length=1000)]
 
 
 class Primes(TaskConfig):
@@ -83,6 +84,11 @@ class Primes(TaskConfig):
         "random", description="train on random integers, on those below a bound, or on whole classes modulo 97"
     )
     train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the integers used for training")
+    withheld: Withheld = Field(
+        (),
+        description="integers with these counts are only tested, such as 1-2-2,3-1-1: how many digits contribute 0, 1, "
+        "... modulo the number of entries",
+    )
     residues: Primelist = Field((), description="further targets: n modulo each of these primes, such as 3,7,11")
     shuffled: bool = Field(False, description="the control: labels in random order, with nothing to learn")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the sample, the split and the initial weights")
@@ -98,6 +104,13 @@ class Primes(TaskConfig):
                 f"low and high must hold 10 to {MOST:,} integers, or sample must say how many to draw "
                 f"(got {self.n_examples:,})."
             )
+        for text in self.withheld:
+            counts = counts_of(text)
+            if not 2 <= len(counts) <= 32 or sum(counts) != self.width:
+                raise InputError(
+                    f"withheld must have 2 to 32 counts that sum to the {self.width} digits, such as "
+                    f"{self.width - 1}-1-0 (got {quoted(text)})."
+                )
         for q in self.residues:
             if q not in MODULI:
                 raise InputError(f"residues must be primes below 1000 (got {quoted(q)}).")
@@ -123,17 +136,22 @@ class Primes(TaskConfig):
 
     @property
     def most_train(self) -> int:
-        """Upper bound on ``n_train``, without building the task; exact except for a split by residue."""
+        """Upper bound on ``n_train``, without building the task; exact unless the split is by residue or withholds."""
         side = int(self.train_fraction * self.n_examples)
         return self.n_examples if self.split == "residue" else side - _validation(side)
+
+    @property
+    def _drawn(self) -> bool:
+        """Whether the training integers must be drawn to be counted."""
+        return self.split == "residue" or bool(self.withheld)
 
     @property
     def n_train(self) -> int:
         """Number of training integers: the training split without its validation part.
 
-        Draws a split by residue.
+        Draws the split if it is by residue or withholds counts.
         """
-        return int((parts(self)[2] == TRAIN).sum()) if self.split == "residue" else self.most_train
+        return int((parts(self)[2] == TRAIN).sum()) if self._drawn else self.most_train
 
     @property
     def width(self) -> int:
@@ -233,6 +251,39 @@ class Primes(TaskConfig):
         return row["auc"] >= SIEVED[0] and row["auc_3"] >= SIEVED[1]
 
 
+def residue_counts(n: Int[np.ndarray, " integers"], config: Primes, q: int) -> Int[np.ndarray, "integers q"]:
+    """Count the digits of each integer by residue modulo q of their contribution, digit * base^place.
+
+    A sum of one vector per residue depends on these counts alone, and n mod q is their weighted sum.
+    """
+    weight = np.array([pow(config.base, place, q) for place in range(config.width - 1, -1, -1)])
+    found = np.zeros((len(n), q), dtype=np.int8)
+    for begin in range(0, len(n), CHUNK):
+        residues = numbers.digits(n[begin : begin + CHUNK], config.base, config.width) % q * weight % q
+        found[begin : begin + CHUNK] = (residues[:, :, None] == np.arange(q)).sum(1)
+    return found
+
+
+def withheld(n: Int[np.ndarray, " integers"], config: Primes) -> Bool[np.ndarray, " integers"]:
+    """Return which integers have counts that training withholds."""
+    found = np.zeros(len(n), dtype=bool)
+    for counts in map(counts_of, config.withheld):
+        found |= (residue_counts(n, config, len(counts)) == counts).all(1)
+    return found
+
+
+def counts_of(text: str) -> tuple[int, ...]:
+    """Parse counts such as ``1-2-2``.
+
+    Raises:
+        InputError: an entry is not a number.
+    """
+    entries = text.split("-")
+    if not all(entry.isdecimal() and entry.isascii() and len(entry) < 4 for entry in entries):
+        raise InputError(f"withheld must hold counts such as 1-2-2 (got {quoted(text)}).")
+    return tuple(map(int, entries))
+
+
 def parts(config: Primes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the integers, ascending, their smallest prime factors, and the part (see ``PARTS``) of each.
 
@@ -241,7 +292,7 @@ def parts(config: Primes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Raises:
         InputError: a split has no prime.
     """
-    fields = ("low", "high", "base", "candidates", "sample", "split", "train_fraction", "seed")
+    fields = ("low", "high", "base", "candidates", "sample", "split", "train_fraction", "withheld", "seed")
     return _parts(Primes(**{name: getattr(config, name) for name in fields}))  # tokens do not affect the split
 
 
@@ -266,6 +317,7 @@ def _parts(config: Primes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             part[:wanted] = TRAIN
         case "residue":
             part[np.isin(n % 97, generator.permutation(97)[: round(config.train_fraction * 97)])] = TRAIN
+    part[withheld(n, config)] = TEST
     side = np.flatnonzero(part == TRAIN)
     part[np.random.default_rng([config.seed, 1]).permutation(side)[: _validation(len(side))]] = VALIDATION
     spf = numbers.smallest_prime_factor(n)

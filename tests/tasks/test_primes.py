@@ -350,3 +350,33 @@ def test_a_small_sample_of_a_wide_range_has_primes_on_both_sides_or_is_refused()
             assert task.labels[task.train_mask].any()
             assert task.labels[~task.train_mask].any()
     assert 0 < refused < 12  # with about 1.3 primes a side both happen
+
+
+# ---- withheld counts ----
+
+
+def test_withheld_counts_are_only_tested():
+    for changes in ({}, {"base": 7, "low": 3000, "high": 6000}, {"sample": 500, "split": "residue"}):
+        q = 3 if "base" not in changes else 4
+        free = config(**changes)
+        first, second = "1-2-1", "0-1-3"
+        vectors = (first, second) if q == 3 else ("1-2-1-1", "0-0-4-1")
+        made = Primes(**(free.model_dump() | {"withheld": ",".join(vectors)}))
+        task, whole = made.build(), free.build()
+        n = task.facts["n"].numpy()
+        weights = [made.base**place % q for place in reversed(range(made.width))]
+        each = [[int(d) * w % q for d, w in zip(row, weights, strict=True)] for row in task.tokens[:, :-1].tolist()]
+        counts = ["-".join(str(row.count(r)) for r in range(q)) for row in each]
+        withheld = np.isin(counts, vectors)
+        assert 0 < withheld.sum() < len(n)
+        assert not (task.train_mask.numpy() & withheld).any()
+        assert (task.train_mask == whole.train_mask).numpy()[~withheld].all()
+        assert made.n_train == int(task.step_mask.sum()) < made.most_train or changes.get("split") == "residue"
+
+
+def test_withheld_counts_must_sum_to_the_digits(one_sentence):
+    for given in ("1-2-2", "1-2", "4", "a-2-1", "1--2", "-", "4-0-0,5-0-0", "1-2-1x", "٣-1-0", "9999999999-0-0"):
+        with one_sentence("withheld", given.split(",")[-1]):
+            config(withheld=given)
+    assert config(withheld=()).withheld == ()
+    assert config(withheld=["1-2-1"]).withheld == ("1-2-1",)

@@ -5,7 +5,6 @@ from miii.analysis.sieve.addition import (
     EXPLAINED,
     KEEPS,
     MODULI,
-    OPEN,
     Addition,
     measure_addition,
     moduli_to_test,
@@ -28,6 +27,7 @@ from miii.analysis.sieve.factors import (
     sieved,
 )
 from miii.analysis.sieve.interventions import Crossing, Moved, interchange, steer
+from miii.analysis.sieve.lattice import Generalization, Interval, Lattice, generalize, lattice
 from miii.analysis.sieve.residues import Explained, Heads, Plane, Probes, explained, heads, plane, probe
 from miii.analysis.sieve.sums import Sum, can_split, means, sensitivity, split_sum, subspace, sum_of, sum_of_split
 from miii.analysis.sieve.suspect import OTHERS, Suspect, fit_suspect
@@ -42,7 +42,6 @@ __all__ = [
     "LIMIT",
     "LISTED",
     "MODULI",
-    "OPEN",
     "OTHERS",
     "Addition",
     "Crossing",
@@ -50,7 +49,10 @@ __all__ = [
     "EvidenceByFactor",
     "Explained",
     "Factor",
+    "Generalization",
     "Heads",
+    "Interval",
+    "Lattice",
     "Moved",
     "Plane",
     "Probes",
@@ -66,8 +68,10 @@ __all__ = [
     "explained",
     "find_circuit",
     "fit_suspect",
+    "generalize",
     "heads",
     "interchange",
+    "lattice",
     "means",
     "measure_addition",
     "moduli_to_test",

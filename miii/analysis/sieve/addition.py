@@ -1,12 +1,13 @@
 """The verdict on a network for primes or MIU: does it sum residues modulo q?"""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from miii.analysis.sieve.factors import LEAST, LIMIT, Depth, sieved, undivided
 from miii.analysis.sieve.interventions import Crossing, interchange, steer
+from miii.analysis.sieve.lattice import Generalization, generalize
 from miii.analysis.sieve.residues import Explained, explained
 from miii.analysis.sieve.sums import Sum, sensitivity, sum_of_split
 from miii.model.transformer import Transformer
@@ -15,19 +16,21 @@ from miii.tasks import MIU, Primes, Task
 EXPLAINED, CROSSES, KEEPS = 0.9, 0.95, 0.05  #: bounds of the verdict
 MODULI = 14  #: test the primes below this, and those that the network sieves by
 
-#: The open question: few digits have few totals, so a lookup table of totals would pass too.
-OPEN = "Whether it has found the rule or a table of totals is open."
-
 
 @dataclass(frozen=True)
 class Addition:
-    """Three measures of a sum of residues modulo q: variance explained, interchange and steering."""
+    """Three measures of a sum of residues modulo q: variance explained, interchange and steering.
+
+    Attributes:
+        generalization: whether the network is right about sums that training did not show; None for MIU.
+    """
 
     q: int
     explained: Explained
     interchange: Crossing
     steering: Crossing
     base: int | None
+    generalization: Generalization | None = None
 
     @property
     def variance_explained(self) -> float:
@@ -47,6 +50,11 @@ class Addition:
             and all(accuracy >= CROSSES for accuracy in accuracies)
             and all(control <= KEEPS for control in self._controls)
         )
+
+    @property
+    def generalizes(self) -> bool | None:
+        """Whether the network adds and is right about unseen sums too; None if this was not measured."""
+        return None if self.generalization is None else self.adds and self.generalization.generalizes
 
     @property
     def decided(self) -> bool:
@@ -74,7 +82,15 @@ def measure_addition(
     """
     fitted, held_out = (sum_of_split(model, task, config, train) for train in (True, False))
     base = config.base if isinstance(config, Primes) else None
-    return tuple(_measure(model, fitted, held_out, q, tuple(p for p in seen if p != q), base) for q in moduli)
+
+    def measure(q: int) -> Addition:
+        others = tuple(p for p in seen if p != q)
+        found = _measure(model, fitted, held_out, q, others, base)
+        if not isinstance(config, Primes):
+            return found
+        return replace(found, generalization=generalize(model, task, config, fitted, held_out, q, others))
+
+    return tuple(map(measure, moduli))
 
 
 def _measure(
@@ -97,14 +113,20 @@ def moduli_to_test(config: Primes, found: Depth) -> tuple[tuple[int, ...], tuple
 
 
 def verdict(added: tuple[Addition, ...]) -> str:
-    """Return "sums residues modulo 3 and 7" or the like, the opposite, or that there are too few examples.
+    """Return the verdict, such as "sums residues modulo 3 and looks the total up" or "adds digits modulo 3 and 7".
 
-    The verdict covers only the sum; see ``OPEN``.
+    A network adds if it is right about sums that training did not show, too; otherwise it looks the total up.
     """
-    passed = [str(each.q) for each in added if each.adds]
     if not any(each.decided for each in added):
         return "has too few examples to tell whether it sums residues"
-    if not passed:
-        return "does not sum residues modulo a prime"
-    listed = passed[0] if len(passed) == 1 else f"{', '.join(passed[:-1])} and {passed[-1]}"
-    return f"sums residues modulo {listed}"
+    adds, looks_up, sums = (
+        [str(each.q) for each in added if each.adds and each.generalizes is kind] for kind in (True, False, None)
+    )
+    parts = [f"adds digits modulo {_listed(adds)}"] if adds else []
+    parts += [f"sums residues modulo {_listed(looks_up)} and looks the total up"] if looks_up else []
+    parts += [f"sums residues modulo {_listed(sums)}"] if sums else []
+    return "; ".join(parts) or "does not sum residues modulo a prime"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -15,6 +15,7 @@ from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import MIU, Primes, Task
 from miii.tasks.miu import LETTER_I
+from miii.tasks.primes import withheld
 
 MOST = 6000  #: integers to run per split
 
@@ -97,14 +98,16 @@ def can_split(model: Transformer) -> bool:
 def sum_of_split(model: Transformer, task: Task, config: Primes | MIU, train: bool, seed: int = 0) -> Sum:
     """Split the sums of up to 6,000 examples of the training or test split.
 
-    Integers are coprime to the base, so the last digit does not show that they are composite.
+    Integers are coprime to the base, so the last digit does not show that they are composite. Those with withheld
+    counts are left out: see ``lattice.generalize``.
 
     Raises:
         InputError: as ``split_sum``, or the split has no such integer.
     """
     rows = side(task, train, len(task.labels), seed)
     if isinstance(config, Primes):
-        rows = rows[np.gcd(task.facts["n"].numpy()[rows], config.base) == 1]
+        n = task.facts["n"].numpy()[rows]
+        rows = rows[(np.gcd(n, config.base) == 1) & ~withheld(n, config)]
     rows = np.random.default_rng(seed).permutation(rows)[:MOST]
     if not len(rows):
         raise InputError(f"the {'training' if train else 'test'} side must have integers coprime to the base.")

@@ -4,7 +4,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots, runs
-from miii.analysis.sieve import CROSSES, EXPLAINED, OPEN
+from miii.analysis.sieve import CROSSES, EXPLAINED
 from miii.plots.style import Chart
 from miii.tasks import MIU
 from pages._kit import say
@@ -72,7 +72,7 @@ derived when the number of its I's is **not divisible by 3**. A network without 
             f"Below their bounds are {', '.join(short)}: **not reached**. Its evidence swings with a period of three over the counts that it has seen. It holds the "
             "count of I's as a share of the string, and where a string has more I's than any in training, it fails. Whether it has found a rule or a table of counts is open."
             if short
-            else f"It passes every test of a sum of residues. {OPEN}"
+            else "It passes every test of a sum of residues."
         )
     )
     say.text("**Circuit 3.** The draft's third, found in the same way:")

@@ -6,7 +6,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots, runs
-from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS, OPEN, Crossing
+from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS, LEAST, Crossing, Interval
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.runs.read import finite
@@ -38,6 +38,12 @@ def evidence_moves(name: str, step: int, q: int, seen: tuple[int, ...], change: 
 def crossings(name: str, step: int, q: int, seen: tuple[int, ...]) -> Chart:
     addition = added(name, step, q, seen)
     return plots.crossings({"interchange": addition.interchange, "steering": addition.steering})
+
+
+def lattice(name: str, step: int, q: int, seen: tuple[int, ...]) -> Chart:
+    found = added(name, step, q, seen).generalization
+    assert found is not None
+    return plots.lattice(found.lattice)
 
 
 def probe_map(name: str, step: int, moduli: tuple[int, ...], q: int, k: int, shuffled: str | None) -> Chart:
@@ -107,6 +113,47 @@ evidence on the other side of the midpoint between the two classes' medians.
         f"{percent(addition.steering.control)}); {addition.interchange.pairs:,} and {addition.steering.pairs:,} {things} were changed. "
         f"Asked for are at least {CROSSES:.0%}, and at most {KEEPS:.0%} in the controls.",
     )
+
+
+def totals(run: Run, step: int, q: int, seen: tuple[int, ...]) -> None:
+    """Whether the network adds or looks totals up."""
+    say.header("Addition, or a table of totals?", anchor="totals")
+    found = added(run.name, step, q, seen).generalization
+    assert found is not None
+    trained = int(found.lattice.trained.sum())
+    say.text(
+        f"""
+If the sum has one vector per residue, it depends only on how many digits contribute each residue modulo {q}. Training
+shows {trained} such **count vectors**, few enough to learn one answer for each. A network that adds is also right at counts
+that training did not show. Each point is a count vector: the sums of test integers, moved there along mean contributions.
+"""
+    )
+    cell(
+        lattice,
+        name=run.name,
+        step=step,
+        q=q,
+        seen=seen,
+        alt=f"Evidence at count vectors modulo {q}, in training and beyond.",
+        see=f"AUC of other integers against multiples of {q}: {span(found.lattice.inside)} at counts in training, "
+        f"{span(found.lattice.outside)} elsewhere. "
+        + (
+            f"Real integers with the withheld counts: {span(found.withheld)}."
+            if found.withheld
+            else f"A network that adds has at least {LEAST} on both."
+        ),
+    )
+    if found.by_counts:
+        say.table(
+            [{"withheld counts": counts, "AUC": value} for counts, value in found.by_counts.items()],
+            width="content",
+            name="withheld-counts",
+        )
+
+
+def span(interval: Interval) -> str:
+    """An AUC with its 95% interval."""
+    return f"{interval.auc:.3f} ({interval.low:.3f} to {interval.high:.3f})"
 
 
 def probes(run: Run, step: int, moduli: tuple[int, ...], q: int) -> None:
@@ -186,7 +233,8 @@ def verdict(run: Run, step: int, moduli: tuple[int, ...], seen: tuple[int, ...],
         f"""
 The rule: a network **sums residues modulo q** if the residue explains at least {EXPLAINED:.0%} of the variance of what
 digits add, at least {CROSSES:.0%} cross after interchange and after steering, and at most {KEEPS:.0%} in either
-control. All must hold, on held-out examples. A table of totals would pass as well as the rule of addition.
+control. All must hold, on held-out examples. It **adds digits** if it is also right about sums that training did not
+show; otherwise it looks the total up.
 """
     )
     every = len(moduli) == 1 or st.toggle(
@@ -199,7 +247,7 @@ control. All must hold, on held-out examples. A table of totals would pass as we
         found = tuple(added(run.name, step, p, seen) for p in (moduli if every else (q,)))
     said = analysis.sieve.verdict(found)
     if any(each.adds for each in found):
-        say.box("success", f"At step {step} the network **{said}**. {OPEN}", "verified")
+        say.box("success", f"At step {step} the network **{said}**.", "verified")
     elif every:
         say.box("info", f"At step {step} the network **{said}**.", "help")
     elif found[0].decided:
@@ -221,6 +269,7 @@ control. All must hold, on held-out examples. A table of totals would pass as we
                 "steering": finite(each.steering.accuracy),
                 "control of steering": finite(each.steering.control),
                 "sums residues": each.adds,
+                "generalizes": each.generalizes,
             }
             for each in found
         ],

@@ -90,6 +90,7 @@ with the same residue must add the same. A network that adds integers and looks 
         how_much(task, q, interventions.added(name, step, q, seen).explained)
     with waiting:
         interventions.section(run, step, q, seen)
+        interventions.totals(run, step, q, seen)
         interventions.probes(run, step, moduli, q)
     with verdict:
         interventions.verdict(run, step, moduli, seen, q)

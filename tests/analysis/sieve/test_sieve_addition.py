@@ -1,5 +1,7 @@
 """Addition, taken apart: networks that add by residues pass, those that add integers or nothing do not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from miii.analysis import sieve
 from miii.analysis.sieve import interventions
 from miii.analysis.sieve import sums as split
 from miii.model.tap import capture
+from miii.tasks.primes import withheld as withheld_of
 
 
 def test_residue_adder_passes(integers, built, residue_adder):
@@ -25,7 +28,7 @@ def test_residue_adder_passes(integers, built, residue_adder):
         assert crossing.midpoint == 0
     assert of_3.adds
     assert not of_7.adds
-    assert sieve.verdict((of_3, of_7)) == "sums residues modulo 3"
+    assert sieve.verdict((of_3, of_7)) == "adds digits modulo 3"
 
 
 def test_pooled_share_if_the_modulus_exceeds_the_base(integers, built, residue_adder, untrained):
@@ -51,6 +54,44 @@ def test_integer_adder_with_lookup_fails(integers, built, residue_adder):
     assert sieve.verdict((found,)) == "does not sum residues modulo a prime"
 
 
+def test_table_of_totals_does_not_add(integers, built, residue_adder, summer):
+    """A network that answers right at the totals of training and wrong at others."""
+    values = residue_adder(integers, 3).W_E[:, 0].tolist()
+    table = summer(values, 5, lambda n: (1.0 if n % 3 else -1.0) * (1 if 0 <= n <= 8 else -1), 12)
+    (found,), (adder,) = (
+        sieve.measure_addition(model, built, integers, (3,)) for model in (table, residue_adder(integers, 3))
+    )
+    for each, auc in ((found, 0.9), (adder, 1.0)):
+        assert each.adds
+        lattice = each.generalization.lattice
+        assert (lattice.counts.sum(1) == 4).all()
+        assert lattice.trained.sum() == 15  # 4 digits of 3 kinds
+        assert ((lattice.counts >= 0).all(1) == lattice.trained).all()
+        assert lattice.multiple.tolist() == [(b + 2 * c) % 3 == 0 for _, b, c in lattice.counts.tolist()]
+        assert lattice.inside.auc == 1
+        assert lattice.outside.auc <= auc
+    assert (found.generalizes, adder.generalizes) == (False, True)
+    assert sieve.verdict((found,)) == "sums residues modulo 3 and looks the total up"
+
+
+def test_withheld_counts_decide(integers, residue_adder, summer):
+    """Counts 1-1-2 have the total 5, counts 1-2-1 the total 4; a network that is wrong at 5 alone fails."""
+    config = miii.Primes(**(integers.model_dump() | {"withheld": "1-1-2,1-2-1,2-1-1"}))
+    task, adder = config.build(), residue_adder(integers, 3)
+    wrong = summer(adder.W_E[:, 0].tolist(), 5, lambda n: 1.0 if n % 3 and n != 5 else -1.0, 12)
+    for model, aucs in ((adder, [1, 1]), (wrong, [0.5, 1])):
+        (found,) = sieve.measure_addition(model, task, config, (3,))
+        generalization = found.generalization
+        assert list(generalization.by_counts) == ["1-1-2", "1-2-1", "2-1-1"]
+        assert list(generalization.by_counts.values())[:2] == pytest.approx(aucs)
+        assert generalization.generalizes == (model is adder)
+        withheld = {(1, 1, 2), (1, 2, 1), (2, 1, 1)}
+        lattice = generalization.lattice
+        assert {tuple(c) for c in lattice.counts[~lattice.trained & (lattice.counts >= 0).all(1)].tolist()} == withheld
+    sums = sieve.sum_of_split(adder, task, config, train=False)
+    assert not withheld_of(sums.n, config).any()
+
+
 def test_residues_of_miu_strings(summer):
     config = miii.MIU(longest=9, longest_test=12, n=2000)
     task = config.build()
@@ -64,8 +105,9 @@ def test_residues_of_miu_strings(summer):
 
 def test_verdict_in_words(integers, built, residue_adder):
     (passed,) = sieve.measure_addition(residue_adder(integers, 3), built, integers, (3,))
-    assert sieve.verdict((passed, passed)) == "sums residues modulo 3 and 3"
-    assert sieve.verdict((passed, passed, passed)) == "sums residues modulo 3, 3 and 3"
+    unmeasured = replace(passed, generalization=None)
+    assert sieve.verdict((passed, passed, unmeasured)) == "adds digits modulo 3 and 3; sums residues modulo 3"
+    assert sieve.verdict((unmeasured,) * 3) == "sums residues modulo 3, 3 and 3"
     assert sieve.verdict(()) == "has too few examples to tell whether it sums residues"
 
 
