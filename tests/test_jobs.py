@@ -54,6 +54,9 @@ def test_a_job_writes_the_same_run_as_record(jobs, small_config, small_run, tmp_
     assert job.evaluation is job.step.evaluation
     assert jobs.get("run") is job
     assert jobs.all() == [job]
+    jobs.stop(job)
+    jobs.pause(job)
+    assert job.status == "finished"
 
 
 def test_a_job_stops_at_its_limit(jobs, long, tmp_path):
@@ -151,14 +154,6 @@ def test_a_queued_job_that_is_stopped_never_begins(jobs, long, small_config, tmp
     assert second.step is None
 
 
-def test_stopping_a_finished_job_changes_nothing(jobs, small_config, tmp_path):
-    job = jobs.start(tmp_path / "run", small_config())
-    wait(lambda: job.ended)
-    jobs.stop(job)
-    jobs.pause(job)
-    assert job.status == "finished"
-
-
 def test_pausing_and_resuming_ends_in_the_weights_of_an_uninterrupted_run(jobs, small_config, tmp_path, same):
     config = small_config(steps=150, eval_every=50)
     job = jobs.start(tmp_path / "paused", config)
@@ -229,7 +224,9 @@ def test_a_taken_name_is_refused(jobs, long, small_config, tmp_path, one_sentenc
     assert jobs.all() == [first, second]
 
 
-def test_a_run_that_has_ended_or_is_being_written_cannot_be_resumed(jobs, long, small_run, tmp_path, one_sentence):
+def test_a_run_that_has_ended_or_waits_or_is_being_written_cannot_be_resumed(
+    jobs, long, small_run, stopped_copy, tmp_path, one_sentence
+):
     with one_sentence("nothing to resume", small_run.name):
         jobs.resume(small_run)
     job = jobs.start(tmp_path / "run", long)
@@ -237,10 +234,6 @@ def test_a_run_that_has_ended_or_is_being_written_cannot_be_resumed(jobs, long, 
     with pytest.raises(InputError, match="run"):
         jobs.resume(runs.open(tmp_path / "run"))
     assert jobs.all() == [job]
-
-
-def test_a_run_cannot_be_queued_twice(jobs, long, stopped_copy, tmp_path, one_sentence):
-    begun(jobs.start(tmp_path / "first", long))
     jobs.resume(runs.open(stopped_copy))
     with one_sentence("name", stopped_copy.name):
         jobs.resume(runs.open(stopped_copy))

@@ -6,10 +6,10 @@ import shutil
 import sys
 from pathlib import Path
 
-import pytest
 from cli_checks import disk_of, sentence
 from safetensors.torch import load_file, save_file
 
+import miii.runs.write
 from miii import runs
 from miii.analysis.causal import circuits
 
@@ -24,13 +24,13 @@ TASKS = {
     "frames": "--low 100 --high 399 --frames 3 --largest-step 3 --batch-size 64",
     "divide": "",
 }
-SIDES = "primes --split range --batch-size 2"
+#: A value of each kind of option and error; the others are in the tests of the tasks and of flat.
 BAD_VALUES = {
-    **{f"add --p {p}": ["p must be", "at least 2", p] for p in ("1", "2.5", "x", "1e400")},
+    **{f"add --p {p}": ["p must be", "at least 2", p] for p in ("1", "x", "1e400")},
     "add --p none": ["p must be an integer", "at least 2"],
     **{
         f"add --train-fraction {value}": ["train_fraction must be", "greater than 0 and less than 1", value]
-        for value in ("0", "1", "nan", "x")
+        for value in ("1", "x")
     },
     "add --p 2 --train-fraction 0.1": ["train_fraction must leave at least one of the 4 pairs on each side", "0.1"],
     "add --n-heads 3": ["n_heads must divide d_model", "1, 2, 4, 8", "3"],
@@ -39,39 +39,21 @@ BAD_VALUES = {
     "add --optimizer adam": ["optimizer must be one of adamw, sgd, muon", "'adam'"],
     "add --optimizer sgd --beta1 0.5": ["beta1", "sgd"],
     "add --batch-size 61": ["batch_size must be at most the 60 training examples", "61"],
-    "add --lr 0": ["lr must be", "greater than 0"],
     "add --weight-decay nan": ["weight_decay must be", "at least 0", "nan"],
-    "add --steps 0": ["steps must be", "at least 1"],
-    "add --seed -1": ["seed must be", "at least 0"],
     "add --precision float16": ["precision must be one of", "bfloat16", "'float16'"],
-    "add --device tpu": ["device must be one of", "cuda", "'tpu'"],
     "add --causal perhaps": ["causal must be true or false", "'perhaps'"],
     "add --positions frames": ["positions must be learned or none for the task modular", "'frames'"],
     "add --low 10": ["low is not an option of the task modular", "operation, p"],
-    "add --seconds 0": ["seconds must be", "greater than 0", "0"],
     "add --seconds soon": ["seconds must be a number", "'soon'"],
-    **{f"primes --base {base}": ["base must be", "at least 2", base] for base in ("1", "1001", "x")},
     "primes --low 300 --high 200": ["low must be at most high", "300 > 200"],
-    "primes --high 100000001": ["high must be", "at most 100000000", "100000001"],
     "primes --low 1000 --high 100000000": ["10 to 5,000,000 integers", "sample", "99,999,001"],
-    "primes --low 24 --high 28": ["low and high must hold 10 to 5,000,000 integers", "5"],
-    "primes --low 114 --high 126 --batch-size 2": ["split must leave at least one prime on each side", "training"],
-    f"{SIDES} --low 24 --high 36 --train-fraction 0.9": ["prime on each side", "none for test"],
-    f"{SIDES} --low 114 --high 137": ["prime on each side", "0.5", "none for training"],
-    "primes --residues 4": ["residues must be primes below 1000", "4"],
+    "primes --split range --batch-size 2 --low 114 --high 137": ["prime on each side", "0.5", "none for training"],
     "primes --residues 3,x": ["residues must be an integer", "'x'"],
-    "primes --p 7": ["p is not an option of the task primes", "low, high, base"],
-    "primes --batch-size 100000": ["batch_size must be at most the", "training examples", "100000"],
     "primes --recipe literature": ["recipe must be fast for primes", "'literature'"],
-    "residues --p 2": ["p must be", "at least 3", "2"],
-    "residues --base 10": ["base is not an option of the task residues", "masked"],
     "residues --masked 2,3,5,7": ["masked must leave at least one of 2, 3, 5, 7"],
     "miu --longest 40": ["longest_test must be at least longest, 40 letters", "8"],
-    "miu --n 99": ["n must be", "at least 100", "99"],
-    "miu --positions some": ["positions must be one of", "'none'", "'some'"],
     "frames --causal false": ["causal must be true", "got false"],
     "frames --high 120": ["high must be at least low + 24, so that there are two blocks", "120"],
-    "frames --predict digits": ["predict must be one of", "'digits'"],
     "divide": [
         "task must be one of add, sub, mul, quadratic, shuffled, relabeled, expr, primes, residues, miu, frames",
         "'divide'",
@@ -158,14 +140,15 @@ def test_an_impossible_name_is_refused_in_short(command, here, run_copy, home, t
     (here / "w.safetensors").write_bytes((home / "mine" / "snapshots" / "24.safetensors").read_bytes())
     before = tree(here)
     reads = ("resume", "analyze", "progress", "formula", "circuit", "compare", "residues", "rollout", "unpack")
-    for i, name in enumerate(NAMES):
-        lines = [[reads[i % len(reads)], name], [reads[(i + 4) % len(reads)], name]]  # each command with a few names
-        lines += [["import", name, "--out", "I"], ["pack", name, "--out", "p.zip"], ["ship", name, "--out", "S"]]
+    for i, name in enumerate(NAMES):  # each command with a few names
+        lines = [["import", name, "--out", "I"], ["pack", name, "--out", "p.zip"], ["ship", name, "--out", "S"]]
         lines += [["unpack", "file", "--name", name], ["export", name, "--to=html", "--out=e.html"]]
         lines += [["export-weights", name, "--out", "w2.safetensors"]]
+        lines = [lines[i % 6], lines[(i + 1 + i // 6) % 6], [reads[i % 9], name], [reads[(i + 4) % 9], name]]
         if name != "caf\udce9":  # a possible file name
-            lines += [["train", "add", *TINY, "--steps=1", "--out", name], ["ship", "mine", "--out", name]]
-            lines += [["import", "w.safetensors", "--p=7", "--out", name]]
+            outs = [["train", "add", *TINY, "--steps=1", "--out", name], ["ship", "mine", "--out", name]]
+            outs += [["import", "w.safetensors", "--p=7", "--out", name]]
+            lines += [outs[i % 3], outs[(i + 1) % 3]]
             far = name in ("x" * 5000, "a\0b", "\udfff", "file/D", "/dev/null/x")
             ends = (("pack", "mine", ".zip"), ("export-weights", "mine", ".safetensors"), ("export", "mine", ".html"))
             lines += [[*end[:2], "--out", name + end[2], *["--to=html"][: end[0] == "export"]] for end in ends if far]
@@ -216,23 +199,21 @@ def test_a_full_disk_leaves_nothing_behind(command, here, run_copy, tree):
     assert command("train", "add", *TINY, "--steps", 5, "--out", "D")[0] == 0  # with room it works
 
 
-@pytest.mark.parametrize("part", ["snapshot", "metrics", "result"])
-def test_a_disk_that_fills_up_leaves_a_readable_run(command, monkeypatch, part):
+def test_a_disk_that_fills_up_leaves_a_readable_run(command, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
     write_text, opened = Path.write_text, Path.open
-    if part == "snapshot":
-        monkeypatch.setattr("miii.runs.write.save_file", full)
-    elif part == "metrics":
-        change = lambda path, mode="r", **o: full() if mode == "a" else opened(path, mode, **o)  # noqa: E731
-        monkeypatch.setattr(Path, "open", change)
-    else:
-        change = lambda path, text: full() if "result" in path.name else write_text(path, text)  # noqa: E731
-        monkeypatch.setattr(Path, "write_text", change)
-    code, out, err = command("train", "add", *TINY, "--steps", 5, "--out", "D")
-    assert (code, out) == (2, "")
-    assert err.splitlines()[-1] == "miii: D could not be written: No space left on device."
-    assert runs.open(Path("D").absolute()).config.task.p == 11
-    assert list(Path("D").rglob("*.part")) == []
-    assert command("runs")[0] == 0
+    for part, (owner, name, changed) in {
+        "snapshot": (miii.runs.write, "save_file", full),
+        "metrics": (Path, "open", lambda path, mode="r", **o: full() if mode == "a" else opened(path, mode, **o)),
+        "result": (Path, "write_text", lambda path, text: full() if "result" in path.name else write_text(path, text)),
+    }.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, changed)
+            code, out, err = command("train", "add", *TINY, "--steps", 5, "--out", part)
+        assert (code, out) == (2, "")
+        assert err.splitlines()[-1] == f"miii: {part} could not be written: No space left on device."
+        assert runs.open(Path(part).absolute()).config.task.p == 11
+        assert list(Path(part).rglob("*.part")) == []
+        assert command("runs")[0] == 0

@@ -2,10 +2,10 @@
 
 import json
 import math
-from typing import Any
 
 import pytest
 import torch
+from plot_checks import encodings, noise
 
 import miii
 from miii import analysis, plots
@@ -14,10 +14,6 @@ from miii.analysis.causal.direct import Contributions
 from miii.analysis.causal.patching import Patch, Sweep
 
 NAMES = ["a", "b", "="]
-
-
-def noise(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
 
 def ablations(n: int, kind: str = "mean", loss: torch.Tensor | None = None) -> Ablations:
@@ -48,13 +44,6 @@ CHARTS = {
 }
 
 
-def encodings(spec: Any) -> list[dict[str, Any]]:
-    """Every encoding within a specification, those of layers too."""
-    below = spec.values() if isinstance(spec, dict) else spec if isinstance(spec, list) else ()
-    own = [spec["encoding"]] if isinstance(spec, dict) and "encoding" in spec else []
-    return own + [found for value in below for found in encodings(value)]
-
-
 # ---- heads ----
 
 
@@ -62,15 +51,9 @@ def test_qk_rows_are_centered():
     scores = noise(8, 8)
     shown = torch.tensor(plots.frame(plots.qk(scores + 100 * noise(8, 1), 0))["value"].to_numpy()).float().view(8, 8)
     torch.testing.assert_close(shown, scores - scores.mean(1, keepdim=True), atol=1e-4, rtol=0)
-
-
-def test_qk_and_ov_colors_are_centered_on_zero():
-    for chart in [plots.ov, plots.qk]:
+    for chart in (plots.ov, plots.qk):
         low, high = chart(noise(8, 8), 0).layer[1].data["value"]
         assert low == -high < 0
-
-
-def test_zero_spectrum_is_drawn():
     assert CHARTS["no spectrum"]().layer[1].data["value"].tolist() == [0, 1]
 
 
@@ -104,6 +87,8 @@ def test_ablation():
     (said,) = plots.ablation(values).layer[2].data["whole"]
     assert "0.5 nats" in said
     assert "87.5%" in said
+    for kind, word in [("zero", "zero"), ("mean", "its mean"), ("interchange", "interchanged"), ("removed", "removed")]:
+        assert word in plots.ablation(ablations(2, kind)).to_dict()["title"]
 
 
 def test_many_ablations_are_sorted():
@@ -114,11 +99,6 @@ def test_many_ablations_are_sorted():
     assert dict(zip(frame["name"], frame["loss"], strict=True)) == dict(
         zip(values.names, values.loss.tolist(), strict=True)
     )
-
-
-def test_ablation_titles():
-    for kind, said in [("zero", "zero"), ("mean", "its mean"), ("interchange", "interchanged"), ("removed", "removed")]:
-        assert said in plots.ablation(ablations(2, kind)).to_dict()["title"]
 
 
 def test_zero_loss_on_the_log_axis_of_ablations():
@@ -141,14 +121,10 @@ def test_patching_by_site_or_head():
     heads = plots.frame(plots.patching(PATCHES, NAMES, by_head=True, title="Heads"))
     assert heads.to_numpy().tolist() == [["0.z head 1", "2: =", -0.25], ["0.z head 1", "1: b", 0.0]]
     assert plots.patching(PATCHES, NAMES, title="Heads").to_dict()["title"] == "Heads"
-
-
-def test_patching_colors():
     for by_head in (False, True):  # one has a value above 1, the other one below 0
         spec = plots.patching(PATCHES, NAMES, by_head=by_head).to_dict()
         scale = next(e["color"]["scale"] for e in encodings(spec) if "color" in e)
-        assert scale["domain"] == [0, 1]
-        assert scale["clamp"]
+        assert (scale["domain"], scale["clamp"]) == ([0, 1], True)
 
 
 def test_nan_patches_have_no_text():

@@ -1,5 +1,6 @@
 """Circuits as pictures: every edge drawn where it belongs, and paths that can be followed."""
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -30,6 +31,12 @@ def found() -> dict[str, circuits.Circuit]:
     return result | {"deep": circuits.find(model(2, causal=False), TASK, "eap", examples=6)}
 
 
+@pytest.fixture(scope="module")
+def whole(found):
+    """Charts of all edges of two circuits."""
+    return {name: draw.circuit(found[name], len(found[name].edges)) for name in ("exact", "deep")}
+
+
 def layer(chart, n: int):
     """The data of one of the chart's layers: 0 lines, 2 boxes, 4 the letters of a head's inputs."""
     return chart.layer[n].data
@@ -39,77 +46,65 @@ def layer(chart, n: int):
 
 
 def test_circuit_edges_and_scores(found):
-    for n in [1, 7, 21]:
-        for name in [*METHODS, "deep"]:
-            circuit = found[name]
-            rows = frame(draw.circuit(circuit, n)).drop_duplicates("item")
-            assert rows["item"].tolist() == [edge.name for edge in circuit.edges[:n]]
-            assert rows["score"].tolist() == list(circuit.scores[:n])
-            assert rows["rank"].tolist() == list(range(1, n + 1))
-            signs = ["works against it" if score < 0 else "helps the answer" for score in circuit.scores[:n]]
-            assert rows["sign"].tolist() == signs
+    for name, n in [("exact", 1), ("exact", 7), ("exact", 21), ("deep", 21), *((name, 7) for name in METHODS)]:
+        circuit = found[name]
+        rows = frame(draw.circuit(circuit, n)).drop_duplicates("item")
+        assert rows["item"].tolist() == [edge.name for edge in circuit.edges[:n]]
+        assert rows["score"].tolist() == list(circuit.scores[:n])
+        assert rows["rank"].tolist() == list(range(1, n + 1))
+        signs = ["works against it" if score < 0 else "helps the answer" for score in circuit.scores[:n]]
+        assert rows["sign"].tolist() == signs
+    title = draw.circuit(found["exact"], 21).to_dict()["title"]
+    assert title == "The 21 most important of 21 edges (exact): f = 1.00"
+    without = replace(found["exact"].faithfulness, f=None, cpr=None, cmd=None)
+    assert "f =" not in draw.circuit(replace(found["exact"], faithfulness=without), 3).to_dict()["title"]
+    for names, shown in ((["a", "b", "="], "['a', 'b', '=']"), (None, "['0', '1', '2']")):
+        assert shown in json.dumps(draw.circuit(found["exact"], 5, names).to_dict())
 
 
 def points(row) -> np.ndarray:
     return np.array([[float(v) for v in row[name].split()] for name in ("xs", "ys")]).T
 
 
-def test_lines_run_upwards_from_source_to_reader(found):
-    for name in ["exact", "deep"]:
-        circuit = found[name]
-        chart = draw.circuit(circuit, len(circuit.edges))
-        boxes = layer(chart, 2).set_index("item")
-        ports = {(row["item"], row["label"]): row["x"] for _, row in layer(chart, 4).iterrows()}
-        edges = {edge.name: edge for edge in circuit.edges}
-        lines = frame(chart)
-        assert set(lines["item"]) == set(edges)
-        for _, row in lines.iterrows():
-            edge, path = edges[row["item"]], points(row)
-            source, target = boxes.loc[edge.source.name], boxes.loc[row["to"]]
-            assert source["x"] <= path[0, 0] <= source["x2"]
-            assert path[0, 1] == pytest.approx(source["y2"], abs=1e-3)
-            assert path[-1, 1] == pytest.approx(target["y"], abs=1e-3)
-            assert (np.diff(path[:, 1]) > 0).all()
-            if edge.which:
-                assert path[-1, 0] == pytest.approx(ports[row["to"], edge.which], abs=1e-3)
-            else:
-                assert target["x"] <= path[-1, 0] <= target["x2"]
-
-
-def test_lines_and_boxes_do_not_overlap(found):
-    for name in ["exact", "deep"]:
-        circuit = found[name]
-        chart = draw.circuit(circuit, len(circuit.edges))
+def test_lines_run_upwards_from_source_to_reader_and_around_boxes(found, whole):
+    for name, chart in whole.items():
         boxes = layer(chart, 2)
+        of, ports = boxes.set_index("item"), layer(chart, 4).set_index(["item", "label"])["x"]
+        edges = {edge.name: edge for edge in found[name].edges}
+        assert set(frame(chart)["item"]) == set(edges)
         spec = chart.to_dict()["layer"][2]["encoding"]
         for axis, ends in (("x", ("x", "x2")), ("y", ("y", "y2"))):
             low, high = spec[axis]["scale"]["domain"]
             assert low < boxes[ends[0]].min()
             assert boxes[ends[1]].max() < high
-        for a in boxes.itertuples():
-            for b in boxes.itertuples():
-                apart = a.x2 < b.x or b.x2 < a.x or a.y2 < b.y or b.y2 < a.y
-                assert a.item == b.item or apart, (a.item, b.item)
+        for a, b in itertools.combinations(boxes.itertuples(), 2):
+            assert a.x2 < b.x or b.x2 < a.x or a.y2 < b.y or b.y2 < a.y, (a.item, b.item)
         for _, row in frame(chart).iterrows():
-            for x, y in points(row)[1:-1]:  # where it passes other depths
+            edge, path = edges[row["item"]], points(row)
+            source, target = of.loc[edge.source.name], of.loc[row["to"]]
+            assert source["x"] <= path[0, 0] <= source["x2"]
+            assert path[[0, -1], 1] == pytest.approx([source["y2"], target["y"]], abs=1e-3)
+            assert (np.diff(path[:, 1]) > 0).all()
+            if edge.which:
+                assert path[-1, 0] == pytest.approx(ports[row["to"], edge.which], abs=1e-3)
+            else:
+                assert target["x"] <= path[-1, 0] <= target["x2"]
+            for x, y in path[1:-1]:  # where it passes other depths
                 assert 0 < x < spec["x"]["scale"]["domain"][1]
                 hit = boxes[(boxes.x < x) & (x < boxes.x2) & (boxes.y - 0.05 < y) & (y < boxes.y2 + 0.05)]
                 assert hit.empty, (row["item"], hit["item"].tolist())
 
 
-def test_early_keys_are_drawn_to_all_reading_positions(found):
-    circuit = found["deep"]
-    lines = frame(draw.circuit(circuit, len(circuit.edges)))
-    ends = lines.groupby("item")["to"].agg(sorted)
+def test_early_keys_are_drawn_to_all_reading_positions(whole):
+    ends = frame(whole["deep"]).groupby("item")["to"].agg(sorted)
     assert ends["embed@1 -> 0.h1.k@1"] == ["0.h1@0", "0.h1@1", "0.h1@2"]
     assert ends["embed@1 -> 1.h1.k@1"] == ["1.h1@2"]
     assert ends["embed@1 -> 0.h1.q@1"] == ["0.h1@1"]
 
 
-def test_paths_for_highlighting(found):
+def test_paths_for_highlighting(whole):
     """The browser fades whatever does not name, in ``through``, what is under the pointer."""
-    circuit = found["exact"]
-    chart = draw.circuit(circuit, len(circuit.edges))
+    chart = whole["exact"]
     rows = {row["item"]: row["through"] for n in (0, 2) for _, row in layer(chart, n).iterrows()}
 
     def lit(item: str) -> set[str]:
@@ -121,19 +116,6 @@ def test_paths_for_highlighting(found):
     into = {f"embed@{p} -> 0.h1.{which}@{p}" for p in range(3) for which in "kv"} | {"embed@2 -> 0.h1.q@2"}
     assert lit("0.h1@2") == {"embed@0", "embed@1", "embed@2"} | into | onward
     assert lit("logits@2") == set(rows)
-
-
-def test_title_with_faithfulness(found):
-    title = draw.circuit(found["exact"], 21).to_dict()["title"]
-    assert title == "The 21 most important of 21 edges (exact): f = 1.00"
-    without = replace(found["exact"].faithfulness, f=None, cpr=None, cmd=None)
-    assert "f =" not in draw.circuit(replace(found["exact"], faithfulness=without), 3).to_dict()["title"]
-
-
-def test_position_names(found):
-    spec = json.dumps(draw.circuit(found["exact"], 5, ["a", "b", "="]).to_dict())
-    assert "['a', 'b', '=']" in spec
-    assert "['0', '1', '2']" in json.dumps(draw.circuit(found["exact"], 5).to_dict())
 
 
 def test_invalid_input_is_an_error(found, one_sentence):

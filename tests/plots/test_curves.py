@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from plot_checks import lines
 
 from miii import plots
 from miii.plots import training
@@ -25,6 +26,11 @@ CHARTS = {
     "by_prime": lambda: plots.by_prime(RESIDUES),
     "by_length": lambda: plots.by_length(MIU),
 }
+#: Charts at two steps of a run.
+LIVE = [
+    (lambda: plots.sieving(PRIMES, 400), lambda: plots.sieving(PRIMES[:2], 400)),
+    (lambda: plots.by_length(MIU, 400), lambda: plots.by_length(MIU[:2], 400)),
+]
 
 
 def test_curves_of_other_tasks():
@@ -33,27 +39,14 @@ def test_curves_of_other_tasks():
         ("by_prime", RIGHT, ["2", "3", "11"]),
         ("by_length", LENGTHS, ["training", "test, as long", "test, longer"]),
     ]:
-        got = plots.frame(CHARTS[chart]())
-        assert got["line"].unique().tolist() == names
-        for name, values in zip(names, columns.values(), strict=True):
-            rows = got[got["line"] == name]
-            assert rows["step"].tolist() == STEPS
-            assert rows["value"].tolist() == pytest.approx(values, nan_ok=True)
-
-
-def test_criteria_have_the_color_of_their_curve():
-    asked = plots.sieving(PRIMES).layer[1].data
-    assert asked["line"].tolist() == ["all", "3"]
-    assert asked["value"].tolist() == list(SIEVED)
-
-
-def test_moduli_are_in_order():
+        expected = [[STEPS, pytest.approx(values, nan_ok=True)] for values in columns.values()]
+        assert lines(CHARTS[chart](), "line", "step", "value") == dict(zip(names, expected, strict=True))
+    criteria = plots.sieving(PRIMES).layer[1].data
+    assert criteria["line"].tolist() == ["all", "3"]  # in the colors of these curves
+    assert criteria["value"].tolist() == list(SIEVED)
     assert CHARTS["by_prime"]().to_dict()["encoding"]["y"]["sort"] == ["2", "3", "11"]
-
-
-def test_no_curve_without_longer_strings():
-    got = plots.frame(plots.by_length(MIU.drop(columns="accuracy_longer")))
-    assert got["line"].unique().tolist() == ["training", "test, as long"]
+    without = plots.by_length(MIU.drop(columns="accuracy_longer"))
+    assert lines(without, "line", "step").keys() == {"training", "test, as long"}
 
 
 def test_long_training_is_thinned():
@@ -68,17 +61,3 @@ def test_long_training_is_thinned():
             gaps = line["step"].diff().dropna()
             assert gaps.max() - gaps.min() <= 1
         draw(metrics).to_dict()  # Altair refuses more than 5,000
-
-
-@pytest.mark.parametrize(
-    ("draw", "metrics"), [(plots.sieving, PRIMES), (plots.by_length, MIU)], ids=["sieving", "by_length"]
-)
-def test_new_values_change_only_the_data(draw, metrics):
-    def bare(rows: pd.DataFrame) -> dict:
-        spec = draw(rows, 400).to_dict()
-        spec.pop("datasets")
-        for part in (spec, *spec.get("layer", [])):
-            part.pop("data", None)
-        return spec
-
-    assert bare(metrics) == bare(metrics[:2])

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from plot_checks import noise
 
 from miii import plots
 from miii.analysis import follow
@@ -29,10 +30,6 @@ TABLE = pd.DataFrame(
 )
 BESIDE = EvidenceByFactor(TABLE, -1.5, np.array([1001]))
 PATH = np.array([[0.0, 0.0], [1.0, 0.0], [0.01, 0.0], [0.0, 2.0]], dtype=np.float32)
-
-
-def noise(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
 
 @cache
@@ -71,19 +68,11 @@ def test_looks_at():
     got = plots.frame(plots.attention_by_position(weights, ["5", "5", "="]))
     assert got["weight"].tolist() == weights.flatten().tolist()
     assert got["position"].tolist() == ["0: 5", "1: 5", "2: ="] * 2  # two like tokens in two places
-
-
-def test_looks_at_writes_weights_if_there_is_room():
-    for positions, layers in [(6, 2), (38, 1)]:
-        chart = plots.attention_by_position(noise(2, positions).softmax(1), ["I"] * positions)
+    for positions, layers in [(6, 2), (38, 1)]:  # the weights are written if there is room
+        chart = plots.looks_at(noise(2, positions).softmax(1), ["I"] * positions)
         assert len(chart.to_dict()["layer"]) == layers
-
-
-def test_negative_weights_have_a_diverging_scale():
-    scale = plots.attention_by_position(noise(2, 3), ["5", "8", "="]).to_dict()["layer"][0]["encoding"]["color"][
-        "scale"
-    ]
-    assert scale["domain"][0] == -scale["domain"][1]
+    scale = plots.looks_at(noise(2, 3), ["5", "8", "="]).to_dict()["layer"][0]["encoding"]["color"]["scale"]
+    assert scale["domain"][0] == -scale["domain"][1]  # some are negative
 
 
 def test_neurons_write_in_order():
@@ -94,21 +83,13 @@ def test_neurons_write_in_order():
     assert got["logits"].tolist() == values.added[order].tolist()
     assert got["activation"].tolist() == noise(20)[order].tolist()
     assert got["writes"].tolist() == [f"k = {values.frequency[i]}" for i in order]
-
-
-def test_weakest_frequencies_share_a_color():
-    chart = plots.neuron_contributions(written(torch.arange(20) + 1), noise(20))
+    chart = plots.neurons_write(written(torch.arange(20) + 1), noise(20))
     scale = chart.to_dict()["encoding"]["color"]["scale"]
     assert len(scale["domain"]) == len(scale["range"]) == len(CATEGORY)
     assert (scale["domain"][-1], scale["range"][-1]) == ("another k", MUTED)
     assert (plots.frame(chart)["writes"] == "another k").sum() == 12 - (len(CATEGORY) - 1)
-
-
-def test_no_legend_for_one_frequency():
-    color = plots.neuron_contributions(written(torch.ones(20, dtype=torch.int64)), noise(20)).to_dict()["encoding"][
-        "color"
-    ]
-    assert color["legend"] is None
+    one = plots.neurons_write(written(torch.ones(20, dtype=torch.int64)), noise(20))
+    assert one.to_dict()["encoding"]["color"]["legend"] is None
 
 
 def test_answer_logits_marks():
@@ -118,15 +99,10 @@ def test_answer_logits_marks():
     assert got["probability"].sum() == pytest.approx(1)
     marked = got["kind"][got["kind"] != "others"].to_dict()
     assert marked == {said.answer: "answer", said.runner_up: "runner-up", 7: "truth"}
-
-
-def test_truth_is_marked_once():
-    for right in [True, False]:
-        said = follow.predict(logits())
-        assert said.answer == 5
-        got = plots.frame(plots.answer_logits(said, 5 if right else said.runner_up)).set_index("c")["kind"]
-        assert got[5] == "answer"
-        assert got[said.runner_up] == ("runner-up" if right else "truth")
+    assert said.answer == 5
+    for truth, second in ((5, "runner-up"), (said.runner_up, "truth")):
+        got = plots.frame(plots.answer_logits(said, truth)).set_index("c")["kind"]
+        assert (got[5], got[said.runner_up]) == ("answer", second)
 
 
 def test_argued_logits_sum():
@@ -145,11 +121,7 @@ def test_waves_do_not_overlap():
     assert lines["all"]["logit"].to_numpy() == pytest.approx(waves.wave.sum(0).numpy())
     for above, below in (("k = 2", "k = 4"), ("k = 4", "all")):
         assert lines[above]["height"].min() > lines[below]["height"].max()
-
-
-def test_waves_of_equal_logits_are_drawn():
-    got = plots.frame(plots.wave_sum(follow.waves(torch.zeros(2)), 0))
-    assert got["logit"].tolist() == [0] * 4
+    assert plots.frame(plots.agreeing(follow.waves(torch.zeros(2)), 0))["logit"].tolist() == [0] * 4
 
 
 def test_digit_walk_labels():
@@ -159,10 +131,7 @@ def test_digit_walk_labels():
     assert steps["digit"].tolist() == ["start", "1", "0", "2"]
     assert steps["label"].tolist() == ["start +0", "+1", "", "+2"]
     assert steps[["x", "y"]].to_numpy().tolist() == PATH.tolist()
-
-
-def test_digit_walk_colors_of_many_residues():
-    names = plots.frame(plots.digit_path(divisor_test(11), PATH, ["1", "0", "2"], 102))["residue"]
+    names = plots.frame(plots.digit_walk(suspect(11), PATH, ["1", "0", "2"], 102))["residue"]
     assert names.tolist() == ["other" if n % 11 else "multiple of 11" for n in range(40)]
 
 

@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import altair as alt
 import pandas as pd
 import pytest
 import torch
+from plot_checks import drawn, lines, noise
 
 import miii
 from miii import analysis, plots
@@ -24,10 +24,6 @@ from miii.analysis.modular.steering import Steering
 from miii.plots.style import Chart, log_axis
 
 P = 13
-
-
-def noise(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
 
 #: Six neurons: two of frequency 2, one of 5, a mixed one, and two that are dead.
@@ -85,20 +81,20 @@ CHARTS: dict[str, Callable[[], Chart]] = {
 }
 
 
-def bare(value: Any) -> Any:
-    """A specification without its data: what a browser builds a chart from, once."""
-    if isinstance(value, dict):
-        return {key: bare(below) for key, below in value.items() if key not in ("data", "datasets")}
-    return [bare(below) for below in value] if isinstance(value, list) else value
-
-
-def drawn(chart: Chart, folder: Any) -> str:
-    """The chart as an image, as a browser draws it."""
-    json.dumps(chart.to_dict(), allow_nan=False)
-    chart.save(folder / "chart.svg")
-    text = (folder / "chart.svg").read_text()
-    assert "NaN" not in text
-    return text
+#: Charts at two steps of a run.
+LIVE: list[tuple[Callable[[], Chart], Callable[[], Chart]]] = [
+    *((lambda draw=draw: draw(NEURONS), lambda draw=draw: draw(DEAD)) for draw in (plots.clusters, plots.phases)),
+    (lambda: plots.single_frequency(NEURONS), lambda: plots.single_frequency(DEAD)),
+    (lambda: plots.reads(noise(P), noise(P), 1), lambda: plots.reads(noise(P).flip(0), noise(P), 1)),
+    (lambda: plots.writes(noise(P), 1), lambda: plots.writes(noise(P).flip(0), 1)),
+    (lambda: plots.spectrum_2d(SPECTRUM), lambda: plots.spectrum_2d(replace(SPECTRUM, power=torch.zeros(2, 2)))),
+    (lambda: plots.terms(FORMULA), lambda: plots.terms(Formula(P, ()))),
+    (CHARTS["kinds"], lambda: plots.kinds({"step 249": dict.fromkeys(KINDS, 0.0)})),
+    (
+        lambda: plots.steering(STEERED),
+        lambda: plots.steering(replace(STEERED, accuracy=torch.zeros(P - 1), frequencies=())),
+    ),
+]
 
 
 # ---- neurons ----
@@ -119,6 +115,9 @@ def test_single_frequency():
 
 
 def test_phases():
+    for draw in (plots.clusters, plots.single_frequency, plots.phases):
+        assert len(plots.frame(draw(DEAD))) == 0
+        assert draw(DEAD).to_dict()["title"] in drawn(draw(DEAD))
     got = plots.frame(plots.phases(NEURONS))
     assert got["neuron"].tolist() == [0, 1, 3]
     assert got["frequency"].tolist() == [2, 5, 2]
@@ -128,11 +127,9 @@ def test_phases():
 
 def test_reads_and_writes_are_centered():
     of_a, of_b, row = noise(P), noise(P).flip(0) + 3, noise(P) - 7
-    got = plots.frame(plots.reads(of_a, of_b, 0))
+    got = lines(plots.reads(of_a, of_b, 0), "operand", "token", "input")
     for name, wave in (("a", of_a), ("b", of_b)):
-        rows = got[got["operand"] == name]
-        assert rows["token"].tolist() == list(range(P))
-        assert rows["input"].tolist() == pytest.approx((wave - wave.mean()).tolist())
+        assert got[name] == [list(range(P)), pytest.approx((wave - wave.mean()).tolist())]
     got = plots.frame(plots.writes(row, 0))
     assert got["answer"].tolist() == list(range(P))
     assert got["logit"].tolist() == pytest.approx((row - row.mean()).tolist())
@@ -142,13 +139,6 @@ def test_spectrum_2d():
     chart = plots.spectrum_2d(SPECTRUM)
     assert plots.frame(chart)["value"].tolist() == pytest.approx([-6, math.log10(0.25), math.log10(0.5), -0.60206])
     assert chart.layer[1].data["value"].tolist() == [-6, 0]
-
-
-@pytest.mark.parametrize("draw", [plots.clusters, plots.single_frequency, plots.phases])
-def test_dead_network_is_drawn(draw, tmp_path):
-    chart = draw(DEAD)
-    assert len(plots.frame(chart)) == 0
-    assert chart.to_dict()["title"] in drawn(chart, tmp_path)
 
 
 # ---- formula ----
@@ -171,12 +161,10 @@ def test_kinds():
 
 
 def test_steering():
-    got = plots.frame(plots.steering(STEERED))
+    got = lines(plots.steering(STEERED), "turned", "s", "share")
     names = plots.steering(STEERED).to_dict()["encoding"]["color"]["scale"]["domain"]
     for name, values in zip(names, (STEERED.accuracy, STEERED.control_accuracy), strict=True):
-        rows = got[got["turned"] == name]
-        assert rows["s"].tolist() == list(range(1, P))
-        assert rows["share"].tolist() == values.tolist()
+        assert got[name] == [list(range(1, P)), values.tolist()]
 
 
 # ---- progress ----
@@ -185,44 +173,36 @@ def test_steering():
 def test_measures():
     frame = trajectory()
     chart = plots.measures(frame, {"train_loss": "train", "test_loss": "test"}, title="Losses", y="nats")
-    got = plots.frame(chart)
-    for column, name in (("train_loss", "train"), ("test_loss", "test")):
-        rows = got[got["measure"] == name]
-        assert rows["step"].tolist() == [0, 10, 100, 1000]
-        assert rows["at"].tolist() == [0.7, 10, 100, 1000]  # a logarithmic axis has no place for 0
-        assert rows["value"].tolist() == frame[column].tolist()
-
-
-def test_phases_are_marked_at_their_start():
-    marks = plots.measures(trajectory(), {"loss": "all"}, title="Loss", y="nats", phases=PHASES).layer[1].data
-    assert marks["at"].tolist() == [0.7, 10, 100]
+    steps, shown = [0, 10, 100, 1000], [0.7, 10, 100, 1000]  # a logarithmic axis has no place for 0
+    for name, got in lines(chart, "measure", "step", "at", "value").items():
+        assert got == [steps, shown, frame[f"{name}_loss"].tolist()]
+    assert lines(chart, "measure", "step").keys() == {"train", "test"}
+    marks = plots.measures(frame, {"loss": "all"}, title="Loss", y="nats", phases=PHASES).layer[1].data
+    assert marks["at"].tolist() == shown[:3]
     assert marks["phase"].tolist() == ["memorization", "circuit formation", "afterwards"]
     labels = CHARTS["measures"]().to_dict()["layer"][2]
     assert labels["encoding"]["text"]["field"] == "phase"
-
-
-def test_empty_columns_are_left_out():
-    columns = {"loss": "all pairs", "train_loss": "train"}
-    chart = plots.measures(trajectory(None), columns, title="Losses", y="nats")
-    assert set(plots.frame(chart)["measure"]) == {"all pairs"}
+    chart = plots.measures(trajectory(None), {"loss": "all pairs", "train_loss": "train"}, title="Losses", y="nats")
+    assert set(plots.frame(chart)["measure"]) == {"all pairs"}  # empty columns are left out
     assert chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["all pairs"]
 
 
-def test_zero_loss_on_the_log_axis(tmp_path):
+def test_zero_loss_on_the_log_axis():
     frame = pd.DataFrame({"step": [0, 1, 10], "loss": [1.0, 0.5, 0.0]})
     chart = plots.measures(frame, {"loss": "all"}, title="Loss", y="nats", log=True)
     assert plots.frame(chart)["value"].tolist() == [1.0, 0.5, 1e-12]
-    drawn(chart, tmp_path)
+    drawn(chart)
 
 
-def test_number_formats(tmp_path):
-    squares = pd.DataFrame({"step": [0, 10], "squares": [1000.0, 1800.0]})
-    text = drawn(plots.measures(squares, {"squares": "all"}, title="Squares", y="sum"), tmp_path)
-    assert "1,800" in text
-    assert "e+3" not in text
-    counts = pd.DataFrame({"step": [0, 10], "count": [0, 3]})
-    text = drawn(plots.measures(counts, {"count": "all"}, title="Frequencies", y="count"), tmp_path)
-    assert "0.5" not in re.findall(r"<text[^>]*>([^<]*)</text>", text)
+def test_number_formats():
+    def texts(name, values):
+        frame = pd.DataFrame({"step": [0, 10], name: values})
+        return re.findall(r"<text[^>]*>([^<]*)</text>", drawn(plots.measures(frame, {name: "all"}, title=name, y="y")))
+
+    squares = texts("squares", [1000.0, 1800.0])
+    assert "1,800" in squares
+    assert not any("e+3" in text for text in squares)
+    assert "0.5" not in texts("count", [0, 3])
 
 
 def test_progress_shows_every_measure_once():
@@ -244,38 +224,12 @@ def test_progress_shows_every_measure_once():
 
 
 def test_log_axis_ticks():
-    for values, lines in [
+    for values, ticks in [
         ([0.5, 3.0], [0.1, 0.2, 0.5, 1, 2, 5, 10]),
         ([2e-3, 0.8], [10.0**k for k in range(-3, 1)]),
         ([1e-12, 5.0], [10.0**k for k in range(-12, 2, 2)]),
     ]:
         y = alt.Y("value:Q", scale=alt.Scale(type="log"), axis=log_axis())
         chart = alt.Chart(pd.DataFrame({"value": values})).mark_point().encode(y=y)
-        drawn = plots.picture(chart, "svg").decode().replace("\N{MINUS SIGN}", "-")
-        (axis,) = re.findall(r'class="mark-text role-axis-label".*?</g>', drawn)
-        assert sorted(map(float, re.findall(r">([^<>]+)</text>", axis))) == pytest.approx(lines)
-
-
-# ---- from step to step ----
-
-
-def test_new_values_change_only_the_data():
-    for one, other in [
-        (lambda: plots.clusters(NEURONS), lambda: plots.clusters(DEAD)),
-        (lambda: plots.single_frequency(NEURONS), lambda: plots.single_frequency(DEAD)),
-        (lambda: plots.phases(NEURONS), lambda: plots.phases(DEAD)),
-        (lambda: plots.reads(noise(P), noise(P), 1), lambda: plots.reads(noise(P).flip(0), noise(P), 1)),
-        (lambda: plots.writes(noise(P), 1), lambda: plots.writes(noise(P).flip(0), 1)),
-        (lambda: plots.spectrum_2d(SPECTRUM), lambda: plots.spectrum_2d(replace(SPECTRUM, power=torch.zeros(2, 2)))),
-        (lambda: plots.terms(FORMULA), lambda: plots.terms(Formula(P, ()))),
-        (
-            lambda: plots.kinds({"step 400": SHARES, "step 52": SHARES}),
-            lambda: plots.kinds({"step 249": dict.fromkeys(KINDS, 0.0)}),
-        ),
-        (
-            lambda: plots.steering(STEERED),
-            lambda: plots.steering(replace(STEERED, accuracy=torch.zeros(P - 1), frequencies=())),
-        ),
-    ]:
-        assert bare(one().to_dict()) == bare(other().to_dict())
-        assert one().to_dict()["datasets"] != other().to_dict()["datasets"]
+        (axis,) = re.findall(r'class="mark-text role-axis-label".*?</g>', drawn(chart).replace("\N{MINUS SIGN}", "-"))
+        assert sorted(map(float, re.findall(r">([^<>]+)</text>", axis))) == pytest.approx(ticks)

@@ -78,9 +78,6 @@ def test_wheel_areas_are_counts():
     assert got["begin"][1:].to_numpy() == pytest.approx(got["end"][:-1].to_numpy())
     area = got["rim of primes"] ** 2
     assert (area / area.max()).to_numpy() == pytest.approx(values.primes / values.primes.max())
-
-
-def test_wheel_labels():
     for q, every in [(10, 1), (40, 1), (100, 3)]:
         labels = plots.wheel(integers.classes(2, 9999, q)).to_dict()["layer"][-1]
         assert labels["transform"] == [{"filter": f"datum.class % {every} == 0"}]
@@ -94,10 +91,7 @@ def test_polar():
     kinds = got.set_index("n")["kind"]
     assert [kinds[n] for n in (1, 7, 11, 14)] == ["other", "prime", "prime", "multiple of 7"]
     assert got["kind"].tolist() == sorted(got["kind"], key=["other", "multiple of 7", "prime"].index)  # primes on top
-
-
-def test_empty_polar_plot_is_drawn():
-    plots.polar(integers.polar(4, 4, 7, others=False)).to_dict()
+    plots.polar(integers.polar(4, 4, 7, others=False)).to_dict()  # empty
 
 
 def test_ulam_pixels():
@@ -133,11 +127,8 @@ def test_split_pixels():
     got = pixels.reshape(-1, 4)
     assert got[:1000].tolist() == [list(rgba(PART_COLORS[part])) for part in values.part]
     assert (got[1000:, 3] == 0).all()
-
-
-def test_mixed_pixels():
-    pixels, _ = picture(plots.split_rows(integers.rows(members(), 1)))
-    share = np.bincount(members().part, minlength=3) / 1000
+    pixels, _ = picture(plots.split_rows(integers.rows(values, 1)))
+    share = np.bincount(values.part, minlength=3) / 1000
     mixed = sum(part * np.array(rgba(color)) for part, color in zip(share, PART_COLORS, strict=True))
     assert pixels[0, 0] == pytest.approx(mixed, abs=0.51)
 
@@ -163,9 +154,6 @@ def test_loss_weights():
 def test_chance():
     got = plots.frame(plots.chance(RESIDUES)).set_index("task")["accuracy"]
     assert got.to_dict() == {f"mod {q}": -(-169 // q) / 169 for q in (2, 3, 5, 7, 11)}
-
-
-def test_digit_split():
     assert plots.frame(CHARTS["digit_split"]())["value"].tolist() == RESIDUES.train_mask.int().tolist()
 
 

@@ -4,8 +4,7 @@ import base64
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -21,6 +20,7 @@ import test_sieve_plots
 import test_sparse_plots
 import torch
 from PIL import Image
+from plot_checks import bare, encodings, lines
 
 from miii import ModularAddition, plots
 from miii.analysis.modular import fourier
@@ -84,29 +84,6 @@ CHARTS: dict[str, Callable[[], Chart]] = {
 }
 
 
-def encodings(spec: Any) -> Iterator[dict[str, Any]]:
-    """Every encoding within a specification, those of layers and facets too."""
-    if isinstance(spec, dict):
-        if "encoding" in spec:
-            yield spec["encoding"]
-        for value in spec.values():
-            yield from encodings(value)
-    elif isinstance(spec, list):
-        for value in spec:
-            yield from encodings(value)
-
-
-def bare(chart: Chart) -> dict[str, Any]:
-    """The specification without its data: what a browser builds a chart from, once."""
-
-    def strip(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: strip(below) for key, below in value.items() if key not in ("data", "datasets")}
-        return [strip(below) for below in value] if isinstance(value, list) else value
-
-    return strip(chart.to_dict())
-
-
 def pixels(chart: Chart) -> np.ndarray:
     """The image of a heatmap, pixel by pixel."""
     address = chart.layer[0].data["image"].item()
@@ -164,11 +141,6 @@ def test_heatmap_of_extreme_values():
         assert torch.equal(torch.tensor(got.to_numpy()).float().nan_to_num(7), matrix.flatten().nan_to_num(7))
 
 
-def test_split():
-    got = plots.frame(plots.split(TASK, P))["value"]
-    assert got.tolist() == TASK.train_mask.int().tolist()
-
-
 def test_answers_over_training():
     early, late = torch.arange(25) == 3, torch.arange(25) != 3
     chart = plots.answers_over_training({10: early, 90: late}, SMALL, 5)
@@ -202,11 +174,10 @@ def test_class_balance():
 
 def test_loss_and_accuracy_curves():
     for draw, kind in [(plots.loss, "loss"), (plots.accuracy, "accuracy")]:
-        got = plots.frame(draw(METRICS))
-        for split in ("train", "test"):
-            rows = got[got["line"] == split]
-            assert rows["step"].tolist() == STEPS
-            assert rows["value"].tolist() == METRICS[f"{split}_{kind}"].tolist()
+        expected = {split: [STEPS, METRICS[f"{split}_{kind}"].tolist()] for split in ("train", "test")}
+        assert lines(draw(METRICS), "line", "step", "value") == expected
+        assert bare(draw(METRICS, 400))["encoding"]["x"]["scale"]["domain"] == [0, 400]
+        assert bare(draw(METRICS))["encoding"]["x"]["scale"]["domain"] == [0, 100]
 
 
 def test_at_step():
@@ -221,19 +192,13 @@ def test_at_step():
 
 def test_spectrum():
     values = fourier.spectrum(waves(2))
-    got = plots.frame(plots.spectrum(values))
-    for part, norms in (("cos", values.cos_norm), ("sin", values.sin_norm)):
-        rows = got[got["part"] == part]
-        assert rows["frequency"].tolist() == [1, 2, 3, 4, 5, 6]
-        assert rows["norm"].tolist() == norms.tolist()
-
-
-def test_spectrum_labels():
-    values = fourier.spectrum(waves(2))
+    expected = {"cos": values.cos_norm.tolist(), "sin": values.sin_norm.tolist()}
+    got = lines(plots.spectrum(values), "part", "frequency", "norm")
+    assert got == {part: [[1, 2, 3, 4, 5, 6], norms] for part, norms in expected.items()}
     assert values.key_frequencies == (2,)
     marks = plots.spectrum(values).layer[1].data
     assert marks["key"].tolist() == ["2"]
-    assert marks["norm"].tolist() == [max(values.cos_norm[1].item(), values.sin_norm[1].item())]
+    assert marks["norm"].tolist() == [max(norms[1] for norms in expected.values())]
 
 
 def test_circle():
@@ -268,24 +233,22 @@ def test_power_over_training():
 
 def test_new_values_change_only_the_data():
     for one, other in [
-        (lambda: plots.answers(noise(P * P) > 0.5, TASK, P), lambda: plots.answers(noise(P * P) > 0.9, TASK, P)),
-        (lambda: plots.split(TASK, P), lambda: plots.split(ModularAddition(p=P, seed=1).build(), P)),
+        *test_inside.LIVE,
+        *test_curves.LIVE,
+        (lambda: plots.answers(noise(25) > 0.5, SMALL, 5), lambda: plots.answers(noise(25) > 0.7, SMALL, 5)),
+        (lambda: plots.split(SMALL, 5), lambda: plots.split(ModularAddition(p=5, seed=1).build(), 5)),
         (lambda: plots.loss(METRICS, 400), lambda: plots.loss(METRICS[:2], 400)),
         (lambda: plots.accuracy(METRICS, 400), lambda: plots.accuracy(METRICS[:2], 400)),
         (lambda: plots.weight_norm(METRICS, 400), lambda: plots.weight_norm(METRICS[:2], 400)),
-        (lambda: plots.over_inputs(noise(P, P), 0, "a"), lambda: plots.over_inputs(noise(P, P).T, 0, "a")),
+        (lambda: plots.over_inputs(noise(5, 5), 0, "a"), lambda: plots.over_inputs(noise(5, 5).T, 0, "a")),
         (
             lambda: plots.spectrum(fourier.spectrum(waves(2))),
             lambda: plots.spectrum(fourier.spectrum(noise(13, 6))),  # without any key frequency
         ),
     ]:
-        assert bare(one()) == bare(other())
-        assert one().to_dict()["datasets"] != other().to_dict()["datasets"]
-
-
-def test_axis_of_steps():
-    assert bare(plots.loss(METRICS, 400))["encoding"]["x"]["scale"]["domain"] == [0, 400]
-    assert bare(plots.loss(METRICS))["encoding"]["x"]["scale"]["domain"] == [0, 100]
+        before, after = one().to_dict(), other().to_dict()
+        assert bare(before) == bare(after)
+        assert before["datasets"] != after["datasets"]
 
 
 def test_heatmap_cells_are_whole_pixels():
@@ -294,6 +257,8 @@ def test_heatmap_cells_are_whole_pixels():
         cell = spec["width"] // shape[1]
         assert cell >= 1
         assert (spec["width"], spec["height"]) == (cell * shape[1], cell * shape[0])
+        (chosen,) = [param for param in spec["params"] if param["name"] == CELL]
+        assert chosen["select"]["fields"] == ["row", "column"]
 
 
 def test_diverging_heatmap_is_centered_on_zero():
@@ -314,15 +279,10 @@ def test_heatmap_pixels():
     assert bare(chart)["layer"][1]["encoding"]["color"]["scale"]["range"] == VIRIDIS
 
 
-def test_category_colors():
+def test_split():
+    assert plots.frame(plots.split(TASK, P))["value"].tolist() == TASK.train_mask.int().tolist()
     got = pixels(plots.split(SMALL, 5)).reshape(25, 4)
     assert got.tolist() == [hexed(TRAIN if train else MUTED) for train in SMALL.train_mask.tolist()]
-
-
-def test_cells_can_be_selected():
-    spec = bare(plots.heatmap(noise(3, 5), title="t", row="a", column="b", value="c"))
-    (chosen,) = [param for param in spec["params"] if param["name"] == CELL]
-    assert chosen["select"]["fields"] == ["row", "column"]
 
 
 def test_chart_as_png_and_svg():

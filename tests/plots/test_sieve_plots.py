@@ -33,18 +33,8 @@ HEADS = Heads(3, torch.tensor([[0.3, 0.5, 0.2], [0.6, 0.3, 0.1]]), torch.tensor(
 PLANE = Plane(
     3,
     pd.DataFrame(
-        [
-            {
-                "place": place,
-                "digit": digit,
-                "residue": digit % 3,
-                "x": float(digit % 3),
-                "y": 0.1 * digit,
-                "integers": 5,
-            }
-            for place in range(2)
-            for digit in range(10)
-        ]
+        [(place, digit, digit % 3, float(digit % 3), 0.1 * digit, 5) for place in range(2) for digit in range(10)],
+        columns=["place", "digit", "residue", "x", "y", "integers"],
     ),
     share=0.9,
     first=0.8,
@@ -111,9 +101,6 @@ def test_sieve_depth():
     low, high = spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
     assert low < 0.35  # the lowest interval is inside
     assert high > 1
-
-
-def test_depth_without_factors_is_drawn():
     empty = replace(DEPTH, factors=(), oracles={}, oracles_and_base={})
     for draw in (plots.sieve_depth, plots.sieve_oracles):
         assert len(plots.frame(draw(empty))) == 0
@@ -136,6 +123,10 @@ def test_digit_plane_labels():
         assert same["label x"].is_monotonic_increasing  # side by side, in the order of the digits
         assert same["label x"].is_unique
         assert same["label x"].mean() == pytest.approx(same["x"].mean())
+    for q in [2, 8, 11]:
+        table = PLANE.table.assign(residue=PLANE.table["digit"] % q)
+        spec = json.dumps(plots.digit_plane(Plane(q, table, 1, 1), 10).to_dict())
+        assert f'"domain": {list(range(q))}' in spec
 
 
 def test_distant_digits_have_separate_labels():
@@ -148,25 +139,15 @@ def test_distant_digits_have_separate_labels():
     assert beside["label x"].mean() == pytest.approx(1)
 
 
-def test_digit_plane_colors():
-    for q in [2, 8, 11]:
-        table = PLANE.table.assign(residue=PLANE.table["digit"] % q)
-        spec = json.dumps(plots.digit_plane(Plane(q, table, 1, 1), 10).to_dict())
-        assert f'"domain": {list(range(q))}' in spec
-
-
 def test_head_charts():
     for name, matrix in [("head_attention", HEADS.attends), ("head_sums", HEADS.adds)]:
         got = plots.frame(CHARTS[name]())
         assert got["value"].tolist() == matrix.flatten().tolist()
         assert got["head"].tolist() == [f"head {h}" for h in range(2) for _ in range(matrix.shape[1])]
-
-
-def test_head_charts_write_numbers_if_there_is_room():
-    for places in [WRITTEN, WRITTEN + 1]:
+    for places, layers in ((WRITTEN, 2), (WRITTEN + 1, 1)):  # numbers are written if there is room
         values = Heads(3, torch.full((2, places), 1 / places), torch.full((2, places), 0.5 / places))
         chart = plots.head_sums(values, [str(i) for i in range(places)])
-        assert len(chart.layer) == (2 if places == WRITTEN else 1)
+        assert len(chart.layer) == layers
         assert chart.to_dict()["width"] <= 330  # two stand side by side
 
 
@@ -177,28 +158,21 @@ def test_evidence_moves():
     above = change.loc[change["from"] > CROSSING.midpoint, "share"].sum()
     assert above == pytest.approx(2 / 3)
     assert set(got["midpoint"]) == {0.0}
-    assert set(got["change"]) == {
-        "multiples of 3 → others",
-        "others → multiples of 3",
-        "control: others, kept",
-    }
-
-
-def test_evidence_moves_without_values():
-    for moves in [(), (EvidenceChange(True, False, np.ones(3), np.ones(3)),)]:
+    assert set(got["change"]) == {"multiples of 3 → others", "others → multiples of 3", "control: others, kept"}
+    for moves in [(), (Moved(True, False, np.ones(3), np.ones(3)),)]:
         plots.evidence_moves(replace(CROSSING, moves=moves), "Steering").to_dict()
 
 
 def test_crossings():
     got = plots.frame(CHARTS["crossings"]()).set_index(["change", "made"])
-    assert got.loc[("interchange", "made no multiple"), "share"] == CROSSING.to_other
-    assert got.loc[("interchange", "made a multiple"), "share"] == CROSSING.to_multiple
-    assert got.loc[("steering", "control"), "share"] == 0.25
-    assert got.loc[("steering", "control"), "bound"] == "at most 5%"
-    assert got.loc[("steering", "made a multiple"), "bound"] == "at least 95%"
-
-
-def test_nan_crossings_are_drawn():
+    for change, made, column, value in (
+        ("interchange", "made no multiple", "share", CROSSING.to_other),
+        ("interchange", "made a multiple", "share", CROSSING.to_multiple),
+        ("steering", "control", "share", 0.25),
+        ("steering", "control", "bound", "at most 5%"),
+        ("steering", "made a multiple", "bound", "at least 95%"),
+    ):
+        assert got.loc[(change, made), column] == value
     unknown = replace(CROSSING, to_other=float("nan"), control=float("nan"))
     json.dumps(plots.crossings({"steering": unknown}).to_dict(), allow_nan=False)
 

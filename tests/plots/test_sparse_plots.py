@@ -1,7 +1,5 @@
 """Charts of judges of primes: what they draw is what they were given."""
 
-import pytest
-
 from miii import plots
 from miii.analysis.sieve import Factor
 from miii.sparse.evaluation import Recall, Scores
@@ -14,13 +12,8 @@ CHARTS = {
 }
 
 
-@pytest.fixture
-def scores() -> Scores:
-    return JUDGED
-
-
-def test_recalls(scores):
-    chart = plots.recalls({"network": scores.test}, {"by 2, 3": Recall(1.0, 0.66), "by 2": Recall(1.0, 0.5)})
+def test_recalls():
+    chart = plots.recalls({"network": JUDGED.test}, {"by 2, 3": Recall(1.0, 0.66), "by 2": Recall(1.0, 0.5)})
     frame = plots.frame(chart)
     assert frame[["judge", "kind", "composites", "primes"]].values.tolist() == [
         ["by 2", "trial division", 0.5, 1.0],
@@ -30,8 +23,8 @@ def test_recalls(scores):
     chart.to_dict()
 
 
-def test_seen_factors(scores):
-    chart = plots.seen_factors({"a": scores, "b": scores})
+def test_seen_factors():
+    chart = plots.seen_factors({"a": JUDGED, "b": JUDGED})
     frame = plots.frame(chart)
     assert frame["network"].tolist() == ["a", "a", "b", "b"]
     assert frame["q"].tolist() == [2, 3, 2, 3]

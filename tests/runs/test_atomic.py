@@ -22,44 +22,40 @@ def hidden(folder):
     return sorted(path.name for path in folder.rglob(".*") if path.name != ".lock")
 
 
-KILLED = {
-    "folder": """
-with atomic.atomic_folder(here / "made") as making:
-    (making / "config.json").write_text("{}")
-    print(flush=True), time.sleep(60)
-""",
-    "file": """
+KILLED = """
+import pathlib, sys, time
+from miii.runs import atomic
+here = pathlib.Path(sys.argv[1])
 def write(path):
     path.with_name(".tmpAbC123").touch()  # as safetensors does
     path.write_text("half")
     print(flush=True), time.sleep(60)
-atomic.write_atomically(here / "made.json", write)
-""",
-}
+with atomic.whole_folder(here / "folder" / "made") as making:
+    (making / "config.json").write_text("{}")
+    atomic.whole_file(here / "file" / "made.json", write)
+"""
 
 
 def test_a_sweep_removes_files_of_a_killed_process_only(tmp_path):
-    for what, code in KILLED.items():
-        here = tmp_path / what
+    folders = [tmp_path / "folder", tmp_path / "file"]
+    for here in folders:
         here.mkdir()
-        begin = f"import pathlib, sys, time\nfrom miii.runs import atomic\nhere = pathlib.Path({str(here)!r})\n"
-        child = subprocess.Popen([sys.executable, "-c", begin + code], stdout=subprocess.PIPE, text=True)
-        try:
-            child.stdout.readline()
+    child = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        child.stdout.readline()
+        for here in folders:
             before = hidden(here)
             assert before
             atomic.remove_leftovers(here)
             assert hidden(here) == before  # its owner lives
-        finally:
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-            child.stdout.close()
-        if what == "file":  # the next write sweeps, even in a folder with other hidden files
-            atomic.write_json(here / "next", {})
-        else:
-            with atomic.atomic_folder(here / "next"):
-                pass
-        assert [path.name for path in here.iterdir()] == ["next"]
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+    atomic.write_json(folders[1] / "next", {})  # the next write sweeps, even in a folder with other hidden files
+    with atomic.whole_folder(folders[0] / "next"):
+        pass
+    assert [path.name for here in folders for path in here.iterdir()] == ["next", "next"]
 
 
 def test_a_sweep_keeps_files_of_live_processes(tmp_path):

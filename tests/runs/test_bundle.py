@@ -17,6 +17,7 @@ from typing import Any
 import filelock
 import pytest
 import torch
+from runs_checks import resumed, stop_at
 from safetensors.torch import load, save
 
 import miii
@@ -67,6 +68,7 @@ def tensors(data: bytes) -> dict[str, torch.Tensor]:
 
 
 def test_unpacking_restores_a_packed_run(small_run, packed, home, same, tree):
+    assert runs.pack(small_run) == packed
     run = runs.unpack(packed)
     assert run.folder == (home / "small").absolute()
     before, after = tree(small_run.folder), tree(run.folder)
@@ -78,10 +80,6 @@ def test_unpacking_restores_a_packed_run(small_run, packed, home, same, tree):
     for step in run.steps:
         assert same(run.weights(step), small_run.weights(step))
     assert [path.name for path in home.iterdir()] == ["small"]
-
-
-def test_the_same_run_gives_the_same_bytes(small_run, packed):
-    assert runs.pack(small_run) == packed
 
 
 def test_a_name_that_is_taken_gets_a_number(packed, home):
@@ -99,18 +97,16 @@ def test_invalid_names_are_refused(packed, home, one_sentence):
         assert not list(home.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("top", "name"),
-    [
-        ("lr=0.01,seed=3/", "lr-0.01-seed-3"),
-        ("", "add-7-seed0"),
-        ("..x/", "x"),
-        ("<b>é x/", "b-x"),
-        ("?/", "add-7-seed0"),
-    ],
-)
-def test_the_folder_s_name_becomes_a_safe_name(files, home, top, name):
-    assert runs.unpack(zipped(files, top)).name == name
+def test_the_folder_s_name_becomes_a_safe_name(files, home):
+    tops = {
+        "lr=0.01,seed=3/": "lr-0.01-seed-3",
+        "": "add-7-seed0",
+        "..x/": "x",
+        "<b>é x/": "b-x",
+        "?/": "add-7-seed0-2",
+    }
+    for top, name in tops.items():
+        assert runs.unpack(zipped(files, top)).name == name
 
 
 def test_the_files_of_a_folder_are_unpacked(stopped_copy, home, same):
@@ -129,19 +125,13 @@ def test_a_zip_file_made_by_a_desktop_is_unpacked(files, home):
     assert runs.unpack(zipped(made, "")).steps
 
 
-def test_runs_of_every_task_are_restored(home):
+def test_runs_of_every_task_and_imported_runs_are_restored(adder, home, tmp_path):
+    def described(run):
+        return run.config, run.rows(), run.report, run.steps
+
     for name in ["add-113", "primes-10", "residues-113", "miu-24", "frames-10"]:
         shipped = runs.open(runs.homes()[1] / name)
-        run = runs.unpack(runs.pack(shipped), f"{name}-again")
-        assert (run.config, run.rows(), run.report, run.steps) == (
-            shipped.config,
-            shipped.rows(),
-            shipped.report,
-            shipped.steps,
-        )
-
-
-def test_an_imported_run_is_restored(adder, home, tmp_path):
+        assert described(runs.unpack(runs.pack(shipped), f"{name}-again")) == described(shipped)
     model = adder(11, (2, 3), n_heads=2).requires_grad_(False)
     config = miii.RunConfig(task={"p": 11, "train_fraction": None}, model=model.config.model_dump())
     theirs = runs.create_run(tmp_path / "theirs", config, model, format="by hand")
@@ -152,18 +142,12 @@ def test_a_stopped_run_is_resumed_elsewhere_to_the_same_bits(
     small_config, small_run, home, tmp_path, same, one_sentence
 ):
     for stop in (0, random.randint(1, 22), 23):
-        steps = runs.follow(tmp_path / str(stop), miii.train(small_config()))
-        for step in steps:
-            if step.step == stop:
-                steps.close()
-        here = runs.open(tmp_path / str(stop))
+        here = stop_at(stop, miii.train(small_config()), tmp_path / str(stop))
         assert not runs.unpack(runs.pack(here), "without").can_resume
         there = runs.unpack(runs.pack(here, resumable=True), f"there-{stop}")
         assert there.can_resume
         assert runs.pack(here, resumable=True) == runs.pack(here, resumable=True)
-        for _ in runs.follow(there.folder, runs.resume(there.folder)):
-            pass
-        done = runs.open(there.folder)
+        done = resumed(there.folder)
         assert same(done.weights(), small_run.weights())
         assert [row["test_loss"] for row in done.rows()] == [row["test_loss"] for row in small_run.rows()]
         shutil.rmtree(home / "without")
@@ -355,12 +339,9 @@ def test_bytes_are_counted_while_reading(files, home, one_sentence, monkeypatch)
     assert asked == [5001]
 
 
-def test_a_file_larger_than_the_limit_is_not_opened(packed, home, one_sentence):
+def test_a_missing_large_or_endless_file_is_refused(packed, home, tmp_path, one_sentence):
     with one_sentence("at most 1,000 bytes"):
         runs.unpack(packed, limits=Limits(nbytes=1000))
-
-
-def test_a_missing_or_endless_file_is_refused(home, tmp_path, one_sentence):
     with one_sentence("nowhere.zip"):
         runs.unpack(tmp_path / "nowhere.zip")
     os.mkfifo(tmp_path / "pipe")
@@ -460,18 +441,17 @@ def test_a_hostile_file_is_refused_and_leaves_nothing(files, home, one_sentence)
         assert not list(home.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("power", "word"),
-    [({"1": ["x"]}, "list of numbers"), ({"1": 0.5}, "list of numbers"), ({"1": [1], "2": [1, 2]}, "length")],
-)
-def test_frequency_power_of_a_residues_run_is_checked(files, home, one_sentence, power, word):
-    report = json.dumps({"frequency_power": power}).encode()
+def test_frequency_power_of_a_residues_run_is_checked(files, home, one_sentence):
     config = json.dumps(miii.RunConfig(task=miii.Residues(p=7)).model_dump(mode="json")).encode()
-    with one_sentence("frequency_power", word):
-        runs.unpack(zipped({"config.json": config, "report.json": report}))
-    assert not list(home.iterdir())
-    # of another task it is something else, which is kept as it is
-    assert runs.unpack(zipped(files | {"report.json": report})).report == {"frequency_power": power}
+    for word, power in (("numbers", {"1": ["x"]}), ("numbers", {"1": 0.5}), ("length", {"1": [1], "2": [1, 2]})):
+        report = json.dumps({"frequency_power": power}).encode()
+        with one_sentence("frequency_power", word):
+            runs.unpack(zipped({"config.json": config, "report.json": report}))
+        assert not list(home.iterdir())
+        # of another task it is something else, which is kept as it is
+        kept = runs.unpack(zipped(files | {"report.json": report}))
+        assert kept.report == {"frequency_power": power}
+        runs.discard(kept)
 
 
 def test_a_run_with_infinite_weights_is_unpacked(files, home):
@@ -496,8 +476,8 @@ def test_a_full_disk_leaves_nothing(files, home, one_sentence, monkeypatch):
 def test_every_recipe_is_small_enough():
     for task in ["primes", "residues", "miu", "frames", "add"]:
         check_size(miii.recipe(task=miii.RunConfig(task=miii.TASKS[task]).task))
-        check_size(miii.recipe("literature"))
-        with pytest.raises(miii.InputError):
-            check_size(miii.RunConfig(task={"p": 227}), Limits(p=211))
-        with pytest.raises(miii.InputError, match="20 MB"):
-            check_size(miii.RunConfig(), Limits(memory=20_000_000))
+    check_size(miii.recipe("literature"))
+    with pytest.raises(miii.InputError):
+        check_size(miii.RunConfig(task={"p": 227}), Limits(p=211))
+    with pytest.raises(miii.InputError, match="20 MB"):
+        check_size(miii.RunConfig(), Limits(memory=20_000_000))

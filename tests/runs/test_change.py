@@ -17,12 +17,6 @@ def mine(run_copy, home) -> runs.Run:
     return runs.open(shutil.move(run_copy, home / "mine"))
 
 
-@pytest.fixture(params=["rename", "trash"])
-def act(request):
-    """Changes a run, which is not always allowed."""
-    return {"rename": lambda run: runs.rename(run, "other"), "trash": runs.trash}[request.param]
-
-
 def test_renaming_keeps_the_files(mine, home, tree, small_run):
     before = tree(mine.folder)
     run = runs.rename(mine, "my_run-2.b")
@@ -46,32 +40,25 @@ def test_a_name_that_is_taken_is_refused(mine, home, one_sentence):
             runs.rename(mine, name, taken=["waiting"])
 
 
-def test_a_run_that_is_being_written_stays(mine, act, one_sentence):
-    with filelock.FileLock(mine.folder / ".lock"), one_sentence("mine", "being written"):
-        act(mine)
-    assert mine.folder.exists()
-
-
-def test_a_shipped_run_stays(home, act, one_sentence):
+def test_runs_that_may_not_change_stay(mine, home, small_run, tmp_path, one_sentence, monkeypatch):
     shipped = runs.open("add-113")
-    with one_sentence("add-113", "shipped", "read-only"):
-        act(shipped)
-    assert shipped.folder.exists()
+    elsewhere = runs.open(shutil.copytree(small_run.folder, tmp_path / "elsewhere"))
 
-
-def test_a_run_elsewhere_stays(run_copy, home, act, one_sentence):
-    with one_sentence("run must be one in"):
-        act(runs.open(run_copy))
-    assert run_copy.exists()
-
-
-def test_a_folder_that_cannot_be_moved_gives_one_sentence(mine, act, one_sentence, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(type(mine.folder), "rename", refuse)
-    with one_sentence("could not be moved", "Permission denied"):
-        act(mine)
+    for act in (lambda run: runs.rename(run, "other"), runs.trash):
+        with filelock.FileLock(mine.folder / ".lock"), one_sentence("mine", "being written"):
+            act(mine)
+        with one_sentence("add-113", "shipped", "read-only"):
+            act(shipped)
+        with one_sentence("run must be one in"):
+            act(elsewhere)
+        with monkeypatch.context() as patch:
+            patch.setattr(type(mine.folder), "rename", refuse)
+            with one_sentence("could not be moved", "Permission denied"):
+                act(mine)
+    assert all(run.folder.exists() for run in (mine, shipped, elsewhere))
 
 
 def test_restore_brings_a_deleted_run_back(mine, home, tree):
@@ -86,17 +73,12 @@ def test_restore_brings_a_deleted_run_back(mine, home, tree):
     assert not list((home / change.DELETED).iterdir())
 
 
-def test_a_restored_run_with_a_taken_name_gets_a_number(mine, home, run_copy, small_run):
-    place = runs.trash(mine)
-    shutil.copytree(small_run.folder, home / "mine")
-    assert runs.restore(place, taken=["mine-2"]).name == "mine-3"
-
-
 def test_two_deleted_runs_of_one_name_are_kept_apart(mine, home, small_run):
     first = runs.trash(mine)
     shutil.copytree(small_run.folder, home / "mine")
     second = runs.trash(runs.open("mine"))
-    assert [runs.restore(place).name for place in (second, first)] == ["mine", "mine-2"]
+    assert runs.restore(second).name == "mine"
+    assert runs.restore(first, taken=["mine-2"]).name == "mine-3"
 
 
 def test_deleting_removes_runs_deleted_long_before(mine, home, small_run, one_sentence):

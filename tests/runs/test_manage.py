@@ -1,30 +1,18 @@
 """Runs of external networks, and shipped copies."""
 
-import contextlib
 import itertools
 import json
 import math
-import resource
 
 import pytest
 import torch
+from runs_checks import OCCUPIED, room_for
 
 import miii
 import miii.training.flat
 from miii.runs.manage import thin
 
 SHAPE = {"d_model": 8, "n_heads": 2, "d_mlp": 6, "act": "square", "biases": "none"}
-
-
-@contextlib.contextmanager
-def room_for(size):
-    """Limit the size of files, so writing fails in Python and in safetensors."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def config_of(**task):
@@ -60,23 +48,13 @@ def test_an_adopted_run_is_a_run_like_any_other(adopted, small_run, model, same)
     assert (again.config, again.rows()[0]["step"]) == (config_of(), 0)
     assert torch.equal(miii.answer(again.model(), again.task().tokens), miii.answer(model, again.task().tokens))
     assert list(adopted.folder.parent.iterdir()) == [adopted.folder]
-
-
-def test_weights_have_the_permissions_of_the_config(adopted):
-    modes = {path.stat().st_mode for path in adopted.folder.rglob("*") if path.is_file()}
-    assert len(modes) == 1
-
-
-def test_only_an_adopted_run_is_imported(adopted, small_run):
-    assert adopted.imported
-    assert not small_run.imported
-    assert miii.runs.ship(adopted, adopted.folder.with_name("shipped")).imported
-
-
-def test_provenance_of_an_adopted_run_has_no_training(adopted):
+    assert len({path.stat().st_mode for path in adopted.folder.rglob("*") if path.is_file()}) == 1
     origin = adopted.provenance
     assert (origin["format"], origin["author"], origin["miii"]) == ("by hand", "nobody", miii.__version__)
     assert not {"threads", "precision", "device", "processor"} & set(origin)
+    assert adopted.imported
+    assert not small_run.imported
+    assert miii.runs.ship(adopted, adopted.folder.with_name("shipped")).imported
 
 
 def test_an_unknown_split_is_evaluated_on_all_pairs(adopted, model):
@@ -122,14 +100,13 @@ def test_weights_with_infinite_logits_are_adopted(adder, tmp_path):
     assert json.dumps(miii.runs.row(run), allow_nan=False)
 
 
-@pytest.mark.parametrize("make", [lambda p: p.mkdir(), lambda p: p.touch(), lambda p: p.symlink_to("nowhere")])
-def test_adopting_over_an_existing_path_is_refused(model, tmp_path, make, one_sentence):
-    out = tmp_path / "out"
-    make(out)
-    before = sorted(tmp_path.rglob("*"))
-    with one_sentence("out", str(out)):
-        miii.runs.create_run(out, config_of(), model, format="by hand")
-    assert sorted(tmp_path.rglob("*")) == before
+def test_adopting_over_an_existing_path_is_refused(model, tmp_path, one_sentence):
+    for i, make in enumerate(OCCUPIED):
+        make(out := tmp_path / str(i))
+        before = sorted(tmp_path.rglob("*"))
+        with one_sentence("out", str(out)):
+            miii.runs.adopt(out, config_of(), model, format="by hand")
+        assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_adopting_to_a_full_disk_leaves_nothing(model, tmp_path, one_sentence):
@@ -150,68 +127,48 @@ def test_a_network_that_does_not_fit_the_config_is_refused(model, tmp_path, one_
 # ---- shipping ----
 
 
-def test_a_shipped_run_is_the_run_without_resume_and_with_fewer_snapshots(small_run, tmp_path, same):
-    shipped = miii.runs.ship(small_run, tmp_path / "out" / "shipped", snapshots=3)
-    assert {path.name for path in shipped.folder.iterdir()} == {
-        "config.json",
-        "provenance.json",
-        "metrics.jsonl",
-        "result.json",
-        "snapshots",
-    }
-    assert len(shipped.steps) == 3
-    assert (shipped.steps[0], shipped.steps[-1]) == (0, 24)
-    assert shipped.config == small_run.config
-    assert shipped.rows() == small_run.rows()
-    assert shipped.result == small_run.result
-    for step in shipped.steps:
-        assert same(shipped.weights(step), small_run.weights(step))
-
-
-def test_shipping_leaves_the_run_alone(run_copy, tmp_path, tree):
+def test_a_shipped_run_is_the_run_without_resume_and_with_fewer_snapshots(run_copy, tmp_path, same, tree):
     (run_copy / "resume.safetensors").touch()
-    before = tree(run_copy)
-    shipped = miii.runs.ship(miii.runs.open(run_copy), tmp_path / "shipped")
+    before, run = tree(run_copy), miii.runs.open(run_copy)
+    for n, steps in ((3, None), (2, [0, 24]), (1, [24]), (0, [])):
+        shipped = miii.runs.ship(run, tmp_path / "out" / f"shipped-{n}", snapshots=n)
+        names = {"config.json", "provenance.json", "metrics.jsonl", "result.json", "snapshots"}
+        assert {path.name for path in shipped.folder.iterdir()} == names
+        assert shipped.steps == steps if steps is not None else len(shipped.steps) == 3
+        assert n < 2 or (shipped.steps[0], shipped.steps[-1]) == (0, 24)
+        assert (shipped.config, shipped.rows(), shipped.result) == (run.config, run.rows(), run.result)
+        assert n == 0 or same(shipped.weights(), run.weights())
+        for step in shipped.steps:
+            assert same(shipped.weights(step), run.weights(step))
     assert tree(run_copy) == before
-    assert not (shipped.folder / "resume.safetensors").exists()
 
 
-def test_shipping_over_an_existing_path_is_refused(small_run, run_copy, one_sentence, tree):
-    before = tree(run_copy)
+def test_a_run_that_cannot_be_shipped_is_refused(small_run, run_copy, tmp_path, one_sentence, tree):
+    before, new = tree(run_copy), tmp_path / "shipped"
     with one_sentence("out", str(run_copy)):
         miii.runs.ship(small_run, run_copy)
     assert tree(run_copy) == before
-
-
-def test_shipping_a_run_that_has_not_ended_is_refused(run_copy, tmp_path, one_sentence):
     (run_copy / "result.json").unlink()
     with one_sentence("copy", "not ended"):
-        miii.runs.ship(miii.runs.open(run_copy), tmp_path / "shipped")
-    assert not (tmp_path / "shipped").exists()
+        miii.runs.ship(miii.runs.open(run_copy), new)
+    with one_sentence("snapshots must be at least 0", "-1"):
+        miii.runs.ship(small_run, new, -1)
+    with room_for(2000), one_sentence("could not be written", str(new)):
+        miii.runs.ship(small_run, new)
+    assert list(tmp_path.iterdir()) == [run_copy]
 
 
-@pytest.mark.parametrize(("snapshots", "steps"), [(2, [0, 24]), (1, [24]), (0, [])])
-def test_few_snapshots_are_the_last_and_then_the_first(small_run, tmp_path, snapshots, steps, same):
-    shipped = miii.runs.ship(small_run, tmp_path / "shipped", snapshots)
-    assert shipped.steps == steps
-    assert shipped.result == small_run.result
-    if steps:
-        assert same(shipped.weights(), small_run.weights())
-
-
-def test_thinning_keeps_the_last_then_the_first_and_never_more():
-    for steps, n in itertools.product([[], [3], [0, 3], [0, 1, 2, 5, 9, 24]], [*range(9), 100]):
+def test_thinning_keeps_the_last_then_the_first_and_spaces_evenly():
+    for steps, n in itertools.product(
+        [[], [3], [0, 3], [0, 1, 2, 5, 9, 24], [2**i for i in range(14)]], [*range(15), 100]
+    ):
         kept = thin(steps, n)
         assert len(kept) == min(n, len(steps))
         assert kept == sorted(set(kept) & set(steps))
         assert kept[-1:] == (steps[-1:] if n else [])
         assert n < 2 or kept[:1] == steps[:1]
-
-
-def test_a_negative_number_of_snapshots_is_refused(small_run, tmp_path, one_sentence):
-    with one_sentence("snapshots must be at least 0", "-1"):
-        miii.runs.ship(small_run, tmp_path / "shipped", -1)
-    assert list(tmp_path.iterdir()) == []
+        gaps = [steps.index(b) - steps.index(a) for a, b in itertools.pairwise(kept)]
+        assert not gaps or max(gaps) - min(gaps) <= 1
 
 
 def test_a_report_is_kept_beside_the_run_and_shipped_with_it(run_copy, tmp_path):
@@ -223,24 +180,3 @@ def test_a_report_is_kept_beside_the_run_and_shipped_with_it(run_copy, tmp_path)
     assert run.report == expected
     assert json.loads((run_copy / "report.json").read_text(), parse_constant=pytest.fail) == expected
     assert miii.runs.ship(run, tmp_path / "shipped", 1).report == expected
-
-
-def test_shipping_to_a_full_disk_leaves_nothing(small_run, tmp_path, one_sentence):
-    with room_for(2000), one_sentence("could not be written", str(tmp_path / "shipped")):
-        miii.runs.ship(small_run, tmp_path / "shipped")
-    assert list(tmp_path.iterdir()) == []
-
-
-# ---- thinning ----
-
-
-def test_thinning_keeps_the_ends_and_spaces_evenly():
-    for n in [2, 3, 5, 13, 14, 20]:
-        steps = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 350, 390, 400]
-        kept = miii.runs.thin(steps, n)
-        assert len(kept) == min(n, len(steps))
-        assert (kept[0], kept[-1]) == (0, 400)
-        places = [steps.index(step) for step in kept]
-        gaps = [b - a for a, b in itertools.pairwise(places)]
-        assert max(gaps) - min(gaps) <= 1
-        assert miii.runs.thin([], n) == []

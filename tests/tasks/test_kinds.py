@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import pytest
 
 from miii import KINDS, MIU, Frames, ModularAddition, Primes, Residues
 from miii.tasks import AnyTask, Task
@@ -89,11 +88,11 @@ def test_descriptions():
     assert all(build.summary for build in KINDS.values())
 
 
-@pytest.mark.parametrize("task", [KINDS[kind]() for kind in KINDS], ids=lambda task: task.kind)
-def test_what_the_app_shows_is_scored(task):
-    built: Task = task.build()
-    rows = (~built.train_mask).nonzero()[:50, 0].numpy()
-    shape = [built.n_ctx, built.d_vocab_out] if built.next_tokens is not None else [built.d_vocab_out]
-    logits = np.zeros((50, *shape))
-    assert {*task.shown} <= task.scores(built, logits, rows).keys()
-    assert task.frame == built.frame
+def test_what_the_app_shows_is_scored():
+    for task in [KINDS[kind]() for kind in KINDS]:
+        built: Task = task.build()
+        rows = (~built.train_mask).nonzero()[:50, 0].numpy()
+        shape = [built.n_ctx, built.d_vocab_out] if built.next_tokens is not None else [built.d_vocab_out]
+        logits = np.zeros((50, *shape))
+        assert {*task.shown} <= task.scores(built, logits, rows).keys()
+        assert task.frame == built.frame

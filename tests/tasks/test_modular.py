@@ -1,5 +1,6 @@
 """Modular arithmetic against double loops in plain Python."""
 
+import itertools
 from typing import get_args
 
 import pytest
@@ -32,46 +33,47 @@ def table(task, p):
     return task.labels.reshape(p, p).tolist()
 
 
-@pytest.mark.parametrize("p", [*SIZES, 113])
-@pytest.mark.parametrize("operation", FORMULAS)
-def test_labels_are_those_of_a_double_loop(operation, p):
-    expected = [[FORMULAS[operation](a, b) % p for b in range(p)] for a in range(p)]
-    assert table(build(operation, p), p) == expected
+def test_labels_are_those_of_a_double_loop():
+    for p, operation in itertools.product([*SIZES, 113], FORMULAS):
+        expected = [[FORMULAS[operation](a, b) % p for b in range(p)] for a in range(p)]
+        assert table(build(operation, p), p) == expected
 
 
-@pytest.mark.parametrize("p", SIZES)
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_every_pair_stands_there_once_with_the_equals_sign(operation, p):
-    task = build(operation, p)
-    assert task.tokens.tolist() == [[a, b, p] for a in range(p) for b in range(p)]
-    assert task.labels.shape == task.train_mask.shape == (p * p,)
-    assert 0 <= task.labels.min() <= task.labels.max() < p
-    assert (task.d_vocab, task.d_vocab_out, task.n_ctx) == (p + 1, p, 3)
-    assert task.token_names == (*map(str, range(p)), "=")
+def test_every_pair_stands_there_once_with_the_equals_sign():
+    for p, operation in itertools.product(SIZES, OPERATIONS):
+        task = build(operation, p)
+        assert task.tokens.tolist() == [[a, b, p] for a in range(p) for b in range(p)]
+        assert task.labels.shape == task.train_mask.shape == (p * p,)
+        assert 0 <= task.labels.min() <= task.labels.max() < p
+        assert (task.d_vocab, task.d_vocab_out, task.n_ctx) == (p + 1, p, 3)
+        assert task.token_names == (*map(str, range(p)), "=")
 
 
-@pytest.mark.parametrize(("p", "fraction", "n"), [(113, 0.3, 3830), (7, 0.5, 24), (2, 0.25, 1), (3, 0.99, 8)])
-def test_the_split_has_the_size_it_says(p, fraction, n):
-    task = ModularAddition(p=p, train_fraction=fraction)
-    assert task.n_train == n
-    assert task.build().train_mask.sum().item() == n
+def test_the_split_has_the_size_it_says():
+    for p, fraction, n in [(113, 0.3, 3830), (7, 0.5, 24), (2, 0.25, 1), (3, 0.99, 8)]:
+        task = ModularAddition(p=p, train_fraction=fraction)
+        assert task.n_train == n
+        assert task.build().train_mask.sum().item() == n
 
 
-@pytest.mark.parametrize("p", SIZES)
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_an_unknown_split_marks_no_pair_and_changes_no_answer(operation, p):
-    unknown = config(operation, p=p, train_fraction=None, seed=3)
-    known = config(operation, p=p, train_fraction=0.5, seed=3)
-    assert (unknown.n_train, unknown.build().split_known, known.build().split_known) == (0, False, True)
-    assert not unknown.build().train_mask.any()
-    assert torch.equal(unknown.build().labels, known.build().labels)
-    assert ModularAddition(**unknown.model_dump(mode="json")) == unknown
+def test_an_unknown_split_marks_no_pair_and_changes_no_answer():
+    for p, operation in itertools.product(SIZES, OPERATIONS):
+        unknown = config(operation, p=p, train_fraction=None, seed=3)
+        known = config(operation, p=p, train_fraction=0.5, seed=3)
+        assert (unknown.n_train, unknown.build().split_known, known.build().split_known) == (0, False, True)
+        assert not unknown.build().train_mask.any()
+        assert torch.equal(unknown.build().labels, known.build().labels)
+        assert ModularAddition(**unknown.model_dump(mode="json")) == unknown
 
 
-def test_a_seed_gives_the_same_split_and_another_seed_another():
-    first, again, other = (build(p=23, seed=seed).train_mask for seed in (0, 0, 1))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+def test_the_seed_draws_the_split_and_the_controls_alone():
+    for operation in OPERATIONS:
+        first, again, other = (build(operation, 23, seed=seed) for seed in (0, 0, 1))
+        for name in ("train_mask", "labels"):
+            assert torch.equal(getattr(first, name), getattr(again, name))
+        assert not torch.equal(first.train_mask, other.train_mask)
+        assert torch.equal(first.labels, other.labels) != (operation in ("shuffled", "relabelled"))
+        assert torch.equal(first.train_mask, build("add", 23).train_mask)
 
 
 def test_the_split_is_random_over_the_pairs():
@@ -82,28 +84,14 @@ def test_the_split_is_random_over_the_pairs():
     assert (share - 50 / 169).abs().max() < 5 * (0.3 * 0.7 / 200) ** 0.5
 
 
-@pytest.mark.parametrize("operation", FORMULAS)
-def test_the_seed_changes_the_split_and_not_the_answers(operation):
-    assert torch.equal(build(operation, 23, seed=0).labels, build(operation, 23, seed=1).labels)
-
-
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_the_operation_does_not_change_the_split(operation):
-    assert torch.equal(build(operation, 23, seed=3).train_mask, build("add", 23, seed=3).train_mask)
-
-
 def test_shuffled_keeps_how_often_each_answer_occurs_and_nothing_else():
     added, shuffled = build("add", 23), build("shuffled", 23)
     assert torch.equal(added.labels.bincount(), shuffled.labels.bincount())
     agree = (added.labels == shuffled.labels).double().mean().item()
     assert agree < 4 / 23  # chance is 1/23
-
-
-@pytest.mark.parametrize("operation", ["shuffled", "relabeled"])
-def test_the_controls_are_drawn_from_the_seed(operation):
-    first, again, other = (build(operation, 23, seed=seed).labels for seed in (0, 0, 1))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+    for p in (7, 23):
+        with pytest.raises((AssertionError, StopIteration)):
+            renaming(table(build("shuffled", p), p))
 
 
 def renaming(c: list[list[int]]) -> list[int]:
@@ -119,40 +107,24 @@ def renaming(c: list[list[int]]) -> list[int]:
     raise AssertionError("no element generates the table: it is no addition")
 
 
-@pytest.mark.parametrize("p", [2, 4, 7, 12, 23])
-def test_relabeled_is_addition_under_other_names(p):
-    c = table(build("relabeled", p, seed=5), p)
-    name = renaming(c)
-    assert sorted(name) == list(range(p))
-    assert all(c[name[i]][name[j]] == name[(i + j) % p] for i in range(p) for j in range(p))
+def test_relabelled_is_addition_under_other_names():
+    for p in [2, 4, 7, 12, 23]:
+        c = table(build("relabelled", p, seed=5), p)
+        name = renaming(c)
+        assert sorted(name) == list(range(p))
+        assert all(c[name[i]][name[j]] == name[(i + j) % p] for i in range(p) for j in range(p))
+    assert not torch.equal(build("relabelled", 23).labels, build("add", 23).labels)
 
 
-def test_relabeled_is_not_addition_under_the_old_names():
-    assert not torch.equal(build("relabeled", 23).labels, build("add", 23).labels)
-
-
-@pytest.mark.parametrize("p", [7, 23])
-def test_shuffled_is_no_addition_under_any_names(p):
-    with pytest.raises((AssertionError, StopIteration)):
-        renaming(table(build("shuffled", p), p))
-
-
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_names_of_operations(operation):
-    task = config(operation, p=7, seed=4)
-    assert (task.kind, task.name, task.task_name) == ("modular", f"{operation}-7", operation)
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_a_task_s_name_says_its_kind_and_what_else_it_is(name):
-    more = {"expression": EXAMPLE} if name == "expr" else {}
-    task = miii.RunConfig(task=TASKS[name] | more).task
-    assert type(task) is KINDS[TASKS[name]["kind"]]
-    assert (task.kind, task.task_name) == (TASKS[name]["kind"], name)
-
-
-def test_the_tasks_are_the_operations_and_the_other_kinds():
+def test_a_task_s_name_says_its_kind_and_what_else_it_is():
     assert list(TASKS) == [*OPERATIONS, "primes", "residues", "miu", "frames"]
+    for operation in OPERATIONS:
+        assert config(operation, p=7, seed=4).name == f"{operation}-7"
+    for name in TASKS:
+        more = {"expression": EXAMPLE} if name == "expr" else {}
+        task = miii.RunConfig(task=TASKS[name] | more).task
+        assert type(task) is KINDS[TASKS[name]["kind"]]
+        assert (task.kind, task.task_name) == (TASKS[name]["kind"], name)
 
 
 def test_one_target_is_the_answer():
@@ -164,14 +136,13 @@ def test_one_target_is_the_answer():
     assert torch.equal(task.step_mask, task.train_mask)
 
 
-@pytest.mark.parametrize("operation", ["add", "sub", "relabeled"])
-@pytest.mark.parametrize(("p", "fraction"), [(7, 0.3), (12, 0.5), (113, 0.3)])
-def test_a_balanced_split_has_as_many_training_pairs_of_each_answer(operation, p, fraction):
-    balanced = ModularAddition(operation=operation, p=p, train_fraction=fraction, balanced=True)
-    task = balanced.build()
-    counts = torch.bincount(task.labels[task.train_mask], minlength=p)
-    assert counts.sum() == balanced.n_train
-    assert counts.max() - counts.min() <= 1
+def test_a_balanced_split_has_as_many_training_pairs_of_each_answer():
+    for operation, (p, fraction) in itertools.product(["add", "sub", "relabelled"], [(7, 0.3), (12, 0.5), (113, 0.3)]):
+        balanced = ModularAddition(operation=operation, p=p, train_fraction=fraction, balanced=True)
+        task = balanced.build()
+        counts = torch.bincount(task.labels[task.train_mask], minlength=p)
+        assert counts.sum() == balanced.n_train
+        assert counts.max() - counts.min() <= 1
 
 
 def test_balancing_changes_the_split_alone_and_the_seed_still_draws_it():
@@ -192,25 +163,22 @@ def test_an_answer_with_few_pairs_gives_all_it_has():
 # ---- custom tasks ----
 
 
-@pytest.mark.parametrize("p", [2, 7, 12, 113])
-def test_a_custom_task_has_the_labels_that_its_expression_says(p):
-    expected = [[(a * b + 3 * a) % p for b in range(p)] for a in range(p)]
-    assert table(build("expr", p, expression="(a*b + 3*a) % p"), p) == expected
+def test_a_custom_task_has_the_labels_that_its_expression_says():
+    for p in [2, 7, 12, 113]:
+        expected = [[(a * b + 3 * a) % p for b in range(p)] for a in range(p)]
+        assert table(build("expr", p, expression="(a*b + 3*a) % p"), p) == expected
 
 
-@pytest.mark.parametrize(
-    ("operation", "expression"),
-    [("add", "a + b"), ("sub", "a - b"), ("mul", "a*b"), ("quadratic", "a**2 + a*b + b**2")],
-)
-def test_an_expression_for_an_operation_gives_the_same_task(operation, expression):
-    own, custom = build(operation, 23, seed=3), build("expr", 23, seed=3, expression=expression)
-    assert torch.equal(own.labels, custom.labels)
-    assert torch.equal(own.train_mask, custom.train_mask)
+def test_an_expression_for_an_operation_gives_the_same_task():
+    expressions = {"add": "a + b", "sub": "a - b", "mul": "a*b", "quadratic": "a**2 + a*b + b**2"}
+    for operation, expression in expressions.items():
+        own, custom = build(operation, 23, seed=3), build("expr", 23, seed=3, expression=expression)
+        assert torch.equal(own.labels, custom.labels)
+        assert torch.equal(own.train_mask, custom.train_mask)
 
 
-@pytest.mark.parametrize(
-    ("expression", "p", "found"),
-    [
+def test_a_custom_task_knows_whether_it_is_a_sum_of_multiples():
+    for expression, p, found in [
         ("a + b", 59, (1, 1, 0)),
         ("b - a", 59, (-1, 1, 0)),
         ("3*a - 2*b + 70", 59, (3, -2, 11)),
@@ -218,36 +186,27 @@ def test_an_expression_for_an_operation_gives_the_same_task(operation, expressio
         ("3*a + b", 12, None),  # 3 a has only four values
         ("b + 3", 59, None),
         ("a*b", 59, None),
-    ],
-)
-def test_a_custom_task_knows_whether_it_is_a_sum_of_multiples(expression, p, found):
-    task = config("expr", expression=expression, p=p)
-    assert task.modular_sum == found
-    assert task.multipliers == ((1, 1) if found is None else found[:2])
+    ]:
+        task = config("expr", expression=expression, p=p)
+        assert task.modular_sum == found
+        assert task.multipliers == ((1, 1) if found is None else found[:2])
+    for operation, multipliers in (("add", (1, 1)), ("sub", (1, -1)), ("mul", (1, 1))):
+        assert ModularAddition(operation=operation).multipliers == multipliers
 
 
-@pytest.mark.parametrize(("operation", "multipliers"), [("add", (1, 1)), ("sub", (1, -1)), ("mul", (1, 1))])
-def test_the_other_operations_multipliers_are_what_they_were(operation, multipliers):
-    assert ModularAddition(operation=operation).multipliers == multipliers
-
-
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
+def test_a_custom_task_that_is_none_is_one_sentence(one_sentence):
+    for fields, words in [
         ({"operation": "expr"}, ["expression is required for the task expr", "(a*b + 3*a) % p"]),
         ({"operation": "mul", "expression": "a*b"}, ["expression must be none for the task mul", "'a*b'"]),
         ({"operation": "expr", "expression": "a - a"}, ["expression must depend on a or b modulo 7", "'a - a'"]),
         ({"operation": "expr", "expression": "a + 7/p"}, ["divide by what has an inverse modulo 7", "divisor 0"]),
         ({"operation": "expr", "expression": "x + 1"}, ["expression must be made of a, b, p", "'x'"]),
         ({"operation": "expr", "expression": 3}, ["expression must be text"]),
-    ],
-    ids=str,
-)
-def test_a_custom_task_that_is_none_is_one_sentence(one_sentence, fields, words):
-    with one_sentence(*words):
-        ModularAddition(p=7, **fields).build()
-    with one_sentence(*words):  # as a run's file is read
-        miii.RunConfig(task={"p": 7, **fields}).task.build()
+    ]:
+        with one_sentence(*words):
+            ModularAddition(p=7, **fields).build()
+        with one_sentence(*words):  # as a run's file is read
+            miii.RunConfig(task={"p": 7, **fields}).task.build()
 
 
 def test_a_config_without_later_fields_opens():

@@ -1,5 +1,6 @@
 """All residues of two-digit numbers against loops in plain Python."""
 
+import itertools
 import math
 
 import numpy as np
@@ -20,84 +21,73 @@ def primes(p):
     return [q for q in range(2, p) if sympy.isprime(q)]
 
 
-@pytest.mark.parametrize("p", SIZES)
-@pytest.mark.parametrize("basis", [False, True])
-def test_every_number_stands_there_once_as_its_two_digits(p, basis):
-    task = build(p, basis=basis)
-    assert task.facts["n"].tolist() == list(range(p * p))
-    assert task.tokens.tolist() == [[n % p, n // p, p] for n in range(p * p)]
-    assert task.d_vocab == len(task.token_names) == p + 1
-    assert task.token_names == (*map(str, range(p)), "=")
-    assert task.n_ctx == 3
+def test_every_number_stands_there_once_as_its_two_digits():
+    for p, basis in itertools.product(SIZES, [False, True]):
+        task = build(p, basis=basis)
+        assert task.facts["n"].tolist() == list(range(p * p))
+        assert task.tokens.tolist() == [[n % p, n // p, p] for n in range(p * p)]
+        assert task.d_vocab == len(task.token_names) == p + 1
+        assert task.token_names == (*map(str, range(p)), "=")
+        assert task.n_ctx == 3
 
 
-@pytest.mark.parametrize("p", [*SIZES, 113])
-def test_every_prime_below_p_is_a_target(p):
-    task = build(p)
-    assert [target.name for target in task.targets] == [f"mod {q}" for q in primes(p)]
-    for target, q in zip(task.targets, primes(p), strict=True):
-        assert target.size == q
-        assert target.labels.tolist() == [n % q for n in range(p * p)]
-        assert target.weight == pytest.approx(1 / math.log(q))
-    assert task.d_vocab_out == sum(primes(p))
-    assert torch.equal(task.labels, task.targets[0].labels)
-    assert Residues(p=p).primes == tuple(primes(p))
-
-
-def test_the_preprint_has_29_tasks():
-    assert len(Residues().primes) == 29
-    assert (Residues().p, Residues().train_fraction) == (113, 0.5)
+def test_every_prime_below_p_is_a_target():
+    for p in [*SIZES, 113]:
+        task = build(p)
+        assert [target.name for target in task.targets] == [f"mod {q}" for q in primes(p)]
+        for target, q in zip(task.targets, primes(p), strict=True):
+            assert target.size == q
+            assert target.labels.tolist() == [n % q for n in range(p * p)]
+            assert target.weight == pytest.approx(1 / math.log(q))
+        assert task.d_vocab_out == sum(primes(p))
+        assert torch.equal(task.labels, task.targets[0].labels)
+        assert Residues(p=p).primes == tuple(primes(p))
 
 
 def test_the_logits_of_the_targets_lie_side_by_side():
+    assert (len(Residues().primes), Residues().p, Residues().train_fraction) == (29, 113, 0.5)  # as in the preprint
+    assert build().judged == build(basis=True).judged == "all"
+    assert (Residues(p=31).name, Residues(p=31, basis=True).name) == ("residues-31", "basis-31")
     task = build(10)
     assert [task.logits_of(f"mod {q}") for q in (2, 3, 5, 7)] == [slice(0, 2), slice(2, 5), slice(5, 10), slice(10, 17)]
     with pytest.raises(KeyError):
         task.logits_of("mod 4")
 
 
-@pytest.mark.parametrize("masked", ["2", "2,7", [3, 5]])
-def test_masked_targets_are_asked_but_not_trained(masked):
-    task, plain = build(10, masked=masked), build(10)
-    hidden = {int(q) for q in (masked.split(",") if isinstance(masked, str) else masked)}
-    for target, unmasked, q in zip(task.targets, plain.targets, (2, 3, 5, 7), strict=True):
-        assert torch.equal(target.labels, unmasked.labels)
-        assert target.weight == (0 if q in hidden else unmasked.weight)
-    assert task.d_vocab_out == plain.d_vocab_out
+def test_masked_targets_are_asked_but_not_trained():
+    for masked in ["2", "2,7", [3, 5]]:
+        task, plain = build(10, masked=masked), build(10)
+        hidden = {int(q) for q in (masked.split(",") if isinstance(masked, str) else masked)}
+        for target, unmasked, q in zip(task.targets, plain.targets, (2, 3, 5, 7), strict=True):
+            assert torch.equal(target.labels, unmasked.labels)
+            assert target.weight == (0 if q in hidden else unmasked.weight)
+        assert task.d_vocab_out == plain.d_vocab_out
 
 
-@pytest.mark.parametrize("p", SIZES)
-def test_the_control_asks_for_the_digits_themselves(p):
-    task, plain = build(p, basis=True), build(p)
-    assert [(target.name, target.size) for target in task.targets] == [("x0", p), ("x1", p)]
-    assert task.targets[0].labels.tolist() == task.tokens[:, 0].tolist()
-    assert task.targets[1].labels.tolist() == task.tokens[:, 1].tolist()
-    assert {target.weight for target in task.targets} == {1 / math.log(p)}
-    assert torch.equal(task.train_mask, plain.train_mask)
-    assert Residues(p=p, basis=True).primes == (p, p)
+def test_the_control_asks_for_the_digits_themselves():
+    for p in SIZES:
+        task, plain = build(p, basis=True), build(p)
+        assert [(target.name, target.size) for target in task.targets] == [("x0", p), ("x1", p)]
+        assert task.targets[0].labels.tolist() == task.tokens[:, 0].tolist()
+        assert task.targets[1].labels.tolist() == task.tokens[:, 1].tolist()
+        assert {target.weight for target in task.targets} == {1 / math.log(p)}
+        assert torch.equal(task.train_mask, plain.train_mask)
+        assert Residues(p=p, basis=True).primes == (p, p)
 
 
-def test_an_example_is_right_when_all_its_residues_are():
-    assert build().correct_if == build(basis=True).correct_if == "all"
-
-
-@pytest.mark.parametrize(("p", "fraction", "n"), [(113, 0.5, 6_384), (10, 0.3, 30), (3, 0.12, 1), (3, 0.99, 8)])
-def test_the_split_has_the_size_it_says_and_is_drawn_from_the_seed(p, fraction, n):
-    first, again, other = (build(p, train_fraction=fraction, seed=seed) for seed in (0, 0, 5))
-    assert Residues(p=p, train_fraction=fraction).n_train == n == first.train_mask.sum().item()
-    assert torch.equal(first.train_mask, again.train_mask)
-    assert p < 10 or not torch.equal(first.train_mask, other.train_mask)
-    assert first.val_mask is None
-    assert torch.equal(first.step_mask, first.train_mask)
+def test_the_split_has_the_size_it_says_and_is_drawn_from_the_seed():
+    for p, fraction, n in [(113, 0.5, 6_384), (10, 0.3, 30), (3, 0.12, 1), (3, 0.99, 8)]:
+        first, again, other = (build(p, train_fraction=fraction, seed=seed) for seed in (0, 0, 5))
+        assert Residues(p=p, train_fraction=fraction).n_train == n == first.train_mask.sum().item()
+        assert torch.equal(first.train_mask, again.train_mask)
+        assert p < 10 or not torch.equal(first.train_mask, other.train_mask)
+        assert first.val_mask is None
+        assert torch.equal(first.step_mask, first.train_mask)
 
 
 def test_the_split_is_random_over_the_numbers():
     drawn = torch.stack([build(10, seed=seed).train_mask for seed in range(200)]).double()
     assert (drawn.mean(0) - 0.5).abs().max() < 5 * 0.5 / math.sqrt(200)
-
-
-def test_names():
-    assert (Residues(p=31).name, Residues(p=31, basis=True).name) == ("residues-31", "basis-31")
 
 
 def logits_for(task, rows, answers):
@@ -115,9 +105,7 @@ def test_scores_are_the_share_of_right_answers_to_each_target():
     answers[3] = np.where(rows < 75, answers[3], (answers[3] + 1) % 7)  # a fifth
     expected = {"accuracy_worst": 0.5, "accuracy_2": 1.0, "accuracy_3": 0.5, "accuracy_5": 1.0, "accuracy_7": 0.8}
     assert Residues.scores(task, logits_for(task, rows, answers), rows) == pytest.approx(expected)
-
-
-def test_the_worst_is_the_worst_of_those_that_are_trained():
+    # the worst is the worst of those that are trained
     task, rows = build(10, masked="3"), np.arange(100)
     answers = [rows % q for q in (2, 3, 5, 7)]
     answers[1] = (answers[1] + 1) % 3
@@ -125,17 +113,13 @@ def test_the_worst_is_the_worst_of_those_that_are_trained():
     found = Residues.scores(task, logits_for(task, rows, answers), rows)
     assert found["accuracy_3"] == 0
     assert found["accuracy_worst"] == found["accuracy_7"] == pytest.approx(0.9)
-
-
-def test_scores_of_the_control_are_of_its_digits():
-    task, rows = build(10, basis=True), np.arange(100)
+    task = build(10, basis=True)
     found = Residues.scores(task, logits_for(task, rows, [rows % 10, 0 * rows]), rows)
     assert found == pytest.approx({"accuracy_worst": 0.1, "accuracy_x0": 1.0, "accuracy_x1": 0.1})
 
 
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
+def test_bad_values_are_one_sentence(one_sentence):
+    for values, words in [
         ({"p": 2}, ["p must be", "at least 3 and at most 257", "2"]),
         ({"p": 258}, ["p must be", "at least 3 and at most 257", "258"]),
         ({"p": "x"}, ["p must be an integer", "'x'"]),
@@ -147,12 +131,9 @@ def test_scores_of_the_control_are_of_its_digits():
         ({"p": 10, "masked": "2,x"}, ["masked", "x"]),
         ({"basis": "perhaps"}, ["basis must be true or false", "'perhaps'"]),
         ({"residues": "3"}, ["residues is not a known field", "Residues has", "masked"]),
-    ],
-    ids=str,
-)
-def test_bad_values_are_one_sentence(values, words, one_sentence):
-    with one_sentence(*words):
-        Residues(**values)
+    ]:
+        with one_sentence(*words):
+            Residues(**values)
 
 
 def test_the_control_has_no_prime_to_mask(one_sentence):
@@ -160,8 +141,8 @@ def test_the_control_has_no_prime_to_mask(one_sentence):
         Residues(p=10, basis=True, masked="3")
 
 
-@pytest.mark.parametrize("values", [{}, {"p": 31, "masked": (2, 3)}, {"basis": True, "p": 10, "seed": 7}], ids=str)
-def test_json_round_trip(values):
-    asked = Residues(**values)
-    assert Residues(**asked.model_dump(mode="json")) == asked
-    assert Residues.model_validate_json(asked.model_dump_json()) == asked
+def test_json_round_trip():
+    for values in [{}, {"p": 31, "masked": (2, 3)}, {"basis": True, "p": 10, "seed": 7}]:
+        asked = Residues(**values)
+        assert Residues(**asked.model_dump(mode="json")) == asked
+        assert Residues.model_validate_json(asked.model_dump_json()) == asked

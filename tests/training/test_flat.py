@@ -1,9 +1,9 @@
 """A RunConfig as a flat list of options, held against a walk of its own over pydantic's fields."""
 
+import itertools
 from collections import Counter
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import pytest
 from pydantic import BaseModel
 
 from miii import (
@@ -74,91 +74,70 @@ def another(name: str, value: Any) -> Any:
 
 def test_every_leaf_of_the_config_is_exactly_one_option():
     assert Counter(option.name for option in flat.options()) == Counter(leaves(RunConfig))
+    for option in flat.options():
+        assert option.description.strip(), f"{option.name} has no description"
+        assert "\n" not in option.description
 
 
-@pytest.mark.parametrize("option", flat.options(), ids=lambda option: option.name)
-def test_an_option_says_what_it_is(option):
-    assert option.description.strip(), f"{option.name} has no description"
-    assert "\n" not in option.description
-
-
-@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-def test_values_and_change_undo_each_other(config):
-    assert flat.change(RunConfig(), flat.values(config)) == config
-
-
-@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-def test_values_may_be_text_as_on_the_command_line(config):
-    def text(value: Any) -> str | None:
+def test_values_and_change_undo_each_other():
+    def text(value: Any) -> str | None:  # as on the command line
         return None if value is None else ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
-    texts = {name: text(value) for name, value in flat.values(config).items()}
-    assert flat.change(RunConfig(), texts) == config
+    for config in CONFIGS.values():
+        assert flat.change(RunConfig(), flat.values(config)) == config
+        texts = {name: text(value) for name, value in flat.values(config).items()}
+        assert flat.change(RunConfig(), texts) == config
 
 
-@pytest.mark.parametrize("task", KINDS)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_values_are_the_chosen_kinds_and_everyone_elses(task, optimizer):
-    config = flat.change(RunConfig(), {"task": task, "optimizer": optimizer})
-    own = {*type(config.task).model_fields, *type(config.optimizer).model_fields} - {*TAGS.values()}
-    shared = {name for name, option in OPTIONS.items() if option.part not in TAGS}
-    assert flat.values(config).keys() == own | shared | set(TAGS)
+def test_values_are_the_chosen_kinds_and_everyone_elses():
+    for task, optimizer in itertools.product(KINDS, OPTIMIZERS):
+        config = flat.change(RunConfig(), {"task": task, "optimizer": optimizer})
+        own = {*type(config.task).model_fields, *type(config.optimizer).model_fields} - {*TAGS.values()}
+        shared = {name for name, option in OPTIONS.items() if option.part not in TAGS}
+        assert flat.values(config).keys() == own | shared | set(TAGS)
 
 
-@pytest.mark.parametrize(
-    ("task", "optimizer"),
-    [("modular", optimizer) for optimizer in OPTIMIZERS] + [(k, "adamw") for k in KINDS if k != "modular"],
-)
-def test_each_option_changes_itself_and_nothing_else(task, optimizer):
-    # a block that goes with every mixer and norm
-    own = {"primes": {"low": 100, "high": 999}, "frames": {"predict": "label"}}  # of labels alone, all may be seen
-    few = {"block": "pre-norm"} | own.get(task, {})
-    base = flat.change(RunConfig(), {"task": task, "optimizer": optimizer, **few})
-    before = flat.values(base)
-    for name in before.keys() - {*TAGS, "expression"}:  # which the operation expr alone has
-        value = another(name, before[name])
-        assert value != before[name]
-        assert flat.values(flat.change(base, {name: value})) == {**before, name: value}
+def test_each_option_changes_itself_and_nothing_else():
+    others = [(kind, "adamw") for kind in KINDS if kind != "modular"]
+    for task, optimizer in [*(("modular", optimizer) for optimizer in OPTIMIZERS), *others]:
+        # a block that goes with every mixer and norm
+        own = {"primes": {"low": 100, "high": 999}, "frames": {"predict": "label"}}  # of labels alone, all may be seen
+        few = {"block": "pre-norm"} | own.get(task, {})
+        base = flat.change(RunConfig(), {"task": task, "optimizer": optimizer, **few})
+        before = flat.values(base)
+        for name in before.keys() - {*TAGS, "expression"}:  # which the operation expr alone has
+            value = another(name, before[name])
+            assert value != before[name]
+            assert flat.values(flat.change(base, {name: value})) == {**before, name: value}
 
 
-@pytest.mark.parametrize("task", KINDS)
-def test_another_task_brings_its_own_defaults_and_keeps_the_rest(task):
-    other = "miu" if task != "miu" else "residues"
-    base = flat.change(RunConfig(), {"task": other, "train_fraction": 0.123, "seed": 7, "lr": 0.5, "d_model": 64})
-    changed = flat.change(base, {"task": task})
-    assert changed.task == KINDS[task]()
-    assert (changed.model, changed.optimizer, changed.steps) == (base.model, base.optimizer, base.steps)
-    assert flat.change(base, {"task": task, "seed": 3}).task == KINDS[task](seed=3)
+def test_another_task_brings_its_own_defaults_and_keeps_the_rest():
+    for task in KINDS:
+        other = "miu" if task != "miu" else "residues"
+        base = flat.change(RunConfig(), {"task": other, "train_fraction": 0.123, "seed": 7, "lr": 0.5, "d_model": 64})
+        changed = flat.change(base, {"task": task})
+        assert changed.task == KINDS[task]()
+        assert (changed.model, changed.optimizer, changed.steps) == (base.model, base.optimizer, base.steps)
+        assert flat.change(base, {"task": task, "seed": 3}).task == KINDS[task](seed=3)
+        base = flat.change(RunConfig(), {"task": task, "train_fraction": 0.25})
+        assert flat.change(base, {"task": task}) == base
 
 
-@pytest.mark.parametrize("task", KINDS)
-def test_the_same_task_keeps_what_was_set(task):
-    base = flat.change(RunConfig(), {"task": task, "train_fraction": 0.25})
-    assert flat.change(base, {"task": task}) == base
-
-
-@pytest.mark.parametrize(("kind", "model"), [("adamw", AdamW), ("sgd", SGD), ("muon", Muon)])
-def test_another_optimizer_brings_its_own_defaults(kind, model):
-    other = "sgd" if kind == "adamw" else "adamw"
-    base = flat.change(RunConfig(), {"optimizer": other, "lr": 0.123})
-    assert flat.change(base, {"optimizer": kind}).optimizer == model()
-    assert flat.change(base, {"optimizer": kind, "lr": 0.5}).optimizer == model(lr=0.5)
-
-
-def test_the_same_optimizer_keeps_what_was_set():
+def test_another_optimizer_brings_its_own_defaults():
+    for kind, model in [("adamw", AdamW), ("sgd", SGD), ("muon", Muon)]:
+        other = "sgd" if kind == "adamw" else "adamw"
+        base = flat.change(RunConfig(), {"optimizer": other, "lr": 0.123})
+        assert flat.change(base, {"optimizer": kind}).optimizer == model()
+        assert flat.change(base, {"optimizer": kind, "lr": 0.5}).optimizer == model(lr=0.5)
     base = flat.change(RunConfig(), {"lr": 0.123})
+    before = base.model_copy(deep=True)
     assert flat.change(base, {"optimizer": "adamw"}) == base
+    flat.change(base, {"p": 7, "optimizer": "sgd"})
+    assert base == before
 
 
-def test_the_config_that_is_changed_stays_as_it_was():
-    config = RunConfig()
-    flat.change(config, {"p": 7, "optimizer": "sgd"})
-    assert config == RunConfig()
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
+def test_a_change_that_does_not_fit_is_one_sentence(one_sentence):
+    for changes, words in [
         ({"width": 3}, ["width", "d_model", "train_fraction"]),
         ({"momentum": 0.5}, ["momentum", "adamw", "beta1"]),
         ({"optimizer": "sgd", "beta1": 0.5}, ["beta1", "sgd", "momentum"]),
@@ -187,9 +166,6 @@ def test_the_config_that_is_changed_stays_as_it_was():
         ({"steps": None}, ["steps must be an integer"]),
         ({"n_heads": 3}, ["n_heads must divide d_model", "3"]),
         ({"p": 5, "batch_size": 8}, ["batch_size must be at most", "7 training examples"]),
-    ],
-    ids=str,
-)
-def test_a_change_that_does_not_fit_is_one_sentence(changes, words, one_sentence):
-    with one_sentence(*words):
-        flat.change(RunConfig(), changes)
+    ]:
+        with one_sentence(*words):
+            flat.change(RunConfig(), changes)

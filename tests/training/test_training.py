@@ -91,16 +91,13 @@ def test_resuming_from_any_step_gives_the_same_bits_and_reports(small_config, sa
             assert same(rest[-1].weights, whole[-1][0].weights), changes
             assert same(remembered(rest[-1].state()), remembered(whole[-1][1])), changes
             assert [told(step) for step in rest] == [told(step) for step, _ in whole[at:]], changes
-
-
-def test_resuming_keeps_the_seconds(small_config):
-    config = small_config()
-    state = next(step.state() for step in train(config) if step.step == 13)
+    state = whole[13][1]
     state["clock"][1] = 100.0
     assert next(train(config, state)).seconds >= 100.0
 
 
 def test_every_option_changes_the_weights(small_config, same):
+    defaults: dict[str, dict[str, torch.Tensor]] = {}
     for changes in [
         {"task": {"seed": 1}},
         {"task": {"operation": "sub"}},
@@ -136,7 +133,9 @@ def test_every_option_changes_the_weights(small_config, same):
             default = {"optimizer": {"name": "adamw", "weight_decay": 0.0}}
         if "dropout_steps" in changes:
             default = {"dropout": 0.25}
-        assert not same(final(train(small_config(**changes))), final(train(small_config(**default))))
+        if str(default) not in defaults:
+            defaults[str(default)] = final(train(small_config(**default)))
+        assert not same(final(train(small_config(**changes))), defaults[str(default)]), changes
 
 
 def test_a_stop_interrupts_an_evaluation_and_loses_nothing(small_config, same, monkeypatch):
@@ -176,8 +175,9 @@ def test_divergence_ends_training_with_finite_weights(small_config):
 
 
 def test_evaluations_and_snapshots_do_not_change_training(small_config, same):
+    plain = final(train(small_config()))
     for changes in [{"eval_every": 1}, {"snapshots": 20}, {"steps_after_grok": 10**6}]:
-        assert same(final(train(small_config(**changes))), final(train(small_config())))
+        assert same(final(train(small_config(**changes))), plain)
 
 
 def test_step_0_is_the_untrained_network(small_config, same):
@@ -309,24 +309,20 @@ def test_the_smallest_losses_are_resolved(solved):
 
 
 def test_training_ends_so_many_steps_after_grokking(solved):
-    for after in [0, 1, 7]:
+    for after in [0, 1, 7, None, 1000]:
         config, state = solved(steps_after_grok=after)
         steps = list(train(config, state))
+        end = after if after in (0, 1, 7) else config.steps
+        assert [step.step for step in steps] == list(range(end + 1))
+        assert [step.last for step in steps] == [False] * end + [True]
         assert steps[-1].grokked_at == 0
-        assert steps[-1].step == after
-        assert [step.last for step in steps] == [False] * after + [True]
         assert steps[-1].evaluation is not None
         assert steps[-1].weights is not None
-
-
-def test_training_runs_to_the_last_step_by_default(solved):
-    config, state = solved(steps_after_grok=None)
-    assert [step.step for step in train(config, state)] == list(range(config.steps + 1))
-
-
-def test_the_schedule_s_end_comes_first(solved):
-    config, state = solved(steps_after_grok=1000)
-    assert list(train(config, state))[-1].step == config.steps
+    config, state = solved(steps_after_grok=9)
+    middle = next(step for step in train(config, state) if step.step == 4)
+    rest = list(train(config, middle.state()))  # which remembers
+    assert [step.step for step in rest] == [4, 5, 6, 7, 8, 9]
+    assert (rest[-1].grokked_at, rest[-1].seconds_to_grok) == (0, middle.seconds_to_grok)
 
 
 def test_a_small_network_groks_addition():
@@ -346,14 +342,6 @@ def test_a_small_network_groks_addition():
     assert {step.seconds_to_grok for step in steps} == {None, steps[first].seconds}
 
 
-def test_resuming_remembers_grokking(solved):
-    config, state = solved(steps_after_grok=9)
-    middle = next(step for step in train(config, state) if step.step == 4)
-    rest = list(train(config, middle.state()))
-    assert [step.step for step in rest] == [4, 5, 6, 7, 8, 9]
-    assert (rest[-1].grokked_at, rest[-1].seconds_to_grok) == (0, middle.seconds_to_grok)
-
-
 # ---- batches ----
 
 
@@ -371,18 +359,19 @@ def batches(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize(("batch_size", "per_epoch"), [(1, 24), (7, 3), (8, 3), (24, 1)])
-def test_an_epoch_takes_no_training_pair_twice(batches, small_config, batch_size, per_epoch):
-    config = small_config(batch_size=batch_size, steps=2 * per_epoch + 1)
-    for _ in train(config):
-        pass
-    task = config.task.build()
-    training_pairs = {tuple(row) for row in task.tokens[task.train_mask][:, :2].tolist()}
-    assert [len(batch) for batch in batches] == [batch_size] * config.steps
-    for epoch in (batches[:per_epoch], batches[per_epoch : 2 * per_epoch]):
-        pairs = list(itertools.chain(*epoch))
-        assert len(set(pairs)) == len(pairs) == per_epoch * batch_size
-        assert set(pairs) <= training_pairs
+def test_an_epoch_takes_no_training_pair_twice(batches, small_config):
+    for batch_size, per_epoch in [(1, 24), (7, 3), (8, 3), (24, 1)]:
+        batches.clear()
+        config = small_config(batch_size=batch_size, steps=2 * per_epoch + 1)
+        for _ in train(config):
+            pass
+        task = config.task.build()
+        training_pairs = {tuple(row) for row in task.tokens[task.train_mask][:, :2].tolist()}
+        assert [len(batch) for batch in batches] == [batch_size] * config.steps
+        for epoch in (batches[:per_epoch], batches[per_epoch : 2 * per_epoch]):
+            pairs = list(itertools.chain(*epoch))
+            assert len(set(pairs)) == len(pairs) == per_epoch * batch_size
+            assert set(pairs) <= training_pairs
 
 
 def test_each_epoch_is_a_new_permutation_of_the_seed(batches, small_config):
@@ -408,16 +397,13 @@ def test_the_full_batch_is_the_training_split(batches, small_config):
 # ---- snapshots ----
 
 
-def test_snapshots_run_from_the_first_step_to_the_last():
+def test_snapshots_run_from_the_first_step_to_the_last_spaced_in_log_step():
     for steps, snapshots in itertools.product([1, 2, 24, 400, 40_000], [1, 2, 3, 6, 40, 1000]):
         kept = snapshot_steps(steps, snapshots)
         assert kept[0] == 0
         assert kept[-1] == steps
         assert kept == sorted(set(kept))
         assert len(kept) <= max(snapshots, 3)  # the two ends and step 1 are always among them
-
-
-def test_snapshots_are_spaced_in_log_step():
     kept = snapshot_steps(40_000, 40)
     ratios = [b / a for a, b in itertools.pairwise(kept) if a >= 100]
     assert len(kept) >= 35
@@ -444,32 +430,19 @@ def test_the_thread_count_is_the_config_s(small_config):
         torch.set_num_threads(before)
 
 
-def test_a_missing_device_is_refused(small_config, monkeypatch, one_sentence):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with one_sentence("device", "cuda"):
-        next(train(small_config(device="cuda")))
-
-
-# ---- an unknown split ----
-
-
-def test_an_unknown_split_cannot_be_trained(small_config, one_sentence):
+def test_what_cannot_be_trained_is_refused(small_config, monkeypatch, one_sentence):
     config = small_config(task={"train_fraction": None})
     with one_sentence("train_fraction must be a number in (0, 1) for training", "none"):
         next(train(config))
-
-
-def test_an_unknown_split_has_no_batches(small_config, one_sentence):
     with one_sentence("batch_size", "0 training examples"):
         small_config(task={"train_fraction": None}, batch_size=1)
-
-
-def test_without_training_pairs_all_pairs_are_evaluated(small_config):
-    config = small_config(task={"train_fraction": None})
     task = config.task.build()
-    evaluation = evaluator(build_model(config, task), task)()
-    assert math.isnan(evaluation.train_loss)
-    assert evaluation.test_accuracy == evaluation.correct.double().mean().item()
+    found = evaluator(build_model(config, task), task)()  # of all pairs
+    assert math.isnan(found.train_loss)
+    assert found.test_accuracy == found.correct.double().mean().item()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with one_sentence("device", "cuda"):
+        next(train(small_config(device="cuda")))
 
 
 def test_a_loss_is_computed_in_float32():

@@ -8,7 +8,7 @@ from miii.metrics import LOSSES
 from miii.model.wiring import BLOCKS, MIXERS, refusal
 
 PAIRS = [pair for pair in itertools.product(BLOCKS, MIXERS) if refusal(*pair, "auto", True) is None]
-TASK = miii.ModularAddition(p=59, train_fraction=0.3)
+TASK = miii.ModularAddition(p=31, train_fraction=0.3)
 SMALL = {"d_model": 32, "d_mlp": 64}
 STEPS = 20
 

@@ -203,21 +203,20 @@ def relabeled(monkeypatch, rows_of):
     monkeypatch.setattr(miii.Primes, "build", turned)
 
 
-@pytest.mark.parametrize("batch_size", [None, 32])
-@pytest.mark.parametrize("task", ["primes", "primes log"])
-def test_labels_of_the_validation_part_change_no_weight(task, batch_size, small_config, same, monkeypatch):
-    config = small_config(task=TASKS[task], batch_size=batch_size)
-    *_, plain = train(config)
-    with monkeypatch.context() as patch:
-        relabeled(patch, lambda task: task.val_mask)
-        *_, turned = train(config)
-    assert same(turned.weights, plain.weights)
-    assert turned.evaluation.scores["auc"] == pytest.approx(1 - plain.evaluation.scores["auc"])
-    assert turned.evaluation.train_loss == plain.evaluation.train_loss
-    assert turned.evaluation.test_loss == plain.evaluation.test_loss
-    with monkeypatch.context() as patch:
-        relabeled(patch, lambda task: task.step_mask)  # those of the others do
-        assert not same(final(train(config)), plain.weights)
+def test_labels_of_the_validation_part_change_no_weight(small_config, same, monkeypatch):
+    for task, batch_size in (("primes", None), ("primes log", 32)):
+        config = small_config(task=TASKS[task], batch_size=batch_size)
+        *_, plain = train(config)
+        with monkeypatch.context() as patch:
+            relabelled(patch, lambda task: task.val_mask)
+            *_, turned = train(config)
+        assert same(turned.weights, plain.weights)
+        assert turned.evaluation.scores["auc"] == pytest.approx(1 - plain.evaluation.scores["auc"])
+        assert turned.evaluation.train_loss == plain.evaluation.train_loss
+        assert turned.evaluation.test_loss == plain.evaluation.test_loss
+        with monkeypatch.context() as patch:
+            relabelled(patch, lambda task: task.step_mask)  # those of the others do
+            assert not same(final(train(config)), plain.weights)
 
 
 def test_labels_of_the_test_split_change_nothing_but_its_own_numbers(small_config, same, monkeypatch):
@@ -248,23 +247,24 @@ def drawn(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("batch_size", [450, None])
-def test_log_sampling_draws_n_with_chance_1_over_n(drawn, small_config, batch_size):
+def test_log_sampling_draws_n_with_chance_1_over_n(drawn, small_config):
     """Without a batch size, as many as there are."""
-    task = {"kind": "primes", "low": 10, "high": 1_009, "sampling": "log"}
-    config = small_config(task=task, batch_size=batch_size, steps=40, eval_every=40)
-    for _ in train(config):
-        pass
-    task = config.task.build()
-    n = task.facts["n"][task.step_mask].tolist()
-    counts = collections.Counter(itertools.chain(*drawn))
-    assert [len(batch) for batch in drawn] == [450] * 40
-    assert counts.keys() <= set(n)  # steps are taken on the training side without its validation part
-    total = sum(1 / m for m in n)
-    for low, high in ((10, 20), (20, 50), (50, 100), (100, 300), (300, 1_010)):
-        share = sum(1 / m for m in n if low <= m < high) / total
-        found = sum(count for m, count in counts.items() if low <= m < high) / 18_000
-        assert found == pytest.approx(share, abs=5 * math.sqrt(share * (1 - share) / 18_000)), (low, high)
+    for batch_size in (450, None):
+        drawn.clear()
+        task = {"kind": "primes", "low": 10, "high": 1_009, "sampling": "log"}
+        config = small_config(task=task, batch_size=batch_size, steps=40, eval_every=40)
+        for _ in train(config):
+            pass
+        task = config.task.build()
+        n = task.facts["n"][task.step_mask].tolist()
+        counts = collections.Counter(itertools.chain(*drawn))
+        assert [len(batch) for batch in drawn] == [450] * 40
+        assert counts.keys() <= set(n)  # steps are taken on the training side without its validation part
+        total = sum(1 / m for m in n)
+        for low, high in ((10, 20), (20, 50), (50, 100), (100, 300), (300, 1_010)):
+            share = sum(1 / m for m in n if low <= m < high) / total
+            found = sum(count for m, count in counts.items() if low <= m < high) / 18_000
+            assert found == pytest.approx(share, abs=5 * math.sqrt(share * (1 - share) / 18_000)), (low, high)
 
 
 def test_batches_depend_on_the_seed_and_the_step(drawn, small_config):
@@ -316,10 +316,7 @@ def test_training_stops_when_its_seconds_are_over(clock, small_config):
     assert [step.last for step in steps] == [False] * (len(steps) - 1) + [True]
     assert steps[-1].evaluation is not None
     assert steps[-1].weights is not None
-
-
-def test_without_seconds_the_clock_does_not_stop_training(clock, small_config):
-    assert list(train(small_config(steps=100, eval_every=100)))[-1].step == 100
+    assert list(train(small_config(steps=100, eval_every=100)))[-1].step == 100  # without seconds
 
 
 def test_the_seconds_before_a_stop_count(clock, small_config):
@@ -395,31 +392,32 @@ def looked_at(config):
     return task, evaluator(build_model(config, task), task, scores=config.task.scores)()
 
 
-@pytest.mark.parametrize("task", LARGE)
-def test_a_large_task_is_evaluated_on_a_sample_of_each_split(task, small_config, monkeypatch):
-    config = small_config(task=LARGE[task])
-    whole, exact = looked_at(config)
-    assert exact.rows.tolist() == list(range(len(whole.labels)))
-    monkeypatch.setattr(evaluation, "MAX_EXAMPLES", len(whole.labels) - 1)
-    monkeypatch.setattr(evaluation, "MAX_PER_SPLIT", 40)
-    built, part = looked_at(config)
-    rows = part.rows
-    assert rows.tolist() == sorted(set(rows.tolist()))
-    assert len(part.correct) == len(rows)
-    assert built.step_mask[rows].sum() == (~built.train_mask)[rows].sum() == 40
-    if built.val_mask is not None:
-        assert built.val_mask[rows].sum() == built.val_mask.sum()
-    assert torch.equal(part.correct, exact.correct[rows])
-    if built.val_mask is not None:  # what decides when to stop is evaluated whole
-        assert part.scores == pytest.approx(exact.scores, nan_ok=True)
-    with torch.no_grad():
-        losses, _ = losses_and_right(config, logits_of(config, build_model(config, built).state_dict()))
-    for side, mask in (("train", built.step_mask), ("test", ~built.train_mask)):
-        mine = torch.zeros(len(built.labels), dtype=torch.bool)
-        mine[rows] = True
-        mine &= mask
-        assert getattr(part, f"{side}_loss") == pytest.approx(losses[mine].mean().item(), rel=1e-6)
-        assert getattr(part, f"{side}_accuracy") == exact.correct[mine].double().mean().item()
+def test_a_large_task_is_evaluated_on_a_sample_of_each_split(small_config, monkeypatch):
+    for task in LARGE:
+        config = small_config(task=LARGE[task])
+        whole, exact = looked_at(config)
+        assert exact.rows.tolist() == list(range(len(whole.labels)))
+        with monkeypatch.context() as patch:
+            patch.setattr(evaluation, "ALL", len(whole.labels) - 1)
+            patch.setattr(evaluation, "SIDE", 40)
+            built, part = looked_at(config)
+        rows = part.rows
+        assert rows.tolist() == sorted(set(rows.tolist()))
+        assert len(part.correct) == len(rows)
+        assert built.step_mask[rows].sum() == (~built.train_mask)[rows].sum() == 40
+        if built.val_mask is not None:
+            assert built.val_mask[rows].sum() == built.val_mask.sum()
+        assert torch.equal(part.correct, exact.correct[rows])
+        if built.val_mask is not None:  # what decides when to stop is evaluated whole
+            assert part.scores == pytest.approx(exact.scores, nan_ok=True)
+        with torch.no_grad():
+            losses, _ = losses_and_right(config, logits_of(config, build_model(config, built).state_dict()))
+        for side, mask in (("train", built.step_mask), ("test", ~built.train_mask)):
+            mine = torch.zeros(len(built.labels), dtype=torch.bool)
+            mine[rows] = True
+            mine &= mask
+            assert getattr(part, f"{side}_loss") == pytest.approx(losses[mine].mean().item(), rel=1e-6)
+            assert getattr(part, f"{side}_accuracy") == exact.correct[mine].double().mean().item()
 
 
 def test_the_same_examples_are_evaluated_each_time(small_config, monkeypatch):

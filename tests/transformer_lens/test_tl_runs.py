@@ -56,20 +56,18 @@ def test_a_trained_run_comes_back_with_its_numbers(small_run, small_config, save
     assert run.rows()[0]["weight_norm"] == pytest.approx(small_run.rows()[-1]["weight_norm"], rel=1e-6)
 
 
-def test_nothing_is_written_for_a_file_that_does_not_fit(saved, tmp_path, one_sentence):
+def test_nothing_is_written_for_a_file_that_does_not_fit(saved, small_run, tmp_path, one_sentence, tree):
+    before = tree(small_run.folder)
+    with one_sentence("out", str(small_run.folder)):
+        import_run(saved(state_dict()), small_run.folder, ADD)
+    assert tree(small_run.folder) == before
+    (tmp_path / "weights.safetensors").unlink()
     for kind in ("NaN", "d_vocab", "no weight"):
         make, words = BAD_STATE[kind]
         file = saved(make(), "w.pt")
         with one_sentence(*words):
             import_run(file, tmp_path / "a" / "run", ADD)
         assert list(tmp_path.iterdir()) == [file]
-
-
-def test_an_existing_out_is_left_alone(saved, run_copy, one_sentence, tree):
-    before = tree(run_copy)
-    with one_sentence("out", str(run_copy)):
-        import_run(saved(state_dict()), run_copy, ADD)
-    assert tree(run_copy) == before
 
 
 def test_an_import_with_an_unknown_split_cannot_be_trained(saved, tmp_path, one_sentence):

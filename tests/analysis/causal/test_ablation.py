@@ -1,5 +1,7 @@
 """Every ablation is what a run with that part replaced gives, and hurts where it should."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -47,43 +49,40 @@ SOME = torch.tensor([3, 24, 7, 11, 0])
 
 
 def test_head_ablation_matches_an_intervention():
-    for n_layers in [1, 2]:
-        for kind in KINDS:
-            for examples in [None, SOME]:
-                model = network(n_layers)
-                found = ablation.heads(model, TASK, kind, examples=examples, seed=4)
-                rows = torch.arange(25) if examples is None else examples
-                assert (found.part, found.kind) == ("head", kind)
-                assert found.names == tuple(f"{layer}.{head}" for layer in range(n_layers) for head in range(2))
-                for i, name in enumerate(found.names):
-                    site, head = f"{name[0]}.z", int(name[2])
-                    value = capture(model, TASK.tokens, {site})[site].clone()
-                    value[:, :, head] = stand_in(value, kind, TASK, seed=4)[:, :, head]
-                    agrees(found, i, intervene(model, TASK.tokens, {site: value})[rows, -1], TASK.labels[rows])
-                base = model(TASK.tokens)[rows, -1]
-                assert found.baseline_loss == pytest.approx(cross_entropy(base, TASK.labels[rows]).mean().item())
-                assert found.baseline_accuracy == correct(base, TASK.labels[rows]).double().mean().item()
-                assert (found.loss - found.baseline_loss).abs().min() > 1e-4
+    for i, (n_layers, kind) in enumerate(itertools.product([1, 2], KINDS)):
+        examples = [None, SOME][i % 2]
+        model = network(n_layers)
+        found = ablation.heads(model, TASK, kind, examples=examples, seed=4)
+        rows = torch.arange(25) if examples is None else examples
+        assert (found.part, found.kind) == ("head", kind)
+        assert found.names == tuple(f"{layer}.{head}" for layer in range(n_layers) for head in range(2))
+        for n, name in enumerate(found.names):
+            site, head = f"{name[0]}.z", int(name[2])
+            value = capture(model, TASK.tokens, {site})[site].clone()
+            value[:, :, head] = stand_in(value, kind, TASK, seed=4)[:, :, head]
+            agrees(found, n, intervene(model, TASK.tokens, {site: value})[rows, -1], TASK.labels[rows])
+        base = model(TASK.tokens)[rows, -1]
+        assert found.baseline_loss == pytest.approx(cross_entropy(base, TASK.labels[rows]).mean().item())
+        assert found.baseline_accuracy == correct(base, TASK.labels[rows]).double().mean().item()
+        assert (found.loss - found.baseline_loss).abs().min() > 1e-4
 
 
 def test_neuron_ablation_matches_an_intervention():
-    for groups in [None, [[3], [0, 5, 7], []]]:
-        for n_layers, layer in [(1, None), (2, 1), (2, 0)]:
-            for kind in KINDS:
-                for examples in [None, SOME]:
-                    model = network(n_layers)
-                    silenced = [[j] for j in range(12)] if groups is None else groups
-                    given = None if groups is None else [torch.tensor(group, dtype=torch.int64) for group in groups]
-                    found = ablation.neurons(model, TASK, kind, groups=given, layer=layer, examples=examples)
-                    rows = torch.arange(25) if examples is None else examples
-                    site = f"{n_layers - 1 if layer is None else layer}.mlp_post"
-                    value = capture(model, TASK.tokens, {site})[site]
-                    assert found.names == tuple(map(str, range(len(silenced))))
-                    for i, group in enumerate(silenced):
-                        changed = value.clone()
-                        changed[..., group] = stand_in(value, kind, TASK)[..., group]
-                        agrees(found, i, intervene(model, TASK.tokens, {site: changed})[rows, -1], TASK.labels[rows])
-                    assert (found.loss - found.baseline_loss).abs().max() > 1e-3
+    for i, ((n_layers, layer), kind) in enumerate(itertools.product([(1, None), (2, 1), (2, 0)], KINDS)):
+        groups, examples = [None, [[3], [0, 5, 7], []]][i % 2], [None, SOME][i // 2 % 2]
+        model = network(n_layers)
+        silenced = [[j] for j in range(12)] if groups is None else groups
+        given = None if groups is None else [torch.tensor(group, dtype=torch.int64) for group in groups]
+        found = ablation.neurons(model, TASK, kind, groups=given, layer=layer, examples=examples)
+        rows = torch.arange(25) if examples is None else examples
+        site = f"{n_layers - 1 if layer is None else layer}.mlp_post"
+        value = capture(model, TASK.tokens, {site})[site]
+        assert found.names == tuple(map(str, range(len(silenced))))
+        for n, group in enumerate(silenced):
+            changed = value.clone()
+            changed[..., group] = stand_in(value, kind, TASK)[..., group]
+            agrees(found, n, intervene(model, TASK.tokens, {site: changed})[rows, -1], TASK.labels[rows])
+        assert (found.loss - found.baseline_loss).abs().max() > 1e-3
 
 
 def test_tiny_losses_are_accurate_in_float32(adder):
@@ -173,23 +172,21 @@ def without_sum(values: torch.Tensor, group: tuple[int, ...], p: int) -> torch.T
 
 
 def test_frequencies_are_removed_from_a_site():
-    for p in [11, 12]:
-        for site in ["logits", "0.mlp_post", "1.z", "1.pattern", "0.resid_post"]:
-            for directions in ["all", "sum"]:
-                task = miii.ModularAddition(p=p).build()
-                model, some = network(2, p=p), torch.tensor([5, 100, 17])
-                groups = [(3,), (1, p // 2)]
-                found = ablation.site_frequencies(model, task, site, directions=directions, groups=groups)
-                subset = ablation.site_frequencies(
-                    model, task, site, directions=directions, groups=groups, examples=some
-                )
-                value = capture(model, task.tokens, {site})[site]
-                remove = without_products if directions == "all" else without_sum
-                for i, group in enumerate(groups):
-                    logits = intervene(model, task.tokens, {site: remove(value, group, p)})[:, -1]
-                    agrees(found, i, logits, task.labels)
-                    agrees(subset, i, logits[some], task.labels[some])
-                assert (found.part, found.kind, found.names) == ("frequency", "removed", ("3", f"1, {p // 2}"))
+    sites = ["logits", "0.mlp_post", "1.z", "1.pattern", "0.resid_post"]
+    for i, (site, directions) in enumerate(itertools.product(sites, ["all", "sum"])):
+        p = [11, 12][(i + i // 2) % 2]
+        task = miii.ModularAddition(p=p).build()
+        model, some = network(2, p=p), torch.tensor([5, 100, 17])
+        groups = [(3,), (1, p // 2)]
+        found = ablation.site_frequencies(model, task, site, directions=directions, groups=groups)
+        subset = ablation.site_frequencies(model, task, site, directions=directions, groups=groups, examples=some)
+        value = capture(model, task.tokens, {site})[site]
+        remove = without_products if directions == "all" else without_sum
+        for n, group in enumerate(groups):
+            logits = intervene(model, task.tokens, {site: remove(value, group, p)})[:, -1]
+            agrees(found, n, logits, task.labels)
+            agrees(subset, n, logits[some], task.labels[some])
+        assert (found.part, found.kind, found.names) == ("frequency", "removed", ("3", f"1, {p // 2}"))
 
 
 def test_the_planted_network_needs_only_its_frequencies(adder):
