@@ -192,7 +192,7 @@ def test_a_stop_at_the_end_leaves_the_job_finished(jobs, small_config, tmp_path,
     job = jobs.start(tmp_path / "run", small_config())
     wait(lambda: job.step is not None and job.step.step == 5)
     with monkeypatch.context() as patched:
-        patched.setattr(Job, "over", property(late))
+        patched.setattr(Job, "ended", property(late))
         jobs.stop(job)
     wait(lambda: job.ended)
     assert job.status == "finished"

@@ -69,9 +69,10 @@ def test_looks_at():
     assert got["weight"].tolist() == weights.flatten().tolist()
     assert got["position"].tolist() == ["0: 5", "1: 5", "2: ="] * 2  # two like tokens in two places
     for positions, layers in [(6, 2), (38, 1)]:  # the weights are written if there is room
-        chart = plots.looks_at(noise(2, positions).softmax(1), ["I"] * positions)
+        chart = plots.attention_by_position(noise(2, positions).softmax(1), ["I"] * positions)
         assert len(chart.to_dict()["layer"]) == layers
-    scale = plots.looks_at(noise(2, 3), ["5", "8", "="]).to_dict()["layer"][0]["encoding"]["color"]["scale"]
+    spec = plots.attention_by_position(noise(2, 3), ["5", "8", "="]).to_dict()
+    scale = spec["layer"][0]["encoding"]["color"]["scale"]
     assert scale["domain"][0] == -scale["domain"][1]  # some are negative
 
 
@@ -83,12 +84,12 @@ def test_neurons_write_in_order():
     assert got["logits"].tolist() == values.added[order].tolist()
     assert got["activation"].tolist() == noise(20)[order].tolist()
     assert got["writes"].tolist() == [f"k = {values.frequency[i]}" for i in order]
-    chart = plots.neurons_write(written(torch.arange(20) + 1), noise(20))
+    chart = plots.neuron_contributions(written(torch.arange(20) + 1), noise(20))
     scale = chart.to_dict()["encoding"]["color"]["scale"]
     assert len(scale["domain"]) == len(scale["range"]) == len(CATEGORY)
     assert (scale["domain"][-1], scale["range"][-1]) == ("another k", MUTED)
     assert (plots.frame(chart)["writes"] == "another k").sum() == 12 - (len(CATEGORY) - 1)
-    one = plots.neurons_write(written(torch.ones(20, dtype=torch.int64)), noise(20))
+    one = plots.neuron_contributions(written(torch.ones(20, dtype=torch.int64)), noise(20))
     assert one.to_dict()["encoding"]["color"]["legend"] is None
 
 
@@ -121,17 +122,17 @@ def test_waves_do_not_overlap():
     assert lines["all"]["logit"].to_numpy() == pytest.approx(waves.wave.sum(0).numpy())
     for above, below in (("k = 2", "k = 4"), ("k = 4", "all")):
         assert lines[above]["height"].min() > lines[below]["height"].max()
-    assert plots.frame(plots.agreeing(follow.waves(torch.zeros(2)), 0))["logit"].tolist() == [0] * 4
+    assert plots.frame(plots.wave_sum(follow.waves(torch.zeros(2)), 0))["logit"].tolist() == [0] * 4
 
 
-def test_digit_walk_labels():
+def test_digit_path_labels():
     chart = CHARTS["digit_path"]()
     assert plots.frame(chart)["residue"].tolist() == [f"{n % 3} mod 3" for n in range(40)]
     steps = chart.layer[1].data
     assert steps["digit"].tolist() == ["start", "1", "0", "2"]
     assert steps["label"].tolist() == ["start +0", "+1", "", "+2"]
     assert steps[["x", "y"]].to_numpy().tolist() == PATH.tolist()
-    names = plots.frame(plots.digit_walk(suspect(11), PATH, ["1", "0", "2"], 102))["residue"]
+    names = plots.frame(plots.digit_path(divisor_test(11), PATH, ["1", "0", "2"], 102))["residue"]
     assert names.tolist() == ["other" if n % 11 else "multiple of 11" for n in range(40)]
 
 

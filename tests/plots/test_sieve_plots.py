@@ -159,7 +159,7 @@ def test_evidence_moves():
     assert above == pytest.approx(2 / 3)
     assert set(got["midpoint"]) == {0.0}
     assert set(got["change"]) == {"multiples of 3 → others", "others → multiples of 3", "control: others, kept"}
-    for moves in [(), (Moved(True, False, np.ones(3), np.ones(3)),)]:
+    for moves in [(), (EvidenceChange(True, False, np.ones(3), np.ones(3)),)]:
         plots.evidence_moves(replace(CROSSING, moves=moves), "Steering").to_dict()
 
 

@@ -30,9 +30,9 @@ def write(path):
     path.with_name(".tmpAbC123").touch()  # as safetensors does
     path.write_text("half")
     print(flush=True), time.sleep(60)
-with atomic.whole_folder(here / "folder" / "made") as making:
+with atomic.atomic_folder(here / "folder" / "made") as making:
     (making / "config.json").write_text("{}")
-    atomic.whole_file(here / "file" / "made.json", write)
+    atomic.write_atomically(here / "file" / "made.json", write)
 """
 
 
@@ -53,7 +53,7 @@ def test_a_sweep_removes_files_of_a_killed_process_only(tmp_path):
         child.wait()
         child.stdout.close()
     atomic.write_json(folders[1] / "next", {})  # the next write sweeps, even in a folder with other hidden files
-    with atomic.whole_folder(folders[0] / "next"):
+    with atomic.atomic_folder(folders[0] / "next"):
         pass
     assert [path.name for here in folders for path in here.iterdir()] == ["next", "next"]
 

@@ -105,7 +105,7 @@ def test_adopting_over_an_existing_path_is_refused(model, tmp_path, one_sentence
         make(out := tmp_path / str(i))
         before = sorted(tmp_path.rglob("*"))
         with one_sentence("out", str(out)):
-            miii.runs.adopt(out, config_of(), model, format="by hand")
+            miii.runs.create_run(out, config_of(), model, format="by hand")
         assert sorted(tmp_path.rglob("*")) == before
 
 

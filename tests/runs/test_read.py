@@ -458,8 +458,8 @@ def test_a_new_folder_has_a_name_of_its_own(home, small_config, tmp_path, monkey
 # ---- what does not fit together ----
 
 
-def spoil_weights(change):
-    def spoil(folder):
+def corrupt_weights(change):
+    def corrupt(folder):
         path = folder / "snapshots" / "24.safetensors"
         weights = load_file(path)
         change(weights)

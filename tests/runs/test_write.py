@@ -330,7 +330,7 @@ def test_broken_metrics_are_refused_before_writing(stopped_copy, one_sentence, t
 def test_steps_after_the_saved_state_are_written_again(stopped_copy, small_run, same):
     corrupt = {**small_run.rows()[-1], "test_loss": -1.0}
     with (stopped_copy / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps({**spoilt, "step": 15}) + '\n{"step": 15, "sec')  # killed within a line
+        file.write(json.dumps({**corrupt, "step": 15}) + '\n{"step": 15, "sec')  # killed within a line
     (stopped_copy / "snapshots" / "19.safetensors").write_bytes(b"half")
     assert_the_same_run(resumed(stopped_copy), small_run, same)
     assert 19 not in miii.runs.open(stopped_copy).steps

@@ -72,7 +72,7 @@ def test_the_seed_draws_the_split_and_the_controls_alone():
         for name in ("train_mask", "labels"):
             assert torch.equal(getattr(first, name), getattr(again, name))
         assert not torch.equal(first.train_mask, other.train_mask)
-        assert torch.equal(first.labels, other.labels) != (operation in ("shuffled", "relabelled"))
+        assert torch.equal(first.labels, other.labels) != (operation in ("shuffled", "relabeled"))
         assert torch.equal(first.train_mask, build("add", 23).train_mask)
 
 
@@ -107,13 +107,13 @@ def renaming(c: list[list[int]]) -> list[int]:
     raise AssertionError("no element generates the table: it is no addition")
 
 
-def test_relabelled_is_addition_under_other_names():
+def test_relabeled_is_addition_under_other_names():
     for p in [2, 4, 7, 12, 23]:
-        c = table(build("relabelled", p, seed=5), p)
+        c = table(build("relabeled", p, seed=5), p)
         name = renaming(c)
         assert sorted(name) == list(range(p))
         assert all(c[name[i]][name[j]] == name[(i + j) % p] for i in range(p) for j in range(p))
-    assert not torch.equal(build("relabelled", 23).labels, build("add", 23).labels)
+    assert not torch.equal(build("relabeled", 23).labels, build("add", 23).labels)
 
 
 def test_a_task_s_name_says_its_kind_and_what_else_it_is():
@@ -137,7 +137,7 @@ def test_one_target_is_the_answer():
 
 
 def test_a_balanced_split_has_as_many_training_pairs_of_each_answer():
-    for operation, (p, fraction) in itertools.product(["add", "sub", "relabelled"], [(7, 0.3), (12, 0.5), (113, 0.3)]):
+    for operation, (p, fraction) in itertools.product(["add", "sub", "relabeled"], [(7, 0.3), (12, 0.5), (113, 0.3)]):
         balanced = ModularAddition(operation=operation, p=p, train_fraction=fraction, balanced=True)
         task = balanced.build()
         counts = torch.bincount(task.labels[task.train_mask], minlength=p)

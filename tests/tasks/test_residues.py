@@ -46,7 +46,7 @@ def test_every_prime_below_p_is_a_target():
 
 def test_the_logits_of_the_targets_lie_side_by_side():
     assert (len(Residues().primes), Residues().p, Residues().train_fraction) == (29, 113, 0.5)  # as in the preprint
-    assert build().judged == build(basis=True).judged == "all"
+    assert build().correct_if == build(basis=True).correct_if == "all"
     assert (Residues(p=31).name, Residues(p=31, basis=True).name) == ("residues-31", "basis-31")
     task = build(10)
     assert [task.logits_of(f"mod {q}") for q in (2, 3, 5, 7)] == [slice(0, 2), slice(2, 5), slice(5, 10), slice(10, 17)]

@@ -41,7 +41,7 @@ CONFIGS = {
 }
 TAGS = {"task": "kind", "optimizer": "name"}  # the fields that choose, which are options under the part's own name
 # a valid value that doubling or halving would not give
-OTHERS = {"sample": 300, "residues": (3, 11), "masked": (2,), "longest": 30}
+OTHERS = {"withheld": ("1-1-1",), "sample": 300, "residues": (3, 11), "masked": (2,), "longest": 30}
 
 
 def leaves(model: type[BaseModel]) -> list[str]:

@@ -208,14 +208,14 @@ def test_labels_of_the_validation_part_change_no_weight(small_config, same, monk
         config = small_config(task=TASKS[task], batch_size=batch_size)
         *_, plain = train(config)
         with monkeypatch.context() as patch:
-            relabelled(patch, lambda task: task.val_mask)
+            relabeled(patch, lambda task: task.val_mask)
             *_, turned = train(config)
         assert same(turned.weights, plain.weights)
         assert turned.evaluation.scores["auc"] == pytest.approx(1 - plain.evaluation.scores["auc"])
         assert turned.evaluation.train_loss == plain.evaluation.train_loss
         assert turned.evaluation.test_loss == plain.evaluation.test_loss
         with monkeypatch.context() as patch:
-            relabelled(patch, lambda task: task.step_mask)  # those of the others do
+            relabeled(patch, lambda task: task.step_mask)  # those of the others do
             assert not same(final(train(config)), plain.weights)
 
 
@@ -398,8 +398,8 @@ def test_a_large_task_is_evaluated_on_a_sample_of_each_split(small_config, monke
         whole, exact = looked_at(config)
         assert exact.rows.tolist() == list(range(len(whole.labels)))
         with monkeypatch.context() as patch:
-            patch.setattr(evaluation, "ALL", len(whole.labels) - 1)
-            patch.setattr(evaluation, "SIDE", 40)
+            patch.setattr(evaluation, "MAX_EXAMPLES", len(whole.labels) - 1)
+            patch.setattr(evaluation, "MAX_PER_SPLIT", 40)
             built, part = looked_at(config)
         rows = part.rows
         assert rows.tolist() == sorted(set(rows.tolist()))

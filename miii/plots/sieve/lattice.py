@@ -25,6 +25,7 @@ def lattice(values: Lattice) -> Chart:
             "from_midpoint": values.evidence - midpoint,
         }
     )
+    title = f"Evidence by how many digits contribute each residue modulo {values.q}"
     tooltip = ["counts:N", "kind:N", "seen:N", alt.Tooltip("evidence:Q", format=".2f")]
     if values.q != 3:
         return (
@@ -37,6 +38,7 @@ def lattice(values: Lattice) -> Chart:
                 color=alt.Color("kind:N", scale=alt.Scale(domain=list(kinds), range=[MAIN, MUTED]), legend=None),
                 tooltip=tooltip,
             )
+            .properties(title=title)
         )
     frame["x"], frame["y"] = values.counts[:, 1] - values.counts[:, 2], values.counts[:, 0]
     reach = float(frame["from_midpoint"][values.trained].abs().max())
@@ -64,5 +66,5 @@ def lattice(values: Lattice) -> Chart:
             size=alt.Size("seen:N", scale=alt.Scale(domain=[TRAINED, UNSEEN], range=[320, 70]), legend=top_legend()),
             tooltip=tooltip,
         )
-        .properties(height=330, autosize=FLUID)
+        .properties(title=title, height=330, autosize=FLUID)
     )
