@@ -79,10 +79,7 @@ def report_sieve(
         "interchange_control": {str(a.q): finite(a.interchange.control) for a in added},
         "steering_accuracy": {str(a.q): finite(a.steering.accuracy) for a in added},
         "steering_control": {str(a.q): finite(a.steering.control) for a in added},
-        "auc_inside": {str(q): finite(each.lattice.inside.auc) for q, each in unseen.items()},
-        "auc_outside": {str(q): finite(each.lattice.outside.auc) for q, each in unseen.items()},
-        "auc_withheld": {str(q): finite(each.withheld.auc) for q, each in unseen.items() if each.withheld},
-        "auc_withheld_low": {str(q): finite(each.withheld.low) for q, each in unseen.items() if each.withheld},
+        "generalization": {str(q): each.to_json() for q, each in unseen.items()},
         "circuits": circuits,
         "verdict": sieve.verdict(added) if added or sieve.can_split(model) else "cannot be split by digits",
     }

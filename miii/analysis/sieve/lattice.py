@@ -4,7 +4,8 @@ With one vector per residue, a sum depends only on how many digits have each res
 so a network may learn one answer for each. A network that adds is right at counts that training never showed.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from miii import metrics
 from miii.analysis.sieve.factors import LEAST, bootstrap, evidence, indivisible
 from miii.analysis.sieve.sums import Sum, evidence_of_sum, means
 from miii.model.transformer import Transformer
+from miii.runs.read import finite
 from miii.tasks import Primes, Task
 from miii.tasks.primes import counts_of, residue_counts
 
@@ -34,6 +36,10 @@ class Interval:
     low: float
     high: float
     size: int
+
+    def to_json(self) -> dict[str, float | None]:
+        """Return the values; None for NaN."""
+        return {name: finite(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,12 @@ class Generalization:
     def generalizes(self) -> bool:
         """Whether the lower bound is at least 0.95: on withheld counts, or without them outside the trained lattice."""
         return (self.lattice.outside if self.withheld is None else self.withheld).low >= LEAST
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the AUCs with their intervals, and the AUC of each withheld count vector."""
+        aucs = {"inside": self.lattice.inside, "outside": self.lattice.outside, "withheld": self.withheld}
+        found: dict[str, Any] = {name: each and each.to_json() for name, each in aucs.items()}
+        return found | {"by_counts": {counts: finite(value) for counts, value in self.by_counts.items()}}
 
 
 @torch.no_grad()

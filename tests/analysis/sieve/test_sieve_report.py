@@ -28,7 +28,9 @@ def test_report_of_a_residue_adder(adds, integers, built):
     found = sieve.depth(adds.model(), built, integers)
     assert {name: values[name] for name in found.to_json()} == found.to_json()
     assert values["verdict"] == "adds digits modulo 3"
-    assert values["auc_inside"]["3"] == values["auc_outside"]["3"] == 1
+    generalization = values["generalization"]["3"]
+    assert generalization["inside"]["auc"] == generalization["outside"]["low"] == 1
+    assert generalization["withheld"] is None
     assert values["step"] == 1
     assert values["digit_variance_explained"]["3"] == pytest.approx(1)
     assert (values["interchange_accuracy"]["3"], values["interchange_control"]["3"]) == (1, 0)
