@@ -13,9 +13,8 @@ TRAINED, UNSEEN = "in training", "not in training"
 def lattice(values: Lattice) -> Chart:
     """Draw the median evidence at every count vector: modulo 3 as a triangular lattice, otherwise as ticks by kind."""
     kinds = (f"multiple of {values.q}", "other")
-    midpoint = float(
-        np.mean([np.median(values.evidence[values.trained & (values.multiple == k)]) for k in (True, False)])
-    )
+    medians = [values.evidence[values.trained & (values.multiple == kind)] for kind in (True, False)]
+    midpoint = float(np.mean([np.median(each) for each in medians if len(each)] or [0.0]))
     frame = pd.DataFrame(
         {
             "counts": ["-".join(map(str, row)).replace("--", "-−") for row in values.counts.tolist()],

@@ -22,7 +22,7 @@ def chapter() -> None:
     write.text(
         """
 **What it means.** What is shown is less than the draft claims. A transformer that is only told *prime* or *not* sums the residues of digits: modulo 3, in base 10,
-where each digit weighs the same wherever it stands. Whether it has found the rule or a table of totals is open. It does not discover sieving. The next primes need another weight for each place, bring less, and are beyond what labels alone taught any network
+where each digit weighs the same wherever it stands. It looks the total up, and is wrong about totals that training did not show. It does not discover sieving. The next primes need another weight for each place, bring less, and are beyond what labels alone taught any network
 of ours. What a network can *hold* and what it *finds* are different things: told residues as well, a network with one layer more sieves on.
 
 **Generalization.** The networks are right on integers they never saw, of the same length and with totals of residues that they did see. Where something new comes, they are not: longer strings with more I's than any in training, and of the

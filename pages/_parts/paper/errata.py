@@ -170,7 +170,7 @@ def rest() -> list[Erratum]:
         Erratum(
             "Abstract and section 4",
             '"We show that the model has learned to perform modular addition."',
-            "Of primes, most networks and not all of them sum residues modulo 3; whether they have found the rule or a table of totals is open. The draft shows nothing, its results are filler.",
+            "Of primes, most networks and not all of them sum residues modulo 3 and look the total up; they are wrong about totals that training did not show. The draft shows nothing, its results are filler.",
             "Section 4.2.",
         ),
     ]
