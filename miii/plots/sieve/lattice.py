@@ -40,6 +40,7 @@ def lattice(values: Lattice) -> Chart:
             .properties(title=title)
         )
     frame["x"], frame["y"] = values.counts[:, 1] - values.counts[:, 2], values.counts[:, 0]
+    gray = {"symbolFillColor": MUTED, "symbolStrokeColor": MUTED}
     reach = float(frame["from_midpoint"][values.trained].abs().max())
     return (
         alt.Chart(frame)
@@ -60,9 +61,11 @@ def lattice(values: Lattice) -> Chart:
                 scale=alt.Scale(scheme=DIVERGING, domain=[-reach, reach], clamp=True),
             ),
             shape=alt.Shape(
-                "kind:N", scale=alt.Scale(domain=list(kinds), range=["square", "circle"]), legend=top_legend()
+                "kind:N", scale=alt.Scale(domain=list(kinds), range=["square", "circle"]), legend=top_legend(**gray)
             ),
-            size=alt.Size("seen:N", scale=alt.Scale(domain=[TRAINED, UNSEEN], range=[320, 70]), legend=top_legend()),
+            size=alt.Size(
+                "seen:N", scale=alt.Scale(domain=[TRAINED, UNSEEN], range=[320, 70]), legend=top_legend(**gray)
+            ),
             tooltip=tooltip,
         )
         .properties(title=title, height=330, autosize=FLUID)
