@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float, Int
 
 from miii import numbers
 from miii.errors import InputError
-from miii.tasks.primes import PARTS, Primes, parts
+from miii.tasks.integers import PARTS, parts
+from miii.tasks.primes import Primes
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from jaxtyping import Int, UInt8
 from miii.analysis.integers import Classes, Density, Polar, Rows, Spiral
 from miii.plots.image import url
 from miii.plots.style import ACCENT, CANVAS, CATEGORY, FIXED, FLUID, HEIGHT, MAIN, MUTED, TRAIN, Chart, top_legend
-from miii.tasks.primes import PARTS
+from miii.tasks.integers import PARTS
 
 PART_COLORS = (TRAIN, CATEGORY[3], MUTED)  #: colors of ``PARTS``
 SQUARE = 640  #: side of a picture in pixels, unless it has more cells

@@ -1,6 +1,5 @@
 """Is an integer prime? Digits as tokens, one binary label."""
 
-import functools
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -8,20 +7,16 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from pydantic import BeforeValidator, Field, model_validator
 
 from miii import metrics, numbers
 from miii.errors import InputError, quoted
+from miii.tasks.integers import CHUNK, TEST, TRAIN, VALIDATION, counts_of, parts, rank_of, validation_size
 from miii.tasks.task import Sizes, Target, Task, TaskConfig
 
 MOST = 5_000_000  #: maximum examples, to fit in memory
-CHUNK = 100_000  #: examples tokenized at a time, to bound the memory of intermediate arrays
-VALIDATION_SHARE = 0.1  #: share of the training split held out to decide when to stop
 SIEVED = (0.90, 0.99)  #: ROC AUC, and AUC against multiples of 3, at which the task counts as learned
-
-PARTS = ("train", "validation", "test")  #: the parts of a split; validation examples are never trained on
-TRAIN, VALIDATION, TEST = range(3)
 
 #: Ranges of the draft paper: four digits in its text, five in Table 1.
 PRESETS = {"text": (1_000, 9_999), "table 1": (10_000, 99_999)}
@@ -121,14 +116,14 @@ class Primes(TaskConfig):
     @property
     def n_examples(self) -> int:
         """Number of integers in both splits."""
-        whole = _rank(self, self.high + 1) - _rank(self, self.low)
+        whole = rank_of(self, self.high + 1) - rank_of(self, self.low)
         return whole if self.sample is None else min(self.sample, whole)
 
     @property
     def sizes(self) -> Sizes:
         """The sizes of ``build()``."""
         d_vocab = self.base * (self.width if self.tokens == "place" else 1) + (1 if self.leading_zeros else 2)
-        d_vocab_out, validation = 2 + sum(self.residues), _validation(int(self.train_fraction * self.n_examples))
+        d_vocab_out, validation = 2 + sum(self.residues), validation_size(int(self.train_fraction * self.n_examples))
         return Sizes(
             self.n_examples, self.width + 1, d_vocab, d_vocab_out, 1 + len(self.residues), validation=validation,
             distinct=self.base * self.width + 1,
@@ -138,7 +133,7 @@ class Primes(TaskConfig):
     def max_train(self) -> int:
         """Upper bound on ``n_train``, without building the task; exact unless the split is by residue or withholds."""
         side = int(self.train_fraction * self.n_examples)
-        return self.n_examples if self.split == "residue" else side - _validation(side)
+        return self.n_examples if self.split == "residue" else side - validation_size(side)
 
     @property
     def _drawn(self) -> bool:
@@ -249,103 +244,3 @@ class Primes(TaskConfig):
     def learned(self, row: Mapping[str, float]) -> bool:
         """Return whether both AUCs reach ``SIEVED``; accuracy is uninformative for a label this rare."""
         return row["auc"] >= SIEVED[0] and row["auc_3"] >= SIEVED[1]
-
-
-def residue_counts(n: Int[np.ndarray, " integers"], config: Primes, q: int) -> Int[np.ndarray, "integers q"]:
-    """Count the digits of each integer by residue modulo q of their contribution, digit * base^place.
-
-    A sum of one vector per residue depends on these counts alone, and n mod q is their weighted sum.
-    """
-    weight = np.array([pow(config.base, place, q) for place in range(config.width - 1, -1, -1)])
-    found = np.zeros((len(n), q), dtype=np.int8)
-    for begin in range(0, len(n), CHUNK):
-        residues = numbers.digits(n[begin : begin + CHUNK], config.base, config.width) % q * weight % q
-        found[begin : begin + CHUNK] = (residues[:, :, None] == np.arange(q)).sum(1)
-    return found
-
-
-def withheld(n: Int[np.ndarray, " integers"], config: Primes) -> Bool[np.ndarray, " integers"]:
-    """Return which integers have counts that training withholds."""
-    found = np.zeros(len(n), dtype=bool)
-    for counts in map(counts_of, config.withheld):
-        found |= (residue_counts(n, config, len(counts)) == counts).all(1)
-    return found
-
-
-def counts_of(text: str) -> tuple[int, ...]:
-    """Parse counts such as ``1-2-2``.
-
-    Raises:
-        InputError: an entry is not a number.
-    """
-    entries = text.split("-")
-    if not all(entry.isdecimal() and entry.isascii() and len(entry) < 4 for entry in entries):
-        raise InputError(f"withheld must hold counts such as 1-2-2 (got {quoted(text)}).")
-    return tuple(map(int, entries))
-
-
-def parts(config: Primes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the integers, ascending, their smallest prime factors, and the part (see ``PARTS``) of each.
-
-    The arrays are shared and read-only.
-
-    Raises:
-        InputError: a split has no prime.
-    """
-    fields = ("low", "high", "base", "candidates", "sample", "split", "train_fraction", "withheld", "seed")
-    return _parts(Primes(**{name: getattr(config, name) for name in fields}))  # tokens do not affect the split
-
-
-@functools.lru_cache(maxsize=2)
-def _parts(config: Primes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    generator = np.random.default_rng([config.seed, 0])
-    first, last = _rank(config, config.low), _rank(config, config.high + 1)
-    if config.sample is not None and config.sample < last - first:
-        rank = first + numbers.sample(generator, last - first, config.sample)
-    else:
-        rank = np.arange(first, last)
-    n = rank
-    if config.candidates == "coprime":
-        coprime = _coprime(config.base)
-        n = rank // len(coprime) * config.base + coprime[rank % len(coprime)]
-    wanted = int(config.train_fraction * len(n))
-    part = np.full(len(n), TEST, dtype=np.int8)
-    match config.split:
-        case "random":
-            part[generator.permutation(len(n))[:wanted]] = TRAIN
-        case "range":
-            part[:wanted] = TRAIN
-        case "residue":
-            part[np.isin(n % 97, generator.permutation(97)[: round(config.train_fraction * 97)])] = TRAIN
-    part[withheld(n, config)] = TEST
-    side = np.flatnonzero(part == TRAIN)
-    part[np.random.default_rng([config.seed, 1]).permutation(side)[: _validation(len(side))]] = VALIDATION
-    spf = numbers.smallest_prime_factor(n)
-    prime = n == spf
-    for name, of_side in (("training", part < TEST), ("test", part == TEST)):
-        if not (prime & of_side).any():
-            raise InputError(
-                f"split must leave at least one prime on each side (got {config.split!r} with train_fraction "
-                f"{config.train_fraction}, which leaves none for {name})."
-            )
-    for array in (n, spf, part):
-        array.flags.writeable = False
-    return n, spf, part
-
-
-def _validation(side: int) -> int:
-    """Return the size of a training split's validation part; leave at least one integer to train on."""
-    return max(0, min(max(1, int(VALIDATION_SHARE * side)), 20_000, side - 1))
-
-
-def _rank(config: Primes, n: int) -> int:
-    """Count the candidates below n."""
-    if config.candidates == "all":
-        return n
-    coprime = _coprime(config.base)
-    return n // config.base * len(coprime) + int(np.searchsorted(coprime, n % config.base))
-
-
-@functools.lru_cache(maxsize=8)
-def _coprime(base: int) -> np.ndarray:
-    return np.flatnonzero(np.gcd(np.arange(base), base) == 1)

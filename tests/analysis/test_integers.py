@@ -9,7 +9,7 @@ import sympy
 import miii
 from miii import numbers
 from miii.analysis import integers
-from miii.tasks.primes import PARTS
+from miii.tasks.integers import PARTS
 
 TASKS = [
     miii.Primes(low=2, high=999),

@@ -21,7 +21,7 @@ def nothing_is_built(monkeypatch):
     def built(*_: object) -> None:
         raise AssertionError("something was built")
 
-    monkeypatch.setattr("miii.tasks.primes._parts", built)
+    monkeypatch.setattr("miii.tasks.integers._parts", built)
     monkeypatch.setattr("miii.runs.read._built", built)
     monkeypatch.setattr("miii.runs.Run.weights", built)
 

@@ -16,7 +16,7 @@ from miii import numbers, plots
 from miii.analysis import integers
 from miii.plots.integers import HALF, PART_COLORS, SQUARE
 from miii.plots.style import ACCENT, MAIN, Chart
-from miii.tasks.primes import PARTS
+from miii.tasks.integers import PARTS
 
 PRIMES = miii.Primes(low=1000, high=1999)
 RESIDUES = miii.Residues(p=13, masked=(3,)).build()

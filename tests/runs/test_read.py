@@ -513,7 +513,7 @@ def test_listing_many_runs_builds_no_data(home, monkeypatch):
     def built(*_: object) -> None:
         raise AssertionError("something was sieved")
 
-    monkeypatch.setattr("miii.tasks.primes._parts", built)
+    monkeypatch.setattr("miii.tasks.integers._parts", built)
     for seed in range(300):
         (home / f"run-{seed}").mkdir()
         task = {"kind": "primes", "low": 2, "high": 10**6, "seed": seed}

@@ -127,7 +127,7 @@ def test_a_config_is_checked_by_arithmetic_alone(monkeypatch):
 
     for name in ("miii.numbers.smallest_prime_factor", "miii.numbers.sample", "miii.tasks.frames.prime_between"):
         monkeypatch.setattr(name, worked)
-    for name in ("miii.tasks.primes._parts", "miii.tasks.frames.parts", "miii.tasks.modular.answers"):
+    for name in ("miii.tasks.integers._parts", "miii.tasks.frames.parts", "miii.tasks.modular.answers"):
         monkeypatch.setattr(name, worked)
     monkeypatch.setattr("miii.expression.Expression.table", worked)
     wide = {"kind": "primes", "low": 2, "high": 10**8, "sample": 4_000_000, "base": 1000}

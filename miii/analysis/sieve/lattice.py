@@ -17,7 +17,7 @@ from miii.analysis.sieve.sums import Sum, evidence_of_sum, means
 from miii.model.transformer import Transformer
 from miii.runs.read import finite
 from miii.tasks import Primes, Task
-from miii.tasks.primes import counts_of, residue_counts
+from miii.tasks.integers import counts_of, residue_counts
 
 MARGIN = 2  #: how far beyond the counts of training the lattice reaches
 STARTS = 100  #: integers moved to each point

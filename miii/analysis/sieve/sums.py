@@ -14,8 +14,8 @@ from miii.analysis.sieve.factors import draw_rows
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import MIU, Primes, Task
+from miii.tasks.integers import withheld
 from miii.tasks.miu import LETTER_I
-from miii.tasks.primes import withheld
 
 MOST = 6000  #: integers to run per split
 

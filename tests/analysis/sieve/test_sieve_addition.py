@@ -11,7 +11,7 @@ from miii.analysis import sieve
 from miii.analysis.sieve import interventions
 from miii.analysis.sieve import sums as split
 from miii.model.tap import capture
-from miii.tasks.primes import withheld as withheld_of
+from miii.tasks.integers import withheld as withheld_of
 
 
 def test_residue_adder_passes(integers, built, residue_adder):
