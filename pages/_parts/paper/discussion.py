@@ -33,7 +33,7 @@ of digits look at the last attention only, so of two layers they say little. A c
 mean that it is used, which is why steering and interchange, not probes, decide.
 
 **What failed.** Among much else: steering by the planes' own inverse in place of regression; key frequencies by a threshold; four heads on primes, which sometimes add the other way round a circle, so that equal
-residues add unlike vectors; every attempt on 7 by labels alone; all residues at once beyond a plateau that neither width, dropout nor schedule moves; labels of frames beyond the last digit.
+residues add unlike vectors; every attempt on 7 by labels alone; all residues at once beyond a plateau that neither width, schedule nor dropout of neurons moves; labels of frames beyond the last digit.
 """
     )
     with st.expander(
