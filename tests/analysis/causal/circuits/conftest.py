@@ -83,7 +83,7 @@ class Slow:
     """
 
     def __init__(self, drawn: Experiment, mask: set[str]) -> None:
-        self.model, self.n_ctx, self.mask = drawn.model, drawn.graph.n_ctx, kept
+        self.model, self.n_ctx, self.mask = drawn.model, drawn.graph.n_ctx, mask
         self.tokens, self.corrupted = drawn.tokens, drawn.corrupted
         self.met: set[str] = set()
 
