@@ -52,10 +52,10 @@ def all_paths(graph: Graph, mask: set[int]) -> list[list[int]]:
     """Every path along some edges that cannot be made longer at its end, from each edge; by brute force."""
 
     def onward(i: int) -> list[list[int]]:
-        after = [j for j in kept if graph.edges[j].source in graph.feeds[i]]
+        after = [j for j in mask if graph.edges[j].source in graph.feeds[i]]
         return [[i, *path] for j in after for path in onward(j)] or [[i]]
 
-    return [path for i in kept for path in onward(i)]
+    return [path for i in mask for path in onward(i)]
 
 
 def test_paths_and_live_edges_by_brute_force():

@@ -93,7 +93,7 @@ def slow_acdc(drawn, slow, tau: float) -> set[str]:
     logs = torch.log_softmax(drawn.model(drawn.tokens)[:, -1], -1)
 
     def divergence(mask: set[str]) -> float:
-        other = torch.log_softmax(slow(drawn, kept).logits(), -1)
+        other = torch.log_softmax(slow(drawn, mask).logits(), -1)
         return torch.nn.functional.kl_div(other, logs, log_target=True, reduction="batchmean").item()
 
     kept = {edge.name for edge in drawn.graph.edges}
