@@ -97,7 +97,7 @@ def run(seeds: int = SEEDS, names: tuple[str, ...] = tuple(COMPARISONS)) -> Resu
     """Train and measure the missing runs, and count how many of each architecture grok."""
     rows, raw = [], {}
     for name in names:
-        found = made(name, seeds)
+        found = generated(name, seeds)
         frame = compare.summary(compare.table(found))
         raw[name] = frame.to_dict("records")
         rows += [

@@ -24,7 +24,9 @@ def follow(page: Page, section: str, title: str) -> None:
     page.get_by_role("menuitem", name=title).click()
 
 
-@pytest.mark.parametrize("path", COLD)
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=() if "head" in path else pytest.mark.slow) for path in COLD]
+)
 def test_a_cold_server_answers_a_deep_link_with_that_page_in_the_app(
     chromium: Browser, start_server: Callable[[], str], path: str
 ) -> None:

@@ -60,6 +60,7 @@ def test_a_pair_of_the_grid_is_followed_and_the_way_back(chromium: Browser, warm
         back(page, "Watch a network learn to add")
 
 
+@pytest.mark.slow
 def test_a_frequency_leads_to_its_neurons(chromium: Browser, warm: str) -> None:
     with reader(chromium) as (page, _):
         page.goto(warm + link("fourier"))

@@ -50,7 +50,10 @@ def told(page: Page, pattern: str) -> str:
     return main(page).get_by_text(re.compile(f"^{pattern}$")).last.inner_text()
 
 
-@pytest.mark.parametrize("name", VIEWS)
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("fourier", "neurons", "train")]
+
+
+@pytest.mark.parametrize("name", ["attention", *SLOW])
 def test_a_copied_address_is_the_same_view(chromium: Browser, warm: str, cold: str, name: str) -> None:
     choose, pattern, asked = VIEWS[name]
     with reader(chromium) as (page, _):

@@ -21,7 +21,7 @@ from miii.tasks.integers import counts_of, residue_counts
 
 MARGIN = 2  #: how far beyond the counts of training the lattice reaches
 STARTS = 100  #: integers moved to each point
-MOST_POINTS = 500  #: points, drawn at random if there are more
+MOST_POINTS = 200  #: points in training, and of each distance from them; drawn at random if there are more
 MOST_INTEGERS = 3000  #: integers for each withheld count vector
 
 
@@ -179,17 +179,18 @@ def _counts(parts: Int[np.ndarray, "rows place"], q: int) -> Int[np.ndarray, "ro
 
 
 def _points(known: set[tuple[int, ...]], possible: list[int], generator: np.random.Generator) -> list[tuple[int, ...]]:
-    """Return the count vectors of training and those up to ``MARGIN`` moves of one digit away."""
-    found, edge = set(known), set(known)
+    """Return the count vectors of training and those up to ``MARGIN`` moves of one digit away, or a sample of both."""
+    edge = found = set(_sample(sorted(known), generator))
     for _ in range(MARGIN):
-        edge = {_move(point, a, b) for point in edge for a in possible for b in possible if a != b} - found
-        found |= edge
-        if len(found) > 20 * MOST_POINTS:
-            break
-    listed = sorted(found)
-    if len(listed) > MOST_POINTS:
-        listed = [listed[i] for i in np.sort(generator.permutation(len(listed))[:MOST_POINTS])]
-    return listed
+        edge = {_move(point, a, b) for point in edge for a in possible for b in possible if a != b} - known - found
+        edge = set(_sample(sorted(edge), generator))
+        found = found | edge
+    return sorted(found)
+
+
+def _sample(points: list[tuple[int, ...]], generator: np.random.Generator) -> list[tuple[int, ...]]:
+    chosen = generator.permutation(len(points))[:MOST_POINTS]
+    return [points[i] for i in chosen]
 
 
 def _move(point: tuple[int, ...], a: int, b: int) -> tuple[int, ...]:

@@ -145,14 +145,16 @@ that training did not show. Each point is a count vector: the sums of test integ
     )
     if found.by_counts:
         write.table(
-            [{"withheld counts": counts, "AUC": value} for counts, value in found.by_counts.items()],
+            [{"withheld counts": counts, "AUC": finite(value)} for counts, value in found.by_counts.items()],
             width="content",
             name="withheld-counts",
         )
 
 
 def span(interval: Interval) -> str:
-    """An AUC with its 95% interval."""
+    """An AUC with its 95% interval; a dash where multiples or others are missing."""
+    if math.isnan(interval.auc):
+        return "–"
     return f"{interval.auc:.3f} ({interval.low:.3f} to {interval.high:.3f})"
 
 
