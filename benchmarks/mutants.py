@@ -88,7 +88,21 @@ def killed(tree: Path, tests: list[str]) -> str:
         os.environ["PYTHONPATH"] = str(tree)
         import pytest
 
-        options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "no:cov", "--no-header", "-o", "addopts="]
+        ignored = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins that are imported before the fork
+        options = [
+            *ignored,
+            "-x",
+            "-q",
+            "-n",
+            "0",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:cov",
+            "--no-header",
+            "-o",
+            "addopts=",
+        ]
         os._exit(int(pytest.main([*options, *tests])))
     end = time.monotonic() + TIMEOUT
     while time.monotonic() < end:
@@ -126,10 +140,14 @@ def main() -> None:
     everything = positions(chosen.tree)
     drawn = random.Random(chosen.seed).sample(everything, chosen.mutants)
     done = chosen.out.read_text().splitlines() if chosen.out.exists() else []
-    with tempfile.TemporaryDirectory() as place, chosen.out.open("a") as out:
+    place = tempfile.mkdtemp()  # a TemporaryDirectory would be deleted at the exit of any process that a test forks
+    with chosen.out.open("a") as out:
         tree = Path(place) / "tree"
         ignored = shutil.ignore_patterns(".git", "__pycache__", "*.egg-info")
         shutil.copytree(chosen.tree, tree, ignore=ignored)
+        control = killed(tree, sorted(filter(None, sizes))[:MOST_TESTS])
+        if control != "survived":
+            raise SystemExit(f"tests must pass without a mutation (they were {control}).")
         for file, name, i, line in drawn[len(done) :]:
             path = tree / file
             source = path.read_text()
@@ -142,6 +160,7 @@ def main() -> None:
             told |= {"tests": len(tests), "seconds": round(time.monotonic() - begun, 1), "of": len(everything)}
             out.write(json.dumps(told) + "\n")
             out.flush()
+    shutil.rmtree(place)
     results = Counter(json.loads(line)["result"] for line in chosen.out.read_text().splitlines())
     gone = results["killed"] + results["timeout"]
     print(f"{gone} of {chosen.mutants} mutants killed; {dict(results)}")
