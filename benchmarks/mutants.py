@@ -76,7 +76,7 @@ def tests_of(data: CoverageData, tree: Path, file: str, line: int, sizes: Counte
 
 
 def killed(tree: Path, tests: list[str]) -> str:
-    """Run tests in a fork and return "killed", "survived" or "timeout"."""
+    """Run tests in a fork and return "killed", "survived", "timeout", or "broken" if pytest found none of them."""
     child = os.fork()
     if not child:
         os.setsid()
@@ -89,21 +89,8 @@ def killed(tree: Path, tests: list[str]) -> str:
         import pytest
 
         ignored = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins that are imported before the fork
-        options = [
-            *ignored,
-            "-x",
-            "-q",
-            "-n",
-            "0",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:cov",
-            "--no-header",
-            "-o",
-            "addopts=",
-        ]
-        os._exit(int(pytest.main([*options, *tests])))
+        options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "no:cov", "--no-header", "-o", "addopts="]
+        os._exit(int(pytest.main([*ignored, *options, *tests])))
     end = time.monotonic() + TIMEOUT
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)

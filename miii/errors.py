@@ -1,5 +1,6 @@
 """User-facing errors: one sentence that names the field, the value received and what is valid."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -55,6 +56,11 @@ class Frozen(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise InputError(sentence(error, type(self))) from None
+
+
+def join_names(names: Sequence[str]) -> str:
+    """Join names as in a sentence: ``3, 7 and 11``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def sentence(error: ValidationError, model: type[BaseModel]) -> str:

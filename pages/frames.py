@@ -137,7 +137,7 @@ else:
         ):
             write.metric(label, "–" if value is None else f"{value:.3f}", border=True, help=says)
     write.caption(
-        f"Whoever looks at the last digit alone labels with a ROC AUC of {report['context']['digit'] or 0.5:.3f}, and of "
+        f"The last digit alone predicts the label with a ROC AUC of {report['context']['digit'] or 0.5:.3f}, and of "
         f"{report['context']['labels'] or 0.5:.3f} with the labels of the frames before as well."
     )
     cell(
@@ -146,7 +146,7 @@ else:
         step=step,
         ahead=ahead,
         alt="By frames ahead: share of integers right, and area under the ROC curve of labels.",
-        caption="The same network before training, and whoever repeats the first frame, are the controls. Labels are scored on integers "
+        caption="The controls are the same network before training, and a copy of the first frame. Labels are scored on integers "
         "that no training sequence has; after its own frames, on the integer that the network wrote.",
     )
     cell(

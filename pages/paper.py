@@ -3,6 +3,7 @@
 import streamlit as st
 
 from miii import runs
+from miii.errors import join_names
 from miii.tasks import ModularAddition
 from pages._kit import startup, write
 from pages._parts.paper import addition as paper_addition
@@ -15,7 +16,7 @@ from pages._parts.paper import primes as paper_primes
 from pages._parts.paper import question as paper_question
 from pages._parts.paper import references as paper_references
 from pages._parts.paper import strings as paper_strings
-from pages._parts.paper.parts import SEEDS, available, join_names, report, reports_of_seeds
+from pages._parts.paper.parts import SEEDS, available, report, reports_of_seeds
 
 startup.run_app_first()
 

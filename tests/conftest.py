@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 import re
+import resource
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -218,3 +219,19 @@ def residue_adder(summer) -> Callable[..., miii.Transformer]:
         return summer([*values, 0.0], task.width + 1, lambda n: 1.0 if n % q else -1.0, reach, shares)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def disk_of() -> Callable[[int], contextlib.AbstractContextManager[None]]:
+    """Refuses files of more bytes than this, in Python and in safetensors, as a full disk does."""
+
+    @contextlib.contextmanager
+    def limit(bytes_per_file: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_per_file, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit

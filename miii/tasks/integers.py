@@ -27,9 +27,14 @@ def residue_counts(n: Int[np.ndarray, " integers"], config: "Primes", q: int) ->
     weight = np.array([pow(config.base, place, q) for place in range(config.width - 1, -1, -1)])
     found = np.zeros((len(n), q), dtype=np.int8)
     for begin in range(0, len(n), CHUNK):
-        residues = numbers.digits(n[begin : begin + CHUNK], config.base, config.width) % q * weight % q
-        found[begin : begin + CHUNK] = (residues[:, :, None] == np.arange(q)).sum(1)
+        digits = numbers.digits(n[begin : begin + CHUNK], config.base, config.width)
+        found[begin : begin + CHUNK] = count_residues(digits % q * weight, q)
     return found
+
+
+def count_residues(parts: Int[np.ndarray, "rows place"], q: int) -> Int[np.ndarray, "rows q"]:
+    """Count the entries of each row by their residue modulo q."""
+    return (parts[:, :, None] % q == np.arange(q)).sum(1)
 
 
 def withheld(n: Int[np.ndarray, " integers"], config: "Primes") -> Bool[np.ndarray, " integers"]:

@@ -1,9 +1,6 @@
 """Checks that the tests of the command line share."""
 
-import contextlib
 import json
-import resource
-from collections.abc import Iterator
 from typing import Any
 
 
@@ -23,14 +20,3 @@ def strict_json(text: str) -> Any:
         raise AssertionError(f"{name} is not JSON")
 
     return json.loads(text, parse_constant=refuse)
-
-
-@contextlib.contextmanager
-def disk_of(bytes_per_file: int) -> Iterator[None]:
-    """Refuse files of more bytes than this, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_per_file, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

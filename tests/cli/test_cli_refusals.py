@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from cli_checks import disk_of, sentence
+from cli_checks import sentence
 from safetensors.torch import load_file, save_file
 
 import miii.runs.write
@@ -182,7 +182,7 @@ def test_a_missing_run_step_or_method_is_refused(refused, home, small_run):
 # ---- full disks ----
 
 
-def test_a_full_disk_leaves_nothing_behind(command, here, run_copy, tree):
+def test_a_full_disk_leaves_nothing_behind(command, here, run_copy, tree, disk_of):
     before = tree(here)
     for room in (0, 400):  # at once, and after the config
         with disk_of(room):

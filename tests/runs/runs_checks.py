@@ -1,8 +1,6 @@
 """Checks that the tests of runs share."""
 
-import contextlib
 import json
-import resource
 
 from miii import runs
 from miii.runs import resume
@@ -42,17 +40,6 @@ def change_json(path, **changes):
 def change_config(folder, **changes):
     """Change the config of a run."""
     change_json(folder / "config.json", **changes)
-
-
-@contextlib.contextmanager
-def room_for(size):
-    """Limit the size of files, so writing fails in Python and in safetensors."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 OCCUPIED = (lambda p: p.mkdir(), lambda p: p.touch(), lambda p: p.symlink_to("nowhere"))  #: ways to occupy a path

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from runs_checks import OCCUPIED, room_for
+from runs_checks import OCCUPIED
 
 import miii
 import miii.training.flat
@@ -109,9 +109,9 @@ def test_adopting_over_an_existing_path_is_refused(model, tmp_path, one_sentence
         assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_adopting_to_a_full_disk_leaves_nothing(model, tmp_path, one_sentence):
+def test_adopting_to_a_full_disk_leaves_nothing(model, tmp_path, one_sentence, disk_of):
     for size in (10, 1000, 2000):  # no config, no weights, half the weights
-        with room_for(size), one_sentence("could not be written", str(tmp_path / "run")):
+        with disk_of(size), one_sentence("could not be written", str(tmp_path / "run")):
             miii.runs.create_run(tmp_path / "run", config_of(), model, format="by hand")
         assert list(tmp_path.iterdir()) == []
 
@@ -143,7 +143,7 @@ def test_a_shipped_run_is_the_run_without_resume_and_with_fewer_snapshots(run_co
     assert tree(run_copy) == before
 
 
-def test_a_run_that_cannot_be_shipped_is_refused(small_run, run_copy, tmp_path, one_sentence, tree):
+def test_a_run_that_cannot_be_shipped_is_refused(small_run, run_copy, tmp_path, one_sentence, tree, disk_of):
     before, new = tree(run_copy), tmp_path / "shipped"
     with one_sentence("out", str(run_copy)):
         miii.runs.ship(small_run, run_copy)
@@ -153,7 +153,7 @@ def test_a_run_that_cannot_be_shipped_is_refused(small_run, run_copy, tmp_path, 
         miii.runs.ship(miii.runs.open(run_copy), new)
     with one_sentence("snapshots must be at least 0", "-1"):
         miii.runs.ship(small_run, new, -1)
-    with room_for(2000), one_sentence("could not be written", str(new)):
+    with disk_of(2000), one_sentence("could not be written", str(new)):
         miii.runs.ship(small_run, new)
     assert list(tmp_path.iterdir()) == [run_copy]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs_checks import OCCUPIED, change_config, drain, resumed, room_for, stop_at
+from runs_checks import OCCUPIED, change_config, drain, resumed, stop_at
 from safetensors.torch import load_file
 
 import miii
@@ -488,9 +488,9 @@ def test_a_full_disk_gives_one_sentence_and_leaves_a_readable_run(small_config, 
         assert_readable(miii.runs.open(folder))
 
 
-def test_no_room_for_a_file(small_config, tmp_path, one_sentence):
+def test_no_room_for_a_file(small_config, tmp_path, one_sentence, disk_of):
     def recorded(name, size, **changes):
-        with room_for(size), one_sentence(str(tmp_path / name), "could not be written"):
+        with disk_of(size), one_sentence(str(tmp_path / name), "could not be written"):
             miii.runs.record(tmp_path / name, train(small_config(**changes)))
 
     recorded("none", 10)
@@ -506,18 +506,20 @@ def test_no_room_for_a_file(small_config, tmp_path, one_sentence):
     assert_readable(run)
     steps = miii.runs.follow(tmp_path / "stopped", train(small_config()))
     next(step for step in steps if step.step == 13)
-    with room_for(10), one_sentence("could not be written"):
+    with disk_of(10), one_sentence("could not be written"):
         steps.close()
     assert_readable(miii.runs.open(tmp_path / "stopped"))
 
 
-def test_a_full_disk_keeps_the_training_state_and_the_run_resumes(small_config, tmp_path, monkeypatch, small_run, same):
+def test_a_full_disk_keeps_the_training_state_and_the_run_resumes(
+    small_config, tmp_path, monkeypatch, small_run, same, disk_of
+):
     monkeypatch.setattr(write, "RESUME_EVERY", 0.0)
     folder = tmp_path / "run"
     steps = miii.runs.follow(folder, train(small_config()))
     next(step for step in steps if step.step == 6)
     before = (folder / "resume.safetensors").read_bytes()
-    with room_for(8000), pytest.raises(miii.InputError, match="could not be written"):
+    with disk_of(8000), pytest.raises(miii.InputError, match="could not be written"):
         drain(steps)
     assert (folder / "resume.safetensors").read_bytes() == before
     assert_readable(miii.runs.open(folder))

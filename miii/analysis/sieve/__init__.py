@@ -19,6 +19,7 @@ from miii.analysis.sieve.factors import (
     Depth,
     EvidenceByFactor,
     Factor,
+    Interval,
     auc_by_factor,
     check,
     depth,
@@ -28,7 +29,7 @@ from miii.analysis.sieve.factors import (
     sieved,
 )
 from miii.analysis.sieve.interventions import Crossing, EvidenceChange, interchange, steer
-from miii.analysis.sieve.lattice import Generalization, Interval, Lattice, generalize, lattice
+from miii.analysis.sieve.lattice import Generalization, Lattice, generalize, lattice
 from miii.analysis.sieve.residues import Explained, Heads, Plane, Probes, explained, heads, plane, probe
 from miii.analysis.sieve.sums import Sum, can_split, means, sensitivity, split_sum, subspace, sum_of, sum_of_split
 

@@ -1,7 +1,7 @@
 """The verdict on a network for primes or MIU: does it sum residues modulo q?"""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -9,7 +9,8 @@ from miii.analysis.sieve.factors import LEAST, LIMIT, Depth, indivisible, sieved
 from miii.analysis.sieve.interventions import Crossing, interchange, steer
 from miii.analysis.sieve.lattice import Generalization, generalize
 from miii.analysis.sieve.residues import Explained, explained
-from miii.analysis.sieve.sums import Sum, sensitivity, sum_of_split
+from miii.analysis.sieve.sums import sensitivity, sum_of_split
+from miii.errors import join_names
 from miii.model.transformer import Transformer
 from miii.tasks import MIU, Primes, Task
 
@@ -81,29 +82,22 @@ def measure_addition(
         InputError: as ``sum_of_split``.
     """
     fitted, held_out = (sum_of_split(model, task, config, train) for train in (True, False))
-    base = config.base if isinstance(config, Primes) else None
+
+    integers = config if isinstance(config, Primes) else None
 
     def measure(q: int) -> Addition:
         others = tuple(p for p in seen if p != q)
-        found = _measure(model, fitted, held_out, q, others, base)
-        if not isinstance(config, Primes):
-            return found
-        return replace(found, generalization=generalize(model, task, config, fitted, held_out, q, others))
+        free = fitted.resid[torch.from_numpy(indivisible(fitted.n, others))]
+        return Addition(
+            q=q,
+            explained=explained(held_out, sensitivity(model, free), q),
+            interchange=interchange(model, fitted, held_out, q, others),
+            steering=steer(model, fitted, held_out, q, others),
+            base=None if integers is None else integers.base,
+            generalization=None if integers is None else generalize(model, task, integers, fitted, held_out, q, others),
+        )
 
     return tuple(map(measure, moduli))
-
-
-def _measure(
-    model: Transformer, fitted: Sum, held_out: Sum, q: int, others: tuple[int, ...], base: int | None
-) -> Addition:
-    free = fitted.resid[torch.from_numpy(indivisible(fitted.n, others))]
-    return Addition(
-        q=q,
-        explained=explained(held_out, sensitivity(model, free), q),
-        interchange=interchange(model, fitted, held_out, q, others),
-        steering=steer(model, fitted, held_out, q, others),
-        base=base,
-    )
 
 
 def moduli_to_test(config: Primes, found: Depth) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -122,11 +116,7 @@ def verdict(added: tuple[Addition, ...]) -> str:
     adds, looks_up, sums = (
         [str(each.q) for each in added if each.adds and each.generalizes is kind] for kind in (True, False, None)
     )
-    parts = [f"adds digits modulo {_listed(adds)}"] if adds else []
-    parts += [f"sums residues modulo {_listed(looks_up)} and looks the total up"] if looks_up else []
-    parts += [f"sums residues modulo {_listed(sums)}"] if sums else []
+    parts = [f"adds digits modulo {join_names(adds)}"] if adds else []
+    parts += [f"sums residues modulo {join_names(looks_up)} and looks the total up"] if looks_up else []
+    parts += [f"sums residues modulo {join_names(sums)}"] if sums else []
     return "; ".join(parts) or "does not sum residues modulo a prime"
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,6 +1,6 @@
 """Which small factors a network detects: evidence by smallest factor, and the depth of the sieve."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,6 +63,23 @@ def draw_rows(task: Task, train: bool, limit: int, seed: int = 0) -> Int[np.ndar
     """Draw up to ``limit`` examples of the training split (without its validation part) or of the test split."""
     rows = np.flatnonzero((task.step_mask if train else ~task.train_mask).numpy())
     return np.sort(np.random.default_rng(seed).permutation(rows)[:limit])
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An AUC with its 95% bootstrap interval over points or integers, and how many there are; NaN without both kinds.
+
+    Source: percentile bootstrap, Efron 1979.
+    """
+
+    auc: float
+    low: float
+    high: float
+    size: int
+
+    def to_json(self) -> dict[str, float | None]:
+        """Return the values; None for NaN."""
+        return {name: finite(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -180,9 +197,9 @@ def auc_by_factor(
     for q in moduli:
         against = (spf == q) & ~prime
         if against.sum() >= FEWEST:
-            low, high = bootstrap(score[prime], score[against], seed)
             compared = prime | against
-            factors.append(Factor(q, metrics.auc(score[compared], prime[compared]), low, high, int(against.sum())))
+            found = interval(score[compared], against[compared], seed)
+            factors.append(Factor(q, found.auc, found.low, found.high, int(against.sum())))
     return tuple(factors)
 
 
@@ -194,6 +211,14 @@ def sieve_depth(factors: tuple[Factor, ...]) -> int:
             break
         largest = factor.q
     return largest
+
+
+def interval(score: Float[np.ndarray, " rows"], multiple: Bool[np.ndarray, " rows"], seed: int = 0) -> Interval:
+    """Return the AUC of the other rows against the multiples, with the interval of ``bootstrap``."""
+    yes, no = score[~multiple], score[multiple]
+    if not len(yes) or not len(no):
+        return Interval(float("nan"), float("nan"), float("nan"), len(score))
+    return Interval(metrics.auc(score, ~multiple), *bootstrap(yes, no, seed), len(score))
 
 
 def bootstrap(

@@ -4,42 +4,24 @@ With one vector per residue, a sum depends only on how many digits have each res
 so a network may learn one answer for each. A network that adds is right at counts that training never showed.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
-from miii import metrics
-from miii.analysis.sieve.factors import LEAST, bootstrap, evidence, indivisible
+from miii.analysis.sieve.factors import LEAST, Interval, evidence, indivisible, interval
 from miii.analysis.sieve.sums import Sum, evidence_of_sum, means
 from miii.model.transformer import Transformer
 from miii.runs.read import finite
 from miii.tasks import Primes, Task
-from miii.tasks.integers import counts_of, residue_counts
+from miii.tasks.integers import count_residues, counts_of, residue_counts
 
 MARGIN = 2  #: how far beyond the counts of training the lattice reaches
 STARTS = 100  #: integers moved to each point
 MOST_POINTS = 200  #: points in training, and of each distance from them; drawn at random if there are more
 MOST_INTEGERS = 3000  #: integers for each withheld count vector
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An AUC with its 95% bootstrap interval over points or integers, and how many there are; NaN without both kinds.
-
-    Source: percentile bootstrap, Efron 1979.
-    """
-
-    auc: float
-    low: float
-    high: float
-    size: int
-
-    def to_json(self) -> dict[str, float | None]:
-        """Return the values; None for NaN."""
-        return {name: finite(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -116,7 +98,7 @@ def lattice(
     trained = {tuple(point) for point in known.tolist()}
     counts = np.array(_points(trained, [r for r in range(q) if occurs[:, r].any()], generator))
     rows = generator.permutation(np.flatnonzero(indivisible(moved.n, others)))[:STARTS]
-    own = _counts(moved.parts[rows], q)
+    own = count_residues(moved.parts[rows], q)
     score = np.empty(len(counts))
     for i, point in enumerate(counts):
         change = torch.from_numpy((point - own).astype(np.float32))
@@ -174,10 +156,6 @@ def _draw(rows: Bool[np.ndarray, " rows"], seed: int) -> Int[np.ndarray, " drawn
     return np.random.default_rng(seed).permutation(np.flatnonzero(rows))[:MOST_INTEGERS]
 
 
-def _counts(parts: Int[np.ndarray, "rows place"], q: int) -> Int[np.ndarray, "rows q"]:
-    return ((parts % q)[:, :, None] == np.arange(q)).sum(1)
-
-
 def _points(known: set[tuple[int, ...]], possible: list[int], generator: np.random.Generator) -> list[tuple[int, ...]]:
     """Return the count vectors of training and those up to ``MARGIN`` moves of one digit away, or a sample of both."""
     edge = found = set(_sample(sorted(known), generator))
@@ -198,11 +176,3 @@ def _move(point: tuple[int, ...], a: int, b: int) -> tuple[int, ...]:
     moved[a] += 1
     moved[b] -= 1
     return tuple(moved)
-
-
-def interval(score: Float[np.ndarray, " rows"], multiple: Bool[np.ndarray, " rows"], seed: int = 0) -> Interval:
-    """Return the AUC of the other rows against the multiples, with the interval of ``factors.bootstrap``."""
-    yes, no = score[~multiple], score[multiple]
-    if not len(yes) or not len(no):
-        return Interval(float("nan"), float("nan"), float("nan"), len(score))
-    return Interval(metrics.auc(score, ~multiple), *bootstrap(yes, no, seed), len(score))

@@ -17,7 +17,7 @@ def lattice(values: Lattice) -> Chart:
     midpoint = float(np.mean([np.median(each) for each in medians if len(each)] or [0.0]))
     frame = pd.DataFrame(
         {
-            "counts": ["-".join(map(str, row)).replace("--", "-−") for row in values.counts.tolist()],
+            "counts": ["-".join(str(count).replace("-", "−") for count in row) for row in values.counts.tolist()],
             "seen": np.where(values.trained, TRAINED, UNSEEN),
             "kind": np.where(values.multiple, *kinds),
             "evidence": values.evidence,

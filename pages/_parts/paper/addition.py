@@ -6,10 +6,11 @@ import streamlit as st
 import miii
 from miii import analysis, plots, runs
 from miii.analysis.modular import verdict
+from miii.errors import join_names
 from miii.plots.style import Chart
 from pages._kit import write
 from pages._kit.cell import cell, shared
-from pages._parts.paper.parts import available, join_names, link_details, report, stamp
+from pages._parts.paper.parts import available, link_details, report, stamp
 
 CIRCLES = 3  #: the strongest, drawn beside one another
 

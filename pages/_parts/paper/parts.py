@@ -71,8 +71,3 @@ def short_table(frame: pd.DataFrame, name: str, says: str = "The numbers of this
     write.record(Table(whole))
     st.table(frame, border="horizontal", **options)
     csv(lambda: whole, name, says)
-
-
-def join_names(names: list[str]) -> str:
-    """Names in a sentence."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -9,13 +9,13 @@ import streamlit as st
 import miii
 from miii import analysis, plots, runs
 from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS
+from miii.errors import join_names
 from miii.plots.style import Chart
 from pages._kit import write
 from pages._kit.cell import cell, shared
 from pages._parts.paper.parts import (
     SEEDS,
     available,
-    join_names,
     link,
     link_details,
     report,

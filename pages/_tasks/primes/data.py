@@ -186,8 +186,8 @@ def page(name: str) -> None:
         last_digits,
         **chosen,
         alt=f"Stacked bars: composites and primes by their last digit in base {task.base}.",
-        caption=f"{given_away:.1%} of the composites end in a digit that has a factor in common with {task.base}. Whoever looks at "
-        f"the last digit alone tells primes from composites with a ROC AUC of about {0.5 + given_away / 2:.3f}; the rest "
+        caption=f"{given_away:.1%} of the composites end in a digit that has a factor in common with {task.base}. The last "
+        f"digit alone tells primes from composites with a ROC AUC of about {0.5 + given_away / 2:.3f}; the rest "
         "takes addition.",
     )
     write.header("Who trains?", anchor="split")
