@@ -73,6 +73,7 @@ def report_sieve(
     unseen = {each.q: each.generalization for each in added if each.generalization is not None}
     return values | {
         "probe_r2": r2,
+        "block_of_sum": {str(a.q): a.layer for a in added},
         "digit_variance_explained": {str(a.q): finite(a.variance_explained) for a in added},
         "digit_variance_chance": {str(a.q): finite(a.explained.chance) for a in added},
         "interchange_accuracy": {str(a.q): finite(a.interchange.accuracy) for a in added},

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 
 from miii.errors import InputError
-from miii.tasks.task import Sizes, Task, TaskConfig, mask_of
+from miii.tasks.task import Sizes, Task, TaskConfig
 
 NAMES = ("I", "U", "M", "?", "·")  #: the tokens; the last is a blank
 LETTER_I, LETTER_U, AXIOM, ASK, BLANK = range(5)
@@ -26,7 +26,7 @@ class MIU(TaskConfig):
     neither syntax nor length reveals the answer. The number of I's is drawn uniformly, then their positions.
 
     Training strings have up to ``longest`` letters. Each longer length up to ``longest_test`` adds ``n`` / 20 test
-    strings.
+    strings. Copies of a string are all in training or all in the test split.
 
     Raises:
         InputError: ``longest_test`` is below ``longest``, or a split is empty.
@@ -88,7 +88,7 @@ class MIU(TaskConfig):
 
     @property
     def n_train(self) -> int:
-        """Number of training strings."""
+        """Number of training strings; a split may have fewer where short strings have many copies."""
         return int(self.train_fraction * self.n)
 
     @property
@@ -108,11 +108,12 @@ class MIU(TaskConfig):
         theorem = generator.random(len(length)) < 0.5
         count = _counts(length, theorem, generator)
         tokens = tape(length, count, self.longest_test, generator)
-        order = torch.from_numpy(generator.permutation(self.n))
+        train = np.zeros(len(length), dtype=bool)
+        train[: self.n] = _split(tokens[: self.n], self.n_train, generator)
         return Task(
             tokens=torch.from_numpy(tokens),
             labels=torch.from_numpy(theorem.astype(np.int64)),
-            train_mask=mask_of(order[: self.n_train], len(length)),
+            train_mask=torch.from_numpy(train),
             d_vocab=len(NAMES),
             d_vocab_out=2,
             token_names=NAMES,
@@ -197,6 +198,20 @@ def rewrites(string: str) -> list[Step]:
             found.append(Step(rule, string[:at] + new + string[at + len(old) :]))
             at = string.find(old, at + 1)
     return found
+
+
+def _split(tokens: np.ndarray, n_train: int, generator: np.random.Generator) -> np.ndarray:
+    """Return which strings are for training: whole groups of copies in random order, as long as they fit."""
+    body = tokens[:, 1:-1]
+    letters = np.take_along_axis(body, np.argsort(body == BLANK, axis=1, kind="stable"), axis=1)
+    _, group, copies = np.unique(letters, axis=0, return_inverse=True, return_counts=True)
+    chosen, room = np.zeros(len(copies), dtype=bool), n_train
+    for one in generator.permutation(len(copies)):
+        if copies[one] <= room:
+            chosen[one], room = True, room - copies[one]
+    if room == n_train:  # no group fits
+        chosen[copies.argmin()] = True
+    return chosen[group.ravel()]
 
 
 def _counts(length: np.ndarray, theorem: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -35,9 +35,9 @@ def orthogonalize(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows 
 
 
 class Orthogonal(torch.optim.Optimizer):
-    """Orthogonalized Nesterov momentum with decoupled weight decay, for matrices.
+    """Orthogonalized Nesterov momentum with decoupled weight decay, for matrices [in, out].
 
-    Source: Jordan et al. 2024; the same update as ``torch.optim.Muon`` up to rounding.
+    Source: Jordan et al. 2024; the update of ``torch.optim.Muon`` on the transposed matrix, up to rounding.
     """
 
     def __init__(self, matrices: Iterable[Tensor], lr: float, weight_decay: float, momentum: float) -> None:
@@ -54,4 +54,4 @@ class Orthogonal(torch.optim.Optimizer):
                 velocity = state["momentum_buffer"].lerp_(matrix.grad, 1 - group["momentum"])
                 update = orthogonalize(matrix.grad.lerp(velocity, group["momentum"]))
                 matrix.mul_(1 - group["lr"] * group["weight_decay"])
-                matrix.add_(update, alpha=-group["lr"] * max(1, matrix.shape[0] / matrix.shape[1]) ** 0.5)
+                matrix.add_(update, alpha=-group["lr"] * max(1, matrix.shape[1] / matrix.shape[0]) ** 0.5)

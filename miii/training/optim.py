@@ -27,7 +27,7 @@ class AdamW(Frozen):
 class SlowGradient(AdamW):
     """AdamW with amplified slow gradients: g + slow_lambda times the moving average of g.
 
-    Source: Grokfast-EMA, Lee et al. 2024 (arXiv 2405.20233), algorithm 2.
+    The average starts at the first gradient. Source: Grokfast-EMA, Lee et al. 2024 (arXiv 2405.20233), algorithm 2.
     """
 
     name: Literal["slow-gradient"] = "slow-gradient"  # type: ignore[assignment]

@@ -20,8 +20,7 @@ class Stepper:
         self.config = config
         declarations = declared(model)
         self.gains = {name for name in self.weights if declarations[name].kind == "gain"}
-        amplified = isinstance(config, SlowGradient)
-        self.slow = {n: torch.zeros_like(w) for n, w in self.weights.items()} if amplified else {}
+        self.slow: dict[str, Tensor] = {}  # moving averages of the gradients, from the first step on
         self.layouts: dict[str, str] = {}  # of Muon's matrices
         if isinstance(config, Muon):
             layouts = {name: declarations[name].muon for name in sorted(self.weights)}
@@ -73,11 +72,11 @@ class Stepper:
     def _change_gradients(self) -> None:
         match self.config:
             case SlowGradient(slow_alpha=alpha, slow_lambda=amount):
-                for name, average in self.slow.items():
-                    gradient = self.weights[name].grad
-                    assert gradient is not None
-                    average.lerp_(gradient, 1 - alpha)
-                    gradient.add_(average, alpha=amount)
+                for name, weight in self.weights.items():
+                    assert weight.grad is not None
+                    average = self.slow.setdefault(name, weight.grad.clone())
+                    average.lerp_(weight.grad, 1 - alpha)
+                    weight.grad.add_(average, alpha=amount)
             case OrthogonalGradient():
                 for name, weight in self.weights.items():
                     assert weight.grad is not None
@@ -94,8 +93,11 @@ class Stepper:
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Load a result of :meth:`state`; load the weights first."""
-        for name, average in self.slow.items():
-            average.copy_(state[f"slow.{name}"])
+        self.slow = {
+            name: state[f"slow.{name}"].to(weight.device, copy=True)
+            for name, weight in self.weights.items()
+            if f"slow.{name}" in state
+        }
         for i, optimizer in enumerate(self.optimizers):
             memory: dict[int, dict[str, Tensor]] = {}
             for name, value in state.items():

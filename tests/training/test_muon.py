@@ -57,27 +57,30 @@ def test_a_gradient_of_zero_moves_nothing():
     assert torch.equal(orthogonalize(torch.zeros(4, 6)), torch.zeros(4, 6))
 
 
-def test_the_update_is_torch_s_to_its_rounding():
+def test_the_update_is_torch_s_on_the_transposed_matrix_to_its_rounding():
+    """torch's weights are [out, in], ours [in, out]: a step is larger where there are more outputs than inputs."""
     for shape in [(8, 8), (8, 32), (32, 8)]:
         options = {"lr": 0.1, "weight_decay": 0.5, "momentum": 0.8}
         ours, theirs = (torch.nn.Parameter(random(shape)) for _ in range(2))
+        theirs.data = theirs.data.T.contiguous()
         mine, torch_s = Orthogonal([ours], **options), torch.optim.Muon([theirs], **options)
         for seed in range(1, 6):
             before = ours.detach().clone()
             with torch.no_grad():
-                theirs.copy_(ours)
-            ours.grad, theirs.grad = random(shape, seed), random(shape, seed)
+                theirs.copy_(ours.T)
+            ours.grad, theirs.grad = random(shape, seed), random(shape, seed).T
             mine.step()
             torch_s.step()
-            moved, expected = ours.detach() - before, theirs.detach() - before
+            moved, expected = ours.detach() - before, theirs.detach().T - before
             # bfloat16 has eight bits, and five steps multiply what they round off
             assert (moved - expected).norm() < 0.02 * expected.norm()
-            torch.testing.assert_close(mine.state[ours]["momentum_buffer"], torch_s.state[theirs]["momentum_buffer"])
+            buffers = mine.state[ours]["momentum_buffer"], torch_s.state[theirs]["momentum_buffer"].T
+            torch.testing.assert_close(*buffers)
 
 
 def test_other_momentum_is_outside_the_tolerance():
     """The tolerance above is no wider than it must be: each of these is outside it."""
-    ours, theirs = (torch.nn.Parameter(torch.zeros(8, 32)) for _ in range(2))
+    ours, theirs = (torch.nn.Parameter(torch.zeros(32, 32)) for _ in range(2))
     mine = Orthogonal([ours], lr=0.1, weight_decay=0.0, momentum=0.8)
     for other in ({"nesterov": False, "momentum": 0.8}, {"momentum": 0.6}):
         torch_s = torch.optim.Muon([theirs], lr=0.1, weight_decay=0.0, **other)
@@ -85,20 +88,20 @@ def test_other_momentum_is_outside_the_tolerance():
             with torch.no_grad():
                 theirs.copy_(ours)
             before = ours.detach().clone()
-            ours.grad, theirs.grad = random((8, 32), seed), random((8, 32), seed)
+            ours.grad, theirs.grad = random((32, 32), seed), random((32, 32), seed)
             mine.step()
             torch_s.step()
         assert (ours - theirs).norm() > 0.05 * (ours - before).norm()
 
 
 def test_one_step_written_out():
-    matrix, grads = torch.nn.Parameter(random((32, 8))), [random((32, 8), seed) for seed in (1, 2)]
+    matrix, grads = torch.nn.Parameter(random((8, 32))), [random((8, 32), seed) for seed in (1, 2)]
     optimizer = Orthogonal([matrix], lr=0.1, weight_decay=0.5, momentum=0.8)
-    expected, velocity = matrix.detach().double(), torch.zeros(32, 8, dtype=torch.float64)
+    expected, velocity = matrix.detach().double(), torch.zeros(8, 32, dtype=torch.float64)
     for grad in grads:
         matrix.grad = grad.clone()
         optimizer.step()
         velocity = 0.8 * velocity + 0.2 * grad.double()
         update = written_out(0.2 * grad.double() + 0.8 * velocity)
-        expected = (1 - 0.1 * 0.5) * expected - 0.1 * 2.0 * update  # four times as tall as wide: twice the step
+        expected = (1 - 0.1 * 0.5) * expected - 0.1 * 2.0 * update  # four outputs per input: twice the step
     torch.testing.assert_close(matrix.detach().double(), expected, rtol=0, atol=1e-4)

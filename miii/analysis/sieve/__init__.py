@@ -30,6 +30,7 @@ from miii.analysis.sieve.factors import (
 )
 from miii.analysis.sieve.interventions import Crossing, EvidenceChange, interchange, steer
 from miii.analysis.sieve.lattice import Generalization, Lattice, generalize, lattice
+from miii.analysis.sieve.location import block_of_sum, locate
 from miii.analysis.sieve.residues import Explained, Heads, Plane, Probes, explained, heads, plane, probe
 from miii.analysis.sieve.sums import Sum, can_split, means, sensitivity, split_sum, subspace, sum_of, sum_of_split
 
@@ -61,6 +62,7 @@ __all__ = [
     "QuestionCircuit",
     "Sum",
     "auc_by_factor",
+    "block_of_sum",
     "can_split",
     "check",
     "depth",
@@ -73,6 +75,7 @@ __all__ = [
     "heads",
     "interchange",
     "lattice",
+    "locate",
     "means",
     "measure_addition",
     "moduli_to_test",

@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-
-import torch
+from functools import cache
 
 from miii.analysis.sieve.factors import LEAST, LIMIT, Depth, indivisible, sieved
 from miii.analysis.sieve.interventions import Crossing, interchange, steer
 from miii.analysis.sieve.lattice import Generalization, generalize
+from miii.analysis.sieve.location import block_of_sum
 from miii.analysis.sieve.residues import Explained, explained
-from miii.analysis.sieve.sums import sensitivity, sum_of_split
+from miii.analysis.sieve.sums import Sum, sensitivity, sum_of_split
 from miii.errors import join_names
 from miii.model.transformer import Transformer
 from miii.tasks import MIU, Primes, Task
@@ -23,10 +23,12 @@ class Addition:
     """Three measures of a sum of residues modulo q: variance explained, interchange and steering.
 
     Attributes:
+        layer: the block whose attention makes the sum.
         generalization: whether the network is right about sums that training did not show; None for MIU.
     """
 
     q: int
+    layer: int
     explained: Explained
     interchange: Crossing
     steering: Crossing
@@ -73,7 +75,9 @@ class Addition:
 def measure_addition(
     model: Transformer, task: Task, config: Primes | MIU, moduli: Sequence[int], seen: Collection[int] = ()
 ) -> tuple[Addition, ...]:
-    """Measure the sum of residues modulo each of some primes.
+    """Measure the sum of residues modulo each of some primes, in the block that makes it.
+
+    With several blocks, that is the block whose interchange at the last position moves most (``locate``).
 
     Args:
         seen: primes that the network sieves by. Each measurement leaves out multiples of the others.
@@ -81,15 +85,21 @@ def measure_addition(
     Raises:
         InputError: as ``sum_of_split``.
     """
-    fitted, held_out = (sum_of_split(model, task, config, train) for train in (True, False))
-
     integers = config if isinstance(config, Primes) else None
+
+    @cache
+    def split(layer: int) -> tuple[Sum, Sum]:
+        fitted, held_out = (sum_of_split(model, task, config, train, layer=layer) for train in (True, False))
+        return fitted, held_out
 
     def measure(q: int) -> Addition:
         others = tuple(p for p in seen if p != q)
-        free = fitted.resid[torch.from_numpy(indivisible(fitted.n, others))]
+        layer = block_of_sum(model, task, config, q, others)
+        fitted, held_out = split(layer)
+        free = fitted.rows(indivisible(fitted.n, others))
         return Addition(
             q=q,
+            layer=layer,
             explained=explained(held_out, sensitivity(model, free), q),
             interchange=interchange(model, fitted, held_out, q, others),
             steering=steer(model, fitted, held_out, q, others),

@@ -11,7 +11,7 @@ from torch import Tensor
 from miii import metrics
 from miii.analysis.sieve.factors import LEAST, indivisible
 from miii.analysis.sieve.interventions import FEWEST
-from miii.analysis.sieve.sums import Sum, evidence_of_sum, means, subspace
+from miii.analysis.sieve.sums import Sum, means, subspace
 from miii.model.transformer import Transformer
 
 OTHERS = 64  #: integers to move to another integer's place
@@ -45,6 +45,11 @@ class DivisorTest:
     _place: "_Place" = field(repr=False)
 
     @property
+    def layer(self) -> int:
+        """The block whose sum is moved."""
+        return self._place.given.layer
+
+    @property
     def seen(self) -> bool:
         """Whether the falls separate multiples from others, by the bound for the depth of the sieve."""
         return self.auc >= LEAST
@@ -69,17 +74,18 @@ class _Place:
     """The directions of a modulus, and the sums of the integers to move."""
 
     directions: Float[Tensor, "d_model dimensions"]
-    given: Float[Tensor, "given d_model"]
+    given: Sum
 
     @torch.no_grad()
     def falls(self, model: Transformer, sums: Float[Tensor, "integers d_model"]) -> Float[np.ndarray, " integers"]:
         after = torch.cat([self._after(model, some) for some in sums.split(CHUNK)])
-        return (evidence_of_sum(model, self.given).double().mean() - after).numpy()
+        return (self.given.evidence(model).double().mean() - after).numpy()
 
     def _after(self, model: Transformer, sums: Tensor) -> Tensor:
-        own, there = self.given @ self.directions, sums @ self.directions
-        moved = self.given + (there[:, None] - own) @ self.directions.T
-        return evidence_of_sum(model, moved.flatten(0, 1)).view(len(sums), -1).double().mean(1)
+        given, there = self.given.resid, sums @ self.directions
+        moved = given + (there[:, None] - given @ self.directions) @ self.directions.T
+        rows = np.tile(np.arange(len(given)), len(sums))
+        return self.given.evidence(model, moved.flatten(0, 1), rows).view(len(sums), -1).double().mean(1)
 
     def plane(self, sums: Float[Tensor, "integers d_model"]) -> Float[np.ndarray, "integers 2"]:
         xy = sums @ self.directions[:, :2]
@@ -100,7 +106,7 @@ def fit_divisor_test(
     rows = np.flatnonzero(multiple), np.setdiff1d(np.flatnonzero(~multiple), given)
     if min(len(given), *map(len, rows)) < FEWEST:
         return None
-    place = _Place(subspace(*means(fitted, q)), held_out.resid[given])
+    place = _Place(subspace(*means(fitted, q)), held_out.rows(given))
     high, low = (place.falls(model, held_out.resid[some[:MEASURED]]) for some in rows)
     return DivisorTest(
         q=q,

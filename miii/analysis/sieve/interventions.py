@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from miii.analysis.sieve.factors import indivisible
-from miii.analysis.sieve.sums import Sum, evidence_of_sum, means, subspace
+from miii.analysis.sieve.sums import Sum, means, subspace
 from miii.model.transformer import Transformer
 
 FEWEST = 20  #: least pairs for a share
@@ -68,6 +68,7 @@ class Sides:
         counted: integers that no other sieved prime divides.
     """
 
+    sums: Sum
     q: int
     multiple: Bool[np.ndarray, " integers"]
     counted: Bool[np.ndarray, " integers"]
@@ -78,12 +79,12 @@ class Sides:
     @classmethod
     def of(cls, model: Transformer, sums: Sum, q: int, others: tuple[int, ...]) -> "Sides":
         """Measure the integers divisible by none of ``others``."""
-        evidence = evidence_of_sum(model, sums.resid).numpy()
+        evidence = sums.evidence(model).numpy()
         multiple = sums.n % q == 0
         counted = indivisible(sums.n, others)
         both = [evidence[counted & (multiple == kind)] for kind in (True, False)]
         midpoint = float(sum(map(np.median, both))) / 2 if all(map(len, both)) else float("nan")
-        return cls(q, multiple, counted, evidence, evidence > midpoint, midpoint)
+        return cls(sums, q, multiple, counted, evidence, evidence > midpoint, midpoint)
 
     def own(self, multiple: bool) -> Bool[np.ndarray, " integers"]:
         """Return the multiples below the midpoint, or the other integers above it."""
@@ -101,7 +102,7 @@ class Sides:
             rows, changed = change(of, to)
             if len(rows) < FEWEST:
                 return float("nan"), len(rows)
-            after = evidence_of_sum(model, changed).numpy()
+            after = self.sums.evidence(model, changed, rows).numpy()
             moves.append(EvidenceChange(of, to, self.evidence[rows], after))
             return float(((after > self.midpoint) != self.above[rows]).mean()), len(rows)
 
@@ -136,12 +137,10 @@ def interchange(
     directions = subspace(*means(fitted, q))
     sides = Sides.of(model, held_out, q, others)
     generator = np.random.default_rng(seed)
-    shared = np.zeros(len(held_out.n), dtype=np.int64)
-    for other in others:
-        shared = shared * other + held_out.n % other
+    shared = shared_residues(held_out.n, others)
 
     def change(of: bool, to: bool) -> tuple[np.ndarray, Tensor]:
-        rows, sources = _matched(sides.own(of), sides.own(to), shared, generator)
+        rows, sources = matched(sides.own(of), sides.own(to), shared, generator)
         resid = held_out.resid
         moved = (resid[sources] - resid[rows]) @ directions
         return rows, resid[rows] + moved @ directions.T
@@ -149,7 +148,15 @@ def interchange(
     return sides.crossing(model, change)
 
 
-def _matched(
+def shared_residues(n: Int[np.ndarray, " integers"], others: tuple[int, ...]) -> Int[np.ndarray, " integers"]:
+    """Return one number for the residues modulo all of ``others``."""
+    shared = np.zeros(len(n), dtype=np.int64)
+    for other in others:
+        shared = shared * other + n % other
+    return shared
+
+
+def matched(
     rows: np.ndarray, sources: np.ndarray, shared: Int[np.ndarray, " integers"], generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw a source for each row, with the same shared residues. Rows without a source are left out."""

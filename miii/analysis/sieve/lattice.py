@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from miii.analysis.sieve.factors import LEAST, Interval, evidence, indivisible, interval
-from miii.analysis.sieve.sums import Sum, evidence_of_sum, means
+from miii.analysis.sieve.sums import Sum, means
 from miii.model.transformer import Transformer
 from miii.runs.read import finite
 from miii.tasks import Primes, Task
@@ -102,7 +102,7 @@ def lattice(
     score = np.empty(len(counts))
     for i, point in enumerate(counts):
         change = torch.from_numpy((point - own).astype(np.float32))
-        score[i] = float(evidence_of_sum(model, moved.resid[rows] + change @ vectors).median())
+        score[i] = float(moved.evidence(model, moved.resid[rows] + change @ vectors, rows).median())
     multiple = (counts @ np.arange(q)) % q == 0
     inner = np.array([tuple(point) in trained for point in counts.tolist()])
     inside, outside = (interval(score[kind], multiple[kind], seed) for kind in (inner, ~inner))

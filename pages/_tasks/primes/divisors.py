@@ -18,8 +18,9 @@ from pages._parts.follow import steps
 def divisor_tests(name: str, step: int) -> list[analysis.sieve.DivisorTest]:
     run = miii.runs.open(name, miii.Primes)
     model, task, config = run.model(step), run.task(), run.task_config
-    fitted, held_out = (analysis.sieve.sum_of_split(model, task, config, side) for side in (True, False))
     moduli = analysis.sieve.sieved(config, analysis.sieve.LISTED)
+    layer = analysis.sieve.block_of_sum(model, task, config, moduli[0])
+    fitted, held_out = (analysis.sieve.sum_of_split(model, task, config, side, layer=layer) for side in (True, False))
     found = [analysis.sieve.fit_divisor_test(model, fitted, held_out, q, moduli) for q in moduli]
     return [each for each in found if each is not None]
 
@@ -28,7 +29,7 @@ def digit_path(name: str, step: int, q: int, n: int) -> Chart:
     run = miii.runs.open(name, miii.Primes)
     config = run.task_config
     divisor_test = next(each for each in divisor_tests(name, step) if each.q == q)
-    one = analysis.sieve.sum_of(run.model(step), config, n)
+    one = analysis.sieve.sum_of(run.model(step), config, n, divisor_test.layer)
     digits = [str(digit) for digit in one.symbol[0]]
     return plots.digit_path(divisor_test, divisor_test.path(one), digits, n)
 
@@ -48,7 +49,7 @@ def section(
     try:
         with st.spinner("Asking for each divisor …", show_time=True):
             measured = divisor_tests(run.name, step)
-            one = analysis.sieve.sum_of(run.model(step), task, n)
+            one = analysis.sieve.sum_of(run.model(step), task, n, measured[0].layer if measured else None)
     except InputError as error:
         write.info(f"That cannot be asked of {run.name}: {error}")
         measured = []

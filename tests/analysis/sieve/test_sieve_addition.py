@@ -1,6 +1,7 @@
 """Addition, taken apart: networks that add by residues pass, those that add integers or nothing do not."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -9,7 +10,6 @@ import torch
 import miii
 from miii.analysis import sieve
 from miii.analysis.sieve import interventions
-from miii.analysis.sieve import sums as split
 from miii.model.tap import capture
 from miii.tasks.integers import withheld as withheld_of
 
@@ -29,6 +29,27 @@ def test_residue_adder_passes(integers, built, residue_adder):
     assert of_3.adds
     assert not of_7.adds
     assert sieve.verdict((of_3, of_7)) == "adds digits modulo 3"
+
+
+def test_the_block_of_the_sum_is_found(integers, built, residue_adder):
+    """An adder with a block that does nothing above, below and on both sides: same measures, in the adder's block."""
+    adder = residue_adder(integers, 3)
+    (alone,) = sieve.measure_addition(adder, built, integers, (3,))
+    for layer, depth in ((0, 2), (1, 2), (1, 3)):
+        config = adder.config.model_copy(update={"n_layers": depth})
+        model = miii.Transformer.of(config, built, seed=0).requires_grad_(False)
+        weights = {name: value for name, value in adder.state_dict().items() if not name.startswith("blocks")}
+        for i, (name, value) in product(range(depth), adder.blocks[0].state_dict().items()):
+            silent = i != layer and name in ("W_O", "W_out", "b_out")
+            weights[f"blocks.{i}.{name}"] = 0 * value if silent else value
+        model.load_state_dict(weights)
+        accuracy = [each.accuracy for each in sieve.locate(model, built, integers, 3)]
+        assert accuracy == pytest.approx([float(i == layer) for i in range(depth)], nan_ok=True)
+        (found,) = sieve.measure_addition(model, built, integers, (3,))
+        assert found.layer == layer
+        assert (found.interchange, found.steering) == (alone.interchange, alone.steering)
+        assert found.variance_explained == pytest.approx(1)
+        assert found.generalizes
 
 
 def test_pooled_share_if_the_modulus_exceeds_the_base(integers, built, residue_adder, untrained):
@@ -150,7 +171,7 @@ def test_contributions_sum_to_attention(integers, built, untrained):
     assert torch.allclose(sums.added.sum(1) + own, acts["0.attn_out"][:, -1], atol=1e-5)
     assert torch.equal(sums.resid, acts["0.resid_mid"][:, -1])
     logits = acts["logits"][:, -1]
-    assert torch.allclose(split.evidence_of_sum(untrained, sums.resid), logits[:, 1] - logits[:, 0], atol=1e-5)
+    assert torch.allclose(sums.evidence(untrained), logits[:, 1] - logits[:, 0], atol=1e-5)
 
 
 def test_integers_are_coprime_to_the_base(integers, built, untrained):
@@ -162,10 +183,10 @@ def test_integers_are_coprime_to_the_base(integers, built, untrained):
 
 
 def test_sensitivity_predicts_changes_of_the_evidence(integers, built, untrained):
-    resid = sieve.sum_of_split(untrained, built, integers, False).resid[:500]
-    M = sieve.sensitivity(untrained, resid)
+    sums = sieve.sum_of_split(untrained, built, integers, False).rows(slice(500))
+    M = sieve.sensitivity(untrained, sums)
     step = 1e-3 * torch.randn(16, generator=torch.Generator().manual_seed(0))
-    moved = split.evidence_of_sum(untrained, resid + step) - split.evidence_of_sum(untrained, resid)
+    moved = sums.evidence(untrained, sums.resid + step) - sums.evidence(untrained)
     assert moved.square().mean().item() == pytest.approx((step @ M @ step).item(), rel=0.05)
 
 
@@ -193,14 +214,14 @@ def test_heads_get_their_share(integers, built, residue_adder):
     for shares in [(1.0,), (0.75, 0.25), (1.5, -0.5)]:
         model = residue_adder(integers, 3, shares=shares)
         sums = sieve.sum_of_split(model, built, integers, False)
-        found = sieve.heads(sums, sieve.sensitivity(model, sums.resid), 3)
+        found = sieve.heads(sums, sieve.sensitivity(model, sums), 3)
         assert found.adds.sum(1).tolist() == pytest.approx(shares, abs=1e-5)
         assert torch.allclose(found.attends, torch.full((len(shares), 5), 0.2))
 
 
 def test_heads_share_the_explained_variance(integers, built, untrained):
     sums = sieve.sum_of_split(untrained, built, integers, False)
-    metric = sieve.sensitivity(untrained, sums.resid)
+    metric = sieve.sensitivity(untrained, sums)
     found, explained = sieve.heads(sums, metric, 3), sieve.explained(sums, metric, 3)
     centered = (sums.added - sums.added.mean(0)).double()
     whole = torch.einsum("npd,de,npe->p", centered, metric.double(), centered)
