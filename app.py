@@ -6,12 +6,14 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from miii import platform
+from miii import platform, runs
 from miii.errors import InputError
 from pages._kit import address, export, links, write
 from pages._kit.navigation import PAGES, Entry
-from pages._kit.run_picker import choose_run
+from pages._kit.navigation import entry as entry_of
+from pages._kit.run_picker import choose_run, run_name
 from pages._server import gate, jobs
+from pages._tasks.view import view_of
 
 KIT = Path(__file__).parent / "pages" / "_kit"
 st.set_page_config(page_title="miii", page_icon=KIT / "icon.png", layout="wide")
@@ -34,6 +36,17 @@ def linked(entry: Entry) -> list[StreamlitPage]:
     ]
 
 
+def to_next_page() -> None:
+    """Link to the page to read next, by the task of the chosen run."""
+    run = run_name()
+    known = None if run is None else next((each for each in runs.every() if each.name == run), None)
+    shown = next(entry for entry in PAGES if entry.title == page.title)
+    following = None if known is None else view_of(known.config.task.kind).after(shown.file)
+    if following is not None:
+        st.divider()
+        links.to(following, f"Next: {entry_of(following).title}", f":material/{entry_of(following).icon}:")
+
+
 sections = groupby(PAGES, lambda entry: entry.section)
 page = st.navigation(
     {section: [each for entry in entries for each in linked(entry)] for section, entries in sections}, position="top"
@@ -51,6 +64,7 @@ except InputError as error:  # such as a damaged file of the chosen run, or an i
     write.error(error)
 finally:
     write.end()
+    to_next_page()
     links.end(notes)
     address.end()
     platform.give_back_memory()

@@ -1,10 +1,9 @@
 """Attention: where heads look, what they write, and what happens without them."""
 
-import streamlit as st
-
 from miii.model.tap import sites
 from pages._kit import startup, write
 from pages._kit.step_picker import run_and_step
+from pages._tasks.checks import redirect
 from pages._tasks.view import view_of
 
 startup.run_app_first()
@@ -21,9 +20,5 @@ numbers, it should take from both, and take about as much from either.
 picked = run_and_step()
 run = picked.run
 if "pattern" not in sites(run.config.model):
-    write.info(
-        f"{run.name} has no attention: its positions exchange information by {run.config.model.mixer}, which has no pattern.",
-        icon="info",
-    )
-    st.stop()
+    redirect(run, "a run with attention", lambda other: "pattern" in sites(other.config.model))
 view_of(run.config.task.kind).attention(run, run.config.task, picked.step)

@@ -23,7 +23,7 @@ with another answer, and see what becomes of the answer. The edges that matter a
 """
 )
 
-run, task = modular_run("the edges that make the answer")
+run, task = modular_run()
 name, step = run.name, step_of(run)
 
 

@@ -30,7 +30,7 @@ one. It is fitted on half of the pairs, and judged on the other half.
 """
 )
 
-run, task = modular_run("the logits as a formula")
+run, task = modular_run()
 name, step = run.name, step_of(run)
 p = all_pairs(run, task)
 try:

@@ -26,7 +26,7 @@ which circles there are.
 """
 )
 
-run, task = modular_run("the frequencies")
+run, task = modular_run()
 name, step, p = run.name, step_of(run), task.p
 
 

@@ -61,7 +61,7 @@ def places(name: str, step: int) -> tuple[Chart, ...]:
 
 startup.run_app_first()
 write.title("Frames")
-run, task = run_of_kind(Frames, "what a network writes that learned frames of integers and their labels")
+run, task = run_of_kind(Frames, "a run on frames")
 write.text(INTRO)
 step = step_of(run)
 

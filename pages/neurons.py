@@ -25,7 +25,7 @@ frequency**, read the operands at some **phase**, and write to the answers at th
 """
 )
 
-run, task = modular_run("the frequencies of the neurons")
+run, task = modular_run()
 name, step = run.name, step_of(run)
 p = all_pairs(run, task)
 added = in_words(*task.multipliers)

@@ -23,7 +23,7 @@ or everything else (**excluded loss**).
 """
 )
 
-run, task = modular_run("how the circuit grows")
+run, task = modular_run()
 all_pairs(run, task)
 name, step = run.name, step_of(run)
 

@@ -13,5 +13,9 @@ run = chosen_run()
 task = run.config.task
 inside = view_of(task.kind).inside
 if inside is None:
-    redirect(run, "what a network learned that was asked for primes, residues or theorems")
+    redirect(
+        run,
+        "a run on primes, residues or MIU",
+        lambda other: view_of(other.config.task.kind).inside is not None,
+    )
 inside(run, task, step_of)

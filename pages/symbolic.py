@@ -199,7 +199,7 @@ with right:
         run = runs.open(name)
         if run.can_resume:  # it was paused or stopped
             control.show(name, job, run, config, run.steps[-1])
-        write.caption(f"Trained: the run {write.escaped(name)}. The pages under Inside show more of it.")
+        write.caption(f"Trained: the run {write.escaped(name)}. See it under Look inside.")
 
 write.header("Inside the two", anchor="inside")
 done = runs.open(name) if name is not None and not live else None

@@ -7,10 +7,14 @@ from pages._tasks.view import view_of
 
 startup.run_app_first()
 
-write.title("Try it")
+write.title("Follow an input")
 picked = run_and_step()
 task = picked.run.config.task
 follow = view_of(task.kind).follow
 if follow is None:
-    redirect(picked.run, "how one number, pair or string becomes an answer")
+    redirect(
+        picked.run,
+        "a run on modular arithmetic, primes, residues or MIU",
+        lambda other: view_of(other.config.task.kind).follow is not None,
+    )
 follow(picked.run, task, picked.step)

@@ -79,7 +79,7 @@ class TaskView(Generic[T]):
 
     Attributes:
         about: what its networks learn, as in "primes-10 learns which integers are prime".
-        home: the page with their analysis, by file.
+        home: the page with their analysis, by file; ``more``: further pages for this kind alone, in reading order.
         story: title and introduction of the Train page; ``stories`` has overrides by task name.
         main: options shown at the top of the form; ``hidden``: options not shown.
         preset: shows controls next to the task's name, given that name.
@@ -90,7 +90,7 @@ class TaskView(Generic[T]):
         curve, picture: figures of the Train page next to loss and accuracy.
         accuracy: whether to plot the accuracy of both splits separately.
         data: shows the Data page below the task picker, given the task's name.
-        follow: shows the page Try it; None if the task is not supported.
+        follow: shows the page Follow an input; None if the task is not supported.
         inside: shows the page Sieve, given a function that returns the step; None if the task is not supported.
         attention: shows the page Attention below its introduction.
     """
@@ -111,9 +111,21 @@ class TaskView(Generic[T]):
     curve: Curve | None = None
     picture: Picture | None = None
     accuracy: bool = True
+    more: tuple[str, ...] = ()
     follow: Callable[[Run, T, int], None] | None = None
     inside: Callable[[Run, T, Callable[[Run], int]], None] | None = None
     attention: Callable[[Run, T, int], None] = patterns.show
+
+    @property
+    def pages(self) -> tuple[str, ...]:
+        """The pages that fit such a run, by file, in reading order."""
+        follow = () if self.follow is None else ("try",)
+        return ("data", "train", *follow, "attention", self.home, *self.more, "paper")
+
+    def after(self, page: str) -> str | None:
+        """Return the page to read after another, by file; None if that page does not fit such a run."""
+        pages = (*self.pages, "train")
+        return pages[pages.index(page) + 1] if page in pages else None
 
 
 def view_of(kind: str) -> TaskView[Any]:

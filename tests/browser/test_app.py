@@ -71,9 +71,9 @@ def test_start_watch_reload_second_tab_queue_and_stop(chromium: Browser, server:
         expect(other.get_by_text("was taken out of the queue")).to_be_visible()
         expect(other.get_by_text("Training", exact=True)).to_be_visible()  # the other run is shown again
 
-        follow(page, "Inside", "Fourier")
+        follow(page, "Look inside", "Fourier")
         expect(page.locator("h1")).to_have_text("Fourier")
-        follow(page, "Learn", "Train")
+        follow(page, "Train", "Train")
         expect(page.get_by_text("Training", exact=True)).to_be_visible()
         button(page, "Stop").click()
         expect(page.get_by_text("Stopped at step")).to_be_visible()

@@ -53,7 +53,7 @@ def test_a_pair_of_the_grid_is_followed_and_the_way_back(chromium: Browser, warm
         expect(main(page).get_by_label("b", exact=True)).to_have_value(str(b))
         number(page, "b", 100)
         main(page).get_by_role("button", name=f"Follow ({a}, 100) through the network").click()
-        expect(page.locator("h1")).to_have_text("Try it")
+        expect(page.locator("h1")).to_have_text("Follow an input")
         expect(main(page).get_by_label("a", exact=True)).to_have_value(str(a))
         expect(main(page).get_by_label("b", exact=True)).to_have_value("100")
         settled(page)

@@ -102,7 +102,7 @@ def test_back_leads_to_each_page_as_it_was_left(chromium: Browser, warm: str) ->
         settled(page)
         left = page.url
         pages = page.get_by_role("navigation", name="App pages")
-        pages.get_by_role("button", name="Inside", exact=True).click()
+        pages.get_by_role("button", name="Look inside", exact=True).click()
         page.get_by_role("menuitem", name="Fourier").click()
         page.wait_for_url("**/fourier?**step=**")
         settled(page)

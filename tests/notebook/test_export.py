@@ -54,7 +54,7 @@ def test_without_a_page_all_that_show_the_run_are_exported(says):
     # attention draws no figure of long strings
     assert [line.partition(":")[0] for line in err.splitlines()] == ["try", "train", "sieve"]
     text = Path("all.html").read_text()
-    assert [f'">{title}</h1>' in text for title in ("Try it", "Sieve", "Attention")] == [True, True, False]
+    assert [f'">{title}</h1>' in text for title in ("Follow an input", "Sieve", "Attention")] == [True, True, False]
 
 
 def test_bad_input_is_one_sentence_and_writes_nothing(says):

@@ -1,4 +1,4 @@
-"""The page Try it: what it says of one input is what the library finds, for every kind of task."""
+"""The page Follow an input: what it says of one input is what the library finds, for every kind of task."""
 
 import pytest
 import sympy

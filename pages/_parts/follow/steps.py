@@ -1,4 +1,4 @@
-"""The steps of the page Try it that every task has: tokens, attention, neurons, logits, and waves over the answers."""
+"""The steps of the page Follow an input that every task has: tokens, attention, neurons, logits, and waves over the answers."""
 
 from typing import Any
 

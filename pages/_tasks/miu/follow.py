@@ -1,4 +1,4 @@
-"""The page Try it for a network that was asked which strings are theorems of the MIU puzzle."""
+"""The page Follow an input for a network that was asked which strings are theorems of the MIU puzzle."""
 
 import random
 

@@ -9,13 +9,9 @@ from pages._server.settings import LIMIT
 from pages._tasks.checks import run_of_kind
 
 
-def modular_run(shows: str) -> tuple[Run, ModularAddition]:
-    """Return the chosen run and its task.
-
-    Args:
-        shows: what the page shows, as in "This page shows ... of a network".
-    """
-    return run_of_kind(ModularAddition, f"{shows} of a network that calculates with pairs of numbers modulo p")
+def modular_run() -> tuple[Run, ModularAddition]:
+    """Return the chosen run and its task; for another task kind, offer two ways on and stop."""
+    return run_of_kind(ModularAddition, "a run on modular arithmetic")
 
 
 def all_pairs(run: Run, task: ModularAddition) -> int:

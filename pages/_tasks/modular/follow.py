@@ -1,4 +1,4 @@
-"""The page Try it for a network that calculates with pairs of numbers."""
+"""The page Follow an input for a network that calculates with pairs of numbers."""
 
 import random
 

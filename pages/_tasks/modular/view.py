@@ -55,6 +55,7 @@ def measures(task: ModularAddition, row: Row) -> list[Measure]:
 VIEW = TaskView(
     about="calculates with pairs of numbers modulo p",
     home="fourier",
+    more=("neurons", "formula", "circuits", "progress"),
     story=STORY,
     stories={"expr": OWN_FORMULA},
     main=("p", "train_fraction", "seed", "steps"),

@@ -1,4 +1,4 @@
-"""The last step of the page Try it for a network that was asked for primes: which divisor it suspects."""
+"""The last step of the page Follow an input for a network that was asked for primes: which divisor it suspects."""
 
 import streamlit as st
 

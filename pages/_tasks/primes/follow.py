@@ -1,4 +1,4 @@
-"""The page Try it for a network that was asked for primes."""
+"""The page Follow an input for a network that was asked for primes."""
 
 import random
 

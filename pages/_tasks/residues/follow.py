@@ -1,4 +1,4 @@
-"""The page Try it for a network that was asked for all residues at once."""
+"""The page Follow an input for a network that was asked for all residues at once."""
 
 import random
 
