@@ -56,7 +56,6 @@ class Primes(TaskConfig):
             "precision": "float32",  # in bfloat16, one of five seeds does not sieve by 3 within 2,000 steps
             "batch_size": 1024,
             "steps": 2000,
-            "steps_after_grok": 0,
             "warmup_steps": 30,
             "eval_every": 50,
         }

@@ -153,7 +153,7 @@ def test_a_new_kind_of_task_trains_and_is_shown(shown):
         "sieve": ["Inside at step 6."],
         "attention": ["odd? **"],
         "runs": ["parity of 4 bits", "test strings"],
-        "fourier": ["toy learns parity, and what it has learned is on the page Sieve."],
+        "fourier": ["toy learns parity."],
     }
     for page, texts in wanted.items():
         said = "\n".join(shown[page])
