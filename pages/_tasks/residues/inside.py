@@ -50,12 +50,12 @@ def active_frequencies(name: str) -> tuple[Chart, Chart]:
 
 def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot, and the frequencies over training."""
-    asked = "its two digits" if task.basis else f"$n$ modulo every prime below {task.p}"
+    asked = "its two digits" if task.control == "digits" else f"$n$ modulo every prime below {task.p}"
     write.text(
         f"The network sees the digits of $n = x_0 + {task.p} x_1$ and is asked for {asked}, all at once."
         + (
             ""
-            if task.basis
+            if task.control == "digits"
             else r" Each task is a modular addition, $x_0 + p\,x_1 \bmod q$, with the same digits and another modulus."
         )
     )
@@ -73,7 +73,7 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
             help=f"At least {ASKED:.1%} of the held-out numbers right",
         )
         write.metric(
-            "Mean over digits" if task.basis else "Mean over primes",
+            "Mean over digits" if task.control == "digits" else "Mean over primes",
             f"{mean:.1%}",
             border=True,
             help="Mean accuracy on held-out numbers over those that are trained",
