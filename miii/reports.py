@@ -88,6 +88,8 @@ def report_sieve(
 def report_residues(run: Run, step: int | None = None) -> dict[str, Any]:
     """Return the output of ``miii residues RUN --json`` for all residues; ``frequency_power`` covers every snapshot.
 
+    ``active_by_chance`` is the number of active frequencies that noise would have, by either rule.
+
     Raises:
         InputError: the run is on a different task, or has no such step.
     """
@@ -106,6 +108,7 @@ def report_residues(run: Run, step: int | None = None) -> dict[str, Any]:
         "active_frequencies": (now.nonzero()[:, 0] + 1).tolist(),
         "active_within": active.counts(active.within),
         "active_overall": active.counts(active.overall),
+        "active_by_chance": dict(zip(("within", "overall"), active.chance, strict=True)),
         "frequency_power": {str(s): power.tolist() for s, power in zip(active.steps, active.power, strict=True)},
         "heads": [list(head.to) for head in heads],
         "heads_look_at_one_digit": all(head.one_digit for head in heads),

@@ -96,7 +96,9 @@ class Residues(TaskConfig):
     @property
     def trained(self) -> tuple[str, ...]:
         """The names of the trained targets."""
-        return ("x0", "x1") if self.control == "digits" else tuple(f"mod {q}" for q in self.primes if q not in self.masked)
+        if self.control == "digits":
+            return ("x0", "x1")
+        return tuple(f"mod {q}" for q in self.primes if q not in self.masked)
 
     @property
     def description(self) -> str:

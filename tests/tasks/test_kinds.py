@@ -33,7 +33,8 @@ def test_learned():
 
 
 def test_milestones():
-    tasks = [ModularAddition(), Primes(), Residues(), Residues(control="digits"), MIU(), Frames(), Frames(predict="label")]
+    digits, labels = Residues(control="digits"), Frames(predict="label")
+    tasks = [ModularAddition(), Primes(), Residues(), digits, MIU(), Frames(), labels]
     assert [task.milestone for task in tasks] == [
         "grokked",
         "sieves by 3",

@@ -187,17 +187,44 @@ def squared_weights(model: Transformer) -> float:
 
 
 def active_frequencies(
-    power: Float[Tensor, "snapshots frequency"], together: bool = False
-) -> Int[Tensor, " snapshots"]:
-    """Count the frequencies with power above mean + 2 standard deviations in each snapshot.
+    power: Float[Tensor, "snapshots frequency"], over_time: bool = False
+) -> Bool[Tensor, "snapshots frequency"]:
+    """Mark the active frequencies of each snapshot, by one of two rules.
+
+    The rule of the preprint's text: power above the snapshot's mean + 2 standard deviations, so at most a fifth of the
+    frequencies can be active (Cantelli's inequality).
+
+    The rule of its code, ``over_time``: average each frequency's power over three snapshots, divide by its sum over
+    time, and compare with mean + 1 standard deviation of all these values. So a frequency is active when it is strong
+    for itself, however weak beside others. The code drops the first and last snapshot; here they average over two.
 
     Args:
         power: power of each frequency in the neurons, such as ``Neurons.power``.
-        together: take mean and deviation over all snapshots and frequencies, like the preprint's code; otherwise over
-            each snapshot, so at most a fifth of the frequencies can be active (Cantelli's inequality).
 
-    Source: the preprint of the paper: its text gives one rule, its code the other.
+    Source: Syrkis 2024's preprint, section 4, and ``omega_aux`` in its repository's ``paper.py``.
     """
-    deviation, mean = torch.std_mean(power.double(), dim=None if together else 1, correction=0, keepdim=True)
+    power = power.double()
+    if over_time:
+        power = torch.nn.functional.avg_pool1d(power.T, 3, stride=1, padding=1, count_include_pad=False).T
+        power = power / power.sum(0).clamp_min(torch.finfo(torch.float64).tiny)
+    deviation, mean = torch.std_mean(power, dim=None if over_time else 1, correction=0, keepdim=True)
     # by more than rounding: frequencies of equal power are not active
-    return (power > (mean + 2 * deviation) * (1 + 1e-9)).sum(1)
+    return power > (mean + _deviations(over_time) * deviation) * (1 + 1e-9)
+
+
+def active_by_chance(snapshots: int, frequencies: int, over_time: bool = False) -> float:
+    """Return how many frequencies of a snapshot a rule of ``active_frequencies`` marks in normally distributed noise.
+
+    Source: a sample's studentized deviation; its square, divided by n - 1, has a beta distribution (Thompson 1935).
+    """
+    from scipy.special import betainc  # a tenth of a second to import
+
+    n = snapshots * frequencies if over_time else frequencies
+    if n < 3 or (over_time and snapshots == 1):  # all values are equal, or equally far from the mean
+        return 0.0
+    beyond = 1 - betainc(0.5, (n - 2) / 2, min(1.0, _deviations(over_time) ** 2 / (n - 1)))
+    return float(frequencies * beyond / 2)
+
+
+def _deviations(over_time: bool) -> int:
+    return 1 if over_time else 2

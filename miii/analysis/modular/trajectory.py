@@ -117,8 +117,8 @@ class Trajectory:
         ]
         power = self.power()
         return pd.DataFrame(rows).assign(
-            active_frequencies=progress.active_frequencies(power).tolist(),
-            active_frequencies_together=progress.active_frequencies(power, together=True).tolist(),
+            active_frequencies=progress.active_frequencies(power).sum(1).tolist(),
+            active_frequencies_together=progress.active_frequencies(power, over_time=True).sum(1).tolist(),
         )
 
 

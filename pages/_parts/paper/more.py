@@ -14,7 +14,7 @@ from pages._kit.inputs import integer
 from pages._parts.compare.findings import join_names as emphasised
 from pages._parts.paper.ledger import ledger
 from pages._parts.paper.parts import available, link, link_details, report, short_table, stamp
-from pages._tasks.residues.inside import ASKED, counted
+from pages._tasks.residues.inside import ASKED, counted_by_rule
 
 ARCHITECTURES = "architectures/add-113.jsonl"
 
@@ -89,11 +89,7 @@ of its own. Right answers on held-out numbers, one modulus a row:
         stamp=stamp("residues-113"),
         alt="Active frequencies by snapshot, by both rules.",
         caption="Do active frequencies rise and fall while it learns, as the preprint reports? "
-        + "; ".join(
-            f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))}"
-            for rule, marks in (("within each step", active.within), ("over all steps together", active.overall))
-        )
-        + ".",
+        + f"{counted_by_rule(active)}.",
     )
     yes = "Yes" if found["heads_look_at_one_digit"] else "No"
     write.text(

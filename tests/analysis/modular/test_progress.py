@@ -250,12 +250,42 @@ def test_rounding_is_not_active():
     power = torch.full((2, 15), 1 / 15).double()
     power[1, 4] *= 1 + 1e-15
     assert power[1, 4] > power[1, 3]
-    assert progress.active_frequencies(power).tolist() == [0, 0]
+    for over_time in (False, True):
+        assert not progress.active_frequencies(power, over_time).any()
 
 
 def test_active_frequencies_by_both_rules():
     power = torch.full((20, 10), 0.01)
-    power[19, :4] = 1.0  # alone: mean .406, deviation .485; of all: mean .03, deviation .14
-    power[18, 0] = 0.25  # above its own snapshot's, and below that of all
-    assert progress.active_frequencies(power).tolist() == [0] * 18 + [1, 0]
-    assert progress.active_frequencies(power, together=True).tolist() == [0] * 19 + [4]
+    power[18, 0] = 0.25  # beyond its own snapshot's mean .034 + 2 deviations of .072
+    assert progress.active_frequencies(power).nonzero().tolist() == [[18, 0]]
+    # over time: smoothed over its neighbors; three of the 20 shares of this frequency are .29, all others below .055
+    assert progress.active_frequencies(power, over_time=True).nonzero().tolist() == [[17, 0], [18, 0], [19, 0]]
+    # a frequency that is always strong is active in every snapshot by the text, and never by the code
+    power = torch.full((20, 10), 0.01)
+    power[:, 3] = 1.0
+    assert progress.active_frequencies(power).sum(0).tolist() == [0, 0, 0, 20, 0, 0, 0, 0, 0, 0]
+    assert not progress.active_frequencies(power, over_time=True).any()
+
+
+def test_active_frequencies_of_the_preprints_code():
+    """Its lines, in NumPy: smooth each frequency, divide by its sum over time, compare with mean + deviation."""
+    power = torch.rand(30, 7, generator=torch.Generator().manual_seed(0)).double() ** 4
+    windows = [power[max(0, i - 1) : i + 2].numpy() for i in range(30)]
+    series = np.stack([window.mean(0) for window in windows])
+    assert np.allclose(series[1:-1, 2], np.convolve(power[:, 2], np.ones(3) / 3, mode="valid"))
+    series /= series.sum(0)
+    expected = series > series.mean() + series.std()
+    assert expected.any()
+    assert (progress.active_frequencies(power, over_time=True).numpy() == expected).all()
+
+
+def test_noise_has_the_active_frequencies_of_chance():
+    noise = torch.randn(4_000, 56, generator=torch.Generator().manual_seed(0))
+    counts = (noise > noise.mean(1, keepdim=True) + 2 * noise.std(1, correction=0, keepdim=True)).sum(1).double()
+    assert progress.active_by_chance(1, 56) == pytest.approx(counts.mean().item(), abs=0.07)
+    assert progress.active_by_chance(50, 56) == pytest.approx(1.244, abs=1e-3)  # the text's rule ignores the others
+    few = torch.randn(4_000, 3, 5, generator=torch.Generator().manual_seed(1)).flatten(1)
+    each = (few > few.mean(1, keepdim=True) + few.std(1, correction=0, keepdim=True)).sum(1).double() / 3
+    assert progress.active_by_chance(3, 5, over_time=True) == pytest.approx(each.mean().item(), abs=0.02)
+    assert progress.active_by_chance(53, 56, over_time=True) == pytest.approx(8.887, abs=1e-3)
+    assert progress.active_by_chance(1, 56, over_time=True) == progress.active_by_chance(9, 2) == 0

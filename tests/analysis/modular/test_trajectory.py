@@ -70,8 +70,8 @@ def test_frame_has_one_row_a_snapshot(measured):
     assert frame["excluded_4"].tolist() == [point.excluded_alone[4] for point in measured.points]
     power = torch.stack([point.power for point in measured.points])
     torch.testing.assert_close(measured.power(), power)
-    assert frame["active_frequencies"].tolist() == progress.active_frequencies(power).tolist()
-    assert frame["active_frequencies_together"].tolist() == progress.active_frequencies(power, True).tolist()
+    assert frame["active_frequencies"].tolist() == progress.active_frequencies(power).sum(1).tolist()
+    assert frame["active_frequencies_together"].tolist() == progress.active_frequencies(power, True).sum(1).tolist()
     assert frame.notna().all(axis=None)
 
 
