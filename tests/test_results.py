@@ -77,8 +77,8 @@ def test_the_difference_of_two_reports_is_seen():
 def test_addition_is_asymmetric_and_its_logits_independent_of_the_distance():
     found = runs.open(HOME / "add-113").report
     assert found["gradient_symmetricity_error"] == pytest.approx(0.0065, abs=5e-4)  # with 512 triples, .018
-    # .0965 over 49,152 other triples
-    assert found["gradient_symmetricity"] == pytest.approx(0.0965, abs=3 * found["gradient_symmetricity_error"])
+    # .0953 over 49,152 other triples
+    assert found["gradient_symmetricity"] == pytest.approx(0.0953, abs=3 * found["gradient_symmetricity_error"])
     assert found["distance_irrelevance"] == pytest.approx(0.9326, abs=5e-4)  # of raw logits; of centered ones, .9209
 
 
