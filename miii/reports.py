@@ -47,7 +47,7 @@ def report_sieve(
     if isinstance(config, Primes):
         depth = sieve.depth(model, task, config)
         moduli, seen = sieve.moduli_to_test(config, depth)
-        values |= {"label_only": config.label_only} | depth.to_json()
+        values |= {"label_only": config.label_only} | depth.to_json() | baselines(model, task, config)
     questions = ("base", *map(str, seen)) if isinstance(config, Primes) else ("3",)
     if not model.config.plain:  # circuits need additive parts
         questions = ()
@@ -75,13 +75,27 @@ def report_sieve(
         "probe_r2": r2,
         "digit_variance_explained": {str(a.q): finite(a.variance_explained) for a in added},
         "digit_variance_chance": {str(a.q): finite(a.explained.chance) for a in added},
-        "interchange_accuracy": {str(a.q): finite(a.interchange.accuracy) for a in added},
-        "interchange_control": {str(a.q): finite(a.interchange.control) for a in added},
+        "interchange_accuracy": {str(a.q): a.interchange and finite(a.interchange.accuracy) for a in added},
+        "interchange_control": {str(a.q): a.interchange and finite(a.interchange.control) for a in added},
+        "interchange_rest": {str(a.q): a.interchange and finite(a.interchange.rest) for a in added},
         "steering_accuracy": {str(a.q): finite(a.steering.accuracy) for a in added},
         "steering_control": {str(a.q): finite(a.steering.control) for a in added},
         "generalization": {str(q): each.to_json() for q, each in unseen.items()},
         "circuits": circuits,
         "verdict": sieve.verdict(added) if added or sieve.can_split(model) else "cannot be split by digits",
+    }
+
+
+def baselines(model: Transformer, task: Task, config: Primes) -> dict[str, Any]:
+    """Return what the depth of a sieve is read beside: ``count_table``, and ``auc_by_length`` with text as keys.
+
+    Raises:
+        InputError: a logit is not finite.
+    """
+    table, by_length = sieve.count_table(task, config), sieve.auc_by_length(model, task, config)
+    return {
+        "count_table": table and table.to_json(),
+        "auc_by_length": {str(k): {str(q): finite(auc) for q, auc in aucs.items()} for k, aucs in by_length.items()},
     }
 
 

@@ -28,6 +28,7 @@ def anew(run):
     if run.name in DEPTH_ALONE:
         config = run.config.task
         found = sieve.depth(run.model(), run.task(), config).to_json()
+        found |= reports.baselines(run.model(), run.task(), config)
         return {"step": run.steps[-1], "label_only": config.label_only} | found
     shuffled = HOME / f"{run.name}-shuffled"
     return reports.report_sieve(run, shuffled=runs.open(shuffled) if shuffled.exists() else None)
@@ -72,6 +73,22 @@ def test_the_difference_of_two_reports_is_seen():
     assert differences({"a": [1.0, [0.5]]}, {"a": [1.0, [0.51]]}) == [".a.1.0: 0.5 and 0.51"]
     assert differences({"a": [1.0]}, {"a": [1.0, 2.0]})
     assert differences({"a": None}, {"a": float("nan")}) == []
+
+
+def test_a_table_of_counts_and_last_digits_does_as_well_as_the_network():
+    run = runs.open(HOME / "primes-10")
+    table = sieve.count_table(run.task(), run.config.task)
+    assert (table.q, table.cells) == (3, 150)  # 15 count vectors of four digits, ten last digits
+    assert table.roc_auc == pytest.approx(0.905, abs=CLOSE)
+    assert run.report["roc_auc"] == pytest.approx(table.roc_auc, abs=0.01)
+
+
+def test_the_plane_of_residues_and_nothing_else_decides():
+    run = runs.open(HOME / "primes-10")
+    of_3, of_11 = sieve.measure_addition(run.model(), run.task(), run.config.task, (3, 11), (3,))
+    assert of_3.interchange.accuracy > 0.95
+    assert of_3.interchange.rest < 0.02
+    assert of_11.interchange is None
 
 
 def test_addition_is_asymmetric_and_its_logits_independent_of_the_distance():
