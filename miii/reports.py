@@ -148,7 +148,8 @@ def report_rollout(run: Run, step: int | None = None, ahead: int | None = None) 
     """Return the output of ``miii rollout RUN --json``: scores by frame of the network, an untrained one, and a copy.
 
     ``held_out`` has the scores on all held-out sequences given the true frames, ``by_carries`` the share of correct
-    integers one frame ahead by number of carries, ``context`` the scores of predicting from context alone.
+    integers one frame ahead of all held-out first frames, by number of carries, ``context`` the scores of predicting
+    from context alone.
 
     Raises:
         InputError: as ``rollout.roll``, or the run has no such step.
@@ -165,7 +166,7 @@ def report_rollout(run: Run, step: int | None = None, ahead: int | None = None) 
         "sequences": len(first),
         "held_out": rollout.held_out(model, task),
         "context": rollout.auc_from_context(task, config.base),
-        "by_carries": rollout.by_carries(rolled, first, steps),
+        "by_carries": rollout.by_carries(model, config),
         "rollout": rollout.scores(rolled),
         "untrained": rollout.scores(rollout.roll(untrained, config, first, steps, ahead)),
         "copy": rollout.copied(rolled, first).tolist(),
