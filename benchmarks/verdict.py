@@ -60,6 +60,8 @@ def _one(name: str, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _goals(reports: list[dict[str, Any]], which: str) -> list[Row]:
+    from miii.analysis.modular import verdict
+
     n = len(reports)
     rows = [
         Row(

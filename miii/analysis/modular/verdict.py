@@ -17,7 +17,7 @@ ARGMAX_AGREEMENT = 0.99
 STEERING_ACCURACY = 0.9
 STEERING_MINIMUM = 0.85
 STEERING_CONTROL = 0.95
-#: The goal for the variance explained, as in Nanda et al. 2023, section 4.4; the verdict asks for less.
+#: The goal for the variance explained, as in Nanda et al. 2023, section 4; the verdict asks for less.
 GOAL = 0.95
 #: Bounds of the verdict "memorized": at least this training accuracy, and less than this test accuracy.
 TRAINED = 0.99

@@ -1,5 +1,7 @@
 """Sections 4.4 and 4.5 of the paper: other questions about numbers, other networks, and what is reached of all of it."""
 
+from typing import Any
+
 import streamlit as st
 
 import miii
@@ -113,10 +115,16 @@ far to go, the integer that comes then, and its label. Left alone, it writes on.
     ahead = found["rollout"]
     write.caption(
         f"Of {found['sequences']:,} first integers that no training sequence has, it writes {ahead[0]['integers']:.1%} right one frame ahead, and "
-        f"{ahead[-1]['integers']:.1%} {ahead[-1]['ahead']} ahead: it adds, carries included. Of labels it knows the last digit only: ROC AUC {held['auc']:.3f}, where the last digit alone gives {context['digit']:.3f}; beyond the last digit "
+        f"{ahead[-1]['integers']:.1%} {ahead[-1]['ahead']} ahead: it adds, carries included{_carried(found)}. Of labels it knows the last digit only: ROC AUC {held['auc']:.3f}, where the last digit alone gives {context['digit']:.3f}; beyond the last digit "
         f"{held['auc_coprime']:.3f}, where the labels before would give {context['labels_coprime']:.3f}."
     )
     link_details("frames", run="frames-10")
+
+
+def _carried(found: dict[str, Any]) -> str:
+    """The hardest sums: over all held-out first frames with the most carries."""
+    most = found["by_carries"][-1]
+    return f" (with {most['carries']}, {most['integers']:.1%} of {most['sequences']:,})"
 
 
 @st.fragment
