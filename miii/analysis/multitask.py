@@ -93,8 +93,8 @@ class Active:
     @property
     def chance(self) -> tuple[float, float]:
         """The number of active frequencies of a step if power were noise: ``within``, ``overall``."""
-        within, overall = (active_by_chance(*self.power.shape, over_time) for over_time in (False, True))
-        return within, overall
+        snapshots, frequencies = self.power.shape
+        return active_by_chance(snapshots, frequencies), active_by_chance(snapshots, frequencies, over_time=True)
 
 
 def active(power_by_step: Mapping[int, Float[Tensor, " frequency"]]) -> Active:
