@@ -56,6 +56,7 @@ def claim(config: RunConfig) -> dict[str, Any]:
     model.load_state_dict(last.weights)
     model.requires_grad_(False)
     (added,) = sieve.measure_addition(model, task, config.task, (3,))
+    assert added.interchange is not None
     untrained = training.build_model(config, task).requires_grad_(False)
     values = {
         "seed": config.task.seed,

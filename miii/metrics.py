@@ -18,8 +18,11 @@ def cross_entropy(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor
 def stablemax(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
     """Return the StableMax cross-entropy, with s(x) = x + 1 for x >= 0, else 1 / (1 - x), in place of exp.
 
-    Source: Prieto et al. 2025 (arXiv 2501.04697), section 4.1.
+    Computed in float64, in training too; in the precision of the logits on devices without float64 (MPS).
+
+    Source: Prieto et al. 2025 (arXiv 2501.04697), section 4.1; float64 as in their code.
     """
+    logits = logits if logits.device.type == "mps" else logits.double()
     size = torch.where(logits >= 0, logits.clamp(min=0).log1p(), -(-logits.clamp(max=0)).log1p())
     return torch.logsumexp(size, dim=-1) - size.gather(-1, labels[:, None])[:, 0]
 
@@ -34,7 +37,7 @@ def squared(logits: Float[Tensor, "batch d_vocab_out"], labels: Int[Tensor, " ba
 
 LossName = Literal["cross-entropy", "stablemax", "squared"]
 
-#: Per-example losses, in the precision of the logits.
+#: Per-example losses, in the precision of the logits; StableMax in float64.
 LOSSES: dict[LossName, Callable[[Tensor, Tensor], Tensor]] = {
     "cross-entropy": lambda logits, labels: F.cross_entropy(logits, labels, reduction="none"),
     "stablemax": stablemax,

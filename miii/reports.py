@@ -47,7 +47,7 @@ def report_sieve(
     if isinstance(config, Primes):
         depth = sieve.depth(model, task, config)
         moduli, seen = sieve.moduli_to_test(config, depth)
-        values |= {"label_only": config.label_only} | depth.to_json()
+        values |= {"label_only": config.label_only} | depth.to_json() | baselines(model, task, config)
     questions = ("base", *map(str, seen)) if isinstance(config, Primes) else ("3",)
     if not model.config.plain:  # circuits need additive parts
         questions = ()
@@ -76,8 +76,9 @@ def report_sieve(
         "block_of_sum": {str(a.q): a.layer for a in added},
         "digit_variance_explained": {str(a.q): finite(a.variance_explained) for a in added},
         "digit_variance_chance": {str(a.q): finite(a.explained.chance) for a in added},
-        "interchange_accuracy": {str(a.q): finite(a.interchange.accuracy) for a in added},
-        "interchange_control": {str(a.q): finite(a.interchange.control) for a in added},
+        "interchange_accuracy": {str(a.q): a.interchange and finite(a.interchange.accuracy) for a in added},
+        "interchange_control": {str(a.q): a.interchange and finite(a.interchange.control) for a in added},
+        "interchange_rest": {str(a.q): a.interchange and finite(a.interchange.rest) for a in added},
         "steering_accuracy": {str(a.q): finite(a.steering.accuracy) for a in added},
         "steering_control": {str(a.q): finite(a.steering.control) for a in added},
         "generalization": {str(q): each.to_json() for q, each in unseen.items()},
@@ -86,8 +87,23 @@ def report_sieve(
     }
 
 
+def baselines(model: Transformer, task: Task, config: Primes) -> dict[str, Any]:
+    """Return what the depth of a sieve is read beside: ``count_table``, and ``auc_by_length`` with text as keys.
+
+    Raises:
+        InputError: a logit is not finite.
+    """
+    table, by_length = sieve.count_table(task, config), sieve.auc_by_length(model, task, config)
+    return {
+        "count_table": table and table.to_json(),
+        "auc_by_length": {str(k): {str(q): finite(auc) for q, auc in aucs.items()} for k, aucs in by_length.items()},
+    }
+
+
 def report_residues(run: Run, step: int | None = None) -> dict[str, Any]:
     """Return the output of ``miii residues RUN --json`` for all residues; ``frequency_power`` covers every snapshot.
+
+    ``active_by_chance`` is the number of active frequencies that noise would have, by either rule.
 
     Raises:
         InputError: the run is on a different task, or has no such step.
@@ -107,6 +123,7 @@ def report_residues(run: Run, step: int | None = None) -> dict[str, Any]:
         "active_frequencies": (now.nonzero()[:, 0] + 1).tolist(),
         "active_within": active.counts(active.within),
         "active_overall": active.counts(active.overall),
+        "active_by_chance": dict(zip(("within", "overall"), active.chance, strict=True)),
         "frequency_power": {str(s): power.tolist() for s, power in zip(active.steps, active.power, strict=True)},
         "heads": [list(head.to) for head in heads],
         "heads_look_at_one_digit": all(head.one_digit for head in heads),
@@ -132,7 +149,8 @@ def report_rollout(run: Run, step: int | None = None, ahead: int | None = None) 
     """Return the output of ``miii rollout RUN --json``: scores by frame of the network, an untrained one, and a copy.
 
     ``held_out`` has the scores on all held-out sequences given the true frames, ``by_carries`` the share of correct
-    integers one frame ahead by number of carries, ``context`` the scores of predicting from context alone.
+    integers one frame ahead of all held-out first frames, by number of carries, ``context`` the scores of predicting
+    from context alone.
 
     Raises:
         InputError: as ``rollout.roll``, or the run has no such step.
@@ -149,7 +167,7 @@ def report_rollout(run: Run, step: int | None = None, ahead: int | None = None) 
         "sequences": len(first),
         "held_out": rollout.held_out(model, task),
         "context": rollout.auc_from_context(task, config.base),
-        "by_carries": rollout.by_carries(rolled, first, steps),
+        "by_carries": rollout.by_carries(model, config),
         "rollout": rollout.scores(rolled),
         "untrained": rollout.scores(rollout.roll(untrained, config, first, steps, ahead)),
         "copy": rollout.copied(rolled, first).tolist(),

@@ -147,7 +147,8 @@ else:
         ahead=ahead,
         alt="By frames ahead: share of integers right, and area under the ROC curve of labels.",
         caption="The controls are the same network before training, and a copy of the first frame. Labels are scored on integers "
-        "that no training sequence has; after its own frames, on the integer that the network wrote.",
+        "that no training sequence has; after its own frames, on the integer that the network wrote. "
+        f"{far['seen']:.0%} of the integers {ahead} ahead are in training sequences.",
     )
     cell(
         one_ahead,
@@ -155,7 +156,9 @@ else:
         step=step,
         ahead=ahead,
         alt="One frame ahead: digits right by place, and integers right by the number of carries.",
-        caption="High digits are right by repeating, unless a carry reaches them: the test of adding is the right-hand side.",
+        caption="High digits are right by repeating, unless a carry reaches them: the test of adding is the right-hand side, over all "
+        + ", ".join(f"{row['sequences']:,} held-out sequences with {row['carries']}" for row in report["by_carries"])
+        + " carries.",
     )
 
 write.header("Steps and slots", anchor="places")

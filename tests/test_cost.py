@@ -22,7 +22,7 @@ def test_sizes_match_the_built_tasks():
         miii.Primes(low=100, high=10**6, sample=300, leading_zeros=False),
         miii.Frames(low=100, high=400, frames=3, largest_step=2, predict="label"),
         miii.MIU(longest=5, longest_test=9, n=200),
-        miii.Residues(p=7, basis=True),
+        miii.Residues(p=7, control="digits"),
     ]
     for task in tasks:
         built, sizes = task.build(), task.sizes

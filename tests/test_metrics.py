@@ -71,6 +71,14 @@ def test_stablemax_is_its_definition():
     )
 
 
+def test_stablemax_is_float64_in_training():
+    """As in the authors' code: float32 absorbs the wrong answers beside 1e8 and returns a loss of 0."""
+    logits = torch.tensor([[1e8, -1e8, -1e8]])
+    loss = metrics.LOSSES["stablemax"](logits, torch.tensor([0]))
+    assert loss.dtype is torch.float64
+    assert loss.item() == pytest.approx(2e-16, rel=0.2)
+
+
 def test_stablemax_has_finite_gradients_where_softmax_saturates():
     logits = torch.tensor([[1e6, -1e6, 0.0]], requires_grad=True)
     metrics.stablemax(logits, torch.tensor([1])).sum().backward()

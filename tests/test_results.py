@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from miii import reports, runs, tasks
-from miii.analysis import sieve
+from miii.analysis import rollout, sieve
 from miii.analysis.modular import verdict
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +28,7 @@ def anew(run):
     if run.name in DEPTH_ALONE:
         config = run.config.task
         found = sieve.depth(run.model(), run.task(), config).to_json()
+        found |= reports.baselines(run.model(), run.task(), config)
         return {"step": run.steps[-1], "label_only": config.label_only} | found
     shuffled = HOME / f"{run.name}-shuffled"
     return reports.report_sieve(run, shuffled=runs.open(shuffled) if shuffled.exists() else None)
@@ -72,6 +73,41 @@ def test_the_difference_of_two_reports_is_seen():
     assert differences({"a": [1.0, [0.5]]}, {"a": [1.0, [0.51]]}) == [".a.1.0: 0.5 and 0.51"]
     assert differences({"a": [1.0]}, {"a": [1.0, 2.0]})
     assert differences({"a": None}, {"a": float("nan")}) == []
+
+
+def test_a_table_of_counts_and_last_digits_does_as_well_as_the_network():
+    run = runs.open(HOME / "primes-10")
+    table = sieve.count_table(run.task(), run.config.task)
+    assert (table.q, table.cells) == (3, 150)  # 15 count vectors of four digits, ten last digits
+    assert table.roc_auc == pytest.approx(0.905, abs=CLOSE)
+    assert run.report["roc_auc"] == pytest.approx(table.roc_auc, abs=0.01)
+
+
+def test_the_plane_of_residues_and_nothing_else_decides():
+    run = runs.open(HOME / "primes-10")
+    of_3, of_11 = sieve.measure_addition(run.model(), run.task(), run.config.task, (3, 11), (3,))
+    assert of_3.interchange.accuracy > 0.95
+    assert of_3.interchange.rest < 0.02
+    assert of_11.interchange is None
+
+
+def test_frames_carry_three_digits_over_all_held_out_sequences():
+    """The share of a shipped run is close to .95; a sample of 1,000 has two such sequences and says nothing."""
+    run = runs.open(HOME / "frames-10")
+    thrice = rollout.by_carries(run.model(), run.config.task)[-1]
+    assert (thrice["carries"], thrice["sequences"]) == (3, 153)
+    assert 0.8 < thrice["integers"] <= 1
+    for ahead, seen in ((3, 0), (10, 0.163), (30, 0.437)):
+        first, step = rollout.starts(run.config.task, ahead)
+        assert (~rollout.unseen(run.config.task, first + ahead * step)).mean() == pytest.approx(seen, abs=1e-6)
+
+
+def test_addition_is_asymmetric_and_its_logits_independent_of_the_distance():
+    found = runs.open(HOME / "add-113").report
+    assert found["gradient_symmetricity_error"] == pytest.approx(0.0065, abs=5e-4)  # with 512 triples, .018
+    # .0953 over 49,152 other triples
+    assert found["gradient_symmetricity"] == pytest.approx(0.0953, abs=3 * found["gradient_symmetricity_error"])
+    assert found["distance_irrelevance"] == pytest.approx(0.9326, abs=5e-4)  # of raw logits; of centered ones, .9209
 
 
 @pytest.mark.parametrize("folder", SEEDS, ids=lambda folder: folder.name)

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from miii.analysis.activations import collect, last_logits
 from miii.analysis.modular.fourier import basis, frequency_of
+from miii.analysis.modular.progress import active_by_chance, active_frequencies
 from miii.errors import InputError
 from miii.model.tap import sites
 from miii.model.transformer import Transformer
 from miii.tasks import Residues, Task
 from miii.training.evaluation import evaluated
 
-DEVIATIONS = 2.0  #: a frequency is active if its power is this many standard deviations above the mean
 ONE_DIGIT = 0.9  #: a head looks at one digit if that digit gets this share of its attention to digits
 
 
@@ -72,13 +72,13 @@ def frequency_power(model: Transformer, task: Task, p: int) -> Float[Tensor, " f
 
 @dataclass(frozen=True)
 class Active:
-    """The active frequencies of each step: power above mean + 2 standard deviations, by two rules.
+    """The active frequencies of each step, by both rules of ``progress.active_frequencies``.
 
     Attributes:
-        within: mean and deviation over the step's own frequencies; at most a fifth of them can be active.
-        overall: mean and deviation over all steps and frequencies.
+        within: the rule of the preprint's text, within each step.
+        overall: the rule of its code, over all steps.
 
-    Source: Syrkis 2024's preprint: its text states the first rule, its code and its counts use the second.
+    Source: Syrkis 2024's preprint.
     """
 
     steps: tuple[int, ...]
@@ -90,6 +90,12 @@ class Active:
         """Return the number of active frequencies at each step, by one rule."""
         return {str(step): int(count) for step, count in zip(self.steps, marks.sum(1), strict=True)}
 
+    @property
+    def chance(self) -> tuple[float, float]:
+        """The number of active frequencies of a step if power were noise: ``within``, ``overall``."""
+        snapshots, frequencies = self.power.shape
+        return active_by_chance(snapshots, frequencies), active_by_chance(snapshots, frequencies, over_time=True)
+
 
 def active(power_by_step: Mapping[int, Float[Tensor, " frequency"]]) -> Active:
     """Mark the active frequencies of each step by both rules.
@@ -98,9 +104,7 @@ def active(power_by_step: Mapping[int, Float[Tensor, " frequency"]]) -> Active:
     """
     steps = sorted(power_by_step)
     power = torch.stack([power_by_step[step] for step in steps])
-    within = power > power.mean(1, keepdim=True) + DEVIATIONS * power.std(1, correction=0, keepdim=True)
-    overall = power > power.mean() + DEVIATIONS * power.std(correction=0)
-    return Active(tuple(steps), power, within, overall)
+    return Active(tuple(steps), power, active_frequencies(power), active_frequencies(power, over_time=True))
 
 
 @dataclass(frozen=True)

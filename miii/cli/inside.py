@@ -13,6 +13,7 @@ from miii.cli.printing import Json, RunName, Step, parts, print_values
 from miii.errors import InputError
 
 Method = Annotated[str, tyro.conf.arg(help="how edges are scored", metavar="{" + ",".join(circuits.METHODS) + "}")]
+Save = Annotated[bool, tyro.conf.arg(help="save the last snapshot's report in the run's folder")]
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Analyze:
 
     run: RunName
     step: Step = None
+    save: Save = False
     json: Json = False
 
 
@@ -62,7 +64,7 @@ class Residues:
     shuffled: Annotated[
         str | None, tyro.conf.arg(help="run with shuffled labels, as a control for the probes", metavar="RUN")
     ] = None
-    save: Annotated[bool, tyro.conf.arg(help="save the last snapshot's report in the run's folder")] = False
+    save: Save = False
     json: Json = False
 
 
@@ -76,7 +78,7 @@ class Rollout:
         int | None,
         tyro.conf.arg(help="frames to generate [as in a sequence]", metavar="INT", help_behavior_hint=""),
     ] = None
-    save: Annotated[bool, tyro.conf.arg(help="save the last snapshot's report in the run's folder")] = False
+    save: Save = False
     json: Json = False
 
 
@@ -134,12 +136,19 @@ def run_residues(args: Residues) -> int:
 
 
 def run_analyze(args: Analyze) -> int:
-    """Print the report."""
+    """Print the report.
+
+    Raises:
+        InputError: ``save`` with a ``step``, or a run on another task.
+    """
     run = runs.open(args.run)
+    _check_save(args.save, args.step)
     _modular(run)
     model, task = run.model(args.step), run.task()
-    report = verdict.analyze(model, task).to_json()
-    _print(_where(run, args.step) | report, args.json, fourier.model_choice(model, grid.modulus(task)).why_none)
+    report = _where(run, args.step) | verdict.analyze(model, task).to_json()
+    if args.save:
+        runs.save_report(run, report)
+    _print(report, args.json, fourier.model_choice(model, grid.modulus(task)).why_none)
     return 0
 
 

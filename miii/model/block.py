@@ -160,7 +160,7 @@ class Block(Declared):
         return add_bias(out, getattr(self, f"b_{which}"))
 
     def values(self, stream: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows head d_head"]:
-        """Return the values; without projections, the stream split into heads."""
+        """Return the values; without projections, the stream split into heads (in layer 0 too: see ``BLOCKS``)."""
         return self.heads(stream, "V") if self.wiring.projections else stream.unflatten(-1, self.head_shape)
 
     def _read(self, name: str, resid: Tensor, tap: Tap) -> Tensor:

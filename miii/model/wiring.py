@@ -42,6 +42,9 @@ class Wiring:
 
 #: The blocks. Vaswani et al. 2017 (arXiv 1706.03762), section 3.1; Xiong et al. 2020 (arXiv 2002.04745); Nanda et al.
 #: 2023 (arXiv 2301.05217), appendix A; He et al. 2023 (arXiv 2302.10322); He and Hofmann 2023 (arXiv 2311.01906).
+#: ``sas`` and ``sas-p`` deviate from the authors' code (bobby-he/simplified_transformers) in two points. There, the
+#: first layer keeps trainable values; here every layer goes without, so a network of one layer has no values at all.
+#: There, the gains of all branches can be trained, skips included; here that of the MLP, and in ``sas-p`` the mixer's.
 BLOCKS: dict[BlockName, Wiring] = {
     "plain": Wiring("attention and neurons, each added; no norm"),
     "vaswani": Wiring("each sum is normalized (post-norm)", norm="post", norm_kind="layer"),

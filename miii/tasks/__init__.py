@@ -13,16 +13,21 @@ from miii.tasks.residues import Residues
 from miii.tasks.task import Target, Task, TaskConfig
 
 
-def _with_kind(value: Any) -> Any:
-    # configs of version 0.1.0 have no kind for modular arithmetic
-    return {"kind": "modular", **value} if isinstance(value, Mapping) else value
+def _current(value: Any) -> Any:
+    """Return a config in today's fields: version 0.1.0 has no kind for addition, and ``basis`` was a control's name."""
+    if not isinstance(value, Mapping):
+        return value
+    value = {"kind": "modular", **value}
+    if value["kind"] == "residues" and isinstance(value.get("basis"), bool):
+        value["control"] = "digits" if value.pop("basis") else "none"
+    return value
 
 
 #: Any task config, discriminated by ``kind``. This is the only list of kinds; a missing kind means modular.
 AnyTask = Annotated[
     ModularAddition | Primes | Residues | MIU | Frames,
     Field(discriminator="kind"),
-    BeforeValidator(_with_kind),
+    BeforeValidator(_current),
 ]
 
 #: Task kinds by name; each config builds a ``Task``.

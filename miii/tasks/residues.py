@@ -20,8 +20,11 @@ from miii.tasks.task import GROKKED, Sizes, Target, Task, TaskConfig, mask_of, n
 class Residues(TaskConfig):
     """n = x0 + p x1 as the tokens ``x0 x1 =``, with n mod q as targets for every prime q < p, all at once.
 
-    The loss of a target with q classes is divided by log q. ``masked`` targets are evaluated but not trained. ``basis``
-    is the control: the same tokens, with the two digits as targets.
+    The loss of a target with q classes is divided by log q. ``masked`` targets are evaluated but not trained.
+
+    There are two controls on the same tokens and split. ``shuffled`` gives each number the residues of another number,
+    drawn at random, so there is nothing to learn: the preprint's T_basis. ``digits`` asks for the two digits, without
+    a modulus.
 
     Raises:
         InputError: no prime is below ``p``, a masked number is not a target, or a split is empty.
@@ -57,7 +60,10 @@ class Residues(TaskConfig):
     p: int = Field(113, ge=3, le=257, description="base of the two digits; every prime below it is a target")
     train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the p^2 numbers used for training")
     masked: Primelist = Field((), description="primes that are not trained, such as 2,3,5,7")
-    basis: bool = Field(False, description="control: the two digits are the targets")
+    control: Literal["none", "shuffled", "digits"] = Field(
+        "none",
+        description="shuffled: labels in random order, with nothing to learn; digits: the two digits are the targets",
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
 
     @model_validator(mode="after")
@@ -67,8 +73,8 @@ class Residues(TaskConfig):
                 f"train_fraction must leave at least one of the {self.p**2} numbers on each side "
                 f"(got {self.train_fraction}, which trains on {self.n_train})."
             )
-        if self.basis and self.masked:
-            raise InputError(f"masked must be none where basis is true (got {','.join(map(str, self.masked))}).")
+        if self.control == "digits" and self.masked:
+            raise InputError(f"masked must be none where control is digits (got {','.join(map(str, self.masked))}).")
         primes = self.primes
         for q in self.masked:
             if q not in primes:
@@ -79,8 +85,8 @@ class Residues(TaskConfig):
 
     @property
     def primes(self) -> tuple[int, ...]:
-        """The moduli, ascending; for the control, the base of its digits."""
-        return (self.p, self.p) if self.basis else numbers.primes_below(self.p)
+        """The moduli, ascending; for the control ``digits``, the base of each digit."""
+        return (self.p, self.p) if self.control == "digits" else numbers.primes_below(self.p)
 
     @property
     def sizes(self) -> Sizes:
@@ -90,17 +96,22 @@ class Residues(TaskConfig):
     @property
     def trained(self) -> tuple[str, ...]:
         """The names of the trained targets."""
-        return ("x0", "x1") if self.basis else tuple(f"mod {q}" for q in self.primes if q not in self.masked)
+        if self.control == "digits":
+            return ("x0", "x1")
+        return tuple(f"mod {q}" for q in self.primes if q not in self.masked)
 
     @property
     def description(self) -> str:
         """The question and its base."""
-        return f"residues modulo every prime below {self.p}"
+        if self.control == "digits":
+            return f"the two digits in base {self.p}"
+        asked = f"residues modulo every prime below {self.p}"
+        return f"{asked}, labels in random order" if self.control == "shuffled" else asked
 
     @property
     def milestone(self) -> str:
         """All trained targets."""
-        return "answers both digits" if self.basis else "answers every residue"
+        return "answers both digits" if self.control == "digits" else "answers every residue"
 
     @property
     def n_train(self) -> int:
@@ -110,18 +121,19 @@ class Residues(TaskConfig):
     @property
     def name(self) -> str:
         """A short name for titles and folders, such as ``residues-113``."""
-        return f"{'basis' if self.basis else 'residues'}-{self.p}"
+        return f"residues-{self.p}{'' if self.control == 'none' else f'-{self.control}'}"
 
     def build(self) -> Task:
-        """Build the numbers, ascending: tokens [p^2, 3]; fact ``n``."""
+        """Build the numbers, ascending: tokens [p^2, 3]; fact ``n``. A shuffled label belongs to another number."""
         n = torch.arange(self.p**2)
         digits = n % self.p, n // self.p
         generator = torch.Generator().manual_seed(self.seed)
         order = torch.randperm(len(n), generator=generator)
-        if self.basis:
+        if self.control == "digits":
             labels = [(f"x{i}", self.p, digit) for i, digit in enumerate(digits)]
         else:
-            labels = [(f"mod {q}", q, n % q) for q in self.primes]
+            of = n[torch.randperm(len(n), generator=generator)] if self.control == "shuffled" else n
+            labels = [(f"mod {q}", q, of % q) for q in self.primes]
         targets = [Target(name, q, answer, 0.0 if q in self.masked else 1 / math.log(q)) for name, q, answer in labels]
         return Task(
             tokens=torch.stack([*digits, torch.full_like(n, self.p)], dim=1),
@@ -157,4 +169,4 @@ class Residues(TaskConfig):
     def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
         """Return the mean accuracy over trained targets; ``test_accuracy`` requires all residues correct."""
         each = [row.get(f"accuracy_{name.removeprefix('mod ')}", math.nan) for name in self.trained]
-        return statistics.fmean(each), "mean over digits" if self.basis else "mean over primes"
+        return statistics.fmean(each), "mean over digits" if self.control == "digits" else "mean over primes"

@@ -7,6 +7,7 @@ import torch
 import miii
 from miii import reports, runs
 from miii.analysis import multitask
+from miii.analysis.modular import progress
 from miii.model.config import ModelConfig
 from miii.training import build_model, train
 
@@ -80,18 +81,16 @@ def test_zero_neurons_have_no_power(planted, model):
 
 
 def test_active_frequencies_by_both_rules():
-    even = torch.full((20,), 1.0, dtype=torch.float64)
-    peak = even.clone()
-    peak[3] = 9.0
-    high = even * 3
-    high[7] = 9.0
-    power = torch.stack([even, peak, high])
-    found = multitask.active(dict(zip((0, 10, 20), power, strict=True)))
-    assert found.counts(found.within) == {"0": 0, "10": 1, "20": 1}
-    assert found.within[1].nonzero().tolist() == [[3]]
-    bound = power.mean() + 2 * power.std(correction=0)
-    assert torch.equal(found.overall, power > bound)
-    assert found.counts(found.overall) == {"0": 0, "10": 1, "20": 1}
+    power = torch.full((4, 20), 1.0, dtype=torch.float64)
+    power[2, 3] = power[3, 3] = 9.0
+    found = multitask.active(dict(zip((20, 0, 10, 30), power, strict=True)))  # in any order
+    assert found.steps == (0, 10, 20, 30)
+    assert found.counts(found.within) == {"0": 0, "10": 1, "20": 0, "30": 1}
+    assert torch.equal(found.overall, progress.active_frequencies(found.power, over_time=True))
+    assert found.overall.any()
+    chances = progress.active_by_chance(4, 20), progress.active_by_chance(4, 20, over_time=True)
+    assert found.chance == chances
+    assert chances[0] != chances[1]
 
 
 def test_uniform_attention_is_not_one_digit(model):
@@ -130,6 +129,7 @@ def test_report_matches_the_functions(config, tmp_path):
     assert report["frequency_power"] == power
     assert set(report["active_within"]) == set(report["active_overall"]) == set(power)
     assert len(report["active_frequencies"]) == report["active_within"]["4"]
+    assert report["active_by_chance"]["within"] == progress.active_by_chance(len(power), P // 2)
     first = reports.report_residues(run, step=0)
     assert first["step"] == 0
     assert first["accuracy"] == multitask.accuracies(run.model(0), task)

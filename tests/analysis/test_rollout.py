@@ -1,5 +1,7 @@
 """Roll-outs of stand-ins that add by the rule, or wrongly on purpose, counted by hand."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import sympy
@@ -8,6 +10,7 @@ import torch
 import miii
 from miii import reports, runs
 from miii.analysis import rollout
+from miii.tasks import frames
 from miii.training import build_model, train
 
 TASK = miii.Frames(low=100, high=999, frames=3, largest_step=4)
@@ -98,11 +101,25 @@ def test_scores_by_hand():
     for i, row in enumerate((one, two)):
         prime = [bool(sympy.isprime(n)) for n in rolled.n[fresh[:, i], i]]
         assert row["composite"] == (1 - np.mean(prime) if prime else None) == row["label_accuracy_true"]
-    carried = rollout.by_carries(rolled, FIRST, STEP)
-    assert carried == [
-        {"carries": 0, "sequences": 3, "integers": 1.0},
-        {"carries": 1, "sequences": 1, "integers": 0.0},
-    ]
+    assert [row["seen"] for row in (one, two)] == (1 - fresh.mean(0)).tolist()
+
+
+def test_carries_are_counted_over_all_held_out_sequences():
+    by_rule = adder(forgets_carry=True)
+
+    def everywhere(tokens):
+        ends = range(TASK.frame + 1, tokens.shape[1])  # the digits of the second frame
+        digits = [by_rule(tokens[:, :end], at=slice(-1, None)) for end in ends]
+        return torch.cat([torch.zeros(len(tokens), TASK.frame, len(TASK.token_names)), *digits, digits[-1]], dim=1)
+
+    found = rollout.by_carries(everywhere, TASK)
+    first, step, train = frames.parts(TASK)
+    held = [(n, d) for n, d, trains in zip(first.tolist(), step.tolist(), train, strict=True) if not trains]
+    carried = [sum((n % 10**k) + d >= 10**k for k in (1, 2)) for n, d in held if n + d < 1000]
+    assert [(row["carries"], row["sequences"]) for row in found] == sorted(Counter(carried).items())
+    assert [row["integers"] for row in found] == [1, 0, 0]
+    with_all, _ = rollout.starts(TASK, 1, None)
+    assert len(with_all) == len(carried) > len(rollout.starts(TASK, 1, 50)[0]) == 50
 
 
 def test_token_that_is_not_a_digit_is_not_an_integer():
@@ -191,7 +208,8 @@ def test_report_has_controls(trained):
     first, step = rollout.starts(TASK, 1)
     assert found["untrained"] == rollout.scores(rollout.roll(untrained, TASK, first, step, 1))
     assert found["held_out"].keys() == {"auc", "auc_coprime", "digits", "integers"}
-    assert sum(row["sequences"] for row in found["by_carries"]) == found["sequences"] == len(first)
+    assert found["sequences"] == len(first)
+    assert sum(row["sequences"] for row in found["by_carries"]) == len(rollout.starts(TASK, 1, None)[0])
 
 
 def test_invalid_input_is_an_error(one_sentence):

@@ -91,7 +91,8 @@ def test_analyze_prints_the_report(command, command_json, planted_run, here, tre
 
 def test_analyze_takes_other_splits_steps_and_operations(command_json, create_run, trained):
     create_run("foreign", network(), train_fraction=None)
-    result = command_json("analyze", "foreign")
+    result = command_json("analyze", "foreign", "--save")
+    assert {"run": "foreign", **runs.open("foreign").report} == result
     assert result["train_accuracy"] is result["test_accuracy"] is None
     assert (result["excluded_loss_split"], result["verdict"]) == ("all", "modular addition")
     create_run("minus", network("sub"), operation="sub")

@@ -25,7 +25,10 @@ def test_a_network_that_adds_passes(zoo, see):
     (row,) = view.table("interchange").to_dict("records")
     assert row["explained"] == added.variance_explained == pytest.approx(1)
     assert (row["interchange"], row["its control"]) == (added.interchange.accuracy, added.interchange.control) == (1, 0)
+    assert row["all else"] == added.interchange.rest == 0
     assert (row["steering"], row["control of steering"]) == (1, 0)
+    table = analysis.sieve.count_table(task, SIEVED)
+    assert f"{table.cells} cells filled from the training labels, has ROC AUC {table.roc_auc:.3f}" in view.captions
     assert row["sums residues"]
     assert row["generalizes"]
     assert all(words in view.text for words in ("**100.0%**", "head 0 75%, head 1 25%"))
@@ -39,6 +42,7 @@ def test_an_untrained_network_does_not_pass(visit):
     view = shown(fine(at))
     assert any("**does not sum residues modulo a prime**" in info for info in view.infos)
     assert view.table("interchange")["q"].tolist() == [3, 7, 11, 13]
+    assert view.table("interchange")["interchange"].isna().tolist() == [False, False, True, True]  # at least the base
 
 
 def test_another_modulus_and_another_change_can_be_chosen(zoo, see):

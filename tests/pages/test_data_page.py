@@ -177,8 +177,10 @@ def test_the_asked_task_gives_way_to_one_that_there_is(visit):
     assert "mod 23" in shown(at).drawn[0]
     at.number_input(key="digit_base").set_value(7).run()
     assert fine(at).selectbox(key="asked").options == ["mod 2", "mod 3", "mod 5"]
-    at.toggle(key="basis").set_value(True).run()
+    at.selectbox(key="control").set_value("digits").run()
     assert fine(at).selectbox(key="asked").options == ["x0", "x1"]
+    at.selectbox(key="control").set_value("shuffled").run()
+    assert fine(at).selectbox(key="asked").options == ["mod 2", "mod 3", "mod 5"]
 
 
 # ---- strings ----

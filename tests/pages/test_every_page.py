@@ -42,14 +42,14 @@ SWEEP: dict[str, tuple[str, ...]] = {
     "deep primes": ANY[:3],
     "sieves": ANY,
     "residues": (*ANY, "neurons"),
-    "basis": ANY,
+    "digits": ANY,
     "miu": (*ANY, "formula", "frames"),
     "short miu": ("train",),
     "frames": (*ANY, "progress", "frames"),
     "labels": ("train", "attention", "frames"),
     "places": ("frames",),
 }
-SIEVABLE = ("sieves", "primes", "residues", "basis", "miu")
+SIEVABLE = ("sieves", "primes", "residues", "digits", "miu")
 #: Pages that say in a box why they draw nothing of a run.
 REFUSED = {
     *(("seven", page) for page in ("neurons", "progress", "formula")),

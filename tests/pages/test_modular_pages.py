@@ -107,7 +107,7 @@ def test_circuits_shows_what_the_method_finds(zoo, visit, see, method):
     run = zoo("adds")
     found = analysis.circuits.find(run.model(), run.task(), method)
     view = see("circuits", run="adds", method=method)
-    enough = found.faithfulness.smallest(0.95)
+    enough = found.enough
     assert next(widget.value for widget in view.widgets if widget.kind == "slider") == enough
     assert f"**{found.faithfulness.f[enough]:.3f}**" in view.captions
     assert view.tables[0]["to"].tolist() == [edge.reader for edge in found.edges]

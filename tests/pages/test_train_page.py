@@ -179,12 +179,12 @@ def test_the_command_and_the_script_train_the_same_run(server, monkeypatch, tmp_
 
 # ---- what a run's curves say ----
 
-CHARTS = {"primes": 4, "residues": 4, "basis": 4, "miu": 3, "short miu": 3, "frames": 4, "labels": 4}
+CHARTS = {"primes": 4, "residues": 4, "digits": 4, "miu": 3, "short miu": 3, "frames": 4, "labels": 4}
 #: Columns of the last evaluation that stand above the charts.
 MEASURES = {
     "primes": ["auc", "auc_3"],
     "residues": ["train_accuracy", "test_accuracy", "accuracy_worst"],
-    "basis": ["train_accuracy", "test_accuracy", "accuracy_worst"],
+    "digits": ["train_accuracy", "test_accuracy", "accuracy_worst"],
     "miu": ["train_accuracy", "accuracy_as_long", "accuracy_longer"],
     "short miu": ["train_accuracy", "accuracy_as_long"],
     "frames": ["digits", "integers", "auc", "auc_coprime"],
@@ -201,11 +201,11 @@ def test_what_counts_for_the_task_is_shown(zoo, see, name):
     for column in MEASURES[name]:
         value = f"{row[column]:.3f}" if column.startswith("auc") else f"{row[column]:.1%}"
         assert value in values, column
-    if name in ("residues", "basis"):
+    if name in ("residues", "digits"):
         trained = [row[f"accuracy_{q}"] for q in ((2, 3, 7) if name == "residues" else ("x0", "x1"))]
         assert f"{sum(trained) / len(trained):.1%}" in values
     assert values[-2:] == ["not yet", "not yet"]
-    assert len(values) == len(MEASURES[name]) + 2 + (name in ("residues", "basis"))
+    assert len(values) == len(MEASURES[name]) + 2 + (name in ("residues", "digits"))
 
 
 def test_since_when_a_network_sieves(bring, visit):

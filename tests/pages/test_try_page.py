@@ -164,7 +164,7 @@ def test_divisors_that_it_misses_or_makes_up_are_listed(server, monkeypatch):
 
 
 def test_the_control_without_a_modulus_has_no_divisors(see):
-    view = see("try", run="basis", n=27)
+    view = see("try", run="digits", n=27)
     assert "2" in [value for label, value in view.metrics.items() if "x1" in label]
     assert "Divisors" not in view.text
 

@@ -45,7 +45,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "primes": {"task": miii.Primes(low=100, high=999, candidates="coprime", residues=(3, 7)), "steps": 12},
     "deep primes": {"task": miii.Primes(low=100, high=399), "model": {**MODEL, "n_layers": 2, "block": "vaswani"}},
     "residues": {"task": miii.Residues(p=11, masked=(5,)), "steps": 12},
-    "basis": {"task": miii.Residues(p=11, basis=True)},
+    "digits": {"task": miii.Residues(p=11, control="digits")},
     "miu": {"task": miii.MIU(longest=9, longest_test=12, n=200), "steps": 12},
     "short miu": {"task": miii.MIU(longest=9, longest_test=9, n=100)},
     "frames": {"task": FRAMES, "model": {**MODEL, "positions": "frames"}, "steps": 12},

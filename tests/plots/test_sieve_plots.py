@@ -75,7 +75,9 @@ POWER = torch.tensor([[0.1] * 10, [0.0] * 9 + [1.0], [0.2] * 8 + [0.9, 0.9]])
 
 CHARTS: dict[str, Callable[[], Chart]] = {
     "active_frequencies": lambda: plots.active_frequencies(active(dict(zip((0, 5, 10), POWER, strict=True)))),
-    "crossings": lambda: plots.crossings({"interchange": CROSSING, "steering": replace(CROSSING, control=0.25)}),
+    "crossings": lambda: plots.crossings(
+        {"interchange": replace(CROSSING, rest=0.01), "steering": replace(CROSSING, control=0.25)}
+    ),
     "digit_plane": lambda: plots.digit_plane(PLANE, 10),
     "evidence_by_count": lambda: plots.evidence_by_count(np.arange(8.0), np.array([0, 0, 0, 1, 1, 1, 2, 2])),
     "evidence_moves": lambda: plots.evidence_moves(CROSSING, "Interchange"),
@@ -168,11 +170,14 @@ def test_crossings():
     for change, made, column, value in (
         ("interchange", "made no multiple", "share", CROSSING.to_other),
         ("interchange", "made a multiple", "share", CROSSING.to_multiple),
+        ("interchange", "control: all else", "share", 0.01),
+        ("interchange", "control: all else", "bound", "at most 5%"),
         ("steering", "control", "share", 0.25),
         ("steering", "control", "bound", "at most 5%"),
         ("steering", "made a multiple", "bound", "at least 95%"),
     ):
         assert got.loc[(change, made), column] == value
+    assert ("steering", "control: all else") not in got.index
     unknown = replace(CROSSING, to_other=float("nan"), control=float("nan"))
     json.dumps(plots.crossings({"steering": unknown}).to_dict(), allow_nan=False)
 

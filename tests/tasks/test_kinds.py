@@ -33,7 +33,8 @@ def test_learned():
 
 
 def test_milestones():
-    tasks = [ModularAddition(), Primes(), Residues(), Residues(basis=True), MIU(), Frames(), Frames(predict="label")]
+    digits, labels = Residues(control="digits"), Frames(predict="label")
+    tasks = [ModularAddition(), Primes(), Residues(), digits, MIU(), Frames(), labels]
     assert [task.milestone for task in tasks] == [
         "grokked",
         "sieves by 3",
@@ -55,7 +56,7 @@ def test_accuracy_of_a_listing():
         (Primes(), row, (0.5, "test integers")),
         (Residues(p=5), {**residues, "accuracy_2": 0.5}, (0.75, "mean over primes")),
         (Residues(p=7, masked=(2,)), residues, (0.625, "mean over primes")),
-        (Residues(p=5, basis=True), digits, (0.75, "mean over digits")),
+        (Residues(p=5, control="digits"), digits, (0.75, "mean over digits")),
         (MIU(), {**row, "accuracy_longer": 0.9}, (0.9, "longer strings")),
         (MIU(), row, (0.5, "test strings")),
         (Frames(), row, (0.5, "last labels")),
@@ -73,6 +74,8 @@ def test_descriptions():
         Primes(low=10, high=2_000, base=6),
         Primes(shuffled=True),
         Residues(p=11),
+        Residues(p=11, control="shuffled"),
+        Residues(p=11, control="digits"),
         MIU(),
         Frames(),
     ]
@@ -82,6 +85,8 @@ def test_descriptions():
         "prime or not, 10 to 2,000 in base 6",
         "prime or not, 10,000 to 99,999 in base 10, labels in random order",
         "residues modulo every prime below 11",
+        "residues modulo every prime below 11, labels in random order",
+        "the two digits in base 11",
         "theorems of MIU, up to 24 letters",
         "4 frames, 1,000 to 9,999 in base 10",
     ]

@@ -9,6 +9,7 @@ import sympy
 import torch
 
 from miii.tasks import Residues
+from miii.training.config import RunConfig
 
 SIZES = [3, 5, 10, 31]
 
@@ -22,8 +23,8 @@ def primes(p):
 
 
 def test_every_number_stands_there_once_as_its_two_digits():
-    for p, basis in itertools.product(SIZES, [False, True]):
-        task = build(p, basis=basis)
+    for p, control in itertools.product(SIZES, ["none", "shuffled", "digits"]):
+        task = build(p, control=control)
         assert task.facts["n"].tolist() == list(range(p * p))
         assert task.tokens.tolist() == [[n % p, n // p, p] for n in range(p * p)]
         assert task.d_vocab == len(task.token_names) == p + 1
@@ -46,8 +47,9 @@ def test_every_prime_below_p_is_a_target():
 
 def test_the_logits_of_the_targets_lie_side_by_side():
     assert (len(Residues().primes), Residues().p, Residues().train_fraction) == (29, 113, 0.5)  # as in the preprint
-    assert build().correct_if == build(basis=True).correct_if == "all"
-    assert (Residues(p=31).name, Residues(p=31, basis=True).name) == ("residues-31", "basis-31")
+    assert build().correct_if == build(control="digits").correct_if == "all"
+    names = ["residues-31", "residues-31-shuffled", "residues-31-digits"]
+    assert [Residues(p=31, control=control).name for control in ("none", "shuffled", "digits")] == names
     task = build(10)
     assert [task.logits_of(f"mod {q}") for q in (2, 3, 5, 7)] == [slice(0, 2), slice(2, 5), slice(5, 10), slice(10, 17)]
     with pytest.raises(KeyError):
@@ -64,15 +66,36 @@ def test_masked_targets_are_asked_but_not_trained():
         assert task.d_vocab_out == plain.d_vocab_out
 
 
+def test_shuffled_labels_are_the_residues_of_other_numbers():
+    for p in [5, 31, 113]:
+        task, plain, other = build(p, control="shuffled"), build(p), build(p, control="shuffled", seed=1)
+        assert [target.name for target in task.targets] == [target.name for target in plain.targets]
+        assert torch.equal(task.train_mask, plain.train_mask)
+        assert torch.equal(task.tokens, plain.tokens)
+        labels, true, others = (torch.stack([t.labels for t in each.targets], 1) for each in (task, plain, other))
+        assert sorted(labels.tolist()) == sorted(true.tolist())  # whole rows are permuted, none is lost
+        assert not torch.equal(labels, others)
+        for drawn, target, q in zip(labels.T, plain.targets, primes(p), strict=True):
+            same = (drawn == target.labels).double().mean()
+            assert abs(same - 1 / q) < 5 * math.sqrt(1 / q / p**2)  # right by chance alone
+
+
+def test_configs_of_earlier_versions_name_the_digits_basis():
+    for old, control in [(False, "none"), (True, "digits")]:
+        config = RunConfig(task={"kind": "residues", "p": 7, "basis": old})
+        assert config.task == Residues(p=7, control=control)
+        assert "basis" not in config.model_dump_json()
+
+
 def test_the_control_asks_for_the_digits_themselves():
     for p in SIZES:
-        task, plain = build(p, basis=True), build(p)
+        task, plain = build(p, control="digits"), build(p)
         assert [(target.name, target.size) for target in task.targets] == [("x0", p), ("x1", p)]
         assert task.targets[0].labels.tolist() == task.tokens[:, 0].tolist()
         assert task.targets[1].labels.tolist() == task.tokens[:, 1].tolist()
         assert {target.weight for target in task.targets} == {1 / math.log(p)}
         assert torch.equal(task.train_mask, plain.train_mask)
-        assert Residues(p=p, basis=True).primes == (p, p)
+        assert Residues(p=p, control="digits").primes == (p, p)
 
 
 def test_the_split_has_the_size_it_says_and_is_drawn_from_the_seed():
@@ -113,7 +136,7 @@ def test_scores_are_the_share_of_right_answers_to_each_target():
     found = Residues.scores(task, logits_for(task, rows, answers), rows)
     assert found["accuracy_3"] == 0
     assert found["accuracy_worst"] == found["accuracy_7"] == pytest.approx(0.9)
-    task = build(10, basis=True)
+    task = build(10, control="digits")
     found = Residues.scores(task, logits_for(task, rows, [rows % 10, 0 * rows]), rows)
     assert found == pytest.approx({"accuracy_worst": 0.1, "accuracy_x0": 1.0, "accuracy_x1": 0.1})
 
@@ -129,7 +152,7 @@ def test_bad_values_are_one_sentence(one_sentence):
         ({"p": 10, "masked": "4"}, ["masked must hold primes below p", "4"]),
         ({"p": 10, "masked": "2,3,5,7"}, ["masked must leave at least one of 2, 3, 5, 7"]),
         ({"p": 10, "masked": "2,x"}, ["masked", "x"]),
-        ({"basis": "perhaps"}, ["basis must be true or false", "'perhaps'"]),
+        ({"control": "perhaps"}, ["control must be", "none", "shuffled", "digits", "'perhaps'"]),
         ({"residues": "3"}, ["residues is not a known field", "Residues has", "masked"]),
     ]:
         with one_sentence(*words):
@@ -137,12 +160,12 @@ def test_bad_values_are_one_sentence(one_sentence):
 
 
 def test_the_control_has_no_prime_to_mask(one_sentence):
-    with one_sentence("masked must be none where basis is true", "3"):
-        Residues(p=10, basis=True, masked="3")
+    with one_sentence("masked must be none where control is digits", "3"):
+        Residues(p=10, control="digits", masked="3")
 
 
 def test_json_round_trip():
-    for values in [{}, {"p": 31, "masked": (2, 3)}, {"basis": True, "p": 10, "seed": 7}]:
+    for values in [{}, {"p": 31, "masked": (2, 3)}, {"control": "digits", "p": 10, "seed": 7}, {"control": "shuffled"}]:
         asked = Residues(**values)
         assert Residues(**asked.model_dump(mode="json")) == asked
         assert Residues.model_validate_json(asked.model_dump_json()) == asked

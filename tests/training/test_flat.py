@@ -34,7 +34,7 @@ CONFIGS = {
         task=Primes(low=100, high=2_000, base=12, leading_zeros=False, residues=(3, 7), sample=500), batch_size=64
     ),
     "residues": recipe(task=Residues(p=31, masked=(2, 5)), model=ModelConfig(biases="none")),
-    "basis": recipe(task=Residues(p=5, basis=True, seed=3)),
+    "digits": recipe(task=Residues(p=5, control="digits", seed=3)),
     "expr": recipe(task=ModularAddition(operation="expr", expression="a - 2*b % p", p=7)),
     "miu": recipe(task=MIU(longest=5, longest_test=9, n=200), model=ModelConfig(positions="none"), seconds=60),
     "frames": recipe(task=Frames(low=100, high=999, frames=3, largest_step=4, predict="label"), batch_size=32),

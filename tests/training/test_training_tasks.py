@@ -21,7 +21,7 @@ TASKS = {
     "primes log": {"kind": "primes", "low": 100, "high": 699, "sampling": "log"},
     "residues": {"kind": "residues", "p": 7},
     "residues masked": {"kind": "residues", "p": 7, "masked": (3,)},
-    "basis": {"kind": "residues", "p": 7, "basis": True},
+    "digits": {"kind": "residues", "p": 7, "control": "digits"},
     "miu": {"kind": "miu", "longest": 5, "longest_test": 8, "n": 100},
     "labels": {"kind": "frames", "low": 100, "high": 399, "frames": 3, "largest_step": 3, "predict": "label"},
 }
@@ -56,7 +56,7 @@ def questions(config):
         case miii.Primes():
             more = [(f"mod {q}", q, n % q, 1 / math.log(q)) for q in asked.residues]
             return [("prime", 2, task.labels, 1.0), *more]
-        case miii.Residues(basis=True):
+        case miii.Residues(control="digits"):
             return [("x0", asked.p, n % asked.p, 1 / math.log(asked.p)), ("x1", asked.p, n // asked.p, 1 / math.log(7))]
         case miii.Residues():
             primes_below = [q for q in range(2, asked.p) if all(q % d for d in range(2, q))]

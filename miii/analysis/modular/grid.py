@@ -38,8 +38,21 @@ def logits(model: Transformer, task: Task) -> Float[Tensor, "examples d_vocab_ou
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.
     """
-    found = last_logits(model, task.tokens).double()
-    return found - found.mean(1, keepdim=True)
+    return center(raw_logits(model, task))
+
+
+def raw_logits(model: Transformer, task: Task) -> Float[Tensor, "examples d_vocab_out"]:
+    """Return ``logits`` with their mean over answers, in float64.
+
+    Raises:
+        InputError: a logit is not finite.
+    """
+    return last_logits(model, task.tokens).double()
+
+
+def center(raw: Float[Tensor, "examples d_vocab_out"]) -> Float[Tensor, "examples d_vocab_out"]:
+    """Subtract each example's mean over answers."""
+    return raw - raw.mean(1, keepdim=True)
 
 
 def activations(model: Transformer, task: Task, name: str) -> Float[Tensor, "examples ..."]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,6 +15,7 @@ from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
+TRIPLES = 4096  #: for the gradient symmetricity; its standard error is then .007 at most where cosines deviate by .45
 ROUNDING = 1e-6  #: a smaller share of the whole is float32 rounding
 
 
@@ -80,11 +82,18 @@ def losses(
     )
 
 
-def gradient_symmetricity(model: Transformer, task: Task, n: int = 512, seed: int = 0) -> float:
+class Estimate(NamedTuple):
+    """A mean over random draws, and its standard error."""
+
+    value: float
+    error: float
+
+
+def gradient_symmetricity(model: Transformer, task: Task, n: int = TRIPLES, seed: int = 0) -> Estimate:
     """Return the mean cosine between the gradients of logit c with respect to the embeddings of a and b.
 
-    The mean is over random (a, b, c), from -1 to 1; 1 means that the network uses a and b alike. Logits are centered
-    over answers. Triples with a zero gradient are left out; returns 0 if none remain.
+    The mean is over random (a, b, c), from -1 to 1; 1 means that the network uses a and b alike. Triples with a zero
+    gradient are left out; returns 0 if none remain.
 
     Args:
         n: number of triples, drawn with repetition.
@@ -92,7 +101,7 @@ def gradient_symmetricity(model: Transformer, task: Task, n: int = 512, seed: in
     Raises:
         InputError: the task does not have all pairs of Z_p.
 
-    Source: Zhong et al. 2023 (arXiv 2306.17844), section 4.1 and appendix.
+    Source: Zhong et al. 2023 (arXiv 2306.17844), section 4.1 and appendix; of the raw logits, as in their code.
     """
     p = grid.modulus(task)
     generator = torch.Generator().manual_seed(seed)
@@ -107,14 +116,15 @@ def gradient_symmetricity(model: Transformer, task: Task, n: int = 512, seed: in
         return found[0]
 
     with torch.enable_grad():
-        logits = model(task.tokens[rows], tap=record)[:, -1]
-        chosen = (logits - logits.mean(1, keepdim=True)).gather(1, answers[:, None]).sum()
+        chosen = model(task.tokens[rows], tap=record)[:, -1].gather(1, answers[:, None]).sum()
         (gradient,) = torch.autograd.grad(chosen, found[0])
     of_a, of_b = gradient[:, 0].double(), gradient[:, 1].double()
     lengths = of_a.norm(dim=1) * of_b.norm(dim=1)
     known = lengths > 0
+    if not known.any():
+        return Estimate(0.0, 0.0)
     cosines = (of_a * of_b).sum(1)[known] / lengths[known]
-    return cosines.mean().item() if known.any() else 0.0
+    return Estimate(cosines.mean().item(), cosines.std(correction=0).item() / math.sqrt(len(cosines)))
 
 
 def distance_irrelevance(logits: Float[Tensor, "pairs p"], labels: Int[Tensor, " pairs"]) -> float:
@@ -122,6 +132,9 @@ def distance_irrelevance(logits: Float[Tensor, "pairs p"], labels: Int[Tensor, "
 
     This is the standard deviation over pairs of one distance a - b, averaged over distances, divided by the standard
     deviation over all pairs. A logit that varies only by rounding gives 1.
+
+    Args:
+        logits: raw, as in the authors' code; ``grid.logits`` are centered, which changes the result.
 
     Source: Zhong et al. 2023 (arXiv 2306.17844), section 4.2.
     """
@@ -187,17 +200,44 @@ def squared_weights(model: Transformer) -> float:
 
 
 def active_frequencies(
-    power: Float[Tensor, "snapshots frequency"], together: bool = False
-) -> Int[Tensor, " snapshots"]:
-    """Count the frequencies with power above mean + 2 standard deviations in each snapshot.
+    power: Float[Tensor, "snapshots frequency"], over_time: bool = False
+) -> Bool[Tensor, "snapshots frequency"]:
+    """Mark the active frequencies of each snapshot, by one of two rules.
+
+    The rule of the preprint's text: power above the snapshot's mean + 2 standard deviations, so at most a fifth of the
+    frequencies can be active (Cantelli's inequality).
+
+    The rule of its code, ``over_time``: average each frequency's power over three snapshots, divide by its sum over
+    time, and compare with mean + 1 standard deviation of all these values. So a frequency is active when it is strong
+    for itself, however weak beside others. The code drops the first and last snapshot; here they average over two.
 
     Args:
         power: power of each frequency in the neurons, such as ``Neurons.power``.
-        together: take mean and deviation over all snapshots and frequencies, like the preprint's code; otherwise over
-            each snapshot, so at most a fifth of the frequencies can be active (Cantelli's inequality).
 
-    Source: the preprint of the paper: its text gives one rule, its code the other.
+    Source: Syrkis 2024's preprint, section 4, and ``omega_aux`` in its repository's ``paper.py``.
     """
-    deviation, mean = torch.std_mean(power.double(), dim=None if together else 1, correction=0, keepdim=True)
+    power = power.double()
+    if over_time:
+        power = torch.nn.functional.avg_pool1d(power.T, 3, stride=1, padding=1, count_include_pad=False).T
+        power = power / power.sum(0).clamp_min(torch.finfo(torch.float64).tiny)
+    deviation, mean = torch.std_mean(power, dim=None if over_time else 1, correction=0, keepdim=True)
     # by more than rounding: frequencies of equal power are not active
-    return (power > (mean + 2 * deviation) * (1 + 1e-9)).sum(1)
+    return power > (mean + _deviations(over_time) * deviation) * (1 + 1e-9)
+
+
+def active_by_chance(snapshots: int, frequencies: int, over_time: bool = False) -> float:
+    """Return how many frequencies of a snapshot a rule of ``active_frequencies`` marks in normally distributed noise.
+
+    Source: a sample's studentized deviation; its square, divided by n - 1, has a beta distribution (Thompson 1935).
+    """
+    from scipy.special import betainc  # a tenth of a second to import
+
+    n = snapshots * frequencies if over_time else frequencies
+    if n < 3 or (over_time and snapshots == 1):  # all values are equal, or equally far from the mean
+        return 0.0
+    beyond = 1 - betainc(0.5, (n - 2) / 2, min(1.0, _deviations(over_time) ** 2 / (n - 1)))
+    return float(frequencies * beyond / 2)
+
+
+def _deviations(over_time: bool) -> int:
+    return 1 if over_time else 2

@@ -23,6 +23,7 @@ class Point:
 
     Attributes:
         train_loss, test_loss, train_accuracy, test_accuracy: None if the split is unknown.
+        gradient_symmetricity, gradient_symmetricity_error: mean over random triples, and its standard error.
         power: share of each frequency 1 .. p // 2 in the neurons, averaged over live neurons.
         embedding: the same in the embedding.
 
@@ -43,6 +44,7 @@ class Point:
     gini_embedding: float
     gini_neuron_logit: float
     gradient_symmetricity: float
+    gradient_symmetricity_error: float
     distance_irrelevance: float
     circularity: float
     neurons_single_frequency: float
@@ -64,7 +66,8 @@ def measure(
         InputError: the task does not have all pairs of Z_p, or a frequency is not in 1 .. p // 2.
     """
     p = grid.modulus(task)
-    logits = grid.logits(model, task)
+    raw = grid.raw_logits(model, task)
+    logits, symmetricity = grid.center(raw), progress.gradient_symmetricity(model, task)
     loss = progress.losses(logits, task.labels, task.train_mask, frequencies, multipliers)
     each, right = metrics.cross_entropy(logits, task.labels), metrics.correct(logits, task.labels).double()
     train, known = task.train_mask, task.split_known
@@ -84,8 +87,9 @@ def measure(
         squared_weights=progress.squared_weights(model),
         gini_embedding=progress.gini(progress.component_norms(W_E)),
         gini_neuron_logit=progress.gini(progress.component_norms(W_L)),
-        gradient_symmetricity=progress.gradient_symmetricity(model, task),
-        distance_irrelevance=progress.distance_irrelevance(logits, task.labels),
+        gradient_symmetricity=symmetricity.value,
+        gradient_symmetricity_error=symmetricity.error,
+        distance_irrelevance=progress.distance_irrelevance(raw, task.labels),
         circularity=progress.circularity(W_E),
         neurons_single_frequency=of_neurons.single_frequency,
         dead_neurons=of_neurons.dead,
@@ -117,8 +121,8 @@ class Trajectory:
         ]
         power = self.power()
         return pd.DataFrame(rows).assign(
-            active_frequencies=progress.active_frequencies(power).tolist(),
-            active_frequencies_together=progress.active_frequencies(power, together=True).tolist(),
+            active_frequencies=progress.active_frequencies(power).sum(1).tolist(),
+            active_frequencies_together=progress.active_frequencies(power, over_time=True).sum(1).tolist(),
         )
 
 

@@ -19,6 +19,7 @@ from miii.training import evaluation
 
 SEQUENCES = 1000  #: held-out first frames of a report
 CHUNK = 100  #: sequences to generate at once
+MANY = 1000  #: sequences to run at once
 
 #: From tokens [batch, pos] and ``LAST`` to logits [batch, 1, d_vocab]: a network or a stand-in.
 Network = Callable[..., Tensor]
@@ -147,8 +148,9 @@ def scores(rolled: Rollout) -> list[dict[str, Any]]:
 
     ``integers`` and ``digits`` are the shares correct in all digits and by slot. Labels are scored on integers outside
     training: ``label_accuracy`` and ``label_auc`` after the network's own frames, for its own integer; ``..._true``
-    after the true frames. ``composite`` is the accuracy of always predicting composite. None if there is nothing to
-    score.
+    after the true frames. ``composite`` is the accuracy of always predicting composite. ``seen`` is the share of the
+    true integers that are in training blocks: 0 within the length of a sequence, more beyond it. None if there is
+    nothing to score.
     """
     found = []
     for i in range(rolled.n.shape[1]):
@@ -168,6 +170,7 @@ def scores(rolled: Rollout) -> list[dict[str, Any]]:
                 "label_accuracy_true": _mean((score_true > 0) == prime),
                 "label_auc_true": _auc(score_true, prime),
                 "composite": _mean(~prime),
+                "seen": float(1 - fresh.mean()),
             }
         )
     return found
@@ -182,9 +185,12 @@ def _auc(score: np.ndarray, prime: np.ndarray) -> float | None:
 
 
 def starts(
-    config: Frames, ahead: int, sequences: int = SEQUENCES
+    config: Frames, ahead: int, sequences: int | None = SEQUENCES
 ) -> tuple[Int[np.ndarray, " sequences"], Int[np.ndarray, " sequences"]]:
     """Draw first integers and steps of held-out sequences with ``ahead`` more frames of the same width.
+
+    Args:
+        sequences: most to draw; None takes all.
 
     Raises:
         InputError: there is no such sequence.
@@ -225,11 +231,26 @@ def held_out(model: Transformer, task: Task) -> dict[str, float | None]:
     return {name: finite(value) for name, value in found.items()}
 
 
-def by_carries(
-    rolled: Rollout, first: Int[np.ndarray, " sequences"], step: Int[np.ndarray, " sequences"]
-) -> list[dict[str, float]]:
-    """Return the share of correct integers one frame ahead, by the number of carries."""
-    count, right = carries(first, step, rolled.config.base), rolled.integers[:, 0] == rolled.n[:, 0]
+@torch.no_grad()
+def by_carries(model: Callable[[Tensor], Tensor], config: Frames) -> list[dict[str, float]]:
+    """Return the share of correct integers one frame ahead of all held-out first frames, by the number of carries.
+
+    Many carries are rare: a sample has few of them. An integer is decoded correctly if every digit is, after the true
+    digits before it.
+
+    Args:
+        model: from tokens [batch, pos] to logits [batch, pos, d_vocab].
+
+    Raises:
+        InputError: no held-out sequence has another frame of the same width.
+    """
+    first, step = starts(config, 1, None)
+    n = np.stack([first, first + step], axis=1)
+    whole = config.encode(n, step, numbers.is_prime(n.ravel()).reshape(n.shape))
+    tokens = torch.from_numpy(whole).flatten(1)[:, :-1]
+    slots = slice(config.frame, tokens.shape[1] - 1)  # each predicts the digit to its right
+    parts = [model(chunk)[:, slots].argmax(-1) == chunk[:, config.frame + 1 :] for chunk in tokens.split(MANY)]
+    count, right = carries(first, step, config.base), torch.cat(parts).all(1).numpy()
     return [
         {"carries": int(c), "sequences": int((count == c).sum()), "integers": float(right[count == c].mean())}
         for c in np.unique(count)

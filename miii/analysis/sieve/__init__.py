@@ -10,6 +10,7 @@ from miii.analysis.sieve.addition import (
     moduli_to_test,
     verdict,
 )
+from miii.analysis.sieve.baseline import Table, auc_by_length, count_table
 from miii.analysis.sieve.circuit import EXACT, FAITHFUL, QuestionCircuit, find_circuit, question_task
 from miii.analysis.sieve.divisor_test import OTHERS, DivisorTest, fit_divisor_test
 from miii.analysis.sieve.factors import (
@@ -61,10 +62,13 @@ __all__ = [
     "Probes",
     "QuestionCircuit",
     "Sum",
+    "Table",
     "auc_by_factor",
+    "auc_by_length",
     "block_of_sum",
     "can_split",
     "check",
+    "count_table",
     "depth",
     "evidence",
     "evidence_by_factor",

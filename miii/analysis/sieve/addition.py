@@ -24,13 +24,15 @@ class Addition:
 
     Attributes:
         layer: the block whose attention makes the sum.
+        interchange: None if q is at least the base. Then each digit has its own residue, their q - 1 directions hold
+            all of the sum, and interchange succeeds in any network.
         generalization: whether the network is right about sums that training did not show; None for MIU.
     """
 
     q: int
     layer: int
     explained: Explained
-    interchange: Crossing
+    interchange: Crossing | None
     steering: Crossing
     base: int | None
     generalization: Generalization | None = None
@@ -41,16 +43,14 @@ class Addition:
 
         In that case each digit has its own residue, so the share by place is 1 for any network.
         """
-        by_place = self.base is None or self.q < self.base
-        return self.explained.share if by_place else self.explained.pooled
+        return self.explained.share if below(self.q, self.base) else self.explained.pooled
 
     @property
     def adds(self) -> bool:
-        """Whether all measures pass: explained >= 0.9, both crossings >= 0.95, both controls <= 0.05."""
-        accuracies = self.interchange.accuracy, self.steering.accuracy
+        """Whether all measures pass: explained >= 0.9, both crossings >= 0.95, all controls <= 0.05."""
         return (
             self.variance_explained >= EXPLAINED
-            and all(accuracy >= CROSSES for accuracy in accuracies)
+            and all(accuracy >= CROSSES for accuracy in self._accuracies)
             and all(control <= KEEPS for control in self._controls)
         )
 
@@ -62,14 +62,25 @@ class Addition:
     @property
     def decided(self) -> bool:
         """Whether there are enough examples to decide: all measures pass, or one of them fails."""
-        missed = any(accuracy < CROSSES for accuracy in (self.interchange.accuracy, self.steering.accuracy))
+        missed = any(accuracy < CROSSES for accuracy in self._accuracies)
         missed = missed or any(control > KEEPS for control in self._controls)
         return self.adds or missed or not self.variance_explained >= EXPLAINED
 
     @property
+    def _accuracies(self) -> tuple[float, ...]:
+        swapped = () if self.interchange is None else (self.interchange.accuracy,)
+        return (*swapped, self.steering.accuracy)
+
+    @property
     def _controls(self) -> tuple[float, ...]:
         """Return the controls. Steering modulo 2 has none, since all non-multiples have the same residue."""
-        return (self.interchange.control, self.steering.control)[: 1 if self.q == 2 else 2]
+        swapped = () if self.interchange is None else (self.interchange.control, self.interchange.rest)
+        return swapped if self.q == 2 else (*swapped, self.steering.control)
+
+
+def below(q: int, base: int | None) -> bool:
+    """Return whether residues modulo q say less than the digits: q is below the base, or there is none."""
+    return base is None or q < base
 
 
 def measure_addition(
@@ -92,6 +103,8 @@ def measure_addition(
         fitted, held_out = (sum_of_split(model, task, config, train, layer=layer) for train in (True, False))
         return fitted, held_out
 
+    base = None if integers is None else integers.base
+
     def measure(q: int) -> Addition:
         others = tuple(p for p in seen if p != q)
         layer = block_of_sum(model, task, config, q, others)
@@ -101,9 +114,9 @@ def measure_addition(
             q=q,
             layer=layer,
             explained=explained(held_out, sensitivity(model, free), q),
-            interchange=interchange(model, fitted, held_out, q, others),
+            interchange=interchange(model, fitted, held_out, q, others) if below(q, base) else None,
             steering=steer(model, fitted, held_out, q, others),
-            base=None if integers is None else integers.base,
+            base=base,
             generalization=None if integers is None else generalize(model, task, integers, fitted, held_out, q, others),
         )
 

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool
-from torch import Tensor
 
 from miii.analysis.causal import circuits
 from miii.analysis.sieve.factors import draw_rows
@@ -30,9 +28,10 @@ class QuestionCircuit:
     Attributes:
         question: ``base``: is it coprime to the base (the last digit)? ``3``: does 3 divide it, if it is coprime?
         method: ranks the edges, one of ``circuits.METHODS``: exact for up to ``EXACT`` edges, otherwise eap-ig.
-        edges: the fewest top edges with a faithfulness of 0.9, by name, with their scores in logits.
-        faithfulness: with only these edges.
-        without: faithfulness of all other edges: the circuit's ablation.
+        edges: the fewest top edges with a faithfulness of 0.9 on the examples that rank them, by name, with their
+            scores in logits.
+        faithfulness: with only these edges, on other examples.
+        without: faithfulness of all other edges, on other examples: the circuit's ablation.
 
     Source: Conmy et al. 2023 (arXiv 2304.14997); faithfulness as in ``analysis.circuits``.
     """
@@ -85,30 +84,24 @@ def question_task(task: Task, config: Primes | MIU, question: str) -> Task:
 
 
 def find_circuit(model: Transformer, task: Task, config: Primes | MIU, question: str, seed: int = 0) -> QuestionCircuit:
-    """Score every edge and return the fewest top edges that are faithful.
+    """Score every edge, keep the fewest top edges that are faithful, and measure them on fresh examples.
 
     Raises:
-        InputError: as ``question_task`` and ``circuits.draw_experiment``.
+        InputError: as ``question_task`` and ``circuits.draw_experiments``.
     """
-    drawn = circuits.draw_experiment(model, question_task(task, config, question), seed=seed)
+    drawn, fresh = circuits.draw_experiments(model, question_task(task, config, question), seed=seed)
     method = "exact" if int((~drawn.inactive).sum()) <= EXACT else "eap-ig"
     scores = circuits.METHODS[method](drawn, None)
-    order = circuits.ranking(scores)
-    found = circuits.measure_faithfulness(drawn, order)
-    size = found.smallest(FAITHFUL)
+    size = circuits.smallest_faithful(drawn, scores, FAITHFUL)
     if size is None:
         return QuestionCircuit(question, method, (), float("nan"), float("nan"))
+    order = circuits.ranking(scores)
     kept = torch.zeros(len(order), dtype=torch.bool)
     kept[order[:size]] = True
-
-    def faithfulness(kept: Bool[Tensor, " edges"]) -> float:
-        metric = drawn.metric(circuits.run(drawn, kept, 0))
-        return (metric - found.m_empty) / (found.m_full - found.m_empty)
-
     return QuestionCircuit(
         question=question,
         method=method,
         edges=tuple((drawn.graph.edges[i].name, scores[i].item()) for i in order[:size].tolist()),
-        faithfulness=faithfulness(kept),
-        without=faithfulness(~kept),
+        faithfulness=circuits.faithfulness_of(fresh, kept),
+        without=circuits.faithfulness_of(fresh, ~kept),
     )

@@ -69,6 +69,8 @@ def draw_rows(task: Task, train: bool, limit: int, seed: int = 0) -> Int[np.ndar
 class Interval:
     """An AUC with its 95% bootstrap interval over points or integers, and how many there are; NaN without both kinds.
 
+    The interval says how well this network's AUC is known. It does not cover other seeds.
+
     Source: percentile bootstrap, Efron 1979.
     """
 
@@ -87,7 +89,7 @@ class Factor:
     """Primes against the held-out composites with the smallest prime factor ``q``.
 
     Attributes:
-        low, high: the 95% bootstrap interval of ``auc``.
+        low, high: the 95% bootstrap interval of ``auc`` over integers, for this network; other seeds vary more.
         integers: number of composites.
 
     Source: percentile bootstrap, Efron 1979.

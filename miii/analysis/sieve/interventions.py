@@ -1,7 +1,7 @@
 """Two interventions on the sum, interchange and steering: does the network's answer follow the residue?"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -39,6 +39,8 @@ class Crossing:
         accuracy: share that crosses if a multiple becomes a non-multiple or the reverse: the mean of both.
         to_other, to_multiple: both of them.
         control: share that crosses if the change keeps the class: the mean of both.
+        rest: share that crosses if all but the residues' directions is interchanged between classes: the mean of both;
+            NaN for steering.
         before: share of integers on their class's side before the change: the mean of both.
         pairs: number of changed integers.
         midpoint: between the medians.
@@ -58,6 +60,7 @@ class Crossing:
     pairs: int
     midpoint: float
     moves: tuple[EvidenceChange, ...] = field(repr=False, compare=False)
+    rest: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,9 @@ def interchange(
 ) -> Crossing:
     """Replace the sum's part in the residues' q - 1 directions by another integer's.
 
+    There are two controls: the part of an integer of the same class, and everything but this part of an integer of
+    the other class (``Crossing.rest``).
+
     Args:
         fitted: training integers, which determine the directions.
         held_out: integers to change, and their replacements.
@@ -136,27 +142,25 @@ def interchange(
     """
     directions = subspace(*means(fitted, q))
     sides = Sides.of(model, held_out, q, others)
-    generator = np.random.default_rng(seed)
-    shared = shared_residues(held_out.n, others)
-
-    def change(of: bool, to: bool) -> tuple[np.ndarray, Tensor]:
-        rows, sources = matched(sides.own(of), sides.own(to), shared, generator)
-        resid = held_out.resid
-        moved = (resid[sources] - resid[rows]) @ directions
-        return rows, resid[rows] + moved @ directions.T
-
-    return sides.crossing(model, change)
-
-
-def shared_residues(n: Int[np.ndarray, " integers"], others: tuple[int, ...]) -> Int[np.ndarray, " integers"]:
-    """Return one number for the residues modulo all of ``others``."""
-    shared = np.zeros(len(n), dtype=np.int64)
+    shared = np.zeros(len(held_out.n), dtype=np.int64)
     for other in others:
-        shared = shared * other + n % other
-    return shared
+        shared = shared * other + held_out.n % other
+
+    def cross(rest: bool) -> Crossing:
+        generator = np.random.default_rng(seed)  # the same pairs for both
+
+        def change(of: bool, to: bool) -> tuple[np.ndarray, Tensor]:
+            rows, sources = _matched(sides.own(of), sides.own(to), shared, generator)
+            whole = held_out.resid[sources] - held_out.resid[rows]
+            moved = whole @ directions @ directions.T
+            return rows, held_out.resid[rows] + (whole - moved if rest else moved)
+
+        return sides.crossing(model, change)
+
+    return replace(cross(False), rest=cross(True).accuracy)
 
 
-def matched(
+def _matched(
     rows: np.ndarray, sources: np.ndarray, shared: Int[np.ndarray, " integers"], generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw a source for each row, with the same shared residues. Rows without a source are left out."""

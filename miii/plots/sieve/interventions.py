@@ -1,5 +1,6 @@
 """Interchange and steering of the sum: how the evidence moves, and how often it crosses the midpoint."""
 
+import math
 from collections.abc import Mapping
 
 import altair as alt
@@ -78,15 +79,18 @@ def crossings(changes: Mapping[str, Crossing]) -> Chart:
     Args:
         changes: the changes by name.
     """
-    parts = {"made no multiple": "to_other", "made a multiple": "to_multiple", "control": "control"}
+    parts = {"made no multiple": "to_other", "made a multiple": "to_multiple"}
+    parts |= {"control": "control", "control: all else": "rest"}
     frame = pd.DataFrame(
         [
             {"change": name, "made": made, "share": getattr(values, field)}
             for name, values in changes.items()
             for made, field in parts.items()
+            if field != "rest" or not math.isnan(values.rest)
         ]
     )
-    frame["bound"] = [f"at most {KEEPS:.0%}" if m == "control" else f"at least {CROSSES:.0%}" for m in frame["made"]]
+    controls = frame["made"].str.startswith("control")
+    frame["bound"] = [f"at most {KEEPS:.0%}" if control else f"at least {CROSSES:.0%}" for control in controls]
     base = alt.Chart(frame).encode(
         y=alt.Y("change:N", title="change", sort=None), yOffset=alt.YOffset("made:N", sort=list(parts))
     )
@@ -98,7 +102,7 @@ def crossings(changes: Mapping[str, Crossing]) -> Chart:
     )
     color = alt.Color(
         "made:N",
-        scale=alt.Scale(domain=list(parts), range=[MAIN, CATEGORY[3], MUTED]),
+        scale=alt.Scale(domain=list(parts), range=[MAIN, CATEGORY[3], MUTED, ACCENT]),
         legend=top_legend(labelLimit=220),
     )
     tooltip = ["change:N", "made:N", alt.Tooltip("share:Q", format=".2%"), "bound:N"]

@@ -57,7 +57,7 @@ def show(run: Run, step: int) -> None:
         write.info(f"This page cannot show {name}: {error}")
         st.stop()
     total = len(shown.edges)
-    enough = shown.faithfulness.smallest(analysis.circuits.FAITHFUL)
+    enough = shown.enough
     edges = st.slider(
         "Edges shown, the most important first",
         1,
@@ -79,12 +79,12 @@ def show(run: Run, step: int) -> None:
         + (
             ""
             if f is None
-            else f"With these {edges} edges alone, and all others corrupted, faithfulness is **{f:.3f}**. "
+            else f"With these {edges} edges alone, and all others corrupted, faithfulness is **{f:.3f}** on fresh examples. "
         )
         + "Point at an edge or a node to follow the paths through it; a click holds them.",
     )
     write.caption(
-        f"Metric: {shown.metric}. Corruption: {shown.corruption}. {shown.examples} examples. The network scores {shown.faithfulness.m_full:.3g}, "
+        f"Metric: {shown.metric}. Corruption: {shown.corruption}. {shown.examples} examples rank the edges, as many others measure faithfulness. On these, the network scores {shown.faithfulness.m_full:.3g}, "
         f"fully corrupted {shown.faithfulness.m_empty:.3g}."
     )
     with st.expander(f"All {total} edges"):
@@ -122,7 +122,7 @@ def show(run: Run, step: int) -> None:
                 "method": which,
                 "CPR": circuit_.faithfulness.cpr,
                 "CMD": circuit_.faithfulness.cmd,
-                "edges to f ≥ 0.95": circuit_.faithfulness.smallest(analysis.circuits.FAITHFUL),
+                "edges to f ≥ 0.95": circuit_.enough,
                 "Spearman": agreements[which].spearman,
                 "AUROC": agreements[which].auroc,
                 "Spearman, active": agreements[which].spearman_active,
@@ -138,7 +138,9 @@ def show(run: Run, step: int) -> None:
         name="faithfulness-by-method",
     )
     write.caption(
-        "CPR is the area under f, CMD the area of |1 − f| (0 is best). Spearman and AUROC compare a method's ranking with the exact one; "
+        "CMD is the area of |1 − f| (0 is best), edges ranked by |score|; CPR the area under f, edges ranked by score, so that "
+        "those against the answer come last. Both are measured on fresh examples; the edges to f ≥ 0.95 are counted on those that "
+        "rank them. Spearman and AUROC compare a method's ranking with the exact one; "
         f"true edges are the smallest exactly ranked set with f ≥ 0.95. {agreements['exact'].inactive} of {total} edges carry the same in both "
         "runs and score 0 by any method; “active” leaves them out."
     )

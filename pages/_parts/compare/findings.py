@@ -6,6 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from miii.analysis.compare import ADDS, MEASURES, label
+from miii.analysis.modular import verdict
+from miii.analysis.sieve import CROSSES, EXPLAINED
 
 #: What is known of training, by column.
 TRAINING = {
@@ -15,6 +17,8 @@ TRAINING = {
     "parameters": "numbers that are trained",
 }
 HELP = TRAINING | MEASURES
+#: Bounds of the verdict on addition, by column of a comparison.
+ADDITION = {"explained": verdict.VARIANCE_EXPLAINED, "steering": verdict.STEERING_ACCURACY}
 INTEGER_COLUMNS = ("grokked_at", "parameters", "key_frequencies", "sieve_depth")
 
 
@@ -82,6 +86,7 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
         f"{join_names(list(never['architecture']))}.",
         f"**The same algorithm?** Of those that {learns(summary)} with every seed, {len(alike)} get the verdict *{what}* with every seed: "
         f"{join_names(list(alike['architecture']))}."
+        + _margins(comparison, grokked[grokked[ADDS] < grokked["seeds"]])
         + (
             f" What {join_names(list(unknown['architecture']))} write cannot be split by digits."
             if len(unknown)
@@ -97,6 +102,20 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
         ),
     ]
     return "\n\n".join(lines)
+
+
+def _margins(comparison: str, missed: pd.DataFrame) -> str:
+    """How far networks without the verdict are from its bounds."""
+    bounds = {"explained": EXPLAINED, "steering": CROSSES} if comparison == "primes" else ADDITION
+    told = [
+        f"*{row['architecture']}* ({int(row[ADDS])} of {int(row['seeds'])}) "
+        + " and ".join(f"{name} {row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}" for name in bounds)
+        for _, row in missed.iterrows()
+    ]
+    asked = " and ".join(f"{name} {bound}" for name, bound in bounds.items())
+    return (
+        f" The others, over their seeds: {'; '.join(told)}; asked for are at least {asked}, and more." if told else ""
+    )
 
 
 def _depth(summary: pd.DataFrame) -> str:

@@ -1,6 +1,6 @@
 """The terms of the paper, each with its exact definition."""
 
-from miii.analysis import multitask, sieve
+from miii.analysis import sieve
 from miii.analysis.modular import neurons, verdict
 from miii.tasks.task import GROKKED
 
@@ -30,7 +30,7 @@ TERMS: dict[str, dict[str, str]] = {
         "restricted loss": "the loss when logits keep nothing but the waves $\\cos w_k(a+b)$ and $\\sin w_k(a+b)$ of the key frequencies, and their mean",
         "excluded loss": "the loss, on training pairs, when logits keep everything but those waves",
         "single-frequency neuron": f"more than {neurons.SINGLE:.0%} of its variance over all pairs is in one frequency",
-        "active frequency": f"its power in the neurons is more than {multitask.DEVIATIONS:.0f} standard deviations above the mean, within a step or over all steps",
+        "active frequency": "its power in the neurons is more than two standard deviations above its step's mean (the preprint's text), or its share over time more than one above the mean of all (its code)",
         "Gini coefficient": "of the lengths of a matrix's Fourier components: 0 where all are alike, near 1 where one has everything",
     },
     "What happens if": {

@@ -1,5 +1,7 @@
 """Sections 4.4 and 4.5 of the paper: other questions about numbers, other networks, and what is reached of all of it."""
 
+from typing import Any
+
 import streamlit as st
 
 import miii
@@ -14,7 +16,7 @@ from pages._kit.inputs import integer
 from pages._parts.compare.findings import join_names as emphasised
 from pages._parts.paper.ledger import ledger
 from pages._parts.paper.parts import available, link, link_details, report, short_table, stamp
-from pages._tasks.residues.inside import ASKED, counted
+from pages._tasks.residues.inside import ASKED, counted_by_rule
 
 ARCHITECTURES = "architectures/add-113.jsonl"
 
@@ -89,11 +91,7 @@ of its own. Right answers on held-out numbers, one modulus a row:
         stamp=stamp("residues-113"),
         alt="Active frequencies by snapshot, by both rules.",
         caption="Do active frequencies rise and fall while it learns, as the preprint reports? "
-        + "; ".join(
-            f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))}"
-            for rule, marks in (("within each step", active.within), ("over all steps together", active.overall))
-        )
-        + ".",
+        + f"{counted_by_rule(active)}.",
     )
     yes = "Yes" if found["heads_look_at_one_digit"] else "No"
     write.text(
@@ -117,10 +115,16 @@ far to go, the integer that comes then, and its label. Left alone, it writes on.
     ahead = found["rollout"]
     write.caption(
         f"Of {found['sequences']:,} first integers that no training sequence has, it writes {ahead[0]['integers']:.1%} right one frame ahead, and "
-        f"{ahead[-1]['integers']:.1%} {ahead[-1]['ahead']} ahead: it adds, carries included. Of labels it knows the last digit only: ROC AUC {held['auc']:.3f}, where the last digit alone gives {context['digit']:.3f}; beyond the last digit "
+        f"{ahead[-1]['integers']:.1%} {ahead[-1]['ahead']} ahead: it adds, carries included{_carried(found)}. Of labels it knows the last digit only: ROC AUC {held['auc']:.3f}, where the last digit alone gives {context['digit']:.3f}; beyond the last digit "
         f"{held['auc_coprime']:.3f}, where the labels before would give {context['labels_coprime']:.3f}."
     )
     link_details("frames", run="frames-10")
+
+
+def _carried(found: dict[str, Any]) -> str:
+    """The hardest sums: over all held-out first frames with the most carries."""
+    most = found["by_carries"][-1]
+    return f" (with {most['carries']}, {most['integers']:.1%} of {most['sequences']:,})"
 
 
 @st.fragment

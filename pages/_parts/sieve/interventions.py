@@ -1,11 +1,11 @@
-"""The parts of the page Sieve that change the sum, read it by probes, and come to a verdict: of primes and of MIU."""
+"""The parts of the page Sieve that change the sum and come to a verdict: of primes and of MIU."""
 
 import math
 
 import streamlit as st
 
 import miii
-from miii import analysis, plots, runs
+from miii import analysis, plots
 from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS, LEAST, Crossing, Interval
 from miii.plots.style import Chart
 from miii.runs import Run
@@ -23,36 +23,23 @@ def added(name: str, step: int, q: int, seen: tuple[int, ...]) -> analysis.sieve
     return analysis.sieve.measure_addition(run.model(step), run.task(), config, (q,), seen)[0]
 
 
-@shared
-def probed(name: str, step: int, moduli: tuple[int, ...], trained: bool) -> analysis.sieve.Probes:
-    run = miii.runs.open(name)
-    model = run.model(step) if trained else miii.training.build_model(run.config, run.task()).requires_grad_(False)
-    return analysis.sieve.probe(model, run.task(), moduli)
-
-
 def evidence_moves(name: str, step: int, q: int, seen: tuple[int, ...], change: str) -> Chart:
     addition = added(name, step, q, seen)
-    return plots.evidence_moves(getattr(addition, change), change.capitalize())
+    crossing = addition.interchange if change == "interchange" else addition.steering
+    assert crossing is not None
+    return plots.evidence_moves(crossing, change.capitalize())
 
 
 def crossings(name: str, step: int, q: int, seen: tuple[int, ...]) -> Chart:
     addition = added(name, step, q, seen)
-    return plots.crossings({"interchange": addition.interchange, "steering": addition.steering})
+    changes = {"interchange": addition.interchange, "steering": addition.steering}
+    return plots.crossings({name: crossing for name, crossing in changes.items() if crossing is not None})
 
 
 def lattice(name: str, step: int, q: int, seen: tuple[int, ...]) -> Chart:
     found = added(name, step, q, seen).generalization
     assert found is not None
     return plots.lattice(found.lattice)
-
-
-def probe_map(name: str, step: int, moduli: tuple[int, ...], q: int, k: int, shuffled: str | None) -> Chart:
-    task = miii.runs.open(name).task()
-    tables = {"trained": probed(name, step, moduli, True).table}
-    if shuffled is not None:
-        tables["trained on shuffled labels"] = probed(shuffled, miii.runs.open(shuffled).steps[-1], moduli, True).table
-    tables["untrained"] = probed(name, step, moduli, False).table
-    return plots.probe_map(tables, q, k, [""] * (task.n_ctx - 1) + ["?"])
 
 
 def section(run: Run, step: int, q: int, seen: tuple[int, ...], things: str = "integers") -> None:
@@ -64,8 +51,8 @@ def section(run: Run, step: int, q: int, seen: tuple[int, ...], things: str = "i
 What can be seen inside need not be used. So change the sum, and nothing else, and see whether the network changes its
 mind. **Interchange** gives an example another one's place in the {max(1, q - 1)} direction{"s" if q > 2 else ""} in
 which residues modulo {q} differ, and leaves the rest as it is. **Steering** turns the residue: it adds what a digit of
-another residue would have added. The control changes as much, but keeps what the example is. Who **crosses** has
-evidence on the other side of the midpoint between the two classes' medians.
+another residue would have added. The control changes as much, but keeps what the example is; another one interchanges
+all but these directions. Who **crosses** has evidence on the other side of the midpoint between the two classes' medians.
 """
         + (
             f"Left out are {things} divisible by {' or '.join(map(str, others))}; partners agree modulo these."
@@ -73,19 +60,27 @@ evidence on the other side of the midpoint between the two classes' medians.
             else ""
         )
     )
-    change = st.segmented_control(
-        "Change",
-        list(CHANGES),
-        default="interchange",
-        format_func=CHANGES.__getitem__,
-        required=True,
-        key="change",
-        bind="query-params",
-        help="Which of the two is drawn; the bars below show both",
-    )
     with st.spinner("Changing the sum …", show_time=True):
         addition = added(run.name, step, q, seen)
-    crossing: Crossing = addition.steering if change == "steering" else addition.interchange
+    swapped = addition.interchange
+    change = "steering"
+    if swapped is None:
+        write.caption(
+            f"{q} is at least the base: each digit has a residue of its own, so its directions hold all of the sum, and interchange "
+            "would succeed in any network. It is left out."
+        )
+    else:
+        change = st.segmented_control(
+            "Change",
+            list(CHANGES),
+            default="interchange",
+            format_func=CHANGES.__getitem__,
+            required=True,
+            key="change",
+            bind="query-params",
+            help="Which of the two is drawn; the bars below show both",
+        )
+    crossing: Crossing = addition.steering if swapped is None or change == "steering" else swapped
     if crossing.moves:
         cell(
             evidence_moves,
@@ -107,11 +102,16 @@ evidence on the other side of the midpoint between the two classes' medians.
         step=step,
         q=q,
         seen=seen,
-        alt="Bars of interchange and of steering, each beside its control.",
-        caption=f"Modulo {q}, {percent(addition.interchange.accuracy)} cross after an interchange (control "
-        f"{percent(addition.interchange.control)}) and {percent(addition.steering.accuracy)} after steering (control "
-        f"{percent(addition.steering.control)}); {addition.interchange.pairs:,} and {addition.steering.pairs:,} {things} were changed. "
-        f"Asked for are at least {CROSSES:.0%}, and at most {KEEPS:.0%} in the controls.",
+        alt="Bars of interchange and of steering, each beside its controls.",
+        caption=f"Modulo {q}, "
+        + (
+            ""
+            if swapped is None
+            else f"{percent(swapped.accuracy)} cross after an interchange (control {percent(swapped.control)}; all but the residues' "
+            f"directions: {percent(swapped.rest)}; {swapped.pairs:,} {things}), and "
+        )
+        + f"{percent(addition.steering.accuracy)} after steering (control {percent(addition.steering.control)}; "
+        f"{addition.steering.pairs:,} {things}). Asked for are at least {CROSSES:.0%}, and at most {KEEPS:.0%} in the controls.",
     )
 
 
@@ -158,84 +158,14 @@ def span(interval: Interval) -> str:
     return f"{interval.auc:.3f} ({interval.low:.3f} to {interval.high:.3f})"
 
 
-def probes(run: Run, step: int, moduli: tuple[int, ...], q: int) -> None:
-    """Linear probes at every site and position, computed only when asked for."""
-    write.header("Where can the residue be read?", anchor="probes")
-    write.text(
-        r"""
-A **probe** is a linear regression from an activation to $\cos \frac{2\pi k n}{q}$ and $\sin \frac{2\pi k n}{q}$, fitted
-on training examples; $R^2$ is measured on held-out ones. The residue of the whole number should be readable only after
-attention has added the digits up, at the position where the answer is read. What an untrained network shows is no merit
-of training.
-"""
-    )
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        k = 1
-        if q > 3:
-            k = st.select_slider(
-                "Harmonic k",
-                range(1, q // 2 + 1),
-                key=f"harmonic-{q}",
-                width=220,
-                help="How often the wave turns in q steps",
-            )
-        wanted = st.toggle(
-            "Fit the probes",
-            key="probes",
-            bind="query-params",
-            help="Every site and position of two or three networks: takes about ten seconds",
-        )
-    if not wanted:
-        return
-    control = shuffled_twin(run)
-    with st.spinner("Fitting probes …", show_time=True):
-        cell(
-            probe_map,
-            name=run.name,
-            step=step,
-            moduli=moduli,
-            q=q,
-            k=int(k),
-            shuffled=control,
-            width="content",
-            alt=f"Maps of R^2 by site and position for harmonic {k} of {q}, one a network.",
-        )
-        best = {"trained": probed(run.name, step, moduli, True).best(q)}
-        best["untrained"] = probed(run.name, step, moduli, False).best(q)
-    listed = "; ".join(f"{name} {value:.3f}" for name, value in best.items())
-    write.caption(
-        f"Best R² for {q}, over harmonics, sites and positions: {listed}. Below 0 a probe is worse than the mean. "
-        + (
-            f"The control with shuffled labels is {write.escaped(control)}."
-            if control
-            else f"There is no run named {write.escaped(run.name)}-shuffled, so there is no control with shuffled labels."
-        )
-    )
-
-
-def shuffled_twin(run: Run) -> str | None:
-    """The run of the same name and ``-shuffled``, if it has the same examples and a snapshot."""
-    name = f"{write.escaped(run.name)}-shuffled"
-    twin = next((other for other in runs.every() if other.name == name), None)
-    if (
-        twin is None
-        or runs.row(twin)["reason"] is not None
-        or not twin.steps
-        or "shuffled" not in type(run.config.task).model_fields
-    ):
-        return None
-    alike = twin.config.task.model_dump(exclude={"shuffled"}) == run.config.task.model_dump(exclude={"shuffled"})
-    return name if alike and twin.config.model == run.config.model else None
-
-
 def verdict(run: Run, step: int, moduli: tuple[int, ...], seen: tuple[int, ...], q: int) -> None:
     """The rule, and what it gives."""
     write.header("The verdict", anchor="verdict")
     write.text(
         f"""
 The rule: a network **sums residues modulo q** if the residue explains at least {EXPLAINED:.0%} of the variance of what
-digits add, at least {CROSSES:.0%} cross after interchange and after steering, and at most {KEEPS:.0%} in either
-control. All must hold, on held-out examples. It **adds digits** if it is also right about sums that training did not
+digits add, at least {CROSSES:.0%} cross after interchange (where q is below the base) and after steering, and at most
+{KEEPS:.0%} in each control. All must hold, on held-out examples. It **adds digits** if it is also right about sums that training did not
 show; otherwise it looks the total up.
 """
     )
@@ -266,8 +196,9 @@ show; otherwise it looks the total up.
                 "q": each.q,
                 "explained": finite(each.variance_explained),
                 "by chance": finite(each.explained.chance),
-                "interchange": finite(each.interchange.accuracy),
-                "its control": finite(each.interchange.control),
+                "interchange": each.interchange and finite(each.interchange.accuracy),
+                "its control": each.interchange and finite(each.interchange.control),
+                "all else": each.interchange and finite(each.interchange.rest),
                 "steering": finite(each.steering.accuracy),
                 "control of steering": finite(each.steering.control),
                 "sums residues": each.adds,
@@ -278,7 +209,15 @@ show; otherwise it looks the total up.
         width="content",
         column_config={
             name: st.column_config.NumberColumn(format="percent")
-            for name in ("explained", "by chance", "interchange", "its control", "steering", "control of steering")
+            for name in (
+                "explained",
+                "by chance",
+                "interchange",
+                "its control",
+                "all else",
+                "steering",
+                "control of steering",
+            )
         },
         name="addition-by-modulus",
     )

@@ -12,7 +12,7 @@ from miii.runs import Run
 from miii.tasks import MIU
 from pages._kit import write
 from pages._kit.cell import cell, shared
-from pages._parts.sieve import interventions
+from pages._parts.sieve import interventions, probes
 from pages._tasks.miu.measures import AS_LONG, LONGER
 
 ABOUT = """
@@ -104,4 +104,4 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
         )
         interventions.section(run, step, 3, (), "strings")
         interventions.verdict(run, step, (3,), (), 3)
-    interventions.probes(run, step, (3,), 3)
+    probes.probes(run, step, (3,), 3)

@@ -9,7 +9,6 @@ import streamlit as st
 
 import miii
 from miii import analysis, numbers, plots
-from miii.analysis.sieve import LEAST
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.runs.read import finite
@@ -18,21 +17,15 @@ from pages._kit import write
 from pages._kit.cell import cell, shared
 from pages._kit.inputs import integer
 from pages._kit.latex import product
-from pages._parts.sieve import interventions
+from pages._parts.sieve import interventions, probes
 from pages._parts.sieve.interventions import percent
+from pages._tasks.primes import depth
 
 ABOUT = r"""
 A number is prime if no smaller prime $q$ divides it, and $q$ divides it if its digits, each times its power of the base,
 add up to 0 modulo $q$: **primality is modular addition**. Nobody tells the network. Its last digit rules out 2 and 5; every
 other factor depends on all digits. How far does it sieve, and does it sum their residues?
 """
-
-
-@shared
-def measured_depth(name: str, step: int) -> analysis.sieve.Depth:
-    run = miii.runs.open(name, miii.Primes)
-    config = run.task_config
-    return analysis.sieve.depth(run.model(step), run.task(), config)
 
 
 @shared
@@ -45,11 +38,6 @@ def digit_sums(name: str, step: int, q: int) -> tuple[analysis.sieve.Plane, anal
     metric = analysis.sieve.sensitivity(model, fitted)
     plane = analysis.sieve.plane(fitted, held_out, q)
     return plane, analysis.sieve.heads(held_out, metric, q)
-
-
-def sieve_depth(name: str, step: int) -> tuple[Chart, Chart]:
-    depth = measured_depth(name, step)
-    return plots.sieve_depth(depth), plots.sieve_oracles(depth)
 
 
 def digit_plane(name: str, step: int, q: int) -> Chart:
@@ -69,9 +57,9 @@ def page(run: Run, task: Primes, step_of: Callable[[Run], int]) -> None:
     write.text(ABOUT)
     name, step = run.name, step_of(run)
     with st.spinner("Judging the held-out integers …", show_time=True):
-        depth = measured_depth(name, step)
-    depth_of_sieve(run, step, depth)
-    moduli, seen = analysis.sieve.moduli_to_test(task, depth)
+        found = depth.measured_depth(name, step)
+    depth.depth_of_sieve(run, step, found)
+    moduli, seen = analysis.sieve.moduli_to_test(task, found)
     write.header("What does each digit add?", anchor="digits")
     write.text(
         rf"""
@@ -87,61 +75,15 @@ with the same residue must add the same. A network that adds integers and looks 
     who_adds(run, step, q)
     waiting = st.container()  # what takes longer is filled in after the rest of the page is there
     verdict = st.container()
-    try_a_number(run, task, step, q, depth)
+    try_a_number(run, task, step, q, found)
     with explained, st.spinner("Measuring …", show_time=True):
         how_much(task, q, interventions.added(name, step, q, seen).explained)
     with waiting:
         interventions.section(run, step, q, seen)
         interventions.totals(run, step, q, seen)
-        interventions.probes(run, step, moduli, q)
+        probes.probes(run, step, moduli, q)
     with verdict:
         interventions.verdict(run, step, moduli, seen, q)
-
-
-def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.Depth) -> None:
-    """Which smallest factors it sees."""
-    write.header("How far does it sieve?", anchor="depth")
-    write.text(
-        f"""
-Take the composites whose **smallest** prime factor is $q$, and the primes: are the primes given more evidence? The area under
-the ROC curve (AUC) is the chance that they are; 0.5 is a guess. A network that tries all primes up to $q$ has an AUC of 1 for each
-of them. The **sieve depth** is the largest $q$ up to which the AUC is at least {LEAST}, at the lower end of its 95 % interval.
-"""
-    )
-    threshold = (
-        f"Recall at {depth.threshold:.2f}, the threshold of best F1 on training integers; F1 is {depth.f1:.3f} there"
-    )
-    with st.container(horizontal=True):
-        write.metric(
-            "Sieve depth", depth.sieve_depth, border=True, help="1: not even the first factor is told from primes"
-        )
-        write.metric(
-            "ROC AUC",
-            "–" if math.isnan(depth.roc_auc) else f"{depth.roc_auc:.3f}",
-            border=True,
-            help="Of primes against all composites",
-        )
-        write.metric(
-            "Average precision", f"{depth.average_precision:.3f}", border=True, help="Area under precision and recall"
-        )
-        write.metric("Primes found", f"{depth.recall_primes:.1%}", border=True, help=threshold)
-        write.metric("Composites found", percent(depth.recall_composites), border=True, help=threshold)
-    seen = [factor for factor in depth.factors if factor.low >= LEAST]
-    first = next((factor for factor in depth.factors if factor.low < LEAST), None)
-    passed = f"Told from primes: {', '.join(str(f.q) for f in seen)}." if seen else "No factor is told from primes."
-    failed = f" The first that is not: {first.q}, with an AUC of {first.auc:.3f}." if first else ""
-    cell(
-        sieve_depth,
-        name=run.name,
-        step=step,
-        alt="AUC of primes against the composites of each smallest prime factor, beside trial division.",
-    )
-    write.caption(
-        f"{passed}{failed} Measured on {depth.primes:,} primes and {depth.composites:,} composites that it never trained on. "
-        f"Accuracy says nothing here: whoever always answers “composite” is right "
-        f"{depth.composites / (depth.primes + depth.composites):.1%} of the time. Right: trial division by all primes up to q, and also by those that divide the base, "
-        "on the same integers."
-    )
 
 
 def choose_modulus(moduli: tuple[int, ...], seen: tuple[int, ...]) -> int:
@@ -225,7 +167,7 @@ def who_adds(run: Run, step: int, q: int) -> None:
     )
 
 
-def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.sieve.Depth) -> None:
+def try_a_number(run: Run, task: Primes, step: int, q: int, found: analysis.sieve.Depth) -> None:
     """One integer: the evidence, the truth, and the residues of its digits."""
     write.header("Try a number", anchor="try")
     n = integer(
@@ -251,14 +193,14 @@ def try_a_number(run: Run, task: Primes, step: int, q: int, depth: analysis.siev
         if built.train_mask[where[0]]
         else "that it has never seen"
     )
-    said = "prime" if evidence >= depth.threshold else "composite"
+    said = "prime" if evidence >= found.threshold else "composite"
     with st.container(horizontal=True):
         write.metric("Evidence", f"{evidence:.2f}", border=True, help="The logit of prime less that of composite")
         write.metric(
             "It says",
             said,
             border=True,
-            help=f"Prime from {depth.threshold:.2f} on, the threshold of best F1 in training",
+            help=f"Prime from {found.threshold:.2f} on, the threshold of best F1 in training",
         )
         write.metric("The truth", "prime" if prime else "composite", border=True)
     write.text(f"${n} = {product(factors)}$, a number {side}.")

@@ -1,5 +1,7 @@
 """The Data page for residues: a number of two digits, and its remainders by every prime at once."""
 
+from typing import get_args
+
 import streamlit as st
 
 import miii
@@ -25,8 +27,8 @@ def built(config: Residues) -> Task:
     return config.build()
 
 
-def answers(p: int, basis: bool, asked: str) -> Chart:
-    task = miii.Residues(p=p, basis=basis).build()
+def answers(p: int, control: str, asked: str) -> Chart:
+    task = miii.Residues(p=p, control=control).build()
     labels = next(target.labels for target in task.targets if target.name == asked).view(p, p)
     return plots.heatmap(labels, title=f"Every number, asked {asked}", row="x1", column="x0", value=asked)
 
@@ -35,8 +37,8 @@ def digit_split(p: int, train_fraction: float, seed: int) -> Chart:
     return plots.digit_split(miii.Residues(p=p, train_fraction=train_fraction, seed=seed).build(), p)
 
 
-def tasks(p: int, basis: bool, masked: str) -> tuple[Chart, ...]:
-    task = miii.Residues(p=p, basis=basis, masked=masked).build()
+def tasks(p: int, control: str, masked: str) -> tuple[Chart, ...]:
+    task = miii.Residues(p=p, control=control, masked=masked).build()
     return plots.loss_weights(task), plots.chance(task)
 
 
@@ -64,11 +66,16 @@ def page(name: str) -> None:
             width=170,
             help="Primes that are asked and not trained",
         )
-        basis = st.toggle(
-            "Basis", key="basis", bind="query-params", help="The control: the digits themselves are asked"
+        control = st.selectbox(
+            "Control",
+            get_args(Residues.model_fields["control"].annotation),
+            key="control",
+            bind="query-params",
+            width=130,
+            help="shuffled: labels in random order; digits: the two digits are the targets",
         )
     try:
-        config = Residues(p=p, train_fraction=fraction, masked=masked, basis=basis, seed=seed)
+        config = Residues(p=p, train_fraction=fraction, masked=masked, control=control, seed=seed)
         if config.p > LIMIT:
             raise InputError(f"p must be at most {LIMIT} in the app (got {p}).")
     except InputError as error:
@@ -87,7 +94,7 @@ def page(name: str) -> None:
     cell(
         tasks,
         p=p,
-        basis=basis,
+        control=control,
         masked=masked,
         alt="Bars, one a task.",
         caption="A guess among q answers costs log q nats, so the loss of each task is divided by log q: at chance all weigh the "
@@ -105,7 +112,7 @@ def numbers_and_split(config: Residues, task: Task) -> None:
         cell(
             answers,
             p=p,
-            basis=config.basis,
+            control=config.control,
             asked=asked,
             width="content",
             alt=f"Grid of {p} by {p} numbers x0 + {p} x1, colored by {asked}.",

@@ -70,7 +70,7 @@ def page(run: Run, task: Residues, step: int) -> None:
     )
     steps.logits(run, step, shown, target, truths[target])
     _all(built, answers, truths)
-    if not task.basis:
+    if task.control != "digits":
         _divisors(n, answers)
     steps.frequencies(run, step, shown, target, "the right answer")
     links.to("sieve", "Sieve shows how many of all numbers it answers right", ":material/arrow_forward:")

@@ -50,12 +50,12 @@ def active_frequencies(name: str) -> tuple[Chart, Chart]:
 
 def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot, and the frequencies over training."""
-    asked = "its two digits" if task.basis else f"$n$ modulo every prime below {task.p}"
+    asked = "its two digits" if task.control == "digits" else f"$n$ modulo every prime below {task.p}"
     write.text(
         f"The network sees the digits of $n = x_0 + {task.p} x_1$ and is asked for {asked}, all at once."
         + (
             ""
-            if task.basis
+            if task.control == "digits"
             else r" Each task is a modular addition, $x_0 + p\,x_1 \bmod q$, with the same digits and another modulus."
         )
     )
@@ -73,7 +73,7 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
             help=f"At least {ASKED:.1%} of the held-out numbers right",
         )
         write.metric(
-            "Mean over digits" if task.basis else "Mean over primes",
+            "Mean over digits" if task.control == "digits" else "Mean over primes",
             f"{mean:.1%}",
             border=True,
             help="Mean accuracy on held-out numbers over those that are trained",
@@ -109,9 +109,10 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
 
     write.header("How many frequencies are active?", anchor="frequencies")
     write.text(
-        f"""
-The neurons are waves in the digits. A frequency is **active** if its power is more than {analysis.multitask.DEVIATIONS:.0f} standard
-deviations above the mean; the preprint takes mean and deviation within each step, its code over all steps together. It reports that
+        """
+The neurons are waves in the digits. A frequency is **active** by the preprint's text if its power is more than two standard
+deviations above the mean of its step. By its code, power is smoothed over three steps and each frequency divided by its sum over
+time; active is what exceeds mean plus one standard deviation of all steps together. The preprint reports that
 the count rises and falls again; here that means that its peak is at least twice the first and the last count.
 """
     )
@@ -127,13 +128,16 @@ the count rises and falls again; here that means that its peak is at least twice
                 stamp=count,
                 alt="Active frequencies by snapshot, by both rules, and the power of each frequency.",
             )
-        write.caption(
-            "; ".join(
-                f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))}"
-                for rule, marks in (("Within the step", active.within), ("over all steps", active.overall))
-            )
-            + "."
-        )
+        write.caption(f"{counted_by_rule(active)}.")
+
+
+def counted_by_rule(active: analysis.multitask.Active) -> str:
+    """Return ``counted`` for both rules, each with the count of noise."""
+    rules = zip(("Within the step", "over all steps"), (active.within, active.overall), active.chance, strict=True)
+    return "; ".join(
+        f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))} (noise has {chance:.1f})"
+        for rule, marks, chance in rules
+    )
 
 
 def counted(counts: list[int], steps: list[int]) -> str:

@@ -108,32 +108,33 @@ def symmetricity_by_hand(model, p):
         with torch.enable_grad():
             logits = (block(leaf[None] + model.W_pos) @ model.W_U)[0, -1]
             for c in range(n):
-                (gradient,) = torch.autograd.grad(logits[c] - logits.mean(), leaf, retain_graph=True)
+                (gradient,) = torch.autograd.grad(logits[c], leaf, retain_graph=True)
                 cosines.append(torch.cosine_similarity(gradient[0], gradient[1], dim=0).item())
     return np.array(cosines)
 
 
 def test_gradient_symmetricity_matches_single_gradients():
     model = random_network(act="gelu")
-    model.W_U += random(16, 1)  # what all answers share, softmax does not see
+    model.W_U += random(16, 1)  # what all answers share counts too, though softmax does not see it
     every = symmetricity_by_hand(model, P)
     error = every.std() / math.sqrt(4000)
-    found = progress.gradient_symmetricity(model, TASK, n=4000)
+    found, its_error = progress.gradient_symmetricity(model, TASK, n=4000)
+    assert its_error == pytest.approx(error, rel=0.1)
     assert found == pytest.approx(every.mean(), abs=4 * error)
     assert abs(every.mean()) > 8 * error
     assert progress.gradient_symmetricity(model, TASK, n=20) != progress.gradient_symmetricity(model, TASK, 20, seed=1)
 
 
 def test_symmetric_operands_have_equal_gradients(adder, waves):
-    assert progress.gradient_symmetricity(adder(P, (1, 3)), TASK) == pytest.approx(1)
+    assert progress.gradient_symmetricity(adder(P, (1, 3)), TASK).value == pytest.approx(1)
     other = planted.from_formula(waves(P, (1, 3), (1, -1)), act="relu")
-    assert progress.gradient_symmetricity(other, TASK) < 0.5
+    assert progress.gradient_symmetricity(other, TASK).value < 0.5
 
 
 def test_zero_gradients_are_left_out():
     model = random_network()
     model.blocks[0].W_V.zero_()  # "=" hears nothing of a and b
-    assert progress.gradient_symmetricity(model, TASK) == 0
+    assert progress.gradient_symmetricity(model, TASK) == (0, 0)
 
 
 def test_gradients_leave_weights_alone():
@@ -165,7 +166,7 @@ def test_distance_irrelevance_is_a_ratio_of_standard_deviations():
 def test_constant_correct_logit_is_fully_irrelevant(waves):
     for dtype in [torch.float64, torch.float32]:
         model = planted.from_formula(waves(P, (1, 3)), dtype=dtype)
-        assert progress.distance_irrelevance(grid.logits(model, TASK), TASK.labels) == 1
+        assert progress.distance_irrelevance(grid.raw_logits(model, TASK), TASK.labels) == 1
         assert progress.distance_irrelevance(torch.zeros(P * P, P), TASK.labels) == 1
 
 
@@ -250,12 +251,42 @@ def test_rounding_is_not_active():
     power = torch.full((2, 15), 1 / 15).double()
     power[1, 4] *= 1 + 1e-15
     assert power[1, 4] > power[1, 3]
-    assert progress.active_frequencies(power).tolist() == [0, 0]
+    for over_time in (False, True):
+        assert not progress.active_frequencies(power, over_time).any()
 
 
 def test_active_frequencies_by_both_rules():
     power = torch.full((20, 10), 0.01)
-    power[19, :4] = 1.0  # alone: mean .406, deviation .485; of all: mean .03, deviation .14
-    power[18, 0] = 0.25  # above its own snapshot's, and below that of all
-    assert progress.active_frequencies(power).tolist() == [0] * 18 + [1, 0]
-    assert progress.active_frequencies(power, together=True).tolist() == [0] * 19 + [4]
+    power[18, 0] = 0.25  # beyond its own snapshot's mean .034 + 2 deviations of .072
+    assert progress.active_frequencies(power).nonzero().tolist() == [[18, 0]]
+    # over time: smoothed over its neighbors; three of the 20 shares of this frequency are .29, all others below .055
+    assert progress.active_frequencies(power, over_time=True).nonzero().tolist() == [[17, 0], [18, 0], [19, 0]]
+    # a frequency that is always strong is active in every snapshot by the text, and never by the code
+    power = torch.full((20, 10), 0.01)
+    power[:, 3] = 1.0
+    assert progress.active_frequencies(power).sum(0).tolist() == [0, 0, 0, 20, 0, 0, 0, 0, 0, 0]
+    assert not progress.active_frequencies(power, over_time=True).any()
+
+
+def test_active_frequencies_of_the_preprints_code():
+    """Its lines, in NumPy: smooth each frequency, divide by its sum over time, compare with mean + deviation."""
+    power = torch.rand(30, 7, generator=torch.Generator().manual_seed(0)).double() ** 4
+    windows = [power[max(0, i - 1) : i + 2].numpy() for i in range(30)]
+    series = np.stack([window.mean(0) for window in windows])
+    assert np.allclose(series[1:-1, 2], np.convolve(power[:, 2], np.ones(3) / 3, mode="valid"))
+    series /= series.sum(0)
+    expected = series > series.mean() + series.std()
+    assert expected.any()
+    assert (progress.active_frequencies(power, over_time=True).numpy() == expected).all()
+
+
+def test_noise_has_the_active_frequencies_of_chance():
+    noise = torch.randn(4_000, 56, generator=torch.Generator().manual_seed(0))
+    counts = (noise > noise.mean(1, keepdim=True) + 2 * noise.std(1, correction=0, keepdim=True)).sum(1).double()
+    assert progress.active_by_chance(1, 56) == pytest.approx(counts.mean().item(), abs=0.07)
+    assert progress.active_by_chance(50, 56) == pytest.approx(1.244, abs=1e-3)  # the text's rule ignores the others
+    few = torch.randn(4_000, 3, 5, generator=torch.Generator().manual_seed(1)).flatten(1)
+    each = (few > few.mean(1, keepdim=True) + few.std(1, correction=0, keepdim=True)).sum(1).double() / 3
+    assert progress.active_by_chance(3, 5, over_time=True) == pytest.approx(each.mean().item(), abs=0.02)
+    assert progress.active_by_chance(53, 56, over_time=True) == pytest.approx(8.887, abs=1e-3)
+    assert progress.active_by_chance(1, 56, over_time=True) == progress.active_by_chance(9, 2) == 0

@@ -53,8 +53,11 @@ def test_a_point_holds_all_measures(networks, measured):
         assert point.gini_embedding == progress.gini(progress.component_norms(W_E))
         W_L = model.blocks[0].W_out @ model.W_U
         assert point.gini_neuron_logit == progress.gini(progress.component_norms(W_L.T))
-        assert point.gradient_symmetricity == progress.gradient_symmetricity(model, TASK)
-        assert point.distance_irrelevance == progress.distance_irrelevance(logits, TASK.labels)
+        found = progress.gradient_symmetricity(model, TASK)
+        assert (point.gradient_symmetricity, point.gradient_symmetricity_error) == found
+        raw = grid.raw_logits(model, TASK)
+        assert point.distance_irrelevance == progress.distance_irrelevance(raw, TASK.labels)
+        assert point.distance_irrelevance != progress.distance_irrelevance(logits, TASK.labels)
         assert point.circularity == progress.circularity(W_E)
         assert point.neurons_single_frequency == of_neurons.single_frequency
         assert point.dead_neurons == of_neurons.dead
@@ -70,8 +73,8 @@ def test_frame_has_one_row_a_snapshot(measured):
     assert frame["excluded_4"].tolist() == [point.excluded_alone[4] for point in measured.points]
     power = torch.stack([point.power for point in measured.points])
     torch.testing.assert_close(measured.power(), power)
-    assert frame["active_frequencies"].tolist() == progress.active_frequencies(power).tolist()
-    assert frame["active_frequencies_together"].tolist() == progress.active_frequencies(power, True).tolist()
+    assert frame["active_frequencies"].tolist() == progress.active_frequencies(power).sum(1).tolist()
+    assert frame["active_frequencies_together"].tolist() == progress.active_frequencies(power, True).sum(1).tolist()
     assert frame.notna().all(axis=None)
 
 

@@ -22,7 +22,7 @@ PROMISED = {
 BESIDES = {
     *("computes", "train_accuracy", "test_accuracy", "effective_rank_embedding", "effective_rank_neuron_logit"),
     *("constant_share", "formula_loss", "excluded_loss_alone", "squared_weights", "neuron_phase_alignment"),
-    "steering_control",
+    *("steering_control", "gradient_symmetricity_error"),
 }
 
 

@@ -26,7 +26,11 @@ def test_residue_adder_passes(integers, built, residue_adder):
         assert crossing.control == 0
         assert crossing.before == 1
         assert crossing.midpoint == 0
+    assert of_3.interchange.rest == 0  # all but the residue's line interchanged: nothing crosses
+    assert np.isnan(of_3.steering.rest)
     assert of_3.adds
+    for change in ({"rest": 0.06}, {"control": 0.06}, {"accuracy": 0.94}):
+        assert not replace(of_3, interchange=replace(of_3.interchange, **change)).adds
     assert not of_7.adds
     assert sieve.verdict((of_3, of_7)) == "adds digits modulo 3"
 
@@ -57,9 +61,13 @@ def test_pooled_share_if_the_modulus_exceeds_the_base(integers, built, residue_a
     assert found.explained.share == pytest.approx(1)
     assert found.variance_explained == found.explained.pooled
     assert found.adds
+    assert found.interchange is None  # the directions of eleven residues hold everything about ten digits
     (other,) = sieve.measure_addition(untrained, built, integers, (11,))
     assert other.explained.share == pytest.approx(other.explained.by_digit)  # for any network: it says nothing
     assert other.variance_explained < 0.5
+    assert other.interchange is None
+    fitted, held_out = (sieve.sum_of_split(untrained, built, integers, side) for side in (True, False))
+    assert sieve.interchange(untrained, fitted, held_out, 11).accuracy > 0.95  # in an untrained network!
 
 
 def test_integer_adder_with_lookup_fails(integers, built, residue_adder):

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+import sympy
+from sklearn.metrics import roc_auc_score
 
 import miii
 from miii.analysis import sieve
@@ -147,3 +149,50 @@ def test_probes_find_the_residue_after_the_sum(integers, built, residue_adder, u
     assert found.best(3) == table[3].max()
     assert found.best(7) < 0.1
     assert sieve.probe(untrained, built, (3,)).best(3) < 0.2
+
+
+# ---- what it is read beside ----
+
+
+def test_table_of_counts_and_last_digits_by_hand():
+    config = miii.Primes(low=100, high=4_999, seed=1)
+    task, cells = config.build(), {}
+
+    def cell(n):
+        digits = [int(digit) for digit in f"{n:04}"]
+        return tuple(sum(digit % 3 == r for digit in digits) for r in range(3)), digits[-1]
+
+    for n, prime in zip(task.facts["n"][task.step_mask].tolist(), task.labels[task.step_mask].tolist(), strict=True):
+        cells.setdefault(cell(n), []).append(prime)
+    test = ~task.train_mask
+    every = task.labels[task.step_mask].double().mean().item()
+    score = [np.mean(cells.get(cell(n), [every])) for n in task.facts["n"][test].tolist()]
+    found = sieve.count_table(task, config)
+    assert (found.q, found.cells) == (3, len(cells))
+    assert found.roc_auc == pytest.approx(roc_auc_score(task.labels[test].numpy(), score))
+
+
+def test_shuffled_labels_leave_the_table_nothing():
+    config = miii.Primes(low=1000, high=9999, shuffled=True)
+    assert abs(sieve.count_table(config.build(), config).roc_auc - 0.5) < 0.06
+    base = miii.Primes(low=2, high=30, base=210)
+    assert sieve.count_table(base.build(), base).q == 11
+
+
+def test_auc_by_length_tells_lengths_apart(monkeypatch, untrained):
+    """Evidence that is right about integers of four digits alone."""
+    config = miii.Primes(low=100, high=9_999)
+    task = config.build()
+    n_of = {tuple(row): n for row, n in zip(task.tokens.tolist(), task.facts["n"].tolist(), strict=True)}
+
+    def score(model, tokens):
+        n = [n_of[tuple(row)] for row in tokens.tolist()]
+        return np.array([float(sympy.isprime(each)) if each > 999 else each % 7.0 for each in n])
+
+    monkeypatch.setattr("miii.analysis.sieve.baseline.evidence", score)
+    found = sieve.auc_by_length(untrained, task, config)
+    assert list(found) == [3, 4]
+    assert list(found[4])[:3] == [3, 7, 11]
+    assert set(found[4].values()) == {1.0}
+    assert 0.3 < found[3][3] < 0.7
+    assert list(found[3]) == [3]  # fewer than 20 with a larger smallest factor

@@ -33,7 +33,11 @@ def test_report_of_a_residue_adder(adds, integers, built):
     assert generalization["withheld"] is None
     assert values["step"] == 1
     assert values["digit_variance_explained"]["3"] == pytest.approx(1)
-    assert (values["interchange_accuracy"]["3"], values["interchange_control"]["3"]) == (1, 0)
+    swapped = [values[f"interchange_{name}"] for name in ("accuracy", "control", "rest")]
+    assert [found["3"] for found in swapped] == [1, 0, 0]
+    assert [found["11"] for found in swapped] == [None] * 3  # at least the base
+    assert values["count_table"]["q"] == 3
+    assert list(values["auc_by_length"]) == ["4"]
     assert (values["steering_accuracy"]["3"], values["steering_control"]["3"]) == (1, 0)
     read = values["probe_r2"]
     assert read["trained"] == read["shuffled"]  # the same run twice

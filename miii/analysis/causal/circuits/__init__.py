@@ -8,9 +8,23 @@ corrupted example, one with a different answer. ``find`` ranks all edges by one 
     print(circuits.agreement(circuit, truth).auroc)
 """
 
-from miii.analysis.causal.circuits.circuit import FAITHFUL, Agreement, Circuit, agreement, find, ranking
-from miii.analysis.causal.circuits.experiment import CORRUPTION, EXAMPLES, METRIC, Experiment, Progress, draw_experiment
-from miii.analysis.causal.circuits.faithfulness import Faithfulness, measure_faithfulness
+from miii.analysis.causal.circuits.circuit import FAITHFUL, Agreement, Circuit, agreement, find
+from miii.analysis.causal.circuits.experiment import (
+    CORRUPTION,
+    EXAMPLES,
+    METRIC,
+    Experiment,
+    Progress,
+    draw_experiment,
+    draw_experiments,
+)
+from miii.analysis.causal.circuits.faithfulness import (
+    Faithfulness,
+    faithfulness_of,
+    measure_faithfulness,
+    ranking,
+    smallest_faithful,
+)
 from miii.analysis.causal.circuits.forward import run
 from miii.analysis.causal.circuits.graph import Edge, Graph, Node
 from miii.analysis.causal.circuits.methods import METHODS, TAUS, acdc, acdc_scores, eap, eap_ig, exact
@@ -34,11 +48,14 @@ __all__ = [
     "acdc_scores",
     "agreement",
     "draw_experiment",
+    "draw_experiments",
     "eap",
     "eap_ig",
     "exact",
+    "faithfulness_of",
     "find",
     "measure_faithfulness",
     "ranking",
     "run",
+    "smallest_faithful",
 ]

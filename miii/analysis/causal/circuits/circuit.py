@@ -3,12 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
-
-from miii.analysis.causal.circuits.experiment import CORRUPTION, EXAMPLES, METRIC, Progress, draw_experiment
-from miii.analysis.causal.circuits.faithfulness import Faithfulness, measure_faithfulness
+from miii.analysis.causal.circuits.experiment import CORRUPTION, EXAMPLES, METRIC, Progress, draw_experiments
+from miii.analysis.causal.circuits.faithfulness import Faithfulness, measure_faithfulness, ranking, smallest_faithful
 from miii.analysis.causal.circuits.graph import Edge, Graph
 from miii.analysis.causal.circuits.methods import METHODS
 from miii.errors import InputError
@@ -30,7 +26,9 @@ class Circuit:
         edges: the most important first.
         scores: fall of the metric without the edge, in ``unit``; for "acdc" the largest tau.
         inactive: whether each edge carries the same value in both runs; its score is 0.
-        examples, seed: the number of examples, and the seed of the draw.
+        enough: the fewest of these edges with f >= 0.95 on the examples that rank them; None if there is no f.
+        faithfulness: on as many other examples, which share no input with the first.
+        examples, seed: the number of examples of either kind, and the seed of the draw.
 
     Source: ranking by |score| as in Hanna et al. 2024 (arXiv 2403.17806).
     """
@@ -40,6 +38,7 @@ class Circuit:
     edges: tuple[Edge, ...]
     scores: tuple[float, ...]
     inactive: tuple[bool, ...]
+    enough: int | None
     faithfulness: Faithfulness
     examples: int
     seed: int
@@ -54,7 +53,7 @@ class Circuit:
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain values."""
         found = self.faithfulness
-        curve = zip(found.n_edges, found.f, strict=True) if found.f is not None else ()
+        curve = zip(found.n_edges, found.f or (), found.f_signed or (), strict=found.f is not None)
         return {
             "method": self.method,
             "metric": self.metric,
@@ -68,9 +67,10 @@ class Circuit:
             ],
             "m_full": found.m_full,
             "m_empty": found.m_empty,
+            "enough": self.enough,
             "cpr": found.cpr,
             "cmd": found.cmd,
-            "faithfulness": [{"edges": n, "f": f} for n, f in curve],
+            "faithfulness": [{"edges": n, "f": f, "f_signed": signed} for n, f, signed in curve],
         }
 
 
@@ -82,39 +82,33 @@ def find(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Circuit:
-    """Score every edge of a model by one method, and measure the faithfulness of the best edges.
+    """Score every edge of a model by one method, and measure the faithfulness of the best edges on fresh examples.
 
     Args:
         method: "exact" removes each edge alone, "acdc" one after another; "eap" and "eap-ig" use gradients.
-        examples: number to draw, from training and test examples alike.
+        examples: number to draw for the scores, and again for the faithfulness, from training and test examples alike.
         seed: seed of the draw; only circuits with the same seed can be compared.
         progress: called with the steps done and to do, first for the scoring, then for the measurement.
 
     Raises:
-        InputError: ``method`` is unknown, or as ``draw_experiment``.
+        InputError: ``method`` is unknown, or as ``draw_experiments``.
     """
     if method not in METHODS:
         raise InputError(f"method must be one of {', '.join(METHODS)} (got {method!r}).")
-    drawn = draw_experiment(model, task, examples, seed)
+    drawn, fresh = draw_experiments(model, task, examples, seed)
     scores = METHODS[method](drawn, progress)
     order = ranking(scores)
-    found = measure_faithfulness(drawn, order, progress)
     return Circuit(
         method=method,
         graph=drawn.graph,
         edges=tuple(drawn.graph.edges[i] for i in order.tolist()),
         scores=tuple(scores[order].tolist()),
         inactive=tuple(drawn.inactive[order].tolist()),
-        faithfulness=found,
+        enough=smallest_faithful(drawn, scores, FAITHFUL),
+        faithfulness=measure_faithfulness(fresh, scores, progress),
         examples=len(drawn.labels),
         seed=seed,
     )
-
-
-def ranking(scores: Float[Tensor, " edges"]) -> Int[Tensor, " edges"]:
-    """Return the indices of the edges by |score|, descending; in a tie, the last in ``Graph`` comes first."""
-    last = len(scores) - 1
-    return last - torch.sort(scores.abs().flip(0), descending=True, stable=True).indices
 
 
 @dataclass(frozen=True)
@@ -124,7 +118,7 @@ class Agreement:
     Attributes:
         spearman: rank correlation; None if a circuit's scores are all equal.
         auroc: probability that a true edge outranks another edge, ties counting half; None if all edges or none are
-            true. The true edges are the smallest set of the exact ranking with f >= 0.95.
+            true. The true edges are the ``enough`` first of the exact ranking.
         positives: number of true edges; None if there is no f.
         edges: number of edges.
         inactive: number of edges with the same value in both runs. They score 0 by any method, which raises both
@@ -158,7 +152,7 @@ def agreement(circuit: Circuit, truth: Circuit) -> Agreement:
     found = dict(zip(circuit.edges, circuit.scores, strict=True))
     scores = [abs(found[edge]) for edge in truth.edges]
     exact = [abs(score) for score in truth.scores]
-    positives = truth.faithfulness.smallest(FAITHFUL)
+    positives = truth.enough
     true = [n < (positives or 0) for n in range(len(exact))]
     differing = [n for n, inactive in enumerate(truth.inactive) if not inactive]
 

@@ -98,16 +98,23 @@ class Experiment:
         return self.differences(resid).mean().item()
 
 
-def draw_experiment(model: Transformer, task: Task, examples: int = EXAMPLES, seed: int = 0) -> Experiment:
+def draw_experiment(
+    model: Transformer,
+    task: Task,
+    examples: int = EXAMPLES,
+    seed: int = 0,
+    rows: Int[Tensor, " rows"] | None = None,
+) -> Experiment:
     """Draw examples of a task without replacement, and for each a corrupted partner with a different answer.
 
     Args:
-        examples: number to draw; all of them if the task has fewer.
+        examples: number to draw; all of them if there are fewer.
         seed: seed of the draw.
+        rows: draw examples and partners from these; None takes all.
 
     Raises:
-        InputError: the blocks are not plain, ``examples`` is below 1, or the task has only one answer or does not fit
-            the model.
+        InputError: the blocks are not plain, ``examples`` is below 1, the task does not fit the model, or there is only
+            one answer to draw.
 
     Source: Conmy et al. 2023, section 3.
     """
@@ -120,16 +127,33 @@ def draw_experiment(model: Transformer, task: Task, examples: int = EXAMPLES, se
             f"task must have the model's {has[0]} tokens, {has[1]} answers and {has[2]} positions "
             f"(got {task.d_vocab}, {task.d_vocab_out} and {task.n_ctx})."
         )
-    pairs, config = draw_pairs(task.labels, examples, seed), model.config
+    tokens, labels = (task.tokens, task.labels) if rows is None else (task.tokens[rows], task.labels[rows])
+    pairs, config = draw_pairs(labels, examples, seed), model.config
     return Experiment(
         model=copy.deepcopy(model).double().requires_grad_(False),
         graph=Graph(config.n_layers, config.n_heads, task.n_ctx, config.causal),
-        tokens=task.tokens[pairs.clean],
-        labels=task.labels[pairs.clean],
-        corrupted=task.tokens[pairs.corrupt],
-        corrupted_labels=task.labels[pairs.corrupt],
+        tokens=tokens[pairs.clean],
+        labels=labels[pairs.clean],
+        corrupted=tokens[pairs.corrupt],
+        corrupted_labels=labels[pairs.corrupt],
         seed=seed,
     )
+
+
+def draw_experiments(
+    model: Transformer, task: Task, examples: int = EXAMPLES, seed: int = 0
+) -> tuple[Experiment, Experiment]:
+    """Draw two experiments from disjoint halves of a task: one to rank and cut edges, one to score what is left.
+
+    Args:
+        examples: number in each; half of the task's if there are fewer.
+
+    Raises:
+        InputError: as ``draw_experiment``, for either half.
+    """
+    order = torch.randperm(len(task.labels), generator=torch.Generator().manual_seed(seed))
+    ranked, fresh = (draw_experiment(model, task, examples, seed, rows) for rows in order.tensor_split(2))
+    return ranked, fresh
 
 
 def trace(model: Transformer, tokens: Int[Tensor, "batch pos"]) -> Trace:
