@@ -16,6 +16,7 @@ from miii.tasks import Task
 if TYPE_CHECKING:
     import pandas as pd
 
+PAIRS = 3000  #: most pairs to fit a rotation on, and to test it on
 SHIFTS = (1, 17)  #: amounts added to an operand
 SITES = ("resid_mid", "mlp_post", "mlp_out", "logits")  #: the first three of the last block
 
@@ -63,10 +64,11 @@ def rotation_r2(
 def measure(
     model: Transformer, task: Task, shifts: Sequence[int] = SHIFTS, sites: Sequence[str] = SITES, seed: int = 0
 ) -> tuple[Equivariance, ...]:
-    """Fit the rotation of each shift (a + s, b) and (a, b + s) on a random half of all pairs; test it on the others.
+    """Fit the rotation of each shift (a + s, b) and (a, b + s) on random pairs; test it on as many others.
 
-    Activations are those of the last position. A rotation may be any orthogonal map, so a network that holds cos and
-    sin of w a + w b in one plane has R^2 = 1, and one that holds cos w a + cos w b there does not.
+    Activations are those of the last position, in their main p + 15 directions. A rotation may be any orthogonal map,
+    so a network that holds cos and sin of w a + w b in one plane has R^2 = 1, and one that holds cos w a + cos w b
+    there does not.
 
     Raises:
         InputError: the task does not have all pairs of Z_p.
@@ -78,7 +80,8 @@ def measure(
     found = collect(model, task.tokens, names.values(), last=True)
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(p * p, generator=generator)
-    fit, held = order[: p * p // 2], order[p * p // 2 :]
+    half = min(p * p // 2, PAIRS)
+    fit, held = order[:half], order[half : 2 * half]
     pairs = torch.arange(p * p).view(p, p)
     n, mixed = torch.arange(p), torch.randperm(p, generator=generator)
     shifted = [pairs.roll(-s % p, operand).flatten() for s in shifts for operand in (0, 1)]
