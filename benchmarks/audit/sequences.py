@@ -97,16 +97,11 @@ def digits(n: Array, width: int) -> Array:
 
 
 def roll(network: Network, tokens: Array, step: Array, config: Frames) -> Array:
-    """Return the digits that the network writes in the frames after the first, its own frames before it."""
-    frame, wide = config.frame, config.width
-    told = tokens[:, :frame].copy()
-    if told.shape[1] == frame and config.frames > 1:  # the first label is not given: the network writes it
-        told = told[:, : frame - 1]
-    found = []
+    """Return the digits that the network writes after a true first frame; it reads its own digits and labels."""
+    told, found = tokens[:, : config.frame].copy(), []
     for _ in range(config.frames - 1):
-        label = network.everywhere(told)[:, -1, :2].argmax(1)
-        told = np.concatenate([told, label[:, None], (step + 11)[:, None]], 1)
-        for _ in range(wide):
+        told = np.concatenate([told, (step + 11)[:, None]], 1)
+        for _ in range(config.width + 1):  # digits, then the label
             told = np.concatenate([told, network.everywhere(told)[:, -1].argmax(1)[:, None]], 1)
-        found.append(told[:, -wide:])
+        found.append(told[:, -config.width - 1 : -1])
     return np.stack(found, 1)

@@ -200,6 +200,7 @@ def test_clock_number_circles_and_frames_follow_their_controls(visit):
     assert added == "steering_of_the_adder"
 
 
+@pytest.mark.slow  # measures six networks
 def test_bits_bends_and_rotations_are_measured_on_request(visit):
     at = visit("paper")
     made = {"rotations_of_the_adder", "regions_of_the_adder", "regions_of_the_primes", "bits_of_the_primes"}

@@ -62,7 +62,7 @@ def addition() -> None:
         if part.open:
             cell(
                 rotations_of_the_adder,
-                every=3,
+                every=4,
                 stamp=stamp("add-113"),
                 alt="Held-out R² of the best rotation by step and site, for shifts and for random permutations.",
                 caption="Shift one operand: does one rotation, the same for all pairs, move the activations along? The rotation is fitted on some pairs "
