@@ -103,7 +103,8 @@ def of_circles(
     resid = resid if operand == "a" else resid.transpose(0, 1)
     centers = resid.mean(0)  # by the other operand
     waves = basis(p)[1:] @ resid.mean(1) * math.sqrt(2 / p)  # cos 1, sin 1, ...: amplitudes along each direction
-    found, radius = [], []
+    found: list[Tensor] = []
+    radius: list[Tensor] = []
     for k in range(1, (p - 1) // 2 + 1):
         pair = waves[2 * k - 2 : 2 * k]
         found.append(lines(model, centers, pair).regions_of_circle().mean())

@@ -1,5 +1,7 @@
 """Parts of sections 4.1 and 4.2 of the paper: symmetry, linear regions and information, each with its control."""
 
+from typing import Any
+
 import streamlit as st
 
 import miii
@@ -120,6 +122,6 @@ def information() -> None:
     )
 
 
-def _on_request(label: str, key: str) -> "st.delta_generator.DeltaGenerator":
+def _on_request(label: str, key: str) -> Any:
     """Make a part whose figures are computed when it is opened."""
     return st.expander(label, icon=":material/science:", on_change="rerun", key=key)
