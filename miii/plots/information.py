@@ -1,6 +1,7 @@
 """Bits about residues and the label, at the sites of networks."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -27,7 +28,7 @@ def information(found: Mapping[str, Bits]) -> Chart:
         for about, reader in zip(whole["about"], whole["reader"], strict=True)
     ]
     whole["of"] = whole["about"].map(first.entropy)
-    shown = [
+    shown: list[Any] = [
         *("network:N", "site:N", "asked:N"),
         *(alt.Tooltip(f"{name}:Q", format=".4f") for name in ("bits", "shuffled", "bias", "of")),
     ]
