@@ -46,19 +46,18 @@ def experience_of_the_primes() -> Chart:
 def splits(trials: tuple[analysis.experience.Trial, ...]) -> pd.DataFrame:
     """What each split left out, and the medians over the seeds."""
     bands = analysis.experience.bands(trials, "splits")
-    medians = bands.pivot_table(index="name", columns="measure", values="median", sort=False)
-    seeds = bands.groupby("name")["seeds"].max()
+    found = {(row["name"], row["measure"]): row for row in bands.to_dict("records")}
     return pd.DataFrame(
         [
             {
                 "left out": NAMES[name],
-                "AUC, 3, like training": f"{medians.loc[name, 'like_3']:.3f}",
-                "AUC, 3, left out": f"{medians.loc[name, 'beyond_3']:.3f}",
-                "AUC, left out": f"{medians.loc[name, 'beyond']:.3f}",
-                "seeds": str(seeds[name]),
+                "AUC, 3, like training": f"{found[name, 'like_3']['median']:.3f}",
+                "AUC, 3, left out": f"{found[name, 'beyond_3']['median']:.3f}",
+                "AUC, left out": f"{found[name, 'beyond']['median']:.3f}",
+                "seeds": str(found[name, "beyond"]["seeds"]),
             }
             for name in NAMES
-            if name in medians.index
+            if (name, "beyond") in found
         ]
     )
 
