@@ -10,6 +10,8 @@ from pages._parts.paper import addition as paper_addition
 from pages._parts.paper import background as paper_background
 from pages._parts.paper import discussion as paper_discussion
 from pages._parts.paper import errata as paper_errata
+from pages._parts.paper import generalization as paper_generalization
+from pages._parts.paper import geometry as paper_geometry
 from pages._parts.paper import method as paper_method
 from pages._parts.paper import more as paper_more
 from pages._parts.paper import primes as paper_primes
@@ -36,6 +38,7 @@ RESULTS = {
     "4.3 Strings": "miu",
     "4.4 Other numbers": "other",
     "4.5 What is not reached": "ledger",
+    "5.2 Generalization": "generalization",
 }
 
 
@@ -81,9 +84,12 @@ with st.container(horizontal_alignment="center"), st.container(width=COLUMN):
     paper_method.chapter()
     write.header("4 Results", anchor="results")
     paper_addition.section()
+    paper_geometry.addition()
     paper_primes.section()
+    paper_geometry.primes()
     paper_strings.section()
     paper_more.section()
     paper_discussion.chapter()
+    paper_generalization.section()
     paper_errata.chapter()
     paper_references.chapter()

@@ -3,10 +3,22 @@
 Import every topic from here (``analysis.fourier``, ``analysis.circuits``); folders only sort the files.
 """
 
-from miii.analysis import activations, compare, follow, integers, logic, multitask, sieve
+from miii.analysis import (
+    activations,
+    compare,
+    experience,
+    follow,
+    information,
+    integers,
+    logic,
+    multitask,
+    regions,
+    sieve,
+)
 from miii.analysis.causal import ablation, attention, circuits, counterfactuals, direct, patching
 from miii.analysis.modular import (
     decomposition,
+    equivariance,
     formula,
     fourier,
     fourier2d,
@@ -31,11 +43,14 @@ __all__ = [
     "counterfactuals",
     "decomposition",
     "direct",
+    "equivariance",
+    "experience",
     "follow",
     "formula",
     "fourier",
     "fourier2d",
     "grid",
+    "information",
     "integers",
     "lengths",
     "logic",
@@ -46,6 +61,7 @@ __all__ = [
     "phases",
     "planted",
     "progress",
+    "regions",
     "rollout",
     "sieve",
     "steering",

@@ -17,6 +17,7 @@ from miii.model.wiring import BLOCKS
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "gelu": nn.functional.gelu,
+    "sigmoid": torch.sigmoid,
     "square": torch.square,
 }
 

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from miii.errors import Frozen, InputError
 from miii.model.wiring import BLOCKS, BlockName, MixerName, NormName, refusal
 
-Act = Literal["relu", "gelu", "square", "tailored"]
+Act = Literal["relu", "gelu", "sigmoid", "square", "tailored"]
 
 
 class ModelConfig(Frozen):

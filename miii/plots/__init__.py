@@ -4,18 +4,22 @@ from miii.plots.causal.attention import attention_spectrum, ov, over_inputs, pat
 from miii.plots.causal.circuit import circuit, edge_agreement, faithfulness
 from miii.plots.causal.effects import ablation, contributions, patching
 from miii.plots.compare import learning, spread
+from miii.plots.experience import learning_curve, transfer
 from miii.plots.follow import answer_logits, attention_by_position, neuron_contributions, wave_logits, wave_sum
 from miii.plots.frame import frame
 from miii.plots.heatmap import heatmap
+from miii.plots.information import information
 from miii.plots.integers import density, last_digits, polar, split_counts, split_rows, ulam, wheel
 from miii.plots.lengths import evidence_by_count, evidence_by_letter, string_accuracy
 from miii.plots.modular.clock import clock
+from miii.plots.modular.equivariance import equivariance
 from miii.plots.modular.formula import kinds, steering, terms
 from miii.plots.modular.fourier import circle, power_over_training, singular_values, spectrum, spectrum_2d
 from miii.plots.modular.neurons import activation, clusters, phases, reads, single_frequency, writes
 from miii.plots.modular.progress import measures, progress
 from miii.plots.multitask import active_frequencies, head_digits, right_by_target
 from miii.plots.picture import picture
+from miii.plots.regions import circle_regions, plane_regions
 from miii.plots.rollout import (
     generated_frames,
     rollout_carries,
@@ -72,6 +76,7 @@ __all__ = [
     "by_token",
     "chance",
     "circle",
+    "circle_regions",
     "circuit",
     "class_balance",
     "clock",
@@ -84,6 +89,7 @@ __all__ = [
     "digit_plane",
     "digit_split",
     "edge_agreement",
+    "equivariance",
     "evidence_by_count",
     "evidence_by_factor",
     "evidence_by_letter",
@@ -95,10 +101,12 @@ __all__ = [
     "head_digits",
     "head_sums",
     "heatmap",
+    "information",
     "kinds",
     "last_digits",
     "lattice",
     "learning",
+    "learning_curve",
     "loss",
     "loss_weights",
     "measures",
@@ -109,6 +117,7 @@ __all__ = [
     "pattern",
     "phases",
     "picture",
+    "plane_regions",
     "polar",
     "power_over_training",
     "probe_map",
@@ -142,6 +151,7 @@ __all__ = [
     "string_split",
     "terms",
     "token_scores",
+    "transfer",
     "ulam",
     "vector_similarity",
     "wave_logits",

@@ -50,7 +50,7 @@ def heatmap(
     cells = ("%.9g " * values.size % tuple(values.ravel().tolist())).rstrip()
     shown = alt.Tooltip("value:Q", title=value, format=".4g")
     return _chart(
-        _pixels(values, low, high, colors),
+        pixels(values, low, high, colors),
         cells,
         pd.DataFrame({"value": [low, high]}),
         color,
@@ -195,7 +195,7 @@ def _named(field: str, labels: Sequence[str], colors: Sequence[str]) -> alt.Colo
     return alt.Color(field, scale=alt.Scale(domain=list(labels), range=list(colors)), legend=legend)
 
 
-def _pixels(
+def pixels(
     values: Float[np.ndarray, "row column"], low: float, high: float, colors: Sequence[str]
 ) -> UInt8[np.ndarray, "row column 4"]:
     """Return the colors of values on a scale from low to high; NaN is transparent."""

@@ -42,7 +42,7 @@ def from_state_dict(
 
     Args:
         p: the modulus. Tokens 0 .. p - 1 are numbers, token p is "=", and each number has a logit.
-        act: activation, "relu", "gelu" or "square".
+        act: activation, one of ``ACTIVATIONS``.
         causal: a position sees itself and earlier positions only.
         lnpre: whether it has weightless LayerNorms (``normalization_type="LNPre"``), which files do not record.
 

@@ -16,7 +16,7 @@ from miii.tasks import ModularAddition
 D_VOCAB, D_OUT = 8, 7  # more answers than d_model; fewer are computed in another order
 AXES = {
     "n_layers": (1, 2, 3),
-    "act": ("relu", "gelu", "square"),
+    "act": ("relu", "gelu", "sigmoid", "square"),
     "biases": ("none", "mlp", "all"),
     "causal": (True, False),
     "positions": ("learned", "none"),
@@ -24,10 +24,10 @@ AXES = {
     "last_varies": (False, True),
     "d_out": (4, 7),
 }
-#: Some of the 864 networks and inputs; every pair of values occurs.
+#: Some of the 1,152 networks and inputs; every pair of values occurs.
 CASES = [
     dict(zip(AXES, values, strict=True))
-    for values in random.Random(0).sample(list(itertools.product(*AXES.values())), 32)
+    for values in random.Random(0).sample(list(itertools.product(*AXES.values())), 40)
 ]
 
 

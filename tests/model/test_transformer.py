@@ -60,6 +60,8 @@ def mlp_by_hand(config, w, mid):
             post = pre * 0.5 * (1 + torch.erf(pre / math.sqrt(2)))
         case "square":
             post = pre * pre
+        case "sigmoid":
+            post = 1 / (1 + torch.exp(-pre))
     return mid + post @ w["W_out"] + w.get("b_out", zero)
 
 
@@ -70,6 +72,7 @@ def test_the_forward_pass_is_the_equations():
         (2, "square", "mlp", True, "none"),
         (2, "gelu", "none", False, "learned"),
         (3, "relu", "all", True, "learned"),
+        (1, "sigmoid", "mlp", False, "learned"),
     ):
         config = ModelConfig(
             n_layers=n_layers, d_model=6, n_heads=3, d_mlp=7, act=act, biases=biases, causal=causal, positions=positions

@@ -3,12 +3,15 @@
 import ast
 import json
 import re
+import statistics
 
 import pytest
 import sympy
 from shown import ROOT, Shown, app, fine, shown
 
+import miii
 from miii import runs
+from miii.analysis import experience
 
 HOME = ROOT / "checkpoints"
 PARTS = sorted((ROOT / "pages" / "_parts" / "paper").glob("*.py"))
@@ -36,9 +39,9 @@ def test_every_entry_of_the_contents_leads_to_a_heading(paper, visit):
     at = visit("paper")
     listed = [found for text in paper.prose["markdown"] for found in re.findall(r"\]\(#([\w-]+)\)", text)]
     anchors = {heading.proto.anchor for kind in (at.header, at.subheader) for heading in kind}
-    assert len(listed) == 12
+    assert len(listed) == 13
     assert set(listed) <= anchors
-    assert len(paper.charts) == 20
+    assert len(paper.charts) == 23
 
 
 def test_every_link_leads_to_a_page_and_to_a_shipped_run(visit):
@@ -196,6 +199,39 @@ def test_clock_number_circles_and_frames_follow_their_controls(visit):
     assert f"{read('add-113')['steering_minimum']:.2%}" in view.text
     (added,) = {figure.make.__name__ for figure in view.figures} - {figure.make.__name__ for figure in before.figures}
     assert added == "steering_of_the_adder"
+
+
+@pytest.mark.slow  # measures six networks
+def test_bits_bends_and_rotations_are_measured_on_request(visit):
+    at = visit("paper")
+    made = {"rotations_of_the_adder", "regions_of_the_adder", "regions_of_the_primes", "bits_of_the_primes"}
+    assert not made & {figure.make.__name__ for figure in shown(at).figures}
+    for key in ("rotations", "bends", "plane", "bits"):
+        at.session_state[key] = True
+    view = shown(fine(at.run()))
+    assert made <= {figure.make.__name__ for figure in view.figures}
+    geometry = app("_parts.paper.geometry")
+    for step in (0, runs.shipped("primes-10").steps[-1]):
+        window = geometry.plane_at("primes-10", step)
+        assert f"{window.regions:,}" in view.text
+    assert (
+        f"{geometry.bits_at('primes-10', runs.shipped('primes-10').steps[-1]).at('0.resid_mid', 'totals'):.3f}"
+        in view.text
+    )
+
+
+def test_splits_are_those_of_the_trials(server):
+    part = app("_parts.paper.generalization")
+    trials = experience.load(HOME / "experience.jsonl")
+    table = part.splits(trials).set_index("left out")
+    beyond = [each.measures["beyond_3"] for each in trials if (each.experiment, each.name) == ("splits", "withheld")]
+    row = table.loc[part.NAMES["withheld"]]
+    assert row["seeds"] == str(len(beyond))
+    assert row["AUC, 3, left out"] == f"{statistics.median(beyond):.3f}"
+    for each in trials:
+        config = miii.RunConfig(**each.config)
+        task = config.task.model_copy(update={"seed": each.seed})
+        assert task.n_train == each.examples
 
 
 def test_the_log_has_no_heading_as_large_as_the_page_s(server):

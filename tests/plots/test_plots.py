@@ -14,6 +14,7 @@ import test_curves
 import test_follow_plots
 import test_inside
 import test_integers_plots
+import test_measure_plots
 import test_network_plots
 import test_rollout_plots
 import test_sieve_plots
@@ -57,6 +58,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     **test_causal.CHARTS,
     **test_inside.CHARTS,
     **test_integers_plots.CHARTS,
+    **test_measure_plots.CHARTS,
     **test_network_plots.CHARTS,
     **test_curves.CHARTS,
     **test_follow_plots.CHARTS,

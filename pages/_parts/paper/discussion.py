@@ -25,9 +25,6 @@ def chapter() -> None:
 where each digit weighs the same wherever it stands. It looks the total up, and is wrong about totals that training did not show. It does not discover sieving. The next primes need another weight for each place, bring less, and are beyond what labels alone taught any network
 of ours. What a network can *hold* and what it *finds* are different things: told residues as well, a network with one layer more sieves on.
 
-**Generalization.** The networks are right on integers they never saw, of the same length and with totals of residues that they did see. Where something new comes, they are not: longer strings with more I's than any in training, and of the
-larger moduli the held-out half. Recall and accuracy flatter all of them, since most composites fall to the last digit; depth of sieve does not.
-
 **What to doubt.** The networks are small, and few; the seeds are five. "Sums residues" means a rule with bounds that we set: a network just below one of them does so hardly less than one just above. The measures
 of digits look at the last attention only, so of two layers they say little. A circuit is the circuit of a question, and of the corruption that it was found with. That a linear map can be read off does not
 mean that it is used, which is why steering and interchange, not probes, decide.

@@ -159,7 +159,7 @@ def rest() -> list[Erratum]:
             "Section 1",
             "$XW + b$ is linear; deep learning fits piece-wise linear functions; its first activation is a sigmoid.",
             "$XW + b$ is affine, and piece-wise linear is what networks with ReLU are, not those with a sigmoid.",
-            "By definition.",
+            "By definition; section 5.2 trains with both.",
         ),
         Erratum(
             "Section 3.2",

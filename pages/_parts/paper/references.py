@@ -16,7 +16,7 @@ DRAFT = (
         "Michael M. Bronstein et al., *Geometric Deep Learning: Grids, Groups, Graphs, Geodesics, and Gauges*",
         2021,
         "2104.13478",
-        "",
+        "section 4.1: a shift is a rotation",
     ),
     (
         "Arthur Conmy et al., *Towards Automated Circuit Discovery for Mechanistic Interpretability*",
@@ -28,7 +28,7 @@ DRAFT = (
         "T. M. Cover and Joy A. Thomas, *Elements of Information Theory*, 2nd ed., Wiley-Interscience",
         2006,
         "",
-        "cited where reference 3 is meant; see the errata",
+        "cited where reference 3 is meant, see the errata; section 4.2 counts bits",
     ),
     (
         "Bobby He and Thomas Hofmann, *Simplifying Transformer Blocks*",
@@ -60,14 +60,19 @@ DRAFT = (
         "2402.03363",
         "the page Sparse grid says what its figures are worth",
     ),
-    ("Tom M. Mitchell, *Machine Learning*, McGraw-Hill", 1997, "", ""),
+    ("Tom M. Mitchell, *Machine Learning*, McGraw-Hill", 1997, "", "section 5.2: performance over experience"),
     (
         "Neel Nanda et al., *Progress Measures for Grokking via Mechanistic Interpretability*",
         2023,
         "2301.05217",
         "the pages Fourier, Neurons, Progress and Formula",
     ),
-    ("Simon J. D. Prince, *Understanding Deep Learning*, The MIT Press", 2023, "", ""),
+    (
+        "Simon J. D. Prince, *Understanding Deep Learning*, The MIT Press",
+        2023,
+        "",
+        "sections 4.1 and 4.2 count linear regions",
+    ),
     (
         "Jascha Sohl-Dickstein, *The Boundary of Neural Network Trainability Is Fractal*",
         2024,

@@ -1,0 +1,121 @@
+"""Section 5.2 of the paper: how far the networks carry, and how many examples they need."""
+
+import pandas as pd
+
+import miii
+from miii import analysis, plots, runs
+from miii.analysis.sieve import LEAST
+from miii.errors import join_names
+from miii.plots.style import Chart
+from pages._kit import write
+from pages._kit.cell import cell
+from pages._parts.paper.parts import link, short_table
+
+TRIALS = "experience.jsonl"
+NAMES = {
+    "random": "random integers",
+    "residue": "whole classes modulo 97",
+    "range": "the upper half of the range",
+    "longer": "integers of six digits",
+    "withheld": "the total 1-2-2",
+    "shuffled": "nothing to learn (shuffled labels)",
+}
+
+
+def what_training_left_out() -> Chart:
+    trials = analysis.experience.load(miii.runs.homes()[1] / "experience.jsonl")
+    bands = analysis.experience.bands(trials, "splits")
+    labels = {"like_3": "like training", "beyond_3": "left out", "untrained_beyond_3": "left out, untrained"}
+    return plots.transfer(bands, labels, "AUC of primes against multiples of 3")
+
+
+def experience_of_the_adders() -> Chart:
+    trials = analysis.experience.load(miii.runs.homes()[1] / "experience.jsonl")
+    labels = {"train": "training", "test": "held out", "chance": "chance"}
+    bands = analysis.experience.bands(trials, "addition")
+    return plots.learning_curve(bands, labels, "Addition modulo 59", "accuracy")
+
+
+def experience_of_the_primes() -> Chart:
+    trials = analysis.experience.load(miii.runs.homes()[1] / "experience.jsonl")
+    labels = {"beyond_3": "against multiples of 3", "beyond": "against all", "untrained_beyond_3": "untrained"}
+    bands = analysis.experience.bands(trials, "primes")
+    return plots.learning_curve(bands, labels, "Primes of five digits", "held-out AUC")
+
+
+def splits(trials: tuple[analysis.experience.Trial, ...]) -> pd.DataFrame:
+    """What each split left out, and the medians over the seeds."""
+    bands = analysis.experience.bands(trials, "splits")
+    found = {(row["name"], row["measure"]): row for row in bands.to_dict("records")}
+    return pd.DataFrame(
+        [
+            {
+                "left out": NAMES[name],
+                "AUC, 3, like training": f"{found[name, 'like_3']['median']:.3f}",
+                "AUC, 3, left out": f"{found[name, 'beyond_3']['median']:.3f}",
+                "AUC, left out": f"{found[name, 'beyond']['median']:.3f}",
+                "seeds": str(found[name, "beyond"]["seeds"]),
+            }
+            for name in NAMES
+            if (name, "beyond") in found
+        ]
+    )
+
+
+def carried(trials: tuple[analysis.experience.Trial, ...]) -> str:
+    """Say which splits carry over, by the bound of a seen factor."""
+    bands = analysis.experience.bands(trials, "splits")
+    median = bands[bands["measure"] == "beyond_3"].set_index("name")["median"]
+    tested = [name for name in NAMES if name in median.index and name != "shuffled"]
+    good, bad = ([NAMES[name] for name in tested if (median[name] >= LEAST) == kind] for kind in (True, False))
+    said = (
+        [f"Of what was left out, it tells multiples of 3 (AUC at least {LEAST}) in {join_names(good)}"] if good else []
+    )
+    return ", ".join([*said, *([f"not in {join_names(bad)}"] if bad else [])]) + "."
+
+
+def activations(trials: tuple[analysis.experience.Trial, ...]) -> str:
+    """Held-out accuracy by activation, in words."""
+    found = analysis.experience.bands(trials, "activations")
+    rows = found[found["measure"] == "test"].sort_values("median", ascending=False)
+    return "; ".join(f"{row['name']} {row['median']:.1%}" for row in rows.to_dict("records"))
+
+
+def section() -> None:
+    """Splits, learning curves, activations."""
+    place = runs.homes()[1] / TRIALS
+    write.subheader("5.2 Generalization", anchor="generalization")
+    if not place.exists():
+        write.info(f"{TRIALS}, which came with miii, is not here.")
+        return
+    trials, changed = analysis.experience.load(place), place.stat().st_mtime
+    write.text(
+        """
+A network may be right on integers that are new but alike. So small networks, each with several seeds, are tested on what training leaves out as a whole:
+"""
+    )
+    cell(
+        what_training_left_out,
+        stamp=changed,
+        alt="AUC against multiples of 3 by split: on integers like those of training, on what was left out, and untrained.",
+        caption=f"Points are medians, lines go from the least to the greatest of the seeds; dashed is a guess. {carried(trials)}",
+    )
+    short_table(splits(trials), "splits", hide_index=True)
+    write.text(
+        "**Experience.** A program learns if its performance improves with experience (Mitchell). With how much?"
+    )
+    cell(
+        experience_of_the_adders,
+        stamp=changed,
+        alt="Training and held-out accuracy of addition over the number of training pairs.",
+    )
+    cell(
+        experience_of_the_primes,
+        stamp=changed,
+        alt="Held-out AUC of primes over the number of training integers.",
+        caption="Bands go from the least to the greatest of the seeds. Every adder knows its training pairs by heart; the rule comes with enough of them.",
+    )
+    write.text(
+        f"**Activations.** Equation 1 in place of equation 2? Held-out accuracy of addition modulo 59 with half of the pairs, median: {activations(trials)}."
+    )
+    link("train", "Train with other splits: Train", task="primes")
