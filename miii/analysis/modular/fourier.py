@@ -116,6 +116,12 @@ def relabelled_embedding(model: Transformer, task: Task, relabelled: Relabelling
     return operand_embedding(model, task.d_vocab_out) if tokens is None else model.W_E[tokens]
 
 
+def relabelled_neuron_logit(model: Transformer, relabelled: Relabelling) -> Float[Tensor, "m d_mlp"]:
+    """Return ``neuron_logit`` transposed: one row per answer, in the order of the answers' labels."""
+    written = neuron_logit(model).T
+    return written if relabelled.natural else written[relabelled.answers]
+
+
 def embedding_spectrum(model: Transformer, task: Task | None = None, choice: Choice | None = None) -> Spectrum:
     """Return the spectrum of a model's embedding, with the model's key frequencies and in their relabelling.
 
@@ -140,7 +146,7 @@ def neuron_logit_spectrum(model: Transformer, task: Task | None = None, choice: 
     Source: Nanda et al. 2023, section 4.2.
     """
     choice = choice or keys.of_model(model, task or keys.addition(model))
-    found = spectrum(neuron_logit(model).T[choice.relabelling.answers])
+    found = spectrum(relabelled_neuron_logit(model, choice.relabelling))
     return replace(found, key_frequencies=choice.frequencies)
 
 

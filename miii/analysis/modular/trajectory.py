@@ -83,7 +83,8 @@ def measure(
     )
     each, right = metrics.cross_entropy(logits, task.labels), metrics.correct(logits, task.labels).double()
     train, known = task.train_mask, task.split_known
-    W_E, W_L = fourier.relabelled_embedding(model, task, relabelled), fourier.neuron_logit(model).T[relabelled.answers]
+    W_E = fourier.relabelled_embedding(model, task, relabelled)
+    W_L = fourier.relabelled_neuron_logit(model, relabelled)
     of_neurons = neurons.describe(model, task, multipliers, relabelled if relabelled.full else None)
     return Point(
         step=step,

@@ -123,7 +123,8 @@ def analyze(model: Transformer, task: Task, frequencies: Sequence[int] | None = 
     proof = certificate.certify(logits, labels, fit.formula, operands, others=relabelled.others(whole))
     of_neurons = neurons.describe(model, task, multipliers, relabelled) if relabelled.full else None
     right = metrics.correct(whole, task.labels).double()
-    W_E, W_L = fourier.relabelled_embedding(model, task, relabelled), fourier.neuron_logit(model).T[relabelled.answers]
+    W_E = fourier.relabelled_embedding(model, task, relabelled)
+    W_L = fourier.relabelled_neuron_logit(model, relabelled)
     power = fourier.spectrum(W_E).power
     squares = logits.square().mean(0).sum()
     train_accuracy = right[train].mean().item() if known else None
