@@ -157,8 +157,10 @@ def run_analyze(args: Analyze) -> int:
     if args.json:
         print(json.dumps(values))
         return 0
-    values.pop("criteria")
-    print_values(values | {"reason": found.reason or None})
+    for name in ("criteria", "reason"):
+        values.pop(name)
+    shown = f"{found.verdict}: {found.reason}" if found.reason else found.verdict
+    print_values(values | {"verdict": shown, "key_frequencies": values["key_frequencies"] or "none"})
     print()
     print(f"{'criterion':30} {'value':>8} {'bound':>8}")
     for criterion in found.criteria:

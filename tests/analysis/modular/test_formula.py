@@ -9,7 +9,7 @@ import sympy
 import torch
 
 import miii
-from miii.analysis.modular import formula, grid, keys
+from miii.analysis.modular import formula, grid
 from miii.analysis.modular.formula import Formula, Term
 from miii.analysis.oracles import planted
 
@@ -66,7 +66,7 @@ def test_formula_of_a_square_network(waves, turn):
             truth = waves(p, keys, multipliers, phases=(0.3, -1.2, 0.0)[: len(keys)] if p % 2 else (0.3, 0.0))
             theta = (0.9, -2.0, 0.4, 1.5, 0.2, -0.7)[: len({abs(k) for t in truth.terms for k in (t.k_a, t.k_b)})]
             model = planted.from_formula(truth, embedding_phases=theta)
-            found = keys.of_model(model).frequencies
+            found = miii.analysis.keys.of_model(model).frequencies
             assert found == keys
             fit = formula.fit(grid.logits(model, miii.ModularAddition(p=p).build()), labels(p), found)
             assert_same(fit.formula, truth, turn)
@@ -79,7 +79,7 @@ def test_formula_under_noise(waves, noisy, turn):
         truth = waves(23, (2, 5, 9), phases=(0.3, -0.4, 0.1))
         for seed in range(5):
             model = noisy(planted.from_formula(truth, act=act, embedding_phases=(0.1, 0.8, 1.5)), 200, seed)
-            keys = keys.of_model(model).frequencies
+            keys = miii.analysis.keys.of_model(model).frequencies
             assert keys == (2, 5, 9)
             fit = formula.fit(grid.logits(model, miii.ModularAddition(p=23).build()), labels(23), keys)
             assert_same(fit.formula, truth, turn, amplitude=0.1, phase=0.01)

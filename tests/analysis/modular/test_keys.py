@@ -85,7 +85,7 @@ def test_controls_have_no_key_frequency():
 
 
 def test_all_frequencies_may_be_key():
-    """One-hot logits are waves of every frequency: a network that adds exactly, and not a lookup table of some pairs."""
+    """One-hot logits are waves of every frequency: a network that adds exactly, not a table of some pairs."""
     sums = (torch.arange(P)[:, None] + torch.arange(P)).flatten() % P
     assert keys.waves(torch.nn.functional.one_hot(sums, P).double()).frequencies == tuple(range(1, 12))
 

@@ -105,7 +105,9 @@ def test_missing_evidence_gives_none_and_is_named():
         assert criteria.shortfall(weighed) == missing
     assert criteria.shortfall(criteria.weigh(**EVIDENCE)) == ""
     nothing = EVIDENCE | dict.fromkeys([name for name in EVIDENCE if name != "multipliers"], 0.0)
-    assert criteria.shortfall(criteria.weigh(**nothing)).startswith("falls short on variance explained (0.00 of 0.80), ")
+    assert criteria.shortfall(criteria.weigh(**nothing)).startswith(
+        "falls short on variance explained (0.00 of 0.80), "
+    )
 
 
 def test_without_evidence_the_split_decides():
