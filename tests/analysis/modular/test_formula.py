@@ -124,7 +124,8 @@ def test_multipliers():
         (11, [(3, 3, 3, 10.0), (1, -1, 1, 0.8), (2, 3, 2, 0.8)], None),  # more than 1 % together
         (12, [(2, 2, 2, 1.0)], (1, 1)),
         (12, [(2, -2, 2, 1.0), (4, -4, 4, 1.0)], (1, -1)),
-        (12, [(2, 4, 2, 1.0)], None),  # no inverse of 2, and no sign
+        (12, [(2, 4, 2, 1.0)], (1, 2)),  # no inverse of 2: the smallest of those that fit
+        (12, [(2, 5, 2, 1.0)], None),
         (12, [(6, 6, 6, 1.0)], (1, 1)),  # a sum as well as a difference
         (12, [(1, -1, 1, 1.0), (6, 6, 6, 3.0)], (1, -1)),  # what the others say
         (12, [(1, 3, 1, 1.0), (3, -3, 3, 3.0)], (1, 3)),  # 9 is -3 modulo 12
