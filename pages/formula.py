@@ -39,7 +39,7 @@ def analyzed(name: str, step: int) -> analysis.verdict.Report:
 
 
 @shared
-def chosen(name: str, step: int) -> analysis.keys.Choice:
+def find_keys(name: str, step: int) -> analysis.keys.Choice:
     run = miii.runs.open(name)
     return analysis.keys.of_model(run.model(step), run.task())
 
@@ -47,7 +47,7 @@ def chosen(name: str, step: int) -> analysis.keys.Choice:
 @shared
 def fitted(name: str, step: int, at: int) -> analysis.formula.Fit:
     run = miii.runs.open(name)
-    return chosen(name, step).fit(analysis.grid.logits(run.model(at), run.task()), run.task())
+    return find_keys(name, step).fit(analysis.grid.logits(run.model(at), run.task()), run.task())
 
 
 @shared
@@ -62,7 +62,7 @@ def terms(name: str, step: int) -> Chart:
 
 
 def kinds(name: str, step: int, other: int | None) -> Chart:
-    run, choice = miii.runs.open(name), chosen(name, step)
+    run, choice = miii.runs.open(name), find_keys(name, step)
     found = {}
     for at in (step,) if other is None else (step, other):
         logits = choice.relabelling.logits(analysis.grid.logits(run.model(at), run.task()))
@@ -71,7 +71,7 @@ def kinds(name: str, step: int, other: int | None) -> Chart:
 
 
 def steering(name: str, step: int) -> Chart:
-    run, choice = miii.runs.open(name), chosen(name, step)
+    run, choice = miii.runs.open(name), find_keys(name, step)
     multipliers = fitted(name, step, step).formula.multipliers or (1, 1)
     steered = analysis.steering.steer(
         run.model(step), run.task(), choice.frequencies, multipliers, relabelled=choice.relabelling
@@ -80,7 +80,7 @@ def steering(name: str, step: int) -> Chart:
 
 
 with st.spinner("Weighing the evidence …", show_time=True):
-    report, choice, fit = analyzed(name, step), chosen(name, step), fitted(name, step, step)
+    report, choice, fit = analyzed(name, step), find_keys(name, step), fitted(name, step, step)
 keys, relabelled = report.key_frequencies, choice.relabelling
 added = report.computes or "a + b"
 

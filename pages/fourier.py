@@ -31,7 +31,7 @@ name, step, p = run.name, step_of(run), task.p
 
 
 @shared
-def chosen(name: str, step: int) -> analysis.keys.Choice:
+def find_keys(name: str, step: int) -> analysis.keys.Choice:
     run = miii.runs.open(name)
     return analysis.keys.of_model(run.model(step), run.task())
 
@@ -39,12 +39,12 @@ def chosen(name: str, step: int) -> analysis.keys.Choice:
 @shared
 def embedding(name: str, step: int) -> "torch.Tensor":
     run = miii.runs.open(name)
-    return analysis.fourier.relabelled_embedding(run.model(step), run.task(), chosen(name, step).relabelling)
+    return analysis.fourier.relabelled_embedding(run.model(step), run.task(), find_keys(name, step).relabelling)
 
 
 @shared
 def neuron_logit(name: str, step: int) -> "torch.Tensor":
-    return analysis.fourier.neuron_logit(miii.runs.open(name).model(step)).T[chosen(name, step).relabelling.answers]
+    return analysis.fourier.neuron_logit(miii.runs.open(name).model(step)).T[find_keys(name, step).relabelling.answers]
 
 
 @shared
@@ -57,7 +57,7 @@ def directions(name: str, step: int, written: bool) -> "tuple[torch.Tensor, floa
 @shared
 def frequencies_read(name: str, step: int) -> analysis.fourier.Spectrum:
     run = miii.runs.open(name)
-    return analysis.fourier.embedding_spectrum(run.model(step), run.task(), chosen(name, step))
+    return analysis.fourier.embedding_spectrum(run.model(step), run.task(), find_keys(name, step))
 
 
 def embedding_spectrum(name: str, step: int) -> Chart:
@@ -66,7 +66,7 @@ def embedding_spectrum(name: str, step: int) -> Chart:
 
 def neuron_logit_spectrum(name: str, step: int) -> Chart:
     run = miii.runs.open(name)
-    spectrum = analysis.fourier.neuron_logit_spectrum(run.model(step), run.task(), chosen(name, step))
+    spectrum = analysis.fourier.neuron_logit_spectrum(run.model(step), run.task(), find_keys(name, step))
     return plots.spectrum(spectrum, "Spectrum of the neuron-to-logit map")
 
 
@@ -82,7 +82,7 @@ def site_spectrum(name: str, step: int, site: str) -> Chart:
 
 def power_over_training(name: str) -> Chart:
     run = miii.runs.open(name)
-    order = chosen(name, run.steps[-1]).relabelling.tokens(run.task())
+    order = find_keys(name, run.steps[-1]).relabelling.tokens(run.task())
     rows = slice(run.task().d_vocab_out) if order is None else order
     embeddings = [run.weights(step)["W_E"][rows] for step in run.steps]
     power = analysis.fourier.power_over_training(embeddings)
@@ -98,7 +98,7 @@ def singular_values(name: str, step: int) -> Chart:
 
 
 write.header("Which frequencies is the embedding made of?", anchor="spectrum")
-choice = chosen(name, step)
+choice = find_keys(name, step)
 if choice.relabelling.full and not choice.relabelling.natural:
     write.caption(
         f"Operands are ordered by {choice.relabelling.names[0]} and answers by their logarithm to base {choice.relabelling.base}: "

@@ -29,7 +29,7 @@ name, step = run.name, step_of(run)
 
 
 @shared
-def chosen(name: str, step: int) -> analysis.keys.Choice:
+def find_keys(name: str, step: int) -> analysis.keys.Choice:
     run = miii.runs.open(name)
     return analysis.keys.of_model(run.model(step), run.task())
 
@@ -37,7 +37,7 @@ def chosen(name: str, step: int) -> analysis.keys.Choice:
 @shared
 def measured(name: str, snapshots: int) -> "pd.DataFrame":
     run = miii.runs.open(name, miii.ModularAddition)
-    choice = chosen(name, run.steps[-1])
+    choice = find_keys(name, run.steps[-1])
     models = ((step, run.model(step)) for step in run.steps[:snapshots])
     return analysis.trajectory.measure_all(
         models, run.task(), choice.frequencies, choice.multipliers, choice.relabelling
@@ -50,7 +50,7 @@ def progress(name: str, step: int, snapshots: int) -> tuple[Chart, ...]:
     return tuple(plots.at_step(chart, step, "at") for chart in charts)
 
 
-choice = chosen(name, run.steps[-1])
+choice = find_keys(name, run.steps[-1])
 keys = choice.frequencies
 write.text(
     f"**Key frequencies, taken from the last snapshot: {', '.join(map(str, keys))}**, as waves in "
