@@ -61,7 +61,7 @@ def measure() -> dict[str, Any]:
     """Return all measurements, made in this process."""
     import miii
     from miii.analysis.causal import circuits
-    from miii.analysis.modular import fourier, trajectory, verdict
+    from miii.analysis.modular import keys, trajectory, verdict
     from miii.analysis.modular.formula import Formula, Term
     from miii.analysis.oracles import planted
 
@@ -73,9 +73,9 @@ def measure() -> dict[str, Any]:
         config = miii.recipe(task=miii.ModularAddition(p=113), snapshots=SNAPSHOTS + 10)
         trained = miii.runs.record(Path(folder) / "run", miii.train(config))
         steps = trained.steps[-SNAPSHOTS:]
-        keys = fourier.model_key_frequencies(trained.model())
+        frequencies = keys.of_model(trained.model(), trained.task()).frequencies
         models = ((step, trained.model(step)) for step in steps)
-        seconds, _ = _timed(lambda: trajectory.measure_all(models, trained.task(), keys))
+        seconds, _ = _timed(lambda: trajectory.measure_all(models, trained.task(), frequencies))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
     timed = [_timed(lambda: circuits.find(model, task, "exact")) for _ in range(TURNS)]

@@ -60,7 +60,7 @@ def _one(name: str, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _goals(reports: list[dict[str, Any]], which: str) -> list[Row]:
-    from miii.analysis.modular import verdict
+    from miii.analysis.modular import criteria
 
     n = len(reports)
     rows = [
@@ -72,7 +72,7 @@ def _goals(reports: list[dict[str, Any]], which: str) -> list[Row]:
         )
     ]
     for name, goal, digits in (
-        ("logit_variance_explained", verdict.GOAL, 3),
+        ("logit_variance_explained", criteria.GOAL, 3),
         ("argmax_agreement", 0.999, 4),
         ("steering_accuracy", 0.99, 4),
         ("steering_minimum", 0.95, 4),

@@ -209,7 +209,7 @@ def measure(run: Run) -> compare.ComparedRun:
 def _of_addition(model: Transformer, task: Task) -> dict[str, float | int | None]:
     found = verdict.analyze(model, task)
     return {
-        compare.ADDS: int(found.verdict == "modular addition"),
+        compare.ADDS: int(found.adds),
         "accuracy": found.test_accuracy,
         "key_frequencies": len(found.key_frequencies),
         "explained": found.logit_variance_explained,

@@ -6,9 +6,6 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots
-from miii.analysis.modular import verdict
-from miii.errors import InputError
-from miii.expression import in_words
 from miii.plots.style import Chart
 from pages._kit import startup, write
 from pages._kit.cell import cell, shared
@@ -33,11 +30,6 @@ one. It is fitted on half of the pairs, and judged on the other half.
 run, task = modular_run()
 name, step = run.name, step_of(run)
 p = all_pairs(run, task)
-try:
-    analysis.formula.check_task(task)
-except InputError as error:
-    write.info(f"There is no formula to ask for: {error}")
-    st.stop()
 
 
 @shared
@@ -47,11 +39,15 @@ def analyzed(name: str, step: int) -> analysis.verdict.Report:
 
 
 @shared
+def find_keys(name: str, step: int) -> analysis.keys.Choice:
+    run = miii.runs.open(name)
+    return analysis.keys.of_model(run.model(step), run.task())
+
+
+@shared
 def fitted(name: str, step: int, at: int) -> analysis.formula.Fit:
     run = miii.runs.open(name)
-    keys = analysis.fourier.model_key_frequencies(run.model(step))
-    logits = analysis.grid.logits(run.model(at), run.task())
-    return analysis.formula.fit(logits, run.task().labels, keys)
+    return find_keys(name, step).fit(analysis.grid.logits(run.model(at), run.task()), run.task())
 
 
 @shared
@@ -66,80 +62,84 @@ def terms(name: str, step: int) -> Chart:
 
 
 def kinds(name: str, step: int, other: int | None) -> Chart:
-    run = miii.runs.open(name, miii.ModularAddition)
-    keys = [term.k_c for term in fitted(name, step, step).formula.terms]
+    run, choice = miii.runs.open(name), find_keys(name, step)
     found = {}
     for at in (step,) if other is None else (step, other):
-        logits = analysis.grid.logits(run.model(at), run.task())
-        found[f"step {at}"] = analysis.decomposition.shares(logits, keys, run.task_config.multipliers)
+        logits = choice.relabelling.logits(analysis.grid.logits(run.model(at), run.task()))
+        found[f"step {at}"] = analysis.decomposition.shares(logits, choice.frequencies, choice.multipliers)
     return plots.kinds(found)
 
 
 def steering(name: str, step: int) -> Chart:
-    run = miii.runs.open(name)
-    formula = fitted(name, step, step).formula
-    keys = [term.k_c for term in formula.terms]
-    steered = analysis.steering.steer(run.model(step), run.task(), keys, formula.multipliers or (1, 1))
+    run, choice = miii.runs.open(name), find_keys(name, step)
+    multipliers = fitted(name, step, step).formula.multipliers or (1, 1)
+    steered = analysis.steering.steer(
+        run.model(step), run.task(), choice.frequencies, multipliers, relabelled=choice.relabelling
+    )
     return plots.steering(steered)
 
 
 with st.spinner("Weighing the evidence …", show_time=True):
-    report, fit = analyzed(name, step), fitted(name, step, step)
-keys = report.key_frequencies
-asked = in_words(*task.multipliers)
+    report, choice, fit = analyzed(name, step), find_keys(name, step), fitted(name, step, step)
+keys, relabelled = report.key_frequencies, choice.relabelling
 added = report.computes or "a + b"
 
 write.header("The verdict", anchor="verdict")
-if report.verdict == "modular addition":
+if report.adds:
     write.box(
         "success",
-        f"**Modular addition**: at step {step} the network computes $c = {added}$ modulo {p} on circles.",
+        f"**{report.verdict[0].upper()}{report.verdict[1:]}**: at step {step} the network adds on circles, {added} modulo {relabelled.m}.",
         "verified",
     )
 elif report.verdict == "memorized":
     write.box(
         "warning",
-        f"**Memorized**: at step {step} the network answers {report.train_accuracy:.1%} of its training pairs right, and "
-        f"{report.test_accuracy:.1%} of the others.",
+        f"**Memorized**: at step {step} the network answers {report.train_accuracy:.1%} of its training pairs and "
+        f"{report.test_accuracy:.1%} of the test pairs correctly. Not an addition: {report.reason}.",
         "inventory_2",
     )
 else:
-    write.box(
-        "info",
-        f"**None**: at step {step} not all of the evidence for modular addition, in this order of the tokens, is there.",
-        "help",
-    )
-if {abs(multiplier) for multiplier in task.multipliers} != {1}:
+    write.box("info", f"**None**: at step {step}, {report.reason}.", "help")
+if not relabelled.natural:
     write.caption(
-        f"The task is ${asked}$, a sum of multiples. The verdict asks for waves in $\\pm a \\pm b$, so of this task the evidence below "
-        "is what counts: it is measured for the combination that the formula itself found."
+        f"In the formula, a stands for {relabelled.names[0]}, b for {relabelled.names[1]} and c for "
+        + (f"the logarithm of the answer, to base {relabelled.base}. " if relabelled.base else "the answer. ")
+        + (f"{report.left_out} pairs are left out, because a factor is 0." if report.left_out else "")
     )
 write.table(
     [
-        {"evidence": text, "measured": measured, "asked for": asked}
-        for text, measured, asked in (
-            (
-                "variance of the logits explained by the formula",
-                report.logit_variance_explained,
-                verdict.VARIANCE_EXPLAINED,
-            ),
-            ("same answer as the network", report.argmax_agreement, verdict.ARGMAX_AGREEMENT),
-            (f"steering: answers {added} + s, mean over s", report.steering_accuracy, verdict.STEERING_ACCURACY),
-            (f"steering: answers {added} + s, worst s", report.steering_minimum, verdict.STEERING_MINIMUM),
-            (f"steering's control: still answers {added}", report.steering_control, verdict.STEERING_CONTROL),
-        )
+        {
+            "criterion": criterion.name,
+            "measured": criterion.value,
+            "bound": criterion.bound,
+            "result": "pass" if criterion.passed else "fail",
+        }
+        for criterion in report.criteria
     ],
     width="content",
     column_config={
-        "measured": st.column_config.NumberColumn(format="percent"),
-        "asked for": st.column_config.NumberColumn("at least", format="percent"),
+        "measured": st.column_config.NumberColumn(format="%.4f"),
+        "bound": st.column_config.NumberColumn(format="%.4f"),
     },
     name="verdict-evidence",
 )
 write.caption(
-    "All must hold, and the formula must be one in ± a ± b − c. The first two are measured on pairs that the formula was "
-    "not fitted to. That the formula answers right is no evidence, see below."
-    + ("" if report.train_accuracy is not None else " Which pairs trained it is unknown, so memory cannot be told.")
+    "All must pass. “One sum” counts the operands in the one combination that all terms agree on. Variance explained and same "
+    "answer are measured on pairs that the formula was not fitted to. The last two bounds are the baselines of steering: moving along "
+    "the straight line between two answers' means, and rotating random planes. That the formula answers correctly is no evidence."
+    + (
+        ""
+        if report.train_accuracy is not None
+        else " The training pairs are unknown, so memorization cannot be tested."
+    )
+)
+write.text(
+    f"**Certificate**: {report.certified:.1%} of all pairs are proven correct; counted one by one, {report.accuracy:.1%} are "
+    f"({report.certificate_tightness:.1%} of these are proven)."
+)
+write.caption(
+    "The pairs with one correct answer are proven together: over every wrong answer, the formula's margin exceeds the largest residual "
+    "on any of these pairs. The bound never exceeds the count (after arXiv 2412.03773)."
 )
 
 write.header("The formula", anchor="formula")
@@ -153,7 +153,7 @@ if fit.formula.terms:
         alt="Amplitudes of the formula's terms.",
         caption="Two parameters a term, amplitude and phase (in radians), and three integers: "
         + (
-            f"all terms that weigh are waves in ${report.computes} - c$."
+            f"all terms that weigh are waves in {report.computes} − c."
             if report.computes
             else "they do not agree on one combination of $a$ and $b$."
         ),
@@ -171,7 +171,7 @@ if fit.formula.terms:
 else:
     write.text(
         "The network has no key frequency at this step, so the formula is **0**: it explains nothing. Why there is none: "
-        f"{analysis.fourier.model_choice(run.model(step)).why_none}."
+        f"{choice.why_none}."
     )
 
 write.header("Run the formula instead of the network", anchor="instead")
@@ -221,17 +221,21 @@ else:
     write.caption("Without a key frequency there is no formula to run.")
 
 write.header("What else does the network do?", anchor="beside")
-cell(
-    kinds,
-    name=name,
-    step=step,
-    other=other,
-    alt="Stacked bars of the logits' variance by kind of wave.",
-    caption=f"“The formula's waves” are here those in ${asked} - c$ at the key frequencies of step {step}; “the sum” is ${asked}$. “The "
-    "sum, unlike from answer to answer” is a wave in the sum that one answer follows differently from the next. "
-    f"What depends on the answer alone, {report.constant_share:.1%} of the logits' squares at step {step}, is no variance over "
-    "the pairs and left out.",
-)
+asked = relabelled.words(choice.multipliers)
+if relabelled.full:
+    cell(
+        kinds,
+        name=name,
+        step=step,
+        other=other,
+        alt="Stacked bars of the logits' variance by kind of wave.",
+        caption=f"“The formula's waves” are here those in {asked} − c at the key frequencies of step {step}; “the sum” is {asked}. “The "
+        "sum, unlike from answer to answer” is a wave in the sum that one answer follows differently from the next. "
+        f"What depends on the answer alone, {report.constant_share:.1%} of the logits' squares at step {step}, is no variance over "
+        "the pairs and left out.",
+    )
+else:
+    write.caption(f"{relabelled.names[0]} takes some values twice, so the logits are not a full grid of waves.")
 write.caption(
     "Measured for addition modulo 113 by the default recipe: a split drawn at random gives some answers more training pairs than "
     "others, and the networks treat these answers a little differently. With as many training pairs of each answer (the option "
@@ -243,8 +247,8 @@ write.header("Turn it, and see what it answers", anchor="steering")
 write.text(
     rf"""
 The strongest evidence is to *use* what was found. In the output of the last MLP, each key frequency $k$ has a plane in which
-$\cos w_k({added})$ and $\sin w_k({added})$ stand, found by regression. Turn all these planes by the angle $w_k s$, touch nothing
-else, and a network that works as the formula says must answer ${added} + s$. Turning as many planes of other frequencies must
+the cosine and sine of $w_k$ times {added} stand, found by regression. Turn all these planes by the angle $w_k s$, touch nothing
+else, and a network that works as the formula says must answer {added} + s. Turning as many planes of other frequencies must
 change nothing.
 """
 )
@@ -256,7 +260,8 @@ if keys:
             step=step,
             alt="Share of all pairs answered with s more, for every s, and of the control.",
             caption=f"Mean over s: {report.steering_accuracy:.2%} of all pairs, at worst {report.steering_minimum:.2%}. Control: "
-            f"{report.steering_control:.2%} still answered with ${added}$.",
+            f"{report.steering_control:.2%} still answered with {added}. Baselines: {report.steering_chord:.2%} along the chord between "
+            f"two answers' means, {report.steering_random:.2%} with random planes.",
         )
 else:
     write.caption("Without key frequencies there is nothing to turn.")

@@ -31,14 +31,20 @@ name, step, p = run.name, step_of(run), task.p
 
 
 @shared
+def find_keys(name: str, step: int) -> analysis.keys.Choice:
+    run = miii.runs.open(name)
+    return analysis.keys.of_model(run.model(step), run.task())
+
+
+@shared
 def embedding(name: str, step: int) -> "torch.Tensor":
     run = miii.runs.open(name)
-    return analysis.fourier.operand_embedding(run.model(step), run.task().d_vocab_out)
+    return analysis.fourier.relabelled_embedding(run.model(step), run.task(), find_keys(name, step).relabelling)
 
 
 @shared
 def neuron_logit(name: str, step: int) -> "torch.Tensor":
-    return analysis.fourier.neuron_logit(miii.runs.open(name).model(step)).T
+    return analysis.fourier.neuron_logit(miii.runs.open(name).model(step)).T[find_keys(name, step).relabelling.answers]
 
 
 @shared
@@ -50,12 +56,8 @@ def directions(name: str, step: int, written: bool) -> "tuple[torch.Tensor, floa
 
 @shared
 def frequencies_read(name: str, step: int) -> analysis.fourier.Spectrum:
-    return analysis.fourier.embedding_spectrum(miii.runs.open(name).model(step))
-
-
-@shared
-def why_none(name: str, step: int) -> str:
-    return analysis.fourier.model_choice(miii.runs.open(name).model(step)).why_none
+    run = miii.runs.open(name)
+    return analysis.fourier.embedding_spectrum(run.model(step), run.task(), find_keys(name, step))
 
 
 def embedding_spectrum(name: str, step: int) -> Chart:
@@ -64,7 +66,7 @@ def embedding_spectrum(name: str, step: int) -> Chart:
 
 def neuron_logit_spectrum(name: str, step: int) -> Chart:
     run = miii.runs.open(name)
-    spectrum = analysis.fourier.neuron_logit_spectrum(run.model(step))
+    spectrum = analysis.fourier.neuron_logit_spectrum(run.model(step), run.task(), find_keys(name, step))
     return plots.spectrum(spectrum, "Spectrum of the neuron-to-logit map")
 
 
@@ -80,7 +82,9 @@ def site_spectrum(name: str, step: int, site: str) -> Chart:
 
 def power_over_training(name: str) -> Chart:
     run = miii.runs.open(name)
-    embeddings = [run.weights(step)["W_E"][: run.task().d_vocab_out] for step in run.steps]
+    order = find_keys(name, run.steps[-1]).relabelling.tokens(run.task())
+    rows = slice(run.task().d_vocab_out) if order is None else order
+    embeddings = [run.weights(step)["W_E"][rows] for step in run.steps]
     power = analysis.fourier.power_over_training(embeddings)
     return plots.power_over_training(power, run.steps)
 
@@ -94,6 +98,12 @@ def singular_values(name: str, step: int) -> Chart:
 
 
 write.header("Which frequencies is the embedding made of?", anchor="spectrum")
+choice = find_keys(name, step)
+if choice.relabelling.full and not choice.relabelling.natural:
+    write.caption(
+        f"Operands are ordered by {choice.relabelling.names[0]} and answers by their logarithm to base {choice.relabelling.base}: "
+        "in this order the network adds."
+    )
 spectrum, (values, rank, gini) = frequencies_read(name, step), directions(name, step, written=False)
 keys = spectrum.key_frequencies
 share = sum(spectrum.power[k - 1].item() for k in keys)
@@ -111,9 +121,8 @@ cell(
     pick=("frequency", look_closer),
     alt="Bars of the embedding's cosine and sine lengths by frequency; the key frequencies are marked.",
     caption=f"**Key frequencies at step {step}: {listed}**"
-    + (f", {share:.0%} of the embedding's power beside its mean." if keys else f": {why_none(name, step)}.")
-    + " The rule: sort the frequencies by their power in embedding and neuron-to-logit map, cut at the widest gap, and keep those above it "
-    f"if the weakest of them has at least {analysis.fourier.FLOOR} times the median power."
+    + (f", {share:.0%} of the embedding's power beside its mean." if keys else f": {choice.why_none}.")
+    + f" {analysis.keys.RULE}"
     + f" Gini coefficient of the components' lengths: {gini:.2f} (0: all alike, 1: one has everything).",
 )
 
@@ -121,7 +130,7 @@ with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
     k = integer(
         "One frequency",
         1,
-        p // 2,
+        len(spectrum.power),
         None,
         "k",
         "Click a bar, or type it: its circle is drawn below, and its neurons found",
@@ -210,7 +219,7 @@ for i, frequency in enumerate(frequencies):
             alt=f"The tokens in the plane of frequency {frequency}.",
         )
 write.caption(
-    f"Dots are the tokens 0 to {p - 1}; the line joins them in the order of their angle $w_k n$. A circle walked once "
+    f"Dots are the {len(embedding(name, step))} operands; the line joins them in the order of their angle $w_k n$. A circle walked once "
     "around means that the embedding at this frequency is a clock, with $p$ ticks if $k$ and $p$ have no common divisor."
 )
 

@@ -29,11 +29,19 @@ name, step = run.name, step_of(run)
 
 
 @shared
+def find_keys(name: str, step: int) -> analysis.keys.Choice:
+    run = miii.runs.open(name)
+    return analysis.keys.of_model(run.model(step), run.task())
+
+
+@shared
 def measured(name: str, snapshots: int) -> "pd.DataFrame":
     run = miii.runs.open(name, miii.ModularAddition)
-    keys = analysis.fourier.model_key_frequencies(run.model())
+    choice = find_keys(name, run.steps[-1])
     models = ((step, run.model(step)) for step in run.steps[:snapshots])
-    return analysis.trajectory.measure_all(models, run.task(), keys, run.task_config.multipliers).frame()
+    return analysis.trajectory.measure_all(
+        models, run.task(), choice.frequencies, choice.multipliers, choice.relabelling
+    ).frame()
 
 
 def progress(name: str, step: int, snapshots: int) -> tuple[Chart, ...]:
@@ -42,10 +50,11 @@ def progress(name: str, step: int, snapshots: int) -> tuple[Chart, ...]:
     return tuple(plots.at_step(chart, step, "at") for chart in charts)
 
 
-choice = analysis.fourier.model_choice(run.model())
+choice = find_keys(name, run.steps[-1])
 keys = choice.frequencies
 write.text(
-    f"**Key frequencies, taken from the last snapshot: {', '.join(map(str, keys))}.**"
+    f"**Key frequencies, taken from the last snapshot: {', '.join(map(str, keys))}**, as waves in "
+    f"{choice.relabelling.words(choice.multipliers)}."
     if keys
     else f"**The last snapshot has no key frequency.** Why: {choice.why_none}. So nothing is left for the restricted loss but the "
     "mean, and nothing is excluded."

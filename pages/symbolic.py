@@ -49,7 +49,8 @@ def compiled(task: miii.ModularAddition) -> tuple[Report, analysis.neurons.Neuro
 
 def trained_spectrum(name: str, step: int) -> Chart:
     return plots.spectrum(
-        analysis.fourier.embedding_spectrum(miii.runs.open(name).model(step)), "Trained: the embedding"
+        analysis.fourier.embedding_spectrum(miii.runs.open(name).model(step), miii.runs.open(name).task()),
+        "Trained: the embedding",
     )
 
 
@@ -60,7 +61,7 @@ def trained_clusters(name: str, step: int) -> Chart:
 def compiled_spectrum(expression: str, p: int) -> Chart:
     task = miii.ModularAddition(operation="expr", expression=expression, p=p)
     model = analysis.compiled.network(task)
-    return plots.spectrum(analysis.fourier.embedding_spectrum(model), "Compiled: the embedding")
+    return plots.spectrum(analysis.fourier.embedding_spectrum(model, task.build()), "Compiled: the embedding")
 
 
 def compiled_clusters(expression: str, p: int) -> Chart:

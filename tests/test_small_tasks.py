@@ -117,15 +117,17 @@ def test_charts_of_many_rows_are_drawn_and_saved(tmp_path):
 def test_fourier_does_not_depend_on_scale(one_sentence):
     model = miii.Transformer(miii.ModelConfig(d_model=8, n_heads=2, d_mlp=16), 12, 11, 3, seed=0)
     fourier = miii.analysis.fourier
-    small = fourier.model_choice(model), fourier.embedding_spectrum(model).power
+    of_model = miii.analysis.keys.of_model
+    small = of_model(model).waves.coherence, fourier.embedding_spectrum(model).power
     with torch.no_grad():
-        for weight in model.parameters():
-            weight.mul_(1e15)
-    large = fourier.model_choice(model), fourier.embedding_spectrum(model).power
-    assert large[0].height == pytest.approx(small[0].height, rel=1e-5)
+        model.W_U.mul_(1e15)
+    large = of_model(model).waves.coherence, fourier.embedding_spectrum(model).power
+    assert torch.allclose(large[0], small[0], atol=1e-4)
     assert torch.allclose(large[1], small[1])
     assert fourier.singular_values(fourier.neuron_logit(model).T).isfinite().all()
     with torch.no_grad():
         model.W_U.mul_(1e20)
     with one_sentence("W_out W_U", "finite"):
-        fourier.model_choice(model)
+        fourier.neuron_logit(model)
+    with one_sentence("logits", "finite"):
+        of_model(model)

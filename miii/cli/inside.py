@@ -8,7 +8,7 @@ import tyro
 
 from miii import reports, runs, tasks
 from miii.analysis.causal import circuits
-from miii.analysis.modular import formula, fourier, grid, phases, trajectory, verdict
+from miii.analysis.modular import grid, keys, phases, trajectory, verdict
 from miii.cli.printing import Json, RunName, Step, parts, print_values
 from miii.errors import InputError
 
@@ -16,13 +16,22 @@ Method = Annotated[str, tyro.conf.arg(help="how edges are scored", metavar="{" +
 Save = Annotated[bool, tyro.conf.arg(help="save the last snapshot's report in the run's folder")]
 
 
+Frequencies = Annotated[
+    str | None,
+    tyro.conf.arg(
+        help="key frequencies, such as 3,7,12 [those that the logits show]", metavar="INT,...", help_behavior_hint=""
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Analyze:
-    """Test whether a network performs modular addition."""
+    """Test whether a network performs modular addition, of its operands or of functions of them."""
 
     run: RunName
     step: Step = None
     save: Save = False
+    frequencies: Frequencies = None
     json: Json = False
 
 
@@ -31,6 +40,7 @@ class Progress:
     """Measure every snapshot of a run and mark the phases of training."""
 
     run: RunName
+    frequencies: Frequencies = None
     json: Json = False
 
 
@@ -40,6 +50,7 @@ class Formula:
 
     run: RunName
     step: Step = None
+    frequencies: Frequencies = None
     json: Json = False
 
 
@@ -139,31 +150,51 @@ def run_analyze(args: Analyze) -> int:
     """Print the report.
 
     Raises:
-        InputError: ``save`` with a ``step``, or a run on another task.
+        InputError: a frequency is out of range, ``save`` with a ``step`` or ``frequencies``, or a run on another task.
     """
     run = runs.open(args.run)
     _check_save(args.save, args.step)
+    if args.save and args.frequencies is not None:
+        raise InputError("save keeps the report with the network's own key frequencies: leave frequencies out.")
     _modular(run)
-    model, task = run.model(args.step), run.task()
-    report = _where(run, args.step) | verdict.analyze(model, task).to_json()
+    found = verdict.analyze(run.model(args.step), run.task(), _frequencies(args.frequencies))
+    values = _where(run, args.step) | found.to_json()
     if args.save:
-        runs.save_report(run, report)
-    _print(report, args.json, fourier.model_choice(model, grid.modulus(task)).why_none)
+        runs.save_report(run, values)
+    if args.json:
+        print(json.dumps(values))
+        return 0
+    for name in ("criteria", "reason"):
+        values.pop(name)
+    shown = f"{found.verdict}: {found.reason}" if found.reason else found.verdict
+    print_values(values | {"verdict": shown, "key_frequencies": values["key_frequencies"] or "none"})
+    print()
+    print(f"{'criterion':30} {'value':>8} {'bound':>8}")
+    for criterion in found.criteria:
+        result = "pass" if criterion.passed else "fail"
+        print(f"{criterion.name:30} {criterion.value:8.4f} {criterion.bound:8.4f}  {result}")
     return 0
 
 
 def run_progress(args: Progress) -> int:
-    """Print one row per snapshot, then the phases."""
+    """Print one row per snapshot, then the phases.
+
+    Raises:
+        InputError: as ``run_analyze``.
+    """
     run = runs.open(args.run)
     _modular(run)
     models = ((step, run.model(step)) for step in run.steps)
-    keys = fourier.model_key_frequencies(run.model(), grid.modulus(run.task()))
-    frame = trajectory.measure_all(models, run.task(), keys, _modular(run).multipliers).frame()
+    choice = keys.of_model(run.model(), run.task(), _frequencies(args.frequencies))
+    frame = trajectory.measure_all(
+        models, run.task(), choice.frequencies, choice.multipliers, choice.relabelling
+    ).frame()
     marked = phases.mark(run.metrics())
     if args.json:
         rows = frame.to_dict("records")
         listed = [{"name": phase.name, "start": phase.start, "end": phase.end} for phase in marked]
-        print(json.dumps({"run": run.name, "key_frequencies": list(keys), "phases": listed, "snapshots": rows}))
+        found = {"run": run.name, "key_frequencies": list(choice.frequencies), "phases": listed, "snapshots": rows}
+        print(json.dumps(found))
     else:
         table = frame.astype(object).where(frame.notna(), "-")
         print(table.to_string(index=False, float_format="{:.4g}".format))
@@ -173,17 +204,23 @@ def run_progress(args: Progress) -> int:
 
 
 def run_formula(args: Formula) -> int:
-    """Print the formula and its fit."""
+    """Print the formula and its fit.
+
+    Raises:
+        InputError: as ``run_analyze``.
+    """
     run = runs.open(args.run)
-    formula.check_task(_modular(run))
+    _modular(run)
     model, task = run.model(args.step), run.task()
-    choice = fourier.model_choice(model, grid.modulus(task))
-    keys = choice.frequencies
-    fit = formula.fit(grid.logits(model, task), task.labels, keys)
+    grid.least_p(task)
+    logits = grid.logits(model, task)
+    choice = keys.choose(logits, task, _frequencies(args.frequencies))
+    fit = choice.fit(logits, task)
     values = {
-        "key_frequencies": list(keys),
+        "key_frequencies": list(choice.frequencies),
         "sympy": str(fit.formula.sympy()),
         "latex": fit.formula.latex(),
+        "relabelling": None if choice.relabelling.natural else list(choice.relabelling.names),
         "variance_explained": fit.variance_explained,
         "argmax_agreement": fit.argmax_agreement,
         "kl": fit.kl,
@@ -222,6 +259,15 @@ def _modular(run: runs.Run) -> tasks.ModularAddition:
             f"run must be on modular arithmetic for this command ({run.name} is on {run.config.task.kind})."
         )
     return run.config.task
+
+
+def _frequencies(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise InputError(f"frequencies must be whole numbers with commas between them, such as 3,7,12 (got {text!r}).")
+    return tuple(map(int, parts))
 
 
 def _where(run: runs.Run, step: int | None) -> dict[str, Any]:

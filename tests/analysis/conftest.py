@@ -50,3 +50,25 @@ def noisy() -> Callable[..., miii.Transformer]:
 def turn() -> Callable[[float], float]:
     """An angle in radians, brought to -pi .. pi."""
     return lambda angle: math.remainder(angle, 2 * math.pi)
+
+
+@pytest.fixture(scope="session")
+def renamed() -> Callable[..., miii.Transformer]:
+    """A network on p numbers that treats a as ``of_operand[a]`` of a network on m, and answers c as ``of_answer[c]``.
+
+    Numbers without a counterpart (-1) have an embedding of zeros, and a logit of 0.
+    """
+
+    def build(
+        model: miii.Transformer, of_operand: Sequence[int], of_answer: Sequence[int] | None = None
+    ) -> miii.Transformer:
+        p, state = len(of_operand), model.state_dict()
+        rows, columns = torch.tensor(of_operand), torch.tensor(of_answer or of_operand)
+        W_E = torch.where(rows[:, None] >= 0, state["W_E"][rows], 0)
+        state["W_E"] = torch.cat([W_E, state["W_E"][-1:]])
+        state["W_U"] = torch.where(columns >= 0, state["W_U"][:, columns], 0)
+        new = miii.Transformer(model.config, p + 1, p, 3).to(W_E.dtype)
+        new.load_state_dict(state)
+        return new.requires_grad_(False)
+
+    return build

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 import miii
 from miii import reports, runs
 from miii.analysis.causal import circuits
-from miii.analysis.modular import formula, fourier, grid, phases, trajectory, verdict
+from miii.analysis.modular import grid, phases, trajectory, verdict
 from miii.analysis.modular.formula import Formula, Term
 from miii.analysis.oracles import planted
 from miii.cli.printing import print_values
@@ -28,7 +28,7 @@ ANALYZE = {
 }
 FORMULA = {
     *("run", "step", "key_frequencies", "sympy", "latex", "accuracy", "loss", "variance_explained"),
-    *("argmax_agreement", "kl"),
+    *("argmax_agreement", "kl", "relabelling"),
 }
 CIRCUIT = {"run", "step", "method", "edges", "cpr", "cmd", "faithfulness"}
 LOOKING = ("analyze", "progress", "formula", "circuit")
@@ -81,8 +81,11 @@ def test_analyze_prints_the_report(command, command_json, planted_run, here, tre
     assert (result["steering_accuracy"], result["steering_minimum"]) == (1, 1)
     assert result["excluded_loss_split"] == "train"
     code, out, _ = command("analyze", "planted")
-    lines = lines_of(out)
-    assert (code, lines.keys()) == (0, result.keys())
+    values, _, table = out.partition("\n\n")
+    lines = lines_of(values)
+    assert (code, lines.keys()) == (0, result.keys() - {"criteria", "reason"})
+    rows = [line.rsplit(None, 3) for line in table.splitlines()[1:]]
+    assert [(name, passed) for name, _, _, passed in rows] == [(row["name"], "pass") for row in result["criteria"]]
     assert (lines["verdict"], lines["key_frequencies"]) == ("modular addition", "2, 5, 9")
     assert re.fullmatch(r"2: [\d.]+, 5: [\d.]+, 9: [\d.]+", lines["frequency_power"])
     assert float(lines["loss"]) == pytest.approx(result["loss"], rel=1e-5)
@@ -114,9 +117,19 @@ def test_no_key_frequency_comes_with_the_reason(command, command_json, create_ru
     result = command_json("formula", "untrained")
     assert (result["sympy"], result["latex"], result["key_frequencies"]) == ("0", "0", [])
     assert result["loss"] == pytest.approx(math.log(23))
-    why = fourier.model_choice(run.model()).why_none
-    for name in ("analyze", "formula"):
-        assert lines_of(command(name, "untrained")[1])["key_frequencies"] == f"none: {why}"
+    why = miii.analysis.keys.of_model(run.model(), run.task()).why_none
+    assert lines_of(command("formula", "untrained")[1])["key_frequencies"] == f"none: {why}"
+    lines = lines_of(command("analyze", "untrained")[1].partition("\n\n")[0])
+    assert (lines["key_frequencies"], lines["verdict"]) == ("none", f"none: no key frequency: {why}")
+
+
+def test_frequencies_replace_those_found(command_json, command, planted_run, refused):
+    assert command_json("analyze", "planted", "--frequencies", "9,2")["key_frequencies"] == [2, 9]
+    assert command_json("formula", "planted", "--frequencies", "5")["latex"].count("cos") == 1
+    assert command_json("progress", "planted", "--frequencies", "7")["key_frequencies"] == [7]
+    assert "none: falls short on" in command("analyze", "planted", "--frequencies", "2,5")[1].splitlines()[2]
+    for text, words in [("3,12", "frequencies must be in 1 .. 11 (got 12)"), ("3;5", "such as 3,7,12 (got '3;5')")]:
+        assert words in refused("analyze", "planted", "--frequencies", text)
 
 
 # ---- progress ----
@@ -125,11 +138,11 @@ def test_no_key_frequency_comes_with_the_reason(command, command_json, create_ru
 def test_progress_prints_every_snapshot_and_the_phases(command, command_json, trained):
     result = command_json("progress", trained.folder)
     assert result.keys() == {"run", "key_frequencies", "phases", "snapshots"}
-    keys = fourier.model_key_frequencies(trained.model())
+    found = miii.analysis.keys.of_model(trained.model(), trained.task()).frequencies
     models = ((step, trained.model(step)) for step in trained.steps)
-    frame = trajectory.measure_all(models, trained.task(), keys).frame()
+    frame = trajectory.measure_all(models, trained.task(), found).frame()
     marked = phases.mark(trained.metrics())
-    assert result["key_frequencies"] == list(keys)
+    assert result["key_frequencies"] == list(found)
     assert [row["step"] for row in result["snapshots"]] == trained.steps
     assert result["snapshots"] == frame.to_dict("records")
     assert [(p["name"], p["start"], p["end"]) for p in result["phases"]] == [(p.name, p.start, p.end) for p in marked]
@@ -163,7 +176,8 @@ def test_formula_prints_the_formula_and_its_fit(command, command_json, planted_r
     result = command_json("formula", "planted")
     assert result.keys() == FORMULA
     task = planted_run.task()
-    fit = formula.fit(grid.logits(planted_run.model(), task), task.labels, KEYS)
+    logits = grid.logits(planted_run.model(), task)
+    fit = miii.analysis.keys.choose(logits, task).fit(logits, task)
     assert (result["sympy"], result["latex"]) == (str(fit.formula.sympy()), fit.formula.latex())
     for name in ("accuracy", "loss", "variance_explained", "argmax_agreement", "kl"):
         assert result[name] == getattr(fit, name)
@@ -175,12 +189,13 @@ def test_formula_prints_the_formula_and_its_fit(command, command_json, planted_r
     assert (lines["sympy"], lines["latex"]) == (result["sympy"], result["latex"])
 
 
-def test_formula_needs_a_sum(refused, create_run):
-    for operation in ("mul", "quadratic"):
-        create_run(operation, network(), operation=operation)
-        text = refused("formula", operation)
-        assert "operation must be one of add, sub, shuffled, relabeled" in text
-        assert repr(operation) in text
+def test_formula_of_a_product_is_over_logarithms(command_json, create_run):
+    create_run("mul", network(), operation="mul")  # a network that adds has its own sum
+    assert command_json("formula", "mul")["relabelling"] is None
+    config = miii.ModelConfig(d_model=16, n_heads=2, d_mlp=20)
+    create_run("untrained", miii.Transformer(config, 24, 23, 3, seed=0).requires_grad_(False), operation="mul")
+    result = command_json("formula", "untrained", "--frequencies", "11")
+    assert (result["relabelling"], result["latex"].count("{22}")) == (["log a", "log b"], 1)
 
 
 def test_circuit_prints_every_edge_and_the_faithfulness(command, command_json, create_run):

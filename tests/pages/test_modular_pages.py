@@ -15,7 +15,7 @@ def test_fourier_shows_the_key_frequencies_of_each_step(zoo, see):
     found = {}
     for step in (run.steps[0], run.steps[-1]):
         view = see("fourier", run="adds", step=step)
-        keys = analysis.fourier.embedding_spectrum(run.model(step)).key_frequencies
+        keys = analysis.keys.of_model(run.model(step), run.task()).frequencies
         circles = [title for title in view.drawn if title.startswith("k = ")]
         assert circles == [f"k = {k}" for k in keys] or not keys  # without a key frequency, others are drawn
         assert ", ".join(map(str, keys)) in view.text
@@ -26,10 +26,11 @@ def test_fourier_shows_the_key_frequencies_of_each_step(zoo, see):
 
 
 def test_why_there_is_no_key_frequency_is_the_reason_that_decided(zoo, see):
-    choice = analysis.fourier.model_choice(zoo("untrained").model())
-    assert (choice.frequencies, choice.gap > 1, choice.height < analysis.fourier.FLOOR) == ((), True, True)
+    run = zoo("untrained")
+    choice = analysis.keys.of_model(run.model(), run.task())
+    assert choice.frequencies == ()
     for page in ("fourier", "progress", "formula"):
-        assert f"{choice.height:.3g} times" in see(page, run="untrained").text
+        assert choice.why_none in see(page, run="untrained").text
 
 
 # ---- Neurons ----
@@ -236,17 +237,17 @@ def test_the_verdict_is_the_library_s(zoo, see, name):
     (verdict,) = (text for kind in ("success", "warning", "info") for text in view.prose[kind])
     assert verdict.lower().startswith(f"**{report.verdict}**")
     assert report.verdict[:8] == VERDICTS[name][:8]
-    measured = view.table("measured")["measured"].tolist()
-    assert measured[:3] == [report.logit_variance_explained, report.argmax_agreement, report.steering_accuracy]
-    assert measured[-1] == report.steering_control
-    assert (measured >= view.table("measured")["asked for"]).all() == (report.verdict == "modular addition")
+    rows = view.table("measured")
+    assert rows["measured"].tolist() == [criterion.value for criterion in report.criteria]
+    assert rows["bound"].tolist() == [criterion.bound for criterion in report.criteria]
+    assert (rows["result"] == "pass").all() == report.adds
+    assert f"{report.certified:.1%} of all pairs are proven correct" in view.text
+    assert report.reason in view.text
 
 
 def test_a_page_that_cannot_show_a_run_gives_the_library_s_reason(see, visit, zoo):
     for run, page, word in (
         *(("seven", page, "(got 7)") for page in ("neurons", "progress", "formula", "circuits")),
-        ("mul", "formula", "operation must be one of add, sub"),
-        ("custom", "formula", "expression must be"),
         *(("large", page, "(got 223)") for page in ("neurons", "attention", "try")),
         *(("broken", page, "finite") for page in ("try", "attention", "fourier", "circuits", "progress")),
     ):

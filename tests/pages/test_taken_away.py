@@ -95,7 +95,7 @@ def test_each_of_several_charts_gives_its_own_numbers(visit, gives):
 #: Tables by the name of their file: columns that tell what each holds.
 TABLES: dict[tuple[str, str], dict[str, str]] = {
     ("sieve", "sieves"): {"residue-share-by-place": "10⁰", "digits-and-residues": "10⁰", "addition-by-modulus": "q"},
-    ("formula", "adding"): {"verdict-evidence": "evidence", "network-and-formula": "measure"},
+    ("formula", "adding"): {"verdict-evidence": "criterion", "network-and-formula": "measure"},
     ("attention", "adding"): {"heads": "head"},
     ("attention", "miu"): {"attention-of-one-input": "token", "mean-attention-by-token": "head"},
     ("attention", "primes"): {"mean-attention-by-position": "head"},

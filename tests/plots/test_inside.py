@@ -41,7 +41,7 @@ NEURONS = Neurons(
 )
 DEAD = replace(NEURONS, alive=torch.zeros(6, dtype=torch.bool), frequency=torch.zeros(6, dtype=torch.int64))
 FORMULA = Formula(P, (Term(2, 2, 2, 10.0, 0.5), Term(-5, 3, 5, 1.5, -3.0)))
-STEERED = Steering((2, 5), torch.linspace(0.9, 1, P - 1), (1, 3), torch.linspace(1, 0.8, P - 1))
+STEERED = Steering((2, 5), torch.linspace(0.9, 1, P - 1), (1, 3), torch.linspace(1, 0.8, P - 1), 0.1, 0.0)
 SHARES = dict(zip(KINDS, (0.5, 0.25, 0.125, 0.0625, 0.0625), strict=True))
 SPECTRUM = Spectrum2D(P, torch.tensor([[0.0, 0.25], [0.5, 0.25]]))
 PHASES = (Phase("memorization", 0, 10), Phase("circuit formation", 10, 100), Phase("afterwards", 100, 1000))

@@ -113,7 +113,7 @@ def test_an_external_network_adds_modulo_113(tmp_path):
     assert {name: round(value, 2) for name, value in accuracies(run).items()} == dict.fromkeys(
         ("add", "sub", "mul", "quadratic", "shuffled", "relabeled"), 0.01
     ) | {"add": 1.0}
-    assert miii.analysis.fourier.embedding_spectrum(run.model(), 113).key_frequencies == (16, 30, 56)
+    assert miii.analysis.keys.of_model(run.model(), run.task()).frequencies == (16, 30, 56)
     theirs = torch.load(THIRD_PARTY, map_location="cpu", weights_only=True)
     ours = to_state_dict(run.model())
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)

@@ -12,10 +12,16 @@ from torch import Tensor
 from miii import metrics
 from miii.errors import InputError
 from miii.numbers import centered
-from miii.tasks import ModularAddition
 
 if TYPE_CHECKING:
     import sympy
+
+
+#: Multipliers of a and b that are tried beside those of the terms, and preferred: signs, then small multiples.
+MULTIPLIERS = (
+    *((1, 1), (1, -1), (-1, 1), (-1, -1)),
+    *((i, j) for i in (1, -1, 2, -2, 3, -3) for j in (1, -1, 2, -2, 3, -3) if abs(i * j) > 1),
+)
 
 
 @dataclass(frozen=True)
@@ -66,10 +72,10 @@ class Formula:
 
         (1, 1) is the sum, (1, -1) the difference. Ignores terms that disagree if together they have less than 1% of the
         squared amplitudes. None without terms. If every k_c shares a divisor with p, several pairs may fit (at the
-        Nyquist frequency sum and difference are equal): then the first of (1, 1), (1, -1), (-1, 1), (-1, -1).
+        Nyquist frequency sum and difference are equal): then the first of ``MULTIPLIERS``.
         """
         p = self.p
-        candidates = [(1, 1), (1, -1), (-1, 1), (-1, -1)]
+        candidates = list(MULTIPLIERS)
         for term in self.terms:
             if math.gcd(term.k_c, p) == 1:
                 inverse = pow(term.k_c, -1, p)
@@ -150,32 +156,12 @@ class Fit:
     loss: float
 
 
-def check_task(config: ModularAddition) -> None:
-    """Check that a task can have a formula: its answer is a sum in Z_p.
-
-    An expression must be alpha a + beta b + gamma modulo p, with invertible alpha and beta. The controls ``shuffled``
-    and ``relabeled`` pass, so that analyses can show that no formula fits them.
-
-    Raises:
-        InputError: the answer is not such a sum.
-    """
-    if config.operation == "expr" and config.modular_sum is None:
-        raise InputError(
-            "expression must be a sum of multiples of a and of b in Z_p to have a formula, such as 3*a - b "
-            f"(got {config.expression!r})."
-        )
-    if config.operation in ("mul", "quadratic"):
-        raise InputError(
-            "operation must be one of add, sub, shuffled, relabeled to have a formula: its answer must be a sum of "
-            f"the operands in Z_p (got {config.operation!r})."
-        )
-
-
 def fit(
     logits: Float[Tensor, "pairs p"],
     labels: Int[Tensor, " pairs"],
     frequencies: Sequence[int],
     seed: int = 0,
+    operands: tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]] | None = None,
 ) -> Fit:
     """Fit one term to each frequency of c on half of the pairs, and test the formula on the other half.
 
@@ -183,10 +169,11 @@ def fit(
     the 2-D spectrum. So a network that does not add gets a different formula, or a poor fit.
 
     Args:
-        logits: logits of all pairs, in the order a * p + b.
+        logits: logits of all pairs, in the order a * p + b, or of those in ``operands``.
         labels: the correct answers, for ``accuracy`` and ``loss``.
         frequencies: frequencies of c, such as the key frequencies.
         seed: draws the fitted half.
+        operands: a and b of each pair, such as those of a ``relabelling``.
 
     Raises:
         InputError: a frequency is not in 1 .. p // 2.
@@ -196,12 +183,14 @@ def fit(
     if wrong:
         raise InputError(f"frequencies must be in 1 .. {p // 2} (got {wrong[0]}).")
     logits = logits.double() - logits.double().mean(1, keepdim=True)
-    fitted = torch.zeros(p * p, dtype=torch.bool)
-    fitted[torch.randperm(p * p, generator=torch.Generator().manual_seed(seed))[: p * p // 2]] = True
+    size, n = len(logits), torch.arange(p)
+    a, b = operands or (n.repeat_interleave(p), n.repeat(p))
+    fitted = torch.zeros(size, dtype=torch.bool)
+    fitted[torch.randperm(size, generator=torch.Generator().manual_seed(seed))[: size // 2]] = True
     waves = torch.fft.fft(logits, dim=1)
-    formula = Formula(p, tuple(_term(waves[:, k], fitted, p, k) for k in sorted(set(frequencies))))
+    formula = Formula(p, tuple(_term(waves[:, k], fitted, p, k, a, b) for k in sorted(set(frequencies))))
 
-    own = formula.logits()
+    own = formula.logits()[a * p + b]
     rest = logits - own
     residual = (rest[~fitted] - rest[fitted].mean(0)).square().sum()
     total = (logits[~fitted] - logits[fitted].mean(0)).square().sum()
@@ -216,15 +205,14 @@ def fit(
     )
 
 
-def _term(wave: Tensor, fitted: Bool[Tensor, " pairs"], p: int, k: int) -> Term:
+def _term(wave: Tensor, fitted: Bool[Tensor, " pairs"], p: int, k: int, a: Tensor, b: Tensor) -> Term:
     """Return the best term at one frequency of c; ``wave`` [pairs] is the sum over c of logits * exp(-i w_k c)."""
     wave = wave - wave[fitted].mean()  # fit a constant together with the term
-    known = torch.where(fitted, wave, 0).view(p, p)
+    known = torch.zeros(p * p, dtype=wave.dtype).index_add(0, a * p + b, torch.where(fitted, wave, 0)).view(p, p)
     # logits in exp(i (w (k_a a + k_b b) - w k c)) appear in the conjugate wave at (k_a, k_b)
     at = int(torch.fft.fft2(known.conj()).abs().argmax())
     k_a, k_b = centered(at // p, p), centered(at % p, p)
-    n = torch.arange(p)
-    angle = _angle(p, (k_a * n[:, None] + k_b * n).flatten())[fitted]
+    angle = _angle(p, k_a * a + k_b * b)[fitted]
     cos, sin = angle.cos() - angle.cos().mean(), angle.sin() - angle.sin().mean()
     # at the Nyquist frequency the wave is real: there is no sine, and it counts once instead of twice
     scale = 1 / p if 2 * k == p else 2 / p

@@ -12,11 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from miii.analysis.modular import keys
+from miii.analysis.modular.keys import Choice
+from miii.analysis.modular.relabelling import Relabelling
 from miii.errors import InputError
 from miii.model.tap import must_be_finite
 from miii.model.transformer import Transformer
-
-FLOOR = 10  #: least power of a key frequency, as a multiple of the median
+from miii.tasks import Task
 
 
 def basis(p: int) -> Float[Tensor, "component p"]:
@@ -51,7 +53,7 @@ class Spectrum:
         cos_norm, sin_norm: length of the component of W along each basis row, by frequency.
         constant_norm: the same for the constant.
         power: cos_norm^2 + sin_norm^2 as a share of all power except the constant's.
-        key_frequencies: ``key_frequencies(power)``, or the model's if the matrix is part of one.
+        key_frequencies: those of the model if the matrix is part of one.
 
     Source: Nanda et al. 2023, section 4.1 and figure 3.
     """
@@ -61,7 +63,7 @@ class Spectrum:
     sin_norm: Float[Tensor, " frequency"]
     constant_norm: float
     power: Float[Tensor, " frequency"]
-    key_frequencies: tuple[int, ...]
+    key_frequencies: tuple[int, ...] = ()
 
 
 def spectrum(W: Float[Tensor, "p d"]) -> Spectrum:
@@ -77,60 +79,7 @@ def spectrum(W: Float[Tensor, "p d"]) -> Spectrum:
     sin = torch.cat([sin, sin.new_zeros(len(cos) - len(sin))])
     power = cos.square() + sin.square()
     power = power / power.sum().clamp_min(torch.finfo(torch.float64).tiny)
-    return Spectrum(p, cos, sin, norms[0].item(), power, key_frequencies(power))
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The key frequencies, and the numbers behind the choice.
-
-    Attributes:
-        frequencies: the key frequencies, ascending; empty if those above the gap are too weak.
-        above: number of frequencies above the widest gap.
-        gap: power of the weakest of them relative to the next frequency; 1 without any power.
-        height: power of the weakest of them relative to the median, at least ``FLOOR`` for key frequencies; 1 without
-            any power.
-    """
-
-    frequencies: tuple[int, ...]
-    above: int
-    gap: float
-    height: float
-
-    @property
-    def why_none(self) -> str:
-        """The reason why there is no key frequency, as part of a sentence; empty if there are some."""
-        if self.frequencies:
-            return ""
-        which = "the only frequency" if self.above == 1 else f"the weakest of the {self.above} frequencies"
-        return (
-            f"{which} above the widest gap has {self.height:.3g} times the median power, and at least {FLOOR} times "
-            "are required"
-        )
-
-
-def key_frequencies(power: Float[Tensor, " frequency"]) -> tuple[int, ...]:
-    """Return the key frequencies, ascending; see ``choose``."""
-    return choose(power).frequencies
-
-
-def choose(power: Float[Tensor, " frequency"]) -> Choice:
-    """Choose the key frequencies: those above the widest gap in power, if they are strong enough.
-
-    Sorts the powers and cuts at the largest ratio of neighbors, among the stronger half. Every spectrum has a widest
-    gap, so a floor decides whether there is structure: frequencies above the cut need ten times the median power.
-
-    Nanda et al. 2023 pick key frequencies by eye and publish no threshold.
-    """
-    ordered = power.double().sort(descending=True)
-    # below a trillionth of the largest power there is only rounding error, with meaningless gaps
-    values = ordered.values.clamp_min(max(1e-12 * power.max().item(), torch.finfo(torch.float64).tiny))
-    half = max(1, len(values) // 2)
-    ratios = values[:half] / values[1 : half + 1] if len(values) > 1 else values.new_ones(1)
-    cut = int(ratios.argmax()) + 1
-    height = (values[cut - 1] / values.median()).item()
-    chosen = tuple(sorted((ordered.indices[:cut] + 1).tolist())) if height >= FLOOR else ()
-    return Choice(chosen, cut, ratios[cut - 1].item(), height)
+    return Spectrum(p, cos, sin, norms[0].item(), power)
 
 
 def neuron_logit(model: Transformer) -> Float[Tensor, "d_mlp d_vocab_out"]:
@@ -142,35 +91,6 @@ def neuron_logit(model: Transformer) -> Float[Tensor, "d_mlp d_vocab_out"]:
     Source: Nanda et al. 2023, section 4.2.
     """
     return must_be_finite(model.blocks[-1].W_out @ model.W_U, "W_out W_U")
-
-
-def model_key_frequencies(model: Transformer, p: int | None = None) -> tuple[int, ...]:
-    """Return the key frequencies of a model: ``choose`` on the geometric mean of the power in W_E and in W_L.
-
-    A frequency is used if it is both read from the tokens and written to the logits. Either alone can be an accident
-    of the initial weights, or of how neighboring tokens were trained.
-
-    Args:
-        p: the number of outputs if None.
-
-    Raises:
-        InputError: ``p`` is below 2, or the model has fewer tokens.
-
-    Source: the two matrices of Nanda et al. 2023, sections 4.1 and 4.2.
-    """
-    return model_choice(model, p).frequencies
-
-
-def model_choice(model: Transformer, p: int | None = None) -> Choice:
-    """Return the key frequencies of a model, as ``model_key_frequencies``, and the numbers behind the choice.
-
-    Raises:
-        InputError: as ``model_key_frequencies``.
-    """
-    read = spectrum(operand_embedding(model, p))
-    if read.p != model.W_U.shape[1]:  # the answers are not Z_p, so W_L has no frequencies
-        return choose(read.power)
-    return choose((read.power * spectrum(neuron_logit(model).T).power).sqrt())
 
 
 def operand_embedding(model: Transformer, p: int | None = None) -> Float[Tensor, "p d_model"]:
@@ -190,23 +110,44 @@ def operand_embedding(model: Transformer, p: int | None = None) -> Float[Tensor,
     return model.W_E[:p]
 
 
-def embedding_spectrum(model: Transformer, p: int | None = None) -> Spectrum:
-    """Return the spectrum of a model's embedding, with the model's key frequencies; ``p`` as in ``operand_embedding``.
+def relabelled_embedding(model: Transformer, task: Task, relabelled: Relabelling) -> Float[Tensor, "m d_model"]:
+    """Return ``operand_embedding`` in the order of the first operand's labels, if they are one-to-one."""
+    tokens = relabelled.tokens(task)
+    return operand_embedding(model, task.d_vocab_out) if tokens is None else model.W_E[tokens]
+
+
+def relabelled_neuron_logit(model: Transformer, relabelled: Relabelling) -> Float[Tensor, "m d_mlp"]:
+    """Return ``neuron_logit`` transposed: one row per answer, in the order of the answers' labels."""
+    written = neuron_logit(model).T
+    return written if relabelled.natural else written[relabelled.answers]
+
+
+def embedding_spectrum(model: Transformer, task: Task | None = None, choice: Choice | None = None) -> Spectrum:
+    """Return the spectrum of a model's embedding, with the model's key frequencies and in their relabelling.
+
+    Args:
+        task: addition modulo the number of outputs if None.
+        choice: ``keys.of_model(model, task)``, if it is known.
 
     Raises:
-        InputError: ``p`` is below 2, or the model has fewer tokens.
+        InputError: as ``keys.of_model``.
 
     Source: Nanda et al. 2023, figure 3.
     """
-    return replace(spectrum(operand_embedding(model, p)), key_frequencies=model_key_frequencies(model, p))
+    task = task or keys.addition(model)
+    choice = choice or keys.of_model(model, task)
+    found = spectrum(relabelled_embedding(model, task, choice.relabelling))
+    return replace(found, key_frequencies=choice.frequencies)
 
 
-def neuron_logit_spectrum(model: Transformer) -> Spectrum:
-    """Return the spectrum of ``neuron_logit`` over answers, with the model's key frequencies.
+def neuron_logit_spectrum(model: Transformer, task: Task | None = None, choice: Choice | None = None) -> Spectrum:
+    """Return the spectrum of ``neuron_logit`` over answers; arguments and errors as in ``embedding_spectrum``.
 
     Source: Nanda et al. 2023, section 4.2.
     """
-    return replace(spectrum(neuron_logit(model).T), key_frequencies=model_key_frequencies(model))
+    choice = choice or keys.of_model(model, task or keys.addition(model))
+    found = spectrum(relabelled_neuron_logit(model, choice.relabelling))
+    return replace(found, key_frequencies=choice.frequencies)
 
 
 def power_over_training(matrices: Iterable[Float[Tensor, "p d"]]) -> Float[Tensor, "snapshot frequency"]:

@@ -21,11 +21,38 @@ def modulus(task: Task) -> int:
         InputError: the task has other examples, or its p is too small to tell frequencies apart.
     """
     p = task.d_vocab_out
-    if task.n_ctx != 3 or len(task.labels) != p * p:
+    if task.n_ctx not in (2, 3) or len(task.labels) != p * p:
         raise InputError(f"task must have all p^2 pairs of Z_p as its examples (got {len(task.labels)} examples).")
+    return least_p(task)
+
+
+def check_pairs(task: Task) -> int:
+    """Return the p of a task whose examples are pairs (a, b) of Z_p; some may be missing.
+
+    Raises:
+        InputError: the examples are not pairs of Z_p.
+    """
+    p = task.d_vocab_out
+    if task.n_ctx not in (2, 3) or task.extra_targets or task.tokens[:, :2].max() >= p:
+        raise InputError(f"task must have pairs of Z_p as its examples (got {task.n_ctx} tokens and {p} answers).")
+    return p
+
+
+def least_p(task: Task) -> int:
+    """Return the p of a task as ``check_pairs``, if it is large enough to tell frequencies apart.
+
+    Raises:
+        InputError: the examples are not pairs of Z_p, or p is below 11.
+    """
+    p = check_pairs(task)
     if p < MIN_P:
         raise InputError(f"p must be at least {MIN_P} to tell its frequencies apart (got {p}).")
     return p
+
+
+def operands(task: Task) -> tuple[Int[Tensor, " examples"], Int[Tensor, " examples"]]:
+    """Return a and b of every example."""
+    return task.tokens[:, 0], task.tokens[:, 1]
 
 
 def logits(model: Transformer, task: Task) -> Float[Tensor, "examples d_vocab_out"]:

@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from miii.analysis.modular import fourier, fourier2d, grid
+from miii.analysis.modular.relabelling import Relabelling
+from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
@@ -57,6 +59,11 @@ class Neurons:
         """The share of live neurons with more than 85% of their variance in one frequency; 0 if all are dead."""
         return (self.share[self.alive] > SINGLE).double().mean().item() if self.alive.any() else 0.0
 
+    @property
+    def mean_alignment(self) -> float:
+        """The mean alignment of live neurons; 0 if all are dead."""
+        return self.alignment[self.alive].mean().item() if self.alive.any() else 0.0
+
     def clusters(self) -> dict[int, Int[Tensor, " members"]]:
         """Return the live neurons with more than 85% of their variance in one frequency, by that frequency."""
         chosen = self.alive & (self.share > SINGLE)
@@ -66,20 +73,29 @@ class Neurons:
 
 
 @torch.no_grad()
-def describe(model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 1)) -> Neurons:
+def describe(
+    model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 1), relabelled: Relabelling | None = None
+) -> Neurons:
     """Describe the neurons of the last block.
 
     Args:
         multipliers: coefficients of a and b in the answer: (1, 1) for the sum, (1, -1) for the difference. With others,
             a neuron has different frequencies in a and b, and its phases are meaningless.
+        relabelled: the operands and answers that are added, one-to-one; the numbers as they are if None.
 
     Raises:
-        InputError: the task does not have all pairs of Z_p.
+        InputError: the task does not have all pairs of Z_p, or the relabelling is not one-to-one.
 
     Source: as ``Neurons``.
     """
-    p = grid.modulus(task)
     pre = grid.neuron_inputs(model, task)
+    written = fourier.neuron_logit(model).T.double()
+    if relabelled is None:
+        p = grid.modulus(task)
+    elif relabelled.full:
+        p, pre, written = relabelled.m, pre[relabelled.rows], written[relabelled.answers]
+    else:
+        raise InputError(f"relabelled must be one-to-one (got {', '.join(relabelled.names)} modulo {relabelled.m}).")
     post = model.blocks[-1].act(pre)
     blocks = fourier2d.powers(post.view(p, p, -1))
     squares = blocks.sum((0, 1))
@@ -95,7 +111,7 @@ def describe(model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 
     # the waves of a and of b in the neuron's input, and of c in its output
     in_a, in_b = (pre.view(p, p, -1).mean(axis, dtype=torch.float64) for axis in (1, 0))
     phase_a, phase_b = _phase(in_a, frequency), _phase(in_b, frequency)
-    phase_out = _phase(fourier.neuron_logit(model).T.double(), frequency)
+    phase_out = _phase(written, frequency)
     error = multipliers[0] * phase_a + multipliers[1] * phase_b - phase_out
     error = torch.atan2(error.sin(), error.cos())
     alignment = torch.where(alive, error.cos(), 0.0)

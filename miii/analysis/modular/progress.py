@@ -45,11 +45,13 @@ def losses(
     train_mask: Bool[Tensor, " pairs"],
     frequencies: Sequence[int],
     multipliers: tuple[int, int] = (1, 1),
+    combined: Int[Tensor, " pairs"] | None = None,
 ) -> Losses:
     """Return full, restricted and excluded loss. Without frequencies the restricted logits are the mean only.
 
     Args:
-        logits: logits of all pairs, in the order a * p + b.
+        logits: logits of all pairs, in the order a * p + b, or of those in ``combined``.
+        combined: the sum modulo p of each pair, such as that of a ``relabelling``; that of ``multipliers`` if None.
 
     Raises:
         InputError: a frequency is not in 1 .. p // 2.
@@ -58,10 +60,11 @@ def losses(
     wrong = [k for k in frequencies if not 1 <= k <= p // 2]
     if wrong:
         raise InputError(f"frequencies must be in 1 .. {p // 2} (got {wrong[0]}).")
-    combined = grid.combined(p, multipliers)
+    combined = grid.combined(p, multipliers) if combined is None else combined
     logits = logits.double()
-    # the projection depends on alpha a + beta b alone, so store a table [value, c] for each frequency
-    by_value = torch.zeros(p, p, dtype=torch.float64).index_add(0, combined, logits) / p
+    # the projection depends on the sum alone, so store a table [value, c] for each frequency
+    counts = torch.bincount(combined, minlength=p).clamp_min(1)[:, None]
+    by_value = torch.zeros(p, p, dtype=torch.float64).index_add(0, combined, logits) / counts
     basis = fourier.basis(p)
     tables = {
         k: basis[2 * k - 1 : 2 * k + 1].T @ (basis[2 * k - 1 : 2 * k + 1] @ by_value) for k in sorted(set(frequencies))

@@ -4,14 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from miii.analysis.modular import grid
+from miii.analysis.modular import grid, relabelling
 from miii.analysis.modular.fourier import basis
+from miii.analysis.modular.relabelling import Relabelling
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import Task
+
+BASELINE_SHIFTS = 16  #: shifts at which the baselines are measured, drawn at random
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,9 @@ class Steering:
             constant gamma in the task, alpha a + beta b + gamma + s.
         control_frequencies: the same number of other frequencies (or all that remain), drawn at random as a control.
         control_accuracy: share of pairs still answered without the shift when the control's planes are rotated, by s.
+        chord_accuracy: share of pairs shifted by s if, in place of the rotation, the straight line between the means of
+            two answers s apart is added to every activation; mean over some s, each with a random first answer.
+        random_accuracy: share of pairs shifted by s if as many random planes are rotated; mean over the same s.
 
     Source: the planes of Nanda et al. 2023 (arXiv 2301.05217), section 4.2; rotating a circle, Engels et al. (arXiv
     2405.14860), section 5; separate directions to read and write, Haufe et al. (NeuroImage 87, 2014), theorem 1.
@@ -33,6 +39,8 @@ class Steering:
     accuracy: Float[Tensor, " shifts"]
     control_frequencies: tuple[int, ...]
     control_accuracy: Float[Tensor, " shifts"]
+    chord_accuracy: float
+    random_accuracy: float
 
     @property
     def mean(self) -> float:
@@ -52,6 +60,7 @@ def steer(
     frequencies: Sequence[int],
     multipliers: tuple[int, int] = (1, 1),
     seed: int = 0,
+    relabelled: Relabelling | None = None,
 ) -> Steering:
     """Rotate the planes of some frequencies at the last ``mlp_out`` by the angle of every s, and change nothing else.
 
@@ -64,49 +73,67 @@ def steer(
     Args:
         frequencies: in 1 .. p // 2, such as the key frequencies; if empty, all accuracies are 0.
         multipliers: (alpha, beta): (1, 1) for a sum, (1, -1) for a difference.
-        seed: draws the frequencies of the control.
+        seed: draws the control's frequencies, the baselines' shifts and planes.
+        relabelled: the operands and answers that are added; the numbers as they are if None.
 
     Raises:
         InputError: a frequency is not in 1 .. p // 2, or the task does not have all pairs of Z_p.
     """
-    p = grid.modulus(task)
+    if relabelled is None:
+        grid.modulus(task)
+        relabelled = relabelling.natural(task)
+    p, answers = relabelled.m, relabelled.answers
     wrong = [k for k in frequencies if not 1 <= k <= p // 2]
     if wrong:
         raise InputError(f"frequencies must be in 1 .. {p // 2} (got {wrong[0]}).")
     keys = tuple(sorted(set(frequencies)))
     others = [k for k in range(1, p // 2 + 1) if k not in keys]
-    drawn = torch.randperm(len(others), generator=torch.Generator().manual_seed(seed))[: len(keys)]
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randperm(len(others), generator=generator)[: len(keys)]
     control = tuple(sorted(others[i] for i in drawn.tolist()))
 
-    logits = grid.logits(model, task).float()
-    out, steer_logits = _linearize(model, task, logits)
+    logits, out, steer_logits = _linearize(model, task, relabelled.rows)
     out = (out - out.mean(0)).double()
-    combined = grid.combined(p, multipliers)
-    beyond = (task.labels - combined) % p
-    right = task.labels if (beyond == beyond[0]).all() else combined
-    # every value of the sum occurs equally often, so the regression is a mean over the pairs of each value, followed
-    # by a Fourier transform
-    means = torch.zeros(p, out.shape[1], dtype=out.dtype).index_add(0, combined, out) / p
+    combined, labels = relabelled.sum(multipliers), relabelled.labels(task.labels)
+    beyond = (labels - combined) % p
+    right = labels if (beyond == beyond[0]).all() else combined
+    # the regression of all pairs on the waves of their sum: add up the pairs of each value, then Fourier transform
+    counts = torch.bincount(combined, minlength=p).clamp_min(1)[:, None]
+    sums = torch.zeros(p, out.shape[1], dtype=out.dtype).index_add(0, combined, out)
+    means = sums / counts
     write = basis(p) @ means
-    read = torch.linalg.pinv(out.T @ out, rtol=1e-9, hermitian=True) @ write.T * p
+    read = torch.linalg.pinv(out.T @ out, rtol=1e-9, hermitian=True) @ (basis(p) @ sums).T
     inside = out @ read  # [pairs, p]: the waves as read from the activations
+
+    def share(waves: Tensor, change: Tensor, s: int, moved: Tensor) -> Tensor:
+        """Return the share of pairs whose answer is s more once ``waves @ change`` is added to the activations."""
+        steer_logits(waves, change.float(), moved)
+        target = answers[(right + s) % p][:, None]
+        score = moved.gather(1, target)[:, 0]
+        # comparing with the maximum of the others is faster than an argmax; ties do not count
+        return (score > moved.scatter_(1, target, -torch.inf).amax(1)).double().mean()
 
     def rotated(chosen: tuple[int, ...], moves: bool) -> Float[Tensor, " shifts"]:
         rows = [row for k in chosen for row in range(2 * k - 1, min(2 * k + 1, p))]
-        waves, moved, found = inside[:, rows].float(), torch.empty_like(logits), []
-        for s in range(1, p):
-            turn = _turn(p, chosen, s) - torch.eye(len(rows), dtype=torch.float64)
-            steer_logits(waves, (turn.T @ write[rows]).float(), moved)
-            target = ((right + s * moves) % p)[:, None]
-            score = moved.gather(1, target)[:, 0]
-            # comparing with the maximum of the others is faster than an argmax; ties do not count
-            found.append((score > moved.scatter_(1, target, -torch.inf).amax(1)).double().mean())
-        return torch.stack(found)
+        waves, moved = inside[:, rows].float(), torch.empty_like(logits)
+        turns = [_turn(p, chosen, s) - torch.eye(len(rows), dtype=torch.float64) for s in range(1, p)]
+        return torch.stack([share(waves, turn.T @ write[rows], s * moves, moved) for s, turn in enumerate(turns, 1)])
 
     if not keys:
-        share = (logits.argmax(1) == right).double().mean()
-        return Steering(keys, torch.zeros(p - 1, dtype=torch.float64), control, share.expand(p - 1))
-    return Steering(keys, rotated(keys, moves=True), control, rotated(control, moves=False))
+        kept = (logits.argmax(1) == answers[right]).double().mean()
+        return Steering(keys, torch.zeros(p - 1, dtype=torch.float64), control, kept.expand(p - 1), 0.0, 0.0)
+    shifts = (torch.randperm(p - 1, generator=generator)[:BASELINE_SHIFTS] + 1).tolist()
+    planes = tuple(k for k in keys if 2 * k < p)[: out.shape[1] // 2]
+    axes = torch.randn(out.shape[1], 2 * len(planes), generator=generator, dtype=torch.float64)
+    axes = torch.linalg.qr(axes).Q
+    chord, turned, moved = 0.0, 0.0, torch.empty_like(logits)
+    for s in shifts:
+        first = int(torch.randint(p, (1,), generator=generator))
+        line = (means[(first + s) % p] - means[first])[None]
+        chord += share(torch.ones(len(out), 1), line, s, moved).item() / len(shifts)
+        turn = _turn(p, planes, s) - torch.eye(axes.shape[1], dtype=torch.float64)
+        turned += share((out @ axes).float(), turn.T @ axes.T, s, moved).item() / len(shifts)
+    return Steering(keys, rotated(keys, moves=True), control, rotated(control, moves=False), chord, turned)
 
 
 #: Function of (waves, write [d, d_model], out): adds waves @ write to the output of the last neurons and stores the
@@ -115,21 +142,22 @@ SteerLogits = Callable[[Tensor, Tensor, Tensor], object]
 
 
 def _linearize(
-    model: Transformer, task: Task, logits: Float[Tensor, "examples d_vocab_out"]
-) -> tuple[Float[Tensor, "examples d_model"], SteerLogits]:
-    """Return the output of the last neurons, up to a constant, and a function from changes to it to the logits."""
+    model: Transformer, task: Task, rows: Int[Tensor, " pairs"]
+) -> tuple[Float[Tensor, "pairs d_vocab_out"], Float[Tensor, "pairs d_model"], SteerLogits]:
+    """Return logits, the last neurons' output up to a constant, and a function from changes to it to the logits."""
+    logits = grid.logits(model, task).float()[rows]
     block, last = model.blocks[-1], len(model.blocks) - 1
     if model.config.plain:  # linear from here on
         to_logits = (model.W_U - model.W_U.mean(1, keepdim=True)).float()
-        out = block.act(grid.neuron_inputs(model, task)) @ block.W_out
-        return out, lambda waves, write, found: torch.addmm(logits, waves, write @ to_logits, out=found)
+        out = block.act(grid.neuron_inputs(model, task)[rows]) @ block.W_out
+        return logits, out, lambda waves, write, found: torch.addmm(logits, waves, write @ to_logits, out=found)
     before = "attn_out" if block.wiring.parallel else "resid_mid"
-    mid, out = (grid.activations(model, task, f"{last}.{site}") for site in (before, "mlp_out"))
+    mid, out = (grid.activations(model, task, f"{last}.{site}")[rows] for site in (before, "mlp_out"))
 
     def steer_logits(waves: Tensor, write: Tensor, found: Tensor) -> None:
         found.copy_(model.unembed(block.add_mlp(mid, out + (waves @ write).to(out.dtype))))
 
-    return out, steer_logits
+    return logits, out, steer_logits
 
 
 def _turn(p: int, frequencies: tuple[int, ...], s: int) -> Float[Tensor, "d d"]:

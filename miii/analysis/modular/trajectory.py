@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from miii import metrics
-from miii.analysis.modular import fourier, grid, neurons, progress
+from miii.analysis.modular import fourier, grid, neurons, progress, relabelling
+from miii.analysis.modular.relabelling import Relabelling
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
@@ -55,27 +56,42 @@ class Point:
 
 @torch.no_grad()
 def measure(
-    model: Transformer, task: Task, frequencies: Sequence[int], multipliers: tuple[int, int] = (1, 1), step: int = 0
+    model: Transformer,
+    task: Task,
+    frequencies: Sequence[int],
+    multipliers: tuple[int, int] = (1, 1),
+    step: int = 0,
+    relabelled: Relabelling | None = None,
 ) -> Point:
     """Return all measures of one network.
 
     Args:
         frequencies: for restricted and excluded loss, usually the key frequencies of the last snapshot.
+        relabelled: the operands and answers that are added; the numbers as they are if None. Neurons are measured in
+            them if they are one-to-one, and the losses on the pairs that have labels.
 
     Raises:
         InputError: the task does not have all pairs of Z_p, or a frequency is not in 1 .. p // 2.
     """
-    p = grid.modulus(task)
+    grid.modulus(task)
+    relabelled = relabelled or relabelling.natural(task)
     raw = grid.raw_logits(model, task)
     logits, symmetricity = grid.center(raw), progress.gradient_symmetricity(model, task)
-    loss = progress.losses(logits, task.labels, task.train_mask, frequencies, multipliers)
+    loss = progress.losses(
+        relabelled.logits(logits),
+        relabelled.labels(task.labels),
+        task.train_mask[relabelled.rows],
+        frequencies,
+        combined=relabelled.sum(multipliers),
+    )
     each, right = metrics.cross_entropy(logits, task.labels), metrics.correct(logits, task.labels).double()
     train, known = task.train_mask, task.split_known
-    W_E, W_L = fourier.operand_embedding(model, p), fourier.neuron_logit(model).T
-    of_neurons = neurons.describe(model, task, multipliers)
+    W_E = fourier.relabelled_embedding(model, task, relabelled)
+    W_L = fourier.relabelled_neuron_logit(model, relabelled)
+    of_neurons = neurons.describe(model, task, multipliers, relabelled if relabelled.full else None)
     return Point(
         step=step,
-        loss=loss.full,
+        loss=each.mean().item(),
         accuracy=right.mean().item(),
         train_loss=each[train].mean().item() if known else None,
         test_loss=each[~train].mean().item() if known else None,
@@ -131,6 +147,7 @@ def measure_all(
     task: Task,
     frequencies: Sequence[int],
     multipliers: tuple[int, int] = (1, 1),
+    relabelled: Relabelling | None = None,
 ) -> Trajectory:
     """Measure all snapshots, with one network in memory at a time.
 
@@ -140,5 +157,5 @@ def measure_all(
     Raises:
         InputError: as ``measure``.
     """
-    points = tuple(measure(model, task, frequencies, multipliers, step) for step, model in models)
+    points = tuple(measure(model, task, frequencies, multipliers, step, relabelled) for step, model in models)
     return Trajectory(tuple(frequencies), points)

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from miii.analysis.compare import ADDS, MEASURES, label
-from miii.analysis.modular import verdict
+from miii.analysis.modular import criteria
 from miii.analysis.sieve import CROSSES, EXPLAINED
 
 #: What is known of training, by column.
@@ -18,7 +18,7 @@ TRAINING = {
 }
 HELP = TRAINING | MEASURES
 #: Bounds of the verdict on addition, by column of a comparison.
-ADDITION = {"explained": verdict.VARIANCE_EXPLAINED, "steering": verdict.STEERING_ACCURACY}
+ADDITION = {"explained": criteria.VARIANCE_EXPLAINED, "steering": criteria.STEERING_ACCURACY}
 INTEGER_COLUMNS = ("grokked_at", "parameters", "key_frequencies", "sieve_depth")
 
 

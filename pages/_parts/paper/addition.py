@@ -5,7 +5,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots, runs
-from miii.analysis.modular import verdict
+from miii.analysis.modular import criteria
 from miii.errors import join_names
 from miii.plots.style import Chart
 from pages._kit import write
@@ -30,8 +30,8 @@ def circle_of_the_adder(step: int, k: int) -> Chart:
 @shared
 def formula_of(name: str) -> analysis.formula.Fit:
     run = miii.runs.shipped(name)
-    keys = analysis.fourier.model_key_frequencies(run.model())
-    return analysis.formula.fit(analysis.grid.logits(run.model(), run.task()), run.task().labels, keys)
+    logits = analysis.grid.logits(run.model(), run.task())
+    return analysis.keys.choose(logits, run.task()).fit(logits, run.task())
 
 
 def steering_of_the_adder() -> Chart:
@@ -56,11 +56,11 @@ def evidence() -> pd.DataFrame:
     """What the verdict asks for, and what was measured."""
     found = report("add-113")
     rows = [
-        ("variance of the logits that the formula explains", "logit_variance_explained", verdict.VARIANCE_EXPLAINED),
-        ("pairs on which the formula gives the network's answer", "argmax_agreement", verdict.ARGMAX_AGREEMENT),
-        ("steering: answers a + b + s, mean over s", "steering_accuracy", verdict.STEERING_ACCURACY),
-        ("steering: answers a + b + s, worst s", "steering_minimum", verdict.STEERING_MINIMUM),
-        ("control: other planes turned, still answers a + b", "steering_control", verdict.STEERING_CONTROL),
+        ("variance of the logits that the formula explains", "logit_variance_explained", criteria.VARIANCE_EXPLAINED),
+        ("pairs on which the formula gives the network's answer", "argmax_agreement", criteria.ARGMAX_AGREEMENT),
+        ("steering: answers a + b + s, mean over s", "steering_accuracy", criteria.STEERING_ACCURACY),
+        ("steering: answers a + b + s, worst s", "steering_minimum", criteria.STEERING_MINIMUM),
+        ("control: other planes turned, still answers a + b", "steering_control", criteria.STEERING_CONTROL),
     ]
     return pd.DataFrame(
         [{"evidence": text, "measured": found[field], "at least": bound} for text, field, bound in rows]

@@ -1,7 +1,7 @@
 """The terms of the paper, each with its exact definition."""
 
 from miii.analysis import sieve
-from miii.analysis.modular import neurons, verdict
+from miii.analysis.modular import criteria, neurons
 from miii.tasks.task import GROKKED
 
 #: Terms by subject, with their definitions.
@@ -52,9 +52,9 @@ TERMS: dict[str, dict[str, str]] = {
         "label-only": "no target but the one bit, and a base that gives no further factor away",
     },
     "Verdicts": {
-        "modular addition": f"the formula explains at least {verdict.VARIANCE_EXPLAINED:.0%} of the logits' variance and gives the network's answer on {verdict.ARGMAX_AGREEMENT:.0%} of the pairs; steering reaches {verdict.STEERING_ACCURACY:.0%} in the mean and {verdict.STEERING_MINIMUM:.0%} at worst; its control keeps {verdict.STEERING_CONTROL:.0%}",
+        "modular addition": f"the formula explains at least {criteria.VARIANCE_EXPLAINED:.0%} of the logits' variance and gives the network's answer on {criteria.ARGMAX_AGREEMENT:.0%} of the pairs; steering reaches {criteria.STEERING_ACCURACY:.0%} in the mean and {criteria.STEERING_MINIMUM:.0%} at worst; its control keeps {criteria.STEERING_CONTROL:.0%}",
         "sums residues modulo $q$": f"residues explain at least {sieve.EXPLAINED:.0%} of what digits add; interchange and steering reach {sieve.CROSSES:.0%}, their controls at most {sieve.KEEPS:.0%}; a table of totals would pass too",
-        "memorized": f"not modular addition; {verdict.TRAINED:.0%} of the training pairs right, and less than {verdict.NOT_GENERALIZED:.0%} of the others",
+        "memorized": f"not modular addition; {criteria.TRAINED:.0%} of the training pairs right, and less than {criteria.NOT_GENERALIZED:.0%} of the others",
     },
 }
 

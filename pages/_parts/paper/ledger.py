@@ -6,7 +6,7 @@ import pandas as pd
 
 import miii
 from miii import runs
-from miii.analysis.modular import verdict
+from miii.analysis.modular import criteria
 from miii.analysis.sieve import CROSSES, EXPLAINED, LEAST
 from pages._parts.paper.parts import SEEDS, report, reports_of_seeds
 from pages._tasks.residues.inside import ASKED
@@ -26,8 +26,8 @@ def ledger() -> pd.DataFrame:
         row(
             "its formula explains it",
             f"{explained:.1%}",
-            f"at least {verdict.GOAL:.0%}; the verdict asks for {verdict.VARIANCE_EXPLAINED:.0%}",
-            explained >= verdict.GOAL,
+            f"at least {criteria.GOAL:.0%}; the verdict asks for {criteria.VARIANCE_EXPLAINED:.0%}",
+            explained >= criteria.GOAL,
         )
     if _here(*SEEDS):
         _primes(row)

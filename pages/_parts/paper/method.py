@@ -4,7 +4,7 @@ import pandas as pd
 
 from miii import RunConfig, runs
 from miii.analysis import multitask, sieve
-from miii.analysis.modular import verdict
+from miii.analysis.modular import criteria as bounds
 from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS
 from miii.tasks.primes import SIEVED
 from miii.tasks.task import GROKKED
@@ -59,13 +59,13 @@ def criteria() -> pd.DataFrame:
         ("has grokked", f"held-out accuracy ≥ {GROKKED:.0%}", "first evaluation that reaches it"),
         (
             "modular addition",
-            f"explained ≥ {verdict.VARIANCE_EXPLAINED:.0%}, same answer ≥ {verdict.ARGMAX_AGREEMENT:.0%}, steering ≥ "
-            f"{verdict.STEERING_ACCURACY:.0%} (worst ≥ {verdict.STEERING_MINIMUM:.0%}), control kept ≥ {verdict.STEERING_CONTROL:.0%}",
+            f"explained ≥ {bounds.VARIANCE_EXPLAINED:.0%}, same answer ≥ {bounds.ARGMAX_AGREEMENT:.0%}, steering ≥ "
+            f"{bounds.STEERING_ACCURACY:.0%} (worst ≥ {bounds.STEERING_MINIMUM:.0%}), control kept ≥ {bounds.STEERING_CONTROL:.0%}",
             "formula on pairs that it was not fitted to; steering on all pairs",
         ),
         (
             "memorized",
-            f"training ≥ {verdict.TRAINED:.0%}, others < {verdict.NOT_GENERALIZED:.0%}",
+            f"training ≥ {bounds.TRAINED:.0%}, others < {bounds.NOT_GENERALIZED:.0%}",
             "and not modular addition",
         ),
         (

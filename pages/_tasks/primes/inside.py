@@ -32,7 +32,7 @@ other factor depends on all digits. How far does it sieve, and does it sum their
 def digit_sums(name: str, step: int, q: int) -> tuple[analysis.sieve.Plane, analysis.sieve.Heads]:
     run = miii.runs.open(name, miii.Primes)
     model, task, config = run.model(step), run.task(), run.task_config
-    seen = analysis.sieve.moduli_to_test(config, measured_depth(name, step))[1]
+    seen = analysis.sieve.moduli_to_test(config, depth.measured_depth(name, step))[1]
     layer = analysis.sieve.block_of_sum(model, task, config, q, tuple(p for p in seen if p != q))
     fitted, held_out = (analysis.sieve.sum_of_split(model, task, config, side, layer=layer) for side in (True, False))
     metric = analysis.sieve.sensitivity(model, fitted)

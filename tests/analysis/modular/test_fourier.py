@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import miii
-from miii.analysis.modular import fourier
+from miii.analysis.modular import fourier, relabelling
+from miii.analysis.oracles import planted as planted_network
 
 MODULI = [2, 3, 4, 7, 12, 113]
 
@@ -85,62 +86,10 @@ def test_nyquist_frequency_only_for_even_p():
             assert s.cos_norm[-1].item() == pytest.approx(math.sqrt(p))
 
 
-def test_planted_key_frequencies():
-    for frequencies in [(1,), (14, 35, 41, 42, 52), (1, 2, 3, 55, 56)]:
-        for noise in [0.0, 1e-7, 1e-2, 0.1]:
-            W = planted(113, [(k, 1.0, 1.0) for k in frequencies]) + noise * random(113, 16)
-            assert fourier.spectrum(W).key_frequencies == frequencies
-            assert fourier.spectrum(W.float()).key_frequencies == frequencies
-
-
-def test_random_embeddings_have_no_key_frequencies():
-    """Width 128: 20 embeddings of 56 frequencies each, not one of them ten times the median."""
-    assert [fourier.spectrum(random(113, 128, seed)).key_frequencies for seed in range(20)] == [()] * 20
-
-
 def test_zeros_have_no_spectrum():
     s = fourier.spectrum(torch.zeros(7, 3))
     assert s.power.tolist() == [0.0] * 3
-    assert s.key_frequencies == ()
     assert fourier.circle(torch.zeros(7, 3), 1).variance == 0.0
-
-
-def test_key_frequencies_need_a_gap_and_ten_medians():
-    for power, key in [
-        ([100, 50, 2, 1, 1, 1, 1, 1], (1, 2)),  # the widest gap is that of 50 to 2
-        ([1, 2, 1, 50, 1, 1, 100, 1], (4, 7)),  # wherever they stand
-        ([1, 1, 1, 10, 1, 1, 1, 1], (4,)),  # ten times the median is enough
-        ([1, 1, 1, 9.9, 1, 1, 1, 1], ()),  # and less is not
-        ([30, 20, 15, 12, 10, 8, 6, 5, 4], ()),  # a slope without a gap has none above it
-        ([9, 9, 9, 9, 9, 9, 1, 1], ()),  # what most do is no structure
-        ([1, 1, 1, 1], ()),
-        ([1], ()),  # p = 2 and p = 3 have one frequency, and nothing to compare it with
-        ([0, 0, 0, 0], ()),
-    ]:
-        assert fourier.key_frequencies(torch.tensor(power, dtype=torch.float64)) == key
-
-
-def test_rounding_errors_are_not_structure():
-    for error in [1e-15, 1e-33]:
-        power = torch.tensor([0.6, error, 0.4, 0, 0, error / 1e3, 0, 0], dtype=torch.float64)
-        assert fourier.key_frequencies(power) == (1, 3)
-
-
-def test_key_frequencies_are_read_and_written(adder):
-    model = adder(113, (14, 35, 41))
-    noise = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        model.W_E += 0.05 * torch.randn(model.W_E.shape, generator=noise)
-        model.W_U += 0.05 * torch.randn(model.W_U.shape, generator=noise)
-        assert fourier.model_key_frequencies(model) == (14, 35, 41)
-        # 20 is written and not read, 35 is read and no longer written
-        angle = 2 * math.pi * 20 * torch.arange(113) / 113
-        model.W_U[7] = angle.cos()
-        model.W_U[10] = angle.sin()
-    assert fourier.model_key_frequencies(model) == (14, 41)
-    assert fourier.spectrum(model.W_E[:113]).key_frequencies == (14, 35, 41)
-    assert 20 in fourier.spectrum(fourier.neuron_logit(model).T).key_frequencies
-    assert fourier.embedding_spectrum(model).key_frequencies == (14, 41)
 
 
 def test_neuron_logit_map(small_config):
@@ -211,13 +160,24 @@ def test_operand_embedding_has_no_equals_sign(small_run):
     assert model.W_E.shape == (8, 8)
     assert torch.equal(fourier.operand_embedding(model), model.W_E[:7])
     assert torch.equal(fourier.operand_embedding(model, 5), model.W_E[:5])
-    assert fourier.embedding_spectrum(model).p == 7
-    assert torch.equal(fourier.embedding_spectrum(model, 5).power, fourier.spectrum(model.W_E[:5]).power)
+    assert torch.equal(fourier.embedding_spectrum(model).power, fourier.spectrum(model.W_E[:7]).power)
 
 
 def test_invalid_p_is_an_error(small_run, one_sentence):
     for p in [9, 1, 0, -1]:
         with one_sentence("p must be", "8", str(p)):
             fourier.operand_embedding(small_run.model(), p)
-        with one_sentence("p must be", "8", str(p)):
-            fourier.embedding_spectrum(small_run.model(), p)
+
+
+def test_spectra_of_a_product_are_over_logarithms(waves, renamed):
+    p, keys = 23, (2, 5, 9)
+    plain = planted_network.from_formula(waves(p - 1, keys))
+    task = miii.ModularAddition(p=p, operation="mul").build()
+    log = relabelling.candidates(task)[0][0]
+    model = renamed(plain, [-1, *(log.answers.argsort()[: p - 1].tolist())])
+    for found, W in [
+        (fourier.embedding_spectrum(model, task), plain.W_E[: p - 1]),
+        (fourier.neuron_logit_spectrum(model, task), fourier.neuron_logit(plain).T),
+    ]:
+        assert (found.p, found.key_frequencies) == (p - 1, keys)
+        torch.testing.assert_close(found.power, fourier.spectrum(W).power)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import miii
-from miii.analysis.modular.verdict import analyze, decide
+from miii.analysis.modular import criteria, relabelling
+from miii.analysis.modular.verdict import analyze
 from miii.analysis.oracles import planted
 
 P, KEYS = 23, (2, 5, 9)
@@ -22,7 +23,8 @@ PROMISED = {
 BESIDES = {
     *("computes", "train_accuracy", "test_accuracy", "effective_rank_embedding", "effective_rank_neuron_logit"),
     *("constant_share", "formula_loss", "excluded_loss_alone", "squared_weights", "neuron_phase_alignment"),
-    *("steering_control", "gradient_symmetricity_error"),
+    *("steering_control", "steering_chord", "steering_random", "reason", "criteria", "relabelling", "left_out"),
+    *("coherence", "certified", "certificate_tightness", "gradient_symmetricity_error"),
 }
 
 
@@ -60,45 +62,52 @@ def lookup(p, labels, rows):
 # ---- the rule ----
 
 EVIDENCE = {
+    "multipliers": (1, 1),
     "variance_explained": 0.8,
     "argmax_agreement": 0.99,
     "steering_accuracy": 0.9,
     "steering_minimum": 0.85,
     "steering_control": 0.95,
-    "multipliers": (1, 1),
-    "train_accuracy": 1.0,
-    "test_accuracy": 1.0,
+    "steering_chord": 0.1,
+    "steering_random": 0.1,
 }
 
 
+def decide(train=None, test=None, **changes):
+    return criteria.decide(criteria.weigh(**EVIDENCE | changes), "modular addition", train, test)
+
+
 def test_verdict_at_every_threshold():
-    for changes in [
-        {},
-        {"multipliers": (1, -1)},
-        {"multipliers": (-1, 1)},
-        {"multipliers": (-1, -1)},
-        {"train_accuracy": None, "test_accuracy": None},
-        {"train_accuracy": 0.5, "test_accuracy": 0.5},  # whether it answers this task is another question
-    ]:
-        assert decide(**EVIDENCE | changes) == "modular addition"
+    for multipliers in [(1, 1), (1, -1), (-1, -1), (3, -1), (2, 2)]:
+        assert decide(multipliers=multipliers) == "modular addition"
+    assert decide(0.5, 0.5) == "modular addition"  # whether it answers this task is another question
 
 
-def test_missing_evidence_gives_none():
-    for changes in [
-        {"variance_explained": 0.7999},
-        {"variance_explained": -5.0},
-        {"argmax_agreement": 0.9899},
-        {"steering_accuracy": 0.8999},
-        {"steering_minimum": 0.8499},
-        {"steering_control": 0.9499},
-        {"multipliers": None},
-        {"multipliers": (1, 3)},
-        {"multipliers": (2, 1)},
-        {"multipliers": (2, 2)},
-        {"multipliers": (0, 1)},
+def test_missing_evidence_gives_none_and_is_named():
+    for changes, missing in [
+        ({"variance_explained": 0.7999}, "all but variance explained (0.7999 of 0.8000)"),
+        ({"variance_explained": -5.0}, "all but variance explained (-5.00 of 0.80)"),
+        ({"argmax_agreement": 0.9899}, "all but same answer (0.9899 of 0.9900)"),
+        ({"steering_accuracy": 0.84}, "all but steering (0.84 of 0.90)"),
+        ({"steering_minimum": 0.5}, "all but worst steering (0.50 of 0.85)"),
+        ({"steering_control": 0.9}, "all but steering control (0.90 of 0.95)"),
+        ({"steering_chord": 0.95}, "all but steering beyond the chord (0.90 of 0.95)"),
+        ({"steering_random": 0.9}, "all but steering beyond random planes (0.9000 of 0.9000)"),
+        ({"multipliers": None}, "all but one sum (0.00 of 2.00)"),
+        ({"multipliers": (0, 1)}, "all but one sum (1.00 of 2.00)"),
+        (
+            {"steering_accuracy": 0.84, "steering_minimum": 0.5},
+            "all but steering (0.84 of 0.90) and worst steering (0.50 of 0.85)",
+        ),
     ]:
-        assert decide(**EVIDENCE | changes) == "none"
-        assert decide(**EVIDENCE | changes | {"train_accuracy": None, "test_accuracy": None}) == "none"
+        assert decide(**changes) == "none"
+        weighed = criteria.weigh(**EVIDENCE | changes)
+        assert criteria.shortfall(weighed) == missing
+    assert criteria.shortfall(criteria.weigh(**EVIDENCE)) == ""
+    nothing = EVIDENCE | dict.fromkeys([name for name in EVIDENCE if name != "multipliers"], 0.0)
+    assert criteria.shortfall(criteria.weigh(**nothing)).startswith(
+        "falls short on variance explained (0.00 of 0.80), "
+    )
 
 
 def test_without_evidence_the_split_decides():
@@ -110,8 +119,7 @@ def test_without_evidence_the_split_decides():
         (0.3, 0.3, "none"),
         (None, None, "none"),
     ]:
-        without = {"variance_explained": 0.1, "train_accuracy": train, "test_accuracy": test}
-        assert decide(**EVIDENCE | without) == expected
+        assert decide(train, test, variance_explained=0.1) == expected
 
 
 # ---- networks that add ----
@@ -164,13 +172,61 @@ def test_constant_share(waves):
     assert found.logit_variance_explained > 0.99
 
 
+def test_the_verdict_names_any_sum(waves, renamed):
+    n = torch.arange(P)
+    log = relabelling.candidates(task("mul"))[0][0].answers.argsort().tolist()
+    logarithms = [-1, *log]
+    for options, multipliers, words, name in [
+        ({"expression": "3*a - b"}, (3, -1), "3a - b", "modular addition of (3a, -b)"),
+        ({"operation": "mul"}, (1, 1), "log a + log b", "multiplication as addition of logarithms to base 5"),
+        (
+            {"expression": "a*b**21"},
+            (1, -1),
+            "log a - log b",
+            "division as subtraction of logarithms to base 5",
+        ),
+        ({"expression": "a**2 + b**2"}, (1, 1), "a^2 + b^2", "modular addition of (a^2, b^2)"),
+    ]:
+        logs, squares = "log" in words, "^2" in words
+        model = planted.from_formula(waves(P - logs, KEYS, multipliers))
+        if logs:
+            model = renamed(model, logarithms)
+        if squares:
+            model = renamed(model, (n * n % P).tolist(), n.tolist())
+        built = task(**{"operation": "expr"} | options)
+        found = analyze(model.float(), built)
+        assert (found.verdict, found.computes, found.key_frequencies) == (name, words, KEYS)
+        assert found.adds
+        assert found.reason == ""
+        assert found.left_out == (2 * P - 1 if logs else 0)
+        assert found.certified == pytest.approx(1 - found.left_out / P**2)
+        assert found.certified <= found.accuracy
+        assert (found.dead_neurons is None) == squares
+        assert found.steering_minimum == 1 > 0.5 > max(found.steering_chord, found.steering_random)
+        # not asked for the relabelling, the same network is none
+        other = analyze(model.float(), task())
+        assert other.adds == (name == "modular addition of (3a, -b)")
+
+
+def test_another_sum_than_the_task_s_is_named(waves):
+    found = analyze(planted.from_formula(waves(P, KEYS, (1, 3))).float(), task("mul"))
+    assert (found.verdict, found.computes) == ("modular addition of (a, 3b)", "a + 3b")
+
+
 # ---- networks that do not ----
 
 
-def test_other_combination_is_none(waves):
-    found = analyze(planted.from_formula(waves(P, KEYS, (1, 3))).float(), task())
-    assert (found.verdict, found.computes) == ("none", "a + 3b")
-    assert found.steering_accuracy == found.argmax_agreement == 1  # all else is there
+def test_an_inseparable_task_is_none_for_that_reason():
+    found = analyze(random_network(), task("quadratic"))
+    assert found.verdict == "none"
+    assert found.reason.startswith("the answer is neither f(a) + g(b) nor f(a) * g(b) + constant modulo 23; ")
+
+
+def test_frequencies_may_be_given(waves):
+    found = analyze(planted.from_formula(waves(P, KEYS)).float(), task(), (2, 5))
+    assert found.key_frequencies == (2, 5)
+    assert not found.adds
+    assert "variance explained" in found.reason
 
 
 def test_an_untrained_network_is_none():
@@ -229,6 +285,7 @@ def test_report_is_standard_json(waves):
         assert report == json.loads(json.dumps(report, allow_nan=False))
         assert report.keys() == PROMISED | BESIDES
         assert report["verdict"] in ("modular addition", "memorized", "none")
+        assert [row["name"] for row in report["criteria"]] == [row.name for row in criteria.weigh(**EVIDENCE)]
         assert report["key_frequencies"] == sorted(report["key_frequencies"])
         assert list(report["frequency_power"]) == [str(k) for k in report["key_frequencies"]]
         assert report["excluded_loss_split"] == ("train" if examples.split_known else "all")
