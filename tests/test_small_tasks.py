@@ -126,7 +126,7 @@ def test_fourier_does_not_depend_on_scale(one_sentence):
     assert torch.allclose(large[1], small[1])
     assert fourier.singular_values(fourier.neuron_logit(model).T).isfinite().all()
     with torch.no_grad():
-        model.W_U.mul_(1e20)
+        model.W_U.mul_(1e24)
     with one_sentence("W_out W_U", "finite"):
         fourier.neuron_logit(model)
     with one_sentence("logits", "finite"):
