@@ -49,8 +49,8 @@ OUTSIDE = ("embed", "pos_embed", "ln_final", "logits")
 def sites(config: ModelConfig) -> tuple[str, ...]:
     """Return the sites of a network; those inside a block omit the layer.
 
-    Only attention has queries, keys and scores; only attention, the mean and concatenation have a pattern. Outputs of norms are sites
-    where they are read. Parallel blocks have no ``resid_mid``.
+    Only attention has queries, keys and scores; only attention, the mean and concatenation have a pattern. Outputs of
+    norms are sites where they are read. Parallel blocks have no ``resid_mid``.
     """
     wiring = BLOCKS[config.block]
     missing = set()

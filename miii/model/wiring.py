@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-BlockName = Literal["plain", "vaswani", "pre-norm", "value-skipinit", "shaped", "sas", "sas-p", "no-shortcut", "feed-forward"]
+BlockName = Literal[
+    "plain", "vaswani", "pre-norm", "value-skipinit", "shaped", "sas", "sas-p", "no-shortcut", "feed-forward"
+]
 MixerName = Literal["attention", "convolution", "fourier-convolution", "gru", "recurrence", "mean", "concatenation"]
 NormName = Literal["layer", "rms", "none"]
 
