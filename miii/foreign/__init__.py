@@ -2,7 +2,7 @@
 
 from miii.foreign.claim import Fitness, Reading, measure
 from miii.foreign.export import FORMATS, to_state_dict, write_file
-from miii.foreign.files import read
+from miii.foreign.files import KINDS, TORCH, read
 from miii.foreign.importing import Claim, Found, examine, import_run, left_out
 from miii.foreign.layouts import LAYOUTS, Layout
 from miii.foreign.recognize import NAMES, Recognized, recognize
@@ -12,8 +12,10 @@ from miii.foreign.unwrap import Contents, printable, unwrap
 
 __all__ = [
     "FORMATS",
+    "KINDS",
     "LAYOUTS",
     "NAMES",
+    "TORCH",
     "Claim",
     "Contents",
     "Fitness",

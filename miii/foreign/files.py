@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -130,10 +130,8 @@ def _load_pt(path: Path) -> object:
 
 def _not_tensors(path: Path, text: str) -> InputError:
     """Return the error for a pickled object: its class, and how to save the tensors alone."""
-    found = re.search(
-        r"GLOBAL ([\w.]+)|global `?([\w.]+)`?|type ([\w.]+)|Unsupported (?:class|global):? ([\w.]+)", text
-    )
-    which = next((each for each in found.groups() if each), None) if found else None
+    found = re.search(r"(?:GLOBAL|class|type) `?([A-Za-z_]\w*(?:\.\w+)+)", text)
+    which = found[1] if found else None
     what = f"an object of {printable(which)}" if which else "something else"
     return InputError(
         f"{path} must hold tensors and nothing else, but holds {what}, which torch's restricted loader refuses; where "
@@ -175,7 +173,7 @@ def _load_npz(path: Path) -> dict[str, Tensor]:
     return found
 
 
-def _array(name: str, file: IO[bytes]) -> np.ndarray | None:
+def _array(name: str, file: zipfile.ZipExtFile) -> np.ndarray | None:
     """Return the array of a ``.npy`` file; None if it does not hold numbers. Its header is checked before its data."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

@@ -249,7 +249,7 @@ def _readable(layout: Layout, name: str) -> str:
     place = layout.place(name)
     if place is None:
         return name
-    theirs = place.names.pattern.replace("\\", "")
+    theirs = re.sub(r"\(([^()|]*)\)\?", r"\1", place.names.pattern.replace("\\", ""))
     return theirs if re.fullmatch(r"[\w.]+", theirs) else name
 
 

@@ -66,16 +66,21 @@ def examine(
     claim: Claim = Claim(),
     given: Settings = Settings(),  # noqa: B008
     layout: str | None = None,
+    limits: runs.Limits | None = None,
 ) -> Found:
     """Recognize the networks in a file, and test what they answer.
+
+    Args:
+        limits: bounds on the network's size, for servers.
 
     Raises:
         InputError: see ``recognize``; the claimed task is invalid, or a snapshot does not fit the others.
     """
-    if claim.operation is not None or given.p is not None:  # before any work
-        _task(claim, given.p or 113, {})
+    _task(claim, given.p or 113, {})  # before any work
     recognized = recognize(contents, given, layout)
     task = _task(claim, recognized.p, recognized.prompt)
+    if limits is not None:
+        runs.check_size(RunConfig(task=task, model=recognized.model.config), limits)
     fitness = measure(recognized.model, task, claimed=claim.operation is not None)
     if claim.operation is None and fitness.best.accuracy >= 0.5 and fitness.best.claim:
         task = task.model_copy(update=dict(fitness.best.claim))
@@ -94,7 +99,7 @@ def import_run(
     layout: str | None = None,
     allow_pt: bool = True,
     limits: runs.Limits | None = None,
-    contents: Contents | None = None,
+    found: Found | None = None,
 ) -> tuple[runs.Run, Found]:
     """Create a run from other people's weights: a file, a folder of snapshots, or a pattern of files.
 
@@ -104,7 +109,7 @@ def import_run(
         layout: forces a layout; see ``recognize``.
         allow_pt: see ``read``.
         limits: bounds on the network's size, for servers.
-        contents: what is in the file, if it was read already.
+        found: what ``examine`` found in the file, if it was examined already.
 
     Returns:
         The run, with a snapshot for each network, and what was recognized.
@@ -113,11 +118,9 @@ def import_run(
         InputError: see ``read``, ``examine``, ``runs.check_size`` and ``runs.create_run``.
     """
     path = Path(path)
-    found = examine(contents or read(path, allow_pt), claim, given, layout)
+    found = found or examine(read(path, allow_pt), claim, given, layout, limits)
     last = max(found.models)
     config = RunConfig(task=found.task, model=found.recognized.model.config, steps=max(last, RunConfig().steps))
-    if limits is not None:
-        runs.check_size(config, limits)
     origin = {"file": path.name, "layout": found.recognized.layout}
     if path.is_file():
         with path.open("rb") as opened:

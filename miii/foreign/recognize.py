@@ -22,6 +22,7 @@ from miii.model.transformer import Transformer
 
 NAMES: Final = (*(layout.name for layout in LAYOUTS), dense.NAME)  #: all layouts
 PAIRS: Final = 512  #: pairs on which candidates are compared
+WORK: Final = 2_000_000_000  #: fewer pairs if the network has many weights: multiply-adds of a comparison
 TIE: Final = 0.003  #: difference in accuracy on these pairs that decides nothing
 CLEAR: Final = 0.1  #: difference in margin that decides; otherwise the likelier activation is taken
 
@@ -196,7 +197,9 @@ def _best(candidates: list[Candidate]) -> tuple[Candidate, tuple[str, ...]]:
 @torch.no_grad()
 def _score(candidate: Candidate) -> _Score:
     p, s = candidate.p, candidate.settings
-    rows = torch.randperm(p * p, generator=torch.Generator().manual_seed(0))[:PAIRS]
+    weights = sum(value.numel() for value in candidate.weights.values())
+    few = min(PAIRS, max(64, WORK // weights))
+    rows = torch.randperm(p * p, generator=torch.Generator().manual_seed(0))[:few]
     a, b = rows // p, rows % p
     prompt = [a, b + p * bool(s.separate), torch.full_like(a, p * (1 + bool(s.separate)))][: 2 + bool(s.equals)]
     logits = fast.answer_logits(candidate.model(), fast.plan(torch.stack(prompt, 1))).double()

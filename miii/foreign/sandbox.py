@@ -18,24 +18,25 @@ from miii.foreign.files import read
 from miii.foreign.unwrap import Contents
 
 NBYTES: Final = 100_000_000  #: maximum bytes of a file
-MEMORY: Final = 4_000_000_000  #: maximum address space of the process, of which torch itself takes up to 2 GB
-SECONDS: Final = 30  #: maximum seconds of the process
+MEMORY: Final = 3_000_000_000  #: maximum address space of the process; torch itself takes 1 GB
+SECONDS: Final = 30  #: maximum seconds of computing; it may wait for a processor four times as long
 
 
 def read_in_sandbox(path: Path, memory: int = MEMORY, seconds: int = SECONDS, nbytes: int = NBYTES) -> Contents:
-    """Return what ``read`` returns for a file, read by a process with limits.
+    """Return what ``read`` returns for a file or folder, read by a process with limits.
 
     Raises:
         InputError: the file is too large, the process ran out of memory or time, or see ``read``.
     """
-    size = path.stat().st_size
+    files = [path] if path.is_file() else list(path.iterdir())
+    size = sum(file.stat().st_size for file in files)
     if size > nbytes:
         raise InputError(f"file must have at most {nbytes:,} bytes (got {size:,}).")
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", __spec__.name, str(path), folder, str(memory), str(seconds)]
         try:
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds + 10)
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=4 * seconds)
         except subprocess.TimeoutExpired:
             raise InputError(f"file must be read within {seconds} seconds (it took longer).") from None
         answer = Path(folder) / "answer.json"
