@@ -72,7 +72,7 @@ def write_file(
     if format != "hugging-face" and path.suffix.lower() not in (".safetensors", ".pt"):
         raise InputError(f"out must end in .safetensors or .pt (got {str(path)!r}).")
     if os.path.lexists(path):
-        raise InputError(f"out must not exist yet (got {str(path)!r}).")
+        raise InputError(f"out must be a file or folder that does not exist yet (got {str(path)!r}).")
 
     def write(place: Path) -> None:
         file = place
@@ -116,12 +116,12 @@ def _sizes(model: Transformer) -> tuple[int, int, int]:
 
 
 def _check_lens(config: ModelConfig) -> None:
-    if not config.plain and (config.block, config.norm_kind, config.mixer) != ("pre-norm", "layer", "attention"):
+    normed = (config.block, config.norm_kind, config.mixer, config.attn_coeff) == ("pre-norm", "layer", "attention", 1)
+    if not config.plain and not normed:
         got = f"block {config.block!r}, norm {config.norm_kind!r}, mixer {config.mixer!r}"
+        got += f", attn_coeff {config.attn_coeff:g}"
         raise InputError(
             f"model must have attention, and plain blocks or pre-norm with LayerNorm, for TransformerLens (got {got})."
         )
-    if config.attn_coeff != 1:
-        raise InputError(f"attn_coeff must be 1 for TransformerLens (got {config.attn_coeff:g}).")
     if config.positions == "frames":
         raise InputError("positions must be learned or none for TransformerLens, which has no frames (got 'frames').")

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from miii.errors import InputError
 from miii.foreign import dense
-from miii.foreign.candidate import Candidate, listed_shapes
+from miii.foreign.candidate import Candidate, as_float, listed_shapes, times
 from miii.foreign.claim import LIKELY, best_of, tables
 from miii.foreign.dense import Chain
 from miii.foreign.fit import Fit, fit
@@ -18,9 +18,12 @@ from miii.foreign.layouts import LAYOUTS
 from miii.foreign.settings import Settings, from_config
 from miii.foreign.unwrap import Contents, printable
 from miii.model import fast
+from miii.model.config import ModelConfig
 from miii.model.transformer import Transformer
+from miii.tasks import ModularAddition
 
 NAMES: Final = (*(layout.name for layout in LAYOUTS), dense.NAME)  #: all layouts
+OWN: Final = "miii"  #: the layout of miii's own names, and the model type in a config that miii wrote
 PAIRS: Final = 512  #: pairs on which candidates are compared
 WORK: Final = 2_000_000_000  #: fewer pairs if the network has many weights: multiply-adds of a comparison
 TIE: Final = 0.003  #: difference in accuracy on these pairs that decides nothing
@@ -83,6 +86,8 @@ def recognize(contents: Contents, given: Settings = Settings(), layout: str | No
         InputError: the file is in no known layout, or contradicts ``given``.
     """
     state = contents.last
+    if contents.config.get("model_type") == OWN and layout in (None, OWN):
+        return _exported(contents)
     found = _fitted(state, layout)
     hints = from_config(contents.config)
     candidates = _candidates(found, given, hints)
@@ -108,6 +113,33 @@ def recognize(contents: Contents, given: Settings = Settings(), layout: str | No
     unused = tuple(printable(name) for name in state if name not in found.used)
     name = dense.NAME if isinstance(found, Chain) else found.layout.name
     return Recognized(name, chosen.model(), chosen.settings, sources, (*unused, *contents.ignored), tuple(notes))
+
+
+def _exported(contents: Contents) -> Recognized:
+    """Return a network of miii's own, with the architecture in its config.
+
+    Raises:
+        InputError: the config is invalid, or the tensors do not fit it.
+    """
+    fields, config, state = ModelConfig.model_fields, contents.config, contents.last
+    task = ModularAddition(**{name: config[name] for name in ("p", "equals", "separate") if name in config})
+    model_config = ModelConfig(**{name: config[name] for name in fields if name in config})
+    sizes = task.sizes
+    with torch.device("meta"):
+        wanted = Transformer(model_config, sizes.d_vocab, sizes.d_vocab_out, sizes.n_ctx).state_dict()
+    for name, empty in wanted.items():
+        if name not in state or state[name].shape != empty.shape:
+            got = times(state[name].shape) if name in state else "nothing"
+            raise InputError(f"{name} must be {times(empty.shape)}, as {contents.origin} tells (got {got}).")
+    model = Transformer(model_config, sizes.d_vocab, sizes.d_vocab_out, sizes.n_ctx)
+    model.load_state_dict({name: as_float(name, state[name]) for name in wanted})
+    settings = Settings(
+        task.p, task.equals, task.separate, None, model_config.n_heads, model_config.causal,
+        model_config.attn_coeff, False, False,
+    )  # fmt: skip
+    ignored = tuple(printable(name) for name in state if name not in wanted)
+    sources = dict.fromkeys(("p", "n_heads"), str(contents.origin))
+    return Recognized(OWN, model.requires_grad_(False).eval(), settings, sources, ignored, contents.notes)
 
 
 def another(state: Mapping[str, Tensor], like: Recognized) -> Transformer:
@@ -215,9 +247,3 @@ def _score(candidate: Candidate) -> _Score:
 
 def _logits(found: Fit | Chain) -> int:
     return found.p if isinstance(found, Chain) else found.axes["o"]
-
-
-def described(values: Mapping[str, Any]) -> str:
-    """Return names and values as lines."""
-    width = max(map(len, values))
-    return "\n".join(f"{name:{width}}  {value}" for name, value in values.items())
