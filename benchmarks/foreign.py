@@ -1,22 +1,22 @@
 """Other people's networks: ``python -m benchmarks foreign FOLDER`` prints what each file below a folder is.
 
-For every file: layout, accuracy on all pairs, likeliest operation, key frequencies, verdict, seconds. A file that cannot
-be read or analyzed gets the reason instead; no file stops the table.
+For every file: layout, accuracy on all pairs, likeliest operation, key frequencies, verdict, seconds. A file that
+cannot be read or analyzed gets the reason instead; no file stops the table.
 """
 
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmarks.table import Result, Row, log
+from benchmarks.table import log
 from miii import InputError, foreign
 from miii.analysis.modular import verdict
 from miii.foreign.files import KINDS
 
 GOAL = 3.0  #: seconds a network
+COLUMNS = ("file", "layout", "settings", "accuracy", "operation", "key frequencies", "verdict", "seconds", "reason")
 
 
 @dataclass
@@ -64,23 +64,18 @@ def files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def run(folder: Path | None) -> Result:
-    """Examine every file of weights below a folder."""
-    if folder is None or not folder.exists():
-        return Result([Row("foreign", f"needs a folder that exists, with files of weights (got {folder})", met=False)])
+def main(folder: Path) -> int:
+    """Print a Markdown table of every file of weights below a folder; return 1 if one took longer than ``GOAL``."""
     lines: list[Line] = []
     for path in files(folder):
-        name = str(path.relative_to(folder)) if path != folder else path.name
-        lines.append(examine(path, name))
-        log(_text(lines[-1]))
-    rows = [Row(f"foreign: {line.file}", _text(line), f"{GOAL:g} s", line.seconds <= GOAL) for line in lines]
-    raw: dict[str, Any] = {"files": [asdict(line) for line in lines]}
-    return Result(rows or [Row("foreign", f"no file of weights below {folder}")], raw)
-
-
-def _text(line: Line) -> str:
-    parts = [line.layout, line.settings]
-    if line.accuracy is not None:
-        parts.append(f"{line.accuracy:.1%} of {line.operation}")
-    parts += [f"frequencies {', '.join(map(str, line.frequencies)) or 'none'}", line.verdict, f"{line.seconds:.1f} s"]
-    return "; ".join([*parts, *([line.reason] if line.reason else [])])
+        log(f"{path} ...")
+        lines.append(examine(path, str(path.relative_to(folder)) if path != folder else path.name))
+    print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS))
+    for line in lines:
+        accuracy = "-" if line.accuracy is None else f"{line.accuracy:.2%}"
+        keys = ", ".join(map(str, line.frequencies)) or "-"
+        cells = (line.file, line.layout, line.settings, accuracy, line.operation, keys, line.verdict)
+        print("| " + " | ".join([*cells, f"{line.seconds:.1f}", line.reason.replace("|", "/")]) + " |")
+    slow = [line.file for line in lines if line.seconds > GOAL]
+    print(f"\n{len(lines)} files, {len(slow)} above {GOAL:g} s.")
+    return int(bool(slow))

@@ -35,7 +35,7 @@ def create_run(
     Args:
         config: the networks' task and model; other fields are unknown and not shown.
         models: the networks by step; a single one is at step 0.
-        format: the format of the weights, such as ``"transformer-lens"``; written to ``provenance.json``.
+        format: the format of the weights, such as ``"foreign"``; written to ``provenance.json``.
         origin: additional entries of ``provenance.json``.
 
     Raises:

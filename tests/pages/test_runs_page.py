@@ -306,6 +306,9 @@ def test_pickled_weights_are_read_on_one_s_own_computer_alone(adder, home, visit
         at, "weights", ("step_1.PTH", data), ("step_20.pt", data)
     ).error  # a history, in a process of its own
     assert runs.open("add-11-imported").steps == [1, 20]
+    at = visit("train", run="add-11-imported")
+    assert "2 snapshots of a network" in shown(at).text
+    assert len(at.get("vega_lite_chart")) >= 3
     monkeypatch.setenv("MIII_SHARED", "1")
     at = visit("runs")
     assert list(at.file_uploader(key="weights-0").proto.type) == [".safetensors"]
