@@ -108,6 +108,7 @@ def listed_shapes(state: State, limit: int = 5) -> str:
 
 
 def listed(names: Sequence[str], limit: int = 8) -> str:
+    """Return names as in a sentence, and how many more there are."""
     shown = list(names[:limit])
     if len(names) > limit:
         return f"{', '.join(shown)} and {len(names) - limit} more"

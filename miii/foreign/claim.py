@@ -97,14 +97,14 @@ def tables(p: int) -> Mapping[str, Int[Tensor, " pairs"]]:
     """Return the answers to all pairs, in the order a * p + b, by reading."""
     found = {}
     for name, claim in formulas(p).items():
-        if claim["operation"] == "expr":
-            found[name] = torch.from_numpy(parse(claim["expression"]).table(p).copy()).flatten()
-        else:
-            try:
+        try:
+            if claim["operation"] == "expr":
+                found[name] = torch.from_numpy(parse(claim["expression"]).table(p).copy()).flatten()
+            else:
                 task = ModularAddition(operation=claim["operation"], p=p, train_fraction=None)  # type: ignore[arg-type]
                 found[name] = task.build().labels
-            except InputError:  # not defined for this p
-                continue
+        except InputError:  # not defined, or constant, for this p
+            continue
     return found
 
 

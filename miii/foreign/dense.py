@@ -25,6 +25,7 @@ ABOUT: Final = "networks without attention: embeddings or one-hot inputs, then l
 ACTS: Final = ("relu", "gelu", "square", "tanh")
 TABLE: Final = re.compile(r"(.*\.)?(\w*emb\w*|wte|tok\w*|table\w*|W_[Exyab]\d?|E_?[xyab12]?)(\.weight|\.W_E)?")
 LAST: Final = re.compile(r"(.*\.)?(unembed\w*(\.\w+)?|W_U|head\w*\.weight|readout\w*\.weight|decoder\w*\.weight)")
+WIDEST: Final = 4096  #: as in ``ModelConfig.d_model``
 MASK: Final = re.compile(r"(.*\.)?(mask\w*|IGNORE)")
 
 
@@ -139,6 +140,8 @@ def chain(state: State) -> Chain:
     matrices = {name: value for name, value in usable.items() if value.ndim == 2}
     if any(value.ndim > 2 for value in usable.values()) or len(matrices) < 2 or len(matrices) > 30:
         raise _no_chain(state, "it needs two or more matrices and no others")
+    if max(max(value.shape) for value in matrices.values()) > WIDEST:
+        raise _no_chain(state, f"its matrices must have at most {WIDEST} rows and columns")
     tables = [name for name in matrices if TABLE.fullmatch(name) and not LAST.fullmatch(name)]
     names = [name for name in matrices if name not in tables]
     names.sort(key=lambda name: LAST.fullmatch(name) is not None)  # stable: unembeddings may come earlier in the file

@@ -53,7 +53,11 @@ def read(path: str | Path, allow_pt: bool = True) -> Contents:
 
 
 def read_file(path: Path, allow_pt: bool = True) -> Contents:
-    """Return the networks in one file; otherwise like ``read``."""
+    """Return the networks in one file; otherwise like ``read``.
+
+    Raises:
+        InputError: see ``read``.
+    """
     if not os.path.exists(path):
         raise InputError(f"file must exist (got {str(path)!r}).")
     if not os.path.isfile(path):

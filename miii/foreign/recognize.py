@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from miii.errors import InputError
+from miii.expression import LARGEST_P
 from miii.foreign import dense
-from miii.foreign.candidate import Candidate, as_float, listed_shapes, times
+from miii.foreign.candidate import Candidate, as_float, listed, listed_shapes, times
 from miii.foreign.claim import LIKELY, best_of, tables
 from miii.foreign.dense import Chain
 from miii.foreign.fit import Fit, fit
@@ -70,7 +71,7 @@ class Recognized:
         }
         shown = {name: value for name, value in self.settings.known().items() if name in self.sources}
         found |= {name: f"{value} ({self.sources[name]})" for name, value in shown.items()}
-        return found | {"ignored": ", ".join(self.ignored) or "nothing"}
+        return found | {"ignored": listed(self.ignored) or "nothing"}
 
 
 def recognize(contents: Contents, given: Settings = Settings(), layout: str | None = None) -> Recognized:  # noqa: B008
@@ -91,6 +92,8 @@ def recognize(contents: Contents, given: Settings = Settings(), layout: str | No
     found = _fitted(state, layout)
     hints = from_config(contents.config)
     candidates = _candidates(found, given, hints)
+    if (largest := max(candidate.p for candidate in candidates)) > LARGEST_P:
+        raise InputError(f"p must be at most {LARGEST_P} (the file has {largest}).")
     chosen, rivals = (candidates[0], ()) if len(candidates) == 1 else _best(candidates)
     spread = {name: {getattr(each.settings, name) for each in candidates} for name in Settings.__dataclass_fields__}
     sources: dict[str, str] = {}

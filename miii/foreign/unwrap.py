@@ -141,13 +141,13 @@ def _is_state(value: object) -> bool:
 def _places(loaded: object) -> Iterator[tuple[tuple[str, ...], dict | list]]:
     """Yield paths to state dicts and to lists of them, breadth first."""
     level: list[tuple[tuple[str, ...], object]] = [((), loaded)]
-    searched = 0
+    seen: set[int] = set()  # a file may hold a dict in itself
     for _ in range(DEEPEST):
         below: list[tuple[tuple[str, ...], object]] = []
         for path, value in level:
-            searched += 1
-            if searched > NODES:
-                return
+            if id(value) in seen or len(seen) > NODES:
+                continue
+            seen.add(id(value))
             if isinstance(value, dict) and _is_state(value):
                 yield path, value
             if (
@@ -263,16 +263,20 @@ def _ignored(loaded: object, path: Sequence[str]) -> tuple[str, ...]:
         if isinstance(holder, dict):
             own = path[depth] if depth < len(path) else None
             names += [
-                printable(str(name))
+                _key(name)
                 for name, value in holder.items()
                 if name != own and not (depth == len(path) and (isinstance(value, Tensor) or isinstance(name, int)))
             ]
     return tuple(names)
 
 
+def _key(name: object) -> str:
+    return printable(name) if isinstance(name, str) else type(name).__name__
+
+
 def _described(loaded: object) -> str:
     if isinstance(loaded, dict):
-        shown = [f"{type(value).__name__} under {printable(str(name))}" for name, value in list(loaded.items())[:4]]
+        shown = [f"{type(value).__name__} under {_key(name)}" for name, value in list(loaded.items())[:4]]
         more = f" and {len(loaded) - 4} more" if len(loaded) > 4 else ""
         return (", ".join(shown) + more) or "an empty dict"
     return f"a {type(loaded).__name__}"

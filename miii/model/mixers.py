@@ -145,6 +145,7 @@ class Concatenation(Mean):
     """
 
     def fixed(self, v: Tensor) -> Tensor:
+        """Return the pattern [head, query, key]: 1 where the key is the head's position."""
         n, h = v.shape[1], v.shape[2]
         copied = torch.eye(n, dtype=v.dtype, device=v.device)[torch.arange(h, device=v.device) % n]
         pattern = copied[:, None].expand(h, n, n)

@@ -177,6 +177,13 @@ def npz(**entries):
     return make
 
 
+def looped():
+    """A dict that holds itself, many times over."""
+    found = {}
+    found.update({f"x{i}": found for i in range(1000)})
+    return found
+
+
 def quantized():
     return torch.quantize_per_tensor(torch.ones(8, 8), 0.1, 0, torch.qint8)
 
@@ -206,6 +213,7 @@ BAD_FILE = {
         ["module.pt", "linear.Linear", "tensors and nothing"],
     ),
     "deflated.pt": (deflated, ["deflated.pt", "unpack", "its own size"]),
+    "itself.pt": (content(looped()), ["itself.pt", "by name"]),
     "list.pt": (content([torch.ones(2)]), ["list.pt", "by name", "a list"]),
     "number.pt": (content({"p": 113, "x": "y"}), ["number.pt", "int under p", "str under x"]),
     "many.pt": (content({str(i): torch.zeros(1, 1) for i in range(5001)}), ["at most 5,000 tensors"]),
@@ -230,6 +238,7 @@ BAD_FILE = {
     ),
     "no weight.pt": (content(without("embed.W_E")), ["lacks embed.W_E", "unembed.W_U 8 x 7"]),
     "rank.pt": (content(weights(**{"embed.W_E": torch.ones(64)})), ["embed.W_E", "axes v d", "64"]),
+    "large p.pt": (content({"mlp.W_in": torch.ones(3, 3000), "mlp.W_out": torch.ones(3000, 3)}), ["p must be at most"]),
     "wide.pt": (
         content(weights(**{f"{BLOCK}mlp.W_in": torch.ones(9, 12)})),
         ["mlp.W_in", "8 x 12", "9 x 12"],
