@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
@@ -183,7 +183,7 @@ def run_import(args: Import) -> int:
     for line in told:
         print(line, file=sys.stderr)
     if args.json:
-        result = {"run": run and run.name, "folder": run and str(run.folder), "task": found.task.name}
+        result: dict[str, Any] = {"run": run and run.name, "folder": run and str(run.folder), "task": found.task.name}
         result |= {"recognized": lines, "settings": recognized.settings.known(), "layout": recognized.layout}
         result |= {"accuracy": fitness.claimed.accuracy, "warning": fitness.warning, "ignored": recognized.ignored}
         result |= {"accuracies": {each.name: each.accuracy for each in fitness.readings}, "notes": notes}

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -177,8 +177,8 @@ def _load_npz(path: Path) -> dict[str, Tensor]:
     return found
 
 
-def _array(name: str, file: zipfile.ZipExtFile) -> np.ndarray | None:
-    """Return the array of a ``.npy`` file; None if it does not hold numbers. Its header is checked before its data."""
+def _array(name: str, file: Any) -> np.ndarray | None:
+    """Return the array of an open ``.npy`` file, its header checked first; None if it does not hold numbers."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(file)
