@@ -139,7 +139,8 @@ def _not_tensors(path: Path, text: str) -> InputError:
     if which is None:
         return InputError(f"{path} is not a readable torch file, or holds more than tensors.")
     return InputError(
-        f"{path} must hold tensors and nothing else, but holds an object of {printable(which)}, which torch's restricted loader refuses; where "
+        f"{path} must hold tensors and nothing else, but holds an object of {printable(which)}, which torch's "
+        "restricted loader refuses; where "
         f"that class is installed and you trust the file, run: import torch; old = torch.load({quoted(path.name)}, "
         "weights_only=False); torch.save(old.state_dict() if hasattr(old, 'state_dict') else {k: v for k, v in "
         "old.items() if isinstance(v, (dict, list, torch.Tensor))}, 'tensors.pt')."
