@@ -18,6 +18,23 @@ State = Mapping[str, Tensor]
 
 #: Accepted dtypes, converted to float32.
 KINDS: Final = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+#: Axes of miii's own weights.
+AXES: Final = {
+    "W_E": "v d",
+    "W_pos": "n d",
+    "W_U": "d o",
+    "b_U": "o",
+    **{f"W_{x}": "h d k" for x in "QKV"},
+    **{f"b_{x}": "h k" for x in "QKV"},
+    "W_O": "h k d",
+    "b_O": "d",
+    "W_in": "d m",
+    "b_in": "m",
+    "W_out": "m d",
+    "b_out": "d",
+    "w": "d",
+    "b": "d",
+}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from miii.errors import InputError
-from miii.foreign.fit import AXES
+from miii.foreign.candidate import AXES
 from miii.foreign.layouts import LAYOUTS, Layout
 from miii.model.config import ModelConfig
 from miii.model.transformer import Transformer

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from miii.errors import InputError
-from miii.foreign.candidate import Candidate, State, as_float, forms, listed, listed_shapes, times
+from miii.foreign.candidate import AXES, Candidate, State, as_float, forms, listed, listed_shapes, times
 from miii.foreign.layouts import Layout, Place
 from miii.foreign.settings import Settings
 from miii.foreign.unwrap import printable
@@ -28,23 +28,6 @@ PARTS: Final = {
 }
 HEADS: Final = (4, 1, 2, 8, 16, 3, 6, 12)  #: numbers of heads to try if the file does not tell, the likeliest first
 NEEDED: Final = ("W_E", "W_pos", "W_U", "#.W_Q", "#.W_K", "#.W_V", "#.W_O", "#.W_in", "#.W_out")
-#: Axes of miii's own weights.
-AXES: Final = {
-    "W_E": "v d",
-    "W_pos": "n d",
-    "W_U": "d o",
-    "b_U": "o",
-    **{f"W_{x}": "h d k" for x in "QKV"},
-    **{f"b_{x}": "h k" for x in "QKV"},
-    "W_O": "h k d",
-    "b_O": "d",
-    "W_in": "d m",
-    "b_in": "m",
-    "W_out": "m d",
-    "b_out": "d",
-    "w": "d",
-    "b": "d",
-}
 
 
 @dataclass(frozen=True)
