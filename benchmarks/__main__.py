@@ -3,6 +3,7 @@
     python -m benchmarks                    all except reliability: 30 minutes, twice that on the first run (installs)
     python -m benchmarks step import        only these two
     python -m benchmarks reliability        two hours of kills, full disks and hostile input
+    python -m benchmarks foreign FOLDER     what each file of weights below a folder is
     python -m benchmarks --json FILE        also write the raw numbers
 
 Leave the machine otherwise idle. Progress goes to stderr, the table to stdout.
@@ -23,6 +24,7 @@ from benchmarks import (
     cost,
     experience,
     figures,
+    foreign,
     grok,
     hostile,
     imports,
@@ -64,6 +66,8 @@ def _sets(seeds: int | None) -> tuple[range, ...]:
 
 def main() -> int:
     """Run the named benchmarks; return 0 if all goals were met, 1 if one was missed, 2 if one could not run."""
+    if sys.argv[1:2] == ["foreign"]:
+        return _foreign(sys.argv[2:])
     options = _options()
     facts = machine()
     rows, raw, ran = [machine_row(facts)], {"machine": facts}, True
@@ -79,6 +83,15 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps({**raw, "rows": [vars(row) for row in rows]}, indent=1) + "\n")
     return 2 if not ran else int(any(row.met is False for row in rows))
+
+
+def _foreign(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks foreign", description=foreign.__doc__)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a folder with files of weights, or one file")
+    folder = parser.parse_args(arguments).folder
+    if not folder.exists():
+        parser.error(f"FOLDER must exist (got {str(folder)!r}).")
+    return foreign.main(folder)
 
 
 def _options() -> Any:

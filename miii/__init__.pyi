@@ -1,11 +1,11 @@
 # The public names of miii, each once: read by type checkers, and by __init__.py at import.
 from miii import analysis as analysis
+from miii import foreign as foreign
 from miii import jobs as jobs
 from miii import plots as plots
 from miii import reports as reports
 from miii import runs as runs
 from miii import sparse as sparse
-from miii import transformer_lens as transformer_lens
 from miii.errors import InputError as InputError
 from miii.model.config import ModelConfig as ModelConfig
 from miii.model.tap import SITES as SITES

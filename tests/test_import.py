@@ -35,7 +35,7 @@ def test_importing_miii_loads_nothing_heavy():
 
 
 def test_training_loads_nothing_for_charts_and_formulas():
-    loaded = modules_after("import miii\nfrom miii import RunConfig, analysis, capture, runs, train, transformer_lens")
+    loaded = modules_after("import miii\nfrom miii import RunConfig, analysis, capture, runs, train, foreign")
     assert "torch" in loaded
     assert loaded & {*FOR_CHARTS_AND_FORMULAS, "tyro", "rich"} == set()
 

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.reliability.corrupt import corrupted, corrupted_bytes, corrupted_json, words_of
 from benchmarks.reliability.interrupted import tree
 from benchmarks.reliability.kills import DONE, Found, configs, sentence, start
-from miii import InputError, RunConfig, expression, runs, transformer_lens
+from miii import InputError, RunConfig, expression, foreign, runs
 from miii.model.transformer import Transformer
 
 ROOM = 2_000_000_000  #: bytes of address space that an input may add to the process
@@ -90,7 +90,7 @@ def safetensors(draw: random.Random, place: Path) -> Iterator[Callable[[], objec
 
     def read(data: bytes) -> Transformer:
         file.write_bytes(data)
-        return transformer_lens.from_state_dict(transformer_lens.read_file(file), 7)[0]
+        return foreign.recognize(foreign.read(file), foreign.Settings(p=7)).model
 
     while True:
         if draw.random() < 0.4:

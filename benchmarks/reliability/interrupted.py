@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.reliability import kills
 from benchmarks.reliability.kills import DONE, REFUSED, Ended, Found, difference, go_on, hidden, sentence, start
-from miii import ModularAddition, RunConfig, runs, train, transformer_lens
+from miii import RunConfig, foreign, runs, train
 
 SOURCES = ("done", "stopped", "done.zip", "weights.safetensors")  #: inputs of the commands; they must not change
 CHANGED = ("provenance.json", "result.json")  #: their dates and names may differ
@@ -45,7 +45,7 @@ def prepare(place: Path) -> None:
         if step.step == 20:
             steps.close()
     runs.write_pack(done, place / "done.zip")
-    transformer_lens.write_file(done.model(), place / "weights.safetensors")
+    foreign.write_file(done.model(), place / "weights.safetensors")
     (place / "out").mkdir()
 
 
@@ -69,13 +69,15 @@ def _ship(place: Path, name: str) -> Command:
 
 
 def _import(place: Path, name: str) -> Command:
-    file, task = place / "weights.safetensors", ModularAddition(p=7)
-    return Command(lambda: transformer_lens.import_run(file, place / "out" / name, task), f"out/{name}")
+    file = place / "weights.safetensors"
+    return Command(
+        lambda: foreign.import_run(file, place / "out" / name, foreign.Claim(operation="add")), f"out/{name}"
+    )
 
 
 def _export_weights(place: Path, name: str) -> Command:
     model, out = runs.open(place / "done").model(), f"out/{name}.safetensors"
-    return Command(lambda: transformer_lens.write_file(model, place / out), out)
+    return Command(lambda: foreign.write_file(model, place / out), out)
 
 
 def _rename(place: Path, name: str) -> Command:

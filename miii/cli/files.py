@@ -4,19 +4,20 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
-from miii import runs, transformer_lens
+from miii import foreign, runs
 from miii.cli.printing import Json, RunName, Step, print_runs
 from miii.errors import InputError, quoted
 from miii.model.block import ACTIVATIONS
-from miii.tasks import ModularAddition, Operation
+from miii.tasks import Operation
 
 OPERATIONS = get_args(Operation)
 
-Format = Annotated[Literal["transformer-lens"], tyro.conf.arg(help="format of the weights")]
+Choice = Literal["auto", "yes", "no"]
+CHOICES = {"auto": None, "yes": True, "no": False}
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,50 @@ class Ship:
 
 @dataclass(frozen=True)
 class Import:
-    """Create a run from external weights."""
+    """Create a run from other people's weights."""
 
-    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="a .safetensors file, or a .pt with tensors only")]
-    out: Annotated[Path, tyro.conf.arg(help="folder of the run")]
-    format: Format = "transformer-lens"
-    task: Annotated[str, tyro.conf.arg(help="task it was trained on", metavar="{" + ",".join(OPERATIONS) + "}")] = "add"
+    file: Annotated[
+        tyro.conf.Positional[Path],
+        tyro.conf.arg(help="a file of weights, a folder of snapshots, or a quoted pattern such as 'run/*.pt'"),
+    ]
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(help="folder of the run; required without --dry-run", metavar="PATH", help_behavior_hint=""),
+    ] = None
+    dry_run: Annotated[bool, tyro.conf.arg(help="print what was recognized, and write nothing")] = False
+    layout: Annotated[str, tyro.conf.arg(help="force a layout", metavar="auto|" + "|".join(foreign.NAMES))] = "auto"
+    task: Annotated[
+        str,
+        tyro.conf.arg(
+            help="task it was trained on [the likeliest]",
+            metavar="{" + ",".join(OPERATIONS) + "}",
+            help_behavior_hint="",
+        ),
+    ] = "auto"
     expression: Annotated[
         str | None, tyro.conf.arg(help="the formula of the task expr", metavar="TEXT", help_behavior_hint="")
     ] = None
-    p: Annotated[int, tyro.conf.arg(help="the modulus")] = 113
-    act: Annotated[str, tyro.conf.arg(help="its activation", metavar="{" + ",".join(ACTIVATIONS) + "}")] = "relu"
-    causal: Annotated[bool, tyro.conf.arg(help="causal attention; otherwise every position sees all")] = True
-    lnpre: Annotated[bool, tyro.conf.arg(help="with weightless LayerNorms (LNPre)")] = False
+    p: Annotated[
+        int | None, tyro.conf.arg(help="the modulus [from the shapes]", metavar="INT", help_behavior_hint="")
+    ] = None
+    act: Annotated[
+        str,
+        tyro.conf.arg(
+            help="its activation [recorded, or guessed]",
+            metavar="{" + ",".join(ACTIVATIONS) + "}",
+            help_behavior_hint="",
+        ),
+    ] = "auto"
+    n_heads: Annotated[
+        int | None,
+        tyro.conf.arg(help="attention heads [recorded, or guessed]", metavar="INT", help_behavior_hint=""),
+    ] = None
+    causal: Annotated[Choice, tyro.conf.arg(help="causal attention; otherwise every position sees all")] = "auto"
+    attn_coeff: Annotated[
+        float | None,
+        tyro.conf.arg(help="share c of softmax in the attention c A + 1 - c", metavar="FLOAT", help_behavior_hint=""),
+    ] = None
+    lnpre: Annotated[Choice, tyro.conf.arg(help="with weightless LayerNorms (TransformerLens' LNPre)")] = "auto"
     train_fraction: Annotated[
         str, tyro.conf.arg(help="training share of miii's own split, if it was used", metavar="unknown|FLOAT")
     ] = "unknown"
@@ -83,8 +115,13 @@ class ExportWeights:
     """Write a network's weights for other tools."""
 
     run: RunName
-    out: Annotated[Path, tyro.conf.arg(help="the file to write, ending in .safetensors")]
-    format: Format = "transformer-lens"
+    out: Annotated[
+        Path, tyro.conf.arg(help="the file to write, ending in .safetensors or .pt; for hugging-face, a folder")
+    ]
+    format: Annotated[
+        Literal["transformer-lens", "transformer-lens-4", "state-dict", "hugging-face"],
+        tyro.conf.arg(help="names and layout of the weights"),
+    ] = "transformer-lens"
     step: Step = None
 
 
@@ -114,40 +151,68 @@ def run_ship(args: Ship) -> int:
 
 
 def run_import(args: Import) -> int:
-    """Import and print the run's folder; print accuracy and skipped tensors on stderr.
+    """Import and print the run's folder; print what was recognized on stderr, or on stdout for ``--dry-run``.
 
     Raises:
         InputError: an option is invalid.
     """
-    if args.task not in OPERATIONS:
+    if args.task not in (*OPERATIONS, "auto"):
         raise InputError(f"task must be one of {', '.join(OPERATIONS)} (got {quoted(args.task)}).")
-    values = {"operation": args.task, "expression": args.expression, "p": args.p, "seed": args.seed}
-    fraction = None if args.train_fraction == "unknown" else args.train_fraction
-    task = ModularAddition(**values, train_fraction=fraction)
-    run, extras = transformer_lens.import_run(args.file, args.out, task, args.act, args.causal, lnpre=args.lnpre)
-    found = transformer_lens.accuracies(run)
-    if extras:
-        print(f"miii: {transformer_lens.left_out(extras)}", file=sys.stderr)
-    print(f"miii: accuracy over all pairs, as {task.name}: {found[task.operation]:.1%}", file=sys.stderr)
-    if warning := transformer_lens.doubt(run, found):
-        print(f"miii: warning: {warning}", file=sys.stderr)
-    result = {
-        "run": run.name,
-        "folder": str(run.folder),
-        "task": task.name,
-        "accuracy": found[task.operation],
-        "accuracies": found,
-        "likelier": transformer_lens.likelier(found),
-        "warning": warning,
-        "left_out": extras,
-    }
-    print(json.dumps(result) if args.json else run.folder)
+    if args.out is None and not args.dry_run:
+        raise InputError("out is required: the folder of the run; or pass --dry-run.")
+    claim = foreign.Claim(_unless(args.task, "auto"), args.expression, _fraction(args.train_fraction), args.seed)
+    given = foreign.Settings(
+        p=args.p, act=_unless(args.act, "auto"), n_heads=args.n_heads, attn_coeff=args.attn_coeff,
+        causal=CHOICES[args.causal], lnpre=CHOICES[args.lnpre],
+    )  # fmt: skip
+    layout = _unless(args.layout, "auto")
+    run = None
+    if args.dry_run or args.out is None:
+        found = foreign.examine(foreign.read(args.file), claim, given, layout)
+    else:
+        run, found = foreign.import_run(args.file, args.out, claim, given, layout)
+    fitness, recognized = found.fitness, found.recognized
+    lines, notes = found.lines(), [*recognized.notes]
+    text = "\n".join(f"{name:12} {value}" for name, value in lines.items())
+    warnings = [f"miii: warning: {fitness.warning}"] if fitness.warning else []
+    if run is None and not args.json:
+        print(text)
+    told = [f"miii: {note}" for note in notes] + warnings
+    if run is not None and not args.json:
+        told = [*(f"miii: {line}" for line in text.splitlines()), *told]
+    for line in told:
+        print(line, file=sys.stderr)
+    if args.json:
+        result: dict[str, Any] = {"run": run and run.name, "folder": run and str(run.folder), "task": found.task.name}
+        result |= {"recognized": lines, "settings": recognized.settings.known(), "layout": recognized.layout}
+        result |= {"accuracy": fitness.claimed.accuracy, "warning": fitness.warning, "ignored": recognized.ignored}
+        result |= {"accuracies": {each.name: each.accuracy for each in fitness.readings}, "notes": notes}
+        result["likelier"] = fitness.likelier and fitness.likelier.name
+        print(json.dumps(result))
+    elif run is not None:
+        print(run.folder)
     return 0
+
+
+def _unless(value: str, unset: str) -> str | None:
+    return None if value == unset else value
+
+
+def _fraction(text: str) -> float | None:
+    """Return a training share; the task checks its range.
+
+    Raises:
+        InputError: it is no number.
+    """
+    try:
+        return None if text == "unknown" else float(text)
+    except ValueError:
+        raise InputError(f"train_fraction must be a number, or unknown (got {text!r}).") from None
 
 
 def run_export_weights(args: ExportWeights) -> int:
     """Export weights and print the file's name."""
     run = runs.open(args.run)
-    transformer_lens.write_file(run.model(args.step), args.out)
+    foreign.write_file(run.model(args.step), args.out, args.format, run.config.task)
     print(args.out)
     return 0

@@ -19,6 +19,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": nn.functional.gelu,
     "sigmoid": torch.sigmoid,
     "square": torch.square,
+    "tanh": torch.tanh,
+    "gelu-tanh": partial(nn.functional.gelu, approximate="tanh"),  # of GPT-2
 }
 
 
@@ -69,7 +71,7 @@ class Block(Declared):
     def __init__(self, config: ModelConfig, n_ctx: int, layer: int) -> None:
         super().__init__(self.weights(config, n_ctx))
         self.wiring, self.causal = BLOCKS[config.block], config.causal
-        self.head_shape = (config.n_heads, config.d_head)
+        self.head_shape, self.attn_coeff = (config.n_heads, config.d_head), config.attn_coeff
         self.act = _activation(config)
         normed = config.norm_kind != "none"
         self.ln1 = Norm(config.norm_kind, config.d_model) if normed else None

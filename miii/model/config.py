@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from miii.errors import Frozen, InputError
 from miii.model.wiring import BLOCKS, BlockName, MixerName, NormName, refusal
 
-Act = Literal["relu", "gelu", "sigmoid", "square", "tailored"]
+Act = Literal["relu", "gelu", "gelu-tanh", "sigmoid", "square", "tanh", "tailored"]
 
 
 class ModelConfig(Frozen):
@@ -17,7 +17,7 @@ class ModelConfig(Frozen):
         InputError: a size below 1, n_heads that does not divide d_model, or an incompatible block, mixer and norm.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 3 and appendix A; "square" is Gromov's (arXiv 2301.02679);
-    blocks and mixers: ``wiring.BLOCKS``, ``wiring.MIXERS``.
+    blocks and mixers: ``wiring.BLOCKS``, ``wiring.MIXERS``; ``attn_coeff``: Zhong et al. 2023 (arXiv 2306.17844).
     """
 
     n_layers: int = Field(1, ge=1, le=24, description="number of blocks, each a token mixer and an MLP")
@@ -25,7 +25,9 @@ class ModelConfig(Frozen):
     n_heads: int = Field(4, ge=1, le=256, description="attention heads per block; must divide d_model")
     d_mlp: int = Field(512, ge=1, le=16384, description="neurons per block")
     act: Act = Field(
-        "relu", description="activation of the neurons; tailored: a leaky ReLU with a depth-dependent slope"
+        "relu",
+        description="activation of the neurons; gelu-tanh: GPT-2's approximation; tailored: a leaky ReLU with a "
+        "depth-dependent slope",
     )
     biases: Literal["mlp", "all", "none"] = Field("mlp", description="linear maps with a bias")
     positions: Literal["learned", "none", "frames"] = Field(
@@ -38,6 +40,9 @@ class ModelConfig(Frozen):
         "auto", description="norm of the block; auto: layer for vaswani and pre-norm, rms for the blocks of He et al."
     )
     mixer: MixerName = Field("attention", description="how positions exchange information")
+    attn_coeff: float = Field(
+        1.0, ge=0, le=1, description="share c of softmax in the attention c A + (1 - c); at 0 values are added up"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> "ModelConfig":
@@ -48,6 +53,12 @@ class ModelConfig(Frozen):
             )
         if why := refusal(self.block, self.mixer, self.norm, self.causal):
             raise InputError(why)
+        plain_softmax = self.mixer == "attention" and BLOCKS[self.block].shape == "softmax" and not self.causal
+        if self.attn_coeff != 1 and not plain_softmax:
+            raise InputError(
+                "attn_coeff must be 1 unless the network has softmax attention that is not causal "
+                f"(got {self.attn_coeff} with mixer {self.mixer}, block {self.block}, causal {self.causal})."
+            )
         return self
 
     @property
@@ -62,8 +73,8 @@ class ModelConfig(Frozen):
 
     @property
     def plain(self) -> bool:
-        """Whether the residual stream is a plain sum of components: plain blocks with attention."""
-        return self.block == "plain" and self.mixer == "attention"
+        """Whether the residual stream is a plain sum of components: plain blocks with softmax attention."""
+        return self.block == "plain" and self.mixer == "attention" and self.attn_coeff == 1
 
     def must_be_plain(self, what: str) -> None:
         """Check that the network is ``plain``.
@@ -77,5 +88,5 @@ class ModelConfig(Frozen):
         if not self.plain:
             raise InputError(
                 f"model must have plain blocks with attention for {what}: the parts of others do not simply add up "
-                f"(got block {self.block!r} and mixer {self.mixer!r})."
+                f"(got block {self.block!r}, mixer {self.mixer!r} and attn_coeff {self.attn_coeff:g})."
             )

@@ -45,10 +45,12 @@ class Attention(Block):
         return tap("pattern", self.attention(scores, tap, at))
 
     def attention(self, scores: Tensor, tap: Tap, at: slice) -> Tensor:
-        """Return the softmax of the scores over the visible keys."""
+        """Return c softmax(scores) + 1 - c over the visible keys, with c = ``attn_coeff``, usually 1."""
         if self.causal:
             scores = scores.masked_fill(causal_mask(scores.shape[-1], scores.device)[at], -torch.inf)
-        return torch.softmax(tap("scores", scores), dim=-1)
+        pattern = torch.softmax(tap("scores", scores), dim=-1)
+        c = self.attn_coeff
+        return pattern if c == 1 else c * pattern + (1 - c)
 
 
 class SkipAttention(Attention):
@@ -127,9 +129,27 @@ class Mean(Block):
     """z = the mean of v over all visible positions, the same for every head."""
 
     def mix(self, v: Tensor, stream: Tensor, tap: Tap, where: Where) -> Tensor:
-        even = uniform(v.shape[1], self.causal, v)[where.at]
-        pattern = tap("pattern", even.expand(v.shape[0], v.shape[2], *even.shape))
+        fixed = self.fixed(v)[..., where.at, :]
+        pattern = tap("pattern", fixed.expand(v.shape[0], v.shape[2], *fixed.shape[-2:]))
         return einsum(pattern, v, "batch head query key, batch key head d -> batch query head d")
+
+    def fixed(self, v: Tensor) -> Float[Tensor, "*head query key"]:
+        """Return the pattern, the same for all inputs."""
+        return uniform(v.shape[1], self.causal, v)
+
+
+class Concatenation(Mean):
+    """z = the values of position i in head i, so that d_model is split among the positions.
+
+    A head beyond the last position starts over at the first. If causal, a head is 0 before its position.
+    """
+
+    def fixed(self, v: Tensor) -> Tensor:
+        """Return the pattern [head, query, key]: 1 where the key is the head's position."""
+        n, h = v.shape[1], v.shape[2]
+        copied = torch.eye(n, dtype=v.dtype, device=v.device)[torch.arange(h, device=v.device) % n]
+        pattern = copied[:, None].expand(h, n, n)
+        return pattern.tril() if self.causal else pattern
 
 
 class Convolution(Block):
@@ -191,7 +211,7 @@ class GatedUnit(Block):
 
     def mix(self, v: Tensor, stream: Tensor, tap: Tap, where: Where) -> Tensor:
         with torch.autocast(v.device.type, enabled=False):  # autocast has no GRU on CPU
-            states, _ = self.gru(v.flatten(2).to(self.W_V.dtype))
+            states, _ = self.gru(v.flatten(2).to(self.W_in.dtype))
         return states.unflatten(-1, v.shape[2:])[:, where.at]
 
 
@@ -227,6 +247,7 @@ BLOCK_TYPES: dict[str, type[Block]] = {
     "gru": GatedUnit,
     "recurrence": Recurrence,
     "mean": Mean,
+    "concatenation": Concatenation,
 }
 ATTENTION_TYPES: dict[str, type[Attention]] = {
     "softmax": Attention,

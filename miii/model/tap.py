@@ -49,13 +49,13 @@ OUTSIDE = ("embed", "pos_embed", "ln_final", "logits")
 def sites(config: ModelConfig) -> tuple[str, ...]:
     """Return the sites of a network; those inside a block omit the layer.
 
-    Only attention has queries, keys and scores; only attention and the mean have a pattern. Outputs of norms are sites
-    where they are read. Parallel blocks have no ``resid_mid``.
+    Only attention has queries, keys and scores; only attention, the mean and concatenation have a pattern. Outputs of
+    norms are sites where they are read. Parallel blocks have no ``resid_mid``.
     """
     wiring = BLOCKS[config.block]
     missing = set()
     if config.mixer != "attention":
-        missing |= {"q", "k", "scores"} | ({"pattern"} if config.mixer != "mean" else set())
+        missing |= {"q", "k", "scores"} | ({"pattern"} if config.mixer not in ("mean", "concatenation") else set())
     if wiring.norm != "pre" or config.norm_kind == "none":
         missing |= {"ln1", "ln2", "ln_final"}
     if wiring.parallel:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-BlockName = Literal["plain", "vaswani", "pre-norm", "value-skipinit", "shaped", "sas", "sas-p", "no-shortcut"]
-MixerName = Literal["attention", "convolution", "fourier-convolution", "gru", "recurrence", "mean"]
+BlockName = Literal[
+    "plain", "vaswani", "pre-norm", "value-skipinit", "shaped", "sas", "sas-p", "no-shortcut", "feed-forward"
+]
+MixerName = Literal["attention", "convolution", "fourier-convolution", "gru", "recurrence", "mean", "concatenation"]
 NormName = Literal["layer", "rms", "none"]
 
 
@@ -70,6 +72,10 @@ BLOCKS: dict[BlockName, Wiring] = {
         "no skip, no norm: attention initialized for deep signal propagation (E-SPA)",
         shape="e-spa", skip=False, mlp_skip=False,
     ),
+    "feed-forward": Wiring(
+        "no skip, no norm, no projections: the mixer, then the neurons",
+        skip=False, mlp_skip=False, projections=False,
+    ),
 }  # fmt: skip
 
 #: Descriptions of the mixers (equations 4 to 6 of the draft paper). All read values with W_V and write with W_O.
@@ -80,6 +86,7 @@ MIXERS: dict[MixerName, str] = {
     "gru": "torch's gated recurrent unit",
     "recurrence": "a linear recurrence, h <- a h + v, computed by a scan",
     "mean": "the mean of all visible positions: a baseline without weights",
+    "concatenation": "head i copies position i: the tokens side by side, without weights",
 }
 
 #: The positions that a block computes: all, or only the last.

@@ -230,6 +230,8 @@ def class_balance(task: Task) -> alt.Chart:
 
 
 def _curves(metrics: pd.DataFrame, kind: str, y: alt.Y, title: str, steps: int | None) -> alt.Chart:
+    if kind in metrics:  # an imported history with an unknown split
+        return _lines(metrics, {kind: "all pairs"}, y, title, {"all pairs": MAIN}, steps, ".4g")
     return _lines(metrics, {f"{name}_{kind}": name for name in SPLITS}, y, title, SPLITS, steps, ".4g")
 
 

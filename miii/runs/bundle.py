@@ -227,7 +227,7 @@ def _create(given: Mapping[str, Read], name: str | None, taken: Collection[str],
     goes_on = STATE in files and why_not_resumable(result, provenance, True) is None
     wanted = checks.shapes(config, config.task.build()) if snapshots else {}
     state = _read_state(read(STATE, limits.nbytes), config) if goes_on else None
-    folder = free_folder(name or _run_name(top, config), taken)
+    folder = free_folder(name or _run_name(top, config, "format" in provenance), taken)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
         with atomic_folder(folder) as making:
@@ -287,7 +287,10 @@ def _is_run_file(name: str) -> bool:
     return name in (*FILES, STATE) or SNAPSHOT.fullmatch(name) is not None
 
 
-def _run_name(top: str, config: RunConfig) -> str:
-    """Return a valid run name for a folder name; those of sweeps have commas and equals signs."""
+def _run_name(top: str, config: RunConfig, imported: bool) -> str:
+    """Return a valid run name for a folder name; those of sweeps have commas and equals signs.
+
+    The name of an imported network claims no seed: its split may be unknown.
+    """
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", top)[:60].strip(".-")
-    return name or f"{config.task.name}-seed{config.task.seed}"
+    return name or f"{config.task.name}-{'imported' if imported else f'seed{config.task.seed}'}"

@@ -1,12 +1,17 @@
 """Create runs from external networks, and small copies of runs to ship."""
 
+import copy
 import json
+import math
 import os
 import shutil
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
+from torch import Tensor
 
 from miii.errors import InputError
 from miii.model.transformer import Transformer
@@ -20,46 +25,65 @@ from miii.training.evaluation import Evaluation, evaluator
 SPLIT = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")  #: metrics that need a known split
 
 
-def create_run(folder: str | Path, config: RunConfig, model: Transformer, format: str, **origin: str) -> Run:
-    """Create a run from an external network: one snapshot, at step 0, and its evaluation.
+def create_run(
+    folder: str | Path, config: RunConfig, models: Transformer | Mapping[int, Transformer], format: str, **origin: str
+) -> Run:
+    """Create a run from external networks: a snapshot and an evaluation of each.
 
     If the split is unknown, ``metrics.jsonl`` has null for both splits, plus ``loss`` and ``accuracy`` over all pairs.
 
     Args:
-        config: the network's task and model; other fields are unknown and not shown.
-        format: the format of the weights, such as ``"transformer-lens"``; written to ``provenance.json``.
+        config: the networks' task and model; other fields are unknown and not shown.
+        models: the networks by step; a single one is at step 0.
+        format: the format of the weights, such as ``"foreign"``; written to ``provenance.json``.
         origin: additional entries of ``provenance.json``.
 
     Raises:
-        InputError: ``folder`` exists or cannot be written, or the network does not match ``config``.
+        InputError: ``folder`` exists or cannot be written, or a network does not match ``config``.
     """
     folder = Path(folder)
     if os.path.lexists(folder):
         raise InputError(f"out must be a folder that does not exist yet (got {str(folder)!r}).")
+    models = {0: models} if isinstance(models, Transformer) else dict(sorted(models.items()))
     task = config.task.build()
-    sizes = {"d_vocab": model.W_E.shape[0], "d_vocab_out": model.W_U.shape[1], "n_ctx": model.n_ctx}
-    if model.config != config.model or any(size != getattr(task, name) for name, size in sizes.items()):
-        raise InputError(f"config must have the network's own model and sizes (got {model.config!r} and {sizes}).")
-    numbers = _numbers(evaluator(model, task, scores=config.task.scores)(), task.split_known)
+    for model in models.values():
+        sizes = {"d_vocab": model.W_E.shape[0], "d_vocab_out": model.W_U.shape[1], "n_ctx": model.n_ctx}
+        if model.config != config.model or any(size != getattr(task, name) for name, size in sizes.items()):
+            raise InputError(f"config must have the network's own model and sizes (got {model.config!r} and {sizes}).")
+    current = copy.deepcopy(next(iter(models.values())))
+    evaluate, rows = evaluator(current, task, scores=config.task.scores), []
+    for step, model in models.items():
+        current.load_state_dict(model.state_dict())
+        numbers = _numbers(evaluate(), task.split_known)
+        rows.append({"step": step, "seconds": None, "lr_factor": None, **numbers})
     whole = provenance(config)
     here = {name: whole[name] for name in ("miii", "commit", "torch", "python", "system", "date")}
-    result: dict[str, Any] = {"run": folder.name, "steps": 0, "stopped": False}
+    result: dict[str, Any] = {"run": folder.name, "steps": rows[-1]["step"], "stopped": False}
     result |= dict.fromkeys(("grokked_at", "seconds_to_grok", "seconds"))
-    result |= {name: finite(numbers[name]) for name in SPLIT} | {"ms_per_step": None}
-    weights = {name: value.detach().cpu().float().contiguous() for name, value in model.state_dict().items()}
+    learned = (row["step"] for row in rows if task.split_known and config.task.learned(_finite(row)))
+    result["grokked_at"] = next(learned, None) if len(rows) > 1 else None
+    result |= {name: finite(rows[-1][name]) for name in SPLIT} | {"ms_per_step": None}
     try:
         with atomic_folder(folder) as making:
             write_json(making / "config.json", config.model_dump(mode="json"))
             write_json(making / "provenance.json", here | {"format": format} | origin)
-            row = {"step": 0, "seconds": None, "lr_factor": None, **numbers}
-            (making / "metrics.jsonl").write_text(json.dumps(row) + "\n")
-            snapshot = making / "snapshots" / "0.safetensors"
-            write_atomically(snapshot, lambda path: save_file(weights, path))
-            shutil.copymode(making / "config.json", snapshot)  # safetensors files are readable by the owner only
+            (making / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+            for step, model in models.items():
+                snapshot = making / "snapshots" / f"{step}.safetensors"
+                write_atomically(snapshot, partial(save_file, _weights(model)))
+                shutil.copymode(making / "config.json", snapshot)  # safetensors files are readable by the owner only
             write_json(making / "result.json", result)
     except OSError as error:
         raise InputError(f"{folder} could not be written: {error.strerror or error}.") from None
     return open(folder.absolute())
+
+
+def _finite(row: Mapping[str, Any]) -> dict[str, float]:
+    return {name: math.nan if value is None else value for name, value in row.items()}
+
+
+def _weights(model: Transformer) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().float().contiguous() for name, value in model.state_dict().items()}
 
 
 def _numbers(evaluation: Evaluation, split_known: bool) -> dict[str, float | None]:

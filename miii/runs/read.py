@@ -91,7 +91,7 @@ class Run:
 
     @property
     def imported(self) -> bool:
-        """Whether the network was imported (``create_run``), so there is no training to show."""
+        """Whether the network was imported (``create_run``), so nothing but its snapshots is known of its training."""
         return "format" in self.provenance
 
     @property

@@ -27,7 +27,7 @@ Operation = Literal["add", "sub", "mul", "quadratic", "shuffled", "relabeled", "
 
 
 class ModularAddition(TaskConfig):
-    """All p^2 pairs as the tokens ``a b =``; the answer is predicted at ``=``.
+    """All p^2 pairs as the tokens ``a b =``, or ``a b`` without ``equals``; the answer is predicted at the last.
 
     Two operations are controls: ``shuffled`` permutes addition's labels, so there is nothing to learn; ``relabeled``
     permutes addition's tokens, which hides it from analyses of token order. ``expr`` computes ``expression``; see
@@ -67,6 +67,8 @@ class ModularAddition(TaskConfig):
     train_fraction: float | None = Field(0.3, gt=0, lt=1, description="share of the p^2 pairs used for training")
     balanced: bool = Field(False, description="train on the same number of pairs for every answer, within one")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
+    equals: bool = Field(True, description='whether the prompt ends in "=", where the answer is read; else at b')
+    separate: bool = Field(False, description="whether b has tokens of its own, p .. 2p - 1")
     expression: str | None = Field(None, description=f"formula of c in a, b and p for the task expr, such as {EXAMPLE}")
 
     @model_validator(mode="after")
@@ -111,7 +113,7 @@ class ModularAddition(TaskConfig):
     @property
     def sizes(self) -> Sizes:
         """The sizes of ``build()``."""
-        return Sizes(self.p**2, 3, self.p + 1, self.p)
+        return Sizes(self.p**2, 2 + self.equals, self.p * (1 + self.separate) + self.equals, self.p)
 
     @property
     def n_train(self) -> int:
@@ -146,7 +148,7 @@ class ModularAddition(TaskConfig):
         return (row["accuracy"], "all pairs") if "accuracy" in row else super().accuracy(row)
 
     def build(self) -> Task:
-        """Build the pairs in the order a * p + b: tokens [p^2, 3], labels [p^2], train_mask [p^2]."""
+        """Build the pairs in the order a * p + b: tokens [p^2, 2 or 3], labels [p^2], train_mask [p^2]."""
         p = self.p
         generator = torch.Generator().manual_seed(self.seed)
         a, b = torch.arange(p).repeat_interleave(p), torch.arange(p).repeat(p)
@@ -156,13 +158,15 @@ class ModularAddition(TaskConfig):
             order = _in_turn(order, labels)
         train_mask = torch.zeros(p * p, dtype=torch.bool)
         train_mask[order[: self.n_train]] = True
+        names = [*map(str, range(p)), *(f"b{n}" for n in range(p * self.separate)), *["="] * self.equals]
+        prompt = [a, b + p * self.separate, torch.full_like(a, len(names) - 1)][: 2 + self.equals]
         return Task(
-            tokens=torch.stack([a, b, torch.full_like(a, p)], dim=1),
+            tokens=torch.stack(prompt, dim=1),
             labels=labels,
             train_mask=train_mask,
-            d_vocab=p + 1,
+            d_vocab=len(names),
             d_vocab_out=p,
-            token_names=(*map(str, range(p)), "="),
+            token_names=tuple(names),
         )
 
 

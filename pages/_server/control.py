@@ -163,6 +163,8 @@ def _status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:
         return "Interrupted: it can be resumed." if run.can_resume else "Interrupted.", "stop"
     if job is not None and job.status == "paused":
         return f"Paused at step {result['steps']:,}", "pause"
+    if run.imported and len(run.steps) > 1:
+        return f"Imported: {len(run.steps)} snapshots of a network that was trained elsewhere", "download"
     if run.imported:
         return "Imported: it was trained elsewhere, so there is no training to show", "download"
     if job is not None and job.message:

@@ -116,9 +116,9 @@ def weights(command, home, adder) -> Path:
 
 
 def test_exported_weights_import_as_the_same_network(command, weights, same):
-    code, out, err = command("import", weights, "--task", "add", "--p", 11, "--act", "square", "--out", "again")
+    code, out, err = command("import", weights, "--out", "again")
     assert (code, out) == (0, f"{Path('again').absolute()}\n")
-    assert "as add-11: 100.0%" in err
+    assert "100.0% over all pairs" in err
     assert "warning" not in err
     again, origin = runs.open(Path("again").absolute()), runs.open("adds")
     ours = {name: value for name, value in again.weights().items() if name in origin.weights()}
@@ -127,19 +127,39 @@ def test_exported_weights_import_as_the_same_network(command, weights, same):
     assert again.config.model.act == "square"
 
 
+def test_a_dry_run_prints_what_was_recognized_and_writes_nothing(command, weights, here, tree):
+    before = tree(here)
+    code, out, err = command("import", weights, "--dry-run")
+    assert (code, err) == (0, "")
+    lines = dict(line.split(None, 1) for line in out.splitlines())
+    assert (lines["layout"], lines["p"], lines["ignored"]) == ("transformer-lens", "11 (shapes)", "nothing")
+    assert lines["act"].startswith("square (guessed")
+    assert lines["accuracy"] == "100.0% over all pairs"
+    told = strict_json(command("import", weights, "--dry-run", "--json")[1])
+    assert (told["run"], told["settings"]["p"], told["accuracies"]["a + b"]) == (None, 11, 1.0)
+    assert tree(here) == before
+
+
 def test_import_reports_what_it_left_out_and_a_doubtful_claim(command, weights):
     save_file(load_file(weights) | {"probe.W": torch.zeros(3)}, "more.safetensors")
-    options = "--task sub --p 11 --act square --train-fraction 0.25 --seed 4 --format transformer-lens"
+    options = "--task sub --p 11 --act square --train-fraction 0.25 --seed 4 --layout transformer-lens --causal yes"
     code, out, err = command("import", "more.safetensors", *options.split(), "--out", "D", "--json")
     assert code == 0
-    assert "probe.W" in err
     assert "warning" in err
     result = strict_json(out)
-    assert (result["task"], result["likelier"], result["left_out"]) == ("sub-11", "add", ["probe.W"])
-    assert result["accuracy"] == result["accuracies"]["sub"] < 0.2 < 0.9 < result["accuracies"]["add"]
-    assert f"{result['accuracies']['add']:.1%} as add" in result["warning"]
+    assert (result["task"], result["likelier"], result["ignored"]) == ("sub-11", "a + b", ["probe.W"])
+    assert result["accuracy"] == result["accuracies"]["a - b"] < 0.2 < 0.9 < result["accuracies"]["a + b"]
+    assert result["warning"].endswith("100.0% of a + b: did you mean --task add?")
     config = runs.open(Path("D").absolute()).config
     assert config.task == miii.ModularAddition(operation="sub", p=11, train_fraction=0.25, seed=4)
+
+
+def test_every_format_of_export_weights_imports_again(command, weights, same):
+    for format, out in (("transformer-lens-4", "w4.pt"), ("state-dict", "own.safetensors"), ("hugging-face", "folder")):
+        assert command("export-weights", "adds", "--format", format, "--out", out) == (0, f"{out}\n", "")
+        assert command("import", out, "--n-heads", 2, "--out", f"from-{format}")[0] == 0
+        again, origin = runs.open(Path(f"from-{format}").absolute()).weights(), runs.open("adds").weights()
+        assert same({name: again[name] for name in origin}, origin)
 
 
 def test_export_weights_takes_a_step(command, small_run):
@@ -160,17 +180,20 @@ def test_bad_weights_and_options_are_refused(refused, weights, here):
     operations = "task must be one of add, sub, mul, quadratic, shuffled, relabeled, expr (got '{}').\n"
     for line, words in {
         "import evil.pt --p 11 --out D": ["evil.pt must hold tensors and nothing else"],
-        "import w.safetensors --out D": ["W_E", "113"],  # the default modulus
+        "import w.safetensors --p 113 --out D": ["p must be 11", "embed.W_E has 12 tokens", "got 113"],
+        "import w.safetensors": ["out is required", "--dry-run"],
+        "import w.safetensors --layout lens --out D": ["layout must be one of transformer-lens, notebook", "'lens'"],
+        "import w.safetensors --expression a+b --out D": ["expression needs the task expr"],
         **{
             f"import w.safetensors --p 11 --out D --task {task}": [operations.format(task)]
             for task in ("primes", "divide")
         },
-        "import w.safetensors --p 11 --out D --act tanh": ["act must be one of 'relu', 'gelu', 'square'", "'tanh'"],
+        "import w.safetensors --p 11 --out D --act solu": ["act must be one of 'relu', 'gelu', 'square'", "'solu'"],
         "import w.safetensors --p 11 --out D --train-fraction 2": ["train_fraction must be", "less than 1", "2"],
         "import w.safetensors --p 11 --out D --train-fraction some": ["train_fraction must be", "'some'"],
         "import w.safetensors --p 1 --out D": ["p must be", "at least 2"],
-        "export-weights adds --out taken.safetensors": ["out must be a file that does not exist yet"],
-        "export-weights adds --out w.pt": ["out must end in .safetensors"],
+        "export-weights adds --out taken.safetensors": ["does not exist yet"],
+        "export-weights adds --out w.txt": ["out must end in .safetensors or .pt"],
     }.items():
         text = refused(*line.split())
         assert all(word in text for word in words), text

@@ -195,7 +195,7 @@ def choose(at: AppTest, name: str) -> AppTest:
 def upload(at: AppTest, key: str, *files: tuple[str, bytes]) -> AppTest:
     """Put files into an uploader."""
     found = [(name, data, "application/octet-stream") for name, data in files]
-    at.file_uploader(key=key).set_value(found[0] if not key.startswith("folder") else found).run()
+    at.file_uploader(key=key).set_value(found if key.startswith(("folder", "weights")) else found[0]).run()
     return at
 
 

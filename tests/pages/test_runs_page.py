@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 import miii
 from miii import runs
-from miii.transformer_lens import to_state_dict
+from miii.foreign import to_state_dict
 
 SHIPPED = [run.name for run in runs.every() if run.folder.parent == runs.homes()[1]]
 LONG = 1_000_000
@@ -37,12 +37,11 @@ def listed(at: AppTest) -> list[str]:
     return list(table(at).index) if at.dataframe else []
 
 
-def weights(at: AppTest, name: str, data: bytes, p: int = 11, **fields: str) -> AppTest:
+def weights(at: AppTest, *files: tuple[str, bytes], **fields: str) -> AppTest:
     """Bring in weights from elsewhere."""
-    at.number_input(key="weights-p").set_value(p).run()
     for field, value in fields.items():
         at.selectbox(key=f"weights-{field}").set_value(value).run()
-    return add(at, "weights", (name, data))
+    return add(at, "weights", *files)
 
 
 # ---- the table ----
@@ -265,46 +264,53 @@ def test_a_file_that_is_no_run_is_a_sentence_and_leaves_nothing(home, visit, tmp
         assert not list(home.iterdir())
 
 
-def test_weights_become_a_run_and_a_false_claim_is_doubted(adder, home, visit, same):
+def test_weights_become_a_run_and_a_false_claim_is_doubted(adder, home, visit, same, monkeypatch):
+    monkeypatch.setenv("MIII_SHARED", "1")
     state = to_state_dict(adder(11, (2, 3), n_heads=2))
     data = save(state | {"blocks.0.extra": torch.zeros(1)})
-    at = weights(visit("runs"), "their net.safetensors", data, act="square")
+    at = weights(visit("runs"), ("their net.safetensors", data))
     run = runs.open("add-11-imported")
-    assert "blocks.0.extra" in shown(at).text
+    assert all(words in shown(at).text for words in ("blocks.0.extra", "square (guessed", "100.0% over all pairs"))
     assert not at.warning
     assert run.provenance["file"] == "their?net.safetensors"
     assert run.rows()[0]["accuracy"] == 1.0
     assert same(to_state_dict(run.model()), state)
-    at = weights(visit("runs"), "net.safetensors", save(state), act="square", task="mul")
+    at = visit("runs")
+    at.text_input(key="weights-name").set_value("mine-seed7").run()
+    at = weights(at, ("net.safetensors", save(state)), task="mul")
     (warning,) = at.warning
-    assert all(words in warning.value for words in ("mul-11-imported", "100.0% as add"))
+    assert all(words in warning.value for words in ("mine-seed7", "100.0% of a + b: did you mean --task add?"))
+    assert runs.open("mine-seed7").seed is None
 
 
-def test_weights_that_do_not_fit_are_a_sentence(adder, home, visit):
-    fitting = save(to_state_dict(adder(11, (2, 3), n_heads=2)))
-    for name, p, data, word in (
-        ("net.pt", 11, fitting, "net.pt must"),
-        ("net.safetensors", 12, fitting, "d_vocab must be p + 1"),
-        ("net.safetensors", 1, fitting, "p must be at least 2"),
-        ("net.safetensors", 223, save(to_state_dict(adder(223, (2, 3)))), "p must be at most 211"),
-        ("bad.safetensors", 11, b"no", "safetensors"),
+def test_weights_that_do_not_fit_are_a_sentence(adder, home, visit, monkeypatch):
+    monkeypatch.setenv("MIII_SHARED", "1")
+    state = to_state_dict(adder(11, (2, 3), n_heads=2))
+    for files, word in (
+        ([("net.safetensors", save({n: v for n, v in state.items() if n != "embed.W_E"}))], "lacks embed.W_E"),
+        ([("net.safetensors", save(to_state_dict(adder(223, (2, 3)))))], "p must be at most 211"),
+        ([("bad.safetensors", b"no")], "bad.safetensors is not a readable"),
     ):
-        (error,) = weights(visit("runs"), name, data, p).error
+        (error,) = weights(visit("runs"), *files).error
         assert word in error.value
-        assert str(home) not in error.value
-        assert not list(home.iterdir())
+        assert "/tmp" not in error.value
+        assert not [path for path in home.iterdir() if path.name[0] != "."]
 
 
 def test_pickled_weights_are_read_on_one_s_own_computer_alone(adder, home, visit, monkeypatch, tmp_path):
     torch.save(to_state_dict(adder(11, (2, 3), n_heads=2)), tmp_path / "x.pt")
     data = (tmp_path / "x.pt").read_bytes()
     at = visit("runs")
-    assert list(at.file_uploader(key="weights-0").proto.type) == [".safetensors", ".pt", ".pth"]
-    at.number_input(key="weights-p").set_value(11).run()
-    for turn, name in enumerate(("x.pt", "x.PTH")):
-        assert not add(at, "weights", (name, data), turn=turn).error
+    assert ".pt" in at.file_uploader(key="weights-0").proto.type
+    assert not add(
+        at, "weights", ("step_1.PTH", data), ("step_20.pt", data)
+    ).error  # a history, in a process of its own
+    assert runs.open("add-11-imported").steps == [1, 20]
+    at = visit("train", run="add-11-imported")
+    assert "2 snapshots of a network" in shown(at).text
+    assert len(at.get("vega_lite_chart")) >= 3
     monkeypatch.setenv("MIII_SHARED", "1")
     at = visit("runs")
     assert list(at.file_uploader(key="weights-0").proto.type) == [".safetensors"]
     assert len(upload(at, "weights-0", ("x.pt", data)).exception) == 1  # Streamlit refuses its name
-    assert sorted(path.name for path in home.glob("add*")) == ["add-11-imported", "add-11-imported-2"]
+    assert sorted(path.name for path in home.glob("add*")) == ["add-11-imported"]

@@ -210,9 +210,10 @@ def test_a_custom_task_that_is_none_is_one_sentence(one_sentence):
 
 
 def test_a_config_without_later_fields_opens():
-    """Version 0.1.0 wrote neither ``kind`` nor ``expression``."""
+    """Version 0.1.0 wrote neither ``kind`` nor ``expression``, ``equals`` and ``separate``."""
     before = {"operation": "add", "p": 113, "train_fraction": 0.3, "balanced": False, "seed": 0}
     assert ModularAddition(**before) == ModularAddition()
-    assert ModularAddition().model_dump(mode="json") == {"kind": "modular", **before, "expression": None}
+    later = {"kind": "modular", "expression": None, "equals": True, "separate": False}
+    assert ModularAddition().model_dump(mode="json") == before | later
     custom = config("expr", p=7)
     assert miii.RunConfig.model_validate_json(miii.RunConfig(task=custom).model_dump_json()).task == custom

@@ -85,7 +85,7 @@ BAD = [
     ({"model": {"d_model": 10}}, "n_heads", "1, 2, 5, 10"),
     ({"model": {"n_heads": 0}}, "n_heads", "1"),
     ({"model": {"n_layers": 0}}, "n_layers", "1"),
-    ({"model": {"act": "tanh"}}, "act", "'square'"),
+    ({"model": {"act": "solu"}}, "act", "'square'"),
     ({"model": {"biases": True}}, "biases", "'mlp'"),
     ({"model": {"normalisation": "rms"}}, "norm", "ModelConfig"),
     ({"optimizer": {"name": "adam"}}, "optimizer", "'adamw', 'sgd', 'muon'"),

@@ -147,7 +147,7 @@ def _linearize(
     """Return logits, the last neurons' output up to a constant, and a function from changes to it to the logits."""
     logits = grid.logits(model, task).float()[rows]
     block, last = model.blocks[-1], len(model.blocks) - 1
-    if model.config.plain:  # linear from here on
+    if model.ln_final is None and block.wiring.norm != "post" and block.mlp_gain is None:  # linear from here on
         to_logits = (model.W_U - model.W_U.mean(1, keepdim=True)).float()
         out = block.act(grid.neuron_inputs(model, task)[rows]) @ block.W_out
         return logits, out, lambda waves, write, found: torch.addmm(logits, waves, write @ to_logits, out=found)

@@ -4,32 +4,31 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from miii import ModularAddition, runs, transformer_lens
-from miii.errors import InputError
+from miii import foreign, runs
+from miii.errors import InputError, quoted
 from miii.model.block import ACTIVATIONS
+from miii.runs.change import NAME as VALID
 from miii.tasks import Operation
-from miii.transformer_lens.state import printable
 from pages._kit import write
 from pages._kit.run_picker import RUN
 from pages._server import rights, settings
 from pages._server.jobs import registry
-from pages._server.settings import LIMIT
 
 CHOSEN = "chosen"  # the run that the buttons of the page act on
 MESSAGES, NOTE, DOUBT, WRONG = "runs-said", "runs-note", "runs-doubt", "runs-wrong"  # what came of the last press
 IMPORTED = "runs-brought"  # how many files were taken in or refused: another number is an empty uploader
-SAFE, OWN = ("safetensors",), ("safetensors", "pt", "pth")  # kinds of weights that a shared server reads, and one's own
+SAFE = (".safetensors",)  # the kinds of weights that a shared server reads; one's own reads all
 
 
 def panel() -> None:
     """Three ways in, side by side as tabs."""
     turn = st.session_state.setdefault(IMPORTED, 0)
-    as_zip, as_folder, weights = st.tabs(["Zip file", "Folder", "Weights of others"])
+    as_zip, as_folder, weights = st.tabs(["Zip file", "Folder", "External weights"])
     with as_zip:
         file = st.file_uploader(
             "A run as a zip file",
@@ -53,51 +52,52 @@ def panel() -> None:
 
 
 def _weights(turn: int) -> None:
-    write.text(
-        "Weights of a HookedTransformer of **TransformerLens** 1 to 3 that calculates with pairs of numbers: tokens 0 to $p - 1$, and "
-        "“=” as token $p$, without norms or with LayerNorm. A file of weights does not say what it was trained on, so please do."
-    )
     kinds = _kinds()
-    file = st.file_uploader(
+    write.text(
+        "Weights of a network that calculates with pairs of numbers, from TransformerLens, torch, nanoGPT or a notebook, with or without "
+        "attention. The layout, $p$ and the task are recognized; several files are the snapshots of one run."
+    )
+    files = st.file_uploader(
         "Weights",
         type=list(kinds),
+        accept_multiple_files=True,
         key=f"weights-{turn}",
         help="At most 50 MB. "
         + (
-            "A .pt file is read by torch's restricted loader, which takes tensors alone."
-            if "pt" in kinds
-            else "A shared server reads .safetensors alone, for a .pt file is a program as much as data; `miii import` reads both."
+            "Pickled files go through torch's restricted loader, in a process with limits on memory and time."
+            if ".pt" in kinds
+            else "A shared server reads .safetensors only, because a .pt file can hold a program; `miii import` reads both."
         ),
     )
     with st.container(horizontal=True, gap="small"):
         operation = st.selectbox(
             "Trained on",
-            [name for name in get_args(Operation) if name != "expr"],
+            [None, *(name for name in get_args(Operation) if name != "expr")],
+            format_func=lambda name: name or "the likeliest",
             key="weights-task",
             width=160,
-            help="What the answer is: a + b, a - b, a * b, a^2 + ab + b^2, or a control; formulas of your own go by the command line.",
         )
-        p = st.number_input(
-            "Modulus p",
-            value=113,
-            step=1,
-            key="weights-p",
-            width=140,
-            help=f"From 2 to {LIMIT}, as everywhere in the app.",
+        act = st.selectbox(
+            "Activation",
+            [None, *ACTIVATIONS],
+            format_func=lambda name: name or "recorded or guessed",
+            key="weights-act",
+            width=200,
         )
-        act = st.selectbox("Activation", ACTIVATIONS, key="weights-act", width=140, help="What its neurons do")
-        causal = st.toggle(
-            "Causal", True, key="weights-causal", help="Whether a position sees only itself and those before it"
+        layout = st.selectbox(
+            "Layout",
+            [None, *foreign.NAMES],
+            format_func=lambda name: name or "recognized",
+            key="weights-layout",
+            width=200,
         )
-        lnpre = st.toggle(
-            "LNPre", False, key="weights-lnpre", help="Whether it has LayerNorms without weights, which no file shows"
-        )
-    _add("weights", None if file is None else partial(_imported, file, operation, p, act, causal, lnpre))
+        name = st.text_input("Name", key="weights-name", width=200, help="The run's name, by default task-p-imported")
+    _add("weights", partial(_imported, files, operation, act, layout, name.strip()) if files else None)
 
 
 def _kinds() -> tuple[str, ...]:
     """Return the endings of the files of weights that this server reads."""
-    return SAFE if settings.read().shared else OWN
+    return SAFE if settings.read().shared else foreign.KINDS
 
 
 def _unzipped(file: UploadedFile) -> runs.Run:
@@ -110,30 +110,39 @@ def _unfolded(files: list[UploadedFile]) -> runs.Run:
     return runs.unpack_files({file.name: file.getbuffer() for file in files}, taken=_taken(), limits=settings.upload())
 
 
-def _imported(file: UploadedFile, operation: str, p: int, act: str, causal: bool, lnpre: bool) -> runs.Run:
-    values: dict[str, Any] = {
-        "operation": operation,
-        "p": p,
-    }  # an empty field gives no p, which the task says in a sentence
-    task = ModularAddition(**values, train_fraction=None)
-    stem, ending = Path(file.name).stem[:60], Path(file.name).suffix.lower()
+def _imported(
+    files: list[UploadedFile], operation: str | None, act: str | None, layout: str | None, name: str
+) -> runs.Run:
+    settings.check_disk(sum(file.size for file in files))
+    if name and not VALID.fullmatch(name):
+        raise InputError(f"name must be letters, digits, dots, underscores and hyphens (got {quoted(name)}).")
+    safe = not any(kind in _kinds() for kind in foreign.TORCH)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{printable(stem)}{printable(ending)}"
-        path.write_bytes(file.getbuffer())
-        out = runs.free_folder(f"{task.name}-imported", _taken())
+        for file in files:
+            path = Path(folder) / _safe_name(file.name)
+            if safe and path.suffix.lower() not in SAFE:
+                raise InputError(f"{path.name} must be a .safetensors file on a shared server, which loads no pickles.")
+            path.write_bytes(file.getbuffer())
+        source = path if len(files) == 1 else Path(folder)
         try:
-            run, extras = transformer_lens.import_run(
-                path, out, task, act, causal, allow_pt="pt" in _kinds(), limits=settings.upload(), lnpre=lnpre
+            contents = foreign.read(source, allow_pt=False) if safe else foreign.read_in_sandbox(source)
+            found = foreign.examine(
+                contents, foreign.Claim(operation), foreign.Settings(act=act), layout, settings.upload()
             )
+            out = runs.free_folder(name or f"{found.task.name}-imported", _taken())
+            run, _ = foreign.import_run(source, out, found=found)
         except InputError as error:  # where it lies for a moment says nothing to its owner
             raise InputError(str(error).replace(f"{folder}/", "")) from None
-    found = transformer_lens.accuracies(run)
-    notes = [f"Accuracy over all pairs, as {task.name}: {found[operation]:.1%}."]
-    notes += [transformer_lens.left_out(extras)] if extras else []
-    st.session_state[NOTE] = " ".join(notes)
-    if warning := transformer_lens.doubt(run, found):
+    told = "; ".join(f"{title}: {value}" for title, value in found.lines().items())
+    st.session_state[NOTE] = " ".join([f"{told}.", *found.recognized.notes])
+    if warning := found.fitness.warning:
         st.session_state[DOUBT] = f"{run.name}: {warning}"
     return run
+
+
+def _safe_name(name: str) -> str:
+    stem, ending = Path(name).stem[:60], Path(name).suffix.lower()
+    return f"{foreign.printable(stem)}{foreign.printable(ending)}"
 
 
 def _add(kind: str, make: Callable[[], runs.Run] | None) -> None:

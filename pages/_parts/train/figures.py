@@ -72,7 +72,8 @@ def show(run: Run, step: int) -> None:
             cell(accuracy, name=name, step=step, stamp=rows, alt=ACCURACY)
 
     left, right = st.columns(2)
-    if not run.imported:
+    trained = not run.imported or len(run.steps) > 1  # an imported history has curves
+    if trained:
         with left:
             if view.curve is not None:
                 cell(view.curve.make, name=name, stamp=rows, alt=view.curve.alt)
@@ -82,5 +83,5 @@ def show(run: Run, step: int) -> None:
     with right:
         if view.picture is not None:
             view.picture.show(run, run.config.task, step)
-        if view.curve is not None and not run.imported:
+        if view.curve is not None and trained:
             curves()

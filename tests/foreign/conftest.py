@@ -1,4 +1,4 @@
-"""A fixture that the tests of external weights share."""
+"""A fixture that the tests of other people's weights share."""
 
 import pytest
 import torch

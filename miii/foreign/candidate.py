@@ -1,0 +1,132 @@
+"""A network that a file may hold, and helpers to describe its tensors."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from miii.errors import InputError
+from miii.foreign.settings import Settings
+from miii.foreign.unwrap import printable
+from miii.model.config import ModelConfig
+from miii.model.transformer import Transformer
+
+State = Mapping[str, Tensor]
+
+#: Accepted dtypes, converted to float32.
+KINDS: Final = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+#: Axes of miii's own weights.
+AXES: Final = {
+    "W_E": "v d",
+    "W_pos": "n d",
+    "W_U": "d o",
+    "b_U": "o",
+    **{f"W_{x}": "h d k" for x in "QKV"},
+    **{f"b_{x}": "h k" for x in "QKV"},
+    "W_O": "h k d",
+    "b_O": "d",
+    "W_in": "d m",
+    "b_in": "m",
+    "W_out": "m d",
+    "b_out": "d",
+    "w": "d",
+    "b": "d",
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network that the file may hold, given its settings.
+
+    Attributes:
+        settings: all of them known.
+        weights: by miii's names, in float32.
+    """
+
+    config: ModelConfig
+    settings: Settings
+    weights: Mapping[str, Tensor]
+
+    @property
+    def p(self) -> int:
+        """The modulus."""
+        assert self.settings.p is not None
+        return self.settings.p
+
+    def model(self) -> Transformer:
+        """Return the network."""
+        s = self.settings
+        vocabulary = self.p * (1 + bool(s.separate)) + bool(s.equals)
+        model = Transformer(self.config, vocabulary, self.p, 2 + bool(s.equals))
+        zeros = {name: torch.zeros_like(value) for name, value in model.state_dict().items() if ".b_" in f".{name}"}
+        kept = {name: value for name, value in model.state_dict().items() if name == "W_pos"}
+        model.load_state_dict(kept | zeros | dict(self.weights))
+        return model.requires_grad_(False).eval()
+
+
+def forms(v: int, n: int, o: int, given: Settings, embedding: str) -> list[Settings]:
+    """Return the possible moduli and prompts of a network with v tokens, n positions and o logits.
+
+    Raises:
+        InputError: none is possible, or none has the given modulus.
+    """
+    found = []
+    for equals, separate in ((True, False), (False, False), (True, True), (False, True)):
+        p = (v - equals) // (1 + separate)
+        fits = p >= 2 and p * (1 + separate) + equals == v and o in (p, v)
+        if fits and (n >= 3 if equals else n == 2 or (n > 2 and o == p)):
+            found.append(Settings(p=p, equals=equals, separate=separate))
+    sizes = f"{embedding} has {v} tokens, the file has {n} positions and {o} logits"
+    if not found:
+        raise InputError(
+            'd_vocab must be p, or p + 1 with "=" as token p, with p or d_vocab logits, and n_ctx at least 3 with "=" '
+            f"and 2 without ({sizes})."
+        )
+    matching = [
+        form
+        for form in found
+        if all(getattr(given, name) in (None, getattr(form, name)) for name in ("p", "equals", "separate"))
+    ]
+    if n > 2 and any(form.equals for form in matching):  # positions beyond those used are rare
+        matching = [form for form in matching if form.equals]
+    if not matching:
+        known = " or ".join(dict.fromkeys(str(form.p) for form in found))
+        raise InputError(f"p must be {known}: {sizes} (got {given.p}).")
+    return matching
+
+
+def as_float(name: str, value: Tensor) -> Tensor:
+    """Return a weight in float32.
+
+    Raises:
+        InputError: it holds no floating-point numbers, or one that is not finite.
+    """
+    if value.dtype not in KINDS:
+        kinds = ", ".join(str(kind).removeprefix("torch.") for kind in KINDS)
+        raise InputError(f"{printable(name)} must be one of {kinds} (got {str(value.dtype).removeprefix('torch.')}).")
+    value = value.detach().cpu().float()
+    if not value.isfinite().all():
+        raise InputError(f"{printable(name)} must hold numbers that are finite in float32 (got NaN or infinity).")
+    return value
+
+
+def times(shape: Sequence[int]) -> str:
+    """Return a shape in words: 4 x 128 x 32."""
+    return " x ".join(map(str, shape)) or "a single number"
+
+
+def listed_shapes(state: State, limit: int = 5) -> str:
+    """Return the first names of a state dict with their shapes."""
+    shown = [f"{printable(name)} {times(value.shape)}" for name, value in itertools.islice(state.items(), limit)]
+    return listed([*shown, *[""] * max(0, len(state) - limit)], limit)
+
+
+def listed(names: Sequence[str], limit: int = 8) -> str:
+    """Return names as in a sentence, and how many more there are."""
+    shown = list(names[:limit])
+    if len(names) > limit:
+        return f"{', '.join(shown)} and {len(names) - limit} more"
+    return " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)

@@ -1,0 +1,197 @@
+"""Read untrusted files of weights: ``.pt .pth .ckpt .bin``, ``.npz`` and ``.safetensors``; folders and patterns."""
+
+import glob
+import math
+import os
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from miii.errors import InputError, quoted
+from miii.foreign.settings import beside
+from miii.foreign.unwrap import STATES, Contents, printable, step_of, unwrap
+
+TORCH: Final = (".pt", ".pth", ".ckpt", ".bin")
+KINDS: Final = (*TORCH, ".npz", ".safetensors")
+LARGEST: Final = 4_000_000_000  #: maximum bytes of a file, unpacked
+RATIO: Final = 20  #: maximum compression of an .npz file
+FILES: Final = 10_000  #: maximum files of a history
+
+
+def read(path: str | Path, allow_pt: bool = True) -> Contents:
+    """Return the networks in a file, in a folder of files, or in the files that a pattern such as ``run/*.pt`` names.
+
+    A folder with ``config.json`` and ``model.safetensors`` is one network, as Hugging Face lays it out.
+
+    Args:
+        allow_pt: False accepts safetensors only, for servers.
+
+    Raises:
+        InputError: a file is missing, damaged, too large, of another format, or holds no network.
+
+    ``torch.load(weights_only=True)`` and ``numpy.load(allow_pickle=False)`` run no code from a file.
+    """
+    path = Path(path)
+    if os.path.isdir(path):
+        weights = path / "model.safetensors"
+        if weights.is_file():
+            return read_file(weights, allow_pt)
+        return _history(sorted(p for p in path.iterdir() if p.suffix.lower() in KINDS and p.is_file()), path, allow_pt)
+    if not os.path.lexists(path) and glob.has_magic(str(path)):
+        return _history([Path(found) for found in sorted(glob.glob(str(path)))], path, allow_pt)
+    return read_file(path, allow_pt)
+
+
+def read_file(path: Path, allow_pt: bool = True) -> Contents:
+    """Return the networks in one file; otherwise like ``read``.
+
+    Raises:
+        InputError: see ``read``.
+    """
+    if not os.path.exists(path):
+        raise InputError(f"file must exist (got {str(path)!r}).")
+    if not os.path.isfile(path):
+        raise InputError(f"file must be a file, not a folder or a device (got {str(path)!r}).")
+    kinds = KINDS if allow_pt else (".safetensors",)
+    suffix = path.suffix.lower()
+    if suffix not in kinds:
+        raise InputError(f"file must end in {' or '.join(kinds)} (got {path.name!r}).")
+    if path.stat().st_size > LARGEST:
+        raise InputError(f"file must have at most {LARGEST:,} bytes (got {path.stat().st_size:,}).")
+    if suffix == ".safetensors":
+        loaded: object = _load_safetensors(path)
+    else:
+        loaded = _load_npz(path) if suffix == ".npz" else _load_pt(path)
+    contents = unwrap(loaded, str(path))
+    config, origin = beside(path)
+    return replace(contents, beside=config, origin=origin)
+
+
+def _history(paths: list[Path], asked: Path, allow_pt: bool) -> Contents:
+    if not paths:
+        raise InputError(
+            f"file must name at least one file of weights, ending in {' or '.join(KINDS)} (got {str(asked)!r})."
+        )
+    if len(paths) > FILES:
+        raise InputError(f"history must have at most {FILES:,} files (got {len(paths):,}).")
+    if len(paths) == 1:
+        return read_file(paths[0], allow_pt)
+    order = {path: step_of(path) for path in paths}
+    last_numbers = [step for step in order.values() if step is not None]
+    named = len(last_numbers) == len(paths) == len(set(last_numbers))
+    if named:
+        paths = sorted(paths, key=lambda path: order[path] or 0)
+    kept = paths if len(paths) <= STATES else [paths[round(i * (len(paths) - 1) / (STATES - 1))] for i in range(STATES)]
+    states: dict[int, Mapping[str, Tensor]] = {}
+    contents = None
+    for index, path in enumerate(kept):
+        contents = read_file(path, allow_pt)
+        inside = next((contents.config[n] for n in ("step", "epoch") if type(contents.config.get(n)) is int), None)
+        step = order[path] if named else inside if inside is not None else index
+        if contents.history or step is None or step in states or step < 0:
+            raise InputError(
+                f"history must have one network and a step of its own in each file, in its name or as step or epoch "
+                f"({path.name} does not)."
+            )
+        states[step] = contents.last
+    assert contents is not None
+    notes = [f"{len(states)} files are the snapshots."] if len(kept) == len(paths) else [
+        f"Of {len(paths):,} files, {len(kept)} are kept, evenly spaced."
+    ]  # fmt: skip
+    return replace(contents, states=dict(sorted(states.items())), notes=(*contents.notes, *notes))
+
+
+def _load_safetensors(path: Path) -> object:
+    try:
+        return load_file(path)
+    except Exception as error:  # a hostile header may raise anything
+        raise InputError(f"{path} is not a readable safetensors file ({type(error).__name__}).") from None
+
+
+def _load_pt(path: Path) -> object:
+    try:
+        unpacked = _unpacked_size(path)
+        if unpacked <= path.stat().st_size:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise _not_tensors(path, str(error)) from None
+    except Exception as error:  # a hostile pickle may raise anything
+        raise InputError(f"{path} is not a readable torch file ({type(error).__name__}).") from None
+    raise InputError(f"{path} must not unpack to more than its own size (got {unpacked} bytes).")
+
+
+def _not_tensors(path: Path, text: str) -> InputError:
+    """Return the error for a pickled object: its class, and how to save the tensors alone."""
+    found = re.search(r"(?:GLOBAL|class|type) `?([A-Za-z_]\w*(?:\.\w+)+)", text)
+    which = found[1] if found else None
+    if which is None:
+        return InputError(f"{path} is not a readable torch file, or holds more than tensors.")
+    return InputError(
+        f"{path} must hold tensors and nothing else, but holds an object of {printable(which)}, which torch's "
+        "restricted loader refuses; where "
+        f"that class is installed and you trust the file, run: import torch; old = torch.load({quoted(path.name)}, "
+        "weights_only=False); torch.save(old.state_dict() if hasattr(old, 'state_dict') else {k: v for k, v in "
+        "old.items() if isinstance(v, (dict, list, torch.Tensor))}, 'tensors.pt')."
+    )
+
+
+def _unpacked_size(path: Path) -> int:
+    """Return the unpacked size of a zip file; 0 for any other file. torch.save never compresses; an attacker may."""
+    if not zipfile.is_zipfile(path):
+        return 0
+    with zipfile.ZipFile(path) as archive:
+        return sum(entry.file_size for entry in archive.infolist())
+
+
+def _load_npz(path: Path) -> dict[str, Tensor]:
+    """Return the numeric arrays of a numpy file; each header is checked against its size before it is read."""
+    found: dict[str, Tensor] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            if len({entry.filename for entry in entries}) < len(entries):
+                raise InputError(f"{path} must hold each array once.")
+            unpacked, most = sum(entry.file_size for entry in entries), RATIO * path.stat().st_size
+            if unpacked > most:  # weights barely compress
+                raise InputError(f"{path} must unpack to at most {RATIO} times its size (got {unpacked:,} bytes).")
+            for entry in entries:
+                name = entry.filename.removesuffix(".npy")
+                with archive.open(entry) as file:
+                    array = _array(printable(name), file)
+                if array is not None:
+                    found[name] = torch.from_numpy(array)
+    except InputError:
+        raise
+    except Exception as error:  # a hostile file may raise anything
+        raise InputError(f"{path} is not a readable .npz file ({type(error).__name__}).") from None
+    return found
+
+
+def _array(name: str, file: Any) -> np.ndarray | None:
+    """Return the array of an open ``.npy`` file, its header checked first; None if it does not hold numbers."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    if dtype.hasobject:
+        raise InputError(f"{name} must be an array of numbers (got Python objects, which are pickled).")
+    size = math.prod(shape) * dtype.itemsize
+    data = file.read(min(size, LARGEST) + 1)  # no more than is there
+    if len(data) != size:
+        raise InputError(f"{name} must hold the {size:,} bytes that its header names.")
+    if dtype.kind not in "biuf":
+        return None
+    array = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+    wide = dtype.kind == "f" and dtype.itemsize > 8
+    return np.array(array, np.float64 if wide else dtype.newbyteorder("="), order="C")

@@ -1,0 +1,109 @@
+"""What a file of weights does not record: activation, heads, attention, tokens."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+from miii.errors import InputError
+from miii.model.block import ACTIVATIONS
+
+LARGEST: Final = 1_000_000  #: bytes of a JSON file that is read
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What shapes and names do not tell; None where unknown.
+
+    Attributes:
+        p: the modulus.
+        equals, separate: see ``ModularAddition``.
+        act, n_heads, causal, attn_coeff: see ``ModelConfig``.
+        lnpre: whether there are LayerNorms without weights (TransformerLens' LNPre).
+        twice: whether the first bias counts twice, since its map is applied to each operand before the sum.
+    """
+
+    p: int | None = None
+    equals: bool | None = None
+    separate: bool | None = None
+    act: str | None = None
+    n_heads: int | None = None
+    causal: bool | None = None
+    attn_coeff: float | None = None
+    lnpre: bool | None = None
+    twice: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.act is not None and self.act not in ACTIVATIONS:
+            raise InputError(f"act must be one of {', '.join(map(repr, ACTIVATIONS))} (got {self.act!r}).")
+
+    def known(self) -> dict[str, Any]:
+        """Return the known settings by name."""
+        return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
+
+    def or_else(self, other: "Settings") -> "Settings":
+        """Return these settings, and the other's where these are unknown."""
+        return replace(other, **self.known())
+
+
+#: Names of settings in other people's configs.
+NAMES: Final = {
+    "p": ("p", "P", "C", "mod", "modulus", "prime"),
+    "equals": ("equals", "eqn_sign"),
+    "separate": ("separate", "diff_vocab"),
+    "act": ("act", "act_fn", "act_type", "activation", "activation_function", "hidden_act", "nonlinearity"),
+    "n_heads": ("n_heads", "num_heads", "n_head", "nhead", "heads", "num_attention_heads"),
+    "causal": ("causal", "is_causal"),
+    "attn_coeff": ("attn_coeff",),
+}
+#: Names of activations in other people's configs, without case and punctuation.
+ACTS: Final = {
+    "relu": "relu",
+    "gelu": "gelu",
+    "tanh": "tanh",
+    "square": "square",
+    "quadratic": "square",
+    "quad": "square",
+    "x2": "square",
+    "gelunew": "gelu-tanh",
+    "gelutanh": "gelu-tanh",
+    "gelupytorchtanh": "gelu-tanh",
+}
+
+
+def from_config(config: Mapping[str, Any]) -> Settings:
+    """Return the settings that a config names, whatever it calls them; others and odd values are skipped."""
+    found: dict[str, Any] = {}
+    for name, theirs in NAMES.items():
+        value = next((config[one] for one in theirs if one in config), None)
+        if name == "act" and isinstance(value, str):
+            found[name] = ACTS.get("".join(letter for letter in value.lower() if letter.isalnum()))
+        elif name in ("p", "n_heads") and type(value) is int and 0 < value < 10**6:
+            found[name] = value
+        elif name in ("equals", "separate", "causal") and value in (0, 1, True, False) and value is not None:
+            found[name] = bool(value)
+        elif name == "attn_coeff" and isinstance(value, int | float) and 0 <= value <= 1:
+            found[name] = float(value)
+    kind = config.get("normalization_type", "unknown")
+    return Settings(**found, lnpre=None if kind == "unknown" else kind == "LNPre")
+
+
+def beside(path: Path) -> tuple[dict[str, Any], str | None]:
+    """Return the config in a JSON file beside a file of weights, and its name; empty and None if there is none.
+
+    Tried for ``model_x.pt``: model_x.json, config_x.json, x.json, config.json.
+    """
+    stem = path.stem
+    for name in dict.fromkeys(
+        (stem, stem.replace("model", "config"), f"config_{stem}", stem.rpartition("_")[2], "config")
+    ):
+        try:
+            place = path.with_name(f"{name}.json")
+            if place.is_file() and place.stat().st_size <= LARGEST:
+                found = json.loads(place.read_text())
+                if isinstance(found, dict):
+                    return found, place.name
+        except (OSError, ValueError, RecursionError):
+            continue
+    return {}, None

@@ -1,0 +1,118 @@
+"""Each layout: a network of its own modules gives the same logits as the one that miii reads."""
+
+import pytest
+import torch
+from foreign_nets import (
+    GPT,
+    Dense,
+    Encoder,
+    H,
+    Lens,
+    Lens4,
+    Linearformer,
+    Notebook,
+    OneHot,
+    P,
+    Tables,
+    Torch,
+    prompts,
+    randomized,
+)  # fmt: skip
+
+from miii import ModelConfig, Transformer, foreign
+from miii.foreign import Settings, recognize, unwrap
+
+GIVEN = {"n_heads": H, "act": "relu", "lnpre": False, "attn_coeff": 1.0}
+#: A network, its layout, the settings that no file records, and the block.
+CASES = {
+    "TransformerLens": (lambda: Lens(2), "transformer-lens", {}, "plain"),
+    "TransformerLens, LN": (lambda: Lens(2, "LN", "gelu"), "transformer-lens", {"act": "gelu"}, "pre-norm"),
+    "TransformerLens, LNPre": (lambda: Lens(2, "LNPre"), "transformer-lens", {"lnpre": True}, "pre-norm"),
+    "TransformerLens, bidirectional": (lambda: Lens(2, causal=False), "transformer-lens", {"causal": False}, "plain"),
+    "TransformerLens 4": (Lens4, "transformer-lens-4", {"act": "gelu"}, "plain"),
+    "notebook": (lambda: Notebook(2), "notebook", {"causal": True}, "plain"),
+    "without =": (lambda: Notebook(2, False, coeff=0.3, act="tanh"), "notebook",
+                  {"causal": False, "attn_coeff": 0.3, "act": "tanh"}, "plain"),
+    "sums": (lambda: Notebook(1, False, coeff=0.0), "notebook", {"attn_coeff": 0.0}, "plain"),
+    "own tokens for b": (lambda: Notebook(1, False, True, coeff=1.0), "notebook", {"p": P}, "plain"),
+    "own tokens for b, =": (lambda: Notebook(1, True, True, coeff=1.0), "notebook", {"p": P}, "plain"),
+    "torch": (lambda: Torch(2), "torch", {"act": "gelu"}, "pre-norm"),
+    "torch's encoder": (Encoder, "torch", {"causal": False}, "vaswani"),
+    "nanoGPT": (GPT, "nanogpt", {"act": "gelu"}, "pre-norm"),
+    "nanoGPT without biases": (lambda: GPT(bias=False), "nanogpt", {"act": "gelu"}, "pre-norm"),
+    "GPT-2": (lambda: GPT(act="gelu-tanh", conv1d=True), "gpt2", {"act": "gelu-tanh"}, "pre-norm"),
+    "embeddings added": (Dense, "dense", {"twice": False}, "feed-forward"),
+    "embeddings side by side": (lambda: Dense(False, act="gelu"), "dense", {"act": "gelu"}, "feed-forward"),
+    "separate tables added": (lambda: Dense(separate=True), "dense", {"twice": False}, "feed-forward"),
+    "two hidden layers": (lambda: Dense(deep=True, act="tanh"), "dense", {"twice": False, "act": "tanh"},
+                          "feed-forward"),
+    "a map of each operand": (lambda: Dense(deep=True, each=True), "dense", {"twice": True}, "feed-forward"),
+    "two tables and W": (Tables, "dense", {}, "feed-forward"),
+    "one-hot": (OneHot, "dense", {"act": "square"}, "feed-forward"),
+    "one-hot, side by side": (lambda: OneHot(False), "dense", {"act": "square"}, "feed-forward"),
+    "square maps": (Linearformer, "dense", {"act": "gelu"}, "feed-forward"),
+}  # fmt: skip
+
+
+def read(state, **given):
+    return recognize(unwrap(dict(state), "x.pt"), Settings(**given))
+
+
+def logits_of(found):
+    model = found.model.double()
+    return model(prompts(**found.prompt))[:, -1]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_network_that_is_read_gives_the_logits_of_the_layout_s_own_forward(case):
+    make, layout, given, block = CASES[case]
+    net = randomized(make())
+    state = net.state_dict()
+    given = ({} if layout == "dense" else GIVEN) | given
+    if layout != "notebook":
+        given.pop("attn_coeff", None)
+    found = read(state, **{"act": "relu"} | given)
+    assert (found.layout, found.p, found.model.config.block, found.ignored) == (layout, P, block, ())
+    with torch.no_grad():
+        truth = net(prompts(**found.prompt))[:, :P]
+    as_read = logits_of(found)
+    assert truth.std() > 0.1
+    torch.testing.assert_close(as_read, truth, rtol=1e-6, atol=1e-6)  # the weights are read in float32
+
+
+def test_extra_logits_are_cut_and_said():
+    found = read(randomized(Notebook()).state_dict(), **GIVEN)
+    assert found.model.W_U.shape[1] == P
+    assert "1 extra logits were cut." in found.notes
+
+
+def test_missing_biases_are_zeros_and_buffers_are_no_extras():
+    whole = randomized(Lens()).state_dict()
+    for lacking in ("attn.b_", "mlp.b_", "b_"):
+        state = {name: value for name, value in whole.items() if lacking not in name}
+        zeros = {name: torch.zeros_like(v) if lacking in name else v for name, v in whole.items()}
+        found = read(state, **GIVEN)
+        assert torch.equal(logits_of(found), logits_of(read(zeros, **GIVEN)))
+    assert found.model.config.biases == "none"
+    masks = {"blocks.0.attn.mask": torch.ones(3, 3).tril().bool(), "blocks.0.attn.IGNORE": torch.tensor(-1e5)}
+    assert read(whole | masks, **GIVEN).ignored == ()
+    more = read(whole | {"probe.W": torch.ones(2, 3)}, **GIVEN)
+    assert more.ignored == ("probe.W",)
+
+
+def test_miii_s_own_names_are_a_layout():
+    config = ModelConfig(d_model=8, n_heads=2, d_mlp=12, biases="all", n_layers=2)
+    model = Transformer(config, P + 1, P, 3, seed=0).requires_grad_(False)
+    found = read(model.state_dict(), act="relu", causal=True)
+    assert found.layout == "miii"
+    assert torch.equal(found.model(prompts()), model(prompts()))
+
+
+def test_names_of_all_layouts_are_listed_and_one_can_be_forced(one_sentence):
+    assert (*(each.name for each in foreign.LAYOUTS), "dense") == foreign.NAMES
+    state = randomized(Lens()).state_dict()
+    assert recognize(unwrap(dict(state), "x"), Settings(**GIVEN), "transformer-lens").layout == "transformer-lens"
+    with one_sentence("layout must be one of", "'lens'", "nanogpt"):
+        recognize(unwrap(dict(state), "x"), layout="lens")
+    with one_sentence("layout gpt2", "lacks", "wte", "embed.W_E 8 x 8"):
+        recognize(unwrap(dict(state), "x"), layout="gpt2")
