@@ -52,7 +52,7 @@ def differences(shipped, measured, where=""):
 
 def test_there_are_results():
     assert {"add-113", "primes-10"} <= set(REPORTED)
-    assert len(SEEDS) == 4
+    assert len(SEEDS) == 9
 
 
 @pytest.mark.parametrize(
@@ -117,14 +117,19 @@ def test_a_seed_differs_from_the_shipped_run_in_its_seed_alone(folder):
     assert same == shipped
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("folder", SEEDS, ids=lambda folder: folder.name)
-def test_a_seed_trained_anew_gives_its_report(folder, tmp_path):
-    import miii
-
-    run = runs.record(tmp_path / "run", miii.train(runs.open(folder).config))
-    report = anew(run)
-    assert report["verdict"] == runs.open(folder).report["verdict"]
+@pytest.mark.parametrize("folder", [pytest.param(f, marks=pytest.mark.slow) for f in SEEDS[1:]] + SEEDS[:1])
+def test_the_weights_of_a_seed_give_its_measures(folder):
+    """Weights of seeds are kept in half precision."""
+    run = runs.open(folder)
+    (found,) = sieve.measure_addition(run.model(), run.task(), run.config.task, (3,), (3,))
+    for field, value in (
+        ("digit_variance_explained", found.variance_explained),
+        ("interchange_accuracy", found.interchange.accuracy),
+        ("steering_accuracy", found.steering.accuracy),
+        ("steering_control", found.steering.control),
+    ):
+        assert run.report[field]["3"] == pytest.approx(value, abs=CLOSE), field
+    assert found.adds == ("modulo 3" in run.report["verdict"])
 
 
 def test_label_only_means_label_only():

@@ -70,11 +70,11 @@ def test_every_analysis_of_a_small_task_gives_numbers_or_one_sentence(home, smal
 
 def test_too_few_examples_are_not_evidence():
     def crossing(accuracy=1.0, control=0.0):
-        return sieve.Crossing(3, accuracy, accuracy, accuracy, control, 1.0, 100, 0.0, ())
+        return sieve.Crossing(3, accuracy, accuracy, accuracy, control, 1.0, 100, 0.0, (), rest=0.0)
 
     def addition(share=1.0, **steering):
         explained = sieve.Explained(3, (share,), share, share, 0.1, share)
-        return sieve.Addition(3, explained, crossing(), crossing(**steering), 10)
+        return sieve.Addition(3, 0, explained, crossing(), crossing(**steering), 10)
 
     nan = float("nan")
     for found, adds, told in (

@@ -13,6 +13,7 @@ from miii import plots
 from miii.analysis import follow
 from miii.analysis.sieve import DivisorTest, EvidenceByFactor
 from miii.analysis.sieve.divisor_test import _Place
+from miii.analysis.sieve.sums import Sum
 from miii.plots.style import CATEGORY, MUTED, Chart
 
 P = 13
@@ -42,7 +43,9 @@ def logits() -> torch.Tensor:
 
 def divisor_test(q: int) -> DivisorTest:
     crowd = 3 * noise(40, 2).numpy()
-    return DivisorTest(q, 3.0, 0.0, 1.0, crowd, tuple(n % q for n in range(40)), _Place(noise(8, 2), noise(5, 8)))
+    n, none = np.arange(5), np.zeros((5, 1), dtype=np.int64)
+    moved = Sum(n, none, none, noise(5, 1, 1, 8), noise(1, 8, 8), noise(5, 1, 2), noise(5, 8), 0, None)
+    return DivisorTest(q, 3.0, 0.0, 1.0, crowd, tuple(n % q for n in range(40)), _Place(noise(8, 2), moved))
 
 
 def written(k: torch.Tensor | None = None) -> follow.NeuronWrites:

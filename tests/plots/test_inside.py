@@ -214,7 +214,9 @@ def test_progress_shows_every_measure_once():
         shown = [
             rows["value"].tolist() for chart in charts for _, rows in plots.frame(chart).groupby("measure", sort=False)
         ]
-        own = {"step", "loss", "accuracy", "dead_neurons"} if train_fraction else {"step", "dead_neurons"}
+        own = {"step", "dead_neurons", "gradient_symmetricity_error"} | (
+            {"loss", "accuracy"} if train_fraction else set()
+        )
         columns = [name for name in frame if name not in own and frame[name].notna().any()]
         for name in columns:
             assert frame[name].astype(float).tolist() in shown, f"{name} is not shown"

@@ -163,7 +163,7 @@ def test_a_recipe_takes_changes(one_sentence):
     with one_sentence("recipe", "slow", *RECIPES):
         recipe("slow")
     config = recipe(task=miii.Primes())
-    assert (config.steps_after_grok, config.task.low, config.task.high) == (0, 10_000, 99_999)
+    assert (config.steps, config.task.low, config.task.high) == (2000, 10_000, 99_999)
     assert config.task.label_only
     assert config.batch_size is not None  # a step on 40,000 integers would take seconds
     assert RunConfig(batch_size=3830).batch_size == RunConfig().task.n_train

@@ -100,12 +100,13 @@ def test_values_are_the_chosen_kinds_and_everyone_elses():
 def test_each_option_changes_itself_and_nothing_else():
     others = [(kind, "adamw") for kind in KINDS if kind != "modular"]
     for task, optimizer in [*(("modular", optimizer) for optimizer in OPTIMIZERS), *others]:
-        # a block that goes with every mixer and norm
+        # a block that goes with every mixer and norm, and attention that need not be softmax alone
         own = {"primes": {"low": 100, "high": 999}, "frames": {"predict": "label"}}  # of labels alone, all may be seen
-        few = {"block": "pre-norm"} | own.get(task, {})
+        few = {"block": "pre-norm", "causal": task == "frames"} | own.get(task, {})
         base = flat.change(RunConfig(), {"task": task, "optimizer": optimizer, **few})
         before = flat.values(base)
-        for name in before.keys() - {*TAGS, "expression"}:  # which the operation expr alone has
+        beyond = {"attn_coeff", "causal"} if task == "frames" else set()  # mixed attention is not causal
+        for name in before.keys() - {*TAGS, "expression"} - beyond:  # the operation expr alone has an expression
             value = another(name, before[name])
             assert value != before[name]
             assert flat.values(flat.change(base, {name: value})) == {**before, name: value}

@@ -133,7 +133,7 @@ def test_slow_gradients_are_added_as_in_the_paper():
     stepper.step(1.0)
     two = set_grads(net, 2)
     stepper.step(1.0)
-    first = {name: (1 - alpha) * one[name] for name in before}
+    first = one  # the average starts at the first gradient
     second = {name: alpha * first[name] + (1 - alpha) * two[name] for name in before}
     for grads, slow in ((one, first), (two, second)):
         for name, weight in twin.named_parameters():
@@ -187,7 +187,7 @@ def test_muon_moves_each_matrix_by_a_nearly_orthogonal_one():
             moved = moved.reshape(8, 8)
         elif moved.ndim == 3:
             moved = moved.permute(1, 0, 2).reshape(8, 8)
-        size = 0.1 * max(1, moved.shape[0] / moved.shape[1]) ** 0.5
+        size = 0.1 * max(1, moved.shape[1] / moved.shape[0]) ** 0.5
         values = torch.linalg.svdvals(moved) / size
         # five Newton-Schulz steps bring the singular values near 1; those of the gradient span two decades
         assert 0.4 < values.min() <= values.max() < 1.5, name
