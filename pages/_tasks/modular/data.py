@@ -114,7 +114,7 @@ def page(operation: str) -> None:
         write.metric("For testing", f"{len(task.labels) - config.n_train:,}", border=True)
         write.metric("Tokens", f"{task.d_vocab:,}", border=True, help="The numbers 0 .. p - 1 and “=”")
 
-    values = config.model_dump(exclude={"kind"})
+    values = config.model_dump(exclude={"kind", "equals", "separate"})
     write.header("Every pair", anchor="pairs")
     left, right = st.columns(2)
     with left:
