@@ -7,7 +7,7 @@ from functools import cache
 from miii.analysis.sieve.factors import LEAST, LIMIT, Depth, indivisible, sieved
 from miii.analysis.sieve.interventions import Crossing, interchange, steer
 from miii.analysis.sieve.lattice import Generalization, generalize
-from miii.analysis.sieve.location import block_of_sum
+from miii.analysis.sieve.location import block_of_sum, sums_by_block
 from miii.analysis.sieve.residues import Explained, explained
 from miii.analysis.sieve.sums import Sum, sensitivity, sum_of_split
 from miii.errors import join_names
@@ -98,17 +98,17 @@ def measure_addition(
     """
     integers = config if isinstance(config, Primes) else None
 
-    @cache
-    def split(layer: int) -> tuple[Sum, Sum]:
-        fitted, held_out = (sum_of_split(model, task, config, train, layer=layer) for train in (True, False))
-        return fitted, held_out
-
     base = None if integers is None else integers.base
+    by_block = sums_by_block(model, task, config)
+
+    @cache
+    def tested(layer: int) -> Sum:
+        return sum_of_split(model, task, config, train=False, layer=layer)
 
     def measure(q: int) -> Addition:
         others = tuple(p for p in seen if p != q)
-        layer = block_of_sum(model, task, config, q, others)
-        fitted, held_out = split(layer)
+        layer = block_of_sum(model, by_block, q, others)
+        fitted, held_out = by_block[layer], tested(layer)
         free = fitted.rows(indivisible(fitted.n, others))
         return Addition(
             q=q,

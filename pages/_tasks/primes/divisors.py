@@ -19,8 +19,9 @@ def divisor_tests(name: str, step: int) -> list[analysis.sieve.DivisorTest]:
     run = miii.runs.open(name, miii.Primes)
     model, task, config = run.model(step), run.task(), run.task_config
     moduli = analysis.sieve.sieved(config, analysis.sieve.LISTED)
-    layer = analysis.sieve.block_of_sum(model, task, config, moduli[0])
-    fitted, held_out = (analysis.sieve.sum_of_split(model, task, config, side, layer=layer) for side in (True, False))
+    by_block = analysis.sieve.sums_by_block(model, task, config)
+    layer = analysis.sieve.block_of_sum(model, by_block, moduli[0])
+    fitted, held_out = by_block[layer], analysis.sieve.sum_of_split(model, task, config, False, layer=layer)
     found = [analysis.sieve.fit_divisor_test(model, fitted, held_out, q, moduli) for q in moduli]
     return [each for each in found if each is not None]
 

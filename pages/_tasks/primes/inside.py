@@ -34,8 +34,9 @@ def digit_sums(name: str, step: int, q: int) -> tuple[analysis.sieve.Plane, anal
     run = miii.runs.open(name, miii.Primes)
     model, task, config = run.model(step), run.task(), run.task_config
     seen = analysis.sieve.moduli_to_test(config, measured_depth(name, step))[1]
-    layer = analysis.sieve.block_of_sum(model, task, config, q, tuple(p for p in seen if p != q))
-    fitted, held_out = (analysis.sieve.sum_of_split(model, task, config, side, layer=layer) for side in (True, False))
+    by_block = analysis.sieve.sums_by_block(model, task, config)
+    layer = analysis.sieve.block_of_sum(model, by_block, q, tuple(p for p in seen if p != q))
+    fitted, held_out = by_block[layer], analysis.sieve.sum_of_split(model, task, config, False, layer=layer)
     metric = analysis.sieve.sensitivity(model, fitted)
     plane = analysis.sieve.plane(fitted, held_out, q)
     return plane, analysis.sieve.heads(held_out, metric, q)

@@ -47,7 +47,8 @@ def test_the_block_of_the_sum_is_found(integers, built, residue_adder):
             silent = i != layer and name in ("W_O", "W_out", "b_out")
             weights[f"blocks.{i}.{name}"] = 0 * value if silent else value
         model.load_state_dict(weights)
-        accuracy = [each.accuracy for each in sieve.locate(model, built, integers, 3)]
+        by_block = sieve.sums_by_block(model, built, integers)
+        accuracy = [each.accuracy for each in sieve.locate(model, by_block, 3)]
         assert accuracy == pytest.approx([float(i == layer) for i in range(depth)], nan_ok=True)
         (found,) = sieve.measure_addition(model, built, integers, (3,))
         assert found.layer == layer
