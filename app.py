@@ -1,5 +1,6 @@
 """The entry point: page configuration, navigation, and what every page has around it."""
 
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
@@ -38,10 +39,9 @@ def linked(entry: Entry) -> list[StreamlitPage]:
 
 def to_next_page() -> None:
     """Link to the page to read next, by the task of the chosen run."""
-    run = run_name()
-    known = None if run is None else next((each for each in runs.every() if each.name == run), None)
-    shown = next(entry for entry in PAGES if entry.title == page.title)
-    following = None if known is None else view_of(known.config.task.kind).after(shown.file)
+    name, following = run_name(), None
+    with suppress(InputError):  # a run that waits for its turn has no folder yet
+        following = None if name is None else view_of(runs.open(name).config.task.kind).after(shown.file)
     if following is not None:
         st.divider()
         links.to(following, f"Next: {entry_of(following).title}", f":material/{entry_of(following).icon}:")
@@ -51,12 +51,13 @@ sections = groupby(PAGES, lambda entry: entry.section)
 page = st.navigation(
     {section: [each for entry in entries for each in linked(entry)] for section, entries in sections}, position="top"
 )
+shown = next(entry for entry in PAGES if entry.title == page.title)
 links.begin()
 notes = st.container()
 try:
     jobs.prepare()
     with st.sidebar:
-        choose_run(second=not any(entry.own_runs for entry in PAGES if entry.title == page.title))
+        choose_run(second=not shown.own_runs)
         export.page(page.title, write.begin())
     with gate.turn(gate.admit(page)):
         page.run()
