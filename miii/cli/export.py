@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from miii import runs
-from miii.cli.printing import RunName, Step
+from miii.cli.printing import RunName, Step, defaulted
 from miii.errors import InputError
 from miii.notebook.cells import Page
 from miii.runs.atomic import write_atomically
@@ -31,7 +31,7 @@ class Export:
     out: Annotated[Path, tyro.conf.arg(help="the file to write, ending in .ipynb or .html")]
     page: Annotated[
         str | None,
-        tyro.conf.arg(help="one page, such as fourier [all that show the run]", metavar="NAME", help_behavior_hint=""),
+        defaulted("one page, such as fourier [all that show the run]", "NAME"),
     ] = None
     step: Step = None
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 import tyro
 
 from miii import foreign, runs
-from miii.cli.printing import Json, RunName, Step, print_runs
+from miii.cli.printing import Json, RunName, Step, defaulted, print_runs
 from miii.errors import InputError, quoted
 from miii.model.block import ACTIVATIONS
 from miii.tasks import Operation
@@ -43,9 +43,7 @@ class Unpack:
     """Create a run from a zip file, after checking it."""
 
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help="a zip file, as written by pack")]
-    name: Annotated[
-        str | None, tyro.conf.arg(help="the run's name [the one in the file]", metavar="NAME", help_behavior_hint="")
-    ] = None
+    name: Annotated[str | None, defaulted("the run's name [the one in the file]", "NAME")] = None
 
 
 @dataclass(frozen=True)
@@ -67,40 +65,28 @@ class Import:
     ]
     out: Annotated[
         Path | None,
-        tyro.conf.arg(help="folder of the run; required without --dry-run", metavar="PATH", help_behavior_hint=""),
+        defaulted("folder of the run; required without --dry-run", "PATH"),
     ] = None
     dry_run: Annotated[bool, tyro.conf.arg(help="print what was recognized, and write nothing")] = False
     layout: Annotated[str, tyro.conf.arg(help="force a layout", metavar="auto|" + "|".join(foreign.NAMES))] = "auto"
     task: Annotated[
         str,
-        tyro.conf.arg(
-            help="task it was trained on [the likeliest]",
-            metavar="{" + ",".join(OPERATIONS) + "}",
-            help_behavior_hint="",
-        ),
+        defaulted("task it was trained on [the likeliest]", "{" + ",".join(OPERATIONS) + "}"),
     ] = "auto"
-    expression: Annotated[
-        str | None, tyro.conf.arg(help="the formula of the task expr", metavar="TEXT", help_behavior_hint="")
-    ] = None
-    p: Annotated[
-        int | None, tyro.conf.arg(help="the modulus [from the shapes]", metavar="INT", help_behavior_hint="")
-    ] = None
+    expression: Annotated[str | None, defaulted("the formula of the task expr", "TEXT")] = None
+    p: Annotated[int | None, defaulted("the modulus [from the shapes]", "INT")] = None
     act: Annotated[
         str,
-        tyro.conf.arg(
-            help="its activation [recorded, or guessed]",
-            metavar="{" + ",".join(ACTIVATIONS) + "}",
-            help_behavior_hint="",
-        ),
+        defaulted("its activation [recorded, or guessed]", "{" + ",".join(ACTIVATIONS) + "}"),
     ] = "auto"
     n_heads: Annotated[
         int | None,
-        tyro.conf.arg(help="attention heads [recorded, or guessed]", metavar="INT", help_behavior_hint=""),
+        defaulted("attention heads [recorded, or guessed]", "INT"),
     ] = None
     causal: Annotated[Choice, tyro.conf.arg(help="causal attention; otherwise every position sees all")] = "auto"
     attn_coeff: Annotated[
         float | None,
-        tyro.conf.arg(help="share c of softmax in the attention c A + 1 - c", metavar="FLOAT", help_behavior_hint=""),
+        defaulted("share c of softmax in the attention c A + 1 - c", "FLOAT"),
     ] = None
     lnpre: Annotated[Choice, tyro.conf.arg(help="with weightless LayerNorms (TransformerLens' LNPre)")] = "auto"
     train_fraction: Annotated[

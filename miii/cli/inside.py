@@ -9,7 +9,7 @@ import tyro
 from miii import reports, runs, tasks
 from miii.analysis.causal import circuits
 from miii.analysis.modular import grid, keys, phases, trajectory, verdict
-from miii.cli.printing import Json, RunName, Step, parts, print_values
+from miii.cli.printing import Json, RunName, Step, defaulted, parts, print_values
 from miii.errors import InputError
 
 Method = Annotated[str, tyro.conf.arg(help="how edges are scored", metavar="{" + ",".join(circuits.METHODS) + "}")]
@@ -18,9 +18,7 @@ Save = Annotated[bool, tyro.conf.arg(help="save the last snapshot's report in th
 
 Frequencies = Annotated[
     str | None,
-    tyro.conf.arg(
-        help="key frequencies, such as 3,7,12 [those that the logits show]", metavar="INT,...", help_behavior_hint=""
-    ),
+    defaulted("key frequencies, such as 3,7,12 [those that the logits show]", "INT,..."),
 ]
 
 
@@ -87,7 +85,7 @@ class Rollout:
     step: Step = None
     ahead: Annotated[
         int | None,
-        tyro.conf.arg(help="frames to generate [as in a sequence]", metavar="INT", help_behavior_hint=""),
+        defaulted("frames to generate [as in a sequence]", "INT"),
     ] = None
     save: Save = False
     json: Json = False

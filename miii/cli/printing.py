@@ -15,9 +15,14 @@ from miii.tasks import TaskConfig
 
 RunName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="name or folder of the run")]
 Json = Annotated[bool, tyro.conf.arg(help="print one JSON object on stdout")]
-Step = Annotated[
-    int | None, tyro.conf.arg(help="step of the snapshot [the last one]", metavar="INT", help_behavior_hint="")
-]
+
+
+def defaulted(text: str, metavar: str) -> Any:
+    """Return the help of an option whose text names its default, in brackets or in words."""
+    return tyro.conf.arg(help=text, metavar=metavar, help_behavior_hint="")
+
+
+Step = Annotated[int | None, defaulted("step of the snapshot [the last one]", "INT")]
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from rich.progress import (
 )
 
 from miii import cost, hardware, runs
-from miii.cli.printing import Json, RunName, by_task, print_runs, print_values
+from miii.cli.printing import Json, RunName, by_task, defaulted, print_runs, print_values
 from miii.errors import InputError, quoted
 from miii.sweep import MOST, grid, sweep
 from miii.tasks import KINDS, TASKS
@@ -35,7 +35,7 @@ from miii.training.config import RECIPES, RunConfig
 
 def _flag(text: str, metavar: str) -> Any:
     """Return the type of a text option; the config validates it."""
-    return Annotated[str | None, tyro.conf.arg(help=text, metavar=metavar, help_behavior_hint="")]
+    return Annotated[str | None, defaulted(text, metavar)]
 
 
 def _metavar(annotation: Any) -> str:
@@ -71,9 +71,7 @@ def _defaults(name: str, fast: Mapping[str, Mapping[str, Any]]) -> str:
 
 Task = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="task to learn", metavar="{" + ",".join(TASKS) + "}")]
 Recipe = Annotated[str, tyro.conf.arg(help="default values of the options", metavar="{" + ",".join(RECIPES) + "}")]
-Out = Annotated[
-    Path | None, tyro.conf.arg(help="folder of the run [a new one in runs/]", metavar="DIR", help_behavior_hint="")
-]
+Out = Annotated[Path | None, defaulted("folder of the run [a new one in runs/]", "DIR")]
 SweepOut = Annotated[Path, tyro.conf.arg(help="folder of the sweep, with one run per setting")]
 Seeds = Annotated[int, tyro.conf.arg(help="number of seeds, from 0")]
 Yes = Annotated[bool, tyro.conf.arg(help="do not ask when memory or disk is short")]
