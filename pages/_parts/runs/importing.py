@@ -1,7 +1,7 @@
 """Runs from elsewhere: a zip file, a folder, or other people's weights. All of it is checked before it is a run."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -70,32 +70,34 @@ def _weights(turn: int) -> None:
         ),
     )
     with st.container(horizontal=True, gap="small"):
-        operation = st.selectbox(
+        operations = [name for name in get_args(Operation) if name != "expr"]
+        operation = _choose(
             "Trained on",
-            [None, *(name for name in get_args(Operation) if name != "expr")],
-            format_func=lambda name: name or "the likeliest",
-            key="weights-task",
-            width=160,
-            help="The operation; every one is tried, and a likelier one is named",
+            operations,
+            "the likeliest",
+            "task",
+            160,
+            "The operation; every one is tried, and a likelier one is named",
         )
-        act = st.selectbox(
+        act = _choose(
             "Activation",
-            [None, *ACTIVATIONS],
-            format_func=lambda name: name or "recorded or guessed",
-            key="weights-act",
-            width=200,
-            help="The activation of the MLP; files rarely record it",
+            ACTIVATIONS,
+            "recorded or guessed",
+            "act",
+            200,
+            "The activation of the MLP; files rarely record it",
         )
-        layout = st.selectbox(
-            "Layout",
-            [None, *foreign.NAMES],
-            format_func=lambda name: name or "recognized",
-            key="weights-layout",
-            width=200,
-            help="The code that trained it",
-        )
+        layout = _choose("Layout", foreign.NAMES, "recognized", "layout", 200, "The code that trained it")
         name = st.text_input("Name", key="weights-name", width=200, help="The run's name, by default task-p-imported")
     _add("weights", partial(_imported, files, operation, act, layout, name.strip()) if files else None)
+
+
+def _choose(label: str, options: Iterable[str], unset: str, key: str, width: int, says: str) -> str | None:
+    """Show a choice that may be left to the import; ``unset`` says what it then takes."""
+    choices = [None, *options]
+    return st.selectbox(
+        label, choices, format_func=lambda name: name or unset, key=f"weights-{key}", width=width, help=says
+    )
 
 
 def _kinds() -> tuple[str, ...]:

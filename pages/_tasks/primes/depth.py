@@ -85,7 +85,7 @@ of them. The **sieve depth** is the largest $q$ up to which the AUC is at least 
     )
     write.caption(
         f"{passed}{failed} Measured on {depth.primes:,} primes and {depth.composites:,} composites that it never trained on. "
-        f"Accuracy says nothing here: whoever always answers “composite” is right "
+        f"Accuracy says nothing here: always answering “composite” is right "
         f"{depth.composites / (depth.primes + depth.composites):.1%} of the time. Right: trial division by all primes up to q, and also by those that divide the base, "
         "on the same integers. The intervals are over integers, for this one network; they do not cover other seeds."
     )
