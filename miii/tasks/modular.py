@@ -48,8 +48,8 @@ class ModularAddition(TaskConfig):
     """
 
     summary = (
-        "add, sub, mul, div, quadratic: modular arithmetic; shuffled and relabeled are its controls; expr is a formula of "
-        "your own."
+        "add, sub, mul, div, quadratic: modular arithmetic; shuffled and relabeled are its controls; expr is a formula "
+        "of your own."
     )
     examples = "test pairs"
     recipes: ClassVar = {

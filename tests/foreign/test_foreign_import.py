@@ -77,7 +77,7 @@ def test_operations_beyond_miii_s_own_and_swapped_operands_are_tried(adder):
     assert torch.equal(labels["a / b"], torch.where(b == 0, -1, a * inverse[b] % 11))
     assert "a / b" not in foreign.claim.tables(12)
     for name, claim in foreign.claim.formulas(11).items():
-        assert torch.equal(ModularAddition(p=11, **claim).build().labels, labels[name])
+        assert torch.equal(ModularAddition(p=11, **claim).build().labels, labels[name][labels[name] >= 0])
 
 
 def test_an_imported_run_is_the_network_with_its_origin(saved, tmp_path):
