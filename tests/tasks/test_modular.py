@@ -47,7 +47,7 @@ def test_every_pair_stands_there_once_with_the_equals_sign():
             continue
         task, first = build(operation, p), int(operation == "div")
         assert task.tokens.tolist() == [[a, b, p] for a in range(p) for b in range(first, p)]
-        assert task.labels.shape == task.train_mask.shape == (config(operation, p=p).n_pairs,)
+        assert task.labels.shape == task.train_mask.shape == (p * (p - first),)
         assert 0 <= task.labels.min() <= task.labels.max() < p
         assert (task.d_vocab, task.d_vocab_out, task.n_ctx) == (p + 1, p, 3)
         assert task.token_names == (*map(str, range(p)), "=")

@@ -110,11 +110,12 @@ def page(operation: str) -> None:
             balanced=balanced,
             seed=seed,
         )
+        task = built(config)
     except InputError as error:
         write.error(error)
         st.stop()
 
-    task, p, seed = built(config), config.p, config.seed
+    p = config.p
     write.latex(FORMULAS[operation] if expression is None else f"c = {parse(expression).latex()}")
     with st.container(horizontal=True):
         write.metric(
@@ -124,7 +125,7 @@ def page(operation: str) -> None:
         write.metric("For testing", f"{len(task.labels) - config.n_train:,}", border=True)
         write.metric("Tokens", f"{task.d_vocab:,}", border=True, help="The numbers 0 .. p - 1 and “=”")
 
-    values = config.model_dump(exclude={"kind"})
+    values = config.model_dump(exclude={"kind", "equals", "separate"})
     write.header("Every pair", anchor="pairs")
     left, right = st.columns(2)
     with left:
