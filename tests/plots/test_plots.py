@@ -168,7 +168,7 @@ def test_answers():
 
 
 def test_pairs_that_a_task_leaves_out_are_named():
-    task = miii.ModularAddition(operation="div", p=5, train_fraction=0.4).build()
+    task = ModularAddition(operation="div", p=5, train_fraction=0.4).build()
     correct = torch.arange(20) % 3 == 0
     for chart, n in ((plots.split(task, 5), 2), (plots.answers(correct, task, 5), 4)):
         labels = bare(chart)["layer"][1]["encoding"]["color"]["scale"]["domain"]
