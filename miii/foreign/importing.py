@@ -56,7 +56,7 @@ class Found:
         known = {reading.name: f"{reading.accuracy:.1%}" for reading in self.fitness.readings[:3]}
         return found | {
             "task": self.task.description,
-            "accuracy": f"{self.fitness.claimed.accuracy:.1%} over all pairs",
+            "accuracy": f"{self.fitness.claimed.accuracy:.2%} over all pairs",
             "best": ", ".join(f"{name} {share}" for name, share in known.items()),
         }
 

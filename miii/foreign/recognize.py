@@ -63,10 +63,10 @@ class Recognized:
 
     def lines(self) -> dict[str, str]:
         """Return what was recognized, in words by name."""
-        config = self.model.config
+        config, s = self.model.config, "s" * (self.model.config.n_layers > 1)
         found = {
             "layout": self.layout,
-            "sizes": f"{config.n_layers} blocks, d_model {config.d_model}, d_mlp {config.d_mlp}",
+            "sizes": f"{config.n_layers} block{s}, d_model {config.d_model}, d_mlp {config.d_mlp}",
             "block": config.block if config.mixer == "attention" else f"{config.block}, {config.mixer}",
         }
         shown = {name: value for name, value in self.settings.known().items() if name in self.sources}
@@ -101,7 +101,8 @@ def recognize(contents: Contents, given: Settings = Settings(), layout: str | No
         if getattr(given, name) is not None:
             sources[name] = "given"
         elif len(spread[name]) > 1:
-            rival = f", {' and '.join(rivals)} answer as well" if name == "act" and rivals else ""
+            also = f"{' and '.join(rivals)} answer{'s' * (len(rivals) == 1)} as well"
+            rival = f"; {also}" if name == "act" and rivals else ""
             sources[name] = f"guessed{rival}"
         elif getattr(hints, name) == value:
             sources[name] = contents.origin if contents.origin and name not in _own(contents) else "the file"
@@ -112,7 +113,8 @@ def recognize(contents: Contents, given: Settings = Settings(), layout: str | No
     notes = list(contents.notes)
     logits = _logits(found)
     if logits > chosen.p:
-        notes.append(f"{logits - chosen.p} extra logits were cut.")
+        extra = logits - chosen.p
+        notes.append(f"{extra} extra logit{'s were' if extra > 1 else ' was'} cut.")
     unused = tuple(printable(name) for name in state if name not in found.used)
     name = dense.NAME if isinstance(found, Chain) else found.layout.name
     return Recognized(name, chosen.model(), chosen.settings, sources, (*unused, *contents.ignored), tuple(notes))

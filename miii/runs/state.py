@@ -46,7 +46,8 @@ def check_state(path: str | Path, state: dict[str, Tensor], config: RunConfig) -
         raise InputError(f"{path} must have a clock with a step of at most {config.steps:,} and finite seconds.")
     wanted = state_shapes(config)
     if clock[0] == 0:  # before the first step the optimizer has no state
-        wanted = {name: shape for name, shape in wanted.items() if not name.startswith("stepper.optimizer.")}
+        later = ("stepper.optimizer.", "stepper.slow.")
+        wanted = {name: shape for name, shape in wanted.items() if not name.startswith(later)}
     check_fit(path, wanted, state)
     for name, value in state.items():
         if name != "clock" and value.dtype is not torch.float32:

@@ -19,7 +19,7 @@ def _current(value: Any) -> Any:
         return value
     value = {"kind": "modular", **value}
     if value["kind"] == "residues" and isinstance(value.get("basis"), bool):
-        value["control"] = "digits" if value.pop("basis") else "none"
+        value["control"] = "digits" if value.pop("basis") else "off"
     return value
 
 

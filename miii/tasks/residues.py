@@ -60,8 +60,8 @@ class Residues(TaskConfig):
     p: int = Field(113, ge=3, le=257, description="base of the two digits; every prime below it is a target")
     train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the p^2 numbers used for training")
     masked: Primelist = Field((), description="primes that are not trained, such as 2,3,5,7")
-    control: Literal["none", "shuffled", "digits"] = Field(
-        "none",
+    control: Literal["off", "shuffled", "digits"] = Field(
+        "off",
         description="shuffled: labels in random order, with nothing to learn; digits: the two digits are the targets",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
@@ -121,7 +121,7 @@ class Residues(TaskConfig):
     @property
     def name(self) -> str:
         """A short name for titles and folders, such as ``residues-113``."""
-        return f"residues-{self.p}{'' if self.control == 'none' else f'-{self.control}'}"
+        return f"residues-{self.p}{'' if self.control == 'off' else f'-{self.control}'}"
 
     def build(self) -> Task:
         """Build the numbers, ascending: tokens [p^2, 3]; fact ``n``. A shuffled label belongs to another number."""

@@ -72,7 +72,7 @@ def test_blocks_and_mixers_can_be_trained_and_measured(tmp_path):
         found = reports.measure(trained(tmp_path / str(i), model={"block": block, "mixer": mixer}))
         assert all(math.isfinite(value) for _, value in found.curve)
         assert {name for name, value in found.measures.items() if value is None} <= {"attention_entropy"}
-        if mixer not in ("attention", "mean"):
+        if mixer not in ("attention", "mean", "concatenation"):
             assert found.measures["attention_entropy"] is None
         json.dumps(dataclasses.asdict(found), allow_nan=False)
 

@@ -83,7 +83,7 @@ def test_the_network_that_is_read_gives_the_logits_of_the_layout_s_own_forward(c
 def test_extra_logits_are_cut_and_said():
     found = read(randomized(Notebook()).state_dict(), **GIVEN)
     assert found.model.W_U.shape[1] == P
-    assert "1 extra logits were cut." in found.notes
+    assert "1 extra logit was cut." in found.notes
 
 
 def test_missing_biases_are_zeros_and_buffers_are_no_extras():

@@ -52,7 +52,7 @@ def test_without_a_page_all_that_show_the_run_are_exported(says):
     code, _, err = says("miu-24", "--to", "html", "--out", "all.html")
     assert code == 0
     # attention draws no figure of long strings
-    assert [line.partition(":")[0] for line in err.splitlines()] == ["try", "train", "sieve"]
+    assert [line.partition(":")[0] for line in err.splitlines()] == ["train", "try", "sieve"]
     text = Path("all.html").read_text()
     assert [f'">{title}</h1>' in text for title in ("Follow an input", "Sieve", "Attention")] == [True, True, False]
 
@@ -60,7 +60,7 @@ def test_without_a_page_all_that_show_the_run_are_exported(says):
 def test_bad_input_is_one_sentence_and_writes_nothing(says):
     Path("here.html").write_text("mine")
     for flags, words in (
-        ("adds --to html --out f.html --page nope", ["page must be one of paper, try,", "formula", "(got 'nope')"]),
+        ("adds --to html --out f.html --page nope", ["page must be one of paper, train,", "formula", "(got 'nope')"]),
         ("adds --to html --out f.ipynb", ["out must end in .html (got 'f.ipynb')"]),
         ("adds --to notebook --out f.html", ["out must end in .ipynb"]),
         ("adds --to html --out here.html", ["out must be", "'here.html'"]),

@@ -54,7 +54,6 @@ SIEVABLE = ("sieves", "primes", "residues", "digits", "miu")
 #: Pages that say in a box why they draw nothing of a run.
 REFUSED = {
     *((run, page) for run in ("seven", "div") for page in ("neurons", "progress", "formula")),
-    *((run, "formula") for run in ("mul", "custom")),
     *(("adding", page) for page in ("sieve", "frames")),
     *(("primes", page) for page in ("fourier", "circuits")),
     *(("frames", page) for page in ("try", "sieve", "progress")),

@@ -15,7 +15,7 @@ from miii.analysis import experience
 
 HOME = ROOT / "checkpoints"
 PARTS = sorted((ROOT / "pages" / "_parts" / "paper").glob("*.py"))
-PRIMES = ["primes-10", *(f"seeds/primes-10-seed{seed}" for seed in (1, 2, 3, 4))]
+PRIMES = ["primes-10", *(f"seeds/primes-10-seed{seed}" for seed in range(1, 10))]
 
 
 def read(name: str, file: str = "report.json") -> dict:
@@ -126,7 +126,7 @@ def test_the_grids_are_of_memory_then_of_the_rule(server):
 
 
 def test_the_tables_are_those_of_the_reports(paper):
-    table = next(table for table in paper.tables if "explained" in table and len(table) == 5)
+    table = next(table for table in paper.tables if "explained" in table and len(table) == 10)
     reports = [read(name) for name in PRIMES]
     for column, field in (
         ("explained", "digit_variance_explained"),
@@ -155,7 +155,7 @@ def test_what_is_not_reached_is_listed(server):
     (goal,) = (row.goal for row in ledger.itertuples() if str(row.measured) == f"{solved} of {len(right)}")
     assert reached[goal] == "**no**"
     assert set(reached.values()) == {"yes", "**no**"}
-    least = min(read(name)["steering_accuracy"]["3"] for name in PRIMES)
+    least = min(read(name)["steering_accuracy"]["3"] for name in PRIMES[:5])  # those that chose the recipe
     assert (next(reached[goal] for goal in reached if "steering" in goal) == "yes") == (least >= 0.95)
 
 

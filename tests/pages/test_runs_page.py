@@ -59,7 +59,7 @@ def test_the_table_is_what_lies_on_the_disk(mine, visit):
     assert of_mine["date"].isoformat() == mine.provenance["date"]
     primes = runs.open("primes-10")
     assert told.loc["primes-10", "auc"] == primes.rows()[-1]["auc"]
-    assert told.loc["primes-10", "reached at"] == primes.result["grokked_at"] == 350
+    assert told.loc["primes-10", "reached at"] == primes.result["grokked_at"] == 400
     assert pd.isna(told.loc["miu-24", "reached"])
     assert set(told.loc[SHIPPED, "from"]) == {"shipped"}
     assert told.loc[SHIPPED, "task"].is_unique
@@ -270,7 +270,7 @@ def test_weights_become_a_run_and_a_false_claim_is_doubted(adder, home, visit, s
     data = save(state | {"blocks.0.extra": torch.zeros(1)})
     at = weights(visit("runs"), ("their net.safetensors", data))
     run = runs.open("add-11-imported")
-    assert all(words in shown(at).text for words in ("blocks.0.extra", "square (guessed", "100.0% over all pairs"))
+    assert all(words in shown(at).text for words in ("blocks.0.extra", "square (guessed", "100.00% over all pairs"))
     assert not at.warning
     assert run.provenance["file"] == "their?net.safetensors"
     assert run.rows()[0]["accuracy"] == 1.0

@@ -74,7 +74,8 @@ def test_what_the_other_run_does_not_have_is_not_drawn_for_the_library_s_reason(
     assert [info for info in without.infos if "second" in info]
     assert "Head 1: attention to a" in without.drawn
     assert not see("attention", run="adding", beside="second", head=0).infos
-    assert any("p must be at least 11" in info for info in see("formula", run="adding", beside="seven").infos)
+    infos = see("neurons", run="adding", beside="seven").infos
+    assert any("p must be at least 11" in info for info in infos), infos
 
 
 def test_only_other_runs_on_a_task_of_the_same_kind_are_offered(zoo, visit):

@@ -23,7 +23,7 @@ def primes(p):
 
 
 def test_every_number_stands_there_once_as_its_two_digits():
-    for p, control in itertools.product(SIZES, ["none", "shuffled", "digits"]):
+    for p, control in itertools.product(SIZES, ["off", "shuffled", "digits"]):
         task = build(p, control=control)
         assert task.facts["n"].tolist() == list(range(p * p))
         assert task.tokens.tolist() == [[n % p, n // p, p] for n in range(p * p)]
@@ -49,7 +49,7 @@ def test_the_logits_of_the_targets_lie_side_by_side():
     assert (len(Residues().primes), Residues().p, Residues().train_fraction) == (29, 113, 0.5)  # as in the preprint
     assert build().correct_if == build(control="digits").correct_if == "all"
     names = ["residues-31", "residues-31-shuffled", "residues-31-digits"]
-    assert [Residues(p=31, control=control).name for control in ("none", "shuffled", "digits")] == names
+    assert [Residues(p=31, control=control).name for control in ("off", "shuffled", "digits")] == names
     task = build(10)
     assert [task.logits_of(f"mod {q}") for q in (2, 3, 5, 7)] == [slice(0, 2), slice(2, 5), slice(5, 10), slice(10, 17)]
     with pytest.raises(KeyError):
@@ -81,7 +81,7 @@ def test_shuffled_labels_are_the_residues_of_other_numbers():
 
 
 def test_configs_of_earlier_versions_name_the_digits_basis():
-    for old, control in [(False, "none"), (True, "digits")]:
+    for old, control in [(False, "off"), (True, "digits")]:
         config = RunConfig(task={"kind": "residues", "p": 7, "basis": old})
         assert config.task == Residues(p=7, control=control)
         assert "basis" not in config.model_dump_json()
@@ -152,7 +152,7 @@ def test_bad_values_are_one_sentence(one_sentence):
         ({"p": 10, "masked": "4"}, ["masked must hold primes below p", "4"]),
         ({"p": 10, "masked": "2,3,5,7"}, ["masked must leave at least one of 2, 3, 5, 7"]),
         ({"p": 10, "masked": "2,x"}, ["masked", "x"]),
-        ({"control": "perhaps"}, ["control must be", "none", "shuffled", "digits", "'perhaps'"]),
+        ({"control": "perhaps"}, ["control must be", "off", "shuffled", "digits", "'perhaps'"]),
         ({"residues": "3"}, ["residues is not a known field", "Residues has", "masked"]),
     ]:
         with one_sentence(*words):

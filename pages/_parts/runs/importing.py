@@ -76,6 +76,7 @@ def _weights(turn: int) -> None:
             format_func=lambda name: name or "the likeliest",
             key="weights-task",
             width=160,
+            help="The operation; every one is tried, and a likelier one is named",
         )
         act = st.selectbox(
             "Activation",
@@ -83,6 +84,7 @@ def _weights(turn: int) -> None:
             format_func=lambda name: name or "recorded or guessed",
             key="weights-act",
             width=200,
+            help="The activation of the MLP; files rarely record it",
         )
         layout = st.selectbox(
             "Layout",
@@ -90,6 +92,7 @@ def _weights(turn: int) -> None:
             format_func=lambda name: name or "recognized",
             key="weights-layout",
             width=200,
+            help="The code that trained it",
         )
         name = st.text_input("Name", key="weights-name", width=200, help="The run's name, by default task-p-imported")
     _add("weights", partial(_imported, files, operation, act, layout, name.strip()) if files else None)

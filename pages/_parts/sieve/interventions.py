@@ -62,6 +62,10 @@ all but these directions. Who **crosses** has evidence on the other side of the 
     )
     with st.spinner("Changing the sum …", show_time=True):
         addition = added(run.name, step, q, seen)
+    if run.config.model.n_layers > 1:
+        write.caption(
+            f"Block {addition.layer} of 0 to {run.config.model.n_layers - 1} makes this sum: its interchange flips the most predictions."
+        )
     swapped = addition.interchange
     change = "steering"
     if swapped is None:
