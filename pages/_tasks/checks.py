@@ -45,7 +45,7 @@ def redirect(run: Run, shows: str, fits: Callable[[Run], bool]) -> NoReturn:
         if others:
             name = next((name for name in OFFERED if name in others), others[-1])
             st.button(
-                f"Open {name}",
+                f"Open {write.escaped(name)}",
                 type="primary",
                 icon=":material/swap_horiz:",
                 key="open_fitting",
@@ -53,5 +53,5 @@ def redirect(run: Run, shows: str, fits: Callable[[Run], bool]) -> NoReturn:
                 args=({RUN: name, STEP: None},),
                 help="Shows this page for a run that fits",
             )
-        links.to(home.file, f"{home.title} of {run.name}", f":material/{home.icon}:")
+        links.to(home.file, home.title, f":material/{home.icon}:")
     st.stop()

@@ -20,6 +20,7 @@ from pages._kit.latex import product
 from pages._parts.sieve import interventions, probes
 from pages._parts.sieve.interventions import percent
 from pages._tasks.primes import depth
+from pages._tasks.primes.depth import measured_depth
 
 ABOUT = r"""
 A number is prime if no smaller prime $q$ divides it, and $q$ divides it if its digits, each times its power of the base,
@@ -32,7 +33,7 @@ other factor depends on all digits. How far does it sieve, and does it sum their
 def digit_sums(name: str, step: int, q: int) -> tuple[analysis.sieve.Plane, analysis.sieve.Heads]:
     run = miii.runs.open(name, miii.Primes)
     model, task, config = run.model(step), run.task(), run.task_config
-    seen = analysis.sieve.moduli_to_test(config, depth.measured_depth(name, step))[1]
+    seen = analysis.sieve.moduli_to_test(config, measured_depth(name, step))[1]
     layer = analysis.sieve.block_of_sum(model, task, config, q, tuple(p for p in seen if p != q))
     fitted, held_out = (analysis.sieve.sum_of_split(model, task, config, side, layer=layer) for side in (True, False))
     metric = analysis.sieve.sensitivity(model, fitted)
@@ -57,7 +58,7 @@ def page(run: Run, task: Primes, step_of: Callable[[Run], int]) -> None:
     write.text(ABOUT)
     name, step = run.name, step_of(run)
     with st.spinner("Judging the held-out integers …", show_time=True):
-        found = depth.measured_depth(name, step)
+        found = measured_depth(name, step)
     depth.depth_of_sieve(run, step, found)
     moduli, seen = analysis.sieve.moduli_to_test(task, found)
     write.header("What does each digit add?", anchor="digits")
