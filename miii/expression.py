@@ -1,129 +1,128 @@
 """Parse and tabulate user-typed formulas in a and b modulo p, without evaluating code."""
 
-import ast
 import math
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
+from miii import grammar
 from miii.errors import InputError
+from miii.grammar import CASES, COMPARE, EXAMPLE, LARGEST_P, LENGTH, MASKED, Choice, Node, Tree
 from miii.numbers import centered
 
 if TYPE_CHECKING:
     import sympy
+    from sympy.printing.latex import LatexPrinter
 
-EXAMPLE: Final = "(a*b + 3*a) % p"
-LENGTH: Final = 200  #: maximum characters; also bounds the number of nodes
-DEPTH: Final = 40  #: maximum nesting of operations
-NUMBER: Final = 10**6  #: the largest literal
-POWER: Final = 1000  #: the largest exponent; nested exponents multiply
-LARGEST_P: Final = 1024  #: the table has p^2 cells; products stay far below 2^63
+__all__ = ["CASES", "EXAMPLE", "LARGEST_P", "LENGTH", "MASKED", "MISSING", "Expression", "in_words", "parse"]
 
-WORD = re.compile(r"\w+|.", re.DOTALL)
-SYMBOLS: Final = frozenset("abp+-*/%() ")
-OPERATORS: Final[dict[type[ast.operator], str]] = {
-    ast.Add: "+",
-    ast.Sub: "-",
-    ast.Mult: "*",
-    ast.Div: "/",
-    ast.Mod: "%",
-    ast.Pow: "**",
-}
-
-
-@dataclass(frozen=True)
-class Node:
-    """A binary operation; each operand is a number, a name or another operation."""
-
-    operator: str
-    left: "Tree"
-    right: "Tree"
-
-
-Tree = Node | int | str
+MISSING: Final = -1  #: the value of a pair that ``where`` leaves out
+LARGEST: Final = 2**62  #: bound on the whole numbers of a condition
 
 
 @dataclass(frozen=True)
 class Expression:
-    """A formula in a, b and p, made by ``parse``; only ``tree`` is evaluated.
+    """A formula in a, b and p, made by ``parse``; only its trees are evaluated.
 
     Arithmetic is modulo p: p itself is 0, ``% p`` changes nothing, and ``/`` multiplies by the inverse. 0**0 is 1.
+    ``where`` is the condition on the pairs that the formula is for, or None.
     """
 
     text: str
     tree: Tree
+    where: Node | None = None
 
-    def table(self, p: int) -> Int[np.ndarray, "p p"]:
-        """Return the value at every pair, in 0 .. p - 1; rows are a, columns are b.
+    def kept(self, p: int) -> Bool[np.ndarray, "p p"]:
+        """Return the pairs that ``where`` keeps: all without it. Divisions are not looked at.
 
         Raises:
-            InputError: p is not in 2 .. 1024, a divisor has no inverse modulo p at some pair, or all values are equal.
+            InputError: p is not in 2 .. 1024, no pair is kept, or the condition has numbers of 2^62 or more.
         """
         if not 2 <= p <= LARGEST_P:
             raise InputError(f"p must be at least 2 and at most {LARGEST_P} (got {p}).")
-        values = np.broadcast_to(_values(self.tree, p), (p, p))
-        if (values == values[0, 0]).all():
+        if self.where is None:
+            return np.ones((p, p), dtype=bool)
+        kept = np.broadcast_to(_holds(self.where, p), (p, p))
+        if not kept.any():
+            raise InputError(f"expression must keep a pair modulo {p}, as {MASKED} does (got {self.text!r}).")
+        return kept
+
+    def table(self, p: int) -> Int[np.ndarray, "p p"]:
+        """Return the value at every pair, in 0 .. p - 1, or ``MISSING`` if left out; rows are a, columns are b.
+
+        Raises:
+            InputError: as ``kept``; a divisor has no inverse modulo p at some pair, or all values are equal.
+        """
+        kept = self.kept(p)
+        values = np.where(kept, _values(self.tree, p, p, kept), MISSING)
+        first = values[kept][0]
+        if (values[kept] == first).all():
             raise InputError(
                 f"expression must depend on a or b modulo {p}, as a + b does (got {self.text!r}, which is "
-                f"{values[0, 0]} for every pair)."
+                f"{first} for every pair)."
             )
         return values
 
     def linear(self, p: int) -> tuple[int, int, int] | None:
         """Return (alpha, beta, gamma) if the formula is the modular sum alpha a + beta b + gamma, else None.
 
-        Formulas are compared by value: a**59 modulo 59 is a, by Fermat. alpha and beta are centered at 0; gamma is in
-        0 .. p - 1.
+        Formulas are compared by value at the pairs that are kept: a**59 modulo 59 is a, by Fermat. alpha and beta are
+        centered at 0; gamma is in 0 .. p - 1. None if no two kept pairs differ by 1 in a alone, or in b alone.
 
         Raises:
             InputError: see ``table``.
         """
         values = self.table(p)
-        gamma = int(values[0, 0])
-        alpha, beta = int(values[1, 0]) - gamma, int(values[0, 1]) - gamma
+        kept, slopes = values != MISSING, []
+        for axis in (0, 1):
+            pairs = np.argwhere(kept & np.roll(kept, -1, axis))
+            if not len(pairs):
+                return None
+            a, b = pairs[0]
+            slopes.append(int(np.roll(values, -1, axis)[a, b] - values[a, b]))
+        alpha, beta = slopes
+        gamma = int(values[a, b] - alpha * a - beta * b) % p
         n = np.arange(p)
-        if not np.array_equal(values, (alpha * n[:, None] + beta * n + gamma) % p):
+        if not ((values == (alpha * n[:, None] + beta * n + gamma) % p) | ~kept).all():
             return None
         return centered(alpha, p), centered(beta, p), gamma
 
-    def sympy(self) -> "sympy.Expr":
-        """Return the unevaluated formula in the integer symbols a, b and p, without ``% p``."""
+    def words(self, p: int) -> str:
+        """Return the typed formula with its modulus, such as "a / b mod 97, where b != 0"."""
+        formula, _, condition = (part.strip(" ") for part in self.text.partition("where"))
+        formula = f"({formula})" if isinstance(self.tree, Choice) else formula
+        return f"{formula} mod {p}" + (f", where {condition}" if condition else "")
+
+    def sympy(self) -> "sympy.Basic":
+        """Return the unevaluated formula in the integer symbols a, b and p, without ``% p`` and ``where``."""
         return _sympy(self.tree)
 
     def latex(self) -> str:
-        r"""Return the typed formula as LaTeX, with one ``\bmod p`` at the end."""
+        r"""Return the typed formula as LaTeX, with one ``\bmod p`` at the end, and its condition."""
         import sympy
 
         formula = self.sympy()
-        inner = sympy.latex(formula, order="none")
-        return rf"\left({inner}\right) \bmod p" if isinstance(formula, sympy.Add) else rf"{inner} \bmod p"
+        inner = _latex(formula)
+        text = rf"\left({inner}\right) \bmod p" if isinstance(formula, sympy.Add) else rf"{inner} \bmod p"
+        return text if self.where is None else rf"{text} \quad \text{{where}}\ {_latex(_sympy(self.where, True))}"
 
 
 def parse(text: str) -> Expression:
     """Parse a formula in a, b, p, integers, + - * / ** % and parentheses, such as ``(a*b + 3*a) % p``.
 
+    ``where CONDITION`` at the end leaves out the other pairs, and ``X if CONDITION else Y`` chooses. A condition
+    compares whole numbers by == != < <= > >=, joined by and, or and not: there, a and b are 0 .. p - 1, p is itself,
+    and the right operand of ``%`` is p or an integer. In a formula it is p. An exponent is an integer or p minus one.
+
     Uses Python's parser and evaluates nothing. Other names and characters are rejected before parsing, other
-    operations after it. The right operand is p for ``%`` and an integer for ``**``. SymPy's ``sympify`` and
-    ``parse_expr`` evaluate Python, so they are not used.
+    operations after it. SymPy's ``sympify`` and ``parse_expr`` evaluate Python, so they are not used.
 
     Raises:
         InputError: the formula is invalid, too long or nested too deeply, or a number is too large.
     """
-    if len(text) > LENGTH:
-        raise InputError(f"expression must have at most {LENGTH} characters (got {len(text)}).")
-    for word in WORD.findall(text):
-        if word not in SYMBOLS and not (word.isascii() and word.isdigit()):
-            raise _not_made_of(word)
-    formula = text.strip(" ")
-    try:
-        body = ast.parse(formula, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise InputError(f"expression must be a formula such as {EXAMPLE} (got {text!r}).") from None
-    return Expression(text, _tree(body, formula, 0, 1))
+    return Expression(text, *grammar.parse(text))
 
 
 def in_words(alpha: int, beta: int, gamma: int = 0) -> str:
@@ -134,106 +133,147 @@ def in_words(alpha: int, beta: int, gamma: int = 0) -> str:
     return first + "".join(f" {'-' if m < 0 else '+'} {word}" for m, word in signed[1:])
 
 
-def _not_made_of(found: str) -> InputError:
-    return InputError(
-        "expression must be made of a, b, p, whole numbers, + - * / ** % and parentheses, with a * between factors "
-        f"(got {found!r})."
-    )
+def _values(tree: Tree, p: int, modulus: int | None, where: Bool[np.ndarray, "_ _"]) -> Int[np.ndarray, "_ _"]:
+    """Return the values with rows a and columns b; an axis has size 1 if its operand is absent.
 
-
-def _tree(node: ast.expr, text: str, depth: int, power: int) -> Tree:
-    """Convert an ``ast`` node; ``power`` is the product of the enclosing exponents."""
-    if depth > DEPTH:
-        raise InputError(f"expression must have at most {DEPTH} operations inside one another (got {text!r}).")
-    match node:
-        case ast.Name(id="a" | "b" | "p" as name):
-            return name
-        case ast.Constant(value=int() as value) if type(value) is int:
-            if value > NUMBER:
-                raise InputError(f"expression must have numbers of at most {NUMBER} (got {value}).")
-            return value
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return _tree(operand, text, depth + 1, power)
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            inner = _tree(operand, text, depth + 1, power)
-            return -inner if isinstance(inner, int) else Node("*", -1, inner)
-        case ast.BinOp(left=left, op=ast.Pow(), right=right):
-            exponent = right.value if isinstance(right, ast.Constant) else None
-            if type(exponent) is not int or exponent * power > POWER:
-                raise InputError(
-                    f"expression must have whole numbers from 0 to {POWER} as exponents, those of a power of a power "
-                    f"multiplied (got {ast.get_source_segment(text, node)!r})."
-                )
-            return Node("**", _tree(left, text, depth + 1, max(1, exponent * power)), exponent)
-        case ast.BinOp(left=left, op=ast.Mod(), right=right):
-            if not (isinstance(right, ast.Name) and right.id == "p"):
-                raise InputError(f"expression must have p alone behind % (got {ast.get_source_segment(text, node)!r}).")
-            return Node("%", _tree(left, text, depth + 1, power), "p")
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
-            parts = (_tree(part, text, depth + 1, power) for part in (left, right))
-            return Node(OPERATORS[type(op)], *parts)
-    raise _not_made_of(ast.get_source_segment(text, node) or text)
-
-
-def _values(tree: Tree, p: int) -> Int[np.ndarray, "rows columns"]:
-    """Return the values modulo p, with rows a and columns b; an axis has size 1 if its operand is absent."""
-    if isinstance(tree, int):
-        return np.array([[tree % p]])
-    if isinstance(tree, str):
+    Args:
+        modulus: reduces every value; p in a formula. None computes with whole numbers, in a condition.
+        where: the pairs whose value is needed; division is checked at these.
+    """
+    if isinstance(tree, int | str):
         n = np.arange(p)
-        return {"a": n[:, None], "b": n[None, :], "p": np.array([[0]])}[tree]
-    left = _values(tree.left, p)
+        found = (
+            {"a": n[:, None], "b": n[None, :], "p": np.array([[p]])}[tree]
+            if isinstance(tree, str)
+            else np.array([[tree]])
+        )
+        return found if modulus is None else found % modulus
+    if isinstance(tree, Choice):
+        holds = _holds(tree.condition, p)
+        yes, no = (_values(part, p, modulus, where & at) for part, at in ((tree.yes, holds), (tree.no, ~holds)))
+        return np.where(holds, yes, no)
     if tree.operator == "%":
-        return left
+        own = p if tree.right == "p" else tree.right
+        assert isinstance(own, int)
+        found = _values(tree.left, p, own, where)
+        return found if modulus is None else found % modulus
+    left = _values(tree.left, p, modulus, where)
     if tree.operator == "**":
-        exponent = tree.right
-        assert isinstance(exponent, int)
-        return _looked_up(lambda n: pow(n, exponent, p), p)[left]
-    right = _values(tree.right, p)
+        return _power(left, _exponent(tree.right, p), modulus)
+    right = _values(tree.right, p, modulus, where)
     if tree.operator == "/":
-        _check_divisor(right, p)
-        right = _looked_up(lambda n: pow(n, -1, p) if math.gcd(n, p) == 1 else 0, p)[right]
+        assert modulus is not None
+        _check_divisor(right, p, where)
+        right = np.array([pow(n, -1, p) if math.gcd(n, p) == 1 else 0 for n in range(p)])[right]
+    if modulus is None:
+        _check_size(_largest(left) * _largest(right) if tree.operator == "*" else _largest(left) + _largest(right))
     match tree.operator:
         case "+":
-            return (left + right) % p
+            found = left + right
         case "-":
-            return (left - right) % p
-    return left * right % p
+            found = left - right
+        case _:
+            found = left * right
+    return found if modulus is None else found % modulus
 
 
-def _looked_up(function: Callable[[int], int], p: int) -> Int[np.ndarray, " p"]:
-    """Return a function's values at 0 .. p - 1."""
-    return np.array([function(n) for n in range(p)])
+def _power(base: Int[np.ndarray, "_ _"], exponent: int, modulus: int | None) -> Int[np.ndarray, "_ _"]:
+    if modulus is not None:
+        return np.array([pow(n, exponent, modulus) for n in range(modulus)])[base]
+    _check_size(_largest(base) ** exponent)
+    return base**exponent
 
 
-def _check_divisor(divisor: Int[np.ndarray, "rows columns"], p: int) -> None:
-    none = np.gcd(divisor, p) != 1
-    if none.any():
-        a, b = (int(at) for at in np.argwhere(np.broadcast_to(none, (p, p)))[0])
-        works = next((n for n in range(2, p) if math.gcd(n, p) == 1), 1)
+def _exponent(tree: Tree, p: int) -> int:
+    if isinstance(tree, int):
+        return tree
+    assert isinstance(tree, Node)
+    assert isinstance(tree.right, int)
+    if tree.right > p:
+        raise InputError(f"expression must have exponents of at least 0 (got p - {tree.right} at p = {p}).")
+    return p - tree.right
+
+
+def _holds(condition: Tree, p: int) -> Bool[np.ndarray, "_ _"]:
+    """Return where a condition holds, in the shape of ``_values``."""
+    assert isinstance(condition, Node)
+    if condition.operator in ("and", "or"):
+        left, right = _holds(condition.left, p), _holds(condition.right, p)
+        return left & right if condition.operator == "and" else left | right
+    everywhere = np.ones((1, 1), dtype=bool)
+    left, right = (_values(side, p, None, everywhere) for side in (condition.left, condition.right))
+    return COMPARE[condition.operator](left, right)
+
+
+def _largest(values: Int[np.ndarray, "_ _"]) -> int:
+    return int(np.abs(values).max())
+
+
+def _check_size(size: int) -> None:
+    if size > LARGEST:
         raise InputError(
-            f"expression must divide by what has an inverse modulo {p} at every pair, such as {works} "
+            "expression must have whole numbers below 2**62 in a condition, which % p ensures, as in a**9 % p == 1 "
+            f"(got one of {math.log10(size):.0f} digits)."
+        )
+
+
+def _check_divisor(divisor: Int[np.ndarray, "_ _"], p: int, where: Bool[np.ndarray, "_ _"]) -> None:
+    none = np.broadcast_to((np.gcd(divisor, p) != 1) & where, (p, p))
+    if none.any():
+        a, b = (int(at) for at in np.argwhere(none)[0])
+        units = [n for n in range(2, p) if math.gcd(n, p) == 1]
+        prime = len(units) == p - 2
+        way = (
+            f"which a condition ensures, as in {MASKED}" if prime else f"such as {(units or [1])[0]}, or have a prime p"
+        )
+        raise InputError(
+            f"expression must divide by what has an inverse modulo {p} at every pair, {way} "
             f"(got the divisor {np.broadcast_to(divisor, (p, p))[a, b]} at a = {a}, b = {b})."
         )
 
 
-def _sympy(tree: Tree) -> "sympy.Expr":
+def _sympy(tree: Tree, condition: bool = False) -> "sympy.Basic":
+    """Return the tree unevaluated; ``% p`` stays in a condition alone."""
     import sympy  # takes half a second to import
 
     if isinstance(tree, int):
         return sympy.Integer(tree)
     if isinstance(tree, str):
         return sympy.Symbol(tree, integer=True)
-    left = _sympy(tree.left)
-    if tree.operator == "%":
+    if isinstance(tree, Choice):
+        cases = (_sympy(tree.yes), _sympy(tree.condition, True)), (_sympy(tree.no), sympy.true)
+        return sympy.Piecewise(*cases, evaluate=False)
+    left, word = _sympy(tree.left, condition), tree.operator
+    if word == "%" and not condition:
         return left
-    right = _sympy(tree.right)
-    match tree.operator:
+    right = _sympy(tree.right, condition)
+    match word:
+        case "and" | "or":
+            return (sympy.And if word == "and" else sympy.Or)(left, right)
         case "+" | "-":
-            added = right if tree.operator == "+" else sympy.Mul(-1, right, evaluate=False)
+            added = right if word == "+" else sympy.Mul(-1, right, evaluate=False)
             return sympy.Add(*(left.args if left.is_Add else (left,)), added, evaluate=False)
         case "/":
             return sympy.Mul(left, sympy.Pow(right, -1, evaluate=False), evaluate=False)
         case "**":
             return sympy.Pow(left, right, evaluate=False)
-    return sympy.Mul(left, right, evaluate=False)
+        case "%":
+            return sympy.Mod(left, right, evaluate=False)
+        case "*":
+            return sympy.Mul(left, right, evaluate=False)
+    return sympy.Rel(left, right, word, evaluate=False)
+
+
+def _latex(formula: "sympy.Basic") -> str:
+    from sympy.printing.latex import LatexPrinter
+
+    printer = type("Printer", (LatexPrinter,), {"_print_Piecewise": _print_cases})
+    return str(printer({"order": "none"}).doprint(formula))
+
+
+def _print_cases(printer: "LatexPrinter", cases: "sympy.Piecewise", exp: str | None = None) -> str:
+    """Return cases in parentheses; SymPy's printer fails at a power of them."""
+    from sympy.printing.latex import LatexPrinter
+
+    text = rf"\left({LatexPrinter._print_Piecewise(printer, cases)}\right)"
+    return text if exp is None else f"{text}^{{{exp}}}"

@@ -168,7 +168,9 @@ site = st.selectbox(
     width=260,
     help="Any activation is a function of both operands; all of its components are taken together",
 )
-if analysis.grid.MIN_P <= p <= LIMIT:
+if len(run.task().labels) < p * p:
+    write.caption(f"The products of waves need all {p * p:,} pairs, and this task leaves out some.")
+elif analysis.grid.MIN_P <= p <= LIMIT:
     single = products(name, step, site).single()
     strongest = [int(k) + 1 for k in single.argsort(descending=True)[:5]]
     told = ", ".join(f"{k} ({single[k - 1]:.1%})" for k in strongest) if single.any() else "none, it does not vary"

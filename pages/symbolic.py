@@ -23,7 +23,8 @@ jobs = registry()
 
 def values(expression: str, p: int) -> Chart:
     task = miii.ModularAddition(operation="expr", expression=expression, p=p).build()
-    return plots.heatmap(task.labels.view(p, p), title="The value at every pair", row="a", column="b", value="c")
+    labels = miii.tasks.modular.grid_of(task, task.labels.double(), p, float("nan"))
+    return plots.heatmap(labels, title="The value at every pair", row="a", column="b", value="c")
 
 
 @shared
@@ -189,7 +190,7 @@ with right:
         on_click=control.start,
         args=(config,),
         disabled=live,
-        help=f"A network on {task.n_train:,} of the {p * p:,} pairs by the recipe fast; it is kept as a run like any other",
+        help=f"A network on {task.n_train:,} of the {task.n_pairs:,} pairs by the recipe fast; it is kept as a run like any other",
     )
     control.messages()
     if live and name is not None:
@@ -209,6 +210,9 @@ if done is None and total is None:
     st.stop()
 if p < analysis.grid.MIN_P:
     write.info(f"p must be at least {analysis.grid.MIN_P} to tell frequencies apart (got {p}).")
+    st.stop()
+if task.n_pairs < p * p:
+    write.info(f"What follows needs all pairs of numbers; {p * p - task.n_pairs:,} of {p * p:,} are left out.")
     st.stop()
 columns: dict[str, list[str]] = {"measure": MEASURES}
 with st.spinner("Taking the networks apart …", show_time=True):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import miii
-from miii import expression
-from miii.expression import EXAMPLE, in_words, parse
+from miii import grammar
+from miii.expression import CASES, EXAMPLE, MISSING, in_words, parse
 
 GOOD = {
     "a + b": lambda a, b, p: a + b,
@@ -24,6 +24,14 @@ GOOD = {
     "(a + b)**1000": lambda a, b, p: pow(a + b, 1000, p),
     "((a**10)**10)**10": lambda a, b, p: pow(a, 1000, p),
     "  a+ b ": lambda a, b, p: a + b,
+    "b**(p-2) + a": lambda a, b, p: pow(b, p - 2, p) + a,
+    "a if a < b <= a + 3 or not (b % 2 and a != 1) else a*b": lambda a, b, p: (
+        a if a < b <= a + 3 or not (b % 2 and a != 1) else a * b
+    ),
+    "(b if a + b >= p else 2) + (a - b) % p": lambda a, b, p: (b if a + b >= p else 2) + a - b,
+    "a if (a - b) % p % 3 == 1 else b if a**(p-2) % p == 1 else 2": lambda a, b, p: (
+        a if (a - b) % p % 3 == 1 else b if pow(a, p - 2, p) == 1 else 2
+    ),
 }
 
 
@@ -51,9 +59,57 @@ def test_division_is_by_the_inverse():
                 assert values[a, b] * (a * a + 1) * 2 % p == (a + 3 * b) % p
 
 
+def test_where_leaves_pairs_out():
+    for text, kept, value in [
+        ("a / b where b != 0", lambda a, b: b != 0, lambda a, b: a * pow(b, 5, 7)),
+        ("1/b + a where b", lambda a, b: b != 0, lambda a, b: pow(b, 5, 7) + a),
+        ("a/b if b % 2 else a - b", lambda a, b: True, lambda a, b: a * pow(b, 5, 7) if b % 2 else a - b),
+        ("a/b if b % 2 else b/a where a > 0 and a != b", lambda a, b: a not in (0, b), None),
+        ("a + 2*b where a + b < p", lambda a, b: a + b < 7, lambda a, b: a + 2 * b),
+    ]:
+        found, values = parse(text), parse(text).table(7)
+        for a, b in itertools.product(range(7), repeat=2):
+            assert found.kept(7)[a, b] == (values[a, b] != MISSING) == kept(a, b)
+            if kept(a, b):
+                times = pow(b if b % 2 else a, 5, 7) * (a if b % 2 else b)
+                assert values[a, b] == (value(a, b) if value else times) % 7
+
+
+def test_a_sum_is_recognised_where_it_is_defined():
+    for text, found in [
+        ("3*a - b where b != 0", (3, -1, 0)),
+        ("a + b + 2 where a != b", (1, 1, 2)),
+        ("a/b where b != 0", None),
+        ("a + b where a == 3", None),  # no two pairs tell alpha
+        ("a + b if a != 2 else 5 where a != 2", (1, 1, 0)),
+    ]:
+        assert parse(text).linear(7) == found
+
+
+def test_a_mask_that_is_none_is_one_sentence(one_sentence):
+    for text, words in [
+        ("a where b where a", ["where at most once", "a / b where b != 0"]),
+        ("where b != 0", ["a formula such as", "a / b if b % 2"]),
+        ("a + b where a > p", ["keep a pair modulo 7"]),
+        ("a + b where a == 1 and b == 2", ["depend on a or b"]),
+        ("a + b where a / b == 1", ["no / in a condition", "'a / b'"]),
+        ("a + b where a % b == 1", ["p or a whole number from 1 to 1024 behind %", "'a % b'"]),
+        ("a + b where a % 0 == 1", ["from 1 to 1024 behind %"]),
+        ("a + b where a**99 == 1", ["below 2**62", "% p", "77 digits"]),
+        ("a + (b == 1)", ["conditions only after if or where", "'b == 1'"]),
+        ("a**(p - 9) + b", ["exponents of at least 0", "p - 9 at p = 7"]),
+        ("a + b where a is b", ["made of a, b, p", "'is'"]),
+    ]:
+        with one_sentence("expression must ", *words):
+            parse(text).table(7)
+
+
 def test_a_divisor_without_an_inverse_is_one_sentence(one_sentence):
     for text, p, words in [
-        ("a / b", 59, ["inverse modulo 59", "such as 2 ", "divisor 0 at a = 0, b = 0"]),
+        ("a / b", 59, ["inverse modulo 59", "as in a / b where b != 0", "divisor 0 at a = 0, b = 0"]),
+        ("a / b where b != 0", 12, ["such as 5, or have a prime p", "divisor 2 at a = 0, b = 2"]),
+        ("a / b where a != 0", 7, ["divisor 0 at a = 1, b = 0"]),
+        ("a / b if b % 2 else b / a", 7, ["divisor 0 at a = 0, b = 0"]),
         ("b / (a - 5)", 59, ["divisor 0 at a = 5, b = 0"]),
         ("a / p", 59, ["divisor 0"]),
         ("a / 6", 9, ["inverse modulo 9", "divisor 6"]),
@@ -119,7 +175,7 @@ def test_sympy_s_formula_is_the_same_and_not_evaluated():
         formula, p = parse(text).sympy(), 59
         assert {str(symbol) for symbol in formula.free_symbols} <= {"a", "b", "p"}
         assert "\n" not in parse(text).latex()
-        if "/" in text or "1000" in text or "**10)" in text:
+        if any(word in text for word in ("/", "1000", "**10)", "if", "p-2")):
             continue
         values = parse(text).table(p)
         at = {str(symbol): symbol for symbol in formula.free_symbols}
@@ -134,6 +190,12 @@ def test_latex_is_what_was_typed():
         ("a - b/2", r"\left(a - \frac{b}{2}\right) \bmod p"),
         ("(a - b)*(a + b)", r"\left(a - b\right) \left(a + b\right) \bmod p"),
         ("-a**2", r"- a^{2} \bmod p"),
+        ("a / b where not b == 0", r"\frac{a}{b} \bmod p \quad \text{where}\ b \neq 0"),
+        (
+            CASES,
+            r"\left(\begin{cases} \frac{a}{b} & \text{for}\: b \bmod 2 \neq 0 \\a - b & \text{otherwise} "
+            r"\end{cases}\right) \bmod p",
+        ),
     ]:
         assert parse(text).latex() == latex
 
@@ -151,7 +213,7 @@ HOSTILE = [
     *("__import__('os').system('true')", "().__class__.__base__.__subclasses__()", "a.__class__", "a.real"),
     *("(lambda: a)()", "lambda a: a", "print(a)", "exit()", "a(b)", "(a)(b)", "2(a)", "2a", "ab"),
     *("[a for a in b]", "{a for a in b}", "{a: b}", "[a][0]", "a[0]", "(a, b)", "*a", "(x := a)", "(a := 1)"),
-    *("a = b", "a; b", "a if b else p", "a and b", "not a", "a < b", "a == b", "~a", "a @ b", "a // b"),
+    *("a = b", "a; b", "a if b", "a and b", "not a", "a < b", "a == b", "~a", "a @ b", "a // b"),
     *("a << b", "a | b", "a ^ b", "await a", "yield a", "'a'", "f'{a}'", "b'a'", '"""a"""', "...", "True"),
     *("None + a", "nan", "inf", "1e999", "1.5*a", "1j*a", "0b11*a", "0x1f*a", "1_0*a", "007*a", "9**9**9**9"),
     *("a**9**9", "((a**999)**999)**999", "a**1001", "a**-1", "a**b", "a**p", "a**(1 + 1)", "a % 3", "a % b"),
@@ -201,6 +263,7 @@ def test_nothing_is_ever_run(monkeypatch):
 
 
 PARTS = ["a", "b", "p", "0", "1", "2", "59", "999", "1000000", *"+-*/%()", "**", " ", "% p", "**2", "(a + b)", "-("]
+PARTS += [" where ", " if ", " else ", " and ", " not ", "=", "<", "!", " if a < b else "]
 ODD = [*"xeEjJ_.,;:=<>!@#$^&|~`'\"\\[]{}", "\n", "\x00", "lambda ", "__", "if ", "é", "²", "٣", "ａ", "𝟚", "\ud800"]
 
 
@@ -223,6 +286,7 @@ def grown(draw: random.Random, depth: int = 0) -> str:
             f"({left})**{draw.randrange(1100)}",
             f"-{left}",
             f"({left}) % p",
+            f"({left} if {right} % {draw.randrange(1, 9)} {draw.choice(['<', '==', '!=', '>='])} a else b)",
         ]
     )
 
@@ -237,6 +301,7 @@ def test_garbage_is_a_formula_or_one_sentence():
                 found = parse(text)
                 formulas += 1
                 assert found.table(59).shape == (59, 59)
+                assert formulas % 10 or "bmod p" in found.latex()
                 assert found.linear(59) is None or len(found.linear(59)) == 3
             except miii.InputError as error:
                 said.append(str(error))
@@ -246,8 +311,8 @@ def test_garbage_is_a_formula_or_one_sentence():
 
 
 def test_the_deepest_formula_can_still_be_shown():
-    deep = "(b-" * expression.DEPTH + "a" + ")" * expression.DEPTH
-    with pytest.raises(miii.InputError, match=f"at most {expression.DEPTH} operations"):
+    deep = "(b-" * grammar.DEPTH + "a" + ")" * grammar.DEPTH
+    with pytest.raises(miii.InputError, match=f"at most {grammar.DEPTH} operations"):
         parse(f"b-{deep}")
-    assert parse(deep).latex().count("b -") == expression.DEPTH
+    assert parse(deep).latex().count("b -") == grammar.DEPTH
     assert parse(deep).linear(59) == (1, 0, 0)

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, get_args
 
-import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from miii.errors import InputError
-from miii.expression import parse
+from miii.expression import MISSING
 from miii.model.transformer import Transformer, answer
 from miii.tasks import ModularAddition, Operation
+from miii.tasks.modular import grid_of
 
 LIKELY: Final = 0.95  #: accuracy over all pairs below which a claim is doubtful
 CONTROLS: Final = ("shuffled", "relabeled")  #: tried only if claimed
-#: Formulas beyond miii's operations. The inverse of b is b**(p - 2), for prime p; pairs with b = 0 answer 0.
+#: Formulas beyond miii's operations.
 FORMULAS: Final = (
-    "b - a", "a / b", "b / a", "a**2 + b**2", "a**2 + a*b + b**2 + a", "a**3 + a*b", "a**3 + a*b**2 + b",
+    "b - a", "b / a", "a**2 + b**2", "a**2 + a*b + b**2 + a", "a**3 + a*b", "a**3 + a*b**2 + b",
 )  # fmt: skip
 
 
@@ -30,7 +30,7 @@ class Reading:
     Attributes:
         name: the operation or formula, such as "a + b".
         claim: the options that claim it: ``{"operation": "add"}``; empty if there are none.
-        accuracy: share of all p^2 pairs.
+        accuracy: share of the pairs that it has an answer for, such as those with b != 0.
     """
 
     name: str
@@ -83,51 +83,50 @@ def formulas(p: int) -> dict[str, dict[str, str]]:
     """Return the options that claim each reading, by its name."""
     found = {}
     for operation in get_args(Operation):
-        if operation not in (*CONTROLS, "expr"):
+        if operation not in (*CONTROLS, "expr") and (operation != "div" or _prime(p)):
             found[_named(operation)] = {"operation": operation}
     for text in FORMULAS:
-        powered = text.replace("/ b", f"* b**{p - 2}").replace("/ a", f"* a**{p - 2}")
-        if powered == text or (_prime(p) and p - 2 <= 1000):
-            found.setdefault(text, {"operation": "expr", "expression": powered})
+        if "/ a" not in text or _prime(p):
+            masked = f"{text} where a != 0" if "/ a" in text else text
+            found.setdefault(text, {"operation": "expr", "expression": masked})
     return found
 
 
 @lru_cache(maxsize=4)
 def tables(p: int) -> Mapping[str, Int[Tensor, " pairs"]]:
-    """Return the answers to all pairs, in the order a * p + b, by reading."""
+    """Return the answers to all pairs, in the order a * p + b, by reading; ``MISSING`` where it has none."""
     found = {}
     for name, claim in formulas(p).items():
         try:
-            if claim["operation"] == "expr":
-                found[name] = torch.from_numpy(parse(claim["expression"]).table(p).copy()).flatten()
-            else:
-                task = ModularAddition(operation=claim["operation"], p=p, train_fraction=None)  # type: ignore[arg-type]
-                found[name] = task.build().labels
+            found[name] = _table(ModularAddition(**{"p": p, "train_fraction": None, **claim}))
         except InputError:  # not defined, or constant, for this p
             continue
     return found
 
 
 def measure(model: Transformer, task: ModularAddition, claimed: bool = True) -> Fitness:
-    """Return the accuracy over all p^2 pairs under the claimed task and every other reading.
+    """Return the accuracy over all pairs under the claimed task and every other reading.
 
     Args:
         claimed: False if the task's operation was not chosen by anyone.
     """
-    built = task.build()
-    predicted = answer(model, built.tokens)
+    every = ModularAddition(p=task.p, equals=task.equals, separate=task.separate, train_fraction=None)
+    predicted = answer(model, every.build().tokens)
     options = formulas(task.p)
-    found = [
-        Reading(name, options[name], (predicted == labels).double().mean().item())
-        for name, labels in tables(task.p).items()
-    ]
+    found = [Reading(name, options[name], best_of(predicted, [labels])[1]) for name, labels in tables(task.p).items()]
     found.sort(key=lambda reading: -reading.accuracy)
     if not claimed:
         return Fitness(found[0], tuple(found))
     own: dict[str, Any] = {"operation": task.operation}
     own |= {} if task.expression is None else {"expression": task.expression}
     name = task.expression or _named(task.operation)
-    return Fitness(Reading(name, own, (predicted == built.labels).double().mean().item()), tuple(found))
+    return Fitness(Reading(name, own, best_of(predicted, [_table(task)])[1]), tuple(found))
+
+
+def _table(task: ModularAddition) -> Int[Tensor, " pairs"]:
+    """Return the answers to all pairs, in the order a * p + b."""
+    built = task.build()
+    return grid_of(built, built.labels, task.p).flatten()
 
 
 def _named(operation: str) -> str:
@@ -141,7 +140,7 @@ def _prime(p: int) -> bool:
 
 
 def best_of(predicted: Int[Tensor, " pairs"], labels: Sequence[Int[Tensor, " pairs"]]) -> tuple[int, float]:
-    """Return the index of the best of several tables of answers, and its accuracy."""
-    shares = [(predicted == each).double().mean().item() for each in labels]
+    """Return the index of the best of several tables of answers, and its accuracy where they are not ``MISSING``."""
+    shares = [(predicted == each)[each != MISSING].double().mean().item() for each in labels]
     index = max(range(len(shares)), key=shares.__getitem__)
     return index, shares[index]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from miii.errors import InputError
-from miii.expression import LARGEST_P
+from miii.expression import LARGEST_P, MISSING
 from miii.foreign import dense
 from miii.foreign.candidate import Candidate, as_float, listed, listed_shapes, times
 from miii.foreign.claim import LIKELY, best_of, tables
@@ -242,8 +242,9 @@ def _score(candidate: Candidate) -> _Score:
     logits = fast.answer_logits(candidate.model(), fast.plan(torch.stack(prompt, 1))).double()
     labels = [each[rows] for each in tables(p).values()]
     index, accuracy = best_of(logits.argmax(1), labels)
-    loss = torch.nn.functional.cross_entropy(logits, labels[index]).item()
-    right = labels[index][:, None]
+    known = labels[index] != MISSING
+    logits, right = logits[known], labels[index][known][:, None]
+    loss = torch.nn.functional.cross_entropy(logits, right[:, 0]).item()
     margin = logits.gather(1, right)[:, 0] - logits.scatter(1, right, -torch.inf).amax(1)
     spread = margin.quantile(0.01).item() / max(logits.std().item(), 1e-30)
     finite = all(math.isfinite(value) for value in (loss, spread))

@@ -36,7 +36,7 @@ def heatmap(
         diverging: center the colors on 0, for signed values.
     """
     values = matrix.double().numpy()
-    low, high = domain or (float(matrix.min()), float(matrix.max()))
+    low, high = domain or (float(np.nanmin(values)), float(np.nanmax(values)))
     if diverging:
         low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
     colors = BLUE_ORANGE if diverging else VIRIDIS

@@ -17,6 +17,7 @@ def _colors(digits: str) -> list[str]:
 TRAIN, TEST = "#0f83c4", "#d3691f"
 MAIN, ACCENT, MUTED = "#0f83c4", "#d3691f", "#87919b"
 WRONG = "#c2477f"
+GAP = "#d5d9dd"  #: for cells without a value
 #: for up to eight names
 CATEGORY: Final = ["#0f83c4", "#d3691f", "#c2477f", "#0a9b77", "#8b7a00", "#7a6ad8", "#87919b", "#b04a3a"]
 SEQUENTIAL: Final = "viridis"  #: for magnitudes

@@ -10,8 +10,22 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from miii.plots.heatmap import categories, panels
-from miii.plots.style import CATEGORY, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, TEST, TRAIN, WRONG, Chart, top_legend
+from miii.plots.style import (
+    CATEGORY,
+    FLUID,
+    GAP,
+    HEIGHT,
+    MAIN,
+    MUTED,
+    SEQUENTIAL,
+    TEST,
+    TRAIN,
+    WRONG,
+    Chart,
+    top_legend,
+)
 from miii.tasks import Task
+from miii.tasks.modular import grid_of
 from miii.tasks.primes import SIEVED
 
 SPLITS = {"train": TRAIN, "test": TEST}
@@ -143,9 +157,7 @@ def weight_norm(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
 def split(task: Task, p: int, size: int = 340) -> alt.LayerChart:
     """Draw the p x p table of all pairs, with the training pairs marked. Source: Nanda et al. 2023, figure 2."""
     return categories(
-        task.train_mask.int().view(p, p),
-        ["test", "train"],
-        [MUTED, TRAIN],
+        *_with_gaps(task, task.train_mask.int(), p, ["test", "train"], [MUTED, TRAIN]),
         title="Every pair (a, b)",
         row="a",
         column="b",
@@ -158,9 +170,7 @@ def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, size: int = 
     """Draw the p x p grid of correct and wrong answers, by split if it is known."""
     codes, labels, colors = _answers(correct, task)
     return categories(
-        codes.view(p, p),
-        labels,
-        colors,
+        *_with_gaps(task, codes, p, labels, colors),
         title="Right and wrong answers",
         row="a",
         column="b",
@@ -176,13 +186,19 @@ def answers_over_training(correct: Mapping[int, Bool[Tensor, " examples"]], task
         correct: the correct pairs, by step of the snapshot.
     """
     drawn = {step: _answers(right, task) for step, right in correct.items()}
-    _, labels, colors = next(iter(drawn.values()))
-    named = {
-        f"step {step}: {right.double().mean().item():.0%} right": drawn[step][0].view(p, p)
-        for step, right in correct.items()
-    }
+    gaps = {step: _with_gaps(task, codes, p, *legend) for step, (codes, *legend) in drawn.items()}
+    _, labels, colors = next(iter(gaps.values()))
+    named = {f"step {step}: {right.double().mean().item():.0%} right": gaps[step][0] for step, right in correct.items()}
     title = "Right and wrong answers, as it learns"
     return panels(named, labels, colors, title=title, row="a", column="b")
+
+
+def _with_gaps(
+    task: Task, codes: Int[Tensor, " examples"], p: int, labels: list[str], colors: list[str]
+) -> tuple[Int[Tensor, "p p"], list[str], list[str]]:
+    """Return the table of codes, labels and colors, with one more for the pairs that the task leaves out."""
+    table = grid_of(task, codes, p, len(labels))
+    return (table, labels, colors) if len(codes) == p * p else (table, [*labels, "left out"], [*colors, GAP])
 
 
 def _answers(correct: Bool[Tensor, " examples"], task: Task) -> tuple[Int[Tensor, " examples"], list[str], list[str]]:

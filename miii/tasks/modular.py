@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from miii.errors import InputError
-from miii.expression import EXAMPLE, parse
+from miii.expression import EXAMPLE, MASKED, MISSING, parse
+from miii.numbers import primes_below
 from miii.tasks.task import Sizes, Task, TaskConfig
 
 #: Formulas of the answer c by operation; expr has its own expression.
@@ -18,16 +20,19 @@ SUMS = {
     "add": "a + b mod {p}",
     "sub": "a − b mod {p}",
     "mul": "a · b mod {p}",
+    "div": "a / b mod {p}, where b ≠ 0",
     "quadratic": "a² + ab + b² mod {p}",
     "shuffled": "a + b mod {p}, answers in random order",
     "relabeled": "a + b mod {p}, numbers renamed",
 }
 
-Operation = Literal["add", "sub", "mul", "quadratic", "shuffled", "relabeled", "expr"]
+Operation = Literal["add", "sub", "mul", "div", "quadratic", "shuffled", "relabeled", "expr"]
 
 
 class ModularAddition(TaskConfig):
     """All p^2 pairs as the tokens ``a b =``, or ``a b`` without ``equals``; the answer is predicted at the last.
+
+    ``div`` leaves out b = 0 and needs a prime p; an expression may leave out pairs by ``where``.
 
     Two operations are controls: ``shuffled`` permutes addition's labels, so there is nothing to learn; ``relabeled``
     permutes addition's tokens, which hides it from analyses of token order. ``expr`` computes ``expression``; see
@@ -36,15 +41,15 @@ class ModularAddition(TaskConfig):
     ``train_fraction`` is None if the split is unknown, as for imported weights. Such a task cannot be trained.
 
     Raises:
-        InputError: ``p`` below 2, ``train_fraction`` outside (0, 1), an empty split, or an expression that is missing,
-            unused or invalid. ``build`` raises if it is constant or undefined at some pair.
+        InputError: ``p`` below 2, or not prime for ``div``; ``train_fraction`` outside (0, 1), an empty split, or an
+            expression that is missing, unused or invalid. ``build`` raises if it is constant or undefined at a pair.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), section 3; the operations are Power et al.'s (arXiv 2201.02177).
     """
 
     summary = (
-        "add, sub, mul, quadratic: modular arithmetic; shuffled and relabeled are its controls; expr is a formula of "
-        "your own."
+        "add, sub, mul, div, quadratic: modular arithmetic; shuffled and relabeled are its controls; expr is a formula "
+        "of your own."
     )
     examples = "test pairs"
     recipes: ClassVar = {
@@ -62,23 +67,16 @@ class ModularAddition(TaskConfig):
     }
 
     kind: Literal["modular"] = "modular"
-    operation: Operation = Field("add", description="formula of c: a + b, a - b, a * b, a^2 + ab + b^2, or a control")
+    operation: Operation = Field("add", description="formula of c: a + b, a - b, a * b, a / b, ..., or a control")
     p: int = Field(113, ge=2, le=1024, description="the modulus; operands and answers are 0 .. p - 1")
-    train_fraction: float | None = Field(0.3, gt=0, lt=1, description="share of the p^2 pairs used for training")
+    train_fraction: float | None = Field(0.3, gt=0, lt=1, description="share of the pairs used for training")
     balanced: bool = Field(False, description="train on the same number of pairs for every answer, within one")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
     equals: bool = Field(True, description='whether the prompt ends in "=", where the answer is read; else at b')
     separate: bool = Field(False, description="whether b has tokens of its own, p .. 2p - 1")
-    expression: str | None = Field(None, description=f"formula of c in a, b and p for the task expr, such as {EXAMPLE}")
-
-    @model_validator(mode="after")
-    def _both_sides(self) -> "ModularAddition":
-        if self.train_fraction is not None and not 0 < self.n_train < self.p**2:
-            raise InputError(
-                f"train_fraction must leave at least one of the {self.p**2} pairs on each side "
-                f"(got {self.train_fraction}, which trains on {self.n_train})."
-            )
-        return self
+    expression: str | None = Field(
+        None, description=f"formula of c in a, b and p for the task expr, such as {EXAMPLE} or {MASKED}"
+    )
 
     @model_validator(mode="after")
     def _its_expression(self) -> "ModularAddition":
@@ -90,6 +88,17 @@ class ModularAddition(TaskConfig):
             raise InputError(
                 f"expression must be none for the task {self.operation}, for expr is the one that has it "
                 f"(got {self.expression!r})."
+            )
+        if self.operation == "div" and self.p not in primes_below(self.p + 1):
+            raise InputError(f"p must be prime for the task div, so that every b but 0 has an inverse (got {self.p}).")
+        return self
+
+    @model_validator(mode="after")
+    def _both_sides(self) -> "ModularAddition":
+        if self.train_fraction is not None and not 0 < self.n_train < self.n_pairs:
+            raise InputError(
+                f"train_fraction must leave at least one of the {self.n_pairs} pairs on each side "
+                f"(got {self.train_fraction}, which trains on {self.n_train})."
             )
         return self
 
@@ -107,18 +116,26 @@ class ModularAddition(TaskConfig):
     def description(self) -> str:
         """The answer as a formula."""
         if self.operation == "expr":
-            return f"{self.expression} mod {self.p}"
+            assert self.expression is not None
+            return parse(self.expression).words(self.p)
         return SUMS[self.operation].format(p=self.p)
 
     @property
     def sizes(self) -> Sizes:
         """The sizes of ``build()``."""
-        return Sizes(self.p**2, 2 + self.equals, self.p * (1 + self.separate) + self.equals, self.p)
+        return Sizes(self.n_pairs, 2 + self.equals, self.p * (1 + self.separate) + self.equals, self.p)
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of pairs: p^2 without those that the operation leaves out."""
+        if self.operation == "div":
+            return self.p * (self.p - 1)
+        return self.p**2 if self.expression is None else _kept(self.expression, self.p)
 
     @property
     def n_train(self) -> int:
         """Number of known training pairs."""
-        return 0 if self.train_fraction is None else int(self.train_fraction * self.p**2)
+        return 0 if self.train_fraction is None else int(self.train_fraction * self.n_pairs)
 
     @property
     def modular_sum(self) -> tuple[int, int, int] | None:
@@ -148,15 +165,17 @@ class ModularAddition(TaskConfig):
         return (row["accuracy"], "all pairs") if "accuracy" in row else super().accuracy(row)
 
     def build(self) -> Task:
-        """Build the pairs in the order a * p + b: tokens [p^2, 2 or 3], labels [p^2], train_mask [p^2]."""
+        """Build the pairs in the order a * p + b: tokens [n_pairs, 2 or 3], labels [n_pairs], train_mask [n_pairs]."""
         p = self.p
         generator = torch.Generator().manual_seed(self.seed)
         a, b = torch.arange(p).repeat_interleave(p), torch.arange(p).repeat(p)
-        order = torch.randperm(p * p, generator=generator)
+        order = torch.randperm(self.n_pairs, generator=generator)
         labels = answers(self.operation, a, b, p, generator, self.expression)
+        kept = labels != MISSING
+        a, b, labels = a[kept], b[kept], labels[kept]
         if self.balanced:
             order = _in_turn(order, labels)
-        train_mask = torch.zeros(p * p, dtype=torch.bool)
+        train_mask = torch.zeros(len(labels), dtype=torch.bool)
         train_mask[order[: self.n_train]] = True
         names = [*map(str, range(p)), *(f"b{n}" for n in range(p * self.separate)), *["="] * self.equals]
         prompt = [a, b + p * self.separate, torch.full_like(a, len(names) - 1)][: 2 + self.equals]
@@ -168,6 +187,20 @@ class ModularAddition(TaskConfig):
             d_vocab_out=p,
             token_names=tuple(names),
         )
+
+
+@lru_cache(maxsize=64)
+def _kept(expression: str, p: int) -> int:
+    return int(parse(expression).kept(p).sum())
+
+
+def grid_of(task: Task, values: Shaped[Tensor, " examples"], p: int, missing: float = MISSING) -> Shaped[Tensor, "p p"]:
+    """Return a value of every example as a table, rows a and columns b, with ``missing`` for pairs left out."""
+    if len(values) == p * p:
+        return values.view(p, p)
+    table = torch.full((p, p), missing, dtype=values.dtype)
+    table[task.tokens[:, 0] % p, task.tokens[:, 1] % p] = values
+    return table
 
 
 def _in_turn(order: Int[Tensor, " pairs"], labels: Int[Tensor, " pairs"]) -> Int[Tensor, " pairs"]:
@@ -188,7 +221,7 @@ def answers(
     generator: torch.Generator,
     expression: str | None = None,
 ) -> Int[Tensor, " pairs"]:
-    """Return the answer c of each pair, in 0 .. p - 1.
+    """Return the answer c of each pair, in 0 .. p - 1, or ``MISSING`` for a pair that the operation leaves out.
 
     ``generator`` draws the permutations of ``shuffled`` and ``relabeled``; ``expression`` is for ``expr``.
 
@@ -204,6 +237,9 @@ def answers(
             return (a - b) % p
         case "mul":
             return (a * b) % p
+        case "div":
+            inverse = torch.tensor([0, *(pow(n, -1, p) for n in range(1, p))])
+            return torch.where(b == 0, MISSING, a * inverse[b] % p)
         case "quadratic":
             return (a * a + a * b + b * b) % p
         case "shuffled":

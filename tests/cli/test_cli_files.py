@@ -177,7 +177,7 @@ class Evil:
 def test_bad_weights_and_options_are_refused(refused, weights, here):
     torch.save({"embed.W_E": Evil()}, "evil.pt")
     (here / "taken.safetensors").write_text("mine")
-    operations = "task must be one of add, sub, mul, quadratic, shuffled, relabeled, expr (got '{}').\n"
+    operations = "task must be one of add, sub, mul, div, quadratic, shuffled, relabeled, expr (got '{}').\n"
     for line, words in {
         "import evil.pt --p 11 --out D": ["evil.pt", "holds more than tensors"],
         "import w.safetensors --p 113 --out D": ["p must be 11", "embed.W_E has 12 tokens", "got 113"],

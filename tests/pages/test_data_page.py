@@ -82,6 +82,18 @@ def test_every_operation_and_the_bounds_of_p(visit):
         custom = {"expression": EXAMPLE} if operation == "expr" else {}
         labels = miii.ModularAddition(operation=operation, p=5, **custom).build().labels
         assert fine(at).dataframe[0].value["c"].tolist() == labels.tolist()
+    left_out = visit("data", task="expr", p=7, fraction=0.5, expression="a / b where b != 0")
+    for at, kept in ((left_out, 42), (visit("data", task="div", p=7, fraction=0.5), 42)):
+        view = shown(fine(at))
+        assert (view.metrics["Pairs"], view.errors) == (str(kept), [])
+        assert "7 of 49 pairs have no answer" in view.captions
+        answer, split = (next(c for c in view.charts if words in c.spec) for words in ("The answer to", "Every pair"))
+        assert answer.spec.count("nan") == 0
+        assert "left out" in str(split.data)
+        assert at.dataframe[0].value["b"].min() == 1
+    for query, words in (({"task": "div", "p": 12}, "p must be prime"), ({"expression": "a / b"}, "where b != 0")):
+        (error,) = visit("data", **{"task": "expr", "p": 7} | query).error
+        assert words in error.value
     for p in (2, 3, 211):
         at = visit("data")
         at.number_input(key="p").set_value(p).run()

@@ -25,6 +25,7 @@ SWEEP: dict[str, tuple[str, ...]] = {
     "seven": MODULAR,
     "two": ("attention", "fourier"),
     "mul": ("formula", "neurons", "train"),
+    "div": (*MODULAR, "train"),
     "custom": ("formula", "try", "train"),
     "multiples": ("formula", "neurons"),
     "even": ("fourier", "neurons", "formula"),
@@ -52,7 +53,7 @@ SWEEP: dict[str, tuple[str, ...]] = {
 SIEVABLE = ("sieves", "primes", "residues", "digits", "miu")
 #: Pages that say in a box why they draw nothing of a run.
 REFUSED = {
-    *(("seven", page) for page in ("neurons", "progress", "formula")),
+    *((run, page) for run in ("seven", "div") for page in ("neurons", "progress", "formula")),
     *(("adding", page) for page in ("sieve", "frames")),
     *(("primes", page) for page in ("fourier", "circuits")),
     *(("frames", page) for page in ("try", "sieve", "progress")),

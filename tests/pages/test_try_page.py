@@ -34,6 +34,14 @@ def test_a_pair_is_followed_to_the_frequencies_that_argued(zoo, see):
         assert words in view.text
 
 
+def test_a_pair_that_the_task_leaves_out_gives_way_to_the_next(zoo, see):
+    view, run = see("try", run="div", a=5, b=0), zoo("div")
+    assert "leaves out the pair (5, 0). The next pair is shown: (5, 1)." in view.infos[0]
+    assert "`5 1 =`" in view.text
+    assert list(view.metrics.values())[1] == "5"
+    assert len(run.task().labels) == 110
+
+
 def test_another_pair_and_one_that_is_wrong(zoo, visit, monkeypatch):
     run = zoo("adds")
     at = visit("try", run="adds", a=3, b=4)

@@ -25,6 +25,7 @@ MODULAR: dict[str, dict[str, Any]] = {
     "seven": {"task": {"p": 7}, "model": TINY},
     "two": {"task": {"p": 2}, "steps": 3},
     "mul": {"task": {"p": 11, "operation": "mul"}, "model": TINY},
+    "div": {"task": {"p": 11, "operation": "div"}, "model": TINY},
     "custom": {"task": {"p": 11, "operation": "expr", "expression": "(a*b + 3*a) % p"}, "model": TINY},
     "multiples": {"task": {"p": 11, "operation": "expr", "expression": "3*a - b + 7"}, "model": TINY},
     "even": {"task": {"p": 12}, "model": TINY},

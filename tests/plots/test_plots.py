@@ -167,6 +167,19 @@ def test_answers():
     ]
 
 
+def test_pairs_that_a_task_leaves_out_are_named():
+    task = ModularAddition(operation="div", p=5, train_fraction=0.4).build()
+    correct = torch.arange(20) % 3 == 0
+    for chart, n in ((plots.split(task, 5), 2), (plots.answers(correct, task, 5), 4)):
+        labels = bare(chart)["layer"][1]["encoding"]["color"]["scale"]["domain"]
+        assert (len(labels), labels[-1]) == (n + 1, "left out")
+        codes = torch.tensor(plots.frame(chart)["value"].astype(int).tolist()).view(5, 5)
+        assert (codes[:, 0] == n).all()
+        assert (codes[:, 1:] < n).all()
+    panels = plots.frame(plots.answers_over_training({3: correct}, task, 5))
+    assert panels["value"].astype(int).tolist() == codes.flatten().tolist()
+
+
 def test_class_balance():
     got = plots.frame(plots.class_balance(SMALL))
     counts = got.groupby(["split", "label"])["pairs"].sum()

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import miii
-from miii.expression import EXAMPLE
+from miii.expression import EXAMPLE, MASKED
 from miii.tasks import KINDS, TASKS, ModularAddition, Operation
+from miii.tasks.modular import grid_of
 
 FORMULAS = {
     "add": lambda a, b: a + b,
@@ -17,6 +18,7 @@ FORMULAS = {
     "quadratic": lambda a, b: a**2 + a * b + b**2,
 }
 SIZES = [2, 3, 4, 7, 12]
+PRIMES = [2, 3, 7]
 OPERATIONS = get_args(Operation)
 
 
@@ -41,9 +43,11 @@ def test_labels_are_those_of_a_double_loop():
 
 def test_every_pair_stands_there_once_with_the_equals_sign():
     for p, operation in itertools.product(SIZES, OPERATIONS):
-        task = build(operation, p)
-        assert task.tokens.tolist() == [[a, b, p] for a in range(p) for b in range(p)]
-        assert task.labels.shape == task.train_mask.shape == (p * p,)
+        if operation == "div" and p not in PRIMES:
+            continue
+        task, first = build(operation, p), int(operation == "div")
+        assert task.tokens.tolist() == [[a, b, p] for a in range(p) for b in range(first, p)]
+        assert task.labels.shape == task.train_mask.shape == (p * (p - first),)
         assert 0 <= task.labels.min() <= task.labels.max() < p
         assert (task.d_vocab, task.d_vocab_out, task.n_ctx) == (p + 1, p, 3)
         assert task.token_names == (*map(str, range(p)), "=")
@@ -57,7 +61,7 @@ def test_the_split_has_the_size_it_says():
 
 
 def test_an_unknown_split_marks_no_pair_and_changes_no_answer():
-    for p, operation in itertools.product(SIZES, OPERATIONS):
+    for p, operation in itertools.product(PRIMES, OPERATIONS):
         unknown = config(operation, p=p, train_fraction=None, seed=3)
         known = config(operation, p=p, train_fraction=0.5, seed=3)
         assert (unknown.n_train, unknown.build().split_known, known.build().split_known) == (0, False, True)
@@ -73,7 +77,7 @@ def test_the_seed_draws_the_split_and_the_controls_alone():
             assert torch.equal(getattr(first, name), getattr(again, name))
         assert not torch.equal(first.train_mask, other.train_mask)
         assert torch.equal(first.labels, other.labels) != (operation in ("shuffled", "relabeled"))
-        assert torch.equal(first.train_mask, build("add", 23).train_mask)
+        assert operation == "div" or torch.equal(first.train_mask, build("add", 23).train_mask)
 
 
 def test_the_split_is_random_over_the_pairs():
@@ -170,11 +174,36 @@ def test_a_custom_task_has_the_labels_that_its_expression_says():
 
 
 def test_an_expression_for_an_operation_gives_the_same_task():
-    expressions = {"add": "a + b", "sub": "a - b", "mul": "a*b", "quadratic": "a**2 + a*b + b**2"}
+    expressions = {"add": "a + b", "sub": "a - b", "mul": "a*b", "div": MASKED, "quadratic": "a**2 + a*b + b**2"}
     for operation, expression in expressions.items():
         own, custom = build(operation, 23, seed=3), build("expr", 23, seed=3, expression=expression)
         assert torch.equal(own.labels, custom.labels)
         assert torch.equal(own.train_mask, custom.train_mask)
+
+
+def test_pairs_without_an_answer_are_left_out_of_sizes_split_and_table():
+    for fields, kept in [
+        ({"operation": "div"}, [(a, b) for a in range(7) for b in range(1, 7)]),
+        (
+            {"operation": "expr", "expression": "a / (a - b) where a > b + 1"},
+            [(a, b) for a in range(7) for b in range(a - 1)],
+        ),
+    ]:
+        for equals, separate in itertools.product([True, False], repeat=2):
+            given = ModularAddition(
+                p=7, train_fraction=0.4, equals=equals, separate=separate, balanced=equals, **fields
+            )
+            task = given.build()
+            assert [(a, b - 7 * separate) for a, b in task.tokens[:, :2].tolist()] == kept
+            assert given.n_pairs == given.sizes.examples == len(task.labels) == len(task.train_mask) == len(kept)
+            assert given.n_train == int(0.4 * len(kept)) == task.train_mask.sum()
+            values = grid_of(task, task.labels, 7)
+            for pair, c in zip(kept, task.labels.tolist(), strict=True):
+                divisor = pair[1] if given.operation == "div" else pair[0] - pair[1]
+                assert values[pair] == c == pair[0] * pow(divisor, 5, 7) % 7
+            assert (values == -1).sum() == 49 - len(kept)
+    assert ModularAddition(operation="div", p=7).description == "a / b mod 7, where b ≠ 0"
+    assert config("expr", p=7, expression=MASKED).description == "a / b mod 7, where b != 0"
 
 
 def test_a_custom_task_knows_whether_it_is_a_sum_of_multiples():
@@ -202,9 +231,11 @@ def test_a_custom_task_that_is_none_is_one_sentence(one_sentence):
         ({"operation": "expr", "expression": "a + 7/p"}, ["divide by what has an inverse modulo 7", "divisor 0"]),
         ({"operation": "expr", "expression": "x + 1"}, ["expression must be made of a, b, p", "'x'"]),
         ({"operation": "expr", "expression": 3}, ["expression must be text"]),
+        ({"operation": "expr", "expression": "a + b where a == b + 6"}, ["each side", "the 1 pairs"]),
+        ({"operation": "div", "p": 12}, ["p must be prime for the task div", "(got 12)"]),
     ]:
         with one_sentence(*words):
-            ModularAddition(p=7, **fields).build()
+            ModularAddition(**{"p": 7} | fields).build()
         with one_sentence(*words):  # as a run's file is read
             miii.RunConfig(task={"p": 7, **fields}).task.build()
 

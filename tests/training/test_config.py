@@ -65,7 +65,7 @@ BAD = [
     ({"task": {"train_fraction": float("inf")}}, "train_fraction", "less than 1"),
     ({"task": {"train_fraction": "a third"}}, "train_fraction", "number"),
     ({"task": {"p": 3, "train_fraction": 0.1}}, "train_fraction", "9 pairs"),  # int(.9) trains on none
-    ({"task": {"operation": "div"}}, "operation", "'relabeled'"),
+    ({"task": {"operation": "power"}}, "operation", "'relabeled'"),
     ({"task": {"seed": -1}}, "seed", "0"),
     ({"task": {"q": 3}}, "q", "ModularAddition"),
     ({"task": 113}, "task", "113"),

@@ -80,11 +80,13 @@ def network(task: ModularAddition, frequencies: Sequence[int] | None = None, hin
 def as_plain_addition(task: ModularAddition) -> Task:
     """Return the task with examples ordered by (alpha a + gamma, beta b) instead of (a, b), if it is a modular sum.
 
+    A task that leaves out pairs is returned as it is.
+
     In that order every modular sum is plain addition, so analyses of one frequency in both operands, such as
     ``neurons``, apply. In the order of (a, b), 3 a + b has frequency 3 k in a and k in b.
     """
     built, found = task.build(), task.modular_sum
-    if found is None:
+    if found is None or len(built.labels) != task.p**2:
         return built
     (alpha, beta, gamma), n = found, torch.arange(task.p)
     a = (n - gamma) * pow(alpha, -1, task.p) % task.p

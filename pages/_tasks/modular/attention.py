@@ -13,7 +13,7 @@ from pages._kit import links, write
 from pages._kit.cell import cell, shared
 from pages._kit.inputs import choose_pair, integer
 from pages._parts.attention import matrices, patterns
-from pages._tasks.modular.checks import small_enough
+from pages._tasks.modular.checks import example_of, small_enough
 
 
 @shared
@@ -30,9 +30,9 @@ def periodicity(name: str, step: int, layer: int) -> analysis.attention.Periodic
 
 
 def over_inputs(name: str, step: int, layer: int, head: int, key: int) -> Chart:
-    p = miii.runs.open(name).task().d_vocab_out
+    task = miii.runs.open(name).task()
     weight = attention_to_inputs(name, step, layer).weight[head, key]
-    return plots.over_inputs(weight.view(p, p), head, "ab"[key])
+    return plots.over_inputs(miii.tasks.modular.grid_of(task, weight, task.d_vocab_out, float("nan")), head, "ab"[key])
 
 
 @shared
@@ -91,7 +91,8 @@ def one_input(run: Run, step: int, p: int) -> int:
         a = integer("a", 0, p - 1, min(5, p - 1), "a", "The first operand") or 0
         b = integer("b", 0, p - 1, min(8, p - 1), "b", "The second operand") or 0
         layer = patterns.choose_layer(run.config.model.n_layers)
-    example = a * p + b
+    example = example_of(run.task(), a, b)
+    a, b = (int(token) % p for token in run.task().tokens[example, :2])
     answer = predicted_answer(run.name, step, example)
     truth = int(run.task().labels[example])
     verdict = "right" if answer == truth else f"wrong, it is {truth}"
@@ -135,6 +136,9 @@ def all_inputs(run: Run, step: int, layer: int) -> int:
     )
 
     write.header("In which periodicity does it look?", anchor="periodicity")
+    if len(run.task().labels) < run.task().d_vocab_out ** 2:
+        write.info("The spectrum needs all pairs, and this task leaves out some.")
+        return head
     write.text(
         "Products of a wave in $a$ and a wave in $b$ add up to any picture above. If the head reads angles on a few circles, "
         "few of them are needed: in the first column waves in $a$ alone, in the first row waves in $b$ alone."

@@ -4,6 +4,8 @@ from miii import ModularAddition
 from miii.analysis.modular import grid
 from miii.errors import InputError
 from miii.runs import Run
+from miii.tasks import Task
+from pages._kit import write
 from pages._kit.run_picker import refuse
 from pages._server.settings import LIMIT
 from pages._tasks.checks import run_of_kind
@@ -21,6 +23,17 @@ def all_pairs(run: Run, task: ModularAddition) -> int:
         return grid.modulus(run.task())
     except InputError as error:
         refuse(run, str(error))
+
+
+def example_of(task: Task, a: int, b: int) -> int:
+    """Return the index of a pair's example; if the task leaves it out, say so and return the next one's."""
+    p = task.d_vocab_out
+    pairs = task.tokens[:, 0] % p * p + task.tokens[:, 1] % p
+    found = int((pairs >= a * p + b).nonzero()[:1].sum())  # the first if none follows
+    if pairs[found] != a * p + b:
+        other = divmod(int(pairs[found]), p)
+        write.info(f"The task leaves out the pair ({a}, {b}). The next pair is shown: ({other[0]}, {other[1]}).")
+    return found
 
 
 def small_enough(run: Run, task: ModularAddition) -> int:

@@ -19,6 +19,7 @@ FORMULAS = {
     "add": r"c = a + b \bmod p",
     "sub": r"c = a - b \bmod p",
     "mul": r"c = a \cdot b \bmod p",
+    "div": r"c = a \cdot b^{-1} \bmod p \quad \text{where}\ b \neq 0",
     "quadratic": r"c = a^2 + ab + b^2 \bmod p",
     "shuffled": r"c = (a + b \bmod p)\ \text{of a randomly chosen other pair}",
     "relabeled": r"c = \pi\left(\pi^{-1}(a) + \pi^{-1}(b) \bmod p\right)\ \text{for a random renaming}\ \pi",
@@ -56,7 +57,8 @@ def answers(operation: str, expression: str | None, p: int, train_fraction: floa
     config = miii.ModularAddition(
         operation=operation, expression=expression, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed
     )
-    labels = config.build().labels.view(p, p)
+    task = config.build()
+    labels = miii.tasks.modular.grid_of(task, task.labels.double(), p, float("nan"))
     return plots.heatmap(labels, title="The answer to every pair", row="a", column="b", value="c")
 
 
@@ -67,6 +69,12 @@ def class_balance(
         operation=operation, expression=expression, p=p, train_fraction=train_fraction, balanced=balanced, seed=seed
     )
     return plots.class_balance(config.build())
+
+
+def left_out(config: miii.ModularAddition) -> str:
+    """A sentence on the pairs that the task leaves out, if there are any."""
+    missing = config.p**2 - config.n_pairs
+    return f"{missing:,} of {config.p**2:,} pairs have no answer and are left out. " if missing else ""
 
 
 def page(operation: str) -> None:
@@ -102,14 +110,17 @@ def page(operation: str) -> None:
             balanced=balanced,
             seed=seed,
         )
+        task = built(config)
     except InputError as error:
         write.error(error)
         st.stop()
 
-    task, p, seed = built(config), config.p, config.seed
+    p = config.p
     write.latex(FORMULAS[operation] if expression is None else f"c = {parse(expression).latex()}")
     with st.container(horizontal=True):
-        write.metric("Pairs", f"{len(task.labels):,}", border=True, help="p squared")
+        write.metric(
+            "Pairs", f"{len(task.labels):,}", border=True, help="p squared, without the pairs that are left out"
+        )
         write.metric("For training", f"{config.n_train:,}", border=True)
         write.metric("For testing", f"{len(task.labels) - config.n_train:,}", border=True)
         write.metric("Tokens", f"{task.d_vocab:,}", border=True, help="The numbers 0 .. p - 1 and “=”")
@@ -131,12 +142,14 @@ def page(operation: str) -> None:
             **values,
             width="content",
             alt=f"Grid of {p} by {p} answers, colored by c.",
-            caption="What there is to be found. Addition is a band that runs around a doughnut.",
+            caption=f"{left_out(config)}What there is to be found. Addition is a band that runs around a doughnut.",
         )
 
     write.header("How a pair becomes tokens", anchor="tokens")
-    row = st.slider("Pair number", 0, len(task.labels) - 1, min(5 * p + 8, len(task.labels) - 1), help="a p + b")
-    a, b = divmod(row, p)
+    row = st.slider(
+        "Pair number", 0, len(task.labels) - 1, min(5 * p + 8, len(task.labels) - 1), help="In the order a p + b"
+    )
+    a, b = (int(table(config)[name][row]) for name in ("a", "b"))
     write.text(
         f"The pair **({a}, {b})** is shown as the three tokens `{table(config).tokens[row]}`, whose numbers are "
         f"`{task.tokens[row].tolist()}`. To the network these are three rows of a table of vectors and nothing else: it is not "

@@ -12,7 +12,7 @@ from pages._kit import links, write
 from pages._kit.cell import shared
 from pages._kit.inputs import integer
 from pages._parts.follow import steps
-from pages._tasks.modular.checks import small_enough
+from pages._tasks.modular.checks import example_of, small_enough
 
 
 @shared
@@ -30,7 +30,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     )
     example = _choose(run, step, p)
     built = run.task()
-    a, b = divmod(example, p)
+    a, b = (int(token) % p for token in built.tokens[example, :2])
     shown = " ".join(built.token_names[token] for token in built.tokens[example])
     truth = int(built.labels[example])
     found = steps.forward_pass(run.name, step, shown)
@@ -61,7 +61,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
 
 
 def _choose(run: Run, step: int, p: int) -> int:
-    missed = wrong(run.name, step)
+    missed, built = wrong(run.name, step), run.task()
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         a = integer("a", 0, p - 1, min(5, p - 1), "a", f"The first operand, 0 to {p - 1}") or 0
         b = integer("b", 0, p - 1, min(8, p - 1), "b", f"The second operand, 0 to {p - 1}") or 0
@@ -69,22 +69,23 @@ def _choose(run: Run, step: int, p: int) -> int:
             "Another pair",
             icon=":material/casino:",
             on_click=_take,
-            args=(range(p * p), p),
+            args=(range(len(built.labels)), built),
             help="Any of the pairs, at random",
         )
         st.button(
             "One that it gets wrong",
             icon=":material/error:",
             on_click=_take,
-            args=(missed, p),
+            args=(missed, built),
             disabled=not missed,
-            help=f"At this step it answers {len(missed):,} of {p * p:,} pairs wrong; one of them, at random",
+            help=f"At this step it answers {len(missed):,} of {len(built.labels):,} pairs wrong; one of them, at random",
         )
-    return a * p + b
+    return example_of(built, a, b)
 
 
-def _take(examples: "range | list[int]", p: int) -> None:
-    st.session_state["a"], st.session_state["b"] = divmod(random.choice(examples), p)
+def _take(examples: "range | list[int]", task: miii.Task) -> None:
+    pair = task.tokens[random.choice(examples), :2] % task.d_vocab_out
+    st.session_state["a"], st.session_state["b"] = pair.tolist()
 
 
 def _verdict(said: analysis.follow.Prediction, truth: int, step: int) -> None:

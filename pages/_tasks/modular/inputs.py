@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from miii.expression import EXAMPLE, LENGTH
+from miii.expression import CASES, EXAMPLE, LENGTH, MASKED
 from pages._kit.inputs import TASK_WIDTH
 
 
@@ -16,5 +16,5 @@ def type_expression(default: str = EXAMPLE) -> str:
         bind="query-params",
         width=TASK_WIDTH,
         help="What c is, modulo p: a formula in a, b and p with + - * / **, parentheses, and % p if you like. A division is by "
-        f"the inverse modulo p. For example {EXAMPLE}",
+        f"the inverse modulo p; where leaves pairs out, if and else choose. For example {EXAMPLE}, {MASKED}, or {CASES}",
     )

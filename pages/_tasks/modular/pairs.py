@@ -47,7 +47,7 @@ def show(run: Run, task: miii.ModularAddition, step: int) -> None:
 def live(job: Job | None, task: miii.ModularAddition) -> None:
     """The grid at the newest evaluation; of a large p only a part is evaluated while it trains."""
     found = job.evaluation if job is not None else None
-    if task.p > LIMIT or found is None or len(found.rows) != task.p**2:
+    if task.p > LIMIT or found is None or len(found.rows) != task.n_pairs:
         return
     draw(
         plots.answers(found.correct, built(task), task.p),
