@@ -93,6 +93,15 @@ def circle(name: str, step: int, k: int) -> Chart:
     return plots.circle(analysis.fourier.circle(embedding(name, step), k))
 
 
+def untrained_fit(name: str, step: int, frequencies: list[int]) -> str:
+    """Return R² of the same planes at the first snapshot, in words; empty there."""
+    first = miii.runs.open(name).steps[0]
+    if step == first or not frequencies:
+        return ""
+    fits = [analysis.fourier.circle(embedding(name, first), k).fit for k in frequencies]
+    return f", {min(fits):.2f} to {max(fits):.2f} at step {first}"
+
+
 def singular_values(name: str, step: int) -> Chart:
     return plots.singular_values(directions(name, step, written=False)[0])
 
@@ -221,8 +230,8 @@ for i, frequency in enumerate(frequencies):
             alt=f"The tokens in the plane of frequency {frequency}.",
         )
 write.caption(
-    f"Dots are the {len(embedding(name, step))} operands; the line joins them in the order of their angle $w_k n$. A circle walked once "
-    "around means that the embedding at this frequency is a clock, with $p$ ticks if $k$ and $p$ have no common divisor."
+    f"Dots: the {len(embedding(name, step))} operands. Color: the place $kn \\bmod p$ that the circle predicts. R² is the share of a plane's "
+    f"variance that waves of its frequency explain: 1 on a perfect circle{untrained_fit(name, step, frequencies)}."
 )
 
 write.header("How many directions does it use?", anchor="rank")

@@ -112,14 +112,14 @@ class Head:
     """The mean attention of a head of the last block at the last position, over all numbers.
 
     Attributes:
-        to: share that goes to x0, to x1, and to the last position itself.
+        to: share that goes to x0, to x1, and to "=" if the prompt has it.
         deviation: standard deviation of the share of x0 over the numbers.
 
     Source: Syrkis 2024's preprint.
     """
 
     head: int
-    to: tuple[float, float, float]
+    to: tuple[float, ...]
     deviation: float
 
     @property

@@ -35,6 +35,9 @@ class ModelConfig(Frozen):
         description="position embeddings; frames: the sum of one per frame and one per slot in the frame",
     )
     causal: bool = Field(True, description="whether a position sees only itself and earlier ones")
+    init: Literal["default", "glorot"] = Field(
+        "default", description="initial weights; glorot: every map normal with variance 2 / (rows + columns)"
+    )
     block: BlockName = Field("plain", description="wiring of skips, norms and the mixer")
     norm: Literal["auto", "layer", "rms", "none"] = Field(
         "auto", description="norm of the block; auto: layer for vaswani and pre-norm, rms for the blocks of He et al."

@@ -34,6 +34,19 @@ class Weight:
     kind: Literal["map", "bias", "gain"] = "map"
     muon: Literal["matrix", "columns", "rows", "embedding"] | None = None
 
+    @property
+    def matrix(self) -> tuple[int, int]:
+        """Rows and columns of the map as one matrix, with all heads side by side."""
+        heads = math.prod(self.shape[:-2])
+        *_, rows, columns = (1, *self.shape)
+        match self.muon:
+            case "columns":
+                return rows, heads * columns
+            case "rows":
+                return heads * rows, columns
+            case _:
+                return rows, columns
+
 
 Weights = dict[str, Weight | None]  #: by name; None for an absent weight
 
@@ -68,11 +81,18 @@ def declared(model: nn.Module) -> dict[str, Weight]:
 
 
 @torch.no_grad()
-def init_weights(model: nn.Module, seed: int) -> None:
-    """Draw a model's weights in the order of ``named_parameters``, with their own generator."""
+def init_weights(model: nn.Module, seed: int, glorot: bool = False) -> None:
+    """Draw a model's weights in the order of ``named_parameters``, with their own generator.
+
+    Args:
+        glorot: draws each map as one matrix from input to output, normal with variance 2 / (rows + columns), in place
+            of its own initializer (Glorot and Bengio 2010).
+    """
     generator, declarations = torch.Generator().manual_seed(seed), declared(model)
     for name, weight in model.named_parameters():
-        weight.copy_(declarations[name].init(tuple(weight.shape), generator))
+        found = declarations[name]
+        init = normal(sum(found.matrix) / 2) if glorot and found.kind == "map" else found.init
+        weight.copy_(init(tuple(weight.shape), generator))
 
 
 def bias(*shape: int) -> Weight:
@@ -85,7 +105,7 @@ def gain(value: float, *shape: int) -> Weight:
     return Weight(shape, constant(value), "gain")
 
 
-def normal(fan: int) -> Init:
+def normal(fan: float) -> Init:
     """Return an initializer: normal with variance 1 / fan."""
     return partial(_normal, fan)
 
@@ -109,7 +129,7 @@ def spaced(low: float, high: float) -> Init:
     return partial(_spaced, low, high)
 
 
-def _normal(fan: int, shape: Shape, generator: torch.Generator) -> Tensor:
+def _normal(fan: float, shape: Shape, generator: torch.Generator) -> Tensor:
     return torch.randn(shape, generator=generator) / math.sqrt(fan)
 
 

@@ -60,13 +60,13 @@ def active_frequencies(values: Active) -> Chart:
 
 
 def head_digits(values: Sequence[Head]) -> Chart:
-    """Draw each head's attention to the two digits and to the last position."""
+    """Draw each head's attention to the two digits and to "="."""
     parts = {"x0": MAIN, "x1": ACCENT, "=": MUTED}
     frame = pd.DataFrame(
         [
             {"head": f"head {head.head}", "to": name, "share": share, "deviation": head.deviation}
             for head in values
-            for name, share in zip(parts, head.to, strict=True)
+            for name, share in zip(parts, head.to, strict=False)  # not every prompt has "="
         ]
     )
     return (

@@ -18,7 +18,9 @@ from miii.tasks.task import GROKKED, Sizes, Target, Task, TaskConfig, mask_of, n
 
 
 class Residues(TaskConfig):
-    """n = x0 + p x1 as the tokens ``x0 x1 =``, with n mod q as targets for every prime q < p, all at once.
+    """n = x0 + p x1 as the tokens ``x0 x1``, with n mod q as targets for every prime q < p, all at once.
+
+    The residues are predicted at x1, or with ``equals`` at a third token "=".
 
     The loss of a target with q classes is divided by log q. ``masked`` targets are evaluated but not trained.
 
@@ -37,22 +39,15 @@ class Residues(TaskConfig):
     #: Chosen by search: docs/LOG.md.
     recipes: ClassVar = {
         "fast": {
-            "model": {"d_model": 256, "d_mlp": 1024},
-            "optimizer": {
-                "name": "muon",
-                "lr": 0.04,
-                "weight_decay": 0.3,
-                "embedding": True,
-                "adamw_lr": 0.01,
-                "adamw_weight_decay": 1.0,
-            },
-            "batch_size": 1024,
-            "steps": 7000,
-            "schedule": "trapezoid",
-            "dropout": 0.2,
-            "dropout_steps": 1500,
-            "warmup_steps": 30,
-            "eval_every": 250,
+            "model": {"d_model": 256, "d_mlp": 1024, "biases": "none", "init": "glorot"},
+            "optimizer": {"name": "slow-gradient", "lr": 2e-3, "weight_decay": 1 / 3, "slow_lambda": 0.5},
+            "batch_size": 512,
+            "steps": 32_000,
+            "schedule": "half",
+            "dropout": 0.1,
+            "dropout_site": "residual",
+            "dropout_shared": True,
+            "eval_every": 500,
         }
     }
 
@@ -64,6 +59,7 @@ class Residues(TaskConfig):
         "off",
         description="shuffled: labels in random order, with nothing to learn; digits: the two digits are the targets",
     )
+    equals: bool = Field(False, description='whether the prompt ends in "=", where the answer is read; else at x1')
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
 
     @model_validator(mode="after")
@@ -91,7 +87,7 @@ class Residues(TaskConfig):
     @property
     def sizes(self) -> Sizes:
         """The sizes of ``build()``."""
-        return Sizes(self.p**2, 3, self.p + 1, sum(self.primes), len(self.primes))
+        return Sizes(self.p**2, 2 + self.equals, self.p + self.equals, sum(self.primes), len(self.primes))
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -124,7 +120,10 @@ class Residues(TaskConfig):
         return f"residues-{self.p}{'' if self.control == 'off' else f'-{self.control}'}"
 
     def build(self) -> Task:
-        """Build the numbers, ascending: tokens [p^2, 3]; fact ``n``. A shuffled label belongs to another number."""
+        """Build the numbers, ascending: tokens [p^2, 2], or 3 with ``equals``; fact ``n``.
+
+        A shuffled label belongs to another number.
+        """
         n = torch.arange(self.p**2)
         digits = n % self.p, n // self.p
         generator = torch.Generator().manual_seed(self.seed)
@@ -136,12 +135,12 @@ class Residues(TaskConfig):
             labels = [(f"mod {q}", q, of % q) for q in self.primes]
         targets = [Target(name, q, answer, 0.0 if q in self.masked else 1 / math.log(q)) for name, q, answer in labels]
         return Task(
-            tokens=torch.stack([*digits, torch.full_like(n, self.p)], dim=1),
+            tokens=torch.stack([*digits, *[torch.full_like(n, self.p)] * self.equals], dim=1),
             labels=targets[0].labels,
             train_mask=mask_of(order[: self.n_train], len(n)),
-            d_vocab=self.p + 1,
+            d_vocab=self.p + self.equals,
             d_vocab_out=sum(target.size for target in targets),
-            token_names=names_of(self.p, "="),
+            token_names=names_of(self.p, *["="] * self.equals),
             weight=targets[0].weight,
             name=targets[0].name,
             extra_targets=tuple(targets[1:]),

@@ -1,5 +1,7 @@
 """Declared weights: first values, names, weight decay and Muon's matrices."""
 
+import math
+
 import torch
 
 from miii.model.config import ModelConfig
@@ -25,6 +27,17 @@ def test_every_weight_is_declared_in_its_shape():
             shapes = {name: tuple(weight.shape) for name, weight in model.named_parameters()}
             assert {name: weight.shape for name, weight in declared(model).items()} == shapes
     assert len(BLOCKS) * len(MIXERS) == sum(map(len, pairs().values()))
+
+
+def test_glorot_has_one_variance_for_all_heads_of_a_map():
+    model = Transformer(ModelConfig(d_model=64, n_heads=4, d_mlp=256, init="glorot"), 60, 500, 9, seed=0)
+    sizes = {"W_E": (60, 64), "W_U": (64, 500), "W_pos": (9, 64), "W_in": (64, 256), "W_out": (256, 64)}
+    sizes |= {f"W_{which}": (64, 64) for which in "QKVO"}
+    for name, weight in model.named_parameters():
+        if (size := sizes.get(name.removeprefix("blocks.0."))) is not None:
+            assert abs(weight.std().item() / math.sqrt(2 / sum(size)) - 1) < 0.1, name
+        else:
+            assert not weight.any(), name
 
 
 def test_gains_and_norms_are_spared_by_weight_decay_and_nothing_else_is():

@@ -221,9 +221,9 @@ def test_circle():
     got = plots.frame(plots.circle(values))
     assert got["token"].tolist() == list(range(13))
     assert got[["x", "y"]].to_numpy().tolist() == values.xy.tolist()
-    xy = got.sort_values("turn")[["x", "y"]].to_numpy()
+    xy = got.sort_values("place")[["x", "y"]].to_numpy()
     steps = np.linalg.norm(np.diff(xy, axis=0), axis=1)
-    assert steps.max() < 1.1 * steps.min()  # neighbors on the line are neighbors on the circle
+    assert steps.max() < 1.1 * steps.min()  # neighbors by color are neighbors on the circle
 
 
 def test_pattern():

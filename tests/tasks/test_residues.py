@@ -23,13 +23,13 @@ def primes(p):
 
 
 def test_every_number_stands_there_once_as_its_two_digits():
-    for p, control in itertools.product(SIZES, ["off", "shuffled", "digits"]):
-        task = build(p, control=control)
+    for p, control, equals in itertools.product(SIZES, ["off", "shuffled", "digits"], [False, True]):
+        task = build(p, control=control, equals=equals)
         assert task.facts["n"].tolist() == list(range(p * p))
-        assert task.tokens.tolist() == [[n % p, n // p, p] for n in range(p * p)]
-        assert task.d_vocab == len(task.token_names) == p + 1
-        assert task.token_names == (*map(str, range(p)), "=")
-        assert task.n_ctx == 3
+        assert task.tokens.tolist() == [[n % p, n // p, *[p] * equals] for n in range(p * p)]
+        assert task.d_vocab == len(task.token_names) == p + equals
+        assert task.token_names == (*map(str, range(p)), *["="] * equals)
+        assert task.n_ctx == 2 + equals
 
 
 def test_every_prime_below_p_is_a_target():

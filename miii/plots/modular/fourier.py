@@ -8,7 +8,9 @@ from torch import Tensor
 from miii.analysis.modular.fourier import Circle, Spectrum
 from miii.analysis.modular.fourier2d import Spectrum2D
 from miii.plots.heatmap import heatmap
-from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, clicked, top_legend
+from miii.plots.style import ACCENT, CYCLIC, FIXED, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, clicked, top_legend
+
+ROOMY = alt.Scale(zero=False, nice=False)
 
 
 def spectrum(values: Spectrum, title: str = "Spectrum of the embedding") -> Chart:
@@ -58,29 +60,41 @@ def spectrum(values: Spectrum, title: str = "Spectrum of the embedding") -> Char
 
 
 def circle(values: Circle, size: int = 220) -> Chart:
-    """Draw the tokens in the plane of one frequency, joined in steps of its inverse to form a circle.
+    """Draw the tokens in the plane of one frequency, colored by their place k n mod p on its circle.
 
     Source: Liu et al. 2022 (arXiv 2205.10343), figure 1.
     """
-    p = len(values.xy)
-    frame = pd.DataFrame({"token": range(p), "x": values.xy[:, 0].tolist(), "y": values.xy[:, 1].tolist()})
-    frame["turn"] = frame["token"] * values.frequency % p
-    scale = alt.Scale(zero=False, nice=False)
+    frame = _places(values)
+    reach = float(values.xy.abs().max()) * 1.3 or 1.0
     base = alt.Chart(frame).encode(
-        x=alt.X("x:Q", title="cosine direction", scale=scale), y=alt.Y("y:Q", title="sine direction", scale=scale)
+        x=alt.X("x:Q", title="cosine direction", scale=ROOMY), y=alt.Y("y:Q", title="sine direction", scale=ROOMY)
     )
-    line = base.mark_line(color=MUTED, strokeWidth=1, opacity=0.6).encode(order="turn:Q")
-    color = alt.Color("token:Q", title="token", scale=alt.Scale(scheme=SEQUENTIAL), legend=None)
-    points = base.mark_circle(size=45, opacity=1).encode(color=color, tooltip=["token:Q"])
     # everything that changes from step to step is data, even the ends of the axes: Vega updates data in place, but
     # recompiles a chart with a changed specification
-    reach = float(values.xy.abs().max()) * 1.1 or 1.0
     corners = alt.Chart(pd.DataFrame({"x": [-reach, reach], "y": [-reach, reach]})).mark_point(opacity=0)
-    share = alt.Chart(pd.DataFrame({"text": [f"{values.variance:.1%} of the variance"]}))
+    share = alt.Chart(pd.DataFrame({"text": [f"R² {values.fit:.2f}"]}))
     middle = alt.value(size / 2)
-    share = share.mark_text(color=MUTED, fontSize=11).encode(x=middle, y=middle, text="text:N")
-    layered = alt.layer(line, points, corners.encode(x="x:Q", y="y:Q"), share)
+    share = share.mark_text(color=MUTED, fontSize=12).encode(x=middle, y=middle, text="text:N")
+    layered = alt.layer(*_tokens(base), corners.encode(x="x:Q", y="y:Q"), share)
     return layered.properties(title=f"k = {values.frequency}", width=size, height=size, autosize=FIXED)
+
+
+def _places(values: Circle) -> pd.DataFrame:
+    """Return the tokens with their coordinates, their place on the circle, and labels of about eight places."""
+    p = len(values.xy)
+    frame = pd.DataFrame({"token": range(p), "x": values.xy[:, 0].tolist(), "y": values.xy[:, 1].tolist()})
+    frame["place"] = frame["token"] * values.frequency % p
+    labeled = frame["place"] % max(1, round(p / 8)) == 0
+    frame["label"] = frame["token"].astype(str).where(labeled & (frame["place"] <= p - p / 16), "")
+    return frame
+
+
+def _tokens(base: alt.Chart) -> tuple[alt.Chart, alt.Chart]:
+    """Return points colored by place, and labels just outside of them."""
+    color = alt.Color("place:Q", title="k n mod p", scale=alt.Scale(scheme=CYCLIC), legend=None)
+    points = base.mark_circle(size=40, opacity=1).encode(color=color, tooltip=["token:Q", "place:Q"])
+    outside = base.transform_calculate(x="datum.x * 1.2", y="datum.y * 1.2")
+    return points, outside.mark_text(fontSize=10, color=MUTED).encode(text="label:N")
 
 
 def singular_values(values: Float[Tensor, " rank"], title: str = "Singular values of the embedding") -> alt.Chart:

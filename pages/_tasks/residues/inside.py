@@ -98,7 +98,7 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         head_digits,
         name=run.name,
         step=step,
-        alt=f"Bars of the attention of each of {len(heads)} heads to x0, x1 and itself.",
+        alt=f"Bars of the attention of each of {len(heads)} heads to the tokens.",
         caption=(
             f"Yes: each of the {len(heads)} heads"
             if len(single) == len(heads)
