@@ -112,14 +112,14 @@ class Head:
     """The mean attention of a head of the last block at the last position, over all numbers.
 
     Attributes:
-        to: share that goes to x0, to x1, and to "=" if the prompt has it.
+        to: share that goes to x0, to x1, and to "=".
         deviation: standard deviation of the share of x0 over the numbers.
 
     Source: Syrkis 2024's preprint.
     """
 
     head: int
-    to: tuple[float, ...]
+    to: tuple[float, float, float]
     deviation: float
 
     @property
@@ -139,6 +139,9 @@ def heads(model: Transformer, task: Task) -> tuple[Head, ...]:
         return ()
     name = f"{len(model.blocks) - 1}.pattern"
     pattern = collect(model, task.tokens, {name}, last=True)[name].double()
+    first = task.tokens[0].tolist().index(task.token_names.index("="))
+    order = [place for place in range(3) if place != first] + [first]  # x0, x1, =
+    pattern = pattern[:, :, order]
     mean, deviation = pattern.mean(0), pattern[:, :, 0].std(0, correction=0)
     return tuple(Head(h, tuple(mean[h].tolist()), deviation[h].item()) for h in range(mean.shape[0]))
 

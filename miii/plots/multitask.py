@@ -66,7 +66,7 @@ def head_digits(values: Sequence[Head]) -> Chart:
         [
             {"head": f"head {head.head}", "to": name, "share": share, "deviation": head.deviation}
             for head in values
-            for name, share in zip(parts, head.to, strict=False)  # not every prompt has "="
+            for name, share in zip(parts, head.to, strict=True)
         ]
     )
     return (

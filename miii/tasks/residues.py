@@ -18,9 +18,9 @@ from miii.tasks.task import GROKKED, Sizes, Target, Task, TaskConfig, mask_of, n
 
 
 class Residues(TaskConfig):
-    """n = x0 + p x1 as the tokens ``x0 x1``, with n mod q as targets for every prime q < p, all at once.
+    """n = x0 + p x1 as the tokens ``= x0 x1``, with n mod q as targets for every prime q < p, all at once.
 
-    The residues are predicted at x1, or with ``equals`` at a third token "=".
+    The residues are predicted at the last token: a digit, or with ``readout`` equals the "=" of ``x0 x1 =``.
 
     The loss of a target with q classes is divided by log q. ``masked`` targets are evaluated but not trained.
 
@@ -59,7 +59,9 @@ class Residues(TaskConfig):
         "off",
         description="shuffled: labels in random order, with nothing to learn; digits: the two digits are the targets",
     )
-    equals: bool = Field(False, description='whether the prompt ends in "=", where the answer is read; else at x1')
+    readout: Literal["digit", "equals"] = Field(
+        "digit", description="token at which the answer is read: the digit x1 of = x0 x1, or the last of x0 x1 ="
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
 
     @model_validator(mode="after")
@@ -87,7 +89,7 @@ class Residues(TaskConfig):
     @property
     def sizes(self) -> Sizes:
         """The sizes of ``build()``."""
-        return Sizes(self.p**2, 2 + self.equals, self.p + self.equals, sum(self.primes), len(self.primes))
+        return Sizes(self.p**2, 3, self.p + 1, sum(self.primes), len(self.primes))
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -120,12 +122,12 @@ class Residues(TaskConfig):
         return f"residues-{self.p}{'' if self.control == 'off' else f'-{self.control}'}"
 
     def build(self) -> Task:
-        """Build the numbers, ascending: tokens [p^2, 2], or 3 with ``equals``; fact ``n``.
+        """Build the numbers, ascending: tokens [p^2, 3]; fact ``n``.
 
         A shuffled label belongs to another number.
         """
         n = torch.arange(self.p**2)
-        digits = n % self.p, n // self.p
+        digits, equals = (n % self.p, n // self.p), torch.full_like(n, self.p)
         generator = torch.Generator().manual_seed(self.seed)
         order = torch.randperm(len(n), generator=generator)
         if self.control == "digits":
@@ -135,12 +137,12 @@ class Residues(TaskConfig):
             labels = [(f"mod {q}", q, of % q) for q in self.primes]
         targets = [Target(name, q, answer, 0.0 if q in self.masked else 1 / math.log(q)) for name, q, answer in labels]
         return Task(
-            tokens=torch.stack([*digits, *[torch.full_like(n, self.p)] * self.equals], dim=1),
+            tokens=torch.stack([*digits, equals] if self.readout == "equals" else [equals, *digits], dim=1),
             labels=targets[0].labels,
             train_mask=mask_of(order[: self.n_train], len(n)),
-            d_vocab=self.p + self.equals,
+            d_vocab=self.p + 1,
             d_vocab_out=sum(target.size for target in targets),
-            token_names=names_of(self.p, *["="] * self.equals),
+            token_names=names_of(self.p, "="),
             weight=targets[0].weight,
             name=targets[0].name,
             extra_targets=tuple(targets[1:]),

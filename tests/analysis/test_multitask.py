@@ -12,7 +12,7 @@ from miii.model.config import ModelConfig
 from miii.training import build_model, train
 
 P = 11
-TASK = miii.Residues(p=P, equals=True)
+TASK = miii.Residues(p=P, readout="equals")
 MODEL = ModelConfig(d_model=8, n_heads=2, d_mlp=6)
 
 

@@ -23,13 +23,13 @@ def primes(p):
 
 
 def test_every_number_stands_there_once_as_its_two_digits():
-    for p, control, equals in itertools.product(SIZES, ["off", "shuffled", "digits"], [False, True]):
-        task = build(p, control=control, equals=equals)
+    for p, control, readout in itertools.product(SIZES, ["off", "shuffled", "digits"], ["digit", "equals"]):
+        task, last = build(p, control=control, readout=readout), readout == "equals"
         assert task.facts["n"].tolist() == list(range(p * p))
-        assert task.tokens.tolist() == [[n % p, n // p, *[p] * equals] for n in range(p * p)]
-        assert task.d_vocab == len(task.token_names) == p + equals
-        assert task.token_names == (*map(str, range(p)), *["="] * equals)
-        assert task.n_ctx == 2 + equals
+        assert task.tokens.tolist() == [[*[p] * (not last), n % p, n // p, *[p] * last] for n in range(p * p)]
+        assert task.d_vocab == len(task.token_names) == p + 1
+        assert task.token_names == (*map(str, range(p)), "=")
+        assert task.n_ctx == 3
 
 
 def test_every_prime_below_p_is_a_target():
@@ -91,8 +91,8 @@ def test_the_control_asks_for_the_digits_themselves():
     for p in SIZES:
         task, plain = build(p, control="digits"), build(p)
         assert [(target.name, target.size) for target in task.targets] == [("x0", p), ("x1", p)]
-        assert task.targets[0].labels.tolist() == task.tokens[:, 0].tolist()
-        assert task.targets[1].labels.tolist() == task.tokens[:, 1].tolist()
+        assert task.targets[0].labels.tolist() == task.tokens[:, 1].tolist()
+        assert task.targets[1].labels.tolist() == task.tokens[:, 2].tolist()
         assert {target.weight for target in task.targets} == {1 / math.log(p)}
         assert torch.equal(task.train_mask, plain.train_mask)
         assert Residues(p=p, control="digits").primes == (p, p)

@@ -41,26 +41,26 @@ def steering_of_the_adder() -> Chart:
 
 
 def turned(caption: str) -> None:
-    """What every turn did, for those who ask: it takes most of a second."""
+    """Show steering for every shift on request: it takes most of a second."""
     with st.expander("Every turn", icon=":material/rotate_right:", on_change="rerun", key="turned") as part:
         if part.open:
             cell(
                 steering_of_the_adder,
                 stamp=stamp("add-113"),
-                alt="Share of all pairs that are answered with s more, for every s, and of the control.",
+                alt="Share of pairs whose prediction shifts by s, for every s, and the control.",
                 caption=caption,
             )
 
 
 def evidence() -> pd.DataFrame:
-    """What the verdict asks for, and what was measured."""
+    """Return the verdict's criteria with the measured values."""
     found = report("add-113")
     rows = [
-        ("variance of the logits that the formula explains", "logit_variance_explained", criteria.VARIANCE_EXPLAINED),
-        ("pairs on which the formula gives the network's answer", "argmax_agreement", criteria.ARGMAX_AGREEMENT),
-        ("steering: answers a + b + s, mean over s", "steering_accuracy", criteria.STEERING_ACCURACY),
-        ("steering: answers a + b + s, worst s", "steering_minimum", criteria.STEERING_MINIMUM),
-        ("control: other planes turned, still answers a + b", "steering_control", criteria.STEERING_CONTROL),
+        ("logit variance explained by the formula", "logit_variance_explained", criteria.VARIANCE_EXPLAINED),
+        ("pairs where formula and network agree", "argmax_agreement", criteria.ARGMAX_AGREEMENT),
+        ("steering: predicts a + b + s, mean over s", "steering_accuracy", criteria.STEERING_ACCURACY),
+        ("steering: predicts a + b + s, worst s", "steering_minimum", criteria.STEERING_MINIMUM),
+        ("control: other planes rotated, still predicts a + b", "steering_control", criteria.STEERING_CONTROL),
     ]
     return pd.DataFrame(
         [{"evidence": text, "measured": found[field], "at least": bound} for text, field, bound in rows]
@@ -68,7 +68,7 @@ def evidence() -> pd.DataFrame:
 
 
 def section() -> None:
-    """Everything about it."""
+    """Show the section."""
     write.subheader("4.1 Addition is turning", anchor="addition")
     if not available("add-113"):
         return
@@ -76,15 +76,14 @@ def section() -> None:
     keys = found["key_frequencies"]
     write.text(
         rf"""
-Nobody tells the network that its {run.task().d_vocab_out} tokens are numbers; each begins as a random vector. Take those vectors apart into the waves
-of chapter 2, one frequency a row, at every snapshot of its training:
+The network's {run.task().d_vocab_out} tokens start as random vectors. Decompose them into waves at every snapshot, one frequency per row:
 """
     )
     cell(
         power_of_the_adder,
         stamp=stamp("add-113"),
         alt="Heatmap of the share of power of each frequency in the embedding, from the first to the last snapshot.",
-        caption=f"All frequencies begin alike. Those that stay are {join_names(list(map(str, keys)))}; with another seed they would be others.",
+        caption=f"All frequencies start alike; {join_names(list(map(str, keys)))} remain. Another seed picks others.",
     )
     circles(sorted(found["frequency_power"], key=found["frequency_power"].get, reverse=True)[:CIRCLES], run.steps)
     with st.container(horizontal=True):
@@ -92,8 +91,8 @@ of chapter 2, one frequency a row, at every snapshot of its training:
         link_details("neurons", run="add-113")
     write.text(
         f"""
-**The network as a formula.** If it adds on these circles, its {run.task().d_vocab_out ** 3:,} logits are a handful of cosines. Which waves go into the formula is
-not given: for each key frequency the strongest wave of all is taken. What comes out, fitted on half of the pairs:
+**The network as a formula.** If it adds on these circles, its {run.task().d_vocab_out ** 3:,} logits are a handful of cosines. For each key frequency we
+take the strongest of all waves, and fit on half of the pairs:
 """
     )
     terms = formula_of("add-113").formula.latex_terms()
@@ -102,14 +101,14 @@ not given: for each key frequency the strongest wave of all is taken. What comes
     astray(formula_of("add-113").formula)
     write.text(
         f"""
-Such a sum is largest at $c = a + b$ whatever it is fitted to, so that it answers right proves nothing. What counts is how much of the network it explains on
-the other half of the pairs: **{found["logit_variance_explained"]:.1%}**. The strongest evidence is to use it. Turn the network's planes by the angle of *s*, touch
-nothing else, and it should answer *a + b + s*. It does:
+Such a sum peaks at $c = a + b$ whatever it is fitted to, so its accuracy proves nothing. What counts is the variance it explains on the other half of the
+pairs: **{found["logit_variance_explained"]:.1%}**. The strongest evidence is causal: rotate the network's planes by the angle of *s* and leave the rest alone.
+It should predict *a + b + s*, and it does:
 """
     )
     turned(
-        f"It follows on {found['steering_accuracy']:.2%} of all pairs in the mean over *s*, and on {found['steering_minimum']:.2%} at worst. Turning as many "
-        f"other planes, it keeps its answer on {found['steering_control']:.2%}.",
+        f"The prediction follows on {found['steering_accuracy']:.2%} of all pairs on average over *s*, and on {found['steering_minimum']:.2%} for the worst "
+        f"*s*. Rotating as many other planes leaves it unchanged on {found['steering_control']:.2%}.",
     )
     write.table(
         evidence(),
@@ -120,8 +119,8 @@ nothing else, and it should answer *a + b + s*. It does:
         name="evidence-add-113",
     )
     write.text(
-        f"The verdict is therefore: **{found['verdict']}**. Not all is explained: {1 - found['logit_variance_explained']:.1%} of the variance is something else, a part of it "
-        "because some answers had more training pairs than others."
+        f"Verdict: **{found['verdict']}**. {1 - found['logit_variance_explained']:.1%} of the variance remains unexplained, in part because some answers "
+        "had more training pairs than others."
     )
     link_details("formula", run="add-113")
 
@@ -133,24 +132,22 @@ def astray(formula: analysis.formula.Formula) -> None:
     if other:
         weigh = sum(term.amplitude**2 for term in other) / square
         write.caption(
-            f"Of frequency {join_names([str(term.k_c) for term in other])} the strongest wave is none in $a + b - c$. It has {weigh:.1%} of the squared "
-            "amplitudes, and we leave it as it was found."
+            f"At frequency {join_names([str(term.k_c) for term in other])}, the strongest wave is not one in $a + b - c$. It has {weigh:.1%} of the squared "
+            "amplitudes, and stays in the formula."
         )
 
 
 @st.fragment
 def circles(strongest: list[str], steps: list[int]) -> None:
     """The strongest circles at a snapshot of choice."""
-    write.text(
-        "**Do they make circles?** Each dot is a token, drawn in the plane of one frequency. Move through its training:"
-    )
+    write.text("**Do they form circles?** Each dot is a token in the plane of one frequency. Move through training:")
     step = st.select_slider(
         "Step of the snapshot",
         steps,
         value=steps[-1],
         key="at",
         bind="query-params",
-        help="Arrow keys move from one snapshot to the next",
+        help="Arrow keys move by one snapshot",
     )
     for column, k in zip(st.columns(CIRCLES), strongest, strict=True):
         with column:
@@ -163,5 +160,5 @@ def circles(strongest: list[str], steps: list[int]) -> None:
                 alt=f"The tokens in the plane of frequency {k}.",
             )
     write.caption(
-        "Colors go from 0 to the last token; the line joins tokens in the order of their angle. At first a tangle, at last a clock, walked once around."
+        "Color: the place $kn \\bmod p$ that the circle predicts. R² is the share of the plane's variance that waves of frequency $k$ explain."
     )

@@ -1,4 +1,4 @@
-"""Chapter 5 of the paper: what it means, what to doubt, what failed, and what is open."""
+"""Chapter 5 of the paper: meaning, doubts, failures and open questions."""
 
 from pathlib import Path
 
@@ -11,39 +11,39 @@ LOG = Path(__file__).parents[3] / "docs" / "LOG.md"
 
 
 def log() -> str:
-    """What was tried, its headings small enough for a part of a page."""
+    """Return the log with smaller headings."""
     lines = LOG.read_text(encoding="utf-8").splitlines()[1:]
     return "\n".join(line.replace("## ", "##### ", 1) if line.startswith("## ") else line for line in lines)
 
 
 def chapter() -> None:
-    """In words alone; the numbers are in chapter 4."""
+    """Show the chapter."""
     write.header("5 Discussion", anchor="discussion")
     write.text(
         """
-**What it means.** What is shown is less than the draft claims. A transformer that is only told *prime* or *not* sums the residues of digits: modulo 3, in base 10,
-where each digit weighs the same wherever it stands. It looks the total up, and is wrong about totals that training did not show. It does not discover sieving. The next primes need another weight for each place, bring less, and are beyond what labels alone taught any network
-of ours. What a network can *hold* and what it *finds* are different things: told residues as well, a network with one layer more sieves on.
+**What it means.** The results show less than the draft claims. Trained on *prime* or *not*, a transformer sums digit residues modulo 3, in base 10, where all places
+weigh the same. It looks the total up, and fails on totals absent from training. It does not discover sieving: the next primes need a weight for each place, and
+labels alone taught none of our networks that. With residues as extra targets, a two-layer network sieves further, so capacity is not the limit.
 
-**What to doubt.** The networks are small, and few; the seeds are five. "Sums residues" means a rule with bounds that we set: a network just below one of them does so hardly less than one just above. The measures
-of digits look at the last attention only, so of two layers they say little. A circuit is the circuit of a question, and of the corruption that it was found with. That a linear map can be read off does not
-mean that it is used, which is why steering and interchange, not probes, decide.
+**What to doubt.** The networks are small, and the seeds few. "Sums residues" is a rule with bounds that we chose; networks just above and just below a bound
+differ little. A circuit depends on the question and on the corruption used to find it. A linear probe does not show that the network uses what it reads, so
+steering and interchange decide.
 
-**What failed.** Among much else: steering by the planes' own inverse in place of regression; key frequencies by a threshold; four heads on primes, which sometimes add the other way round a circle, so that equal
-residues add unlike vectors; every attempt on 7 by labels alone; all residues at once beyond a plateau that neither width, schedule nor dropout of neurons moves; labels of frames beyond the last digit.
+**What failed.** Among others: steering by the planes' own inverse; key frequencies by a threshold; four heads on primes, which sometimes give equal residues
+different vectors; 7 from labels alone; labels of frames beyond the last digit.
 """
     )
     with st.expander(
-        "The log: everything that was tried, with its numbers", icon=":material/history:", on_change="rerun", key="log"
+        "The log: everything tried, with figures", icon=":material/history:", on_change="rerun", key="log"
     ) as part:
         if part.open and LOG.exists():
             write.text(log())
     write.text(
         """
-**What is open.** Whether any network on primes adds beyond the totals it was trained on. Whether labels alone can teach 7, and in which base or order of examples. What the plateau of all residues is made of. What the rest of the adder's logits does. Whether the MIU network counts
-modulo 3 by a mechanism that our measures miss. And whether any of it says something of large models, where nobody knows the answer beforehand. The quickest way to help is to train one and take it apart.
+**What is open.** Does any network on primes add beyond its training totals? Can labels alone teach 7, and in which base or order of examples? What does the rest
+of the adder's logits do? Does the MIU network count modulo 3 by a mechanism that our measures miss? Does any of this carry over to large models?
 """
     )
     with st.container(horizontal=True):
-        link("train", "Train one: Train")
+        link("train", "Train your own: Train")
         link("progress", "Watch a circuit form: Progress", run="add-113")

@@ -1,4 +1,4 @@
-"""Chapter 6 of the paper: what the draft says that is not so, each checked here and now."""
+"""Chapter 6 of the paper: errors of the draft, each checked when the page runs."""
 
 import math
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ EXAMPLE, BEFORE = 101, 99  #: section 2.3: whether 101 is prime depends on the 9
 
 @dataclass(frozen=True)
 class Erratum:
-    """One thing: where it stands, what the draft says, what is true, and how that was found."""
+    """An error: its place, the draft's statement, the correction, and the check."""
 
     where: str
     says: str
@@ -47,14 +47,14 @@ def digits() -> Erratum:
     return Erratum(
         "Section 3.1 and Table 1",
         '"The dataset consists of four-digit integers", and Table 1 shows 10001 to 99999.',
-        f"The table has {' or '.join(map(str, sorted(wide)))} digits, and only what ends in 1, 3, 7 or 9. There are {four[0]:,} integers of four digits, {four[1]:,} of them prime, and "
-        f"{five[0]:,} of five, {five[1]:,} prime. The table's labels are right.",
-        f"Counted by a sieve, just now; {agree} of {len(printed)} printed labels agree with SymPy.",
+        f"The table has {' or '.join(map(str, sorted(wide)))} digits, and only endings 1, 3, 7 and 9. There are {four[0]:,} four-digit integers, {four[1]:,} of them prime, and "
+        f"{five[0]:,} five-digit integers, {five[1]:,} of them prime. The table's labels are correct.",
+        f"Counted by a sieve; {agree} of {len(printed)} printed labels agree with SymPy.",
     )
 
 
 def dependence() -> Erratum:
-    """On how many numbers the answer depends."""
+    """How many numbers the answer depends on."""
     needed = list(numbers.primes_below(math.isqrt(EXAMPLE) + 1))
     free = all(EXAMPLE % q for q in needed)
     return Erratum(
@@ -66,7 +66,7 @@ def dependence() -> Erratum:
 
 
 def puzzle() -> Erratum:
-    """The puzzle's name."""
+    """The name of the puzzle."""
     steps = miu.shortest("MIIUII")
     told = {
         name: f"{name} has {name.count('I')} I's, so it {'can' if is_theorem(name) else 'cannot'} be derived"
@@ -91,8 +91,8 @@ def equation_3() -> Erratum:
     return Erratum(
         "Equation 3",
         r"$f(x) = \sigma(W W x) > 0$ computes xor.",
-        f"Between its matrices stands no nonlinearity, so they are one, $\\begin{{bmatrix}} {product} \\end{{bmatrix}}$; no linear map is xor. And a sigmoid is above 0 whatever it is given. Two layers with a ReLU between them do.",
-        f"Run on all inputs: {yes} of {values.size} numbers are above 0; the network of the page Symbolic is right on {int(((fixed.output() > 0) == logic.truth(logic.xor, 2)).sum())} of 4.",
+        f"Without a nonlinearity between them, the matrices are one, $\\begin{{bmatrix}} {product} \\end{{bmatrix}}$; no linear map is xor. A sigmoid is always above 0. Two layers with a ReLU between them compute xor.",
+        f"Run on all inputs: {yes} of {values.size} outputs are above 0; the network on the page Symbolic is correct on {int(((fixed.output() > 0) == logic.truth(logic.xor, 2)).sum())} of 4.",
     )
 
 
@@ -104,7 +104,7 @@ def program() -> Erratum:
     return Erratum(
         "Section 2, the program",
         "`xor(a, b, c)` is *not all and not none*.",
-        "That is *not all equal*. Of two inputs the two are one; of three, xor is true where an odd number is. And equation 3, said to do the same, takes two inputs.",
+        "That is *not all equal*. The two agree for two inputs; of three, xor is true if an odd number is true. Equation 3, which should do the same, takes two inputs.",
         f"Run on all {len(printed)} inputs: it agrees with *not all equal* on {equal} and with xor on {odd}.",
     )
 
@@ -113,17 +113,17 @@ def equation_4() -> Erratum:
     """Attention as printed."""
     found = ""
     if (runs.homes()[1] / "add-113" / "config.json").exists():
-        found = f"In add-113, on all pairs of five tokens, pattern and mean computed so differ from the network's by at most {attention_error():.1g}."
+        found = f"Computed this way on all pairs of five tokens, add-113's attention differs from the network's by at most {attention_error():.1g}."
     return Erratum(
         "Equation 4",
         "$A(X) = K Q^t / V$",
-        r"$A(X) = \mathrm{softmax}(Q K^\top / \sqrt d)\, V$. One cannot divide by $V$, the softmax is what makes it a mean, and queries come first, so that each row is what one position asks.",
+        r"$A(X) = \mathrm{softmax}(Q K^\top / \sqrt d)\, V$. There is no division by $V$; the softmax makes it a mean; queries come first, so that each row belongs to one query position.",
         found,
     )
 
 
 def attention_error() -> float:
-    """The largest difference between a network's attention and the equation, put right."""
+    """Return the largest difference between a network's attention and the corrected equation."""
     run = runs.shipped("add-113")
     tokens = run.task().tokens[(run.task().tokens[:, :2] < 5).all(1)]
     kept = miii.capture(run.model(), tokens, {"0.q", "0.k", "0.v", "0.z"})
@@ -135,42 +135,42 @@ def attention_error() -> float:
 
 
 def rest() -> list[Erratum]:
-    """What needs no computer."""
+    """Return the errors that need no computation."""
     return [
         Erratum(
             "Equations 5 and 6",
             "$C(X) = X \\star K$ and $R(X_i, (R(X_{i-1}))) = f(X, X)$",
-            r"$R(X)_i = f(x_i, R(X)_{i-1})$. In 5, $K$ is a kernel, and not the keys of equation 4.",
-            "All three are mixers of the library; its convolution as a product of spectra is tested to be the same convolution.",
+            r"$R(X)_i = f(x_i, R(X)_{i-1})$. In 5, $K$ is a kernel, not the keys of equation 4.",
+            "All three are mixers of the library. A test checks its convolution against a product of spectra.",
         ),
         Erratum(
             "Reference 4",
             "Cover and Thomas, *Elements of Information Theory*, automate the reverse-engineering.",
-            "That is a textbook of 2006. The work meant is reference 3, Conmy et al., which the next sentence cites for the same.",
+            "That is a textbook of 2006. The work meant is reference 3, Conmy et al., which the next sentence cites.",
             "From the two entries.",
         ),
         Erratum(
             "Reference 1",
             "Belcák et al. confirm it.",
-            "FACT is a set of tasks on integer sequences: to classify, continue and unmask them. It is not about circuits.",
+            "FACT is a set of tasks on integer sequences (classify, continue, unmask). It is not about circuits.",
             "From the reference.",
         ),
         Erratum(
             "Section 1",
             "$XW + b$ is linear; deep learning fits piece-wise linear functions; its first activation is a sigmoid.",
-            "$XW + b$ is affine, and piece-wise linear is what networks with ReLU are, not those with a sigmoid.",
+            "$XW + b$ is affine. Networks with ReLU are piece-wise linear; networks with a sigmoid are not.",
             "By definition; section 5.2 trains with both.",
         ),
         Erratum(
             "Section 3.2",
             "The model is in the style of GAIA-1 (reference 8).",
-            "GAIA-1 predicts the next token of interleaved frames. A yes or no about one integer needs no such model; we trained both.",
-            "Section 4.4: the decoder adds, and labels by the last digit alone.",
+            "GAIA-1 predicts the next token of interleaved frames. A binary label for one integer needs no such model. We trained both.",
+            "Section 4.4: the decoder adds; its labels use the last digit alone.",
         ),
         Erratum(
             "Abstract and section 4",
             '"We show that the model has learned to perform modular addition."',
-            "Of primes, most networks and not all of them sum residues modulo 3 and look the total up; they are wrong about totals that training did not show. The draft shows nothing, its results are filler.",
+            "On primes, most networks sum residues modulo 3 and look the total up; they fail on totals absent from training. The draft's results are filler.",
             "Section 4.2.",
         ),
     ]
@@ -178,7 +178,7 @@ def rest() -> list[Erratum]:
 
 @st.cache_data(show_spinner=False)
 def errata() -> list[Erratum]:
-    """All of them, in the order in which they matter."""
+    """Return all errors, the most important first."""
     return [digits(), equation_3(), equation_4(), program(), *rest()[:3], dependence(), puzzle(), *rest()[3:]]
 
 
@@ -187,10 +187,10 @@ def _primes(low: int, high: int) -> int:
 
 
 def chapter() -> None:
-    """The table."""
+    """Show the table."""
     write.header("6 Errata", anchor="errata")
-    write.text("What the draft says that is not so. Whatever can be checked by running it is run by this page.")
-    names = {"where": "where", "says": "the draft says", "true": "what is true", "checked": "how it was checked"}
+    write.text("Errors of the draft. This page runs whatever can be checked by running it.")
+    names = {"where": "where", "says": "the draft says", "true": "correction", "checked": "check"}
     frame = pd.DataFrame([{title: getattr(each, name) for name, title in names.items()} for each in errata()])
     short_table(frame, "errata", "This table", hide_index=True)
     with st.container(horizontal=True):

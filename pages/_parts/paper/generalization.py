@@ -18,7 +18,7 @@ NAMES = {
     "range": "the upper half of the range",
     "longer": "integers of six digits",
     "withheld": "the total 1-2-2",
-    "shuffled": "nothing to learn (shuffled labels)",
+    "shuffled": "shuffled labels",
 }
 
 
@@ -68,10 +68,8 @@ def carried(trials: tuple[analysis.experience.Trial, ...]) -> str:
     median = bands[bands["measure"] == "beyond_3"].set_index("name")["median"]
     tested = [name for name in NAMES if name in median.index and name != "shuffled"]
     good, bad = ([NAMES[name] for name in tested if (median[name] >= LEAST) == kind] for kind in (True, False))
-    said = (
-        [f"Of what was left out, it tells multiples of 3 (AUC at least {LEAST}) in {join_names(good)}"] if good else []
-    )
-    return ", ".join([*said, *([f"not in {join_names(bad)}"] if bad else [])]) + "."
+    said = [f"Networks generalize (AUC at least {LEAST}) to {join_names(good)}"] if good else []
+    return ", ".join([*said, *([f"but not to {join_names(bad)}"] if bad else [])]) + "."
 
 
 def activations(trials: tuple[analysis.experience.Trial, ...]) -> str:
@@ -86,23 +84,23 @@ def section() -> None:
     place = runs.homes()[1] / TRIALS
     write.subheader("5.2 Generalization", anchor="generalization")
     if not place.exists():
-        write.info(f"{TRIALS}, which came with miii, is not here.")
+        write.info(f"{TRIALS} is missing from the shipped runs.")
         return
     trials, changed = analysis.experience.load(place), place.stat().st_mtime
     write.text(
         """
-A network may be right on integers that are new but alike. So small networks, each with several seeds, are tested on what training leaves out as a whole:
+Held-out integers may be too similar to training integers. So we leave out whole groups, and train several seeds each:
 """
     )
     cell(
         what_training_left_out,
         stamp=changed,
         alt="AUC against multiples of 3 by split: on integers like those of training, on what was left out, and untrained.",
-        caption=f"Points are medians, lines go from the least to the greatest of the seeds; dashed is a guess. {carried(trials)}",
+        caption=f"{carried(trials)} Points: medians over seeds; lines: ranges; dashed: chance.",
     )
     short_table(splits(trials), "splits", hide_index=True)
     write.text(
-        "**Experience.** A program learns if its performance improves with experience (Mitchell). With how much?"
+        "**Experience.** A program learns if its performance improves with experience (Mitchell). How much does it take?"
     )
     cell(
         experience_of_the_adders,
@@ -113,9 +111,9 @@ A network may be right on integers that are new but alike. So small networks, ea
         experience_of_the_primes,
         stamp=changed,
         alt="Held-out AUC of primes over the number of training integers.",
-        caption="Bands go from the least to the greatest of the seeds. Every adder knows its training pairs by heart; the rule comes with enough of them.",
+        caption="Bands: range over seeds. Every adder memorizes its training pairs; with enough of them it generalizes.",
     )
     write.text(
-        f"**Activations.** Equation 1 in place of equation 2? Held-out accuracy of addition modulo 59 with half of the pairs, median: {activations(trials)}."
+        f"**Activations.** Equation 1 in place of equation 2: median test accuracy of addition modulo 59 with half of the pairs, {activations(trials)}."
     )
     link("train", "Train with other splits: Train", task="primes")

@@ -67,8 +67,8 @@ def addition() -> None:
                 every=4,
                 stamp=stamp("add-113"),
                 alt="Held-out R² of the best rotation by step and site, for shifts and for random permutations.",
-                caption="Shift one operand: does one rotation, the same for all pairs, move the activations along? The rotation is fitted on some pairs "
-                "and tested on others. Control: a random permutation in place of the shift, and step 0.",
+                caption="Shift one operand: does a single rotation move the activations of all pairs? Fitted on some pairs, tested on others. Controls: a random "
+                "permutation in place of the shift, and step 0.",
             )
     with _on_request("The neurons bend along the circles", "bends") as part:
         if part.open:
@@ -77,8 +77,8 @@ def addition() -> None:
                 regions_of_the_adder,
                 stamp=stamp("add-113"),
                 alt="Linear regions around the circle of each frequency, trained and untrained.",
-                caption=f"The network is linear wherever its neurons keep their signs. Around the {len(keys)} circles that it uses (dashed) it has many "
-                "pieces, around the others almost none; untrained, all are alike. Counted exactly, mean over *b*.",
+                caption=f"Exact number of linear pieces around each circle, mean over *b*. The {len(keys)} circles that the network uses (dashed) have many, the others "
+                "almost none; untrained, all are alike.",
             )
 
 
@@ -95,8 +95,8 @@ def primes() -> None:
                 stamp=stamp("primes-10"),
                 width="content",
                 alt="Evidence on the plane of residues with the lines along which neurons bend, and the totals of integers.",
-                caption=f"Colors: evidence. Lines: where neurons bend. Points: the totals of integers. The {trained.neurons} neurons that bend here cut the plane into {trained.regions:,} linear "
-                f"pieces ({untrained.regions:,} untrained). The evidence dips at the multiples of 3 among the totals, and does not go on outside.",
+                caption=f"Colors: evidence. Lines: where neurons switch. Points: totals of integers. {trained.neurons} neurons cut the plane into {trained.regions:,} linear pieces "
+                f"({untrained.regions:,} untrained). The evidence dips at totals that are multiples of 3; outside of the totals the pattern stops.",
             )
     with _on_request("How many bits stand where", "bits") as part:
         if part.open:
@@ -108,7 +108,7 @@ def information() -> None:
     run = runs.shipped("primes-10", Primes)
     exact = analysis.information.exact(run.task_config)
     write.text(
-        "**Exact**, over all integers of the range: any one digit says nothing of $n$ mod 3, all but one next to nothing; the last digit says most about *prime*."
+        "**Exact**, over all integers of the range. Single digits carry no information about $n$ mod 3, and four digits almost none; the last digit says most about *prime*."
     )
     short_table(exact.rename(columns={"of": "of at most"}).round(4), "bits-exact", hide_index=True)
     found = bits_at("primes-10", run.steps[-1])
@@ -117,8 +117,8 @@ def information() -> None:
         bits_of_the_primes,
         stamp=stamp("primes-10"),
         alt="Bits about n mod 3 and about prime by site, trained and untrained, with a shuffled control.",
-        caption=f"At `?`, before the neurons, a reader that knows the mean of each *total* finds {table:.3f} of {found.entropy['n mod 3']:.3f} bits about $n$ mod 3; one that knows the mean of each *residue*, "
-        f"{linear:.3f}. A lower bound: the nearest mean is a function of the activation. Gray ticks: truth shuffled; dashed: all there is.",
+        caption=f"Lower bounds, by nearest class mean. At `?`, before the neurons, the means of the *totals* yield {table:.3f} of {found.entropy['n mod 3']:.3f} bits about $n$ mod 3; the means of the "
+        f"*residues* yield {linear:.3f}. Gray ticks: shuffled labels. Dashed: entropy.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the paper set out to reach, what was measured, and whether that is enough."""
+"""The paper's goals, with measured values."""
 
 from typing import Any
 
@@ -13,20 +13,20 @@ from pages._tasks.residues.inside import ASKED
 
 
 def ledger() -> pd.DataFrame:
-    """A row a goal, of the runs that are here."""
+    """Return one goal per row, for the shipped runs that are present."""
     rows: list[dict[str, str]] = []
 
     def row(goal: str, measured: str, asked: str, reached: bool) -> None:
-        rows.append({"goal": goal, "measured": measured, "asked for": asked, "reached": "yes" if reached else "**no**"})
+        rows.append({"goal": goal, "measured": measured, "bound": asked, "reached": "yes" if reached else "**no**"})
 
     if _here("add-113"):
         added = report("add-113")
         explained = added["logit_variance_explained"]
         row("add-113 adds modulo 113", added["verdict"], "modular addition", added["verdict"] == "modular addition")
         row(
-            "its formula explains it",
+            "its formula explains the logits' variance",
             f"{explained:.1%}",
-            f"at least {criteria.GOAL:.0%}; the verdict asks for {criteria.VARIANCE_EXPLAINED:.0%}",
+            f"at least {criteria.GOAL:.0%}; the verdict requires {criteria.VARIANCE_EXPLAINED:.0%}",
             explained >= criteria.GOAL,
         )
     if _here(*SEEDS):
@@ -34,7 +34,7 @@ def ledger() -> pd.DataFrame:
     if _here("primes-10-assisted"):
         assisted = report("primes-10-assisted")
         row(
-            "the same with residues as help",
+            "primes with residues as targets: sieve depth",
             f"depth {assisted['sieve_depth']}",
             "beyond 3",
             assisted["sieve_depth"] > 3,
@@ -48,14 +48,14 @@ def ledger() -> pd.DataFrame:
             last["accuracy_as_long"] >= 0.99,
         )
         row("longer MIU strings", f"{last['accuracy_longer']:.1%}", f"{0.99:.0%}", last["accuracy_longer"] >= 0.99)
-        row("counts I's modulo 3, by the rule", miu["verdict"], sums, miu["verdict"] == sums)
+        row("counts I's modulo 3", miu["verdict"], sums, miu["verdict"] == sums)
     if _here("residues-113"):
         found = report("residues-113")
         solved = sum(value >= ASKED for value in found["accuracy"].values())
         every = len(found["accuracy"])
         row(f"all {every} residues at once", f"{solved} of {every}", f"{ASKED:.1%} of each", solved == every)
         single = bool(found["heads_look_at_one_digit"])
-        row("each head looks at one digit", "yes" if single else "no", "yes, as the preprint says", single)
+        row("each head attends to one digit", "yes" if single else "no", "yes, as in the preprint", single)
     if _here("frames-10"):
         _frames(row)
     if _here("sparse/grid"):
@@ -77,20 +77,20 @@ def _primes(row: Any) -> None:
         passed = sum("modulo 3" in each["verdict"] for each in found.values())
         row(f"primes: {which} sum residues", f"{passed} of {len(found)}", f"{len(found)}", passed == len(found))
         for field, goal, bound in (
-            ("digit_variance_explained", "residues explain what digits add", EXPLAINED),
+            ("digit_variance_explained", "variance explained by residues", EXPLAINED),
             ("interchange_accuracy", "interchange", CROSSES),
             ("steering_accuracy", "steering", CROSSES),
         ):
             least = min(each[field]["3"] for each in found.values())
-            row(f"{goal}, least of the {which}", f"{least:.1%}", f"at least {bound:.0%}", least >= bound)
+            row(f"{goal}, minimum over {which}", f"{least:.1%}", f"at least {bound:.0%}", least >= bound)
     outside = report("primes-10")["generalization"]["3"]["outside"]
     row(
-        "and adds: right about sums that training did not show",
+        "generalizes to totals absent from training",
         f"AUC {outside['auc']:.3f}",
-        f"at least {LEAST}, at the lower end of its interval",
+        f"lower end of the interval at least {LEAST}",
         outside["low"] >= LEAST,
     )
-    row("sieves beyond 3 by labels alone", f"depth {deepest}", "beyond 3", deepest > 3)
+    row("sieves beyond 3 from labels alone", f"depth {deepest}", "beyond 3", deepest > 3)
 
 
 def _frames(row: Any) -> None:
@@ -100,6 +100,6 @@ def _frames(row: Any) -> None:
     row(
         "frames: labels beyond the last digit",
         f"AUC {held['auc_coprime']:.3f}",
-        f"{context['labels_coprime']:.3f}, by the labels before",
+        f"{context['labels_coprime']:.3f}, from earlier labels",
         held["auc_coprime"] >= context["labels_coprime"],
     )

@@ -28,7 +28,7 @@ def recipe(config: RunConfig) -> dict[str, str]:
     """A run's network and training."""
     model, optimizer = config.model, config.optimizer
     return {
-        "of it for training": f"{config.task.train_fraction or 0:.0%}",
+        "training share": f"{config.task.train_fraction or 0:.0%}",
         "layers": str(model.n_layers),
         "heads": str(model.n_heads),
         "d_model": str(model.d_model),
@@ -43,37 +43,37 @@ def recipe(config: RunConfig) -> dict[str, str]:
 
 
 def recipes() -> pd.DataFrame:
-    """Every run of the paper, a column each."""
+    """Return the recipes of the paper's runs, one per column."""
     columns: dict[str, dict[str, str]] = {}
     for name, asked in RUNS.items():
         if (runs.homes()[1] / name / "config.json").exists():
             run = runs.shipped(name)
             seconds = run.result["seconds"] if run.result else 0.0
-            columns[name] = {"asked": asked} | recipe(run.config) | {"minutes of training": f"{seconds / 60:.1f}"}
+            columns[name] = {"task": asked} | recipe(run.config) | {"training minutes": f"{seconds / 60:.1f}"}
     return pd.DataFrame(columns)
 
 
 def criteria() -> pd.DataFrame:
-    """What is said, from when on, and how it is measured."""
+    """Return the terms, their bounds and how they are measured."""
     rows = [
-        ("has grokked", f"held-out accuracy ≥ {GROKKED:.0%}", "first evaluation that reaches it"),
+        ("has grokked", f"test accuracy ≥ {GROKKED:.0%}", "first evaluation that reaches it"),
         (
             "modular addition",
-            f"explained ≥ {bounds.VARIANCE_EXPLAINED:.0%}, same answer ≥ {bounds.ARGMAX_AGREEMENT:.0%}, steering ≥ "
+            f"explained ≥ {bounds.VARIANCE_EXPLAINED:.0%}, agreement ≥ {bounds.ARGMAX_AGREEMENT:.0%}, steering ≥ "
             f"{bounds.STEERING_ACCURACY:.0%} (worst ≥ {bounds.STEERING_MINIMUM:.0%}), control kept ≥ {bounds.STEERING_CONTROL:.0%}",
-            "formula on pairs that it was not fitted to; steering on all pairs",
+            "formula on pairs outside the fit; steering on all pairs",
         ),
         (
             "memorized",
-            f"training ≥ {bounds.TRAINED:.0%}, others < {bounds.NOT_GENERALIZED:.0%}",
+            f"training accuracy ≥ {bounds.TRAINED:.0%}, test < {bounds.NOT_GENERALIZED:.0%}",
             "and not modular addition",
         ),
         (
             "sieves by 3",
             f"AUC ≥ {SIEVED[0]:.2f}, against multiples of 3 ≥ {SIEVED[1]:.2f}",
-            "on validation, while it trains",
+            "on the validation set, during training",
         ),
-        ("sees a factor", f"lower end of the AUC's 95 % interval ≥ {sieve.LEAST}", "held-out, bootstrap"),
+        ("sees a factor", f"lower end of the AUC's 95% interval ≥ {sieve.LEAST}", "held-out, bootstrap"),
         (
             "sums residues modulo q",
             f"explained ≥ {EXPLAINED:.0%}, interchange and steering ≥ {CROSSES:.0%}, their controls ≤ {KEEPS:.0%}; no interchange where q is at least the base",
@@ -81,41 +81,43 @@ def criteria() -> pd.DataFrame:
         ),
         (
             "circuit",
-            f"{sieve.FAITHFUL:.0%} of the difference that the question makes",
-            "fewest best edges, ranked by exact patching where they are few, else by EAP-IG; scored on other examples",
+            f"{sieve.FAITHFUL:.0%} of the logit difference",
+            "fewest edges, ranked by exact patching, or by EAP-IG for large graphs; scored on fresh examples",
         ),
         ("task solved", f"≥ {ASKED:.1%} of the held-out numbers", "all residues at once"),
-        ("head looks at one digit", f"≥ {multitask.ONE_DIGIT:.0%} of what it gives to digits", "mean over all numbers"),
+        (
+            "head attends to one digit",
+            f"≥ {multitask.ONE_DIGIT:.0%} of its attention to digits",
+            "mean over all numbers",
+        ),
         ("cleanup is over", f"held-out accuracy ≥ {GROKKED:.0%}", "phases of training"),
     ]
-    return pd.DataFrame(rows, columns=["we say", "if", "measured"])
+    return pd.DataFrame(rows, columns=["term", "condition", "measured"])
 
 
 def chapter() -> None:
-    """How everything was measured."""
+    """Show the chapter."""
     write.header("3 Method", anchor="method")
     write.text(
         """
-**Data.** An integer is a sequence of digit tokens and a last token `?`, where the answer is read; a pair is *a*, *b* and `=`. Integers are split at
-random; a tenth of the training side of primes says when to stop and trains nothing. Addition, residues, frames and MIU have no such validation set: the
-test split chose their recipes, so their test figures flatter them. The draft's Table 1 has the integers from 10,000 to 99,999 that end in 1, 3, 7
-or 9; we take all of them, because who looks at the last digit alone should be seen to do so.
+**Data.** An integer is a sequence of digit tokens and a final `?`, where the answer is read; a pair is *a*, *b*, `=`. Splits are random. Primes have a
+validation set, a tenth of the training side. Addition, residues, frames and MIU have none: the test split chose their recipes, so their test figures are
+optimistic. The draft's Table 1 has only integers that end in 1, 3, 7 or 9; we use all, so that a network that reads the last digit alone is found out.
 """
     )
-    link("data", "See the data, and Table 1: Data", task="primes")
+    link("data", "The data, and Table 1: Data", task="primes")
     write.text(
         """
-**Networks and training.** Transformers with ReLU and without norms. Every run came with miii, and its whole recipe is in its `config.json`:
+**Networks and training.** Transformers with ReLU and no norms. Each run's full recipe is in its `config.json`:
 """
     )
     short_table(recipes().rename_axis("setting"), "recipes")
     write.text(
         """
-**Controls.** Each measure has one of its own: the same network before training, the same network on shuffled labels, digits renamed at random, as many other
-planes, an input of the same kind, trial division by the same primes. Networks with hand-set weights, of which the truth is known, test the measures
-themselves.
+**Controls.** Every measure has one: the untrained network, shuffled labels, randomly relabeled digits, other planes, an input of the same class, trial
+division by the same primes. Networks with hand-set weights test the measures themselves.
 
-**Criteria.** The same for all networks, and read here from the library that applies them:
+**Criteria.** The same for all networks, read from the library that applies them:
 """
     )
     short_table(criteria(), "criteria", hide_index=True)

@@ -1,4 +1,4 @@
-"""Sections 4.4 and 4.5 of the paper: other questions about numbers, other networks, and what is reached of all of it."""
+"""Sections 4.4 and 4.5 of the paper: other tasks, other networks, and a summary of goals."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def explained_by_architecture() -> Chart:
 
 
 def section() -> None:
-    """Every other question."""
+    """Show both sections."""
     write.subheader("4.4 Other numbers, other networks", anchor="other")
     if available("residues-113"):
         residues()
@@ -62,61 +62,59 @@ def section() -> None:
         sparse()
     if (runs.homes()[1] / ARCHITECTURES).exists():
         architectures()
-    write.subheader("4.5 What is reached, and what is not", anchor="ledger")
-    write.text("All of it at a glance, with what was asked for. What is not reached is not hidden in the text above.")
+    write.subheader("4.5 Goals reached and missed", anchor="ledger")
     short_table(ledger(), "ledger", hide_index=True)
 
 
 def residues() -> None:
-    """What the paper became: all residues at once."""
+    """Show the preprint's task: all residues at once."""
     found, run = report("residues-113"), runs.shipped("residues-113")
     right = found["accuracy"]
     looking = [max(x0, x1) / (x0 + x1) for x0, x1, _ in found["heads"]]
     active = analysis.multitask.active(analysis.multitask.reported_power(found))
     write.text(
         r"""
-**All residues at once.** What the draft became: $n = x_0 + 113\,x_1$ as two tokens, and asked are $n \bmod q$ for all 29 primes below 113 together. Each is an addition
-of its own. Right answers on held-out numbers, one modulus a row:
+**All residues at once.** The later preprint's task: from the two digits of $n = x_0 + 113\,x_1$, predict $n \bmod q$ for all 29 primes below 113. Each is an
+addition of its own. Test accuracy, one modulus per row:
 """
     )
     cell(
         moduli_over_training,
         stamp=stamp("residues-113"),
-        alt="Heatmap of held-out accuracy by modulus over the steps: they are learned one after the other, the small ones first.",
-        caption=f"One modulus is learned after the other, while it knows all training numbers by heart. At last {sum(x >= ASKED for x in right.values())} of {len(right)} have at least {ASKED:.1%}; the worst has "
-        f"{found['accuracy_worst']:.1%}, after {run.rows()[-1]['seconds'] / 60:.0f} minutes.",
+        alt="Heatmap of test accuracy by modulus over the steps.",
+        caption=f"At the end, {sum(x >= ASKED for x in right.values())} of {len(right)} reach {ASKED:.1%}; the worst has {found['accuracy_worst']:.1%}. Training took "
+        f"{run.rows()[-1]['seconds'] / 60:.0f} minutes.",
     )
     cell(
         active_over_training,
         stamp=stamp("residues-113"),
         alt="Active frequencies by snapshot, by both rules.",
-        caption="Do active frequencies rise and fall while it learns, as the preprint reports? "
-        + f"{counted_by_rule(active)}.",
+        caption="Do active frequencies rise and fall, as the preprint reports? " + f"{counted_by_rule(active)}.",
     )
     yes = "Yes" if found["heads_look_at_one_digit"] else "No"
     write.text(
-        f"Does each head look at one digit alone, as it also reports? {yes}: of what the heads give to the digits, "
-        f"{', '.join(f'{share:.0%}' for share in looking)} go to one of them."
+        f"Does each head attend to one digit, as the preprint reports? {yes}: {', '.join(f'{share:.0%}' for share in looking)} of the heads' attention to "
+        "digits goes to one of them."
     )
     link_details("sieve", run="residues-113")
 
 
 def frames() -> None:
-    """Frames that a decoder writes itself."""
+    """Show frames that a decoder generates."""
     found = report("frames-10")
     held, context = found["held_out"], found["context"]
     write.text(
         """
-**In the style of GAIA-1.** The draft's model is "in the style of" a world model for driving, which writes frames of tokens. Ours writes frames $[+d][\\text{digits}][\\text{prime?}]$: how
-far to go, the integer that comes then, and its label. Left alone, it writes on. Give it a first integer:
+**In the style of GAIA-1.** The draft's model is "in the style of" a world model for driving, which generates frames of tokens. Ours generates frames
+$[+d][\\text{digits}][\\text{prime?}]$: a step, the next integer, and its label. Give it a first integer:
 """
     )
     write_frames()
     ahead = found["rollout"]
     write.caption(
-        f"Of {found['sequences']:,} first integers that no training sequence has, it writes {ahead[0]['integers']:.1%} right one frame ahead, and "
-        f"{ahead[-1]['integers']:.1%} {ahead[-1]['ahead']} ahead: it adds, carries included{_carried(found)}. Of labels it knows the last digit only: ROC AUC {held['auc']:.3f}, where the last digit alone gives {context['digit']:.3f}; beyond the last digit "
-        f"{held['auc_coprime']:.3f}, where the labels before would give {context['labels_coprime']:.3f}."
+        f"After {found['sequences']:,} first integers from no training sequence, {ahead[0]['integers']:.1%} of integers are correct one frame ahead and "
+        f"{ahead[-1]['integers']:.1%} {ahead[-1]['ahead']} frames ahead: it adds, with carries{_carried(found)}. Its labels use the last digit only: ROC AUC {held['auc']:.3f}, "
+        f"against {context['digit']:.3f} by the last digit; beyond it, {held['auc_coprime']:.3f}, where earlier labels would give {context['labels_coprime']:.3f}."
     )
     link_details("frames", run="frames-10")
 
@@ -167,40 +165,40 @@ def write_frames() -> None:
 
 
 def sparse() -> None:
-    """Lee and Kim's figures, and what they are worth."""
+    """Show Lee and Kim's recalls beside trial division."""
     found = miii.sparse.files.report(runs.homes()[1] / "sparse" / "grid")
     digits = miii.sparse.files.report(runs.homes()[1] / "sparse" / "primes-210")
     write.text(
         """
-**What a recall is worth.** Lee and Kim find 99 % of the primes and 79 % of the composites with an integer as a single 1 in a grid of $150^3$. But $150 = 2 \\cdot 3 \\cdot 5 \\cdot 5$, so the
-grid's last coordinate says at a glance whether 2, 3 or 5 divides:
+**What a recall is worth.** Lee and Kim report recalls of 99% on primes and 79% on composites, with an integer as a single 1 in a grid of $150^3$. But
+$150 = 2 \\cdot 3 \\cdot 5 \\cdot 5$, so the last coordinate alone shows whether 2, 3 or 5 divides:
 """
     )
     cell(
         composites_found,
         stamp=(runs.homes()[1] / "sparse" / "grid" / "report.json").stat().st_mtime,
         alt="Recall on composites of two networks and of trial division by 2, 3, 5 and by 2, 3, 5, 7.",
-        caption=f"The network on the grid finds {found.test.composites:.3%} of {found.n_test:,} held-out integers' composites, as trial division by 2, 3 and 5 does. One on digits in base 210, whose last digit also tells of 7, "
-        f"finds {digits.test.composites:.3%}. Neither adds.",
+        caption=f"Recall on composites among {found.n_test:,} held-out integers: {found.test.composites:.3%} on the grid, the same as trial division by 2, 3 and 5; "
+        f"{digits.test.composites:.3%} with digits in base 210, whose last digit also shows 7. Neither network adds.",
     )
-    link("sparse", "Take it apart: Sparse grid")
+    link("sparse", "Look inside: Sparse grid")
 
 
 def architectures() -> None:
-    """Ten architectures on equal terms."""
+    """Compare architectures under equal conditions."""
     home = runs.homes()[1]
     summary = analysis.compare.summary(analysis.compare.table(analysis.compare.load(home / ARCHITECTURES)))
     every = summary[summary["grokked"] == summary["seeds"]]
     alike = every[every[ADDS] == every["seeds"]]
     write.text(
         """
-**What a transformer needs.** The same sums, the same split and the same budget for every block and mixer of chapter 2, with five seeds each. Do they find the same algorithm?
+**What a transformer needs.** Every block and mixer of chapter 2 gets the same task, split and budget, with five seeds each. Do they find the same algorithm?
 """
     )
     cell(
         explained_by_architecture,
         stamp=(home / ARCHITECTURES).stat().st_mtime,
-        alt="The variance that the formula explains, by architecture: median over five seeds, and least and most.",
-        caption=f"{len(every)} of {len(summary)} grok with every seed. Of these, {emphasised(list(alike['architecture']))} get the verdict *modular addition* with every seed: neither skips nor norms are needed to add on circles.",
+        alt="Variance explained by the formula, by architecture: median and range over five seeds.",
+        caption=f"{len(every)} of {len(summary)} grok with every seed. Of these, {emphasised(list(alike['architecture']))} get the verdict *modular addition* with every seed: adding on circles needs neither skips nor norms.",
     )
     link_details("compare", comparison="add-113")

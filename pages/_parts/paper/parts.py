@@ -1,4 +1,4 @@
-"""What the chapters of the paper share: the runs that came with miii, tables, and the way to where they are taken apart."""
+"""Shared by the paper's chapters: shipped runs, tables and links."""
 
 from typing import Any
 
@@ -17,50 +17,50 @@ TUNED = 5  #: the seeds below this chose the recipe
 
 
 def available(*names: str) -> bool:
-    """Whether these runs came with miii; says so where one did not."""
+    """Return whether these shipped runs are present; otherwise say which is missing."""
     missing = [name for name in names if not (runs.homes()[1] / name / "config.json").exists()]
     if missing:
-        write.info(f"{', '.join(missing)}, which came with miii, is not here.")
+        write.info(f"{', '.join(missing)} is missing from the shipped runs.")
     return not missing
 
 
 def report(name: str) -> dict[str, Any]:
-    """What was measured of a run that came with miii."""
+    """Return the report of a shipped run."""
     found = runs.shipped(name).report
     assert found is not None, name
     return found
 
 
 def reports_of_seeds(fresh: bool | None = None) -> dict[str, dict[str, Any]]:
-    """The reports of the networks on primes that differ in their seed alone, by a short name.
+    """Return the reports of the networks on primes, by seed.
 
     Args:
-        fresh: only those that did not choose the recipe, or only those that did.
+        fresh: True for seeds that did not choose the recipe, False for those that did, None for all.
     """
     kept = {seed: name for seed, name in enumerate(SEEDS) if fresh in (None, seed >= TUNED)}
     return {f"seed {seed}": report(name) for seed, name in kept.items()}
 
 
 def stamp(name: str) -> float:
-    """Changes with the files of a run that came with miii."""
+    """Return the stamp of a shipped run."""
     return stamp_of(runs.shipped(name))
 
 
 def link(page: str, label: str, **query: str) -> None:
-    """A way to a page of the app, with what it shall show."""
+    """Show a link to a page of the app."""
     links.to(page, label, ":material/arrow_forward:", **{"step": None, **query})
 
 
 def link_details(page: str, **query: str) -> None:
-    """The way to the page where what was just shown can be taken apart."""
-    link(page, f"Take it apart: {page.capitalize()}", **query)
+    """Show a link to the page that analyzes what was just shown."""
+    link(page, f"Look inside: {page.capitalize()}", **query)
 
 
 def table(frame: pd.DataFrame, name: str, form: str = "%.3f", **said: str) -> None:
-    """A table whose numbers are written alike, with its numbers to take away.
+    """Show a table with one number format and a CSV download.
 
     Args:
-        said: what a column holds, by its name, for those who ask.
+        said: help texts, by column.
     """
     numeric = frame.select_dtypes("number").columns
     columns = {
@@ -73,7 +73,7 @@ def table(frame: pd.DataFrame, name: str, form: str = "%.3f", **said: str) -> No
 
 
 def short_table(frame: pd.DataFrame, name: str, says: str = "The numbers of this table", **options: Any) -> None:
-    """A short table that is read like text, and can be taken away; an index with a name is its first column."""
+    """Show a short table with a CSV download; a named index becomes its first column."""
     whole = frame.reset_index() if frame.index.name else frame
     write.record(Table(whole))
     st.table(frame, border="horizontal", **options)

@@ -65,7 +65,7 @@ QUESTIONS = {"base": "1: is the last digit 1, 3, 7 or 9?", "3": "2: do the digit
 
 
 def measures(reports: dict[str, dict[str, Any]], q: str = "3") -> pd.DataFrame:
-    """The evidence for a sum of residues modulo q, a row a network, each measure before its control."""
+    """Return the evidence for a sum of residues modulo q, one network per row, each measure before its control."""
     return pd.DataFrame(
         {
             "network": list(reports),
@@ -83,7 +83,7 @@ def measures(reports: dict[str, dict[str, Any]], q: str = "3") -> pd.DataFrame:
 
 
 def circuit_table(found: dict[str, dict[str, Any]], name: str) -> None:
-    """How faithful circuits are, by the question that each answers, and their edges."""
+    """Show each circuit's faithfulness and edges, by question."""
     frame = pd.DataFrame(
         {
             "question": list(found),
@@ -95,17 +95,17 @@ def circuit_table(found: dict[str, dict[str, Any]], name: str) -> None:
     table(
         frame,
         f"circuits-{name}",
-        faithfulness="What the circuit alone brings back of the difference that the question makes",
-        without="What all other edges bring back when the circuit is corrupted",
-        edges="The fewest that are faithful enough",
+        faithfulness="Share of the logit difference that the circuit alone recovers",
+        without="The same for all other edges, with the circuit corrupted",
+        edges="The fewest that are faithful",
     )
     with st.expander("Every edge", icon=":material/share:"):
         edges = [(question, edge, worth) for question, each in found.items() for edge, worth in each["edges"].items()]
-        table(pd.DataFrame(edges, columns=["question", "edge", "worth in logits"]), f"edges-{name}")
+        table(pd.DataFrame(edges, columns=["question", "edge", "effect in logits"]), f"edges-{name}")
 
 
 def section() -> None:
-    """Everything about them."""
+    """Show the section."""
     write.subheader("4.2 Primes: residues, summed", anchor="primes")
     if not available(*SEEDS):
         return
@@ -114,24 +114,23 @@ def section() -> None:
     assert result is not None
     write.text(
         """
-One layer, one head, five digits, one bit. Accuracy says nothing of primes, since whoever always says *composite* is mostly right. So we ask for each
-factor whether primes get more evidence than the composites of which it is the smallest factor:
+One layer, one head, five digits, one bit. Always answering *composite* is mostly correct, so accuracy says little. Instead, for each factor, we ask
+whether primes get more evidence than the composites whose smallest prime factor it is:
 """
     )
     cell(
         sieving_of_the_primes,
         stamp=stamp("primes-10"),
         alt="Area under the ROC curve over the steps: of all, and against the composites of each smallest factor 3, 7, 11, 13.",
-        caption=f"By step {result['grokked_at']} it tells primes from multiples of 3, in one rise from a coin's 0.5; at 7, 11 and 13 it goes on guessing. "
-        f"On all held-out integers: ROC AUC {primes['roc_auc']:.3f}, where trial division by 2, 3 and 5 has {primes['oracle_auc_and_base']['3']:.3f}"
+        caption=f"By step {result['grokked_at']} it separates primes from multiples of 3; at 7, 11 and 13 it stays at chance. "
+        f"ROC AUC on all held-out integers: {primes['roc_auc']:.3f}; trial division by 2, 3 and 5 has {primes['oracle_auc_and_base']['3']:.3f}"
         + _beside(primes)
         + ".",
     )
     write.text(
         """
-**Does it sum residues, or know the multiples of 3 in some other way?** Attention is a mean, so each digit adds something of its own to the total at `?`. If what is added
-up is residues, digits with the same residue must add the same, 1 like 4 and 7. A network that added integers, and looked the sum up afterwards, would tell
-them apart.
+**Does it sum residues?** Attention is a mean, so each digit contributes a vector to the total at `?`. If the network sums residues, digits with equal
+residues contribute equal vectors: 1 like 4 and 7. A network that sums the digits themselves would keep them apart.
 """
     )
     plane = plane_of("primes-10")
@@ -141,16 +140,16 @@ them apart.
             plane_of_digits,
             stamp=stamp("primes-10"),
             width="content",
-            alt="For each place a dot a digit, colored by its residue modulo 3: three heaps a place.",
+            alt="For each place, one dot per digit, colored by its residue modulo 3: three clusters.",
         )
     with right:
         write.text(
             f"""
-**Ten digits, three heaps.** Each square is a place, from the ten thousands to the units. Each dot is a digit, and where it lies is what it adds to the total
-on average, seen in the two directions in which residues differ most; {plane.share:.0%} of the variance of these means lies in them.
+**Ten digits, three clusters.** Each square is a place, from the ten thousands to the units. Each dot is a digit's mean contribution, in the two directions
+in which residues differ most; they hold {plane.share:.0%} of the variance.
 
-1, 4 and 7 add the same thing; so do 2, 5 and 8; so do 3, 6 and 9. And the heaps lie alike in the first four squares: a residue means the same wherever its digit stands. Of the
-units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by their last digit.
+1, 4 and 7 contribute the same vector; so do 2, 5 and 8, and 3, 6 and 9. The clusters agree across the first four places. Units other than 1, 3, 7 and 9 are
+left out: the last digit already rules them out.
 """
         )
         link_details("sieve", run="primes-10")
@@ -158,101 +157,101 @@ units only 1, 3, 7 and 9 are drawn, for all other integers are ruled out by thei
     frame = measures(reports)
     passes = [f"{(part['passes'] == 'yes').sum()} of {len(part)}" for part in (frame.iloc[:TUNED], frame.iloc[TUNED:])]
     write.text(
-        f"**Other seeds.** {len(frame)} networks that differ only in their seed, on held-out integers. Seeds below {TUNED} chose the recipe; the "
-        "others were trained once, after it was chosen."
+        f"**Other seeds.** {len(frame)} seeds, on held-out integers. Seeds below {TUNED} chose the recipe; the others were trained once, afterwards."
     )
     cell(
         by_network,
         stamp=stamp("primes-10"),
         alt="Explained, interchange and steering of each network as dots, with their controls and the bounds of the rule.",
-        caption=f"The rule: explained at least {EXPLAINED:.0%}, both crossings at least {CROSSES:.0%}, both controls at most {KEEPS:.0%}. **{passes[0]}** tuned and **{passes[1]}** fresh seeds pass.",
+        caption=f"Bounds: explained at least {EXPLAINED:.0%}, interchange and steering at least {CROSSES:.0%}, controls at most {KEEPS:.0%}. **{passes[0]}** tuned and **{passes[1]}** fresh seeds pass.",
     )
     table(
         frame,
         "addition-modulo-3",
-        explained="The share of the variance of what digits add that their residues explain",
-        interchange="Given another number's place in the plane of residues: the share that changes its mind",
-        steering="Given what another residue of one digit would add: the share that changes its mind",
-        probe="The best held-out R² with which cos and sin of 2πn/3 can be read off linearly, anywhere in the network",
-        untrained="The same probe on the network before training",
+        explained="Share of the variance of digits' contributions that residues explain",
+        interchange="Share of predictions that flip with another number's coordinates in the residue plane",
+        steering="Share of predictions that flip with another residue's contribution for one digit",
+        probe="Best held-out R² of a linear probe for cos and sin of 2πn/3 at any site",
+        untrained="The same probe on the untrained network",
     )
     failed = list(frame[frame["passes"] == "no"]["network"])
     write.text(
-        f"The best probe reads the residue with $R^2$ from {frame['probe'].min():.2f} to {frame['probe'].max():.2f}; before training, and on shuffled labels "
-        f"({abs(primes['probe_r2']['shuffled']['3']):.2f}), with none. "
+        f"The best linear probe reads the residue with $R^2$ from {frame['probe'].min():.2f} to {frame['probe'].max():.2f}; on shuffled labels, "
+        f"{abs(primes['probe_r2']['shuffled']['3']):.2f}. "
         + (
             f"{join_names(failed).capitalize()} {'misses' if len(failed) == 1 else 'miss'} a bound."
             if failed
-            else "All of them pass."
+            else "All pass."
         )
     )
     totals = math.comb(task.width + 2, 2)
     inside, outside = (primes["generalization"]["3"][where] for where in ("inside", "outside"))
     write.text(
-        f"**A table of totals.** The sum is real, but the neurons look it up. {task.width} digits have only {totals} totals, one for each count of "
-        "the residues 0, 1 and 2, and a random split shows all of them in training. Moved to counts that training did not show, the sums of test "
-        f"integers separate multiples of 3 with an AUC of {outside['auc']:.2f} (95% interval {outside['low']:.2f} to {outside['high']:.2f}); inside, with "
-        f"{inside['auc']:.3f}. A network that adds would be right on both."
+        f"**A table of totals.** The sum is real, but the neurons look it up. {task.width} digits have only {totals} totals, one per count of the "
+        f"residues 0, 1 and 2, and a random split trains on all of them. Moved to unseen counts, the sums separate multiples of 3 with an AUC of "
+        f"{outside['auc']:.2f} (95% interval {outside['low']:.2f} to {outside['high']:.2f}); on seen counts, {inside['auc']:.3f}. A network that "
+        "adds would do both."
     )
     circuits(primes)
     depth(task.train_fraction)
 
 
 def _beside(primes: dict[str, Any]) -> str:
-    """The baseline: what a table of counts and last digits reaches on the same integers."""
+    """Return the AUC of a table of counts and last digits on the same integers, in words."""
     table = primes.get("count_table")
     if not table or table["roc_auc"] is None:
         return ""
     return (
-        f" and a table of the digits' counts modulo {table['q']} and the last digit ({table['cells']} cells, from training labels) "
+        f", a table of the digits' counts modulo {table['q']} and the last digit ({table['cells']} cells, from training labels) "
         f"{table['roc_auc']:.3f}"
     )
 
 
 def circuits(primes: dict[str, Any]) -> None:
-    """The draft's circuits and attention weights."""
+    """Show the draft's circuits and attention weights."""
     found = primes["circuits"]
     write.text(
         """
-**Circuits 1 and 2.** The draft promises three circuits. Each is found on held-out examples that differ in one question only: every edge is corrupted by itself, and the
-best are taken until they bring back nine tenths of the difference that the question makes. What they are worth is measured on other examples:
+**Circuits 1 and 2.** The draft promises three circuits. Each is found on held-out pairs that differ in one question only: corrupt every edge in turn, and
+keep the best until they recover nine tenths of the difference. Faithfulness is measured on fresh examples:
 """
     )
     circuit_table({title: found[asked] for asked, title in QUESTIONS.items()}, "primes")
     write.text(
         """
-**Attention weights 1 and 2.** Both circuits have the same head, the same neurons and the same output. They differ in what they read, and how:
+**Attention weights 1 and 2.** Both circuits share head, neurons and output. They differ in what they read:
 """
     )
     cell(
         read_by_circuits,
         stamp=stamp("primes-10"),
-        alt="What the edges from each digit to the head are worth, as key and as value.",
-        caption="The first reads the last digit, mostly as a **key**: how much attention it draws. The second reads all digits as **values**: what they add to the sum. So one head "
-        "does two things: it points, and it adds.",
+        alt="Effects of the edges from each digit to the head, as key and as value.",
+        caption="Circuit 1 reads the last digit, mostly as a **key**: how much attention it draws. Circuit 2 reads all digits as **values**: what they add to "
+        "the sum. One head does both.",
     )
     with st.container(horizontal=True):
-        link("circuits", "See the edges of the adder: Circuits", run="add-113")
+        link("circuits", "The edges of the adder: Circuits", run="add-113")
         link_details("attention", run="primes-10")
 
 
 def depth(fraction: float) -> None:
-    """How far they sieve."""
+    """Show the sieve depth with and without residues as targets."""
     if not available("primes-10-assisted"):
         return
     alone, assisted = report("primes-10"), report("primes-10-assisted")
     asked = runs.shipped("primes-10-assisted", miii.Primes).task_config
     write.text(
         f"""
-**How deep?** 3 is the easiest: all places weigh the same. With labels alone, in base 10, we saw no network go further; what was tried is in the log of chapter 5. If it is also told the residues modulo {join_names(list(map(str, asked.residues)))}, a network of two layers goes further, so more can be held than labels taught:
+**How deep?** 3 is the easiest factor: all places weigh the same. From labels alone, in base 10, no network of ours gets further (the log in chapter 5 lists
+the attempts). With the residues modulo {join_names(list(map(str, asked.residues)))} as extra targets, a two-layer network does:
 """
     )
     cell(
         depth_of_sieve,
         stamp=stamp("primes-10-assisted"),
         alt="AUC of primes against composites of each smallest factor, for the network on labels alone and the assisted one.",
-        caption=f"Depth of sieve: {alone['sieve_depth']} by labels alone, {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and {assisted['roc_auc']:.3f}. A line drops from each dot to the lower bound of its 95 % interval; dashed is what it must reach.",
+        caption=f"Depth of sieve: {alone['sieve_depth']} by labels alone, {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and {assisted['roc_auc']:.3f}. Lines end at the lower bound of the 95% interval; dashed: the bound it must reach.",
     )
     with st.container(horizontal=True):
         link_details("sieve", run="primes-10-assisted")
-        link("train", "Train one of your own: Train", task="primes")
+        link("train", "Train your own: Train", task="primes")

@@ -59,8 +59,8 @@ def chapter() -> None:
     write.header("1 The question", anchor="question")
     write.text(
         f"""
-Three hours after eleven it is two. A clock adds, and yet it has no digits, no carrying and no table of sums: **it turns**. Turn to
-*a*, turn on by *b*, and read off the sum. Whoever goes past {HOURS} begins again, which is called addition *modulo* {HOURS}.
+Three hours after eleven, it is two. A clock adds without digits, carries or tables: **it rotates**. Turn to *a*, turn on by *b*, and
+read off the sum. Past {HOURS} it starts over: addition *modulo* {HOURS}.
 """
     )
     turn()
@@ -75,8 +75,8 @@ def turn() -> None:
     """The clock, by hand."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         with st.container(width=260):
-            a = st.slider("a", 0, HOURS - 1, 11, key="clock_a", help="Turn to this hour")
-            b = st.slider("b", 0, HOURS - 1, 3, key="clock_b", help="Then turn on by so many hours")
+            a = st.slider("a", 0, HOURS - 1, 11, key="clock_a", help="The first rotation")
+            b = st.slider("b", 0, HOURS - 1, 3, key="clock_b", help="The second rotation")
             write.text(f"${a} + {b} \\equiv {(a + b) % HOURS} \\pmod{{{HOURS}}}$")
         with st.container(width=360):
             cell(
@@ -96,14 +96,12 @@ def learn() -> None:
     weights = sum(value.numel() for value in run.weights().values())
     write.text(
         f"""
-Now ask a machine, and do not give it the clock. A **network** is a formula with many numbers in it that can be adjusted, here
-{weights:,} of them, all random at first. It gets two names, such as *17* and *108*, which mean nothing to it, and has to choose one of {task.p}
-names as the answer. **Training** is: compare its choices with the right ones, nudge each of the {weights:,} numbers in the direction that
-would have made them better, and do that again a few hundred times. We show it {task.train_fraction:.0%} of all
-{task.p**2:,} sums modulo {task.p}, and keep the others to ourselves.
+Now give the problem to a machine, without the clock. A **network** is a formula with {weights:,} adjustable numbers, random at first.
+It receives two tokens, such as *17* and *108*, that mean nothing to it, and must pick one of {task.p} answers. **Training** compares its
+answers with the correct ones, nudges every number in the direction that improves them, and repeats. It sees {task.train_fraction:.0%} of
+all {task.p**2:,} sums modulo {task.p}; we hold out the rest.
 
-There are two ways to be right about the sums that one is shown. One is to know them by heart, which is of no use for the others. The
-other is to find the rule. Which does it take?
+It could memorize the sums it is shown, which does not help with the others. Or it could find the rule. Which does it do?
 """
     )
     steps = moments(rows, run.steps)
@@ -112,7 +110,7 @@ other is to find the rule. Which does it take?
         cell(
             accuracy_of_the_adder,
             stamp=stamp("add-113"),
-            alt="Share of right answers over the steps of training, of the sums that it was shown and of the others.",
+            alt="Accuracy on training and held-out sums over the steps.",
         )
     with right:
         cell(
@@ -120,14 +118,13 @@ other is to find the rule. Which does it take?
             steps=steps,
             stamp=stamp("add-113"),
             width="content",
-            alt=f"All {task.p} times {task.p} sums as small squares at the steps {', '.join(map(str, steps))}: right or wrong, shown or not.",
+            alt=f"All {task.p} times {task.p} sums as small squares at the steps {', '.join(map(str, steps))}: right or wrong, training or held out.",
         )
     write.caption(story(rows, task.p))
     write.text(
         """
-First it learns by heart. Then, with nothing new to see and nobody telling it that there is a rule, it suddenly knows what it was
-never shown. That is called **grokking**. This recipe is quick, so that the two overlap; with the one of the literature, thousands of
-steps lie between them.
+First it memorizes. Then, with no new data, it answers sums it has never seen: **grokking**. This recipe is fast, so the two phases
+overlap; with the literature's recipe, thousands of steps lie between them.
 """
     )
     with st.container(horizontal=True):
@@ -141,10 +138,10 @@ def story(rows: list[dict[str, float]], p: int) -> str:
     knows = next(row for row in rows if row["test_accuracy"] >= MOMENTS[-1])
     half = next(row for row in rows if row["test_accuracy"] >= 0.5)
     return (
-        f"Blue: the sums that it was shown; orange: the others. At step {worst['step']} it is right on {worst['train_accuracy']:.0%} of those "
-        f"shown and {worst['test_accuracy']:.0%} of the others, and on these its loss is {worst['test_loss']:.2f}, worse than that of a guess, "
-        f"$\\ln {p} = {math.log(p):.2f}$. At step {half['step']} it knows {half['test_accuracy']:.0%} of them, at step "
-        f"{knows['step']} {knows['test_accuracy']:.1%}. In the squares, *a* runs down and *b* to the right."
+        f"Blue: training sums; orange: held-out sums. At step {worst['step']}, accuracy is {worst['train_accuracy']:.0%} on training and "
+        f"{worst['test_accuracy']:.0%} on held-out sums, where the loss of {worst['test_loss']:.2f} is worse than a guess "
+        f"($\\ln {p} = {math.log(p):.2f}$). Held-out accuracy reaches {half['test_accuracy']:.0%} at step {half['step']} and "
+        f"{knows['test_accuracy']:.1%} at step {knows['step']}. In the squares, *a* runs down and *b* to the right."
     )
 
 
@@ -153,21 +150,21 @@ def primes() -> None:
     write.subheader("What has a clock to do with primes?", anchor="digits")
     write.text(
         r"""
-An integer is divisible by 3 when its digits add up to a multiple of 3. That is because 10, 100 and 1,000 all leave 1 when divided by 3, so a
-digit counts the same wherever it stands. Whoever adds digits on a clock of **three** hours rules out every multiple of 3 at a glance. The same goes
-for every prime $q$, with a clock of $q$ hours and a weight for each place: an integer with the digits $d_i$ is divisible by $q$ when
+An integer is divisible by 3 if its digits add up to a multiple of 3, because 10, 100 and 1,000 all leave remainder 1. So adding digits on
+a clock of **three** hours finds every multiple of 3. The same holds for every prime $q$, with a weight for each place: an integer with
+digits $d_i$ is divisible by $q$ if
 
 $$\sum_i d_i\, (10^i \bmod q) \equiv 0 \pmod q.$$
 
-So **to see whether a number is prime is to add, modulo one prime after another**. A network was shown the digits of half of the integers from
-10,000 to 99,999, and of each it was told one bit: prime, or not. Of factors, places or addition it was told nothing.
+So **to recognize primes is to add, modulo one prime after another**. We train a network on the digits of half of the integers from 10,000
+to 99,999, with one bit each: prime or not. It gets no hint of factors, places or addition.
 """
     )
     try_a_number()
     write.text(
         """
-**Does it find out that it has to add? And how would we know?** Right answers alone are no proof: they could come from memory, or from some
-other rule. So we look inside.
+**Does it discover addition, and how would we know?** Accuracy is no proof: memory or another rule could give the same answers. So we look
+inside.
 """
     )
 
@@ -195,11 +192,11 @@ def try_a_number() -> None:
     three = "so 3 divides it" if n % 3 == 0 else "so 3 does not divide it"
     write.text(
         f"${' + '.join(map(str, digits))} = {sum(digits)} \\equiv {sum(digits) % 3} \\pmod 3$, {three}. The network's evidence for "
-        f"*prime* is **{signed(evidence)}**; in truth it is {truth}."
+        f"*prime* is **{signed(evidence)}**; it is {truth}."
     )
     write.caption(
-        "Evidence is the logit of prime less that of composite: far below zero where the network is sure of *composite*. Most integers that "
-        "pass its tests are composite too, so it never gets above zero: a little below is the most that it has to say for a prime."
+        "Evidence: the logit of *prime* minus that of *composite*. It stays below zero even for primes, since most integers that pass the "
+        "network's tests are composite."
     )
 
 

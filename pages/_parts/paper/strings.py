@@ -27,7 +27,7 @@ def evidence_of_the_strings() -> Chart:
 
 
 def section() -> None:
-    """Everything about it."""
+    """Show the section."""
     write.subheader("4.3 A puzzle about strings", anchor="miu")
     if not available("miu-24"):
         return
@@ -35,8 +35,8 @@ def section() -> None:
     task, last = run.task_config, run.rows()[-1]
     write.text(
         """
-The draft likens its question to Hofstadter's: which strings can be derived from MI by four rules about letters? It is the same question. A string M, then I's and U's, can be
-derived when the number of its I's is **not divisible by 3**. A network without positions, that sees strings and one bit:
+The draft compares its question to Hofstadter's puzzle: which strings can be derived from MI by four rewriting rules? The arithmetic is the same: a string is
+a theorem if its number of I's is **not divisible by 3**. We train a network without positions on strings and one bit:
 """
     )
     left, right = st.columns(2, gap="medium")
@@ -44,7 +44,7 @@ derived when the number of its I's is **not divisible by 3**. A network without 
         cell(
             accuracy_of_the_strings,
             stamp=stamp("miu-24"),
-            alt="Right answers over the steps, for strings as long as those in training and for longer ones.",
+            alt="Accuracy over the steps, for strings of training length and for longer ones.",
         )
     with right:
         cell(
@@ -53,8 +53,8 @@ derived when the number of its I's is **not divisible by 3**. A network without 
             alt="Evidence for theorem by the number of I's: it falls at every multiple of 3.",
         )
     write.caption(
-        f"Held-out strings of up to {task.longest} letters, as in training: {last['accuracy_as_long']:.1%} right; longer ones, up to {task.longest_test}: "
-        f"{last['accuracy_longer']:.1%}. Right: the evidence swings with a period of three, as far as it has seen; of more than {task.longest} I's it never saw any, and there it falls away."
+        f"Test accuracy is {last['accuracy_as_long']:.1%} on strings of up to {task.longest} letters, as in training, and {last['accuracy_longer']:.1%} on strings "
+        f"of up to {task.longest_test}. Right: the evidence has a period of three up to {task.longest} I's, the most in training, and breaks down beyond."
     )
     table(measures({"miu-24": found}), "addition-miu-24")
     short = [
@@ -67,14 +67,14 @@ derived when the number of its I's is **not divisible by 3**. A network without 
         if value < bound
     ]
     write.text(
-        f"The verdict: *{found['verdict']}*. "
+        f"Verdict: *{found['verdict']}*. "
         + (
-            f"Below their bounds are {', '.join(short)}: **not reached**. Its evidence swings with a period of three over the counts that it has seen. It holds the "
-            "count of I's as a share of the string, and where a string has more I's than any in training, it fails. Whether it has found a rule or a table of counts is open."
+            f"It falls short on {', '.join(short)}. It represents the count of I's as a share of the string, and fails on counts above those in training. Whether it "
+            "has found a rule or a table of counts is open."
             if short
-            else "It passes every test of a sum of residues."
+            else "It passes every test."
         )
     )
-    write.text("**Circuit 3.** The draft's third, found in the same way:")
+    write.text("**Circuit 3.** The draft's third circuit, found the same way:")
     circuit_table({"3: is the number of I's a multiple of 3?": found["circuits"]["3"]}, "strings")
     link_details("sieve", run="miu-24")
