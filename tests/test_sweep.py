@@ -301,6 +301,7 @@ def test_a_hostile_zip_file_of_a_sweep_leaves_nothing(sweep, home, tmp_path, one
 # ---- many processes ----
 
 
+@pytest.mark.slow
 def test_local_processes_train_the_same_and_survive_a_killed_one(again, trained, same):
     killed: list[int] = []
 
@@ -377,10 +378,10 @@ def test_a_dask_cluster_trains_the_same_and_survives_a_killed_worker(again, trai
     check_same(again, trained, same)
 
 
-def test_a_cluster_that_does_not_answer_is_one_sentence(sweep, one_sentence):
+def test_a_cluster_that_does_not_answer_is_one_sentence(sweep, one_sentence, monkeypatch):
     pytest.importorskip("distributed")
+    assert sweeps.engine.CONNECT <= 6
+    monkeypatch.setattr(sweeps.engine, "CONNECT", 1)
     for address in ("tcp://127.0.0.1:1", "nonsense"):
-        begun = time.monotonic()
         with one_sentence("dask must be the address of a running scheduler", address):
             sweeps.train(sweep, dask=address)
-        assert time.monotonic() - begun < 10

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from miii import sweeps
 from miii.cli.printing import Json, defaulted, duration
-from miii.cli.training import Recipe, Yes, check_cost, chosen_config, chosen_value, option_fields, stop_on_signal
+from miii.cli.training import Recipe, Yes, check_cost, chosen_config, option_fields, stop_on_signal
 from miii.errors import InputError, quoted
 from miii.sweeps import MOST, claims
 from miii.tasks import TASKS
@@ -74,12 +74,7 @@ def run_sweep(args: Any) -> int:
     for name in ("task", "out"):
         if getattr(args, name) is None:
             raise InputError(f"{name} is required to train a sweep; to print one, pass --table DIR.")
-    choices: dict[str, list[Any]] = {}
-    for setting in args.grid:
-        name, _, listed = setting.partition("=")
-        choices[name] = [chosen_value(name, text) for text in listed.split(",") if text]
-    if "seed" in choices:
-        raise InputError("grid must not contain seed: use --seeds.")
+    choices = sweeps.choices(args.grid)
     if not 1 <= args.seeds <= MOST:
         raise InputError(f"seeds must be at least 1 and at most {MOST:,} (got {quoted(args.seeds)}).")
     cores = joblib.cpu_count()

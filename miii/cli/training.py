@@ -174,14 +174,7 @@ def chosen_config(args: Any) -> RunConfig:
     """
     names = [option.name for option in flat.options() if hasattr(args, option.name) and option.name != "task"]
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    return flat.build_config(args.recipe, args.task, {name: chosen_value(name, text) for name, text in given.items()})
-
-
-def chosen_value(name: str, text: str) -> Any:
-    """Return the value of an option given as text."""
-    if text != "none" or name in ("biases", "positions"):  # "none" is a valid choice
-        return text
-    return () if name in ("residues", "masked") else None
+    return flat.build_config(args.recipe, args.task, {name: flat.from_text(name, text) for name, text in given.items()})
 
 
 @contextmanager

@@ -14,15 +14,16 @@ Every engine maps ``finish`` over the runs, so the result is the same to the bit
 
 from miii.sweeps.bundle import ship, unpack
 from miii.sweeps.engine import train, work
-from miii.sweeps.finish import Outcome, attempt, finish
+from miii.sweeps.finish import Outcome, attempt, finish, retry
 from miii.sweeps.folder import Sweep, create, every, is_sweep, open
-from miii.sweeps.grid import MOST, estimate, grid
+from miii.sweeps.grid import MOST, choices, estimate, grid
 
 __all__ = [
     "MOST",
     "Outcome",
     "Sweep",
     "attempt",
+    "choices",
     "create",
     "estimate",
     "every",
@@ -30,6 +31,7 @@ __all__ = [
     "grid",
     "is_sweep",
     "open",
+    "retry",
     "ship",
     "train",
     "unpack",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from miii import cost
-from miii.errors import InputError
+from miii.errors import InputError, quoted
 from miii.training import flat
 from miii.training.config import RunConfig
 
@@ -69,6 +69,23 @@ def estimate(base: RunConfig, choices: Mapping[str, Sequence[Any]]) -> tuple[int
         share * sum(each.flops for each in needs),
         round(share * sum(each.disk for each in needs)),
     )
+
+
+def choices(texts: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the choices in texts such as ``lr=0.01,0.02``; the configs validate them.
+
+    Raises:
+        InputError: an option is the seed, or is given twice.
+    """
+    found: dict[str, list[Any]] = {}
+    for text in texts:
+        name, _, listed = text.partition("=")
+        if name == "seed":
+            raise InputError("grid must not contain seed: use --seeds.")
+        if name in found:
+            raise InputError(f"grid must give each option once (got {quoted(name)} twice).")
+        found[name] = [flat.from_text(name, value) for value in listed.split(",") if value]
+    return found
 
 
 def run_name(changes: Mapping[str, Any]) -> str:
