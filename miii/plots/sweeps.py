@@ -8,7 +8,7 @@ import pandas as pd
 from miii.plots.style import CATEGORY, FLUID, HEIGHT, SEQUENTIAL, Chart, clicked
 
 RUN = "run"  #: name of the selection made by a click: the run
-CELL = 44  #: pixels of a row of the heatmap
+CELL = 64  #: pixels of a row of the heatmap
 LINES = 8  #: settings drawn as curves: one color each
 
 
@@ -66,7 +66,7 @@ def sweep_curves(curves: pd.DataFrame, title: str, log: bool = False) -> Chart:
         color=alt.Color(
             "changed:N",
             scale=alt.Scale(domain=names, range=CATEGORY[: len(names)]),
-            legend=alt.Legend(orient="bottom", title=None, columns=2, labelLimit=260, symbolStrokeWidth=3),
+            legend=alt.Legend(orient="bottom", title=None, columns=1, labelLimit=300, symbolStrokeWidth=3),
         ),
         tooltip=["changed:N", "step:Q", *shown, "seeds:Q"],
     )

@@ -3,7 +3,7 @@
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from miii import runs, sweeps
+from miii import RunConfig, runs, sweeps
 from miii.errors import InputError, quoted
 from miii.runs.change import NAME
 from pages._kit import write
@@ -66,7 +66,7 @@ def extend(sweep: sweeps.Sweep) -> None:
         st.session_state[WRONG] = str(error)
 
 
-def _make(name: str, base: runs.Run, text: str, seeds: int, new: bool) -> None:
+def _make(name: str, base: RunConfig, text: str, seeds: int, new: bool) -> None:
     folder = runs.homes()[0] / name
     chosen = sweeps.choices(text.split())
     if not new:
@@ -97,7 +97,12 @@ def show(sweep: sweeps.Sweep) -> None:
     with st.container(horizontal=True, gap="small"):
         if live:
             st.button(
-                "Stop", icon=":material/stop:", on_click=stop, args=(sweep.name,), disabled=why is not None, help=why
+                "Stop",
+                icon=":material/stop:",
+                on_click=stop,
+                args=(sweep.name,),
+                disabled=why is not None,
+                help=why or "Stops after the current step; the sweep can be continued",
             )
         elif left:
             st.button(
@@ -108,9 +113,18 @@ def show(sweep: sweeps.Sweep) -> None:
                 disabled=why is not None,
                 help=why or "One run at a time, after single runs that wait. Other processes may train the same sweep.",
             )
-        with st.popover("Extend", icon=":material/add:", disabled=why is not None or live, help=why):
+        with st.popover(
+            "Extend",
+            icon=":material/add:",
+            disabled=why is not None or live,
+            help=why or "Adds values and seeds; finished runs stay",
+        ):
             st.text_input(
-                "More values", key=f"extend-grid-{sweep.name}", placeholder="lr=0.1 weight_decay=5", max_chars=500
+                "More values",
+                key=f"extend-grid-{sweep.name}",
+                placeholder=" ".join(f"{option}=…" for option in sweep.grid) or "no options",
+                max_chars=500,
+                help="Values of the sweep's own options",
             )
             st.number_input(
                 "Seeds",
@@ -118,8 +132,16 @@ def show(sweep: sweeps.Sweep) -> None:
                 max_value=MOST_SEEDS,
                 value=min(MOST_SEEDS, len(sweep.seeds)),
                 key=f"extend-seeds-{sweep.name}",
+                help="Number of seeds, from 0",
             )
-            st.button("Extend and train", key="extend", on_click=extend, args=(sweep,), disabled=why is not None)
+            st.button(
+                "Extend and train",
+                key="extend",
+                on_click=extend,
+                args=(sweep,),
+                disabled=why is not None,
+                help=why or "Trains the new runs, and what is left of the others",
+            )
     if training is not None and training.message:
         write.warning(training.message, icon="error")
 
@@ -135,16 +157,36 @@ def panel() -> None:
             else "Choose a run first: a new sweep varies its options."
         )
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-            st.text_input("Name", "my-sweep", key="new-sweep-name", max_chars=60, width=160)
-            st.text_input("Grid", "lr=0.003,0.01 weight_decay=0.5,2", key="new-sweep-grid", max_chars=500, width=330)
-            st.number_input("Seeds", min_value=1, max_value=MOST_SEEDS, value=2, key="new-sweep-seeds", width=110)
+            st.text_input("Name", "my-sweep", key="new-sweep-name", max_chars=60, width=160, help="Name of the folder")
+            st.text_input(
+                "Grid",
+                "lr=0.003,0.01 weight_decay=0.5,2",
+                key="new-sweep-grid",
+                max_chars=500,
+                width=330,
+                help="Options with their values, as for `miii sweep --grid`",
+            )
+            st.number_input(
+                "Seeds",
+                min_value=1,
+                max_value=MOST_SEEDS,
+                value=2,
+                key="new-sweep-seeds",
+                width=110,
+                help="Number of seeds, from 0",
+            )
             st.button(
-                "Start sweep", icon=":material/play_arrow:", type="primary", on_click=create, disabled=name is None
+                "Start sweep",
+                icon=":material/play_arrow:",
+                type="primary",
+                on_click=create,
+                disabled=name is None,
+                help="Trains one run for each setting and seed",
             )
-        if (most := settings.read().max_sweep) is not None:
-            st.caption(
-                f"On this server a sweep has at most {most} runs and trains for at most {settings.read().max_seconds:,} seconds."
-            )
+        found = settings.read()
+        if found.max_sweep is not None:
+            limit = "" if found.max_seconds is None else f" and trains for at most {found.max_seconds:,} seconds"
+            st.caption(f"On this server a sweep has at most {found.max_sweep} runs{limit}.")
     with file:
         given = st.file_uploader(
             "The zip file of a sweep's folder",
@@ -152,7 +194,15 @@ def panel() -> None:
             key=f"sweep-zip-{st.session_state.setdefault(TURN, 0)}",
             help="Made by `zip -r sweep.zip FOLDER`. Every file of it is checked.",
         )
-        st.button("Add to the sweeps", icon=":material/add:", disabled=given is None, on_click=_take_in, args=(given,))
+        st.button(
+            "Add to the sweeps",
+            key="add-sweep-zip",
+            icon=":material/add:",
+            disabled=given is None,
+            on_click=_take_in,
+            args=(given,),
+            help="Checks everything, and makes a sweep of it only if all is right",
+        )
 
 
 def _take_in(file: UploadedFile) -> None:
