@@ -81,13 +81,22 @@ def everything(name: str) -> None:
     first = metrics.index("test_accuracy") if "test_accuracy" in metrics else 0
     with st.container(horizontal=True, gap="small"):
         metric = st.selectbox(
-            "Metric", metrics, first, format_func=titled, key="metric", bind="query-params", width=200
+            "Metric",
+            metrics,
+            first,
+            format_func=titled,
+            key="metric",
+            bind="query-params",
+            width=200,
+            help="At the end of each run",
         )
         x, y = None, None
         if len(sweep.varying) > 1:
-            x = st.selectbox("Horizontal", sweep.varying, 0, key="x", bind="query-params", width=170)
+            x = st.selectbox(
+                "Horizontal", sweep.varying, 0, key="x", bind="query-params", width=170, help="The option across"
+            )
             others = [option for option in sweep.varying if option != x]
-            y = st.selectbox("Vertical", others, 0, key=f"y-{x}", width=170)
+            y = st.selectbox("Vertical", others, 0, key=f"y-{x}", width=170, help="The option upward")
     title = titled(metric)
     left, right = st.columns(2)
     if x is not None and y is not None:
@@ -168,7 +177,15 @@ controls.messages()
 if names:
     if st.session_state.get(controls.SWEEP) not in (None, *names):
         st.session_state.pop(controls.SWEEP)
-    chosen = st.selectbox("Sweep", names, key=controls.SWEEP, bind="query-params", width=360) or names[0]
+    picked = st.selectbox(
+        "Sweep",
+        names,
+        key=controls.SWEEP,
+        bind="query-params",
+        width=360,
+        help="Those in the folder of runs, then the shipped one",
+    )
+    chosen = picked or names[0]
     sweep = found[names.index(chosen)]
     write.caption(
         f"{len(sweep.configs)} runs of {write.escaped(sweep.base.task.description)}: "

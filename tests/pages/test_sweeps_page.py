@@ -28,7 +28,7 @@ def until_ended(name: str) -> None:
 def test_the_shipped_sweep_is_shown_as_its_table_says(see):
     table = sweeps.open("add-23-sweep").table()
     assert (len(table), set(table["status"])) == (27, {"done"})
-    view = see("sweeps", sweep="add-23-sweep", metric="test_loss")
+    view = see("sweeps", sweep="add-23-sweep", metric="Test loss")
     assert not view.errors
     assert len(view.charts) == 3
     found = view.numbers("by_two_options").set_index(["lr", "weight_decay"])
@@ -78,7 +78,7 @@ def test_a_zip_file_of_a_sweep_is_checked_and_shown(mine, visit, tmp_path):
     shutil.make_archive(str(tmp_path / "cluster"), "zip", mine.folder.parent, "mine")
     for data, ok in (((tmp_path / "cluster.zip").read_bytes(), True), (b"PK nonsense", False)):
         at = visit("sweeps")
-        upload(at, "sweep-zip", ("cluster.zip", data))
+        upload(at, "sweep-zip-0", ("cluster.zip", data))
         button(at, "Add to the sweeps").click().run()
         assert bool(shown(at).errors) != ok
         assert {sweep.name for sweep in sweeps.every()} == {"mine", "mine-2", "add-23-sweep"}
