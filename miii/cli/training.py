@@ -192,6 +192,7 @@ def stop_on_signal() -> Iterator[list[int]]:
 
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
+    """Yield progress bars on stderr; of an error, only its message is printed."""
     console = Console(stderr=True)
     bars = Progress(
         TextColumn("{task.description}", markup=False),
