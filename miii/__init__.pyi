@@ -6,6 +6,7 @@ from miii import plots as plots
 from miii import reports as reports
 from miii import runs as runs
 from miii import sparse as sparse
+from miii import sweeps as sweeps
 from miii.errors import InputError as InputError
 from miii.model.config import ModelConfig as ModelConfig
 from miii.model.tap import SITES as SITES

@@ -46,7 +46,7 @@ class Job:
     @property
     def name(self) -> str:
         """The run's name."""
-        return self.folder.name
+        return runs.Run(self.folder, self.config).name
 
     @property
     def ended(self) -> bool:

@@ -1,21 +1,53 @@
-"""Grids of settings, and sweeps over them."""
+"""Grids of settings, and sweeps over them by every engine, with processes killed at random."""
 
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from miii import RunConfig, runs
-from miii.sweep import grid, sweep
+from miii import runs, sweeps, train
+from miii.runs.read import SWEEP
+from miii.sweeps import claims, finish, grid
 from miii.training import flat
+
+CHOICES = {"lr": [0.01, 0.02]}
 
 
 @pytest.fixture
-def configs(small_config) -> dict[str, RunConfig]:
-    return grid(small_config(steps=6), {"lr": [0.01, 0.02], "seed": [0, 1]})
+def sweep(small_config, tmp_path) -> sweeps.Sweep:
+    """A sweep of four runs, of which none has begun."""
+    return sweeps.create(tmp_path / "S", small_config(steps=6), CHOICES, seeds=2)
 
 
-def drain(folder: Path, configs: dict[str, RunConfig]) -> list[tuple[str, int]]:
-    return [(name, step.step) for name, step in sweep(folder, configs)]
+@pytest.fixture(scope="module")
+def trained(small_config, tmp_path_factory) -> sweeps.Sweep:
+    """A sweep that was trained in order. Shared and read-only."""
+    whole = sweeps.create(tmp_path_factory.mktemp("sweep") / "whole", small_config(steps=60), CHOICES, seeds=3)
+    sweeps.train(whole)
+    return whole
+
+
+@pytest.fixture
+def again(trained, tmp_path) -> sweeps.Sweep:
+    """The same sweep, of which none has begun."""
+    return sweeps.create(tmp_path / "again", trained.base, trained.grid, trained.seeds)
+
+
+def check_same(found: sweeps.Sweep, wanted: sweeps.Sweep, same) -> None:
+    assert set(found.table()["status"]) == {"done"}
+    for name in wanted.configs:
+        run, other = (runs.open(sweep.folder / name) for sweep in (found, wanted))
+        assert run.config == other.config
+        assert run.steps == other.steps
+        assert same(run.weights(), other.weights())
+        assert run.metrics().drop(columns="seconds").equals(other.metrics().drop(columns="seconds"))
 
 
 def written(folder: Path) -> dict[Path, int]:
@@ -38,8 +70,8 @@ def test_a_grid_is_every_combination_named_after_its_changes(small_config):
 
 
 def test_a_giant_grid_is_refused(small_config, one_sentence):
-    for choices in ({"seed": range(10**30)}, {"lr": [0.1] * 101, "seed": range(100)}):
-        with one_sentence("grid must give at most 10,000 runs", "seed"):
+    for choices in ({"seed": range(10**30)}, {"lr": [0.1] * 1001, "seed": range(1000)}):
+        with one_sentence("grid must give at most 1,000,000 runs", "seed"):
             grid(small_config(), choices)
 
 
@@ -60,87 +92,296 @@ def test_a_bad_value_anywhere_in_a_grid_is_one_sentence(small_config, one_senten
             grid(small_config(), choices)
 
 
-# ---- sweep ----
+# ---- the unit: make this run folder finished ----
 
 
-def test_a_sweep_trains_each_run_to_its_end_in_order(tmp_path, configs):
-    passed = drain(tmp_path / "S", configs)
-    assert passed == [(name, step) for name in configs for step in range(7)]
-    for name, config in configs.items():
-        run = runs.open(tmp_path / "S" / name)
-        assert run.config == config
-        assert run.result is not None
-        assert (run.result["steps"], run.result["stopped"]) == (6, False)
-
-
-def test_finished_runs_are_skipped_and_left_alone(tmp_path, configs):
-    drain(tmp_path, configs)
+def test_a_run_is_trained_skipped_and_resumed(small_config, tmp_path, same):
+    config, steps = small_config(steps=6), []
+    assert finish(tmp_path / "whole", config, seen=lambda step: steps.append(step.step)) == "done"
+    assert steps == list(range(7))
     before = written(tmp_path)
-    assert drain(tmp_path, configs) == []
+    assert finish(tmp_path / "whole", config) == "done"
     assert written(tmp_path) == before
 
-
-def test_a_stopped_sweep_resumes(tmp_path, configs, same):
-    first, second, *rest = configs
-    steps = sweep(tmp_path / "S", configs)
-    for name, step in steps:
-        if (name, step.step) == (second, 4):
-            steps.close()
-    assert {path.name for path in (tmp_path / "S").iterdir()} == {first, second}
-    assert runs.open(tmp_path / "S" / second).can_resume
-    before = written(tmp_path / "S" / first)
-
-    assert drain(tmp_path / "S", configs)[:3] == [(second, 4), (second, 5), (second, 6)]
-    assert written(tmp_path / "S" / first) == before
-    drain(tmp_path / "whole", configs)
-    for name in (first, second, *rest):
-        assert same(runs.open(tmp_path / "S" / name).weights(), runs.open(tmp_path / "whole" / name).weights())
+    steps.clear()
+    place = tmp_path / "stopped"
+    assert finish(place, config, stop=lambda: len(steps) > 3, seen=lambda step: steps.append(step.step)) == "stopped"
+    assert runs.open(place).can_resume
+    assert finish(place, config, seen=lambda step: steps.append(step.step)) == "done"
+    assert steps == [0, 1, 2, 3, 4, 4, 5, 6]
+    (tmp_path / "killed" / "snapshots").mkdir(parents=True)
+    for name in ("config.json", "provenance.json"):  # as if killed: no result and no training state
+        shutil.copy(place / name, tmp_path / "killed" / name)
+    assert finish(tmp_path / "killed", config) == "done"
+    whole = runs.open(tmp_path / "whole").weights()
+    assert all(same(runs.open(tmp_path / name).weights(), whole) for name in ("stopped", "killed"))
 
 
-def test_a_run_killed_without_state_starts_again(tmp_path, configs):
-    name = next(iter(configs))
-    drain(tmp_path, {name: configs[name]})
-    (tmp_path / name / "result.json").unlink()  # as if killed: no result and no training state
-    assert drain(tmp_path, {name: configs[name]}) == [(name, step) for step in range(7)]
-    assert runs.open(tmp_path / name).result is not None
+def test_a_run_that_somebody_trains_is_left_alone(small_config, tmp_path):
+    config = small_config(steps=6)
+    following = runs.follow(tmp_path / "followed", train(config))
+    next(following)
+    assert finish(tmp_path / "followed", config) == "busy"
+    assert [step.step for step in following] == list(range(1, 7))
+    with claims.claim(tmp_path / "claimed"):
+        assert claims.held(tmp_path / "claimed")
+        assert finish(tmp_path / "claimed", config) == "busy"
+    assert not (tmp_path / "claimed").exists()
+    assert finish(tmp_path / "claimed", config) == "done"
 
 
-def test_another_config_in_the_same_folder_is_refused(tmp_path, configs, small_config, one_sentence, tree):
-    drain(tmp_path, configs)
-    before = tree(tmp_path)
-    others = grid(small_config(steps=7), {"lr": [0.01, 0.02], "seed": [0, 1]})
-    assert others.keys() == configs.keys()
-    with one_sentence("another config", next(iter(configs))):
-        drain(tmp_path, others)
-    assert tree(tmp_path) == before
+def test_a_claim_of_another_machine_lasts_as_long_as_its_heart_beats(small_config, tmp_path, monkeypatch):
+    place, config = tmp_path / "run", small_config(steps=6)
+    file = tmp_path / claims.CLAIMS / "run.0"
+    file.parent.mkdir()
+    file.write_text("another machine")
+    assert finish(place, config) == "busy"
+    old = time.time() - claims.STALE - 1
+    os.utime(file, (old, old))
+    assert claims.orphaned(place)
+
+    # a process that is frozen loses its run, and leaves it unwritten when it wakes
+    def freeze(step) -> None:
+        if step.step == 3:
+            claim = tmp_path / claims.CLAIMS / "run.1"
+            claim.write_text("another machine")
+            os.utime(claim, (old, old))
+            monkeypatch.setattr(claims, "STALE", -1.0)
+            thief = claims._take(place)
+            assert thief is not None
+            thief.release()
+
+    assert finish(place, config, seen=freeze) == "busy"
+    assert runs.open(place).result is None
+    monkeypatch.undo()
+    assert finish(place, config) == "done"
+    assert not claims.held(place)
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path, configs, one_sentence, tree):
-    name = next(iter(configs))
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "notes.txt").write_text("mine")
-    before = tree(tmp_path)
-    with one_sentence(name, "config.json"):
-        drain(tmp_path, configs)
-    assert tree(tmp_path) == before
+# ---- sweeps ----
 
 
-def test_a_run_being_written_is_refused(tmp_path, configs, one_sentence):
-    name, config = next(iter(configs.items()))
-    writing = sweep(tmp_path, {name: config})
-    next(writing)
-    with one_sentence(name, "being written"):
-        drain(tmp_path, configs)
-    assert [step.step for _, step in writing] == list(range(1, 7))  # and it continues
+def test_a_sweep_is_a_folder_of_runs_and_a_table(trained):
+    assert {path.name for path in trained.folder.iterdir() if path.name[0] != "."} == {SWEEP, *trained.configs}
+    opened = sweeps.open(trained.folder)
+    assert (opened.configs, opened.versions) == (trained.configs, trained.versions)
+    table = opened.table()
+    assert list(table["run"]) == list(trained.configs)
+    assert set(table["status"]) == {"done"}
+    row = table[table["run"] == "lr=0.02,seed=1"].iloc[0]
+    last = runs.open(trained.folder / row["run"]).rows()[-1]
+    assert (row["lr"], row["seed"], row["changed"], row["steps"]) == (0.02, 1, "lr=0.02", 60)
+    assert (row["test_loss"], row["weight_norm"]) == (last["test_loss"], last["weight_norm"])
+    curves = opened.curves("test_loss")
+    assert len(curves) == 6 * len(runs.open(trained.folder / row["run"]).rows())
+    assert curves["value"].iloc[-1] == table["test_loss"].iloc[-1]
 
 
-def test_a_run_that_diverges_does_not_end_the_sweep(small_config, tmp_path):
-    bad, good = {"name": "sgd", "lr": 10.0}, {"name": "sgd", "lr": 0.01}
-    configs = {
-        name: small_config(optimizer=optimizer, loss="squared", warmup_steps=0, steps=40)
-        for name, optimizer in (("a", bad), ("b", good))
+def test_a_stopped_sweep_resumes_and_a_finished_one_is_left_alone(sweep):
+    ended: list[str] = []
+    sweeps.train(sweep, stop=lambda: len(ended) == 2, changed=lambda name, _: ended.append(name))
+    assert set(sweep.counts()) <= {"done", "waiting", "stopped"}
+    sweeps.train(sweep)
+    assert sweep.counts() == {"done": 4}
+    before = written(sweep.folder)
+    sweeps.train(sweep)
+    sweeps.work(sweep)
+    assert {path: when for path, when in written(sweep.folder).items() if path.name != claims.CLOCK} == {
+        path: when for path, when in before.items() if path.name != claims.CLOCK
     }
-    for _ in range(2):  # the second time it is skipped
-        list(sweep(tmp_path / "sweep", configs))
-        found = [runs.row(runs.open(tmp_path / "sweep" / name))["status"] for name in configs]
-        assert found == ["diverged", "done"]
+
+
+def test_a_sweep_is_extended_by_values_and_seeds(sweep, small_config, one_sentence):
+    base = small_config(steps=6)
+    more = sweeps.create(sweep.folder, base, {"lr": ["0.02", "0.03"]}, seeds=3)
+    assert set(sweep.configs) < set(more.configs)
+    assert len(more.configs) == 9
+    assert sweeps.open(sweep.folder).configs == more.configs
+    for changed, choices in ((small_config(steps=7), CHOICES), (base, {"weight_decay": [1]}), (base, {})):
+        with one_sentence("S", "another sweep"):
+            sweeps.create(sweep.folder, changed, choices)
+
+
+def test_a_failed_run_has_its_reason_and_does_not_end_the_sweep(small_config, tmp_path):
+    bad, good = {"name": "sgd", "lr": 10.0}, {"name": "sgd", "lr": 0.01}
+    base = small_config(optimizer=good, loss="squared", warmup_steps=0, steps=40)
+    sweep = sweeps.create(tmp_path / "S", base, {"lr": [bad["lr"], 0.01, 0.02]})
+    (tmp_path / "S" / "lr=0.02,seed=0").mkdir()
+    (tmp_path / "S" / "lr=0.02,seed=0" / "notes.txt").write_text("mine")
+    for _ in range(2):
+        sweeps.train(sweep)
+        rows = sweep.rows()
+        assert [row["status"] for row in rows] == ["diverged", "done", "failed"]
+        assert "config.json" in rows[2]["reason"]
+    shutil.rmtree(tmp_path / "S" / "lr=0.02,seed=0")
+    sweeps.train(sweep)  # a failed run is tried again
+    assert sweep.rows()[2]["status"] == "done"
+
+
+def test_a_half_written_or_damaged_sweep_is_one_sentence(sweep, tmp_path, small_config, one_sentence):
+    whole = (sweep.folder / SWEEP).read_text()
+    (tmp_path / "empty").mkdir()
+    with one_sentence("sweep.json", "not a sweep"):
+        sweeps.open(tmp_path / "empty")
+    with one_sentence("sweep must be", "nothing"):
+        sweeps.open("nothing")
+    for text, words in (
+        (whole[:100], ["sweep.json", "JSON"]),
+        ("[]", ["sweep.json", "JSON object"]),
+        ("{}", ["base", "grid"]),
+        (whole.replace('"seeds": [', '"seeds": ["x", '), ["seeds", "integers"]),
+        (whole.replace('"lr": [\n      0.01', '"lr": [\n      {}'), ["grid", "list of values"]),
+        (whole.replace('"d_model": 8', '"d_model": 7'), ["sweep.json", "n_heads"]),
+    ):
+        (sweep.folder / SWEEP).write_text(text)
+        with one_sentence(*words):
+            sweeps.open(sweep.folder)
+    (sweep.folder / SWEEP).unlink()  # the folder of an engine that was killed at once, or of an older version
+    other = small_config(steps=7)
+    finish(sweep.folder / "lr=0.01,seed=0", next(iter(sweep.configs.values())))
+    with one_sentence("another config", "lr=0.01,seed=0"):
+        sweeps.create(sweep.folder, other, CHOICES, seeds=2)
+    assert not sweeps.is_sweep(sweep.folder)
+    assert sweeps.create(sweep.folder, small_config(steps=6), CHOICES, seeds=2).counts() == {"done": 1, "waiting": 3}
+
+
+def test_an_estimate_of_a_million_runs_takes_no_time(small_config, one_sentence):
+    begun = time.monotonic()
+    count, needs = sweeps.estimate(
+        small_config(), {"lr": [0.01] * 100, "weight_decay": [1.0] * 100, "seed": range(100)}
+    )
+    assert count == 1_000_000
+    assert needs.seconds == pytest.approx(1e6 * sweeps.estimate(small_config(), {"seed": [0]})[1].seconds)
+    assert time.monotonic() - begun < 2
+    with one_sentence("width is not an option"):
+        sweeps.estimate(small_config(), {"width": [3]})
+
+
+# ---- carried ----
+
+
+def zipped(folder: Path) -> bytes:
+    return Path(shutil.make_archive(str(folder) + "-zip", "zip", folder.parent, folder.name)).read_bytes()
+
+
+def test_a_sweep_is_carried_as_a_zip_file(trained, home, same, tmp_path):
+    shutil.copytree(trained.folder, tmp_path / "cluster")
+    found = sweeps.unpack(zipped(tmp_path / "cluster"))
+    assert found.folder == home.absolute() / "cluster"
+    check_same(found, trained, same)
+    name = next(iter(found.configs))
+    assert runs.open(f"cluster/{name}").name == f"cluster/{name}"
+    assert [sweep.name for sweep in sweeps.every()] == ["cluster"]
+    assert sweeps.unpack(zipped(tmp_path / "cluster")).name == "cluster-2"
+    shipped = sweeps.ship(trained, tmp_path / "small")
+    assert shipped.table().equals(trained.table())
+    assert not list(shipped.folder.rglob("*.safetensors"))
+
+
+def test_a_hostile_zip_file_of_a_sweep_leaves_nothing(sweep, home, tmp_path, one_sentence):
+    sweeps.train(sweep)
+    first, second, *_ = sweep.configs
+    for harm, words in (
+        (lambda folder: (folder / first).rename(folder / "lr=9,seed=0"), ["runs of its grid", "lr=9"]),
+        (lambda folder: shutil.copy(folder / first / "config.json", folder / second), ["config of the sweep"]),
+        (lambda folder: (folder / "more.py").write_text("x"), ["more.py"]),
+        (lambda folder: (folder / first / "more.py").write_text("x"), ["more.py"]),
+        (lambda folder: (folder / SWEEP).unlink(), ["one sweep.json"]),
+        (lambda folder: (folder / SWEEP).write_text("{"), ["JSON"]),
+        (lambda folder: shutil.copytree(folder, folder / "nested"), ["runs of its grid"]),
+    ):
+        folder = Path(shutil.copytree(sweep.folder, tmp_path / "harmed"))
+        harm(folder)
+        with one_sentence(*words):
+            sweeps.unpack(zipped(folder))
+        assert list(home.iterdir()) == []
+        shutil.rmtree(folder)
+
+
+# ---- many processes ----
+
+
+@pytest.mark.slow
+def test_local_processes_train_the_same_and_survive_a_killed_one(again, trained, same):
+    killed: list[int] = []
+
+    def kill(name: str, outcome: str) -> None:
+        tasks = Path("/proc/self/task").glob("*/children")
+        found = [int(pid) for task in tasks for pid in task.read_text().split()]
+        found = [pid for pid in found if "loky_posix" in Path(f"/proc/{pid}/cmdline").read_text()]
+        if not killed and found:
+            killed.append(found[-1])
+            os.kill(found[-1], signal.SIGKILL)
+
+    sweeps.train(again, jobs=2, changed=kill)
+    assert killed
+    check_same(again, trained, same)
+
+
+@pytest.mark.filterwarnings("ignore:This process")  # forks, although threads exist
+def test_workers_that_are_killed_at_random_are_taken_over(again, trained, same):
+    fork, rng = multiprocessing.get_context("fork"), random.Random(0)
+    workers = [fork.Process(target=sweeps.work, args=(again,)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for _ in range(4):
+        time.sleep(rng.uniform(0.05, 0.3))
+        victim = rng.randrange(3)
+        os.kill(workers[victim].pid, signal.SIGKILL)
+        workers[victim].join()
+        workers[victim] = fork.Process(target=sweeps.work, args=(again,))
+        workers[victim].start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    check_same(again, trained, same)
+
+
+@pytest.fixture
+def cluster():
+    """The address of a dask scheduler with two worker processes, and the processes."""
+    pytest.importorskip("distributed")
+    port = random.randrange(20_000, 60_000)
+    address = f"tcp://127.0.0.1:{port}"
+    dask = [sys.executable, "-m", "dask"]
+    commands = [[*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]]
+    commands += 2 * [[*dask, "worker", address, "--no-nanny", "--nthreads", "1", "--no-dashboard"]]
+    quiet = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "env": os.environ | {"PYTHONPATH": os.getcwd()},
+    }
+    processes = [subprocess.Popen(command, **quiet) for command in commands]
+    yield address, processes
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_dask_cluster_trains_the_same_and_survives_a_killed_worker(again, trained, same, cluster):
+    address, processes = cluster
+    from distributed import Client
+
+    with Client(address, timeout=60, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
+    killed: list[str] = []
+
+    def kill(name: str, outcome: str) -> None:
+        if not killed:
+            killed.append(name)
+            processes[1].kill()
+
+    sweeps.train(again, dask=address, changed=kill)
+    assert killed
+    check_same(again, trained, same)
+
+
+def test_a_cluster_that_does_not_answer_is_one_sentence(sweep, one_sentence, monkeypatch):
+    pytest.importorskip("distributed")
+    assert sweeps.engine.CONNECT <= 6
+    monkeypatch.setattr(sweeps.engine, "CONNECT", 1)
+    for address in ("tcp://127.0.0.1:1", "nonsense"):
+        with one_sentence("dask must be the address of a running scheduler", address):
+            sweeps.train(sweep, dask=address)

@@ -10,14 +10,15 @@ from typing import Annotated, Any, Union
 import tyro
 
 import miii
-from miii.cli import comparing, export, files, inside, training
+from miii.cli import comparing, export, files, inside, sweeping, training
 from miii.errors import InputError, quoted, shortened
 
 #: Commands by name: argument class and function.
 COMMANDS: dict[str, tuple[Any, Callable[[Any], int]]] = {
     "train": (training.Train, training.run_train),
     "resume": (training.Resume, training.run_resume),
-    "sweep": (training.Sweep, training.run_sweep),
+    "sweep": (sweeping.Sweep, sweeping.run_sweep),
+    "work": (sweeping.Work, sweeping.run_work),
     "analyze": (inside.Analyze, inside.run_analyze),
     "residues": (inside.Residues, inside.run_residues),
     "rollout": (inside.Rollout, inside.run_rollout),

@@ -86,3 +86,11 @@ def print_runs(found: list[runs.Run], as_json: bool, broken: Sequence[runs.Broke
                 print(f"{row['run']} is {row['status']}: {row['reason']}")
     else:
         print("No runs yet. Train one: miii train add")
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words, such as ``3 minutes``."""
+    for unit, length in (("years", 31_557_600), ("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds:,.0f} seconds"

@@ -1,11 +1,11 @@
-"""The commands that train: ``train``, ``resume``, ``sweep``."""
+"""The commands that train a run: ``train`` and ``resume``."""
 
 import json
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, make_dataclass
 from functools import partial
@@ -25,9 +25,8 @@ from rich.progress import (
 )
 
 from miii import cost, hardware, runs
-from miii.cli.printing import Json, RunName, by_task, defaulted, print_runs, print_values
-from miii.errors import InputError, quoted
-from miii.sweep import MOST, grid, sweep
+from miii.cli.printing import Json, RunName, by_task, defaulted, duration, print_values
+from miii.errors import InputError
 from miii.tasks import KINDS, TASKS
 from miii.training import Step, flat, train
 from miii.training.config import RECIPES, RunConfig
@@ -49,7 +48,7 @@ def _metavar(annotation: Any) -> str:
     return {int: "INT", float: "FLOAT", bool: "{true,false}", str: "TEXT"}[annotation]
 
 
-def _option_fields() -> list[tuple[str, Any, Any]]:
+def option_fields() -> list[tuple[str, Any, Any]]:
     """Return a flag for each option of a run; absent flags take the recipe's values."""
     fast = {kind: flat.defaults(kind) for kind in KINDS}
     fields: list[tuple[str, Any, Any]] = []
@@ -72,10 +71,8 @@ def _defaults(name: str, fast: Mapping[str, Mapping[str, Any]]) -> str:
 Task = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="task to learn", metavar="{" + ",".join(TASKS) + "}")]
 Recipe = Annotated[str, tyro.conf.arg(help="default values of the options", metavar="{" + ",".join(RECIPES) + "}")]
 Out = Annotated[Path | None, defaulted("folder of the run [a new one in runs/]", "DIR")]
-SweepOut = Annotated[Path, tyro.conf.arg(help="folder of the sweep, with one run per setting")]
-Seeds = Annotated[int, tyro.conf.arg(help="number of seeds, from 0")]
+MANY = 1_000  #: runs of a sweep above which to ask
 Yes = Annotated[bool, tyro.conf.arg(help="do not ask when memory or disk is short")]
-Grid = Annotated[tuple[str, ...], tyro.conf.arg(help="settings such as lr=0.01,0.02 weight_decay=1,2")]
 
 Train: Any = make_dataclass(
     "Train",
@@ -85,29 +82,12 @@ Train: Any = make_dataclass(
         ("out", Out, None),
         ("json", Json, False),
         ("yes", Yes, False),
-        *_option_fields(),
+        *option_fields(),
     ],
     frozen=True,
     kw_only=True,
 )
 Train.__doc__ = "Train a network and write the run."
-
-Sweep: Any = make_dataclass(
-    "Sweep",
-    [
-        ("task", Task),
-        ("recipe", Recipe, "fast"),
-        ("out", SweepOut),
-        ("seeds", Seeds, 1),
-        ("grid", Grid, ()),
-        ("json", Json, False),
-        ("yes", Yes, False),
-        *[item for item in _option_fields() if item[0] != "seed"],
-    ],
-    frozen=True,
-    kw_only=True,
-)
-Sweep.__doc__ = "Train a grid of settings and seeds; skip finished runs."
 
 
 @dataclass(frozen=True)
@@ -124,11 +104,11 @@ def run_train(args: Any) -> int:
     Raises:
         InputError: the folder exists, or an option is invalid.
     """
-    config = _config(args)
+    config = chosen_config(args)
     out = args.out if args.out is not None else runs.new_folder(config)
     if os.path.lexists(out):  # before any work
         raise InputError(f"out must be a folder that does not exist yet (got {str(out)!r}).")
-    _check_cost([config], args.yes)
+    check_cost(1, cost.training(config), args.yes)
     return _run_steps(out, partial(train, config), config, args.json)
 
 
@@ -138,19 +118,29 @@ def run_resume(args: Resume) -> int:
     return _run_steps(run.folder, partial(runs.resume, run.folder.absolute()), run.config, args.json)
 
 
-def _check_cost(configs: Sequence[RunConfig], yes: bool) -> None:
-    """Ask before training runs that need more memory or disk than this machine has."""
-    needs = [cost.training(config) for config in configs]
-    nbytes, disk = max(each.nbytes for each in needs), sum(each.disk for each in needs)
+def check_cost(runs: int, needs: cost.Cost, yes: bool, jobs: int = 1) -> None:
+    """Ask before training what needs more memory or disk than this machine has, or very many runs.
+
+    Args:
+        needs: the largest memory, and the sum of operations and disk.
+        jobs: runs trained at a time.
+
+    Raises:
+        InputError: the answer is no, or there is nobody to ask.
+    """
     memory, free = hardware.available_memory(), shutil.disk_usage(Path.cwd()).free
-    if yes or (nbytes <= memory and disk <= free):
+    if yes or (needs.nbytes * jobs <= memory and needs.disk <= free and runs <= MANY):
         return
     text = (
-        f"training needs about {nbytes / 1e6:,.0f} MB of memory and {disk / 1e6:,.0f} MB of disk, and this machine has "
-        f"{memory / 1e6:,.0f} and {free / 1e6:,.0f} left"
+        f"training needs about {needs.nbytes * jobs / 1e6:,.0f} MB of memory and {needs.disk / 1e6:,.0f} MB of disk, "
+        f"and this machine has {memory / 1e6:,.0f} and {free / 1e6:,.0f} left"
     )
+    if runs > MANY:
+        text = f"{runs:,} runs take about {duration(needs.seconds / jobs)} and {needs.disk / 1e6:,.0f} MB of disk"
     if not sys.stdin.isatty():
-        raise InputError(f"{text}: train a smaller run, or pass --yes to train anyway.")
+        raise InputError(
+            f"{text}: train {'fewer runs' if runs > 1 else 'a smaller run'}, or pass --yes to train anyway."
+        )
     if Console(stderr=True).input(f"{text[0].upper()}{text[1:]}. Train anyway? [y/N] ").lower() not in (
         "y",
         "yes",
@@ -159,7 +149,7 @@ def _check_cost(configs: Sequence[RunConfig], yes: bool) -> None:
 
 
 def _run_steps(out: Path, steps: Callable[..., Iterator[Step]], config: RunConfig, as_json: bool) -> int:
-    with _stop_on_signal() as stopped, _progress() as progress:
+    with stop_on_signal() as stopped, progress_bars() as progress:
         followed = runs.follow(out, steps(stop=lambda: bool(stopped)))
         bar = progress.add_task(out.name, total=config.steps, note="")
         for step in followed:
@@ -176,49 +166,19 @@ def _run_steps(out: Path, steps: Callable[..., Iterator[Step]], config: RunConfi
     return 130 if stopped else 0
 
 
-def run_sweep(args: Any) -> int:
-    """Train the grid and print one row per run; exit codes as in ``run_train``.
+def chosen_config(args: Any) -> RunConfig:
+    """Return the config of a command's options.
 
     Raises:
-        InputError: an option or a setting of the grid is invalid.
+        InputError: an option is invalid.
     """
-    choices: dict[str, Sequence[Any]] = {}
-    for setting in args.grid:
-        name, _, listed = setting.partition("=")
-        choices[name] = [_value(name, text) for text in listed.split(",") if text]
-    if "seed" in choices:
-        raise InputError("grid must not contain seed: use --seeds.")
-    if not 1 <= args.seeds <= MOST:
-        raise InputError(f"seeds must be at least 1 and at most {MOST:,} (got {quoted(args.seeds)}).")
-    configs = grid(_config(args), choices | {"seed": range(args.seeds)})
-    _check_cost(list(configs.values()), args.yes)
-    with _stop_on_signal() as stopped, _progress() as progress:
-        bars = {name: progress.add_task(name, total=config.steps, note="") for name, config in configs.items()}
-        steps = sweep(args.out, configs, lambda: bool(stopped))
-        for name, step in steps:
-            _show(progress, bars[name], step)
-            if stopped:
-                break
-        steps.close()  # type: ignore[attr-defined]
-    done = [runs.open((args.out / name).absolute()) for name in configs if os.path.lexists(args.out / name)]
-    print_runs(done, args.json)
-    return 130 if stopped else 0
-
-
-def _config(args: Any) -> RunConfig:
     names = [option.name for option in flat.options() if hasattr(args, option.name) and option.name != "task"]
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    return flat.build_config(args.recipe, args.task, {name: _value(name, text) for name, text in given.items()})
-
-
-def _value(name: str, text: str) -> Any:
-    if text != "none" or name in ("biases", "positions"):  # "none" is a valid choice
-        return text
-    return () if name in ("residues", "masked") else None
+    return flat.build_config(args.recipe, args.task, {name: flat.from_text(name, text) for name, text in given.items()})
 
 
 @contextmanager
-def _stop_on_signal() -> Iterator[list[int]]:
+def stop_on_signal() -> Iterator[list[int]]:
     """Yield a list that is empty until Ctrl-C or SIGTERM arrives; the run is then written and can be resumed."""
     stopped: list[int] = []
     signals = (signal.SIGINT, signal.SIGTERM)
@@ -231,7 +191,8 @@ def _stop_on_signal() -> Iterator[list[int]]:
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
+def progress_bars() -> Iterator[Progress]:
+    """Yield progress bars on stderr; of an error, only its message is printed."""
     console = Console(stderr=True)
     bars = Progress(
         TextColumn("{task.description}", markup=False),

@@ -35,6 +35,7 @@ from miii.plots.sieve.lattice import lattice
 from miii.plots.sieve.networks import addition_by_network, depth_by_network, readers
 from miii.plots.sieve.residues import digit_plane, head_attention, head_sums, probe_map
 from miii.plots.sparse import recalls, seen_factors
+from miii.plots.sweeps import sweep_curves, sweep_heatmap, sweep_parallel
 from miii.plots.tasks import (
     chance,
     digit_split,
@@ -149,6 +150,9 @@ __all__ = [
     "string_counts",
     "string_lengths",
     "string_split",
+    "sweep_curves",
+    "sweep_heatmap",
+    "sweep_parallel",
     "terms",
     "token_scores",
     "transfer",

@@ -18,7 +18,7 @@ from typing import Any, Final
 from safetensors import SafetensorError
 
 HOST: Final = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  #: identifies this computer in temporary names
-OWNED: Final = re.compile(r"\..+?\.([0-9a-f]{8})\.([0-9]{1,18})\.([0-9]{1,24})", re.DOTALL)  #: see ``_temporary_path``
+OWNED: Final = re.compile(r"\..+?\.([0-9a-f]{8})\.([0-9]{1,18})\.([0-9]{1,24})", re.DOTALL)  #: see ``temporary_path``
 FOREIGN: Final = 86400.0  #: seconds after which another computer's files are stale
 
 
@@ -26,7 +26,7 @@ FOREIGN: Final = 86400.0  #: seconds after which another computer's files are st
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder for a run, and move it into place at the end; sweep the parent folder first."""
     remove_leftovers(folder.parent)
-    making = _temporary_path(folder)
+    making = temporary_path(folder)
     try:
         shutil.rmtree(making, ignore_errors=True)  # left by a dead process with the same PID
         (making / "snapshots").mkdir(parents=True)
@@ -42,7 +42,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     The hidden folder's name identifies its owner. The folder also holds temporary files of libraries.
     """
     remove_leftovers(path.parent)
-    making = _temporary_path(path)
+    making = temporary_path(path)
     try:
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir()
@@ -72,7 +72,7 @@ def remove_leftovers(folder: Path) -> None:
                     os.unlink(entry.path)
 
 
-def _temporary_path(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """Return the temporary path of a file or folder, named after this computer, process and thread."""
     return path.with_name(f".{path.name[:40]}.{HOST}.{os.getpid()}.{threading.get_ident()}")
 

@@ -12,8 +12,7 @@ import re
 import shutil
 import stat
 import zipfile
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -29,16 +28,14 @@ from miii.runs.checks import LIMITS, Limits
 from miii.runs.find import free_folder, open
 from miii.runs.read import STATE, Run, why_not_resumable
 from miii.runs.state import check_state
+from miii.runs.zipped import Read, opened
 from miii.training.config import RunConfig
 
 FILES = ("config.json", "provenance.json", "metrics.jsonl", "result.json", "report.json")
 SNAPSHOT = re.compile(r"snapshots/(0|[1-9][0-9]{0,7})\.safetensors")
 TOP = re.compile(r"[^/\\\x00-\x1f]{1,200}")  #: a valid top folder
 EXCLUDED = (".lock", ".DS_Store")  #: ignored files of a run's folder
-DIRECTORY = 1_000_000  #: maximum bytes of a zip file's central directory
 T = TypeVar("T")
-
-Read = Callable[[int], bytes]  #: returns up to that many leading bytes of a file
 
 
 def pack(run: Run, resumable: bool = False) -> bytes:
@@ -62,7 +59,7 @@ def pack(run: Run, resumable: bool = False) -> bytes:
         if not run.has_state:
             raise InputError(f"{run.name} has no training state yet: it was killed before that was first written.")
         places.append(run.folder / STATE)
-    top = run.name.encode(errors="replace").decode()  # a folder's name may not be valid text
+    top = run.folder.name.encode(errors="replace").decode()  # a folder's name may not be valid text
     try:
         with zipfile.ZipFile(whole, "w") as archive:
             for place in places:
@@ -108,17 +105,8 @@ def unpack(
     Raises:
         InputError: the file is not a plain zip file, holds anything but one run, or is too large.
     """
-    with _zip(_bytes(file, limits), limits) as archive:
-        entries = {entry.orig_filename: entry for entry in archive.infolist() if not _folder(entry)}
-        if len(entries) < sum(not _folder(entry) for entry in archive.infolist()):
-            raise InputError("zip file must hold each file once.")
-        for entry in entries.values():
-            _check_entry(entry)
-
-        def reader(entry: zipfile.ZipInfo) -> Read:
-            return lambda limit: _read_entry(archive, entry, limit)
-
-        return _create({path: reader(entry) for path, entry in entries.items()}, name, taken, limits)
+    with opened(file, limits) as entries:
+        return _create(entries, name, taken, limits)
 
 
 def unpack_files(
@@ -139,66 +127,25 @@ def unpack_files(
     return _create({path: reader(data) for path, data in files.items()}, name, taken, limits)
 
 
-def _bytes(file: str | Path | bytes, limits: Limits) -> bytes:
-    try:
-        if not isinstance(file, bytes) and not stat.S_ISREG(Path(file).stat().st_mode):  # others may be endless
-            raise InputError(f"cannot read the file {file!s} (it is a folder, a pipe or a device).")
-        size = len(file) if isinstance(file, bytes) else Path(file).stat().st_size
-        if size > limits.nbytes:
-            raise InputError(f"file must have at most {limits.nbytes:,} bytes (got {size:,}).")
-        return file if isinstance(file, bytes) else Path(file).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read the file {file!s} ({error.strerror or error}).") from None
-
-
-@contextmanager
-def _zip(data: bytes, limits: Limits) -> Iterator[zipfile.ZipFile]:
-    _check_end(data, limits)
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
-    except Exception:  # a hostile directory may raise anything
-        raise InputError("file must be a readable zip file.") from None
-    with archive:
-        yield archive
-
-
-def _check_end(data: bytes, limits: Limits) -> None:
-    """Check the central directory's size, stored at the end of the file, before reading it."""
-    if data[-22:-18] != b"PK\5\6" or data[-2:] != b"\0\0":
-        raise InputError("file must be a readable zip file without a comment.")
-    # a zip64 locator would store the size elsewhere
-    if int.from_bytes(data[-10:-6], "little") > DIRECTORY or data[-42:-38] == b"PK\6\7":
-        raise InputError(f"zip file must hold at most {limits.files:,} files.")
-
-
-def _folder(entry: zipfile.ZipInfo) -> bool:
-    return entry.orig_filename.endswith("/") and entry.file_size == 0
-
-
-def _check_entry(entry: zipfile.ZipInfo) -> None:
-    kind = stat.S_IFMT(entry.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG):
-        raise InputError("zip file must hold files and folders only, no links.")
-    if entry.flag_bits & 1:
-        raise InputError("zip file must not be encrypted.")
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise InputError("zip file must be deflated, or not compressed.")
-
-
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> bytes:
-    try:
-        with archive.open(entry) as file:
-            return file.read(limit)
-    except Exception:  # a damaged or hostile entry may raise anything
-        raise InputError("file must be a readable zip file.") from None
-
-
 def _create(given: Mapping[str, Read], name: str | None, taken: Collection[str], limits: Limits) -> Run:
-    if len(given) > limits.files:
-        raise InputError(f"run must have at most {limits.files:,} files (got {len(given):,}).")
     if name is not None and not NAME.fullmatch(name):
         raise InputError(f"name must be letters, digits, dots, underscores and hyphens (got {quoted(name)}).")
-    top, files = _run_files(given)
+    top, _ = _run_files(given)
+    return create(given, lambda config, imported: free_folder(name or _run_name(top, config, imported), taken), limits)
+
+
+def create(given: Mapping[str, Read], place: Path | Callable[[RunConfig, bool], Path], limits: Limits) -> Run:
+    """Create a run from untrusted files by path; write nothing unless all of it is valid.
+
+    Args:
+        place: its folder, or a function of its config and of whether it was imported.
+
+    Raises:
+        InputError: the files are not exactly one run, or are too large.
+    """
+    if len(given) > limits.files:
+        raise InputError(f"run must have at most {limits.files:,} files (got {len(given):,}).")
+    _, files = _run_files(given)
     if "config.json" not in files:
         raise InputError("run must have a config.json beside its other files.")
     left = limits.nbytes
@@ -227,7 +174,7 @@ def _create(given: Mapping[str, Read], name: str | None, taken: Collection[str],
     goes_on = STATE in files and why_not_resumable(result, provenance, True) is None
     wanted = checks.shapes(config, config.task.build()) if snapshots else {}
     state = _read_state(read(STATE, limits.nbytes), config) if goes_on else None
-    folder = free_folder(name or _run_name(top, config, "format" in provenance), taken)
+    folder = place if isinstance(place, Path) else place(config, "format" in provenance)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
         with atomic_folder(folder) as making:
@@ -292,5 +239,9 @@ def _run_name(top: str, config: RunConfig, imported: bool) -> str:
 
     The name of an imported network claims no seed: its split may be unknown.
     """
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", top)[:60].strip(".-")
-    return name or f"{config.task.name}-{'imported' if imported else f'seed{config.task.seed}'}"
+    return safe_name(top) or f"{config.task.name}-{'imported' if imported else f'seed{config.task.seed}'}"
+
+
+def safe_name(top: str) -> str:
+    """Return a folder's name as the name of a run or a sweep; empty if nothing is left of it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", top)[:60].strip(".-")

@@ -40,7 +40,7 @@ def open(name_or_folder: str | Path) -> Run: ...
 @overload
 def open(name_or_folder: str | Path, task: type[T]) -> RunOn[T]: ...
 def open(name_or_folder: str | Path, task: type[TaskConfig] | None = None) -> Run:
-    """Open a run by name (in ``runs``, then in ``checkpoints``) or by folder.
+    """Open a run by name (in ``runs``, then in ``checkpoints``) or by folder; ``sweep/name`` is a run of a sweep.
 
     Args:
         task: the required task kind, as in ``open("primes-10", Primes)``.
@@ -59,7 +59,7 @@ def open(name_or_folder: str | Path, task: type[TaskConfig] | None = None) -> Ru
 
 def _open(name_or_folder: str | Path) -> Run:
     given = Path(name_or_folder)
-    places = [given] if given.is_absolute() or len(given.parts) > 1 else [home / given for home in homes()] + [given]
+    places = [given] if given.is_absolute() else [home / given for home in homes()] + [given]
     for folder in places:
         config = _config(folder)
         if config is not None:

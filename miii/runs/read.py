@@ -31,6 +31,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 METRICS = ("step", "seconds", "lr_factor", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
+SWEEP: Final = "sweep.json"  #: the file of a sweep, beside the folders of its runs
 LOCK = ".lock"  #: locked while the run is written; the OS unlocks it if the writer is killed
 STATE = "resume.safetensors"  #: the training state; absent from finished runs
 SNAPSHOT: Final = re.compile(r"(0|[1-9][0-9]{0,17})\.safetensors")
@@ -46,8 +47,9 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The folder's name."""
-        return self.folder.name
+        """The folder's name; ``sweep/name`` for a run of a sweep."""
+        beside = self.folder.parent / SWEEP
+        return f"{self.folder.parent.name}/{self.folder.name}" if beside.exists() else self.folder.name
 
     @property
     def result(self) -> dict[str, Any] | None:

@@ -121,7 +121,7 @@ def summary(run: Run, step: Step, step_seconds: list[float]) -> dict[str, Any]:
     rows = run.rows()
     last = rows[-1] if rows else {}
     return {
-        "run": os.fsencode(run.name).decode(errors="backslashreplace"),  # file names may not be valid text
+        "run": os.fsencode(run.folder.name).decode(errors="backslashreplace"),  # file names may not be valid text
         "steps": step.step,
         "stopped": not step.last,
         "grokked_at": step.grokked_at,

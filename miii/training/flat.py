@@ -76,6 +76,13 @@ def text(value: Any) -> str:
     return (",".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value).lower()
 
 
+def from_text(name: str, text: str) -> Any:
+    """Return the value of an option as the command line parses it; its config validates it."""
+    if text != "none" or name in ("biases", "positions"):  # "none" is a valid choice
+        return text
+    return () if name in ("residues", "masked") else None
+
+
 def change(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
     """Return the config with options changed by name; a new task kind or optimizer starts from its defaults.
 

@@ -137,6 +137,14 @@ PAGES = (
         RUNS,
     ),
     Entry(
+        "sweeps",
+        "Sweeps",
+        "tune",
+        "Many runs at once: a metric over two options, curves with seeds as bands, every run.",
+        RUNS,
+        own_runs=True,
+    ),
+    Entry(
         "compare",
         "Compare",
         "balance",

@@ -1,6 +1,7 @@
 """The run that a page shows: chosen in the sidebar, kept in the URL."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NoReturn
 
 import streamlit as st
@@ -22,8 +23,9 @@ def choose_run(second: bool) -> None:
         second: whether the page can show a second run.
     """
     kinds = {run.name: run.config.task.kind for run in runs.every()}
-    options = [*(job.name for job in reversed(waiting()) if job.name not in kinds), *kinds]
     requested = address.requested(RUN)
+    kinds |= _of_sweeps(requested, st.session_state.get(RUN), address.last_written(RUN))
+    options = [*(job.name for job in reversed(waiting()) if job.name not in kinds), *kinds]
     if requested in options:
         st.session_state[RUN] = requested
     elif requested is not None:
@@ -44,6 +46,18 @@ def choose_run(second: bool) -> None:
         _second_picker(options, kinds)
     elif SECOND_RUN in st.session_state:
         st.session_state[SECOND_RUN] = st.session_state[SECOND_RUN]  # Streamlit forgets the value of a hidden widget
+
+
+def _of_sweeps(*names: str | None) -> dict[str, str]:
+    """Return the task kinds of those names that are runs of sweeps: ``sweep/run``."""
+    found = {}
+    for name in names:
+        if name is not None and name.count("/") == 1 and ".." not in name:
+            with suppress(InputError):  # there is no such run
+                run = runs.open(name)
+                if run.name == name and run.folder.parents[1] in runs.homes():
+                    found[name] = run.config.task.kind
+    return found
 
 
 def _second_picker(options: list[str], kinds: Mapping[str, str]) -> None:
@@ -87,12 +101,18 @@ def chosen_run() -> runs.Run:
         run = miii.runs.open(name)
         steps = run.steps
     except InputError as error:
-        steps, waiting = [], registry().get(name)
+        run, steps, waiting = None, [], registry().get(name)
         if waiting is None:
             write.error(error)
             st.stop()
     if not steps:
-        write.info(f"{name} has not begun to train; its first snapshot appears here with its first step.")
+        shipped = run is not None and run.result is not None
+        why = (
+            "has metrics only, without snapshots"
+            if shipped
+            else "has not begun to train; its first snapshot appears here with its first step"
+        )
+        write.info(f"{name} {why}.")
         st.stop()
     return run
 

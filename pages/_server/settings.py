@@ -25,6 +25,7 @@ class Settings:
         max_jobs, max_own_jobs: runs that train or wait, per server and per session.
         max_memory: MB for training a run or showing a page of it, on top of the idle server.
         max_disk: MB of all runs trained or uploaded here.
+        max_sweep: runs of a sweep trained here.
     """
 
     shared: bool
@@ -34,6 +35,7 @@ class Settings:
     max_own_jobs: int | None
     max_memory: int | None
     max_disk: int | None
+    max_sweep: int | None
 
     def sentence(self) -> str:
         """Return the training limits in words; empty without limits."""
@@ -61,6 +63,7 @@ SHARED = {
     "max_own_jobs": 2,
     "max_memory": 250,
     "max_disk": 2000,
+    "max_sweep": 24,
 }
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from cli_checks import sentence, strict_json
@@ -228,10 +229,14 @@ def test_sweep_trains_a_grid_once(command, command_json, here, tree):
     assert {(row["run"], row["seed"], row["status"], row["steps"]) for row in rows} == {
         (f"lr={lr},seed={seed}", seed, "done", 4) for lr in ("0.01", "0.02") for seed in (0, 1)
     }
-    assert {path.name for path in (here / "S").iterdir()} == {row["run"] for row in rows}
+    assert {path.name for path in (here / "S").iterdir() if path.name[0] != "."} == {
+        "sweep.json",
+        *(row["run"] for row in rows),
+    }
     before = tree(here)
     assert command(*arguments)[0] == 0
     assert tree(here) == before
+    assert command_json("work", "S") == command_json("sweep", "--table", "S") == rows
     rows = command_json("sweep", *tiny("primes", "--steps", 2, "--grid", "base=10,12", "tokens=digit,place")[1:])
     assert {row["run"] for row in rows} == {
         f"base={base},tokens={tokens},seed=0" for base in (10, 12) for tokens in ("digit", "place")
@@ -239,7 +244,7 @@ def test_sweep_trains_a_grid_once(command, command_json, here, tree):
 
 
 def test_a_bad_sweep_trains_nothing(command, here):
-    many, hundred = (",".join(map(str, range(1, n))) for n in (300, 101))
+    many, forty = ",".join(map(str, range(1, 300))), ",".join(f"0.{i:02}" for i in range(1, 40))
     for flags, words in {
         "--grid p=7,1": ["p must be", "at least 2", "1"],
         "--grid width=3": ["width is not an option"],
@@ -247,14 +252,17 @@ def test_a_bad_sweep_trains_nothing(command, here):
         "--grid lr": ["grid must give at least one value"],
         "--grid seed=1,2": ["seed"],
         "--seeds 0": ["seeds must be at least 1"],
-        "--seeds -1": ["seeds must be at least 1", "at most 10,000"],
-        f"--seeds {10**30}": ["at most 10,000"],
-        f"--seeds 101 --grid lr={hundred}": ["at most 10,000"],
-        f"--grid lr={many} p={many} weight_decay={many}": ["at most 10,000"],
+        "--grid lr=1 lr=2": ["each option once", "lr"],
+        "--seeds -1": ["seeds must be at least 1", "at most 1,000,000"],
+        f"--seeds {10**30}": ["at most 1,000,000"],
+        f"--seeds 1000 --grid lr={many} p={many} weight_decay={many}": ["at most 1,000,000"],
+        f"--seeds 600 --grid lr={forty} weight_decay={forty}": ["912,600 runs take about", "--yes"],
+        "--jobs 1000": ["jobs must be at least 1", "1000"],
+        "--dask tcp://127.0.0.1:1": ["dask", "distributed" if find_spec("distributed") is None else "no answer"],
     }.items():
         text = sentence(*command("sweep", "add", *NETWORK, "--train-fraction=0.5", "--out", "S", *flags.split()))
         assert all(word in text for word in words), text
-        assert not (here / "S").exists()
+        assert not list((here / "S").glob("*/config.json"))
 
 
 # ---- help ----

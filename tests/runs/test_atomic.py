@@ -129,11 +129,11 @@ def test_remove_unfinished_skips_runs_being_written(small_config, home):
 
 def test_leftovers_of_the_same_name_are_replaced(tmp_path):
     """In a container every server is process 1."""
-    beside = atomic._temporary_path(tmp_path / "made")
+    beside = atomic.temporary_path(tmp_path / "made")
     (beside / "snapshots").mkdir(parents=True)
     with atomic.atomic_folder(tmp_path / "made"):
         pass
-    atomic._temporary_path(tmp_path / "file").mkdir()
+    atomic.temporary_path(tmp_path / "file").mkdir()
     atomic.write_atomically(tmp_path / "file", lambda path: path.write_text("x"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "made"]
     with pytest.raises(miii.InputError):

@@ -1,0 +1,114 @@
+"""Sweeps: a metric over two options, curves with seeds as bands, and every run across its options."""
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+from miii.plots.style import CATEGORY, FLUID, HEIGHT, SEQUENTIAL, Chart, clicked
+
+RUN = "run"  #: name of the selection made by a click: the run
+CELL = 64  #: pixels of a row of the heatmap
+LINES = 8  #: settings drawn as curves: one color each
+
+
+def _spread(table: pd.DataFrame, options: Sequence[str], metric: str) -> pd.DataFrame:
+    """Return the median, lowest and highest value over the seeds of each setting, and the run with the median."""
+    rows = []
+    for setting, group in table[table[metric].notna()].groupby(list(options), sort=True):
+        values = group.sort_values(metric)
+        middle = values.iloc[(len(values) - 1) // 2]
+        numbers = values[metric].astype(float)
+        spread = {"median": numbers.median(), "lowest": numbers.min(), "highest": numbers.max(), "seeds": len(values)}
+        rows.append(dict(zip(options, setting, strict=True)) | spread | {RUN: middle["run"]})
+    return pd.DataFrame(rows, columns=[*options, "median", "lowest", "highest", "seeds", RUN])
+
+
+def sweep_heatmap(table: pd.DataFrame, x: str, y: str, metric: str, title: str) -> Chart:
+    """Draw the median of a metric over seeds, and over all other options, by two options.
+
+    Args:
+        table: from ``Sweep.table``.
+        x, y: options that vary.
+        title: what the metric is called.
+    """
+    found = _spread(table, (x, y), metric)
+    shown = [f"{x}:N", f"{y}:N"] + [alt.Tooltip(f"{name}:Q", format=".4~g") for name in ("median", "lowest", "highest")]
+    base = alt.Chart(found, name="by-two-options").encode(
+        x=alt.X(f"{x}:O", title=x, axis=alt.Axis(labelAngle=0)),
+        y=alt.Y(f"{y}:O", title=y, sort="descending"),
+        tooltip=[*shown, alt.Tooltip("seeds:Q", title="runs"), alt.Tooltip("run:N", title="run of the median")],
+    )
+    color = alt.Color("median:Q", title=None, scale=alt.Scale(scheme=SEQUENTIAL), legend=alt.Legend(orient="top"))
+    height = CELL * max(2, found[y].nunique())
+    return (
+        base.mark_rect(cursor="pointer")
+        .encode(color=color)
+        .add_params(clicked(RUN, RUN))
+        .properties(title=f"{title}: median over seeds", height=height, autosize=FLUID)
+    )
+
+
+def sweep_curves(curves: pd.DataFrame, title: str, log: bool = False) -> Chart:
+    """Draw the median over seeds at each step as a line, and lowest to highest as a band.
+
+    Args:
+        curves: from ``Sweep.curves``; of more than ``LINES`` settings, the first are drawn.
+        title: what the metric is called.
+    """
+    names = list(dict.fromkeys(curves["changed"]))[:LINES]
+    grouped = curves[curves["changed"].isin(names)].groupby(["changed", "step"])["value"]
+    found = grouped.agg(median="median", lowest="min", highest="max", seeds="count").reset_index()
+    scale = alt.Scale(type="log") if log else alt.Scale(zero=False)
+    shown = [alt.Tooltip(f"{name}:Q", format=".4~g") for name in ("median", "lowest", "highest")]
+    base = alt.Chart(found).encode(
+        x=alt.X("step:Q", title="step"),
+        color=alt.Color(
+            "changed:N",
+            scale=alt.Scale(domain=names, range=CATEGORY[: len(names)]),
+            legend=alt.Legend(orient="bottom", title=None, columns=1, labelLimit=300, symbolStrokeWidth=3),
+        ),
+        tooltip=["changed:N", "step:Q", *shown, "seeds:Q"],
+    )
+    band = base.mark_area(opacity=0.16).encode(y=alt.Y("lowest:Q", title=title, scale=scale), y2="highest:Q")
+    line = base.mark_line(strokeWidth=2).encode(y=alt.Y("median:Q", title=title, scale=scale))
+    return alt.layer(band, line).properties(title=f"{title} over training", height=HEIGHT + 60, autosize=FLUID)
+
+
+def sweep_parallel(table: pd.DataFrame, columns: Sequence[str], metric: str) -> Chart:
+    """Draw every run as a line across the columns, colored by the last one's metric.
+
+    Numbers are spread evenly by rank, so that options on any scale fill their axis.
+
+    Args:
+        table: from ``Sweep.table``.
+        columns: options that vary, and metrics.
+        metric: the column that colors the lines.
+    """
+    ended = table[table[list(columns)].notna().all(axis=1)].reset_index(drop=True)
+    rows = []
+    for column in columns:
+        order = sorted(set(ended[column]), key=lambda value: (isinstance(value, str), value))
+        places = {value: i / max(1, len(order) - 1) for i, value in enumerate(order)}
+        for index, value in ended[column].items():
+            told = f"{value:.4g}" if isinstance(value, float) else str(value)
+            row = {"column": column, "place": places[value], "value": told, "color": ended[metric][index]}
+            rows.append(row | {RUN: ended["run"][index]})
+    frame = pd.DataFrame(rows, columns=["column", "place", "value", "color", RUN])
+    near = alt.selection_point(name="near", fields=[RUN], on="pointerover", empty=False)
+    base = alt.Chart(frame, name="parallel").encode(
+        x=alt.X("column:N", sort=list(columns), title=None, axis=alt.Axis(labelAngle=0), scale=alt.Scale(padding=0.3)),
+        y=alt.Y("place:Q", axis=alt.Axis(labels=False, ticks=False, title="rank, low to high", grid=False)),
+        detail="run:N",
+        tooltip=["run:N", "column:N", "value:N"],
+    )
+    color = alt.Color("color:Q", title=metric, scale=alt.Scale(scheme=SEQUENTIAL), legend=alt.Legend(orient="top"))
+    lines = base.mark_line(interpolate="monotone").encode(
+        color=color,
+        opacity=alt.when(near).then(alt.value(1)).otherwise(alt.value(0.45)),
+        strokeWidth=alt.when(near).then(alt.value(4)).otherwise(alt.value(1.5)),
+    )
+    points = base.mark_point(filled=True, size=50, cursor="pointer").encode(color=color).add_params(near)
+    return alt.layer(lines, points.add_params(clicked(RUN, RUN))).properties(
+        title="Every run", height=HEIGHT + 40, autosize=FLUID
+    )

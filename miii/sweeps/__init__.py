@@ -1,0 +1,39 @@
+"""Sweeps: a grid of settings and seeds as one folder of runs, trained by any number of processes.
+
+    sweep.json          the base config, the grid, the seeds and the versions
+    lr=0.01,seed=0/     an ordinary run for each setting
+    .claims/            which process trains which run
+    .failed/            why a run could not be trained
+
+Every engine maps ``finish`` over the runs, so the result is the same to the bit whichever trained it::
+
+    sweep = miii.sweeps.create("runs/lr", miii.RunConfig(), {"lr": [0.01, 0.02]}, seeds=3)
+    miii.sweeps.train(sweep, jobs=2)
+    print(sweep.table())
+"""
+
+from miii.sweeps.bundle import ship, unpack
+from miii.sweeps.engine import train, work
+from miii.sweeps.finish import Outcome, attempt, finish, retry
+from miii.sweeps.folder import Sweep, create, every, is_sweep, open
+from miii.sweeps.grid import MOST, choices, estimate, grid
+
+__all__ = [
+    "MOST",
+    "Outcome",
+    "Sweep",
+    "attempt",
+    "choices",
+    "create",
+    "estimate",
+    "every",
+    "finish",
+    "grid",
+    "is_sweep",
+    "open",
+    "retry",
+    "ship",
+    "train",
+    "unpack",
+    "work",
+]

@@ -1,0 +1,215 @@
+"""Engines: train all runs of a sweep by one process, by local processes, by a cluster, or by whoever claims them."""
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from miii.errors import InputError, quoted
+from miii.sweeps import claims
+from miii.sweeps.finish import Outcome, attempt, fail, failure, retry
+from miii.sweeps.folder import Sweep
+from miii.training.config import RunConfig
+
+Changed = Callable[[str, Outcome], object]  #: called with a run's name and outcome
+POLL: Final = 0.2  #: seconds between looks at the file that stops an engine's processes
+AGAIN: Final = 0.5  #: seconds until the runs of other processes are looked at again
+CONNECT: Final = 6  #: seconds for a cluster to answer
+KILLED: Final = "its process was killed: perhaps memory ran out."
+
+
+def train(
+    sweep: Sweep,
+    jobs: int = 1,
+    dask: str | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    changed: Changed = lambda name, outcome: None,
+) -> None:
+    """Train what is left of a sweep; runs that failed before are tried again.
+
+    A process that dies costs no other run. After ``stop``, all runs can be resumed by the same call.
+
+    Args:
+        jobs: local processes; 1 trains in this one.
+        dask: address of a dask scheduler whose workers share the sweep's disk, instead of local processes.
+        stop: called several times a second, from another thread too.
+        changed: called for each run that ends, stops or fails.
+
+    Raises:
+        InputError: the cluster does not answer.
+    """
+    for name in sweep.configs:
+        retry(sweep.folder / name)
+    with _engine(jobs, dask, sweep.base) as mapped, _stop_file(sweep, stop) as flag:
+        left = list(sweep.configs)
+        while left and not stop():
+            suspects, seen = [], dict[str, Outcome]()
+            try:
+                for name, outcome in mapped(sweep, left, flag):
+                    seen[name] = outcome
+                    if outcome != "busy":
+                        changed(name, outcome)
+            except _broken():  # one process died, and the engine killed the others
+                suspects = [name for name in left if name not in seen and claims.orphaned(sweep.folder / name)]
+            for name in suspects:
+                if not stop():
+                    seen[name] = _alone(sweep, name, flag)
+                    changed(name, seen[name])
+            left = [name for name in left if seen.get(name, "busy") == "busy"]
+            if left and not suspects and not stop():
+                time.sleep(AGAIN)
+
+
+def work(sweep: Sweep, stop: Callable[[], bool] = lambda: False, changed: Changed = lambda name, outcome: None) -> None:
+    """Train the runs of a sweep that no other process has claimed, until all have ended.
+
+    Waits for the runs of other processes, to take over those of processes that die.
+    """
+    left = list(sweep.configs)
+    random.shuffle(left)  # or all processes ask for the same run
+    while left and not stop():
+        for name in list(left):
+            if stop():
+                return
+            known = failure(sweep.folder / name) is not None
+            outcome = "failed" if known else attempt(sweep.folder / name, sweep.configs[name], stop)
+            if outcome != "busy":
+                left.remove(name)
+                changed(name, outcome)
+        if left and not stop():
+            time.sleep(AGAIN)
+
+
+Mapped = Callable[[Sweep, Sequence[str], Path], Iterator[tuple[str, Outcome]]]
+
+
+@contextmanager
+def _engine(jobs: int, dask: str | None, base: RunConfig) -> Iterator[Mapped]:
+    if dask is None and jobs == 1:
+        yield _here
+        return
+    import joblib
+
+    if dask is None:
+        options: dict[str, Any] = {"backend": "loky", "inner_max_num_threads": base.threads or 1}
+        with joblib.parallel_config(**options, n_jobs=jobs):
+            yield _mapped
+        return
+    client = _client(dask)
+    try:
+        with joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=CONNECT, n_jobs=-1):
+            yield _mapped
+    finally:
+        client.close()
+
+
+def _client(address: str) -> Any:
+    """Connect to a dask scheduler.
+
+    Raises:
+        InputError: it does not answer, or distributed is not installed.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError("dask needs the package distributed: pip install 'miii[cluster]'.") from None
+    try:
+        client = Client(address, timeout=CONNECT, set_as_default=False)
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        raise InputError(
+            f"dask must be the address of a running scheduler, such as tcp://host:8786 (got {quoted(address)}: "
+            f"{'no answer' if isinstance(error, OSError) else 'not an address'})."
+        ) from None
+    try:
+        client.wait_for_workers(1, timeout=CONNECT / 2)
+    except TimeoutError:
+        client.close()
+        raise InputError(f"dask must be a scheduler with at least one worker (got {quoted(address)}).") from None
+    return client
+
+
+def _here(sweep: Sweep, names: Sequence[str], flag: Path) -> Iterator[tuple[str, Outcome]]:
+    stop = _stopping(flag)
+    for name in names:
+        yield name, attempt(sweep.folder.absolute() / name, sweep.configs[name], stop)
+
+
+def _mapped(sweep: Sweep, names: Sequence[str], flag: Path) -> Iterator[tuple[str, Outcome]]:
+    import joblib
+
+    tasks = (joblib.delayed(_task)(sweep.folder.absolute(), name, sweep.configs[name], flag) for name in names)
+    yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks)
+
+
+def _task(folder: Path, name: str, config: RunConfig, flag: Path) -> tuple[str, Outcome]:
+    """Finish a run in a worker process, which Ctrl-C reaches by the flag only."""
+    with contextlib.suppress(ValueError):  # in a cluster's worker, tasks have threads of their own
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return name, attempt(folder / name, config, _stopping(flag))
+
+
+def _alone(sweep: Sweep, name: str, flag: Path) -> Outcome:
+    """Finish a run that was trained when a process died, in a process of its own: if that dies too, the run failed."""
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    place = sweep.folder.absolute() / name
+    with ProcessPoolExecutor(max_workers=1) as pool:
+        try:
+            return pool.submit(_task, place.parent, name, sweep.configs[name], flag).result()[1]
+        except _broken():
+            fail(place, KILLED)
+            return "failed"
+
+
+def _broken() -> tuple[type[BaseException], ...]:
+    """Return the errors of engines whose process died."""
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    try:
+        from distributed.scheduler import KilledWorker
+    except ImportError:
+        return (BrokenProcessPool,)
+    return (BrokenProcessPool, KilledWorker)
+
+
+@contextmanager
+def _stop_file(sweep: Sweep, stop: Callable[[], bool]) -> Iterator[Path]:
+    """Yield a path that exists once ``stop`` is true: the processes of an engine share a disk and nothing else."""
+    flag = sweep.folder.absolute() / f".stop.{uuid.uuid4().hex}"
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(POLL / 2):
+            if stop():
+                with contextlib.suppress(OSError):
+                    flag.touch()
+                return
+
+    thread = threading.Thread(target=watch, daemon=True, name="sweep-stop")
+    thread.start()
+    try:
+        yield flag
+    finally:
+        ended.set()
+        thread.join()
+        flag.unlink(missing_ok=True)
+
+
+def _stopping(flag: Path) -> Callable[[], bool]:
+    """Return a function that tells whether the flag exists, and looks at the disk at most every ``POLL`` seconds."""
+    looked, found = 0.0, False
+
+    def stop() -> bool:
+        nonlocal looked, found
+        if not found and time.monotonic() - looked > POLL:
+            looked, found = time.monotonic(), os.path.exists(flag)
+        return found
+
+    return stop

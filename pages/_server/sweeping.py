@@ -1,0 +1,111 @@
+"""Sweeps that this server trains: one run at a time, while no single run waits."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from miii import cost, sweeps
+from miii.errors import InputError
+from miii.jobs import lower_priority
+from pages._server import settings
+from pages._server.jobs import waiting
+
+PAUSE = 0.2  # seconds between looks at the queue of single runs
+
+
+@dataclass
+class Training:
+    """A sweep in a background thread. Its runs give way to single runs of the page Train."""
+
+    sweep: sweeps.Sweep
+    message: str = ""
+    stop: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.thread = threading.Thread(target=self._run, daemon=True, name=f"sweep-{self.sweep.name}")
+        self.thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the thread has ended."""
+        return not self.thread.is_alive()
+
+    def _run(self) -> None:
+        lower_priority()
+        limit = settings.read().max_seconds
+        until = None if limit is None else time.monotonic() + limit
+        try:
+            for name, config in self.sweep.configs.items():
+                while waiting() and not self.stop.wait(PAUSE):
+                    pass
+                if self.stop.is_set():
+                    return
+                place = self.sweep.folder.absolute() / name
+                sweeps.retry(place)
+                sweeps.attempt(place, config, lambda: self._stopping(until))
+                if self.stop.is_set():
+                    return
+        except Exception as error:  # the thread must not die silently
+            self.message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}."
+
+    def _stopping(self, until: float | None) -> bool:
+        if until is not None and time.monotonic() > until and not self.stop.is_set():
+            self.message = f"Stopped after {settings.read().max_seconds:,} seconds, the limit here."
+            self.stop.set()
+        return self.stop.is_set()
+
+
+def _close(found: dict[str, Training]) -> None:
+    for each in found.values():
+        each.stop.set()
+    for each in found.values():
+        each.thread.join()
+
+
+@st.cache_resource(show_spinner=False, on_release=_close)
+def _registry() -> dict[str, Training]:
+    return {}
+
+
+def get(name: str) -> Training | None:
+    """Return the latest training of a sweep on this server."""
+    return _registry().get(name)
+
+
+def start(sweep: sweeps.Sweep) -> None:
+    """Train what is left of a sweep.
+
+    Raises:
+        InputError: another sweep trains, or this one is too large for this server.
+    """
+    check(sweep)
+    busy = [each.sweep.name for each in _registry().values() if not each.ended]
+    if busy:
+        raise InputError(f"one sweep trains at a time: stop {busy[0]} first.")
+    _registry()[sweep.name] = Training(sweep)
+
+
+def stop(name: str) -> None:
+    """Stop a sweep after the current step of its run; it can be continued."""
+    found = get(name)
+    if found is not None:
+        found.stop.set()
+        found.thread.join(1.0)
+
+
+def check(sweep: sweeps.Sweep) -> None:
+    """Check that a sweep is small enough for this server.
+
+    Raises:
+        InputError: it has too many runs, or a run is too large.
+    """
+    most = settings.read().max_sweep
+    if most is not None and len(sweep.configs) > most:
+        raise InputError(f"sweep must have at most {most} runs on this server (got {len(sweep.configs):,}).")
+    left = [config for name, config in sweep.configs.items() if not (sweep.folder / name).exists()]
+    for config in left:
+        settings.check_run(config)
+    settings.check_disk(sum(cost.training(config).disk for config in left))
