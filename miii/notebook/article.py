@@ -6,7 +6,6 @@ ARTICLE = r"""<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ title }}</title>
-<link rel="stylesheet" href="{{ katex }}.css">
 <style>
 :root { color-scheme: light dark; --line: #d5d9de; --quiet: #59636e; --back: #f4f6f8; }
 @media (prefers-color-scheme: dark) { :root { --line: #3a424b; --quiet: #9aa5b1; --back: #1b2128; } }
@@ -17,8 +16,10 @@ h1 { margin: 1rem 0 0; line-height: 1.2; }
 h2 { margin-top: 2.5rem; line-height: 1.25; }
 .of, figcaption { color: var(--quiet); }
 figure { margin: 1.5rem 0; }
+figcaption p { display: inline; }
+math { font-size: 1.05em; }
 .charts { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1fr); }
-.chart, .text, .math.block { overflow-x: auto; }
+.chart, .text, math[display="block"] { overflow-x: auto; }
 .chart.vega-embed { width: 100%; box-sizing: border-box; }
 details { margin: .5rem 0; }
 .vega-embed details { margin: 0; }
@@ -53,7 +54,7 @@ Run <code>{{ page.run }}</code>{% if page.step is not none %}, step {{ page.step
 {% endif %}
 {% for block in page.blocks %}
 {% if block.charts is defined %}
-<figure aria-label="{{ block.alt }}">
+<figure id="figure-{{ block.number }}" aria-label="{{ block.alt }}">
 <div class="charts{{ ' several' if block.charts | length > 1 }}">
 {% for chart in block.charts %}
 <div>
@@ -62,9 +63,7 @@ Run <code>{{ page.run }}</code>{% if page.step is not none %}, step {{ page.step
 </div>
 {% endfor %}
 </div>
-{% if block.caption %}
-<figcaption>{{ block.caption }}</figcaption>
-{% endif %}
+<figcaption><b>Figure {{ block.number }}.</b> {{ block.caption }}</figcaption>
 <details><summary>Code</summary>
 <pre><code>{{ block.code }}</code></pre>
 </details>
@@ -75,16 +74,19 @@ Run <code>{{ page.run }}</code>{% if page.step is not none %}, step {{ page.step
 {% endfor %}
 </article>
 {% endfor %}
-<script src="{{ katex }}.js"></script>
-{% for script in vega %}
-<script src="{{ script }}"></script>
-{% endfor %}
-<script>
-for (const formula of document.querySelectorAll(".math")) {
-  const displayMode = formula.classList.contains("block");
-  katex.render(formula.textContent, formula, { displayMode, throwOnError: false });
-}
-</script>
+<footer>
+<h2>Cite</h2>
+<pre><code>{{ bibtex }}</code></pre>
+<p class="of">Exported on {{ date }}.</p>
+{% if config %}
+<details><summary>Config of the run</summary>
+<pre><code>{{ config }}</code></pre>
+</details>
+{% endif %}
+</footer>
+{% if vega %}
+<script>{{ vega }}</script>
+{% endif %}
 <script>
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 function draw() {

@@ -2,44 +2,46 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from itertools import count
 from typing import Any
 
-import altair as alt
 import jinja2
+import vl_convert
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from miii import runs
+from miii.errors import InputError
 from miii.notebook import table
 from miii.notebook.article import ARTICLE
 from miii.notebook.cells import Figure, Page, Table, Text
+from miii.notebook.cite import bibtex
+from miii.notebook.formulas import mathml
 from miii.notebook.source import source
 from miii.plots.style import FLUID, Chart
 
-CDN = "https://cdn.jsdelivr.net/npm"
-KATEX = f"{CDN}/katex@0.16.22/dist/katex.min"
-VEGA = [
-    f"{CDN}/{name}@{version}"
-    for name, version in (
-        ("vega", alt.VEGA_VERSION),
-        ("vega-lite", alt.VEGALITE_VERSION),
-        ("vega-embed", alt.VEGAEMBED_VERSION),
-    )
-]
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").use(dollarmath_plugin, double_inline=True)
+MARKDOWN.add_render_rule("math_inline", lambda self, tokens, i, options, env: mathml(tokens[i].content))
+for _rule in ("math_block", "math_block_label", "math_inline_double"):
+    MARKDOWN.add_render_rule(_rule, lambda self, tokens, i, options, env: mathml(tokens[i].content, block=True))
 TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(ARTICLE)
 
 
 def html(pages: Sequence[Page]) -> str:
     """Return an article of pages with recomputed figures.
 
-    Formulas and charts are drawn in the browser, with libraries from a content delivery network.
+    The file works offline: formulas are MathML, and Vega is part of the file if there is a chart.
 
     Args:
         pages: one or more, about the same run.
     """
     title = " and ".join(page.title for page in pages) if len(pages) < 3 else "miii"
     run = next((page.run for page in pages if page.run is not None), None)
+    step = next((page.step for page in pages if page.run == run), None)
+    numbers = count(1)
     return TEMPLATE.render(
         title=title if run is None else f"{title}: {run}",
         pages=[
@@ -49,14 +51,32 @@ def html(pages: Sequence[Page]) -> str:
                 "step": page.step,
                 "link": page.link,
                 "blocks": [
-                    _figure(cell) if isinstance(cell, Figure) else {"text": _prose(cell)} for cell in page.cells
+                    _figure(cell) | {"number": next(numbers)} if isinstance(cell, Figure) else {"text": _prose(cell)}
+                    for cell in page.cells
                 ],
             }
             for page in pages
         ],
-        katex=KATEX,
-        vega=VEGA,
+        bibtex=bibtex(run, step),
+        config=_config(run),
+        date=datetime.now(UTC).date().isoformat(),
+        vega=_vega() if any(page.figures for page in pages) else None,
     )
+
+
+@cache
+def _vega() -> Markup:
+    """Return Vega, Vega-Lite and vega-embed as one script: those that draw the PNG files; bundling takes seconds."""
+    return Markup(
+        f"(() => {{{vl_convert.javascript_bundle()}}})();".replace("</script", r"<\/script").replace("<!--", r"<\!--")
+    )
+
+
+def _config(run: str | None) -> str | None:
+    try:
+        return None if run is None else runs.open(run).config.model_dump_json(indent=2)
+    except InputError:
+        return None
 
 
 def _figure(figure: Figure) -> dict[str, Any]:

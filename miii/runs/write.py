@@ -101,7 +101,7 @@ def provenance(config: RunConfig) -> dict[str, Any]:
     device = hardware.device(config.device)
     return {
         "miii": miii.__version__,
-        "commit": _commit(),
+        "commit": commit(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "system": platform.system(),
@@ -265,7 +265,8 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
+    """Return the commit of miii's checkout, with -dirty if changed; None outside a checkout."""
     root = Path(miii.__file__).parents[1]
     if not (root / ".git").exists():  # an installed package may be inside another repository
         return None

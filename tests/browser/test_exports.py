@@ -10,7 +10,6 @@ import nbformat
 import pandas as pd
 import pytest
 from browsing import ROOT, link, main, reader, settled
-from cdn import delivers
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page
 
@@ -61,7 +60,7 @@ def test_a_page_is_taken_away(chromium: Browser, warm: str, tmp_path: Path, monk
             arrives(page, sidebar.get_by_role("button", name=name), tmp_path) for name in ("Notebook", "Article")
         )
     with reader(chromium) as (page, errors):
-        delivers(page)
+        page.context.set_offline(True)
         page.goto(article.as_uri())
         page.wait_for_function(f"document.querySelectorAll('.chart :is(svg.marks, canvas)').length === {charts}")
         assert page.locator("h1").first.inner_text() == "Fourier"
