@@ -1,6 +1,7 @@
 """The run that a page shows: chosen in the sidebar, kept in the URL."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NoReturn
 
 import streamlit as st
@@ -15,22 +16,49 @@ from pages._server.jobs import registry, waiting
 RUN = "run"  #: widget key and URL parameter
 
 
-def choose_run(second: bool) -> None:
-    """Show the run picker, in the sidebar of every page.
+@dataclass(frozen=True)
+class Choice:
+    """The runs to choose from.
 
-    Args:
-        second: whether the page can show a second run.
+    Attributes:
+        options: their names; those of waiting jobs first.
+        kinds: task kind of every run on disk.
+        unknown: the name that the address asked for, if there is no such run.
     """
+
+    options: list[str]
+    kinds: Mapping[str, str]
+    unknown: str | None
+
+    @property
+    def kind(self) -> str | None:
+        """Task kind of the chosen run; None for one that waits."""
+        return self.kinds.get(str(run_name()))
+
+
+def select_run() -> Choice:
+    """Select the run that the address asks for, or keep the selected one; the navigation needs it first."""
     kinds = {run.name: run.config.task.kind for run in runs.every()}
     options = [*(job.name for job in reversed(waiting()) if job.name not in kinds), *kinds]
     requested = address.requested(RUN)
     if requested in options:
         st.session_state[RUN] = requested
-    elif requested is not None:
-        write.warning(f"There is no run named “{shortened(requested, QUOTED)}” here; showing another one.")
-    if st.session_state.get(RUN) not in options:  # pages without a picker lose the value
+    elif st.session_state.get(RUN) not in options:  # pages without a picker lose the value
         kept = address.last_written(RUN)
         st.session_state[RUN] = kept if kept in options else options[0] if options else None
+    return Choice(options, kinds, None if requested in options else requested)
+
+
+def choose_run(choice: Choice, second: bool) -> None:
+    """Show the run picker, in the sidebar of every page.
+
+    Args:
+        choice: from ``select_run``.
+        second: whether the page can show a second run.
+    """
+    if choice.unknown is not None:
+        write.warning(f"There is no run named “{shortened(choice.unknown, QUOTED)}” here; showing another one.")
+    options = choice.options
     # not bound by Streamlit, which omits a value from the URL until a widget changes it
     st.selectbox(
         "Run",
@@ -41,7 +69,7 @@ def choose_run(second: bool) -> None:
     )
     address.keep_run(st.session_state[RUN])
     if second:
-        _second_picker(options, kinds)
+        _second_picker(options, choice.kinds)
     elif SECOND_RUN in st.session_state:
         st.session_state[SECOND_RUN] = st.session_state[SECOND_RUN]  # Streamlit forgets the value of a hidden widget
 
