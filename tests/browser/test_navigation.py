@@ -10,10 +10,12 @@ from playwright.sync_api import Browser, Page, expect
 pytestmark = pytest.mark.browser
 
 RUNS = ("eleven", "primes-10", "miu-24", "residues-113", "frames-10")
-WORN = (
-    "for (const link of document.querySelectorAll('[data-testid=stSidebarNavLink]')) window.worn.push(link.innerText)"
-)
-WATCH = f"window.worn = []; new MutationObserver(() => {{ {WORN} }}).observe(document, {{ childList: true, subtree: true }})"
+WATCH = """
+    window.worn = [];
+    const links = "[data-testid=stSidebarNavLink]";
+    const look = () => document.querySelectorAll(links).forEach((link) => window.worn.push(link.innerText));
+    new MutationObserver(look).observe(document, { childList: true, subtree: true });
+"""
 
 
 @pytest.fixture

@@ -18,13 +18,15 @@ from miii.model.wiring import pairs
 
 def test_the_first_page_trains_a_network_and_plays_every_snapshot(home, registry, small_config, visit, monkeypatch):
     live = app("_parts.start.live")
-    monkeypatch.setattr(live, "config", lambda: small_config(task={"p": 11}, steps=9, eval_every=1, snapshots=9))
+    monkeypatch.setattr(live, "config", lambda: small_config(task={"p": 11}, steps=12, eval_every=1, snapshots=20))
     at = press(visit("start", run="add-113"), "Train a network")
     (job,) = registry.all()
     assert at.session_state["run"] == job.name
     assert job.wait(60)
     steps = live._steps(runs.open(job.name))
-    assert steps == [0, 8, 9]
+    assert steps[0] == 0
+    assert min(steps[1:]) >= 8
+    assert steps[-1] == 12
     for _ in range(len(steps) + 1):
         at = fine(at.run())
     assert not at.session_state["start_playing"]

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 import test_causal  # the charts of the other files here are held to the same rules
 import test_compare_plots
 import test_curves
