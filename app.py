@@ -12,23 +12,25 @@ from miii.errors import InputError
 from pages._kit import address, export, links, write
 from pages._kit.navigation import PAGES, Entry
 from pages._kit.navigation import entry as entry_of
-from pages._kit.run_picker import choose_run, run_name
+from pages._kit.run_picker import Choice, choose_run, run_name, select_run
 from pages._server import gate, jobs
 from pages._tasks.view import view_of
 
 KIT = Path(__file__).parent / "pages" / "_kit"
+UNFIT = "link_off"  #: icon in the menu of pages that the chosen run does not fit
 st.set_page_config(page_title="miii", page_icon=KIT / "icon.png", layout="wide")
 st.html(KIT / "app.css")
 
 
 def linked(entry: Entry) -> list[StreamlitPage]:
     """The page at each of its addresses; the first entry of all is the default page."""
+    fits = choice.kind is None or entry.own_runs or entry.file in ("runs", *view_of(choice.kind).pages)
     return [
         st.Page(
             f"pages/{entry.file}.py",
             title=entry.title,
-            icon=f":material/{entry.icon}:",
-            help="" if i else entry.help,
+            icon=f":material/{entry.icon if fits else UNFIT}:",
+            help="" if i else entry.help if fits else f"Not for {write.escaped(run_name())}. {entry.help}",
             default=entry is PAGES[0] and i == 0,
             url_path=url,
             visibility="hidden" if i else "visible",
@@ -47,6 +49,12 @@ def to_next_page() -> None:
         links.to(following, f"Next: {entry_of(following).title}", f":material/{entry_of(following).icon}:")
 
 
+problem, choice = None, Choice([], {}, None)
+try:
+    jobs.prepare()
+    choice = select_run()
+except InputError as error:  # an invalid setting of the server
+    problem = error
 sections = groupby(PAGES, lambda entry: entry.section)
 page = st.navigation(
     {section: [each for entry in entries for each in linked(entry)] for section, entries in sections}, position="top"
@@ -55,9 +63,10 @@ shown = next(entry for entry in PAGES if entry.title == page.title)
 links.begin()
 notes = st.container()
 try:
-    jobs.prepare()
+    if problem is not None:
+        raise problem
     with st.sidebar:
-        choose_run(second=not shown.own_runs)
+        choose_run(choice, second=not shown.own_runs)
         export.page(page.title, write.begin())
     with gate.turn(gate.admit(page)):
         page.run()

@@ -1,4 +1,4 @@
-"""The paper as a notebook: the first page."""
+"""The paper as a notebook."""
 
 import streamlit as st
 

@@ -3,6 +3,7 @@
 from pages._kit import startup, write
 from pages._kit.run_picker import chosen_run
 from pages._kit.step_picker import step_of
+from pages._server import control
 from pages._tasks.checks import redirect
 from pages._tasks.view import view_of
 
@@ -18,4 +19,5 @@ if inside is None:
         "a run on primes, residues or MIU",
         lambda other: view_of(other.config.task.kind).inside is not None,
     )
+control.unfinished(run)
 inside(run, task, step_of)

@@ -6,7 +6,8 @@ import streamlit as st
 
 from miii import TASKS, runs
 from miii.errors import InputError
-from pages._kit import startup, write
+from pages._kit import links, startup, write
+from pages._kit.navigation import entry
 from pages._kit.run_picker import run_name
 from pages._kit.step_picker import step_of
 from pages._parts.train import figures, form, measures
@@ -19,10 +20,18 @@ startup.run_app_first()
 jobs = registry()
 
 
+chosen = run_name()
+job = None if chosen is None else jobs.get(chosen)
+live = job is not None and not job.ended
+form.follow_run(chosen)
+
 story = st.container()  # above the form, which says what it is about
+# it folds away once a run was started, so that the figures are in view
+settings_of_run = st.expander("Settings of a new run", expanded=job is None, icon=":material/edit_note:")
 config, question = None, None
 try:
-    config = form.run_form()
+    with settings_of_run:
+        config = form.run_form()
     view_of(config.task.kind).check(config.task)
     question = gate.check_training(config)
 except InputError as error:
@@ -33,7 +42,8 @@ with story:
     view = view_of(TASKS[task]["kind"])
     told = view.stories.get(task, view.story)
     write.title(told.title)
-    write.text(told.text)
+    if job is None:
+        write.text(told.text)
 
 if question is not None:
     write.warning(question, icon="hourglass_top")
@@ -71,6 +81,15 @@ def show(name: str, live: bool) -> None:
         write.error(error)
 
 
+def look_inside(run: runs.Run) -> None:
+    """Link to the pages that fit the run."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.markdown("**Now look inside:**", width="content")
+        for page in view_of(run.config.task.kind).pages:
+            if page not in ("data", "train", "paper"):
+                links.to(page, entry(page).title, f":material/{entry(page).icon}:")
+
+
 def everything(name: str, live: bool) -> None:
     job = jobs.get(name)
     try:
@@ -89,16 +108,33 @@ def everything(name: str, live: bool) -> None:
         if live:
             figures.live(job, run)
         else:
+            look_inside(run)
             figures.show(run, step_of(run))
     if live and (job is None or job.ended):
         st.rerun()  # that was the last look: from here on nothing moves, so nothing polls
 
 
-chosen = run_name()
-if chosen is not None:
+def other_task() -> str | None:
+    """Return the task of the chosen run if the form is for another one."""
+    try:
+        name = None if chosen is None or live else runs.open(chosen).config.task.task_name
+    except InputError:  # it was not written; ``show`` says why
+        return None
+    return None if name == task else name
+
+
+if chosen is not None and (other := other_task()) is not None:
+    st.divider()
+    st.button(
+        f"Show {write.escaped(chosen)}",
+        icon=":material/show_chart:",
+        key="show_run",
+        on_click=st.session_state.update,
+        args=({"task": other},),
+        help="Shows the chosen run, and its task in the form",
+    )
+elif chosen is not None:
     write.header(write.escaped(chosen), anchor="run", divider="gray")
-    job = jobs.get(chosen)
-    live = job is not None and not job.ended
     if live:
         st.fragment(show, run_every=control.POLL)(chosen, live)
     else:

@@ -68,7 +68,9 @@ def html(pages: Sequence[Page]) -> str:
 def _vega() -> Markup:
     """Return Vega, Vega-Lite and vega-embed as one script: those that draw the PNG files; bundling takes seconds."""
     return Markup(
-        f"(() => {{{vl_convert.javascript_bundle()}}})();".replace("</script", r"<\/script").replace("<!--", r"<\!--")
+        f"(() => {{{vl_convert.javascript_bundle(None)}}})();".replace("</script", r"<\/script").replace(
+            "<!--", r"<\!--"
+        )
     )
 
 

@@ -11,6 +11,7 @@ from miii.plots.heatmap import heatmap
 from miii.plots.information import information
 from miii.plots.integers import density, last_digits, polar, split_counts, split_rows, ulam, wheel
 from miii.plots.lengths import evidence_by_count, evidence_by_letter, string_accuracy
+from miii.plots.modular.circles import circles
 from miii.plots.modular.clock import clock
 from miii.plots.modular.equivariance import equivariance
 from miii.plots.modular.formula import kinds, steering, terms
@@ -78,6 +79,7 @@ __all__ = [
     "chance",
     "circle",
     "circle_regions",
+    "circles",
     "circuit",
     "class_balance",
     "clock",

@@ -90,10 +90,10 @@ def sweep_parallel(table: pd.DataFrame, columns: Sequence[str], metric: str) -> 
     for column in columns:
         order = sorted(set(ended[column]), key=lambda value: (isinstance(value, str), value))
         places = {value: i / max(1, len(order) - 1) for i, value in enumerate(order)}
-        for index, value in ended[column].items():
+        for index, value in enumerate(ended[column]):
             told = f"{value:.4g}" if isinstance(value, float) else str(value)
-            row = {"column": column, "place": places[value], "value": told, "color": ended[metric][index]}
-            rows.append(row | {RUN: ended["run"][index]})
+            row = {"column": column, "place": places[value], "value": told, "color": ended[metric].iloc[index]}
+            rows.append(row | {RUN: ended["run"].iloc[index]})
     frame = pd.DataFrame(rows, columns=["column", "place", "value", "color", RUN])
     near = alt.selection_point(name="near", fields=[RUN], on="pointerover", empty=False)
     base = alt.Chart(frame, name="parallel").encode(

@@ -59,7 +59,7 @@ def estimate(base: RunConfig, choices: Mapping[str, Sequence[Any]]) -> tuple[int
     needs = []
     for index in sorted({i * runs // SAMPLE for i in range(SAMPLE)} | {runs - 1}):
         values = []
-        for given, size in zip(reversed(choices.values()), reversed(sizes), strict=True):
+        for given, size in zip(reversed(list(choices.values())), reversed(sizes), strict=True):
             values.append(given[index % size])
             index //= size
         needs.append(cost.training(flat.change(base, dict(zip(choices, reversed(values), strict=True)))))

@@ -92,14 +92,21 @@ def _charts(
     name: str,
     pick: tuple[str, Callable[[dict[str, Any]], None]] | None,
 ) -> None:
-    drawn = _drawn(make, _code(make), tuple(arguments.items()), stamp)
-    if not isinstance(drawn, Titled):
-        rows = [st.columns(2) for _ in drawn[::2]]  # align the two charts of each row
-        for i, each in enumerate(drawn):
+    found = _drawn(make, _code(make), tuple(arguments.items()), stamp)
+    if not isinstance(found, Titled):
+        rows = [st.columns(2) for _ in found[::2]]  # align the two charts of each row
+        for i, each in enumerate(found):
             with rows[i // 2][i % 2]:
                 draw(each.drawing, width=width, alt=f"{each.title}. {alt}", key=f"chart-{name}-{i}")
     else:
-        draw(drawn.drawing, width=width, alt=alt, key=f"chart-{name}", pick=pick)
+        draw(found.drawing, width=width, alt=alt, key=f"chart-{name}", pick=pick)
+
+
+def drawn(make: Callable[..., Chart], **arguments: Any) -> Drawing:
+    """Return the cached drawing of ``make(**arguments)``, for a figure that is shown without the rest of a cell."""
+    found = _drawn(make, _code(make), tuple(arguments.items()), (_stamp(arguments), None))
+    assert isinstance(found, Titled)
+    return found.drawing
 
 
 def shared(function: Callable[P, T]) -> Callable[P, T]:
@@ -151,11 +158,11 @@ def _computed(function: Callable[..., T], code: str, arguments: tuple, stamp: ob
 
 
 def _drawn(make: Callable[..., Any], code: str, arguments: tuple, stamp: object) -> Titled | tuple[Titled, ...]:
-    def drawn() -> Titled | tuple[Titled, ...]:
+    def compute() -> Titled | tuple[Titled, ...]:
         made = make(**dict(arguments))
         return tuple(map(_titled, made)) if isinstance(made, tuple) else _titled(made)
 
-    return _kept()[1].get((code, arguments, stamp), drawn)
+    return _kept()[1].get((code, arguments, stamp), compute)
 
 
 def _titled(chart: Chart) -> Titled:

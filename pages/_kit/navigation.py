@@ -28,13 +28,20 @@ TRAIN, INSIDE, OTHERS, RUNS = "Train", "Look inside", "Primes and sequences", "R
 
 PAGES = (
     Entry(
+        "start",
+        "Start",
+        "home",
+        "Watch a network learn to add, then look inside.",
+        own_runs=True,
+        addresses=("home", "start"),  # the default page has only the bare address
+    ),
+    Entry(
         "paper",
         "Paper",
         "article",
         "What was asked, found and not found, with every figure from a shipped run.",
         own_runs=True,
-        # the default page has only the bare address; people type /paper, and old links use /results
-        addresses=("start", "paper", "results"),
+        addresses=("paper", "results"),  # old links use /results
     ),
     Entry(
         "train",

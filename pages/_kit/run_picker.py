@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import NoReturn
 
 import streamlit as st
@@ -16,23 +17,50 @@ from pages._server.jobs import registry, waiting
 RUN = "run"  #: widget key and URL parameter
 
 
-def choose_run(second: bool) -> None:
-    """Show the run picker, in the sidebar of every page.
+@dataclass(frozen=True)
+class Choice:
+    """The runs to choose from.
 
-    Args:
-        second: whether the page can show a second run.
+    Attributes:
+        options: their names; those of waiting jobs first.
+        kinds: task kind of every run on disk.
+        unknown: the name that the address asked for, if there is no such run.
     """
-    kinds = {run.name: run.config.task.kind for run in runs.every()}
+
+    options: list[str]
+    kinds: Mapping[str, str]
+    unknown: str | None
+
+    @property
+    def kind(self) -> str | None:
+        """Task kind of the chosen run; None for one that waits."""
+        return self.kinds.get(str(run_name()))
+
+
+def select_run() -> Choice:
+    """Select the run that the address asks for, or keep the selected one; the navigation needs it first."""
+    kinds: dict[str, str] = {run.name: run.config.task.kind for run in runs.every()}
     requested = address.requested(RUN)
     kinds |= _of_sweeps(requested, st.session_state.get(RUN), address.last_written(RUN))
     options = [*(job.name for job in reversed(waiting()) if job.name not in kinds), *kinds]
     if requested in options:
         st.session_state[RUN] = requested
-    elif requested is not None:
-        write.warning(f"There is no run named “{shortened(requested, QUOTED)}” here; showing another one.")
-    if st.session_state.get(RUN) not in options:  # pages without a picker lose the value
+    elif st.session_state.get(RUN) not in options:  # pages without a picker lose the value
         kept = address.last_written(RUN)
         st.session_state[RUN] = kept if kept in options else options[0] if options else None
+    return Choice(options, kinds, None if requested in options else requested)
+
+
+def choose_run(choice: Choice, second: bool) -> None:
+    """Show the run picker, in the sidebar of every page.
+
+    Args:
+        choice: from ``select_run``.
+        second: whether the page can show a second run.
+    """
+    if choice.unknown is not None:
+        write.warning(f"There is no run named “{shortened(choice.unknown, QUOTED)}” here; showing another one.")
+    options = choice.options
     # not bound by Streamlit, which omits a value from the URL until a widget changes it
     st.selectbox(
         "Run",
@@ -43,14 +71,14 @@ def choose_run(second: bool) -> None:
     )
     address.keep_run(st.session_state[RUN])
     if second:
-        _second_picker(options, kinds)
+        _second_picker(options, choice.kinds)
     elif SECOND_RUN in st.session_state:
         st.session_state[SECOND_RUN] = st.session_state[SECOND_RUN]  # Streamlit forgets the value of a hidden widget
 
 
 def _of_sweeps(*names: str | None) -> dict[str, str]:
     """Return the task kinds of those names that are runs of sweeps: ``sweep/run``."""
-    found = {}
+    found: dict[str, str] = {}
     for name in names:
         if name is not None and name.count("/") == 1 and ".." not in name:
             with suppress(InputError):  # there is no such run
@@ -99,22 +127,19 @@ def chosen_run() -> runs.Run:
         st.stop()
     try:
         run = miii.runs.open(name)
-        steps = run.steps
+        if run.steps:
+            return run
+        finished = run.result is not None
     except InputError as error:
-        run, steps, waiting = None, [], registry().get(name)
-        if waiting is None:
+        finished = False
+        if registry().get(name) is None:
             write.error(error)
             st.stop()
-    if not steps:
-        shipped = run is not None and run.result is not None
-        why = (
-            "has metrics only, without snapshots"
-            if shipped
-            else "has not begun to train; its first snapshot appears here with its first step"
-        )
-        write.info(f"{name} {why}.")
-        st.stop()
-    return run
+    if finished:
+        write.info(f"{name} has metrics only, without snapshots.")
+    else:
+        write.info(f"{name} has not begun to train; its first snapshot appears here with its first step.")
+    st.stop()
 
 
 def refuse(run: runs.Run, why: str) -> NoReturn:

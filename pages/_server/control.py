@@ -134,6 +134,28 @@ def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at
         st.progress(1.0 if ended else min(1.0, at / config.steps), text=_bar(job, config, at) + more)
 
 
+def unfinished(run: runs.Run) -> None:
+    """Say that a stopped run is not what its recipe leads to, with a button that resumes it."""
+    result = run.result
+    if result is None or not result["stopped"] or not run.can_resume:
+        return
+    why_not = rights.why_not(run.name)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f":material/stop: Stopped at step {result['steps']:,} of {run.config.steps:,}: still cleaning up.",
+            width="content",
+        )
+        st.button(
+            "Resume",
+            icon=":material/play_arrow:",
+            key="resume_unfinished",
+            on_click=resume,
+            args=(run.name,),
+            disabled=why_not is not None,
+            help=why_not or "Trains on; what is shown here may change until the last step",
+        )
+
+
 def _bar(job: Job | None, config: RunConfig, at: int) -> str:
     most = "at most " if config.steps_after_grok is not None or config.seconds is not None else ""
     note = f"step {at:,} of {most}{config.steps:,}"
@@ -172,5 +194,6 @@ def _status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:
     if "diverged_at" in result:
         return f"Diverged at step {result['diverged_at']:,}: a smaller learning rate may help", "error"
     if result["stopped"]:
-        return f"Stopped at step {result['steps']:,}", "stop"
+        short = run.can_resume and result["steps"] < run.config.steps
+        return f"Stopped at step {result['steps']:,}{' of ' + format(run.config.steps, ',') if short else ''}", "stop"
     return f"Finished at step {result['steps']:,}", "check"

@@ -77,7 +77,7 @@ def test_a_copied_address_is_the_same_view(chromium: Browser, warm: str, cold: s
 
 def test_the_run_is_in_the_first_address(chromium: Browser, start_server: Callable[[], str]) -> None:
     address = start_server()  # the first page meets a cold server, each a fresh browser
-    for name in ("fourier", "try", "runs", "paper"):  # of every page without a browser: tests/pages/test_addresses.py
+    for name in ("fourier", "try"):  # of every page without a browser: tests/pages/test_addresses.py
         with reader(chromium) as (page, _):
             page.goto(f"{address}/{name}?k=4" if name == "fourier" else f"{address}/{name}")
             page.wait_for_url("**run=**")

@@ -13,6 +13,37 @@ from miii import analysis, reports, runs, sparse
 from miii.analysis import compare, logic
 from miii.model.wiring import pairs
 
+# ---- Start ----
+
+
+def test_the_first_page_trains_a_network_and_plays_every_snapshot(home, registry, small_config, visit, monkeypatch):
+    live = app("_parts.start.live")
+    monkeypatch.setattr(live, "config", lambda: small_config(task={"p": 11}, steps=12, eval_every=1, snapshots=20))
+    at = press(visit("start", run="add-113"), "Train a network")
+    (job,) = registry.all()
+    assert at.session_state["run"] == job.name
+    assert job.wait(60)
+    steps = live._steps(runs.open(job.name))
+    assert steps[0] == 0
+    assert min(steps[1:]) >= 8
+    assert steps[-1] == 12
+    for _ in range(len(steps) + 1):
+        at = fine(at.run())
+    assert not at.session_state["start_playing"]
+    row = runs.open(job.name).rows()[-1]
+    assert f"{row['train_accuracy']:.0%}" in shown(at).text
+    at = press(at, "Play it again")
+    assert "**Step 0.**" in shown(at).text
+    assert len(registry.all()) == 1
+
+
+def test_the_first_page_plays_a_recorded_training_where_none_is_allowed(home, registry, visit, monkeypatch):
+    monkeypatch.setenv("MIII_MAX_STEPS", "3")
+    at = press(visit("start"), "Play a recorded training")
+    assert "**Step 0.**" in shown(at).text
+    assert not registry.all()
+
+
 # ---- Compare ----
 
 

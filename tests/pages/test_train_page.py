@@ -41,11 +41,12 @@ def test_every_option_has_a_widget_with_its_default_and_its_help(visit):
             ):  # the task's, and the server's own
                 widget = at.get_by_key(key_of(at, name))
                 assert widget.value == (",".join(map(str, value)) if isinstance(value, tuple) else value)
-                assert widget.help == options[name]
+                assert widget.help == f"{options[name]} · `{name}`"
+                assert widget.label != name or name in ("seed", "steps")
 
 
 def test_recipe_optimizer_task_and_range_bring_their_own_values(visit):
-    at = visit("train")
+    at = visit("train", task="add")
     at.segmented_control(key="recipe").set_value("literature").run()
     for name, value in {"steps": 40_000, "lr": 1e-3, "schedule": "constant"}.items():
         assert at.get_by_key(key_of(at, name)).value == value
@@ -214,6 +215,17 @@ def test_what_counts_for_the_task_is_shown(zoo, see, name):
         assert f"{sum(trained) / len(trained):.1%}" in values
     assert values[-2:] == ["not yet", "not yet"]
     assert len(values) == len(MEASURES[name]) + 2 + (name in ("residues", "digits"))
+
+
+def test_the_form_follows_a_chosen_run_and_another_task_is_not_mixed_with_it(visit):
+    at = visit("train", run="primes")
+    assert at.selectbox(key="task").value == "primes"
+    at.selectbox(key="task").select("add").run()
+    assert not shown(fine(at)).charts
+    view = shown(fine(at.button(key="show_run").click().run()))
+    assert (view.value("task"), bool(view.charts)) == ("primes", True)
+    ways = [each.label for each in at.button if str(each.key).startswith("to-") and not each.label.startswith("Next")]
+    assert ways == ["Follow an input", "Attention", "Sieve"]
 
 
 def test_since_when_a_network_sieves(bring, visit):

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 import test_causal  # the charts of the other files here are held to the same rules
 import test_compare_plots
 import test_curves
@@ -76,6 +77,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     ),
     "at_step": lambda: plots.at_step(plots.loss(METRICS), 10),
     "circle": lambda: plots.circle(fourier.circle(waves(2), 2)),
+    "circles": lambda: plots.circles([fourier.circle(waves(2), 2), fourier.circle(waves(2), 3)]),
     "class_balance": lambda: plots.class_balance(TASK),
     "heatmap": lambda: plots.heatmap(noise(P, P), title="Share", row="a", column="b", value="share"),
     "loss": lambda: plots.loss(METRICS),
@@ -216,6 +218,16 @@ def test_spectrum():
     marks = plots.spectrum(values).layer[1].data
     assert marks["key"].tolist() == ["2"]
     assert marks["norm"].tolist() == [max(norms[1] for norms in expected.values())]
+
+
+def test_the_area_of_a_circle_is_its_share_of_the_variance():
+    """The embedding has frequency 2 alone."""
+    got = plots.frame(plots.circles([fourier.circle(waves(2), 2), fourier.circle(waves(2), 3)]))
+    dots = got[got["token"].notna()]
+    radius = {k: np.hypot(part["x"] - i, part["y"]).mean() for i, (k, part) in enumerate(dots.groupby("k"))}
+    assert radius[2] == pytest.approx(0.65, abs=0.01)
+    assert radius[3] < radius[2]
+    assert dots[dots["k"] == 2]["turn"].tolist() == pytest.approx([2 * n % 13 / 13 for n in range(13)])
 
 
 def test_circle():

@@ -6,7 +6,8 @@ from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
-from miii import KINDS, OPTIMIZERS, TASKS, RunConfig, recipe
+from miii import KINDS, OPTIMIZERS, TASKS, RunConfig, recipe, runs
+from miii.errors import InputError
 from miii.training import flat
 from miii.training.flat import Option
 from pages._kit.inputs import choose_task
@@ -15,6 +16,47 @@ from pages._tasks.view import view_of
 WIDTH = 140  # pixels: the main options fit in one row
 HIDDEN = ("device", "threads")  # for the server to decide
 TITLES = {"task": "Task", "model": "Model", "optimizer": "Optimizer", "run": "Run"}
+
+
+#: Labels of options whose names alone do not say it.
+LABELS = {
+    "p": "Modulus p",
+    "a": "Factor a",
+    "train_fraction": "Training share",
+    "n_layers": "Layers",
+    "n_heads": "Heads",
+    "d_model": "Width",
+    "d_mlp": "Neurons",
+    "act": "Activation",
+    "lr": "Learning rate",
+    "adamw_lr": "Learning rate of AdamW",
+    "low": "From",
+    "high": "To",
+    "n": "Strings",
+    "eval_every": "Steps between evaluations",
+    "steps_after_grok": "Steps after grokking",
+    "seconds": "Most seconds",
+}
+FOLLOWED = "train_run"  #: the run whose task the form has
+
+
+def label(option: str) -> str:
+    """Return an option's name in words."""
+    return LABELS.get(option) or option.replace("_", " ").capitalize()
+
+
+def follow_run(name: str | None) -> None:
+    """Set the form's task to the task of a newly chosen run, unless the address asks for one."""
+    first = FOLLOWED not in st.session_state
+    if name is None or st.session_state.get(FOLLOWED) == name:
+        return
+    st.session_state[FOLLOWED] = name
+    try:
+        task = runs.open(name).config.task.task_name
+    except InputError:  # it waits for its turn: started from this form
+        return
+    if task in TASKS and not (first and "task" in st.query_params):
+        st.session_state["task"] = task
 
 
 def chosen_task() -> str:
@@ -53,11 +95,11 @@ def run_form() -> RunConfig:
             changes[field] = _widget(options[field], values[field], from_preset)
     with st.expander("All options", icon=":material/tune:"):
         chosen = st.selectbox(
-            "optimizer",
+            label("optimizer"),
             _choices(options["optimizer"].annotation),
             index=_choices(options["optimizer"].annotation).index(values["optimizer"]),
             key=f"form-{scope}-optimizer",
-            help=options["optimizer"].description,
+            help=_help(options["optimizer"]),
         )
         values, options = flat.values(flat.change(base, {"optimizer": chosen})), _options(kind, chosen)
         changes["optimizer"] = chosen
@@ -88,24 +130,27 @@ def _choices(annotation: Any) -> list[str]:
     return list(get_args(annotation))
 
 
+def _help(option: Option) -> str:
+    """Return what an option does, and its name on the command line and in errors."""
+    return f"{option.description} · `{option.name}`"
+
+
 def _widget(option: Option, default: Any, scope: str) -> Any:
     """A widget of the option's type. Its key has the recipe, so that another recipe brings its own defaults."""
-    key, label = f"form-{scope}-{option.name}", option.name
+    key, name, help_text = f"form-{scope}-{option.name}", label(option.name), _help(option)
     kinds = [kind for kind in get_args(option.annotation) if kind is not type(None)]
     if get_origin(option.annotation) is Literal:
         choices = _choices(option.annotation)
-        return st.selectbox(label, choices, choices.index(default), key=key, help=option.description, width=WIDTH)
+        return st.selectbox(name, choices, choices.index(default), key=key, help=help_text, width=WIDTH)
     if option.annotation is bool:
-        return st.toggle(label, default, key=key, help=option.description)
+        return st.toggle(name, default, key=key, help=help_text)
     if get_origin(option.annotation) is tuple:
         listed = ",".join(map(str, default))
-        return st.text_input(label, listed, key=key, help=option.description, placeholder="none", width=WIDTH)
+        return st.text_input(name, listed, key=key, help=help_text, placeholder="none", width=WIDTH)
     kind = kinds[0] if kinds else option.annotation
     # the config itself checks value and bounds; its error names the field and what is valid
     how: dict[str, Any] = {"step": 1} if kind is int else {"step": None, "format": "%g"}
-    return st.number_input(
-        label, value=default, key=key, help=option.description, placeholder="none", width=WIDTH, **how
-    )
+    return st.number_input(name, value=default, key=key, help=help_text, placeholder="none", width=WIDTH, **how)
 
 
 def code(config: RunConfig, folder: str) -> str:

@@ -1,0 +1,32 @@
+"""The first page: a network learns to add, and the way through the app."""
+
+import streamlit as st
+
+from pages._kit import links, startup, write
+from pages._kit.navigation import entry
+from pages._parts.start import live
+
+startup.run_app_first()
+
+#: The guided path: page, heading, text, and what the link opens.
+PATH: tuple[tuple[str, str, str, dict[str, object]], ...] = (
+    ("train", "Train", "Choose a task and watch it memorize, then grok.", {"run": "add-113"}),
+    ("try", "Follow one pair", "From two numbers to their sum, part by part.", {"run": "add-113", "a": 17, "b": 58}),
+    ("fourier", "See the circles", "Nobody told it that numbers form a circle.", {"run": "add-113"}),
+    ("formula", "Read the formula", "A few cosines explain the whole network.", {"run": "add-113"}),
+    ("sieve", "Try primes", "Shown digits alone, it adds them modulo 3.", {"run": "primes-10"}),
+)
+
+write.title("Watch a network learn to add")
+write.text(
+    "Show a small network half of all sums modulo a prime. At first it only memorizes; then it finds a way to add, and the "
+    "other half falls into place."
+)
+live.show()
+write.subheader("Ten minutes inside", anchor="path")
+with st.container(key="path"):
+    for number, (page, heading, text, query) in enumerate(PATH, 1):
+        with st.container(border=True):
+            links.to(page, f"{number} {heading}", f":material/{entry(page).icon}:", step=None, **query)
+            st.caption(text)
+links.to("paper", "Read the paper: every claim, with its figure and its code", ":material/article:")

@@ -1,0 +1,103 @@
+"""The run and the page are one: in the address of a first visit, over Back and Forward, and where they do not fit."""
+
+import importlib
+from collections.abc import Callable
+
+import pytest
+from browsing import ROOT, main, reader, settled
+from playwright.sync_api import Browser, Page, expect
+
+pytestmark = pytest.mark.browser
+
+RUNS = ("eleven", "primes-10", "miu-24", "residues-113", "frames-10")
+WATCH = """
+    window.worn = [];
+    const links = "[data-testid=stSidebarNavLink]";
+    const look = () => document.querySelectorAll(links).forEach((link) => window.worn.push(link.innerText));
+    new MutationObserver(look).observe(document, { childList: true, subtree: true });
+"""
+
+
+@pytest.fixture
+def pages(monkeypatch) -> list[str]:
+    monkeypatch.syspath_prepend(ROOT)
+    return importlib.import_module("pages._kit.headless").pages()
+
+
+def ready(page: Page) -> None:
+    """Wait for the title: what the page then computes is not waited for."""
+    expect(page.locator("h1")).to_be_visible()
+
+
+def test_a_cold_start_names_the_run_and_shows_no_file_names(chromium: Browser, start_server: Callable[[], str]) -> None:
+    with reader(chromium) as (page, _):
+        page.add_init_script(WATCH)
+        page.goto(f"{start_server()}/sparse")
+        page.wait_for_url("**run=**")
+        ready(page)
+        assert not [name for name in page.evaluate("worn") if name.strip().islower()]
+
+
+def test_every_page_names_the_run_on_a_first_visit(chromium: Browser, warm: str, pages: list[str]) -> None:
+    for name in pages:
+        with reader(chromium) as (page, _):
+            page.goto(f"{warm}/{name}")
+            page.wait_for_url("**run=eleven**")
+            assert page.evaluate("history.length") == 2, name
+
+
+def test_back_and_forward_over_five_pages_show_what_was_shown(chromium: Browser, warm: str) -> None:
+    stops = [
+        ("neurons", "eleven"),
+        ("attention", "primes-10"),
+        ("data", "primes-10"),
+        ("train", "eleven"),
+        ("try", "eleven"),
+    ]
+    with reader(chromium) as (page, _):
+        seen = []
+        page.goto(f"{warm}/neurons?run=eleven")
+        picker = page.get_by_test_id("stSidebar").get_by_role("combobox").first
+        for i, (name, run) in enumerate(stops):
+            if i:
+                page.get_by_role("navigation", name="App pages").get_by_role("button", name=section(name)).click()
+                page.get_by_role("menuitem", name=title(name), exact=True).click()
+                page.wait_for_url(f"**/{name}?**")
+                settled(page)
+            if picker.input_value() != run:
+                picker.fill(run)
+                picker.press("Enter")
+                page.wait_for_url(f"**run={run}**")
+            settled(page)
+            seen.append((page.locator("h1").inner_text(), page.url))
+        for way, order in ((page.go_back, seen[-2::-1]), (page.go_forward, seen[1:])):
+            for heading, url in order:
+                way()
+                expect(page.locator("h1")).to_have_text(heading)
+                page.wait_for_url(url)
+                settled(page)
+                expect(picker).to_have_value(dict(zip([u for _, u in seen], [r for _, r in stops], strict=True))[url])
+                expect(main(page).get_by_text("There is no run yet")).to_have_count(0)
+
+
+def section(name: str) -> str:
+    return "Train" if name in ("train", "data") else "Look inside"
+
+
+def title(name: str) -> str:
+    return "Follow an input" if name == "try" else name.capitalize()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", RUNS)
+def test_every_page_of_every_kind_of_run_ends_in_a_figure_or_two_ways_on(
+    chromium: Browser, warm: str, pages: list[str], run: str
+) -> None:
+    with reader(chromium) as (page, _):
+        for name in pages:
+            page.goto(f"{warm}/{name}?run={run}")
+            ready(page)
+            settled(page)
+            ways = main(page).locator(".st-key-open_fitting button, [class*=st-key-to-] button")
+            figures = main(page).get_by_test_id("stVegaLiteChart")
+            assert figures.count() or ways.count() >= 2 or name == "runs", (name, run)
