@@ -6,7 +6,7 @@ import torch
 import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
-from pages._kit import links, startup, write
+from pages._kit import links, second_run, startup, write
 from pages._kit.cell import cell, shared
 from pages._kit.inputs import integer
 from pages._kit.step_picker import step_of
@@ -119,7 +119,7 @@ chosen = st.pills(
 )
 clicked = st.session_state.get("k")
 frequencies = list(dict.fromkeys([*map(int, chosen), *([clicked] if clicked in strongest else [])]))
-columns = st.columns(3)
+columns = second_run.columns(3)
 for i, frequency in enumerate(frequencies):
     with columns[i % 3]:
         cell(
@@ -144,7 +144,7 @@ if angled:
         (f"Control, frequency {control}", step, control),
         (f"Control, step {run.steps[0]}", run.steps[0], angled[0]),
     ]
-    for column, (label, at, frequency) in zip(st.columns(3), tried, strict=True):
+    for column, (label, at, frequency) in zip(second_run.columns(3), tried, strict=True):
         with column:
             cell(
                 token_angles,

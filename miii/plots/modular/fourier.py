@@ -59,7 +59,7 @@ def spectrum(values: Spectrum, title: str = "Spectrum of the embedding") -> Char
     return alt.layer(bars, marks).properties(title=title, height=HEIGHT, autosize=FLUID)
 
 
-def circle(values: Circle, size: int = 220) -> Chart:
+def circle(values: Circle, size: int = 190) -> Chart:
     """Draw the tokens in the plane of one frequency, colored by k n mod p on a cyclic scale; some tokens are labeled.
 
     Source: Liu et al. 2022 (arXiv 2205.10343), figure 1.
@@ -88,7 +88,7 @@ def circle(values: Circle, size: int = 220) -> Chart:
     return layered.properties(title=f"k = {values.frequency}", width=size, height=size, autosize=FIXED)
 
 
-def angles(values: Angles, label: str = "", size: int = 220) -> Chart:
+def angles(values: Angles, label: str = "", size: int = 190) -> Chart:
     """Draw each token's held-out angle against k n mod p, both in p-ths of a turn; the line is equality.
 
     Args:
