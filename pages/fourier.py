@@ -6,7 +6,7 @@ import torch
 import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
-from pages._kit import links, startup, write
+from pages._kit import links, second_run, startup, write
 from pages._kit.cell import cell, shared
 from pages._kit.inputs import integer
 from pages._kit.step_picker import step_of
@@ -18,11 +18,9 @@ startup.run_app_first()
 write.title("Fourier")
 write.text(
     r"""
-Nobody tells the network that its tokens are numbers, let alone that they lie on a circle: each of the tokens
-$0 \dots p-1$ starts as a random vector. If it learns to add modulo $p$ the way Nanda et al. found, these vectors end up on
-a few circles. On the circle of **frequency** $k$, token $n$ sits at the angle $w_k n$ with $w_k = 2 \pi k / p$, and adding
-becomes turning: $\cos w_k(a+b) = \cos w_k a \cos w_k b - \sin w_k a \sin w_k b$. A Fourier transform over the tokens shows
-which circles there are.
+A network that learns to add modulo $p$ places its tokens on a few circles (Nanda et al.). On the circle of **frequency** $k$,
+token $n$ sits at the angle $w_k n$ with $w_k = 2 \pi k / p$. Adding becomes turning:
+$\cos w_k(a+b) = \cos w_k a \cos w_k b - \sin w_k a \sin w_k b$.
 """
 )
 
@@ -93,18 +91,76 @@ def circle(name: str, step: int, k: int) -> Chart:
     return plots.circle(analysis.fourier.circle(embedding(name, step), k))
 
 
-def untrained_fit(name: str, step: int, frequencies: list[int]) -> str:
-    """Return R² of the same planes at the first snapshot, in words; empty there."""
-    first = miii.runs.open(name).steps[0]
-    if step == first or not frequencies:
-        return ""
-    fits = [analysis.fourier.circle(embedding(name, first), k).fit for k in frequencies]
-    return f", {min(fits):.2f} to {max(fits):.2f} at step {first}"
+@shared
+def measured_angles(name: str, step: int, k: int) -> analysis.fourier.Angles:
+    return analysis.fourier.angles(embedding(name, step), k)
+
+
+def token_angles(name: str, step: int, k: int, label: str) -> Chart:
+    return plots.angles(measured_angles(name, step, k), label)
 
 
 def singular_values(name: str, step: int) -> Chart:
     return plots.singular_values(directions(name, step, written=False)[0])
 
+
+write.header("Are they circles?", anchor="circles")
+spectrum, (values, rank, gini) = frequencies_read(name, step), directions(name, step, written=False)
+keys = spectrum.key_frequencies
+strongest = (spectrum.power.argsort(descending=True) + 1).tolist()
+shown = [str(key) for key in keys or strongest[:3]]
+chosen = st.pills(
+    "Key frequencies" if keys else "Strongest frequencies (none is a key frequency)",
+    shown,
+    selection_mode="multi",
+    default=shown[:3],
+    key="circles",
+    bind="query-params",
+)
+clicked = st.session_state.get("k")
+frequencies = list(dict.fromkeys([*map(int, chosen), *([clicked] if clicked in strongest else [])]))
+columns = second_run.columns(3)
+for i, frequency in enumerate(frequencies):
+    with columns[i % 3]:
+        cell(
+            circle,
+            name=name,
+            step=step,
+            k=frequency,
+            width="content",
+            alt=f"The tokens in the plane of frequency {frequency}, colored by their place on its circle.",
+        )
+write.caption(
+    f"The {len(embedding(name, step))} operands in the plane of each frequency, colored by $k n$ mod $p$. On a circle the colors "
+    "follow each other like hours on a clock."
+)
+
+angled = [frequency for frequency in (frequencies or strongest)[:1] if 2 * frequency < spectrum.p]
+if angled:
+    write.subheader("Is each token at its angle?", anchor="angles")
+    control = next(k for k in reversed(strongest) if 2 * k < spectrum.p)
+    tried = [
+        (f"Frequency {angled[0]}", step, angled[0]),
+        (f"Control, frequency {control}", step, control),
+        (f"Control, step {run.steps[0]}", run.steps[0], angled[0]),
+    ]
+    for column, (label, at, frequency) in zip(second_run.columns(3), tried, strict=True):
+        with column:
+            cell(
+                token_angles,
+                name=name,
+                step=at,
+                k=frequency,
+                label=label,
+                width="content",
+                alt="The angle of each token against k n mod p; on a circle all lie on the line.",
+            )
+    write.caption(
+        f"A circle means a straight line: **R² {measured_angles(name, step, angled[0]).r2:.3f}** at k = {angled[0]}, against "
+        f"{measured_angles(name, step, control).r2:.3f} at the weakest frequency and "
+        f"{measured_angles(name, run.steps[0], angled[0]).r2:.3f} at step {run.steps[0]}. "
+        "Each angle is read in a plane fitted to the other half of the tokens."
+    )
 
 write.header("Which frequencies is the embedding made of?", anchor="spectrum")
 choice = find_keys(name, step)
@@ -113,8 +169,6 @@ if choice.relabelling.full and not choice.relabelling.natural:
         f"Operands are ordered by {choice.relabelling.names[0]} and answers by their logarithm to base {choice.relabelling.base}: "
         "in this order the network adds."
     )
-spectrum, (values, rank, gini) = frequencies_read(name, step), directions(name, step, written=False)
-keys = spectrum.key_frequencies
 share = sum(spectrum.power[k - 1].item() for k in keys)
 listed = ", ".join(map(str, keys)) or "none"
 
@@ -142,7 +196,7 @@ with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         len(spectrum.power),
         None,
         "k",
-        "Click a bar, or type it: its circle is drawn below, and its neurons found",
+        "Click a bar, or type it: its circle is drawn above",
     )
     if k is not None:
         links.to("neurons", f"Its neurons (k = {k})", ":material/hub:", frequency=str(k))
@@ -181,8 +235,8 @@ if len(run.task().labels) < p * p:
     write.caption(f"The products of waves need all {p * p:,} pairs, and this task leaves out some.")
 elif analysis.grid.MIN_P <= p <= LIMIT:
     single = products(name, step, site).single()
-    strongest = [int(k) + 1 for k in single.argsort(descending=True)[:5]]
-    told = ", ".join(f"{k} ({single[k - 1]:.1%})" for k in strongest) if single.any() else "none, it does not vary"
+    most = [int(k) + 1 for k in single.argsort(descending=True)[:5]]
+    told = ", ".join(f"{k} ({single[k - 1]:.1%})" for k in most) if single.any() else "none, it does not vary"
     cell(
         site_spectrum,
         name=name,
@@ -206,34 +260,6 @@ cell(
     "circles, a few take over and the rest fade.",
 )
 
-write.header("Are they circles?", anchor="circles")
-shown = [str(key) for key in keys or (spectrum.power.argsort(descending=True)[:3] + 1).tolist()]
-chosen = st.pills(
-    "Key frequencies" if keys else "The strongest frequencies (none is a key frequency)",
-    shown,
-    selection_mode="multi",
-    default=shown[:3],
-    key="circles",
-    bind="query-params",
-    help="Each is drawn in the plane of its own cosine and sine directions in the embedding. Any other can be chosen above.",
-)
-frequencies = list(dict.fromkeys([*map(int, chosen), *([k] if k else [])]))
-columns = st.columns(3)
-for i, frequency in enumerate(frequencies):
-    with columns[i % 3]:
-        cell(
-            circle,
-            name=name,
-            step=step,
-            k=frequency,
-            width="content",
-            alt=f"The tokens in the plane of frequency {frequency}.",
-        )
-write.caption(
-    f"Dots: the {len(embedding(name, step))} operands. Color: the place $kn \\bmod p$ that the circle predicts. R² is the share of a plane's "
-    f"variance that waves of its frequency explain: 1 on a perfect circle{untrained_fit(name, step, frequencies)}."
-)
-
 write.header("How many directions does it use?", anchor="rank")
 few = int((values.square().cumsum(0) / values.square().sum() < 0.99).sum()) + 1
 cell(
@@ -241,6 +267,6 @@ cell(
     name=name,
     step=step,
     alt="Singular values of the embedding, descending.",
-    caption=f"{few} of {len(values)} directions hold 99 % of the variance over the tokens; effective rank "
+    caption=f"{few} of {len(values)} directions hold 99% of the variance over the tokens; effective rank "
     f"{rank:.1f}. Each circle needs two.",
 )

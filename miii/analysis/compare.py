@@ -3,7 +3,7 @@
 import json
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,6 +100,28 @@ def terms(config: RunConfig) -> dict[str, Any]:
     """Return the terms that compared runs must share: task (except seed), budget, schedule, dropout, evaluations."""
     dumped = config.model_dump()
     return {"task": config.task.model_dump(exclude={"seed"})} | {name: dumped[name] for name in TERMS}
+
+
+def differences(one: RunConfig, other: RunConfig) -> dict[str, tuple[str, str]]:
+    """Return the options in which two configs differ, by dotted name: both values as text, ``—`` where there is none.
+
+    Budgets of recording (``snapshots``, ``threads``, ``device``) do not count.
+    """
+    first, second = _flat(one.model_dump()), _flat(other.model_dump())
+    names = [name for name in {**first, **second} if name not in ("snapshots", "threads", "device")]
+    pairs = {name: (first.get(name), second.get(name)) for name in names}
+    return {name: (_text(pair[0]), _text(pair[1])) for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _flat(values: Mapping[str, Any], within: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= _flat(value, f"{within}{name}.") if isinstance(value, dict) else {f"{within}{name}": value}
+    return found
+
+
+def _text(value: Any) -> str:
+    return "—" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def check_terms(named: Sequence[tuple[str, dict[str, Any]]]) -> None:

@@ -15,7 +15,7 @@ from miii.plots.modular.circles import circles
 from miii.plots.modular.clock import clock
 from miii.plots.modular.equivariance import equivariance
 from miii.plots.modular.formula import kinds, steering, terms
-from miii.plots.modular.fourier import circle, power_over_training, singular_values, spectrum, spectrum_2d
+from miii.plots.modular.fourier import angles, circle, power_over_training, singular_values, spectrum, spectrum_2d
 from miii.plots.modular.neurons import activation, clusters, phases, reads, single_frequency, writes
 from miii.plots.modular.progress import measures, progress
 from miii.plots.multitask import active_frequencies, head_digits, right_by_target
@@ -67,6 +67,7 @@ __all__ = [
     "activation",
     "active_frequencies",
     "addition_by_network",
+    "angles",
     "answer_logits",
     "answers",
     "answers_over_training",

@@ -50,7 +50,8 @@ def cell(
 ) -> None:
     """Show the cached chart of ``make(**arguments)`` with its code and its data.
 
-    Several charts of one computation are shown two per row. With a second run, its chart is next to each.
+    Several charts of one computation are shown two per row. With a second run, its chart is beside each: in two columns,
+    which stack on a phone.
 
     Args:
         alt: what the chart shows, for screen readers; added to the title if there are several. Keep it constant over
@@ -67,17 +68,17 @@ def cell(
     if other is None:
         _charts(make, arguments, stamp, alt, width, name, pick)
     else:
-        with st.container(horizontal=True, gap="medium"):
-            with st.container(width=second_run.WIDTH):
-                st.markdown(f"**{write.escaped(second_run.label(arguments))}**")
-                _charts(make, arguments, stamp, alt, width, name, pick)
-            with st.container(width=second_run.WIDTH):
-                st.markdown(f"**{write.escaped(second_run.label(other))}**")
-                try:
-                    _charts(make, other, (_stamp(other), stamp[1]), alt, width, f"{name}-beside", None)
-                except UNFIT as error:
-                    why = f": {error}" if isinstance(error, InputError) else "."
-                    write.info(f"This figure cannot be drawn of {other['name']}{why}", icon="balance")
+        left, right = st.columns(2, gap="medium")
+        with left:
+            st.markdown(f"**{write.escaped(second_run.label(arguments))}**")
+            _charts(make, arguments, stamp, alt, width, name, pick)
+        with right:
+            st.markdown(f"**{write.escaped(second_run.label(other))}**")
+            try:
+                _charts(make, other, (_stamp(other), stamp[1]), alt, width, f"{name}-beside", None)
+            except UNFIT as error:
+                why = f": {error}" if isinstance(error, InputError) else "."
+                write.info(f"This figure cannot be drawn of {other['name']}{why}", icon="balance")
     if caption:
         st.caption(caption)
     downloads.show(name, make, arguments, lambda: _chart(make, _code(make), tuple(arguments.items()), stamp))
@@ -92,11 +93,12 @@ def _charts(
     name: str,
     pick: tuple[str, Callable[[dict[str, Any]], None]] | None,
 ) -> None:
-    found = _drawn(make, _code(make), tuple(arguments.items()), stamp)
-    if not isinstance(found, Titled):
-        rows = [st.columns(2) for _ in found[::2]]  # align the two charts of each row
-        for i, each in enumerate(found):
-            with rows[i // 2][i % 2]:
+    drawn = _drawn(make, _code(make), tuple(arguments.items()), stamp)
+    if not isinstance(drawn, Titled):
+        across = 1 if second_run.shown() else 2  # align the charts of each row
+        rows = [st.columns(across) for _ in drawn[::across]]
+        for i, each in enumerate(drawn):
+            with rows[i // across][i % across]:
                 draw(each.drawing, width=width, alt=f"{each.title}. {alt}", key=f"chart-{name}-{i}")
     else:
         draw(found.drawing, width=width, alt=alt, key=f"chart-{name}", pick=pick)

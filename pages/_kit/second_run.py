@@ -1,15 +1,17 @@
 """Compare the chosen run with a second one, on every page."""
 
+import math
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 import miii
+from miii.analysis.compare import differences
 from miii.errors import InputError
 
 SECOND_RUN = "beside"  #: widget key and URL parameter
 SNAPSHOTS = frozenset({"step", "other"})  #: names of step arguments
-WIDTH = 470  #: pixels of each chart; on narrow screens they stack
 
 
 def arguments_of_second(arguments: dict[str, Any]) -> dict[str, Any] | None:
@@ -35,8 +37,51 @@ def arguments_of_second(arguments: dict[str, Any]) -> dict[str, Any] | None:
     return changed
 
 
+def shown() -> bool:
+    """Return whether figures stand beside a second run's, so that a row has room for one pair."""
+    other = st.session_state.get(SECOND_RUN)
+    return other is not None and other != st.session_state.get("run")
+
+
+def columns(count: int) -> list[Any]:
+    """Return columns for ``count`` cells, or one below the other beside a second run's."""
+    return [st.container() for _ in range(count)] if shown() else list(st.columns(count))
+
+
 def _nearest(steps: list[int], to: int) -> int:
     return min(steps, key=lambda step: abs(step - to))
+
+
+def what_changed(name: str | None) -> None:
+    """Show in a table how the second run differs from the run ``name``, and what each of them reached.
+
+    Nothing without a second run, or if one cannot be read: the figures then say why.
+    """
+    other = st.session_state.get(SECOND_RUN)
+    if name is None or other is None or other == name:
+        return
+    try:
+        pair = [miii.runs.open(each) for each in (name, other)]
+        changed = differences(*(run.config for run in pair))
+        reached = [_reached(run) for run in pair]
+    except InputError:
+        return
+    rows = [(field, *values) for field, values in changed.items()]
+    rows += [(what, reached[0][what], reached[1].get(what, "—")) for what in reached[0]]
+    st.caption("What changed" if changed else "What changed: nothing in the configs")
+    st.dataframe(pd.DataFrame(rows, columns=["", name, other]), hide_index=True, key="what-changed")
+
+
+def _reached(run: miii.runs.Run) -> dict[str, str]:
+    """Return the headline, the verdict and the steps of a run, in words."""
+    rows, task = run.rows(), run.config.task
+    last = rows[-1] if rows else {}
+    value, of = task.accuracy(last)
+    report = run.report or {}
+    shown = {of.capitalize(): "—" if math.isnan(value) else f"{value:.1%}"}
+    shown |= {"Verdict": str(report.get("verdict", "—"))} if "verdict" in report else {}
+    learned = next((row["step"] for row in rows if task.learned(row)), None)
+    return shown | {task.milestone.capitalize(): "no" if learned is None else f"at step {learned:,.0f}"}
 
 
 def label(arguments: dict[str, Any]) -> str:

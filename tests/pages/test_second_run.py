@@ -41,7 +41,7 @@ def test_every_figure_of_a_page_stands_beside_the_same_one_of_the_other_run(zoo,
     wanted, refused = [], 0
     for figure in both.figures:
         instead = {
-            "step": second.steps[-1],
+            "step": nearest(second, figure.arguments.get("step") or 0),
             "snapshots": len(second.steps),
             "other": nearest(second, figure.arguments.get("other") or 0),
         }

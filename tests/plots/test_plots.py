@@ -75,6 +75,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     "answers_over_training": lambda: plots.answers_over_training(
         {1: noise(P * P) > 0.9, 9: noise(P * P) > 0.1}, TASK, P
     ),
+    "angles": lambda: plots.angles(fourier.angles(waves(2), 2)),
     "at_step": lambda: plots.at_step(plots.loss(METRICS), 10),
     "circle": lambda: plots.circle(fourier.circle(waves(2), 2)),
     "circles": lambda: plots.circles([fourier.circle(waves(2), 2), fourier.circle(waves(2), 3)]),
@@ -232,12 +233,16 @@ def test_the_area_of_a_circle_is_its_share_of_the_variance():
 
 def test_circle():
     values = fourier.circle(waves(2), 2)
-    got = plots.frame(plots.circle(values))
+    chart = plots.circle(values)
+    got = plots.frame(chart)
     assert got["token"].tolist() == list(range(13))
     assert got[["x", "y"]].to_numpy().tolist() == values.xy.tolist()
-    xy = got.sort_values("place")[["x", "y"]].to_numpy()
-    steps = np.linalg.norm(np.diff(xy, axis=0), axis=1)
-    assert steps.max() < 1.1 * steps.min()  # neighbors by color are neighbors on the circle
+    assert got["turn"].tolist() == [2 * n % 13 for n in range(13)]
+    named = chart.layer[1].data
+    assert 1 < len(named) <= 12
+    assert set(named["token"] * 2 % 13 % 2) == {0}
+    reach = chart.layer[2].data["x"].max()
+    assert named[["x", "y"]].abs().to_numpy().max() < reach  # no label is clipped
 
 
 def test_pattern():

@@ -206,6 +206,51 @@ def circle(W: Float[Tensor, "p d"], frequency: int) -> Circle:
     return Circle(frequency, xy, (inside / total).item(), fit.item())
 
 
+@dataclass(frozen=True)
+class Angles:
+    """The angles of tokens 0 .. p - 1 at one frequency, each read in a plane fitted to other tokens.
+
+    Attributes:
+        turn: k n mod p, where addition modulo p needs token n.
+        angle: the measured angle in p-ths of a turn, the representative within p / 2 of ``turn``.
+        r2: variance of the angle explained by ``turn``: 1 for exact circles, near 0 for random vectors.
+    """
+
+    frequency: int
+    turn: Float[Tensor, " p"]
+    angle: Float[Tensor, " p"]
+    r2: float
+
+
+def angles(W: Float[Tensor, "p d"], frequency: int) -> Angles:
+    """Measure each token's angle in the plane of one frequency, fitted to the other half of the tokens.
+
+    A plane fitted to all tokens would show a blurred circle even in random vectors. The halves are drawn with seed 0.
+
+    Raises:
+        InputError: ``frequency`` is not below p / 2 and at least 1: a circle needs a cosine and a sine.
+    """
+    p = W.shape[0]
+    if not 1 <= frequency <= (p - 1) // 2:
+        raise InputError(f"frequency must be in 1 .. {(p - 1) // 2} (got {frequency}).")
+    W, turn = W.double(), (torch.arange(p) * frequency % p).double()
+    waves = torch.stack([torch.ones_like(turn), *_cos_sin(turn, p)], dim=1)
+    order = torch.randperm(p, generator=torch.Generator().manual_seed(0))
+    angle = torch.zeros_like(turn)
+    for fitted, held in ((order[::2], order[1::2]), (order[1::2], order[::2])):
+        mean, *plane = torch.linalg.pinv(waves[fitted]) @ W[fitted]
+        x, y = ((W[held] - mean) @ torch.linalg.pinv(torch.stack(plane))).T
+        angle[held] = torch.atan2(y, x) * p / (2 * math.pi)
+    error = (angle - turn + p / 2) % p - p / 2
+    r2 = 1 - error.square().mean() / turn.var(correction=0)
+    return Angles(frequency, turn, turn + error, r2.item())
+
+
+def _cos_sin(turn: Float[Tensor, " p"], p: int) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:
+    radians = 2 * math.pi / p * turn
+    return radians.cos(), radians.sin()
+
+
 def singular_values(W: Float[Tensor, "p d"]) -> Float[Tensor, " rank"]:
     """Return the singular values of W without its mean over tokens, descending. Source: Nanda et al. 2023, figure 4."""
     W = W.double()

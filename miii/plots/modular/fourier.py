@@ -5,12 +5,14 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
-from miii.analysis.modular.fourier import Circle, Spectrum
+from miii.analysis.modular.fourier import Angles, Circle, Spectrum
 from miii.analysis.modular.fourier2d import Spectrum2D
 from miii.plots.heatmap import heatmap
 from miii.plots.style import ACCENT, CYCLIC, FIXED, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, clicked, top_legend
 
 ROOMY = alt.Scale(zero=False, nice=False)
+
+LABELED = 12  #: most tokens of a circle that are labeled
 
 
 def spectrum(values: Spectrum, title: str = "Spectrum of the embedding") -> Chart:
@@ -59,42 +61,59 @@ def spectrum(values: Spectrum, title: str = "Spectrum of the embedding") -> Char
     return alt.layer(bars, marks).properties(title=title, height=HEIGHT, autosize=FLUID)
 
 
-def circle(values: Circle, size: int = 220) -> Chart:
-    """Draw the tokens in the plane of one frequency, colored by their place k n mod p on its circle.
+def circle(values: Circle, size: int = 190) -> Chart:
+    """Draw the tokens in the plane of one frequency, colored by k n mod p on a cyclic scale; some tokens are labeled.
 
     Source: Liu et al. 2022 (arXiv 2205.10343), figure 1.
     """
-    frame = _places(values)
-    reach = float(values.xy.abs().max()) * 1.3 or 1.0
-    base = alt.Chart(frame).encode(
-        x=alt.X("x:Q", title="cosine direction", scale=ROOMY), y=alt.Y("y:Q", title="sine direction", scale=ROOMY)
-    )
+    p = len(values.xy)
+    frame = pd.DataFrame({"token": range(p), "x": values.xy[:, 0].tolist(), "y": values.xy[:, 1].tolist()})
+    frame["turn"] = frame["token"] * values.frequency % p
     # everything that changes from step to step is data, even the ends of the axes: Vega updates data in place, but
     # recompiles a chart with a changed specification
+    reach = float(values.xy.abs().max()) * 1.35 or 1.0
     corners = alt.Chart(pd.DataFrame({"x": [-reach, reach], "y": [-reach, reach]})).mark_point(opacity=0)
-    share = alt.Chart(pd.DataFrame({"text": [f"R² {values.fit:.2f}"]}))
+    scale = alt.Scale(zero=False, nice=False)
+    x, y = alt.X("x:Q", title="cosine direction", scale=scale), alt.Y("y:Q", title="sine direction", scale=scale)
+    points = (
+        alt.Chart(frame)
+        .mark_circle(size=45, opacity=1)
+        .encode(x=x, y=y, color=_turn_color(p), tooltip=["token:Q", alt.Tooltip("turn:Q", title="k n mod p")])
+    )
+    named = frame[frame["turn"] % max(1, -(-p // LABELED)) == 0]
+    named = pd.DataFrame({"token": named["token"], "x": named["x"] * 1.19, "y": named["y"] * 1.19})
+    labels = alt.Chart(named).mark_text(color=MUTED, fontSize=11).encode(x=x, y=y, text="token:N")
+    share = alt.Chart(pd.DataFrame({"text": [f"{values.variance:.1%} of the variance"]}))
     middle = alt.value(size / 2)
-    share = share.mark_text(color=MUTED, fontSize=12).encode(x=middle, y=middle, text="text:N")
-    layered = alt.layer(*_tokens(base), corners.encode(x="x:Q", y="y:Q"), share)
+    share = share.mark_text(color=MUTED, fontSize=11).encode(x=middle, y=middle, text="text:N")
+    layered = alt.layer(points, labels, corners.encode(x="x:Q", y="y:Q"), share)
     return layered.properties(title=f"k = {values.frequency}", width=size, height=size, autosize=FIXED)
 
 
-def _places(values: Circle) -> pd.DataFrame:
-    """Return the tokens with their coordinates, their place on the circle, and labels of about eight places."""
-    p = len(values.xy)
-    frame = pd.DataFrame({"token": range(p), "x": values.xy[:, 0].tolist(), "y": values.xy[:, 1].tolist()})
-    frame["place"] = frame["token"] * values.frequency % p
-    labeled = frame["place"] % max(1, round(p / 8)) == 0
-    frame["label"] = frame["token"].astype(str).where(labeled & (frame["place"] <= p - p / 16), "")
-    return frame
+def angles(values: Angles, label: str = "", size: int = 190) -> Chart:
+    """Draw each token's held-out angle against k n mod p, both in p-ths of a turn; the line is equality.
+
+    Args:
+        label: the title's first words, such as a control's name.
+    """
+    p = len(values.angle)
+    frame = pd.DataFrame({"token": range(p), "turn": values.turn.tolist(), "angle": values.angle.tolist()})
+    x = alt.X("turn:Q", title="k n mod p", scale=alt.Scale(domain=[0, p], nice=False))
+    y = alt.Y("angle:Q", title="angle, in p-ths of a turn", scale=alt.Scale(domain=[-p / 2, 1.5 * p], nice=False))
+    points = (
+        alt.Chart(frame)
+        .mark_circle(size=30, opacity=1)
+        .encode(x=x, y=y, color=_turn_color(p), tooltip=["token:Q", "turn:Q", alt.Tooltip("angle:Q", format=".1f")])
+    )
+    ends = pd.DataFrame({"turn": [0, p], "angle": [0, p]})
+    line = alt.Chart(ends).mark_line(color=MUTED, strokeWidth=1).encode(x=x, y=y)
+    title = f"{label or f'Frequency {values.frequency}'}: R² {values.r2:.3f}".replace("-", "\u2212")
+    return alt.layer(points, line).properties(title=title, width=size, height=size, autosize=FIXED)
 
 
-def _tokens(base: alt.Chart) -> tuple[alt.Chart, alt.Chart]:
-    """Return points colored by place, and labels just outside of them."""
-    color = alt.Color("place:Q", title="k n mod p", scale=alt.Scale(scheme=CYCLIC), legend=None)
-    points = base.mark_circle(size=40, opacity=1).encode(color=color, tooltip=["token:Q", "place:Q"])
-    outside = base.transform_calculate(x="datum.x * 1.2", y="datum.y * 1.2")
-    return points, outside.mark_text(fontSize=10, color=MUTED).encode(text="label:N")
+def _turn_color(p: int) -> alt.Color:
+    """Return colors for k n mod p; 0 and p have the same one."""
+    return alt.Color("turn:Q", scale=alt.Scale(scheme="sinebow", domain=[0, p]), legend=None)
 
 
 def singular_values(values: Float[Tensor, " rank"], title: str = "Singular values of the embedding") -> alt.Chart:

@@ -134,6 +134,18 @@ def test_planes_share_the_variance():
     assert [fourier.circle(W, k).variance for k in (3, 9)] == pytest.approx([0.8, 0.2])
 
 
+def test_held_out_angles():
+    """Angles of planted circles are k n mod p; random vectors of more dimensions than tokens have no angles to find."""
+    for p, k in [(113, 5), (24, 7), (23, 11)]:
+        found = fourier.angles(planted(p, [(k, 2.0, 0.5), (1 if k > 1 else 2, 0.3, 0.3)]), k)
+        assert found.turn.tolist() == [k * n % p for n in range(p)]
+        assert found.r2 > 0.95
+    assert fourier.angles(planted(113, [(5, 2.0, 0.5)]), 5).r2 == pytest.approx(1.0)
+    controls = [fourier.angles(random(113, 128, seed), 5).r2 for seed in range(5)]
+    assert max(controls) < 0.5
+    assert abs(fourier.angles(planted(113, [(3, 2.0, 2.0)]) + 1e-3 * random(113, 16), 5).r2) < 0.5
+
+
 def test_absent_frequency_has_no_plane():
     """Its directions are rounding errors: a plane along them would hold whatever else lies there."""
     circle = fourier.circle(planted(113, [(3, 2.0, 2.0), (9, 1.0, 1.0)]), 10)
