@@ -118,7 +118,7 @@ chosen = st.pills(
     bind="query-params",
 )
 clicked = st.session_state.get("k")
-frequencies = list(dict.fromkeys([*map(int, chosen), *([clicked] if clicked in strongest else [])]))
+frequencies: list[int] = list(dict.fromkeys([*map(int, chosen), *([int(clicked)] if clicked in strongest else [])]))
 columns = second_run.columns(3)
 for i, frequency in enumerate(frequencies):
     with columns[i % 3]:

@@ -271,7 +271,7 @@ def test_a_sweep_is_carried_as_a_zip_file(trained, home, same, tmp_path):
     check_same(found, trained, same)
     name = next(iter(found.configs))
     assert runs.open(f"cluster/{name}").name == f"cluster/{name}"
-    assert [sweep.name for sweep in sweeps.every()] == ["cluster"]
+    assert next(sweep.name for sweep in sweeps.every()) == "cluster"
     assert sweeps.unpack(zipped(tmp_path / "cluster")).name == "cluster-2"
     shipped = sweeps.ship(trained, tmp_path / "small")
     assert shipped.table().equals(trained.table())

@@ -21,7 +21,6 @@ GAP = "#d5d9dd"  #: for cells without a value
 #: for up to eight names
 CATEGORY: Final = ["#0f83c4", "#d3691f", "#c2477f", "#0a9b77", "#8b7a00", "#7a6ad8", "#87919b", "#b04a3a"]
 SEQUENTIAL: Final = "viridis"  #: for magnitudes
-CYCLIC: Final = "sinebow"  #: for places on a circle
 DIVERGING: Final = "blueorange"  #: for values around 0
 #: the colors of both schemes (vega-scale, palettes.js), for images
 VIRIDIS: Final = _colors(

@@ -42,7 +42,7 @@ class Residues(TaskConfig):
             "model": {"d_model": 256, "d_mlp": 1024, "biases": "none", "init": "glorot"},
             "optimizer": {"name": "slow-gradient", "lr": 2e-3, "weight_decay": 1 / 3, "slow_lambda": 0.5},
             "batch_size": 512,
-            "steps": 32_000,
+            "steps": 28_000,
             "schedule": "half",
             "dropout": 0.1,
             "dropout_site": "residual",

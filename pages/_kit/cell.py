@@ -93,11 +93,11 @@ def _charts(
     name: str,
     pick: tuple[str, Callable[[dict[str, Any]], None]] | None,
 ) -> None:
-    drawn = _drawn(make, _code(make), tuple(arguments.items()), stamp)
-    if not isinstance(drawn, Titled):
+    found = _drawn(make, _code(make), tuple(arguments.items()), stamp)
+    if not isinstance(found, Titled):
         across = 1 if second_run.shown() else 2  # align the charts of each row
-        rows = [st.columns(across) for _ in drawn[::across]]
-        for i, each in enumerate(drawn):
+        rows = [st.columns(across) for _ in found[::across]]
+        for i, each in enumerate(found):
             with rows[i // across][i % across]:
                 draw(each.drawing, width=width, alt=f"{each.title}. {alt}", key=f"chart-{name}-{i}")
     else:

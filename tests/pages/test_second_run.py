@@ -60,9 +60,10 @@ def test_the_other_chart_is_the_library_s_at_the_nearest_snapshot(zoo, visit):
         view, other = shown(move(at, step)), nearest(second, step)
         assert labels(view)[:2] == [f"adding, step {step}", f"second, step {other}"]
         figure = view.figures[0]
-        assert figure.arguments == {"name": "adding", "step": step}  # what is exported is the first
+        k = figure.arguments["k"]
+        assert figure.arguments == {"name": "adding", "step": step, "k": k}  # what is exported is the first
         for chart, name, shown_at in zip(view.charts, ("adding", "second"), (step, other), strict=False):
-            wanted = drawing(figure.make(name, shown_at))
+            wanted = drawing(figure.make(name, shown_at, k))
             assert json.loads(chart.spec) == json.loads(wanted.spec)
             assert chart.data == wanted.data
         seen.add(other)

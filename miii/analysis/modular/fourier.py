@@ -165,8 +165,6 @@ class Circle:
     Attributes:
         xy: coordinates of the tokens, in units of the embedding.
         variance: share of the embedding's variance over the tokens that lies in this plane.
-        fit: R² of these coordinates by waves of this frequency: 1 on an exact circle or ellipse. Random embeddings
-            reach about one half, since the plane is chosen to contain their waves.
 
     Source: Nanda et al. 2023, section 4.1; the circle of Liu et al. 2022 (arXiv 2205.10343).
     """
@@ -174,7 +172,6 @@ class Circle:
     frequency: int
     xy: Float[Tensor, "p 2"]
     variance: float
-    fit: float
 
 
 def circle(W: Float[Tensor, "p d"], frequency: int) -> Circle:
@@ -201,9 +198,7 @@ def circle(W: Float[Tensor, "p d"], frequency: int) -> Circle:
     if xy.shape[1] == 1:  # the Nyquist frequency has a cosine only
         xy = torch.cat([xy, torch.zeros_like(xy)], dim=1)
     total = W.square().sum().clamp_min(torch.finfo(torch.float64).tiny)
-    inside = xy.square().sum()
-    fit = (rows @ xy).square().sum() / inside.clamp_min(torch.finfo(torch.float64).tiny)
-    return Circle(frequency, xy, (inside / total).item(), fit.item())
+    return Circle(frequency, xy, (xy.square().sum() / total).item())
 
 
 @dataclass(frozen=True)

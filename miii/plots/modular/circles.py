@@ -10,6 +10,7 @@ from miii.analysis.modular.fourier import Circle
 from miii.plots.style import FIXED, MUTED, Chart
 
 ACROSS = 2  #: circles in a row
+BARE = alt.Axis(labels=False, ticks=False, grid=False, domain=False)
 
 
 def circles(values: Sequence[Circle], size: int = 250) -> Chart:
@@ -35,8 +36,8 @@ def circles(values: Sequence[Circle], size: int = 250) -> Chart:
         names.append({"x": right, "y": -down - 0.47, "text": f"k = {each.frequency}: {each.variance:.0%}"})
     high = -((len(values) - 1) // ACROSS)
     base = alt.Chart(pd.DataFrame(rows)).encode(
-        x=alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.5, ACROSS - 0.5], nice=False)),
-        y=alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[high - 0.52, 0.5], nice=False)),
+        x=alt.X("x:Q", title="cosine direction", axis=BARE, scale=alt.Scale(domain=[-0.5, ACROSS - 0.5], nice=False)),
+        y=alt.Y("y:Q", title="sine direction", axis=BARE, scale=alt.Scale(domain=[high - 0.52, 0.5], nice=False)),
     )
     color = alt.Color("turn:Q", scale=alt.Scale(scheme="sinebow", domain=[0, 1]), legend=None)
     dots = base.mark_circle(size=28, opacity=1, clip=True).encode(color=color, tooltip=["token:Q", "k:Q"])

@@ -8,9 +8,7 @@ from torch import Tensor
 from miii.analysis.modular.fourier import Angles, Circle, Spectrum
 from miii.analysis.modular.fourier2d import Spectrum2D
 from miii.plots.heatmap import heatmap
-from miii.plots.style import ACCENT, CYCLIC, FIXED, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, clicked, top_legend
-
-ROOMY = alt.Scale(zero=False, nice=False)
+from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, clicked, top_legend
 
 LABELED = 12  #: most tokens of a circle that are labeled
 

@@ -159,6 +159,4 @@ def circles(strongest: list[str], steps: list[int]) -> None:
                 width="content",
                 alt=f"The tokens in the plane of frequency {k}.",
             )
-    write.caption(
-        "Color: the place $kn \\bmod p$ that the circle predicts. R² is the share of the plane's variance that waves of frequency $k$ explain."
-    )
+    write.caption("Color: $kn \\bmod p$, the place on the circle where addition needs token $n$.")
