@@ -116,9 +116,11 @@ chosen = st.pills(
     default=shown[:3],
     key="circles",
     bind="query-params",
+    help="Each in the plane of its own cosine and sine directions in the embedding",
 )
-clicked = st.session_state.get("k")
-frequencies: list[int] = list(dict.fromkeys([*map(int, chosen), *([int(clicked)] if clicked in strongest else [])]))
+clicked = str(st.session_state.get("k") or st.query_params.get("k"))  # its field is further down
+asked = [int(clicked)] if clicked in map(str, strongest) else []
+frequencies: list[int] = list(dict.fromkeys([*map(int, chosen), *asked]))
 columns = second_run.columns(3)
 for i, frequency in enumerate(frequencies):
     with columns[i % 3]:

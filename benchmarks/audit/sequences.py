@@ -21,7 +21,9 @@ def residues() -> Iterator[Claim]:
     config = runs.shipped(name, Residues).task_config
     test, p = ~config.build().train_mask.numpy(), config.p
     n = np.arange(p * p)
-    tokens = np.stack([n % p, n // p, np.full(p * p, p)], 1)
+    digits, equals = [n % p, n // p], np.full(p * p, p)
+    first = config.readout == "digit"  # "=" stands first, or last
+    tokens = np.stack([equals, *digits] if first else [*digits, equals], 1)
     logits, begin, right = network.answer(tokens[test]), 0, []
     for q in sympy.primerange(2, p):
         found = float((logits[:, begin : begin + q].argmax(1) == n[test] % q).mean())
@@ -33,7 +35,7 @@ def residues() -> Iterator[Claim]:
     pattern = network.attention(network.last_input(tokens), network.layers - 1)[0][:, :, -1].mean(0)
     for head, to in enumerate(report["heads"]):
         for place, claimed in enumerate(to[:2]):
-            yield Claim(f"{name}: attention of head {head} to x{place}", claimed, float(pattern[head, place]))
+            yield Claim(f"{name}: attention of head {head} to x{place}", claimed, float(pattern[head, place + first]))
 
 
 def miu() -> Iterator[Claim]:

@@ -104,13 +104,6 @@ def _charts(
         draw(found.drawing, width=width, alt=alt, key=f"chart-{name}", pick=pick)
 
 
-def drawn(make: Callable[..., Chart], **arguments: Any) -> Drawing:
-    """Return the cached drawing of ``make(**arguments)``, for a figure that is shown without the rest of a cell."""
-    found = _drawn(make, _code(make), tuple(arguments.items()), (_stamp(arguments), None))
-    assert isinstance(found, Titled)
-    return found.drawing
-
-
 def shared(function: Callable[P, T]) -> Callable[P, T]:
     """Cache a function that several cells of a page call (decorator).
 

@@ -157,10 +157,10 @@ def test_the_last_step_stands_in_no_address(zoo, see, visit):
         assert "step" not in at.query_params
         assert not at.warning
     for page in ("attention", "circuits", "formula", "fourier", "neurons", "try"):
-        step = zoo("adding").steps[1]
+        first, step = zoo("adding").steps[:2]
         view = see(page, run="adding", step=step)
         assert view.player["step"] == step
-        assert {figure.arguments["step"] for figure in view.figures if "step" in figure.arguments} == {step}
+        assert {figure.arguments["step"] for figure in view.figures if "step" in figure.arguments} - {first} == {step}
 
 
 def test_a_move_of_the_slider_is_shown_and_kept_in_the_address(zoo, see, visit, monkeypatch):

@@ -180,7 +180,7 @@ def test_residues_of_a_number(visit):
     assert list(shown(at).metrics.values()) == list(map(str, counts))
     at.slider[1].set_value(47).run()
     side = "train" if config.build().train_mask[47] else "test"
-    for words in ("47", "3 + 11 · 4", "`3 4 =`", f"**{side}**", "mod 2: 1, mod 3: 2, mod 5: 2, mod 7: 5"):
+    for words in ("47", "3 + 11 · 4", "`= 3 4`", f"**{side}**", "mod 2: 1, mod 3: 2, mod 5: 2, mod 7: 5"):
         assert words in shown(at).text
 
 
