@@ -107,7 +107,7 @@ def test_the_curves_are_those_of_the_evaluations(paper):
     worst = max(rows, key=lambda row: row["test_loss"])
     assert all(
         words in told
-        for words in (f"step {worst['step']} ", f"{worst['train_accuracy']:.0%}", f"{worst['test_loss']:.2f}")
+        for words in (f"step {worst['step']},", f"{worst['train_accuracy']:.0%}", f"{worst['test_loss']:.2f}")
     )
 
 
