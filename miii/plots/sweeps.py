@@ -96,19 +96,25 @@ def sweep_parallel(table: pd.DataFrame, columns: Sequence[str], metric: str) -> 
             rows.append(row | {RUN: ended["run"].iloc[index]})
     frame = pd.DataFrame(rows, columns=["column", "place", "value", "color", RUN])
     near = alt.selection_point(name="near", fields=[RUN], on="pointerover", empty=False)
-    base = alt.Chart(frame, name="parallel").encode(
-        x=alt.X("column:N", sort=list(columns), title=None, axis=alt.Axis(labelAngle=0), scale=alt.Scale(padding=0.3)),
-        y=alt.Y("place:Q", axis=alt.Axis(labels=False, ticks=False, title="rank, low to high", grid=False)),
+    base = alt.Chart(frame).encode(
+        x=alt.X(
+            "column:N", sort=list(columns), title="option", axis=alt.Axis(labelAngle=0), scale=alt.Scale(padding=0.3)
+        ),
+        y=alt.Y("place:Q", title="rank, low to high", axis=alt.Axis(labels=False, ticks=False, grid=False)),
         detail="run:N",
         tooltip=["run:N", "column:N", "value:N"],
     )
     color = alt.Color("color:Q", title=metric, scale=alt.Scale(scheme=SEQUENTIAL), legend=alt.Legend(orient="top"))
-    lines = base.mark_line(interpolate="monotone").encode(
-        color=color,
-        opacity=alt.when(near).then(alt.value(1)).otherwise(alt.value(0.45)),
-        strokeWidth=alt.when(near).then(alt.value(4)).otherwise(alt.value(1.5)),
+    lines = (
+        base.mark_line(interpolate="monotone")
+        .properties(name="lines")
+        .encode(
+            color=color,
+            opacity=alt.when(near).then(alt.value(1)).otherwise(alt.value(0.45)),
+            strokeWidth=alt.when(near).then(alt.value(4)).otherwise(alt.value(1.5)),
+        )
     )
-    points = base.mark_point(filled=True, size=50, cursor="pointer").encode(color=color).add_params(near)
-    return alt.layer(lines, points.add_params(clicked(RUN, RUN))).properties(
+    points = base.mark_point(filled=True, size=50, cursor="pointer").properties(name="parallel").encode(color=color)
+    return alt.layer(lines, points.add_params(near, clicked(RUN, RUN))).properties(
         title="Every run", height=HEIGHT + 40, autosize=FLUID
     )

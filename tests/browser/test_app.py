@@ -48,8 +48,8 @@ def test_start_watch_reload_second_tab_queue_and_stop(chromium: Browser, server:
     with reader(chromium) as (page, _), reader(chromium) as (other, _):
         page.goto(f"{server}/train")
         settled(page)
-        page.get_by_label("steps", exact=True).fill("5000")
-        page.get_by_label("steps", exact=True).press("Enter")
+        page.get_by_label("Steps", exact=True).fill("5000")
+        page.get_by_label("Steps", exact=True).press("Enter")
         settled(page)
         button(page, "Start").click()
         expect(page.get_by_text("Training", exact=True)).to_be_visible()

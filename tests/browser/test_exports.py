@@ -31,7 +31,7 @@ def test_a_figure_is_taken_away(chromium: Browser, warm: str, tmp_path: Path) ->
         settled(page)
         button(main(page)).first.click()
         inside = page.get_by_test_id("stPopoverBody")
-        assert "plots.spectrum(" in inside.get_by_test_id("stCode").inner_text()
+        assert "plots.circle(" in inside.get_by_test_id("stCode").inner_text()
         files = [
             arrives(page, inside.get_by_role("button", name=kind), tmp_path) for kind in ("CSV", "PNG", "SVG", "HTML")
         ]

@@ -141,6 +141,4 @@ def test_foreign_text_is_no_link_and_a_recommended_formula_can_be_copied(chromiu
         expect(said).to_contain_text("![x](http:")
         expect(said.locator("a, img, .katex, [role=img]:not([data-testid])")).to_have_count(0)
         page.goto(warm + link("symbolic", expression="a *"))
-        expect(
-            main(page).get_by_text("expression must be a formula such as (a*b + 3*a) % p (got 'a *').")
-        ).to_be_visible()
+        expect(main(page).get_by_text("expression must be a formula such as (a*b + 3*a) % p")).to_be_visible()

@@ -60,7 +60,10 @@ def test_without_a_page_all_that_show_the_run_are_exported(says):
 def test_bad_input_is_one_sentence_and_writes_nothing(says):
     Path("here.html").write_text("mine")
     for flags, words in (
-        ("adds --to html --out f.html --page nope", ["page must be one of paper, train,", "formula", "(got 'nope')"]),
+        (
+            "adds --to html --out f.html --page nope",
+            ["page must be one of start, paper, train,", "formula", "(got 'nope')"],
+        ),
         ("adds --to html --out f.ipynb", ["out must end in .html (got 'f.ipynb')"]),
         ("adds --to notebook --out f.html", ["out must end in .ipynb"]),
         ("adds --to html --out here.html", ["out must be", "'here.html'"]),

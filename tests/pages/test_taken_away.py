@@ -69,8 +69,9 @@ def test_nothing_is_made_before_a_figure_is_opened_and_then_all_of_it_is_the_fig
     at.session_state["take-embedding_spectrum"] = True
     at.run()
     view = shown(at)
-    assert view.codes == view.sources[:1]
-    made = view.figures[0].make(**view.figures[0].arguments)
+    at_figure = [figure.make.__name__ for figure in view.figures].index("embedding_spectrum")
+    assert view.codes == [view.sources[at_figure]]
+    made = view.figures[at_figure].make(**view.figures[at_figure].arguments)
     csv, png, svg, html = (gives(at, f"download-embedding_spectrum.{kind}") for kind in KINDS)
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(csv)), plots.frame(made), check_dtype=False)
     assert png.startswith(b"\x89PNG")

@@ -144,7 +144,7 @@ def test_a_new_kind_of_task_trains_and_is_shown(shown):
         "train": [
             "Watch a network count",
             "Test accuracy",
-            "bits=5",
+            "Bits=5",
             "Loss of both splits over the steps, log scale.",
             "miii train parity",
         ],
