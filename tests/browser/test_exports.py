@@ -35,12 +35,12 @@ def test_a_figure_is_taken_away(chromium: Browser, warm: str, tmp_path: Path) ->
         files = [
             arrives(page, inside.get_by_role("button", name=kind), tmp_path) for kind in ("CSV", "PNG", "SVG", "HTML")
         ]
-    assert [file.name for file in files] == [f"embedding_spectrum.{kind}" for kind in ("csv", "png", "svg", "html")]
+    assert [file.name for file in files] == [f"circle-6.{kind}" for kind in ("csv", "png", "svg", "html")]
     numbers, picture, drawing, alive = (file.read_bytes() for file in files)
-    assert set(pd.read_csv(io.BytesIO(numbers))["frequency"]) == set(range(1, 57))
+    assert set(pd.read_csv(io.BytesIO(numbers))["token"]) == set(range(113))
     with Image.open(io.BytesIO(picture)) as image:
         assert image.format == "PNG"
-        assert image.width > 300
+        assert image.width > 200
     assert ElementTree.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg"
     assert b"vegaEmbed" in alive
 
