@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from playwright.sync_api import Browser, Locator, Page, expect
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT = 60_000  # milliseconds; the other core is busy with the rest of the suite
+TIMEOUT = 120_000  # milliseconds; the other core is busy with the rest of the suite
 BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
 #: The runs of pages that show nothing of modular arithmetic; the others show one that adds.
 FITTING = {"sieve": "primes-10", "frames": "frames-10"}
