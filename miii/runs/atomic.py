@@ -23,13 +23,17 @@ FOREIGN: Final = 86400.0  #: seconds after which another computer's files are st
 
 
 @contextmanager
-def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder for a run, and move it into place at the end; sweep the parent folder first."""
+def atomic_folder(folder: Path, snapshots: bool = True) -> Iterator[Path]:
+    """Yield a temporary folder, and move it into place at the end; sweep the parent folder first.
+
+    Args:
+        snapshots: whether it is a run's and gets a folder of snapshots.
+    """
     remove_leftovers(folder.parent)
     making = temporary_path(folder)
     try:
         shutil.rmtree(making, ignore_errors=True)  # left by a dead process with the same PID
-        (making / "snapshots").mkdir(parents=True)
+        (making / "snapshots" if snapshots else making).mkdir(parents=True)
         yield making
         making.rename(folder)
     finally:

@@ -10,7 +10,7 @@ from typing import Final
 from miii import runs
 from miii.errors import InputError, quoted
 from miii.runs import bundle
-from miii.runs.atomic import temporary_path, write_json
+from miii.runs.atomic import atomic_folder, write_json
 from miii.runs.checks import LIMITS, Limits
 from miii.runs.files import parsed
 from miii.runs.read import SWEEP
@@ -33,17 +33,13 @@ def ship(sweep: Sweep, folder: str | Path, snapshots: int = 0) -> Sweep:
     folder = Path(folder)
     if os.path.lexists(folder):
         raise InputError(f"out must be a folder that does not exist yet (got {str(folder)!r}).")
-    making = temporary_path(folder)
     try:
-        making.mkdir(parents=True)
-        shutil.copy2(sweep.folder / SWEEP, making / SWEEP)
-        for name in sweep.configs:
-            runs.ship(runs.open((sweep.folder / name).absolute()), making / name, snapshots)
-        making.rename(folder)
+        with atomic_folder(folder, snapshots=False) as making:
+            shutil.copy2(sweep.folder / SWEEP, making / SWEEP)
+            for name in sweep.configs:
+                runs.ship(runs.open((sweep.folder / name).absolute()), making / name, snapshots)
     except OSError as error:
         raise InputError(f"{folder} could not be written: {error.strerror or error}.") from None
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
     return open(folder.absolute())
 
 
@@ -70,22 +66,23 @@ def unpack(file: str | Path | bytes, taken: Collection[str] = (), limits: Limits
         if unknown:
             raise InputError(f"sweep must hold only the runs of its grid (got {quoted(unknown[0])}).")
         folder = runs.free_folder(bundle.safe_name(top) or "sweep", taken)
-        making, left = temporary_path(folder), limits.nbytes
+        left = limits.nbytes
         try:
-            making.mkdir(parents=True)
-            stored = {"base": sweep.base.model_dump(mode="json"), "grid": dict(sweep.grid), "seeds": list(sweep.seeds)}
-            write_json(making / SWEEP, stored | {"versions": _plain(values["versions"])})
-            for name, paths in files.items():
-                given = {path: entries[whole] for path, whole in paths.items()}
-                run = bundle.create(given, making / name, replace(limits, nbytes=left))
-                if run.config != sweep.configs[name]:
-                    raise InputError(f"run must have the config of the sweep's grid (got another one of {name}).")
-                left -= sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file())
-            making.rename(folder)
+            with atomic_folder(folder, snapshots=False) as making:
+                stored = {
+                    "base": sweep.base.model_dump(mode="json"),
+                    "grid": dict(sweep.grid),
+                    "seeds": list(sweep.seeds),
+                }
+                write_json(making / SWEEP, stored | {"versions": _plain(values["versions"])})
+                for name, paths in files.items():
+                    given = {path: entries[whole] for path, whole in paths.items()}
+                    run = bundle.create(given, making / name, replace(limits, nbytes=left))
+                    if run.config != sweep.configs[name]:
+                        raise InputError(f"run must have the config of the sweep's grid (got another one of {name}).")
+                    left -= sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file())
         except OSError as error:
             raise InputError(f"{folder} could not be written: {error.strerror or error}.") from None
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
     return open(folder.absolute())
 
 

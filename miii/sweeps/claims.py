@@ -120,7 +120,7 @@ def deaths(place: Path) -> int:
 
 
 def forget(place: Path) -> None:
-    """Remove the claims on a run that has ended, newest first; whoever takes it next finds it ended."""
+    """Remove the claims on a run that has ended, newest first."""
     number = _newest(place)
     for i in reversed(range(0 if number is None else number + 1)):
         _file(place, i).unlink(missing_ok=True)
@@ -140,7 +140,7 @@ def _take(place: Path) -> Claim | None:
     with contextlib.suppress(OSError):  # a disk without locks: the heartbeat alone must do
         if fcntl is not None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.write(descriptor, _machine().encode())  # after the lock: whoever reads it may rely on the lock
+            os.write(descriptor, _machine().encode())  # after the lock, so that readers can rely on it
     return Claim(place, number, descriptor)
 
 

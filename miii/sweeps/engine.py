@@ -1,4 +1,4 @@
-"""Engines: train all runs of a sweep by one process, by local processes, by a cluster, or by whoever claims them."""
+"""Engines: train all runs of a sweep by one process, by local processes, by a cluster, or by any process that claims them."""
 
 import contextlib
 import os
