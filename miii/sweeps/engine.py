@@ -1,4 +1,4 @@
-"""Engines: train all runs of a sweep by one process, by local processes, by a cluster, or by any process that claims them."""
+"""Engines: train all runs of a sweep by one process, local processes, a cluster, or any process that claims them."""
 
 import contextlib
 import os
