@@ -286,7 +286,7 @@ def _ignored(loaded: object, path: Sequence[str]) -> tuple[str, ...]:
             names += [
                 printable(name) if isinstance(name, str) else type(name).__name__
                 for name, value in holder.items()
-                if name != own and not (depth == len(path) and (isinstance(value, Tensor) or isinstance(name, int)))
+                if name != own and not (depth == len(path) and (isinstance(value, Tensor) or _step_keys(holder)))
             ]
     return tuple(names)
 
