@@ -18,6 +18,7 @@ State = Mapping[str, Tensor]
 
 #: Accepted dtypes, converted to float32.
 KINDS: Final = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+PADDING: Final = 64  #: most tokens beyond those of the task, if p is known
 #: Axes of miii's own weights.
 AXES: Final = {
     "W_E": "v d",
@@ -76,7 +77,10 @@ def forms(v: int, n: int, o: int, given: Settings, embedding: str) -> list[Setti
     found = []
     for equals, separate in ((True, False), (False, False), (True, True), (False, True)):
         p = (v - equals) // (1 + separate)
-        fits = p >= 2 and p * (1 + separate) + equals == v and o in (p, v)
+        fits = p >= 2 and p * (1 + separate) + equals == v and (o == p or o >= v)
+        beyond = 0 if given.p is None else v - given.p * (1 + separate) - equals
+        if 0 < beyond <= PADDING and (o == given.p or o >= v):
+            p, fits = given.p or 0, True  # tokens beyond those of the task
         if fits and (n >= 3 if equals else n == 2 or (n > 2 and o == p)):
             found.append(Settings(p=p, equals=equals, separate=separate))
     sizes = f"{embedding} has {v} tokens, the file has {n} positions and {o} logits"

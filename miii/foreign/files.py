@@ -25,6 +25,7 @@ TORCH: Final = (".pt", ".pth", ".ckpt", ".bin")
 KINDS: Final = (*TORCH, ".npz", ".safetensors")
 LARGEST: Final = 4_000_000_000  #: maximum bytes of a file, unpacked
 RATIO: Final = 20  #: maximum compression of an .npz file
+LFS: Final = b"version https://git-lfs"  #: how a file begins whose contents Git has not fetched
 FILES: Final = 10_000  #: maximum files of a history
 
 
@@ -119,6 +120,9 @@ def _load_safetensors(path: Path) -> object:
 
 
 def _load_pt(path: Path) -> object:
+    with path.open("rb") as file:
+        if file.read(len(LFS)) == LFS:
+            raise InputError(f"{path} must hold weights, but is a pointer to them: run git lfs pull in its repository.")
     try:
         unpacked = _unpacked_size(path)
         if unpacked <= path.stat().st_size:
@@ -167,7 +171,7 @@ def _load_npz(path: Path) -> dict[str, Tensor]:
             if unpacked > most:  # weights barely compress
                 raise InputError(f"{path} must unpack to at most {RATIO} times its size (got {unpacked:,} bytes).")
             for entry in entries:
-                name = entry.filename.removesuffix(".npy")
+                name = entry.filename.removesuffix(".npy").replace("/", ".")
                 with archive.open(entry) as file:
                     array = _array(printable(name), file)
                 if array is not None:

@@ -18,8 +18,11 @@ DEEPEST: Final = 5  #: maximum nesting
 WRAPPERS: Final = ("model_state_dict", "model_state", "state_dict", "model", "net", "network", "weights", "params")
 OTHERS: Final = re.compile(r"optim|sched|scaler|rng|^opt$|grad", re.IGNORECASE)
 CONFIG: Final = re.compile("conf|cfg|param|arg", re.IGNORECASE)
+EARLY: Final = re.compile(r"init|start|untrained|random", re.IGNORECASE)  #: names of untrained networks
 PREFIXES: Final = ("module.", "_orig_mod.", "model.", "net.", "network.", "_forward_module.")
 PART: Final = "._original_component"  #: TransformerLens' bridges put it inside names
+STEPPED: Final = re.compile(r"((?:[a-z_.-]*(?:step|epoch|iter|ckpt|checkpoint)[a-z_.-]*)?)(\d{1,12})", re.IGNORECASE)
+COPY: Final = re.compile(r"(?:ema|swa|avg|averaged)\w*\.")  #: prefixes of a running average of the weights
 STEPS: Final = ("step", "epoch", "steps", "epochs", "iteration", "iter", "global_step")
 
 
@@ -150,30 +153,43 @@ def _places(loaded: object) -> Iterator[tuple[tuple[str, ...], dict | list]]:
             seen.add(id(value))
             if isinstance(value, dict) and _is_state(value):
                 yield path, value
-            if (
-                isinstance(value, dict)
-                and len(value) > 1
-                and all(
-                    type(step) is int and 0 <= step < 10**12 and _inner(state) is not None
-                    for step, state in value.items()
-                )
-            ):
-                yield path, [value[step] for step in sorted(value)]
+            if isinstance(value, dict) and (keys := _step_keys(value)):
+                yield path, [value[key] for key in keys.values()]
             elif isinstance(value, dict):
                 below += [
                     ((*path, name), each)
                     for name, each in value.items()
                     if isinstance(name, str) and not OTHERS.search(name) and isinstance(each, dict | list | tuple)
                 ]
-            elif isinstance(value, list | tuple) and value and all(_inner(state) is not None for state in value):
-                yield (path, list(value)) if len(value) > 1 else (path, value[0])
+            elif isinstance(value, list | tuple):
+                found = [each for each in value if _inner(each) is not None]
+                if len(found) in {1, len(value)} - {0}:  # one network beside other things, or a history
+                    yield (path, found) if len(found) > 1 else (path, found[0])
         level = below
 
 
+def _step_keys(holder: dict) -> dict[int, Any]:
+    """Return the keys of a history by step, ascending, as of ``{0: state, 100: state}`` or ``{"epoch_0": state}``.
+
+    Empty if an entry is no network, the names differ in more than the number, or there are fewer than two.
+    """
+    found: dict[int, Any] = {}
+    stems = set()
+    for key, state in holder.items():
+        match = STEPPED.fullmatch(str(key)) if type(key) in (int, str) else None
+        if match is None or _inner(state) is None:
+            return {}
+        stems.add(match[1])
+        found[int(match[2])] = key
+    return dict(sorted(found.items())) if len(found) == len(holder) > 1 and len(stems) == 1 else {}
+
+
 def _inner(state: object) -> dict | None:
-    """Return the state dict itself or one level inside, as in ``{"epoch": 3, "model": state}``."""
+    """Return the state dict itself or one level inside, as in ``{"epoch": 3, "model": state}`` or ``(3, state)``."""
     if _is_state(state):
         return state  # type: ignore[return-value]
+    if isinstance(state, list | tuple) and len(state) == 2:
+        return next((each for each in state if _is_state(each)), None)
     if isinstance(state, dict):
         for name in (*WRAPPERS, *(n for n in list(state)[:50] if isinstance(n, str) and not OTHERS.search(n))):
             if _is_state(state.get(name)):
@@ -182,7 +198,10 @@ def _inner(state: object) -> dict | None:
 
 
 def _rank(path: Sequence[str]) -> tuple[int, int]:
+    """Sort networks: the outermost first, then by name; one from the start of training last."""
     last = path[-1] if path else ""
+    if EARLY.search(last):
+        return len(path), len(WRAPPERS) + 1
     return len(path), WRAPPERS.index(last) if last in WRAPPERS else len(WRAPPERS)
 
 
@@ -196,8 +215,9 @@ def _tensors(state: object) -> dict[str, Tensor]:
 
 
 def _stripped(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:
-    """Return the tensors without prefixes that all or most names share, and the prefixes."""
+    """Return the tensors without averaged copies and prefixes that all or most names share, and the prefixes."""
     found = {name.replace(PART, ""): value for name, value in state.items()}
+    found = {name: value for name, value in found.items() if not COPY.match(name)} or found
     removed = ""
     while prefix := next(
         (each for each in PREFIXES if sum(name.startswith(each) for name in found) > len(found) / 2), None
@@ -217,8 +237,13 @@ def _steps(loaded: object, path: Sequence[str], states: list) -> list[int]:
     """Return the step of each state: in it, as the key of a dict, from a list beside it, or its index."""
     holder = _at(loaded, path)
     if isinstance(holder, dict):
-        return sorted(holder)
-    own = [next((s[name] for name in STEPS if type(s.get(name)) is int), None) for s in states]
+        return list(_step_keys(holder))
+    own = [
+        next((s[name] for name in STEPS if type(s.get(name)) is int), None)
+        if isinstance(s, dict)
+        else next((n for n in s if type(n) is int), None)
+        for s in states
+    ]
     beside: list[Any] = [own]
     if path:
         siblings = _at(loaded, path[:-1])
@@ -240,11 +265,7 @@ def _config(loaded: object, path: Sequence[str]) -> dict[str, Any]:
         if not isinstance(holder, dict):
             break
         for name, value in list(holder.items())[:1000]:
-            if (
-                isinstance(name, str)
-                and isinstance(value, dict)
-                and re.search("conf|cfg|param|arg", name, re.IGNORECASE)
-            ):
+            if isinstance(name, str) and isinstance(value, dict) and CONFIG.search(name):
                 found |= {n: v for n, v in list(value.items())[:1000] if isinstance(n, str) and _plain(v)}
             elif isinstance(name, str) and _plain(value):
                 found[name] = value
@@ -263,20 +284,17 @@ def _ignored(loaded: object, path: Sequence[str]) -> tuple[str, ...]:
         if isinstance(holder, dict):
             own = path[depth] if depth < len(path) else None
             names += [
-                _key(name)
+                printable(name) if isinstance(name, str) else type(name).__name__
                 for name, value in holder.items()
-                if name != own and not (depth == len(path) and (isinstance(value, Tensor) or isinstance(name, int)))
+                if name != own and not (depth == len(path) and (isinstance(value, Tensor) or _step_keys(holder)))
             ]
     return tuple(names)
 
 
-def _key(name: object) -> str:
-    return printable(name) if isinstance(name, str) else type(name).__name__
-
-
 def _described(loaded: object) -> str:
     if isinstance(loaded, dict):
-        shown = [f"{type(value).__name__} under {_key(name)}" for name, value in list(loaded.items())[:4]]
+        names = [printable(name) if isinstance(name, str) else type(name).__name__ for name in list(loaded)[:4]]
+        shown = [f"{type(value).__name__} under {name}" for name, value in zip(names, loaded.values(), strict=False)]
         more = f" and {len(loaded) - 4} more" if len(loaded) > 4 else ""
         return (", ".join(shown) + more) or "an empty dict"
     return f"a {type(loaded).__name__}"

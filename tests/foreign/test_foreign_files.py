@@ -45,6 +45,8 @@ def test_every_kind_of_file_is_read(saved, tmp_path):
         for path in [*(saved(weights(), name) for name in names), tmp_path / "w.npz", tmp_path / "v.npz"]:
             same_as_bare(read(path))
     assert caught == []
+    np.savez(tmp_path / "paths.npz", **{f"model/{n.replace('.', '/')}": v.numpy() for n, v in weights().items()})
+    same_as_bare(read(tmp_path / "paths.npz"))
     torch.save(weights(), tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     same_as_bare(read(tmp_path / "old.pt"))
 
@@ -57,6 +59,9 @@ def test_wrappers_prefixes_and_numbers_beside_the_tensors_are_taken_off(saved):
         (lambda w: {f"module._orig_mod.{n}": v for n, v in w.items()}, None, "prefix module._orig_mod."),
         (lambda w: {"model_state": w, "optimizer": {"state": {0: {"exp_avg": torch.ones(3, 3)}}}}, "optimizer", ""),
         (lambda w: {"checkpoint": {"model_state_dict": w}, "seed": 1}, "seed", "checkpoint.model_state_dict"),
+        (lambda w: {"initial": {n: 0 * v for n, v in w.items()}, "final": w}, "initial", "under final"),
+        (lambda w: {f"{of}.{n}": v * (of == "model") for of in ("model", "ema") for n, v in w.items()}, None, "model."),
+        (lambda w: (w, {"p": P}), None, ""),
         (lambda w: {n: v.half().float().half() if v.ndim > 9 else v for n, v in w.items()} | {"p": P}, "p", ""),
     ):
         found = same_as_bare(read(saved(wrap(weights()), "w.pt")))
@@ -88,6 +93,10 @@ def test_a_history_in_a_list_a_folder_or_a_pattern_has_its_steps(saved, tmp_path
         ({"checkpoints": states, "checkpoint_epochs": [0, 100, 200], "model": states[2]}, [0, 100, 200]),
         ([{"epoch": 10 * i, "model": state} for i, state in enumerate(states)], [0, 10, 20]),
         ({5: states[0], 7: states[1], 6: states[2]}, [5, 6, 7]),
+        ({"0": states[0], "90": states[1], "100": states[2]}, [0, 90, 100]),
+        ({"epoch_20": states[0], "epoch_3": states[1]}, [3, 20]),
+        ({"snapshots": [(0, states[0]), (50, states[1])]}, [0, 50]),
+        ({"seed_0": states[0], "seed_1": states[1]}, [0]),  # two networks, not two steps of one
     ):
         assert list(read(saved(loaded, "h.pt")).states) == steps
     (tmp_path / "h.pt").unlink()
@@ -201,6 +210,7 @@ BAD_FILE = {
     "nearly whole.pt": (cut(0.99), ["nearly whole.pt"]),
     "truncated.npz": (cut(0.7), ["truncated.npz"]),
     "truncated.safetensors": (cut(0.5), ["truncated.safetensors"]),
+    "pointer.pt": (raw(b"version https://git-lfs.github.com/spec/v1\nsize 9\n"), ["pointer.pt", "git lfs pull"]),
     "noise.pt": (raw(bytes(range(256)) * 40), ["noise.pt"]),
     "code.pt": (content({"embed.W_E": Evil()}), ["code.pt", "posix.mkdir", "torch.save(old.state_dict()"]),
     "config.pt": (

@@ -86,6 +86,14 @@ def test_extra_logits_are_cut_and_said():
     assert "1 extra logit was cut." in found.notes
 
 
+def test_tokens_and_logits_beyond_the_task_are_cut_if_p_is_given():
+    whole = randomized(Notebook()).state_dict()
+    padded = whole | {n: torch.nn.functional.pad(whole[n], (0, 5)) for n in ("embed.W_E", "unembed.W_U")}
+    found = read(padded, **GIVEN, p=P)
+    assert torch.equal(logits_of(found), logits_of(read(whole, **GIVEN)))
+    assert "6 extra logits were cut." in found.notes
+
+
 def test_missing_biases_are_zeros_and_buffers_are_no_extras():
     whole = randomized(Lens()).state_dict()
     for lacking in ("attn.b_", "mlp.b_", "b_"):

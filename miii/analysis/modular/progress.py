@@ -13,6 +13,7 @@ from miii import metrics
 from miii.analysis.modular import fourier, grid
 from miii.errors import InputError
 from miii.model.transformer import Transformer
+from miii.model.wiring import LAST
 from miii.tasks import Task
 
 TRIPLES = 4096  #: for the gradient symmetricity; its standard error is then .007 at most where cosines deviate by .45
@@ -119,7 +120,7 @@ def gradient_symmetricity(model: Transformer, task: Task, n: int = TRIPLES, seed
         return found[0]
 
     with torch.enable_grad():
-        chosen = model(task.tokens[rows], tap=record)[:, -1].gather(1, answers[:, None]).sum()
+        chosen = model(task.tokens[rows], tap=record, at=LAST)[:, -1].gather(1, answers[:, None]).sum()
         (gradient,) = torch.autograd.grad(chosen, found[0])
     of_a, of_b = gradient[:, 0].double(), gradient[:, 1].double()
     lengths = of_a.norm(dim=1) * of_b.norm(dim=1)

@@ -15,6 +15,7 @@ from miii.model.transformer import Transformer
 from miii.tasks import Task
 
 BASELINE_SHIFTS = 16  #: shifts at which the baselines are measured, drawn at random
+ROWS = 1024  #: pairs to steer at once; their logits stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -102,22 +103,27 @@ def steer(
     sums = torch.zeros(p, out.shape[1], dtype=out.dtype).index_add(0, combined, out)
     means = sums / counts
     write = basis(p) @ means
-    read = torch.linalg.pinv(out.T @ out, rtol=1e-9, hermitian=True) @ (basis(p) @ sums).T
-    inside = out @ read  # [pairs, p]: the waves as read from the activations
+    live = out.any(0)  # networks without attention may have many dimensions that are 0
+    covariance = out[:, live].T @ out[:, live]
+    read = torch.linalg.pinv(covariance, rtol=1e-9, hermitian=True) @ (basis(p) @ sums[:, live]).T
+    inside = out[:, live] @ read  # [pairs, p]: the waves as read from the activations
+    parts = [slice(start, start + ROWS) for start in range(0, len(out), ROWS)]
 
-    def share(waves: Tensor, change: Tensor, s: int, moved: Tensor) -> Tensor:
+    def share(waves: Tensor, change: Tensor, s: int) -> Tensor:
         """Return the share of pairs whose answer is s more once ``waves @ change`` is added to the activations."""
-        steer_logits(waves, change.float(), moved)
-        target = answers[(right + s) % p][:, None]
-        score = moved.gather(1, target)[:, 0]
-        # comparing with the maximum of the others is faster than an argmax; ties do not count
-        return (score > moved.scatter_(1, target, -torch.inf).amax(1)).double().mean()
+        changed, targets, shifted = steer_logits(change.float()), answers[(right + s) % p][:, None], 0
+        for rows in parts:
+            moved, target = changed(waves[rows], rows), targets[rows]
+            score = moved.gather(1, target)[:, 0]
+            # comparing with the maximum of the others is faster than an argmax; ties do not count
+            shifted += int((score > moved.scatter_(1, target, -torch.inf).amax(1)).sum())
+        return torch.tensor(shifted / len(out), dtype=torch.float64)
 
     def rotated(chosen: tuple[int, ...], moves: bool) -> Float[Tensor, " shifts"]:
         rows = [row for k in chosen for row in range(2 * k - 1, min(2 * k + 1, p))]
-        waves, moved = inside[:, rows].float(), torch.empty_like(logits)
+        waves = inside[:, rows].float()
         turns = [_turn(p, chosen, s) - torch.eye(len(rows), dtype=torch.float64) for s in range(1, p)]
-        return torch.stack([share(waves, turn.T @ write[rows], s * moves, moved) for s, turn in enumerate(turns, 1)])
+        return torch.stack([share(waves, turn.T @ write[rows], s * moves) for s, turn in enumerate(turns, 1)])
 
     if not keys:
         kept = (logits.argmax(1) == answers[right]).double().mean()
@@ -126,19 +132,19 @@ def steer(
     planes = tuple(k for k in keys if 2 * k < p)[: out.shape[1] // 2]
     axes = torch.randn(out.shape[1], 2 * len(planes), generator=generator, dtype=torch.float64)
     axes = torch.linalg.qr(axes).Q
-    chord, turned, moved = 0.0, 0.0, torch.empty_like(logits)
+    chord, turned, placed = 0.0, 0.0, (out @ axes).float()
     for s in shifts:
         first = int(torch.randint(p, (1,), generator=generator))
         line = (means[(first + s) % p] - means[first])[None]
-        chord += share(torch.ones(len(out), 1), line, s, moved).item() / len(shifts)
+        chord += share(torch.ones(len(out), 1), line, s).item() / len(shifts)
         turn = _turn(p, planes, s) - torch.eye(axes.shape[1], dtype=torch.float64)
-        turned += share((out @ axes).float(), turn.T @ axes.T, s, moved).item() / len(shifts)
+        turned += share(placed, turn.T @ axes.T, s).item() / len(shifts)
     return Steering(keys, rotated(keys, moves=True), control, rotated(control, moves=False), chord, turned)
 
 
-#: Function of (waves, write [d, d_model], out): adds waves @ write to the output of the last neurons and stores the
-#: logits in ``out``.
-SteerLogits = Callable[[Tensor, Tensor, Tensor], object]
+#: Function of write [d, d_model], which returns a function of (waves [rows, d], rows): this adds waves @ write to the
+#: output of the last neurons for these rows, and returns new logits.
+SteerLogits = Callable[[Tensor], Callable[[Tensor, slice], Tensor]]
 
 
 def _linearize(
@@ -150,14 +156,21 @@ def _linearize(
     if model.ln_final is None and block.wiring.norm != "post" and block.mlp_gain is None:  # linear from here on
         to_logits = (model.W_U - model.W_U.mean(1, keepdim=True)).float()
         out = block.act(grid.neuron_inputs(model, task)[rows]) @ block.W_out
-        return logits, out, lambda waves, write, found: torch.addmm(logits, waves, write @ to_logits, out=found)
+
+        def linear(write: Tensor) -> Callable[[Tensor, slice], Tensor]:
+            of_waves = write @ to_logits
+            return lambda waves, part: torch.addmm(logits[part], waves, of_waves)
+
+        return logits, out, linear
     before = "attn_out" if block.wiring.parallel else "resid_mid"
     mid, out = (grid.activations(model, task, f"{last}.{site}")[rows] for site in (before, "mlp_out"))
 
-    def steer_logits(waves: Tensor, write: Tensor, found: Tensor) -> None:
-        found.copy_(model.unembed(block.add_mlp(mid, out + (waves @ write).to(out.dtype))))
+    def normed(write: Tensor) -> Callable[[Tensor, slice], Tensor]:
+        return lambda waves, part: model.unembed(
+            block.add_mlp(mid[part], out[part] + (waves @ write).to(out.dtype))
+        ).float()
 
-    return logits, out, steer_logits
+    return logits, out, normed
 
 
 def _turn(p: int, frequencies: tuple[int, ...], s: int) -> Float[Tensor, "d d"]:
