@@ -1,4 +1,4 @@
-"""Which edges of the network's graph make the answer: found automatically, checked against the truth."""
+"""Circuits: the edges that matter, found by four methods, and patching."""
 
 import streamlit as st
 
@@ -17,9 +17,9 @@ startup.run_app_first()
 write.title("Circuits")
 write.text(
     """
-A network is a graph: every part (the embedding, each head, each MLP) writes, and every later part reads, at some position. An
-edge is one part's output as one input hears it. **Corrupt** an edge, that is, let it carry what it would carry for another pair
-with another answer, and see what becomes of the answer. The edges that matter are the **circuit**.
+A network is a graph: each part (embedding, head, MLP) writes to the residual stream, and later parts read from it. **Corrupt** an
+edge, so that it carries its value for another pair with another answer, and measure the effect on the logits. The edges
+that matter are the **circuit**.
 """
 )
 
@@ -41,7 +41,7 @@ def path_patching(name: str, step: int, site: str, layer: int | None, head: int 
     run = miii.runs.open(name)
     receiver = analysis.patching.Node(site, layer, head)
     sweep = analysis.patching.sweep_paths(run.model(step), run.task(), [receiver])
-    title = f"Carried over on the path to {receiver.name}"
+    title = f"Recovered on the path to {receiver.name}"
     return plots.patching(sweep, ["a", "b", "="], by_head=None, title=title)
 
 
@@ -55,14 +55,14 @@ if run.config.model.plain:
     edges.show(run, step)
 else:
     write.info(
-        f"The graph of {name} has no edges that add up: its blocks are {run.config.model.block}, and positions exchange information "
-        f"by {run.config.model.mixer}. Whole activations can be patched all the same.",
+        f"{name} has no edge graph: edges do not add up in {run.config.model.block} blocks with {run.config.model.mixer}. Activation patching "
+        "still works.",
         icon="info",
     )
 
 write.header("Which activations carry the answer?", anchor="patching")
 by_head = st.toggle(
-    "Head by head", key="by-head", bind="query-params", help="Single heads in place of whole activations"
+    "Head by head", key="by-head", bind="query-params", help="Single heads instead of whole activations"
 )
 with st.spinner("Patching every activation …", show_time=True):
     sweep = patched(name, step)
@@ -72,13 +72,12 @@ cell(
     step=step,
     by_head=by_head,
     width="content",
-    alt="Share of the answer that each clean activation carries into a corrupted run, by site and position.",
-    caption="Each cell puts one activation of the clean run into the corrupted one: 1 carries the whole answer over, 0 nothing. In "
-    f"logits, the clean answer is {sweep.clean:.3g} above the corrupted run's in the clean run and {sweep.corrupt:.3g} in the "
-    "corrupted one: where these two hardly differ, as without training, the shares mean little.",
+    alt="Share of the logit difference that each clean activation recovers in a corrupted run, by site and position.",
+    caption="Each cell patches one clean activation into the corrupted run: 1 recovers the answer, 0 changes nothing. The logit difference "
+    f"is {sweep.clean:.3g} in the clean run and {sweep.corrupt:.3g} in the corrupted one; where they hardly differ, shares mean little.",
 )
 
-write.header("On which paths?", anchor="paths")
+write.header("Along which paths?", anchor="paths")
 last, heads = run.config.model.n_layers - 1, range(run.config.model.n_heads)
 receivers: dict[str, tuple[str, int | None, int | None]] = {"logits": ("logits", None, None)}
 receivers[f"MLP {last}"] = ("mlp_pre", last, None)
@@ -89,12 +88,12 @@ receivers |= {
     if letter in sites(run.config.model)
 }
 receiver = st.selectbox(
-    "Received by",
+    "Receiver",
     list(receivers),
     key="receiver",
     bind="query-params",
     width=260,
-    help="Every embedding, head and MLP before it sends, position by position, along the direct path alone",
+    help="Senders are all earlier parts, by position, along the direct path only",
 )
 site, layer, head = receivers[receiver]
 cell(
@@ -105,8 +104,8 @@ cell(
     layer=layer,
     head=head,
     width="content",
-    alt=f"Share of the answer carried over on the direct path to {receiver} from every sender and position.",
-    caption="Only what the receiver hears of the sender is replaced; all other paths stay as in the corrupted run.",
+    alt=f"Share of the logit difference recovered on the direct path to {receiver}, by sender and position.",
+    caption="Only the direct path from sender to receiver is patched; all others stay corrupted.",
 )
 
 write.header("Which frequencies does the answer need?", anchor="frequencies")
@@ -115,6 +114,6 @@ cell(
     without_frequencies,
     name=name,
     step=step,
-    alt="Loss with everything of each frequency removed from the logits.",
-    caption="Everything in the logits that moves with either operand at that frequency is taken out, one frequency at a time.",
+    alt="Loss with each frequency removed from the logits.",
+    caption="All logit components at one frequency of either operand are removed, one frequency at a time.",
 )

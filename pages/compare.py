@@ -1,4 +1,4 @@
-"""Architectures on equal terms: which of them grok, how soon, and whether they compute the same."""
+"""Architectures on equal terms: which grok, how soon, and whether they compute the same function."""
 
 from pathlib import Path
 
@@ -20,10 +20,10 @@ startup.run_app_first()
 OWN = "runs of yours"
 
 
-def every_run(comparison: str) -> Chart:
+def learning_curves(comparison: str) -> Chart:
     home = miii.runs.homes()[1] / "architectures"
     found = analysis.compare.load(home / f"{comparison}.jsonl")
-    title = "validation AUC" if comparison == "primes" else "right answers, test split"
+    title = "validation AUC" if comparison == "primes" else "test accuracy"
     return plots.learning(analysis.compare.curves(found), title, 0.5 if comparison == "primes" else 0.0)
 
 
@@ -42,9 +42,9 @@ def measured(name: str, stamp: float) -> ComparedRun:
 write.title("Compare")
 write.text(
     """
-What does a transformer need? The draft sets attention beside convolution and recurrence, and speaks of blocks without skips and
-norms. Here each of them is a choice of two words, `--block` and `--mixer`, and learns the same task from the same split in the same
-number of steps. The networks are then taken apart by the same measures.
+Which parts of a transformer matter? The draft compares attention with convolution and recurrence, and blocks with and without
+skips and norms. Here, each combination of `--block` and `--mixer` learns the same task, split and step budget, and is then
+analyzed by the same measures.
 """
 )
 
@@ -57,8 +57,8 @@ chosen = st.segmented_control(
     required=True,
     key="comparison",
     bind="query-params",
-    help="add-113: addition modulo 113; primes: of five digits, each by five seeds; depth: 2, 6 and 12 layers with and without "
-    "shortcuts. Or any runs on one task, split and budget.",
+    help="add-113: addition modulo 113. primes: five digits. depth: 2, 6 and 12 layers with and without shortcuts. Five seeds each. "
+    "Or your own runs on one task, split and budget.",
 )
 
 
@@ -74,11 +74,11 @@ def choose_own() -> list[ComparedRun]:
         default=names[:1],
         key="runs",
         bind="query-params",
-        help="Finished runs on modular arithmetic or primes that share task, examples a step and steps.",
+        help="Finished runs on modular arithmetic or primes with the same task, batch size and steps.",
     )
     opened = [runs.open(name) for name in wanted]
     analysis.compare.check_terms([(run.name, analysis.compare.terms(run.config)) for run in opened])
-    with st.spinner("Taking the networks apart ..."):
+    with st.spinner("Analyzing …"):
         return [measured(run.name, stamp_of(run, "result.json")) for run in opened]
 
 
@@ -107,7 +107,7 @@ write.table(
 )
 with st.expander("Every run", icon=":material/table_rows:"):
     write.table(frame, name="compared-runs")
-with st.expander("What the columns are", icon=":material/help:"):
+with st.expander("Columns", icon=":material/help:"):
     write.text(
         "\n".join(
             f"- **{analysis.compare.label(name)}**: {says}"
@@ -118,16 +118,16 @@ with st.expander("What the columns are", icon=":material/help:"):
 
 write.header("How they learn", anchor="curves")
 if chosen == OWN:
-    title = "validation AUC" if "sieve_depth" in frame else "right answers, test split"
+    title = "validation AUC" if "sieve_depth" in frame else "test accuracy"
     curve = plots.learning(analysis.compare.curves(found), title)
-    st.altair_chart(curve, key="own-curves", alt="The test accuracy of every run over its steps.")
+    st.altair_chart(curve, key="own-curves", alt="Test accuracy of every run by step.")
 else:
     cell(
-        every_run,
+        learning_curves,
         comparison=str(chosen),
         stamp=(home / f"{chosen}.jsonl").stat().st_mtime,
-        alt="A line for every run: how much it answers right over its steps, colored by architecture.",
-        caption="Click an architecture in the legend to see it alone, and beside the legend to see all again.",
+        alt="Median and range over seeds of the test accuracy by step, colored by architecture.",
+        caption="Click an architecture in the legend to isolate it; click elsewhere to reset.",
     )
 
 write.header("What they compute", anchor="measures")
@@ -139,7 +139,7 @@ measure = worded[
         index=known.index("explained") if "explained" in known else 0,
         key="measure",
         bind="query-params",
-        help="What the figure compares: medians over the seeds, and their least and most.",
+        help="Median and range over seeds.",
         width=320,
     )
 ]
@@ -155,14 +155,14 @@ else:
         comparison=str(chosen),
         measure=measure,
         stamp=(home / f"{chosen}.jsonl").stat().st_mtime,
-        alt=f"{measure} by architecture: the median over the seeds as a point, least and most as a line.",
+        alt=f"{measure} by architecture: median and range over seeds.",
         caption=findings.HELP.get(measure, ""),
     )
 if chosen != OWN:
     write.text(findings.finding(str(chosen), summary))
 
-write.header("Which go together", anchor="pairs")
-write.text("Blocks that shape an attention matrix need attention; all others take every mixer.")
+write.header("Valid combinations", anchor="pairs")
+write.text("Blocks that shape an attention matrix need attention; all others take any mixer.")
 grid = pd.DataFrame(
     [
         {"block": block} | {mixer: "yes" if why is None else "no" for mixer, why in row.items()}

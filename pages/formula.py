@@ -1,4 +1,4 @@
-"""The network as a formula, and the evidence that it computes it."""
+"""The network as a formula, with the evidence for it."""
 
 import json
 
@@ -17,13 +17,12 @@ startup.run_app_first()
 write.title("Formula")
 write.text(
     r"""
-If the network adds modulo $p$ on circles, then its $p^3$ logits should be a handful of cosines:
+If the network adds modulo $p$ on circles, its $p^3$ logits are a handful of cosines:
 
 $$\mathrm{logit}(c \mid a, b) \approx \sum_k \alpha_k \cos\left(\tfrac{2 \pi k}{p} (a + b - c) + \varphi_k\right).$$
 
-Here that is put to the test. Which waves go into the formula is not given: for each key frequency of $c$, the strongest
-wave in $(a, b)$ is taken out of **all** that there are, so a network that does something else gets another formula, or a poor
-one. It is fitted on half of the pairs, and judged on the other half.
+We test this. For each key frequency of $c$, the formula takes the strongest of **all** waves in $(a, b)$, so a network that
+computes something else gets another formula, or a poor fit. It is fitted on half of the pairs and scored on the other half.
 """
 )
 
@@ -79,7 +78,7 @@ def steering(name: str, step: int) -> Chart:
     return plots.steering(steered)
 
 
-with st.spinner("Weighing the evidence …", show_time=True):
+with st.spinner("Testing …", show_time=True):
     report, choice, fit = analyzed(name, step), find_keys(name, step), fitted(name, step, step)
 keys, relabelled = report.key_frequencies, choice.relabelling
 added = report.computes or "a + b"
@@ -103,8 +102,8 @@ else:
 if not relabelled.natural:
     write.caption(
         f"In the formula, a stands for {relabelled.names[0]}, b for {relabelled.names[1]} and c for "
-        + (f"the logarithm of the answer, to base {relabelled.base}. " if relabelled.base else "the answer. ")
-        + (f"{report.left_out} pairs are left out, because a factor is 0." if report.left_out else "")
+        + (f"the logarithm of the answer to base {relabelled.base}. " if relabelled.base else "the answer. ")
+        + (f"{report.left_out} pairs with a zero factor are left out." if report.left_out else "")
     )
 write.table(
     [
@@ -124,22 +123,18 @@ write.table(
     name="verdict-evidence",
 )
 write.caption(
-    "All must pass. “One sum” counts the operands in the one combination that all terms agree on. Variance explained and same "
-    "answer are measured on pairs that the formula was not fitted to. The last two bounds are the baselines of steering: moving along "
-    "the straight line between two answers' means, and rotating random planes. That the formula answers correctly is no evidence."
-    + (
-        ""
-        if report.train_accuracy is not None
-        else " The training pairs are unknown, so memorization cannot be tested."
-    )
+    "All must pass. “One sum” is the number of operands in the combination shared by all terms. Variance explained and argmax "
+    "agreement are on held-out pairs. The last two bounds are steering baselines: a straight move between two answers' means, and "
+    "rotation of random planes."
+    + ("" if report.train_accuracy is not None else " The training split is unknown, so memorization cannot be tested.")
 )
 write.text(
-    f"**Certificate**: {report.certified:.1%} of all pairs are proven correct; counted one by one, {report.accuracy:.1%} are "
-    f"({report.certificate_tightness:.1%} of these are proven)."
+    f"**Certificate**: {report.certified:.1%} of all pairs are provably correct; brute force finds {report.accuracy:.1%}, so the bound "
+    f"reaches {report.certificate_tightness:.1%} of it."
 )
 write.caption(
-    "The pairs with one correct answer are proven together: over every wrong answer, the formula's margin exceeds the largest residual "
-    "on any of these pairs. The bound never exceeds the count (after arXiv 2412.03773)."
+    "All pairs with one answer are proven together if the formula's margin over every wrong answer exceeds the largest residual on any of "
+    "them (after arXiv 2412.03773)."
 )
 
 write.header("The formula", anchor="formula")
@@ -151,11 +146,11 @@ if fit.formula.terms:
         name=name,
         step=step,
         alt="Amplitudes of the formula's terms.",
-        caption="Two parameters a term, amplitude and phase (in radians), and three integers: "
+        caption="Each term has an amplitude, a phase (radians) and three integers: "
         + (
-            f"all terms that weigh are waves in {report.computes} − c."
+            f"all substantial terms are waves in {report.computes} − c."
             if report.computes
-            else "they do not agree on one combination of $a$ and $b$."
+            else "the terms do not share one combination of $a$ and $b$."
         ),
     )
     st.download_button(
@@ -166,20 +161,19 @@ if fit.formula.terms:
         icon=":material/download:",
         type="tertiary",
         on_click="ignore",
-        help="The formula as a SymPy expression with all digits",
+        help="The formula as a SymPy expression, all digits",
     )
 else:
     write.text(
-        "The network has no key frequency at this step, so the formula is **0**: it explains nothing. Why there is none: "
+        "The network has no key frequency at this step, so the formula is **0** and explains nothing. Reason: "
         f"{choice.why_none}."
     )
 
 write.header("Run the formula instead of the network", anchor="instead")
 write.text(
     r"""
-A sum of $\cos w_k(a + b - c)$ with positive amplitudes is largest at $c = a + b$, whatever it was fitted to: it *contains* the
-sum. So its accuracy proves nothing. What does is how much of the network it explains. Compare the same fit, at the same
-frequencies, on an earlier snapshot.
+A sum of $\cos w_k(a + b - c)$ with positive amplitudes peaks at $c = a + b$ whatever it was fitted to, so its accuracy is no
+evidence. How much of the network it explains is. Compare the same fit on an earlier snapshot.
 """
 )
 earlier = [at for at in run.steps if at < step]
@@ -194,17 +188,17 @@ if earlier:
             earlier,
             value=other,
             key=f"other-{name}-{step}",
-            help="The last one before half of the test pairs are answered right is offered, if there is one",
+            help="Starts at the last one below 50% test accuracy",
         )
 else:
-    write.caption("There is no earlier snapshot to compare with.")
+    write.caption("There is no earlier snapshot.")
 if keys:
     columns = {step: fit} if other is None else {other: fitted(name, step, other), step: fit}
     measures = {
-        "network answers right": {at: right(name, at) for at in columns},
-        "formula answers right": {at: found.accuracy for at, found in columns.items()},
-        "variance of the logits explained": {at: found.variance_explained for at, found in columns.items()},
-        "same answer as the network": {at: found.argmax_agreement for at, found in columns.items()},
+        "accuracy of the network": {at: right(name, at) for at in columns},
+        "accuracy of the formula": {at: found.accuracy for at, found in columns.items()},
+        "logit variance explained": {at: found.variance_explained for at, found in columns.items()},
+        "argmax agreement": {at: found.argmax_agreement for at, found in columns.items()},
     }
     write.table(
         [{"measure": text} | {f"step {at}": value for at, value in row.items()} for text, row in measures.items()],
@@ -218,7 +212,7 @@ if keys:
         f"of the network: {report.loss:.3g}."
     )
 else:
-    write.caption("Without a key frequency there is no formula to run.")
+    write.caption("No key frequency, so no formula.")
 
 write.header("What else does the network do?", anchor="beside")
 asked = relabelled.words(choice.multipliers)
@@ -229,44 +223,41 @@ if relabelled.full:
         step=step,
         other=other,
         alt="Stacked bars of the logits' variance by kind of wave.",
-        caption=f"“The formula's waves” are here those in {asked} − c at the key frequencies of step {step}; “the sum” is {asked}. “The "
-        "sum, unlike from answer to answer” is a wave in the sum that one answer follows differently from the next. "
-        f"What depends on the answer alone, {report.constant_share:.1%} of the logits' squares at step {step}, is no variance over "
-        "the pairs and left out.",
+        caption=f"“The formula's waves” are waves in {asked} − c at the key frequencies of step {step}; “the sum” is {asked}. “The sum, unlike "
+        "from answer to answer” varies between answers. The part that depends on the answer alone "
+        f"({report.constant_share:.1%} of the squared logits at step {step}) is left out.",
     )
 else:
-    write.caption(f"{relabelled.names[0]} takes some values twice, so the logits are not a full grid of waves.")
+    write.caption(f"{relabelled.names[0]} takes some values twice, so the logits have no full grid of waves.")
 write.caption(
-    "Measured for addition modulo 113 by the default recipe: a split drawn at random gives some answers more training pairs than "
-    "others, and the networks treat these answers a little differently. With as many training pairs of each answer (the option "
-    "“balanced” of the Train page) the formula explains 95.5% of the variance on average over seeds 0 to 9, in place of 93.2% "
-    "(docs/LOG.md)."
+    "A random split gives some answers more training pairs than others, and networks treat answers slightly differently. With a balanced "
+    "split (an option on Train), the formula explains 95.5% of the variance for addition modulo 113, mean over seeds 0 to 9, instead of "
+    "93.2% (docs/LOG.md)."
 )
 
-write.header("Turn it, and see what it answers", anchor="steering")
+write.header("Steer it", anchor="steering")
 write.text(
     rf"""
-The strongest evidence is to *use* what was found. In the output of the last MLP, each key frequency $k$ has a plane in which
-the cosine and sine of $w_k$ times {added} stand, found by regression. Turn all these planes by the angle $w_k s$, touch nothing
-else, and a network that works as the formula says must answer {added} + s. Turning as many planes of other frequencies must
-change nothing.
+The causal test. In the output of the last MLP, regression finds for each key frequency $k$ the plane of $\cos$ and $\sin$ of
+$w_k$ times {added}. Rotate all these planes by $w_k s$ and nothing else: if the formula is right, the network answers
+{added} + s. Rotating as many planes of other frequencies must change nothing.
 """
 )
 if keys:
-    with st.spinner("Turning …", show_time=True):
+    with st.spinner("Steering …", show_time=True):
         cell(
             steering,
             name=name,
             step=step,
-            alt="Share of all pairs answered with s more, for every s, and of the control.",
-            caption=f"Mean over s: {report.steering_accuracy:.2%} of all pairs, at worst {report.steering_minimum:.2%}. Control: "
-            f"{report.steering_control:.2%} still answered with {added}. Baselines: {report.steering_chord:.2%} along the chord between "
-            f"two answers' means, {report.steering_random:.2%} with random planes.",
+            alt="Share of pairs whose answer shifts by s, for every s, and the control.",
+            caption=f"The answer shifts by s on {report.steering_accuracy:.2%} of pairs (mean over s; worst {report.steering_minimum:.2%}). Control: "
+            f"{report.steering_control:.2%} keep the answer {added}. Baselines: {report.steering_chord:.2%} along the chord between two "
+            f"answers' means, {report.steering_random:.2%} with random planes.",
         )
 else:
-    write.caption("Without key frequencies there is nothing to turn.")
+    write.caption("No key frequency, so no plane to rotate.")
 
-write.header("All that was measured", anchor="report")
+write.header("All measurements", anchor="report")
 st.json(report.to_json(), expanded=False)
 st.download_button(
     "JSON",
@@ -276,5 +267,5 @@ st.download_button(
     icon=":material/download:",
     type="tertiary",
     on_click="ignore",
-    help="What `miii analyze --json` prints",
+    help="As printed by `miii analyze --json`",
 )

@@ -116,7 +116,7 @@ chosen = st.pills(
     default=shown[:3],
     key="circles",
     bind="query-params",
-    help="Each in the plane of its own cosine and sine directions in the embedding",
+    help="Each in the plane of its cosine and sine directions",
 )
 clicked = str(st.session_state.get("k") or st.query_params.get("k"))  # its field is further down
 asked = [int(clicked)] if clicked in map(str, strongest) else []
@@ -130,11 +130,11 @@ for i, frequency in enumerate(frequencies):
             step=step,
             k=frequency,
             width="content",
-            alt=f"The tokens in the plane of frequency {frequency}, colored by their place on its circle.",
+            alt=f"The tokens in the plane of frequency {frequency}, colored by k n mod p.",
         )
 write.caption(
-    f"The {len(embedding(name, step))} operands in the plane of each frequency, colored by $k n$ mod $p$. On a circle the colors "
-    "follow each other like hours on a clock."
+    f"The {len(embedding(name, step))} operands in the plane of each frequency, colored by $k n$ mod $p$. On a circle, colors follow "
+    "in order, like hours on a clock."
 )
 
 angled = [frequency for frequency in (frequencies or strongest)[:1] if 2 * frequency < spectrum.p]
@@ -164,12 +164,12 @@ if angled:
         "Each angle is read in a plane fitted to the other half of the tokens."
     )
 
-write.header("Which frequencies is the embedding made of?", anchor="spectrum")
+write.header("Which frequencies does the embedding use?", anchor="spectrum")
 choice = find_keys(name, step)
 if choice.relabelling.full and not choice.relabelling.natural:
     write.caption(
         f"Operands are ordered by {choice.relabelling.names[0]} and answers by their logarithm to base {choice.relabelling.base}: "
-        "in this order the network adds."
+        "in this order, the network adds."
     )
 share = sum(spectrum.power[k - 1].item() for k in keys)
 listed = ", ".join(map(str, keys)) or "none"
@@ -184,11 +184,11 @@ cell(
     name=name,
     step=step,
     pick=("frequency", look_closer),
-    alt="Bars of the embedding's cosine and sine lengths by frequency; the key frequencies are marked.",
+    alt="Cosine and sine amplitudes of the embedding by frequency, with key frequencies marked.",
     caption=f"**Key frequencies at step {step}: {listed}**"
-    + (f", {share:.0%} of the embedding's power beside its mean." if keys else f": {choice.why_none}.")
+    + (f", {share:.0%} of the embedding's power without its mean." if keys else f": {choice.why_none}.")
     + f" {analysis.keys.RULE}"
-    + f" Gini coefficient of the components' lengths: {gini:.2f} (0: all alike, 1: one has everything).",
+    + f" Gini coefficient of the amplitudes: {gini:.2f} (0: all equal, 1: one has everything).",
 )
 
 with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -198,28 +198,28 @@ with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         len(spectrum.power),
         None,
         "k",
-        "Click a bar, or type it: its circle is drawn above",
+        "Click a bar or type a frequency to see its circle above",
     )
     if k is not None:
         links.to("neurons", f"Its neurons (k = {k})", ":material/hub:", frequency=str(k))
 if k is not None:
     write.text(
-        f"Frequency {k} has {spectrum.power[k - 1].item():.1%} of the embedding's power beside its mean; its cosine is "
-        f"{spectrum.cos_norm[k - 1].item():.2f} long, its sine {spectrum.sin_norm[k - 1].item():.2f}."
+        f"Frequency {k} has {spectrum.power[k - 1].item():.1%} of the embedding's power without its mean: amplitude "
+        f"{spectrum.cos_norm[k - 1].item():.2f} for the cosine, {spectrum.sin_norm[k - 1].item():.2f} for the sine."
     )
 
-write.header("Which frequencies does it write?", anchor="neuron-logit")
+write.header("Which frequencies does it write to the logits?", anchor="neuron-logit")
 all_written, rank_written, gini_written = directions(name, step, written=True)
 cell(
     neuron_logit_spectrum,
     name=name,
     step=step,
-    alt="Bars of the cosine and sine lengths of the map from neurons to logits by frequency.",
-    caption=r"$W_L = W_\mathrm{out} W_U$ says what each neuron of the last block adds to each answer; here over the answers $c$. "
+    alt="Cosine and sine amplitudes of the neuron-logit map by frequency.",
+    caption=r"$W_L = W_\mathrm{out} W_U$ maps neurons of the last block to logits; spectrum over the answers $c$. "
     f"Gini coefficient {gini_written:.2f}; effective rank {rank_written:.1f} (of at most {len(all_written)}).",
 )
 
-write.header("Which products of waves are inside?", anchor="products")
+write.header("Which products of waves does it compute?", anchor="products")
 layers = range(run.config.model.n_layers)
 sites = [
     f"{layer}.{site}" for layer in layers for site in ("pattern", "z", "attn_out", "mlp_pre", "mlp_post", "mlp_out")
@@ -231,35 +231,34 @@ site = st.selectbox(
     key="site",
     bind="query-params",
     width=260,
-    help="Any activation is a function of both operands; all of its components are taken together",
+    help="Summed over all components of the activation",
 )
 if len(run.task().labels) < p * p:
-    write.caption(f"The products of waves need all {p * p:,} pairs, and this task leaves out some.")
+    write.caption(f"This figure needs all {p * p:,} pairs; this task leaves some out.")
 elif analysis.grid.MIN_P <= p <= LIMIT:
     single = products(name, step, site).single()
     most = [int(k) + 1 for k in single.argsort(descending=True)[:5]]
-    told = ", ".join(f"{k} ({single[k - 1]:.1%})" for k in most) if single.any() else "none, it does not vary"
+    told = ", ".join(f"{k} ({single[k - 1]:.1%})" for k in most) if single.any() else "none, it is constant"
     cell(
         site_spectrum,
         name=name,
         step=step,
         site=site,
         width="content",
-        alt=f"Power of {site} by the frequency in a and in b.",
-        caption="Row and column 0 hold waves of one operand alone; the diagonal holds products of two waves of the same frequency, "
-        f"which is what $\\cos w_k(a+b)$ is made of. Strongest frequencies, in one operand or both: {told}.",
+        alt=f"Power of {site} by frequency in a and in b.",
+        caption="Row and column 0: waves in one operand. Diagonal: products of waves of one frequency, which make up "
+        f"$\\cos w_k(a+b)$. Strongest frequencies: {told}.",
     )
 else:
-    write.caption(f"p must be in {analysis.grid.MIN_P} .. {LIMIT} for the products of waves over all pairs (got {p}).")
+    write.caption(f"p must be from {analysis.grid.MIN_P} to {LIMIT} for products of waves (got {p}).")
 
-write.header("When do they arise?", anchor="training")
+write.header("When do frequencies emerge?", anchor="training")
 cell(
     power_over_training,
     name=name,
     stamp=len(run.steps),
-    alt="Heatmap of the share of power of each frequency, from the first to the last snapshot.",
-    caption="Each column is a snapshot. Random weights have all frequencies about alike; where the network learns to add on "
-    "circles, a few take over and the rest fade.",
+    alt="Heatmap of each frequency's share of power by snapshot.",
+    caption="Random weights have all frequencies about equally. As the network learns to add on circles, a few take over.",
 )
 
 write.header("How many directions does it use?", anchor="rank")
@@ -269,6 +268,6 @@ cell(
     name=name,
     step=step,
     alt="Singular values of the embedding, descending.",
-    caption=f"{few} of {len(values)} directions hold 99% of the variance over the tokens; effective rank "
+    caption=f"{few} of {len(values)} directions hold 99% of the variance over tokens; effective rank "
     f"{rank:.1f}. Each circle needs two.",
 )

@@ -1,4 +1,4 @@
-"""What a network on frames writes by itself: the next integers, digit by digit, and their labels."""
+"""Roll out a network on frames: the next integers, digit by digit, and their labels."""
 
 from typing import Any
 
@@ -19,15 +19,11 @@ from pages._tasks.checks import run_of_kind
 MOST = 12  # frames ahead
 
 INTRO = r"""
-GAIA-1-style, with integers for images. Everything is a token: a **condition** $+d$ that says how far the next integer is away,
-the **digits**, the most significant first, and the **label**, prime or composite. A causal decoder predicts the next token; the
-conditions are given. What it writes becomes what it reads, so one wrong digit spoils all that follows.
+As in GAIA-1, with integers for images, everything is a token: a **condition** $+d$, the **digits** of the next integer from the
+most significant, and its **label**. A causal decoder predicts the next token from its own output, so one wrong digit spoils
+what follows; conditions are given. Position $i$ is embedded by its frame and by its slot in a frame of $F$ tokens:
 
-A token's place is two places: the frame that it is in, and its slot there. Position $i$ of a frame of $F$ tokens has the vector
-
-$$W_{\mathrm{pos}}[i] = W_{\mathrm{step}}[\lfloor i / F \rfloor] + W_{\mathrm{slot}}[i \bmod F],$$
-
-so that what holds for the tens of one frame holds for those of the next.
+$$W_{\mathrm{pos}}[i] = W_{\mathrm{step}}[\lfloor i / F \rfloor] + W_{\mathrm{slot}}[i \bmod F].$$
 """
 
 
@@ -67,8 +63,7 @@ step = step_of(run)
 
 if task.predict == "label":
     write.info(
-        f"{run.name} was asked for the last label alone (predict label), so it writes no frames; how well it labels is on the "
-        "page Train.",
+        f"{run.name} predicts only the last label (predict=label), so it has no roll-out. The page Train shows its accuracy.",
         icon="signpost",
     )
 else:
@@ -80,17 +75,17 @@ else:
         key="ahead",
         bind="query-params",
         width=320,
-        help=f"A sequence in training has {task.frames - 1} after the first. Beyond that the oldest frame is forgotten.",
+        help=f"Training sequences have {task.frames - 1} after the first; beyond that, the oldest frame is dropped",
     )
     try:
         first, steps = analysis.rollout.starts(task, ahead, 1)
     except InputError as error:
         write.error(error)
         st.stop()
-    write.header("What does it write?", anchor="written")
+    write.header("Roll out one sequence", anchor="written")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        n = number("First integer", int(first[0]), "n", f"At most {task.width} digits, also after the last step")
-        d = number("Step d", int(steps[0]), "d", f"From one integer to the next, 1 to {task.largest_step}")
+        n = number("First integer", int(first[0]), "n", f"At most {task.width} digits, including after the last step")
+        d = number("Step d", int(steps[0]), "d", f"Difference between integers, 1 to {task.largest_step}")
     if n is None or d is None or not (2 <= n < task.base**task.width and 1 <= d <= task.largest_step):
         write.error(
             f"n must be from 2 to {task.base**task.width - 1} and d from 1 to {task.largest_step} (got {n} and {d})."
@@ -98,7 +93,7 @@ else:
         st.stop()
     try:
         fresh = analysis.rollout.unseen(task, np.array([n]))[0]
-        seen = "is in no training sequence" if fresh else "may be in training"
+        seen = "is in no training sequence" if fresh else "may occur in training"
         cell(
             frames_written,
             name=run.name,
@@ -107,57 +102,57 @@ else:
             d=int(d),
             ahead=ahead,
             width="content",
-            alt=f"The {ahead} frames that the network writes after {n} with +{d}, wrong tokens marked.",
-            caption=f"Each token is the likeliest after those before it; {n} {seen}.",
+            alt=f"The {ahead} frames predicted after {n} with +{d}, wrong tokens marked.",
+            caption=f"Each token is the most likely one; wrong ones are marked. {n} {seen}.",
         )
     except InputError as error:
         write.error(error)
         st.stop()
 
-    write.header("How far is it right?", anchor="scores")
-    with st.spinner("Writing …", show_time=True):
+    write.header("How far ahead is it correct?", anchor="scores")
+    with st.spinner("Rolling out …", show_time=True):
         report: dict[str, Any] = scored(run.name, step, ahead)
     far, held = report["rollout"][-1], report["held_out"]
     with st.container(horizontal=True):
         write.metric(
-            f"Integers right, {ahead} ahead",
+            f"Integer accuracy, {ahead} ahead",
             f"{far['integers']:.1%}",
             border=True,
-            help=f"In all digits, of {report['sequences']:,} roll-outs from held-out first frames",
+            help=f"All digits correct, over {report['sequences']:,} roll-outs from held-out first frames",
         )
         for label, value, says in (
-            ("Labels, ROC AUC", held["auc"], "Of the last label of held-out sequences, after the true frames"),
-            ("Beyond the last digit", held["auc_coprime"], "ROC AUC of integers coprime to the base; 0.5 is chance"),
+            ("Labels, ROC AUC", held["auc"], "Last label of held-out sequences, after the true frames"),
+            ("Coprime to the base", held["auc_coprime"], "ROC AUC where the last digit reveals nothing; 0.5 is chance"),
             (
-                "Labels before would give",
+                "Baseline from earlier labels",
                 report["context"]["labels_coprime"],
-                "The same, of a table of the last digit, the step and the labels of the frames before: of three terms with "
-                "a step that 3 does not divide, one is a multiple of 3",
+                "The same AUC for a table of last digit, step and earlier labels: of three terms with a step that 3 does not "
+                "divide, one is a multiple of 3",
             ),
         ):
             write.metric(label, "–" if value is None else f"{value:.3f}", border=True, help=says)
     write.caption(
-        f"The last digit alone predicts the label with a ROC AUC of {report['context']['digit'] or 0.5:.3f}, and of "
-        f"{report['context']['labels'] or 0.5:.3f} with the labels of the frames before as well."
+        f"Baselines over all integers: ROC AUC {report['context']['digit'] or 0.5:.3f} from the last digit alone, "
+        f"{report['context']['labels'] or 0.5:.3f} with earlier labels."
     )
     cell(
         by_frame,
         name=run.name,
         step=step,
         ahead=ahead,
-        alt="By frames ahead: share of integers right, and area under the ROC curve of labels.",
-        caption="The controls are the same network before training, and a copy of the first frame. Labels are scored on integers "
-        "that no training sequence has; after its own frames, on the integer that the network wrote. "
-        f"{far['seen']:.0%} of the integers {ahead} ahead are in training sequences.",
+        alt="By frames ahead: integer accuracy, and area under the ROC curve of labels.",
+        caption="Controls: the untrained network, and repeating the first frame. Labels are scored on integers outside training; after "
+        f"predicted frames, on the predicted integer. {far['seen']:.0%} of the integers {ahead} ahead occur in training.",
     )
     cell(
         one_ahead,
         name=run.name,
         step=step,
         ahead=ahead,
-        alt="One frame ahead: digits right by place, and integers right by the number of carries.",
-        caption="High digits are right by repeating, unless a carry reaches them: the test of adding is the right-hand side, over all "
-        + ", ".join(f"{row['sequences']:,} held-out sequences with {row['carries']}" for row in report["by_carries"])
+        alt="One frame ahead: digit accuracy by place, and integer accuracy by number of carries.",
+        caption="Copying gets high digits right unless a carry reaches them, so accuracy by carries is the test of addition. Held-out "
+        "sequences: "
+        + ", ".join(f"{row['sequences']:,} with {row['carries']}" for row in report["by_carries"])
         + " carries.",
     )
 
@@ -168,8 +163,8 @@ if run.config.model.positions == "frames":
         name=run.name,
         step=step,
         width="content",
-        alt="Cosines between the vectors of the steps, and between those of the slots.",
-        caption=f"Slot 0 is the condition, 1 to {task.width} are the digits, {task.width + 1} is the label. At first all are near 0.",
+        alt="Cosines between step vectors, and between slot vectors.",
+        caption=f"Cosine similarities. Slot 0 is the condition, 1 to {task.width} the digits, {task.width + 1} the label. All start near 0.",
     )
 else:
-    write.text(f"This network has positions “{run.config.model.positions}”, so no vectors of steps and slots.")
+    write.text(f"This network uses positions “{run.config.model.positions}”, so it has no step and slot vectors.")

@@ -1,4 +1,4 @@
-"""The neurons of the last block, all of them and one by one."""
+"""Neurons of the last block: all of them, and one by one."""
 
 import streamlit as st
 
@@ -19,9 +19,9 @@ startup.run_app_first()
 write.title("Neurons")
 write.text(
     r"""
-A neuron that sees $\cos w_k a$ and $\cos w_k b$ can multiply them, if only roughly, for a bent function of a sum holds the
-product; and products are what $\cos w_k(a+b)$ is made of. So if the network adds, each neuron should keep to **one
-frequency**, read the operands at some **phase**, and write to the answers at the phase that it has read.
+$\cos w_k(a+b)$ is made of products of waves in $a$ and $b$, and a nonlinear neuron that reads $\cos w_k a + \cos w_k b$
+approximates their product. So if the network adds, each neuron should have **one frequency**, read both operands at some
+**phase**, and write to the logits at the sum of those phases.
 """
 )
 
@@ -32,11 +32,11 @@ added = in_words(*task.multipliers)
 phase = added.replace("a", r"\varphi_a").replace("b", r"\varphi_b")
 if {abs(multiplier) for multiplier in task.multipliers} != {1}:
     write.caption(
-        f"The task is ${added}$, a sum of multiples: a neuron that makes it has another frequency in $a$ than in $b$, so it does not "
-        "count as one of a single frequency, and its phases say nothing."
+        f"The task is ${added}$: its neurons have different frequencies in $a$ and $b$, so none counts as single-frequency, and "
+        "phases are not meaningful."
     )
 if run.config.model.n_layers > 1:
-    write.caption(f"Shown are the neurons of the last block, {run.config.model.n_layers - 1}.")
+    write.caption(f"Neurons of the last block, {run.config.model.n_layers - 1}.")
 
 
 @shared
@@ -71,7 +71,7 @@ def cluster_ablation(name: str, step: int, kind: Kind) -> Chart:
     return plots.ablation(analysis.ablation.neurons(run.model(step), run.task(), kind, groups=groups, names=names))
 
 
-with st.spinner("Taking the neurons apart …", show_time=True):
+with st.spinner("Analyzing neurons …", show_time=True):
     neurons = describe_neurons(name, step)
 live = int(neurons.alive.sum())
 found = neurons.clusters()
@@ -82,25 +82,25 @@ with st.container(horizontal=True):
         "Live neurons",
         live,
         border=True,
-        help="Those that vary over the pairs: more than a millionth of what the most varying one does",
+        help="Variance over the pairs above a millionth of the largest",
     )
     write.metric(
         "Dead neurons",
         neurons.dead,
         border=True,
-        help="Those that hardly vary over the pairs: they write the same whatever a and b are",
+        help="Nearly constant over the pairs",
     )
     write.metric(
-        "Of a single frequency",
+        "Single-frequency",
         f"{neurons.single_frequency:.0%}",
         border=True,
-        help=f"Share of the live neurons with more than {SINGLE:.0%} of their variance in one frequency",
+        help=f"Live neurons with more than {SINGLE:.0%} of their variance in one frequency",
     )
     write.metric(
-        "Read and write agree",
+        "Phase agreement",
         f"{neurons.alignment[neurons.alive].mean():.3f}" if live else "–",
         border=True,
-        help="Mean cosine between the phase a live neuron reads and the phase it writes; 1 is perfect, 0 is chance",
+        help="Mean cosine between phases read and written; 1 is perfect, 0 is chance",
     )
 
 
@@ -116,25 +116,25 @@ with left:
         name=name,
         step=step,
         pick=("frequency", look_at_frequency),
-        alt="Bars of the live neurons by their strongest frequency.",
-        caption=f"Neurons of a single frequency: {listed}. A click on a bar shows its purest neuron [below](#neuron).",
+        alt="Live neurons by strongest frequency.",
+        caption=f"Single-frequency neurons: {listed}. Click a bar to see its purest neuron [below](#neuron).",
     )
 with right:
     cell(
         single_frequency,
         name=name,
         step=step,
-        alt="Histogram of the neurons' share of variance in their strongest frequency.",
-        caption="The share counts waves in $a$, in $b$, and products of both, all at that frequency. "
-        f"{neurons.single_frequency:.0%} are above {SINGLE:.0%}, the line.",
+        alt="Histogram of each neuron's share of variance in its strongest frequency.",
+        caption="Counts waves in $a$, in $b$ and their products at one frequency. "
+        f"{neurons.single_frequency:.0%} exceed {SINGLE:.0%}, the line.",
     )
 
-write.header("Do they write what they read?", anchor="phases")
+write.header("Do they write the phase they read?", anchor="phases")
 write.text(
     rf"""
-A neuron driven by $\cos(w_k a + \varphi_a) + \cos(w_k b + \varphi_b)$ contains $\cos(w_k({added}) + {phase})$. If it writes
-$\cos(w_k c + \varphi_c)$ to the answers with $\varphi_c = {phase}$, it pulls at $c = {added}$; neurons of many phases
-together make a clean wave.
+A neuron that reads $\cos(w_k a + \varphi_a) + \cos(w_k b + \varphi_b)$ contains $\cos(w_k({added}) + {phase})$. If it writes
+$\cos(w_k c + \varphi_c)$ to the logits with $\varphi_c = {phase}$, it favors $c = {added}$. Neurons of many phases add up to
+a clean wave.
 """
 )
 cell(
@@ -142,23 +142,22 @@ cell(
     name=name,
     step=step,
     pick=("neuron", one_neuron.choose),
-    alt="Phase written against the difference of phase read and phase written for neurons of one frequency.",
-    caption="Dots on the line write exactly the phase that they read. Their spread along it shows how evenly the phases are "
-    "taken. A click on a dot shows that neuron [below](#neuron)."
+    alt="Phase written minus phase read, by phase written, for single-frequency neurons.",
+    caption="On the line, a neuron writes exactly the phase it reads. Click a dot to see that neuron [below](#neuron)."
     if found
-    else "No neuron has a single frequency here, so there are no phases to compare.",
+    else "There are no single-frequency neurons at this step.",
 )
 
-write.header("What if a cluster falls silent?", anchor="silenced")
+write.header("What if a cluster is ablated?", anchor="silenced")
 if found:
     kind = st.segmented_control(
-        "Replace its neurons by",
+        "Replace its neurons with",
         ["mean", "zero", "interchange"],
         default="mean",
         required=True,
         key="silenced",
         bind="query-params",
-        help="Their mean over all pairs, zero, or what they are on another pair with another answer",
+        help="Their mean over all pairs, zero, or their values on another pair with another answer",
     )
     kind = kind or "mean"  # an empty value in the URL gives None
     cell(
@@ -166,20 +165,20 @@ if found:
         name=name,
         step=step,
         kind=kind,
-        alt=f"Loss over all pairs with each cluster of neurons replaced by its {kind}, on a log scale.",
-        caption="Each bar starts at the loss of the whole network. A cluster that does nothing has no bar.",
+        alt=f"Loss over all pairs with each cluster ablated ({kind}), log scale.",
+        caption="Bars start at the loss of the whole network.",
     )
 else:
-    write.caption("There is no cluster of neurons of a single frequency at this step.")
+    write.caption("There are no single-frequency neurons at this step.")
 
 one_neuron.show(run, step, neurons)
 
 write.header("When do the neurons find their frequencies?", anchor="training")
-with st.spinner(f"Taking the neurons of {len(run.steps)} snapshots apart …", show_time=True):
+with st.spinner(f"Analyzing {len(run.steps)} snapshots …", show_time=True):
     cell(
         power_over_training,
         name=name,
         stamp=len(run.steps),
-        alt="Heatmap of the mean share of each frequency in the live neurons, from the first to the last snapshot.",
-        caption="Each column is a snapshot; the share of each frequency in a neuron's variance, averaged over the live neurons.",
+        alt="Heatmap of each frequency's mean share of neuron variance, by snapshot.",
+        caption="Each frequency's share of a neuron's variance, averaged over live neurons, by snapshot.",
     )

@@ -1,4 +1,4 @@
-"""Progress measures over the whole training of a run, with its phases."""
+"""Progress measures over training, with the phases."""
 
 import pandas as pd
 import streamlit as st
@@ -16,10 +16,9 @@ startup.run_app_first()
 write.title("Progress")
 write.text(
     r"""
-Accuracy jumps; what brings it about grows. Nanda et al. found that a network which groks builds its circuit before its test
-accuracy shows it. These measures look at the circuit itself: project the logits on the waves $\cos w_k(a+b)$ and
-$\sin w_k(a+b)$ of the key frequencies (of $a - b$ or another sum, where the task is that), and keep nothing else (**restricted loss**)
-or everything else (**excluded loss**).
+Accuracy jumps; the circuit behind it grows gradually (Nanda et al.). To see it grow, project the logits onto the waves
+$\cos w_k(a+b)$ and $\sin w_k(a+b)$ of the key frequencies (or of the task's own sum), and keep only these (**restricted
+loss**) or everything else (**excluded loss**).
 """
 )
 
@@ -53,14 +52,14 @@ def progress(name: str, step: int, snapshots: int) -> tuple[Chart, ...]:
 choice = find_keys(name, run.steps[-1])
 keys = choice.frequencies
 write.text(
-    f"**Key frequencies, taken from the last snapshot: {', '.join(map(str, keys))}**, as waves in "
+    f"**Key frequencies of the last snapshot: {', '.join(map(str, keys))}**, as waves in "
     f"{choice.relabelling.words(choice.multipliers)}."
     if keys
-    else f"**The last snapshot has no key frequency.** Why: {choice.why_none}. So nothing is left for the restricted loss but the "
-    "mean, and nothing is excluded."
+    else f"**The last snapshot has no key frequency**: {choice.why_none}. So the restricted loss keeps only the mean, and the excluded "
+    "loss excludes nothing."
 )
 if not run.task().split_known:
-    write.caption("Which pairs trained it is unknown, so the losses are over all pairs, and no phases are marked.")
+    write.caption("The training split is unknown, so losses are over all pairs and no phases are marked.")
 with st.spinner(f"Measuring {len(run.steps)} snapshots …", show_time=True):
     cell(
         progress,
@@ -74,24 +73,22 @@ write.header("How to read it", anchor="reading")
 error = measured(name, len(run.steps))["gradient_symmetricity_error"].max()
 write.text(
     r"""
-- **Restricted loss**: where a network groks by waves of the key frequencies, it falls while the circuit forms, before the test
-  loss does. Where it ends below the network's own loss, what the network does beside its circuit only harms it.
-- **Excluded loss**, over the training pairs where they are known: it rises as memory is given up for the circuit. The same with
-  one key frequency alone taken away says how much hangs on each.
-- **Phases**, marked on the curves of training, here and on the slider: *memorization* until the test loss is highest; *circuit
-  formation* until it has fallen to half of that; *cleanup* until 99% of the test pairs are right. A phase that does not end is
-  the last one; a run that never knows 99% of its training pairs has none.
-- **Sum of squared weights**: memory is expensive. Under weight decay it falls when the memorized part is cleaned up.
-- **Gini coefficient** of the lengths of the Fourier components: 0 if all frequencies are alike, near 1 if one has everything.
-- **Active frequencies**: those whose power in the neurons is above the snapshot's mean + 2 standard deviations, or, of all
-  snapshots together, whose share over time is above mean + 1 standard deviation (the rules of the preprint's text and code).
-- **Gradient symmetricity** (are $a$ and $b$ used alike?), **distance irrelevance** (does the right logit not depend on $a - b$?)
-  and **circularity** (are the embedding's first principal components waves?) were made to tell the “clock” from the “pizza”
-  algorithm. Later work disputes that there are just these two: read them together, and with the Formula page. Symmetricity is
-  a mean over random triples, """
-    f"{analysis.progress.TRIPLES:,} of them; its standard error is at most {error:.3f} here."
+- **Restricted loss** falls while the circuit forms, before the test loss does. If it ends below the full loss, the rest of
+  the network only adds noise.
+- **Excluded loss** (training pairs) rises as memorization gives way to the circuit. Excluding one key frequency at a time
+  shows how much depends on each.
+- **Phases**: *memorization* until the test loss peaks; *circuit formation* until it has halved; *cleanup* until 99% test
+  accuracy. A run that never reaches 99% training accuracy has none.
+- **Sum of squared weights** falls under weight decay as memorized parts are cleaned up.
+- **Gini coefficient** of the Fourier amplitudes: 0 if all frequencies are equal, near 1 if one has everything.
+- **Active frequencies**: neuron power above the snapshot's mean + 2 standard deviations (the preprint's text), or share over
+  time above mean + 1 standard deviation of all snapshots (its code).
+- **Gradient symmetricity** (are $a$ and $b$ used alike?), **distance irrelevance** (is the correct logit independent of
+  $a - b$?) and **circularity** (are the embedding's first principal components waves?) were designed to separate the “clock”
+  from the “pizza” algorithm. Later work disputes that dichotomy; read them with the Formula page. Symmetricity is a mean over """
+    f"{analysis.progress.TRIPLES:,} random triples, with a standard error of at most {error:.3f} here."
 )
 write.caption(
-    "Nanda et al. 2023 (arXiv 2301.05217), section 5; Zhong et al. 2023 (arXiv 2306.17844), section 4. The rule for the phases "
-    "is miii's own."
+    "Nanda et al. 2023 (arXiv 2301.05217), section 5; Zhong et al. 2023 (arXiv 2306.17844), section 4. The rule for phases is "
+    "miii's own."
 )

@@ -1,4 +1,4 @@
-"""All runs: find one, look at it, carry it away, rename it, delete it; and bring others in."""
+"""All runs: find, open, download, rename, delete and import."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,7 @@ startup.run_app_first()
 
 DELETED = "runs-deleted"
 LONGEST = 200  # characters of a search
-SEEN = "runs-seen"  # the row of the table that was looked at last
+SEEN = "runs-seen"  # the last selected row of the table
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ def busy() -> list[str]:
 def open_run(name: str) -> None:
     st.session_state[RUN] = name
     st.session_state.pop(STEP, None)
-    st.session_state[MESSAGES] = f"{name} is now the run that every page shows."
+    st.session_state[MESSAGES] = f"Every page now shows {name}."
 
 
 def compare(name: str) -> None:
     st.session_state[SECOND_RUN] = name
-    st.session_state[MESSAGES] = f"{name} now stands beside {st.session_state[RUN]}, to be compared with it."
+    st.session_state[MESSAGES] = f"Every page now compares {st.session_state[RUN]} with {name}."
 
 
 def rename_choices(old: str, new: str | None) -> None:
@@ -66,7 +66,7 @@ def rename(name: str, field: str) -> None:
         st.session_state[WRONG] = str(error)
     else:
         rename_choices(name, run.name)
-        st.session_state[MESSAGES] = f"{name} is called {run.name} now."
+        st.session_state[MESSAGES] = f"Renamed {name} to {run.name}."
 
 
 def delete(name: str) -> None:
@@ -90,12 +90,12 @@ def undo(deleted: Deleted) -> None:
         st.session_state[WRONG] = str(error)
     else:
         st.session_state[CHOSEN] = run.name
-        st.session_state[MESSAGES] = f"{run.name} is back."
+        st.session_state[MESSAGES] = f"Restored {run.name}."
 
 
 def why_busy(name: str) -> str | None:
     """Return why a run cannot be changed now; None if it can."""
-    return f"{name} trains or waits for its turn: stop it first, on the page Train." if name in busy() else None
+    return f"{name} is training or queued: stop it first, on the page Train." if name in busy() else None
 
 
 def check_idle(name: str) -> None:
@@ -135,7 +135,7 @@ def messages() -> None:
                 icon=":material/undo:",
                 on_click=undo,
                 args=(deleted,),
-                help="Bring it back as it was. It is kept for an hour at least.",
+                help="Restores it; kept for at least an hour",
             )
 
 
@@ -148,7 +148,7 @@ def actions(name: str) -> None:
         resumable = st.checkbox(
             "Download with training state",
             key="download-state",
-            help="So that the run can be resumed where it is brought in: a larger file",
+            help="Lets the run be resumed elsewhere; a larger file",
         )
     says = None if why is None else write.escaped(why)
     with st.container(horizontal=True, gap="small"):
@@ -158,7 +158,7 @@ def actions(name: str) -> None:
             icon=":material/visibility:",
             on_click=open_run,
             args=(name,),
-            help="Make it the run that every page shows, as the sidebar does",
+            help="Show it on every page",
         )
         st.button(
             "Compare",
@@ -166,7 +166,7 @@ def actions(name: str) -> None:
             on_click=compare,
             args=(name,),
             disabled=not on_disk or name == st.session_state.get(RUN),
-            help="Set it beside the run in the sidebar, where that is another one",
+            help="Show it beside the run of the sidebar",
         )
         st.download_button(
             "Download",
@@ -176,13 +176,13 @@ def actions(name: str) -> None:
             icon=":material/download:",
             on_click="ignore",
             disabled=not on_disk,
-            help="The run as a zip file: its config, its metrics, its results and its snapshots. It can be brought in below, or by `miii unpack`",
+            help="Config, metrics, results and snapshots as a zip file; import it below or with `miii unpack`",
         )
         with st.popover(
             "Rename",
             icon=":material/edit:",
             disabled=why is not None or not on_disk,
-            help=says or "Give it another name",
+            help=says or "Rename the run",
         ):
             field = f"rename-{name}"
             st.text_input(
@@ -194,7 +194,7 @@ def actions(name: str) -> None:
                 on_click=rename,
                 args=(name, field),
                 disabled=why is not None,
-                help=says or "The folder is renamed; links with the old name show another run",
+                help=says or "Renames the folder; old links stop working",
             )
         st.button(
             "Delete",
@@ -202,17 +202,17 @@ def actions(name: str) -> None:
             on_click=delete,
             args=(name,),
             disabled=why is not None or not on_disk,
-            help=says or "Delete it; this can be undone for a while",
+            help=says or "Deletes the run; can be undone",
         )
 
 
 def secret_link() -> None:
     with st.popover(
-        "Secret link", icon=":material/key:", help="What lets you change your runs from another tab, or tomorrow"
+        "Secret link", icon=":material/key:", help="Lets you change your runs from another tab, or tomorrow"
     ):
         write.text(
-            "Whoever opens this link may stop, rename and delete the runs that you make in this tab, so keep it for yourself: "
-            "after a reload of the page, it is what brings your rights back."
+            "This link gives the right to stop, rename and delete the runs that you make in this tab. Keep it private; after a reload, it "
+            "restores your rights."
         )
         st.code(rights.link(), language=None)
 
@@ -220,15 +220,14 @@ def secret_link() -> None:
 write.title("Runs")
 write.text(
     """
-A run is a folder: what was trained, how it went, and the weights on the way. Here are all of them, to be **found** and looked
-at, **carried** to another machine and brought back, and tidied up.
+A run is a folder with a config, metrics and snapshots of the weights. Open, compare, download and import runs here.
 """
 )
 if rights.accept_link():
-    write.success("You may change the runs of the secret link that you opened.", icon="key")
+    write.success("You can now change the runs of this secret link.", icon="key")
 found = settings.read()
 if found.shared:
-    lasts = "" if settings.is_persistent() else " Its disk does not last: download what you want to keep."
+    lasts = "" if settings.is_persistent() else " Its disk is not persistent: download what you want to keep."
     write.info(f"This server is shared.{lasts} {found.sentence()}", icon="group")
     secret_link()
 
@@ -238,7 +237,7 @@ search = st.text_input(
     bind="query-params",
     placeholder="add 113",
     max_chars=LONGEST,
-    help="Shows the runs whose name, task, state or origin has every one of these words",
+    help="All words must occur in name, task, state or origin",
 )
 table = run_table.table(waiting(), search or "")
 listed = list(table["run"])
@@ -269,18 +268,18 @@ if names:
         "Chosen run",
         names,
         key=CHOSEN,
-        help="What the buttons below act on; a click on a row of the table chooses it too",
+        help="The buttons below act on it; clicking a table row selects it",
     )
     actions(chosen)
 elif search and not listed:
-    write.info(f"No run has all of these words: {' '.join(search.split())}", icon="search_off")
+    write.info(f"No run matches all words: {' '.join(search.split())}", icon="search_off")
 elif not listed:
-    write.info("There is no run yet. Train one on the page Train, or bring one in below.", icon="play_circle")
+    write.info("There is no run yet. Train one on the page Train, or import one below.", icon="play_circle")
 
-messages()  # here, where the buttons above and below have eyes on them
-write.header("Bring a run in", anchor="bring")
+messages()  # in view of the buttons above and below
+write.header("Import a run", anchor="bring")
 write.text(
-    "From a laptop, a cluster, or somebody else. Nothing in a file is trusted: only JSON and tensors are read, and a run is made "
-    "of them only if every part fits the rest."
+    "From a laptop, a cluster or someone else. Files are untrusted: only JSON and tensors are read, and a run is created only if all "
+    "parts fit together."
 )
 importing.panel()

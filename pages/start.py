@@ -10,17 +10,17 @@ startup.run_app_first()
 
 #: The guided path: page, heading, text, and what the link opens.
 PATH: tuple[tuple[str, str, str, dict[str, object]], ...] = (
-    ("train", "Train", "Choose a task and watch it memorize, then grok.", {"run": "add-113"}),
-    ("try", "Follow one pair", "From two numbers to their sum, part by part.", {"run": "add-113", "a": 17, "b": 58}),
-    ("fourier", "See the circles", "Nobody told it that numbers form a circle.", {"run": "add-113"}),
-    ("formula", "Read the formula", "A few cosines explain the whole network.", {"run": "add-113"}),
-    ("sieve", "Try primes", "Shown digits alone, it adds them modulo 3.", {"run": "primes-10"}),
+    ("train", "Train", "Watch a network memorize, then grok.", {"run": "add-113"}),
+    ("try", "Follow one pair", "From two numbers to their sum, step by step.", {"run": "add-113", "a": 17, "b": 58}),
+    ("fourier", "See the circles", "It places numbers on circles, unasked.", {"run": "add-113"}),
+    ("formula", "Read the formula", "A few cosines explain the network.", {"run": "add-113"}),
+    ("sieve", "Try primes", "Given digits and a label, it adds modulo 3.", {"run": "primes-10"}),
 )
 
 write.title("Watch a network learn to add")
 write.text(
-    "Show a small network half of all sums modulo a prime. At first it only memorizes; then it finds a way to add, and the "
-    "other half falls into place."
+    "A small transformer trains on half of all sums modulo a prime. First it memorizes them. Then it finds a way to add, and gets the "
+    "other half right."
 )
 live.show()
 write.subheader("Ten minutes inside", anchor="path")
@@ -29,4 +29,4 @@ with st.container(key="path"):
         with st.container(border=True):
             links.to(page, f"{number} {heading}", f":material/{entry(page).icon}:", step=None, **query)
             st.caption(text)
-links.to("paper", "Read the paper: every claim, with its figure and its code", ":material/article:")
+links.to("paper", "Read the paper: every claim with its figure and code", ":material/article:")

@@ -154,6 +154,7 @@ def table(name: str, rows: pd.DataFrame) -> None:
         selection_mode="single-row",
         key=f"sweep-rows-{name}",
         width="stretch",
+        placeholder="–",
     )
     csv(lambda: rows, "sweep", "The table above")
     picked = [rows["run"][row] for row in event["selection"]["rows"] if row < len(rows)]

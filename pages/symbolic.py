@@ -1,4 +1,4 @@
-"""Symbolic and sub-symbolic: the same function as a program and as a network, small enough to see through both."""
+"""Symbolic and sub-symbolic: the same function as a program and as a network."""
 
 import streamlit as st
 
@@ -24,7 +24,7 @@ jobs = registry()
 def values(expression: str, p: int) -> Chart:
     task = miii.ModularAddition(operation="expr", expression=expression, p=p).build()
     labels = miii.tasks.modular.grid_of(task, task.labels.double(), p, float("nan"))
-    return plots.heatmap(labels, title="The value at every pair", row="a", column="b", value="c")
+    return plots.heatmap(labels, title="Value at every pair", row="a", column="b", value="c")
 
 
 @shared
@@ -80,14 +80,14 @@ def _has_weights(run: runs.Run) -> bool:
 
 
 def recorded(config: miii.RunConfig) -> str | None:
-    """The newest run of that very config, on its way or on disk."""
+    """Return the newest run of the same config, training or on disk."""
     of_jobs = (job.name for job in reversed(jobs.all()) if job.config == config and not job.ended)
     on_disk = (run.name for run in runs.every() if run.config == config and _has_weights(run))
     return next(of_jobs, None) or next(on_disk, None)
 
 
 def watch(name: str) -> None:
-    """The control of a run that trains; called again and again."""
+    """Control of a training run; a fragment that reruns."""
     job = jobs.get(name)
     if job is None or job.ended:
         st.rerun()
@@ -96,12 +96,12 @@ def watch(name: str) -> None:
 
 
 def summarize(report: Report, neurons: analysis.neurons.Neurons) -> list[str]:
-    """What is compared of a network, in words; in the order of ``MEASURES``."""
+    """Write what is compared of a network, in the order of ``MEASURES``."""
     return [
         f"{report.accuracy:.1%}",
         f"{report.loss:.2g}",
         ", ".join(map(str, report.key_frequencies)) or "none",
-        report.computes or "nothing that they agree on",
+        report.computes or "no common sum",
         f"{report.logit_variance_explained:.1%}",
         f"{report.argmax_agreement:.1%}",
         f"{report.steering_accuracy:.1%}",
@@ -111,31 +111,31 @@ def summarize(report: Report, neurons: analysis.neurons.Neurons) -> list[str]:
 
 
 MEASURES = [
-    "answers right, of all pairs",
-    "loss, in nats",
+    "accuracy, all pairs",
+    "loss (nats)",
     "key frequencies",
-    "the formula's waves are in",
-    "variance of the logits that the formula explains",
-    "same answer as the formula",
-    "steering: answers s more",
+    "waves in",
+    "logit variance explained by the formula",
+    "argmax agreement with the formula",
+    "steering accuracy",
     "live neurons",
-    "of them of a single frequency",
+    "of these, single-frequency",
 ]
 
 write.title("Symbolic")
 write.text(
     """
-A program is made of parts that mean something by themselves; a network is made of weights that do not. The paper calls the one
-**symbolic** and the other **sub-symbolic**, and shows a function as both. Here are both, small enough to be checked in every row.
+A program's parts have meaning by themselves; a network's weights do not. The paper calls them **symbolic** and **sub-symbolic**
+and shows one function as both. Here are both, small enough to check every row.
 """
 )
 symbolic_logic.section()
 
-write.header("A formula of your own", anchor="formula")
+write.header("Your own formula", anchor="formula")
 write.text(
     """
-The same with arithmetic modulo $p$. Type a formula: you get its table, a network **trained** on a part of the table, and, where
-the formula is a sum of multiples of $a$ and $b$, a network **compiled** from it, every weight written down without any training.
+Type a formula modulo $p$. You get its table, a network **trained** on part of the table, and, if the formula is linear in $a$ and
+$b$, a network **compiled** from it: every weight set by hand, without training.
 """
 )
 with st.container(horizontal=True, gap="medium"):
@@ -144,7 +144,7 @@ with st.container(horizontal=True, gap="medium"):
         "p", value=59, step=1, key="p", bind="query-params", width=140, help=f"The modulus, 2 to {LIMIT}"
     )
     fraction = st.slider(
-        "Share for training", 0.01, 0.99, 0.7, 0.01, key="share", bind="query-params", width=240, help="Of all pairs"
+        "Training share", 0.01, 0.99, 0.7, 0.01, key="share", bind="query-params", width=240, help="Of all pairs"
     )
 try:
     if asked is None or asked > LIMIT:
@@ -168,20 +168,20 @@ with left:
         p=p,
         width="content",
         alt=f"Grid of {p} by {p} values of {text} modulo {p}.",
-        caption="A sum of multiples is a pattern of parallel stripes; any other formula is not.",
+        caption="A linear formula shows parallel stripes; any other does not.",
     )
 with right:
     write.latex(f"c = {formula.latex()}")
     if total is None:
         write.text(
-            "**No modular sum**: at some pairs its value is not that of any $\\alpha a + \\beta b + \\gamma$. So there is no network "
-            "compiled from it here, and no formula of waves to expect in the trained one."
+            "**Not a modular sum**: no $\\alpha a + \\beta b + \\gamma$ has these values. So there is no compiled network, and no reason to "
+            "expect a formula of waves in the trained one."
         )
     else:
         write.text(
-            f"**A modular sum**: at every pair it is ${in_words(*total)}$ modulo {p}. So a network can be compiled from it: with "
-            rf"$\cos$ and $\sin$ of a few frequencies as embedding, one head for each operand, neurons that multiply waves, and "
-            f"answers that read $\\cos w_k({in_words(*total)} - c)$."
+            f"**A modular sum**: it equals ${in_words(*total)}$ modulo {p} at every pair. The compiled network embeds numbers as "
+            rf"$\cos$ and $\sin$ of a few frequencies, reads each operand with one head, multiplies waves in its neurons, and "
+            f"writes $\\cos w_k({in_words(*total)} - c)$ to the logits."
         )
     st.button(
         "Train",
@@ -190,32 +190,32 @@ with right:
         on_click=control.start,
         args=(config,),
         disabled=live,
-        help=f"A network on {task.n_train:,} of the {task.n_pairs:,} pairs by the recipe fast; it is kept as a run like any other",
+        help=f"Recipe fast, on {task.n_train:,} of {task.n_pairs:,} pairs; saved as a run",
     )
     control.messages()
     if live and name is not None:
         st.fragment(watch, run_every=control.POLL)(name)
     elif name is None:
-        write.caption("No network has been trained on this formula, p and share yet.")
+        write.caption("Not trained yet with this formula, p and training share.")
     else:
         run = runs.open(name)
         if run.can_resume:  # it was paused or stopped
             control.show(name, job, run, config, run.steps[-1])
-        write.caption(f"Trained: the run {write.escaped(name)}. See it under Look inside.")
+        write.caption(f"Saved as the run {write.escaped(name)}; the pages under Look inside show it.")
 
-write.header("Inside the two", anchor="inside")
+write.header("Trained and compiled, side by side", anchor="inside")
 done = runs.open(name) if name is not None and not live else None
 if done is None and total is None:
-    write.caption("There is nothing to compare yet: train a network.")
+    write.caption("Nothing to compare yet: train a network.")
     st.stop()
 if p < analysis.grid.MIN_P:
     write.info(f"p must be at least {analysis.grid.MIN_P} to tell frequencies apart (got {p}).")
     st.stop()
 if task.n_pairs < p * p:
-    write.info(f"What follows needs all pairs of numbers; {p * p - task.n_pairs:,} of {p * p:,} are left out.")
+    write.info(f"This section needs a value at all {p * p:,} pairs; {p * p - task.n_pairs:,} have none.")
     st.stop()
 columns: dict[str, list[str]] = {"measure": MEASURES}
-with st.spinner("Taking the networks apart …", show_time=True):
+with st.spinner("Analyzing …", show_time=True):
     if done is not None:
         step = done.steps[-1]
         columns["trained"] = summarize(analyzed(done.name, step), describe_neurons(done.name, step))
@@ -223,11 +223,11 @@ with st.spinner("Taking the networks apart …", show_time=True):
         columns["compiled"] = summarize(*compiled(task))
 write.table(columns, width="content", name="trained-and-compiled")
 write.caption(
-    "The formula is fitted to half of the pairs and judged on the rest; steering turns the planes of the key frequencies by the "
-    "angle of every s, see the page Formula. "
+    "The formula is fitted on half of the pairs and scored on the rest. Steering rotates the planes of the key frequencies by every s; "
+    "see the page Formula. "
     + (
-        f"Neurons are looked at over the multiples that the formula adds, for a neuron of ${in_words(*total)}$ has another "
-        "frequency in $a$ than in $b$."
+        f"Neurons are analyzed in terms of the multiples, because a neuron of ${in_words(*total)}$ has different frequencies in $a$ "
+        "and $b$."
         if task.modular_sum is not None and total is not None and {abs(m) for m in total[:2]} != {1}
         else ""
     )
@@ -240,17 +240,15 @@ if done is not None:
             trained_spectrum,
             name=done.name,
             step=step,
-            alt="Length of the trained embedding's waves by frequency.",
+            alt="Amplitude of the trained embedding by frequency.",
         )
         cell(
             trained_clusters,
             name=done.name,
             step=step,
-            alt="Neurons of the trained network by their strongest frequency.",
+            alt="Neurons of the trained network by strongest frequency.",
         )
 if total is not None:
     with right if done is not None else left:
-        cell(compiled_spectrum, expression=text, p=p, alt="Length of the compiled embedding's waves by frequency.")
-        cell(
-            compiled_clusters, expression=text, p=p, alt="Neurons of the compiled network by their strongest frequency."
-        )
+        cell(compiled_spectrum, expression=text, p=p, alt="Amplitude of the compiled embedding by frequency.")
+        cell(compiled_clusters, expression=text, p=p, alt="Neurons of the compiled network by strongest frequency.")

@@ -25,8 +25,8 @@ job = None if chosen is None else jobs.get(chosen)
 live = job is not None and not job.ended
 form.follow_run(chosen)
 
-story = st.container()  # above the form, which says what it is about
-# it folds away once a run was started, so that the figures are in view
+story = st.container()  # above the form, which it introduces
+# folds once a run has started, so that its figures are in view
 settings_of_run = st.expander("Settings of a new run", expanded=job is None, icon=":material/edit_note:")
 config, question = None, None
 try:
@@ -47,9 +47,7 @@ with story:
 
 if question is not None:
     write.warning(question, icon="hourglass_top")
-    agreed = st.checkbox(
-        "Train it all the same", key="agreed", help="A machine that runs out of memory may end the app"
-    )
+    agreed = st.checkbox("Train anyway", key="agreed", help="If the machine runs out of memory, the app may stop")
 with st.container(horizontal=True, gap="small"):
     st.button(
         "Start",
@@ -58,7 +56,7 @@ with st.container(horizontal=True, gap="small"):
         on_click=control.start,
         args=(config,),
         disabled=config is None or (question is not None and not agreed),
-        help="Train a new run. One trains at a time; a second one waits for its turn.",
+        help="Train a new run; runs train one at a time",
     )
     if config is not None:
         with st.popover("Code", icon=":material/code:", type="tertiary", help="The same run from a script or a shell"):
@@ -74,7 +72,7 @@ def as_csv(run: runs.Run) -> str:
 
 
 def show(name: str, live: bool) -> None:
-    """Everything about one run; called again and again while it trains."""
+    """Show one run; a fragment that reruns while it trains."""
     try:
         everything(name, live)
     except InputError as error:  # a fragment's errors do not reach app.py
@@ -111,14 +109,14 @@ def everything(name: str, live: bool) -> None:
             look_inside(run)
             figures.show(run, step_of(run))
     if live and (job is None or job.ended):
-        st.rerun()  # that was the last look: from here on nothing moves, so nothing polls
+        st.rerun()  # training has ended, so stop polling
 
 
 def other_task() -> str | None:
     """Return the task of the chosen run if the form is for another one."""
     try:
         name = None if chosen is None or live else runs.open(chosen).config.task.task_name
-    except InputError:  # it was not written; ``show`` says why
+    except InputError:  # not written; ``show`` explains
         return None
     return None if name == task else name
 
@@ -131,7 +129,7 @@ if chosen is not None and (other := other_task()) is not None:
         key="show_run",
         on_click=st.session_state.update,
         args=({"task": other},),
-        help="Shows the chosen run, and its task in the form",
+        help="Shows this run, and its task in the form",
     )
 elif chosen is not None:
     write.header(write.escaped(chosen), anchor="run", divider="gray")
@@ -148,5 +146,5 @@ elif chosen is not None:
             "text/csv",
             icon=":material/download:",
             on_click="ignore",
-            help="One row an evaluation: step, seconds, losses (in nats, but for squared error), accuracies, weight norm, and the task's own measures",
+            help="One row per evaluation: step, seconds, losses, accuracies, weight norm and the task's own measures",
         )

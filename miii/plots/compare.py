@@ -12,7 +12,9 @@ ROW = 26  #: pixels per architecture
 
 
 def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
-    """Draw one line per run. A click in the legend shows one architecture; a click elsewhere shows all.
+    """Draw the median over seeds of each architecture, in a band from least to greatest.
+
+    A run that stops early keeps its last value. A click in the legend isolates an architecture; a click elsewhere resets.
 
     Args:
         curves: from ``analysis.compare.curves``: columns run, architecture, seed, step, value.
@@ -24,21 +26,41 @@ def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
     scale = alt.Scale(domain=names, range=[CATEGORY[i % len(CATEGORY)] for i in range(len(names))])
     dash = alt.Scale(domain=names, range=[list(DASHES[i // len(CATEGORY) % len(DASHES)]) for i in range(len(names))])
     legend = alt.Legend(orient="right", title=None, symbolStrokeWidth=3, labelLimit=220)
-    return (
-        alt.Chart(curves)
-        .mark_line(clip=True, strokeWidth=1.5)
-        .encode(
-            x=alt.X("step:Q", title="step"),
-            y=alt.Y("value:Q", title=title, scale=alt.Scale(domain=[chance, 1]), axis=alt.Axis(format="%")),
-            color=alt.Color("architecture:N", scale=scale, legend=legend),
-            strokeDash=alt.StrokeDash("architecture:N", scale=dash, legend=legend),
-            detail=["seed:N", "run:N"],
-            opacity=alt.when(chosen).then(alt.value(0.9)).otherwise(alt.value(0.06)),
-            tooltip=["architecture:N", "seed:N", "step:Q", alt.Tooltip("value:Q", format=".2%")],
-        )
-        .add_params(chosen)
-        .properties(title="Every run", height=HEIGHT + 80, autosize=FLUID)
+    y_scale, percent = alt.Scale(domain=[chance, 1]), alt.Axis(format="%")
+    base = alt.Chart(_bands(curves)).encode(
+        x=alt.X("step:Q", title="step"),
+        color=alt.Color("architecture:N", scale=scale, legend=legend),
+        tooltip=[
+            "architecture:N",
+            "step:Q",
+            *(alt.Tooltip(f"{name}:Q", format=".2%") for name in ("median", "lowest", "highest")),
+            "seeds:Q",
+        ],
     )
+    shade = alt.when(chosen).then(alt.value(0.14)).otherwise(alt.value(0.0))
+    band = base.mark_area(clip=True).encode(
+        y=alt.Y("lowest:Q", title=title, scale=y_scale, axis=percent), y2="highest:Q", opacity=shade
+    )
+    line = base.mark_line(clip=True, strokeWidth=2).encode(
+        y=alt.Y("median:Q", title=title),
+        strokeDash=alt.StrokeDash("architecture:N", scale=dash, legend=legend),
+        opacity=alt.when(chosen).then(alt.value(0.95)).otherwise(alt.value(0.06)),
+    )
+    return (
+        alt.layer(band, line)
+        .add_params(chosen)
+        .properties(title="Median over seeds, from least to greatest", height=HEIGHT + 80, autosize=FLUID)
+    )
+
+
+def _bands(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return the median, least and greatest value of each architecture and step, and its number of seeds."""
+    wide = curves.pivot_table(index="step", columns=["architecture", "run", "seed"], values="value").ffill()
+    grouped = wide.T.groupby(level="architecture", sort=False)
+    found = {"median": grouped.median(), "lowest": grouped.min(), "highest": grouped.max(), "seeds": grouped.count()}
+    long = pd.concat({name: frame.T.melt(ignore_index=False)["value"] for name, frame in found.items()}, axis=1)
+    long["architecture"] = found["median"].T.melt(ignore_index=False)["architecture"]
+    return long.dropna().reset_index()
 
 
 def spread(summary: pd.DataFrame, measure: str, title: str) -> Chart:

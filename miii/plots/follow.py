@@ -50,7 +50,7 @@ def attention_by_position(weights: Float[Tensor, "head pos"], names: Sequence[st
     scale = alt.Scale(scheme=DIVERGING if signed else SEQUENTIAL, domain=[-most if signed else 0, most])
     short = alt.Axis(labelAngle=0, orient="top", labelFlush=False, labelExpr="split(datum.label, ': ')[1]")
     base = alt.Chart(pd.DataFrame(rows)).encode(
-        x=alt.X("position:N", title="token looked at", sort=marks, axis=short),
+        x=alt.X("position:N", title="token attended to", sort=marks, axis=short),
         y=alt.Y("head:N", title="head", sort=None, axis=alt.Axis(labelFlush=False)),
     )
     color = alt.Color("weight:Q", title="weight", scale=scale, legend=None if few else top_legend(format="%"))
@@ -60,7 +60,7 @@ def attention_by_position(weights: Float[Tensor, "head pos"], names: Sequence[st
         bright = alt.condition("datum.weight > 0.55", alt.value("black"), alt.value("white"))
         layers.append(base.mark_text().encode(text=alt.Text("weight:Q", format=".0%"), color=bright))
     fixed: dict[str, Any] = {"width": alt.Step(44), "autosize": FIXED} if few else {"autosize": FLUID}
-    return alt.layer(*layers).properties(title="Where it looks from the last token", height=alt.Step(26), **fixed)
+    return alt.layer(*layers).properties(title="Attention from the last token", height=alt.Step(26), **fixed)
 
 
 def neuron_contributions(written: NeuronWrites, post: Float[Tensor, " neuron"], most: int = 12) -> Chart:
@@ -92,7 +92,7 @@ def neuron_contributions(written: NeuronWrites, post: Float[Tensor, " neuron"], 
         .mark_bar()
         .encode(
             y=alt.Y("neuron:N", title="neuron", sort=None, axis=alt.Axis(labelFlush=False)),
-            x=alt.X("logits:Q", title="logits that it adds"),
+            x=alt.X("logits:Q", title="contribution (logits)"),
             color=alt.Color(
                 "writes:N",
                 scale=alt.Scale(domain=domain, range=colors),
@@ -105,7 +105,7 @@ def neuron_contributions(written: NeuronWrites, post: Float[Tensor, " neuron"], 
                 *([alt.Tooltip("k:Q"), alt.Tooltip("share:Q", format=".0%")] if several else []),
             ],
         )
-        .properties(title="The neurons that argue loudest", height=alt.Step(20), autosize=FLUID)
+        .properties(title="Largest neuron contributions", height=alt.Step(20), autosize=FLUID)
     )
 
 
@@ -146,7 +146,7 @@ def answer_logits(prediction: Prediction, truth: int) -> Chart:
         .mark_text(dy=-8, fontWeight="bold")
         .encode(x=x, y=alt.Y("end:Q"), text="c:O", color=alt.Color("kind:N", scale=colors, legend=None))
     )
-    return alt.layer(bars, names).properties(title="What it says", height=HEIGHT, autosize=FLUID)
+    return alt.layer(bars, names).properties(title="Logits", height=HEIGHT, autosize=FLUID)
 
 
 def wave_logits(waves: Waves, answer: int, runner_up: int) -> Chart:
@@ -171,7 +171,7 @@ def wave_logits(waves: Waves, answer: int, runner_up: int) -> Chart:
         .encode(
             x=alt.X("k:O", title="frequency k", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
             xOffset=alt.XOffset("for:N", sort=list(names)),
-            y=alt.Y("logits:Q", title="logits that it argues"),
+            y=alt.Y("logits:Q", title="contribution (logits)"),
             color=alt.Color("for:N", scale=colors, legend=top_legend(labelLimit=260)),
             tooltip=[
                 "k:O",
@@ -180,7 +180,7 @@ def wave_logits(waves: Waves, answer: int, runner_up: int) -> Chart:
                 alt.Tooltip("height:Q", title="of its crest", format=".0%"),
             ],
         )
-        .properties(title="Which frequency argued for it", height=HEIGHT, autosize=FLUID)
+        .properties(title="Contribution by frequency", height=HEIGHT, autosize=FLUID)
     )
 
 
@@ -218,7 +218,7 @@ def wave_sum(waves: Waves, answer: int, most: int = 5) -> Chart:
     here = base.transform_filter(f"datum.c === {answer}").mark_circle(size=70, opacity=1).encode(tooltip=tooltip)
     rule = alt.Chart(pd.DataFrame({"c": [answer]})).mark_rule(color=ACCENT, strokeDash=[4, 4]).encode(x="c:Q")
     return alt.layer(base.mark_line(strokeWidth=1.5).encode(tooltip=tooltip), rule, here).properties(
-        title="The highest waves, and the sum of all",
+        title="The strongest waves, and the sum of all",
         height=round(ROW * (high - low)),
         autosize=FLUID,
     )

@@ -48,5 +48,5 @@ def information(found: Mapping[str, Bits]) -> Chart:
         .properties(width=190, height=34 * len(sites))
         .facet(column=alt.Column("asked:N", title=None, sort=list(dict.fromkeys(whole["asked"]))))
         .resolve_scale(x="independent")
-        .properties(title="Bits that a reader of nearest means finds")
+        .properties(title="Mutual information by nearest means (bits)")
     )

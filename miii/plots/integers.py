@@ -198,7 +198,7 @@ def split_counts(counts: Int[np.ndarray, "parts 2"]) -> alt.Chart:
             color=_kinds(),
             tooltip=["split:N", "kind:N", alt.Tooltip("integers:Q", format=",")],
         )
-        .properties(title="Integers in each part", width=280, height=150, autosize=FIXED)
+        .properties(title="Integers by split", width=280, height=150, autosize=FIXED)
     )
 
 

@@ -63,7 +63,7 @@ def evidence_by_count(evidence: Float[np.ndarray, " strings"], count: Int[np.nda
         alt.Tooltip("high:Q", title="third quartile", format=".2f"),
         alt.Tooltip("strings:Q"),
     ]
-    title = "evidence (logit of theorem minus logit of none)"
+    title = "evidence (logit of theorem minus the other)"
     base = alt.Chart(frame).encode(x=x, tooltip=tooltip)
     return alt.layer(
         base.mark_line(color=MUTED, strokeWidth=1).encode(y=alt.Y("median:Q", title=title)),

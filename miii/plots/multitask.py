@@ -85,5 +85,5 @@ def head_digits(values: Sequence[Head]) -> Chart:
                 alt.Tooltip("deviation:Q", title="standard deviation of the share of x0", format=".3f"),
             ],
         )
-        .properties(title="What each head looks at", height=alt.Step(26), autosize=FLUID)
+        .properties(title="Attention of each head", height=alt.Step(26), autosize=FLUID)
     )

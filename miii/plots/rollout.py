@@ -45,7 +45,7 @@ def generated_frames(rolled: Rollout, row: int = 0) -> Chart:
         base.mark_rect(stroke="white", strokeWidth=2).encode(color=alt.Color("is:N", scale=scale, legend=top_legend())),
         base.mark_text(color="white", fontSize=13).encode(text="shown:N"),
     ).properties(
-        title="What the network wrote (and the truth, where it is another)",
+        title="Predicted tokens (with the true token where wrong)",
         width=alt.Step(CELL),
         height=alt.Step(30),
         autosize=FIXED,
@@ -103,7 +103,7 @@ def vector_similarity(vectors: Float[Tensor, "vectors d_model"], what: str) -> C
     """Draw the cosine similarities between the vectors of steps or of slots."""
     return heatmap(
         similarity(vectors),
-        title=f"Similarity of the {what}s' vectors",
+        title=f"Cosine similarity of {what} vectors",
         row=what,
         column=f"{what}'",
         value="cosine",

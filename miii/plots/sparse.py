@@ -46,7 +46,7 @@ def recalls(networks: Mapping[str, Recall], sieves: Mapping[str, Recall]) -> Cha
     return alt.layer(
         base.mark_circle(size=110, opacity=1).encode(color=color),
         base.mark_text(align="left", dx=10, color=MUTED).encode(text=alt.Text("composites:Q", format=".2%")),
-    ).properties(title="Composites called composite", height=alt.Step(34), autosize=FLUID)
+    ).properties(title="Recall on composites", height=alt.Step(34), autosize=FLUID)
 
 
 def seen_factors(networks: Mapping[str, Scores]) -> Chart:

@@ -33,7 +33,7 @@ TOKENS = {
     "digits": "digits",
     "integers": "integers",
     "auc": "label, ROC AUC",
-    "auc_coprime": "the same beyond the last digit",
+    "auc_coprime": "label, coprime to the base",
 }
 LENGTHS = {"train_accuracy": "training", "accuracy_as_long": "test, as long", "accuracy_longer": "test, longer"}
 MOST = 4_000  #: most points of a chart
@@ -60,8 +60,8 @@ def accuracy(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
 
     Source: Power et al. 2022 (arXiv 2201.02177), figure 1.
     """
-    y = alt.Y("value:Q", title="right answers", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
-    title = "All residues right" if "accuracy_worst" in metrics else "Accuracy"
+    y = alt.Y("value:Q", title="accuracy", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
+    title = "All residues correct" if "accuracy_worst" in metrics else "Accuracy"
     return _curves(metrics, "accuracy", y, title, steps)
 
 
@@ -101,7 +101,7 @@ def by_prime(metrics: pd.DataFrame) -> alt.Chart:
     """Draw the accuracy on n mod q over the steps, one row for each q."""
     columns = [name for name in map(str, metrics.columns) if name.startswith("accuracy_") and name != "accuracy_worst"]
     long = _long(metrics, {name: name.removeprefix("accuracy_") for name in columns})
-    color = alt.Color("value:Q", title="right", scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, 1]))
+    color = alt.Color("value:Q", title="accuracy", scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, 1]))
     return (
         alt.Chart(long)
         .mark_rect()
@@ -112,10 +112,10 @@ def by_prime(metrics: pd.DataFrame) -> alt.Chart:
             tooltip=[
                 "step:Q",
                 alt.Tooltip("line:N", title="modulo"),
-                alt.Tooltip("value:Q", title="right", format=".2%"),
+                alt.Tooltip("value:Q", title="accuracy", format=".2%"),
             ],
         )
-        .properties(title="Right answers by modulus", height=max(HEIGHT, 10 * len(columns)), autosize=FLUID)
+        .properties(title="Test accuracy by modulus", height=max(HEIGHT, 10 * len(columns)), autosize=FLUID)
     )
 
 
@@ -126,7 +126,7 @@ def by_length(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
         steps: end of the axis; the last row if None.
     """
     names = {column: name for column, name in LENGTHS.items() if column in metrics}
-    y = alt.Y("value:Q", title="right answers", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
+    y = alt.Y("value:Q", title="accuracy", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
     colors = dict(zip(names.values(), CATEGORY, strict=False))
     return _lines(metrics, names, y, "Right answers by the length of the string", colors, steps, ".2%")
 
@@ -138,14 +138,14 @@ def by_token(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
         steps: end of the axis; the last row if None.
     """
     names = {column: name for column, name in TOKENS.items() if column in metrics}
-    y = alt.Y("value:Q", title="share right, or area", scale=alt.Scale(domain=[0, 1]))
+    y = alt.Y("value:Q", title="accuracy or AUC", scale=alt.Scale(domain=[0, 1]))
     colors = dict(zip(names.values(), CATEGORY, strict=False))
     return _lines(metrics, names, y, "Held-out frames, given the true ones before", colors, steps, ".4f")
 
 
 def weight_norm(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
     """Draw the norm of all weights over the steps. Source: Nanda et al. 2023, section 5.1."""
-    y = alt.Y("weight_norm:Q", title="length of all weights", scale=alt.Scale(zero=False))
+    y = alt.Y("weight_norm:Q", title="L2 norm of weights", scale=alt.Scale(zero=False))
     return (
         alt.Chart(metrics)
         .mark_line(color=MAIN, clip=True)
@@ -171,7 +171,7 @@ def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, size: int = 
     codes, labels, colors = _answers(correct, task)
     return categories(
         *_with_gaps(task, codes, p, labels, colors),
-        title="Right and wrong answers",
+        title="Correct and wrong answers",
         row="a",
         column="b",
         value="answer",
@@ -188,8 +188,10 @@ def answers_over_training(correct: Mapping[int, Bool[Tensor, " examples"]], task
     drawn = {step: _answers(right, task) for step, right in correct.items()}
     gaps = {step: _with_gaps(task, codes, p, *legend) for step, (codes, *legend) in drawn.items()}
     _, labels, colors = next(iter(gaps.values()))
-    named = {f"step {step}: {right.double().mean().item():.0%} right": gaps[step][0] for step, right in correct.items()}
-    title = "Right and wrong answers, as it learns"
+    named = {
+        f"step {step}: {right.double().mean().item():.0%} correct": gaps[step][0] for step, right in correct.items()
+    }
+    title = "Correct and wrong answers over training"
     return panels(named, labels, colors, title=title, row="a", column="b")
 
 
@@ -204,9 +206,9 @@ def _with_gaps(
 def _answers(correct: Bool[Tensor, " examples"], task: Task) -> tuple[Int[Tensor, " examples"], list[str], list[str]]:
     """Return codes of correct and wrong answers by split if it is known, their labels, and their colors."""
     if not task.split_known:
-        return (~correct).int(), ["right", "wrong"], [TRAIN, WRONG]
+        return (~correct).int(), ["correct", "wrong"], [TRAIN, WRONG]
     codes = torch.where(correct, 0, 2) + (~task.train_mask).int()
-    labels = ["train, right", "test, right", "train, wrong", "test, wrong"]
+    labels = ["train, correct", "test, correct", "train, wrong", "test, wrong"]
     return codes, labels, [TRAIN, "#7cc0e8", WRONG, "#33333c"]
 
 
@@ -241,7 +243,7 @@ def class_balance(task: Task) -> alt.Chart:
             color=_split_color(),
             tooltip=["label:O", "split:N", "sum(pairs):Q"],
         )
-        .properties(title="Pairs with each answer", height=HEIGHT, autosize=FLUID)
+        .properties(title="Pairs by answer", height=HEIGHT, autosize=FLUID)
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe import barriers, fetched
-from browsing import BACKGROUNDS, ROOT, link, main, reader, settled
+from browsing import BACKGROUNDS, FITTING, ROOT, link, main, reader, settled
 from playwright.sync_api import Browser, expect
 
 pytestmark = pytest.mark.browser
@@ -38,7 +38,7 @@ def axe_core(pytestconfig: pytest.Config) -> Path:
 
 @pytest.mark.parametrize("first", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_every_page_stands_there(chromium: Browser, warm: str, pages: list[str], axe_core: Path, first: int) -> None:
-    """Every second page in each theme; with the slow test, every page in both."""
+    """Every second page in each theme, opened without a run; the slow test has every page in both."""
     assert len(pages) > 10
     for i, scheme in enumerate(BACKGROUNDS):
         check_pages(chromium, warm, pages[(first + i) % 2 :: 2], axe_core, scheme)
@@ -48,7 +48,10 @@ def check_pages(chromium: Browser, warm: str, pages: list[str], axe_core: Path, 
     with reader(chromium, scheme) as (page, errors):
         for name in pages:
             page.set_viewport_size(LAPTOP)
-            page.goto(warm + link(name))
+            before = page.evaluate("history.length")
+            page.goto(warm + (link(name) if name in FITTING else f"/{name}"))
+            page.wait_for_url(f"**run={FITTING.get(name, 'eleven')}**")  # the address names the run from the start
+            assert page.evaluate("history.length") == before + 1, name
             expect(page.get_by_role("heading", level=1)).to_have_count(1)
             for size in (LAPTOP, PHONE):
                 page.set_viewport_size(size)

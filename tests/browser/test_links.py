@@ -75,18 +75,6 @@ def test_a_copied_address_is_the_same_view(chromium: Browser, warm: str, cold: s
         assert page.url == address.replace(warm, cold)
 
 
-def test_the_run_is_in_the_first_address(chromium: Browser, start_server: Callable[[], str]) -> None:
-    address = start_server()  # the first page meets a cold server, each a fresh browser
-    for name in ("fourier", "try"):  # of every page without a browser: tests/pages/test_addresses.py
-        with reader(chromium) as (page, _):
-            page.goto(f"{address}/{name}?k=4" if name == "fourier" else f"{address}/{name}")
-            page.wait_for_url("**run=**")
-            settled(page)
-            chosen = page.get_by_test_id("stSidebar").get_by_role("combobox").first.input_value()
-            assert page.evaluate("new URL(location.href).searchParams.get('run')") == chosen != ""
-            assert page.evaluate("history.length") == 2  # the empty tab, and the page
-
-
 def test_back_leads_to_each_page_as_it_was_left(chromium: Browser, warm: str) -> None:
     with reader(chromium) as (page, _):
         page.goto(warm + "/neurons")

@@ -20,16 +20,23 @@ SUMMARY = pd.DataFrame(
     }
 )
 CHARTS = {
-    "learning": lambda: plots.learning(curves(), "right answers"),
+    "learning": lambda: plots.learning(curves(), "accuracy"),
     "spread": lambda: plots.spread(SUMMARY, "explained", "explained"),
 }
 
 
 def test_learning_curves():
-    chart = plots.learning(curves(), "right answers")
-    pd.testing.assert_frame_equal(plots.frame(chart), curves())
-    spec = chart.to_dict()
-    ways = zip(*(spec["encoding"][channel]["scale"]["range"] for channel in ("color", "strokeDash")), strict=True)
+    found = curves()
+    found["value"] += 0.4 * found["seed"]
+    stopped = found[(found["seed"] == 0) | (found["step"] < 2)]  # seed 1 keeps its last value
+    chart = plots.learning(stopped, "accuracy")
+    net = plots.frame(chart).query("architecture == 'net 3'").sort_values("step")
+    assert net["lowest"].tolist() == [0.0, 0.1, 0.2]
+    assert net["highest"].tolist() == [0.4, 0.5, 0.5]
+    assert net["median"].round(9).tolist() == [0.2, 0.3, 0.35]
+    assert net["seeds"].tolist() == [2, 2, 2]
+    line = chart.to_dict()["layer"][1]["encoding"]
+    ways = zip(*(line[channel]["scale"]["range"] for channel in ("color", "strokeDash")), strict=True)
     assert len({(color, tuple(dash)) for color, dash in ways}) == 10  # no two look alike
 
 

@@ -180,8 +180,9 @@ def test_measures():
     marks = plots.measures(frame, {"loss": "all"}, title="Loss", y="nats", phases=PHASES).layer[1].data
     assert marks["at"].tolist() == shown[:3]
     assert marks["phase"].tolist() == ["memorization", "circuit formation", "afterwards"]
-    labels = CHARTS["measures"]().to_dict()["layer"][2]
-    assert labels["encoding"]["text"]["field"] == "phase"
+    strip = plots.frame(plots.progress(frame, PHASES)[0])
+    assert strip["phase"].tolist() == [each.name for each in PHASES]
+    assert strip[["at", "until"]].to_numpy().tolist() == [[0.7, 10], [10, 100], [100, 1000]]
     chart = plots.measures(trajectory(None), {"loss": "all pairs", "train_loss": "train"}, title="Losses", y="nats")
     assert set(plots.frame(chart)["measure"]) == {"all pairs"}  # empty columns are left out
     assert chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["all pairs"]
@@ -210,7 +211,8 @@ def test_progress_shows_every_measure_once():
         frame = trajectory(train_fraction)
         charts = plots.progress(frame, PHASES if train_fraction else ())
         titles = [chart.to_dict()["title"] for chart in charts]
-        assert len(set(titles)) == len(charts) == 8
+        assert len(set(titles)) == len(charts) == (9 if train_fraction else 8)
+        charts = charts[-8:]  # below the strip of phases
         shown = [
             rows["value"].tolist() for chart in charts for _, rows in plots.frame(chart).groupby("measure", sort=False)
         ]

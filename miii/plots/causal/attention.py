@@ -41,7 +41,7 @@ def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart
     texts = base.mark_text().encode(text=alt.Text("weight:Q", format=".2f"), color=text_color)
     layered = alt.layer(cells, texts).properties(width=150, height=150)
     facets = layered.facet(facet=alt.Facet("head:N", title=None), columns=4)
-    return facets.properties(title="Where each head looks")
+    return facets.properties(title="Attention pattern by head")
 
 
 def over_inputs(weight: Float[Tensor, "a b"], head: int, key: str, size: int = 340) -> alt.LayerChart:
@@ -119,7 +119,7 @@ def ov(logits: Float[Tensor, "token d_vocab_out"], head: int, size: int = 340) -
 
     Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
     """
-    title = f"Head {head}: what it writes (OV)"
+    title = f"Head {head}: contribution to the logits (OV)"
     return heatmap(
         logits, title=title, row="token attended to", column="answer", value="logit", size=size, diverging=True
     )

@@ -21,7 +21,7 @@ def contributions(values: Contributions) -> Chart:
     """
     means, deviations = values.mean().tolist(), values.values.std(1, correction=0).tolist()
     base = alt.Chart(pd.DataFrame({"part": list(values.names), "logit": means, "deviation": deviations})).encode(
-        y=alt.Y("part:N", title="written by", sort=None)
+        y=alt.Y("part:N", title="part", sort=None)
     )
     x = alt.X(
         "logit:Q",
@@ -37,7 +37,7 @@ def contributions(values: Contributions) -> Chart:
     texts = base.transform_calculate(end="max(0, datum.logit)").mark_text(align="left", dx=4, color=MUTED)
     texts = texts.encode(x="end:Q", text=alt.Text("logit:Q", format=".2f"))
     layered = alt.layer(bars, texts)
-    return layered.properties(title="Direct contributions to the answer", height=alt.Step(24), autosize=FLUID)
+    return layered.properties(title="Direct contributions to the correct logit", height=alt.Step(24), autosize=FLUID)
 
 
 def ablation(values: Ablations) -> Chart:
@@ -103,11 +103,11 @@ def patching(
     )
     color = alt.Color(
         "value:Q",
-        title="share carried over",
+        title="share recovered",
         scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, 1], clamp=True),
         legend=None,
     )
-    tooltip = ["site:N", "position:N", alt.Tooltip("value:Q", title="share carried over", format=".4f")]
+    tooltip = ["site:N", "position:N", alt.Tooltip("value:Q", title="share recovered", format=".4f")]
     cells = base.mark_rect().encode(color=color, tooltip=tooltip)
     bright = alt.condition("datum.value > 0.55", alt.value("black"), alt.value("white"))
     texts = (

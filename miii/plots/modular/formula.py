@@ -66,7 +66,7 @@ def kinds(shares: Mapping[str, Mapping[str, float]]) -> alt.Chart:
             order="order:Q",
             tooltip=["network:N", "kind:N", alt.Tooltip("share:Q", format=".2%")],
         )
-        .properties(title="What the logits are made of", height=alt.Step(44), autosize=FLUID)
+        .properties(title="Logit variance by kind of wave", height=alt.Step(44), autosize=FLUID)
     )
 
 
@@ -82,7 +82,7 @@ def steering(values: Steering) -> Chart:
         alt.Chart(pd.DataFrame(rows))
         .mark_line()
         .encode(
-            x=alt.X("s:Q", title="turned by s", scale=alt.Scale(nice=False)),
+            x=alt.X("s:Q", title="rotation by s", scale=alt.Scale(nice=False)),
             y=alt.Y("share:Q", title="share of all pairs", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
             color=alt.Color(
                 "turned:N",
@@ -93,5 +93,5 @@ def steering(values: Steering) -> Chart:
             strokeDash=alt.StrokeDash("turned:N", sort=list(names), legend=None),
             tooltip=["turned:N", "s:Q", alt.Tooltip("share:Q", format=".2%")],
         )
-        .properties(title="Turning the sum inside the network", height=HEIGHT, autosize=FLUID)
+        .properties(title="Steering: share of pairs whose answer shifts by s", height=HEIGHT, autosize=FLUID)
     )

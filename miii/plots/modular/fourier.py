@@ -34,7 +34,7 @@ def spectrum(values: Spectrum, title: str = "Spectrum of the embedding") -> Char
         .encode(
             x=alt.X("frequency:O", title="frequency k", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
             xOffset="part:N",
-            y=alt.Y("norm:Q", title="length of the component"),
+            y=alt.Y("norm:Q", title="amplitude"),
             color=alt.Color(
                 "part:N",
                 title=None,
@@ -137,7 +137,7 @@ def spectrum_2d(values: Spectrum2D, size: int = 400) -> alt.LayerChart:
     Source: Nanda et al. 2023, figure 6.
     """
     shown = values.power.clamp_min(1e-6).log10()
-    title = "Which products of waves?"
+    title = "Products of waves"
     value = "share of variance (log10)"
     row, column = "frequency in a", "frequency in b"
     return heatmap(shown, title=title, row=row, column=column, value=value, size=size, domain=(-6.0, 0.0))

@@ -60,7 +60,7 @@ def single_frequency(values: Neurons) -> Chart:
         )
     )
     rule = alt.Chart(pd.DataFrame({"share": [SINGLE]})).mark_rule(color=ACCENT, strokeWidth=2).encode(x="share:Q")
-    return alt.layer(bars, rule).properties(title="How pure are they?", height=HEIGHT, autosize=FLUID)
+    return alt.layer(bars, rule).properties(title="Neurons by share of variance", height=HEIGHT, autosize=FLUID)
 
 
 def phases(values: Neurons) -> Chart:
@@ -86,8 +86,8 @@ def phases(values: Neurons) -> Chart:
         alt.Chart(frame)
         .mark_circle(size=36, opacity=0.8)
         .encode(
-            x=alt.X("written:Q", title="phase written to the answers", scale=scale, axis=axis),
-            y=alt.Y("error:Q", title="phase read less phase written", scale=scale, axis=axis),
+            x=alt.X("written:Q", title="phase written to the logits", scale=scale, axis=axis),
+            y=alt.Y("error:Q", title="phase read minus phase written", scale=scale, axis=axis),
             color=alt.Color("frequency:N", title="frequency k", scale=alt.Scale(range=CATEGORY)),
             tooltip=["neuron:Q", "frequency:N", alt.Tooltip("error:Q", title="off by (π)", format=".3f")],
         )
@@ -95,7 +95,7 @@ def phases(values: Neurons) -> Chart:
         .properties(name="marks")
     )
     line = alt.Chart(pd.DataFrame({"error": [0.0]})).mark_rule(color=MUTED, strokeDash=[4, 4]).encode(y="error:Q")
-    return alt.layer(dots, line).properties(title="Do neurons write what they read?", height=HEIGHT, autosize=FLUID)
+    return alt.layer(dots, line).properties(title="Phase read and phase written", height=HEIGHT, autosize=FLUID)
 
 
 def activation(values: Float[Tensor, " pairs"], neuron: int, size: int = 340) -> alt.LayerChart:

@@ -9,9 +9,11 @@ from pandas.api.types import is_integer_dtype
 from miii.analysis.modular.phases import Phase
 from miii.plots.style import CATEGORY, FLUID, HEIGHT, MUTED, Chart, log_axis, top_legend
 
+STRIP = 26  #: pixels of the strip of phases
+
 
 def progress(frame: pd.DataFrame, phases: Sequence[Phase] = ()) -> tuple[Chart, ...]:
-    """Draw everything in ``Trajectory.frame`` as eight charts over the steps.
+    """Draw everything in ``Trajectory.frame`` as eight charts over the steps, below a strip of the phases, if any.
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 7; Zhong et al. 2023 (arXiv 2306.17844), section 4.
     """
@@ -30,7 +32,9 @@ def progress(frame: pd.DataFrame, phases: Sequence[Phase] = ()) -> tuple[Chart, 
     active = {"active_frequencies": "of each snapshot", "active_frequencies_together": "of all together"}
     single, squares = {"neurons_single_frequency": "of one frequency"}, {"squared_weights": "all weights"}
     nats, of_all = "loss (nats, log scale)", "share of the live"
+    strip = (phase_strip(frame, phases),) if phases else ()
     return (
+        *strip,
         measures(frame, losses, title="Losses", y=nats, phases=phases, log=True),
         measures(frame, accuracies, title="Accuracy", y="accuracy", phases=phases, percent=True),
         measures(frame, without, title="Loss without key frequencies", y=nats, phases=phases, log=True),
@@ -38,7 +42,32 @@ def progress(frame: pd.DataFrame, phases: Sequence[Phase] = ()) -> tuple[Chart, 
         measures(frame, ginis, title="Gini coefficients of the spectra", y="Gini coefficient", phases=phases),
         measures(frame, kinds, title="Symmetricity, irrelevance, circularity", y="measure", phases=phases),
         measures(frame, active, title="Active frequencies in the neurons", y="frequencies", phases=phases),
-        measures(frame, single, title="Neurons of a single frequency", y=of_all, phases=phases, percent=True),
+        measures(frame, single, title="Single-frequency neurons", y=of_all, phases=phases, percent=True),
+    )
+
+
+def phase_strip(frame: pd.DataFrame, phases: Sequence[Phase]) -> Chart:
+    """Draw the phases as one shaded strip over the steps of ``measures``."""
+    rows = [{"at": max(0.7, each.start), "until": max(0.7, each.end), "phase": each.name} for each in phases]
+    bands = pd.DataFrame(rows)
+    bands["middle"] = (bands["at"] * bands["until"]) ** 0.5  # on a logarithmic axis
+    names = [each.name for each in phases]
+    scale = alt.Scale(domain=names, range=CATEGORY[: len(names)])
+    base = alt.Chart(bands).encode(tooltip=["phase:N", alt.Tooltip("at:Q", title="from step"), "until:Q"])
+    shades = base.mark_rect(opacity=0.3).encode(
+        x=_steps(frame), x2="until:Q", color=alt.Color("phase:N", scale=scale, legend=None)
+    )
+    text = base.mark_text(limit=140).encode(x="middle:Q", text="phase:N", color=alt.value(MUTED))
+    return alt.layer(shades, text).properties(title="Phases", height=STRIP, autosize=FLUID)
+
+
+def _steps(frame: pd.DataFrame) -> alt.X:
+    end = max(1.0, float(frame["step"].max()))
+    return alt.X(
+        "at:Q",
+        title="step (log scale)",
+        scale=alt.Scale(type="log", domain=[0.7, end], nice=False),
+        axis=alt.Axis(format="~s", values=[v for v in (1, 10, 100, 1000, 10_000, 100_000) if v <= end]),
     )
 
 
@@ -52,7 +81,7 @@ def measures(
     log: bool = False,
     percent: bool = False,
 ) -> Chart:
-    """Draw some columns of ``Trajectory.frame`` over the steps, with phase boundaries as labeled vertical lines.
+    """Draw some columns of ``Trajectory.frame`` over the steps, with phase boundaries as dashed lines.
 
     The axis of steps is logarithmic, like the snapshots; step 0 is drawn at 0.7.
 
@@ -69,13 +98,6 @@ def measures(
     long["at"] = long["step"].clip(lower=0.7)
     if log:
         long["value"] = long["value"].clip(lower=1e-12)
-    end = max(1.0, float(frame["step"].max()))
-    x = alt.X(
-        "at:Q",
-        title="step (log scale)",
-        scale=alt.Scale(type="log", domain=[0.7, end], nice=False),
-        axis=alt.Axis(format="~s", values=[v for v in (1, 10, 100, 1000, 10_000, 100_000) if v <= end]),
-    )
     if log:
         scale, axis = alt.Scale(type="log"), log_axis()
     elif percent:
@@ -88,7 +110,7 @@ def measures(
         alt.Chart(long)
         .mark_line(point=alt.OverlayMarkDef(size=16))
         .encode(
-            x=x,
+            x=_steps(frame),
             y=alt.Y("value:Q", title=y, scale=scale, axis=axis),
             color=alt.Color(
                 "measure:N",
@@ -103,9 +125,4 @@ def measures(
         [{"at": max(0.7, phase.start), "phase": phase.name} for phase in phases], columns=["at", "phase"]
     )
     ends = alt.Chart(marks).mark_rule(color=MUTED, strokeDash=[4, 4]).encode(x="at:Q")
-    labels = (
-        alt.Chart(marks)
-        .mark_text(angle=90, align="left", baseline="bottom", dx=4, dy=-3, color=MUTED)  # downward, next to the line
-        .encode(x="at:Q", y=alt.value(0), text="phase:N")
-    )
-    return alt.layer(lines, ends, labels).properties(title=title, height=HEIGHT, autosize=FLUID)
+    return alt.layer(lines, ends).properties(title=title, height=HEIGHT, autosize=FLUID)

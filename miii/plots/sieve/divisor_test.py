@@ -59,7 +59,7 @@ def digit_path(
     )
     texts = base.mark_text(dx=9, dy=-9, fontSize=13, fontWeight="bold", color=MUTED).encode(text="label:N")
     return alt.layer(dots, way.encode(order="order:Q"), end, texts).properties(
-        title=f"How the sum of {n} is made, modulo {q}", width=size, height=size, autosize=FIXED
+        title=f"The sum of {n}, digit by digit, modulo {q}", width=size, height=size, autosize=FIXED
     )
 
 

@@ -78,7 +78,7 @@ def sieve_oracles(values: Depth) -> Chart:
             color=alt.Color("line:N", scale=colors),
             tooltip=[alt.Tooltip("mean(network):Q", title="the network", format=".4f")],
         ),
-    ).properties(title="The network beside trial division up to q", height=HEIGHT, autosize=FLUID)
+    ).properties(title="Network and trial division up to q", height=HEIGHT, autosize=FLUID)
 
 
 def evidence_by_factor(values: EvidenceByFactor, evidence: float, name: str) -> Chart:
@@ -112,4 +112,4 @@ def evidence_by_factor(values: EvidenceByFactor, evidence: float, name: str) -> 
         base.mark_rule(strokeWidth=1).encode(x=alt.X("low:Q", **x), x2="high:Q"),
         base.mark_bar(height=9).encode(x=alt.X("first:Q", **x), x2="third:Q"),
         rules,
-    ).properties(title="Its evidence beside others'", height=alt.Step(24), autosize=FLUID)
+    ).properties(title="Evidence beside held-out integers", height=alt.Step(24), autosize=FLUID)

@@ -24,7 +24,7 @@ def lattice(values: Lattice) -> Chart:
             "from_midpoint": values.evidence - midpoint,
         }
     )
-    title = f"Evidence by how many digits contribute each residue modulo {values.q}"
+    title = f"Evidence by residue counts modulo {values.q}"
     tooltip = ["counts:N", "kind:N", "seen:N", alt.Tooltip("evidence:Q", format=".2f")]
     if values.q != 3:
         return (
@@ -47,11 +47,13 @@ def lattice(values: Lattice) -> Chart:
         .mark_point(filled=True, opacity=1, strokeWidth=1.5)
         .encode(
             x=alt.X(
-                "x:Q", title="digits that count 1, minus those that count 2", scale=alt.Scale(nice=False, padding=16)
+                "x:Q",
+                title="digits with residue 1 minus digits with residue 2",
+                scale=alt.Scale(nice=False, padding=16),
             ),
             y=alt.Y(
                 "y:Q",
-                title="digits that count 0",
+                title="digits with residue 0",
                 scale=alt.Scale(nice=False, padding=16),
                 axis=alt.Axis(tickMinStep=1),
             ),

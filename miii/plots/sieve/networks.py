@@ -61,7 +61,7 @@ def addition_by_network(reports: Mapping[str, Mapping[str, Any]], q: int) -> Cha
         .encode(x=alt.X("bound:Q", title="share", scale=scale), y=y, tooltip=["measure:N", "required:N"])
     )
     return alt.layer(dots, ticks).properties(
-        title=f"Evidence for addition modulo {q}, a dot a network", height=alt.Step(48), autosize=FLUID
+        title=f"Evidence for addition modulo {q}, one dot per network", height=alt.Step(48), autosize=FLUID
     )
 
 

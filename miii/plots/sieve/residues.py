@@ -71,7 +71,7 @@ def digit_plane(values: Plane, base: int, size: int = 210, columns: int = 3) -> 
     )
     layered = alt.layer(points, texts, data=frame).properties(width=size, height=size)
     facets = layered.facet(facet=alt.Facet("place:N", title=None, sort=names), columns=columns)
-    return facets.properties(title="What each digit adds, place by place")
+    return facets.properties(title="Contribution of each digit, by place")
 
 
 def head_attention(values: Heads, names: Sequence[str]) -> Chart:
@@ -86,7 +86,7 @@ def head_attention(values: Heads, names: Sequence[str]) -> Chart:
 def head_sums(values: Heads, names: Sequence[str]) -> Chart:
     """Draw the share of the variance between residues that each head adds from each place."""
     largest = max(float(values.adds.abs().max()), 1e-9)
-    title = f"What each head adds to tell residues modulo {values.q}"
+    title = f"Contribution of each head to residues modulo {values.q}"
     return _by_head(values.adds, names, "adds from", "share", title, largest)
 
 
@@ -124,7 +124,7 @@ def probe_map(tables: Mapping[str, pd.DataFrame], q: int, k: int, names: Sequenc
         layers.append(base.mark_text().encode(text=alt.Text("r2:Q", format=".2f"), color=bright))
     layered = alt.layer(*layers, data=frame).properties(width=_width(marks), height=alt.Step(22))
     facets = layered.facet(facet=alt.Facet("network:N", title=None, sort=list(tables)), columns=2)
-    return facets.properties(title=f"Where n mod {q} can be read (harmonic {k})")
+    return facets.properties(title=f"Where n mod {q} can be decoded (harmonic {k})")
 
 
 def _by_head(

@@ -1,4 +1,4 @@
-"""What a head of plain blocks looks for and writes, read off its matrices, and who writes the answer."""
+"""QK and OV circuits of a head in plain blocks, and direct contributions to the logits."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def strongest(shares: Tensor) -> str:
     """The strongest two of the frequencies 1 .. p // 2 and their shares, in words."""
     top = shares.topk(min(2, len(shares)))
     listed = " and ".join(f"$k = {k + 1}$ ({share:.0%})" for share, k in zip(*(x.tolist() for x in top), strict=True))
-    return f"The strongest frequencies: {listed}."
+    return f"Strongest frequencies: {listed}."
 
 
 @shared
@@ -62,20 +62,20 @@ def contributions(name: str, step: int) -> Chart:
 
 
 def show(run: Run, step: int, layer: int, head: int) -> None:
-    """Both sections of the page Attention."""
+    """Show both sections."""
     shown: dict[str, Any] = {"name": run.name, "step": step, "layer": layer, "head": head}
     p, n_layers = run.task().d_vocab_out, run.config.model.n_layers
-    write.header("What does a head look for, and what does it write?", anchor="circuits")
+    write.header("QK and OV circuits", anchor="circuits")
     write.text(
         r"""
-    A head's four matrices act only in pairs. $W_E W_Q W_K^\top W_E^\top$, the **QK circuit**, scores every token against every
-    other: it says where the head looks. $W_E W_V W_O W_U$, the **OV circuit**, says what looking there adds to the logit of
-    each answer. Neither depends on an input, so both can be read off the weights.
+    A head's four matrices act only in pairs. The **QK circuit** $W_E W_Q W_K^\top W_E^\top$ scores every token against every
+    other: where the head attends. The **OV circuit** $W_E W_V W_O W_U$ gives what attending there adds to each logit. Neither
+    depends on the input.
     """
         + (
             ""
             if layer == 0
-            else "\n\nIn this layer they are the direct paths: the head reads what earlier blocks wrote, too."
+            else "\n\nIn this layer they are direct paths only: the head also reads what earlier blocks wrote."
         )
     )
     scores, written = scored(run.name, step, layer, head), votes(run.name, step, layer, head)
@@ -83,11 +83,11 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
     cell(
         token_scores,
         **shown,
-        alt=f"Score of head {head} from = to every token at either position.",
-        caption="“=” gives the same score to every token: this head cannot tell them apart."
+        alt=f"Attention score of head {head} from = to every token at both positions.",
+        caption="“=” scores all tokens alike: this head does not distinguish them."
         if deviation < analysis.attention.CONSTANT
-        else f"Two operands share the attention by the difference of their scores. Over the tokens the scores deviate by "
-        f"{deviation:.2g}; at position $b$ each is {abs(shift):.2g} {'lower' if shift < 0 else 'higher'} than at $a$. "
+        else f"The difference of the two scores divides attention between the operands. Standard deviation over tokens: {deviation:.2g}; scores "
+        f"at $b$ are {abs(shift):.2g} {'lower' if shift < 0 else 'higher'} than at $a$. "
         + strongest(analysis.fourier.spectrum(scores[0][:, None]).power),
     )
     columns = st.columns(2)
@@ -96,33 +96,32 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
             qk,
             **shown,
             width="content",
-            alt=f"Head {head}'s score of every query token against every key token.",
-            caption=f"Each row is drawn less its mean, which the softmax does not see. Only the last row is ever used: token {p} is "
-            "“=”, which alone asks at the last position.",
+            alt=f"Attention score of head {head} for every query and key token.",
+            caption=f"Rows are centered, which the softmax ignores. Only the last row, token {p} (“=”), is used at the last position.",
         )
     with columns[1]:
         cell(
             ov,
             **shown,
             width="content",
-            alt=f"What head {head} adds to the logit of each answer for every token it attends to.",
-            caption="It writes nothing to the logits directly."
+            alt=f"Contribution of head {head} to each logit by attended token.",
+            caption="No direct contribution to the logits."
             if not written.any()
-            else f"A head's own vote, {float(written.std(correction=0)):.2g} logits strong (standard deviation). "
+            else f"Direct contribution to the logits, standard deviation {float(written.std(correction=0)):.2g}. "
             + strongest(analysis.fourier.spectrum(written).power),
         )
 
-    write.header("Who writes the answer?", anchor="writers")
+    write.header("Which parts write the answer?", anchor="writers")
     write.text(
-        "Without a norm the logits are a sum of what every part of the network wrote, so each part's own contribution to the "
-        "logit of the correct answer can be told. What a head adds by way of the neurons counts as theirs."
+        "Without a norm, the logits are the sum of what each part wrote, so each part's contribution to the correct logit is known. What "
+        "heads contribute through neurons counts for the neurons."
     )
     parts = written_by(run.name, step)
     cell(
         contributions,
         name=run.name,
         step=step,
-        alt="Mean direct contribution of every head and MLP to the correct answer's logit.",
-        caption=f"Over all pairs the logit of the correct answer is {parts.total():.3g} above the mean of all answers. The heads "
-        f"write {parts.of('head'):.3g} of it directly, the MLP{'s' if n_layers > 1 else ''} {parts.of('MLP'):.3g}.",
+        alt="Mean direct contribution of each head and MLP to the correct logit.",
+        caption=f"Over all pairs, the correct logit is {parts.total():.3g} above the mean. Heads write {parts.of('head'):.3g} of it directly, the "
+        f"MLP{'s' if n_layers > 1 else ''} {parts.of('MLP'):.3g}.",
     )

@@ -1,4 +1,4 @@
-"""Where heads look, in a run of any task: for one example, and on average."""
+"""Attention patterns for any task: one example, and the mean."""
 
 from collections.abc import Callable, Iterable
 
@@ -15,8 +15,8 @@ from pages._kit import write
 from pages._kit.cell import cell, shared
 from pages._kit.inputs import integer
 
-SHORT = 12  # positions: a picture of more would be too fine
-MANY = 2000  # examples that a mean is taken over
+SHORT = 12  # positions; more do not fit a figure
+MANY = 2000  # examples in a mean
 
 
 def pattern(name: str, step: int, example: int, layer: int) -> Chart:
@@ -43,27 +43,27 @@ def mean_by_token(name: str, step: int, layer: int, every: int) -> list[list[flo
 
 
 def choose_layer(n_layers: int) -> int:
-    """Which block, where there are several."""
+    """Return the chosen block, if there are several."""
     if n_layers == 1:
         return 0
     layer = st.segmented_control(
-        "Layer", range(n_layers), default=0, required=True, key="layer", bind="query-params", help="Which block"
+        "Layer", range(n_layers), default=0, required=True, key="layer", bind="query-params", help="Block"
     )
     return int(layer or 0)  # an empty value in the URL gives None
 
 
 def _sums(run: Run, what: str) -> str:
-    """What the weights of a row sum to, which depends on the block."""
+    """Write what a row of weights sums to; depends on the block."""
     if BLOCKS[run.config.model.block].shape == "softmax":
         return f"{what} sum{'s' if what == 'Each row' else ''} to 1."
-    return f"{what} need not sum to 1 in blocks that shape their attention, and single weights may be below 0."
+    return f"{what} need not sum to 1 in blocks that shape attention; weights may be negative."
 
 
 def show_pattern(run: Run, step: int, example: int, layer: int) -> None:
-    """What every position of an example looks at, head by head."""
+    """Show an example's attention pattern, head by head."""
     task = run.task()
     shown = " ".join(task.token_names[token] for token in task.tokens[example])
-    last = f"the last row, the one of “{task.token_names[task.tokens[example, -1]]}”"
+    last = f"the last row (“{task.token_names[task.tokens[example, -1]]}”)"
     cell(
         pattern,
         name=run.name,
@@ -72,19 +72,19 @@ def show_pattern(run: Run, step: int, example: int, layer: int) -> None:
         layer=layer,
         width="content",
         alt=f"Attention pattern of each of {run.config.model.n_heads} heads for {shown}.",
-        caption=f"{_sums(run, 'Each row')} Only {last}, reaches the answer."
+        caption=f"{_sums(run, 'Each row')} Only {last} reaches the answer."
         if run.config.model.n_layers == 1
         else f"{_sums(run, 'Each row')} The answer is read in {last}.",
     )
 
 
 def answer_as_word(task: miii.Task, answer: int) -> str:
-    """An answer as yes or no; of a task that predicts tokens, it may be another token."""
+    """Write an answer as yes or no, or as a token if the task predicts tokens."""
     return ("no", "yes")[answer] if answer < 2 else f"the token {task.token_names[answer]}"
 
 
 def answer_as_number(task: miii.Task, answer: int) -> str:
-    """An answer that is a number."""
+    """Write a numeric answer."""
     return str(answer)
 
 
@@ -114,8 +114,8 @@ def show(
         answer = int(model(tokens[None])[0, -1, task.logits_of(task.name)].argmax())
     truth, said = word(task, int(task.labels[example])), word(task, answer)
     write.text(
-        f"`{' '.join(shown)}`: {task.name}? **{truth}**; at step {step} the network says **{said}**. "
-        f"This one is in the {'train' if task.train_mask[example] else 'test'} split."
+        f"`{' '.join(shown)}`: {task.name}? Label **{truth}**, prediction at step {step} **{said}** "
+        f"({'train' if task.train_mask[example] else 'test'} split)."
     )
     if caption:
         write.caption(caption)
@@ -125,9 +125,7 @@ def show(
         weights = analysis.attention.pattern(model, tokens, layer)[:, -1]
         first = {"position": list(range(task.n_ctx)), "token": shown}
         _table(weights.T.tolist(), first, "head", range(len(weights)), "attention-of-one-input")
-        write.caption(
-            "What the last position, where the answer is read, looks at. " + _sums(run, "Each head's weights")
-        )
+        write.caption("Attention from the last position. " + _sums(run, "Each head's weights"))
 
     write.header("On average", anchor="inputs")
     every = -(-len(task.labels) // MANY)
@@ -135,7 +133,7 @@ def show(
     if by_token:
         means = mean_by_token(run.name, step, layer, every)
         _table(means, _heads(means), "to", task.token_names, "mean-attention-by-token")
-        write.caption(f"Mean attention from “?” to all letters of a kind over {count} strings; · is an empty place.")
+        write.caption(f"Mean attention from “?” to each kind of token over {count} strings; · is a blank.")
     else:
         means = mean_by_position(run.name, step, layer, every)
         _table(means, _heads(means), "to position", range(task.n_ctx), "mean-attention-by-position")
@@ -152,9 +150,7 @@ def _choose_example(task: miii.Task) -> int:
         return integer("Example", 0, last, 0, "example", f"0 to {last}", width=160) or 0
     n = task.facts["n"]  # ascending
     low, high = int(n[0]), int(n[-1])
-    chosen = integer(
-        "n", low, high, (low + high) // 2, "n", f"{low} to {high}; if the task lacks it, the next", width=160
-    )
+    chosen = integer("n", low, high, (low + high) // 2, "n", f"{low} to {high}", width=160)
     return int(torch.searchsorted(n, low if chosen is None else chosen))
 
 

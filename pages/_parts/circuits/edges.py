@@ -1,4 +1,4 @@
-"""The edges that make the answer: the graph, how few are enough, and whether cheap methods see what is true."""
+"""The circuit: its graph, faithfulness by size, and agreement between methods."""
 
 import streamlit as st
 
@@ -11,10 +11,10 @@ from pages._kit import write
 from pages._kit.cell import cell, shared
 
 METHODS = {
-    "exact": "every edge corrupted by itself, and the network run again: the truth",
-    "acdc": "edges corrupted one after another from the output back, kept out where the answers hardly change (Conmy et al.)",
-    "eap": "one gradient, times what the edge would change by (Syed et al.)",
-    "eap-ig": "the same, the gradient averaged from the corrupted to the clean input (Hanna et al.)",
+    "exact": "every edge corrupted by itself in a run of its own",
+    "acdc": "edges corrupted one after another from the output back, and left out if the predictions hardly change (Conmy et al.)",
+    "eap": "one gradient times the change of the edge (Syed et al.)",
+    "eap-ig": "the same, with gradients averaged from corrupted to clean input (Hanna et al.)",
 }
 
 
@@ -37,7 +37,7 @@ def edge_agreement(name: str, step: int, method: str) -> Chart:
 
 
 def show(run: Run, step: int) -> None:
-    """The first three sections of the page Circuits; stops it where there is nothing to score."""
+    """Show the sections on edges; stop the page if there is nothing to score."""
     name = run.name
     write.header("The circuit", anchor="circuit")
     method = st.segmented_control(
@@ -59,12 +59,12 @@ def show(run: Run, step: int) -> None:
     total = len(shown.edges)
     enough = shown.enough
     edges = st.slider(
-        "Edges shown, the most important first",
+        "Edges shown, most important first",
         1,
         total,
         min(total, max(1, enough if enough else 10)),
         key=f"edges-{name}-{step}-{method}",
-        help="The smallest number that reaches a faithfulness of 0.95 is offered, where faithfulness is defined",
+        help="Starts at the smallest circuit with faithfulness 0.95",
     )
     f = dict(zip(shown.faithfulness.n_edges, shown.faithfulness.f or (), strict=False)).get(edges)
     cell(
@@ -76,16 +76,12 @@ def show(run: Run, step: int) -> None:
         width="content",
         alt=f"Graph of the {edges} most important of {total} edges by {method}.",
         caption=f"The strongest is {shown.edges[0].name}. "
-        + (
-            ""
-            if f is None
-            else f"With these {edges} edges alone, and all others corrupted, faithfulness is **{f:.3f}** on fresh examples. "
-        )
-        + "Point at an edge or a node to follow the paths through it; a click holds them.",
+        + ("" if f is None else f"With all other edges corrupted, faithfulness is **{f:.3f}** on fresh examples. ")
+        + "Hover over an edge or node to follow its paths; click to keep them.",
     )
     write.caption(
-        f"Metric: {shown.metric}. Corruption: {shown.corruption}. {shown.examples} examples rank the edges, as many others measure faithfulness. On these, the network scores {shown.faithfulness.m_full:.3g}, "
-        f"fully corrupted {shown.faithfulness.m_empty:.3g}."
+        f"Metric: {shown.metric}. Corruption: {shown.corruption}. {shown.examples} examples rank the edges; as many others measure faithfulness, "
+        f"on which the network scores {shown.faithfulness.m_full:.3g}, and {shown.faithfulness.m_empty:.3g} when fully corrupted."
     )
     with st.expander(f"All {total} edges"):
         write.table(
@@ -98,9 +94,9 @@ def show(run: Run, step: int) -> None:
             name="edges",
         )
         write.caption(
-            "The largest threshold, in nats, at which the edge is still kept."
+            "The largest threshold (nats) at which the edge is kept."
             if method == "acdc"
-            else "In logits: by so much the metric falls without the edge, or is expected to by a method of gradients."
+            else "Drop of the metric (logits) without the edge, measured or estimated from gradients."
         )
 
     write.header("How few edges are enough?", anchor="faithfulness")
@@ -112,9 +108,9 @@ def show(run: Run, step: int) -> None:
         name=name,
         step=step,
         alt=f"Faithfulness over the number of edges for {', '.join(METHODS)}.",
-        caption="f = 1 does what the network does, f = 0 what it does on corrupted input; a circuit may leave that range."
+        caption="f = 1 matches the network, f = 0 the fully corrupted one; values outside are possible."
         if shown.faithfulness.f
-        else "The network scores on corrupted input what it scores on its own, so there is nothing for a circuit to do, and no curve.",
+        else "Corruption does not change the score, so faithfulness is undefined.",
     )
     write.table(
         [
@@ -138,14 +134,12 @@ def show(run: Run, step: int) -> None:
         name="faithfulness-by-method",
     )
     write.caption(
-        "CMD is the area of |1 − f| (0 is best), edges ranked by |score|; CPR the area under f, edges ranked by score, so that "
-        "those against the answer come last. Both are measured on fresh examples; the edges to f ≥ 0.95 are counted on those that "
-        "rank them. Spearman and AUROC compare a method's ranking with the exact one; "
-        f"true edges are the smallest exactly ranked set with f ≥ 0.95. {agreements['exact'].inactive} of {total} edges carry the same in both "
-        "runs and score 0 by any method; “active” leaves them out."
+        "CMD: area of |1 − f|, edges ranked by |score|, 0 is best. CPR: area under f, edges ranked by signed score. Both on fresh "
+        "examples; edges to f ≥ 0.95 on the ranking ones. Spearman and AUROC compare a ranking with the exact one; true edges are the "
+        f"smallest exact set with f ≥ 0.95. “Active” leaves out the {agreements['exact'].inactive} of {total} edges that corruption does not change."
     )
 
-    write.header("Does the cheap method see what is true?", anchor="agreement")
+    write.header("Do cheap methods agree with the exact one?", anchor="agreement")
     cheap = st.segmented_control(
         "Compare with exact",
         [which for which in METHODS if which != "exact"],
@@ -153,7 +147,7 @@ def show(run: Run, step: int) -> None:
         required=True,
         key="cheap",
         bind="query-params",
-        help="One point an edge; on the line the two agree",
+        help="One point per edge; on the line they agree",
     )
     cheap = cheap or "eap-ig"
     cell(
@@ -163,8 +157,7 @@ def show(run: Run, step: int) -> None:
         method=cheap,
         width="content",
         alt=f"Score of every edge by {cheap} over its exact score.",
-        caption="ACDC scores in nats, the exact method in logits: the order of the points can be compared, their values cannot."
+        caption="ACDC scores in nats, the exact method in logits: compare ranks, not values."
         if cheap == "acdc"
-        else "A method of gradients sees the slope where the network stands. If an attention weight would be far off with the "
-        "other key, it can misjudge the edge: look at the keys.",
+        else "Gradients are local: where corruption moves attention far, as for keys, they misjudge the edge.",
     )

@@ -1,4 +1,4 @@
-"""What the page Compare says of a comparison: its table, and the finding in words, from its numbers."""
+"""The page Compare's table and finding, in words, from the numbers."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from miii.analysis.compare import ADDS, MEASURES, label
 from miii.analysis.modular import criteria
 from miii.analysis.sieve import CROSSES, EXPLAINED
 
-#: What is known of training, by column.
+#: Columns about training.
 TRAINING = {
-    "grokked_at": "step at which 99 % of the test split was first right; of primes, at which it first sieved by 3",
-    "seconds_to_grok": "seconds until then, on the machine where it was measured",
-    "ms_per_step": "milliseconds of a step without evaluation, on one thread of that machine",
-    "parameters": "numbers that are trained",
+    "grokked_at": "first step with 99% test accuracy; for primes, first step that sieves by 3",
+    "seconds_to_grok": "seconds until then, on the machine that ran it",
+    "ms_per_step": "milliseconds per step without evaluation, one thread of that machine",
+    "parameters": "trained parameters",
 }
 HELP = TRAINING | MEASURES
 #: Bounds of the verdict on addition, by column of a comparison.
@@ -22,7 +22,7 @@ ADDITION = {"explained": criteria.VARIANCE_EXPLAINED, "steering": criteria.STEER
 INTEGER_COLUMNS = ("grokked_at", "parameters", "key_frequencies", "sieve_depth")
 
 
-LEARNS = ("grok", "sieve by 3")  #: what networks on sums and on primes do that learn their task
+LEARNS = ("grok", "sieve by 3")  #: learning the task, for sums and for primes
 
 
 def learns(summary: pd.DataFrame) -> str:
@@ -49,7 +49,7 @@ def table(summary: pd.DataFrame, known: list[str]) -> pd.DataFrame:
 def columns(known: list[str]) -> dict[str, Any]:
     """How each column is written, and what it is."""
     config: dict[str, Any] = {
-        **dict.fromkeys(LEARNS, st.column_config.TextColumn(help="How many of the seeds do within the steps.")),
+        **dict.fromkeys(LEARNS, st.column_config.TextColumn(help="How many seeds do within the step budget.")),
         "add": st.column_config.TextColumn(help=MEASURES[ADDS]),
     }
     for name in known:
@@ -64,7 +64,7 @@ def join_names(names: list[str]) -> str:
 
 
 def finding(comparison: str, summary: pd.DataFrame) -> str:
-    """What the comparison says, with its figures; and what to doubt of it."""
+    """Write the finding with its figures and caveats."""
     if comparison == "depth":
         return _depth(summary)
     seeds = int(summary["seeds"].max())
@@ -77,26 +77,26 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
     lines = [
         f"**{len(grokked)} of {len(summary)}** architectures {learns(summary)} with all {seeds} seeds"
         + (
-            f"; soonest {join_names(list(grokked['architecture'][:1]))} (median step {grokked['grokked_at'].iloc[0]:.0f}), "
-            f"latest {join_names(list(grokked['architecture'][-1:]))} ({grokked['grokked_at'].iloc[-1]:.0f})."
+            f"; fastest {join_names(list(grokked['architecture'][:1]))} (median step {grokked['grokked_at'].iloc[0]:.0f}), "
+            f"slowest {join_names(list(grokked['architecture'][-1:]))} ({grokked['grokked_at'].iloc[-1]:.0f})."
             if len(grokked)
             else "."
         ),
-        f"With some seeds only: {join_names(list(some['architecture']))}. With none in these steps: "
+        f"With some seeds: {join_names(list(some['architecture']))}. With none within the budget: "
         f"{join_names(list(never['architecture']))}.",
-        f"**The same algorithm?** Of those that {learns(summary)} with every seed, {len(alike)} get the verdict *{what}* with every seed: "
+        f"**The same algorithm?** Of these, {len(alike)} get the verdict *{what}* with every seed: "
         f"{join_names(list(alike['architecture']))}."
         + _margins(comparison, grokked[grokked[ADDS] < grokked["seeds"]])
         + (
-            f" What {join_names(list(unknown['architecture']))} write cannot be split by digits."
+            f" The output of {join_names(list(unknown['architecture']))} cannot be split by digits."
             if len(unknown)
             else ""
         ),
-        "**Doubts**: each architecture has the better of two optimizers, told on one seed that is not counted, and two are few; "
-        "“none in these steps” is no “never”; and seconds were measured beside other work."
+        "**Caveats**: each architecture uses the better of only two optimizers, chosen on a seed that is not counted; “none within the "
+        "budget” is not “never”; seconds were measured on a busy machine."
         + (
-            " They were trained in bfloat16, which is harder here: see docs/LOG.md. Networks are measured 200 steps after they sieve by 3; trained on for 2,000 steps their sums are cleaner: see the page "
-            "Paper. *mean* cannot single out the last digit, so it can sieve by 3 without being good at primes."
+            " Training used bfloat16, which is harder here (docs/LOG.md). Networks are measured 200 steps after they first sieve by 3; after 2,000 "
+            "steps sums are cleaner (page Paper). *mean* cannot single out the last digit, so it can sieve by 3 and still miss primes."
             if comparison == "primes"
             else ""
         ),
@@ -105,7 +105,7 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
 
 
 def _margins(comparison: str, missed: pd.DataFrame) -> str:
-    """How far networks without the verdict are from its bounds."""
+    """Write how far networks without the verdict are from its bounds."""
     bounds = {"explained": EXPLAINED, "steering": CROSSES} if comparison == "primes" else ADDITION
     told = [
         f"*{row['architecture']}* ({int(row[ADDS])} of {int(row['seeds'])}) "
@@ -113,9 +113,7 @@ def _margins(comparison: str, missed: pd.DataFrame) -> str:
         for _, row in missed.iterrows()
     ]
     asked = " and ".join(f"{name} {bound}" for name, bound in bounds.items())
-    return (
-        f" The others, over their seeds: {'; '.join(told)}; asked for are at least {asked}, and more." if told else ""
-    )
+    return f" The others, range over seeds: {'; '.join(told)}. Bounds: {asked}, among others." if told else ""
 
 
 def _depth(summary: pd.DataFrame) -> str:
@@ -131,17 +129,15 @@ def _depth(summary: pd.DataFrame) -> str:
         told = [
             f"*{name}* {int(row['grokked'])} of {int(row['seeds'])}"
             + (f" at step {row['grokked_at']:.0f} (median)" if row["grokked"] else "")
-            + f", test accuracy at the end {row['accuracy']:.3f}"
+            + f", final test accuracy {row['accuracy']:.3f}"
             for name, row in rows.items()
         ]
         both = all(row["grokked"] for row in rows.values())
         ratio = rows["no-shortcut"]["grokked_at"] / rows["pre-norm"]["grokked_at"] if both else None
-        lines.append(
-            f"- **{n} layers**: {'; '.join(told)}." + (f" That is {ratio:.1f} times the steps." if ratio else "")
-        )
+        lines.append(f"- **{n} layers**: {'; '.join(told)}." + (f" {ratio:.1f} times the steps." if ratio else ""))
     return (
-        "He et al. claim that blocks without skips and norms reach the same accuracy as those with both, in more steps. Here 99 % "
-        "of the test split, in at most 1,500 steps:\n\n"
+        "He et al. claim that blocks without skips and norms reach the same accuracy in more steps. Here, 99% test accuracy within "
+        "1,500 steps:\n\n"
         + "\n".join(lines)
-        + "\n\n**Doubts**: small networks (d_model 64) on one small task, few seeds, and one learning rate for all."
+        + "\n\n**Caveats**: small networks (d_model 64), one small task, few seeds, one learning rate for all."
     )

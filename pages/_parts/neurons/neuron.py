@@ -1,4 +1,4 @@
-"""One neuron of the page Neurons: what it reads, is and writes, and the way to a pair of its inputs."""
+"""One neuron: what it reads, its activation, what it writes."""
 
 import streamlit as st
 
@@ -41,35 +41,35 @@ def spectrum(name: str, step: int, neuron: int) -> Chart:
 
 
 def purest(neurons: Neurons, frequency: str) -> int:
-    """The neuron with the largest share of its variance in one frequency, among those of that one."""
+    """Return the neuron with the largest share of variance in its frequency, among those of ``frequency``."""
     order = neurons.share.argsort(descending=True).tolist()
     return next((j for j in order if frequency in ("any", str(int(neurons.frequency[j])))), order[0])
 
 
 def choose_frequency(neurons: Neurons, frequency: str) -> None:
-    """The purest neuron of a frequency is looked at from now on."""
+    """Select the purest neuron of a frequency."""
     st.session_state["frequency"] = frequency if frequency in map(str, neurons.clusters()) else "any"
     st.session_state["neuron"] = purest(neurons, frequency)
 
 
 def choose(dot: dict[str, int]) -> None:
-    """What a click on a dot of the phases means: that neuron is looked at from now on."""
+    """Select the neuron of a clicked dot."""
     st.session_state["frequency"], st.session_state["neuron"] = "any", dot["neuron"]
 
 
 def show(run: Run, step: int, neurons: Neurons) -> None:
-    """The section, below the choice of a neuron."""
+    """Show the choice of a neuron, and the neuron."""
     name = run.name
     write.header("One neuron", anchor="neuron")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         frequency = st.selectbox(
-            "Among those of frequency",
+            "Frequency",
             ["any", *map(str, neurons.clusters())],
             key="frequency",
             bind="query-params",
             width=220,
             on_change=lambda: st.session_state.update(neuron=purest(neurons, st.session_state["frequency"])),
-            help="Offers the purest neuron of that frequency",
+            help="Selects the purest neuron of that frequency",
         )
         neuron = (
             integer(
@@ -78,19 +78,19 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
                 len(neurons.share) - 1,
                 purest(neurons, frequency or "any"),
                 "neuron",
-                "Any neuron by its number; the purest one of the chosen frequency is offered",
+                "Index of the neuron",
             )
             or 0
         )
-        links.to("fourier", "Back to the frequencies", ":material/graphic_eq:")
+        links.to("fourier", "Frequencies on Fourier", ":material/graphic_eq:")
     if bool(neurons.alive[neuron]):
         write.text(
-            f"Neuron **{neuron}**: frequency **{int(neurons.frequency[neuron])}** with {neurons.share[neuron]:.1%} of its variance; "
+            f"Neuron **{neuron}**: {neurons.share[neuron]:.1%} of its variance at frequency **{int(neurons.frequency[neuron])}**; "
             f"reads $\\varphi_a$ = {neurons.phase_a[neuron]:.2f} and $\\varphi_b$ = {neurons.phase_b[neuron]:.2f}, "
             f"writes $\\varphi_c$ = {neurons.phase_out[neuron]:.2f} (radians)."
         )
     else:
-        write.text(f"Neuron **{neuron}** is dead: it hardly varies over the pairs.")
+        write.text(f"Neuron **{neuron}** is dead: nearly constant over the pairs.")
     left, right = st.columns(2)
     with left:
         cell(
@@ -100,7 +100,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             neuron=neuron,
             width="content",
             pick=(CELL, choose_pair),
-            alt=f"Activation of neuron {neuron} for every pair of operands.",
+            alt=f"Activation of neuron {neuron} for every pair.",
         )
     with right:
         cell(
@@ -118,7 +118,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             name=name,
             step=step,
             neuron=neuron,
-            alt=f"Mean input of neuron {neuron} by either operand.",
+            alt=f"Mean input of neuron {neuron} by each operand.",
         )
     with right:
         cell(
@@ -129,8 +129,8 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             alt=f"What neuron {neuron} adds to each answer's logit.",
         )
     write.caption(
-        "On the map of activations, stripes along a diagonal are a function of the sum or of the difference; a checkerboard is a "
-        "product of two waves. A click on a cell chooses that pair."
+        "Diagonal stripes are a function of the sum or difference; a checkerboard is a product of two waves. Click a cell to choose "
+        "that pair."
     )
 
     if "a" in st.session_state and "b" in st.session_state:

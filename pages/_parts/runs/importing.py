@@ -1,4 +1,4 @@
-"""Runs from elsewhere: a zip file, a folder, or other people's weights. All of it is checked before it is a run."""
+"""Import a zip file, a folder or external weights; all of it is checked before a run is created."""
 
 import tempfile
 from collections.abc import Callable, Iterable
@@ -19,14 +19,14 @@ from pages._kit.run_picker import RUN
 from pages._server import rights, settings
 from pages._server.jobs import registry
 
-CHOSEN = "chosen"  # the run that the buttons of the page act on
-MESSAGES, NOTE, DOUBT, WRONG = "runs-said", "runs-note", "runs-doubt", "runs-wrong"  # what came of the last press
-IMPORTED = "runs-brought"  # how many files were taken in or refused: another number is an empty uploader
-SAFE = (".safetensors",)  # the kinds of weights that a shared server reads; one's own reads all
+CHOSEN = "chosen"  # run that the page's buttons act on
+MESSAGES, NOTE, DOUBT, WRONG = "runs-said", "runs-note", "runs-doubt", "runs-wrong"  # outcome of the last press
+IMPORTED = "runs-brought"  # count of processed files; a new count empties the uploader
+SAFE = (".safetensors",)  # weights that a shared server reads
 
 
 def panel() -> None:
-    """Three ways in, side by side as tabs."""
+    """Show the three ways to import, as tabs."""
     turn = st.session_state.setdefault(IMPORTED, 0)
     as_zip, as_folder, weights = st.tabs(["Zip file", "Folder", "External weights"])
     with as_zip:
@@ -34,7 +34,7 @@ def panel() -> None:
             "A run as a zip file",
             type="zip",
             key=f"zip-{turn}",
-            help="What the button Download gives here and `miii pack RUN --out FILE.zip` in a shell, of at most 50 MB.",
+            help="From the button Download or `miii pack RUN --out FILE.zip`; at most 50 MB",
         )
         _add("zip", None if file is None else partial(_unzipped, file))
     with as_folder:
@@ -43,8 +43,7 @@ def panel() -> None:
             type=["json", "jsonl", "safetensors"],
             accept_multiple_files="directory",
             key=f"folder-{turn}",
-            help="Drop the folder that `miii train` wrote, on a laptop or a cluster: its config, its metrics and its snapshots, "
-            "of at most 100 MB together.",
+            help="The folder that `miii train` wrote: config, metrics and snapshots; at most 100 MB",
         )
         _add("folder", partial(_unfolded, files) if files else None)
     with weights:
@@ -54,8 +53,8 @@ def panel() -> None:
 def _weights(turn: int) -> None:
     kinds = _kinds()
     write.text(
-        "Weights of a network that calculates with pairs of numbers, from TransformerLens, torch, nanoGPT or a notebook, with or without "
-        "attention. The layout, $p$ and the task are recognized; several files are the snapshots of one run."
+        "Weights of a network on pairs of numbers, from TransformerLens, torch, nanoGPT or a notebook, with or without attention. Layout, "
+        "$p$ and task are recognized; several files become the snapshots of one run."
     )
     files = st.file_uploader(
         "Weights",
@@ -64,9 +63,9 @@ def _weights(turn: int) -> None:
         key=f"weights-{turn}",
         help="At most 50 MB. "
         + (
-            "Pickled files go through torch's restricted loader, in a process with limits on memory and time."
+            "Pickled files go through torch's restricted loader, with limits on memory and time."
             if ".pt" in kinds
-            else "A shared server reads .safetensors only, because a .pt file can hold a program; `miii import` reads both."
+            else "A shared server reads only .safetensors, because .pt files can execute code; `miii import` reads both."
         ),
     )
     with st.container(horizontal=True, gap="small"):
@@ -74,26 +73,26 @@ def _weights(turn: int) -> None:
         operation = _choose(
             "Trained on",
             operations,
-            "the likeliest",
+            "most likely",
             "task",
             160,
-            "The operation; every one is tried, and a likelier one is named",
+            "All operations are tried; a better fit is reported",
         )
         act = _choose(
             "Activation",
             ACTIVATIONS,
-            "recorded or guessed",
+            "recorded or inferred",
             "act",
             200,
-            "The activation of the MLP; files rarely record it",
+            "Activation of the MLP; files rarely record it",
         )
-        layout = _choose("Layout", foreign.NAMES, "recognized", "layout", 200, "The code that trained it")
-        name = st.text_input("Name", key="weights-name", width=200, help="The run's name, by default task-p-imported")
+        layout = _choose("Layout", foreign.NAMES, "recognized", "layout", 200, "Code that trained it")
+        name = st.text_input("Name", key="weights-name", width=200, help="Default: task-p-imported")
     _add("weights", partial(_imported, files, operation, act, layout, name.strip()) if files else None)
 
 
 def _choose(label: str, options: Iterable[str], unset: str, key: str, width: int, says: str) -> str | None:
-    """Show a choice that may be left to the import; ``unset`` says what it then takes."""
+    """Show a choice; ``unset`` is the label of the automatic one."""
     choices = [None, *options]
     return st.selectbox(
         label, choices, format_func=lambda name: name or unset, key=f"weights-{key}", width=width, help=says
@@ -136,7 +135,7 @@ def _imported(
             )
             out = runs.free_folder(name or f"{found.task.name}-imported", _taken())
             run, _ = foreign.import_run(source, out, found=found)
-        except InputError as error:  # where it lies for a moment says nothing to its owner
+        except InputError as error:  # hide the temporary folder
             raise InputError(str(error).replace(f"{folder}/", "")) from None
     told = "; ".join(f"{title}: {value}" for title, value in found.lines().items())
     st.session_state[NOTE] = " ".join([f"{told}.", *found.recognized.notes])
@@ -152,29 +151,29 @@ def _safe_name(name: str) -> str:
 
 def _add(kind: str, make: Callable[[], runs.Run] | None) -> None:
     st.button(
-        "Add to the runs",
+        "Import",
         key=f"add-{kind}",
         icon=":material/add:",
         disabled=make is None,
         on_click=_take_in,
         args=(make, kind == "weights"),
-        help="Checks everything, and makes a run of it only if all is right.",
+        help="Checks everything before creating a run",
     )
 
 
 def _take_in(make: Callable[[], runs.Run], again: bool) -> None:
-    """What the button does; ``again``: a refused file may be right with another task or modulus, and stays."""
+    """Import; ``again``: keep a refused file, since other settings may fit."""
     try:
         run = make()
         rights.set_owner(run.name)
     except InputError as error:
         st.session_state[WRONG] = str(error)
-        # else the next file would take the place of this one, and Streamlit sometimes loses one that does
+        # otherwise the next file replaces this one, and Streamlit sometimes loses it
         st.session_state[IMPORTED] += not again
     else:
         st.session_state[IMPORTED] += 1
         st.session_state[CHOSEN] = st.session_state[RUN] = run.name
-        st.session_state[MESSAGES] = f"{run.name} is here, and is now the run that every page shows."
+        st.session_state[MESSAGES] = f"Imported {run.name}. Every page now shows it."
 
 
 def _taken() -> list[str]:

@@ -1,4 +1,4 @@
-"""The table of all runs: what each is about, how far it got, and where it comes from."""
+"""The table of all runs: task, state, accuracy and origin."""
 
 import contextlib
 from datetime import datetime
@@ -96,30 +96,28 @@ def columns(table: pd.DataFrame) -> list[str]:
 
 
 COLUMNS: dict[str, Any] = {
-    "run": st.column_config.TextColumn(pinned=True, help="The name, which is the folder's."),
-    "task": st.column_config.TextColumn(width=240, help="What the network is trained on."),
+    "run": st.column_config.TextColumn(pinned=True, help="The folder's name."),
+    "task": st.column_config.TextColumn(width=240, help="The training task."),
     "state": st.column_config.TextColumn(
         help="Training, queued, done, stopped, unfinished, imported, corrupt or unreadable."
     ),
     "reason": st.column_config.TextColumn(help="Why a run cannot be read."),
     "from": st.column_config.TextColumn(
-        help="Shipped runs came with miii and can only be read; the others were trained here, uploaded or imported."
+        help="Shipped runs are read-only; others were trained here, uploaded or imported."
     ),
-    "steps": st.column_config.NumberColumn(format="localized", help="The last step that was evaluated."),
+    "steps": st.column_config.NumberColumn(format="localized", help="Last evaluated step."),
     "accuracy": st.column_config.NumberColumn(
         format="percent",
-        help="At the end, on what the next column names.",
+        help="Final, on what the next column names.",
     ),
     "of": st.column_config.TextColumn(
-        help="Held-out examples, but for all pairs where the split is unknown. Of residues, the mean over the moduli, not the share of numbers with all of them right."
+        help="Test examples, or all pairs if the split is unknown. For residues, the mean over moduli."
     ),
-    "auc": st.column_config.NumberColumn(
-        "ROC AUC", format="%.3f", help="Of primes against composites at the end, for primes and frames."
-    ),
+    "auc": st.column_config.NumberColumn("ROC AUC", format="%.3f", help="Final; primes against composites."),
     "reached": st.column_config.TextColumn(
-        help="What it has learned, where it meets its task's criterion: 99% right; for primes, two areas."
+        help="Whether it met its task's criterion: 99% test accuracy, or two AUCs for primes."
     ),
-    "reached at": st.column_config.NumberColumn(format="localized", help="The step at which it first met it."),
-    "MB": st.column_config.NumberColumn(format="%.1f", help="Megabytes on the disk."),
-    "date": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", help="When its training began, in UTC."),
+    "reached at": st.column_config.NumberColumn(format="localized", help="First step that met it."),
+    "MB": st.column_config.NumberColumn(format="%.1f", help="Megabytes on disk."),
+    "date": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", help="Start of training, UTC."),
 }

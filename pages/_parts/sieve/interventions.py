@@ -1,4 +1,4 @@
-"""The parts of the page Sieve that change the sum and come to a verdict: of primes and of MIU."""
+"""Interventions on the sum, and the verdict, for the page Sieve: for primes and MIU."""
 
 import math
 
@@ -43,35 +43,35 @@ def lattice(name: str, step: int, q: int, seen: tuple[int, ...]) -> Chart:
 
 
 def section(run: Run, step: int, q: int, seen: tuple[int, ...], things: str = "integers") -> None:
-    """Interchange and steering."""
-    write.header("Does it use the sum?", anchor="change")
+    """Show interchange and steering."""
+    write.header("Does the network use the sum?", anchor="change")
     others = [p for p in seen if p != q]
     write.text(
         f"""
-What can be seen inside need not be used. So change the sum, and nothing else, and see whether the network changes its
-mind. **Interchange** gives an example another one's place in the {max(1, q - 1)} direction{"s" if q > 2 else ""} in
-which residues modulo {q} differ, and leaves the rest as it is. **Steering** turns the residue: it adds what a digit of
-another residue would have added. The control changes as much, but keeps what the example is; another one interchanges
-all but these directions. Who **crosses** has evidence on the other side of the midpoint between the two classes' medians.
+What can be decoded need not be used, so we change the sum alone and watch the prediction. **Interchange** replaces an
+example's coordinates in the {max(1, q - 1)} direction{"s" if q > 2 else ""} where residues modulo {q} differ by those of another example.
+**Steering** adds the difference between two residues' contributions. Controls: a change of the same size that keeps the
+class, and interchanging everything *but* these directions. An example **crosses** if its evidence ends beyond the midpoint
+between the medians of the two classes.
 """
         + (
-            f"Left out are {things} divisible by {' or '.join(map(str, others))}; partners agree modulo these."
+            f"Without {things} divisible by {' or '.join(map(str, others))}; partners agree modulo these."
             if others
             else ""
         )
     )
-    with st.spinner("Changing the sum …", show_time=True):
+    with st.spinner("Intervening …", show_time=True):
         addition = added(run.name, step, q, seen)
     if run.config.model.n_layers > 1:
         write.caption(
-            f"Block {addition.layer} of 0 to {run.config.model.n_layers - 1} makes this sum: its interchange flips the most predictions."
+            f"The sum is made in block {addition.layer} (of 0 to {run.config.model.n_layers - 1}): interchange there flips the most predictions."
         )
     swapped = addition.interchange
     change = "steering"
     if swapped is None:
         write.caption(
-            f"{q} is at least the base: each digit has a residue of its own, so its directions hold all of the sum, and interchange "
-            "would succeed in any network. It is left out."
+            f"No interchange for {q}: it is at least the base, so every digit has its own residue, the directions hold the whole sum, and "
+            "interchange would succeed in any network."
         )
     else:
         change = st.segmented_control(
@@ -82,7 +82,7 @@ all but these directions. Who **crosses** has evidence on the other side of the 
             required=True,
             key="change",
             bind="query-params",
-            help="Which of the two is drawn; the bars below show both",
+            help="The bars below show both",
         )
     crossing: Crossing = addition.steering if swapped is None or change == "steering" else swapped
     if crossing.moves:
@@ -94,42 +94,41 @@ all but these directions. Who **crosses** has evidence on the other side of the 
             seen=seen,
             change=change or "interchange",
             width="content",
-            alt=f"Distributions of the evidence before and after the change, modulo {q}.",
-            caption=f"The dashed line is the midpoint. Changed are the {things} that stood on their own side of it before: "
-            f"{percent(crossing.before)} of all.",
+            alt=f"Distributions of the evidence before and after the intervention, modulo {q}.",
+            caption=f"The dashed line is the midpoint. Only {things} on the correct side of it are changed: {percent(crossing.before)} of all.",
         )
     else:
-        write.caption(f"There are too few {things} on either side of the midpoint to be changed.")
+        write.caption(f"Too few {things} lie on the correct side of the midpoint.")
     cell(
         crossings,
         name=run.name,
         step=step,
         q=q,
         seen=seen,
-        alt="Bars of interchange and of steering, each beside its controls.",
+        alt="Bars for interchange and steering, each beside its controls.",
         caption=f"Modulo {q}, "
         + (
             ""
             if swapped is None
-            else f"{percent(swapped.accuracy)} cross after an interchange (control {percent(swapped.control)}; all but the residues' "
-            f"directions: {percent(swapped.rest)}; {swapped.pairs:,} {things}), and "
+            else f"{percent(swapped.accuracy)} cross after interchange (control {percent(swapped.control)}; everything but these "
+            f"directions {percent(swapped.rest)}; {swapped.pairs:,} {things}), "
         )
         + f"{percent(addition.steering.accuracy)} after steering (control {percent(addition.steering.control)}; "
-        f"{addition.steering.pairs:,} {things}). Asked for are at least {CROSSES:.0%}, and at most {KEEPS:.0%} in the controls.",
+        f"{addition.steering.pairs:,} {things}). The verdict needs at least {CROSSES:.0%}, and at most {KEEPS:.0%} in each control.",
     )
 
 
 def totals(run: Run, step: int, q: int, seen: tuple[int, ...]) -> None:
-    """Whether the network adds or looks totals up."""
-    write.header("Addition, or a table of totals?", anchor="totals")
+    """Show whether the network adds or looks totals up."""
+    write.header("Addition, or a lookup table of totals?", anchor="totals")
     found = added(run.name, step, q, seen).generalization
     assert found is not None
     trained = int(found.lattice.trained.sum())
     write.text(
         f"""
-If the sum has one vector per residue, it depends only on how many digits contribute each residue modulo {q}. Training
-shows {trained} such **count vectors**, few enough to learn one answer for each. A network that adds is also right at counts
-that training did not show. Each point is a count vector: the sums of test integers, moved there along mean contributions.
+With one vector per residue, the sum depends only on how many digits have each residue modulo {q}. Training contains
+{trained} such **count vectors**, few enough to memorize. A network that adds is also right at counts outside training. Each
+point is a count vector; sums of test integers are moved there along mean contributions.
 """
     )
     cell(
@@ -138,13 +137,13 @@ that training did not show. Each point is a count vector: the sums of test integ
         step=step,
         q=q,
         seen=seen,
-        alt=f"Evidence at count vectors modulo {q}, in training and beyond.",
-        caption=f"AUC of other integers against multiples of {q}: {span(found.lattice.inside)} at counts in training, "
-        f"{span(found.lattice.outside)} elsewhere. "
+        alt=f"Evidence at count vectors modulo {q}, inside and outside training.",
+        caption=f"AUC of non-multiples against multiples of {q}: {span(found.lattice.inside)} at counts in training, "
+        f"{span(found.lattice.outside)} outside. "
         + (
-            f"Real integers with the withheld counts: {span(found.withheld)}."
+            f"On real integers with the withheld counts: {span(found.withheld)}."
             if found.withheld
-            else f"A network that adds has at least {LEAST} on both."
+            else f"A network that adds reaches {LEAST} on both."
         ),
     )
     if found.by_counts:
@@ -163,21 +162,13 @@ def span(interval: Interval) -> str:
 
 
 def verdict(run: Run, step: int, moduli: tuple[int, ...], seen: tuple[int, ...], q: int) -> None:
-    """The rule, and what it gives."""
+    """Show the verdict and the rule behind it."""
     write.header("The verdict", anchor="verdict")
-    write.text(
-        f"""
-The rule: a network **sums residues modulo q** if the residue explains at least {EXPLAINED:.0%} of the variance of what
-digits add, at least {CROSSES:.0%} cross after interchange (where q is below the base) and after steering, and at most
-{KEEPS:.0%} in each control. All must hold, on held-out examples. It **adds digits** if it is also right about sums that training did not
-show; otherwise it looks the total up.
-"""
-    )
     every = len(moduli) == 1 or st.toggle(
         "Measure all moduli",
         key="all",
         bind="query-params",
-        help=f"{', '.join(map(str, moduli))}, in place of {q} alone",
+        help=f"{', '.join(map(str, moduli))}, not just {q}",
     )
     with st.spinner("Measuring …", show_time=True):
         found = tuple(added(run.name, step, p, seen) for p in (moduli if every else (q,)))
@@ -194,6 +185,9 @@ show; otherwise it looks the total up.
             f"At step {step} there are **too few examples to tell** whether it sums residues modulo {q}.",
             "help",
         )
+    for each in found:
+        if each.decided and not each.adds:
+            write.text(f"Modulo {each.q} it falls short on {'; '.join(missed(each))}.")
     write.table(
         [
             {
@@ -201,10 +195,10 @@ show; otherwise it looks the total up.
                 "explained": finite(each.variance_explained),
                 "by chance": finite(each.explained.chance),
                 "interchange": each.interchange and finite(each.interchange.accuracy),
-                "its control": each.interchange and finite(each.interchange.control),
-                "all else": each.interchange and finite(each.interchange.rest),
+                "interchange control": each.interchange and finite(each.interchange.control),
+                "everything else": each.interchange and finite(each.interchange.rest),
                 "steering": finite(each.steering.accuracy),
-                "control of steering": finite(each.steering.control),
+                "steering control": finite(each.steering.control),
                 "sums residues": each.adds,
                 "generalizes": each.generalizes,
             }
@@ -217,16 +211,38 @@ show; otherwise it looks the total up.
                 "explained",
                 "by chance",
                 "interchange",
-                "its control",
-                "all else",
+                "interchange control",
+                "everything else",
                 "steering",
-                "control of steering",
+                "steering control",
             )
         },
         name="addition-by-modulus",
     )
+    write.caption(
+        f"The network **sums residues modulo q** if, on held-out examples, the residue explains at least {EXPLAINED:.0%} of the variance of "
+        f"contributions, at least {CROSSES:.0%} cross after interchange (for q below the base) and after steering, and at most {KEEPS:.0%} do in "
+        "each control. It **adds digits** if it is also right on sums outside training; otherwise it looks the total up."
+    )
+
+
+def missed(found: analysis.sieve.Addition) -> list[str]:
+    """Return the criteria that fail, each with its value and its bound."""
+    swapped = found.interchange
+    least = {
+        "variance explained": (found.variance_explained, EXPLAINED),
+        "steering": (found.steering.accuracy, CROSSES),
+    }
+    most = {"steering control": found.steering.control}
+    if swapped is not None:
+        least["interchange"] = (swapped.accuracy, CROSSES)
+        most |= {"interchange control": swapped.control, "everything but the plane": swapped.rest}
+    low = [
+        f"{name} ({percent(value)}, at least {bound:.0%})" for name, (value, bound) in least.items() if value < bound
+    ]
+    return low + [f"{name} ({percent(value)}, at most {KEEPS:.0%})" for name, value in most.items() if value > KEEPS]
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share in words; a dash where there was too little to measure."""
+    """Write a share; a dash for NaN."""
     return "–" if math.isnan(share) else f"{share:.{digits}%}"

@@ -1,4 +1,4 @@
-"""The part of the page Sieve that reads residues by probes: of primes and of MIU."""
+"""Probes for residues, for the page Sieve: for primes and MIU."""
 
 import streamlit as st
 
@@ -28,13 +28,12 @@ def probe_map(name: str, step: int, moduli: tuple[int, ...], q: int, k: int, shu
 
 def probes(run: Run, step: int, moduli: tuple[int, ...], q: int) -> None:
     """Linear probes at every site and position, computed only when asked for."""
-    write.header("Where can the residue be read?", anchor="probes")
+    write.header("Where can the residue be decoded?", anchor="probes")
     write.text(
         r"""
-A **probe** is a linear regression from an activation to $\cos \frac{2\pi k n}{q}$ and $\sin \frac{2\pi k n}{q}$, fitted
-on training examples; $R^2$ is measured on held-out ones. The residue of the whole number should be readable only after
-attention has added the digits up, at the position where the answer is read. What an untrained network shows is no merit
-of training.
+A **probe** regresses $\cos \frac{2\pi k n}{q}$ and $\sin \frac{2\pi k n}{q}$ on an activation; $R^2$ is on held-out examples. The
+residue of the whole number should be decodable only after attention has summed the digits, at the last position. The
+untrained network is the control.
 """
     )
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -45,13 +44,13 @@ of training.
                 range(1, q // 2 + 1),
                 key=f"harmonic-{q}",
                 width=220,
-                help="How often the wave turns in q steps",
+                help="Turns of the wave in q steps",
             )
         wanted = st.toggle(
             "Fit the probes",
             key="probes",
             bind="query-params",
-            help="Every site and position of two or three networks: takes about ten seconds",
+            help="Every site and position of two or three networks; about ten seconds",
         )
     if not wanted:
         return
@@ -66,17 +65,17 @@ of training.
             k=int(k),
             shuffled=control,
             width="content",
-            alt=f"Maps of R^2 by site and position for harmonic {k} of {q}, one a network.",
+            alt=f"Maps of R^2 by site and position for harmonic {k} of {q}, one per network.",
         )
         best = {"trained": probed(run.name, step, moduli, True).best(q)}
         best["untrained"] = probed(run.name, step, moduli, False).best(q)
     listed = "; ".join(f"{name} {value:.3f}" for name, value in best.items())
     write.caption(
-        f"Best R² for {q}, over harmonics, sites and positions: {listed}. Below 0 a probe is worse than the mean. "
+        f"Best R² for {q} over harmonics, sites and positions: {listed}. Below 0, a probe is worse than the mean. "
         + (
-            f"The control with shuffled labels is {write.escaped(control)}."
+            f"Shuffled-label control: {write.escaped(control)}."
             if control
-            else f"There is no run named {write.escaped(run.name)}-shuffled, so there is no control with shuffled labels."
+            else f"No shuffled-label control: there is no run named {write.escaped(run.name)}-shuffled."
         )
     )
 

@@ -19,9 +19,9 @@ from pages._server import control
 from pages._server.jobs import registry
 
 P, STEPS, SHARE = 59, 150, 0.5
-RECORDED = "add-113"  #: plays where no network may be trained
+RECORDED = "add-113"  #: played where training is not allowed
 RUN, FRAME, PLAYING = "start_run", "start_frame", "start_playing"  #: keys of the session
-FIRST = 8  #: the first steps, at which nothing is to be seen, are skipped up to here
+FIRST = 8  #: steps below show nothing yet and are skipped
 LEARNED = 0.99
 
 
@@ -52,9 +52,9 @@ def curves(name: str, step: int) -> Chart:
 
 
 FIGURES: tuple[tuple[Callable[..., Chart], str], ...] = (
-    (right, "Table of all pairs of numbers: which sums the network gets right, shown and not shown."),
-    (strongest, "The numbers as dots, in the planes of the strongest frequencies of the embedding."),
-    (curves, "Accuracy on sums that it was shown, and on the others, over the steps."),
+    (right, "Grid of all pairs: correct and wrong sums, by split."),
+    (strongest, "Numbers as dots in the planes of the embedding's strongest frequencies."),
+    (curves, "Training and test accuracy by step."),
 )
 
 
@@ -110,9 +110,9 @@ def _frame() -> None:
     try:
         run = runs.open(name)
         steps = _steps(run)
-    except InputError as error:  # it waits for its turn, or was deleted
+    except InputError as error:  # queued or deleted
         if training:
-            st.caption("Waiting for its turn to train …")
+            st.caption("Queued …")
             return
         st.session_state.pop(RUN, None)
         st.session_state[PLAYING] = False
@@ -150,14 +150,14 @@ def _draw(run: runs.Run, step: int) -> None:
 
 
 def sentence(train: float, test: float) -> str:
-    """Say in words what the network can do."""
-    numbers = f"It gets {train:.0%} of the sums it was shown right, and {test:.0%} of the others."
+    """Describe what the network can do."""
+    numbers = f"Training accuracy {train:.0%}, test accuracy {test:.0%}."
     if test >= LEARNED:
         return f"{numbers} It has found a way to add: **it groks**."
     if train >= LEARNED:
         return (
-            f"{numbers} It has memorized, and is beginning to generalize."
+            f"{numbers} It has memorized its sums and begins to generalize."
             if test > 0.5
-            else f"{numbers} It has memorized."
+            else f"{numbers} It has memorized its sums, and fails on all others."
         )
     return numbers

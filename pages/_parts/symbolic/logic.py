@@ -33,32 +33,32 @@ FUNCTIONS = {
         "def xor(a, b):\n    some = a or b\n    return some and not (a and b)",
         logic.xor,
         logic.not_all_equal_network(2),
-        "$h_1$ fires where none is true, $h_2$ where both are: the two clauses of the program. Of two inputs, xor and *not "
-        "all equal* are one.",
+        "$h_1$ fires where no input is true, $h_2$ where both are: the two clauses of the program. For two inputs, xor and *not "
+        "all equal* are the same function.",
     ),
     "not all equal of three": Shown(
         "def not_all_equal(a, b, c):\n    some = a or b or c\n    return some and not (a and b and c)",
         logic.not_all_equal,
         logic.not_all_equal_network(3),
-        "$h_1$ fires where none is true, $h_2$ where all are: the two clauses of the program. Here one can point at the part of "
-        "the network that is each part of the program.",
+        "$h_1$ fires where no input is true, $h_2$ where all are: the two clauses of the program. Each unit corresponds to one "
+        "part of the program.",
     ),
     "xor of three": Shown(
         "def xor(a, b, c):\n    return (a + b + c) % 2 == 1",
         logic.xor,
         logic.xor_network(3),
-        "The hidden units bend a line at 0, 1 and 2 true inputs, so that the output goes 0, 1, 0, 1 with their number. It is addition "
-        "modulo 2, and no unit is any part of the program.",
+        "The hidden units bend a line at 0, 1 and 2 true inputs, so the output alternates 0, 1, 0, 1: addition modulo 2. No unit "
+        "corresponds to a part of the program.",
     ),
 }
 
 
 def section() -> None:
-    """Everything about logic."""
+    """Show logic functions both ways."""
     write.header("As the paper prints it", anchor="printed")
     left, right = st.columns(2, gap="medium")
     with left:
-        write.text("**Symbolic**: a program, printed under the name xor.")
+        write.text("**Symbolic**: a program, printed as xor.")
         st.code(PRINTED.strip(), language="lua")
         printed = pd.DataFrame(logic.inputs(3).astype(bool), columns=["a", "b", "c"])
         for name, function in (
@@ -70,11 +70,11 @@ def section() -> None:
         _table(printed, "printed-program")
         equal, odd = (int((printed["program"] == printed[name]).sum()) for name in ("not all equal", "xor"))
         write.text(
-            f"It takes three inputs, and computes ***not all equal***: the two agree in {equal} of {len(printed)} rows. With xor, an "
-            f"odd number of true inputs, it agrees in {odd}."
+            f"It computes ***not all equal***, with which it agrees in {equal} of {len(printed)} rows. It agrees with xor (an odd number of "
+            f"true inputs) in {odd}."
         )
     with right:
-        write.text("**Sub-symbolic**: equation 3, said to do the same.")
+        write.text("**Sub-symbolic**: equation 3, meant to do the same.")
         W = _matrix(logic.PRINTED_MATRIX)
         write.latex(rf"f(x) = \sigma\left({W} {W}\, x\right) > 0")
         values = logic.printed_network()
@@ -89,13 +89,12 @@ def section() -> None:
         product = _matrix((printed_matrix @ printed_matrix).tolist())
         always = "always" if (values > 0).all() else "not always"
         write.text(
-            rf"It takes two inputs and gives two numbers, σ₁ and σ₂. Between its matrices there is **no nonlinearity**, so they are one linear "
-            rf"map, ${product}$. And a sigmoid lies between 0 and 1: it is {always} above 0, so every answer is yes. Compared with "
-            r"$\tfrac12$ instead, the first number never says yes, and the second says $a$. No choice of one linear map helps: xor "
-            "is the function that a single layer cannot compute."
+            rf"Two inputs, two outputs σ₁ and σ₂. With **no nonlinearity** between them, the matrices are one linear map, ${product}$. A sigmoid "
+            rf"is {always} above 0, so every answer is true. With a threshold of $\tfrac12$, the first output is never true and the second equals $a$. "
+            "No single linear map can work: xor is the textbook function that one layer cannot compute."
         )
 
-    write.header("Weights that do", anchor="weights")
+    write.header("Weights that work", anchor="weights")
     chosen = st.segmented_control(
         "Function",
         list(FUNCTIONS),
@@ -103,7 +102,7 @@ def section() -> None:
         required=True,
         key="function",
         bind="query-params",
-        help="Each network is checked on its whole truth table, here and now",
+        help="Checked on the whole truth table",
     )
     shown = FUNCTIONS.get(chosen or "", FUNCTIONS["not all equal of three"])
     net, n = shown.network, len(shown.network.first[0])
@@ -127,11 +126,11 @@ def section() -> None:
         table["network"] = net.output() > 0
         _table(table, "truth-table")
         right_rows = int((table["network"] == table["program"]).sum())
-        write.text(f"The network says what the program says in **{right_rows} of {len(table)}** rows.")
+        write.text(f"Network and program agree in **{right_rows} of {len(table)}** rows.")
 
 
 def _table(values: pd.DataFrame, name: str) -> None:
-    """A truth table, all of whose rows and columns are in sight."""
+    """Show a whole truth table, without scrolling."""
     widths = {name: st.column_config.Column(width=max(38, 18 + 7 * len(name))) for name in values.columns}
     write.table(values.round(3), height="content", column_config=widths, name=name)
 

@@ -1,4 +1,4 @@
-"""The figures of a run on the Train page: live while it trains, as cells afterwards."""
+"""Figures of a run on the Train page: live while it trains, cells afterwards."""
 
 import pandas as pd
 import streamlit as st
@@ -13,9 +13,9 @@ from pages._kit.cell import cell
 from pages._kit.draw import draw
 from pages._tasks.view import view_of
 
-LOSS = "Loss of both splits over the steps, log scale."
-ACCURACY = "Accuracy of both splits over the steps."
-NORM = "Length of the vector of all weights over the steps."
+LOSS = "Training and test loss by step, log scale."
+ACCURACY = "Training and test accuracy by step."
+NORM = "L2 norm of all weights by step."
 
 
 def loss(name: str, step: int) -> Chart:
@@ -35,7 +35,7 @@ def weight_norm(name: str, step: int) -> Chart:
 
 
 def live(job: Job | None, run: Run) -> None:
-    """Every figure of a run that trains now."""
+    """Show every figure of a training run."""
     metrics, steps, view = run.metrics(), run.config.steps, view_of(run.config.task.kind)
     left, right = st.columns(2)
 
@@ -63,7 +63,7 @@ def _live_loss(metrics: pd.DataFrame, steps: int, name: LossName) -> None:
 
 
 def show(run: Run, step: int) -> None:
-    """Every figure of a run that does not train now."""
+    """Show every figure of a finished run."""
     name, view, rows = run.name, view_of(run.config.task.kind), len(run.rows())
 
     def curves() -> None:

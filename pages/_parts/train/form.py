@@ -1,4 +1,4 @@
-"""The form of a run, made from the config: each option's widget, help and default come from its field."""
+"""The form of a run, generated from the config: widget, help and default come from each field."""
 
 import shlex
 from dataclasses import replace
@@ -14,11 +14,11 @@ from pages._kit.inputs import choose_task
 from pages._tasks.view import view_of
 
 WIDTH = 140  # pixels: the main options fit in one row
-HIDDEN = ("device", "threads")  # for the server to decide
+HIDDEN = ("device", "threads")  # set by the server
 TITLES = {"task": "Task", "model": "Model", "optimizer": "Optimizer", "run": "Run"}
 
 
-#: Labels of options whose names alone do not say it.
+#: Labels of options whose names are not plain words.
 LABELS = {
     "p": "Modulus p",
     "a": "Factor a",
@@ -35,9 +35,9 @@ LABELS = {
     "n": "Strings",
     "eval_every": "Steps between evaluations",
     "steps_after_grok": "Steps after grokking",
-    "seconds": "Most seconds",
+    "seconds": "Time limit (s)",
 }
-FOLLOWED = "train_run"  #: the run whose task the form has
+FOLLOWED = "train_run"  #: run whose task the form shows
 
 
 def label(option: str) -> str:
@@ -53,7 +53,7 @@ def follow_run(name: str | None) -> None:
     st.session_state[FOLLOWED] = name
     try:
         task = runs.open(name).config.task.task_name
-    except InputError:  # it waits for its turn: started from this form
+    except InputError:  # queued: started from this form
         return
     if task in TASKS and not (first and "task" in st.query_params):
         st.session_state["task"] = task
@@ -81,10 +81,10 @@ def run_form() -> RunConfig:
                 default="fast",
                 required=True,
                 key="recipe",
-                help="fast groks in seconds. literature has the hyperparameters of Nanda et al. 2023, and takes many minutes.",
+                help="fast: groks in seconds. literature: hyperparameters of Nanda et al. 2023, many minutes.",
             )
         preset = view.preset(task)
-    # what is typed is checked last, with all the rest
+    # typed values are checked at the end
     base = recipe(name, task=KINDS[kind](**{**TASKS[task], **view.required.get(task, {})}))
     values = {**flat.values(base), **preset.defaults}
     options = _options(kind, values["optimizer"])

@@ -1,4 +1,4 @@
-"""How well a run's network does now, and since when it has learned the rule."""
+"""Measures of a run at its newest evaluation, and the step at which it learned."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from pages._tasks.view import Row, view_of
 
 
 def show(run: runs.Run, rows: Sequence[Row]) -> None:
-    """The numbers that count for the run's task, at its newest evaluation."""
+    """Show the measures of the run's task at its newest evaluation."""
     last, task = rows[-1], run.config.task
     if "accuracy" in last:  # imported, with an unknown split
         with st.container(horizontal=True):
             st.metric("Accuracy on all pairs", f"{last['accuracy']:.1%}", border=True)
             st.metric("Loss on all pairs", f"{last['loss']:.2g}", border=True, help="Mean cross-entropy in nats")
-        st.caption("The split is unknown: the weights do not say which pairs trained them.")
+        st.caption("The training split is unknown.")
         return
     view = view_of(task.kind)
     since = next((row for row in rows if task.learned(row)), None)
@@ -28,9 +28,9 @@ def show(run: runs.Run, rows: Sequence[Row]) -> None:
             f"{task.milestone.capitalize()} at step",
             f"{since['step']:,.0f}" if since else "not yet",
             border=True,
-            help=f"The first evaluated step with {view.criterion}",
+            help=f"First evaluated step with {view.criterion}",
         )
         seconds = f"{since['seconds']:.1f}" if since else "not yet"
-        st.metric("Seconds until then", seconds, border=True, help="Wall clock")
+        st.metric("Seconds to that step", seconds, border=True, help="Wall clock")
     if caption := view.caption(last):
         st.caption(caption)

@@ -10,9 +10,9 @@ from pages._tasks.view import Curve, Measure, Row, Story, TaskView, area, share
 STORY = Story(
     "Watch a network write integers",
     r"""
-A sequence of frames: a condition $+d$, the digits of an integer, and whether it is prime; the next frame has the integer that is
-$d$ larger. A small causal decoder predicts **the next token**, so to be right it has to **add, with carries**, the first digit
-first. The integers that it is tested on occur in no training sequence. Press Start.
+Each frame holds a condition $+d$, the digits of an integer, and a label, prime or composite; the next frame's integer is $d$ larger. A
+small causal decoder predicts **the next token**, so it has to **add with carries**, most significant digit first. Test integers
+never occur in training. Press Start.
 """,
 )
 
@@ -20,18 +20,18 @@ first. The integers that it is tested on occur in no training sequence. Press St
 def measures(task: Frames, row: Row) -> list[Measure]:
     """Return the metrics of digits and integers, if predicted, and of labels."""
     labels = [
-        Measure("Label, ROC AUC", area(row.get("auc")), "Of the last label on held-out sequences"),
+        Measure("Label, ROC AUC", area(row.get("auc")), "Last label of held-out sequences"),
         Measure(
-            "Beyond the last digit",
+            "Coprime to the base",
             area(row.get("auc_coprime")),
-            "ROC AUC of the integers coprime to the base alone",
+            "ROC AUC where the last digit reveals nothing",
         ),
     ]
     if "digits" not in row:
         return labels
     return [
-        Measure("Digits", share(row.get("digits")), "Right on held-out sequences, given the true frames before"),
-        Measure("Integers", share(row.get("integers")), "Right in all digits; 99 % is asked for"),
+        Measure("Digits", share(row.get("digits")), "Accuracy on held-out sequences, after true frames"),
+        Measure("Integers", share(row.get("integers")), "All digits correct; criterion 99%"),
         *labels,
     ]
 
@@ -42,16 +42,16 @@ def measure(name: str) -> Chart:
 
 
 VIEW = TaskView(
-    about="learns to write the next integer and its label",
+    about="learns to predict the next integer and its label",
     home="frames",
     story=STORY,
     main=("low", "high", "base", "frames", "predict", "train_fraction", "seed", "steps"),
-    criterion="99 % of the held-out integers right in all digits; of labels alone, with 99 % of those",
+    criterion="99% of held-out integers with all digits correct; for labels alone, 99% accuracy",
     measures=measures,
     curve=Curve(
         measure,
         plots.by_token,
-        "Digits, integers and labels over the steps: shares right, and areas under the ROC curve.",
+        "Digits, integers and labels by step: accuracy, and area under the ROC curve.",
     ),
     data=data.page,
 )

@@ -17,22 +17,22 @@ from pages._kit.cell import cell
 from pages._kit.inputs import integer, number, train_fraction
 from pages._server import gate
 
-LONGEST, MOST = 120, 50_000  # letters, and strings, that a small server has memory for
-LETTERS = 40  # of a string to be derived
+LONGEST, MOST = 120, 50_000  # letters and strings that fit into a small server's memory
+LETTERS = 40  # of a string to derive
 
 INTRO = """
-Hofstadter's puzzle, to which the paper owes its acronym. Begin with **MI** and apply four rules as you like:
+Hofstadter's puzzle, after which the paper is named. Start from **MI** and apply four rules in any order:
 
 | | | |
 |---|---|---|
-| I | xI → xIU | add a U to what ends in I |
-| II | Mx → Mxx | double what comes after M |
-| III | III → U | replace any three I's in a row |
-| IV | UU → (nothing) | drop any two U's in a row |
+| I | xI → xIU | append U after a final I |
+| II | Mx → Mxx | double everything after M |
+| III | III → U | replace three I's in a row |
+| IV | UU → (nothing) | drop two U's in a row |
 
-What can be reached is a **theorem**. No rule ever makes the number of I's divisible by 3 (it begins at 1, it is doubled, or
-3 are taken away), and that is all there is to it: M and any string over I and U is a theorem when 3 does **not** divide its
-number of I's. So a puzzle about strings is counting modulo 3.
+Reachable strings are **theorems**. No rule makes the number of I's divisible by 3: it starts at 1, is doubled, or drops by 3. That
+is the only obstacle: M and any string of I and U is a theorem exactly when 3 does **not** divide its number of I's. A
+puzzle about strings is counting modulo 3.
 """
 
 
@@ -58,13 +58,13 @@ def shortest(string: str) -> tuple[Step, ...] | None:
 
 
 def page(name: str) -> None:
-    """Everything below the choice of the task."""
+    """Show everything below the choice of the task."""
     write.text(INTRO)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        longest = number("Longest trained", 24, "longest", "Letters after M of the longest string in training")
+        longest = number("Longest trained", 24, "longest", "Letters after M of the longest training string")
         longest_test = number("Longest tested", 36, "longest_test", f"Letters after M, at most {LONGEST}")
-        n = number("Strings", 20_000, "strings", "How many strings up to the training length")
-        fraction = train_fraction("Of the strings up to the training length; longer ones are only tested")
+        n = number("Strings", 20_000, "strings", "Number of strings up to the training length")
+        fraction = train_fraction("Share of strings up to the training length; longer ones are test only")
         seed = number("Seed", 0, "seed", "Draws the strings and the split")
     try:
         config = MIU(longest=longest, longest_test=longest_test, n=n, train_fraction=fraction, seed=seed)
@@ -81,55 +81,53 @@ def page(name: str) -> None:
     strings, theorem = len(task.labels), int(task.labels.sum())
     with st.container(horizontal=True):
         write.metric("Strings", f"{strings:,}", border=True)
-        write.metric("Theorems", f"{theorem / strings:.1%}", border=True, help=f"{theorem:,} of them")
-        write.metric("For training", f"{config.n_train:,}", border=True)
-        write.metric("For testing", f"{strings - config.n_train:,}", border=True)
-        write.metric("Longer, only tested", f"{strings - config.n:,}", border=True)
-    write.header("Does length give it away?", anchor="balance")
+        write.metric("Theorems", f"{theorem / strings:.1%}", border=True, help=f"{theorem:,} strings")
+        write.metric("Training", f"{config.n_train:,}", border=True)
+        write.metric("Test", f"{strings - config.n_train:,}", border=True)
+        write.metric("Longer, test only", f"{strings - config.n:,}", border=True)
+    write.header("Does length reveal the label?", anchor="balance")
     given: dict[str, Any] = {"longest": config.longest, "longest_test": config.longest_test, "n": config.n}
     cell(
         theorems,
         **given,
         seed=config.seed,
-        alt="Stacked bars: theorems and others.",
-        caption="About half of the strings of every length are theorems, and all are well-formed, so neither length nor syntax helps. "
-        "The number of I's decides, and only modulo 3.",
+        alt="Theorems and non-theorems by length and by number of I's.",
+        caption="No: about half of the strings of each length are theorems. Only the number of I's matters, and only modulo 3.",
     )
-    write.header("Who trains?", anchor="split")
+    write.header("Train/test split", anchor="split")
     cell(
         string_split,
         **given,
         train_fraction=config.train_fraction,
         seed=config.seed,
-        alt="Stacked bars: training and test strings of each length.",
-        caption=f"Strings of more than {config.longest} letters are never trained on.",
+        alt="Training and test strings by length.",
+        caption=f"Strings above {config.longest} letters are test only.",
     )
     tape(task)
     derive()
 
 
 def tape(task: Task) -> None:
-    """A chosen string as the network sees it."""
-    write.header("A string on its tape", anchor="tape")
+    """Show a chosen string as tokens."""
+    write.header("How a string becomes tokens", anchor="tape")
     last = len(task.labels) - 1
     row = (
-        integer("String number", 0, last, 0, "string_number", f"0 to {last}; the longest come last", 160, linked=False)
+        integer("String number", 0, last, 0, "string_number", f"0 to {last}, ascending by length", 160, linked=False)
         or 0
     )
     names = [task.token_names[token] for token in task.tokens[row].tolist()]
     st.code(" ".join(names), language=None, wrap_lines=True)
-    count, answer = int(task.facts["I"][row]), "a **theorem**" if task.labels[row] else "**no theorem**"
+    count, answer = int(task.facts["I"][row]), "a **theorem**" if task.labels[row] else "**not a theorem**"
     string = "".join(name for name in names if name in "MIU")
     write.text(
-        f"`{string}` has {task.facts['length'][row]} letters after M, of which {count} are I: {count} mod 3 = {count % 3}, so it "
-        f"is {answer}. It is in the **{'train' if task.train_mask[row] else 'test'}** split. Blanks (·) between the letters let "
-        "every place of the tape be met in training; the answer is read at ?."
+        f"`{string}` has {task.facts['length'][row]} letters after M and {count} I's: {count} mod 3 = {count % 3}, so it is {answer} "
+        f"(**{'train' if task.train_mask[row] else 'test'}** split). Random blanks (·) let training cover every position; the answer is read at “?”."
     )
 
 
 def derive() -> None:
-    """Whether a string is a theorem, and how."""
-    write.header("Derive one yourself", anchor="derive")
+    """Show whether a string is a theorem, with a derivation."""
+    write.header("Derive a string", anchor="derive")
     asked = st.text_input(
         "M followed by",
         "UIIUIIU",
@@ -137,7 +135,7 @@ def derive() -> None:
         key="string",
         bind="query-params",
         width=320,
-        help="A string of the letters I and U; upper or lower case",
+        help="Letters I and U, upper or lower case",
     )
     string = "M" + asked.strip().upper().removeprefix("M")
     shown = write.escaped(string)
@@ -149,12 +147,12 @@ def derive() -> None:
         st.stop()
     if count % 3 == 0:
         write.text(
-            f"**{shown} is no theorem.** It has {count} I's, which 3 divides, and no rule leads there: the number of I's begins "
-            "at 1, and neither doubling nor taking 3 away makes 3 divide it."
+            f"**{shown} is not a theorem.** 3 divides its {count} I's, and no rule gets there from 1: neither doubling nor subtracting 3 makes "
+            "the number divisible by 3."
         )
         return
-    how = "the shortest, by search" if found else "made by rule, as a search would have to look at too many strings"
+    how = "shortest, by search" if found else "constructed; too long to search for the shortest"
     steps = found or analysis.miu.derivation(string)
-    write.text(f"**{shown} is a theorem.** It has {count} I's, and {count} mod 3 = {count % 3}. A derivation ({how}):")
-    rows = [{"step": i, "rule": s.rule, "what it does": RULES[s.rule], "string": s.string} for i, s in enumerate(steps)]
+    write.text(f"**{shown} is a theorem**: {count} I's, and {count} mod 3 = {count % 3}. A derivation ({how}):")
+    rows = [{"step": i, "rule": s.rule, "effect": RULES[s.rule], "string": s.string} for i, s in enumerate(steps)]
     write.table(pd.DataFrame(rows), name="derivation")

@@ -1,4 +1,4 @@
-"""The page Follow an input for a network that was asked which strings are theorems of the MIU puzzle."""
+"""The page Follow an input for MIU."""
 
 import random
 
@@ -16,7 +16,7 @@ from pages._kit import links, write
 from pages._kit.cell import cell
 from pages._parts.follow import steps
 
-WORDS = ("no theorem", "theorem")
+WORDS = ("not a theorem", "theorem")
 EXAMPLE = "MIIUIUII"
 
 
@@ -29,14 +29,14 @@ def evidence_by_letter(name: str, step: int, string: str) -> Chart:
 
 
 def page(run: Run, task: MIU, step: int) -> None:
-    """One string, letter by letter."""
+    """Follow one string, letter by letter."""
     write.text(
-        "Type a string and follow it through the network, station by station, to its verdict: can it be derived in the MIU puzzle? "
-        "It can unless 3 divides the number of its I's; nobody has told the network."
+        "Type a string and follow it through the network: is it a theorem of the MIU puzzle? It is unless 3 divides its number of I's, which "
+        "the network was never told."
     )
     example = EXAMPLE[: 1 + task.longest_test]
     if st.session_state.get("string", st.query_params.get("string")) in (None, "", EXAMPLE):
-        st.session_state["string"] = example  # no default of the widget: the button sets it, too
+        st.session_state["string"] = example  # not a widget default, because the button also sets it
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         string = st.text_input(
             "String",
@@ -47,11 +47,11 @@ def page(run: Run, task: MIU, step: int) -> None:
             help=f"M followed by 1 to {task.longest_test} letters, each I or U",
         )
         st.button(
-            "Another string",
+            "Random string",
             icon=":material/casino:",
             on_click=_take,
             args=(task.longest,),
-            help=f"Up to {task.longest} letters, the most that it trained on, at random",
+            help=f"Up to {task.longest} letters, as in training",
         )
     string = (string or example).strip().upper()
     built = run.task()
@@ -64,36 +64,37 @@ def page(run: Run, task: MIU, step: int) -> None:
     said = analysis.follow.predict(steps.forward_pass(run.name, step, shown).logits[built.logits_of(built.name)])
     count, truth = string.count("I"), int(is_theorem(string))
     with st.container(horizontal=True):
-        write.metric("It says", WORDS[said.answer], border=True, help="The answer of the larger of its two logits")
-        write.metric("The truth", WORDS[truth], border=True, help="By the number of I's")
+        write.metric("Prediction", WORDS[said.answer], border=True, help="Larger of the two logits")
+        write.metric("Label", WORDS[truth], border=True, help="By the number of I's")
         write.metric("I's", count, border=True, help=f"{count} = 3 · {count // 3} + {count % 3}")
-        write.metric("Sure by", f"{said.probability[said.answer]:.1%}", border=True, help="The softmax probability")
+        write.metric(
+            "Confidence",
+            f"{said.probability[said.answer]:.1%}",
+            border=True,
+            help="Softmax probability of the prediction",
+        )
 
-    write.header("1 · What it is shown", anchor="tokens")
-    longer = (
-        ""
-        if len(string) - 1 <= task.longest
-        else f" It trained on strings of up to {task.longest}; this one is longer."
-    )
+    write.header("1 · Tokens", anchor="tokens")
+    longer = "" if len(string) - 1 <= task.longest else f" It is longer than any training string ({task.longest})."
     write.text(
-        f"`{shown}`: a tape of {len(tape)} **tokens**. Its {len(string) - 1} letters stand at places drawn at random, as in training, with blanks "
-        f"(·) between them, and “?” asks.{longer}"
+        f"`{shown}`: {len(tape)} **tokens**. The {len(string) - 1} letters are at random positions, as in training, with blanks (·) between them; "
+        f"the answer is read at “?”.{longer}"
     )
-    links.to("data", "Data shows the strings, and which of them train", ":material/arrow_forward:")
+    links.to("data", "Data: the strings and their split", ":material/arrow_forward:")
     steps.where(run, step, shown)
-    links.to("attention", "Attention shows it on average", ":material/arrow_forward:")
-    what = "the evidence, the logit of theorem less that of none"
+    links.to("attention", "Attention: the mean over strings", ":material/arrow_forward:")
+    what = "the evidence"
     steps.neurons(run, step, shown, built.name, 1, 0, what)
-    write.header("4 · What it says", anchor="says")
+    write.header("4 · Logits", anchor="says")
     evidence = float(said.logits[1] - said.logits[0])
     write.text(
-        f"What all parts have written is added up to two **logits**. That of theorem is {abs(evidence):.2f} "
-        f"{'above' if evidence > 0 else 'below'} that of none, so it says **{WORDS[said.answer]}**."
+        f"All contributions add up to two **logits**. The one for theorem is {abs(evidence):.2f} {'above' if evidence > 0 else 'below'} the "
+        f"other, so the prediction is **{WORDS[said.answer]}**."
     )
-    write.header("5 · Who argued for it", anchor="argued")
+    write.header("5 · Evidence by letter", anchor="argued")
     write.text(
-        "The letters did, one by one. Here the network is asked anew after each: a network that counts modulo 3 changes its mind at "
-        "every third I and back at the next, and a U changes nothing."
+        "Evidence after each letter. A network that counts modulo 3 flips its prediction at every third I and back at the next; a U changes "
+        "nothing."
     )
     prefixes = analysis.follow.prefixes(built.tokens.new_tensor(tape))
     by_letter = analysis.sieve.evidence(run.model(step), prefixes)
@@ -105,9 +106,10 @@ def page(run: Run, task: MIU, step: int) -> None:
         step=step,
         string=string,
         alt=f"Evidence for theorem after each of {len(by_letter)} letters.",
-        caption=f"The last is {by_letter[-1]:.2f}. Above the dashed line it says theorem. It is right about {right} of the {len(by_letter)} beginnings of this string; the color is the truth.",
+        caption=f"Final evidence {by_letter[-1]:.2f}. Above the dashed line the prediction is theorem; color is the label. {right} of "
+        f"{len(by_letter)} prefixes are correct.",
     )
-    links.to("sieve", "Sieve asks whether it counts modulo 3 over all strings", ":material/arrow_forward:")
+    links.to("sieve", "Sieve: does it count modulo 3 on all strings?", ":material/arrow_forward:")
 
 
 def _take(longest: int) -> None:

@@ -16,9 +16,8 @@ from pages._parts.sieve import interventions, probes
 from pages._tasks.miu.measures import AS_LONG, LONGER
 
 ABOUT = """
-M followed by I's and U's is a theorem of the MIU system unless the number of its I's is divisible by 3. Nobody tells the network:
-it sees strings, and which of them can be derived. If it has learned the rule, it **counts modulo 3**, wherever the I's stand and
-however long the string is.
+A string of M, I and U is a theorem of the MIU system unless 3 divides its number of I's. The network sees only strings and
+labels. If it has learned the rule, it **counts modulo 3**, wherever the I's stand and however long the string is.
 """
 
 
@@ -53,54 +52,57 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot."""
     write.text(ABOUT)
     step = step_of(run)
-    write.header("How far does it reach?", anchor="reach")
-    with st.spinner("Asking …", show_time=True):
+    write.header("Does it generalize to longer strings?", anchor="reach")
+    with st.spinner("Measuring …", show_time=True):
         right, strings = held_out(run.name, step), accuracy_by_length(run.name, step)
     with st.container(horizontal=True):
         for label, name, about in (
-            (AS_LONG, "accuracy_as_long", f"Held-out strings of up to {task.longest} letters, as in training"),
+            (AS_LONG, "accuracy_as_long", f"Held-out, up to {task.longest} letters, as in training"),
             (
                 LONGER,
                 "accuracy_longer",
-                f"Held-out strings of {task.longest + 1} to {task.longest_test} letters",
+                f"Held-out, {task.longest + 1} to {task.longest_test} letters",
             ),
         ):
             if name in right:
                 write.metric(label, f"{right[name]:.1%}", border=True, help=about)
     write.text(
-        f"In a held-out string the number of I's is drawn evenly, so a long one may have more of them than any in training. Strings whose "
-        f"letters are drawn by **fair coins** have about half I's, and are easier: below are {analysis.lengths.STRINGS} fresh ones of every "
-        f"length up to {task.longest_test} letters. Training had up to {task.longest} letters, the dashed line."
+        f"Test strings draw their number of I's uniformly, so long ones may have more than any in training. Strings with each letter "
+        f"**drawn at random** have about half I's and are easier: below, {analysis.lengths.STRINGS} fresh ones of each length up to "
+        f"{task.longest_test}. Training stops at {task.longest} letters, the dashed line."
     )
-    fair = {"Fair coins, as long": strings[~strings["longer"]], "Fair coins, longer": strings[strings["longer"]]}
+    fair = {
+        "Random letters, as long": strings[~strings["longer"]],
+        "Random letters, longer": strings[strings["longer"]],
+    }
     with st.container(horizontal=True):
         for label, part in fair.items():
             if len(part):
-                about = "Mean of the accuracies on theorems and on other strings"
+                about = "Mean of the accuracies on theorems and on non-theorems"
                 write.metric(label, f"{analysis.lengths.balanced(part):.1%}", border=True, help=about)
-    cell(string_accuracy, name=run.name, step=step, alt="Accuracy on theorems and on other strings.")
+    cell(string_accuracy, name=run.name, step=step, alt="Accuracy on theorems and on non-theorems.")
 
     write.header("Does it count modulo 3?", anchor="count")
     cell(
         evidence_by_count,
         name=run.name,
         step=step,
-        alt="Evidence for theorem by the number of I's, with its middle half.",
-        caption="Held-out strings; dots are medians, bars the middle half. Counting modulo 3 is a wave of period 3, the same for few I's and "
-        "for many.",
+        alt="Evidence for theorem by number of I's: median and middle half.",
+        caption="Held-out strings: median and middle half. Counting modulo 3 shows as a wave of period 3 at any count.",
     )
 
-    write.header("Taken apart", anchor="apart")
+    write.header("Interventions and verdict", anchor="apart")
     write.text(
-        "The same measures as for primes: each I should add the same turn of a third, wherever it stands. A string has many places, so "
-        "this takes half a minute."
+        "As for primes: each I should contribute the same vector, a third of a turn, at any position. Takes half a minute."
     )
-    if st.toggle("Take the sum apart", key="apart", bind="query-params", help="Interchange, steering, and the verdict"):
+    if st.toggle(
+        "Run the interventions", key="apart", bind="query-params", help="Interchange, steering, and the verdict"
+    ):
         with st.spinner("Measuring …", show_time=True):
             explained = interventions.added(run.name, step, 3, ()).explained
         write.text(
-            f"As the output feels it, whether there is an I explains **{interventions.percent(explained.share)}** of the variance of what places add; the same "
-            f"at all places, {interventions.percent(explained.pooled)}. The rest comes from the other letters, through attention's softmax."
+            f"Whether a position holds an I explains **{interventions.percent(explained.share)}** of the variance of contributions, weighted by their effect on the "
+            f"output; with one vector for all positions, {interventions.percent(explained.pooled)}. The rest is other letters, through the softmax."
         )
         interventions.section(run, step, 3, (), "strings")
         interventions.verdict(run, step, (3,), (), 3)

@@ -13,9 +13,8 @@ from pages._tasks.view import Curve, Story, TaskView
 STORY = Story(
     "Watch a network solve the MIU puzzle",
     r"""
-Is a string of M, I and U a theorem of Hofstadter's puzzle? Only if its number of I's is **not divisible by 3**, whatever the
-rules of derivation look like. The network is told theorem or not, and then asked about longer strings than any that it has
-seen. Press Start.
+A string of M, I and U is a theorem of Hofstadter's puzzle exactly when its number of I's is **not divisible by 3**. The network
+learns from labeled strings and is tested on longer ones. Press Start.
 """,
 )
 
@@ -26,13 +25,13 @@ def measure(name: str) -> Chart:
 
 
 VIEW = TaskView(
-    about="learns which strings are theorems",
+    about="learns the MIU puzzle",
     home="sieve",
     story=STORY,
     main=("longest", "longest_test", "train_fraction", "seed", "steps"),
-    criterion="99 % test accuracy, longer strings included",
+    criterion="99% test accuracy, longer strings included",
     measures=measures,
-    curve=Curve(measure, plots.by_length, "Accuracy over the steps: training, test strings as long, and longer ones."),
+    curve=Curve(measure, plots.by_length, "Accuracy by step: training, test strings as long, and longer ones."),
     accuracy=False,  # already in the curve
     data=data.page,
     follow=follow.page,

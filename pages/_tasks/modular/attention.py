@@ -42,13 +42,13 @@ def predicted_answer(name: str, step: int, example: int) -> int:
 
 
 def in_words(periodicity: analysis.attention.Periodicity, head: int, key: int) -> str:
-    """What is to be said of the spectrum of one head's attention to one key."""
+    """Describe the spectrum of one head's attention to one key."""
     single = periodicity.single()[head, key]
     if not single.any():
-        return "The weight is the same for all pairs, so there is no periodicity to find."
+        return "The weight is constant over pairs."
     return (
-        f"The weight deviates from its mean by {periodicity.deviation[head, key]:.2g}. {periodicity.of_a()[head, key]:.0%} of the "
-        f"variance depends on $a$ alone, {periodicity.of_b()[head, key]:.0%} on $b$ alone, the rest on both. {matrices.strongest(single)}"
+        f"Standard deviation {periodicity.deviation[head, key]:.2g}. {periodicity.of_a()[head, key]:.0%} of the variance depends on $a$ alone, "
+        f"{periodicity.of_b()[head, key]:.0%} on $b$ alone. {matrices.strongest(single)}"
     )
 
 
@@ -68,7 +68,7 @@ def head_ablation(name: str, step: int, kind: analysis.ablation.Kind) -> Chart:
 
 
 def show(run: Run, task: ModularAddition, step: int) -> None:
-    """Everything about one snapshot."""
+    """Show one snapshot."""
     p = small_enough(run, task)
     layer = one_input(run, step, p)
     head = all_inputs(run, step, layer)
@@ -77,27 +77,26 @@ def show(run: Run, task: ModularAddition, step: int) -> None:
         matrices.show(run, step, layer, head)
     else:
         write.info(
-            f"What a head looks for and what it writes cannot be read off the matrices of {run.name}, and its logits are no sum of "
-            f"what the parts wrote: its blocks are {run.config.model.block}. What follows holds for it as well.",
+            f"{run.name} has {run.config.model.block} blocks, so QK and OV circuits and direct contributions are not defined.",
             icon="info",
         )
     show_ablations(run, step)
 
 
 def one_input(run: Run, step: int, p: int) -> int:
-    """The pattern of a chosen pair; returns the chosen layer."""
+    """Show the pattern of a chosen pair; return the chosen layer."""
     write.header("One input", anchor="input")
     with st.container(horizontal=True, gap="medium"):
-        a = integer("a", 0, p - 1, min(5, p - 1), "a", "The first operand") or 0
-        b = integer("b", 0, p - 1, min(8, p - 1), "b", "The second operand") or 0
+        a = integer("a", 0, p - 1, min(5, p - 1), "a", "First operand") or 0
+        b = integer("b", 0, p - 1, min(8, p - 1), "b", "Second operand") or 0
         layer = patterns.choose_layer(run.config.model.n_layers)
     example = example_of(run.task(), a, b)
     a, b = (int(token) % p for token in run.task().tokens[example, :2])
     answer = predicted_answer(run.name, step, example)
     truth = int(run.task().labels[example])
-    verdict = "right" if answer == truth else f"wrong, it is {truth}"
+    verdict = "correct" if answer == truth else f"wrong, the label is {truth}"
     split = "train" if run.task().train_mask[example] else "test"
-    known = f"This pair is in the {split} split." if run.task().split_known else "Which pairs trained it is unknown."
+    known = f"This pair is in the {split} split." if run.task().split_known else "The training split is unknown."
     write.text(f"At step {step} the network answers **{answer}** for ({a}, {b}): {verdict}. {known}")
     patterns.show_pattern(run, step, example, layer)
 
@@ -106,7 +105,7 @@ def one_input(run: Run, step: int, p: int) -> int:
 
 
 def all_inputs(run: Run, step: int, layer: int) -> int:
-    """One head's attention over all pairs, and its spectrum; returns the chosen head."""
+    """Show one head's attention over all pairs, and its spectrum; return the head."""
     write.header("All inputs", anchor="inputs")
     head = st.segmented_control(
         "Head",
@@ -115,7 +114,7 @@ def all_inputs(run: Run, step: int, layer: int) -> int:
         required=True,
         key="head",
         bind="query-params",
-        help="Each head has a pattern of its own",
+        help="Head of this layer",
     )
     head = int(head or 0)  # an empty value in the URL gives None
     shown: dict[str, Any] = {"name": run.name, "step": step, "layer": layer, "head": head}
@@ -131,17 +130,17 @@ def all_inputs(run: Run, step: int, layer: int) -> int:
                 alt=f"Attention of head {head} from = to {'ab'[key]} for every pair of operands.",
             )
     write.caption(
-        "Every cell is one input (a, b); a click on it looks at that input above. Stripes along one axis: the weight follows one operand alone. That they repeat: it "
-        "follows it in a periodicity, as it would by reading the operand's angles on the circles of the Fourier page."
+        "Each cell is one pair; click it to see its pattern above. Stripes along one axis mean that the weight depends on one operand. "
+        "Repeating stripes mean periodicity, as when a head reads angles on the circles of the Fourier page."
     )
 
-    write.header("In which periodicity does it look?", anchor="periodicity")
+    write.header("Is attention periodic?", anchor="periodicity")
     if len(run.task().labels) < run.task().d_vocab_out ** 2:
-        write.info("The spectrum needs all pairs, and this task leaves out some.")
+        write.info("The spectrum needs all pairs; this task leaves some out.")
         return head
     write.text(
-        "Products of a wave in $a$ and a wave in $b$ add up to any picture above. If the head reads angles on a few circles, "
-        "few of them are needed: in the first column waves in $a$ alone, in the first row waves in $b$ alone."
+        "Any map above is a sum of products of waves in $a$ and $b$. A head that reads angles on a few circles needs few of them: the first "
+        "column holds waves in $a$ alone, the first row waves in $b$ alone."
     )
 
     columns = st.columns(2)
@@ -152,14 +151,14 @@ def all_inputs(run: Run, step: int, layer: int) -> int:
                 **shown,
                 key=key,
                 width="content",
-                alt=f"Share of the variance of head {head}'s attention to {'ab'[key]} by the frequencies of a and b.",
+                alt=f"Variance of head {head}'s attention to {'ab'[key]} by frequencies of a and b.",
                 caption=in_words(periodicity(run.name, step, layer), head, key),
             )
     return head
 
 
 def side_by_side(run: Run, step: int, layer: int) -> None:
-    """The mean attention of every head."""
+    """Show the mean attention of each head."""
     write.header("Heads side by side", anchor="heads")
     means = attention_to_inputs(run.name, step, layer).mean().tolist()
     write.table(
@@ -168,32 +167,31 @@ def side_by_side(run: Run, step: int, layer: int) -> None:
         column_config={name: st.column_config.NumberColumn(format="percent") for name in ("to a", "to b", "to =")},
         name="heads",
     )
-    write.caption("Mean attention from “=” over all pairs. The table's own toolbar searches and downloads it.")
+    write.caption("Mean attention from “=” over all pairs.")
 
 
 def show_ablations(run: Run, step: int) -> None:
-    """The loss without each head."""
-    write.header("What if a head falls silent?", anchor="silence")
+    """Show the loss without each head."""
+    write.header("What if a head is ablated?", anchor="silence")
     write.text(
-        "To see whether the network needs a head, put something else in the place of what it found. **zero** takes away all that "
-        "it writes; its **mean** over all pairs only what it says of this one; an **interchange** puts in what it found for "
-        "another pair with another answer, and so misleads."
+        "Replace a head's output by **zero**, by its **mean** over all pairs, or by its output on another pair with another answer "
+        "(**interchange**)."
     )
     kinds: tuple[analysis.ablation.Kind, ...] = ("zero", "mean", "interchange")
     kind = st.segmented_control(
-        "In its place",
+        "Replace with",
         kinds,
         default="mean",
         required=True,
         key="kind",
         bind="query-params",
-        help="What the other parts of the network receive instead",
+        help="What the other parts receive instead",
     )
     kind = kind or "mean"
 
     found = ablated_heads(run.name, step, kind)
     listed = [
-        f"without head {found.names[i]} it is {found.loss[i]:.3g} nats with {found.accuracy[i]:.1%} right"
+        f"without head {found.names[i]}, {found.loss[i]:.3g} nats and {found.accuracy[i]:.1%}"
         for i in (int(found.loss.argmax()), int(found.loss.argmin()))
     ]
     cell(
@@ -201,7 +199,7 @@ def show_ablations(run: Run, step: int) -> None:
         name=run.name,
         step=step,
         kind=kind,
-        alt="Loss of the network with each of its heads silenced in turn, beside that of the whole network.",
-        caption=f"Over all pairs the whole network's loss is {found.baseline_loss:.3g} nats, with {found.baseline_accuracy:.1%} of the "
-        f"answers right; {f'{listed[0]} (the most), {listed[1]} (the least)' if len(found.names) > 1 else listed[0]}.",
+        alt="Loss with each head ablated, beside that of the whole network.",
+        caption=f"Whole network: {found.baseline_loss:.3g} nats, accuracy {found.baseline_accuracy:.1%} on all pairs; "
+        f"{f'{listed[0]} (highest loss); {listed[1]} (lowest)' if len(found.names) > 1 else listed[0]}.",
     )

@@ -26,9 +26,8 @@ FORMULAS = {
 }
 
 INTRO = """
-A task is a finite table: every pair of numbers below $p$, each with one answer. The network is shown the answers of some
-pairs, the **training split**, and is asked for the others, the **test split**. If it answers those, it cannot have looked
-them up.
+A task is a finite table: every pair of numbers below $p$, with its answer. The network trains on some pairs, the **training
+split**, and is evaluated on the others, the **test split**, which it cannot have memorized.
 """
 
 
@@ -72,9 +71,9 @@ def class_balance(
 
 
 def left_out(config: miii.ModularAddition) -> str:
-    """A sentence on the pairs that the task leaves out, if there are any."""
+    """Write how many pairs the task leaves out, if any."""
     missing = config.p**2 - config.n_pairs
-    return f"{missing:,} of {config.p**2:,} pairs have no answer and are left out. " if missing else ""
+    return f"{missing:,} of {config.p**2:,} pairs have no answer. " if missing else ""
 
 
 def page(operation: str) -> None:
@@ -84,7 +83,7 @@ def page(operation: str) -> None:
     with st.container(horizontal=True, gap="medium"):
         p = number("p", 113, "p", f"The modulus, 2 to {LIMIT}")
         fraction = st.slider(
-            "Share for training",
+            "Training share",
             0.01,
             0.99,
             0.3,
@@ -96,7 +95,7 @@ def page(operation: str) -> None:
         )
         seed = number("Seed", 0, "seed", "Draws the split")
         balanced = st.toggle(
-            "Balanced", key="balanced", bind="query-params", help="As many training pairs for every answer, up to one"
+            "Balanced", key="balanced", bind="query-params", help="Equal numbers of training pairs per answer"
         )
 
     try:
@@ -118,12 +117,10 @@ def page(operation: str) -> None:
     p = config.p
     write.latex(FORMULAS[operation] if expression is None else f"c = {parse(expression).latex()}")
     with st.container(horizontal=True):
-        write.metric(
-            "Pairs", f"{len(task.labels):,}", border=True, help="p squared, without the pairs that are left out"
-        )
-        write.metric("For training", f"{config.n_train:,}", border=True)
-        write.metric("For testing", f"{len(task.labels) - config.n_train:,}", border=True)
-        write.metric("Tokens", f"{task.d_vocab:,}", border=True, help="The numbers 0 .. p - 1 and “=”")
+        write.metric("Pairs", f"{len(task.labels):,}", border=True, help="p squared, minus pairs without an answer")
+        write.metric("Training", f"{config.n_train:,}", border=True)
+        write.metric("Test", f"{len(task.labels) - config.n_train:,}", border=True)
+        write.metric("Tokens", f"{task.d_vocab:,}", border=True, help="0 to p - 1, and “=”")
 
     values = config.model_dump(exclude={"kind", "equals", "separate"})
     write.header("Every pair", anchor="pairs")
@@ -134,7 +131,7 @@ def page(operation: str) -> None:
             **values,
             width="content",
             alt=f"Grid of {p} by {p} pairs; {config.n_train} training pairs are marked, scattered at random.",
-            caption="The seed scatters the training pairs over the whole table.",
+            caption="The seed draws the training pairs.",
         )
     with right:
         cell(
@@ -142,31 +139,29 @@ def page(operation: str) -> None:
             **values,
             width="content",
             alt=f"Grid of {p} by {p} answers, colored by c.",
-            caption=f"{left_out(config)}What there is to be found. Addition is a band that runs around a doughnut.",
+            caption=f"{left_out(config)}Addition is a band that wraps around a torus.",
         )
 
     write.header("How a pair becomes tokens", anchor="tokens")
     row = st.slider(
-        "Pair number", 0, len(task.labels) - 1, min(5 * p + 8, len(task.labels) - 1), help="In the order a p + b"
+        "Pair number", 0, len(task.labels) - 1, min(5 * p + 8, len(task.labels) - 1), help="In order of a p + b"
     )
     a, b = (int(table(config)[name][row]) for name in ("a", "b"))
     write.text(
-        f"The pair **({a}, {b})** is shown as the three tokens `{table(config).tokens[row]}`, whose numbers are "
-        f"`{task.tokens[row].tolist()}`. To the network these are three rows of a table of vectors and nothing else: it is not "
-        f"told that 3 is one more than 2. The answer, read at the last token, is **{int(task.labels[row])}**; this pair is in "
-        f"the **{table(config).split[row]}** split."
+        f"The pair **({a}, {b})** becomes the tokens `{table(config).tokens[row]}`, with indices "
+        f"`{task.tokens[row].tolist()}`. Each index selects an embedding vector; nothing tells the network that 3 follows 2. The answer at "
+        f"the last token is **{int(task.labels[row])}**; this pair is in the **{table(config).split[row]}** split."
     )
 
-    write.header("Is any answer more common?", anchor="balance")
+    write.header("Are answers balanced?", anchor="balance")
     counts = task.labels.bincount(minlength=p)
     cell(
         class_balance,
         **values,
-        alt="Stacked bars: how many training and test pairs have each answer.",
-        caption=f"Each answer belongs to {counts.min()}{f' to {counts.max()}' if counts.max() > counts.min() else ''} of the pairs, so guessing the commonest one is right in "
-        f"{counts.max() / len(task.labels):.1%} of them.",
+        alt="Training and test pairs by answer.",
+        caption=f"Each answer has {counts.min()}{f' to {counts.max()}' if counts.max() > counts.min() else ''} pairs, so always guessing the most common one "
+        f"scores {counts.max() / len(task.labels):.1%}.",
     )
 
     write.header("The table", anchor="table")
     write.table(table(config), height=320, name="pairs")
-    write.caption("Hover for the table's own toolbar: search, download as CSV, full screen.")

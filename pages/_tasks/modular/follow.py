@@ -1,4 +1,4 @@
-"""The page Follow an input for a network that calculates with pairs of numbers."""
+"""The page Follow an input for modular arithmetic."""
 
 import random
 
@@ -22,11 +22,11 @@ def wrong(name: str, step: int) -> list[int]:
 
 
 def page(run: Run, task: ModularAddition, step: int) -> None:
-    """One pair, from its tokens to the frequencies that argued for the answer."""
+    """Follow one pair from its tokens to the frequencies behind the answer."""
     p = small_enough(run, task)
     write.text(
-        "Type a pair of numbers and follow it through the network, station by station, to the answer. Every number below is of this one "
-        "pair; the links lead to where a part is taken apart over all pairs."
+        "Type two numbers and follow them through the network to the answer. Every number below is for this pair; links lead to the same "
+        "part over all pairs."
     )
     example = _choose(run, step, p)
     built = run.task()
@@ -37,48 +37,46 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     said = analysis.follow.predict(found.logits)
     _verdict(said, truth, step)
 
-    write.header("1 · What it is shown", anchor="tokens")
-    side = "trained it" if built.train_mask[example] else "was held out, so it has never seen the answer"
+    write.header("1 · Tokens", anchor="tokens")
+    side = "is in the training split" if built.train_mask[example] else "is in the test split"
     write.text(
-        f"`{shown}`: three **tokens**. To the network a token is a name without a meaning, not a number: it has a vector of "
-        f"{run.config.model.d_model} numbers for each, and another for each place. "
-        + (f"This pair {side}." if built.split_known else "Which pairs trained it is unknown.")
+        f"`{shown}`: three **tokens**. A token is a name, not a number: the network has a vector of {run.config.model.d_model} numbers for each, "
+        "and one for each position. "
+        + (f"This pair {side}." if built.split_known else "The training split is unknown.")
     )
-    links.to("data", "Data shows every pair, and which of them train", ":material/arrow_forward:")
+    links.to("data", "Data: every pair and its split", ":material/arrow_forward:")
     steps.where(run, step, shown)
-    links.to("attention", "Attention takes the heads apart", ":material/arrow_forward:", a=a, b=b)
+    links.to("attention", "Attention: every head", ":material/arrow_forward:", a=a, b=b)
     steps.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {said.answer} above the mean")
-    links.to("neurons", "Neurons shows all of them over all pairs", ":material/arrow_forward:")
-    write.header("4 · What it says", anchor="says")
-    write.text(
-        "What all parts have written is added up: a **logit** for every possible answer. The largest is the answer."
-    )
+    links.to("neurons", "Neurons: over all pairs", ":material/arrow_forward:")
+    write.header("4 · Logits", anchor="says")
+    write.text("All contributions add up to one **logit** per answer. The largest is the prediction.")
     steps.logits(run, step, shown, built.name, truth)
-    added = "the right answer" if task.modular_sum is None else f"${in_words(*task.modular_sum)}$"
+    added = "the correct answer" if task.modular_sum is None else f"${in_words(*task.modular_sum)}$"
     steps.frequencies(run, step, shown, built.name, added)
-    links.to("fourier", "Fourier shows where these frequencies come from", ":material/arrow_forward:")
-    links.to("formula", "Formula asks whether these waves are the whole network", ":material/arrow_forward:")
+    links.to("fourier", "Fourier: where these frequencies come from", ":material/arrow_forward:")
+    links.to("formula", "Formula: do these waves explain the network?", ":material/arrow_forward:")
 
 
 def _choose(run: Run, step: int, p: int) -> int:
     missed, built = wrong(run.name, step), run.task()
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        a = integer("a", 0, p - 1, min(5, p - 1), "a", f"The first operand, 0 to {p - 1}") or 0
-        b = integer("b", 0, p - 1, min(8, p - 1), "b", f"The second operand, 0 to {p - 1}") or 0
+        a = integer("a", 0, p - 1, min(5, p - 1), "a", f"First operand, 0 to {p - 1}") or 0
+        b = integer("b", 0, p - 1, min(8, p - 1), "b", f"Second operand, 0 to {p - 1}") or 0
         st.button(
-            "Another pair",
+            "Random pair",
             icon=":material/casino:",
             on_click=_take,
             args=(range(len(built.labels)), built),
-            help="Any of the pairs, at random",
+            help="Any pair",
         )
         st.button(
-            "One that it gets wrong",
+            "Random error",
             icon=":material/error:",
             on_click=_take,
             args=(missed, built),
             disabled=not missed,
-            help=f"At this step it answers {len(missed):,} of {len(built.labels):,} pairs wrong; one of them, at random",
+            help=f"One of the {len(missed):,} of {len(built.labels):,} pairs answered wrong at this step",
         )
     return example_of(built, a, b)
 
@@ -91,9 +89,12 @@ def _take(examples: "range | list[int]", task: miii.Task) -> None:
 def _verdict(said: analysis.follow.Prediction, truth: int, step: int) -> None:
     right = said.answer == truth
     with st.container(horizontal=True):
-        write.metric("It answers", said.answer, border=True, help=f"The answer of the largest logit at step {step}")
-        write.metric("The truth", truth, border=True, help="What the task says")
-        write.metric("It is", "right" if right else "wrong", border=True, help="Whether the two agree")
+        write.metric("Prediction", said.answer, border=True, help=f"Largest logit at step {step}")
+        write.metric("Label", truth, border=True, help="The correct answer")
+        write.metric("Result", "correct" if right else "wrong", border=True)
         write.metric(
-            "Sure by", f"{said.probability[said.answer]:.1%}", border=True, help="The softmax probability of its answer"
+            "Confidence",
+            f"{said.probability[said.answer]:.1%}",
+            border=True,
+            help="Softmax probability of the prediction",
         )

@@ -7,7 +7,7 @@ from pages._kit.inputs import TASK_WIDTH
 
 
 def type_expression(default: str = EXAMPLE) -> str:
-    """The formula of a task of one's own, as text."""
+    """Return the typed formula of the task ``expr``."""
     return st.text_input(
         "Expression",
         default,
@@ -15,6 +15,6 @@ def type_expression(default: str = EXAMPLE) -> str:
         key="expression",
         bind="query-params",
         width=TASK_WIDTH,
-        help="What c is, modulo p: a formula in a, b and p with + - * / **, parentheses, and % p if you like. A division is by "
-        f"the inverse modulo p; where leaves pairs out, if and else choose. For example {EXAMPLE}, {MASKED}, or {CASES}",
+        help="The answer c modulo p: a formula in a, b and p with + - * / ** and parentheses. / multiplies by the inverse modulo p; where "
+        f"leaves pairs out; if and else choose. For example {EXAMPLE}, {MASKED}, or {CASES}",
     )

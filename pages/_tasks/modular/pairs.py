@@ -1,4 +1,4 @@
-"""The grid of all pairs on the Train page: which of them the network answers right."""
+"""The grid of all pairs on the Train page: correct and wrong answers."""
 
 import streamlit as st
 
@@ -23,11 +23,11 @@ def answers(name: str, step: int) -> Chart:
 
 
 def show(run: Run, task: miii.ModularAddition, step: int) -> None:
-    """The grid at a snapshot, and the choice of a pair to look at."""
+    """Show the grid at a snapshot, and the choice of a pair."""
     p = task.p
     if p > LIMIT or run.task().d_vocab_out != p:
         return
-    splits = ", in the training and in the test split" if run.task().split_known else ""
+    splits = ", by split" if run.task().split_known else ""
     cell(
         answers,
         name=run.name,
@@ -35,17 +35,17 @@ def show(run: Run, task: miii.ModularAddition, step: int) -> None:
         stamp=len(run.rows()),
         width="content",
         pick=(CELL, choose_pair),
-        alt=f"Grid of all {p} by {p} pairs: which are answered right{splits}.",
-        caption="A click on a pair, or its numbers below, chooses one to be looked at closely.",
+        alt=f"Grid of all {p} by {p} pairs: correct and wrong answers{splits}.",
+        caption="Click a pair, or type it below, to follow it.",
     )
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        a = integer("a", 0, p - 1, min(5, p - 1), "a", "The first operand of a pair to look at", width=110) or 0
-        b = integer("b", 0, p - 1, min(8, p - 1), "b", "The second operand", width=110) or 0
+        a = integer("a", 0, p - 1, min(5, p - 1), "a", "First operand", width=110) or 0
+        b = integer("b", 0, p - 1, min(8, p - 1), "b", "Second operand", width=110) or 0
         links.to("try", f"Follow ({a}, {b}) through the network", ":material/route:")
 
 
 def live(job: Job | None, task: miii.ModularAddition) -> None:
-    """The grid at the newest evaluation; of a large p only a part is evaluated while it trains."""
+    """Show the grid at the newest evaluation; for a large p only a part is evaluated while training."""
     found = job.evaluation if job is not None else None
     if task.p > LIMIT or found is None or len(found.rows) != task.n_pairs:
         return
@@ -53,7 +53,7 @@ def live(job: Job | None, task: miii.ModularAddition) -> None:
         plots.answers(found.correct, built(task), task.p),
         key="answers",
         width="content",
-        alt=f"Grid of all {task.p} by {task.p} pairs: which are answered right, in the training and in the test split.",
+        alt=f"Grid of all {task.p} by {task.p} pairs: correct and wrong answers, by split.",
     )
 
 

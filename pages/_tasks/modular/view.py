@@ -11,18 +11,17 @@ from pages._tasks.view import Measure, Picture, Preset, Row, Story, TaskView, sh
 STORY = Story(
     "Watch a network learn to add",
     r"""
-A small transformer is shown a part of all sums $a + b \bmod p$ and asked for the rest. First it **memorizes**: it gets the
-pairs that it is shown right, and the others wrong. Then it **groks**: it finds a way to add, and the pairs it has never seen
-fall into place. Press Start.
+A small transformer trains on some of the sums $a + b \bmod p$ and is tested on the rest. First it **memorizes** the training
+pairs. Then it **groks**: it finds a way to add, and test accuracy jumps. Press Start.
 """,
 )
 
 OWN_FORMULA = Story(
     "Watch a network learn a formula of yours",
     r"""
-A small transformer is shown the values of a formula at a part of all pairs $(a, b)$, modulo $p$, and asked for the rest. It
-**groks** some formulas and only learns others by heart, and the share of the pairs decides which: modulo 59 (seed 0), half of them are
-enough for $a + b$, while $3a - b + 7$ is learned by heart from half, and grokked from 0.7. Type one, and press Start.
+A small transformer trains on some values of a formula in $(a, b)$ modulo $p$ and is tested on the rest. It **groks** some formulas and
+memorizes others, depending on the training share: modulo 59 (seed 0), half of the pairs suffice for $a + b$, while $3a - b + 7$
+is memorized from half and grokked from 0.7. Type a formula, and press Start.
 """,
 )
 
@@ -48,12 +47,12 @@ def measures(task: ModularAddition, row: Row) -> list[Measure]:
     """Return the accuracy of both splits."""
     return [
         Measure("Training accuracy", share(row.get("train_accuracy"))),
-        Measure("Test accuracy", share(row.get("test_accuracy")), "On pairs it has never been shown"),
+        Measure("Test accuracy", share(row.get("test_accuracy")), "On held-out pairs"),
     ]
 
 
 VIEW = TaskView(
-    about="calculates with pairs of numbers modulo p",
+    about="learns modular arithmetic",
     home="fourier",
     more=("neurons", "formula", "circuits", "progress"),
     story=STORY,
@@ -63,7 +62,7 @@ VIEW = TaskView(
     preset=expression,
     required={"expr": {"expression": EXAMPLE}},
     check=check,
-    criterion="99 % test accuracy",
+    criterion="99% test accuracy",
     measures=measures,
     picture=Picture(pairs.show, pairs.live),
     data=data.page,

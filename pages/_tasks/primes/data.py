@@ -1,4 +1,4 @@
-"""The Data page for primes: the integers of a range, as they are and as the network sees them."""
+"""The Data page for primes: the integers of a range, their tokens and split."""
 
 import io
 from functools import partial
@@ -23,18 +23,17 @@ from pages._server import gate
 from pages._tasks.primes import pictures
 
 OTHER = "other"
-SHOWN = 1000  # rows of the data set in the page; the rest is in the files
+SHOWN = 1000  # rows in the page; downloads have all
 
 INTRO = """
-Is an integer **irreducible**? The network is shown the digits of an integer as tokens and is told one bit: prime or not.
-Nothing says that a digit is a quantity, that its place gives it a weight, or that there is such a thing as a factor. Yet
-$n$ is divisible by $q$ when
+Is an integer **irreducible**? The network sees digits as tokens, and one bit: prime or not. Nothing says that digits are
+quantities, that places have weights, or that factors exist. Yet $q$ divides $n$ exactly when
 
 $$
 \\sum_i d_i\\, b^i \\equiv 0 \\pmod q
 $$
 
-for its digits $d_i$ in the base $b$: to know a prime, one has to **add modulo** $q$, for every $q$ that is in question.
+for its digits $d_i$ in base $b$. So recognizing primes takes **addition modulo** $q$, for every $q$.
 """
 
 
@@ -73,10 +72,10 @@ def the_split(
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def counts(task: Primes) -> tuple[np.ndarray, float]:
-    """Composites and primes in each part, and the share of composites that their last digit gives away."""
+    """Return composites and primes by split, and the share of composites revealed by the last digit."""
     members = analysis.integers.members(task)
-    given_away = np.gcd(members.n[~members.prime], task.base) > 1
-    return members.counts(), float(given_away.mean()) if len(given_away) else 0.0
+    revealed = np.gcd(members.n[~members.prime], task.base) > 1
+    return members.counts(), float(revealed.mean()) if len(revealed) else 0.0
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -95,7 +94,7 @@ def parquet(task: Primes) -> bytes:
 
 
 def choose() -> Primes:
-    """The task that the controls say; where there is none such, a sentence instead of the page."""
+    """Return the task of the controls; show an error and stop if it is invalid."""
     with st.container(horizontal=True, gap="medium"):
         preset = st.segmented_control(
             "Range",
@@ -104,21 +103,19 @@ def choose() -> Primes:
             required=True,
             key="preset",
             bind="query-params",
-            help="text: the four-digit integers, of which the paper's text speaks. table 1: the five-digit ones, which its "
-            f"Table 1 shows. {OTHER}: any, up to {numbers.LARGEST:,}.",
+            help="text: four digits, as in the paper's text. table 1: five digits, as in its Table 1. "
+            f"{OTHER}: any, up to {numbers.LARGEST:,}.",
         )
         bounds: tuple[int | None, int | None] = PRESETS.get(preset or "table 1", (2, 1_000_000))
-        if preset == OTHER:  # what is out of bounds is for the config to say
-            bounds = number("Low", 2, "low", "The first integer"), number("High", 1_000_000, "high", "The last integer")
-        base = number("Base", 10, "base", "Of the digits, 2 to 1000")
-        candidates = choice(
-            "Candidates", "candidates", "All integers, or only those that have no factor in common with the base"
-        )
+        if preset == OTHER:  # the config checks the bounds
+            bounds = number("Low", 2, "low", "First integer"), number("High", 1_000_000, "high", "Last integer")
+        base = number("Base", 10, "base", "Base of the digits, 2 to 1000")
+        candidates = choice("Candidates", "candidates", "All integers, or only those coprime to the base")
         split = choice(
-            "Split", "split", "random: any integers train. range: the lower ones. residue: whole classes modulo 97"
+            "Split", "split", "random: random integers train. range: the lower ones. residue: whole classes modulo 97"
         )
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        fraction = train_fraction("Of all integers; a tenth of it is held back for validation")
+        fraction = train_fraction("Share of integers; a tenth of it is for validation")
         seed = number("Seed", 0, "seed", "Draws the split")
         sample = st.number_input(
             "Sample",
@@ -128,15 +125,15 @@ def choose() -> Primes:
             bind="query-params",
             placeholder="all",
             width=140,
-            help="How many integers, drawn at random: for ranges of more than five millions",
+            help="Number of integers, drawn at random; for ranges above five million",
         )
-        tokens = choice("Tokens", "tokens", "digit: a 3 is the same token at every place. place: another one at each")
+        tokens = choice("Tokens", "tokens", "digit: same token at every place. place: one token per digit and place")
         zeros = st.toggle(
             "Leading zeros",
             True,
             key="leading_zeros",
             bind="query-params",
-            help="Short integers begin with zeros; otherwise with blanks",
+            help="Pad with zeros instead of blanks",
         )
     try:
         return miii.Primes(
@@ -162,7 +159,7 @@ def choice(label: str, field: str, says: str) -> str:
 
 
 def page(name: str) -> None:
-    """Everything below the choice of the task."""
+    """Show everything below the choice of the task."""
     write.text(INTRO)
     task = choose()
     gate.check(cost.data(task), "This data set")
@@ -170,38 +167,39 @@ def page(name: str) -> None:
         name: getattr(task, name)
         for name in ("low", "high", "base", "candidates", "sample", "split", "train_fraction", "seed")
     }
-    parts, given_away = counts(miii.Primes(**chosen))
+    parts, revealed = counts(miii.Primes(**chosen))
     total, primes = int(parts.sum()), int(parts[:, 1].sum())
     with st.container(horizontal=True):
         write.metric("Integers", f"{total:,}", border=True, help=f"From {task.low:,} to {task.high:,}")
-        write.metric("Primes", f"{primes:,}", border=True, help=f"{primes / total:.2%} of them")
-        for part, count in zip(("For training", "For validation", "For testing"), parts.sum(1), strict=True):
+        write.metric("Primes", f"{primes:,}", border=True, help=f"{primes / total:.2%} of all")
+        for part, count in zip(("Training", "Validation", "Test"), parts.sum(1), strict=True):
             write.metric(part, f"{count:,}", border=True)
-        write.metric("Tokens", f"{len(task.token_names):,}", border=True, help="The digits, “?” and perhaps a blank")
+        write.metric(
+            "Tokens", f"{len(task.token_names):,}", border=True, help="Digits, “?” and, without leading zeros, a blank"
+        )
     table_1()
     as_tokens(task)
     pictures.section(task)
-    write.header("Does the last digit say it?", anchor="last-digit")
+    write.header("What does the last digit reveal?", anchor="last-digit")
     cell(
         last_digits,
         **chosen,
-        alt=f"Stacked bars: composites and primes by their last digit in base {task.base}.",
-        caption=f"{given_away:.1%} of the composites end in a digit that has a factor in common with {task.base}. The last "
-        f"digit alone tells primes from composites with a ROC AUC of about {0.5 + given_away / 2:.3f}; the rest "
-        "takes addition.",
+        alt=f"Composites and primes by last digit in base {task.base}.",
+        caption=f"{revealed:.1%} of composites end in a digit that shares a factor with {task.base}, so the last digit alone has a ROC AUC "
+        f"of about {0.5 + revealed / 2:.3f}. The rest takes addition.",
     )
-    write.header("Who trains?", anchor="split")
+    write.header("Train/test split", anchor="split")
     cell(the_split, **chosen, width="content", alt=f"The {total:,} integers in training, validation and test.")
     write.caption(
-        f"Split “{task.split}”. In the picture the integers ascend row by row; where a cell stands for several, it has their "
-        "mixed color. No step is taken on the validation part: it says when to stop."
+        f"Split “{task.split}”. Integers ascend row by row; cells that stand for several mix their colors. The validation split decides "
+        "when to stop."
     )
     write.header("The data set", anchor="table")
     write.table(beginning(task), height=320, name="first-integers")
     name = f"primes-{task.low}-{task.high}-base-{task.base}"
     write.caption(
-        f"The first {min(SHOWN, total):,} of {total:,} rows. spf is the smallest prime factor, digit_i the coefficient of "
-        f"{task.base} to the power i. The files have all rows; a million takes a second or two."
+        f"First {min(SHOWN, total):,} of {total:,} rows; the files have all. spf: smallest prime factor. digit_i: coefficient of "
+        f"{task.base} to the power i."
     )
     with st.container(horizontal=True):
         for kind, make, media in (("CSV", csv, "text/csv"), ("Parquet", parquet, "application/vnd.apache.parquet")):
@@ -218,15 +216,15 @@ def page(name: str) -> None:
 
 
 def table_1() -> None:
-    """Table 1 of the draft paper: its rows as printed, and any other."""
+    """Show Table 1 of the draft paper: the printed rows, and any other."""
     write.header("Table 1 of the paper", anchor="table-1")
     write.text(
-        "Four integers a row, those that end in 1, 3, 7 and 9 (columns 0 to 3), and whether each is irreducible (columns 4 to "
-        "7). These are its first two and its last two rows, as printed:"
+        "Each row has four integers, ending in 1, 3, 7 and 9 (columns 0 to 3), and whether each is irreducible (columns 4 to 7). The "
+        "printed rows are the first two and the last two:"
     )
     rows = table_of_the_paper()
     write.table(rows.iloc[[0, 1, -2, -1]], width=560, name="table-1")
-    row = integer("Row", 0, len(rows) - 1, 1000, "row", f"Any row of the table, 0 to {len(rows) - 1}")
+    row = integer("Row", 0, len(rows) - 1, 1000, "row", f"0 to {len(rows) - 1}")
     write.table(rows.iloc[[row or 0]], width=560, name="table-1-row")
 
 
@@ -237,7 +235,7 @@ def table_of_the_paper() -> pd.DataFrame:
 
 
 def as_tokens(task: Primes) -> None:
-    """A chosen integer as the network sees it."""
+    """Show a chosen integer as tokens."""
     write.header("How an integer becomes tokens", anchor="tokens")
     most = task.base**task.width - 1
     n = st.number_input(
@@ -262,8 +260,8 @@ def as_tokens(task: Primes) -> None:
                 "position": range(task.width + 1),
                 "shown as": [task.token_names[token] for token in encoded],
                 "token": encoded,
-                "place value": [*(str(task.base**i) for i in places), "the answer is read here"],
-                "worth": [*(str(int(d) * task.base**i) for d, i in zip(digits, places, strict=True)), ""],
+                "place value": [*(str(task.base**i) for i in places), "answer position"],
+                "value": [*(str(int(d) * task.base**i) for d, i in zip(digits, places, strict=True)), ""],
             }
         ),
         name="integer-as-tokens",
@@ -272,4 +270,4 @@ def as_tokens(task: Primes) -> None:
     said = f"is **not prime**: ${n} = {product(factors)}$" if n > 1 else "is neither prime nor composite"
     if factors == {n: 1} and n > 1:
         said = "is **prime**"
-    write.text(f"To the network these are {task.width + 1} rows of a table of vectors. {n} {said}.")
+    write.text(f"The network sees {task.width + 1} embedding vectors. {n} {said}.")

@@ -1,4 +1,4 @@
-"""How far a network for primes sieves, beside trial division and a table of counts: the first part of the page Sieve."""
+"""How far a network for primes sieves, beside trial division and a table of counts, for the page Sieve."""
 
 import math
 
@@ -40,60 +40,68 @@ def sieve_depth(name: str, step: int) -> tuple[Chart, Chart]:
 
 
 def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.Depth) -> None:
-    """Which smallest factors it sees."""
+    """Show which smallest factors the network separates from primes."""
     write.header("How far does it sieve?", anchor="depth")
     write.text(
         f"""
-Take the composites whose **smallest** prime factor is $q$, and the primes: are the primes given more evidence? The area under
-the ROC curve (AUC) is the chance that they are; 0.5 is a guess. A network that tries all primes up to $q$ has an AUC of 1 for each
-of them. The **sieve depth** is the largest $q$ up to which the AUC is at least {LEAST}, at the lower end of its 95 % interval.
+Compare primes with the composites whose **smallest** prime factor is $q$. The area under the ROC curve (AUC) is the probability
+that a prime scores higher; 0.5 is chance. Trial division by all primes up to $q$ has an AUC of 1 for each of them. The **sieve
+depth** is the largest $q$ up to which the lower end of the AUC's 95% interval is at least {LEAST}.
 """
     )
-    threshold = (
-        f"Recall at {depth.threshold:.2f}, the threshold of best F1 on training integers; F1 is {depth.f1:.3f} there"
-    )
+    threshold = f"Recall at {depth.threshold:.2f}, the threshold with the best F1 on training integers ({depth.f1:.3f})"
     with st.container(horizontal=True):
         write.metric(
-            "Sieve depth", depth.sieve_depth, border=True, help="1: not even the first factor is told from primes"
+            "Sieve depth",
+            depth.sieve_depth,
+            border=True,
+            help="1 if not even the first factor is separated from primes",
         )
         write.metric(
             "ROC AUC",
             "–" if math.isnan(depth.roc_auc) else f"{depth.roc_auc:.3f}",
             border=True,
-            help="Of primes against all composites",
+            help="Primes against all composites",
         )
         write.metric(
-            "Average precision", f"{depth.average_precision:.3f}", border=True, help="Area under precision and recall"
+            "Average precision",
+            f"{depth.average_precision:.3f}",
+            border=True,
+            help="Area under the precision-recall curve",
         )
         write.metric("Primes found", f"{depth.recall_primes:.1%}", border=True, help=threshold)
         write.metric("Composites found", percent(depth.recall_composites), border=True, help=threshold)
     table = counted(run.name)
     if table is not None:
         write.caption(
-            f"A table of the digits' counts modulo {table.q} and the last digit, {table.cells} cells filled from the training labels, has ROC AUC "
+            f"Baseline: a lookup table of residue counts modulo {table.q} and the last digit ({table.cells} cells, filled from training labels) has ROC AUC "
             f"{'–' if math.isnan(table.roc_auc) else f'{table.roc_auc:.3f}'} on the same integers."
         )
     seen = [factor for factor in depth.factors if factor.low >= LEAST]
     first = next((factor for factor in depth.factors if factor.low < LEAST), None)
-    passed = f"Told from primes: {', '.join(str(f.q) for f in seen)}." if seen else "No factor is told from primes."
-    failed = f" The first that is not: {first.q}, with an AUC of {first.auc:.3f}." if first else ""
+    passed = (
+        f"Separated from primes: multiples of {', '.join(str(f.q) for f in seen)}."
+        if seen
+        else "No factor is separated from primes."
+    )
+    failed = f" The first that is not: {first.q} (AUC {first.auc:.3f})." if first else ""
     cell(
         sieve_depth,
         name=run.name,
         step=step,
-        alt="AUC of primes against the composites of each smallest prime factor, beside trial division.",
+        alt="AUC of primes against composites by smallest prime factor, beside trial division.",
     )
     write.caption(
-        f"{passed}{failed} Measured on {depth.primes:,} primes and {depth.composites:,} composites that it never trained on. "
-        f"Accuracy says nothing here: always answering “composite” is right "
-        f"{depth.composites / (depth.primes + depth.composites):.1%} of the time. Right: trial division by all primes up to q, and also by those that divide the base, "
-        "on the same integers. The intervals are over integers, for this one network; they do not cover other seeds."
+        f"{passed}{failed} {depth.primes:,} held-out primes and {depth.composites:,} held-out composites. "
+        f"Accuracy is no guide: always answering “composite” scores "
+        f"{depth.composites / (depth.primes + depth.composites):.1%}. Right: trial division by all primes up to q, and by the base's, "
+        "on the same integers. Intervals cover integers, not seeds."
     )
     by_length(run, step)
 
 
 def by_length(run: Run, step: int) -> None:
-    """The AUC against each factor for integers of each number of digits."""
+    """Show the AUC against each factor by number of digits."""
     found = lengths(run.name, step)
     if len(found) < 2:
         return
@@ -108,6 +116,6 @@ def by_length(run: Run, step: int) -> None:
         name="auc-by-length",
     )
     write.caption(
-        "AUC of primes against the composites of each smallest factor, for integers of each length. Most integers have the most digits, "
-        "so the figures above say little about shorter ones. A dash: fewer than 20 composites."
+        "AUC by smallest factor and number of digits. Most integers have the maximum length, so the figures above say little about shorter "
+        "ones. A dash marks fewer than 20 composites."
     )

@@ -1,4 +1,4 @@
-"""The last step of the page Follow an input for a network that was asked for primes: which divisor it suspects."""
+"""Follow an input, for primes: the divisors that the network detects."""
 
 import streamlit as st
 
@@ -38,21 +38,21 @@ def digit_path(name: str, step: int, q: int, n: int) -> Chart:
 def section(
     run: Run, task: Primes, step: int, n: int, found: analysis.follow.ForwardPass, others: EvidenceByFactor
 ) -> None:
-    """Step 5: the divisors."""
-    write.header("5 · Which divisor it suspects", anchor="argued")
+    """Show step 5: the divisors."""
+    write.header("5 · Detected divisors", anchor="argued")
     if task.residues:
         _asked(run, task, n, found)
     write.text(
-        f"Attention adds up what each digit has to say, and the neurons judge the sum. To see what the sum says about a divisor $q$ alone, "
-        f"{OTHERS} held-out integers without small factors are given **this integer's place modulo $q$**, and nothing else of it: does the evidence "
-        "for their being prime fall? By as much as a multiple's place makes it fall?"
+        f"Attention sums the digits' contributions, and the neurons read the sum. To isolate a divisor $q$, we give {OTHERS} held-out integers "
+        "without small factors **this integer's coordinates modulo $q$** and nothing else. Does their evidence for prime drop as far as it "
+        "does with a multiple's coordinates?"
     )
     try:
-        with st.spinner("Asking for each divisor …", show_time=True):
+        with st.spinner("Testing each divisor …", show_time=True):
             measured = divisor_tests(run.name, step)
             one = analysis.sieve.sum_of(run.model(step), task, n, measured[0].layer if measured else None)
     except InputError as error:
-        write.info(f"That cannot be asked of {run.name}: {error}")
+        write.info(f"Not available for {run.name}: {error}")
         measured = []
     falls = {each.q: each.fall(run.model(step), one) for each in measured}
     suspected = [each.q for each in measured if each.predicts_multiple(falls[each.q])]
@@ -64,10 +64,10 @@ def section(
             {
                 "q": each.q,
                 "q divides n": n % each.q == 0,
-                "it suspects q": each.q in suspected,
-                "evidence falls by": falls[each.q],
-                "by a multiple's place": each.multiples,
-                "by another's": each.others,
+                "detected": each.q in suspected,
+                "evidence drop": falls[each.q],
+                "with a multiple": each.multiples,
+                "with a non-multiple": each.others,
                 "AUC": each.auc,
             }
             for each in measured
@@ -75,40 +75,40 @@ def section(
         width="content",
         column_config={
             name: st.column_config.NumberColumn(format="%.2f")
-            for name in ("evidence falls by", "by a multiple's place", "by another's", "AUC")
+            for name in ("evidence drop", "with a multiple", "with a non-multiple", "AUC")
         },
         name="suspects",
     )
     write.caption(
-        f"In logits; medians over held-out integers. The AUC is the chance that a multiple's place makes the evidence fall further than another's: "
-        f"from {LEAST} on, q counts as seen, and is suspected where the fall is nearer the multiples'. A place modulo a large q holds nearly all that digits say, so the evidence may fall at it "
-        "without its telling multiples."
+        f"Logits, medians over held-out integers. AUC: probability that a multiple's coordinates lower the evidence more than a non-multiple's. "
+        f"From {LEAST} up, the network separates q, and q is detected if the drop is closer to the multiples'. For large q the coordinates hold "
+        "nearly the whole sum, so evidence may drop without detecting q."
     )
     _walk(run, step, n, measured, suspected)
 
 
 def _asked(run: Run, task: Primes, n: int, found: analysis.follow.ForwardPass) -> None:
-    """What a network that was asked for residues, too, answers of them."""
+    """Show the residues predicted by a network that was also trained on them."""
     built = run.task()
     says = {q: analysis.follow.predict(found.logits[built.logits_of(f"mod {q}")]) for q in task.residues}
     named = [q for q, said in says.items() if said.answer == 0]
     write.text(
-        f"This network was also asked for n modulo {', '.join(map(str, task.residues))}. An answer of 0 says that q divides it: "
+        f"This network also predicts n modulo {', '.join(map(str, task.residues))}. It predicts 0, so divisibility, for "
         f"**{', '.join(map(str, named)) or 'none of them'}**."
     )
     write.table(
         [
             {
                 "q": q,
-                "it says n mod q": said.answer,
-                "the truth": n % q,
-                "right": said.answer == n % q,
-                "sure by": float(said.probability[said.answer]),
+                "prediction": said.answer,
+                "n mod q": n % q,
+                "correct": said.answer == n % q,
+                "confidence": float(said.probability[said.answer]),
             }
             for q, said in says.items()
         ],
         width="content",
-        column_config={"sure by": st.column_config.NumberColumn(format="percent")},
+        column_config={"confidence": st.column_config.NumberColumn(format="percent")},
         name="residues-asked",
     )
 
@@ -116,35 +116,35 @@ def _asked(run: Run, task: Primes, n: int, found: analysis.follow.ForwardPass) -
 def _verdict(
     task: Primes, n: int, measured: list[DivisorTest], falls: dict[int, float], others: EvidenceByFactor
 ) -> str:
-    """What it suspects, beside the truth."""
+    """Write which divisors it detects, beside the factorization."""
     told = [q for q in numbers.factors(task.base) if n % q == 0 and others.separates(q)]
     suspected = [each for each in measured if each.predicts_multiple(falls[each.q])]
     seen = [each.q for each in measured if each.seen]
     parts = []
     if told:
         parts.append(
-            f"**By its last digit it is a multiple of {' and '.join(map(str, told))}**, and the network tells those from primes."
+            f"**Its last digit makes it a multiple of {' and '.join(map(str, told))}**, which the network separates from primes."
         )
     for each in suspected:
         parts.append(
-            f"**It suspects {each.q}**: at this place the others lose {falls[each.q]:.2f} logits, at a multiple's {each.multiples:.2f}."
+            f"**It detects {each.q}**: evidence drops by {falls[each.q]:.2f} logits, and by {each.multiples:.2f} for a typical multiple."
         )
     if measured and not seen:
-        parts.append("**In this sum it sees no divisor**: for no q do the places of multiples stand out.")
+        parts.append("**The sum reveals no divisor**: for no q do multiples stand out.")
         known = [q for q in analysis.sieve.sieved(task, LISTED) if others.separates(q)]
         parts.append(
-            f"Yet its evidence tells multiples of {', '.join(map(str, known))} from primes, so it knows of them by other means."
+            f"Yet its evidence separates multiples of {', '.join(map(str, known))} from primes, so it detects them in another way."
             if known
-            else "So it suspects none beyond the last digit."
+            else "So it detects none beyond the last digit."
         )
     elif measured and not suspected:
-        parts.append(f"**It suspects no divisor** of those that it sees in this sum, {', '.join(map(str, seen))}.")
-    parts.append(f"**The truth**: {steps.factors(n)}.")
+        parts.append(f"**It detects none** of the divisors that the sum reveals: {', '.join(map(str, seen))}.")
+    parts.append(f"**Factorization**: {steps.factors(n)}.")
     return " ".join(parts)
 
 
 def _walk(run: Run, step: int, n: int, measured: list[DivisorTest], suspected: list[int]) -> None:
-    """The sum in the making."""
+    """Show the sum, digit by digit."""
     moduli = [each.q for each in measured]
     first = next((each.q for each in measured if each.q in suspected or each.seen), moduli[0])
     if st.session_state.get("modulus") not in (None, *moduli):
@@ -156,7 +156,7 @@ def _walk(run: Run, step: int, n: int, measured: list[DivisorTest], suspected: l
         required=True,
         key="modulus",
         bind="query-params",
-        help="In whose plane the sum is shown",
+        help="Plane in which the sum is shown",
     )
     q = int(q or first)
     shown = next(each for each in measured if each.q == q)
@@ -167,13 +167,13 @@ def _walk(run: Run, step: int, n: int, measured: list[DivisorTest], suspected: l
         q=q,
         n=n,
         width="content",
-        alt=f"The sum of {n} after each digit, in the plane of residues modulo {q}, among those of {len(shown.residues)} held-out integers.",
-        caption=f"The line is this integer's sum, digit by digit; it ends at the diamond. Dots are the sums of {len(shown.residues)} held-out integers, "
-        f"coprime to the base, colored by their residue modulo {q}. {n} mod {q} is {n % q}. "
+        alt=f"The sum of {n} after each digit in the plane of residues modulo {q}, with {len(shown.residues)} held-out integers.",
+        caption=f"Line: this integer's sum, digit by digit, ending at the diamond. Dots: {len(shown.residues)} held-out integers coprime to the "
+        f"base, colored by residue modulo {q}. {n} mod {q} is {n % q}. "
         + (
-            "Where the network sums residues modulo q, integers of one residue stand together in islands."
+            "If the network sums residues, integers with one residue form an island."
             if q <= 3
-            else "Shown are two directions of more."
+            else "Two of several directions are shown."
         ),
     )
-    links.to("sieve", "Sieve shows what each digit adds, over all integers", ":material/arrow_forward:", n=n, modulus=q)
+    links.to("sieve", "Sieve: each digit's contribution, over all integers", ":material/arrow_forward:", n=n, modulus=q)

@@ -1,4 +1,4 @@
-"""The page Follow an input for a network that was asked for primes."""
+"""The page Follow an input for primes."""
 
 import random
 
@@ -32,43 +32,43 @@ def evidence_by_factor(name: str, step: int, shown: str, n: int) -> Chart:
 
 
 def page(run: Run, task: Primes, step: int) -> None:
-    """One integer, from its digits to the divisors that it is suspected of."""
+    """Follow one integer from its digits to the divisors that the network detects."""
     write.text(
-        "Type an integer and follow it through the network, station by station, to its verdict: is it prime, and if not, which divisor "
-        "does the network suspect? Every number below is of this one integer, unless it says otherwise."
+        "Type an integer and follow it through the network. Does the network call it prime, and if not, which divisor does it detect? Numbers "
+        "below are for this integer unless stated otherwise."
     )
     built = run.task()
     n = _choose(run, step, task)
     shown = " ".join(built.token_names[token] for token in task.encode(np.array([n]))[0])
     found = steps.forward_pass(run.name, step, shown)
-    with st.spinner("Judging the held-out integers …", show_time=True):
+    with st.spinner("Scoring held-out integers …", show_time=True):
         others = factor_evidence(run.name, step)
     evidence = float(found.logits[1] - found.logits[0])
     says = "prime" if evidence >= others.threshold else "composite"
     truth = "prime" if numbers.factors(n) == {n: 1} else "composite" if n > 1 else "neither"
     with st.container(horizontal=True):
         write.metric(
-            "It says",
+            "Prediction",
             says,
             border=True,
-            help=f"Prime from an evidence of {others.threshold:.2f} on, the threshold of best F1 on training integers",
+            help=f"Prime from evidence {others.threshold:.2f} up: the threshold with the best F1 on training integers",
         )
-        write.metric("The truth", truth, border=True, help="By trial division")
-        write.metric("Evidence", f"{evidence:.2f}", border=True, help="The logit of prime less that of composite")
+        write.metric("Label", truth, border=True, help="By trial division")
+        write.metric("Evidence", f"{evidence:.2f}", border=True, help="Logit of prime minus logit of composite")
 
-    write.header("1 · What it is shown", anchor="tokens")
+    write.header("1 · Tokens", anchor="tokens")
     write.text(
-        f"`{shown}`: {task.width} digits in base {task.base}, each a **token**, and “?”, where the answer is read. {_side(built, task, n)} To the "
-        f"network a token is a name without a meaning: it has a vector of {run.config.model.d_model} numbers for each, and another for each place."
+        f"`{shown}`: {task.width} digits in base {task.base}, each a **token**, and “?”, where the answer is read. {_side(built, task, n)} A token is "
+        f"a name, not a number: the network has a vector of {run.config.model.d_model} numbers for each, and one for each position."
     )
-    links.to("data", "Data shows the integers, and which of them train", ":material/arrow_forward:")
+    links.to("data", "Data: the integers and their split", ":material/arrow_forward:")
     steps.where(run, step, shown)
-    links.to("attention", "Attention shows it for all positions, and on average", ":material/arrow_forward:", n=n)
-    steps.neurons(run, step, shown, built.name, 1, 0, "the evidence, the logit of prime less that of composite")
-    write.header("4 · What it says", anchor="says")
+    links.to("attention", "Attention: all positions, and the mean", ":material/arrow_forward:", n=n)
+    steps.neurons(run, step, shown, built.name, 1, 0, "the evidence")
+    write.header("4 · Logits", anchor="says")
     write.text(
-        f"What all parts have written is added up to two **logits**; all that counts is their difference, the **evidence**. Primes are rare, so "
-        f"it is mostly negative, and “prime” begins at {others.threshold:.2f}."
+        f"All contributions add up to two **logits**; only their difference, the **evidence**, matters. Primes are rare, so it is mostly "
+        f"negative, and the threshold for “prime” is {others.threshold:.2f}."
     )
     of_primes = others.table.loc[others.table["kind"] == "primes", "median"].tolist()
     cell(
@@ -77,33 +77,33 @@ def page(run: Run, task: Primes, step: int) -> None:
         step=step,
         shown=shown,
         n=n,
-        alt=f"Evidence of held-out integers by kind; a line at that of {n}, and one at the threshold.",
-        caption=f"The evidence of {n} is {evidence:.2f}, the threshold {others.threshold:.2f}"
-        + "".join(f"; the median of held-out primes is {median:.2f}" for median in of_primes)
-        + ". Bars are the middle half of each kind, lines reach from 5 to 95 %. Kinds that lie with the primes are those that it cannot tell from them.",
+        alt=f"Evidence of held-out integers by kind, with lines at {n} and at the threshold.",
+        caption=f"Evidence of {n}: {evidence:.2f}; threshold {others.threshold:.2f}"
+        + "".join(f"; median of held-out primes {median:.2f}" for median in of_primes)
+        + ". Bars: middle half; lines: 5% to 95%. The network cannot separate the kinds that overlap with primes.",
     )
-    links.to("sieve", "Sieve measures how far it tells them apart", ":material/arrow_forward:", n=n)
+    links.to("sieve", "Sieve: how well it separates them", ":material/arrow_forward:", n=n)
     divisors.section(run, task, step, n, found, others)
 
 
 def _choose(run: Run, step: int, task: Primes) -> int:
     last = task.base**task.width - 1
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        says = f"Any integer of up to {task.width} digits in base {task.base}, 0 to {last:,}; the network knows {task.low:,} to {task.high:,}"
+        says = f"0 to {last:,}; the network trained on {task.low:,} to {task.high:,}"
         n = integer("n", 0, last, min(max(task.low, 30_031), task.high), "n", says, width=180) or 0
         st.button(
-            "Another integer",
+            "Random integer",
             icon=":material/casino:",
             on_click=_take,
             args=(range(task.low, task.high + 1),),
-            help="Any of the task's range, at random",
+            help="Any integer of the task's range",
         )
         st.button(
-            "One that it gets wrong",
+            "Random error",
             icon=":material/error:",
             on_click=_take_wrong,
             args=(run.name, step),
-            help="One of those held-out integers that it judges wrong, at random",
+            help="A held-out integer that is misclassified",
         )
     return n
 
@@ -117,15 +117,15 @@ def _take_wrong(name: str, step: int) -> None:
     if len(wrong):
         st.session_state["n"] = int(random.choice(wrong))
     else:
-        st.toast("There is none: it judges all the held-out integers that were looked at right.")
+        st.toast("No errors among the held-out integers that were scored.")
 
 
 def _side(built: Task, task: Primes, n: int) -> str:
-    """Whether the task has it, and on which side."""
+    """Write whether the task contains n, and in which split."""
     if not task.low <= n <= task.high:
-        return f"It is not between {task.low:,} and {task.high:,}, so the network has met nothing like it."
+        return f"It is outside the range of the task, {task.low:,} to {task.high:,}."
     where = (built.facts["n"] == n).nonzero()[:, 0].tolist()
     if not where:
-        return "It is not in the task's data, so the network has never met it."
+        return "It is not in the task's data."
     trained = bool(built.step_mask[where[0]])
-    return "It is one that trained it." if trained else "It was held out: no step of training was taken on it."
+    return "It is in the training split." if trained else "It is held out."

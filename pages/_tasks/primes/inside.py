@@ -23,9 +23,8 @@ from pages._tasks.primes import depth
 from pages._tasks.primes.depth import measured_depth
 
 ABOUT = r"""
-A number is prime if no smaller prime $q$ divides it, and $q$ divides it if its digits, each times its power of the base,
-add up to 0 modulo $q$: **primality is modular addition**. Nobody tells the network. Its last digit rules out 2 and 5; every
-other factor depends on all digits. How far does it sieve, and does it sum their residues?
+A prime $q$ divides a number if its digits, each times its power of the base, add up to 0 modulo $q$. So **primality is
+modular addition**, and the network is never told. The last digit rules out 2 and 5; every other factor needs all digits.
 """
 
 
@@ -58,16 +57,17 @@ def page(run: Run, task: Primes, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot."""
     write.text(ABOUT)
     name, step = run.name, step_of(run)
-    with st.spinner("Judging the held-out integers …", show_time=True):
+    with st.spinner("Scoring held-out integers …", show_time=True):
         found = measured_depth(name, step)
+    verdict = st.container()  # first on the page, measured last
     depth.depth_of_sieve(run, step, found)
     moduli, seen = analysis.sieve.moduli_to_test(task, found)
     write.header("What does each digit add?", anchor="digits")
     write.text(
         rf"""
-Attention is a sum: from each place, each head takes what the digit there has to say, and the neurons read the total. If the
-network sums residues modulo $q$, all that counts of a digit is its **residue**, digit · ${task.base}^\mathrm{{place}} \bmod q$: digits
-with the same residue must add the same. A network that adds integers and looks the sum up afterwards would tell them apart.
+Attention sums one contribution per place, and the neurons read the total. If the network sums residues modulo $q$, a digit
+matters only through its **residue**, digit · ${task.base}^\mathrm{{place}} \bmod q$: digits with the same residue contribute the same
+vector. A network that adds the integer itself and looks the sum up would keep them apart.
 """
     )
     q = choose_modulus(moduli, seen)
@@ -75,8 +75,7 @@ with the same residue must add the same. A network that adds integers and looks 
         what_digits_add(run, task, step, q)
     explained = st.container()
     who_adds(run, step, q)
-    waiting = st.container()  # what takes longer is filled in after the rest of the page is there
-    verdict = st.container()
+    waiting = st.container()  # slow parts are filled in once the rest of the page is there
     try_a_number(run, task, step, q, found)
     with explained, st.spinner("Measuring …", show_time=True):
         how_much(task, q, interventions.added(name, step, q, seen).explained)
@@ -89,7 +88,7 @@ with the same residue must add the same. A network that adds integers and looks 
 
 
 def choose_modulus(moduli: tuple[int, ...], seen: tuple[int, ...]) -> int:
-    """By which prime the page looks for a sum of residues."""
+    """Return the prime whose residues the page looks at."""
     chosen = st.segmented_control(
         "Modulus q",
         moduli,
@@ -97,7 +96,7 @@ def choose_modulus(moduli: tuple[int, ...], seen: tuple[int, ...]) -> int:
         required=True,
         key="modulus",
         bind="query-params",
-        help="The primes below 14 that do not divide the base, and those that it sieves by; the sections below are about it",
+        help="Primes below 14 that do not divide the base, and those it sieves by",
     )
     return int(chosen or moduli[0])  # an empty value in the URL gives None
 
@@ -111,29 +110,27 @@ def what_digits_add(run: Run, config: Primes, step: int, q: int) -> None:
         step=step,
         q=q,
         width="content",
-        alt=f"For each place a dot a digit, colored by digit times {config.base}^place modulo {q}.",
-        caption=f"Each dot is what a digit adds on average, in the two directions in which residues modulo {q} differ most. "
-        f"{percent(plane.share, 0)} of the variance of these means lies in them, {percent(plane.first, 0)} in the first alone. The last digit is one that no divisor of {config.base} divides.",
+        alt=f"One panel per place, one dot per digit, colored by digit times {config.base}^place modulo {q}.",
+        caption=f"Each dot is a digit's mean contribution, in the two directions where residues modulo {q} differ most. They hold "
+        f"{percent(plane.share, 0)} of the variance of these means ({percent(plane.first, 0)} in the first). Last digits are coprime to {config.base}.",
     )
 
 
 def how_much(config: Primes, q: int, explained: analysis.sieve.Explained) -> None:
-    """What the residue explains of the digits' contributions."""
+    """How much of the digits' contributions the residue explains."""
     places = numbers.place_names(config.base, config.width)
     if math.isnan(explained.share):
-        write.text(
-            "What digits add does not vary, as the output feels it, so there is nothing for a residue to explain."
-        )
+        write.text("Contributions do not vary in directions that reach the output, so there is no variance to explain.")
         return
     write.text(
-        f"As the output feels it, the residue modulo {q} explains **{explained.share:.1%}** of the variance of what digits add; "
-        f"renamed at random, it explains {explained.chance:.1%}. The digit itself explains {explained.by_digit:.1%}: no residue "
-        f"can explain more. One and the same meaning of a residue at all places explains {explained.pooled:.1%}."
+        f"The residue modulo {q} explains **{explained.share:.1%}** of the variance of contributions, weighted by their effect on the output; "
+        f"with residues relabeled at random, {explained.chance:.1%}. The upper bound, the digit itself, is {explained.by_digit:.1%}. "
+        f"With one vector per residue, shared by all places, it is {explained.pooled:.1%}."
     )
     if q >= config.base:
         write.caption(
-            f"{q} is at least the base {config.base}: each digit has a residue of its own, so the residue by place explains as much "
-            "as the digit in any network. The verdict goes by the last of these shares."
+            f"{q} is at least the base {config.base}, so every digit has its own residue, and residue by place explains as much as the digit "
+            "in any network. The verdict uses the last share."
         )
     write.table(
         {place: [finite(share)] for place, share in zip(places, explained.by_place, strict=True)},
@@ -141,15 +138,15 @@ def how_much(config: Primes, q: int, explained: analysis.sieve.Explained) -> Non
         column_config={place: st.column_config.NumberColumn(format="percent") for place in places},
         name="residue-share-by-place",
     )
-    write.caption(f"Share explained by the residue modulo {q}, place by place.")
+    write.caption(f"Variance explained by the residue modulo {q}, by place.")
 
 
 def who_adds(run: Run, step: int, q: int) -> None:
     """Heads."""
-    write.header("Who adds?", anchor="heads")
+    write.header("Which heads add?", anchor="heads")
     write.text(
-        "Attention is the summing operation: a head that attends evenly takes from every digit alike. The right picture splits what "
-        "residues add among heads and places; its shares add up to 100 %."
+        "Attention does the summing: a head that attends evenly weighs all digits alike. On the right, the residues' contributions are "
+        "split by head and place; the shares add up to 100%."
     )
     found = digit_sums(run.name, step, q)[1]
     most = found.adds.sum(1)
@@ -160,17 +157,17 @@ def who_adds(run: Run, step: int, q: int) -> None:
         step=step,
         q=q,
         width="content",
-        alt=f"A row for each of {len(most)} heads, a column for each place.",
+        alt=f"One row for each of {len(most)} heads, one column per place.",
     )
     shares = ", ".join(f"head {h} {round(share, 2) + 0.0:.0%}" for h, share in enumerate(most.tolist()))
     write.caption(
-        f"Together over the places: {shares}. Digits get {evenness.sum(1).min():.0%} to {evenness.sum(1).max():.0%} of a head's "
-        "attention, the answer's own position the rest."
+        f"Summed over places: {shares}. Digits receive {evenness.sum(1).min():.0%} to {evenness.sum(1).max():.0%} of each head's "
+        "attention; the rest stays at “?”."
     )
 
 
 def try_a_number(run: Run, task: Primes, step: int, q: int, found: analysis.sieve.Depth) -> None:
-    """One integer: the evidence, the truth, and the residues of its digits."""
+    """One integer: the evidence, the true label, and the residues of its digits."""
     write.header("Try a number", anchor="try")
     n = integer(
         "n",
@@ -178,7 +175,7 @@ def try_a_number(run: Run, task: Primes, step: int, q: int, found: analysis.siev
         task.high,
         min(max(task.low, 30_031), task.high),
         "n",
-        f"Any integer from {task.low:,} to {task.high:,}",
+        f"{task.low:,} to {task.high:,}",
         width=180,
     )
     n = task.low if n is None else n
@@ -189,23 +186,23 @@ def try_a_number(run: Run, task: Primes, step: int, q: int, found: analysis.siev
     prime = factors == {n: 1}
     where = (built.facts["n"] == n).nonzero()[:, 0].tolist()
     side = (
-        "not in its data"
+        "outside its data"
         if not where
-        else "in its training half"
+        else "from its training split"
         if built.train_mask[where[0]]
-        else "that it has never seen"
+        else "it has never seen"
     )
     said = "prime" if evidence >= found.threshold else "composite"
     with st.container(horizontal=True):
-        write.metric("Evidence", f"{evidence:.2f}", border=True, help="The logit of prime less that of composite")
+        write.metric("Evidence", f"{evidence:.2f}", border=True, help="Logit of prime minus logit of composite")
         write.metric(
-            "It says",
+            "Prediction",
             said,
             border=True,
-            help=f"Prime from {found.threshold:.2f} on, the threshold of best F1 in training",
+            help=f"Prime from {found.threshold:.2f} up: the threshold with the best F1 on training integers",
         )
-        write.metric("The truth", "prime" if prime else "composite", border=True)
-    write.text(f"${n} = {product(factors)}$, a number {side}.")
+        write.metric("Label", "prime" if prime else "composite", border=True)
+    write.text(f"${n} = {product(factors)}$, an integer {side}.")
     digits = [int(digit) for digit in numbers.digits(np.array([n]), task.base, task.width)[0]]
     residues = [digit * task.base ** (task.width - 1 - i) % q for i, digit in enumerate(digits)]
     table = pd.DataFrame([digits, residues], columns=numbers.place_names(task.base, task.width))

@@ -29,15 +29,15 @@ def ulam(side: int, start: int, q: int | None) -> Chart:
 
 
 def section(task: Primes) -> None:
-    """Where the primes are: by size, by residue, by angle, in a spiral."""
+    """Show the primes by size, residue and angle, and in a spiral."""
     write.header("How dense are the primes?", anchor="density")
     cell(
         density,
         low=task.low,
         high=task.high,
-        alt=f"Dots: share of primes in bins of the range {task.low} to {task.high}; a curve: 1 / ln n.",
-        caption="Every integer of the range is counted, also those that are not in the data set. Near n, one in ln n is prime: a "
-        "network that knows only the size of its integer can say no more than this.",
+        alt=f"Share of primes in bins from {task.low} to {task.high}, with the curve 1 / ln n.",
+        caption="Near n, one integer in ln n is prime: the best prediction from size alone. All integers of the range count, also those "
+        "outside the data set.",
     )
     write.header("Residues", anchor="residues")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -49,18 +49,18 @@ def section(task: Primes) -> None:
                 100_000,
                 2_500,
                 "reach",
-                "The largest n in it, 10 to 100,000",
+                "10 to 100,000",
                 width=160,
                 step=500,
             )
             or 2_500
         )
         others = st.toggle(
-            "Integers that are neither",
+            "Other integers",
             True,
             key="others",
             bind="query-params",
-            help="Whether those that are neither prime nor a multiple of q are drawn in the polar plot",
+            help="Show integers that are neither prime nor a multiple of q",
         )
     coprime = sum(math.gcd(r, q) == 1 for r in range(q))
     left, right = st.columns(2)
@@ -71,9 +71,8 @@ def section(task: Primes) -> None:
             high=task.high,
             q=q,
             width="content",
-            alt=f"A wheel of {q} sectors; gray: integers of each class modulo {q}; blue: primes.",
-            caption=f"Primes that do not divide {q} fall into {coprime} of the {q} classes, those coprime to {q}, and into each of "
-            "these about equally often (Dirichlet). A sieve is a wheel for every prime.",
+            alt=f"A wheel of {q} sectors: integers (gray) and primes (blue) by class modulo {q}.",
+            caption=f"Primes that do not divide {q} fall into the {coprime} classes coprime to {q}, about equally often (Dirichlet).",
         )
     with right:
         shown = analysis.integers.polar(1, reach, q, others)
@@ -83,26 +82,22 @@ def section(task: Primes) -> None:
             q=q,
             others=others,
             width="content",
-            alt=f"Points at the radius n and the angle n for n up to {reach}; primes and multiples of {q} are marked.",
+            alt=f"Points at radius n and angle n up to {reach}, with primes and multiples of {q} marked.",
             caption=f"{len(shown.n):,} points"
-            + (f"; {shown.left_out:,} further integers up to {reach:,} are left out" if shown.left_out else "")
-            + ". 44 radians are nearly 7 turns, so the integers lie on 44 arms, their classes modulo 44; primes keep to the "
-            "20 arms coprime to 44.",
+            + (f"; {shown.left_out:,} more up to {reach:,} are left out" if shown.left_out else "")
+            + ". 44 radians are nearly 7 turns, so the classes modulo 44 form arms; primes stay on the 20 arms coprime to 44.",
         )
     write.header("Ulam's spiral", anchor="ulam")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        side = st.slider("Side", 51, 801, 201, 50, key="side", bind="query-params", width=240, help="Integers a side")
-        start = integer("Begins at", 0, numbers.LARGEST - 801**2, 1, "start", "In the middle", width=160) or 0
-        marked = st.toggle(
-            "Mark multiples of q", key="marked", bind="query-params", help="Multiples of the modulus chosen above"
-        )
+        side = st.slider("Side", 51, 801, 201, 50, key="side", bind="query-params", width=240, help="Integers per side")
+        start = integer("Start", 0, numbers.LARGEST - 801**2, 1, "start", "At the center", width=160) or 0
+        marked = st.toggle("Mark multiples of q", key="marked", bind="query-params", help="The modulus above")
     cell(
         ulam,
         side=int(side),
         start=start,
         q=q if marked else None,
         width="content",
-        alt=f"A square spiral of the integers from {start} on, {side} a side, with the primes marked.",
-        caption=f"{side**2:,} integers. A diagonal is a quadratic polynomial in n; some of them are rich in primes. "
-        "From 41 the long diagonal is Euler's n² + n + 41.",
+        alt=f"A square spiral of integers from {start}, {side} per side, with primes marked.",
+        caption=f"{side**2:,} integers. Diagonals are quadratic polynomials, some rich in primes; from 41, the long one is Euler's n² + n + 41.",
     )

@@ -16,9 +16,9 @@ from pages._tasks.view import Curve, Measure, Preset, Row, Story, TaskView, area
 STORY = Story(
     "Watch a network learn to sieve",
     r"""
-A small transformer is shown the digits of an integer and told one bit: prime or not. Nobody tells it of factors. A last digit
-gives the multiples of 2 and 5 away; a multiple of 3 can only be told from **the sum of all digits** modulo 3. So the question is when
-it tells primes from numbers whose smallest prime factor is 3. Press Start.
+A small transformer sees the digits of an integer and one bit: prime or not. The last digit reveals multiples of 2 and 5; a multiple
+of 3 shows only in **the sum of all digits** modulo 3. Watch when it separates primes from numbers whose smallest prime factor
+is 3. Press Start.
 """,
 )
 
@@ -32,8 +32,7 @@ def choose_range(name: str) -> Preset:
         required=True,
         key="range",
         bind="query-params",
-        help="What low and high begin with: text, the four-digit integers that the paper's text speaks of; "
-        "table 1, the five-digit ones of its Table 1.",
+        help="text: four digits, as in the paper's text; table 1: five digits, as in its Table 1",
     )
     chosen = chosen or "table 1"  # an empty value in the URL gives None
     return Preset(chosen, dict(zip(("low", "high"), PRESETS[chosen], strict=True)))
@@ -42,11 +41,11 @@ def choose_range(name: str) -> Preset:
 def measures(task: Primes, row: Row) -> list[Measure]:
     """Return the AUCs that ``Primes.learned`` checks."""
     return [
-        Measure("ROC AUC", area(row.get("auc")), f"Of primes against all composites; {SIEVED[0]:.2f} is asked for"),
+        Measure("ROC AUC", area(row.get("auc")), f"Primes against all composites; criterion {SIEVED[0]:.2f}"),
         Measure(
             "AUC against multiples of 3",
             area(row.get("auc_3")),
-            f"Smallest prime factor 3; {SIEVED[1]:.2f} is asked for",
+            f"Smallest prime factor 3; criterion {SIEVED[1]:.2f}",
         ),
     ]
 
@@ -54,10 +53,9 @@ def measures(task: Primes, row: Row) -> list[Measure]:
 def caption(row: Row) -> str:
     """Explain why accuracy is not shown."""
     return (
-        f"Accuracy says little here: most integers are composite, so “not prime” is right most of the time and long the best "
-        f"guess (now {row['test_accuracy']:.1%} of the test integers are answered right). The areas under the ROC curve ask "
-        "whether primes get a higher score than composites, wherever the threshold; 0.5 is chance. They are measured on "
-        "integers of the training half that no step is taken on."
+        f"Accuracy says little: most integers are composite, so “not prime” is usually correct (test accuracy {row['test_accuracy']:.1%}). The "
+        "area under the ROC curve asks whether primes score higher than composites at any threshold; 0.5 is chance. Measured on the "
+        "validation split."
     )
 
 
@@ -78,13 +76,13 @@ VIEW = TaskView(
     curve=Curve(
         measure,
         plots.sieving,
-        "Area under the ROC curve over the steps: primes against all composites, and by smallest factor.",
+        "Area under the ROC curve by step: primes against all composites, and by smallest factor.",
     ),
     data=data.page,
     follow=follow.page,
     inside=inside.page,
     attention=partial(
         patterns.show,
-        caption="Most integers are composite, so “no” is the best guess until the network knows several factors.",
+        caption="Most integers are composite, so “no” is the best guess until the network detects several factors.",
     ),
 )

@@ -1,4 +1,4 @@
-"""The Data page for residues: a number of two digits, and its remainders by every prime at once."""
+"""The Data page for residues: two digits, and the remainders by every prime."""
 
 from typing import get_args
 
@@ -16,9 +16,8 @@ from pages._kit.inputs import number, target, train_fraction
 from pages._server.settings import LIMIT
 
 INTRO = """
-What the paper became: a number $n = x_0 + p\\,x_1$ is shown as its two digits $x_0, x_1$ in the base $p$, and asked are its
-remainders modulo **every prime** $q < p$, all at once. For each $q$ that is modular addition again, of $x_0$ and $p$ times
-$x_1$, and the network has to find room for all of them.
+From the paper's later work: the network sees the two digits $x_0, x_1$ of $n = x_0 + p\\,x_1$ in base $p$ and predicts $n$ modulo
+**every prime** $q < p$ at once. For each $q$ this is a modular addition, of $x_0$ and $p\\,x_1$, and all of them share one network.
 """
 
 
@@ -30,7 +29,7 @@ def built(config: Residues) -> Task:
 def answers(p: int, control: str, asked: str) -> Chart:
     task = miii.Residues(p=p, control=control).build()
     labels = next(target.labels for target in task.targets if target.name == asked).view(p, p)
-    return plots.heatmap(labels, title=f"Every number, asked {asked}", row="x1", column="x0", value=asked)
+    return plots.heatmap(labels, title=f"Every number, {asked}", row="x1", column="x0", value=asked)
 
 
 def digit_split(p: int, train_fraction: float, seed: int) -> Chart:
@@ -43,7 +42,7 @@ def tasks(p: int, control: str, masked: str) -> tuple[Chart, ...]:
 
 
 def page(name: str) -> None:
-    """Everything below the choice of the task."""
+    """Show everything below the choice of the task."""
     write.text(INTRO)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         p = st.number_input(
@@ -53,9 +52,9 @@ def page(name: str) -> None:
             key="digit_base",
             bind="query-params",
             width=140,
-            help=f"Of the digits, 3 to {LIMIT}",
+            help=f"Base of the digits, 3 to {LIMIT}",
         )
-        fraction = train_fraction("Of all numbers")
+        fraction = train_fraction("Share of all numbers")
         seed = number("Seed", 0, "seed", "Draws the split")
         masked = st.text_input(
             "Masked",
@@ -64,7 +63,7 @@ def page(name: str) -> None:
             bind="query-params",
             placeholder="such as 2,3,5,7",
             width=170,
-            help="Primes that are asked and not trained",
+            help="Primes predicted but not trained",
         )
         control = st.selectbox(
             "Control",
@@ -72,7 +71,7 @@ def page(name: str) -> None:
             key="control",
             bind="query-params",
             width=130,
-            help="shuffled: labels in random order; digits: the two digits are the targets",
+            help="shuffled: labels in random order; digits: predict the two digits",
         )
     try:
         config = Residues(p=p, train_fraction=fraction, masked=masked, control=control, seed=seed)
@@ -84,29 +83,29 @@ def page(name: str) -> None:
     task, p = built(config), config.p
     with st.container(horizontal=True):
         write.metric("Numbers", f"{p**2:,}", border=True, help="p squared")
-        write.metric("For training", f"{config.n_train:,}", border=True)
-        write.metric("For testing", f"{p**2 - config.n_train:,}", border=True)
-        write.metric("Tasks", f"{len(task.targets)}", border=True, help="One for every prime below p")
-        write.metric("Logits", f"{task.d_vocab_out:,}", border=True, help="One for every answer of every task")
+        write.metric("Training", f"{config.n_train:,}", border=True)
+        write.metric("Test", f"{p**2 - config.n_train:,}", border=True)
+        write.metric("Targets", f"{len(task.targets)}", border=True, help="One per prime below p")
+        write.metric("Logits", f"{task.d_vocab_out:,}", border=True, help="One per answer and target")
     numbers_and_split(config, task)
     as_tokens(task, p)
-    write.header("The tasks", anchor="tasks")
+    write.header("Targets", anchor="tasks")
     cell(
         tasks,
         p=p,
         control=control,
         masked=masked,
-        alt="Bars, one a task.",
-        caption="A guess among q answers costs log q nats, so the loss of each task is divided by log q: at chance all weigh the "
-        "same. Whoever always gives the commonest answer is right about once in q.",
+        alt="Bars, one per target.",
+        caption="Guessing among q answers costs log q nats, so each loss is divided by log q and all weigh the same at chance. The most "
+        "common answer scores about 1/q.",
     )
 
 
 def numbers_and_split(config: Residues, task: Task) -> None:
-    """One task's answers and the split, over all numbers."""
+    """Show one target and the split, over all numbers."""
     p, names = config.p, [target.name for target in task.targets]
     write.header("Every number", anchor="numbers")
-    asked = target(names, "Which of the tasks the left picture shows")
+    asked = target(names, "Target of the left figure")
     left, right = st.columns(2)
     with left:
         cell(
@@ -116,7 +115,7 @@ def numbers_and_split(config: Residues, task: Task) -> None:
             asked=asked,
             width="content",
             alt=f"Grid of {p} by {p} numbers x0 + {p} x1, colored by {asked}.",
-            caption=f"Stripes: modulo q, a step in x1 is worth p = {p} mod q.",
+            caption=f"Stripes: modulo q, a step in x1 counts p = {p} mod q.",
         )
     with right:
         cell(
@@ -126,19 +125,19 @@ def numbers_and_split(config: Residues, task: Task) -> None:
             seed=config.seed,
             width="content",
             alt=f"Grid of {p} by {p} numbers; the {config.n_train} for training are marked, scattered at random.",
-            caption="The seed scatters the training numbers over the whole table.",
+            caption="The seed draws the training numbers.",
         )
 
 
 def as_tokens(task: Task, p: int) -> None:
-    """A chosen number as the network sees it."""
+    """Show a chosen number as tokens."""
     write.header("How a number becomes tokens", anchor="tokens")
     last = p**2 - 1
-    n = st.slider("n", 0, last, min(1_000, last), key=f"number-{p}", help="Any of the numbers")
+    n = st.slider("n", 0, last, min(1_000, last), key=f"number-{p}", help="Any number")
     shown = " ".join(task.token_names[token] for token in task.tokens[n].tolist())
     split = "train" if task.train_mask[n] else "test"
     residues = ", ".join(f"{target.name}: {int(target.labels[n])}" for target in task.targets)
     write.text(
-        f"**{n}** = {n % p} + {p} · {n // p} is shown as `{shown}`, whose numbers are `{task.tokens[n].tolist()}`; it is in "
-        f"the **{split}** split. Asked are {residues}."
+        f"**{n}** = {n % p} + {p} · {n // p} becomes `{shown}`, with token indices `{task.tokens[n].tolist()}`, in the **{split}** split. "
+        f"Targets: {residues}."
     )

@@ -1,4 +1,4 @@
-"""The page Follow an input for a network that was asked for all residues at once."""
+"""The page Follow an input for residues."""
 
 import random
 
@@ -12,24 +12,24 @@ from pages._parts.follow import steps
 
 
 def page(run: Run, task: Residues, step: int) -> None:
-    """One number, from its two digits to all its residues."""
+    """Follow one number from its two digits to all its residues."""
     p, built = task.p, run.task()
     last = p * p - 1
     write.text(
-        f"Type a number and follow it through the network to its residues, station by station. {len(built.targets)} answers are given at "
-        "once; the logits and the waves below are those of one of them."
+        f"Type a number and follow it through the network to its residues. The network predicts {len(built.targets)} at once; logits and waves "
+        "below are for one of them."
     )
     names = [target.name for target in built.targets]
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        says = f"Any whole number from 0 to {last:,}: those of two digits in base {p}"
+        says = f"0 to {last:,}, two digits in base {p}"
         n = inputs.integer("n", 0, last, min(2026, last), "n", says, width=160) or 0
-        target = inputs.target(names, "Whose logits and waves are shown")
+        target = inputs.target(names, "Target of the logits and waves")
         st.button(
-            "Another number",
+            "Random number",
             icon=":material/casino:",
             on_click=_take,
             args=(last,),
-            help="Any of the numbers, at random",
+            help="Any number",
         )
     shown = " ".join(built.token_names[token] for token in built.tokens[n])
     found = steps.forward_pass(run.name, step, shown)
@@ -37,43 +37,37 @@ def page(run: Run, task: Residues, step: int) -> None:
     truths = {t.name: int(t.labels[n]) for t in built.targets}
     right = sum(answers[name].answer == truths[name] for name in names)
     with st.container(horizontal=True):
+        write.metric("Correct", f"{right} of {len(names)}", border=True, help="Residues of this number")
+        write.metric(f"Prediction, {target}", answers[target].answer, border=True, help="Largest logit")
+        write.metric(f"Label, {target}", truths[target], border=True, help="The correct answer")
         write.metric(
-            "Right answers", f"{right} of {len(names)}", border=True, help="Of all that it is asked of this number"
-        )
-        write.metric(
-            f"It answers, {target}", answers[target].answer, border=True, help="The answer of the largest logit"
-        )
-        write.metric(f"The truth, {target}", truths[target], border=True, help="What the task says")
-        write.metric(
-            "Sure by",
+            "Confidence",
             f"{answers[target].probability[answers[target].answer]:.1%}",
             border=True,
-            help=f"The softmax probability of its answer to {target}",
+            help=f"Softmax probability of the prediction, {target}",
         )
 
-    write.header("1 · What it is shown", anchor="tokens")
-    side = "trained it" if built.train_mask[n] else "was held out"
+    write.header("1 · Tokens", anchor="tokens")
+    side = "training" if built.train_mask[n] else "test"
     write.text(
-        f"{n:,} = {n % p} + {p} · {n // p} is shown as `{shown}`, its two digits in base {p}. This number {side}. To the network a token is a "
-        f"name without a meaning: it has a vector of {run.config.model.d_model} numbers for each, and another for each place."
+        f"{n:,} = {n % p} + {p} · {n // p} becomes `{shown}`, its two digits in base {p} ({side} split). A token is a name, not a number: the "
+        f"network has a vector of {run.config.model.d_model} numbers for each, and one for each position."
     )
-    links.to("data", "Data shows every number, and which of them train", ":material/arrow_forward:")
+    links.to("data", "Data: every number and its split", ":material/arrow_forward:")
     steps.where(run, step, shown)
-    links.to("attention", "Attention shows it for all positions, and on average", ":material/arrow_forward:", n=n)
+    links.to("attention", "Attention: all positions, and the mean", ":material/arrow_forward:", n=n)
     said = answers[target]
     steps.neurons(
-        run, step, shown, target, said.answer, None, f"the logit of {said.answer} to {target}, above the mean"
+        run, step, shown, target, said.answer, None, f"the logit of {said.answer} for {target}, above the mean"
     )
-    write.header("4 · What it says", anchor="says")
-    write.text(
-        f"What all parts have written is added up: a **logit** for every answer of every task. Here those of **{target}**."
-    )
+    write.header("4 · Logits", anchor="says")
+    write.text(f"All contributions add up to one **logit** per answer and target. Here: **{target}**.")
     steps.logits(run, step, shown, target, truths[target])
     _all(built, answers, truths)
     if task.control != "digits":
         _divisors(n, answers)
-    steps.frequencies(run, step, shown, target, "the right answer")
-    links.to("sieve", "Sieve shows how many of all numbers it answers right", ":material/arrow_forward:")
+    steps.frequencies(run, step, shown, target, "the correct answer")
+    links.to("sieve", "Sieve: accuracy over all numbers", ":material/arrow_forward:")
 
 
 def _take(last: int) -> None:
@@ -81,35 +75,33 @@ def _take(last: int) -> None:
 
 
 def _all(task: Task, answers: dict[str, analysis.follow.Prediction], truths: dict[str, int]) -> None:
-    with st.expander(f"All {len(answers)} answers"):
+    with st.expander(f"All {len(answers)} predictions"):
         write.table(
             [
                 {
-                    "asked": name,
-                    "it answers": said.answer,
-                    "the truth": truths[name],
-                    "right": said.answer == truths[name],
-                    "sure by": float(said.probability[said.answer]),
+                    "target": name,
+                    "prediction": said.answer,
+                    "label": truths[name],
+                    "correct": said.answer == truths[name],
+                    "confidence": float(said.probability[said.answer]),
                 }
                 for name, said in answers.items()
             ],
             width="content",
-            column_config={"sure by": st.column_config.NumberColumn(format="percent")},
+            column_config={"confidence": st.column_config.NumberColumn(format="percent")},
             name="answers-of-one-number",
         )
-        write.caption(
-            f"The largest logit of each task, beside the truth, and its softmax probability. Guessing {task.name} is worth least."
-        )
+        write.caption("Largest logit per target, with its softmax probability.")
 
 
 def _divisors(n: int, answers: dict[str, analysis.follow.Prediction]) -> None:
-    """The primes that it takes for divisors, beside the true ones."""
+    """Write the predicted divisors beside the factorization."""
     says = {int(name.removeprefix("mod ")): said.answer == 0 for name, said in answers.items()}
     suspected = ", ".join(str(q) for q, divides in says.items() if divides) or "none"
     missed = ", ".join(str(q) for q, divides in says.items() if not divides and n % q == 0)
     false = ", ".join(str(q) for q, divides in says.items() if divides and n % q)
     doubts = " and ".join([f"misses {missed}"] * bool(missed) + [f"is wrong about {false}"] * bool(false))
     write.text(
-        f"An answer of 0 to mod q says that q divides the number. **Divisors that it suspects: {suspected}.** The truth: "
-        f"{steps.factors(n)}." + (f" So it {doubts}." if doubts else "")
+        f"Predicting 0 modulo q means that q divides the number. **Predicted divisors: {suspected}.** Factorization: "
+        f"{steps.factors(n)}." + (f" The network {doubts}." if doubts else "")
     )

@@ -1,4 +1,4 @@
-"""The page Sieve for a network that was asked for all residues at once."""
+"""The page Sieve for residues."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from miii.tasks import Residues
 from pages._kit import write
 from pages._kit.cell import cell, shared
 
-ASKED = 0.995  #: of the right answers, from which a task counts as solved
+SOLVED = 0.995  #: accuracy from which a task counts as solved
 
 
 @shared
@@ -50,98 +50,98 @@ def active_frequencies(name: str) -> tuple[Chart, Chart]:
 
 def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot, and the frequencies over training."""
-    asked = "its two digits" if task.control == "digits" else f"$n$ modulo every prime below {task.p}"
+    targets = "the two digits themselves" if task.control == "digits" else f"$n$ modulo every prime below {task.p}"
     write.text(
-        f"The network sees the digits of $n = x_0 + {task.p} x_1$ and is asked for {asked}, all at once."
+        f"The network sees the digits of $n = x_0 + {task.p} x_1$ and predicts {targets}, all at once."
         + (
             ""
             if task.control == "digits"
-            else r" Each task is a modular addition, $x_0 + p\,x_1 \bmod q$, with the same digits and another modulus."
+            else r" Each target is a modular addition, $x_0 + p\,x_1 \bmod q$, of the same digits."
         )
     )
     step = step_of(run)
-    write.header("What does it answer right?", anchor="right")
-    with st.spinner("Asking …", show_time=True):
+    write.header("Which residues has it learned?", anchor="right")
+    with st.spinner("Measuring …", show_time=True):
         found = target_accuracies(run.name, step)
     mean, worst = analysis.multitask.over_targets(found, task)
-    solved = sum(value >= ASKED for value in found.values())
+    solved = sum(value >= SOLVED for value in found.values())
     with st.container(horizontal=True):
         write.metric(
             "Tasks solved",
             f"{solved} of {len(found)}",
             border=True,
-            help=f"At least {ASKED:.1%} of the held-out numbers right",
+            help=f"At least {SOLVED:.1%} test accuracy",
         )
         write.metric(
             "Mean over digits" if task.control == "digits" else "Mean over primes",
             f"{mean:.1%}",
             border=True,
-            help="Mean accuracy on held-out numbers over those that are trained",
+            help="Mean test accuracy over trained targets",
         )
-        write.metric("Worst", worst, border=True, help="The trained task with the fewest right answers")
-        write.metric("Its accuracy", f"{found[worst]:.1%}", border=True, help="On held-out numbers")
+        write.metric("Worst", worst, border=True, help="Trained target with the lowest test accuracy")
+        write.metric("Worst accuracy", f"{found[worst]:.1%}", border=True, help="Its test accuracy")
     masked = [f"mod {q}" for q in task.masked]
     cell(
         right_by_target,
         name=run.name,
         step=step,
-        alt=f"Accuracy of each of {len(found)} tasks.",
-        caption=f"The worst, {worst}, has {found[worst]:.1%}. Held-out numbers. Gray is what the commonest answer alone gives."
+        alt=f"Test accuracy of each of {len(found)} targets.",
+        caption=f"Test accuracy; gray is the most common answer alone. Worst: {worst}, {found[worst]:.1%}."
         + (f" Never trained: {', '.join(masked)}." if masked else ""),
     )
 
-    write.header("Does each head look at one digit?", anchor="heads")
-    with st.spinner("Looking …", show_time=True):
+    write.header("Does each head attend to one digit?", anchor="heads")
+    with st.spinner("Measuring …", show_time=True):
         heads = head_patterns(run.name, step)
     single = [head.head for head in heads if head.one_digit]
     cell(
         head_digits,
         name=run.name,
         step=step,
-        alt=f"Bars of the attention of each of {len(heads)} heads to the tokens.",
+        alt=f"Attention of each of {len(heads)} heads to each token.",
         caption=(
-            f"Yes: each of the {len(heads)} heads"
+            f"Yes: each of the {len(heads)} heads puts"
             if len(single) == len(heads)
-            else f"No: {len(single)} of {len(heads)} heads" + (f" ({', '.join(map(str, single))})" if single else "")
+            else f"No: {len(single)} of {len(heads)} heads"
+            + (f" ({', '.join(map(str, single))})" if single else "")
+            + " put"
         )
-        + f" give at least {analysis.multitask.ONE_DIGIT:.0%} of what goes to the digits to one of them.",
+        + f" at least {analysis.multitask.ONE_DIGIT:.0%} of its attention to digits on one of them.",
     )
 
     write.header("How many frequencies are active?", anchor="frequencies")
     write.text(
         """
-The neurons are waves in the digits. A frequency is **active** by the preprint's text if its power is more than two standard
-deviations above the mean of its step. By its code, power is smoothed over three steps and each frequency divided by its sum over
-time; active is what exceeds mean plus one standard deviation of all steps together. The preprint reports that
-the count rises and falls again; here that means that its peak is at least twice the first and the last count.
+Neurons are waves in the digits. In the preprint's text, a frequency is **active** if its power exceeds its step's mean by two
+standard deviations. In its code, power is smoothed over three steps and normalized over time, and the bound is the mean plus one
+standard deviation over all steps. The preprint reports a count that rises and falls; here, the peak must be at least
+twice the first and the last count.
 """
     )
     count = len(run.steps)
-    if st.toggle(
-        "Count them", key="count", bind="query-params", help=f"All numbers through {count} snapshots: half a minute"
-    ):
+    if st.toggle("Count them", key="count", bind="query-params", help=f"All numbers, {count} snapshots; half a minute"):
         with st.spinner(f"Measuring {count} snapshots …", show_time=True):
             active = frequencies(run.name)
             cell(
                 active_frequencies,
                 name=run.name,
                 stamp=count,
-                alt="Active frequencies by snapshot, by both rules, and the power of each frequency.",
+                alt="Active frequencies by snapshot under both rules, and the power of each frequency.",
             )
         write.caption(f"{counted_by_rule(active)}.")
 
 
 def counted_by_rule(active: analysis.multitask.Active) -> str:
-    """Return ``counted`` for both rules, each with the count of noise."""
-    rules = zip(("Within the step", "over all steps"), (active.within, active.overall), active.chance, strict=True)
+    """Return ``counted`` for both rules, each with the count by chance."""
+    rules = zip(("Within each step", "over all steps"), (active.within, active.overall), active.chance, strict=True)
     return "; ".join(
-        f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))} (noise has {chance:.1f})"
+        f"{rule}: {counted(marks.sum(1).tolist(), list(active.steps))} (chance: {chance:.1f})"
         for rule, marks, chance in rules
     )
 
 
 def counted(counts: list[int], steps: list[int]) -> str:
-    """The first count, the largest and the last in words, and whether it rises and falls: to twice, or from twice."""
+    """Write the first, largest and last count, and whether the count rises and falls by a factor of two."""
     most = max(counts)
     rises, falls = most >= 2 * max(1, counts[0]), most >= 2 * max(1, counts[-1])
     verdict = {
@@ -150,6 +150,4 @@ def counted(counts: list[int], steps: list[int]) -> str:
         (False, True): "falls and does not rise",
         (False, False): "neither rises nor falls",
     }[rises, falls]
-    return (
-        f"{counts[0]} at first, at most {most} (step {steps[counts.index(most)]}), {counts[-1]} at last: it {verdict}"
-    )
+    return f"{counts[0]} at first, a peak of {most} at step {steps[counts.index(most)]}, {counts[-1]} at the end: it {verdict}"

@@ -15,8 +15,8 @@ from pages._tasks.view import Curve, Measure, Row, Story, TaskView, share
 STORY = Story(
     "Watch a network learn residues",
     r"""
-A number $n = x_0 + p\,x_1$ is shown as its two digits, and asked are its residues modulo **every prime below** $p$, all at
-once. The loss of each question is divided by the logarithm of its modulus. Press Start.
+A small transformer sees the two digits of $n = x_0 + p\,x_1$ and predicts its residues modulo **every prime below** $p$ at once.
+Press Start.
 """,
 )
 
@@ -26,9 +26,9 @@ def measures(task: Residues, row: Row) -> list[Measure]:
     mean, of = task.accuracy(row)
     return [
         Measure("Training accuracy", share(row.get("train_accuracy"))),
-        Measure(of.capitalize(), share(mean), "Mean test accuracy over those that are trained"),
-        Measure("All residues right", share(row.get("test_accuracy")), "Test numbers with no residue wrong"),
-        Measure("Worst prime", share(row.get("accuracy_worst")), "Test accuracy of the worst of the trained primes"),
+        Measure(of.capitalize(), share(mean), "Mean test accuracy over trained primes"),
+        Measure("All residues right", share(row.get("test_accuracy")), "Test numbers with every residue correct"),
+        Measure("Worst prime", share(row.get("accuracy_worst")), "Test accuracy of the worst trained prime"),
     ]
 
 
@@ -47,9 +47,9 @@ VIEW = TaskView(
     home="sieve",
     story=STORY,
     main=("p", "train_fraction", "seed", "steps"),
-    criterion="99 % of the test numbers right for every prime that is trained",
+    criterion="99% test accuracy for every trained prime",
     measures=measures,
-    curve=Curve(measure, live, "Share of right answers over the steps, a row for each prime modulus."),
+    curve=Curve(measure, live, "Test accuracy by step, one row per prime modulus."),
     data=data.page,
     follow=follow.page,
     inside=inside.page,
