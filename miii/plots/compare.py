@@ -14,7 +14,7 @@ ROW = 26  #: pixels per architecture
 def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
     """Draw the median over seeds of each architecture, in a band from least to greatest.
 
-    A run that stops early keeps its last value. A click in the legend isolates an architecture; a click elsewhere resets.
+    A run that stops early keeps its last value. Click the legend to isolate an architecture, elsewhere to reset.
 
     Args:
         curves: from ``analysis.compare.curves``: columns run, architecture, seed, step, value.

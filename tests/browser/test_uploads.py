@@ -56,13 +56,13 @@ BAD: dict[str, tuple[Callable[[Files], bytes], str]] = {
 
 
 def brought(page: Page, name: str, data: bytes) -> None:
-    expect(button(page, "Add to the runs").first).to_be_disabled()  # the one before is gone, taken in or refused
+    expect(button(page, "Import").first).to_be_disabled()  # the one before is gone, taken in or refused
     files = page.get_by_test_id("stFileUploaderDropzoneInput").first
     files.set_input_files({"name": name, "mimeType": "application/zip", "buffer": data})
     expect(main(page).get_by_text(name, exact=True)).to_be_visible()
-    expect(button(page, "Add to the runs").first).to_be_enabled()
+    expect(button(page, "Import").first).to_be_enabled()
     settled(page)
-    button(page, "Add to the runs").first.click()
+    button(page, "Import").first.click()
 
 
 def test_a_good_zip_is_a_run_and_ten_bad_ones_are_sentences(
@@ -86,7 +86,7 @@ def test_a_good_zip_is_a_run_and_ten_bad_ones_are_sentences(
             assert not list((tmp_path / "runs").iterdir())
             settled(page)
         brought(page, "good.zip", packed)
-        expect(main(page).get_by_text("eleven is here")).to_be_visible()
+        expect(main(page).get_by_text("Imported eleven")).to_be_visible()
         assert [path.name for path in (tmp_path / "runs").iterdir()] == ["eleven"]
         page.goto(server + link("attention", run="eleven"))
         expect(main(page).get_by_text("At step 24 the network answers")).to_be_visible()

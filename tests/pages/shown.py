@@ -201,7 +201,7 @@ def upload(at: AppTest, key: str, *files: tuple[str, bytes]) -> AppTest:
 
 def add(at: AppTest, kind: str, *files: tuple[str, bytes], turn: int = 0) -> AppTest:
     """Upload a zip file, a folder or weights on the page Runs, and press the button."""
-    return press(upload(at, f"{kind}-{turn}", *files), "Add to the runs", f"add-{kind}")
+    return press(upload(at, f"{kind}-{turn}", *files), "Import", f"add-{kind}")
 
 
 def key_of(at: AppTest, option: str) -> str:

@@ -26,7 +26,7 @@ def test_the_answer_to_the_chosen_pair_is_the_network_s(zoo, visit):
             said = next(text for text in view.prose["markdown"] if f"({a}, {b})" in text)
             answer, truth = answers[a * 11 + b], (a + b) % 11
             assert f"**{answer}**" in said
-            assert ("right" in said) == (answer == truth)
+            assert ("correct" in said) == (answer == truth)
             assert ("train" if task.train_mask[a * 11 + b] else "test") in said
 
 
@@ -42,7 +42,11 @@ def test_the_rhythm_is_the_library_s(zoo, see):
     run = zoo("adds")
     step = run.steps[0]
     periodicity = analysis.attention.periodicity(analysis.attention.over_inputs(run.model(step), run.task().tokens))
-    said = [text for text in see("attention", run="adds", step=step, head=1).prose["caption"] if "deviates" in text]
+    said = [
+        text
+        for text in see("attention", run="adds", step=step, head=1).prose["caption"]
+        if "Standard deviation" in text and "variance depends" in text
+    ]
     assert len(said) == 2
     for key, words in enumerate(said):
         numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?(?:e-\d+)?", words)]
@@ -91,7 +95,7 @@ def test_a_deeper_layer_can_be_chosen(zoo, see):
     assert f"{(scores[1] - scores[0]).mean().abs():.2g}" in view.captions
     parts = analysis.direct.contributions(run.model(), run.task().tokens, run.task().labels)
     assert f"{parts.of('MLP'):.3g}" in view.captions
-    assert re.search(r"head [01]\.[01] ", caption(view, "without head"))
+    assert re.search(r"head [01]\.[01],", caption(view, "without head"))
     alone = see("attention", run="side by side")  # one head: none costs the most
     assert caption(alone, "without head 0.0").count("without head") == 1
 

@@ -24,8 +24,12 @@ def test_a_network_that_adds_passes(zoo, see):
     (added,) = analysis.sieve.measure_addition(model, task, SIEVED, (3,), (3,))
     (row,) = view.table("interchange").to_dict("records")
     assert row["explained"] == added.variance_explained == pytest.approx(1)
-    assert (row["interchange"], row["its control"]) == (added.interchange.accuracy, added.interchange.control) == (1, 0)
-    assert row["all else"] == added.interchange.rest == 0
+    assert (
+        (row["interchange"], row["interchange control"])
+        == (added.interchange.accuracy, added.interchange.control)
+        == (1, 0)
+    )
+    assert row["everything else"] == added.interchange.rest == 0
     assert (row["steering"], row["control of steering"]) == (1, 0)
     table = analysis.sieve.count_table(task, SIEVED)
     assert f"{table.cells} cells filled from the training labels, has ROC AUC {table.roc_auc:.3f}" in view.captions
@@ -129,7 +133,7 @@ def test_counts_rise_and_fall_or_do_not(server):
     for counts, most, at in (([0, 5, 2], 5, 10), ([2, 3, 2], 3, 10), ([1, 3, 6], 6, 20), ([4, 2, 1], 4, 0)):
         text = counted(counts, [0, 10, 20])
         assert f"{counts[0]} at first" in text
-        assert f"{most} (step {at})" in text
+        assert f"{most} at step {at}" in text
         words[text.partition(": ")[2]] = counts
     assert len(words) == 4
 

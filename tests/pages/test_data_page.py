@@ -211,7 +211,7 @@ def test_strings_are_those_of_the_task(visit):
         string = "".join(letter for letter in tokens if letter in "MIU")
         said = next(text for text in view.prose["markdown"] if text.startswith(f"`{string}`"))
         assert f"{len(string) - 1} letters" in said
-        assert ("**no theorem**" in said) == (task.labels[row] == 0) == (string.count("I") % 3 == 0)
+        assert ("**not a theorem**" in said) == (task.labels[row] == 0) == (string.count("I") % 3 == 0)
 
 
 def test_a_theorem_is_derived_by_search_or_by_rule(see):
@@ -225,7 +225,7 @@ def test_a_theorem_is_derived_by_search_or_by_rule(see):
         assert view.table("string")["string"].tolist() == [step.string for step in steps or ()]
     for asked in ("III", "M"):
         view = see("data", task="miu", **DATA["miu"], string=asked)
-        assert "no theorem" in view.text
+        assert "is not a theorem" in view.text
         assert not view.tables
 
 
@@ -238,7 +238,7 @@ def test_a_sequence_of_frames_is_the_task_s(see):
     table = view.tables[0]
     assert table["token"].tolist() == [task.token_names[token] for token in task.tokens[50]]
     asked = ["" if token < 0 else task.token_names[token] for token in task.next_tokens[50].tolist()]
-    assert table["asked next"].tolist() == asked
+    assert table["target"].tolist() == asked
     assert {f"{len(task.labels):,}", f"{int(task.train_mask.sum()):,}"} <= set(view.metrics.values())
     assert f"**{'train' if task.train_mask[50] else 'test'}**" in view.text
     first, last, step = (int(task.facts[name][50]) for name in ("first", "last", "step"))

@@ -88,7 +88,7 @@ def test_an_address_is_shown_as_it_is_on_every_page(bring, visit):
         assert any("Zq" in warning.value for warning in at.warning), page
         assert echoes(at), page
     assert echoes(visit("runs", search=EVIL))
-    assert any("is no theorem" in text for text in echoes(visit("data", task="miu", string="[Zq](www.a.test)")))
+    assert any("is not a theorem" in text for text in echoes(visit("data", task="miu", string="[Zq](www.a.test)")))
 
 
 def test_a_run_with_an_evil_name_is_shown_as_it_is_and_exported(bring, visit, gives):

@@ -137,7 +137,7 @@ def test_circuits_patches_activations_and_paths(zoo, see):
     whole = plots.frame(plots.patching(sweep, ["a", "b", "="]))
     view = see("circuits", run="adds", receiver="MLP 0")
     assert f"{sweep.clean:.3g}" in view.captions
-    assert "Carried over on the path to 0.mlp_pre" in view.drawn
+    assert "Recovered on the path to 0.mlp_pre" in view.drawn
     assert whole["value"].tolist() == pytest.approx(view.numbers("patching")["value"].tolist())
     by_head = see("circuits", run="adds", **{"by-head": "true"})
     assert len(by_head.numbers("patching")) == sum(patch.head is not None for patch in sweep.patches)
@@ -181,7 +181,7 @@ def test_slider_and_progress_agree_on_the_phase_of_every_snapshot(bring, visit):
     outline = analysis.phases.outline(like.config.task, like.metrics(), (like.result or {})["grokked_at"])
     phases = tuple(Phase(*phase.values()) for phase in view.player["phases"])
     assert phases == outline
-    (marks,) = (rows for rows in view.charts[0].rows() if "phase" in rows)
+    marks = next(rows for rows in view.charts[0].rows() if "phase" in rows)  # the strip
     begun = dict(zip(marks["phase"], marks["at"], strict=True))
     for step in run.steps:
         drawn = max((name for name in begun if begun[name] <= max(step, 0.7)), key=begun.__getitem__)
@@ -241,7 +241,7 @@ def test_the_verdict_is_the_library_s(zoo, see, name):
     assert rows["measured"].tolist() == [criterion.value for criterion in report.criteria]
     assert rows["bound"].tolist() == [criterion.bound for criterion in report.criteria]
     assert (rows["result"] == "pass").all() == report.adds
-    assert f"{report.certified:.1%} of all pairs are proven correct" in view.text
+    assert f"{report.certified:.1%} of all pairs are provably correct" in view.text
     assert report.reason in view.text
 
 

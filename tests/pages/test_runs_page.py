@@ -225,12 +225,12 @@ def test_a_run_that_trains_or_waits_is_left_alone(mine, stopped_run, registry, v
 
 def test_a_zip_or_a_folder_becomes_a_run(small_run, stopped_run, home, visit, same):
     at = visit("runs")
-    assert button(at, "Add to the runs", "add-zip").disabled
+    assert button(at, "Import", "add-zip").disabled
     add(at, "zip", ("any.zip", runs.pack(small_run)))
     assert at.session_state["run"] == at.selectbox(key="chosen").value == "small"
     assert table(at).loc["small", "from"] == "uploaded"
     assert same(runs.open("small").weights(), small_run.weights())
-    assert button(at, "Add to the runs", "add-zip").disabled  # the uploader is empty again
+    assert button(at, "Import", "add-zip").disabled  # the uploader is empty again
     add(at, "zip", ("any.zip", runs.pack(small_run)), turn=1)
     assert set(listed(at)[:2]) == {"small-2", "small"}
     kinds = (".json", ".jsonl", ".safetensors")  # what the uploader lets through

@@ -100,7 +100,7 @@ TABLES: dict[tuple[str, str], dict[str, str]] = {
     ("attention", "adding"): {"heads": "head"},
     ("attention", "miu"): {"attention-of-one-input": "token", "mean-attention-by-token": "head"},
     ("attention", "primes"): {"mean-attention-by-position": "head"},
-    ("try", "residues"): {"answers-of-one-number": "asked"},
+    ("try", "residues"): {"answers-of-one-number": "target"},
     ("data", "primes"): {"first-integers": "spf", "table-1": "0", "table-1-row": "0", "integer-as-tokens": "token"},
     ("data", "frames"): {"sequence-as-tokens": "frame"},
 }

@@ -45,16 +45,16 @@ def test_a_pair_that_the_task_leaves_out_gives_way_to_the_next(zoo, see):
 def test_another_pair_and_one_that_is_wrong(zoo, visit, monkeypatch):
     run = zoo("adds")
     at = visit("try", run="adds", a=3, b=4)
-    assert button(at, "One that it gets wrong").disabled  # there is none
+    assert button(at, "Random error").disabled  # there is none
     with monkeypatch.context() as patch:
         patch.setattr("random.choice", lambda pairs: pairs[5 * 11 + 9])
-        press(at, "Another pair")
+        press(at, "Random pair")
     assert (at.number_input(key="a").value, at.number_input(key="b").value) == (5, 9)
     step = run.steps[0]
     wrong = set(follow.wrong_examples(run.model(step), run.task()).tolist())
     at = visit("try", run="adds", step=step)
     for _ in range(3):
-        press(at, "One that it gets wrong")
+        press(at, "Random error")
         assert at.number_input(key="a").value * 11 + at.number_input(key="b").value in wrong
 
 
@@ -82,11 +82,11 @@ def test_a_divisor_is_suspected_where_it_divides(see):
         view = see("try", run="primes-10", n=n)
         assert (len(view.headers), len(view.charts)) == (5, 4)
         table = view.table("q").set_index("q")
-        assert table["it suspects q"].to_dict() == {3: suspected, 7: False, 11: False, 13: False}
+        assert table["detected"].to_dict() == {3: suspected, 7: False, 11: False, 13: False}
         assert table["AUC"][3] > 0.95 > table["AUC"][7]
-        assert ("**It suspects 3**" in view.text) == suspected
+        assert ("**It detects 3**" in view.text) == suspected
         for q in (2, 5):
-            assert (f"it is a multiple of {q}" in view.text) == (n % q == 0)
+            assert (f"makes it a multiple of {q}" in view.text) == (n % q == 0)
         factors = " \\cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in sympy.factorint(n).items())
         assert f"${n} = {factors}$" in view.text
         evidence = analysis.sieve.evidence(run.model(), task.tokens[task.facts["n"] == n])[0]
@@ -97,20 +97,20 @@ def test_integers_beyond_the_task_are_followed_with_a_note(see):
     for n, truth in ((0, "neither"), (1, "neither"), (17, "prime"), (21, "composite")):
         view = see("try", run="primes", n=n)
         assert truth in view.metrics.values()
-        assert "between 100 and 999" in view.text
+        assert "100 to 999" in view.text
     assert "$21 = 3 \\cdot 7$" in see("try", run="primes", n=21).text
 
 
 def test_an_untrained_network_suspects_nothing(see):
     view = see("try", run="sieves", step=0, n=2345)
-    assert not view.table("q")["it suspects q"].any()
+    assert not view.table("q")["detected"].any()
 
 
 def test_an_integer_that_it_gets_wrong_is_wrong(visit):
-    at = press(visit("try", run="primes"), "One that it gets wrong")
+    at = press(visit("try", run="primes"), "Random error")
     said, truth = list(shown(at).metrics.values())[:2]
     assert said != truth == ("prime" if sympy.isprime(at.number_input(key="n").value) else "composite")
-    press(at, "Another integer")
+    press(at, "Random integer")
 
 
 def test_a_network_with_residues_as_help_answers_them(zoo, see):
@@ -120,9 +120,9 @@ def test_a_network_with_residues_as_help_answers_them(zoo, see):
     task = run.task()
     with torch.no_grad():
         logits = run.model()(task.tokens[task.facts["n"] == n])[0, -1]
-    table = view.table("it says n mod q").set_index("q")
-    assert table["the truth"].to_dict() == {q: n % q for q in (3, 7)}
-    assert table["it says n mod q"].to_dict() == {q: int(logits[task.logits_of(f"mod {q}")].argmax()) for q in (3, 7)}
+    table = view.table("n mod q").set_index("q")
+    assert table["n mod q"].to_dict() == {q: n % q for q in (3, 7)}
+    assert table["prediction"].to_dict() == {q: int(logits[task.logits_of(f"mod {q}")].argmax()) for q in (3, 7)}
     assert view.drawn[-1].endswith("modulo 7")
 
 
@@ -144,9 +144,9 @@ def test_all_residues_of_a_number_stand_beside_the_truth(zoo, visit, see):
     with torch.no_grad():
         logits = run.model()(task.tokens[[n]])[0, -1]
     answers = [int(logits[task.logits_of(target.name)].argmax()) for target in task.targets]
-    table, primes = view.table("it answers"), [2, 3, 5, 7]
-    assert table["it answers"].tolist() == answers
-    assert table["the truth"].tolist() == [n % q for q in primes]
+    table, primes = view.table("prediction"), [2, 3, 5, 7]
+    assert table["prediction"].tolist() == answers
+    assert table["label"].tolist() == [n % q for q in primes]
     right = sum(a == n % q for a, q in zip(answers, primes, strict=True))
     assert f"{right} of 4" in view.metrics.values()
     assert "`= 1 9`" in view.text
@@ -174,11 +174,11 @@ def test_divisors_that_it_misses_or_makes_up_are_listed(server, monkeypatch):
 def test_the_control_without_a_modulus_has_no_divisors(see):
     view = see("try", run="digits", n=27)
     assert "2" in [value for label, value in view.metrics.items() if "x1" in label]
-    assert "Divisors" not in view.text
+    assert "Predicted divisors" not in view.text
 
 
 def test_a_string_is_followed_letter_by_letter(see):
-    for string, truth in (("MIIUIUII", "theorem"), ("MIIUI", "no theorem"), ("mi", "theorem")):
+    for string, truth in (("MIIUIUII", "theorem"), ("MIIUI", "not a theorem"), ("mi", "theorem")):
         view = see("try", run="miu", string=string)
         assert len(view.charts) == 3
         assert list(view.metrics.values())[1] == truth

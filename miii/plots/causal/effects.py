@@ -80,7 +80,7 @@ def patching(
     names: Sequence[str],
     *,
     by_head: bool | None = False,
-    title: str = "Answer carried over by each activation",
+    title: str = "Share recovered by each activation",
 ) -> Chart:
     """Draw the normalized logit difference of every patch by site (rows) and position (columns).
 

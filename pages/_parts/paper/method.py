@@ -10,7 +10,7 @@ from miii.tasks.primes import SIEVED
 from miii.tasks.task import GROKKED
 from pages._kit import write
 from pages._parts.paper.parts import link, short_table
-from pages._tasks.residues.inside import ASKED
+from pages._tasks.residues.inside import SOLVED
 
 #: The runs of the paper, and what each was asked for.
 RUNS = {
@@ -84,7 +84,7 @@ def criteria() -> pd.DataFrame:
             f"{sieve.FAITHFUL:.0%} of the logit difference",
             "fewest edges, ranked by exact patching, or by EAP-IG for large graphs; scored on fresh examples",
         ),
-        ("task solved", f"≥ {ASKED:.1%} of the held-out numbers", "all residues at once"),
+        ("task solved", f"≥ {SOLVED:.1%} of the held-out numbers", "all residues at once"),
         (
             "head attends to one digit",
             f"≥ {multitask.ONE_DIGIT:.0%} of its attention to digits",

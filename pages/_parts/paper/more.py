@@ -16,7 +16,7 @@ from pages._kit.inputs import integer
 from pages._parts.compare.findings import join_names as emphasised
 from pages._parts.paper.ledger import ledger
 from pages._parts.paper.parts import available, link, link_details, report, short_table, stamp
-from pages._tasks.residues.inside import ASKED, counted_by_rule
+from pages._tasks.residues.inside import SOLVED, counted_by_rule
 
 ARCHITECTURES = "architectures/add-113.jsonl"
 
@@ -82,7 +82,7 @@ addition of its own. Test accuracy, one modulus per row:
         moduli_over_training,
         stamp=stamp("residues-113"),
         alt="Heatmap of test accuracy by modulus over the steps.",
-        caption=f"At the end, {sum(x >= ASKED for x in right.values())} of {len(right)} reach {ASKED:.1%}; the worst has {found['accuracy_worst']:.1%}. Training took "
+        caption=f"At the end, {sum(x >= SOLVED for x in right.values())} of {len(right)} reach {SOLVED:.1%}; the worst has {found['accuracy_worst']:.1%}. Training took "
         f"{run.rows()[-1]['seconds'] / 60:.0f} minutes.",
     )
     cell(
