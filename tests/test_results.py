@@ -19,6 +19,8 @@ CLOSE = 2e-3  #: of a share: another processor rounds otherwise, and a few integ
 
 
 def anew(run):
+    if isinstance(run.config.task, tasks.GCD):
+        return reports.report_gcd(run)
     if isinstance(run.config.task, tasks.Residues):
         return reports.report_residues(run)
     if isinstance(run.config.task, tasks.ModularAddition):

@@ -25,6 +25,7 @@ from miii.analysis.sieve.divisors import (
     last_digits,
     learned_in,
     learned_over_training,
+    load_gcd_runs,
     swap,
 )
 from miii.analysis.sieve.factors import (
@@ -104,6 +105,7 @@ __all__ = [
     "lattice",
     "learned_in",
     "learned_over_training",
+    "load_gcd_runs",
     "locate",
     "means",
     "measure_addition",

@@ -1,7 +1,9 @@
 """Networks for the gcd: which divisors they know, whether their list explains every answer, and which digits decide."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -215,6 +217,18 @@ def swap(model: Transformer, tokens: Int[Tensor, "pairs pos"], config: GCD, lear
         float((new["leading"] == answer[order]).mean()),
         float((new["last"] == largest_divisor(learned, np.gcd(a, b))).mean()),
     )
+
+
+def load_gcd_runs(path: Path) -> list[dict[str, Any]]:
+    """Read runs that ``python -m benchmarks gcd`` measured: settings, and the values of ``Divisors.to_json``.
+
+    Raises:
+        InputError: the file cannot be read, or a line is not JSON.
+    """
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} must hold one run a line ({error}).") from None
 
 
 def answer_gcd(model: Transformer, config: GCD, a: int, b: int) -> int:

@@ -1,7 +1,9 @@
 """The page Sieve for a network that was trained on the gcd: its list of divisors, and what the list explains."""
 
 import math
+import statistics
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
@@ -14,6 +16,8 @@ from miii.tasks import GCD
 from pages._kit import inputs, write
 from pages._kit.cell import cell, shared
 from pages._tasks.view import share
+
+RUNS = "gcd.jsonl"
 
 
 @shared
@@ -37,6 +41,12 @@ def digit_swaps(name: str, step: int) -> Chart:
     swap = measured(name, step).swap
     assert swap is not None
     return plots.digit_swaps(swap)
+
+
+def divisors_by_base() -> tuple[Chart, ...]:
+    found = analysis.sieve.load_gcd_runs(miii.runs.homes()[1] / "gcd.jsonl")
+    parts = ([each for each in found if each["drawn"] == drawn] for drawn in ("uniform", "log-uniform"))
+    return tuple(plots.divisors_by_base(part) for part in parts if part)
 
 
 def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
@@ -75,6 +85,8 @@ def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
     explained(run, step, found)
     decided(run, step, found, task)
     ask(run, step, found, task)
+    if (miii.runs.homes()[1] / RUNS).exists():  # an installed package has no shipped runs
+        bases()
 
 
 def learned(run: Run, step: int, found: analysis.sieve.Divisors) -> None:
@@ -183,6 +195,50 @@ def ask(run: Run, step: int, found: analysis.sieve.Divisors, task: GCD) -> None:
     write.text(
         f"It answers **{answer}**. The gcd is {math.gcd(a, b)}, and its largest learned divisor is {'not there' if rule is None else rule}."
     )
+
+
+def bases() -> None:
+    """Small runs in other bases: what all seeds learn, beside the theory."""
+    write.header("Other bases", anchor="bases")
+    found = analysis.sieve.load_gcd_runs(miii.runs.homes()[1] / RUNS)
+    equal, between = (sum(each["predicted"][name] for each in found) for name in ("equal", "between"))
+    new = statistics.median(each["follows_new"] for each in found)
+    chance = statistics.median(each["follows_random"] for each in found)
+    write.text(
+        f"{len(found)} small runs of {found[0]['steps']} steps. In {between} of them the list has only divisors of a power of the base, in "
+        f"the order of the digits they need; in {equal} it is exactly the divisors of base$^m$ for some $m$. On gcds that are not learned, "
+        f"the list explains {new:.1%} of the pairs (median; random lists: {chance:.1%})."
+    )
+    cell(
+        divisors_by_base,
+        stamp=(miii.runs.homes()[1] / RUNS).stat().st_mtime_ns,
+        alt="Share of seeds that learned each divisor, by base, for uniform and for log-uniform operands.",
+        caption="Left: uniform operands; right: log-uniform operands.",
+    )
+    with st.expander("Every base"):
+        write.table(by_base(found), width="content", name="gcd-by-base")
+
+
+def by_base(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each base and distribution of the operands."""
+    rows = []
+    for drawn, base in sorted({(each["drawn"], each["base"]) for each in found}, reverse=True):
+        same = [each for each in found if (each["drawn"], each["base"]) == (drawn, base)]
+        common = set.intersection(*(set(each["learned"]) for each in same))
+        some = set.union(*(set(each["learned"]) for each in same)) - common
+        rows.append(
+            {
+                "base": base,
+                "operands": drawn,
+                "seeds": len(same),
+                "learned by all": listed(sorted(common)),
+                "by some": listed(sorted(some)),
+                "divisors of base^m": f"{sum(each['predicted']['equal'] for each in same)} of {len(same)}",
+                "list explains": f"{statistics.median(each['follows_new'] for each in same):.1%}",
+                "random lists": f"{statistics.median(each['follows_random'] for each in same):.1%}",
+            }
+        )
+    return sorted(rows, key=lambda row: (row["operands"] != "uniform", row["base"]))
 
 
 def listed(values: tuple[int, ...] | list[int]) -> str:
