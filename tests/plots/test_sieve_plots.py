@@ -255,7 +255,7 @@ def test_lattice():
 def test_charts_of_the_gcd():
     frame = plots.frame(CHARTS["learned_divisors"]())
     assert frame["divisor"].tolist() == [1, 3, 1, 2]
-    assert frame["is"].str.startswith("product").tolist() == [True, False, True, True]
+    assert frame["is"].str.startswith("of").tolist() == [True, False, True, True]
     assert plots.frame(plots.learned_divisors({0: ()}, (1,))).empty
     assert plots.frame(CHARTS["gcd_answers"]())["is"].tolist() == ["as the list says"] * 2 + ["otherwise"]
     shares = plots.frame(CHARTS["divisors_by_base"]()).set_index(["base", "learned"])["share"]

@@ -131,7 +131,10 @@ def divisors(model: Transformer, task: Task, config: GCD) -> Divisors:
         learned,
         config.theory,
         float((gcd == answer).mean()),
-        *(scores[name] for name in ("natural", "follows", "follows_new", "follows_random")),
+        natural=scores["natural"],
+        follows=scores["follows"],
+        follows_new=scores["follows_new"],
+        follows_random=scores["follows_random"],
         predicted=compare_with_theory(learned, config.base, config.largest),
         answers=tuple(_answer(answer[gcd == k], int(k), learned) for k in np.unique(gcd)),
         swap=swap(model, task.tokens[rows], config, learned),
@@ -154,7 +157,8 @@ def learned_in(row: Mapping[str, float]) -> tuple[int, ...]:
 
 def learned_over_training(metrics: pd.DataFrame) -> dict[int, tuple[int, ...]]:
     """Return the learned divisors by step."""
-    return {int(row["step"]): learned_in(row) for row in metrics.to_dict("records")}
+    rows: list[Any] = metrics.to_dict("records")
+    return {int(row["step"]): learned_in(row) for row in rows}
 
 
 def compare_with_theory(learned: Sequence[int], base: int, largest: int) -> Theory:

@@ -10,7 +10,7 @@ from miii.analysis.sieve import Answer, Swap
 from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, WRONG, top_legend
 from miii.tasks import Task
 
-KINDS = {"product of the base's primes": MAIN, "other": ACCENT}
+KINDS = {"of the base's primes": MAIN, "other": ACCENT}
 AGREES = {"as the list says": MAIN, "otherwise": WRONG}
 DIGITS = {"last digits": MAIN, "leading digits (control)": MUTED}
 
@@ -72,7 +72,7 @@ def gcd_answers(answers: Sequence[Answer]) -> alt.LayerChart:
         color=alt.Color("is:N", scale=alt.Scale(domain=list(AGREES), range=list(AGREES.values())), legend=top_legend()),
         tooltip=tooltip,
     )
-    return alt.layer(rings, dots).properties(title="Answers by gcd", height=HEIGHT, autosize=FLUID)
+    return alt.LayerChart(layer=[rings, dots]).properties(title="Answers by gcd", height=HEIGHT, autosize=FLUID)
 
 
 def digit_swaps(swap: Swap) -> alt.Chart:
@@ -101,11 +101,12 @@ def digit_swaps(swap: Swap) -> alt.Chart:
     )
 
 
-def divisors_by_base(runs: Sequence[Mapping[str, object]]) -> alt.Chart:
+def divisors_by_base(runs: Sequence[Mapping[str, object]], operands: str = "uniform") -> alt.Chart:
     """Draw the share of runs that learned each divisor, by base.
 
     Args:
         runs: each with its ``base`` and list ``learned``; divisors that none learned are left out.
+        operands: how they are drawn, for the title.
     """
     frame = pd.DataFrame([{"base": run["base"], "learned": run["learned"], "runs": 1} for run in runs])
     total = frame.groupby("base")["runs"].sum()
@@ -126,7 +127,7 @@ def divisors_by_base(runs: Sequence[Mapping[str, object]]) -> alt.Chart:
             ),
             tooltip=["base:O", alt.Tooltip("learned:O", title="divisor"), "learn:Q", "runs:Q"],
         )
-        .properties(title="Learned divisors by base", height=alt.Step(20), autosize=FLUID)
+        .properties(title=f"Learned divisors by base, {operands} operands", height=alt.Step(20), autosize=FLUID)
     )
 
 
@@ -146,6 +147,6 @@ def gcd_counts(task: Task) -> alt.LayerChart:
         y=alt.Y("share:Q", title=y, scale=scale, axis=alt.Axis(format="~%")),
         tooltip=["gcd:Q", "pairs:Q", alt.Tooltip("share:Q", format=".3%"), alt.Tooltip("all:Q", format=".3%")],
     )
-    return alt.layer(line, dots).properties(
+    return alt.LayerChart(layer=[line, dots]).properties(
         title="How often each gcd occurs in training", height=HEIGHT, autosize=FLUID
     )

@@ -30,7 +30,8 @@ def measured(name: str, step: int) -> analysis.sieve.Divisors:
 def learned_divisors(name: str, step: int) -> Chart:
     run = miii.runs.open(name)
     learned = analysis.sieve.learned_over_training(run.metrics())
-    return plots.at_step(plots.learned_divisors(learned, run.config.task.theory), step)
+    config = analysis.sieve.check_gcd(run.config.task)
+    return plots.at_step(plots.learned_divisors(learned, config.theory), step)
 
 
 def gcd_answers(name: str, step: int) -> Chart:
@@ -45,8 +46,8 @@ def digit_swaps(name: str, step: int) -> Chart:
 
 def divisors_by_base() -> tuple[Chart, ...]:
     found = analysis.sieve.load_gcd_runs(miii.runs.homes()[1] / "gcd.jsonl")
-    parts = ([each for each in found if each["drawn"] == drawn] for drawn in ("uniform", "log-uniform"))
-    return tuple(plots.divisors_by_base(part) for part in parts if part)
+    parts = {drawn: [each for each in found if each["drawn"] == drawn] for drawn in ("uniform", "log-uniform")}
+    return tuple(plots.divisors_by_base(part, drawn) for drawn, part in parts.items() if part)
 
 
 def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
@@ -213,7 +214,7 @@ def bases() -> None:
         divisors_by_base,
         stamp=(miii.runs.homes()[1] / RUNS).stat().st_mtime_ns,
         alt="Share of seeds that learned each divisor, by base, for uniform and for log-uniform operands.",
-        caption="Left: uniform operands; right: log-uniform operands.",
+        caption="Each row is a base. Divisors that no run learned are left out.",
     )
     with st.expander("Every base"):
         write.table(by_base(found), width="content", name="gcd-by-base")

@@ -35,7 +35,8 @@ def measures(task: GCD, row: Row) -> list[Measure]:
 
 def measure(name: str) -> Chart:
     run = miii.runs.open(name)
-    return plots.learned_divisors(analysis.sieve.learned_over_training(run.metrics()), run.config.task.theory)
+    config = analysis.sieve.check_gcd(run.config.task)
+    return plots.learned_divisors(analysis.sieve.learned_over_training(run.metrics()), config.theory)
 
 
 def live(metrics: pd.DataFrame, steps: int) -> Chart:
