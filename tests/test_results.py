@@ -54,7 +54,7 @@ def differences(shipped, measured, where=""):
 
 
 def test_the_gcd_in_other_bases():
-    """What the page Sieve says of ``gcd.jsonl``: lists grow by the digits that divisors need, and explain the answers."""
+    """Lists of divisors grow by the digits that these need, and explain the answers."""
     found = sieve.load_gcd_runs(HOME / "gcd.jsonl")
     assert {each["drawn"] for each in found} == {"uniform", "log-uniform"}
     assert len({each["base"] for each in found}) >= 10
