@@ -16,6 +16,7 @@ from miii.model.tap import intervene as intervene
 from miii.model.tap import zero_head as zero_head
 from miii.model.transformer import Transformer as Transformer
 from miii.model.transformer import answer as answer
+from miii.tasks import GCD as GCD
 from miii.tasks import KINDS as KINDS
 from miii.tasks import MIU as MIU
 from miii.tasks import TASKS as TASKS

@@ -95,6 +95,14 @@ def factors(n: int) -> dict[int, int]:
     return found | {n: 1} if n > 1 else found
 
 
+def smooth(base: int, largest: int) -> tuple[int, ...]:
+    """Return the products of the prime factors of ``base``, 1 included, up to ``largest``, ascending."""
+    found = {1}
+    for q in factors(base):
+        found |= {n * q**i for n in found for i in range(largest.bit_length()) if n * q**i <= largest}
+    return tuple(sorted(found))
+
+
 def digits(n: Int[np.ndarray, " integers"], base: int, width: int) -> Int[np.ndarray, "integers width"]:
     """Return the last ``width`` digits of each integer, most significant first."""
     powers = base ** np.arange(width - 1, -1, -1, dtype=np.int64)

@@ -87,6 +87,18 @@ def report_sieve(
     }
 
 
+def report_gcd(run: Run, step: int | None = None) -> dict[str, Any]:
+    """Return the output of ``miii residues RUN --json`` for the gcd; NaN is None.
+
+    Raises:
+        InputError: the run is on a different task, or has no such step.
+    """
+    config = sieve.check_gcd(run.config.task)
+    found = sieve.divisors(run.model(step), run.task(), config).to_json()
+    values = {name: finite(value) if isinstance(value, float) else value for name, value in found.items()}
+    return {"run": run.name, "step": run.steps[-1] if step is None else step} | values
+
+
 def baselines(model: Transformer, task: Task, config: Primes) -> dict[str, Any]:
     """Return what the depth of a sieve is read beside: ``count_table``, and ``auc_by_length`` with text as keys.
 

@@ -1,4 +1,4 @@
-"""What a network that was asked for primes, for all residues, or for theorems learned."""
+"""What a network that was asked for primes, for all residues, for the gcd, or for theorems learned."""
 
 from pages._kit import startup, write
 from pages._kit.run_picker import chosen_run
@@ -16,7 +16,7 @@ inside = view_of(task.kind).inside
 if inside is None:
     redirect(
         run,
-        "a run on primes, residues or MIU",
+        "a run on primes, residues, the gcd or MIU",
         lambda other: view_of(other.config.task.kind).inside is not None,
     )
 control.unfinished(run)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import gcd
 from miii import reports, runs, tasks
 from miii.analysis import rollout, sieve
 from miii.analysis.modular import verdict
@@ -19,6 +20,8 @@ CLOSE = 2e-3  #: of a share: another processor rounds otherwise, and a few integ
 
 
 def anew(run):
+    if isinstance(run.config.task, tasks.GCD):
+        return reports.report_gcd(run)
     if isinstance(run.config.task, tasks.Residues):
         return reports.report_residues(run)
     if isinstance(run.config.task, tasks.ModularAddition):
@@ -48,6 +51,27 @@ def differences(shipped, measured, where=""):
         return [] if close else [f"{where}: {shipped} and {measured}"]
     same = shipped == measured or (shipped is None and isinstance(measured, float) and math.isnan(measured))
     return [] if same else [f"{where}: {shipped} and {measured}"]
+
+
+def test_the_gcd_in_other_bases():
+    """Lists of divisors grow by the digits that these need, and explain the answers."""
+    found = sieve.load_gcd_runs(HOME / "gcd.jsonl")
+    assert {each["drawn"] for each in found} == {"uniform", "log-uniform"}
+    assert len({each["base"] for each in found}) >= 10
+    for each in found:
+        theory = sieve.compare_with_theory(each["learned"], each["base"], 100)
+        assert each["predicted"] == theory._asdict(), each
+        assert theory.between, each
+        assert each["follows_new"] > 0.9 > 0.8 > each["follows_random"], each
+        assert each["swap"]["last"] > 0.9 > 0.1 > each["swap"]["leading"], each
+
+
+@pytest.mark.slow
+def test_a_run_in_another_base_is_measured_again():
+    shipped = next(each for each in sieve.load_gcd_runs(HOME / "gcd.jsonl") if each["base"] == 7)
+    again = gcd.measure(gcd.config(7, shipped["drawn"], shipped["seed"]))
+    assert again["learned"] == shipped["learned"]
+    assert abs(again["follows_new"] - shipped["follows_new"]) < 0.05
 
 
 def test_there_are_results():

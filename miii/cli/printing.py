@@ -13,6 +13,7 @@ from miii import runs
 from miii.errors import InputError
 from miii.tasks import TaskConfig
 
+LISTED = 50  #: most accuracies of single answers to print
 RunName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(help="name or folder of the run")]
 Json = Annotated[bool, tyro.conf.arg(help="print one JSON object on stdout")]
 
@@ -51,7 +52,13 @@ def print_values(values: dict[str, Any]) -> None:
 
 
 def by_task(values: dict[str, Any], task: TaskConfig) -> dict[str, Any]:
-    """Rename values after the task's milestone, such as "sieves by 3 at", for printing."""
+    """Rename values after the task's milestone, such as "sieves by 3 at", for printing.
+
+    More than ``LISTED`` accuracies of single answers are left to the JSON.
+    """
+    single = {name for name in values if name.startswith("accuracy_")}
+    if len(single) > LISTED:
+        values = {name: value for name, value in values.items() if name not in single}
     what = task.milestone
     names = {} if what == "grokked" else {"grokked_at": f"{what} at", "seconds_to_grok": "seconds until then"}
     return {names.get(name, name): value for name, value in values.items()}

@@ -30,6 +30,7 @@ from miii.plots.rollout import (
     vector_similarity,
 )
 from miii.plots.sieve.divisor_test import digit_path
+from miii.plots.sieve.divisors import digit_swaps, divisors_by_base, gcd_answers, gcd_counts, learned_divisors
 from miii.plots.sieve.factors import evidence_by_factor, sieve_depth, sieve_oracles
 from miii.plots.sieve.interventions import crossings, evidence_moves
 from miii.plots.sieve.lattice import lattice
@@ -92,6 +93,8 @@ __all__ = [
     "digit_path",
     "digit_plane",
     "digit_split",
+    "digit_swaps",
+    "divisors_by_base",
     "edge_agreement",
     "equivariance",
     "evidence_by_count",
@@ -100,6 +103,8 @@ __all__ = [
     "evidence_moves",
     "faithfulness",
     "frame",
+    "gcd_answers",
+    "gcd_counts",
     "generated_frames",
     "head_attention",
     "head_digits",
@@ -109,6 +114,7 @@ __all__ = [
     "kinds",
     "last_digits",
     "lattice",
+    "learned_divisors",
     "learning",
     "learning_curve",
     "loss",

@@ -6,6 +6,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BeforeValidator, Field
 
 from miii.tasks.frames import Frames
+from miii.tasks.gcd import GCD
 from miii.tasks.miu import MIU
 from miii.tasks.modular import ModularAddition, Operation
 from miii.tasks.primes import Primes
@@ -25,13 +26,13 @@ def _current(value: Any) -> Any:
 
 #: Any task config, discriminated by ``kind``. This is the only list of kinds; a missing kind means modular.
 AnyTask = Annotated[
-    ModularAddition | Primes | Residues | MIU | Frames,
+    ModularAddition | Primes | Residues | GCD | MIU | Frames,
     Field(discriminator="kind"),
     BeforeValidator(_current),
 ]
 
 #: Task kinds by name; each config builds a ``Task``.
-KINDS: dict[str, type[ModularAddition | Primes | Residues | MIU | Frames]] = {
+KINDS: dict[str, type[ModularAddition | Primes | Residues | GCD | MIU | Frames]] = {
     config.model_fields["kind"].default: config for config in get_args(get_args(AnyTask)[0])
 }
 
@@ -41,6 +42,7 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 
 __all__ = [
+    "GCD",
     "KINDS",
     "MIU",
     "TASKS",

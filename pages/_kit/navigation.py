@@ -118,7 +118,7 @@ PAGES = (
         "sieve",
         "Sieve",
         "filter_alt",
-        "Primes, residues and MIU: does the network sum residues?",
+        "Primes, residues, gcd and MIU: does the network sum residues, which divisors does it know?",
         OTHERS,
     ),
     Entry(

@@ -21,6 +21,7 @@ TASK_FLAGS = {
     "add": "--p 11 --train-fraction 0.5",
     "primes": "--low 100 --high 999 --batch-size 64",
     "residues": "--p 11",
+    "gcd": "--pairs 200 --tests 20 --largest 4 --high 400 --batch-size 64",
     "miu": "--longest 5 --longest-test 8 --n 200",
     "frames": "--low 100 --high 399 --frames 3 --largest-step 3 --batch-size 64",
 }
@@ -28,6 +29,8 @@ SCORES = {
     "add": set(),
     "primes": {"auc", "auc_3", "auc_7", "auc_11", "auc_13"},
     "residues": {"accuracy_worst", "accuracy_2", "accuracy_3", "accuracy_5", "accuracy_7"},
+    "gcd": {"learned", "base", "natural", "follows", "follows_new", "follows_random"}
+    | {f"accuracy_{k}" for k in range(1, 5)},
     "miu": {"accuracy_as_long", "accuracy_longer"},
     "frames": {"auc", "auc_coprime", "digits", "integers"},
 }

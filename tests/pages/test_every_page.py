@@ -44,6 +44,7 @@ SWEEP: dict[str, tuple[str, ...]] = {
     "sieves": ANY,
     "residues": (*ANY, "neurons"),
     "digits": ANY,
+    "gcd": ("train", "attention", "sieve"),
     "miu": (*ANY, "formula", "frames"),
     "short miu": ("train",),
     "frames": (*ANY, "progress", "frames"),
@@ -67,6 +68,7 @@ DATA = {
     "expr": {"p": 7, "expression": "3*a - b"},
     "primes": {"preset": "other", "low": 100, "high": 400, "side": 51, "reach": 100},
     "residues": {"digit_base": 11},
+    "gcd": {"base": 6, "operands": "log"},
     "miu": {"strings": 200, "longest": 6, "longest_test": 8},
     "frames": {"low": 100, "high": 399, "frames": 3, "largest_step": 3},
 }

@@ -47,6 +47,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "deep primes": {"task": miii.Primes(low=100, high=399), "model": {**MODEL, "n_layers": 2, "block": "vaswani"}},
     "residues": {"task": miii.Residues(p=11, masked=(5,)), "steps": 12},
     "digits": {"task": miii.Residues(p=11, control="digits")},
+    "gcd": {"task": miii.GCD(pairs=500, tests=20, largest=12, high=2_000), "steps": 12},
     "miu": {"task": miii.MIU(longest=9, longest_test=12, n=200), "steps": 12},
     "short miu": {"task": miii.MIU(longest=9, longest_test=9, n=100)},
     "frames": {"task": FRAMES, "model": {**MODEL, "positions": "frames"}, "steps": 12},

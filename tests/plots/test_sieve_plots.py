@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
-from miii import plots
+from miii import GCD, plots
 from miii.analysis.multitask import Head, active
-from miii.analysis.sieve import Crossing, Depth, EvidenceChange, Factor, Heads, Interval, Lattice, Plane
+from miii.analysis.sieve import Answer, Crossing, Depth, EvidenceChange, Factor, Heads, Interval, Lattice, Plane, Swap
 from miii.plots.sieve.residues import WRITTEN
 from miii.plots.style import Chart
 
@@ -71,10 +71,20 @@ STRINGS = pd.DataFrame(
         "longer": [False] * 4 + [True] * 2,
     }
 )
+PAIRS = GCD(pairs=300, tests=20, largest=3, high=400).build()
 POWER = torch.tensor([[0.1] * 10, [0.0] * 9 + [1.0], [0.2] * 8 + [0.9, 0.9]])
 
 CHARTS: dict[str, Callable[[], Chart]] = {
     "active_frequencies": lambda: plots.active_frequencies(active(dict(zip((0, 5, 10), POWER, strict=True)))),
+    "digit_swaps": lambda: plots.digit_swaps(Swap(1, 50, 0.98, 0.02, 0.01, 0.97, 0.99)),
+    "divisors_by_base": lambda: plots.divisors_by_base(
+        [{"base": 2, "learned": [1, 2]}, {"base": 2, "learned": [1]}, {"base": 10, "learned": [1, 5]}]
+    ),
+    "gcd_answers": lambda: plots.gcd_answers(
+        (Answer(1, 9, 1, 1.0, 1), Answer(2, 9, 2, 0.9, 2), Answer(3, 9, 2, 0.5, 1))
+    ),
+    "gcd_counts": lambda: plots.gcd_counts(PAIRS),
+    "learned_divisors": lambda: plots.learned_divisors({0: (), 10: (1, 3), 20: (1, 2)}, (1, 2, 4), 40),
     "crossings": lambda: plots.crossings(
         {"interchange": replace(CROSSING, rest=0.01), "steering": replace(CROSSING, control=0.25)}
     ),
@@ -240,3 +250,15 @@ def test_lattice():
     assert got.loc["2-0-0", "from_midpoint"] == -3.0 - (-3.0 + 1.25) / 2
     of_five = replace(LATTICE, q=5, counts=np.eye(5, dtype=int))
     assert plots.lattice(of_five).to_dict()["encoding"]["row"]["field"] == "seen"
+
+
+def test_charts_of_the_gcd():
+    frame = plots.frame(CHARTS["learned_divisors"]())
+    assert frame["divisor"].tolist() == [1, 3, 1, 2]
+    assert frame["is"].str.startswith("of").tolist() == [True, False, True, True]
+    assert plots.frame(plots.learned_divisors({0: ()}, (1,))).empty
+    assert plots.frame(CHARTS["gcd_answers"]())["is"].tolist() == ["as the list says"] * 2 + ["otherwise"]
+    shares = plots.frame(CHARTS["divisors_by_base"]()).set_index(["base", "learned"])["share"]
+    assert shares.to_dict() == {(2, 1): 1.0, (2, 2): 0.5, (10, 1): 1.0, (10, 5): 1.0}
+    counts = plots.frame(CHARTS["gcd_counts"]()).drop_duplicates("gcd")
+    assert counts["pairs"].tolist() == np.bincount(PAIRS.labels[PAIRS.train_mask]).tolist()

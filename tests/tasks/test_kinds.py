@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from miii import KINDS, MIU, Frames, ModularAddition, Primes, Residues
+from miii import GCD, KINDS, MIU, Frames, ModularAddition, Primes, Residues
 from miii.tasks import AnyTask, Task
 from miii.tasks.primes import SIEVED
 
@@ -16,6 +16,8 @@ LEARNED = [
     (MIU(), {"test_accuracy": 0.98, "accuracy_as_long": 1.0, "accuracy_longer": 1.0}, False),
     (Residues(), {"test_accuracy": 0.2, "accuracy_worst": 0.99, "accuracy_2": 1.0}, True),
     (Residues(), {"test_accuracy": 1.0, "accuracy_worst": 0.98, "accuracy_2": 1.0}, False),
+    (GCD(largest=20), {f"accuracy_{k}": float(k < 3) for k in range(1, 21)}, True),
+    (GCD(largest=20), {f"accuracy_{k}": float(k < 2) for k in range(1, 21)}, False),
     (Primes(), {"test_accuracy": 0.9, "auc": 0.90, "auc_3": 0.99, "auc_7": 0.5}, True),
     (Primes(), {"test_accuracy": 1.0, "auc": 0.8999, "auc_3": 1.0}, False),
     (Primes(), {"test_accuracy": 1.0, "auc": 1.0, "auc_3": 0.9899}, False),
@@ -34,12 +36,13 @@ def test_learned():
 
 def test_milestones():
     digits, labels = Residues(control="digits"), Frames(predict="label")
-    tasks = [ModularAddition(), Primes(), Residues(), digits, MIU(), Frames(), labels]
+    tasks = [ModularAddition(), Primes(), Residues(), digits, GCD(), MIU(), Frames(), labels]
     assert [task.milestone for task in tasks] == [
         "grokked",
         "sieves by 3",
         "answers every residue",
         "answers both digits",
+        "learns the base's divisors",
         "tells theorems",
         "predicts integers",
         "predicts labels",
@@ -57,6 +60,7 @@ def test_accuracy_of_a_listing():
         (Residues(p=5), {**residues, "accuracy_2": 0.5}, (0.75, "mean over primes")),
         (Residues(p=7, masked=(2,)), residues, (0.625, "mean over primes")),
         (Residues(p=5, control="digits"), digits, (0.75, "mean over digits")),
+        (GCD(), row, (0.5, "test pairs, as many of each gcd")),
         (MIU(), {**row, "accuracy_longer": 0.9}, (0.9, "longer strings")),
         (MIU(), row, (0.5, "test strings")),
         (Frames(), row, (0.5, "last labels")),
@@ -76,6 +80,7 @@ def test_descriptions():
         Residues(p=11),
         Residues(p=11, control="shuffled"),
         Residues(p=11, control="digits"),
+        GCD(operands="log"),
         MIU(),
         Frames(),
     ]
@@ -87,6 +92,7 @@ def test_descriptions():
         "residues modulo every prime below 11",
         "residues modulo every prime below 11, labels in random order",
         "the two digits in base 11",
+        "gcd of log-uniform integers up to 1,000,000 in base 10",
         "theorems of MIU, up to 24 letters",
         "4 frames, 1,000 to 9,999 in base 10",
     ]

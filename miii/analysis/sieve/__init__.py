@@ -1,4 +1,4 @@
-"""Analyze networks for primes (or MIU): which factors they see, and what each digit contributes."""
+"""Analyze networks for primes, gcds or MIU: which factors they see, and what each digit contributes."""
 
 from miii.analysis.sieve.addition import (
     CROSSES,
@@ -13,6 +13,21 @@ from miii.analysis.sieve.addition import (
 from miii.analysis.sieve.baseline import Table, auc_by_length, count_table
 from miii.analysis.sieve.circuit import EXACT, FAITHFUL, QuestionCircuit, find_circuit, question_task
 from miii.analysis.sieve.divisor_test import OTHERS, DivisorTest, fit_divisor_test
+from miii.analysis.sieve.divisors import (
+    Answer,
+    Divisors,
+    Swap,
+    Theory,
+    answer_gcd,
+    check_gcd,
+    compare_with_theory,
+    divisors,
+    last_digits,
+    learned_in,
+    learned_over_training,
+    load_gcd_runs,
+    swap,
+)
 from miii.analysis.sieve.factors import (
     LEAST,
     LIMIT,
@@ -47,9 +62,11 @@ __all__ = [
     "MODULI",
     "OTHERS",
     "Addition",
+    "Answer",
     "Crossing",
     "Depth",
     "DivisorTest",
+    "Divisors",
     "EvidenceByFactor",
     "EvidenceChange",
     "Explained",
@@ -62,14 +79,20 @@ __all__ = [
     "Probes",
     "QuestionCircuit",
     "Sum",
+    "Swap",
     "Table",
+    "Theory",
+    "answer_gcd",
     "auc_by_factor",
     "auc_by_length",
     "block_of_sum",
     "can_split",
     "check",
+    "check_gcd",
+    "compare_with_theory",
     "count_table",
     "depth",
+    "divisors",
     "evidence",
     "evidence_by_factor",
     "explained",
@@ -78,7 +101,11 @@ __all__ = [
     "generalize",
     "heads",
     "interchange",
+    "last_digits",
     "lattice",
+    "learned_in",
+    "learned_over_training",
+    "load_gcd_runs",
     "locate",
     "means",
     "measure_addition",
@@ -95,5 +122,6 @@ __all__ = [
     "sum_of",
     "sum_of_split",
     "sums_by_block",
+    "swap",
     "verdict",
 ]

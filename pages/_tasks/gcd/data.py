@@ -1,0 +1,82 @@
+"""The Data page for the gcd: how often each gcd occurs, and a pair as tokens."""
+
+import math
+from typing import get_args
+
+import streamlit as st
+
+import miii
+from miii import cost, plots
+from miii.errors import InputError
+from miii.plots.style import Chart
+from miii.tasks import GCD, Task
+from pages._kit import write
+from pages._kit.cell import cell
+from pages._kit.inputs import integer, number
+from pages._server import gate
+
+INTRO = """
+Two integers are shown as their digits, and the label is their **greatest common divisor** (Charton 2023). Whether 2, 5 or 10
+divides an integer in base 10 depends on its last digit alone. Whether 3 does depends on all digits.
+"""
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def built(config: GCD) -> Task:
+    return config.build()
+
+
+def gcd_counts(base: int, high: int, operands: str, outcomes: str, seed: int) -> Chart:
+    task = miii.GCD(base=base, high=high, operands=operands, outcomes=outcomes, seed=seed).build()
+    return plots.gcd_counts(task)
+
+
+def page(name: str) -> None:
+    """Everything below the choice of the task."""
+    write.text(INTRO)
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        base = number("Base", 10, "base", "The base of the digits, 2 to 1000")
+        high = number("High", 1_000_000, "high", "The largest operand")
+        operands = choice("Operands", "operands", "Uniform, or uniform in the logarithm")
+        outcomes = choice("Training gcds", "outcomes", "As often as they occur, or in proportion to 1 / gcd")
+        seed = number("Seed", 0, "seed", "Draws the pairs")
+    try:
+        config = GCD(base=base, high=high, operands=operands, outcomes=outcomes, seed=seed)
+    except InputError as error:
+        write.error(error)
+        st.stop()
+    gate.check(cost.data(config), "This data set")
+    task = built(config)
+    with st.container(horizontal=True):
+        write.metric("For training", f"{config.n_train:,}", border=True, help="Pairs")
+        tests = len(task.labels) - config.n_train
+        write.metric("For testing", f"{tests:,}", border=True, help=f"{config.tests} pairs of each gcd")
+        write.metric("Answers", config.largest, border=True, help="Pairs of a larger gcd are left out")
+        write.metric("Digits", config.width, border=True, help="Of each integer")
+        ones = int((task.labels[task.train_mask] == 0).sum()) / config.n_train
+        write.metric("Coprime", f"{ones:.1%}", border=True, help="Training pairs of gcd 1")
+    write.header("How often does each gcd occur?", anchor="counts")
+    cell(
+        gcd_counts,
+        base=config.base,
+        high=config.high,
+        operands=config.operands,
+        outcomes=config.outcomes,
+        seed=config.seed,
+        alt="The share of training pairs by gcd, on logarithmic scales.",
+        caption="The line is 6 / (π k)², the share of pairs of gcd k among all integers. The test has as many pairs of each gcd.",
+    )
+    write.header("A pair as tokens", anchor="tokens")
+    row = integer("Pair", 0, len(task.labels) - 1, config.n_train, "pair", "Training pairs first", width=160) or 0
+    a, b = int(task.facts["a"][row]), int(task.facts["b"][row])
+    shown = " ".join(task.token_names[token] for token in task.tokens[row].tolist())
+    split = "train" if task.train_mask[row] else "test"
+    write.text(
+        f"**{a:,}** and **{b:,}** are shown as `{shown}`; their gcd is **{math.gcd(a, b)}**. This pair is in the **{split}** split."
+    )
+
+
+def choice(label: str, field: str, help_text: str) -> str:
+    """Show a picker of a field's values."""
+    values = get_args(GCD.model_fields[field].annotation)
+    return st.selectbox(label, values, key=field, bind="query-params", width=150, help=help_text)

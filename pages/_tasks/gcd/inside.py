@@ -1,0 +1,247 @@
+"""The page Sieve for a network that was trained on the gcd: its list of divisors, and what the list explains."""
+
+import math
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+import miii
+from miii import analysis, plots
+from miii.plots.style import Chart
+from miii.runs import Run
+from miii.runs.read import finite
+from miii.tasks import GCD
+from pages._kit import inputs, write
+from pages._kit.cell import cell, shared
+from pages._tasks.view import share
+
+RUNS = "gcd.jsonl"
+
+
+@shared
+def measured(name: str, step: int) -> analysis.sieve.Divisors:
+    run = miii.runs.open(name)
+    config = analysis.sieve.check_gcd(run.config.task)
+    return analysis.sieve.divisors(run.model(step), run.task(), config)
+
+
+def learned_divisors(name: str, step: int) -> Chart:
+    run = miii.runs.open(name)
+    learned = analysis.sieve.learned_over_training(run.metrics())
+    config = analysis.sieve.check_gcd(run.config.task)
+    return plots.at_step(plots.learned_divisors(learned, config.theory), step)
+
+
+def gcd_answers(name: str, step: int) -> Chart:
+    return plots.gcd_answers(measured(name, step).answers)
+
+
+def digit_swaps(name: str, step: int) -> Chart:
+    swap = measured(name, step).swap
+    assert swap is not None
+    return plots.digit_swaps(swap)
+
+
+def divisors_by_base() -> tuple[Chart, ...]:
+    found = analysis.sieve.load_gcd_runs(miii.runs.homes()[1] / "gcd.jsonl")
+    parts = {drawn: [each for each in found if each["drawn"] == drawn] for drawn in ("uniform", "log-uniform")}
+    return tuple(plots.divisors_by_base(part, drawn) for drawn, part in parts.items() if part)
+
+
+def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
+    """The list at one snapshot, the list over training, its answers, and the digits that decide."""
+    write.text(
+        f"The network sees two integers in base {task.base} and predicts their greatest common divisor. Charton (2023) found that such "
+        "networks learn a **list of divisors**, those of the base first, and answer every pair with the **largest listed divisor of both**."
+    )
+    step = step_of(run)
+    with st.spinner("Asking …", show_time=True):
+        found = measured(run.name, step)
+    with st.container(horizontal=True):
+        write.metric(
+            "Learned divisors",
+            len(found.learned),
+            border=True,
+            help=f"k with at least {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs of gcd k answered k",
+        )
+        write.metric(
+            "Answers by the list",
+            share(found.follows),
+            border=True,
+            help="Pairs answered with their largest learned divisor",
+        )
+        write.metric(
+            "The same, other gcds", share(found.follows_new), border=True, help="Pairs whose gcd is not learned"
+        )
+        write.metric(
+            "Control: random lists",
+            share(found.follows_random),
+            border=True,
+            help="1 and as many other divisors, on the same pairs",
+        )
+        write.metric("Test accuracy", share(found.accuracy), border=True, help="As many pairs of each gcd")
+    learned(run, step, found)
+    explained(run, step, found)
+    decided(run, step, found, task)
+    ask(run, step, found, task)
+    if (miii.runs.homes()[1] / RUNS).exists():  # an installed package has no shipped runs
+        bases()
+
+
+def learned(run: Run, step: int, found: analysis.sieve.Divisors) -> None:
+    """The list, and how it grew."""
+    write.header("Which divisors has it learned?", anchor="learned")
+    extra = listed(found.extra)
+    write.text(
+        f"At step {step}: **{listed(found.learned)}**. "
+        + (
+            f"Not products of the base's primes: **{extra}**."
+            if found.extra
+            else "All are products of the base's primes." * bool(found.learned)
+        )
+        + (
+            f" Products that are not learned, up to {len(found.answers)}: {listed(found.missing)}."
+            if found.missing
+            else ""
+        )
+    )
+    cell(
+        learned_divisors,
+        name=run.name,
+        step=step,
+        stamp=len(run.metrics()),
+        alt="Squares at the steps where each divisor is learned.",
+        caption=theory(found),
+    )
+
+
+def theory(found: analysis.sieve.Divisors) -> str:
+    """How the list compares with the divisors of powers of the base."""
+    predicted = found.predicted
+    if not predicted.digits:
+        return "The divisors of the base are not all learned."
+    digits = "the last digit decides" if predicted.digits == 1 else f"the last {predicted.digits} digits decide"
+    known = f"It knows all divisors that {digits}"
+    if predicted.equal:
+        return f"{known}, and no others."
+    return f"{known}, and some that one more digit decides." if predicted.between else f"{known}, and others."
+
+
+def explained(run: Run, step: int, found: analysis.sieve.Divisors) -> None:
+    """The answers by gcd, beside the rule's."""
+    write.header("Does the list explain every answer?", anchor="rule")
+    differ = [each for each in found.answers if each.common != each.rule]
+    write.text(
+        f"The most common answer is the largest learned divisor for **{found.agreeing} of {len(found.answers)}** gcds. "
+        + (f"It is not for {listed([each.gcd for each in differ])}." if differ else "")
+    )
+    cell(
+        gcd_answers,
+        name=run.name,
+        step=step,
+        alt="The most common answer by gcd, and the largest learned divisor of each gcd.",
+        caption=f"Rings: what the list says. On gcds that are not learned it explains {share(found.follows_new)} of the pairs; "
+        f"random lists of equal length explain {share(found.follows_random)}.",
+    )
+    with st.expander("Every gcd"):
+        write.table(
+            [
+                {
+                    "gcd": each.gcd,
+                    "most common answer": each.common,
+                    "share": finite(each.share),
+                    "largest learned divisor": each.rule,
+                    "agree": each.common == each.rule,
+                }
+                for each in found.answers
+            ],
+            width="content",
+            column_config={"share": st.column_config.NumberColumn(format="percent")},
+            name="answers-by-gcd",
+        )
+
+
+def decided(run: Run, step: int, found: analysis.sieve.Divisors, task: GCD) -> None:
+    """Swap digits between pairs."""
+    write.header("Which digits decide?", anchor="digits")
+    swap = found.swap
+    if swap is None:
+        write.text("All pairs get the same answer, or the integers have one digit: nothing can be swapped.")
+        return
+    digits = "digit" if swap.digits == 1 else f"{swap.digits} digits"
+    write.text(
+        f"Divisibility by the learned products of the base's primes depends on the last {digits}. So give both integers the last "
+        f"{digits} of another pair that is answered differently. The control swaps the {task.width - swap.digits} leading digits."
+    )
+    cell(
+        digit_swaps,
+        name=run.name,
+        step=step,
+        alt="Bars of the answers after swapping last digits, and leading digits.",
+        caption=f"With another pair's last {digits}, {share(swap.last)} of {swap.pairs:,} pairs are answered as that pair; with its leading "
+        f"digits, {share(swap.leading)}. The list predicts {share(swap.follows)} of the new answers.",
+    )
+
+
+def ask(run: Run, step: int, found: analysis.sieve.Divisors, task: GCD) -> None:
+    """A pair of the reader's own."""
+    write.header("Ask it", anchor="ask")
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        a = inputs.integer("a", 1, task.high, min(1_200, task.high), "gcd_a", f"1 to {task.high:,}") or 1
+        b = inputs.integer("b", 1, task.high, min(900, task.high), "gcd_b", f"1 to {task.high:,}") or 1
+    answer = analysis.sieve.answer_gcd(run.model(step), task, a, b)
+    rule = max((k for k in found.learned if math.gcd(a, b) % k == 0), default=None)
+    write.text(
+        f"It answers **{answer}**. The gcd is {math.gcd(a, b)}, and its largest learned divisor is {'not there' if rule is None else rule}."
+    )
+
+
+def bases() -> None:
+    """Small runs in other bases: what all seeds learn, beside the theory."""
+    write.header("Other bases", anchor="bases")
+    found = analysis.sieve.load_gcd_runs(miii.runs.homes()[1] / RUNS)
+    equal, between = (sum(each["predicted"][name] for each in found) for name in ("equal", "between"))
+    new = statistics.median(each["follows_new"] for each in found)
+    chance = statistics.median(each["follows_random"] for each in found)
+    write.text(
+        f"{len(found)} small runs of {found[0]['steps']} steps. In {between} of them the list has only divisors of a power of the base, in "
+        f"the order of the digits they need; in {equal} it is exactly the divisors of base$^m$ for some $m$. On gcds that are not learned, "
+        f"the list explains {new:.1%} of the pairs (median; random lists: {chance:.1%})."
+    )
+    cell(
+        divisors_by_base,
+        stamp=(miii.runs.homes()[1] / RUNS).stat().st_mtime_ns,
+        alt="Share of seeds that learned each divisor, by base, for uniform and for log-uniform operands.",
+        caption="Each row is a base. Divisors that no run learned are left out.",
+    )
+    with st.expander("Every base"):
+        write.table(by_base(found), width="content", name="gcd-by-base")
+
+
+def by_base(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each base and distribution of the operands."""
+    rows = []
+    for drawn, base in sorted({(each["drawn"], each["base"]) for each in found}, reverse=True):
+        same = [each for each in found if (each["drawn"], each["base"]) == (drawn, base)]
+        common = set.intersection(*(set(each["learned"]) for each in same))
+        some = set.union(*(set(each["learned"]) for each in same)) - common
+        rows.append(
+            {
+                "base": base,
+                "operands": drawn,
+                "seeds": len(same),
+                "learned by all": listed(sorted(common)),
+                "by some": listed(sorted(some)),
+                "divisors of base^m": f"{sum(each['predicted']['equal'] for each in same)} of {len(same)}",
+                "list explains": f"{statistics.median(each['follows_new'] for each in same):.1%}",
+                "random lists": f"{statistics.median(each['follows_random'] for each in same):.1%}",
+            }
+        )
+    return sorted(rows, key=lambda row: (row["operands"] != "uniform", row["base"]))
+
+
+def listed(values: tuple[int, ...] | list[int]) -> str:
+    """Integers as a list; "none" without any."""
+    return ", ".join(map(str, values)) or "none"

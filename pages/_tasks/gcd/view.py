@@ -1,0 +1,58 @@
+"""The greatest common divisor in the app."""
+
+import pandas as pd
+
+import miii
+from miii import analysis, plots
+from miii.plots.style import Chart
+from miii.tasks import GCD
+from pages._tasks.gcd import data, inside
+from pages._tasks.view import Curve, Measure, Row, Story, TaskView, share
+
+STORY = Story(
+    "Watch a network learn divisors",
+    r"""
+The network sees the digits of two integers and predicts their **greatest common divisor**. The last digits reveal divisors of
+the base; others, such as 3 in base 10, depend on every digit. Press Start and watch the list of learned divisors grow.
+""",
+)
+
+
+def measures(task: GCD, row: Row) -> list[Measure]:
+    """Return the learned divisors and how well their list explains the answers."""
+    learned = row.get("learned")
+    return [
+        Measure(
+            "Learned divisors",
+            "–" if learned is None else f"{learned:.0f}",
+            f"Answered right on at least {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs with that gcd",
+        ),
+        Measure("Answers by the list", share(row.get("follows")), "Pairs answered with their largest learned divisor"),
+        Measure("The same, other gcds", share(row.get("follows_new")), "Pairs whose gcd is not learned"),
+        Measure("Test accuracy", share(row.get("test_accuracy")), "Held-out pairs, as many of each gcd"),
+    ]
+
+
+def measure(name: str) -> Chart:
+    run = miii.runs.open(name)
+    config = analysis.sieve.check_gcd(run.config.task)
+    return plots.learned_divisors(analysis.sieve.learned_over_training(run.metrics()), config.theory)
+
+
+def live(metrics: pd.DataFrame, steps: int) -> Chart:
+    """Draw the learned divisors while the run trains; the base is not known here, so all have one color."""
+    learned = analysis.sieve.learned_over_training(metrics)
+    return plots.learned_divisors(learned, [k for found in learned.values() for k in found], steps)
+
+
+VIEW = TaskView(
+    about="learns the greatest common divisor",
+    home="sieve",
+    story=STORY,
+    main=("base", "operands", "outcomes", "seed", "steps"),
+    criterion="all products of the base's primes up to a tenth of the largest gcd",
+    measures=measures,
+    curve=Curve(measure, live, "Squares at the steps where each divisor is learned."),
+    data=data.page,
+    inside=inside.page,
+)
