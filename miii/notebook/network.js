@@ -259,12 +259,14 @@ function topTable(logits, shares, answer) {
   return element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
 }
 
-// Show a network in an empty element: fields for a and b, a slider for s, and what the network does with them.
+// Show a network in an element: fields for a and b, a slider for s, and what the network does with them. Another network
+// in the same element keeps their values.
 function showNetwork(place, data) {
   const network = new Network(data), { planes } = network, { p } = data;
   const field = (name, value) => element("input", { type: "number", min: 0, max: p - 1, step: 1, value, "aria-label": name });
-  const a = field("a", Math.min(7, p - 1)), b = field("b", Math.min(9, p - 1));
-  const s = element("input", { type: "range", min: 0, max: planes ? planes.m - 1 : 0, step: 1, value: 0, "aria-label": "Turn the planes by s" });
+  const before = [...place.querySelectorAll("input")].map((input) => input.value);
+  const a = field("a", before[0] ?? Math.min(7, p - 1)), b = field("b", before[1] ?? Math.min(9, p - 1));
+  const s = element("input", { type: "range", min: 0, max: planes ? planes.m - 1 : 0, step: 1, value: before[2] ?? 0, "aria-label": "Turn the planes by s" });
   const turn = element("output"), answer = element("p", { class: "answer", "aria-live": "polite" }), parts = element("div", { class: "parts" });
   const controls = element("div", { class: "controls" }, element("label", {}, "a = ", a), element("label", {}, "b = ", b));
   if (planes) controls.append(element("label", { class: "turn" }, element("span", {}, "Turn by s = ", turn), s));
@@ -295,7 +297,7 @@ function showNetwork(place, data) {
       part("Logits", `All ${p} answers, and the ${TOP} largest. The mark below is the expected answer.`, logitBars(logits, best, target), topTable(logits, shares, best)),
     ];
     if (planes) {
-      const before = network.expected(...pair, by), goal = before < 0 ? null : planes.answers.indexOf(before) - planes.constant;
+      const wanted = network.expected(...pair, by), goal = wanted < 0 ? null : planes.answers.indexOf(wanted) - planes.constant;
       const dials = element("div", { class: "dials" }, ...turned.points.map((point) => dial(point, planes.m, goal === null ? null : ((goal % planes.m) + planes.m) % planes.m)));
       shown.splice(1, 0, part("Planes", `${planes.sum} as an angle, at each key frequency k. Ring: before the turn. Dot: after it. Line: expected.`, dials));
     }
