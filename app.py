@@ -9,7 +9,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from miii import platform, runs
 from miii.errors import InputError
-from pages._kit import address, export, links, second_run, write
+from pages._kit import address, export, links, second_run, share, write
 from pages._kit.navigation import PAGES, Entry
 from pages._kit.navigation import entry as entry_of
 from pages._kit.run_picker import Choice, choose_run, run_name, select_run
@@ -61,13 +61,14 @@ page = st.navigation(
 )
 shown = next(entry for entry in PAGES if entry.title == page.title)
 links.begin()
-notes = st.container()
+notes, sharing = st.container(), None
 try:
     if problem is not None:
         raise problem
     with st.sidebar:
         choose_run(choice, second=not shown.own_runs)
         export.page(page.title, write.begin())
+        sharing = share.begin()
     if not shown.own_runs:
         second_run.what_changed(run_name())
     with gate.turn(gate.admit(page)):
@@ -79,4 +80,6 @@ finally:
     to_next_page()
     links.end(notes)
     address.end()
+    if sharing is not None:
+        share.end(sharing, notes, shown.own_runs)
     platform.give_back_memory()

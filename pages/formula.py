@@ -8,8 +8,9 @@ import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
 from pages._kit import startup, write
-from pages._kit.cell import cell, shared
+from pages._kit.cell import cell, shared, stamp_of
 from pages._kit.step_picker import step_of
+from pages._parts.formula import live
 from pages._tasks.modular.checks import all_pairs, modular_run
 
 startup.run_app_first()
@@ -254,6 +255,8 @@ if keys:
             f"{report.steering_control:.2%} keep the answer {added}. Baselines: {report.steering_chord:.2%} along the chord between two "
             f"answers' means, {report.steering_random:.2%} with random planes.",
         )
+    if st.toggle("Turn one answer", key="turn", bind="query-params", help="Runs the network in your browser"):
+        live.show(name, step, stamp_of(run))
 else:
     write.caption("No key frequency, so no plane to rotate.")
 

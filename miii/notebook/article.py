@@ -29,6 +29,9 @@ pre { font-size: .8rem; line-height: 1.45; }
 table { border-collapse: collapse; font-size: .9rem; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: left; }
 @media (min-width: 48rem) { .charts.several { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
+{% if network %}
+{{ network.style }}
+{% endif %}
 </style>
 </head>
 <body>
@@ -74,6 +77,19 @@ Run <code>{{ page.run }}</code>{% if page.step is not none %}, step {{ page.step
 {% endfor %}
 </article>
 {% endfor %}
+{% if network %}
+<section>
+<h2 id="network">Ask the network yourself</h2>
+<p>Type two numbers; the right answer is {{ network.answer }}. The weights of <code>{{ network.run }}</code> at step
+{{ network.step }} are part of this file, in float16, and your browser computes what the network answers.
+{% if network.turns %}
+The slider turns the planes in which the last MLP writes the sum, and nothing else. The answer follows.
+{% endif %}
+</p>
+<div class="network"></div>
+<script type="application/json" id="network-values">{{ network.json }}</script>
+</section>
+{% endif %}
 <footer>
 <h2>Cite</h2>
 <pre><code>{{ bibtex }}</code></pre>
@@ -103,6 +119,12 @@ function draw() {
 draw();
 dark.addEventListener("change", draw);
 </script>
+{% if network %}
+<script>
+{{ network.script }}
+showNetwork(document.querySelector(".network"), JSON.parse(document.getElementById("network-values").textContent));
+</script>
+{% endif %}
 </body>
 </html>
 """

@@ -15,7 +15,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from miii import runs
 from miii.errors import InputError
-from miii.notebook import table
+from miii.notebook import network, table
 from miii.notebook.article import ARTICLE
 from miii.notebook.cells import Figure, Page, Table, Text
 from miii.notebook.cite import bibtex
@@ -33,7 +33,8 @@ TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=T
 def html(pages: Sequence[Page]) -> str:
     """Return an article of pages with recomputed figures.
 
-    The file works offline: formulas are MathML, and Vega is part of the file if there is a chart.
+    The file works offline: formulas are MathML, and Vega is part of the file if there is a chart. A network on modular
+    arithmetic is part of it too, if ``network.of_run`` can give it.
 
     Args:
         pages: one or more, about the same run.
@@ -60,6 +61,7 @@ def html(pages: Sequence[Page]) -> str:
         bibtex=bibtex(run, step),
         config=_config(run),
         date=datetime.now(UTC).date().isoformat(),
+        network=_network(run, step),
         vega=_vega() if any(page.figures for page in pages) else None,
     )
 
@@ -76,6 +78,25 @@ def _config(run: str | None) -> str | None:
         return None if run is None else runs.open(run).config.model_dump_json(indent=2)
     except InputError:
         return None
+
+
+def _network(name: str | None, step: int | None) -> dict[str, Any] | None:
+    try:
+        run = None if name is None else runs.open(name)
+    except InputError:
+        return None
+    values = None if run is None else network.of_run(run, step)
+    if run is None or values is None:
+        return None
+    return {
+        "run": run.name,
+        "step": run.steps[-1] if step is None else step,
+        "answer": run.config.task.description,
+        "turns": values["planes"] is not None,
+        "json": _embedded(values),
+        "script": Markup(network.SCRIPT),
+        "style": Markup(network.STYLE),
+    }
 
 
 def _figure(figure: Figure) -> dict[str, Any]:

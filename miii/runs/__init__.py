@@ -7,6 +7,7 @@
     resume.safetensors             the training state; absent from finished runs
     result.json                    written at the end of the run
     report.json                    optional report on the last snapshot
+    notes.json                     optional notes by step
 
 All files except ``metrics.jsonl`` are written atomically, so readers never see a partial file.
 """
@@ -28,6 +29,7 @@ from miii.runs.find import (
     shipped,
 )
 from miii.runs.manage import create_run, ship, thin
+from miii.runs.notes import check_note, load_notes, save_note
 from miii.runs.read import Run
 from miii.runs.write import follow, provenance, record, resume, save_report, summary
 
@@ -38,6 +40,7 @@ __all__ = [
     "Run",
     "broken",
     "broken_row",
+    "check_note",
     "check_size",
     "create_run",
     "discard",
@@ -45,6 +48,7 @@ __all__ = [
     "follow",
     "free_folder",
     "homes",
+    "load_notes",
     "new_folder",
     "open",
     "pack",
@@ -55,6 +59,7 @@ __all__ = [
     "restore",
     "resume",
     "row",
+    "save_note",
     "save_report",
     "ship",
     "shipped",

@@ -26,12 +26,13 @@ from miii.runs.atomic import atomic_folder, write_atomically, write_json
 from miii.runs.change import NAME
 from miii.runs.checks import LIMITS, Limits
 from miii.runs.find import free_folder, open
+from miii.runs.notes import check_notes
 from miii.runs.read import STATE, Run, why_not_resumable
 from miii.runs.state import check_state
 from miii.runs.zipped import Read, opened
 from miii.training.config import RunConfig
 
-FILES = ("config.json", "provenance.json", "metrics.jsonl", "result.json", "report.json")
+FILES = ("config.json", "provenance.json", "metrics.jsonl", "result.json", "report.json", "notes.json")
 SNAPSHOT = re.compile(r"snapshots/(0|[1-9][0-9]{0,7})\.safetensors")
 TOP = re.compile(r"[^/\\\x00-\x1f]{1,200}")  #: a valid top folder
 EXCLUDED = (".lock", ".DS_Store")  #: ignored files of a run's folder
@@ -170,6 +171,7 @@ def create(given: Mapping[str, Read], place: Path | Callable[[RunConfig, bool], 
     rows = checked("metrics.jsonl", lambda data: checks.read_rows(data, config))
     result = checked("result.json", lambda data: checks.read_result(data, config))
     report = checked("report.json", lambda data: checks.read_report(data, config))
+    notes = checked("notes.json", lambda data: check_notes(checks.read_object("notes.json", data)))
     snapshots = [path for path in files if SNAPSHOT.fullmatch(path)]
     goes_on = STATE in files and why_not_resumable(result, provenance, True) is None
     wanted = checks.shapes(config, config.task.build()) if snapshots else {}
@@ -186,6 +188,8 @@ def create(given: Mapping[str, Read], place: Path | Callable[[RunConfig, bool], 
                 write_json(making / "result.json", result | {"run": folder.name})
             if report is not None:
                 write_json(making / "report.json", report)
+            if notes is not None:
+                write_json(making / "notes.json", {str(step): text for step, text in notes.items()})
             for path in snapshots:
                 if int(Path(path).stem) > config.steps:
                     raise InputError(f"{path} must be of a step of the run, {config.steps} at most.")

@@ -13,6 +13,7 @@ from pages._kit.player import player
 from pages._kit.run_picker import chosen_run, refuse
 
 STEP = "step"  #: widget key and URL parameter
+SHOWN = "shown_step"  #: key of the step that the page shows; absent if it shows none
 LONGEST, DIGITS = 500, 10  # maximum characters of a list of steps in a message, and of one step
 
 
@@ -52,6 +53,7 @@ def _step(run: runs.Run) -> int:
     step = st.session_state.get(STEP)
     if step not in steps or step == steps[-1]:
         st.session_state[STEP], step = None, steps[-1]
+    st.session_state[SHOWN] = step
     address.write(STEP, None if step == steps[-1] else str(step), dragged=True)
     if len(steps) > 1:
         with st.bottom:

@@ -11,6 +11,7 @@ from markupsafe import escape
 
 import miii
 from miii import analysis, plots
+from miii.notebook import network
 from miii.notebook.cells import Figure, Page, Table, Text
 from miii.notebook.formulas import mathml
 from miii.notebook.html import html, spec
@@ -63,7 +64,7 @@ class Reader(HTMLParser):
 
     def charts(self) -> list[dict[str, Any]]:
         """The Vega-Lite of every chart."""
-        return [json.loads(text) for text in self.texts("script", type="application/json")]
+        return [json.loads(one["text"]) for one in self.every("script", type="application/json") if "id" not in one]
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_no_text_is_taken_for_html_and_nothing_is_loaded(page, small):
     assert [one for one in read.every("script") if "src" in one] == []
     assert read.texts("b") == ["Figure 1.", "Figure 2."]
     assert document.count("</script>") == document.count("<script")
-    assert read.texts("h2") == ["Which frequencies?", "Cite"]
+    assert read.texts("h2") == ["Which frequencies?", "Ask the network yourself", "Cite"]
     assert ["".join(text.split()) for text in read.texts("math")] == ["wk<2πk/p", "coswka", "k"]
     assert "$" not in "".join(read.texts("p"))
     assert f"run small, step {small.steps[-1]}" in read.texts("pre")[-2]
@@ -122,6 +123,20 @@ def test_several_pages_are_one_article_with_a_list_of_them(page):
     assert [one["href"] for one in read.every("a") if "nav" in one["in"]] == ["#page-1", "#page-2"]
     assert len(read.charts()) == 3
     assert html([page]) == html([page])
+
+
+def test_only_a_network_that_the_script_can_run_is_in_the_article(small_config, home):
+    at_seven = miii.ModularAddition(p=7).build()
+    cases = [{"act": "gelu"}, {"mixer": "mean"}, {"block": "pre-norm"}, {"causal": False, "attn_coeff": 0.5}, {}]
+    for i, shape in enumerate(cases):
+        run = miii.runs.record(home / f"other{i}", miii.train(small_config(model=shape, steps=1)))
+        words = Page("Words", (Text("Words."),), run=run.name)
+        assert ("showNetwork" in html([words])) == (shape == {})
+    assert network.of_run(miii.runs.open("primes-10"), None) is None
+    model = miii.Transformer.of(miii.ModelConfig(d_model=8, n_heads=2, d_mlp=12), at_seven, seed=0)
+    assert network.values(model, at_seven)["planes"] is None
+    model.W_E.data[0] = 1e5  # beyond float16
+    assert network.values(model, at_seven) is None
 
 
 def test_formulas_lose_links_and_styles_and_broken_ones_are_code():

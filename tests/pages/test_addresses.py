@@ -1,10 +1,14 @@
 """Addresses: what a link asks for is shown or noted as missing, and a way to another page keeps the rest."""
 
+from urllib.parse import parse_qs
+
 import pytest
 from shown import app, click, drag, fine, move, shown
 from streamlit.testing.v1 import AppTest
 
 from miii import analysis, runs
+from miii.notebook.cells import escaped, unescaped
+from miii.notebook.cite import bibtex
 
 
 def follow(at: AppTest, page: str) -> AppTest:
@@ -289,3 +293,34 @@ def test_a_bar_of_the_clusters_and_a_dot_of_the_phases_show_a_neuron(zoo, visit)
     assert found.frequency[at.number_input(key="neuron").value] == k
     at = click(visit("neurons", run="adding", neuron=4), "chart-activation-4", "cell", row=7, column=1)
     assert any("(7, 1)" in button.label for button in at.button)
+
+
+# ---- notes ----
+
+
+def test_a_note_of_a_link_is_shown_literally_on_its_step_and_kept_with_a_run(bring, visit):
+    run = bring("adds")
+    last, first = run.steps[-1], run.steps[0]
+    text = "**bold** [a](http://x.org) <b>"
+    at = visit("attention", run="adds", note=f"adds:{last}:{text}")
+    assert [info.value for info in at.info] == [f"Note on step {last}, from the link: {escaped(text)}"]
+    assert not visit("attention", run="adds", note=f"adds:{first}:{text}").info
+    at = visit("attention", run="adds", note=f"adds:{last}:{'x' * 281}")
+    assert "note must be RUN:STEP:TEXT with at most 280 characters" in unescaped(at.warning[0].value)
+    assert not at.info
+
+    at.session_state["share"] = True
+    at.run()
+    link, citation = (code.value for code in at.sidebar.code)
+    assert "note=" not in link
+    assert citation == bibtex("adds", last)
+    at.text_area(key=f"note-adds-{last}").set_value("It adds & answers").run()
+    assert parse_qs(at.sidebar.code[0].value.partition("?")[2])["note"] == [f"adds:{last}:It adds & answers"]
+    at.button(key="keep-note").click().run()
+    assert runs.load_notes(run) == {last: "It adds & answers"}
+    assert [info.value for info in visit("attention", run="adds").info] == [
+        f"Note on step {last}: {escaped('It adds & answers')}"
+    ]
+    shipped = visit("attention", run="add-113")
+    shipped.session_state["share"] = True
+    assert "keep-note" not in [button.key for button in shipped.run().button]

@@ -1,11 +1,14 @@
 """Fourier, Neurons, Circuits, Progress and Formula: what they show is what the library finds, or why they cannot."""
 
+import json
+
 import pytest
 from shown import fine, move, shown
 from zoo import phased
 
 from miii import analysis, plots, runs
 from miii.analysis.modular.phases import Phase, phase_at
+from miii.notebook import network
 
 # ---- Fourier ----
 
@@ -215,6 +218,9 @@ def test_formula_is_fitted_compared_and_steered_as_in_the_library(zoo, visit):
     assert (of_planes, control) == (steered.accuracy.tolist(), steered.control_accuracy.tolist())
     assert f"{steered.mean:.2%}" in view.captions
     assert f"{steered.minimum:.2%}" in view.captions
+    at.toggle(key="turn").set_value(True).run()
+    (live,) = (part for part in at.get("bidi_component") if part.proto.component_name == "miii_network")
+    assert json.loads(live.proto.json) == network.of_run(run, step)
     first = visit("formula", run="adds", step=run.steps[0])
     assert not [slider for slider in first.select_slider if (slider.key or "").startswith("other")]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -95,18 +96,10 @@ def steer(
 
     logits, out, steer_logits = _linearize(model, task, relabelled.rows)
     out = (out - out.mean(0)).double()
-    combined, labels = relabelled.sum(multipliers), relabelled.labels(task.labels)
-    beyond = (labels - combined) % p
-    right = labels if (beyond == beyond[0]).all() else combined
-    # the regression of all pairs on the waves of their sum: add up the pairs of each value, then Fourier transform
-    counts = torch.bincount(combined, minlength=p).clamp_min(1)[:, None]
-    sums = torch.zeros(p, out.shape[1], dtype=out.dtype).index_add(0, combined, out)
-    means = sums / counts
-    write = basis(p) @ means
-    live = out.any(0)  # networks without attention may have many dimensions that are 0
-    covariance = out[:, live].T @ out[:, live]
-    read = torch.linalg.pinv(covariance, rtol=1e-9, hermitian=True) @ (basis(p) @ sums[:, live]).T
-    inside = out[:, live] @ read  # [pairs, p]: the waves as read from the activations
+    combined = relabelled.sum(multipliers)
+    right = (combined + constant(relabelled, task, multipliers)) % p
+    means, write, read = planes(out, combined, p)
+    inside = out @ read  # [pairs, p]: the waves as read from the activations
     parts = [slice(start, start + ROWS) for start in range(0, len(out), ROWS)]
 
     def share(waves: Tensor, change: Tensor, s: int) -> Tensor:
@@ -120,7 +113,7 @@ def steer(
         return torch.tensor(shifted / len(out), dtype=torch.float64)
 
     def rotated(chosen: tuple[int, ...], moves: bool) -> Float[Tensor, " shifts"]:
-        rows = [row for k in chosen for row in range(2 * k - 1, min(2 * k + 1, p))]
+        rows = rows_of(chosen, p)
         waves = inside[:, rows].float()
         turns = [_turn(p, chosen, s) - torch.eye(len(rows), dtype=torch.float64) for s in range(1, p)]
         return torch.stack([share(waves, turn.T @ write[rows], s * moves) for s, turn in enumerate(turns, 1)])
@@ -129,17 +122,59 @@ def steer(
         kept = (logits.argmax(1) == answers[right]).double().mean()
         return Steering(keys, torch.zeros(p - 1, dtype=torch.float64), control, kept.expand(p - 1), 0.0, 0.0)
     shifts = (torch.randperm(p - 1, generator=generator)[:BASELINE_SHIFTS] + 1).tolist()
-    planes = tuple(k for k in keys if 2 * k < p)[: out.shape[1] // 2]
-    axes = torch.randn(out.shape[1], 2 * len(planes), generator=generator, dtype=torch.float64)
+    turned = tuple(k for k in keys if 2 * k < p)[: out.shape[1] // 2]
+    axes = torch.randn(out.shape[1], 2 * len(turned), generator=generator, dtype=torch.float64)
     axes = torch.linalg.qr(axes).Q
-    chord, turned, placed = 0.0, 0.0, (out @ axes).float()
+    chord, random, placed = 0.0, 0.0, (out @ axes).float()
     for s in shifts:
         first = int(torch.randint(p, (1,), generator=generator))
         line = (means[(first + s) % p] - means[first])[None]
         chord += share(torch.ones(len(out), 1), line, s).item() / len(shifts)
-        turn = _turn(p, planes, s) - torch.eye(axes.shape[1], dtype=torch.float64)
-        turned += share(placed, turn.T @ axes.T, s).item() / len(shifts)
-    return Steering(keys, rotated(keys, moves=True), control, rotated(control, moves=False), chord, turned)
+        turn = _turn(p, turned, s) - torch.eye(axes.shape[1], dtype=torch.float64)
+        random += share(placed, turn.T @ axes.T, s).item() / len(shifts)
+    return Steering(keys, rotated(keys, moves=True), control, rotated(control, moves=False), chord, random)
+
+
+def constant(relabelled: Relabelling, task: Task, multipliers: tuple[int, int]) -> int:
+    """Return gamma if the answer of every pair is alpha u + beta v + gamma, otherwise 0."""
+    beyond = (relabelled.labels(task.labels) - relabelled.sum(multipliers)) % relabelled.m
+    return int(beyond[0]) if (beyond == beyond[0]).all() else 0
+
+
+class Planes(NamedTuple):
+    """The planes of all frequencies, by row of ``basis(p)``; those of some are at ``rows_of``.
+
+    Attributes:
+        means: the mean activation of each sum.
+        write: the direction in which activations move with each wave.
+        read: the map that predicts the waves from centered activations.
+    """
+
+    means: Float[Tensor, "p d_model"]
+    write: Float[Tensor, "p d_model"]
+    read: Float[Tensor, "d_model p"]
+
+
+def planes(out: Float[Tensor, "pairs d_model"], combined: Int[Tensor, " pairs"], p: int) -> Planes:
+    """Return the planes in which activations hold the waves of a sum, by two regressions over all pairs.
+
+    Args:
+        out: centered activations in float64.
+        combined: the sum of each pair, in 0 .. p - 1.
+    """
+    # the regression of all pairs on the waves of their sum: add up the pairs of each value, then Fourier transform
+    counts = torch.bincount(combined, minlength=p).clamp_min(1)[:, None]
+    sums = torch.zeros(p, out.shape[1], dtype=out.dtype).index_add(0, combined, out)
+    live = out.any(0)  # networks without attention may have many dimensions that are 0
+    covariance = out[:, live].T @ out[:, live]
+    read = torch.zeros(out.shape[1], p, dtype=out.dtype)
+    read[live] = torch.linalg.pinv(covariance, rtol=1e-9, hermitian=True) @ (basis(p) @ sums[:, live]).T
+    return Planes(sums / counts, basis(p) @ (sums / counts), read)
+
+
+def rows_of(frequencies: Sequence[int], p: int) -> list[int]:
+    """Return the rows of ``basis(p)`` with the cosine and sine of each frequency; the Nyquist frequency has no sine."""
+    return [row for k in frequencies for row in range(2 * k - 1, min(2 * k + 1, p))]
 
 
 #: Function of write [d, d_model], which returns a function of (waves [rows, d], rows): this adds waves @ write to the
