@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from miii.training import Diverged, Step, train
 from miii.training.config import RunConfig
 
 RESUME_EVERY = 5.0  #: seconds between writes of resume.safetensors
+DESCRIBE_EVERY = 10.0  #: seconds for which a commit is remembered: an ensemble begins many runs at once
 
 
 def follow(folder: str | Path, steps: Iterator[Step]) -> Generator[Step, None, None]:
@@ -89,7 +91,12 @@ def resume(folder: str | Path, stop: Callable[[], bool] = lambda: False) -> Iter
     run = open(folder)
     if why := run.why_not_resumable:
         raise InputError(f"{run.name} has nothing to resume: {why}.")
-    return (_Resumed(**vars(step)) for step in train(run.config, load_state(run), stop))
+    return map(resumed, train(run.config, load_state(run), stop))
+
+
+def resumed(step: Step) -> Step:
+    """Mark a step as one of a run whose folder exists."""
+    return _Resumed(**vars(step))
 
 
 class _Resumed(Step):
@@ -270,6 +277,11 @@ def commit() -> str | None:
     root = Path(miii.__file__).parents[1]
     if not (root / ".git").exists():  # an installed package may be inside another repository
         return None
+    return _described(root, int(time.monotonic() // DESCRIBE_EVERY))
+
+
+@lru_cache(maxsize=1)
+def _described(root: Path, moment: int) -> str | None:
     try:
         command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=5)
