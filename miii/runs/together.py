@@ -6,7 +6,7 @@ from pathlib import Path
 
 from miii.runs.find import open
 from miii.runs.state import load_state
-from miii.runs.write import follow, resumed
+from miii.runs.write import RESUME_EVERY, follow, resumed
 from miii.training import Diverged, Step, ensemble
 from miii.training.config import RunConfig
 
@@ -33,7 +33,8 @@ def follow_together(
     exist = {folder: os.path.lexists(folder) for folder in configs}
     states = [load_state(open(folder.absolute())) if there else None for folder, there in exist.items()]
     feeds = {folder: _Feed(folder, there, check) for folder, there in exist.items()}
-    writers = {folder: follow(folder, feed) for folder, feed in feeds.items()}
+    every = RESUME_EVERY * max(1, len(configs) / 4)  # or writing would take a tenth of the time
+    writers = {folder: follow(folder, feed, every) for folder, feed in feeds.items()}
     try:
         for found in ensemble.train(list(configs.values()), states, stop):
             for folder, item in zip(configs, found, strict=True):

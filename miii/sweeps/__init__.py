@@ -13,14 +13,17 @@ one shape train as one tensor program instead, equal up to rounding::
     print(sweep.table())
 """
 
+from miii.sweeps import phases
 from miii.sweeps.bundle import ship, unpack
 from miii.sweeps.engine import groups, train, work
 from miii.sweeps.finish import Outcome, attempt, attempt_together, finish, retry
 from miii.sweeps.folder import Sweep, create, every, is_sweep, open
 from miii.sweeps.grid import MOST, choices, estimate, grid
+from miii.sweeps.phases import Diagram
 
 __all__ = [
     "MOST",
+    "Diagram",
     "Outcome",
     "Sweep",
     "attempt",
@@ -34,6 +37,7 @@ __all__ = [
     "groups",
     "is_sweep",
     "open",
+    "phases",
     "retry",
     "ship",
     "train",

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from miii.errors import InputError, quoted
 from miii.sweeps import claims
-from miii.sweeps.finish import Outcome, attempt, attempt_together, fail, failure, retry
+from miii.sweeps.finish import Outcome, attempt_together, fail, failure, retry
 from miii.sweeps.folder import Sweep
 from miii.training import ensemble
 from miii.training.config import RunConfig
@@ -89,7 +89,7 @@ def work(sweep: Sweep, stop: Callable[[], bool] = lambda: False, changed: Change
     while left and not stop():
         for group in groups({name: sweep.configs[name] for name in left}, SHARED_OUT):
             failed = [name for name in group if failure(sweep.folder / name) is not None]
-            found = _attempts(sweep.folder, {n: c for n, c in group.items() if n not in failed}, stop)
+            found = attempt_together(sweep.folder, {n: c for n, c in group.items() if n not in failed}, stop)
             for name, outcome in itertools.chain(((name, "failed") for name in failed), found):
                 if outcome != "busy":
                     left.remove(name)
@@ -100,29 +100,22 @@ def work(sweep: Sweep, stop: Callable[[], bool] = lambda: False, changed: Change
             time.sleep(AGAIN)
 
 
-def groups(configs: Mapping[str, RunConfig], most: int = TOGETHER) -> list[dict[str, RunConfig]]:
-    """Return the runs in groups that train as one tensor program, where that is faster; others are alone."""
+def groups(configs: Mapping[str, RunConfig], most: int = TOGETHER, fewest: int = FEWEST) -> list[dict[str, RunConfig]]:
+    """Return the runs in groups that train as one tensor program, where that is faster; others are alone.
+
+    Args:
+        most, fewest: limits on the runs of a group.
+    """
     found: dict[str, dict[str, RunConfig]] = {}
     for name, config in configs.items():
         shape = ensemble.shape_of(config) if ensemble.is_small(config) else None
         found.setdefault(shape or name, {})[name] = config
     parts: list[dict[str, RunConfig]] = []
     for group in found.values():
-        size = 1 if len(group) < FEWEST else math.ceil(len(group) / math.ceil(len(group) / most))
+        size = 1 if len(group) < fewest else math.ceil(len(group) / math.ceil(len(group) / most))
         names = list(group)
         parts += [{name: group[name] for name in names[i : i + size]} for i in range(0, len(names), size)]
     return parts
-
-
-def _attempts(
-    folder: Path, configs: Mapping[str, RunConfig], stop: Callable[[], bool]
-) -> Iterator[tuple[str, Outcome]]:
-    """Finish the runs of a group."""
-    if len(configs) > 1:
-        yield from attempt_together(folder, configs, stop)
-        return
-    for name, config in configs.items():
-        yield name, attempt(folder / name, config, stop)
 
 
 Mapped = Callable[[Sweep, Sequence[str], Path], Iterator[tuple[str, Outcome]]]
@@ -184,7 +177,7 @@ Split = Callable[[Mapping[str, RunConfig]], list[dict[str, RunConfig]]]
 def _here(split: Split, sweep: Sweep, names: Sequence[str], flag: Path) -> Iterator[tuple[str, Outcome]]:
     stop = _stopping(flag)
     for group in split({name: sweep.configs[name] for name in names}):
-        yield from _attempts(sweep.folder.absolute(), group, stop)
+        yield from attempt_together(sweep.folder.absolute(), group, stop)
 
 
 def _mapped(split: Split, sweep: Sweep, names: Sequence[str], flag: Path) -> Iterator[tuple[str, Outcome]]:
@@ -200,7 +193,7 @@ def _task(folder: Path, configs: Mapping[str, RunConfig], flag: Path) -> list[tu
     """Finish a group of runs in a worker process, which Ctrl-C reaches by the flag only."""
     with contextlib.suppress(ValueError):  # in a cluster's worker, tasks have threads of their own
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return list(_attempts(folder, configs, _stopping(flag)))
+    return list(attempt_together(folder, configs, _stopping(flag)))
 
 
 def _alone(sweep: Sweep, name: str, flag: Path) -> Outcome:

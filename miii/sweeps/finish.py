@@ -76,46 +76,67 @@ def _train(
     return "done" if last else "stopped"
 
 
-def attempt(place: Path, config: RunConfig, stop: Callable[[], bool] = lambda: False) -> Outcome:
+def attempt(
+    place: Path,
+    config: RunConfig,
+    stop: Callable[[], bool] = lambda: False,
+    seen: Callable[[Step], object] = lambda step: None,
+) -> Outcome:
     """Finish a run; if that is impossible, write the reason and return ``failed``."""
     try:
         if claims.deaths(place) < DEATHS or claims.held(place):
-            return finish(place, config, stop)
+            return finish(place, config, stop, seen)
         raise InputError(f"{DEATHS} processes died while they trained it.")
     except Exception as error:  # one run must not end the sweep
         return _outcome(place, error)
 
 
 def attempt_together(
-    folder: Path, configs: Mapping[str, RunConfig], stop: Callable[[], bool] = lambda: False
+    folder: Path,
+    configs: Mapping[str, RunConfig],
+    stop: Callable[[], bool] = lambda: False,
+    seen: Callable[[Step], object] = lambda step: None,
 ) -> Iterator[tuple[str, Outcome]]:
     """Finish runs of one ``ensemble.shape_of`` as one tensor program; yield each name and outcome as it ends.
 
-    Runs that stopped at different steps are trained one group after the other.
+    Runs that stopped at different steps are trained one group after the other. A run alone is trained as ever.
+
+    Args:
+        seen: called with each step of each run.
     """
+    if len(configs) == 1:
+        for name, config in configs.items():
+            yield name, attempt(folder / name, config, stop, seen)
+        return
     folder, groups = folder.absolute(), dict[int, dict[str, claims.Claim]]()
     with contextlib.ExitStack() as held:
         for name, config in configs.items():
             step = _begins_at(folder / name, config)
             claim = None if step is None or stop() else held.enter_context(claims.claim(folder / name))
             if step is None or claim is None or _begins_at(folder / name, config) != step:
-                yield name, attempt(folder / name, config, stop)  # it has ended, or another process trains it
+                yield name, attempt(folder / name, config, stop, seen)  # it has ended, or another process trains it
             else:
                 groups.setdefault(step, {})[name] = claim
         for group in groups.values():
-            yield from _train_together(folder, {name: configs[name] for name in group}, group, stop)
+            yield from _train_together(folder, {name: configs[name] for name in group}, group, stop, seen)
 
 
 def _train_together(
-    folder: Path, configs: Mapping[str, RunConfig], held: Mapping[str, claims.Claim], stop: Callable[[], bool]
+    folder: Path,
+    configs: Mapping[str, RunConfig],
+    held: Mapping[str, claims.Claim],
+    stop: Callable[[], bool],
+    seen: Callable[[Step], object],
 ) -> Iterator[tuple[str, Outcome]]:
     """Train runs that this process holds, from one step on."""
     left = dict(configs)
     try:
         places = {folder / name: config for name, config in configs.items()}
         for place, found in runs.follow_together(places, stop, check=lambda place: held[place.name].check()):
-            if isinstance(found, Step) and not found.last:
-                continue
+            if isinstance(found, Step):
+                seen(found)
+                if not found.last:
+                    continue
             del left[place.name]
             outcome: Outcome = "done"
             if not isinstance(found, Step):

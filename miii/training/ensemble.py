@@ -28,7 +28,7 @@ from miii.training.state import Clock, Progress
 #: The options that may differ between the networks of an ensemble, by part of the config.
 FREE: Final = {
     "task": ("seed", "train_fraction", "balanced"),
-    "model": ("init",),
+    "model": ("init", "init_scale"),
     "optimizer": ("lr", "weight_decay"),
 }
 LARGEST_P: Final = 31  #: the largest p of ``is_small``

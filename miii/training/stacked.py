@@ -187,7 +187,19 @@ class Networks:
         columns = [_means(each, train), _means(each, ~train), _means(right, train), _means(right, ~train)]
         numbers = torch.stack([*columns, double.square().sum(1).sqrt()], dim=1).tolist()
         rows, right = torch.arange(labels.shape[1]), right.cpu()
-        return [Evaluation(*row, correct=right[i], rows=rows, scores={}) for i, row in enumerate(numbers)]
+        return [
+            Evaluation(
+                train_loss=row[0],
+                test_loss=row[1],
+                train_accuracy=row[2],
+                test_accuracy=row[3],
+                weight_norm=row[4],
+                correct=right[i],
+                rows=rows,
+                scores={},
+            )
+            for i, row in enumerate(numbers)
+        ]
 
     def _logits(
         self, weights: Float[Tensor, "networks columns"], index: Tensor, reader: Tensor, mapped: int | None = 0
