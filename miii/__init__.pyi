@@ -27,6 +27,7 @@ from miii.tasks import Residues as Residues
 from miii.tasks import Target as Target
 from miii.tasks import Task as Task
 from miii.training import Step as Step
+from miii.training import ensemble as ensemble
 from miii.training import train as train
 from miii.training.config import RECIPES as RECIPES
 from miii.training.config import RunConfig as RunConfig

@@ -203,5 +203,6 @@ if names:
         figures(chosen, False)
 else:
     write.info("There is no sweep yet. Start one below.", icon="tune")
+links.to("phases", "Phase diagram", ":material/grid_view:")
 write.header("Add a sweep", anchor="add")
 controls.panel()

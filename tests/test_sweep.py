@@ -14,8 +14,8 @@ import pytest
 
 from miii import runs, sweeps, train
 from miii.runs.read import SWEEP
-from miii.sweeps import claims, finish, grid
-from miii.training import flat
+from miii.sweeps import attempt_together, claims, finish, grid, groups
+from miii.training import ensemble, flat
 
 CHOICES = {"lr": [0.01, 0.02]}
 
@@ -255,6 +255,60 @@ def test_an_estimate_of_a_million_runs_takes_no_time(small_config, one_sentence)
     assert time.monotonic() - begun < 2
     with one_sentence("width is not an option"):
         sweeps.estimate(small_config(), {"width": [3]})
+
+
+# ---- together ----
+
+
+def test_small_networks_of_one_shape_are_trained_together_as_ordinary_runs(small_config, tmp_path, monkeypatch):
+    base = small_config(steps=6)
+    choices = {"lr": [0.01, 0.02], "weight_decay": [0.5, 1.0], "d_model": [8, 16]}
+    shapes = [list(group) for group in groups(grid(base, {**choices, "seed": range(3)}))]
+    assert [len(group) for group in shapes] == [12, 12]
+    assert all("d_model=8" in name for name in shapes[0])
+    assert max(map(len, groups(grid(base, {"lr": [0.01], "seed": range(70)})))) == 35
+    for few in (grid(base, {"seed": range(7)}), grid(base, {"seed": range(9), "p": [59], "d_model": [64]})):
+        assert max(map(len, groups(few))) == 1  # too few, and too large
+
+    sweep = sweeps.create(tmp_path / "S", base, CHOICES, seeds=6)
+    names, sizes, together = list(sweep.configs), [], ensemble.train
+    monkeypatch.setattr(ensemble, "train", lambda c, s, stop: sizes.append(len(c)) or together(c, s, stop))
+    finish(sweep.folder / names[0], sweep.configs[names[0]])
+    with claims.claim(sweep.folder / names[1]):  # another process
+        found = dict(attempt_together(sweep.folder, {name: sweep.configs[name] for name in names[:4]}))
+    assert list(found.values()) == ["done", "busy", "done", "done"]
+    sweeps.train(sweep)
+    assert sweep.counts() == {"done": 12}
+    assert sizes == [2, 9]
+    for name in names[:2]:
+        run, other = runs.open(sweep.folder / name), runs.record(tmp_path / name, train(sweep.configs[name]))
+        assert (run.config, run.steps, run.result.keys()) == (other.config, other.steps, other.result.keys())
+        assert sorted(os.listdir(run.folder)) == sorted(os.listdir(other.folder))
+        wanted = other.weights()
+        assert max((value - wanted[key]).abs().max() for key, value in run.weights().items()) < 1e-5
+        assert run.metrics()["test_loss"].to_numpy() == pytest.approx(other.metrics()["test_loss"].to_numpy(), rel=1e-5)
+
+
+def test_runs_trained_together_stop_and_resume_and_fail_alone(small_config, tmp_path, monkeypatch):
+    sweep = sweeps.create(tmp_path / "S", small_config(steps=9), CHOICES, seeds=4)
+    names, looks = list(sweep.configs), []
+    (tmp_path / "S" / names[0]).mkdir()
+    (tmp_path / "S" / names[0] / "notes.txt").write_text("mine")
+    found = dict(attempt_together(sweep.folder, sweep.configs, lambda: looks.append(0) or len(looks) > 12))
+    assert list(found.values()) == ["failed", *["stopped"] * 7]
+    stopped = [runs.open(sweep.folder / name) for name in names[1:]]
+    assert all(run.can_resume for run in stopped)
+    assert len({run.steps[-1] for run in stopped}) == 1
+    assert 0 < stopped[0].steps[-1] < 9
+    assert not any(claims.held(sweep.folder / name) for name in names)
+    monkeypatch.setattr(claims.Claim, "check", lambda claim: claim._next.name.startswith(names[1]) and taken_over())
+    found = dict(attempt_together(sweep.folder, {name: sweep.configs[name] for name in names[1:]}))
+    assert list(found.values()) == ["busy", *["done"] * 6]
+    assert runs.open(sweep.folder / names[1]).can_resume
+
+
+def taken_over() -> None:
+    raise claims.LostError
 
 
 # ---- carried ----

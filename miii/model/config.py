@@ -38,6 +38,7 @@ class ModelConfig(Frozen):
     init: Literal["default", "glorot"] = Field(
         "default", description="initial weights; glorot: every map normal with variance 2 / (rows + columns)"
     )
+    init_scale: float = Field(1.0, gt=0, le=100, description="factor of all initial maps; biases and gains keep theirs")
     block: BlockName = Field("plain", description="wiring of skips, norms and the mixer")
     norm: Literal["auto", "layer", "rms", "none"] = Field(
         "auto", description="norm of the block; auto: layer for vaswani and pre-norm, rms for the blocks of He et al."

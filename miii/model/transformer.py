@@ -72,7 +72,7 @@ class Transformer(Declared):
         normed = BLOCKS[config.block].norm == "pre" and config.norm_kind != "none"
         self.ln_final = Norm(config.norm_kind, d) if normed else None
         if seed is not None:
-            init_weights(self, seed, config.init == "glorot")
+            init_weights(self, seed, config.init == "glorot", config.init_scale)
 
     @classmethod
     def of(cls, config: ModelConfig, task: Task, seed: int | None = None) -> "Transformer":

@@ -81,18 +81,21 @@ def declared(model: nn.Module) -> dict[str, Weight]:
 
 
 @torch.no_grad()
-def init_weights(model: nn.Module, seed: int, glorot: bool = False) -> None:
+def init_weights(model: nn.Module, seed: int, glorot: bool = False, scale: float = 1.0) -> None:
     """Draw a model's weights in the order of ``named_parameters``, with their own generator.
 
     Args:
         glorot: draws each map as one matrix from input to output, normal with variance 2 / (rows + columns), in place
             of its own initializer (Glorot and Bengio 2010).
+        scale: factor of the maps.
     """
     generator, declarations = torch.Generator().manual_seed(seed), declared(model)
     for name, weight in model.named_parameters():
         found = declarations[name]
         init = normal(sum(found.matrix) / 2) if glorot and found.kind == "map" else found.init
         weight.copy_(init(tuple(weight.shape), generator))
+        if found.kind == "map":
+            weight.mul_(scale)
 
 
 def bias(*shape: int) -> Weight:

@@ -37,7 +37,7 @@ from miii.plots.sieve.lattice import lattice
 from miii.plots.sieve.networks import addition_by_network, depth_by_network, readers
 from miii.plots.sieve.residues import digit_plane, head_attention, head_sums, probe_map
 from miii.plots.sparse import recalls, seen_factors
-from miii.plots.sweeps import sweep_curves, sweep_heatmap, sweep_parallel
+from miii.plots.sweeps import phase_diagram, sweep_curves, sweep_heatmap, sweep_parallel
 from miii.plots.tasks import (
     chance,
     digit_split,
@@ -125,6 +125,7 @@ __all__ = [
     "over_inputs",
     "patching",
     "pattern",
+    "phase_diagram",
     "phases",
     "picture",
     "plane_regions",

@@ -1,14 +1,23 @@
 """Sweeps: a metric over two options, curves with seeds as bands, and every run across its options."""
 
 from collections.abc import Sequence
+from typing import Any, Final, Literal
 
 import altair as alt
 import pandas as pd
 
-from miii.plots.style import CATEGORY, FLUID, HEIGHT, SEQUENTIAL, Chart, clicked
+from miii.plots.style import CATEGORY, FLUID, GAP, HEIGHT, SEQUENTIAL, Chart, clicked, top_legend
 
 RUN = "run"  #: name of the selection made by a click: the run
 CELL = 64  #: pixels of a row of the heatmap
+PHASE_COLORS: Final = {
+    "comprehension": CATEGORY[3],
+    "grokking": CATEGORY[0],
+    "memorization": CATEGORY[1],
+    "confusion": CATEGORY[6],
+    "failed": CATEGORY[2],
+    "waiting": GAP,
+}
 LINES = 8  #: settings drawn as curves: one color each
 
 
@@ -46,6 +55,52 @@ def sweep_heatmap(table: pd.DataFrame, x: str, y: str, metric: str, title: str) 
         .encode(color=color)
         .add_params(clicked(RUN, RUN))
         .properties(title=f"{title}: median over seeds", height=height, autosize=FLUID)
+    )
+
+
+def phase_diagram(table: pd.DataFrame, x: str, y: str, color: Literal["phase", "grokked_at"] = "phase") -> Chart:
+    """Draw the learning phase, or the step of grokking, of each setting of two options.
+
+    Inferred cells, between neighbors of one phase, are paler.
+
+    Args:
+        table: from ``sweeps.Diagram.table``.
+        x, y: its options.
+    """
+    found = table.assign(shown=table["phase"].fillna("waiting"))
+    labels = alt.Axis(labelAngle=0, labelExpr="format(datum.value, '.3~g')", labelOverlap=True)
+    base = alt.Chart(found, name="phases").encode(
+        x=alt.X(f"{x}:O", title=x, axis=labels),
+        y=alt.Y(f"{y}:O", title=y, sort="descending", axis=labels),
+        opacity=alt.when("datum.inferred").then(alt.value(0.55)).otherwise(alt.value(1)),
+        tooltip=[
+            alt.Tooltip(f"{x}:Q", format=".4~g"),
+            alt.Tooltip(f"{y}:Q", format=".4~g"),
+            alt.Tooltip("shown:N", title="phase"),
+            alt.Tooltip("grokked_at:Q", title="grokked at step"),
+            alt.Tooltip("inferred:N"),
+        ],
+    )
+    if color == "phase":
+        names = [name for name in PHASE_COLORS if name in set(found["shown"])]
+        scale = alt.Scale(domain=names, range=[PHASE_COLORS[name] for name in names])
+        shade: Any = alt.Color("shown:N", scale=scale, legend=top_legend())
+        title = "Phases of learning"
+    else:
+        steps = alt.Color(
+            "grokked_at:Q",
+            title=None,
+            scale=alt.Scale(type="log", scheme=SEQUENTIAL, reverse=True),
+            legend=alt.Legend(orient="top", format="~s"),
+        )
+        shade = alt.when("isValid(datum.grokked_at)").then(steps).otherwise(alt.value(GAP))
+        title = "Step of grokking"
+    height = max(240, min(CELL, 480 / max(1, found[y].nunique())) * found[y].nunique())
+    return (
+        base.mark_rect(cursor="pointer")
+        .encode(color=shade)
+        .add_params(clicked(RUN, RUN))
+        .properties(title=title, height=height, autosize=FLUID)
     )
 
 

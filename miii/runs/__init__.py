@@ -31,6 +31,7 @@ from miii.runs.find import (
 from miii.runs.manage import create_run, ship, thin
 from miii.runs.notes import check_note, load_notes, save_note
 from miii.runs.read import Run
+from miii.runs.together import follow_together
 from miii.runs.write import follow, provenance, record, resume, save_report, summary
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "discard",
     "every",
     "follow",
+    "follow_together",
     "free_folder",
     "homes",
     "load_notes",

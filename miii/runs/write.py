@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,14 @@ from miii.training import Diverged, Step, train
 from miii.training.config import RunConfig
 
 RESUME_EVERY = 5.0  #: seconds between writes of resume.safetensors
+DESCRIBE_EVERY = 10.0  #: seconds for which a commit is remembered: an ensemble begins many runs at once
 
 
-def follow(folder: str | Path, steps: Iterator[Step]) -> Generator[Step, None, None]:
+def follow(folder: str | Path, steps: Iterator[Step], resume_every: float | None = None) -> Generator[Step, None, None]:
     """Write a run while it trains, and yield each step. Closing the generator stops the run; it can be resumed.
+
+    Args:
+        resume_every: seconds between writes of ``resume.safetensors``; None takes ``RESUME_EVERY``.
 
     Raises:
         InputError: ``folder`` exists (unless the steps resume it), is being written by another process, or cannot be
@@ -46,7 +51,7 @@ def follow(folder: str | Path, steps: Iterator[Step]) -> Generator[Step, None, N
         try:
             for step in steps:
                 if writer is None:
-                    writer = _Writer.begin(folder, step)
+                    writer = _Writer.begin(folder, step, RESUME_EVERY if resume_every is None else resume_every)
                 writer.write(step)
                 yield step
         except GeneratorExit:
@@ -89,7 +94,12 @@ def resume(folder: str | Path, stop: Callable[[], bool] = lambda: False) -> Iter
     run = open(folder)
     if why := run.why_not_resumable:
         raise InputError(f"{run.name} has nothing to resume: {why}.")
-    return (_Resumed(**vars(step)) for step in train(run.config, load_state(run), stop))
+    return map(resumed, train(run.config, load_state(run), stop))
+
+
+def resumed(step: Step) -> Step:
+    """Mark a step as one of a run whose folder exists."""
+    return _Resumed(**vars(step))
 
 
 class _Resumed(Step):
@@ -160,11 +170,12 @@ class _Writer:
     folder: Path
     lock: filelock.BaseFileLock
     step: Step
+    resume_every: float
     saved_at: float = field(default_factory=time.perf_counter)
     step_seconds: list[float] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, folder: Path, first: Step) -> "_Writer":
+    def begin(cls, folder: Path, first: Step, resume_every: float) -> "_Writer":
         remove_leftovers(folder.parent)
         resumed = isinstance(first, _Resumed)
         if resumed:
@@ -187,7 +198,7 @@ class _Writer:
         except BaseException:
             lock.release()
             raise
-        return cls(folder, lock, first)
+        return cls(folder, lock, first, resume_every)
 
     def write(self, step: Step) -> None:
         self.step = step
@@ -200,7 +211,7 @@ class _Writer:
                 file.write(json.dumps({name: finite(value) for name, value in row.items()}) + "\n")
         if step.weights is not None:
             self._snapshot(step.weights, torch.float32 if step.last else torch.float16)
-        if time.perf_counter() - self.saved_at > RESUME_EVERY and not step.last:
+        if time.perf_counter() - self.saved_at > self.resume_every and not step.last:
             self._save_state(step.state())
 
     def end(self, diverged_at: int | None = None) -> None:
@@ -270,6 +281,11 @@ def commit() -> str | None:
     root = Path(miii.__file__).parents[1]
     if not (root / ".git").exists():  # an installed package may be inside another repository
         return None
+    return _described(root, int(time.monotonic() // DESCRIBE_EVERY))
+
+
+@lru_cache(maxsize=1)
+def _described(root: Path, moment: int) -> str | None:
     try:
         command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=5)

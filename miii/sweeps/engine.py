@@ -1,27 +1,34 @@
 """Engines: train all runs of a sweep by one process, local processes, a cluster, or any process that claims them."""
 
 import contextlib
+import itertools
+import math
 import os
 import random
 import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from miii.errors import InputError, quoted
 from miii.sweeps import claims
-from miii.sweeps.finish import Outcome, attempt, fail, failure, retry
+from miii.sweeps.finish import Outcome, attempt_together, fail, failure, retry
 from miii.sweeps.folder import Sweep
+from miii.training import ensemble
 from miii.training.config import RunConfig
 
 Changed = Callable[[str, Outcome], object]  #: called with a run's name and outcome
 POLL: Final = 0.2  #: seconds between looks at the file that stops an engine's processes
 AGAIN: Final = 0.5  #: seconds until the runs of other processes are looked at again
 CONNECT: Final = 6  #: seconds for a cluster to answer
+FEWEST: Final = 8  #: runs that train as one tensor program; fewer train one by one, to the same bits on every engine
+TOGETHER: Final = 64  #: the most of them
+SHARED_OUT: Final = 16  #: the most of them if other processes train the same sweep
 KILLED: Final = "its process was killed: perhaps memory ran out."
 
 
@@ -31,23 +38,28 @@ def train(
     dask: str | None = None,
     stop: Callable[[], bool] = lambda: False,
     changed: Changed = lambda name, outcome: None,
+    together: bool = True,
 ) -> None:
     """Train what is left of a sweep; runs that failed before are tried again.
 
-    A process that dies costs no other run. After ``stop``, all runs can be resumed by the same call.
+    Small networks of one shape train as one tensor program (``miii.ensemble``), if there are at least ``FEWEST``; they
+    equal single runs up to rounding. All other runs are the same to the bit on every engine.
+
+    A process that dies costs no run of another. After ``stop``, all runs can be resumed by the same call.
 
     Args:
         jobs: local processes; 1 trains in this one.
         dask: address of a dask scheduler whose workers share the sweep's disk, instead of local processes.
         stop: called several times a second, from another thread too.
         changed: called for each run that ends, stops or fails.
+        together: whether small networks train together.
 
     Raises:
         InputError: the cluster does not answer.
     """
     for name in sweep.configs:
         retry(sweep.folder / name)
-    with _engine(jobs, dask, sweep.base) as mapped, _stop_file(sweep, stop) as flag:
+    with _engine(jobs, dask, sweep.base, together) as mapped, _stop_file(sweep, stop) as flag:
         left = list(sweep.configs)
         while left and not stop():
             suspects, seen = [], dict[str, Outcome]()
@@ -75,37 +87,61 @@ def work(sweep: Sweep, stop: Callable[[], bool] = lambda: False, changed: Change
     left = list(sweep.configs)
     random.shuffle(left)  # or all processes ask for the same run
     while left and not stop():
-        for name in list(left):
+        for group in groups({name: sweep.configs[name] for name in left}, SHARED_OUT):
+            failed = [name for name in group if failure(sweep.folder / name) is not None]
+            found = attempt_together(sweep.folder, {n: c for n, c in group.items() if n not in failed}, stop)
+            for name, outcome in itertools.chain(((name, "failed") for name in failed), found):
+                if outcome != "busy":
+                    left.remove(name)
+                    changed(name, outcome)
             if stop():
                 return
-            known = failure(sweep.folder / name) is not None
-            outcome = "failed" if known else attempt(sweep.folder / name, sweep.configs[name], stop)
-            if outcome != "busy":
-                left.remove(name)
-                changed(name, outcome)
         if left and not stop():
             time.sleep(AGAIN)
+
+
+def groups(configs: Mapping[str, RunConfig], most: int = TOGETHER, fewest: int = FEWEST) -> list[dict[str, RunConfig]]:
+    """Return the runs in groups that train as one tensor program, where that is faster; others are alone.
+
+    Args:
+        most, fewest: limits on the runs of a group.
+    """
+    found: dict[str, dict[str, RunConfig]] = {}
+    for name, config in configs.items():
+        shape = ensemble.shape_of(config) if ensemble.is_small(config) else None
+        found.setdefault(shape or name, {})[name] = config
+    parts: list[dict[str, RunConfig]] = []
+    for group in found.values():
+        size = 1 if len(group) < fewest else math.ceil(len(group) / math.ceil(len(group) / most))
+        names = list(group)
+        parts += [{name: group[name] for name in names[i : i + size]} for i in range(0, len(names), size)]
+    return parts
 
 
 Mapped = Callable[[Sweep, Sequence[str], Path], Iterator[tuple[str, Outcome]]]
 
 
 @contextmanager
-def _engine(jobs: int, dask: str | None, base: RunConfig) -> Iterator[Mapped]:
+def _engine(jobs: int, dask: str | None, base: RunConfig, together: bool) -> Iterator[Mapped]:
+    def split(configs: Mapping[str, RunConfig]) -> list[dict[str, RunConfig]]:
+        if not together:
+            return [{name: config} for name, config in configs.items()]
+        return groups(configs, SHARED_OUT if dask is not None else min(TOGETHER, math.ceil(len(configs) / jobs)))
+
     if dask is None and jobs == 1:
-        yield _here
+        yield partial(_here, split)
         return
     import joblib
 
     if dask is None:
         options: dict[str, Any] = {"backend": "loky", "inner_max_num_threads": base.threads or 1}
         with joblib.parallel_config(**options, n_jobs=jobs):
-            yield _mapped
+            yield partial(_mapped, split)
         return
     client = _client(dask)
     try:
         with joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=CONNECT, n_jobs=-1):
-            yield _mapped
+            yield partial(_mapped, split)
     finally:
         client.close()
 
@@ -135,24 +171,29 @@ def _client(address: str) -> Any:
     return client
 
 
-def _here(sweep: Sweep, names: Sequence[str], flag: Path) -> Iterator[tuple[str, Outcome]]:
+Split = Callable[[Mapping[str, RunConfig]], list[dict[str, RunConfig]]]
+
+
+def _here(split: Split, sweep: Sweep, names: Sequence[str], flag: Path) -> Iterator[tuple[str, Outcome]]:
     stop = _stopping(flag)
-    for name in names:
-        yield name, attempt(sweep.folder.absolute() / name, sweep.configs[name], stop)
+    for group in split({name: sweep.configs[name] for name in names}):
+        yield from attempt_together(sweep.folder.absolute(), group, stop)
 
 
-def _mapped(sweep: Sweep, names: Sequence[str], flag: Path) -> Iterator[tuple[str, Outcome]]:
+def _mapped(split: Split, sweep: Sweep, names: Sequence[str], flag: Path) -> Iterator[tuple[str, Outcome]]:
     import joblib
 
-    tasks = (joblib.delayed(_task)(sweep.folder.absolute(), name, sweep.configs[name], flag) for name in names)
-    yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks)
+    folder = sweep.folder.absolute()
+    tasks = (joblib.delayed(_task)(folder, group, flag) for group in split({n: sweep.configs[n] for n in names}))
+    for found in joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks):
+        yield from found
 
 
-def _task(folder: Path, name: str, config: RunConfig, flag: Path) -> tuple[str, Outcome]:
-    """Finish a run in a worker process, which Ctrl-C reaches by the flag only."""
+def _task(folder: Path, configs: Mapping[str, RunConfig], flag: Path) -> list[tuple[str, Outcome]]:
+    """Finish a group of runs in a worker process, which Ctrl-C reaches by the flag only."""
     with contextlib.suppress(ValueError):  # in a cluster's worker, tasks have threads of their own
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return name, attempt(folder / name, config, _stopping(flag))
+    return list(attempt_together(folder, configs, _stopping(flag)))
 
 
 def _alone(sweep: Sweep, name: str, flag: Path) -> Outcome:
@@ -162,7 +203,7 @@ def _alone(sweep: Sweep, name: str, flag: Path) -> Outcome:
     place = sweep.folder.absolute() / name
     with ProcessPoolExecutor(max_workers=1) as pool:
         try:
-            return pool.submit(_task, place.parent, name, sweep.configs[name], flag).result()[1]
+            return pool.submit(_task, place.parent, {name: sweep.configs[name]}, flag).result()[0][1]
         except _broken():
             fail(place, KILLED)
             return "failed"

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -10,6 +10,7 @@ from miii import runs
 from miii.errors import InputError, shortened
 from miii.runs.atomic import write_json
 from miii.runs.files import find_json
+from miii.runs.state import load_state
 from miii.sweeps import claims
 from miii.training import Diverged, Step, train
 from miii.training.config import RunConfig
@@ -75,18 +76,107 @@ def _train(
     return "done" if last else "stopped"
 
 
-def attempt(place: Path, config: RunConfig, stop: Callable[[], bool] = lambda: False) -> Outcome:
+def attempt(
+    place: Path,
+    config: RunConfig,
+    stop: Callable[[], bool] = lambda: False,
+    seen: Callable[[Step], object] = lambda step: None,
+) -> Outcome:
     """Finish a run; if that is impossible, write the reason and return ``failed``."""
     try:
         if claims.deaths(place) < DEATHS or claims.held(place):
-            return finish(place, config, stop)
-        reason = f"{DEATHS} processes died while they trained it."
-    except InputError as error:
-        reason = str(error)
+            return finish(place, config, stop, seen)
+        raise InputError(f"{DEATHS} processes died while they trained it.")
     except Exception as error:  # one run must not end the sweep
-        reason = f"{type(error).__name__}: {shortened(str(error), 300)}."
-    fail(place, reason)
+        return _outcome(place, error)
+
+
+def attempt_together(
+    folder: Path,
+    configs: Mapping[str, RunConfig],
+    stop: Callable[[], bool] = lambda: False,
+    seen: Callable[[Step], object] = lambda step: None,
+) -> Iterator[tuple[str, Outcome]]:
+    """Finish runs of one ``ensemble.shape_of`` as one tensor program; yield each name and outcome as it ends.
+
+    Runs that stopped at different steps are trained one group after the other. A run alone is trained as ever.
+
+    Args:
+        seen: called with each step of each run.
+    """
+    if len(configs) == 1:
+        for name, config in configs.items():
+            yield name, attempt(folder / name, config, stop, seen)
+        return
+    folder, groups = folder.absolute(), dict[int, dict[str, claims.Claim]]()
+    with contextlib.ExitStack() as held:
+        for name, config in configs.items():
+            step = _begins_at(folder / name, config)
+            claim = None if step is None or stop() else held.enter_context(claims.claim(folder / name))
+            if step is None or claim is None or _begins_at(folder / name, config) != step:
+                yield name, attempt(folder / name, config, stop, seen)  # it has ended, or another process trains it
+            else:
+                groups.setdefault(step, {})[name] = claim
+        for group in groups.values():
+            yield from _train_together(folder, {name: configs[name] for name in group}, group, stop, seen)
+
+
+def _train_together(
+    folder: Path,
+    configs: Mapping[str, RunConfig],
+    held: Mapping[str, claims.Claim],
+    stop: Callable[[], bool],
+    seen: Callable[[Step], object],
+) -> Iterator[tuple[str, Outcome]]:
+    """Train runs that this process holds, from one step on."""
+    left = dict(configs)
+    try:
+        places = {folder / name: config for name, config in configs.items()}
+        for place, found in runs.follow_together(places, stop, check=lambda place: held[place.name].check()):
+            if isinstance(found, Step):
+                seen(found)
+                if not found.last:
+                    continue
+            del left[place.name]
+            outcome: Outcome = "done"
+            if not isinstance(found, Step):
+                outcome = _outcome(place, found)
+            if outcome in ("done", "diverged"):
+                claims.forget(place)
+            yield place.name, outcome
+    except Exception as error:  # what ends them all must not end the sweep
+        for name in left:
+            yield name, _outcome(folder / name, error)
+    else:
+        for name in left:
+            yield name, "stopped"
+
+
+def _outcome(place: Path, error: Exception) -> Outcome:
+    """Return what became of a run that ended with an error; write the reason if it failed."""
+    if isinstance(error, Diverged):
+        return "diverged"
+    if isinstance(error, claims.LostError):
+        return "busy"
+    fail(
+        place, str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {shortened(str(error), 300)}."
+    )
     return "failed"
+
+
+def _begins_at(place: Path, config: RunConfig) -> int | None:
+    """Return the step at which a run begins or resumes; None if it does neither."""
+    try:
+        if claims.deaths(place) >= DEATHS:
+            return None
+        if not os.path.lexists(place):
+            return 0
+        if _ended(place, config) or not runs.open(place).can_resume:
+            return None
+        state = load_state(runs.open(place))
+    except InputError:
+        return None
+    return 0 if state is None else int(state["clock"][0])
 
 
 def fail(place: Path, reason: str) -> None:

@@ -115,7 +115,7 @@ def train(
                     raise Diverged(step, "the training loss")
                 loss.backward()
                 stepper.step(factor)
-        last = _is_last(config, step, clock.seconds, grokked_at)
+        last = is_last(config, step, clock.seconds, grokked_at)
         due, kept = step % config.eval_every == 0 or last, step in snapshots
         if (due or kept) and not all(weight.isfinite().all() for weight in model.parameters()):
             raise Diverged(step, "a weight")
@@ -144,7 +144,7 @@ def train(
             return
 
 
-def _is_last(config: RunConfig, step: int, seconds: float, grokked_at: int | None) -> bool:
+def is_last(config: RunConfig, step: int, seconds: float, grokked_at: int | None) -> bool:
     """Return whether the run ends at a step: by its steps, its seconds, or its steps after grokking."""
     after = config.steps_after_grok
     return (

@@ -23,6 +23,19 @@ class Progress(NamedTuple):
     grokked_at: int | None = None
     seconds_to_grok: float | None = None
 
+    @classmethod
+    def of(cls, clock: Tensor) -> "Progress":
+        """Return the progress that a training state's ``clock`` holds."""
+        step, seconds, grokked_at, seconds_to_grok = clock.tolist()
+        if math.isnan(grokked_at):
+            return cls(int(step), seconds)
+        return cls(int(step), seconds, int(grokked_at), seconds_to_grok)
+
+    def clock(self) -> Tensor:
+        """Return the progress as a tensor, with NaN for None."""
+        numbers = [math.nan if value is None else float(value) for value in self]
+        return torch.tensor(numbers, dtype=torch.float64)
+
 
 class Clock:
     """Measure a run's seconds from its first update, excluding pauses.
@@ -53,8 +66,7 @@ def save_state(model: Transformer, stepper: Stepper, progress: Progress) -> dict
     """Return CPU copies of the training state: ``weights.*``, ``stepper.*`` and ``clock``."""
     state = {f"weights.{name}": value for name, value in model.state_dict().items()}
     state |= {f"stepper.{name}": value for name, value in stepper.state().items()}
-    numbers = [math.nan if value is None else float(value) for value in progress]
-    state["clock"] = torch.tensor(numbers, dtype=torch.float64)
+    state["clock"] = progress.clock()
     return {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
@@ -65,10 +77,7 @@ def begin(model: Transformer, optimizer: AnyOptimizer, state: dict[str, Tensor] 
     model.load_state_dict({name: state[f"weights.{name}"] for name in model.state_dict()})
     stepper = Stepper(model, optimizer)  # after the weights: it copies the matrices
     stepper.load_state({n.removeprefix("stepper."): v for n, v in state.items() if n.startswith("stepper.")})
-    step, seconds, grokked_at, seconds_to_grok = state["clock"].tolist()
-    if math.isnan(grokked_at):
-        return stepper, Progress(int(step), seconds)
-    return stepper, Progress(int(step), seconds, int(grokked_at), seconds_to_grok)
+    return stepper, Progress.of(state["clock"])
 
 
 def state_shapes(config: RunConfig) -> dict[str, tuple[int, ...]]:

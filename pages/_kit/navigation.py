@@ -152,6 +152,14 @@ PAGES = (
         own_runs=True,
     ),
     Entry(
+        "phases",
+        "Phase diagram",
+        "grid_view",
+        "A grid of networks over two options: which comprehend, grok or memorize?",
+        RUNS,
+        own_runs=True,
+    ),
+    Entry(
         "compare",
         "Compare",
         "balance",

@@ -1,26 +1,42 @@
 """Sweeps that this server trains: one run at a time, while no single run waits."""
 
+import math
+import os
 import threading
 import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import streamlit as st
 
-from miii import cost, sweeps
+from miii import RunConfig, Step, cost, sweeps
 from miii.errors import InputError
 from miii.jobs import lower_priority
 from pages._server import settings
 from pages._server.jobs import waiting
 
+WORKERS = 2  # threads of a phase diagram, each with its share of the networks
 PAUSE = 0.2  # seconds between looks at the queue of single runs
 
 
 @dataclass
 class Training:
-    """A sweep in a background thread. Its runs give way to single runs of the page Train."""
+    """A sweep in a background thread. Its runs give way to single runs of the page Train.
+
+    Attributes:
+        diagram: the phase diagram that chooses which runs to train; without it, all are.
+        group: number of runs that train as one program.
+        share: part of their steps that is done.
+        seconds_left: at most, until they end; None at their beginning.
+    """
 
     sweep: sweeps.Sweep
+    diagram: sweeps.Diagram | None = None
     message: str = ""
+    group: int = 0
+    share: float = 0.0
+    seconds_left: float | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
 
@@ -37,19 +53,52 @@ class Training:
         lower_priority()
         limit = settings.read().max_seconds
         until = None if limit is None else time.monotonic() + limit
+        workers = 1 if settings.read().shared else min(WORKERS, os.cpu_count() or 1)
         try:
-            for name, config in self.sweep.configs.items():
-                while waiting() and not self.stop.wait(PAUSE):
-                    pass
-                if self.stop.is_set():
-                    return
-                place = self.sweep.folder.absolute() / name
-                sweeps.retry(place)
-                sweeps.attempt(place, config, lambda: self._stopping(until))
+            for left in self._rounds():
+                if self.diagram is None:
+                    for group in sweeps.groups(left):
+                        self._train(group, until)
+                else:
+                    most = math.ceil(len(left) / workers)
+                    with ThreadPoolExecutor(workers, initializer=lower_priority) as pool:
+                        list(pool.map(lambda group: self._train(group, until), sweeps.groups(left, most, fewest=2)))
                 if self.stop.is_set():
                     return
         except Exception as error:  # the thread must not die silently
             self.message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}."
+
+    def _rounds(self) -> Iterator[Mapping[str, RunConfig]]:
+        """Return the runs to train: all, or what the diagram asks for until it is complete."""
+        if self.diagram is None:
+            yield self.sweep.configs
+            return
+        while left := self.diagram.next():
+            yield left
+            if self.diagram.next().keys() == left.keys() and self.stop.wait(PAUSE):  # another process trains them
+                return
+
+    def _train(self, group: Mapping[str, RunConfig], until: float | None) -> None:
+        while waiting() and not self.stop.wait(PAUSE):
+            pass
+        if self.stop.is_set():
+            return
+        for name in group:
+            sweeps.retry(self.sweep.folder.absolute() / name)
+        self.group, self.share, self.seconds_left = len(group), 0.0, None
+        begun = (time.monotonic(), 0)
+
+        def seen(step: Step) -> None:
+            nonlocal begun
+            if self.share == 0.0:
+                begun = (time.monotonic(), step.step)
+            elif step.step > begun[1]:
+                pace = (time.monotonic() - begun[0]) / (step.step - begun[1])
+                self.seconds_left = pace * (step.config.steps - step.step)
+            self.share = max(1e-9, step.step / step.config.steps)
+
+        for _ in sweeps.attempt_together(self.sweep.folder, group, lambda: self._stopping(until), seen):
+            pass
 
     def _stopping(self, until: float | None) -> bool:
         if until is not None and time.monotonic() > until and not self.stop.is_set():
@@ -75,8 +124,8 @@ def get(name: str) -> Training | None:
     return _registry().get(name)
 
 
-def start(sweep: sweeps.Sweep) -> None:
-    """Train what is left of a sweep.
+def start(sweep: sweeps.Sweep, diagram: sweeps.Diagram | None = None) -> None:
+    """Train what is left of a sweep, or of a phase diagram.
 
     Raises:
         InputError: another sweep trains, or this one is too large for this server.
@@ -85,7 +134,7 @@ def start(sweep: sweeps.Sweep) -> None:
     busy = [each.sweep.name for each in _registry().values() if not each.ended]
     if busy:
         raise InputError(f"one sweep trains at a time: stop {busy[0]} first.")
-    _registry()[sweep.name] = Training(sweep)
+    _registry()[sweep.name] = Training(sweep, diagram)
 
 
 def stop(name: str) -> None:
