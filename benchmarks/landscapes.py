@@ -1,12 +1,14 @@
 """Compute the shipped maps of trainability: ``python -m benchmarks.landscapes [RESOLUTION ...]``.
 
-Every condition of the paper, at its width and steps: the full view and three zooms, each eight times narrower around a
-random cell of the boundary. Maps that exist are refined, so it can be interrupted.
+Every condition of the paper, at its width and steps: the full view and three zooms into the busiest part, each eight
+times narrower. For tanh also three zooms around a random cell of the boundary, as a control. Maps that exist are
+refined, so it can be interrupted.
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from benchmarks.table import ROOT, log
 from miii import landscape
@@ -22,29 +24,31 @@ def main(resolutions: Iterable[int]) -> None:
     """Compute all maps at one resolution, then at the next."""
     for resolution in resolutions:
         for condition in ORDER:
-            _sequence(condition, resolution)
+            _sequence(condition, resolution, "", landscape.busiest)
+        _sequence("tanh", resolution, "random-", landscape.around_boundary)
 
 
-def _sequence(condition: str, resolution: int) -> None:
+def _sequence(condition: str, resolution: int, how: str, zoom: Callable[[landscape.Tile], landscape.View]) -> None:
+    """Compute the maps of a condition, each inside the one before."""
     view = landscape.View(condition=condition, resolution=ROUGH)
     for depth in range(DEPTH):
-        place = PLACE / f"{condition}-{depth}"
+        place = PLACE / f"{condition}-{how if depth else ''}{depth}"
         tile = _finish(place, view, ROUGH)
-        if not landscape.edges(tile.measures).any():
-            return
-        view = landscape.around_boundary(tile)
         if tile.resolution < resolution:
             _finish(place, tile.view, resolution)
+        if not landscape.edges(tile.measures).any():
+            return
+        view = zoom(tile)
 
 
-def _finish(place, view, resolution):
+def _finish(place: Path, view: landscape.View, resolution: int) -> landscape.Tile:
+    """Return a map at one resolution, computed or refined if need be."""
     wanted = landscape.View(**view.model_dump() | {"resolution": resolution})
     start = landscape.read(place) if (place / "view.json").exists() else None
     if start is not None and start.resolution >= resolution:
         step = start.resolution // resolution  # the points of a coarser map are among those of a finer one
         return replace(start, measures=start.measures[::step, ::step], trained=start.trained[::step, ::step])
-    for tile in landscape.compute(wanted, start=start):
-        pass
+    (*_, tile) = landscape.compute(wanted, start=start)
     tile = replace(tile, seconds=tile.seconds + (start.seconds if start else 0))
     landscape.write(place, tile, BITS)
     found = landscape.dimension([tile.measures])

@@ -53,13 +53,13 @@ def run_fractal(args: Any) -> int:
     threads = cores if args.threads is None else args.threads
     if not 1 <= threads <= cores:
         raise InputError(f"threads must be at least 1 and at most {cores}, the cores here (got {quoted(threads)}).")
-    tile = _start(args.out, view)
+    start = _start(args.out, view)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     bars = Progress(*columns, TextColumn("{task.fields[left]}"), console=Console(stderr=True))
     with stop_on_signal() as stopped, bars:
         bar = bars.add_task("", total=None, left="")
-        before = 0.0 if tile is None else tile.seconds
-        for tile in landscape.compute(view, threads=threads, stop=lambda: bool(stopped), start=tile):
+        before = 0.0 if start is None else start.seconds
+        for tile in landscape.compute(view, threads=threads, stop=lambda: bool(stopped), start=start):
             name = f"{tile.resolution} x {tile.resolution}"
             left = "" if tile.left is None else f"{duration(tile.left)} left"
             bars.update(bar, description=name, completed=tile.done, total=tile.total, left=left)

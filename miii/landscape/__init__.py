@@ -9,11 +9,11 @@ The boundary of trainability is fractal (Sohl-Dickstein 2024, arXiv 2402.06184):
 """
 
 from miii.landscape.dimension import CONTROLS, Dimension, control, dimension, edges
-from miii.landscape.files import every, read, write
+from miii.landscape.files import every, find, named, open, read, sequence, write
 from miii.landscape.tiles import Tile, compute
 from miii.landscape.training import losses
 from miii.landscape.view import CONDITIONS, FULL, RESOLUTIONS, Condition, View
-from miii.landscape.zoom import around_boundary
+from miii.landscape.zoom import around_boundary, busiest
 
 __all__ = [
     "CONDITIONS",
@@ -25,12 +25,17 @@ __all__ = [
     "Tile",
     "View",
     "around_boundary",
+    "busiest",
     "compute",
     "control",
     "dimension",
     "edges",
     "every",
+    "find",
     "losses",
+    "named",
+    "open",
     "read",
+    "sequence",
     "write",
 ]

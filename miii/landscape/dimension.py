@@ -1,5 +1,6 @@
 """The dimension of a boundary by counting boxes, with an interval, and curves of known dimension as controls."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,9 +68,7 @@ def dimension(maps: Sequence[Float[np.ndarray, "row column"]]) -> Dimension:
     counts: tuple[int, ...] = ()
     for measures in maps:
         sizes, counts = box_counts(edges(measures))
-        slopes += [
-            math.log2(fine / coarse) for fine, coarse in zip(counts, counts[1:], strict=False) if coarse >= FEWEST
-        ]
+        slopes += [math.log2(fine / coarse) for fine, coarse in itertools.pairwise(counts) if coarse >= FEWEST]
     if not slopes:
         return Dimension(None, None, None, (), sizes, counts)
     draws = np.random.default_rng(0).choice(slopes, (DRAWS, len(slopes)))

@@ -1,20 +1,23 @@
 """Maps as folders: ``view.json`` with the settings, ``map.npz`` with the measures. Both are written at once."""
 
+import contextlib
+import hashlib
 import json
 import zipfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from pydantic import ValidationError
 
-from miii import __version__
-from miii.errors import InputError, sentence, shortened
+from miii import __version__, runs
+from miii.errors import InputError, quoted, sentence, shortened
 from miii.landscape.tiles import Tile
 from miii.landscape.view import View
 from miii.runs import atomic
 
 SETTINGS, MEASURES = "view.json", "map.npz"
+FOLDER: Final = "trainability"  #: of maps, in the folder of runs and among the shipped runs
 SIDE: Final = 512  #: largest number of cells per axis
 
 
@@ -50,6 +53,18 @@ def write(folder: Path, tile: Tile, digits: int | None = None) -> None:
     atomic.write_json(folder / SETTINGS, facts)
 
 
+def open(name: str) -> Tile:
+    """Read a map by name: from ``trainability`` in the folder of runs, then from the shipped maps.
+
+    Raises:
+        InputError: there is no such map, or it cannot be read.
+    """
+    for home in runs.homes():
+        if "/" not in name and (home / FOLDER / name / SETTINGS).exists():
+            return read(home / FOLDER / name)
+    raise InputError(f"map must be one of {', '.join(every()) or '(there are none yet)'} (got {quoted(name)}).")
+
+
 def read(folder: Path) -> Tile:
     """Read a map.
 
@@ -78,12 +93,33 @@ def read(folder: Path) -> Tile:
     return Tile(view, measures, trained, int(trained.sum()), int(trained.sum()), seconds, 0.0)
 
 
-def every(folder: Path) -> dict[str, Tile]:
-    """Return the readable maps in a folder, by name."""
-    found: dict[str, Any] = {}
-    for place in sorted(folder.iterdir()) if folder.is_dir() else []:
-        try:
-            found[place.name] = read(place)
-        except InputError:
-            continue
+def every() -> dict[str, Tile]:
+    """Return all readable maps by name: those in the folder of runs, then the shipped ones."""
+    found: dict[str, Tile] = {}
+    for home in runs.homes():
+        for place in sorted((home / FOLDER).glob(f"*/{SETTINGS}")):
+            with contextlib.suppress(InputError):
+                found.setdefault(place.parent.name, read(place.parent))
     return found
+
+
+def sequence(name: str) -> list[Tile]:
+    """Return a shipped sequence of zooms: the maps ``name-0``, ``name-1``, ..., each inside the one before."""
+    places = sorted((runs.homes()[1] / FOLDER).glob(f"{name}-[0-9]"))
+    return [read(place) for place in places]
+
+
+def named(view: View) -> str:
+    """Return the name under which the app keeps a map of a view, at any resolution."""
+    facts = json.dumps(view.model_dump(exclude={"resolution"}), sort_keys=True)
+    return f"{view.condition}-{hashlib.sha256(facts.encode()).hexdigest()[:10]}"
+
+
+def find(view: View) -> str | None:
+    """Return the name of a map of a view, shipped or in the folder of runs, with the most cells; None without one."""
+    same = {
+        name: tile.resolution
+        for name, tile in every().items()
+        if tile.view.model_copy(update={"resolution": view.resolution}) == view
+    }
+    return max(same, key=lambda name: same[name], default=None)

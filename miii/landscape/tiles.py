@@ -103,8 +103,9 @@ def _doubled(measures: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "do
 
 
 def _unclear(measures: Float[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:
-    """Return the cells whose corners differ in sign, and their neighbors; the last row and column have no far corner."""
+    """Return the cells whose corners differ in sign, and their neighbors."""
     size = len(measures)
+    # the last row and column have no far corner
     signs = np.pad(measures < 0, (0, 1), mode="edge")
     corners = [signs[i : i + size, j : j + size] for i in (0, 1) for j in (0, 1)]
     found = np.any([corner != corners[0] for corner in corners[1:]], axis=0)

@@ -51,9 +51,9 @@ FINEST: Final = 1e-14  #: smallest distance of two points, as log10: some fifty 
 class View(Frozen):
     """A map: which networks it trains, and where they lie.
 
-    Both axes are log10 of a hyperparameter: the learning rates of the input and of the output layer, or an offset of the
-    input weights and one learning rate. Source: Sohl-Dickstein 2024, *The boundary of neural network trainability is
-    fractal*, section 3.
+    Both axes are log10 of a hyperparameter: the learning rates of the input and of the output layer, or an offset of
+    the input weights and one learning rate. Source: Sohl-Dickstein 2024, *The boundary of neural network
+    trainability is fractal*, section 3.
 
     Raises:
         InputError: a field is out of range, the bounds are reversed, or neighboring points would be equal in float64.
