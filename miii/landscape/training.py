@@ -43,7 +43,8 @@ class Networks:
         self._limit = 0.98 * math.log(
             torch.finfo(dtype).max
         )  # beyond it, the sigmoid is 0 or 1 and takes twice the time
-        self._buffers = torch.empty(2, len(x) * width * len(self.targets), dtype=dtype)
+        largest = max(len(self.targets), condition.batch or 0)
+        self._buffers = torch.empty(2, len(x) * width * largest, dtype=dtype)
 
     def step(self, number: int) -> Float[Tensor, " point"]:
         """Take one step of gradient descent and return the losses before it."""
@@ -68,7 +69,7 @@ class Networks:
             residuals, inputs, units = residuals[..., chosen], inputs[:, chosen], units[..., chosen]
             data = len(chosen)
             hidden = units.view(n * width, data)
-            slopes = slopes.view(-1)[: hidden.numel()].view_as(hidden)
+            slopes = self._buffers[1, : hidden.numel()].view_as(hidden)
         second = torch.bmm(units, residuals.mT)[..., 0]
         if tanh:
             second = 2 * second - residuals.sum(2)

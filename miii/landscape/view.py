@@ -1,7 +1,7 @@
 """What a map of trainability shows: a condition of the paper, its settings, and the bounds of two hyperparameters."""
 
 import math
-from typing import Final, Literal, NamedTuple, Self
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -71,7 +71,7 @@ class View(Frozen):
     precision: Literal["float32", "float64"] = Field("float64", description="float32 is for previews")
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> "View":
         full = FULL[1] - FULL[0]
         for axis, low, high in (("x", self.x_low, self.x_high), ("y", self.y_low, self.y_high)):
             if not low < high:
