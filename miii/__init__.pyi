@@ -2,6 +2,7 @@
 from miii import analysis as analysis
 from miii import foreign as foreign
 from miii import jobs as jobs
+from miii import landscape as landscape
 from miii import plots as plots
 from miii import reports as reports
 from miii import runs as runs

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union
 import tyro
 
 import miii
-from miii.cli import comparing, export, files, inside, sweeping, training
+from miii.cli import comparing, export, files, inside, landscape, sweeping, training
 from miii.errors import InputError, quoted, shortened
 
 #: Commands by name: argument class and function.
@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], int]]] = {
     "resume": (training.Resume, training.run_resume),
     "sweep": (sweeping.Sweep, sweeping.run_sweep),
     "work": (sweeping.Work, sweeping.run_work),
+    "fractal": (landscape.Fractal, landscape.run_fractal),
     "analyze": (inside.Analyze, inside.run_analyze),
     "residues": (inside.Residues, inside.run_residues),
     "rollout": (inside.Rollout, inside.run_rollout),

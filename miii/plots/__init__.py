@@ -47,6 +47,7 @@ from miii.plots.tasks import (
     string_lengths,
     string_split,
 )
+from miii.plots.trainability import trainability_dimensions, trainability_loss, trainability_map
 from miii.plots.training import (
     accuracy,
     answers,
@@ -165,6 +166,9 @@ __all__ = [
     "sweep_parallel",
     "terms",
     "token_scores",
+    "trainability_dimensions",
+    "trainability_loss",
+    "trainability_map",
     "transfer",
     "ulam",
     "vector_similarity",

@@ -19,7 +19,7 @@ from miii.notebook.source import source
 from miii.plots.style import Chart
 from miii.runs import Run
 from pages._kit import downloads, second_run, write
-from pages._kit.draw import Drawing, Width, draw, drawing
+from pages._kit.draw import Drawing, Pick, Width, draw, drawing
 from pages._server import memory
 
 P = ParamSpec("P")
@@ -45,7 +45,7 @@ def cell(
     caption: str = "",
     stamp: object = None,
     width: Width = "stretch",
-    pick: tuple[str, Callable[[dict[str, Any]], None]] | None = None,
+    pick: Pick | None = None,
     **arguments: Any,
 ) -> None:
     """Show the cached chart of ``make(**arguments)`` with its code and its data.
@@ -91,7 +91,7 @@ def _charts(
     alt: str,
     width: Width,
     name: str,
-    pick: tuple[str, Callable[[dict[str, Any]], None]] | None,
+    pick: Pick | None,
 ) -> None:
     found = _drawn(make, _code(make), tuple(arguments.items()), stamp)
     if not isinstance(found, Titled):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
@@ -12,6 +12,8 @@ import streamlit as st
 from miii.plots.style import CANVAS, Chart
 
 Width = Literal["stretch", "content"]
+Chosen = Callable[[dict[str, Any]], None]
+Pick: TypeAlias = tuple[str, Chosen] | Mapping[str, Chosen]
 
 
 @dataclass(frozen=True)
@@ -56,25 +58,27 @@ def draw(
     alt: str,
     key: str,
     width: Width = "stretch",
-    pick: tuple[str, Callable[[dict[str, Any]], None]] | None = None,
+    pick: Pick | None = None,
 ) -> None:
     """Show a chart.
 
     Args:
         alt: what it shows, for screen readers.
-        pick: the name of a point selection, and a callback for the selected point, called before the page reruns.
-            Provide a widget that does the same, for keyboard users.
+        pick: the name of a selection, and a callback for the selected point or rectangle, called before the page
+            reruns; or several, of which the first selected one is called. Provide a widget that does the same, for
+            keyboard users.
     """
     made = what if isinstance(what, Drawing) else drawing(what)
     spec = json.loads(made.spec) | {"datasets": dict(made.data)}
     if pick is None:
         st.vega_lite_chart(spec, width=width, alt=alt, key=key)
         return
-    name, chosen = pick
+    picks = pick if isinstance(pick, Mapping) else dict([pick])
 
     def heard() -> None:
-        points = st.session_state[key].selection.get(name)
-        if points:
-            chosen(points[0])
+        for name, chosen in picks.items():
+            found = st.session_state[key].selection.get(name)
+            if found:
+                return chosen(found[0] if isinstance(found, list) else dict(found))
 
-    st.vega_lite_chart(spec, width=width, alt=alt, key=key, on_select=heard, selection_mode=[name])
+    st.vega_lite_chart(spec, width=width, alt=alt, key=key, on_select=heard, selection_mode=list(picks))

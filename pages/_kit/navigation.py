@@ -160,6 +160,14 @@ PAGES = (
         own_runs=True,
     ),
     Entry(
+        "trainability",
+        "Trainability",
+        "blur_on",
+        "Where two learning rates train a network, where not, and how fractal the boundary is.",
+        RUNS,
+        own_runs=True,
+    ),
+    Entry(
         "compare",
         "Compare",
         "balance",

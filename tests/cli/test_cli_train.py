@@ -9,10 +9,12 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 from cli_checks import sentence, strict_json
+from PIL import Image
 
 import miii
-from miii import RunConfig, runs
+from miii import RunConfig, landscape, runs
 from miii.training import flat
 
 NETWORK = ["--d-model=8", "--n-heads=2", "--d-mlp=16", "--threads=1", "--precision=float32"]
@@ -300,3 +302,20 @@ def test_training_beyond_the_memory_asks_first(command, monkeypatch):
     monkeypatch.setattr("miii.hardware.available_memory", lambda: 1000)
     assert "--yes" in sentence(*command(*tiny("add", "--steps", 1)))
     assert command(*tiny("add", "--steps", 1, "--yes"))[0] == 0
+
+
+# ---- fractal ----
+
+
+def test_fractal_maps_trainability_and_refines_a_map(command, command_json, here):
+    arguments = ("fractal", "--out", "M", "--width", 2, "--steps", 20, "--threads", 1)
+    coarse = command_json(*arguments, "--resolution", 16)
+    assert (coarse["resolution"], coarse["trained"]) == (16, 256)
+    fine = command_json(*arguments, "--resolution", 32)
+    tile = landscape.read(Path("M"))
+    assert (fine["trained"], fine["converged"]) == (tile.trained.sum(), (tile.measures < 0).mean())
+    assert fine["controls"]["line"] == pytest.approx(1, abs=0.1)
+    assert Image.open("M/map.png").size == (32, 32)
+    for wrong in (("--resolution", 16), ("--resolution", 32, "--seed", 1), ("--x-low", 3, "--x-high", 2)):
+        code, out, err = command(*arguments, *wrong)
+        assert (code, out) == (2, ""), err

@@ -22,6 +22,7 @@ import test_rollout_plots
 import test_sieve_plots
 import test_sparse_plots
 import test_sweep_plots
+import test_trainability_plots
 import torch
 from PIL import Image
 from plot_checks import bare, encodings, lines
@@ -68,6 +69,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     **test_sieve_plots.CHARTS,
     **test_sparse_plots.CHARTS,
     **test_sweep_plots.CHARTS,
+    **test_trainability_plots.CHARTS,
     **test_compare_plots.CHARTS,
     **test_rollout_plots.CHARTS,
     "accuracy": lambda: plots.accuracy(METRICS),

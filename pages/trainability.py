@@ -1,0 +1,196 @@
+"""Trainability: where two hyperparameters train a network, and the dimension of the boundary."""
+
+import pandas as pd
+import streamlit as st
+
+import miii
+from miii import landscape, plots
+from miii.errors import InputError, quoted
+from miii.plots import trainability as drawn
+from miii.plots.style import Chart
+from pages._kit import startup, write
+from pages._kit.cell import cell, shared
+from pages._parts.trainability import controls
+from pages._server import mapping
+
+startup.run_app_first()
+
+POLL = 1.0  # seconds between looks at a map that is computed
+
+
+def map_of(saved: str) -> Chart:
+    return plots.trainability_map(miii.landscape.open(saved))
+
+
+def loss_at(condition: str, units: int, steps: int, seed: int, x: float, y: float) -> Chart:
+    view = miii.landscape.View(condition=condition, width=units, steps=steps, seed=seed)
+    return plots.trainability_loss(miii.landscape.losses(view, x, y))
+
+
+def dimension_here(saved: str, title: str) -> Chart:
+    tile, known = miii.landscape.open(saved), miii.landscape.CONTROLS
+    found = {title: miii.landscape.dimension([tile.measures])}
+    for name in known:
+        found[name] = miii.landscape.dimension([miii.landscape.control(name, tile.resolution)])
+    return plots.trainability_dimensions(found, known)
+
+
+@shared
+def estimates(version: int) -> "dict[str, miii.landscape.Dimension]":
+    conditions = miii.landscape.CONDITIONS
+    maps = {name: miii.landscape.sequence(name) for name in (*conditions, "tanh-random")}
+    return {name: miii.landscape.dimension([tile.measures for tile in each]) for name, each in maps.items() if each}
+
+
+def dimensions(version: int) -> Chart:
+    conditions, found = miii.landscape.CONDITIONS, estimates(version)
+    named = {conditions[name].title: each for name, each in found.items() if name in conditions}
+    paper = {each.title: each.dimension for each in conditions.values() if each.dimension is not None}
+    return plots.trainability_dimensions(named, paper)
+
+
+def point(view: landscape.View) -> tuple[float, float]:
+    """Show the input of a network and return it: what was clicked or typed, or the middle of the map.
+
+    Raises:
+        InputError: it is not two numbers.
+    """
+    text = st.text_input(
+        "Network",
+        key=controls.POINT,
+        bind="query-params",
+        max_chars=60,
+        width=270,
+        placeholder="in the middle of the map",
+        help="Two numbers, across and upward, as log10; or click a cell",
+    )
+    if not text:
+        return (view.x_low + view.x_high) / 2, (view.y_low + view.y_high) / 2
+    try:
+        x, y = (float(word) for word in text.replace(",", " ").replace("−", "-").split())
+        view.zoomed(x, x + 1, y, y + 1)
+    except InputError:
+        raise
+    except ValueError:
+        raise InputError(f"point must be two numbers, such as 1 2 (got {quoted(text)}).") from None
+    return x, y
+
+
+def figures(view: landscape.View, live: bool) -> None:
+    """Everything about one map; called again and again while it is computed."""
+    try:
+        name = landscape.find(view)
+        tile = None if name is None else landscape.open(name)
+        controls.buttons(view, tile)
+        left, right = st.columns([3, 2], gap="medium")
+        with left:
+            if name is None or tile is None:
+                write.info("This map has not been computed yet.", icon="hourglass_empty")
+            else:
+                cell(
+                    map_of,
+                    saved=name,
+                    stamp=(tile.resolution, tile.seconds),
+                    alt="A map of two hyperparameters: blue where training converges, orange where it diverges.",
+                    caption="Darker: faster, by rank. Drag a rectangle to zoom; click a cell for its loss. Cells far from the "
+                    "boundary keep the color of the coarser cell around them.",
+                    pick={drawn.BRUSH: controls.zoom, drawn.POINT: controls.pick},
+                )
+        with right:
+            x, y = point(view)
+            cell(
+                loss_at,
+                condition=view.condition,
+                units=view.width,
+                steps=view.steps,
+                seed=view.seed,
+                x=x,
+                y=y,
+                alt="The loss of one network at each step, on a logarithmic axis, and a rule at 1.",
+                caption=f"The network at ({x:.6g}, {y:.6g}). It counts as converged if its last 20 losses average below the "
+                "first one, the dashed line.",
+            )
+            if name is not None and tile is not None:
+                cell(
+                    dimension_here,
+                    saved=name,
+                    title="this map",
+                    stamp=(tile.resolution, tile.seconds),
+                    alt="The dimension of this map's boundary with its interval, beside curves of known dimension.",
+                    caption="The controls are drawn on a grid as fine as this map, and go through the same estimator.",
+                )
+    except InputError as error:  # a fragment's errors do not reach app.py
+        write.error(error)
+    job = mapping.get(view)
+    if live and (job is None or job.ended):
+        st.rerun()
+
+
+def table(found: dict[str, landscape.Dimension]) -> pd.DataFrame:
+    rows = []
+    for name, each in found.items():
+        condition = landscape.CONDITIONS.get(name)
+        maps = landscape.sequence(name)
+        paper = None if condition is None else condition.dimension
+        agrees = None
+        if paper is not None and each.low is not None and each.high is not None:
+            agrees = "yes" if each.low <= paper <= each.high else "no"
+        rows.append(
+            {
+                "condition": "tanh, full batch, around random cells" if condition is None else condition.title,
+                "paper": paper,
+                "here": each.value,
+                "from": each.low,
+                "to": each.high,
+                "maps": len(maps),
+                "cells per axis": maps[-1].resolution,
+                "paper within interval": agrees,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+write.title("Trainability")
+write.text(
+    "Each point of this map is a network with its own two learning rates. Blue networks converge, orange ones diverge, and the "
+    "boundary between them is a fractal, [Sohl-Dickstein (2024)](https://arxiv.org/abs/2402.06184) found. All networks share "
+    "data and initial weights: one hidden layer, plain gradient descent, random numbers to fit."
+)
+try:
+    view = controls.choose()
+except InputError as error:
+    write.error(error)
+    st.stop()
+job = mapping.get(view)
+if job is not None and not job.ended:
+    st.fragment(figures, run_every=POLL)(view, True)
+else:
+    figures(view, False)
+
+write.header("The six conditions of the paper", anchor="conditions")
+shipped = [tile for name in landscape.CONDITIONS for tile in landscape.sequence(name)]
+if not shipped:
+    write.info("The maps that came with miii are not here.")
+    st.stop()
+version = sum(tile.resolution for tile in shipped)
+found = estimates(version)
+write.text(
+    "The dimension is the median of local box-counting slopes over a sequence of zooms, each eight times narrower than the one "
+    "before, into the busiest part of the boundary. The paper uses some fifty zooms at 4,096 cells per axis; the maps here are "
+    "those that two cores afford, so their intervals are wide. The last row zooms around random cells of the boundary instead."
+)
+cell(
+    dimensions,
+    version=version,
+    alt="The dimension of each condition's boundary with its interval, beside the paper's figure.",
+    caption="The interval resamples the slopes. It says nothing of other seeds or other zooms.",
+)
+write.table(
+    table(found),
+    name="trainability-dimensions",
+    column_config={name: st.column_config.NumberColumn(format="%.2f") for name in ("paper", "here", "from", "to")},
+)
+write.text(
+    "The paper's notebook adds the offset of its last condition to the weights at every step, its text once, before training. "
+    "Both are here."
+)
