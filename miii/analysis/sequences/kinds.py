@@ -1,8 +1,8 @@
 """How well a network names the kinds of sequences: held-out families, named sequences, baselines."""
 
+import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -69,7 +69,7 @@ def on_named(model: Transformer, config: Sequences) -> "pd.DataFrame":
     with none (no probability above 1/2) is correct.
 
     Returns:
-        One row per sequence: ``name``, ``leading``, ``confidence``, ``correct``, ``true`` (its kinds, joined by commas).
+        One row per sequence: ``name``, ``leading``, ``confidence``, ``correct``, ``true`` (its kinds, with commas).
     """
     import pandas as pd
 
@@ -107,11 +107,11 @@ def features(sequences: Sequence[Sequence[int]], longest: int) -> Float[np.ndarr
     """Return the decision tree's features; 0 where a sequence has ended."""
     found = np.zeros((len(sequences), 4, longest))
     for row, terms in zip(found, sequences, strict=True):
-        first = [b - a for a, b in zip(terms, terms[1:], strict=False)]
-        second = [b - a for a, b in zip(first, first[1:], strict=False)]
+        first = [b - a for a, b in itertools.pairwise(terms)]
+        second = [b - a for a, b in itertools.pairwise(first)]
         for part, values in zip(row, (terms, first, second), strict=False):
             part[: len(values)] = [_signed_log(value) for value in values]
-        row[3, : len(terms) - 1] = [float(Fraction(b, a)) if a else 0.0 for a, b in zip(terms, terms[1:], strict=False)]
+        row[3, : len(terms) - 1] = [float(Fraction(b, a)) if a else 0.0 for a, b in itertools.pairwise(terms)]
     return found.reshape(len(sequences), -1)
 
 

@@ -1,5 +1,6 @@
 """Which parts of its terms a network reads: the modulo spectrum, interchange of residues and magnitudes, lags."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,11 +9,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from miii.analysis.activations import last_logits
 from miii.analysis.sequences.kinds import confidences, scores
 from miii.model.transformer import Transformer
 from miii.tasks import Sequences, Task
-from miii.tasks.sequences.kinds import KINDS, period_of
-from miii.tasks.sequences.task import draw
+from miii.tasks.sequences.kinds import KINDS
 from miii.tasks.sequences.terms import BLANK
 
 EXAMPLES = 1500  #: held-out sequences that a spectrum is measured on
@@ -159,3 +160,19 @@ def _pairs(holds: Tensor, length: Tensor, examples: int) -> tuple[Tensor, Tensor
     whole = torch.cat(of), torch.cat(others)
     chosen = torch.randperm(len(whole[0]), generator=generator)[:examples]
     return whole[0][chosen], whole[1][chosen]
+
+
+def argued(model: Transformer, config: Sequences, terms: Sequence[int], kind: str) -> Float[np.ndarray, "parts terms"]:
+    """Return how much the logit of a kind (yes minus no) falls when one part of one term is blank.
+
+    Parts in the order of ``columns``; terms up to ``longest``.
+    """
+    i = 2 * tuple(KINDS).index(kind)
+    (tokens,) = torch.from_numpy(config.encode([terms]))
+    parts, shown = list(columns(config).values()), min(len(terms), config.longest)
+    changed = tokens.repeat(1 + len(parts) * shown, 1, 1)
+    for row, (where, place) in enumerate(itertools.product(parts, range(shown)), 1):
+        changed[row, place, where] = BLANK
+    logits = last_logits(model, changed).double().numpy()
+    lead = logits[:, i + 1] - logits[:, i]
+    return (lead[0] - lead[1:]).reshape(len(parts), shown)

@@ -183,7 +183,7 @@ _MODULO = {"linear": range(3, 31), "quadratic": range(5, 15), "geometric": range
 FORMS: dict[str, Form] = {
     "polynomial": Form(
         "degree and last difference",
-        _families(binomial=[(d, sign * c) for d in (1, 2, 3) for c in range(1, 13) for sign in (1, -1)]),
+        _families(binomial=[(d, sign * c) for d in (1, 2, 3) for c in range(1, 41) for sign in (1, -1)]),
         _polynomial,
     ),
     "exponential": Form("base", _families(power=(*range(2, 17), -2, -3, -4, -5)), _exponential),

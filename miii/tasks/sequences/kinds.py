@@ -65,6 +65,11 @@ def decide(sequences: Sequence[Sequence[int]]) -> dict[str, Bool[np.ndarray, " s
     }
 
 
+def period_of(terms: Sequence[int]) -> int:
+    """Return the smallest period that is shown twice, or 0."""
+    return int(_period(np.array([[term % Q for term in terms]]), np.array([len(terms)]))[0])
+
+
 def _period(x: Int[np.ndarray, "sequences terms"], length: Int[np.ndarray, " sequences"]) -> np.ndarray:
     found = np.zeros(len(x), dtype=np.int64)
     for period in range(x.shape[1] // 2, 0, -1):
