@@ -132,6 +132,8 @@ def run_residues(args: Residues) -> int:
     _check_save(args.save, args.step)
     if isinstance(run.config.task, tasks.Residues):
         found = reports.report_residues(run, args.step)
+    elif isinstance(run.config.task, tasks.Sequences):
+        found = reports.report_sequences(run, args.step)
     else:
         control = runs.open(args.shuffled) if args.shuffled else None
         with parts(run.name) as progress:
@@ -139,7 +141,8 @@ def run_residues(args: Residues) -> int:
     if args.save:
         runs.save_report(run, found)
     if not args.json:
-        found.pop("frequency_power", None)  # thousands of numbers, in the JSON only
+        for name in ("frequency_power", "spectrum", "named"):  # many numbers, in the JSON only
+            found.pop(name, None)
     _print(found, args.json)
     return 0
 

@@ -38,6 +38,10 @@ class Knockout:
     chance: float
     examples: int
 
+    def to_json(self) -> dict[str, object]:
+        """Return the values for a report."""
+        return {**vars(self), "attention": self.attention.tolist()}
+
 
 def knockout(model: Transformer, task: Task, config: Sequences, examples: int = EXAMPLES) -> Knockout:
     """Cut the attention between terms a multiple of the period apart, on held-out sequences with period 3 or more.

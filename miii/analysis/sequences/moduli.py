@@ -1,8 +1,9 @@
 """Which parts of its terms a network reads: the modulo spectrum, interchange of residues and magnitudes, lags."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,6 +44,17 @@ class Spectrum:
     def needed(self) -> Float[np.ndarray, "parts kinds"]:
         """How much F1 each part is worth to each kind: the score lost without it."""
         return self.whole - self.without
+
+    def to_json(self) -> dict[str, object]:
+        """Return the values for a report."""
+        arrays = {name: getattr(self, name) for name in ("whole", "without", "alone", "shuffled", "size_only")}
+        return {"parts": list(self.parts)} | {name: value.round(4).tolist() for name, value in arrays.items()}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> "Spectrum":
+        """Return the spectrum of a report."""
+        parts = tuple(found["parts"])
+        return cls(parts, **{name: np.array(value) for name, value in found.items() if name != "parts"})
 
 
 @dataclass(frozen=True)

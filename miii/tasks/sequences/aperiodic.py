@@ -6,10 +6,9 @@ from random import Random
 
 #: Families of ``bounded``: numbers by operation.
 BOUNDED: Mapping[str, Iterable[int]] = {
-    "sturmian": [k for k in range(2, 24) if math.isqrt(k) ** 2 != k],
-    "digits": range(2, 8),
-    "valuation": range(2, 6),
-    "squares": range(6),
+    "digits": range(2, 12),
+    "valuation": range(2, 8),
+    "squares": range(10),
 }
 #: Families of ``increasing``.
 INCREASING: Mapping[str, Iterable[int]] = {
@@ -25,7 +24,6 @@ INCREASING: Mapping[str, Iterable[int]] = {
 UNIQUE: Mapping[str, Iterable[int]] = {
     "xor": range(1, 16),
     "alternating": range(1, 9),
-    "sample": (3, 4, 5, 6, 8, 24, 30, 40, 50, 100),
     "blocks": range(2, 8),
 }
 
@@ -33,13 +31,11 @@ UNIQUE: Mapping[str, Iterable[int]] = {
 def bounded(rng: Random, form: str, k: int, length: int) -> list[int]:
     """Draw a + b w[n] for a bounded word w that is not periodic.
 
-    Words: Sturmian of slope sqrt(k), digit sums in base k modulo 2 or 3, how often k divides n (up to 3), squares.
+    Words: digit sums in base k modulo 2 or 3, how often k divides n (up to 3), squares.
     """
     start, a, b = rng.randrange(1, 40), rng.choice((0, 0, rng.randint(-9, 9))), rng.choice((1, 1, rng.randint(1, 9)))
     n = range(start, start + length)
     match form:
-        case "sturmian":
-            word = [math.isqrt(k * (i + 1) ** 2) - math.isqrt(k * i**2) - math.isqrt(k) for i in n]
         case "digits":
             m = rng.choice((2, 3))
             word = [digit_sum(i, k) % m for i in n]
@@ -74,7 +70,7 @@ def increasing(rng: Random, form: str, k: int, length: int) -> list[int]:
 
 
 def unique(rng: Random, form: str, k: int, length: int) -> list[int]:
-    """Draw a sequence without repeats that goes up and down: n xor k, alternating signs, samples, reversed blocks."""
+    """Draw a sequence without repeats that goes up and down: n xor k, alternating signs, reversed blocks."""
     a, start = rng.randint(1, 5), rng.randrange(20)
     n = range(start, start + length)
     match form:
@@ -82,9 +78,7 @@ def unique(rng: Random, form: str, k: int, length: int) -> list[int]:
             return [a * (i ^ k) for i in n]
         case "alternating":
             return [(-1) ** i * (i * a + k if k < 5 else (i + 1) ** 2 + k * a) for i in n]
-        case "blocks":
-            return [a * (i - 2 * (i % k) + k - 1) for i in n]
-    return rng.sample(range(-k if a == 1 else 0, length + k), length)
+    return [a * (i - 2 * (i % k) + k - 1) for i in n]
 
 
 def digit_sum(n: int, base: int) -> int:

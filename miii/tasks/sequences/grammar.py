@@ -67,7 +67,7 @@ def _exponential(rng: Random, family: Family, length: int) -> Rule:
 
 
 def _trigonometric(rng: Random, family: Family, length: int) -> Rule:
-    period, phase, amplitude = (family.shared[0] + rng.random()) / 4, 2 * math.pi * rng.random(), 3 + scale(rng, 1000)
+    period, phase, amplitude = (family.shared[0] + rng.random()) / 4, 2 * math.pi * rng.random(), 9 + scale(rng, 1000)
     c = rng.randint(-amplitude, amplitude) if rng.random() < 0.3 else 0
     wave = (amplitude * math.sin(2 * math.pi * n / period + phase) for n in range(length))
     return Rule([round(value) + c for value in wave], bounded=True)
@@ -90,20 +90,23 @@ def _finite(rng: Random, family: Family, length: int) -> Rule:
 
 
 def _modulo(rng: Random, family: Family, length: int) -> Rule:
-    form, (m,) = family
-    a, b, c = rng.randrange(1, m), rng.randrange(m), rng.randrange(m)
+    form, (m, a) = family
+    b, c = rng.randrange(m), rng.randrange(m)
     match form:
         case "linear":
             return Rule([(a * n + b) % m for n in range(length)], bounded=True)
         case "quadratic":
             return Rule([(a * n * n + b * n + c) % m for n in range(length)], bounded=True)
-    return Rule([(b or 1) * max(2, a) ** n % m for n in range(length)], bounded=True)
+    return Rule([(b or 1) * a**n % m for n in range(length)], bounded=True)
 
 
 def _prime(rng: Random, family: Family, length: int) -> Rule:
     form, (k, *rest) = family
     if form == "run":
         return Rule(list(PRIMES[k - 1 + rng.randrange(k) :][:length]))
+    if form == "gaps":
+        p = PRIMES[20 * rest[0] + rng.randrange(20) :]
+        return Rule([p[i + k] - p[i] for i in range(length)])
     start = scale(rng, 500) - 1
     p = PRIMES[start : start + 9 * LENGTH]
     match form:
@@ -113,7 +116,7 @@ def _prime(rng: Random, family: Family, length: int) -> Rule:
             return Rule([q for q in p if q % k == rest[0]][:length])
         case "every":
             return Rule(list(p[::k][:length]))
-    return Rule([p[i + k] - p[i] for i in range(length)])
+    raise AssertionError(form)
 
 
 def _recurrence(rng: Random, family: Family, length: int) -> Rule:
@@ -172,12 +175,16 @@ _COEFFICIENTS = [
 ]
 _PRIMES = {
     "run": (*range(1, 20), *range(20, 400, 20)),
-    "times": range(2, 20),
+    "times": range(2, 31),
     "class": [(m, r) for m in (3, 4, 5, 6, 8) for r in range(1, m) if math.gcd(m, r) == 1],
     "every": range(2, 9),
-    "gaps": range(1, 7),
+    "gaps": [(k, start) for k in (1, 2, 3, 4) for start in range(6)],
 }
-_MODULO = {"linear": range(3, 31), "quadratic": range(5, 15), "geometric": range(3, 15)}
+_MODULO = {
+    "linear": [(m, a) for m in range(3, 25) for a in range(1, m)],
+    "quadratic": [(m, a) for m in range(5, 13) for a in range(1, m)],
+    "geometric": [(m, a) for m in range(5, 14) for a in range(2, m - 1)],
+}
 
 #: How sequences are generated. The keys are kinds of ``kinds.KINDS``, and "noise", which has no kind of its own.
 FORMS: dict[str, Form] = {
@@ -187,7 +194,7 @@ FORMS: dict[str, Form] = {
         _polynomial,
     ),
     "exponential": Form("base", _families(power=(*range(2, 17), -2, -3, -4, -5)), _exponential),
-    "trigonometric": Form("period, in quarters", _families(sine=range(12, 84)), _trigonometric),
+    "trigonometric": Form("period, in quarters", _families(sine=range(16, 68)), _trigonometric),
     "periodic": Form(
         "period and number of different values",
         _families(block=[(p, d) for p in range(1, 13) for d in range(1, p + 1) if d > 1 or p == 1]),
@@ -195,7 +202,7 @@ FORMS: dict[str, Form] = {
         lambda period: 2 * period,
     ),
     "finite": Form("terms before the zeros", _families(support=range(1, 13)), _finite, lambda support: support + 4),
-    "modulo": Form("operation and modulus", _families(**_MODULO), _modulo),
+    "modulo": Form("operation, modulus and factor", _families(**_MODULO), _modulo),
     "prime": Form("operation on primes and its number", _families(**_PRIMES), _prime),
     "bounded": Form("operation and its number", _families(**aperiodic.BOUNDED), _bounded),
     "increasing": Form("operation and its number", _families(**aperiodic.INCREASING), _increasing),

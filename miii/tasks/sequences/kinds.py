@@ -15,7 +15,7 @@ KINDS: dict[str, str] = {
     "modulo": "a polynomial of degree up to 2, or a geometric sequence, modulo some m above all terms",
     "increasing": "never decreases, and is not constant",
     "unique": "no term occurs twice",
-    "recurrence": "a linear recurrence of order 1 to 4 with constant coefficients, from the fifth term on",
+    "recurrence": "a linear recurrence of order 1 to 4, constant coefficients, that is not periodic",
     "trigonometric": "a sine, rounded",
     "prime": "made from the primes: sums, multiples, products, gaps, classes",
     "bounded": "between two bounds for all n",
@@ -61,7 +61,7 @@ def decide(sequences: Sequence[Sequence[int]]) -> dict[str, Bool[np.ndarray, " s
         "modulo": np.array([ok and _modulo(terms) for ok, terms in zip(small, sequences, strict=True)], dtype=bool),
         "increasing": rises,
         "unique": np.array([len(set(terms)) == len(terms) for terms in sequences]),
-        "recurrence": _recurrence(x, length) & ~finite,
+        "recurrence": _recurrence(x, length) & ~finite & (period == 0),
     }
 
 
