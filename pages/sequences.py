@@ -105,7 +105,7 @@ def choose() -> str:
         st.stop()
     if read.given > MOST:
         write.info(f"{read.given:,} terms were given; the first {MOST} are used.")
-    return text.strip()
+    return read.text
 
 
 def next_term(terms: tuple[int, ...]) -> None:

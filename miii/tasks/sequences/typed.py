@@ -16,9 +16,10 @@ SHOWN = 15  #: digits of a term that are written out
 
 
 class Typed(NamedTuple):
-    """A typed sequence: up to 50 terms, and how many were typed."""
+    """A typed sequence: up to 50 terms, as integers and as text, and how many were typed."""
 
     terms: tuple[int, ...]
+    text: str
     given: int
 
 
@@ -33,7 +34,7 @@ def parse(text: str) -> Typed:
     words = [word for word in re.split(r"[\s,;]+", text.strip().strip("[](){}").rstrip(".…")) if word]
     if len(words) < FEWEST:
         raise InputError(f"terms must be at least {FEWEST} integers, separated by commas or spaces (got {len(words)}).")
-    return Typed(tuple(map(_integer, words[:MOST])), len(words))
+    return Typed(tuple(map(_integer, words[:MOST])), ", ".join(words[:MOST]), len(words))
 
 
 def _integer(word: str) -> int:
