@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from miii.analysis import attention, compare, multitask, rollout, sieve, verdict
+from miii.analysis import attention, compare, kinds, lags, moduli, multitask, rollout, sieve, verdict
 from miii.errors import InputError
 from miii.model.tap import sites
 from miii.model.transformer import Transformer
@@ -183,6 +183,38 @@ def report_rollout(run: Run, step: int | None = None, ahead: int | None = None) 
         "rollout": rollout.scores(rolled),
         "untrained": rollout.scores(rollout.roll(untrained, config, first, steps, ahead)),
         "copy": rollout.copied(rolled, first).tolist(),
+    }
+
+
+def report_sequences(run: Run, step: int | None = None) -> dict[str, Any]:
+    """Return the output of ``miii residues RUN --json`` for sequences: F1 scores are on held-out families.
+
+    ``tree`` is a decision tree on differences and ratios, ``named`` the share of the named sequences with a correct
+    leading kind, ``spectrum`` what each part of the terms is worth, ``carriers`` whether residues or size carry a kind,
+    ``lags`` what attention a period back is worth to "periodic".
+
+    Raises:
+        InputError: the run is on a different task, or has no such step.
+    """
+    config = kinds.check(run.config.task)
+    task, model = run.task(), run.model(step)
+    untrained = build_model(run.config, task).requires_grad_(False)
+    on_named, spectrum = kinds.on_named(model, config), moduli.spectrum(model, task, config)
+    lag = lags.knockout(model, task, config) if model.config.mixer == "attention" else None
+    return {
+        "run": run.name,
+        "step": run.steps[-1] if step is None else step,
+        "held_out": kinds.held_out(model, task),
+        "untrained": kinds.held_out(untrained, task),
+        "tree": kinds.tree(config),
+        "named_correct": float(on_named["correct"].mean()),
+        "named": on_named.to_dict("records"),
+        "spectrum": spectrum.to_json(),
+        "carriers": {
+            each.kind: [each.yes, each.no, each.residues, each.size, each.pairs]
+            for each in moduli.carriers(model, task, config)
+        },
+        "lags": lag and lag.to_json(),
     }
 
 

@@ -35,7 +35,7 @@ from miii.analysis.modular import (
     verdict,
 )
 from miii.analysis.oracles import compiled, planted
-from miii.analysis.sequences import lengths, miu, rollout
+from miii.analysis.sequences import kinds, lags, lengths, miu, moduli, recurrences, rollout
 
 __all__ = [
     "ablation",
@@ -59,15 +59,19 @@ __all__ = [
     "information",
     "integers",
     "keys",
+    "kinds",
+    "lags",
     "lengths",
     "logic",
     "miu",
+    "moduli",
     "multitask",
     "neurons",
     "patching",
     "phases",
     "planted",
     "progress",
+    "recurrences",
     "regions",
     "relabelling",
     "rollout",

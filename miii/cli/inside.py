@@ -134,6 +134,8 @@ def run_residues(args: Residues) -> int:
         found = reports.report_residues(run, args.step)
     elif isinstance(run.config.task, tasks.GCD):
         found = reports.report_gcd(run, args.step)
+    elif isinstance(run.config.task, tasks.Sequences):
+        found = reports.report_sequences(run, args.step)
     else:
         control = runs.open(args.shuffled) if args.shuffled else None
         with parts(run.name) as progress:
@@ -141,7 +143,7 @@ def run_residues(args: Residues) -> int:
     if args.save:
         runs.save_report(run, found)
     if not args.json:
-        for name in ("frequency_power", "answers"):  # hundreds of numbers or more, in the JSON only
+        for name in ("frequency_power", "answers", "spectrum", "named"):  # many numbers, in the JSON only
             found.pop(name, None)
     _print(found, args.json)
     return 0

@@ -29,21 +29,30 @@ from miii.tasks.task import Task
 
 @dataclass(frozen=True)
 class Plan:
-    """The distinct (token, position) pairs of a batch, and each example's indices into them."""
+    """The distinct (token, position) pairs of a batch, and each example's indices into them.
+
+    Tokens of several parts are kept as they are, since few of them occur twice: ``parts``.
+    """
 
     token: Int[Tensor, " distinct"]
     position: Int[Tensor, " distinct"]
     index: Int[Tensor, "batch pos"]
     readers: Int[Tensor, " readers"]  # the distinct pairs at the last position
     reader: Int[Tensor, " batch"]  # each example's index into ``readers``
+    parts: Int[Tensor, "batch pos part"] | None = None
 
     def rows(self, rows: Int[Tensor, " rows"]) -> "Plan":
         """Return the plan for a subset of the examples."""
+        if self.parts is not None:
+            return replace(self, parts=self.parts[rows])
         return replace(self, index=self.index[rows], reader=self.reader[rows])
 
 
-def plan(tokens: Int[Tensor, "batch pos"]) -> Plan:
-    """Find the distinct (token, position) pairs."""
+def plan(tokens: Int[Tensor, "batch pos *part"]) -> Plan:
+    """Find the distinct (token, position) pairs; keep tokens of several parts."""
+    if tokens.ndim == 3:
+        none = tokens.new_empty(0, dtype=torch.int64)
+        return Plan(none, none, none[:, None], none, none, tokens)
     n_ctx = tokens.shape[1]
     pairs = tokens * n_ctx + torch.arange(n_ctx, device=tokens.device)
     distinct, index = torch.unique(pairs, return_inverse=True)
@@ -63,7 +72,7 @@ def answer_logits(model: Transformer, plan: Plan, masks: Masks = NO_MASKS) -> Fl
         masks: multiply the activations of their sites, at every computed position.
     """
     neurons = f"{len(model.blocks) - 1}.mlp_post"
-    if not model.config.plain or masks.keys() - {neurons}:
+    if not model.config.plain or masks.keys() - {neurons} or plan.parts is not None:
         return _forward(model, plan, masks)[:, -1]
     z, resid = _at_answer(model, plan)
     block, W_U = model.blocks[-1], model.W_U
@@ -90,7 +99,7 @@ def logits_for(task: Task) -> Callable[[Transformer, Plan, Masks], Tensor]:
 
 def answer_neurons(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_mlp"]:
     """Return ``mlp_pre`` of the last block at the last position."""
-    if not model.config.plain:
+    if not model.config.plain or plan.parts is not None:
         found: dict[str, Tensor] = {}
         site = f"{len(model.blocks) - 1}.mlp_pre"
         _forward(model, plan, tap=lambda name, value: found.setdefault(name, value) if name == site else value)
@@ -110,8 +119,11 @@ def _forward(
     def dropped(name: str, value: Tensor) -> Tensor:
         return value * masks[name][:, None].to(value.dtype) if name in masks else tap(name, value)
 
-    resid, last = model.W_E[plan.token] + model.places()[plan.position], len(model.blocks) - 1
-    rows: Tensor | None = plan.index
+    if plan.parts is None:
+        resid, rows = model.W_E[plan.token] + model.places()[plan.position], plan.index
+    else:
+        resid, rows = model.embed(plan.parts), None
+    last = len(model.blocks) - 1
     for layer, block in enumerate(model.blocks):
         where = Where(at if layer == last else ALL, rows)
         resid = block(resid, lambda name, value, layer=layer: dropped(f"{layer}.{name}", value), where)

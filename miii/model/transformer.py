@@ -85,9 +85,16 @@ class Transformer(Declared):
             return self.W_pos
         return (self.W_step[:, None] + self.W_slot).flatten(0, 1)[: self.n_ctx]
 
-    def embed(self, tokens: Int[Tensor, "batch pos"], tap: Tap = identity) -> Float[Tensor, "batch pos d_model"]:
+    def look_up(self, tokens: Int[Tensor, "batch pos *part"]) -> Float[Tensor, "batch pos d_model"]:
+        """Return the rows of W_E; of tokens with several parts, their sums, in which row 0 adds nothing."""
+        if tokens.ndim == 2:
+            return self.W_E[tokens]
+        parts = tokens.flatten(0, 1).int()
+        return nn.functional.embedding_bag(parts, self.W_E, mode="sum", padding_idx=0).unflatten(0, tokens.shape[:2])
+
+    def embed(self, tokens: Int[Tensor, "batch pos *part"], tap: Tap = identity) -> Float[Tensor, "batch pos d_model"]:
         """Return the residual stream before the first block."""
-        embed = tap("embed", self.W_E[tokens])
+        embed = tap("embed", self.look_up(tokens))
         return embed + tap("pos_embed", self.places()[: tokens.shape[1]])
 
     def unembed(self, resid: Float[Tensor, "*rows d_model"], tap: Tap = identity) -> Float[Tensor, "*rows d_vocab_out"]:
@@ -97,7 +104,7 @@ class Transformer(Declared):
         return add_bias(resid @ self.W_U, self.b_U)
 
     def forward(
-        self, tokens: Int[Tensor, "batch pos"], tap: Tap = identity, at: slice = ALL
+        self, tokens: Int[Tensor, "batch pos *part"], tap: Tap = identity, at: slice = ALL
     ) -> Float[Tensor, "batch query d_vocab_out"]:
         """Return the logits at every position; most tasks predict at the last one.
 
@@ -111,7 +118,7 @@ class Transformer(Declared):
         return tap("logits", self.unembed(resid, tap))
 
 
-def answer(model: Transformer, tokens: Int[Tensor, "batch pos"]) -> Int[Tensor, " batch"]:
+def answer(model: Transformer, tokens: Int[Tensor, "batch pos *part"]) -> Int[Tensor, " batch"]:
     """Return the model's predictions: the largest logit at the last position (Nanda et al. 2023, section 3)."""
     with torch.no_grad():
         return torch.cat([model(chunk, at=LAST)[:, -1].argmax(-1) for chunk in tokens.split(1024)])

@@ -29,6 +29,14 @@ from miii.plots.rollout import (
     rollout_labels,
     vector_similarity,
 )
+from miii.plots.sequences import (
+    argued,
+    carriers,
+    kind_confidences,
+    kind_scores,
+    kinds_over_training,
+    modulo_spectrum,
+)
 from miii.plots.sieve.divisor_test import digit_path
 from miii.plots.sieve.divisors import digit_swaps, divisors_by_base, gcd_answers, gcd_counts, learned_divisors
 from miii.plots.sieve.factors import evidence_by_factor, sieve_depth, sieve_oracles
@@ -73,12 +81,14 @@ __all__ = [
     "answer_logits",
     "answers",
     "answers_over_training",
+    "argued",
     "at_step",
     "attention_by_position",
     "attention_spectrum",
     "by_length",
     "by_prime",
     "by_token",
+    "carriers",
     "chance",
     "circle",
     "circle_regions",
@@ -112,7 +122,10 @@ __all__ = [
     "head_sums",
     "heatmap",
     "information",
+    "kind_confidences",
+    "kind_scores",
     "kinds",
+    "kinds_over_training",
     "last_digits",
     "lattice",
     "learned_divisors",
@@ -121,6 +134,7 @@ __all__ = [
     "loss",
     "loss_weights",
     "measures",
+    "modulo_spectrum",
     "neuron_contributions",
     "ov",
     "over_inputs",

@@ -11,6 +11,7 @@ from miii.tasks.miu import MIU
 from miii.tasks.modular import ModularAddition, Operation
 from miii.tasks.primes import Primes
 from miii.tasks.residues import Residues
+from miii.tasks.sequences import Sequences
 from miii.tasks.task import Target, Task, TaskConfig
 
 
@@ -26,13 +27,13 @@ def _current(value: Any) -> Any:
 
 #: Any task config, discriminated by ``kind``. This is the only list of kinds; a missing kind means modular.
 AnyTask = Annotated[
-    ModularAddition | Primes | Residues | GCD | MIU | Frames,
+    ModularAddition | Primes | Residues | GCD | MIU | Frames | Sequences,
     Field(discriminator="kind"),
     BeforeValidator(_current),
 ]
 
 #: Task kinds by name; each config builds a ``Task``.
-KINDS: dict[str, type[ModularAddition | Primes | Residues | GCD | MIU | Frames]] = {
+KINDS: dict[str, type[ModularAddition | Primes | Residues | GCD | MIU | Frames | Sequences]] = {
     config.model_fields["kind"].default: config for config in get_args(get_args(AnyTask)[0])
 }
 
@@ -52,6 +53,7 @@ __all__ = [
     "Operation",
     "Primes",
     "Residues",
+    "Sequences",
     "Target",
     "Task",
     "TaskConfig",

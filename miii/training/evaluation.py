@@ -16,7 +16,7 @@ from miii.tasks import Task, TaskConfig
 CHUNK = 1024  #: examples evaluated at a time; 128 if every position has a target
 MAX_EXAMPLES = 20_000  #: tasks with at most this many examples are evaluated in full
 MAX_PER_SPLIT = 5_000  #: examples per split of a larger task, plus its whole validation part
-EVERYWHERE_FACTOR = 5  #: divides ``MAX_EXAMPLES`` and ``MAX_PER_SPLIT`` if every position has a target
+EVERYWHERE_FACTOR = 5  #: divides both if every position has a target, or tokens have several parts
 
 
 class Interrupted(Exception):
@@ -123,7 +123,8 @@ def evaluator(
 
 def evaluated(task: Task) -> Int[Tensor, " evaluated"]:
     """Return the examples to evaluate, ascending: all if at most 20,000, else 5,000 per split."""
-    examples, share = len(task.labels), 1 if task.next_tokens is None else EVERYWHERE_FACTOR
+    examples, large = len(task.labels), task.next_tokens is not None or task.tokens.ndim == 3
+    share = EVERYWHERE_FACTOR if large else 1
     if examples <= MAX_EXAMPLES // share:
         return torch.arange(examples)
     generator = torch.Generator().manual_seed(0)

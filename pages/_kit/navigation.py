@@ -129,6 +129,13 @@ PAGES = (
         OTHERS,
     ),
     Entry(
+        "sequences",
+        "Sequences",
+        "format_list_numbered",
+        "Kinds of integer sequences, and the residues they are read from.",
+        OTHERS,
+    ),
+    Entry(
         "sparse",
         "Sparse grid",
         "grid_4x4",

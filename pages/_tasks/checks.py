@@ -15,7 +15,7 @@ from pages._kit.step_picker import STEP
 from pages._tasks.view import view_of
 
 T = TypeVar("T", bound=TaskConfig)
-OFFERED = ("add-113", "primes-10", "frames-10")  #: shipped runs, the first that fits is offered
+OFFERED = ("add-113", "primes-10", "frames-10", "sequences-24")  #: shipped runs, the first that fits is offered
 
 
 def run_of_kind(kind: type[T], shows: str) -> tuple[Run, T]:

@@ -1,0 +1,42 @@
+"""Integer sequences in the app."""
+
+import miii
+from miii import plots
+from miii.plots.style import Chart
+from miii.tasks import Sequences
+from pages._tasks.sequences import attention, data
+from pages._tasks.view import Curve, Measure, Row, Story, TaskView, area, share
+
+STORY = Story(
+    "Watch a network learn kinds of sequences",
+    r"""
+Which rule made a sequence of integers: a polynomial, a recurrence, a period, the primes? The network reads the terms as
+**residues** modulo 2, 3, 4, .. beside sign and log magnitude, and is tested on rules whose **family** it never saw. Press Start.
+""",
+)
+
+
+def measures(task: Sequences, row: Row) -> list[Measure]:
+    """Return the mean F1 score, and the share of sequences with all kinds correct."""
+    return [
+        Measure("Macro F1", area(row.get("macro_f1")), "Mean over the kinds, on held-out rule families"),
+        Measure("All kinds correct", share(row.get("test_accuracy")), "Share of the held-out sequences"),
+    ]
+
+
+def measure(name: str) -> Chart:
+    run = miii.runs.open(name)
+    return plots.kinds_over_training(run.metrics())
+
+
+VIEW = TaskView(
+    about="learns the kinds of integer sequences",
+    home="sequences",
+    story=STORY,
+    main=("longest", "terms", "largest_modulus", "n", "seed", "steps"),
+    criterion="a macro F1 of 0.93 on held-out rule families",
+    measures=measures,
+    curve=Curve(measure, plots.kinds_over_training, "F1 of each kind, and their mean, over the steps."),
+    data=data.page,
+    attention=attention.page,
+)

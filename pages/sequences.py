@@ -1,0 +1,244 @@
+"""Which kinds a network sees in a sequence of integers, and which terms and residues it reads."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+import miii
+from miii import analysis, plots
+from miii.errors import InputError
+from miii.plots.style import Chart
+from miii.tasks import Sequences
+from miii.tasks.sequences.kinds import KINDS
+from miii.tasks.sequences.named import named
+from miii.tasks.sequences.typed import DIGITS, FEWEST, MOST, known_kinds, parse, spelled
+from pages._kit import startup, write
+from pages._kit.cell import cell, shared
+from pages._kit.step_picker import step_of
+from pages._tasks.checks import run_of_kind
+
+FIRST = "Fibonacci numbers"
+DIGITS_SOLVED = 60  # of the terms that the shortest recurrence is sought for: its fractions grow
+QUICK = 400  # sequences that the page measures on; the report of a shipped run has more
+
+INTRO = """
+A network reads the terms of a sequence as **residues** modulo 2, 3, 4, .. (exact, of the integer itself), beside sign and
+log magnitude, and names its kinds; several may hold. It is tested on rules whose family it never saw.
+"""
+
+
+def confidences(name: str, step: int, terms: str) -> Chart:
+    run, read = miii.runs.open(name), parse(terms).terms
+    config = analysis.kinds.check(run.config.task)
+    found = analysis.kinds.of_terms(run.model(step), config, read)
+    return plots.kind_confidences(found, sorted(known_kinds(read)))
+
+
+def what_argued(name: str, step: int, terms: str, kind: str) -> Chart:
+    run, read = miii.runs.open(name), parse(terms).terms
+    config = analysis.kinds.check(run.config.task)
+    effect = analysis.moduli.argued(run.model(step), config, read, kind)
+    return plots.argued(effect, list(analysis.moduli.columns(config)), [spelled(term) for term in read], kind)
+
+
+@shared
+def measured(name: str, step: int, examples: int) -> analysis.moduli.Spectrum:
+    run = miii.runs.open(name)
+    if run.report is not None and run.report["step"] == step:
+        return analysis.moduli.Spectrum.from_json(run.report["spectrum"])
+    config = analysis.kinds.check(run.config.task)
+    return analysis.moduli.spectrum(run.model(step), run.task(), config, examples)
+
+
+def spectrum(name: str, step: int, examples: int) -> tuple[Chart, ...]:
+    found = measured(name, step, examples)
+    return plots.modulo_spectrum(found), plots.modulo_spectrum(found, "alone")
+
+
+def residues_or_size(name: str, step: int, examples: int) -> Chart:
+    run = miii.runs.open(name)
+    config = analysis.kinds.check(run.config.task)
+    return plots.carriers(analysis.moduli.carriers(run.model(step), run.task(), config, examples))
+
+
+@shared
+def held_out(name: str, step: int) -> dict[str, float]:
+    run = miii.runs.open(name)
+    return analysis.kinds.held_out(run.model(step), run.task())
+
+
+def scores(name: str, step: int) -> Chart:
+    run = miii.runs.open(name)
+    report = run.report or {}
+    others = {
+        label: report[key] for key, label in (("tree", "decision tree"), ("untrained", "untrained")) if key in report
+    }
+    return plots.kind_scores({"network": held_out(name, step)} | others)
+
+
+def choose() -> str:
+    """Show the choice of a named sequence and the box for another one; return its text, or stop."""
+    names = list(named())
+    chosen = st.selectbox(
+        "Named sequence",
+        names,
+        index=names.index(FIRST),
+        key="named",
+        bind="query-params",
+        width=320,
+        help=f"{len(names)} sequences that SymPy and arithmetic define; none is drawn from the grammar",
+    )
+    text = st.text_area(
+        "Or type or paste one",
+        key="terms",
+        height=80,
+        placeholder="1, 4, 9, 16, 25, 36, 49, 64, 81, 100, 121, 144",
+        help=f"At least {FEWEST} integers of up to {DIGITS:,} digits, separated by commas or spaces; the first {MOST} are used",
+    )
+    if not text.strip():
+        return ", ".join(map(str, named()[chosen or FIRST].terms))
+    try:
+        read = parse(text)
+    except InputError as error:
+        write.error(error)
+        st.stop()
+    if read.given > MOST:
+        write.info(f"{read.given:,} terms were given; the first {MOST} are used.")
+    return read.text
+
+
+def next_term(terms: tuple[int, ...]) -> None:
+    """Show the next term by the shortest linear recurrence, with its residues."""
+    write.header("The next term, without a network", anchor="next")
+    if max(len(f"{abs(term):x}") for term in terms) > DIGITS_SOLVED:
+        write.text("The terms are too large here to look for their shortest recurrence.")
+        return
+    found = analysis.recurrences.shortest(terms)
+    if found.tested < 2:
+        write.text(
+            f"**No linear recurrence** (Berlekamp–Massey): the shortest that fits all {len(terms)} terms has order "
+            f"{len(found.coefficients)}, as many coefficients as the terms determine."
+        )
+        return
+    rule = " ".join(
+        f"{'+' if c > 0 else '−'} {'' if abs(c) == 1 else f'{abs(c)} '}x[n−{i}]"
+        for i, c in enumerate(found.coefficients, 1)
+        if c
+    )
+    write.text(
+        f"**{found.following}**, by the shortest linear recurrence, x[n] = {rule.removeprefix('+ ') or '0'} (Berlekamp–Massey). "
+        f"{found.tested} terms test it beyond those that determine it. The network itself names kinds and does not continue."
+    )
+
+
+def of_all(name: str, step: int, task: Sequences) -> None:
+    """Show scores on held-out families and on the named sequences."""
+    run = miii.runs.open(name)
+    report: dict[str, Any] = run.report or {}
+    write.header("How often is it right?", anchor="scores")
+    on_named = named_table(name, step)
+    figures = held_out(name, step)
+    with st.container(horizontal=True):
+        write.metric("Macro F1", f"{figures['macro']:.3f}", border=True, help="Held-out rule families")
+        if "tree" in report:
+            write.metric(
+                "Decision tree",
+                f"{report['tree']['macro']:.3f}",
+                border=True,
+                help="On differences and ratios, same split",
+            )
+        correct = sum(row["correct"] for row in on_named) / len(on_named)
+        write.metric(
+            "Named sequences", f"{correct:.0%}", border=True, help="With a correct leading kind, or rightly none"
+        )
+    cell(
+        scores,
+        name=name,
+        step=step,
+        alt="F1 of each kind on held-out families, by network and baseline.",
+        caption="Families are held out whole: no degree with this last difference, no base, no such recurrence was in training.",
+    )
+    with st.expander(f"All {len(on_named)} named sequences"):
+        write.table(pd.DataFrame(on_named), name="named")
+
+
+@shared
+def named_table(name: str, step: int) -> list[dict[str, Any]]:
+    run = miii.runs.open(name)
+    config = analysis.kinds.check(run.config.task)
+    found = analysis.kinds.on_named(run.model(step), config)
+    return found.to_dict("records")
+
+
+startup.run_app_first()
+write.title("Sequences")
+run, task = run_of_kind(Sequences, "a run on integer sequences")
+write.text(INTRO)
+step = step_of(run)
+terms = choose()
+read = parse(terms).terms
+shown = ", ".join(map(spelled, read))
+write.text(f"`{shown}`")
+if len(read) < task.shortest:
+    write.caption(f"The network was trained on at least {task.shortest} terms; with {len(read)} it guesses.")
+elif len(read) > task.longest:
+    write.caption(f"The network reads the first {task.longest} of these {len(read)} terms.")
+
+write.header("Which kinds?", anchor="kinds")
+cell(
+    confidences,
+    name=run.name,
+    step=step,
+    terms=terms,
+    alt="Confidence of each kind for the chosen sequence.",
+    caption="In color: kinds that hold, as far as terms or definition decide.",
+)
+write.header("Which terms and residues argued?", anchor="argued")
+kind = st.selectbox("Kind", list(KINDS), key="kind", bind="query-params", width=200) or next(iter(KINDS))
+write.caption(f"{kind.capitalize()}: {KINDS[kind]}.")
+cell(
+    what_argued,
+    name=run.name,
+    step=step,
+    terms=terms,
+    kind=kind,
+    width="content",
+    alt="Logit lost without each part of each term.",
+    caption=f"How much the logit of {kind} falls when one part of one term is blank. Orange: the part argued for it.",
+)
+next_term(read)
+of_all(run.name, step, task)
+
+write.header("Modulo spectrum", anchor="spectrum")
+write.text(
+    "Which residues does each kind need? A part of all terms is taken from another sequence of the same length, and F1 on held-out "
+    "sequences falls by so much; or all residues are blank but one modulus."
+)
+reported = run.report is not None and run.report["step"] == step
+if reported or st.toggle(
+    "Measure",
+    key="measure",
+    bind="query-params",
+    help="Some ten seconds; the last step of a shipped run has been measured",
+):
+    with st.spinner("Measuring …", show_time=True):
+        found = measured(run.name, step, QUICK)
+    cell(
+        spectrum,
+        name=run.name,
+        step=step,
+        examples=QUICK,
+        width="content",
+        alt="F1 by part of the terms and kind.",
+        caption=f"Controls: macro F1 is {found.whole.mean():.2f} as it is, {found.shuffled.mean():.2f} with the terms in random order, and "
+        f"{found.size_only.mean():.2f} from sign and size alone.",
+    )
+    cell(
+        residues_or_size,
+        name=run.name,
+        step=step,
+        examples=QUICK,
+        alt="Share called of the kind after interchanging residues and sizes.",
+        caption="Residues of one sequence meet sign and size of another. A kind is read from what makes the answer yes by itself.",
+    )
