@@ -156,9 +156,9 @@ def test_answers_over_training():
     chart = plots.answers_over_training({10: early, 90: late}, SMALL, 5)
     got = plots.frame(chart)
     assert got.columns.tolist() == ["panel", "row", "column", "value"]
-    assert got["panel"].unique().tolist() == ["step 10: 4% right", "step 90: 96% right"]
+    assert got["panel"].unique().tolist() == ["step 10: 4% correct", "step 90: 96% correct"]
     test = (~SMALL.train_mask).int()
-    for name, right in (("step 10: 4% right", early), ("step 90: 96% right", late)):
+    for name, right in (("step 10: 4% correct", early), ("step 90: 96% correct", late)):
         codes = torch.where(right, 0, 2) + test
         assert got[got["panel"] == name]["value"].tolist() == codes.tolist()
 
@@ -169,7 +169,7 @@ def test_answers():
     labels = bare(chart)["layer"][1]["encoding"]["color"]["scale"]["domain"]
     shown = [labels[int(code)] for code in plots.frame(chart)["value"]]
     assert shown == [
-        f"{'train' if train else 'test'}, {'right' if right else 'wrong'}"
+        f"{'train' if train else 'test'}, {'correct' if right else 'wrong'}"
         for train, right in zip(SMALL.train_mask.tolist(), correct.tolist(), strict=True)
     ]
 
@@ -334,5 +334,5 @@ def test_chart_as_png_and_svg():
 
 def test_layers_share_axis_titles():
     drawn = re.findall(r"<text[^>]*>([^<]*)</text>", plots.picture(CHARTS["spectrum"](), "svg").decode())
-    assert {"frequency k", "length of the component", "Spectrum of the embedding", "2"} <= set(drawn)
+    assert {"frequency k", "amplitude", "Spectrum of the embedding", "2"} <= set(drawn)
     assert not any("," in text for text in drawn)  # Vega-Lite joins titles that differ with a comma

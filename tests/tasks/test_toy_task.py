@@ -145,7 +145,7 @@ def test_a_new_kind_of_task_trains_and_is_shown(shown):
             "Watch a network count",
             "Test accuracy",
             "Bits=5",
-            "Loss of both splits over the steps, log scale.",
+            "Training and test loss by step, log scale.",
             "miii train parity",
         ],
         "data": ["32 strings."],
