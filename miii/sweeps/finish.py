@@ -86,9 +86,9 @@ def attempt(
     try:
         if claims.deaths(place) < DEATHS or claims.held(place):
             return finish(place, config, stop, seen)
-        raise InputError(f"{DEATHS} processes died while they trained it.")
     except Exception as error:  # one run must not end the sweep
         return _outcome(place, error)
+    return _outcome(place, InputError(f"{DEATHS} processes died while they trained it."))
 
 
 def attempt_together(
