@@ -86,9 +86,10 @@ def attempt(
     try:
         if claims.deaths(place) < DEATHS or claims.held(place):
             return finish(place, config, stop, seen)
-        raise InputError(f"{DEATHS} processes died while they trained it.")
-    except Exception as error:  # one run must not end the sweep
-        return _outcome(place, error)
+        error: Exception = InputError(f"{DEATHS} processes died while they trained it.")
+    except Exception as raised:  # one run must not end the sweep
+        error = raised
+    return _outcome(place, error)
 
 
 def attempt_together(
