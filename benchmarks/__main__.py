@@ -22,6 +22,7 @@ from benchmarks import (
     architectures,
     audit,
     cost,
+    ensemble,
     experience,
     figures,
     foreign,
@@ -43,6 +44,7 @@ SETS = (range(10), range(10, 50))  #: seeds used to choose the default recipe, a
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "grok": lambda options: grok.run(_sets(options.seeds)),
     "step": lambda options: step.run(options.venv, options.repetitions, options.steps),
+    "ensemble": lambda options: ensemble.run(),
     "import": lambda options: imports.run(),
     "analysis": lambda options: analysis.run(),
     "verdict": lambda options: verdict.run(_sets(options.seeds)),

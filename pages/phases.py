@@ -21,7 +21,7 @@ from pages._server import sweeping
 startup.run_app_first()
 
 POLL = 2.0  # seconds between looks at a diagram that trains
-COLORS: dict[str, Literal["phase", "grokked_at"]] = {"Phase": "phase", "Step of grokking": "grokked_at"}
+COLORS: dict[str, Literal["phase", "learned_at"]] = {"Phase": "phase", "Step of learning": "learned_at"}
 
 
 @shared
@@ -29,7 +29,7 @@ def diagram_of(sweep: str, version: str, x: str, y: str, delay: int) -> pd.DataF
     return miii.sweeps.Diagram(miii.sweeps.open(sweep), x, y, delay).table()
 
 
-def phase_map(sweep: str, version: str, x: str, y: str, delay: int, color: Literal["phase", "grokked_at"]) -> Chart:
+def phase_map(sweep: str, version: str, x: str, y: str, delay: int, color: Literal["phase", "learned_at"]) -> Chart:
     return plots.phase_diagram(diagram_of(sweep, version, x, y, delay), x, y, color)
 
 
@@ -44,7 +44,7 @@ def choose(point: dict[str, str | None]) -> None:
         st.session_state.pop(STEP, None)
 
 
-def figures(diagram: miii.sweeps.Diagram, color: Literal["phase", "grokked_at"], live: bool) -> None:
+def figures(diagram: miii.sweeps.Diagram, color: Literal["phase", "learned_at"], live: bool) -> None:
     """Everything about one diagram; called again and again while it trains."""
     try:
         everything(diagram, color)
@@ -55,7 +55,7 @@ def figures(diagram: miii.sweeps.Diagram, color: Literal["phase", "grokked_at"],
         st.rerun()
 
 
-def everything(diagram: miii.sweeps.Diagram, color: Literal["phase", "grokked_at"]) -> None:
+def everything(diagram: miii.sweeps.Diagram, color: Literal["phase", "learned_at"]) -> None:
     name, rows = diagram.sweep.name, pd.DataFrame(diagram.rows())
     known = int(rows["phase"].notna().sum())
     controls.progress(diagram, len(rows), known)

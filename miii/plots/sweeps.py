@@ -58,8 +58,8 @@ def sweep_heatmap(table: pd.DataFrame, x: str, y: str, metric: str, title: str) 
     )
 
 
-def phase_diagram(table: pd.DataFrame, x: str, y: str, color: Literal["phase", "grokked_at"] = "phase") -> Chart:
-    """Draw the learning phase, or the step of grokking, of each setting of two options.
+def phase_diagram(table: pd.DataFrame, x: str, y: str, color: Literal["phase", "learned_at"] = "phase") -> Chart:
+    """Draw the learning phase, or the step of 90% test accuracy, of each setting of two options.
 
     Inferred cells, between neighbors of one phase, are paler.
 
@@ -77,7 +77,7 @@ def phase_diagram(table: pd.DataFrame, x: str, y: str, color: Literal["phase", "
             alt.Tooltip(f"{x}:Q", format=".4~g"),
             alt.Tooltip(f"{y}:Q", format=".4~g"),
             alt.Tooltip("shown:N", title="phase"),
-            alt.Tooltip("grokked_at:Q", title="grokked at step"),
+            alt.Tooltip("learned_at:Q", title="90% test accuracy at step"),
             alt.Tooltip("inferred:N"),
         ],
     )
@@ -88,13 +88,13 @@ def phase_diagram(table: pd.DataFrame, x: str, y: str, color: Literal["phase", "
         title = "Phases of learning"
     else:
         steps = alt.Color(
-            "grokked_at:Q",
+            "learned_at:Q",
             title=None,
             scale=alt.Scale(type="log", scheme=SEQUENTIAL, reverse=True),
             legend=alt.Legend(orient="top", format="~s"),
         )
-        shade = alt.when("isValid(datum.grokked_at)").then(steps).otherwise(alt.value(GAP))
-        title = "Step of grokking"
+        shade = alt.when("isValid(datum.learned_at)").then(steps).otherwise(alt.value(GAP))
+        title = "Step at which test accuracy reaches 90%"
     height = max(240, min(CELL, 480 / max(1, found[y].nunique())) * found[y].nunique())
     return (
         base.mark_rect(cursor="pointer")

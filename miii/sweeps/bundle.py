@@ -22,7 +22,7 @@ RUNS: Final = 1_000  #: maximum runs of an uploaded sweep
 
 
 def ship(sweep: Sweep, folder: str | Path, snapshots: int = 0) -> Sweep:
-    """Copy a sweep's runs that have ended, by default their metrics only.
+    """Copy a sweep's runs, by default their metrics only; those that have not begun are left out.
 
     Args:
         snapshots: see ``runs.ship``.
@@ -36,7 +36,7 @@ def ship(sweep: Sweep, folder: str | Path, snapshots: int = 0) -> Sweep:
     try:
         with atomic_folder(folder, snapshots=False) as making:
             shutil.copy2(sweep.folder / SWEEP, making / SWEEP)
-            for name in sweep.configs:
+            for name in filter(lambda name: os.path.lexists(sweep.folder / name), sweep.configs):
                 runs.ship(runs.open((sweep.folder / name).absolute()), making / name, snapshots)
     except OSError as error:
         raise InputError(f"{folder} could not be written: {error.strerror or error}.") from None

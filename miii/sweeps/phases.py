@@ -181,7 +181,9 @@ class Diagram:
         return {name: self.sweep.configs[name] for name in left}
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one dict per cell: the options, phase (None if it is unknown), grokked_at, run and inferred.
+        """Return one dict per cell: the options, phase (None if it is unknown), learned_at, run and inferred.
+
+        ``learned_at`` is the first evaluated step with a test accuracy of 90%.
 
         Of several runs in a cell, the phase is the most frequent one, and the run is the first with it. An inferred
         cell has the phase of its neighbors, and no run.
@@ -193,7 +195,7 @@ class Diagram:
             phase = values.get(cell)
             told = [self._row(name) or {} for name in self.runs[cell]] if cell in known else []
             first = next((each for each in told if each["phase"] == phase), {})
-            row |= {"phase": phase, "grokked_at": first.get("grokked_at"), "run": first.get("run")}
+            row |= {"phase": phase, "learned_at": first.get("learned_at"), "run": first.get("run")}
             found.append(row | {"inferred": phase is not None and cell not in known})
         return found
 
@@ -201,7 +203,7 @@ class Diagram:
         """Return ``rows`` as a data frame."""
         import pandas as pd
 
-        return pd.DataFrame(self.rows(), columns=[self.x, self.y, "phase", "grokked_at", "run", "inferred"])
+        return pd.DataFrame(self.rows(), columns=[self.x, self.y, "phase", "learned_at", "run", "inferred"])
 
     @property
     def _shape(self) -> tuple[int, int]:
@@ -223,7 +225,7 @@ class Diagram:
         try:
             stamp = (place / "result.json").stat().st_mtime_ns
         except OSError:
-            return None if failure(place) is None else {"run": name, "phase": "failed", "grokked_at": None}
+            return None if failure(place) is None else {"run": name, "phase": "failed", "learned_at": None}
         return _ended(place, stamp, self.delay)
 
 
@@ -232,5 +234,5 @@ def _ended(place: Path, stamp: int, delay: int) -> dict[str, Any] | None:
     run = runs.open(place.absolute())
     if runs.row(run)["status"] not in ENDED:
         return None
-    result = run.result or {}
-    return {"run": place.name, "phase": phase_of(run.rows(), delay), "grokked_at": result.get("grokked_at")}
+    rows = run.rows()
+    return {"run": place.name, "phase": phase_of(rows, delay), "learned_at": _first(rows, "test_accuracy")}

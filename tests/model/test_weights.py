@@ -29,6 +29,12 @@ def test_every_weight_is_declared_in_its_shape():
     assert len(BLOCKS) * len(MIXERS) == sum(map(len, pairs().values()))
 
 
+def test_the_initial_scale_multiplies_maps_alone():
+    one, two = (Transformer(ModelConfig(block="pre-norm", init_scale=scale), 7, 7, 3, seed=0) for scale in (1.0, 2.5))
+    for (name, weight), (_, scaled) in zip(one.named_parameters(), two.named_parameters(), strict=True):
+        assert torch.equal(scaled, weight * (2.5 if declared(one)[name].kind == "map" else 1.0)), name
+
+
 def test_glorot_has_one_variance_for_all_heads_of_a_map():
     model = Transformer(ModelConfig(d_model=64, n_heads=4, d_mlp=256, init="glorot"), 60, 500, 9, seed=0)
     sizes = {"W_E": (60, 64), "W_U": (64, 500), "W_pos": (9, 64), "W_in": (64, 256), "W_out": (256, 64)}

@@ -81,4 +81,4 @@ def test_a_zip_file_of_a_sweep_is_checked_and_shown(mine, visit, tmp_path):
         upload(at, "sweep-zip-0", ("cluster.zip", data))
         button(at, "Add to the sweeps").click().run()
         assert bool(shown(at).errors) != ok
-        assert {sweep.name for sweep in sweeps.every()} == {"mine", "mine-2", "add-23-sweep"}
+        assert {sweep.name for sweep in sweeps.every()} == {"mine", "mine-2", "add-23-sweep", "phases-add-13"}

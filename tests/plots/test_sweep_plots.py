@@ -22,12 +22,12 @@ CURVES = pd.DataFrame(
 )
 PHASES = pd.DataFrame(
     [
-        {"lr": lr, "wd": wd, "phase": phase, "grokked_at": step, "run": None, "inferred": False}
+        {"lr": lr, "wd": wd, "phase": phase, "learned_at": step, "run": None, "inferred": False}
         for lr, wd, phase, step in ((0.1, 1.0, "grokking", 20.0), (0.2, 1.0, None, None))
     ]
 )
 CHARTS = {
-    "phase_diagram": lambda: plots.phase_diagram(PHASES, "lr", "wd", "grokked_at"),
+    "phase_diagram": lambda: plots.phase_diagram(PHASES, "lr", "wd", "learned_at"),
     "sweep_heatmap": lambda: plots.sweep_heatmap(TABLE, "lr", "wd", "test_loss", "Test loss"),
     "sweep_curves": lambda: plots.sweep_curves(CURVES, "Test loss"),
     "sweep_parallel": lambda: plots.sweep_parallel(TABLE, ("lr", "wd", "test_loss"), "test_loss"),

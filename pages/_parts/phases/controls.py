@@ -107,7 +107,8 @@ def progress(diagram: sweeps.Diagram, cells: int, known: int) -> None:
     training = sweeping.get(diagram.sweep.name)
     text = f"{known} of {cells} cells known"
     if training is None or training.ended:
-        st.progress(known / cells, text=text)
+        if known < cells:
+            st.progress(known / cells, text=text)
         return
     text += f" · {training.group} networks train: {training.share:.0%}"
     if training.seconds_left is not None:
@@ -119,6 +120,7 @@ def panel() -> None:
     """Show the form for a new diagram."""
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         x = _axis("Horizontal", "phases-x", list(LABELS))
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         y = _axis("Vertical", "phases-y", [name for name in reversed(LABELS) if name != x], "weight_decay")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         st.number_input(
