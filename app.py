@@ -9,7 +9,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from miii import platform, runs
 from miii.errors import InputError
-from pages._kit import address, export, links, second_run, share, write
+from pages._kit import address, export, lecture, links, second_run, share, write
 from pages._kit.navigation import PAGES, Entry
 from pages._kit.navigation import entry as entry_of
 from pages._kit.run_picker import Choice, choose_run, run_name, select_run
@@ -69,6 +69,8 @@ try:
         choose_run(choice, second=not shown.own_runs)
         export.page(page.title, write.begin())
         sharing = share.begin()
+        lecture.choose()
+    lecture.begin()
     if not shown.own_runs:
         second_run.what_changed(run_name())
     with gate.turn(gate.admit(page)):

@@ -96,3 +96,26 @@ def test_every_page_of_every_kind_of_run_ends_in_a_figure_or_two_ways_on(
             ways = main(page).locator(".st-key-open_fitting button, [class*=st-key-to-] button")
             figures = main(page).get_by_test_id("stVegaLiteChart")
             assert figures.count() or ways.count() >= 2 or name == "runs", (name, run)
+
+
+def test_the_lecture_view_goes_from_figure_to_figure_by_keys(chromium: Browser, warm: str) -> None:
+    with reader(chromium) as (page, _):
+        page.goto(f"{warm}/fourier?run=eleven&view=lecture")
+        ready(page)
+        settled(page)
+        expect(page.get_by_test_id("stSidebar")).to_be_hidden()
+        assert page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)") > 20
+        figures = main(page).get_by_test_id("stVegaLiteChart")
+        middle = "(figure) => Math.abs((({top, bottom}) => (top + bottom) / 2)(figure.getBoundingClientRect()) - 450)"
+        places = "(all) => all.map((figure) => figure.getBoundingClientRect().top)"
+        page.keyboard.press("ArrowRight")
+        assert figures.first.evaluate(middle) < 30
+        before = figures.evaluate_all(places)
+        page.keyboard.press("ArrowRight")
+        assert figures.evaluate_all(places)[-1] < before[-1] - 30
+        page.keyboard.press("ArrowLeft")
+        assert figures.first.evaluate(middle) < 30
+        assert main(page).evaluate("(main) => main.scrollWidth <= main.clientWidth")
+        main(page).get_by_role("button", name="Leave", exact=True).click()
+        expect(page.get_by_test_id("stSidebar")).to_be_visible()
+        page.wait_for_url(lambda url: "view=" not in url)
