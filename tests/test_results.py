@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 HOME = ROOT / "checkpoints"
 REPORTED = sorted(path.parent.name for path in HOME.glob("*/report.json"))
 DEPTH_ALONE = {"primes-10-assisted"}  #: two layers, seven places: the circuits of five questions take too long
-LONG = {"miu-24", "primes-10", "primes-10-assisted"}  #: many positions, edges or layers
+LONG = {"miu-24", "primes-10", "primes-10-assisted", "sequences-24"}  #: many positions, edges, layers or examples
 SEEDS = sorted(path.parent for path in HOME.glob("seeds/*/config.json"))
 CLOSE = 2e-3  #: of a share: another processor rounds otherwise, and a few integers fall on the other side
 
@@ -26,6 +26,8 @@ def anew(run):
         return reports.report_residues(run)
     if isinstance(run.config.task, tasks.ModularAddition):
         return {"step": run.steps[-1]} | verdict.analyze(run.model(), run.task()).to_json()
+    if isinstance(run.config.task, tasks.Sequences):
+        return reports.report_sequences(run)
     if isinstance(run.config.task, tasks.Frames):
         return reports.report_rollout(run)
     if run.name in DEPTH_ALONE:

@@ -23,6 +23,7 @@ TASKS = {
     "as long": {"kind": "miu", "longest": 3, "longest_test": 3, "n": 100},
     "longer": {"kind": "miu", "longest": 3, "longest_test": 9, "n": 100, "train_fraction": 0.05},
     "frames": {"kind": "frames", "low": 2, "high": 40, "frames": 2, "largest_step": 1},
+    "sequences": {"kind": "sequences", "n": 100, "largest_modulus": 2, "longest": 12},
     "p 2": {"p": 2, "train_fraction": 0.5},
     "p 11": {"p": 11, "train_fraction": 0.02},
 }
@@ -31,6 +32,7 @@ COMMANDS = {
     "residues": ("residues",),
     "miu": ("residues",),
     "frames": ("rollout",),
+    "sequences": ("residues",),
     "modular": ("analyze", "progress", "formula", "compare"),
 }
 SHAPE = {"d_model": 8, "n_heads": 2, "d_mlp": 12}

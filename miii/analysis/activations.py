@@ -21,7 +21,7 @@ def chunk_size(model: Transformer, n_ctx: int) -> int:
     return max(1, NUMBERS // (n_ctx * widest))
 
 
-def chunks(model: Transformer, tokens: Int[Tensor, "examples pos"]) -> Iterator[slice]:
+def chunks(model: Transformer, tokens: Int[Tensor, "examples pos *part"]) -> Iterator[slice]:
     """Yield consecutive slices of the examples, each of ``chunk_size`` or fewer; one empty slice if there are none."""
     size = chunk_size(model, tokens.shape[1])
     for start in range(0, max(1, len(tokens)), size):
@@ -29,7 +29,7 @@ def chunks(model: Transformer, tokens: Int[Tensor, "examples pos"]) -> Iterator[
 
 
 @torch.no_grad()
-def last_logits(model: Transformer, tokens: Int[Tensor, "examples pos"]) -> Float[Tensor, "examples d_vocab_out"]:
+def last_logits(model: Transformer, tokens: Int[Tensor, "examples pos *part"]) -> Float[Tensor, "examples d_vocab_out"]:
     """Return the logits of all examples at the last position, where the answer is read out.
 
     Raises:
@@ -41,7 +41,7 @@ def last_logits(model: Transformer, tokens: Int[Tensor, "examples pos"]) -> Floa
 
 @torch.no_grad()
 def collect(
-    model: Transformer, tokens: Int[Tensor, "examples pos"], names: Collection[str], *, last: bool = False
+    model: Transformer, tokens: Int[Tensor, "examples pos *part"], names: Collection[str], *, last: bool = False
 ) -> dict[str, Float[Tensor, "examples *axes"]]:
     """Return the named activations of all examples.
 

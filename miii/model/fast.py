@@ -39,7 +39,7 @@ class Plan:
     index: Int[Tensor, "batch pos"]
     readers: Int[Tensor, " readers"]  # the distinct pairs at the last position
     reader: Int[Tensor, " batch"]  # each example's index into ``readers``
-    parts: Int[Tensor, "batch pos part"] | None = None
+    parts: Int[Tensor, "examples place part"] | None = None
 
     def rows(self, rows: Int[Tensor, " rows"]) -> "Plan":
         """Return the plan for a subset of the examples."""

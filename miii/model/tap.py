@@ -69,7 +69,7 @@ def identity(name: str, value: Tensor) -> Tensor:
 
 
 def capture(
-    model: nn.Module, tokens: Int[Tensor, "batch pos"], names: Collection[str] | None = None
+    model: nn.Module, tokens: Int[Tensor, "batch pos *part"], names: Collection[str] | None = None
 ) -> dict[str, Tensor]:
     """Run the model and return its activations.
 
@@ -122,7 +122,7 @@ class _Complete(Exception):
 
 def intervene(
     model: nn.Module,
-    tokens: Int[Tensor, "batch pos"],
+    tokens: Int[Tensor, "batch pos *part"],
     changes: Mapping[str, Tensor | Callable[[Tensor], Tensor]],
 ) -> Float[Tensor, "batch pos d_vocab_out"]:
     """Run the model with some activations replaced, and return its logits.

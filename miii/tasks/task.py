@@ -37,6 +37,7 @@ class Task:
     The network predicts at the last position, unless ``next_tokens`` is set.
 
     Attributes:
+        tokens: with parts, a token is several rows of W_E, which are summed; row 0 adds nothing.
         labels: labels of the first target; its logits come first.
         train_mask: the training split.
         val_mask: validation part of the training split; decides when to stop, and is never trained on.
@@ -50,7 +51,7 @@ class Task:
         facts: per-example values hidden from the network, such as ``n``.
     """
 
-    tokens: Int[Tensor, "examples pos"]
+    tokens: Int[Tensor, "examples pos *part"]
     labels: Int[Tensor, " examples"]
     train_mask: Bool[Tensor, " examples"]
     d_vocab: int
@@ -63,7 +64,7 @@ class Task:
     extra_targets: tuple[Target, ...] = ()
     correct_if: Literal["first", "all"] = "first"
     frame: int | None = None
-    next_tokens: Int[Tensor, "examples pos"] | None = None
+    next_tokens: Int[Tensor, "examples pos *part"] | None = None
     facts: Mapping[str, Int[Tensor, " examples"]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property

@@ -50,6 +50,21 @@ def examples(n_ctx, last_varies, batch=40, d_out=D_OUT):
     return tokens, torch.randint(d_out, (batch,), generator=generator)
 
 
+def test_tokens_of_several_parts_are_sums_of_rows():
+    model = network(5, n_layers=2)
+    tokens = torch.randint(D_VOCAB, (12, 5, 3), generator=torch.Generator().manual_seed(4))
+    tokens[0] = 0  # adds nothing
+    rows = model.W_E[tokens] * (tokens > 0)[..., None]
+    assert torch.allclose(model.look_up(tokens), rows.sum(2))
+    assert not model.look_up(tokens)[0].any()
+    chosen = torch.tensor([3, 0, 7])
+    plain, quick = model(tokens[chosen])[:, -1], fast.answer_logits(model, fast.plan(tokens).rows(chosen))
+    assert torch.allclose(plain, quick, rtol=0, atol=1e-12)
+    expected, found = gradients(model, plain.square().sum()), gradients(model, quick.square().sum())
+    for name, gradient in expected.items():
+        assert torch.allclose(found[name], gradient, rtol=0, atol=1e-10), name
+
+
 def gradients(model, loss):
     model.zero_grad()
     loss.backward()

@@ -50,6 +50,7 @@ SWEEP: dict[str, tuple[str, ...]] = {
     "frames": (*ANY, "progress", "frames"),
     "labels": ("train", "attention", "frames"),
     "places": ("frames",),
+    "sequences": ("train", "attention", "data", "sequences", "try"),
 }
 SIEVABLE = ("sieves", "primes", "residues", "digits", "miu")
 #: Pages that say in a box why they draw nothing of a run.
@@ -60,6 +61,8 @@ REFUSED = {
     *(("frames", page) for page in ("try", "sieve", "progress")),
     *(("miu", page) for page in ("formula", "frames")),
     ("residues", "neurons"),
+    ("adding", "sequences"),
+    ("sequences", "try"),
 }
 #: Pages that draw nothing, and refuse nothing.
 EMPTY = {("adding", "runs"), *((run, "attention") for run in ("recurrent", "miu", "frames", "labels"))}
@@ -71,6 +74,7 @@ DATA = {
     "gcd": {"base": 6, "operands": "log"},
     "miu": {"strings": 200, "longest": 6, "longest_test": 8},
     "frames": {"low": 100, "high": 399, "frames": 3, "largest_step": 3},
+    "sequences": {"sequences": 300},
 }
 
 

@@ -19,6 +19,7 @@ import test_integers_plots
 import test_measure_plots
 import test_network_plots
 import test_rollout_plots
+import test_sequence_plots
 import test_sieve_plots
 import test_sparse_plots
 import test_sweep_plots
@@ -72,6 +73,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     **test_trainability_plots.CHARTS,
     **test_compare_plots.CHARTS,
     **test_rollout_plots.CHARTS,
+    **test_sequence_plots.CHARTS,
     "accuracy": lambda: plots.accuracy(METRICS),
     "answers": lambda: plots.answers(noise(P * P) > 0.5, TASK, P),
     "answers_over_training": lambda: plots.answers_over_training(

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from miii import GCD, KINDS, MIU, Frames, ModularAddition, Primes, Residues
+from miii import GCD, KINDS, MIU, Frames, ModularAddition, Primes, Residues, Sequences
 from miii.tasks import AnyTask, Task
 from miii.tasks.primes import SIEVED
 
@@ -25,6 +25,8 @@ LEARNED = [
     (Frames(), {"test_accuracy": 0.5, "integers": 0.99}, True),
     (Frames(), {"test_accuracy": 1.0, "integers": 0.989}, False),
     (Frames(predict="label"), {"test_accuracy": 0.99, "auc": 0.5}, True),
+    (Sequences(), {"test_accuracy": 0.5, "macro_f1": 0.93}, True),
+    (Sequences(), {"test_accuracy": 1.0, "macro_f1": 0.9299}, False),
 ]
 
 
@@ -64,6 +66,7 @@ def test_accuracy_of_a_listing():
         (MIU(), {**row, "accuracy_longer": 0.9}, (0.9, "longer strings")),
         (MIU(), row, (0.5, "test strings")),
         (Frames(), row, (0.5, "last labels")),
+        (Sequences(), {"macro_f1": 0.75}, (0.75, "macro F1, held-out families")),
     ]
     for task, given, expected in cases:
         assert task.accuracy(given) == expected, task
@@ -100,7 +103,7 @@ def test_descriptions():
 
 
 def test_what_the_app_shows_is_scored():
-    for task in [KINDS[kind]() for kind in KINDS]:
+    for task in [KINDS[kind]() for kind in KINDS if kind != "sequences"] + [Sequences(n=600)]:
         built: Task = task.build()
         rows = (~built.train_mask).nonzero()[:50, 0].numpy()
         shape = [built.n_ctx, built.d_vocab_out] if built.next_tokens is not None else [built.d_vocab_out]

@@ -84,7 +84,7 @@ def centered(W_U: Float[Tensor, "d_model d_vocab_out"]) -> Float[Tensor, "d_mode
     return W_U - W_U.mean(1, keepdim=True)
 
 
-def pattern(model: Transformer, tokens: Int[Tensor, " pos"], layer: int = 0) -> Float[Tensor, "head query key"]:
+def pattern(model: Transformer, tokens: Int[Tensor, "pos *part"], layer: int = 0) -> Float[Tensor, "head query key"]:
     """Return the attention pattern of every head for one input. Rows sum to 1, except with shaped attention.
 
     Raises:
@@ -113,7 +113,7 @@ class OverInputs:
         return self.weight.mean(-1)
 
 
-def over_inputs(model: Transformer, tokens: Int[Tensor, "examples pos"], layer: int = 0) -> OverInputs:
+def over_inputs(model: Transformer, tokens: Int[Tensor, "examples pos *part"], layer: int = 0) -> OverInputs:
     """Return every head's attention from the last position of every example.
 
     Raises:
@@ -153,7 +153,7 @@ def at_end(
 
 def _depends_on_tokens_alone(model: Transformer, tokens: Tensor, layer: int) -> bool:
     """Return whether a layer's scores depend only on each token and its position, so ``qk`` gives all of them."""
-    return layer == 0 and model.config.plain and tokens.shape[1] == model.n_ctx
+    return layer == 0 and model.config.plain and tokens.shape[1:] == (model.n_ctx,)
 
 
 @dataclass(frozen=True)

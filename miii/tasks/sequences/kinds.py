@@ -1,5 +1,6 @@
 """The kinds of a sequence. Several may hold; most are decided from the terms alone."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -94,21 +95,19 @@ def _exponential(x: np.ndarray, length: np.ndarray, sequences: Sequence[Sequence
 
 
 def _modulo(terms: Sequence[int]) -> bool:
-    """Return whether nonnegative terms below 2^31 are a polynomial or geometric sequence modulo m > all terms."""
-    x = np.array(terms, dtype=np.int64)
-    largest = x.max()
-    differences = x
+    """Return whether nonnegative terms are a polynomial or geometric sequence modulo some m above all terms."""
+    largest = max(terms)
+    differences = list(terms)
     for _ in range(3):
-        differences = np.diff(differences)
+        differences = [b - a for a, b in pairwise(differences)]
         if len(differences) < ZEROS:
             return False
-        m = np.gcd.reduce(differences)
+        m = math.gcd(*differences)
         if m == 0:
             return False  # a polynomial without a modulus
         if m > largest:
             return True
-    geometric = np.gcd.reduce(x[1:-1] ** 2 - x[2:] * x[:-2]) if largest < 2**15 else 0
-    return bool(geometric > largest)
+    return math.gcd(*(b * b - a * c for a, b, c in zip(terms, terms[1:], terms[2:], strict=False))) > largest
 
 
 def _recurrence(x: np.ndarray, length: np.ndarray) -> np.ndarray:

@@ -175,14 +175,13 @@ class Drawn(NamedTuple):
 def draw(config: Sequences) -> tuple[Drawn, ...]:
     """Draw a config's sequences, the training split first; kinds of rule take turns."""
     rng, found = Random(config.seed), []
-    held = {kind: grammar.held_out(kind, 1 - config.train_fraction, config.seed) for kind in grammar.FORMS}
+    sides = {kind: _sides(kind, config) for kind in grammar.FORMS}
     known: set[tuple[int, ...]] = set()
     for i in range(config.n):
         kind = tuple(grammar.FORMS)[i % len(grammar.FORMS)]
         test = i >= config.n_train
-        families = [family for family in grammar.FORMS[kind].families if (family in held[kind]) == test]
         for _ in range(100):
-            one = _draw(rng, kind, rng.choice(families), config)
+            one = _draw(rng, kind, rng.choice(sides[kind][test]), config)
             key = tuple(one.rule.terms[: config.shortest])
             if not (test and key in known) and not _begins_to_repeat(one.rule.terms):
                 break
@@ -190,6 +189,13 @@ def draw(config: Sequences) -> tuple[Drawn, ...]:
             known.add(key)
         found.append(one)
     return tuple(found)
+
+
+def _sides(kind: str, config: Sequences) -> tuple[list[grammar.Family], list[grammar.Family]]:
+    """Return the families in training, and those held out."""
+    held = grammar.held_out(kind, 1 - config.train_fraction, config.seed)
+    families = grammar.FORMS[kind].families
+    return [each for each in families if each not in held], [each for each in families if each in held]
 
 
 def _draw(rng: Random, kind: str, family: grammar.Family, config: Sequences) -> Drawn:
