@@ -1,4 +1,4 @@
-"""Attention: where heads look, what they write, and what happens without them."""
+"""Attention: patterns, QK and OV circuits, and ablation of heads."""
 
 from miii.model.tap import sites
 from pages._kit import startup, write
@@ -11,9 +11,9 @@ startup.run_app_first()
 write.title("Attention")
 write.text(
     r"""
-The answer is read at the last token, which knows none of the others: whatever it says of them has come to it through
-attention, $z = \mathrm{softmax}\left(q k^\top / \sqrt{d_\mathrm{head}}\right) v$, one pattern a head. If a network adds two
-numbers, it should take from both, and take about as much from either.
+The answer is read at the last token, so all it knows of the other tokens arrives through attention,
+$z = \mathrm{softmax}\left(q k^\top / \sqrt{d_\mathrm{head}}\right) v$, one pattern per head. A network that adds two numbers
+should attend to both about equally.
 """
 )
 

@@ -1,4 +1,4 @@
-"""What the network is shown."""
+"""The examples of a task."""
 
 from miii.tasks import TASKS
 from pages._kit import startup, write

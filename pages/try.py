@@ -1,4 +1,4 @@
-"""Your own input, followed through the network: what it looks at, what it says, and who argued for that."""
+"""One input, followed through the network: tokens, attention, neurons, logits."""
 
 from pages._kit import startup, write
 from pages._kit.step_picker import run_and_step

@@ -121,7 +121,7 @@ def test_relabeled_is_addition_under_other_names():
 
 
 def test_a_task_s_name_says_its_kind_and_what_else_it_is():
-    assert list(TASKS) == [*OPERATIONS, "primes", "residues", "gcd", "miu", "frames"]
+    assert list(TASKS) == [*OPERATIONS, "primes", "residues", "gcd", "miu", "frames", "sequences"]
     for operation in OPERATIONS:
         assert config(operation, p=7, seed=4).name == f"{operation}-7"
     for name in TASKS:

@@ -151,7 +151,7 @@ def test_a_new_kind_of_task_trains_and_is_shown(shown):
         "data": ["32 strings."],
         "try": ["Follow 4 bits at step 6."],
         "sieve": ["Inside at step 6."],
-        "attention": ["odd? **"],
+        "attention": ["odd? Label **"],
         "runs": ["parity of 4 bits", "test strings"],
         "fourier": ["toy learns parity."],
     }
