@@ -1,4 +1,4 @@
-"""What a network that was asked for primes, for all residues, for the gcd, or for theorems learned."""
+"""What a network on primes, residues, gcd or MIU has learned."""
 
 from pages._kit import startup, write
 from pages._kit.run_picker import chosen_run
