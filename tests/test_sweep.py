@@ -246,13 +246,13 @@ def test_a_half_written_or_damaged_sweep_is_one_sentence(sweep, tmp_path, small_
 
 
 def test_an_estimate_of_a_million_runs_takes_no_time(small_config, one_sentence):
-    begun = time.monotonic()
+    begun = time.process_time()
     count, needs = sweeps.estimate(
         small_config(), {"lr": [0.01] * 100, "weight_decay": [1.0] * 100, "seed": range(100)}
     )
     assert count == 1_000_000
     assert needs.seconds == pytest.approx(1e6 * sweeps.estimate(small_config(), {"seed": [0]})[1].seconds)
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
     with one_sentence("width is not an option"):
         sweeps.estimate(small_config(), {"width": [3]})
 

@@ -60,8 +60,8 @@ def shape_of(config: RunConfig) -> str | None:
 def is_small(config: RunConfig) -> bool:
     """Return whether networks of this shape train at least twice as fast together: up to p = 31 at 32 dimensions.
 
-    Measured on one thread with 16 to 64 networks of 32 dimensions and 128 neurons: 7 times as fast at p = 13, 3.5 at
-    23, 2.5 at 31, 1.3 at 59; with 64 dimensions and 256 neurons 2.8 at p = 13; with 128 and 512 no gain at p = 31.
+    Measured on one thread with 16 to 64 networks of 32 dimensions and 128 neurons: 6 times as fast at p = 13, 3.4 at
+    23, 2.2 at 31, 1.5 at 59; with 64 dimensions and 256 neurons 2.4 at p = 13; with 128 and 512 no gain at p = 31.
     """
     rows, model = config.batch_size or config.task.n_train, config.model
     work = rows * model.n_layers * model.d_model * model.d_mlp

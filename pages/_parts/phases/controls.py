@@ -5,7 +5,6 @@ import streamlit as st
 from miii import runs, sweeps
 from miii.errors import InputError
 from miii.sweeps import phases
-from miii.training import flat
 from pages._kit import write
 from pages._parts.sweeps.controls import WRONG, stop
 from pages._server import rights, settings, sweeping
@@ -29,8 +28,15 @@ def label(option: str) -> str:
 
 def axes_of(sweep: sweeps.Sweep) -> list[str]:
     """Return the options of a sweep that vary and are numbers."""
-    options = [flat.values(config) for config in sweep.configs.values()]
-    return [name for name in sweep.varying if all(isinstance(each[name], int | float) for each in options)]
+    return [name for name in sweep.varying if all(map(_is_number, sweep.grid[name]))]
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(str(value))
+    except ValueError:
+        return False
+    return True
 
 
 def go_on(diagram: sweeps.Diagram) -> None:
