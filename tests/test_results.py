@@ -63,9 +63,11 @@ def test_the_gcd_in_other_bases():
     for each in found:
         theory = sieve.compare_with_theory(each["learned"], each["base"], 100)
         assert each["predicted"] == theory._asdict(), each
-        assert theory.between, each
-        assert each["follows_new"] > 0.9 > 0.8 > each["follows_random"], each
-        assert each["swap"]["last"] > 0.9 > 0.1 > each["swap"]["leading"], each
+        assert each["follows_new"] > each["follows_random"] + 0.1, each
+        if each["drawn"] == "uniform":  # of log-uniform operands, some bases use leading digits too
+            assert theory.between, each
+            assert each["follows_new"] > 0.95, each
+            assert each["swap"]["last"] > 0.9 > 0.05 > each["swap"]["leading"], each
 
 
 @pytest.mark.slow

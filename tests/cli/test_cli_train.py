@@ -108,6 +108,8 @@ def test_every_option_of_a_run_is_a_flag(command):
         "primes": {"low": 50, "base": 12, "leading_zeros": False, "candidates": "coprime", "tokens": "place"}
         | {"sampling": "log", "sample": 300, "split": "residue", "residues": (5, 7), "seed": 3, "high": 2_000},
         "residues": {"p": 13, "train_fraction": 0.25, "masked": (2, 11), "seed": 3},
+        "gcd": {"base": 6, "high": 900, "operands": "log", "outcomes": "log", "largest": 5, "pairs": 150, "seed": 3}
+        | {"tests": 25},
         "miu": {"longest": 6, "longest_test": 7, "n": 150, "train_fraction": 0.75, "seed": 3},
         "frames": {"low": 50, "high": 800, "base": 7, "frames": 3, "largest_step": 5, "predict": "label"}
         | {"sample": 300, "train_fraction": 0.25, "seed": 3},
@@ -293,7 +295,8 @@ def test_help_lists_every_command_and_option(command):
         if option.name not in ("task", "operation"):  # those are positional
             flag = f"--{option.name.replace('_', '-')}"
             assert re.search(rf"{flag} \S+( \S+}})? {re.escape(option.description)}", train), f"{flag} is missing"
-    assert "{add,sub,mul,div,quadratic,shuffled,relabeled,expr,primes,residues,miu,frames} task to learn" in train
+    names = "{add,sub,mul,div,quadratic,shuffled,relabeled,expr,primes,residues,gcd,miu,frames}"
+    assert f"{names}tasktolearn" in train.replace(" ", "")  # too long for one line
     assert "--recipe {fast,literature}" in train
     assert command("--version")[:2] == (0, f"{miii.__version__}\n")
 

@@ -202,14 +202,12 @@ def bases() -> None:
     """Small runs in other bases: what all seeds learn, beside the theory."""
     write.header("Other bases", anchor="bases")
     found = analysis.sieve.load_gcd_runs(miii.runs.homes()[1] / RUNS)
-    equal, between = (sum(each["predicted"][name] for each in found) for name in ("equal", "between"))
-    new = statistics.median(each["follows_new"] for each in found)
-    chance = statistics.median(each["follows_random"] for each in found)
     write.text(
-        f"{len(found)} small runs of {found[0]['steps']} steps. In {between} of them the list has only divisors of a power of the base, in "
-        f"the order of the digits they need; in {equal} it is exactly the divisors of base$^m$ for some $m$. On gcds that are not learned, "
-        f"the list explains {new:.1%} of the pairs (median; random lists: {chance:.1%})."
+        f"{len(found)} small runs of {found[0]['steps']} steps. The last $m$ digits decide which divisors of base$^m$ divide an integer, so "
+        "the list should hold those of the base, then those of its square, and nothing else."
     )
+    for drawn in dict.fromkeys(each["drawn"] for each in found):
+        write.text(f"- {drawn.capitalize()} operands: {summary([each for each in found if each['drawn'] == drawn])}")
     cell(
         divisors_by_base,
         stamp=(miii.runs.homes()[1] / RUNS).stat().st_mtime_ns,
@@ -218,6 +216,18 @@ def bases() -> None:
     )
     with st.expander("Every base"):
         write.table(by_base(found), width="content", name="gcd-by-base")
+
+
+def summary(found: list[dict[str, Any]]) -> str:
+    """How many lists are as predicted, and how much they explain, in words."""
+    equal, between = (sum(each["predicted"][name] for each in found) for name in ("equal", "between"))
+    new, chance = (statistics.median(each[name] for each in found) for name in ("follows_new", "follows_random"))
+    worst = min(found, key=lambda each: each["follows_new"])
+    return (
+        f"**{between} of {len(found)}** lists are as predicted, {equal} of them with no gap. On gcds that are not learned, the list explains "
+        f"{new:.1%} of the pairs (median; random lists: {chance:.1%}), and least in base {worst['base']}: {worst['follows_new']:.1%}. There, "
+        f"{worst['swap']['leading']:.1%} of the pairs with another pair's leading digits are answered as that pair."
+    )
 
 
 def by_base(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
