@@ -35,6 +35,7 @@ from benchmarks import (
     sieve,
     sparse,
     step,
+    trainability,
     verdict,
 )
 from benchmarks.table import ROOT, Result, Row, Unavailable, log, machine, machine_row, markdown
@@ -54,6 +55,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "architectures": lambda options: architectures.run(min(options.seeds or 5, 5)),
     "audit": lambda options: audit.run(),
     "experience": lambda options: experience.run(min(options.seeds or experience.SEEDS, experience.SEEDS)),
+    "trainability": lambda options: trainability.run(),
     "app": lambda options: app.run(),
     "figures": lambda options: figures.run(),
     "sharing": lambda options: sharing.run(),

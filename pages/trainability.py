@@ -117,7 +117,7 @@ def figures(view: landscape.View, live: bool) -> None:
                     title="this map",
                     stamp=(tile.resolution, tile.seconds),
                     alt="The dimension of this map's boundary with its interval, beside curves of known dimension.",
-                    caption="The controls are drawn on a grid as fine as this map, and go through the same estimator.",
+                    caption="Controls of known dimension (orange), at the same resolution and through the same estimator.",
                 )
     except InputError as error:  # a fragment's errors do not reach app.py
         write.error(error)
@@ -143,7 +143,7 @@ def table(found: dict[str, landscape.Dimension]) -> pd.DataFrame:
                 "from": each.low,
                 "to": each.high,
                 "maps": len(maps),
-                "cells per axis": maps[-1].resolution,
+                "cells per axis": " to ".join(map(str, sorted({tile.resolution for tile in maps}))),
                 "paper within interval": agrees,
             }
         )
@@ -152,9 +152,9 @@ def table(found: dict[str, landscape.Dimension]) -> pd.DataFrame:
 
 write.title("Trainability")
 write.text(
-    "Each point of this map is a network with its own two learning rates. Blue networks converge, orange ones diverge, and the "
-    "boundary between them is a fractal, [Sohl-Dickstein (2024)](https://arxiv.org/abs/2402.06184) found. All networks share "
-    "data and initial weights: one hidden layer, plain gradient descent, random numbers to fit."
+    "[Sohl-Dickstein (2024)](https://arxiv.org/abs/2402.06184) found that the boundary of trainability is fractal. Each point of "
+    "this map is a network with its own two learning rates. Blue networks converge, orange ones diverge. All share their data and "
+    "initial weights: one hidden layer, gradient descent, random numbers to fit."
 )
 try:
     view = controls.choose()
@@ -175,22 +175,26 @@ if not shipped:
 version = sum(tile.resolution for tile in shipped)
 found = estimates(version)
 write.text(
-    "The dimension is the median of local box-counting slopes over a sequence of zooms, each eight times narrower than the one "
-    "before, into the busiest part of the boundary. The paper uses some fifty zooms at 4,096 cells per axis; the maps here are "
-    "those that two cores afford, so their intervals are wide. The last row zooms around random cells of the boundary instead."
+    "The dimension is the median of local box-counting slopes over a sequence of maps, each zoomed eight times into the busiest "
+    "part of the one before. The paper uses many more zooms, at 4,096 cells per axis. The maps here are what two cores afford, so "
+    "the intervals are wide, and a zoom that misses the intricate part finds a smooth curve. The last row shows this: around random "
+    "cells of the boundary, tanh looks smooth too."
 )
 cell(
     dimensions,
     version=version,
     alt="The dimension of each condition's boundary with its interval, beside the paper's figure.",
-    caption="The interval resamples the slopes. It says nothing of other seeds or other zooms.",
+    caption="Blue: 95% interval from resampling the slopes, for this seed and these zooms. Orange: the paper.",
 )
 write.table(
     table(found),
     name="trainability-dimensions",
     column_config={name: st.column_config.NumberColumn(format="%.2f") for name in ("paper", "here", "from", "to")},
 )
+missing = [condition.title for name, condition in landscape.CONDITIONS.items() if name not in found]
+if missing:
+    write.text(f"No map of these is shipped; choose one above to compute it: {'; '.join(missing)}.")
 write.text(
-    "The paper's notebook adds the offset of its last condition to the weights at every step, its text once, before training. "
-    "Both are here."
+    "The paper describes its last condition as an offset of the initial weights. Its published notebook adds the offset at every "
+    "step instead. Both can be selected here."
 )

@@ -32,8 +32,8 @@ def test_the_matrix_program_is_plain_gradient_descent():
         fast, plain = training.measure(view, problem(view), points), reference.measure(view, points)
         assert {True, False} == set((plain < 0).tolist()), condition
         assert fast == pytest.approx(plain, rel=0.01), condition
-    curve = reference.curve(view, 1.0, 1.5)
-    assert landscape.losses(view, 1.0, 1.5) == pytest.approx(curve / curve[0], rel=1e-6)
+    curve = reference.curve(view, -1.0, 0.5)
+    assert landscape.losses(view, -1.0, 0.5) == pytest.approx(curve / curve[0], rel=1e-6)
 
 
 def test_a_chunk_that_loses_networks_measures_the_same():

@@ -52,7 +52,7 @@ def box_counts(boundary: Bool[np.ndarray, "row column"]) -> tuple[tuple[int, ...
     return tuple(sizes), tuple(int(count) for count in counts)
 
 
-def dimension(maps: Sequence[Float[np.ndarray, "row column"]]) -> Dimension:
+def dimension(maps: Sequence[Float[np.ndarray, "_ _"]]) -> Dimension:
     """Estimate the dimension of the boundary in one map or in several zooms.
 
     The median over local slopes of all maps is the paper's estimator; the interval is ours. Box sizes with fewer than

@@ -150,7 +150,7 @@ def trainability_dimensions(found: Mapping[str, Dimension], known: Mapping[str, 
     interval = base.mark_rule(color=MAIN, strokeWidth=3, opacity=0.5).encode(
         x=alt.X("low:Q", title="box-counting dimension", scale=scale), x2="high:Q"
     )
-    names = ["estimate, 95% interval", "exact, or the paper"]
+    names = ["estimate", "reference"]
     color = alt.Color("kind:N", scale=alt.Scale(domain=names, range=[MAIN, ACCENT]), legend=top_legend())
     points = base.transform_calculate(kind=f"'{names[0]}'").mark_circle(size=70, opacity=1).encode(x=x, color=color)
     exact = (

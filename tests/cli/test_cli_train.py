@@ -318,7 +318,8 @@ def test_fractal_maps_trainability_and_refines_a_map(command, command_json, here
     tile = landscape.read(Path("M"))
     assert (fine["trained"], fine["converged"]) == (tile.trained.sum(), (tile.measures < 0).mean())
     assert fine["controls"]["line"] == pytest.approx(1, abs=0.1)
-    assert Image.open("M/map.png").size == (32, 32)
+    with Image.open("M/map.png") as picture:
+        assert picture.size == (32, 32)
     for wrong in (("--resolution", 16), ("--resolution", 32, "--seed", 1), ("--x-low", 3, "--x-high", 2)):
         code, out, err = command(*arguments, *wrong)
         assert (code, out) == (2, ""), err

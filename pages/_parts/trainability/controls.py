@@ -1,5 +1,6 @@
 """Choose what the map shows: condition, networks, bounds; zoom, go back up, compute and stop."""
 
+import math
 from typing import Any
 
 import streamlit as st
@@ -59,11 +60,11 @@ def choose() -> landscape.View:
         for key, label in ((X, "From left to right"), (Y, "From bottom to top")):
             st.text_input(
                 label,
-                WHOLE,
                 key=key,
                 bind="query-params",
                 max_chars=60,
-                width=270,
+                width=230,
+                placeholder=WHOLE,
                 help="Two numbers, as log10; or drag a rectangle on the map",
             )
         trail = st.session_state.get(TRAIL, [])
@@ -94,6 +95,12 @@ def _pair(key: str) -> tuple[float, float]:
     return low, high
 
 
+def _text(low: float, high: float) -> str:
+    """Return bounds as text, to a thousandth of their distance; the widest view as nothing."""
+    digits = 3 + max(0, math.ceil(-math.log10(high - low)))
+    return "" if (low, high) == landscape.FULL else f"{round(low, digits):.16g} {round(high, digits):.16g}"
+
+
 def current() -> landscape.View:
     """Return the view of the controls, for callbacks.
 
@@ -110,12 +117,12 @@ def show(bounds: tuple[float, float, float, float], keep: bool = True) -> None:
     Args:
         keep: whether Back returns to the present ones.
     """
-    before = st.session_state.get(X, WHOLE), st.session_state.get(Y, WHOLE)
-    after = tuple(f"{low:.17g} {high:.17g}" for low, high in (bounds[:2], bounds[2:]))
+    before = st.session_state.get(X, ""), st.session_state.get(Y, "")
+    after = _text(*bounds[:2]), _text(*bounds[2:])
     if keep and before != after:
         st.session_state[TRAIL] = [*st.session_state.get(TRAIL, []), before][-50:]
     st.session_state[X], st.session_state[Y] = after
-    st.session_state.pop(POINT, None)
+    st.session_state[POINT] = ""
     try:
         view = current()
         if landscape.find(view) is None:
@@ -140,14 +147,14 @@ def pick(cell: dict[str, Any]) -> None:
     rows = min(tile.resolution, drawn.NUMBERS)
     x = view.x_low + (view.x_high - view.x_low) * cell["column"] / rows
     y = view.y_low + (view.y_high - view.y_low) * cell["row"] / rows
-    st.session_state[POINT] = f"{x:.17g} {y:.17g}"
+    st.session_state[POINT] = f"{x:.16g} {y:.16g}"
 
 
 def back() -> None:
     """Show the view before this one."""
     trail = st.session_state[TRAIL]
     st.session_state[X], st.session_state[Y] = trail.pop()
-    st.session_state.pop(POINT, None)
+    st.session_state[POINT] = ""
 
 
 def out() -> None:
