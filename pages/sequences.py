@@ -168,7 +168,7 @@ def named_table(name: str, step: int) -> list[dict[str, Any]]:
     run = miii.runs.open(name)
     config = analysis.kinds.check(run.config.task)
     found = analysis.kinds.on_named(run.model(step), config)
-    return found.to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in found.to_dict("records")]
 
 
 def over_seeds(rows: list[dict[str, Any]]) -> None:
