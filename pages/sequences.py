@@ -168,7 +168,35 @@ def named_table(name: str, step: int) -> list[dict[str, Any]]:
     run = miii.runs.open(name)
     config = analysis.kinds.check(run.config.task)
     found = analysis.kinds.on_named(run.model(step), config)
-    return found.to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in found.to_dict("records")]
+
+
+def over_seeds(rows: list[dict[str, Any]]) -> None:
+    """Show what carries two kinds in networks of several seeds, from a shipped report."""
+
+    def between(*names: str) -> str:
+        values = [row[name] for row in rows for name in names]
+        return f"{min(values):.0%} to {max(values):.0%}"
+
+    write.header(f"What carries a kind, over {len(rows)} seeds", anchor="seeds")
+    write.text(
+        f"**Polynomial is read from sign and size, finite from residues**, in all {len(rows)} networks. With sign and size of a "
+        f"polynomial and the residues of another sequence, {between('polynomial, size')} are called polynomial; the other way around, "
+        f"{between('polynomial, residues')}. For finite, residues give {between('finite, residues')} and size {between('finite, size')}. "
+        "**Periodic is not read by looking back one period**: without any attention between terms a multiple of the period apart, "
+        f"the share called periodic is {between('periodic, lag cut')}, and {between('periodic')} with it. The networks have no output "
+        "for the period, so a swap of period 6 for period 4 cannot be asked for."
+    )
+    format_ = {
+        name: st.column_config.NumberColumn(format="percent")
+        for name in rows[0]
+        if name not in ("seed", "steps", "macro F1")
+    }
+    write.table(pd.DataFrame(rows), name="seeds", column_config=format_)
+    write.caption(
+        "“finite, residues”: the share called finite when only the residues are a finite sequence's. Seeds after the first trained "
+        "for fewer steps on fewer sequences."
+    )
 
 
 startup.run_app_first()
@@ -242,3 +270,5 @@ if reported or st.toggle(
         alt="Share called of the kind after interchanging residues and sizes.",
         caption="Residues of one sequence meet sign and size of another. A kind is read from what makes the answer yes by itself.",
     )
+    if reported and run.report is not None and "seeds" in run.report:
+        over_seeds(run.report["seeds"])

