@@ -113,7 +113,9 @@ def carriers(found: Sequence[Carrier]) -> Chart:
         alt.Chart(frame)
         .mark_point(filled=True, size=80, opacity=1)
         .encode(
-            x=alt.X("yes:Q", title="share predicted as the kind", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+            x=alt.X(
+                "yes:Q", title="share predicted as the kind", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
+            ),
             y=alt.Y("kind:N", title="kind", sort=list(KINDS)),
             color=alt.Color("input:N", scale=colors, legend=top_legend(symbolType="circle", columns=2)),
             shape=alt.Shape("input:N", scale=alt.Scale(domain=list(names.values())), legend=None),

@@ -25,7 +25,7 @@ def begin() -> DeltaGenerator:
     """Show the closed expander; ``end`` fills it once the page's address is known."""
     st.session_state.pop(SHOWN, None)
     st.session_state[LINKED] = _read_link()
-    return st.expander("Link, citation, note", icon=":material/link:", key="share", on_change="rerun")
+    return st.expander("Link, citation, note", icon=":material/link:", key="share-panel", on_change="rerun")
 
 
 def end(place: DeltaGenerator, top: DeltaGenerator, own_runs: bool) -> None:

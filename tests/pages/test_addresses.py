@@ -309,7 +309,7 @@ def test_a_note_of_a_link_is_shown_literally_on_its_step_and_kept_with_a_run(bri
     assert "note must be RUN:STEP:TEXT with at most 280 characters" in unescaped(at.warning[0].value)
     assert not at.info
 
-    at.session_state["share"] = True
+    at.session_state["share-panel"] = True
     at.run()
     link, citation = (code.value for code in at.sidebar.code)
     assert "note=" not in link
@@ -322,5 +322,5 @@ def test_a_note_of_a_link_is_shown_literally_on_its_step_and_kept_with_a_run(bri
         f"Note on step {last}: {escaped('It adds & answers')}"
     ]
     shipped = visit("attention", run="add-113")
-    shipped.session_state["share"] = True
+    shipped.session_state["share-panel"] = True
     assert "keep-note" not in [button.key for button in shipped.run().button]

@@ -107,7 +107,7 @@ def test_one_example_of_another_task_and_the_mean(zoo, see, name, asked, example
     if example is None:  # the task has no even numbers: the next one is taken
         example = int((task.facts["n"] == asked + 1).nonzero())
     view = see("attention", run=name, n=asked)
-    assert view.drawn == ["Where each head looks"]
+    assert view.drawn == ["Attention pattern by head"]
     assert view.figures[0].arguments["example"] == example
     with torch.no_grad():
         logits = run.model()(task.tokens[example][None])[0, -1, task.logits_of(task.name)]

@@ -30,9 +30,9 @@ def test_a_network_that_adds_passes(zoo, see):
         == (1, 0)
     )
     assert row["everything else"] == added.interchange.rest == 0
-    assert (row["steering"], row["control of steering"]) == (1, 0)
+    assert (row["steering"], row["steering control"]) == (1, 0)
     table = analysis.sieve.count_table(task, SIEVED)
-    assert f"{table.cells} cells filled from the training labels, has ROC AUC {table.roc_auc:.3f}" in view.captions
+    assert f"({table.cells} cells, filled from training labels) has ROC AUC {table.roc_auc:.3f}" in view.captions
     assert row["sums residues"]
     assert row["generalizes"]
     assert all(words in view.text for words in ("**100.0%**", "head 0 75%, head 1 25%"))

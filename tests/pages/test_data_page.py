@@ -142,10 +142,10 @@ def test_an_integer_is_shown_as_its_tokens_and_factored(see):
         ({"tokens": "place"}, ["0@2", "5@1", "3@0", "?"], [0, 15, 23, 30]),
         ({"base": 100}, ["0", "53", "?"], [0, 53, 100]),
     ):
-        table = see("data", **SMALL, integer=53, **query).table("worth")
+        table = see("data", **SMALL, integer=53, **query).table("value")
         assert table["shown as"].tolist() == shown_as
         assert table["token"].tolist() == tokens
-        assert sum(int(worth) for worth in table["worth"] if worth) == 53
+        assert sum(int(worth) for worth in table["value"] if worth) == 53
     for integer, words in ((360, r"$360 = 2^{3} \cdot 3^{2} \cdot 5$"), (1, "1 is neither"), (2, "2 is **prime**")):
         assert words in see("data", **SMALL, integer=integer).text
 

@@ -89,7 +89,7 @@ def test_a_run_that_ends_early_has_a_full_bar_and_a_large_grid_is_whole(started,
     job = registry.get("add-151-seed0")
     wait(lambda: job.ended)
     assert len(job.evaluation.rows) < 151 * 151  # a part is evaluated
-    assert "Right and wrong answers" in shown(fine(at.run())).drawn
+    assert "Correct and wrong answers" in shown(fine(at.run())).drawn
 
 
 def test_a_second_run_waits_and_can_be_taken_out_of_the_queue(home, started, registry):

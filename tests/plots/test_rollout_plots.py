@@ -109,5 +109,5 @@ def test_rollout_digits_and_carries(report):
 
 def test_vector_similarity():
     chart = plots.vector_similarity(torch.eye(3), "slot")
-    assert chart.to_dict()["title"] == "Similarity of the slots' vectors"
+    assert chart.to_dict()["title"] == "Cosine similarity of slot vectors"
     assert chart.layer[1].data["value"].tolist() == [-1, 1]

@@ -101,7 +101,11 @@ def test_each_option_changes_itself_and_nothing_else():
     others = [(kind, "adamw") for kind in KINDS if kind != "modular"]
     for task, optimizer in [*(("modular", optimizer) for optimizer in OPTIMIZERS), *others]:
         # a block that goes with every mixer and norm, and attention that need not be softmax alone
-        own = {"primes": {"low": 100, "high": 999}, "frames": {"predict": "label"}}  # of labels alone, all may be seen
+        own = {
+            "primes": {"low": 100, "high": 999},
+            "frames": {"predict": "label"},  # of labels alone, all may be seen
+            "sequences": {"largest_modulus": 12},
+        }
         few = {"block": "pre-norm", "causal": task == "frames"} | own.get(task, {})
         base = flat.change(RunConfig(), {"task": task, "optimizer": optimizer, **few})
         before = flat.values(base)
@@ -120,7 +124,7 @@ def test_another_task_brings_its_own_defaults_and_keeps_the_rest():
         assert changed.task == KINDS[task]()
         assert (changed.model, changed.optimizer, changed.steps) == (base.model, base.optimizer, base.steps)
         assert flat.change(base, {"task": task, "seed": 3}).task == KINDS[task](seed=3)
-        base = flat.change(RunConfig(), {"task": task, "train_fraction": 0.25})
+        base = flat.change(RunConfig(), {"task": task, "seed": 5})
         assert flat.change(base, {"task": task}) == base
 
 
@@ -153,8 +157,8 @@ def test_a_change_that_does_not_fit_is_one_sentence(one_sentence):
         ({"task": "primes", "frames": 3}, ["frames is not an option of the task primes"]),
         ({"positions": "frames"}, ["positions must be learned or none for the task modular", "'frames'"]),
         ({"task": "frames", "causal": False}, ["causal must be true"]),
-        ({"task": "add"}, ["task must be one of modular, primes, residues, miu, frames", "'add'"]),
-        ({"task": None}, ["task must be one of modular, primes, residues, miu, frames", "None"]),
+        ({"task": "add"}, ["task must be one of modular, primes, residues, gcd, miu, frames, sequences", "'add'"]),
+        ({"task": None}, ["task must be one of modular, primes, residues, gcd, miu, frames, sequences", "None"]),
         ({"kind": "primes"}, ["kind is not an option of a run", "task"]),
         ({"task": "primes", "base": 1}, ["base must be", "at least 2", "1"]),
         ({"task": "primes", "residues": "3,x"}, ["residues", "'x'"]),

@@ -4,10 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -17,6 +16,9 @@ from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import GCD, Task
 from miii.tasks.gcd import largest_divisor, learned_divisors
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PAIRS = 2_000  #: most pairs whose digits are swapped
 
@@ -155,7 +157,7 @@ def learned_in(row: Mapping[str, float]) -> tuple[int, ...]:
     return learned_divisors([row[f"accuracy_{k}"] for k in range(1, largest + 1)])
 
 
-def learned_over_training(metrics: pd.DataFrame) -> dict[int, tuple[int, ...]]:
+def learned_over_training(metrics: "pd.DataFrame") -> dict[int, tuple[int, ...]]:
     """Return the learned divisors by step."""
     rows: list[Any] = metrics.to_dict("records")
     return {int(row["step"]): learned_in(row) for row in rows}
