@@ -16,6 +16,7 @@ from miii.cli.printing import Json, defaulted, duration, print_values
 from miii.cli.training import stop_on_signal
 from miii.errors import InputError, quoted
 from miii.plots import image, trainability
+from miii.runs import atomic
 
 PICTURE = "map.png"
 
@@ -75,7 +76,7 @@ def write(out: Path, tile: landscape.Tile) -> None:
     """Write a map and its picture."""
     landscape.write(out, tile)
     picture = image.png(trainability.shades(tile.measures)[::-1])
-    landscape.files.atomic.write_atomically(out / PICTURE, lambda path: path.write_bytes(picture))
+    atomic.write_atomically(out / PICTURE, lambda path: path.write_bytes(picture))
 
 
 def _start(out: Path, view: landscape.View) -> landscape.Tile | None:

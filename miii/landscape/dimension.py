@@ -39,7 +39,7 @@ def edges(measures: Float[np.ndarray, "row column"]) -> Bool[np.ndarray, "row_1 
     """Return where the sign changes within 2 x 2 neighbors. Source: Sohl-Dickstein 2024, section 3.3."""
     signs = measures < 0
     corners = np.stack([signs[1:, 1:], signs[:-1, 1:], signs[1:, :-1], signs[:-1, :-1]])
-    return corners.any(0) & ~corners.all(0)
+    return np.asarray(corners.any(0) & ~corners.all(0))
 
 
 def box_counts(boundary: Bool[np.ndarray, "row column"]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -6,7 +6,7 @@ written by hand, with tanh(u) = 2 sigmoid(2u) - 1, since the sigmoid is three ti
 
 import math
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Final
 
 import numpy as np
@@ -150,7 +150,8 @@ def in_chunks(
     torch.set_num_threads(1)
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_flush_denormal, initargs=(True,)) as pool:
-            waiting, running = iter(places), {}
+            waiting = iter(places)
+            running: dict[Future, slice] = {}
             while True:
                 while len(running) < threads and not stop() and (place := next(waiting, None)) is not None:
                     part = Points(points.x[place], points.y[place])

@@ -16,7 +16,10 @@ X, Y, POINT = "across", "upward", "point"  #: widget keys and URL parameters
 TRAIL, WRONG = "zooms", "zoom-wrong"  # earlier bounds; the outcome of the last press
 FACTOR = 8  #: of a step out
 WHOLE = f"{landscape.FULL[0]:g} {landscape.FULL[1]:g}"
-NETWORKS = {"paper": {"width": 16, "steps": 500}, "preview": {"width": 8, "steps": 100, "precision": "float32"}}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "paper": {"width": 16, "steps": 500},
+    "preview": {"width": 8, "steps": 100, "precision": "float32"},
+}
 LABELS = {"paper": "The paper's: width 16, 500 steps", "preview": "Small: width 8, 100 steps, single precision"}
 
 
