@@ -223,7 +223,9 @@ cell(
     caption="In color: kinds that hold, as far as terms or definition decide.",
 )
 write.header("Which terms and residues argued?", anchor="argued")
-kind = st.selectbox("Kind", list(KINDS), key="kind", bind="query-params", width=200) or next(iter(KINDS))
+kind = st.selectbox(
+    "Kind", list(KINDS), list(KINDS).index("recurrence"), key="kind", bind="query-params", width=200
+) or next(iter(KINDS))
 write.caption(f"{kind.capitalize()}: {KINDS[kind]}.")
 cell(
     what_argued,
