@@ -200,7 +200,9 @@ def report_sequences(run: Run, step: int | None = None) -> dict[str, Any]:
     task, model = run.task(), run.model(step)
     untrained = build_model(run.config, task).requires_grad_(False)
     on_named, spectrum = kinds.on_named(model, config), moduli.spectrum(model, task, config)
-    lag = lags.knockout(model, task, config) if model.config.mixer == "attention" else None
+    lag: lags.Knockout | None = None
+    with suppress(InputError):  # no attention, or no held-out period of 3 or more
+        lag = lags.knockout(model, task, config)
     return {
         "run": run.name,
         "step": run.steps[-1] if step is None else step,

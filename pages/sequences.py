@@ -224,7 +224,13 @@ cell(
 )
 write.header("Which terms and residues argued?", anchor="argued")
 kind = st.selectbox(
-    "Kind", list(KINDS), key="kind", bind="query-params", width=200, help="Whose logit is explained"
+    "Kind",
+    list(KINDS),
+    list(KINDS).index("recurrence"),
+    key="kind",
+    bind="query-params",
+    width=200,
+    help="Whose logit is explained",
 ) or next(iter(KINDS))
 write.caption(f"{kind.capitalize()}: {KINDS[kind]}.")
 cell(

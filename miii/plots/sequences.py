@@ -152,7 +152,7 @@ def _rectangles(
     title: str,
     vertical: bool = True,
 ) -> Chart:
-    axis = alt.Axis(labelAngle=-50 if vertical else 0)
+    axis = alt.Axis(labelAngle=-50 if vertical else 0, labelOverlap=False)
     legend = alt.Legend(orient="top", title=value, gradientLength=160, offset=4, padding=0)
     tooltip = [c for c in frame.columns if c != "value"] + [alt.Tooltip("value:Q", title=value, format=".3f")]
     return (
@@ -160,7 +160,7 @@ def _rectangles(
         .mark_rect()
         .encode(
             x=alt.X("kind:N", title=columns[1], sort=columns[0], axis=axis),
-            y=alt.Y("part:N", title=rows[1], sort=rows[0]),
+            y=alt.Y("part:N", title=rows[1], sort=rows[0], axis=alt.Axis(labelOverlap=False)),
             color=alt.Color("value:Q", scale=scale, legend=legend),
             tooltip=tooltip,
         )

@@ -55,7 +55,7 @@ BAD_VALUES = {
     "frames --causal false": ["causal must be true", "got false"],
     "frames --high 120": ["high must be at least low + 24, so that there are two blocks", "120"],
     "divide": [
-        "task must be one of add, sub, mul, div, quadratic, shuffled, relabeled, expr, primes, residues, gcd, miu, frames",
+        "task must be one of add, sub, mul, div, quadratic, shuffled, relabeled, expr, primes, residues, gcd, miu",
         "'divide'",
     ],
 }

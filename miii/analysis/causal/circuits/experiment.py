@@ -121,6 +121,8 @@ def draw_experiment(
     model.config.must_be_plain("circuits")
     if examples < 1:
         raise InputError(f"examples must be at least 1 (got {examples}).")
+    if task.tokens.ndim > 2:
+        raise InputError(f"task must have tokens of one part for circuits (got {task.tokens.shape[2]} parts).")
     has = (model.W_E.shape[0], model.W_U.shape[1], model.n_ctx)
     if (task.d_vocab, task.d_vocab_out, task.n_ctx) != has:
         raise InputError(
