@@ -136,7 +136,7 @@ def of_all(name: str, step: int, task: Sequences) -> None:
     """Show scores on held-out families and on the named sequences."""
     run = miii.runs.open(name)
     report: dict[str, Any] = run.report or {}
-    write.header("How often is it right?", anchor="scores")
+    write.header("How accurate is it?", anchor="scores")
     on_named = named_table(name, step)
     figures = held_out(name, step)
     with st.container(horizontal=True):
@@ -222,7 +222,7 @@ cell(
     alt="Confidence of each kind for the chosen sequence.",
     caption="In color: kinds that hold, as far as terms or definition decide.",
 )
-write.header("Which terms and residues argued?", anchor="argued")
+write.header("Which terms and residues matter?", anchor="argued")
 kind = st.selectbox(
     "Kind",
     list(KINDS),
@@ -241,15 +241,15 @@ cell(
     kind=kind,
     width="content",
     alt="Logit lost without each part of each term.",
-    caption=f"How much the logit of {kind} falls when one part of one term is blank. Orange: the part argued for it.",
+    caption=f"Drop of the logit of {kind} when one part of one term is blank. Orange: the part speaks for it.",
 )
 next_term(read)
 of_all(run.name, step, task)
 
 write.header("Modulo spectrum", anchor="spectrum")
 write.text(
-    "Which residues does each kind need? A part of all terms is taken from another sequence of the same length, and F1 on held-out "
-    "sequences falls by so much; or all residues are blank but one modulus."
+    "Which residues does each kind need? Left: one part of every term comes from another sequence of the same "
+    "length, and F1 on held-out sequences drops. Right: all residues but one modulus are blank."
 )
 reported = run.report is not None and run.report["step"] == step
 if reported or st.toggle(

@@ -61,7 +61,7 @@ def point(view: landscape.View) -> tuple[float, float]:
         bind="query-params",
         max_chars=60,
         width=270,
-        placeholder="in the middle of the map",
+        placeholder="middle of the map",
         help="Two numbers, across and upward, as log10; or click a cell",
     )
     if not text:
@@ -170,7 +170,7 @@ else:
 write.header("The six conditions of the paper", anchor="conditions")
 shipped = [tile for name in landscape.CONDITIONS for tile in landscape.sequence(name)]
 if not shipped:
-    write.info("The maps that came with miii are not here.")
+    write.info("The shipped maps are missing.")
     st.stop()
 version = sum(tile.resolution for tile in shipped)
 found = estimates(version)

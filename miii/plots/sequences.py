@@ -93,7 +93,7 @@ def argued(effect: Float[np.ndarray, "parts terms"], parts: Sequence[str], terms
         (places, "index of the term"),
         "logit lost",
         alt.Scale(scheme=DIVERGING, domain=[-largest, 0, largest]),
-        f"What argued for {kind}",
+        f"Contributions to {kind}",
         vertical=False,
     )
 

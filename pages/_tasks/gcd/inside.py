@@ -57,7 +57,7 @@ def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
         "networks learn a **list of divisors**, those of the base first, and answer every pair with the **largest listed divisor of both**."
     )
     step = step_of(run)
-    with st.spinner("Asking …", show_time=True):
+    with st.spinner("Measuring …", show_time=True):
         found = measured(run.name, step)
     with st.container(horizontal=True):
         write.metric(
@@ -73,7 +73,10 @@ def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
             help="Pairs answered with their largest learned divisor",
         )
         write.metric(
-            "The same, other gcds", share(found.follows_new), border=True, help="Pairs whose gcd is not learned"
+            "On unlearned gcds",
+            share(found.follows_new),
+            border=True,
+            help="Pairs whose gcd is not learned, answered with their largest learned divisor",
         )
         write.metric(
             "Control: random lists",
@@ -187,14 +190,14 @@ def decided(run: Run, step: int, found: analysis.sieve.Divisors, task: GCD) -> N
 
 def ask(run: Run, step: int, found: analysis.sieve.Divisors, task: GCD) -> None:
     """A pair of the reader's own."""
-    write.header("Ask it", anchor="ask")
+    write.header("Try a pair", anchor="ask")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         a = inputs.integer("a", 1, task.high, min(1_200, task.high), "gcd_a", f"1 to {task.high:,}") or 1
         b = inputs.integer("b", 1, task.high, min(900, task.high), "gcd_b", f"1 to {task.high:,}") or 1
     answer = analysis.sieve.answer_gcd(run.model(step), task, a, b)
     rule = max((k for k in found.learned if math.gcd(a, b) % k == 0), default=None)
     write.text(
-        f"It answers **{answer}**. The gcd is {math.gcd(a, b)}, and its largest learned divisor is {'not there' if rule is None else rule}."
+        f"Prediction **{answer}**. The gcd is {math.gcd(a, b)}; the largest learned divisor is {'none' if rule is None else rule}."
     )
 
 

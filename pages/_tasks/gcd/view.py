@@ -28,7 +28,7 @@ def measures(task: GCD, row: Row) -> list[Measure]:
             f"Answered right on at least {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs with that gcd",
         ),
         Measure("Answers by the list", share(row.get("follows")), "Pairs answered with their largest learned divisor"),
-        Measure("The same, other gcds", share(row.get("follows_new")), "Pairs whose gcd is not learned"),
+        Measure("On unlearned gcds", share(row.get("follows_new")), "Pairs whose gcd is not learned"),
         Measure("Test accuracy", share(row.get("test_accuracy")), "Held-out pairs, as many of each gcd"),
     ]
 
