@@ -25,7 +25,7 @@ COLORS: dict[str, Literal["phase", "learned_at"]] = {"Phase": "phase", "Step of 
 
 
 @shared
-def diagram_of(sweep: str, version: str, x: str, y: str, delay: int) -> pd.DataFrame:
+def diagram_of(sweep: str, version: str, x: str, y: str, delay: int) -> "pd.DataFrame":
     return miii.sweeps.Diagram(miii.sweeps.open(sweep), x, y, delay).table()
 
 

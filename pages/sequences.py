@@ -12,7 +12,7 @@ from miii.plots.style import Chart
 from miii.tasks import Sequences
 from miii.tasks.sequences.kinds import KINDS
 from miii.tasks.sequences.named import named
-from miii.tasks.sequences.typed import DIGITS, FEWEST, MOST, known_kinds, parse, spelled
+from miii.tasks.sequences.typed import DIGITS, FEWEST, MOST, parse, spelled
 from pages._kit import startup, write
 from pages._kit.cell import cell, shared
 from pages._kit.step_picker import step_of
@@ -29,17 +29,19 @@ log magnitude, and names its kinds; several may hold. It is tested on rules whos
 
 
 def confidences(name: str, step: int, terms: str) -> Chart:
-    run, read = miii.runs.open(name), parse(terms).terms
+    run, read = miii.runs.open(name), analysis.kinds.parse(terms).terms
     config = analysis.kinds.check(run.config.task)
     found = analysis.kinds.of_terms(run.model(step), config, read)
-    return plots.kind_confidences(found, sorted(known_kinds(read)))
+    return plots.kind_confidences(found, sorted(analysis.kinds.known_kinds(read)))
 
 
 def what_argued(name: str, step: int, terms: str, kind: str) -> Chart:
-    run, read = miii.runs.open(name), parse(terms).terms
+    run, read = miii.runs.open(name), analysis.kinds.parse(terms).terms
     config = analysis.kinds.check(run.config.task)
     effect = analysis.moduli.argued(run.model(step), config, read, kind)
-    return plots.argued(effect, list(analysis.moduli.columns(config)), [spelled(term) for term in read], kind)
+    return plots.argued(
+        effect, list(analysis.moduli.columns(config)), [analysis.kinds.spelled(term) for term in read], kind
+    )
 
 
 @shared

@@ -28,7 +28,7 @@ def kind_scores(scores: Mapping[str, Mapping[str, float]]) -> Chart:
         .mark_point(filled=True, size=80, opacity=1)
         .encode(
             x=alt.X("F1:Q", title="F1 on held-out families", scale=alt.Scale(domain=[0, 1])),
-            y=alt.Y("kind:N", title=None, sort=list(KINDS)),
+            y=alt.Y("kind:N", title="kind", sort=list(KINDS)),
             color=alt.Color("of:N", scale=colors, legend=top_legend(symbolType="circle")),
             shape=alt.Shape("of:N", scale=alt.Scale(domain=list(scores)), legend=None),
             tooltip=["of:N", "kind:N", alt.Tooltip("F1:Q", format=".3f")],
@@ -46,8 +46,8 @@ def kind_confidences(found: Mapping[str, float], true: Sequence[str] = ()) -> Ch
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            x=alt.X("confidence:Q", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
-            y=alt.Y("kind:N", title=None, sort=list(found)),
+            x=alt.X("confidence:Q", title="confidence", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y("kind:N", title="kind", sort=list(found)),
             color=alt.Color("truth:N", scale=scale, legend=top_legend(symbolType="square") if true else None),
             tooltip=["kind:N", alt.Tooltip("confidence:Q", format=".1%"), "truth:N"],
         )
@@ -70,7 +70,7 @@ def modulo_spectrum(spectrum: Spectrum, of: str = "without") -> Chart:
     return _rectangles(
         pd.DataFrame(rows, columns=["part", "kind", "value"]),
         (list(spectrum.parts), "part of the terms"),
-        (list(KINDS), None),
+        (list(KINDS), "kind"),
         title,
         alt.Scale(scheme=DIVERGING if lost else SEQUENTIAL, domain=domain),
         "F1 lost when a part comes from another sequence" if lost else "F1 when only one modulus is shown",

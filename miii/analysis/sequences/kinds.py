@@ -16,7 +16,11 @@ from miii.model.transformer import Transformer
 from miii.tasks import Sequences, Task, TaskConfig
 from miii.tasks.sequences.kinds import KINDS
 from miii.tasks.sequences.named import labels, named
-from miii.tasks.sequences.task import draw, f1, labels_of
+from miii.tasks.sequences.task import draw as draw  # for notebooks, like the three below
+from miii.tasks.sequences.task import f1, labels_of
+from miii.tasks.sequences.typed import known_kinds as known_kinds
+from miii.tasks.sequences.typed import parse as parse
+from miii.tasks.sequences.typed import spelled as spelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,8 +43,8 @@ def confidences(
     model: Transformer, tokens: Int[torch.Tensor, "examples pos part"]
 ) -> Float[np.ndarray, "examples kinds"]:
     """Return the probability of each kind: a softmax over no and yes."""
-    logits = last_logits(model, tokens).double().numpy().reshape(len(tokens), len(KINDS), 2)
-    return 1 / (1 + np.exp(logits[..., 0] - logits[..., 1]))
+    logits = last_logits(model, tokens).double().view(len(tokens), len(KINDS), 2)
+    return (logits[..., 1] - logits[..., 0]).sigmoid().numpy()
 
 
 def of_terms(model: Transformer, config: Sequences, terms: Sequence[int]) -> dict[str, float]:

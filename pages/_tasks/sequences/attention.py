@@ -17,9 +17,9 @@ from pages._parts.attention.patterns import choose_layer
 
 def pattern_of_terms(name: str, step: int, example: int, layer: int) -> Chart:
     run = miii.runs.open(name)
-    task, terms = run.task(), draw(run.config.task)[example].rule.terms
+    task, terms = run.task(), analysis.kinds.draw(analysis.kinds.check(run.config.task))[example].rule.terms
     weights = analysis.attention.pattern(run.model(step), task.tokens[example], layer)
-    names = [spelled(term) for term in terms] + ["·"] * (task.n_ctx - 1 - len(terms)) + ["?"]
+    names = [analysis.kinds.spelled(term) for term in terms] + ["·"] * (task.n_ctx - 1 - len(terms)) + ["?"]
     return plots.pattern(weights, names)
 
 
