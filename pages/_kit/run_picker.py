@@ -104,13 +104,13 @@ def _second_picker(options: list[str], kinds: Mapping[str, str]) -> None:
     if st.session_state.get(SECOND_RUN, requested) not in alike:
         st.session_state[SECOND_RUN] = None
     st.selectbox(
-        "Beside it",
+        "Compare with",
         alike,
         index=None,
         key=SECOND_RUN,
         bind="query-params",
-        placeholder="no other run",
-        help="A second run on a task of the same kind: each figure of it stands beside the first one's, at its nearest snapshot.",
+        placeholder="another run",
+        help="A second run on a task of the same kind; its figures appear beside the first run's, at the nearest snapshot",
     )
 
 

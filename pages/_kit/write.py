@@ -112,6 +112,6 @@ def table(rows: Any, name: str, help_text: str = "The numbers of this table", **
         options: options of ``st.dataframe``.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
-    st.dataframe(frame, hide_index=True, key=f"table-{name}", **options)
+    st.dataframe(frame, hide_index=True, key=f"table-{name}", placeholder="–", **options)
     record(Table(frame))
     csv(lambda: frame, name, help_text)
