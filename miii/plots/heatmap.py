@@ -124,6 +124,18 @@ def panels(
     )
 
 
+def follow_pointer() -> alt.Parameter:
+    """Return an invisible selection named ``pointer`` that holds the place of the pointer, in pixels."""
+    return alt.selection_interval(
+        name="pointer",
+        encodings=["x", "y"],
+        on="[pointermove, pointerout] > pointermove",
+        translate=False,
+        zoom=False,
+        mark=alt.BrushConfig(fillOpacity=0, strokeOpacity=0),
+    )
+
+
 def _chart(
     pixels: UInt8[np.ndarray, "row column 4"],
     texts: str,
@@ -140,14 +152,7 @@ def _chart(
     rows, columns = pixels.shape[:2]
     cell = max(1, round(size / columns))  # whole pixels, so that all cells have the same size
     width, height = cell * columns, cell * rows
-    pointer = alt.selection_interval(
-        name="pointer",
-        encodings=["x", "y"],
-        on="[pointermove, pointerout] > pointermove",
-        translate=False,
-        zoom=False,
-        mark=alt.BrushConfig(fillOpacity=0, strokeOpacity=0),
-    )
+    pointer = follow_pointer()
 
     def under(axis: str, n: int) -> str:
         return f"pointer_{axis} ? clamp(floor(pointer_{axis}[1] / {cell}), 0, {n - 1}) : 0"

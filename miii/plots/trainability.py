@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from miii.landscape.dimension import Dimension
 from miii.landscape.tiles import Tile
 from miii.landscape.training import MOST
-from miii.plots.heatmap import COLUMNS, pixels
+from miii.plots.heatmap import COLUMNS, follow_pointer, pixels
 from miii.plots.image import url
 from miii.plots.style import (
     ACCENT,
@@ -55,14 +55,7 @@ def trainability_map(tile: Tile) -> Chart:
     texts = ("%.4g " * measures.size % tuple(measures.ravel().tolist())).rstrip()
     ends = dict(zip(("x_low", "x_high", "y_low", "y_high"), view.bounds, strict=True))
     row = pd.DataFrame([[url(shades(tile.measures)[::-1]), texts, rows, columns]], columns=COLUMNS).assign(**ends)
-    pointer = alt.selection_interval(
-        name="pointer",
-        encodings=["x", "y"],
-        on="[pointermove, pointerout] > pointermove",
-        translate=False,
-        zoom=False,
-        mark=alt.BrushConfig(fillOpacity=0, strokeOpacity=0),
-    )
+    pointer = follow_pointer()
     brush = alt.selection_interval(name=BRUSH, encodings=["x", "y"], translate=False, zoom=False)
     across = f"pointer_x ? clamp(floor(pointer_x[1] / width * {columns}), 0, {columns - 1}) : 0"
     upward = f"pointer_y ? clamp(floor((1 - pointer_y[1] / height) * {rows}), 0, {rows - 1}) : 0"
