@@ -5,8 +5,8 @@ from miii.plots.causal.circuit import circuit, edge_agreement, faithfulness
 from miii.plots.causal.effects import ablation, contributions, patching
 from miii.plots.compare import learning, spread
 from miii.plots.experience import learning_curve, transfer
+from miii.plots.export import frame, picture
 from miii.plots.follow import answer_logits, attention_by_position, neuron_contributions, wave_logits, wave_sum
-from miii.plots.frame import frame
 from miii.plots.heatmap import heatmap
 from miii.plots.information import information
 from miii.plots.integers import density, last_digits, polar, split_counts, split_rows, ulam, wheel
@@ -19,7 +19,6 @@ from miii.plots.modular.fourier import angles, circle, power_over_training, sing
 from miii.plots.modular.neurons import activation, clusters, phases, reads, single_frequency, writes
 from miii.plots.modular.progress import measures, progress
 from miii.plots.multitask import active_frequencies, head_digits, right_by_target
-from miii.plots.picture import picture
 from miii.plots.regions import circle_regions, plane_regions
 from miii.plots.rollout import (
     generated_frames,

@@ -11,7 +11,7 @@ import torch
 import miii
 from miii import plots as draw
 from miii.analysis.causal import circuits
-from miii.plots.frame import frame
+from miii.plots.export import frame
 
 METHODS = tuple(circuits.METHODS)
 
