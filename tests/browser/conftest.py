@@ -55,8 +55,8 @@ def eleven(small_config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runs.record(folder, miii.train(small_config(task={"p": 11}))).folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def warm(tmp_path_factory: pytest.TempPathFactory, eleven: Path) -> Iterator[str]:
-    """One server for a whole file, which has a small run beside those that came with miii."""
+    """One server for all readers, who change no run; it has a small run beside those that came with miii."""
     with serving(tmp_path_factory.mktemp("server") / "runs", (eleven,)) as address:
         yield address

@@ -49,6 +49,7 @@ def button(where: Locator) -> Locator:
     return where.get_by_role("button", name="Code and data")
 
 
+@pytest.mark.slow
 def test_a_page_is_taken_away(chromium: Browser, warm: str, tmp_path: Path, monkeypatch) -> None:
     with reader(chromium) as (page, _):
         page.goto(warm + link("fourier", step=0))

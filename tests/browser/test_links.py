@@ -50,10 +50,8 @@ def told(page: Page, pattern: str) -> str:
     return main(page).get_by_text(re.compile(f"^{pattern}$")).last.inner_text()
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("fourier", "neurons", "train")]
-
-
-@pytest.mark.parametrize("name", ["attention", *SLOW])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VIEWS)
 def test_a_copied_address_is_the_same_view(chromium: Browser, warm: str, cold: str, name: str) -> None:
     choose, pattern, asked = VIEWS[name]
     with reader(chromium) as (page, _):
@@ -75,6 +73,7 @@ def test_a_copied_address_is_the_same_view(chromium: Browser, warm: str, cold: s
         assert page.url == address.replace(warm, cold)
 
 
+@pytest.mark.slow
 def test_back_leads_to_each_page_as_it_was_left(chromium: Browser, warm: str) -> None:
     with reader(chromium) as (page, _):
         page.goto(warm + "/neurons")
@@ -121,6 +120,7 @@ def test_a_number_beyond_its_bounds_is_refused_in_a_sentence(chromium: Browser, 
         page.wait_for_url("**a=7**")
 
 
+@pytest.mark.slow
 def test_foreign_text_is_no_link_and_a_recommended_formula_can_be_copied(chromium: Browser, warm: str) -> None:
     evil = "![x](http://x.test/x.png) [y](http://x.test) www.x.test $z$ :material/home: :material_home: :red[r]"
     with reader(chromium) as (page, _):
