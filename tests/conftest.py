@@ -1,8 +1,9 @@
-"""Shared fixtures. All tests check the shapes in miii's signatures."""
+"""Shared fixtures. With ``MIII_SHAPES`` set, all tests check the shapes in signatures, and take twice the time."""
 
 import contextlib
 import functools
 import hashlib
+import os
 import re
 import resource
 import shutil
@@ -15,8 +16,8 @@ import torch
 from jaxtyping import install_import_hook
 from streamlit.components.v2 import manifest_scanner
 
-# Before the first import of miii. With the numeric tower an int is a valid float.
-install_import_hook("miii", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+if os.environ.get("MIII_SHAPES"):  # before the first import of miii; with the numeric tower an int is a valid float
+    install_import_hook("miii", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 torch.set_num_threads(1)
 # AppTest reads the metadata of every installed package for each page it draws, which takes a tenth of a second.
 manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)

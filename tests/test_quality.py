@@ -1,17 +1,13 @@
 """The code itself: the direction of imports, checked shapes, docstrings. ruff and mypy run in `.ci/lint`."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from jaxtyping import TypeCheckError
-
-from miii import metrics
-from miii.analysis.modular import fourier
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = sorted((ROOT / "miii").rglob("*.py"))
@@ -35,15 +31,33 @@ def test_git_ignores_no_source():
 # ---- shapes ----
 
 
+WRONG = """
+import jaxtyping, torch, conftest
+import miii
+from miii import metrics
+from miii.analysis.modular import fourier
+
+miii.train(miii.RunConfig(**conftest.SMALL))
+network = miii.Transformer(miii.ModelConfig(d_model=6, n_heads=3, d_mlp=7), 10, 9, 4, seed=0)
+cases = (
+    lambda: fourier.spectrum(torch.zeros(7)),  # a vector for a matrix
+    lambda: metrics.cross_entropy(torch.zeros(5, 3), torch.zeros(4, dtype=torch.int64)),  # two sizes of one axis
+    lambda: metrics.correct(torch.zeros(5, 3), torch.zeros(5)),  # floats for integers
+    lambda: network(torch.zeros(4, dtype=torch.int64)),
+)
+for call in cases:
+    try:
+        call()
+    except jaxtyping.TypeCheckError:
+        print("caught")
+"""
+
+
 def test_wrong_shapes_and_types_are_caught():
-    cases = (
-        lambda: fourier.spectrum(torch.zeros(7)),  # a vector for a matrix
-        lambda: metrics.cross_entropy(torch.zeros(5, 3), torch.zeros(4, dtype=torch.int64)),  # two sizes of one axis
-        lambda: metrics.correct(torch.zeros(5, 3), torch.zeros(5)),  # floats for integers
-    )
-    for call in cases:
-        with pytest.raises(TypeCheckError):
-            call()
+    """Where the shapes in signatures are checked, as they are by night in all tests: see ``conftest``."""
+    environment = os.environ | {"MIII_SHAPES": "1", "PYTHONPATH": str(ROOT / "tests")}
+    done = subprocess.run([sys.executable, "-c", WRONG], cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.stdout.split() == 4 * ["caught"], done.stderr
 
 
 # ---- docstrings ----

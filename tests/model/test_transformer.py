@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from jaxtyping import TypeCheckError
 
 import miii
 from miii.model.config import ModelConfig
@@ -156,11 +155,6 @@ def test_the_seed_alone_decides_the_initial_weights(same):
         assert torch.equal(torch.rand(3), untouched)
         assert same(first, again)
         assert not same(first, other)
-
-
-def test_tokens_of_the_wrong_shape_are_caught():
-    with pytest.raises(TypeCheckError):
-        Transformer(ModelConfig(d_model=6, n_heads=3, d_mlp=7), 10, 9, 4, seed=0)(torch.zeros(4, dtype=torch.int64))
 
 
 def test_weights_set_by_hand_add_exactly(adder):
