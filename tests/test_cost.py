@@ -80,6 +80,7 @@ def test_known_giants_cost_too_much_for_a_shared_server():
         assert all(page.nbytes < 2.5e8 and page.seconds < 60 for page in cost.pages(runs.shipped(name).config).values())
 
 
+@pytest.mark.slow
 def test_memory_and_disk_match_measurements():
     for what, config in measuring.CASES[:1]:
         _check(what, config)

@@ -27,6 +27,7 @@ TASKS = {
     "p 2": {"p": 2, "train_fraction": 0.5},
     "p 11": {"p": 11, "train_fraction": 0.02},
 }
+BY_DAY = ("two digits", "p 3", "as long", "frames", "sequences", "p 11")
 COMMANDS = {
     "primes": ("residues", "compare"),
     "residues": ("residues",),
@@ -50,7 +51,9 @@ def networks(task):
         yield fill.__name__, config, model
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize(
+    "name", [*BY_DAY, *(pytest.param(n, marks=pytest.mark.slow) for n in TASKS if n not in BY_DAY)]
+)
 def test_every_analysis_of_a_small_task_gives_numbers_or_one_sentence(home, small_config, capsys, name):
     task = TASKS[name]
     runs.record(home / "trained", miii.train(small_config(task=task, model=SHAPE, steps=2, snapshots=3)))

@@ -48,6 +48,7 @@ def test_a_page_is_exported_and_twice_to_the_same_bytes(says):
     assert made[:2] == made[2:]
 
 
+@pytest.mark.slow
 def test_without_a_page_all_that_show_the_run_are_exported(says):
     code, _, err = says("miu-24", "--to", "html", "--out", "all.html")
     assert code == 0
@@ -99,6 +100,7 @@ def test_without_the_app_or_with_a_full_disk_nothing_is_written(says, monkeypatc
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.slow
 def test_as_a_process_it_prints_no_more(says, home, tmp_path):
     environment = {"PYTHONPATH": str(ROOT), "MIII_RUNS": str(home), "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)}
     command = [sys.executable, "-m", "miii.cli", "export", *ARTICLE]

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 import nbformat
+import pytest
 from shown import PAGES, ROOT
 from streamlit.testing.v1 import AppTest
 
@@ -79,11 +80,16 @@ def test_one_module_alone_opens_a_box_of_text():
             assert all(name.startswith("write.") for name in methods), path
 
 
-def test_an_address_is_shown_as_it_is_on_every_page(bring, visit):
+#: Every third page by day, all by night.
+SOME = pytest.mark.parametrize("pages", [PAGES[::3], pytest.param(PAGES, marks=pytest.mark.slow)], ids=len)
+
+
+@SOME
+def test_an_address_is_shown_as_it_is_on_every_page(bring, visit, pages):
     bring("adding")
     long = dict.fromkeys(("run", "step", "search", "task", "expression"), LONG)
     query = dict.fromkeys(keys(), EVIL) | long | {"q": "3"}
-    for page in PAGES:
+    for page in pages:
         at = visit(page, **query)
         assert any("Zq" in warning.value for warning in at.warning), page
         assert echoes(at), page
@@ -91,11 +97,12 @@ def test_an_address_is_shown_as_it_is_on_every_page(bring, visit):
     assert any("is not a theorem" in text for text in echoes(visit("data", task="miu", string="[Zq](www.a.test)")))
 
 
-def test_a_run_with_an_evil_name_is_shown_as_it_is_and_exported(bring, visit, gives):
+@SOME
+def test_a_run_with_an_evil_name_is_shown_as_it_is_and_exported(bring, visit, gives, pages):
     bring("adding")
     bring("adding", EVIL)
     assert EVIL in {run.name for run in runs.every()}
-    for page in PAGES:
+    for page in dict.fromkeys([*pages, "fourier"]):
         at = visit(page, run="adding", beside=EVIL) if page in ("fourier", "attention") else visit(page, run=EVIL)
         found = echoes(at)
         assert found or page not in ("fourier", "attention", "train", "sieve", "frames"), page
