@@ -42,6 +42,7 @@ def test_parameters_match_the_network():
         assert cost.parameters(run.config) == pytest.approx(held, rel=0.03)
 
 
+@pytest.mark.slow
 def test_operations_match_counted_ones():
     small = [{"p": 23}, {"kind": "primes", "low": 100, "high": 2_000}, {"kind": "residues", "p": 23}]
     shapes = [{}, {"n_layers": 2}, {"block": "pre-norm"}, {"d_model": 64, "d_mlp": 256}]

@@ -34,14 +34,8 @@ def test_importing_miii_loads_nothing_heavy():
     assert modules_after("import miii") & HEAVY == set()
 
 
-def test_training_loads_nothing_for_charts_and_formulas():
-    loaded = modules_after("import miii\nfrom miii import RunConfig, analysis, capture, runs, train, foreign")
-    assert "torch" in loaded
-    assert loaded & {*FOR_CHARTS_AND_FORMULAS, "tyro", "rich"} == set()
-
-
 VERDICT = """
-from miii import ModelConfig, ModularAddition, Transformer, analysis
+from miii import ModelConfig, ModularAddition, RunConfig, Transformer, analysis, capture, foreign, runs, train
 model = Transformer(ModelConfig(d_model=8, n_heads=2, d_mlp=6), d_vocab=12, d_vocab_out=11, n_ctx=3, seed=0)
 task = ModularAddition(p=11).build()
 assert analysis.verdict.analyze(model, task).verdict == "none"
@@ -49,8 +43,8 @@ assert analysis.circuits.find(model, task, "eap").edges
 """
 
 
-def test_a_verdict_loads_nothing_for_charts_and_formulas():
-    assert modules_after(VERDICT) & FOR_CHARTS_AND_FORMULAS == set()
+def test_training_and_a_verdict_load_nothing_for_charts_and_formulas():
+    assert modules_after(VERDICT) & {*FOR_CHARTS_AND_FORMULAS, "tyro", "rich"} == set()
 
 
 def test_no_module_loads_streamlit():

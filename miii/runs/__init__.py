@@ -15,6 +15,7 @@ All files except ``metrics.jsonl`` are written atomically, so readers never see 
 from miii.runs.bundle import pack, unpack, unpack_files, write_pack
 from miii.runs.change import discard, rename, restore, trash
 from miii.runs.checks import LIMITS, Limits, check_size
+from miii.runs.files import nbytes
 from miii.runs.find import (
     Broken,
     broken,
@@ -51,6 +52,7 @@ __all__ = [
     "free_folder",
     "homes",
     "load_notes",
+    "nbytes",
     "new_folder",
     "open",
     "pack",

@@ -1,7 +1,9 @@
 """Read the small files of a run's folder, which may be missing, partial, huge or not files at all."""
 
+import contextlib
 import errno
 import json
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +55,16 @@ def parsed(text: str, **options: Any) -> Any:
     if "\\ud" in text.lower():  # only an escape can encode an unpaired surrogate
         json.dumps(value, ensure_ascii=False).encode()
     return value
+
+
+def nbytes(folder: Path) -> int:
+    """Return the bytes in all files below a folder; what vanishes meanwhile counts as nothing."""
+    found = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                found += os.lstat(os.path.join(parent, name)).st_size
+    return found
 
 
 def find_text(path: Path) -> str | None:

@@ -12,7 +12,7 @@ from miii.errors import InputError, quoted
 from miii.runs import bundle
 from miii.runs.atomic import atomic_folder, write_json
 from miii.runs.checks import LIMITS, Limits
-from miii.runs.files import parsed
+from miii.runs.files import nbytes, parsed
 from miii.runs.read import SWEEP
 from miii.runs.zipped import Read, opened
 from miii.sweeps.folder import Sweep, open, parse
@@ -80,7 +80,7 @@ def unpack(file: str | Path | bytes, taken: Collection[str] = (), limits: Limits
                     run = bundle.create(given, making / name, replace(limits, nbytes=left))
                     if run.config != sweep.configs[name]:
                         raise InputError(f"run must have the config of the sweep's grid (got another one of {name}).")
-                    left -= sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file())
+                    left -= nbytes(run.folder)
         except OSError as error:
             raise InputError(f"{folder} could not be written: {error.strerror or error}.") from None
     return open(folder.absolute())

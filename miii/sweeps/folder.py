@@ -267,13 +267,21 @@ def parse(path: str | Path, values: Mapping[str, Any]) -> dict[str, Any]:
     return {"base": base, "grid": lists, "seeds": seeds, "versions": values["versions"]}
 
 
+def _written(folder: Path) -> float:
+    """Return when a sweep was written; 0 if it vanished meanwhile."""
+    try:
+        return (folder / SWEEP).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def every() -> list[Sweep]:
     """Return the sweeps in ``runs``, newest first, then the shipped ones; skip those that cannot be read."""
     found: dict[str, Sweep] = {}
     for home in runs.homes():
         remove_leftovers(home)
         places = [path.parent for path in home.glob(f"*/{SWEEP}") if not path.parent.name.startswith(".")]
-        for place in sorted(places, key=lambda place: (-(place / SWEEP).stat().st_mtime, place.name)):
+        for place in sorted(places, key=lambda place: (-_written(place), place.name)):
             try:
                 found.setdefault(place.name, open(place.absolute()))
             except InputError:  # the page and the command line report it when it is asked for

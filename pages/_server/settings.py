@@ -163,13 +163,9 @@ def check_disk(more: int) -> None:
     most = read().max_disk
     if most is None:
         return
-    used = sum(entry.stat().st_size for entry in _files(runs.homes()[0]))
+    used = runs.nbytes(runs.homes()[0])
     if used + more > most * MB:
         raise InputError(
             f"runs must take at most {most:,} MB on this server, of which {used / MB:,.0f} MB are taken: lower "
             f"snapshots, or delete a run (got {more / MB:,.0f} MB more)."
         )
-
-
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []

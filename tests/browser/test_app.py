@@ -60,24 +60,40 @@ def test_a_cold_server_answers_a_link_with_that_page_in_the_app(
         expect(page.get_by_text("Page not found")).to_have_count(0)
 
 
-def test_start_watch_reload_second_tab_queue_and_stop(chromium: Browser, server: str) -> None:
-    with reader(chromium) as (page, _), reader(chromium) as (other, _):
-        page.goto(f"{server}/train")
-        settled(page)
-        page.get_by_label("Steps", exact=True).fill("5000")
-        page.get_by_label("Steps", exact=True).press("Enter")
-        settled(page)
-        button(page, "Start").click()
-        expect(page.get_by_text("Training", exact=True)).to_be_visible()
+def started(page: Page, server: str) -> None:
+    """Start a network of 5,000 steps."""
+    page.goto(f"{server}/train")
+    settled(page)
+    page.get_by_label("Steps", exact=True).fill("5000")
+    page.get_by_label("Steps", exact=True).press("Enter")
+    settled(page)
+    button(page, "Start").click()
+    expect(page.get_by_text("Training", exact=True)).to_be_visible()
+
+
+def test_start_watch_leave_and_stop(chromium: Browser, server: str) -> None:
+    with reader(chromium) as (page, _):
+        started(page, server)
         progress = page.get_by_text("of 5,000 ·")
         expect(progress).to_be_visible()
         first = progress.inner_text()
         expect(progress).not_to_have_text(first)  # it moves by itself
         expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(4)
+        follow(page, "Look inside", "Fourier")
+        expect(page.locator("h1")).to_have_text("Fourier")
+        follow(page, "Train", "Train")
+        expect(page.get_by_text("Training", exact=True)).to_be_visible()
+        button(page, "Stop").click()
+        expect(page.get_by_text("Stopped at step")).to_be_visible()
+        expect(button(page, "Resume")).to_be_visible()
 
+
+@pytest.mark.slow
+def test_a_second_tab_shows_the_run_and_waits_with_its_own(chromium: Browser, server: str) -> None:
+    with reader(chromium) as (page, _), reader(chromium) as (other, _):
+        started(page, server)
         page.reload()
         expect(page.get_by_text("Training", exact=True)).to_be_visible()
-
         other.goto(page.url)
         expect(other.get_by_text("Training", exact=True)).to_be_visible()
         settled(other)
@@ -86,11 +102,5 @@ def test_start_watch_reload_second_tab_queue_and_stop(chromium: Browser, server:
         button(other, "Stop").click()
         expect(other.get_by_text("was taken out of the queue")).to_be_visible()
         expect(other.get_by_text("Training", exact=True)).to_be_visible()  # the other run is shown again
-
-        follow(page, "Look inside", "Fourier")
-        expect(page.locator("h1")).to_have_text("Fourier")
-        follow(page, "Train", "Train")
-        expect(page.get_by_text("Training", exact=True)).to_be_visible()
         button(page, "Stop").click()
         expect(page.get_by_text("Stopped at step")).to_be_visible()
-        expect(button(page, "Resume")).to_be_visible()

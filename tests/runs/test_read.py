@@ -243,7 +243,7 @@ def test_a_writer_begins_while_others_check_the_lock(small_config, tmp_path):
     def look():
         while not over.is_set():
             read.locked(folder)
-            time.sleep(0)
+            time.sleep(1e-4)
 
     lookers = [threading.Thread(target=look) for _ in range(2)]
     for looker in lookers:
@@ -392,6 +392,8 @@ def test_listing_while_runs_are_renamed_and_deleted(small_run, home, tmp_path, m
     monkeypatch.setattr(find, "__file__", str(tmp_path / "miii" / "runs" / "find.py"))
     for name in ("run-0", "run-1", "run-2", "run-3", "stays"):
         shutil.copytree(small_run.folder, home / name)
+    held = sum(path.stat().st_size for path in (home / "stays").rglob("*") if path.is_file())
+    assert held == miii.runs.nbytes(home / "stays") > 0 == miii.runs.nbytes(home / "none")
     mover = subprocess.Popen([sys.executable, "-c", MOVER, str(home), str(small_run.folder)])
     seen = set()
     try:
@@ -404,6 +406,7 @@ def test_listing_while_runs_are_renamed_and_deleted(small_run, home, tmp_path, m
                 assert run.name != "stays" or row["reason"] is None
                 with contextlib.suppress(miii.InputError):
                     _ = run.can_resume, run.steps, run.report, run.provenance
+            assert miii.runs.nbytes(home) >= held
         assert mover.poll() is None
     finally:
         mover.kill()

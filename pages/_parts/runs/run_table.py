@@ -1,6 +1,5 @@
 """The table of all runs: task, state, accuracy and origin."""
 
-import contextlib
 from datetime import datetime
 from typing import Any
 
@@ -72,7 +71,7 @@ def _read(run: runs.Run, job: Job | None) -> dict[str, Any]:
         origin = origin or ("uploaded" if "uploaded" in provenance else "imported" if run.imported else "")
     except InputError as error:  # a corrupt run must not hide the others
         state, known["reason"] = "corrupt", str(error)
-    return _row(run.name, run.config, state, origin, MB=_bytes(run) / 1e6, **known)
+    return _row(run.name, run.config, state, origin, MB=runs.nbytes(run.folder) / 1e6, **known)
 
 
 def _date(said: object) -> datetime | None:
@@ -80,14 +79,6 @@ def _date(said: object) -> datetime | None:
         return datetime.fromisoformat(str(said))
     except ValueError:
         return None
-
-
-def _bytes(run: runs.Run) -> int:
-    found = 0
-    for path in (*run.folder.glob("*.*"), *run.folder.glob("snapshots/*.safetensors")):
-        with contextlib.suppress(OSError):  # renamed or deleted meanwhile
-            found += path.stat().st_size
-    return found
 
 
 def columns(table: pd.DataFrame) -> list[str]:
