@@ -1,24 +1,19 @@
 """Maps of trainability that this server computes: one at a time, while no run waits."""
 
-import threading
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
 from miii import landscape, runs
 from miii.errors import InputError
-from miii.jobs import lower_priority
 from pages._server import settings
-from pages._server.jobs import waiting
-
-PAUSE = 0.2  # seconds between looks at the queue of runs
+from pages._server.background import Background, close
 
 
-@dataclass
-class Mapping:
-    """A map in a background thread, written at each complete resolution.
+@dataclass(kw_only=True)
+class Mapping(Background):
+    """A map, written at each complete resolution.
 
     Attributes:
         owner: the session that started it.
@@ -29,39 +24,17 @@ class Mapping:
     owner: str
     start: landscape.Tile | None
     tile: landscape.Tile | None = None
-    message: str = ""
-    stop: threading.Event = field(default_factory=threading.Event)
-    thread: threading.Thread = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.thread = threading.Thread(target=self._run, daemon=True, name=f"map-{landscape.named(self.view)}")
-        self.thread.start()
+    def work(self) -> None:
+        """Compute the map from the coarsest resolution to the finest."""
+        for tile in landscape.compute(self.view, stop=self._gives_way_or_stops, start=self.start):
+            self.tile = tile
+            if tile.finished:
+                landscape.write(place(self.view), tile)
 
-    @property
-    def ended(self) -> bool:
-        """Whether the thread has ended."""
-        return not self.thread.is_alive()
-
-    def _run(self) -> None:
-        lower_priority()
-        limit = settings.read().max_seconds
-        until = None if limit is None else time.monotonic() + limit
-
-        def stopping() -> bool:
-            while waiting() and not self.stop.wait(PAUSE):  # runs come first
-                pass
-            if until is not None and time.monotonic() > until and not self.stop.is_set():
-                self.message = f"Stopped after {limit:,} seconds, the limit here."
-                self.stop.set()
-            return self.stop.is_set()
-
-        try:
-            for tile in landscape.compute(self.view, stop=stopping, start=self.start):
-                self.tile = tile
-                if tile.finished:
-                    landscape.write(place(self.view), tile)
-        except Exception as error:  # the thread must not die silently
-            self.message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}."
+    def _gives_way_or_stops(self) -> bool:
+        self.give_way()
+        return self.stopping()
 
 
 def place(view: landscape.View) -> Path:
@@ -69,14 +42,7 @@ def place(view: landscape.View) -> Path:
     return (runs.homes()[0] / landscape.files.FOLDER / landscape.named(view)).absolute()
 
 
-def _close(found: list[Mapping]) -> None:
-    for each in found:
-        each.stop.set()
-    for each in found:
-        each.thread.join()
-
-
-@st.cache_resource(show_spinner=False, on_release=_close)
+@st.cache_resource(show_spinner=False, on_release=close)
 def _latest() -> list[Mapping]:
     return []
 
@@ -103,7 +69,7 @@ def start(view: landscape.View, owner: str, tile: landscape.Tile | None) -> None
             raise InputError("one map is computed at a time on this server: wait for the other one to end.")
         stop(owner)
         found[0].thread.join()
-    found[:] = [Mapping(view, owner, tile)]
+    found[:] = [Mapping(view=view, owner=owner, start=tile)]
 
 
 def stop(owner: str) -> None:

@@ -2,11 +2,10 @@
 
 import math
 import os
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -14,15 +13,14 @@ from miii import RunConfig, Step, cost, sweeps
 from miii.errors import InputError
 from miii.jobs import lower_priority
 from pages._server import settings
-from pages._server.jobs import waiting
+from pages._server.background import PAUSE, Background, close
 
 WORKERS = 2  # threads of a phase diagram, each with its share of the networks
-PAUSE = 0.2  # seconds between looks at the queue of single runs
 
 
-@dataclass
-class Training:
-    """A sweep in a background thread. Its runs give way to single runs of the page Train.
+@dataclass(kw_only=True)
+class Training(Background):
+    """A sweep. Its runs give way to single runs of the page Train.
 
     Attributes:
         diagram: the phase diagram that chooses which runs to train; without it, all are.
@@ -33,40 +31,23 @@ class Training:
 
     sweep: sweeps.Sweep
     diagram: sweeps.Diagram | None = None
-    message: str = ""
     group: int = 0
     share: float = 0.0
     seconds_left: float | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
-    thread: threading.Thread = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.thread = threading.Thread(target=self._run, daemon=True, name=f"sweep-{self.sweep.name}")
-        self.thread.start()
-
-    @property
-    def ended(self) -> bool:
-        """Whether the thread has ended."""
-        return not self.thread.is_alive()
-
-    def _run(self) -> None:
-        lower_priority()
-        limit = settings.read().max_seconds
-        until = None if limit is None else time.monotonic() + limit
+    def work(self) -> None:
+        """Train the runs that are left, group by group."""
         workers = 1 if settings.read().shared else min(WORKERS, os.cpu_count() or 1)
-        try:
-            for left in self._rounds():
-                if self.diagram is None:
-                    for group in sweeps.groups(left):
-                        self._train(group, until)
-                else:
-                    most = math.ceil(len(left) / workers)
-                    with ThreadPoolExecutor(workers, initializer=lower_priority) as pool:
-                        list(pool.map(lambda group: self._train(group, until), sweeps.groups(left, most, fewest=2)))
-                if self.stop.is_set():
-                    return
-        except Exception as error:  # the thread must not die silently
-            self.message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}."
+        for left in self._rounds():
+            if self.diagram is None:
+                for group in sweeps.groups(left):
+                    self._train(group)
+            else:
+                most = math.ceil(len(left) / workers)
+                with ThreadPoolExecutor(workers, initializer=lower_priority) as pool:
+                    list(pool.map(self._train, sweeps.groups(left, most, fewest=2)))
+            if self.stop.is_set():
+                return
 
     def _rounds(self) -> Iterator[Mapping[str, RunConfig]]:
         """Return the runs to train: all, or what the diagram asks for until it is complete."""
@@ -78,9 +59,8 @@ class Training:
             if self.diagram.next().keys() == left.keys() and self.stop.wait(PAUSE):  # another process trains them
                 return
 
-    def _train(self, group: Mapping[str, RunConfig], until: float | None) -> None:
-        while waiting() and not self.stop.wait(PAUSE):
-            pass
+    def _train(self, group: Mapping[str, RunConfig]) -> None:
+        self.give_way()
         if self.stop.is_set():
             return
         for name in group:
@@ -97,24 +77,15 @@ class Training:
                 self.seconds_left = pace * (step.config.steps - step.step)
             self.share = max(1e-9, step.step / step.config.steps)
 
-        for _ in sweeps.attempt_together(self.sweep.folder, group, lambda: self._stopping(until), seen):
+        for _ in sweeps.attempt_together(self.sweep.folder, group, self.stopping, seen):
             pass
 
-    def _stopping(self, until: float | None) -> bool:
-        if until is not None and time.monotonic() > until and not self.stop.is_set():
-            self.message = f"Stopped after {settings.read().max_seconds:,} seconds, the limit here."
-            self.stop.set()
-        return self.stop.is_set()
+
+def _close_all(found: dict[str, Training]) -> None:
+    close(found.values())
 
 
-def _close(found: dict[str, Training]) -> None:
-    for each in found.values():
-        each.stop.set()
-    for each in found.values():
-        each.thread.join()
-
-
-@st.cache_resource(show_spinner=False, on_release=_close)
+@st.cache_resource(show_spinner=False, on_release=_close_all)
 def _registry() -> dict[str, Training]:
     return {}
 
@@ -134,7 +105,7 @@ def start(sweep: sweeps.Sweep, diagram: sweeps.Diagram | None = None) -> None:
     busy = [each.sweep.name for each in _registry().values() if not each.ended]
     if busy:
         raise InputError(f"one sweep trains at a time: stop {busy[0]} first.")
-    _registry()[sweep.name] = Training(sweep, diagram)
+    _registry()[sweep.name] = Training(sweep=sweep, diagram=diagram)
 
 
 def stop(name: str) -> None:
