@@ -13,6 +13,7 @@ from miii.analysis import (
     logic,
     multitask,
     regions,
+    representations,
     sieve,
 )
 from miii.analysis.causal import ablation, attention, circuits, counterfactuals, direct, patching
@@ -74,6 +75,7 @@ __all__ = [
     "recurrences",
     "regions",
     "relabelling",
+    "representations",
     "rollout",
     "sieve",
     "steering",
