@@ -35,7 +35,7 @@ def even(permutation: Permutation) -> bool:
 
 @lru_cache
 def cayley(group: str) -> Cayley:
-    """Return the table of a group in ``ORDERS``: Sn and An have n points, Dn is the symmetries of a polygon with n corners.
+    """Return the table of a group in ``ORDERS``: Sn and An have n points, Dn has the symmetries of n corners.
 
     The product ab applies b first. Sn and An are in lexicographic order; Dn has the rotations ``r0``, ``r1``, ...,
     then the reflections ``s0``, ``s1``, ..., where ``sk`` is ``rk`` after ``s0``.
@@ -52,4 +52,3 @@ def cayley(group: str) -> Cayley:
     index = {permutation: i for i, permutation in enumerate(elements)}
     rows = tuple(tuple(index[tuple(a[i] for i in b)] for b in elements) for a in elements)
     return tuple(names), rows
-

@@ -194,12 +194,19 @@ def _kept(expression: str, p: int) -> int:
     return int(parse(expression).kept(p).sum())
 
 
-def grid_of(task: Task, values: Shaped[Tensor, " examples"], p: int, missing: float = MISSING) -> Shaped[Tensor, "p p"]:
-    """Return a value of every example as a table, rows a and columns b, with ``missing`` for pairs left out."""
-    if len(values) == p * p:
-        return values.view(p, p)
-    table = torch.full((p, p), missing, dtype=values.dtype)
-    table[task.tokens[:, 0] % p, task.tokens[:, 1] % p] = values
+def grid_of(
+    task: Task, values: Shaped[Tensor, " examples"], p: int, missing: float = MISSING, columns: int | None = None
+) -> Shaped[Tensor, "p columns"]:
+    """Return a value of every example as a table, rows a and columns b, with ``missing`` for pairs left out.
+
+    Args:
+        p: number of rows, and of columns without ``columns``. Tokens of b may start at 0 or at p.
+    """
+    columns = p if columns is None else columns
+    if len(values) == p * columns:
+        return values.view(p, columns)
+    table = torch.full((p, columns), missing, dtype=values.dtype)
+    table[task.tokens[:, 0], task.tokens[:, 1] - p * (task.tokens[:, 1] >= p)] = values
     return table
 
 

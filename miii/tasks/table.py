@@ -1,6 +1,6 @@
 """Any operation given as a table: the composition of a group, or a file of comma-separated values."""
 
-import csv
+import csv as files
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -12,7 +12,7 @@ from jaxtyping import Int
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
-from miii.errors import InputError
+from miii.errors import InputError, quoted
 from miii.tasks.groups import ORDERS, cayley
 from miii.tasks.task import Sizes, Task, TaskConfig, mask_of
 
@@ -55,13 +55,13 @@ class Cells(NamedTuple):
 class Table(TaskConfig):
     """All pairs of a table as the tokens ``a b =``; the answer is predicted at the last.
 
-    The table is the composition of ``group``, or ``table``: rows of comma-separated labels, with the answer to a and b
+    The table is the composition of ``group``, or ``csv``: rows of comma-separated labels, with the answer to a and b
     in row a and column b. A blank cell or ``-`` leaves the pair out. If the first cell is blank or ``*``, the first row
     and the first column name the operands; otherwise they are numbered from 0. Both operands have the same tokens if
     they have the same names.
 
     Raises:
-        InputError: not exactly one of ``group`` and ``table``; a table that ``read`` rejects; an empty split.
+        InputError: not exactly one of ``group`` and ``csv``; a table that ``read`` rejects; an empty split.
 
     Source: tables of binary operations, and S5 composition, are Power et al.'s (arXiv 2201.02177).
     """
@@ -74,11 +74,11 @@ class Table(TaskConfig):
     group: Literal["S3", "S4", "S5", "A4", "A5", "D5", "D15", "D30", "own"] = Field(
         "S5", description="the group that is composed; own for a table of your own"
     )
-    table: str | None = Field(None, description="rows of comma-separated labels; on the command line, a file of them")
+    csv: str | None = Field(None, description="rows of comma-separated labels; on the command line, a file of them")
     train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the pairs used for training")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
 
-    @field_validator("table")
+    @field_validator("csv")
     @classmethod
     def _canonical(cls, text: str | None) -> str | None:
         return None if text is None else as_text(_split(text))
@@ -86,11 +86,11 @@ class Table(TaskConfig):
     @model_validator(mode="after")
     def _one_table(self) -> "Table":
         if self.group == "own":
-            if self.table is None:
-                raise InputError("table is required for the task table: rows of comma-separated labels.")
-            read(self.table)
-        elif self.table is not None:
-            raise InputError(f"table must be none for the group {self.group}, for own is the one that has it.")
+            if self.csv is None:
+                raise InputError("csv is required for the task table: rows of comma-separated labels.")
+            read(self.csv)
+        elif self.csv is not None:
+            raise InputError(f"csv must be none for the group {self.group}, for own is the one that has it.")
         if not 0 < self.n_train < self.n_pairs:
             raise InputError(
                 f"train_fraction must leave at least one of the {self.n_pairs} pairs on each side "
@@ -125,8 +125,8 @@ class Table(TaskConfig):
     def cells(self) -> Cells:
         """The table, with names."""
         if self.group == "own":
-            assert self.table is not None
-            return read(self.table)
+            assert self.csv is not None
+            return read(self.csv)
         names, values = cayley(self.group)
         return Cells(names, names, names, values)
 
@@ -182,8 +182,7 @@ def read(text: str) -> Cells:
 
     Raises:
         InputError: the text is too long or no table; a row has another length than the first; there are fewer than 2 or
-            more than ``MOST`` rows or columns; a label is invalid; two operands have the same name; there are fewer than
-            two pairs or answers, or more than ``MOST`` answers.
+            more than ``MOST`` rows, columns or answers; a label is invalid; two operands have the same name.
     """
     rows = _split(text)
     named = rows[0][0] in CORNER
@@ -192,14 +191,14 @@ def read(text: str) -> Cells:
     operands = tuple(row[0] for row in rows[1:]) if named else tuple(map(str, range(len(rows))))
     for field, names in (("rows", operands), ("columns", columns)):
         if not 2 <= len(names) <= MOST:
-            raise InputError(f"table must have 2 to {MOST} {field} (got {len(names)}).")
+            raise InputError(f"csv must have 2 to {MOST} {field} (got {len(names)}).")
         twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
         if twice is not None or any(name in BLANK for name in names):
             what = f"the name {twice!r} twice" if twice else "a name that is blank"
-            raise InputError(f"table must have a name of its own for each of its {field} (got {what}).")
+            raise InputError(f"csv must have a name of its own for each of its {field} (got {what}).")
     found = {cell for row in body for cell in row if cell not in BLANK}
     if not 2 <= len(found) <= MOST:
-        raise InputError(f"table must have 2 to {MOST} different answers (got {len(found)}).")
+        raise InputError(f"csv must have 2 to {MOST} different answers (got {len(found)}).")
     answers = operands if operands == columns and found <= set(operands) else tuple(sorted(found, key=_by_number))
     index = {name: i for i, name in enumerate(answers)} | dict.fromkeys(BLANK, MISSING)
     return Cells(operands, columns, answers, tuple(tuple(index[cell] for cell in row) for row in body))
@@ -212,30 +211,30 @@ def _split(text: str) -> list[list[str]]:
         InputError: see ``read``.
     """
     if len(text) > LENGTH:
-        raise InputError(f"table must have at most {LENGTH:,} characters (got {len(text):,}).")
+        raise InputError(f"csv must have at most {LENGTH:,} characters (got {len(text):,}).")
     lines = [line for line in text.removeprefix("\ufeff").splitlines() if line.strip(" ")]
     separator = next((mark for mark in "\t;" if lines and mark in lines[0]), ",")
     try:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator, strict=True)]
-    except csv.Error as error:
-        raise InputError(f"table must be rows of comma-separated labels ({error}).") from None
+        rows = [[cell.strip() for cell in row] for row in files.reader(lines, delimiter=separator, strict=True)]
+    except files.Error as error:
+        raise InputError(f"csv must be rows of comma-separated labels ({error}).") from None
     if not rows:
-        raise InputError("table must be rows of comma-separated labels (got no row).")
+        raise InputError("csv must be rows of comma-separated labels (got no row).")
     for number, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):
             raise InputError(
-                f"table must have as many cells in each row as in the first, {len(rows[0])} (got {len(row)} in row "
+                f"csv must have as many cells in each row as in the first, {len(rows[0])} (got {len(row)} in row "
                 f"{number})."
             )
     if len(rows) > MOST + 1 or len(rows[0]) > MOST + 1:
-        raise InputError(f"table must have at most {MOST} rows and columns (got {len(rows)} by {len(rows[0])}).")
+        raise InputError(f"csv must have at most {MOST} rows and columns (got {len(rows)} by {len(rows[0])}).")
     for number, row in enumerate(rows, 1):
         cells = row[rows[0][0] in CORNER and number == 1 :]
         bad = next((cell for cell in cells if cell not in BLANK and not LABEL.fullmatch(cell)), None)
         if bad is not None:
             raise InputError(
-                f"table must have labels of 1 to {LONGEST} letters, digits and ( ) . + - ^ ' / in its cells (got "
-                f"{bad[:LONGEST]!r} in row {number})."
+                f"csv must have labels of 1 to {LONGEST} letters, digits and ( ) . + - ^ ' / in its cells (got "
+                f"{quoted(bad)} in row {number})."
             )
     return rows
 
@@ -248,5 +247,5 @@ def _by_number(name: str) -> tuple[bool, int, str]:
 def as_text(rows: Sequence[Sequence[str]]) -> str:
     """Return cells as comma-separated text; those with a comma are in quotes."""
     written = StringIO()
-    csv.writer(written, lineterminator="\n").writerows(rows)
+    files.writer(written, lineterminator="\n").writerows(rows)
     return written.getvalue().rstrip("\n")

@@ -44,6 +44,8 @@ SWEEP: dict[str, tuple[str, ...]] = {
     "sieves": ANY,
     "residues": (*ANY, "neurons"),
     "digits": ANY,
+    "group": ("train", "attention", "fourier", "try", "data"),
+    "rectangle": ("train", "fourier", "try"),
     "gcd": ("train", "attention", "sieve"),
     "miu": (*ANY, "formula", "frames"),
     "short miu": ("train",),
