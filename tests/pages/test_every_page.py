@@ -59,6 +59,7 @@ SIEVABLE = ("sieves", "primes", "residues", "digits", "miu")
 REFUSED = {
     *((run, page) for run in ("seven", "div") for page in ("neurons", "progress", "formula")),
     *(("adding", page) for page in ("sieve", "frames")),
+    ("rectangle", "fourier"),
     *(("primes", page) for page in ("fourier", "circuits")),
     *(("frames", page) for page in ("try", "sieve", "progress")),
     *(("miu", page) for page in ("formula", "frames")),
@@ -73,6 +74,8 @@ DATA = {
     "expr": {"p": 7, "expression": "3*a - b"},
     "primes": {"preset": "other", "low": 100, "high": 400, "side": 51, "reach": 100},
     "residues": {"digit_base": 11},
+    "group": {"group": "S3"},
+    "table": {},
     "gcd": {"base": 6, "operands": "log"},
     "miu": {"strings": 200, "longest": 6, "longest_test": 8},
     "frames": {"low": 100, "high": 399, "frames": 3, "largest_step": 3},

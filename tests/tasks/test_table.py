@@ -103,7 +103,7 @@ def test_a_hostile_table_is_one_sentence(one_sentence):
 
 def test_the_command_line_reads_a_file_and_the_run_carries_it(home, capsys):
     (home / "mine.csv").write_text(RECTANGLE)
-    options = ["--steps=2", "--d-model=8", "--n-heads=2", "--d-mlp=8", "--train-fraction=0.5", "--out=T"]
+    options = ["--steps=2", "--d-model=8", "--n-heads=2", "--d-mlp=8", "--train-fraction=0.5", f"--out={home / 'T'}"]
     assert main(["train", "table", "--csv", str(home / "mine.csv"), *options]) == 0
     (home / "mine.csv").unlink()
     run = runs.open(home / "T")

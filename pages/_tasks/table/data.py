@@ -125,16 +125,21 @@ def choose(name: str) -> miii.Table:
         InputError: the table is invalid, or a number is out of range.
     """
     with st.container(horizontal=True, gap="medium"):
+        group, csv = "own", None
         if name == "table":
-            fields = {"group": "own", "csv": type_table()}
+            csv = type_table()
         else:
-            fields = {
-                "group": st.selectbox(
-                    "Group", GROUPS, index=GROUPS.index("S5"), key="group", bind="query-params", width=140
-                )
-            }
+            group = st.selectbox(
+                "Group",
+                GROUPS,
+                index=GROUPS.index("S5"),
+                key="group",
+                bind="query-params",
+                width=140,
+                help="S: all permutations, A: the even ones, D: symmetries of a polygon",
+            )
         fraction = st.slider(
             "Training share", 0.01, 0.99, 0.5, 0.01, key="fraction", bind="query-params", width=240, help="Of all pairs"
         )
         seed = number("Seed", 0, "seed", "Draws the split")
-    return miii.Table(**fields, train_fraction=fraction, seed=seed)
+    return miii.Table(group=group, csv=csv, train_fraction=fraction, seed=seed)
