@@ -49,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "import": lambda options: imports.run(),
     "analysis": lambda options: analysis.run(),
     "verdict": lambda options: verdict.run(_sets(options.seeds)),
+    "operations": lambda options: verdict.operations(min(options.seeds or 5, 5)),
     "gcd": lambda options: gcd.run(min(options.seeds or gcd.SEEDS, gcd.SEEDS)),
     "sieve": lambda options: sieve.run(min(options.seeds or 5, 5)),
     "sparse": lambda options: sparse.run(),

@@ -21,6 +21,43 @@ CONTROLS: dict[str, dict[str, Any]] = {
     "relabeled": {"operation": "relabeled"},
 }  # fmt: skip
 
+SMALL_P = 31  #: of ``operations``
+#: The verdict that a network has earned by operation, as its beginning.
+EARNED = {
+    "add": "modular addition",
+    "sub": "modular addition of (a, -b)",
+    "mul": "multiplication as addition of logarithms",
+    "div": "division as subtraction of logarithms",
+}
+CONTROL_OPERATIONS = ("shuffled", "relabeled")
+#: Formulas of the task expr.
+FORMULAS = ("a*b + 3*a", "3*a - b", "a**3 + a*b**2", "a / b if b % 2 else a - b")
+
+
+def operations(seeds: int, p: int = SMALL_P, share: float = 0.8) -> Result:
+    """Train every operation by the default recipe at a small p; report when it groks, and the verdict.
+
+    A network that groks must get the verdict that it has earned; a control must not get an addition.
+    """
+    from miii.tasks import TASKS
+
+    names = [name for name, fields in TASKS.items() if fields["kind"] == "modular" and name != "expr"]
+    tasks = {name: {"operation": name} for name in names}
+    tasks |= {formula: {"operation": "expr", "expression": formula} for formula in FORMULAS}
+    rows, raw = [], {}
+    for name, fields in tasks.items():
+        changes = {"p": p, "train_fraction": share, **fields}
+        found = raw[name] = [_one(name, changes | {"seed": seed}) for seed in range(seeds)]
+        verdicts = [each["verdict"] for each in found]
+        earned, control = EARNED.get(name, ""), name in CONTROL_OPERATIONS
+        right = all(each["verdict"].startswith(earned) for each in found if each["grokked_at"])
+        met = right if earned else not any("addition" in each for each in verdicts) if control else None
+        grokked = ", ".join(str(each["grokked_at"] or "never") for each in found)
+        counts = "; ".join(f"{each} ({verdicts.count(each)} of {seeds})" for each in sorted(set(verdicts)))
+        goal = f"{earned}, if it groks" if earned else "no addition" if control else ""
+        rows.append(Row(f"{name} mod {p}, {share:.0%} for training", f"grokked at {grokked}; {counts}", goal, met))
+    return Result(rows, raw)
+
 
 def run(sets: Sequence[range], controls: int = CONTROL_SEEDS) -> Result:
     """Train and analyze the default recipe's seeds, the first set also with a balanced split, and the controls."""

@@ -26,6 +26,7 @@ from miii.tasks import ModularAddition as ModularAddition
 from miii.tasks import Primes as Primes
 from miii.tasks import Residues as Residues
 from miii.tasks import Sequences as Sequences
+from miii.tasks import Table as Table
 from miii.tasks import Target as Target
 from miii.tasks import Task as Task
 from miii.training import Step as Step

@@ -25,15 +25,21 @@ def device(name: Literal["auto", "cpu", "cuda", "mps"] = "auto") -> torch.device
 
 
 def precision(
-    name: Literal["auto", "float32", "bfloat16"] = "auto", on: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    name: Literal["auto", "float32", "bfloat16", "float64"] = "auto",
+    on: Literal["auto", "cpu", "cuda", "mps"] = "auto",
 ) -> torch.dtype:
     """Return the training precision; "auto" picks bfloat16 if the hardware multiplies it natively.
 
     Emulated bfloat16 is slower than float32.
+
+    Raises:
+        InputError: the device has no float64.
     """
     if name == "auto":
         return torch.bfloat16 if _bfloat16_in_hardware(device(on)) else torch.float32
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
+    if name == "float64" and device(on).type == "mps":
+        raise InputError("precision must be auto, float32 or bfloat16 on mps (got 'float64').")
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}[name]
 
 
 def _bfloat16_in_hardware(where: torch.device) -> bool:

@@ -9,13 +9,21 @@ from miii.plots.style import Chart
 from pages._kit import links, second_run, startup, write
 from pages._kit.cell import cell, shared
 from pages._kit.inputs import integer
+from pages._kit.run_picker import chosen_run
 from pages._kit.step_picker import step_of
+from pages._server import control
 from pages._server.settings import LIMIT
 from pages._tasks.modular.checks import modular_run
+from pages._tasks.view import view_of
 
 startup.run_app_first()
 
 write.title("Fourier")
+own = view_of(chosen_run().config.task.kind).fourier
+if own is not None:
+    control.unfinished(chosen_run())
+    own(chosen_run(), chosen_run().config.task, step_of)
+    st.stop()
 write.text(
     r"""
 A network that learns to add modulo $p$ places its tokens on a few circles (Nanda et al.). On the circle of **frequency** $k$,

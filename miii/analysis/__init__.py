@@ -10,9 +10,11 @@ from miii.analysis import (
     follow,
     information,
     integers,
+    irreps,
     logic,
     multitask,
     regions,
+    representations,
     sieve,
 )
 from miii.analysis.causal import ablation, attention, circuits, counterfactuals, direct, patching
@@ -58,6 +60,7 @@ __all__ = [
     "grid",
     "information",
     "integers",
+    "irreps",
     "keys",
     "kinds",
     "lags",
@@ -74,6 +77,7 @@ __all__ = [
     "recurrences",
     "regions",
     "relabelling",
+    "representations",
     "rollout",
     "sieve",
     "steering",

@@ -27,7 +27,7 @@ from rich.progress import (
 from miii import cost, hardware, runs
 from miii.cli.printing import Json, RunName, by_task, defaulted, duration, print_values
 from miii.errors import InputError
-from miii.tasks import KINDS, TASKS
+from miii.tasks import KINDS, TASKS, table
 from miii.training import Step, flat, train
 from miii.training.config import RECIPES, RunConfig
 
@@ -174,7 +174,25 @@ def chosen_config(args: Any) -> RunConfig:
     """
     names = [option.name for option in flat.options() if hasattr(args, option.name) and option.name != "task"]
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    if args.csv is not None:
+        given["csv"] = _read_table(Path(args.csv))
     return flat.build_config(args.recipe, args.task, {name: flat.from_text(name, text) for name, text in given.items()})
+
+
+def _read_table(path: Path) -> str:
+    """Return the text of a task's table; the config checks it.
+
+    Raises:
+        InputError: the file cannot be read, or is too large.
+    """
+    try:
+        if not path.is_file() or path.stat().st_size > 4 * table.LENGTH:  # UTF-8 has at most four bytes a character
+            raise OSError(f"it is no file, or has more than {4 * table.LENGTH:,} bytes")
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(
+            f"csv must name a readable file of comma-separated values (got {str(path)!r}: {error})."
+        ) from None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from miii.plots.integers import density, last_digits, polar, split_counts, split
 from miii.plots.lengths import evidence_by_count, evidence_by_letter, string_accuracy
 from miii.plots.modular.circles import circles
 from miii.plots.modular.clock import clock
-from miii.plots.modular.equivariance import equivariance
+from miii.plots.modular.equivariance import equivariance, representations
 from miii.plots.modular.formula import kinds, steering, terms
 from miii.plots.modular.fourier import angles, circle, power_over_training, singular_values, spectrum, spectrum_2d
 from miii.plots.modular.neurons import activation, clusters, phases, reads, single_frequency, writes
@@ -151,6 +151,7 @@ __all__ = [
     "readers",
     "reads",
     "recalls",
+    "representations",
     "right_by_target",
     "rollout_carries",
     "rollout_digits",

@@ -154,28 +154,26 @@ def weight_norm(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
     )
 
 
-def split(task: Task, p: int, size: int = 340) -> alt.LayerChart:
-    """Draw the p x p table of all pairs, with the training pairs marked. Source: Nanda et al. 2023, figure 2."""
+def split(task: Task, p: int, columns: int | None = None) -> alt.LayerChart:
+    """Draw the table of all pairs, p x p unless ``columns``, by split. Source: Nanda et al. 2023, figure 2."""
     return categories(
-        *_with_gaps(task, task.train_mask.int(), p, ["test", "train"], [MUTED, TRAIN]),
+        *_with_gaps(task, task.train_mask.int(), p, ["test", "train"], [MUTED, TRAIN], columns),
         title="Every pair (a, b)",
         row="a",
         column="b",
         value="split",
-        size=size,
     )
 
 
-def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, size: int = 340) -> alt.LayerChart:
-    """Draw the p x p grid of correct and wrong answers, by split if it is known."""
+def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, columns: int | None = None) -> alt.LayerChart:
+    """Draw the grid of correct and wrong answers, p x p unless ``columns``, by split if it is known."""
     codes, labels, colors = _answers(correct, task)
     return categories(
-        *_with_gaps(task, codes, p, labels, colors),
+        *_with_gaps(task, codes, p, labels, colors, columns),
         title="Correct and wrong answers",
         row="a",
         column="b",
         value="answer",
-        size=size,
     )
 
 
@@ -196,11 +194,11 @@ def answers_over_training(correct: Mapping[int, Bool[Tensor, " examples"]], task
 
 
 def _with_gaps(
-    task: Task, codes: Int[Tensor, " examples"], p: int, labels: list[str], colors: list[str]
-) -> tuple[Int[Tensor, "p p"], list[str], list[str]]:
+    task: Task, codes: Int[Tensor, " pairs"], p: int, labels: list[str], colors: list[str], columns: int | None = None
+) -> tuple[Int[Tensor, "p columns"], list[str], list[str]]:
     """Return the table of codes, labels and colors, with one more for the pairs that the task leaves out."""
-    table = grid_of(task, codes, p, len(labels))
-    return (table, labels, colors) if len(codes) == p * p else (table, [*labels, "left out"], [*colors, GAP])
+    table = grid_of(task, codes, p, len(labels), columns)
+    return (table, [*labels, "left out"], [*colors, GAP]) if len(codes) < table.numel() else (table, labels, colors)
 
 
 def _answers(correct: Bool[Tensor, " examples"], task: Task) -> tuple[Int[Tensor, " examples"], list[str], list[str]]:

@@ -50,8 +50,9 @@ def check_state(path: str | Path, state: dict[str, Tensor], config: RunConfig) -
         wanted = {name: shape for name, shape in wanted.items() if not name.startswith(later)}
     check_fit(path, wanted, state)
     for name, value in state.items():
-        if name != "clock" and value.dtype is not torch.float32:
-            raise InputError(f"{name} must be float32 in {path} (got {value.dtype}).")
+        single = config.precision != "float64" or name.endswith(".step")
+        if name != "clock" and value.dtype is not (torch.float32 if single else torch.float64):
+            raise InputError(f"{name} must be {'float32' if single else 'float64'} in {path} (got {value.dtype}).")
         if name.endswith(".step") and value != clock[0]:
             raise InputError(f"{name} must be the step of the clock, {clock[0]:.0f}, in {path} (got {value:g}).")
 

@@ -12,6 +12,7 @@ from miii.tasks.modular import ModularAddition, Operation
 from miii.tasks.primes import Primes
 from miii.tasks.residues import Residues
 from miii.tasks.sequences import Sequences
+from miii.tasks.table import Table
 from miii.tasks.task import Target, Task, TaskConfig
 
 
@@ -27,13 +28,13 @@ def _current(value: Any) -> Any:
 
 #: Any task config, discriminated by ``kind``. This is the only list of kinds; a missing kind means modular.
 AnyTask = Annotated[
-    ModularAddition | Primes | Residues | GCD | MIU | Frames | Sequences,
+    ModularAddition | Primes | Residues | GCD | MIU | Frames | Sequences | Table,
     Field(discriminator="kind"),
     BeforeValidator(_current),
 ]
 
 #: Task kinds by name; each config builds a ``Task``.
-KINDS: dict[str, type[ModularAddition | Primes | Residues | GCD | MIU | Frames | Sequences]] = {
+KINDS: dict[str, type[ModularAddition | Primes | Residues | GCD | MIU | Frames | Sequences | Table]] = {
     config.model_fields["kind"].default: config for config in get_args(get_args(AnyTask)[0])
 }
 
@@ -54,6 +55,7 @@ __all__ = [
     "Primes",
     "Residues",
     "Sequences",
+    "Table",
     "Target",
     "Task",
     "TaskConfig",

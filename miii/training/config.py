@@ -47,8 +47,8 @@ class RunConfig(Frozen):
     dropout_steps: int | None = Field(None, ge=1, description="steps with dropout; none applies it throughout")
     eval_every: int = Field(20, ge=1, description="steps between evaluations")
     snapshots: int = Field(40, ge=1, le=1000, description="approximate number of snapshots, evenly spaced in log step")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto picks bfloat16 if the hardware supports it"
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = Field(
+        "auto", description="auto picks bfloat16 if the hardware supports it; float64 is slower and rounds less"
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto picks a GPU if there is one")
     threads: int | None = Field(None, ge=1, le=1024, description="processor threads; none keeps torch's default")

@@ -33,7 +33,7 @@ FREE: Final = {
 }
 LARGEST_P: Final = 31  #: the largest p of ``is_small``
 SMALL: Final = 3_000_000  #: the most multiplications of the residual stream by W_in in a step
-ALIKE: Final = "modular tasks, AdamW, no dropout and no limit in seconds"
+ALIKE: Final = "modular tasks, AdamW, no dropout, no float64 and no limit in seconds"
 
 Round = list[Step | Diverged | None]  #: of each network: its step, why it ended, or None once it has ended
 
@@ -47,6 +47,7 @@ def shape_of(config: RunConfig) -> str | None:
         or task.sizes.examples > MAX_EXAMPLES
         or type(config.optimizer) is not AdamW
         or config.dropout
+        or config.precision == "float64"
         or config.seconds is not None
     ):
         return None

@@ -91,6 +91,7 @@ class TaskView(Generic[T]):
         accuracy: whether to plot the accuracy of both splits separately.
         data: shows the Data page below the task picker, given the task's name.
         follow: shows the page Follow an input; None if the task is not supported.
+        fourier: shows the page Fourier, as ``inside``; None if the page is that of modular arithmetic, or not supported.
         inside: shows the page Sieve, given a function that returns the step; None if the task is not supported.
         attention: shows the page Attention below its introduction.
     """
@@ -113,6 +114,7 @@ class TaskView(Generic[T]):
     accuracy: bool = True
     more: tuple[str, ...] = ()
     follow: Callable[[Run, T, int], None] | None = None
+    fourier: Callable[[Run, T, Callable[[Run], int]], None] | None = None
     inside: Callable[[Run, T, Callable[[Run], int]], None] | None = None
     attention: Callable[[Run, T, int], None] = patterns.show
 

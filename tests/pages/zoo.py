@@ -48,6 +48,8 @@ OTHER: dict[str, dict[str, Any]] = {
     "residues": {"task": miii.Residues(p=11, masked=(5,)), "steps": 12},
     "digits": {"task": miii.Residues(p=11, control="digits")},
     "gcd": {"task": miii.GCD(pairs=500, tests=20, largest=12, high=2_000), "steps": 12},
+    "group": {"task": miii.Table(group="S3"), "steps": 12},
+    "rectangle": {"task": miii.Table(group="own", csv="*,x,y,z\na,0,1,\nb,1,2,0")},
     "miu": {"task": miii.MIU(longest=9, longest_test=12, n=200), "steps": 12},
     "short miu": {"task": miii.MIU(longest=9, longest_test=9, n=100)},
     "sequences": {"task": miii.Sequences(n=300, largest_modulus=5), "steps": 12},

@@ -121,11 +121,11 @@ def test_relabeled_is_addition_under_other_names():
 
 
 def test_a_task_s_name_says_its_kind_and_what_else_it_is():
-    assert list(TASKS) == [*OPERATIONS, "primes", "residues", "gcd", "miu", "frames", "sequences"]
+    assert list(TASKS) == [*OPERATIONS, "primes", "residues", "gcd", "miu", "frames", "sequences", "group", "table"]
     for operation in OPERATIONS:
         assert config(operation, p=7, seed=4).name == f"{operation}-7"
     for name in TASKS:
-        more = {"expression": EXAMPLE} if name == "expr" else {}
+        more = {"expr": {"expression": EXAMPLE}, "table": {"csv": "0,1\n1,0"}}.get(name, {})
         task = miii.RunConfig(task=TASKS[name] | more).task
         assert type(task) is KINDS[TASKS[name]["kind"]]
         assert (task.kind, task.task_name) == (TASKS[name]["kind"], name)

@@ -1,9 +1,12 @@
-"""Equivariance over training."""
+"""Symmetries: equivariance over training, and the representations of a group."""
+
+from collections.abc import Sequence
 
 import altair as alt
 import pandas as pd
 
-from miii.plots.style import CATEGORY, FLUID, HEIGHT, Chart, top_legend
+from miii.analysis.representations import Part
+from miii.plots.style import ACCENT, CATEGORY, FLUID, HEIGHT, MAIN, MUTED, Chart, top_legend
 
 KINDS = {"r2": "shift", "control": "random permutation"}
 
@@ -44,3 +47,36 @@ def equivariance(frame: pd.DataFrame) -> Chart:
         )
         .properties(title="Does a shift act as a rotation?", height=HEIGHT, autosize=FLUID)
     )
+
+
+def representations(parts: Sequence[Part], null: float) -> Chart:
+    """Draw the share of the logits that each representation's character explains; a line at the largest by chance.
+
+    Args:
+        parts, null: see ``analysis.representations.Report``. Shares below 0 are drawn at 0.
+    """
+    names = [part.name for part in parts]
+    frame = pd.DataFrame(
+        {
+            "representation": names,
+            "dimension": [part.dimension for part in parts],
+            "explained": [part.explained for part in parts],
+            "drawn": [max(0.0, part.explained) for part in parts],
+            "kind": ["key" if part.key else "other" for part in parts],
+        }
+    )
+    bars = (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("representation:N", sort=names, axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            y=alt.Y("drawn:Q", title="share of held-out logits explained", scale=alt.Scale(domainMin=0)),
+            color=alt.Color(
+                "kind:N", scale=alt.Scale(domain=["key", "other"], range=[MAIN, MUTED]), legend=top_legend()
+            ),
+            tooltip=["representation:N", "dimension:Q", alt.Tooltip("explained:Q", format=".4f")],
+        )
+    )
+    line = alt.Chart(pd.DataFrame({"null": [max(0.0, null)]})).mark_rule(color=ACCENT, strokeDash=[4, 3])
+    title = "Characters behind the logits"
+    return (bars + line.encode(y="null:Q")).properties(title=title, height=HEIGHT, autosize=FLUID)

@@ -188,16 +188,24 @@ def command(config: RunConfig) -> str:
     default = flat.values(flat.change(fast, {"optimizer": config.optimizer.name})) | {"optimizer": fast.optimizer.name}
     given = [
         # with an equals sign: a formula may begin with a minus
-        f"--{option.replace('_', '-')}{'=' if option in required else ' '}{shlex.quote(flat.text(value))}"
+        f"--{option.replace('_', '-')}{'=' if option in required else ' '}{shlex.quote(_argument(value))}"
         for option, value in flat.values(config).items()
         if option in required or (option not in ("task", *view.hidden) and value != default[option])
     ]
     return " ".join(["miii train", name, *given])
 
 
+def _argument(value: Any) -> str:
+    """Return a value on the command line; a text of several lines is in a file."""
+    text = flat.text(value)
+    return "table.csv" if "\n" in text else text
+
+
 def _python(value: Any) -> str:
+    if isinstance(value, str) and "\n" in value:
+        return 'open("table.csv").read()'
     if not hasattr(value, "model_fields_set"):
         return repr(value)
     default = type(value)()
     fields = [f for f in type(value).model_fields if getattr(value, f) != getattr(default, f)]
-    return f"miii.{type(value).__name__}({', '.join(f'{f}={getattr(value, f)!r}' for f in fields)})"
+    return f"miii.{type(value).__name__}({', '.join(f'{f}={_python(getattr(value, f))}' for f in fields)})"

@@ -3,6 +3,8 @@
 from miii import ModularAddition
 from miii.errors import InputError
 from miii.expression import EXAMPLE, parse
+from miii.tasks.modular import LARGER_SHARE, NEED_MORE
+from pages._kit import write
 from pages._server.settings import LIMIT
 from pages._tasks.modular import attention, data, follow, pairs
 from pages._tasks.modular.inputs import type_expression
@@ -26,9 +28,15 @@ is memorized from half and grokked from 0.7. Type a formula, and press Start.
 )
 
 
-def expression(name: str) -> Preset:
-    """Show the formula input of the task ``expr``."""
-    return Preset(changes={"expression": type_expression()}) if name == "expr" else Preset()
+def preset(name: str) -> Preset:
+    """Show the formula input of the task ``expr``; set the share for training of operations that need more."""
+    changes = {"expression": type_expression()} if name == "expr" else {}
+    if name not in NEED_MORE:
+        return Preset(changes=changes)
+    write.caption(
+        f"By default, {LARGER_SHARE:.0%} of the pairs train: from the 30% of add, networks memorize this operation."
+    )
+    return Preset("larger share", {"train_fraction": LARGER_SHARE}, changes)
 
 
 def check(task: ModularAddition) -> None:
@@ -59,7 +67,7 @@ VIEW = TaskView(
     stories={"expr": OWN_FORMULA},
     main=("p", "train_fraction", "seed", "steps"),
     hidden=("operation", "expression", "equals", "separate"),
-    preset=expression,
+    preset=preset,
     required={"expr": {"expression": EXAMPLE}},
     check=check,
     criterion="99% test accuracy",

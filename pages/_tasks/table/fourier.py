@@ -1,0 +1,107 @@
+"""The page Fourier for groups: which irreducible representations carry the answer."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+import miii
+from miii import Table, analysis, plots
+from miii.errors import InputError
+from miii.plots.style import Chart
+from miii.runs import Run
+from pages._kit import write
+from pages._kit.cell import cell, shared
+
+PERCENT = st.column_config.NumberColumn(format="percent")
+
+
+@shared
+def composed(name: str, step: int) -> analysis.representations.Report:
+    run = miii.runs.open(name, miii.Table)
+    return analysis.representations.analyze(run.model(step), run.task(), run.task_config)
+
+
+def representations(name: str, step: int) -> Chart:
+    report = composed(name, step)
+    return plots.representations(report.parts, report.null)
+
+
+def page(run: Run, task: Table, step_of: Callable[[Run], int]) -> None:
+    """Show the verdict and the part of each representation at one snapshot."""
+    write.text(
+        r"""
+For addition, waves are the representations of the cyclic group. For any finite group, functions on it are sums of matrix elements of its
+**irreducible representations**. A network may answer by a sum of characters, $\sum_\rho w_\rho\,\chi_\rho(a b c^{-1})$, which is largest at
+$c = ab$ (Chughtai et al. 2023).
+"""
+    )
+    try:
+        analysis.irreps.group_of(task)
+    except InputError as error:
+        write.info(f"{error} So this page does not apply to {run.name}.")
+        return
+    step = step_of(run)
+    with st.spinner("Measuring …", show_time=True):
+        report = composed(run.name, step)
+    write.header("Which representations carry the answer?", anchor="representations")
+    keys = [part.name for part in report.parts if part.key]
+    with st.container(horizontal=True):
+        write.metric("Verdict", report.verdict, border=True, help="All criteria below must pass")
+        write.metric("Test accuracy", f"{report.test_accuracy:.1%}", border=True)
+        write.metric(
+            "Variance explained",
+            f"{report.explained:.1%}",
+            border=True,
+            help="Of the held-out logits, by the key characters",
+        )
+    if report.reason:
+        write.text(f"Not a composition by representations: {report.reason}.")
+    cell(
+        representations,
+        name=run.name,
+        step=step,
+        alt="Share of the held-out logits that each representation's character explains.",
+        caption=(f"Key: {', '.join(keys)}. " if keys else "No representation is key. ")
+        + f"A key character explains at least {analysis.representations.LEAST:.0%}, and more than any with shuffled answers "
+        f"({report.null:.2%}, dashed).",
+    )
+    write.table(
+        [
+            {
+                "representation": part.name,
+                "dimension": part.dimension,
+                "key": part.key,
+                "share of the logits": part.logits,
+                "its character explains": part.explained,
+                "accuracy without it": part.without,
+                "accuracy with it alone": part.only,
+            }
+            for part in report.parts
+        ],
+        column_config=dict.fromkeys(
+            ("share of the logits", "its character explains", "accuracy without it", "accuracy with it alone"), PERCENT
+        ),
+        name="representations",
+    )
+    write.caption(
+        "Shares are of the centered logits of held-out pairs, as functions of c. Accuracies are of held-out pairs, with the representation's part of "
+        "the operands' embedding removed, or with that part alone."
+    )
+
+    write.header("Is it a cause?", anchor="causal")
+    write.text(
+        f"With the key representations alone in the embedding, test accuracy is **{report.kept:.1%}**; without them, **{report.removed:.1%}**. "
+        f"With random directions of the same number in their place, it is {report.random_kept:.1%}."
+    )
+    write.table(
+        [
+            {"criterion": each.name, "value": each.value, "bound": each.bound, "passed": each.passed}
+            for each in report.criteria
+        ],
+        width="content",
+        name="criteria",
+    )
+    write.caption(
+        "The measures do not tell characters from cosets (Stander et al. 2024): a network that computes by cosets also concentrates on few "
+        "representations."
+    )
