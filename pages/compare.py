@@ -17,7 +17,7 @@ from pages._parts.compare import findings
 
 startup.run_app_first()
 
-OWN = "runs of yours"
+OWN, FORMER = "yours", "runs of yours"  # the latter stands in old links
 
 
 def learning_curves(comparison: str) -> Chart:
@@ -48,6 +48,8 @@ analyzed by the same measures.
 """
 )
 
+if st.query_params.get("comparison") == FORMER:
+    st.query_params["comparison"] = OWN
 home = runs.homes()[1] / "architectures"
 shipped = [path.stem for path in sorted(home.glob("*.jsonl"))]
 chosen = st.segmented_control(

@@ -15,7 +15,7 @@ from miii.analysis import (
     regions,
     sieve,
 )
-from miii.analysis.causal import ablation, attention, circuits, counterfactuals, direct, patching
+from miii.analysis.causal import ablation, attention, circuits, counterfactuals, direct, patching, path
 from miii.analysis.modular import (
     certificate,
     criteria,
@@ -68,6 +68,7 @@ __all__ = [
     "multitask",
     "neurons",
     "patching",
+    "path",
     "phases",
     "planted",
     "progress",

@@ -12,7 +12,7 @@ from miii.tasks.modular import ModularAddition, Operation
 from miii.tasks.primes import Primes
 from miii.tasks.residues import Residues
 from miii.tasks.sequences import Sequences
-from miii.tasks.task import Target, Task, TaskConfig
+from miii.tasks.task import Headline, Target, Task, TaskConfig
 
 
 def _current(value: Any) -> Any:
@@ -49,6 +49,7 @@ __all__ = [
     "TASKS",
     "AnyTask",
     "Frames",
+    "Headline",
     "ModularAddition",
     "Operation",
     "Primes",

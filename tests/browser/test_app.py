@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 
 #: Links to a server that nobody has visited: the page's title, and something that it says.
 COLD = {
-    "/": ("Asked for primes, it sums the digits' residues", "^Abstract"),
+    "/": ("Watch a network learn to add", "^A small transformer trains on half of all sums"),
     "/attention?run=add-113&a=7&b=9&head=2&step=0": ("Attention", r"^At step 0 the network answers \d+ for \(7, 9\)"),
     "/fourier?run=nosuch&step=banana&k=1000": ("Fourier", "^The link asked for something that is not here: step"),
 }
