@@ -6,8 +6,11 @@ import pytest
 import torch
 
 import miii
+from miii import analysis
 from miii.analysis import follow
 from miii.analysis.causal import attention, direct
+from miii.errors import InputError
+from miii.model.tap import capture
 from miii.tasks.miu import NAMES
 
 P, FREQUENCIES = 11, (2, 3)

@@ -114,12 +114,12 @@ def _draw(
         .encode(
             x=alt.X(
                 "left:Q",
-                scale=alt.Scale(domain=[0, wide], nice=False, zero=False),
+                scale=_scale(0, wide),
                 axis=bare,
                 title="neurons, by phase",
             ),
             x2="right:Q",
-            y=alt.Y("top:Q", scale=alt.Scale(domain=[high, 0], nice=False, zero=False), axis=axis, title="frequency"),
+            y=alt.Y("top:Q", scale=_scale(high, 0), axis=axis, title="frequency"),
             y2="bottom:Q",
             url="image:N",
             tooltip=["neuron:Q", *(f"{field}:N" for field in fields[1:])],
@@ -130,3 +130,7 @@ def _draw(
     return alt.layer(picture).properties(
         title="Every neuron over all pairs", width=wide * step, height=high * step, autosize=FIXED, usermeta=CANVAS
     )
+
+
+def _scale(start: float, end: float) -> alt.Scale:
+    return alt.Scale(domain=[start, end], nice=False, zero=False)
