@@ -17,7 +17,7 @@ from pages._parts.compare import findings
 
 startup.run_app_first()
 
-OWN = "runs of yours"
+OWN, FORMER = "yours", "runs of yours"  # the latter stands in old links
 
 
 def learning_curves(comparison: str) -> Chart:
@@ -48,6 +48,8 @@ analyzed by the same measures.
 """
 )
 
+if st.query_params.get("comparison") == FORMER:
+    st.query_params["comparison"] = OWN
 home = runs.homes()[1] / "architectures"
 shipped = [path.stem for path in sorted(home.glob("*.jsonl"))]
 chosen = st.segmented_control(
@@ -62,6 +64,21 @@ chosen = st.segmented_control(
 )
 
 
+def alike(names: list[str]) -> list[str]:
+    """Return the runs that share the terms of the first."""
+    terms = {name: analysis.compare.terms(runs.open(name).config) for name in names}
+    return [name for name in names if terms[name] == terms[names[0]]]
+
+
+def what_changed(opened: list[runs.Run]) -> None:
+    """Show the options in which the runs differ, and what each reached."""
+    write.header("What changed", anchor="changed")
+    headlines = [run.config.task.headline(run.rows()[-1]) for run in opened]
+    rows = [(option, *values) for option, values in analysis.compare.differences(*(r.config for r in opened)).items()]
+    rows.append((headlines[0].name, *(headline.text for headline in headlines)))
+    write.table(pd.DataFrame(rows, columns=["", *(run.name for run in opened)]), width="content", name="what-changed")
+
+
 def choose_own() -> list[ComparedRun]:
     names = [
         run.name
@@ -71,13 +88,15 @@ def choose_own() -> list[ComparedRun]:
     wanted = st.multiselect(
         "Runs",
         names,
-        default=names[:1],
+        default=alike(names)[:3],
         key="runs",
         bind="query-params",
         help="Finished runs on modular arithmetic or primes with the same task, batch size and steps.",
     )
     opened = [runs.open(name) for name in wanted]
     analysis.compare.check_terms([(run.name, analysis.compare.terms(run.config)) for run in opened])
+    if len(opened) > 1:
+        what_changed(opened)
     with st.spinner("Analyzing …"):
         return [measured(run.name, stamp_of(run, "result.json")) for run in opened]
 

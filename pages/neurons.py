@@ -45,6 +45,13 @@ def describe_neurons(name: str, step: int) -> analysis.neurons.Neurons:
     return analysis.neurons.describe(run.model(step), run.task(), run.task_config.multipliers)
 
 
+def neuron_wall(name: str, step: int, by_angle: bool) -> Chart:
+    run = miii.runs.open(name)
+    model = run.model(step)
+    post = model.blocks[-1].act(analysis.grid.neuron_inputs(model, run.task()))
+    return plots.neuron_wall(describe_neurons(name, step), post, by_angle)
+
+
 def clusters(name: str, step: int) -> Chart:
     return plots.clusters(describe_neurons(name, step))
 
@@ -75,6 +82,37 @@ with st.spinner("Analyzing neurons …", show_time=True):
     neurons = describe_neurons(name, step)
 live = int(neurons.alive.sum())
 found = neurons.clusters()
+
+write.header("All neurons", anchor="wall")
+by_angle = (
+    st.segmented_control(
+        "Operands in the order of",
+        ["value", "angle"],
+        default="value",
+        required=True,
+        key="order",
+        bind="query-params",
+        help="value: the smallest 24 of each operand. angle: all operands, by their angle on the neuron's own circle",
+    )
+    == "angle"
+)
+cell(
+    neuron_wall,
+    name=name,
+    step=step,
+    by_angle=by_angle,
+    width="content",
+    pick=("neuron", one_neuron.choose),
+    alt="The activation of every live neuron over the pairs a, b, grouped by frequency, in order of phase.",
+    caption=f"One tile per neuron, $a$ downwards, $b$ to the right, each on its own color scale; {neurons.dead} dead neurons are left out. "
+    + (
+        "By angle, every neuron of one frequency shows the same pattern, shifted by its phase."
+        if by_angle
+        else "Neurons of a group have the same period; from left to right their phase grows."
+    )
+    + " Click a tile to open that neuron [below](#neuron).",
+)
+one_neuron.show(run, step, neurons)
 
 write.header("One frequency each?", anchor="frequencies")
 with st.container(horizontal=True):
@@ -117,7 +155,7 @@ with left:
         step=step,
         pick=("frequency", look_at_frequency),
         alt="Live neurons by strongest frequency.",
-        caption=f"Single-frequency neurons: {listed}. Click a bar to see its purest neuron [below](#neuron).",
+        caption=f"Single-frequency neurons: {listed}. Click a bar to see its purest neuron [above](#neuron).",
     )
 with right:
     cell(
@@ -143,7 +181,7 @@ cell(
     step=step,
     pick=("neuron", one_neuron.choose),
     alt="Phase written minus phase read, by phase written, for single-frequency neurons.",
-    caption="On the line, a neuron writes exactly the phase it reads. Click a dot to see that neuron [below](#neuron)."
+    caption="On the line, a neuron writes exactly the phase it reads. Click a dot to see that neuron [above](#neuron)."
     if found
     else "There are no single-frequency neurons at this step.",
 )
@@ -170,8 +208,6 @@ if found:
     )
 else:
     write.caption("There are no single-frequency neurons at this step.")
-
-one_neuron.show(run, step, neurons)
 
 write.header("When do the neurons find their frequencies?", anchor="training")
 with st.spinner(f"Analyzing {len(run.steps)} snapshots …", show_time=True):

@@ -3,7 +3,6 @@
 import streamlit as st
 
 from miii import runs
-from miii.errors import join_names
 from miii.tasks import ModularAddition
 from pages._kit import startup, write
 from pages._parts.paper import addition as paper_addition
@@ -28,17 +27,15 @@ CONTENTS = {
     "2 Background": "background",
     "3 Method": "method",
     "4 Results": "results",
-    "5 Discussion": "discussion",
-    "6 Errata": "errata",
-    "7 References": "references",
-}
-RESULTS = {
     "4.1 Addition": "addition",
     "4.2 Primes": "primes",
     "4.3 Strings": "miu",
     "4.4 Other numbers": "other",
-    "4.5 What is not reached": "ledger",
+    "4.5 Missed goals": "ledger",
+    "5 Discussion": "discussion",
     "5.2 Generalization": "generalization",
+    "6 Errata": "errata",
+    "7 References": "references",
 }
 
 
@@ -64,6 +61,7 @@ def abstract() -> str:
 
 
 with st.container(horizontal_alignment="center"), st.container(width=COLUMN):
+    write.number_figures()
     write.title("Asked for primes, it sums the digits' residues")
     write.caption(
         "The draft *Mechanistic Interpretability on Irreducible Unsigned-Integer Identifiers* by Noah Syrkis, implemented, tested and "
@@ -72,10 +70,10 @@ with st.container(horizontal_alignment="center"), st.container(width=COLUMN):
     if available("add-113", *SEEDS):
         with st.container(border=True):
             write.text(abstract())
-    for names in (CONTENTS, RESULTS):
-        write.text(" · ".join(f"[{name}](#{anchor})" for name, anchor in names.items()))
+    with st.container(key="contents"):
+        write.text(" · ".join(f"[{name}](#{anchor})" for name, anchor in CONTENTS.items()))
     write.caption(
-        f"In five minutes: {join_names(['the abstract', 'chapter 1', 'the first figures of 4.1 and 4.2'])}; they need no machine learning. "
+        "In five minutes: the abstract, chapter 1, and the first figures of 4.1 and 4.2; they need no machine learning. "
         "Chapter 2 has definitions, chapter 3 the criteria."
     )
     paper_question.chapter()

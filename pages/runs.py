@@ -1,5 +1,6 @@
 """All runs: find, open, download, rename, delete and import."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,7 +9,7 @@ import streamlit as st
 
 from miii import runs
 from miii.errors import InputError
-from pages._kit import startup, write
+from pages._kit import links, startup, write
 from pages._kit.downloads import csv
 from pages._kit.run_picker import RUN
 from pages._kit.second_run import SECOND_RUN
@@ -17,11 +18,13 @@ from pages._parts.runs import importing, run_table
 from pages._parts.runs.importing import CHOSEN, DOUBT, MESSAGES, NOTE, WRONG
 from pages._server import rights, settings
 from pages._server.jobs import registry, waiting
+from pages._tasks.view import view_of
 
 startup.run_app_first()
 
 DELETED = "runs-deleted"
 LONGEST = 200  # characters of a search
+GROUPS = {"task": "task", "what changed": "changed", "state": "state", "origin": "from"}
 SEEN = "runs-seen"  # the last selected row of the table
 
 
@@ -39,9 +42,20 @@ def busy() -> list[str]:
 
 
 def open_run(name: str) -> None:
+    """Show the run on the page that fits its task."""
     st.session_state[RUN] = name
     st.session_state.pop(STEP, None)
-    st.session_state[MESSAGES] = f"Every page now shows {name}."
+    page = "train"  # of a queued run, which has no folder yet
+    with suppress(InputError):
+        page = view_of(runs.open(name).config.task.kind).home
+    links.go(page)
+
+
+def click() -> None:
+    """Open the run whose name was clicked."""
+    rows = [listed[row] for row, column in st.session_state[table_key]["selection"]["cells"] if column == "run"]
+    if rows and rows[0] in names:
+        open_run(rows[0])
 
 
 def compare(name: str) -> None:
@@ -158,7 +172,7 @@ def actions(name: str) -> None:
             icon=":material/visibility:",
             on_click=open_run,
             args=(name,),
-            help="Show it on every page",
+            help="Shows it on the page that fits its task",
         )
         st.button(
             "Compare",
@@ -239,18 +253,22 @@ search = st.text_input(
     max_chars=LONGEST,
     help="All words must occur in name, task, state or origin",
 )
-table = run_table.table(waiting(), search or "")
+group = st.segmented_control(
+    "Group by", list(GROUPS), key="group", bind="query-params", help="Runs with the same value follow one another"
+)
+table = run_table.table(waiting(), search or "", GROUPS[group] if group else "")
 listed = list(table["run"])
 names = list(table["run"][table["state"] != run_table.UNREADABLE])
 if listed:
+    table_key = f"runs-{hash(tuple(listed))}"  # another list has another row chosen: none
     event = st.dataframe(
         table,
         hide_index=True,
         column_config=run_table.COLUMNS,
-        column_order=run_table.columns(table),
-        on_select="rerun",
-        selection_mode="single-row",
-        key=f"runs-{hash(tuple(listed))}",  # another list has another row chosen: none
+        column_order=run_table.columns(table, GROUPS[group] if group else ""),
+        on_select=click,
+        selection_mode=["single-row", "single-cell"],
+        key=table_key,
         width="stretch",
         placeholder="–",
     )

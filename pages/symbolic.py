@@ -80,10 +80,11 @@ def _has_weights(run: runs.Run) -> bool:
 
 
 def recorded(config: miii.RunConfig) -> str | None:
-    """Return the newest run of the same config, training or on disk."""
+    """Return the newest run of the same config, training or on disk; else one of the same task, such as the shipped one."""
     of_jobs = (job.name for job in reversed(jobs.all()) if job.config == config and not job.ended)
-    on_disk = (run.name for run in runs.every() if run.config == config and _has_weights(run))
-    return next(of_jobs, None) or next(on_disk, None)
+    on_disk = [run for run in runs.every() if run.config.task == config.task and _has_weights(run)]
+    names = [run.name for run in sorted(on_disk, key=lambda run: run.config != config)]
+    return next(of_jobs, None) or next(iter(names), None)
 
 
 def watch(name: str) -> None:

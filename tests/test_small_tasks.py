@@ -99,15 +99,15 @@ def test_a_number_is_the_same_in_reports_and_evaluations(small_config, tmp_path)
     assert lengths.held_out(miu.model(), miu.task()) == {
         name: miu.rows()[-1][name] for name in ("accuracy_as_long", "accuracy_longer")
     }
-    assert miu.config.task.accuracy(miu.rows()[-1]) == (miu.rows()[-1]["accuracy_longer"], "longer strings")
+    assert miu.config.task.headline(miu.rows()[-1]).value == miu.rows()[-1]["accuracy_longer"]
     mean, worst = multitask.over_targets(residues.report["accuracy"], residues.config.task)
-    assert residues.config.task.accuracy(residues.rows()[-1]) == (pytest.approx(mean, abs=1e-4), "mean over primes")
+    assert residues.config.task.headline(residues.rows()[-1]).value == pytest.approx(mean, abs=1e-4)
     assert (residues.report["accuracy_mean"], worst) == (pytest.approx(0.9815, abs=5e-4), "mod 107")
     masked = {"kind": "residues", "p": 11, "masked": (7,)}
     run = runs.record(tmp_path / "masked", miii.train(small_config(task=masked, steps=3)))
     found, row = reports.report_residues(run), run.rows()[-1]
     assert found["accuracy_worst"] == row["accuracy_worst"]
-    assert found["accuracy_mean"] == pytest.approx(run.config.task.accuracy(row)[0])
+    assert found["accuracy_mean"] == pytest.approx(run.config.task.headline(row).value)
 
 
 def test_charts_of_many_rows_are_drawn_and_saved(tmp_path):

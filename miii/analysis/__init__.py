@@ -17,7 +17,7 @@ from miii.analysis import (
     representations,
     sieve,
 )
-from miii.analysis.causal import ablation, attention, circuits, counterfactuals, direct, patching
+from miii.analysis.causal import ablation, attention, circuits, counterfactuals, direct, patching, path
 from miii.analysis.modular import (
     certificate,
     criteria,
@@ -71,6 +71,7 @@ __all__ = [
     "multitask",
     "neurons",
     "patching",
+    "path",
     "phases",
     "planted",
     "progress",

@@ -24,6 +24,9 @@ TERMS = (
     *("dropout", "dropout_steps", "dropout_site", "dropout_shared"),
 )
 
+#: Options that ``changed`` does not list: they stand in a task's description, or do not matter for the result.
+UNCHANGED = ("operation", "expression", "p", "low", "high", "base", "snapshots", "eval_every", "threads", "device")
+
 #: The measures of a network, in the order of the table, with their descriptions.
 MEASURES: dict[str, str] = {
     ADDS: "the verdict modular addition; for primes: sums residues modulo 3",
@@ -102,15 +105,25 @@ def terms(config: RunConfig) -> dict[str, Any]:
     return {"task": config.task.model_dump(exclude={"seed"})} | {name: dumped[name] for name in TERMS}
 
 
-def differences(one: RunConfig, other: RunConfig) -> dict[str, tuple[str, str]]:
-    """Return the options in which two configs differ, by dotted name: both values as text, ``—`` where there is none.
+def differences(*configs: RunConfig) -> dict[str, tuple[str, ...]]:
+    """Return the options in which configs differ, by dotted name: the values as text, ``—`` where there is none.
 
     Budgets of recording (``snapshots``, ``threads``, ``device``) do not count.
     """
-    first, second = _flat(one.model_dump()), _flat(other.model_dump())
-    names = [name for name in {**first, **second} if name not in ("snapshots", "threads", "device")]
-    pairs = {name: (first.get(name), second.get(name)) for name in names}
-    return {name: (_text(pair[0]), _text(pair[1])) for name, pair in pairs.items() if pair[0] != pair[1]}
+    each = [_flat(config.model_dump()) for config in configs]
+    names = dict.fromkeys(name for values in each for name in values if name not in ("snapshots", "threads", "device"))
+    found = {name: tuple(_text(values.get(name)) for values in each) for name in names}
+    return {name: values for name, values in found.items() if len(set(values)) > 1}
+
+
+def changed(config: RunConfig) -> str:
+    """Return the options in which a run differs from its task's recipe, such as ``seed 3, weight_decay 0``.
+
+    What the task's description says is not repeated: the operation, the modulus, the range of the integers.
+    """
+    usual = flat.defaults(config.task.kind)
+    given = {name: value for name, value in flat.values(config).items() if name not in UNCHANGED}
+    return ", ".join(f"{name} {flat.text(value)}" for name, value in given.items() if value != usual.get(name))
 
 
 def _flat(values: Mapping[str, Any], within: str = "") -> dict[str, Any]:

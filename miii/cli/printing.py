@@ -86,7 +86,8 @@ def print_runs(found: list[runs.Run], as_json: bool, broken: Sequence[runs.Broke
 
         for run, row in zip(found, rows, strict=False):
             row["reached"] = None if row["grokked_at"] is None else run.config.task.milestone
-        table = pd.DataFrame(rows, dtype=object).drop(columns="reason").rename(columns={"grokked_at": "reached_at"})
+        table = pd.DataFrame(rows, dtype=object).drop(columns=["reason", "test_accuracy"])
+        table = table.rename(columns={"grokked_at": "reached_at"})
         print(table.where(table.notna(), "-").to_string(index=False, float_format="{:.4g}".format))
         for row in rows:
             if row["reason"] is not None:

@@ -3,6 +3,7 @@
 from miii.plots.causal.attention import attention_spectrum, ov, over_inputs, pattern, qk, token_scores
 from miii.plots.causal.circuit import circuit, edge_agreement, faithfulness
 from miii.plots.causal.effects import ablation, contributions, patching
+from miii.plots.causal.path import input_path
 from miii.plots.compare import learning, spread
 from miii.plots.experience import learning_curve, transfer
 from miii.plots.export import frame, picture
@@ -18,6 +19,7 @@ from miii.plots.modular.formula import kinds, steering, terms
 from miii.plots.modular.fourier import angles, circle, power_over_training, singular_values, spectrum, spectrum_2d
 from miii.plots.modular.neurons import activation, clusters, phases, reads, single_frequency, writes
 from miii.plots.modular.progress import measures, progress
+from miii.plots.modular.wall import neuron_wall
 from miii.plots.multitask import active_frequencies, head_digits, right_by_target
 from miii.plots.regions import circle_regions, plane_regions
 from miii.plots.rollout import (
@@ -121,6 +123,7 @@ __all__ = [
     "head_sums",
     "heatmap",
     "information",
+    "input_path",
     "kind_confidences",
     "kind_scores",
     "kinds",
@@ -135,6 +138,7 @@ __all__ = [
     "measures",
     "modulo_spectrum",
     "neuron_contributions",
+    "neuron_wall",
     "ov",
     "over_inputs",
     "patching",

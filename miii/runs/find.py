@@ -14,7 +14,10 @@ from miii.training.config import RunConfig
 
 SHIPPED = "checkpoints/ of https://github.com/syrkis/miii"  #: shipped runs are not part of an installed package
 #: The columns of a listing.
-COLUMNS = ("run", "task", "seed", "status", "steps", "grokked_at", "test_accuracy", "seconds", "folder", "reason")
+COLUMNS = (
+    *("run", "task", "seed", "status", "steps", "grokked_at"),
+    *("test_accuracy", "headline", "metric", "seconds", "folder", "reason"),
+)
 
 T = TypeVar("T", bound=TaskConfig)
 
@@ -198,7 +201,7 @@ def free_folder(stem: str, taken: Collection[str] = ()) -> Path:
 
 
 def row(run: Run) -> dict[str, Any]:
-    """Return a run as a row of a listing: name, task, status, accuracy.
+    """Return a run as a row of a listing: name, task, status, and its task's headline metric.
 
     If a file cannot be read, ``status`` is "corrupt" and ``reason`` says why. ``broken_row`` is for folders that
     cannot be opened.
@@ -213,6 +216,7 @@ def row(run: Run) -> dict[str, Any]:
     except InputError as error:  # one broken run must not hide the others
         rows, result, seed, status, reason = [], None, None, "corrupt", str(error)
     last = rows[-1] if rows else {}
+    headline = run.config.task.headline(last)
     return {
         "run": run.name,
         "task": run.config.task.name,
@@ -221,6 +225,8 @@ def row(run: Run) -> dict[str, Any]:
         "steps": last.get("step"),
         "grokked_at": result and result["grokked_at"],
         "test_accuracy": finite(last.get("test_accuracy")),
+        "headline": finite(headline.value),
+        "metric": headline.name,
         "seconds": finite(last.get("seconds")),
         "folder": str(run.folder),
         "reason": reason,

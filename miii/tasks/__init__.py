@@ -13,7 +13,7 @@ from miii.tasks.primes import Primes
 from miii.tasks.residues import Residues
 from miii.tasks.sequences import Sequences
 from miii.tasks.table import Table
-from miii.tasks.task import Target, Task, TaskConfig
+from miii.tasks.task import Headline, Target, Task, TaskConfig
 
 
 def _current(value: Any) -> Any:
@@ -50,6 +50,7 @@ __all__ = [
     "TASKS",
     "AnyTask",
     "Frames",
+    "Headline",
     "ModularAddition",
     "Operation",
     "Primes",

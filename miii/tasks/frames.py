@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from miii import metrics, numbers
 from miii.errors import InputError
-from miii.tasks.task import GROKKED, NO_TARGET, Sizes, Task, TaskConfig, names_of
+from miii.tasks.task import GROKKED, NO_TARGET, Headline, Sizes, Task, TaskConfig, names_of
 
 MOST = 5_000_000  #: maximum pairs of first integer and step to enumerate
 TOKENS = 20_000_000  #: maximum tokens of all sequences, to fit in memory
@@ -211,6 +211,10 @@ class Frames(TaskConfig):
     def learned(self, row: Mapping[str, float]) -> bool:
         """Return whether 99% of integers have all digits correct; for labels alone, 99% of labels."""
         return row.get("integers", row["test_accuracy"]) >= GROKKED
+
+    def headline(self, row: Mapping[str, float]) -> Headline:
+        """Return the share of integers with all digits correct; for labels alone, test accuracy."""
+        return Headline(row["integers"], "integers predicted") if "integers" in row else super().headline(row)
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,5 +1,6 @@
 """The greatest common divisor of two integers, from their digits."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
@@ -11,7 +12,7 @@ from pydantic import Field, model_validator
 
 from miii import numbers
 from miii.errors import InputError
-from miii.tasks.task import Sizes, Task, TaskConfig, names_of
+from miii.tasks.task import Headline, Sizes, Task, TaskConfig, names_of
 
 MOST = 2_000_000  #: maximum pairs
 TOKENS = 20_000_000  #: maximum tokens of all pairs, to fit in memory
@@ -187,6 +188,10 @@ class GCD(TaskConfig):
         """Return whether all products of the base's primes are learned, up to a tenth of ``largest``."""
         found = learned_divisors([row[f"accuracy_{k}"] for k in range(1, self.largest // 10 + 1)])
         return {k for k in self.theory if k <= self.largest // 10} <= {*found}
+
+    def headline(self, row: Mapping[str, float]) -> Headline:
+        """Return the number of learned divisors."""
+        return Headline(row.get("learned", math.nan), "learned divisors", "count")
 
 
 def learned_divisors(accuracy: Sequence[float] | np.ndarray) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 
 from miii.errors import InputError
-from miii.tasks.task import Sizes, Task, TaskConfig
+from miii.tasks.task import Headline, Sizes, Task, TaskConfig
 
 NAMES = ("I", "U", "M", "?", "·")  #: the tokens; the last is a blank
 LETTER_I, LETTER_U, AXIOM, ASK, BLANK = range(5)
@@ -149,11 +149,11 @@ class MIU(TaskConfig):
         found = {"accuracy_as_long": float(right[~longer].mean())}
         return found | ({"accuracy_longer": float(right[longer].mean())} if longer.any() else {})
 
-    def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
+    def headline(self, row: Mapping[str, float]) -> Headline:
         """Return test accuracy on strings longer than any in training, if there are any."""
         if "accuracy_longer" in row:
-            return row["accuracy_longer"], "longer strings"
-        return super().accuracy(row)
+            return Headline(row["accuracy_longer"], "accuracy on longer strings")
+        return super().headline(row)
 
 
 def is_theorem(string: str) -> bool:

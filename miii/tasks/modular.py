@@ -13,7 +13,7 @@ from torch import Tensor
 from miii.errors import InputError
 from miii.expression import EXAMPLE, MASKED, MISSING, parse
 from miii.numbers import primes_below
-from miii.tasks.task import Sizes, Task, TaskConfig
+from miii.tasks.task import Headline, Sizes, Task, TaskConfig
 
 #: Formulas of the answer c by operation; expr has its own expression.
 SUMS = {
@@ -167,9 +167,9 @@ class ModularAddition(TaskConfig):
         """A short name for titles and folders, such as ``add-113``."""
         return f"{self.operation}-{self.p}"
 
-    def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
+    def headline(self, row: Mapping[str, float]) -> Headline:
         """Return test accuracy, or accuracy on all pairs if the split is unknown."""
-        return (row["accuracy"], "all pairs") if "accuracy" in row else super().accuracy(row)
+        return Headline(row["accuracy"], "accuracy on all pairs") if "accuracy" in row else super().headline(row)
 
     def build(self) -> Task:
         """Build the pairs in the order a * p + b: tokens [n_pairs, 2 or 3], labels [n_pairs], train_mask [n_pairs]."""

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from miii import metrics, numbers
 from miii.errors import InputError, quoted
 from miii.tasks.integers import CHUNK, TEST, TRAIN, VALIDATION, counts_of, parts, rank_of, validation_size
-from miii.tasks.task import Sizes, Target, Task, TaskConfig
+from miii.tasks.task import Headline, Sizes, Target, Task, TaskConfig
 
 MOST = 5_000_000  #: maximum examples, to fit in memory
 SIEVED = (0.90, 0.99)  #: ROC AUC, and AUC against multiples of 3, at which the task counts as learned
@@ -243,3 +243,7 @@ class Primes(TaskConfig):
     def learned(self, row: Mapping[str, float]) -> bool:
         """Return whether both AUCs reach ``SIEVED``; accuracy is uninformative for a label this rare."""
         return row["auc"] >= SIEVED[0] and row["auc_3"] >= SIEVED[1]
+
+    def headline(self, row: Mapping[str, float]) -> Headline:
+        """Return the ROC AUC; accuracy is uninformative for a label this rare."""
+        return Headline(row.get("auc", math.nan), "ROC AUC", "score")

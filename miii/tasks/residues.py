@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from miii import numbers
 from miii.errors import InputError
 from miii.tasks.primes import Primelist
-from miii.tasks.task import GROKKED, Sizes, Target, Task, TaskConfig, mask_of, names_of
+from miii.tasks.task import GROKKED, Headline, Sizes, Target, Task, TaskConfig, mask_of, names_of
 
 
 class Residues(TaskConfig):
@@ -167,7 +167,9 @@ class Residues(TaskConfig):
         """Return whether every trained target has 99% test accuracy."""
         return row["accuracy_worst"] >= GROKKED
 
-    def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
-        """Return the mean accuracy over trained targets; ``test_accuracy`` requires all residues correct."""
+    def headline(self, row: Mapping[str, float]) -> Headline:
+        """Return the mean test accuracy over trained targets; ``test_accuracy`` requires all residues correct."""
         each = [row.get(f"accuracy_{name.removeprefix('mod ')}", math.nan) for name in self.trained]
-        return statistics.fmean(each), "mean over digits" if self.control == "digits" else "mean over primes"
+        return Headline(
+            statistics.fmean(each), f"mean accuracy over {'digits' if self.control == 'digits' else 'primes'}"
+        )

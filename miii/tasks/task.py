@@ -123,6 +123,27 @@ class Sizes(NamedTuple):
     distinct: int = 0
 
 
+class Headline(NamedTuple):
+    """The one metric that stands for a run wherever runs are listed or compared.
+
+    Attributes:
+        value: NaN if missing.
+        name: such as "accuracy on test pairs".
+        unit: a share is written as a percentage, a score with three decimals, a count as it is.
+    """
+
+    value: float
+    name: str
+    unit: Literal["share", "score", "count"] = "share"
+
+    @property
+    def text(self) -> str:
+        """The value as text; a dash if missing."""
+        if math.isnan(self.value):
+            return "–"
+        return format(self.value, {"share": ".1%", "score": ".3f", "count": ",.0f"}[self.unit])
+
+
 class TaskConfig(Frozen):
     """Base config of a task kind: everything that does not need the data.
 
@@ -133,7 +154,7 @@ class TaskConfig(Frozen):
     summary: ClassVar[str] = ""  #: one sentence for help texts
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {"fast": {}}  #: ``RunConfig`` fields by recipe name
     shown: ClassVar[tuple[str, ...]] = ()  #: ``scores`` that the app shows; imported metrics must have them
-    examples: ClassVar[str] = "test examples"  #: what ``accuracy`` is measured on
+    examples: ClassVar[str] = "test examples"  #: what test accuracy is measured on
 
     @classmethod
     def names(cls) -> dict[str, dict[str, Any]]:
@@ -192,9 +213,9 @@ class TaskConfig(Frozen):
         """Return whether the rule is learned: by default, 99% test accuracy."""
         return row["test_accuracy"] >= GROKKED
 
-    def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
-        """Return a run's headline accuracy, and what it is measured on; NaN if missing."""
-        return row.get("test_accuracy", math.nan), self.examples
+    def headline(self, row: Mapping[str, float]) -> Headline:
+        """Return the headline metric of an evaluation: by default, test accuracy."""
+        return Headline(row.get("test_accuracy", math.nan), f"accuracy on {self.examples}")
 
 
 def names_of(symbols: int, *further: str) -> tuple[str, ...]:

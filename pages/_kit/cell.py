@@ -79,8 +79,10 @@ def cell(
             except UNFIT as error:
                 why = f": {error}" if isinstance(error, InputError) else "."
                 write.info(f"This figure cannot be drawn of {other['name']}{why}", icon="balance")
-    if caption:
-        st.caption(caption)
+    number = write.figure_number(make.__name__)
+    label = "" if number is None else f"**Figure {number}.** "
+    if label or caption:
+        st.caption(label + caption)
     downloads.show(name, make, arguments, lambda: _chart(make, _code(make), tuple(arguments.items()), stamp))
 
 

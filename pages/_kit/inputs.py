@@ -6,6 +6,7 @@ from miii import KINDS, TASKS
 from pages._kit import links, write
 
 TASK_WIDTH = 280  #: pixels of the task picker, and of the control next to it
+ROOM = 280  #: pixels of a message below a field
 TYPED = "typed"  #: typed numbers by key, possibly invalid
 
 
@@ -57,8 +58,8 @@ def integer(
 ) -> int | None:
     """Show an integer input from ``low`` to ``high``, kept across pages and runs while valid.
 
-    Outside the bounds, show an error and use ``default``; Streamlit's own bounds reject silently. Return None only if
-    ``default`` is None and nothing was chosen.
+    Outside the bounds, keep what was typed, say below the field what is valid, and use ``default``; Streamlit's own
+    bounds reject silently. Return None only if ``default`` is None and nothing was chosen.
 
     Args:
         linked: whether to keep it in the URL.
@@ -67,7 +68,9 @@ def integer(
     known = key in st.session_state
     if kept is not None and not low <= kept <= high and typed.get(key) != kept:
         st.session_state[key] = default  # out of range for this run
-    found = st.number_input(
+    wrong = known and kept is not None and not low <= kept <= high and typed.get(key) == kept
+    place = st.container(width=max(width, ROOM) if wrong else width, gap="xsmall")
+    found = place.number_input(
         label,
         value=default,
         step=step,
@@ -84,7 +87,11 @@ def integer(
         return default if found is None else int(found)
     shown = "nothing" if default is None else default
     why = f"{label} must be a whole number from {low} to {high} (got {found}); showing {shown}."
-    write.error(why) if known else links.note(why)
+    if known:
+        with place:
+            write.error(why)
+    else:
+        links.note(why)
     return default
 
 

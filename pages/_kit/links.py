@@ -19,10 +19,13 @@ def to(page: str, label: str, icon: str, **changed: object) -> None:
     """
     # not st.page_link: it repeats the run in the address, and drops parameters bound to widgets of this page
     key = f"to-{len(st.session_state.get(write.RECORDED, []))}-{page}-{label}"  # equal links differ by position
-    st.button(label, icon=icon, type="tertiary", key=key, on_click=_go, args=(page, changed), help=f"Opens {page}")
+    st.button(
+        label, icon=icon, type="tertiary", key=key, on_click=go, args=(page,), kwargs=changed, help=f"Opens {page}"
+    )
 
 
-def _go(page: str, changed: dict[str, object]) -> None:
+def go(page: str, **changed: object) -> None:
+    """Open another page after this callback, with values of widgets changed by key."""
     st.session_state.update(changed)
     st.session_state[TARGET] = page, {name: str(value) for name, value in changed.items() if value is not None}
 

@@ -1,6 +1,5 @@
 """Compare the chosen run with a second one, on every page."""
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -76,9 +75,8 @@ def _reached(run: miii.runs.Run) -> dict[str, str]:
     """Return the headline, the verdict and the steps of a run, in words."""
     rows, task = run.rows(), run.config.task
     last = rows[-1] if rows else {}
-    value, of = task.accuracy(last)
-    report = run.report or {}
-    shown = {of.capitalize(): "—" if math.isnan(value) else f"{value:.1%}"}
+    headline, report = task.headline(last), run.report or {}
+    shown = {headline.name[:1].upper() + headline.name[1:]: headline.text}
     shown |= {"Verdict": str(report.get("verdict", "—"))} if "verdict" in report else {}
     learned = next((row["step"] for row in rows if task.learned(row)), None)
     return shown | {task.milestone.capitalize(): "no" if learned is None else f"at step {learned:,.0f}"}

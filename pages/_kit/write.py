@@ -4,6 +4,7 @@ Untrusted text (from a URL, a file, a run's name, an error) is plain: ``error``,
 ``header`` show it literally, and ``escaped`` protects it within Markdown.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import pandas as pd
@@ -17,11 +18,30 @@ RECORDED = "notes"  #: key of the recorded parts of the page
 OPEN = "notes_open"  #: whether the page is recording; fragment reruns record nothing
 
 
+NUMBERS = "figure_numbers"  #: numbers of the page's figures, by the name of their function; None if not numbered
+
+
 def begin() -> list[Text | Figure | Table]:
     """Start recording a page."""
     parts: list[Text | Figure | Table] = []
-    st.session_state[RECORDED], st.session_state[OPEN] = parts, True
+    st.session_state[RECORDED], st.session_state[OPEN], st.session_state[NUMBERS] = parts, True, None
     return parts
+
+
+def number_figures() -> None:
+    """Number the figures of this page from here on, as an article does, so that text can refer to them."""
+    st.session_state[NUMBERS] = {}
+
+
+def figure_number(name: str) -> int | None:
+    """Return the number of a figure, the next one if it is new; None if the page's figures have no numbers."""
+    numbers: dict[str, int] | None = st.session_state.get(NUMBERS)
+    return None if numbers is None else numbers.setdefault(name, len(numbers) + 1)
+
+
+def figure(make: Callable[..., Any]) -> str:
+    """Return the reference to a figure shown before, such as "Figure 3"."""
+    return f"Figure {figure_number(make.__name__)}"
 
 
 def end() -> None:

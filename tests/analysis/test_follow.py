@@ -6,8 +6,11 @@ import pytest
 import torch
 
 import miii
+from miii import analysis
 from miii.analysis import follow
 from miii.analysis.causal import attention, direct
+from miii.errors import InputError
+from miii.model.tap import capture
 from miii.tasks.miu import NAMES
 
 P, FREQUENCIES = 11, (2, 3)
@@ -189,3 +192,39 @@ def test_prefixes_keep_their_places():
     assert [text.replace("·", "") for text in spelled] == ["MI?", "MIU?", "MIUI?"]
     assert torch.equal(found[-1], tape)
     assert all(torch.equal(row[row == 1], tape[row == 1]) for row in found)
+
+
+# ---- the path of one input ----
+
+
+def test_parts_set_to_zero_are_the_summands_of_a_plain_block():
+    task = miii.ModularAddition(p=11, train_fraction=0.5).build()
+    model = miii.Transformer(miii.ModelConfig(d_model=8, n_heads=2, d_mlp=12), 12, 11, 3, seed=0)
+    tokens = task.tokens[38]
+    found = analysis.path.input_path(model, tokens, slice(None), neurons=5, answers=3)
+    seen = follow.forward_pass(model, tokens)
+    said = follow.predict(seen.logits)
+    written = follow.neuron_writes(model, seen.post, slice(None), said.answer, None)
+    assert found.answers[0] == said.answer
+    assert found.neurons.tolist() == written.strongest(5)
+    assert torch.allclose(found.written[:, 0], written.added[found.neurons], atol=1e-5)
+    assert found.total == pytest.approx(float(written.added.sum()), abs=1e-4)
+    assert torch.allclose(found.attention, seen.patterns[0])
+    z = capture(model, tokens[None], {"0.z"})["0.z"][0, -1]
+    block = model.blocks[0]
+    wanted = torch.einsum("hd,hdm,mn->hn", z, block.W_O, block.W_in)[:, found.neurons]
+    assert torch.allclose(found.read, wanted, atol=1e-5)
+
+
+def test_paths_through_any_block_and_mixer():
+    for changes in ({"mixer": "gru"}, {"block": "pre-norm", "n_layers": 2}, {"block": "sas-p"}, {"mixer": "mean"}):
+        model = miii.Transformer(miii.ModelConfig(d_model=8, n_heads=2, d_mlp=12, **changes), 12, 11, 3, seed=0)
+        found = analysis.path.input_path(model, torch.tensor([3, 4, 11]), slice(0, 11))
+        assert found.attention.shape == (2, 3)
+        if changes.get("block") != "sas-p":
+            assert torch.allclose(found.attention.sum(1), torch.ones(2), atol=1e-5), changes
+        assert found.written.isfinite().all()
+        assert (found.read == 0).all() == (changes.get("block") == "sas-p")  # its neurons do not read the heads
+    for wrong in ({"neurons": 0}, {"answers": 0}):
+        with pytest.raises(InputError, match="at least 1"):
+            analysis.path.input_path(model, torch.tensor([3, 4, 11]), slice(0, 11), **wrong)

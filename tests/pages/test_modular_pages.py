@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from shown import fine, move, shown
+from shown import click, fine, move, shown
 from zoo import phased
 
 from miii import analysis, plots, runs
@@ -37,6 +37,15 @@ def test_why_there_is_no_key_frequency_is_the_reason_that_decided(zoo, see):
 
 
 # ---- Neurons ----
+
+
+def test_a_tile_of_the_wall_opens_its_neuron(zoo, visit):
+    at = visit("neurons", run="adding", order="angle")
+    wall = shown(at).charts[0]
+    assert wall.title == "Every neuron over all pairs"
+    for point in ({"neuron": 7}, {"row": 0}):  # the second is a gap, without a neuron
+        click(at, wall.key, "neuron", **point)
+        assert at.number_input(key="neuron").value == 7
 
 
 @pytest.mark.parametrize("index", [0, -1])

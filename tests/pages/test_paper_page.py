@@ -41,7 +41,14 @@ def test_every_entry_of_the_contents_leads_to_a_heading(paper, visit):
     anchors = {heading.proto.anchor for kind in (at.header, at.subheader) for heading in kind}
     assert len(listed) == 13
     assert set(listed) <= anchors
-    assert len(paper.charts) == 23
+    assert len(paper.charts) == 21
+
+
+def test_figures_are_numbered_in_order_and_referred_to_by_number(paper):
+    numbers = [int(n) for caption in paper.prose["caption"] for n in re.findall(r"^\*\*Figure (\d+)\.\*\*", caption)]
+    assert numbers == [*range(1, len(paper.figures) + 1)]
+    names = [figure.make.__name__ for figure in paper.figures]
+    assert f"In Figure {names.index('plane_of_digits') + 1}," in paper.text
 
 
 def test_every_link_leads_to_a_page_and_to_a_shipped_run(visit):
@@ -187,8 +194,8 @@ def test_clock_number_circles_and_frames_follow_their_controls(visit):
     slider = at.select_slider(key="at")
     assert [int(option) for option in slider.options] == runs.shipped("add-113").steps
     slider.set_value(0).run()
-    circles = [each for each in shown(fine(at)).figures if each.make.__name__ == "circle_of_the_adder"]
-    assert [figure.arguments["step"] for figure in circles] == [0, 0, 0]
+    circles = [each for each in shown(fine(at)).figures if each.make.__name__ == "circles_of_the_adder"]
+    assert [figure.arguments["step"] for figure in circles] == [0]
     at.number_input(key="first").set_value(5_000).run()
     assert any("5000" in chart.alt for chart in shown(fine(at)).charts)
     before = shown(at)

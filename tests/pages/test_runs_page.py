@@ -53,16 +53,18 @@ def test_the_table_is_what_lies_on_the_disk(mine, visit):
     of_mine = told.loc["mine"]
     assert (of_mine["state"], of_mine["from"]) == ("done", "yours")
     assert of_mine["steps"] == row["steps"] == 24
-    assert of_mine["accuracy"] == row["test_accuracy"]
+    assert (of_mine["result"].strip(), of_mine["metric"]) == (f"{row['test_accuracy']:.1%}", "accuracy on test pairs")
+    assert of_mine["changed"].startswith("train_fraction 0.5, d_model 8")
     size = sum(path.stat().st_size for path in mine.folder.rglob("*") if path.suffix)
     assert of_mine["MB"] == pytest.approx(size / 1e6)
     assert of_mine["date"].isoformat() == mine.provenance["date"]
     primes = runs.open("primes-10")
-    assert told.loc["primes-10", "auc"] == primes.rows()[-1]["auc"]
+    assert told.loc["primes-10", "result"].strip() == f"{primes.rows()[-1]['auc']:.3f}"
+    assert told.loc["add-113", "changed"] == "–"
     assert told.loc["primes-10", "reached at"] == primes.result["grokked_at"] == 400
     assert pd.isna(told.loc["miu-24", "reached"])
     assert set(told.loc[SHIPPED, "from"]) == {"shipped"}
-    assert told.loc[SHIPPED, "task"].is_unique
+    assert not told.loc[SHIPPED].duplicated(["task", "changed"]).any()
 
 
 def test_search_finds_runs_by_name_task_and_origin(mine, visit):
@@ -110,12 +112,12 @@ def test_corrupt_runs_are_rows_with_their_reason(mine, home, visit):
         assert told.loc[name, "state"] == state, name
         assert word in str(told.loc[name, "reason"]), name
     assert told.loc["mine", "state"] == "done"
-    assert told.loc[["broken", "empty"], ["accuracy", "steps"]].isna().all(axis=None)
+    assert told.loc[["broken", "empty"], ["result", "steps"]].isna().all(axis=None)
     assert not {"tomorrow", "deep"} & set(at.selectbox(key="chosen").options)
     select(at, listed(at).index("deep"))
     fine(choose(at, "no-key"))
     for page in ("train", "symbolic", "compare", "data"):
-        visit(page, run="mine", comparison="runs of yours")
+        visit(page, run="mine", comparison="yours")
 
 
 def select(at: AppTest, row: int) -> AppTest:
@@ -124,14 +126,18 @@ def select(at: AppTest, row: int) -> AppTest:
     return fine(at.run())
 
 
+def test_groups_keep_runs_with_the_same_value_together(mine, visit):
+    at = visit("runs", group="what changed")
+    assert list(table(at)["changed"]) == sorted(table(at)["changed"])
+    assert list(at.dataframe[0].value)[:2] == ["run", "task"]
+    assert set(listed(at)) == {"mine", *SHIPPED}
+
+
 def test_weights_from_elsewhere_have_their_accuracy_on_all_pairs(bring, visit, zoo):
     bring("theirs")
     told = table(visit("runs")).loc["theirs"]
-    assert (told["state"], told["from"], told["accuracy"]) == (
-        "imported",
-        "imported",
-        zoo("theirs").rows()[0]["accuracy"],
-    )
+    assert (told["state"], told["from"], told["metric"]) == ("imported", "imported", "accuracy on all pairs")
+    assert told["result"].strip() == f"{zoo('theirs').rows()[0]['accuracy']:.1%}"
 
 
 def test_a_click_on_a_row_and_the_select_box_choose_alike(mine, visit):

@@ -97,7 +97,7 @@ def test_own_runs_are_compared_on_equal_terms_alone(home, small_config, visit):
     for name, block in (("first", "plain"), ("other", "pre-norm")):
         config = small_config(task={"p": 11}, model={"block": block}, steps=3, eval_every=1)
         two.append(runs.record(home / name, miii.train(config)))
-    at = visit("compare", comparison="runs of yours")
+    at = visit("compare", comparison="yours")
     at.multiselect(key="runs").set_value(["first", "other"]).run()
     view, expected = shown(fine(at)), compare.table([reports.measure(run) for run in two])
     assert len(view.table("architecture")) == 2

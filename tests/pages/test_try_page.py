@@ -1,5 +1,7 @@
 """The page Follow an input: what it says of one input is what the library finds, for every kind of task."""
 
+import re
+
 import pytest
 import sympy
 import torch
@@ -8,7 +10,7 @@ from shown import Shown, app, button, press, shown
 from miii import analysis, runs
 from miii.analysis import follow
 
-MODULAR = 5  #: charts of a pair
+MODULAR = 6  #: charts of a pair
 
 
 def ways(view: Shown) -> dict[str, str]:
@@ -32,6 +34,26 @@ def test_a_pair_is_followed_to_the_frequencies_that_argued(zoo, see):
         f"{answer.lead:.2f}",
     ):
         assert words in view.text
+
+
+@pytest.mark.parametrize(("run", "answers"), [("adds", ["7"]), ("primes", ["composite", "prime"]), ("miu", ["theorem"])])
+def test_every_part_of_the_path_leads_to_its_section(visit, run, answers):
+    at = visit("try", run=run, a=3, b=4)
+    drawn = shown(at).charts[0]
+    assert drawn.title == "The path of this input"
+    nodes = next(rows for rows in drawn.rows() if "name" in rows)
+    assert set(answers) <= set(nodes["name"])
+    leading = {*nodes["href"], *re.findall(r"\((#\w+)\)", shown(at).captions)}
+    assert leading == {"#tokens", "#looks", "#neurons", "#says"}
+    assert leading <= {f"#{heading.proto.anchor}" for heading in at.header}
+
+
+def test_a_typed_number_out_of_range_stays_and_is_explained(visit):
+    at = visit("try", run="adds", a=3, b=4)
+    at.number_input(key="a").set_value(200).run()
+    assert at.number_input(key="a").value == 200
+    assert [error.startswith("a must be a whole number from 0 to 10 (got 200)") for error in shown(at).errors] == [True]
+    assert len(shown(at).charts) == MODULAR
 
 
 def test_a_pair_that_the_task_leaves_out_gives_way_to_the_next(zoo, see):
@@ -80,7 +102,7 @@ def test_a_divisor_is_suspected_where_it_divides(see):
     task = run.task()
     for n, suspected in ((30_031, False), (12_345, True), (99_998, False)):
         view = see("try", run="primes-10", n=n)
-        assert (len(view.headers), len(view.charts)) == (5, 4)
+        assert (len(view.headers), len(view.charts)) == (5, 5)
         table = view.table("q").set_index("q")
         assert table["detected"].to_dict() == {3: suspected, 7: False, 11: False, 13: False}
         assert table["AUC"][3] > 0.95 > table["AUC"][7]
@@ -130,7 +152,7 @@ def test_a_sum_that_cannot_be_split_is_one_sentence(see):
     view = see("try", run="deep primes", n=123)
     assert "deep primes" in view.infos[-1]
     assert "$123 = 3 \\cdot 41$" in view.text
-    assert len(view.charts) == 2
+    assert len(view.charts) == 3
 
 
 # ---- residues, strings, frames ----
@@ -180,7 +202,7 @@ def test_the_control_without_a_modulus_has_no_divisors(see):
 def test_a_string_is_followed_letter_by_letter(see):
     for string, truth in (("MIIUIUII", "theorem"), ("MIIUI", "not a theorem"), ("mi", "theorem")):
         view = see("try", run="miu", string=string)
-        assert len(view.charts) == 3
+        assert len(view.charts) == 4
         assert list(view.metrics.values())[1] == truth
         assert str(string.upper().count("I")) in view.metrics.values()
 

@@ -11,6 +11,7 @@ from plot_checks import noise
 
 from miii import plots
 from miii.analysis import follow
+from miii.analysis.causal.path import InputPath
 from miii.analysis.sieve import DivisorTest, EvidenceByFactor
 from miii.analysis.sieve.divisor_test import _Place
 from miii.analysis.sieve.sums import Sum
@@ -54,7 +55,24 @@ def written(k: torch.Tensor | None = None) -> follow.NeuronWrites:
     )
 
 
+def path() -> InputPath:
+    """Three tokens, two heads, three neurons, and two answers; one neuron works against the first."""
+    written = torch.tensor([[4.0, -4.0], [-2.0, 2.0], [1.0, -1.0]])
+    return InputPath(
+        noise(2, 3).softmax(1),
+        torch.tensor([7, 1, 4]),
+        torch.tensor([2.0, 1.0, 0.5]),
+        noise(2, 3),
+        torch.tensor([1, 0]),
+        written,
+        torch.tensor([3.0, -3.0]),
+        torch.tensor([0.9, 0.1]),
+        3.0,
+    )
+
+
 CHARTS: dict[str, Callable[[], Chart]] = {
+    "input_path": lambda: plots.input_path(path(), ["5", "5", "="], ["yes", "no"]),
     "wave_sum": lambda: plots.wave_sum(follow.waves(logits()), 5),
     "answer_logits": lambda: plots.answer_logits(follow.predict(logits()), 7),
     "wave_logits": lambda: plots.wave_logits(follow.waves(logits()), 5, 12),
@@ -64,6 +82,19 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     "attention_by_position": lambda: plots.attention_by_position(noise(2, 3).softmax(1), ["5", "5", "="]),
     "neuron_contributions": lambda: plots.neuron_contributions(written(), noise(20)),
 }
+
+
+def test_a_path_has_one_line_for_each_pair_of_neighbors():
+    got, drawn = plots.frame(CHARTS["input_path"]()), path()
+    for row, matrix in enumerate((drawn.attention.T, drawn.read, drawn.written)):
+        lines = got[got["y"] == row]
+        assert lines["value"].tolist() == matrix.flatten().tolist()
+        assert ((lines["kind"] == "subtracts") == (lines["value"] < 0)).all()
+    assert got["share"].max() == 1
+    assert got[got["y"] == 2]["share"].tolist() == [1, 1, 0.5, 0.5, 0.25, 0.25]
+    nodes = CHARTS["input_path"]().layer[1].data
+    assert nodes["name"].tolist() == ["5", "5", "=", "head 0", "head 1", "7", "1", "4", "yes", "no"]
+    assert nodes["href"].unique().tolist() == ["#tokens", "#looks", "#neurons", "#says"]
 
 
 def test_looks_at():

@@ -11,7 +11,7 @@ import altair as alt
 import pandas as pd
 import pytest
 import torch
-from plot_checks import drawn, lines, noise
+from plot_checks import bare, drawn, lines, noise
 
 import miii
 from miii import analysis, plots
@@ -21,6 +21,7 @@ from miii.analysis.modular.fourier2d import Spectrum2D
 from miii.analysis.modular.neurons import Neurons
 from miii.analysis.modular.phases import Phase
 from miii.analysis.modular.steering import Steering
+from miii.plots.modular.wall import _tile
 from miii.plots.style import Chart, log_axis
 
 P = 13
@@ -71,6 +72,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     "faithfulness": lambda: plots.faithfulness([circuit("exact"), circuit("eap")]),
     "kinds": lambda: plots.kinds({"step 400": SHARES, "step 52": SHARES}),
     "measures": lambda: plots.measures(trajectory(), {"loss": "all"}, title="Loss", y="nats", phases=PHASES, log=True),
+    "neuron_wall": lambda: plots.neuron_wall(NEURONS, noise(P * P, 6)),
     "phases": lambda: plots.phases(NEURONS),
     "reads": lambda: plots.reads(noise(P), noise(P) + 1, 3),
     "single_frequency": lambda: plots.single_frequency(NEURONS),
@@ -98,6 +100,22 @@ LIVE: list[tuple[Callable[[], Chart], Callable[[], Chart]]] = [
 
 
 # ---- neurons ----
+
+
+def test_the_wall_shows_live_neurons_by_frequency_and_phase():
+    got = plots.frame(plots.neuron_wall(NEURONS, noise(P * P, 6)))
+    tiles = got.dropna().groupby("row")["value"].apply(list).to_dict()
+    assert tiles == {0: [0, 3], 1: [1], 2: [4]}  # k = 2 in order of phase, k = 5, mixed
+    axis = bare(plots.neuron_wall(NEURONS, noise(P * P, 6)))["layer"][0]["encoding"]["y"]["axis"]
+    assert "k = 2 (2)" in axis["labelExpr"]
+    assert plots.frame(plots.neuron_wall(DEAD, noise(P * P, 6)))["value"].isna().all()
+
+
+def test_tiles_by_angle_are_alike_for_any_frequency():
+    n = torch.arange(P)
+    one, five = (torch.cos(2 * math.pi * k * (n[:, None] + n) / P).flatten() for k in (1, 5))
+    assert torch.allclose(_tile(one.view(P, P), 1), _tile(five.view(P, P), 5), atol=1e-6)
+    assert not torch.allclose(_tile(one.view(P, P), 0), _tile(five.view(P, P), 0), atol=0.1)
 
 
 def test_clusters():

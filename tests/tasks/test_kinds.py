@@ -51,27 +51,31 @@ def test_milestones():
     ]
 
 
-def test_accuracy_of_a_listing():
+def test_headline_of_a_listing():
     row = {"test_accuracy": 0.5}
     residues = {"accuracy_2": 0.5, "accuracy_3": 1.0, "accuracy_5": 0.25, "test_accuracy": 0.1}
     digits = {"accuracy_x0": 0.5, "accuracy_x1": 1.0}
-    cases: list[tuple[AnyTask, dict[str, float], tuple[float, str]]] = [
-        (ModularAddition(), row, (0.5, "test pairs")),
-        (ModularAddition(train_fraction=None), {"accuracy": 0.75}, (0.75, "all pairs")),
-        (Primes(), row, (0.5, "test integers")),
-        (Residues(p=5), {**residues, "accuracy_2": 0.5}, (0.75, "mean over primes")),
-        (Residues(p=7, masked=(2,)), residues, (0.625, "mean over primes")),
-        (Residues(p=5, control="digits"), digits, (0.75, "mean over digits")),
-        (GCD(), row, (0.5, "test pairs, as many of each gcd")),
-        (MIU(), {**row, "accuracy_longer": 0.9}, (0.9, "longer strings")),
-        (MIU(), row, (0.5, "test strings")),
-        (Frames(), row, (0.5, "last labels")),
-        (Sequences(), {"macro_f1": 0.75}, (0.75, "macro F1, held-out families")),
+    cases: list[tuple[AnyTask, dict[str, float], tuple[str, str]]] = [
+        (ModularAddition(), row, ("50.0%", "accuracy on test pairs")),
+        (ModularAddition(train_fraction=None), {"accuracy": 0.75}, ("75.0%", "accuracy on all pairs")),
+        (Primes(), {**row, "auc": 0.9345}, ("0.934", "ROC AUC")),
+        (Residues(p=5), {**residues, "accuracy_2": 0.5}, ("75.0%", "mean accuracy over primes")),
+        (Residues(p=7, masked=(2,)), residues, ("62.5%", "mean accuracy over primes")),
+        (Residues(p=5, control="digits"), digits, ("75.0%", "mean accuracy over digits")),
+        (GCD(), {**row, "learned": 13.0}, ("13", "learned divisors")),
+        (MIU(), {**row, "accuracy_longer": 0.9}, ("90.0%", "accuracy on longer strings")),
+        (MIU(), row, ("50.0%", "accuracy on test strings")),
+        (Frames(), row, ("50.0%", "accuracy on last labels")),
+        (Frames(), {**row, "integers": 0.97}, ("97.0%", "integers predicted")),
+        (Sequences(), {"macro_f1": 0.75}, ("0.750", "macro F1 on held-out families")),
     ]
     for task, given, expected in cases:
-        assert task.accuracy(given) == expected, task
+        found = task.headline(given)
+        assert (found.text, found.name) == expected, task
     for build in KINDS.values():
-        assert math.isnan(build().accuracy({})[0])
+        missing = build().headline({})
+        assert math.isnan(missing.value)
+        assert missing.text == "–"
 
 
 def test_descriptions():

@@ -15,7 +15,7 @@ from miii.errors import InputError
 from miii.tasks.sequences import grammar
 from miii.tasks.sequences.kinds import KINDS, decide
 from miii.tasks.sequences.terms import LARGEST_MODULUS, Encoding, Terms
-from miii.tasks.task import Sizes, Target, Task, TaskConfig
+from miii.tasks.task import Headline, Sizes, Target, Task, TaskConfig
 
 LEARNED = 0.93  #: macro F1 on held-out families at which a run has learned the kinds
 AT_LEAST, AT_MOST = 12, 50  #: terms of a sequence
@@ -158,9 +158,9 @@ class Sequences(TaskConfig):
         """Return whether the macro F1 on held-out families is at least 0.93."""
         return row["macro_f1"] >= LEARNED
 
-    def accuracy(self, row: Mapping[str, float]) -> tuple[float, str]:
+    def headline(self, row: Mapping[str, float]) -> Headline:
         """Return the macro F1, on held-out families."""
-        return row.get("macro_f1", float("nan")), "macro F1, held-out families"
+        return Headline(row.get("macro_f1", float("nan")), "macro F1 on held-out families", "score")
 
 
 class Drawn(NamedTuple):

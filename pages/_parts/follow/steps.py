@@ -4,6 +4,7 @@ from typing import Any
 
 import miii
 from miii import analysis, numbers, plots
+from miii.model.tap import sites
 from miii.model.wiring import BLOCKS
 from miii.plots.style import Chart
 from miii.runs import Run
@@ -21,6 +22,14 @@ AGREES = 0.9  # share of its height at which a wave peaks at the answer
 def forward_pass(name: str, step: int, shown: str) -> analysis.follow.ForwardPass:
     run = miii.runs.open(name)
     return analysis.follow.forward_pass(run.model(step), analysis.follow.tokens_of(run.task(), shown))
+
+
+def input_path(name: str, step: int, shown: str, target: str, words: tuple[str, ...] | None) -> Chart:
+    run = miii.runs.open(name)
+    task = run.task()
+    found = analysis.path.input_path(run.model(step), analysis.follow.tokens_of(task, shown), task.logits_of(target))
+    answers = [str(c) if words is None else words[c] for c in found.answers.tolist()]
+    return plots.input_path(found, shown.split(), answers)
 
 
 def attention_by_position(name: str, step: int, shown: str, layer: int) -> Chart:
@@ -56,6 +65,28 @@ def factors(n: int) -> str:
         return f"{n} has no prime factors"
     found = numbers.factors(n)
     return f"{n} is prime" if found == {n: 1} else f"${n} = {product(found)}$"
+
+
+def path(run: Run, step: int, shown: str, target: str, words: tuple[str, ...] | None = None) -> None:
+    """Show the whole path of an input as one diagram.
+
+    Args:
+        words: names of the answers; None for numbers.
+    """
+    block = f" of block {run.config.model.n_layers - 1}" if run.config.model.n_layers > 1 else ""
+    read = "its attention" if "pattern" in sites(run.config.model) else "the position's share in the head's output"
+    cell(
+        input_path,
+        name=run.name,
+        step=step,
+        shown=shown,
+        target=target,
+        words=words,
+        alt=f"From the tokens {shown} through the heads and the strongest neurons{block} to the logits.",
+        caption=f"Widths, top to bottom: {read}; what each head adds to a neuron's input; what each neuron adds to a logit. The neurons{block} "
+        "with the largest effect, and the largest logits. Sections: [tokens](#tokens), [attention](#looks), [neurons](#neurons), "
+        "[logits](#says).",
+    )
 
 
 def where(run: Run, step: int, shown: str) -> None:

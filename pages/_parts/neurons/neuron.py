@@ -53,8 +53,9 @@ def choose_frequency(neurons: Neurons, frequency: str) -> None:
 
 
 def choose(dot: dict[str, int]) -> None:
-    """Select the neuron of a clicked dot."""
-    st.session_state["frequency"], st.session_state["neuron"] = "any", dot["neuron"]
+    """Select the neuron of a clicked dot or tile."""
+    if dot.get("neuron") is not None:  # a gap of the wall has none
+        st.session_state["frequency"], st.session_state["neuron"] = "any", int(dot["neuron"])
 
 
 def show(run: Run, step: int, neurons: Neurons) -> None:

@@ -12,7 +12,7 @@ from pages._kit import write
 from pages._kit.cell import cell, shared
 from pages._parts.paper.parts import available, link_details, report, stamp
 
-CIRCLES = 3  #: the strongest, drawn beside one another
+CIRCLES = 4  #: the strongest, drawn in one figure
 
 
 def power_of_the_adder() -> Chart:
@@ -21,10 +21,10 @@ def power_of_the_adder() -> Chart:
     return plots.power_over_training(analysis.fourier.power_over_training(embeddings), run.steps)
 
 
-def circle_of_the_adder(step: int, k: int) -> Chart:
+def circles_of_the_adder(step: int, frequencies: tuple[int, ...]) -> Chart:
     run = miii.runs.shipped("add-113")
     W = analysis.fourier.operand_embedding(run.model(step), run.task().d_vocab_out)
-    return plots.circle(analysis.fourier.circle(W, k), size=190)
+    return plots.circles([analysis.fourier.circle(W, k) for k in frequencies], size=400)
 
 
 @shared
@@ -74,16 +74,12 @@ def section() -> None:
         return
     found, run = report("add-113"), runs.shipped("add-113")
     keys = found["key_frequencies"]
-    write.text(
-        rf"""
-The network's {run.task().d_vocab_out} tokens start as random vectors. Decompose them into waves at every snapshot, one frequency per row:
-"""
-    )
     cell(
         power_of_the_adder,
         stamp=stamp("add-113"),
         alt="Heatmap of the share of power of each frequency in the embedding, from the first to the last snapshot.",
-        caption=f"All frequencies start alike; {join_names(list(map(str, keys)))} remain. Another seed picks others.",
+        caption=f"The vectors of its {run.task().d_vocab_out} tokens, decomposed into waves at every snapshot, one frequency per row. All start alike; "
+        f"{join_names(list(map(str, keys)))} remain. Another seed picks others.",
     )
     circles(sorted(found["frequency_power"], key=found["frequency_power"].get, reverse=True)[:CIRCLES], run.steps)
     with st.container(horizontal=True):
@@ -101,9 +97,8 @@ take the strongest of all waves, and fit on half of the pairs:
     astray(formula_of("add-113").formula)
     write.text(
         f"""
-Such a sum peaks at $c = a + b$ whatever it is fitted to, so its accuracy proves nothing. What counts is the variance it explains on the other half of the
-pairs: **{found["logit_variance_explained"]:.1%}**. The strongest evidence is causal: rotate the network's planes by the angle of *s* and leave the rest alone.
-It should predict *a + b + s*, and it does:
+Such a sum peaks at $c = a + b$ whatever it is fitted to, so its accuracy proves nothing. It explains **{found["logit_variance_explained"]:.1%}** of the variance
+on the other half of the pairs. The strongest evidence is causal: rotate the network's planes by the angle of *s*, and it predicts *a + b + s*:
 """
     )
     turned(
@@ -140,7 +135,7 @@ def astray(formula: analysis.formula.Formula) -> None:
 @st.fragment
 def circles(strongest: list[str], steps: list[int]) -> None:
     """The strongest circles at a snapshot of choice."""
-    write.text("**Do they form circles?** Each dot is a token in the plane of one frequency. Move through training:")
+    write.text("**Do they form circles?** Each dot is a token in the plane of one frequency.")
     step = st.select_slider(
         "Step of the snapshot",
         steps,
@@ -149,14 +144,12 @@ def circles(strongest: list[str], steps: list[int]) -> None:
         bind="query-params",
         help="Arrow keys move by one snapshot",
     )
-    for column, k in zip(st.columns(CIRCLES), strongest, strict=True):
-        with column:
-            cell(
-                circle_of_the_adder,
-                step=int(step),
-                k=int(k),
-                stamp=stamp("add-113"),
-                width="content",
-                alt=f"The tokens in the plane of frequency {k}.",
-            )
-    write.caption("Color: $kn \\bmod p$, the place on the circle where addition needs token $n$.")
+    cell(
+        circles_of_the_adder,
+        step=int(step),
+        frequencies=tuple(int(k) for k in strongest),
+        stamp=stamp("add-113"),
+        width="content",
+        alt=f"The tokens in the planes of the frequencies {', '.join(strongest)}.",
+        caption="Color: $kn \\bmod p$, the place on the circle where addition needs token $n$.",
+    )

@@ -23,9 +23,8 @@ $$C(X)_i = \sum_j X_{i-j}\, W_j,$$
 
 $$R(X)_i = f\big(x_i,\ R(X)_{i-1}\big),$$
 
-with $Q = X W_Q$, $K = X W_K$ and $V = X W_V$ of $d$ columns each. Attention is a weighted mean of values $V$, with weights from queries $Q$ and keys $K$. **A
-mean is a sum**, so attention could add. Skip connections, norms and projections surround these steps (Vaswani et al.); He and Hofmann remove most of
-them, and section 4.4 measures what that costs here.
+with $Q = X W_Q$, $K = X W_K$ and $V = X W_V$ of $d$ columns each. Attention is a weighted mean of values $V$: **a mean is a sum**, so attention could add.
+Section 4.4 measures what skip connections, norms and projections around these steps contribute.
 """
     )
     with st.container(horizontal=True):
@@ -34,9 +33,8 @@ them, and section 4.4 measures what that costs here.
     write.subheader("Symbolic, and not", anchor="symbolic")
     write.text(
         """
-In a **symbolic** model, every part has a meaning of its own: `some and not all` contains *some* and *all*. In a **sub-symbolic** model, meaning is spread
-over numbers. Mechanistic interpretability goes from the second to the first. Nanda et al. did so by hand for addition modulo 113; Conmy et al. automate
-the search for the parts that matter; Belcák et al. provide sequences to try it on.
+In a **symbolic** model, every part has a meaning of its own; in a **sub-symbolic** one, meaning is spread over numbers. Mechanistic interpretability goes from
+the second to the first. Nanda et al. did so by hand for addition modulo 113; Conmy et al. automate the search; Belcák et al. provide sequences to try it on.
 """
     )
     link("symbolic", "One function both ways: Symbolic")

@@ -21,13 +21,12 @@ def chapter() -> None:
     write.header("5 Discussion", anchor="discussion")
     write.text(
         """
-**What it means.** The results show less than the draft claims. Trained on *prime* or *not*, a transformer sums digit residues modulo 3, in base 10, where all places
-weigh the same. It looks the total up, and fails on totals absent from training. It does not discover sieving: the next primes need a weight for each place, and
-labels alone taught none of our networks that. With residues as extra targets, a two-layer network sieves further, so capacity is not the limit.
+**What it means.** Less than the draft claims. Trained on *prime* or *not*, a transformer sums digit residues modulo 3, looks the total up, and fails on totals
+absent from training. It does not discover sieving: the next primes need a weight for each place, which labels alone taught none of our networks. With residues as
+extra targets, a two-layer network sieves further, so capacity is not the limit.
 
-**What to doubt.** The networks are small, and the seeds few. "Sums residues" is a rule with bounds that we chose; networks just above and just below a bound
-differ little. A circuit depends on the question and on the corruption used to find it. A linear probe does not show that the network uses what it reads, so
-steering and interchange decide.
+**What to doubt.** The networks are small, and the seeds few. We chose the bounds of "sums residues"; networks just above and just below differ little. A circuit
+depends on the corruption used to find it. A linear probe does not show what the network uses, so steering and interchange decide.
 
 **What failed.** Among others: steering by the planes' own inverse; key frequencies by a threshold; four heads on primes, which sometimes give equal residues
 different vectors; 7 from labels alone; labels of frames beyond the last digit.

@@ -129,8 +129,8 @@ whether primes get more evidence than the composites whose smallest prime factor
     )
     write.text(
         """
-**Does it sum residues?** Attention is a mean, so each digit contributes a vector to the total at `?`. If the network sums residues, digits with equal
-residues contribute equal vectors: 1 like 4 and 7. A network that sums the digits themselves would keep them apart.
+**Does it sum residues?** Attention is a mean, so each digit contributes a vector to the total at `?`. A network that sums residues gives digits of equal
+residue equal vectors; one that sums the digits themselves keeps them apart.
 """
     )
     plane = plane_of("primes-10")
@@ -145,11 +145,9 @@ residues contribute equal vectors: 1 like 4 and 7. A network that sums the digit
     with right:
         write.text(
             f"""
-**Ten digits, three clusters.** Each square is a place, from the ten thousands to the units. Each dot is a digit's mean contribution, in the two directions
-in which residues differ most; they hold {plane.share:.0%} of the variance.
-
-1, 4 and 7 contribute the same vector; so do 2, 5 and 8, and 3, 6 and 9. The clusters agree across the first four places. Units other than 1, 3, 7 and 9 are
-left out: the last digit already rules them out.
+**Ten digits, three clusters.** In {write.figure(plane_of_digits)}, each square is a place and each dot a digit's mean contribution, in the two directions in
+which residues differ most ({plane.share:.0%} of the variance). 1, 4 and 7 contribute the same vector; so do 2, 5 and 8, and 3, 6 and 9. Units other than 1, 3, 7
+and 9 are left out: the last digit already rules them out.
 """
         )
         link_details("sieve", run="primes-10")
@@ -187,10 +185,9 @@ left out: the last digit already rules them out.
     totals = math.comb(task.width + 2, 2)
     inside, outside = (primes["generalization"]["3"][where] for where in ("inside", "outside"))
     write.text(
-        f"**A table of totals.** The sum is real, but the neurons look it up. {task.width} digits have only {totals} totals, one per count of the "
-        f"residues 0, 1 and 2, and a random split trains on all of them. Moved to unseen counts, the sums separate multiples of 3 with an AUC of "
-        f"{outside['auc']:.2f} (95% interval {outside['low']:.2f} to {outside['high']:.2f}); on seen counts, {inside['auc']:.3f}. A network that "
-        "adds would do both."
+        f"**A table of totals.** The neurons look the sum up. {task.width} digits have only {totals} totals, one per count of the residues 0, 1 and "
+        f"2, and a random split trains on all of them. Moved to unseen counts, the sums separate multiples of 3 with an AUC of {outside['auc']:.2f} "
+        f"(95% interval {outside['low']:.2f} to {outside['high']:.2f}); on seen counts, {inside['auc']:.3f}."
     )
     circuits(primes)
     depth(task.train_fraction)

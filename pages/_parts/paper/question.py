@@ -96,12 +96,9 @@ def learn() -> None:
     weights = sum(value.numel() for value in run.weights().values())
     write.text(
         f"""
-Now give the problem to a machine, without the clock. A **network** is a formula with {weights:,} adjustable numbers, random at first.
-It receives two tokens, such as *17* and *108*, that mean nothing to it, and must pick one of {task.p} answers. **Training** compares its
-answers with the correct ones, nudges every number in the direction that improves them, and repeats. It sees {task.train_fraction:.0%} of
-all {task.p**2:,} sums modulo {task.p}; we hold out the rest.
-
-It could memorize the sums it is shown, which does not help with the others. Or it could find the rule. Which does it do?
+Now give the problem to a **network**: a formula with {weights:,} adjustable numbers, random at first. Two tokens come in, such as *17* and *108*,
+that mean nothing to it; one of {task.p} answers comes out. **Training** nudges the numbers until the answers are right on {task.train_fraction:.0%}
+of all {task.p**2:,} sums modulo {task.p}. We hold out the rest. Does it memorize what it is shown, or find the rule?
 """
     )
     steps = moments(rows, run.steps)
@@ -122,10 +119,8 @@ It could memorize the sums it is shown, which does not help with the others. Or 
         )
     write.caption(story(rows, task.p))
     write.text(
-        """
-First it memorizes. Then, with no new data, it answers sums it has never seen: **grokking**. This recipe is fast, so the two phases
-overlap; with the literature's recipe, thousands of steps lie between them.
-"""
+        "First it memorizes. Then, with no new data, it answers sums it has never seen: **grokking**. This recipe is fast, so the two phases "
+        "overlap; with the literature's recipe, thousands of steps lie between them."
     )
     with st.container(horizontal=True):
         link("train", "Watch it learn: Train", run="add-113")
@@ -150,14 +145,13 @@ def primes() -> None:
     write.subheader("What has a clock to do with primes?", anchor="digits")
     write.text(
         r"""
-An integer is divisible by 3 if its digits add up to a multiple of 3, because 10, 100 and 1,000 all leave remainder 1. So adding digits on
-a clock of **three** hours finds every multiple of 3. The same holds for every prime $q$, with a weight for each place: an integer with
-digits $d_i$ is divisible by $q$ if
+Adding digits on a clock of **three** hours finds every multiple of 3, because 10, 100 and 1,000 all leave remainder 1. The same holds for
+every prime $q$, with a weight for each place: an integer with digits $d_i$ is divisible by $q$ if
 
 $$\sum_i d_i\, (10^i \bmod q) \equiv 0 \pmod q.$$
 
-So **to recognize primes is to add, modulo one prime after another**. We train a network on the digits of half of the integers from 10,000
-to 99,999, with one bit each: prime or not. It gets no hint of factors, places or addition.
+So **to recognize primes is to add, modulo one prime after another**. We train a network on the digits of half of the five-digit integers,
+with one bit each: prime or not. It gets no hint of factors, places or addition.
 """
     )
     try_a_number()

@@ -1,4 +1,4 @@
-"""The table of all runs: task, state, accuracy and origin."""
+"""The table of all runs: task, state, headline metric, what changed, and origin."""
 
 from datetime import datetime
 from typing import Any
@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from miii import RunConfig, runs
+from miii.analysis.compare import changed
 from miii.errors import InputError
 from miii.jobs import Job
 from pages._server import rights, settings
@@ -15,13 +16,14 @@ UNREADABLE = "unreadable"  #: the state of a folder that cannot even be opened
 STATES = {"queued": "queued", "running": "training", "pausing": "training", "stopping": "training"}
 
 
-def table(waiting: list[Job], search: str) -> pd.DataFrame:
+def table(waiting: list[Job], search: str, group: str = "") -> pd.DataFrame:
     """Return a row a run, in the order of the sidebar, and then the folders that cannot be opened.
 
-    Only those whose name, task or origin have every word of ``search``.
+    Only those whose name, task, changes or origin have every word of ``search``.
 
     Args:
         waiting: the jobs that are not over.
+        group: a column; runs with the same value follow one another.
     """
     found = runs.every()
     busy = {job.name: job for job in waiting}
@@ -36,14 +38,14 @@ def table(waiting: list[Job], search: str) -> pd.DataFrame:
     asked = search.casefold().split()
     rows = [row for row in rows if all(word in _text(row) for word in asked)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    numbers = ["steps", "accuracy", "auc", "reached at", "MB"]
+    numbers = ["steps", "reached at", "MB"]
     frame[numbers] = frame[numbers].astype(float)
     frame["date"] = pd.to_datetime(frame["date"], utc=True)
-    return frame
+    return frame.sort_values(group, kind="stable", ignore_index=True) if group else frame
 
 
 def _text(row: dict[str, Any]) -> str:
-    return " ".join(str(row[name] or "") for name in ("run", "task", "state", "from")).casefold()
+    return " ".join(str(row[name] or "") for name in ("run", "task", "changed", "state", "from")).casefold()
 
 
 def _row(name: str, config: RunConfig, state: str, origin: str = "", **known: Any) -> dict[str, Any]:
@@ -51,6 +53,7 @@ def _row(name: str, config: RunConfig, state: str, origin: str = "", **known: An
     row = {
         "run": name,
         "task": config.task.description,
+        "changed": changed(config) or "–",
         "state": state,
         "from": origin if origin == "shipped" else whose,
     }
@@ -65,9 +68,10 @@ def _read(run: runs.Run, job: Job | None) -> dict[str, Any]:
     try:
         rows, provenance = run.rows(), run.provenance
         last = rows[-1] if rows else {}
-        known |= dict(zip(("accuracy", "of"), run.config.task.accuracy(last), strict=True)) if last else {}
+        headline = run.config.task.headline(last)
+        known |= {"result": f"{headline.text:>6}", "metric": headline.name} if last else {}
         known |= {"reached": run.config.task.milestone} if told["grokked_at"] is not None else {}
-        known |= {"auc": last.get("auc"), "date": _date(provenance.get("date"))}
+        known |= {"date": _date(provenance.get("date"))}
         origin = origin or ("uploaded" if "uploaded" in provenance else "imported" if run.imported else "")
     except InputError as error:  # a corrupt run must not hide the others
         state, known["reason"] = "corrupt", str(error)
@@ -81,14 +85,18 @@ def _date(said: object) -> datetime | None:
         return None
 
 
-def columns(table: pd.DataFrame) -> list[str]:
-    """Return the columns to show: the reason only where there is one."""
-    return [name for name in COLUMNS if name != "reason" or table["reason"].notna().any()]
+def columns(table: pd.DataFrame, group: str = "") -> list[str]:
+    """Return the columns to show: that of the groups second, and the reason only where there is one."""
+    shown = [name for name in COLUMNS if name != "reason" or table["reason"].notna().any()]
+    return sorted(shown, key=lambda name: (name != "run", name != group)) if group else shown
 
 
 COLUMNS: dict[str, Any] = {
     "run": st.column_config.TextColumn(pinned=True, help="The folder's name."),
-    "task": st.column_config.TextColumn(width=240, help="The training task."),
+    "task": st.column_config.TextColumn(width=210, help="The training task."),
+    "changed": st.column_config.TextColumn(width=210, help="Options that differ from the task's recipe."),
+    "result": st.column_config.TextColumn(help="The task's headline metric at the end; the next column names it."),
+    "metric": st.column_config.TextColumn(help="One per kind of task, the same on every page."),
     "state": st.column_config.TextColumn(
         help="Training, queued, done, stopped, unfinished, imported, corrupt or unreadable."
     ),
@@ -97,14 +105,6 @@ COLUMNS: dict[str, Any] = {
         help="Shipped runs are read-only; others were trained here, uploaded or imported."
     ),
     "steps": st.column_config.NumberColumn(format="localized", help="Last evaluated step."),
-    "accuracy": st.column_config.NumberColumn(
-        format="percent",
-        help="Final, on what the next column names.",
-    ),
-    "of": st.column_config.TextColumn(
-        help="Test examples, or all pairs if the split is unknown. For residues, the mean over moduli."
-    ),
-    "auc": st.column_config.NumberColumn("ROC AUC", format="%.3f", help="Final; primes against composites."),
     "reached": st.column_config.TextColumn(
         help="Whether it met its task's criterion: 99% test accuracy, or two AUCs for primes."
     ),

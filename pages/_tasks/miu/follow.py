@@ -74,6 +74,7 @@ def page(run: Run, task: MIU, step: int) -> None:
             help="Softmax probability of the prediction",
         )
 
+    steps.path(run, step, shown, built.name, WORDS)
     write.header("1 · Tokens", anchor="tokens")
     longer = "" if len(string) - 1 <= task.longest else f" It is longer than any training string ({task.longest})."
     write.text(

@@ -36,6 +36,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     found = steps.forward_pass(run.name, step, shown)
     said = analysis.follow.predict(found.logits)
     _verdict(said, truth, step)
+    steps.path(run, step, shown, built.name)
 
     write.header("1 · Tokens", anchor="tokens")
     side = "is in the training split" if built.train_mask[example] else "is in the test split"

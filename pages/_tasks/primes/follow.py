@@ -56,6 +56,7 @@ def page(run: Run, task: Primes, step: int) -> None:
         write.metric("Label", truth, border=True, help="By trial division")
         write.metric("Evidence", f"{evidence:.2f}", border=True, help="Logit of prime minus logit of composite")
 
+    steps.path(run, step, shown, built.name, ("composite", "prime"))
     write.header("1 · Tokens", anchor="tokens")
     write.text(
         f"`{shown}`: {task.width} digits in base {task.base}, each a **token**, and “?”, where the answer is read. {_side(built, task, n)} A token is "

@@ -47,6 +47,7 @@ def page(run: Run, task: Residues, step: int) -> None:
             help=f"Softmax probability of the prediction, {target}",
         )
 
+    steps.path(run, step, shown, target)
     write.header("1 · Tokens", anchor="tokens")
     side = "training" if built.train_mask[n] else "test"
     write.text(

@@ -73,7 +73,7 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
             help=f"At least {SOLVED:.1%} test accuracy",
         )
         write.metric(
-            "Mean over digits" if task.control == "digits" else "Mean over primes",
+            task.headline({}).name.capitalize(),
             f"{mean:.1%}",
             border=True,
             help="Mean test accuracy over trained targets",
