@@ -1,8 +1,12 @@
-"""Compute the shipped maps of trainability: ``python -m benchmarks.landscapes [RESOLUTION ...]``.
+"""Compute the shipped maps of trainability: ``python -m benchmarks.landscapes [RESOLUTION ... | grokking]``.
 
 Every condition of the paper, at its width and steps: the full view and two zooms into the busiest part, each eight
 times narrower. For tanh also two zooms around a random cell of the boundary, as a control. Maps that exist are
 refined, so it can be interrupted.
+
+``grokking`` computes the maps of the project's own question, each cell of them: three zooms into the busiest part, three
+around random cells of the boundary, each four times narrower, two other seeds, and the widest map again with all
+learning rates moved by 1e-9, 1e-6 and 1e-3.
 """
 
 import sys
@@ -18,6 +22,8 @@ DEPTH = 3  #: maps of a condition
 ORDER = ("linear", "one", "relu", "tanh", "minibatch", "offset", "drift")
 ROUGH = 64  #: resolution at which zooms are chosen
 BITS = 7  #: of the shipped measures' fractions
+OWN_RESOLUTION, OWN_FACTOR, OWN_DEPTH = 32, 4, 3
+NUDGES = (1e-9, 1e-6, 1e-3)  #: distance of the learning rate, as log10
 
 
 def main(resolutions: Iterable[int]) -> None:
@@ -42,6 +48,42 @@ def _sequence(condition: str, resolution: int, how: str, zoom: Callable[[landsca
         view = zoom(tile)
 
 
+def grokking() -> None:
+    """Compute the maps of the boundary of grokking, the most telling ones first."""
+    for resolution in (16, OWN_RESOLUTION):
+        widest = _own("grokking-0", landscape.View(condition="grokking", resolution=resolution))
+    view = widest.view
+    _zooms("grokking", widest, landscape.busiest)
+    for number, distance in enumerate(NUDGES):
+        moved = view.zoomed(view.x_low + distance, view.x_high + distance, view.y_low, view.y_high)
+        _own(f"grokking-nudged-{number}", moved)
+    for seed in (1, 2):
+        _own(f"grokking-seed-{seed}", view.model_copy(update={"seed": seed}))
+    _zooms("grokking-random", widest, landscape.around_boundary)
+
+
+def _zooms(name: str, tile: landscape.Tile, zoom: Callable[..., landscape.View]) -> None:
+    for depth in range(1, 1 + OWN_DEPTH):
+        if not landscape.edges(tile.measures).any():
+            return
+        tile = _own(f"{name}-{depth}", zoom(tile, OWN_FACTOR))
+
+
+def _own(name: str, view: landscape.View) -> landscape.Tile:
+    """Return a map whose every cell is trained."""
+    place = PLACE / name
+    start = landscape.read(place) if (place / "view.json").exists() else None
+    if start is not None and start.resolution >= view.resolution:
+        return start
+    before = 0.0 if start is None else start.seconds
+    for tile in landscape.compute(view, start=start, every_cell=True):
+        if tile.finished:
+            landscape.write(place, replace(tile, seconds=tile.seconds + before))
+            found = landscape.dimension([tile.measures])
+            log(f"{name} {tile.resolution}: {(tile.measures < 0).mean():.0%} grok, {tile.seconds:.0f} s, {found.value}")
+    return landscape.read(place)
+
+
 def _finish(place: Path, view: landscape.View, resolution: int) -> landscape.Tile:
     """Return a map at one resolution, computed or refined if need be."""
     wanted = landscape.View(**view.model_dump() | {"resolution": resolution})
@@ -58,4 +100,7 @@ def _finish(place: Path, view: landscape.View, resolution: int) -> landscape.Til
 
 
 if __name__ == "__main__":
-    main([int(word) for word in sys.argv[1:]] or [ROUGH, 128])
+    if sys.argv[1:] == ["grokking"]:
+        grokking()
+    else:
+        main([int(word) for word in sys.argv[1:]] or [ROUGH, 128])

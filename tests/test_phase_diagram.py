@@ -65,7 +65,10 @@ def test_the_values_of_an_axis_are_spaced_as_its_option_is(one_sentence):
 
 
 def test_a_diagram_asks_for_what_it_needs_and_has_a_row_for_every_cell(small_config, small_run, tmp_path, one_sentence):
-    values = {"lr": [f"{i / 1000:g}" for i in range(8, 0, -1)], "init_scale": [0.5, 1.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0]}
+    values = {"lr": [f"{i / 1000:g}" for i in range(9, 0, -1)], "init_scale": [0.5, 1.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0]}
+    small = {name: each[-4:] for name, each in values.items()}
+    at_once = sweeps.Diagram(sweeps.create(tmp_path / "small", small_config(), small), "lr", "init_scale")
+    assert len(at_once.next()) == 16
     sweep = sweeps.create(tmp_path / "S", small_config(), values)
     diagram = sweeps.Diagram(sweep, "lr", "init_scale")
     line = json.loads((small_run.folder / "metrics.jsonl").read_text().splitlines()[0])
@@ -82,15 +85,15 @@ def test_a_diagram_asks_for_what_it_needs_and_has_a_row_for_every_cell(small_con
             (place / "metrics.jsonl").write_text(json.dumps(line | {"train_accuracy": learned}) + "\n")
     assert rounds[0] == 25
     table = diagram.table()
-    assert len(table) == 64
-    assert sum(rounds) == (~table["inferred"]).sum() < 64
+    assert len(table) == 72
+    assert sum(rounds) == (~table["inferred"]).sum() < 72
     failed = (table["lr"] == 0.001) & (table["init_scale"] == 8)
     assert table[failed]["phase"].tolist() == ["failed"]
     wanted = table["lr"].map(lambda lr: "memorization" if lr < 0.0045 else "confusion")
     assert (table["phase"] == wanted)[~failed].all()
     assert table[~table["inferred"] & ~failed]["run"].isin(sweep.configs).all()
     assert table[table["inferred"]]["run"].isna().all()
-    assert len(plots.frame(plots.phase_diagram(table, "lr", "init_scale"))) == 64
+    assert len(plots.frame(plots.phase_diagram(table, "lr", "init_scale"))) == 72
     for x, y in [("lr", "lr"), ("lr", "seed")]:
         with one_sentence("axes must be two options of the grid lr, init_scale", y):
             sweeps.Diagram(sweep, x, y)

@@ -30,13 +30,19 @@ def _options() -> list[tuple[str, Any, Any]]:
         kind = type(field.default)
         choices = get_args(field.annotation)
         metavar = "{" + ",".join(map(str, choices)) + "}" if choices else {int: "INT", float: "FLOAT"}[kind]
-        found.append((name, Annotated[kind, tyro.conf.arg(help=field.description, metavar=metavar)], field.default))
+        own = f"[{field.default:g}; grokking: {landscape.view.OWN[name]:g}]" if name in landscape.view.OWN else ""
+        if own:  # what was not given depends on the condition
+            found.append((name, Annotated[kind | None, defaulted(f"{field.description} {own}", metavar)], None))
+        else:
+            found.append((name, Annotated[kind, tyro.conf.arg(help=field.description, metavar=metavar)], field.default))
     return found
 
 
+Film = Annotated[int | None, defaulted("frames of a film from the widest view to this one [none: one map]", "INT")]
+
 Fractal: Any = make_dataclass(
     "Fractal",
-    [("out", Out), ("threads", Threads, None), ("json", Json, False), *_options()],
+    [("out", Out), ("threads", Threads, None), ("film", Film, None), ("json", Json, False), *_options()],
     frozen=True,
     kw_only=True,
 )
@@ -49,15 +55,16 @@ def run_fractal(args: Any) -> int:
     Raises:
         InputError: an option is invalid, or the folder holds something else.
     """
-    view = landscape.View(**{name: getattr(args, name) for name in landscape.View.model_fields})
+    given = {name: getattr(args, name) for name in landscape.View.model_fields}
+    view = landscape.View(**{name: value for name, value in given.items() if value is not None})
     cores = joblib.cpu_count()
     threads = cores if args.threads is None else args.threads
     if not 1 <= threads <= cores:
         raise InputError(f"threads must be at least 1 and at most {cores}, the cores here (got {quoted(threads)}).")
+    if args.film is not None:
+        return _film(args.out, view, args.film, threads, args.json)
     start = _start(args.out, view)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    bars = Progress(*columns, TextColumn("{task.fields[left]}"), console=Console(stderr=True))
-    with stop_on_signal() as stopped, bars:
+    with stop_on_signal() as stopped, _bars() as bars:
         bar = bars.add_task("", total=None, left="")
         before = 0.0 if start is None else start.seconds
         for tile in landscape.compute(view, threads=threads, stop=lambda: bool(stopped), start=start):
@@ -70,6 +77,29 @@ def run_fractal(args: Any) -> int:
         return 130
     _report(landscape.read(args.out), args.json)
     return 130 if stopped else 0
+
+
+def _bars() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, TextColumn("{task.fields[left]}"), console=Console(stderr=True))
+
+
+def _film(out: Path, view: landscape.View, frames: int, threads: int, as_json: bool) -> int:
+    """Compute a film: return 0 on success, 130 when stopped by Ctrl-C; the frames so far stay."""
+    film = out / landscape.film.FILM
+    landscape.film.check(out, view, frames)
+    with stop_on_signal() as stopped, _bars() as bars:
+        bar = bars.add_task("frames", total=frames, left="")
+        for frame in landscape.film.write(
+            out, view, frames, trainability.shades, threads=threads, stop=lambda: bool(stopped)
+        ):
+            left = "" if frame.left is None else f"{duration(frame.left)} left"
+            bars.update(bar, completed=frame.number + frame.tile.last, left=left)
+    if stopped or not film.exists():
+        return 130
+    values = {"frames": frames, "film": str(film), "bytes": film.stat().st_size}
+    print(json.dumps(values)) if as_json else print_values(values)
+    return 0
 
 
 def write(out: Path, tile: landscape.Tile) -> None:

@@ -8,17 +8,28 @@ The boundary of trainability is fractal (Sohl-Dickstein 2024, arXiv 2402.06184):
     print(miii.landscape.dimension([tile.measures]))
 """
 
-from miii.landscape.dimension import CONTROLS, Dimension, control, dimension, edges
+from miii.landscape import film, grokking
+from miii.landscape.dimension import (
+    CONTROLS,
+    Dimension,
+    control,
+    dimension,
+    edges,
+    noisy_line,
+    smoothed,
+    structure,
+)
 from miii.landscape.files import every, find, named, open, read, sequence, write
 from miii.landscape.tiles import Tile, compute
 from miii.landscape.training import losses
-from miii.landscape.view import CONDITIONS, FULL, RESOLUTIONS, Condition, View
+from miii.landscape.view import CONDITIONS, FULL, GROKKING, RESOLUTIONS, Condition, View, widest
 from miii.landscape.zoom import around_boundary, busiest
 
 __all__ = [
     "CONDITIONS",
     "CONTROLS",
     "FULL",
+    "GROKKING",
     "RESOLUTIONS",
     "Condition",
     "Dimension",
@@ -31,11 +42,17 @@ __all__ = [
     "dimension",
     "edges",
     "every",
+    "film",
     "find",
+    "grokking",
     "losses",
     "named",
+    "noisy_line",
     "open",
     "read",
     "sequence",
+    "smoothed",
+    "structure",
+    "widest",
     "write",
 ]

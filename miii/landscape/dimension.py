@@ -76,6 +76,42 @@ def dimension(maps: Sequence[Float[np.ndarray, "_ _"]]) -> Dimension:
     return Dimension(float(np.median(slopes)), float(low), float(high), tuple(slopes), sizes, counts)
 
 
+def structure(measures: Float[np.ndarray, "row column"]) -> float | None:
+    """Return how far cells beside each other lie in the same phase: 0 as by chance, 1 always; None for one phase.
+
+    By chance, two cells agree with probability s^2 + (1 - s)^2, where s is the share of a phase. Noise has 0 at every
+    zoom; a smooth curve approaches 1 with the resolution.
+    """
+    signs = measures < 0
+    share = signs.mean()
+    if share in (0, 1):
+        return None
+    pairs = [signs[1:] == signs[:-1], signs[:, 1:] == signs[:, :-1]]
+    agree, chance = np.concatenate([each.ravel() for each in pairs]).mean(), share**2 + (1 - share) ** 2
+    return float((agree - chance) / (1 - chance))
+
+
+def smoothed(measures: Float[np.ndarray, "row column"], reach: int = 2) -> Float[np.ndarray, "row column"]:
+    """Return a control without fine structure: the phase of most cells within ``reach`` rows and columns."""
+    signs = np.where(measures < 0, -1.0, 1.0)
+    wide = np.pad(signs, reach, mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(wide, (2 * reach + 1, 2 * reach + 1))
+    return np.asarray(windows.mean((2, 3)))
+
+
+def noisy_line(resolution: int, factor: float = 1.0, width: float = 0.05) -> Float[np.ndarray, "row column"]:
+    """Return a control whose apparent dimension is noise: a line with a coin toss in each cell close to it.
+
+    Args:
+        factor: how far the map is zoomed into the line. Noise stays as it is, so the band fills a zoomed map.
+        width: standard deviation of the noise, as a share of the map without zoom.
+    """
+    rows, columns = np.mgrid[:resolution, :resolution] / resolution - 0.5
+    distance = (rows - columns / math.sqrt(3)) / factor
+    noise = np.random.default_rng(0).normal(0, width, (resolution, resolution))
+    return np.where(distance + noise < 0, -1.0, 1.0)
+
+
 #: Controls by name, with the dimension of their boundary.
 CONTROLS: Final = {"line": 1.0, "circle": 1.0, "Koch curve": math.log(4) / math.log(3), "noise": 2.0}
 

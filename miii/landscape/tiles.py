@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 
-from miii.landscape.training import in_chunks
-from miii.landscape.view import View, levels, problem
+from miii.landscape import grokking, training
+from miii.landscape.view import GROKKING, Points, View, levels, problem
 
 REACH: Final = 1  #: cells around a cell with the boundary that are refined as well
 
@@ -66,9 +69,9 @@ def compute(
     Args:
         stop: asked between chunks; the last tile is then incomplete.
         start: a complete tile of this view to go on from.
-        every_cell: train every cell.
+        every_cell: train every cell, as is always done for ``grokking``, whose boundary has many islands.
     """
-    shared, begun = problem(view), time.monotonic()
+    (program, size_of_chunk), begun = _program(view), time.monotonic()
     before = start
     for size in levels(view.resolution):
         if start is not None and size <= start.resolution:
@@ -79,11 +82,11 @@ def compute(
         else:
             measures, trained = _doubled(before.measures), np.zeros((size, size), bool)
             trained[::2, ::2] = before.trained
-            wanted = ~trained if every_cell else np.kron(_unclear(before.measures), np.ones((2, 2), bool)) & ~trained
+            wanted = ~trained if every_cell or view.condition == GROKKING else np.kron(_unclear(before.measures), np.ones((2, 2), bool)) & ~trained
         rows, columns = np.nonzero(wanted)
         points = view.at(rows, columns, size)
         done, level_begun = 0, time.monotonic()
-        for place, found in in_chunks(view, shared, points, threads, stop):
+        for place, found in _in_chunks(program, size_of_chunk, points, threads, stop):
             measures[rows[place], columns[place]] = found
             trained[rows[place], columns[place]] = True
             done += len(found)
@@ -96,6 +99,45 @@ def compute(
         if not len(rows):
             before = Tile(view, measures, trained, 0, 0, time.monotonic() - begun, 0.0)
             yield before
+
+
+Program = Callable[[Points], Float[np.ndarray, " point"]]
+
+
+def _program(view: View) -> tuple[Program, int]:
+    """Return the function that measures points of a view, and how many it takes at a time."""
+    if view.condition == GROKKING:
+        return partial(grokking.measure, view), grokking.CHUNK
+    shared = problem(view)
+    size = training.CHUNK // (view.width * len(shared.targets))
+    return partial(training.measure, view, shared), min(1024, max(32, size))
+
+
+def _in_chunks(
+    program: Program, size: int, points: Points, threads: int, stop: Callable[[], bool]
+) -> Iterator[tuple[slice, Float[np.ndarray, " point"]]]:
+    """Measure points chunk by chunk in threads; yield each chunk's place and its measures as it ends.
+
+    Args:
+        stop: asked before each chunk; those that train are finished.
+    """
+    places = [slice(i, min(i + size, len(points.x))) for i in range(0, len(points.x), size)]
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_flush_denormal, initargs=(True,)) as pool:
+            waiting = iter(places)
+            running: dict[Future, slice] = {}
+            while True:
+                while len(running) < threads and not stop() and (place := next(waiting, None)) is not None:
+                    part = Points(points.x[place], points.y[place])
+                    running[pool.submit(program, part)] = place
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(future), future.result()
+    finally:
+        torch.set_num_threads(before)
 
 
 def _doubled(measures: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "double double"]:

@@ -5,8 +5,6 @@ written by hand, with tanh(u) = 2 sigmoid(2u) - 1, since the sigmoid is three ti
 """
 
 import math
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Final
 
 import numpy as np
@@ -134,31 +132,3 @@ def losses(view: View, x: float, y: float) -> Float[np.ndarray, " step"]:
     networks = Networks(view, problem(view), Points(np.array([x]), np.array([y])))
     found = torch.stack([networks.step(step)[0] for step in range(view.steps)]).double()
     return (found / found[0]).numpy()
-
-
-def in_chunks(
-    view: View, shared: Problem, points: Points, threads: int = 1, stop: Callable[[], bool] = lambda: False
-) -> Iterator[tuple[slice, Float[np.ndarray, " point"]]]:
-    """Measure points chunk by chunk in threads; yield each chunk's place and its measures as it ends.
-
-    Args:
-        stop: asked before each chunk; those that train are finished.
-    """
-    size = min(1024, max(32, CHUNK // (view.width * len(shared.targets))))
-    places = [slice(i, min(i + size, len(points.x))) for i in range(0, len(points.x), size)]
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_flush_denormal, initargs=(True,)) as pool:
-            waiting = iter(places)
-            running: dict[Future, slice] = {}
-            while True:
-                while len(running) < threads and not stop() and (place := next(waiting, None)) is not None:
-                    part = Points(points.x[place], points.y[place])
-                    running[pool.submit(measure, view, shared, part)] = place
-                if not running:
-                    return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(future), future.result()
-    finally:
-        torch.set_num_threads(before)

@@ -1,7 +1,7 @@
 """What a map of trainability shows: a condition of the paper, its settings, and the bounds of two hyperparameters."""
 
 import math
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -41,11 +41,21 @@ CONDITIONS: Final = {
     "offset": Condition("tanh, offset of the initial weights", "tanh", offset="once", dimension=1.98),
     "drift": Condition("tanh, offset at every step", "tanh", offset="steps", dimension=1.98),
 }
-ConditionName = Literal["linear", "relu", "one", "minibatch", "tanh", "offset", "drift"]
+ConditionName = Literal["linear", "relu", "one", "minibatch", "tanh", "offset", "drift", "grokking"]
+GROKKING: Final = "grokking"  #: the project's own condition: see ``grokking``
 RESOLUTIONS: Final = (16, 32, 64, 128, 256, 512)  #: points per axis, each twice the one before
 FULL: Final = (-3.0, 6.0)  #: both axes of the paper's widest view, as log10
-NARROWEST: Final = 1e-5  #: share of the full width from which on single precision is refused
+#: What differs by default for ``GROKKING``: learning rate across, weight decay upward, and steps.
+OWN: Final = {"steps": 300, "x_low": -2.5, "x_high": 0.0, "y_low": -1.0, "y_high": 1.5}
+NARROWEST: Final = 9e-5  #: width below which single precision is refused: 1e-5 of the paper's widest view
 FINEST: Final = 1e-14  #: smallest distance of two points, as log10: some fifty times the spacing of float64
+
+
+def widest(condition: str) -> tuple[float, float, float, float]:
+    """Return the bounds of a condition's widest view."""
+    if condition == GROKKING:
+        return OWN["x_low"], OWN["x_high"], OWN["y_low"], OWN["y_high"]
+    return (*FULL, *FULL)
 
 
 class View(Frozen):
@@ -53,13 +63,14 @@ class View(Frozen):
 
     Both axes are log10 of a hyperparameter: the learning rates of the input and of the output layer, or an offset of
     the input weights and one learning rate. Source: Sohl-Dickstein 2024, *The boundary of neural network
-    trainability is fractal*, section 3.
+    trainability is fractal*, section 3. For ``GROKKING``, they are learning rate and weight decay; see ``OWN`` for
+    its defaults.
 
     Raises:
         InputError: a field is out of range, the bounds are reversed, or neighboring points would be equal in float64.
     """
 
-    condition: ConditionName = Field("tanh", description="row of the paper's Table 1")
+    condition: ConditionName = Field("tanh", description="row of the paper's Table 1; grokking: modular addition")
     width: int = Field(16, ge=2, le=64, description="units of the input and of the hidden layer")
     steps: int = Field(500, ge=20, le=5000, description="steps of gradient descent")
     seed: int = Field(0, ge=0, le=10**6, description="seed of data and initial weights, which all networks share")
@@ -70,9 +81,15 @@ class View(Frozen):
     resolution: Literal[16, 32, 64, 128, 256, 512] = Field(128, description="cells per axis")
     precision: Literal["float32", "float64"] = Field("float64", description="float32 is for previews")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, values: Any) -> Any:
+        return OWN | values if isinstance(values, dict) and values.get("condition") == GROKKING else values
+
     @model_validator(mode="after")
     def _check(self) -> "View":
-        full = FULL[1] - FULL[0]
+        if self.condition == GROKKING and self.width % 4:
+            raise InputError(f"width must be a multiple of 4 for the condition grokking (got {self.width}).")
         for axis, low, high in (("x", self.x_low, self.x_high), ("y", self.y_low, self.y_high)):
             if not low < high:
                 raise InputError(f"{axis}_high must be greater than {axis}_low (got {low:.17g} to {high:.17g}).")
@@ -82,9 +99,9 @@ class View(Frozen):
                     f"{axis}_high must be at least {least:.1g} above {axis}_low at {self.resolution} points per axis, "
                     f"the resolution of float64 (got {high - low:.2g})."
                 )
-            if self.precision == "float32" and high - low < NARROWEST * full:
+            if self.precision == "float32" and high - low < NARROWEST:
                 raise InputError(
-                    f"precision must be float64 for a view narrower than {NARROWEST * full:g} "
+                    f"precision must be float64 for a view narrower than {NARROWEST:g} "
                     f"(got float32 and {axis}_high - {axis}_low = {high - low:.2g})."
                 )
         return self
@@ -97,6 +114,8 @@ class View(Frozen):
     @property
     def axes(self) -> tuple[str, str]:
         """What x and y are."""
+        if self.condition == GROKKING:
+            return "log10 learning rate", "log10 weight decay"
         if CONDITIONS[self.condition].offset == "none":
             return "log10 learning rate of the input layer", "log10 learning rate of the output layer"
         return "log10 offset of the input weights", "log10 learning rate"

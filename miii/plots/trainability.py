@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 from miii.landscape.dimension import Dimension
 from miii.landscape.tiles import Tile
 from miii.landscape.training import MOST
+from miii.landscape.view import GROKKING
 from miii.plots.heatmap import COLUMNS, follow_pointer, pixels
 from miii.plots.image import url
 from miii.plots.style import (
@@ -50,6 +51,10 @@ def trainability_map(tile: Tile) -> Chart:
     Maps finer than ``NUMBERS`` have every second or fourth cell's number in the tooltip and the data.
     """
     view, every = tile.view, max(1, tile.resolution // NUMBERS)
+    groks = view.condition == GROKKING
+    inside, outside = ("groks", "does not grok") if groks else ("converges", "diverges")
+    measure = "'step ' + -toNumber(datum.text)" if groks else "datum.text"
+    other = "'best test accuracy ' + format(datum.text, '.0%')" if groks else "datum.text"
     measures = tile.measures[::every, ::every]
     rows, columns = measures.shape
     texts = ("%.4g " * measures.size % tuple(measures.ravel().tolist())).rstrip()
@@ -66,8 +71,8 @@ def trainability_map(tile: Tile) -> Chart:
         .transform_calculate(row=upward, column=across)
         .transform_calculate(text="split(datum.cells, ' ')[datum.row * datum.columns + datum.column]")
         .transform_calculate(
-            measure="toNumber(datum.text)",
-            phase="toNumber(datum.text) < 0 ? 'converges' : 'diverges'",
+            measure=f"toNumber(datum.text) < 0 ? {measure} : {other}",
+            phase=f"toNumber(datum.text) < 0 ? '{inside}' : '{outside}'",
             x=f"datum.x_low + (datum.x_high - datum.x_low) * datum.column / {columns}",
             y=f"datum.y_low + (datum.y_high - datum.y_low) * datum.row / {rows}",
         )
@@ -82,15 +87,15 @@ def trainability_map(tile: Tile) -> Chart:
                 alt.Tooltip("x:Q", format=".6f"),
                 alt.Tooltip("y:Q", format=".6f"),
                 "phase:N",
-                alt.Tooltip("measure:Q", format=".4~g"),
+                "measure:N",
             ],
         )
         .add_params(pointer, brush, clicked(POINT, "row", "column"))
     )
-    phases = alt.Chart(pd.DataFrame({"phase": ["converges", "diverges"]}))
+    phases = alt.Chart(pd.DataFrame({"phase": [inside, outside]}))
     color = alt.Color(
         "phase:N",
-        scale=alt.Scale(domain=["converges", "diverges"], range=[BLUE_ORANGE[1], BLUE_ORANGE[-3]]),
+        scale=alt.Scale(domain=[inside, outside], range=[BLUE_ORANGE[1], BLUE_ORANGE[-3]]),
         legend=top_legend(symbolType="square", symbolOpacity=1),
     )
     whole = alt.LayerChart(layer=[picture, phases.mark_square(opacity=0, size=0, tooltip=None).encode(color=color)])

@@ -1,4 +1,4 @@
-"""Phase diagrams: the learning phase of each setting of two options, refined where neighbors differ."""
+"""Phase diagrams: the learning phase of each setting of two options; large ones are refined where neighbors differ."""
 
 import itertools
 import math
@@ -24,6 +24,7 @@ Phase = Literal["comprehension", "grokking", "memorization", "confusion"]
 PHASES: Final[tuple[Phase, ...]] = ("comprehension", "grokking", "memorization", "confusion")
 REACHED: Final = 0.9  #: accuracy at which a split counts as learned
 AXES: Final = ("lr", "weight_decay", "train_fraction", "d_model", "init_scale")  #: options of the page's axes
+AT_ONCE: Final = 64  #: the most cells of a diagram that is trained in one round
 COARSE: Final = 3  #: least intervals of the first lattice along the longer axis
 
 Cell = tuple[int, int]  #: index of the value of x, and of y, in ascending order
@@ -175,8 +176,13 @@ class Diagram:
             self.runs.setdefault(cell, []).append(name)
 
     def next(self) -> dict[str, RunConfig]:
-        """Return the runs to train next, which is none once the diagram is complete."""
-        needed, _ = refine(self._shape, self._known())
+        """Return the runs to train next, which is none once the diagram is complete.
+
+        A small diagram begins with all cells. A step of a program costs as much as several of its networks, so fewer
+        networks in more rounds would take longer.
+        """
+        known = self._known()
+        needed = refine(self._shape, known)[0] if known or len(self.runs) > AT_ONCE else list(self.runs)
         left = [name for cell in needed for name in self.runs[cell] if self._row(name) is None]
         return {name: self.sweep.configs[name] for name in left}
 

@@ -160,12 +160,12 @@ class Networks:
         losses = (each * self.examples.share).sum(1)
         losses.sum().backward()
         assert weights.grad is not None
-        self._adamw(weights.grad, step, factor)
+        self.adamw(weights.grad, step, factor)
         return losses.detach().isfinite().cpu()
 
     @torch.no_grad()
-    def _adamw(self, gradient: Float[Tensor, "networks columns"], step: int, factor: float) -> None:
-        """Source: Loshchilov and Hutter (arXiv 1711.05101), algorithm 2."""
+    def adamw(self, gradient: Float[Tensor, "networks columns"], step: int, factor: float) -> None:
+        """Update all weights in place by AdamW. Source: Loshchilov and Hutter (arXiv 1711.05101), algorithm 2."""
         (beta1, beta2), lr = self.betas, self.lr * factor
         self.weights[:, : self.decayed].mul_(1 - lr * self.decay)
         self.mean.lerp_(gradient, 1 - beta1)

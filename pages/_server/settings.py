@@ -63,7 +63,7 @@ SHARED = {
     "max_own_jobs": 2,
     "max_memory": 250,
     "max_disk": 2000,
-    "max_sweep": 24,
+    "max_sweep": 64,  # a phase diagram of 8 x 8
 }
 
 

@@ -102,7 +102,7 @@ def show(diagram: sweeps.Diagram) -> None:
             icon=":material/play_arrow:",
             on_click=go_on,
             args=(diagram,),
-            help="Trains what is left, then refines the diagram where neighbors differ",
+            help="Trains what is left",
         )
     if training is not None and training.message:
         write.warning(training.message, icon="error")
@@ -118,7 +118,7 @@ def progress(diagram: sweeps.Diagram, cells: int, known: int) -> None:
         return
     text += f" · {training.group} networks train: {training.share:.0%}"
     if training.seconds_left is not None:
-        text += f", at most {training.seconds_left:.0f} s left, then refined where neighbors differ"
+        text += f", at most {training.seconds_left:.0f} s left"
     st.progress(known / cells, text=text)
 
 
@@ -150,7 +150,7 @@ def panel() -> None:
             icon=":material/play_arrow:",
             type="primary",
             on_click=create,
-            help="Trains a coarse grid as one tensor program, then refines it where neighbors differ",
+            help="As one tensor program; above 8 x 8 cells coarse first, then refined where neighbors differ",
         )
 
 

@@ -15,12 +15,13 @@ from pages._server import mapping, rights
 X, Y, POINT = "across", "upward", "point"  #: widget keys and URL parameters
 TRAIL, WRONG = "zooms", "zoom-wrong"  # earlier bounds; the outcome of the last press
 FACTOR = 8  #: of a step out
-WHOLE = f"{landscape.FULL[0]:g} {landscape.FULL[1]:g}"
 NETWORKS: dict[str, dict[str, Any]] = {
-    "paper": {"width": 16, "steps": 500},
+    "paper": {"width": 16},
     "preview": {"width": 8, "steps": 100, "precision": "float32"},
 }
 LABELS = {"paper": "The paper's: width 16, 500 steps", "preview": "Small: width 8, 100 steps, single precision"}
+OWN_LABELS = LABELS | {"paper": "As shipped: width 16, 300 steps"}
+OWN_TITLE = "Modular addition: does it grok?"
 
 
 def choose() -> landscape.View:
@@ -30,6 +31,7 @@ def choose() -> landscape.View:
         InputError: the bounds cannot be read, or the view is invalid.
     """
     titles = {name: condition.title for name, condition in landscape.CONDITIONS.items()}
+    titles[landscape.GROKKING] = OWN_TITLE
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         condition = st.selectbox(
             "Condition",
@@ -38,13 +40,14 @@ def choose() -> landscape.View:
             format_func=titles.__getitem__,
             key="condition",
             bind="query-params",
-            width=270,
-            help="The rows of the paper's Table 1",
+            width=300,
+            on_change=_changed,
+            help="The rows of the paper's Table 1, and the same question for grokking",
         )
         networks = st.selectbox(
             "Networks",
             list(NETWORKS),
-            format_func=LABELS.__getitem__,
+            format_func=(OWN_LABELS if condition == landscape.GROKKING else LABELS).__getitem__,
             key="networks",
             bind="query-params",
             width=340,
@@ -60,37 +63,46 @@ def choose() -> landscape.View:
             help="Four times the networks, twice as many along a smooth boundary, for each doubling",
         )
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        for key, label in ((X, "From left to right"), (Y, "From bottom to top")):
+        whole_map = landscape.widest(condition)
+        for key, label, ends in ((X, "From left to right", whole_map[:2]), (Y, "From bottom to top", whole_map[2:])):
             st.text_input(
                 label,
                 key=key,
                 bind="query-params",
                 max_chars=60,
                 width=230,
-                placeholder=WHOLE,
+                placeholder=f"{ends[0]:g} {ends[1]:g}",
                 help="Two numbers, as log10; or drag a rectangle on the map",
             )
         trail = st.session_state.get(TRAIL, [])
         st.button("Back", icon=":material/undo:", on_click=back, disabled=not trail, help="To the view before this one")
         st.button("Zoom out", icon=":material/zoom_out:", on_click=out, help=f"Shows a part {FACTOR} times as wide")
-        st.button("Whole map", icon=":material/zoom_out_map:", on_click=whole, help="The paper's widest view")
+        st.button("Whole map", icon=":material/zoom_out_map:", on_click=whole, help="The widest view")
     return _view(condition, networks, cells)
 
 
 def _view(condition: str, networks: str, cells: int) -> landscape.View:
     settings: dict[str, Any] = {"condition": condition, "resolution": cells} | NETWORKS[networks]
-    bounds = [_pair(key) for key in (X, Y)]
-    narrow = min(high - low for low, high in bounds) < landscape.view.NARROWEST * (
-        landscape.FULL[1] - landscape.FULL[0]
-    )
-    if narrow:
+    ends = landscape.widest(condition)
+    bounds = [_pair(X, *ends[:2]), _pair(Y, *ends[2:])]
+    if min(high - low for low, high in bounds) < landscape.view.NARROWEST:
         settings["precision"] = "float64"
     (x_low, x_high), (y_low, y_high) = bounds
     return landscape.View(**settings, x_low=x_low, x_high=x_high, y_low=y_low, y_high=y_high)
 
 
-def _pair(key: str) -> tuple[float, float]:
-    text = str(st.session_state.get(key) or WHOLE)
+def _changed() -> None:
+    """Forget the bounds if the axes changed."""
+    own, known = st.session_state["condition"] == landscape.GROKKING, "trainability-own"
+    if own != st.session_state.get(known, not own):
+        st.session_state.update({X: "", Y: "", POINT: "", TRAIL: []})
+    st.session_state[known] = own
+
+
+def _pair(key: str, low: float, high: float) -> tuple[float, float]:
+    text = str(st.session_state.get(key) or "")
+    if not text:
+        return low, high
     try:
         low, high = (float(word) for word in text.replace(",", " ").replace("−", "-").split())
     except ValueError:
@@ -98,10 +110,10 @@ def _pair(key: str) -> tuple[float, float]:
     return low, high
 
 
-def _text(low: float, high: float) -> str:
+def _text(low: float, high: float, widest: tuple[float, ...]) -> str:
     """Return bounds as text, to a thousandth of their distance; the widest view as nothing."""
     digits = 3 + max(0, math.ceil(-math.log10(high - low)))
-    return "" if (low, high) == landscape.FULL else f"{round(low, digits):.16g} {round(high, digits):.16g}"
+    return "" if (low, high) == widest else f"{round(low, digits):.16g} {round(high, digits):.16g}"
 
 
 def current() -> landscape.View:
@@ -121,7 +133,8 @@ def show(bounds: tuple[float, float, float, float], keep: bool = True) -> None:
         keep: whether Back returns to the present ones.
     """
     before = st.session_state.get(X, ""), st.session_state.get(Y, "")
-    after = _text(*bounds[:2]), _text(*bounds[2:])
+    ends = landscape.widest(st.session_state["condition"])
+    after = _text(*bounds[:2], ends[:2]), _text(*bounds[2:], ends[2:])
     if keep and before != after:
         st.session_state[TRAIL] = [*st.session_state.get(TRAIL, []), before][-50:]
     st.session_state[X], st.session_state[Y] = after
@@ -161,22 +174,22 @@ def back() -> None:
 
 
 def out() -> None:
-    """Show a part that is wider around the same middle, at most the paper's widest view."""
+    """Show a part that is wider around the same middle, at most the widest view."""
     try:
         view = current()
     except InputError:
         return whole()
-    ends: list[float] = []
-    for low, high in (view.bounds[:2], view.bounds[2:]):
-        wide = min((high - low) * FACTOR, landscape.FULL[1] - landscape.FULL[0])
-        start_ = min(max((low + high - wide) / 2, landscape.FULL[0]), landscape.FULL[1] - wide)
+    ends, full = list[float](), landscape.widest(view.condition)
+    for low, high, least, most in (view.bounds[:2] + full[:2], view.bounds[2:] + full[2:]):
+        wide = min((high - low) * FACTOR, most - least)
+        start_ = min(max((low + high - wide) / 2, least), most - wide)
         ends += [start_, start_ + wide]
     show((ends[0], ends[1], ends[2], ends[3]))
 
 
 def whole() -> None:
-    """Show the paper's widest view."""
-    show((*landscape.FULL, *landscape.FULL))
+    """Show the widest view."""
+    show(landscape.widest(st.session_state["condition"]))
 
 
 def start(view: landscape.View) -> None:
@@ -194,6 +207,23 @@ def stop() -> None:
     mapping.stop(rights.keys()[0])
 
 
+def _progress(job: mapping.Mapping) -> tuple[float, str]:
+    """Return how much of a map's resolution, or of a film, is done, and in words."""
+    tile, frame = job.tile, job.frame
+    if tile is None:
+        return 0.0, "Starting"
+    done = tile.done / tile.total if tile.total else 1.0
+    if frame is not None:
+        text = f"Frame {frame.number + 1} of {job.frames}"
+        left, done = frame.left, (frame.number + (done if tile.resolution == job.view.resolution else 0)) / job.frames
+    else:
+        text = f"{tile.resolution} x {tile.resolution}: {tile.done:,} of {tile.total:,} networks"
+        left = tile.left
+    if left is not None:
+        text += f" · {duration(left)} left" + ("" if job.frames else " at this resolution")
+    return done, text
+
+
 def buttons(view: landscape.View, tile: landscape.Tile | None) -> None:
     """Show the button that computes, refines or stops, the progress, and the outcome of the last press."""
     if WRONG in st.session_state:
@@ -202,22 +232,15 @@ def buttons(view: landscape.View, tile: landscape.Tile | None) -> None:
     if job is not None and not job.ended:
         own = rights.keys()
         mine = job.owner in own
-        now = job.tile
-        text = (
-            "Starting"
-            if now is None
-            else f"{now.resolution} x {now.resolution}: {now.done:,} of {now.total:,} networks"
-        )
-        if now is not None and now.left is not None:
-            text += f" · {duration(now.left)} left at this resolution"
+        share, text = _progress(job)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            st.progress(0.0 if now is None or not now.total else now.done / now.total, text=text)
+            st.progress(share, text=text)
             st.button(
                 "Stop",
                 icon=":material/stop:",
                 on_click=stop,
                 disabled=not mine,
-                help="Keeps the last complete resolution" if mine else "Another session computes this map",
+                help="Keeps what is complete" if mine else "Another session computes this map",
             )
         return
     if job is not None and job.message:
