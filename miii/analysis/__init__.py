@@ -35,7 +35,7 @@ from miii.analysis.modular import (
     verdict,
 )
 from miii.analysis.oracles import compiled, planted
-from miii.analysis.sequences import kinds, lags, lengths, miu, moduli, recurrences, rollout
+from miii.analysis.sequences import continuation, kinds, lags, lengths, miu, moduli, recurrences, rollout, targets
 
 __all__ = [
     "ablation",
@@ -45,6 +45,7 @@ __all__ = [
     "circuits",
     "compare",
     "compiled",
+    "continuation",
     "counterfactuals",
     "criteria",
     "decomposition",
@@ -77,6 +78,7 @@ __all__ = [
     "rollout",
     "sieve",
     "steering",
+    "targets",
     "trajectory",
     "verdict",
 ]

@@ -36,6 +36,7 @@ from miii.plots.sequences import (
     kind_scores,
     kinds_over_training,
     modulo_spectrum,
+    next_residues,
 )
 from miii.plots.sieve.divisor_test import digit_path
 from miii.plots.sieve.divisors import digit_swaps, divisors_by_base, gcd_answers, gcd_counts, learned_divisors
@@ -136,6 +137,7 @@ __all__ = [
     "measures",
     "modulo_spectrum",
     "neuron_contributions",
+    "next_residues",
     "ov",
     "over_inputs",
     "patching",

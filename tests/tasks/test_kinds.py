@@ -27,6 +27,7 @@ LEARNED = [
     (Frames(predict="label"), {"test_accuracy": 0.99, "auc": 0.5}, True),
     (Sequences(), {"test_accuracy": 0.5, "macro_f1": 0.93}, True),
     (Sequences(), {"test_accuracy": 1.0, "macro_f1": 0.9299}, False),
+    (Sequences(target="similarity"), {"test_accuracy": 0.9}, True),
 ]
 
 
@@ -67,6 +68,7 @@ def test_accuracy_of_a_listing():
         (MIU(), row, (0.5, "test strings")),
         (Frames(), row, (0.5, "last labels")),
         (Sequences(), {"macro_f1": 0.75}, (0.75, "macro F1, held-out families")),
+        (Sequences(target="next"), row, (0.5, "held-out rule families")),
     ]
     for task, given, expected in cases:
         assert task.accuracy(given) == expected, task
