@@ -51,6 +51,8 @@ SWEEP: dict[str, tuple[str, ...]] = {
     "labels": ("train", "attention", "frames"),
     "places": ("frames",),
     "sequences": ("train", "attention", "data", "sequences", "try"),
+    "continues": ("train", "attention", "sequences"),
+    "unmasks": ("attention", "sequences"),
 }
 SIEVABLE = ("sieves", "primes", "residues", "digits", "miu")
 #: Pages that say in a box why they draw nothing of a run.
@@ -65,7 +67,11 @@ REFUSED = {
     ("sequences", "try"),
 }
 #: Pages that draw nothing, and refuse nothing.
-EMPTY = {("adding", "runs"), *((run, "attention") for run in ("recurrent", "miu", "frames", "labels"))}
+EMPTY = {
+    ("adding", "runs"),
+    ("unmasks", "sequences"),
+    *((run, "attention") for run in ("recurrent", "miu", "frames", "labels")),
+}
 DATA = {
     "add": {"p": 7},
     "expr": {"p": 7, "expression": "3*a - b"},

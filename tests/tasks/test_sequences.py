@@ -214,6 +214,13 @@ def test_what_is_typed(one_sentence):
             parse(text)
 
 
+def test_terms_given_to_the_library_are_integers(one_sentence):
+    for terms, word in {(): "0", (1, 2.5, 3): "'2.5'", ("one", 2): "'one'", (True, 2): "'True'"}.items():
+        for use in (lambda terms: SMALL.encode([terms]), recurrences.shortest):
+            with one_sentence("terms", word):
+                use(terms)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

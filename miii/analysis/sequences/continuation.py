@@ -18,6 +18,7 @@ from miii.tasks.sequences import guesses
 from miii.tasks.sequences.goals import guess_tokens
 from miii.tasks.sequences.named import TERMS, named
 from miii.tasks.sequences.task import draw
+from miii.tasks.sequences.typed import check_terms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 KINDS = ("polynomial", "periodic", "modulo", "recurrence")  #: kinds of rule that the goal names
 GOAL = 0.9  #: share of exact next terms
 FLOOR = 1e-4  #: probability that no residue falls below
+TRUST = 4  #: a modulus counts by its largest probability to this power; chosen on families for validation
 SIZES, PER_SIZE = 3, 64  #: classes of size that are searched, and candidates in each
 SMALL = 4096  #: sizes up to this are searched in full
 
@@ -84,10 +86,9 @@ def predict(model: Transformer, config: Sequences, terms: Sequence[int]) -> Cont
     """Return the predicted next term of a sequence, of which the last ``longest`` terms are read.
 
     Raises:
-        InputError: there are fewer than 2 terms, or the config is of another task.
+        InputError: there are fewer than 2 terms, one is no integer, or the config is of another task or target.
     """
-    if len(terms) < 2:
-        raise InputError(f"terms must be at least 2 to continue them (got {len(terms)}).")
+    check_terms(terms, fewest=2)
     return many(model, config, [terms])[0]
 
 
@@ -109,7 +110,9 @@ def many(model: Transformer, config: Sequences, sequences: Sequence[Sequence[int
 def combine(
     residues: dict[int, Float[np.ndarray, " residues"]], size: Float[np.ndarray, " sizes"], rules: Sequence[str]
 ) -> Continuation:
-    """Return the term with the largest sum of log probabilities, among those that Chinese remaindering finds.
+    """Return the term with the largest score, among those that Chinese remaindering finds.
+
+    The score is the sum of the log probabilities of size and residues; those of a modulus count by its confidence.
 
     The most probable residue of each modulus enters in the order of confidence, unless it contradicts those before.
     Each combination gives candidates in the most probable classes of size; if these are small, all their terms are.
@@ -154,13 +157,13 @@ def combine(
 
 
 def _best(candidates: list[int], residues: dict[int, np.ndarray], size: np.ndarray) -> int | None:
-    """Return the candidate with the largest sum of log probabilities."""
+    """Return the candidate with the largest score."""
     if not candidates:
         return None
     floor = math.log(FLOOR)
     total = np.maximum(size[[guesses.size_of(y) for y in candidates]], floor)
     for q, p in residues.items():
-        total = total + np.maximum(p[[y % q for y in candidates]], floor)
+        total = total + np.exp(p.max()) ** TRUST * np.maximum(p[[y % q for y in candidates]], floor)
     return candidates[int(total.argmax())]
 
 
@@ -191,7 +194,7 @@ def longest_run(config: Sequences, terms: Sequence[int]) -> int | None:
         count = np.where(guess < 0, -1, count)
         found += guess[np.arange(len(guess)), count.argmax(1)].tolist()
         tests.append(count.max(1))
-    trust = 1 / (2.0 + np.concatenate(tests))  # fewer tests, less trust
+    trust = 1 / (3.0 + np.concatenate(tests))  # fewer tests, less trust
     residues = {
         q: np.log(np.where(np.arange(q) == r, 1 - t, t / (q - 1)))
         for q, r, t in zip(places[1:], found[1:], trust[1:], strict=True)

@@ -17,6 +17,7 @@ from miii.tasks.sequences.goals import GOALS, Goal, GoalName, guess_blocks
 from miii.tasks.sequences.goals import labels_of as labels_of
 from miii.tasks.sequences.kinds import KINDS
 from miii.tasks.sequences.terms import LARGEST_MODULUS, Encoding, Terms
+from miii.tasks.sequences.typed import check_terms
 from miii.tasks.task import Sizes, Task, TaskConfig
 
 LEARNED = 0.93  #: macro F1 on held-out families at which a run has learned the kinds
@@ -188,10 +189,10 @@ class Sequences(TaskConfig):
         """Encode the first ``longest`` terms of sequences as tokens.
 
         Raises:
-            InputError: a sequence has no terms.
+            InputError: a sequence has no terms, or one that is no integer.
         """
-        if not all(sequences):
-            raise InputError("sequence must have at least 1 term (got none).")
+        for terms in sequences:
+            check_terms(terms)
         return self.encoding.encode([terms[: self.longest] for terms in sequences], self.longest)
 
     @staticmethod
