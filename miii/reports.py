@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from miii.analysis import attention, compare, kinds, lags, moduli, multitask, rollout, sieve, verdict
+from miii.analysis import attention, compare, kinds, lags, moduli, multitask, rollout, sieve, targets, verdict
 from miii.errors import InputError
 from miii.model.tap import sites
 from miii.model.transformer import Transformer
 from miii.runs import Run
 from miii.runs.read import finite
-from miii.tasks import ModularAddition, Primes, Task
+from miii.tasks import ModularAddition, Primes, Sequences, Task
 from miii.training import build_model
 
 EXAMPLES = 4096  #: random examples for the mean attention entropy
@@ -191,21 +191,22 @@ def report_sequences(run: Run, step: int | None = None) -> dict[str, Any]:
 
     ``tree`` is a decision tree on differences and ratios, ``named`` the share of the named sequences with a correct
     leading kind, ``spectrum`` what each part of the terms is worth, ``carriers`` whether residues or size carry a kind,
-    ``lags`` what attention a period back is worth to "periodic".
+    ``lags`` what attention a period back is worth to "periodic". Other targets: see ``targets.measure``.
 
     Raises:
         InputError: the run is on a different task, or has no such step.
     """
-    config = kinds.check(run.config.task)
-    task, model = run.task(), run.model(step)
+    asked, task, model = run.config.task, run.task(), run.model(step)
     untrained = build_model(run.config, task).requires_grad_(False)
+    about = {"run": run.name, "step": run.steps[-1] if step is None else step}
+    if isinstance(asked, Sequences) and asked.target != "kinds":
+        return about | targets.measure(model, untrained, task, asked)
+    config = kinds.check(asked)
     on_named, spectrum = kinds.on_named(model, config), moduli.spectrum(model, task, config)
     lag: lags.Knockout | None = None
     with suppress(InputError):  # no attention, or no held-out period of 3 or more
         lag = lags.knockout(model, task, config)
-    return {
-        "run": run.name,
-        "step": run.steps[-1] if step is None else step,
+    return about | {
         "held_out": kinds.held_out(model, task),
         "untrained": kinds.held_out(untrained, task),
         "tree": kinds.tree(config),

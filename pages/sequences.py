@@ -16,10 +16,10 @@ from miii.tasks.sequences.typed import DIGITS, FEWEST, MOST, parse, spelled
 from pages._kit import startup, write
 from pages._kit.cell import cell, shared
 from pages._kit.step_picker import step_of
+from pages._parts.sequences import next_term, other_targets
 from pages._tasks.checks import run_of_kind
 
 FIRST = "Fibonacci numbers"
-DIGITS_SOLVED = 60  # of the terms that the shortest recurrence is sought for: its fractions grow
 QUICK = 400  # sequences that the page measures on; the report of a shipped run has more
 
 INTRO = """
@@ -110,30 +110,6 @@ def choose() -> str:
     return read.text
 
 
-def next_term(terms: tuple[int, ...]) -> None:
-    """Show the next term by the shortest linear recurrence, with its residues."""
-    write.header("The next term, without a network", anchor="next")
-    if max(len(f"{abs(term):x}") for term in terms) > DIGITS_SOLVED:
-        write.text("The terms are too large here to look for their shortest recurrence.")
-        return
-    found = analysis.recurrences.shortest(terms)
-    if found.tested < 2:
-        write.text(
-            f"**No linear recurrence** (Berlekamp–Massey): the shortest that fits all {len(terms)} terms has order "
-            f"{len(found.coefficients)}, as many coefficients as the terms determine."
-        )
-        return
-    rule = " ".join(
-        f"{'+' if c > 0 else '−'} {'' if abs(c) == 1 else f'{abs(c)} '}x[n−{i}]"
-        for i, c in enumerate(found.coefficients, 1)
-        if c
-    )
-    write.text(
-        f"**{found.following}**, by the shortest linear recurrence, x[n] = {rule.removeprefix('+ ') or '0'} (Berlekamp–Massey). "
-        f"{found.tested} terms test it beyond those that determine it. The network itself names kinds and does not continue."
-    )
-
-
 def of_all(name: str, step: int, task: Sequences) -> None:
     """Show scores on held-out families and on the named sequences."""
     run = miii.runs.open(name)
@@ -206,6 +182,9 @@ write.title("Sequences")
 run, task = run_of_kind(Sequences, "a run on integer sequences")
 write.text(INTRO)
 step = step_of(run)
+if task.target not in ("kinds", "continuation"):
+    other_targets.show(run, step, task)
+    st.stop()
 terms = choose()
 read = parse(terms).terms
 shown = ", ".join(map(spelled, read))
@@ -214,6 +193,9 @@ if len(read) < task.shortest:
     write.caption(f"The network was trained on at least {task.shortest} terms; with {len(read)} it guesses.")
 elif len(read) > task.longest:
     write.caption(f"The network reads the first {task.longest} of these {len(read)} terms.")
+if task.target == "continuation":
+    next_term.next_term(run, step, terms, read)
+    st.stop()
 
 write.header("Which kinds?", anchor="kinds")
 cell(
@@ -245,7 +227,7 @@ cell(
     alt="Logit lost without each part of each term.",
     caption=f"Drop of the logit of {kind} when one part of one term is blank. Orange: the part speaks for it.",
 )
-next_term(read)
+next_term.next_term(run, step, terms, read)
 of_all(run.name, step, task)
 
 write.header("Modulo spectrum", anchor="spectrum")

@@ -24,6 +24,7 @@ TASKS = {
     "longer": {"kind": "miu", "longest": 3, "longest_test": 9, "n": 100, "train_fraction": 0.05},
     "frames": {"kind": "frames", "low": 2, "high": 40, "frames": 2, "largest_step": 1},
     "sequences": {"kind": "sequences", "n": 100, "largest_modulus": 2, "longest": 12},
+    "pairs": {"kind": "sequences", "n": 100, "largest_modulus": 2, "longest": 12, "target": "similarity"},
     "p 2": {"p": 2, "train_fraction": 0.5},
     "p 11": {"p": 11, "train_fraction": 0.02},
 }

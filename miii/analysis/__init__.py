@@ -37,7 +37,7 @@ from miii.analysis.modular import (
     verdict,
 )
 from miii.analysis.oracles import compiled, planted
-from miii.analysis.sequences import kinds, lags, lengths, miu, moduli, recurrences, rollout
+from miii.analysis.sequences import continuation, kinds, lags, lengths, miu, moduli, recurrences, rollout, targets
 
 __all__ = [
     "ablation",
@@ -47,6 +47,7 @@ __all__ = [
     "circuits",
     "compare",
     "compiled",
+    "continuation",
     "counterfactuals",
     "criteria",
     "decomposition",
@@ -82,6 +83,7 @@ __all__ = [
     "rollout",
     "sieve",
     "steering",
+    "targets",
     "trajectory",
     "verdict",
 ]

@@ -81,9 +81,7 @@ def dimensions() -> dict[str, Dimension]:
     found = maps()
     return {
         "whole map, all seeds": dimension([tile.measures for _, tile in found if zoom(tile) == 1]),
-        **{
-            f"{what}, {round(zoom(tile))}x": dimension([tile.measures]) for what, tile in found if zoom(tile) > 1
-        },
+        **{f"{what}, {round(zoom(tile))}x": dimension([tile.measures]) for what, tile in found if zoom(tile) > 1},
         "all maps": dimension([tile.measures for _, tile in found]),
     }
 

@@ -37,6 +37,7 @@ from miii.plots.sequences import (
     kind_scores,
     kinds_over_training,
     modulo_spectrum,
+    next_residues,
 )
 from miii.plots.sieve.divisor_test import digit_path
 from miii.plots.sieve.divisors import digit_swaps, divisors_by_base, gcd_answers, gcd_counts, learned_divisors
@@ -139,6 +140,7 @@ __all__ = [
     "modulo_spectrum",
     "neuron_contributions",
     "neuron_wall",
+    "next_residues",
     "ov",
     "over_inputs",
     "patching",

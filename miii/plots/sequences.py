@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from miii.analysis.sequences.continuation import Continuation
 from miii.analysis.sequences.moduli import Carrier, Spectrum
 from miii.plots.style import CATEGORY, DIVERGING, FIXED, FLUID, MAIN, MUTED, SEQUENTIAL, Chart, top_legend
 from miii.tasks.sequences.kinds import KINDS
@@ -125,22 +126,51 @@ def carriers(found: Sequence[Carrier]) -> Chart:
     )
 
 
+def next_residues(found: Continuation, true: int | None = None) -> Chart:
+    """Draw the confidence of the next term's residue for each modulus, by whether the residue is combined.
+
+    Args:
+        true: the true next term, if known: wrong residues get a color of their own.
+    """
+    used, agrees, other, wrong = "combined", "agrees with the answer", "contradicts the answer", "wrong"
+    rows = []
+    for each in found.residues:
+        state = used if each.used else agrees if each.agrees else other
+        if true is not None and true % each.modulus != each.residue:
+            state = wrong
+        rows.append((each.modulus, each.residue, each.probability, each.rule, state))
+    frame = pd.DataFrame(rows, columns=["modulus", "residue", "confidence", "rule", "residue is"])
+    states = [used, agrees, other, *([wrong] if true is not None else [])]
+    scale = alt.Scale(domain=states, range=[CATEGORY[0], MUTED, CATEGORY[1], CATEGORY[2]][: len(states)])
+    bars = alt.Chart(frame).encode(
+        x=alt.X("modulus:O", title="modulus", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+        y=alt.Y("confidence:Q", title="confidence", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+        tooltip=["modulus:O", "residue:Q", alt.Tooltip("confidence:Q", format=".1%"), "rule:N", "residue is:N"],
+    )
+    color = alt.Color("residue is:N", scale=scale, legend=top_legend(symbolType="square", columns=2))
+    return bars.mark_bar().encode(color=color).properties(title="Residues of the next term", height=220, autosize=FLUID)
+
+
 def kinds_over_training(metrics: pd.DataFrame, steps: int | None = None) -> Chart:
-    """Draw the F1 score of each kind, and their mean, over the steps.
+    """Draw the F1 score of each kind, and their mean, over the steps; of other targets, accuracies.
 
     Args:
         steps: the length of the axis; by default the last step.
     """
-    columns = ["macro_f1", *(f"f1_{kind}" for kind in KINDS)]
+    mean = "macro_f1" if "macro_f1" in metrics else "test_accuracy"
+    columns = [mean, *(c for c in metrics if c.startswith(("f1_", "accuracy_")))]
     frame = metrics.melt("step", [c for c in columns if c in metrics], "kind", "F1").dropna()
-    frame["kind"] = frame["kind"].str.removeprefix("f1_").replace("macro_f1", "mean")
+    frame["kind"] = frame["kind"].replace(mean, "mean").str.removeprefix("f1_").str.removeprefix("accuracy_")
     last = int(metrics["step"].max()) if steps is None else steps
+    kinds = mean == "macro_f1"
+    measured = "F1 on held-out families" if kinds else "accuracy on held-out families"
+    title = "F1 of each kind, and their mean" if kinds else "Accuracy of each answer, and of all together"
     x = alt.X("step:Q", scale=alt.Scale(domain=[0, max(1, last)], nice=False))
-    y = alt.Y("F1:Q", title="F1 on held-out families", scale=alt.Scale(domain=[0, 1]))
+    y = alt.Y("F1:Q", title=measured, scale=alt.Scale(domain=[0, 1]))
     base = alt.Chart(frame).encode(x=x, y=y, tooltip=["step:Q", "kind:N", alt.Tooltip("F1:Q", format=".3f")])
     each = base.transform_filter("datum.kind != 'mean'").mark_line(color=MUTED, opacity=0.6).encode(detail="kind:N")
     mean = base.transform_filter("datum.kind == 'mean'").mark_line(color=MAIN, strokeWidth=3, point=True)
-    return alt.layer(each, mean).properties(title="F1 of each kind, and their mean", height=240, autosize=FLUID)
+    return alt.layer(each, mean).properties(title=title, height=240, autosize=FLUID)
 
 
 def _rectangles(

@@ -1,11 +1,15 @@
 """Analyses of sequences, on a network with hand-set weights that reads parity alone."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 import miii
-from miii import Sequences, analysis
+from miii import Sequences, analysis, plots
+from miii.tasks.sequences import guesses
+from miii.tasks.sequences.goals import guess_blocks
 from miii.tasks.sequences.kinds import KINDS
 from miii.tasks.sequences.named import named
 
@@ -88,6 +92,60 @@ def test_attention_a_period_apart_is_cut(task, parity):
     assert torch.allclose(found.attention, torch.tensor([[found.chance]]))  # it attends to all positions alike
 
 
+def certain(x, moduli, wrong=()):
+    """Log probabilities of residues of x: 0.9, or 0.6 for x + 1 if the modulus is wrong."""
+    return {
+        q: np.log(np.where(np.arange(q) == (x + (q in wrong)) % q, *((0.6, 0.4) if q in wrong else (0.9, 0.001))))
+        for q in moduli
+    }
+
+
+def test_residues_are_combined():
+    size = np.full(guesses.SIZES, -9.0)
+    size[guesses.size_of(-1234)] = 0
+    found = analysis.continuation.combine(certain(-1234, range(2, 14)), size, ["a rule"] * 12)
+    assert found.term == -1234
+    assert all(each.agrees and each.residue == -1234 % each.modulus for each in found.residues)
+    assert (found.smallest, found.largest) == (-2047, -1024)
+    assert found.product == math.lcm(*(each.modulus for each in found.residues if each.used))
+    found = analysis.continuation.combine(certain(-1234, range(2, 14), wrong=(7,)), size, ["a rule"] * 12)
+    assert found.term == -1234
+    assert [each.modulus for each in found.residues if not each.agrees] == [7]
+    large = analysis.continuation.combine(certain(10**9 + 7, range(2, 24)), size, ["a rule"] * 22)
+    assert large.term == 10**9 + 7  # outside of the probable sizes, but all residues agree
+    drawn = plots.frame(plots.next_residues(found, -1234)).set_index("modulus")["residue is"]
+    assert (drawn[7], set(drawn.drop(7))) == ("wrong", set(drawn) - {"wrong"})
+
+
+def test_a_network_that_trusts_one_rule_continues_by_it(one_sentence):
+    config = Sequences(target="continuation", largest_modulus=11, n=300)
+    first, width = guess_blocks(11)["guess"].start, 11 + guesses.SIZES
+    shape = miii.ModelConfig(n_layers=1, d_model=width + 1, n_heads=1, d_mlp=1, biases="none")
+    model = miii.Transformer(shape, config.d_vocab, width, config.sizes.n_ctx).requires_grad_(False)
+    for weight in model.parameters():
+        weight.zero_()
+    model.W_E[first : first + width, :width] = torch.eye(width)
+    model.W_pos[guesses.RULES.index("fitted, order 2"), -1] = model.W_pos[-1, -1] = 1
+    block = model.blocks[0]
+    block.W_Q[0, -1, 0] = block.W_K[0, -1, 0] = 20
+    block.W_V[0], block.W_O[0] = torch.eye(width + 1), torch.eye(width + 1)
+    model.W_U[:width] = 20 * torch.eye(width)
+    lucas = named()["Lucas numbers"].terms
+    found = analysis.continuation.predict(model, config, lucas[:20])
+    assert found.term == lucas[20]
+    assert {each.rule for each in found.residues} == {"fitted, order 2"}
+    assert analysis.continuation.longest_run(config, lucas[:20]) == lucas[20]
+    assert analysis.continuation.by_recurrence(lucas[:20]) == lucas[20]
+    shares = analysis.continuation.exact(model, config, 1).set_index("rule")
+    assert (shares.loc["exponential", "Berlekamp-Massey"], shares.loc["noise", "network"]) == (1, 0)
+    with one_sentence("target continuation", "kinds"):
+        analysis.continuation.check(CONFIG)
+    with one_sentence("terms", "at least 2", "1"):
+        analysis.continuation.predict(model, config, [1])
+
+
 def test_other_tasks_are_refused(one_sentence):
     with one_sentence("sequences", "primes"):
         analysis.kinds.check(miii.Primes())
+    with one_sentence("target kinds", "next"):
+        analysis.kinds.check(CONFIG.model_copy(update={"target": "next"}))

@@ -53,6 +53,8 @@ SWEEP: dict[str, tuple[str, ...]] = {
     "labels": ("train", "attention", "frames"),
     "places": ("frames",),
     "sequences": ("train", "attention", "data", "sequences", "try"),
+    "continues": ("train", "attention", "sequences"),
+    "unmasks": ("attention", "sequences"),
 }
 #: The runs whose pages are opened by day; the others are variants of these.
 BY_DAY = (
@@ -82,7 +84,11 @@ REFUSED = {
     ("sequences", "try"),
 }
 #: Pages that draw nothing, and refuse nothing.
-EMPTY = {("adding", "runs"), *((run, "attention") for run in ("recurrent", "miu", "frames", "labels"))}
+EMPTY = {
+    ("adding", "runs"),
+    ("unmasks", "sequences"),
+    *((run, "attention") for run in ("recurrent", "miu", "frames", "labels")),
+}
 DATA = {
     "add": {"p": 7},
     "expr": {"p": 7, "expression": "3*a - b"},

@@ -53,6 +53,8 @@ OTHER: dict[str, dict[str, Any]] = {
     "miu": {"task": miii.MIU(longest=9, longest_test=12, n=200), "steps": 12},
     "short miu": {"task": miii.MIU(longest=9, longest_test=9, n=100)},
     "sequences": {"task": miii.Sequences(n=300, largest_modulus=5), "steps": 12},
+    "continues": {"task": miii.Sequences(n=300, largest_modulus=5, target="continuation"), "steps": 12},
+    "unmasks": {"task": miii.Sequences(n=300, largest_modulus=5, target="unmasking"), "steps": 12},
     "frames": {"task": FRAMES, "model": {**MODEL, "positions": "frames"}, "steps": 12},
     "places": {"task": FRAMES, "model": {**MODEL, "positions": "learned"}},
     "labels": {"task": FRAMES.model_copy(update={"predict": "label"}), "model": {**MODEL, "positions": "frames"}},

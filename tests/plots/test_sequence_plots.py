@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from miii import plots
+from miii.analysis.sequences.continuation import Continuation, Residue
 from miii.analysis.sequences.moduli import Carrier, Spectrum
 from miii.plots.style import Chart
 from miii.tasks.sequences.kinds import KINDS
@@ -15,6 +16,9 @@ SPECTRUM = Spectrum(
     ("sign", "size", "mod 2"), np.full(N, 0.75), np.eye(3, N) / 2, np.full((3, N), 0.25), np.zeros(N), np.ones(N)
 )
 SCORES = {kind: i / N for i, kind in enumerate(KINDS)}
+NEXT = Continuation(
+    5, (Residue(2, 1, 0.9, "a rule", True, True), Residue(3, 1, 0.4, "a rule", False, False)), 4, 7, 0.5, 2
+)
 METRICS = pd.DataFrame({"step": [0, 10], "macro_f1": [0.1, 0.9]} | {f"f1_{kind}": [0.0, 0.5] for kind in KINDS})
 CHARTS: dict[str, Callable[[], Chart]] = {
     "argued": lambda: plots.argued(np.eye(3, 4), SPECTRUM.parts, ["1", "1", "2", "3"], "prime"),
@@ -22,6 +26,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     "kind_confidences": lambda: plots.kind_confidences(SCORES, ["prime"]),
     "kind_scores": lambda: plots.kind_scores({"network": SCORES, "tree": SCORES}),
     "kinds_over_training": lambda: plots.kinds_over_training(METRICS),
+    "next_residues": lambda: plots.next_residues(NEXT, 5),
     "modulo_spectrum": lambda: plots.modulo_spectrum(SPECTRUM),
 }
 

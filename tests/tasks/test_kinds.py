@@ -27,6 +27,7 @@ LEARNED = [
     (Frames(predict="label"), {"test_accuracy": 0.99, "auc": 0.5}, True),
     (Sequences(), {"test_accuracy": 0.5, "macro_f1": 0.93}, True),
     (Sequences(), {"test_accuracy": 1.0, "macro_f1": 0.9299}, False),
+    (Sequences(target="similarity"), {"test_accuracy": 0.9}, True),
 ]
 
 
@@ -68,6 +69,7 @@ def test_headline_of_a_listing():
         (Frames(), row, ("50.0%", "accuracy on last labels")),
         (Frames(), {**row, "integers": 0.97}, ("97.0%", "integers predicted")),
         (Sequences(), {"macro_f1": 0.75}, ("0.750", "macro F1 on held-out families")),
+        (Sequences(target="next"), row, ("50.0%", "accuracy on held-out rule families")),
     ]
     for task, given, expected in cases:
         found = task.headline(given)

@@ -9,7 +9,8 @@ import pytest
 
 from miii import Sequences
 from miii.analysis import recurrences
-from miii.tasks.sequences import grammar
+from miii.tasks.sequences import grammar, guesses
+from miii.tasks.sequences.goals import GOALS, guess_blocks
 from miii.tasks.sequences.kinds import KINDS, decide, period_of
 from miii.tasks.sequences.named import labels, named
 from miii.tasks.sequences.task import draw, f1, labels_of
@@ -112,6 +113,67 @@ def test_the_task_and_its_scores():
     assert f1(np.array([1, 1, 0, 0]) > 0, np.array([1, 0, 1, 1]) > 0) == 0.4
 
 
+def test_rules_guess_the_next_term_modulo_m_and_by_size():
+    rule = guesses.RULES.index
+    cases = [
+        ([1, 1, 2, 3, 5, 8, 13, 21], 7, "fitted, order 2", 34 % 7, 4),
+        ([n * n % 13 for n in range(9)], 13, "difference 3 is 0", 81 % 13, 6),
+        ([5, 0, 2] * 4, 6, "repeats after 3", 5, 9),
+        ([5**n % 12 for n in range(8)], 12, "fitted, order 1", 1, 6),  # 5 is a unit modulo 12
+        ([7, 7], 5, "repeats after 1", 2, 1),
+        ([7, 7], 5, "difference 2 is 0", 2, 0),
+    ]
+    guess, tests = guesses.modulo([terms for terms, *_ in cases], [m for _, m, *_ in cases])
+    for i, (terms, m, name, following, tested) in enumerate(cases):
+        assert (guess[i, rule(name)], tests[i, rule(name)]) == (following, tested), (terms, m, name)
+    assert guess[-1, rule("difference 3 is 0")] == guesses.NONE  # two terms are too few
+    guess, tests = guesses.size([[-(3**n) for n in range(9)], [4] * 5])
+    assert guess[0, rule("fitted, order 1")] == guesses.size_of(-(3**9))
+    assert (guess[1, rule("repeats after 1")], tests[1, rule("repeats after 1")]) == (guesses.size_of(4), 4)
+    for x in (0, 1, -1, 2, 3, -4, 1000, 2**63, -(10**30)):
+        low, high = guesses.window(guesses.size_of(x))
+        assert low <= x <= high, x
+    assert guesses.window(guesses.size_of(-4)) == (-7, -4)
+
+
+def test_every_target_is_answered_by_its_sequences():
+    config = Sequences(n=240, largest_modulus=7, validation=0.2, seed=1)
+    drawn = draw(config)
+    for name in GOALS:
+        task = config.model_copy(update={"target": name}).build()
+        sizes = config.model_copy(update={"target": name}).sizes
+        assert task.tokens.shape[:2] == (240, sizes.n_ctx), name
+        assert (task.d_vocab, task.d_vocab_out, len(task.targets)) == (sizes.d_vocab, sizes.d_vocab_out, sizes.targets)
+        assert int(task.tokens.max()) < task.d_vocab == len(task.token_names)
+        assert int(task.val_mask.sum()) == 36
+        assert not (task.val_mask & ~task.train_mask).any()
+    whole = config.encode([each.rule.terms for each in drawn])
+    built = {name: config.model_copy(update={"target": name}).build() for name in GOALS}
+    first = built["similarity"].tokens[:, : config.longest].numpy()
+    assert (first == whole[:, :-1]).all()
+    assert 0.4 < built["similarity"].labels.double().mean() < 0.75
+    follows = (built["next"].tokens.numpy() == whole).all((1, 2))
+    assert (follows == built["next"].labels.numpy().astype(bool)).all()
+    hidden = built["unmasking"].tokens.numpy()
+    assert ((hidden != whole).any(2).sum(1) == 1).all()
+    moduli = {target.name: target.labels for target in built["unmasking"].targets}
+    where = (hidden != whole).any(2).argmax(1)
+    for i in (0, 100, 239):
+        assert moduli["mod 7"][i] == drawn[i].rule.terms[where[i]] % 7
+    continued, place = built["continuation"], guess_blocks(7)["place"].start
+    for i in range(240):
+        q, last = int(continued.tokens[i, -1, 1]) - place, drawn[i].rule.terms[-1]
+        assert continued.labels[i] == (last % q if q else 7 + guesses.size_of(last))
+
+
+def test_families_that_validate_are_neither_trained_on_nor_tested():
+    config = Sequences(n=1200, validation=0.2, seed=3)
+    drawn = draw(config)
+    of = [{(each.kind, each.family) for each in drawn[begin:end]} for begin, end in config.parts]
+    assert not (of[0] & of[1] | of[0] & of[2] | of[1] & of[2])
+    assert all({kind for kind, _ in families} == set(grammar.FORMS) for families in of)
+
+
 def test_named_sequences():
     known = named()
     assert len(known) >= 40
@@ -152,12 +214,21 @@ def test_what_is_typed(one_sentence):
             parse(text)
 
 
+def test_terms_given_to_the_library_are_integers(one_sentence):
+    for terms, word in {(): "0", (1, 2.5, 3): "'2.5'", ("one", 2): "'one'", (True, 2): "'True'"}.items():
+        for use in (lambda terms: SMALL.encode([terms]), recurrences.shortest):
+            with one_sentence("terms", word):
+                use(terms)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"largest_modulus": 1}, ("largest_modulus", "at least 2", "1")),
         ({"longest": 60}, ("longest", "50", "60")),
         ({"shortest": 30}, ("longest", "30", "24")),
+        ({"validation": 1.0}, ("validation", "1")),
+        ({"target": "kind"}, ("target", "kind")),
         ({"n": 100, "train_fraction": 0.99}, ("train_fraction", "0.99")),
     ],
 )

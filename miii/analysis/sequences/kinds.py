@@ -29,13 +29,15 @@ LEAVES = 4  #: examples in a leaf of the decision tree, at least
 
 
 def check(config: TaskConfig) -> Sequences:
-    """Return the config if it is of sequences.
+    """Return the config if it asks for the kinds of sequences.
 
     Raises:
-        InputError: it is of another task.
+        InputError: it is of another task or target.
     """
     if not isinstance(config, Sequences):
         raise InputError(f"run must be on the task sequences (got {config.task_name}).")
+    if config.target != "kinds":
+        raise InputError(f"run must be on sequences with target kinds (got {config.target}).")
     return config
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+from miii.tasks.sequences.typed import check_terms
+
 
 class Recurrence(NamedTuple):
     """x[n] = c[0] x[n - 1] + c[1] x[n - 2] + ..
@@ -24,8 +26,12 @@ def shortest(terms: Sequence[int]) -> Recurrence:
 
     2 r terms determine a recurrence of order r; ``tested`` counts the others, and is negative if there are fewer.
 
+    Raises:
+        InputError: there are no terms, or one is no integer.
+
     Source: Berlekamp 1968; Massey 1969, "Shift-register synthesis and BCH decoding", algorithm in section III.
     """
+    check_terms(terms)
     now, before = [Fraction(1)], [Fraction(1)]
     order, since, last = 0, 1, Fraction(1)
     for n, term in enumerate(terms):

@@ -13,23 +13,28 @@ from pydantic import Field, model_validator
 
 from miii.errors import InputError
 from miii.tasks.sequences import grammar
-from miii.tasks.sequences.kinds import KINDS, decide
+from miii.tasks.sequences.goals import GOALS, Goal, GoalName, guess_blocks
+from miii.tasks.sequences.goals import labels_of as labels_of
+from miii.tasks.sequences.kinds import KINDS
 from miii.tasks.sequences.terms import LARGEST_MODULUS, Encoding, Terms
-from miii.tasks.task import Headline, Sizes, Target, Task, TaskConfig
+from miii.tasks.sequences.typed import check_terms
+from miii.tasks.task import Headline, Sizes, Task, TaskConfig
 
 LEARNED = 0.93  #: macro F1 on held-out families at which a run has learned the kinds
+ANSWERED = 0.9  #: accuracy on held-out families at which it has learned another target
 AT_LEAST, AT_MOST = 12, 50  #: terms of a sequence
 
 
 class Sequences(TaskConfig):
-    """Name the kinds of an integer sequence, from its first terms; several kinds may hold.
+    """Answer a question about an integer sequence, from its first terms: by default, which kinds of rule made it.
 
-    Every kind is a target with two classes. The rules of a family (a period, a base, a degree with its last difference)
-    are all in training or all held out. No held-out sequence begins with the first ``shortest`` terms of one in
-    training, and none repeats once but less than twice.
+    Every kind is a target with two classes; several may hold. The rules of a family (a period, a base, a degree with
+    its last difference) are all in training or all held out. No held-out sequence begins with the first ``shortest``
+    terms of one in training, and none repeats once but less than twice.
 
     A term is a token of several parts, whose rows of W_E are summed: sign, log magnitude, and its residues modulo
     2 .. ``largest_modulus``. Positions after the last term are blank; the answer is read at the last position.
+    For the target "continuation", tokens are the guesses of simple rules at a place: see ``goals.guess_tokens``.
 
     Raises:
         InputError: ``longest`` is below ``shortest``, or a split is empty.
@@ -38,7 +43,6 @@ class Sequences(TaskConfig):
     """
 
     summary = "sequences: which kinds of rule made an integer sequence?"
-    shown = ("macro_f1",)
     examples = "held-out rule families"
     #: Chosen by search: docs/LOG.md.
     recipes: ClassVar = {
@@ -53,6 +57,11 @@ class Sequences(TaskConfig):
     }
 
     kind: Literal["sequences"] = "sequences"
+    target: GoalName = Field(
+        "kinds",
+        description="the question: kinds; whether two sequences share a family; whether the second half follows; the "
+        "next term, at one modulus at a time or by size; sign and residues of a hidden term",
+    )
     terms: Terms = Field(
         "residues",
         description="how a term is encoded, beside its sign and log magnitude: residues, decimal digits, or not at all",
@@ -64,6 +73,12 @@ class Sequences(TaskConfig):
     longest: int = Field(24, ge=AT_LEAST, le=400, description="most terms of a sequence")
     n: int = Field(40_000, ge=100, le=500_000, description="number of sequences")
     train_fraction: float = Field(0.75, gt=0, lt=1, description="share of the sequences, and of the rule families")
+    validation: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the training families held out to choose settings and to decide when to stop",
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the sequences, the split and the initial weights")
 
     @model_validator(mode="after")
@@ -80,9 +95,22 @@ class Sequences(TaskConfig):
         return self
 
     @property
+    def goal(self) -> Goal:
+        """What is asked."""
+        return GOALS[self.target]
+
+    @property
     def sizes(self) -> Sizes:
         """The sizes of ``build()``."""
-        return Sizes(self.n, self.longest + 1, self.encoding.rows, 2 * len(KINDS), len(KINDS))
+        outputs, targets = self.goal.outputs(self.encoding)
+        return Sizes(self.n, self.goal.positions(self.longest), self.d_vocab, outputs, targets, validation=self.n_val)
+
+    @property
+    def d_vocab(self) -> int:
+        """Number of rows of W_E."""
+        if self.target == "continuation":
+            return max(block.stop for block in guess_blocks(self.largest_modulus).values())
+        return self.encoding.rows
 
     @property
     def encoding(self) -> Encoding:
@@ -97,12 +125,15 @@ class Sequences(TaskConfig):
             "digits": "digits",
             "magnitude": "magnitudes",
         }
-        return f"kinds of sequences of up to {self.longest} terms, from {given[self.terms]}"
+        if self.target == "continuation":
+            given["residues"] = f"guesses modulo 2 to {self.largest_modulus}"
+        asked = self.goal.about
+        return f"{asked} sequences of up to {self.longest} terms, from {given[self.terms]}"
 
     @property
     def milestone(self) -> str:
-        """The kinds, on held-out families."""
-        return "names kinds"
+        """The goal, on held-out families."""
+        return self.goal.milestone
 
     @property
     def n_train(self) -> int:
@@ -110,56 +141,82 @@ class Sequences(TaskConfig):
         return int(self.train_fraction * self.n)
 
     @property
+    def n_val(self) -> int:
+        """Number of training sequences that validate: the last of them, of families of their own."""
+        return int(self.validation * self.n_train)
+
+    @property
+    def parts(self) -> tuple[tuple[int, int], ...]:
+        """First and last example (exclusive) for training, validation and test."""
+        step = self.n_train - self.n_val
+        return (0, step), (step, self.n_train), (self.n_train, self.n)
+
+    @property
     def name(self) -> str:
         """A short name for titles and folders, such as ``sequences-24``."""
-        return f"sequences-{self.longest}{'' if self.terms == 'residues' else f'-{self.terms}'}"
+        target = "" if self.target == "kinds" else f"-{self.target}"
+        return f"sequences-{self.longest}{target}{'' if self.terms == 'residues' else f'-{self.terms}'}"
 
     def build(self) -> Task:
-        """Build the sequences, training first: tokens [n, longest + 1, parts]. Fact ``length``: number of terms."""
+        """Build the examples, training first: tokens [n, pos, parts]. Fact ``length``: number of terms."""
         drawn = draw(self)
-        labels = [torch.from_numpy(column.astype(np.int64)) for column in labels_of(drawn).T]
-        targets = [Target(name, 2, label, 1 / len(KINDS)) for name, label in zip(KINDS, labels, strict=True)]
+        made, sizes = self.goal.build(self, drawn), self.sizes
+        first, *others = made.targets
+        place = torch.arange(self.n)
         return Task(
-            tokens=torch.from_numpy(self.encoding.encode([each.rule.terms for each in drawn], self.longest)),
-            labels=labels[0],
-            train_mask=torch.arange(self.n) < self.n_train,
-            d_vocab=self.encoding.rows,
-            d_vocab_out=2 * len(KINDS),
-            token_names=self.encoding.names,
-            weight=targets[0].weight,
-            name=targets[0].name,
-            extra_targets=tuple(targets[1:]),
+            tokens=torch.from_numpy(made.tokens),
+            labels=first.labels,
+            train_mask=place < self.n_train,
+            val_mask=(place < self.n_train) & (place >= self.n_train - self.n_val) if self.n_val else None,
+            d_vocab=self.d_vocab,
+            d_vocab_out=sizes.d_vocab_out,
+            token_names=self._token_names(),
+            weight=first.weight,
+            name=first.name,
+            extra_targets=tuple(others),
             correct_if="all",
             facts=MappingProxyType({"length": torch.tensor([len(each.rule.terms) for each in drawn])}),
         )
+
+    def _token_names(self) -> tuple[str, ...]:
+        if self.target != "continuation":
+            return self.encoding.names
+        blocks = guess_blocks(self.largest_modulus)
+        names = (f"{name}: {i}" for name, block in blocks.items() for i in range(block.stop - block.start))
+        return ("blank", "no guess", "?", *names)
 
     def encode(self, sequences: Sequence[Sequence[int]]) -> Int[np.ndarray, "sequences pos part"]:
         """Encode the first ``longest`` terms of sequences as tokens.
 
         Raises:
-            InputError: a sequence has no terms.
+            InputError: a sequence has no terms, or one that is no integer.
         """
-        if not all(sequences):
-            raise InputError("sequence must have at least 1 term (got none).")
+        for terms in sequences:
+            check_terms(terms)
         return self.encoding.encode([terms[: self.longest] for terms in sequences], self.longest)
 
     @staticmethod
     def scores(
         task: Task, logits: Float[np.ndarray, "rows *pos d_vocab_out"], rows: Int[np.ndarray, " rows"]
     ) -> dict[str, float]:
-        """Return the F1 score of each kind, and their mean."""
+        """Return the F1 score of each kind and their mean; of other targets with several answers, their accuracies."""
         found = {}
         for target in task.targets:
-            said = logits[:, task.logits_of(target.name)].argmax(1) == 1
-            found[f"f1_{target.name}"] = f1(said, target.labels.numpy()[rows] == 1)
-        return {"macro_f1": float(np.mean(list(found.values())))} | found
+            answers, true = logits[:, task.logits_of(target.name)].argmax(1), target.labels.numpy()[rows]
+            if task.name in KINDS:
+                found[f"f1_{target.name}"] = f1(answers == 1, true == 1)
+            elif task.extra_targets:
+                found[f"accuracy_{target.name}"] = float((answers == true).mean())
+        return ({"macro_f1": float(np.mean(list(found.values())))} if task.name in KINDS else {}) | found
 
     def learned(self, row: Mapping[str, float]) -> bool:
-        """Return whether the macro F1 on held-out families is at least 0.93."""
-        return row["macro_f1"] >= LEARNED
+        """Return whether the macro F1 on held-out families is at least 0.93; for other targets, the accuracy 0.9."""
+        return row["macro_f1"] >= LEARNED if self.target == "kinds" else row["test_accuracy"] >= ANSWERED
 
     def headline(self, row: Mapping[str, float]) -> Headline:
-        """Return the macro F1, on held-out families."""
+        """Return the macro F1, or for other targets the accuracy, on held-out families."""
+        if self.target != "kinds":
+            return super().headline(row)
         return Headline(row.get("macro_f1", float("nan")), "macro F1 on held-out families", "score")
 
 
@@ -172,35 +229,50 @@ class Drawn(NamedTuple):
 
 
 @functools.lru_cache(maxsize=2)
-def draw(config: Sequences) -> tuple[Drawn, ...]:
-    """Draw a config's sequences, the training split first; kinds of rule take turns."""
-    rng, found = Random(config.seed), []
-    sides = {kind: _sides(kind, config) for kind in grammar.FORMS}
+def _drawn(
+    longest: int, shortest: int, parts: tuple[tuple[int, int], ...], shares: tuple[float, float], seed: int
+) -> tuple[Drawn, ...]:
+    """Draw sequences for training, validation and test; kinds of rule take turns."""
+    rng, found = Random(seed), []
+    sides = {kind: _sides(kind, *shares, seed) for kind in grammar.FORMS}
     known: set[tuple[int, ...]] = set()
-    for i in range(config.n):
+    for i in range(parts[-1][1]):
         kind = tuple(grammar.FORMS)[i % len(grammar.FORMS)]
-        test = i >= config.n_train
+        part = next(j for j, (begin, end) in enumerate(parts) if begin <= i < end)
         for _ in range(100):
-            one = _draw(rng, kind, rng.choice(sides[kind][test]), config)
-            key = tuple(one.rule.terms[: config.shortest])
-            if not (test and key in known) and not _begins_to_repeat(one.rule.terms):
+            one = _draw(rng, kind, rng.choice(sides[kind][part]), shortest, longest)
+            key = tuple(one.rule.terms[:shortest])
+            if not (part and key in known) and not _begins_to_repeat(one.rule.terms):
                 break
-        if not test:
+        if part < 2:
             known.add(key)
         found.append(one)
     return tuple(found)
 
 
-def _sides(kind: str, config: Sequences) -> tuple[list[grammar.Family], list[grammar.Family]]:
-    """Return the families in training, and those held out."""
-    held = grammar.held_out(kind, 1 - config.train_fraction, config.seed)
+def draw(config: Sequences) -> tuple[Drawn, ...]:
+    """Draw a config's sequences, the training split first, its validation part last; kinds of rule take turns."""
+    shares = (1 - config.train_fraction, config.validation)
+    return _drawn(config.longest, config.shortest, config.parts, shares, config.seed)
+
+
+def _sides(kind: str, test: float, validation: float, seed: int) -> tuple[list[grammar.Family], ...]:
+    """Return the families in training, those that validate, and those held out."""
+    held = grammar.held_out(kind, test, seed)
+    both = grammar.held_out(kind, test + (1 - test) * validation, seed) if validation else held
+    if validation and both == held:
+        both = grammar.held_out(kind, (len(held) + 1) / len(grammar.FORMS[kind].families), seed)
     families = grammar.FORMS[kind].families
-    return [each for each in families if each not in held], [each for each in families if each in held]
+    return (
+        [each for each in families if each not in both],
+        [each for each in families if each in both - held],
+        [each for each in families if each in held],
+    )
 
 
-def _draw(rng: Random, kind: str, family: grammar.Family, config: Sequences) -> Drawn:
+def _draw(rng: Random, kind: str, family: grammar.Family, shortest: int, longest: int) -> Drawn:
     form = grammar.FORMS[kind]
-    length = min(config.longest, max(rng.randint(config.shortest, config.longest), form.least(family.shared[0])))
+    length = min(longest, max(rng.randint(shortest, longest), form.least(family.shared[0])))
     return Drawn(kind, family, form.draw(rng, family, length))
 
 
@@ -210,16 +282,6 @@ def _begins_to_repeat(terms: Sequence[int]) -> bool:
     if any(terms[p:] == terms[:-p] for p in range(1, half + 1)):
         return False
     return any(terms[p:] == terms[:-p] for p in range(half + 1, len(terms) - 2))
-
-
-def labels_of(drawn: Sequence[Drawn]) -> np.ndarray:
-    """Return which of ``KINDS`` hold: [sequences, kinds]."""
-    found = decide([each.rule.terms for each in drawn])
-    for kind in ("trigonometric", "prime"):
-        found[kind] = np.array([each.kind == kind for each in drawn])
-    rule = np.array([each.rule.bounded for each in drawn])
-    found["bounded"] = rule | found["periodic"] | found["finite"] | found["modulo"]
-    return np.stack([found[kind] for kind in KINDS], axis=1)
 
 
 def f1(said: np.ndarray, true: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from numbers import Integral
 from typing import NamedTuple
 
 from miii.errors import InputError, quoted
@@ -48,6 +49,21 @@ def _integer(word: str) -> int:
         part = digits[begin : begin + CHUNK]
         value = value * 10 ** len(part) + int(part)
     return -value if word[0] in "-−" else value
+
+
+def check_terms(terms: Sequence[object], fewest: int = 1) -> None:
+    """Check terms given to the library.
+
+    Raises:
+        InputError: there are too few, or one is no integer.
+    """
+    if len(terms) < fewest:
+        raise InputError(
+            f"terms must be at least {fewest} {'integer' if fewest == 1 else 'integers'} (got {len(terms)})."
+        )
+    for term in terms:
+        if isinstance(term, bool) or not isinstance(term, Integral):
+            raise InputError(f"terms must be integers such as 3 or -12 (got {quoted(str(term))}).")
 
 
 def spelled(term: int) -> str:

@@ -17,10 +17,10 @@ from pages._parts.attention.patterns import choose_layer
 
 def pattern_of_terms(name: str, step: int, example: int, layer: int) -> Chart:
     run = miii.runs.open(name)
-    task, terms = run.task(), analysis.kinds.draw(analysis.kinds.check(run.config.task))[example].rule.terms
+    task, config = run.task(), run.config.task
+    assert isinstance(config, miii.Sequences)
     weights = analysis.attention.pattern(run.model(step), task.tokens[example], layer)
-    names = [analysis.kinds.spelled(term) for term in terms] + ["·"] * (task.n_ctx - 1 - len(terms)) + ["?"]
-    return plots.pattern(weights, names)
+    return plots.pattern(weights, analysis.targets.positions(config, example, task.n_ctx))
 
 
 def page(run: Run, task: Sequences, step: int) -> None:

@@ -1,0 +1,178 @@
+"""The next term on the page Sequences: residues of a network, combined by Chinese remaindering, and baselines."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+import miii
+from miii import analysis, plots, runs
+from miii.analysis.sequences.continuation import KINDS, Continuation
+from miii.plots.style import Chart
+from miii.runs import Run
+from miii.tasks import Sequences
+from miii.tasks.sequences.typed import spelled
+from pages._kit import write
+from pages._kit.cell import cell, shared
+from pages._kit.inputs import integer
+
+DIGITS_SOLVED = 60  # of the terms that the shortest recurrence is sought for: its fractions grow
+QUICK = 20  # sequences of each kind that the page measures; the report of a shipped run has more
+
+
+@shared
+def continued(name: str, step: int, terms: str, given: int) -> analysis.continuation.Continuation:
+    run, read = miii.runs.open(name), analysis.kinds.parse(terms).terms
+    config = analysis.continuation.check(run.config.task)
+    return analysis.continuation.predict(run.model(step), config, read[:given])
+
+
+def residues(name: str, step: int, terms: str, given: int) -> Chart:
+    read = analysis.kinds.parse(terms).terms
+    return plots.next_residues(continued(name, step, terms, given), read[given] if given < len(read) else None)
+
+
+def network_for_next(run: Run, step: int) -> tuple[Run, int] | None:
+    """Return the run if it continues sequences, else another one that does, with a step."""
+    if isinstance(run.config.task, Sequences) and run.config.task.target == "continuation":
+        return run, step
+    others = (each for each in runs.every() if isinstance(each.config.task, Sequences))
+    found = next((each for each in others if each.config.task.target == "continuation" and each.steps), None)  # type: ignore[union-attr]
+    return found and (found, found.steps[-1])
+
+
+def next_term(run: Run, step: int, terms: str, read: tuple[int, ...]) -> None:
+    """Show the next term by a network and by the shortest linear recurrence, beside the truth where it is known."""
+    write.header("The next term", anchor="next")
+    known = len(read) - 1 if len(read) > 24 else len(read)
+    given = integer(
+        "Terms given",
+        2,
+        len(read),
+        min(24, known),
+        "given",
+        "The term after these is asked for; fewer than all have a known answer",
+    ) or min(24, known)
+    true = read[given] if given < len(read) else None
+    chosen = network_for_next(run, step)
+    if chosen is not None:
+        by_network(chosen[0], chosen[1], terms, given, true)
+    by_recurrence(read[:given], true)
+    if chosen is not None:
+        accuracy(*chosen)
+
+
+def by_network(run: Run, step: int, terms: str, given: int, true: int | None) -> None:
+    """Show what a network predicts modulo 2, 3, .., and how the residues combine."""
+    found = continued(run.name, step, terms, given)
+    answer = "**no term**" if found.term is None else f"**{spelled(found.term)}**"
+    truth = "" if true is None else f" The true term is {spelled(true)}."
+    write.text(
+        f"{run.name} predicts {answer}.{truth} A network reads what simple rules (repetitions, differences, fitted "
+        "coefficients) predict modulo each m, and how many terms each rule has predicted so far. It learns which rule to trust. "
+        "The most probable residues are combined in the order of confidence, by the **Chinese remainder theorem**, within a "
+        f"range of size: {spelled(found.smallest)} to {spelled(found.largest)} ({found.probability:.0%})."
+    )
+    cell(
+        residues,
+        name=run.name,
+        step=step,
+        terms=terms,
+        given=given,
+        alt="Confidence of the next term's residue for each modulus.",
+        caption=failed(found, true),
+    )
+    rows = [
+        {
+            "modulus": each.modulus,
+            "residue": each.residue,
+            "confidence": f"{each.probability:.1%}",
+            "rule attended to": each.rule,
+            "combined": each.used,
+            "agrees": each.agrees,
+        }
+        | ({} if true is None else {"true residue": true % each.modulus})
+        for each in found.residues
+    ]
+    with st.expander("Chinese remainder table"):
+        write.table(pd.DataFrame(rows), name="remainders")
+
+
+def failed(found: Continuation, true: int | None) -> str:
+    """Return which residues failed, or how many moduli were combined."""
+    combined = f"{sum(each.used for each in found.residues)} moduli are combined; their least common multiple is {spelled(found.product)}."
+    if true is None:
+        return combined
+    wrong = [str(each.modulus) for each in found.residues if true % each.modulus != each.residue]
+    if not wrong:
+        return f"{combined} All residues are right."
+    return f"{combined} Wrong residues: modulo {', '.join(wrong)}."
+
+
+def by_recurrence(read: tuple[int, ...], true: int | None) -> None:
+    """Show the next term by the shortest linear recurrence, without a network."""
+    if max(len(f"{abs(term):x}") for term in read) > DIGITS_SOLVED:
+        write.text("The terms are too large here to look for their shortest recurrence.")
+        return
+    found = analysis.recurrences.shortest(read)
+    if found.tested < 1:
+        write.text(
+            f"**No linear recurrence** (Berlekamp–Massey): the shortest that fits all {len(read)} terms has order "
+            f"{len(found.coefficients)}, as many coefficients as the terms determine."
+        )
+        return
+    rule = " ".join(
+        f"{'+' if c > 0 else '−'} {'' if abs(c) == 1 else f'{abs(c)} '}x[n−{i}]"
+        for i, c in enumerate(found.coefficients, 1)
+        if c
+    )
+    following = spelled(int(found.following)) if found.following.denominator == 1 else str(found.following)
+    verdict = "" if true is None else " (correct)" if found.following == true else " (wrong)"
+    write.text(
+        f"Without a network, the shortest linear recurrence (Berlekamp–Massey) gives **{following}**{verdict}: "
+        f"x[n] = {rule.removeprefix('+ ') or '0'}. {found.tested} terms test it beyond those that determine it."
+    )
+
+
+@shared
+def exact(name: str, step: int, each: int) -> list[dict[str, Any]]:
+    run = miii.runs.open(name)
+    if run.report is not None and run.report["step"] == step:
+        return list(run.report["exact"])
+    config = analysis.continuation.check(run.config.task)
+    return [
+        {str(k): v for k, v in row.items()}
+        for row in analysis.continuation.exact(run.model(step), config, each).to_dict("records")
+    ]
+
+
+def accuracy(run: Run, step: int) -> None:
+    """Show the share of exact next terms, by kind of rule and on the named sequences."""
+    reported = run.report is not None and run.report["step"] == step
+    if not reported and not st.toggle(
+        "Measure next terms", key="measure_next", bind="query-params", help="Some ten seconds"
+    ):
+        return
+    rows = exact(run.name, step, QUICK)
+    four = {row["rule"]: row["network"] for row in rows if row["rule"] in KINDS}
+    write.subheader("How often is the next term exact?")
+    write.text(
+        f"On held-out families, {run.name} gives the exact next term for "
+        + ", ".join(f"{share:.0%} of {rule} rules" for rule, share in four.items())
+        + "."
+    )
+    shares = {
+        name: st.column_config.NumberColumn(format="percent") for name in rows[0] if name not in ("rule", "sequences")
+    }
+    write.table(pd.DataFrame(rows), name="exact", column_config=shares)
+    write.caption(
+        "“longest run”: at each modulus, the guess of the rule that predicted most terms in a row, without a network."
+    )
+    if reported and run.report is not None:
+        named = run.report["named"]
+        write.text(
+            f"On the {len(named)} named sequences, the term after {run.config.task.longest} is exact for "  # type: ignore[union-attr]
+            f"{run.report['named_correct']:.0%}; Berlekamp–Massey has {run.report['named_recurrence']:.0%}."
+        )
+        with st.expander(f"All {len(named)} named sequences, next terms"):
+            write.table(pd.DataFrame(named), name="named_next")
