@@ -41,7 +41,13 @@ from miii.plots.sequences import (
 )
 from miii.plots.sieve.divisor_test import digit_path
 from miii.plots.sieve.divisors import digit_swaps, divisors_by_base, gcd_answers, gcd_counts, learned_divisors
-from miii.plots.sieve.factors import evidence_by_factor, sieve_depth, sieve_oracles
+from miii.plots.sieve.factors import (
+    auc_by_base,
+    evidence_by_factor,
+    score_by_base,
+    sieve_depth,
+    sieve_oracles,
+)
 from miii.plots.sieve.interventions import crossings, evidence_moves
 from miii.plots.sieve.lattice import lattice
 from miii.plots.sieve.networks import addition_by_network, depth_by_network, readers
@@ -87,6 +93,7 @@ __all__ = [
     "at_step",
     "attention_by_position",
     "attention_spectrum",
+    "auc_by_base",
     "by_length",
     "by_prime",
     "by_token",
@@ -163,6 +170,7 @@ __all__ = [
     "rollout_digits",
     "rollout_integers",
     "rollout_labels",
+    "score_by_base",
     "seen_factors",
     "sieve_depth",
     "sieve_oracles",

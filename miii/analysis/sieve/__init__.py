@@ -11,6 +11,21 @@ from miii.analysis.sieve.addition import (
     verdict,
 )
 from miii.analysis.sieve.baseline import Table, auc_by_length, count_table
+from miii.analysis.sieve.bases import (
+    BASES,
+    RULE,
+    RULES,
+    SEEN,
+    UNUSED,
+    Rule,
+    Traits,
+    auc_by_base,
+    best_neuron,
+    compare_rules,
+    fit_rule,
+    load_base_runs,
+    traits,
+)
 from miii.analysis.sieve.circuit import EXACT, FAITHFUL, QuestionCircuit, find_circuit, question_task
 from miii.analysis.sieve.divisor_test import OTHERS, DivisorTest, fit_divisor_test
 from miii.analysis.sieve.divisors import (
@@ -51,6 +66,7 @@ from miii.analysis.sieve.residues import Explained, Heads, Plane, Probes, explai
 from miii.analysis.sieve.sums import Sum, can_split, means, sensitivity, split_sum, subspace, sum_of, sum_of_split
 
 __all__ = [
+    "BASES",
     "CROSSES",
     "EXACT",
     "EXPLAINED",
@@ -61,6 +77,10 @@ __all__ = [
     "LISTED",
     "MODULI",
     "OTHERS",
+    "RULE",
+    "RULES",
+    "SEEN",
+    "UNUSED",
     "Addition",
     "Answer",
     "Crossing",
@@ -78,17 +98,22 @@ __all__ = [
     "Plane",
     "Probes",
     "QuestionCircuit",
+    "Rule",
     "Sum",
     "Swap",
     "Table",
     "Theory",
+    "Traits",
     "answer_gcd",
+    "auc_by_base",
     "auc_by_factor",
     "auc_by_length",
+    "best_neuron",
     "block_of_sum",
     "can_split",
     "check",
     "check_gcd",
+    "compare_rules",
     "compare_with_theory",
     "count_table",
     "depth",
@@ -98,6 +123,7 @@ __all__ = [
     "explained",
     "find_circuit",
     "fit_divisor_test",
+    "fit_rule",
     "generalize",
     "heads",
     "interchange",
@@ -105,6 +131,7 @@ __all__ = [
     "lattice",
     "learned_in",
     "learned_over_training",
+    "load_base_runs",
     "load_gcd_runs",
     "locate",
     "means",
@@ -123,5 +150,6 @@ __all__ = [
     "sum_of_split",
     "sums_by_block",
     "swap",
+    "traits",
     "verdict",
 ]

@@ -3,12 +3,14 @@
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
-from miii.analysis.sieve import LEAST, Depth, EvidenceByFactor
-from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, Chart, top_legend
+from miii.analysis.sieve import LEAST, SEEN, Depth, EvidenceByFactor
+from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, top_legend
 
-SEEN = {"seen": MAIN, "not seen": ACCENT}
+KINDS = {"seen": MAIN, "not seen": ACCENT}
 
 
 def sieve_depth(values: Depth) -> Chart:
@@ -17,7 +19,7 @@ def sieve_depth(values: Depth) -> Chart:
         [{"q": f.q, "auc": f.auc, "low": f.low, "high": f.high, "integers": f.integers} for f in values.factors],
         columns=["q", "auc", "low", "high", "integers"],
     )
-    frame["factor"] = [list(SEEN)[low < LEAST] for low in frame["low"]]
+    frame["factor"] = [list(KINDS)[low < LEAST] for low in frame["low"]]
     frame["bound"] = LEAST
     bottom = min([0.4, *frame["low"]])
     scale = alt.Scale(domain=[max(0.0, bottom - 0.02), 1.01], nice=False)
@@ -34,7 +36,7 @@ def sieve_depth(values: Depth) -> Chart:
     )
     color = alt.Color(
         "factor:N",
-        scale=alt.Scale(domain=list(SEEN), range=list(SEEN.values())),
+        scale=alt.Scale(domain=list(KINDS), range=list(KINDS.values())),
         legend=top_legend(symbolType="circle"),
     )
     return alt.layer(
@@ -113,3 +115,63 @@ def evidence_by_factor(values: EvidenceByFactor, evidence: float, name: str) -> 
         base.mark_bar(height=9).encode(x=alt.X("first:Q", **x), x2="third:Q"),
         rules,
     ).properties(title="Evidence beside held-out integers", height=alt.Step(24), autosize=FLUID)
+
+
+def auc_by_base(table: pd.DataFrame) -> alt.LayerChart:
+    """Draw the AUC against each smallest factor q, by base, with a dot where the plain sum of digits shows the residue.
+
+    Args:
+        table: from ``analysis.sieve.auc_by_base``. Factors that divide the base have no cell.
+    """
+    frame = table[["base", "q", "seeds", "auc", "low", "high", "order", "gain", "correlation"]].round(4)
+    base = alt.Chart(frame).encode(
+        x=alt.X("base:O", title="base", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+        y=alt.Y("q:O", title="smallest factor q", sort="descending"),
+        tooltip=[
+            "base:O",
+            "q:O",
+            alt.Tooltip("auc:Q", title="AUC, median of seeds", format=".3f"),
+            "seeds:Q",
+            alt.Tooltip("order:Q", title="order of the base"),
+            alt.Tooltip("gain:Q", title="gain in bits", format=".3f"),
+            alt.Tooltip("correlation:Q", title="best neuron", format=".3f"),
+        ],
+    )
+    return alt.layer(
+        base.mark_rect().encode(
+            color=alt.Color(
+                "auc:Q",
+                title="AUC",
+                scale=alt.Scale(scheme=SEQUENTIAL, domain=[0.5, 1], clamp=True),
+                legend=top_legend(format=".1f"),
+            )
+        ),
+        base.transform_filter("datum.order === 1").mark_circle(size=14, color="white", opacity=1),
+    ).properties(title="AUC by base and factor; a dot marks base = 1 modulo q", height=alt.Step(20), autosize=FLUID)
+
+
+def score_by_base(table: pd.DataFrame, score: Float[np.ndarray, " rows"], unused: frozenset[int]) -> alt.LayerChart:
+    """Draw the measured AUC over the rule's log odds, for the bases that fitted the rule and the others.
+
+    Args:
+        table: from ``analysis.sieve.auc_by_base``.
+    """
+    names = {"rule fitted on this base": MUTED, "unused base": MAIN}
+    frame = table[["base", "q", "auc"]].round(4)
+    frame = frame.assign(score=score.round(3), part=[list(names)[base in unused] for base in table["base"]])
+    y = alt.Y("auc:Q", title="measured AUC", scale=alt.Scale(domain=[0.4, 1.02], nice=False, clamp=True))
+    return alt.layer(
+        alt.Chart(frame)
+        .mark_circle(size=45, opacity=0.8)
+        .encode(
+            x=alt.X("score:Q", title="log odds by the rule, before training"),
+            y=y,
+            color=alt.Color(
+                "part:N", scale=alt.Scale(domain=list(names), range=list(names.values())), legend=top_legend()
+            ),
+            tooltip=["base:O", "q:O", alt.Tooltip("auc:Q", format=".3f"), alt.Tooltip("score:Q", format=".2f")],
+        ),
+        alt.Chart(pd.DataFrame({"bound": [SEEN]}))
+        .mark_rule(color=MUTED, strokeDash=[5, 4])
+        .encode(y=alt.Y("bound:Q", title="measured AUC")),
+    ).properties(title="The rule and the measured AUC", height=HEIGHT, autosize=FLUID)

@@ -19,7 +19,7 @@ from pages._kit.inputs import integer
 from pages._kit.latex import product
 from pages._parts.sieve import interventions, probes
 from pages._parts.sieve.interventions import percent
-from pages._tasks.primes import depth
+from pages._tasks.primes import bases, depth
 from pages._tasks.primes.depth import measured_depth
 
 ABOUT = r"""
@@ -77,6 +77,7 @@ vector. A network that adds the integer itself and looks the sum up would keep t
     who_adds(run, step, q)
     waiting = st.container()  # slow parts are filled in once the rest of the page is there
     try_a_number(run, task, step, q, found)
+    bases.section()
     with explained, st.spinner("Measuring …", show_time=True):
         how_much(task, q, interventions.added(name, step, q, seen).explained)
     with waiting:

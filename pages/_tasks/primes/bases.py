@@ -1,0 +1,97 @@
+"""Which primes can be seen? Small runs in many bases, and a rule that predicts them, for the page Sieve."""
+
+import pandas as pd
+import streamlit as st
+
+import miii
+from miii import analysis, plots
+from miii.analysis.sieve import RULE, RULES, SEEN, UNUSED
+from miii.errors import InputError, join_names
+from miii.plots.style import Chart
+from pages._kit import write
+from pages._kit.cell import cell, shared
+
+RUNS = "bases.jsonl"
+
+
+@shared
+def base_table(stamp: int) -> pd.DataFrame:
+    found = analysis.sieve.load_base_runs(miii.runs.homes()[1] / "bases.jsonl")
+    return analysis.sieve.auc_by_base(found)
+
+
+def auc_by_base(stamp: int) -> Chart:
+    return plots.auc_by_base(base_table(stamp))
+
+
+def score_by_base(stamp: int) -> Chart:
+    table, unused = base_table(stamp), analysis.sieve.UNUSED
+    traits = analysis.sieve.RULES[analysis.sieve.RULE]
+    rule = analysis.sieve.fit_rule(table[~table["base"].isin(unused)], traits)
+    return plots.score_by_base(table, rule.score(table), unused)
+
+
+def section() -> None:
+    """Show the map, and what the rule predicts for bases that it was not fitted on."""
+    write.header("Which primes can be seen?", anchor="bases")
+    path = miii.runs.homes()[1] / RUNS
+    found, stamp = analysis.sieve.load_base_runs(path), path.stat().st_mtime_ns
+    with st.spinner("Reading the map …", show_time=True):
+        table = base_table(stamp)
+    write.text(
+        f"{len(found)} runs of the default recipe in {table['base'].nunique()} bases, stopped after {found[0]['steps']} steps; labels alone. A "
+        f"factor counts as **seen** if the AUC is at least {SEEN}: more than chance, not a finished sieve."
+    )
+    cell(
+        auc_by_base,
+        stamp=stamp,
+        alt="AUC of primes against composites, by base and smallest factor.",
+        caption=f"{summary(table)} Factors of the base have no cell: the last digit shows them.",
+    )
+    write.text(
+        "Two numbers, known before training, decide. The **gain** is the mutual information between the label and $q \\mid n$. The "
+        "**correlation** is that of $q \\mid n$ with the best single neuron: a ReLU of one sum of waves over the digits."
+    )
+    try:
+        rules = analysis.sieve.compare_rules(table, UNUSED)
+    except InputError as error:
+        write.info(f"The rule cannot be tested: {error}")
+        return
+    best = rules.set_index("rule").loc[RULE]
+    cell(
+        score_by_base,
+        stamp=stamp,
+        alt="Measured AUC over the log odds of the rule.",
+        caption=f"Fitted on every other base of a random order. On {len(UNUSED & {*table['base']})} unused bases, {RULE} rank a seen prime above "
+        f"an unseen one with probability {best['auc']:.3f}; {best['accuracy']:.1%} are classified correctly.",
+    )
+    write.table(
+        rules.to_dict("records"),
+        width="content",
+        column_config={
+            "rule": st.column_config.TextColumn(width="medium"),
+            "auc": st.column_config.NumberColumn("AUC", format="%.3f"),
+            "accuracy": st.column_config.NumberColumn(format="percent"),
+            "rank": st.column_config.NumberColumn("rank correlation", format="%.2f"),
+        },
+        name="rules-by-traits",
+    )
+    write.caption(
+        f"Logistic regressions on logarithms of {len(RULES)} sets of traits, tested on unused bases; rank correlation is Spearman's, with the "
+        f"measured AUC. Always answering “not seen” is right for {unseen(table):.1%}."
+    )
+
+
+def summary(table: pd.DataFrame) -> str:
+    """Return which primes are seen in how many bases, in one or two sentences."""
+    seen = table[table["seen"]]
+    if seen.empty:
+        return "No factor is seen."
+    counts = [f"{q} in {len(rows)} of {int((table['q'] == q).sum())} bases" for q, rows in seen.groupby("q")]
+    plain = int((seen["order"] == 1).sum())
+    return f"Seen: {join_names(counts)}. In {plain} of these {len(seen)} cases the base is 1 modulo q."
+
+
+def unseen(table: pd.DataFrame) -> float:
+    """Return the share of unseen primes in the unused bases."""
+    return float((~table.loc[table["base"].isin(UNUSED), "seen"]).mean())
