@@ -79,11 +79,11 @@ def neuron_logit_spectrum(name: str, step: int) -> Chart:
 @shared
 def products(name: str, step: int, site: str) -> analysis.fourier2d.Spectrum2D:
     run = miii.runs.open(name)
-    return analysis.fourier2d.site_spectrum(run.model(step), run.task(), site)
+    return analysis.fourier2d.site_spectrum(run.model(step), run.task(), site, find_keys(name, step).aligned()[0])
 
 
 def site_spectrum(name: str, step: int, site: str) -> Chart:
-    return plots.spectrum_2d(products(name, step, site))
+    return plots.spectrum_2d(products(name, step, site), names=find_keys(name, step).aligned()[0].names)
 
 
 def power_over_training(name: str) -> Chart:
@@ -96,7 +96,10 @@ def power_over_training(name: str) -> Chart:
 
 
 def circle(name: str, step: int, k: int) -> Chart:
-    return plots.circle(analysis.fourier.circle(embedding(name, step), k))
+    tokens = find_keys(name, step).relabelling.tokens(miii.runs.open(name).task())
+    return plots.circle(
+        analysis.fourier.circle(embedding(name, step), k), tokens=None if tokens is None else tokens.tolist()
+    )
 
 
 @shared
@@ -140,9 +143,23 @@ for i, frequency in enumerate(frequencies):
             width="content",
             alt=f"The tokens in the plane of frequency {frequency}, colored by k n mod p.",
         )
+choice = find_keys(name, step)
+relabelled, order = choice.relabelling, choice.aligned()[0]
+reordered = relabelled.full and not relabelled.natural
 write.caption(
-    f"The {len(embedding(name, step))} operands in the plane of each frequency, colored by $k n$ mod $p$. On a circle, colors follow "
-    "in order, like hours on a clock."
+    f"The {len(embedding(name, step))} operands in the plane of each frequency, "
+    + (
+        f"in the order of **{relabelled.names[0]}** and colored by $k n$ mod ${relabelled.m}$ with $n$ = {relabelled.names[0]}. "
+        if reordered
+        else "colored by $k n$ mod $p$. "
+    )
+    + "On a circle, colors follow in order, like hours on a clock."
+    + (
+        f" The network adds {relabelled.words(choice.multipliers)}: it reads the operands at {order.names[0].removesuffix('a')}k and "
+        f"{order.names[1].removesuffix('b')}k."
+        if order is not relabelled and relabelled.natural
+        else ""
+    )
 )
 
 angled = [frequency for frequency in (frequencies or strongest)[:1] if 2 * frequency < spectrum.p]
@@ -173,11 +190,11 @@ if angled:
     )
 
 write.header("Which frequencies does the embedding use?", anchor="spectrum")
-choice = find_keys(name, step)
-if choice.relabelling.full and not choice.relabelling.natural:
+if reordered:
     write.caption(
-        f"Operands are ordered by {choice.relabelling.names[0]} and answers by their logarithm to base {choice.relabelling.base}: "
-        "in this order, the network adds."
+        f"Operands are ordered by {relabelled.names[0]} and answers by {relabelled.answer}"
+        + (f", logarithms to base {relabelled.base}" if relabelled.base else "")
+        + ": in this order, the network adds."
     )
 share = sum(spectrum.power[k - 1].item() for k in keys)
 listed = ", ".join(map(str, keys)) or "none"
@@ -241,8 +258,8 @@ site = st.selectbox(
     width=260,
     help="Summed over all components of the activation",
 )
-if len(run.task().labels) < p * p:
-    write.caption(f"This figure needs all {p * p:,} pairs; this task leaves some out.")
+if not order.full:
+    write.caption(f"This figure needs all pairs of {order.names[0]} and {order.names[1]}; this task leaves some out.")
 elif analysis.grid.MIN_P <= p <= LIMIT:
     single = products(name, step, site).single()
     most = [int(k) + 1 for k in single.argsort(descending=True)[:5]]
@@ -255,7 +272,8 @@ elif analysis.grid.MIN_P <= p <= LIMIT:
         width="content",
         alt=f"Power of {site} by frequency in a and in b.",
         caption="Row and column 0: waves in one operand. Diagonal: products of waves of one frequency, which make up "
-        f"$\\cos w_k(a+b)$. Strongest frequencies: {told}.",
+        + ("$\\cos w_k(a+b)$. " if order.natural else f"waves in {order.words((1, 1))}. ")
+        + f"Strongest frequencies: {told}.",
     )
 else:
     write.caption(f"p must be from {analysis.grid.MIN_P} to {LIMIT} for products of waves (got {p}).")

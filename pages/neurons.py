@@ -3,16 +3,18 @@
 import streamlit as st
 
 import miii
-from miii import analysis, plots
+from miii import InputError, analysis, plots
 from miii.analysis.causal.ablation import Kind
 from miii.analysis.modular.neurons import SINGLE
 from miii.expression import in_words
 from miii.plots.style import Chart
 from pages._kit import startup, write
 from pages._kit.cell import cell, shared
+from pages._kit.run_picker import refuse
 from pages._kit.step_picker import step_of
 from pages._parts.neurons import neuron as one_neuron
-from pages._tasks.modular.checks import all_pairs, modular_run
+from pages._parts.neurons.neuron import ordered
+from pages._tasks.modular.checks import modular_run, small_enough
 
 startup.run_app_first()
 
@@ -27,10 +29,23 @@ approximates their product. So if the network adds, each neuron should have **on
 
 run, task = modular_run()
 name, step = run.name, step_of(run)
-p = all_pairs(run, task)
-added = in_words(*task.multipliers)
-phase = added.replace("a", r"\varphi_a").replace("b", r"\varphi_b")
-if {abs(multiplier) for multiplier in task.multipliers} != {1}:
+small_enough(run, task)
+try:
+    analysis.grid.least_p(run.task())
+    order, multipliers = ordered(name, step)
+except InputError as error:
+    refuse(run, str(error))
+if not order.full:
+    refuse(run, f"task must have all pairs of Z_p, as they are or relabelled ({', '.join(order.names)} do not).")
+added, numbers = order.words(multipliers), order.names == ("a", "b")
+phase = in_words(*multipliers).replace("a", r"\varphi_a").replace("b", r"\varphi_b")
+if not numbers:
+    write.caption(
+        f"Operands are ordered by **{order.names[0]}** and **{order.names[1]}**, answers by **{order.answer}**: in this order, a network "
+        f"that adds has one frequency in each neuron. The phases $\\varphi_a$, $\\varphi_b$ and $\\varphi_c$ are those of these waves."
+        + (f" Logarithms are to base {order.base}." if order.base else "")
+    )
+elif {abs(multiplier) for multiplier in multipliers} != {1}:
     write.caption(
         f"The task is ${added}$: its neurons have different frequencies in $a$ and $b$, so none counts as single-frequency, and "
         "phases are not meaningful."
@@ -41,8 +56,8 @@ if run.config.model.n_layers > 1:
 
 @shared
 def describe_neurons(name: str, step: int) -> analysis.neurons.Neurons:
-    run = miii.runs.open(name, miii.ModularAddition)
-    return analysis.neurons.describe(run.model(step), run.task(), run.task_config.multipliers)
+    run, (order, multipliers) = miii.runs.open(name), ordered(name, step)
+    return analysis.neurons.describe(run.model(step), run.task(), multipliers, order)
 
 
 def neuron_wall(name: str, step: int, by_angle: bool) -> Chart:
@@ -67,7 +82,7 @@ def phases(name: str, step: int) -> Chart:
 def power_over_training(name: str) -> Chart:
     run = miii.runs.open(name)
     models = (run.model(step) for step in run.steps)
-    power = analysis.neurons.power_over_training(models, run.task())
+    power = analysis.neurons.power_over_training(models, run.task(), ordered(name, run.steps[-1])[0])
     return plots.power_over_training(power, run.steps)
 
 
@@ -163,15 +178,16 @@ with right:
         name=name,
         step=step,
         alt="Histogram of each neuron's share of variance in its strongest frequency.",
-        caption="Counts waves in $a$, in $b$ and their products at one frequency. "
+        caption=f"Counts waves in {order.names[0]}, in {order.names[1]} and their products at one frequency. "
         f"{neurons.single_frequency:.0%} exceed {SINGLE:.0%}, the line.",
     )
 
 write.header("Do they write the phase they read?", anchor="phases")
+u, v, c, total = (text.replace("log", r"\log") for text in (*order.names, order.answer, added))
 write.text(
     rf"""
-A neuron that reads $\cos(w_k a + \varphi_a) + \cos(w_k b + \varphi_b)$ contains $\cos(w_k({added}) + {phase})$. If it writes
-$\cos(w_k c + \varphi_c)$ to the logits with $\varphi_c = {phase}$, it favors $c = {added}$. Neurons of many phases add up to
+A neuron that reads $\cos(w_k {u} + \varphi_a) + \cos(w_k {v} + \varphi_b)$ contains $\cos(w_k({total}) + {phase})$. If it writes
+$\cos(w_k {c} + \varphi_c)$ to the logits with $\varphi_c = {phase}$, it favors ${c} = {total}$. Neurons of many phases add up to
 a clean wave.
 """
 )

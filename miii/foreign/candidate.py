@@ -68,8 +68,13 @@ class Candidate:
         return model.requires_grad_(False).eval()
 
 
-def forms(v: int, n: int, o: int, given: Settings, embedding: str) -> list[Settings]:
+def forms(v: int, n: int | None, o: int, given: Settings, embedding: str) -> list[Settings]:
     """Return the possible moduli and prompts of a network with v tokens, n positions and o logits.
+
+    Args:
+        n: None if the network does not tell positions apart.
+        given: may name a modulus below the number of tokens, if the rest are padding.
+        embedding: the name of the embedding in the file, for errors.
 
     Raises:
         InputError: none is possible, or none has the given modulus.
@@ -78,12 +83,12 @@ def forms(v: int, n: int, o: int, given: Settings, embedding: str) -> list[Setti
     for equals, separate in ((True, False), (False, False), (True, True), (False, True)):
         p = (v - equals) // (1 + separate)
         fits = p >= 2 and p * (1 + separate) + equals == v and (o == p or o >= v)
-        beyond = 0 if given.p is None else v - given.p * (1 + separate) - equals
-        if 0 < beyond <= PADDING and (o == given.p or o >= v):
-            p, fits = given.p or 0, True  # tokens beyond those of the task
-        if fits and (n >= 3 if equals else n == 2 or (n > 2 and o == p)):
+        asked = given.p or (o if o < p and not separate else v)  # fewer logits than tokens: these are the answers
+        if 2 <= asked and 0 < v - asked * (1 + separate) - equals <= PADDING and (o == asked or o >= v):
+            p, fits = asked, True  # tokens beyond those of the task
+        if fits and (n is None or (n >= 3 if equals else n == 2 or (n > 2 and o == p))):
             found.append(Settings(p=p, equals=equals, separate=separate))
-    sizes = f"{embedding} has {v} tokens, the file has {n} positions and {o} logits"
+    sizes = f"{embedding} has {v} tokens, the file has {n or 'no'} positions and {o} logits"
     if not found:
         raise InputError(
             'd_vocab must be p, or p + 1 with "=" as token p, with p or d_vocab logits, and n_ctx at least 3 with "=" '
@@ -94,7 +99,7 @@ def forms(v: int, n: int, o: int, given: Settings, embedding: str) -> list[Setti
         for form in found
         if all(getattr(given, name) in (None, getattr(form, name)) for name in ("p", "equals", "separate"))
     ]
-    if n > 2 and any(form.equals for form in matching):  # positions beyond those used are rare
+    if n is not None and n > 2 and any(form.equals for form in matching):  # positions beyond those used are rare
         matching = [form for form in matching if form.equals]
     if not matching:
         known = " or ".join(dict.fromkeys(str(form.p) for form in found))

@@ -23,7 +23,9 @@ from miii.model.config import ModelConfig
 NAME: Final = "dense"
 ABOUT: Final = "networks without attention: embeddings or one-hot inputs, then linear maps"
 ACTS: Final = ("relu", "gelu", "square", "tanh")
-TABLE: Final = re.compile(r"(.*\.)?(\w*emb\w*|wte|tok\w*|table\w*|W_[Exyab]\d?|E_?[xyab12]?)(\.weight|\.W_E)?")
+TABLE: Final = re.compile(
+    r"(.*\.)?(\w*emb\w*|wte|tok\w*|table\w*|W_E\w*|W_[xyab]\d?|E_?[xyab12]?)(\.\d)?(\.weight|\.W_E)?"
+)
 LAST: Final = re.compile(r"(.*\.)?(unembed\w*(\.\w+)?|W_U|head\w*\.weight|readout\w*\.weight|decoder\w*\.weight)")
 WIDEST: Final = 4096  #: as in ``ModelConfig.d_model``
 MASK: Final = re.compile(r"(.*\.)?(mask\w*|IGNORE)")
@@ -130,8 +132,8 @@ class Chain:
         return Candidate(config, settings, weights)
 
 
-def chain(state: State) -> Chain:
-    """Return the chain of a file's tensors.
+def chains(state: State) -> list[Chain]:
+    """Return the chains that a file's tensors may be: two if the first map may be read in both directions.
 
     Raises:
         InputError: the tensors are no such chain.
@@ -147,10 +149,9 @@ def chain(state: State) -> Chain:
     names.sort(key=lambda name: LAST.fullmatch(name) is not None)  # stable: unembeddings may come earlier in the file
     if len(tables) > 2 or not names:
         raise _no_chain(state, "it needs at most two tables of embeddings, and a map after them")
-    for p in dict.fromkeys(matrices[names[-1]].shape):
-        found = _with(state, matrices, tables, names, p)
-        if found is not None:
-            return found
+    moduli = dict.fromkeys(matrices[names[-1]].shape)
+    if found := [each for p in moduli if (each := _with(state, matrices, tables, names, p)) is not None]:
+        return found
     raise _no_chain(state, "their shapes do not follow one another")
 
 
@@ -163,13 +164,13 @@ def _with(
     embedded: list[Tensor] = []
     for name in tables:
         value = matrices[name]
-        if value.shape[0] == p:
-            embedded.append(value)
-        elif value.shape[1] == p:
-            embedded.append(value.T)
+        if value.shape[0] in (p, p + 1):  # with a token "=" that is never read
+            embedded.append(value[:p])
+        elif value.shape[1] in (p, p + 1):
+            embedded.append(value[:, :p].T)
         else:
             return None
-    transposed = any(matrices[name].shape[0] != p for name in tables)
+    transposed = any(matrices[name].shape[0] not in (p, p + 1) for name in tables)
     if embedded:
         x, y = embedded[0], embedded[-1]
         for added, width in ((False, x.shape[1] + y.shape[1]), (True, x.shape[1])):

@@ -25,6 +25,12 @@ TORCH: Final = (".pt", ".pth", ".ckpt", ".bin")
 KINDS: Final = (*TORCH, ".npz", ".safetensors")
 LARGEST: Final = 4_000_000_000  #: maximum bytes of a file, unpacked
 RATIO: Final = 20  #: maximum compression of an .npz file
+#: What torch's restricted loader may make beside tensors: numpy's numbers, such as an accuracy.
+NUMBERS: Final = [
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "u1", "?")),
+    *((np._core.multiarray.scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+]
 LFS: Final = b"version https://git-lfs"  #: how a file begins whose contents Git has not fetched
 FILES: Final = 10_000  #: maximum files of a history
 
@@ -126,7 +132,7 @@ def _load_pt(path: Path) -> object:
     try:
         unpacked = _unpacked_size(path)
         if unpacked <= path.stat().st_size:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), torch.serialization.safe_globals(NUMBERS):
                 warnings.simplefilter("ignore")
                 return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

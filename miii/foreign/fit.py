@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from miii.errors import InputError
+from miii.foreign import names
 from miii.foreign.candidate import AXES, Candidate, State, as_float, forms, listed, listed_shapes, times
 from miii.foreign.layouts import Layout, Place
 from miii.foreign.settings import Settings
@@ -83,7 +84,7 @@ class Fit:
             InputError: given settings contradict the shapes, or a weight is unusable.
         """
         a, layout = self.axes, self.layout
-        prompts = forms(a["v"], a["n"], a["o"], given, self.places["W_E"][0])
+        prompts = forms(a["v"], a.get("n"), a["o"], given, self.places["W_E"][0])
         acts = layout.acts if given.act is None else (given.act,)
         masks = self._masks()
         causals: Sequence[bool] = (layout.causal, not layout.causal) if self.n_layers > 1 else (layout.causal,)
@@ -110,8 +111,9 @@ class Fit:
         config = self.config(settings)
         vocabulary = p * (1 + bool(settings.separate)) + bool(settings.equals)
         weights = dict(whole)
-        for name, size in (("W_E", vocabulary), ("W_pos", 2 + bool(settings.equals))):
-            weights[name] = whole[name][:size]
+        n_ctx = 2 + bool(settings.equals)
+        weights["W_E"] = whole["W_E"][:vocabulary]
+        weights["W_pos"] = whole["W_pos"][:n_ctx] if "W_pos" in whole else torch.zeros(n_ctx, self.axes["d"])
         for name in ("W_U", "b_U"):
             if name in whole:
                 weights[name] = whole[name][..., :p]
@@ -194,21 +196,23 @@ class Fit:
 
 def fit(layout: Layout, state: State) -> Fit:
     """Fit a file's tensors to a layout, whether or not they are all there."""
+    state = names.numbered(layout, state)
     pattern = layout.deepest()
     layers = [int(found["layer"]) for name in state if (found := pattern.fullmatch(name))]
     n_layers = 1 + max(layers, default=0)
     if n_layers > 24:
         return Fit(layout, state, 1, False, {}, (), (f"n_layers must be at most 24 (got {n_layers})",), {})
-    names = [n for n in layout.tensors if n[0] != "#"]
-    names += [f"blocks.{i}.{n[2:]}" for i in range(n_layers) for n in layout.tensors if n[0] == "#"]
+    ours = [n for n in layout.tensors if n[0] != "#"]
+    ours += [f"blocks.{i}.{n[2:]}" for i in range(n_layers) for n in layout.tensors if n[0] == "#"]
     places: dict[str, tuple[str, Place]] = {}
     by_name = list(state)
-    for name in names:
+    for name in ours:
         place = layout.place(name)
         assert place is not None
         theirs = next((each for each in by_name if place.names.fullmatch(each)), None)
         if theirs is not None:
             places[name] = (theirs, place)
+    places |= names.by_shape(layout, state, places)
     if layout.tied and "W_U" not in places and "W_E" in places:
         places["W_U"] = (places["W_E"][0], replace(places["W_E"][1], axes="o d"))
     normed = any(name.endswith(".w") for name in places)
@@ -218,7 +222,8 @@ def fit(layout: Layout, state: State) -> Fit:
         wanted += [] if layout.post else ["ln_final.w"]
     if normed and layout.rms:
         wanted += [f"{name[:-1]}b" for name in wanted if name.endswith(".w")]
-    missing = tuple(_readable(layout, name) for name in wanted if name not in places)
+    optional = ("W_pos",) if layout.loose else ()
+    missing = tuple(_readable(layout, name) for name in wanted if name not in (*places, *optional))
     axes, misfits = _solve(places, state)
     return Fit(layout, state, n_layers, normed, places, missing, misfits, axes)
 
@@ -237,8 +242,8 @@ def _readable(layout: Layout, name: str) -> str:
 
 
 def _squeezed(value: Tensor, rank: int) -> Tensor:
-    while value.ndim > rank and value.shape[0] == 1:
-        value = value[0]
+    while value.ndim > rank and 1 in value.shape:
+        value = value.squeeze(value.shape.index(1))
     return value
 
 
@@ -252,16 +257,16 @@ def _solve(places: Mapping[str, tuple[str, Place]], state: State) -> tuple[dict[
             misfits.append(f"{printable(theirs)} must have the axes {place.axes} (got {times(shape)})")
             continue
         ranked.append((theirs, place, shape))
-        for names, size in zip(place.dims, shape, strict=True):
-            if len(names) == 1:
-                axes.setdefault(names[0], size)
+        for part, size in zip(place.dims, shape, strict=True):
+            if len(part) == 1:
+                axes.setdefault(part[0], size)
     axes.setdefault("o", axes.get("v", 0))
     for theirs, place, shape in ranked:
         wanted = []
-        for names in place.dims:
-            known = math.prod(axes[name] for name in names if name in axes)
-            whole = axes.get("d", 0) * math.prod(axes[n] for n in names if n == "s")
-            wanted.append(known if all(name in axes for name in names) else whole)  # heads times d_head is d_model
+        for part in place.dims:
+            known = math.prod(axes[axis] for axis in part if axis in axes)
+            whole = axes.get("d", 0) * math.prod(axes[axis] for axis in part if axis == "s")
+            wanted.append(known if all(axis in axes for axis in part) else whole)  # heads times d_head is d_model
         if tuple(wanted) != tuple(shape):
             misfits.append(f"{printable(theirs)} must be {times(wanted)} (got {times(shape)})")
         elif 0 in shape:

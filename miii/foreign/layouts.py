@@ -43,6 +43,7 @@ class Layout:
         lnpre: whether there may be LayerNorms without weights.
         rms: whether norms without biases are RMSNorms; otherwise their biases are 0.
         post: whether sums are normalized (block vaswani) in files with norms but no final one.
+        loose: whether people name such modules as they like, so that shapes tell what names do not.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Layout:
     lnpre: bool = False
     rms: bool = False
     post: bool = False
+    loose: bool = False
 
     def place(self, name: str) -> Place | None:
         """Return the place of a weight of miii's, such as ``blocks.0.W_Q``; None if the layout has no such weight."""
@@ -129,7 +131,7 @@ def _modules(
 
     found = {
         "W_E": f"{outer['W_E']}(.weight)?: v d",
-        "W_pos": f"{outer['W_pos']}(.weight|.pe)?: n d",
+        "W_pos": f"{outer['W_pos']}(.weight|.pe|.W_pos)?: n d",
         "W_U": f"{outer['W_U']}.weight: o d",
         "b_U": f"{outer['W_U']}.bias: o",
         "#.W_O": linear(block + out, "d", "(h k)"),
@@ -156,14 +158,14 @@ IN_PROJ: Final = "in_proj_"
 _ATTENTION: Final = "(attn|attention|self_attn|self_attention|mha|mhsa|sa)(.mha|.attn|.attention)?."
 _OUTER: Final = {
     "W_E": "(tok|token|tokens|embed|emb|wte|(tok|token|input|word)_?emb(ed|edding|eddings)?|embed(ding|dings))",
-    "W_pos": "(pos|wpe|(pos|position|positional|positions)_?(emb|embed|embedding|embeddings|enc|encoding))",
-    "W_U": "(head|unembed|unembedding|out|output|decoder|readout|classifier|to_logits|proj|fc"
+    "W_pos": "(pos|wpe|(pos|position|positional|positions)_?(emb|embed|embedder|embedding|embeddings|enc|encoder|encoding))",
+    "W_U": "(head|unembed|unembedding|out|output|decoder|readout|classifier|to_logits|proj|fc|linear"
     "|(lm|output|out)_(head|layer|proj)|fc_out)",
-    "ln_final": "(ln|norm|ln_f|norm_f|ln_final|final_(norm|ln|layer_norm)|ln_out|layer_norm)",
+    "ln_final": "(ln|norm|ln_f|norm_f|ln_final|norm_final|final_(norm|ln|layer_norm)|ln_out|out_norm|layer_norm|ln3|norm3)",
 }
-_FIRST: Final = "0|fc1|linear1|lin1|w1|up|up_proj|fc_in|c_fc|dense_h_to_4h"
-_SECOND: Final = "2|3|fc2|linear2|lin2|w2|down|down_proj|fc_out|c_proj"
-_BLOCKS: Final = _SOME + "(blocks|layers|layer|h|transformer_blocks|encoder_layers).#."
+_FIRST: Final = "0|fc1|fc_1|linear1|linear_1|lin1|w1|up|up_proj|fc_in|c_fc|dense_h_to_4h"
+_SECOND: Final = "2|3|fc2|fc_2|linear2|linear_2|lin2|w2|down|down_proj|fc_out|c_proj"
+_BLOCKS: Final = _SOME + "(blocks|block|layers|layer|h|transformer_blocks|encoder_layers).#."
 _MLP: Final = _SOME + r"(net.|layers.|mlp.)?"
 _STACKED: Final = "qkv|qkv_proj|c_attn|Wqkv|in_proj"
 _TORCH_ACTS: Final = ("gelu", "relu", "square", "tanh")
@@ -174,7 +176,7 @@ _SEPARATE: Final = {
 _TORCH: Final[dict[str, Any]] = {
     "outer": {name: _SOME + text for name, text in _OUTER.items()},
     "block": _BLOCKS,
-    "out": f"{_ATTENTION}(out_proj|o_proj|c_proj|proj|out|[Ww]_?[oO]|to_out|o|output|out_linear)",
+    "out": f"{_ATTENTION}(out_proj|o_proj|c_proj|proj|out|[Ww]_?[oO]|to_out|to_out.0|o|output|out_linear)",
     "mlp": (f"{_MLP}({_FIRST})", f"{_MLP}({_SECOND})"),
     "norms": ("(ln1|ln_1|norm1|norm_1|attn_norm|ln_attn)", "(ln2|ln_2|norm2|norm_2|mlp_norm|ff_norm|ln_mlp)"),
 }
@@ -209,7 +211,7 @@ LAYOUTS: Final = (
         ("gelu-tanh", "gelu", "relu", "square", "tanh"), tied=True,
     ),
     *(
-        Layout(name, about, _modules(**_TORCH, qkv=qkv), _TORCH_ACTS, causal=False, tied=True, post=True)
+        Layout(name, about, _modules(**_TORCH, qkv=qkv), _TORCH_ACTS, causal=False, tied=True, post=True, loose=True)
         for name, about, qkv in (
             ("torch", "torch's MultiheadAttention and LayerNorm", f"{_ATTENTION}{IN_PROJ}"),
             ("torch-stacked", "one linear map for queries, keys and values", f"{_ATTENTION}({_STACKED})"),

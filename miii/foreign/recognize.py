@@ -1,8 +1,9 @@
 """Recognize a network: its layout, its sizes, and what its file does not record."""
 
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from miii.errors import InputError
 from miii.expression import LARGEST_P, MISSING
 from miii.foreign import dense
-from miii.foreign.candidate import Candidate, as_float, listed, listed_shapes, times
+from miii.foreign.candidate import PADDING, Candidate, as_float, listed, listed_shapes, times
 from miii.foreign.claim import LIKELY, best_of, tables
 from miii.foreign.dense import Chain
 from miii.foreign.fit import Fit, fit
@@ -21,6 +22,7 @@ from miii.foreign.unwrap import Contents, printable
 from miii.model import fast
 from miii.model.config import ModelConfig
 from miii.model.transformer import Transformer
+from miii.numbers import primes_below
 from miii.tasks import ModularAddition
 
 NAMES: Final = (*(layout.name for layout in LAYOUTS), dense.NAME)  #: all layouts
@@ -28,6 +30,8 @@ OWN: Final = "miii"  #: the layout of miii's own names, and the model type in a 
 PAIRS: Final = 512  #: pairs on which candidates are compared
 WORK: Final = 2_000_000_000  #: fewer pairs if the network has many weights: multiply-adds of a comparison
 TIE: Final = 0.003  #: difference in accuracy on these pairs that decides nothing
+SURE: Final = 0.99  #: accuracy below which rarer settings are tried ...
+GAIN: Final = 0.02  #: ... and taken if they are more accurate by this much
 CLEAR: Final = 0.1  #: difference in margin that decides; otherwise the likelier activation is taken
 
 
@@ -89,12 +93,16 @@ def recognize(contents: Contents, given: Settings = Settings(), layout: str | No
     state = contents.last
     if contents.config.get("model_type") == OWN and layout in (None, OWN):
         return _exported(contents)
-    found = _fitted(state, layout)
     hints = from_config(contents.config)
+    found = _fitted(state, layout, given.p or hints.p)
     candidates = _candidates(found, given, hints)
     if (largest := max(candidate.p for candidate in candidates)) > LARGEST_P:
         raise InputError(f"p must be at most {LARGEST_P} (the file has {largest}).")
-    chosen, rivals = (candidates[0], ()) if len(candidates) == 1 else _best(candidates)
+    chosen, rivals, accuracy = _best(candidates)
+    for more in (_padded, _mixed):
+        others = more(found, given.or_else(hints), chosen) if accuracy < SURE else []
+        if others and (better := _best(others))[2] > accuracy + GAIN:
+            candidates, (chosen, rivals, accuracy) = candidates + others, better
     spread = {name: {getattr(each.settings, name) for each in candidates} for name in Settings.__dataclass_fields__}
     sources: dict[str, str] = {}
     for name, value in chosen.settings.known().items():
@@ -111,11 +119,11 @@ def recognize(contents: Contents, given: Settings = Settings(), layout: str | No
     skip = ("n_heads",) if isinstance(found, Chain) else ("twice",)
     sources = {name: source for name, source in sources.items() if name not in skip}
     notes = list(contents.notes)
-    logits = _logits(found)
-    if logits > chosen.p:
-        extra = logits - chosen.p
-        notes.append(f"{extra} extra logit{'s were' if extra > 1 else ' was'} cut.")
-    unused = tuple(printable(name) for name in state if name not in found.used)
+    for what, there, used in _sizes(found, chosen):
+        extra = there - used
+        notes += [f"{extra} extra {what}{'s were' if extra > 1 else ' was'} cut."] if extra > 0 else []
+    names = state if isinstance(found, Chain) else found.state
+    unused = tuple(printable(name) for name in names if name not in found.used)
     name = dense.NAME if isinstance(found, Chain) else found.layout.name
     return Recognized(name, chosen.model(), chosen.settings, sources, (*unused, *contents.ignored), tuple(notes))
 
@@ -153,7 +161,7 @@ def another(state: Mapping[str, Tensor], like: Recognized) -> Transformer:
     Raises:
         InputError: the tensors do not fit.
     """
-    model = _candidates(_fitted(state, like.layout), like.settings, Settings())[0].model()
+    model = _candidates(_fitted(state, like.layout, like.p), like.settings, Settings())[0].model()
     if model.config != like.model.config:
         raise InputError("history must hold networks of one architecture.")
     return model
@@ -164,21 +172,28 @@ def _own(contents: Contents) -> set[str]:
     return set(from_config(contents.own).known())
 
 
-def _fitted(state: Mapping[str, Tensor], name: str | None) -> Fit | Chain:
+def _fitted(state: Mapping[str, Tensor], name: str | None, p: int | None) -> Fit | Chain:
     if name is not None and name not in NAMES:
         raise InputError(f"layout must be one of {', '.join(NAMES)} (got {name!r}).")
     if name == dense.NAME:
-        return dense.chain(state)
+        return _chain(state, p)
     fits = [fit(layout, state) for layout in LAYOUTS if name in (None, layout.name)]
     best = min(fits, key=lambda each: (len(each.missing) + len(each.misfits), len(each.missing)))
     if name is None and best.missing and not any(each.places.keys() & {"blocks.0.W_Q"} for each in fits):
         try:
-            return dense.chain(state)
+            return _chain(state, p)
         except InputError:
-            if len(best.places) < 3:  # nothing like a transformer
+            if not any(re.search("attn|attention|qkv", name) for name in state):  # nothing like a transformer
                 raise _unknown(state) from None
     best.check()
     return best
+
+
+def _chain(state: Mapping[str, Tensor], p: int | None) -> Chain:
+    """Return the chain with this modulus; if it is unknown, the one that answers more."""
+    found = dense.chains(state)
+    found = [each for each in found if p in (None, each.p) and each.p <= LARGEST_P] or found[:1]
+    return found[0] if len(found) == 1 else max(found, key=lambda each: _best(list(each.candidates(Settings())))[2])
 
 
 def _unknown(state: Mapping[str, Tensor]) -> InputError:
@@ -210,8 +225,32 @@ class _Score:
     margin: float
 
 
-def _best(candidates: list[Candidate]) -> tuple[Candidate, tuple[str, ...]]:
-    """Return the candidate whose answers fit an operation best, and other activations that answer as well.
+def _padded(found: Fit | Chain, known: Settings, chosen: Candidate) -> list[Candidate]:
+    """Return the candidates of the likeliest modulus below the number of tokens, if nothing tells the modulus.
+
+    Some vocabularies are padded, such as to a multiple of 64. Only primes are tried.
+    """
+    if isinstance(found, Chain) or known.p is not None or found.axes["v"] > found.axes["o"]:
+        return []
+    v, scored = found.axes["v"], []
+    for p in primes_below(min(v - 1, LARGEST_P + 1)):
+        if p > max(v - PADDING, 4):
+            tried = found.candidates(replace(known, p=p, act=chosen.settings.act))
+            scored += [(_score(each).accuracy, p) for each in tried]
+    accuracy, p = max(scored, default=(0.0, 0))
+    return list(found.candidates(replace(known, p=p))) if accuracy > LIKELY / 4 else []
+
+
+def _mixed(found: Fit | Chain, known: Settings, chosen: Candidate) -> list[Candidate]:
+    """Return the candidates with other shares of softmax in the attention, if the layout may have any."""
+    if isinstance(found, Chain) or not found.layout.mixed or known.attn_coeff is not None or chosen.settings.equals:
+        return []
+    like = replace(chosen.settings, causal=None)
+    return [each for n in range(1, 20) for each in found.candidates(replace(like, attn_coeff=n / 20))]
+
+
+def _best(candidates: list[Candidate]) -> tuple[Candidate, tuple[str, ...], float]:
+    """Return the candidate whose answers fit an operation best, other activations that answer as well, and its accuracy.
 
     For each activation, settings are compared by accuracy, then by loss. Activations are compared by accuracy, then by
     margin: a wrong one may lower the loss by scaling the logits. The first candidate is taken if none fits.
@@ -224,11 +263,11 @@ def _best(candidates: list[Candidate]) -> tuple[Candidate, tuple[str, ...]]:
             winners[act] = (score, candidate)
     top = max(score.accuracy for score, _ in winners.values())
     if top < LIKELY / 2:
-        return candidates[0], ()
+        return candidates[0], (), top
     close = {act: pair for act, pair in winners.items() if pair[0].accuracy >= top - TIE}
     widest = max(score.margin for score, _ in close.values())
     best = next(candidate for score, candidate in close.values() if score.margin >= widest - CLEAR)
-    return best, tuple(act for act in close if act is not None and act != best.settings.act)
+    return best, tuple(act for act in close if act is not None and act != best.settings.act), top
 
 
 @torch.no_grad()
@@ -251,5 +290,10 @@ def _score(candidate: Candidate) -> _Score:
     return _Score(accuracy, loss, spread) if finite else _Score(0.0, math.inf, -math.inf)
 
 
-def _logits(found: Fit | Chain) -> int:
-    return found.p if isinstance(found, Chain) else found.axes["o"]
+def _sizes(found: Fit | Chain, chosen: Candidate) -> tuple[tuple[str, int, int], ...]:
+    """Return what the file has more of than the task may need: name, number there, number used."""
+    if isinstance(found, Chain):
+        return ()
+    s = chosen.settings
+    vocabulary = chosen.p * (1 + bool(s.separate)) + bool(s.equals)
+    return ("token", found.axes["v"], vocabulary), ("logit", found.axes["o"], chosen.p)

@@ -57,14 +57,14 @@ class Formula:
     def logits(self) -> Float[Tensor, "pairs p"]:
         """Return the formula's logits for all pairs, in the order a * p + b, in float64."""
         n = torch.arange(self.p)
-        out = torch.zeros(self.p**2, self.p, dtype=torch.float64)
+        of_pairs, of_answers = [n.new_empty(self.p**2, 0).double()], [n.new_empty(0, self.p).double()]
         for term in self.terms:
             of_pair = _angle(self.p, (term.k_a * n[:, None] + term.k_b * n).flatten()) + term.phase
             of_answer = _angle(self.p, term.k_c * n)
             # cos(x - y) as two outer products
-            out.addr_(of_pair.cos(), of_answer.cos(), alpha=term.amplitude)
-            out.addr_(of_pair.sin(), of_answer.sin(), alpha=term.amplitude)
-        return out
+            of_pairs.append(torch.stack([of_pair.cos(), of_pair.sin()], 1))
+            of_answers.append(term.amplitude * torch.stack([of_answer.cos(), of_answer.sin()]))
+        return torch.cat(of_pairs, 1) @ torch.cat(of_answers)
 
     @property
     def multipliers(self) -> tuple[int, int] | None:
@@ -187,8 +187,10 @@ def fit(
     a, b = operands or (n.repeat_interleave(p), n.repeat(p))
     fitted = torch.zeros(size, dtype=torch.bool)
     fitted[torch.randperm(size, generator=torch.Generator().manual_seed(seed))[: size // 2]] = True
-    waves = torch.fft.fft(logits, dim=1)
-    formula = Formula(p, tuple(_term(waves[:, k], fitted, p, k, a, b) for k in sorted(set(frequencies))))
+    chosen = sorted(set(frequencies))
+    angle = _angle(p, n[:, None] * torch.tensor(chosen, dtype=torch.long))
+    waves = torch.complex(logits @ angle.cos(), -(logits @ angle.sin()))
+    formula = Formula(p, tuple(_term(waves[:, i], fitted, p, k, a, b) for i, k in enumerate(chosen)))
 
     own = formula.logits()[a * p + b]
     rest = logits - own

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from miii.analysis.modular import grid
 from miii.analysis.modular.fourier import basis
+from miii.analysis.modular.relabelling import Relabelling
 from miii.model.transformer import Transformer
 from miii.tasks import Task
 
@@ -76,13 +77,18 @@ def spectrum(values: Float[Tensor, "pairs *rest"]) -> Spectrum2D:
     return Spectrum2D(p, power / variance if variance > ROUNDING * squares else torch.zeros_like(power))
 
 
-def site_spectrum(model: Transformer, task: Task, name: str) -> Spectrum2D:
+def site_spectrum(model: Transformer, task: Task, name: str, relabelled: Relabelling | None = None) -> Spectrum2D:
     """Return the spectrum of an activation at the last position, such as ``"0.mlp_post"`` or ``"logits"``.
+
+    Args:
+        relabelled: the operands that are added, one-to-one; the numbers as they are if None.
 
     Raises:
         InputError: the model has no such activation, or the task does not have all pairs of Z_p.
 
     Source: Nanda et al. 2023, figure 6.
     """
-    grid.modulus(task)
-    return spectrum(grid.logits(model, task) if name == "logits" else grid.activations(model, task, name))
+    if relabelled is None or not relabelled.full:
+        grid.modulus(task)
+    values = grid.logits(model, task) if name == "logits" else grid.activations(model, task, name)
+    return spectrum(values if relabelled is None else values[relabelled.rows])

@@ -1,5 +1,7 @@
 """A network over the whole grid of pairs (a, b): its logits and activations at the last position."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -48,6 +50,31 @@ def least_p(task: Task) -> int:
     if p < MIN_P:
         raise InputError(f"p must be at least {MIN_P} to tell its frequencies apart (got {p}).")
     return p
+
+
+@dataclass(frozen=True)
+class Known:
+    """What several measures of one network on one task need, computed once.
+
+    Attributes:
+        raw: ``raw_logits``.
+        centered: ``logits``.
+        inputs: ``neuron_inputs``.
+    """
+
+    raw: Float[Tensor, "examples d_vocab_out"]
+    centered: Float[Tensor, "examples d_vocab_out"]
+    inputs: Float[Tensor, "examples d_mlp"]
+
+
+def known(model: Transformer, task: Task) -> Known:
+    """Return logits and neuron inputs of every example.
+
+    Raises:
+        InputError: a value is not finite.
+    """
+    raw = raw_logits(model, task)
+    return Known(raw, center(raw), neuron_inputs(model, task))
 
 
 def operands(task: Task) -> tuple[Int[Tensor, " examples"], Int[Tensor, " examples"]]:

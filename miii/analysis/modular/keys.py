@@ -93,6 +93,17 @@ class Choice:
         """The (alpha, beta) of the waves; (1, 1) if there is no key frequency."""
         return self.waves.multipliers if self.waves.frequencies else (1, 1)
 
+    def aligned(self, usual: tuple[int, int] = (1, 1)) -> tuple[Relabelling, tuple[int, int]]:
+        """Return the order of operands and answers in which one neuron has one frequency, and the multipliers there.
+
+        Args:
+            usual: the multipliers of numbers as they are, if there is no key frequency.
+        """
+        found = self.relabelling
+        multipliers = self.multipliers if self.frequencies else usual if found.natural else (1, 1)
+        scaled = found.scaled(multipliers)
+        return scaled, multipliers if scaled is found else (1, 1)
+
     def fit(self, logits: Float[Tensor, "examples p"], task: Task) -> Fit:
         """Fit the formula of these frequencies to the network's logits, or to those of another snapshot."""
         relabelled = self.relabelling

@@ -74,7 +74,11 @@ class Neurons:
 
 @torch.no_grad()
 def describe(
-    model: Transformer, task: Task, multipliers: tuple[int, int] = (1, 1), relabelled: Relabelling | None = None
+    model: Transformer,
+    task: Task,
+    multipliers: tuple[int, int] = (1, 1),
+    relabelled: Relabelling | None = None,
+    known: grid.Known | None = None,
 ) -> Neurons:
     """Describe the neurons of the last block.
 
@@ -82,13 +86,14 @@ def describe(
         multipliers: coefficients of a and b in the answer: (1, 1) for the sum, (1, -1) for the difference. With others,
             a neuron has different frequencies in a and b, and its phases are meaningless.
         relabelled: the operands and answers that are added, one-to-one; the numbers as they are if None.
+        known: ``grid.known(model, task)``, if it was computed already.
 
     Raises:
         InputError: the task does not have all pairs of Z_p, or the relabelling is not one-to-one.
 
     Source: as ``Neurons``.
     """
-    pre = grid.neuron_inputs(model, task)
+    pre = known.inputs if known else grid.neuron_inputs(model, task)
     written = fourier.neuron_logit(model).T.double()
     if relabelled is None:
         p = grid.modulus(task)
@@ -119,9 +124,11 @@ def describe(
     return Neurons(p, alive, frequency, share, phase_a, phase_b, phase_out, error, alignment, power)
 
 
-def power_over_training(models: Iterable[Transformer], task: Task) -> Float[Tensor, "snapshot frequency"]:
-    """Return ``Neurons.power`` of each network."""
-    return torch.stack([describe(model, task).power for model in models])
+def power_over_training(
+    models: Iterable[Transformer], task: Task, relabelled: Relabelling | None = None
+) -> Float[Tensor, "snapshot frequency"]:
+    """Return ``Neurons.power`` of each network; arguments as in ``describe``."""
+    return torch.stack([describe(model, task, relabelled=relabelled).power for model in models])
 
 
 def _phase(waves: Float[Tensor, "p neuron"], frequency: Int[Tensor, " neuron"]) -> Float[Tensor, " neuron"]:

@@ -1,6 +1,7 @@
 """Relabel operands and answers so that a task is a sum in Z_m: a * b is the sum of discrete logarithms."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -44,6 +45,13 @@ class Relabelling:
         return self.names == ("a", "b")
 
     @property
+    def answer(self) -> str:
+        """The label of answer c in words, such as "log c" or "c - 7"."""
+        constant = int(self.answers[0]) - (self.base is not None)
+        name = f"c - {constant}" if constant else "c"
+        return name if self.base is None else f"log({name})" if constant else "log c"
+
+    @property
     def full(self) -> bool:
         """Whether every pair of Z_m occurs once, in the order u * m + v."""
         return len(self.rows) == self.m**2 and bool((self.u * self.m + self.v == torch.arange(self.m**2)).all())
@@ -71,6 +79,19 @@ class Relabelling:
     def sum(self, multipliers: tuple[int, int]) -> Int[Tensor, " pairs"]:
         """Return (alpha u + beta v) mod m of every pair."""
         return (multipliers[0] * self.u + multipliers[1] * self.v) % self.m
+
+    def scaled(self, multipliers: tuple[int, int]) -> "Relabelling":
+        """Return the labels alpha u and beta v, whose sum is the same: there, waves have one frequency in both.
+
+        Unchanged if both multipliers are 1 or -1, or if one has no inverse modulo m.
+        """
+        alpha, beta = multipliers
+        if {abs(alpha), abs(beta)} == {1} or math.gcd(alpha * beta, self.m) != 1:
+            return self
+        u, v = alpha * self.u % self.m, beta * self.v % self.m
+        order = torch.argsort(u * self.m + v, stable=True)
+        first, second = self._terms(multipliers)
+        return replace(self, rows=self.rows[order], u=u[order], v=v[order], names=(first, second))
 
     def tokens(self, task: Task) -> Int[Tensor, " m"] | None:
         """Return the token of the first operand with each label 0 .. m - 1; None if it is not one-to-one."""

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from miii.analysis.activations import collect
 from miii.analysis.modular import grid, relabelling
 from miii.analysis.modular.fourier import basis
 from miii.analysis.modular.relabelling import Relabelling
@@ -63,6 +64,7 @@ def steer(
     multipliers: tuple[int, int] = (1, 1),
     seed: int = 0,
     relabelled: Relabelling | None = None,
+    known: grid.Known | None = None,
 ) -> Steering:
     """Rotate the planes of some frequencies at the last ``mlp_out`` by the angle of every s, and change nothing else.
 
@@ -77,6 +79,7 @@ def steer(
         multipliers: (alpha, beta): (1, 1) for a sum, (1, -1) for a difference.
         seed: draws the control's frequencies, the baselines' shifts and planes.
         relabelled: the operands and answers that are added; the numbers as they are if None.
+        known: ``grid.known(model, task)``, if it was computed already.
 
     Raises:
         InputError: a frequency is not in 1 .. p // 2, or the task does not have all pairs of Z_p.
@@ -94,7 +97,7 @@ def steer(
     drawn = torch.randperm(len(others), generator=generator)[: len(keys)]
     control = tuple(sorted(others[i] for i in drawn.tolist()))
 
-    logits, out, steer_logits = _linearize(model, task, relabelled.rows)
+    logits, out, steer_logits = _linearize(model, task, relabelled.rows, known or grid.known(model, task))
     out = (out - out.mean(0)).double()
     combined = relabelled.sum(multipliers)
     right = (combined + constant(relabelled, task, multipliers)) % p
@@ -104,19 +107,19 @@ def steer(
 
     def share(waves: Tensor, change: Tensor, s: int) -> Tensor:
         """Return the share of pairs whose answer is s more once ``waves @ change`` is added to the activations."""
-        changed, targets, shifted = steer_logits(change.float()), answers[(right + s) % p][:, None], 0
+        changed, targets, shifted = steer_logits(change.float()), answers[(right + s) % p][None], 0
         for rows in parts:
-            moved, target = changed(waves[rows], rows), targets[rows]
-            score = moved.gather(1, target)[:, 0]
+            moved, target = changed(waves[rows], rows), targets[:, rows]
+            score = moved.gather(0, target)[0]
             # comparing with the maximum of the others is faster than an argmax; ties do not count
-            shifted += int((score > moved.scatter_(1, target, -torch.inf).amax(1)).sum())
+            shifted += int((score > moved.scatter_(0, target, -torch.inf).amax(0)).sum())
         return torch.tensor(shifted / len(out), dtype=torch.float64)
 
     def rotated(chosen: tuple[int, ...], moves: bool) -> Float[Tensor, " shifts"]:
         rows = rows_of(chosen, p)
         waves = inside[:, rows].float()
-        turns = [_turn(p, chosen, s) - torch.eye(len(rows), dtype=torch.float64) for s in range(1, p)]
-        return torch.stack([share(waves, turn.T @ write[rows], s * moves) for s, turn in enumerate(turns, 1)])
+        changes = (_turns(p, chosen) - torch.eye(len(rows), dtype=torch.float64)).mT @ write[rows]
+        return torch.stack([share(waves, change, s * moves) for s, change in enumerate(changes, 1)])
 
     if not keys:
         kept = (logits.argmax(1) == answers[right]).double().mean()
@@ -125,12 +128,12 @@ def steer(
     turned = tuple(k for k in keys if 2 * k < p)[: out.shape[1] // 2]
     axes = torch.randn(out.shape[1], 2 * len(turned), generator=generator, dtype=torch.float64)
     axes = torch.linalg.qr(axes).Q
-    chord, random, placed = 0.0, 0.0, (out @ axes).float()
+    chord, random, placed, turns = 0.0, 0.0, (out @ axes).float(), _turns(p, turned)
     for s in shifts:
         first = int(torch.randint(p, (1,), generator=generator))
         line = (means[(first + s) % p] - means[first])[None]
         chord += share(torch.ones(len(out), 1), line, s).item() / len(shifts)
-        turn = _turn(p, turned, s) - torch.eye(axes.shape[1], dtype=torch.float64)
+        turn = turns[s - 1] - torch.eye(axes.shape[1], dtype=torch.float64)
         random += share(placed, turn.T @ axes.T, s).item() / len(shifts)
     return Steering(keys, rotated(keys, moves=True), control, rotated(control, moves=False), chord, random)
 
@@ -178,41 +181,50 @@ def rows_of(frequencies: Sequence[int], p: int) -> list[int]:
 
 
 #: Function of write [d, d_model], which returns a function of (waves [rows, d], rows): this adds waves @ write to the
-#: output of the last neurons for these rows, and returns new logits.
+#: output of the last neurons for these rows, and returns new logits [answer, row]: answers are compared column by column.
 SteerLogits = Callable[[Tensor], Callable[[Tensor, slice], Tensor]]
 
 
 def _linearize(
-    model: Transformer, task: Task, rows: Int[Tensor, " pairs"]
+    model: Transformer, task: Task, rows: Int[Tensor, " pairs"], known: grid.Known
 ) -> tuple[Float[Tensor, "pairs d_vocab_out"], Float[Tensor, "pairs d_model"], SteerLogits]:
     """Return logits, the last neurons' output up to a constant, and a function from changes to it to the logits."""
-    logits = grid.logits(model, task).float()[rows]
+    logits = known.centered.float()[rows]
     block, last = model.blocks[-1], len(model.blocks) - 1
     if model.ln_final is None and block.wiring.norm != "post" and block.mlp_gain is None:  # linear from here on
         to_logits = (model.W_U - model.W_U.mean(1, keepdim=True)).float()
-        out = block.act(grid.neuron_inputs(model, task)[rows]) @ block.W_out
+        out, by_answer = block.act(known.inputs[rows]) @ block.W_out, logits.T.contiguous()
 
         def linear(write: Tensor) -> Callable[[Tensor, slice], Tensor]:
-            of_waves = write @ to_logits
-            return lambda waves, part: torch.addmm(logits[part], waves, of_waves)
+            of_waves = (write @ to_logits).T.contiguous()
+            return lambda waves, part: torch.addmm(by_answer[:, part], of_waves, waves.T)
 
         return logits, out, linear
     before = "attn_out" if block.wiring.parallel else "resid_mid"
-    mid, out = (grid.activations(model, task, f"{last}.{site}")[rows] for site in (before, "mlp_out"))
+    names = (f"{last}.{before}", f"{last}.mlp_out")
+    found = collect(model, task.tokens, names, last=True)
+    mid, out = (found[name][rows] for name in names)
 
     def normed(write: Tensor) -> Callable[[Tensor, slice], Tensor]:
-        return lambda waves, part: model.unembed(
-            block.add_mlp(mid[part], out[part] + (waves @ write).to(out.dtype))
-        ).float()
+        return lambda waves, part: (
+            model.unembed(block.add_mlp(mid[part], out[part] + (waves @ write).to(out.dtype))).float().T
+        )
 
     return logits, out, normed
 
 
-def _turn(p: int, frequencies: tuple[int, ...], s: int) -> Float[Tensor, "d d"]:
-    """Return the rotation of all planes by their angles w_k s; the Nyquist frequency has a line, which flips."""
-    blocks = [torch.empty(0, 0, dtype=torch.float64)]
+def _turns(p: int, frequencies: tuple[int, ...]) -> Float[Tensor, "shifts d d"]:
+    """Return the rotations of all planes by their angles w_k s, s = 1 .. p - 1.
+
+    The Nyquist frequency has a line, which flips.
+    """
+    turns = torch.zeros(p - 1, *[sum(1 + (2 * k < p) for k in frequencies)] * 2, dtype=torch.float64)
+    at, shifts = 0, torch.arange(1, p)
     for k in frequencies:
-        angle = torch.tensor(2 * torch.pi * (k * s % p) / p, dtype=torch.float64)
+        angle = 2 * torch.pi * (k * shifts % p).double() / p
         cos, sin = angle.cos(), angle.sin()
-        blocks.append(cos[None, None] if 2 * k == p else torch.stack([cos, -sin, sin, cos]).view(2, 2))
-    return torch.block_diag(*blocks)
+        turns[:, at, at] = cos
+        if 2 * k < p:
+            turns[:, at, at + 1], turns[:, at + 1, at], turns[:, at + 1, at + 1] = -sin, sin, cos
+        at += 1 + (2 * k < p)
+    return turns

@@ -111,8 +111,8 @@ def analyze(model: Transformer, task: Task, frequencies: Sequence[int] | None = 
         InputError: the task does not have pairs of Z_p, p is below 11, or a frequency is out of range.
     """
     grid.least_p(task)
-    raw = grid.raw_logits(model, task)
-    whole = grid.center(raw)
+    once = grid.known(model, task)
+    raw, whole = once.raw, once.centered
     choice = keys.choose(whole, task, frequencies)
     found_keys, relabelled, known = choice.frequencies, choice.relabelling, task.split_known
     labels, operands = relabelled.labels(task.labels), (relabelled.u, relabelled.v)
@@ -120,11 +120,11 @@ def analyze(model: Transformer, task: Task, frequencies: Sequence[int] | None = 
     fit = choice.fit(whole, task)
     found = fit.formula.multipliers
     multipliers = found or (1, 1)
-    steered = steering.steer(model, task, found_keys, multipliers, relabelled=relabelled)
+    steered = steering.steer(model, task, found_keys, multipliers, relabelled=relabelled, known=once)
     summed = relabelled.sum(multipliers)
     losses = progress.losses(logits, labels, train[relabelled.rows], found_keys, combined=summed)
     proof = certificate.certify(logits, labels, fit.formula, operands, others=relabelled.others(whole))
-    of_neurons = neurons.describe(model, task, multipliers, relabelled) if relabelled.full else None
+    of_neurons = neurons.describe(model, task, multipliers, relabelled, once) if relabelled.full else None
     right = metrics.correct(whole, task.labels).double()
     W_E = fourier.relabelled_embedding(model, task, relabelled)
     W_L = fourier.relabelled_neuron_logit(model, relabelled)

@@ -1,5 +1,7 @@
 """Spectra, circles and singular values."""
 
+from collections.abc import Sequence
+
 import altair as alt
 import pandas as pd
 from jaxtyping import Float
@@ -59,14 +61,18 @@ def spectrum(values: Spectrum, title: str = "Spectrum of the embedding") -> Char
     return alt.layer(bars, marks).properties(title=title, height=HEIGHT, autosize=FLUID)
 
 
-def circle(values: Circle, size: int = 190) -> Chart:
+def circle(values: Circle, size: int = 190, tokens: Sequence[int] | None = None) -> Chart:
     """Draw the tokens in the plane of one frequency, colored by k n mod p on a cyclic scale; some tokens are labeled.
+
+    Args:
+        tokens: the number of each token if n is another label of it, such as a logarithm.
 
     Source: Liu et al. 2022 (arXiv 2205.10343), figure 1.
     """
     p = len(values.xy)
     frame = pd.DataFrame({"token": range(p), "x": values.xy[:, 0].tolist(), "y": values.xy[:, 1].tolist()})
     frame["turn"] = frame["token"] * values.frequency % p
+    frame["token"] = frame["token"] if tokens is None else list(tokens)
     # everything that changes from step to step is data, even the ends of the axes: Vega updates data in place, but
     # recompiles a chart with a changed specification
     reach = float(values.xy.abs().max()) * 1.35 or 1.0
@@ -129,8 +135,8 @@ def singular_values(values: Float[Tensor, " rank"], title: str = "Singular value
     )
 
 
-def spectrum_2d(values: Spectrum2D, size: int = 400) -> alt.LayerChart:
-    """Draw log10 of the share of variance over (a, b) by the frequencies of both operands.
+def spectrum_2d(values: Spectrum2D, size: int = 400, names: tuple[str, str] = ("a", "b")) -> alt.LayerChart:
+    """Draw log10 of the share of variance over (a, b) by the frequencies of both operands, named ``names``.
 
     Colors cover 1e-6 to 1 at every step, so snapshots can be compared.
 
@@ -139,7 +145,7 @@ def spectrum_2d(values: Spectrum2D, size: int = 400) -> alt.LayerChart:
     shown = values.power.clamp_min(1e-6).log10()
     title = "Products of waves"
     value = "share of variance (log10)"
-    row, column = "frequency in a", "frequency in b"
+    row, column = (f"frequency in {name}" for name in names)
     return heatmap(shown, title=title, row=row, column=column, value=value, size=size, domain=(-6.0, 0.0))
 
 

@@ -98,15 +98,23 @@ def phases(values: Neurons) -> Chart:
     return alt.layer(dots, line).properties(title="Phase read and phase written", height=HEIGHT, autosize=FLUID)
 
 
-def activation(values: Float[Tensor, " pairs"], neuron: int, size: int = 340) -> alt.LayerChart:
-    """Draw one neuron's activation over all pairs (a, b). Source: Nanda et al. 2023, figure 6."""
+def activation(
+    values: Float[Tensor, " pairs"], neuron: int, size: int = 340, names: tuple[str, str] = ("a", "b")
+) -> alt.LayerChart:
+    """Draw one neuron's activation over all pairs of operands, named on the axes.
+
+    Source: Nanda et al. 2023, figure 6.
+    """
     p = math.isqrt(len(values))
     title = f"Neuron {neuron} after its activation function"
-    return heatmap(values.view(p, p), title=title, row="a", column="b", value="activation", size=size)
+    return heatmap(values.view(p, p), title=title, row=names[0], column=names[1], value="activation", size=size)
 
 
-def writes(row: Float[Tensor, " d_vocab_out"], neuron: int) -> alt.Chart:
+def writes(row: Float[Tensor, " d_vocab_out"], neuron: int, answer: str = "c") -> alt.Chart:
     """Draw what one neuron adds to each answer's logit per unit of activation, minus the mean over answers.
+
+    Args:
+        answer: what orders the answers, such as "log c".
 
     Source: Nanda et al. 2023, section 4.2 (the neuron-logit map).
     """
@@ -115,7 +123,7 @@ def writes(row: Float[Tensor, " d_vocab_out"], neuron: int) -> alt.Chart:
         alt.Chart(pd.DataFrame({"answer": range(len(centered)), "logit": centered, "written to": "c"}))
         .mark_line(point=alt.OverlayMarkDef(size=14))
         .encode(
-            x=alt.X("answer:Q", title="answer c", scale=alt.Scale(domain=[0, len(centered) - 1], nice=False)),
+            x=alt.X("answer:Q", title=f"answer {answer}" if answer == "c" else answer, scale=alt.Scale(domain=[0, len(centered) - 1], nice=False)),
             y=alt.Y("logit:Q", title="logit per unit of activation"),
             # a legend with one entry, to align with the neighboring chart
             color=alt.Color("written to:N", scale=alt.Scale(domain=["c"], range=[MUTED]), legend=top_legend()),
@@ -125,12 +133,14 @@ def writes(row: Float[Tensor, " d_vocab_out"], neuron: int) -> alt.Chart:
     )
 
 
-def reads(in_a: Float[Tensor, " p"], in_b: Float[Tensor, " p"], neuron: int) -> alt.Chart:
-    """Draw the mean input of one neuron as a function of a and of b, minus its overall mean."""
+def reads(
+    in_a: Float[Tensor, " p"], in_b: Float[Tensor, " p"], neuron: int, names: tuple[str, str] = ("a", "b")
+) -> alt.Chart:
+    """Draw the mean input of one neuron as a function of a and of b, named ``names``, minus its overall mean."""
     waves = torch.stack([in_a - in_a.mean(), in_b - in_b.mean()]).tolist()
     rows = [
         {"operand": name, "token": token, "input": value}
-        for name, wave in zip("ab", waves, strict=True)
+        for name, wave in zip(names, waves, strict=True)
         for token, value in enumerate(wave)
     ]
     return (
@@ -140,7 +150,7 @@ def reads(in_a: Float[Tensor, " p"], in_b: Float[Tensor, " p"], neuron: int) -> 
             x=alt.X("token:Q", title="operand", scale=alt.Scale(domain=[0, len(in_a) - 1], nice=False)),
             y=alt.Y("input:Q", title="mean input of the neuron"),
             color=alt.Color(
-                "operand:N", title=None, scale=alt.Scale(domain=["a", "b"], range=[MAIN, ACCENT]), legend=top_legend()
+                "operand:N", title=None, scale=alt.Scale(domain=list(names), range=[MAIN, ACCENT]), legend=top_legend()
             ),
             strokeDash=alt.StrokeDash("operand:N", legend=None),
             tooltip=["operand:N", "token:Q", alt.Tooltip("input:Q", format=".4f")],

@@ -9,35 +9,41 @@ from miii.plots.heatmap import CELL
 from miii.plots.style import Chart
 from miii.runs import Run
 from pages._kit import links, write
-from pages._kit.cell import cell
+from pages._kit.cell import cell, shared
 from pages._kit.inputs import choose_pair, integer
 
 
+@shared
+def ordered(name: str, step: int) -> "tuple[analysis.relabelling.Relabelling, tuple[int, int]]":
+    run = miii.runs.open(name, miii.ModularAddition)
+    choice = analysis.keys.of_model(run.model(step), run.task())
+    return choice.aligned(run.task_config.multipliers)
+
+
 def activation(name: str, step: int, neuron: int) -> Chart:
-    run = miii.runs.open(name)
+    run, (order, _) = miii.runs.open(name), ordered(name, step)
     model = run.model(step)
-    post = model.blocks[-1].act(analysis.grid.neuron_inputs(model, run.task()))
-    return plots.activation(post[:, neuron], neuron)
+    post = model.blocks[-1].act(analysis.grid.neuron_inputs(model, run.task())[order.rows, neuron])
+    return plots.activation(post, neuron, names=order.names)
 
 
 def reads(name: str, step: int, neuron: int) -> Chart:
-    run = miii.runs.open(name)
-    p = run.task().d_vocab_out
-    pre = analysis.grid.neuron_inputs(run.model(step), run.task())[:, neuron].view(p, p)
-    return plots.reads(pre.mean(1), pre.mean(0), neuron)
+    run, (order, _) = miii.runs.open(name), ordered(name, step)
+    pre = analysis.grid.neuron_inputs(run.model(step), run.task())[order.rows, neuron].view(order.m, order.m)
+    return plots.reads(pre.mean(1), pre.mean(0), neuron, order.names)
 
 
 def writes(name: str, step: int, neuron: int) -> Chart:
-    run = miii.runs.open(name)
-    row = analysis.fourier.neuron_logit(run.model(step))[neuron]
-    return plots.writes(row, neuron)
+    run, (order, _) = miii.runs.open(name), ordered(name, step)
+    row = analysis.fourier.neuron_logit(run.model(step))[neuron, order.answers]
+    return plots.writes(row, neuron, order.answer)
 
 
 def spectrum(name: str, step: int, neuron: int) -> Chart:
-    run = miii.runs.open(name)
+    run, (order, _) = miii.runs.open(name), ordered(name, step)
     model = run.model(step)
-    post = model.blocks[-1].act(analysis.grid.neuron_inputs(model, run.task()))
-    return plots.spectrum_2d(analysis.fourier2d.spectrum(post[:, neuron]), size=340)
+    post = model.blocks[-1].act(analysis.grid.neuron_inputs(model, run.task())[order.rows, neuron])
+    return plots.spectrum_2d(analysis.fourier2d.spectrum(post), size=340, names=order.names)
 
 
 def purest(neurons: Neurons, frequency: str) -> int:
@@ -60,7 +66,13 @@ def choose(dot: dict[str, int]) -> None:
 
 def show(run: Run, step: int, neurons: Neurons) -> None:
     """Show the choice of a neuron, and the neuron."""
-    name = run.name
+    name, (order, _) = run.name, ordered(run.name, step)
+    pairs = run.task().tokens[order.rows, :2]
+
+    def choose_cell(cell: dict[str, int]) -> None:
+        a, b = pairs[cell["row"] * order.m + cell["column"]].tolist()
+        choose_pair({"row": a, "column": b % run.task().d_vocab_out})
+
     write.header("One neuron", anchor="neuron")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         frequency = st.selectbox(
@@ -100,7 +112,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             step=step,
             neuron=neuron,
             width="content",
-            pick=(CELL, choose_pair),
+            pick=(CELL, choose_cell),
             alt=f"Activation of neuron {neuron} for every pair.",
         )
     with right:
