@@ -165,7 +165,9 @@ def split(task: Task, p: int, columns: int | None = None) -> alt.LayerChart:
     )
 
 
-def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, columns: int | None = None) -> alt.LayerChart:
+def answers(
+    correct: Bool[Tensor, " examples"], task: Task, p: int, columns: int | None = None, size: int = 340
+) -> alt.LayerChart:
     """Draw the grid of correct and wrong answers, p x p unless ``columns``, by split if it is known."""
     codes, labels, colors = _answers(correct, task)
     return categories(
@@ -174,6 +176,7 @@ def answers(correct: Bool[Tensor, " examples"], task: Task, p: int, columns: int
         row="a",
         column="b",
         value="answer",
+        size=size,
     )
 
 
@@ -189,8 +192,7 @@ def answers_over_training(correct: Mapping[int, Bool[Tensor, " examples"]], task
     named = {
         f"step {step}: {right.double().mean().item():.0%} correct": gaps[step][0] for step, right in correct.items()
     }
-    title = "Correct and wrong answers over training"
-    return panels(named, labels, colors, title=title, row="a", column="b")
+    return panels(named, labels, colors, title="Correct and wrong answers over training", row="a", column="b")
 
 
 def _with_gaps(
