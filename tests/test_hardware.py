@@ -32,7 +32,7 @@ def test_auto_takes_a_gpu_if_there_is_one_and_a_named_device_is_taken_if_present
             hardware.device(name)
 
 
-def test_auto_takes_bfloat16_only_in_hardware_and_a_named_precision_is_taken(machine, monkeypatch):
+def test_auto_takes_bfloat16_only_in_hardware_and_a_named_precision_is_taken(machine, monkeypatch, one_sentence):
     for bf16 in (True, False):
         machine(cuda=True, bf16=bf16)
         for device in ("cpu", "cuda"):
@@ -41,6 +41,9 @@ def test_auto_takes_bfloat16_only_in_hardware_and_a_named_precision_is_taken(mac
             assert hardware.precision("bfloat16", device) is torch.bfloat16
     machine(mps=True, bf16=True)
     assert hardware.precision("auto", "mps") is torch.float32
+    assert hardware.precision("float64", "cpu") is torch.float64
+    with one_sentence("precision", "mps", "'float64'"):
+        hardware.precision("float64", "mps")
     for kind in ("avx512_bf16", "amx_tile"):  # a torch that cannot tell
         monkeypatch.delattr(torch.cpu, f"_is_{kind}_supported")
     assert hardware.precision("auto", "cpu") is torch.float32

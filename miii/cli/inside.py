@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import tyro
 
 from miii import reports, runs, tasks
+from miii.analysis import representations
 from miii.analysis.causal import circuits
 from miii.analysis.modular import grid, keys, phases, trajectory, verdict
-from miii.cli.printing import Json, RunName, Step, defaulted, parts, print_values
+from miii.cli.printing import Json, RunName, Step, defaulted, parts, print_criteria, print_values
 from miii.errors import InputError
 
 Method = Annotated[str, tyro.conf.arg(help="how edges are scored", metavar="{" + ",".join(circuits.METHODS) + "}")]
@@ -24,7 +25,7 @@ Frequencies = Annotated[
 
 @dataclass(frozen=True)
 class Analyze:
-    """Test whether a network performs modular addition, of its operands or of functions of them."""
+    """Test whether a network adds, its operands or functions of them, or by which representations it composes."""
 
     run: RunName
     step: Step = None
@@ -156,6 +157,8 @@ def run_analyze(args: Analyze) -> int:
         InputError: a frequency is out of range, ``save`` with a ``step`` or ``frequencies``, or a run on another task.
     """
     run = runs.open(args.run)
+    if isinstance(run.config.task, tasks.Table):
+        return _analyze_group(args, run, run.config.task)
     _check_save(args.save, args.step)
     if args.save and args.frequencies is not None:
         raise InputError("save keeps the report with the network's own key frequencies: leave frequencies out.")
@@ -171,11 +174,21 @@ def run_analyze(args: Analyze) -> int:
         values.pop(name)
     shown = f"{found.verdict}: {found.reason}" if found.reason else found.verdict
     print_values(values | {"verdict": shown, "key_frequencies": values["key_frequencies"] or "none"})
-    print()
-    print(f"{'criterion':30} {'value':>8} {'bound':>8}")
-    for criterion in found.criteria:
-        result = "pass" if criterion.passed else "fail"
-        print(f"{criterion.name:30} {criterion.value:8.4f} {criterion.bound:8.4f}  {result}")
+    print_criteria(found.criteria)
+    return 0
+
+
+def _analyze_group(args: Analyze, run: runs.Run, config: tasks.Table) -> int:
+    if args.save or args.frequencies is not None:
+        raise InputError(f"save and frequencies must be left out for {run.name}, which is on a group.")
+    found = representations.analyze(run.model(args.step), run.task(), config)
+    values = _where(run, args.step) | found.to_json()
+    if args.json:
+        print(json.dumps(values))
+        return 0
+    values |= {part.name: f"{part.explained:.4f}{' key' * part.key}" for part in found.parts}
+    print_values({name: value for name, value in values.items() if name not in ("criteria", "parts")})
+    print_criteria(found.criteria)
     return 0
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from miii import runs
+from miii.analysis.modular.criteria import Criterion
 from miii.errors import InputError
 from miii.tasks import TaskConfig
 
@@ -49,6 +50,15 @@ def print_values(values: dict[str, Any]) -> None:
     width = max(16, *map(len, values))
     for name, value in values.items():
         print(f"{name:{width}} {_text(value)}")
+
+
+def print_criteria(criteria: Sequence[Criterion]) -> None:
+    """Print a verdict's criteria below its other values."""
+    print()
+    print(f"{'criterion':34} {'value':>8} {'bound':>8}")
+    for criterion in criteria:
+        result = "pass" if criterion.passed else "fail"
+        print(f"{criterion.name:34} {criterion.value:8.4f} {criterion.bound:8.4f}  {result}")
 
 
 def by_task(values: dict[str, Any], task: TaskConfig) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from plot_checks import drawn, lines
 from miii import plots
 from miii.analysis.information import Bits
 from miii.analysis.regions import Window
+from miii.analysis.representations import Part
 from miii.plots.style import Chart
 
 BITS = Bits(
@@ -48,9 +49,14 @@ BANDS = pd.DataFrame(
 LABELS = {"like": "like training", "beyond": "left out"}
 CIRCLES = {"trained": torch.tensor([1.0, 30.0, 2.0]), "untrained": torch.tensor([9.0, 8.0, 9.0])}
 
+PARTS = [
+    Part("[4,1]", 4, 0.9, 0.8, True, 0.1, 0.9),
+    Part("[3,2]", 5, 0.1, -0.02, False, 0.9, 0.1),
+]
 CHARTS: dict[str, Callable[[], Chart]] = {
     "circle_regions": lambda: plots.circle_regions(CIRCLES, [2]),
     "equivariance": lambda: plots.equivariance(STEPS),
+    "representations": lambda: plots.representations(PARTS, 0.01),
     "information": lambda: plots.information({"trained": BITS, "untrained": BITS}),
     "learning_curve": lambda: plots.learning_curve(BANDS, LABELS, "Primes", "AUC"),
     "plane_regions": lambda: plots.plane_regions(WINDOW),
@@ -75,3 +81,12 @@ def test_they_are_drawn_with_their_numbers():
     assert lines(CHARTS["circle_regions"](), "network", "regions") == {
         name: values.tolist() for name, values in CIRCLES.items()
     }
+
+
+def test_a_share_below_zero_is_drawn_at_zero_and_told():
+    bars, null = CHARTS["representations"]().layer
+    assert bars.data[["representation", "explained", "drawn", "kind"]].to_numpy().tolist() == [
+        ["[4,1]", 0.8, 0.8, "key"],
+        ["[3,2]", -0.02, 0.0, "other"],
+    ]
+    assert null.data["null"].tolist() == [0.01]

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 import miii
 from miii import hardware, runs
 from miii.runs import write
+from miii.runs.state import check_state
 from miii.training import train
 
 PROVENANCE = {"miii", "commit", "torch", "python", "system", "processor", "device", "precision", "threads", "date"}
@@ -541,3 +542,16 @@ def test_a_diverged_run_keeps_finite_snapshots(small_config, home, tmp_path, one
     with one_sentence("diverged"):
         runs.resume(tmp_path / "run")
     assert runs.unpack(runs.pack(run), "again", taken=()).result["diverged_at"] == caught.value.step
+
+
+def test_a_run_in_float64_rounds_less_and_resumes_to_the_same_bits(small_config, tmp_path, same, one_sentence):
+    exact, single = (small_config(precision=name, steps=6, eval_every=3) for name in ("float64", "float32"))
+    last, rounded = (drain(train(config)) for config in (exact, single))
+    there = resumed(stop_at(3, train(exact), tmp_path / "stopped").folder)
+    assert same(there.weights(), last.weights)
+    assert {value.dtype for value in last.state().values() if value.ndim > 1} == {torch.float64}
+    apart = max((last.weights[name] - rounded.weights[name]).abs().max().item() for name in last.weights)
+    assert 0 < apart < 1e-4
+    state = rounded.state()
+    with one_sentence("must be float64"):
+        check_state("resume.safetensors", state, exact)

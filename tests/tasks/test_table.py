@@ -107,6 +107,6 @@ def test_the_command_line_reads_a_file_and_the_run_carries_it(home, capsys):
     assert main(["train", "table", "--csv", str(home / "mine.csv"), *options]) == 0
     (home / "mine.csv").unlink()
     run = runs.open(home / "T")
-    assert run.task_config.cells == read(RECTANGLE)
+    assert run.config.task.cells == read(RECTANGLE)
     assert main(["train", "table", "--csv", str(home / "mine.csv"), *options[:-1], "--out=U"]) == 2
     assert "csv must name a readable file" in capsys.readouterr().err
