@@ -36,7 +36,9 @@ def test_a_pair_is_followed_to_the_frequencies_that_argued(zoo, see):
         assert words in view.text
 
 
-@pytest.mark.parametrize(("run", "answers"), [("adds", ["7"]), ("primes", ["composite", "prime"]), ("miu", ["theorem"])])
+@pytest.mark.parametrize(
+    ("run", "answers"), [("adds", ["7"]), ("primes", ["composite", "prime"]), ("miu", ["theorem"])]
+)
 def test_every_part_of_the_path_leads_to_its_section(visit, run, answers):
     at = visit("try", run=run, a=3, b=4)
     drawn = shown(at).charts[0]
