@@ -277,6 +277,7 @@ if listed:
     if rows != st.session_state.get(SEEN):
         st.session_state[SEEN] = rows
         st.session_state[CHOSEN] = rows[0] if rows else st.session_state.get(CHOSEN)
+    write.caption("Click a name to open the run on the page that fits its task, a header to sort.")
     csv(lambda: table, "runs", "The table above")
 if names:
     if st.session_state.get(CHOSEN) not in names:

@@ -89,7 +89,7 @@ def _draw(links: list[dict[str, Any]], nodes: list[dict[str, Any]], most: int) -
         alt.Chart(pd.DataFrame(links))
         .transform_calculate(
             xs="[datum.x, datum.x, datum.x2, datum.x2]",
-            ys="[datum.y + .07, datum.y + .5, datum.y + .32, datum.y + .75]",
+            ys="[datum.y + .07, datum.y + .25, datum.y + .57, datum.y + .75]",
             turn="[0, 1, 2, 3]",
         )
         .transform_flatten(["xs", "ys", "turn"])
