@@ -14,7 +14,7 @@ from miii.plots.heatmap import COLUMNS, colors_of, follow_pointer
 from miii.plots.image import url
 from miii.plots.style import CANVAS, FIXED, VIRIDIS, Chart, clicked
 
-SIDE, GAP, ACROSS = 24, 2, 32  #: pixels of a neuron's grid and between two, and neurons in a row
+SIDE, GAP, ACROSS = 24, 2, 26  #: pixels of a neuron's grid and between two, and neurons in a row
 SHADES: Final = VIRIDIS[::2]  #: few, so that the image is small
 MIXED: Final = 0  #: the group of live neurons without a single frequency
 
