@@ -20,8 +20,10 @@ MIXED: Final = 0  #: the group of live neurons without a single frequency
 
 
 def groups(values: Neurons) -> dict[int, list[int]]:
-    """Return live neurons by frequency, in order of the phase that they write; mixed ones last, as ``MIXED``."""
-    found = {k: members[values.phase_out[members].argsort()].tolist() for k, members in values.clusters().items()}
+    """Return live neurons by frequency, in order of the phase at which they read a; mixed ones last, as ``MIXED``."""
+    found = {
+        k: members[values.phase_a[members].argsort(stable=True)].tolist() for k, members in values.clusters().items()
+    }
     listed = {neuron for members in found.values() for neuron in members}
     order = (values.frequency * 2.0 - values.share).argsort().tolist()
     mixed = [neuron for neuron in order if bool(values.alive[neuron]) and neuron not in listed]
@@ -94,7 +96,7 @@ def _about(values: Neurons) -> pd.DataFrame:
             "neuron": live.tolist(),
             "frequency k": values.frequency[live].tolist(),
             "share of variance": [f"{share:.0%}" for share in values.share[live].tolist()],
-            "phase": [f"{phase:.2f}" for phase in values.phase_out[live].tolist()],
+            "phase": [f"{phase:.2f}" for phase in values.phase_a[live].tolist()],
         }
     )
 
