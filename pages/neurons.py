@@ -119,7 +119,8 @@ cell(
     width="content",
     pick=("neuron", one_neuron.choose),
     alt="The activation of every live neuron over the pairs a, b, grouped by frequency, in order of phase.",
-    caption=f"One tile per neuron, $a$ downwards, $b$ to the right, each on its own color scale; {neurons.dead} dead neurons are left out. "
+    caption="One tile per neuron, $a$ downwards, $b$ to the right, each on its own color scale. "
+    + (f"{neurons.dead} dead neurons are left out. " if neurons.dead else "")
     + (
         "By angle, every neuron of one frequency shows the same pattern, shifted by its phase."
         if by_angle

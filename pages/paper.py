@@ -30,10 +30,10 @@ CONTENTS = {
     "4.1 Addition": "addition",
     "4.2 Primes": "primes",
     "4.3 Strings": "miu",
-    "4.4 Other numbers": "other",
-    "4.5 Missed goals": "ledger",
+    "4.4 Others": "other",
+    "4.5 Missed": "ledger",
     "5 Discussion": "discussion",
-    "5.2 Generalization": "generalization",
+    "5.2 Beyond": "generalization",
     "6 Errata": "errata",
     "7 References": "references",
 }

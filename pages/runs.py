@@ -117,19 +117,6 @@ def check_idle(name: str) -> None:
         raise InputError(why)
 
 
-def packed(name: str, resumable: bool) -> bytes:
-    return runs.pack(runs.open(name), resumable)
-
-
-def has_state(name: str) -> bool:
-    """Return whether a download of the run can be resumed."""
-    try:
-        run = runs.open(name)
-        return run.has_state and run.can_resume
-    except InputError:
-        return False
-
-
 def messages() -> None:
     """Show what the last press of a button did."""
     if MESSAGES in st.session_state:
@@ -157,7 +144,7 @@ def actions(name: str) -> None:
     """Show the actions on the chosen run."""
     on_disk = name in {run.name for run in runs.every()}
     why = rights.why_not(name) or why_busy(name)
-    resumable = on_disk and has_state(name)
+    resumable = on_disk and run_table.has_state(name)
     if resumable:
         resumable = st.checkbox(
             "Download with training state",
@@ -184,7 +171,7 @@ def actions(name: str) -> None:
         )
         st.download_button(
             "Download",
-            partial(packed, name, resumable),
+            partial(run_table.packed, name, resumable),
             f"{name}.zip",
             "application/zip",
             icon=":material/download:",
@@ -277,6 +264,7 @@ if listed:
     if rows != st.session_state.get(SEEN):
         st.session_state[SEEN] = rows
         st.session_state[CHOSEN] = rows[0] if rows else st.session_state.get(CHOSEN)
+    write.caption("Click a name to open the run on the page that fits its task, a header to sort.")
     csv(lambda: table, "runs", "The table above")
 if names:
     if st.session_state.get(CHOSEN) not in names:

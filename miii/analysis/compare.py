@@ -25,7 +25,19 @@ TERMS = (
 )
 
 #: Options that ``changed`` does not list: they stand in a task's description, or do not matter for the result.
-UNCHANGED = ("operation", "expression", "p", "low", "high", "base", "snapshots", "eval_every", "threads", "device")
+UNCHANGED = (
+    "operation",
+    "expression",
+    "p",
+    "low",
+    "high",
+    "base",
+    "snapshots",
+    "eval_every",
+    "threads",
+    "device",
+    "precision",
+)
 
 #: The measures of a network, in the order of the table, with their descriptions.
 MEASURES: dict[str, str] = {

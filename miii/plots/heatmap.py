@@ -77,7 +77,7 @@ def categories(
     color = _named("value:N", labels, colors).title(value)
     names = "[" + ",".join(f"'{label}'" for label in labels) + "]"
     return _chart(
-        _rgba(colors)[codes.numpy()],
+        colors_of(colors)[codes.numpy()],
         " ".join(map(str, codes.flatten().tolist())),
         pd.DataFrame({"value": list(labels)}),
         color,
@@ -107,7 +107,7 @@ def panels(
         columns: number of matrices in a row.
         size: width of each in pixels, rounded to whole pixels per cell.
     """
-    table, (rows, across) = _rgba(colors), next(iter(codes.values())).shape
+    table, (rows, across) = colors_of(colors), next(iter(codes.values())).shape
     data = [
         [name, url(table[matrix.numpy()]), " ".join(map(str, matrix.flatten().tolist())), rows, across]
         for name, matrix in codes.items()
@@ -205,14 +205,15 @@ def pixels(
 ) -> UInt8[np.ndarray, "row column 4"]:
     """Return the colors of values on a scale from low to high; NaN is transparent."""
     share = np.nan_to_num((values - low) / ((high - low) or 1.0), posinf=1.0, neginf=0.0).clip(0, 1)
-    table = _rgba(colors).astype(float)
+    table = colors_of(colors).astype(float)
     mixed = [np.interp(share * (len(table) - 1), np.arange(len(table)), table[:, i]) for i in range(4)]
     pixels = np.stack(mixed, axis=-1).round().astype(np.uint8)
     pixels[np.isnan(values)] = 0
     return pixels
 
 
-def _rgba(colors: Sequence[str]) -> UInt8[np.ndarray, "color 4"]:
+def colors_of(colors: Sequence[str]) -> UInt8[np.ndarray, "color 4"]:
+    """Return opaque pixels of hexadecimal colors."""
     return np.array([[*bytes.fromhex(color.removeprefix("#")), 255] for color in colors], dtype=np.uint8)
 
 

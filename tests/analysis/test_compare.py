@@ -153,3 +153,15 @@ def test_runs_that_cannot_be_measured_are_errors(pair, stopped_run, tmp_path, on
 def test_optimizers_have_separate_rows(measured):
     found = [measured[0], dataclasses.replace(measured[0], optimizer="adamw, lr 1, decay 0")]
     assert compare.summary(compare.table(found))["seeds"].tolist() == [1, 1]
+
+
+def test_configs_that_differ_are_told_apart_by_their_options():
+    usual = miii.RunConfig()
+    other = miii.RunConfig(task={"seed": 3}, optimizer={"name": "adamw", "weight_decay": 0})
+    assert compare.changed(usual) == ""
+    assert compare.changed(other) == "seed 3, weight_decay 0.0"
+    assert compare.differences(usual, other, usual) == {
+        "task.seed": ("0", "3", "0"),
+        "optimizer.weight_decay": ("2.5", "0", "2.5"),
+    }
+    assert compare.differences(usual, miii.RunConfig(threads=1)) == {}

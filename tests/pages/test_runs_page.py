@@ -70,7 +70,7 @@ def test_the_table_is_what_lies_on_the_disk(mine, visit):
 def test_search_finds_runs_by_name_task_and_origin(mine, visit):
     for search, names in (
         ("mine", ["mine"]),
-        ("MOD 7", ["mine"]),
+        ("MOD 7 yours", ["mine"]),
         ("yours", ["mine"]),
         ("shipped theorems", ["miu-24"]),
         ("  ", ["mine", *SHIPPED]),

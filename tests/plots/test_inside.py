@@ -21,7 +21,7 @@ from miii.analysis.modular.fourier2d import Spectrum2D
 from miii.analysis.modular.neurons import Neurons
 from miii.analysis.modular.phases import Phase
 from miii.analysis.modular.steering import Steering
-from miii.plots.modular.wall import _tile
+from miii.plots.modular.wall import SHADES, _tiles
 from miii.plots.style import Chart, log_axis
 
 P = 13
@@ -112,10 +112,12 @@ def test_the_wall_shows_live_neurons_by_frequency_and_phase():
 
 
 def test_tiles_by_angle_are_alike_for_any_frequency():
-    n = torch.arange(P)
-    one, five = (torch.cos(2 * math.pi * k * (n[:, None] + n) / P).flatten() for k in (1, 5))
-    assert torch.allclose(_tile(one.view(P, P), 1), _tile(five.view(P, P), 5), atol=1e-6)
-    assert not torch.allclose(_tile(one.view(P, P), 0), _tile(five.view(P, P), 0), atol=0.1)
+    n, neurons = torch.arange(P), replace(NEURONS, frequency=torch.tensor([1, 5, 0, 1, 1, 0]))
+    post = torch.stack([torch.cos(2 * math.pi * k * (n[:, None] + n) / P).flatten() for k in (1, 5)] * 3, dim=1)
+    for by_angle in (True, False):
+        one, five = _tiles(neurons, post, [0, 1], by_angle)
+        assert (one.min(), one.max()) == (0, len(SHADES) - 1)
+        assert (one == five).all() == by_angle
 
 
 def test_clusters():

@@ -17,7 +17,7 @@ KINDS = {"attention": MUTED, "adds": MAIN, "subtracts": ACCENT}
 def input_path(path: InputPath, tokens: Sequence[str], answers: Sequence[str]) -> Chart:
     """Draw tokens, heads, neurons and logits from top to bottom, and what each gives the next as the width of a line.
 
-    Width is relative to the widest line between two rows; attention is absolute. The name of each row links to the
+    Width is relative to the widest line between two rows. The name of each row links to the
     anchor of its section.
 
     Args:
@@ -30,7 +30,7 @@ def input_path(path: InputPath, tokens: Sequence[str], answers: Sequence[str]) -
     neurons = [str(n) for n in path.neurons.tolist()]
     rows = (list(tokens), heads, neurons, list(answers))
     values = (
-        path.probability.new_ones(len(tokens)).tolist(),
+        [1.0] * len(tokens),
         [1.0] * len(heads),
         path.activation.tolist(),
         path.probability.tolist(),
@@ -57,7 +57,7 @@ def input_path(path: InputPath, tokens: Sequence[str], answers: Sequence[str]) -
             "y": row,
         }
         for row, matrix in enumerate((path.attention.T, path.read, path.written))
-        for most in [max(1.0 if row == 0 else 1e-9, float(matrix.abs().max()))]
+        for most in [max(1e-9, float(matrix.abs().max()))]
         for i, line in enumerate(matrix.tolist())
         for j, value in enumerate(line)
     ]
@@ -67,7 +67,7 @@ def input_path(path: InputPath, tokens: Sequence[str], answers: Sequence[str]) -
             "y": row,
             "name": name,
             "says": said[row][i],
-            "size": abs(values[row][i]) / max(1e-9, *map(abs, values[row])) if row > 1 else 1.0,
+            "size": abs(values[row][i]) / max(1e-9, *map(abs, values[row])) if row > 1 else min(1.0, 12 / len(names)),
             "href": f"#{anchor}",
         }
         for row, (names, anchor) in enumerate(zip(rows, ROWS.values(), strict=True))
@@ -89,7 +89,7 @@ def _draw(links: list[dict[str, Any]], nodes: list[dict[str, Any]], most: int) -
         alt.Chart(pd.DataFrame(links))
         .transform_calculate(
             xs="[datum.x, datum.x, datum.x2, datum.x2]",
-            ys="[datum.y + .07, datum.y + .5, datum.y + .32, datum.y + .75]",
+            ys="[datum.y + .07, datum.y + .25, datum.y + .57, datum.y + .75]",
             turn="[0, 1, 2, 3]",
         )
         .transform_flatten(["xs", "ys", "turn"])

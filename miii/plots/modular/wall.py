@@ -6,22 +6,24 @@ import altair as alt
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from miii.analysis.modular.neurons import Neurons
-from miii.plots.heatmap import COLUMNS, follow_pointer, pixels
+from miii.plots.heatmap import COLUMNS, colors_of, follow_pointer
 from miii.plots.image import url
 from miii.plots.style import CANVAS, FIXED, VIRIDIS, Chart, clicked
 
-SIDE, GAP, ACROSS = 24, 2, 32  #: pixels of a neuron's grid and between two, and neurons in a row
-SHADES: Final = VIRIDIS[::2]
+SIDE, GAP, ACROSS = 24, 2, 26  #: pixels of a neuron's grid and between two, and neurons in a row
+SHADES: Final = VIRIDIS[::2]  #: few, so that the image is small
 MIXED: Final = 0  #: the group of live neurons without a single frequency
 
 
 def groups(values: Neurons) -> dict[int, list[int]]:
-    """Return live neurons by frequency, in order of the phase that they write; mixed ones last, as ``MIXED``."""
-    found = {k: members[values.phase_out[members].argsort()].tolist() for k, members in values.clusters().items()}
+    """Return live neurons by frequency, in order of the phase at which they read a; mixed ones last, as ``MIXED``."""
+    found = {
+        k: members[values.phase_a[members].argsort(stable=True)].tolist() for k, members in values.clusters().items()
+    }
     listed = {neuron for members in found.values() for neuron in members}
     order = (values.frequency * 2.0 - values.share).argsort().tolist()
     mixed = [neuron for neuron in order if bool(values.alive[neuron]) and neuron not in listed]
@@ -45,31 +47,45 @@ def neuron_wall(values: Neurons, post: Float[Tensor, "pairs neuron"], by_angle: 
     for k, members in groups(values).items():
         starts[len(rows)] = f"{'mixed' if k == MIXED else f'k = {k}'} ({len(members)})"
         rows += [members[i : i + ACROSS] for i in range(0, len(members), ACROSS)]
-    step, p = SIDE + GAP, values.p
-    wide, high = ACROSS, max(1, len(rows))
-    image = np.zeros((high * step, wide * step, 4), dtype=np.uint8)
-    grid = post.view(p, p, -1)
-    for row, members in enumerate(rows):
-        for column, neuron in enumerate(members):
-            tile = _tile(grid[..., neuron], int(values.frequency[neuron]) if by_angle else 0).double().numpy()
-            shown = pixels(tile, float(tile.min()), float(tile.max()), SHADES)
-            image[row * step : row * step + len(tile), column * step : column * step + len(tile)] = shown
-    cells = [str(neuron) for members in rows for neuron in [*members, *["nan"] * (wide - len(members))]]
-    data = pd.DataFrame([[url(image), " ".join(cells) or "nan " * wide, high, wide]], columns=COLUMNS)
-    return _draw(data, _about(values), starts, (high, wide), step)
+    order = [neuron for members in rows for neuron in members]
+    tiles = _tiles(values, post, order, by_angle)
+    step, side, high = SIDE + GAP, tiles.shape[1], max(1, len(rows))
+    codes = np.full((high * step, ACROSS * step), len(SHADES), dtype=np.uint8)  # the last color is transparent
+    places = [(row, column) for row, members in enumerate(rows) for column in range(len(members))]
+    for (row, column), tile in zip(places, tiles, strict=True):
+        codes[row * step : row * step + side, column * step : column * step + side] = tile
+    cells = [str(neuron) for members in rows for neuron in [*members, *["nan"] * (ACROSS - len(members))]]
+    image = url(np.concatenate([colors_of(SHADES), np.zeros((1, 4), dtype=np.uint8)])[codes])
+    data = pd.DataFrame([[image, " ".join(cells or ["nan"] * ACROSS), high, ACROSS]], columns=COLUMNS)
+    return _draw(data, _about(values), starts, (high, ACROSS), step)
 
 
-def _tile(grid: Float[Tensor, "p p"], k: int) -> Float[Tensor, "side side"]:
-    """Return a neuron's grid as at most ``SIDE`` cells a side; k orders the operands by angle, unless it is 0."""
-    p = len(grid)
-    if k == 0:
-        return grid[:SIDE, :SIDE]
+def _tiles(
+    values: Neurons, post: Float[Tensor, "pairs neuron"], order: list[int], by_angle: bool
+) -> UInt8[np.ndarray, "shown side side"]:
+    """Return the shade of each cell of each neuron, as an index; 0 is its least activation."""
+    p, side = values.p, min(values.p, SIDE)
+    grid = post[:, order].view(p, p, -1)
+    if by_angle:
+        shown = grid.new_zeros(side, side, len(order))
+        frequency = values.frequency[order]
+        for k in frequency.unique().tolist():
+            shrink = _by_angle(p, side, k).to(grid.dtype)
+            shown[..., frequency == k] = torch.einsum("ia,abn,jb->ijn", shrink, grid[..., frequency == k], shrink)
+    else:
+        shown = grid[:side, :side]
+    low, high = shown.amin((0, 1)), shown.amax((0, 1))
+    share = (shown - low) / (high - low).clamp_min(1e-9)
+    return (share * (len(SHADES) - 1)).round().byte().permute(2, 0, 1).numpy()
+
+
+def _by_angle(p: int, side: int, k: int) -> Float[Tensor, "side p"]:
+    """Return the matrix that takes means of operands whose angles k n mod p on a circle are neighbors."""
     order = (torch.arange(p) * k % p).argsort(stable=True)
-    side = min(p, SIDE)
     bins: Int[Tensor, " p"] = torch.arange(p) * side // p
-    mean = torch.zeros(side, p, dtype=grid.dtype)
-    mean[bins, order] = 1 / bins.bincount()[bins].to(grid.dtype)
-    return mean @ grid @ mean.T
+    mean = torch.zeros(side, p)
+    mean[bins, order] = 1 / bins.bincount()[bins].float()
+    return mean
 
 
 def _about(values: Neurons) -> pd.DataFrame:
@@ -80,7 +96,7 @@ def _about(values: Neurons) -> pd.DataFrame:
             "neuron": live.tolist(),
             "frequency k": values.frequency[live].tolist(),
             "share of variance": [f"{share:.0%}" for share in values.share[live].tolist()],
-            "phase": [f"{phase:.2f}" for phase in values.phase_out[live].tolist()],
+            "phase": [f"{phase:.2f}" for phase in values.phase_a[live].tolist()],
         }
     )
 

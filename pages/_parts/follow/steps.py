@@ -74,7 +74,7 @@ def path(run: Run, step: int, shown: str, target: str, words: tuple[str, ...] | 
         words: names of the answers; None for numbers.
     """
     block = f" of block {run.config.model.n_layers - 1}" if run.config.model.n_layers > 1 else ""
-    read = "its attention" if "pattern" in sites(run.config.model) else "the position's share in the head's output"
+    read = "attention" if "pattern" in sites(run.config.model) else "the position's share in the head's output"
     cell(
         input_path,
         name=run.name,
@@ -83,8 +83,8 @@ def path(run: Run, step: int, shown: str, target: str, words: tuple[str, ...] | 
         target=target,
         words=words,
         alt=f"From the tokens {shown} through the heads and the strongest neurons{block} to the logits.",
-        caption=f"Widths, top to bottom: {read}; what each head adds to a neuron's input; what each neuron adds to a logit. The neurons{block} "
-        "with the largest effect, and the largest logits. Sections: [tokens](#tokens), [attention](#looks), [neurons](#neurons), "
+        caption=f"Line widths, top to bottom: {read}; what each head adds to a neuron's input; what each neuron adds to a logit. Shown are the "
+        f"neurons{block} with the largest effect, and the largest logits. Go to [tokens](#tokens), [attention](#looks), [neurons](#neurons), "
         "[logits](#says).",
     )
 

@@ -91,6 +91,20 @@ def columns(table: pd.DataFrame, group: str = "") -> list[str]:
     return sorted(shown, key=lambda name: (name != "run", name != group)) if group else shown
 
 
+def packed(name: str, resumable: bool) -> bytes:
+    """Return the run as a zip file."""
+    return runs.pack(runs.open(name), resumable)
+
+
+def has_state(name: str) -> bool:
+    """Return whether a download of the run can be resumed."""
+    try:
+        run = runs.open(name)
+        return run.has_state and run.can_resume
+    except InputError:
+        return False
+
+
 COLUMNS: dict[str, Any] = {
     "run": st.column_config.TextColumn(pinned=True, help="The folder's name."),
     "task": st.column_config.TextColumn(width=210, help="The training task."),
