@@ -82,7 +82,11 @@ def compute(
         else:
             measures, trained = _doubled(before.measures), np.zeros((size, size), bool)
             trained[::2, ::2] = before.trained
-            wanted = ~trained if every_cell or view.condition == GROKKING else np.kron(_unclear(before.measures), np.ones((2, 2), bool)) & ~trained
+            wanted = (
+                ~trained
+                if every_cell or view.condition == GROKKING
+                else np.kron(_unclear(before.measures), np.ones((2, 2), bool)) & ~trained
+            )
         rows, columns = np.nonzero(wanted)
         points = view.at(rows, columns, size)
         done, level_begun = 0, time.monotonic()
