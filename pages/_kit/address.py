@@ -99,8 +99,9 @@ def keep(*names: str) -> None:
     with context.session_state.query_params() as params:
         for name in names:
             value = st.session_state.get(name)
-            if value and params.is_bound(name) and st.query_params.get(name) != value:
+            if value and params.is_bound(name) and (st.query_params.get(name), last_written(name)) != (value, value):
                 params.set_corrected_value(name, str(value), "string_value")
+            st.session_state.setdefault(WRITTEN, {})[name] = value or None
 
 
 def final_link() -> list[str]:
