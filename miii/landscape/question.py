@@ -132,6 +132,7 @@ def exponent(found: "pd.DataFrame") -> float | None:
 
 def answer(found: "pd.DataFrame", nudged: "pd.DataFrame") -> str:
     """Return the answer in words, from ``table`` and ``moved``."""
+    found = found[found["cells"] == found["cells"].max()]
     zoomed = found[found["map"].isin(SEQUENCES.values()) & (found["zoom"] > 1)]
     whole = found[found["seed"].notna() & (found["zoom"] == 1)]
     slope = exponent(nudged)
@@ -145,10 +146,10 @@ def answer(found: "pd.DataFrame", nudged: "pd.DataFrame") -> str:
     elif slope > NOISE:
         verdict = "**It is rough, but as noise is: cells change sides however little their learning rate moves.**"
     else:
-        verdict = "**In part: there it looks fractal, of a dimension close to 2; elsewhere it is smoother.**"
+        verdict = "**In part: its busiest part looks fractal, with a dimension close to 2; elsewhere it is smoother.**"
     random = zoomed[zoomed["map"] != SEQUENCES[GROKKING]]
     sampled = f" Around a random cell of the boundary it is {_range(random['dimension'])}." if len(random) else ""
-    next_ = nudged.iloc[-1]
+    next_, power = nudged.iloc[-1], f"{least['distance']:.0e}".replace("e-0", "e-")
     return (
         f"{verdict} The dimension of the whole map is {_range(whole['dimension'])} over {len(whole)} seeds. In its "
         f"busiest part, zoomed {first['zoom']:.0f} to {deepest['zoom']:.0f} times, it is "
@@ -157,7 +158,7 @@ def answer(found: "pd.DataFrame", nudged: "pd.DataFrame") -> str:
         f"do. These zooms have {_range(busiest['structure'])}; at the deepest one, a noisy line has "
         f"{noise['structure']:.2f}.\n\n"
         f"**Distance.** Of all cells, {next_['all']:.1%} differ from the next one, {next_['distance']:.2g} away in "
-        f"log10 of the learning rate. Moved by {least['distance']:.0e}, {least['all']:.1%} change sides. Noise would "
+        f"log10 of the learning rate. Moved by {power}, {least['all']:.1%} change sides. Noise would "
         f"change as many at any distance; this is a power law with dimension {slope:.2f}."
     )
 
