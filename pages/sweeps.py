@@ -170,9 +170,9 @@ def titled(metric: str) -> str:
 write.title("Sweeps")
 write.text(
     "A sweep trains a grid of settings and seeds, one run each. `miii sweep` trains one on a laptop or a cluster; any number of "
-    "`miii work FOLDER` help it."
+    "`miii work FOLDER` can join in."
 )
-found = miii.sweeps.every()
+found = sorted(miii.sweeps.every(), key=lambda sweep: sweep.name.startswith("phases"))  # those have their own page
 names = [sweep.name for sweep in found]
 controls.messages()
 if names:
@@ -184,14 +184,14 @@ if names:
         key=controls.SWEEP,
         bind="query-params",
         width=360,
-        help="Those in the folder of runs, then the shipped one",
+        help="Those in the folder of runs, then the shipped ones; phase diagrams last",
     )
     chosen = picked or names[0]
     sweep = found[names.index(chosen)]
     write.caption(
         f"{len(sweep.configs)} runs of {write.escaped(sweep.base.task.description)}: "
         + ", ".join(f"{option} in {', '.join(map(str, values))}" for option, values in sweep.grid.items())
-        + f"; {len(sweep.seeds)} seeds."
+        + f"; {len(sweep.seeds)} {'seed' if len(sweep.seeds) == 1 else 'seeds'}."
     )
     controls.show(sweep)
     training = sweeping.get(chosen)

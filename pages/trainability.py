@@ -8,18 +8,28 @@ from miii import landscape, plots
 from miii.errors import InputError, quoted
 from miii.plots import trainability as drawn
 from miii.plots.style import Chart
-from pages._kit import startup, write
+from pages._kit import address, startup, write
 from pages._kit.cell import cell, shared
-from pages._parts.trainability import controls
+from pages._parts.trainability import controls, film, question
 from pages._server import mapping
 
 startup.run_app_first()
 
+CAPTION = (
+    "Darker: faster, by rank. Drag a rectangle to zoom; click a cell for its loss. Cells far from the boundary keep the color of "
+    "the coarser cell around them."
+)
+OWN_CAPTION = "Darker blue: groks sooner, by rank; darker orange: lower test accuracy. Drag a rectangle to zoom; click a cell for its curves."
 POLL = 1.0  # seconds between looks at a map that is computed
 
 
 def map_of(saved: str) -> Chart:
     return plots.trainability_map(miii.landscape.open(saved))
+
+
+def learning_at(units: int, steps: int, seed: int, x: float, y: float) -> Chart:
+    view = miii.landscape.View(condition="grokking", width=units, steps=steps, seed=seed)
+    return plots.accuracy(miii.landscape.grokking.curves(view, x, y))
 
 
 def loss_at(condition: str, units: int, steps: int, seed: int, x: float, y: float) -> Chart:
@@ -64,6 +74,7 @@ def point(view: landscape.View) -> tuple[float, float]:
         placeholder="middle of the map",
         help="Two numbers, across and upward, as log10; or click a cell",
     )
+    address.keep(controls.POINT)
     if not text:
         return (view.x_low + view.x_high) / 2, (view.y_low + view.y_high) / 2
     try:
@@ -91,25 +102,30 @@ def figures(view: landscape.View, live: bool) -> None:
                     map_of,
                     saved=name,
                     stamp=(tile.resolution, tile.seconds),
-                    alt="A map of two hyperparameters: blue where training converges, orange where it diverges.",
-                    caption="Darker: faster, by rank. Drag a rectangle to zoom; click a cell for its loss. Cells far from the "
-                    "boundary keep the color of the coarser cell around them.",
+                    alt="A map of two hyperparameters: blue where training succeeds, orange where it does not.",
+                    caption=OWN_CAPTION if view.condition == landscape.GROKKING else CAPTION,
                     pick={drawn.BRUSH: controls.zoom, drawn.POINT: controls.pick},
                 )
+                film.show(view)
         with right:
             x, y = point(view)
-            cell(
-                loss_at,
-                condition=view.condition,
-                units=view.width,
-                steps=view.steps,
-                seed=view.seed,
-                x=x,
-                y=y,
-                alt="The loss of one network at each step, on a logarithmic axis, and a rule at 1.",
-                caption=f"The network at ({x:.6g}, {y:.6g}). It counts as converged if its last 20 losses average below the "
-                "first one, the dashed line.",
-            )
+            shared = {"units": view.width, "steps": view.steps, "seed": view.seed, "x": x, "y": y}
+            if view.condition == landscape.GROKKING:
+                cell(
+                    learning_at,
+                    **shared,
+                    alt="The accuracy of one network on both splits at each evaluation.",
+                    caption=f"The network at ({x:.6g}, {y:.6g}). It groks once its test accuracy reaches 99%, and the map stops there.",
+                )
+            else:
+                cell(
+                    loss_at,
+                    condition=view.condition,
+                    **shared,
+                    alt="The loss of one network at each step, on a logarithmic axis, and a rule at 1.",
+                    caption=f"The network at ({x:.6g}, {y:.6g}). It counts as converged if its last 20 losses average below the "
+                    "first one, the dashed line.",
+                )
             if name is not None and tile is not None:
                 cell(
                     dimension_here,
@@ -198,3 +214,4 @@ write.text(
     "The paper describes its last condition as an offset of the initial weights. Its published notebook adds the offset at every "
     "step instead. Both can be selected here."
 )
+question.show()

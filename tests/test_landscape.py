@@ -3,10 +3,12 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 from miii import InputError, landscape
-from miii.landscape import reference, training
+from miii.landscape import film, grokking, question, reference, training
 from miii.landscape.tiles import Tile
 from miii.landscape.view import Points, View, problem
 
@@ -101,6 +103,10 @@ def test_views_that_cannot_be_mapped_are_refused():
         with pytest.raises(InputError, match=match):
             View(**wrong)
     assert View(x_low=1.0, x_high=1.0 + 1e-11).bounds[1] > 1.0
+    own = View(condition="grokking", x_high=-1.0)
+    assert (own.steps, own.bounds) == (300, (-2.5, -1.0, -1.0, 1.5))
+    with pytest.raises(InputError, match="width must be a multiple of 4"):
+        View(condition="grokking", width=6)
 
 
 def test_maps_are_files(tmp_path, monkeypatch):
@@ -131,3 +137,96 @@ def test_shipped_maps_are_of_their_settings():
     again = training.measure(tile.view, problem(tile.view), tile.view.at(rows, columns, tile.resolution))
     assert len(set(again < 0)) == 2
     assert tile.measures[rows, columns] == pytest.approx(again, rel=0.01)
+
+
+def test_the_gradient_of_grokking_is_that_of_ensembles():
+    """Adam divides rounding by rounding where a gradient is 0, so weights agree less well than gradients."""
+    view, points = View(condition="grokking"), Points(np.linspace(-2, -1, 5), np.linspace(-1, 1, 5))
+    ours, theirs = grokking.Group(view, points), grokking.Group(view, points)
+    for step in range(1, 4):
+        ours.update(step)
+        theirs.networks.update(step, step / 10)
+        assert ours.networks.weights.numpy() == pytest.approx(theirs.networks.weights.numpy(), abs=1e-8)
+    evaluated = [each.test_accuracy for each in theirs.networks.evaluate()]
+    assert ours.accuracy() == pytest.approx(evaluated)
+
+
+def test_grokking_is_measured_by_its_step():
+    """Points far from the boundary, where rounding does not decide."""
+    view, points = View(condition="grokking", steps=60), Points(np.array([-0.9, -1.25]), np.array([0.0, 1.5]))
+    found = grokking.measure(view, points)
+    for measure, x, y in zip(found, *points, strict=True):
+        curve = grokking.curves(view, x, y)
+        learned = curve[curve["test_accuracy"] >= 0.99]
+        assert measure == (-learned["step"].iloc[0] if len(learned) else curve["test_accuracy"].max())
+    assert (found < 0).tolist() == [True, False]
+    own = last(View(condition="grokking", steps=20, width=4, resolution=16))
+    assert own.trained.all()
+
+
+def test_noise_is_told_from_structure():
+    noise, line = landscape.control("noise", 64), landscape.control("line", 64)
+    assert landscape.structure(noise) == pytest.approx(0, abs=0.05)
+    assert landscape.structure(line) > 0.9
+    assert landscape.structure(np.ones((8, 8))) is None
+    speckled = np.where(np.arange(64 * 64).reshape(64, 64) % 37, line, -line)
+    inner = slice(4, -4)
+    assert (np.sign(landscape.smoothed(speckled)) == line)[inner, inner].mean() > 0.99
+    zoomed = [landscape.dimension([landscape.noisy_line(64, factor)]).value for factor in (1, 64)]
+    assert zoomed[0] < 1.5 < 1.9 < zoomed[1]
+    assert landscape.structure(landscape.noisy_line(64, 64)) < 0.1
+
+
+def test_a_film_zooms_about_a_fixed_point_and_is_resumed(tmp_path):
+    end = View(width=2, steps=20, resolution=16, x_low=1.0, x_high=2.125, y_low=0.0, y_high=4.5)
+    frames = film.views(end, 4)
+    assert (frames[0].bounds, frames[-1]) == ((-3, 6, -3, 6), end)
+    for low, high in ((0, 1), (2, 3)):
+        lows, highs = (np.array([view.bounds[end_] for view in frames]) for end_ in (low, high))
+        widths = highs - lows
+        assert widths[1:] / widths[:-1] == pytest.approx([(widths[-1] / 9) ** (1 / 3)] * 3)
+        fixed = (lows[-1] * 9 + 3 * widths[-1]) / (9 - widths[-1])
+        assert (fixed - lows) / widths == pytest.approx([(fixed + 3) / 9] * 4)
+    picture = lambda measures: np.full((*measures.shape, 4), 255 * (measures < 0)[..., None], np.uint8)  # noqa: E731
+    stopped = list(film.write(tmp_path / "F", end, 3, picture, stop=iter([False] * 3 + [True] * 9).__next__))
+    assert stopped[-1].number < 2
+    assert not (tmp_path / "F" / film.FILM).exists()
+    shown = list(film.write(tmp_path / "F", end, 3, picture))
+    assert shown[-1].number == 2
+    with Image.open(tmp_path / "F" / film.FILM) as found:
+        assert found.n_frames == 3
+    assert len(list((tmp_path / "F").glob("frame-*.png"))) == 3
+    for wrong, match in (((end, 1), "at least 2"), ((View(), 3), "narrower"), ((end, 4), "a new folder")):
+        with pytest.raises(InputError, match=match):
+            film.check(tmp_path / "F", *wrong)
+
+
+def test_the_answer_is_that_of_the_shipped_maps():
+    table, found = question.table(), question.maps()
+    for (what, tile), row in zip(found, table.itertuples(), strict=False):
+        estimate = landscape.dimension([tile.measures])
+        assert (row.map, row.dimension, row.low, row.high) == (what, estimate.value, estimate.low, estimate.high)
+        assert tile.trained.all()
+        assert row.zoom == pytest.approx(4 ** round(np.log2(row.zoom) / 2))
+    words = question.answer(table, question.moved())
+    busiest = table[table["map"] == "busiest part"]
+    for value in (busiest["dimension"].max(), busiest["structure"].max(), question.exponent(question.moved())):
+        assert f"{value:.2f}" in words
+    whole, nudged = landscape.open("grokking-0"), landscape.open("grokking-nudged-0")
+    step = whole.resolution // nudged.resolution
+    changed = (whole.measures[::step, ::step] < 0) != (nudged.measures < 0)
+    assert question.moved()["all"].iloc[0] == changed.mean()
+    assert question.moved()["distance"].iloc[0] == pytest.approx(1e-9, rel=1e-6)
+    powers = pd.DataFrame({"distance": [1e-8, 1e-4, 1.0], "all": [1e-4, 1e-2, 1.0]})
+    assert question.exponent(powers) == pytest.approx(1.5)
+
+
+@pytest.mark.slow
+def test_shipped_maps_of_grokking_are_of_their_settings():
+    """Far from the boundary; beside it, rounding on another machine decides."""
+    tile = landscape.open("grokking-0")
+    wide = np.pad(landscape.edges(tile.measures), 1)
+    calm = ~(wide[1:, 1:] | wide[:-1, 1:] | wide[1:, :-1] | wide[:-1, :-1])
+    rows, columns = (each[::9] for each in np.nonzero(calm))
+    again = grokking.measure(tile.view, tile.view.at(rows, columns, tile.resolution))
+    assert ((again < 0) == (tile.measures[rows, columns] < 0)).mean() > 0.95

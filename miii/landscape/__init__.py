@@ -8,7 +8,7 @@ The boundary of trainability is fractal (Sohl-Dickstein 2024, arXiv 2402.06184):
     print(miii.landscape.dimension([tile.measures]))
 """
 
-from miii.landscape import film, grokking
+from miii.landscape import film, grokking, question
 from miii.landscape.dimension import (
     CONTROLS,
     Dimension,
@@ -49,6 +49,7 @@ __all__ = [
     "named",
     "noisy_line",
     "open",
+    "question",
     "read",
     "sequence",
     "smoothed",

@@ -75,7 +75,7 @@ def write(
 ) -> Iterator[Frame]:
     """Compute the frames of a film one after the other, and yield the progress of each.
 
-    Writes each frame as a picture and a map, and at the end the film. Frames that the folder has are not computed again.
+    Writes each frame as a picture and a map, and at the end the film. Frames that exist are not computed again.
 
     Args:
         folder: a new one, or one of this film.
@@ -95,11 +95,12 @@ def write(
         if (place / files.SETTINGS).exists():
             tile = files.read(place)
         else:
+            tile = None
             for tile in compute(view, threads=threads, stop=stop):
                 share = tile.done / max(1, tile.total) if tile.resolution == view.resolution else 0.0
                 left = None if not spent else max(0.0, sum(spent) / len(spent) * (count - number - share))
                 yield Frame(number, tile, left)
-            if not tile.last:
+            if tile is None or not tile.last:  # stopped
                 return
             spent.append(tile.seconds)
             files.write(place, tile)

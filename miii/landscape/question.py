@@ -26,6 +26,7 @@ SEQUENCES: Final = {
     f"{GROKKING}-random": "random part of the boundary",
     f"{GROKKING}-seed": "whole map, other seed",
 }
+SMOOTH, NOISE = 1.1, 1.98  #: dimension up to which a zoomed map is smooth, and from which on it is noise
 NUDGED: Final = f"{GROKKING}-nudged"
 
 
@@ -87,23 +88,31 @@ def dimensions() -> dict[str, Dimension]:
 
 
 def moved() -> "pd.DataFrame":
-    """Return how many cells of the widest map change sides if all learning rates are moved by little.
+    """Return how many cells of the widest map change sides if all learning rates are moved.
 
-    Columns: the distance as log10 of the learning rate, the share of all cells that change, and that of the cells at the
-    boundary. Near a boundary of dimension D, the share shrinks as the distance to the power 2 - D. Source: McDonald,
-    Grebogi, Ott and Yorke 1985, *Fractal basin boundaries*, section 3.
+    Columns: the distance as log10 of the learning rate, the share of all cells that change, and that of the cells at
+    the boundary. The largest distance is that of the next cell. Near a boundary of dimension D, the share shrinks as
+    the distance to the power 2 - D. Source: McDonald, Grebogi, Ott and Yorke 1985, *Fractal basin boundaries*.
     """
     import pandas as pd
 
-    rows = []
+    first = sequence(GROKKING)[:1]
+    rows = [_moved(each.measures[:, :-1], each.measures[:, 1:], _spacing(each)) for each in first]
     for place in sorted((runs.homes()[1] / FOLDER).glob(f"{NUDGED}-[0-9]")):
-        tile, base = read(place), sequence(GROKKING)[0]
-        step = tile.resolution // base.resolution
-        changed = (tile.measures[::step, ::step] < 0) != (base.measures < 0)
-        near = _near(edges(base.measures))
-        distance = tile.view.x_low - base.view.x_low
-        rows.append({"distance": distance, "all": changed.mean(), "boundary": changed[near].mean()})
+        tile, base = read(place), first[0]
+        size = min(tile.resolution, base.resolution)  # the points of a coarser map are among those of a finer one
+        ours, theirs = (each.measures[:: each.resolution // size, :: each.resolution // size] for each in (base, tile))
+        rows.append(_moved(ours, theirs, tile.view.x_low - base.view.x_low))
     return pd.DataFrame(rows, columns=["distance", "all", "boundary"]).sort_values("distance", ignore_index=True)
+
+
+def _moved(ours: np.ndarray, theirs: np.ndarray, distance: float) -> dict[str, float]:
+    changed = (ours < 0) != (theirs < 0)
+    return {"distance": distance, "all": changed.mean(), "boundary": changed[_near(edges(ours))].mean()}
+
+
+def _spacing(tile: Tile) -> float:
+    return (tile.view.x_high - tile.view.x_low) / tile.resolution
 
 
 def _near(boundary: np.ndarray) -> np.ndarray:
@@ -119,3 +128,41 @@ def exponent(found: "pd.DataFrame") -> float | None:
         return None
     slope = np.polyfit(np.log(rows["distance"]), np.log(rows["all"]), 1)[0]
     return float(2 - slope) if math.isfinite(slope) else None
+
+
+def answer(found: "pd.DataFrame", nudged: "pd.DataFrame") -> str:
+    """Return the answer in words, from ``table`` and ``moved``."""
+    found = found[found["cells"] == found["cells"].max()]
+    zoomed = found[found["map"].isin(SEQUENCES.values()) & (found["zoom"] > 1)]
+    whole = found[found["seed"].notna() & (found["zoom"] == 1)]
+    slope = exponent(nudged)
+    if zoomed.empty or slope is None:
+        return "The shipped maps are missing."
+    busiest = zoomed[zoomed["map"] == SEQUENCES[GROKKING]].sort_values("zoom")
+    deepest, first, least = busiest.iloc[-1], busiest.iloc[0], nudged.iloc[0]
+    noise = found[(found["map"] == "control: noisy line") & (found["zoom"] == round(deepest["zoom"]))].iloc[0]
+    if deepest["dimension"] <= SMOOTH:
+        verdict = "**Not as far as these maps show: zoomed, it is smooth.**"
+    elif slope > NOISE:
+        verdict = "**It is rough, but as noise is: cells change sides however little their learning rate moves.**"
+    else:
+        verdict = "**In part: its busiest part looks fractal, with a dimension close to 2; elsewhere it is smoother.**"
+    random = zoomed[zoomed["map"] != SEQUENCES[GROKKING]]
+    sampled = f" Around a random cell of the boundary it is {_range(random['dimension'])}." if len(random) else ""
+    next_, power = nudged.iloc[-1], f"{least['distance']:.0e}".replace("e-0", "e-")
+    return (
+        f"{verdict} The dimension of the whole map is {_range(whole['dimension'])} over {len(whole)} seeds. In its "
+        f"busiest part, zoomed {first['zoom']:.0f} to {deepest['zoom']:.0f} times, it is "
+        f"{_range(busiest['dimension'])}.{sampled}\n\n"
+        "**Structure.** Noise has none: 0 means that cells beside each other agree as by chance, 1 that they always "
+        f"do. These zooms have {_range(busiest['structure'])}; at the deepest one, a noisy line has "
+        f"{noise['structure']:.2f}.\n\n"
+        f"**Distance.** Of all cells, {next_['all']:.1%} differ from the next one, {next_['distance']:.2g} away in "
+        f"log10 of the learning rate. Moved by {power}, {least['all']:.1%} change sides. Noise would "
+        f"change as many at any distance; this is a power law with dimension {slope:.2f}."
+    )
+
+
+def _range(values: "pd.Series") -> str:
+    low, high = values.min(), values.max()
+    return f"{low:.2f}" if round(low, 2) == round(high, 2) else f"{low:.2f} to {high:.2f}"

@@ -63,7 +63,12 @@ from miii.plots.tasks import (
     string_lengths,
     string_split,
 )
-from miii.plots.trainability import trainability_dimensions, trainability_loss, trainability_map
+from miii.plots.trainability import (
+    trainability_dimensions,
+    trainability_loss,
+    trainability_map,
+    trainability_zooms,
+)
 from miii.plots.training import (
     accuracy,
     answers,
@@ -197,6 +202,7 @@ __all__ = [
     "trainability_dimensions",
     "trainability_loss",
     "trainability_map",
+    "trainability_zooms",
     "transfer",
     "ulam",
     "vector_similarity",

@@ -1,6 +1,7 @@
 """Trainability: a map with a rectangle to drag, loss curves, and dimensions beside controls."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import altair as alt
 import numpy as np
@@ -17,6 +18,7 @@ from miii.plots.style import (
     ACCENT,
     BLUE_ORANGE,
     CANVAS,
+    CATEGORY,
     FLUID,
     HEIGHT,
     MAIN,
@@ -159,3 +161,31 @@ def trainability_dimensions(found: Mapping[str, Dimension], known: Mapping[str, 
     return alt.layer(interval, points, exact).properties(
         title="Dimension of the boundary", height=26 * max(3, len(rows)), autosize=FLUID
     )
+
+
+def trainability_zooms(table: pd.DataFrame, column: Literal["dimension", "structure"]) -> Chart:
+    """Draw a measure of the boundary at each zoom, with the dimension's interval, for maps and the control.
+
+    Args:
+        table: of ``landscape.question.table``; rows without a zoom are left out.
+        column: what to draw.
+    """
+    frame = table[table["zoom"].notna()].copy()
+    frame["map"] = frame["map"].str.removeprefix("control: ")
+    names = list(dict.fromkeys(frame["map"]))
+    color = alt.Color("map:N", sort=names, scale=alt.Scale(domain=names, range=CATEGORY), legend=top_legend(columns=2))
+    domain, title = ([0.8, 2.05], "box-counting dimension") if column == "dimension" else ([-0.1, 1.0], "structure")
+    y = alt.Scale(domain=domain, clamp=True, nice=False)
+    ticks = sorted(frame["zoom"].unique().tolist())
+    axis = alt.Axis(values=ticks, format="d", labelExpr="datum.label + 'x'")
+    x = alt.X("zoom:Q", title="zoom", scale=alt.Scale(type="log", base=2), axis=axis)
+    base = alt.Chart(frame).encode(
+        x=x,
+        color=color,
+        tooltip=["map:N", alt.Tooltip("zoom:Q", format=".0f"), alt.Tooltip(f"{column}:Q", format=".2f")],
+    )
+    lines = base.mark_line(point=True, strokeWidth=1.5).encode(y=alt.Y(f"{column}:Q", title=title, scale=y))
+    layers = [lines]
+    if column == "dimension":
+        layers.append(base.mark_rule(opacity=0.4).encode(y=alt.Y("low:Q", title=title, scale=y), y2="high:Q"))
+    return alt.layer(*layers).properties(title=title.capitalize(), height=HEIGHT, autosize=FLUID)

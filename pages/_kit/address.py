@@ -87,6 +87,23 @@ def belongs_to_a_widget(name: str) -> bool:
         return params.is_bound(name)
 
 
+def keep(*names: str) -> None:
+    """Write the values of text fields to the URL where Streamlit has not.
+
+    A click on a chart may rerun the page twice. The second run carries the address from before the first, which takes
+    back what the first has written.
+    """
+    context = get_script_run_ctx()
+    if context is None:
+        return
+    with context.session_state.query_params() as params:
+        for name in names:
+            value = st.session_state.get(name)
+            if value and params.is_bound(name) and (st.query_params.get(name), last_written(name)) != (value, value):
+                params.set_corrected_value(name, str(value), "string_value")
+            st.session_state.setdefault(WRITTEN, {})[name] = value or None
+
+
 def final_link() -> list[str]:
     """Return a list that receives the finished page's address as its last string; none without a browser."""
     st.session_state[LINK] = [""]

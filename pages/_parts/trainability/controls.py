@@ -9,19 +9,24 @@ from miii import landscape
 from miii.cli.printing import duration
 from miii.errors import InputError, quoted
 from miii.plots import trainability as drawn
-from pages._kit import write
+from pages._kit import address, write
 from pages._server import mapping, rights
 
 X, Y, POINT = "across", "upward", "point"  #: widget keys and URL parameters
 TRAIL, WRONG = "zooms", "zoom-wrong"  # earlier bounds; the outcome of the last press
 FACTOR = 8  #: of a step out
+PAPER, OWN = "The paper's: width 16, 500 steps", "As shipped: width 16, 300 steps"
+SMALL = "Small: width 8, 100 steps, single precision"
+#: Settings by what the control shows, which is also what the URL says.
 NETWORKS: dict[str, dict[str, Any]] = {
-    "paper": {"width": 16},
-    "preview": {"width": 8, "steps": 100, "precision": "float32"},
+    PAPER: {"width": 16},
+    OWN: {"width": 16},
+    SMALL: {"width": 8, "steps": 100, "precision": "float32"},
 }
-LABELS = {"paper": "The paper's: width 16, 500 steps", "preview": "Small: width 8, 100 steps, single precision"}
-OWN_LABELS = LABELS | {"paper": "As shipped: width 16, 300 steps"}
 OWN_TITLE = "Modular addition: does it grok?"
+CONDITIONS = {condition.title: name for name, condition in landscape.CONDITIONS.items()} | {
+    OWN_TITLE: landscape.GROKKING
+}
 
 
 def choose() -> landscape.View:
@@ -30,24 +35,23 @@ def choose() -> landscape.View:
     Raises:
         InputError: the bounds cannot be read, or the view is invalid.
     """
-    titles = {name: condition.title for name, condition in landscape.CONDITIONS.items()}
-    titles[landscape.GROKKING] = OWN_TITLE
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         condition = st.selectbox(
             "Condition",
-            list(titles),
-            list(titles).index("tanh"),
-            format_func=titles.__getitem__,
+            list(CONDITIONS),
+            list(CONDITIONS).index(landscape.CONDITIONS["tanh"].title),
             key="condition",
             bind="query-params",
             width=300,
             on_change=_changed,
             help="The rows of the paper's Table 1, and the same question for grokking",
         )
+        own = CONDITIONS[condition] == landscape.GROKKING
+        if own == (st.session_state.get("networks") == PAPER):
+            st.session_state.pop("networks", None)
         networks = st.selectbox(
             "Networks",
-            list(NETWORKS),
-            format_func=(OWN_LABELS if condition == landscape.GROKKING else LABELS).__getitem__,
+            [OWN if own else PAPER, SMALL],
             key="networks",
             bind="query-params",
             width=340,
@@ -63,7 +67,7 @@ def choose() -> landscape.View:
             help="Four times the networks, twice as many along a smooth boundary, for each doubling",
         )
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        whole_map = landscape.widest(condition)
+        whole_map = landscape.widest(CONDITIONS[condition])
         for key, label, ends in ((X, "From left to right", whole_map[:2]), (Y, "From bottom to top", whole_map[2:])):
             st.text_input(
                 label,
@@ -78,12 +82,13 @@ def choose() -> landscape.View:
         st.button("Back", icon=":material/undo:", on_click=back, disabled=not trail, help="To the view before this one")
         st.button("Zoom out", icon=":material/zoom_out:", on_click=out, help=f"Shows a part {FACTOR} times as wide")
         st.button("Whole map", icon=":material/zoom_out_map:", on_click=whole, help="The widest view")
+    address.keep(X, Y)
     return _view(condition, networks, cells)
 
 
 def _view(condition: str, networks: str, cells: int) -> landscape.View:
-    settings: dict[str, Any] = {"condition": condition, "resolution": cells} | NETWORKS[networks]
-    ends = landscape.widest(condition)
+    settings: dict[str, Any] = {"condition": CONDITIONS[condition], "resolution": cells} | NETWORKS[networks]
+    ends = landscape.widest(CONDITIONS[condition])
     bounds = [_pair(X, *ends[:2]), _pair(Y, *ends[2:])]
     if min(high - low for low, high in bounds) < landscape.view.NARROWEST:
         settings["precision"] = "float64"
@@ -93,7 +98,7 @@ def _view(condition: str, networks: str, cells: int) -> landscape.View:
 
 def _changed() -> None:
     """Forget the bounds if the axes changed."""
-    own, known = st.session_state["condition"] == landscape.GROKKING, "trainability-own"
+    own, known = st.session_state["condition"] == OWN_TITLE, "trainability-own"
     if own != st.session_state.get(known, not own):
         st.session_state.update({X: "", Y: "", POINT: "", TRAIL: []})
     st.session_state[known] = own
@@ -133,7 +138,7 @@ def show(bounds: tuple[float, float, float, float], keep: bool = True) -> None:
         keep: whether Back returns to the present ones.
     """
     before = st.session_state.get(X, ""), st.session_state.get(Y, "")
-    ends = landscape.widest(st.session_state["condition"])
+    ends = landscape.widest(CONDITIONS[st.session_state["condition"]])
     after = _text(*bounds[:2], ends[:2]), _text(*bounds[2:], ends[2:])
     if keep and before != after:
         st.session_state[TRAIL] = [*st.session_state.get(TRAIL, []), before][-50:]
@@ -189,7 +194,7 @@ def out() -> None:
 
 def whole() -> None:
     """Show the widest view."""
-    show(landscape.widest(st.session_state["condition"]))
+    show(landscape.widest(CONDITIONS[st.session_state["condition"]]))
 
 
 def start(view: landscape.View) -> None:

@@ -1,0 +1,72 @@
+"""The project's own question, from the shipped maps: is the boundary of grokking fractal?"""
+
+from typing import TYPE_CHECKING
+
+import miii
+from miii import plots
+from miii.plots.style import Chart
+from pages._kit import write
+from pages._kit.cell import cell, shared
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@shared
+def boundaries(version: str) -> "pd.DataFrame":
+    return miii.landscape.question.table()
+
+
+@shared
+def moved(version: str) -> "pd.DataFrame":
+    return miii.landscape.question.moved()
+
+
+def zooms(version: str) -> tuple[Chart, ...]:
+    return tuple(plots.trainability_map(tile) for tile in miii.landscape.sequence("grokking"))
+
+
+def roughness(version: str) -> tuple[Chart, ...]:
+    table = boundaries(version)
+    return plots.trainability_zooms(table, "dimension"), plots.trainability_zooms(table, "structure")
+
+
+def show() -> None:
+    """Show the question, its answer, and what it rests on."""
+    write.header("Is the boundary of grokking fractal?", anchor="grokking")
+    maps = miii.landscape.question.maps()
+    if not maps:
+        write.info("The shipped maps are missing.")
+        return
+    version, config = f"{len(maps)}-{maps[0][1].resolution}", miii.landscape.grokking.config(maps[0][1].view)
+    table, nudged = boundaries(version), moved(version)
+    write.text(miii.landscape.question.answer(table, nudged))
+    write.text(
+        f"Each cell is a network that learns addition modulo {config.task.p} from {config.task.train_fraction:.0%} of the pairs, "
+        f"with its own learning rate and weight decay. It groks if its test accuracy reaches 99% within {config.steps} steps. All "
+        "share their split and initial weights. Every cell is trained, in float64. To explore the map, choose the condition "
+        f"*{write.escaped('Modular addition: does it grok?')}* above."
+    )
+    cell(
+        zooms,
+        version=version,
+        alt="A map of learning rate and weight decay: blue where a network groks, orange where it does not.",
+        caption="The whole map, then three zooms into the busiest part, each four times narrower. Darker blue: groks sooner. Darker "
+        "orange: lower test accuracy.",
+    )
+    cell(
+        roughness,
+        version=version,
+        alt="Dimension, and structure, of the boundary at each zoom, for the maps and for a noisy line.",
+        caption="A smooth boundary has dimension 1. Noise rises to 2 and loses its structure (0: cells beside each other agree as by "
+        "chance; 1: always) once the zoom is inside its band, as the noisy line does. Controls without zoom are in the table.",
+    )
+    write.table(table.round(3), name="grokking-boundary")
+    if len(nudged):
+        write.text(
+            "The widest map again, with all learning rates moved by a *distance* in log10: the shares of cells that change sides, "
+            "among all cells and among those beside the boundary. Near a boundary of dimension D, they shrink as the distance to "
+            "the power 2 − D ([McDonald et al. 1985](https://doi.org/10.1016/0167-2789(85)90001-6)). The last row compares "
+            "each cell with the next one."
+        )
+        write.table(nudged, name="grokking-moved")
