@@ -32,6 +32,7 @@ from miii.plots.rollout import (
 from miii.plots.sequences import (
     argued,
     carriers,
+    decodability,
     kind_confidences,
     kind_scores,
     kinds_over_training,
@@ -100,6 +101,7 @@ __all__ = [
     "clusters",
     "contributions",
     "crossings",
+    "decodability",
     "density",
     "depth_by_network",
     "digit_path",
