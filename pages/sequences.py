@@ -58,6 +58,13 @@ def spectrum(name: str, step: int, examples: int) -> tuple[Chart, ...]:
     return plots.modulo_spectrum(found), plots.modulo_spectrum(found, "alone")
 
 
+def decoded(name: str, examples: int) -> Chart:
+    run = miii.runs.open(name)
+    config = analysis.kinds.check(run.config.task)
+    models = {step: run.model(step) for step in run.steps}
+    return plots.decodability(analysis.moduli.decodability(models, run.task(), config, examples))
+
+
 def residues_or_size(name: str, step: int, examples: int) -> Chart:
     run = miii.runs.open(name)
     config = analysis.kinds.check(run.config.task)
@@ -262,5 +269,14 @@ if reported or st.toggle(
         alt="Share called of the kind after interchanging residues and sizes.",
         caption="Residues of one sequence meet sign and size of another. A kind is read from what makes the answer yes by itself.",
     )
+    if task.terms in ("residues", "differences"):
+        cell(
+            decoded,
+            name=run.name,
+            examples=QUICK,
+            width="content",
+            alt="Accuracy of a linear map that reads each residue, by step, and of controls.",
+            caption="Step 0 is untrained. “magnitude”: from the term's sign and size; “shuffled”: fitted to residues of other sequences.",
+        )
     if reported and run.report is not None and "seeds" in run.report:
         over_seeds(run.report["seeds"])

@@ -33,6 +33,7 @@ from miii.plots.rollout import (
 from miii.plots.sequences import (
     argued,
     carriers,
+    decodability,
     kind_confidences,
     kind_scores,
     kinds_over_training,
@@ -113,6 +114,7 @@ __all__ = [
     "clusters",
     "contributions",
     "crossings",
+    "decodability",
     "density",
     "depth_by_network",
     "digit_path",

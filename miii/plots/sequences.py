@@ -126,6 +126,19 @@ def carriers(found: Sequence[Carrier]) -> Chart:
     )
 
 
+def decodability(found: pd.DataFrame) -> Chart:
+    """Draw how accurately a linear map reads each residue, by step and control."""
+    across = [c for c in found if c != "part"]
+    return _rectangles(
+        found.melt("part", across, "kind", "value"),
+        (list(found["part"]), "residue"),
+        (across, None),
+        "accuracy",
+        alt.Scale(scheme=SEQUENTIAL, domain=[0, 1]),
+        "Residues of the sixth term, read at the answer",
+    )
+
+
 def next_residues(found: Continuation, true: int | None = None) -> Chart:
     """Draw the confidence of the next term's residue for each modulus, by whether the residue is combined.
 

@@ -132,7 +132,7 @@ PAGES = (
         "sequences",
         "Sequences",
         "format_list_numbered",
-        "Kinds of integer sequences, and the residues they are read from.",
+        "Kinds and next terms of integer sequences, from residues.",
         OTHERS,
     ),
     Entry(

@@ -8,6 +8,7 @@ import torch
 
 import miii
 from miii import Sequences, analysis, plots
+from miii.errors import InputError
 from miii.tasks.sequences import guesses
 from miii.tasks.sequences.goals import guess_blocks
 from miii.tasks.sequences.kinds import KINDS
@@ -90,6 +91,21 @@ def test_attention_a_period_apart_is_cut(task, parity):
     found = analysis.lags.knockout(parity, task, CONFIG)
     assert found.whole == found.period == found.other == 0  # it never says periodic
     assert torch.allclose(found.attention, torch.tensor([[found.chance]]))  # it attends to all positions alike
+
+
+def test_residues_are_decoded_where_they_are_read(task, parity):
+    with torch.no_grad():
+        only = miii.Transformer.of(parity.config, task)
+        only.load_state_dict(parity.state_dict())
+        place = only.W_pos.zero_()
+        place[5, 2], place[-1, 3] = 1, 1  # the answer looks at the sixth term alone
+        only.blocks[0].W_Q[0, 3, 1] = only.blocks[0].W_K[0, 2, 1] = 30
+    found = analysis.moduli.decodability({0: parity, 1: only.requires_grad_(False)}, task, CONFIG).set_index("part")
+    assert found.loc["mod 2", "step 1"] == 1
+    assert max(found.loc["mod 2", ["step 0", "shuffled"]]) < 0.9
+    assert found.loc["mod 5", "step 1"] < 0.6
+    with pytest.raises(InputError, match="terms must be residues"):
+        analysis.moduli.decodability({}, task, CONFIG.model_copy(update={"terms": "digits"}))
 
 
 def certain(x, moduli, wrong=()):

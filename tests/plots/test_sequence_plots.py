@@ -27,6 +27,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     "kind_scores": lambda: plots.kind_scores({"network": SCORES, "tree": SCORES}),
     "kinds_over_training": lambda: plots.kinds_over_training(METRICS),
     "next_residues": lambda: plots.next_residues(NEXT, 5),
+    "decodability": lambda: plots.decodability(pd.DataFrame({"part": ["mod 2"], "step 0": [0.5], "magnitude": [0.25]})),
     "modulo_spectrum": lambda: plots.modulo_spectrum(SPECTRUM),
 }
 

@@ -15,7 +15,7 @@ from miii.tasks.sequences.kinds import KINDS, decide, period_of
 from miii.tasks.sequences.named import labels, named
 from miii.tasks.sequences.task import draw, f1, labels_of
 from miii.tasks.sequences.terms import ASK, BLANK, PAD, SIGN
-from miii.tasks.sequences.typed import known_kinds, parse, spelled
+from miii.tasks.sequences.typed import check_terms, known_kinds, parse, spelled
 
 SMALL = Sequences(n=1200, seed=3)
 
@@ -97,6 +97,12 @@ def test_terms_are_residues_of_the_integers_themselves():
     low = [digits.encoding.blocks[f"10^{k}"].start for k in range(4)]
     assert row[0, 3:7].tolist() == [low[0] + 5, low[1], low[2] + 3, BLANK]
     assert row[1, 3:7].tolist() == [low[0] + 4, *low[1:]]
+    steps = Sequences(terms="differences")
+    (row,) = steps.encode([[1, 4, 10, 3]])
+    first = {name: steps.encoding.blocks[f"Δ² {name}"].start for name in ("sign", "magnitude")}
+    assert row[:4, -3].tolist() == [BLANK, BLANK, first["sign"] + 2, first["sign"]]  # second differences 3 and -13
+    assert row[2:4, -2].tolist() == [first["magnitude"] + 2, first["magnitude"] + 3]
+    assert (row[:4, -6] == BLANK).tolist() == [True, False, False, False]
     assert Sequences(terms="magnitude").encode([[1] * 5]).shape == (1, 25, 3)
 
 
@@ -215,10 +221,18 @@ def test_what_is_typed(one_sentence):
 
 
 def test_terms_given_to_the_library_are_integers(one_sentence):
-    for terms, word in {(): "0", (1, 2.5, 3): "'2.5'", ("one", 2): "'one'", (True, 2): "'True'"}.items():
-        for use in (lambda terms: SMALL.encode([terms]), recurrences.shortest):
-            with one_sentence("terms", word):
-                use(terms)
+    check_terms((10**10_000, -3, np.int64(0)), fewest=3)
+    for terms, words in {
+        (): ("at least 1 integer", "0"),
+        (1, 2.5): ("'2.5'",),
+        ("one",): ("'one'",),
+        (True,): ("'True'",),
+    }.items():
+        with one_sentence("terms", *words):
+            check_terms(terms)
+    for use in (lambda terms: SMALL.encode([terms]), recurrences.shortest):
+        with one_sentence("terms", "0"):
+            use(())
 
 
 @pytest.mark.parametrize(

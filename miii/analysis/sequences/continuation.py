@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KINDS = ("polynomial", "periodic", "modulo", "recurrence")  #: kinds of rule that the goal names
 GOAL = 0.9  #: share of exact next terms
 FLOOR = 1e-4  #: probability that no residue falls below
-TRUST = 4  #: a modulus counts by its largest probability to this power; chosen on families for validation
+TRUST = 16  #: a modulus counts by its largest probability to this power; chosen on families for validation
 SIZES, PER_SIZE = 3, 64  #: classes of size that are searched, and candidates in each
 SMALL = 4096  #: sizes up to this are searched in full
 

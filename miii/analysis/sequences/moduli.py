@@ -3,21 +3,26 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from miii.analysis.activations import last_logits
+from miii.analysis.activations import collect, last_logits
 from miii.analysis.sequences.kinds import confidences, scores
+from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import Sequences, Task
 from miii.tasks.sequences.kinds import KINDS
-from miii.tasks.sequences.terms import BLANK
+from miii.tasks.sequences.terms import BLANK, DIFFERENCES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EXAMPLES = 1500  #: held-out sequences that a spectrum is measured on
+TERM, RIDGE = 5, 1e-3  #: the term whose residues are decoded, from 0; the ridge of the linear map, per example
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,11 @@ class Carrier:
 
 def columns(config: Sequences) -> dict[str, list[int]]:
     """Return the indices of each part within a token."""
-    names = list(config.encoding.blocks)
     found = {"sign": [0], "size": [1, 2]}
-    return found | {name: [i] for i, name in enumerate(names) if i > 2}
+    for i, name in enumerate(config.encoding.blocks):
+        if i > 2:
+            found.setdefault(name if name.startswith("mod") else name.split()[0], []).append(i)
+    return found
 
 
 def sample(task: Task, examples: int = EXAMPLES) -> Int[Tensor, " rows"]:
@@ -101,7 +108,7 @@ def spectrum(model: Transformer, task: Task, config: Sequences, examples: int = 
         found = scores(confidences(model, changed) > 0.5, true)
         return np.array([found[kind] for kind in KINDS])
 
-    residues = [i for name, where in parts.items() if name not in ("sign", "size") for i in where]
+    residues = [i for name, where in parts.items() if name not in ("sign", "size", *DIFFERENCES) for i in where]
     blank = tokens.clone()
     blank[:, :-1, residues] = BLANK
     without, alone = [], []
@@ -154,6 +161,71 @@ def shuffled(
     place = torch.arange(tokens.shape[1])
     draws = torch.where(place < length[:, None], draws, 1 + place)  # what follows the terms stays
     return torch.take_along_dim(tokens, draws.argsort(1)[..., None], 1)
+
+
+def decodability(
+    models: Mapping[int, Transformer], task: Task, config: Sequences, examples: int = EXAMPLES
+) -> "pd.DataFrame":
+    """Return how well a linear map reads the residues of the sixth term from the residual stream at the answer.
+
+    The map is fitted on training sequences and tested on held-out families.
+
+    Args:
+        models: networks by step; step 0 is the untrained control.
+
+    Returns:
+        One row per modulus: ``part``; a column ``step N`` for each network; ``shuffled`` (residues of other sequences,
+        at the last step) and ``magnitude`` (from the term's sign and size alone). All are accuracies.
+
+    Raises:
+        InputError: the terms are not encoded as residues.
+
+    Source: linear probes as in Alain and Bengio 2016 (arXiv 1610.01644).
+    """
+    import pandas as pd
+
+    parts = {name: where[0] for name, where in columns(config).items() if name.startswith("mod")}
+    if not parts:
+        raise InputError(f"terms must be residues to decode them (got {config.terms!r}).")
+    train = task.step_mask.nonzero()[:, 0]
+    rows = (
+        train[torch.randperm(len(train), generator=torch.Generator().manual_seed(4))[:examples]],
+        sample(task, examples),
+    )
+    blocks = config.encoding.blocks
+    labels = {
+        part: [task.tokens[some, TERM, j].long() - blocks[part].start for some in rows] for part, j in parts.items()
+    }
+    mixed = torch.randperm(len(rows[0]), generator=torch.Generator().manual_seed(5))
+    sizes = [
+        torch.cat([_one_hot(task.tokens[some, TERM, j].long(), task.d_vocab) for j in range(3)], dim=1) for some in rows
+    ]
+    found: dict[str, list[float]] = {}
+    for step, model in models.items():
+        site = f"{len(model.blocks) - 1}.resid_post"
+        x = [collect(model, task.tokens[some], {site}, last=True)[site] for some in rows]
+        found[f"step {step}"] = _decoded(x, list(labels.values()))
+        found["shuffled"] = _decoded(x, [[fit[mixed], test] for fit, test in labels.values()])
+    found["magnitude"] = _decoded(sizes, list(labels.values()))
+    found["shuffled"] = found.pop("shuffled")
+    return pd.DataFrame({"part": list(parts)} | found)
+
+
+def _decoded(x: Sequence[Tensor], labels: Sequence[Sequence[Tensor]]) -> list[float]:
+    """Return the test accuracy of ridge regressions on one-hot labels, from the first x and labels to the second."""
+    mean, scale = x[0].double().mean(0), x[0].double().std(0)
+    fit, test = ((each.double() - mean) / torch.where(scale > 0, scale, 1) for each in x)
+    gram = fit.T @ fit + RIDGE * len(fit) * torch.eye(fit.shape[1], dtype=torch.float64)
+    found = []
+    for own, held in labels:
+        y = _one_hot(own, int(max(own.max(), held.max())) + 1)
+        weights = torch.linalg.solve(gram, fit.T @ (y - y.mean(0)))
+        found.append(float(((test @ weights + y.mean(0)).argmax(1) == held).double().mean()))
+    return found
+
+
+def _one_hot(values: Tensor, size: int) -> Tensor:
+    return torch.nn.functional.one_hot(values, size).double()
 
 
 def _labels(task: Task) -> Bool[Tensor, "examples kinds"]:

@@ -64,7 +64,8 @@ class Sequences(TaskConfig):
     )
     terms: Terms = Field(
         "residues",
-        description="how a term is encoded, beside its sign and log magnitude: residues, decimal digits, or not at all",
+        description="how a term is encoded, beside its sign and log magnitude: residues, with or without differences; "
+        "decimal digits; or not at all",
     )
     largest_modulus: int = Field(
         24, ge=2, le=LARGEST_MODULUS, description="largest modulus of the residues, which are taken modulo 2, 3, .."
@@ -123,6 +124,7 @@ class Sequences(TaskConfig):
         given = {
             "residues": f"residues modulo 2 to {self.largest_modulus}",
             "digits": "digits",
+            "differences": f"differences and residues modulo 2 to {self.largest_modulus}",
             "magnitude": "magnitudes",
         }
         if self.target == "continuation":

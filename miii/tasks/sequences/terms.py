@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -18,12 +19,16 @@ WHOLE, EIGHTHS = 256, 8  #: classes of log2(1 + |x|): its integer part, capped, 
 PLACES = 16  #: decimal places of the encoding "digits", from the lowest
 LARGEST_MODULUS = 42  #: lcm(1 .. 42) is the largest below 2^63
 
-Terms = Literal["residues", "magnitude", "digits"]
+Terms = Literal["residues", "magnitude", "digits", "differences"]
+DIFFERENCES = ("Δ", "Δ²")  #: first and second difference
+SIZE = {"sign": 3, "magnitude": WHOLE, "eighths": EIGHTHS}  #: classes of a number's size, by part
 
 
 @dataclass(frozen=True)
 class Encoding:
     """The parts of a term: sign and log magnitude, then residues modulo 2 .. ``largest``, or digits.
+
+    "differences" has residues, and sign and log magnitude of the first and second difference to the terms before.
 
     Source: residues beside the log magnitude as in IntSeqBERT (2026), as one row of W_E for each class.
     """
@@ -34,9 +39,11 @@ class Encoding:
     @cached_property
     def blocks(self) -> dict[str, slice]:
         """Return the rows of W_E by part: sign, magnitude, eighths, and "mod q" or "10^k"."""
-        sizes = {"sign": 3, "magnitude": WHOLE, "eighths": EIGHTHS}
-        if self.terms == "residues":
+        sizes = dict(SIZE)
+        if self.terms in ("residues", "differences"):
             sizes |= {f"mod {q}": q for q in range(2, self.largest + 1)}
+        if self.terms == "differences":
+            sizes |= {f"{order} {part}": size for order in DIFFERENCES for part, size in SIZE.items()}
         if self.terms == "digits":
             sizes |= {f"10^{k}": 10 for k in range(PLACES)}
         found, begin = {}, SIGN
@@ -64,19 +71,38 @@ class Encoding:
         tokens[:, :, 0], tokens[:, -1, 0] = PAD, ASK
         inside = np.arange(longest + 1) < np.array([len(terms) for terms in sequences])[:, None]
         flat = [term for terms in sequences for term in terms]
-        tokens[inside] = np.stack(list(self._parts(flat)), axis=1)
+        parts = self._parts(flat)
+        if self.terms == "differences":
+            parts += self._differences(sequences)
+        tokens[inside] = np.stack(parts, axis=1)
         return tokens
+
+    def _size(self, x: Sequence[int], before: str = "") -> list[np.ndarray]:
+        begin = [self.blocks[f"{before}{part}"].start for part in SIZE]
+        log = np.array([math.log2(abs(term) + 1) for term in x])
+        sign = np.array([(term > 0) - (term < 0) for term in x])
+        return [
+            begin[0] + 1 + sign,
+            begin[1] + np.minimum(log.astype(np.int64), WHOLE - 1),
+            begin[2] + (log * EIGHTHS).astype(np.int64) % EIGHTHS,
+        ]
+
+    def _differences(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """Return the sizes of differences; blank for the first terms, which have none."""
+        found, rows = [], [list(terms) for terms in sequences]
+        for i, order in enumerate(DIFFERENCES, 1):
+            rows = [[b - a for a, b in pairwise(terms)] for terms in rows]
+            padded = [
+                term for terms, whole in zip(rows, sequences, strict=True) for term in ([0] * i + terms)[: len(whole)]
+            ]
+            blank = np.array([n < i for whole in sequences for n in range(len(whole))])
+            found += [np.where(blank, BLANK, part) for part in self._size(padded, f"{order} ")]
+        return found
 
     def _parts(self, x: Sequence[int]) -> list[np.ndarray]:
         begin = {name: block.start for name, block in self.blocks.items()}
-        log = np.array([math.log2(abs(term) + 1) for term in x])
-        sign = np.array([(term > 0) - (term < 0) for term in x])
-        found = [
-            begin["sign"] + 1 + sign,
-            begin["magnitude"] + np.minimum(log.astype(np.int64), WHOLE - 1),
-            begin["eighths"] + (log * EIGHTHS).astype(np.int64) % EIGHTHS,
-        ]
-        if self.terms == "residues":
+        found = self._size(x)
+        if self.terms in ("residues", "differences"):
             common = math.lcm(*range(1, self.largest + 1))
             residue = np.array([term % common for term in x], dtype=np.int64)
             found += [begin[f"mod {q}"] + residue % q for q in range(2, self.largest + 1)]

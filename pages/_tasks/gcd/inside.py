@@ -226,8 +226,13 @@ def summary(found: list[dict[str, Any]]) -> str:
     equal, between = (sum(each["predicted"][name] for each in found) for name in ("equal", "between"))
     new, chance = (statistics.median(each[name] for each in found) for name in ("follows_new", "follows_random"))
     worst = min(found, key=lambda each: each["follows_new"])
+    bases = sorted({each["base"] for each in found})
+    of = {base: [each["predicted"]["equal"] for each in found if each["base"] == base] for base in bases}
+    differ = [str(base) for base, exact in of.items() if 2 * sum(exact) <= len(exact)]
+    where = f"; it differs in {', '.join(differ)}" if differ else ""
     return (
-        f"**{between} of {len(found)}** lists are as predicted, {equal} of them with no gap. On gcds that are not learned, the list explains "
+        f"in {len(bases) - len(differ)} of {len(bases)} bases, most seeds learn exactly the divisors of a power of the base{where}. "
+        f"**{between} of {len(found)}** lists are in the predicted order, {equal} of them exact. On gcds that are not learned, the list explains "
         f"{new:.1%} of the pairs (median; random lists: {chance:.1%}), and least in base {worst['base']}: {worst['follows_new']:.1%}. There, "
         f"{worst['swap']['leading']:.1%} of the pairs with another pair's leading digits are answered as that pair."
     )
