@@ -71,6 +71,8 @@ def report_sieve(
             circuits[question] = sieve.find_circuit(model, task, config, question).to_json()
     tell(todo, todo, "done")
     unseen = {each.q: each.generalization for each in added if each.generalization is not None}
+    if any(each.by_block for each in added):
+        values["interchange_by_block"] = {str(a.q): [finite(each.accuracy) for each in a.by_block] for a in added}
     return values | {
         "probe_r2": r2,
         "block_of_sum": {str(a.q): a.layer for a in added},

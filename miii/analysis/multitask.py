@@ -1,4 +1,4 @@
-"""All residues at once: accuracy by target, frequencies of the neurons, attention of the heads."""
+"""All residues at once: accuracy by target, frequencies of the neurons, attention, and shared directions."""
 
 import statistics
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ from miii.model.transformer import Transformer
 from miii.tasks import Residues, Task
 from miii.training.evaluation import evaluated
 
+ENERGY = 0.9  #: share of a read-out's squared norm that its directions hold
 ONE_DIGIT = 0.9  #: a head looks at one digit if that digit gets this share of its attention to digits
 
 
@@ -150,3 +151,67 @@ def reported_power(report: dict[str, Any]) -> dict[int, Float[Tensor, " frequenc
     """Return the frequency power by step from a report; empty if it has none."""
     rows = report.get("frequency_power", {})
     return {int(step): torch.tensor(values, dtype=torch.float64) for step, values in rows.items()}
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """How the targets share the residual stream: the principal angles between the subspaces that their logits read.
+
+    A target's subspace has the fewest directions that hold 90% of its centered read-out weights' squared norm.
+
+    Attributes:
+        names: the targets.
+        directions: dimensions of each target's subspace.
+        width: dimensions of the residual stream.
+        together: rank of all subspaces together, counting singular values above 0.1.
+        overlap: mean squared cosine of the principal angles; 1 on the diagonal, 0 for orthogonal subspaces.
+        chance: the same for random subspaces of these dimensions.
+        smallest: the smallest principal angle, in degrees.
+
+    Source: Bjorck and Golub 1973, principal angles.
+    """
+
+    names: tuple[str, ...]
+    directions: tuple[int, ...]
+    width: int
+    together: int
+    overlap: Float[Tensor, "targets targets"]
+    chance: Float[Tensor, "targets targets"]
+    smallest: Float[Tensor, "targets targets"]
+
+    @property
+    def between(self) -> tuple[float, float]:
+        """The mean overlap of different targets, and of random subspaces; NaN for a single target."""
+        different = ~torch.eye(len(self.names), dtype=torch.bool)
+        return self.overlap[different].mean().item(), self.chance[different].mean().item()
+
+
+@torch.no_grad()
+def sharing(model: Transformer, task: Task, seed: int = 0) -> Sharing:
+    """Compare the subspaces that the targets' logits read.
+
+    Args:
+        seed: seed of the random subspaces.
+    """
+    names, width = tuple(target.name for target in task.targets), model.W_U.shape[0]
+    generator = torch.Generator().manual_seed(seed)
+    used, random = [], []
+    for name in names:
+        weights = model.W_U[:, task.logits_of(name)].double()
+        left, size, _ = torch.linalg.svd(weights - weights.mean(1, keepdim=True), full_matrices=False)
+        energy = size.square().cumsum(0) / size.square().sum().clamp(min=1e-30)
+        used.append(left[:, : int((energy < ENERGY).sum()) + 1])
+        noise = torch.randn(width, used[-1].shape[1], generator=generator, dtype=torch.float64)
+        random.append(torch.linalg.qr(noise).Q)
+    cosines, by_chance = (
+        [[torch.linalg.svdvals(a.T @ b).clamp(max=1) for b in of] for a in of] for of in (used, random)
+    )
+    return Sharing(
+        names=names,
+        directions=tuple(basis.shape[1] for basis in used),
+        width=width,
+        together=int((torch.linalg.svdvals(torch.cat(used, dim=1)) > 0.1).sum()),
+        overlap=torch.tensor([[each.square().mean() for each in row] for row in cosines]),
+        chance=torch.tensor([[each.square().mean() for each in row] for row in by_chance]),
+        smallest=torch.tensor([[each.max().acos().rad2deg() for each in row] for row in cosines]),
+    )

@@ -20,7 +20,7 @@ from miii.plots.modular.fourier import angles, circle, power_over_training, sing
 from miii.plots.modular.neurons import activation, clusters, phases, reads, single_frequency, writes
 from miii.plots.modular.progress import measures, progress
 from miii.plots.modular.wall import neuron_wall
-from miii.plots.multitask import active_frequencies, head_digits, right_by_target
+from miii.plots.multitask import active_frequencies, head_digits, right_by_target, shared_directions
 from miii.plots.regions import circle_regions, plane_regions
 from miii.plots.rollout import (
     generated_frames,
@@ -179,6 +179,7 @@ __all__ = [
     "rollout_labels",
     "score_by_base",
     "seen_factors",
+    "shared_directions",
     "sieve_depth",
     "sieve_oracles",
     "sieving",

@@ -1,12 +1,12 @@
-"""Networks for all residues: accuracy by target, active frequencies, and attention to the digits."""
+"""Networks for all residues: accuracy by target, active frequencies, attention, and shared directions."""
 
 from collections.abc import Mapping, Sequence
 
 import altair as alt
 import pandas as pd
 
-from miii.analysis.multitask import Active, Head
-from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, Chart, top_legend
+from miii.analysis.multitask import Active, Head, Sharing
+from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, top_legend
 
 
 def right_by_target(accuracy: Mapping[str, float], chance: Mapping[str, float]) -> Chart:
@@ -86,4 +86,48 @@ def head_digits(values: Sequence[Head]) -> Chart:
             ],
         )
         .properties(title="Attention of each head", height=alt.Step(26), autosize=FLUID)
+    )
+
+
+def shared_directions(values: Sharing) -> Chart:
+    """Draw the overlap of every two targets' subspaces. Random subspaces stand in the tooltip."""
+    frame = pd.DataFrame(
+        [
+            {
+                "target": a,
+                "with": b,
+                "overlap": round(values.overlap[i, j].item(), 5),
+                "chance": round(values.chance[i, j].item(), 5),
+                "angle": round(values.smallest[i, j].item(), 2),
+                "directions": values.directions[i],
+            }
+            for i, a in enumerate(values.names)
+            for j, b in enumerate(values.names)
+            if i != j
+        ],
+        columns=["target", "with", "overlap", "chance", "angle", "directions"],
+    )
+    top = float(max(values.between[1], frame["overlap"].max()) if len(frame) else 1)
+    return (
+        alt.Chart(frame)
+        .mark_rect()
+        .encode(
+            x=alt.X("with:N", title=None, sort=list(values.names), axis=alt.Axis(labelAngle=-60)),
+            y=alt.Y("target:N", title=None, sort=list(values.names)),
+            color=alt.Color(
+                "overlap:Q",
+                title="mean squared cosine",
+                scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, top]),
+                legend=top_legend(format=".3f"),
+            ),
+            tooltip=[
+                "target:N",
+                "with:N",
+                alt.Tooltip("overlap:Q", title="mean squared cosine", format=".4f"),
+                alt.Tooltip("chance:Q", title="random subspaces", format=".4f"),
+                alt.Tooltip("angle:Q", title="smallest angle in degrees", format=".1f"),
+                "directions:Q",
+            ],
+        )
+        .properties(title="Directions that two targets share", height=alt.Step(14), autosize=FLUID)
     )

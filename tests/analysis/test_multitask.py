@@ -1,5 +1,7 @@
 """All residues at once: what is counted is what planted neurons, heads and answers hold."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from miii.model.config import ModelConfig
 from miii.training import build_model, train
 
 P = 11
+SHIPPED = Path(__file__).parents[2] / "checkpoints" / "residues-113"
 TASK = miii.Residues(p=P, readout="equals")
 MODEL = ModelConfig(d_model=8, n_heads=2, d_mlp=6)
 
@@ -117,6 +120,34 @@ def test_head_that_attends_to_one_digit(model):
         assert not even.one_digit
         assert looks.one_digit
         assert looks.to[digit] > 0.99
+
+
+def test_shared_directions(model):
+    """Modulo 2 reads e0, 3 a circle in e1 and e2, 5 one in e0 and e3, 7 one in e4 and halfway from e3 to e5."""
+    task, e = TASK.build(), torch.eye(MODEL.d_model)
+    planes = {3: (e[1], e[2]), 5: (e[0], e[3]), 7: (e[4], (e[3] + e[5]) / 2**0.5)}
+    model.W_U.zero_()
+    model.W_U[:, task.logits_of("mod 2")] = torch.stack([e[0] + e[7], e[7] - e[0]], 1)  # what all share is no answer
+    for q, (x, y) in planes.items():
+        angle = 2 * np.pi * torch.arange(q) / q
+        model.W_U[:, task.logits_of(f"mod {q}")] = x[:, None] * angle.cos() + y[:, None] * angle.sin()
+    found = multitask.sharing(model, task)
+    assert (found.directions, found.width, found.together) == ((1, 2, 2, 2), 8, 6)
+    want = torch.tensor([[1, 0, 1, 0], [0, 1, 0, 0], [1, 0, 1, 0.25], [0, 0, 0.25, 1]], dtype=torch.float64)
+    torch.testing.assert_close(found.overlap, want, atol=1e-6, rtol=0)
+    assert found.smallest[2, 3].item() == pytest.approx(45, abs=1e-3)
+    assert found.smallest[0, 1].item() == pytest.approx(90, abs=1e-3)
+    assert found.between == (pytest.approx(1.25 / 6), found.chance[~torch.eye(4, dtype=torch.bool)].mean().item())
+    assert 0.05 < found.between[1] < 0.6  # two of eight dimensions: 2 / 8
+
+
+def test_the_shipped_targets_hardly_share():
+    run = runs.open(SHIPPED)
+    found = multitask.sharing(run.model(), run.task())
+    mean, chance = found.between
+    assert mean < chance / 5
+    assert found.together == sum(found.directions) < found.width
+    assert found.directions[:2] == (1, 2)
 
 
 def test_report_matches_the_functions(config, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from miii import GCD, plots
-from miii.analysis.multitask import Head, active
+from miii.analysis.multitask import Head, Sharing, active
 from miii.analysis.sieve import Answer, Crossing, Depth, EvidenceChange, Factor, Heads, Interval, Lattice, Plane, Swap
 from miii.plots.sieve.residues import WRITTEN
 from miii.plots.style import Chart
@@ -54,6 +54,19 @@ LATTICE = Lattice(
     Interval(1.0, 1.0, 1.0, 3),
     Interval(0.0, 0.0, 0.0, 2),
 )
+SHARING = Sharing(
+    ("mod 2", "mod 3"),
+    (1, 2),
+    8,
+    3,
+    torch.tensor([[1, 0.25], [0.25, 1]]),
+    torch.tensor([[1, 0.3], [0.3, 1]]),
+    torch.tensor([[0.0, 60.0], [60.0, 0.0]]),
+)
+BY_BASE = pd.DataFrame(
+    [(base, 3, 1, auc, auc, auc, 1, 0.1, 0.2) for base, auc in ((10, 0.9), (11, 0.5))],
+    columns=["base", "q", "seeds", "auc", "low", "high", "order", "gain", "correlation"],
+)
 PROBES = pd.DataFrame(
     [
         {"site": site, "pos": pos, "q": q, "k": k, "r2": pos / 10 + q / 100 + k / 1000}
@@ -92,6 +105,9 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     "evidence_by_count": lambda: plots.evidence_by_count(np.arange(8.0), np.array([0, 0, 0, 1, 1, 1, 2, 2])),
     "evidence_moves": lambda: plots.evidence_moves(CROSSING, "Interchange"),
     "head_attention": lambda: plots.head_attention(HEADS, ["10¹", "10⁰", "?"]),
+    "shared_directions": lambda: plots.shared_directions(SHARING),
+    "auc_by_base": lambda: plots.auc_by_base(BY_BASE),
+    "score_by_base": lambda: plots.score_by_base(BY_BASE, np.array([2.0, -1.0]), frozenset({10})),
     "head_digits": lambda: plots.head_digits([Head(0, (0.9, 0.05, 0.05), 0.1), Head(1, (0.1, 0.2, 0.7), 0.0)]),
     "head_sums": lambda: plots.head_sums(HEADS, ["10¹", "10⁰"]),
     "lattice": lambda: plots.lattice(LATTICE),
@@ -216,6 +232,20 @@ def test_active_frequencies():
     for rule, marks in (("within the step", found.within), ("over all steps", found.overall)):
         assert got.loc[got["rule"] == rule, "active"].tolist() == marks.sum(1).tolist()
     assert found.within.sum(1).tolist() != found.overall.sum(1).tolist()  # or the rules would not be told apart
+
+
+def test_shared_directions():
+    got = plots.frame(CHARTS["shared_directions"]())
+    assert got[["target", "with"]].values.tolist() == [["mod 2", "mod 3"], ["mod 3", "mod 2"]]
+    assert got["overlap"].tolist() == [0.25, 0.25]
+
+
+def test_bases():
+    cells = plots.frame(CHARTS["auc_by_base"]())
+    assert cells[["base", "auc"]].values.tolist() == [[10, 0.9], [11, 0.5]]
+    dots = plots.frame(CHARTS["score_by_base"]())
+    assert dots["part"].tolist()[:2] == ["unused base", "rule fitted on this base"]
+    assert dots["score"].tolist()[:2] == [2, -1]
 
 
 def test_head_digits():

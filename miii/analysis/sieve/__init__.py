@@ -61,7 +61,7 @@ from miii.analysis.sieve.factors import (
 )
 from miii.analysis.sieve.interventions import Crossing, EvidenceChange, interchange, steer
 from miii.analysis.sieve.lattice import Generalization, Lattice, generalize, lattice
-from miii.analysis.sieve.location import block_of_sum, locate, sums_by_block
+from miii.analysis.sieve.location import block_of_sum, locate, most_moved, sums_by_block
 from miii.analysis.sieve.residues import Explained, Heads, Plane, Probes, explained, heads, plane, probe
 from miii.analysis.sieve.sums import Sum, can_split, means, sensitivity, split_sum, subspace, sum_of, sum_of_split
 
@@ -137,6 +137,7 @@ __all__ = [
     "means",
     "measure_addition",
     "moduli_to_test",
+    "most_moved",
     "plane",
     "probe",
     "question_task",

@@ -7,7 +7,7 @@ from functools import cache
 from miii.analysis.sieve.factors import LEAST, LIMIT, Depth, indivisible, sieved
 from miii.analysis.sieve.interventions import Crossing, interchange, steer
 from miii.analysis.sieve.lattice import Generalization, generalize
-from miii.analysis.sieve.location import block_of_sum, sums_by_block
+from miii.analysis.sieve.location import locate, most_moved, sums_by_block
 from miii.analysis.sieve.residues import Explained, explained
 from miii.analysis.sieve.sums import Sum, sensitivity, sum_of_split
 from miii.errors import join_names
@@ -27,6 +27,7 @@ class Addition:
         interchange: None if q is at least the base. Then each digit has its own residue, their q - 1 directions hold
             all of the sum, and interchange succeeds in any network.
         generalization: whether the network is right about sums that training did not show; None for MIU.
+        by_block: interchange in every block, on training examples, which chose ``layer``; empty for a single block.
     """
 
     q: int
@@ -36,6 +37,7 @@ class Addition:
     steering: Crossing
     base: int | None
     generalization: Generalization | None = None
+    by_block: tuple[Crossing, ...] = ()
 
     @property
     def variance_explained(self) -> float:
@@ -99,7 +101,7 @@ def measure_addition(
     integers = config if isinstance(config, Primes) else None
 
     base = None if integers is None else integers.base
-    by_block = sums_by_block(model, task, config)
+    in_blocks = sums_by_block(model, task, config)
 
     @cache
     def tested(layer: int) -> Sum:
@@ -107,8 +109,9 @@ def measure_addition(
 
     def measure(q: int) -> Addition:
         others = tuple(p for p in seen if p != q)
-        layer = block_of_sum(model, by_block, q, others)
-        fitted, held_out = by_block[layer], tested(layer)
+        by_block = locate(model, in_blocks, q, others) if len(in_blocks) > 1 else ()
+        layer = most_moved(by_block) if by_block else 0
+        fitted, held_out = in_blocks[layer], tested(layer)
         free = fitted.rows(indivisible(fitted.n, others))
         return Addition(
             q=q,
@@ -118,6 +121,7 @@ def measure_addition(
             steering=steer(model, fitted, held_out, q, others),
             base=base,
             generalization=None if integers is None else generalize(model, task, integers, fitted, held_out, q, others),
+            by_block=by_block,
         )
 
     return tuple(map(measure, moduli))

@@ -43,7 +43,10 @@ def block_of_sum(model: Transformer, fitted: Sequence[Sum], q: int, others: tupl
     Args:
         fitted, others: as of ``locate``.
     """
-    if len(fitted) == 1:
-        return 0
-    accuracy = [each.accuracy for each in locate(model, fitted, q, others)]
-    return max(range(len(accuracy)), key=lambda layer: -1 if math.isnan(accuracy[layer]) else accuracy[layer])
+    return 0 if len(fitted) == 1 else most_moved(locate(model, fitted, q, others))
+
+
+def most_moved(by_block: Sequence[Crossing]) -> int:
+    """Return the block whose interchange moves the evidence most often, the first of several."""
+    accuracy = [-1 if math.isnan(each.accuracy) else each.accuracy for each in by_block]
+    return accuracy.index(max(accuracy))

@@ -63,8 +63,26 @@ between the medians of the two classes.
     with st.spinner("Intervening …", show_time=True):
         addition = added(run.name, step, q, seen)
     if run.config.model.n_layers > 1:
+        write.table(
+            [
+                {
+                    "block": layer,
+                    "interchange": finite(each.accuracy),
+                    "same class": finite(each.control),
+                    "everything else": finite(each.rest),
+                }
+                for layer, each in enumerate(addition.by_block)
+            ],
+            width="content",
+            column_config={
+                name: st.column_config.NumberColumn(format="percent")
+                for name in ("interchange", "same class", "everything else")
+            },
+            name="interchange-by-block",
+        )
         write.caption(
-            f"The sum is made in block {addition.layer} (of 0 to {run.config.model.n_layers - 1}): interchange there flips the most predictions."
+            f"Predictions that flip if the coordinates modulo {q} of one block's attention are interchanged, on training examples. The sum is made "
+            f"in block {addition.layer}, where the most flip; everything below is measured there, on test examples."
         )
     swapped = addition.interchange
     change = "steering"

@@ -48,6 +48,16 @@ def active_frequencies(name: str) -> tuple[Chart, Chart]:
     return plots.active_frequencies(active), plots.power_over_training(active.power, list(active.steps))
 
 
+@shared
+def sharing(name: str, step: int) -> analysis.multitask.Sharing:
+    run = miii.runs.open(name)
+    return analysis.multitask.sharing(run.model(step), run.task())
+
+
+def shared_directions(name: str, step: int) -> Chart:
+    return plots.shared_directions(sharing(name, step))
+
+
 def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot, and the frequencies over training."""
     targets = "the two digits themselves" if task.control == "digits" else f"$n$ modulo every prime below {task.p}"
@@ -109,6 +119,8 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         + f" at least {analysis.multitask.ONE_DIGIT:.0%} of its attention to digits on one of them.",
     )
 
+    how_targets_share(run.name, step)
+
     write.header("How many frequencies are active?", anchor="frequencies")
     write.text(
         """
@@ -129,6 +141,30 @@ twice the first and the last count.
                 alt="Active frequencies by snapshot under both rules, and the power of each frequency.",
             )
         write.caption(f"{counted_by_rule(active)}.")
+
+
+def how_targets_share(name: str, step: int) -> None:
+    """Show which directions of the residual stream two targets share."""
+    write.header("How do the tasks share the residual stream?", anchor="sharing")
+    found = sharing(name, step)
+    total = sum(found.directions)
+    write.text(
+        f"Each target's logits read a few directions: the fewest that hold {analysis.multitask.ENERGY:.0%} of its read-out weights' squared norm. "
+        f"The {len(found.names)} targets read {min(found.directions)} to {max(found.directions)} directions each, **{total} in sum**, of "
+        f"{found.width} in the stream; together they span {found.together}. Principal angles tell how far two targets read the same ones."
+    )
+    if len(found.names) < 2:
+        return
+    mean, chance = found.between
+    apart = "They hardly share" if mean < chance / 2 else "They share"
+    cell(
+        shared_directions,
+        name=name,
+        step=step,
+        alt=f"Overlap of the read-outs of every two of {len(found.names)} targets.",
+        caption=f"{apart}: the mean squared cosine of the principal angles between two targets is {mean:.4f}, and {chance:.4f} between random "
+        "subspaces of the same dimensions (0: orthogonal; 1: one holds the other).",
+    )
 
 
 def counted_by_rule(active: analysis.multitask.Active) -> str:

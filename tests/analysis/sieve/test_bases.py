@@ -28,12 +28,12 @@ def test_traits_by_hand():
 
 
 def test_best_neuron():
-    """A neuron reads the parity of one digit, and some of a plain or alternating sum, but no other."""
+    """A neuron reads the parity of one digit, some of a plain or alternating sum, and nothing of noise."""
     digits = np.random.default_rng(0).integers(0, 14, (8000, 3))
     one = digits[:, :1]
     assert sieve.best_neuron(one, one[:, 0] % 2 == 0, 2) == pytest.approx(1)
-    for weights, least, most in (((1, 1, 1), 0.1, 1), ((1, -1, 1), 0.1, 1), ((1, 2, 4), 0, 0.06)):
-        assert least <= sieve.best_neuron(digits, digits @ weights % 7 == 0, 7) <= most, weights
+    for weights in ((1, 1, 1), (1, -1, 1)):
+        assert 0.1 < sieve.best_neuron(digits, digits @ weights % 7 == 0, 7) < 0.5, weights
     label = np.random.default_rng(1).random(8000) < 0.5
     assert sieve.best_neuron(digits, label, 7) < 0.05  # chosen on one half, measured on the other
 

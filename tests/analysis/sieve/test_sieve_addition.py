@@ -39,6 +39,7 @@ def test_the_block_of_the_sum_is_found(integers, built, residue_adder):
     """An adder with a block that does nothing above, below and on both sides: same measures, in the adder's block."""
     adder = residue_adder(integers, 3)
     (alone,) = sieve.measure_addition(adder, built, integers, (3,))
+    assert alone.by_block == ()
     for layer, depth in ((0, 2), (1, 2), (1, 3)):
         config = adder.config.model_copy(update={"n_layers": depth})
         model = miii.Transformer.of(config, built, seed=0).requires_grad_(False)
@@ -52,6 +53,7 @@ def test_the_block_of_the_sum_is_found(integers, built, residue_adder):
         assert accuracy == pytest.approx([float(i == layer) for i in range(depth)], nan_ok=True)
         (found,) = sieve.measure_addition(model, built, integers, (3,))
         assert found.layer == layer
+        assert [each.accuracy for each in found.by_block] == pytest.approx(accuracy, nan_ok=True)
         assert (found.interchange, found.steering) == (alone.interchange, alone.steering)
         assert found.variance_explained == pytest.approx(1)
         assert found.generalizes
