@@ -62,6 +62,7 @@ def test_wrappers_prefixes_and_numbers_beside_the_tensors_are_taken_off(saved):
         (lambda w: {"initial": {n: 0 * v for n, v in w.items()}, "final": w}, "initial", "under final"),
         (lambda w: {f"{of}.{n}": v * (of == "model") for of in ("model", "ema") for n, v in w.items()}, None, "model."),
         (lambda w: (w, {"p": P}), None, ""),
+        (lambda w: {"model": w, "accuracy": np.float64(0.5), "n": np.int64(3)}, "accuracy", "under model"),
         (lambda w: {n: v.half().float().half() if v.ndim > 9 else v for n, v in w.items()} | {"p": P}, "p", ""),
     ):
         found = same_as_bare(read(saved(wrap(weights()), "w.pt")))
@@ -248,15 +249,18 @@ BAD_FILE = {
     ),
     "no weight.pt": (content(without("embed.W_E")), ["lacks embed.W_E", "unembed.W_U 8 x 7"]),
     "rank.pt": (content(weights(**{"embed.W_E": torch.ones(64)})), ["embed.W_E", "axes v d", "64"]),
-    "large p.pt": (content({"mlp.W_in": torch.ones(3, 3000), "mlp.W_out": torch.ones(3000, 3)}), ["p must be at most"]),
+    "large p.pt": (
+        content({"W_x": torch.ones(3000, 2), "W": torch.ones(4, 3), "W_U": torch.ones(3, 3000)}),
+        ["p must be at most"],
+    ),
     "wide.pt": (
         content(weights(**{f"{BLOCK}mlp.W_in": torch.ones(9, 12)})),
         ["mlp.W_in", "8 x 12", "9 x 12"],
     ),
     "empty axis.pt": (content(weights(**{"embed.W_E": torch.ones(0, 8)})), ["embed.W_E"]),
     "tokens.pt": (
-        content(weights(**{"embed.W_E": torch.ones(11, 8)})),
-        ["d_vocab must be p", "11 tokens"],
+        content(weights(**{"embed.W_E": torch.ones(80, 8)})),
+        ["d_vocab must be p", "80 tokens"],
     ),
     "positions.pt": (content(weights(**{"pos_embed.W_pos": torch.ones(1, 8)})), ["1 positions"]),
     "local.pt": (
