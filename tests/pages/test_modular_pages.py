@@ -110,7 +110,9 @@ def test_products_and_multiples_are_drawn_in_the_order_in_which_they_add(zoo, se
         ("multiples", "3a", 11, "c"),
     ):
         run = zoo(name)
-        order, multipliers = analysis.keys.of_model(run.model(), run.task()).aligned(run.config.task.multipliers)
+        order, multipliers = analysis.keys.of_model(run.model(), run.task()).aligned(
+            run.task(), run.config.task.multipliers
+        )
         found = analysis.neurons.describe(run.model(), run.task(), multipliers, order)
         view = see("neurons", run=name)
         assert not view.errors

@@ -82,7 +82,7 @@ def test_multiples_are_scaled_away(waves):
     assert torch.equal((3 * a - b) % P, (found.u + found.v) % P)
     model = planted.from_formula(waves(P, (2, 4), (3, -1)), act="relu", hinges=1)
     choice = keys.of_model(model, built)
-    order, multipliers = choice.aligned()
+    order, multipliers = choice.aligned(built)
     assert (order.names, multipliers) == (("3a", "-b"), (1, 1))
     assert set(neurons.describe(model, built, multipliers, order).clusters()) == {2, 4}
     assert not set(neurons.describe(model, built, choice.multipliers).clusters())
