@@ -107,6 +107,18 @@ def test_a_history_in_a_list_a_folder_or_a_pattern_has_its_steps(saved, tmp_path
         contents = read(path)
         assert list(contents.states) == [9, 10, 100]
         assert torch.equal(contents.states[10]["embed.W_E"], states[1]["embed.W_E"])
+    saved(weights(), "init.pt")
+    contents = read(tmp_path)
+    assert (list(contents.states), contents.notes[-1]) == (
+        [9, 10, 100],
+        "Files without a step in their names were left out: init.pt.",
+    )
+    (tmp_path / "init.pt").unlink()
+    (tmp_path / "a" / "9").mkdir(parents=True)
+    (tmp_path / "a" / "10").mkdir()
+    for step in (9, 10):
+        saved(weights(), f"a/{step}/net.pt")
+    assert list(read(tmp_path / "a").states) == list(read(tmp_path / "a" / "*" / "net.pt").states) == [9, 10]
     saved(weights(), "another_step_9.pt")
     saved(weights(), "another_step_10.pt")
     # the same step twice: neither names nor contents tell them apart, so they are numbered
