@@ -79,11 +79,13 @@ def neuron_logit_spectrum(name: str, step: int) -> Chart:
 @shared
 def products(name: str, step: int, site: str) -> analysis.fourier2d.Spectrum2D:
     run = miii.runs.open(name)
-    return analysis.fourier2d.site_spectrum(run.model(step), run.task(), site, find_keys(name, step).aligned()[0])
+    order = find_keys(name, step).aligned(run.task())[0]
+    return analysis.fourier2d.site_spectrum(run.model(step), run.task(), site, order)
 
 
 def site_spectrum(name: str, step: int, site: str) -> Chart:
-    return plots.spectrum_2d(products(name, step, site), names=find_keys(name, step).aligned()[0].names)
+    order = find_keys(name, step).aligned(miii.runs.open(name).task())[0]
+    return plots.spectrum_2d(products(name, step, site), names=order.names)
 
 
 def power_over_training(name: str) -> Chart:
@@ -144,7 +146,7 @@ for i, frequency in enumerate(frequencies):
             alt=f"The tokens in the plane of frequency {frequency}, colored by k n mod p.",
         )
 choice = find_keys(name, step)
-relabelled, order = choice.relabelling, choice.aligned()[0]
+relabelled, order = choice.relabelling, choice.aligned(run.task())[0]
 reordered = relabelled.full and not relabelled.natural
 write.caption(
     f"The {len(embedding(name, step))} operands in the plane of each frequency, "
@@ -155,7 +157,7 @@ write.caption(
     )
     + "On a circle, colors follow in order, like hours on a clock."
     + (
-        f" The network adds {relabelled.words(choice.multipliers)}: it reads the operands at {order.names[0].removesuffix('a')}k and "
+        f" The network adds {relabelled.words(choice.multipliers)}: it reads them at {order.names[0].removesuffix('a')}k and "
         f"{order.names[1].removesuffix('b')}k."
         if order is not relabelled and relabelled.natural
         else ""

@@ -36,7 +36,7 @@ try:
 except InputError as error:
     refuse(run, str(error))
 if not order.full:
-    refuse(run, f"task must have all pairs of Z_p, as they are or relabelled ({', '.join(order.names)} do not).")
+    refuse(run, f"task must have all p^2 pairs of Z_p as its examples (got {len(order.rows)}).")
 added, numbers = order.words(multipliers), order.names == ("a", "b")
 phase = in_words(*multipliers).replace("a", r"\varphi_a").replace("b", r"\varphi_b")
 if not numbers:

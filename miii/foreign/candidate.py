@@ -84,7 +84,7 @@ def forms(v: int, n: int | None, o: int, given: Settings, embedding: str) -> lis
         p = (v - equals) // (1 + separate)
         fits = p >= 2 and p * (1 + separate) + equals == v and (o == p or o >= v)
         asked = given.p or (o if o < p and not separate else v)  # fewer logits than tokens: these are the answers
-        if 2 <= asked and 0 < v - asked * (1 + separate) - equals <= PADDING and (o == asked or o >= v):
+        if asked >= 2 and 0 < v - asked * (1 + separate) - equals <= PADDING and (o == asked or o >= v):
             p, fits = asked, True  # tokens beyond those of the task
         if fits and (n is None or (n >= 3 if equals else n == 2 or (n > 2 and o == p))):
             found.append(Settings(p=p, equals=equals, separate=separate))

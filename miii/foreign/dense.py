@@ -162,15 +162,14 @@ def _with(
     if p < 2:
         return None
     embedded: list[Tensor] = []
+    transposed = False
     for name in tables:
         value = matrices[name]
-        if value.shape[0] in (p, p + 1):  # with a token "=" that is never read
-            embedded.append(value[:p])
-        elif value.shape[1] in (p, p + 1):
-            embedded.append(value[:, :p].T)
-        else:
+        size = p if p in value.shape else p + 1  # with a token "=" that is never read
+        if size not in value.shape:
             return None
-    transposed = any(matrices[name].shape[0] not in (p, p + 1) for name in tables)
+        transposed |= value.shape[0] != size
+        embedded.append(value[:p] if value.shape[0] == size else value[:, :p].T)
     if embedded:
         x, y = embedded[0], embedded[-1]
         for added, width in ((False, x.shape[1] + y.shape[1]), (True, x.shape[1])):

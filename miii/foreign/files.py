@@ -53,7 +53,10 @@ def read(path: str | Path, allow_pt: bool = True) -> Contents:
         weights = path / "model.safetensors"
         if weights.is_file():
             return read_file(weights, allow_pt)
-        return _history(sorted(p for p in path.iterdir() if p.suffix.lower() in KINDS and p.is_file()), path, allow_pt)
+        for pattern in ("*", "*/*"):  # files, or a folder for each step
+            found = sorted(p for p in path.glob(pattern) if p.suffix.lower() in KINDS and p.is_file())
+            if found or pattern == "*/*":
+                return _history(found, path, allow_pt)
     if not os.path.lexists(path) and glob.has_magic(str(path)):
         return _history([Path(found) for found in sorted(glob.glob(str(path)))], path, allow_pt)
     return read_file(path, allow_pt)
@@ -93,11 +96,11 @@ def _history(paths: list[Path], asked: Path, allow_pt: bool) -> Contents:
         raise InputError(f"history must have at most {FILES:,} files (got {len(paths):,}).")
     if len(paths) == 1:
         return read_file(paths[0], allow_pt)
-    order = {path: step_of(path) for path in paths}
-    last_numbers = [step for step in order.values() if step is not None]
-    named = len(last_numbers) == len(paths) == len(set(last_numbers))
+    order = _steps_in_names(paths)
+    named = len(order) > 1
+    without = [path for path in paths if path not in order] if named else []  # final.pt or init.pt among numbered files
     if named:
-        paths = sorted(paths, key=lambda path: order[path] or 0)
+        paths = sorted(order, key=lambda path: order[path])
     kept = paths if len(paths) <= STATES else [paths[round(i * (len(paths) - 1) / (STATES - 1))] for i in range(STATES)]
     states: dict[int, Mapping[str, Tensor]] = {}
     contents = None
@@ -115,7 +118,18 @@ def _history(paths: list[Path], asked: Path, allow_pt: bool) -> Contents:
     notes = [f"{len(states)} files are the snapshots."] if len(kept) == len(paths) else [
         f"Of {len(paths):,} files, {len(kept)} are kept, evenly spaced."
     ]  # fmt: skip
+    names = ", ".join(printable(path.name) for path in without[:4]) + ", ..." * (len(without) > 4)
+    notes += [f"Files without a step in their names were left out: {names}."] if without else []
     return replace(contents, states=dict(sorted(states.items())), notes=(*contents.notes, *notes))
+
+
+def _steps_in_names(paths: list[Path]) -> dict[Path, int]:
+    """Return the steps in the names of files, or in those of their folders; empty if a step occurs twice."""
+    for places in (paths, [path.parent for path in paths]):
+        steps = {path: step for path, place in zip(paths, places, strict=True) if (step := step_of(place)) is not None}
+        if len(steps) > 1 and len(set(steps.values())) == len(steps):
+            return steps
+    return {}
 
 
 def _load_safetensors(path: Path) -> object:

@@ -158,10 +158,12 @@ IN_PROJ: Final = "in_proj_"
 _ATTENTION: Final = "(attn|attention|self_attn|self_attention|mha|mhsa|sa)(.mha|.attn|.attention)?."
 _OUTER: Final = {
     "W_E": "(tok|token|tokens|embed|emb|wte|(tok|token|input|word)_?emb(ed|edding|eddings)?|embed(ding|dings))",
-    "W_pos": "(pos|wpe|(pos|position|positional|positions)_?(emb|embed|embedder|embedding|embeddings|enc|encoder|encoding))",
+    "W_pos": "(pos|wpe|(pos|position|positional|positions)_?"
+    "(emb|embed|embedder|embedding|embeddings|enc|encoder|encoding))",
     "W_U": "(head|unembed|unembedding|out|output|decoder|readout|classifier|to_logits|proj|fc|linear"
     "|(lm|output|out)_(head|layer|proj)|fc_out)",
-    "ln_final": "(ln|norm|ln_f|norm_f|ln_final|norm_final|final_(norm|ln|layer_norm)|ln_out|out_norm|layer_norm|ln3|norm3)",
+    "ln_final": "(ln|norm|ln_f|norm_f|ln_final|norm_final|final_(norm|ln|layer_norm)|ln_out|out_norm|layer_norm|ln3"
+    "|norm3)",
 }
 _FIRST: Final = "0|fc1|fc_1|linear1|linear_1|lin1|w1|up|up_proj|fc_in|c_fc|dense_h_to_4h"
 _SECOND: Final = "2|3|fc2|fc_2|linear2|linear_2|lin2|w2|down|down_proj|fc_out|c_proj"

@@ -9,6 +9,7 @@ from torch import Tensor
 from miii.foreign.layouts import Layout, Place
 
 #: Weights outside of blocks that are told apart by their shapes, in the usual order of a file.
+MLP: Final = ("#.W_in", "#.b_in", "#.W_out", "#.b_out")
 OUTER: Final = ("W_E", "W_pos", "W_U")
 FEW: Final = 5  #: most positions of a table that can only be one of positions
 BLOCK: Final = r"(\w+\.)?(block|layer|encoder|decoder|transformer|transformer_block|encoder_layer)\."
@@ -23,14 +24,15 @@ def numbered(layout: Layout, state: Mapping[str, Tensor]) -> Mapping[str, Tensor
     if not layout.loose or any(deepest.fullmatch(name) for name in state):
         return state
     outer = [place for name in layout.tensors if name[0] != "#" and (place := layout.place(name))]
-    inner = [
-        place for name in layout.tensors if name[0] == "#" and (place := layout.place(f"blocks.0.{name[2:]}"))
-    ]  # fmt: skip
+    inner = {
+        name: place for name in layout.tensors if name[0] == "#" and (place := layout.place(f"blocks.0.{name[2:]}"))
+    }  # fmt: skip
     found = {}
     for name, value in state.items():
         whole = f"blocks.0.{re.sub(f'^{BLOCK}', '', name)}"
-        taken = any(place.names.fullmatch(name) for place in outer)
-        known = not taken and any(place.names.fullmatch(whole) for place in inner)
+        known = [ours for ours, place in inner.items() if place.names.fullmatch(whole)]
+        if all(ours in MLP for ours in known) and any(place.names.fullmatch(name) for place in outer):
+            known = []  # fc_out may be the last map of all
         found[whole if known and whole not in state else name] = value
     return found
 

@@ -1,6 +1,5 @@
 """Recognize a network: its layout, its sizes, and what its file does not record."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,16 +9,16 @@ import torch
 from torch import Tensor
 
 from miii.errors import InputError
-from miii.expression import LARGEST_P, MISSING
+from miii.expression import LARGEST_P
 from miii.foreign import dense
 from miii.foreign.candidate import PADDING, Candidate, as_float, listed, listed_shapes, times
-from miii.foreign.claim import LIKELY, best_of, tables
+from miii.foreign.claim import LIKELY
 from miii.foreign.dense import Chain
 from miii.foreign.fit import Fit, fit
 from miii.foreign.layouts import LAYOUTS
+from miii.foreign.score import best, score
 from miii.foreign.settings import Settings, from_config
 from miii.foreign.unwrap import Contents, printable
-from miii.model import fast
 from miii.model.config import ModelConfig
 from miii.model.transformer import Transformer
 from miii.numbers import primes_below
@@ -27,12 +26,9 @@ from miii.tasks import ModularAddition
 
 NAMES: Final = (*(layout.name for layout in LAYOUTS), dense.NAME)  #: all layouts
 OWN: Final = "miii"  #: the layout of miii's own names, and the model type in a config that miii wrote
-PAIRS: Final = 512  #: pairs on which candidates are compared
-WORK: Final = 2_000_000_000  #: fewer pairs if the network has many weights: multiply-adds of a comparison
-TIE: Final = 0.003  #: difference in accuracy on these pairs that decides nothing
 SURE: Final = 0.99  #: accuracy below which rarer settings are tried ...
 GAIN: Final = 0.02  #: ... and taken if they are more accurate by this much
-CLEAR: Final = 0.1  #: difference in margin that decides; otherwise the likelier activation is taken
+SMALL: Final = 10  #: a smaller p is answered by chance too often to be guessed
 
 
 @dataclass(frozen=True)
@@ -98,10 +94,10 @@ def recognize(contents: Contents, given: Settings = Settings(), layout: str | No
     candidates = _candidates(found, given, hints)
     if (largest := max(candidate.p for candidate in candidates)) > LARGEST_P:
         raise InputError(f"p must be at most {LARGEST_P} (the file has {largest}).")
-    chosen, rivals, accuracy = _best(candidates)
+    chosen, rivals, accuracy = best(candidates)
     for more in (_padded, _mixed):
-        others = more(found, given.or_else(hints), chosen) if accuracy < SURE else []
-        if others and (better := _best(others))[2] > accuracy + GAIN:
+        others = more(found, given, hints, chosen) if accuracy < SURE else []
+        if others and (better := best(others))[2] > max(accuracy + GAIN, LIKELY / 2):
             candidates, (chosen, rivals, accuracy) = candidates + others, better
     spread = {name: {getattr(each.settings, name) for each in candidates} for name in Settings.__dataclass_fields__}
     sources: dict[str, str] = {}
@@ -178,22 +174,22 @@ def _fitted(state: Mapping[str, Tensor], name: str | None, p: int | None) -> Fit
     if name == dense.NAME:
         return _chain(state, p)
     fits = [fit(layout, state) for layout in LAYOUTS if name in (None, layout.name)]
-    best = min(fits, key=lambda each: (len(each.missing) + len(each.misfits), len(each.missing)))
-    if name is None and best.missing and not any(each.places.keys() & {"blocks.0.W_Q"} for each in fits):
+    closest = min(fits, key=lambda each: (len(each.missing) + len(each.misfits), len(each.missing)))
+    if name is None and closest.missing and not any(each.places.keys() & {"blocks.0.W_Q"} for each in fits):
         try:
             return _chain(state, p)
         except InputError:
             if not any(re.search("attn|attention|qkv", name) for name in state):  # nothing like a transformer
                 raise _unknown(state) from None
-    best.check()
-    return best
+    closest.check()
+    return closest
 
 
 def _chain(state: Mapping[str, Tensor], p: int | None) -> Chain:
     """Return the chain with this modulus; if it is unknown, the one that answers more."""
     found = dense.chains(state)
     found = [each for each in found if p in (None, each.p) and each.p <= LARGEST_P] or found[:1]
-    return found[0] if len(found) == 1 else max(found, key=lambda each: _best(list(each.candidates(Settings())))[2])
+    return found[0] if len(found) == 1 else max(found, key=lambda each: best(list(each.candidates(Settings())))[2])
 
 
 def _unknown(state: Mapping[str, Tensor]) -> InputError:
@@ -212,82 +208,27 @@ def _candidates(found: Fit | Chain, given: Settings, hints: Settings) -> list[Ca
         return list(found.candidates(given.or_else(own)))
 
 
-@dataclass(frozen=True)
-class _Score:
-    """How well a candidate answers its likeliest operation, on some pairs.
-
-    Attributes:
-        margin: first percentile of the margin of the right answer, in standard deviations of the logits.
-    """
-
-    accuracy: float
-    loss: float
-    margin: float
-
-
-def _padded(found: Fit | Chain, known: Settings, chosen: Candidate) -> list[Candidate]:
+def _padded(found: Fit | Chain, given: Settings, hints: Settings, chosen: Candidate) -> list[Candidate]:
     """Return the candidates of the likeliest modulus below the number of tokens, if nothing tells the modulus.
 
     Some vocabularies are padded, such as to a multiple of 64. Only primes are tried.
     """
-    if isinstance(found, Chain) or known.p is not None or found.axes["v"] > found.axes["o"]:
+    if isinstance(found, Chain) or given.p or hints.p or found.axes["v"] > found.axes["o"]:
         return []
-    v, scored = found.axes["v"], []
-    for p in primes_below(min(v - 1, LARGEST_P + 1)):
-        if p > max(v - PADDING, 4):
-            tried = found.candidates(replace(known, p=p, act=chosen.settings.act))
-            scored += [(_score(each).accuracy, p) for each in tried]
+    v, tried = found.axes["v"], replace(given, act=chosen.settings.act)
+    moduli = [p for p in primes_below(min(v - 1, LARGEST_P + 1)) if p > max(v - PADDING, SMALL)]
+    scored = [(score(each).accuracy, p) for p in moduli for each in _candidates(found, replace(tried, p=p), hints)]
     accuracy, p = max(scored, default=(0.0, 0))
-    return list(found.candidates(replace(known, p=p))) if accuracy > LIKELY / 4 else []
+    return _candidates(found, replace(given, p=p), hints) if accuracy > LIKELY / 4 else []
 
 
-def _mixed(found: Fit | Chain, known: Settings, chosen: Candidate) -> list[Candidate]:
+def _mixed(found: Fit | Chain, given: Settings, hints: Settings, chosen: Candidate) -> list[Candidate]:
     """Return the candidates with other shares of softmax in the attention, if the layout may have any."""
-    if isinstance(found, Chain) or not found.layout.mixed or known.attn_coeff is not None or chosen.settings.equals:
+    known = given.or_else(hints).attn_coeff is not None
+    if isinstance(found, Chain) or known or not found.layout.mixed or chosen.settings.equals:
         return []
     like = replace(chosen.settings, causal=None)
     return [each for n in range(1, 20) for each in found.candidates(replace(like, attn_coeff=n / 20))]
-
-
-def _best(candidates: list[Candidate]) -> tuple[Candidate, tuple[str, ...], float]:
-    """Return the candidate whose answers fit an operation best, other activations that answer as well, and its accuracy.
-
-    For each activation, settings are compared by accuracy, then by loss. Activations are compared by accuracy, then by
-    margin: a wrong one may lower the loss by scaling the logits. The first candidate is taken if none fits.
-    """
-    scored = [(_score(candidate), candidate) for candidate in candidates]
-    winners: dict[str | None, tuple[_Score, Candidate]] = {}
-    for score, candidate in scored:
-        act = candidate.settings.act
-        if act not in winners or (score.accuracy, -score.loss) > (winners[act][0].accuracy, -winners[act][0].loss):
-            winners[act] = (score, candidate)
-    top = max(score.accuracy for score, _ in winners.values())
-    if top < LIKELY / 2:
-        return candidates[0], (), top
-    close = {act: pair for act, pair in winners.items() if pair[0].accuracy >= top - TIE}
-    widest = max(score.margin for score, _ in close.values())
-    best = next(candidate for score, candidate in close.values() if score.margin >= widest - CLEAR)
-    return best, tuple(act for act in close if act is not None and act != best.settings.act), top
-
-
-@torch.no_grad()
-def _score(candidate: Candidate) -> _Score:
-    p, s = candidate.p, candidate.settings
-    weights = sum(value.numel() for value in candidate.weights.values())
-    few = min(PAIRS, max(64, WORK // weights))
-    rows = torch.randperm(p * p, generator=torch.Generator().manual_seed(0))[:few]
-    a, b = rows // p, rows % p
-    prompt = [a, b + p * bool(s.separate), torch.full_like(a, p * (1 + bool(s.separate)))][: 2 + bool(s.equals)]
-    logits = fast.answer_logits(candidate.model(), fast.plan(torch.stack(prompt, 1))).double()
-    labels = [each[rows] for each in tables(p).values()]
-    index, accuracy = best_of(logits.argmax(1), labels)
-    known = labels[index] != MISSING
-    logits, right = logits[known], labels[index][known][:, None]
-    loss = torch.nn.functional.cross_entropy(logits, right[:, 0]).item()
-    margin = logits.gather(1, right)[:, 0] - logits.scatter(1, right, -torch.inf).amax(1)
-    spread = margin.quantile(0.01).item() / max(logits.std().item(), 1e-30)
-    finite = all(math.isfinite(value) for value in (loss, spread))
-    return _Score(accuracy, loss, spread) if finite else _Score(0.0, math.inf, -math.inf)
 
 
 def _sizes(found: Fit | Chain, chosen: Candidate) -> tuple[tuple[str, int, int], ...]:

@@ -19,7 +19,8 @@ WRAPPERS: Final = ("model_state_dict", "model_state", "state_dict", "model", "ne
 OTHERS: Final = re.compile(r"optim|sched|scaler|rng|^opt$|grad", re.IGNORECASE)
 CONFIG: Final = re.compile("conf|cfg|param|arg", re.IGNORECASE)
 EARLY: Final = re.compile(r"init|start|untrained|random", re.IGNORECASE)  #: names of untrained networks
-PREFIXES: Final = ("module.", "_orig_mod.", "model.", "net.", "network.", "_forward_module.")
+PREFIXES: Final = ("module.", "_orig_mod.", "model.", "net.", "network.", "transformer.", "lm.", "self.",
+                   "_forward_module.", "_fsdp_wrapped_module.")  # fmt: skip
 PART: Final = "._original_component"  #: TransformerLens' bridges put it inside names
 STEPPED: Final = re.compile(r"((?:[a-z_.-]*(?:step|epoch|iter|ckpt|checkpoint)[a-z_.-]*)?)(\d{1,12})", re.IGNORECASE)
 COPY: Final = re.compile(r"(?:ema|swa|avg|averaged)\w*\.")  #: prefixes of a running average of the weights
@@ -93,11 +94,9 @@ def unwrap(loaded: object, file: str) -> Contents:
             notes.append(f"The prefix {prefix} was removed from the names.")
     for name, value in [item for state in stripped.values() for item in state.items()]:
         check_dense(name, value)
-    config = _config(loaded, path)
-    where = ".".join(map(str, path))
     if path:
-        notes.append(f"What is under {printable(where)} was read.")
-    return Contents(stripped, config, {}, _ignored(loaded, path), tuple(notes))
+        notes.append(f"What is under {printable('.'.join(map(str, path)))} was read.")
+    return Contents(stripped, _config(loaded, path), {}, _ignored(loaded, path), tuple(notes))
 
 
 def thinned(states: Mapping[int, Any]) -> dict[int, Any]:

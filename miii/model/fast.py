@@ -75,11 +75,15 @@ def answer_logits(model: Transformer, plan: Plan, masks: Masks = NO_MASKS) -> Fl
     if not model.config.plain or masks.keys() - {neurons} or plan.parts is not None:
         return _forward(model, plan, masks)[:, -1]
     z, resid = _at_answer(model, plan)
-    block, W_U = model.blocks[-1], model.W_U
     # under autocast, products are bfloat16 and sums with float32 stay float32; large matrices stay bfloat16
-    post = block.act(_neurons(block, z, resid))
+    post = model.blocks[-1].act(_neurons(model.blocks[-1], z, resid))
     if neurons in masks:
         post = post * masks[neurons].to(post.dtype)
+    return _read_out(model, z, resid, post)
+
+
+def _read_out(model: Transformer, z: Tensor, resid: Tensor, post: Tensor) -> Float[Tensor, "batch d_vocab_out"]:
+    block, W_U = model.blocks[-1], model.W_U
     if W_U.shape[1] > W_U.shape[0]:  # more classes than dimensions: multiplying by W_U last is cheaper
         written = post @ block.W_out + z @ block.W_O.flatten(0, 1)
         return add_bias((written + add_bias(add_bias(resid, block.b_O), block.b_out)) @ W_U, model.b_U)
@@ -100,11 +104,24 @@ def logits_for(task: Task) -> Callable[[Transformer, Plan, Masks], Tensor]:
 def answer_neurons(model: Transformer, plan: Plan) -> Float[Tensor, "batch d_mlp"]:
     """Return ``mlp_pre`` of the last block at the last position."""
     if not model.config.plain or plan.parts is not None:
+        return answer_both(model, plan)[1]
+    return _neurons(model.blocks[-1], *_at_answer(model, plan))
+
+
+def answer_both(
+    model: Transformer, plan: Plan
+) -> tuple[Float[Tensor, "batch d_vocab_out"], Float[Tensor, "batch d_mlp"]]:
+    """Return ``answer_logits`` and ``answer_neurons`` of one pass."""
+    if not model.config.plain or plan.parts is not None:
         found: dict[str, Tensor] = {}
         site = f"{len(model.blocks) - 1}.mlp_pre"
-        _forward(model, plan, tap=lambda name, value: found.setdefault(name, value) if name == site else value)
-        return found[site][:, -1]
-    return _neurons(model.blocks[-1], *_at_answer(model, plan))
+        logits = _forward(
+            model, plan, tap=lambda name, value: found.setdefault(name, value) if name == site else value
+        )  # fmt: skip
+        return logits[:, -1], found[site][:, -1]
+    z, resid = _at_answer(model, plan)
+    pre = _neurons(model.blocks[-1], z, resid)
+    return _read_out(model, z, resid, model.blocks[-1].act(pre)), pre
 
 
 def _forward(

@@ -62,6 +62,7 @@ def test_wrappers_prefixes_and_numbers_beside_the_tensors_are_taken_off(saved):
         (lambda w: {"initial": {n: 0 * v for n, v in w.items()}, "final": w}, "initial", "under final"),
         (lambda w: {f"{of}.{n}": v * (of == "model") for of in ("model", "ema") for n, v in w.items()}, None, "model."),
         (lambda w: (w, {"p": P}), None, ""),
+        (lambda w: {"model": w, "accuracy": np.float64(0.5), "n": np.int64(3)}, "accuracy", "under model"),
         (lambda w: {n: v.half().float().half() if v.ndim > 9 else v for n, v in w.items()} | {"p": P}, "p", ""),
     ):
         found = same_as_bare(read(saved(wrap(weights()), "w.pt")))
@@ -106,6 +107,18 @@ def test_a_history_in_a_list_a_folder_or_a_pattern_has_its_steps(saved, tmp_path
         contents = read(path)
         assert list(contents.states) == [9, 10, 100]
         assert torch.equal(contents.states[10]["embed.W_E"], states[1]["embed.W_E"])
+    saved(weights(), "init.pt")
+    contents = read(tmp_path)
+    assert (list(contents.states), contents.notes[-1]) == (
+        [9, 10, 100],
+        "Files without a step in their names were left out: init.pt.",
+    )
+    (tmp_path / "init.pt").unlink()
+    (tmp_path / "a" / "9").mkdir(parents=True)
+    (tmp_path / "a" / "10").mkdir()
+    for step in (9, 10):
+        saved(weights(), f"a/{step}/net.pt")
+    assert list(read(tmp_path / "a").states) == list(read(tmp_path / "a" / "*" / "net.pt").states) == [9, 10]
     saved(weights(), "another_step_9.pt")
     saved(weights(), "another_step_10.pt")
     # the same step twice: neither names nor contents tell them apart, so they are numbered
@@ -248,15 +261,18 @@ BAD_FILE = {
     ),
     "no weight.pt": (content(without("embed.W_E")), ["lacks embed.W_E", "unembed.W_U 8 x 7"]),
     "rank.pt": (content(weights(**{"embed.W_E": torch.ones(64)})), ["embed.W_E", "axes v d", "64"]),
-    "large p.pt": (content({"mlp.W_in": torch.ones(3, 3000), "mlp.W_out": torch.ones(3000, 3)}), ["p must be at most"]),
+    "large p.pt": (
+        content({"W_x": torch.ones(3000, 2), "W": torch.ones(4, 3), "W_U": torch.ones(3, 3000)}),
+        ["p must be at most"],
+    ),
     "wide.pt": (
         content(weights(**{f"{BLOCK}mlp.W_in": torch.ones(9, 12)})),
         ["mlp.W_in", "8 x 12", "9 x 12"],
     ),
     "empty axis.pt": (content(weights(**{"embed.W_E": torch.ones(0, 8)})), ["embed.W_E"]),
     "tokens.pt": (
-        content(weights(**{"embed.W_E": torch.ones(11, 8)})),
-        ["d_vocab must be p", "11 tokens"],
+        content(weights(**{"embed.W_E": torch.ones(80, 8)})),
+        ["d_vocab must be p", "80 tokens"],
     ),
     "positions.pt": (content(weights(**{"pos_embed.W_pos": torch.ones(1, 8)})), ["1 positions"]),
     "local.pt": (

@@ -108,6 +108,67 @@ def test_missing_biases_are_zeros_and_buffers_are_no_extras():
     assert more.ignored == ("probe.W",)
 
 
+def renamed(state, *changes):
+    """The tensors under other names; those renamed to "" are gone."""
+    for old, new in changes:
+        state = {name.replace(old, new) if old in name else name: value for name, value in state.items()}
+    return {name: value for name, value in state.items() if name}
+
+
+def test_odd_names_are_told_apart_by_shapes_and_a_single_block_needs_no_number(subtests):
+    net = randomized(Torch())
+    wanted = net(prompts())
+    tables = (("tok_emb.weight", "E.weight"), ("pos_emb.weight", "P.weight"), ("head.weight", "U.weight"))
+    for changes in (
+        tables,
+        tables[:1],
+        (*tables, ("blocks.0.", "")),
+        (("blocks.0.", "block."),),
+        (("blocks.0.", "transformer.encoder.0."), ("encoder.0", "block.0"), ("head.", "linear.")),
+        (("ln_f.", "norm3."), ("ln", "norm"), ("mlp.net.0", "fc_1"), ("mlp.net.2", "fc_2"), ("pos_emb", "pos_encoder")),
+    ):
+        with subtests.test(changes):
+            found = read(renamed(net.state_dict(), *changes), act="gelu", n_heads=H)
+            assert found.ignored == ()
+            torch.testing.assert_close(logits_of(found), wanted, rtol=1e-6, atol=1e-6)
+    around = renamed(net.state_dict(), ("pos_emb.weight", "pos_encoder.pe"))
+    around["pos_encoder.pe"] = around["pos_encoder.pe"][:, None]
+    torch.testing.assert_close(logits_of(read(around, act="gelu", n_heads=H)), wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_without_positions_all_are_alike():
+    net = randomized(Torch())
+    net.pos_emb.weight.zero_()
+    found = read(renamed(net.state_dict(), ("pos_emb.weight", "")), act="gelu", n_heads=H)
+    torch.testing.assert_close(logits_of(found), net(prompts()), rtol=1e-6, atol=1e-6)
+
+
+def test_a_padded_vocabulary_is_found_from_the_answers(adder):
+    state = foreign.to_state_dict(adder(11, (2, 3), n_heads=2))
+    wide = {n: torch.nn.functional.pad(state[n], (0, 0, 0, 6)) for n in ("embed.W_E",)}
+    wide |= {n: torch.nn.functional.pad(state[n], (0, 7)) for n in ("unembed.W_U", "unembed.b_U")}
+    found = read(state | wide)
+    assert (found.p, found.settings.equals) == (11, True)
+    assert {"6 extra tokens were cut.", "7 extra logits were cut."} <= set(found.notes)
+    fewer = read(state | {"embed.W_E": wide["embed.W_E"]})  # the logits tell p
+    assert torch.equal(fewer.model(prompts(p=11)), found.model(prompts(p=11)))
+
+
+def test_tables_and_maps_of_dense_networks_have_many_names():
+    net, raw = randomized(Tables()), randomized(OneHot())
+    state, wanted = net.state_dict(), net(prompts(False))
+    for changes in (
+        (("W_x", "W_E_a"), ("W_y", "W_E_b"), ("W_U", "W_out")),
+        (("W_x", "embeddings.0.weight"), ("W_y", "embeddings.1.weight")),
+    ):
+        torch.testing.assert_close(logits_of(read(renamed(state, *changes), act="relu")), wanted, rtol=1e-6, atol=1e-6)
+    more = {name: torch.nn.functional.pad(state[name], (0, 0, 0, 1)) for name in ("W_x", "W_y")}  # a token "="
+    torch.testing.assert_close(logits_of(read(state | more, act="relu")), wanted, rtol=1e-6, atol=1e-6)
+    either = {"W1": raw.mlp.W_in.T, "W2": raw.mlp.W_out.T}  # [p, m] and [m, p]: which of them is p?
+    found = read(either, act="square", p=P)
+    torch.testing.assert_close(logits_of(found), raw(prompts(False)), rtol=1e-6, atol=1e-6)
+
+
 def test_miii_s_own_names_are_a_layout():
     config = ModelConfig(d_model=8, n_heads=2, d_mlp=12, biases="all", n_layers=2)
     model = Transformer(config, P + 1, P, 3, seed=0).requires_grad_(False)

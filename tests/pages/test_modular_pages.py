@@ -106,10 +106,33 @@ def test_a_network_of_zeros_has_nothing_to_show(see):
 
 
 def test_a_sum_of_multiples_and_a_subtraction_are_written_as_such(see):
-    assert "$3a - b$" in see("neurons", run="multiples").text
+    assert "$c = 3a - b$" in see("neurons", run="multiples").text
     for page in ("formula", "neurons"):
-        assert "$3a - b$" not in see(page, run="adds 13").text
+        assert "3a - b$" not in see(page, run="adds 13").text
         assert "a - b" in see(page, run="subtracts").text
+
+
+def test_products_and_multiples_are_drawn_in_the_order_in_which_they_add(zoo, see):
+    for name, first, m, written in (
+        ("mul", "log a", 10, "log c"),
+        ("div", "log a", 10, "log c"),
+        ("multiples", "3a", 11, "c"),
+    ):
+        run = zoo(name)
+        order, multipliers = analysis.keys.of_model(run.model(), run.task()).aligned(
+            run.task(), run.config.task.multipliers
+        )
+        found = analysis.neurons.describe(run.model(), run.task(), multipliers, order)
+        view = see("neurons", run=name)
+        assert not view.errors
+        assert f"**{first}**" in view.text
+        assert list(view.metrics.values())[:2] == [str(int(found.alive.sum())), str(found.dead)]
+        grids = [rows["rows"][0] for chart in view.charts for rows in chart.rows() if {"cells", "rows"} <= set(rows)]
+        assert m in grids
+        assert (order.names[0], order.answer) == (first, written)
+        fourier = see("fourier", run=name)
+        assert not fourier.errors
+        assert ("in the order of **log a**" in fourier.text) == (m == 10)
 
 
 # ---- Circuits ----

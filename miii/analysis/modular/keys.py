@@ -93,13 +93,17 @@ class Choice:
         """The (alpha, beta) of the waves; (1, 1) if there is no key frequency."""
         return self.waves.multipliers if self.waves.frequencies else (1, 1)
 
-    def aligned(self, usual: tuple[int, int] = (1, 1)) -> tuple[Relabelling, tuple[int, int]]:
+    def aligned(self, task: Task, usual: tuple[int, int] = (1, 1)) -> tuple[Relabelling, tuple[int, int]]:
         """Return the order of operands and answers in which one neuron has one frequency, and the multipliers there.
+
+        The numbers as they are if the relabelling is not one-to-one, such as a^2.
 
         Args:
             usual: the multipliers of numbers as they are, if there is no key frequency.
         """
         found = self.relabelling
+        if not found.full:
+            return relabelling.natural(task), usual
         multipliers = self.multipliers if self.frequencies else usual if found.natural else (1, 1)
         scaled = found.scaled(multipliers)
         return scaled, multipliers if scaled is found else (1, 1)

@@ -181,7 +181,7 @@ def rows_of(frequencies: Sequence[int], p: int) -> list[int]:
 
 
 #: Function of write [d, d_model], which returns a function of (waves [rows, d], rows): this adds waves @ write to the
-#: output of the last neurons for these rows, and returns new logits [answer, row]: answers are compared column by column.
+#: output of the last neurons for these rows, and returns new logits [answer, row], whose maxima over answers are fast.
 SteerLogits = Callable[[Tensor], Callable[[Tensor, slice], Tensor]]
 
 

@@ -123,7 +123,11 @@ def writes(row: Float[Tensor, " d_vocab_out"], neuron: int, answer: str = "c") -
         alt.Chart(pd.DataFrame({"answer": range(len(centered)), "logit": centered, "written to": "c"}))
         .mark_line(point=alt.OverlayMarkDef(size=14))
         .encode(
-            x=alt.X("answer:Q", title=f"answer {answer}" if answer == "c" else answer, scale=alt.Scale(domain=[0, len(centered) - 1], nice=False)),
+            x=alt.X(
+                "answer:Q",
+                title=f"answer {answer}" if answer == "c" else answer,
+                scale=alt.Scale(domain=[0, len(centered) - 1], nice=False),
+            ),
             y=alt.Y("logit:Q", title="logit per unit of activation"),
             # a legend with one entry, to align with the neighboring chart
             color=alt.Color("written to:N", scale=alt.Scale(domain=["c"], range=[MUTED]), legend=top_legend()),

@@ -17,7 +17,7 @@ from pages._kit.inputs import choose_pair, integer
 def ordered(name: str, step: int) -> "tuple[analysis.relabelling.Relabelling, tuple[int, int]]":
     run = miii.runs.open(name, miii.ModularAddition)
     choice = analysis.keys.of_model(run.model(step), run.task())
-    return choice.aligned(run.task_config.multipliers)
+    return choice.aligned(run.task(), run.task_config.multipliers)
 
 
 def activation(name: str, step: int, neuron: int) -> Chart:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import miii
-from miii.analysis.modular import relabelling
+from miii.analysis.modular import fourier2d, keys, neurons, relabelling
+from miii.analysis.oracles import planted
 
 P = 23
 
@@ -67,6 +68,26 @@ def test_other_tasks_are_not(one_sentence):
     assert relabelling.candidates(task("a**3 + a*b**2"))[1]
     with one_sentence("pairs of Z_p"):
         relabelling.candidates(miii.Residues(p=7).build())
+
+
+def test_multiples_are_scaled_away(waves):
+    built = task("3*a - b")
+    natural = relabelling.natural(built)
+    for same in (natural.scaled((1, -1)), natural.scaled((0, 1))):
+        assert same is natural
+    found = natural.scaled((3, -1))
+    assert (found.names, found.full, found.words((1, 1))) == (("3a", "-b"), True, "3a - b")
+    a, b = built.tokens[found.rows, :2].T
+    assert torch.equal(found.u * P + found.v, torch.arange(P * P))
+    assert torch.equal((3 * a - b) % P, (found.u + found.v) % P)
+    model = planted.from_formula(waves(P, (2, 4), (3, -1)), act="relu", hinges=1)
+    choice = keys.of_model(model, built)
+    order, multipliers = choice.aligned(built)
+    assert (order.names, multipliers) == (("3a", "-b"), (1, 1))
+    assert set(neurons.describe(model, built, multipliers, order).clusters()) == {2, 4}
+    assert not set(neurons.describe(model, built, choice.multipliers).clusters())
+    low = fourier2d.site_spectrum(model, built, "logits", order).power
+    assert low.diagonal().sum() > 0.98
 
 
 def test_logits_are_reordered():
