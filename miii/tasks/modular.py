@@ -108,7 +108,7 @@ class ModularAddition(TaskConfig):
 
     @classmethod
     def names(cls) -> dict[str, dict[str, Any]]:
-        """Return the operations; each is a separate task on the command line, with fields at which it groks."""
+        """Return the operations; each is a separate task on the command line, some with easier defaults."""
         return {
             operation: {"operation": operation} | (EASIER if operation in HARD else {})
             for operation in get_args(Operation)

@@ -34,8 +34,8 @@ def preset(name: str) -> Preset:
     if name not in HARD:
         return Preset(changes=changes)
     write.caption(
-        f"Defaults to p = {EASIER['p']} and {EASIER['train_fraction']:.0%} of the pairs: at p = 97, with the 30% of addition, subtraction and the "
-        "quadratic form end memorized."
+        f"Defaults to p = {EASIER['p']} and {EASIER['train_fraction']:.0%} of the pairs, which does not ensure grokking: division ended at 86% test "
+        "accuracy (seed 0). With the 30% of addition at p = 97, subtraction and the quadratic form end memorized."
     )
     return Preset("easier", EASIER, changes)
 
