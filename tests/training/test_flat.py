@@ -110,9 +110,7 @@ def test_each_option_changes_itself_and_nothing_else():
         base = flat.change(RunConfig(), {"task": task, "optimizer": optimizer, **few})
         before = flat.values(base)
         beyond = {"attn_coeff", "causal"} if task == "frames" else set()  # mixed attention is not causal
-        for name in (
-            before.keys() - {*TAGS, "expression", "csv"} - beyond
-        ):  # only the operation expr and the group own have these
+        for name in before.keys() - {*TAGS, "expression", "csv"} - beyond:  # of some tasks only
             value = another(name, before[name])
             assert value != before[name]
             assert flat.values(flat.change(base, {name: value})) == {**before, name: value}

@@ -49,10 +49,11 @@ $c = ab$ (Chughtai et al. 2023).
         write.metric("Verdict", report.verdict, border=True, help="All criteria below must pass")
         write.metric("Test accuracy", f"{report.test_accuracy:.1%}", border=True)
         write.metric(
-            "Variance explained",
-            f"{report.explained:.1%}",
+            "Logits within the key ones",
+            f"{report.within:.1%}",
             border=True,
-            help="Of the held-out logits, by the key characters",
+            help="Share of the held-out logits' variance, as functions of c; their characters explain "
+            f"{report.explained:.1%}",
         )
     if report.reason:
         write.text(f"Not a composition by representations: {report.reason}.")
