@@ -138,7 +138,8 @@ with st.expander("Columns", icon=":material/help:"):
 write.header("How they learn", anchor="curves")
 if chosen == OWN:
     title = "validation AUC" if "sieve_depth" in frame else "test accuracy"
-    curve = plots.learning(analysis.compare.curves(found), title)
+    by_run = analysis.compare.curves(found).assign(architecture=lambda rows: rows["run"])  # one line each
+    curve = plots.learning(by_run, title)
     st.altair_chart(curve, key="own-curves", alt="Test accuracy of every run by step.")
 else:
     cell(

@@ -82,7 +82,7 @@ def _place(i: int, row: Sequence[str]) -> float:
     return (i + 0.5) / len(row)
 
 
-def _draw(links: list[dict[str, Any]], nodes: list[dict[str, Any]], most: int) -> alt.LayerChart:
+def _draw(links: list[dict[str, Any]], nodes: list[dict[str, Any]], most: int) -> Chart:
     x = alt.Scale(domain=[0, 1], range=[GUTTER, alt.expr("width")], nice=False, zero=False)
     y = alt.Scale(domain=[len(ROWS) - 0.85, -0.3], nice=False, zero=False)
     lines = (
