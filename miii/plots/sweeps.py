@@ -20,6 +20,15 @@ PHASE_COLORS: Final = {
 }
 LINES = 8  #: settings drawn as curves: one color each
 
+#: Titles of the axes of options.
+TITLES: Final = {
+    "lr": "learning rate",
+    "weight_decay": "weight decay",
+    "train_fraction": "training share",
+    "d_model": "width",
+    "init_scale": "initial scale",
+}
+
 
 def _spread(table: pd.DataFrame, options: Sequence[str], metric: str) -> pd.DataFrame:
     """Return the median, lowest and highest value over the seeds of each setting, and the run with the median."""
@@ -44,8 +53,8 @@ def sweep_heatmap(table: pd.DataFrame, x: str, y: str, metric: str, title: str) 
     found = _spread(table, (x, y), metric)
     shown = [f"{x}:N", f"{y}:N"] + [alt.Tooltip(f"{name}:Q", format=".4~g") for name in ("median", "lowest", "highest")]
     base = alt.Chart(found, name="by-two-options").encode(
-        x=alt.X(f"{x}:O", title=x, axis=alt.Axis(labelAngle=0)),
-        y=alt.Y(f"{y}:O", title=y, sort="descending"),
+        x=alt.X(f"{x}:O", title=TITLES.get(x, x), axis=alt.Axis(labelAngle=0)),
+        y=alt.Y(f"{y}:O", title=TITLES.get(y, y), sort="descending"),
         tooltip=[*shown, alt.Tooltip("seeds:Q", title="runs"), alt.Tooltip("run:N", title="run of the median")],
     )
     color = alt.Color("median:Q", title=None, scale=alt.Scale(scheme=SEQUENTIAL), legend=alt.Legend(orient="top"))
@@ -70,8 +79,8 @@ def phase_diagram(table: pd.DataFrame, x: str, y: str, color: Literal["phase", "
     found = table.assign(shown=table["phase"].fillna("waiting"))
     labels = alt.Axis(labelAngle=0, labelExpr="format(datum.value, '.3~g')", labelOverlap=True)
     base = alt.Chart(found, name="phases").encode(
-        x=alt.X(f"{x}:O", title=x, axis=labels),
-        y=alt.Y(f"{y}:O", title=y, sort="descending", axis=labels),
+        x=alt.X(f"{x}:O", title=TITLES.get(x, x), axis=labels),
+        y=alt.Y(f"{y}:O", title=TITLES.get(y, y), sort="descending", axis=labels),
         opacity=alt.when("datum.inferred").then(alt.value(0.55)).otherwise(alt.value(1)),
         tooltip=[
             alt.Tooltip(f"{x}:Q", format=".4~g"),

@@ -18,6 +18,7 @@ FOUND["flat"] = landscape.dimension([np.ones((64, 64))])
 CHARTS = {
     "trainability_map": lambda: plots.trainability_map(TILE),
     "trainability_loss": lambda: plots.trainability_loss(CURVE),
+    "trainability_zooms": lambda: plots.trainability_zooms(landscape.question.table(), "dimension"),
     "trainability_dimensions": lambda: plots.trainability_dimensions(FOUND, landscape.CONTROLS),
 }
 
@@ -34,6 +35,9 @@ def test_trainability_plots():
     assert len(np.unique(colors.reshape(-1, 4), axis=0)) == 4
     assert (shades(np.full((2, 2), np.nan))[..., 3] == 0).all()
     assert plots.frame(CHARTS["trainability_loss"]())["loss"].tolist() == [1.0, 0.5, 1e6, 1e6, 1e6]
+    zooms = plots.frame(CHARTS["trainability_zooms"]())
+    assert set(zooms[zooms["zoom"] == 1]["map"]) == {"whole map", "whole map, other seed", "noisy line"}
+    assert zooms["zoom"].notna().all()
     rows = plots.frame(CHARTS["trainability_dimensions"]()).set_index("boundary")
     assert rows.index.tolist() == list(landscape.CONTROLS)
     assert rows.loc["noise", "known"] == 2.0
