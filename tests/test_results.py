@@ -148,7 +148,7 @@ def test_next_terms_are_exact_on_held_out_families():
         named()[name].terms[:24] for name in ("Fibonacci numbers", "squares mod 7", "tetrahedral numbers", "primes")
     ]
     found = continuation.many(run.model(), run.config.task, given)
-    assert [each.term for each in found[:3]] == [46368, 2, 2925]
+    assert [each.term for each in found[:3]] == [46368, 2, 2600]
     assert found[3].term != 97  # the next prime is out of reach
 
 
