@@ -153,14 +153,16 @@ def test_next_terms_are_exact_on_held_out_families():
     assert found[3].term != 97  # the next prime is out of reach
 
 
+@pytest.mark.slow
 def test_kinds_on_families_that_chose_no_setting():
     """Settings were chosen on the families of the validation part; the run has no report."""
     run = runs.open(HOME / "sequences-24-differences")
+    task = run.task()
     assert run.config.task.n_val == 3750
     assert run.rows()[-1]["macro_f1"] == pytest.approx(0.948, abs=CLOSE)  # on families for validation
-    test = run.task().train_mask.logical_not().nonzero()[:1500, 0]
-    true = torch.stack([target.labels for target in run.task().targets], dim=1)[test].numpy() == 1
-    found = kinds.scores(kinds.confidences(run.model(), run.task().tokens[test]) > 0.5, true)
+    test = task.train_mask.logical_not().nonzero()[:1500, 0]
+    true = torch.stack([target.labels for target in task.targets], dim=1)[test].numpy() == 1
+    found = kinds.scores(kinds.confidences(run.model(), task.tokens[test]) > 0.5, true)
     assert found["macro"] > 0.93  # .948 on all 10,000
 
 
