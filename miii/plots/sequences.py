@@ -128,7 +128,7 @@ def carriers(found: Sequence[Carrier]) -> Chart:
 
 def decodability(found: pd.DataFrame) -> Chart:
     """Draw how accurately a linear map reads each residue, by step and control."""
-    across = [c for c in found if c != "part"]
+    across = [str(c) for c in found if c != "part"]
     return _rectangles(
         found.melt("part", across, "kind", "value"),
         (list(found["part"]), "residue"),
@@ -171,7 +171,7 @@ def kinds_over_training(metrics: pd.DataFrame, steps: int | None = None) -> Char
         steps: the length of the axis; by default the last step.
     """
     mean = "macro_f1" if "macro_f1" in metrics else "test_accuracy"
-    columns = [mean, *(c for c in metrics if c.startswith(("f1_", "accuracy_")))]
+    columns = [mean, *(c for c in map(str, metrics) if c.startswith(("f1_", "accuracy_")))]
     frame = metrics.melt("step", [c for c in columns if c in metrics], "kind", "F1").dropna()
     frame["kind"] = frame["kind"].replace(mean, "mean").str.removeprefix("f1_").str.removeprefix("accuracy_")
     last = int(metrics["step"].max()) if steps is None else steps

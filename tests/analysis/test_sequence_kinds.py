@@ -109,9 +109,9 @@ def test_residues_are_decoded_where_they_are_read(task, parity):
 
 
 def certain(x, moduli, wrong=()):
-    """Log probabilities of residues of x: 0.9, or 0.6 for x + 1 if the modulus is wrong."""
+    """Log probabilities of residues of x: 0.999, or 0.6 for x + 1 if the modulus is wrong."""
     return {
-        q: np.log(np.where(np.arange(q) == (x + (q in wrong)) % q, *((0.6, 0.4) if q in wrong else (0.9, 0.001))))
+        q: np.log(np.where(np.arange(q) == (x + (q in wrong)) % q, *((0.6, 0.4) if q in wrong else (0.999, 0.0001))))
         for q in moduli
     }
 

@@ -261,7 +261,7 @@ def on_named(model: Transformer, config: Sequences) -> "pd.DataFrame":
 
 def _shares(model: Transformer, config: Sequences, sequences: Sequence[Sequence[int]]) -> dict[str, float]:
     given, true = [terms[:-1] for terms in sequences], [terms[-1] for terms in sequences]
-    answers = {
+    answers: dict[str, Sequence[int | None]] = {
         "network": [each.term for each in many(model, config, given)],
         "longest run": [longest_run(config, terms) for terms in given],
         "Berlekamp-Massey": [by_recurrence(terms) for terms in given],

@@ -38,7 +38,7 @@ def network_for_next(run: Run, step: int) -> tuple[Run, int] | None:
         return run, step
     others = (each for each in runs.every() if isinstance(each.config.task, Sequences))
     found = next((each for each in others if each.config.task.target == "continuation" and each.steps), None)  # type: ignore[union-attr]
-    return found and (found, found.steps[-1])
+    return None if found is None else (found, found.steps[-1])
 
 
 def next_term(run: Run, step: int, terms: str, read: tuple[int, ...]) -> None:
