@@ -15,17 +15,17 @@ RUNS = "bases.jsonl"
 
 
 @shared
-def base_table(stamp: int) -> pd.DataFrame:
+def base_table() -> pd.DataFrame:
     found = analysis.sieve.load_base_runs(miii.runs.homes()[1] / "bases.jsonl")
     return analysis.sieve.auc_by_base(found)
 
 
-def auc_by_base(stamp: int) -> Chart:
-    return plots.auc_by_base(base_table(stamp))
+def auc_by_base() -> Chart:
+    return plots.auc_by_base(base_table())
 
 
-def score_by_base(stamp: int) -> Chart:
-    table, unused = base_table(stamp), analysis.sieve.UNUSED
+def score_by_base() -> Chart:
+    table, unused = base_table(), analysis.sieve.UNUSED
     traits = analysis.sieve.RULES[analysis.sieve.RULE]
     rule = analysis.sieve.fit_rule(table[~table["base"].isin(unused)], traits)
     return plots.score_by_base(table, rule.score(table), unused)
@@ -37,7 +37,7 @@ def section() -> None:
     path = miii.runs.homes()[1] / RUNS
     found, stamp = analysis.sieve.load_base_runs(path), path.stat().st_mtime_ns
     with st.spinner("Reading the map …", show_time=True):
-        table = base_table(stamp)
+        table = base_table()
     write.text(
         f"{len(found)} runs of the default recipe in {table['base'].nunique()} bases, stopped after {found[0]['steps']} steps; labels alone. A "
         f"factor counts as **seen** if the AUC is at least {SEEN}: more than chance, not a finished sieve."
