@@ -34,6 +34,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "gain and correlation": ("gain", "correlation"),
     "gain alone": ("gain",),
     "correlation alone": ("correlation",),
+    "order and gain": ("order", "gain"),
     "order alone": ("order",),
     "q alone": ("q",),
 }

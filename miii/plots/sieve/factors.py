@@ -117,7 +117,7 @@ def evidence_by_factor(values: EvidenceByFactor, evidence: float, name: str) -> 
     ).properties(title="Evidence beside held-out integers", height=alt.Step(24), autosize=FLUID)
 
 
-def auc_by_base(table: pd.DataFrame) -> alt.LayerChart:
+def auc_by_base(table: pd.DataFrame) -> Chart:
     """Draw the AUC against each smallest factor q, by base, with a dot where the plain sum of digits shows the residue.
 
     Args:
@@ -150,7 +150,7 @@ def auc_by_base(table: pd.DataFrame) -> alt.LayerChart:
     ).properties(title="AUC by base and factor; a dot marks base = 1 modulo q", height=alt.Step(20), autosize=FLUID)
 
 
-def score_by_base(table: pd.DataFrame, score: Float[np.ndarray, " rows"], unused: frozenset[int]) -> alt.LayerChart:
+def score_by_base(table: pd.DataFrame, score: Float[np.ndarray, " rows"], unused: frozenset[int]) -> Chart:
     """Draw the measured AUC over the rule's log odds, for the bases that fitted the rule and the others.
 
     Args:

@@ -249,6 +249,23 @@ the attempts). With the residues modulo {join_names(list(map(str, asked.residues
         alt="AUC of primes against composites of each smallest factor, for the network on labels alone and the assisted one.",
         caption=f"Depth of sieve: {alone['sieve_depth']} by labels alone, {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and {assisted['roc_auc']:.3f}. Lines end at the lower bound of the 95% interval; dashed: the bound it must reach.",
     )
+    by_base()
     with st.container(horizontal=True):
         link_details("sieve", run="primes-10-assisted")
         link("train", "Train your own: Train", task="primes")
+
+
+def by_base() -> None:
+    """Write which primes short runs see in other bases, from labels alone."""
+    path = miii.runs.homes()[1] / "bases.jsonl"
+    if not path.exists():
+        return
+    found = analysis.sieve.auc_by_base(analysis.sieve.load_base_runs(path))
+    seen = found[found["seen"]]
+    plain = found[found["order"] == 1]
+    cases = join_names([f"{q} in base {base}" for base, q in zip(seen["base"], seen["q"], strict=True)])
+    write.text(
+        f"**Other bases.** Short runs in {found['base'].nunique()} bases, labels alone, ask which factors can be seen at all: {cases or 'none'}. That is "
+        f"{len(seen)} of {len(found)} pairs of base and factor; where the base is 1 modulo the factor, so that all digits count alike, "
+        f"{int(plain['seen'].sum())} of {len(plain)}. The map and a rule that predicts it stand on the page Sieve."
+    )

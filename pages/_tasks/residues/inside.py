@@ -163,7 +163,7 @@ def how_targets_share(name: str, step: int) -> None:
         step=step,
         alt=f"Overlap of the read-outs of every two of {len(found.names)} targets.",
         caption=f"{apart}: the mean squared cosine of the principal angles between two targets is {mean:.4f}, and {chance:.4f} between random "
-        "subspaces of the same dimensions (0: orthogonal; 1: one holds the other).",
+        "subspaces of the same dimensions (0: orthogonal; 1: one holds the other). Colors end at the larger of chance and the largest value.",
     )
 
 
