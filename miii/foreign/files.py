@@ -26,10 +26,10 @@ KINDS: Final = (*TORCH, ".npz", ".safetensors")
 LARGEST: Final = 4_000_000_000  #: maximum bytes of a file, unpacked
 RATIO: Final = 20  #: maximum compression of an .npz file
 #: What torch's restricted loader may make beside tensors: numpy's numbers, such as an accuracy.
-NUMBERS: Final = [
+NUMBERS: Final[list[Any]] = [
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "u1", "?")),
-    *((np._core.multiarray.scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
 ]
 LFS: Final = b"version https://git-lfs"  #: how a file begins whose contents Git has not fetched
 FILES: Final = 10_000  #: maximum files of a history
