@@ -101,9 +101,7 @@ def _about(values: Neurons) -> pd.DataFrame:
     )
 
 
-def _draw(
-    data: pd.DataFrame, about: pd.DataFrame, starts: dict[int, str], shape: tuple[int, int], step: int
-) -> alt.LayerChart:
+def _draw(data: pd.DataFrame, about: pd.DataFrame, starts: dict[int, str], shape: tuple[int, int], step: int) -> Chart:
     high, wide = shape
 
     def under(axis: str, n: int) -> str:
