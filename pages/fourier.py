@@ -167,10 +167,10 @@ write.caption(
 angled = [frequency for frequency in (frequencies or strongest)[:1] if 2 * frequency < spectrum.p]
 if angled:
     write.subheader("Is each token at its angle?", anchor="angles")
-    control = next(k for k in reversed(strongest) if 2 * k < spectrum.p)
+    weakest = next(k for k in reversed(strongest) if 2 * k < spectrum.p)
     tried = [
         (f"Frequency {angled[0]}", step, angled[0]),
-        (f"Control, frequency {control}", step, control),
+        (f"Control, frequency {weakest}", step, weakest),
         (f"Control, step {run.steps[0]}", run.steps[0], angled[0]),
     ]
     for column, (label, at, frequency) in zip(second_run.columns(3), tried, strict=True):
@@ -186,7 +186,7 @@ if angled:
             )
     write.caption(
         f"A circle means a straight line: **R² {measured_angles(name, step, angled[0]).r2:.3f}** at k = {angled[0]}, against "
-        f"{measured_angles(name, step, control).r2:.3f} at the weakest frequency and "
+        f"{measured_angles(name, step, weakest).r2:.3f} at the weakest frequency and "
         f"{measured_angles(name, run.steps[0], angled[0]).r2:.3f} at step {run.steps[0]}. "
         "Each angle is read in a plane fitted to the other half of the tokens."
     )

@@ -1,5 +1,7 @@
 """Trainability: where two hyperparameters train a network, and the dimension of the boundary."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -109,7 +111,7 @@ def figures(view: landscape.View, live: bool) -> None:
                 film.show(view)
         with right:
             x, y = point(view)
-            shared = {"units": view.width, "steps": view.steps, "seed": view.seed, "x": x, "y": y}
+            shared: dict[str, Any] = {"units": view.width, "steps": view.steps, "seed": view.seed, "x": x, "y": y}
             if view.condition == landscape.GROKKING:
                 cell(
                     learning_at,

@@ -95,15 +95,15 @@ def write(
         if (place / files.SETTINGS).exists():
             tile = files.read(place)
         else:
-            tile = None
-            for tile in compute(view, threads=threads, stop=stop):
-                share = tile.done / max(1, tile.total) if tile.resolution == view.resolution else 0.0
+            done: Tile | None = None
+            for done in compute(view, threads=threads, stop=stop):
+                share = done.done / max(1, done.total) if done.resolution == view.resolution else 0.0
                 left = None if not spent else max(0.0, sum(spent) / len(spent) * (count - number - share))
-                yield Frame(number, tile, left)
-            if tile is None or not tile.last:  # stopped
+                yield Frame(number, done, left)
+            if done is None or not done.last:  # stopped
                 return
-            spent.append(tile.seconds)
-            files.write(place, tile)
+            spent.append(done.seconds)
+            files.write(place, done)
             tile = files.read(place)  # rounded to single precision, as in a film that is resumed
         pictures.append(picture(tile.measures)[::-1])
         atomic.write_atomically(folder / f"{name}.png", lambda path: _enlarged(pictures[-1]).save(path, "PNG"))

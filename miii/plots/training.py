@@ -187,7 +187,7 @@ def answers_over_training(correct: Mapping[int, Bool[Tensor, " examples"]], task
         correct: the correct pairs, by step of the snapshot.
     """
     drawn = {step: _answers(right, task) for step, right in correct.items()}
-    gaps = {step: _with_gaps(task, codes, p, *legend) for step, (codes, *legend) in drawn.items()}
+    gaps = {step: _with_gaps(task, codes, p, labels, colors) for step, (codes, labels, colors) in drawn.items()}
     _, labels, colors = next(iter(gaps.values()))
     named = {
         f"step {step}: {right.double().mean().item():.0%} correct": gaps[step][0] for step, right in correct.items()

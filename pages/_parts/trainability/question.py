@@ -39,6 +39,7 @@ def show() -> None:
         write.info("The shipped maps are missing.")
         return
     version, config = f"{len(maps)}-{maps[0][1].resolution}", miii.landscape.grokking.config(maps[0][1].view)
+    assert isinstance(config.task, miii.ModularAddition)
     table, nudged = boundaries(version), moved(version)
     write.text(miii.landscape.question.answer(table, nudged))
     write.text(
