@@ -99,9 +99,8 @@ def power_over_training(name: str) -> Chart:
 
 def circle(name: str, step: int, k: int) -> Chart:
     tokens = find_keys(name, step).relabelling.tokens(miii.runs.open(name).task())
-    return plots.circle(
-        analysis.fourier.circle(embedding(name, step), k), tokens=None if tokens is None else tokens.tolist()
-    )
+    named = None if tokens is None else tokens.tolist()
+    return plots.circle(analysis.fourier.circle(embedding(name, step), k), tokens=named)
 
 
 @shared
