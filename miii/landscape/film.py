@@ -92,19 +92,17 @@ def write(
     for number, view in enumerate(all_views):
         name = f"frame-{number:03d}"
         place = folder / name
-        if (place / files.SETTINGS).exists():
-            tile = files.read(place)
-        else:
-            done: Tile | None = None
-            for done in compute(view, threads=threads, stop=stop):
-                share = done.done / max(1, done.total) if done.resolution == view.resolution else 0.0
+        if not (place / files.SETTINGS).exists():
+            made: Tile | None = None
+            for made in compute(view, threads=threads, stop=stop):
+                share = made.done / max(1, made.total) if made.resolution == view.resolution else 0.0
                 left = None if not spent else max(0.0, sum(spent) / len(spent) * (count - number - share))
-                yield Frame(number, done, left)
-            if done is None or not done.last:  # stopped
+                yield Frame(number, made, left)
+            if made is None or not made.last:  # stopped
                 return
-            spent.append(done.seconds)
-            files.write(place, done)
-            tile = files.read(place)  # rounded to single precision, as in a film that is resumed
+            spent.append(made.seconds)
+            files.write(place, made)
+        tile = files.read(place)  # in single precision, so a resumed film is the same
         pictures.append(picture(tile.measures)[::-1])
         atomic.write_atomically(folder / f"{name}.png", lambda path: _enlarged(pictures[-1]).save(path, "PNG"))
         yield Frame(number, tile, sum(spent) / len(spent) * (count - number - 1) if spent else None)

@@ -69,7 +69,9 @@ def representations(parts: Sequence[Part], null: float) -> Chart:
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            x=alt.X("representation:N", sort=names, axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            x=alt.X(
+                "representation:N", title="representation", sort=names, axis=alt.Axis(labelAngle=0, labelOverlap=True)
+            ),
             y=alt.Y("drawn:Q", title="share of held-out logits explained", scale=alt.Scale(domainMin=0)),
             color=alt.Color(
                 "kind:N", scale=alt.Scale(domain=["key", "other"], range=[MAIN, MUTED]), legend=top_legend()

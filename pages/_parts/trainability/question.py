@@ -38,13 +38,12 @@ def show() -> None:
     if not maps:
         write.info("The shipped maps are missing.")
         return
-    version, config = f"{len(maps)}-{maps[0][1].resolution}", miii.landscape.grokking.config(maps[0][1].view)
-    assert isinstance(config.task, miii.ModularAddition)
+    version, own = f"{len(maps)}-{maps[0][1].resolution}", miii.landscape.grokking
     table, nudged = boundaries(version), moved(version)
     write.text(miii.landscape.question.answer(table, nudged))
     write.text(
-        f"Each cell is a network that learns addition modulo {config.task.p} from {config.task.train_fraction:.0%} of the pairs, "
-        f"with its own learning rate and weight decay. It groks if its test accuracy reaches 99% within {config.steps} steps. All "
+        f"Each cell is a network that learns addition modulo {own.P} from {own.SHARE:.0%} of the pairs, "
+        f"with its own learning rate and weight decay. It groks if its test accuracy reaches 99% within {maps[0][1].view.steps} steps. All "
         "share their split and initial weights. Every cell is trained, in float64. To explore the map, choose the condition "
         f"*{write.escaped('Modular addition: does it grok?')}* above."
     )
