@@ -31,7 +31,6 @@ run, task = modular_run()
 name, step = run.name, step_of(run)
 small_enough(run, task)
 try:
-    analysis.grid.least_p(run.task())
     order, multipliers = ordered(name, step)
 except InputError as error:
     refuse(run, str(error))
@@ -61,9 +60,9 @@ def describe_neurons(name: str, step: int) -> analysis.neurons.Neurons:
 
 
 def neuron_wall(name: str, step: int, by_angle: bool) -> Chart:
-    run = miii.runs.open(name)
+    run, (order, _) = miii.runs.open(name), ordered(name, step)
     model = run.model(step)
-    post = model.blocks[-1].act(analysis.grid.neuron_inputs(model, run.task()))
+    post = model.blocks[-1].act(analysis.grid.neuron_inputs(model, run.task())[order.rows])
     return plots.neuron_wall(describe_neurons(name, step), post, by_angle)
 
 

@@ -112,8 +112,8 @@ def shared_directions(values: Sharing) -> Chart:
         alt.Chart(frame)
         .mark_rect()
         .encode(
-            x=alt.X("with:N", title=None, sort=list(values.names), axis=alt.Axis(labelAngle=-60)),
-            y=alt.Y("target:N", title=None, sort=list(values.names)),
+            x=alt.X("with:N", title="with", sort=list(values.names), axis=alt.Axis(labelAngle=-60)),
+            y=alt.Y("target:N", title="target", sort=list(values.names)),
             color=alt.Color(
                 "overlap:Q",
                 title="mean squared cosine",

@@ -49,7 +49,8 @@ def test_other_numbers_are_the_same_chart_with_other_data(server, make):
 @pytest.mark.parametrize("page", ["fourier", "neurons", "attention", "formula", "progress", "circuits"])
 def test_from_step_to_step_a_page_s_charts_are_the_same_with_other_numbers(zoo, see, page):
     """Vega changes the numbers of a chart in place; if anything else differs, it compiles the chart anew."""
-    redrawn = ("Circuit", "Score of each edge", "The ")  # graphs of other edges, and axes as long as the largest score
+    # graphs of other edges, axes as long as the largest score, and rows of neurons by their frequencies
+    redrawn = ("Circuit", "Score of each edge", "The ", "Every neuron")
     query = {"run": "adding", "circles": "2", "frequency": "2", "neuron": 0}
     views = [see(page, **query, step=step) for step in zoo("adding").steps[-2:]]
     early, late = ({chart.title: (chart.spec, chart.alt) for chart in view.charts} for view in views)

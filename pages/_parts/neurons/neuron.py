@@ -16,6 +16,7 @@ from pages._kit.inputs import choose_pair, integer
 @shared
 def ordered(name: str, step: int) -> "tuple[analysis.relabelling.Relabelling, tuple[int, int]]":
     run = miii.runs.open(name, miii.ModularAddition)
+    analysis.grid.least_p(run.task())
     choice = analysis.keys.of_model(run.model(step), run.task())
     return choice.aligned(run.task(), run.task_config.multipliers)
 
