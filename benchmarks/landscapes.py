@@ -4,8 +4,8 @@ Every condition of the paper, at its width and steps: the full view and two zoom
 times narrower. For tanh also two zooms around a random cell of the boundary, as a control. Maps that exist are
 refined, so it can be interrupted.
 
-``grokking`` computes the maps of the project's own question, each cell of them: six zooms into the busiest part,
-three around random cells of the boundary, each four times narrower, two other seeds, and the widest map again with all
+``grokking`` computes the maps of the project's own question, each cell of them: four zooms into the busiest part,
+two around random cells of the boundary, each four times narrower, two other seeds, and the widest map again with all
 learning rates moved by 1e-9, 1e-6 and 1e-3.
 """
 
@@ -23,7 +23,7 @@ ORDER = ("linear", "one", "relu", "tanh", "minibatch", "offset", "drift")
 ROUGH = 64  #: resolution at which zooms are chosen
 BITS = 7  #: of the shipped measures' fractions
 OWN_RESOLUTION, OWN_FACTOR = 32, 4
-OWN_DEPTHS = {"grokking": 6, "grokking-random": 3}
+OWN_DEPTHS = {"grokking": 4, "grokking-random": 2}
 NUDGES = (1e-9, 1e-6, 1e-3)  #: distance of the learning rate, as log10
 
 

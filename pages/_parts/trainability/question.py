@@ -51,7 +51,7 @@ def show() -> None:
         zooms,
         version=version,
         alt="A map of learning rate and weight decay: blue where a network groks, orange where it does not.",
-        caption="The whole map, then three zooms into the busiest part, each four times narrower. Darker blue: groks sooner. Darker "
+        caption="The whole map, then zooms into the busiest part, each four times narrower. Darker blue: groks sooner. Darker "
         "orange: lower test accuracy.",
     )
     cell(
