@@ -132,7 +132,7 @@ def decodability(found: pd.DataFrame) -> Chart:
     return _rectangles(
         found.melt("part", across, "kind", "value"),
         (list(found["part"]), "residue"),
-        (across, None),
+        (across, "step or control"),
         "accuracy",
         alt.Scale(scheme=SEQUENTIAL, domain=[0, 1]),
         "Residues of the sixth term, read at the answer",

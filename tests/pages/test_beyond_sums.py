@@ -122,7 +122,7 @@ def test_residues_are_judged_task_by_task(zoo, see):
     assert "mod 5" in view.text  # which was never trained
     counted = see("sieve", run="residues", count="true")
     assert (len(view.charts), len(counted.charts)) == (3, 5)
-    (rows,) = (rows for chart in counted.charts for rows in chart.rows() if {"step", "frequencies"} <= set(rows))
+    (rows,) = (rows for chart in counted.charts for rows in chart.rows() if {"step", "active"} <= set(rows))
     assert sorted(set(rows["step"])) == run.steps
 
 

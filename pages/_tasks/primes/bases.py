@@ -15,7 +15,7 @@ RUNS = "bases.jsonl"
 
 
 @shared
-def base_table() -> pd.DataFrame:
+def base_table() -> "pd.DataFrame":
     found = analysis.sieve.load_base_runs(miii.runs.homes()[1] / "bases.jsonl")
     return analysis.sieve.auc_by_base(found)
 
