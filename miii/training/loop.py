@@ -95,7 +95,7 @@ def train(
     platform.keep_freed_memory()
     device, dtype = hardware.device(config.device), hardware.precision(config.precision, config.device)
     task = config.task.build()
-    model = build_model(config, task).to(device, torch.float64 if dtype is torch.float64 else torch.float32)
+    model = build_model(config, task).to(device, torch.float64 if dtype is torch.float64 else None)
     stepper, start = begin(model, config.optimizer, state)
 
     batch, masks, loss_on = batches(config, task), dropout_masks(config, device), loss_of(task, config.loss, device)
@@ -155,4 +155,4 @@ def is_last(config: RunConfig, step: int, seconds: float, grokked_at: int | None
 
 
 def _weights(model: Transformer) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().float().clone() for name, value in model.state_dict().items()}
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
