@@ -65,9 +65,9 @@ chosen = st.segmented_control(
 
 
 def alike(names: list[str]) -> list[str]:
-    """Return the runs that share the terms of the first."""
+    """Return the most runs that share their terms."""
     terms = {name: analysis.compare.terms(runs.open(name).config) for name in names}
-    return [name for name in names if terms[name] == terms[names[0]]]
+    return max(([name for name in names if terms[name] == shared] for shared in terms.values()), key=len, default=[])
 
 
 def what_changed(opened: list[runs.Run]) -> None:
@@ -140,7 +140,7 @@ if chosen == OWN:
     title = "validation AUC" if "sieve_depth" in frame else "test accuracy"
     by_run = analysis.compare.curves(found).assign(architecture=lambda rows: rows["run"])  # one line each
     curve = plots.learning(by_run, title)
-    st.altair_chart(curve, key="own-curves", alt="Test accuracy of every run by step.")
+    st.altair_chart(curve.properties(title="Every run"), key="own-curves", alt=f"The {title} of every run by step.")
 else:
     cell(
         learning_curves,
@@ -159,15 +159,14 @@ measure = worded[
         index=known.index("explained") if "explained" in known else 0,
         key="measure",
         bind="query-params",
-        help="Median and range over seeds.",
+        help="Of every run." if chosen == OWN else "Median and range over seeds.",
         width=320,
     )
 ]
 if chosen == OWN:
+    each = analysis.compare.summary(frame.assign(architecture=frame["run"]))
     st.altair_chart(
-        plots.spread(summary, measure, analysis.compare.label(measure)),
-        key="own-spread",
-        alt=f"{measure} by architecture.",
+        plots.spread(each, measure, analysis.compare.label(measure)), key="own-spread", alt=f"{measure} by run."
     )
 else:
     cell(

@@ -117,8 +117,8 @@ cell(
     by_angle=by_angle,
     width="content",
     pick=("neuron", one_neuron.choose),
-    alt="The activation of every live neuron over the pairs a, b, grouped by frequency, in order of phase.",
-    caption="One tile per neuron, $a$ downwards, $b$ to the right, each on its own color scale. "
+    alt=f"The activation of every live neuron over {order.names[0]} and {order.names[1]}, grouped by frequency, in order of phase.",
+    caption=f"One tile per neuron, {order.names[0]} downwards, {order.names[1]} to the right, each on its own color scale. "
     + (f"{neurons.dead} dead neurons are left out. " if neurons.dead else "")
     + (
         "By angle, every neuron of one frequency shows the same pattern, shifted by its phase."

@@ -23,9 +23,10 @@ FIRST = "Fibonacci numbers"
 QUICK = 400  # sequences that the page measures on; the report of a shipped run has more
 
 INTRO = """
-A network reads the terms of a sequence as **residues** modulo 2, 3, 4, .. (exact, of the integer itself), beside sign and
-log magnitude, and names its kinds; several may hold. It is tested on rules whose family it never saw.
+A network reads the terms of a sequence as **residues** modulo 2, 3, 4, … (exact, of the integer itself), beside sign and
+log magnitude{}. It is tested on rules whose family it never saw.
 """
+NAMES_KINDS = ", and names its kinds; several may hold"
 
 
 def confidences(name: str, step: int, terms: str) -> Chart:
@@ -187,7 +188,7 @@ def over_seeds(rows: list[dict[str, Any]]) -> None:
 startup.run_app_first()
 write.title("Sequences")
 run, task = run_of_kind(Sequences, "a run on integer sequences")
-write.text(INTRO)
+write.text(INTRO.format(NAMES_KINDS if task.target == "kinds" else ""))
 step = step_of(run)
 if task.target not in ("kinds", "continuation"):
     other_targets.show(run, step, task)

@@ -25,7 +25,9 @@ def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
     chosen = alt.selection_point(fields=["architecture"], bind="legend")
     scale = alt.Scale(domain=names, range=[CATEGORY[i % len(CATEGORY)] for i in range(len(names))])
     dash = alt.Scale(domain=names, range=[list(DASHES[i // len(CATEGORY) % len(DASHES)]) for i in range(len(names))])
-    legend = alt.Legend(orient="right", title=None, symbolStrokeWidth=3, symbolOpacity=1, labelLimit=220)
+    legend = alt.Legend(
+        orient="right" if len(names) > 4 else "top", title=None, symbolStrokeWidth=3, symbolOpacity=1, labelLimit=220
+    )
     y_scale, percent = alt.Scale(domain=[chance, 1]), alt.Axis(format="%")
     base = alt.Chart(_bands(curves)).encode(
         x=alt.X("step:Q", title="step"),

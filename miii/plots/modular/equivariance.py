@@ -1,5 +1,6 @@
 """Symmetries: equivariance over training, and the representations of a group."""
 
+import math
 from collections.abc import Sequence
 
 import altair as alt
@@ -65,6 +66,7 @@ def representations(parts: Sequence[Part], null: float) -> Chart:
             "kind": ["key" if part.key else "other" for part in parts],
         }
     )
+    top = 0.1 * math.ceil(10 * max(0.1, null, *frame["drawn"]))
     bars = (
         alt.Chart(frame)
         .mark_bar()
@@ -72,7 +74,7 @@ def representations(parts: Sequence[Part], null: float) -> Chart:
             x=alt.X(
                 "representation:N", title="representation", sort=names, axis=alt.Axis(labelAngle=0, labelOverlap=True)
             ),
-            y=alt.Y("drawn:Q", title="share of held-out logits explained", scale=alt.Scale(domainMin=0)),
+            y=alt.Y("drawn:Q", title="share of held-out logits explained", scale=alt.Scale(domain=[0, top])),
             color=alt.Color(
                 "kind:N", scale=alt.Scale(domain=["key", "other"], range=[MAIN, MUTED]), legend=top_legend()
             ),

@@ -65,7 +65,7 @@ def _tiles(
 ) -> UInt8[np.ndarray, "shown side side"]:
     """Return the shade of each cell of each neuron, as an index; 0 is its least activation."""
     p, side = values.p, min(values.p, SIDE)
-    grid = post[:, order].view(p, p, -1)
+    grid = post[:, order].view(p, p, len(order))
     if by_angle:
         shown = grid.new_zeros(side, side, len(order))
         frequency = values.frequency[order]

@@ -80,8 +80,8 @@ def section() -> None:
         name="rules-by-traits",
     )
     write.caption(
-        f"Logistic regressions on logarithms of {len(RULES)} sets of traits, tested on unused bases; rank correlation is Spearman's, with the "
-        f"measured AUC. Always answering “not seen” is right for {float((~held_out['seen']).mean()):.1%}."
+        f"Logistic regressions on logarithms of {len(RULES)} sets of traits, tested on unused bases. Order: of the base modulo q. Rank "
+        f"correlation is Spearman's, with the measured AUC. Always answering “not seen” is right for {float((~held_out['seen']).mean()):.1%}."
     )
 
 

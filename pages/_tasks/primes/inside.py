@@ -161,9 +161,9 @@ def who_adds(run: Run, step: int, q: int) -> None:
         alt=f"One row for each of {len(most)} heads, one column per place.",
     )
     shares = ", ".join(f"head {h} {round(share, 2) + 0.0:.0%}" for h, share in enumerate(most.tolist()))
+    received = " to ".join(dict.fromkeys(f"{share:.0%}" for share in (evenness.sum(1).min(), evenness.sum(1).max())))
     write.caption(
-        f"Summed over places: {shares}. Digits receive {evenness.sum(1).min():.0%} to {evenness.sum(1).max():.0%} of each head's "
-        "attention; the rest stays at “?”."
+        f"Summed over places: {shares}. Digits receive {received} of each head's attention; the rest stays at “?”."
     )
 
 
