@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 import miii
 from miii import KINDS, OPTIMIZERS, RECIPES, RunConfig, recipe
+from miii.training import flat
 
 CONFIGS = [
     RunConfig(),
@@ -179,6 +180,13 @@ def test_literature_is_nanda_et_al():
     assert (adamw.lr, adamw.weight_decay, adamw.beta1, adamw.beta2) == (1e-3, 1.0, 0.9, 0.98)
     assert (config.steps, config.warmup_steps, config.schedule) == (40_000, 10, "constant")
     assert (config.batch_size, config.loss, config.precision) == (None, "cross-entropy", "float32")
+
+
+def test_operations_harder_than_addition_take_longer():
+    steps = {name: flat.build_config("fast", name, {}).steps for name in ("add", "sub", "mul", "div", "quadratic")}
+    assert steps == {"add": 400, "sub": 1000, "mul": 1000, "div": 1000, "quadratic": 1000}
+    assert flat.build_config("literature", "sub", {}).steps == 40_000
+    assert flat.build_config("fast", "div", {"steps": 7}).steps == 7
 
 
 def test_recipes_belong_to_the_kind_of_task(one_sentence):
