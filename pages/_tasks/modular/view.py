@@ -3,7 +3,7 @@
 from miii import ModularAddition
 from miii.errors import InputError
 from miii.expression import EXAMPLE, parse
-from miii.tasks.modular import EASIER, HARD, LONGER
+from miii.tasks.modular import EASIER, HARD, SLOWER
 from pages._kit import write
 from pages._server.settings import LIMIT
 from pages._tasks.modular import attention, data, follow, pairs
@@ -34,7 +34,7 @@ def preset(name: str) -> Preset:
     if name in HARD:
         write.caption(
             f"Harder than addition: the defaults are p = {EASIER['p']}, {EASIER['train_fraction']:.0%} of the pairs and, "
-            f"with the recipe fast, {LONGER['steps']:,} steps. A network may still memorize; more steps or more pairs help."
+            f"with the recipe fast, {SLOWER['steps']:,} steps. A network may still memorize instead of grokking."
         )
     return Preset(changes=changes)
 
