@@ -58,7 +58,8 @@ def operations(seeds: int) -> Result:
         grokked = ", ".join(str(each["grokked_at"] or "never") for each in found)
         counts = "; ".join(f"{each} ({verdicts.count(each)} of {seeds})" for each in sorted(set(verdicts)))
         goal = f"{earned}, if it groks" if earned else "no addition" if control else ""
-        size = f"mod {configs[0].task.p}, {configs[0].task.train_fraction:.0%} for training, {configs[0].steps} steps"
+        used = flat.values(configs[0])
+        size = f"mod {used['p']}, {used['train_fraction']:.0%} for training, {used['steps']} steps"
         rows.append(Row(f"{name} {size}", f"grokked at {grokked}; {counts}", goal, met))
     return Result(rows, raw)
 
