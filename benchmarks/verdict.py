@@ -2,9 +2,12 @@
 
 import statistics
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.table import Result, Row, log, seeds_of
+
+if TYPE_CHECKING:
+    from miii import RunConfig
 
 CONTROL_SEEDS = 5
 
@@ -21,7 +24,6 @@ CONTROLS: dict[str, dict[str, Any]] = {
     "relabeled": {"operation": "relabeled"},
 }  # fmt: skip
 
-SMALL_P = 31  #: of ``operations``
 #: The verdict that a network has earned by operation, as its beginning.
 EARNED = {
     "add": "modular addition",
@@ -34,20 +36,21 @@ CONTROL_OPERATIONS = ("shuffled", "relabeled")
 FORMULAS = ("a*b + 3*a", "3*a - b", "a**3 + a*b**2", "a / b if b % 2 else a - b")
 
 
-def operations(seeds: int, p: int = SMALL_P, share: float = 0.8) -> Result:
-    """Train every operation by the default recipe at a small p; report when it groks, and the verdict.
+def operations(seeds: int) -> Result:
+    """Train every operation by its default recipe; report when it groks, and the verdict.
 
     A network that groks must get the verdict that it has earned; a control must not get an addition.
     """
     from miii.tasks import TASKS
+    from miii.training import flat
 
     names = [name for name, fields in TASKS.items() if fields["kind"] == "modular" and name != "expr"]
-    tasks = {name: {"operation": name} for name in names}
-    tasks |= {formula: {"operation": "expr", "expression": formula} for formula in FORMULAS}
+    tasks: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in names}
+    tasks |= {formula: ("expr", {"expression": formula}) for formula in FORMULAS}
     rows, raw = [], {}
-    for name, fields in tasks.items():
-        changes = {"p": p, "train_fraction": share, **fields}
-        found = raw[name] = [_one(name, changes | {"seed": seed}) for seed in range(seeds)]
+    for name, (task, changes) in tasks.items():
+        configs = [flat.build_config("fast", task, changes | {"seed": seed}) for seed in range(seeds)]
+        found = raw[name] = [_one(name, config) for config in configs]
         verdicts = [each["verdict"] for each in found]
         earned, control = EARNED.get(name, ""), name in CONTROL_OPERATIONS
         right = all(each["verdict"].startswith(earned) for each in found if each["grokked_at"])
@@ -55,29 +58,38 @@ def operations(seeds: int, p: int = SMALL_P, share: float = 0.8) -> Result:
         grokked = ", ".join(str(each["grokked_at"] or "never") for each in found)
         counts = "; ".join(f"{each} ({verdicts.count(each)} of {seeds})" for each in sorted(set(verdicts)))
         goal = f"{earned}, if it groks" if earned else "no addition" if control else ""
-        rows.append(Row(f"{name} mod {p}, {share:.0%} for training", f"grokked at {grokked}; {counts}", goal, met))
+        used = flat.values(configs[0])
+        size = f"mod {used['p']}, {used['train_fraction']:.0%} for training, {used['steps']} steps"
+        rows.append(Row(f"{name} {size}", f"grokked at {grokked}; {counts}", goal, met))
     return Result(rows, raw)
 
 
 def run(sets: Sequence[range], controls: int = CONTROL_SEEDS) -> Result:
     """Train and analyze the default recipe's seeds, the first set also with a balanced split, and the controls."""
-    usual = [[_one("default recipe", {"seed": seed}) for seed in seeds] for seeds in sets]
-    balanced = [_one("balanced split", {"seed": seed, "balanced": True}) for seed in sets[0]]
+    usual = [[_one("default recipe", _changed({"seed": seed})) for seed in seeds] for seeds in sets]
+    balanced = [_one("balanced split", _changed({"seed": seed, "balanced": True})) for seed in sets[0]]
     found = {
-        name: [_one(name, changes | {"seed": seed}) for seed in range(controls)] for name, changes in CONTROLS.items()
+        name: [_one(name, _changed(changes | {"seed": seed})) for seed in range(controls)]
+        for name, changes in CONTROLS.items()
     }
     goals = [row for seeds, reports in zip(sets, usual, strict=True) for row in _goals(reports, seeds_of(seeds))]
     rows = [*goals, *_beside(usual[0], balanced, seeds_of(sets[0])), *_controls(found)]
     return Result(rows, {"usual": usual, "balanced": balanced, "controls": found})
 
 
-def _one(name: str, changes: dict[str, Any]) -> dict[str, Any]:
+def _changed(changes: dict[str, Any]) -> "RunConfig":
+    """Return the recipe of addition with options changed by name."""
+    import miii
+    from miii.training import flat
+
+    return flat.change(miii.recipe(), changes)
+
+
+def _one(name: str, config: "RunConfig") -> dict[str, Any]:
     """Train one network and analyze its last weights (its first for "untrained")."""
     import miii
     from miii.analysis.modular import decomposition, grid, verdict
-    from miii.training import flat
 
-    config = flat.change(miii.recipe(), changes)
     task = config.task.build()
     model = miii.Transformer.of(config.model, task)
     for step in miii.train(config):

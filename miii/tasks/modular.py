@@ -26,8 +26,9 @@ SUMS = {
     "relabeled": "a + b mod {p}, numbers renamed",
 }
 
-#: Fields of operations that the recipe ``fast`` memorizes at the defaults of addition: docs/LOG.md.
+#: Fields of operations that the recipe ``fast`` memorizes at the defaults of addition, and their recipe: docs/LOG.md.
 EASIER = {"p": 59, "train_fraction": 0.7}
+SLOWER: dict[str, Any] = {"optimizer": {"name": "adamw", "lr": 6e-3}, "steps": 1000}
 HARD = ("sub", "mul", "div", "quadratic", "expr")
 
 Operation = Literal["add", "sub", "mul", "div", "quadratic", "shuffled", "relabeled", "expr"]
@@ -113,6 +114,10 @@ class ModularAddition(TaskConfig):
             operation: {"operation": operation} | (EASIER if operation in HARD else {})
             for operation in get_args(Operation)
         }
+
+    def recipe_fields(self, name: str) -> dict[str, Any]:
+        """Return the fields of a recipe; ``fast`` is slower for operations that are harder than addition."""
+        return super().recipe_fields(name) | (SLOWER if name == "fast" and self.operation in HARD else {})
 
     @property
     def task_name(self) -> str:

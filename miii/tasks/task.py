@@ -161,6 +161,10 @@ class TaskConfig(Frozen):
         """Return this kind's task names for ``miii train``, with the fields each sets."""
         return {cls.model_fields["kind"].default: {}}
 
+    def recipe_fields(self, name: str) -> dict[str, Any]:
+        """Return the ``RunConfig`` fields that a recipe changes for this task."""
+        return dict(self.recipes[name])
+
     @property
     def task_name(self) -> str:
         """This task's name in ``names``."""

@@ -89,7 +89,7 @@ def _surely_trains(task: AnyTask) -> float:
 def recipe(name: str = "fast", **changes: Any) -> RunConfig:
     """Return a recipe's config with some fields changed, as in ``recipe("literature", task=ModularAddition(p=59))``.
 
-    Recipes belong to the task kind (``TaskConfig.recipes``). If a recipe's batch exceeds the training split, the batch
+    Recipes belong to the task (``TaskConfig.recipe_fields``). If a recipe's batch exceeds the training split, the batch
     is the whole split.
 
     Raises:
@@ -100,7 +100,7 @@ def recipe(name: str = "fast", **changes: Any) -> RunConfig:
     task = changes.get("task", ModularAddition())
     if name not in task.recipes:
         raise InputError(f"recipe must be {' or '.join(task.recipes)} for {task.kind} (got {name!r}).")
-    base = dict(task.recipes[name])
+    base = task.recipe_fields(name)
     if "task" in changes and base.get("batch_size", 0) > _surely_trains(task):
         base["batch_size"] = None
     return RunConfig(**{**base, **changes})

@@ -30,12 +30,10 @@ class Preset(NamedTuple):
     """Form values set by controls next to the task's name.
 
     Attributes:
-        name: part of the keys of dependent widgets, so that each preset has its own defaults.
         defaults: initial values of the form's widgets, by option.
         changes: options with a widget here.
     """
 
-    name: str = ""
     defaults: Mapping[str, Any] = MappingProxyType({})
     changes: Mapping[str, Any] = MappingProxyType({})
 

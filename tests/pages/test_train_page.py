@@ -66,6 +66,17 @@ def test_recipe_optimizer_task_and_range_bring_their_own_values(visit):
     assert [at.get_by_key(key_of(at, name)).value for name in ("low", "high")] == [10_000, 99_999]
 
 
+def test_an_operation_brings_its_own_size_share_and_steps(visit):
+    at = visit("train", task="add")
+    for task, size in {"div": (59, 0.7, 1000, 6e-3), "add": (113, 0.3, 400, 1.75e-2)}.items():
+        at.selectbox(key="task").select(task).run()
+        assert tuple(at.get_by_key(key_of(at, name)).value for name in ("p", "train_fraction", "steps", "lr")) == size
+        assert f"miii train {task}" in at.code[1].value
+        assert not {"--p", "--train-fraction", "--steps", "--lr"} & set(at.code[1].value.split())
+    at.segmented_control(key="recipe").set_value("literature").run()
+    assert at.get_by_key(key_of(at, "steps")).value == 40_000
+
+
 @pytest.mark.parametrize("page", ["train", "data"])
 def test_a_task_may_be_a_formula(visit, page):
     at = visit(page, task="expr", expression="3*a - b")

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 import miii
 from miii import KINDS, OPTIMIZERS, RECIPES, RunConfig, recipe
+from miii.training import flat
 
 CONFIGS = [
     RunConfig(),
@@ -179,6 +180,14 @@ def test_literature_is_nanda_et_al():
     assert (adamw.lr, adamw.weight_decay, adamw.beta1, adamw.beta2) == (1e-3, 1.0, 0.9, 0.98)
     assert (config.steps, config.warmup_steps, config.schedule) == (40_000, 10, "constant")
     assert (config.batch_size, config.loss, config.precision) == (None, "cross-entropy", "float32")
+
+
+def test_operations_harder_than_addition_take_longer():
+    configs = {name: flat.build_config("fast", name, {}) for name in ("add", "sub", "mul", "div", "quadratic")}
+    assert configs.pop("add") == recipe()
+    assert {(config.steps, config.optimizer) for config in configs.values()} == {(1000, miii.AdamW(lr=6e-3))}
+    assert flat.build_config("literature", "sub", {}).steps == 40_000
+    assert flat.build_config("fast", "div", {"steps": 7}).steps == 7
 
 
 def test_recipes_belong_to_the_kind_of_task(one_sentence):

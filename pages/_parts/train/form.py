@@ -81,7 +81,7 @@ def run_form() -> RunConfig:
                 default="fast",
                 required=True,
                 key="recipe",
-                help="fast: groks in seconds. literature: hyperparameters of Nanda et al. 2023, many minutes.",
+                help="fast: addition groks in seconds. literature: hyperparameters of Nanda et al. 2023, many minutes.",
             )
         preset = view.preset(task)
     # typed values are checked at the end
@@ -91,8 +91,7 @@ def run_form() -> RunConfig:
     scope, changes = f"{kind}-{name}", dict(preset.changes)
     with st.container(horizontal=True, gap="small"):
         for field in view.main:
-            from_preset = f"{scope}-{preset.name}" if field in preset.defaults else scope
-            changes[field] = _widget(options[field], values[field], from_preset)
+            changes[field] = _widget(options[field], values[field], scope)
     with st.expander("All options", icon=":material/tune:"):
         chosen = st.selectbox(
             label("optimizer"),
@@ -136,8 +135,8 @@ def _help(option: Option) -> str:
 
 
 def _widget(option: Option, default: Any, scope: str) -> Any:
-    """A widget of the option's type. Its key has the recipe, so that another recipe brings its own defaults."""
-    key, name, help_text = f"form-{scope}-{option.name}", label(option.name), _help(option)
+    """A widget of the option's type. Its key has the default, so that another default takes effect."""
+    key, name, help_text = f"form-{scope}-{default}-{option.name}", label(option.name), _help(option)
     kinds = [kind for kind in get_args(option.annotation) if kind is not type(None)]
     if get_origin(option.annotation) is Literal:
         choices = _choices(option.annotation)

@@ -35,7 +35,7 @@ def choose_range(name: str) -> Preset:
         help="text: four digits, as in the paper's text; table 1: five digits, as in its Table 1",
     )
     chosen = chosen or "table 1"  # an empty value in the URL gives None
-    return Preset(chosen, dict(zip(("low", "high"), PRESETS[chosen], strict=True)))
+    return Preset(dict(zip(("low", "high"), PRESETS[chosen], strict=True)))
 
 
 def measures(task: Primes, row: Row) -> list[Measure]:
