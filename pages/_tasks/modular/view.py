@@ -1,10 +1,11 @@
 """Modular arithmetic in the app."""
 
+import streamlit as st
+
 from miii import ModularAddition
 from miii.errors import InputError
 from miii.expression import EXAMPLE, parse
 from miii.tasks.modular import EASIER, HARD, SLOWER
-from pages._kit import write
 from pages._server.settings import LIMIT
 from pages._tasks.modular import attention, data, follow, pairs
 from pages._tasks.modular.inputs import type_expression
@@ -32,7 +33,7 @@ def preset(name: str) -> Preset:
     """Show the formula input of the task ``expr``, and what the defaults of harder operations do not promise."""
     changes = {"expression": type_expression()} if name == "expr" else {}
     if name in HARD:
-        write.caption(
+        st.caption(
             f"Harder than addition: the defaults are p = {EASIER['p']}, {EASIER['train_fraction']:.0%} of the pairs and, "
             f"with the recipe fast, {SLOWER['steps']:,} steps. A network may still memorize instead of grokking."
         )

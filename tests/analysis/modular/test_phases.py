@@ -63,4 +63,6 @@ def test_other_tasks_are_said_to_reach_what_they_reach():
     for name in runs.every():  # those that came with miii
         grokked_at = (name.result or {}).get("grokked_at")
         said = {phase.name for phase in outline(name.config.task, name.metrics(), grokked_at)}
-        assert said <= ({*NAMES} if name.config.task.kind == "modular" else {"sieves by 3", "predicts integers", "names kinds"})
+        assert said <= (
+            {*NAMES} if name.config.task.kind == "modular" else {"sieves by 3", "predicts integers", "names kinds"}
+        )
