@@ -63,10 +63,13 @@ def test_a_cold_server_answers_a_link_with_that_page_in_the_app(
 def started(page: Page, server: str) -> None:
     """Start a network of 5,000 steps."""
     page.goto(f"{server}/train")
+    page.wait_for_url("**run=**")
     settled(page)
-    page.get_by_label("Steps", exact=True).fill("5000")
-    page.get_by_label("Steps", exact=True).press("Enter")
+    steps = main(page).get_by_label("Steps", exact=True)
+    steps.fill("5000")
+    steps.press("Enter")
     settled(page)
+    expect(steps).to_have_value("5000")
     button(page, "Start").click()
     expect(page.get_by_text("Training", exact=True)).to_be_visible()
 
