@@ -104,7 +104,9 @@ def _one(name: str, config: "RunConfig") -> dict[str, Any]:
         f"agreement {report['argmax_agreement']:.4f}, steering {report['steering_accuracy']:.4f} "
         f"(minimum {report['steering_minimum']:.4f}, control {report['steering_control']:.4f})"
     )
-    shares = decomposition.shares(grid.logits(model, task), report["key_frequencies"])
+    logits = grid.logits(model, task)
+    complete = len(logits) == task.d_vocab_out**2  # not of a quotient, which has no pairs with b = 0
+    shares = decomposition.shares(logits, report["key_frequencies"]) if complete else {}
     return {"seed": config.task.seed, "grokked_at": step.grokked_at, "shares": shares} | report
 
 

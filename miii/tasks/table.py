@@ -72,10 +72,10 @@ class Table(TaskConfig):
 
     kind: Literal["table"] = "table"
     group: Literal["S3", "S4", "S5", "A4", "A5", "D5", "D15", "D30", "own"] = Field(
-        "S5", description="the group that is composed; own for a table of your own"
+        "A5", description="the group that is composed; own for a table of your own"
     )
     csv: str | None = Field(None, description="rows of comma-separated labels; on the command line, a file of them")
-    train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the pairs used for training")
+    train_fraction: float = Field(0.8, gt=0, lt=1, description="share of the pairs used for training")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
 
     @field_validator("csv")

@@ -132,7 +132,7 @@ def choose(name: str) -> miii.Table:
             group = st.selectbox(
                 "Group",
                 GROUPS,
-                index=GROUPS.index("S5"),
+                index=GROUPS.index("A5"),
                 key="group",
                 bind="query-params",
                 width=140,
