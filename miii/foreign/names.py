@@ -8,7 +8,7 @@ from torch import Tensor
 
 from miii.foreign.layouts import Layout, Place
 
-#: Weights outside of blocks that are told apart by their shapes, in the usual order of a file.
+#: Weights outside of blocks that are recognized by their shapes, in the usual order of a file.
 MLP: Final = ("#.W_in", "#.b_in", "#.W_out", "#.b_out")
 OUTER: Final = ("W_E", "W_pos", "W_U")
 FEW: Final = 5  #: most positions of a table that can only be one of positions
