@@ -64,7 +64,7 @@ def measure(config: RunConfig) -> dict[str, Any]:
 
 def run(seeds: int = SEEDS, place: Path = PLACE) -> Result:
     """Train and measure the missing runs; return what the rule and its controls predict."""
-    found = sieve.load_base_runs(place) if place.exists() else []
+    found = sieve.load_runs(place) if place.exists() else []
     known = {(each["base"], each["seed"]) for each in found}
     for base, seed in jobs(seeds):
         if (base, seed) not in known:

@@ -36,7 +36,7 @@ def config(base: int, drawn: str, seed: int) -> RunConfig:
 
 def run(seeds: int = SEEDS, place: Path = PLACE) -> Result:
     """Train and measure the missing runs; return what they learn, by base and distribution."""
-    found = sieve.load_gcd_runs(place) if place.exists() else []
+    found = sieve.load_runs(place) if place.exists() else []
     known = {(each["base"], each["drawn"], each["seed"]) for each in found}
     for seed in range(seeds):
         for drawn in DRAWN:

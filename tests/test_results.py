@@ -65,7 +65,7 @@ def differences(shipped, measured, where=""):
 
 def test_the_gcd_in_other_bases():
     """Lists of divisors grow by the digits that these need, and explain the answers."""
-    found = sieve.load_gcd_runs(HOME / "gcd.jsonl")
+    found = sieve.load_runs(HOME / "gcd.jsonl")
     assert {each["drawn"] for each in found} == {"uniform", "log-uniform"}
     assert len({each["base"] for each in found}) >= 10
     for each in found:
@@ -81,7 +81,7 @@ def test_the_gcd_in_other_bases():
 
 @pytest.mark.slow
 def test_a_run_in_another_base_is_measured_again():
-    shipped = next(each for each in sieve.load_gcd_runs(HOME / "gcd.jsonl") if each["base"] == 7)
+    shipped = next(each for each in sieve.load_runs(HOME / "gcd.jsonl") if each["base"] == 7)
     again = gcd.measure(gcd.config(7, shipped["drawn"], shipped["seed"]))
     assert again["learned"] == shipped["learned"]
     assert abs(again["follows_new"] - shipped["follows_new"]) < 0.05

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from miii import metrics
 from miii.analysis.activations import last_logits
-from miii.analysis.irreps import Group, Irrep, group_of
+from miii.analysis.irreps import group_of
 from miii.analysis.modular.criteria import Criterion, decide, shortfall
 from miii.model.transformer import Transformer
 from miii.tasks import Table, Task
@@ -103,15 +103,14 @@ def analyze(model: Transformer, task: Task, config: Table) -> Report:
     whole = last_logits(model, task.tokens).double()
     logits = whole - whole.mean(1, keepdim=True)
     total = logits[held].square().sum().clamp_min(torch.finfo(torch.float64).tiny)
-    weights = [_fit(logits[~held], task.labels[~held], irrep, group) for irrep in irreps]
+    tables = [irrep.character[group.quotient] for irrep in irreps]
+    weights = [_fit(logits[~held], task.labels[~held], table) for table in tables]
 
     def explained(labels: Int[Tensor, " held"]) -> list[float]:
-        sums = logits.new_zeros(len(group.product), len(group.product)).index_add_(0, labels, logits[held])
-        tables = [irrep.character[group.quotient] for irrep in irreps]
-        norms = [len(labels) * table[0].square().sum() for table in tables]
+        sums = _sums(logits[held], labels)
         return [
-            float((2 * w * (sums * table).sum() - w**2 * norm) / total)
-            for w, table, norm in zip(weights, tables, norms, strict=True)
+            float((2 * w * (sums * table).sum() - w**2 * len(labels) * table[0].square().sum()) / total)
+            for w, table in zip(weights, tables, strict=True)
         ]
 
     generator = torch.Generator().manual_seed(0)
@@ -167,11 +166,15 @@ def analyze(model: Transformer, task: Task, config: Table) -> Report:
     )
 
 
-def _fit(logits: Float[Tensor, "pairs n"], labels: Int[Tensor, " pairs"], irrep: Irrep, group: Group) -> float:
-    """Return the w of least squared error of w chi(a b c^-1)."""
-    features = irrep.character[group.quotient]
-    sums = logits.new_zeros(features.shape).index_add_(0, labels, logits)
-    return float((sums * features).sum() / (len(labels) * features[0].square().sum()))
+def _fit(logits: Float[Tensor, "pairs n"], labels: Int[Tensor, " pairs"], table: Float[Tensor, "n n"]) -> float:
+    """Return the w of least squared error of w chi(a b c^-1), from the table of chi."""
+    return float((_sums(logits, labels) * table).sum() / (len(labels) * table[0].square().sum()))
+
+
+def _sums(logits: Float[Tensor, "pairs n"], labels: Int[Tensor, " pairs"]) -> Float[Tensor, "n n"]:
+    """Return the sum of the logits of all pairs with each answer."""
+    n = logits.shape[1]
+    return logits.new_zeros(n, n).index_add_(0, labels, logits)
 
 
 def _weigh(values: dict[str, float], test_accuracy: float) -> tuple[Criterion, ...]:

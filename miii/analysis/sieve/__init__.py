@@ -23,7 +23,6 @@ from miii.analysis.sieve.bases import (
     best_neuron,
     compare_rules,
     fit_rule,
-    load_base_runs,
     traits,
 )
 from miii.analysis.sieve.circuit import EXACT, FAITHFUL, QuestionCircuit, find_circuit, question_task
@@ -40,7 +39,7 @@ from miii.analysis.sieve.divisors import (
     last_digits,
     learned_in,
     learned_over_training,
-    load_gcd_runs,
+    load_runs,
     swap,
 )
 from miii.analysis.sieve.factors import (
@@ -131,8 +130,7 @@ __all__ = [
     "lattice",
     "learned_in",
     "learned_over_training",
-    "load_base_runs",
-    "load_gcd_runs",
+    "load_runs",
     "locate",
     "means",
     "measure_addition",

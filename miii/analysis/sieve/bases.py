@@ -4,12 +4,10 @@
 training: the base, the range and q.
 """
 
-import json
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,18 +134,6 @@ def _correlations(total: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) ->
     covariance = (np.cumsum(total * y) - total * np.cumsum(y)) / n
     valid = variance > 1e-9
     return np.abs(np.divide(covariance, np.sqrt(np.where(valid, variance, 1)) * y.std(), where=valid, out=np.zeros(n)))
-
-
-def load_base_runs(path: Path) -> list[dict[str, Any]]:
-    """Read runs that ``python -m benchmarks bases`` measured: base, seed, steps, seconds and AUCs by q.
-
-    Raises:
-        InputError: the file cannot be read, or a line is not JSON.
-    """
-    try:
-        return [json.loads(line) for line in path.read_text().splitlines()]
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} must hold one run a line ({error}).") from None
 
 
 def auc_by_base(runs: Sequence[dict[str, Any]]) -> "pd.DataFrame":

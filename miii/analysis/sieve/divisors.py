@@ -225,8 +225,8 @@ def swap(model: Transformer, tokens: Int[Tensor, "pairs pos"], config: GCD, lear
     )
 
 
-def load_gcd_runs(path: Path) -> list[dict[str, Any]]:
-    """Read runs that ``python -m benchmarks gcd`` measured: settings, and the values of ``Divisors.to_json``.
+def load_runs(path: Path) -> list[dict[str, Any]]:
+    """Read runs that ``python -m benchmarks bases`` or ``gcd`` measured: settings, and what was found.
 
     Raises:
         InputError: the file cannot be read, or a line is not JSON.

@@ -1,6 +1,9 @@
 """Steps of the page Follow an input shared by all tasks: attention, neurons, logits, waves over the answers."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import streamlit as st
 
 import miii
 from miii import analysis, numbers, plots
@@ -166,6 +169,28 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
         caption=f"Contributions to {what}: {added.sum():.2f} from all neurons, {added[top].sum():+.2f} from the {len(top)} shown, {added[top[0]]:+.2f} from the "
         f"largest, neuron {top[0]} (activation {found.post[top[0]]:.2f}, input {found.pre[top[0]]:.2f}).{frequencies}",
     )
+
+
+def verdict(said: analysis.follow.Prediction, truth: int, step: int, names: Sequence[str] | None = None) -> None:
+    """Show the prediction beside the label, and its confidence.
+
+    Args:
+        names: of the answers; None for numbers.
+    """
+
+    def named(answer: int) -> int | str:
+        return answer if names is None else names[answer]
+
+    with st.container(horizontal=True):
+        write.metric("Prediction", named(said.answer), border=True, help=f"Largest logit at step {step}")
+        write.metric("Label", named(truth), border=True, help="The correct answer")
+        write.metric("Result", "correct" if said.answer == truth else "wrong", border=True)
+        write.metric(
+            "Confidence",
+            f"{said.probability[said.answer]:.1%}",
+            border=True,
+            help="Softmax probability of the prediction",
+        )
 
 
 def logits(run: Run, step: int, shown: str, target: str, truth: int) -> analysis.follow.Prediction:

@@ -260,7 +260,7 @@ def by_base() -> None:
     path = miii.runs.homes()[1] / "bases.jsonl"
     if not path.exists():
         return
-    found = analysis.sieve.auc_by_base(analysis.sieve.load_base_runs(path))
+    found = analysis.sieve.auc_by_base(analysis.sieve.load_runs(path))
     seen = found[found["seen"]]
     plain = found[found["order"] == 1]
     cases = join_names([f"{q} in base {base}" for base, q in zip(seen["base"], seen["q"], strict=True)])

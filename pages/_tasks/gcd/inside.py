@@ -45,7 +45,7 @@ def digit_swaps(name: str, step: int) -> Chart:
 
 
 def divisors_by_base() -> tuple[Chart, ...]:
-    found = analysis.sieve.load_gcd_runs(miii.runs.homes()[1] / "gcd.jsonl")
+    found = analysis.sieve.load_runs(miii.runs.homes()[1] / "gcd.jsonl")
     parts = {drawn: [each for each in found if each["drawn"] == drawn] for drawn in ("uniform", "log-uniform")}
     return tuple(plots.divisors_by_base(part, drawn) for drawn, part in parts.items() if part)
 
@@ -204,7 +204,7 @@ def ask(run: Run, step: int, found: analysis.sieve.Divisors, task: GCD) -> None:
 def bases() -> None:
     """Small runs in other bases: what all seeds learn, beside the theory."""
     write.header("Other bases", anchor="bases")
-    found = analysis.sieve.load_gcd_runs(miii.runs.homes()[1] / RUNS)
+    found = analysis.sieve.load_runs(miii.runs.homes()[1] / RUNS)
     write.text(
         f"{len(found)} small runs of {found[0]['steps']} steps. The last $m$ digits decide which divisors of base$^m$ divide an integer, so "
         "the list should hold those of the base, then those of its square, and nothing else."

@@ -35,7 +35,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     truth = int(built.labels[example])
     found = steps.forward_pass(run.name, step, shown)
     said = analysis.follow.predict(found.logits)
-    _verdict(said, truth, step)
+    steps.verdict(said, truth, step)
     steps.path(run, step, shown, built.name)
 
     write.header("1 · Tokens", anchor="tokens")
@@ -85,17 +85,3 @@ def _choose(run: Run, step: int, p: int) -> int:
 def _take(examples: "range | list[int]", task: miii.Task) -> None:
     pair = task.tokens[random.choice(examples), :2] % task.d_vocab_out
     st.session_state["a"], st.session_state["b"] = pair.tolist()
-
-
-def _verdict(said: analysis.follow.Prediction, truth: int, step: int) -> None:
-    right = said.answer == truth
-    with st.container(horizontal=True):
-        write.metric("Prediction", said.answer, border=True, help=f"Largest logit at step {step}")
-        write.metric("Label", truth, border=True, help="The correct answer")
-        write.metric("Result", "correct" if right else "wrong", border=True)
-        write.metric(
-            "Confidence",
-            f"{said.probability[said.answer]:.1%}",
-            border=True,
-            help="Softmax probability of the prediction",
-        )

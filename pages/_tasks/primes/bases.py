@@ -16,7 +16,7 @@ RUNS = "bases.jsonl"
 
 @shared
 def base_table() -> "pd.DataFrame":
-    found = analysis.sieve.load_base_runs(miii.runs.homes()[1] / "bases.jsonl")
+    found = analysis.sieve.load_runs(miii.runs.homes()[1] / "bases.jsonl")
     return analysis.sieve.auc_by_base(found)
 
 
@@ -35,7 +35,7 @@ def section() -> None:
     """Show the map, and what the rule predicts for bases that it was not fitted on."""
     write.header("Which primes can be seen?", anchor="bases")
     path = miii.runs.homes()[1] / RUNS
-    found, stamp = analysis.sieve.load_base_runs(path), path.stat().st_mtime_ns
+    found, stamp = analysis.sieve.load_runs(path), path.stat().st_mtime_ns
     with st.spinner("Reading the map …", show_time=True):
         table = base_table()
     write.text(

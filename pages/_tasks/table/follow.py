@@ -21,17 +21,7 @@ def page(run: Run, task: Table, step: int) -> None:
     shown = " ".join(built.token_names[token] for token in built.tokens[example])
     truth = int(built.labels[example])
     said = analysis.follow.predict(steps.forward_pass(run.name, step, shown).logits)
-    right = said.answer == truth
-    with st.container(horizontal=True):
-        write.metric("Prediction", cells.answers[said.answer], border=True, help=f"Largest logit at step {step}")
-        write.metric("Label", cells.answers[truth], border=True, help="The correct answer")
-        write.metric("Result", "correct" if right else "wrong", border=True)
-        write.metric(
-            "Confidence",
-            f"{said.probability[said.answer]:.1%}",
-            border=True,
-            help="Softmax probability of the prediction",
-        )
+    steps.verdict(said, truth, step, cells.answers)
 
     write.header("1 · Tokens", anchor="tokens")
     side = "training" if built.train_mask[example] else "test"

@@ -67,12 +67,12 @@ def test_auc_by_base_takes_the_median(tmp_path):
     assert (row["seeds"], row["auc"], row["low"], row["high"], row["seen"]) == (3, 0.6, 0.5, 0.9, True)
     assert row["gain"] == sieve.traits(10, 3).gain
     with pytest.raises(InputError, match="one run a line"):
-        sieve.load_base_runs(tmp_path / "nowhere")
+        sieve.load_runs(tmp_path / "nowhere")
 
 
 def test_the_shipped_map():
     """The bases of the map in their order, each with the factors that do not divide it."""
-    found = sieve.load_base_runs(SHIPPED)
+    found = sieve.load_runs(SHIPPED)
     bases = [each["base"] for each in found if each["seed"] == 0]
     assert set(bases) == set(sieve.BASES[: len(bases)])  # none was left out because of its result
     assert len({each["steps"] for each in found}) == 1
