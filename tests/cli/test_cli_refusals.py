@@ -153,6 +153,8 @@ def test_an_impossible_name_is_refused_in_short(command, here, run_copy, home, t
             ends = (("pack", "mine", ".zip"), ("export-weights", "mine", ".safetensors"), ("export", "mine", ".html"))
             lines += [[*end[:2], "--out", name + end[2], *["--to=html"][: end[0] == "export"]] for end in ends if far]
         for line in lines:
+            if line[:2] == ["import", ".."]:  # a folder may hold networks, as other tests' folders do
+                continue
             code, out, err = command(*line)
             assert (code, out) == (2, ""), line
             assert "Traceback" not in err
