@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import hashlib
 import os
 import re
@@ -19,6 +20,7 @@ from streamlit.components.v2 import manifest_scanner
 if os.environ.get("MIII_SHAPES"):  # before the first import of miii; with the numeric tower an int is a valid float
     install_import_hook("miii", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 torch.set_num_threads(1)
+gc.set_threshold(100_000, 20, 100)  # looking for garbage took a tenth of the time
 # AppTest reads the metadata of every installed package for each page it draws, which takes a tenth of a second.
 manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 

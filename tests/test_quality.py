@@ -53,6 +53,7 @@ for call in cases:
 """
 
 
+@pytest.mark.slow
 def test_wrong_shapes_and_types_are_caught():
     """Where the shapes in signatures are checked, as they are by night in all tests: see ``conftest``."""
     environment = os.environ | {"MIII_SHAPES": "1", "PYTHONPATH": str(ROOT / "tests")}

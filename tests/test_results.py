@@ -128,6 +128,7 @@ def test_the_plane_of_residues_and_nothing_else_decides():
     assert of_11.interchange is None
 
 
+@pytest.mark.slow
 def test_frames_carry_three_digits_over_all_held_out_sequences():
     """The share of a shipped run is close to .95; a sample of 1,000 has two such sequences and says nothing."""
     run = runs.open(HOME / "frames-10")

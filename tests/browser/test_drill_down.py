@@ -41,6 +41,7 @@ def back(page: Page, title: str) -> None:
     raise AssertionError(f"the way back does not lead to {title}, but to {page.url}")
 
 
+@pytest.mark.slow
 def test_a_pair_of_the_grid_is_followed(chromium: Browser, warm: str) -> None:
     with reader(chromium) as (page, _):
         page.goto(warm + link("train"))

@@ -25,6 +25,7 @@ def arrives(page: Page, press: Locator, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_figure_is_taken_away(chromium: Browser, warm: str, tmp_path: Path) -> None:
     with reader(chromium) as (page, _):
         page.goto(warm + link("fourier"))

@@ -108,6 +108,7 @@ def test_back_leads_to_each_page_as_it_was_left(chromium: Browser, warm: str) ->
         expect(main(page).get_by_text("There is no run yet")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_number_beyond_its_bounds_is_refused_in_a_sentence(chromium: Browser, warm: str) -> None:
     with reader(chromium) as (page, _):
         page.goto(warm + link("try", a=2, b=3))

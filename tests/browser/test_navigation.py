@@ -83,6 +83,7 @@ def test_every_page_of_every_kind_of_run_ends_in_a_figure_or_two_ways_on(
             assert figures.count() or ways.count() >= 2 or name == "runs", (name, run)
 
 
+@pytest.mark.slow
 def test_the_lecture_view_goes_from_figure_to_figure_by_keys(chromium: Browser, warm: str) -> None:
     with reader(chromium) as (page, _):
         page.goto(f"{warm}/fourier?run=eleven&view=lecture")

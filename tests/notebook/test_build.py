@@ -68,6 +68,7 @@ def sources(written: nbformat.NotebookNode, kind: str) -> list[str]:
     return [cell.source for cell in written.cells if cell.cell_type == kind]
 
 
+@pytest.mark.slow
 def test_a_notebook_of_several_pages_shows_their_charts(page, charts, made):
     about = Page("Data", (Text("Numbers."), Figure(large, {"n": 6000}, "Dots.")))  # more rows than altair takes
     other = Page("Attention", (Figure(spectrum, page.figures[0].arguments, "Bars."),), run="small", step=page.step)

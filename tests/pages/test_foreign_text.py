@@ -80,8 +80,8 @@ def test_one_module_alone_opens_a_box_of_text():
             assert all(name.startswith("write.") for name in methods), path
 
 
-#: Every third page by day, all by night.
-SOME = pytest.mark.parametrize("pages", [PAGES[::3], pytest.param(PAGES, marks=pytest.mark.slow)], ids=len)
+#: Every fifth page by day, all by night.
+SOME = pytest.mark.parametrize("pages", [PAGES[::5], pytest.param(PAGES, marks=pytest.mark.slow)], ids=len)
 
 
 @SOME

@@ -54,6 +54,7 @@ def test_training_range_without_both_classes_is_an_error(one_sentence):
         next(training.train(between))
 
 
+@pytest.mark.slow
 def test_small_grid_learns_to_sieve_by_2_3_5(last):
     """30 = 2 * 3 * 5, so a grid of side 30 gives the same away."""
     found = files.score(last.network)

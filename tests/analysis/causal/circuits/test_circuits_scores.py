@@ -147,6 +147,7 @@ def test_progress_reaches_the_end(network, task):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_methods_agree_on_the_shipped_network():
     """The requirements on the shipped run: all edges in under 20 s on one thread, AUROC of EAP-IG at least 0.95."""
     run = miii.runs.open("add-113")
