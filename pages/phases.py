@@ -143,7 +143,7 @@ if names:
     task = sweep.base.task
     write.caption(
         f"{write.escaped(task.description)}; {controls.label(x).lower()} across, {controls.label(y).lower()} upward; at most "
-        f"{sweep.base.steps:,} steps, fewer once a network groks. Delay: {delay} steps; Liu et al. take 1% of the steps."
+        f"{sweep.base.steps:,} steps, fewer once the phase is decided. Delay: {delay} steps; Liu et al. take 1% of the steps."
     )
     controls.show(diagram)
     training = sweeping.get(name)
