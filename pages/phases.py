@@ -141,9 +141,10 @@ if names:
         )
     diagram = miii.sweeps.Diagram(sweep, x, y, int(delay))
     task = sweep.base.task
+    ending = "a network groks" if sweep.base.until_accuracy is None else "the phase is decided"
     write.caption(
         f"{write.escaped(task.description)}; {controls.label(x).lower()} across, {controls.label(y).lower()} upward; at most "
-        f"{sweep.base.steps:,} steps, fewer once a network groks. Delay: {delay} steps; Liu et al. take 1% of the steps."
+        f"{sweep.base.steps:,} steps, fewer once {ending}. Delay: {delay} steps; Liu et al. take 1% of the steps."
     )
     controls.show(diagram)
     training = sweeping.get(name)

@@ -237,6 +237,7 @@ cell(
 )
 next_term.next_term(run, step, terms, read)
 of_all(run.name, step, task)
+other_targets.over_seeds("kinds")
 
 write.header("Modulo spectrum", anchor="spectrum")
 write.text(

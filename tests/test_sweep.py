@@ -434,7 +434,7 @@ def test_a_dask_cluster_trains_the_same_and_survives_a_killed_worker(again, trai
 
 def test_a_cluster_that_does_not_answer_is_one_sentence(sweep, one_sentence, monkeypatch):
     pytest.importorskip("distributed")
-    assert sweeps.engine.CONNECT <= 6
+    assert 1.5 * sweeps.engine.CONNECT < 10  # seconds to connect, and to find a worker
     monkeypatch.setattr(sweeps.engine, "CONNECT", 1)
     for address in ("tcp://127.0.0.1:1", "nonsense"):
         with one_sentence("dask must be the address of a running scheduler", address):

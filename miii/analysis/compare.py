@@ -20,7 +20,7 @@ ADDS = "adds"  #: the measure that is 1 if the network passes the verdict of its
 
 #: Fields of a config that compared runs share, in addition to the task.
 TERMS = (
-    *("batch_size", "steps", "seconds", "steps_after_grok", "eval_every", "schedule", "warmup_steps"),
+    *("batch_size", "steps", "seconds", "steps_after_grok", "until_accuracy", "eval_every", "schedule", "warmup_steps"),
     *("dropout", "dropout_steps", "dropout_site", "dropout_shared"),
 )
 

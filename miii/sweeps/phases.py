@@ -56,7 +56,9 @@ def _first(rows: Sequence[Mapping[str, float]], accuracy: str) -> int | None:
 
 
 def base(p: int = 13, **changes: Any) -> RunConfig:
-    """Return the config that a small diagram varies: a network that groks addition within 1,000 steps, then stops.
+    """Return the config that a small diagram varies: a network that groks addition within 1,000 steps.
+
+    It stops once both accuracies reach 90%, which decides its phase.
 
     Args:
         changes: options by name, as in ``flat.change``.
@@ -69,7 +71,7 @@ def base(p: int = 13, **changes: Any) -> RunConfig:
         model=ModelConfig(d_model=32, d_mlp=128),
         optimizer=AdamW(lr=0.01, weight_decay=1.0),
         steps=1000,
-        steps_after_grok=0,
+        until_accuracy=REACHED,
         schedule="constant",
         eval_every=20,
         snapshots=2,

@@ -31,6 +31,9 @@ class RunConfig(Frozen):
         description="stop this many steps after test accuracy reaches 0.99 (primes: once the validation AUCs show that "
         "it sieves by 3); none trains to the last step",
     )
+    until_accuracy: float | None = Field(
+        None, gt=0, le=1, description="stop once training and test accuracy both reach this; none trains on"
+    )
     seconds: float | None = Field(None, gt=0, description="stop after this many seconds; none sets no limit")
     schedule: Literal["constant", "cosine", "linear", "trapezoid", "half"] = Field(
         "cosine",

@@ -20,7 +20,7 @@ from miii.errors import InputError
 from miii.tasks import ModularAddition
 from miii.training.config import RunConfig
 from miii.training.evaluation import MAX_EXAMPLES
-from miii.training.loop import Diverged, Step, is_last, snapshot_steps
+from miii.training.loop import Diverged, Step, is_last, reached, snapshot_steps
 from miii.training.optim import AdamW, lr_factor
 from miii.training.stacked import Networks, State
 from miii.training.state import Clock, Progress
@@ -149,6 +149,7 @@ def _train(
             if evaluation is not None and each.grokked_at is None and each.config.task.learned(evaluation.row()):
                 each.grokked_at, each.seconds_to_grok = step, seconds
                 each.last = each.last or each.config.steps_after_grok == 0
+            each.last = each.last or reached(each.config, evaluation)
             progress = Progress(step, seconds, each.grokked_at, each.seconds_to_grok)
             found[each.index] = Step(
                 config=each.config,

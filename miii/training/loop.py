@@ -127,6 +127,7 @@ def train(
         if evaluation is not None and grokked_at is None and config.task.learned(evaluation.row()):
             grokked_at, seconds_to_grok = step, seconds
             last = last or config.steps_after_grok == 0
+        last = last or reached(config, evaluation)
         yield Step(
             config=config,
             step=step,
@@ -152,6 +153,14 @@ def is_last(config: RunConfig, step: int, seconds: float, grokked_at: int | None
         or (config.seconds is not None and seconds >= config.seconds)
         or (grokked_at is not None and after is not None and step >= grokked_at + after)
     )
+
+
+def reached(config: RunConfig, evaluation: Evaluation | None) -> bool:
+    """Return whether both accuracies of an evaluation are at least ``until_accuracy``, which ends the run."""
+    until = config.until_accuracy
+    if until is None or evaluation is None:
+        return False
+    return min(evaluation.train_accuracy, evaluation.test_accuracy) >= until
 
 
 def _weights(model: Transformer) -> dict[str, Tensor]:

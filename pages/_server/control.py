@@ -157,7 +157,8 @@ def unfinished(run: runs.Run) -> None:
 
 
 def _bar(job: Job | None, config: RunConfig, at: int) -> str:
-    most = "at most " if config.steps_after_grok is not None or config.seconds is not None else ""
+    ends = (config.steps_after_grok, config.until_accuracy, config.seconds)
+    most = "" if all(end is None for end in ends) else "at most "
     note = f"step {at:,} of {most}{config.steps:,}"
     if job is None or job.status != "running" or not job.rate:
         return note

@@ -75,6 +75,18 @@ def test_a_network_that_ends_leaves_the_others_alone(small_config, monkeypatch):
     assert ends == [list(train(config))[-1].step for config in configs]
 
 
+def test_a_run_ends_once_both_accuracies_are_reached(small_config):
+    whole = small_config(steps=24, eval_every=4)
+    evaluated = {s.step: each for s in train(whole) if (each := s.evaluation)}
+    least = {step: min(each.train_accuracy, each.test_accuracy) for step, each in evaluated.items()}
+    most = max(least.values())
+    config = flat.change(whole, {"until_accuracy": most - 1e-9})
+    for steps in (list(train(config)), [found[0] for found in ensemble.train([config])]):
+        assert steps[-1].step == min(step for step, value in least.items() if value == most)
+        assert steps[-1].last
+        assert steps[-1].weights is not None
+
+
 def test_an_ensemble_is_resumed_to_the_same_bits(small_config, same):
     configs = [flat.change(small_config(), each) for each in DIFFERENT]
     whole = list(ensemble.train(configs))[-1]

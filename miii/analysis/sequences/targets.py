@@ -1,6 +1,8 @@
 """How well a network answers the other questions about sequences: similarity, next, continuation, unmasking."""
 
-from typing import Any
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +15,9 @@ from miii.tasks import Sequences, Task
 from miii.tasks.sequences.guesses import RULES
 from miii.tasks.sequences.task import draw
 from miii.tasks.sequences.typed import spelled
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EXAMPLES = 2000  #: held-out examples that accuracy is measured on
 
@@ -77,3 +82,22 @@ def baselines(task: Task, config: Sequences) -> dict[str, float]:
     fitted = DecisionTreeClassifier(min_samples_leaf=LEAVES, random_state=0).fit(x[train], y[train])
     said = fitted.predict(x[test]).reshape(test.sum(), -1)
     return {"majority": float((y[test] == usual).all(1).mean()), "tree": float((said == y[test]).all(1).mean())}
+
+
+def over_seeds(found: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
+    """Return one row per target and encoding of runs that ``python -m benchmarks sequences`` measured.
+
+    Columns: target, terms, seeds, and medians over seeds on held-out families: network (macro F1 of kinds, otherwise
+    the share with all answers correct) with its lowest and highest value, tree, and majority (None for kinds).
+    """
+    import pandas as pd
+
+    rows = []
+    for target, terms in dict.fromkeys((each["target"], each["terms"]) for each in found):
+        same = [each for each in found if (each["target"], each["terms"]) == (target, terms)]
+        scores = [each["test"]["macro" if target == "kinds" else "all"] for each in same]
+        row = {"target": target, "terms": terms, "seeds": len(same), "network": statistics.median(scores)}
+        row |= {"lowest": min(scores), "highest": max(scores), "tree": statistics.median(each["tree"] for each in same)}
+        usual = None if target == "kinds" else statistics.median(each["majority"] for each in same)
+        rows.append(row | {"majority": usual})
+    return pd.DataFrame(rows)

@@ -1,5 +1,6 @@
 """Similarity, next and unmasking on the page Sequences: accuracy on held-out families, beside baselines."""
 
+import pandas as pd
 import streamlit as st
 
 import miii
@@ -9,12 +10,20 @@ from miii.tasks import Sequences
 from pages._kit import write
 from pages._kit.cell import shared
 
+RUNS = "sequences.jsonl"  # written by python -m benchmarks sequences
+
 
 @shared
 def answered(name: str, step: int) -> dict[str, float]:
     run = miii.runs.open(name)
     task = run.task()
     return analysis.targets.accuracy(run.model(step), task, ~task.train_mask)
+
+
+@shared
+def measured_runs() -> pd.DataFrame:
+    found = analysis.sieve.load_runs(miii.runs.homes()[1] / RUNS)
+    return analysis.targets.over_seeds(found).assign(n=found[0]["n"], steps=found[0]["steps"])
 
 
 @shared
@@ -36,3 +45,22 @@ def show(run: Run, step: int, task: Sequences) -> None:
         write.metric("Majority", f"{without['majority']:.1%}", border=True, help="The most frequent answers")
     if len(found) > 2:
         write.table([{"answer": name, "accuracy": f"{share:.1%}"} for name, share in found.items()], name="answers")
+    over_seeds(task.target)
+
+
+def over_seeds(target: str) -> None:
+    """Show the small runs that were measured on a target, over seeds; nothing if there are none."""
+    if not (miii.runs.homes()[1] / RUNS).exists():
+        return
+    rows = measured_runs()
+    n, steps = (int(rows[name].iloc[0]) for name in ("n", "steps"))
+    rows = rows[rows["target"] == target].drop(columns=["target", "n", "steps"]).reset_index(drop=True)
+    if rows.empty:
+        return
+    write.header("Which encoding?" if target == "kinds" else "Over seeds", anchor="encodings")
+    write.table(rows.dropna(axis=1, how="all"), name="encodings", width="content")
+    score = "Macro F1" if target == "kinds" else "Share with all answers correct"
+    write.caption(
+        f"{score} on held-out rule families; medians over seeds. All runs have {n:,} sequences and {steps} steps. “magnitude”: "
+        "sign and size alone."
+    )
