@@ -156,7 +156,7 @@ def measure_addition(
             layer=layer,
             explained=explained(held_out, sensitivity(model, free), q),
             interchange=interchange(model, fitted, held_out, q, others) if below(q, base) else None,
-            steering=steer(model, fitted, held_out, q, others),
+            steering=steer(model, fitted, held_out, q, others, digits=q in seen and bool(others)),
             base=base,
             generalization=None if integers is None else generalize(model, task, integers, fitted, held_out, q, others),
             by_block=by_block,

@@ -175,7 +175,14 @@ def _matched(
 
 @torch.no_grad()
 def steer(
-    model: Transformer, fitted: Sum, held_out: Sum, q: int, others: tuple[int, ...] = (), seed: int = 0
+    model: Transformer,
+    fitted: Sum,
+    held_out: Sum,
+    q: int,
+    others: tuple[int, ...] = (),
+    seed: int = 0,
+    *,
+    digits: bool = False,
 ) -> Crossing:
     """Shift the residue by s at one place: add the mean contribution of residue r + s and subtract that of r.
 
@@ -183,8 +190,8 @@ def steer(
     of q becomes a non-multiple or the reverse. The control moves a non-multiple to another non-multiple, and a multiple
     by two shifts that cancel: s at one place, -s at another.
 
-    With other sieved primes, a shift would also change the residues modulo these: even an ideal sieve then crosses in
-    about half of the controls. So whole digits are exchanged, and only for sums that none of ``others`` divides.
+    In a network that sieves by q and others, a shift also changes the residues modulo these, so that even an ideal
+    sieve fails the control. With ``digits``, whole digits are exchanged, and only for sums that no other divides.
 
     Shares are NaN where there is nothing to steer: the control modulo 2, where all non-multiples have the same
     residue; everything with one digit; and the control with two digits, where multiples have no second place.
@@ -193,12 +200,13 @@ def steer(
         fitted: training integers, which determine the mean contributions.
         held_out: integers to steer.
         others: the other sieved primes, which divide none of the counted integers.
+        digits: exchange digits instead of shifting residues.
 
     Source: activation addition, Turner et al. 2023 (arXiv 2308.10248), along the mean contributions.
     """
     sides = Sides.of(model, held_out, q, others)
     generator = np.random.default_rng(seed)
-    proposed = _exchanges(fitted, held_out, q, others, generator) if others else _shifts(fitted, held_out, q, generator)
+    proposed = _exchanges(fitted, held_out, q, others, generator) if digits else _shifts(fitted, held_out, q, generator)
     places = held_out.parts.shape[1]
 
     def change(of: bool, to: bool) -> tuple[np.ndarray, Tensor]:

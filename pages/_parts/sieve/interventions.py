@@ -46,11 +46,12 @@ def section(run: Run, step: int, q: int, seen: tuple[int, ...], things: str = "i
     """Show interchange and steering."""
     write.header("Does the network use the sum?", anchor="change")
     others = [p for p in seen if p != q]
+    digits = q in seen and bool(others)
     write.text(
         f"""
 What can be decoded need not be used, so we change the sum alone and watch the prediction. **Interchange** replaces an
 example's coordinates in the {max(1, q - 1)} direction{"s" if q > 2 else ""} where residues modulo {q} differ by those of another example.
-**Steering** adds the difference between two {"digits" if others else "residues"}' contributions{", for sums that no other factor divides" if others else ""}. Controls: a change of the same size that keeps the
+**Steering** adds the difference between two {"digits" if digits else "residues"}' contributions{", for sums that no other factor divides" if digits else ""}. Controls: a change of the same size that keeps the
 class, and interchanging everything *but* these directions. An example **crosses** if its evidence ends beyond the midpoint
 between the medians of the two classes.
 """
