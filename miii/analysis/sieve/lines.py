@@ -167,7 +167,7 @@ def search(
         angle = 2 * math.pi * (w @ table.values.T - wanted)
         agreement = torch.hypot(angle.cos() @ place, angle.sin() @ place).sum(1) / len(turns)
         optimizer.zero_grad()
-        (-agreement.sum()).backward()  # type: ignore[no-untyped-call]
+        (-agreement.sum()).backward()
         optimizer.step()
     agreement, w = agreement.detach(), w.detach()
     good = torch.where(agreement >= AGREES, w.norm(dim=1), math.inf)
