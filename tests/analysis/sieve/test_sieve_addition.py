@@ -286,8 +286,7 @@ class Planted(sieve.Sum):
         return torch.cat([hot(((of_3 > 0) & (of_7 > 0)).long(), 2), hot(of_3, 3), hot(of_7, 7)], 1).float()
 
 
-def test_lines_of_several_moduli_are_found_and_moves_along_one_change_nothing_else(monkeypatch):
-    monkeypatch.setattr(sieve.lines, "STARTS", 60)
+def test_lines_of_several_moduli_are_found_and_moves_along_one_change_nothing_else():
     n = np.random.default_rng(0).integers(1000, 10000, 1000) * 2 + 1
     symbol = miii.numbers.digits(n, 10, 5)
     parts = symbol * 10 ** np.arange(4, -1, -1)
