@@ -199,7 +199,7 @@ def verdict(
     with st.spinner("Measuring …", show_time=True):
         found = tuple(added(run.name, step, p, seen) for p in (moduli if every else (q,)))
     said = analysis.sieve.verdict(found, lines)
-    if any(each.adds for each in (*found, *lines)):
+    if any(each.adds for each in found) or any(each.adds for each in lines):
         write.box("success", f"At step {step} the network **{said}**.", "verified")
     elif every:
         write.box("info", f"At step {step} the network **{said}**.", "help")
