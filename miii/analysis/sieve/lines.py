@@ -254,8 +254,7 @@ def measure_lines(
 ) -> tuple[Lines, ...]:
     """Measure the lines of every sieved prime, in the block that ``measure_addition`` found.
 
-    With several primes in one sum, the means of residue classes say little: digits of the same residue may differ by
-    whole turns of this prime and by residues modulo the others.
+    Means of residue classes say little here: digits of one residue may differ by whole turns and by other residues.
 
     Args:
         seen: the sieved primes; if there is only one, nothing is measured.
