@@ -70,6 +70,9 @@ def report_sieve(
         with suppress(InputError):  # all examples have the same answer
             circuits[question] = sieve.find_circuit(model, task, config, question).to_json()
     tell(todo, todo, "done")
+    lines = sieve.measure_lines(model, task, config, added, seen)
+    if lines:
+        values["lines"] = {str(each.q): each.to_json() for each in lines}
     unseen = {each.q: each.generalization for each in added if each.generalization is not None}
     if any(each.by_block for each in added):
         values["interchange_by_block"] = {str(a.q): [finite(each.accuracy) for each in a.by_block] for a in added}
@@ -85,7 +88,8 @@ def report_sieve(
         "steering_control": {str(a.q): finite(a.steering.control) for a in added},
         "generalization": {str(q): each.to_json() for q, each in unseen.items()},
         "circuits": circuits,
-        "verdict": sieve.verdict(added) if added or sieve.can_split(model) else "cannot be split by digits",
+        "conditions": {str(a.q): a.conditions_to_json() for a in added},
+        "verdict": sieve.verdict(added, lines) if added or sieve.can_split(model) else "cannot be split by digits",
     }
 
 

@@ -44,6 +44,25 @@ class Norm(Declared):
         return nn.functional.layer_norm(x, self.w.shape, self.w, self.b)
 
 
+class Sphere(Norm):
+    """Division by the length of each row, without weights.
+
+    Source: Yildirim 2026 (arXiv 2603.05228).
+    """
+
+    def __init__(self) -> None:
+        Declared.__init__(self, {})
+
+    def forward(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
+        """Return rows of length 1."""
+        return nn.functional.normalize(x, dim=-1)
+
+
+def norm_of(kind: str, width: int) -> Norm:
+    """Return a norm by its name in ``wiring.NormName``."""
+    return Sphere() if kind == "sphere" else Norm(kind, width)
+
+
 class Block(Declared):
     """A mixer, then an MLP. A plain block adds both to the residual stream, without norms.
 
@@ -74,8 +93,9 @@ class Block(Declared):
         self.head_shape, self.attn_coeff = (config.n_heads, config.d_head), config.attn_coeff
         self.act = _activation(config)
         normed = config.norm_kind != "none"
-        self.ln1 = Norm(config.norm_kind, config.d_model) if normed else None
-        self.ln2 = Norm(config.norm_kind, config.d_model) if normed and not self.wiring.parallel else None
+        self.ln1 = norm_of(config.norm_kind, config.d_model) if normed else None
+        self.ln2 = norm_of(config.norm_kind, config.d_model) if normed and not self.wiring.parallel else None
+        self.reads_embedding = layer == 0
 
     @classmethod
     def weights(cls, config: ModelConfig, n_ctx: int) -> Weights:
@@ -122,6 +142,8 @@ class Block(Declared):
         Args:
             resid: [batch, pos, d_model], or distinct rows: see ``Where``.
         """
+        if self.reads_embedding and self.wiring.norm_kind == "sphere":
+            resid = nn.functional.normalize(resid, dim=-1)  # the embedding; later blocks get rows of length 1
         resid = tap("resid_pre", resid)
         stream = self._read("ln1", resid, tap)
         mixed = self.mixed(stream, tap, where)

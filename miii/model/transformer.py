@@ -101,6 +101,8 @@ class Transformer(Declared):
         """Return the logits of the residual stream after the last block."""
         if self.ln_final is not None:
             resid = tap("ln_final", self.ln_final(resid))
+        if (factor := BLOCKS[self.config.block].cosine) is not None:
+            return add_bias(factor * (resid @ nn.functional.normalize(self.W_U, dim=0)), self.b_U)
         return add_bias(resid @ self.W_U, self.b_U)
 
     def forward(

@@ -4,10 +4,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 BlockName = Literal[
-    "plain", "vaswani", "pre-norm", "value-skipinit", "shaped", "sas", "sas-p", "no-shortcut", "feed-forward"
+    "plain",
+    "vaswani",
+    "pre-norm",
+    "spherical",
+    "value-skipinit",
+    "shaped",
+    "sas",
+    "sas-p",
+    "no-shortcut",
+    "feed-forward",
 ]
 MixerName = Literal["attention", "convolution", "fourier-convolution", "gru", "recurrence", "mean", "concatenation"]
-NormName = Literal["layer", "rms", "none"]
+NormName = Literal["layer", "rms", "sphere", "none"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,7 @@ class Wiring:
         projections: whether heads have W_V and W_O; otherwise both are the identity.
         parallel: whether the neurons read the mixer's input instead of its output.
         mlp_gain, mixer_gain: initial value of a trainable factor on the output of the MLP, and of the mixer.
+        cosine: the logits are cosines times this factor: the residual stream and the columns of W_U have norm 1.
 
     Source: see ``BLOCKS``.
     """
@@ -40,6 +50,7 @@ class Wiring:
     parallel: bool = False
     mlp_gain: float | None = None
     mixer_gain: float | None = None
+    cosine: float | None = None
 
 
 #: The blocks. Vaswani et al. 2017 (arXiv 1706.03762), section 3.1; Xiong et al. 2020 (arXiv 2002.04745); Nanda et al.
@@ -47,10 +58,15 @@ class Wiring:
 #: ``sas`` and ``sas-p`` deviate from the authors' code (bobby-he/simplified_transformers) in two points. There, the
 #: first layer keeps trainable values; here every layer goes without, so a network of one layer has no values at all.
 #: There, the gains of all branches can be trained, skips included; here that of the MLP, and in ``sas-p`` the mixer's.
+#: ``spherical``: Yildirim 2026 (arXiv 2603.05228); the factor of the cosines is our choice.
 BLOCKS: dict[BlockName, Wiring] = {
     "plain": Wiring("attention and neurons, each added; no norm"),
     "vaswani": Wiring("each sum is normalized (post-norm)", norm="post", norm_kind="layer"),
     "pre-norm": Wiring("the input of each part is normalized", norm="pre", norm_kind="layer"),
+    "spherical": Wiring(
+        "the embedding and each sum have norm 1, and logits are cosines: lengths carry nothing",
+        norm="post", norm_kind="sphere", cosine=10.0,
+    ),
     "value-skipinit": Wiring(
         "no skip around attention: alpha I + beta A, initially the identity",
         norm="pre", norm_kind="rms", shape="value-skipinit", skip=False,
@@ -110,6 +126,8 @@ def refusal(block: BlockName, mixer: MixerName, norm: NormName | Literal["auto"]
         return f"causal must be true for the {which}, which goes from the first position to the last (got false)."
     if norm in ("auto", wiring.norm_kind):
         return None
+    if wiring.norm_kind == "sphere":
+        return f"norm must be auto for the block {block}, which divides each sum by its length (got {norm!r})."
     if wiring.norm == "none":
         return f"norm must be auto or none for the block {block}; vaswani and pre-norm have one (got {norm!r})."
     if norm == "none" and wiring.shape == "softmax":

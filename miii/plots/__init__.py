@@ -52,7 +52,7 @@ from miii.plots.sieve.factors import (
 from miii.plots.sieve.interventions import crossings, evidence_moves
 from miii.plots.sieve.lattice import lattice
 from miii.plots.sieve.networks import addition_by_network, depth_by_network, readers
-from miii.plots.sieve.residues import digit_plane, head_attention, head_sums, probe_map
+from miii.plots.sieve.residues import digit_plane, digit_steps, head_attention, head_sums, probe_map
 from miii.plots.sparse import recalls, seen_factors
 from miii.plots.sweeps import phase_diagram, sweep_curves, sweep_heatmap, sweep_parallel
 from miii.plots.tasks import (
@@ -120,6 +120,7 @@ __all__ = [
     "digit_path",
     "digit_plane",
     "digit_split",
+    "digit_steps",
     "digit_swaps",
     "divisors_by_base",
     "edge_agreement",

@@ -11,7 +11,7 @@ from miii.model.block import Block, Norm
 from miii.model.config import ModelConfig
 from miii.model.tap import OUTSIDE, capture, sites
 from miii.model.transformer import Transformer
-from miii.model.wiring import LAST, pairs, refusal
+from miii.model.wiring import BLOCKS, LAST, pairs, refusal
 
 SMALL = {"d_model": 6, "n_heads": 2, "d_mlp": 9, "biases": "all"}
 N = 5
@@ -102,6 +102,23 @@ def test_norms_can_be_left_out_and_exchanged():
         norms = [module for module in model.modules() if isinstance(module, Norm)]
         assert {name for norm in norms for name, _ in norm.named_parameters()} == set(kinds)
         assert model(tokens()).isfinite().all()
+
+
+def test_lengths_carry_nothing_on_the_sphere():
+    """Rows and read-out directions have norm 1, and gradients keep it: they are orthogonal to what is normalized."""
+    for mixer in ("attention", "mean"):
+        model = network(block="spherical", mixer=mixer, positions="none", biases="none")
+        acts = capture(model, tokens())
+        for name in ("0.resid_pre", "0.resid_mid", "0.resid_post", "1.resid_pre", "1.resid_mid", "1.resid_post"):
+            torch.testing.assert_close(acts[name].norm(dim=-1), torch.ones(20, N, dtype=torch.float64))
+        assert acts["logits"].abs().max() <= BLOCKS["spherical"].cosine
+        torch.nn.functional.cross_entropy(acts["logits"][:, -1], torch.arange(20) % 7).backward()
+        for weight, dim in ((model.W_U, 0), (model.W_E, 1)):
+            assert weight.grad.abs().max() > 1e-4
+            inner = (weight.grad * weight).sum(dim)
+            torch.testing.assert_close(inner, torch.zeros_like(inner), atol=1e-12, rtol=0)
+        longer = {"W_U": model.W_U * 3, "W_E": model.W_E}
+        torch.testing.assert_close(torch.func.functional_call(model, longer, tokens()), acts["logits"])
 
 
 # ---- other people's implementations ----

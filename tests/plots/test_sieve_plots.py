@@ -11,7 +11,20 @@ import torch
 
 from miii import GCD, plots
 from miii.analysis.multitask import Head, Sharing, active
-from miii.analysis.sieve import Answer, Crossing, Depth, EvidenceChange, Factor, Heads, Interval, Lattice, Plane, Swap
+from miii.analysis.sieve import (
+    Answer,
+    Crossing,
+    Depth,
+    EvidenceChange,
+    Factor,
+    Heads,
+    Interval,
+    Lattice,
+    Line,
+    Lines,
+    Plane,
+    Swap,
+)
 from miii.plots.sieve.residues import WRITTEN
 from miii.plots.style import Chart
 
@@ -53,6 +66,9 @@ LATTICE = Lattice(
     np.array([-3.0, 1.0, 1.5, 0.5, -4.0]),
     Interval(1.0, 1.0, 1.0, 3),
     Interval(0.0, 0.0, 0.0, 2),
+)
+LINES = Lines(
+    3, 0, (Line(3, 2, torch.zeros(2), 0.99),), 0.6, np.arange(20.0).reshape(2, 10), CROSSING, 1.0, 1.0, 0.3, 0.9
 )
 SHARING = Sharing(
     ("mod 2", "mod 3"),
@@ -102,6 +118,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
         {"interchange": replace(CROSSING, rest=0.01), "steering": replace(CROSSING, control=0.25)}
     ),
     "digit_plane": lambda: plots.digit_plane(PLANE, 10),
+    "digit_steps": lambda: plots.digit_steps(LINES, 10),
     "evidence_by_count": lambda: plots.evidence_by_count(np.arange(8.0), np.array([0, 0, 0, 1, 1, 1, 2, 2])),
     "evidence_moves": lambda: plots.evidence_moves(CROSSING, "Interchange"),
     "head_attention": lambda: plots.head_attention(HEADS, ["10¹", "10⁰", "?"]),

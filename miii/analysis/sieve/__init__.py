@@ -6,6 +6,7 @@ from miii.analysis.sieve.addition import (
     KEEPS,
     MODULI,
     Addition,
+    Condition,
     measure_addition,
     moduli_to_test,
     verdict,
@@ -60,11 +61,13 @@ from miii.analysis.sieve.factors import (
 )
 from miii.analysis.sieve.interventions import Crossing, EvidenceChange, interchange, steer
 from miii.analysis.sieve.lattice import Generalization, Lattice, generalize, lattice
+from miii.analysis.sieve.lines import AGREEMENT, Contributions, Line, Lines, find_lines, measure_lines, move, search
 from miii.analysis.sieve.location import block_of_sum, locate, most_moved, sums_by_block
 from miii.analysis.sieve.residues import Explained, Heads, Plane, Probes, explained, heads, plane, probe
 from miii.analysis.sieve.sums import Sum, can_split, means, sensitivity, split_sum, subspace, sum_of, sum_of_split
 
 __all__ = [
+    "AGREEMENT",
     "BASES",
     "CROSSES",
     "EXACT",
@@ -82,6 +85,8 @@ __all__ = [
     "UNUSED",
     "Addition",
     "Answer",
+    "Condition",
+    "Contributions",
     "Crossing",
     "Depth",
     "DivisorTest",
@@ -94,6 +99,8 @@ __all__ = [
     "Heads",
     "Interval",
     "Lattice",
+    "Line",
+    "Lines",
     "Plane",
     "Probes",
     "QuestionCircuit",
@@ -121,6 +128,7 @@ __all__ = [
     "evidence_by_factor",
     "explained",
     "find_circuit",
+    "find_lines",
     "fit_divisor_test",
     "fit_rule",
     "generalize",
@@ -134,11 +142,14 @@ __all__ = [
     "locate",
     "means",
     "measure_addition",
+    "measure_lines",
     "moduli_to_test",
     "most_moved",
+    "move",
     "plane",
     "probe",
     "question_task",
+    "search",
     "sensitivity",
     "sieve_depth",
     "sieved",

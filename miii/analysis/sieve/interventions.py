@@ -13,6 +13,7 @@ from miii.analysis.sieve.sums import Sum, means, subspace
 from miii.model.transformer import Transformer
 
 FEWEST = 20  #: least pairs for a share
+PROPOSALS = 100  #: digits to try for each integer to steer
 
 
 @dataclass(frozen=True)
@@ -174,13 +175,23 @@ def _matched(
 
 @torch.no_grad()
 def steer(
-    model: Transformer, fitted: Sum, held_out: Sum, q: int, others: tuple[int, ...] = (), seed: int = 0
+    model: Transformer,
+    fitted: Sum,
+    held_out: Sum,
+    q: int,
+    others: tuple[int, ...] = (),
+    seed: int = 0,
+    *,
+    digits: bool = False,
 ) -> Crossing:
     """Shift the residue by s at one place: add the mean contribution of residue r + s and subtract that of r.
 
     Here r = digit * base^place mod q, at a place drawn at random among all but the last. Depending on s, a multiple
     of q becomes a non-multiple or the reverse. The control moves a non-multiple to another non-multiple, and a multiple
     by two shifts that cancel: s at one place, -s at another.
+
+    In a network that sieves by q and others, a shift also changes the residues modulo these, so that even an ideal
+    sieve fails the control. With ``digits``, whole digits are exchanged, and only for sums that no other divides.
 
     Shares are NaN where there is nothing to steer: the control modulo 2, where all non-multiples have the same
     residue; everything with one digit; and the control with two digits, where multiples have no second place.
@@ -189,13 +200,33 @@ def steer(
         fitted: training integers, which determine the mean contributions.
         held_out: integers to steer.
         others: the other sieved primes, which divide none of the counted integers.
+        digits: exchange digits instead of shifting residues.
 
-    Source: activation addition, Turner et al. 2023 (arXiv 2308.10248), along the residues' mean contributions.
+    Source: activation addition, Turner et al. 2023 (arXiv 2308.10248), along the mean contributions.
     """
+    sides = Sides.of(model, held_out, q, others)
+    generator = np.random.default_rng(seed)
+    proposed = _exchanges(fitted, held_out, q, others, generator) if digits else _shifts(fitted, held_out, q, generator)
+    places = held_out.parts.shape[1]
+
+    def change(of: bool, to: bool) -> tuple[np.ndarray, Tensor]:
+        rows = np.flatnonzero(sides.own(of))
+        if places - 1 < (2 if of and to else 1) or (q == 2 and not of and not to):
+            return rows[:0], held_out.resid[rows[:0]]
+        possible, step = proposed(rows, of, to)
+        return rows[possible], (held_out.resid[torch.from_numpy(rows)] + step)[torch.from_numpy(possible)]
+
+    return sides.crossing(model, change)
+
+
+#: From rows and their class before and after the change, to which of them can be changed, and by what.
+Steps = Callable[[np.ndarray, bool, bool], tuple[np.ndarray, Tensor]]
+
+
+def _shifts(fitted: Sum, held_out: Sum, q: int, generator: np.random.Generator) -> Steps:
+    """Shift a residue at one place, or by amounts that cancel at two."""
     mean, occurs = means(fitted, q)
     n, residues, places = held_out.n, held_out.parts % q, held_out.parts.shape[1]
-    generator = np.random.default_rng(seed)
-    sides = Sides.of(model, held_out, q, others)
 
     def shift(rows: np.ndarray, place: np.ndarray, by: np.ndarray) -> tuple[np.ndarray, Tensor]:
         old = residues[rows, place]
@@ -203,10 +234,7 @@ def steer(
         step = mean[torch.from_numpy(place), torch.from_numpy(new)] - mean[place, old]
         return occurs[place, new], step
 
-    def change(of: bool, to: bool) -> tuple[np.ndarray, Tensor]:
-        rows = np.flatnonzero(sides.own(of))
-        if places - 1 < (2 if of and to else 1) or (q == 2 and not of and not to):
-            return rows[:0], held_out.resid[rows[:0]]
+    def propose(rows: np.ndarray, of: bool, to: bool) -> tuple[np.ndarray, Tensor]:
         now = n[rows] % q
         if of:
             by = generator.integers(1, q, len(rows))
@@ -219,6 +247,32 @@ def steer(
         if of and to:
             back, second = shift(rows, order[:, 1], -by)
             possible, step = possible & back, step + second
-        return rows[possible], (held_out.resid[torch.from_numpy(rows)] + step)[torch.from_numpy(possible)]
+        return possible, step
 
-    return sides.crossing(model, change)
+    return propose
+
+
+def _exchanges(fitted: Sum, held_out: Sum, q: int, others: tuple[int, ...], generator: np.random.Generator) -> Steps:
+    """Exchange a digit, or two digits to move a multiple to another one; the new sum is divisible by none of others."""
+    places = fitted.parts.shape[1] - 1  # the last place also shows the factors of the base
+    size = int(max(fitted.symbol.max(), held_out.symbol.max())) + 1
+    worth, known = np.zeros((places, size), dtype=np.int64), np.zeros((places, size), dtype=bool)
+    mean = torch.zeros(places, size, fitted.added.shape[-1])
+    for place in range(places):
+        for symbol in np.unique(fitted.symbol[:, place]):
+            rows = np.flatnonzero(fitted.symbol[:, place] == symbol)
+            worth[place, symbol], known[place, symbol] = fitted.parts[rows[0], place], True
+            mean[place, symbol] = fitted.added[torch.from_numpy(rows), place].mean(0)
+
+    def propose(rows: np.ndarray, of: bool, to: bool) -> tuple[np.ndarray, Tensor]:
+        exchanged = 2 if of and to else 1
+        order = np.argsort(generator.random((len(rows), places)), axis=1)[:, :exchanged]
+        old = held_out.symbol[rows[:, None], order]
+        new = generator.integers(0, size, (PROPOSALS, len(rows), exchanged))
+        n = held_out.n[rows] + (worth[order, new] - worth[order, old]).sum(2)
+        fits = (known[order, new] & known[order, old]).all(2) & (new != old).any(2) & ((n % q == 0) == to)
+        fits &= indivisible(n, others) & (to | (n % q != held_out.n[rows] % q))
+        chosen = new[fits.argmax(0), np.arange(len(rows))]
+        return fits.any(0), (mean[order, chosen] - mean[order, old]).sum(1)
+
+    return propose

@@ -57,13 +57,13 @@ class Sum:
         tensors |= {} if self.others is None else {"others": self.others[at]}
         return replace(self, n=self.n[rows], symbol=self.symbol[rows], parts=self.parts[rows], **tensors)
 
-    def evidence(
+    def logits(
         self,
         model: Transformer,
         resid: Float[Tensor, "some d_model"] | None = None,
         rows: Int[np.ndarray, " some"] | None = None,
-    ) -> Float[Tensor, " some"]:
-        """Return the logit of prime minus the logit of composite, computed from sums by the rest of the network.
+    ) -> Float[Tensor, "some d_vocab_out"]:
+        """Return the logits, computed from sums by the rest of the network.
 
         Args:
             resid: the sums to read; None reads the integers' own.
@@ -76,7 +76,16 @@ class Sum:
             for block in later:
                 stream = block(stream, where=Where(LAST if block is later[-1] else ALL))
             last = stream[:, -1]
-        return _yes_no(model.unembed(last))
+        return model.unembed(last)
+
+    def evidence(
+        self,
+        model: Transformer,
+        resid: Float[Tensor, "some d_model"] | None = None,
+        rows: Int[np.ndarray, " some"] | None = None,
+    ) -> Float[Tensor, " some"]:
+        """Return the logit of prime minus the logit of composite; arguments as of ``logits``."""
+        return _yes_no(self.logits(model, resid, rows))
 
     @cached_property
     def added(self) -> Float[Tensor, "integers place d_model"]:

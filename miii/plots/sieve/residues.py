@@ -7,9 +7,9 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
-from miii.analysis.sieve import Heads, Plane
+from miii.analysis.sieve import Heads, Lines, Plane
 from miii.numbers import place_names
-from miii.plots.style import CATEGORY, DIVERGING, FIXED, SEQUENTIAL, Chart
+from miii.plots.style import CATEGORY, DIVERGING, FIXED, HEIGHT, SEQUENTIAL, Chart
 
 WRITTEN = 7  #: most columns with numbers written in the cells
 COLUMN = 46  #: pixels per column
@@ -72,6 +72,41 @@ def digit_plane(values: Plane, base: int, size: int = 210, columns: int = 3) -> 
     layered = alt.layer(points, texts, data=frame).properties(width=size, height=size)
     facets = layered.facet(facet=alt.Facet("place:N", title=None, sort=names), columns=columns)
     return facets.properties(title="Contribution of each digit, by place")
+
+
+def digit_steps(values: Lines, base: int) -> Chart:
+    """Draw what each digit adds along the first line of q, against the residue of its contribution.
+
+    Sums of residues lie on the diagonals: a digit's position is its residue, times the line's multiplier, up to whole
+    turns of q steps.
+    """
+    q, k = values.q, values.lines[0].multiplier
+    places, digits = values.steps.shape
+    names = place_names(base, places)
+    frame = pd.DataFrame(
+        {
+            "place": names[place],
+            "digit": digit,
+            "residue": digit * base ** (places - 1 - place) % q,
+            "target": k * digit * base ** (places - 1 - place) % q,
+            "steps": float(values.steps[place, digit]),
+        }
+        for place in range(places)
+        for digit in range(digits)
+    ).dropna()
+    title = "residue" if k == 1 else f"{k} · residue mod {q}"
+    low, high = int(frame["steps"].min().round()), int(frame["steps"].max().round())
+    return (
+        alt.Chart(frame)
+        .mark_circle(size=70, opacity=0.8)
+        .encode(
+            x=alt.X("target:O", title=title, axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("steps:Q", title="steps", axis=alt.Axis(values=list(range(low, high + 1)), format="d", grid=True)),
+            color=alt.Color("place:N", sort=names, scale=alt.Scale(range=CATEGORY), legend=alt.Legend(orient="top")),
+            tooltip=["place:N", "digit:Q", "residue:Q", alt.Tooltip("steps:Q", format=".2f")],
+        )
+        .properties(title=f"Steps of each digit along the line of {q}", height=HEIGHT)
+    )
 
 
 def head_attention(values: Heads, names: Sequence[str]) -> Chart:

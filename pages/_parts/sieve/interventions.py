@@ -46,11 +46,12 @@ def section(run: Run, step: int, q: int, seen: tuple[int, ...], things: str = "i
     """Show interchange and steering."""
     write.header("Does the network use the sum?", anchor="change")
     others = [p for p in seen if p != q]
+    digits = q in seen and bool(others)
     write.text(
         f"""
 What can be decoded need not be used, so we change the sum alone and watch the prediction. **Interchange** replaces an
 example's coordinates in the {max(1, q - 1)} direction{"s" if q > 2 else ""} where residues modulo {q} differ by those of another example.
-**Steering** adds the difference between two residues' contributions. Controls: a change of the same size that keeps the
+**Steering** adds the difference between two {"digits" if digits else "residues"}' contributions{", for sums that no other factor divides" if digits else ""}. Controls: a change of the same size that keeps the
 class, and interchanging everything *but* these directions. An example **crosses** if its evidence ends beyond the midpoint
 between the medians of the two classes.
 """
@@ -179,7 +180,14 @@ def span(interval: Interval) -> str:
     return f"{interval.auc:.3f} ({interval.low:.3f} to {interval.high:.3f})"
 
 
-def verdict(run: Run, step: int, moduli: tuple[int, ...], seen: tuple[int, ...], q: int) -> None:
+def verdict(
+    run: Run,
+    step: int,
+    moduli: tuple[int, ...],
+    seen: tuple[int, ...],
+    q: int,
+    lines: tuple[analysis.sieve.Lines, ...] = (),
+) -> None:
     """Show the verdict and the rule behind it."""
     write.header("The verdict", anchor="verdict")
     every = len(moduli) == 1 or st.toggle(
@@ -190,8 +198,8 @@ def verdict(run: Run, step: int, moduli: tuple[int, ...], seen: tuple[int, ...],
     )
     with st.spinner("Measuring …", show_time=True):
         found = tuple(added(run.name, step, p, seen) for p in (moduli if every else (q,)))
-    said = analysis.sieve.verdict(found)
-    if any(each.adds for each in found):
+    said = analysis.sieve.verdict(found, lines)
+    if any(each.adds for each in found) or any(each.adds for each in lines):
         write.box("success", f"At step {step} the network **{said}**.", "verified")
     elif every:
         write.box("info", f"At step {step} the network **{said}**.", "help")
@@ -205,7 +213,7 @@ def verdict(run: Run, step: int, moduli: tuple[int, ...], seen: tuple[int, ...],
         )
     for each in found:
         if each.decided and not each.adds:
-            write.text(f"Modulo {each.q} it falls short on {'; '.join(missed(each))}.")
+            write.text(f"Modulo {each.q} it falls short on {'; '.join(condition.text for condition in each.missed)}.")
     write.table(
         [
             {
@@ -242,23 +250,6 @@ def verdict(run: Run, step: int, moduli: tuple[int, ...], seen: tuple[int, ...],
         f"contributions, at least {CROSSES:.0%} cross after interchange (for q below the base) and after steering, and at most {KEEPS:.0%} do in "
         "each control. It **adds digits** if it is also right on sums outside training; otherwise it looks the total up."
     )
-
-
-def missed(found: analysis.sieve.Addition) -> list[str]:
-    """Return the criteria that fail, each with its value and its bound."""
-    swapped = found.interchange
-    least = {
-        "variance explained": (found.variance_explained, EXPLAINED),
-        "steering": (found.steering.accuracy, CROSSES),
-    }
-    most = {"steering control": found.steering.control}
-    if swapped is not None:
-        least["interchange"] = (swapped.accuracy, CROSSES)
-        most |= {"interchange control": swapped.control, "everything but the plane": swapped.rest}
-    low = [
-        f"{name} ({percent(value)}, at least {bound:.0%})" for name, (value, bound) in least.items() if value < bound
-    ]
-    return low + [f"{name} ({percent(value)}, at most {KEEPS:.0%})" for name, value in most.items() if value > KEEPS]
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -17,7 +17,7 @@ from pages._kit import write
 from pages._kit.cell import cell, shared
 from pages._kit.inputs import integer
 from pages._kit.latex import product
-from pages._parts.sieve import interventions, probes
+from pages._parts.sieve import interventions, lines, probes
 from pages._parts.sieve.interventions import percent
 from pages._tasks.primes import bases, depth
 from pages._tasks.primes.depth import measured_depth
@@ -82,10 +82,11 @@ vector. A network that adds the integer itself and looks the sum up would keep t
         how_much(task, q, interventions.added(name, step, q, seen).explained)
     with waiting:
         interventions.section(run, step, q, seen)
+        on_lines = lines.section(run, step, q, seen) if len(seen) > 1 else ()
         interventions.totals(run, step, q, seen)
         probes.probes(run, step, moduli, q)
     with verdict:
-        interventions.verdict(run, step, moduli, seen, q)
+        interventions.verdict(run, step, moduli, seen, q, on_lines)
 
 
 def choose_modulus(moduli: tuple[int, ...], seen: tuple[int, ...]) -> int:

@@ -272,3 +272,51 @@ def test_plane_modulo_2_is_a_line(residue_adder):
     (added,) = sieve.measure_addition(model, task, config, (2,), (2,))
     assert np.isnan(added.steering.control)  # there is one residue beside 0, so nothing to exchange it for
     assert added.interchange.accuracy == 1
+
+
+class Planted(sieve.Sum):
+    """Sums that a perfect network reads: one line each for 3 and 7, mixed in two dimensions."""
+
+    MIXED = torch.tensor([[1.0, 0.5], [-0.3, 0.8]])
+
+    def logits(self, model, resid=None, rows=None):
+        steps = ((self.resid if resid is None else resid) @ self.MIXED.inverse()).round().long()
+        of_3, of_7 = steps[:, 0] % 3, steps[:, 1] % 7
+        hot = torch.nn.functional.one_hot
+        return torch.cat([hot(((of_3 > 0) & (of_7 > 0)).long(), 2), hot(of_3, 3), hot(of_7, 7)], 1).float()
+
+
+def test_lines_of_several_moduli_are_found_and_moves_along_one_change_nothing_else():
+    n = np.random.default_rng(0).integers(1000, 10000, 1000) * 2 + 1
+    symbol = miii.numbers.digits(n, 10, 5)
+    parts = symbol * 10 ** np.arange(4, -1, -1)
+    steps = np.stack([(parts + q // 2) % q - q // 2 for q in (3, 7)], 2)  # the same residue, either side of 0
+    added = torch.from_numpy(steps).float() @ Planted.MIXED
+    pattern = torch.zeros(len(n), 1, 5)
+    sums = Planted(n, symbol, parts, added[:, None], torch.eye(2)[None], pattern, added.sum(1), 0, None)
+    table = sieve.Contributions.of(sums)
+    found = sieve.find_lines(table, (3, 7))
+    assert sorted(q for q, _, _ in found) == [3, 7]
+    assert sieve.search(table, table.permuted(np.random.default_rng(0)) % 7 / 7)[0] < 0.9
+    targets = [miii.tasks.Target(f"mod {q}", q, torch.from_numpy(n % q)) for q in (3, 7)]
+    task = miii.Task(torch.zeros(1, 1), torch.zeros(1), torch.zeros(1), 10, 12, (), extra_targets=tuple(targets))
+    lines = [sieve.Line(q, k, w @ table.basis, 1.0) for q, k, w in found]
+    for q in (3, 7):
+        crossing, shares = sieve.move(None, task, sums, lines, q)
+        assert (crossing.accuracy, crossing.control) == (1, 0)
+        assert (shares["follows"], shares["stays"], shares["turn"]) == (1, 1, 1)
+        assert shares["random"] < 0.7
+        measured = sieve.Lines(q, 0, tuple(lines), 0.5, steps[0], crossing, **shares)
+        assert measured.adds
+        assert sieve.verdict((), (measured,)) == f"sums residues modulo {q} on lines"
+        assert not replace(measured, steering=replace(crossing, control=0.06)).adds
+
+
+def test_steering_beside_other_factors_keeps_to_sums_that_they_do_not_divide(integers, built, residue_adder, summer):
+    """An ideal sieve by 3 and 7: shifts modulo 7 alone would make multiples of 3 in a third of the controls."""
+    values = residue_adder(integers, 21).W_E[:, 0].tolist()
+    model = summer(values, 5, lambda n: 1.0 if n % 3 and n % 7 else -1.0, 90)
+    for q in (3, 7):
+        (found,) = sieve.measure_addition(model, built, integers, (q,), (3, 7))
+        assert (found.steering.accuracy, found.steering.control) == (1, 0)
+        assert {each.name for each in found.missed} <= {"explained", "interchange control", "interchange"}

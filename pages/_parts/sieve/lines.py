@@ -1,0 +1,92 @@
+"""Lines of residues, for the page Sieve of a network that sieves by several primes."""
+
+import streamlit as st
+
+import miii
+from miii import analysis, plots
+from miii.plots.style import Chart
+from miii.runs import Run
+from miii.runs.read import finite
+from pages._kit import write
+from pages._kit.cell import cell, shared
+from pages._parts.sieve.interventions import added, percent
+
+SHARES = (
+    "agreement",
+    "by chance",
+    "moves cross",
+    "control",
+    "residue follows",
+    "random move",
+    "others stay",
+    "a turn keeps",
+)
+
+
+@shared
+def lines(name: str, step: int, seen: tuple[int, ...]) -> tuple[analysis.sieve.Lines, ...]:
+    run = miii.runs.open(name, miii.Primes)
+    found = tuple(added(name, step, q, seen) for q in seen)
+    return analysis.sieve.measure_lines(run.model(step), run.task(), run.task_config, found, seen)
+
+
+def digit_steps(name: str, step: int, seen: tuple[int, ...], q: int) -> Chart:
+    (found,) = (each for each in lines(name, step, seen) if each.q == q)
+    return plots.digit_steps(found, miii.runs.open(name, miii.Primes).task_config.base)
+
+
+def section(run: Run, step: int, q: int, seen: tuple[int, ...]) -> tuple[analysis.sieve.Lines, ...]:
+    """Show the lines of every sieved prime, and what moving sums along them changes."""
+    write.header("Several moduli in one sum", anchor="lines")
+    write.text(
+        f"""
+One plane per factor does not take this sum apart, since all {len(seen)} share its few dimensions. **Lines** do: along its own line, each
+digit adds its residue modulo q in equal steps, up to whole turns of q steps. Moving a sum along the lines of q should change
+*n* mod q and nothing else.
+"""
+    )
+    with st.spinner("Looking for lines …", show_time=True):
+        found = lines(run.name, step, seen)
+    write.table(
+        [
+            {
+                "q": each.q,
+                "block": each.layer,
+                "lines": len(each.lines),
+                "agreement": finite(each.agreement),
+                "by chance": finite(each.chance),
+                "moves cross": finite(each.steering.accuracy),
+                "control": finite(each.steering.control),
+                "residue follows": each.follows,
+                "random move": each.random,
+                "others stay": each.stays,
+                "a turn keeps": each.turn,
+                "sums on lines": each.adds,
+            }
+            for each in found
+        ],
+        width="content",
+        column_config={name: st.column_config.NumberColumn(format="percent") for name in SHARES},
+        name="lines-by-modulus",
+    )
+    write.caption(
+        "Agreement: how well held-out sums lie where their residue is; by chance: the same search with residues permuted among the digits. "
+        "Moves cross: the prediction flips. Residue follows: the predicted n mod q is the new one; others stay: those of the other moduli do not change. "
+        "A turn keeps: predicted residues that a whole turn along the first line keeps."
+    )
+    for each in found:
+        if each.lines and not each.adds:
+            missed = "; ".join(condition.text for condition in each.conditions if not condition.holds)
+            write.text(f"Modulo {each.q}, moves along lines fall short on {missed}.")
+    shown = next((each for each in found if each.q == q and each.lines), None)
+    if shown is not None:
+        cell(
+            digit_steps,
+            name=run.name,
+            step=step,
+            seen=seen,
+            q=q,
+            alt=f"One dot for each digit at each place: its residue and its steps along the line of {q}.",
+            caption=f"Dots lie at whole steps, {q} apart within a residue. Agreement {percent(shown.agreement)}, by chance {percent(shown.chance)}.",
+        )
+    return found
