@@ -224,8 +224,8 @@ if relabelled.full:
         step=step,
         other=other,
         alt="Stacked bars of the logits' variance by kind of wave.",
-        caption=f"“The formula's waves” are waves in {asked} − c at the key frequencies of step {step}; “the sum” is {asked}. “The sum, unlike "
-        "from answer to answer” varies between answers. The part that depends on the answer alone "
+        caption=f"“The formula's waves” are waves in {asked} − c at the key frequencies of step {step}; “the sum” is {asked}. “The sum, uneven "
+        "across answers” is a function of it that differs between answers. The part that depends on the answer alone "
         f"({report.constant_share:.1%} of the squared logits at step {step}) is left out.",
     )
 else:

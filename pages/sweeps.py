@@ -169,8 +169,8 @@ def titled(metric: str) -> str:
 
 write.title("Sweeps")
 write.text(
-    "A sweep trains a grid of settings and seeds, one run each. `miii sweep` trains one on a laptop or a cluster; any number of "
-    "`miii work FOLDER` can join in."
+    "A sweep trains a grid of settings and seeds, one run each. On a laptop or a cluster, `miii sweep` starts one, and any number of "
+    "processes can join with `miii work FOLDER`."
 )
 found = sorted(miii.sweeps.every(), key=lambda sweep: sweep.name.startswith("phases"))  # those have their own page
 names = [sweep.name for sweep in found]
@@ -184,7 +184,7 @@ if names:
         key=controls.SWEEP,
         bind="query-params",
         width=360,
-        help="Those in the folder of runs, then the shipped ones; phase diagrams last",
+        help="Your own, then the shipped ones; phase diagrams last",
     )
     chosen = picked or names[0]
     sweep = found[names.index(chosen)]

@@ -123,6 +123,7 @@ def other_task() -> str | None:
 
 if chosen is not None and (other := other_task()) is not None:
     st.divider()
+    st.caption(f"The run chosen in the menu, {write.escaped(chosen)}, is on another task.")
     st.button(
         f"Show {write.escaped(chosen)}",
         icon=":material/show_chart:",

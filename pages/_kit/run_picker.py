@@ -67,7 +67,7 @@ def choose_run(choice: Choice, second: bool) -> None:
         options,
         index=None,
         key=RUN,
-        help="Runs trained here or on the command line, then those that came with miii. The choice is part of the URL.",
+        help="Runs trained here or on the command line, then the shipped ones. The choice is part of the URL.",
     )
     address.keep_run(st.session_state[RUN])
     if second:

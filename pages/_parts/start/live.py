@@ -35,7 +35,7 @@ def right(name: str, step: int) -> Chart:
     run = miii.runs.open(name)
     task = run.task()
     correct = miii.answer(run.model(step), task.tokens) == task.labels
-    return plots.answers(correct, task, task.d_vocab_out, size=190)
+    return plots.answers(correct, task, task.d_vocab_out, size=230)
 
 
 def strongest(name: str, step: int) -> Chart:

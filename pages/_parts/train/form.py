@@ -153,7 +153,7 @@ def _widget(option: Option, default: Any, scope: str) -> Any:
 
 
 def code(config: RunConfig, folder: str) -> str:
-    """Return the lines of Python that train the same run, from the start that leaves least to say."""
+    """Return the shortest lines of Python that train the same run."""
     task = type(config.task)()
     plain = isinstance(task, type(RunConfig().task))  # whose recipe fast is a RunConfig without arguments
     starts = {f'miii.recipe("{name}", ': recipe(name, task=task) for name in task.recipes if name != "fast"}
