@@ -91,6 +91,8 @@ def run_form() -> RunConfig:
     scope, changes = f"{kind}-{name}", dict(preset.changes)
     with st.container(horizontal=True, gap="small"):
         for field in view.main:
+            if field in preset.changes:
+                continue
             changes[field] = _widget(options[field], values[field], scope)
     with st.expander("All options", icon=":material/tune:"):
         chosen = st.selectbox(

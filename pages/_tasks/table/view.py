@@ -34,7 +34,7 @@ rule. Type a table or choose a file, and press Start.
 
 def preset(name: str) -> Preset:
     """Show the table's input."""
-    return Preset(changes={"csv": type_table()}) if name == "table" else Preset()
+    return Preset(changes={"csv": type_table(), "group": "own"}) if name == "table" else Preset()
 
 
 def measures(task: Table, row: Row) -> list[Measure]:
