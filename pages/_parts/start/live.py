@@ -47,8 +47,8 @@ def strongest(name: str, step: int) -> Chart:
 
 def curves(name: str, step: int) -> Chart:
     run = miii.runs.open(name)
-    metrics = run.metrics()
-    return plots.accuracy(metrics[metrics["step"] <= step], run.steps[-1])
+    metrics, last = run.metrics(), run.config.steps if run.result is None else run.steps[-1]
+    return plots.accuracy(metrics[metrics["step"] <= step], last)
 
 
 FIGURES: tuple[tuple[Callable[..., Chart], str], ...] = (

@@ -32,7 +32,7 @@ LABELS = {
     "adamw_lr": "Learning rate of AdamW",
     "low": "From",
     "high": "To",
-    "n": "Strings",
+    "n": "Examples",
     "eval_every": "Steps between evaluations",
     "steps_after_grok": "Steps after grokking",
     "seconds": "Time limit (s)",
