@@ -124,8 +124,8 @@ write.table(
     name="verdict-evidence",
 )
 write.caption(
-    "All must pass. “One sum” is the number of operands in the combination shared by all terms. Variance explained and argmax "
-    "agreement are on held-out pairs. The last two bounds are steering baselines: a straight move between two answers' means, and "
+    "All must pass. “One sum” is the number of operands in the combination shared by all terms. “Variance explained” and “same "
+    "answer” (argmax agreement) are on held-out pairs. The last two bounds are steering baselines: a straight move between two answers' means, and "
     "rotation of random planes."
     + ("" if report.train_accuracy is not None else " The training split is unknown, so memorization cannot be tested.")
 )
