@@ -23,7 +23,7 @@ own = view_of(chosen_run().config.task.kind).fourier
 if own is not None:
     control.unfinished(chosen_run())
     own(chosen_run(), chosen_run().config.task, step_of)
-    st.stop()
+    write.stop()
 write.text(
     r"""
 A network that learns to add modulo $p$ places its tokens on a few circles (Nanda et al.). On the circle of **frequency** $k$,

@@ -112,7 +112,7 @@ def choose() -> str:
         read = parse(text)
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
     if read.given > MOST:
         write.info(f"{read.given:,} terms were given; the first {MOST} are used.")
     return read.text
@@ -195,7 +195,7 @@ write.text(INTRO.format(NAMES_KINDS if task.target == "kinds" else ""))
 step = step_of(run)
 if task.target not in ("kinds", "continuation"):
     other_targets.show(run, step, task)
-    st.stop()
+    write.stop()
 terms = choose()
 read = parse(terms).terms
 shown = ", ".join(map(spelled, read))
@@ -206,7 +206,7 @@ elif len(read) > task.longest:
     write.caption(f"The network reads the first {task.longest} of these {len(read)} terms.")
 if task.target == "continuation":
     next_term.next_term(run, step, terms, read)
-    st.stop()
+    write.stop()
 
 write.header("Which kinds?", anchor="kinds")
 cell(

@@ -179,7 +179,7 @@ try:
     view = controls.choose()
 except InputError as error:
     write.error(error)
-    st.stop()
+    write.stop()
 job = mapping.get(view)
 if job is not None and not job.ended:
     st.fragment(figures, run_every=POLL)(view, True)
@@ -190,7 +190,7 @@ write.header("The six conditions of the paper", anchor="conditions")
 shipped = [tile for name in landscape.CONDITIONS for tile in landscape.sequence(name)]
 if not shipped:
     write.info("The shipped maps are missing.")
-    st.stop()
+    write.stop()
 version = sum(tile.resolution for tile in shipped)
 found = estimates(version)
 write.text(

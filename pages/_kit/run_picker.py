@@ -124,7 +124,7 @@ def chosen_run() -> runs.Run:
     name = run_name()
     if name is None:
         write.info("There is no run yet. Train one first, on the page Train.", icon="play_circle")
-        st.stop()
+        write.stop()
     try:
         run = miii.runs.open(name)
         if run.steps:
@@ -134,15 +134,15 @@ def chosen_run() -> runs.Run:
         finished = False
         if registry().get(name) is None:
             write.error(error)
-            st.stop()
+            write.stop()
     if finished:
         write.info(f"{name} has metrics only, without snapshots.")
     else:
         write.info(f"{name} has not begun to train; its first snapshot appears here with its first step.")
-    st.stop()
+    write.stop()
 
 
 def refuse(run: runs.Run, why: str) -> NoReturn:
     """Explain why a run cannot be shown, and stop the page."""
     write.info(f"{run.name} cannot be shown here: {why}")
-    st.stop()
+    write.stop()

@@ -62,7 +62,7 @@ def page(name: str) -> None:
             )
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
     gate.check(cost.data(config), "This data set")
     task = built(config)
     total, ends = len(task.labels), int(task.labels.sum())

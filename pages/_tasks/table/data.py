@@ -65,7 +65,7 @@ def page(name: str) -> None:
         task = built(config)
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
     cells, values = config.cells, config.model_dump(exclude={"kind"})
     if config.group != "own":
         write.text(
