@@ -75,6 +75,8 @@ try:
         second_run.what_changed(run_name())
     with gate.turn(gate.admit(page)):
         page.run()
+except write.PageEnd:
+    pass
 except InputError as error:  # such as a damaged file of the chosen run, or an invalid setting
     write.error(error)
 finally:

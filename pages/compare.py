@@ -111,7 +111,7 @@ try:
     frame = analysis.compare.table(found)
 except InputError as error:
     write.info(error, icon="balance")
-    st.stop()
+    write.stop()
 summary = analysis.compare.summary(frame)
 known = [
     name for name in (*findings.TRAINING, *MEASURES) if name in summary and name != ADDS and summary[name].notna().any()

@@ -124,8 +124,8 @@ write.table(
     name="verdict-evidence",
 )
 write.caption(
-    "All must pass. “One sum” is the number of operands in the combination shared by all terms. Variance explained and argmax "
-    "agreement are on held-out pairs. The last two bounds are steering baselines: a straight move between two answers' means, and "
+    "All must pass. “One sum” is the number of operands in the combination shared by all terms. “Variance explained” and “same "
+    "answer” (argmax agreement) are on held-out pairs. The last two bounds are steering baselines: a straight move between two answers' means, and "
     "rotation of random planes."
     + ("" if report.train_accuracy is not None else " The training split is unknown, so memorization cannot be tested.")
 )
@@ -224,8 +224,8 @@ if relabelled.full:
         step=step,
         other=other,
         alt="Stacked bars of the logits' variance by kind of wave.",
-        caption=f"“The formula's waves” are waves in {asked} − c at the key frequencies of step {step}; “the sum” is {asked}. “The sum, unlike "
-        "from answer to answer” varies between answers. The part that depends on the answer alone "
+        caption=f"“The formula's waves” are waves in {asked} − c at the key frequencies of step {step}; “the sum” is {asked}. “The sum, uneven "
+        "across answers” is a function of it that differs between answers. The part that depends on the answer alone "
         f"({report.constant_share:.1%} of the squared logits at step {step}) is left out.",
     )
 else:

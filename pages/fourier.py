@@ -23,7 +23,7 @@ own = view_of(chosen_run().config.task.kind).fourier
 if own is not None:
     control.unfinished(chosen_run())
     own(chosen_run(), chosen_run().config.task, step_of)
-    st.stop()
+    write.stop()
 write.text(
     r"""
 A network that learns to add modulo $p$ places its tokens on a few circles (Nanda et al.). On the circle of **frequency** $k$,
@@ -125,7 +125,7 @@ chosen = st.pills(
     "Key frequencies" if keys else "Strongest frequencies (none is a key frequency)",
     shown,
     selection_mode="multi",
-    default=shown[:3],
+    default=sorted([str(k) for k in strongest if str(k) in shown][:3], key=int),
     key="circles",
     bind="query-params",
     help="Each in the plane of its cosine and sine directions",
@@ -163,7 +163,7 @@ write.caption(
     )
 )
 
-angled = [frequency for frequency in (frequencies or strongest)[:1] if 2 * frequency < spectrum.p]
+angled = [k for k in strongest if k in (frequencies or strongest) and 2 * k < spectrum.p][:1]
 if angled:
     write.subheader("Is each token at its angle?", anchor="angles")
     weakest = next(k for k in reversed(strongest) if 2 * k < spectrum.p)

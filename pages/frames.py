@@ -81,7 +81,7 @@ else:
         first, steps = analysis.rollout.starts(task, ahead, 1)
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
     write.header("Roll out one sequence", anchor="written")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         n = number("First integer", int(first[0]), "n", f"At most {task.width} digits, including after the last step")
@@ -90,7 +90,7 @@ else:
         write.error(
             f"n must be from 2 to {task.base**task.width - 1} and d from 1 to {task.largest_step} (got {n} and {d})."
         )
-        st.stop()
+        write.stop()
     try:
         fresh = analysis.rollout.unseen(task, np.array([n]))[0]
         seen = "is in no training sequence" if fresh else "may occur in training"
@@ -107,7 +107,7 @@ else:
         )
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
 
     write.header("How far ahead is it correct?", anchor="scores")
     with st.spinner("Rolling out …", show_time=True):

@@ -13,7 +13,7 @@ from pages._kit.cell import cell, shared
 from pages._kit.run_picker import refuse
 from pages._kit.step_picker import step_of
 from pages._parts.neurons import neuron as one_neuron
-from pages._parts.neurons.neuron import ordered
+from pages._parts.neurons.neuron import neuron_inputs, ordered
 from pages._tasks.modular.checks import modular_run, small_enough
 
 startup.run_app_first()
@@ -56,13 +56,12 @@ if run.config.model.n_layers > 1:
 @shared
 def describe_neurons(name: str, step: int) -> analysis.neurons.Neurons:
     run, (order, multipliers) = miii.runs.open(name), ordered(name, step)
-    return analysis.neurons.describe(run.model(step), run.task(), multipliers, order)
+    return analysis.neurons.describe(run.model(step), run.task(), multipliers, order, neuron_inputs(name, step))
 
 
 def neuron_wall(name: str, step: int, by_angle: bool) -> Chart:
     run, (order, _) = miii.runs.open(name), ordered(name, step)
-    model = run.model(step)
-    post = model.blocks[-1].act(analysis.grid.neuron_inputs(model, run.task())[order.rows])
+    post = run.model(step).blocks[-1].act(neuron_inputs(name, step)[order.rows])
     return plots.neuron_wall(describe_neurons(name, step), post, by_angle)
 
 

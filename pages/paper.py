@@ -33,7 +33,7 @@ CONTENTS = {
     "4.4 Others": "other",
     "4.5 Missed": "ledger",
     "5 Discussion": "discussion",
-    "5.2 Beyond": "generalization",
+    "5.1 Generalization": "generalization",
     "6 Errata": "errata",
     "7 References": "references",
 }

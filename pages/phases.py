@@ -72,7 +72,7 @@ def everything(diagram: miii.sweeps.Diagram, color: Literal["phase", "learned_at
         alt=f"A cell for each value of {diagram.x} and {diagram.y}, colored by the {color.replace('_', ' ')} of its network.",
         caption=f"Of {len(rows)} cells: "
         + ", ".join(f"{counts[phase]} {phase}" for phase in miii.sweeps.phases.PHASES if phase in counts)
-        + f". {trained} networks were trained; faded cells take the phase of neighbors that agree. Click a cell to open its run.",
+        + f". {trained} networks were trained; faded cells were not: their neighbors agree. Click a cell to open its run.",
         pick=("run", choose),
     )
     table(name, rows)

@@ -112,7 +112,7 @@ def choose() -> str:
         read = parse(text)
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
     if read.given > MOST:
         write.info(f"{read.given:,} terms were given; the first {MOST} are used.")
     return read.text
@@ -136,7 +136,10 @@ def of_all(name: str, step: int, task: Sequences) -> None:
             )
         correct = sum(row["correct"] for row in on_named) / len(on_named)
         write.metric(
-            "Named sequences", f"{correct:.0%}", border=True, help="With a correct leading kind, or rightly none"
+            "Named sequences",
+            f"{correct:.0%}",
+            border=True,
+            help="Share whose most confident kind holds, or that rightly get none",
         )
     cell(
         scores,
@@ -166,12 +169,12 @@ def over_seeds(rows: list[dict[str, Any]]) -> None:
 
     write.header(f"What carries a kind, over {len(rows)} seeds", anchor="seeds")
     write.text(
-        f"**Polynomial is read from sign and size, finite from residues**, in all {len(rows)} networks. With sign and size of a "
-        f"polynomial and the residues of another sequence, {between('polynomial, size')} are called polynomial; the other way around, "
+        f"**Polynomial is read from sign and size, finite from residues**, in all {len(rows)} networks. With a polynomial's sign and size "
+        f"and another sequence's residues, {between('polynomial, size')} are called polynomial; the other way around, "
         f"{between('polynomial, residues')}. For finite, residues give {between('finite, residues')} and size {between('finite, size')}. "
         "**Periodic is not read by looking back one period**: without any attention between terms a multiple of the period apart, "
-        f"the share called periodic is {between('periodic, lag cut')}, and {between('periodic')} with it. The networks have no output "
-        "for the period, so a swap of period 6 for period 4 cannot be asked for."
+        f"the share called periodic is {between('periodic, lag cut')}, and {between('periodic')} with it. The networks do not "
+        "output the period, so we cannot test swapping period 6 for period 4."
     )
     format_ = {
         name: st.column_config.NumberColumn(format="percent")
@@ -192,7 +195,7 @@ write.text(INTRO.format(NAMES_KINDS if task.target == "kinds" else ""))
 step = step_of(run)
 if task.target not in ("kinds", "continuation"):
     other_targets.show(run, step, task)
-    st.stop()
+    write.stop()
 terms = choose()
 read = parse(terms).terms
 shown = ", ".join(map(spelled, read))
@@ -203,7 +206,7 @@ elif len(read) > task.longest:
     write.caption(f"The network reads the first {task.longest} of these {len(read)} terms.")
 if task.target == "continuation":
     next_term.next_term(run, step, terms, read)
-    st.stop()
+    write.stop()
 
 write.header("Which kinds?", anchor="kinds")
 cell(
@@ -249,7 +252,7 @@ if reported or st.toggle(
     "Measure",
     key="measure",
     bind="query-params",
-    help="Some ten seconds; the last step of a shipped run has been measured",
+    help="About ten seconds; shipped runs come with this for their last step",
 ):
     with st.spinner("Measuring …", show_time=True):
         found = measured(run.name, step, QUICK)
@@ -260,7 +263,7 @@ if reported or st.toggle(
         examples=QUICK,
         width="content",
         alt="F1 by part of the terms and kind.",
-        caption=f"Controls: macro F1 is {found.whole.mean():.2f} as it is, {found.shuffled.mean():.2f} with the terms in random order, and "
+        caption=f"Macro F1: {found.whole.mean():.2f}. Controls: {found.shuffled.mean():.2f} with the terms in random order, "
         f"{found.size_only.mean():.2f} from sign and size alone.",
     )
     cell(
@@ -269,7 +272,7 @@ if reported or st.toggle(
         step=step,
         examples=QUICK,
         alt="Share called of the kind after interchanging residues and sizes.",
-        caption="Residues of one sequence meet sign and size of another. A kind is read from what makes the answer yes by itself.",
+        caption="Residues of one sequence meet sign and size of another. A kind is read from the part that makes the network say yes by itself.",
     )
     if task.terms in ("residues", "differences"):
         cell(

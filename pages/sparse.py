@@ -68,7 +68,7 @@ divides $s$. Does the network find anything beyond that?
 
 if not (HOME / "grid" / "config.json").exists():
     write.info("The shipped networks are missing.")
-    st.stop()
+    write.stop()
 
 grid, digits = sparse.files.open(HOME / "grid"), sparse.files.report(HOME / "primes-210")
 config, scores = grid.config, grid.scores
@@ -130,7 +130,7 @@ try:
     seen = sparse.network.evidence(grid.network(), s, min(s + config.length, config.side**3))[0].item()
 except InputError as error:
     write.error(error)
-    st.stop()
+    write.stop()
 with st.container(horizontal=True):
     write.metric("Cell", f"({', '.join(map(str, cells))})", border=True)
     write.metric("Patch", f"({', '.join(map(str, patch[0].tolist()))})", border=True)

@@ -7,6 +7,7 @@ import miii
 from miii import plots
 from miii.errors import InputError
 from miii.plots.style import Chart
+from miii.plots.sweeps import named
 from pages._kit import links, startup, write
 from pages._kit.cell import cell, shared
 from pages._kit.downloads import csv
@@ -93,10 +94,19 @@ def everything(name: str) -> None:
         x, y = None, None
         if len(sweep.varying) > 1:
             x = st.selectbox(
-                "Horizontal", sweep.varying, 0, key="x", bind="query-params", width=170, help="The option across"
+                "Horizontal",
+                sweep.varying,
+                0,
+                format_func=titled,
+                key="x",
+                bind="query-params",
+                width=170,
+                help="The option across",
             )
             others = [option for option in sweep.varying if option != x]
-            y = st.selectbox("Vertical", others, 0, key=f"y-{x}", width=170, help="The option upward")
+            y = st.selectbox(
+                "Vertical", others, 0, format_func=titled, key=f"y-{x}", width=170, help="The option upward"
+            )
     title = titled(metric)
     left, right = st.columns(2)
     if x is not None and y is not None:
@@ -109,7 +119,7 @@ def everything(name: str) -> None:
                 y=y,
                 metric=metric,
                 title=title,
-                alt=f"A cell for each value of {x} and {y}, colored by the median of {metric}.",
+                alt=f"A cell for each value of {named(x)} and {named(y)}, colored by the median of {named(metric)}.",
                 caption="Spread over seeds on hover. Click a cell to open the run with the median.",
                 pick=("run", choose),
             )
@@ -122,7 +132,7 @@ def everything(name: str) -> None:
                 metric=metric,
                 title=title,
                 log=metric.endswith("loss"),
-                alt=f"A line per setting: the median of {metric} over seeds at each step, with a band from lowest to highest.",
+                alt=f"A line per setting: the median of {named(metric)} over seeds at each step, with a band from lowest to highest.",
                 caption="Line: median over seeds. Band: lowest to highest."
                 + (" The first 8 settings." if len(rows) / len(sweep.seeds) > 8 else ""),
             )
@@ -134,7 +144,7 @@ def everything(name: str) -> None:
             version=version,
             columns=columns,
             metric=metric,
-            alt=f"A line per run across {', '.join(columns)}, colored by {metric}.",
+            alt=f"A line per run across {', '.join(map(named, columns))}, colored by {named(metric)}.",
             caption="A line per run, placed by rank on each axis. Click a point to open its run.",
             pick=("run", choose),
         )
@@ -149,7 +159,8 @@ def table(name: str, rows: pd.DataFrame) -> None:
         rows,
         hide_index=True,
         column_order=[column for column in order if column in rows],
-        column_config={"test_accuracy": st.column_config.NumberColumn(format="percent")},
+        column_config=dict(zip(order, map(named, order), strict=True))
+        | {"test_accuracy": st.column_config.NumberColumn("test accuracy", format="percent")},
         on_select="rerun",
         selection_mode="single-row",
         key=f"sweep-rows-{name}",
@@ -164,13 +175,13 @@ def table(name: str, rows: pd.DataFrame) -> None:
 
 
 def titled(metric: str) -> str:
-    return TITLES.get(metric, metric.replace("_", " "))
+    return TITLES.get(metric, named(metric).capitalize())
 
 
 write.title("Sweeps")
 write.text(
-    "A sweep trains a grid of settings and seeds, one run each. `miii sweep` trains one on a laptop or a cluster; any number of "
-    "`miii work FOLDER` can join in."
+    "A sweep trains a grid of settings and seeds, one run each. On a laptop or a cluster, `miii sweep` starts one, and any number of "
+    "processes can join with `miii work FOLDER`."
 )
 found = sorted(miii.sweeps.every(), key=lambda sweep: sweep.name.startswith("phases"))  # those have their own page
 names = [sweep.name for sweep in found]
@@ -184,13 +195,13 @@ if names:
         key=controls.SWEEP,
         bind="query-params",
         width=360,
-        help="Those in the folder of runs, then the shipped ones; phase diagrams last",
+        help="Your own, then the shipped ones; phase diagrams last",
     )
     chosen = picked or names[0]
     sweep = found[names.index(chosen)]
     write.caption(
         f"{len(sweep.configs)} runs of {write.escaped(sweep.base.task.description)}: "
-        + ", ".join(f"{option} in {', '.join(map(str, values))}" for option, values in sweep.grid.items())
+        + "; ".join(f"{named(option)} {', '.join(map(str, values))}" for option, values in sweep.grid.items())
         + f"; {len(sweep.seeds)} {'seed' if len(sweep.seeds) == 1 else 'seeds'}."
     )
     controls.show(sweep)

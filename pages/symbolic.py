@@ -155,7 +155,7 @@ try:
     total = formula.linear(p)
 except InputError as error:
     write.error(error, icon="edit")
-    st.stop()
+    write.stop()
 config = miii.recipe(task=task)
 name = recorded(config)
 job = jobs.get(name) if name is not None else None
@@ -208,13 +208,13 @@ write.header("Trained and compiled, side by side", anchor="inside")
 done = runs.open(name) if name is not None and not live else None
 if done is None and total is None:
     write.caption("Nothing to compare yet: train a network.")
-    st.stop()
+    write.stop()
 if p < analysis.grid.MIN_P:
     write.info(f"p must be at least {analysis.grid.MIN_P} to tell frequencies apart (got {p}).")
-    st.stop()
+    write.stop()
 if task.n_pairs < p * p:
     write.info(f"This section needs a value at all {p * p:,} pairs; {p * p - task.n_pairs:,} have none.")
-    st.stop()
+    write.stop()
 columns: dict[str, list[str]] = {"measure": MEASURES}
 with st.spinner("Analyzing …", show_time=True):
     if done is not None:

@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 
 from miii import TASKS, runs
+from miii.analysis.modular.criteria import TRAINED
 from miii.errors import InputError
 from pages._kit import links, startup, write
 from pages._kit.navigation import entry
@@ -106,6 +107,8 @@ def everything(name: str, live: bool) -> None:
         if live:
             figures.live(job, run)
         else:
+            if rows[-1].get("train_accuracy", 0) >= TRAINED and rows[-1].get("test_accuracy", 1) < 0.5:
+                st.caption("It has memorized its training examples. A larger training share or more steps may help.")
             look_inside(run)
             figures.show(run, step_of(run))
     if live and (job is None or job.ended):
@@ -123,6 +126,7 @@ def other_task() -> str | None:
 
 if chosen is not None and (other := other_task()) is not None:
     st.divider()
+    st.caption(f"The run chosen in the menu, {write.escaped(chosen)}, is on another task.")
     st.button(
         f"Show {write.escaped(chosen)}",
         icon=":material/show_chart:",

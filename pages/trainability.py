@@ -111,13 +111,14 @@ def figures(view: landscape.View, live: bool) -> None:
                 film.show(view)
         with right:
             x, y = point(view)
+            place = f"({x:.6g}, {y:.6g})".replace("-", "−")
             network: dict[str, Any] = {"units": view.width, "steps": view.steps, "seed": view.seed, "x": x, "y": y}
             if view.condition == landscape.GROKKING:
                 cell(
                     learning_at,
                     **network,
                     alt="The accuracy of one network on both splits at each evaluation.",
-                    caption=f"The network at ({x:.6g}, {y:.6g}). It groks once its test accuracy reaches 99%, and the map stops there.",
+                    caption=f"The network at {place}. It groks once its test accuracy reaches 99%, and the map stops there.",
                 )
             else:
                 cell(
@@ -125,7 +126,7 @@ def figures(view: landscape.View, live: bool) -> None:
                     condition=view.condition,
                     **network,
                     alt="The loss of one network at each step, on a logarithmic axis, and a rule at 1.",
-                    caption=f"The network at ({x:.6g}, {y:.6g}). It counts as converged if its last 20 losses average below the "
+                    caption=f"The network at {place}. It counts as converged if its last 20 losses average below the "
                     "first one, the dashed line.",
                 )
             if name is not None and tile is not None:
@@ -178,7 +179,7 @@ try:
     view = controls.choose()
 except InputError as error:
     write.error(error)
-    st.stop()
+    write.stop()
 job = mapping.get(view)
 if job is not None and not job.ended:
     st.fragment(figures, run_every=POLL)(view, True)
@@ -189,7 +190,7 @@ write.header("The six conditions of the paper", anchor="conditions")
 shipped = [tile for name in landscape.CONDITIONS for tile in landscape.sequence(name)]
 if not shipped:
     write.info("The shipped maps are missing.")
-    st.stop()
+    write.stop()
 version = sum(tile.resolution for tile in shipped)
 found = estimates(version)
 write.text(

@@ -15,7 +15,7 @@ from miii import runs
 from miii.landscape.dimension import CONTROLS, Dimension, control, dimension, edges, noisy_line, smoothed, structure
 from miii.landscape.files import FOLDER, read, sequence
 from miii.landscape.tiles import Tile
-from miii.landscape.view import GROKKING, widest
+from miii.landscape.view import GROKKING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,8 +38,7 @@ def maps() -> list[tuple[str, Tile]]:
 
 def zoom(tile: Tile) -> float:
     """Return how many times narrower a map is than the widest."""
-    low, high, *_ = widest(tile.view.condition)
-    return (high - low) / (tile.view.x_high - tile.view.x_low)
+    return tile.view.zoom
 
 
 def table() -> "pd.DataFrame":

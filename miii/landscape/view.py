@@ -112,6 +112,12 @@ class View(Frozen):
         return self.x_low, self.x_high, self.y_low, self.y_high
 
     @property
+    def zoom(self) -> float:
+        """How many times narrower it is than the condition's widest view."""
+        low, high, *_ = widest(self.condition)
+        return (high - low) / (self.x_high - self.x_low)
+
+    @property
     def axes(self) -> tuple[str, str]:
         """What x and y are."""
         if self.condition == GROKKING:

@@ -31,7 +31,7 @@ def heatmap(
 
     Args:
         title, row, column, value: titles of chart, axes and legend, with units.
-        size: width in pixels, rounded to whole pixels per cell; the height follows from the shape.
+        size: greatest width in pixels; cells have whole pixels, and the height follows from the shape.
         domain: ends of the color scale; if None, the matrix's range.
         diverging: center the colors on 0, for signed values.
     """
@@ -150,7 +150,7 @@ def _chart(
     # One rectangle per cell would take 0.25 s for 113 x 113 cells at every change. So the matrix is one
     # image, and an interval selection follows the pointer to look up the cell for the tooltip.
     rows, columns = pixels.shape[:2]
-    cell = max(1, round(size / columns))  # whole pixels, so that all cells have the same size
+    cell = max(1, size // columns)  # whole pixels, so that all cells have the same size
     width, height = cell * columns, cell * rows
     pointer = follow_pointer()
 
@@ -224,4 +224,5 @@ def _scale(start: float, end: float) -> alt.Scale:
 def _axis(n: int) -> alt.Axis:
     every = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, n) if n / step <= 12)
     options: dict[str, Any] = {"labelAngle": 0, "ticks": True, "domain": False, "grid": False, "format": "d"}
+    options |= {"labelPadding": 4, "titlePadding": 8}  # two heatmaps beside each other fit the page
     return alt.Axis(values=list(range(0, n, every)), **options)

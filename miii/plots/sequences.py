@@ -145,7 +145,7 @@ def next_residues(found: Continuation, true: int | None = None) -> Chart:
     Args:
         true: the true next term, if known: wrong residues get a color of their own.
     """
-    used, agrees, other, wrong = "combined", "agrees with the answer", "contradicts the answer", "wrong"
+    used, agrees, other, wrong = "combined", "agrees", "contradicts", "wrong"
     rows = []
     for each in found.residues:
         state = used if each.used else agrees if each.agrees else other

@@ -30,6 +30,11 @@ TITLES: Final = {
 }
 
 
+def named(option: str) -> str:
+    """Return an option or metric in words."""
+    return TITLES.get(option, option.replace("_", " "))
+
+
 def _spread(table: pd.DataFrame, options: Sequence[str], metric: str) -> pd.DataFrame:
     """Return the median, lowest and highest value over the seeds of each setting, and the run with the median."""
     rows = []
@@ -53,8 +58,8 @@ def sweep_heatmap(table: pd.DataFrame, x: str, y: str, metric: str, title: str) 
     found = _spread(table, (x, y), metric)
     shown = [f"{x}:N", f"{y}:N"] + [alt.Tooltip(f"{name}:Q", format=".4~g") for name in ("median", "lowest", "highest")]
     base = alt.Chart(found, name="by-two-options").encode(
-        x=alt.X(f"{x}:O", title=TITLES.get(x, x), axis=alt.Axis(labelAngle=0)),
-        y=alt.Y(f"{y}:O", title=TITLES.get(y, y), sort="descending"),
+        x=alt.X(f"{x}:O", title=named(x), axis=alt.Axis(labelAngle=0)),
+        y=alt.Y(f"{y}:O", title=named(y), sort="descending"),
         tooltip=[*shown, alt.Tooltip("seeds:Q", title="runs"), alt.Tooltip("run:N", title="run of the median")],
     )
     color = alt.Color("median:Q", title=None, scale=alt.Scale(scheme=SEQUENTIAL), legend=alt.Legend(orient="top"))
@@ -79,8 +84,8 @@ def phase_diagram(table: pd.DataFrame, x: str, y: str, color: Literal["phase", "
     found = table.assign(shown=table["phase"].fillna("waiting"))
     labels = alt.Axis(labelAngle=0, labelExpr="format(datum.value, '.3~g')", labelOverlap=True)
     base = alt.Chart(found, name="phases").encode(
-        x=alt.X(f"{x}:O", title=TITLES.get(x, x), axis=labels),
-        y=alt.Y(f"{y}:O", title=TITLES.get(y, y), sort="descending", axis=labels),
+        x=alt.X(f"{x}:O", title=named(x), axis=labels),
+        y=alt.Y(f"{y}:O", title=named(y), sort="descending", axis=labels),
         opacity=alt.when("datum.inferred").then(alt.value(0.55)).otherwise(alt.value(1)),
         tooltip=[
             alt.Tooltip(f"{x}:Q", format=".4~g"),
@@ -156,19 +161,25 @@ def sweep_parallel(table: pd.DataFrame, columns: Sequence[str], metric: str) -> 
         places = {value: i / max(1, len(order) - 1) for i, value in enumerate(order)}
         for index, value in enumerate(ended[column]):
             told = f"{value:.4g}" if isinstance(value, float) else str(value)
-            row = {"column": column, "place": places[value], "value": told, "color": ended[metric].iloc[index]}
+            row = {"column": named(column), "place": places[value], "value": told, "color": ended[metric].iloc[index]}
             rows.append(row | {RUN: ended["run"].iloc[index]})
     frame = pd.DataFrame(rows, columns=["column", "place", "value", "color", RUN])
     near = alt.selection_point(name="near", fields=[RUN], on="pointerover", empty=False)
     base = alt.Chart(frame).encode(
         x=alt.X(
-            "column:N", sort=list(columns), title="option", axis=alt.Axis(labelAngle=0), scale=alt.Scale(padding=0.3)
+            "column:N",
+            sort=[named(column) for column in columns],
+            title="option",
+            axis=alt.Axis(labelAngle=0),
+            scale=alt.Scale(padding=0.3),
         ),
         y=alt.Y("place:Q", title="rank, low to high", axis=alt.Axis(labels=False, ticks=False, grid=False)),
         detail="run:N",
         tooltip=["run:N", "column:N", "value:N"],
     )
-    color = alt.Color("color:Q", title=metric, scale=alt.Scale(scheme=SEQUENTIAL), legend=alt.Legend(orient="top"))
+    color = alt.Color(
+        "color:Q", title=named(metric), scale=alt.Scale(scheme=SEQUENTIAL), legend=alt.Legend(orient="top")
+    )
     lines = (
         base.mark_line(interpolate="monotone")
         .properties(name="lines")

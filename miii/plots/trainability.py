@@ -102,6 +102,8 @@ def trainability_map(tile: Tile) -> Chart:
     )
     whole = alt.LayerChart(layer=[picture, phases.mark_square(opacity=0, size=0, tooltip=None).encode(color=color)])
     title = f"{tile.resolution} x {tile.resolution} networks, {tile.trained.sum():,} of them trained"
+    if view.zoom > 1:
+        title = f"Zoom {view.zoom:.3g}x: {title}"
     return whole.properties(title=title, height=SIZE, autosize=FLUID, usermeta=CANVAS)
 
 

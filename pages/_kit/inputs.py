@@ -1,5 +1,7 @@
 """Controls shared by several forms, each bound to the URL by its key."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from miii import KINDS, TASKS
@@ -30,6 +32,22 @@ def train_fraction(help_text: str) -> float:
     )
 
 
+def stop_button(on_click: Callable[..., None], *args: object, why_not: str | None, help_text: str) -> None:
+    """Show the button that stops what trains.
+
+    Args:
+        why_not: why this session may not; disables the button.
+    """
+    st.button(
+        "Stop",
+        icon=":material/stop:",
+        on_click=on_click,
+        args=args,
+        disabled=why_not is not None,
+        help=why_not or help_text,
+    )
+
+
 def choose_pair(cell: dict[str, int]) -> None:
     """Select the pair of a clicked cell."""
     st.session_state["a"], st.session_state["b"] = cell["row"], cell["column"]
@@ -40,7 +58,7 @@ def target(names: list[str], help_text: str) -> str:
     if st.session_state.get("asked") not in names:
         st.session_state.pop("asked", None)
     asked = st.selectbox(
-        "Asked", names, index=min(3, len(names) - 1), key="asked", bind="query-params", width=140, help=help_text
+        "Target", names, index=min(3, len(names) - 1), key="asked", bind="query-params", width=140, help=help_text
     )
     return asked or names[0]
 

@@ -39,7 +39,7 @@ PAGES = (
         "paper",
         "Paper",
         "article",
-        "What was asked, found and not found, with every figure from a shipped run.",
+        "Questions, results and negative results, with every figure from a shipped run.",
         own_runs=True,
         addresses=("paper", "results"),  # old links use /results
     ),
@@ -139,7 +139,7 @@ PAGES = (
         "sparse",
         "Sparse grid",
         "grid_4x4",
-        "Primes from one 1 in 150 x 150 x 150 zeros: what recalls of 99% and 79% are worth.",
+        "Lee and Kim's primes from a sparse grid: what recalls of 99% and 79% are worth.",
         OTHERS,
         own_runs=True,
     ),

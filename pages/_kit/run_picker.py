@@ -67,7 +67,7 @@ def choose_run(choice: Choice, second: bool) -> None:
         options,
         index=None,
         key=RUN,
-        help="Runs trained here or on the command line, then those that came with miii. The choice is part of the URL.",
+        help="Runs trained here or on the command line, then the shipped ones. The choice is part of the URL.",
     )
     address.keep_run(st.session_state[RUN])
     if second:
@@ -124,7 +124,7 @@ def chosen_run() -> runs.Run:
     name = run_name()
     if name is None:
         write.info("There is no run yet. Train one first, on the page Train.", icon="play_circle")
-        st.stop()
+        write.stop()
     try:
         run = miii.runs.open(name)
         if run.steps:
@@ -134,15 +134,15 @@ def chosen_run() -> runs.Run:
         finished = False
         if registry().get(name) is None:
             write.error(error)
-            st.stop()
+            write.stop()
     if finished:
         write.info(f"{name} has metrics only, without snapshots.")
     else:
         write.info(f"{name} has not begun to train; its first snapshot appears here with its first step.")
-    st.stop()
+    write.stop()
 
 
 def refuse(run: runs.Run, why: str) -> NoReturn:
     """Explain why a run cannot be shown, and stop the page."""
     write.info(f"{run.name} cannot be shown here: {why}")
-    st.stop()
+    write.stop()

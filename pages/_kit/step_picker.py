@@ -35,7 +35,7 @@ def step_of(run: runs.Run) -> int:
     """Return the step chosen with the player; stop the page if its weights are not finite."""
     step = _step(run)
     if not _finite(run.name, step, stamp_of(run)):
-        refuse(run, f"its weights at step {step} are not finite, for its training fell apart.")
+        refuse(run, f"its weights at step {step} are not finite: its training diverged.")
     return step
 
 

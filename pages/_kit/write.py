@@ -5,7 +5,7 @@ Untrusted text (from a URL, a file, a run's name, an error) is plain: ``error``,
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import pandas as pd
 import streamlit as st
@@ -47,6 +47,15 @@ def figure(make: Callable[..., Any]) -> str:
 def end() -> None:
     """Stop recording."""
     st.session_state[OPEN] = False
+
+
+class PageEnd(Exception):
+    """Ends the script of a page; ``app.py`` then shows what every page has below."""
+
+
+def stop() -> NoReturn:
+    """End the page here; after ``st.stop``, nothing could be shown below it."""
+    raise PageEnd
 
 
 def record(note: Text | Figure | Table) -> None:

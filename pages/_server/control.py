@@ -9,6 +9,7 @@ from miii import RunConfig, runs
 from miii.errors import InputError
 from miii.jobs import Job
 from pages._kit import write
+from pages._kit.inputs import stop_button
 from pages._kit.run_picker import RUN
 from pages._kit.step_picker import STEP
 from pages._server import rights, settings
@@ -66,7 +67,7 @@ def stop(name: str) -> None:
     if job is None:
         return
     if job.status == "queued":
-        st.session_state[NOTE] = f"{name} was taken out of the queue; nothing of it was trained."
+        st.session_state[NOTE] = f"{name} was taken out of the queue before its first step."
     registry().stop(job)
     job.wait(0.5)  # time for the current step and for writing the run
 
@@ -109,16 +110,10 @@ def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at
                 on_click=pause,
                 args=(name,),
                 disabled=why_not is not None or job.status != "running",
-                help=why_not or "Write everything down after this step; Resume goes on to the very same weights",
+                help=why_not or "Saves after this step; Resume continues to the same weights",
             )
-            st.button(
-                "Stop",
-                icon=":material/stop:",
-                on_click=stop,
-                args=(name,),
-                disabled=why_not is not None or job.status not in ("queued", "running"),
-                help=why_not or "End the run after this step and keep what it has",
-            )
+            stopping = None if job.status in ("queued", "running") else "Ends after this step"
+            stop_button(stop, name, why_not=why_not or stopping, help_text="Ends after this step and keeps the run")
         elif run is not None and run.can_resume:
             st.button(
                 "Resume",
@@ -126,7 +121,7 @@ def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at
                 on_click=resume,
                 args=(name,),
                 disabled=why_not is not None,
-                help=why_not or "Go on where it stopped, to the very weights that an uninterrupted run ends in",
+                help=why_not or "Continues to the same weights as an uninterrupted run",
             )
     if run is None or not run.imported:
         at = job.step.step if job is not None and job.step is not None else at
@@ -135,14 +130,18 @@ def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at
 
 
 def unfinished(run: runs.Run) -> None:
-    """Say that a stopped run is not what its recipe leads to, with a button that resumes it."""
+    """Say that a run still trains, or that it was stopped, with a button that resumes it."""
+    job = registry().get(run.name)
+    if job is not None and not job.ended:
+        st.markdown(f":material/sync: Still training: what is shown here may change until step {run.config.steps:,}.")
+        return
     result = run.result
     if result is None or not result["stopped"] or not run.can_resume:
         return
     why_not = rights.why_not(run.name)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f":material/stop: Stopped at step {result['steps']:,} of {run.config.steps:,}: still cleaning up.",
+            f":material/stop: Stopped at step {result['steps']:,} of {run.config.steps:,}: what is shown here may change with more training.",
             width="content",
         )
         st.button(
@@ -152,7 +151,7 @@ def unfinished(run: runs.Run) -> None:
             on_click=resume,
             args=(run.name,),
             disabled=why_not is not None,
-            help=why_not or "Trains on; what is shown here may change until the last step",
+            help=why_not or "Trains the remaining steps",
         )
 
 
@@ -187,9 +186,9 @@ def _status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:
     if job is not None and job.status == "paused":
         return f"Paused at step {result['steps']:,}", "pause"
     if run.imported and len(run.steps) > 1:
-        return f"Imported: {len(run.steps)} snapshots of a network that was trained elsewhere", "download"
+        return f"Imported: {len(run.steps)} snapshots of a network trained elsewhere", "download"
     if run.imported:
-        return "Imported: it was trained elsewhere, so there is no training to show", "download"
+        return "Imported: its training was not recorded here", "download"
     if job is not None and job.message:
         return job.message, "stop"
     if "diverged_at" in result:

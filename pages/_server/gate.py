@@ -101,7 +101,7 @@ def check(needs: Cost, what: str, title: str | None = None) -> None:
         icon=":material/play_arrow:",
         help="Until then nothing is computed; a page that is left stops at its next figure",
     )
-    st.stop()
+    write.stop()
 
 
 def _is_expensive(needs: Cost) -> bool:

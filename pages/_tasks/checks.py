@@ -54,4 +54,4 @@ def redirect(run: Run, shows: str, fits: Callable[[Run], bool]) -> NoReturn:
                 help="Shows this page for a run that fits",
             )
         links.to(home.file, home.title, f":material/{home.icon}:")
-    st.stop()
+    write.stop()

@@ -5,7 +5,7 @@ import re
 
 import pandas as pd
 import pytest
-from shown import app, button, fine, press, shown
+from shown import ROOT, app, button, fine, press, shown
 from zoo import TYPED
 
 import miii
@@ -35,6 +35,10 @@ def test_the_first_page_trains_a_network_and_plays_every_snapshot(home, registry
     at = press(at, "Play it again")
     assert "**Step 0.**" in shown(at).text
     assert len(registry.all()) == 1
+
+
+def test_no_sanitizer_drops_the_style_sheet_of_every_page():
+    assert "<" not in (ROOT / "pages/_kit/app.css").read_text()  # it would take it for a tag, and drop everything
 
 
 def test_the_first_page_plays_a_recorded_training_where_none_is_allowed(home, registry, visit, monkeypatch):

@@ -44,4 +44,4 @@ def test_sweep_plots():
     assert lines.loc[("b", 2)].tolist() == [10.0, 9.0, 14.0, 3]
     parallel = plots.frame(CHARTS["sweep_parallel"]())
     assert len(parallel) == 3 * len(TABLE)
-    assert set(parallel[parallel["column"] == "lr"]["place"]) == {0.0, 1.0}
+    assert set(parallel[parallel["column"] == "learning rate"]["place"]) == {0.0, 1.0}

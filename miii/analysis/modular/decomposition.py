@@ -10,7 +10,7 @@ from torch import Tensor
 KINDS = (
     "the formula's waves",
     "the same at other frequencies",
-    "the sum, unlike from answer to answer",
+    "the sum, uneven across answers",
     "one operand alone",
     "sum and difference together",
 )
@@ -23,7 +23,7 @@ def shares(
 
     - "the formula's waves": functions of alpha a + beta b - c at the given frequencies;
     - "the same at other frequencies": the same at other frequencies, such as overtones;
-    - "the sum, unlike from answer to answer": other functions of alpha a + beta b and c, which differ between answers;
+    - "the sum, uneven across answers": other functions of alpha a + beta b and c, which differ between answers;
     - "one operand alone": functions of a and c, or of b and c;
     - "sum and difference together": the rest, which depends on both operands, and not only on their sum.
 

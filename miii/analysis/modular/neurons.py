@@ -78,7 +78,7 @@ def describe(
     task: Task,
     multipliers: tuple[int, int] = (1, 1),
     relabelled: Relabelling | None = None,
-    known: grid.Known | None = None,
+    inputs: Float[Tensor, "pairs neuron"] | None = None,
 ) -> Neurons:
     """Describe the neurons of the last block.
 
@@ -86,14 +86,14 @@ def describe(
         multipliers: coefficients of a and b in the answer: (1, 1) for the sum, (1, -1) for the difference. With others,
             a neuron has different frequencies in a and b, and its phases are meaningless.
         relabelled: the operands and answers that are added, one-to-one; the numbers as they are if None.
-        known: ``grid.known(model, task)``, if it was computed already.
+        inputs: ``grid.neuron_inputs(model, task)``, if it was computed already.
 
     Raises:
         InputError: the task does not have all pairs of Z_p, or the relabelling is not one-to-one.
 
     Source: as ``Neurons``.
     """
-    pre = known.inputs if known else grid.neuron_inputs(model, task)
+    pre = grid.neuron_inputs(model, task) if inputs is None else inputs
     written = fourier.neuron_logit(model).T.double()
     if relabelled is None:
         p = grid.modulus(task)

@@ -124,7 +124,7 @@ def analyze(model: Transformer, task: Task, frequencies: Sequence[int] | None = 
     summed = relabelled.sum(multipliers)
     losses = progress.losses(logits, labels, train[relabelled.rows], found_keys, combined=summed)
     proof = certificate.certify(logits, labels, fit.formula, operands, others=relabelled.others(whole))
-    of_neurons = neurons.describe(model, task, multipliers, relabelled, once) if relabelled.full else None
+    of_neurons = neurons.describe(model, task, multipliers, relabelled, once.inputs) if relabelled.full else None
     right = metrics.correct(whole, task.labels).double()
     W_E = fourier.relabelled_embedding(model, task, relabelled)
     W_L = fourier.relabelled_neuron_logit(model, relabelled)

@@ -96,7 +96,7 @@ def show(
     caption: str = "",
     by_token: bool = False,
 ) -> None:
-    """Show the page Attention for a task that is no grid of pairs.
+    """Show the page Attention for a task whose examples are not all pairs.
 
     Args:
         word: writes an answer.

@@ -55,7 +55,7 @@ def show(run: Run, step: int) -> None:
             shown = found(name, step, method)
     except InputError as error:
         write.info(f"This page cannot show {name}: {error}")
-        st.stop()
+        write.stop()
     total = len(shown.edges)
     enough = shown.enough
     edges = st.slider(

@@ -158,7 +158,7 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
     if other is None and written.frequency.max() > 1:
         by_k = {int(k): float(added[written.frequency == k].sum()) for k in written.frequency.unique() if k}
         most = sorted(by_k, key=lambda k: -by_k[k])[:3]
-        frequencies = f" By frequency written: {', '.join(f'k = {k} {by_k[k]:+.2f}' for k in most)}."
+        frequencies = f" By frequency written: {', '.join(f'k = {k}: {by_k[k]:+.2f}' for k in most)}."
     shown_at: dict[str, Any] = {"name": run.name, "step": step, "shown": shown, "target": target}
     cell(
         neuron_contributions,
@@ -233,7 +233,7 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
     best = int(lead.argmax()) + 1
     rest = float(said.logits[said.answer]) - float(for_it[order].sum())
     arguments: dict[str, Any] = {"name": run.name, "step": step, "shown": shown, "target": target}
-    listed = ", ".join(f"k = {i + 1} {for_it[i]:+.2f}" for i in order)
+    listed = ", ".join(f"k = {i + 1}: {for_it[i]:+.2f}" for i in order)
     cell(
         wave_logits,
         **arguments,

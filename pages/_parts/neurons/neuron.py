@@ -1,6 +1,7 @@
 """One neuron: what it reads, its activation, what it writes."""
 
 import streamlit as st
+import torch
 
 import miii
 from miii import analysis, plots
@@ -21,16 +22,21 @@ def ordered(name: str, step: int) -> "tuple[analysis.relabelling.Relabelling, tu
     return choice.aligned(run.task(), run.task_config.multipliers)
 
 
+@shared
+def neuron_inputs(name: str, step: int) -> "torch.Tensor":
+    run = miii.runs.open(name)
+    return analysis.grid.neuron_inputs(run.model(step), run.task())
+
+
 def activation(name: str, step: int, neuron: int) -> Chart:
     run, (order, _) = miii.runs.open(name), ordered(name, step)
-    model = run.model(step)
-    post = model.blocks[-1].act(analysis.grid.neuron_inputs(model, run.task())[order.rows, neuron])
+    post = run.model(step).blocks[-1].act(neuron_inputs(name, step)[order.rows, neuron])
     return plots.activation(post, neuron, names=order.names)
 
 
 def reads(name: str, step: int, neuron: int) -> Chart:
-    run, (order, _) = miii.runs.open(name), ordered(name, step)
-    pre = analysis.grid.neuron_inputs(run.model(step), run.task())[order.rows, neuron].view(order.m, order.m)
+    order, _ = ordered(name, step)
+    pre = neuron_inputs(name, step)[order.rows, neuron].view(order.m, order.m)
     return plots.reads(pre.mean(1), pre.mean(0), neuron, order.names)
 
 
@@ -42,8 +48,7 @@ def writes(name: str, step: int, neuron: int) -> Chart:
 
 def spectrum(name: str, step: int, neuron: int) -> Chart:
     run, (order, _) = miii.runs.open(name), ordered(name, step)
-    model = run.model(step)
-    post = model.blocks[-1].act(analysis.grid.neuron_inputs(model, run.task())[order.rows, neuron])
+    post = run.model(step).blocks[-1].act(neuron_inputs(name, step)[order.rows, neuron])
     return plots.spectrum_2d(analysis.fourier2d.spectrum(post), size=340, names=order.names)
 
 

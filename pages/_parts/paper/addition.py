@@ -121,14 +121,14 @@ on the other half of the pairs. The strongest evidence is causal: rotate the net
 
 
 def astray(formula: analysis.formula.Formula) -> None:
-    """Says which terms are no waves in a + b - c, and how little they weigh."""
+    """Write which terms are not waves in a + b - c, and how little they weigh."""
     p, square = formula.p, sum(term.amplitude**2 for term in formula.terms)
     other = [term for term in formula.terms if (term.k_a - term.k_c) % p or (term.k_b - term.k_c) % p]
     if other:
         weigh = sum(term.amplitude**2 for term in other) / square
         write.caption(
-            f"At frequency {join_names([str(term.k_c) for term in other])}, the strongest wave is not one in $a + b - c$. It has {weigh:.1%} of the squared "
-            "amplitudes, and stays in the formula."
+            f"At frequency {join_names([str(term.k_c) for term in other])}, the strongest wave is not one in $a + b - c$. The formula keeps it; it has {weigh:.1%} of the squared "
+            "amplitudes."
         )
 
 

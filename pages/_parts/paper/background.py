@@ -1,4 +1,4 @@
-"""Chapter 2 of the paper: transformers, symbols and what is none, waves on a clock, and the terms."""
+"""Chapter 2 of the paper: transformers, symbols, waves on a clock, and the terms."""
 
 import streamlit as st
 
@@ -8,7 +8,7 @@ from pages._parts.paper.parts import link
 
 
 def chapter() -> None:
-    """What one has to know to judge the results, with the draft's equations put right."""
+    """What one has to know to judge the results, with the corrected equations of the draft."""
     write.header("2 Background", anchor="background")
     write.subheader("Three ways to exchange information", anchor="transformers")
     write.text(
@@ -30,7 +30,7 @@ Section 4.4 measures what skip connections, norms and projections around these s
     with st.container(horizontal=True):
         link("attention", "Where heads attend: Attention", run="add-113")
         link("compare", "Which of the three is needed: Compare", comparison="add-113")
-    write.subheader("Symbolic, and not", anchor="symbolic")
+    write.subheader("Symbolic and sub-symbolic", anchor="symbolic")
     write.text(
         """
 In a **symbolic** model, every part has a meaning of its own; in a **sub-symbolic** one, meaning is spread over numbers. Mechanistic interpretability goes from

@@ -159,7 +159,7 @@ def rest() -> list[Erratum]:
             "Section 1",
             "$XW + b$ is linear; deep learning fits piece-wise linear functions; its first activation is a sigmoid.",
             "$XW + b$ is affine. Networks with ReLU are piece-wise linear; networks with a sigmoid are not.",
-            "By definition; section 5.2 trains with both.",
+            "By definition; section 5.1 trains with both.",
         ),
         Erratum(
             "Section 3.2",

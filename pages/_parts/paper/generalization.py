@@ -1,4 +1,4 @@
-"""Section 5.2 of the paper: how far the networks carry, and how many examples they need."""
+"""Section 5.1 of the paper: how far the networks carry, and how many examples they need."""
 
 import pandas as pd
 
@@ -82,7 +82,7 @@ def activations(trials: tuple[analysis.experience.Trial, ...]) -> str:
 def section() -> None:
     """Splits, learning curves, activations."""
     place = runs.homes()[1] / TRIALS
-    write.subheader("5.2 Generalization", anchor="generalization")
+    write.subheader("5.1 Generalization", anchor="generalization")
     if not place.exists():
         write.info(f"{TRIALS} is missing from the shipped runs.")
         return

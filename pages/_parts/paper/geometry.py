@@ -98,7 +98,7 @@ def primes() -> None:
                 caption=f"Colors: evidence. Lines: where neurons switch. Points: totals of integers. {trained.neurons} neurons cut the plane into {trained.regions:,} linear pieces "
                 f"({untrained.regions:,} untrained). The evidence dips at totals that are multiples of 3; outside of the totals the pattern stops.",
             )
-    with _on_request("How many bits stand where", "bits") as part:
+    with _on_request("How many bits are where", "bits") as part:
         if part.open:
             information()
 

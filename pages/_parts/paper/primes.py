@@ -267,5 +267,5 @@ def by_base() -> None:
     write.text(
         f"**Other bases.** Short runs in {found['base'].nunique()} bases, labels alone, ask which factors can be seen at all: {cases or 'none'}. That is "
         f"{len(seen)} of {len(found)} pairs of base and factor; where the base is 1 modulo the factor, so that all digits count alike, "
-        f"{int(plain['seen'].sum())} of {len(plain)}. The map and a rule that predicts it stand on the page Sieve."
+        f"{int(plain['seen'].sum())} of {len(plain)}. The page Sieve has the map, and a rule that predicts it."
     )

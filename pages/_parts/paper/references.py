@@ -60,7 +60,7 @@ DRAFT = (
         "2402.03363",
         "the page Sparse grid says what its figures are worth",
     ),
-    ("Tom M. Mitchell, *Machine Learning*, McGraw-Hill", 1997, "", "section 5.2: performance over experience"),
+    ("Tom M. Mitchell, *Machine Learning*, McGraw-Hill", 1997, "", "section 5.1: performance over experience"),
     (
         "Neel Nanda et al., *Progress Measures for Grokking via Mechanistic Interpretability*",
         2023,

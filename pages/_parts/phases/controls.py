@@ -6,6 +6,7 @@ from miii import runs, sweeps
 from miii.errors import InputError
 from miii.sweeps import phases
 from pages._kit import write
+from pages._kit.inputs import stop_button
 from pages._parts.sweeps.controls import WRONG, stop
 from pages._server import rights, settings, sweeping
 
@@ -88,14 +89,7 @@ def show(diagram: sweeps.Diagram) -> None:
     name = diagram.sweep.name
     training, why = sweeping.get(name), rights.why_not(name)
     if training is not None and not training.ended:
-        st.button(
-            "Stop",
-            icon=":material/stop:",
-            on_click=stop,
-            args=(name,),
-            disabled=why is not None,
-            help=why or "Stops after the current step; the diagram can be continued",
-        )
+        stop_button(stop, name, why_not=why, help_text="Stops after the current step; the diagram can be continued")
     elif why is None and (left := diagram.next()):
         st.button(
             f"Continue: {len(left)} networks",

@@ -16,7 +16,7 @@ from pages._kit import write
 from pages._kit.cell import cell, shared
 from pages._kit.inputs import integer
 
-DIGITS_SOLVED = 60  # of the terms that the shortest recurrence is sought for: its fractions grow
+DIGITS_SOLVED = 60  # digits of a term up to which its shortest recurrence is computed: its fractions grow
 QUICK = 20  # sequences of each kind that the page measures; the report of a shipped run has more
 
 
@@ -100,7 +100,10 @@ def by_network(run: Run, step: int, terms: str, given: int, true: int | None) ->
 
 def failed(found: Continuation, true: int | None) -> str:
     """Return which residues failed, or how many moduli were combined."""
-    combined = f"{sum(each.used for each in found.residues)} moduli are combined; their least common multiple is {spelled(found.product)}."
+    combined = (
+        f"{sum(each.used for each in found.residues)} moduli are combined; their least common multiple is {spelled(found.product)}."
+        + ("" if all(each.used for each in found.residues) else " Others agree with the answer or contradict it.")
+    )
     if true is None:
         return combined
     wrong = [str(each.modulus) for each in found.residues if true % each.modulus != each.residue]
@@ -150,7 +153,7 @@ def accuracy(run: Run, step: int) -> None:
     """Show the share of exact next terms, by kind of rule and on the named sequences."""
     reported = run.report is not None and run.report["step"] == step
     if not reported and not st.toggle(
-        "Measure next terms", key="measure_next", bind="query-params", help="Some ten seconds"
+        "Measure next terms", key="measure_next", bind="query-params", help="About ten seconds"
     ):
         return
     rows = exact(run.name, step, QUICK)

@@ -35,7 +35,7 @@ def right(name: str, step: int) -> Chart:
     run = miii.runs.open(name)
     task = run.task()
     correct = miii.answer(run.model(step), task.tokens) == task.labels
-    return plots.answers(correct, task, task.d_vocab_out, size=190)
+    return plots.answers(correct, task, task.d_vocab_out, size=230)
 
 
 def strongest(name: str, step: int) -> Chart:
@@ -47,8 +47,8 @@ def strongest(name: str, step: int) -> Chart:
 
 def curves(name: str, step: int) -> Chart:
     run = miii.runs.open(name)
-    metrics = run.metrics()
-    return plots.accuracy(metrics[metrics["step"] <= step], run.steps[-1])
+    metrics, last = run.metrics(), run.config.steps if run.result is None else run.steps[-1]
+    return plots.accuracy(metrics[metrics["step"] <= step], last)
 
 
 FIGURES: tuple[tuple[Callable[..., Chart], str], ...] = (

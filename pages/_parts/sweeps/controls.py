@@ -7,6 +7,7 @@ from miii import RunConfig, runs, sweeps
 from miii.errors import InputError, quoted
 from miii.runs.change import NAME
 from pages._kit import write
+from pages._kit.inputs import stop_button
 from pages._kit.run_picker import run_name
 from pages._server import rights, settings, sweeping
 
@@ -96,13 +97,8 @@ def show(sweep: sweeps.Sweep) -> None:
     left = sum(number for status, number in sweep.counts().items() if status not in ("done", "diverged"))
     with st.container(horizontal=True, gap="small"):
         if live:
-            st.button(
-                "Stop",
-                icon=":material/stop:",
-                on_click=stop,
-                args=(sweep.name,),
-                disabled=why is not None,
-                help=why or "Stops after the current step; the sweep can be continued",
+            stop_button(
+                stop, sweep.name, why_not=why, help_text="Stops after the current step; the sweep can be continued"
             )
         elif left:
             st.button(
@@ -201,7 +197,7 @@ def panel() -> None:
             disabled=given is None,
             on_click=_take_in,
             args=(given,),
-            help="Checks everything, and makes a sweep of it only if all is right",
+            help="Checks every file before it adds the sweep",
         )
 
 
@@ -215,4 +211,4 @@ def _take_in(file: UploadedFile) -> None:
         st.session_state[WRONG] = str(error)
     else:
         st.session_state[SWEEP] = sweep.name
-        st.session_state[DONE] = f"{sweep.name} is here, with {len(sweep.configs)} runs."
+        st.session_state[DONE] = f"Added {sweep.name}, with {len(sweep.configs)} runs."

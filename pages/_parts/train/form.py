@@ -32,7 +32,7 @@ LABELS = {
     "adamw_lr": "Learning rate of AdamW",
     "low": "From",
     "high": "To",
-    "n": "Strings",
+    "n": "Examples",
     "eval_every": "Steps between evaluations",
     "steps_after_grok": "Steps after grokking",
     "seconds": "Time limit (s)",
@@ -91,6 +91,8 @@ def run_form() -> RunConfig:
     scope, changes = f"{kind}-{name}", dict(preset.changes)
     with st.container(horizontal=True, gap="small"):
         for field in view.main:
+            if field in preset.changes:
+                continue
             changes[field] = _widget(options[field], values[field], scope)
     with st.expander("All options", icon=":material/tune:"):
         chosen = st.selectbox(
@@ -153,7 +155,7 @@ def _widget(option: Option, default: Any, scope: str) -> Any:
 
 
 def code(config: RunConfig, folder: str) -> str:
-    """Return the lines of Python that train the same run, from the start that leaves least to say."""
+    """Return the shortest lines of Python that train the same run."""
     task = type(config.task)()
     plain = isinstance(task, type(RunConfig().task))  # whose recipe fast is a RunConfig without arguments
     starts = {f'miii.recipe("{name}", ': recipe(name, task=task) for name in task.recipes if name != "fast"}

@@ -10,6 +10,7 @@ from miii.cli.printing import duration
 from miii.errors import InputError, quoted
 from miii.plots import trainability as drawn
 from pages._kit import address, write
+from pages._kit.inputs import stop_button
 from pages._server import mapping, rights
 
 X, Y, POINT = "across", "upward", "point"  #: widget keys and URL parameters
@@ -235,18 +236,12 @@ def buttons(view: landscape.View, tile: landscape.Tile | None) -> None:
         write.error(st.session_state.pop(WRONG))
     job = mapping.get(view)
     if job is not None and not job.ended:
-        own = rights.keys()
-        mine = job.owner in own
+        mine = rights.keys()
+        other = None if job.owner in mine else "Another session computes this map"
         share, text = _progress(job)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             st.progress(share, text=text)
-            st.button(
-                "Stop",
-                icon=":material/stop:",
-                on_click=stop,
-                disabled=not mine,
-                help="Keeps what is complete" if mine else "Another session computes this map",
-            )
+            stop_button(stop, why_not=other, help_text="Keeps what is complete")
         return
     if job is not None and job.message:
         write.warning(job.message, icon="error")

@@ -62,7 +62,7 @@ def page(name: str) -> None:
             )
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
     gate.check(cost.data(config), "This data set")
     task = built(config)
     total, ends = len(task.labels), int(task.labels.sum())
@@ -109,5 +109,5 @@ def sequence(task: Task, row: int) -> None:
     first, step, last = (int(task.facts[name][row]) for name in ("first", "step", "last"))
     write.text(
         f"From {first} to {last} in steps of {step}; the last label, **{task.token_names[task.labels[row]]}**, is a target only. The digits of "
-        f"the first frame and all conditions are no targets. **{'train' if task.train_mask[row] else 'test'}** split."
+        f"the first frame and all conditions are not targets. **{'train' if task.train_mask[row] else 'test'}** split."
     )

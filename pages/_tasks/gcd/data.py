@@ -44,7 +44,7 @@ def page(name: str) -> None:
         config = GCD(base=base, high=high, operands=operands, outcomes=outcomes, seed=seed)
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
     gate.check(cost.data(config), "This data set")
     task = built(config)
     with st.container(horizontal=True):

@@ -67,7 +67,7 @@ def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
             help=f"k with at least {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs of gcd k answered k",
         )
         write.metric(
-            "Answers by the list",
+            "Explained by the list",
             share(found.follows),
             border=True,
             help="Pairs answered with their largest learned divisor",

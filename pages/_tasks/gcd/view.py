@@ -25,9 +25,11 @@ def measures(task: GCD, row: Row) -> list[Measure]:
         Measure(
             "Learned divisors",
             "–" if learned is None else f"{learned:.0f}",
-            f"Answered right on at least {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs with that gcd",
+            f"Answered correctly on at least {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs of that gcd",
         ),
-        Measure("Answers by the list", share(row.get("follows")), "Pairs answered with their largest learned divisor"),
+        Measure(
+            "Explained by the list", share(row.get("follows")), "Pairs answered with their largest learned divisor"
+        ),
         Measure("On unlearned gcds", share(row.get("follows_new")), "Pairs whose gcd is not learned"),
         Measure("Test accuracy", share(row.get("test_accuracy")), "Held-out pairs, as many of each gcd"),
     ]

@@ -75,7 +75,7 @@ def page(name: str) -> None:
             )
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
     gate.check(cost.data(config), "This data set")
     task = built(config)
     strings, theorem = len(task.labels), int(task.labels.sum())
@@ -144,7 +144,7 @@ def derive() -> None:
         found = shortest(string) if count % 3 else None
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
     if count % 3 == 0:
         write.text(
             f"**{shown} is not a theorem.** 3 divides its {count} I's, and no rule gets there from 1: neither doubling nor subtracting 3 makes "

@@ -59,7 +59,7 @@ def page(run: Run, task: MIU, step: int) -> None:
         tape = task.encode(string)
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
     shown = " ".join(built.token_names[token] for token in tape)
     said = analysis.follow.predict(steps.forward_pass(run.name, step, shown).logits[built.logits_of(built.name)])
     count, truth = string.count("I"), int(is_theorem(string))

@@ -112,7 +112,7 @@ def page(operation: str) -> None:
         task = built(config)
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
 
     p = config.p
     write.latex(FORMULAS[operation] if expression is None else f"c = {parse(expression).latex()}")

@@ -31,15 +31,30 @@ def score_by_base() -> Chart:
     return plots.score_by_base(table, rule.score(table), unused)
 
 
+@st.cache_data(max_entries=2, show_spinner=False)
+def measured(stamp: int) -> "tuple[int, int, pd.DataFrame | str]":
+    """Return the number of runs, their steps, and the comparison of rules, or why they cannot be compared.
+
+    Args:
+        stamp: the time of the file of runs.
+    """
+    found = analysis.sieve.load_runs(miii.runs.homes()[1] / RUNS)
+    try:
+        compared: pd.DataFrame | str = analysis.sieve.compare_rules(base_table(), UNUSED)
+    except InputError as error:
+        compared = str(error)
+    return len(found), int(found[0]["steps"]), compared
+
+
 def section() -> None:
     """Show the map, and what the rule predicts for bases that it was not fitted on."""
     write.header("Which primes can be seen?", anchor="bases")
-    path = miii.runs.homes()[1] / RUNS
-    found, stamp = analysis.sieve.load_runs(path), path.stat().st_mtime_ns
+    stamp = (miii.runs.homes()[1] / RUNS).stat().st_mtime_ns
     with st.spinner("Reading the map …", show_time=True):
         table = base_table()
+        count, steps, rules = measured(stamp)
     write.text(
-        f"{len(found)} runs of the default recipe in {table['base'].nunique()} bases, stopped after {found[0]['steps']} steps; labels alone. A "
+        f"{count} runs of the default recipe in {table['base'].nunique()} bases, stopped after {steps} steps; labels alone. A "
         f"factor counts as **seen** if the AUC is at least {SEEN}: more than chance, not a finished sieve."
     )
     cell(
@@ -52,10 +67,8 @@ def section() -> None:
         "Can this be predicted? We test two numbers that are known before training. The **gain** is the mutual information between the label and $q \\mid n$. The "
         "**correlation** is that of $q \\mid n$ with the best single neuron: a ReLU of one sum of waves over the digits."
     )
-    try:
-        rules = analysis.sieve.compare_rules(table, UNUSED)
-    except InputError as error:
-        write.info(f"The rule cannot be tested: {error}")
+    if isinstance(rules, str):
+        write.info(f"The rule cannot be tested: {rules}")
         return
     by_rule = rules.set_index("rule")
     best, controls = by_rule.loc[RULE], by_rule.loc[["order alone", "q alone", "shuffled labels"], "auc"]

@@ -150,7 +150,7 @@ def choose() -> Primes:
         )
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
 
 
 def choice(label: str, field: str, says: str) -> str:
@@ -251,7 +251,7 @@ def as_tokens(task: Primes) -> None:
         encoded = task.encode(np.array([n if n is not None else -1], dtype=np.int64))[0]
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
     places = range(task.width - 1, -1, -1)
     digits = numbers.digits(np.array([n]), task.base, task.width)[0]
     write.table(

@@ -93,7 +93,7 @@ def _asked(run: Run, task: Primes, n: int, found: analysis.follow.ForwardPass) -
     says = {q: analysis.follow.predict(found.logits[built.logits_of(f"mod {q}")]) for q in task.residues}
     named = [q for q, said in says.items() if said.answer == 0]
     write.text(
-        f"This network also predicts n modulo {', '.join(map(str, task.residues))}. It predicts 0, so divisibility, for "
+        f"This network also predicts n modulo {', '.join(map(str, task.residues))}. It predicts residue 0, divisibility, for "
         f"**{', '.join(map(str, named)) or 'none of them'}**."
     )
     write.table(
@@ -123,7 +123,7 @@ def _verdict(
     parts = []
     if told:
         parts.append(
-            f"**Its last digit makes it a multiple of {' and '.join(map(str, told))}**, which the network separates from primes."
+            f"**The last digit shows that {' and '.join(map(str, told))} {'divides' if len(told) == 1 else 'divide'} it**; the network separates such multiples from primes."
         )
     for each in suspected:
         parts.append(

@@ -77,7 +77,7 @@ vector. A network that adds the integer itself and looks the sum up would keep t
     who_adds(run, step, q)
     waiting = st.container()  # slow parts are filled in once the rest of the page is there
     try_a_number(run, task, step, q, found)
-    bases.section()
+    others = st.container()  # takes seconds on a cold server
     with explained, st.spinner("Measuring …", show_time=True):
         how_much(task, q, interventions.added(name, step, q, seen).explained)
     with waiting:
@@ -87,6 +87,8 @@ vector. A network that adds the integer itself and looks the sum up would keep t
         probes.probes(run, step, moduli, q)
     with verdict:
         interventions.verdict(run, step, moduli, seen, q, on_lines)
+    with others:
+        bases.section()
 
 
 def choose_modulus(moduli: tuple[int, ...], seen: tuple[int, ...]) -> int:

@@ -79,7 +79,7 @@ def page(name: str) -> None:
             raise InputError(f"p must be at most {LIMIT} in the app (got {p}).")
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
     task, p = built(config), config.p
     with st.container(horizontal=True):
         write.metric("Numbers", f"{p**2:,}", border=True, help="p squared")

@@ -27,7 +27,7 @@ def measures(task: Residues, row: Row) -> list[Measure]:
     return [
         Measure("Training accuracy", share(row.get("train_accuracy"))),
         Measure(headline.name.capitalize(), headline.text, "On test numbers; the trained targets"),
-        Measure("All residues right", share(row.get("test_accuracy")), "Test numbers with every residue correct"),
+        Measure("All residues correct", share(row.get("test_accuracy")), "Test numbers with every residue correct"),
         Measure("Worst prime", share(row.get("accuracy_worst")), "Test accuracy of the worst trained prime"),
     ]
 

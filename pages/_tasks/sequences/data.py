@@ -41,7 +41,7 @@ def page(name: str) -> None:
             raise InputError(f"n must be at most {MOST:,} in the app (got {config.n}).")
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
     gate.check(cost.data(config), "This data set")
     drawn = draw(config)
     holds = labels_of(drawn)

@@ -65,7 +65,7 @@ def page(name: str) -> None:
         task = built(config)
     except InputError as error:
         write.error(error)
-        st.stop()
+        write.stop()
     cells, values = config.cells, config.model_dump(exclude={"kind"})
     if config.group != "own":
         write.text(
@@ -138,8 +138,17 @@ def choose(name: str) -> miii.Table:
                 width=140,
                 help="S: all permutations, A: the even ones, D: symmetries of a polygon",
             )
+        share = miii.Table.model_fields["train_fraction"].default
         fraction = st.slider(
-            "Training share", 0.01, 0.99, 0.5, 0.01, key="fraction", bind="query-params", width=240, help="Of all pairs"
+            "Training share",
+            0.01,
+            0.99,
+            share,
+            0.01,
+            key="fraction",
+            bind="query-params",
+            width=240,
+            help="Of all pairs",
         )
         seed = number("Seed", 0, "seed", "Draws the split")
     return miii.Table(group=group, csv=csv, train_fraction=fraction, seed=seed)

@@ -85,14 +85,16 @@ $c = ab$ (Chughtai et al. 2023).
         name="representations",
     )
     write.caption(
-        "Shares are of the centered logits of held-out pairs, as functions of c. Accuracies are of held-out pairs, with the representation's part of "
-        "the operands' embedding removed, or with that part alone."
+        "Shares are of the centered logits of held-out pairs, as functions of c. Accuracies are on held-out pairs, with the representation's part of "
+        "the operands' embedding removed, or with only that part."
     )
 
     write.header("Is it a cause?", anchor="causal")
     write.text(
-        f"With the key representations alone in the embedding, test accuracy is **{report.kept:.1%}**; without them, **{report.removed:.1%}**. "
-        f"With random directions of the same number in their place, it is {report.random_kept:.1%}."
+        f"With only the key representations in the embedding, test accuracy is **{report.kept:.1%}**; without them, **{report.removed:.1%}**. "
+        f"With as many random directions instead, it is {report.random_kept:.1%}."
+        if keys
+        else "No representation is key, so there is none to keep or to remove."
     )
     write.table(
         [

@@ -1,5 +1,7 @@
 """Groups and other tables in the app."""
 
+import streamlit as st
+
 import miii
 from miii import Table, plots
 from miii.jobs import Job
@@ -7,6 +9,7 @@ from miii.plots.heatmap import CELL
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks.table import EXAMPLE
+from pages._kit import links
 from pages._kit.cell import cell
 from pages._kit.draw import draw
 from pages._kit.inputs import choose_pair
@@ -34,7 +37,7 @@ rule. Type a table or choose a file, and press Start.
 
 def preset(name: str) -> Preset:
     """Show the table's input."""
-    return Preset(changes={"csv": type_table()}) if name == "table" else Preset()
+    return Preset(changes={"csv": type_table(), "group": "own"}) if name == "table" else Preset()
 
 
 def measures(task: Table, row: Row) -> list[Measure]:
@@ -62,8 +65,11 @@ def show(run: Run, task: Table, step: int) -> None:
         width="content",
         pick=(CELL, choose_pair),
         alt="Grid of all pairs: correct and wrong answers, by split.",
-        caption="Click a pair to follow it.",
+        caption="Click a pair to choose it.",
     )
+    a, b = (st.session_state.get(name) for name in ("a", "b"))
+    pair = "a pair" if a is None or b is None else f"pair ({a}, {b})"
+    links.to("try", f"Follow {pair} through the network", ":material/route:")
 
 
 def live(job: Job | None, task: Table) -> None:
