@@ -27,7 +27,7 @@ CONTROLS: dict[str, dict[str, Any]] = {
 #: The verdict that a network has earned by operation, as its beginning.
 EARNED = {
     "add": "modular addition",
-    "sub": "modular addition of (a, -b)",
+    "sub": "modular addition",  # of a and -b: ``computes`` names the signs
     "mul": "multiplication as addition of logarithms",
     "div": "division as subtraction of logarithms",
 }

@@ -89,6 +89,10 @@ class Import:
         defaulted("share c of softmax in the attention c A + 1 - c", "FLOAT"),
     ] = None
     lnpre: Annotated[Choice, tyro.conf.arg(help="with weightless LayerNorms (TransformerLens' LNPre)")] = "auto"
+    operator: Annotated[Choice, tyro.conf.arg(help="prompts a op b =, with a token of the operation")] = "auto"
+    equals_first: Annotated[
+        Choice, tyro.conf.arg(help='with "=" as token p and the operation as p + 1; else the other way around')
+    ] = "auto"
     train_fraction: Annotated[
         str, tyro.conf.arg(help="training share of miii's own split, if it was used", metavar="unknown|FLOAT")
     ] = "unknown"
@@ -149,7 +153,8 @@ def run_import(args: Import) -> int:
     claim = foreign.Claim(_unless(args.task, "auto"), args.expression, _fraction(args.train_fraction), args.seed)
     given = foreign.Settings(
         p=args.p, act=_unless(args.act, "auto"), n_heads=args.n_heads, attn_coeff=args.attn_coeff,
-        causal=CHOICES[args.causal], lnpre=CHOICES[args.lnpre],
+        causal=CHOICES[args.causal], lnpre=CHOICES[args.lnpre], operator=CHOICES[args.operator],
+        equals_first=CHOICES[args.equals_first],
     )  # fmt: skip
     layout = _unless(args.layout, "auto")
     run = None

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -13,6 +13,7 @@ from miii.foreign.settings import Settings
 from miii.foreign.unwrap import printable
 from miii.model.config import ModelConfig
 from miii.model.transformer import Transformer
+from miii.numbers import primes_below
 
 State = Mapping[str, Tensor]
 
@@ -59,9 +60,7 @@ class Candidate:
 
     def model(self) -> Transformer:
         """Return the network."""
-        s = self.settings
-        vocabulary = self.p * (1 + bool(s.separate)) + bool(s.equals)
-        model = Transformer(self.config, vocabulary, self.p, 2 + bool(s.equals))
+        model = Transformer(self.config, self.settings.vocabulary, self.p, self.settings.n_ctx)
         zeros = {name: torch.zeros_like(value) for name, value in model.state_dict().items() if ".b_" in f".{name}"}
         kept = {name: value for name, value in model.state_dict().items() if name == "W_pos"}
         model.load_state_dict(kept | zeros | dict(self.weights))
@@ -87,17 +86,25 @@ def forms(v: int, n: int | None, o: int, given: Settings, embedding: str) -> lis
         if asked >= 2 and 0 < v - asked * (1 + separate) - equals <= PADDING and (o == asked or o >= v):
             p, fits = asked, True  # tokens beyond those of the task
         if fits and (n is None or (n >= 3 if equals else n == 2 or (n > 2 and o == p))):
-            found.append(Settings(p=p, equals=equals, separate=separate))
+            found.append(Settings(p=p, equals=equals, separate=separate, operator=False, equals_first=False))
+    asked = given.p or min(o, v - 2)  # a op b =
+    likely = given.p or given.operator or o == asked or primes_below(asked + 1)[-1:] == (asked,)
+    if n is not None and n >= 4 and likely and asked >= 2 and 0 <= v - asked - 2 <= PADDING and o >= asked:
+        like = Settings(p=asked, equals=True, separate=False, operator=True)
+        found += [replace(like, equals_first=False), replace(like, equals_first=True)]
     sizes = f"{embedding} has {v} tokens, the file has {n or 'no'} positions and {o} logits"
     if not found:
         raise InputError(
             'd_vocab must be p, or p + 1 with "=" as token p, with p or d_vocab logits, and n_ctx at least 3 with "=" '
-            f"and 2 without ({sizes})."
+            f"and 2 without; or p + 2 with a token of the operation, and n_ctx at least 4 ({sizes})."
         )
     matching = [
         form
         for form in found
-        if all(getattr(given, name) in (None, getattr(form, name)) for name in ("p", "equals", "separate"))
+        if all(
+            getattr(given, name) in (None, getattr(form, name))
+            for name in ("p", "equals", "separate", "operator", "equals_first")
+        )
     ]
     if n is not None and n > 2 and any(form.equals for form in matching):  # positions beyond those used are rare
         matching = [form for form in matching if form.equals]

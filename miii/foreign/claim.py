@@ -17,6 +17,7 @@ from miii.tasks.modular import grid_of
 
 LIKELY: Final = 0.95  #: accuracy over all pairs below which a claim is doubtful
 CONTROLS: Final = ("shuffled", "relabeled")  #: tried only if claimed
+PROMPT: Final = ("equals", "separate", "operator")  #: the fields of ``ModularAddition`` that describe the prompt
 #: Formulas beyond miii's operations.
 FORMULAS: Final = (
     "b - a", "b / a", "a**2 + b**2", "a**2 + a*b + b**2 + a", "a**3 + a*b", "a**3 + a*b**2 + b",
@@ -110,7 +111,8 @@ def measure(model: Transformer, task: ModularAddition, claimed: bool = True) -> 
     Args:
         claimed: False if the task's operation was not chosen by anyone.
     """
-    every = ModularAddition(p=task.p, equals=task.equals, separate=task.separate, train_fraction=None)
+    prompt = {name: getattr(task, name) for name in PROMPT}
+    every = ModularAddition(p=task.p, train_fraction=None, **prompt)
     predicted = answer(model, every.build().tokens)
     options = formulas(task.p)
     found = [Reading(name, options[name], best_of(predicted, [labels])[1]) for name, labels in tables(task.p).items()]

@@ -66,7 +66,13 @@ class Chain:
         """
         if given.p not in (None, self.p):
             raise InputError(f"p must be {self.p}, as the file's last map has {self.p} outputs (got {given.p}).")
-        for name, none in (("equals", False), ("separate", False), ("lnpre", False), ("attn_coeff", 1.0)):
+        for name, none in (
+            ("equals", False),
+            ("separate", False),
+            ("operator", False),
+            ("lnpre", False),
+            ("attn_coeff", 1.0),
+        ):
             if getattr(given, name) not in (None, none) and name != "separate":
                 raise InputError(f"{name} must be unset for a network without attention (got {getattr(given, name)}).")
         bias = self.first_bias if self.one_hot else self.maps[0].bias

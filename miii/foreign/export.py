@@ -13,6 +13,7 @@ from torch import Tensor
 
 from miii.errors import InputError
 from miii.foreign.candidate import AXES
+from miii.foreign.claim import PROMPT
 from miii.foreign.layouts import LAYOUTS, Layout
 from miii.model.config import ModelConfig
 from miii.model.transformer import Transformer
@@ -99,7 +100,7 @@ def _config(config: ModelConfig, task: TaskConfig | None) -> dict[str, Any]:
     found = {"model_type": "miii", "architectures": ["Transformer"], **config.model_dump(mode="json")}
     if task is not None:
         found["task"] = task.model_dump(mode="json")
-        found |= {name: found["task"][name] for name in ("p", "equals", "separate") if name in found["task"]}
+        found |= {name: found["task"][name] for name in ("p", *PROMPT) if name in found["task"]}
     return found
 
 

@@ -109,10 +109,10 @@ class Fit:
         p, lnpre = settings.p, settings.lnpre
         assert p is not None
         config = self.config(settings)
-        vocabulary = p * (1 + bool(settings.separate)) + bool(settings.equals)
-        weights = dict(whole)
-        n_ctx = 2 + bool(settings.equals)
-        weights["W_E"] = whole["W_E"][:vocabulary]
+        weights, n_ctx = dict(whole), settings.n_ctx
+        weights["W_E"] = whole["W_E"][: settings.vocabulary]
+        if settings.equals_first:
+            weights["W_E"] = torch.cat([whole["W_E"][:p], whole["W_E"][[p + 1, p]]])
         weights["W_pos"] = whole["W_pos"][:n_ctx] if "W_pos" in whole else torch.zeros(n_ctx, self.axes["d"])
         for name in ("W_U", "b_U"):
             if name in whole:

@@ -12,7 +12,7 @@ from miii.errors import InputError
 from miii.expression import LARGEST_P
 from miii.foreign import dense
 from miii.foreign.candidate import PADDING, Candidate, as_float, listed, listed_shapes, times
-from miii.foreign.claim import LIKELY
+from miii.foreign.claim import LIKELY, PROMPT
 from miii.foreign.dense import Chain
 from miii.foreign.fit import Fit, fit
 from miii.foreign.layouts import LAYOUTS
@@ -59,7 +59,7 @@ class Recognized:
     @property
     def prompt(self) -> dict[str, bool]:
         """The fields of ``ModularAddition`` that describe the prompt."""
-        return {"equals": bool(self.settings.equals), "separate": bool(self.settings.separate)}
+        return {name: bool(getattr(self.settings, name)) for name in PROMPT}
 
     def lines(self) -> dict[str, str]:
         """Return what was recognized, in words by name."""
@@ -131,7 +131,7 @@ def _exported(contents: Contents) -> Recognized:
         InputError: the config is invalid, or the tensors do not fit it.
     """
     fields, config, state = ModelConfig.model_fields, contents.config, contents.last
-    task = ModularAddition(**{name: config[name] for name in ("p", "equals", "separate") if name in config})
+    task = ModularAddition(**{name: config[name] for name in ("p", *PROMPT) if name in config})
     model_config = ModelConfig(**{name: config[name] for name in fields if name in config})
     sizes = task.sizes
     with torch.device("meta"):
@@ -144,7 +144,7 @@ def _exported(contents: Contents) -> Recognized:
     model.load_state_dict({name: as_float(name, state[name]) for name in wanted})
     settings = Settings(
         task.p, task.equals, task.separate, None, model_config.n_heads, model_config.causal,
-        model_config.attn_coeff, False, False,
+        model_config.attn_coeff, False, False, task.operator, False,
     )  # fmt: skip
     ignored = tuple(printable(name) for name in state if name not in wanted)
     sources = dict.fromkeys(("p", "n_heads"), str(contents.origin))
@@ -235,6 +235,4 @@ def _sizes(found: Fit | Chain, chosen: Candidate) -> tuple[tuple[str, int, int],
     """Return what the file has more of than the task may need: name, number there, number used."""
     if isinstance(found, Chain):
         return ()
-    s = chosen.settings
-    vocabulary = chosen.p * (1 + bool(s.separate)) + bool(s.equals)
-    return ("token", found.axes["v"], vocabulary), ("logit", found.axes["o"], chosen.p)
+    return ("token", found.axes["v"], chosen.settings.vocabulary), ("logit", found.axes["o"], chosen.p)

@@ -12,6 +12,7 @@ from miii.foreign.candidate import Candidate
 from miii.foreign.claim import LIKELY, best_of, tables
 from miii.model import fast
 from miii.model.transformer import Transformer
+from miii.tasks.modular import prompts
 
 PAIRS: Final = 512  #: pairs on which candidates are compared
 WORK: Final = 2_000_000_000  #: fewer pairs if the network has many weights: multiply-adds of a comparison
@@ -93,8 +94,8 @@ def _answers(candidate: Candidate, model: Transformer) -> tuple[Tensor, Tensor, 
     few = min(PAIRS, max(64, WORK // weights))
     rows = torch.randperm(p * p, generator=torch.Generator().manual_seed(0))[:few]
     a, b = rows // p, rows % p
-    prompt = [a, b + p * bool(s.separate), torch.full_like(a, p * (1 + bool(s.separate)))][: 2 + bool(s.equals)]
-    logits = fast.answer_logits(model, fast.plan(torch.stack(prompt, 1))).double()
+    tokens = prompts(a, b, p, bool(s.equals), bool(s.separate), bool(s.operator))
+    logits = fast.answer_logits(model, fast.plan(tokens)).double()
     labels = [each[rows] for each in tables(p).values()]
     index, accuracy = best_of(logits.argmax(1), labels)
     known = labels[index] != MISSING

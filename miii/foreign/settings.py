@@ -18,7 +18,8 @@ class Settings:
 
     Attributes:
         p: the modulus.
-        equals, separate: see ``ModularAddition``.
+        equals, separate, operator: see ``ModularAddition``.
+        equals_first: whether "=" is token p and the operation token p + 1, instead of the other way around.
         act, n_heads, causal, attn_coeff: see ``ModelConfig``.
         lnpre: whether there are LayerNorms without weights (TransformerLens' LNPre).
         twice: whether the first bias counts twice, since its map is applied to each operand before the sum.
@@ -33,10 +34,22 @@ class Settings:
     attn_coeff: float | None = None
     lnpre: bool | None = None
     twice: bool | None = None
+    operator: bool | None = None
+    equals_first: bool | None = None
 
     def __post_init__(self) -> None:
         if self.act is not None and self.act not in ACTIVATIONS:
             raise InputError(f"act must be one of {', '.join(map(repr, ACTIVATIONS))} (got {self.act!r}).")
+
+    @property
+    def vocabulary(self) -> int:
+        """The number of tokens of the task."""
+        return (self.p or 0) * (1 + bool(self.separate)) + bool(self.operator) + bool(self.equals)
+
+    @property
+    def n_ctx(self) -> int:
+        """The number of tokens of a prompt."""
+        return 2 + bool(self.operator) + bool(self.equals)
 
     def known(self) -> dict[str, Any]:
         """Return the known settings by name."""
@@ -52,6 +65,7 @@ NAMES: Final = {
     "p": ("p", "P", "C", "mod", "modulus", "prime"),
     "equals": ("equals", "eqn_sign"),
     "separate": ("separate", "diff_vocab"),
+    "operator": ("operator",),
     "act": ("act", "act_fn", "act_type", "activation", "activation_function", "hidden_act", "nonlinearity"),
     "n_heads": ("n_heads", "num_heads", "n_head", "nhead", "heads", "num_attention_heads"),
     "causal": ("causal", "is_causal"),
@@ -81,7 +95,9 @@ def from_config(config: Mapping[str, Any]) -> Settings:
             found[name] = ACTS.get("".join(letter for letter in value.lower() if letter.isalnum()))
         elif name in ("p", "n_heads") and type(value) is int and 0 < value < 10**6:
             found[name] = value
-        elif name in ("equals", "separate", "causal") and value in (0, 1, True, False) and value is not None:
+        elif (
+            name in ("equals", "separate", "operator", "causal") and value in (0, 1, True, False) and value is not None
+        ):
             found[name] = bool(value)
         elif name == "attn_coeff" and isinstance(value, int | float) and 0 <= value <= 1:
             found[name] = float(value)

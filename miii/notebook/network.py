@@ -41,7 +41,8 @@ def _runs(config: ModelConfig) -> bool:
 
 
 def values(model: Transformer, task: Task) -> dict[str, Any] | None:
-    """Return a network on pairs of Z_p as JSON values, None if its weights are too many or beyond float16.
+    """Return a network on pairs of Z_p as JSON values, None if its weights are too many or beyond float16,
+    or a prompt has four tokens.
 
     ``planes`` is None without key frequencies. Arrays are little-endian in base64: ``weights`` float16 in the order of
     ``shapes``, ``labels`` int16 with -1 for pairs that are left out, the planes float64.
@@ -51,7 +52,7 @@ def values(model: Transformer, task: Task) -> dict[str, Any] | None:
     """
     weights = {name: weight.detach().half() for name, weight in model.state_dict().items()}
     flat = torch.cat([weight.flatten() for weight in weights.values()])
-    if len(flat) > LARGEST or not flat.isfinite().all():
+    if len(flat) > LARGEST or task.n_ctx > 3 or not flat.isfinite().all():
         return None
     rounded = copy.deepcopy(model).float()
     rounded.load_state_dict({name: weight.float() for name, weight in weights.items()})

@@ -109,21 +109,26 @@ def neuron_contributions(written: NeuronWrites, post: Float[Tensor, " neuron"], 
     )
 
 
-def answer_logits(prediction: Prediction, truth: int) -> Chart:
-    """Draw the logit of every answer minus their mean, with answer, runner-up and truth marked."""
+def answer_logits(prediction: Prediction, truth: int, names: Sequence[str] | None = None) -> Chart:
+    """Draw the logit of every answer minus their mean, with answer, runner-up and truth marked.
+
+    Args:
+        names: of the answers; None for numbers.
+    """
     kind = ["others"] * len(prediction.logits)
     kind[prediction.runner_up] = "runner-up"
     kind[truth] = "truth"
     kind[prediction.answer] = "answer"
     frame = pd.DataFrame(
         {
-            "c": range(len(kind)),
+            "c": range(len(kind)) if names is None else names,
             "logit": prediction.logits.tolist(),
             "probability": prediction.probability.tolist(),
             "kind": kind,
         }
     )
-    x = alt.X("c:O", title="answer c", axis=alt.Axis(labelAngle=0, labelOverlap=True))
+    order: dict[str, Any] = {} if names is None else {"sort": list(names)}
+    x = alt.X("c:O", title="answer c", axis=alt.Axis(labelAngle=-90 if order else 0, labelOverlap=True), **order)
     y = alt.Y(
         "logit:Q", title="logit above the mean", scale=alt.Scale(padding=14)
     )  # pixels; leaves room for the numbers
@@ -141,12 +146,12 @@ def answer_logits(prediction: Prediction, truth: int) -> Chart:
         .encode(x=x, y=y, color=alt.Color("kind:N", scale=colors, legend=top_legend()), tooltip=tooltip)
     )
     marked = frame[frame["kind"] != "others"].assign(end=lambda rows: rows["logit"].clip(lower=0))
-    names = (
+    written = (
         alt.Chart(marked)
         .mark_text(dy=-8, fontWeight="bold")
         .encode(x=x, y=alt.Y("end:Q"), text="c:O", color=alt.Color("kind:N", scale=colors, legend=None))
     )
-    return alt.layer(bars, names).properties(title="Logits", height=HEIGHT, autosize=FLUID)
+    return alt.layer(bars, written).properties(title="Logits", height=HEIGHT, autosize=FLUID)
 
 
 def wave_logits(waves: Waves, answer: int, runner_up: int) -> Chart:

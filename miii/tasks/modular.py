@@ -37,6 +37,8 @@ Operation = Literal["add", "sub", "mul", "div", "quadratic", "shuffled", "relabe
 class ModularAddition(TaskConfig):
     """All p^2 pairs as the tokens ``a b =``, or ``a b`` without ``equals``; the answer is predicted at the last.
 
+    With ``operator`` the prompt is ``a op b =``, as in Power et al.; the operation is token p, "=" is p + 1.
+
     ``div`` leaves out b = 0 and needs a prime p; an expression may leave out pairs by ``where``.
 
     Two operations are controls: ``shuffled`` permutes addition's labels, so there is nothing to learn; ``relabeled``
@@ -79,6 +81,7 @@ class ModularAddition(TaskConfig):
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the split and the initial weights")
     equals: bool = Field(True, description='whether the prompt ends in "=", where the answer is read; else at b')
     separate: bool = Field(False, description="whether b has tokens of its own, p .. 2p - 1")
+    operator: bool = Field(False, description="whether a token of the operation stands between a and b")
     expression: str | None = Field(
         None, description=f"formula of c in a, b and p for the task expr, such as {EXAMPLE} or {MASKED}"
     )
@@ -96,6 +99,12 @@ class ModularAddition(TaskConfig):
             )
         if self.operation == "div" and self.p not in primes_below(self.p + 1):
             raise InputError(f"p must be prime for the task div, so that every b but 0 has an inverse (got {self.p}).")
+        return self
+
+    @model_validator(mode="after")
+    def _its_prompt(self) -> "ModularAddition":
+        if self.operator and (self.separate or not self.equals):
+            raise InputError("operator must be false without equals, and with separate tokens for b (got true).")
         return self
 
     @model_validator(mode="after")
@@ -135,7 +144,8 @@ class ModularAddition(TaskConfig):
     @property
     def sizes(self) -> Sizes:
         """The sizes of ``build()``."""
-        return Sizes(self.n_pairs, 2 + self.equals, self.p * (1 + self.separate) + self.equals, self.p)
+        tokens = self.p * (1 + self.separate) + self.operator + self.equals
+        return Sizes(self.n_pairs, 2 + self.operator + self.equals, tokens, self.p)
 
     @property
     def n_pairs(self) -> int:
@@ -177,7 +187,7 @@ class ModularAddition(TaskConfig):
         return Headline(row["accuracy"], "accuracy on all pairs") if "accuracy" in row else super().headline(row)
 
     def build(self) -> Task:
-        """Build the pairs in the order a * p + b: tokens [n_pairs, 2 or 3], labels [n_pairs], train_mask [n_pairs]."""
+        """Build the pairs in the order a * p + b: tokens [n_pairs, 2 to 4], labels [n_pairs], train_mask [n_pairs]."""
         p = self.p
         generator = torch.Generator().manual_seed(self.seed)
         a, b = torch.arange(p).repeat_interleave(p), torch.arange(p).repeat(p)
@@ -189,16 +199,30 @@ class ModularAddition(TaskConfig):
             order = _in_turn(order, labels)
         train_mask = torch.zeros(len(labels), dtype=torch.bool)
         train_mask[order[: self.n_train]] = True
-        names = [*map(str, range(p)), *(f"b{n}" for n in range(p * self.separate)), *["="] * self.equals]
-        prompt = [a, b + p * self.separate, torch.full_like(a, len(names) - 1)][: 2 + self.equals]
+        names = [*map(str, range(p)), *(f"b{n}" for n in range(p * self.separate))]
+        names += ["op"] * self.operator + ["="] * self.equals
         return Task(
-            tokens=torch.stack(prompt, dim=1),
+            tokens=prompts(a, b, p, self.equals, self.separate, self.operator),
             labels=labels,
             train_mask=train_mask,
             d_vocab=len(names),
             d_vocab_out=p,
             token_names=tuple(names),
         )
+
+
+def prompts(
+    a: Int[Tensor, " pairs"], b: Int[Tensor, " pairs"], p: int, equals: bool, separate: bool, operator: bool
+) -> Int[Tensor, "pairs pos"]:
+    """Return the tokens of pairs; see ``ModularAddition`` for the options."""
+    first = p * (1 + separate)
+    signs = [torch.full_like(a, first)] * operator
+    return torch.stack([a, *signs, b + p * separate, *[torch.full_like(a, first + operator)] * equals], dim=1)
+
+
+def operands(task: Task) -> tuple[Int[Tensor, " examples"], Int[Tensor, " examples"]]:
+    """Return the tokens of a and b of every example; in a prompt of four tokens, b is the third."""
+    return task.tokens[:, 0], task.tokens[:, 2 if task.n_ctx == 4 else 1]
 
 
 @lru_cache(maxsize=64)
@@ -218,7 +242,8 @@ def grid_of(
     if len(values) == p * columns:
         return values.view(p, columns)
     table = torch.full((p, columns), missing, dtype=values.dtype)
-    table[task.tokens[:, 0], task.tokens[:, 1] - p * (task.tokens[:, 1] >= p)] = values
+    a, b = operands(task)
+    table[a, b - p * (b >= p)] = values
     return table
 
 

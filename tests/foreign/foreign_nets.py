@@ -15,10 +15,11 @@ ACTS = {
 }
 
 
-def prompts(equals=True, separate=False, p=P):
+def prompts(equals=True, separate=False, p=P, operator=False):
     """All pairs a, b as tokens, in the order a * p + b."""
     a, b = torch.arange(p).repeat_interleave(p), torch.arange(p).repeat(p)
     both = [a, b + p * separate, torch.full_like(a, p * (1 + separate))]
+    assert not operator
     return torch.stack(both[: 2 + equals], 1)
 
 

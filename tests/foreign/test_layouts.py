@@ -4,6 +4,7 @@ import pytest
 import torch
 from foreign_nets import (
     GPT,
+    D,
     Dense,
     Encoder,
     H,
@@ -19,6 +20,7 @@ from foreign_nets import (
     randomized,
 )  # fmt: skip
 
+import miii
 from miii import ModelConfig, Transformer, foreign
 from miii.foreign import Settings, recognize, unwrap
 
@@ -152,6 +154,31 @@ def test_a_padded_vocabulary_is_found_from_the_answers(adder):
     assert {"6 extra tokens were cut.", "7 extra logits were cut."} <= set(found.notes)
     fewer = read(state | {"embed.W_E": wide["embed.W_E"]})  # the logits tell p
     assert torch.equal(fewer.model(prompts(p=11)), found.model(prompts(p=11)))
+
+
+def test_a_token_of_the_operation_may_stand_between_the_operands(adder):
+    whole = foreign.to_state_dict(adder(11, (2, 3), n_heads=2))
+    operation = torch.full((1, whole["embed.W_E"].shape[1]), 3.0)
+    pos = torch.cat([torch.zeros_like(operation), -operation, torch.zeros(2, operation.shape[1])])
+    whole |= {"pos_embed.W_pos": pos, "blocks.0.attn.W_O": whole["blocks.0.attn.W_O"] * 4 / 3}  # a mean over four
+    numbers, equals = whole["embed.W_E"][:11], whole["embed.W_E"][11:]
+    for first in (False, True):
+        signs = (equals, operation) if first else (operation, equals)
+        state = whole | {"embed.W_E": torch.cat([numbers, *signs])}
+        for known in ({}, {"operator": True}, {"equals_first": first}):
+            found = read(state, **known)
+            assert (found.p, found.settings.operator, found.settings.equals_first) == (11, True, first)
+            task = miii.ModularAddition(p=11, **found.prompt).build()
+            assert (found.model(task.tokens)[:, -1].argmax(1) == task.labels).all()
+            choice = miii.analysis.keys.of_model(found.model, task)
+            assert choice.frequencies == (2, 3)
+    deep = randomized(Lens(2))
+    deep.embed.W_E, deep.pos_embed.W_pos = (torch.nn.Parameter(torch.randn(n, D).double()) for n in (P + 2, 4))
+    found = read(deep.state_dict(), **GIVEN, operator=True, equals_first=True)
+    a, b = prompts(False).T
+    truth = deep(torch.stack([a, torch.full_like(a, P + 1), b, torch.full_like(a, P)], 1))
+    tokens = miii.ModularAddition(p=P, **found.prompt).build().tokens
+    torch.testing.assert_close(found.model.double()(tokens)[:, -1], truth, rtol=1e-6, atol=1e-6)
 
 
 def test_tables_and_maps_of_dense_networks_have_many_names():

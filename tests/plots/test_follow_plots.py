@@ -138,6 +138,10 @@ def test_answer_logits_marks():
     for truth, second in ((5, "runner-up"), (said.runner_up, "truth")):
         got = plots.frame(plots.answer_logits(said, truth)).set_index("c")["kind"]
         assert (got[5], got[said.runner_up]) == ("answer", second)
+    names = [f"({i})" for i in range(len(said.logits))]
+    chart = plots.answer_logits(said, 7, names)
+    assert plots.frame(chart)["c"].tolist() == names
+    assert chart.to_dict()["layer"][0]["encoding"]["x"]["sort"] == names  # not by alphabet
 
 
 def test_argued_logits_sum():

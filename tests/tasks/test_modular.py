@@ -53,6 +53,17 @@ def test_every_pair_stands_there_once_with_the_equals_sign():
         assert task.token_names == (*map(str, range(p)), "=")
 
 
+def test_a_token_of_the_operation_may_stand_between(one_sentence):
+    plain, task = config(p=7), config(p=7, operator=True)
+    built = task.build()
+    assert [built.token_names[token] for token in built.tokens[5 * 7 + 3]] == ["5", "op", "3", "="]
+    assert (built.d_vocab, built.n_ctx) == (task.sizes.d_vocab, task.sizes.n_ctx) == (9, 4)
+    assert torch.equal(built.labels, plain.build().labels)
+    for wrong in ({"equals": False}, {"separate": True}):
+        with one_sentence("operator must be false"):
+            config(p=7, operator=True, **wrong)
+
+
 def test_the_split_has_the_size_it_says():
     for p, fraction, n in [(113, 0.3, 3830), (7, 0.5, 24), (2, 0.25, 1), (3, 0.99, 8)]:
         task = ModularAddition(p=p, train_fraction=fraction)
@@ -241,10 +252,10 @@ def test_a_custom_task_that_is_none_is_one_sentence(one_sentence):
 
 
 def test_a_config_without_later_fields_opens():
-    """Version 0.1.0 wrote neither ``kind`` nor ``expression``, ``equals`` and ``separate``."""
+    """Version 0.1.0 wrote neither ``kind`` nor ``expression`` and the fields of the prompt."""
     before = {"operation": "add", "p": 113, "train_fraction": 0.3, "balanced": False, "seed": 0}
     assert ModularAddition(**before) == ModularAddition()
-    later = {"kind": "modular", "expression": None, "equals": True, "separate": False}
+    later = {"kind": "modular", "expression": None, "equals": True, "separate": False, "operator": False}
     assert ModularAddition().model_dump(mode="json") == before | later
     custom = config("expr", p=7)
     assert miii.RunConfig.model_validate_json(miii.RunConfig(task=custom).model_dump_json()).task == custom

@@ -41,7 +41,7 @@ def weigh(
     *,
     multipliers: tuple[int, int] | None,
     variance_explained: float,
-    argmax_agreement: float,
+    readout_agreement: float,
     steering_accuracy: float,
     steering_minimum: float,
     steering_control: float,
@@ -50,8 +50,10 @@ def weigh(
 ) -> tuple[Criterion, ...]:
     """Return the criteria of "modular addition", all of which must pass.
 
-    - one sum: the formula's terms are waves in the same alpha a + beta b - c, with both operands in it;
-    - variance explained, same answer: the formula against the network, on held-out pairs;
+    - one sum: the formula's terms are waves in the same +-(alpha a + beta b) - c, with both operands in it;
+    - variance explained: the formula against the network, on held-out pairs;
+    - same answer: the waves of the sum at the key frequencies alone, read by a linear map, against the network, on
+      held-out pairs;
     - steering, worst steering: rotating its planes by s shifts the answer by s, mean over s and for every s;
     - steering control: rotating the same number of other planes keeps the answer;
     - steering beyond the chord, beyond random planes: the rotation shifts more answers than moving along the line
@@ -63,7 +65,7 @@ def weigh(
     least = (
         ("one sum", float(operands), 2.0),
         ("variance explained", variance_explained, VARIANCE_EXPLAINED),
-        ("same answer", argmax_agreement, ARGMAX_AGREEMENT),
+        ("same answer", readout_agreement, ARGMAX_AGREEMENT),
         ("steering", steering_accuracy, STEERING_ACCURACY),
         ("worst steering", steering_minimum, STEERING_MINIMUM),
         ("steering control", steering_control, STEERING_CONTROL),

@@ -11,7 +11,7 @@ from miii.errors import InputError
 from miii.model import fast
 from miii.model.tap import must_be_finite
 from miii.model.transformer import Transformer
-from miii.tasks import Task
+from miii.tasks import Task, modular
 
 MIN_P = 11  #: smaller p have fewer than five frequencies, too few for any to stand out
 
@@ -23,7 +23,7 @@ def modulus(task: Task) -> int:
         InputError: the task has other examples, or its p is too small to tell frequencies apart.
     """
     p = task.d_vocab_out
-    if task.n_ctx not in (2, 3) or len(task.labels) != p * p:
+    if not _of_two(task) or len(task.labels) != p * p:
         raise InputError(f"task must have all p^2 pairs of Z_p as its examples (got {len(task.labels)} examples).")
     return least_p(task)
 
@@ -35,9 +35,14 @@ def check_pairs(task: Task) -> int:
         InputError: the examples are not pairs of Z_p.
     """
     p = task.d_vocab_out
-    if task.n_ctx not in (2, 3) or task.extra_targets or task.tokens[:, :2].max() >= p:
+    if not _of_two(task) or task.extra_targets or max(each.max() for each in operands(task)) >= p:
         raise InputError(f"task must have pairs of Z_p as its examples (got {task.n_ctx} tokens and {p} answers).")
     return p
+
+
+def _of_two(task: Task) -> bool:
+    """Return whether a prompt may be ``a b``, ``a b =`` or ``a op b =``."""
+    return task.n_ctx in (2, 3) or (task.n_ctx == 4 and bool((task.tokens[:, 1] == task.tokens[0, 1]).all()))
 
 
 def least_p(task: Task) -> int:
@@ -82,7 +87,7 @@ def known(model: Transformer, task: Task) -> Known:
 
 def operands(task: Task) -> tuple[Int[Tensor, " examples"], Int[Tensor, " examples"]]:
     """Return a and b of every example."""
-    return task.tokens[:, 0], task.tokens[:, 1]
+    return modular.operands(task)
 
 
 def logits(model: Transformer, task: Task) -> Float[Tensor, "examples d_vocab_out"]:

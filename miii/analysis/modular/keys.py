@@ -25,19 +25,21 @@ ROUNDING = 1e-9  #: a smaller share of the logits' variance is rounding
 #: The rule in one sentence, as the pages state it.
 RULE = (
     f"Frequency k of the answer c is a key frequency if at least {COHERENCE:.0%} of what the logits at k owe to both "
-    "operands together is one wave in αa + βb − c; for random logits it is about 1/(p − 1)²."
+    "operands together is one wave in ±(αa + βb) − c; for random logits it is about 2/(p − 1)²."
 )
 
 
 @dataclass(frozen=True)
 class Waves:
-    """How far logits are waves in alpha u + beta v - c, by frequency 1 .. m // 2 of the answer c.
+    """How far logits are waves in +-(alpha u + beta v) - c, by frequency 1 .. m // 2 of the answer c.
+
+    Two waves with opposite signs weigh cosine and sine of one sum differently; see ``formula.Formula``.
 
     Attributes:
         multipliers: (alpha, beta), the strongest of all.
         share: share of the logits' variance over the pairs.
         coherence: share of the part of frequency k in c that depends on both operands together. A random function of
-            the pairs has 1 / (m - 1)^2, a lookup table of some pairs their share.
+            the pairs has 2 / (m - 1)^2, a lookup table of some pairs their share.
     """
 
     multipliers: tuple[int, int]
@@ -153,10 +155,19 @@ def waves(
             inverse = pow(frequency, -1, m)
             found.append((centered(at // m * inverse, m), centered(at % m * inverse, m)))
     wave = {(alpha, beta): power[alpha * k % m, beta * k % m, k - 1] for alpha, beta in found}
+    mirror = {}
+    for alpha, beta in wave:
+        other = (2 * k != m) & ((2 * alpha * k % m != 0) | (2 * beta * k % m != 0))  # else it is the wave itself
+        mirror[alpha, beta] = power[-alpha * k % m, -beta * k % m, k - 1] * other
+
+    def size(of: Tensor) -> float:
+        return round(((of * twice).sum() / variance).item(), 6)
+
     # of pairs that fit equally well, as at the Nyquist frequency, the first
-    multipliers = max(wave, key=lambda pair: round(((wave[pair] * twice).sum() / variance).item(), 6))
-    coherence = wave[multipliers] / each.clamp_min(torch.finfo(torch.float32).tiny)
-    return Waves(multipliers, (wave[multipliers] * twice / variance).double(), coherence.double())
+    multipliers = max(wave, key=lambda pair: (size(wave[pair] + mirror[pair]), size(wave[pair])))
+    best_wave = wave[multipliers] + mirror[multipliers]
+    coherence = best_wave / each.clamp_min(torch.finfo(torch.float32).tiny)
+    return Waves(multipliers, (best_wave * twice / variance).double(), coherence.double())
 
 
 def choose(logits: Float[Tensor, "examples p"], task: Task, frequencies: Sequence[int] | None = None) -> Choice:

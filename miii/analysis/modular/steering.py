@@ -17,6 +17,7 @@ from miii.model.transformer import Transformer
 from miii.tasks import Task
 
 BASELINE_SHIFTS = 16  #: shifts at which the baselines are measured, drawn at random
+READABLE = 0.5  #: least R^2 of the wave that is read worst in a plane; below, the plane is a line
 ROWS = 1024  #: pairs to steer at once; their logits stay in the processor's cache
 
 
@@ -74,6 +75,10 @@ def steer(
     one linear map for all inputs, independent of a and b. It rotates the whole plane if the waves are equally strong
     for all pairs; if their strength r varies with a - b, it rotates a share of mean(r)^2 / mean(r^2).
 
+    Some networks hold one wave of a frequency, such as cos w_k (a - b), but not the other: a line, which no linear map
+    turns. There the wave moves as the sum does that all planes together show: the sum whose mean reading is closest to
+    the activation's. So the map is still one for all inputs, and sees the activation alone.
+
     Args:
         frequencies: in 1 .. p // 2, such as the key frequencies; if empty, all accuracies are 0.
         multipliers: (alpha, beta): (1, 1) for a sum, (1, -1) for a difference.
@@ -101,8 +106,12 @@ def steer(
     out = (out - out.mean(0)).double()
     combined = relabelled.sum(multipliers)
     right = (combined + constant(relabelled, task, multipliers)) % p
-    means, write, read = planes(out, combined, p)
+    means, write, read, unread = planes(out, combined, p)
     inside = out @ read  # [pairs, p]: the waves as read from the activations
+    if lines := [k for k in keys if k in unread and 2 * k < p]:
+        all_keys = rows_of(keys, p)
+        shown = torch.cdist(inside[:, all_keys], means @ read[:, all_keys]).argmin(1)
+        inside[:, rows_of(lines, p)] = basis(p)[rows_of(lines, p)][:, shown].T
     parts = [slice(start, start + ROWS) for start in range(0, len(out), ROWS)]
 
     def share(waves: Tensor, change: Tensor, s: int) -> Tensor:
@@ -151,11 +160,13 @@ class Planes(NamedTuple):
         means: the mean activation of each sum.
         write: the direction in which activations move with each wave.
         read: the map that predicts the waves from centered activations.
+        unread: the frequencies whose waves are not readable: an R^2 is below ``READABLE``.
     """
 
     means: Float[Tensor, "p d_model"]
     write: Float[Tensor, "p d_model"]
     read: Float[Tensor, "d_model p"]
+    unread: frozenset[int]
 
 
 def planes(out: Float[Tensor, "pairs d_model"], combined: Int[Tensor, " pairs"], p: int) -> Planes:
@@ -172,7 +183,13 @@ def planes(out: Float[Tensor, "pairs d_model"], combined: Int[Tensor, " pairs"],
     covariance = out[:, live].T @ out[:, live]
     read = torch.zeros(out.shape[1], p, dtype=out.dtype)
     read[live] = torch.linalg.pinv(covariance, rtol=1e-9, hermitian=True) @ (basis(p) @ sums[:, live]).T
-    return Planes(sums / counts, basis(p) @ (sums / counts), read)
+    write = basis(p) @ (sums / counts)
+    lines = set()
+    for k in range(1, p // 2 + 1):
+        at = rows_of([k], p)
+        if torch.linalg.eigvalsh(write[at] @ read[:, at]).min() < READABLE:  # shares of the waves that are read: R^2
+            lines.add(k)
+    return Planes(sums / counts, write, read, frozenset(lines))
 
 
 def rows_of(frequencies: Sequence[int], p: int) -> list[int]:

@@ -29,6 +29,7 @@ class Report:
         coherence: see ``keys.Waves``, for each key frequency.
         frequency_power: each key frequency's share of the embedding's power.
         logit_variance_explained, argmax_agreement, kl: the formula against the network, on held-out pairs.
+        readout_agreement: see ``formula.Fit``.
         constant_share: share of the logits' sum of squares that depends on the answer alone.
         formula_accuracy, formula_loss: the formula on all pairs.
         certified: share of all pairs proven correct, at most ``accuracy``; ``certificate_tightness`` is their ratio.
@@ -59,6 +60,7 @@ class Report:
     effective_rank_neuron_logit: float
     logit_variance_explained: float
     argmax_agreement: float
+    readout_agreement: float
     kl: float
     constant_share: float
     formula_accuracy: float
@@ -139,7 +141,7 @@ def analyze(model: Transformer, task: Task, frequencies: Sequence[int] | None = 
     weighed = criteria.weigh(
         multipliers=found,
         variance_explained=fit.variance_explained,
-        argmax_agreement=fit.argmax_agreement,
+        readout_agreement=fit.readout_agreement,
         steering_accuracy=steered.mean,
         steering_minimum=steered.minimum,
         steering_control=control,
@@ -170,6 +172,7 @@ def analyze(model: Transformer, task: Task, frequencies: Sequence[int] | None = 
         effective_rank_neuron_logit=progress.effective_rank(W_L),
         logit_variance_explained=fit.variance_explained,
         argmax_agreement=fit.argmax_agreement,
+        readout_agreement=fit.readout_agreement,
         kl=fit.kl,
         constant_share=(logits.mean(0).square().sum() / squares).item() if squares > 0 else 0.0,
         formula_accuracy=fit.accuracy,

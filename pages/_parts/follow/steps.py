@@ -46,9 +46,11 @@ def neuron_contributions(name: str, step: int, shown: str, target: str, answer: 
     return plots.neuron_contributions(written, post)
 
 
-def answer_logits(name: str, step: int, shown: str, target: str, truth: int) -> Chart:
+def answer_logits(
+    name: str, step: int, shown: str, target: str, truth: int, words: tuple[str, ...] | None = None
+) -> Chart:
     logits = forward_pass(name, step, shown).logits[miii.runs.open(name).task().logits_of(target)]
-    return plots.answer_logits(analysis.follow.predict(logits), truth)
+    return plots.answer_logits(analysis.follow.predict(logits), truth, words)
 
 
 def wave_logits(name: str, step: int, shown: str, target: str) -> Chart:
@@ -193,9 +195,16 @@ def verdict(said: analysis.follow.Prediction, truth: int, step: int, names: Sequ
         )
 
 
-def logits(run: Run, step: int, shown: str, target: str, truth: int) -> analysis.follow.Prediction:
-    """Show the logits of step 4, for a target with answers 0 .. q - 1."""
+def logits(
+    run: Run, step: int, shown: str, target: str, truth: int, words: tuple[str, ...] | None = None
+) -> analysis.follow.Prediction:
+    """Show the logits of step 4, for a target with answers 0 .. q - 1.
+
+    Args:
+        words: names of the answers; None for numbers.
+    """
     said = analysis.follow.predict(forward_pass(run.name, step, shown).logits[run.task().logits_of(target)])
+    names = words or tuple(map(str, range(len(said.logits))))
     cell(
         answer_logits,
         name=run.name,
@@ -203,10 +212,11 @@ def logits(run: Run, step: int, shown: str, target: str, truth: int) -> analysis
         shown=shown,
         target=target,
         truth=truth,
+        words=words,
         alt=f"Logit of each of {len(said.logits)} answers.",
-        caption=f"At step {step}, **{said.answer}** has a logit of {said.logits[said.answer]:.2f} above the mean, {said.lead:.2f} above the runner-up "
-        f"{said.runner_up}. Probabilities: {said.probability[said.answer]:.1%} and {said.probability[said.runner_up]:.1%}."
-        + ("" if truth == said.answer else f" The label, {truth}, has {said.logits[truth]:.2f}."),
+        caption=f"At step {step}, **{names[said.answer]}** has a logit of {said.logits[said.answer]:.2f} above the mean, {said.lead:.2f} above the "
+        f"runner-up {names[said.runner_up]}. Probabilities: {said.probability[said.answer]:.1%} and {said.probability[said.runner_up]:.1%}."
+        + ("" if truth == said.answer else f" The label, {names[truth]}, has {said.logits[truth]:.2f}."),
     )
     return said
 

@@ -73,11 +73,11 @@ def choose(dot: dict[str, int]) -> None:
 def show(run: Run, step: int, neurons: Neurons) -> None:
     """Show the choice of a neuron, and the neuron."""
     name, (order, _) = run.name, ordered(run.name, step)
-    pairs = run.task().tokens[order.rows, :2]
+    first, second = (each[order.rows].tolist() for each in analysis.grid.operands(run.task()))
 
     def choose_cell(cell: dict[str, int]) -> None:
-        a, b = pairs[cell["row"] * order.m + cell["column"]].tolist()
-        choose_pair({"row": a, "column": b % run.task().d_vocab_out})
+        at = cell["row"] * order.m + cell["column"]
+        choose_pair({"row": first[at], "column": second[at] % run.task().d_vocab_out})
 
     write.header("One neuron", anchor="neuron")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):

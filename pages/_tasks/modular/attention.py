@@ -91,7 +91,7 @@ def one_input(run: Run, step: int, p: int) -> int:
         b = integer("b", 0, p - 1, min(8, p - 1), "b", "Second operand") or 0
         layer = patterns.choose_layer(run.config.model.n_layers)
     example = example_of(run.task(), a, b)
-    a, b = (int(token) % p for token in run.task().tokens[example, :2])
+    a, b = (int(each[example]) % p for each in analysis.grid.operands(run.task()))
     answer = predicted_answer(run.name, step, example)
     truth = int(run.task().labels[example])
     verdict = "correct" if answer == truth else f"wrong, the label is {truth}"

@@ -5,6 +5,7 @@ import streamlit as st
 
 import miii
 from miii import plots
+from miii.analysis.modular import grid
 from miii.errors import InputError
 from miii.expression import parse
 from miii.plots.style import Chart
@@ -39,7 +40,7 @@ def built(config: miii.ModularAddition) -> Task:
 @st.cache_data(max_entries=8, show_spinner=False)
 def table(config: miii.ModularAddition) -> pd.DataFrame:
     task = built(config)
-    a, b = task.tokens[:, 0].numpy(), task.tokens[:, 1].numpy()
+    a, b = (each.numpy() for each in grid.operands(task))
     names = [" ".join(task.token_names[token] for token in row) for row in task.tokens.tolist()]
     split = ["train" if train else "test" for train in task.train_mask.tolist()]
     return pd.DataFrame({"a": a, "b": b, "c": task.labels.numpy(), "split": split, "tokens": names})
@@ -122,7 +123,7 @@ def page(operation: str) -> None:
         write.metric("Test", f"{len(task.labels) - config.n_train:,}", border=True)
         write.metric("Tokens", f"{task.d_vocab:,}", border=True, help="0 to p - 1, and “=”")
 
-    values = config.model_dump(exclude={"kind", "equals", "separate"})
+    values = config.model_dump(exclude={"kind", "equals", "separate", "operator"})
     write.header("Every pair", anchor="pairs")
     left, right = st.columns(2)
     with left:

@@ -30,7 +30,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     )
     example = _choose(run, step, p)
     built = run.task()
-    a, b = (int(token) % p for token in built.tokens[example, :2])
+    a, b = (int(each[example]) % p for each in analysis.grid.operands(built))
     shown = " ".join(built.token_names[token] for token in built.tokens[example])
     truth = int(built.labels[example])
     found = steps.forward_pass(run.name, step, shown)
@@ -41,7 +41,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     write.header("1 · Tokens", anchor="tokens")
     side = "is in the training split" if built.train_mask[example] else "is in the test split"
     write.text(
-        f"`{shown}`: three **tokens**. A token is a name, not a number: the network has a vector of {run.config.model.d_model} numbers for each, "
+        f"`{shown}`: {len(shown.split())} **tokens**. A token is a name, not a number: the network has a vector of {run.config.model.d_model} numbers for each, "
         "and one for each position. "
         + (f"This pair {side}." if built.split_known else "The training split is unknown.")
     )
@@ -83,5 +83,6 @@ def _choose(run: Run, step: int, p: int) -> int:
 
 
 def _take(examples: "range | list[int]", task: miii.Task) -> None:
-    pair = task.tokens[random.choice(examples), :2] % task.d_vocab_out
-    st.session_state["a"], st.session_state["b"] = pair.tolist()
+    example = random.choice(examples)
+    a, b = analysis.grid.operands(task)
+    st.session_state["a"], st.session_state["b"] = (int(each[example]) % task.d_vocab_out for each in (a, b))

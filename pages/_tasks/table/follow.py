@@ -36,10 +36,10 @@ def page(run: Run, task: Table, step: int) -> None:
     steps.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {name} above the mean")
     write.header("4 · Logits", anchor="says")
     write.text(
-        f"All contributions add up to one **logit** per answer. The largest is the prediction: answer {said.answer}, {name}. The label is answer "
-        f"{truth}, {cells.answers[truth]}."
+        f"All contributions add up to one **logit** per answer. The largest is the prediction: {name}. The label is "
+        f"{cells.answers[truth]}."
     )
-    steps.logits(run, step, shown, built.name, truth)
+    steps.logits(run, step, shown, built.name, truth, cells.answers)
     links.to("fourier", "Fourier: which representations carry the answer", ":material/arrow_forward:")
 
 

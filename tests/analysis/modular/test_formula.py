@@ -60,6 +60,28 @@ def test_amplitudes_and_phases_of_logits_are_found(waves, turn):
         assert (fit.argmax_agreement, fit.kl) == (1, pytest.approx(0, abs=1e-12))
 
 
+def test_a_mirror_image_is_found_beside_its_wave(turn):
+    for p, k_a, k_b, k_c in [(11, 3, -3, 3), (12, 1, 1, 1), (59, 7, -14, 7)]:
+        truth = Formula(p, (Term(k_a, k_b, k_c, 3.0, 0.4), Term(-k_a, -k_b, k_c, 1.5, -1.0)))
+        fit = formula.fit(truth.logits(), labels(p), (k_c,))
+        assert_same(fit.formula, truth, turn)
+        assert fit.variance_explained == pytest.approx(1)
+        assert (k_a, k_b) == tuple(k_c * each for each in fit.formula.multipliers)
+        found = miii.analysis.keys.waves(truth.logits())
+        assert (found.frequencies, found.multipliers) == ((k_c,), fit.formula.multipliers)
+        assert found.coherence[k_c - 1] > 0.99
+
+
+def test_the_sum_s_waves_may_be_read_in_any_way(waves):
+    """Answers that read a second wave of the same sum are outside the formula, but agree with the network."""
+    truth, other = waves(P, (2,), amplitudes=(3.0,)), Formula(P, (Term(2, 2, 5, 2.5, 0.3),))
+    fit = formula.fit(truth.logits() + other.logits(), labels(P), (2,))
+    assert fit.formula.multipliers == (1, 1)
+    assert fit.readout_agreement == 1 > fit.argmax_agreement
+    one = formula.fit(random(P * P, P), labels(P), (2,))
+    assert one.readout_agreement < 0.5
+
+
 def test_formula_of_a_square_network(waves, turn):
     for p, keys in [(11, (1, 4)), (12, (1, 6)), (59, (3, 7, 20))]:
         for multipliers in [(1, 1), (1, -1), (1, 3)]:

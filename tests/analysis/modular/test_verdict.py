@@ -2,12 +2,14 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 import miii
 from miii.analysis.modular import criteria, relabelling
+from miii.analysis.modular.formula import Formula
 from miii.analysis.modular.verdict import analyze
 from miii.analysis.oracles import planted
 
@@ -24,7 +26,7 @@ BESIDES = {
     *("computes", "train_accuracy", "test_accuracy", "effective_rank_embedding", "effective_rank_neuron_logit"),
     *("constant_share", "formula_loss", "excluded_loss_alone", "squared_weights", "neuron_phase_alignment"),
     *("steering_control", "steering_chord", "steering_random", "reason", "criteria", "relabelling", "left_out"),
-    *("coherence", "certified", "certificate_tightness", "gradient_symmetricity_error"),
+    *("coherence", "certified", "certificate_tightness", "gradient_symmetricity_error", "readout_agreement"),
 }
 
 
@@ -64,7 +66,7 @@ def lookup(p, labels, rows):
 EVIDENCE = {
     "multipliers": (1, 1),
     "variance_explained": 0.8,
-    "argmax_agreement": 0.99,
+    "readout_agreement": 0.99,
     "steering_accuracy": 0.9,
     "steering_minimum": 0.85,
     "steering_control": 0.95,
@@ -87,7 +89,7 @@ def test_missing_evidence_gives_none_and_is_named():
     for changes, missing in [
         ({"variance_explained": 0.7999}, "all but variance explained (0.7999 of 0.8000)"),
         ({"variance_explained": -5.0}, "all but variance explained (-5.00 of 0.80)"),
-        ({"argmax_agreement": 0.9899}, "all but same answer (0.9899 of 0.9900)"),
+        ({"readout_agreement": 0.9899}, "all but same answer (0.9899 of 0.9900)"),
         ({"steering_accuracy": 0.84}, "all but steering (0.84 of 0.90)"),
         ({"steering_minimum": 0.5}, "all but worst steering (0.50 of 0.85)"),
         ({"steering_control": 0.9}, "all but steering control (0.90 of 0.95)"),
@@ -145,6 +147,22 @@ def test_planted_sums_and_differences_are_modular_addition(waves):
             assert found.frequency_power == pytest.approx(dict.fromkeys(KEYS, 1 / 3))
             assert found.effective_rank_embedding == pytest.approx(6)
             assert found.constant_share == pytest.approx(0, abs=1e-4)
+
+
+def test_a_sum_may_have_waves_on_a_line_but_not_all_of_them(waves):
+    """A wave beside its mirror image of the same size is a cosine alone, the same for a - b and for b - a."""
+    plain, sub = waves(P, KEYS, (1, -1)), task("sub")
+    for on_line, verdict in [((5,), "modular addition"), (KEYS, "none")]:
+        mirrored = [replace(t, k_a=-t.k_a, k_b=-t.k_b) for t in plain.terms if t.k_c in on_line]
+        model = planted.from_formula(Formula(P, (*plain.terms, *mirrored)))
+        seen = model.W_U @ torch.linalg.pinv(model.W_U)
+        model.blocks[0].W_out.copy_(model.blocks[0].W_out @ seen)  # without what no answer depends on
+        found = analyze(model, sub)
+        assert found.key_frequencies == KEYS
+        assert found.computes in ("a - b", "-a + b")
+        assert found.logit_variance_explained == pytest.approx(1)
+        assert found.verdict == verdict
+        assert (found.steering_minimum > 0.99) == (verdict != "none")
 
 
 def test_verdict_for_many_moduli(waves):
