@@ -41,7 +41,7 @@ def test_every_entry_of_the_contents_leads_to_a_heading(paper, visit):
     anchors = {heading.proto.anchor for kind in (at.header, at.subheader) for heading in kind}
     assert len(listed) == 13
     assert set(listed) <= anchors
-    assert len(paper.charts) == 21
+    assert len(paper.charts) == 22
 
 
 def test_figures_are_numbered_in_order_and_referred_to_by_number(paper):
