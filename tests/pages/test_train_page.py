@@ -36,6 +36,7 @@ def test_every_option_has_a_widget_with_its_default_and_its_help(visit):
                 "expression",
                 "equals",
                 "separate",
+                "operator",
                 "device",
                 "threads",
             ):  # the task's, and the server's own

@@ -28,7 +28,7 @@ def test_a_pair_is_followed_to_the_frequencies_that_argued(zoo, see):
     waves, answer = follow.waves(found.logits), follow.predict(found.logits)
     for words in (
         "`3 4 =`",
-        f"k = 2 {waves.wave[1, 7]:+.2f}, k = 3 {waves.wave[2, 7]:+.2f}",
+        f"k = 2: {waves.wave[1, 7]:+.2f}, k = 3: {waves.wave[2, 7]:+.2f}",
         f"{answer.logits[7]:.2f}",
         "k = 2 at 7.0 (100%), k = 3 at 7.0 (100%)",
         f"{answer.lead:.2f}",
@@ -110,7 +110,7 @@ def test_a_divisor_is_suspected_where_it_divides(see):
         assert table["AUC"][3] > 0.95 > table["AUC"][7]
         assert ("**It detects 3**" in view.text) == suspected
         for q in (2, 5):
-            assert (f"makes it a multiple of {q}" in view.text) == (n % q == 0)
+            assert (f"The last digit shows that {q} divides it" in view.text) == (n % q == 0)
         factors = " \\cdot ".join(f"{q}^{{{k}}}" if k > 1 else str(q) for q, k in sympy.factorint(n).items())
         assert f"${n} = {factors}$" in view.text
         evidence = analysis.sieve.evidence(run.model(), task.tokens[task.facts["n"] == n])[0]

@@ -132,17 +132,17 @@ of all {task.p**2:,} sums modulo {task.p}. We hold out the rest. Does it memoriz
             accuracy_with_the_literature_s_recipe,
             stamp=stamp("add-113-literature"),
             alt="Accuracy on training and held-out sums over the steps, with the literature's recipe.",
-            caption=f"It knows its training sums at step {first(slow, 'train_accuracy', 0.99):,}, {MOMENTS[-1]:.0%} of the held-out sums at step "
-            f"{first(slow, 'test_accuracy', MOMENTS[-1]):,}. One seed.",
+            caption=f"It knows its training sums at step {first(slow, 'train_accuracy', MOMENTS[-1])['step']:,}, {MOMENTS[-1]:.0%} of the held-out sums at step "
+            f"{first(slow, 'test_accuracy', MOMENTS[-1])['step']:,}. One seed.",
         )
     with st.container(horizontal=True):
         link("train", "Watch it learn: Train", run="add-113")
         link_details("progress", run="add-113")
 
 
-def first(rows: list[dict[str, float]], accuracy: str, share: float) -> int:
-    """The first evaluated step at which an accuracy reaches a share."""
-    return int(next(row["step"] for row in rows if row[accuracy] >= share))
+def first(rows: list[dict[str, float]], accuracy: str, share: float) -> dict[str, float]:
+    """The first evaluation at which an accuracy reaches a share."""
+    return next(row for row in rows if row[accuracy] >= share)
 
 
 def story(rows: list[dict[str, float]], p: int) -> str:
@@ -152,8 +152,8 @@ def story(rows: list[dict[str, float]], p: int) -> str:
     return (
         f"Blue: training sums; orange: held-out sums. At step {worst['step']}, accuracy is {worst['train_accuracy']:.0%} on training and "
         f"{worst['test_accuracy']:.0%} on held-out sums, where the loss of {worst['test_loss']:.2f} is worse than a guess "
-        f"($\\ln {p} = {math.log(p):.2f}$). Held-out accuracy reaches 50% at step {half} and "
-        f"{MOMENTS[-1]:.0%} at step {knows}. In the squares, *a* runs down and *b* to the right."
+        f"($\\ln {p} = {math.log(p):.2f}$). Held-out accuracy reaches {half['test_accuracy']:.0%} at step {half['step']} and "
+        f"{knows['test_accuracy']:.1%} at step {knows['step']}. In the squares, *a* runs down and *b* to the right."
     )
 
 

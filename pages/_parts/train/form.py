@@ -35,6 +35,7 @@ LABELS = {
     "n": "Examples",
     "eval_every": "Steps between evaluations",
     "steps_after_grok": "Steps after grokking",
+    "until_accuracy": "Accuracy to stop at",
     "seconds": "Time limit (s)",
 }
 FOLLOWED = "train_run"  #: run whose task the form shows
