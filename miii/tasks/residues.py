@@ -41,8 +41,8 @@ class Residues(TaskConfig):
         "fast": {
             "model": {"d_model": 256, "d_mlp": 1024, "biases": "none", "init": "glorot"},
             "optimizer": {"name": "slow-gradient", "lr": 2e-3, "weight_decay": 1 / 3, "slow_lambda": 0.5},
-            "batch_size": 512,
-            "steps": 28_000,
+            "batch_size": 1024,
+            "steps": 17_000,
             "schedule": "half",
             "dropout": 0.1,
             "dropout_site": "residual",
