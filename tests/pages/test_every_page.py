@@ -249,8 +249,8 @@ def test_the_code_of_every_cell_runs_by_itself_and_draws_the_chart_that_is_shown
     found = cells(see)
     assert len(called()) > 40
     on_request = {f"{name}_of_the_adder" for name in ("steering", "rotations", "regions")}  # see test_paper_page
-    on_request |= {"regions_of_the_primes", "bits_of_the_primes", "residues_or_size", "learning_of", "decoded", "digit_steps"}
-    on_request |= {"learning_at", "representations"}  # of a map of grokking, and of a group
+    on_request |= {"regions_of_the_primes", "bits_of_the_primes", "residues_or_size", "learning_of", "decoded"}
+    on_request |= {"learning_at", "representations", "digit_steps"}  # of a map of grokking, a group, several factors
     assert called() - set(found) <= on_request
     for figure, view in found.values():
         make = figure.make
