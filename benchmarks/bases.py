@@ -8,7 +8,6 @@ Each run is measured at its end; the file keeps settings and measures, no weight
 fixed before the first run. The rule of ``analysis.sieve.bases`` is fitted on every other base and tested on the rest.
 """
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import miii
-from benchmarks.table import ROOT, Result, Row, log
+from benchmarks.table import ROOT, Result, Row, log, write_lines
 from miii.analysis import sieve
 from miii.model.transformer import Transformer
 from miii.numbers import primes_below
@@ -69,8 +68,7 @@ def run(seeds: int = SEEDS, place: Path = PLACE) -> Result:
     for base, seed in jobs(seeds):
         if (base, seed) not in known:
             found.append(measure(config(base, seed)))
-            with place.open("a") as file:
-                file.write(json.dumps(found[-1]) + "\n")
+            write_lines(place, found)
     table = sieve.auc_by_base(found)
     rules = sieve.compare_rules(table, sieve.UNUSED)
     rows = [

@@ -7,17 +7,15 @@ This wrote the shipped file ``checkpoints/gcd.jsonl``::
 Each run is measured at its end; the file keeps settings and measures, no weights.
 """
 
-import json
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 
 import miii
-from benchmarks.table import ROOT, Result, Row, log
+from benchmarks.table import ROOT, Result, Row, log, rounded, write_lines
 from miii.analysis import sieve
 from miii.model.transformer import Transformer
-from miii.runs.atomic import write_atomically
 from miii.training.config import RunConfig
 
 PLACE = ROOT / "checkpoints" / "gcd.jsonl"
@@ -43,8 +41,7 @@ def run(seeds: int = SEEDS, place: Path = PLACE) -> Result:
             for base in BASES:
                 if (base, drawn, seed) not in known:
                     found.append({"base": base, "drawn": drawn, "seed": seed} | measure(config(base, drawn, seed)))
-                    text = "".join(json.dumps(each) + "\n" for each in found)
-                    write_atomically(place, lambda beside, text=text: beside.write_text(text))
+                    write_lines(place, found)
     return Result(rows(found), {"runs": found})
 
 
@@ -62,7 +59,7 @@ def measure(config: RunConfig) -> dict[str, Any]:
     values = found.to_json()
     del values["answers"]
     values["differ"] = {str(each.gcd): [each.common, each.rule] for each in found.answers if each.common != each.rule}
-    return {"steps": config.steps, "cpu_seconds": round(seconds, 1)} | _rounded(values)
+    return {"steps": config.steps, "cpu_seconds": round(seconds, 1)} | rounded(values)
 
 
 def rows(found: list[dict[str, Any]]) -> list[Row]:
@@ -99,9 +96,3 @@ def rows(found: list[dict[str, Any]]) -> list[Row]:
 
 def _median(found: list[dict[str, Any]], name: str) -> str:
     return f"{statistics.median(one[name] for one in found):.1%}"
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _rounded(each) for name, each in value.items()}
-    return round(value, 4) if isinstance(value, float) else value

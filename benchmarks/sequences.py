@@ -8,17 +8,15 @@ Each run is measured at its end on held-out families; the file keeps settings an
 chosen on the families that validate, which are neither trained on nor tested.
 """
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import miii
-from benchmarks.table import ROOT, Result, Row, log
+from benchmarks.table import ROOT, Result, Row, log, rounded, write_lines
 from miii.analysis import kinds, moduli, sieve, targets
 from miii.model.transformer import Transformer
-from miii.runs.atomic import write_atomically
 from miii.sweeps import finish
 from miii.training.config import RunConfig
 
@@ -52,8 +50,7 @@ def run(seeds: int = SEEDS, place: Path = PLACE) -> Result:
             if (target, terms, seed) not in known:
                 about = {"target": target, "terms": terms, "seed": seed, "n": N, "steps": STEPS}
                 found.append(about | measure(config(target, terms, seed)))
-                text = "".join(json.dumps(each) + "\n" for each in found)
-                write_atomically(place, lambda beside, text=text: beside.write_text(text))
+                write_lines(place, found)
     return Result(list(rows(found)), {"runs": found})
 
 
@@ -71,7 +68,7 @@ def measure(config: RunConfig) -> dict[str, Any]:
         found = {"test": targets.accuracy(model, built, ~built.train_mask)} | targets.baselines(built, task)
     shutil.rmtree(place)
     log(f"sequences: {task.target} from {task.terms}, seed {task.seed}: {found['test']}")
-    return _rounded(found)
+    return rounded(found)
 
 
 def parts(model: Transformer, config: miii.Sequences) -> dict[str, Any]:
@@ -94,11 +91,3 @@ def rows(found: list[dict[str, Any]]) -> Iterator[Row]:
             f"sequences, {each['target']} from {each['terms']}, {STEPS} steps, {each['seeds']} seeds: {score}",
             f"{each['network']:.3f} ({each['lowest']:.3f} to {each['highest']:.3f}; tree {each['tree']:.3f}{usual})",
         )
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _rounded(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_rounded(each) for each in value]
-    return round(value, 4) if isinstance(value, float) else value

@@ -1,6 +1,7 @@
 """The result of a benchmark: rows of a Markdown table and the raw numbers."""
 
 import datetime
+import json
 import math
 import os
 import platform
@@ -103,3 +104,20 @@ def machine_row(facts: dict[str, Any]) -> Row:
 def log(text: str) -> None:
     """Print progress to stderr; stdout is for the table."""
     print(text, file=sys.stderr, flush=True)
+
+
+def rounded(value: Any) -> Any:
+    """Return a JSON value with its floats rounded to four digits."""
+    if isinstance(value, dict):
+        return {name: rounded(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [rounded(each) for each in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def write_lines(place: Path, found: Sequence[dict[str, Any]]) -> None:
+    """Write measured runs, one JSON object a line, in place of the file."""
+    from miii.runs.atomic import write_atomically
+
+    text = "".join(json.dumps(each) + "\n" for each in found)
+    write_atomically(place, lambda beside: beside.write_text(text))
