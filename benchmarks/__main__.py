@@ -25,21 +25,19 @@ from benchmarks import (
     cost,
     ensemble,
     experience,
-    figures,
     foreign,
     gcd,
     grok,
-    hostile,
     imports,
+    landscapes,
     reliability,
     sequences,
-    sharing,
     sieve,
     sparse,
     step,
-    trainability,
     verdict,
 )
+from benchmarks.app import figures, hostile, sharing
 from benchmarks.table import ROOT, Result, Row, Unavailable, log, machine, machine_row, markdown
 
 SETS = (range(10), range(10, 50))  #: seeds used to choose the default recipe, and held-out seeds
@@ -60,7 +58,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "architectures": lambda options: architectures.run(min(options.seeds or 5, 5)),
     "audit": lambda options: audit.run(),
     "experience": lambda options: experience.run(min(options.seeds or experience.SEEDS, experience.SEEDS)),
-    "trainability": lambda options: trainability.run(),
+    "trainability": lambda options: landscapes.run(),
     "app": lambda options: app.run(),
     "figures": lambda options: figures.run(),
     "sharing": lambda options: sharing.run(),
