@@ -197,7 +197,7 @@ def test_a_run_stopped_or_killed_at_its_first_step_resumes(command, monkeypatch,
 
 
 def test_ctrl_c_leaves_a_run_that_resumes_to_the_same_weights(command, here, same):
-    steps = 400
+    steps = 200
     arguments = ("train", "add", *TINY, "--steps", steps, "--eval-every", 10)
     line = [sys.executable, "-m", "miii.cli", *map(str, arguments), "--out", "stopped", "--json"]
     training = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
