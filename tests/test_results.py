@@ -130,11 +130,14 @@ def test_frames_carry_three_digits_over_all_held_out_sequences():
 
 
 def test_next_terms_are_exact_on_held_out_families():
-    """The report has them for 100 sequences of each kind; here, a few are computed anew."""
-    run = runs.open(HOME / "sequences-24-continuation")
-    shares = {row["rule"]: row for row in run.report["exact"]}
+    shares = {row["rule"]: row for row in runs.open(HOME / "sequences-24-continuation").report["exact"]}
     assert min(shares[rule]["network"] for rule in continuation.KINDS) >= continuation.GOAL
     assert shares["modulo"]["network"] > shares["modulo"]["longest run"] + 0.05
+
+
+@pytest.mark.slow
+def test_next_terms_of_well_known_sequences():
+    run = runs.open(HOME / "sequences-24-continuation")
     given = [
         named()[name].terms[:24] for name in ("Fibonacci numbers", "squares mod 7", "tetrahedral numbers", "primes")
     ]

@@ -1,8 +1,7 @@
 """A real server and a real browser: Debian's chromium, driven by Playwright."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,22 +36,17 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[Callable[[], str]]:
-    """Starts a cold server with runs of its own, and gives its address."""
-    with ExitStack() as servers:
-        yield lambda: servers.enter_context(serving(tmp_path / "runs"))
-
-
-@pytest.fixture
-def server(start_server: Callable[[], str]) -> str:
-    return start_server()
+def server(tmp_path: Path) -> Iterator[str]:
+    """A cold server with runs of its own: its address."""
+    with serving(tmp_path / "runs") as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
 def eleven(small_config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small run that every page can show."""
     folder = tmp_path_factory.mktemp("shared") / "eleven"
-    return runs.record(folder, miii.train(small_config(task={"p": 11}))).folder
+    return runs.record(folder, miii.train(small_config(task={"p": 11}, snapshots=12))).folder
 
 
 @pytest.fixture(scope="session")
