@@ -1,11 +1,12 @@
 """A real server and a real browser: Debian's chromium, driven by Playwright."""
 
+import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import serving
+from browsing import ROOT, serving
 from playwright.sync_api import Browser, sync_playwright
 
 import miii
@@ -33,6 +34,13 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def pages(monkeypatch) -> list[str]:
+    """From the navigation, so that no page is forgotten."""
+    monkeypatch.syspath_prepend(ROOT)
+    return importlib.import_module("pages._kit.headless").pages()
 
 
 @pytest.fixture

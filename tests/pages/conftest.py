@@ -32,7 +32,8 @@ def zoo(small_config, adder, residue_adder, tmp_path_factory) -> Zoo:
 def server(zoo, monkeypatch) -> Iterator[None]:
     """A server without jobs, where the zoo is."""
     if "MIII_SHAPES" not in os.environ:  # by night; the tests of plots check charts against the schema too
-        monkeypatch.setattr(schemapi, "validate_jsonschema", lambda *_, **__: None)
+        for name in ("validate", "validate_property"):
+            monkeypatch.setattr(schemapi.SchemaBase, name, lambda *_, **__: None)
     monkeypatch.chdir(ROOT)
     monkeypatch.syspath_prepend(ROOT)
     monkeypatch.setenv("MIII_RUNS", str(zoo.home))
