@@ -15,13 +15,7 @@ from miii.tasks.sequences.named import named
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / "checkpoints"
 REPORTED = sorted(path.parent.name for path in HOME.glob("*/report.json"))
-LONG = {
-    "miu-24",
-    "primes-10",
-    "primes-10-assisted",
-    "sequences-24",
-    "sequences-24-continuation",
-}  #: many positions, edges, layers or examples
+BY_DAY = {"add-113", "gcd-30"}  #: the others have many positions, edges, layers or examples
 SEEDS = sorted(path.parent for path in HOME.glob("seeds/*/config.json"))
 CLOSE = 2e-3  #: of a share: another processor rounds otherwise, and a few integers fall on the other side
 
@@ -87,7 +81,7 @@ def test_there_are_results():
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in REPORTED]
+    "name", [name if name in BY_DAY else pytest.param(name, marks=pytest.mark.slow) for name in REPORTED]
 )
 def test_a_shipped_report_is_what_its_weights_give(name):
     run = runs.open(HOME / name)
@@ -114,6 +108,7 @@ def test_a_table_of_counts_and_last_digits_does_as_well_as_the_network():
     assert run.report["roc_auc"] == pytest.approx(table.roc_auc, abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_plane_of_residues_and_nothing_else_decides():
     run = runs.open(HOME / "primes-10")
     of_3, of_11 = sieve.measure_addition(run.model(), run.task(), run.config.task, (3, 11), (3,))
@@ -135,11 +130,14 @@ def test_frames_carry_three_digits_over_all_held_out_sequences():
 
 
 def test_next_terms_are_exact_on_held_out_families():
-    """The report has them for 100 sequences of each kind; here, a few are computed anew."""
-    run = runs.open(HOME / "sequences-24-continuation")
-    shares = {row["rule"]: row for row in run.report["exact"]}
+    shares = {row["rule"]: row for row in runs.open(HOME / "sequences-24-continuation").report["exact"]}
     assert min(shares[rule]["network"] for rule in continuation.KINDS) >= continuation.GOAL
     assert shares["modulo"]["network"] > shares["modulo"]["longest run"] + 0.05
+
+
+@pytest.mark.slow
+def test_next_terms_of_well_known_sequences():
+    run = runs.open(HOME / "sequences-24-continuation")
     given = [
         named()[name].terms[:24] for name in ("Fibonacci numbers", "squares mod 7", "tetrahedral numbers", "primes")
     ]
@@ -176,7 +174,8 @@ def test_a_seed_differs_from_the_shipped_run_in_its_seed_alone(folder):
     assert same == shipped
 
 
-@pytest.mark.parametrize("folder", [pytest.param(f, marks=pytest.mark.slow) for f in SEEDS[1:]] + SEEDS[:1])
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", SEEDS, ids=lambda folder: folder.name)
 def test_the_weights_of_a_seed_give_its_measures(folder):
     """Weights of seeds are kept in half precision."""
     run = runs.open(folder)
