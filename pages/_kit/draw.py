@@ -13,6 +13,7 @@ import streamlit as st
 from miii.plots.style import CANVAS, Chart
 
 Width = Literal["stretch", "content"]
+CONFIG = {"legend": {"orient": "top", "labelLimit": 320}, "axisY": {"labelFlush": False}}
 LINE = 40  #: most characters in a title's line on a phone
 PHONE = 350  #: width of a chart on a phone, in pixels
 LETTER, SYMBOL, AXIS = 7.5, 26, 60  #: pixels of a letter, of a legend's symbol with its margin, and of an axis
@@ -51,17 +52,18 @@ def drawing(chart: Chart) -> Drawing:
 
 def _fit(spec: dict[str, Any]) -> None:
     """Wrap a long title, and stack a long legend, where the chart is too narrow for it; put legends above plots."""
-    spec["config"] = {**spec.get("config", {}), "legend": {"orient": "top"}}
+    spec["config"] = {**spec.get("config", {}), **CONFIG}
     title = spec.get("title")
     if isinstance(title, str) and len(title) > LINE:
         narrow = f"containerSize()[0] < {LETTER * len(title)}"
         spec["title"] = {"text": {"expr": f"{narrow} ? {textwrap.wrap(title, LINE)} : {title!r}"}, "limit": 0}
     for color in _legends(spec):
         names = [str(name) for name in color["scale"]["domain"]]
-        across = sum(LETTER * len(name) + SYMBOL for name in names) + AXIS
-        if across > PHONE:
-            narrow, columns = f"containerSize()[0] < {across}", color["legend"].get("columns", 0)
-            color["legend"]["columns"] = {"expr": f"{narrow} ? 1 : {columns}"}
+        widths = [LETTER * len(name) + SYMBOL for name in names]
+        if sum(widths) + AXIS > PHONE:
+            narrow, columns = f"containerSize()[0] < {sum(widths) + AXIS}", color["legend"].get("columns", 0)
+            fitting = f"max(1, floor((containerSize()[0] - {AXIS}) / {max(widths)}))"
+            color["legend"]["columns"] = {"expr": f"{narrow} ? {fitting} : {columns}"}
 
 
 def _legends(value: Any) -> Iterator[dict[str, Any]]:
