@@ -213,7 +213,7 @@ def _answers(correct: Bool[Tensor, " examples"], task: Task) -> tuple[Int[Tensor
         return (~correct).int(), ["correct", "wrong"], [TRAIN, WRONG]
     codes = torch.where(correct, 0, 2) + (~task.train_mask).int()
     labels = ["train, correct", "test, correct", "train, wrong", "test, wrong"]
-    return codes, labels, [TRAIN, "#7cc0e8", WRONG, "#33333c"]
+    return codes, labels, [TRAIN, "#7cc0e8", WRONG, "#666672"]
 
 
 def at_step(chart: Chart, step: int, x: str = "step") -> alt.LayerChart:
