@@ -113,14 +113,14 @@ try:
 except InputError as error:
     write.info(error, icon="balance")
     write.stop()
-summary = analysis.compare.summary(frame)
+summary = analysis.compare.summary(frame.assign(architecture=frame["run"]) if chosen == OWN else frame)
 known = [
     name for name in (*findings.TRAINING, *MEASURES) if name in summary and name != ADDS and summary[name].notna().any()
 ]
 
 write.header("One table", anchor="table")
 write.table(
-    findings.table(summary, known),
+    findings.table(summary, known).rename(columns={"architecture": "run"} if chosen == OWN else {}),
     column_config=findings.columns(known),
     width="stretch",
     name="compared-architectures",
@@ -165,8 +165,7 @@ measure = worded[
     )
 ]
 if chosen == OWN:
-    each = analysis.compare.summary(frame.assign(architecture=frame["run"]))
-    draw(plots.spread(each, measure, analysis.compare.label(measure)), key="own-spread", alt=f"{measure} by run.")
+    draw(plots.spread(summary, measure, analysis.compare.label(measure)), key="own-spread", alt=f"{measure} by run.")
 else:
     cell(
         one_measure,

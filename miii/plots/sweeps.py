@@ -133,6 +133,9 @@ def sweep_curves(curves: pd.DataFrame, title: str, log: bool = False) -> Chart:
     found = grouped.agg(median="median", lowest="min", highest="max", seeds="count").reset_index()
     scale = alt.Scale(type="log") if log else alt.Scale(zero=False)
     shown = [alt.Tooltip(f"{name}:Q", format=".4~g") for name in ("median", "lowest", "highest")]
+    words = "datum.label"
+    for option, name in TITLES.items():
+        words = f"replace({words}, '{option}=', '{name} ')"
     base = alt.Chart(found).encode(
         x=alt.X("step:Q", title="step"),
         color=alt.Color(
@@ -142,6 +145,7 @@ def sweep_curves(curves: pd.DataFrame, title: str, log: bool = False) -> Chart:
                 orient="bottom",
                 title=None,
                 columns=1,
+                labelExpr=words,
                 labelLimit=300,
                 symbolType="stroke",
                 symbolStrokeWidth=3,

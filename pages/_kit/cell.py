@@ -24,6 +24,7 @@ from pages._server import memory
 
 P = ParamSpec("P")
 T = TypeVar("T")
+MOVED = ("name", "step", "pair")  #: arguments that change the data of a chart but not the chart
 COMPUTED, DRAWN = 60_000_000, 40_000_000  #: bytes of cached results, and of cached drawings
 #: Function source by code object: each page run makes new functions with the same code.
 _SOURCES: Final[dict[CodeType, str]] = {}
@@ -62,7 +63,7 @@ def cell(
         pick: see ``draw``.
     """
     stamp = _stamp(arguments), stamp
-    name = "-".join([make.__name__, *(str(value) for key, value in arguments.items() if key not in ("name", "step"))])
+    name = "-".join([make.__name__, *(str(value) for key, value in arguments.items() if key not in MOVED)])
     write.record(Figure(make, arguments, alt, caption))
     other = second_run.arguments_of_second(arguments)
     if other is None:

@@ -29,11 +29,11 @@ def periodicity(name: str, step: int, layer: int) -> analysis.attention.Periodic
     return analysis.attention.periodicity(over)
 
 
-def over_inputs(name: str, step: int, layer: int, head: int, key: int, a: int, b: int) -> Chart:
+def over_inputs(name: str, step: int, layer: int, head: int, key: int, pair: tuple[int, int]) -> Chart:
     task = miii.runs.open(name).task()
     weight = attention_to_inputs(name, step, layer).weight[head, key]
     grid = miii.tasks.modular.grid_of(task, weight, task.d_vocab_out, float("nan"))
-    return plots.mark_cell(plots.over_inputs(grid, head, "ab"[key]), a, b)
+    return plots.mark_cell(plots.over_inputs(grid, head, "ab"[key]), *pair)
 
 
 @shared
@@ -126,8 +126,7 @@ def all_inputs(run: Run, step: int, layer: int, pair: tuple[int, int]) -> int:
                 over_inputs,
                 **shown,
                 key=key,
-                a=pair[0],
-                b=pair[1],
+                pair=pair,
                 width="content",
                 pick=(CELL, choose_pair),
                 alt=f"Attention of head {head} from = to {'ab'[key]} for every pair of operands.",

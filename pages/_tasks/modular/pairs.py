@@ -15,11 +15,11 @@ from pages._kit.inputs import choose_pair, integer
 from pages._server.settings import LIMIT
 
 
-def answers(name: str, step: int, a: int, b: int) -> Chart:
+def answers(name: str, step: int, pair: tuple[int, int]) -> Chart:
     run = miii.runs.open(name)
     task = run.task()
     correct = miii.answer(run.model(step), task.tokens) == task.labels
-    return plots.mark_cell(plots.answers(correct, task, task.d_vocab_out), a, b)
+    return plots.mark_cell(plots.answers(correct, task, task.d_vocab_out), *pair)
 
 
 def show(run: Run, task: miii.ModularAddition, step: int) -> None:
@@ -38,8 +38,7 @@ def show(run: Run, task: miii.ModularAddition, step: int) -> None:
             answers,
             name=run.name,
             step=step,
-            a=a,
-            b=b,
+            pair=(a, b),
             stamp=len(run.rows()),
             width="content",
             pick=(CELL, choose_pair),
