@@ -16,7 +16,7 @@ Width = Literal["stretch", "content"]
 CONFIG = {"legend": {"orient": "top", "labelLimit": 320}, "axisY": {"labelFlush": False}}
 LINE = 40  #: most characters in a title's line on a phone
 PHONE = 350  #: width of a chart on a phone, in pixels
-LETTER, SYMBOL, AXIS = 7.5, 26, 60  #: pixels of a letter, of a legend's symbol with its margin, and of an axis
+BOLD, LETTER, SYMBOL, AXIS = 7.5, 6.5, 26, 100  #: pixels of a title's and a label's letter, a legend's symbol, an axis
 Chosen = Callable[[dict[str, Any]], None]
 Pick: TypeAlias = tuple[str, Chosen] | Mapping[str, Chosen]
 
@@ -55,7 +55,9 @@ def _fit(spec: dict[str, Any]) -> None:
     spec["config"] = {**spec.get("config", {}), **CONFIG}
     title = spec.get("title")
     if isinstance(title, str) and len(title) > LINE:
-        narrow = f"containerSize()[0] < {LETTER * len(title)}"
+        fixed = spec.get("autosize", {}).get("type") == "pad"  # such a chart may be narrower than its place
+        room = "windowSize()[0] - 32" if fixed else "containerSize()[0]"
+        narrow = f"{room} < {BOLD * len(title)}"
         spec["title"] = {"text": {"expr": f"{narrow} ? {textwrap.wrap(title, LINE)} : {title!r}"}, "limit": 0}
     for color in _legends(spec):
         names = [str(name) for name in color["scale"]["domain"]]
