@@ -107,7 +107,7 @@ The transformer on digits rejects {digits.test.composites:.3%} and keeps {digits
 {digits.sieve_depth}). Neither network sums its digits, which the next factor would take; the network on the page Sieve does so modulo 3.
 
 Test integers have leading digits outside training (up to {(config.end - 1) // config.side**2} against {(config.middle - 1) // config.side**2} on the grid,
-{(config.end - 1) // 210**2} against {(config.middle - 1) // 210**2} in base 210), which shifts all evidence alike. Of the thresholds within .1% of the best
+{(config.end - 1) // 210**2} against {(config.middle - 1) // 210**2} in base 210), which shifts all evidence alike. Of the thresholds within 0.1% of the best
 on training integers, we take the middle one.
 """
 )
@@ -137,9 +137,10 @@ with st.container(horizontal=True):
     write.metric("Kernel entry", f"{entry.item()} of {kernel**3}", border=True)
     write.metric("s mod 2, 3, 5", ", ".join(str(cells[2] % q) for q in (2, 3, 5)), border=True)
     write.metric("Prediction", "prime" if seen >= scores.threshold else "composite", border=True)
+threshold = f"{scores.threshold:.2f}".replace("-", "\u2212")
 spf = int(numbers.smallest_prime_factor(np.array([s]))[0])
 truth = {s: "prime", 0: "neither prime nor composite"}.get(spf, f"composite, with smallest prime factor {spf}")
 write.text(
-    f"Evidence {seen:.2f}, threshold {scores.threshold:.2f}; {s:,} is **{truth}**. Its residues modulo 2, 3 and 5 are those of the last "
+    f"Evidence {seen:.2f}, threshold {threshold}; {s:,} is **{truth}**. Its residues modulo 2, 3 and 5 are those of the last "
     f"coordinate, {cells[2]}, since all three divide {config.side}."
 )

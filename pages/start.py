@@ -19,8 +19,8 @@ PATH: tuple[tuple[str, str, str, dict[str, object]], ...] = (
 
 write.title("Watch a network learn to add")
 write.text(
-    "A small transformer trains on half of all sums modulo a prime. First it memorizes them. Then it finds a way to add, and gets the "
-    "other half right."
+    "A small transformer trains on some of all sums modulo a prime. First it memorizes them. Then it finds a way to add, and gets "
+    "all others right."
 )
 live.show()
 write.subheader("Ten minutes inside", anchor="path")

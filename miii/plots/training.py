@@ -20,8 +20,11 @@ from miii.plots.style import (
     SEQUENTIAL,
     TEST,
     TRAIN,
+    WHOLE,
     WRONG,
     Chart,
+    bar_legend,
+    log_axis,
     top_legend,
 )
 from miii.tasks import Task
@@ -48,8 +51,8 @@ def loss(metrics: pd.DataFrame, steps: int | None = None, unit: str = "nats") ->
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 1.
     """
-    scale = alt.Scale(type="log", nice=False)
-    return _curves(metrics, "loss", alt.Y("value:Q", title=f"loss ({unit}, log scale)", scale=scale), "Loss", steps)
+    y = alt.Y("value:Q", title=f"loss ({unit}, log scale)", scale=alt.Scale(type="log", nice=False), axis=log_axis())
+    return _curves(metrics, "loss", y, "Loss", steps)
 
 
 def accuracy(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
@@ -102,13 +105,14 @@ def by_prime(metrics: pd.DataFrame) -> alt.Chart:
     columns = [name for name in map(str, metrics.columns) if name.startswith("accuracy_") and name != "accuracy_worst"]
     long = _long(metrics, {name: name.removeprefix("accuracy_") for name in columns})
     color = alt.Color("value:Q", title="accuracy", scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, 1]))
+    overlap = alt.Axis(labelOverlap=True)
     return (
         alt.Chart(long)
         .mark_rect()
         .encode(
-            x=alt.X("step:O", title="step", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
-            y=alt.Y("line:O", title="modulo", sort=list(long["line"].unique()), axis=alt.Axis(labelOverlap=True)),
-            color=color.legend(format="%", orient="top", titleOrient="left", titleAnchor="middle", offset=4, padding=0),
+            x=alt.X("step:O", title="step", axis=alt.Axis(labelAngle=0, labelOverlap=True), scale=WHOLE),
+            y=alt.Y("line:O", title="modulo", sort=list(long["line"].unique()), axis=overlap, scale=WHOLE),
+            color=color.legend(bar_legend(format="%")),
             tooltip=[
                 "step:Q",
                 alt.Tooltip("line:N", title="modulo"),
@@ -128,7 +132,7 @@ def by_length(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
     names = {column: name for column, name in LENGTHS.items() if column in metrics}
     y = alt.Y("value:Q", title="accuracy", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
     colors = dict(zip(names.values(), CATEGORY, strict=False))
-    return _lines(metrics, names, y, "Right answers by the length of the string", colors, steps, ".2%")
+    return _lines(metrics, names, y, "Accuracy by length of the string", colors, steps, ".2%")
 
 
 def by_token(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
@@ -209,7 +213,7 @@ def _answers(correct: Bool[Tensor, " examples"], task: Task) -> tuple[Int[Tensor
         return (~correct).int(), ["correct", "wrong"], [TRAIN, WRONG]
     codes = torch.where(correct, 0, 2) + (~task.train_mask).int()
     labels = ["train, correct", "test, correct", "train, wrong", "test, wrong"]
-    return codes, labels, [TRAIN, "#7cc0e8", WRONG, "#33333c"]
+    return codes, labels, [TRAIN, "#7cc0e8", WRONG, "#666672"]
 
 
 def at_step(chart: Chart, step: int, x: str = "step") -> alt.LayerChart:

@@ -24,6 +24,7 @@ from pages._server import memory
 
 P = ParamSpec("P")
 T = TypeVar("T")
+MOVED = ("name", "step", "pair")  #: arguments that change the data of a chart but not the chart
 COMPUTED, DRAWN = 60_000_000, 40_000_000  #: bytes of cached results, and of cached drawings
 #: Function source by code object: each page run makes new functions with the same code.
 _SOURCES: Final[dict[CodeType, str]] = {}
@@ -50,7 +51,7 @@ def cell(
 ) -> None:
     """Show the cached chart of ``make(**arguments)`` with its code and its data.
 
-    Several charts of one computation are shown two per row. With a second run, its chart is beside each: in two columns,
+    Several charts of one computation are shown two per row; of an odd number, the first is as wide as the page. With a second run, its chart is beside each: in two columns,
     which stack on a phone.
 
     Args:
@@ -62,7 +63,7 @@ def cell(
         pick: see ``draw``.
     """
     stamp = _stamp(arguments), stamp
-    name = "-".join([make.__name__, *(str(value) for key, value in arguments.items() if key not in ("name", "step"))])
+    name = "-".join([make.__name__, *(str(value) for key, value in arguments.items() if key not in MOVED)])
     write.record(Figure(make, arguments, alt, caption))
     other = second_run.arguments_of_second(arguments)
     if other is None:
@@ -98,9 +99,11 @@ def _charts(
     found = _drawn(make, _code(make), tuple(arguments.items()), stamp)
     if not isinstance(found, Titled):
         across = 1 if second_run.shown() else 2  # align the charts of each row
-        rows = [st.columns(across) for _ in found[::across]]
-        for i, each in enumerate(found):
-            with rows[i // across][i % across]:
+        wide = len(found) % across  # of an odd number, the first is as wide as the page
+        places = [st.container() for _ in range(wide)]
+        places += [place for _ in found[wide::across] for place in st.columns(across)]
+        for i, (place, each) in enumerate(zip(places, found, strict=True)):
+            with place:
                 draw(each.drawing, width=width, alt=f"{each.title}. {alt}", key=f"chart-{name}-{i}")
     else:
         draw(found.drawing, width=width, alt=alt, key=f"chart-{name}", pick=pick)

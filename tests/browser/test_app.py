@@ -10,7 +10,7 @@ pytestmark = pytest.mark.browser
 
 #: Links to a server that nobody has visited: the page's title, something that it says, and its charts at least.
 COLD = {
-    "/": ("Watch a network learn to add", "^A small transformer trains on half of all sums", 1),
+    "/": ("Watch a network learn to add", "^A small transformer trains on some of all sums", 1),
     "/attention?run=add-113&a=7&b=9&head=2&step=0": (
         "Attention",
         r"^At step 0 the network answers \d+ for \(7, 9\)",

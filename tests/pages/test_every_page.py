@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import altair as alt
 import pytest
 import torch
 from shown import PAGES, ROOT, Shown, app, fine, run_cell, shown
@@ -264,3 +265,18 @@ def test_the_code_of_every_cell_runs_by_itself_and_draws_the_chart_that_is_shown
         begin = ast.parse(written).body[0].body[0].lineno - 1  # type: ignore[attr-defined]  # below the signature
         body = [line.strip().removeprefix("return ") for line in written.splitlines()[begin:]]
         assert [line.strip() for line in code.splitlines()[-len(body) :]] == body
+
+
+def test_a_narrow_chart_wraps_its_title_and_stacks_its_legend():
+    names, title = ["memorization", "circuit formation", "afterwards"], "The share of pairs whose answer shifts by s"
+    legend = alt.Color("phase:N", scale=alt.Scale(domain=names), legend=alt.Legend(columns=3))
+    chart = alt.Chart(alt.UrlData("x")).mark_bar().encode(color=legend)
+    spec = json.loads(app("_kit.draw").drawing(chart.properties(title=title)).spec)
+    wide = 6.5 * sum(map(len, names)) + 3 * 26 + 100
+    columns = f"max(1, floor((containerSize()[0] - 100) / {6.5 * len(names[1]) + 26}))"
+    assert spec["encoding"]["color"]["legend"]["columns"] == {"expr": f"containerSize()[0] < {wide} ? {columns} : 3"}
+    lines = ["The share of pairs whose answer shifts", "by s"]
+    assert spec["title"] == {"text": {"expr": f"containerSize()[0] < {7.5 * 43} ? {lines} : '{title}'"}, "limit": 0}
+    short = alt.Color("phase:N", scale=alt.Scale(domain=names[:2]), legend=alt.Legend())
+    spec = json.loads(app("_kit.draw").drawing(chart.encode(color=short).properties(title="Share")).spec)
+    assert (spec["title"], spec["encoding"]["color"]["legend"]) == ("Share", {})

@@ -86,6 +86,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     "class_balance": lambda: plots.class_balance(TASK),
     "heatmap": lambda: plots.heatmap(noise(P, P), title="Share", row="a", column="b", value="share"),
     "loss": lambda: plots.loss(METRICS),
+    "mark_cell": lambda: plots.mark_cell(plots.over_inputs(noise(P, P), 2, "a"), 2, 3),
     "over_inputs": lambda: plots.over_inputs(noise(P, P), 2, "a"),
     "pattern": lambda: plots.pattern(noise(4, 3, 3), ["5", "8", "="]),
     "power_over_training": lambda: plots.power_over_training(noise(4, P // 2), STEPS),
@@ -213,6 +214,14 @@ def test_at_step():
     assert (chart.title, chart.height) == (curves.title, curves.height)
     assert bare(chart) == bare(plots.at_step(plots.loss(METRICS[:2], 400), 100))
     assert bare(plots.at_step(curves, 0, "at"))["layer"][1]["encoding"]["x"]["field"] == "at"
+
+
+def test_mark_cell():
+    chart, marked = CHARTS["over_inputs"](), CHARTS["mark_cell"]()
+    assert plots.frame(marked).columns.equals(plots.frame(chart).columns)
+    *whole, rim, line = marked.layer
+    assert len(whole) == len(chart.layer)
+    assert rim.data.to_dict("list") == line.data.to_dict("list") == {"column": [3], "row": [2]}
 
 
 def test_spectrum():

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from miii.analysis.sieve import Answer, Swap
-from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, WRONG, top_legend
+from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, WHOLE, WRONG, top_legend
 from miii.tasks import Task
 
 KINDS = {"of the base's primes": MAIN, "other": ACCENT}
@@ -117,7 +117,7 @@ def divisors_by_base(runs: Sequence[Mapping[str, object]], operands: str = "unif
         alt.Chart(counts)
         .mark_rect()
         .encode(
-            x=alt.X("learned:O", title="divisor", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            x=alt.X("learned:O", title="divisor", axis=alt.Axis(labelAngle=0, labelOverlap=True), scale=WHOLE),
             y=alt.Y("base:O", title="base"),
             color=alt.Color(
                 "share:Q",

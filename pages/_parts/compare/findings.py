@@ -53,14 +53,20 @@ def columns(known: list[str]) -> dict[str, Any]:
         "add": st.column_config.TextColumn(help=MEASURES[ADDS]),
     }
     for name in known:
-        form = "%.0f" if name in INTEGER_COLUMNS or name == "ms_per_step" else "%.3g"
+        form = "localized" if name in INTEGER_COLUMNS else "%.0f" if name == "ms_per_step" else "%.3g"
         config[name] = st.column_config.NumberColumn(label(name), format=form, help=HELP[name])
     return config
 
 
+def caption(measure: str) -> str:
+    """What a measure is, as a sentence."""
+    says = HELP.get(measure, "")
+    return f"{says[:1].upper()}{says[1:]}." if says else ""
+
+
 def join_names(names: list[str]) -> str:
     """Names in a sentence."""
-    return ", ".join(f"*{name}*" for name in names) or "none"
+    return "; ".join(f"*{name}*" for name in names) or "none"
 
 
 def finding(comparison: str, summary: pd.DataFrame) -> str:

@@ -42,7 +42,7 @@ def steering_of_the_adder() -> Chart:
 
 def turned(caption: str) -> None:
     """Show steering for every shift on request: it takes most of a second."""
-    with st.expander("Every turn", icon=":material/rotate_right:", on_change="rerun", key="turned") as part:
+    with st.expander("Every rotation", icon=":material/rotate_right:", on_change="rerun", key="turned") as part:
         if part.open:
             cell(
                 steering_of_the_adder,

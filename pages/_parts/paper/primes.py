@@ -263,9 +263,9 @@ def by_base() -> None:
     found = analysis.sieve.auc_by_base(analysis.sieve.load_runs(path))
     seen = found[found["seen"]]
     plain = found[found["order"] == 1]
-    cases = join_names([f"{q} in base {base}" for base, q in zip(seen["base"], seen["q"], strict=True)])
+    counts = join_names([f"{q} in {len(bases)} bases" for q, bases in seen.groupby("q")])
     write.text(
-        f"**Other bases.** Short runs in {found['base'].nunique()} bases, labels alone, ask which factors can be seen at all: {cases or 'none'}. That is "
-        f"{len(seen)} of {len(found)} pairs of base and factor; where the base is 1 modulo the factor, so that all digits count alike, "
-        f"{int(plain['seen'].sum())} of {len(plain)}. The page Sieve has the map, and a rule that predicts it."
+        f"**Other bases.** In short runs over {found['base'].nunique()} bases, labels alone reveal {len(seen)} of {len(found)} pairs of base and factor: "
+        f"{counts or 'none'}. Where the base is 1 modulo the factor, all digits count alike: there it is {int(plain['seen'].sum())} of {len(plain)}. "
+        "The page Sieve has the map, and a rule that predicts it."
     )

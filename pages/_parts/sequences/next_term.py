@@ -108,7 +108,7 @@ def failed(found: Continuation, true: int | None) -> str:
         return combined
     wrong = [str(each.modulus) for each in found.residues if true % each.modulus != each.residue]
     if not wrong:
-        return f"{combined} All residues are right."
+        return f"{combined} All residues are correct."
     return f"{combined} Wrong residues: modulo {', '.join(wrong)}."
 
 
