@@ -10,7 +10,7 @@ from miii import analysis, plots
 from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Sequences
-from miii.tasks.sequences.kinds import KINDS
+from miii.tasks.sequences.kinds import KINDS, SHORTEST
 from miii.tasks.sequences.named import named
 from miii.tasks.sequences.typed import DIGITS, FEWEST, MOST, parse, spelled
 from pages._kit import startup, write
@@ -104,7 +104,8 @@ def choose() -> str:
         key="terms",
         height=80,
         placeholder="1, 4, 9, 16, 25, 36, 49, 64, 81, 100, 121, 144",
-        help=f"At least {FEWEST} integers of up to {DIGITS:,} digits, separated by commas or spaces; the first {MOST} are used",
+        help=f"At least {FEWEST} integers of up to {DIGITS:,} digits, separated by commas or spaces, or lines of an OEIS b-file; "
+        f"the first {MOST} are used",
     )
     if not text.strip():
         return ", ".join(map(str, named()[chosen or FIRST].terms))
@@ -169,12 +170,13 @@ def over_seeds(rows: list[dict[str, Any]]) -> None:
 
     write.header(f"What carries a kind, over {len(rows)} seeds", anchor="seeds")
     write.text(
-        f"**Polynomial is read from sign and size, finite from residues**, in all {len(rows)} networks. With a polynomial's sign and size "
-        f"and another sequence's residues, {between('polynomial, size')} are called polynomial; the other way around, "
-        f"{between('polynomial, residues')}. For finite, residues give {between('finite, residues')} and size {between('finite, size')}. "
+        f"**Polynomial is read mainly from sign and size, finite from residues**, in all {len(rows)} networks. With a polynomial's sign and "
+        f"size and another sequence's residues, {between('polynomial, size')} are called polynomial; the other way around, "
+        f"{between('polynomial, residues')}; of the other sequences as they are, {between('polynomial, neither')}. For finite, residues give "
+        f"{between('finite, residues')}, size {between('finite, size')}, neither {between('finite, neither')}. "
         "**Periodic is not read by looking back one period**: without any attention between terms a multiple of the period apart, "
-        f"the share called periodic is {between('periodic, lag cut')}, and {between('periodic')} with it. The networks do not "
-        "output the period, so we cannot test swapping period 6 for period 4."
+        f"the share called periodic is {between('periodic, lag cut')}, and {between('periodic')} with it (control, as many other terms cut: "
+        f"{between('periodic, other lags cut')}). The networks do not output the period, so we cannot test swapping period 6 for period 4."
     )
     format_ = {
         name: st.column_config.NumberColumn(format="percent")
@@ -206,6 +208,7 @@ elif len(read) > task.longest:
     write.caption(f"The network reads the first {task.longest} of these {len(read)} terms.")
 if task.target == "continuation":
     next_term.next_term(run, step, terms, read)
+    other_targets.others(run, task)
     write.stop()
 
 write.header("Which kinds?", anchor="kinds")
@@ -215,7 +218,8 @@ cell(
     step=step,
     terms=terms,
     alt="Confidence of each kind for the chosen sequence.",
-    caption="In color: kinds that hold, as far as terms or definition decide.",
+    caption="In color: kinds that hold, as far as terms or definition decide."
+    + f" Fewer than {SHORTEST} terms decide none." * (len(read) < SHORTEST),
 )
 write.header("Which terms and residues matter?", anchor="argued")
 kind = st.selectbox(
@@ -285,3 +289,4 @@ if reported or st.toggle(
         )
     if reported and run.report is not None and "seeds" in run.report:
         over_seeds(run.report["seeds"])
+other_targets.others(run, task)

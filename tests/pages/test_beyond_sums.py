@@ -196,3 +196,21 @@ def test_other_positions_and_labels_have_fewer_figures(see):
     assert see("frames", run="places").drawn == everything[:5]
     assert see("frames", run="labels").drawn == everything[5:]
     assert see("frames", run="labels").infos
+
+
+# ---- Sequences ----
+
+
+def test_another_sequence_is_continued_after_all_its_terms(visit, monkeypatch):
+    """However many terms were given of the sequence before it; what else can be asked is below."""
+    monkeypatch.setattr(app("_parts.sequences.next_term"), "QUICK", 1)
+    at = visit("sequences", run="continues", given=7)
+    assert shown(at).value("given") == 7
+    for terms in ("1 4 9 16 25", "5 " * 12, "7 " * 4000, ", ".join(["9" * 10_000] * 6)):
+        view = shown(fine(at.text_area(key="terms").set_value(terms).run()))
+        count = len(terms.split())
+        assert (view.value("given"), view.errors) == (min(24, count), []), count
+        assert max(len(widget.key or "") for widget in view.widgets) < 200
+    rows = view.table("question").set_index("target")
+    assert list(rows.index) == ["kinds", "similarity", "next", "unmasking"]
+    assert rows.loc["similarity", "network"] > rows.loc["similarity", "tree"] > rows.loc["similarity", "majority"]

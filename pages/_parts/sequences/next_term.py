@@ -17,6 +17,7 @@ from pages._kit.cell import cell, shared
 from pages._kit.inputs import integer
 
 DIGITS_SOLVED = 60  # digits of a term up to which its shortest recurrence is computed: its fractions grow
+CONTINUED = "continued"  # session key: the sequence that "Terms given" is of
 QUICK = 20  # sequences of each kind that the page measures; the report of a shipped run has more
 
 
@@ -45,6 +46,8 @@ def next_term(run: Run, step: int, terms: str, read: tuple[int, ...]) -> None:
     """Show the next term by a network and by the shortest linear recurrence, beside the truth where it is known."""
     write.header("The next term", anchor="next")
     known = len(read) - 1 if len(read) > 24 else len(read)
+    if st.session_state.setdefault(CONTINUED, terms) != terms:
+        st.session_state[CONTINUED], st.session_state["given"] = terms, min(24, known)
     given = integer(
         "Terms given",
         2,
