@@ -71,7 +71,9 @@ def others(run: Run, task: Sequences) -> None:
         small = measured[measured["target"] == target].to_dict("records")
         best = max(small, key=lambda row: row["network"], default=None)
         row: dict[str, object] = {"target": target, "question": question, "runs": ", ".join(names) or "none is shipped"}
-        rows.append(row | {name: None if best is None else best[name] for name in ("seeds", "network", "tree", "majority")})
+        rows.append(
+            row | {name: None if best is None else best[name] for name in ("seeds", "network", "tree", "majority")}
+        )
         if names:
             chosen[target] = names[0]
     write.table(pd.DataFrame(rows), name="questions", width="content")

@@ -192,13 +192,20 @@ def ask(run: Run, step: int, found: analysis.sieve.Divisors, task: GCD) -> None:
     """A pair of the reader's own."""
     write.header("Try a pair", anchor="ask")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        a = inputs.integer("a", 1, task.high, min(1_200, task.high), "gcd_a", f"1 to {task.high:,}") or 1
-        b = inputs.integer("b", 1, task.high, min(900, task.high), "gcd_b", f"1 to {task.high:,}") or 1
+        a, b = choose(task)
     answer = analysis.sieve.answer_gcd(run.model(step), task, a, b)
     rule = max((k for k in found.learned if math.gcd(a, b) % k == 0), default=None)
     write.text(
         f"Prediction **{answer}**. The gcd is {math.gcd(a, b)}; the largest learned divisor is {'none' if rule is None else rule}."
     )
+
+
+def choose(task: GCD) -> tuple[int, int]:
+    """Show the choice of two integers."""
+    says = f"1 to {task.high:,}"
+    a = inputs.integer("a", 1, task.high, min(1_260, task.high), "gcd_a", says) or 1
+    b = inputs.integer("b", 1, task.high, min(708, task.high), "gcd_b", says) or 1
+    return a, b
 
 
 def bases() -> None:
