@@ -237,8 +237,10 @@ def summary(found: list[dict[str, Any]]) -> str:
     of = {base: [each["predicted"]["equal"] for each in found if each["base"] == base] for base in bases}
     differ = [str(base) for base, exact in of.items() if 2 * sum(exact) <= len(exact)]
     where = f"; it differs in {', '.join(differ)}" if differ else ""
+    seeds = sorted({len(exact) for exact in of.values()})
     return (
-        f"in {len(bases) - len(differ)} of {len(bases)} bases, most seeds learn exactly the divisors of a power of the base{where}. "
+        f"the learned divisors equal the predicted ones in **{len(bases) - len(differ)} of {len(bases)} bases**, in most of "
+        f"{' or '.join(map(str, seeds))} seeds{where}. "
         f"**{between} of {len(found)}** lists are in the predicted order, {equal} of them exact. On gcds that are not learned, the list explains "
         f"{new:.1%} of the pairs (median; random lists: {chance:.1%}), and least in base {worst['base']}: {worst['follows_new']:.1%}. There, "
         f"{worst['swap']['leading']:.1%} of the pairs with another pair's leading digits are answered as that pair."

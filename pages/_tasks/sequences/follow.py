@@ -8,6 +8,7 @@ from miii import analysis, plots
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Sequences
+from miii.tasks.sequences.goals import guess_blocks
 from miii.tasks.sequences.task import draw
 from miii.tasks.sequences.typed import parse, spelled
 from pages._kit import links, write
@@ -61,8 +62,15 @@ def page(run: Run, task: Sequences, step: int) -> None:
     write.header("1 · Tokens", anchor="tokens")
     write.text(f"`{', '.join(map(spelled, read))}`")
     if task.target == "continuation":
+        asked = int(run.task().tokens[example, -1, 1]) - guess_blocks(task.largest_modulus)["place"].start
         write.text(
-            "Each position is a simple rule. Its token is what the rule guesses for the next term, and how many terms it has predicted."
+            "The last term is hidden. Each position is a simple rule; its token is what the rule guesses for that term, and how many terms it "
+            "has predicted. "
+            + (
+                f"The question is the term **modulo {asked}**."
+                if asked
+                else "The question is the term's **size**, a class of bits and sign."
+            )
         )
     else:
         show_parts(task, read)
