@@ -238,12 +238,18 @@ def summary(found: list[dict[str, Any]]) -> str:
     differ = [str(base) for base, exact in of.items() if 2 * sum(exact) <= len(exact)]
     where = f"; it differs in {', '.join(differ)}" if differ else ""
     seeds = sorted({len(exact) for exact in of.values()})
+    beyond = {
+        base: {k for each in found if each["base"] == base for k in {*each["learned"]} - {*each["theory"]}}
+        for base in bases
+    }
+    others = "; ".join(f"{listed(sorted(extra))} in base {base}" for base, extra in beyond.items() if extra)
     return (
         f"the learned divisors equal the predicted ones in **{len(bases) - len(differ)} of {len(bases)} bases**, in most of "
         f"{' or '.join(map(str, seeds))} seeds{where}. "
         f"**{between} of {len(found)}** lists are in the predicted order, {equal} of them exact. On gcds that are not learned, the list explains "
         f"{new:.1%} of the pairs (median; random lists: {chance:.1%}), and least in base {worst['base']}: {worst['follows_new']:.1%}. There, "
-        f"{worst['swap']['leading']:.1%} of the pairs with another pair's leading digits are answered as that pair."
+        f"{worst['swap']['leading']:.1%} of the pairs with another pair's leading digits are answered as that pair. "
+        f"Learned divisors that are no products of the base's primes: **{others or 'none'}**."
     )
 
 
