@@ -5,6 +5,7 @@ script with ``miii`` installed.
 """
 
 import inspect
+import zlib
 from collections.abc import Callable, Mapping
 from functools import wraps
 from types import CodeType
@@ -25,6 +26,7 @@ from pages._server import memory
 P = ParamSpec("P")
 T = TypeVar("T")
 MOVED = ("name", "step", "pair")  #: arguments that change the data of a chart but not the chart
+LONGEST = 40  #: characters of an argument in the name of a figure's files
 COMPUTED, DRAWN = 60_000_000, 40_000_000  #: bytes of cached results, and of cached drawings
 #: Function source by code object: each page run makes new functions with the same code.
 _SOURCES: Final[dict[CodeType, str]] = {}
@@ -63,7 +65,8 @@ def cell(
         pick: see ``draw``.
     """
     stamp = _stamp(arguments), stamp
-    name = "-".join([make.__name__, *(str(value) for key, value in arguments.items() if key not in MOVED)])
+    values = [_named(str(value)) for key, value in arguments.items() if key not in MOVED]
+    name = "-".join([make.__name__, *values])
     write.record(Figure(make, arguments, alt, caption))
     other = second_run.arguments_of_second(arguments)
     if other is None:
@@ -85,6 +88,11 @@ def cell(
     if label or caption:
         st.caption(label + caption)
     downloads.show(name, make, arguments, lambda: _chart(make, _code(make), tuple(arguments.items()), stamp))
+
+
+def _named(value: str) -> str:
+    """Return the part of a file's name for an argument: a long one is its beginning and a checksum."""
+    return value if len(value) <= LONGEST else f"{value[:LONGEST]}-{zlib.crc32(value.encode()):08x}"
 
 
 def _charts(

@@ -47,15 +47,15 @@ SWEEP: dict[str, tuple[str, ...]] = {
     "digits": ANY,
     "group": ("train", "attention", "fourier", "try", "data"),
     "rectangle": ("train", "fourier", "try"),
-    "gcd": ("train", "attention", "sieve"),
+    "gcd": ("train", "attention", "sieve", "try"),
     "miu": (*ANY, "formula", "frames"),
     "short miu": ("train",),
     "frames": (*ANY, "progress", "frames"),
     "labels": ("train", "attention", "frames"),
     "places": ("frames",),
     "sequences": ("train", "attention", "data", "sequences", "try"),
-    "continues": ("train", "attention", "sequences"),
-    "unmasks": ("attention", "sequences"),
+    "continues": ("train", "attention", "sequences", "try"),
+    "unmasks": ("attention", "sequences", "try"),
 }
 #: The runs whose pages are opened by day; the others are variants of these.
 BY_DAY = (
@@ -79,7 +79,6 @@ REFUSED = {
     *(("miu", page) for page in ("formula", "frames")),
     ("residues", "neurons"),
     ("adding", "sequences"),
-    ("sequences", "try"),
 }
 #: Pages that draw nothing, and refuse nothing.
 EMPTY = {
