@@ -26,6 +26,9 @@ SHARES = (
 @shared
 def lines(name: str, step: int, seen: tuple[int, ...]) -> tuple[analysis.sieve.Lines, ...]:
     run = miii.runs.open(name, miii.Primes)
+    reported = analysis.sieve.reported_lines(run.report, step, seen)
+    if reported is not None:
+        return reported
     found = tuple(added(name, step, q, seen) for q in seen)
     return analysis.sieve.measure_lines(run.model(step), run.task(), run.task_config, found, seen)
 
