@@ -78,6 +78,11 @@ digit adds its residue modulo q in equal steps, up to whole turns of q steps. Mo
         "A turn keeps: predicted residues that a whole turn along the first line keeps."
     )
     for each in found:
+        if each.adds and each.turn is not None:
+            write.text(
+                f"Modulo {each.q}, the network sums residues on lines. Adding digits would keep every residue after a whole turn; "
+                f"{percent(1 - each.turn)} change."
+            )
         if each.lines and not each.adds:
             missed = "; ".join(condition.text for condition in each.conditions if not condition.holds)
             write.text(f"Modulo {each.q}, moves along lines fall short on {missed}.")
