@@ -56,6 +56,8 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "sieve": lambda options: sieve.run(min(options.seeds or 5, 5)),
     "sparse": lambda options: sparse.run(),
     "architectures": lambda options: architectures.run(min(options.seeds or 5, 5)),
+    "spherical": lambda options: architectures.run(min(options.seeds or 5, 5), ("spherical",)),
+    "primes-float32": lambda options: architectures.run(min(options.seeds or 2, 5), ("primes-float32",)),
     "audit": lambda options: audit.run(),
     "experience": lambda options: experience.run(min(options.seeds or experience.SEEDS, experience.SEEDS)),
     "trainability": lambda options: landscapes.run(),
@@ -66,7 +68,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "hostile": lambda options: hostile.run(),
     "reliability": lambda options: reliability.run(options.minutes, options.short),
 }
-LONG = ("reliability",)  #: run only if named
+LONG = ("reliability", "spherical", "primes-float32")  #: run only if named
 
 
 def _sets(seeds: int | None) -> tuple[range, ...]:

@@ -24,8 +24,9 @@ OWN, FORMER = "yours", "runs of yours"  # the latter stands in old links
 def learning_curves(comparison: str) -> Chart:
     home = miii.runs.homes()[1] / "architectures"
     found = analysis.compare.load(home / f"{comparison}.jsonl")
-    title = "validation AUC" if comparison == "primes" else "test accuracy"
-    return plots.learning(analysis.compare.curves(found), title, 0.5 if comparison == "primes" else 0.0)
+    primes = comparison.startswith("primes")
+    title = "validation AUC" if primes else "test accuracy"
+    return plots.learning(analysis.compare.curves(found), title, 0.5 if primes else 0.0)
 
 
 def one_measure(comparison: str, measure: str) -> Chart:
@@ -60,8 +61,7 @@ chosen = st.segmented_control(
     required=True,
     key="comparison",
     bind="query-params",
-    help="add-113: addition modulo 113. primes: five digits. depth: 2, 6 and 12 layers with and without shortcuts. Five seeds each. "
-    "Or your own runs on one task, split and budget.",
+    help=f"{findings.ABOUT} Or your own runs on one task, split and budget.",
 )
 
 

@@ -14,7 +14,7 @@ PATH: tuple[tuple[str, str, str, dict[str, object]], ...] = (
     ("try", "Follow one pair", "From two numbers to their sum, step by step.", {"run": "add-113", "a": 17, "b": 58}),
     ("fourier", "See the circles", "It places numbers on circles by itself.", {"run": "add-113"}),
     ("formula", "Read the formula", "A few cosines explain the network.", {"run": "add-113"}),
-    ("sieve", "Try primes", "Given digits and a label, it adds modulo 3.", {"run": "primes-10"}),
+    ("sieve", "Try primes", "Given digits and a label, it sums residues modulo 3.", {"run": "primes-10"}),
 )
 
 write.title("Watch a network learn to add")

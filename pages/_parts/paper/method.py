@@ -80,6 +80,11 @@ def criteria() -> pd.DataFrame:
             "held-out",
         ),
         (
+            "adds digits modulo q",
+            f"the same, and on totals absent from training, the lower end of the AUC's 95% interval ≥ {sieve.LEAST}",
+            "sums moved beyond training, or integers with withheld counts; otherwise it looks the total up",
+        ),
+        (
             "circuit",
             f"{sieve.FAITHFUL:.0%} of the logit difference",
             "fewest edges, ranked by exact patching, or by EAP-IG for large graphs; scored on fresh examples",

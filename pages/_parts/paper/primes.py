@@ -249,6 +249,13 @@ the attempts). With the residues modulo {join_names(list(map(str, asked.residues
         alt="AUC of primes against composites of each smallest factor, for the network on labels alone and the assisted one.",
         caption=f"Depth of sieve: {alone['sieve_depth']} by labels alone, {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and {assisted['roc_auc']:.3f}. Lines end at the lower bound of the 95% interval; dashed: the bound it must reach.",
     )
+    outside, turns = assisted["generalization"]["3"]["outside"], assisted["lines"]
+    kept = {q: each["residue_kept_by_a_turn"] for q, each in turns.items()}
+    write.text(
+        f"Its verdict: *{assisted['verdict']}*. It does not add digits: a whole turn along a line, which changes no residue, changes the predicted one in "
+        f"{1 - max(kept.values()):.0%} to {1 - min(kept.values()):.0%} of cases, and on totals absent from training, the AUC against 3 is {outside['auc']:.2f} (95% interval "
+        f"{outside['low']:.2f} to {outside['high']:.2f})."
+    )
     by_base()
     with st.container(horizontal=True):
         link_details("sieve", run="primes-10-assisted")
