@@ -9,6 +9,7 @@ from typing import Any, Final
 from torch import Tensor
 
 from miii.errors import InputError
+from miii.foreign import names
 
 TENSORS: Final = 5_000  #: maximum tensors of a network
 STATES: Final = 500  #: maximum snapshots of a history; more are thinned
@@ -18,12 +19,8 @@ DEEPEST: Final = 5  #: maximum nesting
 WRAPPERS: Final = ("model_state_dict", "model_state", "state_dict", "model", "net", "network", "weights", "params")
 OTHERS: Final = re.compile(r"optim|sched|scaler|rng|^opt$|grad", re.IGNORECASE)
 CONFIG: Final = re.compile("conf|cfg|param|arg", re.IGNORECASE)
-EARLY: Final = re.compile(r"init|start|untrained|random", re.IGNORECASE)  #: names of untrained networks
-PREFIXES: Final = ("module.", "_orig_mod.", "model.", "net.", "network.", "transformer.", "lm.", "self.",
-                   "_forward_module.", "_fsdp_wrapped_module.")  # fmt: skip
-PART: Final = "._original_component"  #: TransformerLens' bridges put it inside names
+EARLY: Final = re.compile(r"init|start|untrained|random|before", re.IGNORECASE)  #: names of untrained networks
 STEPPED: Final = re.compile(r"((?:[a-z_.-]*(?:step|epoch|iter|ckpt|checkpoint)[a-z_.-]*)?)(\d{1,12})", re.IGNORECASE)
-COPY: Final = re.compile(r"(?:ema|swa|avg|averaged)\w*\.")  #: prefixes of a running average of the weights
 STEPS: Final = ("step", "epoch", "steps", "epochs", "iteration", "iter", "global_step")
 
 
@@ -89,9 +86,9 @@ def unwrap(loaded: object, file: str) -> Contents:
         found = thinned(found)
     stripped: dict[int, dict[str, Tensor]] = {}
     for step, state in found.items():
-        stripped[step], prefix = _stripped(state)
+        stripped[step], prefix = names.stripped(state)
         if prefix and step == max(found):
-            notes.append(f"The prefix {prefix} was removed from the names.")
+            notes.append(f"The prefix {printable(prefix)} was removed from the names.")
     for name, value in [item for state in stripped.values() for item in state.items()]:
         check_dense(name, value)
     if path:
@@ -211,19 +208,6 @@ def _tensors(state: object) -> dict[str, Tensor]:
     if len(found) > TENSORS:
         raise InputError(f"network must have at most {TENSORS:,} tensors (got {len(found):,}).")
     return found
-
-
-def _stripped(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:
-    """Return the tensors without averaged copies and prefixes that all or most names share, and the prefixes."""
-    found = {name.replace(PART, ""): value for name, value in state.items()}
-    found = {name: value for name, value in found.items() if not COPY.match(name)} or found
-    removed = ""
-    while prefix := next(
-        (each for each in PREFIXES if sum(name.startswith(each) for name in found) > len(found) / 2), None
-    ):
-        found = {name.removeprefix(prefix): value for name, value in found.items()}
-        removed += prefix
-    return found, removed
 
 
 def _at(loaded: Any, path: Sequence[str]) -> Any:
