@@ -11,7 +11,7 @@ from torch import Tensor
 from miii.errors import InputError
 from miii.expression import LARGEST_P
 from miii.foreign import dense
-from miii.foreign.candidate import PADDING, Candidate, as_float, listed, listed_shapes, times
+from miii.foreign.candidate import PADDING, Candidate, as_float, listed, times
 from miii.foreign.claim import LIKELY, PROMPT
 from miii.foreign.dense import Chain
 from miii.foreign.fit import Fit, fit
@@ -186,23 +186,24 @@ def _fitted(state: Mapping[str, Tensor], name: str | None, p: int | None) -> Fit
             return _chain(state, p)
         except InputError:
             if not any(re.search("attn|attention|qkv", name) for name in state):  # nothing like a transformer
-                raise _unknown(state) from None
+                raise
     closest.check()
     return closest
 
 
 def _chain(state: Mapping[str, Tensor], p: int | None) -> Chain:
-    """Return the chain with this modulus; if it is unknown, the one that answers more."""
+    """Return the chain with this modulus; if it is unknown, the one that answers most, or else the first.
+
+    A modulus below the number of logits must be likely.
+    """
     found = dense.chains(state)
     found = [each for each in found if p in (None, each.p) and each.p <= LARGEST_P] or found[:1]
-    return found[0] if len(found) == 1 else max(found, key=lambda each: best(list(each.candidates(Settings())))[2])
-
-
-def _unknown(state: Mapping[str, Tensor]) -> InputError:
-    return InputError(
-        f"file must hold a network in a layout that miii knows: {', '.join(NAMES)} (it holds "
-        f"{listed_shapes(state) or 'nothing'}; --layout forces one, and its error tells what is missing)."
-    )
+    if len(found) == 1:
+        return found[0]
+    shares = [best(list(each.candidates(Settings())))[2] for each in found]
+    bars = [LIKELY / 2 if each.p in each.maps[-1].weight.shape else LIKELY for each in found]
+    likely = [(share, -i) for i, (share, bar) in enumerate(zip(shares, bars, strict=True)) if share > bar]
+    return found[-max(likely)[1]] if likely else found[0]
 
 
 def _candidates(found: Fit | Chain, given: Settings, hints: Settings) -> list[Candidate]:
@@ -249,5 +250,5 @@ def _rare(found: Fit | Chain, given: Settings, hints: Settings, chosen: Candidat
 def _sizes(found: Fit | Chain, chosen: Candidate) -> tuple[tuple[str, int, int], ...]:
     """Return what the file has more of than the task may need: name, number there, number used."""
     if isinstance(found, Chain):
-        return ()
+        return (("logit", found.maps[-1].weight.shape[1], found.p),)
     return ("token", found.axes["v"], chosen.settings.vocabulary), ("logit", found.axes["o"], chosen.p)
