@@ -1,11 +1,11 @@
 """Time maps of trainability, in CPU seconds shared by two threads; compute the shipped ones.
 
-    python -m benchmarks trainability                            time the paper's widest view
-    python -m benchmarks.landscapes [RESOLUTION ... | grokking]   compute the shipped maps
+    python -m benchmarks trainability                                        time the paper's widest view
+    python -m benchmarks.landscapes [RESOLUTION | CONDITION ... | grokking]   compute the shipped maps
 
-Every condition of the paper, at its width and steps: the full view and two zooms into the busiest part, each eight
-times narrower. For tanh also two zooms around a random cell of the boundary, as a control. Maps that exist are
-refined, so it can be interrupted.
+Every condition of the paper, or those that are named, at its width and steps: the full view and two zooms into the
+busiest part, each eight times narrower. For tanh also two zooms around a random cell of the boundary, as a control.
+Maps that exist are refined, so it can be interrupted.
 
 ``grokking`` computes the maps of the project's own question, each cell of them: four zooms into the busiest part,
 two around random cells of the boundary, each four times narrower, two other seeds, and the widest map again with all
@@ -55,10 +55,10 @@ def run() -> Result:
     return Result(rows, raw)
 
 
-def main(resolutions: Iterable[int]) -> None:
+def main(resolutions: Iterable[int], conditions: Iterable[str] = ORDER) -> None:
     """Compute all maps at one resolution, then at the next."""
     for resolution in resolutions:
-        for condition in ORDER:
+        for condition in conditions:
             _sequence(condition, resolution, "", landscape.busiest)
             if condition == "tanh":
                 _sequence(condition, resolution, "random-", landscape.around_boundary)
@@ -132,4 +132,6 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["grokking"]:
         grokking()
     else:
-        main([int(word) for word in sys.argv[1:]] or [ROUGH, 128])
+        words = sys.argv[1:]
+        named = [word for word in words if word in ORDER]
+        main([int(word) for word in words if word not in named] or [ROUGH, 128], named or ORDER)
