@@ -12,15 +12,15 @@ startup.run_app_first()
 PATH: tuple[tuple[str, str, str, dict[str, object]], ...] = (
     ("train", "Train", "Watch a network memorize, then grok.", {"run": "add-113"}),
     ("try", "Follow one pair", "From two numbers to their sum, step by step.", {"run": "add-113", "a": 17, "b": 58}),
-    ("fourier", "See the circles", "It places numbers on circles by itself.", {"run": "add-113"}),
-    ("formula", "Read the formula", "A few cosines explain the network.", {"run": "add-113"}),
-    ("sieve", "Try primes", "Given digits and a label, it adds modulo 3.", {"run": "primes-10"}),
+    ("fourier", "See the circles", "The network places numbers on circles by itself.", {"run": "add-113"}),
+    ("formula", "Read the formula", "A few cosines explain most of the network.", {"run": "add-113"}),
+    ("sieve", "Try primes", "Another network sums the digits' remainders modulo 3.", {"run": "primes-10"}),
 )
 
 write.title("Watch a network learn to add")
 write.text(
-    "A small transformer trains on half of all sums modulo a prime. First it memorizes them. Then it finds a way to add, and gets the "
-    "other half right."
+    "A transformer, a kind of neural network, trains on half of all sums modulo a prime. First it memorizes them. Then it learns to add, and "
+    "gets the other half right too."
 )
 live.show()
 write.subheader("Ten minutes inside", anchor="path")

@@ -49,7 +49,7 @@ class Settings:
             of_jobs.append(f"at most {self.max_jobs} {several} may train or wait at a time")
         if self.max_own_jobs is not None:
             of_jobs.append(
-                f"at most {self.max_own_jobs} of {'them' if of_jobs else 'the runs that train or wait'} yours"
+                f"at most {self.max_own_jobs} of {'them' if of_jobs else 'the runs that train or wait'} may be yours"
             )
         parts = ([f"a run may {' and '.join(of_run)}"] if of_run else []) + ([", ".join(of_jobs)] if of_jobs else [])
         return f"On this server {'; '.join(parts)}. The command line has no such limit." if parts else ""

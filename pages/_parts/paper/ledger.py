@@ -55,7 +55,7 @@ def ledger() -> pd.DataFrame:
         every = len(found["accuracy"])
         row(f"all {every} residues at once", f"{solved} of {every}", f"{SOLVED:.1%} of each", solved == every)
         single = bool(found["heads_look_at_one_digit"])
-        row("each head attends to one digit", "yes" if single else "no", "yes, as in the preprint", single)
+        row("each head attends to one digit", "yes" if single else "no", "yes, as in Syrkis's preprint", single)
     if _here("frames-10"):
         _frames(row)
     if _here("sparse/grid"):

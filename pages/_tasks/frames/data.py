@@ -18,7 +18,7 @@ MOST = 400_000  # sequences that fit into a small server's memory
 
 INTRO = r"""
 Frames in the style of GAIA-1: **[condition] [digits] [label]**. A sequence has the integers $n, n + d, n + 2d, \dots$; the
-condition is $d$, the label says prime or composite. The network predicts the **next token** wherever it is determined.
+condition is $d$, the label says prime or composite. The network predicts the **next token** wherever the earlier ones determine it.
 """
 
 

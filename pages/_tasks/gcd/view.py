@@ -25,13 +25,13 @@ def measures(task: GCD, row: Row) -> list[Measure]:
         Measure(
             "Learned divisors",
             "–" if learned is None else f"{learned:.0f}",
-            f"Answered correctly on at least {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs of that gcd",
+            f"Correct on at least {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs of that gcd",
         ),
         Measure(
             "Explained by the list", share(row.get("follows")), "Pairs answered with their largest learned divisor"
         ),
         Measure("On unlearned gcds", share(row.get("follows_new")), "Pairs whose gcd is not learned"),
-        Measure("Test accuracy", share(row.get("test_accuracy")), "Held-out pairs, as many of each gcd"),
+        Measure("Test accuracy", share(row.get("test_accuracy")), "On equally many held-out pairs of each gcd"),
     ]
 
 

@@ -26,7 +26,7 @@ OTHER = "other"
 SHOWN = 1000  # rows in the page; downloads have all
 
 INTRO = """
-Is an integer **irreducible**? The network sees digits as tokens, and one bit: prime or not. Nothing says that digits are
+Is an integer **irreducible**, that is, prime? The network sees digits as tokens, and one bit: prime or not. Nothing says that digits are
 quantities, that places have weights, or that factors exist. Yet $q$ divides $n$ exactly when
 
 $$
@@ -127,13 +127,13 @@ def choose() -> Primes:
             width=140,
             help="Number of integers, drawn at random; for ranges above five million",
         )
-        tokens = choice("Tokens", "tokens", "digit: same token at every place. place: one token per digit and place")
+        tokens = choice("Tokens", "tokens", "digit: the same token at every place; place: one token per digit and place")
         zeros = st.toggle(
             "Leading zeros",
             True,
             key="leading_zeros",
             bind="query-params",
-            help="Pad with zeros instead of blanks",
+            help="Pads short integers with zeros instead of blanks",
         )
     try:
         return miii.Primes(
@@ -191,8 +191,7 @@ def page(name: str) -> None:
     write.header("Train/test split", anchor="split")
     cell(the_split, **chosen, width="content", alt=f"The {total:,} integers in training, validation and test.")
     write.caption(
-        f"Split “{task.split}”. Integers ascend row by row; cells that stand for several mix their colors. The validation split decides "
-        "when to stop."
+        f"Split “{task.split}”. Integers ascend row by row; a cell that stands for several mixes their colors. The validation split decides when training stops."
     )
     write.header("The data set", anchor="table")
     write.table(beginning(task), height=320, name="first-integers")

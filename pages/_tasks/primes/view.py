@@ -16,9 +16,9 @@ from pages._tasks.view import Curve, Measure, Preset, Row, Story, TaskView, area
 STORY = Story(
     "Watch a network learn to sieve",
     r"""
-A small transformer sees the digits of an integer and one bit: prime or not. The last digit reveals multiples of 2 and 5; a multiple
-of 3 shows only in **the sum of all digits** modulo 3. Watch when it separates primes from numbers whose smallest prime factor
-is 3. Press Start.
+A small transformer sees the digits of an integer and learns one bit: prime or not. The last digit reveals multiples of 2 and 5; a
+multiple of 3 shows only in **the sum of all digits** modulo 3. Press Start, and watch when the network separates primes from multiples
+of 3.
 """,
 )
 
