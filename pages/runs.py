@@ -208,9 +208,7 @@ def actions(name: str) -> None:
 
 
 def secret_link() -> None:
-    with st.popover(
-        "Secret link", icon=":material/key:", help="Lets you change your runs later or from another tab"
-    ):
+    with st.popover("Secret link", icon=":material/key:", help="Lets you change your runs later or from another tab"):
         write.text(
             "Anyone with this link can stop, rename and delete the runs that you make in this tab. Keep it private; you need it after a reload."
         )

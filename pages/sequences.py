@@ -23,7 +23,7 @@ FIRST = "Fibonacci numbers"
 QUICK = 400  # sequences that the page measures on; the report of a shipped run has more
 
 INTRO = """
-A network reads the terms of a sequence as **residues** modulo 2, 3, 4, … (exact, of the integer itself), beside sign and
+A network reads the terms of a sequence as **residues** modulo 2, 3, 4, … (exact remainders), beside sign and
 log magnitude{}. It is tested on rules whose family it never saw.
 """
 NAMES_KINDS = ", and names its kinds; several may hold"
@@ -97,7 +97,7 @@ def choose() -> str:
         key="named",
         bind="query-params",
         width=320,
-        help=f"{len(names)} sequences that SymPy and arithmetic define; none is drawn from the grammar",
+        help=f"{len(names)} well-known sequences, none from the training grammar",
     )
     text = st.text_area(
         "Or type or paste one",
@@ -132,21 +132,21 @@ def of_all(name: str, step: int, task: Sequences) -> None:
                 "Decision tree",
                 f"{report['tree']['macro']:.3f}",
                 border=True,
-                help="On differences and ratios, same split",
+                help="Reads differences and ratios, on the same split",
             )
         correct = sum(row["correct"] for row in on_named) / len(on_named)
         write.metric(
             "Named sequences",
             f"{correct:.0%}",
             border=True,
-            help="Share whose most confident kind holds, or that rightly get none",
+            help="Share whose most confident kind holds, or that correctly get none",
         )
     cell(
         scores,
         name=name,
         step=step,
         alt="F1 of each kind on held-out families, by network and baseline.",
-        caption="Families are held out whole: no degree with this last difference, no base, no such recurrence was in training.",
+        caption="Whole families are held out: training had no polynomial of this degree and last difference, no geometric sequence of this base, no such recurrence.",
     )
     with st.expander(f"All {len(on_named)} named sequences"):
         write.table(pd.DataFrame(on_named), name="named")
@@ -171,7 +171,7 @@ def over_seeds(rows: list[dict[str, Any]]) -> None:
     write.text(
         f"**Polynomial is read from sign and size, finite from residues**, in all {len(rows)} networks. With a polynomial's sign and size "
         f"and another sequence's residues, {between('polynomial, size')} are called polynomial; the other way around, "
-        f"{between('polynomial, residues')}. For finite, residues give {between('finite, residues')} and size {between('finite, size')}. "
+        f"{between('polynomial, residues')}. For finite, a finite sequence's residues give {between('finite, residues')} and its size {between('finite, size')}. "
         "**Periodic is not read by looking back one period**: without any attention between terms a multiple of the period apart, "
         f"the share called periodic is {between('periodic, lag cut')}, and {between('periodic')} with it. The networks do not "
         "output the period, so we cannot test swapping period 6 for period 4."
@@ -215,7 +215,7 @@ cell(
     step=step,
     terms=terms,
     alt="Confidence of each kind for the chosen sequence.",
-    caption="In color: kinds that hold, as far as terms or definition decide.",
+    caption="Colored bars: kinds that hold, as far as the terms or the definition decide.",
 )
 write.header("Which terms and residues matter?", anchor="argued")
 kind = st.selectbox(
@@ -225,7 +225,7 @@ kind = st.selectbox(
     key="kind",
     bind="query-params",
     width=200,
-    help="Whose logit is explained",
+    help="The kind whose logit is explained",
 ) or next(iter(KINDS))
 write.caption(f"{kind.capitalize()}: {KINDS[kind]}.")
 cell(
@@ -236,7 +236,7 @@ cell(
     kind=kind,
     width="content",
     alt="Logit lost without each part of each term.",
-    caption=f"Drop of the logit of {kind} when one part of one term is blank. Orange: the part speaks for it.",
+    caption=f"How much the logit of {kind} drops when one part of one term is blanked. Orange: the part supports {kind}.",
 )
 next_term.next_term(run, step, terms, read)
 of_all(run.name, step, task)
@@ -244,8 +244,8 @@ other_targets.over_seeds("kinds")
 
 write.header("Modulo spectrum", anchor="spectrum")
 write.text(
-    "Which residues does each kind need? Left: one part of every term comes from another sequence of the same "
-    "length, and F1 on held-out sequences drops. Right: all residues but one modulus are blank."
+    "Which residues does each kind need? Left: how much F1 on held-out sequences drops when one part of every term comes from another sequence of the "
+    "same length. Right: F1 when the residues of all moduli but one are blank."
 )
 reported = run.report is not None and run.report["step"] == step
 if reported or st.toggle(
@@ -272,7 +272,7 @@ if reported or st.toggle(
         step=step,
         examples=QUICK,
         alt="Share called of the kind after interchanging residues and sizes.",
-        caption="Residues of one sequence meet sign and size of another. A kind is read from the part that makes the network say yes by itself.",
+        caption="The residues of one sequence are combined with sign and size of another. A kind is read from the part that alone makes the network say yes.",
     )
     if task.terms in ("residues", "differences"):
         cell(

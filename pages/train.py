@@ -108,7 +108,9 @@ def everything(name: str, live: bool) -> None:
             figures.live(job, run)
         else:
             if rows[-1].get("train_accuracy", 0) >= TRAINED and rows[-1].get("test_accuracy", 1) < 0.5:
-                st.caption("It has memorized its training examples and does not generalize. A larger training share or more steps may help.")
+                st.caption(
+                    "It has memorized its training examples and does not generalize. A larger training share or more steps may help."
+                )
             look_inside(run)
             figures.show(run, step_of(run))
     if live and (job is None or job.ended):

@@ -62,7 +62,7 @@ def rollout_integers(report: Mapping[str, Any]) -> Chart:
     ]
     # the next integer always differs
     rows += [{"who": "repeats the first frame", "ahead": row["ahead"], "integers": 0.0} for row in report["rollout"]]
-    return _shares(rows, "integers", "integers right", "Integers right in all digits", WHO)
+    return _shares(rows, "integers", "integer accuracy", "Integer accuracy (all digits)", WHO)
 
 
 def rollout_labels(report: Mapping[str, Any]) -> Chart:
@@ -77,7 +77,7 @@ def rollout_labels(report: Mapping[str, Any]) -> Chart:
     digit = report["context"]["digit"]
     rows += [{"who": "last digit", "ahead": row["ahead"], "auc": digit} for row in report["rollout"]]
     colors = dict(zip([*names.values(), "last digit"], (MAIN, ACCENT, MUTED), strict=True))
-    return _shares(rows, "auc", "ROC AUC", "Is it prime? Labels by frame", colors, ".3f", [0.4, 1])
+    return _shares(rows, "auc", "ROC AUC", "Label AUC by frame", colors, ".3f", [0.4, 1])
 
 
 def rollout_digits(report: Mapping[str, Any], base: int) -> Chart:
@@ -89,14 +89,14 @@ def rollout_digits(report: Mapping[str, Any], base: int) -> Chart:
         for who, shares in found.items()
         for i, share in enumerate(shares)
     ]
-    return _grouped(rows, "place", "digits", "place of the digit", "digits right", "Digits right, one frame ahead")
+    return _grouped(rows, "place", "digits", "place of the digit", "digit accuracy", "Digit accuracy, one frame ahead")
 
 
 def rollout_carries(report: Mapping[str, Any]) -> Chart:
     """Draw the share of correct integers one frame ahead by number of carries."""
     rows = [{"who": "network", **row} for row in report["by_carries"]]
-    heading = "Integers right, one frame ahead, by carries"
-    return _grouped(rows, "carries", "integers", "carries in n + d", "integers right", heading)
+    heading = "Integer accuracy, one frame ahead, by carries"
+    return _grouped(rows, "carries", "integers", "carries in n + d", "integer accuracy", heading)
 
 
 def vector_similarity(vectors: Float[Tensor, "vectors d_model"], what: str) -> Chart:

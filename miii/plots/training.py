@@ -128,7 +128,7 @@ def by_length(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
     names = {column: name for column, name in LENGTHS.items() if column in metrics}
     y = alt.Y("value:Q", title="accuracy", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
     colors = dict(zip(names.values(), CATEGORY, strict=False))
-    return _lines(metrics, names, y, "Right answers by the length of the string", colors, steps, ".2%")
+    return _lines(metrics, names, y, "Accuracy by string length", colors, steps, ".2%")
 
 
 def by_token(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
@@ -140,7 +140,7 @@ def by_token(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
     names = {column: name for column, name in TOKENS.items() if column in metrics}
     y = alt.Y("value:Q", title="accuracy or AUC", scale=alt.Scale(domain=[0, 1]))
     colors = dict(zip(names.values(), CATEGORY, strict=False))
-    return _lines(metrics, names, y, "Held-out frames, given the true ones before", colors, steps, ".4f")
+    return _lines(metrics, names, y, "Held-out frames, after the true frames", colors, steps, ".4f")
 
 
 def weight_norm(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:

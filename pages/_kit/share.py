@@ -98,7 +98,9 @@ def _read_link() -> tuple[str, int, str] | None:
             return run, int(step), runs.check_note(text)
     except InputError:
         pass
-    links.note(f"note must be RUN:STEP:TEXT, with a text of at most {LONGEST} characters (got {shortened(asked, QUOTED)}).")
+    links.note(
+        f"note must be RUN:STEP:TEXT, with a text of at most {LONGEST} characters (got {shortened(asked, QUOTED)})."
+    )
     return None
 
 

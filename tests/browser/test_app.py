@@ -17,7 +17,11 @@ COLD = {
         r"^At step 0 the network answers \d+ for \(7, 9\)",
         6,
     ),
-    "/fourier?run=nosuch&step=banana&k=1000": ("Fourier", "^The link asks for something that does not exist here: step", 6),
+    "/fourier?run=nosuch&step=banana&k=1000": (
+        "Fourier",
+        "^The link asks for something that does not exist here: step",
+        6,
+    ),
 }
 #: Notes every name that the navigation shows, also for a moment.
 WATCH = """

@@ -72,7 +72,7 @@ def kinds(shares: Mapping[str, Mapping[str, float]]) -> alt.Chart:
 
 def steering(values: Steering) -> Chart:
     """Draw the share of answers that shift by s with the rotated planes, and that stay with the control's planes."""
-    names = ("key frequencies' planes turned: answers the sum + s", "other planes turned: still answers the sum")
+    names = ("key planes rotated: answers the sum + s", "other planes rotated: still answers the sum")
     rows = [
         {"s": s + 1, "turned": name, "share": value}
         for name, found in zip(names, (values.accuracy, values.control_accuracy), strict=True)

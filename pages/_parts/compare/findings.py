@@ -113,7 +113,11 @@ def _margins(comparison: str, missed: pd.DataFrame) -> str:
         for _, row in missed.iterrows()
     ]
     asked = " and ".join(f"{name} ≥ {bound}" for name, bound in bounds.items())
-    return f" The others miss it with some seeds (ranges over seeds): {'; '.join(told)}. Among others, the verdict needs {asked}." if told else ""
+    return (
+        f" The others miss it with some seeds (ranges over seeds): {'; '.join(told)}. Among others, the verdict needs {asked}."
+        if told
+        else ""
+    )
 
 
 def _depth(summary: pd.DataFrame) -> str:
@@ -134,7 +138,10 @@ def _depth(summary: pd.DataFrame) -> str:
         ]
         both = all(row["grokked"] for row in rows.values())
         ratio = rows["no-shortcut"]["grokked_at"] / rows["pre-norm"]["grokked_at"] if both else None
-        lines.append(f"- **{n} layers**: {'; '.join(told)}." + (f" *no-shortcut* needs {ratio:.1f} times the steps." if ratio else ""))
+        lines.append(
+            f"- **{n} layers**: {'; '.join(told)}."
+            + (f" *no-shortcut* needs {ratio:.1f} times the steps." if ratio else "")
+        )
     return (
         "He et al. report that blocks without skips and norms (*no-shortcut*) reach the same accuracy in more steps. Seeds that reach 99% test "
         "accuracy here, within 1,500 steps:\n\n"

@@ -113,7 +113,12 @@ FURTHER = (
         "2403.17806",
         "EAP-IG, for graphs with many edges",
     ),
-    ("Aaron Mueller et al., *MIB: A Mechanistic Interpretability Benchmark*", 2025, "2504.13151", "source of the faithfulness scores CPR and CMD"),
+    (
+        "Aaron Mueller et al., *MIB: A Mechanistic Interpretability Benchmark*",
+        2025,
+        "2504.13151",
+        "source of the faithfulness scores CPR and CMD",
+    ),
 )
 
 

@@ -122,7 +122,9 @@ COLUMNS: dict[str, Any] = {
     "reached": st.column_config.TextColumn(
         help="The task's milestone, if it was met: 99% test accuracy; for primes, two AUCs."
     ),
-    "reached at": st.column_config.NumberColumn(format="localized", help="First evaluated step that met the milestone."),
+    "reached at": st.column_config.NumberColumn(
+        format="localized", help="First evaluated step that met the milestone."
+    ),
     "MB": st.column_config.NumberColumn(format="%.1f", help="Megabytes on disk."),
     "date": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", help="Start of training, UTC."),
 }

@@ -63,7 +63,8 @@ def _choose(run: Run, step: int, p: int) -> int:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         a = integer("a", 0, p - 1, min(5, p - 1), "a", f"First operand, 0 to {p - 1}") or 0
         b = integer("b", 0, p - 1, min(8, p - 1), "b", f"Second operand, 0 to {p - 1}") or 0
-        st.button(            "Try a random pair",
+        st.button(
+            "Try a random pair",
             icon=":material/casino:",
             on_click=_take,
             args=(range(len(built.labels)), built),

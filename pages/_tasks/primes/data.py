@@ -127,7 +127,9 @@ def choose() -> Primes:
             width=140,
             help="Number of integers, drawn at random; for ranges above five million",
         )
-        tokens = choice("Tokens", "tokens", "digit: the same token at every place; place: one token per digit and place")
+        tokens = choice(
+            "Tokens", "tokens", "digit: the same token at every place; place: one token per digit and place"
+        )
         zeros = st.toggle(
             "Leading zeros",
             True,

@@ -125,7 +125,9 @@ def how_much(config: Primes, q: int, explained: analysis.sieve.Explained) -> Non
     """How much of the digits' contributions the residue explains."""
     places = numbers.place_names(config.base, config.width)
     if math.isnan(explained.share):
-        write.text("Contributions do not vary in directions that affect the output, so there is no variance to explain.")
+        write.text(
+            "Contributions do not vary in directions that affect the output, so there is no variance to explain."
+        )
         return
     write.text(
         f"The residue modulo {q} explains **{explained.share:.1%}** of the variance of contributions, weighted by their effect on the output; "
