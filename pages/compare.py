@@ -43,8 +43,7 @@ write.title("Compare")
 write.text(
     """
 Which parts of a transformer matter? Each architecture is a **block** (how skips and norms wire the parts) with a **mixer** (how
-positions exchange information: attention, convolution or recurrence). All learn the same task with the same split and step budget,
-and are then analyzed by the same measures.
+positions exchange information: attention, convolution or recurrence). All learn the same task with the same split and step budget.
 """
 )
 

@@ -125,9 +125,7 @@ write.table(
     name="verdict-evidence",
 )
 write.caption(
-    "All must pass. “One sum” counts the operands in the one combination that all terms share. “Variance explained” and “same answer” are on pairs "
-    "that the fit did not use. The last two bounds are baselines that steering must beat: a straight move between two answers' means, and rotation "
-    "of random planes."
+    "All must pass. “One sum” counts the operands in the one combination that all terms share. The last two bounds are baselines that steering must beat: a straight move between two answers' means, and rotation of random planes."
     + ("" if report.train_accuracy is not None else " The training split is unknown, so memorization cannot be tested.")
 )
 write.text(

@@ -72,19 +72,18 @@ write.header("How to read it", anchor="reading")
 error = measured(name, len(run.steps))["gradient_symmetricity_error"].max()
 write.text(
     r"""
-- **Restricted loss** falls while the circuit forms, before the test loss does. If it ends below the full loss, the rest of
-  the network only adds noise.
-- **Excluded loss** (training pairs) rises as memorization gives way to the circuit. Excluding one key frequency at a time
-  shows how much the network depends on it.
 - **Phases**: *memorization* until the test loss peaks; *circuit formation* until it has halved; *cleanup* until 99% test
   accuracy. A run that never reaches 99% training accuracy has none.
+- **Restricted loss** falls while the circuit forms, before the test loss does. If it ends below the full loss, the rest only
+  adds noise.
+- **Excluded loss** (training pairs) rises as memorization gives way to the circuit.
 - **Sum of squared weights** falls during cleanup, under weight decay.
-- **Gini coefficient** of the Fourier amplitudes: 0 if all frequencies are equal, near 1 if one has everything.
+- **Gini coefficient** of the amplitudes: 0 if all frequencies are equal, near 1 if one dominates.
 - **Active frequencies**: neuron power above the snapshot's mean + 2 standard deviations (the text of Syrkis's later preprint), or
   share over time above mean + 1 standard deviation of all snapshots (its code).
 - **Gradient symmetricity** (are $a$ and $b$ used alike?), **distance irrelevance** (is the correct logit independent of
   $a - b$?) and **circularity** (are the embedding's first principal components waves?) were designed to tell two ways to
-  add apart, the “clock” and the “pizza” algorithm. Later work disputes that dichotomy; read them together with the page Formula. Symmetricity is a mean over """
+  add apart, the “clock” and the “pizza” algorithm. Later work disputes that there are just two. Symmetricity is a mean over """
     f"{analysis.progress.TRIPLES:,} random triples, with a standard error of at most {error:.3f} here."
 )
 write.caption(

@@ -173,8 +173,7 @@ def over_seeds(rows: list[dict[str, Any]]) -> None:
         f"and another sequence's residues, {between('polynomial, size')} are called polynomial; the other way around, "
         f"{between('polynomial, residues')}. For finite, a finite sequence's residues give {between('finite, residues')} and its size {between('finite, size')}. "
         "**Periodic is not read by looking back one period**: without any attention between terms a multiple of the period apart, "
-        f"the share called periodic is {between('periodic, lag cut')}, and {between('periodic')} with it. The networks do not "
-        "output the period, so we cannot test swapping period 6 for period 4."
+        f"the share called periodic is {between('periodic, lag cut')}, and {between('periodic')} with it."
     )
     format_ = {
         name: st.column_config.NumberColumn(format="percent")

@@ -192,9 +192,7 @@ version = sum(tile.resolution for tile in shipped)
 found = estimates(version)
 write.text(
     "A smooth boundary has dimension 1; a fractal one has more. We take the median of local box-counting slopes over a sequence of maps, each zoomed "
-    "eight times into the busiest part of the one before. The paper uses many more zooms, at 4,096 cells per axis. Our maps are smaller, so the "
-    "intervals are wide, and a zoom that misses the intricate part finds a smooth curve. The last row shows this: around random cells of the "
-    "boundary, tanh looks smooth too."
+    "eight times into the busiest part of the one before. The paper uses many more zooms, at 4,096 cells per axis. Our intervals are wide, and a zoom that misses the intricate part finds a smooth curve, as in the last row, around random cells."
 )
 cell(
     dimensions,

@@ -35,7 +35,7 @@ TOKENS = {
     "auc": "label, ROC AUC",
     "auc_coprime": "label, coprime to the base",
 }
-LENGTHS = {"train_accuracy": "training", "accuracy_as_long": "test, as long", "accuracy_longer": "test, longer"}
+LENGTHS = {"train_accuracy": "training", "accuracy_as_long": "test, training length", "accuracy_longer": "test, longer"}
 MOST = 4_000  #: most points of a chart
 
 

@@ -304,7 +304,7 @@ def test_charts_of_the_gcd():
     assert frame["divisor"].tolist() == [1, 3, 1, 2]
     assert frame["is"].str.startswith("product").tolist() == [True, False, True, True]
     assert plots.frame(plots.learned_divisors({0: ()}, (1,))).empty
-    assert plots.frame(CHARTS["gcd_answers"]())["is"].tolist() == ["as the list says"] * 2 + ["otherwise"]
+    assert plots.frame(CHARTS["gcd_answers"]())["is"].tolist() == ["as the list predicts"] * 2 + ["otherwise"]
     shares = plots.frame(CHARTS["divisors_by_base"]()).set_index(["base", "learned"])["share"]
     assert shares.to_dict() == {(2, 1): 1.0, (2, 2): 0.5, (10, 1): 1.0, (10, 5): 1.0}
     counts = plots.frame(CHARTS["gcd_counts"]()).drop_duplicates("gcd")

@@ -11,7 +11,7 @@ from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, WRO
 from miii.tasks import Task
 
 KINDS = {"product of the base's primes": MAIN, "other": ACCENT}
-AGREES = {"as the list says": MAIN, "otherwise": WRONG}
+AGREES = {"as the list predicts": MAIN, "otherwise": WRONG}
 DIGITS = {"last digits": MAIN, "leading digits (control)": MUTED}
 
 

@@ -177,7 +177,7 @@ def _unmasked(encoding: Encoding) -> range:
 GOALS: dict[str, Goal] = {
     "kinds": Goal("kinds of", "names kinds", lambda _: (2 * len(KINDS), len(KINDS)), lambda n: n + 1, _kinds),
     "similarity": Goal("families of pairs of", "compares families", lambda _: (2, 1), lambda n: 2 * n + 1, _similarity),
-    "next": Goal("second halves of", "tells what follows", lambda _: (2, 1), lambda n: n + 1, _next),
+    "next": Goal("second halves of", "predicts what follows", lambda _: (2, 1), lambda n: n + 1, _next),
     "continuation": Goal(
         "next terms of",
         "continues",

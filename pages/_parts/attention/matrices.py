@@ -68,9 +68,8 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
     write.header("QK and OV circuits", anchor="circuits")
     write.text(
         r"""
-    A head's four matrices act only in pairs. The **QK circuit** $W_E W_Q W_K^\top W_E^\top$ scores every token against every
-    other: where the head attends. The **OV circuit** $W_E W_V W_O W_U$ gives what attending there adds to each logit. Neither
-    depends on the input.
+    A head's four matrices act only in pairs. The **QK circuit** $W_E W_Q W_K^\top W_E^\top$ decides where the head attends: it
+    scores every token against every other. The **OV circuit** $W_E W_V W_O W_U$ gives what attending there adds to each logit.
     """
         + (
             ""

@@ -71,7 +71,7 @@ def show_pattern(run: Run, step: int, example: int, layer: int) -> None:
         example=example,
         layer=layer,
         width="content",
-        alt=f"Attention pattern of each of {run.config.model.n_heads} heads for {shown}.",
+        alt=f"Attention pattern of every head for {shown}.",
         caption=f"{_sums(run, 'Each row')} Only {last} affects the answer directly."
         if run.config.model.n_layers == 1
         else f"{_sums(run, 'Each row')} The answer is read in {last}.",

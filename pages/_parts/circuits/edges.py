@@ -11,7 +11,7 @@ from pages._kit import write
 from pages._kit.cell import cell, shared
 
 METHODS = {
-    "exact": "corrupts each edge alone, in a forward pass of its own",
+    "exact": "corrupts one edge at a time",
     "acdc": "corrupts edges one after another, from the output back, and drops those that hardly change the predictions (Conmy et al.)",
     "eap": "estimates the effect as the gradient times the edge's change (Syed et al.)",
     "eap-ig": "as EAP, with gradients averaged from the corrupted to the clean input (Hanna et al.)",

@@ -88,8 +88,7 @@ def path(run: Run, step: int, shown: str, target: str, words: tuple[str, ...] | 
         target=target,
         words=words,
         alt=f"From the tokens {shown} through the heads and the strongest neurons{block} to the logits.",
-        caption=f"Line widths, from top to bottom: {read}; what each head adds to a neuron's input; what each neuron adds to a logit. The figure "
-        f"has the neurons{block} with the largest effect, and the largest logits. Go to [tokens](#tokens), [attention](#looks), "
+        caption=f"Line widths, from top to bottom: {read}; what each head adds to a neuron's input; what each neuron adds to a logit. Only the strongest neurons{block} and logits are shown. Go to [tokens](#tokens), [attention](#looks), "
         "[neurons](#neurons), [logits](#says).",
     )
 

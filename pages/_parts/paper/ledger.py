@@ -42,7 +42,7 @@ def ledger() -> pd.DataFrame:
     if _here("miu-24"):
         miu, last, sums = report("miu-24"), runs.shipped("miu-24").rows()[-1], "sums residues modulo 3"
         row(
-            "MIU strings as long as in training",
+            "MIU strings up to the training length",
             f"{last['accuracy_as_long']:.1%}",
             f"{0.99:.0%}",
             last["accuracy_as_long"] >= 0.99,

@@ -132,8 +132,8 @@ between the medians of the two classes.
             else f"{percent(swapped.accuracy)} cross after interchange (control {percent(swapped.control)}; everything but these "
             f"directions {percent(swapped.rest)}; {swapped.pairs:,} {things}), "
         )
-        + f"{percent(addition.steering.accuracy)} after steering (control {percent(addition.steering.control)}; "
-        f"{addition.steering.pairs:,} {things}). The verdict needs at least {CROSSES:.0%} for both, and at most {KEEPS:.0%} in each control.",
+        + f"{percent(addition.steering.accuracy)} cross after steering (control {percent(addition.steering.control)}; "
+        f"{addition.steering.pairs:,} {things}).",
     )
 
 

@@ -90,7 +90,7 @@ def section() -> None:
         write.text(
             rf"Two inputs, two outputs σ₁ and σ₂. With **no nonlinearity** between them, the matrices are one linear map, ${product}$. A sigmoid "
             rf"is {always} above 0, so every answer is true. With a threshold of $\tfrac12$ instead of 0, the first output is never true and the second equals $a$. "
-            "No single linear map can work: xor is the textbook function that one layer cannot compute."
+            " No single linear map computes xor."
         )
 
     write.header("Weights that work", anchor="weights")

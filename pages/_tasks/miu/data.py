@@ -31,8 +31,7 @@ Hofstadter's puzzle, after which the paper is named. Start from **MI** and apply
 | IV | UU → (nothing) | drop two U's in a row |
 
 Reachable strings are **theorems**. No rule makes the number of I's divisible by 3: it starts at 1, is doubled, or drops by 3. That
-is the only obstacle: M followed by any string of I and U is a theorem exactly when 3 does **not** divide its number of I's. So a
-puzzle about strings is a puzzle about counting modulo 3.
+is the only obstacle: M followed by any I's and U's is a theorem exactly when 3 does **not** divide its number of I's.
 """
 
 

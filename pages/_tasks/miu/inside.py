@@ -67,12 +67,10 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
             if name in right:
                 write.metric(label, f"{right[name]:.1%}", border=True, help=about)
     write.text(
-        f"Test strings draw their number of I's uniformly, so long ones may have more than any in training. Strings with each letter "
-        f"**drawn at random** have about half I's and are easier: below, {analysis.lengths.STRINGS} fresh ones of each length up to "
-        f"{task.longest_test}. Training stops at {task.longest} letters, the dashed line."
+        f"Test strings draw their number of I's uniformly, so long ones may have more than any in training. Strings of **random letters** are about half I's, so they are easier: the figure has {analysis.lengths.STRINGS} fresh ones of each length. The dashed line is the longest training string."
     )
     fair = {
-        "Random letters, as long": strings[~strings["longer"]],
+        "Random letters, training length": strings[~strings["longer"]],
         "Random letters, longer": strings[strings["longer"]],
     }
     with st.container(horizontal=True):

@@ -24,7 +24,7 @@ from pages._tasks.primes.depth import measured_depth
 
 ABOUT = r"""
 A prime $q$ divides a number if its digits, each times its power of the base, add up to 0 modulo $q$. So **primality is
-modular addition**, and the network is never told. The last digit reveals the factors of the base, 2 and 5
+modular addition**, which the network is never told. The last digit reveals the factors of the base, 2 and 5
 in base 10; every other factor needs all digits.
 """
 

@@ -17,7 +17,7 @@ from pages._server.settings import LIMIT
 
 INTRO = """
 This is the task of Syrkis's later preprint: the network sees the two digits $x_0, x_1$ of $n = x_0 + p\\,x_1$ in base $p$ and predicts $n$ modulo
-**every prime** $q < p$ at once. For each $q$ this is a modular addition, of $x_0$ and $p\\,x_1$, and all of them share one network.
+**every prime** $q < p$ at once. For each $q$ this is an addition of $x_0$ and $p\\,x_1$ modulo $q$.
 """
 
 

@@ -126,8 +126,8 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         """
 Neurons are waves in the digits. In the text of Syrkis's preprint, a frequency is **active** if its power exceeds its step's mean by two
 standard deviations. In its code, power is smoothed over three steps and normalized over time, and the bound is the mean plus one
-standard deviation over all steps. The preprint reports a count that rises and falls; we count a rise or fall only if the peak is at least
-twice the first or the last count.
+standard deviation over all steps. The preprint reports that the count rises and falls. We require a peak of at least twice the first and the last
+count.
 """
     )
     count = len(run.steps)
