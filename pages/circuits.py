@@ -17,7 +17,7 @@ startup.run_app_first()
 write.title("Circuits")
 write.text(
     """
-A network is a graph: each part (embedding, head, MLP) writes to the residual stream, and later parts read from it. To **corrupt** an
+A network is a graph: each part (embedding, head, MLP) adds its output to the **residual stream**, from which later parts read. To **corrupt** an
 edge is to replace its value by that for another pair with another answer. The edges whose corruption changes the logits most form
 the **circuit**.
 """

@@ -89,7 +89,7 @@ write.header("The verdict", anchor="verdict")
 if report.adds:
     write.box(
         "success",
-        f"**{report.verdict[0].upper()}{report.verdict[1:]}**: at step {step} the network adds on circles, {added} modulo {relabelled.m}.",
+        f"**{report.verdict[0].upper()}{report.verdict[1:]}**: at step {step} the network adds {added} modulo {relabelled.m} on circles.",
         "verified",
     )
 elif report.verdict == "memorized":

@@ -20,8 +20,8 @@ MOST = 12  # frames ahead
 
 INTRO = r"""
 As in GAIA-1, with integers for images, everything is a token: a **condition** $+d$, the **digits** of the next integer from the
-most significant, and its **label**. A causal decoder predicts the next token from its own output, so one wrong digit spoils
-what follows. Only the conditions are given. Each position has a vector for its frame and one for its slot in a frame of $F$ tokens:
+most significant, and its **label**. In a **roll-out**, a causal decoder predicts each token from its own output, so one wrong digit
+spoils what follows. Only the conditions are given. Each position has a vector for its frame and one for its slot in a frame of $F$ tokens:
 
 $$W_{\mathrm{pos}}[i] = W_{\mathrm{step}}[\lfloor i / F \rfloor] + W_{\mathrm{slot}}[i \bmod F].$$
 """

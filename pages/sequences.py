@@ -126,7 +126,9 @@ def of_all(name: str, step: int, task: Sequences) -> None:
     on_named = named_table(name, step)
     figures = held_out(name, step)
     with st.container(horizontal=True):
-        write.metric("Macro F1", f"{figures['macro']:.3f}", border=True, help="Held-out rule families")
+        write.metric(
+            "Macro F1", f"{figures['macro']:.3f}", border=True, help="Mean F1 over the kinds, on held-out rule families"
+        )
         if "tree" in report:
             write.metric(
                 "Decision tree",

@@ -23,7 +23,7 @@ write.text(
     "gets the other half right too."
 )
 live.show()
-write.subheader("Ten minutes inside", anchor="path")
+write.subheader("Look inside in ten minutes", anchor="path")
 with st.container(key="path"):
     for number, (page, heading, text, query) in enumerate(PATH, 1):
         with st.container(border=True):

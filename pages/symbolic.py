@@ -126,7 +126,7 @@ MEASURES = [
 write.title("Symbolic")
 write.text(
     """
-A program's parts have meaning by themselves; a network's weights do not. The paper calls them **symbolic** and **sub-symbolic**
+A program's parts have meaning by themselves; a network's weights do not. The draft paper calls them **symbolic** and **sub-symbolic**
 and shows one function as both. This page has both, small enough to check every row.
 """
 )
@@ -224,7 +224,7 @@ with st.spinner("Analyzing …", show_time=True):
         columns["compiled"] = summarize(*compiled(task))
 write.table(columns, width="content", name="trained-and-compiled")
 write.caption(
-    "The page Formula explains the measures.  "
+    "The page Formula explains the measures. "
     + (
         f"Neurons are analyzed in terms of the multiples, because a neuron of ${in_words(*total)}$ has different frequencies in $a$ "
         "and $b$."

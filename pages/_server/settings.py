@@ -121,7 +121,7 @@ def check_start(config: RunConfig, busy: int, own: int) -> None:
     found = read()
     check_run(config)
     check_disk(cost.training(config).disk)
-    for most, given, whose in ((found.max_jobs, busy, "runs"), (found.max_own_jobs, own, "runs of yours")):
+    for most, given, whose in ((found.max_jobs, busy, "runs"), (found.max_own_jobs, own, "your runs")):
         if most is not None and given >= most:
             raise InputError(
                 f"{whose} that train or wait must be at most {most} on this server: start another one when one of "

@@ -82,7 +82,7 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
             if len(grokked)
             else "."
         ),
-        f"Only some seeds succeed with {join_names(list(some['architecture']))}; none within the budget with "
+        f"Only some seeds do: {join_names(list(some['architecture']))}. No seed does within the budget: "
         f"{join_names(list(never['architecture']))}.",
         f"**The same algorithm?** Of the {len(grokked)}, {len(alike)} get the verdict *{what}* with every seed: "
         f"{join_names(list(alike['architecture']))}."

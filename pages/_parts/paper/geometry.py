@@ -60,7 +60,7 @@ def addition() -> None:
     """Symmetry and linear regions of the adder."""
     if not available("add-113"):
         return
-    with _on_request("A shift is a rotation", "rotations") as part:
+    with _on_request("Does a shift act as a rotation?", "rotations") as part:
         if part.open:
             cell(
                 rotations_of_the_adder,

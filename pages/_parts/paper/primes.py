@@ -147,7 +147,7 @@ residue equal vectors; one that sums the digits themselves keeps them apart.
         write.text(
             f"""
 **Ten digits, three clusters.** In {write.figure(plane_of_digits)}, each square is a place and each dot a digit's mean contribution, in the two directions in
-which residues differ most ({plane.share:.0%} of the variance). 1, 4 and 7 contribute the same vector; so do 2, 5 and 8, and 3, 6 and 9. The last place has only 1, 3, 7
+which residues differ most ({plane.share:.0%} of the variance). 1, 4 and 7 contribute nearly the same vector; so do 2, 5 and 8, and 3, 6 and 9. The last place has only 1, 3, 7
 and 9: other last digits already rule primes out.
 """
         )
@@ -270,5 +270,5 @@ def by_base() -> None:
     write.text(
         f"**Other bases.** Which factors can be seen at all? In short runs in {found['base'].nunique()} bases, from labels alone: {cases or 'none'}. That is "
         f"{len(seen)} of {len(found)} pairs of base and factor; where the base is 1 modulo the factor, so that all digits count alike, "
-        f"{int(plain['seen'].sum())} of {len(plain)}. The page Sieve has the map, and a rule that predicts it."
+        f"{int(plain['seen'].sum())} of {len(plain)}. The page Sieve has the map, and tests a rule for it."
     )

@@ -54,7 +54,7 @@ FUNCTIONS = {
 
 def section() -> None:
     """Show logic functions both ways."""
-    write.header("As the paper prints it", anchor="printed")
+    write.header("As the draft prints it", anchor="printed")
     left, right = st.columns(2, gap="medium")
     with left:
         write.text("**Symbolic**: a program, printed as xor.")
@@ -89,8 +89,7 @@ def section() -> None:
         always = "always" if (values > 0).all() else "not always"
         write.text(
             rf"Two inputs, two outputs σ₁ and σ₂. With **no nonlinearity** between them, the matrices are one linear map, ${product}$. A sigmoid "
-            rf"is {always} above 0, so every answer is true. With a threshold of $\tfrac12$ instead of 0, the first output is never true and the second equals $a$. "
-            " No single linear map computes xor."
+            rf"is {always} above 0, so every answer is true. With a threshold of $\tfrac12$ instead of 0, the first output is never true and the second equals $a$. No single linear map computes xor."
         )
 
     write.header("Weights that work", anchor="weights")

@@ -38,7 +38,7 @@ LABELS = {
     "beta2": "Adam β₂",
     "slow_lambda": "Slow gradient weight",
     "slow_alpha": "Slow gradient decay",
-    "dropout_shared": "Same mask for all",
+    "dropout_shared": "Shared dropout mask",
     "low": "From",
     "high": "To",
     "n": "Examples",

@@ -108,6 +108,5 @@ def sequence(task: Task, row: int) -> None:
     )
     first, step, last = (int(task.facts[name][row]) for name in ("first", "step", "last"))
     write.text(
-        f"From {first} to {last} in steps of {step}; the last label, **{task.token_names[task.labels[row]]}**, is a target only. The digits of "
-        f"the first frame and all conditions are not targets. **{'train' if task.train_mask[row] else 'test'}** split."
+        f"From {first} to {last} in steps of {step}; the last label, **{task.token_names[task.labels[row]]}**, is only a target. The digits of the first frame and all conditions are not targets. **{'train' if task.train_mask[row] else 'test'}** split."
     )

@@ -21,7 +21,7 @@ LONGEST, MOST = 120, 50_000  # letters and strings that fit into a small server'
 LETTERS = 40  # of a string to derive
 
 INTRO = """
-Hofstadter's puzzle, after which the paper is named. Start from **MI** and apply four rules in any order:
+This is Hofstadter's puzzle, after which the draft paper is named. Start from **MI** and apply four rules in any order:
 
 | | | |
 |---|---|---|

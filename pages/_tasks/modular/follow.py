@@ -25,7 +25,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     """Follow one pair from its tokens to the frequencies behind the answer."""
     p = small_enough(run, task)
     write.text(
-        "Type two numbers and follow them through the network to the answer. Every number is for this pair; the links show the same part over all pairs."
+        "Type two numbers and follow them through the network to the answer. The network gives each answer a score, its **logit**; the largest one wins. The links show the same part over all pairs."
     )
     example = _choose(run, step, p)
     built = run.task()

@@ -20,7 +20,7 @@ First it **memorizes** the training pairs. Then it **groks**: test accuracy jump
 )
 
 OWN_FORMULA = Story(
-    "Watch a network learn a formula of yours",
+    "Watch a network learn your own formula",
     r"""
 A small transformer trains on some values of a formula in $(a, b)$ modulo $p$ and is tested on the rest. It **groks** some formulas, so
 that test accuracy jumps, and only memorizes others. A larger training share helps. Type a formula, and press Start.

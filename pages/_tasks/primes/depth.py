@@ -84,7 +84,7 @@ depth** is the largest $q$ up to which, for every factor, the lower end of the A
         if seen
         else "No factor is separated from primes."
     )
-    failed = f"  The first that is not is {first.q} (AUC {first.auc:.3f})." if first else ""
+    failed = f" The first that is not is {first.q} (AUC {first.auc:.3f})." if first else ""
     cell(
         sieve_depth,
         name=run.name,

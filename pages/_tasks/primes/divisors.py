@@ -80,7 +80,8 @@ def section(
     )
     write.caption(
         f"Drops are in logits, medians over held-out integers. AUC: the probability that a multiple's coordinates lower the evidence more than a non-multiple's. "
-        f"From {LEAST} up, the network separates multiples of q; then q is detected if the drop is closer to that with a multiple.  For large q the coordinates hold nearly the whole sum, so evidence may drop even if q is not detected."
+        f"From {LEAST} up, the network separates multiples of q; then q is detected if the drop is closer to that with a multiple. For "
+        "large q the coordinates hold nearly the whole sum, so evidence may drop even if q is not detected."
     )
     _walk(run, step, n, measured, suspected)
 

@@ -32,7 +32,7 @@ def choose_range(name: str) -> Preset:
         required=True,
         key="range",
         bind="query-params",
-        help="text: four digits, as in the paper's text; table 1: five digits, as in its Table 1",
+        help="text: four digits, as in the draft's text; table 1: five digits, as in its Table 1",
     )
     chosen = chosen or "table 1"  # an empty value in the URL gives None
     return Preset(dict(zip(("low", "high"), PRESETS[chosen], strict=True)))

@@ -115,7 +115,7 @@ def numbers_and_split(config: Residues, task: Task) -> None:
             asked=asked,
             width="content",
             alt=f"Grid of {p} by {p} numbers x0 + {p} x1, colored by {asked}.",
-            caption=f"Stripes: modulo q, a step in x1 counts p = {p} mod q.",
+            caption=f"Stripes: modulo q, a step in x1 adds p = {p} mod q.",
         )
     with right:
         cell(
