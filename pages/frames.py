@@ -141,7 +141,7 @@ else:
         ahead=ahead,
         alt="By frames ahead: integer accuracy, and area under the ROC curve of labels.",
         caption="Controls: the untrained network, and repeating the first frame. Labels are scored on integers outside training; after predicted "
-        "frames, against the predicted integer. {far['seen']:.0%} of the integers {ahead} ahead occur in training.",
+        f"frames, against the predicted integer. {far['seen']:.0%} of the integers {ahead} ahead occur in training.",
     )
     cell(
         one_ahead,

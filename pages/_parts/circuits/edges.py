@@ -136,7 +136,7 @@ def show(run: Run, step: int) -> None:
     write.caption(
         "CMD is the area of |1 − f|, with edges ranked by |score|; 0 is best. CPR is the area under f, with edges ranked by signed score. Both use "
         "fresh examples; “edges to f ≥ 0.95” uses those that ranked the edges. Spearman and AUROC compare each ranking with the exact one, whose "
-        "smallest set with f ≥ 0.95 counts as true. “Active” leaves out the {agreements['exact'].inactive} of {total} edges that corruption does not change."
+        f"smallest set with f ≥ 0.95 counts as true. “Active” leaves out the {agreements['exact'].inactive} of {total} edges that corruption does not change."
     )
 
     write.header("Do the faster methods agree with the exact one?", anchor="agreement")

@@ -69,8 +69,9 @@ def by_network(run: Run, step: int, terms: str, given: int, true: int | None) ->
     truth = "" if true is None else f" The true term is {spelled(true)}."
     write.text(
         f"{run.name} predicts {answer}.{truth} A network reads what simple rules (repetitions, differences, fitted "
-        "coefficients) predict modulo each m, and how many terms each rule has predicted so far. By the **Chinese remainder theorem**, its most confident residues give the term, within the size that it predicts: {spelled(found.smallest)} to "
-        "{spelled(found.largest)} (confidence {found.probability:.0%})."
+        "coefficients) predict modulo each m, and how many terms each rule has predicted so far. By the **Chinese remainder theorem**, its "
+        f"most confident residues give the term, within the size that it predicts: {spelled(found.smallest)} to {spelled(found.largest)} "
+        f"(confidence {found.probability:.0%})."
     )
     cell(
         residues,

@@ -44,7 +44,7 @@ def show() -> None:
     write.text(
         f"Each cell is a network that learns addition modulo {own.P} from {own.SHARE:.0%} of the pairs, "
         f"with its own learning rate and weight decay. It groks if its test accuracy reaches 99% within {maps[0][1].view.steps} steps. All share their split and initial weights. To explore this map, choose the condition "
-        "*{write.escaped('Modular addition: does it grok?')}* above."
+        f"*{write.escaped('Modular addition: does it grok?')}* above."
     )
     cell(
         zooms,

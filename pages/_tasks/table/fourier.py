@@ -52,7 +52,7 @@ $c = ab$ (Chughtai et al. 2023).
             "Logits within the key ones",
             f"{report.within:.1%}",
             border=True,
-            help="Share of the variance of held-out logits, as functions of c; characters alone explain {report.explained:.1%}",
+            help=f"Share of the variance of held-out logits, as functions of c; characters alone explain {report.explained:.1%}",
         )
     if report.reason:
         write.text(f"Not a composition by representations: {report.reason}.")
