@@ -49,13 +49,13 @@ def abstract() -> str:
     deepest = max(each["sieve_depth"] for each in primes.values())
     unseen = report("primes-10")["generalization"]["3"]["outside"]["auc"]
     return (
-        f"**Abstract.** A one-layer transformer trained on {config.train_fraction:.0%} of the sums $a + b$ modulo {config.p} gets 99% of the others "
+        f"**Abstract.** A one-layer transformer trained on {config.train_fraction:.0%} of the sums $a + b$ modulo {config.p} gets nearly all others "
         f"right after {result['grokked_at']} steps. It places the numbers on {waves} circles and adds by rotation: cosines of {waves} frequencies "
         f"explain {added['logit_variance_explained']:.1%} of the variance of its logits. Rotate the circles, and the answer shifts by exactly the "
         f"chosen amount on {added['steering_accuracy']:.2%} of inputs.\n\n"
         f"Of {len(primes)} transformers trained on the digits of integers, labeled prime or not, {passed} pass every test for summing the digits' "
         f"residues (remainders) modulo 3; in all of them, the residue explains at least {explained:.1%} of a digit's contribution. They look the "
-        f"total up: on totals absent from training, the AUC of seed 0 against multiples of 3 is {unseen:.2f}, where 0.5 is chance.\n\n"
+        f"total up: on totals absent from training, the AUC of the first one against multiples of 3 is {unseen:.2f}, where one half is chance.\n\n"
         f"From labels alone, none of them gets past the factor {deepest}. Negative results are reported beside the positive ones."
     )
 

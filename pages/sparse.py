@@ -96,9 +96,10 @@ write.table(
 of = {q: next(f.auc for f in scores.factors if f.q == q) for q in (5, 7)}
 write.text(
     f"""
-**The grid network does what trial division by 2, 3 and 5 does.** It rejects {scores.test.composites:.3%} of the composites, trial division {exact[5].composites:.3%}. It separates
-primes from multiples of 5 (AUC {of[5]:.3f}), not from multiples of 7 ({of[7]:.3f}). The transformer in base 210 rejects {digits.test.composites:.3%},
-because its last digit also reveals 7. Neither sums its digits, as the next factor would require; the network on the page Sieve does, modulo 3.
+**The grid network does what trial division by 2, 3 and 5 does.** It rejects {scores.test.composites:.3%} of the composites and keeps {scores.test.primes:.3%} of
+the primes; trial division rejects {exact[5].composites:.3%}. It separates primes from multiples of 5 (AUC {of[5]:.3f}), not from multiples of 7 ({of[7]:.3f}).
+
+The transformer in base 210 rejects {digits.test.composites:.3%} of the composites, because its last digit also reveals 7. Neither sums its digits, as the next factor would require; the network on the page Sieve does, modulo 3.
 
 Test integers have leading digits outside training (up to {(config.end - 1) // config.side**2} against {(config.middle - 1) // config.side**2} on the grid,
 {(config.end - 1) // 210**2} against {(config.middle - 1) // 210**2} in base 210), which shifts all evidence alike. So of the thresholds within 0.1% of the best
