@@ -125,7 +125,8 @@ write.table(
     name="verdict-evidence",
 )
 write.caption(
-    "All must pass. “One sum” counts the operands in the one combination that all terms share. The last two bounds are baselines that steering must beat: a straight move between two answers' means, and rotation of random planes."
+    "All must pass. “One sum” counts the operands in the one combination that all terms share. The last two bounds are baselines that steering must "
+    "beat: a straight move between two answers' means, and rotation of random planes."
     + ("" if report.train_accuracy is not None else " The training split is unknown, so memorization cannot be tested.")
 )
 write.text(
@@ -170,7 +171,7 @@ write.header("Run the formula instead of the network", anchor="instead")
 write.text(
     r"""
 A sum of $\cos w_k(a + b - c)$ with positive amplitudes peaks at $c = a + b$ whatever it was fitted to, so its accuracy is no
-evidence. The evidence is the share of the network that it explains: compare the same fit on an earlier snapshot.
+evidence; the variance that it explains is. Compare the same fit on an earlier snapshot.
 """
 )
 earlier = [at for at in run.steps if at < step]
@@ -227,8 +228,7 @@ if relabelled.full:
 else:
     write.caption(f"{relabelled.names[0]} takes some values twice, so the logits have no full grid of waves.")
 write.caption(
-    "A random split gives some answers more training pairs than others, and networks treat answers slightly differently. With a balanced split (the "
-    "option Balanced on Train), the formula explains more of the variance (docs/LOG.md)."
+    "A random split gives some answers more training pairs than others. With a balanced split (an option on Train), the formula explains more (docs/LOG.md)."
 )
 
 write.header("Steer it", anchor="steering")
@@ -247,8 +247,8 @@ if keys:
             step=step,
             alt="Share of pairs whose answer shifts by s, for every s, and the control.",
             caption=f"The answer shifts by s on {report.steering_accuracy:.2%} of pairs (mean over s; worst {report.steering_minimum:.2%}). Control: "
-            f"{report.steering_control:.2%} keep the answer {added}. Baselines: {report.steering_chord:.2%} shift with a straight move between two "
-            f"answers' means, {report.steering_random:.2%} with random planes.",
+            f"{report.steering_control:.2%} keep the answer {added}. Baselines: {report.steering_chord:.2%} with a straight move, "
+            f"{report.steering_random:.2%} with random planes.",
         )
     if st.toggle("Turn one answer", key="turn", bind="query-params", help="Runs the network in your browser"):
         live.show(name, step, stamp_of(run))

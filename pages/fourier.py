@@ -285,7 +285,7 @@ cell(
     name=name,
     stamp=len(run.steps),
     alt="Heatmap of each frequency's share of power by snapshot.",
-    caption="Random weights hold all frequencies about equally. In a network that learns to add on circles, a few take over.",
+    caption="Random weights hold all frequencies about equally. As a network learns to add, a few take over.",
 )
 
 write.header("How many directions does it use?", anchor="rank")

@@ -81,9 +81,9 @@ write.text(
 - **Gini coefficient** of the amplitudes: 0 if all frequencies are equal, near 1 if one dominates.
 - **Active frequencies**: neuron power above the snapshot's mean + 2 standard deviations (the text of Syrkis's later preprint), or
   share over time above mean + 1 standard deviation of all snapshots (its code).
-- **Gradient symmetricity** (are $a$ and $b$ used alike?), **distance irrelevance** (is the correct logit independent of
-  $a - b$?) and **circularity** (are the embedding's first principal components waves?) were designed to tell two ways to
-  add apart, the “clock” and the “pizza” algorithm. Later work disputes that there are just two. Symmetricity is a mean over """
+- **Gradient symmetricity** (are $a$ and $b$ used alike?), **distance irrelevance** (does the correct logit ignore $a - b$?) and
+  **circularity** (are the embedding's principal components waves?) were designed to tell the “clock” from the “pizza” algorithm.
+  Later work disputes that there are just two. Symmetricity is a mean over """
     f"{analysis.progress.TRIPLES:,} random triples, with a standard error of at most {error:.3f} here."
 )
 write.caption(

@@ -101,9 +101,8 @@ the primes; trial division rejects {exact[5].composites:.3%}. It separates prime
 
 The transformer in base 210 rejects {digits.test.composites:.3%} of the composites, because its last digit also reveals 7. Neither sums its digits, as the next factor would require; the network on the page Sieve does, modulo 3.
 
-Test integers have leading digits outside training (up to {(config.end - 1) // config.side**2} against {(config.middle - 1) // config.side**2} on the grid,
-{(config.end - 1) // 210**2} against {(config.middle - 1) // 210**2} in base 210), which shifts all evidence alike. So of the thresholds within 0.1% of the best
-on training integers, we take the middle one.
+The leading digits of test integers do not occur in training, which shifts all evidence alike. So of the thresholds within 0.1% of the
+best on training integers, we take the middle one.
 """
 )
 

@@ -126,8 +126,8 @@ MEASURES = [
 write.title("Symbolic")
 write.text(
     """
-A program's parts have meaning by themselves; a network's weights do not. The draft paper calls them **symbolic** and **sub-symbolic**
-and shows one function as both. This page has both, small enough to check every row.
+A program's parts have meaning by themselves; a network's weights do not. The draft paper calls them **symbolic** and **sub-symbolic**.
+This page has one function as both, small enough to check every row.
 """
 )
 symbolic_logic.section()

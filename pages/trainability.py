@@ -191,8 +191,9 @@ if not shipped:
 version = sum(tile.resolution for tile in shipped)
 found = estimates(version)
 write.text(
-    "A smooth boundary has dimension 1; a fractal one has more. We take the median of local box-counting slopes over a sequence of maps, each zoomed "
-    "eight times into the busiest part of the one before. The paper uses many more zooms, at 4,096 cells per axis. Our intervals are wide, and a zoom that misses the intricate part finds a smooth curve, as in the last row, around random cells."
+    "A smooth boundary has dimension 1; a fractal one has more. We take the median of local box-counting slopes over maps, each zoomed eight times "
+    "into the busiest part of the one before. The paper uses many more zooms, at 4,096 cells per axis; so our intervals are wide. A zoom that misses "
+    "the intricate part finds a smooth curve, as in the last row."
 )
 cell(
     dimensions,
@@ -209,7 +210,6 @@ missing = [condition.title for name, condition in landscape.CONDITIONS.items() i
 if missing:
     write.text(f"No maps are shipped of these conditions; choose one above to compute it: {'; '.join(missing)}.")
 write.text(
-    "The paper describes its last condition as an offset of the initial weights. Its published notebook adds the offset at every "
-    "step instead. Both can be selected here."
+    "The paper describes its last condition as an offset of the initial weights, but its notebook adds the offset at every step. You can choose both here."
 )
 question.show()

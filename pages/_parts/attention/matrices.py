@@ -112,8 +112,7 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
 
     write.header("Which parts write the answer?", anchor="writers")
     write.text(
-        "Without a norm, the logits are a sum of what each part wrote, so each part has a known contribution to the correct logit. What heads "
-        "contribute through neurons is counted as the neurons'."
+        "Without a norm, the logits are the sum of what each part wrote. What heads contribute through neurons is counted as the neurons'."
     )
     parts = written_by(run.name, step)
     cell(

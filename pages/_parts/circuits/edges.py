@@ -108,7 +108,7 @@ def show(run: Run, step: int) -> None:
         name=name,
         step=step,
         alt=f"Faithfulness over the number of edges for {', '.join(METHODS)}.",
-        caption="Faithfulness f is 1 if the circuit alone matches the network, and 0 if it is no better than full corruption; other values occur."
+        caption="Faithfulness f is 1 if the circuit alone matches the network, and 0 if it is no better than full corruption."
         if shown.faithfulness.f
         else "Corruption does not change the score, so faithfulness is undefined.",
     )
@@ -134,8 +134,8 @@ def show(run: Run, step: int) -> None:
         name="faithfulness-by-method",
     )
     write.caption(
-        "CMD is the area of |1 − f|, with edges ranked by |score|; 0 is best. CPR is the area under f, with edges ranked by signed score. Both use "
-        "fresh examples; “edges to f ≥ 0.95” uses those that ranked the edges. Spearman and AUROC compare each ranking with the exact one, whose "
+        "CMD: area of |1 − f|, edges ranked by |score|; 0 is best. CPR: area under f, edges ranked by signed score. Both use fresh examples; "
+        "“edges to f ≥ 0.95” uses the ranking ones. Spearman and AUROC compare each ranking with the exact one, whose "
         f"smallest set with f ≥ 0.95 counts as true. “Active” leaves out the {agreements['exact'].inactive} of {total} edges that corruption does not change."
     )
 

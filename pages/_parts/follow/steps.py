@@ -88,7 +88,8 @@ def path(run: Run, step: int, shown: str, target: str, words: tuple[str, ...] | 
         target=target,
         words=words,
         alt=f"From the tokens {shown} through the heads and the strongest neurons{block} to the logits.",
-        caption=f"Line widths, from top to bottom: {read}; what each head adds to a neuron's input; what each neuron adds to a logit. Only the strongest neurons{block} and logits are shown. Go to [tokens](#tokens), [attention](#looks), "
+        caption=f"Line widths, from top to bottom: {read}; what each head adds to a neuron's input; what each neuron adds to a logit. Only the "
+        f"strongest neurons{block} and logits are shown. Go to [tokens](#tokens), [attention](#looks), "
         "[neurons](#neurons), [logits](#says).",
     )
 
@@ -103,7 +104,7 @@ def where(run: Run, step: int, shown: str) -> None:
         )
         return
     write.text(
-        "The answer is read at the last token. Each **head** divides its attention among the tokens and copies information from them."
+        "The answer is read at the last token. Each **head** divides its attention among the tokens and copies from them."
     )
     layer = choose_layer(len(patterns))
     weights = patterns[layer]

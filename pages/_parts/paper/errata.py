@@ -168,7 +168,7 @@ def rest() -> list[Erratum]:
         Erratum(
             "Section 3.2",
             "The model is in the style of GAIA-1 (reference 8).",
-            "GAIA-1 predicts the next token of interleaved frames. A binary label for one integer needs no such model. We trained both.",
+            "GAIA-1 predicts the next token of interleaved frames. A binary label for one integer needs no such model.",
             "Section 4.4: the decoder adds; its labels use little but the last digit.",
         ),
         Erratum(
@@ -193,7 +193,7 @@ def _primes(low: int, high: int) -> int:
 def chapter() -> None:
     """Show the table."""
     write.header("6 Errata", anchor="errata")
-    write.text("These are the errors of the draft. What can be checked by running it is run on this page.")
+    write.text("These are errors of the draft. What can be run is run here.")
     names = {"where": "where", "says": "the draft says", "true": "correction", "checked": "check"}
     frame = pd.DataFrame([{title: getattr(each, name) for name, title in names.items()} for each in errata()])
     short_table(frame, "errata", "This table", hide_index=True)

@@ -111,7 +111,7 @@ Held-out integers may be too similar to training integers. So we leave out whole
         experience_of_the_primes,
         stamp=changed,
         alt="Held-out AUC of primes over the number of training integers.",
-        caption="Bands: range over seeds. Every adder memorizes its training pairs; with enough of them it generalizes.",
+        caption="Bands: range over seeds. Every adder memorizes its training pairs; with enough pairs it generalizes.",
     )
     write.text(
         f"**Activations.** The draft's equation 1 is a sigmoid, its equation 2 a ReLU. Median test accuracy of addition modulo 59 with half of the "

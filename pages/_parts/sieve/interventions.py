@@ -49,7 +49,7 @@ def section(run: Run, step: int, q: int, seen: tuple[int, ...], things: str = "i
     digits = q in seen and bool(others)
     write.text(
         f"""
-What can be decoded need not be used. So we change only the sum and watch the prediction. **Interchange** replaces an
+What can be decoded need not be used, so we change only the sum. **Interchange** replaces an
 example's coordinates in the {max(1, q - 1)} direction{"s" if q > 2 else ""} where residues modulo {q} differ by those of another example.
 **Steering** adds the difference between two {"digits" if digits else "residues"}' contributions{", for sums that no other factor divides" if digits else ""}. Controls: a change of the same size that keeps the
 class, and interchanging everything *but* these directions. An example **crosses** if its evidence ends beyond the midpoint
@@ -146,8 +146,8 @@ def totals(run: Run, step: int, q: int, seen: tuple[int, ...]) -> None:
     write.text(
         f"""
 With one vector per residue, the sum depends only on how many digits have each residue modulo {q}. Training contains
-{trained} such **count vectors**, few enough to memorize. A network that adds is also right on counts that training does not contain. Each
-point is a count vector; sums of test integers are moved there along mean contributions.
+{trained} such **count vectors**, few enough to memorize. A network that adds is also right on other counts. Each point is a count
+vector; sums of test integers are moved there along mean contributions.
 """
     )
     cell(
@@ -246,9 +246,9 @@ def verdict(
         name="addition-by-modulus",
     )
     write.caption(
-        f"The network **sums residues modulo q** if, on held-out examples, the residue explains at least {EXPLAINED:.0%} of the variance of "
-        f"contributions, at least {CROSSES:.0%} cross after interchange (for q below the base) and after steering, and at most {KEEPS:.0%} do in "
-        "each control. It **adds digits** if it is also right on sums outside training; otherwise it looks the total up."
+        f"**Sums residues modulo q**: on held-out examples, the residue explains at least {EXPLAINED:.0%} of the variance of contributions, at least "
+        f"{CROSSES:.0%} cross after interchange (for q below the base) and steering, and at most {KEEPS:.0%} in each control. **Adds digits**: it is also "
+        "right on sums outside training; otherwise it looks the total up."
     )
 
 

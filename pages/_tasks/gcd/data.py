@@ -16,8 +16,8 @@ from pages._kit.inputs import integer, number
 from pages._server import gate
 
 INTRO = """
-Two integers are shown as their digits, and the label is their **greatest common divisor** (Charton 2023). Whether 2, 5 or 10
-divides an integer in base 10 depends on its last digit alone. Whether 3 does depends on all digits.
+Two integers are shown as their digits, and the label is their **greatest common divisor** (Charton 2023). In base 10, the last
+digit shows whether 2, 5 or 10 divides an integer; 3 depends on all digits.
 """
 
 

@@ -12,8 +12,8 @@ from pages._tasks.view import Curve, Measure, Row, Story, TaskView, share
 STORY = Story(
     "Watch a network learn divisors",
     r"""
-The network sees the digits of two integers and predicts their **greatest common divisor**. The last digits reveal divisors of
-the base; others, such as 3 in base 10, depend on every digit. Press Start and watch the list of learned divisors grow.
+The network sees the digits of two integers and predicts their **greatest common divisor**. Press Start and watch the list of
+learned divisors grow.
 """,
 )
 

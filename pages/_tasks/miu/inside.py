@@ -16,8 +16,8 @@ from pages._parts.sieve import interventions, probes
 from pages._tasks.miu.measures import AS_LONG, LONGER
 
 ABOUT = """
-A string of M, I and U is a theorem of the MIU system unless 3 divides its number of I's. The network sees only strings and
-labels. A network that has learned the rule **counts modulo 3**, wherever the I's stand and however long the string is.
+A string of M, I and U is a theorem of the MIU system unless 3 divides its number of I's. A network that has learned this rule
+**counts modulo 3**, wherever the I's stand and however long the string is.
 """
 
 
@@ -67,7 +67,8 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
             if name in right:
                 write.metric(label, f"{right[name]:.1%}", border=True, help=about)
     write.text(
-        f"Test strings draw their number of I's uniformly, so long ones may have more than any in training. Strings of **random letters** are about half I's, so they are easier: the figure has {analysis.lengths.STRINGS} fresh ones of each length. The dashed line is the longest training string."
+        f"Test strings draw their number of I's uniformly, so long ones may have more than any in training. Strings of **random letters** are about "
+        f"half I's, so they are easier: the figure has {analysis.lengths.STRINGS} fresh ones of each length. The dashed line is the longest training string."
     )
     fair = {
         "Random letters, training length": strings[~strings["longer"]],

@@ -130,8 +130,8 @@ def all_inputs(run: Run, step: int, layer: int) -> int:
                 alt=f"Attention of head {head} from = to {'ab'[key]} for every pair of operands.",
             )
     write.caption(
-        "Each cell is one pair; click it to see its pattern above. Stripes along one axis mean that the weight depends on one operand. Stripes that "
-        "repeat mean that it is periodic, as when a head reads angles on the circles of the page Fourier."
+        "Each cell is one pair; click it to see its pattern above. Stripes along one axis mean that the weight depends on one operand; stripes that "
+        "repeat mean that it is periodic."
     )
 
     write.header("Is attention periodic?", anchor="periodicity")

@@ -45,8 +45,8 @@ def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.Depth) -> None:
     write.text(
         f"""
 Compare primes with the composites whose **smallest** prime factor is $q$. The area under the ROC curve (AUC) is the probability
-that a prime scores higher; 0.5 is chance. Trial division by all primes up to $q$ has an AUC of 1 for each of them. The **sieve
-depth** is the largest $q$ up to which, for every factor, the lower end of the AUC's 95% interval is at least {LEAST}.
+that a prime scores higher; 0.5 is chance. The **sieve depth** is the largest $q$ up to which every AUC is at least {LEAST}, at the lower
+end of its 95% interval.
 """
     )
     threshold = f"Recall at {depth.threshold:.2f}, the threshold with the best F1 on training integers ({depth.f1:.3f})"
@@ -116,6 +116,5 @@ def by_length(run: Run, step: int) -> None:
         name="auc-by-length",
     )
     write.caption(
-        "AUC by smallest factor and number of digits. Most integers have the maximum length, so the figures above say little about shorter integers. "
-        "A dash marks fewer than 20 composites."
+        "AUC by smallest factor and number of digits. Most integers have the maximum length. A dash marks fewer than 20 composites."
     )

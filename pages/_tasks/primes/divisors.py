@@ -43,8 +43,8 @@ def section(
     if task.residues:
         _asked(run, task, n, found)
     write.text(
-        f"Attention sums the digits' contributions, and the neurons read the sum. To isolate a divisor $q$, we give {OTHERS} held-out integers "
-        "without small factors **this integer's coordinates modulo $q$** and nothing else. Does their evidence for prime drop as much as with a multiple's coordinates?"
+        f"To isolate a divisor $q$, we give {OTHERS} held-out integers without small factors **this integer's coordinates modulo $q$** in the "
+        "digits' sum. Does their evidence for prime drop as much as with a multiple's coordinates?"
     )
     try:
         with st.spinner("Testing each divisor …", show_time=True):

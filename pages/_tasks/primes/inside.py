@@ -68,7 +68,7 @@ def page(run: Run, task: Primes, step_of: Callable[[Run], int]) -> None:
         rf"""
 Attention sums one contribution per place, and the neurons read the total. If the network sums residues modulo $q$, a digit
 matters only through its **residue**, digit · ${task.base}^\mathrm{{place}} \bmod q$: digits with the same residue contribute the same
-vector. A network that adds the integer itself and looks the sum up would keep them apart.
+vector.
 """
     )
     q = choose_modulus(moduli, seen)

@@ -53,9 +53,8 @@ def measures(task: Primes, row: Row) -> list[Measure]:
 def caption(row: Row) -> str:
     """Explain why accuracy is not shown."""
     return (
-        f"Accuracy says little: most integers are composite, so “not prime” is usually correct (test accuracy {row['test_accuracy']:.1%}). The "
-        "area under the ROC curve asks whether primes score higher than composites at any threshold; 0.5 is chance. Measured on the "
-        "validation split."
+        f"Accuracy says little: most integers are composite, so “not prime” is usually correct (test accuracy {row['test_accuracy']:.1%}). The area "
+        f"under the ROC curve is the probability that a prime scores higher than a composite; 0.5 is chance. Measured on the validation split."
     )
 
 

@@ -126,8 +126,8 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         """
 Neurons are waves in the digits. In the text of Syrkis's preprint, a frequency is **active** if its power exceeds its step's mean by two
 standard deviations. In its code, power is smoothed over three steps and normalized over time, and the bound is the mean plus one
-standard deviation over all steps. The preprint reports that the count rises and falls. We require a peak of at least twice the first and the last
-count.
+standard deviation over all steps. Does the count rise and fall, as the preprint reports? The peak must be at least twice the first and the
+last count.
 """
     )
     count = len(run.steps)
@@ -149,7 +149,7 @@ def how_targets_share(name: str, step: int) -> None:
     found = sharing(name, step)
     total = sum(found.directions)
     write.text(
-        f"Each target's logits read only a few directions. We count the fewest that hold {analysis.multitask.ENERGY:.0%} of its read-out weights' squared norm. "
+        f"Each target's logits read only a few directions: we count the fewest that hold {analysis.multitask.ENERGY:.0%} of its read-out weights' squared norm. "
         f"The {len(found.names)} targets read {min(found.directions)} to {max(found.directions)} directions each, **{total} in sum**, of "
         f"{found.width} in the stream; together they span {found.together}. Principal angles measure how far two targets read the same directions."
     )
@@ -163,7 +163,7 @@ def how_targets_share(name: str, step: int) -> None:
         step=step,
         alt=f"Overlap of the read-outs of every two of {len(found.names)} targets.",
         caption=f"{apart}: the mean squared cosine of the principal angles between two targets is {mean:.4f}, and {chance:.4f} between random "
-        "subspaces of the same dimensions (0: orthogonal; 1: one holds the other). Colors end at the larger of chance and the largest value.",
+        "subspaces of the same dimensions (0: orthogonal; 1: one holds the other). ",
     )
 
 
