@@ -113,8 +113,9 @@ def parse(text: str) -> Expression:
     """Parse a formula in a, b, p, integers, + - * / ** % and parentheses, such as ``(a*b + 3*a) % p``.
 
     ``where CONDITION`` at the end leaves out the other pairs, and ``X if CONDITION else Y`` chooses. A condition
-    compares whole numbers by == != < <= > >=, joined by and, or and not: there, a and b are 0 .. p - 1, p is itself,
-    and the right operand of ``%`` is p or an integer. In a formula it is p. An exponent is an integer or p minus one.
+    compares whole numbers by == != < <= > >=, joined by and, or and not: there, a and b are 0 .. p - 1, p is the
+    modulus, and the right operand of ``%`` is p or an integer. In a formula, the right operand of ``%`` is p. An
+    exponent is an integer, or p minus an integer.
 
     Uses Python's parser and evaluates nothing. Other names and characters are rejected before parsing, other
     operations after it. SymPy's ``sympify`` and ``parse_expr`` evaluate Python, so they are not used.

@@ -17,9 +17,9 @@ startup.run_app_first()
 write.title("Circuits")
 write.text(
     """
-A network is a graph: each part (embedding, head, MLP) writes to the residual stream, and later parts read from it. **Corrupt** an
-edge, so that it carries its value for another pair with another answer, and measure the effect on the logits. The edges
-that matter are the **circuit**.
+A network is a graph: each part (embedding, head, MLP) adds its output to the **residual stream**, from which later parts read. To **corrupt** an
+edge is to replace its value by that for another pair with another answer. The edges whose corruption changes the logits most form
+the **circuit**.
 """
 )
 
@@ -62,7 +62,7 @@ else:
 
 write.header("Which activations carry the answer?", anchor="patching")
 by_head = st.toggle(
-    "Head by head", key="by-head", bind="query-params", help="Single heads instead of whole activations"
+    "Head by head", key="by-head", bind="query-params", help="Patches single heads instead of all heads at once"
 )
 with st.spinner("Patching every activation …", show_time=True):
     sweep = patched(name, step)
@@ -73,8 +73,9 @@ cell(
     by_head=by_head,
     width="content",
     alt="Share of the logit difference that each clean activation recovers in a corrupted run, by site and position.",
-    caption="Each cell patches one clean activation into the corrupted run: 1 recovers the answer, 0 changes nothing. The logit difference "
-    f"is {sweep.clean:.3g} in the clean run and {sweep.corrupt:.3g} in the corrupted one; where they hardly differ, shares mean little.",
+    caption="The corrupted run is the network on another pair. Each cell patches one activation of the clean run into it: 1 recovers the answer, 0 "
+    "changes nothing. The logit difference "
+    f"is {sweep.clean:.3g} in the clean run and {sweep.corrupt:.3g} in the corrupted one; if they hardly differ, the shares mean little.",
 )
 
 write.header("Along which paths?", anchor="paths")
@@ -93,7 +94,7 @@ receiver = st.selectbox(
     key="receiver",
     bind="query-params",
     width=260,
-    help="Senders are all earlier parts, by position, along the direct path only",
+    help="The part that reads; senders are all earlier parts",
 )
 site, layer, head = receivers[receiver]
 cell(
@@ -115,5 +116,5 @@ cell(
     name=name,
     step=step,
     alt="Loss with each frequency removed from the logits.",
-    caption="All logit components at one frequency of either operand are removed, one frequency at a time.",
+    caption="For each frequency, all waves of that frequency in a or b are removed from the logits. The taller the bar, the more the answer depends on it.",
 )

@@ -44,9 +44,8 @@ def measured(name: str, stamp: float) -> ComparedRun:
 write.title("Compare")
 write.text(
     """
-Which parts of a transformer matter? The draft compares attention with convolution and recurrence, and blocks with and without
-skips and norms. Here, each combination of `--block` and `--mixer` learns the same task, split and step budget, and is then
-analyzed by the same measures.
+Which parts of a transformer matter? Each architecture is a **block** (how skips and norms wire the parts) with a **mixer** (how
+positions exchange information: attention, convolution or recurrence). All learn the same task with the same split and step budget.
 """
 )
 
@@ -92,7 +91,7 @@ def choose_own() -> list[ComparedRun]:
         default=alike(names)[:3],
         key="runs",
         bind="query-params",
-        help="Finished runs on modular arithmetic or primes with the same task, batch size and steps.",
+        help="Finished runs on modular arithmetic or primes that share task, batch size and steps",
     )
     opened = [runs.open(name) for name in wanted]
     analysis.compare.check_terms([(run.name, analysis.compare.terms(run.config)) for run in opened])
@@ -118,7 +117,7 @@ known = [
     name for name in (*findings.TRAINING, *MEASURES) if name in summary and name != ADDS and summary[name].notna().any()
 ]
 
-write.header("One table", anchor="table")
+write.header("All architectures", anchor="table")
 write.table(
     findings.table(summary, known).rename(columns={"architecture": "run"} if chosen == OWN else {}),
     column_config=findings.columns(known),
@@ -148,7 +147,7 @@ else:
         comparison=str(chosen),
         stamp=(home / f"{chosen}.jsonl").stat().st_mtime,
         alt="Median and range over seeds of the test accuracy by step, colored by architecture.",
-        caption="Click an architecture in the legend to isolate it; click elsewhere to reset.",
+        caption="Lines: medians over seeds; bands: ranges. Click an architecture in the legend to isolate it; click elsewhere to reset.",
     )
 
 write.header("What they compute", anchor="measures")
@@ -160,7 +159,7 @@ measure = worded[
         index=known.index("explained") if "explained" in known else 0,
         key="measure",
         bind="query-params",
-        help="Of every run." if chosen == OWN else "Median and range over seeds.",
+        help="One value per run" if chosen == OWN else "Median and range over seeds",
         width=320,
     )
 ]

@@ -22,8 +22,9 @@ If the network adds modulo $p$ on circles, its $p^3$ logits are a handful of cos
 
 $$\mathrm{logit}(c \mid a, b) \approx \sum_k \alpha_k \cos\left(\tfrac{2 \pi k}{p} (a + b - c) + \varphi_k\right).$$
 
-We test this. For each key frequency of $c$, the formula takes the strongest of **all** waves in $(a, b)$, so a network that
-computes something else gets another formula, or a poor fit. It is fitted on half of the pairs and scored on the other half.
+We test this. For each key frequency of $c$ (one that stands out in the logits; see Fourier), the formula takes the strongest of **all**
+waves in $(a, b)$. So a network that computes something else gets another formula, or a poor fit. It is fitted on half of the pairs
+and scored on the other half.
 """
 )
 
@@ -88,18 +89,18 @@ write.header("The verdict", anchor="verdict")
 if report.adds:
     write.box(
         "success",
-        f"**{report.verdict[0].upper()}{report.verdict[1:]}**: at step {step} the network adds on circles, {added} modulo {relabelled.m}.",
+        f"**{report.verdict[0].upper()}{report.verdict[1:]}**: at step {step} the network adds {added} modulo {relabelled.m} on circles.",
         "verified",
     )
 elif report.verdict == "memorized":
     write.box(
         "warning",
         f"**Memorized**: at step {step} the network answers {report.train_accuracy:.1%} of its training pairs and "
-        f"{report.test_accuracy:.1%} of the test pairs correctly. Not an addition: {report.reason}.",
+        f"{report.test_accuracy:.1%} of the test pairs correctly. It is not shown to add: {report.reason}.",
         "inventory_2",
     )
 else:
-    write.box("info", f"**None**: at step {step}, {report.reason}.", "help")
+    write.box("info", f"**None**: at step {step} the network is not shown to add: {report.reason}.", "help")
 if not relabelled.natural:
     write.caption(
         f"In the formula, a stands for {relabelled.names[0]}, b for {relabelled.names[1]} and c for "
@@ -124,18 +125,17 @@ write.table(
     name="verdict-evidence",
 )
 write.caption(
-    "All must pass. “One sum” is the number of operands in the combination shared by all terms. “Variance explained” and “same "
-    "answer” (argmax agreement) are on held-out pairs. The last two bounds are steering baselines: a straight move between two answers' means, and "
-    "rotation of random planes."
+    "All must pass. “One sum” counts the operands in the one combination that all terms share. The last two bounds are baselines that steering must "
+    "beat: a straight move between two answers' means, and rotation of random planes."
     + ("" if report.train_accuracy is not None else " The training split is unknown, so memorization cannot be tested.")
 )
 write.text(
-    f"**Certificate**: {report.certified:.1%} of all pairs are provably correct; brute force finds {report.accuracy:.1%}, so the bound "
-    f"reaches {report.certificate_tightness:.1%} of it."
+    f"**Certificate**: the formula and its largest residual prove {report.certified:.1%} of all pairs correct. In fact, "
+    f"{report.accuracy:.1%} are."
 )
 write.caption(
-    "All pairs with one answer are proven together if the formula's margin over every wrong answer exceeds the largest residual on any of "
-    "them (after arXiv 2412.03773)."
+    "The residual is the logits minus the formula. All pairs with one answer are proven together if the formula's margin over every wrong answer "
+    "exceeds their largest residual (after arXiv 2412.03773)."
 )
 
 write.header("The formula", anchor="formula")
@@ -147,12 +147,9 @@ if fit.formula.terms:
         name=name,
         step=step,
         alt="Amplitudes of the formula's terms.",
-        caption="Each term has an amplitude, a phase (radians) and three integers: "
-        + (
-            f"all substantial terms are waves in {report.computes} − c."
-            if report.computes
-            else "the terms do not share one combination of $a$ and $b$."
-        ),
+        caption=f"All substantial terms are waves in {report.computes} − c."
+        if report.computes
+        else "The terms do not share one combination of $a$ and $b$.",
     )
     st.download_button(
         "SymPy",
@@ -174,7 +171,7 @@ write.header("Run the formula instead of the network", anchor="instead")
 write.text(
     r"""
 A sum of $\cos w_k(a + b - c)$ with positive amplitudes peaks at $c = a + b$ whatever it was fitted to, so its accuracy is no
-evidence. How much of the network it explains is. Compare the same fit on an earlier snapshot.
+evidence; the variance that it explains is. Compare the same fit on an earlier snapshot.
 """
 )
 earlier = [at for at in run.steps if at < step]
@@ -231,17 +228,15 @@ if relabelled.full:
 else:
     write.caption(f"{relabelled.names[0]} takes some values twice, so the logits have no full grid of waves.")
 write.caption(
-    "A random split gives some answers more training pairs than others, and networks treat answers slightly differently. With a balanced "
-    "split (an option on Train), the formula explains 95.5% of the variance for addition modulo 113, mean over seeds 0 to 9, instead of "
-    "93.2% (docs/LOG.md)."
+    "A random split gives some answers more training pairs than others. With a balanced split (an option on Train), the formula explains more (docs/LOG.md)."
 )
 
 write.header("Steer it", anchor="steering")
 write.text(
     rf"""
-The causal test. In the output of the last MLP, regression finds for each key frequency $k$ the plane of $\cos$ and $\sin$ of
-$w_k$ times {added}. Rotate all these planes by $w_k s$ and nothing else: if the formula is right, the network answers
-{added} + s. Rotating as many planes of other frequencies must change nothing.
+Steering is the causal test. In the output of the last MLP, regression finds for each key frequency $k$ the plane of $\cos$ and $\sin$ of
+$w_k$ times {added}. Rotate these planes by $w_k s$ and nothing else: if the formula is right, the network answers {added} + s. Rotating
+as many planes of other frequencies must change nothing.
 """
 )
 if keys:
@@ -252,8 +247,8 @@ if keys:
             step=step,
             alt="Share of pairs whose answer shifts by s, for every s, and the control.",
             caption=f"The answer shifts by s on {report.steering_accuracy:.2%} of pairs (mean over s; worst {report.steering_minimum:.2%}). Control: "
-            f"{report.steering_control:.2%} keep the answer {added}. Baselines: {report.steering_chord:.2%} along the chord between two "
-            f"answers' means, {report.steering_random:.2%} with random planes.",
+            f"{report.steering_control:.2%} keep the answer {added}. Baselines: {report.steering_chord:.2%} with a straight move, "
+            f"{report.steering_random:.2%} with random planes.",
         )
     if st.toggle("Turn one answer", key="turn", bind="query-params", help="Runs the network in your browser"):
         live.show(name, step, stamp_of(run))

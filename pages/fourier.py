@@ -27,7 +27,7 @@ if own is not None:
 write.text(
     r"""
 A network that learns to add modulo $p$ places its tokens on a few circles (Nanda et al.). On the circle of **frequency** $k$,
-token $n$ sits at the angle $w_k n$ with $w_k = 2 \pi k / p$. Adding becomes turning:
+token $n$ sits at the angle $w_k n$ with $w_k = 2 \pi k / p$, so adding numbers is adding angles:
 $\cos w_k(a+b) = \cos w_k a \cos w_k b - \sin w_k a \sin w_k b$.
 """
 )
@@ -116,7 +116,7 @@ def singular_values(name: str, step: int) -> Chart:
     return plots.singular_values(directions(name, step, written=False)[0])
 
 
-write.header("Are they circles?", anchor="circles")
+write.header("Do the tokens form circles?", anchor="circles")
 spectrum, (values, rank, gini) = frequencies_read(name, step), directions(name, step, written=False)
 keys = spectrum.key_frequencies
 strongest = (spectrum.power.argsort(descending=True) + 1).tolist()
@@ -128,7 +128,7 @@ chosen = st.pills(
     default=sorted([str(k) for k in strongest if str(k) in shown][:3], key=int),
     key="circles",
     bind="query-params",
-    help="Each in the plane of its cosine and sine directions",
+    help="Which circles to draw, each in the plane of its cosine and sine",
 )
 clicked = str(st.session_state.get("k") or st.query_params.get("k"))  # its field is further down
 asked = [int(clicked)] if clicked in map(str, strongest) else []
@@ -154,7 +154,7 @@ write.caption(
         if reordered
         else "colored by $k n$ mod $p$. "
     )
-    + "On a circle, colors follow in order, like hours on a clock."
+    + "If they form a circle, the colors follow in order, like hours on a clock."
     + (
         f" The network adds {relabelled.words(choice.multipliers)}: it reads them at {order.names[0].removesuffix('a')}k and "
         f"{order.names[1].removesuffix('b')}k."
@@ -186,7 +186,7 @@ if angled:
     measured = (measured_angles(name, *at) for at in ((step, angled[0]), (step, weakest), (run.steps[0], angled[0])))
     found, weak, untrained = (f"{each.r2:.3f}".replace("-", "\u2212") for each in measured)
     write.caption(
-        f"A circle means a straight line: **R² {found}** at k = {angled[0]}, against {weak} at the weakest frequency and "
+        f"Tokens at their angles lie on a straight line: **R² {found}** at k = {angled[0]}, against {weak} at the weakest frequency and "
         f"{untrained} at step {run.steps[0]}. Each angle is read in a plane fitted to the other half of the tokens."
     )
 
@@ -212,9 +212,9 @@ cell(
     pick=("frequency", look_closer),
     alt="Cosine and sine amplitudes of the embedding by frequency, with key frequencies marked.",
     caption=f"**Key frequencies at step {step}: {listed}**"
-    + (f", {share:.0%} of the embedding's power without its mean." if keys else f": {choice.why_none}.")
+    + (f", with {share:.0%} of the embedding's power (its mean left out)." if keys else f": {choice.why_none}.")
     + f" {analysis.keys.RULE}"
-    + f" Gini coefficient of the amplitudes: {gini:.2f} (0: all equal, 1: one has everything).",
+    + f" Gini coefficient of the amplitudes: {gini:.2f} (0: all equal; near 1: one dominates).",
 )
 
 with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -230,7 +230,7 @@ with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         links.to("neurons", f"Its neurons (k = {k})", ":material/hub:", frequency=str(k))
 if k is not None:
     write.text(
-        f"Frequency {k} has {spectrum.power[k - 1].item():.1%} of the embedding's power without its mean: amplitude "
+        f"Frequency {k} has {spectrum.power[k - 1].item():.1%} of the embedding's power: amplitude "
         f"{spectrum.cos_norm[k - 1].item():.2f} for the cosine, {spectrum.sin_norm[k - 1].item():.2f} for the sine."
     )
 
@@ -241,8 +241,8 @@ cell(
     name=name,
     step=step,
     alt="Cosine and sine amplitudes of the neuron-logit map by frequency.",
-    caption=r"$W_L = W_\mathrm{out} W_U$ maps neurons of the last block to logits; spectrum over the answers $c$. "
-    f"Gini coefficient {gini_written:.2f}; effective rank {rank_written:.1f} (of at most {len(all_written)}).",
+    caption=r"$W_L = W_\mathrm{out} W_U$ maps the last block's neurons to logits; this is its spectrum over the answers $c$. "
+    f"Gini coefficient {gini_written:.2f}; effective rank (exp of the entropy of its singular values) {rank_written:.1f} of {len(all_written)}.",
 )
 
 write.header("Which products of waves does it compute?", anchor="products")
@@ -257,7 +257,7 @@ site = st.selectbox(
     key="site",
     bind="query-params",
     width=260,
-    help="Summed over all components of the activation",
+    help="Its power, summed over all components",
 )
 if not order.full:
     write.caption(f"This figure needs all pairs of {order.names[0]} and {order.names[1]}; this task leaves some out.")
@@ -272,7 +272,7 @@ elif analysis.grid.MIN_P <= p <= LIMIT:
         site=site,
         width="content",
         alt=f"Power of {site} by frequency in a and in b.",
-        caption="Row and column 0: waves in one operand. Diagonal: products of waves of one frequency, which make up "
+        caption="Row and column 0 hold waves in one operand. The diagonal holds products of waves of one frequency, which make up "
         + ("$\\cos w_k(a+b)$. " if order.natural else f"waves in {order.words((1, 1))}. ")
         + f"Strongest frequencies: {told}.",
     )
@@ -285,7 +285,7 @@ cell(
     name=name,
     stamp=len(run.steps),
     alt="Heatmap of each frequency's share of power by snapshot.",
-    caption="Random weights have all frequencies about equally. As the network learns to add on circles, a few take over.",
+    caption="Random weights hold all frequencies about equally. As a network learns to add, a few take over.",
 )
 
 write.header("How many directions does it use?", anchor="rank")
@@ -295,6 +295,5 @@ cell(
     name=name,
     step=step,
     alt="Singular values of the embedding, descending.",
-    caption=f"{few} of {len(values)} directions hold 99% of the variance over tokens; effective rank "
-    f"{rank:.1f}. Each circle needs two.",
+    caption=f"{few} of {len(values)} directions hold 99% of the variance over tokens; the effective rank is {rank:.1f}. Each circle needs two directions.",
 )

@@ -20,8 +20,8 @@ MOST = 12  # frames ahead
 
 INTRO = r"""
 As in GAIA-1, with integers for images, everything is a token: a **condition** $+d$, the **digits** of the next integer from the
-most significant, and its **label**. A causal decoder predicts the next token from its own output, so one wrong digit spoils
-what follows; conditions are given. Position $i$ is embedded by its frame and by its slot in a frame of $F$ tokens:
+most significant, and its **label**. In a **roll-out**, a causal decoder predicts each token from its own output, so one wrong digit
+spoils what follows. Only the conditions are given. Each position has a vector for its frame and one for its slot in a frame of $F$ tokens:
 
 $$W_{\mathrm{pos}}[i] = W_{\mathrm{step}}[\lfloor i / F \rfloor] + W_{\mathrm{slot}}[i \bmod F].$$
 """
@@ -75,7 +75,7 @@ else:
         key="ahead",
         bind="query-params",
         width=320,
-        help=f"Training sequences have {task.frames - 1} after the first; beyond that, the oldest frame is dropped",
+        help=f"Training sequences have {task.frames - 1} after the first; beyond, the oldest frame is dropped",
     )
     try:
         first, steps = analysis.rollout.starts(task, ahead, 1)
@@ -84,7 +84,7 @@ else:
         write.stop()
     write.header("Roll out one sequence", anchor="written")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        n = number("First integer", int(first[0]), "n", f"At most {task.width} digits, including after the last step")
+        n = number("First integer", int(first[0]), "n", f"At most {task.width} digits, also after the last step")
         d = number("Step d", int(steps[0]), "d", f"Difference between integers, 1 to {task.largest_step}")
     if n is None or d is None or not (2 <= n < task.base**task.width and 1 <= d <= task.largest_step):
         write.error(
@@ -126,8 +126,7 @@ else:
             (
                 "Baseline from earlier labels",
                 report["context"]["labels_coprime"],
-                "The same AUC for a table of last digit, step and earlier labels: of three terms with a step that 3 does not "
-                "divide, one is a multiple of 3",
+                "The same AUC for a table of last digit, step and earlier labels",
             ),
         ):
             write.metric(label, "–" if value is None else f"{value:.3f}", border=True, help=says)
@@ -141,8 +140,8 @@ else:
         step=step,
         ahead=ahead,
         alt="By frames ahead: integer accuracy, and area under the ROC curve of labels.",
-        caption="Controls: the untrained network, and repeating the first frame. Labels are scored on integers outside training; after "
-        f"predicted frames, on the predicted integer. {far['seen']:.0%} of the integers {ahead} ahead occur in training.",
+        caption="Controls: the untrained network, and repeating the first frame. Labels are scored on integers outside training; after predicted "
+        f"frames, against the predicted integer. {far['seen']:.0%} of the integers {ahead} ahead occur in training.",
     )
     cell(
         one_ahead,
@@ -150,7 +149,7 @@ else:
         step=step,
         ahead=ahead,
         alt="One frame ahead: digit accuracy by place, and integer accuracy by number of carries.",
-        caption="Copying gets high digits right unless a carry reaches them, so accuracy by carries is the test of addition. Held-out "
+        caption="Copying gets the high digits right unless a carry reaches them, so addition shows in the accuracy by carries. Held-out "
         "sequences: "
         + ", ".join(f"{row['sequences']:,} with {row['carries']}" for row in report["by_carries"])
         + " carries.",

@@ -50,7 +50,7 @@ elif {abs(multiplier) for multiplier in multipliers} != {1}:
         "phases are not meaningful."
     )
 if run.config.model.n_layers > 1:
-    write.caption(f"Neurons of the last block, {run.config.model.n_layers - 1}.")
+    write.caption(f"The neurons are those of the last block, {run.config.model.n_layers - 1}.")
 
 
 @shared
@@ -105,7 +105,7 @@ by_angle = (
         required=True,
         key="order",
         bind="query-params",
-        help="value: the smallest 24 of each operand. angle: all operands, by their angle on the neuron's own circle",
+        help="value: the 24 smallest of each operand; angle: all operands, by their angle on the neuron's circle",
     )
     == "angle"
 )
@@ -117,12 +117,12 @@ cell(
     width="content",
     pick=("neuron", one_neuron.choose),
     alt=f"The activation of every live neuron over {order.names[0]} and {order.names[1]}, grouped by frequency, in order of phase.",
-    caption=f"One tile per neuron, {order.names[0]} downwards, {order.names[1]} to the right, each on its own color scale. "
+    caption=f"One tile per neuron: its activation, with {order.names[0]} downward and {order.names[1]} to the right, each tile on its own color scale. "
     + (f"{neurons.dead} dead neurons are left out. " if neurons.dead else "")
     + (
         "By angle, every neuron of one frequency shows the same pattern, shifted by its phase."
         if by_angle
-        else "Neurons of a group have the same period; from left to right their phase grows."
+        else "Neurons of a group share a frequency; their phase grows from left to right."
     )
     + " Click a tile to open that neuron [below](#neuron).",
 )
@@ -134,7 +134,7 @@ with st.container(horizontal=True):
         "Live neurons",
         live,
         border=True,
-        help="Variance over the pairs above a millionth of the largest",
+        help="Their variance over the pairs is above a millionth of the largest",
     )
     write.metric(
         "Dead neurons",
@@ -152,7 +152,7 @@ with st.container(horizontal=True):
         "Phase agreement",
         f"{neurons.alignment[neurons.alive].mean():.3f}" if live else "–",
         border=True,
-        help="Mean cosine between phases read and written; 1 is perfect, 0 is chance",
+        help="Mean cosine of the difference between phases read and written; 1 is perfect, 0 is chance",
     )
 
 
@@ -169,7 +169,7 @@ with left:
         step=step,
         pick=("frequency", look_at_frequency),
         alt="Live neurons by strongest frequency.",
-        caption=f"Single-frequency neurons: {listed}. Click a bar to see its purest neuron [above](#neuron).",
+        caption=f"Single-frequency neurons: {listed}. Click a bar to see its neuron with the largest share [above](#neuron).",
     )
 with right:
     cell(
@@ -177,8 +177,8 @@ with right:
         name=name,
         step=step,
         alt="Histogram of each neuron's share of variance in its strongest frequency.",
-        caption=f"Counts waves in {order.names[0]}, in {order.names[1]} and their products at one frequency. "
-        f"{neurons.single_frequency:.0%} exceed {SINGLE:.0%}, the line.",
+        caption=f"A neuron's share counts waves in {order.names[0]}, in {order.names[1]} and their products at one frequency. "
+        f"{neurons.single_frequency:.0%} of the neurons exceed {SINGLE:.0%}, the line.",
     )
 
 write.header("Do they write the phase they read?", anchor="phases")
@@ -186,7 +186,7 @@ u, v, c, total = (text.replace("log", r"\log") for text in (*order.names, order.
 write.text(
     rf"""
 A neuron that reads $\cos(w_k {u} + \varphi_a) + \cos(w_k {v} + \varphi_b)$ contains $\cos(w_k({total}) + {phase})$. If it writes
-$\cos(w_k {c} + \varphi_c)$ to the logits with $\varphi_c = {phase}$, it favors ${c} = {total}$. Neurons of many phases add up to
+$\cos(w_k {c} + \varphi_c)$ to the logits with $\varphi_c = {phase}$, it favors ${c} = {total}$. Neurons with many phases add up to
 a clean wave.
 """
 )
@@ -210,7 +210,7 @@ if found:
         required=True,
         key="silenced",
         bind="query-params",
-        help="Their mean over all pairs, zero, or their values on another pair with another answer",
+        help="mean: over all pairs; interchange: their values on another pair with another answer",
     )
     kind = kind or "mean"  # an empty value in the URL gives None
     cell(
@@ -219,7 +219,7 @@ if found:
         step=step,
         kind=kind,
         alt=f"Loss over all pairs with each cluster ablated ({kind}), log scale.",
-        caption="Bars start at the loss of the whole network.",
+        caption="Bars start at the loss of the whole network: a long bar means that the network needs the cluster.",
     )
 else:
     write.caption("There are no single-frequency neurons at this step.")
@@ -231,5 +231,5 @@ with st.spinner(f"Analyzing {len(run.steps)} snapshots …", show_time=True):
         name=name,
         stamp=len(run.steps),
         alt="Heatmap of each frequency's mean share of neuron variance, by snapshot.",
-        caption="Each frequency's share of a neuron's variance, averaged over live neurons, by snapshot.",
+        caption="Each row is a frequency: its share of a neuron's variance, averaged over live neurons.",
     )

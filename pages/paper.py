@@ -49,14 +49,14 @@ def abstract() -> str:
     deepest = max(each["sieve_depth"] for each in primes.values())
     unseen = report("primes-10")["generalization"]["3"]["outside"]["auc"]
     return (
-        f"**Abstract.** A one-layer transformer trained on {config.train_fraction:.0%} of the sums $a + b$ modulo {config.p} answers all others "
-        f"after {result['grokked_at']} steps. It places the numbers on {waves} circles, and adds by rotation: {waves} cosines explain "
-        f"{added['logit_variance_explained']:.1%} of the variance of its logits. Rotate the circles, and the answer shifts by exactly the chosen "
-        f"amount on {added['steering_accuracy']:.2%} of inputs.\n\n"
-        f"Transformers trained on the digits of integers, labeled prime or not, sum the digits' residues modulo 3. In each of {len(primes)} "
-        f"seeds, the residue explains at least {explained:.1%} of a digit's contribution; {passed} seeds pass every test of the sum. They "
-        f"look the total up: on totals absent from training, the AUC against multiples of 3 is {unseen:.2f}.\n\n"
-        f"From labels alone, no network gets past the factor {deepest}. Negative results are reported beside the positive ones."
+        f"**Abstract.** A one-layer transformer trained on {config.train_fraction:.0%} of the sums $a + b$ modulo {config.p} gets nearly all others "
+        f"right after {result['grokked_at']} steps. It places the numbers on {waves} circles and adds by rotation: cosines of {waves} frequencies "
+        f"explain {added['logit_variance_explained']:.1%} of the variance of its logits. Rotate the circles, and the answer shifts by exactly the "
+        f"chosen amount on {added['steering_accuracy']:.2%} of inputs.\n\n"
+        f"Of {len(primes)} transformers trained on the digits of integers, labeled prime or not, {passed} pass every test for summing the digits' "
+        f"residues (remainders) modulo 3; in all of them, the residue explains at least {explained:.1%} of a digit's contribution. They look the "
+        f"total up: on totals absent from training, the AUC of the first one against multiples of 3 is {unseen:.2f}, where one half is chance.\n\n"
+        f"From labels alone, none of them gets past the factor {deepest}. Negative results are reported beside the positive ones."
     )
 
 
@@ -73,8 +73,8 @@ with st.container(horizontal_alignment="center"), st.container(width=COLUMN):
     with st.container(key="contents"):
         write.text(" · ".join(f"[{name}](#{anchor})" for name, anchor in CONTENTS.items()))
     write.caption(
-        "In five minutes: the abstract, chapter 1, and the first figures of 4.1 and 4.2; they need no machine learning. "
-        "Chapter 2 has definitions, chapter 3 the criteria."
+        "For five minutes, without machine learning: the abstract, chapter 1, and the first figures of 4.1 and 4.2. Chapter 2 has the definitions, "
+        "chapter 3 the criteria."
     )
     paper_question.chapter()
     paper_background.chapter()

@@ -72,7 +72,7 @@ def everything(diagram: miii.sweeps.Diagram, color: Literal["phase", "learned_at
         alt=f"A cell for each value of {diagram.x} and {diagram.y}, colored by the {color.replace('_', ' ')} of its network.",
         caption=f"Of {len(rows)} cells: "
         + ", ".join(f"{counts[phase]} {phase}" for phase in miii.sweeps.phases.PHASES if phase in counts)
-        + f". {trained} networks were trained; faded cells were not: their neighbors agree. Click a cell to open its run.",
+        + f". {trained} networks were trained. Faded cells were not, since their neighbors agree. Click a cell to open its run.",
         pick=("run", choose),
     )
     table(name, rows)
@@ -106,7 +106,7 @@ def table(name: str, rows: pd.DataFrame) -> None:
 
 write.title("Phase diagram")
 write.text(
-    "One network per cell, trained together as one tensor program. **Confusion**: training accuracy never reaches 90%. "
+    "Each cell of a phase diagram is a network with its own two options, such as learning rate and weight decay. **Confusion**: training accuracy never reaches 90%. "
     "**Memorization**: only training accuracy does. **Comprehension**: test accuracy follows within the delay. **Grokking**: it "
     "follows later. The rule is that of [Liu et al. 2022](https://arxiv.org/abs/2205.10343), table 1."
 )
@@ -123,12 +123,12 @@ if names:
             key=controls.DIAGRAM,
             bind="query-params",
             width=320,
-            help="Sweeps with two options that vary, diagrams first",
+            help="All sweeps that vary two options",
         )
         sweep = found[name]
         x, y = controls.axes_of(sweep)[:2]
         colored = st.segmented_control(
-            "Color", list(COLORS), default="Phase", required=True, key="phase-color", help="What the color of a cell is"
+            "Color", list(COLORS), default="Phase", required=True, key="phase-color", help="What the cells' color means"
         )
         delay = st.number_input(
             "Delay",
@@ -155,7 +155,7 @@ if names:
     else:
         figures(diagram, color, False)
 else:
-    write.info("There is no diagram yet. Train one below.", icon="grid_view")
+    write.info("There is no phase diagram yet. Train one below.", icon="grid_view")
 write.header("New diagram", anchor="new")
 controls.panel()
 links.to("sweeps", "All sweeps", ":material/tune:")

@@ -16,9 +16,9 @@ startup.run_app_first()
 write.title("Progress")
 write.text(
     r"""
-Accuracy jumps; the circuit behind it grows gradually (Nanda et al.). To see it grow, project the logits onto the waves
-$\cos w_k(a+b)$ and $\sin w_k(a+b)$ of the key frequencies (or of the task's own sum), and keep only these (**restricted
-loss**) or everything else (**excluded loss**).
+Accuracy jumps; the circuit behind it grows gradually (Nanda et al.). To see it grow, we split the logits into the waves
+$\cos w_k(a+b)$ and $\sin w_k(a+b)$ of the key frequencies (or waves in the task's own sum) and the rest. **Restricted loss** keeps
+only the waves; **excluded loss** keeps only the rest.
 """
 )
 
@@ -55,8 +55,7 @@ write.text(
     f"**Key frequencies of the last snapshot: {', '.join(map(str, keys))}**, as waves in "
     f"{choice.relabelling.words(choice.multipliers)}."
     if keys
-    else f"**The last snapshot has no key frequency**: {choice.why_none}. So the restricted loss keeps only the mean, and the excluded "
-    "loss excludes nothing."
+    else f"**The last snapshot has no key frequency**: {choice.why_none}. So restricted loss keeps only the mean, and excluded loss excludes nothing."
 )
 if not run.task().split_known:
     write.caption("The training split is unknown, so losses are over all pairs and no phases are marked.")
@@ -73,22 +72,20 @@ write.header("How to read it", anchor="reading")
 error = measured(name, len(run.steps))["gradient_symmetricity_error"].max()
 write.text(
     r"""
-- **Restricted loss** falls while the circuit forms, before the test loss does. If it ends below the full loss, the rest of
-  the network only adds noise.
-- **Excluded loss** (training pairs) rises as memorization gives way to the circuit. Excluding one key frequency at a time
-  shows how much depends on each.
 - **Phases**: *memorization* until the test loss peaks; *circuit formation* until it has halved; *cleanup* until 99% test
   accuracy. A run that never reaches 99% training accuracy has none.
-- **Sum of squared weights** falls under weight decay as memorized parts are cleaned up.
-- **Gini coefficient** of the Fourier amplitudes: 0 if all frequencies are equal, near 1 if one has everything.
-- **Active frequencies**: neuron power above the snapshot's mean + 2 standard deviations (the preprint's text), or share over
-  time above mean + 1 standard deviation of all snapshots (its code).
-- **Gradient symmetricity** (are $a$ and $b$ used alike?), **distance irrelevance** (is the correct logit independent of
-  $a - b$?) and **circularity** (are the embedding's first principal components waves?) were designed to separate the “clock”
-  from the “pizza” algorithm. Later work disputes that dichotomy; read them with the Formula page. Symmetricity is a mean over """
+- **Restricted loss** falls while the circuit forms, before the test loss does. If it ends below the full loss, the rest only
+  adds noise.
+- **Excluded loss** (training pairs) rises as memorization gives way to the circuit.
+- **Sum of squared weights** falls during cleanup, under weight decay.
+- **Gini coefficient** of the amplitudes: 0 if all frequencies are equal, near 1 if one dominates.
+- **Active frequencies**: neuron power above the snapshot's mean + 2 standard deviations (the text of Syrkis's later preprint), or
+  share over time above mean + 1 standard deviation of all snapshots (its code).
+- **Gradient symmetricity** (are $a$ and $b$ used alike?), **distance irrelevance** (does the correct logit ignore $a - b$?) and
+  **circularity** (are the embedding's principal components waves?) were designed to tell the “clock” from the “pizza” algorithm.
+  Later work disputes that there are just two. Symmetricity is a mean over """
     f"{analysis.progress.TRIPLES:,} random triples, with a standard error of at most {error:.3f} here."
 )
 write.caption(
-    "Nanda et al. 2023 (arXiv 2301.05217), section 5; Zhong et al. 2023 (arXiv 2306.17844), section 4. The rule for phases is "
-    "miii's own."
+    "Nanda et al. 2023 (arXiv 2301.05217), section 5; Zhong et al. 2023 (arXiv 2306.17844), section 4. The rule for the phases is our own."
 )

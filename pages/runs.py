@@ -109,7 +109,7 @@ def undo(deleted: Deleted) -> None:
 
 def why_busy(name: str) -> str | None:
     """Return why a run cannot be changed now; None if it can."""
-    return f"{name} is training or queued: stop it first, on the page Train." if name in busy() else None
+    return f"{name} is training or queued. Stop it first, on the page Train." if name in busy() else None
 
 
 def check_idle(name: str) -> None:
@@ -136,7 +136,7 @@ def messages() -> None:
                 icon=":material/undo:",
                 on_click=undo,
                 args=(deleted,),
-                help="Restores it; kept for at least an hour",
+                help="Restores it, for at least an hour",
             )
 
 
@@ -149,7 +149,7 @@ def actions(name: str) -> None:
         resumable = st.checkbox(
             "Download with training state",
             key="download-state",
-            help="Lets the run be resumed elsewhere; a larger file",
+            help="A larger file, from which training can resume elsewhere",
         )
     says = None if why is None else write.escaped(why)
     with st.container(horizontal=True, gap="small"):
@@ -159,7 +159,7 @@ def actions(name: str) -> None:
             icon=":material/visibility:",
             on_click=open_run,
             args=(name,),
-            help="Shows it on the page that fits its task",
+            help="Opens the page that fits its task",
         )
         st.button(
             "Compare",
@@ -167,7 +167,7 @@ def actions(name: str) -> None:
             on_click=compare,
             args=(name,),
             disabled=not on_disk or name == st.session_state.get(RUN),
-            help="Show it beside the run of the sidebar",
+            help="Shows it beside the run chosen in the sidebar",
         )
         st.download_button(
             "Download",
@@ -177,13 +177,13 @@ def actions(name: str) -> None:
             icon=":material/download:",
             on_click="ignore",
             disabled=not on_disk,
-            help="Config, metrics, results and snapshots as a zip file; import it below or with `miii unpack`",
+            help="A zip file, to import below or with `miii unpack`",
         )
         with st.popover(
             "Rename",
             icon=":material/edit:",
             disabled=why is not None or not on_disk,
-            help=says or "Rename the run",
+            help=says or "Old links to the run stop working",
         ):
             field = f"rename-{name}"
             st.text_input(
@@ -195,7 +195,7 @@ def actions(name: str) -> None:
                 on_click=rename,
                 args=(name, field),
                 disabled=why is not None,
-                help=says or "Renames the folder; old links stop working",
+                help=says or "Renames the folder",
             )
         st.button(
             "Delete",
@@ -203,17 +203,14 @@ def actions(name: str) -> None:
             on_click=delete,
             args=(name,),
             disabled=why is not None or not on_disk,
-            help=says or "Deletes the run; can be undone",
+            help=says or "Can be undone",
         )
 
 
 def secret_link() -> None:
-    with st.popover(
-        "Secret link", icon=":material/key:", help="Lets you change your runs from another tab, or tomorrow"
-    ):
+    with st.popover("Secret link", icon=":material/key:", help="Lets you change your runs later or from another tab"):
         write.text(
-            "This link gives the right to stop, rename and delete the runs that you make in this tab. Keep it private; after a reload, it "
-            "restores your rights."
+            "Anyone with this link can stop, rename and delete the runs that you make in this tab. Keep it private; you need it after a reload."
         )
         st.code(rights.link(), language=None)
 
@@ -221,11 +218,11 @@ def secret_link() -> None:
 write.title("Runs")
 write.text(
     """
-A run is a folder with a config, metrics and snapshots of the weights. Open, compare, download and import runs here.
+A run is one trained network: a folder with its settings, its metrics and **snapshots**, copies of the weights at some steps.
 """
 )
 if rights.accept_link():
-    write.success("You can now change the runs of this secret link.", icon="key")
+    write.success("You can now change the runs that belong to this link.", icon="key")
 found = settings.read()
 if found.shared:
     lasts = "" if settings.is_persistent() else " Its disk is not persistent: download what you want to keep."
@@ -238,10 +235,10 @@ search = st.text_input(
     bind="query-params",
     placeholder="add 113",
     max_chars=LONGEST,
-    help="All words must occur in name, task, state or origin",
+    help="Each word must occur in the name, task, changed options, state or origin",
 )
 group = st.segmented_control(
-    "Group by", list(GROUPS), key="group", bind="query-params", help="Runs with the same value follow one another"
+    "Group by", list(GROUPS), key="group", bind="query-params", help="Lists runs with the same value together"
 )
 table = run_table.table(waiting(), search or "", GROUPS[group] if group else "")
 listed = list(table["run"])
@@ -264,7 +261,7 @@ if listed:
     if rows != st.session_state.get(SEEN):
         st.session_state[SEEN] = rows
         st.session_state[CHOSEN] = rows[0] if rows else st.session_state.get(CHOSEN)
-    write.caption("Click a name to open the run on the page that fits its task, a header to sort.")
+    write.caption("Click a name to open the run, or a header to sort.")
     csv(lambda: table, "runs", "The table above")
 if names:
     if st.session_state.get(CHOSEN) not in names:
@@ -274,18 +271,18 @@ if names:
         "Chosen run",
         names,
         key=CHOSEN,
-        help="The buttons below act on it; clicking a table row selects it",
+        help="The buttons below act on it; select it here or in the table",
     )
     actions(chosen)
 elif search and not listed:
-    write.info(f"No run matches all words: {' '.join(search.split())}", icon="search_off")
+    write.info(f"No run matches every word of “{' '.join(search.split())}”.", icon="search_off")
 elif not listed:
     write.info("There is no run yet. Train one on the page Train, or import one below.", icon="play_circle")
 
 messages()  # in view of the buttons above and below
 write.header("Import a run", anchor="bring")
 write.text(
-    "From a laptop, a cluster or someone else. Files are untrusted: only JSON and tensors are read, and a run is created only if all "
-    "parts fit together."
+    "Import a run from another machine or person. miii treats the files as untrusted: it reads only JSON and tensors, and creates a run only "
+    "if all parts fit together."
 )
 importing.panel()

@@ -20,7 +20,7 @@ from pages._tasks.checks import run_of_kind
 QUICK = 400  # sequences that the page measures on; the report of a shipped run has more
 
 INTRO = """
-A network reads the terms of a sequence as **residues** modulo 2, 3, 4, … (exact, of the integer itself), beside sign and
+A network reads the terms of a sequence as **residues** modulo 2, 3, 4, … (exact remainders), beside sign and
 log magnitude{}. It is tested on rules whose family it never saw.
 """
 NAMES_KINDS = ", and names its kinds; several may hold"
@@ -85,27 +85,29 @@ def of_all(name: str, step: int, task: Sequences) -> None:
     on_named = named_table(name, step)
     figures = held_out(name, step)
     with st.container(horizontal=True):
-        write.metric("Macro F1", f"{figures['macro']:.3f}", border=True, help="Held-out rule families")
+        write.metric(
+            "Macro F1", f"{figures['macro']:.3f}", border=True, help="Mean F1 over the kinds, on held-out rule families"
+        )
         if "tree" in report:
             write.metric(
                 "Decision tree",
                 f"{report['tree']['macro']:.3f}",
                 border=True,
-                help="On differences and ratios, same split",
+                help="Reads differences and ratios, on the same split",
             )
         correct = sum(row["correct"] for row in on_named) / len(on_named)
         write.metric(
             "Named sequences",
             f"{correct:.0%}",
             border=True,
-            help="Share whose most confident kind holds, or that rightly get none",
+            help="Share whose most confident kind holds, or that correctly get none",
         )
     cell(
         scores,
         name=name,
         step=step,
         alt="F1 of each kind on held-out families, by network and baseline.",
-        caption="Families are held out whole: no degree with this last difference, no base, no such recurrence was in training.",
+        caption="Whole families are held out: training had no polynomial of this degree and last difference, no geometric sequence of this base, no such recurrence.",
     )
     with st.expander(f"All {len(on_named)} named sequences"):
         write.table(pd.DataFrame(on_named), name="named")
@@ -176,7 +178,7 @@ cell(
     step=step,
     terms=terms,
     alt="Confidence of each kind for the chosen sequence.",
-    caption="In color: kinds that hold, as far as terms or definition decide."
+    caption="Colored bars: kinds that hold, as far as the terms or the definition decide."
     + f" Fewer than {SHORTEST} terms decide none." * (len(read) < SHORTEST),
 )
 write.header("Which terms and residues matter?", anchor="argued")
@@ -190,7 +192,7 @@ cell(
     kind=kind,
     width="content",
     alt="Logit lost without each part of each term.",
-    caption=f"Drop of the logit of {kind} when one part of one term is blank. Orange: the part speaks for it.",
+    caption=f"How much the logit of {kind} drops when one part of one term is blanked. Orange: the part supports {kind}.",
 )
 next_term.next_term(run, step, terms, read)
 of_all(run.name, step, task)
@@ -198,8 +200,8 @@ other_targets.over_seeds("kinds")
 
 write.header("Modulo spectrum", anchor="spectrum")
 write.text(
-    "Which residues does each kind need? Left: one part of every term comes from another sequence of the same "
-    "length, and F1 on held-out sequences drops. Right: all residues but one modulus are blank."
+    "Which residues does each kind need? Left: how much F1 on held-out sequences drops when one part of every term comes from another sequence of the "
+    "same length. Right: F1 when the residues of all moduli but one are blank."
 )
 reported = run.report is not None and run.report["step"] == step
 if reported or st.toggle(
@@ -226,7 +228,7 @@ if reported or st.toggle(
         step=step,
         examples=QUICK,
         alt="Share called of the kind after interchanging residues and sizes.",
-        caption="Residues of one sequence meet sign and size of another. A kind is read from the part that makes the network say yes by itself.",
+        caption="The residues of one sequence are combined with sign and size of another. A kind is read from the part that alone makes the network say yes.",
     )
     if task.terms in ("residues", "differences"):
         cell(

@@ -55,14 +55,12 @@ def table(networks: dict[str, Scores], sieves: dict[int, Recall]) -> pd.DataFram
 write.title("Sparse grid")
 write.text(
     r"""
-Lee and Kim encode an integer $s$ as a single 1 in a $150^3$ grid and classify sequences of integers with a convolution and
-a transformer:
+Lee and Kim encode an integer $s$ as a single 1 in a $150^3$ grid, and classify sequences of integers:
 
 $$s \mapsto \Big(\lfloor s / 150^2 \rfloor,\ \lfloor (s \bmod 150^2) / 150 \rfloor,\ s \bmod 150\Big).$$
 
-Trained on a million integers, it finds 99% of the primes and 79% of the composites among the next two million. But the
-coordinates are the **digits of $s$ in base 150** $= 2 \cdot 3 \cdot 5 \cdot 5$: the last one alone reveals whether 2, 3 or 5
-divides $s$. Does the network find anything beyond that?
+They report recalls of 99% on primes and 79% on composites. But the coordinates are the **digits of $s$ in base 150**
+$= 2 \cdot 3 \cdot 5 \cdot 5$, so the last one alone reveals whether 2, 3 or 5 divides $s$. Does the network find anything beyond that?
 """
 )
 
@@ -78,8 +76,7 @@ write.header("Compared with trial division", anchor="worth")
 write.text(
     f"""
 Both networks train on the {config.n_train:,} integers from {config.low:,} and are tested on the next {config.n_test:,}. One reads the grid. The
-other is a one-layer transformer on three digits in base $210 = 2 \\cdot 3 \\cdot 5 \\cdot 7$, whose last digit **assists** with one more prime.
-Thresholds are chosen on training integers. Trial division is counted exactly.
+other is a one-layer transformer on three digits in base $210 = 2 \\cdot 3 \\cdot 5 \\cdot 7$. Their thresholds are chosen on training integers.
 """
 )
 cell(
@@ -99,16 +96,13 @@ write.table(
 of = {q: next(f.auc for f in scores.factors if f.q == q) for q in (5, 7)}
 write.text(
     f"""
-**The grid network does what trial division by 2, 3 and 5 does.** Trial division rejects {exact[5].composites:.3%} of the composites and no prime;
-the network rejects {scores.test.composites:.3%} and keeps {scores.test.primes:.3%} of the primes. It separates primes from multiples of 5 (AUC
-{of[5]:.3f}), not from multiples of 7 ({of[7]:.3f}): sieve depth {scores.sieve_depth}.
+**The grid network does what trial division by 2, 3 and 5 does.** It rejects {scores.test.composites:.3%} of the composites and keeps {scores.test.primes:.3%} of
+the primes; trial division rejects {exact[5].composites:.3%}. It separates primes from multiples of 5 (AUC {of[5]:.3f}), not from multiples of 7 ({of[7]:.3f}).
 
-The transformer on digits rejects {digits.test.composites:.3%} and keeps {digits.test.primes:.3%}, because its last digit also reveals 7 (depth
-{digits.sieve_depth}). Neither network sums its digits, which the next factor would take; the network on the page Sieve does so modulo 3.
+The transformer in base 210 rejects {digits.test.composites:.3%} of the composites, because its last digit also reveals 7. Neither sums its digits, as the next factor would require; the network on the page Sieve does, modulo 3.
 
-Test integers have leading digits outside training (up to {(config.end - 1) // config.side**2} against {(config.middle - 1) // config.side**2} on the grid,
-{(config.end - 1) // 210**2} against {(config.middle - 1) // 210**2} in base 210), which shifts all evidence alike. Of the thresholds within 0.1% of the best
-on training integers, we take the middle one.
+The leading digits of test integers do not occur in training, which shifts all evidence alike. So of the thresholds within 0.1% of the
+best on training integers, we take the middle one.
 """
 )
 
@@ -116,7 +110,7 @@ write.header("One integer in the grid", anchor="integer")
 kernel, patches = config.kernel, config.side // config.kernel
 write.text(
     f"""
-One integer is a grid of {config.side**3:,} cells, and the grid is never built. The convolution's kernel of {kernel} × {kernel} × {kernel} entries moves
+One integer would fill a grid of {config.side**3:,} cells, which is never built. The convolution's kernel of {kernel} × {kernel} × {kernel} entries moves
 {kernel} cells at a time, so a single 1 selects **one kernel entry**: the convolution is a lookup. All other {patches**3:,} patches hold the bias.
 """
 )

@@ -12,18 +12,18 @@ startup.run_app_first()
 PATH: tuple[tuple[str, str, str, dict[str, object]], ...] = (
     ("train", "Train", "Watch a network memorize, then grok.", {"run": "add-113"}),
     ("try", "Follow one pair", "From two numbers to their sum, step by step.", {"run": "add-113", "a": 17, "b": 58}),
-    ("fourier", "See the circles", "It places numbers on circles by itself.", {"run": "add-113"}),
-    ("formula", "Read the formula", "A few cosines explain the network.", {"run": "add-113"}),
-    ("sieve", "Try primes", "Given digits and a label, it sums residues modulo 3.", {"run": "primes-10"}),
+    ("fourier", "See the circles", "The network places numbers on circles by itself.", {"run": "add-113"}),
+    ("formula", "Read the formula", "A few cosines explain most of the network.", {"run": "add-113"}),
+    ("sieve", "Try primes", "Another network sums the digits' remainders modulo 3.", {"run": "primes-10"}),
 )
 
 write.title("Watch a network learn to add")
 write.text(
-    "A small transformer trains on some of all sums modulo a prime. First it memorizes them. Then it finds a way to add, and gets "
-    "all others right."
+    "A transformer, a kind of neural network, trains on some of all sums modulo a prime. First it memorizes them. Then it learns to add, and "
+    "gets the other sums right too."
 )
 live.show()
-write.subheader("Ten minutes inside", anchor="path")
+write.subheader("Look inside in ten minutes", anchor="path")
 with st.container(key="path"):
     for number, (page, heading, text, query) in enumerate(PATH, 1):
         with st.container(border=True):

@@ -120,7 +120,7 @@ def everything(name: str) -> None:
                 metric=metric,
                 title=title,
                 alt=f"A cell for each value of {named(x)} and {named(y)}, colored by the median of {named(metric)}.",
-                caption="Spread over seeds on hover. Click a cell to open the run with the median.",
+                caption="Hover to see the spread over seeds. Click a cell to open the run with the median.",
                 pick=("run", choose),
             )
     if metric != "grokked_at":
@@ -145,7 +145,7 @@ def everything(name: str) -> None:
             columns=columns,
             metric=metric,
             alt=f"A line per run across {', '.join(map(named, columns))}, colored by {named(metric)}.",
-            caption="A line per run, placed by rank on each axis. Click a point to open its run.",
+            caption="One line per run, placed by its rank on each axis. Click a point to open its run.",
             pick=("run", choose),
         )
     table(name, pd.DataFrame(rows))
@@ -180,7 +180,7 @@ def titled(metric: str) -> str:
 
 write.title("Sweeps")
 write.text(
-    "A sweep trains a grid of settings and seeds, one run each. On a laptop or a cluster, `miii sweep` starts one, and any number of "
+    "A sweep trains one run for each setting and seed of a grid. Start one below, or with `miii sweep` on a laptop or cluster; any number of "
     "processes can join with `miii work FOLDER`."
 )
 found = sorted(miii.sweeps.every(), key=lambda sweep: sweep.name.startswith("phases"))  # those have their own page
@@ -195,7 +195,7 @@ if names:
         key=controls.SWEEP,
         bind="query-params",
         width=360,
-        help="Your own, then the shipped ones; phase diagrams last",
+        help="Your own, then the shipped ones",
     )
     chosen = picked or names[0]
     sweep = found[names.index(chosen)]

@@ -126,8 +126,8 @@ MEASURES = [
 write.title("Symbolic")
 write.text(
     """
-A program's parts have meaning by themselves; a network's weights do not. The paper calls them **symbolic** and **sub-symbolic**
-and shows one function as both. Here are both, small enough to check every row.
+A program's parts have meaning by themselves; a network's weights do not. The draft paper calls them **symbolic** and **sub-symbolic**.
+This page has one function as both, small enough to check every row.
 """
 )
 symbolic_logic.section()
@@ -175,8 +175,8 @@ with right:
     write.latex(f"c = {formula.latex()}")
     if total is None:
         write.text(
-            "**Not a modular sum**: no $\\alpha a + \\beta b + \\gamma$ has these values. So there is no compiled network, and no reason to "
-            "expect a formula of waves in the trained one."
+            "**Not a modular sum**: no $\\alpha a + \\beta b + \\gamma$ has these values. So there is no compiled network, and no reason to expect a "
+            "sum of waves in the trained one."
         )
     else:
         write.text(
@@ -191,7 +191,7 @@ with right:
         on_click=control.start,
         args=(config,),
         disabled=live,
-        help=f"Recipe fast, on {task.n_train:,} of {task.n_pairs:,} pairs; saved as a run",
+        help=f"Recipe fast, on {task.n_train:,} of {task.n_pairs:,} pairs; saves a run",
     )
     control.messages()
     if live and name is not None:
@@ -224,8 +224,7 @@ with st.spinner("Analyzing …", show_time=True):
         columns["compiled"] = summarize(*compiled(task))
 write.table(columns, width="content", name="trained-and-compiled")
 write.caption(
-    "The formula is fitted on half of the pairs and scored on the rest. Steering rotates the planes of the key frequencies by every s; "
-    "see the page Formula. "
+    "The page Formula explains the measures. "
     + (
         f"Neurons are analyzed in terms of the multiples, because a neuron of ${in_words(*total)}$ has different frequencies in $a$ "
         "and $b$."

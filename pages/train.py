@@ -48,7 +48,7 @@ with story:
 
 if question is not None:
     write.warning(question, icon="hourglass_top")
-    agreed = st.checkbox("Train anyway", key="agreed", help="If the machine runs out of memory, the app may stop")
+    agreed = st.checkbox("Train anyway", key="agreed", help="The app may stop if memory runs out")
 with st.container(horizontal=True, gap="small"):
     st.button(
         "Start",
@@ -57,7 +57,7 @@ with st.container(horizontal=True, gap="small"):
         on_click=control.start,
         args=(config,),
         disabled=config is None or (question is not None and not agreed),
-        help="Train a new run; runs train one at a time",
+        help="Runs train one at a time",
     )
     if config is not None:
         with st.popover("Code", icon=":material/code:", type="tertiary", help="The same run from a script or a shell"):
@@ -108,7 +108,9 @@ def everything(name: str, live: bool) -> None:
             figures.live(job, run)
         else:
             if rows[-1].get("train_accuracy", 0) >= TRAINED and rows[-1].get("test_accuracy", 1) < 0.5:
-                st.caption("It has memorized its training examples. A larger training share or more steps may help.")
+                st.caption(
+                    "It has memorized its training examples and does not generalize. A larger training share or more steps may help."
+                )
             look_inside(run)
             figures.show(run, step_of(run))
     if live and (job is None or job.ended):
@@ -126,14 +128,14 @@ def other_task() -> str | None:
 
 if chosen is not None and (other := other_task()) is not None:
     st.divider()
-    st.caption(f"The run chosen in the menu, {write.escaped(chosen)}, is on another task.")
+    st.caption(f"The run chosen in the sidebar, {write.escaped(chosen)}, is on another task.")
     st.button(
         f"Show {write.escaped(chosen)}",
         icon=":material/show_chart:",
         key="show_run",
         on_click=st.session_state.update,
         args=({"task": other},),
-        help="Shows this run, and its task in the form",
+        help="Shows this run and puts its task into the form",
     )
 elif chosen is not None:
     write.header(write.escaped(chosen), anchor="run", divider="gray")
@@ -150,5 +152,5 @@ elif chosen is not None:
             "text/csv",
             icon=":material/download:",
             on_click="ignore",
-            help="One row per evaluation: step, seconds, losses, accuracies, weight norm and the task's own measures",
+            help="One row per evaluation",
         )

@@ -17,11 +17,8 @@ from pages._server import mapping
 
 startup.run_app_first()
 
-CAPTION = (
-    "Darker: faster, by rank. Drag a rectangle to zoom; click a cell for its loss. Cells far from the boundary keep the color of "
-    "the coarser cell around them."
-)
-OWN_CAPTION = "Darker blue: groks sooner, by rank; darker orange: lower test accuracy. Drag a rectangle to zoom; click a cell for its curves."
+CAPTION = "Darker means faster, by rank. Drag a rectangle to zoom; click a cell to see its loss. Cells far from the boundary keep the color of the coarser cell around them."
+OWN_CAPTION = "Darker blue: groks sooner, by rank; darker orange: lower test accuracy. Drag a rectangle to zoom; click a cell to see its curves."
 POLL = 1.0  # seconds between looks at a map that is computed
 
 
@@ -118,7 +115,7 @@ def figures(view: landscape.View, live: bool) -> None:
                     learning_at,
                     **network,
                     alt="The accuracy of one network on both splits at each evaluation.",
-                    caption=f"The network at {place}. It groks once its test accuracy reaches 99%, and the map stops there.",
+                    caption=f"The network at {place}. It has grokked when its test accuracy reaches 99%, and training stops there.",
                 )
             else:
                 cell(
@@ -136,7 +133,7 @@ def figures(view: landscape.View, live: bool) -> None:
                     title="this map",
                     stamp=(tile.resolution, tile.seconds),
                     alt="The dimension of this map's boundary with its interval, beside curves of known dimension.",
-                    caption="Controls of known dimension (orange), at the same resolution and through the same estimator.",
+                    caption="Orange: curves of known dimension, at the same resolution and with the same estimator.",
                 )
     except InputError as error:  # a fragment's errors do not reach app.py
         write.error(error)
@@ -171,9 +168,9 @@ def table(found: dict[str, landscape.Dimension]) -> pd.DataFrame:
 
 write.title("Trainability")
 write.text(
-    "[Sohl-Dickstein (2024)](https://arxiv.org/abs/2402.06184) found that the boundary of trainability is fractal. Each point of "
-    "this map is a network with its own two learning rates. Blue networks converge, orange ones diverge. All share their data and "
-    "initial weights: one hidden layer, gradient descent, random numbers to fit."
+    "[Sohl-Dickstein (2024)](https://arxiv.org/abs/2402.06184) found that the boundary of trainability is fractal: it stays intricate however far one "
+    "zooms in. Each point of this map is a network with its own two learning rates. Blue networks converge, orange ones diverge. All have one hidden "
+    "layer, share their initial weights, and fit the same random numbers by gradient descent."
 )
 try:
     view = controls.choose()
@@ -194,10 +191,9 @@ if not shipped:
 version = sum(tile.resolution for tile in shipped)
 found = estimates(version)
 write.text(
-    "The dimension is the median of local box-counting slopes over a sequence of maps, each zoomed eight times into the busiest "
-    "part of the one before. The paper uses many more zooms, at 4,096 cells per axis. The maps here are what two cores afford, so "
-    "the intervals are wide, and a zoom that misses the intricate part finds a smooth curve. The last row shows this: around random "
-    "cells of the boundary, tanh looks smooth too."
+    "A smooth boundary has dimension 1; a fractal one has more. We take the median of local box-counting slopes over maps, each zoomed eight times "
+    "into the busiest part of the one before. The paper uses many more zooms, at 4,096 cells per axis; so our intervals are wide. A zoom that misses "
+    "the intricate part finds a smooth curve, as in the last row."
 )
 cell(
     dimensions,
@@ -212,9 +208,8 @@ write.table(
 )
 missing = [condition.title for name, condition in landscape.CONDITIONS.items() if name not in found]
 if missing:
-    write.text(f"No map of these is shipped; choose one above to compute it: {'; '.join(missing)}.")
+    write.text(f"No maps are shipped of these conditions; choose one above to compute it: {'; '.join(missing)}.")
 write.text(
-    "The paper describes its last condition as an offset of the initial weights. Its published notebook adds the offset at every "
-    "step instead. Both can be selected here."
+    "The paper describes its last condition as an offset of the initial weights, but its notebook adds the offset at every step. You can choose both here."
 )
 question.show()

@@ -41,22 +41,24 @@ UNCHANGED = (
 
 #: The measures of a network, in the order of the table, with their descriptions.
 MEASURES: dict[str, str] = {
-    ADDS: "the verdict modular addition; for primes: sums residues modulo 3",
+    ADDS: "gets the verdict modular addition; for primes: sums residues modulo 3",
     "accuracy": "test accuracy at the end; for primes: ROC AUC",
     "key_frequencies": "number of key frequencies (addition)",
-    "explained": "variance explained by a formula of those waves; for primes: by residues modulo 3",
-    "steering": "share of answers that shift with the rotated planes",
+    "explained": "variance of the logits that the formula explains; for primes: of digits' contributions, by residues "
+    "modulo 3",
+    "steering": "share of answers that shift with the rotated planes; for primes: that flip with another residue",
     "single_frequency": "share of live neurons with more than 85% of their variance in one frequency (addition)",
-    "gradient_symmetricity": "clock and pizza: similarity of the gradients by a and by b (addition)",
-    "distance_irrelevance": "clock and pizza: how little the correct logit depends on a - b (addition)",
-    "attention_entropy": "of attention from the last position, in nats, mean over heads and examples",
+    "gradient_symmetricity": "similarity of the gradients with respect to a and b, from Clock and Pizza (addition)",
+    "distance_irrelevance": "how little the correct logit depends on a - b, from Clock and Pizza (addition)",
+    "attention_entropy": "entropy of attention from the last position, in nats, mean over heads and examples",
     "sieve_depth": "the largest prime up to which every factor is seen (primes)",
 }
 
 
 def label(name: str) -> str:
     """Return a label for a column of ``table``: "learned", since a network may learn its task without grokking."""
-    return {"grokked_at": "learned at step", "seconds_to_grok": "seconds until then"}.get(name, name.replace("_", " "))
+    words = {"grokked_at": "learned at step", "seconds_to_grok": "seconds to that step"}
+    return words.get(name, name.replace("_", " "))
 
 
 @dataclass(frozen=True)

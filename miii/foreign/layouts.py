@@ -1,4 +1,4 @@
-"""The table of layouts: where other people's transformers keep the weights that miii's need.
+"""The table of layouts: where other people's transformers keep the weights that miii needs.
 
 To add a layout, add a ``Layout`` to ``LAYOUTS``. An entry of ``tensors`` reads ``"names: axes"``, or
 ``"names: axes @i"`` for the i-th of several tensors stacked along the axis s.

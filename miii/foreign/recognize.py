@@ -38,7 +38,7 @@ class Recognized:
 
     Attributes:
         model: the network, in float32.
-        settings: all that the file does not record, known now.
+        settings: what the file does not record, as given or recognized.
         sources: where each of these comes from: "given", "the file", the name of a JSON file, "shapes" or "guessed".
         ignored: printable names of what was not used.
         notes: what was changed, in sentences.

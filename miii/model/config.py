@@ -29,23 +29,23 @@ class ModelConfig(Frozen):
         description="activation of the neurons; gelu-tanh: GPT-2's approximation; tailored: a leaky ReLU with a "
         "depth-dependent slope",
     )
-    biases: Literal["mlp", "all", "none"] = Field("mlp", description="linear maps with a bias")
+    biases: Literal["mlp", "all", "none"] = Field("mlp", description="which linear maps have a bias")
     positions: Literal["learned", "none", "frames"] = Field(
         "learned",
-        description="position embeddings; frames: the sum of one per frame and one per slot in the frame",
+        description="position embeddings; frames: one per frame plus one per slot in the frame",
     )
-    causal: bool = Field(True, description="whether a position sees only itself and earlier ones")
+    causal: bool = Field(True, description="each position sees only itself and earlier ones")
     init: Literal["default", "glorot"] = Field(
-        "default", description="initial weights; glorot: every map normal with variance 2 / (rows + columns)"
+        "default", description="initial weights; glorot: normal with variance 2 / (rows + columns)"
     )
-    init_scale: float = Field(1.0, gt=0, le=100, description="factor of all initial maps; biases and gains keep theirs")
+    init_scale: float = Field(1.0, gt=0, le=100, description="factor on all initial weights except biases and gains")
     block: BlockName = Field("plain", description="wiring of skips, norms and the mixer")
     norm: Literal["auto", "layer", "rms", "none"] = Field(
         "auto", description="norm of the block; auto: layer for vaswani and pre-norm, rms for the blocks of He et al."
     )
     mixer: MixerName = Field("attention", description="how positions exchange information")
     attn_coeff: float = Field(
-        1.0, ge=0, le=1, description="share c of softmax in the attention c A + (1 - c); at 0 values are added up"
+        1.0, ge=0, le=1, description="weight c of softmax attention A in c A + (1 - c); at 0, values are summed"
     )
 
     @model_validator(mode="after")

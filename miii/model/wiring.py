@@ -60,19 +60,19 @@ class Wiring:
 #: There, the gains of all branches can be trained, skips included; here that of the MLP, and in ``sas-p`` the mixer's.
 #: ``spherical``: Yildirim 2026 (arXiv 2603.05228); the factor of the cosines is our choice.
 BLOCKS: dict[BlockName, Wiring] = {
-    "plain": Wiring("attention and neurons, each added; no norm"),
-    "vaswani": Wiring("each sum is normalized (post-norm)", norm="post", norm_kind="layer"),
-    "pre-norm": Wiring("the input of each part is normalized", norm="pre", norm_kind="layer"),
+    "plain": Wiring("attention and neurons, each added to the stream; no norm"),
+    "vaswani": Wiring("plain, and each sum is normalized (post-norm)", norm="post", norm_kind="layer"),
+    "pre-norm": Wiring("plain, and the input of each part is normalized", norm="pre", norm_kind="layer"),
     "spherical": Wiring(
-        "the embedding and each sum have norm 1, and logits are cosines: lengths carry nothing",
+        "the embedding and each sum have norm 1, and logits are cosines: lengths carry no information",
         norm="post", norm_kind="sphere", cosine=10.0,
     ),
     "value-skipinit": Wiring(
-        "no skip around attention: alpha I + beta A, initially the identity",
+        "no skip around attention, whose matrix is alpha I + beta A, initially the identity",
         norm="pre", norm_kind="rms", shape="value-skipinit", skip=False,
     ),
     "shaped": Wiring(
-        "no skip around attention: alpha I + beta A - gamma C, initially the identity",
+        "no skip around attention, whose matrix is alpha I + beta A - gamma C, initially the identity",
         norm="pre", norm_kind="rms", shape="shaped", skip=False,
     ),
     "sas": Wiring(
@@ -80,7 +80,7 @@ BLOCKS: dict[BlockName, Wiring] = {
         norm="pre", norm_kind="rms", shape="shaped", skip=False, projections=False, mlp_gain=0.1,
     ),
     "sas-p": Wiring(
-        "the same, attention and neurons in parallel, no skip at all",
+        "sas with attention and neurons in parallel, and no skip at all",
         norm="pre", norm_kind="rms", shape="shaped", skip=False, mlp_skip=False, projections=False, parallel=True,
         mlp_gain=0.1, mixer_gain=1.0,
     ),
@@ -98,7 +98,7 @@ BLOCKS: dict[BlockName, Wiring] = {
 MIXERS: dict[MixerName, str] = {
     "attention": "softmax(Q K^T / sqrt d) V: weights depend on the tokens",
     "convolution": "a learned kernel over positions for each channel",
-    "fourier-convolution": "the same, computed as a product of spectra",
+    "fourier-convolution": "convolution, computed as a product of spectra",
     "gru": "torch's gated recurrent unit",
     "recurrence": "a linear recurrence, h <- a h + v, computed by a scan",
     "mean": "the mean of all visible positions: a baseline without weights",

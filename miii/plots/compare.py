@@ -49,7 +49,7 @@ def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
     return (
         alt.layer(band, line)
         .add_params(chosen)
-        .properties(title="Median over seeds, from least to greatest", height=HEIGHT + 80, autosize=FLUID)
+        .properties(title="Median and range over seeds", height=HEIGHT + 80, autosize=FLUID)
     )
 
 

@@ -33,7 +33,7 @@ def transfer(bands: pd.DataFrame, labels: Mapping[str, str], title: str) -> Char
     points = base.mark_point(filled=True, size=70, opacity=1).encode(x=alt.X("median:Q", title=title))
     chance = alt.Chart(pd.DataFrame({"at": [0.5]})).mark_rule(color=MUTED, strokeDash=[4, 4]).encode(x="at:Q")
     return alt.layer(spread, points, chance).properties(
-        title="AUC by what training left out", height=ROW * len(names), autosize=FLUID
+        title="AUC on what training left out", height=ROW * len(names), autosize=FLUID
     )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from miii.analysis.information import Bits
 from miii.plots.style import CATEGORY, MUTED, Chart, top_legend
 
-READERS = {"residue": "linear", "totals": "by a table of totals"}  #: of n mod q; that of "prime" is the title
+READERS = {"residue": "linear", "totals": "from a table of totals"}  #: of n mod q; that of "prime" is the title
 
 
 def information(found: Mapping[str, Bits]) -> Chart:

@@ -177,7 +177,7 @@ def split_rows(values: Rows) -> Chart:
         "y": ("row", "row", "next row", [0, height]),
     }
     colors_of = dict(zip(PARTS, PART_COLORS, strict=True))
-    return _picture(pixels, frame, axes, colors_of, "Who trains, row by row", HALF, downwards=True)
+    return _picture(pixels, frame, axes, colors_of, "Integers by split, row by row", HALF, downwards=True)
 
 
 def split_counts(counts: Int[np.ndarray, "parts 2"]) -> alt.Chart:

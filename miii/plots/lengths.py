@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, Chart, top_legend
 
-ANSWERS = {"theorem": MAIN, "no theorem": ACCENT}
+ANSWERS = {"theorem": MAIN, "not a theorem": ACCENT}
 
 
 def string_accuracy(strings: pd.DataFrame, by: str, longest: int | None = None) -> Chart:
@@ -93,7 +93,7 @@ def evidence_by_letter(string: str, evidence: Float[np.ndarray, " letters"]) -> 
     y = alt.Y("evidence:Q", title="evidence for theorem, in logits")
     tooltip: list[Any] = [
         "string:N",
-        alt.Tooltip("I:Q", title="I's so far"),
+        alt.Tooltip("I:Q", title="number of I's so far"),
         "answer:N",
         alt.Tooltip("evidence:Q", format=".2f"),
     ]

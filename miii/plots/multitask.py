@@ -11,7 +11,7 @@ from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, WHO
 
 def right_by_target(accuracy: Mapping[str, float], chance: Mapping[str, float]) -> Chart:
     """Draw the accuracy on each target, and the accuracy of always predicting its most common answer."""
-    names = {"network": MAIN, "commonest answer": MUTED}
+    names = {"network": MAIN, "most common answer": MUTED}
     frame = pd.DataFrame(
         [
             {"target": target, "who": who, "accuracy": found[target]}
@@ -129,5 +129,5 @@ def shared_directions(values: Sharing) -> Chart:
                 "directions:Q",
             ],
         )
-        .properties(title="Directions that two targets share", height=alt.Step(14), autosize=FLUID)
+        .properties(title="Overlap of two targets' directions", height=alt.Step(14), autosize=FLUID)
     )

@@ -64,7 +64,7 @@ def rollout_integers(report: Mapping[str, Any]) -> Chart:
     ]
     # the next integer always differs
     rows += [{"who": "repeats the first frame", "ahead": row["ahead"], "integers": 0.0} for row in report["rollout"]]
-    return _shares(rows, "integers", "integers correct", "Integers correct in all digits", WHO)
+    return _shares(rows, "integers", "integer accuracy", "Integer accuracy (all digits)", WHO)
 
 
 def rollout_labels(report: Mapping[str, Any]) -> Chart:
@@ -79,7 +79,7 @@ def rollout_labels(report: Mapping[str, Any]) -> Chart:
     digit = report["context"]["digit"]
     rows += [{"who": "last digit", "ahead": row["ahead"], "auc": digit} for row in report["rollout"]]
     colors = dict(zip([*names.values(), "last digit"], (MAIN, ACCENT, MUTED), strict=True))
-    return _shares(rows, "auc", "ROC AUC", "Is it prime? Labels by frame", colors, ".3f", [0.4, 1])
+    return _shares(rows, "auc", "ROC AUC", "Label AUC by frame", colors, ".3f", [0.4, 1])
 
 
 def rollout_digits(report: Mapping[str, Any], base: int) -> Chart:
@@ -91,14 +91,14 @@ def rollout_digits(report: Mapping[str, Any], base: int) -> Chart:
         for who, shares in found.items()
         for place, share in zip(place_names(base, len(shares)), shares, strict=True)
     ]
-    return _grouped(rows, "place", "digits", "place of the digit", "digits correct", "Digits correct, one frame ahead")
+    return _grouped(rows, "place", "digits", "place of the digit", "digit accuracy", "Digit accuracy, one frame ahead")
 
 
 def rollout_carries(report: Mapping[str, Any]) -> Chart:
     """Draw the share of correct integers one frame ahead by number of carries."""
     rows = [{"who": "network", **row} for row in report["by_carries"]]
-    heading = "Integers correct, one frame ahead, by carries"
-    return _grouped(rows, "carries", "integers", "carries in n + d", "integers correct", heading)
+    heading = "Integer accuracy, one frame ahead, by carries"
+    return _grouped(rows, "carries", "integers", "carries in n + d", "integer accuracy", heading)
 
 
 def vector_similarity(vectors: Float[Tensor, "vectors d_model"], what: str) -> Chart:

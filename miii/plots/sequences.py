@@ -74,7 +74,7 @@ def modulo_spectrum(spectrum: Spectrum, of: str = "without") -> Chart:
         (list(KINDS), "kind"),
         title,
         alt.Scale(scheme=DIVERGING if lost else SEQUENTIAL, domain=domain),
-        "F1 lost when a part comes from another sequence" if lost else "F1 when only one modulus is shown",
+        "F1 lost when one part is swapped" if lost else "F1 from one modulus alone",
     )
 
 

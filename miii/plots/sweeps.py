@@ -99,7 +99,7 @@ def phase_diagram(table: pd.DataFrame, x: str, y: str, color: Literal["phase", "
         names = [name for name in PHASE_COLORS if name in set(found["shown"])]
         scale = alt.Scale(domain=names, range=[PHASE_COLORS[name] for name in names])
         shade: Any = alt.Color("shown:N", scale=scale, legend=top_legend(columns=2))
-        title = "Phases of learning"
+        title = "Phase diagram"
     else:
         steps = alt.Color(
             "learned_at:Q",

@@ -12,20 +12,20 @@ from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, TEST, TRAIN, to
 from miii.tasks import Task
 
 SPLITS = {"train": TRAIN, "test": TEST}
-ANSWERS = {"theorem": MAIN, "no theorem": ACCENT}
+ANSWERS = {"theorem": MAIN, "not a theorem": ACCENT}
 
 
 def loss_weights(task: Task) -> alt.Chart:
     """Draw the weight of each target in the loss; masked targets have 0."""
     return _bars(
-        task, "weight", "weight of the loss", [target.weight for target in task.targets], "Weight of each task"
+        task, "weight", "weight of the loss", [target.weight for target in task.targets], "Loss weight of each task"
     )
 
 
 def chance(task: Task) -> alt.Chart:
     """Draw the chance level of each target: the accuracy of always predicting its most common answer."""
     best = [target.labels.bincount().max().item() / len(target.labels) for target in task.targets]
-    return _bars(task, "accuracy", "right by chance", best, "Accuracy by chance")
+    return _bars(task, "accuracy", "chance accuracy", best, "Chance accuracy")
 
 
 def digit_split(task: Task, p: int, size: int = 340) -> alt.LayerChart:

@@ -38,7 +38,7 @@ TOKENS = {
     "auc": "label, ROC AUC",
     "auc_coprime": "label, coprime to the base",
 }
-LENGTHS = {"train_accuracy": "training", "accuracy_as_long": "test, as long", "accuracy_longer": "test, longer"}
+LENGTHS = {"train_accuracy": "training", "accuracy_as_long": "test, training length", "accuracy_longer": "test, longer"}
 MOST = 4_000  #: most points of a chart
 
 
@@ -132,7 +132,7 @@ def by_length(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
     names = {column: name for column, name in LENGTHS.items() if column in metrics}
     y = alt.Y("value:Q", title="accuracy", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
     colors = dict(zip(names.values(), CATEGORY, strict=False))
-    return _lines(metrics, names, y, "Accuracy by length of the string", colors, steps, ".2%")
+    return _lines(metrics, names, y, "Accuracy by string length", colors, steps, ".2%")
 
 
 def by_token(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
@@ -144,7 +144,7 @@ def by_token(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
     names = {column: name for column, name in TOKENS.items() if column in metrics}
     y = alt.Y("value:Q", title="accuracy or AUC", scale=alt.Scale(domain=[0, 1]))
     colors = dict(zip(names.values(), CATEGORY, strict=False))
-    return _lines(metrics, names, y, "Held-out frames, given the true ones before", colors, steps, ".4f")
+    return _lines(metrics, names, y, "Held-out frames, after the true frames", colors, steps, ".4f")
 
 
 def weight_norm(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:

@@ -96,7 +96,7 @@ def spaced(option: str, low: float, high: float, count: int) -> list[float]:
         above = "" if linear else "above 0 and "
         raise InputError(f"{option} must run from a low value {above}below the high one (got {low:g} to {high:g}).")
     if count < 2:
-        raise InputError(f"an axis must have at least 2 values (got {count}).")
+        raise InputError(f"axes must have at least 2 values each (got {count}).")
     shares = [i / (count - 1) for i in range(count)]
     values = [low + share * (high - low) if linear else low * (high / low) ** share for share in shares]
     if option == "d_model":

@@ -34,8 +34,8 @@ class GCD(TaskConfig):
     Raises:
         InputError: ``high`` is too small for ``largest``, or there are too many pairs.
 
-    Source: Charton 2023 (arXiv 2308.15594), section 2; there with answers of any size, 10^6 as ``high``, and
-    encoder-decoders.
+    Source: Charton 2023 (arXiv 2308.15594), section 2, who trains encoder-decoders with answers of any size and a
+    ``high`` of 10^6.
     """
 
     summary = "gcd: the greatest common divisor of two integers."

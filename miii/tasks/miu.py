@@ -84,7 +84,7 @@ class MIU(TaskConfig):
     @property
     def milestone(self) -> str:
         """The rule, on strings of every length."""
-        return "tells theorems"
+        return "recognizes theorems"
 
     @property
     def n_train(self) -> int:

@@ -23,8 +23,8 @@ class RunConfig(Frozen):
     task: AnyTask = ModularAddition()
     model: ModelConfig = ModelConfig()
     optimizer: Optimizer = AdamW()
-    loss: LossName = Field("cross-entropy", description="training loss, also reported; in nats except squared")
-    steps: int = Field(400, ge=1, le=10_000_000, description="number of steps, and the schedule's length")
+    loss: LossName = Field("cross-entropy", description="training loss, in nats except squared")
+    steps: int = Field(400, ge=1, le=10_000_000, description="most training steps; the schedule spans them")
     steps_after_grok: int | None = Field(
         None,
         ge=0,
@@ -46,9 +46,11 @@ class RunConfig(Frozen):
         "neurons",
         description="where dropout applies: the last block's neurons, or the residual stream after every mixer and MLP",
     )
-    dropout_shared: bool = Field(False, description="one dropout mask per step for all examples")
-    dropout_steps: int | None = Field(None, ge=1, description="steps with dropout; none applies it throughout")
-    eval_every: int = Field(20, ge=1, description="steps between evaluations")
+    dropout_shared: bool = Field(False, description="use one dropout mask per step for all examples")
+    dropout_steps: int | None = Field(
+        None, ge=1, description="use dropout in this many first steps; none uses it throughout"
+    )
+    eval_every: int = Field(20, ge=1, description="measure loss and accuracy every this many steps")
     snapshots: int = Field(40, ge=1, le=1000, description="approximate number of snapshots, evenly spaced in log step")
     precision: Literal["auto", "float32", "bfloat16", "float64"] = Field(
         "auto", description="auto picks bfloat16 if the hardware supports it; float64 is slower and rounds less"

@@ -82,7 +82,7 @@ def cell(
                 _charts(make, other, (_stamp(other), stamp[1]), alt, width, f"{name}-beside", None)
             except UNFIT as error:
                 why = f": {error}" if isinstance(error, InputError) else "."
-                write.info(f"This figure cannot be drawn of {other['name']}{why}", icon="balance")
+                write.info(f"This figure cannot be drawn for {other['name']}{why}", icon="balance")
     number = write.figure_number(make.__name__)
     label = "" if number is None else f"**Figure {number}.** "
     if label or caption:

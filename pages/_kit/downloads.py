@@ -26,7 +26,7 @@ def show(
         type="tertiary",
         key=f"take-{name}",
         on_change="rerun",
-        help="The code that made this figure, its numbers as CSV, and the figure as PNG, SVG or a page of its own",
+        help="The figure's code, its numbers as CSV, and the figure as PNG, SVG or HTML",
     )
     if not inside.open:
         return
@@ -38,16 +38,16 @@ def show(
             if isinstance(charts, tuple):
                 st.caption(str(chart.title))
             with st.container(horizontal=True, gap="small"):
-                csv(lambda chart=chart: plots.frame(chart), file, "The numbers of this figure")  # type: ignore[misc]
+                csv(lambda chart=chart: plots.frame(chart), file, "The figure's numbers")  # type: ignore[misc]
                 for kind, mime in (("png", "image/png"), ("svg", "image/svg+xml")):
                     _button(
                         kind.upper(),
                         lambda chart=chart, kind=kind: plots.picture(chart, kind),  # type: ignore[misc]
                         f"{file}.{kind}",
                         mime,
-                        f"This figure as a {kind.upper()} file",
+                        f"The figure as a {kind.upper()} file",
                     )
-                _button("HTML", chart.to_html, f"{file}.html", "text/html", "This figure as a page, alive")
+                _button("HTML", chart.to_html, f"{file}.html", "text/html", "The figure as an interactive page")
 
 
 def csv(numbers: Callable[[], pd.DataFrame], name: str, help_text: str) -> None:

@@ -23,7 +23,7 @@ def page(title: str, parts: list[Text | Figure | Table]) -> None:
     file = "-".join(part for part in ("miii", title.lower().replace(" ", "-"), run) if part)
     with st.container(horizontal=True, gap="small"):
         _button("Notebook", lambda: _ipynb(made()), f"{file}.ipynb", "application/x-ipynb+json", "a Jupyter notebook")
-        _button("Article", lambda: _html(made()), f"{file}.html", "text/html", "a page of its own, with live figures")
+        _button("Article", lambda: _html(made()), f"{file}.html", "text/html", "one HTML file with interactive figures")
 
 
 def _ipynb(made: Page) -> str:
@@ -48,6 +48,6 @@ def _button(label: str, data: Callable[[], str], file: str, mime: str, help_text
         mime,
         key=f"share-{label}",
         icon=":material/download:",
-        help=f"This page, as it stands, as {help_text}",
+        help=f"This page as {help_text}",
         on_click="ignore",
     )

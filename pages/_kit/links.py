@@ -61,11 +61,11 @@ def end(place: st.delta_generator.DeltaGenerator) -> None:
         several = isinstance(shown, list | tuple)
         if sorted(values) != sorted(map(str, shown)) if several else not _same(values[-1], shown):
             listed = shortened(", ".join(values), QUOTED)
-            note(f"{name} could not be {listed} here; showing {shortened(_as_text(shown), QUOTED)}.")
+            note(f"{name} cannot be {listed} here; showing {shortened(_as_text(shown), QUOTED)}.")
     st.session_state[REQUESTED] = {}
     with place:
         for text in st.session_state[NOTES]:
-            write.warning(f"The link asked for something that is not here: {text}")
+            write.warning(f"The link asks for something that does not exist here: {text}")
 
 
 def _same(requested: str, shown: object) -> bool:

@@ -67,7 +67,7 @@ def choose_run(choice: Choice, second: bool) -> None:
         options,
         index=None,
         key=RUN,
-        help="Runs trained here or on the command line, then the shipped ones. The choice is part of the URL.",
+        help="Your runs, then the shipped ones; every page shows the chosen run",
     )
     address.keep_run(st.session_state[RUN])
     if second:
@@ -110,7 +110,7 @@ def _second_picker(options: list[str], kinds: Mapping[str, str]) -> None:
         key=SECOND_RUN,
         bind="query-params",
         placeholder="another run",
-        help="A second run on a task of the same kind; its figures appear beside the first run's, at the nearest snapshot",
+        help="A run of the same kind of task, shown beside the first at the nearest snapshot",
     )
 
 
@@ -123,7 +123,7 @@ def chosen_run() -> runs.Run:
     """Return the chosen run; stop the page if it has no snapshot yet."""
     name = run_name()
     if name is None:
-        write.info("There is no run yet. Train one first, on the page Train.", icon="play_circle")
+        write.info("There is no run yet. Train one on the page Train.", icon="play_circle")
         write.stop()
     try:
         run = miii.runs.open(name)
@@ -136,9 +136,9 @@ def chosen_run() -> runs.Run:
             write.error(error)
             write.stop()
     if finished:
-        write.info(f"{name} has metrics only, without snapshots.")
+        write.info(f"{name} has metrics but no snapshots, so there are no weights to show.")
     else:
-        write.info(f"{name} has not begun to train; its first snapshot appears here with its first step.")
+        write.info(f"{name} has not started to train. Its first snapshot will appear here.")
     write.stop()
 
 

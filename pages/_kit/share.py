@@ -52,7 +52,7 @@ def _field(run: str, step: int) -> str:
     """Show the field of the note on a step; return what it holds, empty if it is no valid note."""
     value, key = _saved(run, step) or _linked(run, step), f"note-{run}-{step}"
     text = st.text_area(f"Note on step {step}", value, max_chars=LONGEST, key=key)
-    if rights.why_not(run) is None and "/" not in run and st.button("Keep with the run", key="keep-note"):
+    if rights.why_not(run) is None and "/" not in run and st.button("Save with the run", key="keep-note"):
         try:
             rights.check(run)
             runs.save_note(runs.open(run), step, text)
@@ -98,7 +98,9 @@ def _read_link() -> tuple[str, int, str] | None:
             return run, int(step), runs.check_note(text)
     except InputError:
         pass
-    links.note(f"note must be RUN:STEP:TEXT with at most {LONGEST} characters (got {shortened(asked, QUOTED)}).")
+    links.note(
+        f"note must be RUN:STEP:TEXT, with a text of at most {LONGEST} characters (got {shortened(asked, QUOTED)})."
+    )
     return None
 
 

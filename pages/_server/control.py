@@ -110,10 +110,10 @@ def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at
                 on_click=pause,
                 args=(name,),
                 disabled=why_not is not None or job.status != "running",
-                help=why_not or "Saves after this step; Resume continues to the same weights",
+                help=why_not or "Saves the training state, so that Resume loses nothing",
             )
             stopping = None if job.status in ("queued", "running") else "Ends after this step"
-            stop_button(stop, name, why_not=why_not or stopping, help_text="Ends after this step and keeps the run")
+            stop_button(stop, name, why_not=why_not or stopping, help_text="Ends training and keeps the run")
         elif run is not None and run.can_resume:
             st.button(
                 "Resume",
@@ -121,7 +121,7 @@ def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at
                 on_click=resume,
                 args=(name,),
                 disabled=why_not is not None,
-                help=why_not or "Continues to the same weights as an uninterrupted run",
+                help=why_not or "Ends at the same weights as an uninterrupted run",
             )
     if run is None or not run.imported:
         at = job.step.step if job is not None and job.step is not None else at
@@ -188,7 +188,7 @@ def _status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:
     if run.imported and len(run.steps) > 1:
         return f"Imported: {len(run.steps)} snapshots of a network trained elsewhere", "download"
     if run.imported:
-        return "Imported: its training was not recorded here", "download"
+        return "Imported: its training was not recorded", "download"
     if job is not None and job.message:
         return job.message, "stop"
     if "diverged_at" in result:

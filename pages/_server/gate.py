@@ -99,7 +99,7 @@ def check(needs: Cost, what: str, title: str | None = None) -> None:
         on_click=st.session_state.update,
         args=({CONFIRMED: what},),
         icon=":material/play_arrow:",
-        help="Until then nothing is computed; a page that is left stops at its next figure",
+        help="Starts the computation; leaving the page stops it at the next figure",
     )
     write.stop()
 
@@ -130,7 +130,7 @@ def turn(needs: Cost) -> Iterator[None]:
     places = _turns()[needs.nbytes > LIGHT * MB]
     waiting = st.empty()
     while not places.acquire(timeout=0.5):
-        waiting.caption("Waiting for the page of another visitor …")  # releases visitors who have left
+        waiting.caption("Waiting for another visitor's page …")  # releases visitors who have left
     waiting.empty()
     if needs.nbytes > LIGHT * MB:
         lower_priority()  # light pages go first

@@ -85,7 +85,7 @@ def why_not(name: str) -> str | None:
         note = b""
     if any(hmac.compare_digest(_digest(key).encode(), note) for key in keys()):
         return None
-    return "Only the session that made this run may do that, or whoever has its secret link."
+    return "Only the session that made this run, or someone with its secret link, may do that."
 
 
 def check(name: str) -> None:

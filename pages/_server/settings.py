@@ -49,7 +49,7 @@ class Settings:
             of_jobs.append(f"at most {self.max_jobs} {several} may train or wait at a time")
         if self.max_own_jobs is not None:
             of_jobs.append(
-                f"at most {self.max_own_jobs} of {'them' if of_jobs else 'the runs that train or wait'} yours"
+                f"at most {self.max_own_jobs} of {'them' if of_jobs else 'the runs that train or wait'} may be yours"
             )
         parts = ([f"a run may {' and '.join(of_run)}"] if of_run else []) + ([", ".join(of_jobs)] if of_jobs else [])
         return f"On this server {'; '.join(parts)}. The command line has no such limit." if parts else ""
@@ -121,7 +121,7 @@ def check_start(config: RunConfig, busy: int, own: int) -> None:
     found = read()
     check_run(config)
     check_disk(cost.training(config).disk)
-    for most, given, whose in ((found.max_jobs, busy, "runs"), (found.max_own_jobs, own, "runs of yours")):
+    for most, given, whose in ((found.max_jobs, busy, "runs"), (found.max_own_jobs, own, "your runs")):
         if most is not None and given >= most:
             raise InputError(
                 f"{whose} that train or wait must be at most {most} on this server: start another one when one of "

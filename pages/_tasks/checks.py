@@ -39,7 +39,7 @@ def redirect(run: Run, shows: str, fits: Callable[[Run], bool]) -> NoReturn:
         fits: whether a run fits; of several, a shipped one is offered.
     """
     view = view_of(run.config.task.kind)
-    write.info(f"This page needs {shows}. {run.name} {view.about}.", icon="signpost")
+    write.info(f"This page needs {shows}, but {run.name} {view.about}.", icon="signpost")
     home, others = entry(view.home), [each.name for each in runs.every() if fits(each)]
     with st.container(horizontal=True):
         if others:
@@ -51,7 +51,7 @@ def redirect(run: Run, shows: str, fits: Callable[[Run], bool]) -> NoReturn:
                 key="open_fitting",
                 on_click=st.session_state.update,
                 args=({RUN: name, STEP: None},),
-                help="Shows this page for a run that fits",
+                help="Opens a shipped run that this page can show",
             )
         links.to(home.file, home.title, f":material/{home.icon}:")
     write.stop()

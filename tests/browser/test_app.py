@@ -10,13 +10,17 @@ pytestmark = pytest.mark.browser
 
 #: Links to a server that nobody has visited: the page's title, something that it says, and its charts at least.
 COLD = {
-    "/": ("Watch a network learn to add", "^A small transformer trains on some of all sums", 1),
+    "/": ("Watch a network learn to add", "^A transformer, a kind of neural network, trains on some", 1),
     "/attention?run=add-113&a=7&b=9&head=2&step=0": (
         "Attention",
         r"^At step 0 the network answers \d+ for \(7, 9\)",
         6,
     ),
-    "/fourier?run=nosuch&step=banana&k=1000": ("Fourier", "^The link asked for something that is not here: step", 6),
+    "/fourier?run=nosuch&step=banana&k=1000": (
+        "Fourier",
+        "^The link asks for something that does not exist here: step",
+        6,
+    ),
 }
 #: Notes every name that the navigation shows, also for a moment.
 WATCH = """

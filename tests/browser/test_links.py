@@ -69,7 +69,7 @@ def test_a_copied_address_is_the_same_view(chromium: Browser, warm: str, cold: s
         settled(page)
         assert told(page, pattern) == said
         expect(slider(page)).to_have_attribute("aria-valuetext", str(at))
-        expect(main(page).get_by_text("The link asked for something")).to_have_count(0)
+        expect(main(page).get_by_text("The link asks for something")).to_have_count(0)
         assert page.url == address.replace(warm, cold)
 
 

@@ -296,7 +296,7 @@ def test_a_note_of_a_link_is_shown_literally_on_its_step_and_kept_with_a_run(bri
     assert [info.value for info in at.info] == [f"Note on step {last}, from the link: {escaped(text)}"]
     assert not visit("attention", run="adds", note=f"adds:{first}:{text}").info
     at = visit("attention", run="adds", note=f"adds:{last}:{'x' * 281}")
-    assert "note must be RUN:STEP:TEXT with at most 280 characters" in unescaped(at.warning[0].value)
+    assert "note must be RUN:STEP:TEXT, with a text of at most 280 characters" in unescaped(at.warning[0].value)
     assert not at.info
 
     at.session_state["share-panel"] = True

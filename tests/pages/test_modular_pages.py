@@ -279,7 +279,7 @@ def test_the_verdict_is_the_library_s(zoo, see, name):
     assert rows["measured"].tolist() == [criterion.value for criterion in report.criteria]
     assert rows["bound"].tolist() == [criterion.bound for criterion in report.criteria]
     assert (rows["result"] == "pass").all() == report.adds
-    assert f"{report.certified:.1%} of all pairs are provably correct" in view.text
+    assert f"prove {report.certified:.1%} of all pairs correct" in view.text
     assert report.reason in view.text
 
 

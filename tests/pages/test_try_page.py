@@ -69,10 +69,10 @@ def test_a_pair_that_the_task_leaves_out_gives_way_to_the_next(zoo, see):
 def test_another_pair_and_one_that_is_wrong(zoo, visit, monkeypatch):
     run = zoo("adds")
     at = visit("try", run="adds", a=3, b=4)
-    assert button(at, "Random error").disabled  # there is none
+    assert button(at, "Try an error").disabled  # there is none
     with monkeypatch.context() as patch:
         patch.setattr("random.choice", lambda pairs: pairs[5 * 11 + 9])
-        press(at, "Random pair")
+        press(at, "Try a random pair")
     assert (at.number_input(key="a").value, at.number_input(key="b").value) == (5, 9)
     step = run.steps[0]
     wrong = set(follow.wrong_examples(run.model(step), run.task()).tolist())
@@ -130,10 +130,10 @@ def test_an_untrained_network_suspects_nothing(see):
 
 
 def test_an_integer_that_it_gets_wrong_is_wrong(visit):
-    at = press(visit("try", run="primes"), "Random error")
+    at = press(visit("try", run="primes"), "Try an error")
     said, truth = list(shown(at).metrics.values())[:2]
     assert said != truth == ("prime" if sympy.isprime(at.number_input(key="n").value) else "composite")
-    press(at, "Random integer")
+    press(at, "Try a random integer")
 
 
 def test_a_network_with_residues_as_help_answers_them(zoo, see):

@@ -184,5 +184,5 @@ def test_evidence_by_letter():
     got = plots.frame(CHARTS["evidence_by_letter"]())
     assert got["string"].tolist() == ["MI", "MII", "MIIU", "MIIUI"]
     assert got["I"].tolist() == [1, 2, 2, 3]
-    assert got["answer"].tolist() == ["theorem"] * 3 + ["no theorem"]
+    assert got["answer"].tolist() == ["theorem"] * 3 + ["not a theorem"]
     assert got["evidence"].tolist() == [3.0, 2.0, 2.5, -4.0]

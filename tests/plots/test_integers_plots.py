@@ -159,8 +159,8 @@ def test_chance():
 
 def test_string_counts():
     for chart, value, names in [
-        ("string_lengths", LENGTH, np.where(COUNT % 3 != 0, "theorem", "no theorem")),
-        ("string_counts", COUNT, np.where(COUNT % 3 != 0, "theorem", "no theorem")),
+        ("string_lengths", LENGTH, np.where(COUNT % 3 != 0, "theorem", "not a theorem")),
+        ("string_counts", COUNT, np.where(COUNT % 3 != 0, "theorem", "not a theorem")),
         ("string_split", LENGTH, np.where(LENGTH < 3, "train", "test")),
     ]:
         got = plots.frame(CHARTS[chart]())

@@ -211,16 +211,16 @@ def test_evidence_moves():
 def test_crossings():
     got = plots.frame(CHARTS["crossings"]()).set_index(["change", "made"])
     for change, made, column, value in (
-        ("interchange", "made no multiple", "share", CROSSING.to_other),
-        ("interchange", "made a multiple", "share", CROSSING.to_multiple),
-        ("interchange", "control: all else", "share", 0.01),
-        ("interchange", "control: all else", "bound", "at most 5%"),
+        ("interchange", "moved off the multiples", "share", CROSSING.to_other),
+        ("interchange", "moved to the multiples", "share", CROSSING.to_multiple),
+        ("interchange", "control: everything else", "share", 0.01),
+        ("interchange", "control: everything else", "bound", "at most 5%"),
         ("steering", "control", "share", 0.25),
         ("steering", "control", "bound", "at most 5%"),
-        ("steering", "made a multiple", "bound", "at least 95%"),
+        ("steering", "moved to the multiples", "bound", "at least 95%"),
     ):
         assert got.loc[(change, made), column] == value
-    assert ("steering", "control: all else") not in got.index
+    assert ("steering", "control: everything else") not in got.index
     unknown = replace(CROSSING, to_other=float("nan"), control=float("nan"))
     json.dumps(plots.crossings({"steering": unknown}).to_dict(), allow_nan=False)
 
@@ -237,9 +237,9 @@ def test_right_by_target():
     got = plots.frame(CHARTS["right_by_target"]()).set_index(["target", "who"])["accuracy"]
     assert got.to_dict() == {
         ("mod 2", "network"): 1.0,
-        ("mod 2", "commonest answer"): 0.5,
+        ("mod 2", "most common answer"): 0.5,
         ("mod 3", "network"): 0.4,
-        ("mod 3", "commonest answer"): 0.34,
+        ("mod 3", "most common answer"): 0.34,
     }
 
 
@@ -277,7 +277,7 @@ def test_reach():
         means = STRINGS.groupby([by, "theorem"])["right"].mean()
         assert len(got) == len(means)
         for (value, theorem), share in means.items():
-            assert got.loc[(value, "theorem" if theorem else "no theorem"), "accuracy"] == share
+            assert got.loc[(value, "theorem" if theorem else "not a theorem"), "accuracy"] == share
 
 
 def test_evidence_by_count():
@@ -285,7 +285,7 @@ def test_evidence_by_count():
     assert got["median"].tolist() == [1, 4, 6.5]
     assert got.loc[0, ["low", "high"]].tolist() == [0.5, 1.5]
     assert got["strings"].tolist() == [3, 3, 2]
-    assert got["answer"].tolist() == ["no theorem", "theorem", "theorem"]
+    assert got["answer"].tolist() == ["not a theorem", "theorem", "theorem"]
 
 
 def test_lattice():
@@ -302,9 +302,9 @@ def test_lattice():
 def test_charts_of_the_gcd():
     frame = plots.frame(CHARTS["learned_divisors"]())
     assert frame["divisor"].tolist() == [1, 3, 1, 2]
-    assert frame["is"].str.startswith("of").tolist() == [True, False, True, True]
+    assert frame["is"].str.startswith("product").tolist() == [True, False, True, True]
     assert plots.frame(plots.learned_divisors({0: ()}, (1,))).empty
-    assert plots.frame(CHARTS["gcd_answers"]())["is"].tolist() == ["as the list says"] * 2 + ["otherwise"]
+    assert plots.frame(CHARTS["gcd_answers"]())["is"].tolist() == ["as the list predicts"] * 2 + ["otherwise"]
     shares = plots.frame(CHARTS["divisors_by_base"]()).set_index(["base", "learned"])["share"]
     assert shares.to_dict() == {(2, 1): 1.0, (2, 2): 0.5, (10, 1): 1.0, (10, 5): 1.0}
     counts = plots.frame(CHARTS["gcd_counts"]()).drop_duplicates("gcd")

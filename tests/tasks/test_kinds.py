@@ -46,7 +46,7 @@ def test_milestones():
         "answers every residue",
         "answers both digits",
         "learns the base's divisors",
-        "tells theorems",
+        "recognizes theorems",
         "predicts integers",
         "predicts labels",
     ]

@@ -24,8 +24,8 @@ ROUNDING = 1e-9  #: a smaller share of the logits' variance is rounding
 
 #: The rule in one sentence, as the pages state it.
 RULE = (
-    f"Frequency k of the answer c is a key frequency if at least {COHERENCE:.0%} of what the logits at k owe to both "
-    "operands together is one wave in ±(αa + βb) − c; for random logits it is about 2/(p − 1)²."
+    f"A frequency k is key if a single wave in ±(αa + βb) − c makes up at least {COHERENCE:.0%} of the logits' joint "
+    "dependence on a and b at k; in random logits, it makes up about 2/(p − 1)²."
 )
 
 
@@ -68,8 +68,8 @@ class Waves:
             return "all frequencies are equally strong, as in a lookup table of pairs"
         best = int(self.coherence.argmax())
         return (
-            f"at the best frequency, {best + 1}, {self.coherence[best].item():.3g} of what the logits owe to both "
-            f"operands is a wave in their sum, and at least {COHERENCE} is required"
+            f"at the best frequency, {best + 1}, a single wave makes up {self.coherence[best].item():.3g} of the "
+            f"logits' joint dependence on both operands, and at least {COHERENCE} is required"
         )
 
 

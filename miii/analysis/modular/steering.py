@@ -76,8 +76,9 @@ def steer(
     for all pairs; if their strength r varies with a - b, it rotates a share of mean(r)^2 / mean(r^2).
 
     Some networks hold one wave of a frequency, such as cos w_k (a - b), but not the other: a line, which no linear map
-    turns. There the wave moves as the sum does that all planes together show: the sum whose mean reading is closest to
-    the activation's. So the map is still one for all inputs, and sees the activation alone.
+    rotates. There, the sum is read from all planes together (as the sum whose mean reading is closest to the
+    activation's), and the wave moves to its value after the shift. The map is still one for all inputs, and sees only
+    the activation.
 
     Args:
         frequencies: in 1 .. p // 2, such as the key frequencies; if empty, all accuracies are 0.

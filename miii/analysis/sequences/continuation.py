@@ -115,7 +115,7 @@ def combine(
     The score is the sum of the log probabilities of size and residues; those of a modulus count by its confidence.
 
     The most probable residue of each modulus enters in the order of confidence, unless it contradicts those before.
-    Each combination gives candidates in the most probable classes of size; if these are small, all their terms are.
+    Each combination gives candidates in the most probable classes of size. In a small class, every term is a candidate.
 
     Args:
         residues: log probabilities by modulus.

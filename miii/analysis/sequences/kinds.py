@@ -69,7 +69,7 @@ def held_out(model: Transformer, task: Task) -> dict[str, float]:
 
 
 def on_named(model: Transformer, config: Sequences) -> "pd.DataFrame":
-    """Return what a network says of the named sequences.
+    """Return what a network predicts for the named sequences.
 
     The leading kind, the one with the highest probability, is correct if it holds. For a sequence of no kind, to lead
     with none (no probability above 1/2) is correct.

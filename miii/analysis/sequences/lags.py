@@ -20,14 +20,14 @@ PERIODIC = tuple(KINDS).index("periodic")
 
 @dataclass(frozen=True)
 class Knockout:
-    """How many periodic sequences are called periodic once attention at some lags is cut, everywhere in the network.
+    """The share of periodic sequences called periodic if attention at some lags is cut everywhere in the network.
 
     Attributes:
-        whole: share called periodic as the network is.
+        whole: share called periodic by the whole network.
         period: without attention to terms one, two, .. periods before.
         other: without attention to as many other terms: those one place closer.
         attention: share of each head's attention on terms one, two, .. periods before, [layer, head].
-        chance: the share of earlier terms, and the term itself, that are periods before.
+        chance: the share of all visible terms (earlier ones and the term itself) that are one, two, .. periods before.
         examples: number of sequences.
     """
 

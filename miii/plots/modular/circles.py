@@ -42,4 +42,4 @@ def circles(values: Sequence[Circle], size: int = 250) -> Chart:
     color = alt.Color("turn:Q", scale=alt.Scale(scheme="sinebow", domain=[0, 1]), legend=None)
     dots = base.mark_circle(size=28, opacity=1, clip=True).encode(color=color, tooltip=["token:Q", "k:Q"])
     text = alt.Chart(pd.DataFrame(names)).mark_text(color=MUTED, fontSize=11).encode(x="x:Q", y="y:Q", text="text:N")
-    return alt.layer(dots, text).properties(title="Circles in its embedding", width=size, height=size, autosize=FIXED)
+    return alt.layer(dots, text).properties(title="Circles in the embedding", width=size, height=size, autosize=FIXED)

@@ -31,7 +31,7 @@ def progress(frame: pd.DataFrame, phases: Sequence[Phase] = ()) -> tuple[Chart, 
     }
     active = {"active_frequencies": "of each snapshot", "active_frequencies_together": "of all together"}
     single, squares = {"neurons_single_frequency": "of one frequency"}, {"squared_weights": "all weights"}
-    nats, of_all = "loss (nats, log scale)", "share of the live"
+    nats, of_all = "loss (nats, log scale)", "share of live neurons"
     strip = (phase_strip(frame, phases),) if phases else ()
     return (
         *strip,

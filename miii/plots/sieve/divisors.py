@@ -10,8 +10,8 @@ from miii.analysis.sieve import Answer, Swap
 from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, WHOLE, WRONG, top_legend
 from miii.tasks import Task
 
-KINDS = {"of the base's primes": MAIN, "other": ACCENT}
-AGREES = {"as the list says": MAIN, "otherwise": WRONG}
+KINDS = {"product of the base's primes": MAIN, "other": ACCENT}
+AGREES = {"as the list predicts": MAIN, "otherwise": WRONG}
 DIGITS = {"last digits": MAIN, "leading digits (control)": MUTED}
 
 
@@ -97,7 +97,7 @@ def digit_swaps(swap: Swap) -> alt.Chart:
             ),
             tooltip=["swapped:N", "answer:N", alt.Tooltip("share:Q", format=".1%")],
         )
-        .properties(title="Answers after digits are swapped", height=120, autosize=FLUID)
+        .properties(title="Answers after swapping digits", height=120, autosize=FLUID)
     )
 
 

@@ -134,7 +134,7 @@ def auc_by_base(table: pd.DataFrame) -> Chart:
             "seeds:Q",
             alt.Tooltip("order:Q", title="order of the base"),
             alt.Tooltip("gain:Q", title="gain in bits", format=".3f"),
-            alt.Tooltip("correlation:Q", title="best neuron", format=".3f"),
+            alt.Tooltip("correlation:Q", title="correlation with the best neuron", format=".3f"),
         ],
     )
     return alt.layer(

@@ -79,8 +79,8 @@ def crossings(changes: Mapping[str, Crossing]) -> Chart:
     Args:
         changes: the changes by name.
     """
-    parts = {"made no multiple": "to_other", "made a multiple": "to_multiple"}
-    parts |= {"control": "control", "control: all else": "rest"}
+    parts = {"moved off the multiples": "to_other", "moved to the multiples": "to_multiple"}
+    parts |= {"control": "control", "control: everything else": "rest"}
     frame = pd.DataFrame(
         [
             {"change": name, "made": made, "share": getattr(values, field)}

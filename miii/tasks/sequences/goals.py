@@ -116,7 +116,7 @@ def _continuation(config: "Sequences", drawn: Sequence["Drawn"]) -> Examples:
 
 
 def guess_tokens(terms: Sequence[Sequence[int]], places: Sequence[int], largest: int) -> np.ndarray:
-    """Return the tokens of the continuation at places: a modulus up to ``largest`` each, or 0 for the size.
+    """Return the tokens that ask for the next term at each place: a modulus up to ``largest``, or 0 for the size.
 
     Each position is a rule of ``guesses.RULES``; its parts are the rule's guess and its number of tests. The last
     position holds the place.
@@ -177,7 +177,7 @@ def _unmasked(encoding: Encoding) -> range:
 GOALS: dict[str, Goal] = {
     "kinds": Goal("kinds of", "names kinds", lambda _: (2 * len(KINDS), len(KINDS)), lambda n: n + 1, _kinds),
     "similarity": Goal("families of pairs of", "compares families", lambda _: (2, 1), lambda n: 2 * n + 1, _similarity),
-    "next": Goal("second halves of", "tells what follows", lambda _: (2, 1), lambda n: n + 1, _next),
+    "next": Goal("second halves of", "predicts what follows", lambda _: (2, 1), lambda n: n + 1, _next),
     "continuation": Goal(
         "next terms of",
         "continues",

@@ -68,14 +68,13 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
     write.header("QK and OV circuits", anchor="circuits")
     write.text(
         r"""
-    A head's four matrices act only in pairs. The **QK circuit** $W_E W_Q W_K^\top W_E^\top$ scores every token against every
-    other: where the head attends. The **OV circuit** $W_E W_V W_O W_U$ gives what attending there adds to each logit. Neither
-    depends on the input.
+    A head's four matrices act only in pairs. The **QK circuit** $W_E W_Q W_K^\top W_E^\top$ decides where the head attends: it
+    scores every token against every other. The **OV circuit** $W_E W_V W_O W_U$ gives what attending there adds to each logit.
     """
         + (
             ""
             if layer == 0
-            else "\n\nIn this layer they are direct paths only: the head also reads what earlier blocks wrote."
+            else "\n\nIn this layer they are only the direct paths: the head also reads what earlier blocks wrote."
         )
     )
     scores, written = scored(run.name, step, layer, head), votes(run.name, step, layer, head)
@@ -84,9 +83,9 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
         token_scores,
         **shown,
         alt=f"Attention score of head {head} from = to every token at both positions.",
-        caption="“=” scores all tokens alike: this head does not distinguish them."
+        caption="From “=”, all tokens have the same score: this head does not distinguish them."
         if deviation < analysis.attention.CONSTANT
-        else f"The difference of the two scores divides attention between the operands. Standard deviation over tokens: {deviation:.2g}; scores "
+        else f"The difference between the two scores decides how attention is divided between the operands. Standard deviation over tokens: {deviation:.2g}; scores "
         f"at $b$ are {abs(shift):.2g} {'lower' if shift < 0 else 'higher'} than at $a$. "
         + strongest(analysis.fourier.spectrum(scores[0][:, None]).power),
     )
@@ -97,24 +96,23 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
             **shown,
             width="content",
             alt=f"Attention score of head {head} for every query and key token.",
-            caption=f"Rows are centered, which the softmax ignores. Only the last row, token {p} (“=”), is used at the last position.",
+            caption=f"Each row has its mean removed, which the softmax ignores. The answer uses only the last row, of token {p} (“=”).",
         )
     with columns[1]:
         cell(
             ov,
             **shown,
             width="content",
-            alt=f"Contribution of head {head} to each logit by attended token.",
+            alt=f"What head {head} adds to each logit, by the token attended to.",
             caption="No direct contribution to the logits."
             if not written.any()
-            else f"Direct contribution to the logits, standard deviation {float(written.std(correction=0)):.2g}. "
+            else f"What attending to a token adds directly to each logit; standard deviation {float(written.std(correction=0)):.2g}. "
             + strongest(analysis.fourier.spectrum(written).power),
         )
 
     write.header("Which parts write the answer?", anchor="writers")
     write.text(
-        "Without a norm, the logits are the sum of what each part wrote, so each part's contribution to the correct logit is known. What "
-        "heads contribute through neurons counts for the neurons."
+        "Without a norm, the logits are the sum of what each part wrote. What heads contribute through neurons is counted as the neurons'."
     )
     parts = written_by(run.name, step)
     cell(

@@ -71,8 +71,8 @@ def show_pattern(run: Run, step: int, example: int, layer: int) -> None:
         example=example,
         layer=layer,
         width="content",
-        alt=f"Attention pattern of each of {run.config.model.n_heads} heads for {shown}.",
-        caption=f"{_sums(run, 'Each row')} Only {last} reaches the answer."
+        alt=f"Attention pattern of every head for {shown}.",
+        caption=f"{_sums(run, 'Each row')} Only {last} affects the answer directly."
         if run.config.model.n_layers == 1
         else f"{_sums(run, 'Each row')} The answer is read in {last}.",
     )
@@ -137,7 +137,7 @@ def show(
     else:
         means = mean_by_position(run.name, step, layer, every)
         _table(means, _heads(means), "to position", range(task.n_ctx), "mean-attention-by-position")
-        write.caption(f"Mean attention from the last position over {count} examples; position 0 is the first token.")
+        write.caption(f"Mean attention from the last position over {count} examples. Position 0 is the first token.")
 
 
 def _heads(means: list[list[float]]) -> dict[str, list]:

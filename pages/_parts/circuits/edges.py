@@ -11,10 +11,10 @@ from pages._kit import write
 from pages._kit.cell import cell, shared
 
 METHODS = {
-    "exact": "every edge corrupted by itself in a run of its own",
-    "acdc": "edges corrupted one after another from the output back, and left out if the predictions hardly change (Conmy et al.)",
-    "eap": "one gradient times the change of the edge (Syed et al.)",
-    "eap-ig": "the same, with gradients averaged from corrupted to clean input (Hanna et al.)",
+    "exact": "corrupts one edge at a time",
+    "acdc": "corrupts edges one after another, from the output back, and drops those that hardly change the predictions (Conmy et al.)",
+    "eap": "estimates the effect as the gradient times the edge's change (Syed et al.)",
+    "eap-ig": "as EAP, with gradients averaged from the corrupted to the clean input (Hanna et al.)",
 }
 
 
@@ -59,7 +59,7 @@ def show(run: Run, step: int) -> None:
     total = len(shown.edges)
     enough = shown.enough
     edges = st.slider(
-        "Edges shown, most important first",
+        "Edges shown",
         1,
         total,
         min(total, max(1, enough if enough else 10)),
@@ -77,11 +77,11 @@ def show(run: Run, step: int) -> None:
         alt=f"Graph of the {edges} most important of {total} edges by {method}.",
         caption=f"The strongest is {shown.edges[0].name}. "
         + ("" if f is None else f"With all other edges corrupted, faithfulness is **{f:.3f}** on fresh examples. ")
-        + "Hover over an edge or node to follow its paths; click to keep them.",
+        + "Hover over an edge or node to see its paths; click to keep them in view.",
     )
     write.caption(
-        f"Metric: {shown.metric}. Corruption: {shown.corruption}. {shown.examples} examples rank the edges; as many others measure faithfulness, "
-        f"on which the network scores {shown.faithfulness.m_full:.3g}, and {shown.faithfulness.m_empty:.3g} when fully corrupted."
+        f"Metric: {shown.metric}. Corruption: {shown.corruption}. {shown.examples} examples rank the edges, and as many others measure faithfulness; "
+        f"there the metric is {shown.faithfulness.m_full:.3g} for the network and {shown.faithfulness.m_empty:.3g} when it is fully corrupted."
     )
     with st.expander(f"All {total} edges"):
         write.table(
@@ -94,9 +94,9 @@ def show(run: Run, step: int) -> None:
             name="edges",
         )
         write.caption(
-            "The largest threshold (nats) at which the edge is kept."
+            "The largest threshold, in nats, at which ACDC keeps the edge."
             if method == "acdc"
-            else "Drop of the metric (logits) without the edge, measured or estimated from gradients."
+            else "How much the metric drops without the edge, in logits."
         )
 
     write.header("How few edges are enough?", anchor="faithfulness")
@@ -108,7 +108,7 @@ def show(run: Run, step: int) -> None:
         name=name,
         step=step,
         alt=f"Faithfulness over the number of edges for {', '.join(METHODS)}.",
-        caption="f = 1 matches the network, f = 0 the fully corrupted one; values outside are possible."
+        caption="Faithfulness f is 1 if the circuit alone matches the network, and 0 if it is no better than full corruption."
         if shown.faithfulness.f
         else "Corruption does not change the score, so faithfulness is undefined.",
     )
@@ -134,12 +134,12 @@ def show(run: Run, step: int) -> None:
         name="faithfulness-by-method",
     )
     write.caption(
-        "CMD: area of |1 − f|, edges ranked by |score|, 0 is best. CPR: area under f, edges ranked by signed score. Both on fresh "
-        "examples; edges to f ≥ 0.95 on the ranking ones. Spearman and AUROC compare a ranking with the exact one; true edges are the "
-        f"smallest exact set with f ≥ 0.95. “Active” leaves out the {agreements['exact'].inactive} of {total} edges that corruption does not change."
+        "CMD: area of |1 − f|, edges ranked by |score|; 0 is best. CPR: area under f, edges ranked by signed score. Both use fresh examples; "
+        "“edges to f ≥ 0.95” uses the ranking ones. Spearman and AUROC compare each ranking with the exact one, whose "
+        f"smallest set with f ≥ 0.95 counts as true. “Active” leaves out the {agreements['exact'].inactive} of {total} edges that corruption does not change."
     )
 
-    write.header("Do cheap methods agree with the exact one?", anchor="agreement")
+    write.header("Do the faster methods agree with the exact one?", anchor="agreement")
     cheap = st.segmented_control(
         "Compare with exact",
         [which for which in METHODS if which != "exact"],
@@ -147,7 +147,7 @@ def show(run: Run, step: int) -> None:
         required=True,
         key="cheap",
         bind="query-params",
-        help="One point per edge; on the line they agree",
+        help="One point per edge; on the line, both methods agree",
     )
     cheap = cheap or "eap-ig"
     cell(
@@ -159,5 +159,5 @@ def show(run: Run, step: int) -> None:
         alt=f"Score of every edge by {cheap} over its exact score.",
         caption="ACDC scores in nats, the exact method in logits: compare ranks, not values."
         if cheap == "acdc"
-        else "Gradients are local: where corruption moves attention far, as for keys, they misjudge the edge.",
+        else "Gradients are local: they misjudge edges whose corruption moves attention far, such as those into keys.",
     )

@@ -12,8 +12,8 @@ from miii.analysis.sieve import CROSSES, EXPLAINED
 #: Columns about training.
 TRAINING = {
     "grokked_at": "first step with 99% test accuracy; for primes, first step that sieves by 3",
-    "seconds_to_grok": "seconds until then, on the machine that ran it",
-    "ms_per_step": "milliseconds per step without evaluation, one thread of that machine",
+    "seconds_to_grok": "wall-clock seconds to that step, on the machine that trained it",
+    "ms_per_step": "milliseconds per step without evaluation, on one thread of that machine",
     "parameters": "trained parameters",
 }
 HELP = TRAINING | MEASURES
@@ -57,7 +57,7 @@ def table(summary: pd.DataFrame, known: list[str]) -> pd.DataFrame:
 def columns(known: list[str]) -> dict[str, Any]:
     """How each column is written, and what it is."""
     config: dict[str, Any] = {
-        **dict.fromkeys(LEARNS, st.column_config.TextColumn(help="How many seeds do within the step budget.")),
+        **dict.fromkeys(LEARNS, st.column_config.TextColumn(help="Seeds that do so within the step budget.")),
         "add": st.column_config.TextColumn(help=MEASURES[ADDS]),
         "precision": st.column_config.TextColumn(help="Of the matrix products in training"),
     }
@@ -95,18 +95,18 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
     lines = [
         f"**{len(grokked)} of {len(summary)}** architectures {learns(summary)} with all {seeds} seeds"
         + (
-            f"; fastest {join_names(list(grokked['architecture'][:1]))} (median step {grokked['grokked_at'].iloc[0]:.0f}), "
-            f"slowest {join_names(list(grokked['architecture'][-1:]))} ({grokked['grokked_at'].iloc[-1]:.0f})."
+            f": {join_names(list(grokked['architecture'][:1]))} is fastest (median step {grokked['grokked_at'].iloc[0]:.0f}), "
+            f"{join_names(list(grokked['architecture'][-1:]))} slowest ({grokked['grokked_at'].iloc[-1]:.0f})."
             if len(grokked)
             else "."
         ),
-        f"With some seeds: {join_names(list(some['architecture']))}. With none within the budget: "
+        f"Only some seeds do: {join_names(list(some['architecture']))}. No seed does within the budget: "
         f"{join_names(list(never['architecture']))}.",
-        f"**The same algorithm?** Of these, {len(alike)} get the verdict *{what}* with every seed: "
+        f"**The same algorithm?** Of the {len(grokked)}, {len(alike)} get the verdict *{what}* with every seed: "
         f"{join_names(list(alike['architecture']))}."
         + _margins(primes, grokked[grokked[ADDS] < grokked["seeds"]])
         + (
-            f" The output of {join_names(list(unknown['architecture']))} cannot be split by digits."
+            f" The verdict is not defined for {join_names(list(unknown['architecture']))}, whose output cannot be split by digits."
             if len(unknown)
             else ""
         ),
@@ -116,11 +116,11 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
             if comparison in CHOSEN
             else "all architectures use the recipe's optimizer"
         )
-        + "; “none within the budget” is not “never”; seconds were measured on a busy machine."
+        + ". “None within the budget” is not “never”. Seconds were measured on a busy machine."
         + (f" Precision of training: {join_names(precisions)}." if precisions else "")
         + (
-            " Networks are measured 200 steps after they first sieve by 3; after 2,000 "
-            "steps sums are cleaner (page Paper). *mean* cannot single out the last digit, so it can sieve by 3 and still miss primes."
+            " Networks are measured 200 steps after they first sieve by 3; "
+            "the page Paper shows longer runs. *mean* cannot single out the last digit, so it can sieve by 3 and still miss primes."
             if primes
             else ""
         ),
@@ -136,8 +136,12 @@ def _margins(primes: bool, missed: pd.DataFrame) -> str:
         + " and ".join(f"{name} {row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}" for name in bounds)
         for _, row in missed.iterrows()
     ]
-    asked = " and ".join(f"{name} {bound}" for name, bound in bounds.items())
-    return f" The others, range over seeds: {'; '.join(told)}. Bounds: {asked}, among others." if told else ""
+    asked = " and ".join(f"{name} ≥ {bound}" for name, bound in bounds.items())
+    return (
+        f" The others miss it with some seeds (ranges over seeds): {'; '.join(told)}. Among others, the verdict needs {asked}."
+        if told
+        else ""
+    )
 
 
 def _spherical(summary: pd.DataFrame) -> str:
@@ -176,10 +180,13 @@ def _depth(summary: pd.DataFrame) -> str:
         ]
         both = all(row["grokked"] for row in rows.values())
         ratio = rows["no-shortcut"]["grokked_at"] / rows["pre-norm"]["grokked_at"] if both else None
-        lines.append(f"- **{n} layers**: {'; '.join(told)}." + (f" {ratio:.1f} times the steps." if ratio else ""))
+        lines.append(
+            f"- **{n} layers**: {'; '.join(told)}."
+            + (f" *no-shortcut* needs {ratio:.1f} times the steps." if ratio else "")
+        )
     return (
-        "He et al. claim that blocks without skips and norms reach the same accuracy in more steps. Here, 99% test accuracy within "
-        "1,500 steps:\n\n"
+        "He et al. report that blocks without skips and norms (*no-shortcut*) reach the same accuracy in more steps. Seeds that reach 99% test "
+        "accuracy here, within 1,500 steps:\n\n"
         + "\n".join(lines)
         + "\n\n**Caveats**: small networks (d_model 64), one small task, few seeds, one learning rate for all depths, "
         "so the claim is neither reproduced nor refuted."

@@ -89,9 +89,9 @@ def path(run: Run, step: int, shown: str, target: str, words: tuple[str, ...] | 
         target=target,
         words=words,
         alt=f"From the tokens {shown} through the heads and the strongest neurons{block} to the logits.",
-        caption=f"Line widths, top to bottom: {read}; what each head adds to a neuron's input; what each neuron adds to a logit. Shown are the "
-        f"neurons{block} with the largest effect, and the largest logits. Go to [tokens](#tokens), [attention](#looks), [neurons](#neurons), "
-        "[logits](#says).",
+        caption=f"Line widths, from top to bottom: {read}; what each head adds to a neuron's input; what each neuron adds to a logit. Only the "
+        f"strongest neurons{block} and logits are shown. Go to [tokens](#tokens), [attention](#looks), "
+        "[neurons](#neurons), [logits](#says).",
     )
 
 
@@ -105,7 +105,7 @@ def where(run: Run, step: int, shown: str) -> None:
         )
         return
     write.text(
-        "The answer is read at the last token. Each **head** divides its attention among the tokens and copies what it finds there."
+        "The answer is read at the last token. Each **head** divides its attention among the tokens and copies from them."
     )
     layer = choose_layer(len(patterns))
     weights = patterns[layer]
@@ -127,7 +127,7 @@ def where(run: Run, step: int, shown: str) -> None:
         layer=layer,
         width="content" if len(names) <= plots.follow.WRITTEN else "stretch",
         alt=f"Attention of {len(weights)} heads from the last token of {shown}.",
-        caption=f"Most attention: {listed}{'; and so on' if len(best) > 4 else ''}. {sums}",
+        caption=f"Most attention: {listed}{'; …' if len(best) > 4 else ''}. {sums}",
     )
 
 
@@ -233,7 +233,7 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
     said, waves = analysis.follow.predict(found), analysis.follow.waves(found)
     p = len(found)
     write.text(
-        rf"The {p} logits are exactly a sum of waves $\cos\left(\frac{{2\pi k}}{{{p}}}(c - c_k)\right)$, one per frequency $k$. A network that adds "
+        rf"The {p} logits are exactly a sum of waves $\alpha_k \cos\left(\frac{{2\pi k}}{{{p}}}(c - c_k)\right)$, one per frequency $k$. A network that adds "
         rf"puts a crest of each wave at {added}: there they agree, and elsewhere they cancel."
     )
     if waves.wave.abs().max() < 1e-6:
@@ -260,6 +260,6 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
         wave_sum,
         **arguments,
         alt=f"The strongest {len(strongest)} waves over the answers, and the sum of all waves; a line at the prediction.",
-        caption=f"Nearest crest to {said.answer} (dashed), and height there: {crests}. {agree} of {len(strongest)} exceed {AGREES:.0%}. Bottom: the sum "
-        "of all waves, same scale.",
+        caption=f"The crest of each wave nearest to {said.answer} (dashed), and the wave's height at {said.answer}, relative to its crest: {crests}. "
+        f"{agree} of {len(strongest)} exceed {AGREES:.0%}. Bottom: the sum of all waves, on the same scale.",
     )

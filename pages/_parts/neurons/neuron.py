@@ -88,7 +88,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             bind="query-params",
             width=220,
             on_change=lambda: st.session_state.update(neuron=purest(neurons, st.session_state["frequency"])),
-            help="Selects the purest neuron of that frequency",
+            help="Selects the neuron with the largest share of variance at that frequency",
         )
         neuron = (
             integer(
@@ -97,7 +97,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
                 len(neurons.share) - 1,
                 purest(neurons, frequency or "any"),
                 "neuron",
-                "Index of the neuron",
+                "Its index, from 0",
             )
             or 0
         )
@@ -109,7 +109,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             f"writes $\\varphi_c$ = {neurons.phase_out[neuron]:.2f} (radians)."
         )
     else:
-        write.text(f"Neuron **{neuron}** is dead: nearly constant over the pairs.")
+        write.text(f"Neuron **{neuron}** is dead: it is nearly constant over the pairs.")
     if (a := st.session_state.get("a")) is not None and (b := st.session_state.get("b")) is not None:
         links.to("try", f"Follow the pair ({a}, {b}) through the network", ":material/route:")
     left, right = st.columns(2)
@@ -150,8 +150,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             alt=f"What neuron {neuron} adds to each answer's logit.",
         )
     write.caption(
-        "Diagonal stripes are a function of the sum or difference; a checkerboard is a product of two waves. Click a cell to choose "
-        "that pair."
+        "Diagonal stripes mean that the neuron depends on the sum or difference; a checkerboard is a product of two waves. Click a cell to choose that pair."
     )
 
     if "a" in st.session_state and "b" in st.session_state:

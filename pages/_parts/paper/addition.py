@@ -78,8 +78,8 @@ def section() -> None:
         power_of_the_adder,
         stamp=stamp("add-113"),
         alt="Heatmap of the share of power of each frequency in the embedding, from the first to the last snapshot.",
-        caption=f"The vectors of its {run.task().d_vocab_out} tokens, decomposed into waves at every snapshot, one frequency per row. All start alike; "
-        f"{join_names(list(map(str, keys)))} remain. Another seed picks others.",
+        caption=f"The vectors of its {run.task().d_vocab_out} tokens, decomposed into waves at every snapshot, one frequency per row. All start "
+        f"alike; {join_names(list(map(str, keys)))} remain. Other seeds pick other frequencies.",
     )
     circles(sorted(found["frequency_power"], key=found["frequency_power"].get, reverse=True)[:CIRCLES], run.steps)
     with st.container(horizontal=True):
@@ -97,13 +97,13 @@ take the strongest of all waves, and fit on half of the pairs:
     astray(formula_of("add-113").formula)
     write.text(
         f"""
-Such a sum peaks at $c = a + b$ whatever it is fitted to, so its accuracy proves nothing. It explains **{found["logit_variance_explained"]:.1%}** of the variance
-on the other half of the pairs. The strongest evidence is causal: rotate the network's planes by the angle of *s*, and it predicts *a + b + s*:
+Such a sum peaks at $c = a + b$ whatever it is fitted to, so its accuracy proves nothing. What counts is how much it explains:
+**{found["logit_variance_explained"]:.1%}** of the variance on the other half of the pairs. The strongest evidence is causal: rotate the network's planes by the angle of *s*, and it predicts *a + b + s*:
 """
     )
     turned(
         f"The prediction follows on {found['steering_accuracy']:.2%} of all pairs on average over *s*, and on {found['steering_minimum']:.2%} for the worst "
-        f"*s*. Rotating as many other planes leaves it unchanged on {found['steering_control']:.2%}.",
+        f"*s*. Rotating as many other planes leaves the prediction unchanged on {found['steering_control']:.2%}.",
     )
     write.table(
         evidence(),
@@ -127,7 +127,8 @@ def astray(formula: analysis.formula.Formula) -> None:
     if other:
         weigh = sum(term.amplitude**2 for term in other) / square
         write.caption(
-            f"At frequency {join_names([str(term.k_c) for term in other])}, the strongest wave is not one in $a + b - c$. The formula keeps it; it has {weigh:.1%} of the squared "
+            f"At frequency {join_names([str(term.k_c) for term in other])}, the strongest wave is not one in $a + b - c$. The formula keeps it; it "
+            f"has {weigh:.1%} of the squared "
             "amplitudes."
         )
 

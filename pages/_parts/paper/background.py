@@ -24,7 +24,7 @@ $$C(X)_i = \sum_j X_{i-j}\, W_j,$$
 $$R(X)_i = f\big(x_i,\ R(X)_{i-1}\big),$$
 
 with $Q = X W_Q$, $K = X W_K$ and $V = X W_V$ of $d$ columns each. Attention is a weighted mean of values $V$: **a mean is a sum**, so attention could add.
-Section 4.4 measures what skip connections, norms and projections around these steps contribute.
+Section 4.4 compares networks with and without the skip connections, norms and projections around these steps.
 """
     )
     with st.container(horizontal=True):
@@ -33,8 +33,8 @@ Section 4.4 measures what skip connections, norms and projections around these s
     write.subheader("Symbolic and sub-symbolic", anchor="symbolic")
     write.text(
         """
-In a **symbolic** model, every part has a meaning of its own; in a **sub-symbolic** one, meaning is spread over numbers. Mechanistic interpretability goes from
-the second to the first. Nanda et al. did so by hand for addition modulo 113; Conmy et al. automate the search; Belcák et al. provide sequences to try it on.
+In a **symbolic** model, every part has a meaning of its own; in a **sub-symbolic** one, meaning is spread over numbers. Mechanistic interpretability translates
+the second into the first. Nanda et al. did so by hand for addition modulo 113; Conmy et al. automate the search; Belcák et al. provide sequences to try it on.
 """
     )
     link("symbolic", "One function both ways: Symbolic")
@@ -47,7 +47,7 @@ around $k$ times while $n$ goes around once. On such a circle, addition is rotat
 $$\cos w_k (a + b) = \cos w_k a\, \cos w_k b - \sin w_k a\, \sin w_k b.$$
 
 A network that embeds $a$ and $b$ as such waves can form these products with attention and neurons. It then answers with the sum over a few frequencies of
-$\cos w_k(a + b - c)$, which is largest at $c = a + b$. One hand alone is blurred; several together point at one hour.
+$\cos w_k(a + b - c)$, which is largest at $c = a + b$. One hand alone points vaguely; several together point at one hour.
 """
     )
     with st.expander("Every term, defined", icon=":material/menu_book:"):

@@ -21,15 +21,16 @@ def chapter() -> None:
     write.header("5 Discussion", anchor="discussion")
     write.text(
         """
-**What it means.** Less than the draft claims. Trained on *prime* or *not*, a transformer sums digit residues modulo 3, looks the total up, and fails on totals
-absent from training. It does not discover sieving: the next primes need a weight for each place, which labels alone taught none of our networks. With residues as
-extra targets, a two-layer network sieves further, so capacity is not the limit.
+**What it means.** Less than the draft claims. Trained on *prime* or *not*, most of our networks sum digit residues modulo 3, look the total up, and
+fail on totals absent from training. None discovers sieving: the next primes need a weight for each place, which labels alone taught none of our
+networks. With residues as extra targets, a two-layer network sieves further, so capacity is not the limit.
 
-**What to doubt.** The networks are small, and the seeds few. We chose the bounds of "sums residues"; networks just above and just below differ little. A circuit
-depends on the corruption used to find it. A linear probe does not show what the network uses, so steering and interchange decide.
+**What to doubt.** The networks are small, and the seeds few. The bounds of "sums residues" are our choice, and networks just above and just below
+them differ little. A circuit depends on the corruption used to find it. A linear probe shows what can be read, not what the network uses; so steering
+and interchange decide.
 
-**What failed.** Among others: steering by the planes' own inverse; key frequencies by a threshold; four heads on primes, which sometimes give equal residues
-different vectors; 7 from labels alone; labels of frames beyond the last digit.
+**What failed.** Among others: steering by the planes' own inverse; key frequencies by a threshold; four heads on primes, which sometimes give digits
+of equal residue different vectors; 7 from labels alone; labels of frames beyond the last digit.
 """
     )
     with st.expander(
@@ -39,8 +40,9 @@ different vectors; 7 from labels alone; labels of frames beyond the last digit.
             write.text(log())
     write.text(
         """
-**What is open.** Does any network on primes add beyond its training totals? Can labels alone teach 7, and in which base or order of examples? What does the rest
-of the adder's logits do? Does the MIU network count modulo 3 by a mechanism that our measures miss? Does any of this carry over to large models?
+**What is open.** Does any network on primes add beyond its training totals? Can labels alone teach 7, and in which base or order of examples? What
+does the unexplained part of the adder's logits do? Does the MIU network count modulo 3 by a mechanism that our measures miss? Does any of this carry
+over to large models?
 """
     )
     with st.container(horizontal=True):

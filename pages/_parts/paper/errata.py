@@ -47,7 +47,8 @@ def digits() -> Erratum:
     return Erratum(
         "Section 3.1 and Table 1",
         '"The dataset consists of four-digit integers", and Table 1 shows 10001 to 99999.',
-        f"The table has {' or '.join(map(str, sorted(wide)))} digits, and only endings 1, 3, 7 and 9. There are {four[0]:,} four-digit integers, {four[1]:,} of them prime, and "
+        f"The table has {' or '.join(map(str, sorted(wide)))} digits, and only endings 1, 3, 7 and 9. There are {four[0]:,} four-digit integers, "
+        f"{four[1]:,} of them prime, and "
         f"{five[0]:,} five-digit integers, {five[1]:,} of them prime. The table's labels are correct.",
         f"Counted by a sieve; {agree} of {len(printed)} printed labels agree with SymPy.",
     )
@@ -91,8 +92,10 @@ def equation_3() -> Erratum:
     return Erratum(
         "Equation 3",
         r"$f(x) = \sigma(W W x) > 0$ computes xor.",
-        f"Without a nonlinearity between them, the matrices are one, $\\begin{{bmatrix}} {product} \\end{{bmatrix}}$; no linear map is xor. A sigmoid is always above 0. Two layers with a ReLU between them compute xor.",
-        f"Run on all inputs: {yes} of {values.size} outputs are above 0; the network on the page Symbolic is correct on {int(((fixed.output() > 0) == logic.truth(logic.xor, 2)).sum())} of 4.",
+        f"Without a nonlinearity between them, the matrices are one, $\\begin{{bmatrix}} {product} \\end{{bmatrix}}$; no linear map is xor. A sigmoid "
+        f"is always above 0. Two layers with a ReLU between them compute xor.",
+        f"Run on all inputs: {yes} of {values.size} outputs are above 0; the network on the page Symbolic is correct on "
+        f"{int(((fixed.output() > 0) == logic.truth(logic.xor, 2)).sum())} of 4.",
     )
 
 
@@ -117,7 +120,8 @@ def equation_4() -> Erratum:
     return Erratum(
         "Equation 4",
         "$A(X) = K Q^t / V$",
-        r"$A(X) = \mathrm{softmax}(Q K^\top / \sqrt d)\, V$. There is no division by $V$; the softmax makes it a mean; queries come first, so that each row belongs to one query position.",
+        r"$A(X) = \mathrm{softmax}(Q K^\top / \sqrt d)\, V$. There is no division by $V$; the softmax makes it a mean; queries come first, so that "
+        r"each row belongs to one query position.",
         found,
     )
 
@@ -146,7 +150,7 @@ def rest() -> list[Erratum]:
         Erratum(
             "Reference 4",
             "Cover and Thomas, *Elements of Information Theory*, automate the reverse-engineering.",
-            "That is a textbook of 2006. The work meant is reference 3, Conmy et al., which the next sentence cites.",
+            "That is a textbook of 2006. The draft means reference 3, Conmy et al., which its next sentence cites.",
             "From the two entries.",
         ),
         Erratum(
@@ -164,13 +168,13 @@ def rest() -> list[Erratum]:
         Erratum(
             "Section 3.2",
             "The model is in the style of GAIA-1 (reference 8).",
-            "GAIA-1 predicts the next token of interleaved frames. A binary label for one integer needs no such model. We trained both.",
-            "Section 4.4: the decoder adds; its labels use the last digit alone.",
+            "GAIA-1 predicts the next token of interleaved frames. A binary label for one integer needs no such model.",
+            "Section 4.4: the decoder adds; its labels use little but the last digit.",
         ),
         Erratum(
             "Abstract and section 4",
             '"We show that the model has learned to perform modular addition."',
-            "On primes, most networks sum residues modulo 3 and look the total up; they fail on totals absent from training. The draft's results are filler.",
+            "On primes, most networks sum residues modulo 3 and look the total up; they fail on totals absent from training. The draft's results are placeholders.",
             "Section 4.2.",
         ),
     ]
@@ -189,7 +193,7 @@ def _primes(low: int, high: int) -> int:
 def chapter() -> None:
     """Show the table."""
     write.header("6 Errata", anchor="errata")
-    write.text("Errors of the draft. This page runs whatever can be checked by running it.")
+    write.text("These are errors of the draft. What can be run is run here.")
     names = {"where": "where", "says": "the draft says", "true": "correction", "checked": "check"}
     frame = pd.DataFrame([{title: getattr(each, name) for name, title in names.items()} for each in errata()])
     short_table(frame, "errata", "This table", hide_index=True)

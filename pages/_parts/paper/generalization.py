@@ -89,7 +89,7 @@ def section() -> None:
     trials, changed = analysis.experience.load(place), place.stat().st_mtime
     write.text(
         """
-Held-out integers may be too similar to training integers. So we leave out whole groups, and train several seeds each:
+Held-out integers may be too similar to training integers. So we leave out whole groups of integers, with several seeds each:
 """
     )
     cell(
@@ -100,7 +100,7 @@ Held-out integers may be too similar to training integers. So we leave out whole
     )
     short_table(splits(trials), "splits", hide_index=True)
     write.text(
-        "**Experience.** A program learns if its performance improves with experience (Mitchell). How much does it take?"
+        "**Experience.** A program learns if its performance improves with experience (Mitchell). How many examples does it take?"
     )
     cell(
         experience_of_the_adders,
@@ -111,9 +111,10 @@ Held-out integers may be too similar to training integers. So we leave out whole
         experience_of_the_primes,
         stamp=changed,
         alt="Held-out AUC of primes over the number of training integers.",
-        caption="Bands: range over seeds. Every adder memorizes its training pairs; with enough of them it generalizes.",
+        caption="Bands: range over seeds. Every adder memorizes its training pairs; with enough pairs it generalizes.",
     )
     write.text(
-        f"**Activations.** Equation 1 in place of equation 2: median test accuracy of addition modulo 59 with half of the pairs, {activations(trials)}."
+        f"**Activations.** The draft's equation 1 is a sigmoid, its equation 2 a ReLU. Median test accuracy of addition modulo 59 with half of the "
+        f"pairs: {activations(trials)}."
     )
     link("train", "Train with other splits: Train", task="primes")

@@ -60,25 +60,26 @@ def addition() -> None:
     """Symmetry and linear regions of the adder."""
     if not available("add-113"):
         return
-    with _on_request("A shift is a rotation", "rotations") as part:
+    with _on_request("Does a shift act as a rotation?", "rotations") as part:
         if part.open:
             cell(
                 rotations_of_the_adder,
                 every=4,
                 stamp=stamp("add-113"),
                 alt="Held-out R² of the best rotation by step and site, for shifts and for random permutations.",
-                caption="Shift one operand: does a single rotation move the activations of all pairs? Fitted on some pairs, tested on others. Controls: a random "
+                caption="If one operand is shifted, does a single rotation move the activations of all pairs? It is fitted on some pairs and tested "
+                "on others. Controls: a random "
                 "permutation in place of the shift, and step 0.",
             )
-    with _on_request("The neurons bend along the circles", "bends") as part:
+    with _on_request("Where the neurons bend", "bends") as part:
         if part.open:
             keys = report("add-113")["key_frequencies"]
             cell(
                 regions_of_the_adder,
                 stamp=stamp("add-113"),
                 alt="Linear regions around the circle of each frequency, trained and untrained.",
-                caption=f"Exact number of linear pieces around each circle, mean over *b*. The {len(keys)} circles that the network uses (dashed) have many, the others "
-                "almost none; untrained, all are alike.",
+                caption=f"Number of linear pieces around each circle (counted exactly; mean over *b*). The {len(keys)} circles that the network uses "
+                f"(dashed) have many, the others almost none. Untrained, all are alike.",
             )
 
 
@@ -95,10 +96,11 @@ def primes() -> None:
                 stamp=stamp("primes-10"),
                 width="content",
                 alt="Evidence on the plane of residues with the lines along which neurons bend, and the totals of integers.",
-                caption=f"Colors: evidence. Lines: where neurons switch. Points: totals of integers. {trained.neurons} neurons cut the plane into {trained.regions:,} linear pieces "
-                f"({untrained.regions:,} untrained). The evidence dips at totals that are multiples of 3; outside of the totals the pattern stops.",
+                caption=f"Colors: evidence. Lines: where neurons switch. Points: totals of integers. {trained.neurons} neurons cut the plane into "
+                f"{trained.regions:,} linear pieces "
+                f"({untrained.regions:,} untrained). The evidence dips at totals that are multiples of 3. The pattern ends where the totals end.",
             )
-    with _on_request("How many bits are where", "bits") as part:
+    with _on_request("Where is the information?", "bits") as part:
         if part.open:
             information()
 
@@ -108,7 +110,8 @@ def information() -> None:
     run = runs.shipped("primes-10", Primes)
     exact = analysis.information.exact(run.task_config)
     write.text(
-        "**Exact**, over all integers of the range. Single digits carry no information about $n$ mod 3, and four digits almost none; the last digit says most about *prime*."
+        "**Mutual information**, exact over all integers of the range. Single digits carry no information about $n$ mod 3, and four digits almost "
+        "none; the last digit says most about *prime*."
     )
     short_table(exact.rename(columns={"of": "of at most"}).round(4), "bits-exact", hide_index=True)
     found = bits_at("primes-10", run.steps[-1])
@@ -117,8 +120,9 @@ def information() -> None:
         bits_of_the_primes,
         stamp=stamp("primes-10"),
         alt="Bits about n mod 3 and about prime by site, trained and untrained, with a shuffled control.",
-        caption=f"Lower bounds, by nearest class mean. At `?`, before the neurons, the means of the *totals* yield {table:.3f} of {found.entropy['n mod 3']:.3f} bits about $n$ mod 3; the means of the "
-        f"*residues* yield {linear:.3f}. Gray ticks: shuffled labels. Dashed: entropy.",
+        caption=f"Lower bounds, from classifying activations by the nearest class mean. At `?`, before the neurons, the means of the *totals* yield "
+        f"{table:.3f} of {found.entropy['n mod 3']:.3f} bits about $n$ mod 3; the means of the "
+        f"*residues* yield {linear:.3f}. Gray ticks: shuffled labels. Dashed: the entropy, the most possible.",
     )
 
 

@@ -9,17 +9,17 @@ from miii.tasks.task import GROKKED
 TERMS: dict[str, dict[str, str]] = {
     "The network": {
         "token": "a symbol of the input; to the network it is a vector, its row of $W_E$",
-        "logits": r"the scores of all answers $c$, before $\mathrm{softmax}$; here always minus their mean over $c$, which the softmax ignores",
+        "logits": r"the scores of all answers $c$, before $\mathrm{softmax}$; here their mean over $c$, which the softmax ignores, is always removed",
         "`resid_pre`": "the residual stream before a block: the sum of everything written to a position so far",
-        "`resid_mid`": "the same between attention and neurons",
+        "`resid_mid`": "the residual stream between attention and neurons",
         "`q`, `k`, `v`": "queries, keys and values of each head: linear maps of the residual stream",
         "`pattern`": r"$\mathrm{softmax}(q\,k^\top / \sqrt d)$: how much each position attends to each; rows sum to 1",
         "`z`": "each head's mean of the values, weighted by its pattern",
         "`mlp_pre`, `mlp_post`": "the neurons before and after their ReLU",
-        "tap": "a function that every activation passes through, which records or changes it",
+        "tap": "a function through which every activation passes, so that it can be recorded or changed",
     },
     "Training": {
-        "training and held-out": "examples that training uses, and all others",
+        "training and held-out": "the examples that training uses, and all others",
         "loss": "cross-entropy in nats, computed in float64",
         "grokking": f"test accuracy rises long after training accuracy; *has grokked* means at least {GROKKED:.0%} test accuracy",
         "weight decay": "each step shrinks all weights by a fixed share",
@@ -27,15 +27,19 @@ TERMS: dict[str, dict[str, str]] = {
     "Waves": {
         "frequency $k$": r"the waves $\cos w_k n$ and $\sin w_k n$ over the tokens $n$, with $w_k = 2\pi k/p$ and $1 \le k \le \lfloor p/2 \rfloor$",
         "key frequency": analysis.keys.RULE.rstrip("."),
-        "formula": r"$\sum_k \alpha_k \cos(w_k(\pm a \pm b - c) + \varphi_k)$; for each key frequency of $c$, the strongest of *all* waves in $(a, b)$; fitted on half of the pairs, scored on the other half",
+        "formula": r"$\sum_k \alpha_k \cos(w_k(\pm a \pm b - c) + \varphi_k)$; for each key frequency of $c$, the strongest of *all* waves in $(a, "
+        r"b)$; fitted on half of the pairs, scored on the other half",
         "restricted loss": "the loss if the logits keep only the waves $\\cos w_k(a+b)$ and $\\sin w_k(a+b)$ of the key frequencies, and their mean",
         "excluded loss": "the training loss if the logits keep everything but those waves",
         "single-frequency neuron": f"more than {neurons.SINGLE:.0%} of its variance over all pairs is in one frequency",
-        "active frequency": "power in the neurons more than two standard deviations above the step's mean (the preprint's text), or share over time more than one above the overall mean (its code)",
+        "active "
+        "frequency": "power in the neurons more than two standard deviations above the step's mean (the text of Syrkis's later preprint), or share "
+        "over time more than one above the overall mean (its code)",
         "Gini coefficient": "of the norms of a matrix's Fourier components: 0 if all are equal, near 1 if one dominates",
     },
     "Causal tests": {
-        "steering": "rotate the planes in which an activation holds the sum, and test whether the prediction shifts along; for primes, add the contribution of another residue of one digit",
+        "steering": "rotate the planes in which an activation holds the sum, and test whether the prediction shifts along; for primes, add the "
+        "contribution of another residue of one digit",
         "interchange": "give one input another's coordinates in the $q - 1$ directions in which residues differ, and test whether the prediction flips",
         "control": "the same with other planes, or with an input of the same class: the prediction must stay",
         "edge": "the output of one component (embedding, head, neurons) as the input of another",
@@ -48,9 +52,12 @@ TERMS: dict[str, dict[str, str]] = {
         "smallest prime factor": "the smallest prime that divides $n$; $n$ itself if $n$ is prime",
         "evidence": "the logit of *prime* minus that of *composite*",
         "AUC by factor": "the probability that a prime has more evidence than a composite whose smallest prime factor is $q$; 0.5 is chance",
-        "sieve depth": f"the largest $q$ up to which every factor's AUC is at least {sieve.LEAST}, at the lower end of its 95% bootstrap interval; factors of the base are excluded",
-        "explained": "the share of the variance of digits' contributions, weighted by their effect on the output, that residues modulo $q$ explain; *chance*: with digits relabeled at random",
-        "label-only": "the one bit is the only target, and the base reveals no further factor",
+        "sieve "
+        "depth": f"the largest $q$ up to which every factor's AUC is at least {sieve.LEAST}, at the lower end of its 95% bootstrap interval; factors "
+        f"of the base are excluded",
+        "explained": "the share of the variance of digits' contributions, weighted by their effect on the output, that residues modulo $q$ explain; "
+        "*chance*: with digits relabeled at random",
+        "label-only": "the only target is the one bit *prime or not*, and the base reveals no further factor",
     },
     "Verdicts": {
         "modular addition": f"the formula explains at least {criteria.VARIANCE_EXPLAINED:.0%} of the logits' variance and gives the network's answer on {criteria.ARGMAX_AGREEMENT:.0%} of the pairs; steering reaches {criteria.STEERING_ACCURACY:.0%} in the mean and {criteria.STEERING_MINIMUM:.0%} at worst; its control keeps {criteria.STEERING_CONTROL:.0%}",

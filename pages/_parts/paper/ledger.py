@@ -42,7 +42,7 @@ def ledger() -> pd.DataFrame:
     if _here("miu-24"):
         miu, last, sums = report("miu-24"), runs.shipped("miu-24").rows()[-1], "sums residues modulo 3"
         row(
-            "MIU strings as long as in training",
+            "MIU strings up to the training length",
             f"{last['accuracy_as_long']:.1%}",
             f"{0.99:.0%}",
             last["accuracy_as_long"] >= 0.99,
@@ -55,7 +55,7 @@ def ledger() -> pd.DataFrame:
         every = len(found["accuracy"])
         row(f"all {every} residues at once", f"{solved} of {every}", f"{SOLVED:.1%} of each", solved == every)
         single = bool(found["heads_look_at_one_digit"])
-        row("each head attends to one digit", "yes" if single else "no", "yes, as in the preprint", single)
+        row("each head attends to one digit", "yes" if single else "no", "yes, as in Syrkis's preprint", single)
     if _here("frames-10"):
         _frames(row)
     if _here("sparse/grid"):

@@ -107,7 +107,7 @@ def chapter() -> None:
         """
 **Data.** An integer is a sequence of digit tokens and a final `?`, where the answer is read; a pair is *a*, *b*, `=`. Splits are random. Primes have a
 validation set, a tenth of the training side. Addition, residues, frames and MIU have none: the test split chose their recipes, so their test figures are
-optimistic. The draft's Table 1 has only integers that end in 1, 3, 7 or 9; we use all, so that a network that reads the last digit alone is found out.
+optimistic. The draft's Table 1 has only integers that end in 1, 3, 7 or 9. We use all integers, so that a network that reads only the last digit is found out.
 """
     )
     link("data", "The data, and Table 1: Data", task="primes")
@@ -122,7 +122,7 @@ optimistic. The draft's Table 1 has only integers that end in 1, 3, 7 or 9; we u
 **Controls.** Every measure has one: the untrained network, shuffled labels, randomly relabeled digits, other planes, an input of the same class, trial
 division by the same primes. Networks with hand-set weights test the measures themselves.
 
-**Criteria.** The same for all networks, read from the library that applies them:
+**Criteria.** They are the same for all networks, and read from the library that applies them:
 """
     )
     short_table(criteria(), "criteria", hide_index=True)

@@ -74,8 +74,8 @@ def residues() -> None:
     active = analysis.multitask.active(analysis.multitask.reported_power(found))
     write.text(
         r"""
-**All residues at once.** The later preprint's task: from the two digits of $n = x_0 + 113\,x_1$, predict $n \bmod q$ for all 29 primes below 113. Each is an
-addition of its own. Test accuracy, one modulus per row:
+**All residues at once.** This is the task of Syrkis's later preprint: from the two digits of $n = x_0 + 113\,x_1$, predict $n \bmod q$ for all 29 primes below
+113. Each is an addition of its own. The figure shows test accuracy, one modulus per row:
 """
     )
     cell(
@@ -93,8 +93,8 @@ addition of its own. Test accuracy, one modulus per row:
     )
     yes = "Yes" if found["heads_look_at_one_digit"] else "No"
     write.text(
-        f"Does each head attend to one digit, as the preprint reports? {yes}: {', '.join(f'{share:.0%}' for share in looking)} of the heads' attention to "
-        "digits goes to one of them."
+        f"Does each head attend to one digit, as the preprint reports? {yes}: the heads give {', '.join(f'{share:.0%}' for share in looking)} of "
+        f"their attention to digits to one of them."
     )
     link_details("sieve", run="residues-113")
 
@@ -105,7 +105,7 @@ def frames() -> None:
     held, context = found["held_out"], found["context"]
     write.text(
         """
-**In the style of GAIA-1.** The draft's model is "in the style of" a world model for driving, which generates frames of tokens. Ours generates frames
+**In the style of GAIA-1.** The draft's model is "in the style of" a world model for driving, which generates frames of tokens. Our frames are
 $[+d][\\text{digits}][\\text{prime?}]$: a step, the next integer, and its label. Give it a first integer:
 """
     )
@@ -113,7 +113,8 @@ $[+d][\\text{digits}][\\text{prime?}]$: a step, the next integer, and its label.
     ahead = found["rollout"]
     write.caption(
         f"After {found['sequences']:,} first integers from no training sequence, {ahead[0]['integers']:.1%} of integers are correct one frame ahead and "
-        f"{ahead[-1]['integers']:.1%} {ahead[-1]['ahead']} frames ahead: it adds, with carries{_carried(found)}. Its labels use the last digit only: ROC AUC {held['auc']:.3f}, "
+        f"{ahead[-1]['integers']:.1%} {ahead[-1]['ahead']} frames ahead: it adds, with carries{_carried(found)}. Its labels use little but the last "
+        f"digit: ROC AUC {held['auc']:.3f}, "
         f"against {context['digit']:.3f} by the last digit; beyond it, {held['auc_coprime']:.3f}, where earlier labels would give {context['labels_coprime']:.3f}."
     )
     link_details("frames", run="frames-10")
@@ -146,7 +147,7 @@ def write_frames() -> None:
             task.largest_step,
             min(7, task.largest_step),
             "by",
-            f"From one integer to the next, 1 to {task.largest_step}",
+            f"Difference between integers, 1 to {task.largest_step}",
             width=120,
             linked=False,
         )
@@ -179,7 +180,7 @@ $150 = 2 \\cdot 3 \\cdot 5 \\cdot 5$, so the last coordinate alone shows whether
         stamp=(runs.homes()[1] / "sparse" / "grid" / "report.json").stat().st_mtime,
         alt="Recall on composites of two networks and of trial division by 2, 3, 5 and by 2, 3, 5, 7.",
         caption=f"Recall on composites among {found.n_test:,} held-out integers: {found.test.composites:.3%} on the grid, the same as trial division by 2, 3 and 5; "
-        f"{digits.test.composites:.3%} with digits in base 210, whose last digit also shows 7. Neither network adds.",
+        f"{digits.test.composites:.3%} with digits in base 210, whose last digit also reveals 7. Neither network gets beyond its last digit.",
     )
     link("sparse", "Look inside: Sparse grid")
 
@@ -192,13 +193,14 @@ def architectures() -> None:
     alike = every[every[ADDS] == every["seeds"]]
     write.text(
         """
-**What a transformer needs.** Every block and mixer of chapter 2 gets the same task, split and budget, with five seeds each. Do they find the same algorithm?
+**What a transformer needs.** Do other architectures find the same algorithm? All blocks and mixers get the same task, split and budget, with five seeds each.
 """
     )
     cell(
         explained_by_architecture,
         stamp=(home / ARCHITECTURES).stat().st_mtime,
         alt="Variance explained by the formula, by architecture: median and range over five seeds.",
-        caption=f"{len(every)} of {len(summary)} grok with every seed. Of these, {emphasised(list(alike['architecture']))} get the verdict *modular addition* with every seed: adding on circles needs neither skips nor norms.",
+        caption=f"{len(every)} of {len(summary)} grok with every seed. Of these, {emphasised(list(alike['architecture']))} get the verdict *modular "
+        f"addition* with every seed: adding on circles needs neither skips nor norms.",
     )
     link_details("compare", comparison="add-113")

@@ -114,7 +114,8 @@ def section() -> None:
     assert result is not None
     write.text(
         """
-One layer, one head, five digits, one bit. Always answering *composite* is mostly correct, so accuracy says little. Instead, for each factor, we ask
+The network has one layer and one head; it reads five digits and answers with one bit. Always answering *composite* is mostly correct,
+so accuracy says little. Instead, for each factor, we ask
 whether primes get more evidence than the composites whose smallest prime factor it is:
 """
     )
@@ -146,8 +147,8 @@ residue equal vectors; one that sums the digits themselves keeps them apart.
         write.text(
             f"""
 **Ten digits, three clusters.** In {write.figure(plane_of_digits)}, each square is a place and each dot a digit's mean contribution, in the two directions in
-which residues differ most ({plane.share:.0%} of the variance). 1, 4 and 7 contribute the same vector; so do 2, 5 and 8, and 3, 6 and 9. Units other than 1, 3, 7
-and 9 are left out: the last digit already rules them out.
+which residues differ most ({plane.share:.0%} of the variance). 1, 4 and 7 contribute nearly the same vector; so do 2, 5 and 8, and 3, 6 and 9. The last place has only 1, 3, 7
+and 9: other last digits already rule primes out.
 """
         )
         link_details("sieve", run="primes-10")
@@ -155,13 +156,14 @@ and 9 are left out: the last digit already rules them out.
     frame = measures(reports)
     passes = [f"{(part['passes'] == 'yes').sum()} of {len(part)}" for part in (frame.iloc[:TUNED], frame.iloc[TUNED:])]
     write.text(
-        f"**Other seeds.** {len(frame)} seeds, on held-out integers. Seeds below {TUNED} chose the recipe; the others were trained once, afterwards."
+        f"**Other seeds.** {len(frame)} seeds, on held-out integers. Seeds below {TUNED} were used to choose the recipe; the others were trained once, afterwards."
     )
     cell(
         by_network,
         stamp=stamp("primes-10"),
         alt="Explained, interchange and steering of each network as dots, with their controls and the bounds of the rule.",
-        caption=f"Bounds: explained at least {EXPLAINED:.0%}, interchange and steering at least {CROSSES:.0%}, controls at most {KEEPS:.0%}. **{passes[0]}** tuned and **{passes[1]}** fresh seeds pass.",
+        caption=f"Bounds: explained at least {EXPLAINED:.0%}, interchange and steering at least {CROSSES:.0%}, controls at most {KEEPS:.0%}. "
+        f"**{passes[0]}** tuned and **{passes[1]}** fresh seeds pass.",
     )
     table(
         frame,
@@ -209,8 +211,8 @@ def circuits(primes: dict[str, Any]) -> None:
     found = primes["circuits"]
     write.text(
         """
-**Circuits 1 and 2.** The draft promises three circuits. Each is found on held-out pairs that differ in one question only: corrupt every edge in turn, and
-keep the best until they recover nine tenths of the difference. Faithfulness is measured on fresh examples:
+**Circuits 1 and 2.** The draft promises three circuits. Each is found on held-out pairs of integers that differ in one question only: corrupt every edge in turn, and
+keep the most important ones until they recover nine tenths of the logit difference. Faithfulness is measured on fresh examples:
 """
     )
     circuit_table({title: found[asked] for asked, title in QUESTIONS.items()}, "primes")
@@ -239,7 +241,7 @@ def depth(fraction: float) -> None:
     asked = runs.shipped("primes-10-assisted", miii.Primes).task_config
     write.text(
         f"""
-**How deep?** 3 is the easiest factor: all places weigh the same. From labels alone, in base 10, no network of ours gets further (the log in chapter 5 lists
+**How deep?** 3 is the easiest factor, since all places have the same weight. From labels alone, in base 10, no network of ours gets further (the log in chapter 5 lists
 the attempts). With the residues modulo {join_names(list(map(str, asked.residues)))} as extra targets, a two-layer network does:
 """
     )
@@ -247,7 +249,8 @@ the attempts). With the residues modulo {join_names(list(map(str, asked.residues
         depth_of_sieve,
         stamp=stamp("primes-10-assisted"),
         alt="AUC of primes against composites of each smallest factor, for the network on labels alone and the assisted one.",
-        caption=f"Depth of sieve: {alone['sieve_depth']} by labels alone, {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and {assisted['roc_auc']:.3f}. Lines end at the lower bound of the 95% interval; dashed: the bound it must reach.",
+        caption=f"Sieve depth: {alone['sieve_depth']} from labels alone, {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and "
+        f"{assisted['roc_auc']:.3f}. Lines end at the lower bound of the 95% interval; dashed: the bound it must reach.",
     )
     outside, turns = assisted["generalization"]["3"]["outside"], assisted["lines"]
     kept = {q: each["residue_kept_by_a_turn"] for q, each in turns.items()}

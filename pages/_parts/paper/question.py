@@ -64,7 +64,7 @@ def chapter() -> None:
     write.text(
         f"""
 Three hours after eleven, it is two. A clock adds without digits, carries or tables: **it rotates**. Turn to *a*, turn on by *b*, and
-read off the sum. Past {HOURS} it starts over: addition *modulo* {HOURS}.
+read off the sum. Past {HOURS} it starts over. This is addition *modulo* {HOURS}: what counts is the remainder after division by {HOURS}.
 """
     )
     turn()
@@ -100,7 +100,7 @@ def learn() -> None:
     weights = sum(value.numel() for value in run.weights().values())
     write.text(
         f"""
-Now give the problem to a **network**: a formula with {weights:,} adjustable numbers, random at first. Two tokens come in, such as *17* and *108*,
+Now give the problem to a **network**: a formula with {weights:,} adjustable numbers, random at first. Two **tokens** come in, names such as *17* and *108*
 that mean nothing to it; one of {task.p} answers comes out. **Training** nudges the numbers until the answers are right on {task.train_fraction:.0%}
 of all {task.p**2:,} sums modulo {task.p}. We hold out the rest. Does it memorize what it is shown, or find the rule?
 """
@@ -132,7 +132,8 @@ of all {task.p**2:,} sums modulo {task.p}. We hold out the rest. Does it memoriz
             accuracy_with_the_literature_s_recipe,
             stamp=stamp("add-113-literature"),
             alt="Accuracy on training and held-out sums over the steps, with the literature's recipe.",
-            caption=f"It knows its training sums at step {first(slow, 'train_accuracy', MOMENTS[-1])['step']:,}, {MOMENTS[-1]:.0%} of the held-out sums at step "
+            caption=f"It gets {MOMENTS[-1]:.0%} of the training sums right at step {first(slow, 'train_accuracy', MOMENTS[-1])['step']:,}, and of the "
+            f"held-out sums at step "
             f"{first(slow, 'test_accuracy', MOMENTS[-1])['step']:,}. One seed.",
         )
     with st.container(horizontal=True):
@@ -206,8 +207,7 @@ def try_a_number() -> None:
         f"*prime* is **{signed(evidence)}**; it is {truth}."
     )
     write.caption(
-        "Evidence: the logit of *prime* minus that of *composite*. It stays below zero even for primes, since most integers that pass the "
-        "network's tests are composite."
+        "Evidence: the logit of *prime* minus that of *composite*. It is below zero even for primes; what counts is that primes score higher than composites."
     )
 
 

@@ -54,7 +54,7 @@ a theorem if its number of I's is **not divisible by 3**. We train a network wit
         )
     write.caption(
         f"Test accuracy is {last['accuracy_as_long']:.1%} on strings of up to {task.longest} letters, as in training, and {last['accuracy_longer']:.1%} on strings "
-        f"of up to {task.longest_test}. Right: the evidence has a period of three up to {task.longest} I's, the most in training, and breaks down beyond."
+        f"of up to {task.longest_test}. Right: the evidence has a period of three up to {task.longest} I's, the most in training, and breaks down beyond that."
     )
     table(measures({"miu-24": found}), "addition-miu-24")
     short = [

@@ -89,14 +89,14 @@ def show(diagram: sweeps.Diagram) -> None:
     name = diagram.sweep.name
     training, why = sweeping.get(name), rights.why_not(name)
     if training is not None and not training.ended:
-        stop_button(stop, name, why_not=why, help_text="Stops after the current step; the diagram can be continued")
+        stop_button(stop, name, why_not=why, help_text="Stops after the current step; you can continue later")
     elif why is None and (left := diagram.next()):
         st.button(
             f"Continue: {len(left)} networks",
             icon=":material/play_arrow:",
             on_click=go_on,
             args=(diagram,),
-            help="Trains what is left",
+            help="Trains the missing cells",
         )
     if training is not None and training.message:
         write.warning(training.message, icon="error")
@@ -124,9 +124,9 @@ def panel() -> None:
         y = _axis("Vertical", "phases-y", [name for name in reversed(LABELS) if name != x], "weight_decay")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         st.number_input(
-            "Values per axis", SMALLEST, LARGEST, 8, key="phases-count", width=140, help="8 makes 8 x 8 cells"
+            "Values per axis", SMALLEST, LARGEST, 8, key="phases-count", width=140, help="8 gives 8 × 8 cells"
         )
-        st.number_input("p", 5, 31, 13, key="phases-p", width=110, help="The modulus; addition modulo p")
+        st.number_input("p", 5, 31, 13, key="phases-p", width=110, help="The networks learn addition modulo p")
         st.number_input("Steps", 100, 10_000, 1000, 100, key="phases-steps", width=130, help="Steps per network")
         with st.popover("Other options", icon=":material/tune:", help="Of all networks"):
             values = sweeps.phases.base()
@@ -144,7 +144,7 @@ def panel() -> None:
             icon=":material/play_arrow:",
             type="primary",
             on_click=create,
-            help="As one tensor program; above 8 x 8 cells coarse first, then refined where neighbors differ",
+            help="Trains all networks together; above 8 × 8 cells, a coarse grid first, refined where neighbors differ",
         )
 
 

@@ -34,7 +34,7 @@ def panel() -> None:
             "A run as a zip file",
             type="zip",
             key=f"zip-{turn}",
-            help="From the button Download or `miii pack RUN --out FILE.zip`; at most 50 MB",
+            help="Made by the button Download or by `miii pack`; at most 50 MB",
         )
         _add("zip", None if file is None else partial(_unzipped, file))
     with as_folder:
@@ -43,7 +43,7 @@ def panel() -> None:
             type=["json", "jsonl", "safetensors"],
             accept_multiple_files="directory",
             key=f"folder-{turn}",
-            help="The folder that `miii train` wrote: config, metrics and snapshots; at most 100 MB",
+            help="As written by `miii train`; at most 100 MB",
         )
         _add("folder", partial(_unfolded, files) if files else None)
     with weights:
@@ -53,8 +53,8 @@ def panel() -> None:
 def _weights(turn: int) -> None:
     kinds = _kinds()
     write.text(
-        "Weights of a network on pairs of numbers, from TransformerLens, torch, nanoGPT or a notebook, with or without attention. Layout, "
-        "$p$ and task are recognized; several files become the snapshots of one run."
+        "Weights of a network that answers pairs of numbers modulo $p$, from TransformerLens, torch, nanoGPT or a notebook, with or without "
+        "attention. miii recognizes their layout, $p$ and task. Several files become the snapshots of one run."
     )
     files = st.file_uploader(
         "Weights",
@@ -76,7 +76,7 @@ def _weights(turn: int) -> None:
             "most likely",
             "task",
             160,
-            "All operations are tried; a better fit is reported",
+            "The operation to check; a better fit is reported",
         )
         act = _choose(
             "Activation",
@@ -84,9 +84,9 @@ def _weights(turn: int) -> None:
             "recorded or inferred",
             "act",
             200,
-            "Activation of the MLP; files rarely record it",
+            "The nonlinearity of the neurons; files rarely record it",
         )
-        layout = _choose("Layout", foreign.NAMES, "recognized", "layout", 200, "Code that trained it")
+        layout = _choose("Layout", foreign.NAMES, "recognized", "layout", 200, "The library that wrote the file")
         name = st.text_input("Name", key="weights-name", width=200, help="Default: task-p-imported")
     _add("weights", partial(_imported, files, operation, act, layout, name.strip()) if files else None)
 
@@ -157,7 +157,7 @@ def _add(kind: str, make: Callable[[], runs.Run] | None) -> None:
         disabled=make is None,
         on_click=_take_in,
         args=(make, kind == "weights"),
-        help="Checks everything before creating a run",
+        help="Checks all files before it creates a run",
     )
 
 

@@ -109,10 +109,10 @@ COLUMNS: dict[str, Any] = {
     "run": st.column_config.TextColumn(pinned=True, help="The folder's name."),
     "task": st.column_config.TextColumn(width=210, help="The training task."),
     "changed": st.column_config.TextColumn(width=210, help="Options that differ from the task's recipe."),
-    "result": st.column_config.TextColumn(help="The task's headline metric at the end; the next column names it."),
-    "metric": st.column_config.TextColumn(help="One per kind of task, the same on every page."),
+    "result": st.column_config.TextColumn(help="The headline metric at the last evaluation; the next column names it."),
+    "metric": st.column_config.TextColumn(help="The headline metric of this kind of task, the same on every page."),
     "state": st.column_config.TextColumn(
-        help="Training, queued, done, stopped, unfinished, imported, corrupt or unreadable."
+        help="Queued, training, done, stopped, unfinished, imported, corrupt or unreadable."
     ),
     "reason": st.column_config.TextColumn(help="Why a run cannot be read."),
     "from": st.column_config.TextColumn(
@@ -120,9 +120,11 @@ COLUMNS: dict[str, Any] = {
     ),
     "steps": st.column_config.NumberColumn(format="localized", help="Last evaluated step."),
     "reached": st.column_config.TextColumn(
-        help="Whether it met its task's criterion: 99% test accuracy, or two AUCs for primes."
+        help="The task's milestone, if it was met: 99% test accuracy; for primes, two AUCs."
     ),
-    "reached at": st.column_config.NumberColumn(format="localized", help="First step that met it."),
+    "reached at": st.column_config.NumberColumn(
+        format="localized", help="First evaluated step that met the milestone."
+    ),
     "MB": st.column_config.NumberColumn(format="%.1f", help="Megabytes on disk."),
     "date": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", help="Start of training, UTC."),
 }

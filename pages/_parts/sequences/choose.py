@@ -31,7 +31,7 @@ def sequence() -> str:
         key="named",
         bind="query-params",
         width=320,
-        help=f"{len(names)} sequences that SymPy and arithmetic define; none is drawn from the grammar",
+        help=f"{len(names)} well-known sequences, none from the training grammar",
     )
     text = st.text_area(
         "Or type or paste one",
@@ -62,6 +62,6 @@ def kind() -> str:
         key="kind",
         bind="query-params",
         width=200,
-        help="Whose logit is explained",
+        help="The kind whose logit is explained",
     )
     return found or next(iter(KINDS))

@@ -56,7 +56,7 @@ def next_term(run: Run, step: int, terms: str, read: tuple[int, ...]) -> None:
         len(read),
         min(24, known),
         "given",
-        "The term after these is asked for; fewer than all have a known answer",
+        "The network predicts the term after these; with fewer than all, the answer is known",
     ) or min(24, known)
     true = read[given] if given < len(read) else None
     chosen = network_for_next(run, step)
@@ -74,9 +74,9 @@ def by_network(run: Run, step: int, terms: str, given: int, true: int | None) ->
     truth = "" if true is None else f" The true term is {spelled(true)}."
     write.text(
         f"{run.name} predicts {answer}.{truth} A network reads what simple rules (repetitions, differences, fitted "
-        "coefficients) predict modulo each m, and how many terms each rule has predicted so far. It learns which rule to trust. "
-        "The most probable residues are combined in the order of confidence, by the **Chinese remainder theorem**, within a "
-        f"range of size: {spelled(found.smallest)} to {spelled(found.largest)} ({found.probability:.0%})."
+        "coefficients) predict modulo each m, and how many terms each rule has predicted so far. By the **Chinese remainder theorem**, its "
+        f"most confident residues give the term, within the size that it predicts: {spelled(found.smallest)} to {spelled(found.largest)} "
+        f"(confidence {found.probability:.0%})."
     )
     if max(abs(term).bit_length() for term in analysis.kinds.parse(terms).terms[:given]) >= LARGEST_BITS:
         write.text(
@@ -125,7 +125,7 @@ def failed(found: Continuation, true: int | None) -> str:
 def by_recurrence(read: tuple[int, ...], true: int | None) -> None:
     """Show the next term by the shortest linear recurrence, without a network."""
     if max(len(f"{abs(term):x}") for term in read) > DIGITS_SOLVED:
-        write.text("The terms are too large here to look for their shortest recurrence.")
+        write.text("These terms are too large to search for their shortest recurrence.")
         return
     found = analysis.recurrences.shortest(read)
     if found.tested < 1:
@@ -143,7 +143,7 @@ def by_recurrence(read: tuple[int, ...], true: int | None) -> None:
     verdict = "" if true is None else " (correct)" if found.following == true else " (wrong)"
     write.text(
         f"Without a network, the shortest linear recurrence (Berlekamp–Massey) gives **{following}**{verdict}: "
-        f"x[n] = {rule.removeprefix('+ ') or '0'}. {found.tested} terms test it beyond those that determine it."
+        f"x[n] = {rule.removeprefix('+ ') or '0'}. {found.tested} terms beyond those that determine it agree."
     )
 
 

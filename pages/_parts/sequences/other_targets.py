@@ -107,6 +107,5 @@ def over_seeds(target: str) -> None:
     write.table(rows.dropna(axis=1, how="all"), name="encodings", width="content")
     score = "Macro F1" if target == "kinds" else "Share with all answers correct"
     write.caption(
-        f"{score} on held-out rule families; medians over seeds. All runs have {n:,} sequences and {steps} steps. “magnitude”: "
-        "sign and size alone."
+        f"{score} on held-out rule families; medians over seeds. All runs have {n:,} sequences and {steps} steps. “magnitude” is sign and size alone."
     )

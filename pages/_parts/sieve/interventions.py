@@ -49,7 +49,7 @@ def section(run: Run, step: int, q: int, seen: tuple[int, ...], things: str = "i
     digits = q in seen and bool(others)
     write.text(
         f"""
-What can be decoded need not be used, so we change the sum alone and watch the prediction. **Interchange** replaces an
+What can be decoded need not be used, so we change only the sum. **Interchange** replaces an
 example's coordinates in the {max(1, q - 1)} direction{"s" if q > 2 else ""} where residues modulo {q} differ by those of another example.
 **Steering** adds the difference between two {"digits" if digits else "residues"}' contributions{", for sums that no other factor divides" if digits else ""}. Controls: a change of the same size that keeps the
 class, and interchanging everything *but* these directions. An example **crosses** if its evidence ends beyond the midpoint
@@ -82,8 +82,8 @@ between the medians of the two classes.
             name="interchange-by-block",
         )
         write.caption(
-            f"Predictions that flip if the coordinates modulo {q} of one block's attention are interchanged, on training examples. The sum is made "
-            f"in block {addition.layer}, where the most flip; everything below is measured there, on test examples."
+            f"Predictions that flip if the coordinates modulo {q} of one block's attention are interchanged, on training examples. The most flip in "
+            f"block {addition.layer}, so the sum is made there; everything below is measured there, on test examples."
         )
     swapped = addition.interchange
     change = "steering"
@@ -124,7 +124,7 @@ between the medians of the two classes.
         step=step,
         q=q,
         seen=seen,
-        alt="Bars for interchange and steering, each beside its controls.",
+        alt="Interchange and steering as bars, each beside its controls.",
         caption=f"Modulo {q}, "
         + (
             ""
@@ -132,8 +132,8 @@ between the medians of the two classes.
             else f"{percent(swapped.accuracy)} cross after interchange (control {percent(swapped.control)}; everything but these "
             f"directions {percent(swapped.rest)}; {swapped.pairs:,} {things}), "
         )
-        + f"{percent(addition.steering.accuracy)} after steering (control {percent(addition.steering.control)}; "
-        f"{addition.steering.pairs:,} {things}). The verdict needs at least {CROSSES:.0%}, and at most {KEEPS:.0%} in each control.",
+        + f"{percent(addition.steering.accuracy)} cross after steering (control {percent(addition.steering.control)}; "
+        f"{addition.steering.pairs:,} {things}).",
     )
 
 
@@ -146,8 +146,8 @@ def totals(run: Run, step: int, q: int, seen: tuple[int, ...]) -> None:
     write.text(
         f"""
 With one vector per residue, the sum depends only on how many digits have each residue modulo {q}. Training contains
-{trained} such **count vectors**, few enough to memorize. A network that adds is also right at counts outside training. Each
-point is a count vector; sums of test integers are moved there along mean contributions.
+{trained} such **count vectors**, few enough to memorize. A network that adds is also right on other counts. Each point is a count
+vector; sums of test integers are moved there along mean contributions.
 """
     )
     cell(
@@ -246,9 +246,9 @@ def verdict(
         name="addition-by-modulus",
     )
     write.caption(
-        f"The network **sums residues modulo q** if, on held-out examples, the residue explains at least {EXPLAINED:.0%} of the variance of "
-        f"contributions, at least {CROSSES:.0%} cross after interchange (for q below the base) and after steering, and at most {KEEPS:.0%} do in "
-        "each control. It **adds digits** if it is also right on sums outside training; otherwise it looks the total up."
+        f"**Sums residues modulo q**: on held-out examples, the residue explains at least {EXPLAINED:.0%} of the variance of contributions, at least "
+        f"{CROSSES:.0%} cross after interchange (for q below the base) and steering, and at most {KEEPS:.0%} in each control. **Adds digits**: it is also "
+        "right on sums outside training; otherwise it looks the total up."
     )
 
 

@@ -43,9 +43,9 @@ def section(run: Run, step: int, q: int, seen: tuple[int, ...]) -> tuple[analysi
     write.header("Several moduli in one sum", anchor="lines")
     write.text(
         f"""
-One plane per factor does not take this sum apart, since all {len(seen)} share its few dimensions. **Lines** do: along its own line, each
-digit adds its residue modulo q in equal steps, up to whole turns of q steps. Moving a sum along the lines of q should change
-*n* mod q and nothing else.
+One plane per factor cannot separate this sum, since all {len(seen)} factors share its few dimensions. **Lines** may: along a line of q, each
+digit moves the sum by its residue modulo q in equal steps, up to whole turns of q steps. So moving a sum along the lines of q
+should change *n* mod q and nothing else.
 """
     )
     with st.spinner("Looking for lines …", show_time=True):
@@ -73,9 +73,9 @@ digit adds its residue modulo q in equal steps, up to whole turns of q steps. Mo
         name="lines-by-modulus",
     )
     write.caption(
-        "Agreement: how well held-out sums lie where their residue is; by chance: the same search with residues permuted among the digits. "
-        "Moves cross: the prediction flips. Residue follows: the predicted n mod q is the new one; others stay: those of the other moduli do not change. "
-        "A turn keeps: predicted residues that a whole turn along the first line keeps."
+        "Agreement: how close held-out sums lie to the position of their residue; by chance: the same search with residues permuted among the digits. "
+        "Moves cross: the prediction flips. Residue follows: the network predicts the new n mod q; others stay: its other residues do not change. A "
+        "turn keeps: share of predicted residues that a whole turn along the first line leaves unchanged."
     )
     for each in found:
         if each.adds and each.turn is not None:

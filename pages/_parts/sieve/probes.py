@@ -31,9 +31,8 @@ def probes(run: Run, step: int, moduli: tuple[int, ...], q: int) -> None:
     write.header("Where can the residue be decoded?", anchor="probes")
     write.text(
         r"""
-A **probe** regresses $\cos \frac{2\pi k n}{q}$ and $\sin \frac{2\pi k n}{q}$ on an activation; $R^2$ is on held-out examples. The
-residue of the whole number should be decodable only after attention has summed the digits, at the last position. The
-untrained network is the control.
+A **probe** regresses $\cos \frac{2\pi k n}{q}$ and $\sin \frac{2\pi k n}{q}$ on an activation; $R^2$ is on held-out examples. If attention makes the sum, the residue of
+the whole number is decodable only after it, at the last position. The untrained network is the control.
 """
     )
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -44,13 +43,13 @@ untrained network is the control.
                 range(1, q // 2 + 1),
                 key=f"harmonic-{q}",
                 width=220,
-                help="Turns of the wave in q steps",
+                help="How often the wave turns in q steps",
             )
         wanted = st.toggle(
             "Fit the probes",
             key="probes",
             bind="query-params",
-            help="Every site and position of two or three networks; about ten seconds",
+            help="At every site and position of two or three networks; about ten seconds",
         )
     if not wanted:
         return

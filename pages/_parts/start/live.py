@@ -76,7 +76,7 @@ def show() -> None:
             on_click=_play if again else _train,
             disabled=playing,
             key="start",
-            help=why or f"Trains {STEPS} steps on this server: addition modulo {P}, in a few seconds",
+            help=why or f"Addition modulo {P}: {STEPS} steps, a few seconds",
         )
         if kept and kept != RECORDED and not playing:
             links.to("fourier", "Look inside it", ":material/graphic_eq:", run=kept, step=None)
@@ -158,11 +158,11 @@ def sentence(train: float, test: float) -> str:
     """Describe what the network can do."""
     numbers = f"Training accuracy {train:.0%}, test accuracy {test:.0%}."
     if test >= LEARNED:
-        return f"{numbers} It has found a way to add: **it groks**."
+        return f"{numbers} It gets sums right that it never saw: it has **grokked**."
     if train >= LEARNED:
         return (
-            f"{numbers} It has memorized its sums and begins to generalize."
+            f"{numbers} It has memorized the training sums and begins to generalize."
             if test > 0.5
-            else f"{numbers} It has memorized its sums, and fails on all others."
+            else f"{numbers} It has memorized the training sums and fails on most others."
         )
     return numbers

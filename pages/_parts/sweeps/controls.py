@@ -97,9 +97,7 @@ def show(sweep: sweeps.Sweep) -> None:
     left = sum(number for status, number in sweep.counts().items() if status not in ("done", "diverged"))
     with st.container(horizontal=True, gap="small"):
         if live:
-            stop_button(
-                stop, sweep.name, why_not=why, help_text="Stops after the current step; the sweep can be continued"
-            )
+            stop_button(stop, sweep.name, why_not=why, help_text="Stops after the current step; you can continue later")
         elif left:
             st.button(
                 f"Train the {left} left",
@@ -107,20 +105,20 @@ def show(sweep: sweeps.Sweep) -> None:
                 on_click=start,
                 args=(sweep.name,),
                 disabled=why is not None,
-                help=why or "One run at a time, after single runs that wait. Other processes may train the same sweep.",
+                help=why or "One run at a time, after single runs that are queued; other processes may join",
             )
         with st.popover(
             "Extend",
             icon=":material/add:",
             disabled=why is not None or live,
-            help=why or "Adds values and seeds; finished runs stay",
+            help=why or "Adds values and seeds to the grid; finished runs stay",
         ):
             st.text_input(
                 "More values",
                 key=f"extend-grid-{sweep.name}",
                 placeholder=" ".join(f"{option}=…" for option in sweep.grid) or "no options",
                 max_chars=500,
-                help="Values of the sweep's own options",
+                help="New values of the options that the sweep varies",
             )
             st.number_input(
                 "Seeds",
@@ -136,7 +134,7 @@ def show(sweep: sweeps.Sweep) -> None:
                 on_click=extend,
                 args=(sweep,),
                 disabled=why is not None,
-                help=why or "Trains the new runs, and what is left of the others",
+                help=why or "Trains the new runs and finishes the others",
             )
     if training is not None and training.message:
         write.warning(training.message, icon="error")
@@ -148,7 +146,7 @@ def panel() -> None:
     with new:
         name = run_name()
         write.text(
-            f"Varies options of the chosen run, {write.escaped(name)}. Any option of `miii train` can be varied."
+            f"The sweep varies options of the chosen run, {write.escaped(name)}. Any option of `miii train` can be varied."
             if name
             else "Choose a run first: a new sweep varies its options."
         )
@@ -160,7 +158,7 @@ def panel() -> None:
                 key="new-sweep-grid",
                 max_chars=500,
                 width=330,
-                help="Options with their values, as for `miii sweep --grid`",
+                help="Each option with its values, as for `miii sweep --grid`",
             )
             st.number_input(
                 "Seeds",
@@ -197,7 +195,7 @@ def panel() -> None:
             disabled=given is None,
             on_click=_take_in,
             args=(given,),
-            help="Checks every file before it adds the sweep",
+            help="Checks every file before adding the sweep",
         )
 
 

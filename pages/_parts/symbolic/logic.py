@@ -33,29 +33,28 @@ FUNCTIONS = {
         "def xor(a, b):\n    some = a or b\n    return some and not (a and b)",
         logic.xor,
         logic.not_all_equal_network(2),
-        "$h_1$ fires where no input is true, $h_2$ where both are: the two clauses of the program. For two inputs, xor and *not "
+        "$h_1$ is above 0 where no input is true, $h_2$ where both are: the two clauses of the program. For two inputs, xor and *not "
         "all equal* are the same function.",
     ),
     "not all equal of three": Shown(
         "def not_all_equal(a, b, c):\n    some = a or b or c\n    return some and not (a and b and c)",
         logic.not_all_equal,
         logic.not_all_equal_network(3),
-        "$h_1$ fires where no input is true, $h_2$ where all are: the two clauses of the program. Each unit corresponds to one "
-        "part of the program.",
+        "$h_1$ is above 0 where no input is true, $h_2$ where all are: each unit corresponds to one clause of the program.",
     ),
     "xor of three": Shown(
         "def xor(a, b, c):\n    return (a + b + c) % 2 == 1",
         logic.xor,
         logic.xor_network(3),
-        "The hidden units bend a line at 0, 1 and 2 true inputs, so the output alternates 0, 1, 0, 1: addition modulo 2. No unit "
-        "corresponds to a part of the program.",
+        "The hidden units bend a line at 0, 1 and 2 true inputs, so that the output alternates 0, 1, 0, 1: addition modulo 2. No unit corresponds to "
+        "a part of the program.",
     ),
 }
 
 
 def section() -> None:
     """Show logic functions both ways."""
-    write.header("As the paper prints it", anchor="printed")
+    write.header("As the draft prints it", anchor="printed")
     left, right = st.columns(2, gap="medium")
     with left:
         write.text("**Symbolic**: a program, printed as xor.")
@@ -90,8 +89,7 @@ def section() -> None:
         always = "always" if (values > 0).all() else "not always"
         write.text(
             rf"Two inputs, two outputs σ₁ and σ₂. With **no nonlinearity** between them, the matrices are one linear map, ${product}$. A sigmoid "
-            rf"is {always} above 0, so every answer is true. With a threshold of $\tfrac12$, the first output is never true and the second equals $a$. "
-            "No single linear map can work: xor is the textbook function that one layer cannot compute."
+            rf"is {always} above 0, so every answer is true. With a threshold of $\tfrac12$ instead of 0, the first output is never true and the second equals $a$. No single linear map computes xor."
         )
 
     write.header("Weights that work", anchor="weights")

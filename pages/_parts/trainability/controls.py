@@ -45,7 +45,7 @@ def choose() -> landscape.View:
             bind="query-params",
             width=300,
             on_change=_changed,
-            help="The rows of the paper's Table 1, and the same question for grokking",
+            help="The rows of the paper's Table 1, and addition for grokking",
         )
         own = CONDITIONS[condition] == landscape.GROKKING
         if own == (st.session_state.get("networks") == PAPER):
@@ -65,7 +65,7 @@ def choose() -> landscape.View:
             key="cells",
             bind="query-params",
             width=130,
-            help="Four times the networks, twice as many along a smooth boundary, for each doubling",
+            help="Each doubling takes four times the networks, or twice as many near a smooth boundary",
         )
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         whole_map = landscape.widest(CONDITIONS[condition])
@@ -80,9 +80,15 @@ def choose() -> landscape.View:
                 help="Two numbers, as log10; or drag a rectangle on the map",
             )
         trail = st.session_state.get(TRAIL, [])
-        st.button("Back", icon=":material/undo:", on_click=back, disabled=not trail, help="To the view before this one")
-        st.button("Zoom out", icon=":material/zoom_out:", on_click=out, help=f"Shows a part {FACTOR} times as wide")
-        st.button("Whole map", icon=":material/zoom_out_map:", on_click=whole, help="The widest view")
+        st.button(
+            "Back",
+            icon=":material/undo:",
+            on_click=back,
+            disabled=not trail,
+            help="Returns to the view before this one",
+        )
+        st.button("Zoom out", icon=":material/zoom_out:", on_click=out, help=f"Shows a region {FACTOR} times as wide")
+        st.button("Show whole map", icon=":material/zoom_out_map:", on_click=whole, help="Zooms out to the widest view")
     address.keep(X, Y)
     return _view(condition, networks, cells)
 
@@ -237,11 +243,11 @@ def buttons(view: landscape.View, tile: landscape.Tile | None) -> None:
     job = mapping.get(view)
     if job is not None and not job.ended:
         mine = rights.keys()
-        other = None if job.owner in mine else "Another session computes this map"
+        other = None if job.owner in mine else "Another session is computing this map"
         share, text = _progress(job)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             st.progress(share, text=text)
-            stop_button(stop, why_not=other, help_text="Keeps what is complete")
+            stop_button(stop, why_not=other, help_text="Keeps the completed part")
         return
     if job is not None and job.message:
         write.warning(job.message, icon="error")
@@ -253,5 +259,5 @@ def buttons(view: landscape.View, tile: landscape.Tile | None) -> None:
             type="primary",
             on_click=start,
             args=(view,),
-            help="In the background, from coarse to fine; can be stopped",
+            help="Computes in the background, from coarse to fine; you can stop it",
         )

@@ -28,14 +28,16 @@ def show(view: landscape.View) -> None:
     if (job is not None and not job.ended) or any(narrow[i + 1] - narrow[i] >= wide[i + 1] - wide[i] for i in (0, 2)):
         return
     with st.popover("Film", icon=":material/movie:", help="From the whole map to this view"):
-        frames = int(st.number_input("Frames", 2, landscape.film.MOST, 24, key=FRAMES, help="Maps, each one a frame"))
+        frames = int(
+            st.number_input("Frames", 2, landscape.film.MOST, 24, key=FRAMES, help="How many maps; each is one frame")
+        )
         cells = view.resolution
         st.button(
             f"Compute {frames} maps of {cells} x {cells} cells",
             icon=":material/play_arrow:",
             on_click=start,
             args=(view,),
-            help="In the background; frames that exist are not computed again",
+            help="Computes in the background; existing frames are kept",
         )
     place = mapping.film_place(view, frames)
     film = place / landscape.film.FILM

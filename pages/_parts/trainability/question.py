@@ -43,8 +43,8 @@ def show() -> None:
     write.text(miii.landscape.question.answer(table, nudged))
     write.text(
         f"Each cell is a network that learns addition modulo {own.P} from {own.SHARE:.0%} of the pairs, "
-        f"with its own learning rate and weight decay. It groks if its test accuracy reaches 99% within {maps[0][1].view.steps} steps. All "
-        "share their split and initial weights. Every cell is trained, in float64. To explore the map, choose the condition "
+        f"with its own learning rate and weight decay. It groks if its test accuracy reaches 99% within {maps[0][1].view.steps} steps. All share "
+        f"their split and initial weights. To explore this map, choose the condition "
         f"*{write.escaped('Modular addition: does it grok?')}* above."
     )
     cell(
@@ -58,15 +58,14 @@ def show() -> None:
         roughness,
         version=version,
         alt="Dimension, and structure, of the boundary at each zoom, for the maps and for a noisy line.",
-        caption="A smooth boundary has dimension 1. Noise rises to 2 and loses its structure (0: cells beside each other agree as by "
-        "chance; 1: always) once the zoom is inside its band, as the noisy line does. Controls without zoom are in the table.",
+        caption="A smooth boundary has dimension 1. Structure is 0 if neighboring cells agree only by chance, and 1 if they always agree. Noise, such "
+        "as the noisy line, rises to dimension 2 and loses its structure once the zoom is inside its band. The table has controls without zoom.",
     )
     write.table(table.round(3), name="grokking-boundary")
     if len(nudged):
         write.text(
-            "The widest map again, with all learning rates moved by a *distance* in log10: the shares of cells that change sides, "
-            "among all cells and among those beside the boundary. Near a boundary of dimension D, they shrink as the distance to "
-            "the power 2 − D ([McDonald et al. 1985](https://doi.org/10.1016/0167-2789(85)90001-6)). The last row compares "
+            "In the widest map, we move all learning rates by a *distance* in log10, and count the cells that change sides. Near a boundary of "
+            "dimension D, they shrink as the distance to the power 2 − D ([McDonald et al. 1985](https://doi.org/10.1016/0167-2789(85)90001-6)). The last row compares "
             "each cell with the next one."
         )
         write.table(nudged, name="grokking-moved")

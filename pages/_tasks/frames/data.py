@@ -18,7 +18,7 @@ MOST = 400_000  # sequences that fit into a small server's memory
 
 INTRO = r"""
 Frames in the style of GAIA-1: **[condition] [digits] [label]**. A sequence has the integers $n, n + d, n + 2d, \dots$; the
-condition is $d$, the label says prime or composite. The network predicts the **next token** wherever it is determined.
+condition is $d$, the label says prime or composite. The network predicts the **next token** wherever the earlier ones determine it.
 """
 
 
@@ -85,8 +85,8 @@ def page(name: str) -> None:
         train_fraction=config.train_fraction,
         seed=config.seed,
         alt="Training and held-out blocks of integers.",
-        caption=f"Blocks of {config.block} integers, four times the span of a sequence. Training sequences lie in training blocks only, test "
-        "sequences in held-out blocks only, so no test integer occurs in training.",
+        caption=f"Blocks of {config.block} integers, four times the span of a sequence. No sequence crosses from training to held-out blocks, so no "
+        f"test integer occurs in training.",
     )
 
 
@@ -108,6 +108,6 @@ def sequence(task: Task, row: int) -> None:
     )
     first, step, last = (int(task.facts[name][row]) for name in ("first", "step", "last"))
     write.text(
-        f"From {first} to {last} in steps of {step}; the last label, **{task.token_names[task.labels[row]]}**, is a target only. The digits of "
-        f"the first frame and all conditions are not targets. **{'train' if task.train_mask[row] else 'test'}** split."
+        f"From {first} to {last} in steps of {step}; the last label, **{task.token_names[task.labels[row]]}**, is only a target. The digits of the "
+        f"first frame and all conditions are not targets. **{'train' if task.train_mask[row] else 'test'}** split."
     )

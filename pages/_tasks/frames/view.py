@@ -11,7 +11,7 @@ STORY = Story(
     "Watch a network write integers",
     r"""
 Each frame holds a condition $+d$, the digits of an integer, and a label, prime or composite; the next frame's integer is $d$ larger. A
-small causal decoder predicts **the next token**, so it has to **add with carries**, most significant digit first. Test integers
+small causal decoder predicts **the next token**, so it must **add with carries**, most significant digit first. Test integers
 never occur in training. Press Start.
 """,
 )
@@ -24,7 +24,7 @@ def measures(task: Frames, row: Row) -> list[Measure]:
         Measure(
             "Coprime to the base",
             area(row.get("auc_coprime")),
-            "ROC AUC where the last digit reveals nothing",
+            "ROC AUC on integers whose last digit reveals nothing",
         ),
     ]
     if "digits" not in row:

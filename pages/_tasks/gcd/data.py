@@ -16,8 +16,8 @@ from pages._kit.inputs import integer, number
 from pages._server import gate
 
 INTRO = """
-Two integers are shown as their digits, and the label is their **greatest common divisor** (Charton 2023). Whether 2, 5 or 10
-divides an integer in base 10 depends on its last digit alone. Whether 3 does depends on all digits.
+Two integers are shown as their digits, and the label is their **greatest common divisor** (Charton 2023). In base 10, the last
+digit shows whether 2, 5 or 10 divides an integer; 3 depends on all digits.
 """
 
 
@@ -37,7 +37,7 @@ def page(name: str) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         base = number("Base", 10, "base", "The base of the digits, 2 to 1000")
         high = number("High", 1_000_000, "high", "The largest operand")
-        operands = choice("Operands", "operands", "Uniform, or uniform in the logarithm")
+        operands = choice("Operands", "operands", "uniform, or uniform in the logarithm")
         outcomes = choice("Training gcds", "outcomes", "As often as they occur, or in proportion to 1 / gcd")
         seed = number("Seed", 0, "seed", "Draws the pairs")
     try:
@@ -64,7 +64,7 @@ def page(name: str) -> None:
         outcomes=config.outcomes,
         seed=config.seed,
         alt="The share of training pairs by gcd, on logarithmic scales.",
-        caption="The line is 6 / (π k)², the share of pairs of gcd k among all integers. The test has as many pairs of each gcd.",
+        caption="The line is 6 / (π k)², the share of pairs of gcd k among all integers. The test split has equally many pairs of each gcd.",
     )
     write.header("A pair as tokens", anchor="tokens")
     row = integer("Pair", 0, len(task.labels) - 1, config.n_train, "pair", "Training pairs first", width=160) or 0

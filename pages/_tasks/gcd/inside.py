@@ -54,7 +54,7 @@ def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
     """The list at one snapshot, the list over training, its answers, and the digits that decide."""
     write.text(
         f"The network sees two integers in base {task.base} and predicts their greatest common divisor. Charton (2023) found that such "
-        "networks learn a **list of divisors**, those of the base first, and answer every pair with the **largest listed divisor of both**."
+        "networks learn a **list of divisors**, those of the base first, and answer every pair with the **largest listed divisor of both integers**."
     )
     step = step_of(run)
     with st.spinner("Measuring …", show_time=True):
@@ -64,7 +64,7 @@ def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
             "Learned divisors",
             len(found.learned),
             border=True,
-            help=f"k with at least {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs of gcd k answered k",
+            help=f"The network answers k on at least {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs of gcd k",
         )
         write.metric(
             "Explained by the list",
@@ -76,15 +76,15 @@ def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
             "On unlearned gcds",
             share(found.follows_new),
             border=True,
-            help="Pairs whose gcd is not learned, answered with their largest learned divisor",
+            help="The same, for pairs whose gcd is not learned",
         )
         write.metric(
             "Control: random lists",
             share(found.follows_random),
             border=True,
-            help="1 and as many other divisors, on the same pairs",
+            help="The same share for random lists: 1 and as many other divisors",
         )
-        write.metric("Test accuracy", share(found.accuracy), border=True, help="As many pairs of each gcd")
+        write.metric("Test accuracy", share(found.accuracy), border=True, help="On equally many pairs of each gcd")
     learned(run, step, found)
     explained(run, step, found)
     decided(run, step, found, task)
@@ -145,7 +145,7 @@ def explained(run: Run, step: int, found: analysis.sieve.Divisors) -> None:
         name=run.name,
         step=step,
         alt="The most common answer by gcd, and the largest learned divisor of each gcd.",
-        caption=f"Rings: what the list says. On gcds that are not learned it explains {share(found.follows_new)} of the pairs; "
+        caption=f"Rings: the list's prediction. On gcds that are not learned it explains {share(found.follows_new)} of the pairs; "
         f"random lists of equal length explain {share(found.follows_random)}.",
     )
     with st.expander("Every gcd"):
@@ -171,12 +171,12 @@ def decided(run: Run, step: int, found: analysis.sieve.Divisors, task: GCD) -> N
     write.header("Which digits decide?", anchor="digits")
     swap = found.swap
     if swap is None:
-        write.text("All pairs get the same answer, or the integers have one digit: nothing can be swapped.")
+        write.text("Nothing can be swapped: all pairs get the same answer, or the integers have one digit.")
         return
     digits = "digit" if swap.digits == 1 else f"{swap.digits} digits"
     write.text(
-        f"Divisibility by the learned products of the base's primes depends on the last {digits}. So give both integers the last "
-        f"{digits} of another pair that is answered differently. The control swaps the {task.width - swap.digits} leading digits."
+        f"Divisibility by the learned products of the base's primes depends on the last {digits}. So we give both integers the last {digits} of "
+        f"another pair that is answered differently. The control swaps the {task.width - swap.digits} leading digits."
     )
     cell(
         digit_swaps,

@@ -21,7 +21,7 @@ LONGEST, MOST = 120, 50_000  # letters and strings that fit into a small server'
 LETTERS = 40  # of a string to derive
 
 INTRO = """
-Hofstadter's puzzle, after which the paper is named. Start from **MI** and apply four rules in any order:
+This is Hofstadter's puzzle, after which the draft paper is named. Start from **MI** and apply four rules in any order:
 
 | | | |
 |---|---|---|
@@ -31,8 +31,7 @@ Hofstadter's puzzle, after which the paper is named. Start from **MI** and apply
 | IV | UU → (nothing) | drop two U's in a row |
 
 Reachable strings are **theorems**. No rule makes the number of I's divisible by 3: it starts at 1, is doubled, or drops by 3. That
-is the only obstacle: M and any string of I and U is a theorem exactly when 3 does **not** divide its number of I's. A
-puzzle about strings is counting modulo 3.
+is the only obstacle: M followed by any I's and U's is a theorem exactly when 3 does **not** divide its number of I's.
 """
 
 
@@ -151,7 +150,7 @@ def derive() -> None:
             "the number divisible by 3."
         )
         return
-    how = "shortest, by search" if found else "constructed; too long to search for the shortest"
+    how = "shortest, by search" if found else "constructed; the string is too long to search for the shortest"
     steps = found or analysis.miu.derivation(string)
     write.text(f"**{shown} is a theorem**: {count} I's, and {count} mod 3 = {count % 3}. A derivation ({how}):")
     rows = [{"step": i, "rule": s.rule, "effect": RULES[s.rule], "string": s.string} for i, s in enumerate(steps)]

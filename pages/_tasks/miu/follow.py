@@ -31,8 +31,7 @@ def evidence_by_letter(name: str, step: int, string: str) -> Chart:
 def page(run: Run, task: MIU, step: int) -> None:
     """Follow one string, letter by letter."""
     write.text(
-        "Type a string and follow it through the network: is it a theorem of the MIU puzzle? It is unless 3 divides its number of I's, which "
-        "the network was never told."
+        "Type a string and follow it through the network: is it a theorem of the MIU puzzle? It is, unless 3 divides its number of I's."
     )
     example = EXAMPLE[: 1 + task.longest_test]
     if st.session_state.get("string", st.query_params.get("string")) in (None, "", EXAMPLE):
@@ -47,7 +46,7 @@ def page(run: Run, task: MIU, step: int) -> None:
             help=f"M followed by 1 to {task.longest_test} letters, each I or U",
         )
         st.button(
-            "Random string",
+            "Try a random string",
             icon=":material/casino:",
             on_click=_take,
             args=(task.longest,),

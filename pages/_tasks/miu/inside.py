@@ -16,8 +16,8 @@ from pages._parts.sieve import interventions, probes
 from pages._tasks.miu.measures import AS_LONG, LONGER
 
 ABOUT = """
-A string of M, I and U is a theorem of the MIU system unless 3 divides its number of I's. The network sees only strings and
-labels. If it has learned the rule, it **counts modulo 3**, wherever the I's stand and however long the string is.
+A string of M, I and U is a theorem of the MIU system unless 3 divides its number of I's. A network that has learned this rule
+**counts modulo 3**, wherever the I's stand and however long the string is.
 """
 
 
@@ -67,12 +67,11 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
             if name in right:
                 write.metric(label, f"{right[name]:.1%}", border=True, help=about)
     write.text(
-        f"Test strings draw their number of I's uniformly, so long ones may have more than any in training. Strings with each letter "
-        f"**drawn at random** have about half I's and are easier: below, {analysis.lengths.STRINGS} fresh ones of each length up to "
-        f"{task.longest_test}. Training stops at {task.longest} letters, the dashed line."
+        f"Test strings draw their number of I's uniformly, so long ones may have more than any in training. Strings of **random letters** are about "
+        f"half I's, so they are easier: the figure has {analysis.lengths.STRINGS} fresh ones of each length. The dashed line is the longest training string."
     )
     fair = {
-        "Random letters, as long": strings[~strings["longer"]],
+        "Random letters, training length": strings[~strings["longer"]],
         "Random letters, longer": strings[strings["longer"]],
     }
     with st.container(horizontal=True):
@@ -93,7 +92,7 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
 
     write.header("Interventions and verdict", anchor="apart")
     write.text(
-        "As for primes: each I should contribute the same vector, a third of a turn, at any position. Takes half a minute."
+        "If it counts, each I contributes the same vector, a third of a turn, at any position. The interventions test this, in half a minute."
     )
     if st.toggle(
         "Run the interventions", key="apart", bind="query-params", help="Interchange, steering, and the verdict"
@@ -102,7 +101,7 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
             explained = interventions.added(run.name, step, 3, ()).explained
         write.text(
             f"Whether a position holds an I explains **{interventions.percent(explained.share)}** of the variance of contributions, weighted by their effect on the "
-            f"output; with one vector for all positions, {interventions.percent(explained.pooled)}. The rest is other letters, through the softmax."
+            f"output; with one vector for all positions, {interventions.percent(explained.pooled)}. The rest depends on other letters, through the softmax."
         )
         interventions.section(run, step, 3, (), "strings")
         interventions.verdict(run, step, (3,), (), 3)

@@ -3,14 +3,14 @@
 from miii.tasks import MIU
 from pages._tasks.view import Measure, Row, share
 
-AS_LONG, LONGER = "Test, as long", "Test, longer"
+AS_LONG, LONGER = "Test, training length", "Test, longer"
 
 
 def measures(task: MIU, row: Row) -> list[Measure]:
     """The accuracies in training, and on strings as long and longer."""
     found = [
         Measure("Training accuracy", share(row.get("train_accuracy"))),
-        Measure(AS_LONG, share(row.get("accuracy_as_long")), "Strings as long as those in training"),
+        Measure(AS_LONG, share(row.get("accuracy_as_long")), "Held-out strings up to the training length"),
     ]
     if "accuracy_longer" in row:
         found.append(Measure(LONGER, share(row["accuracy_longer"]), "Strings longer than any in training"))

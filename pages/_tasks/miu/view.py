@@ -31,7 +31,11 @@ VIEW = TaskView(
     main=("longest", "longest_test", "train_fraction", "seed", "steps"),
     criterion="99% test accuracy, longer strings included",
     measures=measures,
-    curve=Curve(measure, plots.by_length, "Accuracy by step: training, test strings as long, and longer ones."),
+    curve=Curve(
+        measure,
+        plots.by_length,
+        "Accuracy by step: training strings, test strings of training length, and longer ones.",
+    ),
     accuracy=False,  # already in the curve
     data=data.page,
     follow=follow.page,

@@ -132,8 +132,8 @@ def all_inputs(run: Run, step: int, layer: int, pair: tuple[int, int]) -> int:
                 alt=f"Attention of head {head} from = to {'ab'[key]} for every pair of operands.",
             )
     write.caption(
-        "Each cell is one pair; click it to see its pattern above. Stripes along one axis mean that the weight depends on one operand. "
-        "Repeating stripes mean periodicity, as when a head reads angles on the circles of the Fourier page."
+        "Each cell is one pair; click it to see its pattern above. Stripes along one axis mean that the weight depends on one operand; stripes that "
+        "repeat mean that it is periodic."
     )
 
     write.header("Is attention periodic?", anchor="periodicity")
@@ -141,8 +141,8 @@ def all_inputs(run: Run, step: int, layer: int, pair: tuple[int, int]) -> int:
         write.info("The spectrum needs all pairs; this task leaves some out.")
         return head
     write.text(
-        "Any map above is a sum of products of waves in $a$ and $b$. A head that reads angles on a few circles needs few of them: the first "
-        "column holds waves in $a$ alone, the first row waves in $b$ alone."
+        "Any map above is a sum of products of waves in $a$ and $b$. A head that reads angles on a few circles needs only a few. The first column "
+        "holds waves in $a$ alone, the first row waves in $b$ alone."
     )
 
     columns = st.columns(2)
@@ -176,8 +176,7 @@ def show_ablations(run: Run, step: int) -> None:
     """Show the loss without each head."""
     write.header("What if a head is ablated?", anchor="silence")
     write.text(
-        "Replace a head's output by **zero**, by its **mean** over all pairs, or by its output on another pair with another answer "
-        "(**interchange**)."
+        "To ablate a head, replace its output by **zero**, by its **mean** over all pairs, or by its output on another pair with another answer (**interchange**)."
     )
     kinds: tuple[analysis.ablation.Kind, ...] = ("zero", "mean", "interchange")
     kind = st.segmented_control(
@@ -187,7 +186,7 @@ def show_ablations(run: Run, step: int) -> None:
         required=True,
         key="kind",
         bind="query-params",
-        help="What the other parts receive instead",
+        help="What the later parts receive instead",
     )
     kind = kind or "mean"
 

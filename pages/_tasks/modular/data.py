@@ -28,7 +28,7 @@ FORMULAS = {
 
 INTRO = """
 A task is a finite table: every pair of numbers below $p$, with its answer. The network trains on some pairs, the **training
-split**, and is evaluated on the others, the **test split**, which it cannot have memorized.
+split**. It is tested on the others, the **test split**, which it cannot have memorized.
 """
 
 
@@ -140,7 +140,7 @@ def page(operation: str) -> None:
             **values,
             width="content",
             alt=f"Grid of {p} by {p} answers, colored by c.",
-            caption=f"{left_out(config)}Addition is a band that wraps around a torus.",
+            caption=f"{left_out(config)}The bands of addition wrap around at the edges.",
         )
 
     write.header("How a pair becomes tokens", anchor="tokens")
@@ -150,7 +150,7 @@ def page(operation: str) -> None:
     a, b = (int(table(config)[name][row]) for name in ("a", "b"))
     write.text(
         f"The pair **({a}, {b})** becomes the tokens `{table(config).tokens[row]}`, with indices "
-        f"`{task.tokens[row].tolist()}`. Each index selects an embedding vector; nothing tells the network that 3 follows 2. The answer at "
+        f"`{task.tokens[row].tolist()}`. Each index selects a vector, the token's **embedding**. Nothing tells the network that 3 follows 2. The answer at "
         f"the last token is **{int(task.labels[row])}**; this pair is in the **{table(config).split[row]}** split."
     )
 
@@ -160,8 +160,8 @@ def page(operation: str) -> None:
         class_balance,
         **values,
         alt="Training and test pairs by answer.",
-        caption=f"Each answer has {counts.min()}{f' to {counts.max()}' if counts.max() > counts.min() else ''} pairs, so always guessing the most common one "
-        f"scores {counts.max() / len(task.labels):.1%}.",
+        caption=f"Each answer has {counts.min()}{f' to {counts.max()}' if counts.max() > counts.min() else ''} pairs, so always guessing the most "
+        f"common one is right on {counts.max() / len(task.labels):.1%}.",
     )
 
     write.header("The table", anchor="table")

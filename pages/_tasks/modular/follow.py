@@ -25,8 +25,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     """Follow one pair from its tokens to the frequencies behind the answer."""
     p = small_enough(run, task)
     write.text(
-        "Type two numbers and follow them through the network to the answer. Every number below is for this pair; links lead to the same "
-        "part over all pairs."
+        "Type two numbers and follow them through the network to the answer. The network gives each answer a score, its **logit**; the largest one wins. The links show the same part over all pairs."
     )
     example = _choose(run, step, p)
     built = run.task()
@@ -56,7 +55,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     added = "the correct answer" if task.modular_sum is None else f"${in_words(*task.modular_sum)}$"
     steps.frequencies(run, step, shown, built.name, added)
     links.to("fourier", "Fourier: where these frequencies come from", ":material/arrow_forward:")
-    links.to("formula", "Formula: do these waves explain the network?", ":material/arrow_forward:")
+    links.to("formula", "Formula: how much of the network these waves explain", ":material/arrow_forward:")
 
 
 def _choose(run: Run, step: int, p: int) -> int:
@@ -65,14 +64,14 @@ def _choose(run: Run, step: int, p: int) -> int:
         a = integer("a", 0, p - 1, min(5, p - 1), "a", f"First operand, 0 to {p - 1}") or 0
         b = integer("b", 0, p - 1, min(8, p - 1), "b", f"Second operand, 0 to {p - 1}") or 0
         st.button(
-            "Random pair",
+            "Try a random pair",
             icon=":material/casino:",
             on_click=_take,
             args=(range(len(built.labels)), built),
-            help="Any pair",
+            help="From all pairs",
         )
         st.button(
-            "Random error",
+            "Try an error",
             icon=":material/error:",
             on_click=_take,
             args=(missed, built),

@@ -14,17 +14,16 @@ from pages._tasks.view import Measure, Picture, Preset, Row, Story, TaskView, sh
 STORY = Story(
     "Watch a network learn to add",
     r"""
-A small transformer trains on some of the sums $a + b \bmod p$ and is tested on the rest. First it **memorizes** the training
-pairs. Then it **groks**: it finds a way to add, and test accuracy jumps. Press Start.
+A small transformer trains on some of the sums $a + b \bmod p$ (the remainder of $a + b$ divided by $p$) and is tested on the rest.
+First it **memorizes** the training pairs. Then it **groks**: test accuracy jumps, on pairs it never saw. Press Start.
 """,
 )
 
 OWN_FORMULA = Story(
-    "Watch a network learn a formula of yours",
+    "Watch a network learn your own formula",
     r"""
-A small transformer trains on some values of a formula in $(a, b)$ modulo $p$ and is tested on the rest. It **groks** some formulas and
-memorizes others, depending on the training share: modulo 59 (seed 0), half of the pairs suffice for $a + b$, while $3a - b + 7$
-is memorized from half and grokked from 0.7. Type a formula, and press Start.
+A small transformer trains on some values of a formula in $(a, b)$ modulo $p$ and is tested on the rest. It **groks** some formulas, so
+that test accuracy jumps, and only memorizes others. A larger training share helps. Type a formula, and press Start.
 """,
 )
 

@@ -54,8 +54,8 @@ def section() -> None:
         table = base_table()
         count, steps, rules = measured(stamp)
     write.text(
-        f"{count} runs of the default recipe in {table['base'].nunique()} of {len(BASES)} bases, stopped after {steps} steps; labels alone. A "
-        f"factor counts as **seen** if the AUC is at least {SEEN}: more than chance, not a finished sieve."
+        f"{count} runs of the default recipe in {table['base'].nunique()} of {len(BASES)} bases, stopped after {steps} steps; labels alone. A factor counts as "
+        f"**seen** if its AUC is at least {SEEN}, which is more than chance but not a finished sieve."
     )
     cell(
         auc_by_base,
@@ -64,7 +64,8 @@ def section() -> None:
         caption=f"{summary(table)} Factors of the base have no cell: the last digit shows them.",
     )
     write.text(
-        "Can this be predicted? We test two numbers that are known before training. The **gain** is the mutual information between the label and $q \\mid n$. The "
+        "Can we predict which factors are seen? We test two numbers that are known before training. The **gain** is the mutual information between "
+        "the label and $q \\mid n$. The "
         "**correlation** is that of $q \\mid n$ with the best single neuron: a ReLU of one sum of waves over the digits."
     )
     if isinstance(rules, str):

@@ -26,7 +26,7 @@ OTHER = "other"
 SHOWN = 1000  # rows in the page; downloads have all
 
 INTRO = """
-Is an integer **irreducible**? The network sees digits as tokens, and one bit: prime or not. Nothing says that digits are
+Is an integer **irreducible**, that is, prime? The network sees digits as tokens, and one bit: prime or not. Nothing says that digits are
 quantities, that places have weights, or that factors exist. Yet $q$ divides $n$ exactly when
 
 $$
@@ -103,7 +103,7 @@ def choose() -> Primes:
             required=True,
             key="preset",
             bind="query-params",
-            help="text: four digits, as in the paper's text. table 1: five digits, as in its Table 1. "
+            help="text: four digits, as in the draft's text; table 1: five digits, as in its Table 1; "
             f"{OTHER}: any, up to {numbers.LARGEST:,}.",
         )
         bounds: tuple[int | None, int | None] = PRESETS.get(preset or "table 1", (2, 1_000_000))
@@ -127,13 +127,15 @@ def choose() -> Primes:
             width=140,
             help="Number of integers, drawn at random; for ranges above five million",
         )
-        tokens = choice("Tokens", "tokens", "digit: same token at every place. place: one token per digit and place")
+        tokens = choice(
+            "Tokens", "tokens", "digit: the same token at every place; place: one token per digit and place"
+        )
         zeros = st.toggle(
             "Leading zeros",
             True,
             key="leading_zeros",
             bind="query-params",
-            help="Pad with zeros instead of blanks",
+            help="Pads short integers with zeros instead of blanks",
         )
     try:
         return miii.Primes(
@@ -186,13 +188,12 @@ def page(name: str) -> None:
         **chosen,
         alt=f"Composites and primes by last digit in base {task.base}.",
         caption=f"{revealed:.1%} of composites end in a digit that shares a factor with {task.base}, so the last digit alone has a ROC AUC "
-        f"of about {0.5 + revealed / 2:.3f}. The rest takes addition.",
+        f"of about {0.5 + revealed / 2:.3f} (chance: 0.5). Other factors need all digits.",
     )
     write.header("Train/test split", anchor="split")
     cell(the_split, **chosen, width="content", alt=f"The {total:,} integers in training, validation and test.")
     write.caption(
-        f"Split “{task.split}”. Integers ascend row by row; cells that stand for several mix their colors. The validation split decides "
-        "when to stop."
+        f"Split “{task.split}”. Integers ascend row by row; a cell that stands for several mixes their colors. The validation split decides when training stops."
     )
     write.header("The data set", anchor="table")
     write.table(beginning(task), height=320, name="first-integers")
@@ -217,7 +218,7 @@ def page(name: str) -> None:
 
 def table_1() -> None:
     """Show Table 1 of the draft paper: the printed rows, and any other."""
-    write.header("Table 1 of the paper", anchor="table-1")
+    write.header("Table 1 of the draft", anchor="table-1")
     write.text(
         "Each row has four integers, ending in 1, 3, 7 and 9 (columns 0 to 3), and whether each is irreducible (columns 4 to 7). The "
         "printed rows are the first two and the last two:"

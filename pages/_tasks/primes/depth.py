@@ -45,8 +45,8 @@ def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.Depth) -> None:
     write.text(
         f"""
 Compare primes with the composites whose **smallest** prime factor is $q$. The area under the ROC curve (AUC) is the probability
-that a prime scores higher; 0.5 is chance. Trial division by all primes up to $q$ has an AUC of 1 for each of them. The **sieve
-depth** is the largest $q$ up to which the lower end of the AUC's 95% interval is at least {LEAST}.
+that a prime scores higher; 0.5 is chance. The **sieve depth** is the largest $q$ up to which every AUC is at least {LEAST}, at the lower
+end of its 95% interval.
 """
     )
     threshold = f"Recall at {depth.threshold:.2f}, the threshold with the best F1 on training integers ({depth.f1:.3f})"
@@ -55,7 +55,7 @@ depth** is the largest $q$ up to which the lower end of the AUC's 95% interval i
             "Sieve depth",
             depth.sieve_depth,
             border=True,
-            help="1 if not even the first factor is separated from primes",
+            help="1 if no factor is separated from primes",
         )
         write.metric(
             "ROC AUC",
@@ -84,7 +84,7 @@ depth** is the largest $q$ up to which the lower end of the AUC's 95% interval i
         if seen
         else "No factor is separated from primes."
     )
-    failed = f" The first that is not: {first.q} (AUC {first.auc:.3f})." if first else ""
+    failed = f" The first that is not is {first.q} (AUC {first.auc:.3f})." if first else ""
     cell(
         sieve_depth,
         name=run.name,
@@ -94,8 +94,8 @@ depth** is the largest $q$ up to which the lower end of the AUC's 95% interval i
     write.caption(
         f"{passed}{failed} {depth.primes:,} held-out primes and {depth.composites:,} held-out composites. "
         f"Accuracy is no guide: always answering “composite” scores "
-        f"{depth.composites / (depth.primes + depth.composites):.1%}. Right: trial division by all primes up to q, and by the base's, "
-        "on the same integers. Intervals cover integers, not seeds."
+        f"{depth.composites / (depth.primes + depth.composites):.1%}. Right: trial division by all primes up to q and by those of the base, on the "
+        f"same integers. Intervals are over integers, not seeds."
     )
     by_length(run, step)
 
@@ -116,6 +116,5 @@ def by_length(run: Run, step: int) -> None:
         name="auc-by-length",
     )
     write.caption(
-        "AUC by smallest factor and number of digits. Most integers have the maximum length, so the figures above say little about shorter "
-        "ones. A dash marks fewer than 20 composites."
+        "AUC by smallest factor and number of digits. Most integers have the maximum length. A dash marks fewer than 20 composites."
     )

@@ -43,9 +43,8 @@ def section(
     if task.residues:
         _asked(run, task, n, found)
     write.text(
-        f"Attention sums the digits' contributions, and the neurons read the sum. To isolate a divisor $q$, we give {OTHERS} held-out integers "
-        "without small factors **this integer's coordinates modulo $q$** and nothing else. Does their evidence for prime drop as far as it "
-        "does with a multiple's coordinates?"
+        f"To isolate a divisor $q$, we give {OTHERS} held-out integers without small factors **this integer's coordinates modulo $q$** in the "
+        "digits' sum. Does their evidence for prime drop as much as with a multiple's coordinates?"
     )
     try:
         with st.spinner("Testing each divisor …", show_time=True):
@@ -80,9 +79,9 @@ def section(
         name="suspects",
     )
     write.caption(
-        f"Logits, medians over held-out integers. AUC: probability that a multiple's coordinates lower the evidence more than a non-multiple's. "
-        f"From {LEAST} up, the network separates q, and q is detected if the drop is closer to the multiples'. For large q the coordinates hold "
-        "nearly the whole sum, so evidence may drop without detecting q."
+        f"Drops are in logits, medians over held-out integers. AUC: the probability that a multiple's coordinates lower the evidence more than a non-multiple's. "
+        f"From {LEAST} up, the network separates multiples of q; then q is detected if the drop is closer to that with a multiple. For "
+        "large q the coordinates hold nearly the whole sum, so evidence may drop even if q is not detected."
     )
     _walk(run, step, n, measured, suspected)
 
@@ -93,7 +92,7 @@ def _asked(run: Run, task: Primes, n: int, found: analysis.follow.ForwardPass) -
     says = {q: analysis.follow.predict(found.logits[built.logits_of(f"mod {q}")]) for q in task.residues}
     named = [q for q, said in says.items() if said.answer == 0]
     write.text(
-        f"This network also predicts n modulo {', '.join(map(str, task.residues))}. It predicts residue 0, divisibility, for "
+        f"This network also predicts n modulo {', '.join(map(str, task.residues))}. It predicts 0, that is, divisibility, for "
         f"**{', '.join(map(str, named)) or 'none of them'}**."
     )
     write.table(
@@ -123,14 +122,15 @@ def _verdict(
     parts = []
     if told:
         parts.append(
-            f"**The last digit shows that {' and '.join(map(str, told))} {'divides' if len(told) == 1 else 'divide'} it**; the network separates such multiples from primes."
+            f"**The last digit shows that {' and '.join(map(str, told))} {'divides' if len(told) == 1 else 'divide'} it**; the network separates such "
+            f"multiples from primes."
         )
     for each in suspected:
         parts.append(
             f"**It detects {each.q}**: evidence drops by {falls[each.q]:.2f} logits, and by {each.multiples:.2f} for a typical multiple."
         )
     if measured and not seen:
-        parts.append("**The sum reveals no divisor**: for no q do multiples stand out.")
+        parts.append("**The sum reveals no divisor**: multiples do not stand out for any q.")
         known = [q for q in analysis.sieve.sieved(task, LISTED) if others.separates(q)]
         parts.append(
             f"Yet its evidence separates multiples of {', '.join(map(str, known))} from primes, so it detects them in another way."
@@ -156,7 +156,7 @@ def _walk(run: Run, step: int, n: int, measured: list[DivisorTest], suspected: l
         required=True,
         key="modulus",
         bind="query-params",
-        help="Plane in which the sum is shown",
+        help="The modulus whose plane of residues is drawn",
     )
     q = int(q or first)
     shown = next(each for each in measured if each.q == q)
@@ -171,7 +171,7 @@ def _walk(run: Run, step: int, n: int, measured: list[DivisorTest], suspected: l
         caption=f"Line: this integer's sum, digit by digit, ending at the diamond. Dots: {len(shown.residues)} held-out integers coprime to the "
         f"base, colored by residue modulo {q}. {n} mod {q} is {n % q}. "
         + (
-            "If the network sums residues, integers with one residue form an island."
+            "If the network sums residues, integers with the same residue form an island."
             if q <= 3
             else "Two of several directions are shown."
         ),

@@ -34,8 +34,8 @@ def evidence_by_factor(name: str, step: int, shown: str, n: int) -> Chart:
 def page(run: Run, task: Primes, step: int) -> None:
     """Follow one integer from its digits to the divisors that the network detects."""
     write.text(
-        "Type an integer and follow it through the network. Does the network call it prime, and if not, which divisor does it detect? Numbers "
-        "below are for this integer unless stated otherwise."
+        "Type an integer and follow it through the network. Does the network call it prime? If not, which divisor does it detect? Numbers are for "
+        "this integer unless stated otherwise."
     )
     built = run.task()
     n = _choose(run, step, task)
@@ -93,18 +93,18 @@ def _choose(run: Run, step: int, task: Primes) -> int:
         says = f"0 to {last:,}; the network trained on {task.low:,} to {task.high:,}"
         n = integer("n", 0, last, min(max(task.low, 30_031), task.high), "n", says, width=180) or 0
         st.button(
-            "Random integer",
+            "Try a random integer",
             icon=":material/casino:",
             on_click=_take,
             args=(range(task.low, task.high + 1),),
-            help="Any integer of the task's range",
+            help="From the task's range",
         )
         st.button(
-            "Random error",
+            "Try an error",
             icon=":material/error:",
             on_click=_take_wrong,
             args=(run.name, step),
-            help="A held-out integer that is misclassified",
+            help="A held-out integer that the network gets wrong",
         )
     return n
 

@@ -24,7 +24,8 @@ from pages._tasks.primes.depth import measured_depth
 
 ABOUT = r"""
 A prime $q$ divides a number if its digits, each times its power of the base, add up to 0 modulo $q$. So **primality is
-modular addition**, and the network is never told. The last digit rules out 2 and 5; every other factor needs all digits.
+modular addition**, which the network is never told. The last digit reveals the factors of the base, 2 and 5
+in base 10; every other factor needs all digits.
 """
 
 
@@ -67,7 +68,7 @@ def page(run: Run, task: Primes, step_of: Callable[[Run], int]) -> None:
         rf"""
 Attention sums one contribution per place, and the neurons read the total. If the network sums residues modulo $q$, a digit
 matters only through its **residue**, digit · ${task.base}^\mathrm{{place}} \bmod q$: digits with the same residue contribute the same
-vector. A network that adds the integer itself and looks the sum up would keep them apart.
+vector.
 """
     )
     q = choose_modulus(moduli, seen)
@@ -100,7 +101,7 @@ def choose_modulus(moduli: tuple[int, ...], seen: tuple[int, ...]) -> int:
         required=True,
         key="modulus",
         bind="query-params",
-        help="Primes below 14 that do not divide the base, and those it sieves by",
+        help="Primes below 14 that do not divide the base, and those that the network sieves by",
     )
     return int(chosen or moduli[0])  # an empty value in the URL gives None
 
@@ -124,7 +125,9 @@ def how_much(config: Primes, q: int, explained: analysis.sieve.Explained) -> Non
     """How much of the digits' contributions the residue explains."""
     places = numbers.place_names(config.base, config.width)
     if math.isnan(explained.share):
-        write.text("Contributions do not vary in directions that reach the output, so there is no variance to explain.")
+        write.text(
+            "Contributions do not vary in directions that affect the output, so there is no variance to explain."
+        )
         return
     write.text(
         f"The residue modulo {q} explains **{explained.share:.1%}** of the variance of contributions, weighted by their effect on the output; "
@@ -149,8 +152,8 @@ def who_adds(run: Run, step: int, q: int) -> None:
     """Heads."""
     write.header("Which heads add?", anchor="heads")
     write.text(
-        "Attention does the summing: a head that attends evenly weighs all digits alike. On the right, the residues' contributions are "
-        "split by head and place; the shares add up to 100%."
+        "Attention does the summing: a head that attends evenly weighs all digits alike. Right: the share of each head and place in the residues' "
+        "contributions; the shares add up to 100%."
     )
     found = digit_sums(run.name, step, q)[1]
     most = found.adds.sum(1)
@@ -166,7 +169,7 @@ def who_adds(run: Run, step: int, q: int) -> None:
     shares = ", ".join(f"head {h} {round(share, 2) + 0.0:.0%}" for h, share in enumerate(most.tolist()))
     received = " to ".join(dict.fromkeys(f"{share:.0%}" for share in (evenness.sum(1).min(), evenness.sum(1).max())))
     write.caption(
-        f"Summed over places: {shares}. Digits receive {received} of each head's attention; the rest stays at “?”."
+        f"Summed over places: {shares}. The digits get {received} of each head's attention; “?” gets the rest."
     )
 
 

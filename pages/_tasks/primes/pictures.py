@@ -36,8 +36,7 @@ def section(task: Primes) -> None:
         low=task.low,
         high=task.high,
         alt=f"Share of primes in bins from {task.low} to {task.high}, with the curve 1 / ln n.",
-        caption="Near n, one integer in ln n is prime: the best prediction from size alone. All integers of the range count, also those "
-        "outside the data set.",
+        caption="Near n, about one integer in ln n is prime, the best prediction from size alone. The bins count all integers of the range.",
     )
     write.header("Residues", anchor="residues")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -99,5 +98,5 @@ def section(task: Primes) -> None:
         q=q if marked else None,
         width="content",
         alt=f"A square spiral of integers from {start}, {side} per side, with primes marked.",
-        caption=f"{side**2:,} integers. Diagonals are quadratic polynomials, some rich in primes; from 41, the long one is Euler's n² + n + 41.",
+        caption=f"{side**2:,} integers. Diagonals are quadratic polynomials, and some are rich in primes. If the center is 41, the long one is Euler's n² + n + 41.",
     )

@@ -16,9 +16,9 @@ from pages._tasks.view import Curve, Measure, Preset, Row, Story, TaskView, area
 STORY = Story(
     "Watch a network learn to sieve",
     r"""
-A small transformer sees the digits of an integer and one bit: prime or not. The last digit reveals multiples of 2 and 5; a multiple
-of 3 shows only in **the sum of all digits** modulo 3. Watch when it separates primes from numbers whose smallest prime factor
-is 3. Press Start.
+A small transformer sees the digits of an integer and learns one bit: prime or not. The last digit reveals multiples of 2 and 5; a
+multiple of 3 shows only in **the sum of all digits** modulo 3. Press Start, and watch when the network separates primes from multiples
+of 3.
 """,
 )
 
@@ -32,7 +32,7 @@ def choose_range(name: str) -> Preset:
         required=True,
         key="range",
         bind="query-params",
-        help="text: four digits, as in the paper's text; table 1: five digits, as in its Table 1",
+        help="text: four digits, as in the draft's text; table 1: five digits, as in its Table 1",
     )
     chosen = chosen or "table 1"  # an empty value in the URL gives None
     return Preset(dict(zip(("low", "high"), PRESETS[chosen], strict=True)))
@@ -53,9 +53,8 @@ def measures(task: Primes, row: Row) -> list[Measure]:
 def caption(row: Row) -> str:
     """Explain why accuracy is not shown."""
     return (
-        f"Accuracy says little: most integers are composite, so “not prime” is usually correct (test accuracy {row['test_accuracy']:.1%}). The "
-        "area under the ROC curve asks whether primes score higher than composites at any threshold; 0.5 is chance. Measured on the "
-        "validation split."
+        f"Accuracy says little: most integers are composite, so “not prime” is usually correct (test accuracy {row['test_accuracy']:.1%}). The area "
+        f"under the ROC curve is the probability that a prime scores higher than a composite; 0.5 is chance. Measured on the validation split."
     )
 
 

@@ -16,8 +16,8 @@ from pages._kit.inputs import number, target, train_fraction
 from pages._server.settings import LIMIT
 
 INTRO = """
-From the paper's later work: the network sees the two digits $x_0, x_1$ of $n = x_0 + p\\,x_1$ in base $p$ and predicts $n$ modulo
-**every prime** $q < p$ at once. For each $q$ this is a modular addition, of $x_0$ and $p\\,x_1$, and all of them share one network.
+This is the task of Syrkis's later preprint: the network sees the two digits $x_0, x_1$ of $n = x_0 + p\\,x_1$ in base $p$ and predicts $n$ modulo
+**every prime** $q < p$ at once. For each $q$ this is an addition of $x_0$ and $p\\,x_1$ modulo $q$.
 """
 
 
@@ -96,7 +96,7 @@ def page(name: str) -> None:
         control=control,
         masked=masked,
         alt="Bars, one per target.",
-        caption="Guessing among q answers costs log q nats, so each loss is divided by log q and all weigh the same at chance. The most "
+        caption="Guessing among q answers costs log q nats. Each loss is divided by log q, so that all weigh the same at chance. The most "
         "common answer scores about 1/q.",
     )
 
@@ -115,7 +115,7 @@ def numbers_and_split(config: Residues, task: Task) -> None:
             asked=asked,
             width="content",
             alt=f"Grid of {p} by {p} numbers x0 + {p} x1, colored by {asked}.",
-            caption=f"Stripes: modulo q, a step in x1 counts p = {p} mod q.",
+            caption=f"Stripes: modulo q, a step in x1 adds p = {p} mod q.",
         )
     with right:
         cell(

@@ -16,8 +16,8 @@ def page(run: Run, task: Residues, step: int) -> None:
     p, built = task.p, run.task()
     last = p * p - 1
     write.text(
-        f"Type a number and follow it through the network to its residues. The network predicts {len(built.targets)} at once; logits and waves "
-        "below are for one of them."
+        f"Type a number and follow it through the network to its residues. The network predicts {len(built.targets)} residues at once; the logits and "
+        f"waves below are for one of them."
     )
     names = [target.name for target in built.targets]
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -25,7 +25,7 @@ def page(run: Run, task: Residues, step: int) -> None:
         n = inputs.integer("n", 0, last, min(2026, last), "n", says, width=160) or 0
         target = inputs.target(names, "Target of the logits and waves")
         st.button(
-            "Random number",
+            "Try a random number",
             icon=":material/casino:",
             on_click=_take,
             args=(last,),

@@ -88,7 +88,7 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
             border=True,
             help="Mean test accuracy over trained targets",
         )
-        write.metric("Worst", worst, border=True, help="Trained target with the lowest test accuracy")
+        write.metric("Worst", worst, border=True, help="The trained target with the lowest test accuracy")
         write.metric("Worst accuracy", f"{found[worst]:.1%}", border=True, help="Its test accuracy")
     masked = [f"mod {q}" for q in task.masked]
     cell(
@@ -124,10 +124,10 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
     write.header("How many frequencies are active?", anchor="frequencies")
     write.text(
         """
-Neurons are waves in the digits. In the preprint's text, a frequency is **active** if its power exceeds its step's mean by two
+Neurons are waves in the digits. In the text of Syrkis's preprint, a frequency is **active** if its power exceeds its step's mean by two
 standard deviations. In its code, power is smoothed over three steps and normalized over time, and the bound is the mean plus one
-standard deviation over all steps. The preprint reports a count that rises and falls; here, the peak must be at least
-twice the first and the last count.
+standard deviation over all steps. Does the count rise and fall, as the preprint reports? The peak must be at least twice the first and the
+last count.
 """
     )
     count = len(run.steps)
@@ -149,9 +149,9 @@ def how_targets_share(name: str, step: int) -> None:
     found = sharing(name, step)
     total = sum(found.directions)
     write.text(
-        f"Each target's logits read a few directions: the fewest that hold {analysis.multitask.ENERGY:.0%} of its read-out weights' squared norm. "
+        f"Each target's logits read only a few directions: we count the fewest that hold {analysis.multitask.ENERGY:.0%} of its read-out weights' squared norm. "
         f"The {len(found.names)} targets read {min(found.directions)} to {max(found.directions)} directions each, **{total} in sum**, of "
-        f"{found.width} in the stream; together they span {found.together}. Principal angles tell how far two targets read the same ones."
+        f"{found.width} in the stream; together they span {found.together}. Principal angles measure how far two targets read the same directions."
     )
     if len(found.names) < 2:
         return
@@ -163,7 +163,7 @@ def how_targets_share(name: str, step: int) -> None:
         step=step,
         alt=f"Overlap of the read-outs of every two of {len(found.names)} targets.",
         caption=f"{apart}: the mean squared cosine of the principal angles between two targets is {mean:.4f}, and {chance:.4f} between random "
-        "subspaces of the same dimensions (0: orthogonal; 1: one holds the other). Colors end at the larger of chance and the largest value.",
+        "subspaces of the same dimensions (0: orthogonal; 1: one holds the other). ",
     )
 
 

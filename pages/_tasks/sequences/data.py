@@ -20,8 +20,8 @@ MOST = 100_000  # sequences that a small server has memory for
 
 INTRO = """
 A grammar draws rules of eleven kinds, and noise, with exact integers. **Several kinds may hold**: squares are polynomial, increasing,
-unique, and a recurrence. Where the terms decide a kind, its label is computed from them; three kinds follow from the rule.
-The split is by **family**: all rules with the same shared numbers are in training, or none.
+unique, and a recurrence. Labels are computed from the terms; three kinds follow from the rule.
+The split is by **family**: rules that share certain numbers are all in training, or all held out.
 """
 
 

@@ -11,7 +11,7 @@ STORY = Story(
     "Watch a network learn kinds of sequences",
     r"""
 Which rule made a sequence of integers: a polynomial, a recurrence, a period, the primes? The network reads the terms as
-**residues** modulo 2, 3, 4, … beside sign and log magnitude, and is tested on rules whose **family** it never saw. Press Start.
+**residues** modulo 2, 3, 4, … beside sign and log magnitude, and is tested on rules of a **family** (rules that share numbers) that it never saw. Press Start.
 """,
 )
 

@@ -57,8 +57,8 @@ def class_balance(group: str, csv: str | None, train_fraction: float, seed: int)
 def page(name: str) -> None:
     """Everything below the choice of the task."""
     write.text(
-        "A task is a finite table: the answer to every pair of operands. The network trains on some pairs, the **training split**, and is "
-        "evaluated on the others, the **test split**."
+        "A task is a finite table: the answer to every pair of operands. The network trains on some pairs, the **training split**, and is tested on "
+        "the others, the **test split**."
     )
     try:
         config = choose(name)
@@ -111,7 +111,7 @@ def page(name: str) -> None:
         class_balance,
         **values,
         alt="Training and test pairs by answer.",
-        caption=f"Always guessing the most common answer scores {counts.max() / len(task.labels):.1%}.",
+        caption=f"Always guessing the most common answer is right on {counts.max() / len(task.labels):.1%}.",
     )
 
     write.header("The table", anchor="table")

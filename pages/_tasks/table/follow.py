@@ -51,7 +51,11 @@ def _choose(task: Table, built: Task) -> int:
         a = integer("a", 0, rows, min(5, rows), "a", f"Number of the first operand, 0 to {rows}") or 0
         b = integer("b", 0, columns, min(8, columns), "b", f"Number of the second operand, 0 to {columns}") or 0
         st.button(
-            "Random pair", icon=":material/casino:", on_click=_take, args=(task, built), help="Any pair with an answer"
+            "Try a random pair",
+            icon=":material/casino:",
+            on_click=_take,
+            args=(task, built),
+            help="From all pairs with an answer",
         )
     first, second = task.operands(built)
     found = int((first * (columns + 1) + second >= a * (columns + 1) + b).nonzero()[:1].sum())

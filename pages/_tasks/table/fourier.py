@@ -38,7 +38,7 @@ $c = ab$ (Chughtai et al. 2023).
     try:
         analysis.irreps.group_of(task)
     except InputError as error:
-        write.info(f"{error} So this page does not apply to {run.name}.")
+        write.info(f"{error} So this page cannot analyze {run.name}.")
         return
     step = step_of(run)
     with st.spinner("Measuring …", show_time=True):
@@ -52,8 +52,7 @@ $c = ab$ (Chughtai et al. 2023).
             "Logits within the key ones",
             f"{report.within:.1%}",
             border=True,
-            help="Share of the held-out logits' variance, as functions of c; their characters explain "
-            f"{report.explained:.1%}",
+            help=f"Share of the variance of held-out logits, as functions of c; characters alone explain {report.explained:.1%}",
         )
     if report.reason:
         write.text(f"Not a composition by representations: {report.reason}.")

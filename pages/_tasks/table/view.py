@@ -27,7 +27,7 @@ the network that they are permutations. Press Start.
 )
 
 OWN_TABLE = Story(
-    "Watch a network learn a table of yours",
+    "Watch a network learn your own table",
     """
 A small transformer trains on some cells of a table and is tested on the rest. It can predict them only if the table follows a
 rule. Type a table or choose a file, and press Start.
