@@ -19,7 +19,7 @@ REPORTED = sorted(path.parent.name for path in HOME.glob("*/report.json"))
 BY_DAY = {"add-113", "gcd-30"}  #: the others have many positions, edges, layers or examples
 SEEDS = sorted(path.parent for path in HOME.glob("seeds/*/config.json"))
 CLOSE = 2e-3  #: of a share: another processor rounds otherwise, and a few integers fall on the other side
-STEP = 0.05  #: of the places of dots along a line, which a search finds
+STEP = 0.05  #: of the places of dots along a line, and of a threshold: a search finds them
 
 
 def anew(run):
@@ -38,7 +38,7 @@ def anew(run):
 
 
 def differences(shipped, measured, where=""):
-    """Where two reports differ by more than ``CLOSE`` of the larger one, or of 1; dots on lines, by ``STEP``."""
+    """Where two reports differ by more than ``CLOSE`` of the larger one, or of 1; some by ``STEP``."""
     if isinstance(shipped, dict):
         if shipped.keys() != measured.keys():
             return [f"{where}: {shipped.keys() ^ measured.keys()}"]
@@ -47,7 +47,9 @@ def differences(shipped, measured, where=""):
         pairs = enumerate(zip(shipped, measured, strict=True))
         return [found for i, (one, other) in pairs for found in differences(one, other, f"{where}.{i}")]
     if isinstance(shipped, float) and isinstance(measured, float):
-        close = math.isclose(shipped, measured, rel_tol=CLOSE, abs_tol=STEP if ".steps." in where else CLOSE)
+        close = math.isclose(
+            shipped, measured, rel_tol=CLOSE, abs_tol=STEP if ".steps." in where or where == ".threshold" else CLOSE
+        )
         return [] if close else [f"{where}: {shipped} and {measured}"]
     same = shipped == measured or (shipped is None and isinstance(measured, float) and math.isnan(measured))
     return [] if same else [f"{where}: {shipped} and {measured}"]

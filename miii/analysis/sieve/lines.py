@@ -1,7 +1,7 @@
 """Residues modulo several primes in one sum: each prime has lines of its own, on which digits add up modulo a turn."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from miii.runs.read import finite
 from miii.tasks import MIU, Primes, Task
 
 AGREEMENT = 0.9  #: bound of the verdict, on held-out sums
+FARTHEST = 1000  #: steps that a report may hold
 SHARES = ("follows", "stays", "random", "turn")  #: of predicted residues
 
 
@@ -112,8 +113,8 @@ class Lines:
         shares = [values[name] for name in ("agreement_chance", "steering_accuracy", "steering_control")]
         chance, accuracy, control = (math.nan if share is None else float(share) for share in shares)
         steps = np.array(values["steps"], dtype=float)
-        if steps.ndim != 2:
-            raise ValueError("steps must have a row for each place.")
+        if steps.ndim != 2 or not (np.isnan(steps) | (abs(steps) < FARTHEST)).all():
+            raise ValueError(f"steps must have a row of numbers below {FARTHEST} for each place.")
         names = ("residue_follows", "other_residues_stay", "residue_follows_random", "residue_kept_by_a_turn")
         return cls(
             q,
@@ -213,21 +214,6 @@ def measure_lines(
             crossing, shares = move(model, task, held_out, lines, q) if own else (_nothing(q), {})
             found.append(Lines(q, layer, own, chance, steps, crossing, *map(shares.get, SHARES)))
     return tuple(sorted(found, key=lambda each: each.q))
-
-
-def reported_lines(report: Mapping[str, Any] | None, step: int, seen: Collection[int]) -> tuple[Lines, ...] | None:
-    """Return the lines that a run's report holds for a step; None if it has none for exactly these primes.
-
-    Args:
-        seen: the sieved primes.
-    """
-    found = (report or {}).get("lines")
-    if report is None or report.get("step") != step or not isinstance(found, dict) or set(found) != {*map(str, seen)}:
-        return None
-    try:
-        return tuple(Lines.from_json(q, found[str(q)]) for q in sorted(seen))
-    except (KeyError, TypeError, ValueError):  # written by an earlier version, or by hand
-        return None
 
 
 def _turns(table: Contributions, line: Line) -> Float[np.ndarray, " cell"]:

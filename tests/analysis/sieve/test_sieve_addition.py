@@ -320,6 +320,7 @@ def test_lines_of_several_moduli_are_found_and_moves_along_one_change_nothing_el
             {"step": 4, "lines": {str(q): values}},
             {"step": 5, "lines": {str(q): values, "13": values}},
             {"step": 5, "lines": {str(q): values | {"steps": ["many"]}}},
+            {"step": 5, "lines": {str(q): values | {"steps": [[1e300]]}}},
             {"step": 5, "lines": {str(q): {name: value for name, value in values.items() if name != "agreements"}}},
         ):
             assert sieve.reported_lines(report, 5, (q,)) is None, report
