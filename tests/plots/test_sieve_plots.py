@@ -237,9 +237,9 @@ def test_right_by_target():
     got = plots.frame(CHARTS["right_by_target"]()).set_index(["target", "who"])["accuracy"]
     assert got.to_dict() == {
         ("mod 2", "network"): 1.0,
-        ("mod 2", "commonest answer"): 0.5,
+        ("mod 2", "most common answer"): 0.5,
         ("mod 3", "network"): 0.4,
-        ("mod 3", "commonest answer"): 0.34,
+        ("mod 3", "most common answer"): 0.34,
     }
 
 

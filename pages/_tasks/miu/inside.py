@@ -72,8 +72,8 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
         f"{task.longest_test}. Training stops at {task.longest} letters, the dashed line."
     )
     fair = {
-        "Random letters, as long": strings[~strings["longer"]],
-        "Random letters, longer": strings[strings["longer"]],
+        "Random letters, same lengths": strings[~strings["longer"]],
+        "Random letters, longer strings": strings[strings["longer"]],
     }
     with st.container(horizontal=True):
         for label, part in fair.items():
