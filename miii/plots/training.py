@@ -38,7 +38,11 @@ TOKENS = {
     "auc": "label, ROC AUC",
     "auc_coprime": "label, coprime to the base",
 }
-LENGTHS = {"train_accuracy": "training", "accuracy_as_long": "test, training length", "accuracy_longer": "test, longer"}
+LENGTHS = {
+    "train_accuracy": "training",
+    "accuracy_as_long": "test, same lengths",
+    "accuracy_longer": "test, longer strings",
+}
 MOST = 4_000  #: most points of a chart
 
 

@@ -54,16 +54,18 @@ def _fit(spec: dict[str, Any]) -> None:
     """Wrap a long title, and stack a long legend, where the chart is too narrow for it; put legends above plots."""
     spec["config"] = {**spec.get("config", {}), **CONFIG}
     title = spec.get("title")
+    fixed = spec.get("autosize", {}).get("type") == "pad"  # such a chart may be narrower than its place
     if isinstance(title, str) and len(title) > LINE:
-        fixed = spec.get("autosize", {}).get("type") == "pad"  # such a chart may be narrower than its place
         room = "windowSize()[0] - 32" if fixed else "containerSize()[0]"
         narrow = f"{room} < {BOLD * len(title)}"
         spec["title"] = {"text": {"expr": f"{narrow} ? {textwrap.wrap(title, LINE)} : {title!r}"}, "limit": 0}
-    for color in _legends(spec):
+    for color in () if fixed else _legends(spec):
         names = [str(name) for name in color["scale"]["domain"]]
         widths = [LETTER * len(name) + SYMBOL for name in names]
-        if sum(widths) + AXIS > PHONE:
-            narrow, columns = f"containerSize()[0] < {sum(widths) + AXIS}", color["legend"].get("columns", 0)
+        columns = color["legend"].get("columns", 0)
+        across = (columns * max(widths) if columns else sum(widths)) + AXIS
+        if across > PHONE:
+            narrow = f"containerSize()[0] < {across}"
             fitting = f"max(1, floor((containerSize()[0] - {AXIS}) / {max(widths)}))"
             color["legend"]["columns"] = {"expr": f"{narrow} ? {fitting} : {columns}"}
 

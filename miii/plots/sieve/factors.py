@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from miii.analysis.sieve import LEAST, SEEN, Depth, EvidenceByFactor
-from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, WHOLE, Chart, top_legend
+from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, WHOLE, Chart, bar_legend, top_legend
 
 KINDS = {"seen": MAIN, "not seen": ACCENT}
 
@@ -143,7 +143,7 @@ def auc_by_base(table: pd.DataFrame) -> Chart:
                 "auc:Q",
                 title="AUC",
                 scale=alt.Scale(scheme=SEQUENTIAL, domain=[0.5, 1], clamp=True),
-                legend=top_legend(format=".1f"),
+                legend=bar_legend(format=".1f"),
             )
         ),
         base.transform_filter("datum.order === 1").mark_circle(size=14, color="white", opacity=1),
