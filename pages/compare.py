@@ -173,7 +173,7 @@ else:
         measure=measure,
         stamp=(home / f"{chosen}.jsonl").stat().st_mtime,
         alt=f"{measure} by architecture: median and range over seeds.",
-        caption=findings.HELP.get(measure, ""),
+        caption=findings.caption(measure),
     )
 if chosen != OWN:
     write.text(findings.finding(str(chosen), summary))
