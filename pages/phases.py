@@ -106,7 +106,7 @@ def table(name: str, rows: pd.DataFrame) -> None:
 
 write.title("Phase diagram")
 write.text(
-    "Each cell of a phase diagram is a network with its own two options, such as learning rate and weight decay. **Confusion**: training accuracy never reaches 90%. "
+    "Each cell of a phase diagram is a network with its own values of two options, such as learning rate and weight decay. **Confusion**: training accuracy never reaches 90%. "
     "**Memorization**: only training accuracy does. **Comprehension**: test accuracy follows within the delay. **Grokking**: it "
     "follows later. The rule is that of [Liu et al. 2022](https://arxiv.org/abs/2205.10343), table 1."
 )

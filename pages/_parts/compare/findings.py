@@ -12,7 +12,7 @@ from miii.analysis.sieve import CROSSES, EXPLAINED
 #: Columns about training.
 TRAINING = {
     "grokked_at": "first step with 99% test accuracy; for primes, first step that sieves by 3",
-    "seconds_to_grok": "wall-clock seconds to that step, on the machine that trained it",
+    "seconds_to_grok": "wall-clock time on the machine that trained it",
     "ms_per_step": "milliseconds per step without evaluation, on one thread of that machine",
     "parameters": "trained parameters",
 }
@@ -94,16 +94,11 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
     what = "sums residues modulo 3" if primes else "modular addition"
     lines = [
         f"**{len(grokked)} of {len(summary)}** architectures {learns(summary)} with all {seeds} seeds"
-        + (
-            f": {join_names(list(grokked['architecture'][:1]))} is fastest (median step {grokked['grokked_at'].iloc[0]:.0f}), "
-            f"{join_names(list(grokked['architecture'][-1:]))} slowest ({grokked['grokked_at'].iloc[-1]:.0f})."
-            if len(grokked)
-            else "."
-        ),
+        + (f", {_extremes(grokked)}." if len(grokked) else "."),
         f"Only some seeds do: {join_names(list(some['architecture']))}. No seed does within the budget: "
         f"{join_names(list(never['architecture']))}.",
-        f"**The same algorithm?** Of the {len(grokked)}, {len(alike)} get the verdict *{what}* with every seed: "
-        f"{join_names(list(alike['architecture']))}."
+        f"**The same algorithm?** {len(alike)} of the {len(grokked)} get the verdict *{what}* with every seed"
+        + (f": {join_names(list(alike['architecture']))}." if len(alike) else ".")
         + _margins(primes, grokked[grokked[ADDS] < grokked["seeds"]])
         + (
             f" The verdict is not defined for {join_names(list(unknown['architecture']))}, whose output cannot be split by digits."
@@ -126,6 +121,16 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
         ),
     ]
     return "\n\n".join(lines)
+
+
+def _extremes(grokked: pd.DataFrame) -> str:
+    """Name the architectures that learn first and last, in rows by median step."""
+    first, last = grokked.iloc[0], grokked.iloc[-1]
+    told = (
+        f"*{first['architecture']}* {'first' if len(grokked) > 1 else ''}".strip()
+        + f" (median step {first['grokked_at']:.0f})"
+    )
+    return told if len(grokked) == 1 else f"{told}, *{last['architecture']}* last ({last['grokked_at']:.0f})"
 
 
 def _margins(primes: bool, missed: pd.DataFrame) -> str:

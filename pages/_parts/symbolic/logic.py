@@ -88,7 +88,7 @@ def section() -> None:
         product = _matrix((printed_matrix @ printed_matrix).tolist())
         always = "always" if (values > 0).all() else "not always"
         write.text(
-            rf"Two inputs, two outputs σ₁ and σ₂. With **no nonlinearity** between them, the matrices are one linear map, ${product}$. A sigmoid "
+            rf"The formula has two outputs, σ₁ and σ₂. With **no nonlinearity** between them, the matrices are one linear map, ${product}$. A sigmoid "
             rf"is {always} above 0, so every answer is true. With a threshold of $\tfrac12$ instead of 0, the first output is never true and the second equals $a$. No single linear map computes xor."
         )
 

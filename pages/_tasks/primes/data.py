@@ -112,7 +112,7 @@ def choose() -> Primes:
         base = number("Base", 10, "base", "Base of the digits, 2 to 1000")
         candidates = choice("Candidates", "candidates", "All integers, or only those coprime to the base")
         split = choice(
-            "Split", "split", "random: random integers train. range: the lower ones. residue: whole classes modulo 97"
+            "Split", "split", "Training integers; random: any; range: the lower ones; residue: whole classes modulo 97"
         )
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         fraction = train_fraction("Share of integers; a tenth of it is for validation")
