@@ -89,6 +89,7 @@ class Import:
         defaulted("share c of softmax in the attention c A + 1 - c", "FLOAT"),
     ] = None
     lnpre: Annotated[Choice, tyro.conf.arg(help="with weightless LayerNorms (TransformerLens' LNPre)")] = "auto"
+    post: Annotated[Choice, tyro.conf.arg(help="norms after each sum, instead of before each part")] = "auto"
     operator: Annotated[Choice, tyro.conf.arg(help="prompts a op b =, with a token of the operation")] = "auto"
     equals_first: Annotated[
         Choice, tyro.conf.arg(help='with "=" as token p and the operation as p + 1; else the other way around')
@@ -154,7 +155,7 @@ def run_import(args: Import) -> int:
     given = foreign.Settings(
         p=args.p, act=_unless(args.act, "auto"), n_heads=args.n_heads, attn_coeff=args.attn_coeff,
         causal=CHOICES[args.causal], lnpre=CHOICES[args.lnpre], operator=CHOICES[args.operator],
-        equals_first=CHOICES[args.equals_first],
+        equals_first=CHOICES[args.equals_first], post=CHOICES[args.post],
     )  # fmt: skip
     layout = _unless(args.layout, "auto")
     run = None

@@ -118,11 +118,13 @@ def _sizes(model: Transformer) -> tuple[int, int, int]:
 
 def _check_lens(config: ModelConfig) -> None:
     normed = (config.block, config.norm_kind, config.mixer, config.attn_coeff) == ("pre-norm", "layer", "attention", 1)
+    normed &= config.normed_last
     if not config.plain and not normed:
         got = f"block {config.block!r}, norm {config.norm_kind!r}, mixer {config.mixer!r}"
-        got += f", attn_coeff {config.attn_coeff:g}"
+        got += f", attn_coeff {config.attn_coeff:g}, last_norm {config.last_norm!r}"
         raise InputError(
-            f"model must have attention, and plain blocks or pre-norm with LayerNorm, for TransformerLens (got {got})."
+            f"model must have attention, and plain blocks or pre-norm with all its LayerNorms, for TransformerLens "
+            f"(got {got})."
         )
     if config.positions == "frames":
         raise InputError("positions must be learned or none for TransformerLens, which has no frames (got 'frames').")

@@ -148,9 +148,8 @@ def _steps_in_names(paths: list[Path]) -> dict[Path, int]:
     """Return the steps in the names of files, or in those of their folders; empty if a step occurs twice."""
     for places in (paths, [path.parent for path in paths]):
         numbers = {path: numbers_of(place) for path, place in zip(paths, places, strict=True)}
-        numbers = {path: found for path, found in numbers.items() if found}
-        for column in range(min(map(len, numbers.values()), default=0)):  # the likeliest first
-            steps = {path: found[column] for path, found in numbers.items()}
+        for column in range(max(map(len, numbers.values()), default=0)):  # the likeliest first
+            steps = {path: found[column] for path, found in numbers.items() if len(found) > column}
             if len(steps) > 1 and len(set(steps.values())) == len(steps):
                 return steps
     return {}

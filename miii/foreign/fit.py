@@ -62,11 +62,9 @@ class Fit:
     axes: Mapping[str, int]
 
     @property
-    def block(self) -> str:
-        """The block that the norms imply."""
-        if not self.normed:
-            return "plain"
-        return "pre-norm" if "ln_final.w" in self.places or not self.layout.post else "vaswani"
+    def post(self) -> bool:
+        """Whether the norms are likely to stand after each sum: if there is no last one."""
+        return self.normed and self.layout.post and "ln_final.w" not in self.places
 
     @cached_property
     def used(self) -> frozenset[str]:
@@ -110,11 +108,19 @@ class Fit:
         lnpres = lnpres if given.lnpre is None else (given.lnpre,)
         if given.lnpre and self.normed:
             raise InputError("lnpre must be false for a file that holds norms' weights.")
+        post = self.post if given.post is None or not self.normed else given.post
         for n_heads in self._heads(given.n_heads):
             whole = self._weights(n_heads)
             for form, lnpre, c, causal, act in itertools.product(prompts, lnpres, coefficients, causals, acts):
                 settings = replace(
-                    form, act=act, n_heads=n_heads, causal=causal and c == 1, attn_coeff=c, lnpre=lnpre, twice=False
+                    form,
+                    act=act,
+                    n_heads=n_heads,
+                    causal=causal and c == 1,
+                    attn_coeff=c,
+                    lnpre=lnpre,
+                    twice=False,
+                    post=post,
                 )
                 yield self._candidate(settings, whole)
 
@@ -145,6 +151,7 @@ class Fit:
         biased = {name.rpartition(".")[2] for name in self.places}
         everywhere = biased & {"b_U", "b_Q", "b_K", "b_V", "b_O"}
         d_model, n_heads, _ = self._room(settings)
+        normed, last = self.normed or bool(settings.lnpre), bool(settings.lnpre) or "ln_final.w" in self.places
         return ModelConfig(
             n_layers=self.n_layers,
             d_model=d_model,
@@ -153,7 +160,8 @@ class Fit:
             act=settings.act,
             causal=settings.causal,
             attn_coeff=settings.attn_coeff,
-            block="pre-norm" if settings.lnpre else self.block,
+            block="vaswani" if settings.post else "pre-norm" if normed else "plain",
+            last_norm="auto" if last == (normed and not settings.post) else "yes" if last else "no",
             biases="all" if everywhere else "mlp" if biased & {"b_in", "b_out"} else "none",
         )
 

@@ -96,7 +96,7 @@ def recognize(contents: Contents, given: Settings = Settings(), layout: str | No
     if (largest := max(candidate.p for candidate in candidates)) > LARGEST_P:
         raise InputError(f"p must be at most {LARGEST_P} (the file has {largest}).")
     chosen, rivals, accuracy = best(candidates)
-    for more in (_padded, _mixed, _rare):
+    for more in (_other_norms, _padded, _mixed, _rare):
         others = more(found, given, hints, chosen) if accuracy < SURE else []
         if others and (better := best(others))[2] > max(accuracy + GAIN, LIKELY / 2):
             candidates, (chosen, rivals, accuracy) = candidates + others, better
@@ -113,7 +113,7 @@ def recognize(contents: Contents, given: Settings = Settings(), layout: str | No
             sources[name] = contents.origin if contents.origin and name not in _own(contents) else "the file"
         elif name in ("p", "n_heads"):
             sources[name] = "shapes"
-    skip = ("n_heads",) if isinstance(found, Chain) else ("twice",)
+    skip = ("n_heads", "post") if isinstance(found, Chain) else ("twice",)
     sources = {name: source for name, source in sources.items() if name not in skip}
     notes = list(contents.notes)
     for what, there, used in _sizes(found, chosen):
@@ -213,6 +213,13 @@ def _candidates(found: Fit | Chain, given: Settings, hints: Settings) -> list[Ca
     except InputError:
         own = Settings(**{n: v for n, v in hints.known().items() if n in ("act", "attn_coeff")})
         return list(found.candidates(given.or_else(own)))
+
+
+def _other_norms(found: Fit | Chain, given: Settings, hints: Settings, chosen: Candidate) -> list[Candidate]:
+    """Return the candidates whose norms stand after each sum instead of before each part, or the other way around."""
+    if isinstance(found, Chain) or given.post is not None or not (found.normed and found.layout.post):
+        return []
+    return _candidates(found, replace(given, post=not found.post), hints)
 
 
 def _padded(found: Fit | Chain, given: Settings, hints: Settings, chosen: Candidate) -> list[Candidate]:

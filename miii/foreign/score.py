@@ -15,6 +15,8 @@ from miii.model.transformer import Transformer
 from miii.tasks.modular import prompts
 
 PAIRS: Final = 512  #: pairs on which candidates are compared
+MANY: Final = 32  #: candidates that are compared on all of these pairs ...
+SCREEN: Final = 96  #: ... if there are more: those that answer most of so many
 WORK: Final = 2_000_000_000  #: fewer pairs if the network has many weights: multiply-adds of a comparison
 TIE: Final = 0.003  #: difference in accuracy on these pairs that decides nothing
 CLEAR: Final = 0.1  #: difference in margin that decides
@@ -41,6 +43,10 @@ def best(candidates: list[Candidate]) -> tuple[Candidate, tuple[str, ...], float
     margin, then by ``slope``: a wrong one may lower the loss by scaling the logits. The first candidate is taken if
     none fits.
     """
+    if len(candidates) > MANY:
+        order = sorted(candidates, key=lambda candidate: -score(candidate, SCREEN).accuracy)
+        kept = {id(candidate) for candidate in (candidates[0], *order[:MANY])}
+        candidates = [candidate for candidate in candidates if id(candidate) in kept]
     winners: dict[str | None, tuple[Score, Candidate]] = {}
     for found, candidate in [(score(candidate), candidate) for candidate in candidates]:
         act = candidate.settings.act
@@ -58,9 +64,9 @@ def best(candidates: list[Candidate]) -> tuple[Candidate, tuple[str, ...], float
 
 
 @torch.no_grad()
-def score(candidate: Candidate) -> Score:
-    """Return how well a candidate answers its likeliest operation."""
-    logits, right, accuracy = _answers(candidate, candidate.model())
+def score(candidate: Candidate, pairs: int = PAIRS) -> Score:
+    """Return how well a candidate answers its likeliest operation, on at most this many pairs."""
+    logits, right, accuracy = _answers(candidate, candidate.model(), pairs)
     loss = torch.nn.functional.cross_entropy(logits, right).item()
     margin = logits.gather(1, right[:, None])[:, 0] - logits.scatter(1, right[:, None], -torch.inf).amax(1)
     spread = margin.quantile(0.01).item() / max(logits.std().item(), 1e-30)
@@ -87,11 +93,11 @@ def slope(candidate: Candidate) -> float:
     return math.sqrt(math.fsum(squares)) / max(loss.item(), 1e-300)
 
 
-def _answers(candidate: Candidate, model: Transformer) -> tuple[Tensor, Tensor, float]:
+def _answers(candidate: Candidate, model: Transformer, pairs: int = PAIRS) -> tuple[Tensor, Tensor, float]:
     """Return logits and right answers of some pairs under the likeliest operation, and the accuracy."""
     p, s = candidate.p, candidate.settings
     weights = sum(value.numel() for value in candidate.weights.values())
-    few = min(PAIRS, max(64, WORK // weights))
+    few = min(pairs, max(64, WORK // weights))
     rows = torch.randperm(p * p, generator=torch.Generator().manual_seed(0))[:few]
     a, b = rows // p, rows % p
     tokens = prompts(a, b, p, bool(s.equals), bool(s.separate), bool(s.operator))

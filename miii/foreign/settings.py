@@ -22,6 +22,7 @@ class Settings:
         equals_first: whether "=" is token p and the operation token p + 1, instead of the other way around.
         act, n_heads, causal, attn_coeff: see ``ModelConfig``.
         lnpre: whether there are LayerNorms without weights (TransformerLens' LNPre).
+        post: whether LayerNorms stand after each sum, instead of before each part.
         twice: whether the first bias counts twice, since its map is applied to each operand before the sum.
     """
 
@@ -36,6 +37,7 @@ class Settings:
     twice: bool | None = None
     operator: bool | None = None
     equals_first: bool | None = None
+    post: bool | None = None
 
     def __post_init__(self) -> None:
         if self.act is not None and self.act not in ACTIVATIONS:

@@ -43,6 +43,9 @@ class ModelConfig(Frozen):
     norm: Literal["auto", "layer", "rms", "none"] = Field(
         "auto", description="norm of the block; auto: layer for vaswani and pre-norm, rms for the blocks of He et al."
     )
+    last_norm: Literal["auto", "yes", "no"] = Field(
+        "auto", description="norm before the unembedding; auto: in blocks that normalize the input of each part"
+    )
     mixer: MixerName = Field("attention", description="how positions exchange information")
     attn_coeff: float = Field(
         1.0, ge=0, le=1, description="weight c of softmax attention A in c A + (1 - c); at 0, values are summed"
@@ -57,6 +60,10 @@ class ModelConfig(Frozen):
             )
         if why := refusal(self.block, self.mixer, self.norm, self.causal):
             raise InputError(why)
+        if self.last_norm == "yes" and self.norm_kind not in ("layer", "rms"):
+            raise InputError(
+                f"last_norm must be auto or no for the block {self.block}, which has no LayerNorm (got 'yes')."
+            )
         plain_softmax = self.mixer == "attention" and BLOCKS[self.block].shape == "softmax" and not self.causal
         if self.attn_coeff != 1 and not plain_softmax:
             raise InputError(
@@ -74,6 +81,13 @@ class ModelConfig(Frozen):
     def norm_kind(self) -> NormName:
         """The norm, with auto resolved."""
         return BLOCKS[self.block].norm_kind if self.norm == "auto" else self.norm
+
+    @property
+    def normed_last(self) -> bool:
+        """Whether the input of the unembedding is normalized."""
+        return self.last_norm == "yes" or (
+            self.last_norm == "auto" and BLOCKS[self.block].norm == "pre" and self.norm_kind != "none"
+        )
 
     @property
     def plain(self) -> bool:

@@ -57,7 +57,9 @@ def sites(config: ModelConfig) -> tuple[str, ...]:
     if config.mixer != "attention":
         missing |= {"q", "k", "scores"} | ({"pattern"} if config.mixer not in ("mean", "concatenation") else set())
     if wiring.norm != "pre" or config.norm_kind == "none":
-        missing |= {"ln1", "ln2", "ln_final"}
+        missing |= {"ln1", "ln2"}
+    if not config.normed_last:
+        missing.add("ln_final")
     if wiring.parallel:
         missing |= {"resid_mid", "ln2"}
     return tuple(name for name in SITES if name not in missing)

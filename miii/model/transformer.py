@@ -69,8 +69,7 @@ class Transformer(Declared):
             self.register_buffer("W_pos", torch.zeros(n_ctx, d))
         block = block_type(config)
         self.blocks = nn.ModuleList(block(config, n_ctx, i) for i in range(config.n_layers))  # type: ignore[assignment]
-        normed = BLOCKS[config.block].norm == "pre" and config.norm_kind != "none"
-        self.ln_final = Norm(config.norm_kind, d) if normed else None
+        self.ln_final = Norm(config.norm_kind, d) if config.normed_last else None
         if seed is not None:
             init_weights(self, seed, config.init == "glorot", config.init_scale)
 

@@ -12,6 +12,8 @@ ACTS = {
     "square": torch.square,
     "tanh": torch.tanh,
     "gelu-tanh": lambda x: nn.functional.gelu(x, approximate="tanh"),
+    "silu": nn.functional.silu,
+    "identity": lambda x: x,
 }
 
 
@@ -44,15 +46,15 @@ def masked(scores, causal):
 class Lens(nn.Module):
     """A HookedTransformer of TransformerLens 1 to 3."""
 
-    def __init__(self, n_layers=1, norms=None, act="relu", causal=True):
+    def __init__(self, n_layers=1, norms=None, act="relu", causal=True, heads=H, d_head=D // H):
         super().__init__()
         self.embed, self.pos_embed = parameters(W_E=(P + 1, D)), parameters(W_pos=(3, D))
         self.unembed = parameters(W_U=(D, P), b_U=(P,))
-        qkv = {f"W_{x}": (H, D, D // H) for x in "QKV"} | {f"b_{x}": (H, D // H) for x in "QKV"}
+        qkv = {f"W_{x}": (heads, D, d_head) for x in "QKV"} | {f"b_{x}": (heads, d_head) for x in "QKV"}
         self.blocks = nn.ModuleList()
         for _ in range(n_layers):
             block = nn.Module()
-            block.attn = parameters(**qkv, W_O=(H, D // H, D), b_O=(D,))
+            block.attn = parameters(**qkv, W_O=(heads, d_head, D), b_O=(D,))
             block.mlp = parameters(W_in=(D, M), b_in=(M,), W_out=(M, D), b_out=(D,))
             if norms == "LN":
                 block.ln1, block.ln2 = parameters(w=(D,), b=(D,)), parameters(w=(D,), b=(D,))
@@ -73,7 +75,7 @@ class Lens(nn.Module):
         for block in self.blocks:
             a, heard = block.attn, self.norm(x, block, "ln1")
             q, k, v = (torch.einsum("bpm,hmd->bhpd", heard, a[f"W_{c}"]) + a[f"b_{c}"][:, None] for c in "QKV")
-            z = masked(q @ k.mT / math.sqrt(D // H), self.causal).softmax(-1) @ v
+            z = masked(q @ k.mT / math.sqrt(q.shape[-1]), self.causal).softmax(-1) @ v
             x = x + torch.einsum("bhpd,hdm->bpm", z, a.W_O) + a.b_O
             m = block.mlp
             x = x + self.act(self.norm(x, block, "ln2") @ m.W_in + m.b_in) @ m.W_out + m.b_out
@@ -146,13 +148,14 @@ class Torch(nn.Module):
 
 
 class Encoder(nn.Module):
-    """torch's own TransformerEncoder, with norms after each sum, as by default."""
+    """torch's own TransformerEncoder, with norms after each sum, as by default; none of them is last."""
 
-    def __init__(self, n_layers=2):
+    def __init__(self, n_layers=2, first=False, last=False):
         super().__init__()
         self.embedding, self.position = nn.Embedding(P + 1, D), nn.Parameter(torch.empty(1, 3, D))
-        layer = nn.TransformerEncoderLayer(D, H, M, 0.0, "relu", batch_first=True)
-        self.transformer = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=False)
+        layer = nn.TransformerEncoderLayer(D, H, M, 0.0, "relu", batch_first=True, norm_first=first)
+        norm = nn.LayerNorm(D) if last else None
+        self.transformer = nn.TransformerEncoder(layer, n_layers, norm, enable_nested_tensor=False)
         self.fc_out = nn.Linear(D, P)
 
     def state_dict(self, **others):

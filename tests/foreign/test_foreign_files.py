@@ -1,5 +1,6 @@
 """Files of weights: every kind is read without trust, unwrapped, or refused in a sentence."""
 
+import argparse
 import io
 import json
 import os
@@ -68,7 +69,11 @@ def test_wrappers_prefixes_and_numbers_beside_the_tensors_are_taken_off(saved):
         found = same_as_bare(read(saved(wrap(weights()), "w.pt")))
         assert ignored is None or ignored in found.ignored
         assert note in " ".join(found.notes)
-    assert recognize(read(saved({"model": weights(), "config": {"act_fn": "GeLU"}}, "w.pt"))).settings.act == "gelu"
+    gelu = {"act_fn": "GeLU"}
+    for config in (gelu, argparse.Namespace(**gelu, path=Path("x"))):
+        assert recognize(read(saved({"model": weights(), "config": config}, "w.pt"))).settings.act == "gelu"
+    odd = recognize(read(saved({"model": weights(), "config": {"act_fn": "mish"}}, "w.pt")), Settings(lnpre=False))
+    assert "The activation mish is none of relu" in " ".join(odd.notes)
 
 
 def test_other_floats_become_float32(saved):
@@ -123,6 +128,29 @@ def test_a_history_in_a_list_a_folder_or_a_pattern_has_its_steps(saved, tmp_path
     saved(weights(), "another_step_10.pt")
     # the same step twice: neither names nor contents tell them apart, so they are numbered
     assert list(read(tmp_path).states) == [0, 1, 2, 3, 4]
+
+
+def test_a_step_is_told_from_other_numbers_and_files_without_a_network_are_left_out(saved, tmp_path):
+    for names, steps in (
+        (("p7_step9_seed1.pt", "p7_step10_seed1.pt"), [9, 10]),
+        (("9_acc_0.93.pt", "10_acc_0.97.pt"), [9, 10]),
+        (("epoch=1-step=10.ckpt", "epoch=2-step=20.ckpt"), [10, 20]),
+        (("9-of-50.pt", "10-of-50.pt"), [9, 10]),
+    ):
+        folder = tmp_path / names[0]
+        folder.mkdir()
+        for name in names:
+            saved(weights(), f"{folder.name}/{name}")
+        saved({"losses": [1.0]}, f"{folder.name}/data_30.pt")
+        contents = read(folder)
+        assert list(contents.states) == steps
+        assert contents.notes[-1].endswith("were left out: data_30.pt.")
+    folder = tmp_path / "trainer" / "checkpoint-9"
+    folder.mkdir(parents=True)
+    for name in ("pytorch_model.bin", "optimizer.pt", "training_args.bin"):
+        saved(weights() if "model" in name else {"lr": 1}, f"trainer/{folder.name}/{name}")
+    for path in (folder, folder.parent):
+        assert read(path).last.keys() == weights().keys()
 
 
 def test_a_long_history_is_thinned(saved):
@@ -211,6 +239,31 @@ def quantized():
 
 
 BAD_FILE = {
+    "page.pt": (raw(b"<!DOCTYPE html>"), ["page.pt", "is a web page"]),
+    "safe.pt": (lambda path: save_file(weights(), path), ["safe.pt", "rename it to end in .safetensors"]),
+    "long.pt": (content(weights(**{"x" * 501: torch.ones(1)})), ["at most 500 characters"]),
+    "rotary.pt": (content(weights(**{"rotary.inv_freq": torch.ones(2)})), ["rotary.inv_freq", "learned positions"]),
+    "rnn.pt": (
+        content(
+            {"embed.weight": torch.ones(7, 4), "lstm.weight_ih_l0": torch.ones(16, 4), "fc.weight": torch.ones(7, 4)}
+        ),
+        ["lstm.weight_ih_l0", "a recurrent network"],
+    ),
+    "bias.pt": (
+        content(
+            {
+                "embed.weight": torch.ones(7, 4),
+                "l1.weight": torch.ones(9, 8),
+                "l1.bias": torch.ones(8),
+                "l2.weight": torch.ones(7, 9),
+            }
+        ),
+        ["l1.bias must be 9", "got 8"],
+    ),
+    "heads.pt": (
+        content({n: v.float() for n, v in randomized(Lens(norms="LN", d_head=5)).state_dict().items()}),
+        ["n_heads times d_head", "2 x 5", "8"],
+    ),
     "missing.pt": (lambda path: None, ["file must exist", "missing.pt"]),
     "pipe.pt": (os.mkfifo, ["not a folder or a device", "pipe.pt"]),
     "folder": (Path.mkdir, ["at least one file of weights", "folder"]),

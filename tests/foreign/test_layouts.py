@@ -40,6 +40,11 @@ CASES = {
     "own tokens for b, =": (lambda: Notebook(1, True, True, coeff=1.0), "notebook", {"p": P}, "plain"),
     "torch": (lambda: Torch(2), "torch", {"act": "gelu"}, "pre-norm"),
     "torch's encoder": (Encoder, "torch", {"causal": False}, "vaswani"),
+    "norms after sums, and a last": (lambda: Encoder(last=True), "torch", {"causal": False, "post": True}, "vaswani"),
+    "norms before parts, no last": (lambda: Encoder(first=True), "torch", {"causal": False, "post": False}, "pre-norm"),
+    "narrow heads": (lambda: Lens(norms="LN", d_head=3), "transformer-lens", {}, "pre-norm"),
+    "three heads": (lambda: Lens(heads=3, d_head=2), "transformer-lens", {"n_heads": 3}, "plain"),
+    "wide heads": (lambda: Lens(d_head=7, act="silu"), "transformer-lens", {"act": "silu"}, "plain"),
     "nanoGPT": (GPT, "nanogpt", {"act": "gelu"}, "pre-norm"),
     "nanoGPT without biases": (lambda: GPT(bias=False), "nanogpt", {"act": "gelu"}, "pre-norm"),
     "GPT-2": (lambda: GPT(act="gelu-tanh", conv1d=True), "gpt2", {"act": "gelu-tanh"}, "pre-norm"),
@@ -127,15 +132,28 @@ def test_odd_names_are_told_apart_by_shapes_and_a_single_block_needs_no_number(s
         (*tables, ("blocks.0.", "")),
         (("blocks.0.", "block."),),
         (("blocks.0.", "transformer.encoder.0."), ("encoder.0", "block.0"), ("head.", "linear.")),
+        (("mlp.net.0", "ff.hidden"), ("mlp.net.2", "ff.back"), ("ln1", "attention_norm"), ("ln2", "ffn_norm")),
+        (("ln1", "layernorm1"), ("ln2", "layernorm2"), ("ln_f", "layernorm_last"), ("head", "U")),
+        (("blocks.0.", "model.0."), ("ln_f", "model.1"), ("head", "model.2")),
         (("ln_f.", "norm3."), ("ln", "norm"), ("mlp.net.0", "fc_1"), ("mlp.net.2", "fc_2"), ("pos_emb", "pos_encoder")),
     ):
         with subtests.test(changes):
             found = read(renamed(net.state_dict(), *changes), act="gelu", n_heads=H)
             assert found.ignored == ()
             torch.testing.assert_close(logits_of(found), wanted, rtol=1e-6, atol=1e-6)
+    found = read({f"encoder.{name}": value for name, value in net.state_dict().items()}, act="gelu", n_heads=H)
+    assert found.notes == ("The prefix encoder. was removed from the names.",)
+    torch.testing.assert_close(logits_of(found), wanted, rtol=1e-6, atol=1e-6)
     around = renamed(net.state_dict(), ("pos_emb.weight", "pos_encoder.pe"))
     around["pos_encoder.pe"] = around["pos_encoder.pe"][:, None]
     torch.testing.assert_close(logits_of(read(around, act="gelu", n_heads=H)), wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_a_bias_goes_with_the_map_that_is_known_by_its_shape():
+    net = randomized(Encoder())
+    found = read(renamed(net.state_dict(), ("fc_out", "U")), act="relu", n_heads=H)
+    assert found.ignored == ()
+    torch.testing.assert_close(logits_of(found), net(prompts()), rtol=1e-6, atol=1e-6)
 
 
 def test_without_positions_all_are_alike():
@@ -194,6 +212,22 @@ def test_tables_and_maps_of_dense_networks_have_many_names():
     either = {"W1": raw.mlp.W_in.T, "W2": raw.mlp.W_out.T}  # [p, m] and [m, p]: which of them is p?
     found = read(either, act="square", p=P)
     torch.testing.assert_close(logits_of(found), raw(prompts(False)), rtol=1e-6, atol=1e-6)
+
+
+def test_what_dense_networks_answer_tells_a_rare_activation_and_extra_tokens_and_logits():
+    a, b = prompts(False).T
+    first, second = torch.randn(2, 60, P, generator=torch.Generator().manual_seed(0)).double()
+    bias = torch.linspace(-2, 2, 60).double()
+    maps = {"left.weight": first, "left.bias": bias, "right.weight": second}  # a map of each operand
+    tables = {"embed_a.weight": first.T, "embed_b.weight": second.T}
+    tables = {name: torch.nn.functional.pad(value, (0, 0, 0, 2)) for name, value in tables.items()}
+    tables |= {"l1.weight": torch.eye(60).double(), "l1.bias": bias}
+    for act, extra, state, notes in (("silu", 0, maps, ()), ("relu", 1, tables, ("1 extra logit was cut.",))):
+        hidden = getattr(torch.nn.functional, act)(first.T[a] + second.T[b] + bias)
+        last = (torch.linalg.pinv(hidden) @ torch.nn.functional.one_hot((a + b) % P).double()).T
+        found = read(state | {"out.weight": torch.nn.functional.pad(last, (0, 0, 0, extra))})
+        assert (found.p, found.settings.act, found.ignored, found.notes) == (P, act, (), notes)
+        torch.testing.assert_close(logits_of(found), hidden @ last.T, rtol=1e-4, atol=1e-4)
 
 
 def test_miii_s_own_names_are_a_layout():
