@@ -8,6 +8,7 @@ from miii import TASKS, runs
 from miii.analysis.modular.criteria import TRAINED
 from miii.errors import InputError
 from pages._kit import links, startup, write
+from pages._kit.inputs import follow_run
 from pages._kit.navigation import entry
 from pages._kit.run_picker import run_name
 from pages._kit.step_picker import step_of
@@ -24,7 +25,7 @@ jobs = registry()
 chosen = run_name()
 job = None if chosen is None else jobs.get(chosen)
 live = job is not None and not job.ended
-form.follow_run(chosen)
+follow_run(chosen)
 
 story = st.container()  # above the form, which it introduces
 # folds once a run has started, so that its figures are in view

@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from miii import KINDS, TASKS
+from miii import KINDS, TASKS, runs
+from miii.errors import InputError
 from pages._kit import links, write
 
 TASK_WIDTH = 280  #: pixels of the task picker, and of the control next to it
 ROOM = 280  #: pixels of a message below a field
+FOLLOWED = "followed_run"  #: key of the run whose task was chosen last
 TYPED = "typed"  #: typed numbers by key, possibly invalid
 
 
@@ -115,6 +117,20 @@ def integer(
 
 def _type(key: str) -> None:
     st.session_state.setdefault(TYPED, {})[key] = st.session_state[key]
+
+
+def follow_run(name: str | None) -> None:
+    """Set the task to that of a newly chosen run, unless the address asks for one."""
+    first, asked = FOLLOWED not in st.session_state, "task" in st.query_params
+    if name is None or (st.session_state.get(FOLLOWED) == name and (asked or "task" in st.session_state)):
+        return
+    st.session_state[FOLLOWED] = name
+    try:
+        task = runs.open(name).config.task.task_name
+    except InputError:  # queued: started from this form
+        return
+    if task in TASKS and not (first and asked):
+        st.session_state["task"] = task
 
 
 def choose_task() -> str:

@@ -20,6 +20,7 @@ SMALL = {"task": "primes", **DATA["primes"]}
 
 
 def test_from_task_to_task_and_back(visit, see):
+    assert visit("data", run="miu").selectbox(key="task").value == "miu"
     at = visit("data", p=7)
     for task in ("miu", "frames", "residues", "add"):
         at.selectbox(key="task").select(task).run()

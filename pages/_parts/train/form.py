@@ -6,8 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
-from miii import KINDS, OPTIMIZERS, TASKS, RunConfig, recipe, runs
-from miii.errors import InputError
+from miii import KINDS, OPTIMIZERS, TASKS, RunConfig, recipe
 from miii.training import flat
 from miii.training.flat import Option
 from pages._kit.inputs import choose_task
@@ -47,26 +46,11 @@ LABELS = {
     "until_accuracy": "Accuracy to stop at",
     "seconds": "Time limit (s)",
 }
-FOLLOWED = "train_run"  #: run whose task the form shows
 
 
 def label(option: str) -> str:
     """Return an option's name in words."""
     return LABELS.get(option) or option.replace("_", " ").capitalize()
-
-
-def follow_run(name: str | None) -> None:
-    """Set the form's task to the task of a newly chosen run, unless the address asks for one."""
-    first = FOLLOWED not in st.session_state
-    if name is None or st.session_state.get(FOLLOWED) == name:
-        return
-    st.session_state[FOLLOWED] = name
-    try:
-        task = runs.open(name).config.task.task_name
-    except InputError:  # queued: started from this form
-        return
-    if task in TASKS and not (first and "task" in st.query_params):
-        st.session_state["task"] = task
 
 
 def chosen_task() -> str:

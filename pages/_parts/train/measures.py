@@ -19,6 +19,7 @@ def show(run: runs.Run, rows: Sequence[Row]) -> None:
         return
     view = view_of(task.kind)
     since = next((row for row in rows if task.learned(row)), None)
+    never = "not yet" if run.result is None else "not reached"
     with st.container(horizontal=True):
         for measure in view.measures(task, last):
             st.metric(measure.label, measure.value, border=True, help=measure.help)
@@ -26,11 +27,11 @@ def show(run: runs.Run, rows: Sequence[Row]) -> None:
             return
         st.metric(
             f"{task.milestone.capitalize()} at step",
-            f"{since['step']:,.0f}" if since else "not yet",
+            f"{since['step']:,.0f}" if since else never,
             border=True,
             help=f"First evaluated step with {view.criterion}",
         )
-        seconds = f"{since['seconds']:.1f}" if since else "not yet"
-        st.metric("Seconds to that step", seconds, border=True, help="Wall clock")
+        if since:
+            st.metric("Seconds to that step", f"{since['seconds']:.1f}", border=True, help="Wall clock")
     if caption := view.caption(last):
         st.caption(caption)
