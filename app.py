@@ -44,6 +44,8 @@ def to_next_page() -> None:
     name, following = run_name(), None
     with suppress(InputError):  # a run that waits for its turn has no folder yet
         following = None if name is None else view_of(runs.open(name).config.task.kind).after(shown.file)
+    if following is None and shown is not PAGES[0] and (shown.own_runs or shown.file == "runs"):
+        following = PAGES[(PAGES.index(shown) + 1) % len(PAGES)].file  # the next in the menu
     if following is not None:
         st.divider()
         links.to(following, f"Next: {entry_of(following).title}", f":material/{entry_of(following).icon}:")

@@ -25,21 +25,19 @@ from benchmarks import (
     cost,
     ensemble,
     experience,
-    figures,
     foreign,
     gcd,
     grok,
-    hostile,
     imports,
+    landscapes,
     reliability,
     sequences,
-    sharing,
     sieve,
     sparse,
     step,
-    trainability,
     verdict,
 )
+from benchmarks.app import figures, hostile, sharing
 from benchmarks.table import ROOT, Result, Row, Unavailable, log, machine, machine_row, markdown
 
 SETS = (range(10), range(10, 50))  #: seeds used to choose the default recipe, and held-out seeds
@@ -58,9 +56,11 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "sieve": lambda options: sieve.run(min(options.seeds or 5, 5)),
     "sparse": lambda options: sparse.run(),
     "architectures": lambda options: architectures.run(min(options.seeds or 5, 5)),
+    "spherical": lambda options: architectures.run(min(options.seeds or 5, 5), ("spherical",)),
+    "primes-float32": lambda options: architectures.run(min(options.seeds or 2, 5), ("primes-float32",)),
     "audit": lambda options: audit.run(),
     "experience": lambda options: experience.run(min(options.seeds or experience.SEEDS, experience.SEEDS)),
-    "trainability": lambda options: trainability.run(),
+    "trainability": lambda options: landscapes.run(),
     "app": lambda options: app.run(),
     "figures": lambda options: figures.run(),
     "sharing": lambda options: sharing.run(),
@@ -68,7 +68,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "hostile": lambda options: hostile.run(),
     "reliability": lambda options: reliability.run(options.minutes, options.short),
 }
-LONG = ("reliability",)  #: run only if named
+LONG = ("reliability", "spherical", "primes-float32")  #: run only if named
 
 
 def _sets(seeds: int | None) -> tuple[range, ...]:

@@ -3,6 +3,8 @@
 This wrote the shipped files in ``checkpoints/architectures``::
 
     python -m benchmarks architectures          about two hours on one thread; resumes after a stop
+    python -m benchmarks spherical              the spherical block with and without weight decay alone: half an hour
+    python -m benchmarks primes-float32         primes in float32 alone: ten minutes a seed
 
 Runs are measured in a temporary folder and deleted. The files keep one line per run, and the trials that chose each
 architecture's optimizer.
@@ -45,8 +47,8 @@ ARCHITECTURES: tuple[dict[str, Any], ...] = (
 DEPTHS = (2, 6, 12)
 
 
-#: Two optimizers for each comparison except depth. On a seed that does not count, an architecture takes the first if
-#: it groks within half of the steps, otherwise the better one.
+#: Optimizers of comparisons; the others keep those of their configs. On a seed that does not count, an architecture
+#: takes the first if it groks within half of the steps, otherwise the better one.
 OPTIMIZERS: dict[str, tuple[AnyOptimizer, ...]] = {
     "add-113": (miii.AdamW(), miii.AdamW(lr=5e-3, weight_decay=5.0)),
     "primes": (miii.Muon(weight_decay=0.2), miii.Muon(lr=1e-2, weight_decay=0.1)),
@@ -71,6 +73,27 @@ def primes(seed: int) -> list[RunConfig]:
     return [base.model_copy(update={"model": ModelConfig(**own | model)}) for model in ARCHITECTURES if _few(model)]
 
 
+def primes_float32(seed: int) -> list[RunConfig]:
+    """Return the configs of ``primes`` in the default recipe's float32, all with its optimizer."""
+    return [config.model_copy(update={"precision": "float32"}) for config in primes(seed)]
+
+
+def spherical(seed: int) -> list[RunConfig]:
+    """Return configs for addition modulo 113: spherical and plain blocks with and without weight decay.
+
+    At most 600 steps, measured at grokking, at a constant learning rate: arXiv 2603.05228 asks how soon they grok.
+    """
+    changes: dict[str, Any] = {"steps": 600, "steps_after_grok": 0, "eval_every": 25, "snapshots": 1, "threads": 1}
+    changes |= {"schedule": "constant", "precision": "float32"}
+    task, ball = miii.ModularAddition(seed=seed), ModelConfig(block="spherical")
+    mean = ModelConfig(block="spherical", mixer="mean")
+    tried = ((ModelConfig(), 2.5), (mean, 0.0), (ball, 0.0), (ModelConfig(), 0.0), (ball, 2.5))
+    return [
+        miii.recipe(task=task, model=model, optimizer=miii.AdamW(weight_decay=decay), **changes)
+        for model, decay in tried
+    ]
+
+
 def _few(model: dict[str, Any]) -> bool:
     return model.get("block") != "sas-p" and model.get("mixer") != "recurrence"
 
@@ -90,10 +113,16 @@ def depths(seed: int) -> list[RunConfig]:
     ]
 
 
-COMPARISONS = {"add-113": addition, "primes": primes, "depth": depths}
+COMPARISONS = {
+    "add-113": addition,
+    "primes": primes,
+    "primes-float32": primes_float32,
+    "depth": depths,
+    "spherical": spherical,
+}
 
 
-def run(seeds: int = SEEDS, names: tuple[str, ...] = tuple(COMPARISONS)) -> Result:
+def run(seeds: int = SEEDS, names: tuple[str, ...] = tuple(OPTIMIZERS)) -> Result:
     """Train and measure the missing runs, and count how many of each architecture grok."""
     rows, raw = [], {}
     for name in names:
@@ -102,7 +131,7 @@ def run(seeds: int = SEEDS, names: tuple[str, ...] = tuple(COMPARISONS)) -> Resu
         raw[name] = frame.to_dict("records")
         rows += [
             Row(
-                f"{name}, {row['architecture']}: groks, steps until then (median, least to most)",
+                f"{name}, {row['architecture']} ({row['optimizer']}): groks, steps until then (median, least to most)",
                 f"{row['grokked']} of {row['seeds']}"
                 + (f", {row['grokked_at']:.0f} ({row['grokked_at_low']:.0f} to {row['grokked_at_high']:.0f})"
                    if row["grokked"] else ""),
@@ -113,24 +142,38 @@ def run(seeds: int = SEEDS, names: tuple[str, ...] = tuple(COMPARISONS)) -> Resu
 
 
 def generated(name: str, seeds: int) -> list[compare.ComparedRun]:
-    """Return the runs of a comparison; train and measure those missing from its file."""
+    """Return the runs of a comparison; train and measure those missing from its file, by architecture."""
     place = HOME / f"{name}.jsonl"
-    found = {(each.architecture, each.seed): each for each in (compare.load(place) if place.exists() else ())}
-    best = chosen(name)
-    for seed in range(seeds):
-        for config in COMPARISONS[name](seed):
-            which = (compare.architecture(config), seed)
-            config = _with(config, name, best[which[0]])
-            if which not in found or not _same(found[which], config):
-                measured = _measured(config)
-                # runs of a seed share one folder name, so give each a descriptive name
-                found[which] = replace(measured, run=f"{name}, {which[0]}, seed {seed}")
-                compare.save(place, found.values())
+    wanted = {_key(name, config): config for same in zip(*configs(name, seeds), strict=True) for config in same}
+    kept = {_row_key(each): each for each in (compare.load(place) if place.exists() else ())}
+    found = {key: each for key, each in kept.items() if key in wanted or (each.seed or 0) >= seeds}
+    for key, config in wanted.items():
+        if key not in found or found[key].terms != compare.terms(config):
+            which, _, seed = key
+            # runs of a seed share one folder name, so give each a descriptive name
+            found[key] = replace(_measured(config), architecture=which, run=f"{name}, {which}, seed {seed}")
+            compare.save(place, found.values())
     return list(found.values())
 
 
-def _same(kept: compare.ComparedRun, config: RunConfig) -> bool:
-    return kept.terms == compare.terms(config) and kept.optimizer == compare.optimizer(config)
+def configs(name: str, seeds: int) -> list[list[RunConfig]]:
+    """Return the configs of a comparison for each seed, with the better of two optimizers where two are tried."""
+    each = [COMPARISONS[name](seed) for seed in range(seeds)]
+    if name not in OPTIMIZERS:
+        return each
+    best = chosen(name)
+    return [[_with(config, name, best[compare.architecture(config)]) for config in some] for some in each]
+
+
+def _key(name: str, config: RunConfig) -> tuple[str, str, int | None]:
+    which = compare.architecture(config)
+    if name == "spherical":
+        which += f", decay {config.optimizer.weight_decay:g}"
+    return which, compare.optimizer(config), config.task.seed
+
+
+def _row_key(kept: compare.ComparedRun) -> tuple[str, str, int | None]:
+    return kept.architecture, kept.optimizer, kept.seed
 
 
 def chosen(name: str) -> dict[str, int]:

@@ -9,7 +9,7 @@ fixed before the first run. The rule of ``analysis.sieve.bases`` is fitted on ev
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ PLACE = ROOT / "checkpoints" / "bases.jsonl"
 SEEDS = 3
 STEPS = 400
 LIMIT = 24  #: factors are below this
+EDGE = (0.6, 0.95)  #: an AUC in between is neither chance nor a finished sieve
 
 
 def config(base: int, seed: int) -> RunConfig:
@@ -36,9 +37,21 @@ def config(base: int, seed: int) -> RunConfig:
     return miii.recipe(task=task, snapshots=1, threads=1, **short)
 
 
-def jobs(seeds: int) -> Iterator[tuple[int, int]]:
-    """Yield base and seed of every run: all bases, then the next seed."""
-    return ((base, seed) for seed in range(seeds) for base in sieve.BASES)
+def jobs(seeds: int, found: Sequence[dict[str, Any]]) -> Iterator[tuple[int, int]]:
+    """Yield base and seed of every run: all bases, then the next seeds, of bases with a factor at the edge first.
+
+    Args:
+        found: the runs so far, which may grow meanwhile.
+    """
+    yield from ((base, 0) for base in sieve.BASES)
+    at_edge = {
+        run["base"]
+        for run in found
+        if run["seed"] == 0 and any(EDGE[0] <= auc < EDGE[1] for auc, *_ in run["factors"].values())
+    }
+    for first in (True, False):
+        for seed in range(1, seeds):
+            yield from ((base, seed) for base in sieve.BASES if (base in at_edge) == first)
 
 
 def measure(config: RunConfig) -> dict[str, Any]:
@@ -65,7 +78,7 @@ def run(seeds: int = SEEDS, place: Path = PLACE) -> Result:
     """Train and measure the missing runs; return what the rule and its controls predict."""
     found = sieve.load_runs(place) if place.exists() else []
     known = {(each["base"], each["seed"]) for each in found}
-    for base, seed in jobs(seeds):
+    for base, seed in jobs(seeds, found):
         if (base, seed) not in known:
             found.append(measure(config(base, seed)))
             write_lines(place, found)

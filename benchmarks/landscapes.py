@@ -1,8 +1,11 @@
-"""Compute the shipped maps of trainability: ``python -m benchmarks.landscapes [RESOLUTION ... | grokking]``.
+"""Time maps of trainability, in CPU seconds shared by two threads; compute the shipped ones.
 
-Every condition of the paper, at its width and steps: the full view and two zooms into the busiest part, each eight
-times narrower. For tanh also two zooms around a random cell of the boundary, as a control. Maps that exist are
-refined, so it can be interrupted.
+    python -m benchmarks trainability                                        time the paper's widest view
+    python -m benchmarks.landscapes [RESOLUTION | CONDITION ... | grokking]   compute the shipped maps
+
+Every condition of the paper, or those that are named, at its width and steps: the full view and two zooms into the
+busiest part, each eight times narrower. For tanh also two zooms around a random cell of the boundary, as a control.
+Maps that exist are refined, so it can be interrupted.
 
 ``grokking`` computes the maps of the project's own question, each cell of them: four zooms into the busiest part,
 two around random cells of the boundary, each four times narrower, two other seeds, and the widest map again with all
@@ -10,12 +13,22 @@ learning rates moved by 1e-9, 1e-6 and 1e-3.
 """
 
 import sys
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.table import ROOT, log
+from benchmarks.table import ROOT, Result, Row, at_most, log
 from miii import landscape
+
+THREADS = 2
+#: Views with their goals in seconds on two cores, and whether every cell is trained.
+MAPS = (
+    ("width 8, 100 steps, every cell", {"width": 8, "steps": 100, "precision": "float32"}, 6.0, True),
+    ("width 8, 100 steps, refined", {"width": 8, "steps": 100, "precision": "float32"}, 6.0, False),
+    ("width 16, 500 steps, refined", {"width": 16, "steps": 500}, 120.0, False),
+    ("width 16, 500 steps, every cell", {"width": 16, "steps": 500}, 120.0, True),
+)
 
 PLACE = ROOT / "checkpoints" / "trainability"
 DEPTH = 3  #: maps of a condition
@@ -27,10 +40,25 @@ OWN_DEPTHS = {"grokking": 4, "grokking-random": 2}
 NUDGES = (1e-9, 1e-6, 1e-3)  #: distance of the learning rate, as log10
 
 
-def main(resolutions: Iterable[int]) -> None:
+def run() -> Result:
+    """Compute the paper's widest view for tanh at 128 x 128 cells, each way."""
+    rows: list[Row] = []
+    raw: dict[str, float] = {}
+    for name, settings, goal, every_cell in MAPS:
+        log(f"trainability: {name} ...")
+        view, cpu, wall = landscape.View(**settings, resolution=128), time.process_time(), time.monotonic()
+        (*_, tile) = landscape.compute(view, threads=THREADS, every_cell=every_cell)
+        cpu, wall = time.process_time() - cpu, time.monotonic() - wall
+        raw[name] = cpu
+        note = f" ({cpu:.1f} CPU s in {THREADS} threads, {wall:.1f} s on the clock, {tile.trained.sum():,} networks)"
+        rows.append(at_most(f"trainability: 128 x 128, {name}, {view.precision}", cpu / THREADS, goal, "s", note))
+    return Result(rows, raw)
+
+
+def main(resolutions: Iterable[int], conditions: Iterable[str] = ORDER) -> None:
     """Compute all maps at one resolution, then at the next."""
     for resolution in resolutions:
-        for condition in ORDER:
+        for condition in conditions:
             _sequence(condition, resolution, "", landscape.busiest)
             if condition == "tanh":
                 _sequence(condition, resolution, "random-", landscape.around_boundary)
@@ -104,4 +132,6 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["grokking"]:
         grokking()
     else:
-        main([int(word) for word in sys.argv[1:]] or [ROUGH, 128])
+        words = sys.argv[1:]
+        named = [word for word in words if word in ORDER]
+        main([int(word) for word in words if word not in named] or [ROUGH, 128], named or ORDER)

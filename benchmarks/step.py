@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.sides.miii import step_config
+from benchmarks.sides.worker import Worker, worker
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_least, log, spread
-from benchmarks.worker import Worker, worker
 
 DEFAULT_RATIO, FLOAT32_RATIO, SHARE = 10.0, 4.0, 60.0  #: goals
 SAME_LOGITS = 1e-4  #: largest difference between logits that count as equal: float32, same weights

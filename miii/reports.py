@@ -256,6 +256,7 @@ def measure(run: Run) -> compare.ComparedRun:
         ms_per_step=result["ms_per_step"],
         measures={name: finite(value) for name, value in measures.items()},
         curve=tuple((int(row["step"]), row[column]) for row in run.rows() if math.isfinite(row.get(column, math.nan))),
+        precision=run.provenance.get("precision"),
     )
 
 

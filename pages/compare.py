@@ -13,6 +13,7 @@ from miii.model.wiring import BLOCKS, MIXERS, pairs
 from miii.plots.style import Chart
 from pages._kit import startup, write
 from pages._kit.cell import cell, stamp_of
+from pages._kit.draw import draw
 from pages._parts.compare import findings
 
 startup.run_app_first()
@@ -23,8 +24,9 @@ OWN, FORMER = "yours", "runs of yours"  # the latter stands in old links
 def learning_curves(comparison: str) -> Chart:
     home = miii.runs.homes()[1] / "architectures"
     found = analysis.compare.load(home / f"{comparison}.jsonl")
-    title = "validation AUC" if comparison == "primes" else "test accuracy"
-    return plots.learning(analysis.compare.curves(found), title, 0.5 if comparison == "primes" else 0.0)
+    primes = comparison.startswith("primes")
+    title = "validation AUC" if primes else "test accuracy"
+    return plots.learning(analysis.compare.curves(found), title, 0.5 if primes else 0.0)
 
 
 def one_measure(comparison: str, measure: str) -> Chart:
@@ -58,7 +60,7 @@ chosen = st.segmented_control(
     required=True,
     key="comparison",
     bind="query-params",
-    help="add-113: addition modulo 113; primes: five-digit integers; depth: 2, 6 and 12 layers with and without skips; yours: your own runs",
+    help=f"{findings.ABOUT} Or your own runs on one task, split and budget.",
 )
 
 
@@ -110,21 +112,21 @@ try:
 except InputError as error:
     write.info(error, icon="balance")
     write.stop()
-summary = analysis.compare.summary(frame)
+summary = analysis.compare.summary(frame.assign(architecture=frame["run"]) if chosen == OWN else frame)
 known = [
     name for name in (*findings.TRAINING, *MEASURES) if name in summary and name != ADDS and summary[name].notna().any()
 ]
 
 write.header("All architectures", anchor="table")
 write.table(
-    findings.table(summary, known),
+    findings.table(summary, known).rename(columns={"architecture": "run"} if chosen == OWN else {}),
     column_config=findings.columns(known),
     width="stretch",
     name="compared-architectures",
 )
 with st.expander("Every run", icon=":material/table_rows:"):
     write.table(frame, name="compared-runs")
-with st.expander("Columns", icon=":material/help:"):
+with st.expander("What the columns mean", icon=":material/help:"):
     write.text(
         "\n".join(
             f"- **{analysis.compare.label(name)}**: {says}"
@@ -138,7 +140,7 @@ if chosen == OWN:
     title = "validation AUC" if "sieve_depth" in frame else "test accuracy"
     by_run = analysis.compare.curves(found).assign(architecture=lambda rows: rows["run"])  # one line each
     curve = plots.learning(by_run, title)
-    st.altair_chart(curve.properties(title="Every run"), key="own-curves", alt=f"The {title} of every run by step.")
+    draw(curve.properties(title="Every run"), key="own-curves", alt=f"The {title} of every run by step.")
 else:
     cell(
         learning_curves,
@@ -162,10 +164,7 @@ measure = worded[
     )
 ]
 if chosen == OWN:
-    each = analysis.compare.summary(frame.assign(architecture=frame["run"]))
-    st.altair_chart(
-        plots.spread(each, measure, analysis.compare.label(measure)), key="own-spread", alt=f"{measure} by run."
-    )
+    draw(plots.spread(summary, measure, analysis.compare.label(measure)), key="own-spread", alt=f"{measure} by run.")
 else:
     cell(
         one_measure,

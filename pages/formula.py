@@ -119,8 +119,8 @@ write.table(
     ],
     width="content",
     column_config={
-        "measured": st.column_config.NumberColumn(format="%.4f"),
-        "bound": st.column_config.NumberColumn(format="%.4f"),
+        "measured": st.column_config.NumberColumn(format="%.4g"),
+        "bound": st.column_config.NumberColumn(format="%.4g"),
     },
     name="verdict-evidence",
 )

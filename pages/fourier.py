@@ -183,11 +183,11 @@ if angled:
                 width="content",
                 alt="The angle of each token against k n mod p; on a circle all lie on the line.",
             )
+    measured = (measured_angles(name, *at) for at in ((step, angled[0]), (step, weakest), (run.steps[0], angled[0])))
+    found, weak, untrained = (f"{each.r2:.3f}".replace("-", "\u2212") for each in measured)
     write.caption(
-        f"Tokens at their angles lie on a straight line: **R² {measured_angles(name, step, angled[0]).r2:.3f}** at k = {angled[0]}, against "
-        f"{measured_angles(name, step, weakest).r2:.3f} at the weakest frequency and "
-        f"{measured_angles(name, run.steps[0], angled[0]).r2:.3f} at step {run.steps[0]}. "
-        "Each angle is read in a plane fitted to the other half of the tokens."
+        f"Tokens at their angles lie on a straight line: **R² {found}** at k = {angled[0]}, against {weak} at the weakest frequency and "
+        f"{untrained} at step {run.steps[0]}. Each angle is read in a plane fitted to the other half of the tokens."
     )
 
 write.header("Which frequencies does the embedding use?", anchor="spectrum")

@@ -7,19 +7,16 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots
-from miii.errors import InputError
 from miii.plots.style import Chart
 from miii.tasks import Sequences
-from miii.tasks.sequences.kinds import KINDS
-from miii.tasks.sequences.named import named
-from miii.tasks.sequences.typed import DIGITS, FEWEST, MOST, parse, spelled
+from miii.tasks.sequences.kinds import KINDS, SHORTEST
+from miii.tasks.sequences.typed import parse, spelled
 from pages._kit import startup, write
 from pages._kit.cell import cell, shared
 from pages._kit.step_picker import step_of
-from pages._parts.sequences import next_term, other_targets
+from pages._parts.sequences import choose, next_term, other_targets
 from pages._tasks.checks import run_of_kind
 
-FIRST = "Fibonacci numbers"
 QUICK = 400  # sequences that the page measures on; the report of a shipped run has more
 
 INTRO = """
@@ -27,13 +24,6 @@ A network reads the terms of a sequence as **residues** modulo 2, 3, 4, … (exa
 log magnitude{}. It is tested on rules whose family it never saw.
 """
 NAMES_KINDS = ", and names its kinds; several may hold"
-
-
-def confidences(name: str, step: int, terms: str) -> Chart:
-    run, read = miii.runs.open(name), analysis.kinds.parse(terms).terms
-    config = analysis.kinds.check(run.config.task)
-    found = analysis.kinds.of_terms(run.model(step), config, read)
-    return plots.kind_confidences(found, sorted(analysis.kinds.known_kinds(read)))
 
 
 def what_argued(name: str, step: int, terms: str, kind: str) -> Chart:
@@ -85,37 +75,6 @@ def scores(name: str, step: int) -> Chart:
         label: report[key] for key, label in (("tree", "decision tree"), ("untrained", "untrained")) if key in report
     }
     return plots.kind_scores({"network": held_out(name, step)} | others)
-
-
-def choose() -> str:
-    """Show the choice of a named sequence and the box for another one; return its text, or stop."""
-    names = list(named())
-    chosen = st.selectbox(
-        "Named sequence",
-        names,
-        index=names.index(FIRST),
-        key="named",
-        bind="query-params",
-        width=320,
-        help=f"{len(names)} well-known sequences, none from the training grammar",
-    )
-    text = st.text_area(
-        "Or type or paste one",
-        key="terms",
-        height=80,
-        placeholder="1, 4, 9, 16, 25, 36, 49, 64, 81, 100, 121, 144",
-        help=f"At least {FEWEST} integers of up to {DIGITS:,} digits, separated by commas or spaces; the first {MOST} are used",
-    )
-    if not text.strip():
-        return ", ".join(map(str, named()[chosen or FIRST].terms))
-    try:
-        read = parse(text)
-    except InputError as error:
-        write.error(error)
-        write.stop()
-    if read.given > MOST:
-        write.info(f"{read.given:,} terms were given; the first {MOST} are used.")
-    return read.text
 
 
 def of_all(name: str, step: int, task: Sequences) -> None:
@@ -171,11 +130,13 @@ def over_seeds(rows: list[dict[str, Any]]) -> None:
 
     write.header(f"What carries a kind, over {len(rows)} seeds", anchor="seeds")
     write.text(
-        f"**Polynomial is read from sign and size, finite from residues**, in all {len(rows)} networks. With a polynomial's sign and size "
-        f"and another sequence's residues, {between('polynomial, size')} are called polynomial; the other way around, "
-        f"{between('polynomial, residues')}. For finite, a finite sequence's residues give {between('finite, residues')} and its size {between('finite, size')}. "
+        f"**Polynomial is read mainly from sign and size, finite from residues**, in all {len(rows)} networks. With a polynomial's sign and "
+        f"size and another sequence's residues, {between('polynomial, size')} are called polynomial; the other way around, "
+        f"{between('polynomial, residues')}; of the other sequences as they are, {between('polynomial, neither')}. For finite, residues give "
+        f"{between('finite, residues')}, size {between('finite, size')}, neither {between('finite, neither')}. "
         "**Periodic is not read by looking back one period**: without any attention between terms a multiple of the period apart, "
-        f"the share called periodic is {between('periodic, lag cut')}, and {between('periodic')} with it."
+        f"the share called periodic is {between('periodic, lag cut')}, and {between('periodic')} with it (control, as many other terms cut: "
+        f"{between('periodic, other lags cut')}). The networks do not output the period, so we cannot test swapping period 6 for period 4."
     )
     format_ = {
         name: st.column_config.NumberColumn(format="percent")
@@ -197,7 +158,7 @@ step = step_of(run)
 if task.target not in ("kinds", "continuation"):
     other_targets.show(run, step, task)
     write.stop()
-terms = choose()
+terms = choose.sequence()
 read = parse(terms).terms
 shown = ", ".join(map(spelled, read))
 write.text(f"`{shown}`")
@@ -207,27 +168,21 @@ elif len(read) > task.longest:
     write.caption(f"The network reads the first {task.longest} of these {len(read)} terms.")
 if task.target == "continuation":
     next_term.next_term(run, step, terms, read)
+    other_targets.others(run, task)
     write.stop()
 
 write.header("Which kinds?", anchor="kinds")
 cell(
-    confidences,
+    choose.confidences,
     name=run.name,
     step=step,
     terms=terms,
     alt="Confidence of each kind for the chosen sequence.",
-    caption="Colored bars: kinds that hold, as far as the terms or the definition decide.",
+    caption="Colored bars: kinds that hold, as far as the terms or the definition decide."
+    + f" Fewer than {SHORTEST} terms decide none." * (len(read) < SHORTEST),
 )
 write.header("Which terms and residues matter?", anchor="argued")
-kind = st.selectbox(
-    "Kind",
-    list(KINDS),
-    list(KINDS).index("recurrence"),
-    key="kind",
-    bind="query-params",
-    width=200,
-    help="The kind whose logit is explained",
-) or next(iter(KINDS))
+kind = choose.kind()
 write.caption(f"{kind.capitalize()}: {KINDS[kind]}.")
 cell(
     what_argued,
@@ -286,3 +241,4 @@ if reported or st.toggle(
         )
     if reported and run.report is not None and "seeds" in run.report:
         over_seeds(run.report["seeds"])
+other_targets.others(run, task)

@@ -131,9 +131,10 @@ with st.container(horizontal=True):
     write.metric("Kernel entry", f"{entry.item()} of {kernel**3}", border=True)
     write.metric("s mod 2, 3, 5", ", ".join(str(cells[2] % q) for q in (2, 3, 5)), border=True)
     write.metric("Prediction", "prime" if seen >= scores.threshold else "composite", border=True)
+threshold = f"{scores.threshold:.2f}".replace("-", "\u2212")
 spf = int(numbers.smallest_prime_factor(np.array([s]))[0])
 truth = {s: "prime", 0: "neither prime nor composite"}.get(spf, f"composite, with smallest prime factor {spf}")
 write.text(
-    f"Evidence {seen:.2f}, threshold {scores.threshold:.2f}; {s:,} is **{truth}**. Its residues modulo 2, 3 and 5 are those of the last "
+    f"Evidence {seen:.2f}, threshold {threshold}; {s:,} is **{truth}**. Its residues modulo 2, 3 and 5 are those of the last "
     f"coordinate, {cells[2]}, since all three divide {config.side}."
 )

@@ -19,8 +19,8 @@ PATH: tuple[tuple[str, str, str, dict[str, object]], ...] = (
 
 write.title("Watch a network learn to add")
 write.text(
-    "A transformer, a kind of neural network, trains on half of all sums modulo a prime. First it memorizes them. Then it learns to add, and "
-    "gets the other half right too."
+    "A transformer, a kind of neural network, trains on some of all sums modulo a prime. First it memorizes them. Then it learns to add, and "
+    "gets the other sums right too."
 )
 live.show()
 write.subheader("Look inside in ten minutes", anchor="path")

@@ -134,7 +134,7 @@ def everything(name: str) -> None:
                 log=metric.endswith("loss"),
                 alt=f"A line per setting: the median of {named(metric)} over seeds at each step, with a band from lowest to highest.",
                 caption="Line: median over seeds. Band: lowest to highest."
-                + (" Only the first 8 settings are shown." if len(rows) / len(sweep.seeds) > 8 else ""),
+                + (" The 8 best settings." if len(rows) / len(sweep.seeds) > 8 else ""),
             )
     if sweep.varying:
         columns = (*sweep.varying, "seed", metric)

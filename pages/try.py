@@ -14,7 +14,7 @@ follow = view_of(task.kind).follow
 if follow is None:
     redirect(
         picked.run,
-        "a run on modular arithmetic, primes, residues or MIU",
+        "a run on another task than frames",
         lambda other: view_of(other.config.task.kind).follow is not None,
     )
 follow(picked.run, task, picked.step)

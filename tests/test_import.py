@@ -13,12 +13,13 @@ FOR_CHARTS_AND_FORMULAS = {"altair", "pandas", "scipy", "sklearn", "streamlit", 
 HEAVY = {*FOR_CHARTS_AND_FORMULAS, "torch", "pydantic", "tyro", "rich", "safetensors", "filelock"}
 
 
-def modules_after(code: str) -> set[str]:
-    """The top-level modules loaded after some code."""
-    ask = f"{code}\nimport json, sys; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
-    done = subprocess.run([sys.executable, "-W", "error", "-c", ask], capture_output=True, text=True)
+def modules_after(*codes: str) -> list[set[str]]:
+    """The top-level modules loaded after each of these pieces of code, which run one after another."""
+    ask = "\nimport json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))\n"
+    script = "".join(code + ask for code in codes)
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return [set(json.loads(line)) for line in done.stdout.splitlines() if line.startswith("[")]
 
 
 EVERYTHING = """
@@ -31,7 +32,8 @@ for name in miii.__all__:
 
 
 def test_importing_miii_loads_nothing_heavy():
-    assert modules_after("import miii") & HEAVY == set()
+    (loaded,) = modules_after("import miii")
+    assert loaded & HEAVY == set()
 
 
 VERDICT = """
@@ -43,14 +45,11 @@ assert analysis.circuits.find(model, task, "eap").edges
 """
 
 
-def test_training_and_a_verdict_load_nothing_for_charts_and_formulas():
-    assert modules_after(VERDICT) & {*FOR_CHARTS_AND_FORMULAS, "tyro", "rich"} == set()
-
-
-def test_no_module_loads_streamlit():
-    loaded = modules_after(EVERYTHING)
-    assert "altair" in loaded  # everything was imported
-    assert "streamlit" not in loaded
+def test_a_verdict_loads_nothing_for_charts_and_no_module_loads_streamlit():
+    verdict, everything = modules_after(VERDICT, EVERYTHING)
+    assert verdict & {*FOR_CHARTS_AND_FORMULAS, "tyro", "rich"} == set()
+    assert "altair" in everything  # everything was imported
+    assert "streamlit" not in everything
 
 
 def test_every_public_name_can_be_imported():

@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,15 @@ def test_git_ignores_no_source():
     ignored = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     ours = ("app.py", "miii/", "pages/", "tests/", "benchmarks/", "docs/", "examples/")
     assert [path for path in ignored if path.startswith(ours)] == []
+
+
+def test_modules_and_folders_stay_small():
+    """At most 300 lines of a module and 20 modules in a folder, but for ``pages/``, where each script is a page."""
+    code = [path for part in ("miii", "pages", "benchmarks") for path in (ROOT / part).rglob("*.py")]
+    long = {str(path): lines for path in code if (lines := len(path.read_text().splitlines())) > 300}
+    folders = Counter(path.parent for path in [*code, *(ROOT / "tests").rglob("*.py")])
+    full = {str(folder): n for folder, n in folders.items() if n > 20 and folder != ROOT / "pages"}
+    assert (long, full) == ({}, {})
 
 
 # ---- shapes ----

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,15 +16,10 @@ from miii.tasks.sequences.named import named
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / "checkpoints"
 REPORTED = sorted(path.parent.name for path in HOME.glob("*/report.json"))
-LONG = {
-    "miu-24",
-    "primes-10",
-    "primes-10-assisted",
-    "sequences-24",
-    "sequences-24-continuation",
-}  #: many positions, edges, layers or examples
+BY_DAY = {"add-113", "gcd-30"}  #: the others have many positions, edges, layers or examples
 SEEDS = sorted(path.parent for path in HOME.glob("seeds/*/config.json"))
 CLOSE = 2e-3  #: of a share: another processor rounds otherwise, and a few integers fall on the other side
+STEP = 0.05  #: of the places of dots along a line, and of a threshold: a search finds them
 
 
 def anew(run):
@@ -42,7 +38,7 @@ def anew(run):
 
 
 def differences(shipped, measured, where=""):
-    """Where two reports differ by more than ``CLOSE`` of the larger one, or of 1."""
+    """Where two reports differ by more than ``CLOSE`` of the larger one, or of 1; some by ``STEP``."""
     if isinstance(shipped, dict):
         if shipped.keys() != measured.keys():
             return [f"{where}: {shipped.keys() ^ measured.keys()}"]
@@ -51,7 +47,9 @@ def differences(shipped, measured, where=""):
         pairs = enumerate(zip(shipped, measured, strict=True))
         return [found for i, (one, other) in pairs for found in differences(one, other, f"{where}.{i}")]
     if isinstance(shipped, float) and isinstance(measured, float):
-        close = math.isclose(shipped, measured, rel_tol=CLOSE, abs_tol=CLOSE)
+        close = math.isclose(
+            shipped, measured, rel_tol=CLOSE, abs_tol=STEP if ".steps." in where or where == ".threshold" else CLOSE
+        )
         return [] if close else [f"{where}: {shipped} and {measured}"]
     same = shipped == measured or (shipped is None and isinstance(measured, float) and math.isnan(measured))
     return [] if same else [f"{where}: {shipped} and {measured}"]
@@ -87,7 +85,7 @@ def test_there_are_results():
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in REPORTED]
+    "name", [name if name in BY_DAY else pytest.param(name, marks=pytest.mark.slow) for name in REPORTED]
 )
 def test_a_shipped_report_is_what_its_weights_give(name):
     run = runs.open(HOME / name)
@@ -103,6 +101,7 @@ def test_the_difference_of_two_reports_is_seen():
     assert differences({"a": 1.0}, {"b": 1.0})
     assert differences({"a": [1.0, [0.5]]}, {"a": [1.0, [0.51]]}) == [".a.1.0: 0.5 and 0.51"]
     assert differences({"a": [1.0]}, {"a": [1.0, 2.0]})
+    assert differences({"steps": [0.0, 0.0]}, {"steps": [0.04, 0.06]}) == [".steps.1: 0.0 and 0.06"]
     assert differences({"a": None}, {"a": float("nan")}) == []
 
 
@@ -114,6 +113,7 @@ def test_a_table_of_counts_and_last_digits_does_as_well_as_the_network():
     assert run.report["roc_auc"] == pytest.approx(table.roc_auc, abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_plane_of_residues_and_nothing_else_decides():
     run = runs.open(HOME / "primes-10")
     of_3, of_11 = sieve.measure_addition(run.model(), run.task(), run.config.task, (3, 11), (3,))
@@ -135,11 +135,14 @@ def test_frames_carry_three_digits_over_all_held_out_sequences():
 
 
 def test_next_terms_are_exact_on_held_out_families():
-    """The report has them for 100 sequences of each kind; here, a few are computed anew."""
-    run = runs.open(HOME / "sequences-24-continuation")
-    shares = {row["rule"]: row for row in run.report["exact"]}
+    shares = {row["rule"]: row for row in runs.open(HOME / "sequences-24-continuation").report["exact"]}
     assert min(shares[rule]["network"] for rule in continuation.KINDS) >= continuation.GOAL
     assert shares["modulo"]["network"] > shares["modulo"]["longest run"] + 0.05
+
+
+@pytest.mark.slow
+def test_next_terms_of_well_known_sequences():
+    run = runs.open(HOME / "sequences-24-continuation")
     given = [
         named()[name].terms[:24] for name in ("Fibonacci numbers", "squares mod 7", "tetrahedral numbers", "primes")
     ]
@@ -176,7 +179,8 @@ def test_a_seed_differs_from_the_shipped_run_in_its_seed_alone(folder):
     assert same == shipped
 
 
-@pytest.mark.parametrize("folder", [pytest.param(f, marks=pytest.mark.slow) for f in SEEDS[1:]] + SEEDS[:1])
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", SEEDS, ids=lambda folder: folder.name)
 def test_the_weights_of_a_seed_give_its_measures(folder):
     """Weights of seeds are kept in half precision."""
     run = runs.open(folder)
@@ -203,6 +207,13 @@ def test_the_assisted_run_says_that_it_was_assisted():
     assert run.config.task.train_fraction == 0.5
     assert run.report["label_only"] is False
     assert run.report["verdict"] == "sums residues modulo 7 on lines"
+    lines = sieve.reported_lines(run.report, run.steps[-1], (3, 7, 11, 13))  # the page Sieve measures none anew
+    assert sieve.verdict((), lines) == run.report["verdict"]
+    for each in lines:
+        off = each.steps - each.lines[0].multiplier * np.arange(10) * 10 ** np.arange(5, -1, -1)[:, None]
+        assert np.nanmax(abs((off + each.q / 2) % each.q - each.q / 2)) < 0.5, (
+            each.q
+        )  # on whole steps, where residues are
     missed = {
         q: {name for name, (_, _, holds) in each.items() if not holds} for q, each in run.report["conditions"].items()
     }

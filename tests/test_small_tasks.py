@@ -28,7 +28,7 @@ TASKS = {
     "p 2": {"p": 2, "train_fraction": 0.5},
     "p 11": {"p": 11, "train_fraction": 0.02},
 }
-BY_DAY = ("two digits", "p 3", "as long", "frames", "sequences", "p 11")
+BY_DAY = ("p 3", "as long", "frames", "sequences", "p 11")
 COMMANDS = {
     "primes": ("residues", "compare"),
     "residues": ("residues",),

@@ -1,1 +1,1 @@
-"""Sides of a comparison, each in a separate process; see ``benchmarks.worker``."""
+"""Sides of a comparison, each in a separate process; see ``benchmarks.sides.worker``."""

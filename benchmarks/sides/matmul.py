@@ -4,7 +4,7 @@ import statistics
 import sys
 import time
 
-from benchmarks.worker import Answer, Prepared, Request, serve
+from benchmarks.sides.worker import Answer, Prepared, Request, serve
 
 #: [rows, in] x [in, out] over the training rows, by the model's sizes; each has two backward products.
 PRODUCTS = {

@@ -4,7 +4,7 @@ import itertools
 import sys
 from typing import Any
 
-from benchmarks.worker import Answer, Prepared, Request, serve
+from benchmarks.sides.worker import Answer, Prepared, Request, serve
 
 
 def prepare(precision: str) -> Prepared:

@@ -5,7 +5,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.worker import Answer, Prepared, Request, serve
+from benchmarks.sides.worker import Answer, Prepared, Request, serve
 
 #: Names of the weights in miii and TransformerLens; the layouts are the same.
 NAMES = {

@@ -73,6 +73,7 @@ class ComparedRun:
         parameters: number of trained parameters.
         measures: those of ``MEASURES`` that its task has; None if they cannot be measured.
         curve: (step, test accuracy, or validation AUC for primes).
+        precision: of the training's matrix products; None if unknown.
     """
 
     run: str
@@ -87,6 +88,7 @@ class ComparedRun:
     ms_per_step: float | None
     measures: dict[str, float | int | None]
     curve: tuple[tuple[int, float], ...]
+    precision: str | None = None
 
 
 def architecture(config: RunConfig) -> str:
@@ -184,19 +186,21 @@ def table(found: Sequence[ComparedRun]) -> "pd.DataFrame":
 
 
 def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Return one row per architecture and optimizer: how many seeds grok, and median, minimum and maximum over seeds.
+    """Return one row per architecture and optimizer: precision, how many seeds grok, and measures over seeds.
 
-    Columns are ``grokked_at``, ``grokked_at_low``, ``grokked_at_high`` and so on. Steps to grok cover seeds that do.
+    Each measure has a median, a minimum and a maximum: ``grokked_at``, ``grokked_at_low``, ``grokked_at_high`` and
+    so on. Steps to grok cover seeds that do.
     """
     import pandas as pd
 
-    names = ("run", "architecture", "optimizer", "seed", "steps", ADDS)
+    names = ("run", "architecture", "optimizer", "seed", "steps", "precision", ADDS)
     numbers = [name for name in frame.columns if name not in names]
     rows = []
     for (name, by), group in frame.groupby(["architecture", "optimizer"], sort=False):
         row: dict[str, Any] = {
             "architecture": name,
             "optimizer": by,
+            "precision": ", ".join(sorted({*group["precision"].dropna()})) or None,
             "seeds": len(group),
             "grokked": int(group["grokked_at"].notna().sum()),
             ADDS: int(group[ADDS].sum()) if group[ADDS].notna().any() else None,

@@ -1,6 +1,8 @@
 """A network that a file may hold, and helpers to describe its tensors."""
 
 import itertools
+import math
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor
 
 from miii.errors import InputError
+from miii.foreign.layouts import Place
 from miii.foreign.settings import Settings
 from miii.foreign.unwrap import printable
 from miii.model.config import ModelConfig
@@ -112,6 +115,72 @@ def forms(v: int, n: int | None, o: int, given: Settings, embedding: str) -> lis
         known = " or ".join(dict.fromkeys(str(form.p) for form in found))
         raise InputError(f"p must be {known}: {sizes} (got {given.p}).")
     return matching
+
+
+def room(d: int, h: int, k: int, normed: bool) -> tuple[int, int, int]:
+    """Return d_model, heads and d_head of a network of miii's that has room for h heads of k: there d = h k.
+
+    Raises:
+        InputError: d_model would have to grow, and norms forbid that.
+    """
+    for n in range(h, d + 1):
+        if d % n == 0 and d // n >= k:
+            return d, n, d // n
+    if normed:
+        raise InputError(
+            f"n_heads times d_head must be at most d_model in a network with norms (got {h} x {k} and {d})."
+        )
+    k = max(k, math.ceil(d / h))
+    return h * k, h, k
+
+
+def widened(weights: Mapping[str, Tensor], d: int, h: int, k: int) -> dict[str, Tensor]:
+    """Return the weights of the same network with zeros up to d_model d and h heads of k.
+
+    Queries grow by sqrt(k / d_head), by which the scores of wider heads are divided more.
+    """
+    found = {}
+    for name, value in weights.items():
+        last, sizes = name.rpartition(".")[2], {"d": d, "h": h, "k": k}
+        short = [sizes.get(axis, size) - size for axis, size in zip(AXES[last].split(), value.shape, strict=True)]
+        factor = math.sqrt(k / value.shape[-1]) if last in ("W_Q", "b_Q") else 1.0
+        found[name] = torch.nn.functional.pad(factor * value, [n for each in reversed(short) for n in (0, each)])
+    return found
+
+
+def squeezed(value: Tensor, rank: int) -> Tensor:
+    """Return a tensor without axes of size 1 beyond this number of axes."""
+    while value.ndim > rank and 1 in value.shape:
+        value = value.squeeze(value.shape.index(1))
+    return value
+
+
+def solve(places: Mapping[str, tuple[str, Place]], state: State) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return the sizes of the axes, each as most tensors have it, and what contradicts them.
+
+    The axis ``hk`` is all heads side by side.
+    """
+    votes: dict[str, Counter[int]] = defaultdict(Counter)
+    misfits, ranked = [], []
+    for theirs, place in places.values():
+        shape = squeezed(state[theirs], len(place.dims)).shape
+        if len(shape) != len(place.dims):
+            misfits.append(f"{printable(theirs)} must have the axes {place.axes} (got {times(shape)})")
+            continue
+        ranked.append((theirs, place, shape))
+        for part, size in zip(place.dims, shape, strict=True):
+            votes["".join(part).removeprefix("s")][size // (3 if part[0] == "s" else 1)] += 1
+    axes = {axis: sizes.most_common(1)[0][0] for axis, sizes in votes.items()}
+    axes.setdefault("o", axes.get("v", 0))
+    if "h" in axes and "k" in axes:
+        axes["hk"] = axes["h"] * axes["k"]
+    for theirs, place, shape in ranked:
+        wanted = [axes["".join(part).removeprefix("s")] * (3 if part[0] == "s" else 1) for part in place.dims]
+        if wanted != list(shape):
+            misfits.append(f"{printable(theirs)} must be {times(wanted)} (got {times(shape)})")
+        elif 0 in shape:
+            misfits.append(f"{printable(theirs)} must hold at least one number (got {times(shape)})")
+    return axes, tuple(misfits)
 
 
 def as_float(name: str, value: Tensor) -> Tensor:

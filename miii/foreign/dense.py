@@ -16,6 +16,7 @@ from torch import Tensor
 
 from miii.errors import InputError
 from miii.foreign.candidate import Candidate, State, as_float, listed_shapes, times
+from miii.foreign.layouts import LAYOUTS
 from miii.foreign.settings import Settings
 from miii.foreign.unwrap import printable
 from miii.model.config import ModelConfig
@@ -28,6 +29,12 @@ TABLE: Final = re.compile(
 )
 LAST: Final = re.compile(r"(.*\.)?(unembed\w*(\.\w+)?|W_U|head\w*\.weight|readout\w*\.weight|decoder\w*\.weight)")
 WIDEST: Final = 4096  #: as in ``ModelConfig.d_model``
+#: Parts of other networks, by patterns of names.
+PARTS: Final = {
+    r"(^|[._])(ln|bn|\w*norm)_?\w*\.|running_mean": "a norm",
+    r"weight_(ih|hh)": "a recurrent network",
+    r"(^|\.)pos\w*(\.|$)": "an embedding of positions",
+}
 MASK: Final = re.compile(r"(.*\.)?(mask\w*|IGNORE)")
 
 
@@ -146,6 +153,13 @@ def chains(state: State) -> list[Chain]:
     """
     usable = {name: value for name, value in state.items() if not MASK.fullmatch(name) and value.is_floating_point()}
     matrices = {name: value for name, value in usable.items() if value.ndim == 2}
+    for name in state:
+        for pattern, part in PARTS.items():
+            if re.search(pattern, name, re.IGNORECASE):
+                raise InputError(
+                    f"{printable(name)} belongs to {part}, which miii's networks without attention do not have: only "
+                    "embeddings and linear maps can be read."
+                )
     if any(value.ndim > 2 for value in usable.values()) or len(matrices) < 2 or len(matrices) > 30:
         raise _no_chain(state, "it needs two or more matrices and no others")
     if max(max(value.shape) for value in matrices.values()) > WIDEST:
@@ -155,10 +169,34 @@ def chains(state: State) -> list[Chain]:
     names.sort(key=lambda name: LAST.fullmatch(name) is not None)  # stable: unembeddings may come earlier in the file
     if len(tables) > 2 or not names:
         raise _no_chain(state, "it needs at most two tables of embeddings, and a map after them")
-    moduli = dict.fromkeys(matrices[names[-1]].shape)
-    if found := [each for p in moduli if (each := _with(state, matrices, tables, names, p)) is not None]:
-        return found
-    raise _no_chain(state, "their shapes do not follow one another")
+    outs = matrices[names[-1]].shape
+    moduli = dict.fromkeys([*outs, *(out - extra for extra in (1, 2) for out in outs if tables)])
+    found = [each for p in moduli if (each := _with(state, matrices, tables, names, p)) is not None]
+    if not found and not tables and len(names) > 2:
+        found = [each for p in moduli if (each := _two_maps(state, matrices, names, p)) is not None]
+    if not found:
+        raise _no_chain(state, "their shapes do not follow one another")
+    for linear in found[0].maps:
+        if (bias := _bias_of(linear.name)) in state and bias not in found[0].used:
+            got = times(state[bias].shape)
+            raise InputError(f"{printable(bias)} must be {linear.weight.shape[1]}, as its map needs it (got {got}).")
+    return found
+
+
+def _two_maps(state: State, matrices: Mapping[str, Tensor], names: Sequence[str], p: int) -> Chain | None:
+    """Return the chain with a first map for each one-hot operand, or None if the shapes do not follow one another."""
+    first, second, *rest = names
+    shape = matrices[first].shape
+    if p < 2 or shape != matrices[second].shape or p not in shape:
+        return None
+    rows = [as_float(n, matrices[n] if shape[0] == p else matrices[n].T) for n in (first, second)]
+    maps = _oriented(state, matrices, rest, rows[0].shape[1], p, shape[0] != p)
+    biases = {n: as_float(n, state[n]) for n in map(_bias_of, (first, second)) if n in state and n not in names}
+    if maps is None or any(bias.shape != rows[0].shape[1:] for bias in biases.values()):
+        return None
+    used = frozenset([first, second, *biases, *(n for m in maps for n in (m.name, _bias_name(state, m)) if n)])
+    bias = torch.stack([*biases.values()]).sum(0) if biases else None
+    return Chain(p, (rows[0], rows[1]), False, tuple(maps), True, used, bias)
 
 
 def _with(
@@ -171,8 +209,8 @@ def _with(
     transposed = False
     for name in tables:
         value = matrices[name]
-        size = p if p in value.shape else p + 1  # with a token "=" that is never read
-        if size not in value.shape:
+        size = next((p + n for n in range(3) if p + n in value.shape), 0)  # with "=" or others that are never read
+        if not size:
             return None
         transposed |= value.shape[0] != size
         embedded.append(value[:p] if value.shape[0] == size else value[:, :p].T)
@@ -212,7 +250,7 @@ def _oriented(
             return None
         flipped.append(None if forward and backward else backward)
         at = shape[1] if forward else shape[0]
-    if at != p:
+    if not p <= at <= p + 2:  # logits beyond p belong to "=" or others
         return None
     known = [flip for flip in flipped[:-1] if flip is not None]
     found = []
@@ -238,8 +276,8 @@ def _bias_name(state: State, linear: Linear) -> str | None:
 
 
 def _no_chain(state: State, why: str) -> InputError:
-    names = [f"{printable(name)} {times(value.shape)}" for name, value in list(state.items())[:1]]
+    layouts = ", ".join((*(layout.name for layout in LAYOUTS), NAME))
     return InputError(
-        f"file must hold a network in a layout that miii knows; as one without attention, {why} "
-        f"(it holds {listed_shapes(state) if names else 'nothing'})."
+        f"file must hold a network in a layout that miii knows: {layouts}; as one without attention, {why} (it holds "
+        f"{listed_shapes(state) or 'nothing'}; --layout forces one, and its error tells what is missing)."
     )

@@ -1,15 +1,18 @@
 """Read untrusted files of weights: ``.pt .pth .ckpt .bin``, ``.npz`` and ``.safetensors``; folders and patterns."""
 
+import argparse
 import glob
 import math
 import os
 import pickle
 import re
+import types
 import warnings
 import zipfile
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any, Final
 
 import numpy as np
@@ -19,18 +22,27 @@ from torch import Tensor
 
 from miii.errors import InputError, quoted
 from miii.foreign.settings import beside
-from miii.foreign.unwrap import STATES, Contents, printable, step_of, unwrap
+from miii.foreign.unwrap import STATES, Contents, numbers_of, printable, unwrap
 
 TORCH: Final = (".pt", ".pth", ".ckpt", ".bin")
 KINDS: Final = (*TORCH, ".npz", ".safetensors")
 LARGEST: Final = 4_000_000_000  #: maximum bytes of a file, unpacked
 RATIO: Final = 20  #: maximum compression of an .npz file
-#: What torch's restricted loader may make beside tensors: numpy's numbers, such as an accuracy.
-NUMBERS: Final[list[Any]] = [
+#: What torch's restricted loader may make beside tensors: numpy's numbers, such as an accuracy, and plain containers.
+ALLOWED: Final[list[Any]] = [
+    argparse.Namespace,
+    types.SimpleNamespace,
+    defaultdict,
+    list,
+    PosixPath,
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "u1", "?")),
     *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
 ]
+WHOLE: Final = ("model.safetensors", "pytorch_model.bin")  #: a network in a folder as Hugging Face lays it out
+OTHERS: Final = re.compile(r"optim|sched|scaler|rng|training_args|trainer", re.IGNORECASE)  #: files without a network
+#: How files begin that are saved under a wrong name, and what they are.
+WRONG: Final = {b"<": "is a web page", b"\x1f\x8b": "is packed by gzip", b"{": "is JSON"}
 LFS: Final = b"version https://git-lfs"  #: how a file begins whose contents Git has not fetched
 FILES: Final = 10_000  #: maximum files of a history
 
@@ -38,7 +50,8 @@ FILES: Final = 10_000  #: maximum files of a history
 def read(path: str | Path, allow_pt: bool = True) -> Contents:
     """Return the networks in a file, in a folder of files, or in the files that a pattern such as ``run/*.pt`` names.
 
-    A folder with ``config.json`` and ``model.safetensors`` is one network, as Hugging Face lays it out.
+    A folder with ``model.safetensors`` or ``pytorch_model.bin`` is one network, as Hugging Face lays it out. Files of a
+    history that cannot be read are left out and noted, if others can.
 
     Args:
         allow_pt: False accepts safetensors only, for servers.
@@ -50,13 +63,13 @@ def read(path: str | Path, allow_pt: bool = True) -> Contents:
     """
     path = Path(path)
     if os.path.isdir(path):
-        weights = path / "model.safetensors"
-        if weights.is_file():
-            return read_file(weights, allow_pt)
         for pattern in ("*", "*/*"):  # files, or a folder for each step
             found = sorted(p for p in path.glob(pattern) if p.suffix.lower() in KINDS and p.is_file())
             if found or pattern == "*/*":
-                return _history(found, path, allow_pt)
+                whole = [p for name in WHOLE for p in found if p.name == name and (allow_pt or p.suffix not in TORCH)]
+                folders = {p.parent: p for p in reversed(whole)}  # Hugging Face's trainer writes others beside it
+                kept = [p for p in found if folders.get(p.parent, p) == p]
+                return _history([p for p in kept if not OTHERS.search(p.stem)] or kept, path, allow_pt)
     if not os.path.lexists(path) and glob.has_magic(str(path)):
         return _history([Path(found) for found in sorted(glob.glob(str(path)))], path, allow_pt)
     return read_file(path, allow_pt)
@@ -103,9 +116,15 @@ def _history(paths: list[Path], asked: Path, allow_pt: bool) -> Contents:
         paths = sorted(order, key=lambda path: order[path])
     kept = paths if len(paths) <= STATES else [paths[round(i * (len(paths) - 1) / (STATES - 1))] for i in range(STATES)]
     states: dict[int, Mapping[str, Tensor]] = {}
-    contents = None
+    contents, reasons, unreadable = None, [], []
     for index, path in enumerate(kept):
-        contents = read_file(path, allow_pt)
+        try:
+            each = read_file(path, allow_pt)
+        except InputError as error:
+            reasons.append(error)
+            unreadable.append(path)
+            continue
+        contents = each
         inside = next((contents.config[n] for n in ("step", "epoch") if type(contents.config.get(n)) is int), None)
         step = order[path] if named else inside if inside is not None else index
         if contents.history or step is None or step in states or step < 0:
@@ -114,21 +133,26 @@ def _history(paths: list[Path], asked: Path, allow_pt: bool) -> Contents:
                 f"({path.name} does not)."
             )
         states[step] = contents.last
-    assert contents is not None
+    if contents is None:
+        raise reasons[0]
     notes = [f"{len(states)} files are the snapshots."] if len(kept) == len(paths) else [
         f"Of {len(paths):,} files, {len(kept)} are kept, evenly spaced."
     ]  # fmt: skip
-    names = ", ".join(printable(path.name) for path in without[:4]) + ", ..." * (len(without) > 4)
-    notes += [f"Files without a step in their names were left out: {names}."] if without else []
+    for what, left in (("a step in their names", without), ("a network that can be read", unreadable)):
+        names = ", ".join(printable(path.name) for path in left[:4]) + ", ..." * (len(left) > 4)
+        notes += [f"Files without {what} were left out: {names}."] if left else []
     return replace(contents, states=dict(sorted(states.items())), notes=(*contents.notes, *notes))
 
 
 def _steps_in_names(paths: list[Path]) -> dict[Path, int]:
     """Return the steps in the names of files, or in those of their folders; empty if a step occurs twice."""
     for places in (paths, [path.parent for path in paths]):
-        steps = {path: step for path, place in zip(paths, places, strict=True) if (step := step_of(place)) is not None}
-        if len(steps) > 1 and len(set(steps.values())) == len(steps):
-            return steps
+        numbers = {path: numbers_of(place) for path, place in zip(paths, places, strict=True)}
+        numbers = {path: found for path, found in numbers.items() if found}
+        for column in range(min(map(len, numbers.values()), default=0)):  # the likeliest first
+            steps = {path: found[column] for path, found in numbers.items()}
+            if len(steps) > 1 and len(set(steps.values())) == len(steps):
+                return steps
     return {}
 
 
@@ -141,12 +165,18 @@ def _load_safetensors(path: Path) -> object:
 
 def _load_pt(path: Path) -> object:
     with path.open("rb") as file:
-        if file.read(len(LFS)) == LFS:
-            raise InputError(f"{path} must hold weights, but is a pointer to them: run git lfs pull in its repository.")
+        head = file.read(len(LFS))
+    if head == LFS:
+        raise InputError(f"{path} must hold weights, but is a pointer to them: run git lfs pull in its repository.")
+    if head[8:10] == b'{"':
+        raise InputError(f"{path} must be a torch file, but is a safetensors file: rename it to end in .safetensors.")
+    for begin, what in WRONG.items():
+        if head.startswith(begin):
+            raise InputError(f"{path} must be a torch file, but {what}: unpack it, or download the file itself.")
     try:
         unpacked = _unpacked_size(path)
         if unpacked <= path.stat().st_size:
-            with warnings.catch_warnings(), torch.serialization.safe_globals(NUMBERS):
+            with warnings.catch_warnings(), torch.serialization.safe_globals(ALLOWED):
                 warnings.simplefilter("ignore")
                 return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -1,7 +1,6 @@
 """Fit a file's tensors to a layout: which tensor is which weight, and the sizes that their shapes imply."""
 
 import itertools
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,18 +13,30 @@ from torch import Tensor
 
 from miii.errors import InputError
 from miii.foreign import names
-from miii.foreign.candidate import AXES, Candidate, State, as_float, forms, listed, listed_shapes, times
+from miii.foreign.candidate import (
+    AXES,
+    Candidate,
+    State,
+    as_float,
+    forms,
+    listed,
+    listed_shapes,
+    room,
+    solve,
+    squeezed,
+    widened,
+)
 from miii.foreign.layouts import Layout, Place
 from miii.foreign.settings import Settings
 from miii.foreign.unwrap import printable
 from miii.model.config import ModelConfig
 
 BUFFERS: Final = re.compile(r"(.+\.)?(attn|attention|self_attn)\.(mask|IGNORE|bias|masked_bias|tril|causal_mask)")
-NORM: Final = re.compile(r"(^|\.)(ln[^.]*|[^.]*norm[^.]*)\.", re.IGNORECASE)
-#: Parts of other networks that miii's do not have.
+#: Parts of other networks that miii's do not have, and what can be read.
 PARTS: Final = {
-    r"\.mlp\.[Wb]_gate|gate_proj": "a gated MLP",
-    r"experts": "a mixture of experts",
+    r"\.mlp\.[Wb]_gate|gate_proj": ("a gated MLP", "plain MLPs"),
+    r"experts": ("a mixture of experts", "plain MLPs"),
+    r"rotary|inv_freq|(^|\.)rope\.": ("rotary position embeddings", "learned positions, or none,"),
 }
 HEADS: Final = (4, 1, 2, 8, 16, 3, 6, 12)  #: numbers of heads to try if the file does not tell, the likeliest first
 NEEDED: Final = ("W_E", "W_pos", "W_U", "#.W_Q", "#.W_K", "#.W_V", "#.W_O", "#.W_in", "#.W_out")
@@ -94,6 +105,8 @@ class Fit:
         coefficients: Sequence[float] = (1.0, 0.0) if layout.mixed else (1.0,)
         coefficients = coefficients if given.attn_coeff is None else (given.attn_coeff,)
         lnpres = (False, True) if layout.lnpre and not self.normed else (False,)
+        if "h" in a and a["hk"] > a["d"]:
+            lnpres = (False,)  # there is no room for the heads
         lnpres = lnpres if given.lnpre is None else (given.lnpre,)
         if given.lnpre and self.normed:
             raise InputError("lnpre must be false for a file that holds norms' weights.")
@@ -121,7 +134,7 @@ class Fit:
             d = self.axes["d"]
             for ln in ("ln_final", *(f"blocks.{i}.{ln}" for i in range(self.n_layers) for ln in ("ln1", "ln2"))):
                 weights |= {f"{ln}.w": torch.ones(d), f"{ln}.b": torch.zeros(d)}
-        return Candidate(config, settings, weights)
+        return Candidate(config, settings, widened(weights, *self._room(settings)))
 
     def config(self, settings: Settings) -> ModelConfig:
         """Return the architecture.
@@ -131,10 +144,11 @@ class Fit:
         """
         biased = {name.rpartition(".")[2] for name in self.places}
         everywhere = biased & {"b_U", "b_Q", "b_K", "b_V", "b_O"}
+        d_model, n_heads, _ = self._room(settings)
         return ModelConfig(
             n_layers=self.n_layers,
-            d_model=self.axes["d"],
-            n_heads=settings.n_heads,
+            d_model=d_model,
+            n_heads=n_heads,
             d_mlp=self.axes["m"],
             act=settings.act,
             causal=settings.causal,
@@ -144,25 +158,29 @@ class Fit:
         )
 
     def _heads(self, given: int | None) -> tuple[int, ...]:
-        d = self.axes["d"]
         if "h" in self.axes:
-            if self.axes["h"] * self.axes.get("k", 0) != d:
-                raise InputError(
-                    f"d_head must be d_model / n_heads ({self.places['blocks.0.W_Q'][0]} has {self.axes['h']} heads of "
-                    f"{self.axes.get('k', 0)}, and d_model is {d})."
-                )
             if given not in (None, self.axes["h"]):
                 raise InputError(f"n_heads must be {self.axes['h']}, as in the file (got {given}).")
             return (self.axes["h"],)
+        width = self.axes["hk"]
         if given is not None:
-            ModelConfig(d_model=d, n_heads=given)  # checks that it divides d_model
+            ModelConfig(d_model=width, n_heads=given)  # checks that it divides d_model
             return (given,)
-        return tuple(n for n in HEADS if d % n == 0)
+        return tuple(n for n in HEADS if width % n == 0)
+
+    def d_head(self, n_heads: int) -> int:
+        """Return the width of a head in the file."""
+        return self.axes["k"] if "h" in self.axes else self.axes["hk"] // n_heads
+
+    def _room(self, settings: Settings) -> tuple[int, int, int]:
+        assert settings.n_heads is not None
+        k = self.d_head(settings.n_heads)
+        return room(self.axes["d"], settings.n_heads, k, self.normed or bool(settings.lnpre))
 
     def _weights(self, n_heads: int) -> dict[str, Tensor]:
         found = {}
         for name, (theirs, place) in self.places.items():
-            value = as_float(theirs, _squeezed(self.state[theirs], len(place.dims)))
+            value = as_float(theirs, squeezed(self.state[theirs], len(place.dims)))
             axes = AXES[name.rpartition(".")[2]]
             stacked, named = place.index is not None, [axis for part in place.dims for axis in part]
             sizes = {axis: size for axis, size in (("h", n_heads), ("s", 3)) if axis in named}
@@ -197,9 +215,7 @@ class Fit:
 def fit(layout: Layout, state: State) -> Fit:
     """Fit a file's tensors to a layout, whether or not they are all there."""
     state = names.numbered(layout, state)
-    pattern = layout.deepest()
-    layers = [int(found["layer"]) for name in state if (found := pattern.fullmatch(name))]
-    n_layers = 1 + max(layers, default=0)
+    n_layers = names.n_blocks(layout, state)
     if n_layers > 24:
         return Fit(layout, state, 1, False, {}, (), (f"n_layers must be at most 24 (got {n_layers})",), {})
     ours = [n for n in layout.tensors if n[0] != "#"]
@@ -212,7 +228,7 @@ def fit(layout: Layout, state: State) -> Fit:
         theirs = next((each for each in by_name if place.names.fullmatch(each)), None)
         if theirs is not None:
             places[name] = (theirs, place)
-    places |= names.by_shape(layout, state, places)
+    places |= names.by_shape(layout, state, places, n_layers)
     if layout.tied and "W_U" not in places and "W_E" in places:
         places["W_U"] = (places["W_E"][0], replace(places["W_E"][1], axes="o d"))
     normed = any(name.endswith(".w") for name in places)
@@ -224,7 +240,7 @@ def fit(layout: Layout, state: State) -> Fit:
         wanted += [f"{name[:-1]}b" for name in wanted if name.endswith(".w")]
     optional = ("W_pos",) if layout.loose else ()
     missing = tuple(_readable(layout, name) for name in wanted if name not in (*places, *optional))
-    axes, misfits = _solve(places, state)
+    axes, misfits = solve(places, state)
     return Fit(layout, state, n_layers, normed, places, missing, misfits, axes)
 
 
@@ -241,51 +257,18 @@ def _readable(layout: Layout, name: str) -> str:
     return theirs if re.fullmatch(r"[\w.]+", theirs) else name
 
 
-def _squeezed(value: Tensor, rank: int) -> Tensor:
-    while value.ndim > rank and 1 in value.shape:
-        value = value.squeeze(value.shape.index(1))
-    return value
-
-
-def _solve(places: Mapping[str, tuple[str, Place]], state: State) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Return the sizes of the axes, and what contradicts them."""
-    axes: dict[str, int] = {"s": 3}
-    misfits, ranked = [], []
-    for theirs, place in places.values():
-        shape = _squeezed(state[theirs], len(place.dims)).shape
-        if len(shape) != len(place.dims):
-            misfits.append(f"{printable(theirs)} must have the axes {place.axes} (got {times(shape)})")
-            continue
-        ranked.append((theirs, place, shape))
-        for part, size in zip(place.dims, shape, strict=True):
-            if len(part) == 1:
-                axes.setdefault(part[0], size)
-    axes.setdefault("o", axes.get("v", 0))
-    for theirs, place, shape in ranked:
-        wanted = []
-        for part in place.dims:
-            known = math.prod(axes[axis] for axis in part if axis in axes)
-            whole = axes.get("d", 0) * math.prod(axes[axis] for axis in part if axis == "s")
-            wanted.append(known if all(axis in axes for axis in part) else whole)  # heads times d_head is d_model
-        if tuple(wanted) != tuple(shape):
-            misfits.append(f"{printable(theirs)} must be {times(wanted)} (got {times(shape)})")
-        elif 0 in shape:
-            misfits.append(f"{printable(theirs)} must hold at least one number (got {times(shape)})")
-    return axes, tuple(misfits)
-
-
 def _check_parts(found: Fit) -> None:
     unused = [name for name in found.state if name not in found.used]
     for name in unused:
-        if NORM.search(name):
+        if names.NORM.search(name):
             raise InputError(
                 f"{printable(name)} belongs to a norm that miii's networks lack: only norms on the input of attention "
                 "and MLP and at the end, or after each, can be read."
             )
-        for pattern, part in PARTS.items():
+        for pattern, (part, others) in PARTS.items():
             if re.search(pattern, name):
                 raise InputError(
-                    f"{printable(name)} belongs to {part}, which miii's networks do not have: only plain MLPs can be "
+                    f"{printable(name)} belongs to {part}, which miii's networks do not have: only {others} can be "
                     "read."
                 )
     if found.layout.rms and found.normed and not any(name.endswith(".b") for name in found.places if "ln" in name):

@@ -167,17 +167,18 @@ _OUTER: Final = {
 }
 _FIRST: Final = "0|fc1|fc_1|linear1|linear_1|lin1|w1|up|up_proj|fc_in|c_fc|dense_h_to_4h"
 _SECOND: Final = "2|3|fc2|fc_2|linear2|linear_2|lin2|w2|down|down_proj|fc_out|c_proj"
-_BLOCKS: Final = _SOME + "(blocks|block|layers|layer|h|transformer_blocks|encoder_layers).#."
+BLOCKS: Final = _SOME + "(blocks|block|layers|layer|h|transformer_blocks|encoder_layers).#."
 _MLP: Final = _SOME + r"(net.|layers.|mlp.)?"
 _STACKED: Final = "qkv|qkv_proj|c_attn|Wqkv|in_proj"
 _TORCH_ACTS: Final = ("gelu", "relu", "square", "tanh")
+_LINEAR: Final = "([Ww]|[Ll]in|[Ll]inear|proj|fc|to)?_?", "_?(proj|projection|lin|linear|fc|net|layer)?"
 _SEPARATE: Final = {
-    x: f"{_ATTENTION}({x.lower()}|{x.lower()}_proj|[Ww]_?{x.lower()}|[Ww]_?{x}|to_{x.lower()}|{name}|{name}_proj)"
-    for x, name in (("Q", "query"), ("K", "key"), ("V", "value"))
+    x: f"{_ATTENTION}({_LINEAR[0]}({x}|{x.lower()}|{words}){_LINEAR[1]})"
+    for x, words in (("Q", "query|queries"), ("K", "key|keys"), ("V", "value|values"))
 }
 _TORCH: Final[dict[str, Any]] = {
     "outer": {name: _SOME + text for name, text in _OUTER.items()},
-    "block": _BLOCKS,
+    "block": BLOCKS,
     "out": f"{_ATTENTION}(out_proj|o_proj|c_proj|proj|out|[Ww]_?[oO]|to_out|to_out.0|o|output|out_linear)",
     "mlp": (f"{_MLP}({_FIRST})", f"{_MLP}({_SECOND})"),
     "norms": ("(ln1|ln_1|norm1|norm_1|attn_norm|ln_attn)", "(ln2|ln_2|norm2|norm_2|mlp_norm|ff_norm|ln_mlp)"),

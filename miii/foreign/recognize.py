@@ -11,14 +11,15 @@ from torch import Tensor
 from miii.errors import InputError
 from miii.expression import LARGEST_P
 from miii.foreign import dense
-from miii.foreign.candidate import PADDING, Candidate, as_float, listed, listed_shapes, times
+from miii.foreign.candidate import PADDING, Candidate, as_float, listed, times
 from miii.foreign.claim import LIKELY, PROMPT
 from miii.foreign.dense import Chain
 from miii.foreign.fit import Fit, fit
 from miii.foreign.layouts import LAYOUTS
 from miii.foreign.score import best, score
-from miii.foreign.settings import Settings, from_config
+from miii.foreign.settings import Settings, from_config, unknown_act
 from miii.foreign.unwrap import Contents, printable
+from miii.model.block import ACTIVATIONS
 from miii.model.config import ModelConfig
 from miii.model.transformer import Transformer
 from miii.numbers import primes_below
@@ -95,7 +96,7 @@ def recognize(contents: Contents, given: Settings = Settings(), layout: str | No
     if (largest := max(candidate.p for candidate in candidates)) > LARGEST_P:
         raise InputError(f"p must be at most {LARGEST_P} (the file has {largest}).")
     chosen, rivals, accuracy = best(candidates)
-    for more in (_padded, _mixed):
+    for more in (_padded, _mixed, _rare):
         others = more(found, given, hints, chosen) if accuracy < SURE else []
         if others and (better := best(others))[2] > max(accuracy + GAIN, LIKELY / 2):
             candidates, (chosen, rivals, accuracy) = candidates + others, better
@@ -118,6 +119,11 @@ def recognize(contents: Contents, given: Settings = Settings(), layout: str | No
     for what, there, used in _sizes(found, chosen):
         extra = there - used
         notes += [f"{extra} extra {what}{'s were' if extra > 1 else ' was'} cut."] if extra > 0 else []
+    if (act := unknown_act(contents.config)) is not None and given.act is None:
+        notes.append(f"The activation {printable(act)} is none of {', '.join(ACTIVATIONS)}, so one was guessed.")
+    if not isinstance(found, Chain) and chosen.settings.n_heads is not None:
+        width, own = found.d_head(chosen.settings.n_heads), chosen.config.d_head
+        notes += [f"Heads of {width} were filled up to {own} with zeros."] if width != own else []
     names = state if isinstance(found, Chain) else found.state
     unused = tuple(printable(name) for name in names if name not in found.used)
     name = dense.NAME if isinstance(found, Chain) else found.layout.name
@@ -180,23 +186,24 @@ def _fitted(state: Mapping[str, Tensor], name: str | None, p: int | None) -> Fit
             return _chain(state, p)
         except InputError:
             if not any(re.search("attn|attention|qkv", name) for name in state):  # nothing like a transformer
-                raise _unknown(state) from None
+                raise
     closest.check()
     return closest
 
 
 def _chain(state: Mapping[str, Tensor], p: int | None) -> Chain:
-    """Return the chain with this modulus; if it is unknown, the one that answers more."""
+    """Return the chain with this modulus; if it is unknown, the one that answers most, or else the first.
+
+    A modulus below the number of logits must be likely.
+    """
     found = dense.chains(state)
     found = [each for each in found if p in (None, each.p) and each.p <= LARGEST_P] or found[:1]
-    return found[0] if len(found) == 1 else max(found, key=lambda each: best(list(each.candidates(Settings())))[2])
-
-
-def _unknown(state: Mapping[str, Tensor]) -> InputError:
-    return InputError(
-        f"file must hold a network in a layout that miii knows: {', '.join(NAMES)} (it holds "
-        f"{listed_shapes(state) or 'nothing'}; --layout forces one, and its error tells what is missing)."
-    )
+    if len(found) == 1:
+        return found[0]
+    shares = [best(list(each.candidates(Settings())))[2] for each in found]
+    bars = [LIKELY / 2 if each.p in each.maps[-1].weight.shape else LIKELY for each in found]
+    likely = [(share, -i) for i, (share, bar) in enumerate(zip(shares, bars, strict=True)) if share > bar]
+    return found[-max(likely)[1]] if likely else found[0]
 
 
 def _candidates(found: Fit | Chain, given: Settings, hints: Settings) -> list[Candidate]:
@@ -231,8 +238,17 @@ def _mixed(found: Fit | Chain, given: Settings, hints: Settings, chosen: Candida
     return [each for n in range(1, 20) for each in found.candidates(replace(like, attn_coeff=n / 20))]
 
 
+def _rare(found: Fit | Chain, given: Settings, hints: Settings, chosen: Candidate) -> list[Candidate]:
+    """Return the candidates with activations that are rarer, if nothing tells the activation."""
+    if given.or_else(hints).act is not None:
+        return []
+    usual = dense.ACTS if isinstance(found, Chain) else found.layout.acts
+    like = replace(chosen.settings, n_heads=None) if isinstance(found, Chain) else chosen.settings
+    return [each for act in ACTIVATIONS if act not in usual for each in found.candidates(replace(like, act=act))]
+
+
 def _sizes(found: Fit | Chain, chosen: Candidate) -> tuple[tuple[str, int, int], ...]:
     """Return what the file has more of than the task may need: name, number there, number used."""
     if isinstance(found, Chain):
-        return ()
+        return (("logit", found.maps[-1].weight.shape[1], found.p),)
     return ("token", found.axes["v"], chosen.settings.vocabulary), ("logit", found.axes["o"], chosen.p)

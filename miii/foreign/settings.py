@@ -83,6 +83,11 @@ ACTS: Final = {
     "gelunew": "gelu-tanh",
     "gelutanh": "gelu-tanh",
     "gelupytorchtanh": "gelu-tanh",
+    "silu": "silu",
+    "swish": "silu",
+    "sigmoid": "sigmoid",
+    "identity": "identity",
+    "linear": "identity",
 }
 
 
@@ -92,7 +97,7 @@ def from_config(config: Mapping[str, Any]) -> Settings:
     for name, theirs in NAMES.items():
         value = next((config[one] for one in theirs if one in config), None)
         if name == "act" and isinstance(value, str):
-            found[name] = ACTS.get("".join(letter for letter in value.lower() if letter.isalnum()))
+            found[name] = _act(value)
         elif name in ("p", "n_heads") and type(value) is int and 0 < value < 10**6:
             found[name] = value
         elif (
@@ -103,6 +108,16 @@ def from_config(config: Mapping[str, Any]) -> Settings:
             found[name] = float(value)
     kind = config.get("normalization_type", "unknown")
     return Settings(**found, lnpre=None if kind == "unknown" else kind == "LNPre")
+
+
+def unknown_act(config: Mapping[str, Any]) -> str | None:
+    """Return the activation that a config names, if miii has none such."""
+    named = next((config[name] for name in NAMES["act"] if name in config), None)
+    return named if isinstance(named, str) and _act(named) is None else None
+
+
+def _act(name: str) -> str | None:
+    return ACTS.get("".join(letter for letter in name.lower() if letter.isalnum()))
 
 
 def beside(path: Path) -> tuple[dict[str, Any], str | None]:

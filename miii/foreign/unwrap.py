@@ -1,6 +1,8 @@
 """Find the networks in what a file holds: unwrap, strip prefixes, and tell histories from single networks."""
 
+import argparse
 import re
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +11,10 @@ from typing import Any, Final
 from torch import Tensor
 
 from miii.errors import InputError
+from miii.foreign import names
 
 TENSORS: Final = 5_000  #: maximum tensors of a network
+LONGEST: Final = 500  #: maximum characters of a name
 STATES: Final = 500  #: maximum snapshots of a history; more are thinned
 NODES: Final = 100_000  #: maximum entries searched for networks
 DEEPEST: Final = 5  #: maximum nesting
@@ -18,12 +22,8 @@ DEEPEST: Final = 5  #: maximum nesting
 WRAPPERS: Final = ("model_state_dict", "model_state", "state_dict", "model", "net", "network", "weights", "params")
 OTHERS: Final = re.compile(r"optim|sched|scaler|rng|^opt$|grad", re.IGNORECASE)
 CONFIG: Final = re.compile("conf|cfg|param|arg", re.IGNORECASE)
-EARLY: Final = re.compile(r"init|start|untrained|random", re.IGNORECASE)  #: names of untrained networks
-PREFIXES: Final = ("module.", "_orig_mod.", "model.", "net.", "network.", "transformer.", "lm.", "self.",
-                   "_forward_module.", "_fsdp_wrapped_module.")  # fmt: skip
-PART: Final = "._original_component"  #: TransformerLens' bridges put it inside names
+EARLY: Final = re.compile(r"init|start|untrained|random|before", re.IGNORECASE)  #: names of untrained networks
 STEPPED: Final = re.compile(r"((?:[a-z_.-]*(?:step|epoch|iter|ckpt|checkpoint)[a-z_.-]*)?)(\d{1,12})", re.IGNORECASE)
-COPY: Final = re.compile(r"(?:ema|swa|avg|averaged)\w*\.")  #: prefixes of a running average of the weights
 STEPS: Final = ("step", "epoch", "steps", "epochs", "iteration", "iter", "global_step")
 
 
@@ -89,10 +89,12 @@ def unwrap(loaded: object, file: str) -> Contents:
         found = thinned(found)
     stripped: dict[int, dict[str, Tensor]] = {}
     for step, state in found.items():
-        stripped[step], prefix = _stripped(state)
+        stripped[step], prefix = names.stripped(state)
         if prefix and step == max(found):
-            notes.append(f"The prefix {prefix} was removed from the names.")
+            notes.append(f"The prefix {printable(prefix)} was removed from the names.")
     for name, value in [item for state in stripped.values() for item in state.items()]:
+        if len(name) > LONGEST:  # patterns of names take long on them
+            raise InputError(f"names of tensors must have at most {LONGEST} characters (got {printable(name)}).")
         check_dense(name, value)
     if path:
         notes.append(f"What is under {printable('.'.join(map(str, path)))} was read.")
@@ -127,10 +129,11 @@ def check_dense(name: str, value: Tensor) -> None:
         raise InputError(f"{printable(name)} must have all its numbers in the file (got one number repeated).")
 
 
-def step_of(path: Path) -> int | None:
-    """Return the step that a file's name ends in: 1200 for ``model_step_1200.pt``; None if there is none."""
-    numbers = re.findall(r"\d{1,12}", path.stem)
-    return int(numbers[-1]) if numbers else None
+def numbers_of(path: Path) -> list[int]:
+    """Return the numbers in a file's name, the likeliest step first: 1200 and 7 for ``p7_step_1200_acc_0.9.pt``."""
+    text = re.sub(r"\d+\.\d+", "", path.stem) or path.stem
+    named = re.findall(r"(?:step|epoch|iter\w*|ckpt|checkpoint)\D?(\d{1,12})", text, re.IGNORECASE)
+    return [int(number) for number in (*reversed(named), *reversed(re.findall(r"\d{1,12}", text)))]
 
 
 def _is_state(value: object) -> bool:
@@ -213,19 +216,6 @@ def _tensors(state: object) -> dict[str, Tensor]:
     return found
 
 
-def _stripped(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:
-    """Return the tensors without averaged copies and prefixes that all or most names share, and the prefixes."""
-    found = {name.replace(PART, ""): value for name, value in state.items()}
-    found = {name: value for name, value in found.items() if not COPY.match(name)} or found
-    removed = ""
-    while prefix := next(
-        (each for each in PREFIXES if sum(name.startswith(each) for name in found) > len(found) / 2), None
-    ):
-        found = {name.removeprefix(prefix): value for name, value in found.items()}
-        removed += prefix
-    return found, removed
-
-
 def _at(loaded: Any, path: Sequence[str]) -> Any:
     for name in path:
         loaded = loaded[name]
@@ -264,6 +254,8 @@ def _config(loaded: object, path: Sequence[str]) -> dict[str, Any]:
         if not isinstance(holder, dict):
             break
         for name, value in list(holder.items())[:1000]:
+            if isinstance(value, argparse.Namespace | types.SimpleNamespace):
+                value = vars(value)
             if isinstance(name, str) and isinstance(value, dict) and CONFIG.search(name):
                 found |= {n: v for n, v in list(value.items())[:1000] if isinstance(n, str) and _plain(v)}
             elif isinstance(name, str) and _plain(value):

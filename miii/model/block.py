@@ -17,10 +17,12 @@ from miii.model.wiring import BLOCKS
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "gelu": nn.functional.gelu,
+    "silu": nn.functional.silu,
     "sigmoid": torch.sigmoid,
     "square": torch.square,
     "tanh": torch.tanh,
     "gelu-tanh": partial(nn.functional.gelu, approximate="tanh"),  # of GPT-2
+    "identity": lambda x: x,
 }
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from miii.errors import Frozen, InputError
 from miii.model.wiring import BLOCKS, BlockName, MixerName, NormName, refusal
 
-Act = Literal["relu", "gelu", "gelu-tanh", "sigmoid", "square", "tanh", "tailored"]
+Act = Literal["relu", "gelu", "gelu-tanh", "silu", "sigmoid", "square", "tanh", "identity", "tailored"]
 
 
 class ModelConfig(Frozen):

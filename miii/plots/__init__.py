@@ -8,7 +8,7 @@ from miii.plots.compare import learning, spread
 from miii.plots.experience import learning_curve, transfer
 from miii.plots.export import frame, picture
 from miii.plots.follow import answer_logits, attention_by_position, neuron_contributions, wave_logits, wave_sum
-from miii.plots.heatmap import heatmap
+from miii.plots.heatmap import heatmap, mark_cell
 from miii.plots.information import information
 from miii.plots.integers import density, last_digits, polar, split_counts, split_rows, ulam, wheel
 from miii.plots.lengths import evidence_by_count, evidence_by_letter, string_accuracy
@@ -151,6 +151,7 @@ __all__ = [
     "learning_curve",
     "loss",
     "loss_weights",
+    "mark_cell",
     "measures",
     "modulo_spectrum",
     "neuron_contributions",

@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from miii.plots.style import CATEGORY, FLUID, HEIGHT, MAIN, Chart
+from miii.plots.style import CATEGORY, FLUID, HEIGHT, MAIN, Chart, top_legend
 
 DASHES = ([1, 0], [6, 3], [2, 2])  #: for more architectures than colors
 ROW = 26  #: pixels per architecture
@@ -25,9 +25,7 @@ def learning(curves: pd.DataFrame, title: str, chance: float = 0.0) -> Chart:
     chosen = alt.selection_point(fields=["architecture"], bind="legend")
     scale = alt.Scale(domain=names, range=[CATEGORY[i % len(CATEGORY)] for i in range(len(names))])
     dash = alt.Scale(domain=names, range=[list(DASHES[i // len(CATEGORY) % len(DASHES)]) for i in range(len(names))])
-    legend = alt.Legend(
-        orient="right" if len(names) > 4 else "top", title=None, symbolStrokeWidth=3, symbolOpacity=1, labelLimit=220
-    )
+    legend = top_legend(symbolStrokeWidth=3, symbolOpacity=1, symbolType="stroke", labelLimit=220)
     y_scale, percent = alt.Scale(domain=[chance, 1]), alt.Axis(format="%")
     base = alt.Chart(_bands(curves)).encode(
         x=alt.X("step:Q", title="step"),
@@ -87,4 +85,6 @@ def spread(summary: pd.DataFrame, measure: str, title: str) -> Chart:
         x=alt.X(f"{measure}_low:Q", title=title), x2=f"{measure}_high:Q"
     )
     points = base.mark_point(filled=True, size=90, color=MAIN, opacity=1).encode(x=x)
-    return alt.layer(lines, points).properties(title=title, height=ROW * len(order), autosize=FLUID)
+    return alt.layer(lines, points).properties(
+        title=title[:1].upper() + title[1:], height=ROW * len(order), autosize=FLUID
+    )

@@ -124,6 +124,23 @@ def panels(
     )
 
 
+def mark_cell(chart: alt.LayerChart, row: int, column: int) -> alt.LayerChart:
+    """Outline a cell of ``heatmap`` or ``categories``, in white with a dark rim."""
+    marked = chart.copy(deep=False)
+    place = alt.Chart(pd.DataFrame({"column": [column], "row": [row]}))
+    rims = (("black", 4), ("white", 2))
+    marked.layer = [
+        *chart.layer,
+        *(
+            place.mark_square(size=110, filled=False, opacity=1, stroke=color, strokeWidth=width, tooltip=None).encode(
+                x=alt.X("column:Q", title=None), y=alt.Y("row:Q", title=None)
+            )
+            for color, width in rims
+        ),
+    ]
+    return marked
+
+
 def follow_pointer() -> alt.Parameter:
     """Return an invisible selection named ``pointer`` that holds the place of the pointer, in pixels."""
     return alt.selection_interval(

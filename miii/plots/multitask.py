@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from miii.analysis.multitask import Active, Head, Sharing
-from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, top_legend
+from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, WHOLE, Chart, bar_legend, top_legend
 
 
 def right_by_target(accuracy: Mapping[str, float], chance: Mapping[str, float]) -> Chart:
@@ -112,13 +112,13 @@ def shared_directions(values: Sharing) -> Chart:
         alt.Chart(frame)
         .mark_rect()
         .encode(
-            x=alt.X("with:N", title="with", sort=list(values.names), axis=alt.Axis(labelAngle=-60)),
-            y=alt.Y("target:N", title="target", sort=list(values.names)),
+            x=alt.X("with:N", title="with", sort=list(values.names), axis=alt.Axis(labelAngle=-60), scale=WHOLE),
+            y=alt.Y("target:N", title="target", sort=list(values.names), scale=WHOLE),
             color=alt.Color(
                 "overlap:Q",
                 title="mean squared cosine",
                 scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, top]),
-                legend=top_legend(format=".3f"),
+                legend=bar_legend(format=".3f"),
             ),
             tooltip=[
                 "target:N",

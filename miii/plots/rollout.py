@@ -9,17 +9,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from miii.analysis.sequences.rollout import Rollout, similarity
+from miii.numbers import place_names
 from miii.plots.heatmap import heatmap
 from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, WRONG, Chart, top_legend
 
 WHO = {"network": MAIN, "untrained": MUTED, "repeats the first frame": ACCENT}
 CELL = 84  #: pixels per token
+GAPS = alt.Scale(paddingInner=0.04)  #: between the tokens of a roll-out
 
 
 def generated_frames(rolled: Rollout, row: int = 0) -> Chart:
     """Draw one roll-out, one row per frame and one column per token, with the truth wherever the network is wrong."""
     names, config = rolled.config.token_names, rolled.config
-    slots = ["step", *(f"{config.base}^{i}" for i in range(config.width - 1, -1, -1)), "label"]
+    slots = ["step", *place_names(config.base, config.width), "label"]
     frame = pd.DataFrame(
         [
             {
@@ -36,16 +38,16 @@ def generated_frames(rolled: Rollout, row: int = 0) -> Chart:
     frame["shown"] = frame["written"].where(frame["is"] != "wrong", frame["written"] + " (" + frame["truth"] + ")")
     colors = {"given": MUTED, "right": MAIN, "wrong": WRONG}
     base = alt.Chart(frame).encode(
-        x=alt.X("slot:N", sort=slots, title="slot", axis=alt.Axis(orient="top", labelAngle=0)),
-        y=alt.Y("frame:N", sort=None, title=None),
+        x=alt.X("slot:N", sort=slots, title="slot", axis=alt.Axis(orient="top", labelAngle=0), scale=GAPS),
+        y=alt.Y("frame:N", sort=None, title=None, scale=GAPS),
         tooltip=["frame:N", "slot:N", "written:N", "truth:N"],
     )
     scale = alt.Scale(domain=list(colors), range=list(colors.values()))
     return alt.layer(
-        base.mark_rect(stroke="white", strokeWidth=2).encode(color=alt.Color("is:N", scale=scale, legend=top_legend())),
+        base.mark_rect().encode(color=alt.Color("is:N", scale=scale, legend=top_legend())),
         base.mark_text(color="white", fontSize=13).encode(text="shown:N"),
     ).properties(
-        title="Predicted tokens (with the true token where wrong)",
+        title="Predicted tokens",
         width=alt.Step(CELL),
         height=alt.Step(30),
         autosize=FIXED,
@@ -85,9 +87,9 @@ def rollout_digits(report: Mapping[str, Any], base: int) -> Chart:
     found = {"network": report["rollout"][0]["digits"], "untrained": report["untrained"][0]["digits"]}
     found["repeats the first frame"] = report["copy"][0]
     rows = [
-        {"who": who, "place": f"{base}^{len(shares) - 1 - i}", "digits": share}
+        {"who": who, "place": place, "digits": share}
         for who, shares in found.items()
-        for i, share in enumerate(shares)
+        for place, share in zip(place_names(base, len(shares)), shares, strict=True)
     ]
     return _grouped(rows, "place", "digits", "place of the digit", "digit accuracy", "Digit accuracy, one frame ahead")
 
@@ -105,7 +107,7 @@ def vector_similarity(vectors: Float[Tensor, "vectors d_model"], what: str) -> C
         similarity(vectors),
         title=f"Cosine similarity of {what} vectors",
         row=what,
-        column=f"{what}'",
+        column=what,
         value="cosine",
         size=240,
         domain=(-1, 1),

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from miii.analysis.sequences.continuation import Continuation
 from miii.analysis.sequences.moduli import Carrier, Spectrum
-from miii.plots.style import CATEGORY, DIVERGING, FIXED, FLUID, MAIN, MUTED, SEQUENTIAL, Chart, top_legend
+from miii.plots.style import CATEGORY, DIVERGING, FIXED, FLUID, MAIN, MUTED, SEQUENTIAL, WHOLE, Chart, top_legend
 from miii.tasks.sequences.kinds import KINDS
 
 CELL = 17  #: pixels of a cell's side
@@ -202,10 +202,10 @@ def _rectangles(
         alt.Chart(frame)
         .mark_rect()
         .encode(
-            x=alt.X("kind:N", title=columns[1], sort=columns[0], axis=axis),
-            y=alt.Y("part:N", title=rows[1], sort=rows[0], axis=alt.Axis(labelOverlap=False)),
+            x=alt.X("kind:N", title=columns[1], sort=columns[0], axis=axis, scale=WHOLE),
+            y=alt.Y("part:N", title=rows[1], sort=rows[0], axis=alt.Axis(labelOverlap=False), scale=WHOLE),
             color=alt.Color("value:Q", scale=scale, legend=legend),
             tooltip=tooltip,
         )
-        .properties(title=title, width=CELL * 1.4 * len(columns[0]), height=CELL * len(rows[0]), autosize=FIXED)
+        .properties(title=title, width=round(CELL * 1.4) * len(columns[0]), height=CELL * len(rows[0]), autosize=FIXED)
     )

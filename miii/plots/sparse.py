@@ -65,7 +65,9 @@ def seen_factors(networks: Mapping[str, Scores]) -> Chart:
             x=alt.X("q:O", title="smallest prime factor of the composites", axis=alt.Axis(labelAngle=0)),
             y=alt.Y("auc:Q", title="AUC against primes", scale=alt.Scale(domain=[0.4, 1.02], nice=False)),
             color=alt.Color(
-                "network:N", scale=alt.Scale(domain=list(networks), range=[MAIN, ACCENT]), legend=top_legend()
+                "network:N",
+                scale=alt.Scale(domain=list(networks), range=[MAIN, ACCENT]),
+                legend=top_legend(symbolType="stroke"),
             ),
             strokeDash=alt.StrokeDash("network:N", sort=list(networks), legend=None),
             tooltip=[

@@ -38,6 +38,9 @@ FLUID: Final = alt.AutoSizeParams(type="fit-x", contains="padding")  #: as wide 
 CANVAS: Final = {"embedOptions": {"renderer": "canvas"}}
 
 
+WHOLE: Final = alt.Scale(round=True)  #: bands of whole pixels, so that no gaps show between the cells of a heatmap
+
+
 def clicked(name: str, *fields: str) -> alt.Parameter:
     """Return a selection of these fields by a click on a mark.
 
@@ -49,6 +52,13 @@ def clicked(name: str, *fields: str) -> alt.Parameter:
 def top_legend(**options: Any) -> alt.Legend:
     """Return a one-line legend directly above the plot."""
     return alt.Legend(orient="top", title=None, offset=4, padding=0, **options)
+
+
+def bar_legend(**options: Any) -> alt.Legend:
+    """Return a color bar above the plot, with its title to the left."""
+    return alt.Legend(
+        orient="top", titleOrient="left", titleAnchor="middle", gradientLength=140, offset=4, padding=0, **options
+    )
 
 
 def log_axis() -> alt.Axis:

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 import altair as alt
 import pandas as pd
 
-from miii.plots.style import CATEGORY, FLUID, GAP, HEIGHT, SEQUENTIAL, Chart, clicked, top_legend
+from miii.plots.style import CATEGORY, FLUID, GAP, HEIGHT, SEQUENTIAL, WHOLE, Chart, clicked, top_legend
 
 RUN = "run"  #: name of the selection made by a click: the run
 CELL = 64  #: pixels of a row of the heatmap
@@ -58,8 +58,8 @@ def sweep_heatmap(table: pd.DataFrame, x: str, y: str, metric: str, title: str) 
     found = _spread(table, (x, y), metric)
     shown = [f"{x}:N", f"{y}:N"] + [alt.Tooltip(f"{name}:Q", format=".4~g") for name in ("median", "lowest", "highest")]
     base = alt.Chart(found, name="by-two-options").encode(
-        x=alt.X(f"{x}:O", title=named(x), axis=alt.Axis(labelAngle=0)),
-        y=alt.Y(f"{y}:O", title=named(y), sort="descending"),
+        x=alt.X(f"{x}:O", title=named(x), axis=alt.Axis(labelAngle=0), scale=WHOLE),
+        y=alt.Y(f"{y}:O", title=named(y), sort="descending", scale=WHOLE),
         tooltip=[*shown, alt.Tooltip("seeds:Q", title="runs"), alt.Tooltip("run:N", title="run of the median")],
     )
     color = alt.Color("median:Q", title=None, scale=alt.Scale(scheme=SEQUENTIAL), legend=alt.Legend(orient="top"))
@@ -84,8 +84,8 @@ def phase_diagram(table: pd.DataFrame, x: str, y: str, color: Literal["phase", "
     found = table.assign(shown=table["phase"].fillna("waiting"))
     labels = alt.Axis(labelAngle=0, labelExpr="format(datum.value, '.3~g')", labelOverlap=True)
     base = alt.Chart(found, name="phases").encode(
-        x=alt.X(f"{x}:O", title=named(x), axis=labels),
-        y=alt.Y(f"{y}:O", title=named(y), sort="descending", axis=labels),
+        x=alt.X(f"{x}:O", title=named(x), axis=labels, scale=WHOLE),
+        y=alt.Y(f"{y}:O", title=named(y), sort="descending", axis=labels, scale=WHOLE),
         opacity=alt.when("datum.inferred").then(alt.value(0.55)).otherwise(alt.value(1)),
         tooltip=[
             alt.Tooltip(f"{x}:Q", format=".4~g"),
@@ -122,20 +122,35 @@ def sweep_curves(curves: pd.DataFrame, title: str, log: bool = False) -> Chart:
     """Draw the median over seeds at each step as a line, and lowest to highest as a band.
 
     Args:
-        curves: from ``Sweep.curves``; of more than ``LINES`` settings, the first are drawn.
+        curves: from ``Sweep.curves``; of more than ``LINES`` settings, the best are drawn.
         title: what the metric is called.
+        log: the metric is a loss: lower is better, on a logarithmic scale.
     """
-    names = list(dict.fromkeys(curves["changed"]))[:LINES]
+    last = curves.sort_values("step").groupby(["changed", "seed"], sort=False)["value"].last()
+    best = last.groupby("changed", sort=False).median().sort_values(ascending=log, kind="stable")
+    names = list(best.index)[:LINES]
     grouped = curves[curves["changed"].isin(names)].groupby(["changed", "step"])["value"]
     found = grouped.agg(median="median", lowest="min", highest="max", seeds="count").reset_index()
     scale = alt.Scale(type="log") if log else alt.Scale(zero=False)
     shown = [alt.Tooltip(f"{name}:Q", format=".4~g") for name in ("median", "lowest", "highest")]
+    words = "datum.label"
+    for option, name in TITLES.items():
+        words = f"replace({words}, '{option}=', '{name} ')"
     base = alt.Chart(found).encode(
         x=alt.X("step:Q", title="step"),
         color=alt.Color(
             "changed:N",
             scale=alt.Scale(domain=names, range=CATEGORY[: len(names)]),
-            legend=alt.Legend(orient="bottom", title=None, columns=1, labelLimit=300, symbolStrokeWidth=3),
+            legend=alt.Legend(
+                orient="bottom",
+                title=None,
+                columns=1,
+                labelExpr=words,
+                labelLimit=300,
+                symbolType="stroke",
+                symbolStrokeWidth=3,
+                symbolOpacity=1,
+            ),
         ),
         tooltip=["changed:N", "step:Q", *shown, "seeds:Q"],
     )

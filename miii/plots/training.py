@@ -20,8 +20,11 @@ from miii.plots.style import (
     SEQUENTIAL,
     TEST,
     TRAIN,
+    WHOLE,
     WRONG,
     Chart,
+    bar_legend,
+    log_axis,
     top_legend,
 )
 from miii.tasks import Task
@@ -35,7 +38,11 @@ TOKENS = {
     "auc": "label, ROC AUC",
     "auc_coprime": "label, coprime to the base",
 }
-LENGTHS = {"train_accuracy": "training", "accuracy_as_long": "test, training length", "accuracy_longer": "test, longer"}
+LENGTHS = {
+    "train_accuracy": "training",
+    "accuracy_as_long": "test, same lengths",
+    "accuracy_longer": "test, longer strings",
+}
 MOST = 4_000  #: most points of a chart
 
 
@@ -48,8 +55,8 @@ def loss(metrics: pd.DataFrame, steps: int | None = None, unit: str = "nats") ->
 
     Source: Nanda et al. 2023 (arXiv 2301.05217), figure 1.
     """
-    scale = alt.Scale(type="log", nice=False)
-    return _curves(metrics, "loss", alt.Y("value:Q", title=f"loss ({unit}, log scale)", scale=scale), "Loss", steps)
+    y = alt.Y("value:Q", title=f"loss ({unit}, log scale)", scale=alt.Scale(type="log", nice=False), axis=log_axis())
+    return _curves(metrics, "loss", y, "Loss", steps)
 
 
 def accuracy(metrics: pd.DataFrame, steps: int | None = None) -> alt.Chart:
@@ -102,13 +109,14 @@ def by_prime(metrics: pd.DataFrame) -> alt.Chart:
     columns = [name for name in map(str, metrics.columns) if name.startswith("accuracy_") and name != "accuracy_worst"]
     long = _long(metrics, {name: name.removeprefix("accuracy_") for name in columns})
     color = alt.Color("value:Q", title="accuracy", scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, 1]))
+    overlap = alt.Axis(labelOverlap=True)
     return (
         alt.Chart(long)
         .mark_rect()
         .encode(
-            x=alt.X("step:O", title="step", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
-            y=alt.Y("line:O", title="modulo", sort=list(long["line"].unique()), axis=alt.Axis(labelOverlap=True)),
-            color=color.legend(format="%", orient="top", titleOrient="left", titleAnchor="middle", offset=4, padding=0),
+            x=alt.X("step:O", title="step", axis=alt.Axis(labelAngle=0, labelOverlap=True), scale=WHOLE),
+            y=alt.Y("line:O", title="modulo", sort=list(long["line"].unique()), axis=overlap, scale=WHOLE),
+            color=color.legend(bar_legend(format="%")),
             tooltip=[
                 "step:Q",
                 alt.Tooltip("line:N", title="modulo"),
@@ -209,7 +217,7 @@ def _answers(correct: Bool[Tensor, " examples"], task: Task) -> tuple[Int[Tensor
         return (~correct).int(), ["correct", "wrong"], [TRAIN, WRONG]
     codes = torch.where(correct, 0, 2) + (~task.train_mask).int()
     labels = ["train, correct", "test, correct", "train, wrong", "test, wrong"]
-    return codes, labels, [TRAIN, "#7cc0e8", WRONG, "#33333c"]
+    return codes, labels, [TRAIN, "#7cc0e8", WRONG, "#666672"]
 
 
 def at_step(chart: Chart, step: int, x: str = "step") -> alt.LayerChart:

@@ -5,6 +5,7 @@ script with ``miii`` installed.
 """
 
 import inspect
+import zlib
 from collections.abc import Callable, Mapping
 from functools import wraps
 from types import CodeType
@@ -24,6 +25,8 @@ from pages._server import memory
 
 P = ParamSpec("P")
 T = TypeVar("T")
+MOVED = ("name", "step", "pair")  #: arguments that change the data of a chart but not the chart
+LONGEST = 40  #: characters of an argument in the name of a figure's files
 COMPUTED, DRAWN = 60_000_000, 40_000_000  #: bytes of cached results, and of cached drawings
 #: Function source by code object: each page run makes new functions with the same code.
 _SOURCES: Final[dict[CodeType, str]] = {}
@@ -50,7 +53,7 @@ def cell(
 ) -> None:
     """Show the cached chart of ``make(**arguments)`` with its code and its data.
 
-    Several charts of one computation are shown two per row. With a second run, its chart is beside each: in two columns,
+    Several charts of one computation are shown two per row; of an odd number, the first is as wide as the page. With a second run, its chart is beside each: in two columns,
     which stack on a phone.
 
     Args:
@@ -62,7 +65,8 @@ def cell(
         pick: see ``draw``.
     """
     stamp = _stamp(arguments), stamp
-    name = "-".join([make.__name__, *(str(value) for key, value in arguments.items() if key not in ("name", "step"))])
+    values = [_named(str(value)) for key, value in arguments.items() if key not in MOVED]
+    name = "-".join([make.__name__, *values])
     write.record(Figure(make, arguments, alt, caption))
     other = second_run.arguments_of_second(arguments)
     if other is None:
@@ -86,6 +90,11 @@ def cell(
     downloads.show(name, make, arguments, lambda: _chart(make, _code(make), tuple(arguments.items()), stamp))
 
 
+def _named(value: str) -> str:
+    """Return the part of a file's name for an argument: a long one is its beginning and a checksum."""
+    return value if len(value) <= LONGEST else f"{value[:LONGEST]}-{zlib.crc32(value.encode()):08x}"
+
+
 def _charts(
     make: Callable[..., Any],
     arguments: dict[str, Any],
@@ -98,9 +107,11 @@ def _charts(
     found = _drawn(make, _code(make), tuple(arguments.items()), stamp)
     if not isinstance(found, Titled):
         across = 1 if second_run.shown() else 2  # align the charts of each row
-        rows = [st.columns(across) for _ in found[::across]]
-        for i, each in enumerate(found):
-            with rows[i // across][i % across]:
+        wide = len(found) % across  # of an odd number, the first is as wide as the page
+        places = [st.container() for _ in range(wide)]
+        places += [place for _ in found[wide::across] for place in st.columns(across)]
+        for i, (place, each) in enumerate(zip(places, found, strict=True)):
+            with place:
                 draw(each.drawing, width=width, alt=f"{each.title}. {alt}", key=f"chart-{name}-{i}")
     else:
         draw(found.drawing, width=width, alt=alt, key=f"chart-{name}", pick=pick)

@@ -1,7 +1,8 @@
 """Draw a chart on a page: computed once, sent repeatedly, with selectable points."""
 
 import json
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -12,6 +13,10 @@ import streamlit as st
 from miii.plots.style import CANVAS, Chart
 
 Width = Literal["stretch", "content"]
+CONFIG = {"legend": {"orient": "top", "labelLimit": 320}, "axisY": {"labelFlush": False}}
+LINE = 40  #: most characters in a title's line on a phone
+PHONE = 350  #: width of a chart on a phone, in pixels
+BOLD, LETTER, SYMBOL, AXIS = 7.5, 6.5, 26, 100  #: pixels of a title's and a label's letter, a legend's symbol, an axis
 Chosen = Callable[[dict[str, Any]], None]
 Pick: TypeAlias = tuple[str, Chosen] | Mapping[str, Chosen]
 
@@ -40,8 +45,41 @@ def drawing(chart: Chart) -> Drawing:
             return {key: renamed(below) for key, below in value.items()}
         return [renamed(below) for below in value] if isinstance(value, list) else value
 
+    _fit(spec)
     spec |= {"usermeta": CANVAS}  # a canvas redraws at once; a page of SVG takes half a second
     return Drawing(json.dumps(renamed(spec)), {names[old]: _arrow(rows) for old, rows in datasets.items()})
+
+
+def _fit(spec: dict[str, Any]) -> None:
+    """Wrap a long title, and stack a long legend, where the chart is too narrow for it; put legends above plots."""
+    spec["config"] = {**spec.get("config", {}), **CONFIG}
+    title = spec.get("title")
+    fixed = spec.get("autosize", {}).get("type") == "pad"  # such a chart may be narrower than its place
+    if isinstance(title, str) and len(title) > LINE:
+        room = "windowSize()[0] - 32" if fixed else "containerSize()[0]"
+        narrow = f"{room} < {BOLD * len(title)}"
+        spec["title"] = {"text": {"expr": f"{narrow} ? {textwrap.wrap(title, LINE)} : {title!r}"}, "limit": 0}
+    for color in () if fixed else _legends(spec):
+        names = [str(name) for name in color["scale"]["domain"]]
+        widths = [LETTER * len(name) + SYMBOL for name in names]
+        columns = color["legend"].get("columns", 0)
+        across = (columns * max(widths) if columns else sum(widths)) + AXIS
+        if across > PHONE:
+            narrow = f"containerSize()[0] < {across}"
+            fitting = f"max(1, floor((containerSize()[0] - {AXIS}) / {max(widths)}))"
+            color["legend"]["columns"] = {"expr": f"{narrow} ? {fitting} : {columns}"}
+
+
+def _legends(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield the encodings in a specification that have a legend of listed names."""
+    if isinstance(value, dict):
+        if isinstance(value.get("legend"), dict) and isinstance(value.get("scale", {}).get("domain"), list):
+            yield value
+        for below in value.values():
+            yield from _legends(below)
+    elif isinstance(value, list):
+        for below in value:
+            yield from _legends(below)
 
 
 def _arrow(rows: list[dict[str, Any]]) -> bytes:

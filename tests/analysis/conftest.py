@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -27,6 +28,22 @@ def waves() -> Callable[..., Formula]:
         (alpha, beta), n = multipliers, len(frequencies)
         each = zip(frequencies, amplitudes[:n], phases[:n], strict=True)
         return Formula(p, tuple(Term(centered(alpha * k), centered(beta * k), k, size, phi) for k, size, phi in each))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def random_model() -> Callable[..., miii.Transformer]:
+    """Random weights and biases in float64, large enough that every part matters."""
+
+    def build(n_layers: int = 1, p: int = 5, **config: Any) -> miii.Transformer:
+        shape = {"n_layers": n_layers, "d_model": 8, "n_heads": 2, "d_mlp": 12, "biases": "all"}
+        model = miii.Transformer(miii.ModelConfig(**shape | config), p + 1, p, 3, seed=n_layers)
+        model = model.double().requires_grad_(False)
+        generator = torch.Generator().manual_seed(1)
+        for weight in model.parameters():
+            weight += torch.randn(weight.shape, generator=generator, dtype=torch.float64) / 5
+        return model
 
     return build
 

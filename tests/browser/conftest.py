@@ -1,12 +1,12 @@
 """A real server and a real browser: Debian's chromium, driven by Playwright."""
 
+import importlib
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import serving
+from browsing import ROOT, serving
 from playwright.sync_api import Browser, sync_playwright
 
 import miii
@@ -37,22 +37,24 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[Callable[[], str]]:
-    """Starts a cold server with runs of its own, and gives its address."""
-    with ExitStack() as servers:
-        yield lambda: servers.enter_context(serving(tmp_path / "runs"))
+def pages(monkeypatch) -> list[str]:
+    """From the navigation, so that no page is forgotten."""
+    monkeypatch.syspath_prepend(ROOT)
+    return importlib.import_module("pages._kit.headless").pages()
 
 
 @pytest.fixture
-def server(start_server: Callable[[], str]) -> str:
-    return start_server()
+def server(tmp_path: Path) -> Iterator[str]:
+    """A cold server with runs of its own: its address."""
+    with serving(tmp_path / "runs") as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
 def eleven(small_config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small run that every page can show."""
     folder = tmp_path_factory.mktemp("shared") / "eleven"
-    return runs.record(folder, miii.train(small_config(task={"p": 11}))).folder
+    return runs.record(folder, miii.train(small_config(task={"p": 11}, snapshots=12))).folder
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,12 @@
 """Every page of the app in both themes: whole on two widths, without errors, and with no barrier for anybody."""
 
-import importlib
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 from axe import barriers, fetched
-from browsing import BACKGROUNDS, FITTING, ROOT, link, main, reader, settled
+from browsing import BACKGROUNDS, FITTING, link, main, reader, settled
 from playwright.sync_api import Browser, expect
 
 pytestmark = pytest.mark.browser
@@ -16,13 +15,6 @@ PHONE = {"width": 390, "height": 844}
 LAPTOP = {"width": 1280, "height": 900}
 #: What axe-core finds serious in Streamlit's own frame, as (rule, where its selector begins, why it is not ours).
 FRAME: tuple[tuple[str, str, str], ...] = ()
-
-
-@pytest.fixture
-def pages(monkeypatch) -> list[str]:
-    """From the navigation, so that no page is forgotten."""
-    monkeypatch.syspath_prepend(ROOT)
-    return importlib.import_module("pages._kit.headless").pages()
 
 
 @pytest.fixture(scope="session")

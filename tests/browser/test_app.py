@@ -1,7 +1,6 @@
 """What a newcomer does in the browser: comes by a link to a cold server, trains, and watches."""
 
 import re
-from collections.abc import Callable
 
 import pytest
 from browsing import button, main, reader, settled
@@ -11,7 +10,7 @@ pytestmark = pytest.mark.browser
 
 #: Links to a server that nobody has visited: the page's title, something that it says, and its charts at least.
 COLD = {
-    "/": ("Watch a network learn to add", "^A transformer, a kind of neural network, trains on half", 1),
+    "/": ("Watch a network learn to add", "^A transformer, a kind of neural network, trains on some", 1),
     "/attention?run=add-113&a=7&b=9&head=2&step=0": (
         "Attention",
         r"^At step 0 the network answers \d+ for \(7, 9\)",
@@ -39,29 +38,31 @@ def follow(page: Page, section: str, title: str) -> None:
     page.get_by_role("menuitem", name=title).click()
 
 
-@pytest.mark.parametrize(
-    "path", [pytest.param(path, marks=() if "head" in path else pytest.mark.slow) for path in COLD]
-)
-def test_a_cold_server_answers_a_link_with_that_page_in_the_app(
-    chromium: Browser, start_server: Callable[[], str], path: str
-) -> None:
+def arrive(page: Page, server: str, path: str) -> None:
+    """Follow a link to a cold server, which answers with that page in the app."""
     title, says, charts = COLD[path]
+    page.add_init_script(WATCH)
+    page.goto(server + path)
+    page.wait_for_url("**run=**")
+    expect(page.locator("h1")).to_have_text(title)
+    # without app.py there would be no navigation of ours and no run picker
+    expect(page.get_by_role("navigation", name="App pages")).to_be_visible()
+    picker = page.get_by_test_id("stSidebar").get_by_role("combobox").first
+    assert page.evaluate("new URL(location.href).searchParams.get('run')") == picker.input_value() != ""
+    assert page.evaluate("history.length") == 2  # the empty tab, and the page
+    assert not [name for name in page.evaluate("worn") if name.strip().islower()], "names of files were shown"
+    expect(main(page).get_by_text(re.compile(says)).first).to_be_visible()
+    settled(page)
+    assert page.get_by_test_id("stVegaLiteChart").count() >= charts
+    expect(page.get_by_text("There is no run named “nosuch” here")).to_have_count(int("nosuch" in path))
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", COLD)
+def test_a_cold_server_answers_a_link_with_that_page_in_the_app(chromium: Browser, server: str, path: str) -> None:
     with reader(chromium) as (page, _):
-        page.add_init_script(WATCH)
-        page.goto(start_server() + path)
-        page.wait_for_url("**run=**")
-        expect(page.locator("h1")).to_have_text(title)
-        # without app.py there would be no navigation of ours and no run picker
-        expect(page.get_by_role("navigation", name="App pages")).to_be_visible()
-        picker = page.get_by_test_id("stSidebar").get_by_role("combobox").first
-        assert page.evaluate("new URL(location.href).searchParams.get('run')") == picker.input_value() != ""
-        assert page.evaluate("history.length") == 2  # the empty tab, and the page
-        assert not [name for name in page.evaluate("worn") if name.strip().islower()], "names of files were shown"
-        expect(main(page).get_by_text(re.compile(says)).first).to_be_visible()
-        settled(page)
-        assert page.get_by_test_id("stVegaLiteChart").count() >= charts
-        expect(page.get_by_text("There is no run named “nosuch” here")).to_have_count(int("nosuch" in path))
-        expect(page.get_by_text("Page not found")).to_have_count(0)
+        arrive(page, server, path)
 
 
 def started(page: Page, server: str) -> None:
@@ -78,8 +79,9 @@ def started(page: Page, server: str) -> None:
     expect(page.get_by_text("Training", exact=True)).to_be_visible()
 
 
-def test_start_watch_leave_and_stop(chromium: Browser, server: str) -> None:
+def test_come_by_a_link_then_start_watch_leave_and_stop(chromium: Browser, server: str) -> None:
     with reader(chromium) as (page, _):
+        arrive(page, server, next(path for path in COLD if "head" in path))
         started(page, server)
         progress = page.get_by_text("of 5,000 ·")
         expect(progress).to_be_visible()

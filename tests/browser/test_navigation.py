@@ -1,20 +1,12 @@
 """The run and the page are one: in the address of a first visit, over Back and Forward, and where they do not fit."""
 
-import importlib
-
 import pytest
-from browsing import ROOT, main, reader, settled
+from browsing import main, reader, settled
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
 RUNS = ("eleven", "primes-10", "miu-24", "residues-113", "frames-10")
-
-
-@pytest.fixture
-def pages(monkeypatch) -> list[str]:
-    monkeypatch.syspath_prepend(ROOT)
-    return importlib.import_module("pages._kit.headless").pages()
 
 
 def ready(page: Page) -> None:

@@ -16,21 +16,15 @@ def answered(page: Page) -> Locator:
 
 def test_the_page_follows_keys_a_drag_and_the_play_button(chromium: Browser, warm: str) -> None:
     with reader(chromium) as (page, _):
-        page.goto(warm + link("attention"))
-        expect(answered(page)).to_contain_text("At step 400 ")
+        page.goto(warm + link("attention", run="eleven"))
+        expect(answered(page)).to_contain_text("At step 24 ")
         settled(page)
-        assert page.locator(".phases span:not(.before)").all_inner_texts() == [
-            "memorization",
-            "circuit formation",
-            "cleanup",
-            "afterwards",
-        ]
-        expect(page.locator("output.at")).to_have_text("step 400 · afterwards")
+        expect(page.locator("output.at")).to_contain_text("step 24")
         visits = page.evaluate("history.length")
         slider(page).press("ArrowLeft")
         page.wait_for_url("**step=**")
         before = int(re.findall(r"step=(\d+)", page.url)[0])
-        assert before < 400
+        assert before < 24
         expect(answered(page)).to_contain_text(f"At step {before} ")
         slider(page).press("Home")
         expect(answered(page)).to_contain_text("At step 0 ")
@@ -60,7 +54,7 @@ def test_the_page_follows_keys_a_drag_and_the_play_button(chromium: Browser, war
         at = int(re.findall(r"step=(\d+)", page.url)[0])
         expect(answered(page)).to_contain_text(f"At step {at} ")
         slider(page).press("End")
-        expect(answered(page)).to_contain_text("At step 400 ")
+        expect(answered(page)).to_contain_text("At step 24 ")
         assert page.evaluate("history.length") == visits, "a step is no visit of its own"
 
 
@@ -69,3 +63,13 @@ def follows(page: Page, change: Callable[[], None] = lambda: None) -> None:
     said = answered(page).inner_text()
     change()
     expect(answered(page)).not_to_have_text(said)
+
+
+@pytest.mark.slow
+def test_the_phases_of_training_are_marked(chromium: Browser, warm: str) -> None:
+    with reader(chromium) as (page, _):
+        page.goto(warm + link("attention"))
+        settled(page)
+        phases = ["memorization", "circuit formation", "cleanup", "afterwards"]
+        assert page.locator(".phases span:not(.before)").all_inner_texts() == phases
+        expect(page.locator("output.at")).to_have_text("step 400 · afterwards")

@@ -15,7 +15,7 @@ PEAK = 690  #: MB, the goal: what a small server has
 @pytest.fixture
 def sharing(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(ROOT)
-    yield importlib.import_module("benchmarks.sharing")
+    yield importlib.import_module("benchmarks.app.sharing")
     for name in [name for name in sys.modules if name.split(".")[0] == "benchmarks"]:
         del sys.modules[name]
 

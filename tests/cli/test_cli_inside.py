@@ -202,7 +202,7 @@ def test_circuit_prints_every_edge_and_the_faithfulness(command, command_json, c
     run = create_run("planted", network(p=11, keys=(2, 3)))
     model, task = run.model(), run.task()
     exact = circuits.find(model, task, "exact", examples=4)
-    for method in circuits.METHODS:
+    for method in ("exact", "eap-ig"):
         result = command_json("circuit", "planted", "--method", method, "--examples", 4)
         found = exact if method == "exact" else circuits.find(model, task, method, examples=4)
         assert result.keys() >= CIRCUIT

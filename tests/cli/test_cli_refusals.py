@@ -6,24 +6,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from cli_checks import sentence
+from cli_checks import NETWORK, TASK_FLAGS, TINY, sentence
 from safetensors.torch import load_file, save_file
 
 import miii.runs.write
 from miii import runs
 from miii.analysis.causal import circuits
 
-NETWORK = ["--d-model=8", "--n-heads=2", "--d-mlp=16", "--threads=1", "--precision=float32"]
-TINY = ["--p=11", "--train-fraction=0.5", *NETWORK]
-#: Flags of a small task of each kind.
-TASKS = {
-    "add": "--p 11 --train-fraction 0.5",
-    "primes": "--low 100 --high 999 --batch-size 64",
-    "residues": "--p 11",
-    "miu": "--longest 5 --longest-test 8 --n 200",
-    "frames": "--low 100 --high 399 --frames 3 --largest-step 3 --batch-size 64",
-    "divide": "",
-}
 #: A value of each kind of option and error; the others are in the tests of the tasks and of flat.
 BAD_VALUES = {
     **{f"add --p {p}": ["p must be", "at least 2", p] for p in ("1", "x", "1e400")},
@@ -65,7 +54,7 @@ def test_a_bad_value_is_refused(refused, subtests):
     for flags, words in BAD_VALUES.items():
         with subtests.test(flags):
             task, *more = flags.split()
-            text = refused("train", task, *NETWORK, "--steps=2", "--out=D", *TASKS[task].split(), *more)
+            text = refused("train", task, *NETWORK, "--steps=2", "--out=D", *TASK_FLAGS.get(task, "").split(), *more)
             assert all(word in text for word in words), text
 
 

@@ -10,23 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from cli_checks import sentence, strict_json
+from cli_checks import NETWORK, TASK_FLAGS, TINY, sentence, strict_json
 from PIL import Image
 
 import miii
 from miii import RunConfig, landscape, runs
 from miii.training import flat
 
-NETWORK = ["--d-model=8", "--n-heads=2", "--d-mlp=16", "--threads=1", "--precision=float32"]
-TINY = ["--p=11", "--train-fraction=0.5", *NETWORK]
-TASK_FLAGS = {
-    "add": "--p 11 --train-fraction 0.5",
-    "primes": "--low 100 --high 999 --batch-size 64",
-    "residues": "--p 11",
-    "gcd": "--pairs 200 --tests 20 --largest 4 --high 400 --batch-size 64",
-    "miu": "--longest 5 --longest-test 8 --n 200",
-    "frames": "--low 100 --high 399 --frames 3 --largest-step 3 --batch-size 64",
-}
 SCORES = {
     "add": set(),
     "primes": {"auc", "auc_3", "auc_7", "auc_11", "auc_13"},
@@ -197,7 +187,7 @@ def test_a_run_stopped_or_killed_at_its_first_step_resumes(command, monkeypatch,
 
 
 def test_ctrl_c_leaves_a_run_that_resumes_to_the_same_weights(command, here, same):
-    steps = 400
+    steps = 200
     arguments = ("train", "add", *TINY, "--steps", steps, "--eval-every", 10)
     line = [sys.executable, "-m", "miii.cli", *map(str, arguments), "--out", "stopped", "--json"]
     training = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

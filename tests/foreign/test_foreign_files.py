@@ -323,5 +323,3 @@ def test_the_sandbox_reads_the_same_and_is_limited(saved, one_sentence):
     assert (inside.own, inside.ignored, inside.notes) == (outside.own, outside.ignored, outside.notes)
     with one_sentence("file must have at most 100 bytes"):
         read_in_sandbox(path, nbytes=100)
-    with one_sentence("code.pt", "posix.mkdir"):
-        read_in_sandbox(saved({"embed.W_E": Evil()}, "code.pt"))

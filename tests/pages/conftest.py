@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from altair.utils import schemapi
 from shown import ROOT, Shown, app, fine, shown
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.testing.v1 import AppTest
@@ -30,6 +31,9 @@ def zoo(small_config, adder, residue_adder, tmp_path_factory) -> Zoo:
 @pytest.fixture(autouse=True)
 def server(zoo, monkeypatch) -> Iterator[None]:
     """A server without jobs, where the zoo is."""
+    if "MIII_SHAPES" not in os.environ:  # by night; the tests of plots check charts against the schema too
+        for name in ("validate", "validate_property"):
+            monkeypatch.setattr(schemapi.SchemaBase, name, lambda *_, **__: None)
     monkeypatch.chdir(ROOT)
     monkeypatch.syspath_prepend(ROOT)
     monkeypatch.setenv("MIII_RUNS", str(zoo.home))

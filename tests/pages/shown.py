@@ -154,7 +154,10 @@ def _widget(element: Any) -> tuple[str, str, str, str | None, Any]:
 def _drawn(chart: Any) -> Drawn:
     proto = chart.proto
     sent = {dataset.name: bytes(dataset.data.data) for dataset in proto.datasets}
-    return Drawn(chart.key, json.loads(proto.spec).get("title", ""), proto.spec, proto.alt, sent)
+    title = json.loads(proto.spec).get("title", "")
+    if not isinstance(title, str):  # wrapped where it is narrow
+        title = ast.literal_eval(title["text"]["expr"].rpartition(" : ")[2])
+    return Drawn(chart.key, title, proto.spec, proto.alt, sent)
 
 
 def run_cell(code: str) -> Any:

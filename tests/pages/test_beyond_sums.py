@@ -196,3 +196,37 @@ def test_other_positions_and_labels_have_fewer_figures(see):
     assert see("frames", run="places").drawn == everything[:5]
     assert see("frames", run="labels").drawn == everything[5:]
     assert see("frames", run="labels").infos
+
+
+# ---- Greatest common divisors ----
+
+
+def test_two_integers_are_followed_to_their_gcd(zoo, visit, see):
+    built = zoo("gcd").task()
+    example = int((built.labels == 11).nonzero()[0, 0])
+    assert "Label **12**" in see("attention", run="gcd", example=example).text  # not a word, nor a token
+    at = visit("try", run="gcd", gcd_a=1_008, gcd_b=1_002)
+    assert shown(at).metrics["Label"] == "6"
+    beyond = shown(fine(at.number_input(key="gcd_b").set_value(2_000).run()))
+    assert (beyond.infos, beyond.charts) == (
+        ["The gcd of 1,008 and 2,000 is 16, but answers end at 12: such pairs are left out."],
+        [],
+    )
+
+
+# ---- Sequences ----
+
+
+def test_another_sequence_is_continued_after_all_its_terms(visit, monkeypatch):
+    """However many terms were given of the sequence before it; what else can be asked is below."""
+    monkeypatch.setattr(app("_parts.sequences.next_term"), "QUICK", 1)
+    at = visit("sequences", run="continues", given=7)
+    assert shown(at).value("given") == 7
+    for terms in ("1 4 9 16 25", "5 " * 12, "7 " * 4000, ", ".join(["9" * 10_000] * 6)):
+        view = shown(fine(at.text_area(key="terms").set_value(terms).run()))
+        count = len(terms.split())
+        assert (view.value("given"), view.errors) == (min(24, count), []), count
+        assert max(len(widget.key or "") for widget in view.widgets) < 200
+    rows = view.table("question").set_index("target")
+    assert list(rows.index) == ["kinds", "similarity", "next", "unmasking"]
+    assert rows.loc["similarity", "network"] > rows.loc["similarity", "tree"] > rows.loc["similarity", "majority"]

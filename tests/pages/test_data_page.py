@@ -52,9 +52,8 @@ def test_bad_input_is_one_sentence_and_the_page_stops(see):
 
 
 def test_a_value_in_the_address_that_no_widget_takes_shows_no_trace(see):
-    bad: list[dict[str, Any]] = [{"p": 1}, {"p": 212}, {"p": "x"}, {"p": 2.5}, {"seed": -1}, {"p": ""}]
-    bad += [SMALL | {name: value} for name, value in (("q", 1), ("q", "x"), ("low", "x"), ("side", 52), ("row", -1))]
-    for query in (*bad, SMALL | {"preset": "none"}):
+    bad: list[dict[str, Any]] = [{"p": 212}, {"p": "x", "seed": -1}, {"p": 2.5}, {"p": ""}]
+    for query in (*bad, SMALL | {"q": 1, "side": 52}, SMALL | {"q": "x", "low": "x", "row": -1, "preset": "none"}):
         view = see("data", **query)
         assert view.metrics or view.errors
 
@@ -94,7 +93,7 @@ def test_every_operation_and_the_bounds_of_p(visit):
     for query, words in (({"task": "div", "p": 12}, "p must be prime"), ({"expression": "a / b"}, "where b != 0")):
         (error,) = visit("data", **{"task": "expr", "p": 7} | query).error
         assert words in error.value
-    for p in (2, 3, 211):
+    for p in (2, 211):
         at = visit("data")
         at.number_input(key="p").set_value(p).run()
         assert (list(fine(at).error), at.metric[0].value) == ([], f"{p * p:,}")

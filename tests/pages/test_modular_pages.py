@@ -85,7 +85,7 @@ def test_neurons_offers_the_purest_neuron_of_the_chosen_frequency(zoo, visit, se
     assert shown(at).value("frequency") == "any"
 
 
-@pytest.mark.parametrize("kind", ["mean", "zero", "interchange"])
+@pytest.mark.parametrize("kind", ["mean", "interchange"])
 def test_neurons_silences_the_clusters_in_the_chosen_way(zoo, see, kind):
     run = zoo("adding")
     clusters = analysis.neurons.describe(run.model(), run.task()).clusters()
@@ -138,7 +138,7 @@ def test_products_and_multiples_are_drawn_in_the_order_in_which_they_add(zoo, se
 # ---- Circuits ----
 
 
-@pytest.mark.parametrize("method", analysis.circuits.METHODS)
+@pytest.mark.parametrize("method", ["exact", "acdc"])
 def test_circuits_shows_what_the_method_finds(zoo, visit, see, method):
     run = zoo("adds")
     found = analysis.circuits.find(run.model(), run.task(), method)

@@ -30,7 +30,7 @@ def nearest(run: runs.Run, step: int) -> int:
     return min(run.steps, key=lambda other: abs(other - step))
 
 
-@pytest.mark.parametrize("page", ["fourier", "formula", "train", "progress"])
+@pytest.mark.parametrize("page", ["fourier", "progress"])
 def test_every_figure_of_a_page_stands_beside_the_same_one_of_the_other_run(zoo, see, page):
     second = zoo("second")
     alone, both = see(page, run="adding"), see(page, run="adding", beside="second")

@@ -64,7 +64,8 @@ def test_the_table_is_the_comparison(name, see):
     wanted, view = summary(name), see("compare", comparison=name)
     table = view.table("architecture")
     assert table["architecture"].tolist() == wanted["architecture"].tolist()
-    assert name == "depth" or (len(wanted) >= 8 and (wanted["seeds"] == 5).all())
+    assert name not in ("add-113", "primes") or (len(wanted) >= 8 and (wanted["seeds"] == 5).all())
+    assert ("precision" in table) == (name != "add-113" and name != "depth")
     column = next(column for column in ("sieve by 3", "grok") if column in table)
     assert table[column].tolist() == [f"{n} of {of}" for n, of in zip(wanted["grokked"], wanted["seeds"], strict=True)]
     for measure in ("grokked_at", "explained"):
@@ -82,6 +83,13 @@ def test_the_finding_counts_what_the_summary_holds(server):
     assert f"**{len(every)} of {len(wanted)}**" in words
     assert f"{every['grokked_at'].iloc[0]:.0f}" in words
     assert all(f"*{name}*" in words for name in wanted.loc[wanted["grokked"] == 0, "architecture"])
+    assert "Precision of training: *bfloat16*" in finding("primes", summary("primes"))
+    again = summary("primes").assign(precision="float32")
+    assert "recipe's optimizer" in finding("primes-float32", again)
+    twice = wanted.head(2).assign(architecture=["plain, decay 2.5", "spherical, decay 0"], grokked=[5, 0])
+    words = finding("spherical", twice)
+    assert f"*plain, decay 2.5*: 5 of 5 seeds, at step {wanted['grokked_at'].iloc[0]:.0f}" in words
+    assert f"*spherical, decay 0*: 0 of 5 seeds, final test accuracy {wanted['accuracy'].iloc[1]:.3f}" in words
     wanted = summary("depth").set_index("architecture")
     words = finding("depth", summary("depth"))
     for n in (2, 6, 12):

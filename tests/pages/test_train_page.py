@@ -268,5 +268,5 @@ def test_quantities_of_one_name_have_one_value_on_every_page(see, zoo):
     for name in ("miu", "residues"):
         zoo(name)
     listed = see("runs", run="miu").table("run").set_index("run")["result"].str.strip()
-    for run, label in (("miu", "Test, longer"), ("residues", "Mean accuracy over primes")):
+    for run, label in (("miu", "Test, longer strings"), ("residues", "Mean accuracy over primes")):
         assert see("train", run=run).metrics[label] == see("sieve", run=run).metrics[label] == listed[run]

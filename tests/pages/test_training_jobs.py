@@ -19,7 +19,7 @@ from miii.training import flat
 LONG = 1_000_000
 #: A form's values for a network that trains in no time.
 TINY = {"p": 5, "d_model": 8, "n_heads": 2, "d_mlp": 8, "train_fraction": 0.5, "eval_every": 5, "precision": "float32"}
-INSIDE = ("attention", "circuits", "formula", "fourier", "neurons", "try", "progress")
+INSIDE = ("attention", "circuits", "progress")
 
 
 def wait(until: Callable[[], object], seconds: float = 60) -> None:
@@ -185,7 +185,7 @@ def test_a_run_with_one_snapshot_needs_no_slider(bring, visit):
     run = bring("adds")
     for step in run.steps[:-1]:
         (run.folder / "snapshots" / f"{step}.safetensors").unlink()
-    for page in ("fourier", "neurons", "formula"):
+    for page in ("fourier", "formula"):
         view = shown(visit(page, run="adds"))
         assert view.player is None
         assert {figure.arguments["step"] for figure in view.figures if "step" in figure.arguments} == {30}

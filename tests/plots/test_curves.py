@@ -37,7 +37,7 @@ def test_curves_of_other_tasks():
     for chart, columns, names in [
         ("sieving", AREAS, ["all", "3", "7", "11", "13"]),
         ("by_prime", RIGHT, ["2", "3", "11"]),
-        ("by_length", LENGTHS, ["training", "test, training length", "test, longer"]),
+        ("by_length", LENGTHS, ["training", "test, same lengths", "test, longer strings"]),
     ]:
         expected = [[STEPS, pytest.approx(values, nan_ok=True)] for values in columns.values()]
         assert lines(CHARTS[chart](), "line", "step", "value") == dict(zip(names, expected, strict=True))
@@ -46,7 +46,7 @@ def test_curves_of_other_tasks():
     assert criteria["value"].tolist() == list(SIEVED)
     assert CHARTS["by_prime"]().to_dict()["encoding"]["y"]["sort"] == ["2", "3", "11"]
     without = plots.by_length(MIU.drop(columns="accuracy_longer"))
-    assert lines(without, "line", "step").keys() == {"training", "test, training length"}
+    assert lines(without, "line", "step").keys() == {"training", "test, same lengths"}
 
 
 def test_long_training_is_thinned():

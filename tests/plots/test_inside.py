@@ -166,7 +166,7 @@ def test_spectrum_2d():
 
 def test_terms():
     got = plots.frame(plots.terms(FORMULA))
-    assert got["term"].tolist() == ["2a +2b -2c", "-5a +3b -5c"]
+    assert got["term"].tolist() == ["2a + 2b − 2c", "−5a + 3b − 5c"]
     assert got["amplitude"].tolist() == [10.0, 1.5]
     assert got["phase"].tolist() == [0.5, -3.0]
 

@@ -26,7 +26,7 @@ import test_sweep_plots
 import test_trainability_plots
 import torch
 from PIL import Image
-from plot_checks import bare, encodings, lines
+from plot_checks import bare, drawn, encodings, lines
 
 from miii import ModularAddition, plots
 from miii.analysis.modular import fourier
@@ -86,6 +86,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     "class_balance": lambda: plots.class_balance(TASK),
     "heatmap": lambda: plots.heatmap(noise(P, P), title="Share", row="a", column="b", value="share"),
     "loss": lambda: plots.loss(METRICS),
+    "mark_cell": lambda: plots.mark_cell(plots.over_inputs(noise(P, P), 2, "a"), 2, 3),
     "over_inputs": lambda: plots.over_inputs(noise(P, P), 2, "a"),
     "pattern": lambda: plots.pattern(noise(4, 3, 3), ["5", "8", "="]),
     "power_over_training": lambda: plots.power_over_training(noise(4, P // 2), STEPS),
@@ -115,8 +116,8 @@ def _mixed(colors: list[str], share: float) -> list[int]:
 
 
 def test_all_plots_are_tested():
-    drawn = CHARTS.keys() - {"many ablations", "no spectrum"}
-    assert drawn == set(plots.__all__) - {"frame", "picture", "progress"}  # progress gives several of measures
+    tested = CHARTS.keys() - {"many ablations", "no spectrum"}
+    assert tested == set(plots.__all__) - {"frame", "picture", "progress"}  # progress gives several of measures
 
 
 def test_every_chart_has_data_a_title_and_titled_axes():
@@ -213,6 +214,14 @@ def test_at_step():
     assert (chart.title, chart.height) == (curves.title, curves.height)
     assert bare(chart) == bare(plots.at_step(plots.loss(METRICS[:2], 400), 100))
     assert bare(plots.at_step(curves, 0, "at"))["layer"][1]["encoding"]["x"]["field"] == "at"
+
+
+def test_mark_cell():
+    chart, marked = CHARTS["over_inputs"](), CHARTS["mark_cell"]()
+    assert plots.frame(marked).columns.equals(plots.frame(chart).columns)
+    *whole, rim, line = marked.layer
+    assert len(whole) == len(chart.layer)
+    assert rim.data.to_dict("list") == line.data.to_dict("list") == {"column": [3], "row": [2]}
 
 
 def test_spectrum():
@@ -329,12 +338,12 @@ def test_chart_as_png_and_svg():
     assert image.format == "PNG"
     assert min(image.size) > 300
     assert len(image.convert("RGB").getcolors(2**24) or []) > 20  # not an empty page
-    drawn = plots.picture(chart, "svg").decode()
-    assert drawn.startswith("<svg")
-    assert chart.to_dict()["title"] in drawn
+    drawing = plots.picture(chart, "svg").decode()
+    assert drawing.startswith("<svg")
+    assert chart.to_dict()["title"] in drawing
 
 
 def test_layers_share_axis_titles():
-    drawn = re.findall(r"<text[^>]*>([^<]*)</text>", plots.picture(CHARTS["spectrum"](), "svg").decode())
-    assert {"frequency k", "amplitude", "Spectrum of the embedding", "2"} <= set(drawn)
-    assert not any("," in text for text in drawn)  # Vega-Lite joins titles that differ with a comma
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", drawn(CHARTS["spectrum"]()))
+    assert {"frequency k", "amplitude", "Spectrum of the embedding", "2"} <= set(texts)
+    assert not any("," in text for text in texts)  # Vega-Lite joins titles that differ with a comma

@@ -71,12 +71,12 @@ def test_written(rolled):
     frame = plots.frame(plots.generated_frames(rolled))
     assert len(frame) == 2 * TASK.frame
     one = frame[frame["frame"] == "1 ahead"].set_index("slot")
-    assert one["written"].to_dict() == {"step": "+2", "10^2": "1", "10^1": "1", "10^0": "1", "label": "prime"}
-    assert one["truth"].to_dict() == {"step": "+2", "10^2": "1", "10^1": "9", "10^0": "9", "label": "prime"}
+    assert one["written"].to_dict() == {"step": "+2", "10²": "1", "10¹": "1", "10⁰": "1", "label": "prime"}
+    assert one["truth"].to_dict() == {"step": "+2", "10²": "1", "10¹": "9", "10⁰": "9", "label": "prime"}
     assert one["is"].to_dict() == {
-        **{"step": "given", "10^2": "right", "10^1": "wrong", "10^0": "wrong", "label": "right"}
+        **{"step": "given", "10²": "right", "10¹": "wrong", "10⁰": "wrong", "label": "right"}
     }
-    assert one["shown"]["10^1"] == "1 (9)"
+    assert one["shown"]["10¹"] == "1 (9)"
     assert one["shown"]["label"] == "prime"
     other = plots.frame(plots.generated_frames(rolled, 1))
     assert set(other["truth"]) == {"+4", "4", "8", "composite"}
@@ -100,7 +100,7 @@ def test_rollout_labels(report):
 def test_rollout_digits_and_carries(report):
     digits = plots.frame(plots.rollout_digits(report, 10))
     shown = digits[digits["who"] == "network"].set_index("place")["digits"]
-    assert shown.to_dict() == {"10^2": 1.0, "10^1": 0.5, "10^0": 0.5}
+    assert shown.to_dict() == {"10²": 1.0, "10¹": 0.5, "10⁰": 0.5}
     copy = digits[digits["who"] == "repeats the first frame"]["digits"]
     assert copy.tolist() == [1.0, 1.0, 0.0]
     carries = plots.frame(plots.rollout_carries(report))

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -236,29 +237,15 @@ def test_running_needs_no_permission_to_write(run_copy, monkeypatch, one_sentenc
         _ = run.running
 
 
-def test_a_writer_begins_while_others_check_the_lock(small_config, tmp_path):
+def test_a_writer_begins_while_others_check_the_lock(stopped_copy):
     """Checking the lock holds it for a moment, which no writer may notice."""
-    folder, over = tmp_path / "run", threading.Event()
-
-    def look():
-        while not over.is_set():
-            read.locked(folder)
-            time.sleep(1e-4)
-
-    lookers = [threading.Thread(target=look) for _ in range(2)]
-    for looker in lookers:
-        looker.start()
-    try:
-        for _ in range(5):
-            steps = miii.runs.follow(folder, train(small_config()))
-            next(steps)
-            assert miii.runs.open(folder).running
-            steps.close()
-            shutil.rmtree(folder)
-    finally:
-        over.set()
-        for looker in lookers:
-            looker.join()
+    with (stopped_copy / read.LOCK).open("w") as checked:
+        fcntl.flock(checked, fcntl.LOCK_SH)
+        threading.Timer(0.1, fcntl.flock, (checked, fcntl.LOCK_UN)).start()
+        steps = miii.runs.follow(stopped_copy, miii.runs.resume(stopped_copy))
+        next(steps)
+        assert miii.runs.open(stopped_copy).running
+        steps.close()
 
 
 # ---- listing ----

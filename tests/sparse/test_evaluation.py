@@ -69,21 +69,21 @@ def trial(n: np.ndarray, *primes: int) -> np.ndarray:
 
 def test_depth_of_trial_division():
     for primes, depth in [((2, 3, 5), 5), ((2, 3, 5, 7), 7), ((2, 3, 5, 7, 11, 13), 13)]:
-        n = np.arange(2, 30_000)
-        found = scores(trial(n, *primes), n, 10_000)
-        exact = evaluation.sieve_recall(10_002, 30_000, primes)
+        n = np.arange(2, 12_000)
+        found = scores(trial(n, *primes), n, 4_000)
+        exact = evaluation.sieve_recall(4_002, 12_000, primes)
         assert found.sieve_depth == depth
         assert found.test == exact
         assert found.train.primes == 1
-        assert (found.n_train, found.n_test) == (10_000, 19_998)
+        assert (found.n_train, found.n_test) == (4_000, 7_998)
 
 
 def test_threshold_ignores_held_out_integers():
-    n = np.arange(2, 20_000)
+    n = np.arange(2, 6_000)
     score = trial(n, 2, 3, 5) + 0.01 * np.random.default_rng(0).standard_normal(len(n))
     other = score.copy()
-    other[10_000:] = -other[10_000:]
-    first, second = scores(score, n, 10_000), scores(other, n, 10_000)
+    other[3_000:] = -other[3_000:]
+    first, second = scores(score, n, 3_000), scores(other, n, 3_000)
     assert first.threshold == second.threshold
     assert first.train == second.train
     assert first.test != second.test

@@ -21,6 +21,12 @@ def strings(task):
     return ["".join(NAMES[token] for token in row if NAMES[token] in "MIU") for row in task.tokens.tolist()]
 
 
+@pytest.fixture(scope="module")
+def many():
+    """Enough strings to count how often each occurs."""
+    return build(n=60_000)
+
+
 # ---- what is a theorem ----
 
 
@@ -91,36 +97,32 @@ def test_letters_are_met_at_every_place_and_in_every_order():
 # ---- nothing gives the answer away ----
 
 
-def test_of_every_length_half_are_theorems():
-    task = build(n=30_000)
-    length = task.facts["length"]
+def test_of_every_length_half_are_theorems(many):
+    length = many.facts["length"]
     for letters in range(1, 15):
-        labels = task.labels[length == letters].double()
+        labels = many.labels[length == letters].double()
         assert abs(labels.mean().item() - 0.5) < 5 * 0.5 / len(labels) ** 0.5, letters
 
 
-def test_up_to_the_training_length_every_length_is_as_frequent():
-    length = build(n=30_000).facts["length"]
-    counts = torch.bincount(length[:30_000], minlength=10)[1:10].double()
-    assert (counts - 30_000 / 9).abs().max() < 5 * (30_000 / 9) ** 0.5
+def test_up_to_the_training_length_every_length_is_as_frequent(many):
+    counts = torch.bincount(many.facts["length"][:60_000], minlength=10)[1:10].double()
+    assert (counts - 60_000 / 9).abs().max() < 5 * (60_000 / 9) ** 0.5
 
 
-def test_the_number_of_is_is_drawn_evenly_among_those_that_fit():
+def test_the_number_of_is_is_drawn_evenly_among_those_that_fit(many):
     for letters in [1, 2, 3, 8, 9]:
-        task = build(n=60_000)
-        mine = task.facts["length"] == letters
+        mine = many.facts["length"] == letters
         for label in (0, 1):
-            counts = torch.bincount(task.facts["I"][mine & (task.labels == label)], minlength=letters + 1)
+            counts = torch.bincount(many.facts["I"][mine & (many.labels == label)], minlength=letters + 1)
             fit = [count for count in range(letters + 1) if (count % 3 != 0) == bool(label)]
             assert counts.nonzero()[:, 0].tolist() == fit
             expected = counts.sum().item() / len(fit)
             assert (counts[fit] - expected).abs().max() < 5 * expected**0.5
 
 
-def test_where_the_is_stand_is_drawn_evenly():
-    task = build(n=60_000)
-    mine = (task.facts["length"] == 6) & (task.facts["I"] == 2)
-    chosen = [string for string, takes in zip(strings(task), mine, strict=True) if takes]
+def test_where_the_is_stand_is_drawn_evenly(many):
+    mine = (many.facts["length"] == 6) & (many.facts["I"] == 2)
+    chosen = [string for string, takes in zip(strings(many), mine, strict=True) if takes]
     counts = np.array([chosen.count("M" + "".join(p)) for p in sorted(set(itertools.permutations("IIUUUU")))])
     assert counts.sum() == len(chosen)
     assert abs(counts - counts.mean()).max() < 5 * counts.mean() ** 0.5

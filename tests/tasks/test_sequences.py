@@ -197,6 +197,14 @@ def test_named_sequences():
 
 def test_what_is_typed(one_sentence):
     assert parse("1, −2;3\n+4  5 ...") == ((1, -2, 3, 4, 5), "1, −2, 3, +4, 5", 5)
+    columns = "# A000290\n" + "\n".join(f"{n} {n * n}" for n in range(1, 9))  # a b-file
+    for text, terms in {
+        columns: [1, 4, 9, 16, 25, 36, 49, 64],
+        columns.replace("3 9", "5 9"): [1, 1, 2, 4, 5, 9, 4, 16, 5, 25, 6, 36, 7, 49, 8, 64],
+        "[1, 2,\n\t3, –4, 5, …]": [1, 2, 3, -4, 5],
+        "100,200,300,400,500": [100, 200, 300, 400, 500],
+    }.items():
+        assert list(parse(text).terms) == terms, text
     many = parse(" ".join(map(str, range(10_000))))
     assert (many.terms, many.given) == (tuple(range(50)), 10_000)
     begin = time.process_time()
@@ -214,6 +222,8 @@ def test_what_is_typed(one_sentence):
         "1/2 1 1 1 1": ("'1/2'",),
         "0.5 1 2 3 4": ("'0.5'",),
         "1 2 3 4 --5": ("'--5'",),
+        "1,000 2,000 3,000 4,000 5,000": ("thousands separators", "'1,000'"),
+        "1 2\n2 3\n3 5": ("at least 5", "3"),
         "1 2 3 4 " + "9" * 10_001: ("10,000", "10,001"),
     }.items():
         with one_sentence(*words):

@@ -137,6 +137,7 @@ def shown(tmp_path_factory) -> dict[str, list[str]]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_a_new_kind_of_task_trains_and_is_shown(shown):
     assert shown["config"] == {"kind": "parity", "bits": 4, "train_fraction": 0.5, "seed": 0}
     assert shown["result"]["steps"] == 6

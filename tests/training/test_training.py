@@ -86,7 +86,7 @@ def test_resuming_from_any_step_gives_the_same_bits_and_reports(small_config, sa
     for i, changes in enumerate(VARIANTS):
         config = small_config(**changes)
         whole = [(step, step.state()) for step in train(config)]
-        for at in (0, 1, 5, 13, 23) if i == 0 else (0, 13):
+        for at in (0, 1, 5, 13, 23) if i == 0 else (13,):
             rest = list(train(config, whole[at][1]))
             assert same(rest[-1].weights, whole[-1][0].weights), changes
             assert same(remembered(rest[-1].state()), remembered(whole[-1][1])), changes
@@ -134,8 +134,8 @@ def test_every_option_changes_the_weights(small_config, same):
         if "dropout_steps" in changes:
             default = {"dropout": 0.25}
         if str(default) not in defaults:
-            defaults[str(default)] = final(train(small_config(**default)))
-        assert not same(final(train(small_config(**changes))), defaults[str(default)]), changes
+            defaults[str(default)] = final(train(small_config(steps=8, **default)))
+        assert not same(final(train(small_config(steps=8, **changes))), defaults[str(default)]), changes
 
 
 def test_a_stop_interrupts_an_evaluation_and_loses_nothing(small_config, same, monkeypatch):

@@ -10,7 +10,7 @@ from miii.model.wiring import BLOCKS, MIXERS, refusal
 PAIRS = [pair for pair in itertools.product(BLOCKS, MIXERS) if refusal(*pair, "auto", True) is None]
 TASK = miii.ModularAddition(p=31, train_fraction=0.3)
 SMALL = {"d_model": 32, "d_mlp": 64}
-STEPS = 20
+STEPS = 8
 
 
 def losses(**changes) -> list[float]:

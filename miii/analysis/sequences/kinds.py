@@ -14,7 +14,7 @@ from miii.analysis.activations import last_logits
 from miii.errors import InputError
 from miii.model.transformer import Transformer
 from miii.tasks import Sequences, Task, TaskConfig
-from miii.tasks.sequences.kinds import KINDS
+from miii.tasks.sequences.kinds import KINDS as KINDS
 from miii.tasks.sequences.named import labels, named
 from miii.tasks.sequences.task import draw as draw  # for notebooks, like the three below
 from miii.tasks.sequences.task import f1, labels_of

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from jaxtyping import Int
 
 from miii.analysis.activations import last_logits
 from miii.analysis.sequences import continuation
@@ -13,7 +14,7 @@ from miii.analysis.sequences.kinds import LEAVES, features
 from miii.model.transformer import Transformer
 from miii.tasks import Sequences, Task
 from miii.tasks.sequences.guesses import RULES
-from miii.tasks.sequences.task import draw
+from miii.tasks.sequences.task import draw as draw  # for notebooks
 from miii.tasks.sequences.typed import spelled
 
 if TYPE_CHECKING:
@@ -46,14 +47,19 @@ def measure(model: Transformer, untrained: Transformer, task: Task, config: Sequ
     }
 
 
-def positions(config: Sequences, example: int, n_ctx: int) -> list[str]:
+def tokens_of(config: Sequences, terms: Sequence[int]) -> Int[torch.Tensor, "pos part"]:
+    """Return a sequence as a network that names kinds reads it: the first ``longest`` terms, then "?"."""
+    return torch.from_numpy(config.encode([terms]))[0]
+
+
+def positions(config: Sequences, terms: Sequence[int], n_ctx: int) -> list[str]:
     """Return the name of each position: terms, rules of the continuation, or places if terms were put together."""
     if config.target == "continuation":
         return [*RULES, "?"]
     if config.target != "kinds":
         return [*map(str, range(1, n_ctx)), "?"]
-    terms = [spelled(term) for term in draw(config)[example].rule.terms]
-    return [*terms, *["·"] * (n_ctx - 1 - len(terms)), "?"]
+    shown = [spelled(term) for term in terms[: n_ctx - 1]]
+    return [*shown, *["·"] * (n_ctx - 1 - len(shown)), "?"]
 
 
 def accuracy(model: Transformer, task: Task, mask: torch.Tensor) -> dict[str, float]:

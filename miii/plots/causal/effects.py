@@ -25,7 +25,7 @@ def contributions(values: Contributions) -> Chart:
     )
     x = alt.X(
         "logit:Q",
-        title="logit of the correct answer above the mean of all answers",
+        title="correct logit above the mean",
         scale=alt.Scale(nice=False, padding=40),  # pixels, room for the numbers
     )
     tooltip = [
@@ -68,7 +68,7 @@ def ablation(values: Ablations) -> Chart:
     bars = base.mark_bar(color=MAIN).encode(x=x, y=y, y2="baseline_shown", tooltip=tooltip)
     rule = base.mark_rule(color=ACCENT, strokeWidth=2).encode(y=alt.Y("mean(baseline_shown):Q", scale=scale))
     kind = {"removed": "removed", "zero": "set to zero", "mean": "set to its mean"}.get(values.kind, "interchanged")
-    whole = f"— the whole network: {values.baseline_loss:.3g} nats, {values.baseline_accuracy:.1%} right"
+    whole = f"— the whole network: {values.baseline_loss:.3g} nats, {values.baseline_accuracy:.1%} correct"
     caption = alt.Chart(pd.DataFrame({"whole": [whole]})).mark_text(color=ACCENT, align="right", baseline="top")
     caption = caption.encode(x=alt.value("width"), y=alt.value(4), text="whole:N")
     layered = alt.layer(bars, rule, caption)

@@ -6,17 +6,19 @@ import altair as alt
 import pandas as pd
 
 from miii.analysis.modular.decomposition import KINDS
-from miii.analysis.modular.formula import Formula
+from miii.analysis.modular.formula import Formula, Term
 from miii.analysis.modular.steering import Steering
 from miii.plots.style import ACCENT, CATEGORY, FLUID, HEIGHT, MAIN, Chart, top_legend
 
 
+def _wave(term: Term) -> str:
+    text = f"{term.k_a}a {term.k_b:+d}b {-term.k_c:+d}c"
+    return text.replace("+", "+ ").replace(" -", " \u2212 ").replace("-", "\u2212")
+
+
 def terms(formula: Formula) -> alt.Chart:
     """Draw the amplitude of each term. Source: Nanda et al. 2023 (arXiv 2301.05217), section 4.2."""
-    rows = [
-        {"term": f"{t.k_a}a {t.k_b:+d}b {-t.k_c:+d}c", "amplitude": t.amplitude, "phase": t.phase}
-        for t in formula.terms
-    ]
+    rows = [{"term": _wave(t), "amplitude": t.amplitude, "phase": t.phase} for t in formula.terms]
     return (
         alt.Chart(pd.DataFrame(rows, columns=["term", "amplitude", "phase"]))
         .mark_bar(color=MAIN)
@@ -49,7 +51,7 @@ def kinds(shares: Mapping[str, Mapping[str, float]]) -> alt.Chart:
         "kind:N",
         title=None,
         scale=alt.Scale(domain=names, range=CATEGORY[: len(names)]),
-        legend=alt.Legend(orient="bottom", columns=2, labelLimit=320, title=None),
+        legend=alt.Legend(orient="bottom", columns=2, labelLimit=320, title=None, offset=8),
     )
     return (
         alt.Chart(pd.DataFrame(rows))
@@ -72,7 +74,7 @@ def kinds(shares: Mapping[str, Mapping[str, float]]) -> alt.Chart:
 
 def steering(values: Steering) -> Chart:
     """Draw the share of answers that shift by s with the rotated planes, and that stay with the control's planes."""
-    names = ("key planes rotated: answers the sum + s", "other planes rotated: still answers the sum")
+    names = ("key planes rotated: answers sum + s", "other planes rotated: still the sum")
     rows = [
         {"s": s + 1, "turned": name, "share": value}
         for name, found in zip(names, (values.accuracy, values.control_accuracy), strict=True)

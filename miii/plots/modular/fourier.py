@@ -10,7 +10,20 @@ from torch import Tensor
 from miii.analysis.modular.fourier import Angles, Circle, Spectrum
 from miii.analysis.modular.fourier2d import Spectrum2D
 from miii.plots.heatmap import heatmap
-from miii.plots.style import ACCENT, FIXED, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, clicked, top_legend
+from miii.plots.style import (
+    ACCENT,
+    FIXED,
+    FLUID,
+    HEIGHT,
+    MAIN,
+    MUTED,
+    SEQUENTIAL,
+    WHOLE,
+    Chart,
+    bar_legend,
+    clicked,
+    top_legend,
+)
 
 LABELED = 12  #: most tokens of a circle that are labeled
 
@@ -75,7 +88,7 @@ def circle(values: Circle, size: int = 190, tokens: Sequence[int] | None = None)
     frame["token"] = frame["token"] if tokens is None else list(tokens)
     # everything that changes from step to step is data, even the ends of the axes: Vega updates data in place, but
     # recompiles a chart with a changed specification
-    reach = float(values.xy.abs().max()) * 1.35 or 1.0
+    reach = float(values.xy.abs().max()) * 1.3 or 1.0
     corners = alt.Chart(pd.DataFrame({"x": [-reach, reach], "y": [-reach, reach]})).mark_point(opacity=0)
     scale = alt.Scale(zero=False, nice=False)
     x, y = alt.X("x:Q", title="cosine direction", scale=scale), alt.Y("y:Q", title="sine direction", scale=scale)
@@ -85,11 +98,13 @@ def circle(values: Circle, size: int = 190, tokens: Sequence[int] | None = None)
         .encode(x=x, y=y, color=_turn_color(p), tooltip=["token:Q", alt.Tooltip("turn:Q", title="k n mod p")])
     )
     named = frame[frame["turn"] % max(1, -(-p // LABELED)) == 0]
-    named = pd.DataFrame({"token": named["token"], "x": named["x"] * 1.19, "y": named["y"] * 1.19})
+    far = named[["x", "y"]].pow(2).sum(axis=1).pow(0.5).clip(lower=1e-9)
+    outside = reach / 1.13 / far.clip(upper=reach)  # a ring that no token reaches
+    named = pd.DataFrame({"token": named["token"], "x": named["x"] * outside, "y": named["y"] * outside})
     labels = alt.Chart(named).mark_text(color=MUTED, fontSize=11).encode(x=x, y=y, text="token:N")
-    share = alt.Chart(pd.DataFrame({"text": [f"{values.variance:.1%} of the variance"]}))
-    middle = alt.value(size / 2)
-    share = share.mark_text(color=MUTED, fontSize=11).encode(x=middle, y=middle, text="text:N")
+    share = alt.Chart(pd.DataFrame({"text": [f"{values.variance:.1%} of\nthe variance"]}))
+    share = share.mark_text(color=MUTED, fontSize=11, lineBreak="\n")
+    share = share.encode(x=alt.value(size / 2), y=alt.value(size / 2 - 7), text="text:N")
     layered = alt.layer(points, labels, corners.encode(x="x:Q", y="y:Q"), share)
     return layered.properties(title=f"k = {values.frequency}", width=size, height=size, autosize=FIXED)
 
@@ -162,14 +177,20 @@ def power_over_training(power: Float[Tensor, "snapshot frequency"], steps: list[
         for step, shares in zip(steps, power.tolist(), strict=True)
         for k, value in enumerate(shares)
     ]
+    overlap = alt.Axis(labelOverlap=True)
     return (
         alt.Chart(pd.DataFrame(rows))
         .mark_rect()
         .encode(
-            x=alt.X("step:O", title="step of the snapshot", axis=alt.Axis(labelAngle=-45, labelOverlap=True)),
-            y=alt.Y("frequency:O", title="frequency k", axis=alt.Axis(labelOverlap=True), sort="descending"),
+            x=alt.X(
+                "step:O", title="step of the snapshot", axis=alt.Axis(labelAngle=-45, labelOverlap=True), scale=WHOLE
+            ),
+            y=alt.Y("frequency:O", title="frequency k", axis=overlap, sort="descending", scale=WHOLE),
             color=alt.Color(
-                "power:Q", title="share of power", scale=alt.Scale(scheme=SEQUENTIAL), legend=alt.Legend(format="%")
+                "power:Q",
+                title="share of power",
+                scale=alt.Scale(scheme=SEQUENTIAL),
+                legend=bar_legend(format="%"),
             ),
             tooltip=["step:O", "frequency:O", alt.Tooltip("power:Q", format=".2%")],
         )

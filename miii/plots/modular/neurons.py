@@ -79,7 +79,7 @@ def phases(values: Neurons) -> Chart:
             "error": (values.phase_error[chosen] / math.pi).tolist(),
         }
     )
-    names = "{'-1': '-π', '-0.5': '-π/2', '0': '0', '0.5': 'π/2', '1': 'π'}"
+    names = "{'-1': '−π', '-0.5': '−π/2', '0': '0', '0.5': 'π/2', '1': 'π'}"
     axis = alt.Axis(labelExpr=f"{names}[datum.value]", values=[-1, -0.5, 0, 0.5, 1])
     scale = alt.Scale(domain=[-1, 1], nice=False)
     dots = (

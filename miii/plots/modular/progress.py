@@ -50,15 +50,12 @@ def phase_strip(frame: pd.DataFrame, phases: Sequence[Phase]) -> Chart:
     """Draw the phases as one shaded strip over the steps of ``measures``."""
     rows = [{"at": max(0.7, each.start), "until": max(0.7, each.end), "phase": each.name} for each in phases]
     bands = pd.DataFrame(rows)
-    bands["middle"] = (bands["at"] * bands["until"]) ** 0.5  # on a logarithmic axis
     names = [each.name for each in phases]
     scale = alt.Scale(domain=names, range=CATEGORY[: len(names)])
     base = alt.Chart(bands).encode(tooltip=["phase:N", alt.Tooltip("at:Q", title="from step"), "until:Q"])
-    shades = base.mark_rect(opacity=0.3).encode(
-        x=_steps(frame), x2="until:Q", color=alt.Color("phase:N", scale=scale, legend=None)
-    )
-    text = base.mark_text(limit=140).encode(x="middle:Q", text="phase:N", color=alt.value(MUTED))
-    return alt.layer(shades, text).properties(title="Phases", height=STRIP, autosize=FLUID)
+    color = alt.Color("phase:N", scale=scale, legend=top_legend(symbolType="square"))
+    shades = base.mark_rect(opacity=0.6).encode(x=_steps(frame), x2="until:Q", color=color)
+    return alt.layer(shades).properties(title="Phases", height=STRIP, autosize=FLUID)
 
 
 def _steps(frame: pd.DataFrame) -> alt.X:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from miii.analysis.sieve import Answer, Swap
-from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, WRONG, top_legend
+from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, WHOLE, WRONG, bar_legend, top_legend
 from miii.tasks import Task
 
 KINDS = {"product of the base's primes": MAIN, "other": ACCENT}
@@ -117,13 +117,13 @@ def divisors_by_base(runs: Sequence[Mapping[str, object]], operands: str = "unif
         alt.Chart(counts)
         .mark_rect()
         .encode(
-            x=alt.X("learned:O", title="divisor", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            x=alt.X("learned:O", title="divisor", axis=alt.Axis(labelAngle=0, labelOverlap=True), scale=WHOLE),
             y=alt.Y("base:O", title="base"),
             color=alt.Color(
                 "share:Q",
                 title="share of seeds",
                 scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, 1]),
-                legend=top_legend(format="%"),
+                legend=bar_legend(format="%"),
             ),
             tooltip=["base:O", alt.Tooltip("learned:O", title="divisor"), "learn:Q", "runs:Q"],
         )

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from miii.analysis.sieve import LEAST, SEEN, Depth, EvidenceByFactor
-from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, top_legend
+from miii.plots.style import ACCENT, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, WHOLE, Chart, bar_legend, top_legend
 
 KINDS = {"seen": MAIN, "not seen": ACCENT}
 
@@ -125,8 +125,8 @@ def auc_by_base(table: pd.DataFrame) -> Chart:
     """
     frame = table[["base", "q", "seeds", "auc", "low", "high", "order", "gain", "correlation"]].round(4)
     base = alt.Chart(frame).encode(
-        x=alt.X("base:O", title="base", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
-        y=alt.Y("q:O", title="smallest factor q", sort="descending"),
+        x=alt.X("base:O", title="base", axis=alt.Axis(labelAngle=0, labelOverlap=True), scale=WHOLE),
+        y=alt.Y("q:O", title="smallest factor q", sort="descending", scale=WHOLE),
         tooltip=[
             "base:O",
             "q:O",
@@ -143,7 +143,7 @@ def auc_by_base(table: pd.DataFrame) -> Chart:
                 "auc:Q",
                 title="AUC",
                 scale=alt.Scale(scheme=SEQUENTIAL, domain=[0.5, 1], clamp=True),
-                legend=top_legend(format=".1f"),
+                legend=bar_legend(format=".1f"),
             )
         ),
         base.transform_filter("datum.order === 1").mark_circle(size=14, color="white", opacity=1),

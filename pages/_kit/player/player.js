@@ -19,7 +19,7 @@ export default function ({ parentElement, data, setStateValue }) {
     if (phase) {
       const told = document.createElement("span");
       told.className = "phase";
-      told.textContent = ` · ${phase}`;
+      told.textContent = phase;
       at.append(told);
     }
     range.setAttribute("aria-valuetext", `step ${step}${phase ? `, ${phase}` : ""}`);
@@ -34,6 +34,7 @@ export default function ({ parentElement, data, setStateValue }) {
   };
 
   bands.replaceChildren();
+  mine.sizes?.disconnect();
   if (phases.length > 0) {
     const before = place(phases[0].from);
     const first = document.createElement("span");
@@ -47,6 +48,17 @@ export default function ({ parentElement, data, setStateValue }) {
       band.style.width = `${100 * (place(phase.to) - place(phase.from))}%`;
       bands.append(band);
     }
+    // A name that does not fit is shortened to its first word, then left out; the pointer still shows it.
+    const fit = () => {
+      for (const band of bands.querySelectorAll("[title]")) {
+        for (const name of [band.title, band.title.split(" ")[0], ""]) {
+          band.textContent = name;
+          if (band.scrollWidth <= band.clientWidth) break;
+        }
+      }
+    };
+    mine.sizes = new ResizeObserver(fit);
+    mine.sizes.observe(bands);
   }
   range.max = String(steps.length - 1);
   // While the slider runs ahead of the page, what the page still shows must not pull it back.
@@ -97,5 +109,8 @@ export default function ({ parentElement, data, setStateValue }) {
     show();
   };
   show();
-  return () => clearInterval(mine.timer);
+  return () => {
+    clearInterval(mine.timer);
+    mine.sizes?.disconnect();
+  };
 }

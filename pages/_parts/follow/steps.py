@@ -19,6 +19,7 @@ from pages._parts.attention.patterns import choose_layer
 NEURONS = 12  # shown one by one
 WAVES = 5
 AGREES = 0.9  # share of its height at which a wave peaks at the answer
+ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU", "silu": "SiLU"}  #: how they are written
 
 
 @shared
@@ -142,7 +143,7 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
     on = int((found.post > 0).sum())
     source = "the sum of the heads' outputs" if found.patterns else "the last token's residual stream"
     write.text(
-        f"{len(found.post)} **neurons** read {source}: each is a weighted sum followed by {run.config.model.act}. {on} are above 0 here. Each "
+        f"{len(found.post)} **neurons** read {source}: each is a weighted sum followed by {ACTIVATIONS.get(run.config.model.act, run.config.model.act)}. {on} are above 0 here. Each "
         "writes its own fixed pattern to the logits, scaled by its activation."
     )
     if not run.config.model.plain:

@@ -110,6 +110,8 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
         )
     else:
         write.text(f"Neuron **{neuron}** is dead: it is nearly constant over the pairs.")
+    if (a := st.session_state.get("a")) is not None and (b := st.session_state.get("b")) is not None:
+        links.to("try", f"Follow the pair ({a}, {b}) through the network", ":material/route:")
     left, right = st.columns(2)
     with left:
         cell(

@@ -60,10 +60,9 @@ TERMS: dict[str, dict[str, str]] = {
         "label-only": "the only target is the one bit *prime or not*, and the base reveals no further factor",
     },
     "Verdicts": {
-        "modular "
-        "addition": f"the formula explains at least {criteria.VARIANCE_EXPLAINED:.0%} of the logits' variance, steering reaches {criteria.STEERING_ACCURACY:.0%}, and the other criteria of chapter 3 pass",
-        "sums residues modulo "
-        "$q$": f"residues explain at least {sieve.EXPLAINED:.0%} of digits' contributions, and interchange and steering reach {sieve.CROSSES:.0%}; a table of totals would pass too",
+        "modular addition": f"the formula explains at least {criteria.VARIANCE_EXPLAINED:.0%} of the logits' variance and gives the network's answer on {criteria.ARGMAX_AGREEMENT:.0%} of the pairs; steering reaches {criteria.STEERING_ACCURACY:.0%} in the mean and {criteria.STEERING_MINIMUM:.0%} at worst; its control keeps {criteria.STEERING_CONTROL:.0%}",
+        "sums residues modulo $q$": f"residues explain at least {sieve.EXPLAINED:.0%} of digits' contributions; interchange and steering reach {sieve.CROSSES:.0%}, their controls at most {sieve.KEEPS:.0%}; a table of totals would pass too",
+        "adds digits modulo $q$": f"sums residues and is right about totals absent from training: the lower end of the AUC's 95% interval is at least {sieve.LEAST}; otherwise it looks the total up",
         "memorized": f"not modular addition; training accuracy at least {criteria.TRAINED:.0%}, test accuracy below {criteria.NOT_GENERALIZED:.0%}",
     },
 }

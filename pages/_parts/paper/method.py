@@ -31,12 +31,12 @@ def recipe(config: RunConfig) -> dict[str, str]:
         "training share": f"{config.task.train_fraction or 0:.0%}",
         "layers": str(model.n_layers),
         "heads": str(model.n_heads),
-        "d_model": str(model.d_model),
+        "width": str(model.d_model),
         "neurons": f"{model.d_mlp:,}",
         "positions": model.positions,
         "optimizer": optimizer.name,
         "learning rate": f"{optimizer.lr:g}",
-        "weight decay": f"{optimizer.weight_decay:g}",
+        "weight decay": f"{optimizer.weight_decay:.3g}",
         "batch": "all" if config.batch_size is None else f"{config.batch_size:,}",
         "steps": f"{config.steps:,}",
     }
@@ -78,6 +78,11 @@ def criteria() -> pd.DataFrame:
             "sums residues modulo q",
             f"explained ≥ {EXPLAINED:.0%}, interchange and steering ≥ {CROSSES:.0%}, their controls ≤ {KEEPS:.0%}; no interchange where q is at least the base",
             "held-out",
+        ),
+        (
+            "adds digits modulo q",
+            f"the same, and on totals absent from training, the lower end of the AUC's 95% interval ≥ {sieve.LEAST}",
+            "sums moved beyond training, or integers with withheld counts; otherwise it looks the total up",
         ),
         (
             "circuit",

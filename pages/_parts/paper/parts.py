@@ -63,6 +63,7 @@ def table(frame: pd.DataFrame, name: str, form: str = "%.3f", **said: str) -> No
         said: help texts, by column.
     """
     numeric = frame.select_dtypes("number").columns
+    frame = frame.assign(**{str(c): frame[c].round(6) + 0.0 for c in frame.select_dtypes("float").columns})  # no −0
     columns = {
         column: st.column_config.NumberColumn(format=form, help=said.get(column))
         if column in numeric

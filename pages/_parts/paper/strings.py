@@ -69,8 +69,8 @@ a theorem if its number of I's is **not divisible by 3**. We train a network wit
     write.text(
         f"Verdict: *{found['verdict']}*. "
         + (
-            f"It falls short on {', '.join(short)}. It represents the count of I's as a share of the string, and fails on counts above those in "
-            f"training. We do not know whether it has found a rule or a table of counts."
+            f"It falls short on {', '.join(short)}. It represents the count of I's as a share of the string, and fails on counts above those in training. So it does not "
+            "add modulo 3; whether it looks counts up is open."
             if short
             else "It passes every test."
         )

@@ -11,12 +11,15 @@ from miii.analysis.sequences.continuation import KINDS, Continuation
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.tasks import Sequences
+from miii.tasks.sequences.guesses import BITS
 from miii.tasks.sequences.typed import spelled
 from pages._kit import write
 from pages._kit.cell import cell, shared
 from pages._kit.inputs import integer
 
 DIGITS_SOLVED = 60  # digits of a term up to which its shortest recurrence is computed: its fractions grow
+LARGEST_BITS = 2 * BITS  # beyond these, all sizes are one class
+CONTINUED = "continued"  # session key: the sequence that "Terms given" is of
 QUICK = 20  # sequences of each kind that the page measures; the report of a shipped run has more
 
 
@@ -45,6 +48,8 @@ def next_term(run: Run, step: int, terms: str, read: tuple[int, ...]) -> None:
     """Show the next term by a network and by the shortest linear recurrence, beside the truth where it is known."""
     write.header("The next term", anchor="next")
     known = len(read) - 1 if len(read) > 24 else len(read)
+    if st.session_state.setdefault(CONTINUED, terms) != terms:
+        st.session_state[CONTINUED], st.session_state["given"] = terms, min(24, known)
     given = integer(
         "Terms given",
         2,
@@ -73,6 +78,11 @@ def by_network(run: Run, step: int, terms: str, given: int, true: int | None) ->
         f"most confident residues give the term, within the size that it predicts: {spelled(found.smallest)} to {spelled(found.largest)} "
         f"(confidence {found.probability:.0%})."
     )
+    if max(abs(term).bit_length() for term in analysis.kinds.parse(terms).terms[:given]) >= LARGEST_BITS:
+        write.text(
+            f"These terms have {LARGEST_BITS} bits or more. The network knows no larger sizes, so its answer cannot be right; "
+            "the residues can."
+        )
     cell(
         residues,
         name=run.name,
@@ -108,7 +118,7 @@ def failed(found: Continuation, true: int | None) -> str:
         return combined
     wrong = [str(each.modulus) for each in found.residues if true % each.modulus != each.residue]
     if not wrong:
-        return f"{combined} All residues are right."
+        return f"{combined} All residues are correct."
     return f"{combined} Wrong residues: modulo {', '.join(wrong)}."
 
 

@@ -7,10 +7,19 @@ import miii
 from miii import analysis
 from miii.runs import Run
 from miii.tasks import Sequences
-from pages._kit import write
+from pages._kit import links, write
 from pages._kit.cell import shared
+from pages._kit.run_picker import RUN
+from pages._kit.step_picker import STEP
 
 RUNS = "sequences.jsonl"  # written by python -m benchmarks sequences
+QUESTIONS = {
+    "kinds": "Which kinds hold?",
+    "similarity": "Do two sequences share a rule family?",
+    "next": "Does the second half follow the first?",
+    "continuation": "What is the next term?",
+    "unmasking": "What is the hidden term?",
+}
 
 
 @shared
@@ -46,6 +55,43 @@ def show(run: Run, step: int, task: Sequences) -> None:
     if len(found) > 2:
         write.table([{"answer": name, "accuracy": f"{share:.1%}"} for name, share in found.items()], name="answers")
     over_seeds(task.target)
+    others(run, task)
+
+
+def others(run: Run, task: Sequences) -> None:
+    """Show what else can be asked about sequences, how well networks answer it, and ways to a network that does."""
+    write.header("Other questions", anchor="questions")
+    trained = [each for each in miii.runs.every() if isinstance(each.config.task, Sequences) and each.steps]
+    measured = measured_runs() if (miii.runs.homes()[1] / RUNS).exists() else pd.DataFrame({"target": []})
+    rows, chosen = [], {}
+    for target, question in QUESTIONS.items():
+        if target == task.target:
+            continue
+        names = [each.name for each in trained if each.config.task.target == target]  # type: ignore[union-attr]
+        small = measured[measured["target"] == target].to_dict("records")
+        best = max(small, key=lambda row: row["network"], default=None)
+        row: dict[str, object] = {"target": target, "question": question, "runs": ", ".join(names) or "none is shipped"}
+        rows.append(
+            row | {name: None if best is None else best[name] for name in ("seeds", "network", "tree", "majority")}
+        )
+        if names:
+            chosen[target] = names[0]
+    write.table(pd.DataFrame(rows), name="questions", width="content")
+    write.caption(
+        "Network, decision tree and majority: small runs on held-out rule families, medians over seeds; macro F1 for kinds, else the "
+        "share with all answers correct."
+    )
+    with st.container(horizontal=True, gap="small"):
+        for target, name in chosen.items():
+            st.button(
+                f"Open {write.escaped(name)}",
+                icon=":material/swap_horiz:",
+                key=f"open-{target}",
+                on_click=st.session_state.update,
+                args=({RUN: name, STEP: None},),
+                help=f"Shows this page for a run with the target {target}",
+            )
+        links.to("train", "Train one: choose its target", ":material/play_arrow:", task="sequences")
 
 
 def over_seeds(target: str) -> None:

@@ -26,6 +26,9 @@ SHARES = (
 @shared
 def lines(name: str, step: int, seen: tuple[int, ...]) -> tuple[analysis.sieve.Lines, ...]:
     run = miii.runs.open(name, miii.Primes)
+    reported = analysis.sieve.reported_lines(run.report, step, seen)
+    if reported is not None:
+        return reported
     found = tuple(added(name, step, q, seen) for q in seen)
     return analysis.sieve.measure_lines(run.model(step), run.task(), run.task_config, found, seen)
 
@@ -75,6 +78,11 @@ should change *n* mod q and nothing else.
         "turn keeps: share of predicted residues that a whole turn along the first line leaves unchanged."
     )
     for each in found:
+        if each.adds and each.turn is not None:
+            write.text(
+                f"Modulo {each.q}, the network sums residues on lines. Adding digits would keep every residue after a whole turn; "
+                f"{percent(1 - each.turn)} change."
+            )
         if each.lines and not each.adds:
             missed = "; ".join(condition.text for condition in each.conditions if not condition.holds)
             write.text(f"Modulo {each.q}, moves along lines fall short on {missed}.")

@@ -23,6 +23,10 @@ RECORDED = "add-113"  #: played where training is not allowed
 RUN, FRAME, PLAYING = "start_run", "start_frame", "start_playing"  #: keys of the session
 FIRST = 8  #: steps below show nothing yet and are skipped
 LEARNED = 0.99
+CAPTION = (
+    "Left: each cell is a sum $a + b$. Middle: each dot is a number, on circles that the network turns to add; $k$ is a circle's "
+    "frequency, with its share of the embedding. Right: the dashed line counts only sums that it was not trained on."
+)
 
 
 def config() -> RunConfig:
@@ -81,6 +85,7 @@ def show() -> None:
         st.fragment(_frame, run_every=control.POLL)()
     else:
         _frame()
+    write.caption(CAPTION)
 
 
 def _why_not() -> str | None:

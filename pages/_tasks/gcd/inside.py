@@ -192,13 +192,20 @@ def ask(run: Run, step: int, found: analysis.sieve.Divisors, task: GCD) -> None:
     """A pair of the reader's own."""
     write.header("Try a pair", anchor="ask")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        a = inputs.integer("a", 1, task.high, min(1_200, task.high), "gcd_a", f"1 to {task.high:,}") or 1
-        b = inputs.integer("b", 1, task.high, min(900, task.high), "gcd_b", f"1 to {task.high:,}") or 1
+        a, b = choose(task)
     answer = analysis.sieve.answer_gcd(run.model(step), task, a, b)
     rule = max((k for k in found.learned if math.gcd(a, b) % k == 0), default=None)
     write.text(
         f"Prediction **{answer}**. The gcd is {math.gcd(a, b)}; the largest learned divisor is {'none' if rule is None else rule}."
     )
+
+
+def choose(task: GCD) -> tuple[int, int]:
+    """Show the choice of two integers."""
+    says = f"1 to {task.high:,}"
+    a = inputs.integer("a", 1, task.high, min(1_260, task.high), "gcd_a", says) or 1
+    b = inputs.integer("b", 1, task.high, min(708, task.high), "gcd_b", says) or 1
+    return a, b
 
 
 def bases() -> None:
@@ -230,11 +237,19 @@ def summary(found: list[dict[str, Any]]) -> str:
     of = {base: [each["predicted"]["equal"] for each in found if each["base"] == base] for base in bases}
     differ = [str(base) for base, exact in of.items() if 2 * sum(exact) <= len(exact)]
     where = f"; it differs in {', '.join(differ)}" if differ else ""
+    seeds = sorted({len(exact) for exact in of.values()})
+    beyond = {
+        base: {k for each in found if each["base"] == base for k in {*each["learned"]} - {*each["theory"]}}
+        for base in bases
+    }
+    others = "; ".join(f"{listed(sorted(extra))} in base {base}" for base, extra in beyond.items() if extra)
     return (
-        f"in {len(bases) - len(differ)} of {len(bases)} bases, most seeds learn exactly the divisors of a power of the base{where}. "
+        f"the learned divisors equal the predicted ones in **{len(bases) - len(differ)} of {len(bases)} bases**, in most of "
+        f"{' or '.join(map(str, seeds))} seeds{where}. "
         f"**{between} of {len(found)}** lists are in the predicted order, {equal} of them exact. On gcds that are not learned, the list explains "
         f"{new:.1%} of the pairs (median; random lists: {chance:.1%}), and least in base {worst['base']}: {worst['follows_new']:.1%}. There, "
-        f"{worst['swap']['leading']:.1%} of the pairs with another pair's leading digits are answered as that pair."
+        f"{worst['swap']['leading']:.1%} of the pairs with another pair's leading digits are answered as that pair. "
+        f"Learned divisors that are no products of the base's primes: **{others or 'none'}**."
     )
 
 

@@ -1,12 +1,15 @@
 """The greatest common divisor in the app."""
 
+from functools import partial
+
 import pandas as pd
 
 import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
 from miii.tasks import GCD
-from pages._tasks.gcd import data, inside
+from pages._parts.attention import patterns
+from pages._tasks.gcd import data, follow, inside
 from pages._tasks.view import Curve, Measure, Row, Story, TaskView, share
 
 STORY = Story(
@@ -56,5 +59,7 @@ VIEW = TaskView(
     measures=measures,
     curve=Curve(measure, live, "Squares at the steps where each divisor is learned."),
     data=data.page,
+    follow=follow.page,
     inside=inside.page,
+    attention=partial(patterns.show, word=lambda built, answer: str(answer + 1)),
 )

@@ -71,8 +71,8 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
         f"half I's, so they are easier: the figure has {analysis.lengths.STRINGS} fresh ones of each length. The dashed line is the longest training string."
     )
     fair = {
-        "Random letters, training length": strings[~strings["longer"]],
-        "Random letters, longer": strings[strings["longer"]],
+        "Random letters, same lengths": strings[~strings["longer"]],
+        "Random letters, longer strings": strings[strings["longer"]],
     }
     with st.container(horizontal=True):
         for label, part in fair.items():

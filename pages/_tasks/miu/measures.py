@@ -3,7 +3,7 @@
 from miii.tasks import MIU
 from pages._tasks.view import Measure, Row, share
 
-AS_LONG, LONGER = "Test, training length", "Test, longer"
+AS_LONG, LONGER = "Test, same lengths", "Test, longer strings"
 
 
 def measures(task: MIU, row: Row) -> list[Measure]:

@@ -29,10 +29,11 @@ def periodicity(name: str, step: int, layer: int) -> analysis.attention.Periodic
     return analysis.attention.periodicity(over)
 
 
-def over_inputs(name: str, step: int, layer: int, head: int, key: int) -> Chart:
+def over_inputs(name: str, step: int, layer: int, head: int, key: int, pair: tuple[int, int]) -> Chart:
     task = miii.runs.open(name).task()
     weight = attention_to_inputs(name, step, layer).weight[head, key]
-    return plots.over_inputs(miii.tasks.modular.grid_of(task, weight, task.d_vocab_out, float("nan")), head, "ab"[key])
+    grid = miii.tasks.modular.grid_of(task, weight, task.d_vocab_out, float("nan"))
+    return plots.mark_cell(plots.over_inputs(grid, head, "ab"[key]), *pair)
 
 
 @shared
@@ -70,8 +71,8 @@ def head_ablation(name: str, step: int, kind: analysis.ablation.Kind) -> Chart:
 def show(run: Run, task: ModularAddition, step: int) -> None:
     """Show one snapshot."""
     p = small_enough(run, task)
-    layer = one_input(run, step, p)
-    head = all_inputs(run, step, layer)
+    layer, pair = one_input(run, step, p)
+    head = all_inputs(run, step, layer, pair)
     side_by_side(run, step, layer)
     if run.config.model.plain:
         matrices.show(run, step, layer, head)
@@ -83,8 +84,8 @@ def show(run: Run, task: ModularAddition, step: int) -> None:
     show_ablations(run, step)
 
 
-def one_input(run: Run, step: int, p: int) -> int:
-    """Show the pattern of a chosen pair; return the chosen layer."""
+def one_input(run: Run, step: int, p: int) -> tuple[int, tuple[int, int]]:
+    """Show the pattern of a chosen pair; return the chosen layer and the pair."""
     write.header("One input", anchor="input")
     with st.container(horizontal=True, gap="medium"):
         a = integer("a", 0, p - 1, min(5, p - 1), "a", "First operand") or 0
@@ -101,10 +102,10 @@ def one_input(run: Run, step: int, p: int) -> int:
     patterns.show_pattern(run, step, example, layer)
 
     links.to("try", "Follow this pair through the whole network", ":material/route:")
-    return layer
+    return layer, (a, b)
 
 
-def all_inputs(run: Run, step: int, layer: int) -> int:
+def all_inputs(run: Run, step: int, layer: int, pair: tuple[int, int]) -> int:
     """Show one head's attention over all pairs, and its spectrum; return the head."""
     write.header("All inputs", anchor="inputs")
     head = st.segmented_control(
@@ -125,6 +126,7 @@ def all_inputs(run: Run, step: int, layer: int) -> int:
                 over_inputs,
                 **shown,
                 key=key,
+                pair=pair,
                 width="content",
                 pick=(CELL, choose_pair),
                 alt=f"Attention of head {head} from = to {'ab'[key]} for every pair of operands.",

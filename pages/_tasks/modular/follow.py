@@ -76,7 +76,9 @@ def _choose(run: Run, step: int, p: int) -> int:
             on_click=_take,
             args=(missed, built),
             disabled=not missed,
-            help=f"The network gets {len(missed):,} of {len(built.labels):,} pairs wrong at this step",
+            help=f"One of the {len(missed):,} of {len(built.labels):,} pairs answered wrong at this step"
+            if missed
+            else f"All {len(built.labels):,} pairs are answered correctly at this step",
         )
     return example_of(built, a, b)
 

@@ -15,11 +15,11 @@ from pages._kit.inputs import choose_pair, integer
 from pages._server.settings import LIMIT
 
 
-def answers(name: str, step: int) -> Chart:
+def answers(name: str, step: int, pair: tuple[int, int]) -> Chart:
     run = miii.runs.open(name)
     task = run.task()
     correct = miii.answer(run.model(step), task.tokens) == task.labels
-    return plots.answers(correct, task, task.d_vocab_out)
+    return plots.mark_cell(plots.answers(correct, task, task.d_vocab_out), *pair)
 
 
 def show(run: Run, task: miii.ModularAddition, step: int) -> None:
@@ -28,20 +28,23 @@ def show(run: Run, task: miii.ModularAddition, step: int) -> None:
     if p > LIMIT or run.task().d_vocab_out != p:
         return
     splits = ", by split" if run.task().split_known else ""
-    cell(
-        answers,
-        name=run.name,
-        step=step,
-        stamp=len(run.rows()),
-        width="content",
-        pick=(CELL, choose_pair),
-        alt=f"Grid of all {p} by {p} pairs: correct and wrong answers{splits}.",
-        caption="Click a pair, or type it below, to follow it.",
-    )
+    grid = st.container()
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         a = integer("a", 0, p - 1, min(5, p - 1), "a", "First operand", width=110) or 0
         b = integer("b", 0, p - 1, min(8, p - 1), "b", "Second operand", width=110) or 0
         links.to("try", f"Follow ({a}, {b}) through the network", ":material/route:")
+    with grid:
+        cell(
+            answers,
+            name=run.name,
+            step=step,
+            pair=(a, b),
+            stamp=len(run.rows()),
+            width="content",
+            pick=(CELL, choose_pair),
+            alt=f"Grid of all {p} by {p} pairs: correct and wrong answers{splits}.",
+            caption="Click a pair, or type it below, to follow it.",
+        )
 
 
 def live(job: Job | None, task: miii.ModularAddition) -> None:

@@ -5,7 +5,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots
-from miii.analysis.sieve import RULE, RULES, SEEN, UNUSED
+from miii.analysis.sieve import BASES, RULE, RULES, SEEN, UNUSED
 from miii.errors import InputError, join_names
 from miii.plots.style import Chart
 from pages._kit import write
@@ -54,7 +54,7 @@ def section() -> None:
         table = base_table()
         count, steps, rules = measured(stamp)
     write.text(
-        f"{count} runs of the default recipe in {table['base'].nunique()} bases, stopped after {steps} steps; labels alone. A factor counts as "
+        f"{count} runs of the default recipe in {table['base'].nunique()} of {len(BASES)} bases, stopped after {steps} steps; labels alone. A factor counts as "
         f"**seen** if its AUC is at least {SEEN}, which is more than chance but not a finished sieve."
     )
     cell(

@@ -18,8 +18,10 @@ from pages._parts.sieve.interventions import percent
 @shared
 def measured_depth(name: str, step: int) -> analysis.sieve.Depth:
     run = miii.runs.open(name, miii.Primes)
-    config = run.task_config
-    return analysis.sieve.depth(run.model(step), run.task(), config)
+    reported = analysis.sieve.reported_depth(run.report, step)
+    if reported is not None:
+        return reported
+    return analysis.sieve.depth(run.model(step), run.task(), run.task_config)
 
 
 @shared

@@ -20,7 +20,8 @@ def pattern_of_terms(name: str, step: int, example: int, layer: int) -> Chart:
     task, config = run.task(), run.config.task
     assert isinstance(config, miii.Sequences)
     weights = analysis.attention.pattern(run.model(step), task.tokens[example], layer)
-    return plots.pattern(weights, analysis.targets.positions(config, example, task.n_ctx))
+    terms = analysis.targets.draw(config)[example].rule.terms
+    return plots.pattern(weights, analysis.targets.positions(config, terms, task.n_ctx))
 
 
 def page(run: Run, task: Sequences, step: int) -> None:

@@ -1,5 +1,7 @@
 """The Data page for sequences: kinds, families and their split, one sequence as the network reads it."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -80,12 +82,17 @@ def page(name: str) -> None:
         f"{' '.join(map(str, (one.family.form, *one.family.shared)))}, in the **{'train' if row < config.n_train else 'test'}** split. "
         f"Kinds: **{', '.join(kind for kind, yes in zip(KINDS, holds[row], strict=True) if yes) or 'none'}**."
     )
-    tokens = config.encode([one.rule.terms])[0]
-    blocks = config.encoding.blocks
+    show_parts(config, one.rule.terms)
+    write.caption("Each row is a position of the network: the rows of W_E for these parts are added up.")
+
+
+def show_parts(config: Sequences, terms: Sequence[int]) -> None:
+    """Show the parts of each term, as numbers from 0 and a sign."""
+    terms = terms[: config.longest]
+    tokens = config.encode([terms])[0]
     parts = {
-        part: [int(tokens[i, j]) - block.start for i in range(len(one.rule.terms))]
-        for j, (part, block) in enumerate(blocks.items())
+        part: [int(tokens[i, j]) - block.start for i in range(len(terms))]
+        for j, (part, block) in enumerate(config.encoding.blocks.items())
     }
     parts["sign"] = [value - 1 for value in parts["sign"]]
-    write.table(pd.DataFrame({"term": list(map(spelled, one.rule.terms))} | parts), name="parts")
-    write.caption("Each row is a position of the network: the rows of W_E for these parts are added up.")
+    write.table(pd.DataFrame({"term": list(map(spelled, terms))} | parts), name="parts")

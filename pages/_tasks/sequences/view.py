@@ -4,7 +4,7 @@ import miii
 from miii import plots
 from miii.plots.style import Chart
 from miii.tasks import Sequences
-from pages._tasks.sequences import attention, data
+from pages._tasks.sequences import attention, data, follow
 from pages._tasks.view import Curve, Measure, Row, Story, TaskView, area, share
 
 STORY = Story(
@@ -40,5 +40,6 @@ VIEW = TaskView(
     measures=measures,
     curve=Curve(measure, plots.kinds_over_training, "F1 of each kind, and their mean, over the steps."),
     data=data.page,
+    follow=follow.page,
     attention=attention.page,
 )

@@ -18,16 +18,6 @@ TASK = miii.ModularAddition(p=5).build()
 PAIRS = miii.ModularAddition(p=11).build()
 
 
-def network(n_layers: int, p: int = 5, biases: str = "all") -> miii.Transformer:
-    """Random weights and biases in float64, large enough that every part matters."""
-    config = miii.ModelConfig(n_layers=n_layers, d_model=8, n_heads=2, d_mlp=12, biases=biases)
-    model = miii.Transformer(config, p + 1, p, 3, seed=n_layers).double().requires_grad_(False)
-    generator = torch.Generator().manual_seed(1)
-    for weight in model.parameters():
-        weight += torch.randn(weight.shape, generator=generator, dtype=torch.float64) / 5
-    return model
-
-
 def stand_in(value: torch.Tensor, kind: str, task: miii.Task, seed: int = 0) -> torch.Tensor:
     if kind == "zero":
         return torch.zeros_like(value)
@@ -48,10 +38,10 @@ def agrees(found: ablation.Ablations, i: int, logits: torch.Tensor, labels: torc
 SOME = torch.tensor([3, 24, 7, 11, 0])
 
 
-def test_head_ablation_matches_an_intervention():
+def test_head_ablation_matches_an_intervention(random_model):
     for i, (n_layers, kind) in enumerate(itertools.product([1, 2], KINDS)):
         examples = [None, SOME][i % 2]
-        model = network(n_layers)
+        model = random_model(n_layers)
         found = ablation.heads(model, TASK, kind, examples=examples, seed=4)
         rows = torch.arange(25) if examples is None else examples
         assert (found.part, found.kind) == ("head", kind)
@@ -67,10 +57,10 @@ def test_head_ablation_matches_an_intervention():
         assert (found.loss - found.baseline_loss).abs().min() > 1e-4
 
 
-def test_neuron_ablation_matches_an_intervention():
+def test_neuron_ablation_matches_an_intervention(random_model):
     for i, ((n_layers, layer), kind) in enumerate(itertools.product([(1, None), (2, 1), (2, 0)], KINDS)):
         groups, examples = [None, [[3], [0, 5, 7], []]][i % 2], [None, SOME][i // 2 % 2]
-        model = network(n_layers)
+        model = random_model(n_layers)
         silenced = [[j] for j in range(12)] if groups is None else groups
         given = None if groups is None else [torch.tensor(group, dtype=torch.int64) for group in groups]
         found = ablation.neurons(model, TASK, kind, groups=given, layer=layer, examples=examples)
@@ -98,8 +88,8 @@ def test_tiny_losses_are_accurate_in_float32(adder):
     assert found.baseline_loss < 1e-4
 
 
-def test_ties_go_to_the_first_answer():
-    model = network(1)
+def test_ties_go_to_the_first_answer(random_model):
+    model = random_model(1)
     for weight in model.parameters():
         weight.zero_()
     found = ablation.neurons(model, TASK)
@@ -109,8 +99,8 @@ def test_ties_go_to_the_first_answer():
     assert found.accuracy.tolist() == [found.baseline_accuracy] * 12 == [0.2] * 12
 
 
-def test_chunks_make_no_difference(monkeypatch):
-    model = network(2)
+def test_chunks_make_no_difference(monkeypatch, random_model):
+    model = random_model(2)
 
     def results():
         for kind in KINDS:
@@ -125,8 +115,8 @@ def test_chunks_make_no_difference(monkeypatch):
         torch.testing.assert_close(after, before)
 
 
-def test_another_seed_draws_another_interchange():
-    model = network(1)
+def test_another_seed_draws_another_interchange(random_model):
+    model = random_model(1)
     one, same, other = (ablation.heads(model, TASK, "interchange", seed=seed).loss for seed in (0, 0, 1))
     assert torch.equal(one, same)
     assert not torch.allclose(one, other)
@@ -135,12 +125,12 @@ def test_another_seed_draws_another_interchange():
 # ---- frequencies ----
 
 
-def test_frequencies_are_removed_from_the_embedding():
+def test_frequencies_are_removed_from_the_embedding(random_model):
     for group in [(), (2, 4)]:
         for p in [11, 12]:
             group = (*group, p // 2)
             task = miii.ModularAddition(p=p).build()
-            model = network(2, p=p)
+            model = random_model(2, p=p)
             components = fourier.basis(p) @ model.W_E[:p]
             components[[i for i, k in enumerate(fourier.frequency_of(p)) if k in group]] = 0
             W_E = torch.cat([fourier.basis(p).T @ components, model.W_E[p:]])
@@ -171,12 +161,12 @@ def without_sum(values: torch.Tensor, group: tuple[int, ...], p: int) -> torch.T
     return (flat - X @ torch.linalg.lstsq(X, flat).solution).reshape(values.shape)
 
 
-def test_frequencies_are_removed_from_a_site():
+def test_frequencies_are_removed_from_a_site(random_model):
     sites = ["logits", "0.mlp_post", "1.z", "1.pattern", "0.resid_post"]
     for i, (site, directions) in enumerate(itertools.product(sites, ["all", "sum"])):
         p = [11, 12][(i + i // 2) % 2]
         task = miii.ModularAddition(p=p).build()
-        model, some = network(2, p=p), torch.tensor([5, 100, 17])
+        model, some = random_model(2, p=p), torch.tensor([5, 100, 17])
         groups = [(3,), (1, p // 2)]
         found = ablation.site_frequencies(model, task, site, directions=directions, groups=groups)
         subset = ablation.site_frequencies(model, task, site, directions=directions, groups=groups, examples=some)
@@ -211,8 +201,8 @@ def test_the_planted_network_needs_only_its_frequencies(adder):
 # ---- bad input ----
 
 
-def test_invalid_input_is_an_error(one_sentence):
-    model = network(2)
+def test_invalid_input_is_an_error(one_sentence, random_model):
+    model = random_model(2)
     # what is passed to the public functions is checked against their types first, in tests only
     with one_sentence("kind", "zero, mean, interchange", "median"):
         parts.check_kind("median")
@@ -228,11 +218,11 @@ def test_invalid_input_is_an_error(one_sentence):
         ablation.neurons(model, TASK, groups=[torch.tensor([1]), torch.tensor([2])], names=["a"])
     for call in (ablation.embedding_frequencies, ablation.site_frequencies):
         with one_sentence("groups", "1 .. 5", "6"):
-            call(network(1, p=11), PAIRS, groups=[(1, 6)])
+            call(random_model(1, p=11), PAIRS, groups=[(1, 6)])
         with one_sentence("groups", "1 .. 5", "0"):
-            call(network(1, p=11), PAIRS, groups=[(0,)])
+            call(random_model(1, p=11), PAIRS, groups=[(0,)])
     for site in ("pos_embed", "0.scores"):
         with one_sentence("site", site):
-            ablation.site_frequencies(network(1, p=11), PAIRS, site)
+            ablation.site_frequencies(random_model(1, p=11), PAIRS, site)
     with one_sentence("2.z"):
-        ablation.site_frequencies(network(1, p=11), PAIRS, "2.z")
+        ablation.site_frequencies(random_model(1, p=11), PAIRS, "2.z")

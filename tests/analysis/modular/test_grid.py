@@ -12,16 +12,6 @@ P = 47  # p^2 pairs are more than one chunk
 TASK = miii.ModularAddition(p=P).build()
 
 
-def network(n_layers=1, p=P, **config):
-    """Random weights and biases in float64."""
-    config = miii.ModelConfig(n_layers=n_layers, d_model=8, n_heads=2, d_mlp=12, biases="all", **config)
-    model = miii.Transformer(config, p + 1, p, 3, seed=n_layers).double().requires_grad_(False)
-    generator = torch.Generator().manual_seed(1)
-    for weight in model.parameters():
-        weight += torch.randn(weight.shape, generator=generator, dtype=torch.float64) / 5
-    return model
-
-
 # ---- tasks ----
 
 
@@ -51,10 +41,10 @@ def test_task_with_longer_examples_is_an_error(one_sentence):
 # ---- values ----
 
 
-def test_logits_are_centered():
+def test_logits_are_centered(random_model):
     for n_layers in [1, 2]:
         for act in ["relu", "square"]:
-            model = network(n_layers, act=act)
+            model = random_model(n_layers, P, act=act)
             plain = model(TASK.tokens)[:, -1]
             found = grid.logits(model, TASK)
             torch.testing.assert_close(found, plain - plain.mean(1, keepdim=True))
@@ -62,24 +52,24 @@ def test_logits_are_centered():
             assert plain.mean(1).abs().max() > 0.1
 
 
-def test_infinite_values_are_an_error(one_sentence):
+def test_infinite_values_are_an_error(one_sentence, random_model):
     for value in [torch.nan, torch.inf]:
-        model = network()
+        model = random_model(p=P)
         model.W_U[3, 5] = value
         with one_sentence("model must give finite logits"):
             grid.logits(model, TASK)
 
 
-def test_activations_at_the_last_position():
+def test_activations_at_the_last_position(random_model):
     for name in ["embed", "0.q", "0.z", "0.mlp_post", "1.resid_post", "logits"]:
-        model = network(2)
+        model = random_model(2, P)
         found = grid.activations(model, TASK, name)
         assert torch.equal(found, capture(model, TASK.tokens, {name})[name][:, -1])
 
 
-def test_neuron_inputs_are_mlp_pre():
+def test_neuron_inputs_are_mlp_pre(random_model):
     for n_layers in [1, 2]:
-        model, site = network(n_layers), f"{n_layers - 1}.mlp_pre"
+        model, site = random_model(n_layers, P), f"{n_layers - 1}.mlp_pre"
         torch.testing.assert_close(grid.neuron_inputs(model, TASK), grid.activations(model, TASK, site))
 
 

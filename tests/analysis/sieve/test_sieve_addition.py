@@ -1,5 +1,6 @@
 """Addition, taken apart: networks that add by residues pass, those that add integers or nothing do not."""
 
+import json
 from dataclasses import replace
 from itertools import product
 
@@ -310,6 +311,19 @@ def test_lines_of_several_moduli_are_found_and_moves_along_one_change_nothing_el
         assert measured.adds
         assert sieve.verdict((), (measured,)) == f"sums residues modulo {q} on lines"
         assert not replace(measured, steering=replace(crossing, control=0.06)).adds
+        values = json.loads(json.dumps(measured.to_json()))
+        (read,) = sieve.reported_lines({"step": 5, "lines": {str(q): values}}, 5, (q,))
+        assert (read.to_json(), read.layer, read.adds) == (values, 0, True)
+        for report in (
+            None,
+            {"step": 5},
+            {"step": 4, "lines": {str(q): values}},
+            {"step": 5, "lines": {str(q): values, "13": values}},
+            {"step": 5, "lines": {str(q): values | {"steps": ["many"]}}},
+            {"step": 5, "lines": {str(q): values | {"steps": [[1e300]]}}},
+            {"step": 5, "lines": {str(q): {name: value for name, value in values.items() if name != "agreements"}}},
+        ):
+            assert sieve.reported_lines(report, 5, (q,)) is None, report
 
 
 def test_steering_beside_other_factors_keeps_to_sums_that_they_do_not_divide(integers, built, residue_adder, summer):

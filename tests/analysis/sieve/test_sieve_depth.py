@@ -1,5 +1,6 @@
 """Depth of sieve: scorers whose depth is known, and the bootstrap's interval."""
 
+import json
 import math
 
 import numpy as np
@@ -72,7 +73,15 @@ def test_constant_scorer_has_depth_1(scorer):
 
 
 def test_depth_to_json(scorer):
-    values = scorer(lambda n: divides_none(n, (2, 5, 3))).to_json()
+    found = scorer(lambda n: divides_none(n, (2, 5, 3)))
+    values = found.to_json()
+    report = {"step": 5} | json.loads(json.dumps(values))
+    assert sieve.reported_depth(report, 5) == found
+    assert sieve.reported_depth(None, 5) is sieve.reported_depth(report, 4) is None
+    for name in ("threshold", "auc_high_by_factor"):  # of an earlier version
+        assert sieve.reported_depth({key: value for key, value in report.items() if key != name}, 5) is None
+    for change in ({"sieve_depth": "many"}, {"auc_by_factor": {"0": 1.0}}, {"oracle_auc": [1]}):  # forged
+        assert sieve.reported_depth(report | change, 5) is None, change
     assert values["auc_by_factor"]["3"] == 1
     assert values["auc_by_factor"].keys() == values["oracle_auc"].keys() == values["auc_low_by_factor"].keys()
     assert {"sieve_depth", "roc_auc", "average_precision", "recall_primes", "recall_composites"} <= values.keys()

@@ -46,6 +46,7 @@ def test_report_of_a_residue_adder(adds, integers, built):
     assert [list(values[name]) for name in ("digit_variance_explained", "steering_control")] == [moduli, moduli]
 
 
+@pytest.mark.slow
 def test_report_of_another_snapshot(adds):
     values = reports.report_sieve(adds, 0)
     assert (values["step"], values["sieve_depth"]) == (0, 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.server import TIMEOUT, megabytes, serving, watching
+from benchmarks.app.server import TIMEOUT, megabytes, serving, watching
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log, percentile, spread
 
 # Expected labels of the app, and selectors of Streamlit 1.67's frontend.

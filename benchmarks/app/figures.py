@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.app import BROWSER_ARGUMENTS, CHROMIUM, HEADING, IDLE, SLIDER
-from benchmarks.server import TIMEOUT, serving
+from benchmarks.app.server import TIMEOUT, serving
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log, percentile
 
 RUN = "add-113"

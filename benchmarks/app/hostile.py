@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 from safetensors.torch import save
 
 from benchmarks import app
-from benchmarks.server import TIMEOUT, serving, watching
+from benchmarks.app.server import TIMEOUT, serving, watching
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log, percentile
 from miii import KINDS, TASKS, InputError, ModelConfig, RunConfig, cost
 from miii.model.transformer import Transformer

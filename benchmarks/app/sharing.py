@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from benchmarks import app
-from benchmarks.server import TIMEOUT, megabytes, serving
+from benchmarks.app.server import TIMEOUT, megabytes, serving
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log
 
 SECONDS, SHORT, LONG = 600, 150, 3000  #: total time; steps of a run that finishes, and of one to stop

@@ -1,0 +1,67 @@
+"""The choice of a sequence, and its kinds, on the pages Sequences and Follow an input."""
+
+import streamlit as st
+
+import miii
+from miii import analysis, plots
+from miii.errors import InputError
+from miii.plots.style import Chart
+from miii.tasks.sequences.kinds import KINDS
+from miii.tasks.sequences.named import named
+from miii.tasks.sequences.typed import DIGITS, FEWEST, MOST, parse
+from pages._kit import write
+
+FIRST = "Fibonacci numbers"
+
+
+def confidences(name: str, step: int, terms: str) -> Chart:
+    run, read = miii.runs.open(name), analysis.kinds.parse(terms).terms
+    config = analysis.kinds.check(run.config.task)
+    found = analysis.kinds.of_terms(run.model(step), config, read)
+    return plots.kind_confidences(found, sorted(analysis.kinds.known_kinds(read)))
+
+
+def sequence() -> str:
+    """Show the choice of a named sequence and the box for another one; return its text, or stop."""
+    names = list(named())
+    chosen = st.selectbox(
+        "Named sequence",
+        names,
+        index=names.index(FIRST),
+        key="named",
+        bind="query-params",
+        width=320,
+        help=f"{len(names)} well-known sequences, none from the training grammar",
+    )
+    text = st.text_area(
+        "Or type or paste one",
+        key="terms",
+        height=80,
+        placeholder="1, 4, 9, 16, 25, 36, 49, 64, 81, 100, 121, 144",
+        help=f"At least {FEWEST} integers of up to {DIGITS:,} digits, separated by commas or spaces, or lines of an OEIS b-file; "
+        f"the first {MOST} are used",
+    )
+    if not text.strip():
+        return ", ".join(map(str, named()[chosen or FIRST].terms))
+    try:
+        read = parse(text)
+    except InputError as error:
+        write.error(error)
+        write.stop()
+    if read.given > MOST:
+        write.info(f"{read.given:,} terms were given; the first {MOST} are used.")
+    return read.text
+
+
+def kind() -> str:
+    """Show the choice of a kind."""
+    found = st.selectbox(
+        "Kind",
+        list(KINDS),
+        list(KINDS).index("recurrence"),
+        key="kind",
+        bind="query-params",
+        width=200,
+        help="The kind whose logit is explained",
+    )
+    return found or next(iter(KINDS))

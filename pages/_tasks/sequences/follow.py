@@ -1,0 +1,152 @@
+"""The page Follow an input for sequences."""
+
+import pandas as pd
+import streamlit as st
+
+import miii
+from miii import analysis, plots
+from miii.plots.style import Chart
+from miii.runs import Run
+from miii.tasks import Sequences
+from miii.tasks.sequences.goals import guess_blocks
+from miii.tasks.sequences.task import draw
+from miii.tasks.sequences.typed import parse, spelled
+from pages._kit import links, write
+from pages._kit.cell import cell, shared
+from pages._kit.inputs import integer
+from pages._parts.attention.patterns import choose_layer
+from pages._parts.sequences import choose
+from pages._tasks.sequences.data import show_parts
+
+LONGEST = 12  # positions that fit a narrow figure
+
+
+@shared
+def followed(name: str, step: int, terms: str, example: int) -> analysis.follow.ForwardPass:
+    run = miii.runs.open(name)
+    config = run.config.task
+    assert isinstance(config, miii.Sequences)
+    read = (
+        analysis.targets.tokens_of(config, analysis.kinds.parse(terms).terms) if terms else run.task().tokens[example]
+    )
+    return analysis.follow.forward_pass(run.model(step), read)
+
+
+def attention_to_terms(name: str, step: int, terms: str, example: int, layer: int) -> Chart:
+    config = miii.runs.open(name).config.task
+    assert isinstance(config, miii.Sequences)
+    weights = followed(name, step, terms, example).patterns[layer]
+    read = analysis.kinds.parse(terms).terms if terms else ()
+    return plots.attention_by_position(weights, analysis.targets.positions(config, read, weights.shape[1]))
+
+
+def neurons_of_kind(name: str, step: int, terms: str, example: int, kind: str) -> Chart:
+    run, post = miii.runs.open(name), followed(name, step, terms, example).post
+    first = 2 * list(analysis.kinds.KINDS).index(kind)
+    written = analysis.follow.neuron_writes(run.model(step), post, slice(first, first + 2), 1, 0)
+    return plots.neuron_contributions(written, post)
+
+
+def page(run: Run, task: Sequences, step: int) -> None:
+    """Follow one sequence from its terms to the answer."""
+    terms, example = "", 0
+    if task.target == "kinds":
+        write.text("Choose or type a sequence and follow it through the network to its kinds.")
+        terms = choose.sequence()
+        read = parse(terms).terms
+    else:
+        write.text(f"Choose an example and follow it through the network: {task.description}.")
+        about = f"0 to {task.n - 1}; held-out ones come last"
+        example = integer("Example", 0, task.n - 1, task.n - 1, "example", about, width=160) or 0
+        read = tuple(draw(task)[example].rule.terms)
+    write.header("1 · Tokens", anchor="tokens")
+    write.text(f"`{', '.join(map(spelled, read))}`")
+    if task.target == "continuation":
+        asked = int(run.task().tokens[example, -1, 1]) - guess_blocks(task.largest_modulus)["place"].start
+        write.text(
+            "The last term is hidden. Each position is a simple rule; its token is what the rule guesses for that term, and how many terms it "
+            "has predicted. "
+            + (
+                f"The question is the term **modulo {asked}**."
+                if asked
+                else "The question is the term's **size**, a class of bits and sign."
+            )
+        )
+    else:
+        show_parts(task, read)
+        write.caption("A term is the sum of the rows of W_E for these parts. Terms after the longest are not read.")
+    links.to("data", "Data: the rules and their split", ":material/arrow_forward:")
+    attention(run, step, terms, example)
+    if task.target == "kinds":
+        kinds(run, step, terms)
+    else:
+        answers(run, step, example)
+    links.to("sequences", "Sequences: accuracy, and which residues matter", ":material/arrow_forward:")
+
+
+def attention(run: Run, step: int, terms: str, example: int) -> None:
+    """Show where each head looks from the last position."""
+    write.header("2 · Attention", anchor="looks")
+    patterns = followed(run.name, step, terms, example).patterns
+    if not patterns:
+        write.text(f"This network mixes positions by {run.config.model.mixer}, which has no attention pattern.")
+        return
+    layer = choose_layer(len(patterns))
+    cell(
+        attention_to_terms,
+        name=run.name,
+        step=step,
+        terms=terms,
+        example=example,
+        layer=layer,
+        width="content" if patterns[layer].shape[1] <= LONGEST else "stretch",
+        alt=f"Attention of {len(patterns[layer])} heads from the last position to each position.",
+        caption="The answer is read at the last position, “?”. “·” is a position without a term.",
+    )
+    links.to("attention", "Attention: all positions", ":material/arrow_forward:")
+
+
+def kinds(run: Run, step: int, terms: str) -> None:
+    """Show the neurons behind one kind, and the confidence of all kinds."""
+    write.header("3 · Neurons", anchor="neurons")
+    kind = choose.kind()
+    if run.config.model.plain:
+        found = followed(run.name, step, terms, 0)
+        cell(
+            neurons_of_kind,
+            name=run.name,
+            step=step,
+            terms=terms,
+            example=0,
+            kind=kind,
+            alt="The neurons that contribute most to a kind.",
+            caption=f"Contributions of the last block's neurons to the logit of {kind}, yes minus no. {int((found.post > 0).sum())} of "
+            f"{len(found.post)} neurons are above 0.",
+        )
+    else:
+        write.info(f"Contributions of single neurons are not defined in {run.config.model.block} blocks.")
+    write.header("4 · Kinds", anchor="says")
+    cell(
+        choose.confidences,
+        name=run.name,
+        step=step,
+        terms=terms,
+        alt="Confidence of each kind for the chosen sequence.",
+        caption="In color: kinds that hold, as far as terms or definition decide.",
+    )
+
+
+def answers(run: Run, step: int, example: int) -> None:
+    """Show each answer to an example, beside its label."""
+    write.header("3 · Answers", anchor="says")
+    task, found = run.task(), followed(run.name, step, "", example)
+    rows = []
+    for target in task.targets:
+        said = analysis.follow.predict(found.logits[task.logits_of(target.name)])
+        label, confidence = int(target.labels[example]), float(said.probability[said.answer])
+        rows.append((target.name, said.answer, label, said.answer == label, confidence))
+    frame = pd.DataFrame(rows, columns=["target", "prediction", "label", "correct", "confidence"])
+    format_ = {"confidence": st.column_config.NumberColumn(format="percent")}
+    write.table(frame, name="answers-of-one-sequence", width="content", column_config=format_)
+    side = "training" if task.train_mask[example] else "test"
+    write.caption(f"This example is in the {side} split.")
