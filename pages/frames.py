@@ -19,7 +19,7 @@ from pages._tasks.checks import run_of_kind
 MOST = 12  # frames ahead
 
 INTRO = r"""
-As in GAIA-1, with integers for images, everything is a token: a **condition** $+d$, the **digits** of the next integer from the
+As in GAIA-1, a world model for driving, everything is a token (here of integers, not images): a **condition** $+d$, the **digits** of the next integer from the
 most significant, and its **label**. In a **roll-out**, a causal decoder predicts each token from its own output, so one wrong digit
 spoils what follows. Only the conditions are given. Each position has a vector for its frame and one for its slot in a frame of $F$ tokens:
 
