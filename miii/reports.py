@@ -196,8 +196,8 @@ def report_sequences(run: Run, step: int | None = None) -> dict[str, Any]:
     """Return the output of ``miii residues RUN --json`` for sequences: F1 scores are on held-out families.
 
     ``tree`` is a decision tree on differences and ratios, ``named`` the share of the named sequences with a correct
-    leading kind, ``spectrum`` what each part of the terms is worth, ``carriers`` whether residues or size carry a kind,
-    ``lags`` what attention a period back is worth to "periodic". Other targets: see ``targets.measure``.
+    leading kind, ``spectrum`` what each part of the terms is worth, ``carriers`` whether residues, with differences,
+    or size carry a kind, ``lags`` what attention a period back is worth to "periodic". Else see ``targets.measure``.
 
     Raises:
         InputError: the run is on a different task, or has no such step.

@@ -201,6 +201,7 @@ write.text(
     "Which residues does each kind need? Left: one part of every term comes from another sequence of the same "
     "length, and F1 on held-out sequences drops. Right: all residues but one modulus are blank."
 )
+differences = task.terms == "differences"
 reported = run.report is not None and run.report["step"] == step
 if reported or st.toggle(
     "Measure",
@@ -218,7 +219,12 @@ if reported or st.toggle(
         width="content",
         alt="F1 by part of the terms and kind.",
         caption=f"Macro F1: {found.whole.mean():.2f}. Controls: {found.shuffled.mean():.2f} with the terms in random order, "
-        f"{found.size_only.mean():.2f} from sign and size alone.",
+        f"{found.size_only.mean():.2f} without any residues"
+        + (
+            ", from sizes and differences. Differences stay with their terms."
+            if differences
+            else ", from sign and size alone."
+        ),
     )
     cell(
         residues_or_size,
@@ -226,7 +232,8 @@ if reported or st.toggle(
         step=step,
         examples=QUICK,
         alt="Share called of the kind after interchanging residues and sizes.",
-        caption="Residues of one sequence meet sign and size of another. A kind is read from the part that makes the network say yes by itself.",
+        caption=f"Residues{' and differences' * differences} of one sequence meet sign and size of another. A kind is read from the part "
+        "that makes the network say yes by itself.",
     )
     if task.terms in ("residues", "differences"):
         cell(
@@ -235,7 +242,8 @@ if reported or st.toggle(
             examples=QUICK,
             width="content",
             alt="Accuracy of a linear map that reads each residue, by step, and of controls.",
-            caption="Step 0 is untrained. “magnitude”: from the term's sign and size; “shuffled”: fitted to residues of other sequences.",
+            caption="Step 0 is untrained. " * (0 in run.steps)
+            + "“magnitude”: from the term's sign and size; “shuffled”: fitted to residues of other sequences.",
         )
     if reported and run.report is not None and "seeds" in run.report:
         over_seeds(run.report["seeds"])

@@ -21,6 +21,7 @@ LONG = {
     "primes-10-assisted",
     "sequences-24",
     "sequences-24-continuation",
+    "sequences-24-differences",
 }  #: many positions, edges, layers or examples
 SEEDS = sorted(path.parent for path in HOME.glob("seeds/*/config.json"))
 CLOSE = 2e-3  #: of a share: another processor rounds otherwise, and a few integers fall on the other side
@@ -150,7 +151,7 @@ def test_next_terms_are_exact_on_held_out_families():
 
 @pytest.mark.slow
 def test_kinds_on_families_that_chose_no_setting():
-    """Settings were chosen on the families of the validation part; the run has no report."""
+    """Settings were chosen on the families of the validation part."""
     run = runs.open(HOME / "sequences-24-differences")
     task = run.task()
     assert run.config.task.n_val == 3750
