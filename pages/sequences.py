@@ -51,6 +51,8 @@ def spectrum(name: str, step: int, examples: int) -> tuple[Chart, ...]:
 
 def decoded(name: str, examples: int) -> Chart:
     run = miii.runs.open(name)
+    if run.report is not None and run.report["step"] == run.steps[-1] and run.report.get("decoded"):
+        return plots.decodability(analysis.moduli.reported(run.report)[1])
     config = analysis.kinds.check(run.config.task)
     models = {step: run.model(step) for step in run.steps}
     return plots.decodability(analysis.moduli.decodability(models, run.task(), config, examples))
@@ -58,6 +60,8 @@ def decoded(name: str, examples: int) -> Chart:
 
 def residues_or_size(name: str, step: int, examples: int) -> Chart:
     run = miii.runs.open(name)
+    if run.report is not None and run.report["step"] == step:
+        return plots.carriers(analysis.moduli.reported(run.report)[0])
     config = analysis.kinds.check(run.config.task)
     return plots.carriers(analysis.moduli.carriers(run.model(step), run.task(), config, examples))
 
@@ -65,6 +69,8 @@ def residues_or_size(name: str, step: int, examples: int) -> Chart:
 @shared
 def held_out(name: str, step: int) -> dict[str, float]:
     run = miii.runs.open(name)
+    if run.report is not None and run.report["step"] == step:
+        return dict(run.report["held_out"])
     return analysis.kinds.held_out(run.model(step), run.task())
 
 
@@ -235,7 +241,7 @@ if reported or st.toggle(
         caption=f"Residues{' and differences' * differences} of one sequence meet sign and size of another. A kind is read from the part "
         "that makes the network say yes by itself.",
     )
-    if task.terms in ("residues", "differences"):
+    if task.terms in analysis.moduli.WITH_RESIDUES:
         cell(
             decoded,
             name=run.name,
