@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import astuple
 from typing import Any
 
 import torch
@@ -196,8 +197,9 @@ def report_sequences(run: Run, step: int | None = None) -> dict[str, Any]:
     """Return the output of ``miii residues RUN --json`` for sequences: F1 scores are on held-out families.
 
     ``tree`` is a decision tree on differences and ratios, ``named`` the share of the named sequences with a correct
-    leading kind, ``spectrum`` what each part of the terms is worth, ``carriers`` whether residues or size carry a kind,
-    ``lags`` what attention a period back is worth to "periodic". Other targets: see ``targets.measure``.
+    leading kind, ``spectrum`` what each part of the terms is worth, ``carriers`` whether residues, with differences,
+    or size carry a kind, ``lags`` what attention a period back is worth to "periodic", ``decoded`` residues by
+    step. Other targets: see ``targets.measure``.
 
     Raises:
         InputError: the run is on a different task, or has no such step.
@@ -209,9 +211,6 @@ def report_sequences(run: Run, step: int | None = None) -> dict[str, Any]:
         return about | targets.measure(model, untrained, task, asked)
     config = kinds.check(asked)
     on_named, spectrum = kinds.on_named(model, config), moduli.spectrum(model, task, config)
-    lag: lags.Knockout | None = None
-    with suppress(InputError):  # no attention, or no held-out period of 3 or more
-        lag = lags.knockout(model, task, config)
     return about | {
         "held_out": kinds.held_out(model, task),
         "untrained": kinds.held_out(untrained, task),
@@ -219,11 +218,11 @@ def report_sequences(run: Run, step: int | None = None) -> dict[str, Any]:
         "named_correct": float(on_named["correct"].mean()),
         "named": on_named.to_dict("records"),
         "spectrum": spectrum.to_json(),
-        "carriers": {
-            each.kind: [each.yes, each.no, each.residues, each.size, each.pairs]
-            for each in moduli.carriers(model, task, config)
-        },
-        "lags": lag and lag.to_json(),
+        "carriers": {kind: values for kind, *values in map(astuple, moduli.carriers(model, task, config))},
+        "lags": lags.report(model, task, config),
+        "decoded": moduli.decodability({each: run.model(each) for each in run.steps}, task, config).to_dict("records")
+        if config.terms in moduli.WITH_RESIDUES
+        else None,
     }
 
 

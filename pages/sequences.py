@@ -51,6 +51,8 @@ def spectrum(name: str, step: int, examples: int) -> tuple[Chart, ...]:
 
 def decoded(name: str, examples: int) -> Chart:
     run = miii.runs.open(name)
+    if run.report is not None and run.report["step"] == run.steps[-1] and run.report.get("decoded"):
+        return plots.decodability(analysis.moduli.reported(run.report)[1])
     config = analysis.kinds.check(run.config.task)
     models = {step: run.model(step) for step in run.steps}
     return plots.decodability(analysis.moduli.decodability(models, run.task(), config, examples))
@@ -58,6 +60,8 @@ def decoded(name: str, examples: int) -> Chart:
 
 def residues_or_size(name: str, step: int, examples: int) -> Chart:
     run = miii.runs.open(name)
+    if run.report is not None and run.report["step"] == step:
+        return plots.carriers(analysis.moduli.reported(run.report)[0])
     config = analysis.kinds.check(run.config.task)
     return plots.carriers(analysis.moduli.carriers(run.model(step), run.task(), config, examples))
 
@@ -65,6 +69,8 @@ def residues_or_size(name: str, step: int, examples: int) -> Chart:
 @shared
 def held_out(name: str, step: int) -> dict[str, float]:
     run = miii.runs.open(name)
+    if run.report is not None and run.report["step"] == step:
+        return dict(run.report["held_out"])
     return analysis.kinds.held_out(run.model(step), run.task())
 
 
@@ -203,6 +209,7 @@ write.text(
     "Which residues does each kind need? Left: how much F1 on held-out sequences drops when one part of every term comes from another sequence of the "
     "same length. Right: F1 when the residues of all moduli but one are blank."
 )
+differences = task.terms == "differences"
 reported = run.report is not None and run.report["step"] == step
 if reported or st.toggle(
     "Measure",
@@ -220,7 +227,12 @@ if reported or st.toggle(
         width="content",
         alt="F1 by part of the terms and kind.",
         caption=f"Macro F1: {found.whole.mean():.2f}. Controls: {found.shuffled.mean():.2f} with the terms in random order, "
-        f"{found.size_only.mean():.2f} from sign and size alone.",
+        f"{found.size_only.mean():.2f} without any residues"
+        + (
+            ", from sizes and differences. Differences stay with their terms."
+            if differences
+            else ", from sign and size alone."
+        ),
     )
     cell(
         residues_or_size,
@@ -228,16 +240,18 @@ if reported or st.toggle(
         step=step,
         examples=QUICK,
         alt="Share called of the kind after interchanging residues and sizes.",
-        caption="The residues of one sequence are combined with sign and size of another. A kind is read from the part that alone makes the network say yes.",
+        caption=f"The residues{' and differences' * differences} of one sequence are combined with sign and size of another. A kind is read from the "
+        "part that alone makes the network say yes.",
     )
-    if task.terms in ("residues", "differences"):
+    if task.terms in analysis.moduli.WITH_RESIDUES:
         cell(
             decoded,
             name=run.name,
             examples=QUICK,
             width="content",
             alt="Accuracy of a linear map that reads each residue, by step, and of controls.",
-            caption="Step 0 is untrained. “magnitude”: from the term's sign and size; “shuffled”: fitted to residues of other sequences.",
+            caption="Step 0 is untrained. " * (0 in run.steps)
+            + "“magnitude”: from the term's sign and size; “shuffled”: fitted to residues of other sequences.",
         )
     if reported and run.report is not None and "seeds" in run.report:
         over_seeds(run.report["seeds"])

@@ -153,7 +153,7 @@ def test_next_terms_of_well_known_sequences():
 
 @pytest.mark.slow
 def test_kinds_on_families_that_chose_no_setting():
-    """Settings were chosen on the families of the validation part; the run has no report."""
+    """Settings were chosen on the families of the validation part."""
     run = runs.open(HOME / "sequences-24-differences")
     task = run.task()
     assert run.config.task.n_val == 3750

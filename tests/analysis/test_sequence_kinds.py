@@ -1,6 +1,7 @@
 """Analyses of sequences, on a network with hand-set weights that reads parity alone."""
 
 import math
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -65,6 +66,12 @@ def test_residues_carry_what_it_says(task, parity):
     assert carrier.pairs > 5
     assert (carrier.residues, carrier.size) == (carrier.yes, carrier.no)
     assert carrier.yes > carrier.no + 0.1
+    kind, *values = astuple(carrier)
+    carried, decoded = analysis.moduli.reported(
+        {"carriers": {kind: values}, "decoded": [{"part": "mod 2", "step 0": 0.5}]}
+    )
+    assert (carried, decoded.to_dict("records")) == ((carrier,), [{"part": "mod 2", "step 0": 0.5}])
+    assert not len(analysis.moduli.reported({"carriers": {}})[1])
 
 
 def test_scores_of_networks_and_baselines(task, parity):
@@ -90,6 +97,7 @@ def test_attention_a_period_apart_is_cut(task, parity):
     assert closer.nonzero().tolist() == [[2, 0], [3, 1], [4, 2], [5, 0], [5, 3]]
     found = analysis.lags.knockout(parity, task, CONFIG)
     assert found.whole == found.period == found.other == 0  # it never says periodic
+    assert analysis.lags.report(parity, task, CONFIG) == found.to_json()
     assert torch.allclose(found.attention, torch.tensor([[found.chance]]))  # it attends to all positions alike
 
 

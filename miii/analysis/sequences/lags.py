@@ -1,5 +1,6 @@
 """Attention one period back: does a network compare terms that are a period apart?"""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -79,6 +80,13 @@ def knockout(model: Transformer, task: Task, config: Sequences, examples: int = 
         chance=float((at_period.sum(-1)[inside] / seen.sum(-1)[inside]).mean()),
         examples=len(rows),
     )
+
+
+def report(model: Transformer, task: Task, config: Sequences) -> dict[str, object] | None:
+    """Return the values of ``knockout`` for a report; None without attention, or a held-out period of 3 or more."""
+    with suppress(InputError):
+        return knockout(model, task, config).to_json()
+    return None
 
 
 def apart(

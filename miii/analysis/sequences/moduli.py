@@ -21,6 +21,7 @@ from miii.tasks.sequences.terms import BLANK, DIFFERENCES
 if TYPE_CHECKING:
     import pandas as pd
 
+WITH_RESIDUES = ("residues", "differences")  #: encodings of terms that have residues
 EXAMPLES = 1500  #: held-out sequences that a spectrum is measured on
 TERM, RIDGE = 5, 1e-3  #: the term whose residues are decoded, from 0; the ridge of the linear map, per example
 
@@ -211,17 +212,24 @@ def decodability(
     return pd.DataFrame({"part": list(parts)} | found)
 
 
+def reported(found: Mapping[str, Any]) -> tuple[tuple[Carrier, ...], "pd.DataFrame"]:
+    """Return the carriers of a report, and what ``decodability`` returned; without rows if the report has none."""
+    import pandas as pd
+
+    carried = tuple(Carrier(kind, *values) for kind, values in found["carriers"].items())
+    return carried, pd.DataFrame(found.get("decoded") or [])
+
+
 def _decoded(x: Sequence[Tensor], labels: Sequence[Sequence[Tensor]]) -> list[float]:
     """Return the test accuracy of ridge regressions on one-hot labels, from the first x and labels to the second."""
     mean, scale = x[0].double().mean(0), x[0].double().std(0)
     fit, test = ((each.double() - mean) / torch.where(scale > 0, scale, 1) for each in x)
     gram = fit.T @ fit + RIDGE * len(fit) * torch.eye(fit.shape[1], dtype=torch.float64)
-    found = []
-    for own, held in labels:
-        y = _one_hot(own, int(max(own.max(), held.max())) + 1)
-        weights = torch.linalg.solve(gram, fit.T @ (y - y.mean(0)))
-        found.append(float(((test @ weights + y.mean(0)).argmax(1) == held).double().mean()))
-    return found
+    sizes = [int(max(own.max(), held.max())) + 1 for own, held in labels]
+    y = torch.cat([_one_hot(own, size) for (own, _), size in zip(labels, sizes, strict=True)], dim=1)
+    weights = torch.linalg.solve(gram, fit.T @ (y - y.mean(0)))  # one factorization for all labels
+    said = (test @ weights + y.mean(0)).split(sizes, dim=1)
+    return [float((each.argmax(1) == held).double().mean()) for each, (_, held) in zip(said, labels, strict=True)]
 
 
 def _one_hot(values: Tensor, size: int) -> Tensor:
