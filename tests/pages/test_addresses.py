@@ -159,6 +159,7 @@ def test_the_last_step_stands_in_no_address(zoo, see, visit):
 
 
 def test_a_move_of_the_slider_is_shown_and_kept_in_the_address(zoo, see, visit, monkeypatch):
+    monkeypatch.setattr(app("_kit.address"), "LAG", 1000)  # seconds, on a busy machine too
     run = zoo("adding")
     at = visit("fourier", run="adding")
     assert shown(at).player["steps"] == run.steps
