@@ -38,11 +38,8 @@ TOKENS = {
     "auc": "label, ROC AUC",
     "auc_coprime": "label, coprime to the base",
 }
-LENGTHS = {
-    "train_accuracy": "training",
-    "accuracy_as_long": "test, same lengths",
-    "accuracy_longer": "test, longer strings",
-}
+_LENGTH_NAMES = ("training", "test, same lengths", "test, longer strings")
+LENGTHS = dict(zip(("train_accuracy", "accuracy_as_long", "accuracy_longer"), _LENGTH_NAMES, strict=True))
 MOST = 4_000  #: most points of a chart
 
 
@@ -109,13 +106,12 @@ def by_prime(metrics: pd.DataFrame) -> alt.Chart:
     columns = [name for name in map(str, metrics.columns) if name.startswith("accuracy_") and name != "accuracy_worst"]
     long = _long(metrics, {name: name.removeprefix("accuracy_") for name in columns})
     color = alt.Color("value:Q", title="accuracy", scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, 1]))
-    overlap = alt.Axis(labelOverlap=True)
     return (
         alt.Chart(long)
         .mark_rect()
         .encode(
             x=alt.X("step:O", title="step", axis=alt.Axis(labelAngle=0, labelOverlap=True), scale=WHOLE),
-            y=alt.Y("line:O", title="modulo", sort=list(long["line"].unique()), axis=overlap, scale=WHOLE),
+            y=alt.Y("line:O", title="modulo", sort=None, axis=alt.Axis(labelOverlap=True), scale=WHOLE),
             color=color.legend(bar_legend(format="%")),
             tooltip=[
                 "step:Q",
