@@ -77,7 +77,7 @@ def test_another_pair_and_one_that_is_wrong(zoo, visit, monkeypatch):
     step = run.steps[0]
     wrong = set(follow.wrong_examples(run.model(step), run.task()).tolist())
     at = visit("try", run="adds", step=step)
-    press(at, "Random error")
+    press(at, "Try an error")
     assert at.number_input(key="a").value * 11 + at.number_input(key="b").value in wrong
 
 

@@ -277,5 +277,5 @@ def by_base() -> None:
     write.text(
         f"**Other bases.** In short runs over {found['base'].nunique()} bases, labels alone reveal {len(seen)} of {len(found)} pairs of base and factor: "
         f"{counts or 'none'}. Where the base is 1 modulo the factor, all digits count alike: there it is {int(plain['seen'].sum())} of {len(plain)}. "
-        "The page Sieve has the map, and a rule that predicts it."
+        "The page Sieve has the map, and tests a rule for it."
     )
