@@ -57,6 +57,7 @@ from miii.plots.sparse import recalls, seen_factors
 from miii.plots.sweeps import phase_diagram, sweep_curves, sweep_heatmap, sweep_parallel
 from miii.plots.tasks import (
     chance,
+    class_balance,
     digit_split,
     loss_weights,
     split_blocks,
@@ -78,7 +79,6 @@ from miii.plots.training import (
     by_length,
     by_prime,
     by_token,
-    class_balance,
     loss,
     sieving,
     split,

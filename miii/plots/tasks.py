@@ -1,10 +1,11 @@
-"""The data of other tasks: all residues, MIU strings, and frames."""
+"""The data of tasks: labels by split, all residues, MIU strings, and frames."""
 
 from collections.abc import Sequence
 
 import altair as alt
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Bool, Int
 
 from miii.plots.heatmap import categories
@@ -13,6 +14,27 @@ from miii.tasks import Task
 
 SPLITS = {"train": TRAIN, "test": TEST}
 ANSWERS = {"theorem": MAIN, "not a theorem": ACCENT}
+
+
+def class_balance(task: Task) -> alt.Chart:
+    """Draw the number of examples with each label, by split."""
+    counts = [
+        {"label": label, "split": name, "pairs": int(n)}
+        for name, mask in (("train", task.train_mask), ("test", ~task.train_mask))
+        for label, n in enumerate(torch.bincount(task.labels[mask], minlength=task.d_vocab_out))
+    ]
+    scale = alt.Scale(domain=list(SPLITS), range=list(SPLITS.values()))
+    return (
+        alt.Chart(pd.DataFrame(counts))
+        .mark_bar()
+        .encode(
+            x=alt.X("label:O", title="answer c", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            y=alt.Y("sum(pairs):Q", title="pairs"),
+            color=alt.Color("split:N", title=None, scale=scale, legend=top_legend()),
+            tooltip=["label:O", "split:N", "sum(pairs):Q"],
+        )
+        .properties(title="Pairs by answer", height=HEIGHT, autosize=FLUID)
+    )
 
 
 def loss_weights(task: Task) -> alt.Chart:

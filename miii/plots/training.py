@@ -38,8 +38,11 @@ TOKENS = {
     "auc": "label, ROC AUC",
     "auc_coprime": "label, coprime to the base",
 }
-_LENGTH_NAMES = ("training", "test, same lengths", "test, longer strings")
-LENGTHS = dict(zip(("train_accuracy", "accuracy_as_long", "accuracy_longer"), _LENGTH_NAMES, strict=True))
+LENGTHS = {
+    "train_accuracy": "training",
+    "accuracy_as_long": "test, same lengths",
+    "accuracy_longer": "test, longer strings",
+}
 MOST = 4_000  #: most points of a chart
 
 
@@ -106,12 +109,13 @@ def by_prime(metrics: pd.DataFrame) -> alt.Chart:
     columns = [name for name in map(str, metrics.columns) if name.startswith("accuracy_") and name != "accuracy_worst"]
     long = _long(metrics, {name: name.removeprefix("accuracy_") for name in columns})
     color = alt.Color("value:Q", title="accuracy", scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, 1]))
+    overlap = alt.Axis(labelOverlap=True)
     return (
         alt.Chart(long)
         .mark_rect()
         .encode(
             x=alt.X("step:O", title="step", axis=alt.Axis(labelAngle=0, labelOverlap=True), scale=WHOLE),
-            y=alt.Y("line:O", title="modulo", sort=None, axis=alt.Axis(labelOverlap=True), scale=WHOLE),
+            y=alt.Y("line:O", title="modulo", sort=list(long["line"].unique()), axis=overlap, scale=WHOLE),
             color=color.legend(bar_legend(format="%")),
             tooltip=[
                 "step:Q",
@@ -231,26 +235,6 @@ def at_step(chart: Chart, step: int, x: str = "step") -> alt.LayerChart:
     return alt.LayerChart(layer=[lines, rule]).properties(**options)
 
 
-def class_balance(task: Task) -> alt.Chart:
-    """Draw the number of examples with each label, by split."""
-    counts = [
-        {"label": label, "split": name, "pairs": int(n)}
-        for name, mask in (("train", task.train_mask), ("test", ~task.train_mask))
-        for label, n in enumerate(torch.bincount(task.labels[mask], minlength=task.d_vocab_out))
-    ]
-    return (
-        alt.Chart(pd.DataFrame(counts))
-        .mark_bar()
-        .encode(
-            x=alt.X("label:O", title="answer c", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
-            y=alt.Y("sum(pairs):Q", title="pairs"),
-            color=_split_color(),
-            tooltip=["label:O", "split:N", "sum(pairs):Q"],
-        )
-        .properties(title="Pairs by answer", height=HEIGHT, autosize=FLUID)
-    )
-
-
 def _curves(metrics: pd.DataFrame, kind: str, y: alt.Y, title: str, steps: int | None) -> alt.Chart:
     if kind in metrics:  # an imported history with an unknown split
         return _lines(metrics, {kind: "all pairs"}, y, title, {"all pairs": MAIN}, steps, ".4g")
@@ -292,11 +276,6 @@ def _long(metrics: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
         for column, name in names.items()
     ]
     return pd.concat(parts)
-
-
-def _split_color() -> alt.Color:
-    scale = alt.Scale(domain=list(SPLITS), range=list(SPLITS.values()))
-    return alt.Color("split:N", title=None, scale=scale, legend=top_legend())
 
 
 def _steps(metrics: pd.DataFrame, steps: int | None) -> alt.X:
