@@ -371,17 +371,15 @@ def wait_until(condition, process, seconds=60):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
         {"optimizer": {"name": "muon"}, "batch_size": 7, "precision": "bfloat16"},
-        pytest.param(
-            {
-                "task": {"kind": "primes", "low": 100, "high": 6_000, "sampling": "log", "residues": (3,)},
-                "batch_size": 20,
-            },
-            marks=pytest.mark.slow,
-        ),
+        {
+            "task": {"kind": "primes", "low": 100, "high": 6_000, "sampling": "log", "residues": (3,)},
+            "batch_size": 20,
+        },
     ],
     ids=["muon-batches-bfloat16", "primes-log"],
 )

@@ -17,7 +17,8 @@ SMALL = GridConfig(
 @pytest.fixture(scope="module")
 def last() -> training.Step:
     """The last step of a short training."""
-    return next(step for step in training.train(SMALL.model_copy(update={"steps": 5})) if step.last)
+    short = SMALL.model_copy(update={"steps": 5, "n_train": 1_500, "n_test": 1_000})
+    return next(step for step in training.train(short) if step.last)
 
 
 def test_steps_are_counted():
