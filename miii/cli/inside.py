@@ -146,6 +146,8 @@ def run_residues(args: Residues) -> int:
     if not args.json:
         for name in ("frequency_power", "answers", "spectrum", "named"):  # many numbers, in the JSON only
             found.pop(name, None)
+        for lines in found.get("lines", {}).values():
+            lines.pop("steps")
     _print(found, args.json)
     return 0
 
