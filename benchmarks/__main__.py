@@ -49,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "import": lambda options: imports.run(),
     "analysis": lambda options: analysis.run(),
     "verdict": lambda options: verdict.run(_sets(options.seeds)),
+    "controls": lambda options: verdict.controls(min(options.seeds or verdict.CONTROL_SEEDS, verdict.CONTROL_SEEDS)),
     "operations": lambda options: verdict.operations(min(options.seeds or 5, 5)),
     "bases": lambda options: bases.run(min(options.seeds or bases.SEEDS, bases.SEEDS)),
     "gcd": lambda options: gcd.run(min(options.seeds or gcd.SEEDS, gcd.SEEDS)),

@@ -116,29 +116,29 @@ def _history(paths: list[Path], asked: Path, allow_pt: bool) -> Contents:
         paths = sorted(order, key=lambda path: order[path])
     kept = paths if len(paths) <= STATES else [paths[round(i * (len(paths) - 1) / (STATES - 1))] for i in range(STATES)]
     states: dict[int, Mapping[str, Tensor]] = {}
-    contents, reasons, unreadable = None, [], []
+    contents: Contents | None = None
+    unreadable: dict[Path, InputError] = {}
     for index, path in enumerate(kept):
         try:
             each = read_file(path, allow_pt)
         except InputError as error:
-            reasons.append(error)
-            unreadable.append(path)
+            unreadable[path] = error
             continue
         contents = each
-        inside = next((contents.config[n] for n in ("step", "epoch") if type(contents.config.get(n)) is int), None)
+        inside = next((each.config[n] for n in ("step", "epoch") if type(each.config.get(n)) is int), None)
         step = order[path] if named else inside if inside is not None else index
-        if contents.history or step is None or step in states or step < 0:
+        if each.history or step is None or step in states or step < 0:
             raise InputError(
                 f"history must have one network and a step of its own in each file, in its name or as step or epoch "
                 f"({path.name} does not)."
             )
-        states[step] = contents.last
+        states[step] = each.last
     if contents is None:
-        raise reasons[0]
+        raise next(iter(unreadable.values()))
     notes = [f"{len(states)} files are the snapshots."] if len(kept) == len(paths) else [
         f"Of {len(paths):,} files, {len(kept)} are kept, evenly spaced."
     ]  # fmt: skip
-    for what, left in (("a step in their names", without), ("a network that can be read", unreadable)):
+    for what, left in (("a step in their names", without), ("a network that can be read", list(unreadable))):
         names = ", ".join(printable(path.name) for path in left[:4]) + ", ..." * (len(left) > 4)
         notes += [f"Files without {what} were left out: {names}."] if left else []
     return replace(contents, states=dict(sorted(states.items())), notes=(*contents.notes, *notes))

@@ -112,7 +112,7 @@ def _in_block(
     used = {theirs for theirs, _ in places.values()}
     free = {name: value for name, value in state.items() if name not in used and inside.match(name)}
     found: dict[str, tuple[str, Place]] = {}
-    maps = [n for n, v in free.items() if v.ndim == 2 and not ATTENTION.search(n[inside.match(n).end():])]  # type: ignore[union-attr]  # fmt: skip
+    maps = [n for n, v in free.items() if v.ndim == 2 and not ATTENTION.search(inside.sub("", n, 1))]
     block = f"blocks.{layer}"
     if not {f"{block}.W_in", f"{block}.W_out"} & places.keys() and len(maps) == 2:
         for ours, theirs, axes in zip(("in", "out"), maps, ("m d", "d m"), strict=True):
@@ -122,7 +122,7 @@ def _in_block(
     norms = [n for n, v in free.items() if v.ndim == 1 and n.endswith(".weight") and NORM.search(n)]
     missing = [name for name in ("ln1", "ln2") if f"{block}.{name}.w" not in places]
     if len(norms) == len(missing):
-        norms.sort(key=lambda name: FIRST_NORM.search(name[inside.match(name).end():]) is None)  # type: ignore[union-attr]  # fmt: skip
+        norms.sort(key=lambda name: FIRST_NORM.search(inside.sub("", name, 1)) is None)
         for ours, theirs in zip(missing, norms, strict=True):
             found |= _norm_places(f"{block}.{ours}", theirs, state)
     return found

@@ -28,13 +28,23 @@ that test accuracy jumps, and only memorizes others. A larger training share hel
 )
 
 
+#: What these defaults gave, seed by seed: docs/LOG.md, "Key frequencies, certificate and import".
+MEASURED = {
+    "sub": "Seeds 0 and 1 grok, seed 1 only at step 600, with 99.3% test accuracy.",
+    "mul": "Seed 0 groks.",
+    "div": "Seed 0 groks.",
+    "quadratic": "Seed 0 memorizes: 64.3% test accuracy at the end, and 80.5% with 85% of the pairs.",
+    "expr": "Of a*b + 3*a, seeds 0 to 4 grok.",
+}
+
+
 def preset(name: str) -> Preset:
     """Show the formula input of the task ``expr``, and what the defaults of harder operations do not promise."""
     changes = {"expression": type_expression()} if name == "expr" else {}
     if name in HARD:
         st.caption(
             f"Harder than addition: the defaults are p = {EASIER['p']}, {EASIER['train_fraction']:.0%} of the pairs and, "
-            f"with the recipe fast, {SLOWER['steps']:,} steps. A network may still memorize instead of grokking."
+            f"with the recipe fast, {SLOWER['steps']:,} steps. {MEASURED[name]} Others may memorize."
         )
     return Preset(changes=changes)
 
