@@ -38,11 +38,7 @@ TOKENS = {
     "auc": "label, ROC AUC",
     "auc_coprime": "label, coprime to the base",
 }
-LENGTHS = {
-    "train_accuracy": "training",
-    "accuracy_as_long": "test, same lengths",
-    "accuracy_longer": "test, longer strings",
-}
+LENGTHS = {"train_accuracy": "training", "accuracy_as_long": "test, same lengths", "accuracy_longer": "test, longer"}
 MOST = 4_000  #: most points of a chart
 
 
