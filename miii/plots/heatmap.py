@@ -128,12 +128,17 @@ def mark_cell(chart: alt.LayerChart, row: int, column: int) -> alt.LayerChart:
     """Outline a cell of ``heatmap`` or ``categories``, in white with a dark rim."""
     marked = chart.copy(deep=False)
     place = alt.Chart(pd.DataFrame({"column": [column], "row": [row]}))
+    axes = chart.layer[0].encoding  # layers with different axes would merge them
+    x, y = (
+        kind(field, **{option: axis[option] for option in ("title", "axis", "scale")})
+        for kind, field, axis in ((alt.X, "column:Q", axes.x), (alt.Y, "row:Q", axes.y))
+    )
     rims = (("black", 4), ("white", 2))
     marked.layer = [
         *chart.layer,
         *(
             place.mark_square(size=110, filled=False, opacity=1, stroke=color, strokeWidth=width, tooltip=None).encode(
-                x=alt.X("column:Q", title=None), y=alt.Y("row:Q", title=None)
+                x=x, y=y
             )
             for color, width in rims
         ),

@@ -32,17 +32,8 @@ from miii.tasks.modular import grid_of
 from miii.tasks.primes import SIEVED
 
 SPLITS = {"train": TRAIN, "test": TEST}
-TOKENS = {
-    "digits": "digits",
-    "integers": "integers",
-    "auc": "label, ROC AUC",
-    "auc_coprime": "label, coprime to the base",
-}
-LENGTHS = {
-    "train_accuracy": "training",
-    "accuracy_as_long": "test, same lengths",
-    "accuracy_longer": "test, longer strings",
-}
+TOKENS = {"digits": "digits", "integers": "integers", "auc": "label, AUC", "auc_coprime": "label, coprime to the base"}
+LENGTHS = {"train_accuracy": "training", "accuracy_as_long": "test, same lengths", "accuracy_longer": "test, longer"}
 MOST = 4_000  #: most points of a chart
 
 

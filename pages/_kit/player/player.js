@@ -17,10 +17,12 @@ export default function ({ parentElement, data, setStateValue }) {
     at.innerHTML = "";
     at.append(`step ${format(step)}`);
     if (phase) {
-      const told = document.createElement("span");
-      told.className = "phase";
-      told.textContent = phase;
-      at.append(told);
+      for (const [className, text] of [["dot", " · "], ["phase", phase]]) {
+        const told = document.createElement("span");
+        told.className = className;
+        told.textContent = text;
+        at.append(told);
+      }
     }
     range.setAttribute("aria-valuetext", `step ${step}${phase ? `, ${phase}` : ""}`);
   };
