@@ -19,8 +19,8 @@ from miii import platform
 from miii.errors import InputError
 from miii.tasks import ModularAddition
 from miii.training.config import RunConfig
-from miii.training.evaluation import MAX_EXAMPLES
-from miii.training.loop import Diverged, Step, is_last, reached, snapshot_steps
+from miii.training.evaluation import MAX_EXAMPLES, Evaluation
+from miii.training.loop import Diverged, Step, advance, snapshot_steps
 from miii.training.optim import AdamW, lr_factor
 from miii.training.stacked import Networks, State
 from miii.training.state import Clock, Progress
@@ -93,7 +93,7 @@ def train(
         raise InputError(f"configs must have {ALIKE}, and differ in nothing but {free} (got {len(shapes)} shapes).")
     given = [None] * len(configs) if states is None else list(states)
     members = [_Member(i, *each) for i, each in enumerate(zip(configs, map(_progress, given), strict=True))]
-    begun = {each.began.step for each in members}
+    begun = {each.progress.step for each in members}
     if len(begun) > 1:
         raise InputError(f"states must be of one step (got steps {', '.join(map(str, sorted(begun)))}).")
     return _train(members, given, begun.pop(), stop)
@@ -101,15 +101,20 @@ def train(
 
 @dataclass
 class _Member:
-    """A network: its place among the configs, and its progress when training began and since."""
+    """A network: its place among the configs, the seconds before training began, and its progress since."""
 
     index: int
     config: RunConfig
-    began: Progress
+    progress: Progress
+    last: bool = False
 
     def __post_init__(self) -> None:
-        self.grokked_at, self.seconds_to_grok = self.began.grokked_at, self.began.seconds_to_grok
-        self.last = False
+        self.before = self.progress.seconds
+
+    def advance(self, step: int, seconds: float, evaluation: Evaluation | None = None) -> None:
+        """Note a step and, if there is one, its evaluation."""
+        progress = self.progress._replace(step=step, seconds=self.before + seconds)
+        self.progress, self.last = advance(self.config, progress, evaluation)
 
 
 def _progress(state: State | None) -> Progress:
@@ -135,7 +140,7 @@ def _train(
                 finite = networks.update(step, factor)
             members, networks = _finite(members, networks, finite, found, step, "the training loss")
         for each in members:
-            each.last = is_last(each.config, step, 0.0, each.grokked_at)
+            each.advance(step, clock.seconds)
         regular, kept = step % shared.eval_every == 0, step in snapshots
         due = regular or any(each.last for each in members)
         if due or kept:
@@ -145,24 +150,19 @@ def _train(
         stopped = stop()
         for i, each in enumerate(members):
             evaluation = evaluations[i] if regular or each.last else None
-            seconds = each.began.seconds + clock.seconds
-            if evaluation is not None and each.grokked_at is None and each.config.task.learned(evaluation.row()):
-                each.grokked_at, each.seconds_to_grok = step, seconds
-                each.last = each.last or each.config.steps_after_grok == 0
-            each.last = each.last or reached(each.config, evaluation)
-            progress = Progress(step, seconds, each.grokked_at, each.seconds_to_grok)
+            each.advance(step, clock.seconds, evaluation)
             found[each.index] = Step(
                 config=each.config,
                 step=step,
-                seconds=seconds,
+                seconds=each.progress.seconds,
                 step_seconds=clock.step_seconds / trained,
                 lr_factor=factor,
-                grokked_at=each.grokked_at,
-                seconds_to_grok=each.seconds_to_grok,
+                grokked_at=each.progress.grokked_at,
+                seconds_to_grok=each.progress.seconds_to_grok,
                 last=each.last,
                 evaluation=evaluation,
                 weights=networks.state_dict(i) if kept or each.last else None,
-                state=_saving(networks, i, progress),
+                state=_saving(networks, i, each.progress),
             )
         yield found
         left = [i for i, each in enumerate(members) if not each.last]

@@ -102,7 +102,7 @@ def train(
     examples, logits = fast.plan(task.tokens.to(device)), fast.logits_for(task)
     evaluate = evaluator(model, task, config.loss, config.task.scores)
     snapshots = set(snapshot_steps(config.steps, config.snapshots))
-    clock, (_, _, grokked_at, seconds_to_grok) = Clock(start.seconds), start
+    clock, progress = Clock(start.seconds), start
 
     for step in range(start.step, config.steps + 1):
         factor = lr_factor(step, config.steps, config.warmup_steps, config.schedule) if step else 0.0
@@ -115,52 +115,53 @@ def train(
                     raise Diverged(step, "the training loss")
                 loss.backward()
                 stepper.step(factor)
-        last = is_last(config, step, clock.seconds, grokked_at)
+        progress, last = advance(config, progress._replace(step=step, seconds=clock.seconds))
         due, kept = step % config.eval_every == 0 or last, step in snapshots
         if (due or kept) and not all(weight.isfinite().all() for weight in model.parameters()):
             raise Diverged(step, "a weight")
+        evaluation = None
         try:
-            evaluation = evaluate(stop) if due else None
+            if due:
+                evaluation = evaluate(stop)
+                progress, last = advance(config, progress._replace(seconds=clock.seconds), evaluation)
         except Interrupted:
-            evaluation, last = None, False
-        stopped, seconds = stop(), clock.seconds
-        if evaluation is not None and grokked_at is None and config.task.learned(evaluation.row()):
-            grokked_at, seconds_to_grok = step, seconds
-            last = last or config.steps_after_grok == 0
-        last = last or reached(config, evaluation)
+            last = False
+        stopped = stop()
         yield Step(
             config=config,
             step=step,
-            seconds=seconds,
+            seconds=progress.seconds,
             step_seconds=clock.step_seconds,
             lr_factor=factor,
-            grokked_at=grokked_at,
-            seconds_to_grok=seconds_to_grok,
+            grokked_at=progress.grokked_at,
+            seconds_to_grok=progress.seconds_to_grok,
             last=last,
             evaluation=evaluation,
             weights=_weights(model) if kept or last else None,
-            state=partial(save_state, model, stepper, Progress(step, seconds, grokked_at, seconds_to_grok)),
+            state=partial(save_state, model, stepper, progress),
         )
         if last or stopped:
             return
 
 
-def is_last(config: RunConfig, step: int, seconds: float, grokked_at: int | None) -> bool:
-    """Return whether the run ends at a step: by its steps, its seconds, or its steps after grokking."""
-    after = config.steps_after_grok
-    return (
+def advance(config: RunConfig, progress: Progress, evaluation: Evaluation | None = None) -> tuple[Progress, bool]:
+    """Return the progress with the step of grokking, and whether the run ends at its step.
+
+    A run ends by its steps, its seconds, its steps after grokking, or its accuracies. Asked without an evaluation,
+    this tells whether the step must be evaluated as the last.
+    """
+    after, until = config.steps_after_grok, config.until_accuracy
+    if evaluation is not None and progress.grokked_at is None and config.task.learned(evaluation.row()):
+        progress = progress._replace(grokked_at=progress.step, seconds_to_grok=progress.seconds)
+    step, seconds, grokked_at, _ = progress
+    last = (
         step == config.steps
         or (config.seconds is not None and seconds >= config.seconds)
         or (grokked_at is not None and after is not None and step >= grokked_at + after)
     )
-
-
-def reached(config: RunConfig, evaluation: Evaluation | None) -> bool:
-    """Return whether both accuracies of an evaluation are at least ``until_accuracy``, which ends the run."""
-    until = config.until_accuracy
-    if until is None or evaluation is None:
-        return False
-    return min(evaluation.train_accuracy, evaluation.test_accuracy) >= until
+    if until is not None and evaluation is not None:
+        last = last or min(evaluation.train_accuracy, evaluation.test_accuracy) >= until
+    return progress, last
 
 
 def _weights(model: Transformer) -> dict[str, Tensor]:
