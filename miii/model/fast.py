@@ -96,6 +96,50 @@ def all_logits(model: Transformer, plan: Plan, masks: Masks = NO_MASKS) -> Float
     return _forward(model, plan, masks, at=ALL)
 
 
+def can_stack(model: Transformer, plan: Plan) -> bool:
+    """Return whether ``stacked_logits`` fits: one plain block, and examples that all end in the same token."""
+    return model.config.plain and len(model.blocks) == 1 and plan.parts is None and len(plan.readers) == 1
+
+
+def stacked_logits(
+    model: Transformer, weights: Mapping[str, Tensor], plan: Plan, index: Int[Tensor, "networks batch pos"]
+) -> Float[Tensor, "networks batch d_vocab_out"]:
+    """Return ``answer_logits`` of many networks, a tenth faster than by mapping it over their weights.
+
+    Args:
+        model: a network of their shape that ``can_stack``; its weights are not used.
+        weights: by name, with a first axis of networks.
+        index: ``plan.index`` of each network's examples.
+    """
+    count, batch, pos = index.shape
+    own = {name.removeprefix("blocks.0."): weight for name, weight in weights.items()}
+    h, dh = model.blocks[0].head_shape
+
+    def plus(value: Tensor, bias: str) -> Tensor:
+        return value + own[bias].flatten(1)[:, None] if bias in own else value
+
+    def heads(stream: Tensor, which: str) -> Tensor:
+        return plus(stream @ own[f"W_{which}"].transpose(1, 2).flatten(2), f"b_{which}")
+
+    distinct = own["W_E"].index_select(1, plan.token)
+    if "W_pos" in own:
+        distinct = distinct + own["W_pos"].index_select(1, plan.position)
+    resid = distinct.index_select(1, plan.readers)
+    scores = (heads(distinct, "K") * heads(resid, "Q")).unflatten(-1, (h, dh)).sum(-1) / math.sqrt(dh)
+    # rows of all networks in one table: copying them is several times as fast as a gather
+    rows = (index + len(plan.token) * torch.arange(count, device=index.device)[:, None, None]).flatten()
+    pattern = torch.softmax(gather(scores.flatten(0, 1), rows).view(-1, pos, h, 1), dim=1)
+    values = gather(heads(distinct, "V").flatten(0, 1), rows).view(-1, pos, h, dh)
+    z = (pattern * values).sum(1).view(count, batch, h * dh)
+    W_O, W_U, W_in, W_out = own["W_O"].flatten(1, 2), own["W_U"], own["W_in"], own["W_out"]
+    resid = plus(resid, "b_O")
+    post = model.blocks[0].act(torch.baddbmm(plus(resid @ W_in, "b_in"), z, W_O @ W_in))
+    resid = plus(resid, "b_out")
+    if W_U.shape[2] > W_U.shape[1]:
+        return plus(torch.baddbmm(torch.baddbmm(resid, z, W_O), post, W_out) @ W_U, "b_U")
+    return torch.baddbmm(torch.baddbmm(plus(resid @ W_U, "b_U"), z, W_O @ W_U), post, W_out @ W_U)
+
+
 def logits_for(task: Task) -> Callable[[Transformer, Plan, Masks], Tensor]:
     """Return ``answer_logits``, or ``all_logits`` for a task with a target at every position."""
     return answer_logits if task.next_tokens is None else all_logits

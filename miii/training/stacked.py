@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.functional import pad
 
 from miii import hardware, metrics
 from miii.model import fast
@@ -21,6 +22,7 @@ from miii.training.loop import build_model
 
 EVALUATED = 4096  #: examples evaluated at a time, over all networks
 EPSILON = 1e-8  #: of AdamW
+READ_OUT, ALIGNED = ("W_U", "b_U"), 8  #: weights with a column per class; products of odd widths take twice the time
 
 State = Mapping[str, Tensor]
 
@@ -206,15 +208,20 @@ class Networks:
     ) -> Float[Tensor, "networks batch d_vocab_out"]:
         """Return the logits of each network; ``mapped`` is None if all take the same examples."""
         parts = weights.split([shape.numel() for shape in self.shapes.values()], dim=1)
+        classes = self.shapes["W_U"][-1]
         named = {
-            f"model.{name}": part.view(len(weights), *shape)
+            name: pad(part.view(len(weights), *shape), (0, -classes % ALIGNED if name in READ_OUT else 0))
             for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
         }
+        model, plan = self.answer.model, self.answer.plan
+        if fast.can_stack(model, plan) and not torch.is_autocast_enabled(weights.device.type):
+            return fast.stacked_logits(model, named, plan, index.expand(len(weights), -1, -1))[..., :classes]
 
         def one(weights: dict[str, Tensor], index: Tensor, reader: Tensor) -> Tensor:
             return functional_call(self.answer, weights, (index, reader))
 
-        return vmap(one, in_dims=(0, mapped, mapped))(named, index, reader)
+        named = {f"model.{name}": part for name, part in named.items()}
+        return vmap(one, in_dims=(0, mapped, mapped))(named, index, reader)[..., :classes]
 
     def only(self, kept: Int[Tensor, " kept"]) -> "Networks":
         """Return some of the networks."""
