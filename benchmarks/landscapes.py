@@ -1,8 +1,11 @@
-"""Compute the shipped maps of trainability: ``python -m benchmarks.landscapes [RESOLUTION ... | grokking]``.
+"""Compute the shipped maps of trainability.
 
-Every condition of the paper, at its width and steps: the full view and two zooms into the busiest part, each eight
-times narrower. For tanh also two zooms around a random cell of the boundary, as a control. Maps that exist are
-refined, so it can be interrupted.
+    python -m benchmarks.landscapes [RESOLUTION ...] [CONDITION ...]
+    python -m benchmarks.landscapes grokking
+
+Every condition of the paper, or those named, at its width and steps: the full view and two zooms into the busiest
+part, each eight times narrower. For tanh also two zooms around a random cell of the boundary, as a control. Maps that
+exist are refined, so it can be interrupted.
 
 ``grokking`` computes the maps of the project's own question, each cell of them: four zooms into the busiest part,
 two around random cells of the boundary, each four times narrower, two other seeds, and the widest map again with all
@@ -27,10 +30,10 @@ OWN_DEPTHS = {"grokking": 4, "grokking-random": 2}
 NUDGES = (1e-9, 1e-6, 1e-3)  #: distance of the learning rate, as log10
 
 
-def main(resolutions: Iterable[int]) -> None:
+def main(resolutions: Iterable[int], conditions: Iterable[str] = ORDER) -> None:
     """Compute all maps at one resolution, then at the next."""
     for resolution in resolutions:
-        for condition in ORDER:
+        for condition in conditions:
             _sequence(condition, resolution, "", landscape.busiest)
             if condition == "tanh":
                 _sequence(condition, resolution, "random-", landscape.around_boundary)
@@ -104,4 +107,6 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["grokking"]:
         grokking()
     else:
-        main([int(word) for word in sys.argv[1:]] or [ROUGH, 128])
+        words = sys.argv[1:]
+        named = [word for word in words if word in ORDER]
+        main([int(word) for word in words if word not in named] or [ROUGH, 128], named or ORDER)
