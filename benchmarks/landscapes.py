@@ -1,7 +1,8 @@
 """Time maps of trainability, in CPU seconds shared by two threads; compute the shipped ones.
 
     python -m benchmarks trainability                                        time the paper's widest view
-    python -m benchmarks.landscapes [RESOLUTION | CONDITION ... | grokking]   compute the shipped maps
+    python -m benchmarks.landscapes [RESOLUTION ...] [CONDITION ...]             compute the shipped maps
+    python -m benchmarks.landscapes grokking                                 compute those of grokking
 
 Every condition of the paper, or those that are named, at its width and steps: the full view and two zooms into the
 busiest part, each eight times narrower. For tanh also two zooms around a random cell of the boundary, as a control.

@@ -79,10 +79,8 @@ def point(view: landscape.View) -> tuple[float, float]:
     try:
         x, y = (float(word) for word in text.replace(",", " ").replace("−", "-").split())
         view.zoomed(x, x + 1, y, y + 1)
-    except InputError:
-        raise
     except ValueError:
-        raise InputError(f"point must be two numbers, such as 1 2 (got {quoted(text)}).") from None
+        raise InputError(f"point must be two numbers of -20 to 19, such as 1 2 (got {quoted(text)}).") from None
     return x, y
 
 

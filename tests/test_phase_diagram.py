@@ -60,6 +60,7 @@ def test_the_values_of_an_axis_are_spaced_as_its_option_is(one_sentence):
     for given, words in [
         (("steps", 1, 2, 3), ["axis must be one of lr", "steps"]),
         (("lr", 0.1, 0.01, 3), ["lr must run from a low value", "0.1 to 0.01"]),
+        (("d_model", 8.3, 9.1, 3), ["d_model must run over at least two multiples of 4", "8.3 to 9.1"]),
         (("weight_decay", 0, 1, 3), ["above 0", "0 to 1"]),
         (("lr", 0.1, math.nan, 3), ["nan"]),
         (("lr", 0.1, 0.2, 1), ["at least 2", "1"]),

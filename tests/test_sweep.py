@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -252,9 +253,13 @@ def test_an_estimate_of_a_million_runs_takes_no_time(small_config, one_sentence)
     )
     assert count == 1_000_000
     assert needs.seconds == pytest.approx(1e6 * sweeps.estimate(small_config(), {"seed": [0]})[1].seconds)
+    assert needs.seconds > 1e4  # to write a run takes time too
     assert time.process_time() - begun < 2
     with one_sentence("width is not an option"):
         sweeps.estimate(small_config(), {"width": [3]})
+    for text in ("lr", "lr=,", "=1", ""):
+        with one_sentence("grid must be settings such as", repr(text)):
+            sweeps.choices([text])
 
 
 # ---- together ----
@@ -414,7 +419,9 @@ def cluster():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_dask_cluster_trains_the_same_and_survives_a_killed_worker(again, trained, same, cluster):
+def test_a_dask_cluster_trains_the_same_and_survives_a_killed_worker(
+    again, trained, same, cluster, tmp_path, one_sentence
+):
     address, processes = cluster
     from distributed import Client
 
@@ -423,19 +430,25 @@ def test_a_dask_cluster_trains_the_same_and_survives_a_killed_worker(again, trai
     killed: list[str] = []
 
     def kill(name: str, outcome: str) -> None:
-        if not killed:
-            killed.append(name)
-            processes[1].kill()
+        while not killed:  # until the first worker trains a run
+            opened = [os.readlink(each) for each in Path(f"/proc/{processes[1].pid}/fd").iterdir() if each.is_symlink()]
+            killed.extend(path for path in opened if Path(path).parent.name == claims.CLAIMS)
+            if killed:
+                processes[1].kill()
 
     sweeps.train(again, dask=address, changed=kill)
-    assert killed
+    assert processes[1].wait() == -signal.SIGKILL
     check_same(again, trained, same)
+    more = sweeps.create(tmp_path / "more", flat.change(trained.base, {"steps": 500}), trained.grid, 4)
+    with one_sentence("dask must be a cluster that runs", address):
+        sweeps.train(more, dask=address, changed=lambda name, outcome: processes[0].kill(), together=False)
 
 
 def test_a_cluster_that_does_not_answer_is_one_sentence(sweep, one_sentence, monkeypatch):
     pytest.importorskip("distributed")
-    assert 1.5 * sweeps.engine.CONNECT < 10  # seconds to connect, and to find a worker
-    monkeypatch.setattr(sweeps.engine, "CONNECT", 1)
-    for address in ("tcp://127.0.0.1:1", "nonsense"):
-        with one_sentence("dask must be the address of a running scheduler", address):
-            sweeps.train(sweep, dask=address)
+    assert 1.5 * sweeps.cluster.CONNECT < 10  # seconds to connect, and to find a worker
+    monkeypatch.setattr(sweeps.cluster, "CONNECT", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+        for address in (f"tcp://127.0.0.1:{silent.getsockname()[1]}", "tcp://127.0.0.1:1", "nonsense"):
+            with one_sentence("dask must be the address of a running scheduler", address):
+                sweeps.train(sweep, dask=address)

@@ -52,7 +52,7 @@ ALL_POSITIONS = Where()  #: every position of an input [batch, pos, d_model]
 def gather(table: Float[Tensor, "distinct *rest"], index: Int[Tensor, "batch *pos"]) -> Tensor:
     """Return table[index], with a backward pass several times as fast.
 
-    Wide rows are looked up as embeddings: the same bits, and three times as fast under ``vmap``.
+    Wide rows are looked up as embeddings: the same bits, and forward five times as fast under ``vmap``.
     """
     if table.ndim > 1 and table[0].numel() >= WIDE:
         return embedding(index, table.flatten(1)).unflatten(-1, table.shape[1:])

@@ -15,8 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from miii.errors import InputError, quoted
-from miii.sweeps import claims
+from miii.sweeps import claims, cluster
 from miii.sweeps.finish import Outcome, attempt_together, fail, failure, retry
 from miii.sweeps.folder import Sweep
 from miii.training import ensemble
@@ -25,7 +24,6 @@ from miii.training.config import RunConfig
 Changed = Callable[[str, Outcome], object]  #: called with a run's name and outcome
 POLL: Final = 0.2  #: seconds between looks at the file that stops an engine's processes
 AGAIN: Final = 0.5  #: seconds until the runs of other processes are looked at again
-CONNECT: Final = 6  #: seconds for a cluster to answer
 FEWEST: Final = 8  #: runs that train as one tensor program; fewer train one by one, to the same bits on every engine
 TOGETHER: Final = 64  #: the most of them
 SHARED_OUT: Final = 16  #: the most of them if other processes train the same sweep
@@ -55,7 +53,7 @@ def train(
         together: whether small networks train together.
 
     Raises:
-        InputError: the cluster does not answer.
+        InputError: the cluster does not answer, or ends while it trains.
     """
     for name in sweep.configs:
         retry(sweep.folder / name)
@@ -131,44 +129,18 @@ def _engine(jobs: int, dask: str | None, base: RunConfig, together: bool) -> Ite
     if dask is None and jobs == 1:
         yield partial(_here, split)
         return
-    import joblib
-
     if dask is None:
+        import joblib
+
         options: dict[str, Any] = {"backend": "loky", "inner_max_num_threads": base.threads or 1}
         with joblib.parallel_config(**options, n_jobs=jobs):
             yield partial(_mapped, split)
         return
-    client = _client(dask)
+    client = cluster.connect(dask)
     try:
-        with joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=CONNECT, n_jobs=-1):
-            yield partial(_mapped, split)
+        yield partial(_on_cluster, client, dask, split)
     finally:
         client.close()
-
-
-def _client(address: str) -> Any:
-    """Connect to a dask scheduler.
-
-    Raises:
-        InputError: it does not answer, or distributed is not installed.
-    """
-    try:
-        from distributed import Client
-    except ImportError:
-        raise InputError("dask needs the package distributed: pip install 'miii[cluster]'.") from None
-    try:
-        client = Client(address, timeout=CONNECT, set_as_default=False)
-    except (OSError, ValueError, TypeError, ImportError) as error:
-        raise InputError(
-            f"dask must be the address of a running scheduler, such as tcp://host:8786 (got {quoted(address)}: "
-            f"{'no answer' if isinstance(error, OSError) else 'not an address'})."
-        ) from None
-    try:
-        client.wait_for_workers(1, timeout=CONNECT / 2)
-    except TimeoutError:
-        client.close()
-        raise InputError(f"dask must be a scheduler with at least one worker (got {quoted(address)}).") from None
-    return client
 
 
 Split = Callable[[Mapping[str, RunConfig]], list[dict[str, RunConfig]]]
@@ -187,6 +159,19 @@ def _mapped(split: Split, sweep: Sweep, names: Sequence[str], flag: Path) -> Ite
     tasks = (joblib.delayed(_task)(folder, group, flag) for group in split({n: sweep.configs[n] for n in names}))
     for found in joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks):
         yield from found
+
+
+def _on_cluster(
+    client: Any, address: str, split: Split, sweep: Sweep, names: Sequence[str], flag: Path
+) -> Iterator[tuple[str, Outcome]]:
+    """Map without joblib, whose backend would train in this process if the cluster has one thread only."""
+    from distributed import as_completed
+
+    folder, parts = sweep.folder.absolute(), split({n: sweep.configs[n] for n in names})
+    with cluster.watched(client, address, flag, _broken()):
+        tasks = [client.submit(_task, folder, part, flag, pure=False) for part in parts]
+        for task in as_completed(tasks, loop=client.loop):
+            yield from task.result()
 
 
 def _task(folder: Path, configs: Mapping[str, RunConfig], flag: Path) -> list[tuple[str, Outcome]]:

@@ -5,6 +5,7 @@ import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from miii import cost
@@ -14,6 +15,7 @@ from miii.training.config import RunConfig
 
 MOST = 1_000_000  #: maximum runs in a grid
 SAMPLE = 60  #: settings whose cost is estimated; the others cost as much on average
+LEAST = 0.04, 0.001  #: seconds of a run and of a step of the smallest network, beside its operations
 LONGEST = 150  #: characters of a run's name; a longer one is cut and gets a hash
 
 
@@ -62,7 +64,9 @@ def estimate(base: RunConfig, choices: Mapping[str, Sequence[Any]]) -> tuple[int
         for given, size in zip(reversed(list(choices.values())), reversed(sizes), strict=True):
             values.append(given[index % size])
             index //= size
-        needs.append(cost.training(flat.change(base, dict(zip(choices, reversed(values), strict=True)))))
+        config = flat.change(base, dict(zip(choices, reversed(values), strict=True)))
+        need, least = cost.training(config), LEAST[0] + LEAST[1] * config.steps
+        needs.append(replace(need, flops=need.flops + least * cost.RATE))
     share = runs / len(needs)
     return runs, cost.Cost(
         max(each.nbytes for each in needs),
@@ -75,11 +79,13 @@ def choices(texts: Sequence[str]) -> dict[str, list[Any]]:
     """Return the choices in texts such as ``lr=0.01,0.02``; the configs validate them.
 
     Raises:
-        InputError: an option is the seed, or is given twice.
+        InputError: an option is the seed or is given twice, or a text has no option or no value.
     """
     found: dict[str, list[Any]] = {}
     for text in texts:
         name, _, listed = text.partition("=")
+        if not name or not listed.strip(","):
+            raise InputError(f"grid must be settings such as lr=0.01,0.02 (got {quoted(text)}).")
         if name == "seed":
             raise InputError("grid must not contain seed: use --seeds.")
         if name in found:

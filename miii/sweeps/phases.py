@@ -87,7 +87,7 @@ def spaced(option: str, low: float, high: float, count: int) -> list[float]:
     Widths are rounded to multiples of the four heads, each once.
 
     Raises:
-        InputError: the option is not one of ``AXES``, or the bounds or the count are invalid.
+        InputError: the option is not one of ``AXES``, the bounds or the count are invalid, or all values are the same.
     """
     if option not in AXES:
         raise InputError(f"axis must be one of {', '.join(AXES)} (got {quoted(option)}).")
@@ -99,9 +99,12 @@ def spaced(option: str, low: float, high: float, count: int) -> list[float]:
         raise InputError(f"axes must have at least 2 values each (got {count}).")
     shares = [i / (count - 1) for i in range(count)]
     values = [low + share * (high - low) if linear else low * (high / low) ** share for share in shares]
-    if option == "d_model":
-        return sorted({max(4, 4 * round(value / 4)) for value in values})
-    return sorted({float(f"{value:.3g}") for value in values})
+    wide = option == "d_model"
+    found = sorted({max(4, 4 * round(value / 4)) if wide else float(f"{value:.3g}") for value in values})
+    if len(found) < 2:
+        steps = "multiples of 4" if wide else "values of three digits"
+        raise InputError(f"{option} must run over at least two {steps} (got {low:g} to {high:g}).")
+    return list(found)
 
 
 def refine(shape: tuple[int, int], known: Mapping[Cell, Any]) -> tuple[list[Cell], dict[Cell, Any]]:

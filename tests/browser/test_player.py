@@ -71,5 +71,6 @@ def test_the_phases_of_training_are_marked(chromium: Browser, warm: str) -> None
         page.goto(warm + link("attention"))
         settled(page)
         phases = ["memorization", "circuit formation", "cleanup", "afterwards"]
-        assert page.locator(".phases span:not(.before)").all_inner_texts() == phases
+        marked = page.locator(".phases span:not(.before)").all()
+        assert [each.get_attribute("title") for each in marked] == phases
         expect(page.locator("output.at")).to_have_text("step 400 · afterwards")

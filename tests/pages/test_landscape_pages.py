@@ -187,6 +187,7 @@ def test_bounds_that_cannot_be_shown_are_refused(visit):
         ("2 1", "x_high must be greater"),
         ("one two", "two numbers"),
         ("1 1.0000000000001", "float64"),
+        ("nan inf", "finite"),
     ):
         at = visit("trainability", across=across)
         assert any(match in error for error in shown(at).errors)

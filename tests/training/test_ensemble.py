@@ -29,6 +29,7 @@ def largest(found: dict, wanted: dict) -> float:
 def test_networks_trained_together_equal_single_runs(small_config, double):
     kinds = [
         (50, {}),
+        (5, {"model": {"biases": "all", "positions": "none", "act": "gelu", "d_model": 16}}),
         (10, {"batch_size": 12, "loss": "stablemax", "model": {"block": "pre-norm", "biases": "all", "n_layers": 2}}),
         (10, {"task": {"operation": "div", "equals": False, "separate": True}, "schedule": "constant"}),
     ]
