@@ -72,7 +72,8 @@ def watched(client: Any, address: str, flag: Path, broken: tuple[type[BaseExcept
         while not ended.wait(LOOK):
             with contextlib.suppress(Exception):
                 if flag.exists() and not client.nthreads():
-                    return client.close()
+                    client.close()
+                    return
 
     threading.Thread(target=watch, daemon=True, name="sweep-cluster").start()
     try:
