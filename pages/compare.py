@@ -125,7 +125,7 @@ write.table(
     name="compared-architectures",
 )
 with st.expander("Every run", icon=":material/table_rows:"):
-    write.table(frame, name="compared-runs")
+    write.table(frame.dropna(axis=1, how="all"), name="compared-runs")
 with st.expander("What the columns mean", icon=":material/help:"):
     write.text(
         "\n".join(

@@ -21,7 +21,7 @@ SMALL = {"task": "primes", **DATA["primes"]}
 
 def test_from_task_to_task_and_back(visit, see):
     assert visit("data", run="miu").selectbox(key="task").value == "miu"
-    at = visit("data", p=7)
+    at = visit("data", task="add", p=7)
     for task in ("miu", "frames", "residues", "add"):
         at.selectbox(key="task").select(task).run()
         view = shown(fine(at))
@@ -70,7 +70,7 @@ def test_pairs_are_those_of_the_task(visit, see):
     assert table["c"].tolist() == task.labels.tolist()
     assert (table["split"] == "train").tolist() == task.train_mask.tolist()
     assert table["tokens"][8] == "1 1 ="
-    at = visit("data", p=7)
+    at = visit("data", task="add", p=7)
     at.slider[1].set_value(3 * 7 + 5).run()
     assert all(words in shown(fine(at)).text for words in ("**(3, 5)**", "`3 5 =`", "`[3, 5, 7]`", "**1**"))
 
@@ -95,7 +95,7 @@ def test_every_operation_and_the_bounds_of_p(visit):
         (error,) = visit("data", **{"task": "expr", "p": 7} | query).error
         assert words in error.value
     for p in (2, 211):
-        at = visit("data")
+        at = visit("data", task="add")
         at.number_input(key="p").set_value(p).run()
         assert (list(fine(at).error), at.metric[0].value) == ([], f"{p * p:,}")
 

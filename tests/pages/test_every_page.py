@@ -83,6 +83,7 @@ REFUSED = {
 #: Pages that draw nothing, and refuse nothing.
 EMPTY = {
     ("adding", "runs"),
+    ("sequences", "data"),
     ("unmasks", "sequences"),
     *((run, "attention") for run in ("recurrent", "miu", "frames", "labels")),
 }

@@ -111,7 +111,7 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
             if comparison in CHOSEN
             else "all architectures use the recipe's optimizer"
         )
-        + ". “None within the budget” is not “never”. Seconds were measured on a busy machine."
+        + ". Some that miss the budget may learn with more steps. Seconds were measured on a busy machine."
         + (f" Precision of training: {join_names(precisions)}." if precisions else "")
         + (
             " Networks are measured 200 steps after they first sieve by 3; "

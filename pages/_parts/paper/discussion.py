@@ -22,8 +22,8 @@ def chapter() -> None:
     write.text(
         """
 **What it means.** Less than the draft claims. Trained on *prime* or *not*, most of our networks sum digit residues modulo 3, look the total up, and
-fail on totals absent from training. None discovers sieving: the next primes need a weight for each place, which labels alone taught none of our
-networks. With residues as extra targets, a two-layer network sieves further, so capacity is not the limit.
+fail on totals absent from training. No network discovers sieving: the next primes need a weight for each place, which labels alone taught none of
+them. With residues as extra targets, a two-layer network sieves further, so capacity is not the limit.
 
 **What to doubt.** The networks are small, and the seeds few. The bounds of "sums residues" are our choice, and networks just above and just below
 them differ little. A circuit depends on the corruption used to find it. A linear probe shows what can be read, not what the network uses; so steering
