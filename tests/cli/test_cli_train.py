@@ -253,7 +253,7 @@ def test_a_bad_sweep_trains_nothing(command, here):
         f"--seeds 1000 --grid lr={many} p={many} weight_decay={many}": ["at most 1,000,000"],
         f"--seeds 600 --grid lr={forty} weight_decay={forty}": ["912,600 runs take about", "--yes"],
         "--jobs 1000": ["jobs must be at least 1", "1000"],
-        "--dask tcp://127.0.0.1:1": ["dask", "distributed" if find_spec("distributed") is None else "no scheduler answers"],
+        "--dask tcp://127.0.0.1:1": ["dask", "distributed" if find_spec("distributed") is None else "answers there"],
     }.items():
         text = sentence(*command("sweep", "add", *NETWORK, "--train-fraction=0.5", "--out", "S", *flags.split()))
         assert all(word in text for word in words), text
