@@ -10,7 +10,7 @@ from pages._kit import startup, write
 from pages._kit.cell import cell, shared
 from pages._kit.step_picker import step_of
 from pages._parts.circuits import edges
-from pages._tasks.modular.checks import all_pairs, modular_run
+from pages._tasks.modular.checks import all_pairs, modular_run, positions
 
 startup.run_app_first()
 
@@ -33,16 +33,16 @@ def patched(name: str, step: int) -> analysis.patching.Sweep:
     return analysis.patching.sweep(run.model(step), run.task())
 
 
-def patching(name: str, step: int, by_head: bool) -> Chart:
-    return plots.patching(patched(name, step), ["a", "b", "="], by_head=by_head)
+def patching(name: str, step: int, by_head: bool, places: str) -> Chart:
+    return plots.patching(patched(name, step), places, by_head=by_head)
 
 
-def path_patching(name: str, step: int, site: str, layer: int | None, head: int | None) -> Chart:
+def path_patching(name: str, step: int, site: str, layer: int | None, head: int | None, places: str) -> Chart:
     run = miii.runs.open(name)
     receiver = analysis.patching.Node(site, layer, head)
     sweep = analysis.patching.sweep_paths(run.model(step), run.task(), [receiver])
     title = f"Recovered on the path to {receiver.name}"
-    return plots.patching(sweep, ["a", "b", "="], by_head=None, title=title)
+    return plots.patching(sweep, places, by_head=None, title=title)
 
 
 def without_frequencies(name: str, step: int) -> Chart:
@@ -52,7 +52,7 @@ def without_frequencies(name: str, step: int) -> Chart:
 
 
 if run.config.model.plain:
-    edges.show(run, step)
+    edges.show(run, step, positions(task))
 else:
     write.info(
         f"{name} has no edge graph: edges do not add up in {run.config.model.block} blocks with {run.config.model.mixer}. Activation patching "
@@ -71,6 +71,7 @@ cell(
     name=name,
     step=step,
     by_head=by_head,
+    places=positions(task),
     width="content",
     alt="Share of the logit difference that each clean activation recovers in a corrupted run, by site and position.",
     caption="The corrupted run is the network on another pair. Each cell patches one activation of the clean run into it: 1 recovers the answer, 0 "
@@ -104,6 +105,7 @@ cell(
     site=site,
     layer=layer,
     head=head,
+    places=positions(task),
     width="content",
     alt=f"Share of the logit difference recovered on the direct path to {receiver}, by sender and position.",
     caption="Only the direct path from sender to receiver is patched; all others stay corrupted.",

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from shown import click, fine, move, shown
+from shown import app, click, fine, move, shown
 from zoo import phased
 
 from miii import analysis, plots, runs
@@ -146,7 +146,9 @@ def test_circuits_shows_what_the_method_finds(zoo, visit, see, method):
     enough = found.enough
     assert next(widget.value for widget in view.widgets if widget.kind == "slider") == enough
     assert f"**{found.faithfulness.f[enough]:.3f}**" in view.captions
-    assert view.tables[0]["to"].tolist() == [edge.reader for edge in found.edges]
+    named = app("_parts.circuits.edges").named
+    assert view.tables[0]["to"].tolist() == [named(edge.target, "ab=", edge.which) for edge in found.edges]
+    assert named(analysis.circuits.Node("head", 0, 0, 1), "ab=", "k") == "head 0.1, key, at a"
     assert view.tables[0]["score"].tolist() == list(found.scores)
     if method == "acdc":
         at = visit("circuits", run="adds", method=method)

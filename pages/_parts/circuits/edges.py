@@ -18,14 +18,25 @@ METHODS = {
 }
 
 
+INPUTS = {"": "", "q": ", query", "k": ", key", "v": ", value"}
+
+
+def named(node: analysis.circuits.Node, places: str, which: str = "") -> str:
+    """Name a part of the network or one of its inputs in words, with its position: "head 0.1, key, at a"."""
+    part = {"embed": "embedding", "mlp": f"MLP {node.layer}"}.get(node.kind, node.kind)
+    if node.head is not None:
+        part = f"head {node.layer}.{node.head}"
+    return f"{part}{INPUTS[which]}, at {places[node.position]}"
+
+
 @shared
 def found(name: str, step: int, method: str) -> analysis.circuits.Circuit:
     run = miii.runs.open(name)
     return analysis.circuits.find(run.model(step), run.task(), method)
 
 
-def circuit(name: str, step: int, method: str, edges: int) -> Chart:
-    return plots.circuit(found(name, step, method), edges, ["a", "b", "="])
+def circuit(name: str, step: int, method: str, edges: int, places: str) -> Chart:
+    return plots.circuit(found(name, step, method), edges, places)
 
 
 def faithfulness(name: str, step: int) -> Chart:
@@ -36,8 +47,12 @@ def edge_agreement(name: str, step: int, method: str) -> Chart:
     return plots.edge_agreement(found(name, step, method), found(name, step, "exact"))
 
 
-def show(run: Run, step: int) -> None:
-    """Show the sections on edges; stop the page if there is nothing to score."""
+def show(run: Run, step: int, places: str) -> None:
+    """Show the sections on edges; stop the page if there is nothing to score.
+
+    Args:
+        places: a letter for each position.
+    """
     name = run.name
     write.header("The circuit", anchor="circuit")
     method = st.segmented_control(
@@ -73,9 +88,10 @@ def show(run: Run, step: int) -> None:
         step=step,
         method=method,
         edges=edges,
+        places=places,
         width="content",
         alt=f"Graph of the {edges} most important of {total} edges by {method}.",
-        caption=f"The strongest is {shown.edges[0].name}. "
+        caption=f"The strongest goes from {named(shown.edges[0].source, places)}, to {named(shown.edges[0].target, places, shown.edges[0].which)}. "
         + ("" if f is None else f"With all other edges corrupted, faithfulness is **{f:.3f}** on fresh examples. ")
         + "Hover over an edge or node to see its paths; click to keep them in view.",
     )
@@ -86,7 +102,12 @@ def show(run: Run, step: int) -> None:
     with st.expander(f"All {total} edges"):
         write.table(
             [
-                {"rank": i, "from": edge.source.name, "to": edge.reader, "score": score}
+                {
+                    "rank": i,
+                    "from": named(edge.source, places),
+                    "to": named(edge.target, places, edge.which),
+                    "score": score,
+                }
                 for i, (edge, score) in enumerate(zip(shown.edges, shown.scores, strict=True), 1)
             ],
             width="content",

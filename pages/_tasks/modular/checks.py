@@ -16,6 +16,11 @@ def modular_run() -> tuple[Run, ModularAddition]:
     return run_of_kind(ModularAddition, "a run on modular arithmetic")
 
 
+def positions(task: ModularAddition) -> str:
+    """Return a letter for each position of the prompts: "ab=", or "a∘b=" with a token of the operation."""
+    return "a" + "∘" * task.operator + "b" + "=" * task.equals
+
+
 def all_pairs(run: Run, task: ModularAddition) -> int:
     """Return p, for a task with all pairs of Z_p."""
     small_enough(run, task)
