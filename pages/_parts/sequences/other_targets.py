@@ -37,10 +37,8 @@ def measured_runs() -> pd.DataFrame:
 
 @shared
 def baselines(name: str) -> dict[str, float]:
-    run = miii.runs.open(name)
-    config = run.config.task
-    assert isinstance(config, miii.Sequences)
-    return analysis.targets.baselines(run.task(), config)
+    run = miii.runs.open(name, miii.Sequences)
+    return analysis.targets.baselines(run.task(), run.task_config)
 
 
 def show(run: Run, step: int, task: Sequences) -> None:

@@ -16,9 +16,8 @@ from pages._parts.attention.patterns import choose_layer
 
 
 def pattern_of_terms(name: str, step: int, example: int, layer: int) -> Chart:
-    run = miii.runs.open(name)
-    task, config = run.task(), run.config.task
-    assert isinstance(config, miii.Sequences)
+    run = miii.runs.open(name, miii.Sequences)
+    task, config = run.task(), run.task_config
     weights = analysis.attention.pattern(run.model(step), task.tokens[example], layer)
     terms = analysis.targets.draw(config)[example].rule.terms
     return plots.pattern(weights, analysis.targets.positions(config, terms, task.n_ctx))

@@ -23,18 +23,14 @@ LONGEST = 12  # positions that fit a narrow figure
 
 @shared
 def followed(name: str, step: int, terms: str, example: int) -> analysis.follow.ForwardPass:
-    run = miii.runs.open(name)
-    config = run.config.task
-    assert isinstance(config, miii.Sequences)
-    read = (
-        analysis.targets.tokens_of(config, analysis.kinds.parse(terms).terms) if terms else run.task().tokens[example]
-    )
+    run = miii.runs.open(name, miii.Sequences)
+    typed = analysis.targets.tokens_of(run.task_config, analysis.kinds.parse(terms).terms) if terms else None
+    read = run.task().tokens[example] if typed is None else typed
     return analysis.follow.forward_pass(run.model(step), read)
 
 
 def attention_to_terms(name: str, step: int, terms: str, example: int, layer: int) -> Chart:
-    config = miii.runs.open(name).config.task
-    assert isinstance(config, miii.Sequences)
+    config = miii.runs.open(name, miii.Sequences).task_config
     weights = followed(name, step, terms, example).patterns[layer]
     read = analysis.kinds.parse(terms).terms if terms else ()
     return plots.attention_by_position(weights, analysis.targets.positions(config, read, weights.shape[1]))
