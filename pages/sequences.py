@@ -38,8 +38,8 @@ def what_argued(name: str, step: int, terms: str, kind: str) -> Chart:
 @shared
 def measured(name: str, step: int, examples: int) -> analysis.moduli.Spectrum:
     run = miii.runs.open(name)
-    if run.report is not None and run.report["step"] == step:
-        return analysis.moduli.Spectrum.from_json(run.report["spectrum"])
+    if (report := run.report_at(step)) is not None:
+        return analysis.moduli.Spectrum.from_json(report["spectrum"])
     config = analysis.kinds.check(run.config.task)
     return analysis.moduli.spectrum(run.model(step), run.task(), config, examples)
 
@@ -51,8 +51,8 @@ def spectrum(name: str, step: int, examples: int) -> tuple[Chart, ...]:
 
 def decoded(name: str, examples: int) -> Chart:
     run = miii.runs.open(name)
-    if run.report is not None and run.report["step"] == run.steps[-1] and run.report.get("decoded"):
-        return plots.decodability(analysis.moduli.reported(run.report)[1])
+    if (report := run.report_at(run.steps[-1])) is not None and report.get("decoded"):
+        return plots.decodability(analysis.moduli.reported(report)[1])
     config = analysis.kinds.check(run.config.task)
     models = {step: run.model(step) for step in run.steps}
     return plots.decodability(analysis.moduli.decodability(models, run.task(), config, examples))
@@ -60,8 +60,8 @@ def decoded(name: str, examples: int) -> Chart:
 
 def residues_or_size(name: str, step: int, examples: int) -> Chart:
     run = miii.runs.open(name)
-    if run.report is not None and run.report["step"] == step:
-        return plots.carriers(analysis.moduli.reported(run.report)[0])
+    if (report := run.report_at(step)) is not None:
+        return plots.carriers(analysis.moduli.reported(report)[0])
     config = analysis.kinds.check(run.config.task)
     return plots.carriers(analysis.moduli.carriers(run.model(step), run.task(), config, examples))
 
@@ -69,8 +69,8 @@ def residues_or_size(name: str, step: int, examples: int) -> Chart:
 @shared
 def held_out(name: str, step: int) -> dict[str, float]:
     run = miii.runs.open(name)
-    if run.report is not None and run.report["step"] == step:
-        return dict(run.report["held_out"])
+    if (report := run.report_at(step)) is not None:
+        return dict(report["held_out"])
     return analysis.kinds.held_out(run.model(step), run.task())
 
 
@@ -210,8 +210,8 @@ write.text(
     "same length. Right: F1 when the residues of all moduli but one are blank."
 )
 differences = task.terms == "differences"
-reported = run.report is not None and run.report["step"] == step
-if reported or st.toggle(
+reported = run.report_at(step)
+if reported is not None or st.toggle(
     "Measure",
     key="measure",
     bind="query-params",
@@ -253,6 +253,6 @@ if reported or st.toggle(
             caption="Step 0 is untrained. " * (0 in run.steps)
             + "“magnitude”: from the term's sign and size; “shuffled”: fitted to residues of other sequences.",
         )
-    if reported and run.report is not None and "seeds" in run.report:
-        over_seeds(run.report["seeds"])
+    if reported is not None and "seeds" in reported:
+        over_seeds(reported["seeds"])
 other_targets.others(run, task)

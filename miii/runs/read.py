@@ -69,6 +69,10 @@ class Run:
         """Saved report on the last snapshot (``miii residues RUN --save``), or None."""
         return find_json(self.folder / "report.json")
 
+    def report_at(self, step: int) -> dict[str, Any] | None:
+        """Return the saved report if it is on this step, or None."""
+        return found if (found := self.report) is not None and found.get("step") == step else None
+
     @property
     def provenance(self) -> dict[str, Any]:
         """Versions, processor, precision, threads and date; empty if unknown."""

@@ -150,8 +150,8 @@ def by_recurrence(read: tuple[int, ...], true: int | None) -> None:
 @shared
 def exact(name: str, step: int, each: int) -> list[dict[str, Any]]:
     run = miii.runs.open(name)
-    if run.report is not None and run.report["step"] == step:
-        return list(run.report["exact"])
+    if (report := run.report_at(step)) is not None:
+        return list(report["exact"])
     config = analysis.continuation.check(run.config.task)
     return [
         {str(k): v for k, v in row.items()}
@@ -161,8 +161,8 @@ def exact(name: str, step: int, each: int) -> list[dict[str, Any]]:
 
 def accuracy(run: Run, step: int) -> None:
     """Show the share of exact next terms, by kind of rule and on the named sequences."""
-    reported = run.report is not None and run.report["step"] == step
-    if not reported and not st.toggle(
+    reported = run.report_at(step)
+    if reported is None and not st.toggle(
         "Measure next terms", key="measure_next", bind="query-params", help="About ten seconds"
     ):
         return
@@ -181,11 +181,11 @@ def accuracy(run: Run, step: int) -> None:
     write.caption(
         "“longest run”: at each modulus, the guess of the rule that predicted most terms in a row, without a network."
     )
-    if reported and run.report is not None:
-        named = run.report["named"]
+    if reported is not None:
+        named = reported["named"]
         write.text(
             f"On the {len(named)} named sequences, the term after {run.config.task.longest} is exact for "  # type: ignore[union-attr]
-            f"{run.report['named_correct']:.0%}; Berlekamp–Massey has {run.report['named_recurrence']:.0%}."
+            f"{reported['named_correct']:.0%}; Berlekamp–Massey has {reported['named_recurrence']:.0%}."
         )
         with st.expander(f"All {len(named)} named sequences, next terms"):
             write.table(pd.DataFrame(named), name="named_next")
