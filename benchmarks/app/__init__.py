@@ -1,5 +1,6 @@
 """Measure the app in a browser: first paint, page switches while a job trains, Stop, memory."""
 
+import re
 import statistics
 import time
 from collections.abc import Callable
@@ -10,8 +11,7 @@ from benchmarks.app.server import TIMEOUT, megabytes, serving, watching
 from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log, percentile, spread
 
 # Expected labels of the app, and selectors of Streamlit 1.67's frontend.
-#: Links in the navigation, with their sections.
-PAGES = {"Data": "Learn", "Train": "Learn", "Attention": "Inside", "Fourier": "Inside"}
+PAGES = ("Data", "Train", "Attention", "Fourier")  #: links in the navigation
 STEPS = "20000"  #: steps of the job in the background
 TRAIN, START, STOP = "Train", "Start", "Stop"  #: the job's page and its buttons
 STOPPED = r"\bStopped\b"  #: regular expression for the page's text after Stop
@@ -174,7 +174,7 @@ def _stop(page: Any) -> float:
 def _train(page: Any) -> None:
     """Start a job on the Train page unless one is training."""
     if not _trains(page):
-        field = page.get_by_label("steps", exact=True)  # long enough to outlast a round
+        field = page.get_by_label(re.compile("^steps$", re.IGNORECASE))  # long enough to outlast a round
         if field.input_value() != STEPS:
             field.fill(STEPS)
             field.press("Enter")
@@ -202,9 +202,12 @@ def button(page: Any, name: str, **state: bool) -> Any:
 
 
 def _link(page: Any, name: str) -> Any:
-    """Return the link to a page; open its section first if it is closed."""
-    link = page.get_by_test_id(LINK).filter(has_text=name)
-    if not link.count():
-        page.get_by_test_id(SECTION).filter(has_text=PAGES[name]).click(timeout=TIMEOUT)
-        link.wait_for(timeout=TIMEOUT)
+    """Return the link to a page; open sections until it shows."""
+    link = page.get_by_test_id(LINK).filter(has_text=re.compile(rf"\b{name}$"))
+    for section in page.get_by_test_id(SECTION).all():
+        if link.count():
+            break
+        section.click(timeout=TIMEOUT)
+        page.wait_for_timeout(200)
+    link.wait_for(timeout=TIMEOUT)
     return link
