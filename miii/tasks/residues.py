@@ -48,6 +48,7 @@ class Residues(TaskConfig):
             "dropout_site": "residual",
             "dropout_shared": True,
             "eval_every": 500,
+            "precision": "float32",  # bfloat16 ends lower: docs/LOG.md
         }
     }
 
